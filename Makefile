@@ -19,8 +19,8 @@ target = PFNLAB_TARGET=$(1) $(BIN)/pytest -n $(or $(2),2)
 
 # Seconds of one processor that the tests of a folder may take on an idle machine; together under ten minutes of two.
 # What takes more is named at the end of the run, and fails nothing.
-BUDGETS := .=150 api=30 bugs=5 campaign=35 checker=90 claims=10 cli=170 docs=20 document=20 editors=5 evidence=50 explorer=30 fuzz=50 guests=60 hw=10 inspector=60 \
-	judging=15 lab=250 lens=45 meeting=30 messages=15 mm=25 picture=15 policies=35 programs=45 readers=20 recorded=60 report=10 reproducers=40 store=15 sweep=30 verbs=5
+BUDGETS := .=120 api=30 base=40 campaign=60 checker=110 cli=170 diagnosis=80 discussions=10 docs=20 editors=5 evidence=50 \
+	explorer=30 export=40 guests=60 hunt=110 kernel=85 lab=300 present=45 programs=60 readers=20 recorded=60 verbs=5
 
 # What asks more of kernels, and all that tests: short ones first, then what downloads, then what takes hours.
 KERNELS := test-older test-races test-long
@@ -236,7 +236,7 @@ test-archives: system-test .venv/.test
 
 # One rule of the model broken after the other, and how soon the fuzzer finds it: docs/evidence/mutation-report.md.
 mutation-report: .venv/.test
-	cd tests/fuzz && ../../$(BIN)/python mutation_report.py ../../docs/evidence/mutation-report.md
+	cd tests/hunt/fuzz && ../../$(BIN)/python mutation_report.py ../../docs/evidence/mutation-report.md
 
 # The lens's types against a kernel's debug package, which is fetched (270 MiB).
 test-btf-dwarf: system-test .venv/.test

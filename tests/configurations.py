@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pfnlab.policies.kconfig import OPTIONS
+from pfnlab.kernel.policies.kconfig import OPTIONS
 
 
 def config_text(*off: str, also: tuple[str, ...] = ()) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pfnlab.progress import PartCount
+from pfnlab.base.progress import PartCount
 
 
 class Parts(PartCount):

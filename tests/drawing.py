@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pfnlab.fuzz.call_kinds import Vocabulary
-from pfnlab.fuzz.grammar import draw
+from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.grammar import draw
 from pfnlab.programs.lang.ops import Program
 
 #: An index whose programs are none of the rare ones: no large BAR, no device at its end.

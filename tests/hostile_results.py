@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 from middle_runs import PROGRAM, careful, cut, forgetful
 
-from pfnlab.errors import Why
+from pfnlab.base.errors import Why
+from pfnlab.present.report.run_result import RunResult
 from pfnlab.programs.runs.compare import judge
 from pfnlab.programs.runs.observation import Reason, Run
-from pfnlab.report.run_result import RunResult
 
 #: A name that closes what it stands in, opens a tag, and moves a terminal's cursor.
 HOSTILE = "x]]> <script>alert(1)</script> \x1b[2J\x00 # | `code` [link](http://evil) \ud800\n1..9"

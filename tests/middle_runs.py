@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pfnlab.errors import Why
+from pfnlab.base.errors import Why
 from pfnlab.programs.lang.ops import Device, Expect, Leaked, Mmap, Munmap, Op, Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, Reason, Run, Step, VmaSeen

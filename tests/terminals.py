@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pfnlab import progress
+from pfnlab.base import progress
 
 
 class Screen(io.StringIO):

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import tooling
 
-from pfnlab.errors import Undecided
+from pfnlab.base.errors import Undecided
 from pfnlab.lab.images.kernel_offers import Role
 
 demo = tooling.demo()

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from pfnlab import design
-from pfnlab.policies.flushes import FLUSHES
-from pfnlab.policies.own import PROTOCOLS
-from pfnlab.policies.reports import REPORTS
-from pfnlab.policies.trackers import TRACKERS
-from pfnlab.policies.walkers import WALKERS
+from pfnlab.kernel.policies.flushes import FLUSHES
+from pfnlab.kernel.policies.own import PROTOCOLS
+from pfnlab.kernel.policies.reports import REPORTS
+from pfnlab.kernel.policies.trackers import TRACKERS
+from pfnlab.kernel.policies.walkers import WALKERS
 
 ROOT = Path(__file__).parent.parent
 
@@ -85,6 +85,6 @@ def test_a_policy_that_a_test_writes_uses_the_door() -> None:
 
 def test_another_way_is_noticed() -> None:
     """The check itself."""
-    text = "from pfnlab.design import Vma\nfrom pfnlab.mm.vma import Vma\n"
+    text = "from pfnlab.design import Vma\nfrom pfnlab.kernel.mm.vma import Vma\n"
 
-    assert ["pfnlab.mm.vma"] == inner_imports(text)
+    assert ["pfnlab.kernel.mm.vma"] == inner_imports(text)

@@ -14,7 +14,7 @@ from pathlib import Path
 from for_each import for_each
 
 import pfnlab
-from pfnlab import inert
+from pfnlab.base import inert
 
 SOURCE = Path(pfnlab.__file__).parent
 
@@ -35,9 +35,12 @@ ESCAPING = frozenset(
 
 #: Replacements that read or are of our own texts, with the reason.
 READS = {
-    ("messages/prefix.py", r"""replace('\\"', '"')"""): "an escape of a log that is read",
-    ("inspector/sources/collect_script.py", r"replace('\\', '\\\\')"): "expressions of ours, for awk",
-    ("store/postgres.py", "replace('%', '%%')"): "a statement of ours",
+    ("diagnosis/messages/prefix.py", r"""replace('\\"', '"')"""): "an escape of a log that is read",
+    (
+        "diagnosis/inspector/sources/collect_script.py",
+        r"replace('\\', '\\\\')",
+    ): "expressions of ours, for awk",
+    ("campaign/store/postgres.py", "replace('%', '%%')"): "a statement of ours",
 }
 
 #: A text that is put in the place of another and is an escape of it.
@@ -89,7 +92,7 @@ def escapes(text: str, name: str = "") -> Iterator[str]:
 
 def places(text: str, name: str = "") -> Iterator[str]:
     """What a source puts into a place of a form by no function of `inert`, each with its line."""
-    c_like = name.startswith("reproducers/")
+    c_like = name.startswith("export/")
     tree = ast.parse(text)
     named = {
         target.id
@@ -193,7 +196,7 @@ def test_what_reads_is_none(text: str) -> None:
 )
 def test_a_foreign_text_is_found(text: str) -> None:
     """In the place of each form."""
-    assert [] != list(places(text, "reproducers/x.py"))
+    assert [] != list(places(text, "export/x.py"))
 
 
 @for_each(
@@ -201,4 +204,4 @@ def test_a_foreign_text_is_found(text: str) -> None:
 )
 def test_an_inert_one_is_none(text: str) -> None:
     """Nor what stands behind a comment."""
-    assert [] == list(places(text, "reproducers/x.py"))
+    assert [] == list(places(text, "export/x.py"))

@@ -10,7 +10,7 @@ import having
 import pytest
 from having import NEW, OLD, STABLE, asks_older, bootable, have, lacking
 
-from pfnlab.errors import Defect, MissingTool
+from pfnlab.base.errors import Defect, MissingTool
 
 
 def missing() -> None:

@@ -9,15 +9,15 @@ import pytest
 from for_each import for_each
 from litmus_files import FILES, HOLDING, LITMUS, is_of_leaves, litmus_file, program_of, without_holds
 
-from pfnlab.errors import Undecided
-from pfnlab.policies.profiles import exact
-from pfnlab.policies.releases import CONFIRMED, RELEASES, is_series, series_of
+from pfnlab.base.errors import Undecided
+from pfnlab.kernel.policies.profiles import exact
+from pfnlab.kernel.policies.releases import CONFIRMED, RELEASES, is_series, series_of
 from pfnlab.programs.lang.canonical import format_text
 from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import covers, expectation_failures
+from pfnlab.programs.runs.golden import golden_differences, golden_path, golden_run, read_golden
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.report.golden import golden_differences, golden_path, golden_run, read_golden
 
 PROGRAMS = list(FILES.values())
 

@@ -11,7 +11,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "pfnlab"
 
 #: Where an error says that the model has no answer.
-MODEL = ("hw", "mm", "policies", "programs/model")
+MODEL = ("kernel/hw", "kernel/mm", "kernel/policies", "programs/model")
 
 #: Names of what has a reason in words: of runs, of searches, of errors.
 REASONS = frozenset({"lost", "undecided", "unfinished", "reason", "reasons", "verdict", "cut"})
@@ -25,8 +25,8 @@ PATTERNS = frozenset({"match", "search", "fullmatch", "findall", "finditer", "su
 
 #: Files whose texts are no messages of ours, or which decide nothing by them.
 FOREIGN = {
-    "extras.py": "Python itself has no other way to say which library is missing",
-    "fuzz/value_shape.py": "the title of a crash, without numbers, tells one finding from another",
+    "base/extras.py": "Python itself has no other way to say which library is missing",
+    "hunt/fuzz/value_shape.py": "the title of a crash, without numbers, tells one finding from another",
     "lab/images/archive.py": "apt has no other way to say why it failed",
 }
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pfnlab.errors import PfnlabError
+from pfnlab.base.errors import PfnlabError
 from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.lang.load import load_bytes
 

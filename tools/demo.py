@@ -14,17 +14,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pfnlab.errors import PfnlabError, Undecided
+from pfnlab.base.errors import PfnlabError, Undecided
+from pfnlab.kernel.policies.known_kernels import nearest
+from pfnlab.kernel.policies.releases import RELEASES, series_of
 from pfnlab.lab.images.archive import Unverified
 from pfnlab.lab.images.kernel_offers import Role, roles_for
 from pfnlab.lab.images.kernels import cached_versions, read_lists
 from pfnlab.lab.images.search import offered
-from pfnlab.policies.known_kernels import nearest
-from pfnlab.policies.releases import RELEASES, series_of
 from pfnlab.programs.lang.library import find_program
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.report.golden import golden_differences, golden_path, read_golden
+from pfnlab.programs.runs.golden import golden_differences, golden_path, read_golden
 
 ROOT = Path(__file__).parents[1]
 STORY = find_program("munmap-middle")

@@ -22,42 +22,55 @@ BEGIN, END = "<!-- rooms: `python tools/draw_rooms.py --write` -->\n", "<!-- end
 #: own, for shards and the page perform the other verbs. tests/test_layers.py and tests/test_wings.py hold it.
 WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "base": (
-        ("units", "version"),
-        ("errors", "trace", "inert"),
-        ("path_walk",),
-        ("whole_file",),
-        ("files", "endings"),
-        ("own_code", "branches", "progress", "made", "extras", "schema_files", "toml_text", "json_text"),
-        ("worker", "result", "wildcards"),
-        ("processes", "supervised"),
+        ("base.units", "base.version"),
+        ("base.errors", "base.trace", "base.inert"),
+        ("base.path_walk",),
+        ("base.whole_file",),
+        ("base.files", "base.endings"),
+        (
+            *("base.own_code", "base.branches", "base.progress", "base.made", "base.extras"),
+            *("base.schema_files", "base.toml_text", "base.json_text"),
+        ),
+        ("base.worker", "base.result", "base.wildcards"),
+        ("base.processes", "base.supervised"),
     ),
-    "kernel": (("hw",), ("mm.flags",), ("mm",), ("policies",), ("design",), ("bugs",)),
+    "kernel": (
+        ("kernel.hw",),
+        ("kernel.mm.flags",),
+        ("kernel.mm",),
+        ("kernel.policies",),
+        ("design",),
+        ("kernel.bugs",),
+    ),
     "programs": (
         ("programs.lang",),
         ("programs.runs",),
-        ("report.step_json", "report.cells"),
-        ("report.golden",),
         ("programs.model",),
         ("programs",),
     ),
-    "checker": (("checker.search",), ("checker.kernel",), ("checker.races",), ("checker",), ("judging",)),
+    "checker": (
+        ("checker.search",),
+        ("checker.scopes",),
+        ("checker.races",),
+        ("checker",),
+        ("checker.judging",),
+    ),
     "lab": (
-        ("lens",),
+        ("lab.lens",),
         ("lab.images",),
         ("lab.vm",),
         ("lab.building",),
         ("lab.steering",),
         ("lab.running",),
-        ("report.kernel_sizes",),
-        ("report.growth",),
+        ("lab.sizes",),
         ("lab",),
     ),
-    "discussions": (("claims",), ("meeting.changed_claims",)),
-    "hunt": (("fuzz",), ("sweep",), ("meeting",)),
-    "export": (("reproducers",),),
-    "diagnosis": (("messages",), ("inspector",)),
-    "campaign": (("store",), ("cluster",), ("report.campaigns",), ("campaign",)),
-    "present": (("report",), ("picture",), ("document",)),
+    "discussions": (("discussions",),),
+    "hunt": (("hunt.fuzz",), ("hunt.sweep",), ("hunt.meeting",)),
+    "export": (("export",),),
+    "diagnosis": (("diagnosis.messages",), ("diagnosis.inspector",)),
+    "campaign": (("campaign.store",), ("campaign.cluster",), ("campaign",)),
+    "present": (("present.report",), ("present.picture",), ("present.document",)),
     "faces": (
         ("verbs",),
         ("verbs.campaign_new", "verbs.campaign_check", "verbs.campaign_stop"),
@@ -74,11 +87,17 @@ WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
 #: Parts that know nothing of what comes before them but these.
 ALONE: dict[str, tuple[str, ...]] = {
     "checker.search": (
-        *("units", "version", "errors", "inert", "path_walk", "whole_file", "files"),
-        *("own_code", "worker", "processes", "extras"),
+        *("base.units", "base.version", "base.errors", "base.inert", "base.path_walk", "base.whole_file"),
+        *("base.files", "base.own_code", "base.worker", "base.processes", "base.extras"),
     ),
-    "lens": ("units", "errors", "inert", "whole_file", "path_walk", "files", "extras", "hw", "mm.flags"),
-    "store": ("units", "errors", "inert", "path_walk", "whole_file", "files", "extras"),
+    "lab.lens": (
+        *("base.units", "base.errors", "base.inert", "base.whole_file", "base.path_walk", "base.files"),
+        *("base.extras", "kernel.hw", "kernel.mm.flags"),
+    ),
+    "campaign.store": (
+        *("base.units", "base.errors", "base.inert", "base.path_walk", "base.whole_file"),
+        *("base.files", "base.extras"),
+    ),
 }
 
 #: The place of each part in the order of imports.
@@ -103,11 +122,17 @@ def part_of(module: str) -> str | None:
 
 
 def drawing() -> str:
-    """The drawing, a block of text."""
+    """The drawing, a block of text: a plate for each wing."""
     rows = list(_rows(SOURCE, ()))
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
-    lines = [f"{name:<{widths[0]}}  {count:>{widths[1]}}  {door}" for name, count, door in rows]
-    return "```text\n" + "\n".join(lines) + "\n```\n"
+    plates: dict[str, list[str]] = {wing: [] for wing in WINGS}
+    wing = ""
+    for name, count, sentence in rows:
+        if not name.startswith(" "):
+            package = name.rstrip("/")
+            wing = package if package in WINGS else WING_OF[package]
+        plates[wing].append(f"{name:<{widths[0]}}  {count:>{widths[1]}}  {sentence}")
+    return "```text\n" + "\n\n".join("\n".join(lines) for lines in plates.values()) + "\n```\n"
 
 
 def _rows(folder: Path, within: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:

@@ -2,7 +2,7 @@
 
 On the model of every confirmed series each program runs with a change and without. The shortest one in which
 a user sees it is kept, else the shortest that differs at all. With ``--write`` they go to
-``src/pfnlab/policies/shown_by.toml``; without it the file is compared. It takes some minutes.
+``src/pfnlab/kernel/policies/shown_by.toml``; without it the file is compared. It takes some minutes.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-import pfnlab.policies
-from pfnlab.meeting.holding import Programs
-from pfnlab.meeting.rules_between import first_seen
-from pfnlab.policies.changes import field_of, single_changes
-from pfnlab.policies.releases import CONFIRMED
-from pfnlab.policies.shown_by import FILE, key_of
-from pfnlab.processes import in_order
+import pfnlab.kernel.policies
+from pfnlab.base.processes import in_order
+from pfnlab.hunt.meeting.holding import Programs
+from pfnlab.hunt.meeting.rules_between import first_seen
+from pfnlab.kernel.policies.changes import field_of, single_changes
+from pfnlab.kernel.policies.releases import CONFIRMED
+from pfnlab.kernel.policies.shown_by import FILE, key_of
 from pfnlab.programs.model.asked_rules import run_with_rules
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 
-PATH = Path(pfnlab.policies.__file__).with_name(FILE)
+PATH = Path(pfnlab.kernel.policies.__file__).with_name(FILE)
 
 _HEAD = "# Made by `python tools/find_shown.py --write`; do not edit.\n"
 

@@ -27,7 +27,7 @@ from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from pfnlab.errors import PfnlabError
+from pfnlab.base.errors import PfnlabError
 from pfnlab.lab.images.archive import Archive
 from pfnlab.lab.images.cache import cache_root
 from pfnlab.lab.images.kernel_offers import SUITES

@@ -12,8 +12,8 @@ import textwrap
 from itertools import chain
 from pathlib import Path
 
+from pfnlab.base.version import VERSION
 from pfnlab.cli.verbs import VerbOption, VerbPage, verb_pages
-from pfnlab.version import VERSION
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "man"

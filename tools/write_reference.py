@@ -22,19 +22,19 @@ from markdown_pages import ROOT, anchors
 sys.path.insert(0, str(ROOT))
 
 from evidence.pages.markdown import table
-from pfnlab import errors
-from pfnlab.checker.kernel.properties import QUESTIONS, RACE_QUESTIONS
-from pfnlab.checker.kernel.scope import RaceScope, Scope, load_scope, scope_names
+from pfnlab.base import errors
+from pfnlab.base.schema_files import FORMS, schema
+from pfnlab.base.units import number_of
+from pfnlab.checker.scopes.properties import QUESTIONS, RACE_QUESTIONS
+from pfnlab.checker.scopes.scope import RaceScope, Scope, load_scope, scope_names
 from pfnlab.cli.verbs import VerbOption, VerbPage, verb_pages
-from pfnlab.policies.eras import VM_PAT_ERAS
-from pfnlab.policies.releases import CONFIRMED
+from pfnlab.kernel.policies.eras import VM_PAT_ERAS
+from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Call, Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.shapes import word_of
 from pfnlab.programs.runs.observation import PteSeen, Run, Step, VmaSeen
-from pfnlab.schema_files import FORMS, schema
-from pfnlab.units import number_of
 
 FOLDER = ROOT / "docs" / "reference"
 
@@ -177,7 +177,9 @@ def policies() -> str:
     )
     for seam in ("trackers", "flushes", "walkers", "reports"):
         rows = []
-        for module in sorted(files("pfnlab.policies").joinpath(seam).iterdir(), key=lambda one: one.name):
+        for module in sorted(
+            files("pfnlab.kernel.policies").joinpath(seam).iterdir(), key=lambda one: one.name
+        ):
             if module.name.endswith(".py") and not module.name.startswith("__"):
                 doc = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
                 rows.append((f"`{module.name.removesuffix('.py')}`", _plain(doc.split("\n\n")[0])))

@@ -16,31 +16,31 @@ from typing import Any
 
 import msgspec
 
+from pfnlab.base.result import Printed
+from pfnlab.campaign.campaigns import ListedResults, StatusResult
 from pfnlab.checker.check import CheckResult
 from pfnlab.checker.differ import DifferResult
 from pfnlab.checker.replay import ReplayResult
-from pfnlab.claims.asked_again import ClaimResult
-from pfnlab.claims.lookup import ClaimList
-from pfnlab.fuzz.hunt_state import FuzzResult
-from pfnlab.inspector.inspection import InspectionResult
-from pfnlab.meeting.bisect import BisectResult
-from pfnlab.meeting.bug_shown import BugRunResult
-from pfnlab.meeting.meet import MeetingResult
-from pfnlab.meeting.rules_between import RulesBetween
-from pfnlab.meeting.trial import TrialResult
-from pfnlab.messages.explanation import ExplainResult
+from pfnlab.diagnosis.inspector.inspection import InspectionResult
+from pfnlab.diagnosis.messages.explanation import ExplainResult
+from pfnlab.discussions.asked_again import ClaimResult
+from pfnlab.discussions.lookup import ClaimList
+from pfnlab.hunt.fuzz.hunt_state import FuzzResult
+from pfnlab.hunt.meeting.bisect import BisectResult
+from pfnlab.hunt.meeting.bug_shown import BugRunResult
+from pfnlab.hunt.meeting.meet import MeetingResult
+from pfnlab.hunt.meeting.rules_between import RulesBetween
+from pfnlab.hunt.meeting.trial import TrialResult
+from pfnlab.hunt.sweep.sweep_result import SweepResult
+from pfnlab.present.report.bug_entry import BugEntry
+from pfnlab.present.report.bug_list import BugList
+from pfnlab.present.report.bugs_affecting import AffectsResult
+from pfnlab.present.report.policies_matrix import PoliciesResult
+from pfnlab.present.report.run_json import PrintedRun
 from pfnlab.programs.lang.library_list import LibraryList
 from pfnlab.programs.lang.problems import FmtResult
-from pfnlab.report.bug_entry import BugEntry
-from pfnlab.report.bug_list import BugList
-from pfnlab.report.bugs_affecting import AffectsResult
-from pfnlab.report.campaigns import ListedResults, StatusResult
-from pfnlab.report.policies_matrix import PoliciesResult
-from pfnlab.report.run_json import PrintedRun
-from pfnlab.result import Printed
-from pfnlab.sweep.sweep_result import SweepResult
 
-FOLDER = Path(__file__).resolve().parents[1] / "src" / "pfnlab" / "schemas"
+FOLDER = Path(__file__).resolve().parents[1] / "src" / "pfnlab" / "base" / "schemas"
 
 #: The structure of each file.
 RESULTS: dict[str, type[Printed]] = {

@@ -18,11 +18,11 @@ from dataclasses import replace
 
 from measuring import busy, no_collection, rounds, show
 
-from pfnlab.hw.cachemode import CacheMode
-from pfnlab.hw.platform import qemu_q35
-from pfnlab.mm.memtype import MemtypeBook, MemtypeEntry
-from pfnlab.trace import Trace
-from pfnlab.units import PAGE_SIZE
+from pfnlab.base.trace import Trace
+from pfnlab.base.units import PAGE_SIZE
+from pfnlab.kernel.hw.cachemode import CacheMode
+from pfnlab.kernel.hw.platform import qemu_q35
+from pfnlab.kernel.mm.memtype import MemtypeBook, MemtypeEntry
 
 SMALL, LARGE = 1000, 1_000_000
 LOAD_GOAL_SECONDS, OPERATION_GOAL_US = 3.0, 10.0

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "checker"))
 
 from measuring import busy, rounds, show
 
-from pfnlab.errors import MissingTool
+from pfnlab.base.errors import MissingTool
 
 #: What every tool must count.
 STATES = {1: 398, 2: 21_530, 3: 471_404, 4: 5_521_772, 5: 42_355_820}

@@ -21,14 +21,14 @@ from pathlib import Path
 
 from measuring import busy, ratio_of_rounds, rounds, show
 
+from pfnlab.campaign.cluster.checking import check_on_cluster
+from pfnlab.campaign.cluster.connection import connected
 from pfnlab.checker.check import CheckResult, check
-from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.checker.limits import Exhaustive
-from pfnlab.cluster.checking import check_on_cluster
-from pfnlab.cluster.connection import connected
+from pfnlab.checker.scopes.scope import load_scope
 from pfnlab.programs.model.model_machine import ModelMachine
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "tests" / "cluster"))
+sys.path.append(str(Path(__file__).resolve().parents[2] / "tests" / "campaign" / "cluster"))
 
 #: Machines and scopes, and how many operations in a row.
 SEARCHES = (("6.1", "standard", 4), ("7.2,tracker=exact", "leaves", 4))

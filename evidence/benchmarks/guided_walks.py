@@ -16,11 +16,11 @@ from typing import Any
 
 from measuring import show
 
-from pfnlab.checker.kernel.domain import KernelModel, KernelState
-from pfnlab.checker.kernel.operations import ScopeStep
-from pfnlab.checker.kernel.scope import Scope, load_scope
+from pfnlab.checker.scopes.domain import KernelModel, KernelState
+from pfnlab.checker.scopes.operations import ScopeStep
+from pfnlab.checker.scopes.scope import Scope, load_scope
 from pfnlab.checker.search.random_walks import simulate
-from pfnlab.fuzz.coverage import watch_rules
+from pfnlab.hunt.fuzz.coverage import watch_rules
 from pfnlab.programs.model.model_machine import ModelMachine
 
 #: Scopes, and how many walks of how many steps.

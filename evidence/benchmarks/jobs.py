@@ -33,22 +33,22 @@ from measuring.paired import AGAINST, HERE, OTHER, SERVE, Worker, rounds_in_turn
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from evidence.pages.claims_page import discussion_page
+from pfnlab.base.processes import in_order, processors
 from pfnlab.campaign.local import LocalExecutor
 from pfnlab.campaign.plan_file import read_plan
 from pfnlab.campaign.running import begin_campaign, run_campaign
+from pfnlab.campaign.store.store import Store
+from pfnlab.campaign.store.stored import ResultFilter
 from pfnlab.checker.check import check
-from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.checker.limits import CheckLimits, Exhaustive, Swarm
-from pfnlab.claims import searches
-from pfnlab.fuzz.call_kinds import Vocabulary
-from pfnlab.fuzz.hunt import Hunt
-from pfnlab.fuzz.hunt_state import HuntState
-from pfnlab.processes import in_order, processors
+from pfnlab.checker.scopes.scope import load_scope
+from pfnlab.discussions import searches
+from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.hunt import Hunt
+from pfnlab.hunt.fuzz.hunt_state import HuntState
+from pfnlab.present.report.policies_matrix import SeamPolicies, policies_result
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.machine import Machine
-from pfnlab.report.policies_matrix import SeamPolicies, policies_result
-from pfnlab.store.store import Store
-from pfnlab.store.stored import ResultFilter
 from tests.recorded.matrix import predict_files
 
 MACHINES = ("6.1", "7.2", "7.2,tracker=exact")

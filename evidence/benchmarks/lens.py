@@ -12,17 +12,17 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "lens"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "lab" / "lens"))
 
 from measuring import busy, no_collection, show
 from stepped_guest import SteppedGuest
 
-from pfnlab.lens.btf import Btf
-from pfnlab.lens.memory import GuestRam
-from pfnlab.lens.program import find_symbols, open_program
-from pfnlab.lens.snapshot import Lens
-from pfnlab.lens.vmlinux import btf_of
-from pfnlab.policies.profiles import SERIES
+from pfnlab.kernel.policies.profiles import SERIES
+from pfnlab.lab.lens.btf import Btf
+from pfnlab.lab.lens.memory import GuestRam
+from pfnlab.lab.lens.program import find_symbols, open_program
+from pfnlab.lab.lens.snapshot import Lens
+from pfnlab.lab.lens.vmlinux import btf_of
 from pfnlab.programs.runs.places import Places
 
 #: The targets, in milliseconds.

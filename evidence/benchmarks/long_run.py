@@ -22,11 +22,11 @@ from pathlib import Path
 from measuring import busy, show
 from measuring.paired import AGAINST, SERVE, against, serve
 
-from pfnlab.judging.judge import judged
+from pfnlab.checker.judging.judge import judged
+from pfnlab.present.report.table import render
 from pfnlab.programs.lang.ops import Call, Device, Mmap, Mprotect, Munmap, Op, Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.report.table import render
 
 SERIES = ("6.1", "7.2")
 #: The fewest operations; each further size has twice as many.

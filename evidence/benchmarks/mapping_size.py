@@ -16,11 +16,12 @@ from dataclasses import replace
 
 from measuring import busy, no_collection, rounds, show
 
-from pfnlab.hw.physmap import Resource
-from pfnlab.hw.platform import Platform, qemu_q35
-from pfnlab.mm.kernel import Kernel
-from pfnlab.policies.profiles import PROFILES
-from pfnlab.policies.trackers import TRACKERS
+from pfnlab.base.units import PAGE_SIZE, PfnRange, phys_to_pfn
+from pfnlab.kernel.hw.physmap import Resource
+from pfnlab.kernel.hw.platform import Platform, qemu_q35
+from pfnlab.kernel.mm.kernel import Kernel
+from pfnlab.kernel.policies.profiles import PROFILES
+from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.programs.lang.ops import (
     Call,
     Device,
@@ -34,7 +35,6 @@ from pfnlab.programs.lang.ops import (
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.dispatch import perform
 from pfnlab.programs.runs.places import Places
-from pfnlab.units import PAGE_SIZE, PfnRange, phys_to_pfn
 
 GOAL = 1.1
 SERIES = ("6.1", "7.2")

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from measuring import show
 
-from pfnlab.messages.explaining import explain
-from pfnlab.messages.matching import matcher
+from pfnlab.diagnosis.messages.explaining import explain
+from pfnlab.diagnosis.messages.matching import matcher
 
 MEGABYTES, QUICK = 1000, 10
 

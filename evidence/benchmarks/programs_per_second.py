@@ -21,7 +21,8 @@ from pathlib import Path
 from measuring import busy, rounds, show
 from measuring.paired import AGAINST, SERVE, against, serve
 
-from pfnlab.errors import Defect
+from pfnlab.base.errors import Defect
+from pfnlab.base.units import PfnRange, phys_to_pfn
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.placement import Windows
 from pfnlab.lab.running.qemu_machine import QemuMachine
@@ -31,7 +32,6 @@ from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.units import PfnRange, phys_to_pfn
 
 SERIES = ("6.1", "7.2")
 PROGRAMS, LOOPS = 50, 200

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from measuring import busy, rounds, show
 
-from pfnlab.errors import MissingTool
+from pfnlab.base.errors import MissingTool
 
 #: Not more than pan's time with reduction, for the one race with a flush in time.
 GOAL = 1.0
@@ -38,7 +38,7 @@ import time
 began = time.process_time()
 from pfnlab.checker.check import check
 from pfnlab.checker.limits import Exhaustive
-from pfnlab.checker.kernel.scope import RaceScope, load_scope
+from pfnlab.checker.scopes.scope import RaceScope, load_scope
 from pfnlab.programs.model.model_machine import ModelMachine
 scope = load_scope("race")
 races = scope.races[:{races}]

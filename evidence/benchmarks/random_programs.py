@@ -22,12 +22,12 @@ from pathlib import Path
 
 from measuring import busy, show
 
-from pfnlab.fuzz.bias import Bias
-from pfnlab.fuzz.call_kinds import Vocabulary
-from pfnlab.fuzz.grammar import draw
-from pfnlab.fuzz.hunt import Hunt
-from pfnlab.fuzz.hunt_state import HuntState
-from pfnlab.fuzz.rounds import Looks
+from pfnlab.hunt.fuzz.bias import Bias
+from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.grammar import draw
+from pfnlab.hunt.fuzz.hunt import Hunt
+from pfnlab.hunt.fuzz.hunt_state import HuntState
+from pfnlab.hunt.fuzz.rounds import Looks
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine

@@ -24,9 +24,9 @@ from measuring import busy, show
 from measuring.paired import AGAINST, SERVE, against, serve
 
 from pfnlab.checker.check import CheckResult, check
-from pfnlab.checker.kernel.properties import questions
-from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.checker.limits import Exhaustive
+from pfnlab.checker.scopes.properties import questions
+from pfnlab.checker.scopes.scope import load_scope
 from pfnlab.programs.model.model_machine import ModelMachine
 
 ROUNDS = 3

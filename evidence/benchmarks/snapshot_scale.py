@@ -22,7 +22,7 @@ from pathlib import Path
 
 from measuring import busy, rounds, show
 
-from pfnlab.progress import silent
+from pfnlab.base.progress import silent
 
 RESERVATIONS, PROCESSES, VMAS = 1_000_000, 10_000, 1_000_000
 GOAL_RATIO, GOAL_BYTES = 10.0, 2 << 30
@@ -87,7 +87,7 @@ def _vma(number: int, *, whole: bool) -> str:
 
 def write_bundle(path: Path, root: Path, processes: int, vmas: int) -> None:
     """A bundle of such a machine, with VMAs of interest alone."""
-    from pfnlab.inspector.sources.bundle_form import Entry, written
+    from pfnlab.diagnosis.inspector.sources.bundle_form import Entry, written
 
     book = "/sys/kernel/debug/x86/pat_memtype_list"
     entries = [Entry("file", book, (root / book[1:]).read_bytes())]
@@ -104,7 +104,7 @@ def write_machine(path: Path, reservations: int, processes: int, vmas: int, *, i
 
     :param ill: one reservation of five is missing, one mapping of seven, and every second one is uncached
     """
-    from pfnlab.inspector.sources.bundle_form import Entry, written
+    from pfnlab.diagnosis.inspector.sources.bundle_form import Entry, written
 
     devices = -(-max(reservations, vmas) * 0x4000 // _BAR)
     names = [f"0000:{at >> 3:02x}:{at & 7:02x}.0" for at in range(devices)]
@@ -183,13 +183,13 @@ def in_child(act: Callable[[], tuple[int, ...]]) -> tuple[float, int, tuple[int,
 
 def read(path: Path) -> tuple[int, ...]:
     """The reservations, mappings and findings of a root or a bundle, inspected and printed."""
-    from pfnlab.document.kinds import part_of
-    from pfnlab.document.terminal import terminal
-    from pfnlab.inspector.inspection import inspected
-    from pfnlab.inspector.joined_host import JoinedHost
-    from pfnlab.inspector.parsing.assembly import snapshot_of
-    from pfnlab.inspector.sources.bundle import Bundle
-    from pfnlab.inspector.sources.root_folder import RootFolder
+    from pfnlab.diagnosis.inspector.inspection import inspected
+    from pfnlab.diagnosis.inspector.joined_host import JoinedHost
+    from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
+    from pfnlab.diagnosis.inspector.sources.bundle import Bundle
+    from pfnlab.diagnosis.inspector.sources.root_folder import RootFolder
+    from pfnlab.present.document.kinds import part_of
+    from pfnlab.present.document.terminal import terminal
 
     with silent():
         found = snapshot_of(RootFolder(path) if path.is_dir() else Bundle.at(path))

@@ -17,12 +17,12 @@ import time
 from measuring import busy, no_collection, rounds, show
 
 from pfnlab.checker.check import check
-from pfnlab.checker.kernel.domain import KernelModel, KernelState
-from pfnlab.checker.kernel.mark import Mark
-from pfnlab.checker.kernel.operations import operations
-from pfnlab.checker.kernel.properties import questions
-from pfnlab.checker.kernel.scope import Scope, load_scope
 from pfnlab.checker.limits import Exhaustive
+from pfnlab.checker.scopes.domain import KernelModel, KernelState
+from pfnlab.checker.scopes.mark import Mark
+from pfnlab.checker.scopes.operations import operations
+from pfnlab.checker.scopes.properties import questions
+from pfnlab.checker.scopes.scope import Scope, load_scope
 from pfnlab.programs.model.model_machine import ModelMachine
 
 #: What the scope has within its bound; with a tracker named, only questions of trackers are asked.

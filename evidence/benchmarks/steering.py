@@ -15,13 +15,13 @@ from pathlib import Path
 from hunts import KINDS, SERIES
 from measuring import busy, show
 
-from pfnlab.fuzz.call_kinds import Vocabulary
-from pfnlab.fuzz.coverage import Measure
-from pfnlab.fuzz.filing import Folder
-from pfnlab.fuzz.hunt import Hunt
-from pfnlab.fuzz.hunt_state import HuntState
-from pfnlab.fuzz.rounds import looking_named, opened
-from pfnlab.processes import processors
+from pfnlab.base.processes import processors
+from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.coverage import Measure
+from pfnlab.hunt.fuzz.filing import Folder
+from pfnlab.hunt.fuzz.hunt import Hunt
+from pfnlab.hunt.fuzz.hunt_state import HuntState
+from pfnlab.hunt.fuzz.rounds import looking_named, opened
 from pfnlab.programs.runs.named_machines import name_machines
 
 PROGRAMS = 600

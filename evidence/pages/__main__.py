@@ -28,8 +28,8 @@ from evidence.pages.profiles_page import profiles_page
 from evidence.pages.sizes_page import page as sizes
 from evidence.pages.sweeps_page import page as sweeps
 from evidence.pages.walkers_page import page as walkers
-from pfnlab.claims.reading import discussion_numbers
-from pfnlab.errors import PfnlabError
+from pfnlab.base.errors import PfnlabError
+from pfnlab.discussions.reading import discussion_numbers
 
 FOLDER = Path(__file__).parents[2] / "docs"
 

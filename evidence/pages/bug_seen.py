@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from pfnlab.bugs.known_bugs import Bug
-from pfnlab.meeting.bug_held import held_answer
-from pfnlab.meeting.bug_shown import is_as_expected, program_file, shown_program
-from pfnlab.policies.releases import series_of
+from pfnlab.hunt.meeting.bug_held import held_answer
+from pfnlab.hunt.meeting.bug_shown import is_as_expected, program_file, shown_program
+from pfnlab.kernel.bugs.known_bugs import Bug
+from pfnlab.kernel.policies.releases import series_of
 from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.runs.golden import Golden, golden_path, golden_run, read_golden
 from pfnlab.programs.runs.named_machines import name_machines, side_by_side
 from pfnlab.programs.runs.observation import Run
-from pfnlab.report.golden import Golden, golden_path, golden_run, read_golden
 
 _KERNEL = "qemu:"
 

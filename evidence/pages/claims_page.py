@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from evidence.pages.markdown import table
-from pfnlab.claims.asking import Finds, QuestionResult
-from pfnlab.claims.evidence import Evidence, Seen, SourceSays, range_words, series_words
-from pfnlab.claims.form import MOST_WORDS, Claim, ClaimStatus, Discussion, Message
-from pfnlab.claims.patch_evidence import by_kernel, has_patch
-from pfnlab.claims.reading import discussions
-from pfnlab.claims.searches import search_ahead
-from pfnlab.errors import Discovery
+from pfnlab.base.errors import Discovery
+from pfnlab.discussions.asking import Finds, QuestionResult
+from pfnlab.discussions.evidence import Evidence, Seen, SourceSays, range_words, series_words
+from pfnlab.discussions.form import MOST_WORDS, Claim, ClaimStatus, Discussion, Message
+from pfnlab.discussions.patch_evidence import by_kernel, has_patch
+from pfnlab.discussions.reading import discussions
+from pfnlab.discussions.searches import search_ahead
 
 _HEAD = (
     *("", "said", "read as", "asked of models", "K: shown by kernels"),

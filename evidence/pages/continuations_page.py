@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from evidence.pages import markdown
-from pfnlab.checker.kernel.scope import RaceScope, load_scope, scope_names
 from pfnlab.checker.races.turns import Ground, Live
-from pfnlab.policies.releases import CONFIRMED
+from pfnlab.checker.scopes.scope import RaceScope, load_scope, scope_names
+from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.programs.model.model_machine import ModelMachine
 
 _HEAD = """\

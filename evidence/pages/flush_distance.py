@@ -12,11 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evidence.pages.markdown import table
-from pfnlab.errors import Misuse
-from pfnlab.policies.flushes import FLUSHES
-from pfnlab.programs.lang.library_list import library_folder
-from pfnlab.programs.lang.load import load_program, program_files
-from pfnlab.report.flush_counts import (
+from pfnlab.base.errors import Misuse
+from pfnlab.kernel.policies.flushes import FLUSHES
+from pfnlab.present.report.flush_counts import (
     BASE,
     DISTANCES,
     Count,
@@ -26,7 +24,9 @@ from pfnlab.report.flush_counts import (
     model_reach,
     programs,
 )
-from pfnlab.report.golden import golden_path, golden_run, newest_version, read_golden
+from pfnlab.programs.lang.library_list import library_folder
+from pfnlab.programs.lang.load import load_program, program_files
+from pfnlab.programs.runs.golden import golden_path, golden_run, newest_version, read_golden
 
 #: The kernels with a placement: ``end_vma`` in the first two, ``free_vmas`` in the others.
 KERNELS = ("6.1", "6.12", "6.16", "7.2")

@@ -13,17 +13,17 @@ from itertools import pairwise
 from pathlib import Path
 
 from evidence.pages import markdown
-from pfnlab.errors import Undecided
-from pfnlab.policies.changes import changes_between, source_of
-from pfnlab.policies.known_kernels import KnownKernel, known_kernels
-from pfnlab.policies.releases import version_key
+from pfnlab.base.errors import Undecided
+from pfnlab.base.units import number_of
+from pfnlab.kernel.policies.changes import changes_between, source_of
+from pfnlab.kernel.policies.known_kernels import KnownKernel, known_kernels
+from pfnlab.kernel.policies.releases import version_key
 from pfnlab.programs.lang.library_list import library_folder
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.observation import Run
-from pfnlab.units import number_of
 
 #: How many programs that two kernels run differently are named, and how many titles.
 _NAMED, _TITLES = 6, 8

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from evidence.pages.markdown import code, table
-from pfnlab.errors import ProgramError, Undecided
+from pfnlab.base.errors import ProgramError, Undecided
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel

@@ -7,9 +7,9 @@ matrix``.
 from __future__ import annotations
 
 from evidence.pages.markdown import table
-from pfnlab.document.blocks import Table
-from pfnlab.document.policies_part import part
-from pfnlab.report.policies_matrix import PoliciesResult, policies_result
+from pfnlab.present.document.blocks import Table
+from pfnlab.present.document.policies_part import part
+from pfnlab.present.report.policies_matrix import PoliciesResult, policies_result
 
 #: A table stands in the place of its caption.
 _PAGE = """\

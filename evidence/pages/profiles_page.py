@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from evidence.pages.markdown import table
-from pfnlab.policies.commits import NO_SWITCH
-from pfnlab.policies.known_by import ERAS_KNOWN, SWITCHES_KNOWN, fully
-from pfnlab.policies.profiles import ERAS, SEAMS, era_of, exact
-from pfnlab.policies.releases import CONFIRMED, RELEASES
-from pfnlab.policies.switch_table import SWITCHES
-from pfnlab.report.profile_lines import NONE, origin, span
+from pfnlab.kernel.policies.commits import NO_SWITCH
+from pfnlab.kernel.policies.known_by import ERAS_KNOWN, SWITCHES_KNOWN, fully
+from pfnlab.kernel.policies.profiles import ERAS, SEAMS, era_of, exact
+from pfnlab.kernel.policies.releases import CONFIRMED, RELEASES
+from pfnlab.kernel.policies.switch_table import SWITCHES
+from pfnlab.present.report.profile_lines import NONE, origin, span
 
 _INTRO = """\
 # Profiles: which kernel behaves how

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.fuzz.call_kinds import Vocabulary
-from pfnlab.fuzz.hunt_state import FuzzResult
+from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.hunt_state import FuzzResult
 
 FOLDER = Path(__file__).parent / "hunts"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.sweep.sweep_result import SweepResult, SweptTable
-from pfnlab.sweep.sweep_state import AGREES, KNOWN, NEW, QUIET
+from pfnlab.hunt.sweep.sweep_result import SweepResult, SweptTable
+from pfnlab.hunt.sweep.sweep_state import AGREES, KNOWN, NEW, QUIET
 
 FOLDER = Path(__file__).parent / "sweeps"
 

@@ -1,7 +1,7 @@
 """The page ``docs/sizes.md``: what structures take in every series, and what a field more costs.
 
-``python -m evidence.pages sizes --write`` writes it, of the files beside :mod:`pfnlab.report.kernel_sizes`;
-no kernel is asked.
+``python -m evidence.pages sizes --write`` writes it, of the files beside
+:mod:`pfnlab.lab.sizes.kernel_sizes`; no kernel is asked.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from evidence.pages.markdown import table
 from evidence.pages.sizes.sentences import sentences
 from evidence.pages.sizes.series import grouped, price_of, prices_of
-from pfnlab.policies.trackers import TRACKERS
-from pfnlab.report.growth import (
+from pfnlab.base.units import number_of
+from pfnlab.kernel.policies.trackers import TRACKERS
+from pfnlab.lab.sizes.growth import (
     OPTIONS,
     OWN_FIELD,
     VMA,
@@ -25,8 +26,7 @@ from pfnlab.report.growth import (
     options_of,
     possible,
 )
-from pfnlab.report.kernel_sizes import STRUCTURES, SeriesSizes, holes_in_words, known_sizes
-from pfnlab.units import number_of
+from pfnlab.lab.sizes.kernel_sizes import STRUCTURES, SeriesSizes, holes_in_words, known_sizes
 
 _NONE = "-"
 #: A field of two words costs what a tracker of one's own might (docs/own-policy.md).

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 from evidence.pages.markdown import table
 from evidence.pages.recorded_sweep import RecordedSweep, recorded_sweeps
-from pfnlab.sweep.sweep_result import SweptTable
-from pfnlab.sweep.sweep_state import KNOWN, LETTERS, NEW, QUIET
-from pfnlab.sweep.swept_cells import ALL, cells_of, mappings_of, scopes
+from pfnlab.hunt.sweep.sweep_result import SweptTable
+from pfnlab.hunt.sweep.sweep_state import KNOWN, LETTERS, NEW, QUIET
+from pfnlab.hunt.sweep.swept_cells import ALL, cells_of, mappings_of, scopes
 
 _INTRO = """\
 # Sweeps

@@ -1,6 +1,6 @@
 """The walkers' table: the result of each way to a page at each kind of entry, on every series.
 
-The page ``docs/walkers.md`` is made of the model's runs of :func:`pfnlab.meeting.walkers.cell_program`
+The page ``docs/walkers.md`` is made of the model's runs of :func:`pfnlab.hunt.meeting.walkers.cell_program`
 for every cell; ``python -m evidence.pages walkers --write`` writes it, and the lab compares every cell with
 kernels.
 """
@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from itertools import groupby
 
 from evidence.pages import markdown
-from pfnlab.meeting.walkers import KINDS, WALKERS, cell_program
-from pfnlab.policies.releases import CONFIRMED
+from pfnlab.hunt.meeting.walkers import KINDS, WALKERS, cell_program
+from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run

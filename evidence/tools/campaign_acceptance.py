@@ -18,9 +18,9 @@ from pathlib import Path
 
 from faults.disturbed import found
 
-from pfnlab.store.store import Store
-from pfnlab.store.stored import DONE
-from pfnlab.units import number_of
+from pfnlab.base.units import number_of
+from pfnlab.campaign.store.store import Store
+from pfnlab.campaign.store.stored import DONE
 
 PLAN = """\
 form = 1

@@ -22,7 +22,7 @@ from own_guest import compile_in
 from page_tables import put, table
 from run_selftest import console_with
 
-from pfnlab.errors import PfnlabError, Undecided
+from pfnlab.base.errors import PfnlabError, Undecided
 from pfnlab.lab.images.kernels import kernel_for
 
 ROOT = Path(__file__).parents[2]

@@ -23,7 +23,7 @@ from faults.on_cluster import OnCluster
 from faults.on_kernel import OnKernel
 from faults.on_models import FAKETIME, OnModels
 
-from pfnlab.errors import PfnlabError
+from pfnlab.base.errors import PfnlabError
 
 #: What is injected, by the name of its row.
 FAULTS = {

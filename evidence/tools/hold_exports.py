@@ -27,25 +27,25 @@ import msgspec
 from own_guest import compile_in, console_of
 from page_tables import put, table
 
-from pfnlab.errors import LostGuest, PfnlabError, Undecided
-from pfnlab.hw.pgtable import LEAF_PAGES
+from pfnlab.base.errors import LostGuest, PfnlabError, Undecided
+from pfnlab.base.units import PHYSICAL_BITS
+from pfnlab.export.c_plan import left_text, seen_text
+from pfnlab.export.formats import export
+from pfnlab.export.subject import Subject
+from pfnlab.kernel.hw.pgtable import LEAF_PAGES
+from pfnlab.kernel.policies.releases import series_of
 from pfnlab.lab.images.driver_module import modules_for
 from pfnlab.lab.images.kernels import KernelImage, kernel_for
 from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.running.placement import bar_mib_for
 from pfnlab.lab.vm.launch import NO_DRIVER_OF_CONTROLLER, controller_arguments, device_arguments
 from pfnlab.lab.vm.slot import Slot
-from pfnlab.policies.releases import series_of
 from pfnlab.programs.lang.library import find_program, library_paths
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import ONLY_KINDS, Program
+from pfnlab.programs.runs.golden import golden_path, golden_run, newest_version, read_golden
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
-from pfnlab.report.golden import golden_path, golden_run, newest_version, read_golden
-from pfnlab.reproducers.c_plan import left_text, seen_text
-from pfnlab.reproducers.formats import export
-from pfnlab.reproducers.subject import Subject
-from pfnlab.units import PHYSICAL_BITS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "evidence" / "exports.md"

@@ -28,14 +28,14 @@ from hold_exports import KERNELS, Exported, spoiled, with_goldens
 from own_guest import compile_in, console_of
 from page_tables import table
 
-from pfnlab.errors import LostGuest, PfnlabError
+from pfnlab.base.errors import LostGuest, PfnlabError
+from pfnlab.base.progress import say
+from pfnlab.export.formats import export
+from pfnlab.export.subject import Subject
 from pfnlab.lab.building.source import source_for
 from pfnlab.lab.images.kernels import KernelImage, kernel_for
 from pfnlab.lab.vm.launch import device_arguments
 from pfnlab.programs.lang.library import find_program
-from pfnlab.progress import say
-from pfnlab.reproducers.formats import export
-from pfnlab.reproducers.subject import Subject
 from tests.guests.shell import shell
 
 INIT = Path(__file__).with_name("shell_init.c")

@@ -2,10 +2,10 @@
 
 ``hold_patches.py [NAME...] [--programs N] [--seed N]`` builds them (all, where none is named), runs the
 programs of ``litmus/`` and N random ones of each kind on the kernel and on its model, and keeps what was
-compared (:mod:`pfnlab.policies.patched`); of flush placements also the schedules in which a thread may read
-what was revoked. ``--stale`` asks for these alone, ``--dry`` keeps nothing, ``--write`` only makes the tables
-of ``evidence/patches/README.md``, and that of ``evidence/patches/upstream/fixes/README.md`` for the patches
-there.
+compared (:mod:`pfnlab.kernel.policies.patched`); of flush placements also the schedules in which a thread may
+read what was revoked. ``--stale`` asks for these alone, ``--dry`` keeps nothing, ``--write`` only makes the
+tables of ``evidence/patches/README.md``, and that of ``evidence/patches/upstream/fixes/README.md`` for the
+patches there.
 
 Exit codes: 0 all are equal, 1 one differs, 3 one could not be built or compared.
 """
@@ -22,18 +22,20 @@ from pathlib import Path
 import msgspec
 from page_tables import put, table
 
-from pfnlab.document.compose import document_of
-from pfnlab.document.mail import mail
-from pfnlab.document.trial_part import part
-from pfnlab.errors import Undecided
+from pfnlab.base.errors import Undecided
+from pfnlab.base.progress import say
+from pfnlab.base.result import Outcome
+from pfnlab.hunt.meeting.holding import Programs, litmus_programs
+from pfnlab.hunt.meeting.trial import TrialResult, try_kernel
+from pfnlab.kernel.policies.known_kernels import programs_in, steps_in
+from pfnlab.kernel.policies.patched import PatchedKernel, read_patched
 from pfnlab.lab.building.build import build
 from pfnlab.lab.building.built import BuiltKernel
 from pfnlab.lab.building.patch_file import PatchFile, read_patch
 from pfnlab.lab.running.qemu_machine import QemuMachine
-from pfnlab.meeting.holding import Programs, litmus_programs
-from pfnlab.meeting.trial import TrialResult, try_kernel
-from pfnlab.policies.known_kernels import programs_in, steps_in
-from pfnlab.policies.patched import PatchedKernel, read_patched
+from pfnlab.present.document.compose import document_of
+from pfnlab.present.document.mail import mail
+from pfnlab.present.document.trial_part import part
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.library import find_program
 from pfnlab.programs.lang.load import load_program
@@ -42,12 +44,10 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
-from pfnlab.progress import say
-from pfnlab.result import Outcome
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "evidence" / "patches"
-KEPT = ROOT / "src" / "pfnlab" / "policies" / "patched.json"
+KEPT = ROOT / "src" / "pfnlab" / "kernel" / "policies" / "patched.json"
 PAGE = "README.md"
 #: Patches that are proposed for the kernel, with a page of their own.
 FIXES = Path("upstream", "fixes")

@@ -21,23 +21,23 @@ import msgspec
 from page_tables import put, table
 
 from evidence.pages.held_reverts import HELD, HeldProgram, HeldRevert, read_held
-from pfnlab.bugs.known_bugs import Bug, all_bugs
-from pfnlab.bugs.standing import StandingWord
-from pfnlab.errors import Undecided
+from pfnlab.base.errors import Undecided
+from pfnlab.base.progress import say
+from pfnlab.hunt.meeting.bug_shown import BugRunResult, ShownProgram, program_file, show_bug
+from pfnlab.hunt.meeting.sign import ended_at
+from pfnlab.kernel.bugs.known_bugs import Bug, all_bugs
+from pfnlab.kernel.bugs.standing import StandingWord
+from pfnlab.kernel.policies.known_kernels import newest_known
+from pfnlab.kernel.policies.switch_table import SWITCHES
 from pfnlab.lab.building.build import build
 from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.lab.building.reverts import FOLDER, Revert, known_reverts
-from pfnlab.meeting.bug_shown import BugRunResult, ShownProgram, program_file, show_bug
-from pfnlab.meeting.sign import ended_at
-from pfnlab.policies.known_kernels import newest_known
-from pfnlab.policies.switch_table import SWITCHES
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.runs.compare import differences
+from pfnlab.programs.runs.golden import golden_look
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.named_machines import name_machines, side_by_side
 from pfnlab.programs.runs.observation import Run
-from pfnlab.progress import say
-from pfnlab.report.golden import golden_look
 
 HOME = Path(__file__).parents[2] / FOLDER
 KEPT = HOME / HELD

@@ -22,11 +22,11 @@ from pathlib import Path
 import msgspec
 from page_tables import code, put, table
 
-from pfnlab.errors import Undecided
+from pfnlab.base.errors import Undecided
+from pfnlab.base.progress import say
 from pfnlab.lab.building.built import find
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.printer import op_lines
-from pfnlab.progress import say
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "evidence" / "patches" / "planted"

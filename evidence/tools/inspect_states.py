@@ -25,18 +25,18 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import msgspec
 from known_machines import EQUIPMENT, Equipped, Kind
 
-from pfnlab.errors import Undecided
-from pfnlab.inspector.finding.every import findings
-from pfnlab.inspector.intervals import uncovered
-from pfnlab.inspector.joined_host import JoinedHost
-from pfnlab.inspector.sources.origins import open_origin
+from pfnlab.base.errors import Undecided
+from pfnlab.base.units import PAGE_SHIFT
+from pfnlab.diagnosis.inspector.finding.every import findings
+from pfnlab.diagnosis.inspector.intervals import uncovered
+from pfnlab.diagnosis.inspector.joined_host import JoinedHost
+from pfnlab.diagnosis.inspector.sources.origins import open_origin
 from pfnlab.lab.images.kernels import fetch
 from pfnlab.programs.lang.library import program_paths
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
-from pfnlab.units import PAGE_SHIFT
 from tests.guests.equipment import Equipment
 from tests.guests.known_state import known_state
 from tests.guests.live_views import LiveView
@@ -45,7 +45,7 @@ from tests.guests.views_in_guest import DEEP_VIEW, PLAIN_VIEWS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "evidence" / "inspector.md"
-SCRIPT = ROOT / "src" / "pfnlab" / "inspector" / "pfnlab-collect.sh"
+SCRIPT = ROOT / "src" / "pfnlab" / "diagnosis" / "inspector" / "pfnlab-collect.sh"
 
 SERIES = ("6.1", "6.12", "6.16", "7.0", "7.2", "7.3")
 

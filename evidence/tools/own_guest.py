@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pfnlab.errors import MissingTool, Undecided
+from pfnlab.base.errors import MissingTool, Undecided
 from pfnlab.lab.images.configured import RAM_MIB
 from pfnlab.lab.images.image import initramfs
 from pfnlab.lab.images.kernels import KernelImage

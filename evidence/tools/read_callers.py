@@ -17,9 +17,9 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from evidence.pages.callers.page import CALLS, Call, Calls
+from pfnlab.base.progress import say
+from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.lab.building.source import files_of, source_for
-from pfnlab.policies.releases import CONFIRMED
-from pfnlab.progress import say
 
 #: The functions that take entries out of a VMA or of a file's VMAs, by their names on kernels 6.1 to 7.3.
 FUNCTIONS = (

@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from pfnlab.base.progress import say
+from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.lab.building.source import source_for
 from pfnlab.lab.images.image import guest_image
 from pfnlab.lab.images.kernels import kernel_for
@@ -22,8 +24,6 @@ from pfnlab.lab.running.kernel_files import DATA, FILES, MODULE, MODULE_FILE
 from pfnlab.lab.steering.symbols import kernel_symbols
 from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.qemu import Guest
-from pfnlab.policies.releases import CONFIRMED
-from pfnlab.progress import say
 
 OUTPUT = Path(__file__).parents[2] / "src" / "pfnlab" / "lab" / "running" / DATA
 

@@ -1,9 +1,9 @@
 """The messages that the kernel's PAT, MTRR, ioremap, memremap, resource and vfio-pci code can print.
 
 ``read_messages.py TREE...`` reads the sources in these folders, oldest first, and writes
-``tests/messages/formats.json``: every format string with the first and the last of these versions that has
-it. A TREE may be a series (``7.2``), whose source is fetched from the archive. Then
-``tests/messages/test_formats.py`` names the formats of which no family knows.
+``tests/diagnosis/messages/formats.json``: every format string with the first and the last of these versions
+that has it. A TREE may be a series (``7.2``), whose source is fetched from the archive. Then
+``tests/diagnosis/messages/test_formats.py`` names the formats of which no family knows.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from pfnlab.base.progress import say
+from pfnlab.kernel.policies.releases import is_version
 from pfnlab.lab.building.source import source_for
-from pfnlab.policies.releases import is_version
-from pfnlab.progress import say
 
 #: Where the formats are kept.
-FORMATS = Path(__file__).parents[2] / "tests" / "messages" / "formats.json"
+FORMATS = Path(__file__).parents[2] / "tests" / "diagnosis" / "messages" / "formats.json"
 
 #: The files that are read, and what a message of them is about where the file has others too.
 SCOPE = {

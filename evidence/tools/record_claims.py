@@ -1,7 +1,7 @@
 """Records on patched kernels what claims ask of models with the same policy.
 
 ``record_claims.py [PATCH...]`` builds the kernels of patches (all that claims ask for, where none is named),
-runs the programs there, and keeps the runs in ``src/pfnlab/claims/patched``. Searches are made for their
+runs the programs there, and keeps the runs in ``src/pfnlab/discussions/patched``. Searches are made for their
 shortest programs. ``--missing`` records nothing: it lists what is not recorded, or with another patch than
 the file has now.
 
@@ -18,9 +18,11 @@ from collections.abc import Iterator, Sequence
 
 from hold_patches import FOLDER, ROOT, built_kernel, chosen
 
-from pfnlab.claims.asking import ClaimQuestion
-from pfnlab.claims.patch_evidence import HOLD, AskedProgram, asked_programs, is_about, lacking, predicted
-from pfnlab.claims.patch_goldens import (
+from pfnlab.base.errors import Discovery, PfnlabError
+from pfnlab.base.progress import say
+from pfnlab.discussions.asking import ClaimQuestion
+from pfnlab.discussions.patch_evidence import HOLD, AskedProgram, asked_programs, is_about, lacking, predicted
+from pfnlab.discussions.patch_goldens import (
     RECORD,
     PatchGolden,
     RecordedRun,
@@ -30,25 +32,23 @@ from pfnlab.claims.patch_goldens import (
     read_patch_golden,
     write_patch_golden,
 )
-from pfnlab.claims.reading import discussions
-from pfnlab.errors import Discovery, PfnlabError
+from pfnlab.discussions.reading import discussions
+from pfnlab.hunt.meeting.trial import alive
+from pfnlab.kernel.policies.patched import patched_kernels
 from pfnlab.lab.building.patch_file import PatchFile
 from pfnlab.lab.images.kernels import KernelImage, sha256_of
 from pfnlab.lab.running.qemu_machine import QemuMachine
-from pfnlab.meeting.trial import alive
-from pfnlab.policies.patched import patched_kernels
+from pfnlab.lab.sizes.growth import OWN_FIELD, VMA, members_of
+from pfnlab.lab.sizes.kernel_sizes import known_sizes, structures_of, types_of
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.runs.compare import differences
+from pfnlab.programs.runs.golden import check_whole
 from pfnlab.programs.runs.observation import Run
-from pfnlab.progress import say
-from pfnlab.report.golden import check_whole
-from pfnlab.report.growth import OWN_FIELD, VMA, members_of
-from pfnlab.report.kernel_sizes import known_sizes, structures_of, types_of
 
 #: What a recording depends on, and the recordings themselves.
 CODE = (
     *("src", "evidence/tools", "evidence/patches"),
-    *(":!src/pfnlab/claims/patched", ":!src/pfnlab/claims/*.toml"),
+    *(":!src/pfnlab/discussions/patched", ":!src/pfnlab/discussions/*.toml"),
 )
 
 

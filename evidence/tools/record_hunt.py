@@ -14,7 +14,7 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from evidence.pages.recorded_hunt import FOLDER, recorded
-from pfnlab.fuzz.hunt_state import FuzzResult, write_stored
+from pfnlab.hunt.fuzz.hunt_state import FuzzResult, write_stored
 
 
 def main(names: Sequence[str]) -> int:

@@ -1,9 +1,9 @@
 """Record what strace says of programs that map a BAR: ``record_strace.py [--on SERIES] [LOG...]``.
 
 The programs run in a guest of the lab, traced by the strace of this machine: a user of the resource files in
-Python (tests/reproducers/recorded/bar_user.py), busybox's devmem, which maps /dev/mem, and a program of
-pfnlab as C (tests/reproducers/recorded/processes.pfn). The logs and the sysfs resource file of the device go
-to tests/reproducers/recorded/, or only those that are named.
+Python (tests/export/recorded/bar_user.py), busybox's devmem, which maps /dev/mem, and a program of
+pfnlab as C (tests/export/recorded/processes.pfn). The logs and the sysfs resource file of the device go
+to tests/export/recorded/, or only those that are named.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from own_guest import compile_in
 
-from pfnlab.errors import MissingTool, Undecided
+from pfnlab.base.errors import MissingTool, Undecided
+from pfnlab.export.formats import export
+from pfnlab.export.subject import Subject
 from pfnlab.lab.images.image import extended, guest_image
 from pfnlab.lab.images.kernels import fetch
 from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.load import load_program
-from pfnlab.reproducers.formats import export
-from pfnlab.reproducers.subject import Subject
 from tests.guests.interpreter import interpreter, write_interpreter
 from tests.guests.shell import SCRIPT, SHELL, shell
 
-RECORDED = Path(__file__).parents[2] / "tests" / "reproducers" / "recorded"
+RECORDED = Path(__file__).parents[2] / "tests" / "export" / "recorded"
 
 #: The commands by the name of the log; each is what was typed in the guest.
 COMMANDS = {

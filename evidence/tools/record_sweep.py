@@ -14,8 +14,8 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from evidence.pages.recorded_sweep import FOLDER, recorded
-from pfnlab.fuzz.hunt_state import write_stored
-from pfnlab.sweep.sweep_result import SweepResult
+from pfnlab.hunt.fuzz.hunt_state import write_stored
+from pfnlab.hunt.sweep.sweep_result import SweepResult
 
 
 def main(names: Sequence[str]) -> int:

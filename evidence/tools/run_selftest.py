@@ -24,7 +24,8 @@ from pathlib import Path
 from own_guest import compile_in, console_of
 from page_tables import put, table
 
-from pfnlab.errors import LostGuest, PfnlabError
+from pfnlab.base.errors import LostGuest, PfnlabError
+from pfnlab.base.progress import say
 from pfnlab.lab.building.built import find
 from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.lab.building.source import source_for
@@ -32,7 +33,6 @@ from pfnlab.lab.building.worktree import original
 from pfnlab.lab.images.kernels import KernelImage, kernel_for
 from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.vm.launch import device_arguments
-from pfnlab.progress import say
 
 ROOT = Path(__file__).parents[2]
 UPSTREAM = ROOT / "evidence" / "patches" / "upstream"

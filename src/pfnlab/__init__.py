@@ -4,7 +4,7 @@
 A name is imported when it is first used, so that ``import pfnlab`` and the command line stay quick.
 """
 
-from pfnlab.version import VERSION as __version__
+from pfnlab.base.version import VERSION as __version__
 
 # Type checkers take a variable of this name for true; typing itself would take longer than all the rest here.
 TYPE_CHECKING = False

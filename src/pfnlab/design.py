@@ -5,50 +5,50 @@ Inner paths may change; this one only grows. ``docs/own-policy.md`` shows what t
 
 from __future__ import annotations
 
-from pfnlab.errors import ModelledErrno, Undecided
-from pfnlab.hw.cachemode import CacheMode
-from pfnlab.hw.pgtable import EntryRun, Page
-from pfnlab.hw.spans import SpanSet
-from pfnlab.mm.flags import VM_IO, VM_MIXEDMAP, VM_PAT, VM_PFNMAP, is_cow_mapping
-from pfnlab.mm.freed_in_vain import FreedInVain
-from pfnlab.mm.gather import FlushPlacement, MmuGather, NoForcedFlush, is_pfn_vma
-from pfnlab.mm.kernel import Kernel, Task
-from pfnlab.mm.locks import RwLock
-from pfnlab.mm.memtype import MemtypeBook
-from pfnlab.mm.pfnmap import lookup_prot, pfnmap_is_tracked, pfnmap_track, pfnmap_untrack
-from pfnlab.mm.processors import Need
-from pfnlab.mm.remap import vm_flags_set
-from pfnlab.mm.space import MmStruct
-from pfnlab.mm.tracker import Tracked, Tracker
-from pfnlab.mm.vma import MappedFile, Vma
-from pfnlab.mm.walk_policy import WalkerPolicy
-from pfnlab.policies.flushes.end_vma import EndVma
-from pfnlab.policies.flushes.first_vma import FirstVma
-from pfnlab.policies.flushes.free_vmas import FreeVmas
-from pfnlab.policies.flushes.fullmm import FullMm
-from pfnlab.policies.flushes.in_loop import InLoop
-from pfnlab.policies.flushes.outside_loop import OutsideLoop
-from pfnlab.policies.reports.pr_err import PrErr
-from pfnlab.policies.reports.pr_info import PrInfo
-from pfnlab.policies.reports.warn_on_once import WarnOnOnce
-from pfnlab.policies.trackers.base_pfn import BasePfn
-from pfnlab.policies.trackers.caller_managed import CallerManaged
-from pfnlab.policies.trackers.ctx_adjust import CtxAdjust
-from pfnlab.policies.trackers.driver_hook import DriverHook
-from pfnlab.policies.trackers.exact import Exact
-from pfnlab.policies.trackers.no_cow import NoCow
-from pfnlab.policies.trackers.no_partial import NoPartial
-from pfnlab.policies.trackers.per_vma import PerVma
-from pfnlab.policies.trackers.remap_again import RemapAgain
-from pfnlab.policies.trackers.split_ctx import SplitCtx
-from pfnlab.policies.trackers.track_ctx import PfnmapTrackCtx, TrackCtx
-from pfnlab.policies.trackers.unmap_only import UnmapOnly
-from pfnlab.policies.trackers.untracked import Untracked
-from pfnlab.policies.trackers.vm_pat import VmPat
-from pfnlab.policies.walkers.early_refusal import EarlyRefusal
-from pfnlab.policies.walkers.page_test_skip import PageTestSkip
-from pfnlab.policies.walkers.special_bits import SpecialBits
-from pfnlab.units import PAGE_SIZE, PfnRange, pfn_to_phys, phys_to_pfn
+from pfnlab.base.errors import ModelledErrno, Undecided
+from pfnlab.base.units import PAGE_SIZE, PfnRange, pfn_to_phys, phys_to_pfn
+from pfnlab.kernel.hw.cachemode import CacheMode
+from pfnlab.kernel.hw.pgtable import EntryRun, Page
+from pfnlab.kernel.hw.spans import SpanSet
+from pfnlab.kernel.mm.flags import VM_IO, VM_MIXEDMAP, VM_PAT, VM_PFNMAP, is_cow_mapping
+from pfnlab.kernel.mm.freed_in_vain import FreedInVain
+from pfnlab.kernel.mm.gather import FlushPlacement, MmuGather, NoForcedFlush, is_pfn_vma
+from pfnlab.kernel.mm.kernel import Kernel, Task
+from pfnlab.kernel.mm.locks import RwLock
+from pfnlab.kernel.mm.memtype import MemtypeBook
+from pfnlab.kernel.mm.pfnmap import lookup_prot, pfnmap_is_tracked, pfnmap_track, pfnmap_untrack
+from pfnlab.kernel.mm.processors import Need
+from pfnlab.kernel.mm.remap import vm_flags_set
+from pfnlab.kernel.mm.space import MmStruct
+from pfnlab.kernel.mm.tracker import Tracked, Tracker
+from pfnlab.kernel.mm.vma import MappedFile, Vma
+from pfnlab.kernel.mm.walk_policy import WalkerPolicy
+from pfnlab.kernel.policies.flushes.end_vma import EndVma
+from pfnlab.kernel.policies.flushes.first_vma import FirstVma
+from pfnlab.kernel.policies.flushes.free_vmas import FreeVmas
+from pfnlab.kernel.policies.flushes.fullmm import FullMm
+from pfnlab.kernel.policies.flushes.in_loop import InLoop
+from pfnlab.kernel.policies.flushes.outside_loop import OutsideLoop
+from pfnlab.kernel.policies.reports.pr_err import PrErr
+from pfnlab.kernel.policies.reports.pr_info import PrInfo
+from pfnlab.kernel.policies.reports.warn_on_once import WarnOnOnce
+from pfnlab.kernel.policies.trackers.base_pfn import BasePfn
+from pfnlab.kernel.policies.trackers.caller_managed import CallerManaged
+from pfnlab.kernel.policies.trackers.ctx_adjust import CtxAdjust
+from pfnlab.kernel.policies.trackers.driver_hook import DriverHook
+from pfnlab.kernel.policies.trackers.exact import Exact
+from pfnlab.kernel.policies.trackers.no_cow import NoCow
+from pfnlab.kernel.policies.trackers.no_partial import NoPartial
+from pfnlab.kernel.policies.trackers.per_vma import PerVma
+from pfnlab.kernel.policies.trackers.remap_again import RemapAgain
+from pfnlab.kernel.policies.trackers.split_ctx import SplitCtx
+from pfnlab.kernel.policies.trackers.track_ctx import PfnmapTrackCtx, TrackCtx
+from pfnlab.kernel.policies.trackers.unmap_only import UnmapOnly
+from pfnlab.kernel.policies.trackers.untracked import Untracked
+from pfnlab.kernel.policies.trackers.vm_pat import VmPat
+from pfnlab.kernel.policies.walkers.early_refusal import EarlyRefusal
+from pfnlab.kernel.policies.walkers.page_test_skip import PageTestSkip
+from pfnlab.kernel.policies.walkers.special_bits import SpecialBits
 
 __all__ = [
     "PAGE_SIZE",

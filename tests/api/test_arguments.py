@@ -12,8 +12,8 @@ import pytest
 from hostile_policies import ENDLESS, METHOD, tracker
 
 import pfnlab as pl
-from pfnlab import own_code
-from pfnlab.errors import PolicyError
+from pfnlab.base import own_code
+from pfnlab.base.errors import PolicyError
 from pfnlab.programs.lang.ops import Munmap, Op
 
 #: Larger than any argument.

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 import pfnlab as pl
-from pfnlab.document.check_part import part
-from pfnlab.document.terminal import terminal
+from pfnlab.present.document.check_part import part
+from pfnlab.present.document.terminal import terminal
 
 
 @pytest.fixture(scope="module")

@@ -105,7 +105,7 @@ def test_importing_loads_nothing() -> None:
 
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert ["pfnlab", "pfnlab.version"] == ran.stdout.split()
+    assert ["pfnlab", "pfnlab.base", "pfnlab.base.version"] == ran.stdout.split()
 
 
 def test_a_machine_needs_no_extra() -> None:

@@ -12,7 +12,7 @@ from litmus_files import LITMUS
 
 import pfnlab as pl
 from pfnlab.api.live import LiveMachine
-from pfnlab.errors import Undecided
+from pfnlab.base.errors import Undecided
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
@@ -161,7 +161,7 @@ def test_a_held_machine_can_be_undone_and_copied() -> None:
 def test_policies_by_name_and_by_file(tmp_path: Path) -> None:
     """In place of the kernel's own."""
     own = tmp_path / "mine.py"
-    source = Path(__file__).parents[2] / "src" / "pfnlab" / "policies" / "flushes" / "no_forced.py"
+    source = Path(__file__).parents[2] / "src" / "pfnlab" / "kernel" / "policies" / "flushes" / "no_forced.py"
     assert "vm_pat" in pl.machine("model:7.2", policies={"tracker": "vm_pat"}).name
     if source.exists():
         own.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")

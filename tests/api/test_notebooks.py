@@ -10,7 +10,7 @@ import pytest
 
 import pfnlab as pl
 from pfnlab.api.records import records_html
-from pfnlab.errors import Why
+from pfnlab.base.errors import Why
 from pfnlab.programs.runs.observation import Reason
 
 #: Words that would do something in a page.

@@ -8,8 +8,8 @@ import pytest
 from litmus_files import litmus_file
 
 import pfnlab as pl
+from pfnlab.base.schema_files import schema
 from pfnlab.cli import main
-from pfnlab.schema_files import schema
 
 MACHINES = ["model:6.1", "model:7.2"]
 

@@ -9,7 +9,7 @@ from pfnlab.campaign.check_work import CheckWork, check_shard
 
 def test_a_scope_may_be_given_as_text() -> None:
     """Its name is then no file."""
-    text = files("pfnlab.checker.kernel").joinpath("scopes/small.toml").read_text()
+    text = files("pfnlab.checker.scopes").joinpath("scopes/small.toml").read_text()
     work = CheckWork(machine="model:7.2", scope="nowhere.toml", text=text, properties=("no_leak",), depth=1)
 
     found = check_shard(work)

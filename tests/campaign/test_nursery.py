@@ -17,7 +17,7 @@ from made_campaigns import odd_tracker
 from pfnlab import __version__
 from pfnlab.campaign.nursery import Nursery
 from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, decode_attempt, decode_shard, encode
-from pfnlab.store.rows import this_host
+from pfnlab.campaign.store.rows import this_host
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_campaigns import SMALL, small
 
+from pfnlab.base.files import Unreadable
+from pfnlab.base.schema_files import campaign_file_text
 from pfnlab.campaign.new_file import EXAMPLE, new_text
 from pfnlab.campaign.plan import (
     BudgetTable,
@@ -28,10 +30,8 @@ from pfnlab.campaign.plan import (
 )
 from pfnlab.campaign.plan_file import PlanMistakes, plan_of, read_plan
 from pfnlab.campaign.running import begin_campaign, stored_plan
-from pfnlab.files import Unreadable
-from pfnlab.schema_files import campaign_file_text
-from pfnlab.store.rows import VERDICTS
-from pfnlab.store.store import Store
+from pfnlab.campaign.store.rows import VERDICTS
+from pfnlab.campaign.store.store import Store
 
 ROOT = Path(__file__).parents[2]
 
@@ -534,7 +534,7 @@ def test_a_file_that_a_machine_names_is_part_of_the_key(tmp_path: Path) -> None:
 def test_a_scope_of_ones_own_goes_along_as_text(tmp_path: Path) -> None:
     """A worker elsewhere has no such file."""
     scope = tmp_path / "mine.toml"
-    known = ROOT / "src/pfnlab/checker/kernel/scopes/small.toml"
+    known = ROOT / "src/pfnlab/checker/scopes/scopes/small.toml"
     scope.write_text(known.read_text(encoding="utf-8"), encoding="utf-8")
     plan = plan_of(f'{HEAD}{CHECK}scopes = ["{scope}"]\n', "c.toml")
 

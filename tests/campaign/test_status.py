@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pfnlab.report.campaigns import CampaignStatus
+from pfnlab.campaign.campaigns import CampaignStatus
 
 
 def status(**changed: object) -> CampaignStatus:

@@ -6,7 +6,7 @@ import pytest
 
 from pfnlab.campaign.plan_file import plan_of
 from pfnlab.campaign.sweep_work import SweepWork, sweep_shard
-from pfnlab.sweep.swept_cells import cells_digest, cells_of
+from pfnlab.hunt.sweep.swept_cells import cells_digest, cells_of
 
 HEAD = 'form = 1\nname = "n"\n'
 BROKEN = ("model:7.3", "model:7.3,mseal=off")

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from pfnlab.base.units import PfnRange
 from pfnlab.checker.check import CheckResult, PropertyResult, check
-from pfnlab.checker.kernel.properties import questions
-from pfnlab.checker.kernel.scope import read_scope
-from pfnlab.hw.platform import Platform
-from pfnlab.mm.gather import Flushes, FlushPlacement
-from pfnlab.mm.kernel import Kernel
-from pfnlab.mm.tracker import Tracker
-from pfnlab.mm.walk_policy import SpecialBits, WalkerPolicy, Walkers
-from pfnlab.policies.flushes.free_vmas import FreeVmas
-from pfnlab.policies.trackers.track_ctx import TrackCtx
+from pfnlab.checker.scopes.properties import questions
+from pfnlab.checker.scopes.scope import read_scope
+from pfnlab.kernel.hw.platform import Platform
+from pfnlab.kernel.mm.gather import Flushes, FlushPlacement
+from pfnlab.kernel.mm.kernel import Kernel
+from pfnlab.kernel.mm.tracker import Tracker
+from pfnlab.kernel.mm.walk_policy import SpecialBits, WalkerPolicy, Walkers
+from pfnlab.kernel.policies.flushes.free_vmas import FreeVmas
+from pfnlab.kernel.policies.trackers.track_ctx import TrackCtx
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.units import PfnRange
 
 
 class Broken(ModelMachine):

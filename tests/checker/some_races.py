@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pfnlab.checker.kernel.scope import RaceScope, read_scope
+from pfnlab.checker.scopes.scope import RaceScope, read_scope
 
 #: Much else that can meet: entries that come and go, VMAs that are cut, a fork, the book.
 OTHERS = """

@@ -6,9 +6,9 @@ import pytest
 from counting import Parts
 
 from pfnlab.checker.check import VIOLATED, check
-from pfnlab.checker.kernel.scope import load_scope
 from pfnlab.checker.limits import CheckLimits, Exhaustive, Swarm, Walks
-from pfnlab.policies.changes import changes_between
+from pfnlab.checker.scopes.scope import load_scope
+from pfnlab.kernel.policies.changes import changes_between
 from pfnlab.programs.model.model_machine import ModelMachine
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pfnlab.checker.kernel.properties import QUESTIONS, RACE_QUESTIONS
-from pfnlab.checker.kernel.scope import scope_names
+from pfnlab.checker.scopes.properties import QUESTIONS, RACE_QUESTIONS
+from pfnlab.checker.scopes.scope import scope_names
 
 PAGE = (Path(__file__).parents[2] / "docs" / "check.md").read_text(encoding="utf-8")
 

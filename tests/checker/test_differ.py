@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pfnlab.checker.differ import DifferResult, compare
-from pfnlab.checker.kernel.scope import Scope, read_scope
+from pfnlab.checker.scopes.scope import Scope, read_scope
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.model_machine import ModelMachine
 

@@ -9,15 +9,15 @@ import pytest
 from broken import Broken
 
 from pfnlab.checker.check import HOLDS, VIOLATED, CheckResult, check
-from pfnlab.checker.kernel.scope import Scope, load_scope, scope_names
 from pfnlab.checker.limits import Exhaustive
-from pfnlab.document.check_part import part
-from pfnlab.document.terminal import terminal
-from pfnlab.mm.kernel import Kernel
-from pfnlab.mm.tracker import Tracker
-from pfnlab.mm.vma import Vma
-from pfnlab.policies.trackers.exact import Exact
-from pfnlab.policies.trackers.track_ctx import TrackCtx
+from pfnlab.checker.scopes.scope import Scope, load_scope, scope_names
+from pfnlab.kernel.mm.kernel import Kernel
+from pfnlab.kernel.mm.tracker import Tracker
+from pfnlab.kernel.mm.vma import Vma
+from pfnlab.kernel.policies.trackers.exact import Exact
+from pfnlab.kernel.policies.trackers.track_ctx import TrackCtx
+from pfnlab.present.document.check_part import part
+from pfnlab.present.document.terminal import terminal
 from pfnlab.programs.model.model_machine import ModelMachine
 
 ENDED = [name for name in scope_names() if name.startswith("ends_")]

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from pfnlab.base.errors import PolicyError, Undecided
 from pfnlab.checker.check import check
-from pfnlab.checker.kernel.domain import KernelModel, KernelState
-from pfnlab.checker.kernel.properties import questions
-from pfnlab.checker.kernel.scope import read_scope
+from pfnlab.checker.scopes.domain import KernelModel, KernelState
+from pfnlab.checker.scopes.properties import questions
+from pfnlab.checker.scopes.scope import read_scope
 from pfnlab.checker.search.explore import explore
-from pfnlab.errors import PolicyError, Undecided
-from pfnlab.policies.guard import Guard
+from pfnlab.kernel.policies.guard import Guard
 from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.model.model_machine import ModelMachine
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from some_races import REVOCATIONS, races
 
+from pfnlab.base.errors import Misuse
 from pfnlab.checker.check import CheckResult, check
-from pfnlab.checker.kernel.scope import load_scope, scope_names
 from pfnlab.checker.limits import Exhaustive, Walks
 from pfnlab.checker.replay import ProgramReplay, Replay, check_same, path_text, read_path
-from pfnlab.errors import Misuse
+from pfnlab.checker.scopes.scope import load_scope, scope_names
 from pfnlab.programs.lang.canonical import program_text
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from pfnlab.checker.check import CheckResult, check
-from pfnlab.checker.kernel.properties import questions
-from pfnlab.checker.kernel.scope import Scope, load_scope, read_scope
 from pfnlab.checker.limits import Exhaustive
+from pfnlab.checker.scopes.properties import questions
+from pfnlab.checker.scopes.scope import Scope, load_scope, read_scope
 from pfnlab.programs.model.model_machine import ModelMachine
 
 MAPPED = '"new = mmap bar[0:3] wc shared rw"'

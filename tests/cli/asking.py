@@ -8,9 +8,9 @@ from typing import NamedTuple
 import pytest
 from middle_runs import careful, cut, forgetful
 
+from pfnlab.base.errors import Defect, MissingTool
 from pfnlab.campaign import plan_file
-from pfnlab.errors import Defect, MissingTool
-from pfnlab.fuzz import replaying, rounds
+from pfnlab.hunt.fuzz import replaying, rounds
 from pfnlab.lab.running import confirm
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs import named_machines

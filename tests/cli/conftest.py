@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from asking import PROGRAM, Answer, Fake, open_with
 
-from pfnlab import progress
+from pfnlab.base import progress
 from pfnlab.cli import main
 
 

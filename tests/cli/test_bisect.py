@@ -17,7 +17,7 @@ from test_trying import Guest, build
 
 from pfnlab.cli import main
 from pfnlab.lab.running import qemu_machine
-from pfnlab.meeting import holding, trial
+from pfnlab.hunt.meeting import holding, trial
 
 trial.kernel_of_tree = build
 qemu_machine.QemuMachine = Guest

@@ -8,7 +8,7 @@ from pathlib import Path
 from asking import Ask
 from for_each import for_each
 
-from pfnlab.bugs.known_bugs import all_bugs
+from pfnlab.kernel.bugs.known_bugs import all_bugs
 
 VERSIONS = ("6.1.20", "6.12.25", "6.16.12", "7.3.4", "6.12.117+deb13-cloud-amd64", "6.1.176-1")
 

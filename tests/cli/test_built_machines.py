@@ -6,7 +6,7 @@ import pytest
 from configurations import config_text
 from toy_tree import image
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.lab.building.built import BuiltKernel, keep_built
 from pfnlab.lab.images.kernels import sha256_of
 from pfnlab.lab.running.qemu_machine import QemuMachine

@@ -9,7 +9,7 @@ from asking import Ask
 
 from pfnlab.campaign.plan_file import plan_of
 from pfnlab.campaign.running import begin_campaign
-from pfnlab.store.store import Store
+from pfnlab.campaign.store.store import Store
 
 OWN = "model:7.2,tracker=evil.py"
 

@@ -9,21 +9,21 @@ from pathlib import Path
 import pytest
 from for_each import for_each
 
-from pfnlab.checker.kernel.properties import QUESTIONS, RACE_QUESTIONS
-from pfnlab.checker.kernel.scope import scope_names
+from pfnlab.checker.scopes.properties import QUESTIONS, RACE_QUESTIONS
+from pfnlab.checker.scopes.scope import scope_names
 from pfnlab.cli import completing
 from pfnlab.cli.candidates import PROPERTIES, changes
 from pfnlab.cli.completing import _cut, answer, candidates, values_of
 from pfnlab.cli.verbs import VerbPage, verb_pages
+from pfnlab.kernel.policies import FOLDERS
+from pfnlab.kernel.policies.eras import VM_PAT_ERAS
+from pfnlab.kernel.policies.flushes import FLUSHES
+from pfnlab.kernel.policies.known_kernels import known_versions
+from pfnlab.kernel.policies.profiles import SEAMS as SEAM_NAMES
+from pfnlab.kernel.policies.seams import PLACES, POLICIES
+from pfnlab.kernel.policies.trackers import TRACKERS
+from pfnlab.kernel.policies.walkers import WALKERS
 from pfnlab.lab.building.built import built_kernels
-from pfnlab.policies import FOLDERS
-from pfnlab.policies.eras import VM_PAT_ERAS
-from pfnlab.policies.flushes import FLUSHES
-from pfnlab.policies.known_kernels import known_versions
-from pfnlab.policies.profiles import SEAMS as SEAM_NAMES
-from pfnlab.policies.seams import PLACES, POLICIES
-from pfnlab.policies.trackers import TRACKERS
-from pfnlab.policies.walkers import WALKERS
 from pfnlab.programs.runs.named_machines import all_series
 
 PAGES = verb_pages()
@@ -264,5 +264,7 @@ def test_the_checker_and_the_lab_stay_unimported() -> None:
     imported = done.stdout.split()
 
     assert not [
-        name for name in imported if name.startswith(("pfnlab.checker", "pfnlab.lens", "pfnlab.report"))
+        name
+        for name in imported
+        if name.startswith(("pfnlab.checker", "pfnlab.lab.lens", "pfnlab.present.report"))
     ]

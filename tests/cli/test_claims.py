@@ -9,10 +9,10 @@ import pytest
 from asking import Ask
 from for_each import for_each
 
-from pfnlab.claims import lookup
-from pfnlab.claims.asking import Shows
-from pfnlab.claims.form import Claim, ClaimStatus, Discussion, Message, Said
-from pfnlab.claims.observed import book
+from pfnlab.discussions import lookup
+from pfnlab.discussions.asking import Shows
+from pfnlab.discussions.form import Claim, ClaimStatus, Discussion, Message, Said
+from pfnlab.discussions.observed import book
 
 
 def test_every_claim_is_listed(ask: Ask) -> None:

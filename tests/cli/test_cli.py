@@ -16,8 +16,8 @@ from having import OLD, bootable
 from litmus_files import litmus_file
 
 from pfnlab import __version__
-from pfnlab.report.golden import golden_path, read_golden
-from pfnlab.schema_files import schema
+from pfnlab.base.schema_files import schema
+from pfnlab.programs.runs.golden import golden_path, read_golden
 
 
 def test_version(ask: Ask) -> None:
@@ -197,7 +197,7 @@ def test_several_programs_exit_with_the_worst(ask: Ask, program: Path) -> None:
 @pytest.mark.usefixtures("fakes")
 def test_without_on_the_newest_model_runs(ask: Ask, program: Path) -> None:
     """The default machine is the model of the newest profile."""
-    from pfnlab.policies.profiles import SERIES
+    from pfnlab.kernel.policies.profiles import SERIES
 
     answer = ask("run", program)
 
@@ -346,7 +346,7 @@ def test_help_imports_nothing_heavy() -> None:
         "import sys\nfrom pfnlab.cli import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"
         "print(sorted(m for m in sys.modules if m.split('.')[0] in ('rich', 'lark', 'msgspec')"
-        " or m.startswith(('pfnlab.mm', 'pfnlab.lab', 'pfnlab.programs', 'pfnlab.report'))))"
+        " or m.startswith(('pfnlab.kernel.mm', 'pfnlab.lab', 'pfnlab.programs', 'pfnlab.present.report'))))"
     )
 
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

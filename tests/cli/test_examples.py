@@ -11,10 +11,10 @@ import tooling
 from asking import Answer
 from for_each import for_each
 
+from pfnlab.base.errors import Misuse
 from pfnlab.cli.reader import read
 from pfnlab.cli.verb_modules import module_of
 from pfnlab.cli.verbs import Example, VerbPage, verb_pages
-from pfnlab.errors import Misuse
 
 ROOT = Path(__file__).parents[2]
 PAGES = verb_pages()

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 from asking import PROGRAM, Ask
 
-from pfnlab.schema_files import schema
+from pfnlab.base.schema_files import schema
 
 SPACES = PROGRAM.replace("munmap a[4:8]", "munmap   a[4:8]")
 WRONG = PROGRAM.replace("munmap a[4:8]", "munmop a[4:8]")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from asking import Ask
 
-from pfnlab import progress
+from pfnlab.base import progress
 
 SAME = ("--on", "model:7.2", "--on", "model:7.2,mseal=on")
 OTHER = ("--on", "model:7.2", "--on", "model:7.2,tracker=vm_pat")

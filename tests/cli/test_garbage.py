@@ -12,9 +12,9 @@ from asking import PROGRAM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pfnlab.base.result import PlainText
 from pfnlab.cli import main
-from pfnlab.report import policies_matrix
-from pfnlab.result import PlainText
+from pfnlab.present.report import policies_matrix
 
 WORDS = st.sampled_from(
     [

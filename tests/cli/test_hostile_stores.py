@@ -12,9 +12,9 @@ from asking import Ask
 
 from pfnlab.campaign.plan_file import plan_of
 from pfnlab.campaign.running import begin_campaign
-from pfnlab.store.rows import HostClass, StoredResult
-from pfnlab.store.store import Store
-from pfnlab.store.stored import SeenWith
+from pfnlab.campaign.store.rows import HostClass, StoredResult
+from pfnlab.campaign.store.store import Store
+from pfnlab.campaign.store.stored import SeenWith
 
 PLAN = """\
 form = 1

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from asking import Answer, Ask, open_with
 
+from pfnlab.base.processes import processors
 from pfnlab.cli.verb_modules import option_fields
 from pfnlab.cli.verbs import verb_pages
-from pfnlab.fuzz import rounds
-from pfnlab.processes import processors
+from pfnlab.hunt.fuzz import rounds
+from pfnlab.present.report import policies_matrix
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
-from pfnlab.report import policies_matrix
 
 
 def timeless(text: str) -> str:

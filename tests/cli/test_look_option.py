@@ -9,18 +9,18 @@ import msgspec
 import pytest
 from asking import Ask, Fake, open_with
 
-from pfnlab.fuzz.filing import Folder, FoundDifference
-from pfnlab.fuzz.hunt_state import read_state
-from pfnlab.fuzz.rounds import MIXED, Looks
-from pfnlab.fuzz.signature import signature_of
+from pfnlab.hunt.fuzz.filing import Folder, FoundDifference
+from pfnlab.hunt.fuzz.hunt_state import read_state
+from pfnlab.hunt.fuzz.rounds import MIXED, Looks
+from pfnlab.hunt.fuzz.signature import signature_of
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.golden import golden_look
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.named_machines import Named, settle_look
 from pfnlab.programs.runs.observation import Run
-from pfnlab.report.golden import golden_look
 
 KERNEL = "qemu:6.1"
 

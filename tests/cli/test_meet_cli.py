@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from asking import Ask
 
-from pfnlab import progress
-from pfnlab.errors import MissingTool
+from pfnlab.base import progress
+from pfnlab.base.errors import MissingTool
+from pfnlab.hunt.meeting import by_name, holding
 from pfnlab.lab.building.built import BuiltKernel, keep_built
 from pfnlab.lab.images import changelog
 from pfnlab.lab.images.archive import Package
 from pfnlab.lab.images.kernel_offers import Offer
 from pfnlab.lab.images.kernels import KernelImage, sha256_of
 from pfnlab.lab.running import qemu_machine
-from pfnlab.meeting import by_name, holding
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
@@ -91,7 +91,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 @pytest.fixture(autouse=True)
 def litmus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One program in the place of those that come with pfnlab."""
-    monkeypatch.setattr("pfnlab.meeting.holding.library_folder", lambda: tmp_path / "litmus")
+    monkeypatch.setattr("pfnlab.hunt.meeting.holding.library_folder", lambda: tmp_path / "litmus")
     (tmp_path / "litmus").mkdir()
     (tmp_path / "litmus" / "locked.pfn").write_text(LOCKED)
     monkeypatch.chdir(tmp_path)

@@ -13,7 +13,7 @@ import pytest
 from asking import Ask
 from hostile_policies import ENDLESS, ENDS, EXAMPLE, HARMLESS, METHOD, RAISES, tracker
 
-from pfnlab import own_code, supervised
+from pfnlab.base import own_code, supervised
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -214,7 +214,7 @@ def test_a_command_without_policies_imports_nothing_for_them() -> None:
     code = (
         "import sys\nfrom pfnlab.cli import main\n"
         "try: main(['run', 'munmap-middle', '-q'])\n"
-        "finally: print('pfnlab.supervised' in sys.modules)"
+        "finally: print('pfnlab.base.supervised' in sys.modules)"
     )
 
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

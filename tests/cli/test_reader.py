@@ -15,11 +15,11 @@ from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pfnlab.base.errors import Misuse
+from pfnlab.base.result import Outcome
 from pfnlab.cli.reader import CommandLine, perform_words, read
 from pfnlab.cli.verb_modules import help_of, loaded, option_fields, request_of
 from pfnlab.cli.verbs import page_of, verb_pages
-from pfnlab.errors import Misuse
-from pfnlab.result import Outcome
 from pfnlab.verbs.option import Option
 
 
@@ -292,8 +292,8 @@ def test_a_module_of_a_verb_is_quick_to_import(verb: str) -> None:
     command = f"import sys; import {loaded(verb).__name__}; print(*sorted(sys.modules))"
     modules = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
 
-    light = {"pfnlab", "pfnlab.version", "pfnlab.errors", "pfnlab.verbs", "pfnlab.verbs.option"}
-    light |= {"pfnlab.result", "pfnlab.inert", "pfnlab.made"}
+    light = {"pfnlab", "pfnlab.base.version", "pfnlab.base.errors", "pfnlab.verbs", "pfnlab.verbs.option"}
+    light |= {"pfnlab.base.result", "pfnlab.base.inert", "pfnlab.base.made"}
     ours = {name for name in modules.stdout.split() if name.partition(".")[0] == "pfnlab"}
     assert {loaded(verb).__name__} == ours - light
 

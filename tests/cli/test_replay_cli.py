@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 from middle_runs import PROGRAM, careful, cut, forgetful
 from sample_reports import sample_contents
 
-from pfnlab.document.kinds import part_of
-from pfnlab.document.read import result_of
-from pfnlab.fuzz import replaying
-from pfnlab.fuzz.filing import Folder, FoundDifference
-from pfnlab.fuzz.signature import signature_of
+from pfnlab.base.result import Outcome
+from pfnlab.hunt.fuzz import replaying
+from pfnlab.hunt.fuzz.filing import Folder, FoundDifference
+from pfnlab.hunt.fuzz.signature import signature_of
+from pfnlab.kernel.policies import own
 from pfnlab.lab.running.confirm import comparison
-from pfnlab.policies import own
+from pfnlab.present.document.kinds import part_of
+from pfnlab.present.document.read import result_of
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.observation import Run
-from pfnlab.result import Outcome
 
 LEAK = "pfnlab path 1: model:6.1 small no_leak 0/0rne/1dzm/0alu"
 RACE = ("--on", "model:7.2,flush=none", "--scope", "race", "--property", "told_free")

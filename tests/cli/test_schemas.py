@@ -16,21 +16,21 @@ from asking import Ask
 from for_each import for_each
 from sample_reports import sample_contents
 
+from pfnlab.base.result import Made
+from pfnlab.base.schema_files import FORMS, schema, schema_text
+from pfnlab.campaign.campaigns import ListedResults, StatusResult
 from pfnlab.campaign.status import status_of
+from pfnlab.campaign.store.rows import HostClass, StoredResult
+from pfnlab.campaign.store.store import Store
+from pfnlab.campaign.store.stored import SeenWith, StoredShard
 from pfnlab.cli.verbs import verb_pages
-from pfnlab.fuzz.signature import Signature
-from pfnlab.meeting.explain import Explanation
-from pfnlab.meeting.holding import KernelDifference
-from pfnlab.meeting.meet import Explained, Meeting, MeetingResult
-from pfnlab.meeting.trial import ShownCause, TrialResult
-from pfnlab.policies.known_kernels import HeldCount
+from pfnlab.hunt.fuzz.signature import Signature
+from pfnlab.hunt.meeting.explain import Explanation
+from pfnlab.hunt.meeting.holding import KernelDifference
+from pfnlab.hunt.meeting.meet import Explained, Meeting, MeetingResult
+from pfnlab.hunt.meeting.trial import ShownCause, TrialResult
+from pfnlab.kernel.policies.known_kernels import HeldCount
 from pfnlab.programs.lang.load import load_program
-from pfnlab.report.campaigns import ListedResults, StatusResult
-from pfnlab.result import Made
-from pfnlab.schema_files import FORMS, schema, schema_text
-from pfnlab.store.rows import HostClass, StoredResult
-from pfnlab.store.store import Store
-from pfnlab.store.stored import SeenWith, StoredShard
 
 ROOT = Path(__file__).parents[2]
 MIDDLE = "litmus/unmapping/munmap-middle.pfn"
@@ -57,7 +57,7 @@ COMMANDS = {
     "bugs show": ("bugs", "show", "A06", "--json"),
     "bugs affects": ("bugs", "affects", "6.12.25", "--all", "--json"),
     "bugs run": ("bugs", "run", "CVE-2024-35877", "--json"),
-    "inspect": ("inspect", "tests/inspector/bundles/munmap-middle-6.1.bundle", "--json"),
+    "inspect": ("inspect", "tests/diagnosis/inspector/bundles/munmap-middle-6.1.bundle", "--json"),
     "explain": ("explain", "x86/PAT: X:7 freeing invalid memtype [mem 0xf8004000-0xf8007fff]", "--json"),
     "kernels sizes": ("kernels", "sizes", "--json"),
 }

@@ -12,11 +12,11 @@ import pytest
 from for_each import for_each
 from terminals import Clock, Screen
 
+from pfnlab.base.errors import Undecided
+from pfnlab.base.result import PlainText
 from pfnlab.cli import verb_modules as module
 from pfnlab.cli.verb_modules import loaded, performed, request_of
 from pfnlab.cli.verbs import verb_pages
-from pfnlab.errors import Undecided
-from pfnlab.result import PlainText
 
 #: Verbs that have no end of their own: nobody waits for it.
 ENDLESS = frozenset({"explore"})
@@ -86,7 +86,7 @@ def test_nothing_is_shown_while_a_result_is_printed(monkeypatch: pytest.MonkeyPa
         printed.append((text, screen.getvalue().rstrip().endswith("\x1b[2K")))
 
     monkeypatch.setattr(module, "loaded", lambda _: SimpleNamespace(perform=perform))
-    monkeypatch.setattr("pfnlab.files.write_output", write)
+    monkeypatch.setattr("pfnlab.base.files.write_output", write)
     with redirect_stderr(screen):
         performed("results", SimpleNamespace(output=None, as_json=False))
 
@@ -119,7 +119,7 @@ def slow_step(monkeypatch: pytest.MonkeyPatch, step: str, verb: str, **fields: A
     [
         (
             "explain",
-            "pfnlab.messages.explaining.explain",
+            "pfnlab.diagnosis.messages.explaining.explain",
             {"words": (__file__,)},
             "pfnlab explain",
         ),
@@ -129,11 +129,21 @@ def slow_step(monkeypatch: pytest.MonkeyPatch, step: str, verb: str, **fields: A
             {"programs": ("munmap-middle",), "check": True},
             "checking programs",
         ),
-        ("inspect", "pfnlab.inspector.inspection.inspected", {}, "looking at what this machine"),
-        ("inspect", "pfnlab.inspector.parsing.iomem.IomemTable", {}, "reading this machine"),
-        ("report", "pfnlab.document.read.read_results", {"results": ()}, "pfnlab report"),
-        ("bugs affects", "pfnlab.report.bugs_affecting.affecting", {"version": "6.1"}, "pfnlab bugs affects"),
-        ("claims show", "pfnlab.claims.asked_again.ask_again", {"number": ("001.1",)}, "pfnlab claims show"),
+        ("inspect", "pfnlab.diagnosis.inspector.inspection.inspected", {}, "looking at what this machine"),
+        ("inspect", "pfnlab.diagnosis.inspector.parsing.iomem.IomemTable", {}, "reading this machine"),
+        ("report", "pfnlab.present.document.read.read_results", {"results": ()}, "pfnlab report"),
+        (
+            "bugs affects",
+            "pfnlab.present.report.bugs_affecting.affecting",
+            {"version": "6.1"},
+            "pfnlab bugs affects",
+        ),
+        (
+            "claims show",
+            "pfnlab.discussions.asked_again.ask_again",
+            {"number": ("001.1",)},
+            "pfnlab claims show",
+        ),
     ],
 )
 def test_a_slow_step_is_shown_in_its_own_words(

@@ -166,7 +166,7 @@ def test_without_machines_it_is_the_newest_kernel(ask: Ask, monkeypatch: pytest.
         asked.extend(machine.spec for machine in machines)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pfnlab.fuzz.rounds.fetch_missing", missing)
+    monkeypatch.setattr("pfnlab.hunt.fuzz.rounds.fetch_missing", missing)
     ask("sweep", "pci")
 
     newest = named_machines.newest_series()

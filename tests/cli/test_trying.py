@@ -10,13 +10,13 @@ import pytest
 from asking import Ask
 from toy_tree import toy_tree
 
-from pfnlab.claims import lookup
-from pfnlab.claims.asking import Shows
-from pfnlab.claims.form import Claim, ClaimStatus, Discussion, Message, Said
-from pfnlab.claims.observed import flushes
-from pfnlab.errors import Undecided
-from pfnlab.meeting import holding
-from pfnlab.meeting.trial import TriedKernel
+from pfnlab.base.errors import Undecided
+from pfnlab.discussions import lookup
+from pfnlab.discussions.asking import Shows
+from pfnlab.discussions.form import Claim, ClaimStatus, Discussion, Message, Said
+from pfnlab.discussions.observed import flushes
+from pfnlab.hunt.meeting import holding
+from pfnlab.hunt.meeting.trial import TriedKernel
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
@@ -74,7 +74,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "litmus").mkdir()
     (tmp_path / "litmus" / "middle.pfn").write_text(MIDDLE)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pfnlab.meeting.trial.kernel_of_tree", build)
+    monkeypatch.setattr("pfnlab.hunt.meeting.trial.kernel_of_tree", build)
     monkeypatch.setattr("pfnlab.lab.running.qemu_machine.QemuMachine", Guest)
     monkeypatch.setattr(holding, "walker_programs", dict)
     monkeypatch.setattr(lookup, "discussions", lambda: (DISCUSSION,))

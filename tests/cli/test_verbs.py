@@ -65,7 +65,7 @@ def test_words_for_many_kernels_stand_alone(ask: Ask, word: str) -> None:
 
 def test_kernels_are_listed(ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Every known kernel has a line, cached or not; no list was read, so nothing is called gone."""
-    from pfnlab.policies.known_kernels import known_packages
+    from pfnlab.kernel.policies.known_kernels import known_packages
 
     monkeypatch.setenv("PFNLAB_CACHE", str(tmp_path))
 

@@ -6,7 +6,7 @@ import re
 
 import tooling
 
-from pfnlab.version import VERSION
+from pfnlab.base.version import VERSION
 
 TEXT = (tooling.markdown_pages().ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from for_each import for_each
 
-from pfnlab.errors import Undecided
-from pfnlab.policies.commits import known_commits, machine_without
-from pfnlab.policies.releases import RELEASES
+from pfnlab.base.errors import Undecided
+from pfnlab.kernel.policies.commits import known_commits, machine_without
+from pfnlab.kernel.policies.releases import RELEASES
 from pfnlab.programs.lang.canonical import format_text
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.model.model_machine import ModelMachine

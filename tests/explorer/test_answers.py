@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pfnlab.errors import Misuse, Undecided
+from pfnlab.base.errors import Misuse, Undecided
 from pfnlab.explorer import questions
 from pfnlab.explorer.answers import Answers
 from pfnlab.explorer.stories import Storyteller

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.explorer import questions
 from pfnlab.explorer.answers import Answers, KeptRun
 from pfnlab.explorer.commands import Commands

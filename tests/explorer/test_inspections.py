@@ -14,13 +14,13 @@ import pytest
 from for_each import for_each
 from hostile_bundle import LEAK, hostile
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
+from pfnlab.base.worker import End, forked
+from pfnlab.diagnosis.inspector.sources.bundle_form import packed
 from pfnlab.explorer import inspections as module
 from pfnlab.explorer.inspections import Inspections, answering
 from pfnlab.explorer.questions import BundleQuestion, DeviceQuestion, ExplainQuestion
 from pfnlab.explorer.reply import NotOpen, answered
-from pfnlab.inspector.sources.bundle_form import packed
-from pfnlab.worker import End, forked
 
 LINE = "x86/PAT: Xorg:1234 freeing invalid memtype [mem 0xf8004000-0xf8007fff]"
 

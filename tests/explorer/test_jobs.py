@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from heavy_work import lives
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.explorer.jobs import JobProgress, Jobs
 
 PROGRAM = "pfnlab program 1\ntitle   x\ndevice  bar: pci, 4 pages\n\na = mmap bar[0:4] wc shared rw\n"

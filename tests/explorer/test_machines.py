@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from for_each import for_each
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.explorer.machines import machine_name
 
 

@@ -11,7 +11,7 @@ import pytest
 from pfnlab.explorer.answers import step_picture
 from pfnlab.explorer.rules import find_rule
 from pfnlab.explorer.stories import Story, Storyteller
-from pfnlab.picture import draw_race
+from pfnlab.present.picture import draw_race
 from pfnlab.programs.lang.library import find_program
 
 SVG = "{http://www.w3.org/2000/svg}"

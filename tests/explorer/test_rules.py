@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import pfnlab
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
+from pfnlab.checker.judging.known import KNOWN
 from pfnlab.explorer.rules import find_rule
-from pfnlab.judging.known import KNOWN
 
 
 def test_a_step_has_its_text_and_section() -> None:

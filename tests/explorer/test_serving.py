@@ -23,7 +23,7 @@ from for_each import for_each
 from heavy_work import HEAVY, lives, works
 from hostile_bundle import LEAK
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.explorer.serving import BrowserPage, serve
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pfnlab.errors import Misuse, ProgramError
+from pfnlab.base.errors import Misuse, ProgramError
 from pfnlab.explorer.spoken import rows
 from pfnlab.explorer.stories import NotRunYet, Storyteller, mistake, op_lines_of
 from pfnlab.programs.lang.library import find_program

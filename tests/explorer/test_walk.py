@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pfnlab.checker.kernel.domain import KernelModel
-from pfnlab.checker.kernel.scope import Scope, load_scope
+from pfnlab.base.errors import Misuse
+from pfnlab.checker.scopes.domain import KernelModel
+from pfnlab.checker.scopes.scope import Scope, load_scope
 from pfnlab.checker.search.path import path_along
-from pfnlab.errors import Misuse
 from pfnlab.explorer import walk
 from pfnlab.explorer.walk import Walker, walkable_scopes
 from pfnlab.programs.lang.printer import op_lines

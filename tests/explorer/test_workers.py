@@ -16,6 +16,7 @@ from heavy_work import HEAVY, lives, works
 from hostile_bundle import LEAK, with_log_of
 from hostile_policies import METHOD, RAISES, tracker
 
+from pfnlab.diagnosis.inspector.sources.bundle_form import Entry, packed, written
 from pfnlab.explorer import workers as module
 from pfnlab.explorer.answers import KeptRun
 from pfnlab.explorer.questions import (
@@ -26,7 +27,6 @@ from pfnlab.explorer.questions import (
     StoryQuestion,
 )
 from pfnlab.explorer.workers import MOST_MEMORY, Workers
-from pfnlab.inspector.sources.bundle_form import Entry, packed, written
 from pfnlab.programs.lang.library import find_program
 from pfnlab.programs.runs.look import LookLevel
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pfnlab
-from pfnlab.errors import Undecided
+from pfnlab.base.errors import Undecided
 
 #: Parts of the standard library that pfnlab never needs in a guest, by the names of folders.
 _LEFT_OUT = {"test", "tests", "idlelib", "tkinter", "ensurepip", "lib2to3", "turtledemo", "pydoc_data"}

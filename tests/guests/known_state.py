@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from pfnlab.errors import LostGuest, Undecided
+from pfnlab.base.errors import LostGuest, Undecided
+from pfnlab.base.units import PHYSICAL_BITS, PfnRange, phys_to_pfn
 from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.driver_module import MODULE, driver_for
 from pfnlab.lab.images.image import extended, guest_image
@@ -36,7 +37,6 @@ from pfnlab.programs.lang.device_ops import Plug, Unplug
 from pfnlab.programs.lang.needs import lacking
 from pfnlab.programs.lang.ops import Program, tasks_of
 from pfnlab.programs.runs.observation import Step
-from pfnlab.units import PHYSICAL_BITS, PfnRange, phys_to_pfn
 from tests.guests.equipment import Equipment
 from tests.guests.live_views import LiveView, live_files, ram_for, split_views
 from tests.guests.shell import SHELL, shell

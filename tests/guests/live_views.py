@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.errors import Undecided
-from pfnlab.inert import shell_line, shell_word
+from pfnlab.base.errors import Undecided
+from pfnlab.base.inert import shell_line, shell_word
 from tests.guests.interpreter import interpreter, module_paths, write_interpreter
 from tests.guests.shell import SCRIPT
 from tests.guests.views_in_guest import DEEP_VIEW, MARK

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-from pfnlab.errors import MissingTool, Undecided
+from pfnlab.base.errors import MissingTool, Undecided
 from pfnlab.lab.images.archive import opened_archive
 from pfnlab.lab.images.cache import cache_root, kept, quiet
 from pfnlab.lab.images.deb import take_out

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from having import OLD, bootable, have
 
-from pfnlab.errors import Undecided
+from pfnlab.base.errors import Undecided
 from pfnlab.programs.lang.load import load_text
 from tests.guests.equipment import Equipment
 from tests.guests.known_state import known_state

@@ -8,11 +8,11 @@ import pytest
 from having import ASKED, NEW, OLD, bootable, have
 from litmus_files import FILES, litmus_file
 
-from pfnlab.errors import Undecided
+from pfnlab.base.errors import Undecided
+from pfnlab.base.units import pfn_to_phys
+from pfnlab.kernel.policies.releases import series_of
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.policies.releases import series_of
 from pfnlab.programs.lang.load import load_program, load_text
-from pfnlab.units import pfn_to_phys
 from tests.guests.known_state import KnownState, known_state
 from tests.guests.shell import shell
 

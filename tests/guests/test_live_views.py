@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pfnlab.errors import Undecided
+from pfnlab.base.errors import Undecided
 from tests.guests.live_views import live_files, ram_for, split_views
 from tests.guests.views_in_guest import MARK
 

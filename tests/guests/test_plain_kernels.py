@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pfnlab.errors import MissingTool, Undecided
+from pfnlab.base.errors import MissingTool, Undecided
 from pfnlab.lab.images.archive import Offered, Package
 from pfnlab.lab.images.kernels import KernelImage
 from tests.guests import plain_kernels

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pfnlab.errors import MissingTool, Undecided
+from pfnlab.base.errors import MissingTool, Undecided
 from pfnlab.lab.images.archive import Offered, Package
 from pfnlab.lab.images.image import _mode
 from tests.guests import shell as module

@@ -31,7 +31,7 @@ VIEWS = {
 def main(names: Sequence[str]) -> None:
     """Ask for each view in a process of its own; a line has its name, exit code, output, errors, seconds."""
     # Only once for all of them: in an emulated guest that takes the longest.
-    for module in ("pfnlab.cli.reader", "pfnlab.inspector.inspection"):
+    for module in ("pfnlab.cli.reader", "pfnlab.diagnosis.inspector.inspection"):
         importlib.import_module(module)
     asked = importlib.import_module("pfnlab.cli").main
     print(f"\n{MARK}", flush=True)

@@ -6,7 +6,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-from pfnlab.errors import MissingTool, Undecided
+from pfnlab.base.errors import MissingTool, Undecided
 from pfnlab.lab.images.archive import Archive, Package
 from pfnlab.lab.images.cache import cache_root, locked, new_folder
 from pfnlab.lab.images.deb import take_out

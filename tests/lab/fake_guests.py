@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from pfnlab.errors import LostGuest
+from pfnlab.base.errors import LostGuest
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.vm.boots import GuestShape

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pfnlab.errors import LostGuest
+from pfnlab.base.errors import LostGuest
 from pfnlab.lab.steering.cast import Cast
 from pfnlab.lab.vm.boots import GuestLike
 

@@ -23,9 +23,9 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
+from pfnlab.programs.runs.golden import golden_look
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
-from pfnlab.report.golden import golden_look
 
 #: What pytest's record_property is.
 Record = Callable[[str, object], None]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pfnlab.errors import MissingTool, Misuse
+from pfnlab.base.errors import MissingTool, Misuse
 from pfnlab.lab.images import sources
 from pfnlab.lab.images.sources import Mirror, Source
 

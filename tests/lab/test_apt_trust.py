@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from archive_on_disk import RELEASE, VERSION, DebianOnDisk, Key
 
-from pfnlab.errors import MissingTool, Undecided
+from pfnlab.base.errors import MissingTool, Undecided
 from pfnlab.lab.images import apt, inventory, kernel_offers, kernels, search, sources
 from pfnlab.lab.images.archive import Archive, Unverified
 from pfnlab.lab.images.newest_lists import check_newest

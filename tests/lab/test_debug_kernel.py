@@ -12,7 +12,7 @@ import pytest
 from archive_on_disk import DebianOnDisk
 from debug_kernel import debug_vmlinux
 
-from pfnlab.errors import MissingTool, Undecided
+from pfnlab.base.errors import MissingTool, Undecided
 from pfnlab.lab.images.archive import Package
 from pfnlab.lab.images.kernels import KernelImage
 

@@ -13,12 +13,12 @@ from every_driver_operation import every_driver_operation
 from having import ASKED, NEW, bootable, have
 from litmus_files import litmus_file
 
+from pfnlab.export.formats import export
+from pfnlab.export.subject import Subject
+from pfnlab.kernel.policies.releases import series_of
 from pfnlab.lab.images.driver_module import modules_for
-from pfnlab.policies.releases import series_of
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry
-from pfnlab.reproducers.formats import export
-from pfnlab.reproducers.subject import Subject
 
 TOOL = tooling.hold_exports()
 

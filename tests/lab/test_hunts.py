@@ -15,10 +15,10 @@ import pytest
 from comparing import COMPARED
 from having import ASKED_WIDELY, OLD, bootable, model_of
 
-from pfnlab.fuzz.call_kinds import Vocabulary
-from pfnlab.fuzz.filing import Folder
-from pfnlab.fuzz.hunt import Hunt
-from pfnlab.fuzz.hunt_state import FuzzResult, HuntState
+from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.filing import Folder
+from pfnlab.hunt.fuzz.hunt import Hunt
+from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.machine import Machine

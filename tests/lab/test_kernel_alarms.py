@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from having import ASKED, EVERY_SERIES, bootable, have
 
+from pfnlab.base.result import Outcome
 from pfnlab.cli.verb_modules import performed
 from pfnlab.lab.images.driver_module import image_with_driver
 from pfnlab.lab.images.kernels import KernelImage
@@ -23,7 +24,6 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import judge
 from pfnlab.programs.runs.observation import Run
-from pfnlab.result import Outcome
 from pfnlab.verbs.run import RunRequest
 
 HEAD = "pfnlab program 1\ntitle t\ndevice bar: pci, 4 pages\na = mmap bar[0:2] driver remap wc shared rw\n"

@@ -18,7 +18,7 @@ import pytest
 from archive_on_disk import PACKAGE, RELEASE, VERSION, DebianOnDisk, Key, bzimage
 from counting import Parts
 
-from pfnlab.errors import MissingTool, Undecided
+from pfnlab.base.errors import MissingTool, Undecided
 from pfnlab.lab.images import apt, archive, inventory, kernel_offers, kernels, search, sources
 from pfnlab.lab.images.archive import Unreachable, Unverified
 

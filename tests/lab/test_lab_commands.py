@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pfnlab.errors import MissingTool, TimedOut
+from pfnlab.base.errors import MissingTool, TimedOut
 from pfnlab.lab.images import tools
 
 

@@ -16,17 +16,17 @@ from having import ASKED, OLD, bootable
 
 pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'")
 
-from pfnlab.judging.judge import violations
+from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK
+from pfnlab.checker.judging.judge import violations
+from pfnlab.lab.lens.in_use import InUse
+from pfnlab.lab.lens.snapshot import Lens
 from pfnlab.lab.running.inside import Inside
 from pfnlab.lab.running.inside_state import LensState
 from pfnlab.lab.running.qemu_machine import QemuMachine
-from pfnlab.lens.in_use import InUse
-from pfnlab.lens.snapshot import Lens
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.places import Places
-from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 

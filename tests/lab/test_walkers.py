@@ -9,8 +9,8 @@ from comparing import COMPARED
 from having import ASKED, EVERY_SERIES, NEW, bootable, model_of
 
 from evidence.pages.walkers_page import cell
+from pfnlab.hunt.meeting.walkers import KINDS, WALKERS, cell_program
 from pfnlab.lab.running.qemu_machine import QemuMachine
-from pfnlab.meeting.walkers import KINDS, WALKERS, cell_program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 

@@ -10,7 +10,7 @@ from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 from strategies import commented, mutated, programs
 
-from pfnlab.errors import ProgramError
+from pfnlab.base.errors import ProgramError
 from pfnlab.programs.lang import printer
 from pfnlab.programs.lang.canonical import format_text
 from pfnlab.programs.lang.json_form import from_json, program_hash, to_json

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from for_each import for_each
 
-from pfnlab.errors import ProgramError
-from pfnlab.mm.processors import Need
-from pfnlab.policies.profiles import PROFILES
+from pfnlab.base.errors import ProgramError
+from pfnlab.kernel.mm.processors import Need
+from pfnlab.kernel.policies.profiles import PROFILES
 from pfnlab.programs.lang import words
 from pfnlab.programs.lang.canonical import format_text
 from pfnlab.programs.lang.json_form import from_json, program_hash, to_json

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from for_each import for_each
 
-from pfnlab.errors import ProgramError
+from pfnlab.base.errors import ProgramError
 from pfnlab.programs.lang.load import load_bytes, load_program, load_text
 from pfnlab.programs.lang.words import VERBS
 
@@ -93,7 +93,7 @@ def test_an_unreadable_file_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise PermissionError(13, "Permission denied")
 
     (tmp_path / "x.pfn").touch()
-    monkeypatch.setattr("pfnlab.files.os.open", refuse)
+    monkeypatch.setattr("pfnlab.base.files.os.open", refuse)
 
     assert answer(tmp_path / "x.pfn") == "x.pfn: the file cannot be read: Permission denied"
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from every_reader import Reader
 
-from pfnlab.errors import Discovery, Misuse, Undecided
-from pfnlab.inert import message, visible
-from pfnlab.units import number_of
+from pfnlab.base.errors import Discovery, Misuse, Undecided
+from pfnlab.base.inert import message, visible
+from pfnlab.base.units import number_of
 
 #: The most characters of a line of a refusal; of longer ones :func:`.inert.message` leaves out the middle.
 MOST_LINE = 1003

@@ -91,8 +91,8 @@ def _core(path: Path) -> str:
 
 
 def _redact(path: Path) -> None:
-    from pfnlab.inspector.sources.bundle import Bundle
-    from pfnlab.inspector.sources.collecting import collect
+    from pfnlab.diagnosis.inspector.sources.bundle import Bundle
+    from pfnlab.diagnosis.inspector.sources.collecting import collect
 
     collect(path.with_name("redacted"), Bundle.at(path), redact=True)
 
@@ -102,7 +102,7 @@ def _store(path: Path) -> str:
 
 
 def _golden(path: Path) -> None:
-    from pfnlab.report.golden import read_golden
+    from pfnlab.programs.runs.golden import read_golden
 
     read_golden(path)
 
@@ -130,7 +130,7 @@ def _problems(path: Path) -> str:
 
 
 def _scope(path: Path) -> None:
-    from pfnlab.checker.kernel.scope import load_scope
+    from pfnlab.checker.scopes.scope import load_scope
 
     load_scope(str(path))
 
@@ -166,8 +166,8 @@ def _syz(path: Path) -> str:
 
 
 def _bars(path: Path) -> None:
-    from pfnlab.files import read_text
-    from pfnlab.reproducers.windows import bars_of
+    from pfnlab.base.files import read_text
+    from pfnlab.export.windows import bars_of
 
     bars_of(read_text(path, "resource file"), str(path))
 
@@ -185,15 +185,15 @@ def _recording(path: Path) -> None:
 
 
 def _configuration(path: Path) -> None:
-    from pfnlab.policies.kconfig import configuration_of
+    from pfnlab.kernel.policies.kconfig import configuration_of
 
     configuration_of(path)
 
 
 def _image(path: Path) -> None:
-    from pfnlab.errors import Misuse, Undecided
+    from pfnlab.base.errors import Misuse, Undecided
     from pfnlab.lab.images.bzimage import release_of
-    from pfnlab.lens.vmlinux import btf_of
+    from pfnlab.lab.lens.vmlinux import btf_of
 
     with suppress(Misuse, Undecided):
         release_of(path)
@@ -201,7 +201,7 @@ def _image(path: Path) -> None:
 
 
 def _types(data: bytes) -> None:
-    from pfnlab.lens.btf import Btf
+    from pfnlab.lab.lens.btf import Btf
 
     types = Btf(data)
     types.constants()
@@ -238,11 +238,11 @@ READERS = (
     Reader("program", _program, ("litmus/*/*.pfn",), made_inputs.json_programs, lines=3),
     Reader("problems", _problems, ("litmus/*/*.pfn", "tests/programs/mistakes/*.pfn"), lines=3),
     Reader("recording", _recording, made=made_inputs.recordings),
-    Reader("strace", _strace, ("tests/reproducers/recorded/*.strace",), made_inputs.straces),
+    Reader("strace", _strace, ("tests/export/recorded/*.strace",), made_inputs.straces),
     Reader("syz", _syz, made=made_inputs.syzes),
-    Reader("import", _import, ("tests/reproducers/recorded/processes.strace",), made_inputs.syzes),
-    Reader("bars", _bars, ("tests/reproducers/recorded/resource",)),
-    Reader("scope", _scope, ("src/pfnlab/checker/kernel/scopes/*.toml",)),
+    Reader("import", _import, ("tests/export/recorded/processes.strace",), made_inputs.syzes),
+    Reader("bars", _bars, ("tests/export/recorded/resource",)),
+    Reader("scope", _scope, ("src/pfnlab/checker/scopes/scopes/*.toml",)),
     Reader("search", _search, made=made_inputs.searches, mended=input_sums.sealed),
     Reader("btf", _btf, made=made_inputs.types),
     Reader("image", _image, made=made_inputs.images),
@@ -250,14 +250,14 @@ READERS = (
     Reader(
         "bundle",
         _inspect,
-        ("tests/inspector/bundles/*.bundle",),
+        ("tests/diagnosis/inspector/bundles/*.bundle",),
         made_inputs.bundles,
         mended=input_sums.counted,
     ),
     Reader(
         "redacted",
         _redact,
-        ("tests/inspector/bundles/*.bundle",),
+        ("tests/diagnosis/inspector/bundles/*.bundle",),
         made_inputs.bundles,
         mended=input_sums.counted,
     ),
@@ -268,7 +268,7 @@ READERS = (
     Reader("sources", _sources, made=made_inputs.sources),
     Reader("patch", _patch, ("evidence/patches/*.patch",)),
     Reader("golden", _golden, ("litmus/*/*.expected.json",)),
-    Reader("result", _report, ("tests/document/samples/*.json",)),
+    Reader("result", _report, ("tests/present/document/samples/*.json",)),
     Reader("finding", _report, made=made_inputs.findings, is_folder=True),
     Reader("replay", _replay, made=made_inputs.checks, lines=3),
     Reader("campaign", _campaign, ("examples/campaign.toml",), lines=21),

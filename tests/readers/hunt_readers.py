@@ -56,7 +56,7 @@ _COVERED = re.compile(r"^#\d+\t.* cov: (\d+)", re.M)
 
 def _find_tests() -> None:
     """Let the modules of tests be imported, as pytest's ``pythonpath`` does."""
-    folders = ("", "checker", "inspector", "lens", "readers", "reproducers", "store")
+    folders = ("", "campaign/store", "checker", "diagnosis/inspector", "export", "lab/lens", "readers")
     sys.path[:0] = [str(TESTS / folder) for folder in folders if str(TESTS / folder) not in sys.path]
     sys.path.append(str(TESTS.parent))
 

@@ -171,7 +171,7 @@ def stores() -> Iterator[bytes]:
 
     from pfnlab.campaign.plan_file import plan_of
     from pfnlab.campaign.running import begin_campaign
-    from pfnlab.store.store import Store
+    from pfnlab.campaign.store.store import Store
 
     plan = (
         'form = 1\nname = "c"\n[[fuzz]]\nmachines = [["model:6.1", "model:7.2"]]\n'
@@ -244,7 +244,7 @@ def syzes() -> Iterator[bytes]:
 
 def pastes() -> Iterator[bytes]:
     """The examples of messages, some together."""
-    lines = (TOP / "tests/messages/examples.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (TOP / "tests/diagnosis/messages/examples.jsonl").read_text(encoding="utf-8").splitlines()
     for line in lines:
         yield str(json.loads(line)["text"]).encode("utf-8", "replace")
 

@@ -11,7 +11,7 @@ from answered import answer
 from every_reader import Reader
 from for_each import for_each
 
-from pfnlab.errors import Defect, Discovery, Misuse, Undecided
+from pfnlab.base.errors import Defect, Discovery, Misuse, Undecided
 
 
 def _raises(trouble: BaseException) -> Callable[[Path], None]:

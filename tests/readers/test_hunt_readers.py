@@ -20,7 +20,7 @@ from pathlib import Path
 import hunt_readers
 hunt_readers.WORK = Path(sys.argv[1])
 readers = hunt_readers.followed_readers()
-from pfnlab.inspector.sources.bundle import Bundle
+from pfnlab.diagnosis.inspector.sources.bundle import Bundle
 if sys.argv[2] == "planted":
     class Notes(dict):
         def __setitem__(self, word, value):

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pfnlab.errors import PfnlabError
-from pfnlab.inert import message
-from pfnlab.progress import working
+from pfnlab.base.errors import PfnlabError
+from pfnlab.base.inert import message
+from pfnlab.base.progress import working
 from tests.recorded.matrix import predict_files
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from pfnlab.errors import ProgramError
-from pfnlab.policies.known_kernels import version_of_release
-from pfnlab.policies.releases import series_of
+from pfnlab.base.errors import ProgramError
+from pfnlab.kernel.policies.known_kernels import version_of_release
+from pfnlab.kernel.policies.releases import series_of
 from pfnlab.programs.lang.ops import Area, Device, Exec, Op, Program
 from pfnlab.programs.lang.validity import check_program
 from tests.recorded.recorded_calls import (

@@ -15,21 +15,21 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pfnlab.errors import Misuse
-from pfnlab.files import MOST_RECORDED, read_bytes
-from pfnlab.hw.pgtable import LEAF_PAGES
-from pfnlab.inert import one_line
-from pfnlab.mm.users.vfio import BAR_OFFSET
-from pfnlab.policies.profiles import PROFILES
-from pfnlab.processes import in_order
+from pfnlab.base.errors import Misuse
+from pfnlab.base.files import MOST_RECORDED, read_bytes
+from pfnlab.base.inert import one_line
+from pfnlab.base.processes import in_order
+from pfnlab.base.progress import UNCOUNTED, PartCount
+from pfnlab.base.result import Count, Made, Outcome, Result
+from pfnlab.base.units import number_of
+from pfnlab.kernel.hw.pgtable import LEAF_PAGES
+from pfnlab.kernel.mm.users.vfio import BAR_OFFSET
+from pfnlab.kernel.policies.profiles import PROFILES
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.kmsg import ANYBODY, once_message
 from pfnlab.programs.runs.observation import REGION, PteSeen, Run, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
-from pfnlab.progress import UNCOUNTED, PartCount
-from pfnlab.result import Count, Made, Outcome, Result
-from pfnlab.units import number_of
 from tests.recorded import order as recorded_order
 from tests.recorded import races as recorded_races
 from tests.recorded.cases import (

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from pfnlab.errors import ProgramError, Undecided
+from pfnlab.base.errors import ProgramError, Undecided
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import MAIN_TASK, Program
 from pfnlab.programs.lang.text import parse

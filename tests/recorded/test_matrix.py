@@ -12,8 +12,8 @@ from hostile_results import VALUES, places, spoiled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pfnlab.errors import Misuse
-from pfnlab.mm.gather import MmuGather
+from pfnlab.base.errors import Misuse
+from pfnlab.kernel.mm.gather import MmuGather
 from pfnlab.programs.lang.device_ops import VfioReset
 from tests.recorded.cases import translate
 from tests.recorded.matrix import MatrixResult, predict_files

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from pfnlab.base.errors import Misuse
 from pfnlab.checker.limits import CheckLimits, Exhaustive, Swarm, Walks
-from pfnlab.errors import Misuse
 from pfnlab.verbs.check import CheckRequest, limits_of, perform
 
 

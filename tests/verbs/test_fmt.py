@@ -6,7 +6,7 @@ from pathlib import Path
 
 from asking import PROGRAM
 
-from pfnlab.result import Outcome
+from pfnlab.base.result import Outcome
 from pfnlab.verbs.fmt import FmtRequest, perform
 
 

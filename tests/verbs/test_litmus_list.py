@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.verbs.litmus_list import LitmusRequest, perform
 
 

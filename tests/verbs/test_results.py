@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from for_each import for_each
 
-from pfnlab.store.store import Store
+from pfnlab.campaign.store.store import Store
 from pfnlab.verbs.results import ResultsRequest, perform
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from asking import PROGRAM, Fake, open_with
 
-from pfnlab.report.golden import golden_path
+from pfnlab.programs.runs.golden import golden_path
 from pfnlab.verbs.run import RunRequest, perform
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from measuring.figures import worse
-from pfnlab.store.rows import this_host
+from pfnlab.campaign.store.rows import this_host
 
 FORMAT = "pfnlab-bench/1"
 

@@ -13,11 +13,11 @@ from typing import NamedTuple
 import msgspec
 
 from evidence.pages.markdown import code, table
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
+from pfnlab.base.toml_text import toml_content
 from pfnlab.programs.lang.library import find_program
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.toml_text import toml_content
 
 _HERE = Path(__file__).parent
 #: The calls of a source.

@@ -12,10 +12,10 @@ from pathlib import Path
 import msgspec
 
 from evidence.pages.markdown import table
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
+from pfnlab.base.toml_text import toml_content
+from pfnlab.base.units import number_of
 from pfnlab.lab.running.kernel_files import kernel_files
-from pfnlab.toml_text import toml_content
-from pfnlab.units import number_of
 
 _HERE = Path(__file__).parent
 #: What was reached.

@@ -10,7 +10,7 @@ from evidence.pages.sizes.series import (
     prices_of,
     room_of_the_move,
 )
-from pfnlab.report.growth import (
+from pfnlab.lab.sizes.growth import (
     OWN_FIELD,
     UNUSED_IN_PFN_VMAS,
     WORD,
@@ -20,7 +20,7 @@ from pfnlab.report.growth import (
     members_of,
     sharing,
 )
-from pfnlab.report.kernel_sizes import SeriesSizes
+from pfnlab.lab.sizes.kernel_sizes import SeriesSizes
 
 #: The bytes of discussion 002.
 LIMIT = 192

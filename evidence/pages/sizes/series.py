@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import TypeVar
 
-from pfnlab.report.growth import (
+from pfnlab.lab.sizes.growth import (
     VMA,
     WORD,
     Configuration,
@@ -18,7 +18,7 @@ from pfnlab.report.growth import (
     members_of,
     price,
 )
-from pfnlab.report.kernel_sizes import SeriesSizes
+from pfnlab.lab.sizes.kernel_sizes import SeriesSizes
 
 T = TypeVar("T")
 

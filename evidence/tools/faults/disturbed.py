@@ -14,11 +14,11 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
+from pfnlab.base.errors import Undecided
 from pfnlab.campaign.plan_file import read_plan
 from pfnlab.campaign.running import begin_campaign
-from pfnlab.errors import Undecided
-from pfnlab.store.store import Store
-from pfnlab.store.stored import DONE, ISOLATED, ResultFilter
+from pfnlab.campaign.store.store import Store
+from pfnlab.campaign.store.stored import DONE, ISOLATED, ResultFilter
 
 #: Seconds of one phase.
 PHASE = 300.0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from faults.disturbed import Disturbed, found
 
-sys.path.append(str(Path(__file__).resolve().parents[3] / "tests" / "cluster"))
+sys.path.append(str(Path(__file__).resolve().parents[3] / "tests" / "campaign" / "cluster"))
 
 _TABLES = """\
 [[check]]

@@ -10,7 +10,7 @@ import subprocess
 import time
 
 from faults.disturbed import Disturbed, children_of, found
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 
 #: Seconds that something to disturb is waited for.
 MOMENT = 20.0

@@ -10,7 +10,7 @@ from pfnlab.api.pages import MappedPages, Pages
 from pfnlab.api.programs import load, save
 from pfnlab.api.runs import Differences, RunReport, diff, run
 from pfnlab.api.step import StepSeen
-from pfnlab.errors import Misuse, PfnlabError, ProgramError, Undecided
+from pfnlab.base.errors import Misuse, PfnlabError, ProgramError, Undecided
 from pfnlab.programs.lang.ops import Program
 
 __all__ = [

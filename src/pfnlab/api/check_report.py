@@ -8,13 +8,13 @@ from pathlib import Path
 from pfnlab.api.live import Policies, names_own
 from pfnlab.api.records import Record, Recorded
 from pfnlab.api.runs import On, machine_names
+from pfnlab.base.errors import Misuse
+from pfnlab.base.progress import say, silent
+from pfnlab.base.result import Outcome, beside
+from pfnlab.base.supervised import supervised
 from pfnlab.checker.check import SHOWN_APART, VIOLATED, CheckResult, PropertyResult
-from pfnlab.errors import Misuse
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.named_machines import name_machine
-from pfnlab.progress import say, silent
-from pfnlab.result import Outcome, beside
-from pfnlab.supervised import supervised
 from pfnlab.verbs.check import CheckRequest, checks
 
 
@@ -86,15 +86,15 @@ class CheckReport(Recorded):
         ]
 
     def __repr__(self) -> str:
-        from pfnlab.document.check_part import part
-        from pfnlab.document.terminal import terminal
+        from pfnlab.present.document.check_part import part
+        from pfnlab.present.document.terminal import terminal
 
         return "\n\n".join(terminal(part(checked)) for checked in self.checks)
 
     def _repr_html_(self) -> str:
-        from pfnlab.document.check_part import part
-        from pfnlab.document.compose import document_of
-        from pfnlab.document.html import fragment
+        from pfnlab.present.document.check_part import part
+        from pfnlab.present.document.compose import document_of
+        from pfnlab.present.document.html import fragment
 
         return fragment(document_of([part(checked) for checked in self.checks]).blocks)
 

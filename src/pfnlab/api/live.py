@@ -12,11 +12,12 @@ import msgspec
 from pfnlab.api.acting import Acting, LiveTask
 from pfnlab.api.pages import Pages, Where
 from pfnlab.api.step import Listed, StepSeen, seen_steps
-from pfnlab.errors import Misuse
-from pfnlab.own_code import is_served
-from pfnlab.policies.guard import HookCall, check_deterministic
-from pfnlab.policies.own import is_path
-from pfnlab.policies.profiles import described
+from pfnlab.base.errors import Misuse
+from pfnlab.base.own_code import is_served
+from pfnlab.base.supervised import supervised
+from pfnlab.kernel.policies.guard import HookCall, check_deterministic
+from pfnlab.kernel.policies.own import is_path
+from pfnlab.kernel.policies.profiles import described
 from pfnlab.programs.lang.areas import area_extents
 from pfnlab.programs.lang.ops import Area, Device, Op, Program, Thp, tasks_of
 from pfnlab.programs.lang.printer import format_program, op_text
@@ -28,7 +29,6 @@ from pfnlab.programs.model.named_model import model_of
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.named_machines import name_machine, newest_series, with_policies
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
-from pfnlab.supervised import supervised
 
 if TYPE_CHECKING:
     from pfnlab.api.runs import RunReport
@@ -220,10 +220,10 @@ class LiveMachine(Acting):
         return "\n".join([head, *([] if self.state is None else self.state.lines())])
 
     def _repr_html_(self) -> str:
-        from pfnlab.document.blocks import Block, Cell, Figure, Paragraph, Table, cell
-        from pfnlab.document.drawings import checked
-        from pfnlab.document.html import fragment
-        from pfnlab.picture import draw_state
+        from pfnlab.present.document.blocks import Block, Cell, Figure, Paragraph, Table, cell
+        from pfnlab.present.document.drawings import checked
+        from pfnlab.present.document.html import fragment
+        from pfnlab.present.picture import draw_state
 
         done = [
             (cell(str(number)), cell(seen.op, code=True), cell(seen.result))

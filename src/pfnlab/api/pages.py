@@ -7,7 +7,7 @@ from operator import index
 from typing import SupportsIndex
 
 from pfnlab.api.step import StepSeen
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ByteRange
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.api.live import LiveMachine
-from pfnlab.errors import Misuse
-from pfnlab.files import cannot_write, write_whole
+from pfnlab.base.errors import Misuse
+from pfnlab.base.files import cannot_write, write_whole
 from pfnlab.programs.lang.library import load_found, program_paths
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program

@@ -7,11 +7,11 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
-from pfnlab.errors import Misuse
-from pfnlab.extras import imported_from
+from pfnlab.base.errors import Misuse
+from pfnlab.base.extras import imported_from
 from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.cells import NOT_SEEN, NOTHING, cell
 from pfnlab.programs.runs.observation import Run, Step
-from pfnlab.report.cells import NOT_SEEN, NOTHING, cell
 
 if TYPE_CHECKING:
     import pandas
@@ -32,9 +32,9 @@ def records_html(records: Sequence[Record], empty: str) -> str:
 
     :param empty: what is said where there are none
     """
-    from pfnlab.document.blocks import Paragraph, Table
-    from pfnlab.document.blocks import cell as text_cell
-    from pfnlab.document.html import fragment
+    from pfnlab.present.document.blocks import Paragraph, Table
+    from pfnlab.present.document.blocks import cell as text_cell
+    from pfnlab.present.document.html import fragment
 
     if not records:
         return fragment((Paragraph(empty),))

@@ -10,19 +10,19 @@ from pfnlab.api.live import Policies, names_own, with_own
 from pfnlab.api.programs import AnyProgram, program_of
 from pfnlab.api.records import Record, Recorded, RowsOf, field_text, records_html, step_records
 from pfnlab.api.step import StepSeen, seen_steps
-from pfnlab.errors import Misuse
-from pfnlab.judging.judge import judged
+from pfnlab.base.errors import Misuse
+from pfnlab.base.result import Made
+from pfnlab.base.supervised import supervised
+from pfnlab.checker.judging.judge import judged
+from pfnlab.present.report.run_json import PrintedRun
+from pfnlab.present.report.run_result import RunResult
+from pfnlab.present.report.table import render
+from pfnlab.present.report.verdict import verdict_lines
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import Difference, Verdict
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.named_machines import newest_series
 from pfnlab.programs.runs.observation import Run
-from pfnlab.report.run_json import PrintedRun
-from pfnlab.report.run_result import RunResult
-from pfnlab.report.table import render
-from pfnlab.report.verdict import verdict_lines
-from pfnlab.result import Made
-from pfnlab.supervised import supervised
 from pfnlab.verbs.run import RunRequest, programs_run
 
 #: Machines by name, one or several: ``"model:7.2"``, ``["model:6.1", "qemu:6.1"]``.
@@ -123,9 +123,9 @@ class RunReport(Recorded):
         return self.text().rstrip("\n")
 
     def _repr_html_(self) -> str:
-        from pfnlab.document.blocks import Paragraph
-        from pfnlab.document.html import fragment
-        from pfnlab.document.run_part import result_part
+        from pfnlab.present.document.blocks import Paragraph
+        from pfnlab.present.document.html import fragment
+        from pfnlab.present.document.run_part import result_part
 
         named = RunResult(self.program.title or "program", self.program, tuple(self.runs), self.verdict)
         shown = result_part(named, Made.now(), _FIELDS)

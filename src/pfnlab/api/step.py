@@ -8,13 +8,13 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 import msgspec
 
-from pfnlab.judging.history import kept_after
+from pfnlab.checker.judging.history import kept_after
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.cells import NOTHING, STEP_ROWS, cell
 from pfnlab.programs.runs.compare import fields_named
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, Step, VmaSeen
-from pfnlab.report.cells import NOTHING, STEP_ROWS, cell
-from pfnlab.report.step_json import printed_step
+from pfnlab.programs.runs.step_json import printed_step
 
 T = TypeVar("T")
 

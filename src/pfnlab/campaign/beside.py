@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pfnlab.checker.kernel.scope import RaceScope, Scope, load_scope, scope_names
-from pfnlab.errors import Misuse
-from pfnlab.files import read_text
-from pfnlab.inert import visible
+from pfnlab.base.errors import Misuse
+from pfnlab.base.files import read_text
+from pfnlab.base.inert import visible
+from pfnlab.base.toml_text import MOST_TOML
+from pfnlab.checker.scopes.scope import RaceScope, Scope, load_scope, scope_names
 from pfnlab.programs.lang.library import STDIN, in_library, library_paths, long_name, program_paths
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.printer import format_program
-from pfnlab.toml_text import MOST_TOML
 
 
 class Beside:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
+from pfnlab.base.units import number_of
 from pfnlab.campaign.shard import ShardResults
-from pfnlab.judging.judge import judged_runs
+from pfnlab.campaign.store.rows import StoredResult
+from pfnlab.checker.judging.judge import judged_runs
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.compare import Verdict
 from pfnlab.programs.runs.look import look_named
 from pfnlab.programs.runs.named_machines import name_machines
-from pfnlab.store.rows import StoredResult
-from pfnlab.units import number_of
 
 
 class CatalogueWork(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
+from pfnlab.base.result import beside
+from pfnlab.base.units import number_of
 from pfnlab.campaign.shard import ShardResults
+from pfnlab.campaign.store.rows import StoredResult
 from pfnlab.checker.check import VIOLATED, CheckResult, PropertyResult
 from pfnlab.checker.check_all import check_all
-from pfnlab.checker.kernel.properties import questions
-from pfnlab.checker.kernel.scope import load_scope, read_scope
 from pfnlab.checker.limits import Exhaustive
+from pfnlab.checker.scopes.properties import questions
+from pfnlab.checker.scopes.scope import load_scope, read_scope
 from pfnlab.programs.model.named_model import model_of
 from pfnlab.programs.runs.named_machines import name_machine
-from pfnlab.result import beside
-from pfnlab.store.rows import StoredResult
-from pfnlab.units import number_of
 
 #: The fields of a check and of an answer that are columns of the store, rows of their own, or not kept.
 _OF_RUN = ("made", "machine", "scope", "answers", "untaken", "growth", "swarm", "seconds")

@@ -1,4 +1,4 @@
-"""Random programs as a shard: a hunt of :mod:`pfnlab.fuzz`, whose findings become results."""
+"""Random programs as a shard: a hunt of :mod:`pfnlab.hunt.fuzz`, whose findings become results."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 import msgspec
 
+from pfnlab.base.result import Outcome
 from pfnlab.campaign.shard import ShardResults
-from pfnlab.fuzz.call_kinds import Vocabulary
-from pfnlab.fuzz.filing import FoundDifference, program_text
-from pfnlab.fuzz.hunt import Hunt
-from pfnlab.fuzz.hunt_state import FuzzResult, HuntState
-from pfnlab.fuzz.rounds import looking_named, opened
-from pfnlab.fuzz.signature import VIOLATION
+from pfnlab.campaign.store.rows import StoredResult
+from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.filing import FoundDifference, program_text
+from pfnlab.hunt.fuzz.hunt import Hunt
+from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState
+from pfnlab.hunt.fuzz.rounds import looking_named, opened
+from pfnlab.hunt.fuzz.signature import VIOLATION
 from pfnlab.programs.runs.named_machines import name_machines
 from pfnlab.programs.runs.observation import Run
-from pfnlab.result import Outcome
-from pfnlab.store.rows import StoredResult
 
 #: The verdict of a run by its outcome.
 FUZZED = {Outcome.AS_EXPECTED: "agrees", Outcome.DISCOVERY: "differs", Outcome.UNDECIDED: "undecided"}

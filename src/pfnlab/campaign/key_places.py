@@ -6,8 +6,8 @@ import json
 import re
 from collections.abc import Iterator
 
-from pfnlab.inert import one_line
-from pfnlab.store.rows import TASK_NAMES
+from pfnlab.base.inert import one_line
+from pfnlab.campaign.store.rows import TASK_NAMES
 
 #: What may hold the sign of a statement without being one, the signs themselves, and ends of lines.
 _PIECE = re.compile(

@@ -7,9 +7,9 @@ import shutil
 from collections import deque
 from collections.abc import Sequence
 
+from pfnlab.base.processes import processors
 from pfnlab.campaign.nursery import Nursery
 from pfnlab.campaign.shard import Attempt, Shard
-from pfnlab.processes import processors
 
 #: The program without which no kernel is booted.
 _QEMU = "qemu-system-x86_64"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
+from pfnlab.base.units import number_of
 from pfnlab.campaign.shard import ShardResults
-from pfnlab.meeting.by_name import meet_named, named_kernel
-from pfnlab.meeting.holding import PROGRAMS, SEED, Programs
-from pfnlab.meeting.meet import Explained, Meeting
+from pfnlab.campaign.store.rows import StoredResult
+from pfnlab.hunt.meeting.by_name import meet_named, named_kernel
+from pfnlab.hunt.meeting.holding import PROGRAMS, SEED, Programs
+from pfnlab.hunt.meeting.meet import Explained, Meeting
 from pfnlab.programs.lang.printer import format_program
-from pfnlab.store.rows import StoredResult
-from pfnlab.units import number_of
 
 
 class MeetWork(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,13 +15,13 @@ from concurrent.futures import Future
 
 import msgspec
 
+from pfnlab.base.errors import Killed, PfnlabError
+from pfnlab.base.progress import silent
+from pfnlab.base.supervised import supervised
+from pfnlab.base.version import VERSION
+from pfnlab.base.worker import End, Ended, Worker, executed, forked, hear
 from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, decode_attempt, encode
-from pfnlab.errors import Killed, PfnlabError
-from pfnlab.progress import silent
-from pfnlab.store.rows import this_host
-from pfnlab.supervised import supervised
-from pfnlab.version import VERSION
-from pfnlab.worker import End, Ended, Worker, executed, forked, hear
+from pfnlab.campaign.store.rows import this_host
 
 #: Seconds that a nursery has to begin, on a host that is busy.
 BEGINS = 120.0

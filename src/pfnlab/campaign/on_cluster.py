@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
+from pfnlab.base.errors import Misuse, Undecided
+from pfnlab.campaign.cluster.connection import QEMU, check_same, connected, dask_distributed, versions
 from pfnlab.campaign.nursery import Nursery
 from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, decode_attempt, decode_shard, encode
-from pfnlab.cluster.connection import QEMU, check_same, connected, dask_distributed, versions
-from pfnlab.errors import Misuse, Undecided
 
 if TYPE_CHECKING:
     from distributed import Client, Future

@@ -10,23 +10,23 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from pfnlab.base.errors import Misuse
 from pfnlab.campaign.beside import Beside
 from pfnlab.campaign.catalogue_work import CatalogueWork
 from pfnlab.campaign.check_work import CheckWork
 from pfnlab.campaign.fuzz_work import FuzzWork
 from pfnlab.campaign.meet_work import MeetWork
 from pfnlab.campaign.shard import Shard
+from pfnlab.campaign.store.rows import DISCOVERIES
+from pfnlab.campaign.store.stored import Seconds
 from pfnlab.campaign.sweep_work import SweepWork
 from pfnlab.campaign.work import FILES, files_of
-from pfnlab.errors import Misuse
-from pfnlab.fuzz.call_kinds import Vocabulary
-from pfnlab.meeting.holding import PROGRAMS, SEED
-from pfnlab.policies import SEAM_OF
-from pfnlab.policies.seams import policy_names
-from pfnlab.store.rows import DISCOVERIES
-from pfnlab.store.stored import Seconds
-from pfnlab.sweep.sweeping import compared_together
-from pfnlab.sweep.swept_cells import ALL, cells_digest, cells_of
+from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.meeting.holding import PROGRAMS, SEED
+from pfnlab.hunt.sweep.sweeping import compared_together
+from pfnlab.hunt.sweep.swept_cells import ALL, cells_digest, cells_of
+from pfnlab.kernel.policies import SEAM_OF
+from pfnlab.kernel.policies.seams import policy_names
 
 #: The most shards of a campaign: each is a row of its store, and a line of its status.
 MOST_SHARDS = 100_000

@@ -9,27 +9,27 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from pfnlab.base.errors import Misuse, ProgramError
+from pfnlab.base.files import MOST_WRITTEN, check_regular, read_text
+from pfnlab.base.inert import one_line
+from pfnlab.base.toml_text import MOST_TOML, toml_content
 from pfnlab.campaign.beside import Beside
 from pfnlab.campaign.key_places import KeyPlaces
 from pfnlab.campaign.plan import Plan, changes_of
 from pfnlab.campaign.plan_form import form_mistakes, plan_without, sample
-from pfnlab.checker.kernel.properties import questions
-from pfnlab.errors import Misuse, ProgramError
-from pfnlab.files import MOST_WRITTEN, check_regular, read_text
-from pfnlab.fuzz.rounds import check_vocabulary, looking_named
-from pfnlab.inert import one_line
+from pfnlab.campaign.store.rows import TASK_NAMES, VERDICTS
+from pfnlab.checker.scopes.properties import questions
+from pfnlab.hunt.fuzz.rounds import check_vocabulary, looking_named
+from pfnlab.hunt.meeting.meet import model_version
+from pfnlab.hunt.sweep.sweeping import compared_together
+from pfnlab.hunt.sweep.swept_cells import cells_of
+from pfnlab.kernel.policies import SEAM_OF
+from pfnlab.kernel.policies.own import files_in, is_path
+from pfnlab.kernel.policies.seams import POLICIES
 from pfnlab.lab.images.bzimage import release_of
-from pfnlab.meeting.meet import model_version
-from pfnlab.policies import SEAM_OF
-from pfnlab.policies.own import files_in, is_path
-from pfnlab.policies.seams import POLICIES
 from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.programs.runs.look import look_named
 from pfnlab.programs.runs.named_machines import name_machine, open_machine
-from pfnlab.store.rows import TASK_NAMES, VERDICTS
-from pfnlab.sweep.sweeping import compared_together
-from pfnlab.sweep.swept_cells import cells_of
-from pfnlab.toml_text import MOST_TOML, toml_content
 
 #: The most mistakes that are said at once.
 _SAID = 20
@@ -178,7 +178,7 @@ def _check_machine(spec: str, trust: bool) -> None:
     :raises Misuse: there is no such machine
     """
     if (files := files_in(spec)) and trust:
-        from pfnlab.supervised import supervised
+        from pfnlab.base.supervised import supervised
 
         supervised(lambda: bool(open_machine(name_machine(spec))))
         return

@@ -8,11 +8,11 @@ from typing import Any, get_args
 
 import msgspec
 
+from pfnlab.base.inert import one_line
 from pfnlab.campaign.key_places import KeyPlaces
 from pfnlab.campaign.plan import Plan
-from pfnlab.inert import one_line
+from pfnlab.campaign.store.rows import TASK_NAMES
 from pfnlab.programs.lang.words import did_you_mean
-from pfnlab.store.rows import TASK_NAMES
 
 #: The version of the form that this pfnlab reads.
 FORM = 1

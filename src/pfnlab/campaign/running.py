@@ -15,15 +15,15 @@ from pathlib import Path
 
 import msgspec
 
+from pfnlab.base.errors import Misuse
 from pfnlab.campaign.executor import Executor
 from pfnlab.campaign.plan import Plan
 from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard
+from pfnlab.campaign.store.database import damaged
+from pfnlab.campaign.store.rows import this_host
+from pfnlab.campaign.store.store import Store
+from pfnlab.campaign.store.stored import DONE, WAITING, SeenWith, StoredShard
 from pfnlab.campaign.work import TASKS, work_of
-from pfnlab.errors import Misuse
-from pfnlab.store.database import damaged
-from pfnlab.store.rows import this_host
-from pfnlab.store.store import Store
-from pfnlab.store.stored import DONE, WAITING, SeenWith, StoredShard
 
 _HERE = Path()
 

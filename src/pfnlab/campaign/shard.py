@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-from pfnlab.errors import Misuse
-from pfnlab.inert import visible_name
-from pfnlab.policies.own import files_in
-from pfnlab.store.rows import HostClass, StoredResult, digest_of
+from pfnlab.base.errors import Misuse
+from pfnlab.base.inert import visible_name
+from pfnlab.campaign.store.rows import HostClass, StoredResult, digest_of
+from pfnlab.kernel.policies.own import files_in
 
 
 class Shard(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from pfnlab.base.units import number_of
+from pfnlab.campaign.campaigns import CampaignStatus, IsolatedShard
 from pfnlab.campaign.running import stored_plan, stored_shards
-from pfnlab.report.campaigns import CampaignStatus, IsolatedShard
-from pfnlab.store.rows import StoredResult
-from pfnlab.store.store import Store
-from pfnlab.store.stored import DONE, ISOLATED, WAITING, ResultFilter, StoredShard
-from pfnlab.units import number_of
+from pfnlab.campaign.store.rows import StoredResult
+from pfnlab.campaign.store.store import Store
+from pfnlab.campaign.store.stored import DONE, ISOLATED, WAITING, ResultFilter, StoredShard
 
 
 def status_of(store: Store, name: str) -> CampaignStatus:

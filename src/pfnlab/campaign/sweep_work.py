@@ -1,4 +1,4 @@
-"""Cells of a sweep as a shard: :mod:`pfnlab.sweep`, whose findings become results."""
+"""Cells of a sweep as a shard: :mod:`pfnlab.hunt.sweep`, whose findings become results."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import msgspec
 
 from pfnlab.campaign.fuzz_work import FUZZED, difference_of, unstable_of
 from pfnlab.campaign.shard import ShardResults
-from pfnlab.fuzz.rounds import looking_named, opened
+from pfnlab.campaign.store.rows import StoredResult
+from pfnlab.hunt.fuzz.rounds import looking_named, opened
+from pfnlab.hunt.sweep.sweep_result import SweepResult
+from pfnlab.hunt.sweep.sweep_state import begun
+from pfnlab.hunt.sweep.sweeping import USUAL, run_sweep
 from pfnlab.programs.runs.named_machines import name_machines
-from pfnlab.store.rows import StoredResult
-from pfnlab.sweep.sweep_result import SweepResult
-from pfnlab.sweep.sweep_state import begun
-from pfnlab.sweep.sweeping import USUAL, run_sweep
 
 
 class SweepWork(msgspec.Struct, frozen=True, kw_only=True):

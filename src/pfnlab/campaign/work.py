@@ -9,14 +9,14 @@ from typing import Any
 
 import msgspec
 
+from pfnlab.base.errors import Defect, Misuse
+from pfnlab.base.files import MOST_RECORDED, read_bytes
 from pfnlab.campaign.catalogue_work import CatalogueWork, catalogue_shard
 from pfnlab.campaign.check_work import CheckWork, check_shard
 from pfnlab.campaign.fuzz_work import FuzzWork, fuzz_shard
 from pfnlab.campaign.meet_work import MeetWork, meet_shard
 from pfnlab.campaign.shard import Shard, ShardResults
 from pfnlab.campaign.sweep_work import SweepWork, sweep_shard
-from pfnlab.errors import Defect, Misuse
-from pfnlab.files import MOST_RECORDED, read_bytes
 from pfnlab.programs.runs.named_machines import files_named
 
 #: For each task the form of its work, and what does it.

@@ -9,29 +9,29 @@ from typing import Annotated, Any, Literal, Protocol
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
-from pfnlab.checker.kernel.domain import KernelModel, without_rule
-from pfnlab.checker.kernel.operations import ScopeStep
-from pfnlab.checker.kernel.properties import Question, properties, questions
-from pfnlab.checker.kernel.scope import RaceScope, Scope
+from pfnlab.base.errors import Misuse
+from pfnlab.base.progress import UNCOUNTED, PartCount
+from pfnlab.base.result import Count, Made, Outcome, Result
 from pfnlab.checker.limits import UNLIMITED, CheckLimits, Exhaustive, Swarm, Walks
 from pfnlab.checker.races import schedules
 from pfnlab.checker.races.race import RaceModel, race_properties
 from pfnlab.checker.replay import path_text
+from pfnlab.checker.scopes.domain import KernelModel, without_rule
+from pfnlab.checker.scopes.operations import ScopeStep
+from pfnlab.checker.scopes.properties import Question, properties, questions
+from pfnlab.checker.scopes.scope import RaceScope, Scope
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.local_owners import explore_side_by_side
 from pfnlab.checker.search.path import Path
 from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.random_walks import simulate, swarm
 from pfnlab.checker.untaken import PolicyWatch
-from pfnlab.errors import Misuse
-from pfnlab.hw.platform import qemu_q35
+from pfnlab.kernel.hw.platform import qemu_q35
 from pfnlab.programs.lang.canonical import program_text
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.shorter import shrunk
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.progress import UNCOUNTED, PartCount
-from pfnlab.result import Count, Made, Outcome, Result
 
 #: Steps of a random walk through schedules.
 _WALK = 60

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from pfnlab.base.processes import in_order
+from pfnlab.base.progress import Work, working
+from pfnlab.base.units import number_of
 from pfnlab.checker.check import CheckResult, check, depth_of
-from pfnlab.checker.kernel.properties import Question
-from pfnlab.checker.kernel.scope import RaceScope, Scope
 from pfnlab.checker.limits import UNLIMITED, CheckLimits
+from pfnlab.checker.scopes.properties import Question
+from pfnlab.checker.scopes.scope import RaceScope, Scope
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.forecast import line as forecast_line
-from pfnlab.processes import in_order
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.progress import Work, working
-from pfnlab.units import number_of
 
 
 def check_all(

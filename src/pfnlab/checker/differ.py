@@ -13,22 +13,22 @@ from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta, field
 
-from pfnlab.checker.kernel.domain import KernelModel, KernelState, OperationEffect, without_rule
-from pfnlab.checker.kernel.mark import Mark
-from pfnlab.checker.kernel.operations import ScopeStep, operations
-from pfnlab.checker.kernel.scope import Scope
+from pfnlab.base.errors import Undecided
+from pfnlab.base.result import Count, Made, Outcome, Result
+from pfnlab.checker.scopes.domain import KernelModel, KernelState, OperationEffect, without_rule
+from pfnlab.checker.scopes.mark import Mark
+from pfnlab.checker.scopes.operations import ScopeStep, operations
+from pfnlab.checker.scopes.scope import Scope
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.explore import explore
 from pfnlab.checker.search.path import Path
 from pfnlab.checker.search.property import Property, always
-from pfnlab.errors import Undecided
-from pfnlab.mm.kernel import Kernel
-from pfnlab.mm.readers import normal_runs
+from pfnlab.kernel.mm.kernel import Kernel
+from pfnlab.kernel.mm.more.readers import normal_runs
 from pfnlab.programs.lang.canonical import program_text
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.result import Count, Made, Outcome, Result
 
 
 class Both(NamedTuple):

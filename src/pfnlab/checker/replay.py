@@ -16,21 +16,21 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from pfnlab.checker.kernel.domain import KernelModel
-from pfnlab.checker.kernel.moment import StateView
-from pfnlab.checker.kernel.properties import Question, questions
-from pfnlab.checker.kernel.scope import RaceScope, Scope, Template, load_scope
+from pfnlab.base.errors import Discovery, Misuse
+from pfnlab.base.inert import shell_line, shell_words
+from pfnlab.base.result import ALWAYS, Outcome, Result
+from pfnlab.base.units import number_of
 from pfnlab.checker.races.race import RaceModel, RaceState, answers_by_op, race_properties, told_free_by_op
 from pfnlab.checker.races.turns import Turn
+from pfnlab.checker.scopes.domain import KernelModel
+from pfnlab.checker.scopes.moment import StateView
+from pfnlab.checker.scopes.properties import Question, questions
+from pfnlab.checker.scopes.scope import RaceScope, Scope, Template, load_scope
 from pfnlab.checker.search.path import Path
-from pfnlab.errors import Discovery, Misuse
-from pfnlab.inert import shell_line, shell_words
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.places import Places
-from pfnlab.result import ALWAYS, Outcome, Result
-from pfnlab.units import number_of
 
 #: The beginning of a path. The version is that of the form of paths.
 TAG = "pfnlab path 1:"

@@ -1,7 +1,7 @@
 """Branches of policies that a search never took; its result says nothing about them.
 
-A user's own policy is watched like those of the package (:mod:`pfnlab.branches`), without its own checks.
-Watching makes a search slower.
+A user's own policy is watched like those of the package (:mod:`pfnlab.base.branches`), without its own
+checks. Watching makes a search slower.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from inspect import unwrap
 from pathlib import Path
 from typing import NamedTuple
 
-from pfnlab.branches import CHECKS, IN, PAST, BranchWatch, statement_branches
-from pfnlab.mm.kernel import Kernel
+from pfnlab.base.branches import CHECKS, IN, PAST, BranchWatch, statement_branches
+from pfnlab.kernel.mm.kernel import Kernel
 
 #: Methods that decide nothing.
 _CHECKS = (*CHECKS, "tracked")

@@ -26,10 +26,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
-from pfnlab.errors import Defect, Misuse, PfnlabError, Undecided
-from pfnlab.files import is_full
-from pfnlab.inert import message
-from pfnlab.made import set_command
+from pfnlab.base.errors import Defect, Misuse, PfnlabError, Undecided
+from pfnlab.base.files import is_full
+from pfnlab.base.inert import message
+from pfnlab.base.made import set_command
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -153,7 +153,7 @@ def _runs_own_code(argv: list[str]) -> bool:
 
 
 def _supervised(argv: list[str]) -> int:
-    from pfnlab.supervised import supervised
+    from pfnlab.base.supervised import supervised
 
     return supervised(lambda: _dispatch(argv))
 

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pfnlab.policies import FOLDERS
+from pfnlab.kernel.policies import FOLDERS
 
 #: The last letter of a candidate that is not a whole word yet.
 OPEN = (":", ",", "=", "/")
@@ -64,21 +64,21 @@ def nothing(typed: str) -> Iterator[Candidate]:
 
 def series(typed: str) -> Iterator[Candidate]:
     """Every series that a profile describes."""
-    from pfnlab.policies.releases import RELEASES, version_key
+    from pfnlab.kernel.policies.releases import RELEASES, version_key
 
     yield from (Candidate(name, "series") for name in sorted(RELEASES, key=version_key, reverse=True))
 
 
 def versions(typed: str) -> Iterator[Candidate]:
     """Every exact version that is known."""
-    from pfnlab.policies.known_kernels import known_versions
+    from pfnlab.kernel.policies.known_kernels import known_versions
 
     yield from (Candidate(version, "known version") for version in known_versions())
 
 
 def offered_series(typed: str) -> Iterator[Candidate]:
     """Every series of the distribution's kernels."""
-    from pfnlab.policies.releases import CONFIRMED
+    from pfnlab.kernel.policies.releases import CONFIRMED
 
     yield from (Candidate(name, "series") for name in reversed(CONFIRMED))
 
@@ -160,7 +160,7 @@ def _changes(typed: str) -> Iterator[Candidate]:
 
 def _places(typed: str) -> Iterator[Candidate]:
     """The places of the seam that is typed, once a dot follows it."""
-    from pfnlab.policies.seams import PLACES
+    from pfnlab.kernel.policies.seams import PLACES
 
     seam, dot, _ = typed.partition(".")
     for place in PLACES.get(seam, ()) if dot else ():
@@ -170,7 +170,7 @@ def _places(typed: str) -> Iterator[Candidate]:
 def _switches() -> list[str]:
     from dataclasses import fields
 
-    from pfnlab.mm.profile import Profile
+    from pfnlab.kernel.mm.profile import Profile
 
     return sorted(field.name for field in fields(Profile) if field.type == "bool")
 
@@ -180,14 +180,14 @@ def _switches() -> list[str]:
 
 def _of_seam(seam: str) -> Iterator[Candidate]:
     for module in sorted(
-        files("pfnlab.policies").joinpath(FOLDERS[seam]).iterdir(), key=lambda file: file.name
+        files("pfnlab.kernel.policies").joinpath(FOLDERS[seam]).iterdir(), key=lambda file: file.name
     ):
         if module.name.endswith(".py") and not module.name.startswith("_"):
             with module.open(encoding="utf-8") as source:
                 says = source.readline().strip().strip('"')
             yield Candidate(module.name.removesuffix(".py"), says)
     if seam == "tracker":
-        from pfnlab.policies.eras import VM_PAT_ERAS
+        from pfnlab.kernel.policies.eras import VM_PAT_ERAS
 
         yield from (Candidate(name, says) for name, says in VM_PAT_ERAS.items())
 
@@ -222,7 +222,7 @@ def _claim_tables() -> Iterator[tuple[str, dict[str, Any]]]:
     """The number of each discussion, and its file."""
     import tomllib
 
-    folder = files("pfnlab.claims")
+    folder = files("pfnlab.discussions")
     for file in sorted(file.name for file in folder.iterdir() if file.name.endswith(".toml")):
         yield file.removesuffix(".toml"), tomllib.loads(folder.joinpath(file).read_text(encoding="utf-8"))
 
@@ -252,7 +252,7 @@ def claim_authors(typed: str) -> Iterator[Candidate]:
 
 def bug_names(typed: str) -> Iterator[Candidate]:
     """The numbers of bugs with their titles, and their CVEs."""
-    from pfnlab.bugs.known_bugs import all_bugs
+    from pfnlab.kernel.bugs.known_bugs import all_bugs
 
     for one in all_bugs():
         yield Candidate(one.number, one.title)
@@ -265,14 +265,14 @@ def bug_names(typed: str) -> Iterator[Candidate]:
 
 def scopes(typed: str) -> Iterator[Candidate]:
     """Scopes by name."""
-    from pfnlab.checker.kernel.scope import scope_names
+    from pfnlab.checker.scopes.scope import scope_names
 
     yield from (Candidate(name, "scope") for name in scope_names())
 
 
 def swept_scopes(typed: str) -> Iterator[Candidate]:
     """Scopes of sweeps by name."""
-    from pfnlab.sweep.swept_cells import scopes as names
+    from pfnlab.hunt.sweep.swept_cells import scopes as names
 
     yield from (Candidate(name, "scope of a sweep") for name in names())
 

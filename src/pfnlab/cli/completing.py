@@ -7,10 +7,10 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
+from pfnlab.base.schema_files import FORMS
 from pfnlab.cli import candidates as values
 from pfnlab.cli.candidates import Candidate, Values
 from pfnlab.cli.verbs import HELP, VerbOption, page_of, paragraphs_of
-from pfnlab.schema_files import FORMS
 from pfnlab.verbs.completion import SHELLS
 
 _FILES = values.paths()

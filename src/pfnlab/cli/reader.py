@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pfnlab.base.errors import Misuse
 from pfnlab.cli.verb_modules import (
     OptionField,
     default_of,
@@ -22,7 +23,6 @@ from pfnlab.cli.verb_modules import (
     request_of,
     verbs_of,
 )
-from pfnlab.errors import Misuse
 
 
 class CommandLine(NamedTuple):
@@ -46,7 +46,7 @@ def perform_words(words: Sequence[str]) -> int:
     :raises Misuse: they say nothing that can be done
     """
     if words[:1] == ["--version"]:
-        from pfnlab.version import VERSION
+        from pfnlab.base.version import VERSION
 
         print(f"pfnlab {VERSION}")
         return 0
@@ -168,7 +168,7 @@ def _options(
 
 
 def _lacking(field: OptionField, words: Sequence[str]) -> Misuse:
-    """What is said where an option has fewer values than it takes."""
+    """An option with fewer values than it takes, as a mistake."""
     number, name = len(field.forms), field.names[-1]
     needs = "a value" if number == 1 else f"{number} values"
     dashed = [after for word, after in pairwise(words) if word in field.names and after.startswith("-")]

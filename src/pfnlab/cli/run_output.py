@@ -7,14 +7,14 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from pfnlab.errors import Misuse
-from pfnlab.files import write_output
-from pfnlab.report.run_result import RunResult, RunResults, by_weight
+from pfnlab.base.errors import Misuse
+from pfnlab.base.files import write_output
+from pfnlab.present.report.run_result import RunResult, RunResults, by_weight
 from pfnlab.verbs.run import RunRequest
 
 if TYPE_CHECKING:
-    from pfnlab.document.blocks import Document
-    from pfnlab.report.styled import StyledText
+    from pfnlab.present.document.blocks import Document
+    from pfnlab.present.report.styled import StyledText
 
 #: The width of a table that goes to a file or a pipe.
 _PIPED_WIDTH = 120
@@ -71,33 +71,33 @@ def document(results: Sequence[RunResult], request: RunRequest, form: str) -> st
         case "text":
             return _text(results, request, _PIPED_WIDTH, marks=True).plain
         case "json":
-            from pfnlab.report.run_json import PrintedRun
+            from pfnlab.present.report.run_json import PrintedRun
 
             return "".join(f"{PrintedRun.of(result).as_json()}\n" for result in results)
         case "junit":
-            from pfnlab.report.run_junit import junit
+            from pfnlab.present.report.run_junit import junit
 
             return junit(results, table)
         case "tap":
-            from pfnlab.report.run_tap import tap
+            from pfnlab.present.report.run_tap import tap
 
             return tap(results, table)
         case "md":
-            from pfnlab.document.mail import mail
+            from pfnlab.present.document.mail import mail
 
             return mail(_document(results, request))
         case _:
-            from pfnlab.document.html import html
+            from pfnlab.present.document.html import html
 
             return html(_document(results, request))
 
 
 def _document(results: Sequence[RunResult], request: RunRequest) -> Document:
     """The results as ``pfnlab report`` shows them."""
-    from pfnlab.document.compose import document_of
-    from pfnlab.document.run_part import result_part
-    from pfnlab.report.cells import ROWS, STEP_ROWS, TRACE_ROWS
-    from pfnlab.result import Made
+    from pfnlab.base.result import Made
+    from pfnlab.present.document.compose import document_of
+    from pfnlab.present.document.run_part import result_part
+    from pfnlab.programs.runs.cells import ROWS, STEP_ROWS, TRACE_ROWS
 
     fields = TRACE_ROWS if request.trace else STEP_ROWS if request.steps else ROWS
     parts = [result_part(result, Made.now(), fields) for result in by_weight(results)]
@@ -128,14 +128,14 @@ def _asked(results: Sequence[RunResult], request: RunRequest, width: int, *, mar
     """The text that is printed: with ``--quiet`` only what is wrong."""
     if not request.quiet:
         return _text(results, request, width, marks=marks)
-    from pfnlab.report.run_summary import summary_text
+    from pfnlab.present.report.run_summary import summary_text
 
     return summary_text(results, wrong_only=True)
 
 
 def _text(results: Sequence[RunResult], request: RunRequest, width: int, *, marks: bool) -> StyledText:
-    from pfnlab.report.run_summary import summary_text
-    from pfnlab.report.styled import lines_of
+    from pfnlab.present.report.run_summary import summary_text
+    from pfnlab.present.report.styled import lines_of
 
     if len(results) == 1:
         return _table(results[0], request, width, marks=marks)
@@ -146,7 +146,7 @@ def _text(results: Sequence[RunResult], request: RunRequest, width: int, *, mark
 
 
 def _table(result: RunResult, request: RunRequest, width: int, *, marks: bool, name: str = "") -> StyledText:
-    from pfnlab.report.table import render
+    from pfnlab.present.report.table import render
 
     return render(
         result.program,

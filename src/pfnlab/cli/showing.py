@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pfnlab.progress import waited
-from pfnlab.result import PlainText, Printed
+from pfnlab.base.progress import waited
+from pfnlab.base.result import PlainText, Printed
 
 if TYPE_CHECKING:
     from pfnlab.checker.differ import DifferResult
@@ -32,7 +32,7 @@ def show(verb: str, request: Any, results: Iterator[Any]) -> None:
             for text in waited(what, (_text(verb, request, result) for result in met)):
                 _append(request.output, text)
         case _:
-            from pfnlab.files import write_output
+            from pfnlab.base.files import write_output
 
             texts = (_text(verb, request, result, apart=at > 0) for at, result in enumerate(results))
             # Nobody waits for a page that is served, or for what changes on a machine.
@@ -55,7 +55,7 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
             form = request.form or "text"
             return f"{result.as_json(indent=2)}\n" if form == "json" else result.as_lines(form)
         case "inspect" if request.form == "prometheus":
-            from pfnlab.inspector.metrics import metrics
+            from pfnlab.diagnosis.inspector.metrics import metrics
 
             return metrics(result)
         case "kernels diff" if request.model and request.output is None:
@@ -65,17 +65,17 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
         case "try" | "kernels meet" | "kernels diff":
             return _page(result)
         case "claims show" if request.mail:
-            from pfnlab.document.claim_mail import claim_mail
+            from pfnlab.present.document.claim_mail import claim_mail
 
             return f"{chr(10) * apart}{claim_mail(result)}"
         case "results" | "campaign results":
-            from pfnlab.document.results_part import listing_part
-            from pfnlab.document.terminal import terminal
+            from pfnlab.present.document.results_part import listing_part
+            from pfnlab.present.document.terminal import terminal
 
             text = terminal(listing_part(result, full=request.full))
         case "campaign run" | "campaign resume" | "campaign status":
-            from pfnlab.document.results_part import status_part
-            from pfnlab.document.terminal import terminal
+            from pfnlab.present.document.results_part import status_part
+            from pfnlab.present.document.terminal import terminal
 
             text = terminal(status_part(result.campaigns if verb == "campaign status" else [result]))
         case _:
@@ -85,11 +85,11 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
 
 def _lines(result: Printed, apart: bool) -> str:
     """The lines of a result."""
-    from pfnlab.document.kinds import KINDS, part_of
+    from pfnlab.present.document.kinds import KINDS, part_of
 
     if result.form() not in KINDS:
         return str(result)
-    from pfnlab.document.terminal import terminal
+    from pfnlab.present.document.terminal import terminal
 
     return "\n" * apart + terminal(part_of(result))
 
@@ -98,10 +98,10 @@ def _shown(result: DifferResult) -> str:
     """Of two models that differ, the runs of the program that shows it."""
     if (program := result.program) is None:
         return ""
+    from pfnlab.present.report.table import render
     from pfnlab.programs.runs.compare import judge
     from pfnlab.programs.runs.look import LookLevel
     from pfnlab.programs.runs.named_machines import name_machines, side_by_side
-    from pfnlab.report.table import render
 
     (runs,) = side_by_side(name_machines(result.machines), [program], LookLevel.PROC)
     return f"\n\n{render(program, runs, judge(program, runs, {}), width=120).plain}".removesuffix("\n")
@@ -109,9 +109,9 @@ def _shown(result: DifferResult) -> str:
 
 def _page(result: Any) -> str:
     """A result as ``pfnlab report`` shows it in a mail."""
-    from pfnlab.document.compose import document_of
-    from pfnlab.document.kinds import part_of
-    from pfnlab.document.mail import mail
+    from pfnlab.present.document.compose import document_of
+    from pfnlab.present.document.kinds import part_of
+    from pfnlab.present.document.mail import mail
 
     return mail(document_of([part_of(result)]))
 
@@ -122,8 +122,8 @@ def _append(path: Path | None, text: str) -> None:
     :raises Misuse: the file cannot be written
     :raises Undecided: the disk is full or fails
     """
-    from pfnlab.files import cannot_write
-    from pfnlab.whole_file import append_text
+    from pfnlab.base.files import cannot_write
+    from pfnlab.base.whole_file import append_text
 
     if path is None:
         print(text, end="")

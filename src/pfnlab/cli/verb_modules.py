@@ -121,9 +121,9 @@ def option_fields(verb: str) -> list[OptionField]:
 
 def performed(verb: str, request: Any) -> int:
     """Do what *request* asks of *verb*, and show the results; the exit code."""
+    from pfnlab.base.progress import say
+    from pfnlab.base.result import Outcome
     from pfnlab.cli.showing import show
-    from pfnlab.progress import say
-    from pfnlab.result import Outcome
 
     outcomes: list[Outcome] = []
 

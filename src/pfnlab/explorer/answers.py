@@ -7,24 +7,24 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
+from pfnlab.base.worker import End
+from pfnlab.checker.judging.judge import sentence_of
 from pfnlab.explorer import questions
 from pfnlab.explorer.reply import begin_answering, reply
 from pfnlab.explorer.spoken import rows
 from pfnlab.explorer.stories import Story, Storyteller
 from pfnlab.explorer.walk import GraphPlace, Walker
-from pfnlab.judging.judge import sentence_of
-from pfnlab.picture import draw_compare, draw_race, draw_state
-from pfnlab.picture.differing import TRACKING, differing_words
+from pfnlab.export.formats import export, one_text
+from pfnlab.export.subject import Subject
+from pfnlab.present.picture import draw_compare, draw_race, draw_state
+from pfnlab.present.picture.differing import TRACKING, differing_words
+from pfnlab.present.report.run_json import PrintedRun
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.named_machines import model_text
 from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.violation import Violation
-from pfnlab.report.run_json import PrintedRun
-from pfnlab.reproducers.formats import export, one_text
-from pfnlab.reproducers.subject import Subject
-from pfnlab.worker import End
 
 
 class KeptRun(msgspec.Struct, frozen=True, tag="keep", tag_field="ask"):

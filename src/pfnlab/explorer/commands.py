@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from pfnlab.base.errors import Misuse
 from pfnlab.checker.check import CheckResult
-from pfnlab.errors import Misuse
 from pfnlab.explorer import questions
 from pfnlab.explorer.answers import KeptRun, kept_run
 from pfnlab.explorer.jobs import PROGRAM, Jobs

@@ -13,29 +13,29 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.bugs.kernel_name import kernel_name
-from pfnlab.document.blocks import Block, Cell, Paragraph, Table, cell
-from pfnlab.document.explanation_part import part as explanation_part
-from pfnlab.document.html import unstyled
-from pfnlab.document.inspection_part import device_blocks
-from pfnlab.document.inspection_part import part as inspection_part
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
+from pfnlab.base.files import read_bytes
+from pfnlab.base.inert import visible_name
+from pfnlab.base.units import size_text
+from pfnlab.base.worker import End
+from pfnlab.diagnosis.inspector.device import device_answer
+from pfnlab.diagnosis.inspector.host_snapshot import PciFunction
+from pfnlab.diagnosis.inspector.inspection import inspected
+from pfnlab.diagnosis.inspector.joined_host import JoinedHost
+from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
+from pfnlab.diagnosis.inspector.snapshot_bounds import ORDINARY
+from pfnlab.diagnosis.inspector.sources.origins import of_a_machine, received_bundle
+from pfnlab.diagnosis.messages.explaining import explain
+from pfnlab.diagnosis.messages.explanation import explained
 from pfnlab.explorer import questions
 from pfnlab.explorer.reply import NotOpen, begin_answering, reply
-from pfnlab.files import read_bytes
-from pfnlab.hw.pci_regions import Bar
-from pfnlab.inert import visible_name
-from pfnlab.inspector.device import device_answer
-from pfnlab.inspector.host_snapshot import PciFunction
-from pfnlab.inspector.inspection import inspected
-from pfnlab.inspector.joined_host import JoinedHost
-from pfnlab.inspector.parsing.assembly import snapshot_of
-from pfnlab.inspector.snapshot_bounds import ORDINARY
-from pfnlab.inspector.sources.origins import of_a_machine, received_bundle
-from pfnlab.messages.explaining import explain
-from pfnlab.messages.explanation import explained
-from pfnlab.units import size_text
-from pfnlab.worker import End
+from pfnlab.kernel.bugs.kernel_name import kernel_name
+from pfnlab.kernel.hw.pci_regions import Bar
+from pfnlab.present.document.blocks import Block, Cell, Paragraph, Table, cell
+from pfnlab.present.document.explanation_part import part as explanation_part
+from pfnlab.present.document.html import unstyled
+from pfnlab.present.document.inspection_part import device_blocks
+from pfnlab.present.document.inspection_part import part as inspection_part
 
 #: The most bytes of an answer.
 MOST_ANSWER = 16 << 20

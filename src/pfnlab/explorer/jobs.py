@@ -20,9 +20,9 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
+from pfnlab.base.worker import end, python, tell
 from pfnlab.lab.images.tools import END_ALL, when_gone
-from pfnlab.worker import end, python, tell
 
 #: Seconds after which a command is ended.
 LIMIT = 900

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pfnlab.errors import Misuse
-from pfnlab.policies.own import files_in
-from pfnlab.policies.profiles import PROFILES
-from pfnlab.policies.releases import is_version
-from pfnlab.policies.seams import POLICIES
+from pfnlab.base.errors import Misuse
+from pfnlab.kernel.policies.own import files_in
+from pfnlab.kernel.policies.profiles import PROFILES
+from pfnlab.kernel.policies.releases import is_version
+from pfnlab.kernel.policies.seams import POLICIES
 
 #: The machines a page shows side by side at most.
 MOST_MACHINES = 2

@@ -8,17 +8,17 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
+from pfnlab.base.version import VERSION
 from pfnlab.explorer import questions
 from pfnlab.explorer.access import MOST_SENT
 from pfnlab.explorer.machines import SEAMS, series_on_offer
 from pfnlab.explorer.rules import find_rule
 from pfnlab.explorer.walk import walkable_scopes
-from pfnlab.policies.releases import CONFIRMED
+from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.programs.lang.library_list import library_entries
 from pfnlab.programs.lang.tokens import token_table
 from pfnlab.programs.lang.words import HEADERS, MODES, VERBS, VIAS
-from pfnlab.version import VERSION
 
 
 class Offers:

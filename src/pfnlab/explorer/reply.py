@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from pfnlab.errors import Misuse, PfnlabError, ProgramError
+from pfnlab.base.errors import Misuse, PfnlabError, ProgramError
 from pfnlab.explorer.stories import NotRunYet, mistake
 
 _Question = TypeVar("_Question")

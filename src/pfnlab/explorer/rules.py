@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.bugs.known_bugs import all_bugs
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
+from pfnlab.kernel.bugs.known_bugs import all_bugs
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SECTION = re.compile(r"^#{1,2} (?P<number>S[0-9]+(?:\.[0-9]+)?) (?P<title>.+)$")
@@ -34,7 +34,7 @@ class RulePlace(msgspec.Struct, frozen=True):
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """A step or a section of docs/semantics, or a bug (:mod:`pfnlab.bugs.known_bugs`).
+    """A step or a section of docs/semantics, or a bug (:mod:`pfnlab.kernel.bugs.known_bugs`).
 
     :param title: of its section; of a bug the heading it stands under, as ``tracking by VMA (VM_PAT)``
     :param text: in Markdown
@@ -125,10 +125,12 @@ def _said(head: str, word: str) -> str:
 
 
 def _places(text: str) -> tuple[RulePlace, ...]:
-    return tuple(
-        RulePlace(match["file"], match["name"], _line_of(match["file"], match["name"]))
-        for match in _PLACE.finditer(text)
+    # Nearly all of a rule is in the rooms of the modelled kernel, which pages name without it.
+    found = (
+        (f"kernel/{file}" if (_PACKAGE / "kernel" / file).exists() else file, name)
+        for file, name in _PLACE.findall(text)
     )
+    return tuple(RulePlace(file, name, _line_of(file, name)) for file, name in found)
 
 
 @cache

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
+from pfnlab.base.extras import imported_from
+from pfnlab.base.inert import xml_attribute
 from pfnlab.explorer.access import ADDRESS, new_token
-from pfnlab.extras import imported_from
-from pfnlab.inert import xml_attribute
 
 
 def serve(

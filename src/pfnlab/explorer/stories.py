@@ -15,10 +15,10 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.errors import Misuse, ProgramError
+from pfnlab.base.errors import Misuse, ProgramError
+from pfnlab.checker.judging.judge import judged
 from pfnlab.explorer.machines import MOST_MACHINES, MachineName, files_of, machine_name
-from pfnlab.judging.judge import judged
-from pfnlab.picture.scenes import Scenes
+from pfnlab.present.picture.scenes import Scenes
 from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.lang.library import library_paths
 from pfnlab.programs.lang.lines import lines_of
@@ -27,9 +27,9 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.words import HEADERS
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import Verdict
+from pfnlab.programs.runs.golden import Golden, golden_path, golden_run, read_golden
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
-from pfnlab.report.golden import Golden, golden_path, golden_run, read_golden
 
 #: The runs that are stored, and the stories: those one goes to and fro in.
 _KEPT, _STORIES = 64, 8

@@ -11,15 +11,15 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.checker.kernel.domain import KernelModel, KernelState
-from pfnlab.checker.kernel.operations import ScopeStep
-from pfnlab.checker.kernel.properties import Question, questions
-from pfnlab.checker.kernel.scope import RaceScope, load_scope, scope_names
+from pfnlab.base.errors import Misuse, ProgramError, Undecided
+from pfnlab.checker.judging.known import known
+from pfnlab.checker.judging.run_causes import Causes
+from pfnlab.checker.scopes.domain import KernelModel, KernelState
+from pfnlab.checker.scopes.operations import ScopeStep
+from pfnlab.checker.scopes.properties import Question, questions
+from pfnlab.checker.scopes.scope import RaceScope, load_scope, scope_names
 from pfnlab.checker.search.path import Path
-from pfnlab.errors import Misuse, ProgramError, Undecided
 from pfnlab.explorer.machines import files_of
-from pfnlab.judging.known import known
-from pfnlab.judging.run_causes import Causes
 from pfnlab.programs.lang.canonical import program_text
 from pfnlab.programs.lang.ops import Look, Op, Program
 from pfnlab.programs.lang.printer import op_lines

@@ -11,13 +11,13 @@ import signal
 from collections import deque
 from collections.abc import Sequence
 
-from pfnlab.endings import signal_name
-from pfnlab.errors import PfnlabError
+from pfnlab.base.endings import signal_name
+from pfnlab.base.errors import PfnlabError
+from pfnlab.base.worker import Ended, Worker, executed, hear, tell
 from pfnlab.explorer.answers import KeptRun
 from pfnlab.explorer.questions import BundleQuestion, GraphQuestion, Inspected, Worked
 from pfnlab.explorer.reply import is_refused, refused
-from pfnlab.policies.own import files_in
-from pfnlab.worker import Ended, Worker, executed, hear, tell
+from pfnlab.kernel.policies.own import files_in
 
 #: Seconds that one question may take.
 LIMIT = 60.0

@@ -5,7 +5,7 @@ A verb is a module with
 - a docstring, which is its help;
 - a request, a frozen structure: a field with an :class:`~pfnlab.verbs.option.Option` is an option;
 - ``perform(request, say)``, which gives the results one by one, each with its ``outcome``: structures, or
-  :class:`~pfnlab.result.PlainText` where there is no more than what is read;
+  :class:`~pfnlab.base.result.PlainText` where there is no more than what is read;
 - ``EXAMPLES``, command lines and what each shows.
 
 The command line, the library and campaigns call ``perform``. A module is named as its verb, ``kernels_meet``

@@ -19,7 +19,7 @@ import msgspec
 from pfnlab.verbs.option import JOBS, AsJson, Option, Say, refuse_beside
 
 if TYPE_CHECKING:
-    from pfnlab.meeting.bisect import BisectResult
+    from pfnlab.hunt.meeting.bisect import BisectResult
 
 EXAMPLES = (
     ("pfnlab bisect munmap-middle --good 7.3 --bad 6.1", "The rule that mended it, by the models"),
@@ -62,7 +62,7 @@ def perform(request: BisectRequest, say: Say) -> Iterator[BisectResult]:
     :raises Misuse: the ends are alike, or one of them is nothing
     :raises Undecided: an end cannot be run
     """
-    from pfnlab.meeting.bisection import BisectOptions, bisected
+    from pfnlab.hunt.meeting.bisection import BisectOptions, bisected
 
     if request.tree is None:
         refuse_beside(request, "without --tree", "nothing is built", but="config jobs series")

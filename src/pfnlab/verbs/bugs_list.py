@@ -13,7 +13,7 @@ import msgspec
 from pfnlab.verbs.option import AsJson, Option, Say
 
 if TYPE_CHECKING:
-    from pfnlab.report.bug_list import BugList
+    from pfnlab.present.report.bug_list import BugList
 
 EXAMPLES = (
     ("pfnlab bugs list", "Every entry with its kind, its title and its dates"),
@@ -47,7 +47,7 @@ def perform(request: BugsRequest, say: Say) -> Iterator[BugList]:
 
     :raises Misuse: there is no such kind, property or series
     """
-    from pfnlab.report.bug_list import BugWish, listed
+    from pfnlab.present.report.bug_list import BugWish, listed
 
     yield listed(
         BugWish(

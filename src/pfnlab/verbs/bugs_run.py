@@ -14,7 +14,7 @@ import msgspec
 from pfnlab.verbs.option import BUG, AccelOf, AsJson, LookOf, Option, Say
 
 if TYPE_CHECKING:
-    from pfnlab.meeting.bug_shown import BugRunResult
+    from pfnlab.hunt.meeting.bug_shown import BugRunResult
 
 EXAMPLES = (
     ("pfnlab bugs run CVE-2024-35877", "The bug on the model before its repair, and on the one after it"),
@@ -38,8 +38,8 @@ def perform(request: BugRunRequest, say: Say) -> Iterator[BugRunResult]:
 
     :raises Misuse: there is no such bug or machine, or no program shows it
     """
-    from pfnlab.bugs.bug_lookup import bug_called
-    from pfnlab.meeting.bug_shown import show_bug
+    from pfnlab.hunt.meeting.bug_shown import show_bug
+    from pfnlab.kernel.bugs.bug_lookup import bug_called
     from pfnlab.programs.runs.look import look_named
     from pfnlab.programs.runs.machine import accel_named
 

@@ -10,7 +10,7 @@ import msgspec
 from pfnlab.verbs.option import BUG, AsJson, Say
 
 if TYPE_CHECKING:
-    from pfnlab.report.bug_entry import BugEntry
+    from pfnlab.present.report.bug_entry import BugEntry
 
 EXAMPLES = (
     ("pfnlab bugs show A06", "All that is known of one bug, with its sources"),
@@ -30,7 +30,7 @@ def perform(request: BugRequest, say: Say) -> Iterator[BugEntry]:
 
     :raises Misuse: there is none of that name
     """
-    from pfnlab.bugs.bug_lookup import bug_called
-    from pfnlab.report.bug_entry import BugEntry
+    from pfnlab.kernel.bugs.bug_lookup import bug_called
+    from pfnlab.present.report.bug_entry import BugEntry
 
     yield BugEntry.of(bug_called(request.bug))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pfnlab.result import PlainText
+from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import Say
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ def perform(request: CacheRequest, say: Say) -> Iterator[PlainText]:
     """The content of the cache: kernels, lists of packages, and what pfnlab made of them."""
     import shutil
 
+    from pfnlab.base.units import in_mib
     from pfnlab.lab.images.cache import cache_root
     from pfnlab.lab.images.inside_cache import stored
-    from pfnlab.units import in_mib
 
     root = cache_root()
     things = stored()
@@ -56,7 +56,7 @@ def perform(request: CacheRequest, say: Say) -> Iterator[PlainText]:
 def _row(kind: str, things: Iterable[Stored]) -> tuple[str, str, str, str]:
     import time
 
-    from pfnlab.units import in_mib
+    from pfnlab.base.units import in_mib
 
     members = list(things)
     day = time.strftime("%Y-%m-%d", time.localtime(max(thing.used for thing in members)))

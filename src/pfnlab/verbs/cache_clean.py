@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from pfnlab.result import PlainText
+from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import Option, Say
 
 EXAMPLES = (
@@ -24,9 +24,9 @@ class CleanRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 def perform(request: CleanRequest, say: Say) -> Iterator[PlainText]:
     """A line for each thing that was removed, and how many they were."""
+    from pfnlab.base.units import in_mib, number_of
     from pfnlab.lab.images.cache import cache_root
     from pfnlab.lab.images.inside_cache import clean
-    from pfnlab.units import in_mib, number_of
 
     removed = clean(request.older)
     for thing in removed:

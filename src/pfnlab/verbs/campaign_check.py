@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from pfnlab.result import PlainText
+from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import CAMPAIGN_FILE, Say, TrustOf
 
 EXAMPLES = (
@@ -31,11 +31,11 @@ def perform(request: CampaignCheckRequest, say: Say) -> Iterator[PlainText]:
     """
     from collections import Counter
 
+    from pfnlab.base.inert import one_line
+    from pfnlab.base.units import number_of
     from pfnlab.campaign.plan_file import read_plan
     from pfnlab.campaign.shard import policies_of
     from pfnlab.campaign.status import what_it_does
-    from pfnlab.inert import one_line
-    from pfnlab.units import number_of
 
     plan = read_plan(request.file, trust=request.trust)
     shards = plan.shards(request.file.parent)

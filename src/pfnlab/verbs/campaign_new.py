@@ -8,8 +8,8 @@ from typing import Annotated
 
 import msgspec
 
-from pfnlab.errors import Misuse
-from pfnlab.result import PlainText
+from pfnlab.base.errors import Misuse
+from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import Option, Say
 
 EXAMPLES = (
@@ -34,10 +34,10 @@ def perform(request: NewCampaignRequest, say: Say) -> Iterator[PlainText]:
     """
     from os.path import lexists
 
+    from pfnlab.base.files import cannot_write, write_whole
+    from pfnlab.base.inert import shell_path, visible_name
+    from pfnlab.base.schema_files import campaign_file_text
     from pfnlab.campaign.new_file import new_text
-    from pfnlab.files import cannot_write, write_whole
-    from pfnlab.inert import shell_path, visible_name
-    from pfnlab.schema_files import campaign_file_text
 
     file = request.file
     if request.schema and file is not None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from pfnlab.result import PlainText
+from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import CampaignName, ReportFile, ReportForm, ReportTitle, Say, StoreOf
 
 EXAMPLES = (
@@ -30,15 +30,15 @@ def perform(request: CampaignReportRequest, say: Say) -> Iterator[PlainText]:
 
     :raises Misuse: there is no such campaign, the form is unknown, or the output is the store
     """
+    from pfnlab.base.files import check_output
+    from pfnlab.campaign.campaigns import ListedResults
     from pfnlab.campaign.running import campaign_named
     from pfnlab.campaign.status import status_of
-    from pfnlab.document.compose import document_of
-    from pfnlab.document.results_part import part
-    from pfnlab.document.writers import writer_of
-    from pfnlab.files import check_output
-    from pfnlab.report.campaigns import ListedResults
-    from pfnlab.store.store import Store, files_of_store, store_address
-    from pfnlab.store.stored import ResultFilter
+    from pfnlab.campaign.store.store import Store, files_of_store, store_address
+    from pfnlab.campaign.store.stored import ResultFilter
+    from pfnlab.present.document.compose import document_of
+    from pfnlab.present.document.results_part import part
+    from pfnlab.present.document.writers import writer_of
 
     writer, address = writer_of(request.form, request.output), store_address(request.store)
     check_output(request.output, files_of_store(address))

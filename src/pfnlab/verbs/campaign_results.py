@@ -10,7 +10,7 @@ import msgspec
 from pfnlab.verbs.option import AsJson, CampaignName, Say, StoreOf, VerdictOf, WithPrograms
 
 if TYPE_CHECKING:
-    from pfnlab.report.campaigns import ListedResults
+    from pfnlab.campaign.campaigns import ListedResults
 
 EXAMPLES = (
     ("pfnlab campaign results --store nightly.db --verdict violated", "What is violated"),
@@ -34,7 +34,7 @@ def perform(request: CampaignResultsRequest, say: Say) -> Iterator[ListedResults
     :raises Misuse: there is no such campaign or verdict
     """
     from pfnlab.campaign.running import campaign_named
-    from pfnlab.store.store import Store, store_address
+    from pfnlab.campaign.store.store import Store, store_address
     from pfnlab.verbs import results
 
     with Store(store_address(request.store), make=False, write=False) as store:

@@ -13,7 +13,7 @@ import msgspec
 from pfnlab.verbs.option import CampaignName, Option, Say, ShardClusterOf, ShardsOf, StoreOf, TrustOf
 
 if TYPE_CHECKING:
-    from pfnlab.report.campaigns import CampaignStatus
+    from pfnlab.campaign.campaigns import CampaignStatus
 
 EXAMPLES = (
     ("pfnlab campaign resume --store nightly.db", "What was killed goes on"),
@@ -47,7 +47,7 @@ def perform(request: ResumeRequest, say: Say) -> Iterator[CampaignStatus]:
     """
     from pfnlab.campaign.running import campaign_named
     from pfnlab.campaign.shard import check_trust
-    from pfnlab.store.store import Store, store_address
+    from pfnlab.campaign.store.store import Store, store_address
     from pfnlab.verbs.campaign_run import shards_run
 
     with Store(store_address(request.store), make=False) as store:

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.verbs.option import CAMPAIGN_FILE, Say, ShardClusterOf, ShardsOf, StoreOf, TrustOf
 
 if TYPE_CHECKING:
+    from pfnlab.base.progress import Work
+    from pfnlab.campaign.campaigns import CampaignStatus
     from pfnlab.campaign.executor import Executor
     from pfnlab.campaign.running import CampaignProgress
-    from pfnlab.progress import Work
-    from pfnlab.report.campaigns import CampaignStatus
-    from pfnlab.store.store import Store
+    from pfnlab.campaign.store.store import Store
 
 EXAMPLES = (
     ("pfnlab campaign run nightly.toml --store nightly.db", "All of it, on all processors"),
@@ -56,7 +56,7 @@ def perform(request: ShardsRequest, say: Say) -> Iterator[CampaignStatus]:
     from pfnlab.campaign.plan_file import read_plan
     from pfnlab.campaign.running import begin_campaign
     from pfnlab.campaign.shard import check_trust
-    from pfnlab.store.store import Store, store_address
+    from pfnlab.campaign.store.store import Store, store_address
 
     plan = read_plan(request.file, trust=request.trust)
     if not request.trust:
@@ -72,10 +72,10 @@ def shards_run(store: Store, name: str, jobs: int | None, cluster: str | None, s
     :param jobs: shards that run at a time on this host; None for as many as there are processors
     :param cluster: the address of a scheduler whose workers run them instead; None for this host
     """
+    from pfnlab.base.errors import Undecided
+    from pfnlab.base.progress import working
     from pfnlab.campaign.running import CampaignEnd, run_campaign
     from pfnlab.campaign.status import status_of
-    from pfnlab.errors import Undecided
-    from pfnlab.progress import working
 
     total = len(store.shards(name))
     with executor_of(jobs, cluster) as executor, working(f"campaign {name}", total) as work:
@@ -95,9 +95,9 @@ def executor_of(jobs: int | None, cluster: str | None) -> Executor:
 
     :raises Misuse: it says both of this host and of a cluster
     """
+    from pfnlab.campaign.cluster.connection import check_address
     from pfnlab.campaign.local import LocalExecutor
     from pfnlab.campaign.on_cluster import ClusterExecutor
-    from pfnlab.cluster.connection import check_address
 
     if cluster is None:
         return LocalExecutor(jobs)

@@ -10,7 +10,7 @@ import msgspec
 from pfnlab.verbs.option import AsJson, CampaignName, Say, StoreOf
 
 if TYPE_CHECKING:
-    from pfnlab.report.campaigns import StatusResult
+    from pfnlab.campaign.campaigns import StatusResult
 
 EXAMPLES = (
     ("pfnlab campaign status --store nightly.db", "How far all campaigns of a store are"),
@@ -31,10 +31,10 @@ def perform(request: StatusRequest, say: Say) -> Iterator[StatusResult]:
 
     :raises Misuse: there is no such campaign
     """
+    from pfnlab.base.result import Made
+    from pfnlab.campaign.campaigns import StatusResult
     from pfnlab.campaign.status import status_of
-    from pfnlab.report.campaigns import StatusResult
-    from pfnlab.result import Made
-    from pfnlab.store.store import Store, store_address
+    from pfnlab.campaign.store.store import Store, store_address
 
     with Store(store_address(request.store), make=False, write=False) as store:
         names = [request.name] if request.name else [campaign.name for campaign in store.campaigns()]

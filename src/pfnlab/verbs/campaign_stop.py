@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from pfnlab.errors import Misuse
-from pfnlab.result import PlainText
+from pfnlab.base.errors import Misuse
+from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import CampaignName, Say, StoreOf
 
 EXAMPLES = (
@@ -28,9 +28,9 @@ def perform(request: StopRequest, say: Say) -> Iterator[PlainText]:
 
     :raises Misuse: there is no such campaign, or it is not running
     """
+    from pfnlab.base.inert import shell_word
     from pfnlab.campaign.running import campaign_named
-    from pfnlab.inert import shell_word
-    from pfnlab.store.store import Store, store_address
+    from pfnlab.campaign.store.store import Store, store_address
 
     with Store(store_address(request.store), make=False) as store:
         name = campaign_named(store, request.name)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.verbs.option import SECONDS, AccelOf, JobsOf, Option, ProfileOf, Say, refuse_beside
 
 if TYPE_CHECKING:
@@ -148,8 +148,8 @@ def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
 
     :raises Misuse: an option is wrong, or does not go with another
     """
-    from pfnlab.checker.kernel.properties import questions
-    from pfnlab.checker.kernel.scope import load_scope
+    from pfnlab.checker.scopes.properties import questions
+    from pfnlab.checker.scopes.scope import load_scope
     from pfnlab.lab.running.confirm import confirm
     from pfnlab.programs.runs.machine import accel_named
     from pfnlab.programs.runs.named_machines import name_machines
@@ -161,7 +161,7 @@ def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
     machines = [_model(spec) for spec in specs]
     name_machines(request.confirm, request.profile)
     if request.cluster is not None:
-        from pfnlab.cluster.checking import check_all_on_cluster
+        from pfnlab.campaign.cluster.checking import check_all_on_cluster
 
         if request.jobs is not None:
             raise Misuse("--cluster does not go with --jobs: leave one out")
@@ -169,8 +169,8 @@ def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
             *(request.cluster, machines, scope, asked, limits), watch=request.untaken
         )
     else:
+        from pfnlab.base.processes import processors
         from pfnlab.checker.check_all import check_all
-        from pfnlab.processes import processors
 
         found = check_all(
             machines, scope, asked, limits, jobs=request.jobs or processors(), watch=request.untaken
@@ -242,9 +242,9 @@ _OF_DIFFER = ("differ", "on", "scope", "depth", "seconds", "policy", "save", "as
 
 def _differing(request: CheckRequest, policies: tuple[str, str]) -> DifferResult:
     """The shortest program on which two policies of the first machine differ."""
+    from pfnlab.base.inert import shell_word
     from pfnlab.checker.differ import compare
-    from pfnlab.checker.kernel.scope import RaceScope, load_scope
-    from pfnlab.inert import shell_word
+    from pfnlab.checker.scopes.scope import RaceScope, load_scope
     from pfnlab.programs.runs.machine import accel_named
 
     limits_of(request)
@@ -264,7 +264,7 @@ def _differing(request: CheckRequest, policies: tuple[str, str]) -> DifferResult
 
 def _replaced(base: str, policy: str) -> str:
     """The name of the machine *base* with a policy as ``trackers/vm_pat``; *policy* where it is a machine."""
-    from pfnlab.policies import SEAM_OF
+    from pfnlab.kernel.policies import SEAM_OF
     from pfnlab.programs.runs.named_machines import with_policies
 
     seam, _, name = policy.partition("/")
@@ -282,8 +282,8 @@ def _save(request: CheckRequest, texts: dict[str, str], say: Say) -> None:
     """Write each counterexample as a program of its own, where the request says so."""
     if request.save is None:
         return
-    from pfnlab.files import cannot_write, write_whole
-    from pfnlab.path_walk import make_folder
+    from pfnlab.base.files import cannot_write, write_whole
+    from pfnlab.base.path_walk import make_folder
 
     for name, text in texts.items():
         path = request.save / f"{name}.pfn"

@@ -10,7 +10,7 @@ import msgspec
 from pfnlab.verbs.option import AsJson, DiscussionOf, Option, Say
 
 if TYPE_CHECKING:
-    from pfnlab.claims.lookup import ClaimList
+    from pfnlab.discussions.lookup import ClaimList
 
 EXAMPLES = (
     ("pfnlab claims by Zijlstra", "The sentences of one author that have a row"),
@@ -31,6 +31,6 @@ def perform(request: AuthorRequest, say: Say) -> Iterator[ClaimList]:
 
     :raises Misuse: nobody has this name, or several have; there is no such discussion
     """
-    from pfnlab.claims.lookup import ClaimList, claims_by
+    from pfnlab.discussions.lookup import ClaimList, claims_by
 
     yield ClaimList.of(claims_by(request.author, request.discussion))

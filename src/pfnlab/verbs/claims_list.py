@@ -10,7 +10,7 @@ import msgspec
 from pfnlab.verbs.option import AsJson, DiscussionOf, Say
 
 if TYPE_CHECKING:
-    from pfnlab.claims.lookup import ClaimList
+    from pfnlab.discussions.lookup import ClaimList
 
 EXAMPLES = (
     ("pfnlab claims list", "Every claim, in its words, and its status"),
@@ -30,6 +30,6 @@ def perform(request: ClaimsRequest, say: Say) -> Iterator[ClaimList]:
 
     :raises Misuse: there is no such discussion
     """
-    from pfnlab.claims.lookup import ClaimList, claims_of
+    from pfnlab.discussions.lookup import ClaimList, claims_of
 
     yield ClaimList.of(claims_of(request.discussion))

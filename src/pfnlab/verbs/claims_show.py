@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.verbs.option import AsJson, Option, Say
 
 if TYPE_CHECKING:
-    from pfnlab.claims.asked_again import ClaimResult
+    from pfnlab.discussions.asked_again import ClaimResult
 
 EXAMPLES = (
     ("pfnlab claims show 004.22", "A claim, its programs, and what each machine shows"),
@@ -40,8 +40,8 @@ def perform(request: ClaimRequest, say: Say) -> Iterator[ClaimResult]:
 
     :raises Misuse: there is no claim of this number, or two forms are asked for
     """
-    from pfnlab.claims.asked_again import ask_again
-    from pfnlab.claims.lookup import claim_numbered
+    from pfnlab.discussions.asked_again import ask_again
+    from pfnlab.discussions.lookup import claim_numbered
 
     if request.mail and request.as_json:
         raise Misuse("--mail and --json are two forms of the same: write one of them")

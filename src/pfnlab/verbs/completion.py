@@ -7,8 +7,8 @@ from typing import Annotated
 
 import msgspec
 
-from pfnlab.errors import Misuse
-from pfnlab.result import PlainText
+from pfnlab.base.errors import Misuse
+from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import Option, Say
 
 EXAMPLES = (

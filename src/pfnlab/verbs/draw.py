@@ -13,8 +13,8 @@ from typing import Annotated
 
 import msgspec
 
-from pfnlab.errors import Misuse
-from pfnlab.result import PlainText
+from pfnlab.base.errors import Misuse
+from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import AccelOf, LookOf, Option, ProfileOf, Say
 
 EXAMPLES = (
@@ -59,11 +59,11 @@ def perform(request: DrawRequest, say: Say) -> Iterator[PlainText]:
 
     :raises Misuse: there is not one program, or no such step or theme, or the output is a file that is read
     """
-    from pfnlab.files import check_output
-    from pfnlab.inert import shell_path
-    from pfnlab.picture import draw_compare, draw_race, draw_state, draw_story
-    from pfnlab.picture.dimensions import NARROW
-    from pfnlab.picture.palette import Theme
+    from pfnlab.base.files import check_output
+    from pfnlab.base.inert import shell_path
+    from pfnlab.present.picture import draw_compare, draw_race, draw_state, draw_story
+    from pfnlab.present.picture.dimensions import NARROW
+    from pfnlab.present.picture.palette import Theme
     from pfnlab.programs.lang.library import load_found, program_paths
     from pfnlab.programs.runs.look import look_named
     from pfnlab.programs.runs.machine import accel_named

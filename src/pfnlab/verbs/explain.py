@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.verbs.option import AsJson, Option, Say
 
 if TYPE_CHECKING:
-    from pfnlab.messages.explanation import ExplainResult
+    from pfnlab.diagnosis.messages.explanation import ExplainResult
 
 EXAMPLES = (
     (
@@ -60,9 +60,9 @@ def perform(request: ExplainRequest, say: Say) -> Iterator[ExplainResult]:
 
     :raises Misuse: there is nothing to explain, or the kernel's version is none
     """
-    from pfnlab.bugs.kernel_name import kernel_name
-    from pfnlab.messages.explaining import explain
-    from pfnlab.messages.explanation import explained, explained_errno
+    from pfnlab.diagnosis.messages.explaining import explain
+    from pfnlab.diagnosis.messages.explanation import explained, explained_errno
+    from pfnlab.kernel.bugs.kernel_name import kernel_name
 
     if request.kernel is not None:
         kernel_name(request.kernel)
@@ -84,9 +84,9 @@ def _stream(words: tuple[str, ...]) -> Iterable[bytes]:
 
 def _log(path: Path | None) -> Iterator[bytes]:
     """The pieces of a log, and how far it is read; None for standard input."""
-    from pfnlab.files import Missing, log_pieces
-    from pfnlab.inert import visible_name
-    from pfnlab.progress import beating, working
+    from pfnlab.base.files import Missing, log_pieces
+    from pfnlab.base.inert import visible_name
+    from pfnlab.base.progress import beating, working
 
     name, size = "standard input" if path is None else visible_name(path), 0
     with working(f"reading {name}") as work, beating(work, _EVERY):

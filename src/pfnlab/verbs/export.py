@@ -18,8 +18,8 @@ from typing import Annotated
 
 import msgspec
 
-from pfnlab.errors import Misuse
-from pfnlab.result import PlainText
+from pfnlab.base.errors import Misuse
+from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import AccelOf, Option, ProfileOf, Say
 
 EXAMPLES = (
@@ -63,14 +63,14 @@ def perform(request: ExportRequest, say: Say) -> Iterator[PlainText]:
     :raises Misuse: there is not one program, or no such form, or the output cannot be written
     :raises Undecided: the form cannot say an operation of the program, or the machine cannot answer
     """
-    from pfnlab.files import cannot_write, check_output, write_whole
-    from pfnlab.path_walk import make_folder
+    from pfnlab.base.files import cannot_write, check_output, write_whole
+    from pfnlab.base.path_walk import make_folder
+    from pfnlab.export.formats import check_form, export
+    from pfnlab.export.subject import Subject
     from pfnlab.programs.lang.library import STDIN, load_found, program_paths
     from pfnlab.programs.runs.look import LookLevel
     from pfnlab.programs.runs.machine import accel_named
     from pfnlab.programs.runs.named_machines import files_named, name_machines, side_by_side
-    from pfnlab.reproducers.formats import check_form, export
-    from pfnlab.reproducers.subject import Subject
 
     check_form(request.form)
     accel = accel_named(request.accel)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from pfnlab.errors import Misuse
-from pfnlab.result import PlainText
+from pfnlab.base.errors import Misuse
+from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import Option, Say
 
 if TYPE_CHECKING:
@@ -51,11 +51,11 @@ def perform(request: FmtRequest, say: Say) -> Iterator[FmtResult | PlainText]:
     :raises Misuse: there is no such form, or a file cannot be written
     :raises ProgramError: what is to be rewritten is no program
     """
-    from pfnlab.files import cannot_write, check_regular, write_whole
+    from pfnlab.base.files import cannot_write, check_regular, write_whole
+    from pfnlab.base.progress import working
     from pfnlab.programs.lang.canonical import format_text
     from pfnlab.programs.lang.library import STDIN, program_paths
     from pfnlab.programs.lang.problems import FmtResult, problems_of
-    from pfnlab.progress import working
 
     if request.form is not None and request.form not in FORMATS:
         raise Misuse(f"there is no format {request.form!r}: write {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")

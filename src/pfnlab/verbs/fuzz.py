@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.verbs.option import (
     SECONDS,
     AccelOf,
@@ -25,11 +25,11 @@ from pfnlab.verbs.option import (
 )
 
 if TYPE_CHECKING:
-    from pfnlab.fuzz.call_kinds import Vocabulary
-    from pfnlab.fuzz.coverage import Measure
-    from pfnlab.fuzz.hunt_state import FuzzResult, HuntState
-    from pfnlab.fuzz.rounds import Looks
-    from pfnlab.progress import Work
+    from pfnlab.base.progress import Work
+    from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+    from pfnlab.hunt.fuzz.coverage import Measure
+    from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState
+    from pfnlab.hunt.fuzz.rounds import Looks
 
 EXAMPLES = (
     (
@@ -99,19 +99,19 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
 
     :raises Misuse: an option is wrong, or does not go with another
     """
-    from pfnlab.fuzz.coverage import Measure
-    from pfnlab.fuzz.filing import Folder
-    from pfnlab.fuzz.hunt import Hunt
-    from pfnlab.fuzz.hunt_state import FuzzResult, HuntState
-    from pfnlab.fuzz.rounds import looking_named, opened
-    from pfnlab.inert import shell_line
+    from pfnlab.base.inert import shell_line
+    from pfnlab.base.processes import processors
+    from pfnlab.base.progress import working
+    from pfnlab.base.units import number_of
+    from pfnlab.hunt.fuzz.coverage import Measure
+    from pfnlab.hunt.fuzz.filing import Folder
+    from pfnlab.hunt.fuzz.hunt import Hunt
+    from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState
+    from pfnlab.hunt.fuzz.rounds import looking_named, opened
     from pfnlab.lab.running.inside import need_lens
-    from pfnlab.processes import processors
     from pfnlab.programs.runs.look import LookLevel
     from pfnlab.programs.runs.machine import accel_named
     from pfnlab.programs.runs.named_machines import name_machines, newest_series
-    from pfnlab.progress import working
-    from pfnlab.units import number_of
 
     accel = accel_named(request.accel)
     measure = _measure(request)
@@ -167,7 +167,7 @@ def _measure(request: FuzzRequest) -> Measure | None:
 
     :raises Misuse: there is no such coverage, two are asked for, or no kernel's blocks can be counted
     """
-    from pfnlab.fuzz.coverage import Measure, measure_named
+    from pfnlab.hunt.fuzz.coverage import Measure, measure_named
 
     measure = measure_named(request.coverage) if request.coverage is not None else None
     if request.no_coverage:
@@ -184,8 +184,8 @@ def _measure(request: FuzzRequest) -> Measure | None:
 
 def _vocabulary(request: FuzzRequest) -> Vocabulary:
     """:raises Misuse: there would be leaves alone, and nobody who makes them"""
-    from pfnlab.fuzz.call_kinds import Vocabulary
-    from pfnlab.fuzz.rounds import check_vocabulary
+    from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+    from pfnlab.hunt.fuzz.rounds import check_vocabulary
 
     vocabulary = Vocabulary(
         request.driver, request.schedules, request.vfio, request.slots, request.leaves, request.fixed
@@ -207,8 +207,8 @@ def _kept(
     :param measure: the coverage, None for that of the hunt
     :raises Misuse: the file is of another hunt
     """
-    from pfnlab.fuzz.hunt_state import read_state
-    from pfnlab.inert import shell_line
+    from pfnlab.base.inert import shell_line
+    from pfnlab.hunt.fuzz.hunt_state import read_state
 
     state = read_state(request.resume) if request.resume is not None else None
     if state is None:
@@ -242,7 +242,7 @@ class _Kept:
 
     def show(self, state: HuntState) -> None:
         """Show and keep the state of the hunt."""
-        from pfnlab.fuzz.hunt_state import progress, write_state
+        from pfnlab.hunt.fuzz.hunt_state import progress, write_state
 
         if self._state_file is not None:
             write_state(self._state_file, state)

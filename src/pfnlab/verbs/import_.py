@@ -16,8 +16,8 @@ from typing import Annotated
 
 import msgspec
 
-from pfnlab.errors import Misuse
-from pfnlab.result import PlainText
+from pfnlab.base.errors import Misuse
+from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import Option, Say
 
 EXAMPLES = (
@@ -55,13 +55,13 @@ def perform(request: ImportRequest, say: Say) -> Iterator[PlainText]:
     :raises Misuse: there is no such form, a file cannot be read, or nothing maps device memory
     :raises Undecided: no program says what was found
     """
-    from pfnlab.files import MOST_RECORDED, check_output, read_bytes, read_text
+    from pfnlab.base.files import MOST_RECORDED, check_output, read_bytes, read_text
+    from pfnlab.export.from_strace import from_strace
+    from pfnlab.export.from_syz import from_syz
+    from pfnlab.export.strace_lines import looks_like_strace
+    from pfnlab.export.syz_lines import looks_like_syz
+    from pfnlab.export.windows import KnownBar, bars_of
     from pfnlab.programs.lang.library import STDIN
-    from pfnlab.reproducers.from_strace import from_strace
-    from pfnlab.reproducers.from_syz import from_syz
-    from pfnlab.reproducers.strace_lines import looks_like_strace
-    from pfnlab.reproducers.syz_lines import looks_like_syz
-    from pfnlab.reproducers.windows import KnownBar, bars_of
 
     if request.form is not None and request.form not in FORMATS:
         raise Misuse(f"there is no format {request.form!r}: write --format {'|'.join(FORMATS)}")

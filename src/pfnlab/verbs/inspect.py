@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from pfnlab.errors import Misuse
-from pfnlab.inert import visible_name
-from pfnlab.result import PlainText
+from pfnlab.base.errors import Misuse
+from pfnlab.base.inert import visible_name
+from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import SECONDS, AsJson, Option, Say, refuse_beside
 
 if TYPE_CHECKING:
-    from pfnlab.inspector.host_snapshot import Snapshot
-    from pfnlab.inspector.inspection import InspectionResult
-    from pfnlab.inspector.snapshot_bounds import SnapshotBounds
+    from pfnlab.diagnosis.inspector.host_snapshot import Snapshot
+    from pfnlab.diagnosis.inspector.inspection import InspectionResult
+    from pfnlab.diagnosis.inspector.snapshot_bounds import SnapshotBounds
 
 EXAMPLES = (
     ("pfnlab inspect", "What is wrong on this machine, as far as this user may see it"),
@@ -89,14 +89,14 @@ def perform(request: InspectRequest, say: Say) -> Iterator[InspectionResult | Pl
     """
     _check(request)
     if request.script:
-        from pfnlab.inspector.sources.collect_script import script_text
+        from pfnlab.diagnosis.inspector.sources.collect_script import script_text
 
         yield PlainText(script_text())
         return
     if request.collect is not None:
-        from pfnlab.inert import shell_path
-        from pfnlab.inspector.sources.collecting import collect
-        from pfnlab.inspector.sources.origins import live_files
+        from pfnlab.base.inert import shell_path
+        from pfnlab.diagnosis.inspector.sources.collecting import collect
+        from pfnlab.diagnosis.inspector.sources.origins import live_files
 
         collect(request.collect, live_files(_bounds(request)), redact=request.redact)
         command = f"pfnlab inspect {shell_path(request.collect)}"
@@ -105,7 +105,7 @@ def perform(request: InspectRequest, say: Say) -> Iterator[InspectionResult | Pl
     if request.watch is None:
         yield _result(request, _snapshot(request))
         return
-    from pfnlab.inspector.watching import WatchedMoment, changes
+    from pfnlab.diagnosis.inspector.watching import WatchedMoment, changes
 
     first = _snapshot(request)
     yield _result(request, first)
@@ -138,28 +138,28 @@ def _check(request: InspectRequest) -> None:
 
 
 def _snapshot(request: InspectRequest) -> Snapshot:
-    from pfnlab.inspector.sources.origins import live_snapshot, open_origin
+    from pfnlab.diagnosis.inspector.sources.origins import live_snapshot, open_origin
 
     if request.origin is not None:
         return open_origin(Path(request.origin), _bounds(request))
     if request.deep:
-        from pfnlab.inspector.sources.core import deep_snapshot
+        from pfnlab.diagnosis.inspector.sources.core import deep_snapshot
 
         return deep_snapshot()
     return live_snapshot(_bounds(request))
 
 
 def _bounds(request: InspectRequest) -> SnapshotBounds:
-    from pfnlab.inspector.snapshot_bounds import ORDINARY, SnapshotBounds
+    from pfnlab.diagnosis.inspector.snapshot_bounds import ORDINARY, SnapshotBounds
 
     return ORDINARY if request.most is None else SnapshotBounds(request.most)
 
 
 def _result(request: InspectRequest, snapshot: Snapshot) -> InspectionResult:
-    from pfnlab.inspector.device import device_answer
-    from pfnlab.inspector.inspection import inspected
-    from pfnlab.inspector.joined_host import JoinedHost
-    from pfnlab.progress import working
+    from pfnlab.base.progress import working
+    from pfnlab.diagnosis.inspector.device import device_answer
+    from pfnlab.diagnosis.inspector.inspection import inspected
+    from pfnlab.diagnosis.inspector.joined_host import JoinedHost
 
     machine = JoinedHost(snapshot)
     asked = request.device

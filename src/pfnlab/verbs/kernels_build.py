@@ -14,7 +14,7 @@ from typing import Annotated
 
 import msgspec
 
-from pfnlab.result import PlainText
+from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import JOBS, Option, Say
 
 EXAMPLES = (
@@ -63,10 +63,10 @@ def perform(request: BuildRequest, say: Say) -> Iterator[PlainText]:
     :raises Misuse: no such tree, patch, configuration or series, or a patch does not apply
     :raises Undecided: a program is missing, or the kernel does not build or come up
     """
-    from pfnlab.inert import shell_line
+    from pfnlab.base.inert import shell_line
+    from pfnlab.base.progress import working
     from pfnlab.lab.building.build import build
     from pfnlab.programs.runs.named_machines import check_series
-    from pfnlab.progress import working
 
     if request.series is not None:
         check_series(request.series)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.verbs.option import (
     AsJson,
     JobsOf,
@@ -28,8 +28,8 @@ from pfnlab.verbs.option import (
 )
 
 if TYPE_CHECKING:
-    from pfnlab.meeting.meet import MeetingResult
-    from pfnlab.meeting.rules_between import RulesBetween
+    from pfnlab.hunt.meeting.meet import MeetingResult
+    from pfnlab.hunt.meeting.rules_between import RulesBetween
 
 EXAMPLES = (
     ("pfnlab kernels diff 6.12.94 6.12.107", "What changed between two point releases"),
@@ -68,11 +68,11 @@ def perform(request: DiffRequest, say: Say) -> Iterator[MeetingResult | RulesBet
 
 
 def _models(request: DiffRequest) -> Iterator[RulesBetween]:
-    from pfnlab.bugs.kernel_name import version_named
-    from pfnlab.files import check_output
-    from pfnlab.meeting.holding import Programs, litmus_files
-    from pfnlab.meeting.rules_between import rules_between
-    from pfnlab.policies.profiles import exact
+    from pfnlab.base.files import check_output
+    from pfnlab.hunt.meeting.holding import Programs, litmus_files
+    from pfnlab.hunt.meeting.rules_between import rules_between
+    from pfnlab.kernel.bugs.kernel_name import version_named
+    from pfnlab.kernel.policies.profiles import exact
 
     check_output(request.output, litmus_files(request.litmus))
     versions = version_named(request.first), version_named(request.second)
@@ -82,14 +82,14 @@ def _models(request: DiffRequest) -> Iterator[RulesBetween]:
 
 
 def _kernels(request: DiffRequest, say: Say) -> Iterator[MeetingResult]:
-    from pfnlab.files import check_output
+    from pfnlab.base.files import check_output
+    from pfnlab.base.progress import working
+    from pfnlab.hunt.meeting.by_name import named_kernel
+    from pfnlab.hunt.meeting.holding import Programs, litmus_files
+    from pfnlab.hunt.meeting.meet import MeetingResult, diff
+    from pfnlab.kernel.policies.releases import version_key
     from pfnlab.lab.images.changelog import changelog_of
     from pfnlab.lab.running.qemu_machine import QemuMachine
-    from pfnlab.meeting.by_name import named_kernel
-    from pfnlab.meeting.holding import Programs, litmus_files
-    from pfnlab.meeting.meet import MeetingResult, diff
-    from pfnlab.policies.releases import version_key
-    from pfnlab.progress import working
 
     names = request.first, request.second
     check_output(request.output, [*map(Path, names), *litmus_files(request.litmus)])

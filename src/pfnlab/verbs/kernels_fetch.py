@@ -7,8 +7,8 @@ from typing import Annotated
 
 import msgspec
 
-from pfnlab.errors import Misuse
-from pfnlab.result import PlainText
+from pfnlab.base.errors import Misuse
+from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import Option, RefreshOf, Say
 
 EXAMPLES = (
@@ -45,10 +45,10 @@ def perform(request: FetchRequest, say: Say) -> Iterator[PlainText]:
 
     :raises Misuse: a word for many kernels has others beside it, or there is no such kernel
     """
+    from pfnlab.base.progress import working
+    from pfnlab.base.units import number_of
+    from pfnlab.kernel.policies.releases import CONFIRMED
     from pfnlab.lab.images.kernels import cached, fetch, read_lists
-    from pfnlab.policies.releases import CONFIRMED
-    from pfnlab.progress import working
-    from pfnlab.units import number_of
 
     refresh, names = request.refresh, request.names
     for word in ("tested", "every", "all"):
@@ -73,12 +73,12 @@ def perform(request: FetchRequest, say: Say) -> Iterator[PlainText]:
 
 
 def _fetch_tested(request: FetchRequest, say: Say) -> Iterator[PlainText]:
-    from pfnlab.errors import Undecided
+    from pfnlab.base.errors import Undecided
+    from pfnlab.base.progress import working
     from pfnlab.lab.images.archive import Unverified
     from pfnlab.lab.images.kernel_offers import roles_for
     from pfnlab.lab.images.kernels import cached, cached_versions, fetch, read_lists
     from pfnlab.lab.images.search import offered
-    from pfnlab.progress import working
 
     try:
         read_lists(refresh=request.refresh, say=say)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from pfnlab.result import PlainText
+from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import RefreshOf, Say
 
 EXAMPLES = (

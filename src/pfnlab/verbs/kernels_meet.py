@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 
-from pfnlab.errors import Discovery, Misuse, Undecided
-from pfnlab.result import Outcome
+from pfnlab.base.errors import Discovery, Misuse, Undecided
+from pfnlab.base.result import Outcome
 from pfnlab.verbs.option import AsJson, JobsOf, LitmusOf, Option, PageFile, RandomPrograms, Say, SeedOf
 
 if TYPE_CHECKING:
+    from pfnlab.hunt.meeting.meet import Meeting, MeetingResult
     from pfnlab.lab.images.kernels import KernelImage
-    from pfnlab.meeting.meet import Meeting, MeetingResult
 
 EXAMPLES = (
     ("pfnlab kernels meet 6.12.107", "Compare one kernel with the model of its version"),
@@ -65,14 +65,14 @@ def perform(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unmet]:
     :raises Undecided: the only one could not be compared
     :raises Misuse: an option is wrong, or does not go with another
     """
-    from pfnlab.files import check_output
+    from pfnlab.base.files import check_output
+    from pfnlab.base.processes import in_order, processors
+    from pfnlab.base.progress import working
+    from pfnlab.base.units import number_of
+    from pfnlab.hunt.meeting.by_name import NamedKernel, meet_named, named_kernel
+    from pfnlab.hunt.meeting.holding import Programs, litmus_files
+    from pfnlab.hunt.meeting.meet import MeetingResult
     from pfnlab.lab.images.kernels import read_lists
-    from pfnlab.meeting.by_name import NamedKernel, meet_named, named_kernel
-    from pfnlab.meeting.holding import Programs, litmus_files
-    from pfnlab.meeting.meet import MeetingResult
-    from pfnlab.processes import in_order, processors
-    from pfnlab.progress import working
-    from pfnlab.units import number_of
 
     offers = read_lists(say=say) if request.new else []
     names = [*request.names, *(offer.package.version for offer in offers if not offer.known)]
@@ -124,13 +124,13 @@ def _promote(folder: Path | None, meeting: Meeting, kernel: KernelImage, say: Sa
     """
     from importlib.resources import files
 
+    from pfnlab.hunt.meeting.meet import known_of
+    from pfnlab.kernel.policies.known_kernels import write_known
     from pfnlab.lab.images.kernels import suites_of
-    from pfnlab.meeting.meet import known_of
-    from pfnlab.policies.known_kernels import write_known
 
     if not kernel.package:
         raise Misuse("a kernel of one's own does not become known: only packages of the archive do")
-    folder = folder or Path(str(files("pfnlab.policies").joinpath("known")))
+    folder = folder or Path(str(files("pfnlab.kernel.policies").joinpath("known")))
     try:
         known = known_of(meeting, kernel, next(iter(suites_of(kernel)), ""))
         say(f"{write_known(folder, known)} written")

@@ -14,7 +14,7 @@ import msgspec
 from pfnlab.verbs.option import AsJson, Option, Say, refuse_beside
 
 if TYPE_CHECKING:
-    from pfnlab.report.kernel_sizes import ListedSizes
+    from pfnlab.lab.sizes.kernel_sizes import ListedSizes
 
 EXAMPLES = (
     ("pfnlab kernels sizes", "What structures take in the kernels that are kept"),
@@ -39,12 +39,12 @@ def perform(request: SizesRequest, say: Say) -> Iterator[ListedSizes]:
 
     :raises Misuse: there is no such kernel
     """
-    from pfnlab.inert import shell_word
+    from pfnlab.base.inert import shell_word
+    from pfnlab.base.progress import working
+    from pfnlab.kernel.policies.releases import CONFIRMED
     from pfnlab.lab.images.kernel_offers import by_version
     from pfnlab.lab.images.kernels import kernel_for, whole
-    from pfnlab.policies.releases import CONFIRMED
-    from pfnlab.progress import working
-    from pfnlab.report.kernel_sizes import (
+    from pfnlab.lab.sizes.kernel_sizes import (
         ListedSizes,
         known_sizes,
         series_sizes,

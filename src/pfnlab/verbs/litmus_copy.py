@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from pfnlab.result import PlainText
+from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import ForceOf, LibraryNames, Option, Say
 
 EXAMPLES = (
@@ -30,8 +30,8 @@ def perform(request: CopyRequest, say: Say) -> Iterator[PlainText]:
 
     :raises Misuse: there is no such program, or one of the files is there already or cannot be written
     """
-    from pfnlab.files import cannot_write
-    from pfnlab.path_walk import make_folder
+    from pfnlab.base.files import cannot_write
+    from pfnlab.base.path_walk import make_folder
     from pfnlab.programs.lang.library import library_programs
     from pfnlab.programs.lang.load import read_program_text
     from pfnlab.verbs.new import check_free, write

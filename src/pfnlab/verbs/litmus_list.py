@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.verbs.option import AsJson, Option, Say
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def perform(request: LitmusRequest, say: Say) -> Iterator[LibraryList]:
 
     :raises Misuse: there is no such section, or none has the word, which JSON may say too
     """
+    from pfnlab.base.units import number_of
     from pfnlab.programs.lang.library_list import LibraryList, chosen_entries
-    from pfnlab.units import number_of
 
     entries = chosen_entries(request.grep, request.section)
     if not entries and not request.as_json:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from pfnlab.result import PlainText
+from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import LibraryNames, Option, Say
 
 EXAMPLES = (
@@ -38,8 +38,8 @@ def perform(request: LitmusShowRequest, say: Say) -> Iterator[PlainText]:
         if request.form is None:
             text = read_program_text(path)
         else:
-            from pfnlab.reproducers.formats import export, one_text
-            from pfnlab.reproducers.subject import Subject
+            from pfnlab.export.formats import export, one_text
+            from pfnlab.export.subject import Subject
 
             text = one_text(export(Subject(path.stem, load_program(path)), request.form))
         yield PlainText("\n" * bool(number) + text)

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import msgspec
 
-from pfnlab.errors import Misuse
-from pfnlab.result import PlainText
+from pfnlab.base.errors import Misuse
+from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import ForceOf, Option, Say
 
 EXAMPLES = (
@@ -32,7 +32,7 @@ def perform(request: NewRequest, say: Say) -> Iterator[PlainText]:
     """
     from importlib.resources import files
 
-    from pfnlab.inert import shell_path, visible_name
+    from pfnlab.base.inert import shell_path, visible_name
 
     text = files("pfnlab.programs.lang").joinpath("template.pfn").read_text(encoding="utf-8")
     if request.file is None:
@@ -61,7 +61,7 @@ def write(path: Path, text: str) -> None:
 
     :raises Misuse: it cannot be written
     """
-    from pfnlab.files import cannot_write, write_whole
+    from pfnlab.base.files import cannot_write, write_whole
 
     try:
         write_whole(path, text)

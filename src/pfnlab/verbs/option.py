@@ -48,7 +48,7 @@ def refuse_beside(
     """
     from msgspec.structs import fields
 
-    from pfnlab.errors import Misuse
+    from pfnlab.base.errors import Misuse
 
     refused = []
     for field in fields(type(request)):
@@ -63,7 +63,7 @@ def refuse_beside(
 
 def _check_seconds(seconds: float) -> None:
     if not 0 <= seconds <= _MOST_SECONDS:
-        from pfnlab.errors import Misuse
+        from pfnlab.base.errors import Misuse
 
         raise Misuse(f"{seconds:g} is no number of seconds: write one up to {_MOST_SECONDS:,} (a year)")
 
@@ -72,7 +72,7 @@ _MOST_SECONDS = 366 * 24 * 60 * 60
 
 
 def _check_jobs(jobs: int) -> None:
-    from pfnlab.processes import check_jobs
+    from pfnlab.base.processes import check_jobs
 
     check_jobs(jobs)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pfnlab.result import PlainText
+from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import Say
 
 EXAMPLES = (
@@ -41,7 +41,7 @@ def perform(request: PolicyListRequest, say: Say) -> Iterator[PlainText]:
 
 
 def _lines() -> Iterator[str]:
-    from pfnlab.policies.releases import CONFIRMED
+    from pfnlab.kernel.policies.releases import CONFIRMED
     from pfnlab.programs.runs.named_machines import all_series
 
     policies = list(all_policies())
@@ -62,15 +62,15 @@ def _lines() -> Iterator[str]:
 
 def _eras(width: int) -> Iterator[str]:
     """One tracker with the repairs of its time."""
-    from pfnlab.policies.eras import VM_PAT_ERAS
+    from pfnlab.kernel.policies.eras import VM_PAT_ERAS
 
     yield from (f"  {name:<{width}}   {says}" for name, says in VM_PAT_ERAS.items())
 
 
 def _places(folder: str) -> Iterator[str]:
     """The places of a seam that may have a policy of their own."""
-    from pfnlab.policies import FOLDERS
-    from pfnlab.policies.seams import PLACES
+    from pfnlab.kernel.policies import FOLDERS
+    from pfnlab.kernel.policies.seams import PLACES
 
     for seam, places in PLACES.items():
         if FOLDERS[seam] == folder:
@@ -79,7 +79,7 @@ def _places(folder: str) -> Iterator[str]:
 
 def all_policies() -> Iterator[Policy]:
     """Every policy, by seam and name."""
-    for seam in sorted(files("pfnlab.policies").iterdir(), key=_name):
+    for seam in sorted(files("pfnlab.kernel.policies").iterdir(), key=_name):
         if seam.is_dir() and seam.joinpath("__init__.py").is_file():
             for module in sorted(seam.iterdir(), key=_name):
                 if module.name.endswith(".py") and module.name != "__init__.py":

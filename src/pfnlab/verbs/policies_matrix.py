@@ -13,7 +13,7 @@ import msgspec
 from pfnlab.verbs.option import AsJson, JobsOf, Option, Say
 
 if TYPE_CHECKING:
-    from pfnlab.report.policies_matrix import PoliciesResult
+    from pfnlab.present.report.policies_matrix import PoliciesResult
 
 EXAMPLES = (
     ("pfnlab policies matrix", "Every policy against every property of its seam"),
@@ -32,8 +32,8 @@ class PoliciesRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 def perform(request: PoliciesRequest, say: Say) -> Iterator[PoliciesResult]:
     """Search with every policy."""
-    from pfnlab.progress import working
-    from pfnlab.report.policies_matrix import policies_result
+    from pfnlab.base.progress import working
+    from pfnlab.present.report.policies_matrix import policies_result
 
     with working("every policy against every property") as work:
         yield policies_result(request.depth, request.jobs, work)

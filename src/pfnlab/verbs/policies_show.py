@@ -11,8 +11,8 @@ from typing import Annotated
 
 import msgspec
 
-from pfnlab.errors import Misuse
-from pfnlab.result import PlainText
+from pfnlab.base.errors import Misuse
+from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import Option, Say
 
 EXAMPLES = (
@@ -35,7 +35,7 @@ def perform(request: PolicyRequest, say: Say) -> Iterator[PlainText]:
 
     :raises Misuse: there is no such policy or profile
     """
-    from pfnlab.report.profile_lines import profile_lines, two_profiles
+    from pfnlab.present.report.profile_lines import profile_lines, two_profiles
 
     if request.other is not None:
         lines = two_profiles(_version(request.name), _version(request.other))
@@ -52,7 +52,7 @@ def _one(name: str) -> str:
 
     :raises Misuse: there is none of this name
     """
-    from pfnlab.policies.eras import KNOWN_BY, VM_PAT_ERAS, era_switches
+    from pfnlab.kernel.policies.eras import KNOWN_BY, VM_PAT_ERAS, era_switches
     from pfnlab.programs.runs.named_machines import all_series
     from pfnlab.verbs.policies_list import all_policies
 
@@ -76,8 +76,8 @@ def _version(name: str) -> str:
 
     :raises Misuse: it is none, or its series has no profile
     """
-    from pfnlab.bugs.kernel_name import version_named
-    from pfnlab.policies.releases import series_of
+    from pfnlab.kernel.bugs.kernel_name import version_named
+    from pfnlab.kernel.policies.releases import series_of
     from pfnlab.programs.runs.named_machines import all_series
 
     version = version_named(name)

@@ -54,7 +54,7 @@ def perform(request: ReplayRequest, say: Say) -> Iterator[ReplayResult]:
 
     :raises Misuse: there is no such file, or it records nothing that could be replayed
     """
-    from pfnlab.fuzz.replaying import Replaying
+    from pfnlab.hunt.fuzz.replaying import Replaying
     from pfnlab.programs.runs.machine import accel_named
 
     replaying = Replaying(request.on, accel_named(request.accel), request.trust, request.profile)

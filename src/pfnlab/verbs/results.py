@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import msgspec
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.verbs.option import AsJson, Option, Say, VerdictOf, WithPrograms, refuse_beside
 
 if TYPE_CHECKING:
-    from pfnlab.report.campaigns import ListedResults
+    from pfnlab.campaign.campaigns import ListedResults
 
 EXAMPLES = (
     ("pfnlab results nightly.db --machine model:7.2 --verdict violated", "Of one machine"),
@@ -57,13 +57,13 @@ def perform(request: ResultsRequest, say: Say) -> Iterator[ListedResults]:
 
     :raises Misuse: a filter or the store is wrong, or options contradict each other
     """
+    from pfnlab.base.files import check_output
+    from pfnlab.campaign.campaigns import ListedResults
     from pfnlab.campaign.status import status_of
-    from pfnlab.files import check_output
+    from pfnlab.campaign.store.export import COLUMNS, export, table_rows
+    from pfnlab.campaign.store.store import Store, files_of_store, store_address
+    from pfnlab.campaign.store.stored import ResultFilter
     from pfnlab.programs.lang.words import did_you_mean
-    from pfnlab.report.campaigns import ListedResults
-    from pfnlab.store.export import COLUMNS, export, table_rows
-    from pfnlab.store.store import Store, files_of_store, store_address
-    from pfnlab.store.stored import ResultFilter
 
     _check(request)
     address = store_address(request.store)
@@ -91,7 +91,7 @@ _FILTERS = ("campaign", "kind", "task", "machine", "verdict", "scope")
 
 
 def _check(request: ResultsRequest) -> None:
-    from pfnlab.store.rows import TASK_NAMES, VERDICTS, ResultKindName
+    from pfnlab.campaign.store.rows import TASK_NAMES, VERDICTS, ResultKindName
 
     for option, value, known in (
         ("--kind", request.kind, get_args(ResultKindName)),

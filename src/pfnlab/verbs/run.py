@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.verbs.option import AccelOf, LookOf, Option, ProfileOf, Say
 
 if TYPE_CHECKING:
+    from pfnlab.present.report.run_result import RunResults
     from pfnlab.programs.lang.ops import Program
     from pfnlab.programs.runs.look import LookLevel
     from pfnlab.programs.runs.named_machines import Named
     from pfnlab.programs.runs.observation import Run
-    from pfnlab.report.run_result import RunResults
 
 EXAMPLES = (
     ("pfnlab run munmap-middle", "What a program leaves reserved, by the newest model"),
@@ -100,18 +100,18 @@ def perform(request: RunRequest, say: Say) -> Iterator[RunResults]:
 
     :raises Misuse: an option is wrong, or does not go with another
     """
-    from pfnlab.progress import silent
+    from pfnlab.base.progress import silent
 
     with silent() if request.quiet else nullcontext():
         yield from _results(request, say)
 
 
 def _results(request: RunRequest, say: Say) -> Iterator[RunResults]:
-    from pfnlab.files import check_output
+    from pfnlab.base.files import check_output
     from pfnlab.programs.lang.library import STDIN, load_found, program_paths
+    from pfnlab.programs.runs.golden import golden_look
     from pfnlab.programs.runs.look import look_named
     from pfnlab.programs.runs.machine import accel_named
-    from pfnlab.report.golden import golden_look
 
     # Wrong options are refused before any program is read.
     accel_named(request.accel)
@@ -145,10 +145,10 @@ def programs_run(
     :param looks: how each program is looked at; None for the way of *request*
     :raises Misuse: an option of *request* is wrong
     """
-    from pfnlab.judging.judge import judged_runs
+    from pfnlab.checker.judging.judge import judged_runs
+    from pfnlab.present.report.run_result import RunResult, RunResults
     from pfnlab.programs.runs.look import look_named
     from pfnlab.programs.runs.machine import accel_named
-    from pfnlab.report.run_result import RunResult, RunResults
 
     fields = _fields(request)
     machines = _named(request) if machines is None else machines
@@ -194,8 +194,8 @@ def _machines(request: RunRequest, look: LookLevel | None, fields: tuple[str, ..
 
 def _inputs(request: RunRequest, paths: Sequence[Path], machines: Sequence[Named]) -> list[Path]:
     """The files that are read: programs, those that machines are made of, and goldens that are made anew."""
+    from pfnlab.programs.runs.golden import golden_path
     from pfnlab.programs.runs.named_machines import files_named
-    from pfnlab.report.golden import golden_path
 
     files = files_named(machine.spec for machine in machines)
     return [*paths, *map(Path, files), *(map(golden_path, paths) if request.promote else ())]
@@ -220,11 +220,11 @@ def _promote(
     runs: Sequence[Run],
     say: Say,
 ) -> None:
-    from pfnlab.files import cannot_write
-    from pfnlab.inert import shell_line, shell_path
-    from pfnlab.policies.releases import upstream
+    from pfnlab.base.files import cannot_write
+    from pfnlab.base.inert import shell_line, shell_path
+    from pfnlab.kernel.policies.releases import upstream
     from pfnlab.programs.lang.json_form import program_hash
-    from pfnlab.report.golden import golden_path, promoted, read_golden, write_golden
+    from pfnlab.programs.runs.golden import golden_path, promoted, read_golden, write_golden
 
     flags = shell_line(word for named in machines for word in ("--on", named.spec))
     if request.look is not None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from pfnlab.result import PlainText
+from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import Option, Say
 
 EXAMPLES = (
@@ -27,6 +27,6 @@ def perform(request: SchemaRequest, say: Say) -> Iterator[PlainText]:
 
     :raises Misuse: the verb prints no JSON
     """
-    from pfnlab.schema_files import schema_text
+    from pfnlab.base.schema_files import schema_text
 
     yield PlainText(schema_text(" ".join(request.verb)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.verbs.option import (
     AccelOf,
     AsJson,
@@ -24,11 +24,11 @@ from pfnlab.verbs.option import (
 )
 
 if TYPE_CHECKING:
-    from pfnlab.fuzz.hunt_state import HuntState
-    from pfnlab.fuzz.rounds import Looks
-    from pfnlab.progress import Work
-    from pfnlab.sweep.sweep_result import SweepResult
-    from pfnlab.sweep.sweep_state import SweepFile
+    from pfnlab.base.progress import Work
+    from pfnlab.hunt.fuzz.hunt_state import HuntState
+    from pfnlab.hunt.fuzz.rounds import Looks
+    from pfnlab.hunt.sweep.sweep_result import SweepResult
+    from pfnlab.hunt.sweep.sweep_state import SweepFile
 
 EXAMPLES = (
     (
@@ -86,17 +86,17 @@ def perform(request: SweepRequest, say: Say) -> Iterator[SweepResult]:
 
     :raises Misuse: an option is wrong, or does not go with another
     """
-    from pfnlab.fuzz.filing import Folder
-    from pfnlab.fuzz.rounds import looking_named, opened
+    from pfnlab.base.processes import processors
+    from pfnlab.base.progress import beating, working
+    from pfnlab.base.units import number_of
+    from pfnlab.hunt.fuzz.filing import Folder
+    from pfnlab.hunt.fuzz.rounds import looking_named, opened
+    from pfnlab.hunt.sweep.sweep_result import SweepResult
+    from pfnlab.hunt.sweep.sweep_state import begun
+    from pfnlab.hunt.sweep.sweeping import USUAL, cells_named, compared_together, run_sweep
     from pfnlab.lab.running.inside import need_lens
-    from pfnlab.processes import processors
     from pfnlab.programs.runs.machine import accel_named
     from pfnlab.programs.runs.named_machines import name_machine, name_machines, newest_series
-    from pfnlab.progress import beating, working
-    from pfnlab.sweep.sweep_result import SweepResult
-    from pfnlab.sweep.sweep_state import begun
-    from pfnlab.sweep.sweeping import USUAL, cells_named, compared_together, run_sweep
-    from pfnlab.units import number_of
 
     accel = accel_named(request.accel)
     specs = request.on or (f"qemu:{newest_series()}",)
@@ -151,10 +151,10 @@ def _stored(
     :param chosen: the levels of looking, None for those of the file
     :raises Misuse: the file is of other sweeps
     """
-    from pfnlab.fuzz.hunt_state import read_stored
-    from pfnlab.inert import shell_line
-    from pfnlab.sweep.sweep_state import SweepFile
-    from pfnlab.sweep.swept_cells import cells_digest
+    from pfnlab.base.inert import shell_line
+    from pfnlab.hunt.fuzz.hunt_state import read_stored
+    from pfnlab.hunt.sweep.sweep_state import SweepFile
+    from pfnlab.hunt.sweep.swept_cells import cells_digest
 
     file = read_stored(request.resume, SweepFile, "sweep") if request.resume is not None else None
     if file is None:
@@ -186,8 +186,8 @@ class _KeptSweep:
 
     def show(self, state: HuntState) -> None:
         """Show and keep the state of the sweep."""
-        from pfnlab.fuzz.hunt_state import write_stored
-        from pfnlab.units import number_of
+        from pfnlab.base.units import number_of
+        from pfnlab.hunt.fuzz.hunt_state import write_stored
 
         if self._path is not None:
             write_stored(self._path, self._file)

@@ -15,7 +15,7 @@ import msgspec
 from pfnlab.verbs.option import AccelOf, AsJson, JobsOf, LitmusOf, Option, ReportFile, Say, SeedOf
 
 if TYPE_CHECKING:
-    from pfnlab.meeting.trial import TrialResult
+    from pfnlab.hunt.meeting.trial import TrialResult
 
 EXAMPLES = (
     (
@@ -55,17 +55,17 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
 
     :raises Undecided: it cannot be built or booted
     """
-    from pfnlab.files import check_output
+    from pfnlab.base.files import check_output
+    from pfnlab.base.processes import processors
+    from pfnlab.base.progress import working
+    from pfnlab.base.result import Outcome
+    from pfnlab.hunt.meeting.holding import Programs, litmus_files
+    from pfnlab.hunt.meeting.trial import kernel_of_tree, policies_of, try_kernel
+    from pfnlab.kernel.policies.releases import series_of
     from pfnlab.lab.building.patch_file import read_patch
     from pfnlab.lab.running.qemu_machine import QemuMachine
-    from pfnlab.meeting.holding import Programs, litmus_files
-    from pfnlab.meeting.trial import kernel_of_tree, policies_of, try_kernel
-    from pfnlab.policies.releases import series_of
-    from pfnlab.processes import processors
     from pfnlab.programs.runs.machine import accel_named
     from pfnlab.programs.runs.named_machines import check_series
-    from pfnlab.progress import working
-    from pfnlab.result import Outcome
 
     accel, tree = accel_named(request.accel), request.tree
     check_series(series_of(request.like))

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from greenlet import greenlet
 
-from pfnlab.checker.kernel.scope import RaceScope, load_scope
 from pfnlab.checker.races.continuation import UnsayableError, variables
 from pfnlab.checker.races.turns import Ground, Live
+from pfnlab.checker.scopes.scope import RaceScope, load_scope
 from pfnlab.programs.model.model_machine import ModelMachine
 
 

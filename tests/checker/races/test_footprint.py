@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from pfnlab.checker.kernel.scope import RaceScope, load_scope
 from pfnlab.checker.races import footprint
 from pfnlab.checker.races.footprint import Parts
 from pfnlab.checker.races.turns import Ground, Live
-from pfnlab.hw.pgtable import Page, PageTables
-from pfnlab.hw.tlb import Tlb
-from pfnlab.mm.kernel import Kernel, Task
-from pfnlab.mm.locks import RwLock
-from pfnlab.mm.memtype import MemtypeBook
-from pfnlab.mm.space import MmStruct
-from pfnlab.mm.table_locks import TableLocks
-from pfnlab.mm.vma import Vma
-from pfnlab.mm.vma_locks import VmaLocks
+from pfnlab.checker.scopes.scope import RaceScope, load_scope
+from pfnlab.kernel.hw.pgtable import Page, PageTables
+from pfnlab.kernel.hw.tlb import Tlb
+from pfnlab.kernel.mm.kernel import Kernel, Task
+from pfnlab.kernel.mm.locks import RwLock
+from pfnlab.kernel.mm.memtype import MemtypeBook
+from pfnlab.kernel.mm.space import MmStruct
+from pfnlab.kernel.mm.table_locks import TableLocks
+from pfnlab.kernel.mm.vma import Vma
+from pfnlab.kernel.mm.vma_locks import VmaLocks
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.execution import OneByOne
 from pfnlab.programs.model.model_machine import ModelMachine, place

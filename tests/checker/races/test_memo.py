@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from some_races import COPIES, OTHERS, REVOCATIONS, races
 
-from pfnlab.checker.kernel.scope import Race, RaceScope, load_scope
 from pfnlab.checker.races.memo import digest
 from pfnlab.checker.races.race import RaceModel, RaceState
 from pfnlab.checker.races.turns import Ground, Live
-from pfnlab.policies.flushes import FLUSHES
-from pfnlab.policies.trackers import TRACKERS
+from pfnlab.checker.scopes.scope import Race, RaceScope, load_scope
+from pfnlab.kernel.policies.flushes import FLUSHES
+from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.programs.model.model_machine import ModelMachine
 
 
@@ -153,7 +153,7 @@ def test_no_order_shows_the_entry_that_a_copy_has_cleared() -> None:
 def test_a_turn_that_looks_at_less_than_it_touches_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Page tables that nobody notes: then turns are taken for the same that are not."""
     from pfnlab.checker.races import footprint as parts
-    from pfnlab.hw.pgtable import PageTables
+    from pfnlab.kernel.hw.pgtable import PageTables
 
     watch, unwatch = parts._watch, parts._unwatch
     monkeypatch.setattr(parts, "_watch", lambda kind: kind is PageTables or watch(kind))

@@ -9,14 +9,14 @@ from broken import Broken, lines
 from some_races import REVOCATIONS, races
 
 from pfnlab.checker.check import CheckResult, PropertyResult, check
-from pfnlab.checker.kernel.properties import questions
-from pfnlab.checker.kernel.scope import Race, RaceScope, load_scope, read_scope
 from pfnlab.checker.limits import CheckLimits, Exhaustive
 from pfnlab.checker.races.race import control, still_read
-from pfnlab.mm.gather import FlushPlacement, MmuGather
-from pfnlab.mm.vma import Vma
-from pfnlab.policies.flushes import FLUSHES
-from pfnlab.policies.flushes.free_vmas import FreeVmas
+from pfnlab.checker.scopes.properties import questions
+from pfnlab.checker.scopes.scope import Race, RaceScope, load_scope, read_scope
+from pfnlab.kernel.mm.gather import FlushPlacement, MmuGather
+from pfnlab.kernel.mm.vma import Vma
+from pfnlab.kernel.policies.flushes import FLUSHES
+from pfnlab.kernel.policies.flushes.free_vmas import FreeVmas
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 

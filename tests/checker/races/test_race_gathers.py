@@ -6,8 +6,8 @@ import pytest
 from for_each import for_each
 
 from pfnlab.checker.check import check
-from pfnlab.checker.kernel.scope import Race, RaceScope, load_scope
-from pfnlab.mm.gather import MmuGather
+from pfnlab.checker.scopes.scope import Race, RaceScope, load_scope
+from pfnlab.kernel.mm.gather import MmuGather
 from pfnlab.programs.model.model_machine import ModelMachine
 
 

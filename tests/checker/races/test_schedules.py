@@ -6,15 +6,15 @@ import pytest
 from some_races import OTHERS, races
 
 from pfnlab.checker.check import check
-from pfnlab.checker.kernel.properties import RACE_QUESTIONS
-from pfnlab.checker.kernel.scope import RaceScope, load_scope
 from pfnlab.checker.limits import CheckLimits, Exhaustive
 from pfnlab.checker.races.memo import Footprint, TurnEffect
 from pfnlab.checker.races.race import RaceModel, RaceState, race_properties
 from pfnlab.checker.races.schedules import Look, search
+from pfnlab.checker.scopes.properties import RACE_QUESTIONS
+from pfnlab.checker.scopes.scope import RaceScope, load_scope
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.explore import explore
-from pfnlab.policies.flushes import FLUSHES
+from pfnlab.kernel.policies.flushes import FLUSHES
 from pfnlab.programs.model.model_machine import ModelMachine
 
 PROPERTIES = race_properties(RACE_QUESTIONS)

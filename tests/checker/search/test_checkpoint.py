@@ -15,20 +15,20 @@ import pytest
 from broken import Broken
 from small_models import Counters, Grid
 
+from pfnlab.base.errors import Misuse, Undecided
 from pfnlab.checker.check import CheckResult, check
-from pfnlab.checker.kernel import packing
-from pfnlab.checker.kernel.domain import KernelModel
-from pfnlab.checker.kernel.properties import questions
-from pfnlab.checker.kernel.scope import load_scope, read_scope
 from pfnlab.checker.limits import CheckLimits, Exhaustive
+from pfnlab.checker.scopes import packing
+from pfnlab.checker.scopes.domain import KernelModel
+from pfnlab.checker.scopes.properties import questions
+from pfnlab.checker.scopes.scope import load_scope, read_scope
 from pfnlab.checker.search import sealed
 from pfnlab.checker.search.explore import explore
 from pfnlab.checker.search.property import always
 from pfnlab.checker.search.scratch import written
-from pfnlab.errors import Misuse, Undecided
-from pfnlab.mm.kernel import Kernel
-from pfnlab.mm.vma import Vma
-from pfnlab.policies.trackers.track_ctx import TrackCtx
+from pfnlab.kernel.mm.kernel import Kernel
+from pfnlab.kernel.mm.vma import Vma
+from pfnlab.kernel.policies.trackers.track_ctx import TrackCtx
 from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.model.model_machine import ModelMachine

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from owners_here import OwnersHere
 from small_models import Counters, Graph, told
 
+from pfnlab.base.errors import Defect, Misuse, PfnlabError, Undecided
 from pfnlab.checker.search import partitioned, steps_met
 from pfnlab.checker.search.explore import explore
 from pfnlab.checker.search.owner import (
@@ -29,7 +30,6 @@ from pfnlab.checker.search.owner import (
 )
 from pfnlab.checker.search.partitioned import explore_partitioned
 from pfnlab.checker.search.property import Property, always, sometimes
-from pfnlab.errors import Defect, Misuse, PfnlabError, Undecided
 
 SIZE = 14
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from small_models import Counters
 
+from pfnlab.base.errors import Defect, Misuse
 from pfnlab.checker.search.path import Path, path_by_actions, path_of
-from pfnlab.errors import Defect, Misuse
 
 MODEL = Counters()
 WAY: Path[tuple[int, ...]] = Path(0, (0, 1, 1), (("up", 0), ("up", 1), ("up", 1)))

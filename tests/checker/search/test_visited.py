@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pfnlab.base.errors import Misuse
 from pfnlab.checker.search.visited import Fingerprints, Numbered, PartTable, Spilling, fingerprint
-from pfnlab.errors import Misuse
-from pfnlab.hw.cachemode import CacheMode
+from pfnlab.kernel.hw.cachemode import CacheMode
 
 KEYS = [(), (0,), ((0,),), (0, 0), "a", b"a", ("a", None, True), (1 << 70,), -1, 1 << 64, ("a", ("b", 2))]
 KEYS += [frozenset({"a", "b", ("c",)}), (frozenset({"a", "b"}),), CacheMode.WC, (CacheMode.UC, 1)]

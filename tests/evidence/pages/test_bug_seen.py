@@ -6,8 +6,8 @@ import msgspec
 from for_each import for_each
 
 from evidence.pages.bug_seen import SeenOn, seen_on, word_of_entry
-from pfnlab.bugs.known_bugs import Bug, all_bugs, bug
-from pfnlab.policies.releases import series_of
+from pfnlab.kernel.bugs.known_bugs import Bug, all_bugs, bug
+from pfnlab.kernel.policies.releases import series_of
 
 
 def words(one: Bug) -> dict[str, set[str]]:

@@ -8,7 +8,7 @@ import msgspec
 
 from evidence.pages.bugs_seen_page import bugs_seen_page
 from evidence.pages.held_reverts import HeldProgram, HeldRevert
-from pfnlab.bugs.known_bugs import Bug, bug
+from pfnlab.kernel.bugs.known_bugs import Bug, bug
 
 PAGE = Path(__file__).parents[3] / "docs" / "evidence" / "bugs.md"
 

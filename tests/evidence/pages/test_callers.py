@@ -10,7 +10,7 @@ import pytest
 from evidence.pages.callers import page as callers
 from evidence.pages.callers.page import Call, Calls, calls, explained, faults, page, program_end
 from evidence.tools.read_callers import calls_in
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 
 PAGE = Path(__file__).parents[3] / "docs" / "callers.md"
 

@@ -13,13 +13,13 @@ from made_goldens import made_golden, only, with_value
 
 from evidence.pages import claims_page as page
 from evidence.pages.claims_page import claims, discussion_page
+from pfnlab.base.errors import Discovery, Misuse
 from pfnlab.checker.check import VIOLATED
-from pfnlab.claims.asking import ClaimQuestion, Finds, Shows
-from pfnlab.claims.form import Claim, ClaimStatus, Discussion, Message, Said
-from pfnlab.claims.observed import book, flushes
-from pfnlab.claims.patch_evidence import counterexample, has_patch, patched_answer, patched_answers
-from pfnlab.claims.reading import discussion_numbers, discussions
-from pfnlab.errors import Discovery, Misuse
+from pfnlab.discussions.asking import ClaimQuestion, Finds, Shows
+from pfnlab.discussions.form import Claim, ClaimStatus, Discussion, Message, Said
+from pfnlab.discussions.observed import book, flushes
+from pfnlab.discussions.patch_evidence import counterexample, has_patch, patched_answer, patched_answers
+from pfnlab.discussions.reading import discussion_numbers, discussions
 from pfnlab.programs.lang.load import load_text
 
 LITMUS = Path(__file__).parents[3] / "litmus"

@@ -8,7 +8,7 @@ import pytest
 from for_each import for_each
 
 from evidence.pages import __main__ as command
-from pfnlab.errors import Discovery
+from pfnlab.base.errors import Discovery
 
 DOCS = Path(__file__).parents[3] / "docs"
 

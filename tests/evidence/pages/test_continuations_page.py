@@ -8,7 +8,7 @@ import pytest
 from for_each import for_each
 
 from evidence.pages.continuations_page import Stop, form, page, slots, stops
-from pfnlab.mm.processors import Processors
+from pfnlab.kernel.mm.processors import Processors
 
 PAGE = Path(__file__).parents[3] / "docs" / "continuations.md"
 

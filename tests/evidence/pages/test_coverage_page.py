@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from evidence.pages.coverage.page import REACHED, REASONS, Group, ReachedFunctions, reasons_of
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
+from pfnlab.base.toml_text import toml_content
 from pfnlab.lab.running.kernel_files import kernel_files
-from pfnlab.toml_text import toml_content
 
 FUNCTIONS = {"mm/memory.c": ("zap", "fill", "swap"), "mm/vma.c": ("split",)}
 RAN = {"zap": None, "split": None}

@@ -20,9 +20,9 @@ from evidence.pages.flush_distance import (
     page,
     predicted_reach,
 )
-from pfnlab.policies.flushes import FLUSHES
+from pfnlab.kernel.policies.flushes import FLUSHES
+from pfnlab.present.report.flush_counts import BASE, DISTANCES, KINDS, Count, model_counts, programs
 from pfnlab.programs.lang.load import load_program
-from pfnlab.report.flush_counts import BASE, DISTANCES, KINDS, Count, model_counts, programs
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "flush-distance.md"

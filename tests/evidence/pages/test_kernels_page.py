@@ -8,7 +8,7 @@ from for_each import for_each
 from litmus_files import litmus_file
 
 from evidence.pages.kernels_page import kernels_page, total
-from pfnlab.policies.known_kernels import HeldCount, KnownKernel, known_kernels
+from pfnlab.kernel.policies.known_kernels import HeldCount, KnownKernel, known_kernels
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "kernels.md").read_text(encoding="utf-8")

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from evidence.pages.policies_page import policies_page
-from pfnlab.checker.kernel.properties import Seam
-from pfnlab.policies.eras import VM_PAT_ERAS
-from pfnlab.policies.flushes import FLUSHES
-from pfnlab.policies.patched import patched_kernels
-from pfnlab.policies.reports import REPORTS
-from pfnlab.policies.trackers import TRACKERS
-from pfnlab.policies.walkers import WALKERS
-from pfnlab.report.policies_matrix import WORKLOADS, kernels_with
+from pfnlab.checker.scopes.properties import Seam
+from pfnlab.kernel.policies.eras import VM_PAT_ERAS
+from pfnlab.kernel.policies.flushes import FLUSHES
+from pfnlab.kernel.policies.patched import patched_kernels
+from pfnlab.kernel.policies.reports import REPORTS
+from pfnlab.kernel.policies.trackers import TRACKERS
+from pfnlab.kernel.policies.walkers import WALKERS
+from pfnlab.present.report.policies_matrix import WORKLOADS, kernels_with
 
 # One worker makes all pages out of searches, many of which are the same.
 pytestmark = pytest.mark.xdist_group("searches")

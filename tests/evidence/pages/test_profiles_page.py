@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from evidence.pages.profiles_page import profiles_page
-from pfnlab.policies.releases import RELEASES
+from pfnlab.kernel.policies.releases import RELEASES
 
 PAGE = Path(__file__).parents[3] / "docs" / "profiles.md"
 

@@ -7,8 +7,8 @@ import pytest
 
 from evidence.pages.hunts_page import page
 from evidence.pages.recorded_hunt import RecordedHunt, recorded, recorded_hunts
-from pfnlab.fuzz.call_kinds import Vocabulary
-from pfnlab.fuzz.hunt_state import FuzzResult, HuntState, PrintedFinding
+from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState, PrintedFinding
 
 FOUND = PrintedFinding(
     folder="secret",

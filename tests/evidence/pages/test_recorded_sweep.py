@@ -7,9 +7,9 @@ import pytest
 
 from evidence.pages.recorded_sweep import RecordedSweep, recorded, recorded_sweeps
 from evidence.pages.sweeps_page import page
-from pfnlab.sweep.sweep_result import SweepResult, SweptTable
-from pfnlab.sweep.sweep_state import AGREES, KNOWN, NEW, begun
-from pfnlab.sweep.sweeping import USUAL
+from pfnlab.hunt.sweep.sweep_result import SweepResult, SweptTable
+from pfnlab.hunt.sweep.sweep_state import AGREES, KNOWN, NEW, begun
+from pfnlab.hunt.sweep.sweeping import USUAL
 
 AGREED = SweptTable("pci", "shared", ("munmap",), {"mprotect": ("..",)})
 WITH_KNOWN_ROW = SweptTable("driver", "remap", ("zap",), {"fork exit": ("k.",)})

@@ -10,12 +10,19 @@ from having import ASKED, STABLE, bootable, have
 
 from evidence.pages.sizes.series import grouped, price_of, prices_of, room_of_the_move
 from evidence.pages.sizes_page import sizes_page
+from pfnlab.kernel.policies.releases import series_of
+from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.inside import need_lens
-from pfnlab.policies.releases import series_of
-from pfnlab.policies.trackers import TRACKERS
-from pfnlab.report.growth import sharing
-from pfnlab.report.kernel_sizes import STRUCTURES, SeriesSizes, known_sizes, slabs_of, structures_of, types_of
+from pfnlab.lab.sizes.growth import sharing
+from pfnlab.lab.sizes.kernel_sizes import (
+    STRUCTURES,
+    SeriesSizes,
+    known_sizes,
+    slabs_of,
+    structures_of,
+    types_of,
+)
 
 PAGE = (Path(__file__).parents[3] / "docs" / "sizes.md").read_text(encoding="utf-8")
 POLICIES = (Path(__file__).parents[3] / "docs" / "policies.md").read_text(encoding="utf-8")

@@ -7,8 +7,8 @@ from pathlib import Path
 from for_each import for_each
 
 from evidence.pages.walkers_page import cell, page, table
-from pfnlab.meeting.walkers import KINDS, WALKERS, cell_program
-from pfnlab.policies.releases import CONFIRMED
+from pfnlab.hunt.meeting.walkers import KINDS, WALKERS, cell_program
+from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.programs.lang.words import WALKERS as WALKER_VERBS
 from pfnlab.programs.model.model_machine import ModelMachine
 

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from for_each import for_each
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
+from pfnlab.kernel.policies.flushes import FLUSHES
+from pfnlab.kernel.policies.reports import REPORTS
+from pfnlab.kernel.policies.seams import seam_and_place
+from pfnlab.kernel.policies.switch_table import SWITCHES
+from pfnlab.kernel.policies.trackers import TRACKERS
+from pfnlab.kernel.policies.walkers import WALKERS
 from pfnlab.lab.building.patch_file import PatchFile, read_patch
-from pfnlab.policies.flushes import FLUSHES
-from pfnlab.policies.reports import REPORTS
-from pfnlab.policies.seams import seam_and_place
-from pfnlab.policies.switch_table import SWITCHES
-from pfnlab.policies.trackers import TRACKERS
-from pfnlab.policies.walkers import WALKERS
 
 _FOLDER = Path(__file__).parents[3] / "evidence" / "patches"
 _PATHS = sorted(_FOLDER.glob("*.patch"))

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import tooling
 
-from pfnlab.errors import Undecided
+from pfnlab.base.errors import Undecided
 from pfnlab.lab.building.patch_file import read_patch
 
 TOOL = tooling.hunt_defects()

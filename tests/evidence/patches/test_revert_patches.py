@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pfnlab.bugs.known_bugs import all_bugs
+from pfnlab.kernel.bugs.known_bugs import all_bugs
 from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.lab.building.reverts import Revert, known_reverts
 from pfnlab.programs.model.model_machine import ModelMachine

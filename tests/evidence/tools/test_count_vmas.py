@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import tooling
 
-from pfnlab.errors import Undecided
+from pfnlab.base.errors import Undecided
 
 TOOL = tooling.count_vmas()
 

@@ -8,14 +8,14 @@ import msgspec
 import pytest
 import tooling
 
+from pfnlab.base.result import Made
+from pfnlab.hunt.meeting.trial import TrialResult
+from pfnlab.kernel.policies.known_kernels import HeldCount
+from pfnlab.kernel.policies.patched import PatchedKernel, read_patched
 from pfnlab.lab.building.built import BuiltKernel
 from pfnlab.lab.building.patch_file import read_patch
-from pfnlab.meeting.trial import TrialResult
-from pfnlab.policies.known_kernels import HeldCount
-from pfnlab.policies.patched import PatchedKernel, read_patched
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.model.model_machine import ModelMachine
-from pfnlab.result import Made
 
 TOOL = tooling.hold_patches()
 FOLDER = Path(__file__).parents[3] / "evidence" / "patches"

@@ -9,9 +9,9 @@ import pytest
 import tooling
 from for_each import for_each
 
-from pfnlab.bugs.known_bugs import bug
+from pfnlab.hunt.meeting.bug_shown import program_file, show_bug
+from pfnlab.kernel.bugs.known_bugs import bug
 from pfnlab.lab.building.reverts import Revert
-from pfnlab.meeting.bug_shown import program_file, show_bug
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run

@@ -9,7 +9,7 @@ import pytest
 from having import NEW, OLD, bootable, have
 from tooling import inspect_states
 
-from pfnlab.inspector.finding.finding_form import finding_kinds
+from pfnlab.diagnosis.inspector.finding.finding_form import finding_kinds
 from tests.guests.shell import shell
 from tests.guests.views_in_guest import VIEWS
 

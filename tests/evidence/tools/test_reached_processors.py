@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import tooling
 
-from pfnlab.errors import LostGuest, Undecided
+from pfnlab.base.errors import LostGuest, Undecided
 
 TOOL = tooling.reached_processors()
 

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 import tooling
 
-from pfnlab.claims.asking import ClaimQuestion, Shows
-from pfnlab.claims.observed import flushes
-from pfnlab.claims.patch_goldens import TrackerSizes, read_patch_golden
-from pfnlab.errors import Discovery, Undecided
+from pfnlab.base.errors import Discovery, Undecided
+from pfnlab.discussions.asking import ClaimQuestion, Shows
+from pfnlab.discussions.observed import flushes
+from pfnlab.discussions.patch_goldens import TrackerSizes, read_patch_golden
 from pfnlab.lab.building.patch_file import read_patch
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -183,7 +183,7 @@ def test_the_listing_says_when_nothing_is_missing(
 def test_code_that_is_not_committed_records_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A golden could not name what recorded it; other goldens and rows may be changed."""
     monkeypatch.setattr(TOOL, "ROOT", tmp_path)
-    claims = tmp_path / "src" / "pfnlab" / "claims"
+    claims = tmp_path / "src" / "pfnlab" / "discussions"
     (claims / "patched").mkdir(parents=True)
     (tmp_path / "src" / "code.py").write_text("1\n")
     names = "-c", "user.name=Nobody", "-c", "user.email=nobody@example.com"

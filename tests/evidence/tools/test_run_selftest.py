@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import tooling
 
-from pfnlab.errors import LostGuest
+from pfnlab.base.errors import LostGuest
 
 TOOL = tooling.run_selftest()
 

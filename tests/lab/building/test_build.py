@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from toy_tree import PATCH, toy_tree
 
-from pfnlab.errors import MissingTool, Misuse, Undecided
+from pfnlab.base.errors import MissingTool, Misuse, Undecided
 from pfnlab.lab.building import build as building
 from pfnlab.lab.building import reverts as reverting
 from pfnlab.lab.building.build import build

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from toy_tree import image
 
-from pfnlab.errors import Misuse, Undecided
+from pfnlab.base.errors import Misuse, Undecided
 from pfnlab.lab.building.built import (
     BuiltKernel,
     built,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.lab.building.fragments import (
     REQUIRED,
     asked_for,

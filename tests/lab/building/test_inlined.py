@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pfnlab.lab.building.inlined import uncalled
-from pfnlab.lens import LensError
+from pfnlab.lab.lens import LensError
 
 SOURCE = """
 int value;

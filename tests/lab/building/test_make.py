@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from toy_tree import toy_tree
 
-from pfnlab.errors import MissingTool, Undecided
+from pfnlab.base.errors import MissingTool, Undecided
 from pfnlab.lab.building import make as making
 from pfnlab.lab.building.make import Make, check_tools, first_error, forecast
 

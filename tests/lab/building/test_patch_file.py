@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from for_each import for_each
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.lab.building.patch_file import PatchFile, read_patch
 
 _DIFF = """\

@@ -6,7 +6,7 @@ import pytest
 from for_each import for_each
 from toy_tree import PATCH
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.lab.building import reverts
 from pfnlab.lab.building.reverts import known_reverts, read_revert, word_of_revert
 

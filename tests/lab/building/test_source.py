@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from toy_tree import toy_tree
 
-from pfnlab.errors import Misuse, Undecided
+from pfnlab.base.errors import Misuse, Undecided
 from pfnlab.lab.building import source
 from pfnlab.lab.building.source import files_of, source_for
 from pfnlab.lab.images.archive import Package

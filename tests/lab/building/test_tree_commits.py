@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from git_trees import commits_in_a_row
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.lab.building.tree_commits import TreeCommits
 
 

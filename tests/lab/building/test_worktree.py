@@ -8,7 +8,7 @@ import pytest
 from for_each import for_each
 from toy_tree import NEW_FILE, PATCH, toy_tree
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.lab.building.patch_file import PatchFile, read_patch
 from pfnlab.lab.building.source import source_for
 from pfnlab.lab.building.worktree import WorkTree, original, worktree

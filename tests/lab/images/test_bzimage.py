@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from archive_on_disk import RELEASE, bzimage
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.lab.images.bzimage import release_of
 
 

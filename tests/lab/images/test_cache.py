@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from damages import DAMAGES, Damage
 
-from pfnlab.errors import Undecided
+from pfnlab.base.errors import Undecided
 from pfnlab.lab.images.cache import forget, is_whole, keep, kept
 from pfnlab.lab.images.tools import run
 from pfnlab.lab.vm.saved_state import mark_used

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pfnlab.errors import MissingTool, Undecided
+from pfnlab.base.errors import MissingTool, Undecided
 from pfnlab.lab.images import changelog
 from pfnlab.lab.images.changelog import NAME, _name_of, changelog_of
 from pfnlab.lab.images.kernels import KernelImage

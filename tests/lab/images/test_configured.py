@@ -11,9 +11,9 @@ import pytest
 from configurations import config_text
 from core_builder import elf_sections
 
+from pfnlab.kernel.mm.configuration import DISTRIBUTION
 from pfnlab.lab.images.configured import RAM_MIB, configuration_of_kernel, embedded_configuration, ram_mib
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.mm.configuration import DISTRIBUTION
 
 
 def kernel(vmlinuz: Path, package: str = "") -> KernelImage:

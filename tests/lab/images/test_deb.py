@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from archive_on_disk import RELEASE, DebianOnDisk, bzimage
 
-from pfnlab.errors import Undecided
+from pfnlab.base.errors import Undecided
 from pfnlab.lab.images import deb as packages
 from pfnlab.lab.images.deb import take_out, unpack, unpack_modules
 

@@ -11,7 +11,7 @@ from damages import DAMAGES, Damage
 from driver_guest import ASKED, NEW, OLD, Lab
 from having import bootable, have
 
-from pfnlab.errors import MissingTool, PfnlabError, Undecided
+from pfnlab.base.errors import MissingTool, PfnlabError, Undecided
 from pfnlab.lab.images import driver_module
 from pfnlab.lab.images.archive import Offered, Package
 from pfnlab.lab.images.driver_module import MODULE, driver_for, modules_for

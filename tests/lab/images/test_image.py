@@ -10,7 +10,7 @@ import pytest
 from damages import DAMAGES, Damage
 from having import NEW, OLD, bootable, have
 
-from pfnlab.errors import Defect, MissingTool, Misuse, Undecided
+from pfnlab.base.errors import Defect, MissingTool, Misuse, Undecided
 from pfnlab.lab.images.driver_module import driver_for
 from pfnlab.lab.images.image import DriverImage, guest_image, holds, initramfs
 from pfnlab.lab.running.placement import check_placeable

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pfnlab.errors import TimedOut
+from pfnlab.base.errors import TimedOut
 from pfnlab.lab.images import inside_cache
 from pfnlab.lab.images.cache import is_whole, kept, locked, quiet
 from pfnlab.lab.images.inside_cache import clean, stored

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from archive_on_disk import bzimage
 
-from pfnlab.errors import Misuse, TimedOut, Undecided
+from pfnlab.base.errors import Misuse, TimedOut, Undecided
+from pfnlab.kernel.policies.known_kernels import known_packages
 from pfnlab.lab.images import inventory, kernels
 from pfnlab.lab.images.archive import Unverified
 from pfnlab.lab.images.cache import cache_root, locked
-from pfnlab.policies.known_kernels import known_packages
 
 needs_dpkg = pytest.mark.skipif(not shutil.which("dpkg"), reason="orders package versions: install dpkg")
 

@@ -14,7 +14,7 @@ import pytest
 from damages import DAMAGES, Damage
 from having import OLD, bootable, have
 
-from pfnlab.errors import MissingTool, Undecided
+from pfnlab.base.errors import MissingTool, Undecided
 from pfnlab.lab.images import modules
 from pfnlab.lab.images.archive import Offered, Package
 from pfnlab.lab.images.kernels import KernelImage, kernel_for

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.lab.images import trust
 from pfnlab.lab.images.cache import cache_root, is_whole, kept, make_cache_folder, trusted, write_cached
 from pfnlab.lab.images.kernels import whole

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fake_guests import HELD, KERNEL, PROGRAM, STORE, FakeGuest, Lab, clean, with_lines
 
-from pfnlab.errors import LostGuest
+from pfnlab.base.errors import LostGuest
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.alarms import operation_begun
 from pfnlab.lab.running.notes import Noise

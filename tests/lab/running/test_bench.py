@@ -23,7 +23,7 @@ from fake_guests import (
 )
 from having import NEW, OLD, bootable, model_of
 
-from pfnlab.errors import LostGuest, TimedOut, Undecided
+from pfnlab.base.errors import LostGuest, TimedOut, Undecided
 from pfnlab.lab.images.image import DriverImage
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.bench import MAX_LEAKED, Bench

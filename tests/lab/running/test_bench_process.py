@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from fake_guests import PROGRAM
 
-from pfnlab.errors import Defect, LostGuest, Why
+from pfnlab.base.errors import Defect, LostGuest, Why
+from pfnlab.base.worker import End
 from pfnlab.lab.running import bench_process
 from pfnlab.lab.running import qemu_machine as of_machines
 from pfnlab.lab.running.bench_process import BenchProcess
 from pfnlab.lab.vm.boots import Stopped
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.observation import Reason, Run
-from pfnlab.worker import End
 
 RUN = Run("qemu:6.1", "linux 6.1.1-1", (), lost=Reason("nobody is there", Why.GUEST))
 

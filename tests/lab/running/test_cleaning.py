@@ -9,7 +9,8 @@ import pytest
 from fake_guests import FakeGuest
 from having import NEW, OLD, bootable
 
-from pfnlab.errors import LostGuest, Undecided
+from pfnlab.base.errors import LostGuest, Undecided
+from pfnlab.base.units import PfnRange
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.cleaning import cleared, turned_back
 from pfnlab.lab.running.inside import Inside
@@ -20,7 +21,6 @@ from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
 from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.units import PfnRange
 
 PROGRAM = load_text(
     "pfnlab program 1\ntitle t\ndevice bar: pci, 4 pages\ndevice low: lowmem, 8 pages\n"

@@ -10,7 +10,10 @@ import pytest
 from having import NEW, OLD, bootable, lacking
 from litmus_files import litmus_file
 
-from pfnlab.errors import LostGuest, MissingTool
+from pfnlab.base.errors import LostGuest, MissingTool
+from pfnlab.base.units import PfnRange
+from pfnlab.lab.lens import LensError
+from pfnlab.lab.lens.plain import RawState
 from pfnlab.lab.running import inside
 from pfnlab.lab.running.inside import TRIES, can_look_inside, disagreements, has_types, look, with_inside
 from pfnlab.lab.running.inside_state import LensState, TaskState, VmaState
@@ -21,8 +24,6 @@ from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.running.stepper import Stepped, Stepper
 from pfnlab.lab.running.stepwise import Stage, ask_stepwise
 from pfnlab.lab.vm.channel import Hello
-from pfnlab.lens import LensError
-from pfnlab.lens.plain import RawState
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.span import Span
@@ -30,7 +31,6 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import FIELDS
 from pfnlab.programs.runs.observation import BookEntry, Run, Step, VmaSeen
 from pfnlab.programs.runs.places import Places
-from pfnlab.units import PfnRange
 
 HEAD = "pfnlab program 1\ntitle t\ndevice bar: pci, 16 pages\na = mmap bar[0:16] wc shared rw\n"
 REQUEST = "program 1\nobserve\nname 0 main\nop 0 mmap wc\nop 0 fork 1\nend\n"
@@ -514,7 +514,7 @@ def test_types_of_a_kernel_are_read_once(monkeypatch: pytest.MonkeyPatch, tmp_pa
     """
     Guests of one kernel share what was found out about its types.
     """
-    from pfnlab.lens import btf, vmlinux
+    from pfnlab.lab.lens import btf, vmlinux
 
     read: list[Path] = []
     monkeypatch.setattr(vmlinux, "btf_of", lambda path, kept: read.append(kept) or b"")

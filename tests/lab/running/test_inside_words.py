@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from for_each import for_each
 
-from pfnlab.hw.bits import PAGE_PRESENT, PAGE_PWT, PAGE_RW, PAGE_SPECIAL, PAGE_USER
+from pfnlab.base.units import PfnRange
+from pfnlab.kernel.hw.bits import PAGE_PRESENT, PAGE_PWT, PAGE_RW, PAGE_SPECIAL, PAGE_USER
+from pfnlab.lab.lens.plain import Extent, RawBook, RawEntries, RawSpace, RawState
 from pfnlab.lab.running.inside_words import Words
-from pfnlab.lens.plain import Extent, RawBook, RawEntries, RawSpace, RawState
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, PteSeen
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.pte_text import RAM
-from pfnlab.units import PfnRange
 
 PLACES = Places(
     {"bar": PfnRange(0x100, 0x110), "low": PfnRange(0x10, 0x14)},

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from having import NEW, bootable
 
-from pfnlab.errors import Undecided
+from pfnlab.base.errors import Undecided
 from pfnlab.lab.running.kernel_blocks import NamedBlocks
 from pfnlab.lab.running.kernel_files import function_of
 from pfnlab.lab.running.qemu_machine import QemuMachine

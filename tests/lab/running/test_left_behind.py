@@ -6,12 +6,12 @@ import pytest
 
 pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'")
 
+from pfnlab.base.units import PfnRange
+from pfnlab.lab.lens.in_use import InUse
 from pfnlab.lab.running import left_behind as module
 from pfnlab.lab.running.left_behind import left_behind, settled
 from pfnlab.lab.running.placement import Placement, Windows
-from pfnlab.lens.in_use import InUse
 from pfnlab.programs.lang.load import load_text
-from pfnlab.units import PfnRange
 
 BEFORE = InUse({"vmas_left": 10}, spaces=2)
 LATE = InUse({"vmas_left": 13}, spaces=2)

@@ -9,7 +9,8 @@ from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
+from pfnlab.base.units import PfnRange
 from pfnlab.lab.running.placement import Placement, Windows, bar_mib_for, bar_mib_given, check_placeable
 from pfnlab.programs.lang.device_ops import (
     Bind,
@@ -33,7 +34,6 @@ from pfnlab.programs.lang.ops import (
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ByteRange, Walk
 from pfnlab.programs.runs.places import LOWMEM
-from pfnlab.units import PfnRange
 
 BAR = PfnRange(0xF8000, 0xF8000 + 256)
 

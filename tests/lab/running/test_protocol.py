@@ -8,9 +8,9 @@ from importlib.resources import files
 from for_each import for_each
 from table_lines import LINES, path_end, program_with
 
+from pfnlab.base.units import PfnRange
 from pfnlab.lab.running.placement import Windows
 from pfnlab.lab.running.wire import Observed, compile_program
-from pfnlab.units import PfnRange
 
 _GUEST = files("pfnlab.lab") / "guest"
 

@@ -18,8 +18,8 @@ from fake_guests import (
     with_lines,
 )
 
-from pfnlab import extras
-from pfnlab.errors import LostGuest, MissingTool, Misuse
+from pfnlab.base import extras
+from pfnlab.base.errors import LostGuest, MissingTool, Misuse
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.qemu_machine import PROGRAMS_PER_GUEST, QemuMachine
 from pfnlab.lab.running.stepper import Stepped, Stepper

@@ -8,7 +8,8 @@ from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfnlab.errors import LostGuest
+from pfnlab.base.errors import LostGuest
+from pfnlab.base.units import PfnRange
 from pfnlab.lab.running.placement import Placement, Windows
 from pfnlab.lab.running.replies import ParsedReply, parse_reply, reply_until
 from pfnlab.lab.running.wire import Observed
@@ -17,7 +18,6 @@ from pfnlab.programs.lang.ops import Device, Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
-from pfnlab.units import PfnRange
 
 DATA = Path(__file__).parents[1] / "data"
 

@@ -9,7 +9,9 @@ from typing import cast
 import pytest
 from having import NEW, OLD, bootable, have, lacking
 
-from pfnlab.errors import Undecided
+from pfnlab.base.errors import Undecided
+from pfnlab.base.units import PfnRange
+from pfnlab.kernel.mm.processors import Need
 from pfnlab.lab.images.driver_module import image_with_driver
 from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.running.placement import Placement
@@ -22,11 +24,9 @@ from pfnlab.lab.steering.cast import Cast
 from pfnlab.lab.steering.functions import Functions
 from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.symbols import Symbols
-from pfnlab.mm.processors import Need
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.observation import Run
-from pfnlab.units import PfnRange
 
 SERIES = (OLD, NEW)
 

@@ -9,7 +9,8 @@ from typing import ClassVar, TypeVar, cast
 
 import pytest
 
-from pfnlab.errors import LostGuest, Undecided
+from pfnlab.base.errors import LostGuest, Undecided
+from pfnlab.base.units import PfnRange
 from pfnlab.lab.running import stepper as stepper_module
 from pfnlab.lab.running.inside_state import LensState
 from pfnlab.lab.running.placement import Windows
@@ -23,7 +24,6 @@ from pfnlab.lab.vm.channel import Hello
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.runs.places import Places
-from pfnlab.units import PfnRange
 
 T = TypeVar("T")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from pfnlab.base.units import PfnRange
 from pfnlab.lab.running.walked import read_walk
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ByteRange, ProcessVmReadv, Status, Walk, Walker
 from pfnlab.programs.runs.places import Places
-from pfnlab.units import PfnRange
 
 PLACES = Places({"bar": PfnRange(0xF8000, 0xF8010)}, {"a": (1 << 32, 8)})
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from for_each import for_each
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
+from pfnlab.base.units import PfnRange
 from pfnlab.lab.running.placement import Placement, Windows
 from pfnlab.lab.running.wire import Observed, compile_program
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Device, Fork, Munmap, Op, Program
 from pfnlab.programs.lang.span import Span
-from pfnlab.units import PfnRange
 
 BAR = PfnRange(0xF8000, 0xF8000 + 256)
 

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from pfnlab.errors import LostGuest
+from pfnlab.base.errors import LostGuest
 from pfnlab.lab.steering.cast import Answer, Cast, Whereabouts
 
 A = 0x100000000000

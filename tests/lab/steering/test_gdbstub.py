@@ -11,7 +11,7 @@ from gdb_server import BLOB, QEMU, Server
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfnlab.errors import Defect, LostGuest, TimedOut, Undecided
+from pfnlab.base.errors import Defect, LostGuest, TimedOut, Undecided
 from pfnlab.lab.steering.gdbstub import REGISTERS, GdbError, GdbStub, Stop
 from pfnlab.lab.steering.gdbwire import Wire, framed, unescaped
 

@@ -11,7 +11,7 @@ import pytest
 from having import NEW, OLD, bootable, lacking
 from open_cast import OpenCast
 
-from pfnlab.errors import LostGuest, PfnlabError, TimedOut, Undecided
+from pfnlab.base.errors import LostGuest, PfnlabError, TimedOut, Undecided
 from pfnlab.lab.images.driver_module import image_with_driver
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.steering.cast import Answer, Cast

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pfnlab.errors import Undecided
+from pfnlab.base.errors import Undecided
 from pfnlab.lab.steering.symbols import Symbols
 
 

@@ -10,7 +10,7 @@ import pytest
 from having import NEW, OLD, bootable, lacking
 from open_cast import OpenCast
 
-from pfnlab.errors import PfnlabError
+from pfnlab.base.errors import PfnlabError
 from pfnlab.lab.steering.functions import FAILURES
 from pfnlab.lab.steering.gdbstub import GdbStub, Stop
 from pfnlab.lab.steering.points import Injection

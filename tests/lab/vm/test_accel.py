@@ -10,7 +10,7 @@ import pytest
 from fake_guests import HELD, KERNEL, PROGRAM, FakeGuest, Lab
 from having import NEW, bootable
 
-from pfnlab.errors import LostGuest, MissingTool
+from pfnlab.base.errors import LostGuest, MissingTool
 from pfnlab.lab.images.image import guest_image
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.qemu_machine import QemuMachine

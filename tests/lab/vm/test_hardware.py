@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.guest_machine import kernel_parameters, machine_arguments
 from pfnlab.lab.vm.hardware import USUAL, Hardware, read_hardware

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from having import OLD, bootable
 
-from pfnlab.errors import LostGuest
+from pfnlab.base.errors import LostGuest
 from pfnlab.lab.vm import qemu
 from pfnlab.lab.vm.ports import Ports
 from pfnlab.lab.vm.qemu import Guest

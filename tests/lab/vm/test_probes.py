@@ -11,7 +11,9 @@ from for_each import for_each
 from having import NEW, OLD, bootable
 from litmus_files import litmus_file
 
-from pfnlab.errors import Defect
+from pfnlab.base.errors import Defect
+from pfnlab.base.units import PfnRange
+from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.lab.images.image import guest_image
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.placement import Placement, Windows
@@ -21,7 +23,6 @@ from pfnlab.lab.running.wire import Observed, compile_program
 from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.probes import address_of, read_order, symbols, trace_request
 from pfnlab.lab.vm.qemu import Guest
-from pfnlab.policies.releases import CONFIRMED
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -29,7 +30,6 @@ from pfnlab.programs.runs.events import EVENTS
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Step
 from pfnlab.programs.runs.places import Places
-from pfnlab.units import PfnRange
 
 DATA = Path(__file__).parents[1] / "data"
 RECORDED = sorted(path.stem for path in DATA.glob("*.order"))

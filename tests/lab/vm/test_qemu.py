@@ -15,7 +15,7 @@ import pytest
 from damages import DAMAGES
 from having import OLD, bootable
 
-from pfnlab.errors import Defect, LostGuest, MissingTool
+from pfnlab.base.errors import Defect, LostGuest, MissingTool
 from pfnlab.lab.images.image import initramfs
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.vm.boots import GuestShape

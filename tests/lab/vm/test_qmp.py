@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from monitor import DONE, Monitor
 
-from pfnlab.errors import LostGuest
+from pfnlab.base.errors import LostGuest
 from pfnlab.lab.vm.qmp import Qmp, QmpError, tell_monitor
 
 HANG_UP: dict[str, object] = {}

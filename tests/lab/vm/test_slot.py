@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from monitor import DONE, Monitor
 
-from pfnlab.errors import LostGuest
+from pfnlab.base.errors import LostGuest
 from pfnlab.lab.vm import slot
 from pfnlab.lab.vm.slot import Slot
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pfnlab.errors import LostGuest
+from pfnlab.base.errors import LostGuest
 from pfnlab.lab.vm import standstill
 from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.qemu import Guest

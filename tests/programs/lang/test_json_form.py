@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from for_each import for_each
 
-from pfnlab.errors import ProgramError
+from pfnlab.base.errors import ProgramError
 from pfnlab.programs.lang.json_form import from_json, program_hash, to_json
 from pfnlab.programs.lang.load import load_program, load_text
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from for_each import for_each
 
-from pfnlab.errors import Misuse, ProgramError
+from pfnlab.base.errors import Misuse, ProgramError
 from pfnlab.programs.lang import library, library_list
 from pfnlab.programs.lang.library import (
     ALL,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pfnlab.errors import ProgramError
+from pfnlab.base.errors import ProgramError
 from pfnlab.programs.lang.load import program_files
 
 

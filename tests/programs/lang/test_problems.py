@@ -9,7 +9,7 @@ from asking import PROGRAM
 from for_each import for_each
 from litmus_files import FILES
 
-from pfnlab.errors import ProgramError
+from pfnlab.base.errors import ProgramError
 from pfnlab.programs.lang.canonical import format_text
 from pfnlab.programs.lang.problems import TextPlace, TextProblem, problems_of
 

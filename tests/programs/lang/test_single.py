@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from for_each import for_each
 
-from pfnlab.errors import ProgramError
+from pfnlab.base.errors import ProgramError
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Device, Munmap, Op
 from pfnlab.programs.lang.single import read_device, read_op, read_span

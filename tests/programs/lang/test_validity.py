@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from for_each import for_each
 
-from pfnlab.errors import ProgramError
+from pfnlab.base.errors import ProgramError
 from pfnlab.programs.lang.forced import Fail, Hold, Skip
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from for_each import for_each
 
-from pfnlab.errors import Undecided, Why
-from pfnlab.policies.profiles import SERIES
+from pfnlab.base.errors import Undecided, Why
+from pfnlab.kernel.policies.profiles import SERIES
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.model.execution import refuse_unknown

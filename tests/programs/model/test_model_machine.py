@@ -16,19 +16,20 @@ from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pfnlab.errors import Misuse, Undecided, Why
-from pfnlab.hw.platform import qemu_q35
-from pfnlab.mm.flags import VM_PAT
-from pfnlab.mm.kernel import Kernel
-from pfnlab.mm.lives import exit_group
-from pfnlab.mm.tracker import Tracker
-from pfnlab.mm.vma import Vma
-from pfnlab.mm.walk_policy import Walkers
-from pfnlab.policies.profiles import PROFILES, SERIES
-from pfnlab.policies.seams import policy_of
-from pfnlab.policies.trackers import TRACKERS
-from pfnlab.policies.trackers.track_ctx import TrackCtx
-from pfnlab.policies.trackers.vm_pat import VmPat
+from pfnlab.base.errors import Misuse, Undecided, Why
+from pfnlab.base.units import PfnRange
+from pfnlab.kernel.hw.platform import qemu_q35
+from pfnlab.kernel.mm.flags import VM_PAT
+from pfnlab.kernel.mm.kernel import Kernel
+from pfnlab.kernel.mm.more.lives import exit_group
+from pfnlab.kernel.mm.tracker import Tracker
+from pfnlab.kernel.mm.vma import Vma
+from pfnlab.kernel.mm.walk_policy import Walkers
+from pfnlab.kernel.policies.profiles import PROFILES, SERIES
+from pfnlab.kernel.policies.seams import policy_of
+from pfnlab.kernel.policies.trackers import TRACKERS
+from pfnlab.kernel.policies.trackers.track_ctx import TrackCtx
+from pfnlab.kernel.policies.trackers.vm_pat import VmPat
 from pfnlab.programs.lang.device_ops import VfioCall
 from pfnlab.programs.lang.library import find_program
 from pfnlab.programs.lang.load import load_program, load_text
@@ -72,7 +73,6 @@ from pfnlab.programs.model.dispatch import CallResult, close_files, perform
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 from pfnlab.programs.runs.places import Places
-from pfnlab.units import PfnRange
 
 PAGES = 8
 MAP = "a = mmap bar[0:4] wc shared rw"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from for_each import for_each
 
-from pfnlab.hw.platform import qemu_q35
-from pfnlab.mm.kernel import Kernel
-from pfnlab.policies.profiles import PROFILES, SERIES
-from pfnlab.policies.trackers import TRACKERS
+from pfnlab.base.units import PfnRange
+from pfnlab.kernel.hw.platform import qemu_q35
+from pfnlab.kernel.mm.kernel import Kernel
+from pfnlab.kernel.policies.profiles import PROFILES, SERIES
+from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.dispatch import perform
@@ -15,7 +16,6 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.model.observe import Observer
 from pfnlab.programs.runs.observation import BookEntry, Step
 from pfnlab.programs.runs.places import Places
-from pfnlab.units import PfnRange
 
 MAP = "a = mmap bar[0:4] wc shared rw"
 every_series = for_each("series", SERIES)

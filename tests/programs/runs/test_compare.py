@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from middle_runs import PROGRAM, book, careful, cut, forgetful, vmas
 
-from pfnlab.errors import Defect, Misuse, Why
+from pfnlab.base.errors import Defect, Misuse, Why
+from pfnlab.base.result import Outcome
 from pfnlab.programs.lang.ops import Expect
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.alarm import Alarm
@@ -31,7 +32,6 @@ from pfnlab.programs.runs.compare import (
 )
 from pfnlab.programs.runs.observation import PteSeen, Reason, Run, Step
 from pfnlab.programs.runs.violation import Violation
-from pfnlab.result import Outcome
 
 CHANGED: dict[str, Any] = {
     "result": "EINVAL",

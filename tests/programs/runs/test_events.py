@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from for_each import for_each
 
+from pfnlab.base.trace import Event
+from pfnlab.base.units import PfnRange
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.events import core_order, event_text
 from pfnlab.programs.runs.places import Places
-from pfnlab.trace import Event
-from pfnlab.units import PfnRange
 
 PLACES = Places({"low": PfnRange(0x10, 0x20), "bar": PfnRange(0xF8000, 0xF8010)})
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from for_each import for_each
 
+from pfnlab.base.units import PfnRange
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.runs.kmsg import in_known_order, is_anybody, normalise, once_message
 from pfnlab.programs.runs.places import Places
-from pfnlab.units import PfnRange
 
 PLACES = Places(devices={"bar": PfnRange(0xF8000, 0xF8010)})
 WHO = {"main": "main", "77": "child"}

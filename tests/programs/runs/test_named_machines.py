@@ -10,7 +10,7 @@ from typing import ClassVar
 import pytest
 from for_each import for_each
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program, op_lines

@@ -7,7 +7,7 @@ from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfnlab.errors import Defect
+from pfnlab.base.errors import Defect
 from pfnlab.programs.runs.observation import direct_map_lines, direct_map_spans
 
 

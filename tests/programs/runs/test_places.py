@@ -5,13 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pfnlab.base.units import PfnRange
 from pfnlab.programs.lang.areas import area_starts
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Area, Device, Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.runs.places import PAST_END_PAGES, Places, ranks_of
-from pfnlab.units import PfnRange
 
 PLACES = Places(
     devices={"bar": PfnRange(0x1000, 0x1010), "low": PfnRange(0x10, 0x14)},

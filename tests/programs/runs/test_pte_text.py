@@ -6,7 +6,7 @@ from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfnlab.hw.entry import entry_pfn
+from pfnlab.kernel.hw.entry import entry_pfn
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import PteSeen
 from pfnlab.programs.runs.pte_text import RAM, entry_text, merge_ptes

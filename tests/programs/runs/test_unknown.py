@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from for_each import for_each
 
+from pfnlab.base.units import PfnRange
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.unknown import without_contents
-from pfnlab.units import PfnRange
 
 HEAD = """pfnlab program 1
 device hole: isa, 16 pages

@@ -17,25 +17,25 @@ import msgspec
 from greenlet import greenlet
 
 from pfnlab import programs
-from pfnlab.hw.pgtable import Page, PageTables
-from pfnlab.hw.tlb import Tlb
-from pfnlab.mm import processors
-from pfnlab.mm.gather import MmuGather
-from pfnlab.mm.kernel import Kernel, Task
-from pfnlab.mm.locks import Locked, RwLock
-from pfnlab.mm.memtype import MemtypeBook
-from pfnlab.mm.processors import Operation, Processors
-from pfnlab.mm.profile import Profile
-from pfnlab.mm.space import MmStruct
-from pfnlab.mm.table_locks import TableLocks, TablePiece, TablesLocked
-from pfnlab.mm.users.driver import DriverState
-from pfnlab.mm.users.pci import PciDevice
-from pfnlab.mm.users.vfio import VfioDevice
-from pfnlab.mm.vma import AnonVma, Vma
-from pfnlab.mm.vma_locks import VmaLocks, VmaRead
-from pfnlab.policies import flushes, trackers
+from pfnlab.base.trace import Trace
+from pfnlab.kernel.hw.pgtable import Page, PageTables
+from pfnlab.kernel.hw.tlb import Tlb
+from pfnlab.kernel.mm import processors
+from pfnlab.kernel.mm.gather import MmuGather
+from pfnlab.kernel.mm.kernel import Kernel, Task
+from pfnlab.kernel.mm.locks import Locked, RwLock
+from pfnlab.kernel.mm.memtype import MemtypeBook
+from pfnlab.kernel.mm.processors import Operation, Processors
+from pfnlab.kernel.mm.profile import Profile
+from pfnlab.kernel.mm.space import MmStruct
+from pfnlab.kernel.mm.table_locks import TableLocks, TablePiece, TablesLocked
+from pfnlab.kernel.mm.users.driver import DriverState
+from pfnlab.kernel.mm.users.pci import PciDevice
+from pfnlab.kernel.mm.users.vfio import VfioDevice
+from pfnlab.kernel.mm.vma import AnonVma, Vma
+from pfnlab.kernel.mm.vma_locks import VmaLocks, VmaRead
+from pfnlab.kernel.policies import flushes, trackers
 from pfnlab.programs.model import execution
-from pfnlab.trace import Trace
 
 _PLAIN = frozenset((int, str, bool, type(None), float, bytes))
 

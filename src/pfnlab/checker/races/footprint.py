@@ -18,19 +18,19 @@ from operator import attrgetter, itemgetter
 from types import FunctionType
 from typing import Any, cast
 
-from pfnlab.checker.kernel.packing import Packing
-from pfnlab.hw.pgtable import EntryRun, Page, PageTables
-from pfnlab.hw.tlb import Tlb
-from pfnlab.mm.kernel import Kernel, Task
-from pfnlab.mm.locks import RwLock
-from pfnlab.mm.memtype import MemtypeBook
-from pfnlab.mm.space import MmStruct
-from pfnlab.mm.table_locks import TableLocks
-from pfnlab.mm.users.driver import DriverState
-from pfnlab.mm.users.pci import PciDevice
-from pfnlab.mm.users.vfio import VfioDevice
-from pfnlab.mm.vma import Vma
-from pfnlab.mm.vma_locks import VmaLocks
+from pfnlab.checker.scopes.packing import Packing
+from pfnlab.kernel.hw.pgtable import EntryRun, Page, PageTables
+from pfnlab.kernel.hw.tlb import Tlb
+from pfnlab.kernel.mm.kernel import Kernel, Task
+from pfnlab.kernel.mm.locks import RwLock
+from pfnlab.kernel.mm.memtype import MemtypeBook
+from pfnlab.kernel.mm.space import MmStruct
+from pfnlab.kernel.mm.table_locks import TableLocks
+from pfnlab.kernel.mm.users.driver import DriverState
+from pfnlab.kernel.mm.users.pci import PciDevice
+from pfnlab.kernel.mm.users.vfio import VfioDevice
+from pfnlab.kernel.mm.vma import Vma
+from pfnlab.kernel.mm.vma_locks import VmaLocks
 
 #: Attributes that are no state: constants, references to objects noted themselves, counters for readers.
 _QUIET: dict[type, tuple[str, ...]] = {

@@ -15,9 +15,9 @@ from hashlib import blake2b
 from operator import itemgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from pfnlab.checker.kernel.scope import Race
 from pfnlab.checker.races.continuation import UnsayableError
 from pfnlab.checker.races.turns import Ground, Live, Position, TurnResult
+from pfnlab.checker.scopes.scope import Race
 from pfnlab.programs.model.model_machine import ModelMachine
 
 #: The number of kernels kept, so that a turn in the same joint state need not repeat the schedule.

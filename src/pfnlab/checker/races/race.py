@@ -22,16 +22,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pfnlab.checker.kernel.moment import StateView, facts_of, warn_again
-from pfnlab.checker.kernel.properties import STATE_QUESTIONS, Question
-from pfnlab.checker.kernel.scope import Race, RaceScope
+from pfnlab.base.errors import ProgramError, Undecided
 from pfnlab.checker.races.memo import JointState, TurnEffect, Turns
 from pfnlab.checker.races.turns import EXIT, Live, Position, Turn, reached, revoked, translations
+from pfnlab.checker.scopes.moment import StateView, facts_of, warn_again
+from pfnlab.checker.scopes.properties import STATE_QUESTIONS, Question
+from pfnlab.checker.scopes.scope import Race, RaceScope
 from pfnlab.checker.search.path import Path
 from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.tallies import recall, tallies
-from pfnlab.errors import ProgramError, Undecided
-from pfnlab.mm.processors import WaitsForeverError
+from pfnlab.kernel.mm.processors import WaitsForeverError
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.forced import Hold, Skip
 from pfnlab.programs.lang.ops import MAIN_TASK, Exit, Fork, Op, Program, Read, Release

@@ -13,6 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence, Set
 
+from pfnlab.base.processes import in_order
 from pfnlab.checker.races.memo import Footprint, TurnEffect
 from pfnlab.checker.races.race import RaceModel, RaceState
 from pfnlab.checker.search.exploration import Exploration, judgement, merged
@@ -21,7 +22,6 @@ from pfnlab.checker.search.interrupts import interrupts
 from pfnlab.checker.search.path import Path, path_along
 from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.tallies import add, tallies
-from pfnlab.processes import in_order
 
 #: The footprint of a turn's effect.
 Look = Callable[[TurnEffect], Footprint]

@@ -7,22 +7,22 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from pfnlab.checker.kernel.moment import facts_of, warn_again
-from pfnlab.checker.kernel.scope import Race
+from pfnlab.base.own_code import own_mistakes
+from pfnlab.base.units import PfnRange
 from pfnlab.checker.races.continuation import in_policy, variables
 from pfnlab.checker.races.footprint import Parts
-from pfnlab.hw.pgtable import EntryRun as Entry
-from pfnlab.mm.kernel import Kernel
-from pfnlab.mm.processors import Operation
-from pfnlab.mm.zap import END_OF_FILE
-from pfnlab.own_code import own_mistakes
+from pfnlab.checker.scopes.moment import facts_of, warn_again
+from pfnlab.checker.scopes.scope import Race
+from pfnlab.kernel.hw.pgtable import EntryRun as Entry
+from pfnlab.kernel.mm.kernel import Kernel
+from pfnlab.kernel.mm.processors import Operation
+from pfnlab.kernel.mm.zap import END_OF_FILE
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.ops import MAIN_TASK, Exit, Op
 from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.model.execution import OneByOne, Returned
 from pfnlab.programs.model.model_machine import ModelMachine, exit_all, place
 from pfnlab.programs.runs.places import Places
-from pfnlab.units import PfnRange
 
 
 class Turn(NamedTuple):

@@ -17,6 +17,11 @@ from typing import Any, Generic, Literal
 
 import msgspec
 
+from pfnlab.base.errors import Defect, Misuse
+from pfnlab.base.files import check_regular
+from pfnlab.base.inert import one_line
+from pfnlab.base.version import VERSION
+from pfnlab.base.whole_file import try_writing
 from pfnlab.checker.search import plain_values
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.frontier import Waiting
@@ -27,11 +32,6 @@ from pfnlab.checker.search.scratch import written
 from pfnlab.checker.search.sealed import Record, records, writing
 from pfnlab.checker.search.trail import Trail
 from pfnlab.checker.search.visited import Marks
-from pfnlab.errors import Defect, Misuse
-from pfnlab.files import check_regular
-from pfnlab.inert import one_line
-from pfnlab.version import VERSION
-from pfnlab.whole_file import try_writing
 
 _FAMILY = b"pfnlab search "
 _MAGIC = _FAMILY + b"4\n"

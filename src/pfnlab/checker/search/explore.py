@@ -10,6 +10,8 @@ from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path as File
 
+from pfnlab.base.errors import Misuse
+from pfnlab.base.units import number_of
 from pfnlab.checker.search.checkpoint import Checkpoint, Progress, Settings
 from pfnlab.checker.search.exploration import Exploration, broken_by_step, judgement
 from pfnlab.checker.search.frontier import Frontier, Order
@@ -21,8 +23,6 @@ from pfnlab.checker.search.scratch import scratch
 from pfnlab.checker.search.storage import storage
 from pfnlab.checker.search.trail import Trail
 from pfnlab.checker.search.visited import Fingerprints, Numbered, Visited
-from pfnlab.errors import Misuse
-from pfnlab.units import number_of
 
 #: How the names of the folders begin in which searches store states that do not fit into memory.
 FOLDERS = "pfnlab-spilled-"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from pfnlab.base.units import number_of
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.model import State
-from pfnlab.units import number_of
 
 _MOST_LEVELS = 1000
 

@@ -20,6 +20,8 @@ from operator import itemgetter
 from pathlib import Path as File
 from typing import Any, Generic
 
+from pfnlab.base.errors import Undecided
+from pfnlab.base.worker import Ended, Worker, end_all, forked, hear
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.explore import FOLDERS, explore
 from pfnlab.checker.search.frontier import Waiting
@@ -29,8 +31,6 @@ from pfnlab.checker.search.partitioned import explore_partitioned
 from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.scratch import ROOM, scratch, written
 from pfnlab.checker.search.steps_met import StepsMet
-from pfnlab.errors import Undecided
-from pfnlab.worker import Ended, Worker, end_all, forked, hear
 
 #: The seconds that a search is in this process alone.
 _ALONE_SECONDS = 0.1

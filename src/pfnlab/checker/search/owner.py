@@ -22,6 +22,7 @@ from operator import itemgetter
 from pathlib import Path as File
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from pfnlab.base.errors import Defect, PfnlabError
 from pfnlab.checker.search.exploration import broken_by_step, judgement
 from pfnlab.checker.search.frontier import Waiting
 from pfnlab.checker.search.model import Composed, Counting, Model, State, UnmetError, kind
@@ -30,7 +31,6 @@ from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.steps_met import StepsMet, spread
 from pfnlab.checker.search.storage import storage
 from pfnlab.checker.search.visited import fingerprint
-from pfnlab.errors import Defect, PfnlabError
 
 #: The number of an initial state, and the choices from there.
 ChoiceWay = tuple[int, Sequence[int]]

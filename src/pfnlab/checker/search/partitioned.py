@@ -18,6 +18,8 @@ from functools import partial
 from pathlib import Path as File
 from typing import Any, Protocol, runtime_checkable
 
+from pfnlab.base.errors import Undecided
+from pfnlab.base.units import number_of
 from pfnlab.checker.search.checkpoint import Checkpoint, Progress
 from pfnlab.checker.search.exploration import Exploration, judgement
 from pfnlab.checker.search.explore import SAVE_SECONDS, TELL_SECONDS, SearchLimits
@@ -38,8 +40,6 @@ from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.storage import storage
 from pfnlab.checker.search.trail import Trail
 from pfnlab.checker.search.visited import fingerprint
-from pfnlab.errors import Undecided
-from pfnlab.units import number_of
 
 #: Nobody expands states whose numbers are so much higher than that of the next state: owners keep what they
 #: have found there until all others are as far.

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from pfnlab.base.errors import Defect, Misuse
 from pfnlab.checker.search.model import Action, Model, State
-from pfnlab.errors import Defect, Misuse
 
 
 @dataclass(frozen=True)

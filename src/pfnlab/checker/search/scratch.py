@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path as File
 from types import FrameType
 
-from pfnlab.errors import Misuse, Undecided
+from pfnlab.base.errors import Misuse, Undecided
 
 #: The remedy for a full disk, for messages.
 ROOM = "make room, or set TMPDIR to a folder that has more"

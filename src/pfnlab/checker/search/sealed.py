@@ -10,7 +10,7 @@ from hashlib import blake2b
 from pathlib import Path as File
 from typing import BinaryIO
 
-from pfnlab.whole_file import whole_file
+from pfnlab.base.whole_file import whole_file
 
 _SEAL_BYTES = 16
 _HEAD = struct.Struct("<cQ")

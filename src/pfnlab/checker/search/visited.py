@@ -15,8 +15,8 @@ from itertools import islice
 from pathlib import Path as File
 from typing import Any, Protocol, cast
 
+from pfnlab.base.errors import Misuse
 from pfnlab.checker.search.scratch import ROOM, written
-from pfnlab.errors import Misuse
 
 
 class PartTable:

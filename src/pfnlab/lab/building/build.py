@@ -13,7 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.errors import LostGuest, MissingTool, Undecided
+from pfnlab.base.errors import LostGuest, MissingTool, Undecided
+from pfnlab.base.units import in_mib
 from pfnlab.lab.building.built import PAT_INFO, BuiltKernel, check_name, keep_built, with_content
 from pfnlab.lab.building.fragments import (
     REQUIRED,
@@ -35,7 +36,6 @@ from pfnlab.lab.images.driver_module import driver_in_tree, has_driver
 from pfnlab.lab.images.kernels import KernelImage, sha256_of
 from pfnlab.lab.images.modules import modules_in_tree
 from pfnlab.lab.vm.probes import probed
-from pfnlab.units import in_mib
 
 #: Room a first build takes beside the source, in bytes; one more of the same tree takes next to none.
 _ROOM = 3 << 30

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.errors import Misuse, Undecided
+from pfnlab.base.errors import Misuse, Undecided
 from pfnlab.lab.images.cache import cache_root, new_folder, trusted, usable
 from pfnlab.lab.images.kernels import KernelImage, sha256_of
 

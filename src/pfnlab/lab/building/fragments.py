@@ -12,9 +12,9 @@ from collections.abc import Container, Sequence
 from importlib import resources
 from pathlib import Path
 
-from pfnlab.errors import Misuse
-from pfnlab.files import MOST_WRITTEN, Missing, check_regular, read_text
-from pfnlab.policies.kconfig import OPTIONS
+from pfnlab.base.errors import Misuse
+from pfnlab.base.files import MOST_WRITTEN, Missing, check_regular, read_text
+from pfnlab.kernel.policies.kconfig import OPTIONS
 
 #: The packaged configurations, each by its fragments.
 PACKAGED = {"lab": ("lab",), "minimal": ("minimal",), "debug": ("lab", "debug")}

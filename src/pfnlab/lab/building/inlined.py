@@ -14,7 +14,7 @@ import struct
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from pfnlab.lens.elf import named_sections
+from pfnlab.lab.lens.elf import named_sections
 
 _SYMBOL = struct.Struct("<IBBHQQ")
 _FUNCTION = 2

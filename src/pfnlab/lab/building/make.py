@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pfnlab.errors import MissingTool, TimedOut, Undecided
+from pfnlab.base.errors import MissingTool, TimedOut, Undecided
+from pfnlab.base.units import number_of
 from pfnlab.lab.images.cache import make_cache_folder
 from pfnlab.lab.images.tools import run
-from pfnlab.units import number_of
 
 #: Steps of a whole build of the lab's configuration, measured on 6.12.117, and the seconds of processor time
 #: of one where two cores build it in eight minutes. Both are for the forecast alone.

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pfnlab.errors import Misuse
-from pfnlab.files import MOST_RECORDED, check_regular, read_bytes
+from pfnlab.base.errors import Misuse
+from pfnlab.base.files import MOST_RECORDED, check_regular, read_bytes
 
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _TRAILER = re.compile(r"(Policy|Base|SPDX-License-Identifier): *(.*\S) *")

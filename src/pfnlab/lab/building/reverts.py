@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pfnlab.errors import Misuse
-from pfnlab.inert import visible_name
+from pfnlab.base.errors import Misuse
+from pfnlab.base.inert import visible_name
 from pfnlab.lab.building.patch_file import PatchFile, read_patch
 
 #: Where they lie: in a checkout beside ``src``, in a wheel in the package.

@@ -17,17 +17,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pfnlab.errors import MissingTool, Misuse, Undecided
-from pfnlab.files import MOST_WRITTEN, read_bytes
-from pfnlab.inert import visible_name
+from pfnlab.base.errors import MissingTool, Misuse, Undecided
+from pfnlab.base.files import MOST_WRITTEN, read_bytes
+from pfnlab.base.inert import visible_name
+from pfnlab.base.units import in_mib
+from pfnlab.kernel.policies.releases import CONFIRMED, series_of, upstream
 from pfnlab.lab.images.archive import Archive, Package, opened_archive
 from pfnlab.lab.images.cache import cache_root, trusted, workplace
 from pfnlab.lab.images.deb import take_out
 from pfnlab.lab.images.kernel_offers import suites_for
 from pfnlab.lab.images.kernels import cached
 from pfnlab.lab.images.tools import complaint, run
-from pfnlab.policies.releases import CONFIRMED, series_of, upstream
-from pfnlab.units import in_mib
 
 _UNPACK_LIMIT = 600.0
 _GIT_LIMIT = 120.0

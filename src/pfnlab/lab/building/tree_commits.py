@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.lab.building.build import build
 from pfnlab.lab.building.built import BuiltKernel
 from pfnlab.lab.images.cache import cache_root, make_cache_folder, trusted

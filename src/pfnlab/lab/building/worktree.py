@@ -24,8 +24,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pfnlab.errors import Misuse
-from pfnlab.inert import shell_path, shell_word
+from pfnlab.base.errors import Misuse
+from pfnlab.base.inert import shell_path, shell_word
 from pfnlab.lab.building.patch_file import PatchFile
 from pfnlab.lab.building.source import KernelSource, files_of
 from pfnlab.lab.images.cache import cache_root, locked, make_cache_folder, trusted, write_cached

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from pfnlab.errors import Undecided
+from pfnlab.base.errors import Undecided
 from pfnlab.lab.images.cache import NO_ROOM, make_cache_folder, workplace, write_cached
 from pfnlab.lab.images.sources import Mirror
 from pfnlab.lab.images.tools import run

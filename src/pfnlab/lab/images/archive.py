@@ -22,8 +22,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from pfnlab.errors import MissingTool, Undecided
-from pfnlab.inert import visible_name
+from pfnlab.base.errors import MissingTool, Undecided
+from pfnlab.base.inert import visible_name
 from pfnlab.lab.images import sources
 from pfnlab.lab.images.apt import (
     DEFAULTS,

@@ -9,9 +9,9 @@ import re
 import struct
 from pathlib import Path
 
-from pfnlab.errors import Misuse
-from pfnlab.files import MOST_RECORDED, check_regular
-from pfnlab.inert import visible_name
+from pfnlab.base.errors import Misuse
+from pfnlab.base.files import MOST_RECORDED, check_regular
+from pfnlab.base.inert import visible_name
 
 _BOOT_FLAG_AT = 0x1FE
 _MAGIC_AT = 0x202

@@ -20,10 +20,10 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from pfnlab.errors import Misuse, TimedOut, Undecided
-from pfnlab.files import write_whole
+from pfnlab.base.errors import Misuse, TimedOut, Undecided
+from pfnlab.base.files import write_whole
+from pfnlab.base.path_walk import make_folder
 from pfnlab.lab.images.trust import check_cache, check_part, tighten
-from pfnlab.path_walk import make_folder
 
 #: Error numbers of a write that finds no room.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)

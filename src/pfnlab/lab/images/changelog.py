@@ -13,12 +13,12 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from pfnlab.errors import MissingTool, Undecided
+from pfnlab.base.errors import MissingTool, Undecided
+from pfnlab.base.units import size_text
 from pfnlab.lab.images.archive import opened_archive
 from pfnlab.lab.images.cache import workplace
 from pfnlab.lab.images.deb import take_out
 from pfnlab.lab.images.kernels import KernelImage, suites_of
-from pfnlab.units import size_text
 
 #: The file beside a cached vmlinuz.
 NAME = "changelog.gz"

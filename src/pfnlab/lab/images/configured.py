@@ -6,11 +6,11 @@ import functools
 import zlib
 from pathlib import Path
 
-from pfnlab.errors import Misuse, PfnlabError
+from pfnlab.base.errors import Misuse, PfnlabError
+from pfnlab.kernel.mm.configuration import DISTRIBUTION, Configuration
+from pfnlab.kernel.policies.kconfig import configuration_of, read_configuration
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lens.vmlinux import vmlinux_of
-from pfnlab.mm.configuration import DISTRIBUTION, Configuration
-from pfnlab.policies.kconfig import configuration_of, read_configuration
+from pfnlab.lab.lens.vmlinux import vmlinux_of
 
 #: RAM of a guest in which programs run, in MiB; it begins at 0. Below that some kernels fail to boot.
 RAM_MIB = 256

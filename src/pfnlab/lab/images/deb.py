@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from pfnlab.errors import Undecided
-from pfnlab.inert import visible_name
+from pfnlab.base.errors import Undecided
+from pfnlab.base.inert import visible_name
+from pfnlab.base.units import size_text
+from pfnlab.base.worker import tell
 from pfnlab.lab.images.tools import complaint, started
-from pfnlab.units import size_text
-from pfnlab.worker import tell
 
 _UNPACK_LIMIT = 120.0
 

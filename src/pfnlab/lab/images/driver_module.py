@@ -19,7 +19,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import NamedTuple
 
-from pfnlab.errors import MissingTool, Misuse, Undecided
+from pfnlab.base.errors import MissingTool, Misuse, Undecided
 from pfnlab.lab.images.archive import Archive, Offered, Package, opened_archive
 from pfnlab.lab.images.cache import cache_root, is_whole, kept, quiet
 from pfnlab.lab.images.deb import unpack

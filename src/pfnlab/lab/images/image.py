@@ -13,7 +13,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from pfnlab.errors import Defect, MissingTool, Undecided
+from pfnlab.base.errors import Defect, MissingTool, Undecided
 from pfnlab.lab.images.cache import cache_root, kept, quiet
 from pfnlab.lab.images.tools import run
 

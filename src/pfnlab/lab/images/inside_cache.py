@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from pfnlab.errors import TimedOut
+from pfnlab.base.errors import TimedOut
 from pfnlab.lab.images.cache import cache_root, locked, quiet
 
 #: The folders of the cache: the kind of thing in each, in words, and how deep below the folder a thing lies.

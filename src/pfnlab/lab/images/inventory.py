@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pfnlab.kernel.policies.known_kernels import known_packages
+from pfnlab.kernel.policies.releases import series_of, upstream
 from pfnlab.lab.images.archive import read_listing
 from pfnlab.lab.images.cache import cache_root
 from pfnlab.lab.images.kernel_offers import SUITES, Offer, by_version, suites_for
 from pfnlab.lab.images.kernels import KernelImage, whole
 from pfnlab.lab.images.search import offered
-from pfnlab.policies.known_kernels import known_packages
-from pfnlab.policies.releases import series_of, upstream
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from pfnlab.errors import Undecided
+from pfnlab.base.errors import Undecided
+from pfnlab.kernel.policies.known_kernels import known_packages, known_versions
+from pfnlab.kernel.policies.releases import series_key, series_of, upstream, version_key
 from pfnlab.lab.images.archive import Package
 from pfnlab.lab.images.tools import complaint, run
-from pfnlab.policies.known_kernels import known_packages, known_versions
-from pfnlab.policies.releases import series_key, series_of, upstream, version_key
 
 #: The suites of the rolling distribution, in which new series appear and old ones vanish.
 ROLLING = ("experimental", "sid", "trixie-backports")

@@ -19,7 +19,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pfnlab.errors import Misuse, Undecided
+from pfnlab.base.errors import Misuse, Undecided
+from pfnlab.base.progress import UNCOUNTED, PartCount
+from pfnlab.base.units import in_mib, number_of
+from pfnlab.kernel.policies.known_kernels import known_packages
+from pfnlab.kernel.policies.releases import series_of, upstream
 from pfnlab.lab.images.archive import Archive, opened_archive
 from pfnlab.lab.images.bzimage import release_of
 from pfnlab.lab.images.cache import (
@@ -35,10 +39,6 @@ from pfnlab.lab.images.cache import (
 from pfnlab.lab.images.deb import take_out
 from pfnlab.lab.images.kernel_offers import Offer, best_known, by_version, chosen
 from pfnlab.lab.images.search import Search, known_series, offered
-from pfnlab.policies.known_kernels import known_packages
-from pfnlab.policies.releases import series_of, upstream
-from pfnlab.progress import UNCOUNTED, PartCount
-from pfnlab.units import in_mib, number_of
 
 _LOCK_LIMIT = 900.0
 

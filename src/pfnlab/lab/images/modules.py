@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-from pfnlab.errors import MissingTool
+from pfnlab.base.errors import MissingTool
 from pfnlab.lab.images.archive import opened_archive
 from pfnlab.lab.images.cache import cache_root, kept, quiet
 from pfnlab.lab.images.deb import take_out, unpack_modules

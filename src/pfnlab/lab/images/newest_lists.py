@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from pfnlab.errors import Undecided
-from pfnlab.inert import shell_path
+from pfnlab.base.errors import Undecided
+from pfnlab.base.inert import shell_path
 from pfnlab.lab.images.cache import write_cached
 
 _DATE = re.compile(r"^Date:(.*)$", re.MULTILINE)

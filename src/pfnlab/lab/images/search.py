@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 
-from pfnlab.errors import MissingTool, Misuse, Undecided
+from pfnlab.base.errors import MissingTool, Misuse, Undecided
+from pfnlab.kernel.policies.releases import CONFIRMED, is_version, series_of, upstream
 from pfnlab.lab.images.archive import Archive, Package, Unreachable, Unverified, read_listing
 from pfnlab.lab.images.cache import cache_root
 from pfnlab.lab.images.kernel_offers import SUITES, Offer, chosen, matching, offers_in, suites_for
-from pfnlab.policies.releases import CONFIRMED, is_version, series_of, upstream
 
 
 def offered() -> list[Offer]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pfnlab.errors import MissingTool, Misuse
+from pfnlab.base.errors import MissingTool, Misuse
 
 #: Where the machine keeps its apt configuration.
 APT_ETC = Path("/etc/apt")

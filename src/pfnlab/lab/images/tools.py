@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from pfnlab.errors import MissingTool, TimedOut
+from pfnlab.base.errors import MissingTool, TimedOut
+from pfnlab.base.worker import tell
 from pfnlab.lab.images.cache import NO_ROOM
-from pfnlab.worker import tell
 
 #: For `when_gone`: ends the command ``$1``, which has a session of its own, and everything it started. Not
 #: `kill -9 --`, which dash does not understand.

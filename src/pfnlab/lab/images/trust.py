@@ -19,8 +19,8 @@ import stat
 from functools import cache
 from pathlib import Path
 
-from pfnlab.errors import Misuse
-from pfnlab.inert import shell_path
+from pfnlab.base.errors import Misuse
+from pfnlab.base.inert import shell_path
 
 _GROUP, _OTHERS = stat.S_IWGRP, stat.S_IWOTH
 _MOST_LINKS = 40

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from pfnlab.errors import Defect, LostGuest, MissingTool, Misuse, TimedOut, Undecided, Why
+from pfnlab.base.errors import Defect, LostGuest, MissingTool, Misuse, TimedOut, Undecided, Why
+from pfnlab.base.units import PHYSICAL_BITS, PfnRange, phys_to_pfn
 from pfnlab.lab.building.built import PAT_INFO, uncalled_in
 from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.kernels import KernelImage
@@ -43,11 +44,10 @@ from pfnlab.programs.runs.alarm import WARN, Alarm, first_alarm
 from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import MemoryFault, Reason, Run, Step, direct_map_spans
-from pfnlab.units import PHYSICAL_BITS, PfnRange, phys_to_pfn
 
 if TYPE_CHECKING:
+    from pfnlab.lab.lens.in_use import InUse
     from pfnlab.lab.vm.qemu import Guest
-    from pfnlab.lens.in_use import InUse
 
 #: A guest in which more book entries than this have leaked is replaced: reading the list takes time that
 #: grows with their number, and about here a boot becomes cheaper.

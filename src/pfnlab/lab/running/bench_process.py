@@ -11,13 +11,13 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from pfnlab.errors import Defect
+from pfnlab.base.errors import Defect
+from pfnlab.base.progress import say
+from pfnlab.base.worker import End, Ended, Worker, executed, tell
 from pfnlab.lab.images.cache import quiet
 from pfnlab.lab.vm.boots import Stopped
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.observation import Run
-from pfnlab.progress import say
-from pfnlab.worker import End, Ended, Worker, executed, tell
 
 #: What the process runs.
 _MACHINE = "pfnlab.lab.running.bench_process:machine"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from pfnlab.errors import LostGuest, Undecided
+from pfnlab.base.errors import LostGuest, Undecided
+from pfnlab.base.units import PAGE_SIZE, PfnRange
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.vm.boots import GuestLike
 from pfnlab.programs.lang.areas import FIRST_AREA_PAGE
 from pfnlab.programs.runs.observation import direct_map_spans
-from pfnlab.units import PAGE_SIZE, PfnRange
 
 #: The most pages of a device that are cleared for the next program.
 MAX_CLEARED_PAGES = 2048

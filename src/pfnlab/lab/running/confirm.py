@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from pfnlab.base.result import Outcome
 from pfnlab.checker.check import CheckResult, PropertyResult
 from pfnlab.checker.races.race import control, still_read
 from pfnlab.programs.lang.ops import Program
@@ -15,7 +16,6 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.named_machines import name_machine, name_machines, open_machine, side_by_side
 from pfnlab.programs.runs.observation import Run
-from pfnlab.result import Outcome
 
 #: The statements of a real machine about a counterexample.
 SAME, DIFFERENT = "shows the same", "DIFFERS from the model"

@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from pfnlab.extras import are_installed, need_packages
+from pfnlab.base.extras import are_installed, need_packages
+from pfnlab.base.units import PfnRange
 from pfnlab.lab.images.cache import cache_root, make_cache_folder, trusted
+from pfnlab.lab.lens import THE_LENS, LensError
+from pfnlab.lab.lens.kept import read_kept, write_kept
 from pfnlab.lab.running.inside_state import (
     LensState,
     prots_seen,
@@ -24,17 +27,14 @@ from pfnlab.lab.running.inside_state import (
     vma_seen,
 )
 from pfnlab.lab.running.inside_words import Words
-from pfnlab.lens import THE_LENS, LensError
-from pfnlab.lens.kept import read_kept, write_kept
 from pfnlab.programs.runs.observation import LOOKS_AGREE, MemoryFault, Step
 from pfnlab.programs.runs.places import Places
-from pfnlab.units import PfnRange
 
 if TYPE_CHECKING:
-    from pfnlab.lens.btf import Btf
-    from pfnlab.lens.in_use import InUse
-    from pfnlab.lens.memory import GuestRam
-    from pfnlab.lens.snapshot import Lens
+    from pfnlab.lab.lens.btf import Btf
+    from pfnlab.lab.lens.in_use import InUse
+    from pfnlab.lab.lens.memory import GuestRam
+    from pfnlab.lab.lens.snapshot import Lens
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ def has_types(vmlinuz: Path) -> bool:
     """True where a kernel can be looked into: every package is here, and it has types in it."""
     if not can_look_inside():
         return False
-    from pfnlab.lens.vmlinux import btf_of
+    from pfnlab.lab.lens.vmlinux import btf_of
 
     try:
         btf_of(vmlinuz, _types_path(vmlinuz))
@@ -84,9 +84,9 @@ class Inside:
 
     def __init__(self, vmlinuz: Path, ram: Path) -> None:
         need_lens()
-        from pfnlab.lens.memory import GuestRam
-        from pfnlab.lens.program import open_program
-        from pfnlab.lens.snapshot import Lens
+        from pfnlab.lab.lens.memory import GuestRam
+        from pfnlab.lab.lens.program import open_program
+        from pfnlab.lab.lens.snapshot import Lens
 
         path = _types_path(vmlinuz)
         types = _types(vmlinuz, path)
@@ -233,16 +233,16 @@ def _only_in(items: tuple[Any, ...], others: tuple[Any, ...]) -> str:
 # A kernel's types; the same for all its guests. Found out about them later is stored too.
 @functools.lru_cache(maxsize=2)
 def _types(vmlinuz: Path, kept: Path) -> Btf:
-    from pfnlab.lens.btf import Btf
-    from pfnlab.lens.vmlinux import btf_of
+    from pfnlab.lab.lens.btf import Btf
+    from pfnlab.lab.lens.vmlinux import btf_of
 
     return Btf(btf_of(vmlinuz, kept), name=str(vmlinuz), index=kept.with_suffix(".index"))
 
 
 # Addresses of the kernel's objects: read out of its symbol table once for each VMCOREINFO.
 def _symbols(ram: GuestRam, path: Path) -> dict[str, int]:
-    from pfnlab.lens.in_use import SYMBOLS
-    from pfnlab.lens.program import OBJECTS, find_symbols
+    from pfnlab.lab.lens.in_use import SYMBOLS
+    from pfnlab.lab.lens.program import OBJECTS, find_symbols
 
     names = (*OBJECTS, *SYMBOLS)
     stamp = hashlib.sha256(ram.info.text + " ".join(names).encode()).digest()

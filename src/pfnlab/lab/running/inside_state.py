@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pfnlab.mm.flags import perms_text
+from pfnlab.kernel.mm.flags import perms_text
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import (
     PHYSICAL,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from pfnlab.hw.entry import pte_special
+from pfnlab.kernel.hw.entry import pte_special
+from pfnlab.kernel.mm.flags import VM_LOCKED, vm_flags_text
+from pfnlab.kernel.mm.more.smap_counts import SmapCounts
+from pfnlab.lab.lens.plain import RawContext, RawEntries, RawSpace, RawState, RawVma
 from pfnlab.lab.running.inside_state import ContextState, LensState, TaskState, VmaState
-from pfnlab.lens.plain import RawContext, RawEntries, RawSpace, RawState, RawVma
-from pfnlab.mm.flags import VM_LOCKED, vm_flags_text
-from pfnlab.mm.smap_counts import SmapCounts
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import (
     PHYSICAL,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pfnlab.errors import LostGuest, Undecided
+from pfnlab.base.errors import LostGuest, Undecided
 from pfnlab.lab.running.kernel_files import MODULE, files_by_function
 from pfnlab.lab.steering.symbols import Symbols, kernel_symbols, module_symbols
 

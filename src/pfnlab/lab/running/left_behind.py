@@ -10,7 +10,7 @@ from pfnlab.lab.running.placement import Placement
 from pfnlab.programs.runs.observation import MemoryFault
 
 if TYPE_CHECKING:
-    from pfnlab.lens.in_use import InUse
+    from pfnlab.lab.lens.in_use import InUse
 
 #: How long things that a program has left behind are waited for, and the time between two looks, in seconds.
 _LIMIT = 1.0
@@ -43,7 +43,7 @@ def left_behind(
     :param in_use: looks at the guest; None where it cannot
     :param before: what was in use before the program
     """
-    from pfnlab.lens.in_use import left_behind
+    from pfnlab.lab.lens.in_use import left_behind
 
     end = time.monotonic() + _LIMIT
     while True:

@@ -6,16 +6,16 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-from pfnlab.errors import Misuse
-from pfnlab.inert import shell_word
+from pfnlab.base.errors import Misuse
+from pfnlab.base.inert import shell_word
+from pfnlab.base.progress import say, working
+from pfnlab.kernel.policies.known_kernels import known_versions
+from pfnlab.kernel.policies.releases import CONFIRMED, is_version, series_of, upstream
 from pfnlab.lab.building.built import built, built_kernels, find
 from pfnlab.lab.vm.hardware import read_hardware
-from pfnlab.policies.known_kernels import known_versions
-from pfnlab.policies.releases import CONFIRMED, is_version, series_of, upstream
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel, Machine
 from pfnlab.programs.runs.named_machines import MachineKind, Named, is_file, kernel_and_words
-from pfnlab.progress import say, working
 
 
 def _read(spec: str, profile: str | None) -> Named:

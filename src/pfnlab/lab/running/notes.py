@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from pfnlab.errors import Undecided, Why
+from pfnlab.base.errors import Undecided, Why
 from pfnlab.lab.running.inside_state import LensState, ptes_seen
 from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.runs.observation import NOT_HELD, Step

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
+from pfnlab.base.units import PHYSICAL_BITS, PfnRange
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, MOVED_BAR
 from pfnlab.programs.lang.ops import (
     END_KINDS,
@@ -33,7 +34,6 @@ from pfnlab.programs.runs.places import (
     top_of,
     window_pages,
 )
-from pfnlab.units import PHYSICAL_BITS, PfnRange
 
 #: The largest BAR a guest is given.
 MAX_BAR_MIB = 16 << 10

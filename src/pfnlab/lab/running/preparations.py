@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pfnlab.base.units import PAGE_SIZE
 from pfnlab.programs.lang.device_ops import DRIVER_MODE_NUMBERS, DriverHow, DriverMap, DriverMode
 from pfnlab.programs.lang.ops import (
     MAIN_TASK,
@@ -24,7 +25,6 @@ from pfnlab.programs.lang.ops import (
     tasks_of,
 )
 from pfnlab.programs.lang.words import MAX_TASKS
-from pfnlab.units import PAGE_SIZE
 
 #: The mode `fault_prot` inserts with.
 INSERTED: DriverMode = "wc"

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pfnlab.kernel.policies.releases import is_version
 from pfnlab.lab.images.cache import quiet
 from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.driver_module import image_with_driver
@@ -32,7 +33,6 @@ from pfnlab.lab.vm.accel import HELLO_LIMIT, Acceleration
 from pfnlab.lab.vm.boots import Boots, GuestFactory, GuestLike, GuestShape, Stopped
 from pfnlab.lab.vm.hardware import USUAL, Hardware
 from pfnlab.lab.vm.probes import trace_request
-from pfnlab.policies.releases import is_version
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel

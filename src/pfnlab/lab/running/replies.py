@@ -9,8 +9,10 @@ from types import MappingProxyType
 
 import msgspec
 
-from pfnlab.errors import LostGuest, errno_name
-from pfnlab.hw.entry import entry_pfn, pte_special
+from pfnlab.base.errors import LostGuest, errno_name
+from pfnlab.base.trace import LOG_LEVELS
+from pfnlab.base.units import PAGE_SHIFT, PfnRange, pages_of, phys_to_pfn
+from pfnlab.kernel.hw.entry import entry_pfn, pte_special
 from pfnlab.lab.images.configured import RAM_MIB
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
@@ -34,8 +36,6 @@ from pfnlab.programs.runs.kmsg import in_known_order, is_anybody, normalise
 from pfnlab.programs.runs.observation import MOVED, PHYSICAL, SAME, BookEntry, PteSeen, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM, entry_text, merge_ptes
 from pfnlab.programs.runs.unknown import READING, without_contents
-from pfnlab.trace import LOG_LEVELS
-from pfnlab.units import PAGE_SHIFT, PfnRange, pages_of, phys_to_pfn
 
 #: How the list of debugfs names a cache mode, and how observations do.
 MODES = {

@@ -14,7 +14,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from pfnlab.errors import LostGuest, Misuse, TimedOut
+from pfnlab.base.errors import LostGuest, Misuse, TimedOut
+from pfnlab.base.units import PAGE_SHIFT
+from pfnlab.lab.lens import LensError
 from pfnlab.lab.running.inside_state import LensState
 from pfnlab.lab.running.notes import Noise, Note, ending, flushes_between
 from pfnlab.lab.running.placement import Placement
@@ -26,12 +28,10 @@ from pfnlab.lab.steering.hold import Coming, FreeCpus, HeldCpu, HoldOutcome, Hol
 from pfnlab.lab.steering.points import Place
 from pfnlab.lab.steering.waits import Obstacle
 from pfnlab.lab.vm.boots import GuestLike
-from pfnlab.lens import LensError
 from pfnlab.programs.lang.forced import Hold
 from pfnlab.programs.lang.ops import Fork, Kill, Op, ProcessMrelease, Program, Release
 from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.runs.observation import BUSY, HELD, KILLED, WAITS
-from pfnlab.units import PAGE_SHIFT
 
 #: Names of obstacles in observations; a wait for any other obstacle says nothing about the program.
 NEED_NAMES = {

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import msgspec
 
-from pfnlab.errors import LostGuest, TimedOut, Undecided
-from pfnlab.extras import installation
+from pfnlab.base.errors import LostGuest, TimedOut, Undecided
+from pfnlab.base.extras import installation
+from pfnlab.base.units import PfnRange
 from pfnlab.lab.running.inside import Inside
 from pfnlab.lab.running.inside_state import LensState
 from pfnlab.lab.running.notes import Note
@@ -33,11 +34,10 @@ from pfnlab.lab.vm.boots import GuestLike
 from pfnlab.programs.lang.device_ops import Plug, SlotCall, Unplug
 from pfnlab.programs.lang.ops import Op, Program, tasks_of
 from pfnlab.programs.runs.observation import MemoryFault
-from pfnlab.units import PfnRange
 
 if TYPE_CHECKING:
+    from pfnlab.lab.lens.in_use import InUse
     from pfnlab.lab.vm.qemu import Guest
-    from pfnlab.lens.in_use import InUse
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from pfnlab.errors import LostGuest
+from pfnlab.base.errors import LostGuest
 from pfnlab.lab.running.preparations import Around
 
 

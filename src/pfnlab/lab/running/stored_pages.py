@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pfnlab.base.units import PAGE_SIZE
 from pfnlab.programs.lang.ops import Call, Program, Thread, Write
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Walk
 from pfnlab.programs.runs.observation import PteSeen, Step
 from pfnlab.programs.runs.pte_text import RAM
-from pfnlab.units import PAGE_SIZE
 
 
 def stored_pages(program: Program, steps: Sequence[Step]) -> dict[str, set[int]] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pfnlab.base.units import PAGE_SHIFT
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ProcessVmReadv, Status, Walk
 from pfnlab.programs.model.walking import (
@@ -16,7 +17,6 @@ from pfnlab.programs.model.walking import (
 )
 from pfnlab.programs.runs.moved import ascending, moved_text
 from pfnlab.programs.runs.places import Places
-from pfnlab.units import PAGE_SHIFT
 
 #: The letters of move_pages that are no node.
 _STATUSES = {"e": "EFAULT", "n": "ENOENT"}

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, assert_never
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
+from pfnlab.base.units import PAGE_SIZE, pfn_to_phys
+from pfnlab.kernel.mm.users.vfio import BAR_OFFSET
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
-from pfnlab.mm.users.vfio import BAR_OFFSET
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import DRIVER_RAM, UnmapMappingRange
 from pfnlab.programs.lang.ops import (
@@ -29,7 +30,6 @@ from pfnlab.programs.lang.shapes import ROWS, Ending, Field, Flag, Shape, Word, 
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, ByteRange, ProcessVmReadv, Walk
 from pfnlab.programs.runs.unknown import shows_unknown
-from pfnlab.units import PAGE_SIZE, pfn_to_phys
 
 #: How many tasks the agent can hold, and how long a comm the kernel keeps.
 MAX_TASKS = 16

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pfnlab.errors import LostGuest
+from pfnlab.base.errors import LostGuest
+from pfnlab.base.units import number_of
 from pfnlab.lab.vm.boots import GuestLike
-from pfnlab.units import number_of
 
 _MARGIN = 20.0
 _BEGUN = "r 0 0 begun"

@@ -6,7 +6,7 @@ import errno
 import re
 from typing import TYPE_CHECKING
 
-from pfnlab.errors import Undecided
+from pfnlab.base.errors import Undecided
 from pfnlab.lab.steering.points import Injection
 from pfnlab.lab.steering.steering import Steering
 from pfnlab.lab.steering.symbols import module_symbols

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pfnlab.errors import Defect, LostGuest, TimedOut, Undecided, Why
+from pfnlab.base.errors import Defect, LostGuest, TimedOut, Undecided, Why
 from pfnlab.lab.steering.gdbwire import Wire
 
 #: The registers at the start of a ``g`` packet in their order, with their sizes in bytes.

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from pathlib import Path
 
-from pfnlab.errors import LostGuest, TimedOut, Undecided
+from pfnlab.base.errors import LostGuest, TimedOut, Undecided
 
 _RESENDS = 3
 _NAP = 0.02

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from pfnlab.errors import TimedOut, Undecided
+from pfnlab.base.errors import TimedOut, Undecided
+from pfnlab.base.units import PAGE_SIZE
 from pfnlab.lab.steering.cast import Answer, Cast, Whereabouts
 from pfnlab.lab.steering.gdbstub import GdbError
 from pfnlab.lab.steering.points import Injection, Place, Way
 from pfnlab.lab.steering.steering import USER_END, BackgroundCall, Steering
 from pfnlab.lab.steering.waits import SEMAPHORE, Obstacle, Wait, judge, judge_sleeping
-from pfnlab.units import PAGE_SIZE
 
 T = TypeVar("T")
 U = TypeVar("U")

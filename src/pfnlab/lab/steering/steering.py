@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from typing import Generic, TypeVar
 
-from pfnlab.errors import TimedOut, Undecided
+from pfnlab.base.errors import TimedOut, Undecided
 from pfnlab.lab.steering.gdbstub import GdbStub, Stop
 from pfnlab.lab.steering.points import Hit, Injected, Injection, Place, Way
 from pfnlab.lab.steering.symbols import Symbols

@@ -9,7 +9,7 @@ import re
 from copy import copy
 from pathlib import Path
 
-from pfnlab.errors import Undecided
+from pfnlab.base.errors import Undecided
 from pfnlab.lab.images.cache import cache_root, trusted, write_cached
 from pfnlab.lab.images.kernels import sha256_of
 from pfnlab.lab.vm.qemu import Guest

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from pfnlab.errors import MissingTool
+from pfnlab.base.errors import MissingTool
 from pfnlab.lab.images.cache import quiet
 from pfnlab.programs.runs.machine import Accel
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from pfnlab.errors import Defect, LostGuest
+from pfnlab.base.errors import Defect, LostGuest
 from pfnlab.lab.images.image import DriverImage
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.vm.accel import Acceleration

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pfnlab.errors import Defect
+from pfnlab.base.errors import Defect
 from pfnlab.lab.vm.ports import RING, Ports
 
 #: Size of the shared memory, bytes.

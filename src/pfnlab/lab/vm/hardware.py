@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
+from pfnlab.base.units import PHYSICAL_BITS
 from pfnlab.programs.lang.ops import Program
-from pfnlab.units import PHYSICAL_BITS
 
 if TYPE_CHECKING:
     from pfnlab.lab.vm.boots import GuestShape

@@ -16,11 +16,11 @@ from importlib import resources
 
 import msgspec
 
-from pfnlab.errors import Defect
+from pfnlab.base.errors import Defect
+from pfnlab.base.trace import Event
+from pfnlab.base.units import PAGE_SHIFT, pages_of, phys_to_pfn
 from pfnlab.programs.runs.events import EVENTS, core_order, event_text, without_own_tables
 from pfnlab.programs.runs.places import Places
-from pfnlab.trace import Event
-from pfnlab.units import PAGE_SHIFT, pages_of, phys_to_pfn
 
 #: The guest's line where its buffer overflowed and events were lost.
 LOST = "lost"

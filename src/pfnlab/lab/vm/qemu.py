@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from pfnlab.errors import Defect, LostGuest, MissingTool
+from pfnlab.base.errors import Defect, LostGuest, MissingTool
 from pfnlab.lab.images.cache import forget, is_whole
 from pfnlab.lab.images.configured import RAM_MIB
 from pfnlab.lab.images.image import guest_image, holds

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
-from pfnlab.errors import LostGuest
+from pfnlab.base.errors import LostGuest
 
 #: How long one answer may take, in seconds.
 ANSWER_LIMIT = 20.0

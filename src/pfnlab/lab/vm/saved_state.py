@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pfnlab.inert import shell_path
+from pfnlab.base.inert import shell_path
 from pfnlab.lab.images.cache import cache_root, forget, keep, make_cache_folder
 from pfnlab.lab.vm.qmp import Qmp, QmpError
 

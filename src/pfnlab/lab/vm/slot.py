@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pfnlab.errors import LostGuest
+from pfnlab.base.errors import LostGuest
 from pfnlab.lab.vm.qmp import Qmp, QmpError
 
 #: How long a guest may take to let go of a device, in seconds.

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pfnlab.errors import LostGuest
+from pfnlab.base.errors import LostGuest
 
 #: Seconds between two looks at the processors.
 _EVERY = 1.0

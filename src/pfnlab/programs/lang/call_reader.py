@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, assert_never
 
-from pfnlab.errors import Defect
+from pfnlab.base.errors import Defect
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import (
     DRIVER_RAM,

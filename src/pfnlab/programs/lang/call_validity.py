@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, assert_never
 
+from pfnlab.base.units import PAGE_SIZE
 from pfnlab.programs.lang.areas import SHOWING, VVAR, areas_showing
 from pfnlab.programs.lang.device_ops import (
     SHARED_ONLY,
@@ -48,7 +49,6 @@ from pfnlab.programs.lang.words import (
     page_count,
     quoted,
 )
-from pfnlab.units import PAGE_SIZE
 
 
 class CallValidity(DeviceValidity):

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.errors import ProgramError
+from pfnlab.base.errors import ProgramError
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import area_text, device_text, op_text, thp_lines
 from pfnlab.programs.lang.validity import check_program

@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 from pfnlab.programs.lang.library_list import FOLDER, library_folder
 from pfnlab.programs.lang.load import load_bytes, load_program
 from pfnlab.programs.lang.ops import Program
@@ -161,7 +161,7 @@ def _is_there(path: Path) -> bool:
 
 
 def _of_folder(folder: Path) -> Sequence[Path]:
-    from pfnlab.wildcards import searching
+    from pfnlab.base.wildcards import searching
 
     with searching(str(folder)) as search:
         paths = search.below(folder, SUFFIX)
@@ -172,7 +172,7 @@ def _of_folder(folder: Path) -> Sequence[Path]:
 
 def _of_pattern(pattern: str, folder: Path) -> Sequence[Path]:
     """The programs in files and folders that match a pattern."""
-    from pfnlab.wildcards import searching
+    from pfnlab.base.wildcards import searching
 
     ending = Path(pattern).suffix
     said = ending and not glob.has_magic(ending)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.errors import Misuse
-from pfnlab.result import Printed
+from pfnlab.base.errors import Misuse
+from pfnlab.base.result import Printed
 
 #: The name of the folder, in the package and in a checkout.
 FOLDER = "litmus"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator
 from typing import NamedTuple, NoReturn
 
-from pfnlab.errors import ProgramError
+from pfnlab.base.errors import ProgramError
 from pfnlab.programs.lang.words import (
     MAX_BYTES,
     MAX_LINE,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pfnlab.errors import ProgramError
-from pfnlab.files import Unreadable, read_bytes
+from pfnlab.base.errors import ProgramError
+from pfnlab.base.files import Unreadable, read_bytes
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.lang.words import MAX_BYTES, TOO_LARGE
@@ -24,7 +24,7 @@ def program_files(folder: Path) -> dict[str, Path]:
 
     :raises ProgramError: two have one name
     """
-    from pfnlab.wildcards import searching
+    from pfnlab.base.wildcards import searching
 
     files: dict[str, Path] = {}
     with searching(str(folder)) as search:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from pfnlab.mm.configuration import Configuration
-from pfnlab.policies.kconfig import option_names
+from pfnlab.kernel.mm.configuration import Configuration
+from pfnlab.kernel.policies.kconfig import option_names
 from pfnlab.programs.lang.device_ops import (
     D0,
     D3,

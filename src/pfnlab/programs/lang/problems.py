@@ -10,10 +10,10 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from pfnlab.errors import ProgramError
-from pfnlab.inert import annotation
+from pfnlab.base.errors import ProgramError
+from pfnlab.base.inert import annotation
+from pfnlab.base.result import Outcome, Printed
 from pfnlab.programs.lang.canonical import format_text
-from pfnlab.result import Outcome, Printed
 
 #: The extent of an error that begins at a word: that word; else one character.
 _WORD = re.compile(r"[A-Za-z0-9_]+(?:-[A-Za-z0-9_]+)*-?|.")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
-from pfnlab.errors import ProgramError
+from pfnlab.base.errors import ProgramError
 from pfnlab.programs.lang.ops import Fork, Op, ProcessMadvise, ProcessMrelease, Program, Release, Thread
 from pfnlab.programs.lang.validity import check_program
 

@@ -6,7 +6,7 @@ the names of the program in mind, so the same words are understood and the same 
 
 from __future__ import annotations
 
-from pfnlab.errors import ProgramError
+from pfnlab.base.errors import ProgramError
 from pfnlab.programs.lang.device_ops import DRIVER_RAM, MOVED_BAR
 from pfnlab.programs.lang.lines import Line
 from pfnlab.programs.lang.ops import Device, Op, Program

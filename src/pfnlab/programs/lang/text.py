@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from pfnlab.errors import ProgramError
+from pfnlab.base.errors import ProgramError
 from pfnlab.programs.lang.call_reader import CallReader
 from pfnlab.programs.lang.forced import Fail, Hold, Skip
 from pfnlab.programs.lang.lines import Line, lines_of

@@ -6,8 +6,8 @@ names at that point. It judges values, not text, so the text and the JSON form o
 
 from __future__ import annotations
 
-from pfnlab.errors import ProgramError
-from pfnlab.policies.releases import is_series, series_of, version_key
+from pfnlab.base.errors import ProgramError
+from pfnlab.kernel.policies.releases import is_series, series_of, version_key
 from pfnlab.programs.lang.call_validity import CallValidity
 from pfnlab.programs.lang.names import Wrong, article, forwards
 from pfnlab.programs.lang.ops import (

@@ -5,40 +5,41 @@ from __future__ import annotations
 import errno
 from typing import NamedTuple, assert_never
 
-from pfnlab.errors import Defect, ModelledErrno, Undecided, Why
-from pfnlab.hw.cachemode import CacheMode
-from pfnlab.mm.aperture import (
+from pfnlab.base.errors import Defect, ModelledErrno, Undecided, Why
+from pfnlab.base.units import PAGE_SHIFT, PHYSICAL_MASK, PfnRange
+from pfnlab.kernel.hw.cachemode import CacheMode
+from pfnlab.kernel.mm.fault import Signal, access
+from pfnlab.kernel.mm.flags import prot_flags
+from pfnlab.kernel.mm.kernel import Kernel, Task
+from pfnlab.kernel.mm.mmap import do_mmap
+from pfnlab.kernel.mm.more.aperture import (
     arch_io_free_memtype_wc,
     arch_io_reserve_memtype_wc,
     set_memory,
     set_pages_array,
 )
-from pfnlab.mm.clear_refs import clear_refs
-from pfnlab.mm.fault import Signal, access
-from pfnlab.mm.flags import prot_flags
-from pfnlab.mm.kernel import Kernel, Task
-from pfnlab.mm.lives import create_thread, execve, exit_group, fork
-from pfnlab.mm.madvise import do_madvise, process_madvise
-from pfnlab.mm.mempolicy import do_mbind
-from pfnlab.mm.mlock import do_mlock, do_mlockall, do_mseal, do_msync, do_munlockall
-from pfnlab.mm.mmap import do_mmap
-from pfnlab.mm.mprotect import do_mprotect
-from pfnlab.mm.mremap import Remap, do_mremap
-from pfnlab.mm.oom_kill import process_mrelease
-from pfnlab.mm.readers import mincore, status
-from pfnlab.mm.remap_file import remap_file_pages
-from pfnlab.mm.rlimit import do_setrlimit
-from pfnlab.mm.shmem import ShmemFile, check_offsets_of_device
-from pfnlab.mm.space import MmStruct
-from pfnlab.mm.unmap import do_munmap
-from pfnlab.mm.users.devmem import DevMem
-from pfnlab.mm.users.driver import RAM_PFN, BareDriverFile, DriverFile, DriverState
-from pfnlab.mm.users.own_pages import OwnPagesFile
-from pfnlab.mm.users.pci import PciBar, PciDevice, found_again, plugged, unplugged
-from pfnlab.mm.users.perf import open_event
-from pfnlab.mm.users.vfio import BAR_OFFSET, VfioDevice
-from pfnlab.mm.vma import MappedFile
-from pfnlab.mm.zap import END_OF_FILE, unmap_mapping_range
+from pfnlab.kernel.mm.more.clear_refs import clear_refs
+from pfnlab.kernel.mm.more.lives import create_thread, execve, exit_group, fork
+from pfnlab.kernel.mm.more.madvise import do_madvise, process_madvise
+from pfnlab.kernel.mm.more.mempolicy import do_mbind
+from pfnlab.kernel.mm.more.mlock import do_mlock, do_mlockall, do_mseal, do_msync, do_munlockall
+from pfnlab.kernel.mm.more.mprotect import do_mprotect
+from pfnlab.kernel.mm.more.oom_kill import process_mrelease
+from pfnlab.kernel.mm.more.readers import mincore, status
+from pfnlab.kernel.mm.more.remap_file import remap_file_pages
+from pfnlab.kernel.mm.mremap import Remap, do_mremap
+from pfnlab.kernel.mm.rlimit import do_setrlimit
+from pfnlab.kernel.mm.shmem import ShmemFile, check_offsets_of_device
+from pfnlab.kernel.mm.space import MmStruct
+from pfnlab.kernel.mm.unmap import do_munmap
+from pfnlab.kernel.mm.users.devmem import DevMem
+from pfnlab.kernel.mm.users.driver import RAM_PFN, BareDriverFile, DriverFile, DriverState
+from pfnlab.kernel.mm.users.own_pages import OwnPagesFile
+from pfnlab.kernel.mm.users.pci import PciBar, PciDevice, found_again, plugged, unplugged
+from pfnlab.kernel.mm.users.perf import open_event
+from pfnlab.kernel.mm.users.vfio import BAR_OFFSET, VfioDevice
+from pfnlab.kernel.mm.vma import MappedFile
+from pfnlab.kernel.mm.zap import END_OF_FILE, unmap_mapping_range
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import (
     D0,
@@ -117,7 +118,6 @@ from pfnlab.programs.model.walking import process_vm_readv, status_text, walked
 from pfnlab.programs.runs.observation import MOVED, SAME
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.unknown import without_contents
-from pfnlab.units import PAGE_SHIFT, PHYSICAL_MASK, PfnRange
 
 #: So many frames an entry can name.
 _FRAMES = PHYSICAL_MASK + 1 >> PAGE_SHIFT

@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from pfnlab.errors import Undecided, Why, errno_name
-from pfnlab.mm.kernel import NO_TASK, Kernel
-from pfnlab.mm.lives import bury
-from pfnlab.mm.processors import Call, Need, Operation
-from pfnlab.mm.space import MmStruct
-from pfnlab.policies.releases import CONFIRMED, series_key
+from pfnlab.base.errors import Undecided, Why, errno_name
+from pfnlab.kernel.mm.kernel import NO_TASK, Kernel
+from pfnlab.kernel.mm.more.lives import bury
+from pfnlab.kernel.mm.processors import Call, Need, Operation
+from pfnlab.kernel.mm.space import MmStruct
+from pfnlab.kernel.policies.releases import CONFIRMED, series_key
 from pfnlab.programs.lang.forced import Hold, Skip
 from pfnlab.programs.lang.ops import Kill, Madvise, Mlockall, Mremap, Op, ProcessMrelease, Program, Release
 from pfnlab.programs.lang.words import HOLD_FUNCTIONS

@@ -7,19 +7,20 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
-from pfnlab.errors import Undecided, Why
-from pfnlab.hw.physmap import Resource
-from pfnlab.hw.platform import Platform, qemu_q35
-from pfnlab.mm.configuration import DISTRIBUTION, Configuration
-from pfnlab.mm.kernel import Kernel
-from pfnlab.mm.lives import exit_group
-from pfnlab.mm.processors import Processors
-from pfnlab.mm.users.driver import RAM_PFN
-from pfnlab.mm.users.pci import PciDevice
-from pfnlab.mm.users.vvar import give_vvar
-from pfnlab.policies.boot import boot, check_own, guard_own
-from pfnlab.policies.guard import Guard, check_deterministic
-from pfnlab.policies.profiles import described
+from pfnlab.base.errors import Undecided, Why
+from pfnlab.base.units import PAGE_SIZE, PHYSICAL_BITS, PfnRange, pages_of, phys_to_pfn
+from pfnlab.kernel.hw.physmap import Resource
+from pfnlab.kernel.hw.platform import Platform, qemu_q35
+from pfnlab.kernel.mm.configuration import DISTRIBUTION, Configuration
+from pfnlab.kernel.mm.kernel import Kernel
+from pfnlab.kernel.mm.more.lives import exit_group
+from pfnlab.kernel.mm.processors import Processors
+from pfnlab.kernel.mm.users.driver import RAM_PFN
+from pfnlab.kernel.mm.users.pci import PciDevice
+from pfnlab.kernel.mm.users.vvar import give_vvar
+from pfnlab.kernel.policies.boot import boot, check_own, guard_own
+from pfnlab.kernel.policies.guard import Guard, check_deterministic
+from pfnlab.kernel.policies.profiles import described
 from pfnlab.programs.lang.areas import moves_vvar
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, MOVED_BAR
 from pfnlab.programs.lang.needs import lacking
@@ -40,7 +41,6 @@ from pfnlab.programs.runs.places import (
     reach_behind,
     top_of,
 )
-from pfnlab.units import PAGE_SIZE, PHYSICAL_BITS, PfnRange, pages_of, phys_to_pfn
 
 #: The place of BARs: in the 32-bit window while they fit, as firmware places them, else above it.
 _BAR_PFN = phys_to_pfn(0xF800_0000)

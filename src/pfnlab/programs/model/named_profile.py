@@ -9,16 +9,16 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from pfnlab.bugs.kernel_name import version_named
-from pfnlab.errors import Misuse
-from pfnlab.mm.configuration import Configuration
-from pfnlab.mm.profile import Profile
-from pfnlab.policies.commits import check_asked, same_commit, with_commit, without_commit
-from pfnlab.policies.kconfig import configuration_of, configured
-from pfnlab.policies.profiles import PROFILES, profile_of
-from pfnlab.policies.releases import is_version, series_of
-from pfnlab.policies.reports import REPORTS
-from pfnlab.policies.seams import seam_and_place, with_policy
+from pfnlab.base.errors import Misuse
+from pfnlab.kernel.bugs.kernel_name import version_named
+from pfnlab.kernel.mm.configuration import Configuration
+from pfnlab.kernel.mm.profile import Profile
+from pfnlab.kernel.policies.commits import check_asked, same_commit, with_commit, without_commit
+from pfnlab.kernel.policies.kconfig import configuration_of, configured
+from pfnlab.kernel.policies.profiles import PROFILES, profile_of
+from pfnlab.kernel.policies.releases import is_version, series_of
+from pfnlab.kernel.policies.reports import REPORTS
+from pfnlab.kernel.policies.seams import seam_and_place, with_policy
 
 #: The beginning of a version; a distribution's name goes on in its own way.
 _VERSION = re.compile(r"\d+\.\d+")

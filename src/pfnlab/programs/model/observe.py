@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 
-from pfnlab.mm.kernel import Kernel, Task
-from pfnlab.mm.readers import memory_counts, smap_counts, split_leaves
-from pfnlab.mm.vma import Vma
-from pfnlab.policies.guard import Guard
+from pfnlab.base.units import pages_of, pfn_to_phys, phys_to_pfn
+from pfnlab.kernel.mm.kernel import Kernel, Task
+from pfnlab.kernel.mm.more.readers import memory_counts, smap_counts, split_leaves
+from pfnlab.kernel.mm.vma import Vma
+from pfnlab.kernel.policies.guard import Guard
 from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.model.watched_space import WatchedSpace, entry_seen
 from pfnlab.programs.runs.events import event_texts, is_flush
@@ -19,7 +20,6 @@ from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, Step, TlbSeen,
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.pte_text import merge_ptes
 from pfnlab.programs.runs.texts import VM_PAT, tracked_text
-from pfnlab.units import pages_of, pfn_to_phys, phys_to_pfn
 
 
 class Observer:

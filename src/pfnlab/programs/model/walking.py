@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pfnlab.errors import Defect
-from pfnlab.mm import pagemap, readers, remote
-from pfnlab.mm.kernel import Task
+from pfnlab.base.errors import Defect
+from pfnlab.base.units import PAGE_SIZE
+from pfnlab.kernel.mm.kernel import Task
+from pfnlab.kernel.mm.more import pagemap, readers, remote
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ByteRange, ProcessVmReadv, Walk
 from pfnlab.programs.runs.moved import ascending, moved_text
 from pfnlab.programs.runs.places import Places
-from pfnlab.units import PAGE_SIZE
 
 #: Bytes of a word, which is moved where an operation names no bytes.
 WORD = 4

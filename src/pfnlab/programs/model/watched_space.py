@@ -12,14 +12,14 @@ from itertools import chain, compress
 from operator import attrgetter, itemgetter
 from typing import Any
 
-from pfnlab.hw.bits import PAGE_PSE, pgprot_4k_2_large
-from pfnlab.hw.pgtable import EntryRun
-from pfnlab.mm.copy_on_write import ZERO_PFN
-from pfnlab.mm.flags import VM_LOCKED, perms_text, vm_flags_text
-from pfnlab.mm.kernel import Kernel, Task
-from pfnlab.mm.smap_counts import SmapCounts
-from pfnlab.mm.space import TASK_PAGES
-from pfnlab.mm.vma import Vma
+from pfnlab.kernel.hw.bits import PAGE_PSE, pgprot_4k_2_large
+from pfnlab.kernel.hw.pgtable import EntryRun
+from pfnlab.kernel.mm.copy_on_write import ZERO_PFN
+from pfnlab.kernel.mm.flags import VM_LOCKED, perms_text, vm_flags_text
+from pfnlab.kernel.mm.kernel import Kernel, Task
+from pfnlab.kernel.mm.more.smap_counts import SmapCounts
+from pfnlab.kernel.mm.space import TASK_PAGES
+from pfnlab.kernel.mm.vma import Vma
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.changed_part import changed_part, changed_rows
 from pfnlab.programs.runs.observation import PHYSICAL, PteSeen, VmaSeen

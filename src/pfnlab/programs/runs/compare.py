@@ -22,15 +22,15 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from pfnlab.errors import Defect, Misuse
-from pfnlab.policies.profiles import exact
-from pfnlab.policies.releases import is_series, series_key, series_of, version_key
+from pfnlab.base.errors import Defect, Misuse
+from pfnlab.base.result import Count, Outcome, Text
+from pfnlab.kernel.policies.profiles import exact
+from pfnlab.kernel.policies.releases import is_series, series_key, series_of, version_key
 from pfnlab.programs.lang.ops import Expect, Program
 from pfnlab.programs.runs.alarm import Alarm, warning_line
 from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.observation import BookEntry, Run, Step
 from pfnlab.programs.runs.violation import Violation
-from pfnlab.result import Count, Outcome, Text
 
 #: The fields of a step that are compared, in the order they are reported.
 FIELDS = (

@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 from typing import Literal, TypeVar
 
+from pfnlab.base.trace import Event
 from pfnlab.programs.runs.observation import PHYSICAL
 from pfnlab.programs.runs.places import Places
-from pfnlab.trace import Event
 
 Argument = Literal["none", "area", "area range", "device"]
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from pfnlab.base.units import pages_of, phys_to_pfn
 from pfnlab.programs.lang.ops import Exec, Exit, Kill, Op
 from pfnlab.programs.runs.alarm import is_dump, warning
 from pfnlab.programs.runs.places import Places
-from pfnlab.units import pages_of, phys_to_pfn
 
 #: The word for a physical range in no device of the program.
 OUTSIDE = "RANGE"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pfnlab.errors import Misuse
+from pfnlab.base.errors import Misuse
 
 
 class LookLevel(StrEnum):

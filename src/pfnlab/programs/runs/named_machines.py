@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from pfnlab.errors import Defect, Misuse
-from pfnlab.policies.releases import is_version, series_key
+from pfnlab.base.errors import Defect, Misuse
+from pfnlab.base.progress import Work, working
+from pfnlab.base.units import number_of
+from pfnlab.kernel.policies.releases import is_version, series_key
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel, Looking, Machine, run_telling
 from pfnlab.programs.runs.observation import Run
-from pfnlab.progress import Work, working
-from pfnlab.units import number_of
 
 #: The forms of a name, for messages.
 FORMS = (
@@ -177,7 +177,7 @@ def name_machines(specs: Iterable[str], profile: str | None = None) -> list[Name
 
 def all_series() -> list[str]:
     """The series of every profile, oldest first."""
-    from pfnlab.policies.profiles import PROFILES
+    from pfnlab.kernel.policies.profiles import PROFILES
 
     return sorted(PROFILES, key=series_key)
 
@@ -204,7 +204,7 @@ def with_policies(specs: Sequence[str], paths: Sequence[str]) -> list[str]:
     """
     if not paths:
         return list(specs)
-    from pfnlab.policies.own import load_policy
+    from pfnlab.kernel.policies.own import load_policy
 
     if not any(spec.startswith("model:") for spec in specs):
         raise Misuse("--policy is for models: add --on model:SERIES")

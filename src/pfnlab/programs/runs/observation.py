@@ -12,8 +12,8 @@ from itertools import groupby
 
 import msgspec
 
-from pfnlab.errors import Defect, Undecided, Why
-from pfnlab.mm.configuration import DISTRIBUTION, Configuration
+from pfnlab.base.errors import Defect, Undecided, Why
+from pfnlab.kernel.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.look import LookLevel
@@ -121,9 +121,9 @@ class Step(msgspec.Struct, frozen=True):
         the task's processor stands in the operation now, ``waits`` where the task cannot finish it before
         another goes on, ``busy`` where it waits already
     :param value: the number read, ``same`` or ``moved`` of mremap, ``SIGBUS code=2`` of a fault; of an
-        operation that waits, the reason (:class:`~pfnlab.mm.processors.Need`): a lock, or a TLB flush that
-        another processor has to take; ``not held`` where a hold was not reached; of ``release`` the result of
-        each operation, ``main ok; t EFAULT SIGSEGV code=1``
+        operation that waits, the reason (:class:`~pfnlab.kernel.mm.processors.Need`): a lock, or a TLB flush
+        that another processor has to take; ``not held`` where a hold was not reached; of ``release`` the
+        result of each operation, ``main ok; t EFAULT SIGSEGV code=1``
     :param book: the memtype list, entries that overlap a device of the program, in list order; None when the
         machine was not asked to look
     :param log: kernel log lines since the last step, normalised (:mod:`pfnlab.programs.runs.kmsg`)

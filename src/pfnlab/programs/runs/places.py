@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pfnlab.hw.pgtable import LEAF_PAGES
-from pfnlab.mm.space import OWN_PAGE
-from pfnlab.mm.users.vfio import BAR_OFFSET
+from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE, PfnRange
+from pfnlab.kernel.hw.pgtable import LEAF_PAGES
+from pfnlab.kernel.mm.space import OWN_PAGE
+from pfnlab.kernel.mm.users.vfio import BAR_OFFSET
 from pfnlab.programs.lang.areas import VVAR, area_extents, area_starts, areas_of_unknown
 from pfnlab.programs.lang.device_ops import DRIVER_RAM, MOVED_BAR, MemremapPages
 from pfnlab.programs.lang.ops import END_KINDS, Device, DeviceKind, Mmap, Program, RemapFilePages
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON, MAX_ISA_PAGES, PERF
 from pfnlab.programs.runs.observation import PHYSICAL, REGION
-from pfnlab.units import PAGE_SHIFT, PAGE_SIZE, PfnRange
 
 #: How far past its last page a device still lends its name to the pages there: a program may map past
 #: a device's end, and must see the same names on every machine. Devices lie at least that far apart

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from itertools import groupby
 
-from pfnlab.hw.bits import (
+from pfnlab.kernel.hw.bits import (
     PAGE_ACCESSED,
     PAGE_CACHE_MASK,
     PAGE_DIRTY,
@@ -18,7 +18,7 @@ from pfnlab.hw.bits import (
     PAGE_USER,
     pgprot_large_2_4k,
 )
-from pfnlab.hw.pat import FULL_PAT
+from pfnlab.kernel.hw.pat import FULL_PAT
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import PteSeen
 from pfnlab.programs.runs.texts import TableEntry

@@ -1,0 +1,149 @@
+"""Independent pieces of work in several processes, and their results in the order of the pieces.
+
+The caller cannot see how many processes there are: results, errors and lines of progress come
+at the place of their piece, as one process would give them. A process does many pieces, so that it keeps what
+it has computed for earlier ones.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from typing import Generic, TypeVar
+
+from pfnlab.base.errors import Misuse, Undecided
+from pfnlab.base.progress import say
+from pfnlab.base.worker import Ended, Worker, end_all, forked, hear
+
+Piece = TypeVar("Piece")
+Result = TypeVar("Result")
+
+#: Processes at a time for each processor: more only wait for each other, and take memory.
+_MOST_JOBS = 8
+
+
+def processors() -> int:
+    """The number of processors that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def check_jobs(jobs: int) -> None:
+    """:raises Misuse: so many processes at a time are of no use on this machine"""
+    most = _MOST_JOBS * processors()
+    if jobs > most:
+        raise Misuse(
+            f"--jobs {jobs} is more than {_MOST_JOBS} for each of the processors here: write at most {most}"
+        )
+
+
+class Processes(Generic[Piece, Result]):
+    """Forked processes that do pieces of one kind of work; a context manager, at whose end they end.
+
+    They know what this process knew when they began: at the first :meth:`begin` or :meth:`each`. Pieces,
+    results and errors go through pipes that nobody else has.
+
+    :param work: does one piece
+    :param jobs: how many there are; with one there is none, and the work is done here
+    :param named: a piece in words, for messages
+    """
+
+    def __init__(
+        self, work: Callable[[Piece], Result], jobs: int, named: Callable[[Piece], str] = str
+    ) -> None:
+        self._work, self._named = work, named
+        self.jobs = jobs
+        self._workers: list[Worker] = []
+        self._over = False
+
+    def __enter__(self) -> Processes[Piece, Result]:
+        self._over = False
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # A thread may still wait for an answer, and begins no process any more.
+        self._over = True
+        end_all(self._workers)
+        self._workers = []
+
+    def begin(self) -> None:
+        """Begin the processes now, before this one has threads, guests, or more in its memory."""
+        while 1 < self.jobs > len(self._workers):
+            self._workers.append(forked(lambda: self._work))
+
+    def each(
+        self,
+        pieces: Sequence[Piece],
+        done: Callable[[], None] = lambda: None,
+    ) -> Iterator[Result]:
+        """The result of every one of *pieces*, in their order.
+
+        :param done: called when a piece is done, in any order
+        :raises PfnlabError: at the place of the piece whose work raised it; the pieces before it have given
+            their results
+        :raises Undecided: at the place of a piece whose process was killed
+        :raises Defect: at the place of a piece whose work raised any other exception
+        """
+        if self.jobs <= 1:
+            for piece in pieces:
+                result = self._work(piece)
+                done()
+                yield result
+            return
+        waiting = deque(range(len(pieces)))
+        results: dict[int, Future[Result]] = {}
+        said = [deque[str]() for _ in pieces]
+        for place, piece in enumerate(pieces):
+            while True:
+                for worker in self._idle(len(waiting)):
+                    given = waiting.popleft()
+                    results[given] = worker.post(pieces[given], said[given].append)
+                    results[given].add_done_callback(lambda _: done())
+                while said[place]:
+                    say(said[place].popleft())
+                if place in results and results[place].done():
+                    break
+                hear(self._workers)
+            try:
+                result = results.pop(place).result()
+            except Ended as lost:
+                raise Undecided(f"{self._named(piece)}: {lost}") from None
+            yield result
+
+    def _idle(self, most: int) -> list[Worker]:
+        """Processes that have answered everything: nobody waits in a full pipe for one that does not read."""
+        if self._over:
+            raise Undecided("the processes have ended")
+        for worker in [one for one in self._workers if not one.owed and one.process.poll() is not None]:
+            self._workers.remove(worker)
+            worker.end()
+        if most:
+            self.begin()
+        return [worker for worker in self._workers if not worker.owed][:most]
+
+
+def in_order(
+    work: Callable[[Piece], Result],
+    pieces: Sequence[Piece],
+    jobs: int | None = None,
+    *,
+    named: Callable[[Piece], str] = str,
+    done: Callable[[], None] = lambda: None,
+) -> Iterator[Result]:
+    """The result of every one of *pieces*, in their order, from at most *jobs* processes.
+
+    :param work: does one piece; what it knows beside the piece is as it was when the first result is taken
+    :param jobs: None for as many as there are processors; with one, the work is done in this process
+    :param named: a piece in words, for messages
+    :param done: called when a piece is done, in any order
+    :raises PfnlabError: as :meth:`Processes.each` does
+    """
+    places = range(len(pieces))
+    # The processes know the pieces, which need not fit through a pipe.
+    with Processes[int, Result](
+        lambda place: work(pieces[place]),
+        min(processors() if jobs is None else jobs, len(pieces)),
+        lambda place: named(pieces[place]),
+    ) as processes:
+        yield from processes.each(places, done)

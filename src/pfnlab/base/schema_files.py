@@ -1,0 +1,66 @@
+"""The forms of what ``--json`` prints, as JSON Schema (2020-12): a file for each, for tools that read it.
+
+Keys are never renamed; one that goes or changes its meaning makes a new number after the form's name.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import Any
+
+from pfnlab.base.errors import Misuse
+
+#: The file of each verb's form.
+FORMS = {
+    "run": "run",
+    "fmt": "fmt",
+    "check": "check",
+    "check --differ": "check-differ",
+    "replay": "replay",
+    "fuzz": "fuzz",
+    "sweep": "sweep",
+    "litmus list": "litmus-list",
+    "policies matrix": "policies-matrix",
+    "claims list": "claims-list",
+    "claims by": "claims-list",
+    "claims show": "claims-show",
+    "bugs list": "bugs-list",
+    "bugs show": "bugs-show",
+    "bugs affects": "bugs-affects",
+    "bugs run": "bugs-run",
+    "inspect": "inspect",
+    "explain": "explain",
+    "try": "try",
+    "kernels meet": "kernels-meet",
+    "kernels diff": "kernels-meet",
+    "bisect": "bisect",
+    "kernels diff --model": "kernels-diff-model",
+    "kernels sizes": "kernels-sizes",
+    "results": "results",
+    "campaign results": "results",
+    "campaign status": "campaign-status",
+}
+
+
+def schema_text(verb: str) -> str:
+    """
+    The schema of what a verb prints with ``--json``, as its file has it.
+
+    :param verb: as typed, ``kernels meet``
+    :raises Misuse: it prints no JSON
+    """
+    if verb not in FORMS:
+        raise Misuse(f"{verb} prints no JSON: there are schemas for {', '.join(FORMS)}")
+    return files("pfnlab.base").joinpath("schemas", f"{FORMS[verb]}.schema.json").read_text(encoding="utf-8")
+
+
+def campaign_file_text() -> str:
+    """The schema of the file of a campaign, for editors that know TOML."""
+    return files("pfnlab.base").joinpath("schemas", "campaign-file.schema.json").read_text(encoding="utf-8")
+
+
+def schema(verb: str) -> dict[str, Any]:
+    """The same as an object."""
+    read: dict[str, Any] = json.loads(schema_text(verb))
+    return read

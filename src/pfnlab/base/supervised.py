@@ -1,0 +1,223 @@
+"""Work that runs a user's code, done in a child process that this one watches.
+
+Code may loop where no signal reaches it, end its process, or take all memory. The child has a limit of memory
+and a heartbeat (:class:`~pfnlab.base.own_code.Heartbeats`); this process waits for its answer, writes its
+output, and ends it where the heart stands still or sees one call of a user's code for too long.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn, TypeVar
+
+from pfnlab.base import own_code
+from pfnlab.base.endings import end_with, ending
+from pfnlab.base.errors import Killed, PfnlabError, PolicyError, Undecided
+from pfnlab.base.own_code import Heartbeats, check_process, goes_on, is_served, mistake_ended, serve, too_long
+from pfnlab.base.worker import End, Ended, fork, hear, tell
+
+Result = TypeVar("Result")
+
+#: Ticks beyond the limit that the child has to end a call by itself.
+_GRACE = 3
+
+#: Seconds within which Ctrl-C reaches the child, where it was sent to all, and within which it leaves a call.
+_HEARS, _DEAF = 0.5, 2.0
+
+_READ = 1 << 10
+
+#: The exit code of a child that cannot send any more.
+_MUTE = 113
+
+
+def supervised(work: Callable[[], Result]) -> Result:
+    """The result of *work*, which is done in a child process; what it prints is printed here.
+
+    What it changes in memory stays there. Where this process is such a child, the work is done here.
+
+    :raises PolicyError: a user's code does not return, takes all memory, or has ended or damaged the process
+    :raises PfnlabError: that of the work
+    :raises Killed: something else has ended the process
+    """
+    if is_served():
+        return work()
+    with _interrupts_held() as mask:
+        result: Result = _Watch(work, mask).result()
+        return result
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[set[signal.Signals] | None]:
+    """Ctrl-C waits to be looked at within this context, where it would reach this thread.
+
+    :return: the signals that were held before; None in a thread that has none
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield None
+        return
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield set(map(signal.Signals, mask))
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+class _Watch:
+    """The process that waits.
+
+    :param mask: the signals that the child holds; None for those of this thread
+    """
+
+    def __init__(self, work: Callable[[], Any], mask: set[signal.Signals] | None) -> None:
+        self._mask, self._beats = mask, Heartbeats()
+        # The numbers of the signals that have reached the child, however it handles them.
+        self._signals, self._signalling = os.pipe()
+        for descriptor in (self._signals, self._signalling):
+            os.set_blocking(descriptor, False)
+        self._mistake: PolicyError | None = None
+        # When Ctrl-C came, and how often the child had ticked by then; whether it has heard, or was told.
+        self._interrupted: tuple[float, int] | None = None
+        self._heard = self._told = False
+        # By process, the last beat and the looks that saw no other.
+        self._seen: dict[int, tuple[int, int]] = {}
+        self._looked = time.monotonic()
+        maker = os.getpid()
+        self._child = fork(lambda end: self._do(work, end, maker))
+
+    def result(self) -> Any:
+        """Wait for the end, and give the answer."""
+        look = min(own_code.LIMIT / own_code.TICKS, 0.5)
+        answer = self._child.post(hearer=sys.stdout.write)
+        try:
+            while not answer.done():
+                hear([self._child], look)
+                if self._mask is not None:
+                    self._look_for_interrupts()
+                if time.monotonic() - self._looked >= own_code.LIMIT / own_code.TICKS:
+                    self._looked = time.monotonic()
+                    self._look_at_beats()
+        finally:
+            self._child.end()
+            for descriptor in (self._signals, self._signalling):
+                os.close(descriptor)
+        try:
+            return answer.result()
+        except Ended as lost:
+            raise self._lost(lost.code) from None
+
+    def _look_for_interrupts(self) -> None:
+        """Pass Ctrl-C on to the child, where it does not hear of it: a terminal sends it to both."""
+        now, beat = time.monotonic(), self._beats.of(self._child.process.pid)
+        with suppress(BlockingIOError):
+            self._heard = self._heard or signal.SIGINT in os.read(self._signals, _READ)
+        if signal.sigtimedwait([signal.SIGINT], 0) is not None:
+            self._interrupted = now, beat.number if beat is not None else 0
+        if self._interrupted is None or beat is None:
+            return
+        since, count = self._interrupted
+        if now - since > _HEARS and not self._heard and not self._told:
+            self._told = True
+            tell(self._child.process, signal.SIGINT)
+        elif now - since > _DEAF and (beat.ticks > 1 or beat.number == count):
+            tell(self._child.process, signal.SIGKILL)
+
+    def _look_at_beats(self) -> None:
+        """End the child where a process of it stands still, or is in one call for too long."""
+        seen, self._seen = self._seen, {}
+        for beat in self._beats.all():
+            count, looks = seen.get(beat.process, (beat.number, 0))
+            looks = looks + 1 if count == beat.number else 0
+            self._seen[beat.process] = beat.number, looks
+            # Of looks and ticks alike, so that a command that was stopped for a while goes on.
+            if max(looks, beat.ticks) > own_code.TICKS + _GRACE and self._mistake is None:
+                path, method = beat.place if beat.place[0] else (self._beats.files, None)
+                if path:
+                    self._mistake = PolicyError(path, method, too_long())
+                    tell(self._child.process, signal.SIGKILL)
+
+    def _do(self, work: Callable[[], Any], end: End, maker: int) -> NoReturn:
+        """Do the work in this process, the child, and send what comes of it."""
+        code = _MUTE
+        try:
+            end_with(maker, signal.SIGKILL)
+            if self._mask is not None:
+                signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+            signal.set_wakeup_fd(self._signalling, warn_on_full_buffer=False)
+            # All but pfnlab's own output, which is sent, goes to standard error.
+            os.dup2(2 if _is_open(2) else os.open(os.devnull, os.O_WRONLY), 1)
+            sys.stdout = _Diverted(sys.stdout, end.say)
+            serve(self._beats)
+            end.answer(_checked, work)
+            code = 0
+        finally:
+            os._exit(code)
+
+    def _lost(self, code: int | None) -> BaseException:
+        """The error where the child has ended without an answer."""
+        if self._mistake is not None:
+            return self._mistake
+        if self._interrupted is not None:
+            return KeyboardInterrupt()
+        files = self._beats.files
+        if files and code == _MUTE:
+            return PolicyError(files, None, "it closed the files of the process it is called in")
+        trouble: PfnlabError | None = mistake_ended(code, files)
+        return trouble or Killed(f"{files or 'the command'}: its process {ending(code)}")
+
+
+def _checked(work: Callable[[], Any]) -> Any:
+    try:
+        result = work()
+    except Undecided:
+        # What is missing may have been taken.
+        check_process()
+        raise
+    check_process()
+    return result
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+class _Diverted(io.TextIOBase):
+    """Standard output, for pfnlab; what a user's code prints, or a thread of it, goes to standard error.
+
+    :param like: the stream for which it stands
+    """
+
+    def __init__(self, like: Any, write: Callable[[str], None]) -> None:
+        self._like, self._write, self._owner = like, write, threading.get_ident()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return str(self._like.encoding)
+
+    def isatty(self) -> bool:
+        return bool(self._like.isatty())
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if threading.get_ident() != self._owner or goes_on():
+            return sys.stderr.write(text)
+        check_process()
+        self._write(text)
+        return len(text)
+
+    def close(self) -> None:
+        """Close the descriptor where a user's code does, which is then told so."""
+        if goes_on():
+            os.close(1)

@@ -1,0 +1,36 @@
+"""TOML that users write: scopes and campaigns, with one line where a text is none."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any
+
+from pfnlab.base.errors import Misuse
+
+#: The largest size of such a file, in bytes.
+MOST_TOML = 256 << 10
+
+#: Keys within keys, which take the reader a time that grows with their cube; nobody writes a tenth of them.
+_DOTTED = re.compile(r"""(?<![\w."'-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){32}""")
+
+_DEEP = "this is nested too deeply: write tables of values"
+
+
+def toml_content(text: str, source: str) -> dict[str, Any]:
+    """The tables and values in *text*; a byte order mark before it is no part of it.
+
+    :param source: the name of the text in errors
+    :raises Misuse: it is no TOML, or nested too deeply
+    """
+    if _DOTTED.search(text):
+        raise Misuse(f"{source}: {_DEEP}")
+    try:
+        return tomllib.loads(text.removeprefix("\ufeff"))
+    except tomllib.TOMLDecodeError as wrong:
+        raise Misuse(f"{source}: this is no TOML: {wrong}") from None
+    except RecursionError:
+        raise Misuse(f"{source}: {_DEEP}") from None
+    except ValueError:
+        # Python itself refuses to read so many.
+        raise Misuse(f"{source}: a number has thousands of digits: write one of at most 18") from None

@@ -1,0 +1,146 @@
+"""Results of campaigns, and how far campaigns are, as ``--json`` prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result, beside
+from pfnlab.campaign.store.rows import DISCOVERIES, VERDICTS, ResultKindName, TaskName
+from pfnlab.campaign.store.stored import SeenResult, Sighting
+
+#: How many results have a verdict.
+_Verdicts = Annotated[
+    dict[str, Annotated[int, Meta(ge=1)]], Meta(extra_json_schema={"propertyNames": {"enum": list(VERDICTS)}})
+]
+
+
+class IsolatedShard(msgspec.Struct, frozen=True):
+    """A shard that was given up.
+
+    :param number: its place in the campaign
+    :param task: what it is of
+    :param what: what it does, in words
+    :param tries: attempts that failed
+    :param lost: attempts that were lost
+    :param reason: of the last attempt
+    """
+
+    number: Count
+    task: TaskName
+    what: str
+    tries: Count
+    lost: Count
+    reason: str
+
+
+class CampaignStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a campaign is.
+
+    :param name: its name
+    :param says: what it is for; may be empty
+    :param running: whether a process runs it now
+    :param shards: how many there are
+    :param done: shards that are done
+    :param waiting: shards that are to be done
+    :param isolated: shards that were given up
+    :param programs: how many programs were run
+    :param results: how many different results there are
+    :param verdicts: how many results of each verdict, without the runs themselves
+    :param counts: the verdicts that are a discovery
+    :param discoveries: how many results have one of these verdicts
+    :param versions: the versions of pfnlab that ran shards
+    :param hosts: the classes of hosts that ran shards
+    :param known: programs in which kernels broke a property for a known reason, by property and reason
+    """
+
+    name: str
+    says: str
+    running: bool
+    shards: Count
+    done: Count
+    waiting: Count
+    isolated: tuple[IsolatedShard, ...]
+    programs: Count
+    results: Count
+    verdicts: _Verdicts
+    counts: Annotated[tuple[str, ...], ALWAYS] = DISCOVERIES
+    discoveries: Count
+    versions: tuple[str, ...]
+    hosts: tuple[str, ...]
+    known: Annotated[dict[str, Count], ALWAYS] = {}
+
+    @property
+    def outcome(self) -> Outcome:
+        """A discovery is one also where something is missing or undecided."""
+        if self.discoveries:
+            return Outcome.DISCOVERY
+        undecided = self.waiting or self.isolated or self.verdicts.get("undecided")
+        return Outcome.UNDECIDED if undecided else Outcome.AS_EXPECTED
+
+
+class StatusResult(Result, frozen=True, kw_only=True, tag="pfnlab-campaign/1"):
+    """How far campaigns are.
+
+    :param store: the address of the store
+    :param campaigns: the campaigns that were asked for
+    """
+
+    store: str
+    campaigns: tuple[CampaignStatus, ...]
+
+
+class ListedResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One result, and who saw it.
+
+    :param digest: the same for the same content, wherever and whenever it was seen
+    :param kind: what one shard did, a verdict on a property or program, or a difference of machines
+    :param task: what found it
+    :param machines: the machines it is about
+    :param verdict: holds, violated, differs ...
+    :param scope: of a search its scope, else empty
+    :param subject: of a verdict the property or program, of a difference the key of its signature
+    :param program: the smallest program that shows it; empty where there is none
+    :param says: what it is, in words
+    :param detail: more of it; what is in it depends on the task
+    :param sightings: the shards that saw it
+    """
+
+    digest: Annotated[str, Meta(extra_json_schema={"pattern": "^[0-9a-f]{32}$"})]
+    kind: ResultKindName
+    task: TaskName
+    machines: tuple[str, ...]
+    verdict: Annotated[str, Meta(extra_json_schema={"enum": list(VERDICTS)})]
+    scope: Annotated[str, ALWAYS] = ""
+    subject: Annotated[str, ALWAYS] = ""
+    program: Annotated[str, ALWAYS] = ""
+    says: Annotated[str, ALWAYS] = ""
+    detail: Annotated[dict[str, Any], ALWAYS] = {}
+    sightings: Annotated[tuple[Sighting, ...], ALWAYS, Meta(extra_json_schema={"minItems": 1})] = ()
+
+
+class ListedResults(Result, frozen=True, kw_only=True, tag="pfnlab-results/1"):
+    """Results of a store.
+
+    :param store: the address of the store
+    :param campaigns: the campaigns that the results are of
+    :param results: the results; each once
+    """
+
+    store: str
+    campaigns: tuple[CampaignStatus, ...]
+    results: tuple[ListedResult, ...]
+
+    @classmethod
+    def of(
+        cls, results: Sequence[SeenResult], address: str, statuses: Sequence[CampaignStatus] = ()
+    ) -> ListedResults:
+        """The printed form of *results*, which are of the campaigns of *statuses*."""
+        listed = (
+            ListedResult(digest=one.digest, **beside(one.result, ()), sightings=one.sightings)
+            for one in results
+        )
+        return cls(made=Made.now(), store=address, campaigns=tuple(statuses), results=tuple(listed))

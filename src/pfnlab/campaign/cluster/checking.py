@@ -1,0 +1,122 @@
+"""A check on a cluster: states belong to its workers, and the result is that of one host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.progress import working
+from pfnlab.campaign.cluster.connection import connected
+from pfnlab.campaign.cluster.owners import ClusterOwners
+from pfnlab.checker.check import CheckResult, check
+from pfnlab.checker.check_all import shown_in
+from pfnlab.checker.limits import UNLIMITED, CheckLimits, Exhaustive, Walks
+from pfnlab.checker.scopes.domain import KernelModel
+from pfnlab.checker.scopes.properties import Question, properties
+from pfnlab.checker.scopes.scope import RaceScope, Scope
+from pfnlab.checker.search.exploration import Exploration
+from pfnlab.checker.search.partitioned import explore_partitioned
+from pfnlab.checker.search.property import Property
+from pfnlab.kernel.policies.own import files_in
+from pfnlab.programs.model.model_machine import ModelMachine
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+class KernelSearch:
+    """Makes the model and the properties of a check, on any worker."""
+
+    def __init__(self, machine: ModelMachine, scope: Scope, asked: Sequence[Question]) -> None:
+        self._machine, self._scope, self._asked = machine, scope, tuple(asked)
+
+    def __call__(self) -> tuple[KernelModel, Sequence[Property[Any]]]:
+        model = KernelModel(self._machine, self._scope)
+        return model, list(properties(model, self._asked))
+
+
+def limits_on_cluster(
+    machine: ModelMachine, scope: Scope | RaceScope, limits: CheckLimits, *, watch: bool = False
+) -> Exhaustive:
+    """The limits of a search that workers can do.
+
+    :raises Misuse: they cannot do it; with what to leave out
+    """
+    if isinstance(scope, RaceScope):
+        raise Misuse(
+            f"--cluster searches sequences of operations, and scope {scope.name} has races: leave it out"
+        )
+    if own := files_in(f"model:{machine.spec}"):
+        raise Misuse(f"{own[0]} is a policy of this host, which workers do not have: leave --cluster out")
+    if isinstance(limits, Exhaustive):
+        given = {
+            "--memory": limits.memory is not None,
+            "--checkpoint": limits.checkpoint is not None,
+            "--every-order": limits.every_order,
+            "--untaken": watch,
+        }
+        option = next((option for option, is_given in given.items() if is_given), None)
+        if option is None:
+            return limits
+    else:
+        option = "--random" if isinstance(limits, Walks) else "--swarm"
+    raise Misuse(f"--cluster does not go with {option}: leave one out")
+
+
+def check_on_cluster(
+    client: Client,
+    machine: ModelMachine,
+    scope: Scope | RaceScope,
+    asked: Sequence[Question] | None = None,
+    limits: CheckLimits = UNLIMITED,
+    *,
+    progress: Callable[[Exploration[Any]], None] | None = None,
+) -> CheckResult:
+    """:func:`~pfnlab.checker.check.check` on the workers of *client*, with the same result.
+
+    :raises Misuse: workers cannot do it
+    :raises Undecided: the scheduler is gone, or no worker is left
+    """
+    searched = limits_on_cluster(machine, scope, limits)
+
+    def elsewhere(
+        model: KernelModel, predicates: Sequence[Property[Any]], asked: Sequence[Question], depth: int | None
+    ) -> Exploration[Any]:
+        return explore_partitioned(
+            model,
+            predicates,
+            ClusterOwners(client, KernelSearch(machine, model.scope, asked)),
+            depth=depth,
+            states=searched.states,
+            seconds=searched.seconds,
+            progress=progress,
+        )
+
+    return check(machine, scope, asked, limits, elsewhere=elsewhere)
+
+
+def check_all_on_cluster(
+    address: str,
+    machines: Sequence[ModelMachine],
+    scope: Scope | RaceScope,
+    asked: Sequence[Question],
+    limits: CheckLimits = UNLIMITED,
+    *,
+    watch: bool = False,
+) -> list[CheckResult]:
+    """:func:`~pfnlab.checker.check_all.check_all` on the workers of the scheduler at *address*.
+
+    One check a machine, one after the other: each has the whole cluster.
+
+    :raises Misuse: workers cannot do it
+    """
+    for machine in machines:
+        limits_on_cluster(machine, scope, limits, watch=watch)
+    found = []
+    with connected(address) as client:
+        for machine in machines:
+            with working(f"checking model:{machine.spec}") as work:
+                progress = shown_in(work, scope, limits)
+                found.append(check_on_cluster(client, machine, scope, asked, limits, progress=progress))
+    return found

@@ -1,0 +1,218 @@
+"""A connection to a scheduler of dask, which has the same pfnlab as this process, as its workers have."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from hashlib import blake2b
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pfnlab.base.errors import Misuse, Undecided
+from pfnlab.base.extras import imported_from
+from pfnlab.base.version import VERSION
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+#: Seconds until a scheduler, or its first worker, has to answer.
+ANSWERS = 5.0
+
+_ADDRESS = re.compile(r"(?:(?:tcp|tls|ws|wss)://)?(?:[\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}")
+
+#: The resource of workers that can boot kernels, as in ``dask worker ... --resources "qemu=1"``.
+QEMU = "qemu"
+
+
+def dask_distributed() -> Any:
+    """The package that connects to a cluster.
+
+    :raises MissingTool: it is not installed
+    """
+    with imported_from("cluster", "a cluster"):
+        return importlib.import_module("distributed")
+
+
+def check_address(address: str) -> str:
+    """*address*, if it is one of a scheduler.
+
+    :raises Misuse: it is none
+    """
+    if _ADDRESS.fullmatch(address) is None:
+        raise Misuse(f"{address!r} is no address of a scheduler: write it as tcp://127.0.0.1:8786")
+    return address
+
+
+@contextmanager
+def connected(address: str) -> Iterator[Client]:
+    """A client of the scheduler at *address*, which has workers, all of this version of pfnlab.
+
+    :raises MissingTool: dask is not installed
+    :raises Misuse: it is no address, or a worker has another version
+    :raises Undecided: no scheduler answers there, or it has no worker
+    """
+    distributed = dask_distributed()
+    import dask
+
+    check_address(address)
+    logger = logging.getLogger("distributed")
+    level = logger.level
+    # What goes wrong is reported in one line.
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with (
+            dask.config.set(
+                {
+                    "distributed.comm.timeouts.connect": f"{ANSWERS:g}s",
+                    # A part that is taken over may be large.
+                    "distributed.admin.large-graph-warning-threshold": "1TB",
+                }
+            ),
+            _client(distributed, address) as client,
+        ):
+            _check_workers(client, address)
+            yield client
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
+def _client(distributed: Any, address: str) -> Iterator[Client]:
+    with warnings.catch_warnings():
+        # Different versions are reported by a line of our own.
+        warnings.simplefilter("ignore")
+        try:
+            # The client waits without end for one who takes the connection and says nothing.
+            asyncio.run(asyncio.wait_for(_ask(distributed, address), ANSWERS))
+            client = distributed.Client(address, timeout=ANSWERS, set_as_default=False, name="pfnlab")
+        except (OSError, TimeoutError, ValueError, EOFError):
+            raise Undecided(
+                f"no scheduler answers at {address}: start one with `dask scheduler`, "
+                "or write the address that it prints"
+            ) from None
+    try:
+        with client.as_current():
+            yield client
+    finally:
+        client.close(timeout=ANSWERS)
+
+
+async def _ask(distributed: Any, address: str) -> None:
+    """Ask the scheduler who it is."""
+    certificates = distributed.Security().get_connection_args("client")
+    async with distributed.rpc(address, connection_args=certificates) as scheduler:
+        await scheduler.identity()
+
+
+def worker_addresses(client: Client) -> list[str]:
+    """The workers that the scheduler has now.
+
+    :raises Undecided: the scheduler is gone
+    """
+    if client.status != "running":
+        raise _gone(client)
+    try:
+        return sorted(client.sync(client.scheduler.ncores, callback_timeout=ANSWERS))
+    except Exception as trouble:
+        # Whatever the transport makes of a scheduler that is gone.
+        raise _gone(client) from trouble
+
+
+def _gone(client: Client) -> Undecided:
+    return Undecided(
+        f"the scheduler at {client._start_arg} is gone: start it and its workers again, and then this command"
+    )
+
+
+def _check_workers(client: Client, address: str) -> None:
+    """
+    :raises Misuse: a worker has not what this process has
+    :raises Undecided: there is no worker
+    """
+    here = versions()
+    try:
+        # It reads what is sent to workers, and so has to know it.
+        told = client.sync(client._run_on_scheduler, _teller(), callback_timeout=2 * ANSWERS)
+        check_same(f"the scheduler at {address}", here, told)
+        client.wait_for_workers(1, timeout=ANSWERS)
+        answers = client.sync(
+            *(client._run, _teller()),
+            nanny=False,
+            workers=None,
+            wait=True,
+            on_error="return",
+            callback_timeout=2 * ANSWERS,
+        )
+    except (TimeoutError, OSError):
+        raise Undecided(
+            f"the scheduler at {address} has no worker that answers: start one with `dask worker {address}`"
+        ) from None
+    for worker, there in sorted(answers.items()):
+        check_same(f"worker {worker}", here, there if isinstance(there, dict) else {})
+
+
+def versions() -> dict[str, str]:
+    """The versions that have to be the same in this process, the scheduler and the workers."""
+    return {
+        "pfnlab": VERSION,
+        "distributed": dask_distributed().__version__,
+        "Python": "{}.{}".format(*sys.version_info),
+        "sources": sources_digest(),
+    }
+
+
+def check_same(who: str, here: Mapping[str, str], there: Mapping[str, str]) -> None:
+    """Compare the :func:`versions` of a client with those of a worker or the scheduler.
+
+    :param who: the worker, or the scheduler
+    :param there: those it has; nothing where it has no pfnlab
+    :raises Misuse: they differ
+    """
+    for name in ("pfnlab", "distributed", "Python"):
+        if name not in there:
+            raise Misuse(f"{who} has no pfnlab: install pfnlab[cluster] {here['pfnlab']} there")
+        if here[name] != there[name]:
+            raise Misuse(
+                f"{who} has {name} {there[name]}, and this is {name} {here[name]}: "
+                "install the same there, and start it again"
+            )
+    if here["sources"] != there["sources"]:
+        raise Misuse(
+            f"{who} has other sources of pfnlab {here['pfnlab']}: install the same there, and start it again"
+        )
+
+
+def _teller() -> Callable[[], dict[str, str]]:
+    """A function that tells what a worker has. It is sent by value, for workers without pfnlab."""
+
+    def tell() -> dict[str, str]:
+        try:
+            from pfnlab.base.version import VERSION
+        except ImportError:
+            return {}
+        try:
+            from pfnlab.campaign.cluster.connection import versions
+        except ImportError:
+            # It has no cluster yet.
+            return {"pfnlab": VERSION, "distributed": "of another time"}
+        return versions()
+
+    return tell
+
+
+@cache
+def sources_digest() -> str:
+    """A digest of the sources of pfnlab that this process has, as they are when it first asks."""
+    root = Path(str(files("pfnlab")))
+    digest = blake2b(digest_size=16)
+    for file in sorted(root.rglob("*.py")):
+        digest.update(f"{file.relative_to(root)}\n".encode() + file.read_bytes())
+    return digest.hexdigest()

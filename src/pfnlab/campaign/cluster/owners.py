@@ -1,0 +1,221 @@
+"""The owners of a search on workers: what runs there, and how the search asks them.
+
+An owner (:class:`~pfnlab.checker.search.owner.Owner`) lives in an actor of dask, so it ends with the client
+that began the search. What it is asked runs as a task on its worker. Boxes go from worker to worker.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+from pfnlab.base.errors import Defect, PfnlabError, Undecided
+from pfnlab.campaign.cluster.connection import check_same, dask_distributed, versions, worker_addresses
+from pfnlab.checker.search.model import Model
+from pfnlab.checker.search.owner import ChoiceWay, Holding, LostPartError, Owner, Reached, Round, Settled
+from pfnlab.checker.search.partitioned import PartsLostError
+from pfnlab.checker.search.property import Property
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+#: Makes the model of a search and its properties; it is sent to every worker.
+MakeSearch = Callable[[], tuple[Model[Any], Sequence[Property[Any]]]]
+
+#: Seconds until a worker has to be there when one is needed: a new one takes a few to start.
+_APPEARS = 30.0
+
+#: Seconds for one step of a round, which takes two: a worker that takes longer does not answer any more.
+_ANSWERS = 900.0
+
+#: Seconds between two looks at which workers are there.
+_LOOKS = 0.5
+
+#: The owners of this process, by search and part. An actor of dask keeps each.
+_HELD: WeakValueDictionary[tuple[str, int], PartHolder] = WeakValueDictionary()
+
+
+class PartHolder:
+    """The owner of one part on a worker.
+
+    :param search: the name of the search
+    :param client: what the client has, see :func:`~pfnlab.campaign.cluster.connection.versions`
+    :raises Misuse: this worker has something else
+    """
+
+    def __init__(
+        self, search: str, part: int, parts: int, make: MakeSearch, client: Mapping[str, str]
+    ) -> None:
+        # Of workers that came after the search had begun nobody has asked it.
+        check_same(f"worker {dask_distributed().get_worker().address}", client, versions())
+        model, properties = make()
+        self.owner: Owner[Any] = Owner(model, properties, part, parts)
+        # A task of a round that was given up may still run.
+        self.lock = threading.Lock()
+        self.attempt = -1
+        _HELD[search, part] = self
+
+
+@contextmanager
+def _held(search: str, part: int, attempt: int) -> Iterator[Owner[Any]]:
+    """The owner, for a task of the latest attempt only.
+
+    :raises LostPartError: it is not here, or the search has begun another attempt
+    """
+    holder = _HELD.get((search, part))
+    if holder is None:
+        raise LostPartError
+    with holder.lock:
+        if attempt < holder.attempt:
+            raise LostPartError
+        holder.attempt = attempt
+        yield holder.owner
+
+
+def _take_over(search: str, part: int, attempt: int, actor: object, round_: int, holding: Holding) -> None:
+    with _held(search, part, attempt) as owner:
+        owner.take_over(round_, holding)
+
+
+def _expand(search: str, part: int, attempt: int, *arguments: Any) -> Reached:
+    with _held(search, part, attempt) as owner:
+        return owner.expand(*arguments)
+
+
+def _go_on(search: str, part: int, attempt: int, way: ChoiceWay) -> Reached:
+    with _held(search, part, attempt) as owner:
+        return owner.go_on(way)
+
+
+def _box(search: str, part: int, attempt: int, target: int) -> bytes:
+    with _held(search, part, attempt) as owner:
+        return owner.box(target)
+
+
+def _settle(search: str, part: int, attempt: int, end: int, *boxes: bytes) -> Settled:
+    with _held(search, part, attempt) as owner:
+        return owner.settle(boxes, end)
+
+
+class ClusterOwners:
+    """:class:`~pfnlab.checker.search.partitioned.Owners` on the workers of a cluster, one part a worker.
+
+    Where a worker is lost, another takes over its part beside its own.
+
+    :param make: makes the model and the properties on a worker
+    """
+
+    round_seconds = 2.0
+
+    def __init__(self, client: Client, make: MakeSearch) -> None:
+        self._client, self._make = client, make
+        self._search = uuid.uuid4().hex
+        self.parts = len(self._workers())
+        self._attempt = 0
+        self._homes: dict[int, str] = {}
+        #: As long as these are kept, the owners live.
+        self._actors: dict[int, Future] = {}
+
+    def host(self, round_: int, holdings: Mapping[int, Holding]) -> None:
+        workers = self._workers()
+        self._attempt += 1
+        self._homes = {part: home for part, home in self._homes.items() if part not in holdings}
+        asked = {}
+        for part, holding in holdings.items():
+            homes = list(self._homes.values())
+            home = self._homes[part] = min(workers, key=lambda worker: (homes.count(worker), worker))
+            arguments = (self._search, part, self.parts, self._make, versions())
+            self._actors[part] = self._submit(home, PartHolder, *arguments, actor=True)
+            asked[part] = self._task(part, _take_over, self._actors[part], round_, holding)
+        self._answers(asked)
+
+    def expand(self, asked: Round, numbers: Sequence[array[int]]) -> dict[int, Reached]:
+        self._attempt += 1
+        return self._answers({part: self._task(part, _expand, asked, numbers[part]) for part in self._homes})
+
+    def go_on(self, ways: Mapping[int, ChoiceWay]) -> dict[int, Reached]:
+        return self._answers({part: self._task(part, _go_on, way) for part, way in ways.items()})
+
+    def settle(self, end: int) -> list[Settled]:
+        parts = range(self.parts)
+        boxes = {
+            part: [self._task(sender, _box, part) for sender in parts if sender != part] for part in parts
+        }
+        answers = self._answers({part: self._task(part, _settle, end, *boxes[part]) for part in parts})
+        return [answers[part] for part in parts]
+
+    def _workers(self) -> list[str]:
+        """The workers that are there, at least one.
+
+        :raises Undecided: there is none for a while
+        """
+        until = time.monotonic() + _APPEARS
+        while not (workers := worker_addresses(self._client)):
+            if time.monotonic() > until:
+                raise Undecided(
+                    "no worker is left: start some with `dask worker`, and begin the search again"
+                )
+            time.sleep(_LOOKS)
+        return workers
+
+    def _task(self, part: int, function: Callable[..., Any], *arguments: Any) -> Future:
+        return self._submit(self._homes[part], function, self._search, part, self._attempt, *arguments)
+
+    def _submit(self, home: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Future:
+        return self._client.submit(
+            function, *arguments, workers=[home], allow_other_workers=False, pure=False, **options
+        )
+
+    def _answers(self, asked: Mapping[int, Future]) -> dict[int, Any]:
+        """The answers of tasks, by part.
+
+        :raises PartsLostError: some cannot be done, because workers are gone
+        """
+        wait, until = dask_distributed().wait, time.monotonic() + _ANSWERS
+        while True:
+            try:
+                wait(list(asked.values()), timeout=_LOOKS)
+                break
+            except TimeoutError:
+                late = [part for part, future in asked.items() if not future.done()]
+                self._check_homes(asked, late if time.monotonic() > until else [])
+            except CancelledError:
+                # By the client, which has lost the scheduler.
+                break
+        self._check_homes(asked, [part for part, future in asked.items() if _lost(future)])
+        try:
+            return dict(zip(asked, self._client.gather(list(asked.values())), strict=True))
+        except PfnlabError:
+            raise
+        except Exception as error:
+            # Answers that went with a worker meanwhile.
+            self._check_homes(asked, [])
+            raise Defect(f"a worker cannot do its part: {type(error).__name__}: {error}") from error
+
+    def _check_homes(self, asked: Mapping[int, Future], lost: Sequence[int]) -> None:
+        """
+        :param lost: parts of which more is known
+        :raises PartsLostError: workers are gone, or *lost* names parts
+        """
+        here = set(worker_addresses(self._client))
+        parts = {*lost, *(part for part, home in self._homes.items() if home not in here)}
+        if parts:
+            self._client.cancel(list(asked.values()), force=True)
+            raise PartsLostError(sorted(parts))
+
+
+def _lost(future: Future) -> bool:
+    """True where a task failed because what it needs is not on its worker any more."""
+    if future.status == "finished":
+        return False
+    if future.status != "error":
+        return True
+    error = future.exception()
+    return isinstance(error, LostPartError | OSError) or type(error).__name__ == "KilledWorker"

@@ -1,0 +1,156 @@
+"""A database that a store is in: the little that SQLite and PostgreSQL are asked for."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from pfnlab.base.errors import Misuse
+from pfnlab.campaign.store.schema import MIGRATIONS, VERSION, VERSION_TABLE, columns_made
+
+#: How an address of PostgreSQL begins; every other one is a file.
+POSTGRES = ("postgresql://", "postgres://")
+
+
+class Database(ABC):
+    """One connection. Statements have ``?`` for their values.
+
+    Whatever goes wrong outside (a full disk, a server that is gone) is raised as an
+    :class:`~pfnlab.base.errors.Undecided` or :class:`~pfnlab.base.errors.Misuse` of one line.
+
+    :ivar address: as the user gave it
+    """
+
+    address: str
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> int:
+        """Run *statement*; how many rows it changed."""
+        with self._errors():
+            return int(self._run(statement, values).rowcount)
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows that *statement* selects."""
+        with self._errors():
+            return list(self._run(statement, values).fetchall())
+
+    @abstractmethod
+    def _run(self, statement: str, values: Sequence[Any]) -> Any:
+        """The cursor of *statement*, which was run."""
+
+    @abstractmethod
+    def _errors(self) -> AbstractContextManager[None]:
+        """A context that raises what goes wrong as one of ours."""
+
+    @abstractmethod
+    def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run *statement* once for each of *rows*."""
+
+    @abstractmethod
+    def columns(self) -> set[tuple[str, str]]:
+        """Each table and column that there is."""
+
+    @abstractmethod
+    def only_read(self) -> None:
+        """Refuse whatever would write from here on."""
+
+    @abstractmethod
+    def transaction(self, *, by_one: bool = False) -> AbstractContextManager[None]:
+        """A context whose work is done whole or not at all.
+
+        :param by_one: by one connection at a time; the others wait
+        """
+
+    @abstractmethod
+    def alone(self, number: int) -> bool:
+        """Take the lock *number* for as long as this connection is open; False where another has it."""
+
+    @abstractmethod
+    def release(self, number: int) -> None:
+        """Give the lock back."""
+
+    @abstractmethod
+    def is_taken(self, number: int) -> bool:
+        """True where another connection has the lock; nothing is written."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the connection."""
+
+
+def open_database(address: str, *, make: bool = True) -> Database:
+    """The database at *address*, with the tables of this version.
+
+    :param address: a file, or ``postgresql://USER@HOST/NAME``
+    :param make: whether to make a file that is not there
+    :raises Misuse: it is no store, or one of a newer pfnlab
+    :raises Undecided: it cannot be reached, or the disk is full
+    :raises MissingTool: PostgreSQL was asked for, and psycopg is not installed
+    """
+    database: Database
+    if address.startswith(POSTGRES):
+        from pfnlab.campaign.store.postgres import PostgresDatabase
+
+        database = PostgresDatabase(address)
+    else:
+        from pfnlab.campaign.store.sqlite import SqliteDatabase
+
+        database = SqliteDatabase(address, make=make)
+    try:
+        migrate(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def damaged(address: str, what: str) -> Misuse:
+    """The error for a store in which is what no pfnlab wrote.
+
+    :param what: what that is
+    """
+    return Misuse(
+        f"{address}: the store is damaged ({' '.join(what.split())}): restore it from a copy that "
+        "`pfnlab results --backup` made, or name another file"
+    )
+
+
+def migrate(database: Database) -> None:
+    """Bring the tables to this version; those of this version stay as they are.
+
+    :raises Misuse: they are of a newer one, or of something else
+    """
+    if _version(database) == VERSION:
+        return
+    with database.transaction(by_one=True):
+        # Another process may have done it meanwhile.
+        version = _version(database)
+        if version is None:
+            database.execute(VERSION_TABLE)
+            database.execute("INSERT INTO schema_version VALUES (0)")
+        for step in MIGRATIONS[version or 0 :]:
+            for statement in step:
+                database.execute(statement)
+        database.execute("UPDATE schema_version SET version = ?", (VERSION,))
+
+
+def _version(database: Database) -> int | None:
+    """The version of the tables, which are those of that version; None where there is none yet."""
+    found = database.columns()
+    if "schema_version" not in {table for table, _ in found}:
+        return None
+    if ("schema_version", "version") not in found:
+        raise damaged(database.address, "it has no version")
+    rows = database.rows("SELECT version FROM schema_version")
+    version = rows[0][0] if len(rows) == 1 else None
+    if not isinstance(version, int) or version < 0:
+        raise damaged(database.address, "its version is no number")
+    if version > VERSION:
+        raise Misuse(
+            f"{database.address} is a store of version {version}, and this pfnlab knows versions up to "
+            f"{VERSION}: use the newer pfnlab that made it"
+        )
+    for table, column in sorted(columns_made(MIGRATIONS[:version]) - found):
+        raise damaged(database.address, f"table {table} with {column} is missing")
+    return version

@@ -1,0 +1,78 @@
+"""Rows of a store as a file for other tools: CSV, or Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.extras import imported_from
+from pfnlab.base.files import cannot_write, write_whole
+from pfnlab.base.inert import csv_cell
+from pfnlab.campaign.store.stored import SeenResult
+
+#: The forms of a file.
+FORMS = ("csv", "parquet")
+
+#: The columns of an export, a row for each sighting.
+COLUMNS = (
+    *("digest", "kind", "task", "machines", "verdict", "scope", "subject", "program", "says", "detail"),
+    *("campaign", "shard", "pfnlab", "kernels", "seed", "cpu", "cores", "memory"),
+)
+
+
+def table_rows(results: Sequence[SeenResult]) -> Iterator[tuple[Any, ...]]:
+    """The values of :data:`COLUMNS`; lists and objects as JSON."""
+    for one in results:
+        result = one.result
+        for sighting in one.sightings:
+            yield (
+                *(one.digest, result.kind, result.task, _json(result.machines), result.verdict),
+                *(result.scope, result.subject, result.program, result.says, _json(result.detail)),
+                *(sighting.campaign, sighting.shard, sighting.version, _json(sighting.kernels)),
+                *(sighting.seed, sighting.host.cpu, sighting.host.cores, sighting.host.memory),
+            )
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value, order="deterministic").decode()
+
+
+def export(path: Path, form: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write *rows* to the file at *path*, whole or not at all.
+
+    :param form: one of :data:`FORMS`
+    :raises Misuse: there is no such form, or the file cannot be written
+    :raises MissingTool: polars is not installed, which writes Parquet
+    :raises Undecided: the disk is full or fails
+    """
+    if form not in FORMS:
+        raise Misuse(f"there is no format {form!r}: write --format {' or --format '.join(FORMS)}")
+    content = _csv(columns, rows) if form == "csv" else _parquet(columns, rows)
+    try:
+        write_whole(path, content)
+    except OSError as trouble:
+        raise cannot_write(path, trouble, "name another file with -o") from trouble
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([csv_cell(value) for value in row] for row in rows)
+    return text.getvalue().encode()
+
+
+def _parquet(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    with imported_from("frames", "Parquet"):
+        import polars
+    data = io.BytesIO()
+    whole = {"shard", "seed", "cores", "memory"}
+    schema = {name: polars.Int64 if name in whole else polars.String for name in columns}
+    polars.DataFrame(list(map(tuple, rows)), schema=schema, orient="row").write_parquet(data)
+    return data.getvalue()

@@ -1,0 +1,99 @@
+"""A store on a PostgreSQL server, for campaigns of several hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from pfnlab.base.errors import Undecided
+from pfnlab.base.extras import imported_from
+from pfnlab.campaign.store.database import Database
+
+#: The lock under which one connection makes or changes the tables.
+_MAKING = 0x70666E6C
+
+#: Seconds to wait for the server.
+_ANSWERS = 20
+
+
+class PostgresDatabase(Database):
+    """A database on a server.
+
+    :param address: ``postgresql://USER@HOST/NAME``
+    :raises MissingTool: psycopg is not installed
+    :raises Undecided: the server does not answer
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        with imported_from("postgres", "a store on PostgreSQL"):
+            import psycopg
+        self._error = psycopg.Error
+        with self._errors():
+            self._connection = psycopg.connect(address, autocommit=True, connect_timeout=_ANSWERS)
+
+    def _run(self, statement: str, values: Sequence[Any]) -> Any:
+        return self._connection.execute(_asked(statement), tuple(values))
+
+    def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run *statement* once for each of *rows*."""
+        with self._errors(), self._connection.cursor() as cursor:
+            cursor.executemany(_asked(statement), rows)
+
+    def columns(self) -> set[tuple[str, str]]:
+        """Each table and column that there is."""
+        # Asked as rows: what a session knows of names may be older than the lock it has just got.
+        found = self.rows(
+            "SELECT table_name, column_name FROM information_schema.columns "
+            "WHERE table_schema = ANY (current_schemas(false))"
+        )
+        return {(table, column) for table, column in found}
+
+    def only_read(self) -> None:
+        """Refuse whatever would write from here on."""
+        self.execute("SET default_transaction_read_only = on")
+
+    @contextmanager
+    def transaction(self, *, by_one: bool = False) -> Iterator[None]:
+        """Whole or not at all."""
+        with self._errors(), self._connection.transaction():
+            if by_one:
+                self.execute("SELECT pg_advisory_xact_lock(?)", (_MAKING,))
+            yield
+
+    def alone(self, number: int) -> bool:
+        """An advisory lock, which the server drops when the connection is gone."""
+        ((got,),) = self.rows("SELECT pg_try_advisory_lock(?)", (number,))
+        return bool(got)
+
+    def release(self, number: int) -> None:
+        """Give the lock back."""
+        self.rows("SELECT pg_advisory_unlock(?)", (number,))
+
+    def is_taken(self, number: int) -> bool:
+        """True where another connection has the lock."""
+        free = self.alone(number)
+        if free:
+            self.release(number)
+        return not free
+
+    def close(self) -> None:
+        """End the connection."""
+        with suppress(self._error):
+            self._connection.close()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except self._error as trouble:
+            reason = str(trouble).strip().splitlines() or [type(trouble).__name__]
+            raise Undecided(
+                f"the store on PostgreSQL failed: {reason[0]}; what was kept is kept: see that the server "
+                "runs and has room, then try again"
+            ) from trouble
+
+
+def _asked(statement: str) -> Any:
+    return statement.replace("%", "%%").replace("?", "%s")

@@ -1,0 +1,331 @@
+"""The store: campaigns with their shards, and the results that were seen in them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pfnlab.base.errors import Misuse
+from pfnlab.campaign.store.database import Database, damaged, open_database
+from pfnlab.campaign.store.row_reader import row_of
+from pfnlab.campaign.store.rows import HostClass, StoredResult, digest_of
+from pfnlab.campaign.store.sqlite import SqliteDatabase
+from pfnlab.campaign.store.stored import (
+    DONE,
+    ISOLATED,
+    WAITING,
+    ResultFilter,
+    SeenResult,
+    SeenWith,
+    Sighting,
+    StoredCampaign,
+    StoredShard,
+)
+
+#: The columns of a result, in the order of its struct.
+_RESULT = ", ".join(StoredResult.__struct_fields__)
+
+
+#: The store where none is named, and the variable that names one.
+_STORE, _VARIABLE = "pfnlab.db", "PFNLAB_STORE"
+
+
+def store_address(named: str | None) -> str:
+    """The address of the store that a command is about.
+
+    :param named: None for the usual one
+    """
+    return named or os.environ.get(_VARIABLE) or _STORE
+
+
+def files_of_store(address: str) -> list[Path]:
+    """The files that a store may be in; none of them is one for output."""
+    return [Path(f"{address}{ending}") for ending in ("", "-wal", "-shm", "-running")]
+
+
+class Store:
+    """A store of results, opened. Use it as a context.
+
+    :param address: a file, or ``postgresql://USER@HOST/NAME``
+    :param make: whether to make a file that is not there
+    :param write: whether anything is to be written, but for what brings the tables to this version
+    :raises Misuse: there is none, or it is no store, or one of a newer pfnlab
+    :raises Undecided: it cannot be reached, or the disk is full
+    """
+
+    def __init__(self, address: str, *, make: bool = True, write: bool = True) -> None:
+        self.address = address
+        self._database: Database = open_database(address, make=make)
+        try:
+            if not write:
+                self._database.only_read()
+            self._check_counts()
+        except BaseException:
+            self.close()
+            raise
+
+    def _check_counts(self) -> None:
+        """Every shard that is done has all its results; a copy of several moments may not."""
+        wrong = self._database.rows(
+            "SELECT shards.campaign, shards.number FROM shards LEFT JOIN sightings "
+            "ON sightings.campaign = shards.campaign AND sightings.shard = shards.number "
+            "GROUP BY shards.campaign, shards.number, shards.results HAVING count(sightings.result) "
+            "<> shards.results LIMIT 1"
+        )
+        if wrong:
+            raise damaged(self.address, f"shard {wrong[0][1]} of {wrong[0][0]} has lost results")
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._database.close()
+
+    # Campaigns and shards
+
+    def campaigns(self) -> list[StoredCampaign]:
+        """All campaigns, by name."""
+        rows = self._database.rows("SELECT name, digest, plan, stop FROM campaigns ORDER BY name")
+        return [
+            row_of(self.address, f"campaign {row[0]}", StoredCampaign, row, json=["plan"], flags=["stop"])
+            for row in rows
+        ]
+
+    def campaign(self, name: str) -> StoredCampaign | None:
+        """The campaign of that name, None where there is none."""
+        return next((campaign for campaign in self.campaigns() if campaign.name == name), None)
+
+    def begin(self, name: str, plan: Mapping[str, Any], shards: Sequence[StoredShard]) -> None:
+        """Store a campaign with its shards; one that is here already goes on, with what *plan* says now.
+
+        :raises Misuse: there is another one of that name
+        """
+        digest = digest_of([shard.digest for shard in shards])
+        text = _json(plan)
+        with self._database.transaction():
+            self._database.execute(
+                "INSERT INTO campaigns (name, digest, plan) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
+                (name, digest, text),
+            )
+            ((known,),) = self._database.rows("SELECT digest FROM campaigns WHERE name = ?", (name,))
+            if known != digest:
+                raise Misuse(
+                    f"{self.address} has another campaign {name!r}, with other work: give this one another "
+                    "name"
+                )
+            self._database.execute("UPDATE campaigns SET plan = ? WHERE name = ?", (text, name))
+            self._database.execute_many(
+                "INSERT INTO shards (campaign, number, digest, task, work, seconds, needs_qemu, state) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (campaign, number) "
+                "DO UPDATE SET seconds = excluded.seconds",
+                [
+                    (
+                        *(name, shard.number, shard.digest, shard.task, _json(shard.work), shard.seconds),
+                        *(int(shard.needs_qemu), WAITING),
+                    )
+                    for shard in shards
+                ],
+            )
+
+    def shards(self, campaign: str) -> list[StoredShard]:
+        """The shards of a campaign, in order."""
+        rows = self._database.rows(
+            "SELECT number, digest, task, work, seconds, needs_qemu, state, tries, lost, reason, took, "
+            "programs FROM shards WHERE campaign = ? ORDER BY number",
+            (campaign,),
+        )
+        form, flags = StoredShard, ["needs_qemu"]
+        return [
+            row_of(self.address, f"shard {row[0]} of {campaign}", form, row, json=["work"], flags=flags)
+            for row in rows
+        ]
+
+    def finish(
+        self,
+        campaign: str,
+        number: int,
+        results: Sequence[StoredResult],
+        seen: SeenWith,
+        *,
+        took: float = 0.0,
+        programs: int = 0,
+    ) -> bool:
+        """Store what a shard found, whole or not at all; False where it was done already.
+
+        :param took: seconds it ran
+        :param programs: how many programs it ran
+        """
+        by_digest = {result.digest: result for result in results}
+        places = {digest: place for place, digest in enumerate(by_digest)}
+        with self._database.transaction():
+            # First, so that of two that finish the same shard one waits for the other.
+            changed = self._database.execute(
+                "UPDATE shards SET state = ?, took = ?, programs = ?, results = ?, reason = '' "
+                "WHERE campaign = ? AND number = ? AND state <> ?",
+                (DONE, took, programs, len(by_digest), campaign, number, DONE),
+            )
+            if not changed:
+                return False
+            host = seen.host
+            self._database.execute(
+                "INSERT INTO hosts VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING",
+                (host.digest, host.cpu, host.cores, host.memory),
+            )
+            # In one order everywhere, so that two writers never wait for each other.
+            ordered = sorted(by_digest)
+            self._database.execute_many(
+                f"INSERT INTO results (digest, {_RESULT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (digest) DO NOTHING",
+                [(digest, *_columns(by_digest[digest])) for digest in ordered],
+            )
+            self._database.execute_many(
+                "INSERT INTO sightings (campaign, shard, result, place, version, kernels, seed, host) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        *(campaign, number, digest, places[digest], seen.version),
+                        *(_json(seen.kernels), seen.seed, host.digest),
+                    )
+                    for digest in ordered
+                ],
+            )
+        return True
+
+    def failed(
+        self, campaign: str, number: int, reason: str, *, lost: bool, most: int, most_lost: int
+    ) -> bool:
+        """Count an attempt that was not done; whether the shard is isolated now.
+
+        :param lost: whether it was lost, and is no try
+        :param most: tries after which it is isolated
+        :param most_lost: lost attempts after which it is isolated
+        """
+        column = "lost" if lost else "tries"
+        with self._database.transaction():
+            self._database.execute(
+                f"UPDATE shards SET {column} = {column} + 1, reason = ?, "
+                f"state = CASE WHEN {column} + 1 >= ? THEN ? ELSE state END "
+                "WHERE campaign = ? AND number = ? AND state = ?",
+                (reason, most_lost if lost else most, ISOLATED, campaign, number, WAITING),
+            )
+            rows = self._database.rows(
+                "SELECT state FROM shards WHERE campaign = ? AND number = ?", (campaign, number)
+            )
+        return rows == [(ISOLATED,)]
+
+    def try_again(self, campaign: str) -> int:
+        """Give isolated shards all their tries again; how many there were."""
+        return self._database.execute(
+            "UPDATE shards SET state = ?, tries = 0, lost = 0 WHERE campaign = ? AND state = ?",
+            (WAITING, campaign, ISOLATED),
+        )
+
+    def go_on(self, campaign: str) -> None:
+        """Nobody asks any more that *campaign* stops."""
+        self._database.execute("UPDATE campaigns SET stop = 0 WHERE name = ?", (campaign,))
+
+    def ask_to_stop(self, campaign: str) -> None:
+        """Ask the process that runs *campaign* to stop."""
+        self._database.execute("UPDATE campaigns SET stop = 1 WHERE name = ?", (campaign,))
+
+    @contextmanager
+    def running(self, campaign: str) -> Iterator[None]:
+        """Inside it no other process runs *campaign*; what runs it may be killed at any time.
+
+        :raises Misuse: another one does
+        """
+        number = _lock_number(campaign)
+        if not self._database.alone(number):
+            raise Misuse(
+                f"campaign {campaign!r} runs already: `pfnlab campaign status` shows how far, "
+                "`pfnlab campaign stop` ends it"
+            )
+        try:
+            yield
+        finally:
+            self._database.release(number)
+
+    def is_running(self, campaign: str) -> bool:
+        """True where another process runs *campaign*."""
+        return self._database.is_taken(_lock_number(campaign))
+
+    # Results
+
+    def results(self, asked: ResultFilter | None = None) -> list[SeenResult]:
+        """The results that *asked* names, with their sightings; by campaign and place, so the order is always
+        the same."""
+        asked = asked or ResultFilter()
+        conditions, values = [], []
+        for column, value in (
+            ("sightings.campaign", asked.campaign),
+            ("results.kind", asked.kind),
+            ("results.task", asked.task),
+            ("results.verdict", asked.verdict),
+            ("results.scope", asked.scope),
+        ):
+            if value is not None:
+                conditions.append(f"{column} = ?")
+                values.append(value)
+        where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
+        columns = ", ".join(f"results.{name}" for name in StoredResult.__struct_fields__)
+        rows = self._database.rows(
+            f"SELECT results.digest, {columns}, sightings.campaign, sightings.shard, sightings.version, "
+            "sightings.kernels, sightings.seed, hosts.cpu, hosts.cores, hosts.memory "
+            "FROM sightings JOIN results ON results.digest = sightings.result "
+            f"JOIN hosts ON hosts.digest = sightings.host {where}"
+            "ORDER BY sightings.campaign, sightings.shard, sightings.place",
+            values,
+        )
+        found: dict[str, tuple[StoredResult, list[Sighting]]] = {}
+        for digest, *row in rows:
+            if digest not in found:
+                found[digest] = (self._result(digest, row[:9]), [])
+            result, seen = found[digest]
+            if asked.machine is None or any(_is(asked.machine, name) for name in result.machines):
+                seen.append(self._sighting(digest, row[9:]))
+        return [SeenResult(digest, result, tuple(seen)) for digest, (result, seen) in found.items() if seen]
+
+    def _result(self, digest: Any, row: Sequence[Any]) -> StoredResult:
+        if not isinstance(digest, str):
+            raise damaged(self.address, f"a result has the digest {digest!r}")
+        return row_of(self.address, f"result {digest[:8]}", StoredResult, row, json=["machines", "detail"])
+
+    def _sighting(self, digest: str, row: Sequence[Any]) -> Sighting:
+        values = [*row[:5], dict(zip(HostClass.__struct_fields__, row[5:], strict=True))]
+        return row_of(self.address, f"a sighting of {digest[:8]}", Sighting, values, json=["kernels"])
+
+    def backup(self, path: Path) -> None:
+        """A copy of one moment in the file *path*, also while others write.
+
+        :raises Misuse: the store is on a server, or the file cannot be written
+        :raises Undecided: the disk is full or fails
+        """
+        if not isinstance(self._database, SqliteDatabase):
+            raise Misuse("a store on PostgreSQL is copied with pg_dump, not with --backup")
+        self._database.backup(path)
+
+
+def _lock_number(campaign: str) -> int:
+    return int(digest_of(campaign)[:12], 16)
+
+
+def _is(asked: str, name: str) -> bool:
+    return name == asked or name.startswith((f"{asked}.", f"{asked},"))
+
+
+def _columns(result: StoredResult) -> tuple[str, ...]:
+    values = msgspec.structs.astuple(result)
+    return tuple(value if isinstance(value, str) else _json(value) for value in values)
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value, order="deterministic").decode()

@@ -1,0 +1,275 @@
+"""The contents of pages: each changes by stores alone, begins as zeros or a copy, and is what a load gives.
+
+Of ordinary memory a look sees what each page holds. Of a device it sees nothing, so there what was stored
+last counts, as long as nothing else may have changed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pfnlab.checker.judging.by_place import ByPlace
+from pfnlab.checker.judging.seen import SeenSpaces
+from pfnlab.programs.lang.areas import VVAR
+from pfnlab.programs.lang.ops import Fork, Mmap, Mremap, Op, Program, Read, Write
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Walk
+from pfnlab.programs.runs.observation import MemorySeen, PageHeld, PteSeen, Step
+from pfnlab.programs.runs.pte_text import RAM
+
+#: A place: task, area and page of it.
+_Place = tuple[str, str, int]
+
+#: What a page holds: its first 32 bits, and a checksum of the others; None where nobody knows that.
+_Held = tuple[int, int | None]
+
+_ZEROS: _Held = (0, 0)
+
+
+class _Store:
+    # A store of an operation: where, and the 32 bits that are stored; None for some bytes at some place.
+
+    def __init__(self, place: _Place, value: int | None) -> None:
+        self.place, self.value = place, value
+
+
+class PageContents:
+    """
+    The contents of pages at the step looked at last.
+
+    :param program: the program that runs
+    """
+
+    def __init__(self, program: Program) -> None:
+        needs = program.needs
+        kinds = {device.name: device.kind for device in program.devices}
+        #: Devices whose memory holds what was stored there; none where they may be reset, or go.
+        self._holding = (
+            set()
+            if needs.vfio or needs.slot or needs.reset or needs.moved or needs.bound
+            else {name for name, kind in kinds.items() if kind == "pci"}
+        )
+        self._stored: dict[tuple[str, int], int] = {}
+        self._pages: dict[_Place, PageHeld] | None = None
+        self._ptes: tuple[PteSeen, ...] = ()
+
+    def forget(self) -> None:
+        """Forget all contents: they may change unseen."""
+        self._pages = None
+        self._stored = {}
+
+    def look(
+        self, step: Step, op: Op | None, process: str, memory: MemorySeen | None, spaces: SeenSpaces
+    ) -> Iterator[tuple[str, str]]:
+        """
+        Name and sentence of what contents show to be wrong, after a step.
+
+        :param process: the task that stands for the address space of the acting one
+        :param memory: what the look saw; nothing is asked where it saw no contents
+        :param spaces: VMAs and entries after the step
+        """
+        if memory is None or memory.pages is None:
+            self.forget()
+            return
+        # The time changes by itself.
+        pages = {
+            place: page
+            for page in memory.pages
+            if not _is_clock(place := (page.task, page.area, page.page), spaces)
+        }
+        store = _store(op, process)
+        if self._pages is not None:
+            self._drop_replaced(step, op, process)
+            yield from self._changed(pages, store)
+            if op is not None:
+                yield from self._begun(pages, op, process, store, spaces)
+                yield from _shared(pages, op, process, step, memory, spaces)
+        yield from self._given(pages, step, op, process, spaces)
+        self._note(step, op, store, spaces)
+        self._pages, self._ptes = pages, step.ptes or ()
+
+    def _drop_replaced(self, step: Step, op: Op | None, process: str) -> None:
+        # What a mapping replaced is gone, though the frame that it got may be that of the page before.
+        assert self._pages is not None
+        call = None if op is None else op.call
+        if isinstance(call, Mmap) and call.over is not None and step.result == "ok":
+            area, replaced = call.over.name, range(call.over.start, call.over.start + call.source.pages)
+            self._pages = {
+                place: page
+                for place, page in self._pages.items()
+                if place[:2] != (process, area) or place[2] not in replaced
+            }
+
+    def _changed(self, pages: Mapping[_Place, PageHeld], store: _Store | None) -> Iterator[tuple[str, str]]:
+        # A page that was mapped at a place and is mapped there still.
+        assert self._pages is not None
+        if store is not None and store.value is None:
+            return
+        reached = set[int]()
+        if store is not None:
+            reached = {of[store.place].pfn for of in (self._pages, pages) if store.place in of}
+        for place, page in pages.items():
+            before = self._pages.get(place)
+            if before is None or before.pfn != page.pfn or before.held == page.held:
+                continue
+            if page.pfn not in reached:
+                yield (
+                    "contents_kept",
+                    f"{_named(place)} holds {_says(page.held)}, held {_says(before.held)}, and nobody stored",
+                )
+            elif store is not None and page.word != store.value:
+                yield (
+                    "contents_kept",
+                    f"{_named(place)} holds {_says(page.held)} after a store of {store.value:#x}",
+                )
+
+    def _begun(
+        self,
+        pages: Mapping[_Place, PageHeld],
+        op: Op,
+        process: str,
+        store: _Store | None,
+        spaces: SeenSpaces,
+    ) -> Iterator[tuple[str, str]]:
+        # A page that was not mapped at a place, and of which nobody knows what it held.
+        assert self._pages is not None
+        known = {page.pfn: page.held for page in self._pages.values()}
+        for place, page in pages.items():
+            before = self._pages.get(place)
+            if (before is not None and before.pfn == page.pfn) or known.get(page.pfn) == page.held:
+                continue
+            if store is not None and store.value is None:
+                continue
+            name, expected = self._expected(place, op, process, spaces)
+            if store is not None and store.place == place and store.value is not None:
+                expected = [(store.value, rest) for _, rest in expected]
+            if expected and not any(_equal(page.held, held) for held in expected):
+                yield name, f"{_named(place)} begins with {_says(page.held)}, not {_says(expected[0])}"
+
+    def _expected(self, place: _Place, op: Op, process: str, spaces: SeenSpaces) -> tuple[str, list[_Held]]:
+        # The property of a new page at a place, and what it may hold; nothing where that is not known.
+        assert self._pages is not None
+        task, area, number = place
+        span = Span(area, number, number + 1)
+        vma = next(iter(spaces.vmas.overlapping(task, span)), None)
+        if vma is None or not vma.perms.endswith("p"):
+            return "", []
+        if isinstance(op.call, Fork) and op.call.child == task:
+            parents = self._pages.get((process, area, number))
+            return "copied_whole", [] if parents is None else [parents.held]
+        # What a call maps there itself, and fills at once, copies nothing of what was there.
+        anew = isinstance(op.call, Mmap | Mremap)
+        copied = self._pages.get(place)
+        if copied is not None:
+            return "copied_whole", [copied.held, *([_ZEROS] if anew and vma.file == "anon" else [])]
+        run = next((run for run in self._ptes if run.task == task and run.span.meets(span)), None)
+        target = run.target if run is not None and run.table_entry.maps else None
+        if target is not None and target != RAM and run is not None and not anew:
+            stored = self._stored.get((target.name, target.start + number - run.span.start))
+            return "copied_whole", [] if stored is None else [(stored, None)]
+        if vma.file == "anon" and not isinstance(op.call, Mremap):
+            return "fresh_zero", [_ZEROS]
+        return "", []
+
+    def _given(
+        self, pages: Mapping[_Place, PageHeld], step: Step, op: Op | None, process: str, spaces: SeenSpaces
+    ) -> Iterator[tuple[str, str]]:
+        # What a load gives.
+        if op is None or step.result != "ok" or not isinstance(step.value, int):
+            return
+        call = op.call
+        if not (
+            isinstance(call, Read)
+            or (isinstance(call, Walk) and call.walker == "mem_read" and not call.bytes)
+        ):
+            return
+        place = (process, call.span.name, call.span.start)
+        page, holds = pages.get(place), None
+        if page is not None:
+            holds = page.word
+        else:
+            frame = _frame(place, spaces.ptes)
+            holds = None if frame is None else self._stored.get(frame)
+        if holds is not None and step.value != holds:
+            yield (
+                "reads_shown",
+                f"a load from {_named(place)} gave {step.value:#x}, and the frame there holds {holds:#x}",
+            )
+
+    def _note(self, step: Step, op: Op | None, store: _Store | None, spaces: SeenSpaces) -> None:
+        # What a device holds by now.
+        if store is None:
+            return
+        if store.value is None or step.result != "ok":
+            self._stored = {}
+            return
+        frame = _frame(store.place, spaces.ptes)
+        if frame is not None and frame[0] in self._holding:
+            self._stored[frame] = store.value
+
+
+def _store(op: Op | None, process: str) -> _Store | None:
+    if op is None:
+        return None
+    call = op.call
+    if isinstance(call, Write):
+        return _Store((process, call.span.name, call.span.start), call.value)
+    if isinstance(call, Walk) and (call.walker in STORING_WALKERS or call.walker == "userfaultfd"):
+        value = None if call.bytes is not None or call.walker == "userfaultfd" else call.value
+        return _Store((process, call.span.name, call.span.start), value)
+    return None
+
+
+def _shared(
+    pages: Mapping[_Place, PageHeld],
+    op: Op,
+    process: str,
+    step: Step,
+    memory: MemorySeen,
+    spaces: SeenSpaces,
+) -> Iterator[tuple[str, str]]:
+    # A page that took a store through a private mapping is nobody else's.
+    call = op.call
+    if not isinstance(call, Write) or step.result != "ok":
+        return
+    place = (process, call.span.name, call.span.start)
+    page = pages.get(place)
+    if page is None or not _is_private(place, spaces):
+        return
+    own = memory.tlb_gens.get(process, (0, 0))[0]
+    for other, shown in pages.items():
+        space = memory.tlb_gens.get(other[0], (own, 0))[0]
+        if shown.pfn == page.pfn and space != own and _is_private(other, spaces):
+            yield "private_kept", f"{_named(place)} took a store, and {_named(other)} shows the same page"
+
+
+def _is_private(place: _Place, spaces: SeenSpaces) -> bool:
+    span = Span(place[1], place[2], place[2] + 1)
+    return any(vma.perms.endswith("p") for vma in spaces.vmas.overlapping(place[0], span))
+
+
+def _is_clock(place: _Place, spaces: SeenSpaces) -> bool:
+    span = Span(place[1], place[2], place[2] + 1)
+    return any(vma.file == VVAR for vma in spaces.vmas.overlapping(place[0], span))
+
+
+def _frame(place: _Place, ptes: ByPlace[PteSeen]) -> tuple[str, int] | None:
+    # The device page that is mapped at a place.
+    task, area, number = place
+    run = next(iter(ptes.overlapping(task, Span(area, number, number + 1))), None)
+    if run is None or run.target is None or run.target == RAM or not run.table_entry.maps:
+        return None
+    return run.target.name, run.target.start + number - run.span.start
+
+
+def _equal(held: _Held, expected: _Held) -> bool:
+    return held[0] == expected[0] and expected[1] in (None, held[1])
+
+
+def _named(place: _Place) -> str:
+    task, area, number = place
+    return f"{area}[{number}]" if task == "main" else f"{task}: {area}[{number}]"
+
+
+def _says(held: _Held) -> str:
+    return f"{held[0]:#x}" + (" and other bytes" if held[1] else "")

@@ -1,0 +1,134 @@
+"""The VMAs that map a device, as properties ask them: worked out anew only where something changed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from pfnlab.base.units import PfnRange, pfn_to_phys
+from pfnlab.checker.judging.history import History
+from pfnlab.checker.judging.seen import Layout, SeenChanges, SeenSpaces, entries_in
+from pfnlab.checker.scopes.moment import Shown
+from pfnlab.kernel.hw.cachemode import CacheMode
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.changed_part import changed_part
+from pfnlab.programs.runs.observation import Step, VmaSeen
+from pfnlab.programs.runs.texts import tracked_range
+
+#: The files of which one remap_pfn_range makes the whole mapping.
+_REMAPPED = ("wc", "uc", "proc", "mem")
+
+#: The cache modes by the words of page-table entries.
+_MODES = {mode.short.upper(): mode for mode in CacheMode}
+
+
+class SeenMapping(NamedTuple):
+    """One VMA that maps a device, as it was observed."""
+
+    kind: str
+    frames: PfnRange
+    shown: list[Shown]
+    booked_whole: bool
+
+
+class DeviceMappings:
+    """
+    The VMAs of the step looked at last that map a device of the program by page frames.
+
+    :ivar modes: how many ranges of frames are shown with each cache mode
+    :ivar new: those that are not as they were after the step looked at before
+    :ivar gone: as they were, those that are not so any more
+    """
+
+    def __init__(self, layout: Layout, history: History) -> None:
+        self._layout, self._history = layout, history
+        self._of_vmas: list[SeenMapping | None] = []
+        self._tracked: tuple[str, ...] = ()
+        self._history_changes = 0
+        self._kinds: Counter[str] = Counter()
+        self.modes: Counter[CacheMode] = Counter()
+        self.new: list[SeenMapping] = []
+        self.gone: list[SeenMapping] = []
+
+    @property
+    def all(self) -> list[SeenMapping]:
+        """All of them."""
+        return list(filter(None, self._of_vmas))
+
+    def look(self, step: Step, spaces: SeenSpaces, changes: SeenChanges) -> None:
+        """Look at *step*, at whose VMAs and entries *spaces* has looked.
+
+        :param changes: what is not as it was in them
+        """
+        part, touched = changes.vmas, set(changes.touched_vmas)
+        if self._history_changes != self._history.changes:
+            # How a driver filled its pages decides what is booked.
+            self._history_changes = self._history.changes
+            touched = set(range(len(spaces.vmas.things)))
+        for task, span in self._changed_users(step.tracked or ()):
+            touched.update(spaces.vmas.indices(task, span))
+        had = self._of_vmas[part.start : part.end_before]
+        self._of_vmas[part.start : part.end_before] = [None] * (part.end - part.start)
+        had += [self._of_vmas[index] for index in touched]
+        self.gone = list(filter(None, had))
+        users: set[tuple[str, Span]] | None = None
+        self.new = []
+        for index in sorted(touched):
+            vma = spaces.vmas.things[index]
+            if vma.file == "vfio" and users is None:
+                users = {user for tracked in step.tracked_ranges for user in tracked.users}
+            seen = self._of_vmas[index] = self._mapping(vma, spaces, users or set())
+            self.new += [] if seen is None else [seen]
+        self._kinds += Counter(seen.kind for seen in self.new)
+        self._kinds -= Counter(seen.kind for seen in self.gone)
+        self.modes += Counter(_modes(self.new))
+        self.modes -= Counter(_modes(self.gone))
+
+    def _changed_users(self, tracked: tuple[str, ...]) -> Iterable[tuple[str, Span]]:
+        """The users of tracked ranges that are not as they were; where vfio-pci maps nothing, nobody asks."""
+        before, self._tracked = self._tracked, tracked
+        if not self._kinds["vfio"]:
+            return ()
+        part = changed_part(before, tracked)
+        lines = [*before[part.start : part.end_before], *tracked[part.start : part.end]]
+        return [user for line in lines for user in tracked_range(line).users]
+
+    def _mapping(self, vma: VmaSeen, spaces: SeenSpaces, users: set[tuple[str, Span]]) -> SeenMapping | None:
+        frames = self._layout.frames(vma.offset) if vma.offset is not None else None
+        if vma.offset is None or frames is None or not {"pf", "mm"} & set(vma.flags.split()):
+            return None
+        booked_whole = self._booked_whole(vma, vma.offset, frames, users)
+        return SeenMapping(vma.file, frames, self._shown(vma, spaces), booked_whole)
+
+    def _shown(self, vma: VmaSeen, spaces: SeenSpaces) -> list[Shown]:
+        pieces = ((entry, entry.target) for entry in entries_in(vma, spaces.ptes) if entry.entry.maps)
+        return [
+            Shown(frames, _MODES[entry.entry.mode.upper()])
+            for entry, target in pieces
+            if target is not None
+            for frames in [self._layout.frames(target)]
+            if frames is not None
+        ]
+
+    def _booked_whole(
+        self, vma: VmaSeen, offset: Span, frames: PfnRange, users: set[tuple[str, Span]]
+    ) -> bool:
+        device = self._layout.devices.get(offset.name)
+        if device is not None and offset.start >= device.nr:
+            # Behind the device: the book of a run has what meets a device of the program.
+            return False
+        phys = self._layout.platform.phys
+        start, end = pfn_to_phys(frames.start), pfn_to_phys(frames.end)
+        if not phys.is_booked(start, end, piece_of_ram=vma.file == "driver"):
+            return False
+        if vma.file in _REMAPPED:
+            return True
+        if vma.file == "driver":
+            return self._history.hows_of(offset) == {"remap"}
+        # vfio-pci remaps a whole VMA in some kernels; where it did, the VMA is tracked.
+        return (vma.task, vma.span) in users
+
+
+def _modes(mappings: Iterable[SeenMapping]) -> Iterable[CacheMode]:
+    return (shown.mode for mapping in mappings for shown in mapping.shown)

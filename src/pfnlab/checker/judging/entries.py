@@ -1,0 +1,297 @@
+"""Properties of page-table entries: each entry against its VMA, and against what was there before."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+from pfnlab.checker.judging.by_place import ByPlace
+from pfnlab.checker.judging.history import History
+from pfnlab.checker.judging.seen import Layout, SeenEntry, SeenSpaces, entries_in
+from pfnlab.kernel.hw.pgtable import LEAF_PAGES
+from pfnlab.kernel.hw.spans import SpanSet
+from pfnlab.programs.lang.device_ops import OWN_RAM, Ioremap
+from pfnlab.programs.lang.ops import Look, Mmap, Op, Read, ReadMemtypeList, Write
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_ops import LOOKING_WALKERS, Mincore, Status, Walk
+from pfnlab.programs.lang.words import PERF
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.observation import (
+    PHYSICAL,
+    REGION,
+    BookEntry,
+    MemorySeen,
+    PteSeen,
+    Step,
+    VmaSeen,
+)
+from pfnlab.programs.runs.pte_text import RAM
+from pfnlab.programs.runs.texts import TableEntry, vma_name
+
+#: Interfaces that ask for UC-.
+_UNCACHED = ("uc", "devmem-sync", "proc-uc", "vfio")
+
+#: The entry of a page that no table has.
+_NO_ENTRY = TableEntry(1, "", absent="none")
+
+
+def entries_inside(
+    spaces: SeenSpaces, ptes: Iterable[PteSeen], vmas: Iterable[VmaSeen], layout: Layout, history: History
+) -> Iterator[str]:
+    """Every entry lies in a VMA, and maps the frames that the VMA's offset names.
+
+    An entry of ordinary memory is a copy, or the driver's own page: which one, an observation does not say.
+
+    :param ptes: the entries that are asked
+    :param vmas: the VMAs whose entries are asked
+    """
+    for run in ptes:
+        if not run.table_entry.maps:
+            continue
+        outside = _outside(run, spaces.vmas)
+        if outside is not None:
+            yield f"{vma_name(run.task, outside)} has an entry ({run.entry}) and lies in no VMA"
+    for vma in vmas:
+        for entry in entries_in(vma, spaces.ptes):
+            if entry.entry.maps and not _as_offset(entry, vma, layout, history):
+                offset = vma.offset
+                yield (
+                    f"{vma_name(vma.task, entry.span)} maps {entry.target}, and the VMA {vma.span} "
+                    f"begins at {offset}"
+                )
+
+
+def _outside(run: PteSeen, vmas: ByPlace[VmaSeen]) -> Span | None:
+    """The first pages of a run of entries that lie in no VMA."""
+    spans = sorted((vma.span.start, vma.span.end) for vma in vmas.overlapping(run.task, run.span))
+    at = run.span.start
+    for start, end in spans:
+        if end > at >= start:
+            at = end
+    if at >= run.span.end:
+        return None
+    return Span(run.span.name, at, min([run.span.end, *(start for start, _ in spans if start > at)]))
+
+
+def _as_offset(entry: SeenEntry, vma: VmaSeen, layout: Layout, history: History) -> bool:
+    """True where an entry maps what the offset of its VMA names."""
+    target, offset = entry.target, vma.offset
+    if target is None:
+        return True
+    if target == RAM:
+        # A private page, one that a driver has instead of a device's, or what lies outside of the devices.
+        return (
+            vma.perms.endswith("p")
+            or offset in (None, RAM)
+            or offset.name in (PHYSICAL, PERF)
+            or _is_behind(offset, entry, layout)
+            or not history.hows_of(offset).isdisjoint(OWN_RAM)
+        )
+    if offset is None:
+        return False
+    if target.name == PHYSICAL or offset.name == PHYSICAL or offset == RAM:
+        return True
+    if offset.name == REGION:
+        offset = Span(layout.vfio or "", offset.start, offset.end)
+    if target.name != offset.name:
+        return _is_behind(offset, entry, layout)
+    return target.start == offset.start + entry.first
+
+
+def _is_behind(offset: Span, entry: SeenEntry, layout: Layout) -> bool:
+    """True where the offset of an entry lies behind the end of its device: in what comes there here."""
+    device = layout.devices.get(offset.name)
+    return device is not None and offset.start + entry.first >= device.nr
+
+
+def leaves_fit(spaces: SeenSpaces, ptes: Iterable[PteSeen]) -> Iterator[str]:
+    """A leaf of 2 MiB or 1 GiB lies in one VMA.
+
+    :param ptes: the entries that are asked
+    """
+    for run in ptes:
+        leaf = run.table_entry
+        if not leaf.maps or leaf.level < 2:
+            continue
+        pages = LEAF_PAGES[leaf.level]
+        for vma in spaces.vmas.overlapping(run.task, run.span):
+            for border in (vma.span.start, vma.span.end):
+                if run.span.start < border < run.span.end and (border - run.span.start) % pages:
+                    yield f"a leaf of {pages:,} pages in {vma_name(run.task, run.span)} reaches over {border}"
+
+
+#: Of every task its address space, as a number, and that one's ``tlb_gen``.
+TlbGens = Mapping[str, tuple[int, int]]
+
+
+def flushed(before: Step, ptes: ByPlace[PteSeen], gens: tuple[TlbGens, TlbGens]) -> Iterator[str]:
+    """No entry that a processor may remember is removed, or loses a right, without a flush.
+
+    An entry that was never used to reach memory (no A) is in no TLB. ``pte_flags_need_flush`` decides so too.
+
+    :param ptes: the entries after it
+    :param gens: ``tlb_gen`` of every address space, before and after, by task
+    """
+    for old in before.ptes or ():
+        was = old.table_entry
+        if not was.is_present or "A" not in was.flags:
+            continue
+        generations = [of.get(old.task) for of in gens]
+        if None in generations or generations[0] != generations[1]:
+            # It is gone, has another address space now, or was flushed.
+            continue
+        for span, now in _now(old, ptes):
+            if _lost(old, span, now):
+                change = now.entry if now is not None else "nothing"
+                yield f"{vma_name(old.task, span)} was {old.entry}, is {change}, and nothing was flushed"
+                break
+
+
+def notified(
+    before: Step,
+    ptes: ByPlace[PteSeen],
+    memory: tuple[MemorySeen, MemorySeen],
+    starts: Mapping[str, int],
+) -> Iterator[str]:
+    """No entry is removed, or maps another frame, of which the address space's notifier was not told.
+
+    :param ptes: the entries after it
+    :param memory: what memory showed before and after
+    :param starts: the page numbers at which the areas begin
+    """
+    told_of = _told_of(*memory)
+    for old in (before.ptes or ()) if told_of else ():
+        if old.task not in told_of or not old.table_entry.is_present:
+            continue
+        at = starts.get(old.span.name, 0)
+        for span, entry in _now(old, ptes):
+            stays = entry is not None and entry.table_entry.is_present
+            if stays and entry is not None and _target_at(old, span.start) == _target_at(entry, span.start):
+                continue
+            if not told_of[old.task].covers(at + span.start, at + span.end):
+                change = "nothing" if entry is None else entry.entry
+                yield f"{vma_name(old.task, span)} was {old.entry}, is {change}, and no notifier was told"
+                break
+
+
+def _told_of(before: MemorySeen, after: MemorySeen) -> dict[str, SpanSet]:
+    """The ranges told of between two looks, by task: of those that had a notifier and the same address space
+    in both. Where more was told than is kept, nobody knows."""
+    told = {}
+    for task, now in after.notifiers.items():
+        was = before.notifiers.get(task)
+        spaces = [seen.tlb_gens.get(task, (0, 0))[0] for seen in (before, after)]
+        if was is not None and spaces[0] == spaces[1] and 0 <= now.told - was.told <= len(now.ranges):
+            told[task] = SpanSet(now.ranges[len(now.ranges) - (now.told - was.told) :])
+    return told
+
+
+def _now(old: PteSeen, ptes: ByPlace[PteSeen]) -> Iterator[tuple[Span, PteSeen | None]]:
+    """The pieces of a run of entries, each with the run it is part of now."""
+    at = old.span.start
+    for run in ptes.overlapping(old.task, old.span):
+        start, end = max(run.span.start, old.span.start), min(run.span.end, old.span.end)
+        yield Span(old.span.name, start, end), run
+        at = max(at, end)
+    if at < old.span.end:
+        yield Span(old.span.name, at, old.span.end), None
+
+
+def _lost(old: PteSeen, span: Span, now: PteSeen | None) -> bool:
+    """True where a processor that remembers *old* for the pages *span* knows more than the tables do."""
+    if now is None:
+        return True
+    was, entry = old.table_entry, now.table_entry
+    if not entry.is_present or was.mode != entry.mode or ("RW" in was.flags and "RO" in entry.flags):
+        return True
+    return _target_at(old, span.start) != _target_at(now, span.start)
+
+
+def _target_at(run: PteSeen, page: int) -> tuple[str, int] | None:
+    if run.target is None or run.target == RAM:
+        return None if run.target is None else ("ram", 0)
+    return run.target.name, run.target.start + page - run.span.start
+
+
+def fork_whole(before: Step, step: Step, op: Op) -> Iterator[str]:
+    """A fork that fails leaves mappings and reservations as they were.
+
+    Reservations that begin alike are in the book in the order in which they came, which the copy changes.
+    """
+    for field in ("vmas", "book", "tracked"):
+        was, now = (Counter(getattr(seen, field) or ()) for seen in (before, step))
+        if was != now:
+            yield f"fork of {op.task} failed ({step.result}), and changed its {field}"
+
+
+def told(spaces: SeenSpaces, span: Span) -> Iterator[str]:
+    """Nothing maps what unmap_mapping_range took out of every mapping of the file."""
+    for vma in spaces.vmas.things:
+        if vma.file != "driver":
+            continue
+        for entry in entries_in(vma, spaces.ptes):
+            target = entry.target
+            if entry.entry.maps and target is not None and target.meets(span):
+                yield f"{vma_name(vma.task, entry.span)} maps {target}, which was taken out of all mappings"
+
+
+def reached(step: Step, ptes: ByPlace[PteSeen], op: Op, process: str, look: LookLevel) -> Iterator[str]:
+    """Memory is reached through an entry that is there, and that allows it.
+
+    :param ptes: the entries after the step
+    :param process: the task that stands for the address space of the acting one
+    :param look: how the kernel was looked at
+    """
+    call = op.call
+    if step.result != "ok" or not isinstance(call, Read | Write):
+        return
+    span = call.span
+    first_page = Span(span.name, span.start, span.start + 1)
+    now = next(iter(ptes.overlapping(process, first_page)), None)
+    entry = now.table_entry if now is not None else _NO_ENTRY
+    if look.reads_smaps and (entry.absent, entry.level) == ("none", 3):
+        # Reading smaps, after the operation, has dropped a leaf of 1 GiB (S7.5.3).
+        return
+    if not entry.is_present or (isinstance(call, Write) and "RW" not in entry.flags):
+        yield f"{vma_name(op.task, span)} was reached through {now.entry if now is not None else 'no entry'}"
+
+
+def mode_asked(before: Step, step: Step, op: Op, kinds: Mapping[str, str]) -> Iterator[str]:
+    """No pages that were asked for as uncached are write-combining, unless somebody has reserved them so.
+
+    :param kinds: of the program's devices, by name
+    """
+    call = op.call
+    if step.result != "ok" or None in (before.book, step.book):
+        return
+    if isinstance(call, Mmap) and call.via in _UNCACHED:
+        span = call.source
+    elif isinstance(call, Ioremap) and call.mode in ("uc", "uc-"):
+        span = call.span
+    else:
+        return
+    if kinds.get(span.name) != "pci" or any(_is_wc(entry, span) for entry in before.book or ()):
+        return
+    for entry in step.book or ():
+        if _is_wc(entry, span):
+            yield f"{step.op} asked for uncached pages, and the book has {entry}"
+
+
+def _is_wc(entry: BookEntry, span: Span) -> bool:
+    return entry.mode == "wc" and entry.span.meets(span)
+
+
+def looks_only(before: Step, step: Step, op: Op) -> Iterator[str]:
+    """A look changes nothing: neither VMAs nor entries, nor what is reserved.
+
+    Walkers that reach a page of the task as the task itself does (get_user_pages) may fault it in, so they
+    are none of these.
+    """
+    if not isinstance(op.call, Status | Mincore | ReadMemtypeList | Look) and not (
+        isinstance(op.call, Walk) and op.call.walker in LOOKING_WALKERS
+    ):
+        return
+    for field in ("vmas", "ptes", "book", "tracked", "prots"):
+        old, new = getattr(before, field), getattr(step, field)
+        if None not in (old, new) and old != new:
+            yield f"{step.op} changed {field}"

@@ -1,0 +1,348 @@
+"""The first steps of a run in which something happened that known defects follow from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from itertools import chain, pairwise, permutations
+from types import UnionType
+
+from pfnlab.checker.judging.by_place import ByPlace
+from pfnlab.checker.judging.history import History
+from pfnlab.programs.lang.device_ops import (
+    D3,
+    ArchIoFreeMemtypeWc,
+    Bind,
+    DriverCall,
+    MemoryDisable,
+    RemapPfnRange,
+    Remove,
+    RequestMemRegion,
+    UnmapMappingRange,
+    Unplug,
+    VfioReset,
+    ZapVmaPtes,
+)
+from pfnlab.programs.lang.ops import (
+    Call,
+    Fork,
+    Madvise,
+    Mlock,
+    Mmap,
+    Mprotect,
+    Mremap,
+    Munlock,
+    Munmap,
+    Op,
+    PkeyMprotect,
+    ProcessMadvise,
+    Program,
+    Read,
+    Release,
+    RemapFilePages,
+    Write,
+)
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import (
+    HELD,
+    WAITS,
+    PteSeen,
+    Step,
+    VmaSeen,
+    is_under_way,
+    standings,
+)
+from pfnlab.programs.runs.pte_text import RAM
+
+#: Calls that take entries away and leave the VMA.
+ZAPS = (
+    ZapVmaPtes
+    | UnmapMappingRange
+    | RequestMemRegion
+    | Bind
+    | Remove
+    | Unplug
+    | MemoryDisable
+    | D3
+    | VfioReset
+)
+
+#: Calls that copy a VMA, or read its flags and write them later.
+_COPIES = Munmap | Mmap | Mremap | Fork | Mprotect | PkeyMprotect | Madvise | ProcessMadvise | Mlock | Munlock
+
+#: The ways in which the guest driver fills a whole mapping and reserves what it shows.
+_RESERVING = ("remap", "bare", "fault_remap")
+
+
+class FirstSteps:
+    """
+    Of each event the index of the first step with it, in a whole run; None where there is none.
+
+    Each is looked for once, however many steps are explained by it.
+
+    :param steps: of the run, from the first
+    """
+
+    def __init__(self, program: Program, steps: Sequence[Step]) -> None:
+        self._ops, self._steps = program.ops, steps
+        self._kinds = {device.name: device.kind for device in program.devices}
+        self._leaves: dict[int, int | None] = {}
+
+    @cached_property
+    def left_out(self) -> int | None:
+        """The program makes the kernel leave a call out."""
+        return _first(at for at, op in enumerate(self._ops) if op.skip is not None)
+
+    @cached_property
+    def driver(self) -> int | None:
+        """The guest driver is asked for something."""
+        return _first(
+            at
+            for at, op in enumerate(self._ops)
+            if isinstance(op.call, DriverCall) or (isinstance(op.call, Mmap) and op.call.driver is not None)
+        )
+
+    @cached_property
+    def unreserved(self) -> int | None:
+        """The guest driver fills a mapping, or a part of one, and reserves nothing for it."""
+        return _first(
+            at
+            for at, call in self._made()
+            if isinstance(call, RemapPfnRange)
+            or (isinstance(call, Mmap) and call.driver is not None and call.driver.how not in _RESERVING)
+        )
+
+    @cached_property
+    def named(self) -> dict[str, int]:
+        """By kind of device, ordinary memory (``ram``) among them, the first operation that names one."""
+        found: dict[str, int] = {}
+        for at, op in enumerate(self._ops):
+            for name in names_in(op.call):
+                found.setdefault(self._kinds.get(name, name), at)
+        return found
+
+    @cached_property
+    def devmem(self) -> int | None:
+        """Something is mapped through /dev/mem."""
+        return _first(
+            at
+            for at, call in self._made()
+            if isinstance(call, Mmap | RemapFilePages) and call.via in ("devmem", "devmem-sync")
+        )
+
+    @cached_property
+    def procfs(self) -> int | None:
+        """Something is mapped through /proc/bus/pci."""
+        return _first(
+            at
+            for at, call in self._made()
+            if isinstance(call, Mmap | RemapFilePages) and call.via in ("proc-wc", "proc-uc")
+        )
+
+    @cached_property
+    def vfio(self) -> int | None:
+        """Something is mapped through vfio-pci."""
+        return _first(at for at, call in self._made() if isinstance(call, Mmap) and call.via == "vfio")
+
+    @cached_property
+    def moved(self) -> int | None:
+        """mremap moves something."""
+        return _first(at for at, call in self._made() if isinstance(call, Mremap))
+
+    @cached_property
+    def forked(self) -> int | None:
+        """A task is forked."""
+        return _first(at for at, call in self._made() if isinstance(call, Fork))
+
+    @cached_property
+    def fork_failed(self) -> int | None:
+        """A fork fails."""
+        return _first(
+            at
+            for at, (op, step) in enumerate(self._done())
+            if isinstance(op.call, Fork) and step.result not in ("ok", HELD, WAITS)
+        )
+
+    @cached_property
+    def cut(self) -> int | None:
+        """A VMA that maps a device is cut, in pieces or shorter, as far as somebody looked."""
+        seen = ((at, step.vmas) for at, step in enumerate(self._steps) if step.vmas is not None)
+        places = (at for (_, before), (at, after) in pairwise(seen) if _was_cut(before, after))
+        return min(chain(places, self._shrunk_elsewhere()), default=None)
+
+    def _shrunk_elsewhere(self) -> Iterator[int]:
+        # Nothing is left at the place where it lost its end.
+        for at, call in self._made():
+            if isinstance(call, Mremap) and call.pages < call.span.pages:
+                before = (self._steps[at - 1].vmas if at else None) or ()
+                if any("pf" in vma.flags.split() and vma.span.meets(call.span) for vma in before):
+                    yield at
+
+    @cached_property
+    def zapped(self) -> int | None:
+        """Entries are taken out of a VMA that stays."""
+        return _first(
+            at
+            for at, call in self._made()
+            if isinstance(call, ZAPS) and (at == 0 or lost_entries(self._steps[at - 1], self._steps[at]))
+        )
+
+    @cached_property
+    def zapped_beside_change(self) -> int | None:
+        """Entries may be taken out of a VMA while another call has copied it, or read its flags."""
+        return self._side_by_side(ZAPS, _COPIES)
+
+    @cached_property
+    def zapped_beside_zap(self) -> int | None:
+        """Two calls may take entries out of one VMA at once."""
+        return self._side_by_side(ZAPS, ZAPS)
+
+    def _side_by_side(self, one: UnionType, other: UnionType) -> int | None:
+        """A release while two calls of these kinds were under way."""
+        open_calls: list[Call] = []
+        for at, call in self._made():
+            if isinstance(call, Release):
+                pairs = permutations(open_calls, 2)
+                if any(isinstance(left, one) and isinstance(right, other) for left, right in pairs):
+                    return at
+                if not any(map(is_under_way, standings(self._steps[at]).values())):
+                    open_calls.clear()
+            if self._steps[at].result in (HELD, WAITS):
+                open_calls.append(call)
+        return None
+
+    @cached_property
+    def refilled(self) -> int | None:
+        """Memory is reached after a zap."""
+        zap = _first(at for at, call in self._made() if isinstance(call, ZAPS))
+        if zap is None:
+            return None
+        return _first(at for at, call in self._made() if isinstance(call, Read | Write) and at > zap)
+
+    @cached_property
+    def copied(self) -> int | None:
+        """The first page of a private mapping of a device is seen to be a copy."""
+        return _first(at for at, step in enumerate(self._steps) if _copied_first(step))
+
+    def leaf(self, level: int) -> int | None:
+        """A leaf of *level* (3: 1 GiB) is seen."""
+        if level not in self._leaves:
+            self._leaves[level] = _first(
+                at
+                for at, step in enumerate(self._steps)
+                for run in step.ptes or ()
+                if run.table_entry.maps and run.table_entry.level == level
+            )
+        return self._leaves[level]
+
+    @cached_property
+    def freed_part(self) -> int | None:
+        """A driver gives a part back of what it has booked for itself."""
+        return _first(at for at, mine in self._frees if mine)
+
+    @cached_property
+    def freed_foreign(self) -> int | None:
+        """A driver frees what it has not booked."""
+        return _first(at for at, mine in self._frees if not mine)
+
+    @cached_property
+    def took_foreign(self) -> int | None:
+        """A driver frees what it has not booked, and the book loses it, or nobody looked."""
+        return _first(
+            at
+            for at, mine in self._frees
+            if not mine and (at == 0 or _lost_entry(self._steps[at - 1], self._steps[self._ended(at)]))
+        )
+
+    def _ended(self, at: int) -> int:
+        # The step in which an operation ends: the release, where it was held or has waited.
+        if self._steps[at].result not in (HELD, WAITS):
+            return at
+        task = self._ops[at].task
+        for later in range(at + 1, min(len(self._ops), len(self._steps))):
+            result = standings(self._steps[later]).get(task, "")
+            if isinstance(self._ops[later].call, Release) and result and not is_under_way(result):
+                return later
+        return min(at, len(self._steps) - 1)
+
+    @cached_property
+    def _frees(self) -> list[tuple[int, bool]]:
+        """Every free of a range that the driver had not booked as such: whether it had booked more."""
+        history = History()
+        frees = []
+        for at, (op, step) in enumerate(self._done()):
+            call, booked = op.call, history.booked
+            if isinstance(call, ArchIoFreeMemtypeWc) and call.span not in booked:
+                frees.append((at, any(span.contains(call.span) for span in booked)))
+            history.follow(op, step, self._steps[at - 1 : at + 1] if at else ())
+        return frees
+
+    def _made(self) -> Iterator[tuple[int, Call]]:
+        """The operations that were not refused, with their places."""
+        for at, (op, step) in enumerate(self._done()):
+            if step.result in ("ok", HELD, WAITS):
+                yield at, op.call
+
+    def _done(self) -> Iterator[tuple[Op, Step]]:
+        return zip(self._ops, self._steps, strict=False)
+
+
+def _first(found: Iterable[int]) -> int | None:
+    return next(iter(found), None)
+
+
+def names_in(call: Call) -> set[str]:
+    """The areas and devices that an operation names."""
+    spans = (getattr(call, field, None) for field in ("span", "source"))
+    device = getattr(call, "device", None)
+    return {span.name for span in spans if isinstance(span, Span)} | ({device} if device else set())
+
+
+def _lost_entry(before: Step, after: Step) -> bool:
+    """True where the book has lost something, or where nobody looked."""
+    return before.book is None or after.book is None or before.book != after.book
+
+
+def lost_entries(before: Step, after: Step) -> bool:
+    """True where a VMA is as long as before and has fewer entries, or where nobody looked."""
+    if None in (before.vmas, before.ptes, after.vmas, after.ptes):
+        return True
+    stayed = {(vma.task, vma.span) for vma in after.vmas or ()}
+    ptes = [_mapped(step) for step in (before, after)]
+    return any(
+        _pages(ptes[0], vma) > _pages(ptes[1], vma)
+        for vma in before.vmas or ()
+        if (vma.task, vma.span) in stayed
+    )
+
+
+def _mapped(step: Step) -> ByPlace[PteSeen]:
+    return ByPlace(run for run in step.ptes or () if run.table_entry.maps)
+
+
+def _pages(ptes: ByPlace[PteSeen], vma: VmaSeen) -> int:
+    return sum(
+        min(run.span.end, vma.span.end) - max(run.span.start, vma.span.start)
+        for run in ptes.overlapping(vma.task, vma.span)
+    )
+
+
+def _was_cut(before: Sequence[VmaSeen], after: Sequence[VmaSeen]) -> bool:
+    now = ByPlace(after)
+    return any(
+        old.span.contains(new.span) and new.span != old.span
+        for old in before
+        if "pf" in old.flags.split()
+        for new in now.overlapping(old.task, old.span)
+    )
+
+
+def _copied_first(step: Step) -> bool:
+    firsts = {
+        (vma.task, vma.span.name, vma.span.start)
+        for vma in step.vmas or ()
+        if "pf" in vma.flags.split() and vma.perms.endswith("p")
+    }
+    return any(
+        run.target == RAM and (run.task, run.span.name, run.span.start) in firsts for run in step.ptes or ()
+    )

@@ -1,0 +1,288 @@
+"""Every step of a run, checked for the properties."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from pfnlab.base.errors import Misuse
+from pfnlab.checker.judging.asked_once import ASKED, ASKED_OF_EVENTS, AskedOnce, events_broken
+from pfnlab.checker.judging.contents import PageContents
+from pfnlab.checker.judging.device_mappings import DeviceMappings
+from pfnlab.checker.judging.entries import (
+    entries_inside,
+    flushed,
+    fork_whole,
+    leaves_fit,
+    looks_only,
+    mode_asked,
+    notified,
+    reached,
+    told,
+)
+from pfnlab.checker.judging.first_steps import FirstSteps
+from pfnlab.checker.judging.history import History, has_moved
+from pfnlab.checker.judging.known import known
+from pfnlab.checker.judging.run_causes import Causes
+from pfnlab.checker.judging.seen import Layout, SeenChanges, SeenSpaces
+from pfnlab.checker.judging.seen_moment import SeenMoment
+from pfnlab.kernel.mm.profile import Profile
+from pfnlab.kernel.policies.known_kernels import version_of_release
+from pfnlab.kernel.policies.patched import patched_kernels
+from pfnlab.kernel.policies.profiles import profile_of
+from pfnlab.kernel.policies.releases import is_version, upstream
+from pfnlab.kernel.policies.seams import with_policy
+from pfnlab.programs.lang.areas import area_starts
+from pfnlab.programs.lang.device_ops import MemremapPages, UnmapMappingRange
+from pfnlab.programs.lang.ops import Fork, Op, Program, Release
+from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.compare import FIELDS, Verdict, judge
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.machine import Accel
+from pfnlab.programs.runs.named_machines import Named, side_by_side
+from pfnlab.programs.runs.observation import HELD, LOOKS_AGREE, MemorySeen, Run, Step, standings
+from pfnlab.programs.runs.violation import Violation
+
+#: Those of an operation, and of page-table entries, with the sentence for each.
+SEEN: dict[str, str] = {
+    "entries_inside": "Every entry lies in a VMA and maps the frames that its offset names",
+    "leaves_fit": "A leaf of 2 MiB or 1 GiB lies in one VMA",
+    "told_free": "Nothing maps what was taken out of every mapping",
+    "reached": "Memory is reached through an entry that is there and allows it",
+    "flushed": "No entry that a processor may remember is removed without a flush",
+    "notified": "No entry is removed of which a notifier was not told",
+    "fork_whole": "A fork that fails leaves mappings and reservations as they were",
+    "looks_only": "A look changes nothing",
+    "mode_asked": "Who asks for uncached memory gets none that is write-combining",
+    "contents_kept": "A page changes by a store through a mapping that shows it",
+    "fresh_zero": "A new page of anonymous memory is zero",
+    "copied_whole": "A private copy holds what was there",
+    "private_kept": "A page that took a store through a private mapping is nobody else's",
+    "reads_shown": "A load gives what the frame that its mapping shows holds",
+}
+
+
+def sentence_of(name: str) -> str:
+    """The sentence of the property *name*; empty for one that only a kernel's memory shows."""
+    return SEEN.get(name) or next((asked.asks for asked in ASKED if asked.name == name), "")
+
+
+#: Properties of an operation, not of a state: each time counts.
+_EVENTS = {
+    *(*ASKED_OF_EVENTS, "told_free", "reached", "flushed", "notified", "fork_whole"),
+    *("looks_only", "mode_asked"),
+    *("contents_kept", "fresh_zero", "copied_whole", "private_kept", "reads_shown"),
+}
+
+
+def violations(program: Program, run: Run, series: str | None = None) -> list[Violation]:
+    """
+    The properties that *run* breaks; those of a state where they begin to be broken.
+
+    A step is judged where somebody looked at VMAs and entries, and no processor was held in it. What only
+    memory shows is judged where the run has it.
+
+    :param series: of the kernel, by which known violations are explained; when None, as the run says
+    """
+    broken = list(_judged(program, run))
+    profile = _profile(run, series) if broken else None
+    first = FirstSteps(program, run.steps)
+    return [
+        Violation(
+            *(run.machine, name, step, run.steps[step].op, says),
+            known(Causes(program, run.steps, step, profile, first), name),
+        )
+        for name, step, says in broken
+    ]
+
+
+def judged(
+    program: Program,
+    runs: Sequence[Run],
+    series: Mapping[str, str | None],
+    fields: tuple[str, ...] = FIELDS,
+) -> Verdict:
+    """The verdict on one program's runs, with the properties that each of them breaks.
+
+    :param series: the kernel series of every machine by name, None where it is unknown
+    :param fields: of observations, those that are compared
+    """
+    broken = (violation for run in runs for violation in violations(program, run, series[run.machine]))
+    return msgspec.structs.replace(judge(program, runs, series, fields), violations=tuple(broken))
+
+
+def judged_runs(
+    machines: Sequence[Named],
+    programs: Sequence[Program],
+    looks: LookLevel | Sequence[LookLevel | None] | None = None,
+    accel: Accel = Accel.TCG,
+    fields: tuple[str, ...] = FIELDS,
+) -> list[tuple[tuple[Run, ...], Verdict]]:
+    """Run every program on every machine: for each program its runs, and the verdict on them.
+
+    :param looks: with *accel*, as for :func:`~pfnlab.programs.runs.named_machines.side_by_side`
+    :param fields: as for :func:`judged`
+    :raises Misuse: there is no such model or kernel, or a program that no guest could hold
+    :raises MissingTool: a tool or kernel is not here
+    """
+    series = {named.spec: named.series for named in machines}
+    all_runs = side_by_side(machines, programs, looks, accel)
+    return [
+        (runs, judged(program, runs, series, fields))
+        for program, runs in zip(programs, all_runs, strict=True)
+    ]
+
+
+def _profile(run: Run, series: str | None) -> Profile | None:
+    """The rules that the machine of *run* is said to have, policies among them; None where nobody knows."""
+    kind, _, spec = run.machine.partition(":")
+    try:
+        if kind == "model":
+            return ModelMachine(spec, configuration=run.configuration).profile
+        version = series or _version(run)
+        if version is None:
+            return None
+        patched = patched_kernels().get(spec)
+        profile = profile_of(version)
+        return with_policy(profile, *patched.policy.split("=")) if patched is not None else profile
+    except Misuse:
+        # It was recorded under a name that is none here.
+        return None
+
+
+def _version(run: Run) -> str | None:
+    """The version that a run says: in the name of its machine, or its kernel's release; None for neither."""
+    name = run.machine.partition(":")[2].partition(",")[0]
+    for version in (name, upstream(name), version_of_release(run.kernel.rpartition(" ")[2])):
+        if is_version(version):
+            return version
+    return None
+
+
+def _judged(program: Program, run: Run) -> Iterator[tuple[str, int, str]]:
+    judging = _Judging(program, run)
+    lasting: set[str] = set()
+    for number in range(len(run.steps)):
+        broken = judging.broken(number)
+        for name, text in broken.items():
+            if name not in lasting or name in _EVENTS:
+                yield name, number, text
+        lasting = set(broken)
+
+
+class _Judging:
+    """A run that is judged step by step, with what is known of the steps before."""
+
+    def __init__(self, program: Program, run: Run) -> None:
+        self._program, self._run = program, run
+        self._layout, self._history = Layout(program, run.configuration), History()
+        self._spaces = SeenSpaces()
+        self._kinds = {device.name: device.kind for device in program.devices}
+        self._mappings = DeviceMappings(self._layout, self._history)
+        self._asking = AskedOnce(self._mappings)
+        self._contents = PageContents(program)
+        self._starts = area_starts(program)
+        #: The tasks whose processors are held.
+        self._held: set[str] = set()
+        self._before: int | None = None
+        #: The properties of entries that held in the step looked at last, and the changes of history by then.
+        self._entries_held: set[tuple[str, int]] = set()
+
+    def broken(self, number: int) -> dict[str, str]:
+        """The properties that a step breaks, with what was seen; all steps before it were asked."""
+        run, history = self._run, self._history
+        step = run.steps[number]
+        op = self._program.ops[number] if number < len(self._program.ops) else None
+        if op is not None:
+            history.follow(op, step, run.steps[number - 1 : number + 1] if number else ())
+            history.moved_away |= has_moved(op, step)
+        if op is not None and isinstance(op.call, Release):
+            self._held = {task for task, result in standings(step).items() if result == HELD}
+        elif step.result == HELD:
+            self._held.add(step.task)
+        broken: dict[str, str] = {}
+        if self._held or step.vmas is None or step.ptes is None:
+            for question in events_broken(SeenMoment(step, history, self._layout)):
+                broken.setdefault(question.name, question.asks)
+            # Structures may be in the middle of a change, and are so for everybody who looks.
+            memory = _memory(run, number)
+            for fault in memory.faults if memory is not None else ():
+                if fault.name == LOOKS_AGREE:
+                    broken.setdefault(fault.name, fault.says)
+            self._before = None
+            self._contents.forget()
+            return broken
+        changes = self._spaces.look(step)
+        self._mappings.look(step, self._spaces, changes)
+        for name, text in self._structure(number, step, op, changes):
+            broken.setdefault(name, text)
+        for question in self._asking.broken(SeenMoment(step, history, self._layout, self._mappings)):
+            broken.setdefault(question.name, question.asks)
+        self._before = number
+        return broken
+
+    def _structure(
+        self, number: int, step: Step, op: Op | None, changes: SeenChanges
+    ) -> Iterator[tuple[str, str]]:
+        """Name and sentence of what page-table entries, and structures in memory, show to be wrong."""
+        history, spaces, memory = self._history, self._spaces, _memory(self._run, number)
+        found = list(self._of_entries(changes))
+        if op is not None:
+            look = self._run.look
+            found.append(("reached", reached(step, spaces.ptes, op, history.process(op.task), look)))
+            if isinstance(op.call, UnmapMappingRange) and not op.call.keep_cows and step.result == "ok":
+                found.append(("told_free", told(spaces, op.call.span)))
+        if self._before is not None:
+            before, memory_before = self._run.steps[self._before], _memory(self._run, self._before)
+            if memory is not None and memory_before is not None:
+                gens = memory_before.tlb_gens, memory.tlb_gens
+                found.append(("flushed", flushed(before, spaces.ptes, gens)))
+                seen = memory_before, memory
+                found.append(("notified", notified(before, spaces.ptes, seen, self._starts)))
+            if op is not None and op.hold is None:
+                found.append(("looks_only", looks_only(before, step, op)))
+                found.append(("mode_asked", mode_asked(before, step, op, self._kinds)))
+            if op is not None and isinstance(op.call, Fork) and step.result != "ok":
+                found.append(("fork_whole", fork_whole(before, step, op)))
+        for name, texts in found:
+            yield from ((name, text) for text in texts)
+        process = history.process(op.task) if op is not None else ""
+        yield from self._contents.look(step, op, process, memory, spaces)
+        for fault in memory.faults if memory is not None else ():
+            if not self._is_excused(fault.name):
+                yield fault.name, fault.says
+
+    def _is_excused(self, name: str) -> bool:
+        """True where the program has a reason for a fault of that name."""
+        history = self._history
+        if name == "counts_left":
+            # Entries that the kernel placed outside of the program's areas are not seen.
+            return history.moved_away
+        # The kernel does not count its tables for pages that come and go.
+        return name == "tables_left" and any(isinstance(op.call, MemremapPages) for op in self._program.ops)
+
+    def _of_entries(self, changes: SeenChanges) -> Iterator[tuple[str, Iterable[str]]]:
+        """Name and sentences of what each entry, with its VMAs, shows to be wrong.
+
+        Where a property held in the step looked at before, what has not changed since keeps it.
+        """
+        spaces, now = self._spaces, self._history.changes
+        vmas, ptes = spaces.vmas.things, spaces.ptes.things
+        new_vmas = [vmas[index] for index in changes.touched_vmas]
+        new_ptes = [ptes[index] for index in changes.touched_ptes]
+        held, self._entries_held = self._entries_held, set()
+        inside = (new_ptes, new_vmas) if ("entries_inside", now) in held else (ptes, vmas)
+        fit = new_ptes if ("leaves_fit", now) in held else ptes
+        for name, texts in (
+            ("entries_inside", list(entries_inside(spaces, *inside, self._layout, self._history))),
+            ("leaves_fit", list(leaves_fit(spaces, fit))),
+        ):
+            if not texts:
+                self._entries_held.add((name, now))
+            yield name, texts
+
+
+def _memory(run: Run, number: int) -> MemorySeen | None:
+    # Of a run that was lost the last step may have none.
+    return run.memory[number] if number < len(run.memory) else None

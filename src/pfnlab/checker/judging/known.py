@@ -1,0 +1,275 @@
+"""The violations that are known: what a kernel or a design does there, by the cause in the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from pfnlab.checker.judging.run_causes import Causes
+
+
+class Known(NamedTuple):
+    """
+    A violation that is explained.
+
+    :param name: of the property
+    :param why: the explanation, with an id of docs/bugs.md or a step of docs/semantics
+    :param cause: true where this explains it: what happened in the run, on a machine that does so
+    """
+
+    name: str
+    why: str
+    cause: Callable[[Causes], bool]
+
+
+_PIECES = "A06: the pieces of a split VMA free what was never reserved"
+_BY_END = "A07: an end that is unmapped shrinks the reservation of another"
+_ZAPPED = "A08: zapping a part drops the whole reservation"
+_LOOKED_UP = "A09: behind a zap of the first page nothing says what `unmap_only` has reserved"
+_TWICE_BOOKED = "A20: what `unmap_only` keeps over a zap is booked again by a fault that remaps"
+_HALVED = "A16: a split or a move loses VM_PAT, and the reservation its owner"
+_COPIED_FIRST = "A01: the first page was copied, and hides what was reserved"
+_CHILD = "A03: a child that fork could not copy is untracked with an empty page table"
+_FORK = "A04: a fork that fails untracks the parent's mapping"
+_MOVED = "A12: the old place of a move is untracked after its entries went"
+_FOREIGN = "S4.10: a driver frees what another has booked"
+_PART = "S2.4: a driver frees a part of what it has booked, and the book knows the whole"
+_LOCKED_TWICE = "S5.8.9: a locked mapping that MREMAP_DONTUNMAP moves is counted in locked_vm twice"
+_RAM = "S4.10: RAM cannot be mapped so by a driver"
+_SECTION = "S4.10: two ranges in one section"
+_FIRST_PAGE = "S9.2.6: a claim stops a mapping only where it has the first page of the BAR"
+_ESCAPES = "S9.9.4: an mmap was allowed before the claim, and made after the revocation"
+_COPIED = "S9.4.5: a mapping of vfio-pci that is copied loses its reservation"
+_FILLED = "S9.4.5: vfio-pci finds only the VMAs that it has filled"
+_UNMINDED = "E12: vfio-pci leaves its mappings alone where the device's memory is switched off"
+_KEPT = "D02: pages that were unmapped stay reserved until the last VMA goes"
+_ASSERTED = "S6.3.8: a leaf is cut without mmap_lock, and the kernel asserts it"
+_HANDLER = "G08: a fault handler remaps, with mmap_lock for reading only, and the kernel asserts it"
+_UNTRACKED = "A10: an entry is untracked without mmap_lock"
+_REVIVED = "A10: untracked without mmap_lock while a call has its flags, which count as tracked again"
+_LEAVES = "S7.5.3: smaps, smaps_rollup and numa_maps drop leaves of 1 GiB"
+_ACCESS = "S7.6.3: access_phys maps what the entry shows, also ordinary RAM"
+_HOLE = "C09: in the ISA hole nothing is reserved, and a range over its border is reserved whole"
+_DIRECT = "S2.10.2: what is not reserved may have any mode, and the direct map does not follow"
+_SET = "S2.9.6: the direct map goes from write-combining to UC, where UC- was reserved"
+_LOW = "S9.1.5: below 1 MiB a claim revokes nothing"
+_SPANS = "S9.6.5: a range that leaves a resource is warned about"
+_FRAMES = "E03: vfio-pci fills a leaf whose frames are not aligned, and the low bits are cut"
+_BY_OFFSET = "A14: any mapping with an offset counts as tracked, and frees what it never reserved"
+_BARE = "F24: a mapping without operations counts as anonymous, and a move loses its place in the file"
+_LIMIT = "C05: what ends with the 52 bits of a physical address can be reserved and not freed"
+_NO_LAST = "C05: the end of what ends with the 52 bits of a physical address is taken for 0"
+_UNASKED = "C01: a driver maps with the mode it likes, nobody asks the book"
+_UNCOUNTED = "S5.8.4a: a special VMA that cannot grow gives memory back that it never took"
+_SHRUNK = "S5.8.13: a mapping that shrinks and moves commits what it gave up"
+_REPLACED = "S4.7.5: a mapping that fails keeps what it was to replace committed"
+_UNACCOUNTED = "S5.8.9: MREMAP_DONTUNMAP takes VM_ACCOUNT from the source"
+_REFUSED = "S4.7.6: a mapping that the first phase refuses stays committed"
+_TWICE = "A17: a remap that fails halfway untracks twice"
+
+#: Trackers that have one entry in the book for all pieces of a mapping, and know only whole VMAs.
+_WHOLE_VMAS = ("vm_pat", "unmap_only", "base_pfn", "driver_hook")
+
+#: Trackers that ask the page tables for the first frame, and keep the reservation over a zap.
+_LOOK_UP = ("unmap_only", "driver_hook")
+
+#: Trackers that keep the reservation over a zap, and know nothing of the next remap.
+_OVER_ZAPS = (*_LOOK_UP, "base_pfn")
+
+
+def _pieces(causes: Causes) -> bool:
+    return causes.tracker(*_WHOLE_VMAS) and causes.cut
+
+
+def _zapped(causes: Causes) -> bool:
+    return causes.tracker("vm_pat") and (causes.zaps or causes.refills or causes.unmaps_behind_zap)
+
+
+def _looked_up(causes: Causes) -> bool:
+    return causes.tracker(*_LOOK_UP) and causes.zapped
+
+
+def _booked_again(causes: Causes) -> bool:
+    return causes.tracker(*_OVER_ZAPS) and causes.has("vfio_remaps") and causes.vfio and causes.refilled
+
+
+def _halved(causes: Causes) -> bool:
+    lost = causes.has("failed_fork_untracks") and causes.lacks("only_fork_clears_vm_pat")
+    return lost and causes.tracker(*_WHOLE_VMAS) and (causes.cut or causes.moved)
+
+
+def _copied_first(causes: Causes) -> bool:
+    return (
+        causes.tracker("vm_pat", "unmap_only") and causes.lacks("cow_knows_its_pfn") and causes.copied_first
+    )
+
+
+def _fork_failed(causes: Causes) -> bool:
+    return causes.tracker(*_WHOLE_VMAS) and causes.lacks("failed_fork_untracks") and causes.fork_failed
+
+
+def _moved_away(causes: Causes) -> bool:
+    return causes.tracker(*_WHOLE_VMAS) and causes.lacks("move_clears_vm_pat") and causes.moved
+
+
+def _bare_moved(causes: Causes) -> bool:
+    return causes.lacks("dummy_vm_ops") and causes.driver and causes.moved
+
+
+def _by_offset(causes: Causes) -> bool:
+    return causes.tracker(*_WHOLE_VMAS) and causes.lacks("vm_pat_flag")
+
+
+def _freed_in_vain(causes: Causes) -> bool:
+    return causes.driver and causes.freed_part
+
+
+def _freed_foreign(causes: Causes) -> bool:
+    return (causes.freed_foreign and causes.now == "arch_io_free_memtype_wc") or causes.took_foreign
+
+
+def _escaped(causes: Causes) -> bool:
+    return causes.driver and causes.now == "mmap"
+
+
+#: Every known violation; the first that fits explains.
+KNOWN: tuple[Known, ...] = (
+    Known("looks_only", _LEAVES, lambda c: c.now in ("smaps", "smaps_rollup", "numa_maps") and c.had_leaf(3)),
+    Known(
+        "entries_inside",
+        _FRAMES,
+        lambda c: c.vfio and c.has("huge_pfnmap") and c.lacks("vfio_checks_leaf_pfn"),
+    ),
+    Known("no_leak", _HALVED, _halved),
+    Known("no_leak", _COPIED_FIRST, _copied_first),
+    Known("no_leak", _FORK, _fork_failed),
+    Known("no_leak", _MOVED, _moved_away),
+    Known("no_leak", _PIECES, _pieces),
+    Known("no_leak", _TWICE_BOOKED, _booked_again),
+    Known("no_leak", _LOOKED_UP, _looked_up),
+    Known("no_leak", _FOREIGN, lambda c: c.took_foreign),
+    Known("no_leak", _UNTRACKED, lambda c: c.tracker("vm_pat") and c.zapped_beside_change),
+    Known("no_leak", _BARE, _bare_moved),
+    Known("told_free", _BARE, _bare_moved),
+    Known("no_leak", _LIMIT, lambda c: c.device("limit")),
+    Known("no_warning", _NO_LAST, lambda c: c.device("limit") and c.lacks("reserve_keeps_top")),
+    Known("freed_once", _BY_OFFSET, _by_offset),
+    Known("no_loss", _BY_OFFSET, _by_offset),
+    Known("no_warning", _BY_OFFSET, lambda c: _by_offset(c) and c.fork_failed),
+    Known("freed_once", _FOREIGN, _freed_foreign),
+    Known("freed_once", _PART, lambda c: c.now == "arch_io_free_memtype_wc" and _freed_in_vain(c)),
+    Known("freed_once", _FORK, _fork_failed),
+    Known("freed_once", _PIECES, _pieces),
+    Known("freed_once", _UNTRACKED, lambda c: c.tracker("vm_pat") and c.zapped_beside_zap),
+    Known("freed_once", _REVIVED, lambda c: c.tracker("vm_pat") and c.zapped_beside_change),
+    Known("no_loss", _ZAPPED, _zapped),
+    Known("no_loss", _FOREIGN, lambda c: c.took_foreign),
+    Known("no_loss", _FORK, _fork_failed),
+    Known("no_loss", _BY_END, lambda c: c.has("end_match") and _pieces(c)),
+    Known("direct_map", _ZAPPED, lambda c: c.tracker("vm_pat") and c.zapped and c.ram),
+    Known("fork_whole", _FORK, _fork_failed),
+    Known("fork_whole", _PIECES, _pieces),
+    Known(
+        "no_warning",
+        _TWICE,
+        lambda c: c.tracker(*_WHOLE_VMAS) and c.has("failed_remap_zaps") and c.remap_failed,
+    ),
+    Known(
+        "no_warning",
+        _CHILD,
+        lambda c: c.tracker(*_WHOLE_VMAS) and c.lacks("failed_copy_clears_vm_pat") and c.fork_failed,
+    ),
+    Known("no_warning", _MOVED, _moved_away),
+    Known("no_warning", _LOOKED_UP, _looked_up),
+    Known(
+        "no_warning",
+        _UNTRACKED,
+        lambda c: c.tracker("vm_pat") and c.now == "release" and c.zapped,
+    ),
+    Known("no_warning", _REVIVED, lambda c: c.tracker("vm_pat") and c.zapped_beside_change),
+    Known("no_warning", _UNTRACKED, lambda c: c.has("lookup_asserts_mmap_lock") and c.zapped),
+    Known(
+        "no_warning",
+        _ASSERTED,
+        lambda c: (
+            c.has("zap_asserts_mmap_lock")
+            and c.now in ("unmap_mapping_range", "request_mem_region")
+            and c.had_leaf(3)
+        ),
+    ),
+    Known("no_warning", _HANDLER, lambda c: c.has("flags_assert_mmap_lock") and c.remaps_at_fault),
+    Known("no_warning", _COPIED, lambda c: c.has("vfio_remaps") and c.vfio and c.now == "mremap"),
+    Known("memory_off", _UNMINDED, lambda c: c.vfio and c.lacks("vfio_minds_memory")),
+    Known(
+        "memory_off",
+        _FILLED,
+        lambda c: c.has("vfio_remaps") and c.vfio and (c.forked or c.cut or c.moved),
+    ),
+    # What is counted twice once stays so: where more is locked later the numbers are others.
+    Known("mm_counts", _LOCKED_TWICE, lambda c: c.left_mapped and c.within("6.16", "7.2")),
+    Known(
+        "committed_left",
+        _UNCOUNTED,
+        lambda c: c.own_pages and c.done("mremap") and c.within("6.1", "6.12"),
+    ),
+    Known("committed_left", _REFUSED, lambda c: c.refused_devmem and c.within("6.19", "7.2")),
+    Known("committed_left", _REPLACED, lambda c: c.failed_over and c.within("6.12", "7.3")),
+    Known(
+        "committed_left",
+        _UNACCOUNTED,
+        lambda c: c.has("dontunmap_drops_account") and c.left_mapped,
+    ),
+    Known("committed_left", _SHRUNK, lambda c: c.shrank_elsewhere and c.within("6.16", "7.3")),
+    Known(
+        "no_warning",
+        _RAM,
+        lambda c: c.now in ("ioremap", "memremap", "io_mapping_create_wc") and c.on_ram,
+    ),
+    Known("no_warning", _SECTION, lambda c: c.driver and c.now == "memremap_pages"),
+    Known("no_warning", _ACCESS, lambda c: c.now in ("mem_read", "mem_write")),
+    Known(
+        "direct_map_back", "S2.8: freeing a reservation does not turn the direct map back", lambda c: c.ram
+    ),
+    Known("claimed_free", _PIECES, _pieces),
+    Known("claimed_free", _LOOKED_UP, lambda c: c.tracker(*_OVER_ZAPS) and c.zapped),
+    Known("claimed_free", _FIRST_PAGE, _escaped),
+    Known("claimed_free", _FOREIGN, lambda c: c.took_foreign),
+    Known("claimed_free", _KEPT, lambda c: c.counts and (c.zapped or c.cut)),
+    Known("claimed_free", _ESCAPES, lambda c: c.driver and c.now == "release"),
+    Known("claimed_unmapped", _FIRST_PAGE, _escaped),
+    Known("claimed_unmapped", _ESCAPES, lambda c: c.driver and c.now == "release"),
+    Known(
+        "removed_unmapped",
+        "S9.3: /proc/bus/pci has no address space of its own",
+        lambda c: c.done("remove", "unplug") and c.procfs,
+    ),
+    Known(
+        "removed_unmapped",
+        "S9.1: /dev/mem is no file of the device",
+        lambda c: c.done("remove", "unplug") and c.devmem,
+    ),
+    Known("claimed_unmapped", _LOW, lambda c: c.device("isa")),
+    Known("no_warning", _SPANS, lambda c: c.device("isa") and c.now == "arch_io_reserve_memtype_wc"),
+    Known("direct_map", _DIRECT, lambda c: c.driver and c.device("isa")),
+    Known("direct_map", _DIRECT, lambda c: c.driver and c.done("remap_file_pages")),
+    Known("direct_map", _SET, lambda c: c.device("isa")),
+    Known("one_mode", _HOLE, lambda c: c.device("isa")),
+    Known("one_mode", _UNASKED, lambda c: c.unreserved),
+    Known("one_mode", _ZAPPED, lambda c: c.tracker("vm_pat") and c.zapped),
+    Known("one_mode", _BY_END, lambda c: c.has("end_match") and _pieces(c)),
+    Known("one_mode", _FOREIGN, lambda c: c.took_foreign),
+)
+
+#: Why a program that makes the kernel leave a call out breaks properties.
+LEFT_OUT = "the program left a call out"
+
+
+def known(causes: Causes, name: str) -> str:
+    """
+    Why the property *name* is broken; empty where nobody knows.
+
+    :param causes: what happened until the step that breaks it
+    """
+    if causes.left_out:
+        return LEFT_OUT
+    return next((entry.why for entry in KNOWN if entry.name == name and entry.cause(causes)), "")

@@ -1,0 +1,347 @@
+"""Causes: what happened in a run until one of its steps, as far as known defects follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+from pfnlab.checker.judging.first_steps import ZAPS, FirstSteps, names_in
+from pfnlab.kernel.mm.profile import Profile
+from pfnlab.kernel.policies.releases import series_key
+from pfnlab.kernel.policies.trackers import TRACKERS
+from pfnlab.kernel.policies.trackers.track_ctx import TrackCtx
+from pfnlab.programs.lang.device_ops import OWN_PAGES
+from pfnlab.programs.lang.ops import (
+    Call,
+    DeviceKind,
+    Exec,
+    Exit,
+    Kill,
+    Madvise,
+    Mbind,
+    Mlock,
+    Mmap,
+    Mprotect,
+    Mremap,
+    Mseal,
+    Munlock,
+    Munmap,
+    Op,
+    PkeyMprotect,
+    ProcessMadvise,
+    Program,
+    Read,
+    Release,
+    RemapFilePages,
+    Write,
+)
+from pfnlab.programs.lang.walk_ops import Walk
+from pfnlab.programs.model.model_machine import END
+from pfnlab.programs.runs.observation import HELD, WAITS, Step
+
+#: Calls that may cut a VMA, where nobody looked at VMAs.
+_CUTS = (
+    Munmap
+    | Mprotect
+    | Madvise
+    | ProcessMadvise
+    | Mlock
+    | Munlock
+    | Mseal
+    | Mbind
+    | PkeyMprotect
+    | RemapFilePages
+)
+
+#: Calls that may unmap whole VMAs, besides an mmap over others.
+_UNMAPS = Munmap | Mremap | RemapFilePages | Exit | Kill | Exec
+
+
+class Causes:
+    """
+    The events until a step, that step among them.
+
+    :param steps: of the run, from the first; later ones decide nothing
+    :param step: index; after the last operation stands the end
+    :param profile: the rules of the machine; None where they are unknown
+    :param first: when what happens in the run happened first, for the causes of several steps
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        steps: Sequence[Step],
+        step: int,
+        profile: Profile | None,
+        first: FirstSteps | None = None,
+    ) -> None:
+        self._program, self._profile = program, profile
+        self._first = FirstSteps(program, steps) if first is None else first
+        self._steps = steps[: step + 1]
+        self._ops = program.ops[: step + 1]
+        self._at = step
+
+    @property
+    def left_out(self) -> bool:
+        """True where the program made the kernel leave a call out."""
+        return self._since(self._first.left_out)
+
+    @property
+    def now(self) -> str:
+        """The word of the operation in a program; of a walk its walker."""
+        return word_of(self._program.ops[self._at].call) if self._at < len(self._program.ops) else END
+
+    @property
+    def op(self) -> Op | None:
+        """The operation; None for the end."""
+        return self._program.ops[self._at] if self._at < len(self._program.ops) else None
+
+    def has(self, switch: str) -> bool:
+        """True where the machine is known to have *switch* on."""
+        return self._profile is not None and bool(getattr(self._profile, switch))
+
+    def lacks(self, switch: str) -> bool:
+        """True where the machine is known to have *switch* off."""
+        return self._profile is not None and not getattr(self._profile, switch)
+
+    def tracker(self, *names: str) -> bool:
+        """True where the machine is known to have one of these trackers."""
+        return self._profile is not None and self._profile.tracker in names
+
+    @property
+    def counts(self) -> bool:
+        """True where the machine is known to count the users of a range, as contexts do."""
+        tracker = TRACKERS.get(self._profile.tracker) if self._profile is not None else None
+        return isinstance(tracker, type) and issubclass(tracker, TrackCtx)
+
+    def within(self, since: str, until: str) -> bool:
+        """True where the machine is known to be of series *since* or a later one, and before *until*."""
+        if self._profile is None:
+            return False
+        return series_key(since) <= series_key(self._profile.series) < series_key(until)
+
+    def device(self, kind: DeviceKind) -> bool:
+        """True where an operation has named a device of this kind."""
+        return self._since(self._first.named.get(kind))
+
+    @property
+    def ram(self) -> bool:
+        """True where an operation has named memory that is RAM, or may be."""
+        return any(self._since(self._first.named.get(kind)) for kind in ("lowmem", "isa", "ram"))
+
+    @property
+    def on_ram(self) -> bool:
+        """True where this step's operation names memory that is RAM, or may be."""
+        kinds = {device.name: str(device.kind) for device in self._program.devices}
+        named = names_in(self.op.call) if self.op is not None else set()
+        return any(kinds.get(name, name) in ("lowmem", "isa", "ram") for name in named)
+
+    @property
+    def procfs(self) -> bool:
+        """True where something was mapped through /proc/bus/pci."""
+        return self._since(self._first.procfs)
+
+    @property
+    def devmem(self) -> bool:
+        """True where something was mapped through /dev/mem."""
+        return self._since(self._first.devmem)
+
+    @property
+    def unreserved(self) -> bool:
+        """True where the guest driver has filled a mapping and reserved nothing for it."""
+        return self._since(self._first.unreserved)
+
+    def done(self, *words: str) -> bool:
+        """True where one of these operations is under way or was done."""
+        return any(word_of(op.call) in words for op in self._ops)
+
+    @property
+    def driver(self) -> bool:
+        """True where the guest driver was asked for something."""
+        return self._since(self._first.driver)
+
+    @property
+    def remaps_at_fault(self) -> bool:
+        """True where a fault handler calls remap_pfn_range: the driver's, or vfio-pci's until 6.9."""
+        made = any(
+            isinstance(op.call, Mmap) and op.call.driver is not None and op.call.driver.how == "fault_remap"
+            for op in self._ops
+        )
+        return made or (self.vfio and self.has("vfio_remaps"))
+
+    @property
+    def own_pages(self) -> bool:
+        """True where the guest driver was to map its own pages as pages."""
+        return any(
+            isinstance(op.call, Mmap) and op.call.driver is not None and op.call.driver.how in OWN_PAGES
+            for op in self._ops
+        )
+
+    @property
+    def vfio(self) -> bool:
+        """True where something was mapped through vfio-pci."""
+        return self._since(self._first.vfio)
+
+    @cached_property
+    def cut(self) -> bool:
+        """True where a VMA that maps a device was cut: in pieces, or shorter."""
+        return self._since(self._first.cut) or self._cut_unseen()
+
+    @property
+    def moved(self) -> bool:
+        """True where mremap has moved something."""
+        return self._since(self._first.moved)
+
+    @property
+    def left_mapped(self) -> bool:
+        """True where an mremap has left the old place mapped."""
+        return any(isinstance(call, Mremap) and call.dontunmap for _, call in self._made())
+
+    @property
+    def shrank_elsewhere(self) -> bool:
+        """True where an mremap to a place that it names made a mapping smaller."""
+        return any(
+            isinstance(op.call, Mremap) and op.call.fixed and op.call.span.pages > op.call.pages
+            for op in self._ops
+        )
+
+    @property
+    def failed_over(self) -> bool:
+        """True where a private writable mapping failed that was to replace another."""
+        return any(call.over is not None for call in self._refused_memory())
+
+    @property
+    def refused_devmem(self) -> bool:
+        """True where a private writable mapping of /dev/mem failed."""
+        return any(call.via in ("devmem", "devmem-sync") for call in self._refused_memory())
+
+    def _refused_memory(self) -> Iterator[Mmap]:
+        """The private writable mappings that failed; they would have been committed to."""
+        for op, step in zip(self._ops, self._steps, strict=False):
+            call, failed = op.call, step.result not in ("ok", HELD, WAITS)
+            if failed and isinstance(call, Mmap) and not call.shared and "w" in call.prot:
+                yield call
+
+    @property
+    def forked(self) -> bool:
+        """True where a task was forked."""
+        return self._since(self._first.forked)
+
+    @property
+    def zapped(self) -> bool:
+        """True where entries were taken out of a VMA that stayed."""
+        return self._since(self._first.zapped)
+
+    @property
+    def zapped_beside_change(self) -> bool:
+        """True where a zap and a call that copies a VMA or changes it were under way together."""
+        return self._since(self._first.zapped_beside_change)
+
+    @property
+    def zapped_beside_zap(self) -> bool:
+        """True where two zaps were under way together."""
+        return self._since(self._first.zapped_beside_zap)
+
+    @property
+    def zaps(self) -> bool:
+        """True where this step may have taken entries out of a VMA that stayed: it asks for that, or lets
+        operations go on, or nobody looked before it."""
+        looked = self._at > 0 and self._steps[self._at - 1].vmas is not None
+        asks = self.op is not None and isinstance(self.op.call, ZAPS | Release)
+        return self.zapped and (asks or not looked)
+
+    @property
+    def unmaps_behind_zap(self) -> bool:
+        """True where this step unmaps after a zap, and may free the last reservation of those pages."""
+        call = self.op.call if self.op is not None else None
+        over = isinstance(call, Mmap) and call.over is not None
+        return self.zapped and (over or isinstance(call, _UNMAPS))
+
+    @property
+    def refills(self) -> bool:
+        """True where this step reaches memory behind a zap, and may bring its entries back."""
+        return self.zapped and self.op is not None and isinstance(self.op.call, Read | Write | Walk)
+
+    @property
+    def refilled(self) -> bool:
+        """True where memory was reached after a zap."""
+        return self._since(self._first.refilled)
+
+    @property
+    def copied_first(self) -> bool:
+        """True where the first page of a private mapping of a device was seen to be a copy."""
+        return self._since(self._first.copied)
+
+    @property
+    def fork_failed(self) -> bool:
+        """True where a fork failed."""
+        return self._since(self._first.fork_failed)
+
+    @property
+    def remap_failed(self) -> bool:
+        """True where a mapping failed in this step that was to be made to fail."""
+        op = self.op
+        return op is not None and op.fail is not None and self._steps[-1].result != "ok"
+
+    def had_leaf(self, level: int) -> bool:
+        """True where a leaf of *level* (3: 1 GiB) was seen before this step."""
+        first = self._first.leaf(level)
+        return first is not None and first < self._at
+
+    @property
+    def freed_part(self) -> bool:
+        """True where a driver gave a part back of what it had booked for itself."""
+        return self._since(self._first.freed_part)
+
+    @property
+    def freed_foreign(self) -> bool:
+        """True where a driver freed what it had not booked."""
+        return self._since(self._first.freed_foreign)
+
+    @property
+    def took_foreign(self) -> bool:
+        """True where a driver freed what it had not booked, and the book had it."""
+        return self._since(self._first.took_foreign)
+
+    def _since(self, first: int | None) -> bool:
+        return first is not None and first <= self._at
+
+    def _made(self) -> Iterator[tuple[int, Call]]:
+        """The operations that were not refused, with their places."""
+        for at, (op, step) in enumerate(zip(self._ops, self._steps, strict=False)):
+            if step.result in ("ok", HELD, WAITS):
+                yield at, op.call
+
+    def _cut_unseen(self) -> bool:
+        """True where a call may have cut a VMA, and nobody looked at VMAs after every step."""
+        if all(step.vmas is not None for step in self._steps):
+            return False
+        sizes: dict[str, int] = {}
+        for op in self._ops:
+            call = op.call
+            # One that fails may have cut by then: to clear the way, or in front of a hole.
+            if any(pages < sizes.get(area, 0) for area, pages in _parts_changed(call)):
+                return True
+            if isinstance(call, Mmap | Mremap) and call.name is not None:
+                pages = call.source.pages if isinstance(call, Mmap) else call.pages
+                sizes[call.name] = max(pages, sizes.get(call.name, 0))
+        return False
+
+
+def _parts_changed(call: Call) -> Iterator[tuple[str, int]]:
+    """The areas of which a call changes VMAs, each with how many pages: also those that it maps over."""
+    if isinstance(call, _CUTS):
+        yield call.span.name, call.span.pages
+    if isinstance(call, Mmap) and call.over is not None:
+        yield call.over.name, call.over.pages
+    if isinstance(call, Mremap):
+        # What it shrinks loses its end first.
+        yield call.span.name, min(call.span.pages, call.pages)
+        target = call.over.name if call.over is not None else call.name
+        if target is not None:
+            yield target, call.pages
+
+
+def word_of(call: Call) -> str:
+    """The word of an operation in a program; of a walk its walker."""
+    return call.walker if isinstance(call, Walk) else str(type(call).__struct_config__.tag)

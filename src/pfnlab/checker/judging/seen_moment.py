@@ -1,0 +1,163 @@
+"""A step that was observed, as a moment that properties are asked of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from functools import cached_property
+
+import msgspec
+
+from pfnlab.base.units import PfnRange
+from pfnlab.checker.judging.device_mappings import DeviceMappings, SeenMapping
+from pfnlab.checker.judging.history import History
+from pfnlab.checker.judging.seen import Layout
+from pfnlab.checker.scopes.moment import CountedUsers, Shown, facts_of
+from pfnlab.kernel.hw.cachemode import CacheMode
+from pfnlab.kernel.hw.spans import SpanSet
+from pfnlab.programs.lang.device_ops import MOVED_BAR
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import Step, direct_map_spans
+
+
+class SeenMoment:
+    """
+    A step and what came before it.
+
+    :param step: with VMAs and page-table entries
+    :param mappings: its VMAs that map a device; None where nobody looks at them
+    """
+
+    def __init__(
+        self, step: Step, history: History, layout: Layout, mappings: DeviceMappings | None = None
+    ) -> None:
+        self.step, self._history, self._layout = step, history, layout
+        self._mappings = mappings
+        self.facts = facts_of(step.log)
+
+    def of_mappings(self, mappings: list[SeenMapping]) -> SeenMoment:
+        """The same moment with these of its mappings alone."""
+        # Who has claimed what, and what is reserved for whom, depends on all mappings.
+        _ = self.claims, self.reserved
+        part = copy(self)
+        part.mappings = mappings
+        return part
+
+    def of_reservations(self, reservations: list[PfnRange]) -> SeenMoment:
+        """The same moment with these of its reservations alone."""
+        part = copy(self)
+        part.reservations = reservations
+        return part
+
+    def of_tracked(self, tracked: tuple[str, ...]) -> SeenMoment:
+        """The same moment with these of its tracked ranges alone."""
+        part = copy(self)
+        part.step = msgspec.structs.replace(self.step, tracked=tracked)
+        return part
+
+    @cached_property
+    def mappings(self) -> list[SeenMapping]:
+        """Every VMA that maps a device of the program by page frames."""
+        return [] if self._mappings is None else self._mappings.all
+
+    @cached_property
+    def reservations(self) -> list[PfnRange]:
+        """The ranges that the book has for mappings into processes, without those for drivers."""
+        layout = self._layout
+        spans = [entry.span for entry in self.step.book or ()]
+        for span in self._history.kept:
+            if span in spans:
+                spans.remove(span)
+        if layout.vfio is not None:
+            # The driver's own mapping of the whole device, as long as the device is open: unless a mapping
+            # of another file has reserved just this range.
+            whole = self._whole(layout.vfio)
+            others = any(
+                seen.kind != "vfio" and seen.frames == layout.devices[layout.vfio] for seen in self.mappings
+            )
+            counted = any(one.place == whole and one.refs is not None for one in self.step.tracked_ranges)
+            if whole in spans and not (others or counted):
+                spans.remove(whole)
+        return [frames for span in spans for frames in [layout.frames(span)] if frames is not None]
+
+    def _whole(self, device: str) -> Span:
+        return Span(device, 0, self._layout.devices[device].nr)
+
+    @cached_property
+    def reserved(self) -> SpanSet:
+        """The frames of :attr:`reservations`."""
+        return SpanSet(self.reservations)
+
+    @cached_property
+    def _direct_map(self) -> list[Shown] | None:
+        """The frames of the program's devices that are not write-back in the direct map; None: not seen."""
+        if self.step.direct_map is None:
+            return None
+        return [
+            Shown(frames, CacheMode.from_short(mode))
+            for span, mode in direct_map_spans(self.step.direct_map)
+            # A page that the direct map lacks is compared, and has no mode.
+            if mode != "absent"
+            for frames in [self._layout.frames(span)]
+            if frames is not None
+        ]
+
+    def is_ram(self, pfn: int) -> bool:
+        """True where a frame is RAM that somebody has looked at in the direct map."""
+        return self._direct_map is not None and self._layout.platform.phys.page_is_ram(pfn)
+
+    def direct_map(self, pfn: int) -> CacheMode:
+        """The cache mode of a frame of RAM in the direct map."""
+        changed = self._direct_map or ()
+        modes = (shown.mode for shown in changed if shown.frames.start <= pfn < shown.frames.end)
+        return next(modes, CacheMode.WB)
+
+    @cached_property
+    def direct_map_changed(self) -> SpanSet:
+        """The frames of the program's devices that are not write-back in the direct map."""
+        return SpanSet(shown.frames for shown in self._direct_map or ())
+
+    @cached_property
+    def kept(self) -> SpanSet:
+        """The frames that a driver has mapped for itself."""
+        return SpanSet(self._frames(self._history.kept))
+
+    @cached_property
+    def claims(self) -> list[PfnRange]:
+        """The ranges that drivers have claimed, where a claim revokes what others map."""
+        if not self._layout.platform.io_strict_devmem:
+            return []
+        # vfio-pci claims when the device is opened or mapped first, and frees with the last user.
+        opened = [self._whole(name) for name in sorted(self._history.opened) if self._vfio_mapped(name)]
+        bound = [self._bar(name) for name in sorted(self._history.bound)]
+        return [*self._frames([*self._history.claims, *opened]), *bound]
+
+    def _vfio_mapped(self, device: str) -> bool:
+        frames = self._layout.devices[device]
+        return any(seen.kind == "vfio" and seen.frames.overlaps(frames) for seen in self.mappings)
+
+    @property
+    def removed(self) -> list[PfnRange]:
+        """The BARs of devices that the kernel does not have any more."""
+        return [self._bar(name) for name in sorted(self._history.removed)]
+
+    def _bar(self, device: str) -> PfnRange:
+        """The frames of a device, where its BAR is now."""
+        return self._layout.devices[MOVED_BAR if self._history.moved else device]
+
+    @property
+    def switched_off(self) -> list[PfnRange]:
+        """The ranges of devices whose memory was switched off."""
+        return [self._layout.devices[name] for name in sorted(self._history.off)]
+
+    @cached_property
+    def counted(self) -> list[CountedUsers]:
+        """The counts of tracked ranges."""
+        return [
+            CountedUsers(tracked.refs, len(tracked.users))
+            for tracked in self.step.tracked_ranges
+            if tracked.refs is not None
+        ]
+
+    def _frames(self, spans: Sequence[Span]) -> list[PfnRange]:
+        return [frames for span in spans for frames in [self._layout.frames(span)] if frames is not None]

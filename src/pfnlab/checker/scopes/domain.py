@@ -1,0 +1,326 @@
+"""The modelled kernel as a model to search: states are kernels between operations, steps are operations."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from pfnlab.base.errors import Defect, PolicyError, Undecided
+from pfnlab.base.own_code import own_mistakes
+from pfnlab.base.trace import Event
+from pfnlab.base.units import number_of
+from pfnlab.checker.scopes.frozen import check_frozen, freeze, thaw
+from pfnlab.checker.scopes.mark import Mark
+from pfnlab.checker.scopes.moment import FORK_LEFT, Judge, StateView, facts_of, warn_again
+from pfnlab.checker.scopes.naming import LeftOut, Naming, area_base
+from pfnlab.checker.scopes.operations import Renaming, ScopeStep, area_name, operations
+from pfnlab.checker.scopes.packing import registered_numbers
+from pfnlab.checker.scopes.scope import Scope
+from pfnlab.checker.search.path import Path
+from pfnlab.checker.search.tallies import add, recall, tallies
+from pfnlab.kernel.hw.pgtable import LEAF_PAGES
+from pfnlab.kernel.mm.kernel import Kernel
+from pfnlab.kernel.mm.tracker import areas_in_any_order, zaps_in_any_order
+from pfnlab.kernel.policies.boot import check_own, guard_own, has_own
+from pfnlab.kernel.policies.guard import Guard, check_deterministic
+from pfnlab.programs.lang.ops import MAIN_TASK, Fork, Mmap, Op, Program
+from pfnlab.programs.lang.printer import op_text
+from pfnlab.programs.lang.words import MAX_AREAS
+from pfnlab.programs.model.execution import OneByOne
+from pfnlab.programs.model.model_machine import ModelMachine, place
+from pfnlab.programs.runs.places import Places
+
+
+class KernelState(NamedTuple):
+    """A kernel after a sequence of operations.
+
+    :param value: the parts of the kernel, under canonical names (:func:`pfnlab.checker.scopes.frozen.freeze`)
+    :param facts: what the last operation did, as far as the kernel does not show it any more. They are
+        judged, and nothing that follows depends on them: states that differ in them alone are one
+    """
+
+    value: tuple[bytes, ...]
+    facts: tuple[str, ...] = ()
+
+
+class OperationEffect(NamedTuple):
+    """The effect of one operation.
+
+    :param result: ``ok`` or an errno
+    :param facts: as in :class:`KernelState`
+    :param log: the kernel's messages
+    :param events: the events of the operation, in order
+    """
+
+    result: str
+    facts: tuple[str, ...]
+    log: list[str]
+    events: list[Event]
+
+
+class KernelModel:
+    """One modelled kernel and a scope.
+
+    :param machine: profile and policies
+    :param symmetry: whether states that differ only in the names of tasks and areas count as one
+    :param merging: whether states that differ only in what decides nothing count as one, too: orders, and the
+        place of an area (docs/states.md)
+    :ivar outcomes: how often each kind of operation had each result, by its word and ``ok`` or an errno
+    :ivar unmodelled: how many steps the model has no rule for, by its message; they are left out
+    """
+
+    def __init__(
+        self, machine: ModelMachine, scope: Scope, *, symmetry: bool = True, merging: bool = True
+    ) -> None:
+        self.machine, self.scope = machine, scope
+        ops = [template.op for template in scope.templates]
+        self._platform, devices, whole = place(scope.program("", "", ops))
+        areas = {area_name(number): (area_base(number), scope.pages) for number in range(MAX_AREAS)}
+        self.places = Places(devices, areas, whole)
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+        self.unmodelled: Counter[str] = Counter()
+        #: Numbers of the classes and values that the saved search had registered, where one is resumed.
+        self._saved_numbers: Set[int] = frozenset()
+        #: The last state made, with its kernel, until the next step from the same state.
+        self._live: tuple[KernelState, Kernel] | None = None
+        self._moment: tuple[KernelState, StateView] | None = None
+        self._own = has_own(machine.profile)
+        self._register_files()
+        tracker = type(self.booted().tracker)
+        self._left_out = _all_left_out(scope, tracker) if merging else LeftOut(orders=False)
+        if not symmetry:
+            self._left_out = self._left_out._replace(names=False)
+
+    def initial(self) -> Iterable[KernelState]:
+        """A kernel that has just booted, with one task."""
+        yield self.frozen(self.booted())
+
+    def successors(self, state: KernelState) -> Iterable[tuple[ScopeStep, KernelState]]:
+        """Every operation of the scope that can be tried in *state*, with the state after it."""
+        kernel = self.thawed(state)
+        mark = Mark(kernel, constant=(kernel.profile, kernel.platform))
+        perform = self._perform_checked if self._own else self._perform_in
+        for op in list(operations(kernel, self.scope)):
+            try:
+                try:
+                    effect = perform(kernel, op, state)
+                except Undecided as unknown:
+                    self.unmodelled[str(unknown)] += 1
+                else:
+                    after = self.frozen(kernel, effect.facts)
+                    self._live = (after, kernel)
+                    yield ScopeStep(op), after
+                    self._live = self._moment = None
+            finally:
+                # Also where nobody asks for the next step: other kernels may have a file of this one.
+                mark.restore()
+
+    def _perform_in(self, kernel: Kernel, op: Op, state: KernelState) -> OperationEffect:
+        return self.perform(kernel, op)
+
+    def _perform_checked(self, kernel: Kernel, op: Op, state: KernelState) -> OperationEffect:
+        """Do *op* with a policy of the user's own, which is watched at the first of its kind with its result.
+
+        :raises PolicyError: the policy breaks its protocol, or does not do the same again
+        """
+        kind = ScopeStep(op).kind
+        try:
+            with own_mistakes():
+                effect = self.perform(kernel, op)
+                check_own(kernel)
+            if self.outcomes[kind, effect.result] == 1:
+                first, second = self._watched(op, state), self._watched(op, state)
+                for guard, repeat in zip(first, second, strict=True):
+                    check_deterministic(guard.path, guard.made, repeat.made)
+        except PolicyError as wrong:
+            raise PolicyError(wrong.path, wrong.hook, f"{wrong.what} (at `{op_text(op)}`)") from None
+        return effect
+
+    def _watched(self, op: Op, state: KernelState) -> list[Guard]:
+        """The guards of the policies of another kernel in *state*, in which *op* was done."""
+        kernel = self.thawed(state)
+        guards = guard_own(kernel)
+        self.outcomes[ScopeStep(op).kind, self.perform(kernel, op).result] -= 1
+        return guards
+
+    def key(self, state: KernelState) -> tuple[bytes, ...]:
+        """The value of a state: names are canonical in it, and its facts are of the step that led to it."""
+        return state.value
+
+    def parts(self, state: KernelState) -> tuple[bytes, ...]:
+        return state.value
+
+    def composed(self, parts: tuple[bytes, ...]) -> KernelState:
+        return KernelState(parts)
+
+    def packed(self, state: KernelState) -> tuple[Any, ...]:
+        return state.value
+
+    def unpacked(self, packed: Any) -> KernelState:
+        if not isinstance(packed, tuple):
+            raise ValueError("no state of a kernel")
+        missing_numbers = self._saved_numbers - registered_numbers()
+        return KernelState(tuple([check_frozen(part, missing_numbers) for part in packed]))
+
+    def tallies(self) -> tuple[Any, ...]:
+        return *tallies(self.outcomes, self.unmodelled), tuple(registered_numbers())
+
+    def recall(self, tallies: Any) -> None:
+        *counters, numbers = tallies
+        recall(counters, self.outcomes, self.unmodelled)
+        self._saved_numbers = frozenset(numbers)
+
+    def take_counts(self) -> tuple[Any, ...]:
+        taken = tallies(self.outcomes, self.unmodelled)
+        self.outcomes.clear()
+        self.unmodelled.clear()
+        return taken
+
+    def add_counts(self, counts: tuple[Any, ...]) -> None:
+        add(counts, self.outcomes, self.unmodelled)
+
+    def moment(self, state: KernelState) -> StateView:
+        """*state* as a view, for judges."""
+        if self._moment is None or self._moment[0] is not state:
+            live = self._live[1] if self._live is not None and self._live[0] is state else self.thawed(state)
+            self._moment = (state, StateView(live, state.facts))
+        return self._moment[1]
+
+    def ops(self, path: Path[KernelState]) -> list[Op]:
+        """The operations along *path*, in the names of one program.
+
+        :raises Undecided: a program has too few names for it
+        """
+        kernel, renaming, ops = self.booted(), Renaming(), []
+        state = next(iter(self.initial()))
+        for action in path.actions:
+            assert isinstance(action, ScopeStep)
+            op = renaming.op(action.op, kernel, self._naming_of(kernel, state))
+            ops.append(op)
+            OneByOne(kernel, self.places).step(op)
+            in_state = self.thawed(state)
+            OneByOne(in_state, self.places).step(action.op)
+            state = self.frozen(in_state)
+        return ops
+
+    def _naming_of(self, kernel: Kernel, state: KernelState) -> Naming:
+        """The names under which *kernel* is *state*: of tasks and areas of equal shape each may be either.
+
+        :raises Defect: under none
+        """
+        for naming in self._naming(kernel).others():
+            if freeze(kernel, naming) == state.value:
+                return naming
+        raise Defect("the operations of a path lead to another state in a kernel of their own")
+
+    def program(self, path: Path[KernelState], title: str, asks: str) -> Program:
+        """*path* as a program any machine can run.
+
+        :raises Undecided: a program has too few names for it
+        """
+        return self.scope.program(title, asks, self.ops(path))
+
+    def breaks(self, ops: Sequence[Op], judge: Judge) -> bool:
+        """True where *judge* answers False for the kernel after *ops*, which have the names of a program."""
+        program = self.scope.program("", "", ops)
+        kernel, places = self.booted(), Places.of(program, self.places.devices)
+        facts: tuple[str, ...] = ()
+        try:
+            for op in ops:
+                if op.task not in kernel.tasks:
+                    return False
+                facts = self.perform(kernel, op, replace(places, whole=self.places.whole)).facts
+        except Undecided:
+            return False
+        return judge(StateView(kernel, facts)) is False
+
+    def perform(self, kernel: Kernel, op: Op, places: Places | None = None) -> OperationEffect:
+        """Do *op* in *kernel*.
+
+        :param places: the places of its names; None for an operation of a state: the places of the model
+        :raises Undecided: the model has no rule for it
+        """
+        warn_again(kernel)
+        fork = isinstance(op.call, Fork)
+        before = _fork_state(kernel) if fork else None
+        outcome = OneByOne(kernel, places or self.places).step(op)
+        self.outcomes[ScopeStep(op).kind, outcome.result] += 1
+        events, log = kernel.trace.take()
+        facts = facts_of(log)
+        if fork and outcome.result != "ok" and _fork_state(kernel) != before:
+            facts.append(FORK_LEFT)
+        return OperationEffect(outcome.result, tuple(facts), list(log), events)
+
+    def _naming(self, kernel: Kernel) -> Naming:
+        return Naming(kernel, self._left_out)
+
+    def frozen(self, kernel: Kernel, facts: tuple[str, ...] = ()) -> KernelState:
+        """The state of *kernel*."""
+        return KernelState(freeze(kernel, self._naming(kernel)), facts)
+
+    def thawed(self, state: KernelState) -> Kernel:
+        """A kernel in *state*."""
+        return thaw(state.value, lambda: self.machine.boot(self._platform, self.places.devices))
+
+    def booted(self) -> Kernel:
+        """A kernel just booted, with one task."""
+        kernel = self.machine.boot(self._platform, self.places.devices)
+        kernel.start_task(MAIN_TASK)
+        return kernel
+
+    def _register_files(self) -> None:
+        """Freeze every file of the scope once, so that all processes of a search know its number."""
+        for template in self.scope.templates:
+            if isinstance(template.op.call, Mmap):
+                kernel = self.booted()
+                try:
+                    OneByOne(kernel, self.places).step(_renamed(template.op, area_name(0)))
+                except Undecided:
+                    continue
+                freeze(kernel)
+
+
+def _all_left_out(scope: Scope, tracker: type) -> LeftOut:
+    """All that a state of *scope* can leave out, on kernels with *tracker*."""
+    ops = [template.op for template in scope.templates]
+    leafless = scope.pages < LEAF_PAGES[2] and scope.thp is None
+    return LeftOut(
+        zaps=zaps_in_any_order(tracker),
+        starts=leafless,
+        addresses=areas_in_any_order(tracker) and not any(_fails_midway(op) for op in ops),
+        empty_tables=leafless and not any(_counts_tables(op) for op in ops),
+    )
+
+
+def _fails_midway(op: Op) -> bool:
+    """True for a fork that copies some of its VMAs and then fails."""
+    return isinstance(op.call, Fork) and bool(op.fail or op.call.refused)
+
+
+def _counts_tables(op: Op) -> bool:
+    """True for an operation that fails at the page table of a number, of those that it makes."""
+    return op.fail is not None and op.fail.function == "__pte_alloc"
+
+
+def without_rule(unmodelled: Mapping[str, int]) -> list[str]:
+    """The steps that the model has no rule for, as reasons why a search was cut."""
+    return [
+        f"no rule: {reason} ({number_of(count, 'step')} left out)" for reason, count in unmodelled.items()
+    ]
+
+
+def _renamed(op: Op, area: str) -> Op:
+    assert isinstance(op.call, Mmap)
+    call = op.call
+    mmap = Mmap(
+        *(area, call.source, call.via, call.shared, call.prot, call.populate, call.locked, None, call.driver)
+    )
+    return Op(mmap, op.task)
+
+
+def _fork_state(kernel: Kernel) -> object:
+    """The state that a failed fork must not change: tasks, mappings and the book."""
+    mms = [[(vma.start, vma.end, vma.flags) for vma in task.mm] for task in kernel.tasks.values()]
+    return mms, sorted(kernel.book.entries()), len(kernel.i_mmap)

@@ -1,0 +1,118 @@
+"""A mark of a kernel's present state, so that the kernel can be put back into it after an operation.
+
+All objects that can change are found once, by following attributes, and copied one level deep. To restore the
+mark gives each object its old content. The objects stay the same, so references to them remain valid. A state
+has some twenty-five steps and needs one mark; to make a kernel anew for each step took as long as the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import is_dataclass
+from enum import Enum
+from types import BuiltinFunctionType, FunctionType, MethodType
+from typing import Any
+
+from pfnlab.checker.scopes.packing import slots_of
+from pfnlab.kernel.mm.locks import RwLock
+
+#: Classes that are never followed: values, and locks, which no task has between two operations.
+_VALUES = (int, str, bool, type(None), float, bytes, Enum, type, FunctionType, BuiltinFunctionType, RwLock)
+
+#: For each class so far: whether it is one of these.
+_IS_VALUE: dict[type, bool] = {}
+
+
+class Mark:
+    """The present content of objects and of all objects they refer to.
+
+    Values, functions and the attributes of frozen dataclasses never change and are left out. So the state of
+    a policy in globals or in a function is not put back; :mod:`.packing` allows neither.
+
+    :param constant: objects that need not be followed, because nothing in them changes
+    """
+
+    def __init__(self, *roots: object, constant: Iterable[object] = ()) -> None:
+        self._blank: list[Any] = []
+        self._dicts: list[tuple[dict[Any, Any], dict[Any, Any]]] = []
+        self._lists: list[tuple[Any, Any]] = []
+        self._sets: list[tuple[set[Any], set[Any]]] = []
+        self._slots: list[tuple[object, str, Any]] = []
+        self._empty: list[tuple[object, str]] = []
+        # Kept alive here, so that no second object gets the same identity.
+        self._objects: dict[int, object] = {id(value): value for value in constant}
+        self._waiting: list[Any] = []
+        self._follow(roots)
+        while self._waiting:
+            self._copy(self._waiting.pop())
+
+    def _follow(self, values: Iterable[Any]) -> None:
+        objects = self._objects
+        for value in values:
+            kind = type(value)
+            is_value = _IS_VALUE.get(kind)
+            if is_value is None:
+                is_value = _IS_VALUE[kind] = issubclass(kind, _VALUES)
+            if not is_value and id(value) not in objects:
+                objects[id(value)] = value
+                self._waiting.append(value)
+
+    def _copy(self, value: Any) -> None:
+        """Copy the content of *value* that can change, and follow its references."""
+        if isinstance(value, MethodType):
+            self._follow((value.__self__,))
+            return
+        if isinstance(value, tuple | frozenset):
+            self._follow(value)
+        elif isinstance(value, dict | list | bytearray | set):
+            self._copy_items(value)
+        attributes, slots = getattr(value, "__dict__", None), slots_of(type(value))
+        frozen = is_dataclass(value) and type(value).__dataclass_params__.frozen  # type: ignore[union-attr]
+        if attributes is not None:
+            self._follow(attributes.values())
+            if not attributes:
+                self._blank.append(attributes)
+            elif not frozen:
+                self._dicts.append((attributes, dict(attributes)))
+        for name in slots:
+            if not hasattr(value, name):
+                self._empty.append((value, name))
+                continue
+            content = getattr(value, name)
+            self._follow((content,))
+            if not frozen:
+                self._slots.append((value, name, content))
+
+    def _copy_items(self, value: Any) -> None:
+        # Half of all are empty, and mostly they stay so.
+        if not value:
+            self._blank.append(value)
+        elif isinstance(value, dict):
+            self._dicts.append((value, dict(value)))
+            self._follow(value)
+            self._follow(value.values())
+        elif isinstance(value, set):
+            self._sets.append((value, set(value)))
+            self._follow(value)
+        else:
+            self._lists.append((value, value[:]))
+            self._follow(value)
+
+    def restore(self) -> None:
+        """Give every object the content it had when the mark was made."""
+        for value in self._blank:
+            if value:
+                value.clear()
+        for mapping, before in self._dicts:
+            mapping.clear()
+            mapping.update(before)
+        for content, items in self._lists:
+            content[:] = items
+        for members, elements in self._sets:
+            members.clear()
+            members.update(elements)
+        for holder, name, content in self._slots:
+            setattr(holder, name, content)
+        for holder, name in self._empty:
+            if hasattr(holder, name):
+                delattr(holder, name)

@@ -1,0 +1,291 @@
+"""A state to be judged, with the answers that judges need most often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import cached_property
+from typing import NamedTuple, Protocol
+
+from pfnlab.base.units import PfnRange, pages_of, pfn_to_phys, phys_to_pfn
+from pfnlab.kernel.hw.cachemode import CacheMode
+from pfnlab.kernel.hw.entry import pte_present
+from pfnlab.kernel.hw.pgtable import EntryRun, Page
+from pfnlab.kernel.hw.spans import SpanSet
+from pfnlab.kernel.mm.flags import VM_PFNMAP
+from pfnlab.kernel.mm.kernel import Kernel
+from pfnlab.kernel.mm.space import MmStruct
+from pfnlab.kernel.mm.users.devmem import DevMem
+from pfnlab.kernel.mm.users.driver import BareDriverFile, DriverFile
+from pfnlab.kernel.mm.users.pci import PciBar
+from pfnlab.kernel.mm.users.vfio import BAR_OFFSET, VfioDevice
+from pfnlab.kernel.mm.vma import Vma
+from pfnlab.kernel.mm.walk_policy import WalkerPolicy
+
+FREED_WRONGLY, WARNED, FORK_LEFT = "freed wrongly", "warned", "fork left something"
+_MESSAGES = (("freeing invalid memtype", FREED_WRONGLY), ("WARNING", WARNED))
+
+
+def facts_of(log: Sequence[str]) -> list[str]:
+    """The facts that the messages *log* tell."""
+    return [fact for text, fact in _MESSAGES if any(text in line for line in log)] if log else []
+
+
+def warn_again(kernel: Kernel) -> None:
+    """Let *kernel* give messages again that it gives only once, so that every step shows its own."""
+    kernel.warned.clear()
+    kernel.book.warned = frozenset()
+
+
+class Shown(NamedTuple):
+    """Frames that entries of a mapping show, and the cache mode they have there."""
+
+    frames: PfnRange
+    mode: CacheMode
+
+
+class CountedUsers(NamedTuple):
+    """A count that the kernel keeps of something, and the number of its users."""
+
+    counted: int
+    users: int
+
+
+class MappedDevice(Protocol):
+    """One VMA that maps a device, in a modelled kernel or in one that was looked at."""
+
+    @property
+    def frames(self) -> PfnRange:
+        """The frames of the device for this mapping, whatever its entries map."""
+
+    @property
+    def shown(self) -> Sequence[Shown]:
+        """The frames of the device that its entries map."""
+
+    @property
+    def booked_whole(self) -> bool:
+        """True where one remap_pfn_range made the whole mapping, of frames the book takes (S3.1, S4.6)."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of its file, which decides whose revocations should reach it."""
+
+
+class Moment(Protocol):
+    """A kernel between two operations, as far as a property of kernels asks: modelled, or looked at.
+
+    :ivar facts: what the last operation did, as far as the kernel does not show it any more
+    """
+
+    @property
+    def facts(self) -> Collection[str]:
+        """The effects of the last operation that the kernel does not show any more."""
+
+    @property
+    def mappings(self) -> Sequence[MappedDevice]:
+        """Every mapping of device pages, of all tasks."""
+
+    @property
+    def reservations(self) -> Sequence[PfnRange]:
+        """The ranges that the book has for mappings into processes, without those for drivers."""
+
+    @property
+    def reserved(self) -> SpanSet:
+        """The frames of :attr:`reservations`."""
+
+    def is_ram(self, pfn: int) -> bool:
+        """True where a frame is RAM, which the kernel's direct map has."""
+
+    def direct_map(self, pfn: int) -> CacheMode:
+        """The cache mode of a frame of RAM in the direct map."""
+
+    @property
+    def direct_map_changed(self) -> SpanSet:
+        """The frames of RAM that are not write-back in the direct map."""
+
+    @property
+    def kept(self) -> SpanSet:
+        """The frames that a driver has mapped for itself."""
+
+    @property
+    def claims(self) -> Sequence[PfnRange]:
+        """The ranges that drivers have claimed, where a claim revokes what others map."""
+
+    @property
+    def removed(self) -> Sequence[PfnRange]:
+        """The BARs of devices that the kernel does not have any more."""
+
+    @property
+    def switched_off(self) -> Sequence[PfnRange]:
+        """The ranges in which no device answers."""
+
+    @property
+    def counted(self) -> Iterable[CountedUsers]:
+        """The counters of pages and tracked ranges."""
+
+
+class Mapping(NamedTuple):
+    """One VMA that maps a device.
+
+    :param entries: all of its entries
+    :param runs: its entries that map the device
+    :param copies: its entries that map a page that was copied on write
+    :param frames: the frames of the device for this mapping, whatever its entries map
+    :param shown: the frames its entries map, with the cache mode
+    :param booked_whole: whether one remap_pfn_range made the whole mapping, and the book takes such frames
+        (S3.1, S4.6)
+    """
+
+    vma: Vma
+    entries: list[EntryRun]
+    runs: list[EntryRun]
+    copies: list[EntryRun]
+    frames: PfnRange
+    shown: list[Shown]
+    booked_whole: bool
+
+    @property
+    def covered(self) -> list[PfnRange]:
+        """The frames whose page has an entry, be it of a copy, or may get one again by a fault."""
+        vma, pages = self.vma, self.frames
+        if vma.refills:
+            return [pages]
+        shift = pages.start - vma.start
+        return [PfnRange(run.start + shift, run.end + shift) for run in self.entries]
+
+    @property
+    def kind(self) -> str:
+        return self.vma.file.kind if self.vma.file is not None else ""
+
+
+# Judges ask a mapping again and again, so all that is asked is worked out once.
+def _mapping(vma: Vma) -> Mapping:
+    entries, frames = vma.mm.tables.runs(vma.start, vma.end), _frames(vma)
+    runs, copies, shown = [], [], []
+    mode_of = vma.mm.kernel.platform.pat.pgprot2cachemode
+    for run in entries:
+        if run.page is not None:
+            copies.append(run)
+        elif pte_present(run.bits):
+            runs.append(run)
+            shown.append(Shown(PfnRange(run.pfn, run.pfn + run.end - run.start), mode_of(run.bits)))
+    return Mapping(vma, entries, runs, copies, frames, shown, _booked_whole(vma, frames))
+
+
+def _frames(vma: Vma) -> PfnRange:
+    first = vma.pgoff
+    if isinstance(vma.file, VfioDevice) and first >= BAR_OFFSET:
+        first += vma.file.bar.start - BAR_OFFSET
+    return PfnRange(first, first + vma.nr)
+
+
+def _booked_whole(vma: Vma, frames: PfnRange) -> bool:
+    file, phys = vma.file, vma.mm.kernel.platform.phys
+    start, end = pfn_to_phys(frames.start), pfn_to_phys(frames.end)
+    if not phys.is_booked(start, end, piece_of_ram=isinstance(file, DriverFile | BareDriverFile)):
+        return False
+    if isinstance(file, VfioDevice):
+        return vma in file.filled
+    return isinstance(file, PciBar | DevMem | BareDriverFile) or (
+        isinstance(file, DriverFile) and file.how == "remap"
+    )
+
+
+class StateView:
+    """A :class:`Moment` of a modelled kernel, which is read and not changed."""
+
+    def __init__(self, kernel: Kernel, facts: tuple[str, ...]) -> None:
+        self.kernel, self.facts = kernel, facts
+
+    @cached_property
+    def mms(self) -> list[MmStruct]:
+        """The address spaces of all tasks."""
+        return list({id(task.mm): task.mm for task in self.kernel.tasks.values()}.values())
+
+    @cached_property
+    def mappings(self) -> list[Mapping]:
+        return [
+            _mapping(vma)
+            for mm in self.mms
+            for vma in mm.vmas
+            if vma.flags & VM_PFNMAP and vma.file is not None
+        ]
+
+    @cached_property
+    def reservations(self) -> list[PfnRange]:
+        kernel = self.kernel
+        ranges = [PfnRange(phys_to_pfn(start), pages_of(end)) for start, end, _ in kernel.book.rows()[0]]
+        driver_ranges = kernel.driver.held.values() if kernel.driver is not None else ()
+        claims = [pfns for ranges_held in driver_ranges for pfns in ranges_held]
+        claims += [pfns for device in kernel.vfio.values() for pfns in device.mapped]
+        for pfns in claims:
+            if pfns in ranges:
+                ranges.remove(pfns)
+        return ranges
+
+    @cached_property
+    def walkers(self) -> list[WalkerPolicy]:
+        """The policies of walkers, each once, even if several walkers share it."""
+        return list({id(walker): walker for walker in self.kernel.walkers}.values())
+
+    @cached_property
+    def reserved(self) -> SpanSet:
+        return SpanSet(self.reservations)
+
+    def is_ram(self, pfn: int) -> bool:
+        return self.kernel.platform.phys.page_is_ram(pfn)
+
+    def direct_map(self, pfn: int) -> CacheMode:
+        return self.kernel.book.direct_map(pfn_to_phys(pfn))
+
+    @property
+    def direct_map_changed(self) -> SpanSet:
+        return SpanSet((run.start, run.end) for run in self.kernel.book.direct_map_changed())
+
+    @property
+    def kept(self) -> SpanSet:
+        held = self.kernel.driver.held.values() if self.kernel.driver is not None else ()
+        return SpanSet(pfns for ranges in held for pfns in ranges)
+
+    @property
+    def claims(self) -> list[PfnRange]:
+        """The ranges that drivers have claimed: with request_mem_region, bound, or as vfio-pci, device open.
+
+        Empty where a claim does not revoke what others map.
+        """
+        kernel = self.kernel
+        if not kernel.platform.io_strict_devmem:
+            return []
+        claims = [device.claimed for device in kernel.vfio.values()]
+        claims += [device.claimed for device in kernel.pci.values()]
+        claims += [kernel.driver.resource if kernel.driver is not None else None]
+        return [
+            PfnRange(phys_to_pfn(claim.start), pages_of(claim.end)) for claim in claims if claim is not None
+        ]
+
+    @property
+    def removed(self) -> list[PfnRange]:
+        return [device.bar for device in self.kernel.pci.values() if not device.known]
+
+    @property
+    def switched_off(self) -> Sequence[PfnRange]:
+        """The ranges in which no device answers, and the BARs of devices that vfio-pci has put to sleep."""
+        sleeping = [device.bar for device in self.kernel.vfio.values() if device.asleep]
+        return [*self.kernel.undecoded, *sleeping]
+
+    @property
+    def counted(self) -> list[CountedUsers]:
+        """The counters of pages copied on write, and of tracked ranges."""
+        page_users: dict[Page, int] = {}
+        for mm in self.mms:
+            for run in mm.tables.entries:
+                if run.page is not None:
+                    page_users[run.page] = page_users.get(run.page, 0) + 1
+        vmas = [vma for mm in self.mms for vma in mm.vmas]
+        return [CountedUsers(page.mapcount, users) for page, users in page_users.items()] + [
+            CountedUsers(tracked.refs, len(tracked.vmas))
+            for tracked in self.kernel.tracker.tracked(vmas)
+            if tracked.refs is not None
+        ]
+
+
+Judge = Callable[[StateView], bool | None]

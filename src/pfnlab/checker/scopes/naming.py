@@ -1,0 +1,240 @@
+"""The names of tasks and areas in a canonical state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import copy
+from itertools import permutations, product
+from typing import NamedTuple
+
+from pfnlab.kernel.hw.bits import PAGE_ACCESSED, PAGE_SOFT_DIRTY
+from pfnlab.kernel.hw.pgtable import EntryRun
+from pfnlab.kernel.hw.tlb import Tlb
+from pfnlab.kernel.mm.kernel import Kernel, Task
+from pfnlab.kernel.mm.space import MmStruct
+from pfnlab.programs.lang.areas import AREA_ALIGN_PAGES, FIRST_AREA_PAGE
+from pfnlab.programs.lang.ops import MAIN_TASK
+
+#: The distance of the beginnings of two areas: a small area is followed by as many free pages.
+AREA_STRIDE = 2 * AREA_ALIGN_PAGES
+
+#: The place of an area's first page in its stride.
+_FIRST_OFFSET = FIRST_AREA_PAGE % AREA_STRIDE
+
+#: Bits of an entry that can change later behaviour. Accessed and soft-dirty bits cannot (docs/states.md).
+KEPT_BITS = ~(PAGE_ACCESSED | PAGE_SOFT_DIRTY)
+
+
+#: Equal entries as numbers: first page, page behind the last, frame, bits, number of the page or -1, level.
+EntryRow = tuple[int, int, int, int, int, int]
+
+
+#: VMAs, entries and translations of an area, with pages counted from its beginning: a key to sort by.
+AreaShape = tuple[tuple[tuple[int, ...], ...], tuple[EntryRow, ...], tuple[EntryRow, ...]]
+
+
+class LeftOut(NamedTuple):
+    """The parts that a state leaves out, for nothing that follows can show them (docs/states.md).
+
+    :param names: the names of tasks and areas
+    :param orders: the order of reservations at one address, and where a run of equal entries is cut
+    :param zaps: the order of the reverse map, in which VMAs are zapped
+    :param starts: the pages of an area before the first one in use
+    :param addresses: the order of the areas of an address space
+    :param empty_tables: page tables without an entry
+    """
+
+    names: bool = True
+    orders: bool = True
+    zaps: bool = False
+    starts: bool = False
+    addresses: bool = False
+    empty_tables: bool = False
+
+
+#: What every canonical state leaves out.
+_NAMES = LeftOut()
+
+
+class AreaNames:
+    """The names of the areas of one address space: its areas without gaps.
+
+    Area 0 has the lowest addresses where fork and exit, which go through an address space by addresses, may
+    show the order; else areas are sorted by what is in them. Nothing compares the addresses of two address
+    spaces.
+
+    :param mm: the address space
+    :param tlbs: the translations that processors remember of it
+    :param left_out: ``starts``, ``addresses`` and ``orders`` are those of areas
+    :param shaped: whether the shapes are asked for
+    :ivar areas: the number of each area that is in use, by its new number
+    :ivar unused: by the new number of an area, its pages before the first one in use; 0 where nothing slides
+    :ivar moved: by the number of an area, how many pages the area moves down
+    :ivar tables_moved: the same for its page tables, which do not slide
+    :ivar shapes: the shapes of the areas, by their new numbers, where they are asked for
+    """
+
+    __slots__ = ("_sorted", "areas", "moved", "shapes", "tables_moved", "unused")
+
+    def __init__(self, mm: MmStruct, tlbs: Sequence[Tlb], left_out: LeftOut, *, shaped: bool) -> None:
+        first_pages: dict[int, int] = {}
+        for vma in mm.vmas:
+            first_pages.setdefault(area_number(vma.start), vma.start)
+        unused = dict.fromkeys(first_pages, 0)
+        if left_out.starts and any(page % AREA_STRIDE != _FIRST_OFFSET for page in first_pages.values()):
+            unused = _unused(first_pages, tlbs)
+        areas = list(first_pages)
+        self.shapes: list[AreaShape] = []
+        self._sorted = left_out.addresses and len(areas) > 1
+        if self._sorted or shaped:
+            shapes = _shapes(mm, tlbs, unused, join=left_out.orders)
+            if self._sorted:
+                areas.sort(key=shapes.__getitem__)
+            self.shapes = [shapes[area] for area in areas]
+        self._number(areas, unused)
+
+    def _number(self, areas: list[int], unused: dict[int, int]) -> None:
+        """Give the areas their new numbers, in this order."""
+        self.areas = areas
+        self.unused = [unused[area] for area in areas]
+        self.moved = self.tables_moved = {
+            area: (area - rank) * AREA_STRIDE for rank, area in enumerate(areas) if area != rank
+        }
+        if any(self.unused):
+            self.moved = dict(self.tables_moved)
+            for area, pages in unused.items():
+                if pages:
+                    self.moved[area] = self.moved.get(area, 0) + pages
+
+    def orders(self) -> Iterator[AreaNames]:
+        """These names, and each that differs in the order of areas of equal shape."""
+        if not self._sorted:
+            yield self
+            return
+        unused = dict(zip(self.areas, self.unused, strict=True))
+        shape = dict(zip(self.areas, self.shapes, strict=True))
+        for areas in permutations(self.areas):
+            if [shape[area] for area in areas] == self.shapes:
+                names = copy(self)
+                names._number(list(areas), unused)
+                yield names
+
+
+def _unused(first_pages: dict[int, int], tlbs: Sequence[Tlb]) -> dict[int, int]:
+    """By the number of an area, its pages before the first that is mapped, or that a processor remembers."""
+    for tlb in tlbs:
+        for run in tlb.state():
+            area = area_number(run.start)
+            if area in first_pages:
+                first_pages[area] = min(first_pages[area], run.start)
+    return {area: page - area_base(area) for area, page in first_pages.items()}
+
+
+def _shapes(mm: MmStruct, tlbs: Sequence[Tlb], unused: dict[int, int], *, join: bool) -> dict[int, AreaShape]:
+    """The shape of each area of *mm*, by its number."""
+    vmas: dict[int, list[tuple[int, ...]]] = {area: [] for area in unused}
+    runs: dict[int, list[EntryRow]] = {area: [] for area in unused}
+    translations: dict[int, list[EntryRow]] = {area: [] for area in unused}
+    begins = {area: area_base(area) + pages for area, pages in unused.items()}
+    for vma in mm.vmas:
+        area = area_number(vma.start)
+        vmas[area].append(
+            (vma.start - begins[area], vma.nr, vma.pgoff, vma.flags, vma.page_prot, vma.pfnmap is None)
+        )
+    for run in mm.tables.entries:
+        area = area_number(run.start)
+        runs[area].append(_unnamed(run, begins[area]))
+    for tlb in tlbs:
+        for run in tlb.state():
+            area = area_number(run.start)
+            if area in begins:
+                translations[area].append(_unnamed(run, begins[area]))
+    return {
+        area: (
+            tuple(vmas[area]),
+            tuple(joined(runs[area]) if join else runs[area]),
+            tuple(sorted(translations[area])),
+        )
+        for area in unused
+    }
+
+
+def _unnamed(run: EntryRun, begin: int) -> EntryRow:
+    """Entries with their pages counted from *begin*."""
+    start, end, pfn, bits, page, level = run
+    return start - begin, end - begin, pfn, bits & KEPT_BITS, -1 if page is None else 0, level
+
+
+class Naming:
+    """The names of tasks and areas in a canonical state: tasks sorted, areas as :class:`AreaNames` has them.
+
+    :param left_out: the parts that a state leaves out
+    :ivar tasks: the tasks in the order of their new names
+    """
+
+    def __init__(self, kernel: Kernel, left_out: LeftOut = _NAMES) -> None:
+        self.left_out = left_out
+        self.tasks = list(kernel.tasks.values())
+        self._names: dict[int, AreaNames] = {}
+        if not left_out.names:
+            return
+        shaped = len(self.tasks) > 1
+        for mm in {id(task.mm): task.mm for task in self.tasks}.values():
+            tlbs = [task.tlb for task in self.tasks if task.mm is mm]
+            self._names[id(mm)] = AreaNames(mm, tlbs, left_out, shaped=shaped)
+        if shaped:
+            self.tasks.sort(key=lambda task: self._names[id(task.mm)].shapes)
+
+    def of(self, mm: MmStruct) -> AreaNames | None:
+        """The names of the areas of *mm*; None where they keep theirs."""
+        return self._names.get(id(mm))
+
+    def others(self) -> Iterator[Naming]:
+        """This naming, and each that differs in the order of tasks or areas of equal shape."""
+        spaces = list(self._names)
+        orders = [list(areas.orders()) for areas in self._names.values()]
+        shapes = [self._shapes_of(task) for task in self.tasks]
+        for tasks in permutations(self.tasks):
+            if [self._shapes_of(task) for task in tasks] == shapes:
+                for names in product(*orders):
+                    naming = copy(self)
+                    naming.tasks, naming._names = list(tasks), dict(zip(spaces, names, strict=True))
+                    yield naming
+
+    def _shapes_of(self, task: Task) -> list[AreaShape] | int:
+        """The shapes that tasks are sorted by; without new names the number of the task."""
+        names = self.of(task.mm)
+        return id(task) if names is None else names.shapes
+
+
+def joined(runs: list[EntryRow]) -> list[EntryRow]:
+    """Runs of entries as few as there can be: an accessed bit had cut some that are equal without it."""
+    long_runs: list[EntryRow] = []
+    for run in runs:
+        if long_runs:
+            start, end, pfn, *kind = long_runs[-1]
+            if run[0] == end and run[2] == pfn + end - start and [*run[3:]] == kind and run[4] < 0:
+                long_runs[-1] = (start, run[1], *long_runs[-1][2:])
+                continue
+        long_runs.append(run)
+    return long_runs
+
+
+def task_name(number: int) -> str:
+    """The name of a task in a canonical state, counted from 0; there is always a task 0."""
+    return MAIN_TASK if number == 0 else f"p{number}"
+
+
+def area_base(number: int) -> int:
+    """The page at which area *number* begins, where no area is larger than 1 GiB."""
+    return FIRST_AREA_PAGE + number * AREA_STRIDE
+
+
+def area_number(vpn: int) -> int:
+    """The area a page is in."""
+    return (vpn - FIRST_AREA_PAGE) // AREA_STRIDE
+
+
+def at_page(vpn: int, moved: dict[int, int] | None) -> int:
+    """The number of a page after areas have *moved* down."""
+    return vpn - moved.get(area_number(vpn), 0) if moved else vpn

@@ -1,0 +1,419 @@
+"""The properties of a kernel: each is a short function of one state.
+
+A judge answers True or False, or None where its question does not arise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence, Set
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.inert import shell_word
+from pfnlab.base.units import PfnRange
+from pfnlab.checker.scopes.moment import FORK_LEFT, FREED_WRONGLY, WARNED, Judge, Moment, Shown, StateView
+from pfnlab.checker.search.property import Property
+from pfnlab.kernel.hw.spans import SpanSet
+from pfnlab.kernel.mm.more.readers import normal_runs
+from pfnlab.programs.lang.ops import Fork, Mmap, uses_vfio
+from pfnlab.programs.lang.words import did_you_mean, quoted
+
+if TYPE_CHECKING:
+    # Who judges a run needs no search.
+    from pfnlab.checker.scopes.domain import KernelModel, KernelState
+    from pfnlab.checker.scopes.scope import RaceScope, Scope
+
+#: The files a PCI device has, and those a claim revokes, by :attr:`~pfnlab.kernel.mm.vma.MappedFile.kind`.
+PCI_FILES = ("wc", "uc", "proc")
+REVOKED = (*PCI_FILES, "mem")
+
+
+#: The seams a question may belong to, as a machine's name has them.
+Seam = Literal["tracker", "flush", "walker"]
+SEAMS: tuple[Seam, ...] = get_args(Seam)
+
+
+#: How often each kind of operation had each result, in a whole search.
+Outcomes = Mapping[tuple[str, str], int]
+
+
+class Question(NamedTuple):
+    """A property by name.
+
+    :param asks: the property in one sentence
+    :param needs: words of operations; a scope that lacks one of them can say nothing of the property.
+        Words with ``or`` between them are alternatives
+    :param occasion: of the results of all operations of a search, whether its question arose at all; None
+        where the states themselves say so
+    :param seam: the seam whose policy is responsible: ``tracker``, ``flush`` or ``walker``; None for a
+        property that tells what a search has reached, or that no policy can keep or break
+    """
+
+    name: str
+    kind: Literal["always", "sometimes"]
+    asks: str
+    judge: Judge
+    needs: tuple[str, ...] = ()
+    seam: Seam | None = None
+    occasion: Callable[[Outcomes], bool] | None = None
+
+    def arises(self, words: Set[str]) -> bool:
+        """True where a scope with these *words* can say something of the property."""
+        return all(any(word in words for word in need.split(" or ")) for need in self.needs)
+
+
+def no_leak(moment: Moment) -> bool | None:
+    """A reservation ends with the last mapping of its range."""
+    if not moment.reservations:
+        return None
+    mapped = [mapping.frames for mapping in moment.mappings]
+    return all(any(pfns.overlaps(frames) for frames in mapped) for pfns in moment.reservations)
+
+
+def no_loss(moment: Moment) -> bool | None:
+    """Every device page that a mapping shows is reserved."""
+    shown = [shown.frames for mapping in moment.mappings if mapping.booked_whole for shown in mapping.shown]
+    if not shown:
+        return None
+    return all(moment.reserved.covers(*pfns) for pfns in shown)
+
+
+def exact(moment: StateView) -> bool | None:
+    """Exactly the pages that are mapped, or may be mapped again by a fault, are reserved."""
+    mapped = [pfns for vma in moment.mappings if vma.booked_whole for pfns in vma.covered]
+    if not moment.reserved and not mapped:
+        return None
+    # No kernel reserves what is inserted page by page, and a tracker may.
+    inserted = [pfns for vma in moment.mappings if not vma.booked_whole for pfns in vma.covered]
+    return SpanSet(mapped) <= moment.reserved <= SpanSet(mapped + inserted)
+
+
+def freed_once(moment: Moment) -> bool | None:
+    """The book is never asked to free an entry that it does not have."""
+    return FREED_WRONGLY not in moment.facts
+
+
+def no_warning(moment: Moment) -> bool | None:
+    """The kernel never prints a WARNING."""
+    return WARNED not in moment.facts
+
+
+def one_mode(moment: Moment) -> bool | None:
+    """All mappings of a frame have one cache mode."""
+    pieces = sorted(shown for mapping in moment.mappings for shown in mapping.shown)
+    # Of the pieces so far, the one that reaches farthest speaks for all: where others overlap it they agree.
+    shared, last = False, None
+    for piece in pieces:
+        if last is not None and piece.frames.start < last.frames.end:
+            shared = True
+            if piece.mode != last.mode:
+                return False
+        if last is None or piece.frames.end > last.frames.end:
+            last = piece
+    return True if shared else None
+
+
+def _ram_shown(moment: Moment) -> list[Shown]:
+    return [
+        Shown(PfnRange(pfn, pfn + 1), shown.mode)
+        for mapping in moment.mappings
+        for shown in mapping.shown
+        # A range that neither begins nor ends in RAM has none.
+        if moment.is_ram(shown.frames.start) or moment.is_ram(shown.frames.end - 1)
+        for pfn in range(shown.frames.start, shown.frames.end)
+        if moment.is_ram(pfn)
+    ]
+
+
+def direct_map(moment: Moment) -> bool | None:
+    """Mapped RAM has its cache mode in the direct map, the kernel's own mapping of RAM."""
+    pages = _ram_shown(moment)
+    return all(moment.direct_map(page.frames.start) == page.mode for page in pages) if pages else None
+
+
+def direct_map_back(moment: Moment) -> bool | None:
+    """RAM that nothing maps any more is write-back in the direct map again."""
+    changed, mapped = moment.direct_map_changed, SpanSet(page.frames for page in _ram_shown(moment))
+    if not changed and not mapped:
+        return None
+    return changed <= mapped | moment.kept
+
+
+def memory_off(moment: Moment) -> bool | None:
+    """While a device's memory is off, or it sleeps, nothing maps it through the driver that did that."""
+    ranges = moment.switched_off
+    return not any(_shows(moment, pfns, ("vfio",)) for pfns in ranges) if ranges else None
+
+
+def removed_unmapped(moment: Moment) -> bool | None:
+    """After a device was removed, nothing maps it through the files it had."""
+    bars = moment.removed
+    return not any(_shows(moment, pfns, PCI_FILES) for pfns in bars) if bars else None
+
+
+def claimed_unmapped(moment: Moment) -> bool | None:
+    """Once a driver has claimed a range, nothing maps it through /dev/mem or the PCI files."""
+    claims = moment.claims
+    return not any(_shows(moment, pfns, REVOKED) for pfns in claims) if claims else None
+
+
+def _shows(moment: Moment, pfns: PfnRange, kinds: Sequence[str]) -> bool:
+    """True where a mapping of a file of one of these *kinds* shows one of these frames."""
+    return any(
+        pfns.overlaps(shown.frames)
+        for mapping in moment.mappings
+        if mapping.kind in kinds
+        for shown in mapping.shown
+    )
+
+
+def claimed_free(moment: Moment) -> bool | None:
+    """Once a driver has claimed a range, no reservation of its earlier users decides its cache mode."""
+    claims = moment.claims
+    if not claims:
+        return None
+    drivers = [mapping.frames for mapping in moment.mappings if mapping.kind not in REVOKED]
+    reserved = [pfns for pfns in moment.reservations if any(pfns.overlaps(claimed) for claimed in claims)]
+    return all(any(pfns.overlaps(frames) for frames in drivers) for pfns in reserved)
+
+
+def fork_whole(moment: StateView) -> bool | None:
+    """A fork that fails leaves tasks, mappings and reservations as they were."""
+    return FORK_LEFT not in moment.facts
+
+
+def fork_refused(outcomes: Outcomes) -> bool:
+    """True where a fork failed.
+
+    One that leaves all as it was leaves no state that differs from the others.
+    """
+    return any(kind.startswith("fork") and result != "ok" for kind, result in outcomes)
+
+
+def counters(moment: Moment) -> bool | None:
+    """The counters of pages and tracked ranges equal the number of their users."""
+    counted = list(moment.counted)
+    return all(count == users for count, users in counted) if counted else None
+
+
+def walks_pages(moment: StateView) -> bool | None:
+    """No walker takes a device's frame for a page."""
+    if not moment.mappings:
+        return None
+    for mapping in moment.mappings:
+        entries = [run for run in mapping.entries if run.page is None]
+        if entries and any(normal_runs(mapping.vma, walker, entries) for walker in moment.walkers):
+            return False
+    return True
+
+
+def walks_all(moment: StateView) -> bool | None:
+    """Every walker finds the pages that were copied on write."""
+    with_copies = [mapping for mapping in moment.mappings if mapping.copies]
+    if not with_copies:
+        return None
+    return all(
+        len(normal_runs(mapping.vma, walker, mapping.copies)) == len(mapping.copies)
+        for mapping in with_copies
+        for walker in moment.walkers
+    )
+
+
+def no_stale(moment: StateView) -> bool | None:
+    """No processor remembers a translation that the page tables no longer have."""
+    tasks = [task for task in moment.kernel.tasks.values() if task.tlb.state()]
+    return not any(task.tlb.stale(task.mm.tables) for task in tasks) if tasks else None
+
+
+def split(moment: StateView) -> bool | None:
+    """A mapping is cut in two."""
+    pairs = (pair for mm in moment.mms for pair in pairwise(mm.vmas))
+    return any(left.end == right.start for left, right in pairs)
+
+
+def shared(moment: StateView) -> bool | None:
+    """Two tasks map the same frame of a device."""
+    if len(moment.mms) < 2:
+        return False
+    pieces = sorted(
+        (*shown.frames, id(mapping.vma.mm)) for mapping in moment.mappings for shown in mapping.shown
+    )
+    reached: dict[int, int] = {}
+    for start, end, mm in pieces:
+        if any(start < reach for other, reach in reached.items() if other != mm):
+            return True
+        reached[mm] = max(end, reached.get(mm, 0))
+    return False
+
+
+def copied(moment: StateView) -> bool | None:
+    """A page of a device has been copied on write."""
+    return any(mapping.copies for mapping in moment.mappings)
+
+
+def _always(seam: Seam | None, judge: Judge, *needs: str) -> Question:
+    return Question(judge.__name__, "always", _sentence(judge), judge, needs, seam)
+
+
+def _sometimes(judge: Judge, *needs: str) -> Question:
+    return Question(judge.__name__, "sometimes", _sentence(judge), judge, needs)
+
+
+def _sentence(judge: Judge) -> str:
+    return " ".join((judge.__doc__ or "").split()).rstrip(".")
+
+
+#: Every property, in the order of a report.
+QUESTIONS: tuple[Question, ...] = (
+    _always("tracker", no_leak),
+    _always("tracker", no_loss),
+    _always("tracker", freed_once),
+    _always("tracker", exact),
+    _always("tracker", one_mode),
+    _always("tracker", direct_map, "low memory"),
+    _always("tracker", direct_map_back, "low memory"),
+    _always("flush", no_stale, "write or read"),
+    _always(None, memory_off, "memory_disable or d3"),
+    _always(None, removed_unmapped, "remove"),
+    _always(None, claimed_unmapped, "request_mem_region or bind or vfio"),
+    _always("tracker", claimed_free, "request_mem_region or bind or vfio"),
+    _always("tracker", fork_whole, "fork that fails")._replace(occasion=fork_refused),
+    _always("walker", walks_pages),
+    _always("walker", walks_all, "write", "private"),
+    _always("tracker", no_warning),
+    _always("tracker", counters),
+    _sometimes(split, "mprotect"),
+    _sometimes(shared, "fork"),
+    _sometimes(copied, "write", "private"),
+)
+
+
+def _race(
+    name: str, kind: Literal["always", "sometimes"], asks: str, *needs: str, seam: Seam | None = None
+) -> Question:
+    return Question(name, kind, asks, lambda moment: None, needs, seam)
+
+
+#: The judges of facts, which are of a step and not of the state after it.
+_OF_STEPS = (freed_once, no_warning, fork_whole)
+
+#: The properties of a state that are asked at the end of a race: those of no single operation.
+STATE_QUESTIONS: tuple[Question, ...] = tuple(
+    question for question in QUESTIONS if question.kind == "always" and question.judge is not fork_whole
+)
+
+#: The properties of races alone; a race is judged while it runs (:mod:`pfnlab.checker.races`).
+RACE_QUESTIONS: tuple[Question, ...] = (
+    _race(
+        *("told_free", "always", "No processor reaches a frame whose owner was told that it is free"),
+        "unmap_mapping_range",
+        seam="flush",
+    ),
+    _race("no_deadlock", "always", "Operations never wait for each other", seam="flush"),
+    _race(
+        *("told_beside", "sometimes", "An owner is told while another operation is under way"),
+        "unmap_mapping_range",
+    ),
+)
+
+
+def questions(names: Sequence[str] = (), scope: Scope | RaceScope | None = None) -> list[Question]:
+    """The questions named *names*, or all that *scope* can answer.
+
+    :param names: names of questions or seams. A seam stands for all of its questions that the scope can
+        answer, and for those that tell whether the search has looked at anything
+    :raises Misuse: there is no such property, or the scope does not ask it, or asks none of that seam
+    """
+    possible = {question.name: question for question in _possible(scope)}
+    for name in names:
+        if name not in possible and name not in SEAMS:
+            raise Misuse(_not_asked(name, scope))
+    words = _words_of(scope) if scope is not None else None
+    askable = [question for question in possible.values() if words is None or question.arises(words)]
+    if not names:
+        return askable
+    chosen = [possible[name] for name in names if name in possible]
+    for seam in SEAMS:
+        if seam in names:
+            chosen += _of_seam(seam, askable)
+    return list(dict.fromkeys(chosen))
+
+
+def _possible(scope: Scope | RaceScope | None) -> tuple[Question, ...]:
+    """The questions of a scope of this kind; without a scope, those of operations in a row."""
+    if scope is None:
+        return QUESTIONS
+    from pfnlab.checker.scopes.scope import RaceScope
+
+    return (*RACE_QUESTIONS, *STATE_QUESTIONS) if isinstance(scope, RaceScope) else QUESTIONS
+
+
+def _not_asked(name: str, scope: Scope | RaceScope | None) -> str:
+    """Why *name* cannot be asked in *scope*, and what to write instead."""
+    from pfnlab.checker.scopes.scope import load_scope, scope_names
+
+    names = [question.name for question in (*QUESTIONS, *RACE_QUESTIONS)]
+    if name not in names:
+        return f"there is no property {quoted(name)}{did_you_mean(name, (*names, *SEAMS))}"
+    scopes = [
+        scope_name
+        for scope_name in scope_names()
+        if name in [question.name for question in questions(scope=load_scope(scope_name))]
+    ]
+    reason = (
+        f"scope `{scope.name}` does not ask `{name}`" if scope is not None else f"`{name}` is asked of races"
+    )
+    remedy = (
+        f"--scope {' or '.join(map(shell_word, scopes))} does"
+        if scopes
+        else "write a scope of operations in a row"
+    )
+    return f"{reason}: {remedy}"
+
+
+def _of_seam(seam: Seam, askable: Sequence[Question]) -> list[Question]:
+    if not any(question.seam == seam for question in askable):
+        raise Misuse(f"the scope can say nothing of a {seam}")
+    return [question for question in askable if question.seam == seam or question.kind == "sometimes"]
+
+
+def _words_of(scope: Scope | RaceScope) -> set[str]:
+    """The words of :attr:`Question.needs` that a scope has."""
+    from pfnlab.checker.scopes.scope import RaceScope
+
+    if isinstance(scope, RaceScope):
+        ops = [op for race in scope.races for op in race.program.ops]
+        devices = [device for race in scope.races for device in race.program.devices]
+    else:
+        ops, devices = [template.op for template in scope.templates], list(scope.devices)
+    calls = [op.call for op in ops]
+    words = {str(type(call).__struct_config__.tag) for call in calls}
+    words |= {"vfio" for call in calls if uses_vfio(call)}
+    words |= {"private" for call in calls if isinstance(call, Mmap) and not call.shared}
+    words |= {"low memory" for device in devices if device.kind in ("lowmem", "isa")}
+    forks = [op for op in ops if isinstance(op.call, Fork)]
+    return words | {"fork that fails" for op in forks if op.fail is not None or op.call.refused}  # type: ignore[union-attr]
+
+
+def properties(model: KernelModel, asked: Sequence[Question]) -> list[Property[KernelState]]:
+    """The properties for the questions *asked*, on states of *model*."""
+    return [_property(model, question) for question in asked]
+
+
+def _property(model: KernelModel, question: Question) -> Property[KernelState]:
+    judge, always = question.judge, question.kind == "always"
+    last: list[object] = [None, None]
+
+    def answer(state: KernelState) -> bool | None:
+        if last[0] is not state:
+            last[:] = [state, judge(model.moment(state))]
+        return last[1]  # type: ignore[return-value]
+
+    return Property(
+        question.name,
+        question.kind,
+        lambda state: answer(state) is not False if always else bool(answer(state)),
+        (lambda state: answer(state) is not None) if always else None,
+        of_step=judge in _OF_STEPS,
+    )

@@ -1,0 +1,297 @@
+"""A scope: the operations to try, the devices to try them on, and how many operations in a row.
+
+A scope is a file of its own (``scopes/NAME.toml``, or a user's)::
+
+    says = "one sentence"
+    devices = ["bar: pci, 4 pages"]
+    tasks = 2           # that live at the same time
+    areas = 2           # of one task, with something mapped in them
+    depth = 4           # operations in a row; without it every sequence is tried, to the end
+    thp = "always"      # the setting of transparent_hugepage, where a program would name one
+    operations = [
+      "new = mmap bar[0:4] wc shared rw",
+      "munmap <first>",
+      "mremap <whole> move",
+      "child = fork",
+    ]
+
+Operations are lines of programs. ``new`` is an area without mappings, ``child`` a task not yet born,
+``<whole>``, ``<first>``, ``<middle>``, ``<last>`` and ``<half>`` pages of any mapping of the acting task, and
+``<all>`` an area cut into several mappings. Any task does any of them.
+
+A scope of races has operations that run first, and operations that then run side by side in every order::
+
+    says = "one sentence"
+    devices = ["bar: pci, 4 pages"]
+
+    [[races]]
+    setup = ["a = mmap bar[0:2] driver remap wc shared rw", "t = thread"]
+    beside = ["munmap a", "t: unmap_mapping_range bar[0:2]"]
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from pfnlab.base.errors import Misuse, ProgramError
+from pfnlab.base.files import Missing, read_text
+from pfnlab.base.inert import one_line
+from pfnlab.base.toml_text import MOST_TOML, toml_content
+from pfnlab.programs.lang.ops import Device, Mmap, Mremap, Op, ProcessMadvise, Program, Thp
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.text import parse
+from pfnlab.programs.lang.walk_ops import ClearRefs
+from pfnlab.programs.lang.words import FIRST_LINE, did_you_mean, quoted
+
+#: A part of the pages of a mapping.
+Part = Literal["whole", "first", "middle", "last", "half", "all"]
+
+#: Names with a meaning in a scope.
+NEW_AREA, NEW_TASK = "new", "child"
+
+_PARTS: tuple[Part, ...] = get_args(Part)
+_PART = re.compile(r"<(\w+)>")
+_MREMAP = re.compile(r"mremap <(\w+)> (shrink|move|dontunmap)")
+_HERE = Path()
+_FOLDER = files("pfnlab.checker.scopes").joinpath("scopes")
+_FIELDS = ("says", "devices", "tasks", "areas", "depth", "thp", "halves", "operations")
+_RACE_FIELDS = ("says", "devices", "areas", "races")
+
+
+class Template(msgspec.Struct, frozen=True):
+    """An operation with a place to be filled in.
+
+    :param op: the operation, with pages 0..1 of area ``new`` in place of *part*
+    :param part: the pages of a mapping, or None for an operation that names none
+    :param how: for mremap: ``shrink``, ``move`` or ``dontunmap``
+    """
+
+    op: Op
+    part: Part | None = None
+    how: str = ""
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """The operations to try, and their bounds.
+
+    :param tasks: the most processes that live at the same time
+    :param areas: the most areas with mappings in one process
+    :param depth: the most operations in a row; None for sequences of any length
+    :param source: the name or the file by which it is loaded
+    :param thp: the setting of transparent_hugepage, as a program has it
+    :param halves: the fewest pages of a ``<half>``
+    """
+
+    name: str
+    says: str
+    devices: tuple[Device, ...]
+    tasks: int
+    areas: int
+    depth: int | None
+    templates: tuple[Template, ...]
+    source: str = ""
+    thp: Thp | None = None
+    halves: int = 1
+
+    @property
+    def pages(self) -> int:
+        """The pages of the largest mapping there can be."""
+        sizes = [
+            template.op.call.source.pages for template in self.templates if isinstance(template.op.call, Mmap)
+        ]
+        return max(sizes, default=1)
+
+    def program(self, title: str, asks: str, ops: Sequence[Op]) -> Program:
+        """A program on the devices of the scope."""
+        return Program(title, asks, self.devices, tuple(ops), thp=self.thp)
+
+
+class Race(msgspec.Struct, frozen=True):
+    """Operations that run side by side.
+
+    :param program: all operations, one after the other
+    :param setup: the operations that run first
+    :param beside: the operations that run side by side; those of one task run one after the other
+    """
+
+    program: Program
+    setup: tuple[Op, ...]
+    beside: tuple[Op, ...]
+
+
+class RaceScope(msgspec.Struct, frozen=True):
+    """Races, each with every schedule.
+
+    :param source: the name or the file by which it is loaded
+    """
+
+    name: str
+    says: str
+    races: tuple[Race, ...]
+    source: str = ""
+
+
+def scope_names() -> list[str]:
+    """The scopes that are known by name."""
+    return sorted(
+        file.name.removesuffix(".toml") for file in _FOLDER.iterdir() if file.name.endswith(".toml")
+    )
+
+
+def load_scope(name: str, folder: Path = _HERE) -> Scope | RaceScope:
+    """The scope called *name*, or in the file *name*.
+
+    :param folder: where the file is, if its name is relative
+    :raises Misuse: there is none, or it is malformed; the message says what to write
+    """
+    if name in scope_names():
+        return _from(read_scope(_FOLDER.joinpath(f"{name}.toml").read_text(encoding="utf-8"), name), name)
+    path = folder / name
+    try:
+        text = read_text(path, "scope", MOST_TOML)
+    except Missing:
+        near = did_you_mean(name, scope_names())
+        raise Misuse(f"there is no scope {quoted(name)}, neither by name nor as a file{near}") from None
+    return _from(read_scope(text, path.stem, str(path)), str(path))
+
+
+def _from(scope: Scope | RaceScope, source: str) -> Scope | RaceScope:
+    return msgspec.structs.replace(scope, source=source)
+
+
+def read_scope(text: str, name: str, source: str = "") -> Scope | RaceScope:
+    """The scope that *text* describes.
+
+    :raises Misuse: it is malformed
+    """
+    source = source or f"scope {name}"
+    content = toml_content(text, source)
+    if "races" in content:
+        return _races(content, name, source)
+    for field in content:
+        if field not in _FIELDS:
+            raise Misuse(f"{source}: unknown field {quoted(field)}{did_you_mean(field, _FIELDS)}")
+    for field in ("devices", "operations"):
+        _check_texts(content, field, source)
+    for field in ("tasks", "areas", *[field for field in ("depth", "halves") if field in content]):
+        _check_number(content, field, source)
+    header = [FIRST_LINE, *(f"device {device}" for device in content["devices"])]
+    if "thp" in content:
+        header.append(f"thp {one_line(str(content['thp']))}")
+    templates = tuple(_template(header, line, source) for line in content["operations"])
+    program = _parsed(header, "area new: 1 page", "look", source)
+    says, bounds = str(content.get("says", "")), (content["tasks"], content["areas"], content.get("depth"))
+    halves = content.get("halves", 1)
+    return Scope(name, says, program.devices, *bounds, templates, thp=program.thp, halves=halves)
+
+
+def _check_texts(content: dict[str, Any], field: str, source: str, *, least: int = 1) -> None:
+    """
+    :raises Misuse: *field* is no list of at least so many lines of text
+    """
+    _check_present(content, field, source)
+    lines = content[field]
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise Misuse(f'{source}: `{field}` is a list of lines of text: write {field} = ["..."]')
+    for line in lines:
+        # Each becomes a line of a program.
+        if "\n" in line:
+            raise Misuse(f"{source}: {quoted(line)} in `{field}` is more than one line: write each by itself")
+    if len(lines) < least:
+        raise Misuse(f"{source}: `{field}` must have at least {least}, and has {len(lines)}")
+
+
+def _check_number(content: dict[str, Any], field: str, source: str) -> None:
+    """
+    :raises Misuse: *field* is no number that makes sense
+    """
+    _check_present(content, field, source)
+    number = content[field]
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise Misuse(f"{source}: `{field}` is a whole number: write {field} = 2")
+    if number < 1:
+        raise Misuse(f"{source}: `{field}` must be at least 1, not {number}")
+
+
+def _check_present(content: dict[str, Any], field: str, source: str) -> None:
+    if field not in content:
+        raise Misuse(f"{source}: `{field}` is missing: see the page about checking for an example")
+
+
+def _races(content: dict[str, Any], name: str, source: str) -> RaceScope:
+    for field in content:
+        if field not in _RACE_FIELDS:
+            raise Misuse(f"{source}: unknown field {quoted(field)}{did_you_mean(field, _RACE_FIELDS)}")
+    content = {"devices": [], "areas": [], **content}
+    for field in ("devices", "areas"):
+        _check_texts(content, field, source, least=0)
+    header = [FIRST_LINE, *(f"device {device}" for device in content["devices"])]
+    header += [f"area {area}" for area in content["areas"]]
+    races = []
+    tables = content["races"]
+    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
+        raise Misuse(f"{source}: `races` are tables: begin each with [[races]]")
+    for table in tables:
+        _check_texts(table, "setup", source)
+        _check_texts(table, "beside", source, least=2)
+        setup, beside = table["setup"], table["beside"]
+        program = _parsed(header, "", "\n".join([*setup, *beside]), source)
+        races.append(Race(program, program.ops[: len(setup)], program.ops[len(setup) :]))
+    return RaceScope(name, str(content.get("says", "")), tuple(races))
+
+
+def _template(header: list[str], line: str, source: str) -> Template:
+    if match := _MREMAP.fullmatch(line):
+        mremap = Mremap(Span(NEW_AREA, 0, 1), 1, maymove=True)
+        return Template(Op(mremap), _part(match[1], line, source), match[2])
+    parts = _PART.findall(line)
+    if len(parts) > 1:
+        raise Misuse(f"{source}: `{line}` names two places, an operation names one")
+    part = _part(parts[0], line, source) if parts else None
+    op_line = (
+        _PART.sub("new[0:1]", line)
+        if "write" not in line and "read" not in line
+        else _PART.sub("new[0]", line)
+    )
+    declaration = "area new: 64 pages" if part else ""
+    program = _parsed(header, declaration, op_line, source, line)
+    if len(program.ops) != 1:
+        raise Misuse(f"{source}: `{line}` is no operation")
+    call = program.ops[0].call
+    if isinstance(call, Mmap) and call.name != NEW_AREA:
+        raise Misuse(f"{source}: write `{NEW_AREA} = mmap ...` instead of `{line}`")
+    if getattr(call, "child", NEW_TASK) != NEW_TASK:
+        raise Misuse(f"{source}: write `{NEW_TASK} = ...` instead of `{line}`")
+    return Template(program.ops[0], part)
+
+
+def _part(word: str, line: str, source: str) -> Part:
+    for part in _PARTS:
+        if word == part:
+            return part
+    raise Misuse(f"{source}: `{line}`: unknown place <{word}>{did_you_mean(word, _PARTS)}")
+
+
+def _parsed(header: list[str], declaration: str, line: str, source: str, written: str = "") -> Program:
+    # *written* is what the file has in the place of *line*.
+    try:
+        program = parse("\n".join([*header, *filter(None, [declaration]), line]) + "\n", source)
+    except ProgramError as wrong:
+        # Its place is one in a program, which the file is not.
+        shown = written if written and wrong.text == line else wrong.text.strip() or line
+        raise Misuse(f"{source}: `{shown}`: {wrong.message}") from None
+    if any(isinstance(op.call, ClearRefs) and op.call.kind == "soft_dirty" for op in program.ops):
+        # Else two states that differ in that would be one (docs/states.md).
+        raise Misuse(f"{source}: `{line}`: a state has no soft-dirty bits: run that as a program instead")
+    if any(isinstance(op.call, ProcessMadvise) for op in program.ops):
+        # Tasks are named anew where that makes two states equal.
+        raise Misuse(
+            f"{source}: `{line}`: an operation of a scope names no task: run that as a program instead"
+        )
+    return program

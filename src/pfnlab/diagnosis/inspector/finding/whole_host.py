@@ -1,0 +1,117 @@
+"""Findings about the machine: claimants of BARs, PAT and MTRRs, and what is hidden from this user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from pfnlab.diagnosis.inspector.finding.finding_form import EvidenceLine, range_text
+from pfnlab.diagnosis.inspector.finding.raw_finding import RawFinding, evidence_of_book
+from pfnlab.diagnosis.inspector.finding.reservations import device_line
+from pfnlab.diagnosis.inspector.host_snapshot import Access
+from pfnlab.diagnosis.inspector.joined_host import (
+    BOOT_FRAMEBUFFERS,
+    STAND_INS,
+    BarOf,
+    JoinedHost,
+    of_stand_in,
+    pat_off,
+)
+from pfnlab.kernel.hw.cachemode import CacheMode
+from pfnlab.kernel.hw.mtrr import MtrrType, effective_type
+
+
+def claimed(machine: JoinedHost) -> Iterator[RawFinding]:
+    """BARs of devices that are to be given away, and that a boot framebuffer or another claims."""
+    for place in machine.bars:
+        bar = place.owner
+        if bar.device.driver not in STAND_INS:
+            continue
+        for line in machine.claimants(place.start, place.end):
+            if of_stand_in(line):
+                continue
+            boot = line.name.lower().startswith(BOOT_FRAMEBUFFERS)
+            yield RawFinding.ready(
+                "claimed_by_another",
+                f"{line.name}{', the boot framebuffer,' if boot else ''} claims "
+                f"{range_text(line.start, line.end)} of {bar}, which {bar.device.driver} is to give away.",
+                [
+                    EvidenceLine("/proc/iomem", f"{line.start:08x}-{line.end - 1:08x} : {line.name}"),
+                    EvidenceLine("/sys/bus/pci/devices", device_line(bar.device)),
+                ],
+                places=[(line.start, line.end, None)],
+                place=bar,
+            )
+
+
+def no_write_combining(machine: JoinedHost) -> Iterator[RawFinding]:
+    """A PAT without a slot for write-combining."""
+    pat, reasons = machine.snapshot.pat, pat_off(machine.snapshot)
+    if CacheMode.WC in pat.slots if pat is not None else not reasons:
+        return
+    guest = (
+        f" This is a guest of {machine.snapshot.virtual}: its host may decide."
+        if machine.snapshot.virtual
+        else ""
+    )
+    yield RawFinding.ready(
+        "pat_without_wc",
+        f"PAT is {'off' if reasons else 'set up without write-combining'}.{guest}",
+        [
+            *([] if pat is None else [EvidenceLine("kernel log", pat.boot_line())]),
+            *(EvidenceLine(source, line) for source, line in reasons),
+        ],
+    )
+
+
+def mtrrs_decide(machine: JoinedHost) -> Iterator[RawFinding]:
+    """Entries of BARs whose effective mode is not what the list says, because of an MTRR."""
+    for bar in machine.bars if machine.snapshot.mtrrs else ():
+        # A BAR mostly has one type, by which the mode alone decides.
+        kind = machine.mtrr_of(bar.start, bar.end)
+        kept = set() if kind is None else {mode for mode in CacheMode if _as_listed(mode, kind)}
+        for start, end, owner in machine.book.over(bar.start, bar.end):
+            mode = owner.mode
+            if mode in kept and bar.start <= start and end <= bar.end:
+                continue
+            places = machine.bar_over(start, end)
+            kind = machine.mtrr_of(start, end)
+            if kind is None or places[0] is not bar.owner or _as_listed(mode, kind):
+                continue
+            yield RawFinding(
+                "mtrr_decides",
+                partial(_decided, start, end, places[0], mode, effective_type(kind, mode)),
+                places=[(start, end, mode)],
+                place=places[0],
+                evidence=partial(_lines_of_mtrrs, machine, start, end, mode),
+            )
+
+
+def _as_listed(mode: CacheMode, kind: MtrrType) -> bool:
+    weak = (CacheMode.UC, CacheMode.UC_MINUS)
+    effective = effective_type(kind, mode)
+    return effective is mode or (mode in weak and effective in weak)
+
+
+def _decided(start: int, end: int, place: BarOf, mode: CacheMode, effective: CacheMode) -> str:
+    return f"{range_text(start, end)} of {place} is reserved {mode.cattr} and is accessed {effective.cattr}."
+
+
+def _lines_of_mtrrs(machine: JoinedHost, start: int, end: int, mode: CacheMode) -> Iterator[EvidenceLine]:
+    yield from evidence_of_book([(start, end, mode)])
+    for line in machine.snapshot.mtrrs or ():
+        if line.start < end and start < line.end:
+            yield EvidenceLine(
+                "/proc/mtrr", f"base={line.start:#x} size={line.end - line.start:#x} {line.kind.name}"
+            )
+
+
+def hidden(machine: JoinedHost) -> Iterator[RawFinding]:
+    """Sources whose addresses this user is not shown."""
+    for source in machine.snapshot.sources:
+        if source.access is Access.HIDDEN:
+            yield RawFinding.ready(
+                "iomem_hidden",
+                f"{source.name} shows zeros in place of addresses.",
+                [EvidenceLine(source.name, source.why or "00000000-00000000")],
+            )

@@ -1,0 +1,335 @@
+"""A snapshot, joined: who owns a range of physical memory, who has reserved it, and who maps it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import pairwise
+from typing import NamedTuple
+
+from pfnlab.diagnosis.inspector.host_snapshot import (
+    DirectAlias,
+    HostMapping,
+    IomemLine,
+    PciFunction,
+    Process,
+    Reservation,
+    Snapshot,
+)
+from pfnlab.diagnosis.inspector.intervals import Intervals, Ranged
+from pfnlab.diagnosis.messages.family_files import families
+from pfnlab.diagnosis.messages.matching import Matcher
+from pfnlab.diagnosis.messages.values import range_of
+from pfnlab.kernel.hw.cachemode import CacheMode
+from pfnlab.kernel.hw.mtrr import MtrrType, effective_type
+from pfnlab.kernel.hw.pci_regions import Bar
+
+#: Drivers that hold a device for others and reserve nothing for themselves.
+STAND_INS = frozenset({"vfio-pci", "pci-stub", "pciback", "uio_pci_generic", "xen-pciback"})
+
+#: What is below has no BARs.
+_ISA_END = 1 << 20
+
+#: BARs and the ROM of a device itself have numbers below this; from here on are those of virtual functions.
+_FIRST_VIRTUAL = 7
+
+#: Beginnings of the names of their claims: ``vfio-pci``, later ``vfio`` and ``vfio sub-page reserved``.
+_CLAIMS_OF_STAND_INS = ("vfio", "pci-stub", "pciback", "uio_pci_generic", "xen-pciback")
+
+#: Names of resources by which the boot framebuffer holds its memory, in lower case.
+BOOT_FRAMEBUFFERS = (
+    "bootfb",
+    "efifb",
+    "vesafb",
+    "simplefb",
+    "simple-framebuffer",
+    "simpledrm",
+    "vesadrm",
+    "efidrm",
+)
+
+
+def pat_off(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
+    """The reasons why the kernel leaves PAT alone, each as a file and what it says; none where PAT is on."""
+    found = []
+    if "nopat" in snapshot.options.split():
+        found.append(("/proc/cmdline", "nopat"))
+    if (snapshot.config or {}).get("CONFIG_X86_PAT") == "n":
+        found.append(("kernel configuration", "# CONFIG_X86_PAT is not set"))
+    # Xen hides the flag of guests that are paravirtual, and has a PAT of its own for them.
+    flags = snapshot.processor
+    if flags is not None and "pat" not in flags and not snapshot.virtual.startswith("Xen"):
+        found.append(("/proc/cpuinfo", "flags without pat"))
+    return tuple(found)
+
+
+def of_stand_in(line: IomemLine) -> bool:
+    """True for the claim of a driver that holds a device for others."""
+    return line.name.startswith(_CLAIMS_OF_STAND_INS)
+
+
+def driver_words(device: PciFunction) -> str:
+    """The driver that holds a device, with the modules it is made of."""
+    if device.driver is None:
+        return "no driver"
+    names = ", ".join(device.modules)
+    word = "module" if len(device.modules) == 1 else "modules"
+    return f"driver {device.driver}" + (f" ({word} {names})" if names else "")
+
+
+def driven_by_own(device: PciFunction) -> bool:
+    """True where a driver is bound that uses the device, and does not hold it for others."""
+    return device.driver is not None and device.driver not in STAND_INS
+
+
+class BarOf(NamedTuple):
+    """A BAR and its device."""
+
+    device: PciFunction
+    bar: Bar
+
+    def __str__(self) -> str:
+        return f"BAR {self.bar.number} of {self.device.address}"
+
+
+class Piece(NamedTuple):
+    """A part of a range, with the mode it is reserved with; None where it is not reserved."""
+
+    start: int
+    end: int
+    mode: CacheMode | None
+
+
+class JoinedHost:
+    """
+    A snapshot with its parts by place.
+
+    A part that was not read is empty here: who needs it asks the snapshot whether it is None.
+
+    :param snapshot: the moment
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self._claims: dict[tuple[int, int], Intervals[int]] = {}
+        self._last_bar: Ranged[BarOf] | None = None
+
+    @cached_property
+    def bars(self) -> Intervals[BarOf]:
+        """The BARs of all devices; those for virtual functions only where no such function is there."""
+        every = [
+            (bar.start, bar.end, BarOf(device, bar))
+            for device in self.snapshot.devices or ()
+            for bar in device.bars
+            # A ROM down there is the copy that the firmware made of it, in RAM.
+            if bar.start >= _ISA_END
+        ]
+        own = Intervals(one for one in every if one[2].bar.number < _FIRST_VIRTUAL)
+        virtual = [one for one in every if one[2].bar.number >= _FIRST_VIRTUAL]
+        if not virtual:
+            return own
+        return Intervals([*own, *(one for one in virtual if not own.any_over(one[0], one[1]))])
+
+    @cached_property
+    def book(self) -> Intervals[Reservation]:
+        """The memtype list."""
+        entries = list(self.snapshot.book or ())
+        return Intervals.of_columns(
+            [entry.start for entry in entries], [entry.end for entry in entries], entries
+        )
+
+    @cached_property
+    def resources(self) -> Intervals[int]:
+        """The places of the lines of /proc/iomem in the snapshot."""
+        starts, ends, lines = list[int](), list[int](), self.snapshot.resources or ()
+        for line in lines:
+            starts.append(line.start)
+            ends.append(line.end)
+        return Intervals.of_columns(starts, ends, range(len(lines)))
+
+    @cached_property
+    def mapped(self) -> Intervals[HostMapping]:
+        """The physical ranges of mappings: what their files say, and what their entries have."""
+        starts, ends, owners = list[int](), list[int](), list[HostMapping]()
+        for mapping in self.snapshot.mappings or ():
+            physical = mapping.physical
+            if mapping.entries is None:
+                if physical is not None:
+                    starts.append(physical[0])
+                    ends.append(physical[1])
+                    owners.append(mapping)
+                continue
+            for start, end in {*physical_of(mapping), *((physical,) if physical else ())}:
+                starts.append(start)
+                ends.append(end)
+                owners.append(mapping)
+        return Intervals.of_columns(starts, ends, owners)
+
+    @cached_property
+    def ram(self) -> Intervals[IomemLine]:
+        """The lines of /proc/iomem that are RAM."""
+        lines = (one for one in self.snapshot.resources or () if one.name.startswith("System RAM"))
+        return Intervals((line.start, line.end, line) for line in lines)
+
+    @cached_property
+    def aliases(self) -> Intervals[DirectAlias]:
+        """The kernel's own mappings of devices and of memory that is not write-back."""
+        return Intervals((alias.start, alias.end, alias) for alias in self.snapshot.aliases or ())
+
+    @cached_property
+    def processes(self) -> dict[int, Process]:
+        """The processes by pid."""
+        return {process.pid: process for process in self.snapshot.processes or ()}
+
+    @cached_property
+    def devices(self) -> dict[str, PciFunction]:
+        """The PCI devices by address."""
+        return {device.address: device for device in self.snapshot.devices or ()}
+
+    @cached_property
+    def failed_frees(self) -> Intervals[str]:
+        """The lines of the log that say of a range that it was freed and was not reserved."""
+        return Intervals(_failed_frees(self.snapshot.log or ()))
+
+    @property
+    def tracks(self) -> bool:
+        """True where the kernel reserves: PAT is on, as far as the snapshot says."""
+        pat = self.snapshot.pat
+        return not pat_off(self.snapshot) and (pat is None or CacheMode.WC in pat.slots)
+
+    def bar_over(self, start: int, end: int) -> list[BarOf]:
+        """The BARs that share a byte with a range, in order."""
+        bar = self._bar_around(start, end)
+        return [ranged.owner for ranged in self.bars.over(start, end)] if bar is None else [bar.owner]
+
+    def _bar_around(self, start: int, end: int) -> Ranged[BarOf] | None:
+        # The only BAR over a range, where it has all of the range; one question in a BAR follows another.
+        last, bars = self._last_bar, self.bars
+        if last is not None and last.start <= start and end <= last.end:
+            return last
+        at = bisect_right(bars.starts, start) - 1
+        if not bars.disjoint or at < 0 or not start < end <= bars.ends[at]:
+            return None
+        self._last_bar = Ranged(bars.starts[at], bars.ends[at], bars.owners[at])
+        return self._last_bar
+
+    def claimants(self, start: int, end: int) -> Iterator[IomemLine]:
+        """The resources inside the BARs over a range that somebody claimed: the children of a BAR's line."""
+        bar = self._bar_around(start, end)
+        if bar is not None and not self.claims_in(bar):
+            return
+        for place in self.bars.over(start, end):
+            for ranged in self.claims_in(place).over(max(start, place.start), min(end, place.end)):
+                yield self.line(ranged.owner)
+
+    def line(self, place: int) -> IomemLine:
+        """The line of /proc/iomem at a place in the snapshot."""
+        return (self.snapshot.resources or ())[place]
+
+    def claims_in(self, place: Ranged[BarOf]) -> Intervals[int]:
+        """The places of the resources inside a BAR that somebody claimed; most BARs have none."""
+        bounds = place.start, place.end
+        if bounds not in self._claims:
+            self._claims[bounds] = Intervals(
+                ranged
+                for ranged in self.resources.over(*bounds)
+                if place.start <= ranged.start
+                and ranged.end <= place.end
+                and self.line(ranged.owner).name != place.owner.device.address
+            )
+        return self._claims[bounds]
+
+    def mappings_over(self, start: int, end: int) -> list[HostMapping]:
+        """The mappings of a part of a range, each once."""
+        found = (ranged.owner for ranged in self.mapped.over(start, end))
+        return list({(mapping.pid, mapping.start): mapping for mapping in found}.values())
+
+    def pieces(self, start: int, end: int) -> Iterator[Piece]:
+        """A range in the parts that the memtype list makes of it, in order; neighbours differ in mode."""
+        last: Piece | None = None
+        for piece in self._parts(start, end):
+            if last is None:
+                last = piece
+            elif last.mode == piece.mode:
+                last = Piece(last.start, piece.end, last.mode)
+            else:
+                yield last
+                last = piece
+        if last is not None:
+            yield last
+
+    def _parts(self, start: int, end: int) -> Iterator[Piece]:
+        book = self.book
+        at = start
+        if book.disjoint:
+            for first, last, entry in book.over(start, end):
+                if first > at:
+                    yield Piece(at, first, None)
+                at = min(last, end)
+                yield Piece(max(first, start), at, entry.mode)
+            if at < end:
+                yield Piece(at, end, None)
+            return
+        # The newest of those that nest or repeat says the mode.
+        over = list(book.over(start, end))
+        edges = {start, end}
+        for ranged in over:
+            edges.update((max(ranged.start, start), min(ranged.end, end)))
+        number = 0
+        running: list[tuple[int, CacheMode]] = []
+        for low, high in pairwise(sorted(edges)):
+            while number < len(over) and over[number].start <= low:
+                running.append((over[number].end, over[number].owner.mode))
+                number += 1
+            running = [(until, mode) for until, mode in running if until > low]
+            yield Piece(low, high, running[-1][1] if running else None)
+
+    def mtrr_of(self, start: int, end: int) -> MtrrType | None:
+        """The MTRR type of a range; None where the MTRRs are not known, or differ within it."""
+        if self.snapshot.mtrrs is None:
+            return None
+        over = [ranged for ranged in self.snapshot.mtrrs if ranged.start < end and start < ranged.end]
+        if not over:
+            return self.snapshot.mtrr_default
+        if any(not (ranged.start <= start and end <= ranged.end) for ranged in over):
+            return None
+        kinds = {ranged.kind for ranged in over}
+        # Where registers overlap UC wins (S1.7); other pairs that differ are not defined.
+        if MtrrType.UC in kinds:
+            return MtrrType.UC
+        return kinds.pop() if len(kinds) == 1 else None
+
+    def effective(self, start: int, end: int, mode: CacheMode) -> CacheMode | None:
+        """The mode in which the processor accesses a range whose entries have *mode* (S1.6); None where the
+        MTRRs decide and are not known."""
+        kind = self.mtrr_of(start, end)
+        if kind is not None:
+            return effective_type(kind, mode)
+        possible = {effective_type(kind, mode) for kind in MtrrType if kind is not MtrrType.INVALID}
+        return possible.pop() if len(possible) == 1 else None
+
+    def who(self, pid: int) -> str:
+        """A process by name and number."""
+        process = self.processes.get(pid)
+        return f"{process.comm}:{pid}" if process else f"process {pid}"
+
+
+def _failed_frees(log: tuple[str, ...]) -> Iterator[tuple[int, int, str]]:
+    known = Matcher(family for family in families() if family.group == "free")
+    for line in log:
+        # Most lines have none of the words: that is seen without the templates.
+        if not any(seed in line for seed in known.seeds):
+            continue
+        match = known.whole(line)
+        said = None if match is None else range_of(match.values, match.wording)
+        if said is not None and said.end is not None:
+            yield said.start, said.end, line
+
+
+def physical_of(mapping: HostMapping) -> Iterator[tuple[int, int]]:
+    """The physical memory that a mapping reaches: its entries where they were read, else its file's."""
+    if mapping.entries is not None:
+        yield from ((run.start, run.end) for run in mapping.entries)
+    elif mapping.physical is not None:
+        yield mapping.physical

@@ -1,0 +1,113 @@
+"""Facts of a machine in small files: version, modules, configuration, processor, whether it is a guest."""
+
+from __future__ import annotations
+
+import re
+import zlib
+
+from pfnlab.diagnosis.inspector.host_snapshot import Module
+from pfnlab.diagnosis.inspector.parsing.text_files import TextFiles, decoded, first_line
+from pfnlab.diagnosis.inspector.snapshot_bounds import SnapshotBounds
+
+#: Files that say whether the machine is a guest.
+HYPERVISOR_TYPE = "/sys/hypervisor/type"
+DMI = ("/sys/class/dmi/id/sys_vendor", "/sys/class/dmi/id/product_name")
+CPUINFO = "/proc/cpuinfo"
+
+#: The options of a kernel's configuration that decide what can be mapped and seen.
+OPTIONS = (
+    "X86_PAT|MTRR[A-Z_]*|STRICT_DEVMEM|IO_STRICT_DEVMEM|DEVMEM|DEBUG_FS[A-Z_]*|DEBUG_VM[A-Z_]*|VFIO[A-Z0-9_]*"
+    "|UIO[A-Z_]*|FB_[A-Z0-9_]*|FB|SYSFB[A-Z_]*|DRM_[A-Z0-9_]*|PROC_KCORE|PROC_PAGE_MONITOR|PROC_VMCORE"
+    "|XEN[A-Z_]*|HYPERVISOR_GUEST|KVM_GUEST|SECURITY_LOCKDOWN[A-Z_]*|TRANSPARENT_HUGEPAGE[A-Z_]*"
+    "|AMD_MEM_ENCRYPT|INTEL_TDX_GUEST|HAVE_IOREMAP_PROT|GENERIC_IOREMAP|KPTI|RANDOMIZE_MEMORY"
+)
+#: A line of such a configuration.
+OPTION_LINE = re.compile(
+    rb"^(?:CONFIG_(" + OPTIONS.encode() + rb")=([^\n]*)|# CONFIG_(" + OPTIONS.encode() + rb") is not set)$",
+    re.MULTILINE,
+)
+
+#: Flags of the processor that decide about cache modes.
+PROCESSOR_FLAGS = frozenset({"pat", "mtrr", "hypervisor"})
+
+_FLAGS_LINE = re.compile(rb"^flags\s*:([^\n]*)$", re.MULTILINE)
+_MODULE = re.compile(r"^([A-Za-z0-9_-]+) +[0-9]+ +[0-9-]+ *(\S*)", re.MULTILINE)
+
+#: Hypervisors by what DMI says of their machines.
+GUESTS = (
+    ("QEMU", "QEMU"),
+    ("KVM", "KVM"),
+    ("VMware", "VMware"),
+    ("Virtual Machine", "Hyper-V"),
+    ("VirtualBox", "VirtualBox"),
+    ("Xen", "Xen"),
+    ("HVM domU", "Xen"),
+    ("Google Compute Engine", "Google Compute Engine"),
+    ("Amazon EC2", "Amazon EC2"),
+    ("OpenStack", "OpenStack"),
+    ("Bochs", "Bochs"),
+    ("Parallels", "Parallels"),
+)
+
+
+def modules(data: bytes) -> tuple[Module, ...]:
+    """The modules of /proc/modules, or of lsmod, which has a head and no states."""
+    found = []
+    for name, users in _MODULE.findall(decoded(data)):
+        names = tuple(user for user in users.split(",") if user and user != "-")
+        found.append(Module(name, names))
+    return tuple(found)
+
+
+def unpacked(data: bytes, bounds: SnapshotBounds) -> tuple[bytes, str]:
+    """The text of a configuration, which may be packed with gzip, or why there is none; the other is empty.
+
+    :param bounds: the most that it may be unpacked
+    """
+    if data[:2] != b"\x1f\x8b":
+        return data, ""
+    unpacking = zlib.decompressobj(wbits=31)
+    try:
+        text = unpacking.decompress(data, bounds.unpacked(len(data)) + 1)
+    except zlib.error:
+        return b"", "its packing is damaged"
+    why = bounds.is_too_packed(len(data), len(text)) or ("" if unpacking.eof else "its packing is damaged")
+    return b"" if why else text, why
+
+
+def trimmed_config(data: bytes) -> bytes:
+    """The lines of a configuration whose options decide what can be mapped and seen."""
+    return b"".join(found[0] + b"\n" for found in OPTION_LINE.finditer(data))
+
+
+def options_of(data: bytes) -> dict[str, str]:
+    """Those options by their names with CONFIG_; one that is not set is ``n``."""
+    found = {}
+    for name, value, unset in OPTION_LINE.findall(data):
+        found[f"CONFIG_{(name or unset).decode()}"] = decoded(value).strip('"') if name else "n"
+    return found
+
+
+def trimmed_processor(data: bytes) -> bytes:
+    """The line of the first processor's flags, with those that decide about cache modes."""
+    flags = processor(data)
+    return b"" if flags is None else b"flags\t: " + " ".join(flags).encode() + b"\n"
+
+
+def processor(data: bytes) -> tuple[str, ...] | None:
+    """The flags of the first processor that decide about cache modes; None where there is no such line."""
+    found = _FLAGS_LINE.search(data)
+    return tuple(sorted(PROCESSOR_FLAGS & set(decoded(found[1]).split()))) if found else None
+
+
+def guest_of(files: TextFiles, flags: tuple[str, ...] | None) -> str:
+    """The hypervisor by /sys/hypervisor, DMI and the processor's flags, empty on a machine of its own."""
+    kind = first_line(files, HYPERVISOR_TYPE)
+    if kind:
+        return kind.capitalize()
+    named = " ".join(first_line(files, path) for path in DMI)
+    # Such a vendor has machines of its own too, whose processors have no such flag.
+    if flags is not None and "hypervisor" not in flags:
+        return ""
+    found = next((name for words, name in GUESTS if words in named), "")
+    return found or ("unknown" if flags is not None and "hypervisor" in flags else "")

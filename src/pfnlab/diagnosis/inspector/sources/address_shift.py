@@ -1,0 +1,109 @@
+"""Other physical addresses with the same relations: order, nesting, touching, sizes and places in a page.
+
+The space between two things grows by some megabytes, so each thing moves by more than the one before it.
+A thing that is reserved or mapped, or a region of a device, keeps its size; a window of a bus or memory may
+grow with what is in it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from itertools import pairwise
+from random import Random
+
+from pfnlab.base.units import PAGE_SIZE
+from pfnlab.diagnosis.inspector.host_snapshot import Snapshot
+
+#: Up to here every PC has the same addresses, which stay.
+COMMON = 1 << 20
+
+#: Steps by which a gap grows, so that numbers of megabytes stay whole, and the most of them.
+_STEP, _MOST_STEPS = 1 << 21, 64
+
+#: The most gaps that grow; what lies between moves by as much as the gap before it.
+_MOST_GAPS = 4096
+_TRIES = 50
+
+#: Memory and what the firmware keeps; a range of this name may grow.
+_GROWS = ("System RAM", "Reserved", "reserved", "Unknown E820 type")
+
+Range = tuple[int, int]
+
+
+class AddressShift:
+    """A map from addresses to others, growing with them.
+
+    :param kept: ranges that keep their sizes, half-open
+    :param others: further ranges, whose relations are kept
+    :param random: where the growth comes from
+    """
+
+    def __init__(self, kept: Iterable[Range], others: Iterable[Range], random: Random) -> None:
+        kept = list(kept)
+        points = sorted({COMMON} | {end for pair in (*kept, *others) for end in pair})
+        gaps = _gaps(points, _merged(kept))
+        if len(gaps) > _MOST_GAPS:
+            gaps = sorted([gaps[0], *random.sample(gaps[1:], _MOST_GAPS - 1)])
+        known = set(points)
+        self._jumps: list[int] = []
+        self._moved: list[int] = [0]
+        # By chance something may come to lie where something else was.
+        for _ in range(_TRIES):
+            self._draw(gaps, random)
+            if not any(self(point) in known for point in points if self(point) != point):
+                return
+
+    def _draw(self, gaps: list[int], random: Random) -> None:
+        self._jumps, self._moved = gaps, [0]
+        for _ in gaps:
+            self._moved.append(self._moved[-1] + random.randint(1, _MOST_STEPS) * _STEP)
+
+    def __call__(self, address: int) -> int:
+        """The other address; one beyond 64 bits is the last."""
+        moved = address + self._moved[bisect_right(self._jumps, address)]
+        return min(moved, (1 << 64) - 1) if address < 1 << 64 else address
+
+
+def shift_for(snapshot: Snapshot, random: Random) -> AddressShift:
+    """The map for all physical addresses of a snapshot."""
+    kept: list[Range] = [(one.start, one.end) for one in snapshot.book or ()]
+    kept += [(bar.start, bar.end) for device in snapshot.devices or () for bar in device.bars]
+    kept += {one.physical for one in snapshot.mappings or () if one.physical is not None}
+    resources = snapshot.resources or ()
+    others: list[Range] = []
+    for at, one in enumerate(resources):
+        has_parts = at + 1 < len(resources) and resources[at + 1].depth > one.depth
+        pair = (one.start, one.end)
+        (others if has_parts or one.name in _GROWS else kept).append(pair)
+    inner = sorted({end for pair in (*kept, *others) for end in pair})
+    for register in snapshot.mtrrs or ():
+        holds = bisect_left(inner, register.end) > bisect_right(inner, register.start)
+        (others if holds else kept).append((register.start, register.end))
+    # A firmware or a mistake may have a range that is no range.
+    return AddressShift(
+        [pair for pair in kept if pair[0] < pair[1]], [pair for pair in others if pair[0] < pair[1]], random
+    )
+
+
+def _merged(kept: list[Range]) -> list[Range]:
+    merged: list[Range] = []
+    for start, end in sorted(kept):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(merged[-1][1], end)
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _gaps(points: list[int], kept: list[Range]) -> list[int]:
+    """The middle of each stretch between two points, above the common ones, in which nothing is kept."""
+    found = []
+    starts = [start for start, _ in kept]
+    for start, end in pairwise(points):
+        if start < COMMON or end - start < 2 * PAGE_SIZE:
+            continue
+        at = bisect_right(starts, start) - 1
+        if at < 0 or kept[at][1] <= start:
+            found.append(start + (end - start) // 2)
+    return found

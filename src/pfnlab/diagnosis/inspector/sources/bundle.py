@@ -1,0 +1,233 @@
+"""A bundle, read: the files of one machine out of one text (:mod:`.bundle_form`)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.inert import visible_name
+from pfnlab.diagnosis.inspector.host_snapshot import Access, UnkeptLines
+from pfnlab.diagnosis.inspector.parsing.text_files import (
+    DMESG,
+    JOURNAL,
+    LSPCI,
+    MOST_SMALL,
+    UNAME,
+    FileText,
+    decoded,
+    shown,
+)
+from pfnlab.diagnosis.inspector.snapshot_bounds import ORDINARY, SnapshotBounds
+from pfnlab.diagnosis.inspector.sources.bundle_form import ACCESS, MAGIC, MOST_LINE, VERSION, bundle_bytes
+
+_DIRECTIVE = re.compile(rb"\n([^ \n][^\n]*|(?=\n))")
+_PATH = re.compile(r"(?:/[^/\x00-\x1f\x7f]+)+|/")
+_COMMANDS = frozenset({DMESG, JOURNAL, LSPCI, UNAME})
+_SECONDS = re.compile(rb"[0-9]{1,12}(?:\.[0-9]{1,9})?")
+_END = re.compile(rb"end ([0-9]{1,12})")
+_NOTE = re.compile(rb"note ([a-z]{1,20}) ([^\n]{1,200})")
+_LEFT = re.compile(rb"note left ([0-9]{1,12}) ([^\n]{1,200})")
+_PROCESS_FILE = re.compile(r"/proc/([0-9]{1,10})/(smaps|maps|fd|fdinfo|comm)")
+_CONTENT = (b"file", b"hex", b"link", b"folder")
+
+#: So many lines that a file may have make room for a file or a link: half a million, if nobody asks for more.
+_LINES_PER_FILE = 4
+
+_NOT_THERE = FileText(b"", Access.ABSENT, "not in the bundle")
+
+
+class _Part(msgspec.Struct, gc=False):
+    """Where a directive's content lies, and what the directive says."""
+
+    kind: bytes
+    start: int
+    end: int
+    line: int
+    seconds: float | None
+    access: Access = Access.READ
+    why: str = ""
+
+
+class Bundle:
+    """The files in a bundle.
+
+    :param data: its text
+    :param origin: its name for messages
+    :param bounds: the most that is read of it
+    :raises Misuse: it is none, was cut, or a line of it has not its form; file and line are named
+    """
+
+    strict = True
+
+    def __init__(self, data: bytes, origin: str, bounds: SnapshotBounds = ORDINARY) -> None:
+        self.origin, self.bounds = origin, bounds
+        self._data = data
+        self._parts: dict[str, _Part] = {}
+        self._links: dict[str, _Part] = {}
+        self._below: dict[str, set[str]] = {}
+        self._notes: dict[str, str] = {}
+        self._left: list[UnkeptLines] = []
+        self._check_lines()
+        self._read_directives()
+        self.root = self._notes.get("root", "yes") == "yes"
+        self.left_out = tuple(self._left)
+        self._pids = frozenset(self._lines("/proc"))
+
+    @classmethod
+    def at(cls, path: Path, bounds: SnapshotBounds = ORDINARY) -> Bundle:
+        """The bundle in a file, packed with gzip or not.
+
+        :raises Misuse: as the class, or the file cannot be read
+        """
+        return cls(bundle_bytes(path, bounds), str(path), bounds)
+
+    @property
+    def redacted(self) -> bool:
+        """True where its names and addresses are others than the machine's."""
+        return self._notes.get("redacted") == "yes"
+
+    def read(self, path: str, most: int = MOST_SMALL) -> FileText:
+        """The content of a file, as the bundle has it."""
+        part = self._parts.get(path)
+        if part is None:
+            return self._unlisted(path)
+        data = self._content(part, most + 1)
+        if part.kind == b"hex":
+            data = self._bytes_of(part, data)
+        if len(data) > most:
+            return FileText(data[:most], Access.CUT, f"longer than {most >> 20} MiB", part.seconds, part.line)
+        return FileText(data, part.access, part.why, part.seconds, part.line)
+
+    def link(self, path: str) -> str | None:
+        """The target of a link."""
+        part = self._links.get(path)
+        if part is None:
+            return None
+        return self._content(part).removesuffix(b"\n").decode("utf-8", "surrogateescape")
+
+    def names(self, folder: str) -> FileText:
+        """The names in a folder: those it lists, or those of which something is here."""
+        part = self._parts.get(folder)
+        if part is not None:
+            return FileText(self._content(part), part.access, part.why, part.seconds, part.line)
+        below = self._below.get(folder)
+        if below:
+            return FileText("\n".join(sorted(below)).encode())
+        return self._unlisted(folder)
+
+    def _unlisted(self, path: str) -> FileText:
+        # Of a process that was looked at, what is not here was empty.
+        found = _PROCESS_FILE.fullmatch(path)
+        if found is None or found[1] not in self._pids:
+            return _NOT_THERE
+        if found[2] == "smaps" and f"/proc/{found[1]}/maps" in self._parts:
+            return _NOT_THERE
+        return FileText(b"", seconds=self._parts["/proc"].seconds)
+
+    def _content(self, part: _Part, most: int | None = None) -> bytes:
+        # A byte of content takes two of the bundle at most, of what is written as digits three.
+        end = part.end if most is None else min(part.end, part.start + 4 * most)
+        return self._data[part.start + 1 : end].replace(b"\n ", b"\n")
+
+    def _lines(self, folder: str) -> list[str]:
+        part = self._parts.get(folder)
+        return decoded(self._content(part)).split() if part is not None and part.kind == b"folder" else []
+
+    def _bytes_of(self, part: _Part, digits: bytes) -> bytes:
+        try:
+            return bytes.fromhex(digits.decode("ascii"))
+        except ValueError:
+            raise self._wrong(part.line + 1, "this is no hexadecimal content") from None
+
+    def _wrong(self, line: int, what: str) -> Misuse:
+        return Misuse(f"{visible_name(self.origin)}:{line}: {what}")
+
+    def _check_lines(self) -> None:
+        data = self._data
+        head, _, _ = data[:200].partition(b"\n")
+        if not head.startswith(MAGIC):
+            raise Misuse(f"{visible_name(self.origin)}:1: this is no bundle: it does not begin with its name")
+        if head.split()[1:2] != [VERSION]:
+            raise self._wrong(1, f"a bundle of another version, {shown(head)}: use a newer pfnlab")
+        at = data.find(b"\0")
+        if at >= 0:
+            raise self._wrong(data.count(b"\n", 0, at) + 1, "a bundle has no zero bytes: copy it again")
+        if larger := self.bounds.is_larger(len(data), data.count(b"\n")):
+            raise self._wrong(
+                min(data.count(b"\n", 0, self.bounds.all_bytes), self.bounds.all_lines) + 1, larger
+            )
+        # A line that is too long has one of these windows for itself.
+        for at in range(0, len(data) - MOST_LINE, MOST_LINE):
+            if data.find(b"\n", at, at + MOST_LINE) < 0:
+                line = data.count(b"\n", 0, at) + 1
+                raise self._wrong(line, f"a line is longer than {MOST_LINE >> 10} KiB: this is no bundle")
+
+    def _read_directives(self) -> None:
+        data, line, before = self._data, 1, 0
+        seconds: float | None = None
+        open_part: _Part | None = None
+        most = self.bounds.lines // _LINES_PER_FILE
+        for count, found in enumerate(_DIRECTIVE.finditer(data)):
+            line += data.count(b"\n", before, found.start() + 1)
+            before = found.start() + 1
+            if open_part is not None:
+                open_part.end = before
+            open_part = None
+            text = found[1]
+            if (end := _END.fullmatch(text)) is not None:
+                self._check_end(int(end[1]), line, found.end())
+                return
+            if count >= most:
+                raise self._wrong(line, f"more than {most:,} files and links{self.bounds.remedy}")
+            word, _, rest = text.partition(b" ")
+            if word in _CONTENT or word in ACCESS:
+                open_part = self._add(word, rest, line, seconds, found.end() + 1)
+            elif word == b"at" and _SECONDS.fullmatch(rest):
+                seconds = float(rest)
+            elif (left := _LEFT.fullmatch(text)) is not None:
+                self._left.append(UnkeptLines(visible_name(decoded(left[2])), int(left[1])))
+            elif (note := _NOTE.fullmatch(text)) is not None:
+                self._notes[note[1].decode()] = decoded(note[2])
+            else:
+                raise self._wrong(line, f"this is no line of a bundle: {shown(text) or 'an empty line'}")
+        lines = data.count(b"\n")
+        raise self._wrong(lines, "the bundle ends here, without its last line: it was cut, collect it again")
+
+    def _add(self, word: bytes, rest: bytes, line: int, seconds: float | None, at: int) -> _Part | None:
+        name, _, why = rest.partition(b"\t")
+        try:
+            path = name.decode()
+        except UnicodeDecodeError:
+            raise self._wrong(line, f"a path that is no UTF-8: {shown(name)}") from None
+        if path not in _COMMANDS and (not _PATH.fullmatch(path) or ".." in path.split("/")):
+            raise self._wrong(line, f"this is no absolute path: {shown(name)}")
+        if word == b"cut":
+            part = self._parts.get(path)
+            if part is None:
+                raise self._wrong(line, f"nothing of this file comes before: {shown(name)}")
+            part.access, part.why = Access.CUT, visible_name(decoded(why))
+            return None
+        part = _Part(word, at, at, line, seconds, ACCESS.get(word, Access.READ), visible_name(decoded(why)))
+        table = self._links if word == b"link" else self._parts
+        if path in table:
+            raise self._wrong(line, f"a second time the same file: {shown(name)}")
+        table[path] = part
+        while path not in ("/", ""):
+            folder, _, child = path.rpartition("/")
+            below = self._below.setdefault(folder or "/", set())
+            if child in below:
+                break
+            below.add(child)
+            path = folder
+        return part
+
+    def _check_end(self, lines: int, line: int, at: int) -> None:
+        if lines != line - 1:
+            raise self._wrong(
+                line, f"the bundle had {lines} lines before this, now {line - 1}: collect it again"
+            )
+        if self._data[at:].strip():
+            raise self._wrong(line + 1, "more after the last line of the bundle: take one bundle at a time")

@@ -1,0 +1,283 @@
+"""A kernel of itself, in its memory: PAT, MTRRs, its own mappings, its log and its options."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from pfnlab.base.units import PAGE_SIZE
+from pfnlab.diagnosis.inspector.host_snapshot import DirectAlias, IomemLine, MtrrRegister, Reservation
+from pfnlab.kernel.hw.cachemode import CacheMode
+from pfnlab.kernel.hw.mtrr import MtrrType
+from pfnlab.kernel.hw.pat import PatConfig
+from pfnlab.lab.lens.own_types import MAX_TEXT, list_at, text_at
+
+if TYPE_CHECKING:
+    from pfnlab.lab.lens.page_runs import RunReader
+    from pfnlab.lab.lens.view import KernelView
+
+#: The symbols these readers need, as far as a kernel has them.
+SYMBOLS = (
+    *("__pte2cachemode_tbl", "mtrr_state", "prb", "saved_command_line", "x86_hyper_type", "boot_cpu_data"),
+    *("dmi_ident", "vmap_area_list", "vmap_nodes", "nr_vmap_nodes", "vmalloc_base"),
+)
+
+#: Walks are given up after this many areas of vmalloc, and lists of these.
+MAX_AREAS = 2_000_000
+MAX_NODES = 4096
+
+#: Below lies what all machines have mapped in old ways.
+_LEGACY_END = 1 << 20
+
+_SLOTS = 8
+# Flags of an area of vmalloc (include/linux/vmalloc.h): of a device, and without a page behind it.
+_IOREMAP, _NO_GUARD = 0x1, 0x40
+# Bits of a variable MTRR and of the state of all (arch/x86/include/asm/mtrr.h).
+_VALID, _ENABLED, _TYPE = 0x800, 0x2, 0xFF
+# The sign that a machine is a guest: the highest bit of the fifth word of its processor's features.
+_FEATURES_WORD, _GUEST = 4, 1 << 31
+
+#: Hypervisors as the kernel writes them ("Hypervisor detected: KVM"), by their constants.
+_HYPERVISORS = {
+    "VMWARE": "VMware",
+    "MS_HYPERV": "Microsoft Hyper-V",
+    "XEN_PV": "Xen PV",
+    "XEN_HVM": "Xen HVM",
+    "JAILHOUSE": "Jailhouse",
+    "BHYVE": "Bhyve",
+}
+_NATIVE = "NATIVE"
+
+# A record of the log: its state is in the two highest bits, and the rest is its number
+# (kernel/printk/printk_ringbuffer.h).
+_STATE_SHIFT = 62
+_NUMBER = (1 << _STATE_SHIFT) - 1
+_READABLE = (1, 2)
+_MAX_BITS = 30
+_WORD = 8
+
+
+def read_pat(view: KernelView) -> PatConfig:
+    """
+    The configuration of PAT, by the table in which the kernel looks up what a slot selects.
+
+    :raises LensError: there is no such table, or it holds what is no mode
+    """
+    modes = view.read(view.symbol("__pte2cachemode_tbl"), _SLOTS)
+    if max(modes) >= len(CacheMode) or modes[0] != CacheMode.WB:
+        raise view.error(f"its table of the slots of PAT holds {modes.hex(' ')}")
+    return PatConfig(tuple(CacheMode(mode) for mode in modes))
+
+
+def read_book(view: KernelView) -> Iterator[Reservation]:
+    """
+    The tree of reservations, in its order.
+
+    :raises LensError: the tree cannot be read, or has a loop
+    """
+    kinds = view.layouts.enumerators("enum page_cache_mode")
+    names = {value: name.removeprefix("_PAGE_CACHE_MODE_") for name, value in kinds.items()}
+    modes = {value: CacheMode[name] for value, name in names.items() if name in CacheMode.__members__}
+    for start, end, mode in view.memtypes():
+        if mode not in modes:
+            raise view.error(f"the memtype tree has an entry of mode {mode}")
+        yield Reservation(start, end, modes[mode])
+
+
+def read_mtrrs(view: KernelView) -> tuple[tuple[MtrrRegister, ...], MtrrType | None]:
+    """
+    The variable MTRRs that are in use, and the type of all other memory; None where MTRRs are off.
+
+    :raises LensError: their state cannot be read
+    """
+    layouts, at = view.layouts, view.symbol("mtrr_state")
+    record = layouts.record("struct mtrr_state_type", "enabled", "def_type")
+    enabled, default = view.members(at, record)
+    if not enabled & _ENABLED:
+        return (), None
+    register = layouts.record("struct mtrr_var_range", "base_lo", "base_hi", "mask_lo", "mask_hi")
+    size = layouts.size("struct mtrr_var_range")
+    first = at + layouts.offset("struct mtrr_state_type", "var_ranges")
+    ranges = []
+    for number in range(layouts.length("struct mtrr_state_type", "var_ranges")):
+        base_low, base_high, mask_low, mask_high = view.members(first + number * size, register)
+        if mask_low & _VALID:
+            mask = (mask_high << 32 | mask_low) & -PAGE_SIZE
+            start = (base_high << 32 | base_low) & -PAGE_SIZE
+            ranges.append(MtrrRegister(start, start + (mask & -mask), _type(view, base_low & _TYPE)))
+    return tuple(ranges), _type(view, default & _TYPE)
+
+
+def _type(view: KernelView, number: int) -> MtrrType:
+    try:
+        return MtrrType(number)
+    except ValueError:
+        raise view.error(f"an MTRR has the type {number}") from None
+
+
+def read_aliases(
+    view: KernelView, tables: RunReader, resources: Iterable[IomemLine] | None
+) -> Iterator[DirectAlias]:
+    """
+    The kernel's own entries for devices, and for RAM that is not write-back: of the direct map, then of the
+    areas of ioremap.
+
+    :param resources: say what is RAM; all of the direct map is taken for it when None
+    :raises LensError: page tables or areas cannot be read
+    """
+    root = view.info.symbol("swapper_pg_dir")
+    if root is None:
+        raise view.error("VMCOREINFO does not say where swapper_pg_dir is")
+    top = view.physical(root)
+    yield from _direct_map(view, tables, top, resources)
+    yield from _areas(view, tables, top)
+
+
+def _direct_map(
+    view: KernelView, tables: RunReader, top: int, resources: Iterable[IomemLine] | None
+) -> Iterator[DirectAlias]:
+    start, end = view.word(view.symbol("page_offset_base")), view.word(view.symbol("vmalloc_base"))
+    if not start < end:
+        raise view.error(f"its direct map reaches from {start:#x} to {end:#x}")
+    devices = None if resources is None else _devices_of(resources)
+    for run in tables.runs(top, start, end):
+        if run.mode is not CacheMode.WB:
+            yield DirectAlias(run.start, run.end, run.mode)
+            continue
+        for first, behind in devices or ():
+            low, high = max(run.start, first), min(run.end, behind)
+            if low < high:
+                yield DirectAlias(low, high, run.mode)
+
+
+def _devices_of(resources: Iterable[IomemLine]) -> list[tuple[int, int]]:
+    # The ranges of PCI buses and other devices.
+    return [
+        (max(one.start, _LEGACY_END), one.end)
+        for one in resources
+        if one.depth == 0 and one.end > _LEGACY_END and one.name.startswith("PCI Bus")
+    ]
+
+
+def _areas(view: KernelView, tables: RunReader, top: int) -> Iterator[DirectAlias]:
+    layouts = view.layouts
+    area = layouts.record("struct vmap_area", "vm")
+    record = layouts.record("struct vm_struct", "addr", "size", "flags")
+    for address in _area_addresses(view):
+        (vm,) = view.members(address, area)
+        if not vm:
+            continue
+        start, size, flags = view.members(vm, record)
+        if not flags & _IOREMAP or size % PAGE_SIZE or start % PAGE_SIZE:
+            continue
+        end = start + size - (0 if flags & _NO_GUARD else PAGE_SIZE)
+        if start < end < 1 << 64:
+            for run in tables.runs(top, start, end):
+                yield DirectAlias(run.start, run.end, run.mode, "ioremap")
+
+
+def _area_addresses(view: KernelView) -> Iterator[int]:
+    # Every area: in one list up to 6.8, in those of several nodes from 6.9 on.
+    layouts = view.layouts
+    at = layouts.offset("struct vmap_area", "list")
+    if not layouts.has("struct vmap_node"):
+        yield from list_at(view, view.symbol("vmap_area_list"), at, "areas of vmalloc", MAX_AREAS)
+        return
+    nodes = view.word(view.symbol("vmap_nodes"))
+    (count,) = struct.unpack("<I", view.read(view.symbol("nr_vmap_nodes"), 4))
+    if count > MAX_NODES:
+        raise view.error(f"it has {count:,} nodes of areas of vmalloc")
+    size, head = layouts.size("struct vmap_node"), layouts.offset("struct vmap_node", "busy.head")
+    for number in range(count):
+        yield from list_at(view, nodes + number * size + head, at, "areas of vmalloc", MAX_AREAS)
+
+
+def read_log(view: KernelView) -> Iterator[str]:
+    """
+    The lines of the kernel's log, each with its time as dmesg writes it.
+
+    :raises LensError: its ring of records cannot be read
+    """
+    layouts, ring = view.layouts, "struct printk_ringbuffer"
+    (buffer,) = struct.unpack("<Q", view.read(view.symbol("prb"), _WORD))
+    record = layouts.record(
+        ring,
+        *("desc_ring.count_bits", "desc_ring.descs", "desc_ring.infos", "desc_ring.head_id.counter"),
+        *("desc_ring.tail_id.counter", "text_data_ring.size_bits", "text_data_ring.data"),
+    )
+    count_bits, descs, infos, head, tail, size_bits, data = view.members(buffer, record)
+    if count_bits > _MAX_BITS or size_bits > _MAX_BITS:
+        raise view.error(f"its log has 2^{count_bits} records and 2^{size_bits} bytes")
+    desc = layouts.record("struct prb_desc", "state_var.counter", "text_blk_lpos.begin", "text_blk_lpos.next")
+    info = layouts.record("struct printk_info", "ts_nsec", "text_len")
+    sizes = layouts.size("struct prb_desc"), layouts.size("struct printk_info")
+    number, text_mask = tail, (1 << size_bits) - 1
+    for _ in range(1 << count_bits):
+        place = number & (1 << count_bits) - 1
+        state, begin, behind = view.members(descs + place * sizes[0], desc)
+        if state & _NUMBER == number & _NUMBER and state >> _STATE_SHIFT in _READABLE:
+            nanoseconds, length = view.members(infos + place * sizes[1], info)
+            first, last = begin & text_mask, behind & text_mask
+            # A text that has no room before the end of the ring is at its start. One without text has equal
+            # odd places.
+            first = 0 if first > last else first
+            length = min(length, last - first - _WORD)
+            if not begin & 1 and length > 0:
+                yield from _lines(view.read(data + first + _WORD, length), nanoseconds)
+        if number & _NUMBER == head & _NUMBER:
+            return
+        number = number + 1 & _NUMBER
+
+
+def _lines(text: bytes, nanoseconds: int) -> Iterator[str]:
+    stamp = f"[{nanoseconds // 10**9:5}.{nanoseconds % 10**9 // 1000:06}]"
+    for line in text.decode("utf-8", "replace").split("\n"):
+        yield f"{stamp} {line}"
+
+
+def read_options(view: KernelView) -> str:
+    """
+    The kernel's command line.
+
+    :raises LensError: it cannot be read
+    """
+    return text_at(view, view.word(view.symbol("saved_command_line")), MAX_TEXT)
+
+
+def read_host(view: KernelView) -> str:
+    """
+    The name of the machine.
+
+    :raises LensError: it cannot be read
+    """
+    at = view.info.symbol("init_uts_ns")
+    if at is None:
+        raise view.error("VMCOREINFO does not say where init_uts_ns is")
+    return text_at(view, at + view.layouts.offset("struct uts_namespace", "name.nodename"), 65)
+
+
+def read_hypervisor(view: KernelView) -> str:
+    """
+    The hypervisor, as the kernel logs it; else the machine's maker. Empty where the machine is no guest.
+
+    :raises LensError: what the processor says cannot be read
+    """
+    features = view.layouts.offset("struct cpuinfo_x86", "x86_capability")
+    at = view.symbol("boot_cpu_data") + features + 4 * _FEATURES_WORD
+    (word,) = struct.unpack("<I", view.read(at, 4))
+    if not word & _GUEST:
+        return ""
+    kinds = view.layouts.enumerators("enum x86_hypervisor_type")
+    (kind,) = struct.unpack("<I", view.read(view.symbol("x86_hyper_type"), 4))
+    names = {value: name.removeprefix("X86_HYPER_") for name, value in kinds.items()}
+    name = names.get(kind, _NATIVE)
+    return _HYPERVISORS.get(name, name) if name != _NATIVE else _maker(view) or "a hypervisor without a name"
+
+
+def _maker(view: KernelView) -> str:
+    number = view.layouts.enumerators("enum dmi_field").get("DMI_SYS_VENDOR")
+    if number is None:
+        return ""
+    maker = view.word(view.symbol("dmi_ident") + _WORD * number)
+    return text_at(view, maker, MAX_TEXT) if maker else ""

@@ -1,0 +1,98 @@
+"""A snapshot of whatever a path names: a bundle, a report of sos, a core."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.files import read_head
+from pfnlab.base.inert import visible_name
+from pfnlab.diagnosis.inspector.host_snapshot import Access, Snapshot
+from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
+from pfnlab.diagnosis.inspector.parsing.text_files import TextFiles
+from pfnlab.diagnosis.inspector.snapshot_bounds import ORDINARY, SnapshotBounds
+from pfnlab.diagnosis.inspector.sources.bundle import Bundle
+from pfnlab.diagnosis.inspector.sources.bundle_form import GZIP, is_bundle, unpacked
+from pfnlab.diagnosis.inspector.sources.root_folder import RootFolder
+from pfnlab.diagnosis.inspector.sources.sosreport import SosArchive, SosFolder, is_archive
+
+#: The name of the machine that pfnlab runs on.
+HERE = "this machine"
+
+#: The first bytes of cores: ELF, and the forms of makedumpfile.
+_CORES = (b"\x7fELF", b"KDUMP   ", b"makedumpfile", b"DISKDUMP")
+_HEAD = 512
+
+
+def live_files(bounds: SnapshotBounds = ORDINARY) -> TextFiles:
+    """The files of the machine that pfnlab runs on."""
+    return RootFolder(Path("/"), HERE, bounds)
+
+
+def live_snapshot(bounds: SnapshotBounds = ORDINARY) -> Snapshot:
+    """The snapshot of the machine that pfnlab runs on, as far as this user may see it; nothing is changed."""
+    return snapshot_of(live_files(bounds))
+
+
+def files_at(path: Path, bounds: SnapshotBounds = ORDINARY) -> TextFiles:
+    """The text files that a bundle or a report has.
+
+    :param bounds: the most that is read of them
+    :raises Misuse: it is neither
+    """
+    if path.is_dir():
+        return SosFolder(path, bounds)
+    head = read_head(path, "bundle", _HEAD)
+    if is_bundle(head):
+        return Bundle.at(path, bounds)
+    if is_archive(head):
+        return SosArchive(path, bounds)
+    raise Misuse(
+        f"{visible_name(path)}: this is no bundle, no report of sos and no core: "
+        "make a bundle with pfnlab-collect.sh"
+    )
+
+
+def received_bundle(data: bytes, origin: str) -> Bundle:
+    """The bundle whose bytes somebody sent, packed with gzip or not; no file is opened.
+
+    :param origin: its name for messages, which is no path
+    :raises Misuse: it is none, is too large, unpacked too, or damaged
+    """
+    name, head = visible_name(origin), data[:_HEAD]
+    if is_bundle(head):
+        return Bundle(unpacked(data, origin, ORDINARY), origin)
+    if head.startswith(_CORES):
+        raise Misuse(f"{name}: this is a core, and here only bundles are opened: `pfnlab inspect` reads it")
+    if head.startswith(GZIP):
+        raise Misuse(f"{name}: this is packed, and no bundle is in it: `pfnlab inspect` reads reports of sos")
+    if is_archive(head):
+        raise Misuse(f"{name}: this is an archive, no bundle: `pfnlab inspect` reads reports of sos")
+    raise Misuse(f"{name}: this is no bundle: make one with `pfnlab inspect --collect` or pfnlab-collect.sh")
+
+
+def open_origin(path: Path, bounds: SnapshotBounds = ORDINARY) -> Snapshot:
+    """The snapshot of a bundle, a report or a core; its content says which it is.
+
+    :param bounds: the most that is read of it, where it is no core
+    :raises Misuse: it is none of them, or damaged
+    :raises MissingTool: a core needs what is not installed
+    """
+    if not path.is_dir() and read_head(path, "bundle", _HEAD).startswith(_CORES):
+        # Only here: the lens takes longer to import than a bundle to read.
+        core = importlib.import_module("pfnlab.diagnosis.inspector.sources.core")
+        found: Snapshot = core.core_snapshot(path)
+        return found
+    return of_a_machine(snapshot_of(files_at(path, bounds)))
+
+
+def of_a_machine(snapshot: Snapshot) -> Snapshot:
+    """*snapshot*, where anything of a machine was there to be read, or was refused to who collected it.
+
+    :raises Misuse: nothing was; all that were looked for are named
+    """
+    if all(source.access is Access.ABSENT for source in snapshot.sources):
+        names = ", ".join(source.name for source in snapshot.sources)
+        raise Misuse(f"{visible_name(snapshot.origin)}: no file of a machine in it: looked for {names}")
+    return snapshot

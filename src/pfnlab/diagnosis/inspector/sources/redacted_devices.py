@@ -1,0 +1,147 @@
+"""Devices and physical memory with other names and addresses: PCI, UIO, lspci, the kernel's lists."""
+
+from __future__ import annotations
+
+import re
+
+from pfnlab.diagnosis.inspector.parsing import iomem, memtype_list, mtrr_file
+from pfnlab.diagnosis.inspector.parsing.pci_files import DEVICES, DRIVERS
+from pfnlab.diagnosis.inspector.parsing.text_files import LSPCI
+from pfnlab.diagnosis.inspector.sources.address_shift import AddressShift
+from pfnlab.diagnosis.inspector.sources.line_forms import FileForm, LineForm, TextForm, each
+from pfnlab.diagnosis.inspector.sources.redacted_names import PCI_ADDRESS, RedactedNames
+from pfnlab.kernel.hw.pci_regions import RESOURCE_LINE
+
+#: The bytes of configuration space that are kept: the IDs and the command.
+CONFIG_KEPT = 6
+
+_USER_END, _KERNEL_ADDRESS = 1 << 47, "0xffff800000000000"
+
+_PLACE = re.compile(rf"{DEVICES}/(?P<device>{PCI_ADDRESS})/(?P<file>[a-z_]+)")
+_MODULE = re.compile(rf"{DRIVERS}/(?P<driver>[^/]+)/module")
+_UIO = re.compile(r"/sys/class/uio/uio[0-9]{1,3}/maps/map[0-4]/addr")
+_ADDRESS, _IDS = re.compile(r"0x([0-9a-f]{1,16})"), re.compile(r"0x[0-9a-f]{4,6}")
+_REGION, _RESOURCE = (
+    re.compile(RESOURCE_LINE.pattern.decode()[1:-1]),
+    re.compile(iomem.LINE.pattern.decode()[1:-1]),
+)
+_REGISTER = re.compile(mtrr_file.LINE.pattern.decode()[1:-1])
+_RANGE = re.compile(r"0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})")
+_TYPES = {kind: word.decode() for word, kind in mtrr_file.TYPES.items()}
+
+#: Lines of lspci that the inspector reads; of the first its words are those of a list of names.
+_HEAD = re.compile(
+    r"(?P<device>(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) .*?\[(?P<kind>[0-9a-f]{4})\]: "
+    r".*?\[(?P<ids>[0-9a-f]{4}:[0-9a-f]{4})\].*?(?:\(prog-if (?P<interface>[0-9a-f]{2})\b.*)?"
+)
+_MEMORY = re.compile(
+    r"(?P<what>\s+(?:(?:Region [0-9]: )?Memory|Expansion ROM) at )(?P<address>[0-9a-f]{1,16})"
+    r"(?P<how> \((?:(?:32|64)-bit|low-1M|type 3), (?:non-)?prefetchable\))?.*?"
+    r"(?P<size> \[size=[0-9]{1,6}[KMGT]?\])?"
+)
+_LAST = re.compile(
+    r"\s+(?:Control: .*\bMem(?P<memory>[+-]).*|IOMMU group: (?P<group>[0-9]+)"
+    r"|Kernel driver in use: (?P<driver>\S+))"
+)
+
+
+class RedactedDevices:
+    """The files of devices and of physical memory, each with its form.
+
+    :param names: those of the bundle
+    :param shift: that of physical addresses
+    """
+
+    def __init__(self, names: RedactedNames, shift: AddressShift) -> None:
+        self._names = names
+        self._shift = shift
+        self._files: dict[str, TextForm] = {
+            memtype_list.PATH: each(self._reservation),
+            iomem.PATH: each(self._resource),
+            mtrr_file.PATH: each(self._register),
+            LSPCI: each(self._listed),
+            DEVICES: each(lambda name: name if re.fullmatch(PCI_ADDRESS, name) else None),
+        }
+        self._of_device: dict[str, LineForm] = {
+            **dict.fromkeys(
+                ("vendor", "device", "class"), lambda line: line if _IDS.fullmatch(line) else None
+            ),
+            "resource": self._region,
+            "driver": lambda target: f"../../../../bus/pci/drivers/{names.driver(_last(target))}",
+            "iommu_group": lambda target: f"../../../kernel/iommu_groups/{names.group(_last(target))}",
+        }
+
+    def of(self, path: str) -> FileForm | None:
+        """The form of a file or a link; None where it is none of devices."""
+        if path in self._files:
+            return FileForm(path, path, self._files[path])
+        if (found := _PLACE.fullmatch(path)) and found["file"] in self._of_device:
+            return FileForm(path, f"{DEVICES}/*/{found['file']}", each(self._of_device[found["file"]]))
+        if found := _MODULE.fullmatch(path):
+            other = f"{DRIVERS}/{self._names.driver(found['driver'])}/module"
+            return FileForm(
+                other,
+                f"{DRIVERS}/*/module",
+                each(lambda target: f"../../../../module/{self._names.driver(_last(target))}"),
+            )
+        return FileForm(path, "/sys/class/uio", each(self._address)) if _UIO.fullmatch(path) else None
+
+    def _moved(self, digits: str) -> str:
+        return f"{self._shift(int(digits, 16)):0{len(digits)}x}"
+
+    def _reservation(self, line: str) -> str | None:
+        plain = line.strip(" \r")
+        found, _ = memtype_list.reservations(plain.encode("ascii", "replace"))
+        if not found:
+            return plain if plain.encode("ascii", "replace") == memtype_list.HEAD else None
+        return _RANGE.sub(lambda ends: f"0x{self._moved(ends[1])}-0x{self._moved(ends[2])}", plain)
+
+    def _resource(self, line: str) -> str | None:
+        found = _RESOURCE.fullmatch(line)
+        if found is None:
+            return None
+        return f"{found[1]}{self._moved(found[2])}-{self._moved(found[3])} : {self._names.resource(found[4])}"
+
+    def _register(self, line: str) -> str | None:
+        found = _REGISTER.fullmatch(line)
+        registers = mtrr_file.mtrr_ranges(line.encode("ascii", "replace"))
+        if found is None or not registers:
+            return None
+        number, one = line[3:].partition(":")[0][-3:], registers[0]
+        start, end = self._shift(one.start), self._shift(one.end)
+        whole = not (end - start) & 0xFFFFF
+        size, unit = ((end - start) >> 20, "M") if whole else ((end - start) >> 10, "K")
+        base = f"base=0x{start:09x} ({start >> 20:5d}MB)"
+        return f"reg{number}: {base}, size={size:5d}{unit}B, count=1: {_TYPES[one.kind]}"
+
+    def _region(self, line: str) -> str | None:
+        found = _REGION.fullmatch(line)
+        return found and f"0x{self._moved(found[1])} 0x{self._moved(found[2])} 0x{found[3]}"
+
+    def _address(self, line: str) -> str | None:
+        found = _ADDRESS.fullmatch(line)
+        if found is None:
+            return None
+        # Memory of the kernel's own has its virtual address there.
+        return f"0x{self._moved(found[1])}" if int(found[1], 16) < _USER_END else _KERNEL_ADDRESS
+
+    def _listed(self, line: str) -> str | None:
+        line = line.rstrip("\r")
+        if found := _HEAD.fullmatch(line):
+            interface = f" (prog-if {found['interface']})" if found["interface"] else ""
+            return f"{found['device']} Class [{found['kind']}]: Device [{found['ids']}]{interface}"
+        if found := _MEMORY.fullmatch(line):
+            what = found["what"].replace("  ", "\t")
+            return f"{what}{self._moved(found['address'])}{found['how'] or ''}{found['size'] or ''}"
+        found = _LAST.fullmatch(line)
+        if found is None:
+            return None
+        if found["memory"]:
+            return f"\tControl: Mem{found['memory']}"
+        if found["group"]:
+            return f"\tIOMMU group: {self._names.group(found['group'])}"
+        return f"\tKernel driver in use: {self._names.driver(found['driver'])}"
+
+
+def _last(target: str) -> str:
+    return target.rstrip("/").rpartition("/")[2]

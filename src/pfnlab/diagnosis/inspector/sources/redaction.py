@@ -1,0 +1,180 @@
+"""A bundle with other names and addresses, whose relations are the same.
+
+Of every file the lines of a known form pass, field by field; what has none is left out and counted. A field
+that is a name becomes one of ours (:mod:`.redacted_names`) unless it is a word that every machine may have
+(:mod:`.public_words`). Physical addresses move (:mod:`.address_shift`), those of a process all by as much.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from random import Random
+
+import msgspec
+
+from pfnlab.diagnosis.inspector.host_snapshot import Snapshot, UnkeptLines
+from pfnlab.diagnosis.inspector.parsing import iomem, kernel_log, machine_facts, memtype_list, mtrr_file
+from pfnlab.diagnosis.inspector.parsing.assembly import COMMAND_LINE, HOST, MODULES, PACKED_CONFIG, RELEASE
+from pfnlab.diagnosis.inspector.parsing.text_files import DMESG, JOURNAL, UNAME
+from pfnlab.diagnosis.inspector.sources.address_shift import shift_for
+from pfnlab.diagnosis.inspector.sources.bundle_form import ACCESS, Entry
+from pfnlab.diagnosis.inspector.sources.line_forms import FileForm, TextForm, each, nothing
+from pfnlab.diagnosis.inspector.sources.public_words import CONFIGURATION, DEBUGFS, OPTIONS
+from pfnlab.diagnosis.inspector.sources.redacted_devices import CONFIG_KEPT, RedactedDevices
+from pfnlab.diagnosis.inspector.sources.redacted_log import RedactedLog
+from pfnlab.diagnosis.inspector.sources.redacted_names import PCI_ADDRESS, RedactedNames
+from pfnlab.diagnosis.inspector.sources.redacted_processes import RedactedProcesses
+
+#: The name under which lines of files without a form are counted: their own may be anybody's.
+OTHERS = "other files"
+
+_PROCESS = re.compile(r"/proc/([0-9]{1,10})/(smaps|maps|comm|fdinfo|fd|(?:fd|fdinfo)/[0-9]{1,7})")
+_PID = re.compile(r"[0-9]{1,10}")
+_CONFIG = re.compile(r"/boot/config-([^/]+)")
+_SPACE = re.compile(rf"/sys/bus/pci/devices/{PCI_ADDRESS}/config")
+_OPTION = re.compile(OPTIONS)
+_SETTING = re.compile(r"CONFIG_([A-Z0-9_]+)=(?:[ymn]|[0-9]{1,9})|# CONFIG_([A-Z0-9_]+) is not set")
+#: Lists of which every line counts.
+_WHOLE, _LOST = (memtype_list.PATH, iomem.PATH, mtrr_file.PATH), "some lines have not the form of this file"
+_DEBUGFS = "/sys/kernel/debug"
+
+
+def redacted(entries: Iterable[Entry], snapshot: Snapshot) -> tuple[list[Entry], tuple[UnkeptLines, ...]]:
+    """The entries with other names and addresses, and how much was left out; the same give the same.
+
+    :param snapshot: what they make
+    """
+    redaction = _Redaction(list(entries), snapshot)
+    found = list(redaction.entries())
+    return found, tuple(UnkeptLines(name, lines) for name, lines in sorted(redaction.left.items()) if lines)
+
+
+class _Redaction:
+    def __init__(self, entries: list[Entry], snapshot: Snapshot) -> None:
+        self._entries = entries
+        self._kinds = {(entry.path, entry.kind) for entry in entries}
+        self.left: Counter[str] = Counter()
+        # One seed for one content: two parts of a bundle agree, and nothing else is to be kept for that.
+        digest = hashlib.sha256()
+        for entry in entries:
+            digest.update(entry.path.encode("utf-8", "surrogateescape") + b"\0" + entry.data)
+        random = Random(digest.digest())
+        shift = shift_for(snapshot, random)
+        self._names = names = RedactedNames()
+        log = RedactedLog(names, shift)
+        self._devices = RedactedDevices(names, shift)
+        self._processes = RedactedProcesses(names, shift, snapshot, random)
+        self._forms: dict[str, TextForm] = {
+            **dict.fromkeys((kernel_log.KMSG, DMESG, JOURNAL), log.lines),
+            COMMAND_LINE: self._options,
+            MODULES: each(self._module),
+            HOST: lambda _: iter(("host",)),
+            RELEASE: each(names.release),
+            UNAME: self._system,
+            "/proc": self._pids,
+            machine_facts.CPUINFO: _flags,
+            machine_facts.HYPERVISOR_TYPE: each(lambda line: line if line in ("xen", "kvm") else "unknown"),
+            **dict.fromkeys(machine_facts.DMI, _guest_words),
+            PACKED_CONFIG: each(_setting),
+            _DEBUGFS: each(lambda name: name if name in DEBUGFS else names.folder(name)),
+        }
+        for pid in sorted(self._all_pids()):
+            names.pid(pid)
+        for process in snapshot.processes or ():
+            names.process(process.comm)
+
+    def entries(self) -> Iterator[Entry]:
+        """Those that stay, redacted."""
+        for entry in self._entries:
+            found = self._form(entry.path)
+            if found is None:
+                self.left[OTHERS] += _lines(entry.data)
+                continue
+            if entry.kind.encode() in ACCESS:
+                yield msgspec.structs.replace(entry, path=found.path, why=self._names.reason(entry.why))
+                continue
+            lost = 0
+            if entry.kind == "hex":
+                # The rest of what is kept of it says nothing that is read.
+                data = entry.data[:CONFIG_KEPT] if _SPACE.fullmatch(entry.path) else b""
+            else:
+                text = entry.data.decode("utf-8", "surrogateescape")
+                lines = list(found.form(text))
+                lost = max(0, _lines(entry.data) - len(lines))
+                self.left[found.called] += lost
+                data = "\n".join(lines).encode("ascii")
+                if entry.kind == "file" and lines:
+                    data += b"\n"
+            yield msgspec.structs.replace(entry, path=found.path, data=data)
+            if lost and entry.path in _WHOLE and (entry.path, "cut") not in self._kinds:
+                # A reader who was not told would take the list for all there is.
+                yield Entry("cut", entry.path, why=_LOST, seconds=entry.seconds)
+
+    def _form(self, path: str) -> FileForm | None:
+        if path in self._forms:
+            return FileForm(path, path, self._forms[path])
+        if found := _CONFIG.fullmatch(path):
+            return FileForm(f"/boot/config-{self._names.release(found[1])}", "/boot/config-*", each(_setting))
+        if _SPACE.fullmatch(path):
+            return FileForm(path, path, nothing)
+        if (found := _PROCESS.fullmatch(path)) is None:
+            return self._devices.of(path)
+        pid, file = int(found[1]), found[2]
+        called = f"/proc/*/{file.partition('/')[0]}"
+        return FileForm(f"/proc/{self._names.pid(pid)}/{file}", called, self._processes.form(pid, file))
+
+    def _all_pids(self) -> set[int]:
+        found = {int(pid[1]) for entry in self._entries if (pid := _PROCESS.fullmatch(entry.path))}
+        for entry in self._entries:
+            if entry.path == "/proc":
+                found |= {
+                    int(name)
+                    for name in entry.data.decode("ascii", "replace").split()
+                    if _PID.fullmatch(name)
+                }
+        return found
+
+    def _options(self, text: str) -> Iterator[str]:
+        words = text.split()
+        kept = [word for word in words if _OPTION.fullmatch(word)]
+        # The line stays, without some of its words.
+        self.left[COMMAND_LINE] += len(kept) < len(words)
+        yield " ".join(kept)
+
+    def _system(self, text: str) -> Iterator[str]:
+        words = text.partition("\n")[0].split()
+        if len(words) > 2:
+            yield f"Linux host {self._names.release(words[2])}"
+
+    def _module(self, line: str) -> str | None:
+        found = machine_facts.modules(line.encode("ascii", "replace"))
+        if not found:
+            return None
+        users = ",".join(map(self._names.driver, found[0].users))
+        return f"{self._names.driver(found[0].name)} 0 0 {users or '-'}"
+
+    def _pids(self, text: str) -> Iterator[str]:
+        yield from map(
+            str, sorted(self._names.pid(int(name)) for name in text.split() if _PID.fullmatch(name))
+        )
+
+
+def _setting(line: str) -> str | None:
+    found = _SETTING.fullmatch(line)
+    return line if found and (found[1] or found[2]) in CONFIGURATION else None
+
+
+def _flags(text: str) -> Iterator[str]:
+    yield from machine_facts.trimmed_processor(text.encode("ascii", "replace")).decode().splitlines()
+
+
+def _guest_words(text: str) -> Iterator[str]:
+    first = text.partition("\n")[0]
+    yield " ".join(word for word, _ in machine_facts.GUESTS if word in first)
+
+
+def _lines(data: bytes) -> int:
+    return sum(1 for line in data.split(b"\n") if line)

@@ -1,0 +1,155 @@
+"""A folder that is a root of files, or mirrors one: the live machine's, or a copy."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from pfnlab.diagnosis.inspector.host_snapshot import Access, UnkeptLines
+from pfnlab.diagnosis.inspector.parsing.kernel_log import KMSG
+from pfnlab.diagnosis.inspector.parsing.text_files import JOURNAL, MOST_SMALL, FileText
+from pfnlab.diagnosis.inspector.snapshot_bounds import ORDINARY, SnapshotBounds
+
+#: Seconds that the journal may take, and that the log is read while it grows.
+_JOURNAL_LIMIT, _LOG_LIMIT = 60.0, 10.0
+
+_CHUNK = 1 << 20
+#: The largest record of /dev/kmsg (CONSOLE_EXT_LOG_MAX), which is read whole or not at all.
+_RECORD = 1 << 13
+
+_REFUSED = frozenset({errno.EACCES, errno.EPERM})
+
+#: The most names of a folder.
+_MOST_NAMES = 1 << 20
+
+
+class RootFolder:
+    """Files below a folder, which may be ``/``. Nothing outside of it is read, whatever its links say.
+
+    :param folder: the root
+    :param origin: its name for messages
+    :param bounds: the most that is read of it
+    """
+
+    strict = False
+    left_out: tuple[UnkeptLines, ...] = ()
+
+    def __init__(self, folder: Path, origin: str = "", bounds: SnapshotBounds = ORDINARY) -> None:
+        self._folder = os.path.realpath(folder)
+        self._live = self._folder == "/"
+        self.origin, self.bounds = origin or str(folder), bounds
+        self.root = os.geteuid() == 0
+
+    def read(self, path: str, most: int = MOST_SMALL) -> FileText:
+        """The content of the file; of the kernel's log what is there now, without waiting."""
+        seconds = time.time()
+        if path == JOURNAL and self._live:
+            return self._journal(most)
+        if not path.startswith("/"):
+            return FileText(b"", Access.ABSENT, "not collected", seconds)
+        try:
+            data, whole = self._content(self._place(path), most, records=path == KMSG)
+        except OSError as trouble:
+            return _not_read(trouble, seconds)
+        if not whole:
+            return FileText(data, Access.CUT, f"longer than {most >> 20} MiB", seconds)
+        return FileText(data, seconds=seconds)
+
+    def link(self, path: str) -> str | None:
+        """The target as the link has it."""
+        with suppress(OSError, ValueError):
+            return os.readlink(self._beside(path))
+        return None
+
+    def names(self, folder: str) -> FileText:
+        """The names in the folder."""
+        seconds = time.time()
+        try:
+            names = os.listdir(self._place(folder))
+        except OSError as trouble:
+            return _not_read(trouble, seconds)
+        listed = "\n".join(sorted(names)[:_MOST_NAMES]).encode("utf-8", "surrogateescape")
+        return FileText(listed, seconds=seconds)
+
+    def _place(self, path: str) -> str:
+        """Where the file lies.
+
+        :raises FileNotFoundError: a link leads out of the folder
+        """
+        if self._live:
+            return path
+        place = os.path.realpath(self._folder + path)
+        if not place.startswith(self._folder + "/"):
+            raise FileNotFoundError(errno.ENOENT, "outside of the folder")
+        return place
+
+    def _beside(self, path: str) -> str:
+        # The link itself, in a folder that lies inside.
+        folder, _, name = path.rpartition("/")
+        return f"{self._place(folder)}/{name}"
+
+    def _content(self, place: str, most: int, *, records: bool) -> tuple[bytes, bool]:
+        # Without waiting: a file may be a pipe, and the log has no end.
+        descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            mode = os.fstat(descriptor).st_mode
+            if not stat.S_ISREG(mode) and not (self._live and records and stat.S_ISCHR(mode)):
+                raise OSError(errno.ENOENT, "no file")
+            return _read_all(descriptor, most, _RECORD if stat.S_ISCHR(mode) else _CHUNK)
+        finally:
+            os.close(descriptor)
+
+    def _journal(self, most: int) -> FileText:
+        program = shutil.which("journalctl")
+        if program is None:
+            return FileText(b"", Access.ABSENT, "no journalctl")
+        arguments = [program, "-q", "--no-pager", *JOURNAL.split()[1:]]
+        try:
+            done = subprocess.run(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_JOURNAL_LIMIT,
+                check=False,
+                env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},
+            )
+        except (OSError, subprocess.TimeoutExpired) as trouble:
+            return FileText(b"", Access.REFUSED, f"journalctl: {type(trouble).__name__}", time.time())
+        if not done.stdout.strip():
+            return FileText(b"", Access.REFUSED, "the journal shows nothing of the kernel", time.time())
+        if len(done.stdout) > most:
+            return FileText(done.stdout[:most], Access.CUT, f"longer than {most >> 20} MiB", time.time())
+        return FileText(done.stdout, seconds=time.time())
+
+
+def _read_all(descriptor: int, most: int, size: int) -> tuple[bytes, bool]:
+    """Bytes up to the end, to *most*, or to where a log has no more now; and whether that is all."""
+    parts: list[bytes] = []
+    read, until = 0, time.monotonic() + _LOG_LIMIT
+    while read <= most:
+        try:
+            part = os.read(descriptor, size)
+        except BlockingIOError:
+            break
+        except BrokenPipeError:
+            # The log's oldest records went while it was read; the next one is there.
+            continue
+        if not part:
+            break
+        parts.append(part)
+        read += len(part)
+        if size == _RECORD and time.monotonic() > until:
+            break
+    data = b"".join(parts)
+    return data[:most], len(data) <= most
+
+
+def _not_read(trouble: OSError, seconds: float) -> FileText:
+    access = Access.REFUSED if trouble.errno in _REFUSED else Access.ABSENT
+    return FileText(b"", access, trouble.strerror or "it cannot be read", seconds)

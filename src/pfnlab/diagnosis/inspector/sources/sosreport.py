@@ -1,0 +1,233 @@
+"""A report of sos: its folder, or the archive of it, which is read in one go and never unpacked to a disk."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO, cast
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.files import check_regular
+from pfnlab.base.inert import visible_name
+from pfnlab.diagnosis.inspector.host_snapshot import Access, UnkeptLines
+from pfnlab.diagnosis.inspector.parsing.assembly import HOST, MODULES
+from pfnlab.diagnosis.inspector.parsing.text_files import DMESG, JOURNAL, LSPCI, MOST_SMALL, UNAME, FileText
+from pfnlab.diagnosis.inspector.snapshot_bounds import ORDINARY, SnapshotBounds
+from pfnlab.diagnosis.inspector.sources.root_folder import RootFolder
+
+#: Where a report has what commands print, and files under another name; the first that is there is taken.
+PLACES = {
+    DMESG: ("sos_commands/kernel/dmesg", "dmesg", "sos_commands/kernel/dmesg_-T"),
+    JOURNAL: (
+        "sos_commands/logs/journalctl_--no-pager_--boot",
+        "sos_commands/logs/journalctl_--no-pager_--catalog_--boot",
+    ),
+    LSPCI: ("sos_commands/pci/lspci_-nnvv", "lspci"),
+    UNAME: ("sos_commands/kernel/uname_-a", "uname"),
+    HOST: ("proc/sys/kernel/hostname", "hostname", "sos_commands/host/hostname", "etc/hostname"),
+    MODULES: ("proc/modules", "sos_commands/kernel/lsmod", "lsmod"),
+}
+
+#: What an archive is read of: all files below these, or of these names.
+_WANTED = ("proc/", "sys/", "boot/config-", *(place for places in PLACES.values() for place in places))
+
+#: The most bytes of an archive, unpacked, whatever it was packed; and the most files.
+MOST_UNPACKED, MOST_FILES = 8 << 30, 1 << 20
+
+_OPENERS: dict[bytes, Callable[[IO[bytes]], object]] = {
+    b"\x1f\x8b": lambda packed: gzip.GzipFile(fileobj=packed),
+    b"\xfd7zXZ": lzma.LZMAFile,
+    b"BZh": bz2.BZ2File,
+}
+
+#: A folder that is a report, or mirrors a root, has one of these.
+SIGNS = ("sos_commands", "proc", "sys")
+
+
+def is_archive(head: bytes) -> bool:
+    """True where the first 512 bytes of a file are those of an archive, packed or not."""
+    return any(head.startswith(magic) for magic in _OPENERS) or head[257:262] == b"ustar"
+
+
+class SosFolder(RootFolder):
+    """The folder of a report, or any that mirrors a root.
+
+    :param folder: the report's, or one that has it alone
+    :param bounds: the most that is read of it
+    :raises Misuse: nothing in it is a report
+    """
+
+    def __init__(self, folder: Path, bounds: SnapshotBounds = ORDINARY) -> None:
+        super().__init__(_report_in(folder), str(folder), bounds)
+        self.root = True
+
+    def read(self, path: str, most: int = MOST_SMALL) -> FileText:
+        """The content of a file, or of what a command printed."""
+        found = FileText(b"", Access.ABSENT, "not in the report")
+        for place in PLACES.get(path, (path.lstrip("/"),)):
+            found = super().read(f"/{place}", most)
+            if found.there:
+                break
+        # When it was copied is not when it was read.
+        return FileText(found.data, found.access, found.why)
+
+    def names(self, folder: str) -> FileText:
+        """The names in the folder."""
+        found = super().names(folder)
+        return FileText(found.data, found.access, found.why)
+
+
+class SosArchive:
+    """The archive of a report: its files are in memory, as far as they are of use.
+
+    :param bounds: the most that is read of it
+    :raises Misuse: it is damaged, or larger than a report can be
+    """
+
+    strict = False
+    root = True
+    left_out: tuple[UnkeptLines, ...] = ()
+
+    def __init__(self, path: Path, bounds: SnapshotBounds = ORDINARY) -> None:
+        size = check_regular(path, "report").st_size
+        self.origin, self.bounds = str(path), bounds
+        self._files: dict[str, bytes] = {}
+        self._links: dict[str, str] = {}
+        self._folders: dict[str, set[str]] = {}
+        try:
+            with path.open("rb") as packed:
+                head = packed.read(8)
+                packed.seek(0)
+                opener = next((one for magic, one in _OPENERS.items() if head.startswith(magic)), None)
+                stream = cast("IO[bytes]", opener(packed) if opener else packed)
+                self._read(_Limited(stream, self.origin, size, bounds))
+        except (tarfile.TarError, EOFError, OSError, lzma.LZMAError, ValueError) as trouble:
+            raise Misuse(f"{visible_name(path)}: the archive is damaged: {visible_name(trouble)}") from None
+
+    def read(self, path: str, most: int = MOST_SMALL) -> FileText:
+        """The content of a file, or of what a command printed."""
+        for place in PLACES.get(path, (path.lstrip("/"),)):
+            data = self._files.get(self._followed(place))
+            if data is not None:
+                if len(data) > most:
+                    return FileText(data[:most], Access.CUT, f"longer than {most >> 20} MiB")
+                return FileText(data)
+        return FileText(b"", Access.ABSENT, "not in the report")
+
+    def link(self, path: str) -> str | None:
+        """The target of a link."""
+        return self._links.get(path.lstrip("/"))
+
+    def names(self, folder: str) -> FileText:
+        """The names in a folder of which something was kept."""
+        found = self._folders.get(folder.strip("/"))
+        if found is None:
+            return FileText(b"", Access.ABSENT, "not in the report")
+        return FileText("\n".join(sorted(found)).encode("utf-8", "surrogateescape"))
+
+    def _followed(self, place: str) -> str:
+        # One step: sos links short names to what its commands printed.
+        target = self._links.get(place)
+        if target is None:
+            return place
+        parts: list[str] = []
+        for part in (PurePosixPath(place).parent / target).parts:
+            if part == "..":
+                parts = parts[:-1]
+            elif part not in ("/", "."):
+                parts.append(part)
+        return "/".join(parts)
+
+    def _read(self, stream: _Limited) -> None:
+        kept = 0
+        with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|") as archive:
+            for name, member in _members(archive, self.origin):
+                stream.member = name
+                if not name.startswith(_WANTED):
+                    continue
+                if member.issym() or member.islnk():
+                    target = member.linkname
+                    self._links[name] = target if member.issym() else "/" + target.partition("/")[2]
+                elif member.isreg():
+                    content = archive.extractfile(member)
+                    # One byte more says that there is more.
+                    most = self.bounds.bytes + 1
+                    self._files[name] = data = content.read(most) if content is not None else b""
+                    kept += len(data)
+                    if larger := self.bounds.is_larger(kept, 0):
+                        raise Misuse(f"{visible_name(self.origin)}: {visible_name(name)}: {larger}")
+                else:
+                    continue
+                self._add_names(name)
+
+    def _add_names(self, name: str) -> None:
+        while "/" in name:
+            folder, _, child = name.rpartition("/")
+            self._folders.setdefault(folder, set()).add(child)
+            name = folder
+
+
+def _members(archive: tarfile.TarFile, origin: str) -> Iterator[tuple[str, tarfile.TarInfo]]:
+    """The members without the folder that all lie in; what would lie elsewhere is left out."""
+    for count, member in enumerate(archive):
+        if count > MOST_FILES:
+            raise Misuse(f"{visible_name(origin)}: too many files for a report")
+        # What is skipped is read too, and where nothing comes any more without an end.
+        if member.size > MOST_UNPACKED:
+            larger = f"{visible_name(member.name)} is larger than {MOST_UNPACKED >> 30} GiB"
+            raise Misuse(f"{visible_name(origin)}: {larger}: this is no report")
+        parts = [part for part in member.name.split("/") if part not in ("", ".")]
+        if ".." in parts or member.name.startswith("/"):
+            continue
+        if parts and parts[0] not in SIGNS:
+            parts = parts[1:]
+        if parts:
+            yield "/".join(parts), member
+        # Members that were read are of no use any more, and there may be a million.
+        archive.members.clear()  # type: ignore[attr-defined]
+
+
+class _Limited:
+    """A stream that refuses to give more than a report has.
+
+    :param size: bytes of the archive
+    :ivar member: the file that is read
+    """
+
+    def __init__(self, stream: IO[bytes], origin: str, size: int, bounds: SnapshotBounds) -> None:
+        self._stream, self._origin, self._given = stream, origin, 0
+        self._size, self._bounds = size, bounds
+        self.member = ""
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        part = self._stream.read(size)
+        self._given += len(part)
+        why = self._bounds.is_too_packed(self._size, self._given)
+        if self._given > MOST_UNPACKED:
+            why = f"unpacked it is larger than {MOST_UNPACKED >> 30} GiB"
+        if why:
+            behind = f": behind {visible_name(self.member)}" if self.member else ""
+            raise Misuse(f"{visible_name(self._origin)}{behind}: {why}")
+        return part
+
+
+def _report_in(folder: Path) -> Path:
+    for place in (folder, *_folders_in(folder)):
+        if any((place / sign).is_dir() for sign in SIGNS):
+            return place
+    raise Misuse(
+        f"{visible_name(folder)}: no report: name the folder that has sos_commands, proc or sys in it"
+    )
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    try:
+        found = [place for place in folder.iterdir() if place.is_dir()]
+    except OSError as trouble:
+        raise Misuse(f"{visible_name(folder)}: the folder cannot be read: {trouble.strerror}") from None
+    return found if len(found) == 1 else []

@@ -1,0 +1,173 @@
+"""Causes of an errno, for each way to map physical memory: ``errnos.toml``.
+
+The file has tables::
+
+    [[way]]
+    name = "resource_wc"          unique
+    title = "..."                 how a person calls it
+    words = ["resource\\\\d+_wc"]   regular expressions of whole words, or of the last part of a path
+    like = ["mmap"]               ways whose causes it has too
+
+    [[cause]]
+    errno = "EINVAL"
+    ways = ["resource", "resource_wc"]
+    what = "..."                  a sentence
+    check = "..."                 a command to run or a file to read, and what to see there
+    rules, bugs = []              of docs/semantics and docs/bugs.md
+    since, until = ""             the first and the last mainline release with it, where not all have it
+    shown = [{ program = "mmap-past-end", on = "7.2", step = "mmap bar[12:20] wc" }]
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from pfnlab.base.errors import Defect, Misuse
+from pfnlab.base.files import read_text
+from pfnlab.base.inert import visible_name
+from pfnlab.base.toml_text import MOST_TOML, toml_content
+
+_FILE = Path(__file__).parent / "errnos.toml"
+
+#: Words of a question that name no way to map.
+_FILLING = frozenset(
+    ("a", "an", "at", "by", "file", "for", "from", "in", "of", "on", "open", "the", "through")
+)
+
+#: The most letters of a word that are shown.
+_SHOWN = 60
+
+
+class MappingWay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A way to map physical memory; the module says what the fields hold."""
+
+    name: str
+    title: str
+    words: tuple[str, ...]
+    like: tuple[str, ...] = ()
+
+
+class ShownErrno(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A program in which the errno is seen.
+
+    :param on: a release whose model answers so
+    :param step: a part of the operation that fails
+    """
+
+    program: str
+    on: str
+    step: str
+
+
+class ErrnoCause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One cause of an errno, with the check for it; the module says what the fields hold."""
+
+    errno: str
+    ways: tuple[str, ...]
+    what: str
+    check: str
+    rules: tuple[str, ...] = ()
+    bugs: tuple[str, ...] = ()
+    since: str = ""
+    until: str = ""
+    shown: tuple[ShownErrno, ...] = ()
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """The programs of litmus/ that show it."""
+        return tuple(dict.fromkeys(one.program for one in self.shown))
+
+
+class CauseFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The ways and the causes, in their order."""
+
+    way: tuple[MappingWay, ...]
+    cause: tuple[ErrnoCause, ...]
+
+
+def causes(errno_name: str, how: Sequence[str]) -> tuple[ErrnoCause, ...]:
+    """The causes of an errno, those of the most special way first; none where that way never says it.
+
+    :param errno_name: ``EINVAL``
+    :param how: the words of the call and of what it was asked of, as ``mmap``, ``resource0``
+    :raises Misuse: the errno or the way to map is unknown
+    """
+    known = known_errnos()
+    wanted = errno_name.strip().upper()
+    if wanted not in known:
+        shown = visible_name(errno_name)[:_SHOWN]
+        raise Misuse(f"no causes of {shown!r} are known: write one of {', '.join(known)}")
+    names = ways_of(how)
+    return tuple(
+        cause
+        for name in names
+        for cause in all_causes().cause
+        if cause.errno == wanted and name in cause.ways
+    )
+
+
+def ways_of(how: Sequence[str]) -> tuple[str, ...]:
+    """The names of the ways that the words name, and then of those they are like.
+
+    :raises Misuse: a word is unknown, or none names a way
+    """
+    found: dict[str, None] = {}
+    for word in (part for text in how for part in text.split()):
+        ways = [way for way in all_causes().way if _names(way, word)]
+        if not ways and word.lower() not in _FILLING:
+            raise Misuse(
+                f"{visible_name(word)[:_SHOWN]!r} is no way to map that is known: write {_offered()}"
+            )
+        found.update(dict.fromkeys(way.name for way in ways))
+    if not found:
+        raise Misuse(f"this names no way to map: write {_offered()}")
+    return _special_first(tuple(found))
+
+
+def known_errnos() -> tuple[str, ...]:
+    """The names of every errno that has a cause, in the order of the alphabet."""
+    return tuple(sorted({cause.errno for cause in all_causes().cause}))
+
+
+@cache
+def all_causes() -> CauseFile:
+    """The content of the file: its ways and causes.
+
+    :raises Defect: it is not of its form
+    """
+    content = toml_content(read_text(_FILE, "file of causes", MOST_TOML), _FILE.name)
+    try:
+        return msgspec.convert(content, CauseFile)
+    except msgspec.ValidationError as wrong:
+        raise Defect(f"{_FILE.name}: {wrong}") from None
+
+
+def _names(way: MappingWay, word: str) -> bool:
+    """True where *word*, or the last part of it as a path, is one of the way's."""
+    plain = word.strip(".,:;?()'\"`").lower()
+    forms = {plain, plain.rstrip("/").rpartition("/")[2]}
+    return any(re.fullmatch(pattern, form) for pattern in way.words for form in forms)
+
+
+def _special_first(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names with all that they are like; a name comes before those it is like."""
+    likes = {way.name: way.like for way in all_causes().way}
+
+    def reached(name: str) -> Iterator[str]:
+        yield name
+        for like in likes[name]:
+            yield from reached(like)
+
+    order = [other for name in names for other in reached(name)]
+    # Its last place: what several are like comes behind all of them.
+    return tuple(reversed(dict.fromkeys(reversed(order))))
+
+
+def _offered() -> str:
+    titles = [way.title for way in all_causes().way]
+    return f"{', '.join(titles[:-1])} or {titles[-1]}"

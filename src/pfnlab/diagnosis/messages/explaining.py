@@ -1,0 +1,279 @@
+"""Anything that is pasted, as events of machines and their boots: the door of this room."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import msgspec
+
+from pfnlab.diagnosis.messages.family import FamilyKind
+from pfnlab.diagnosis.messages.joining import Joiner, PlacedPiece
+from pfnlab.diagnosis.messages.kernel_said import (
+    BANNER,
+    VERSION_WORDS,
+    KernelSaid,
+    KernelSure,
+    narrowed,
+    version_in,
+)
+from pfnlab.diagnosis.messages.matching import Match, Matcher, matcher
+from pfnlab.diagnosis.messages.message_event import GrowingEvent, MessageEvent
+from pfnlab.diagnosis.messages.scan import LogScan
+
+#: The most different events that are kept, and the most lines that nobody understood.
+MOST_EVENTS, MOST_SHOWN = 10_000, 20
+
+#: How near a line of another family belongs to an event: lines, and seconds; and the events it may belong to.
+_NEAR, _SOON, _RECENT = 40, 2.0, 8
+
+#: Seconds by which stamps may go back within one boot: processors print side by side.
+_BACK = 1.0
+
+#: The values that lines of one event have in common.
+_SIGNS = ("comm", "pid", "wanted", "granted", "existing", "differs", "device", "bar", "errno")
+
+_REPEATED = re.compile(r"(?:last )?message repeated (\d{1,9}) times")
+_SUPPRESSED = re.compile(r"(\d{1,9}) callbacks suppressed")
+_OURS = re.compile(r"x86/PAT\s?:|^x86 PAT |\b(?:reserve|free)_memtype [a-z]|\bmemtype_(?:reserve|free) [a-z]")
+_WORDS = (
+    *VERSION_WORDS,
+    "message repeated",
+    "callbacks suppressed",
+    "x86/PAT",
+    "free_memtype",
+    "reserve_memtype",
+)
+
+
+class PastedBoot(msgspec.Struct, frozen=True):
+    """One boot of a machine: its kernel, and what happened, in the order of first lines."""
+
+    kernel: KernelSaid
+    events: tuple[MessageEvent, ...]
+
+
+class PastedMachine(msgspec.Struct, frozen=True):
+    """A machine of a paste; *host* is empty where no line names it."""
+
+    host: str
+    boots: tuple[PastedBoot, ...]
+
+
+class PasteExplanation(msgspec.Struct, frozen=True):
+    """The content of a paste.
+
+    :param lines: lines that were read
+    :param not_understood: those among them that look like ours and are of no family
+    :param strange: the first of those, with their numbers
+    :param dropped: lines of events beyond the first ``MOST_EVENTS``
+    """
+
+    machines: tuple[PastedMachine, ...]
+    lines: int
+    not_understood: int = 0
+    strange: tuple[tuple[int, str], ...] = ()
+    dropped: int = 0
+
+    @property
+    def events(self) -> tuple[MessageEvent, ...]:
+        """The events of all machines and boots."""
+        return tuple(event for one in self.machines for boot in one.boots for event in boot.events)
+
+
+def explain(
+    stream: Iterable[bytes | str], *, kernel: str | None = None, known: Matcher | None = None
+) -> PasteExplanation:
+    """Read a paste, a log or a mail, and say what happened.
+
+    Memory does not grow with the length of the stream. No input raises an error.
+
+    :param stream: the bytes, in pieces of any size, as an open file gives them
+    :param kernel: the version where the user says it, as ``6.1.85``
+    :param known: what may match; all families without it
+    """
+    known = known or matcher()
+    scan = LogScan(_plain(stream), (*known.seeds, *_WORDS))
+    joiner = Joiner(known, "|".join(map(re.escape, _WORDS)))
+    paste = _Paste(kernel)
+    for block in scan.blocks():
+        for placed in joiner.found(block):
+            paste.take(placed)
+    return paste.explanation(scan.read)
+
+
+def explain_line(text: str, *, kernel: str | None = None) -> PasteExplanation:
+    """The same of one text that is in memory."""
+    return explain([text.encode("utf-8", "replace")], kernel=kernel)
+
+
+def _plain(stream: Iterable[bytes | str]) -> Iterator[bytes | str]:
+    """The stream without UTF-16, which consoles of other systems write."""
+    pieces = iter(stream)
+    first = next(pieces, b"")
+    if not isinstance(first, bytes) or not first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        yield first
+        yield from pieces
+        return
+    decoder = codecs.getincrementaldecoder("utf-16")("replace")
+    yield decoder.decode(first)
+    for piece in pieces:
+        yield decoder.decode(piece) if isinstance(piece, bytes) else piece
+
+
+class _Boot:
+    """A boot while its lines come."""
+
+    def __init__(self) -> None:
+        self.said: str = ""
+        #: The one that a line belongs to comes last.
+        self.events: OrderedDict[GrowingEvent, None] = OrderedDict()
+        self.by_sign: dict[tuple[object, ...], GrowingEvent] = {}
+        self.stamp: float | None = None
+        self.is_empty = True
+
+
+class _Paste:
+    """All machines of a paste while its lines come."""
+
+    def __init__(self, kernel: str | None) -> None:
+        self._kernel = kernel
+        self._hosts: dict[str, list[_Boot]] = {}
+        self._strange: list[tuple[int, str]] = []
+        self._not_understood = self._dropped = self._kept = 0
+
+    def take(self, placed: PlacedPiece) -> None:
+        """The next piece."""
+        boot = self._boot(placed)
+        if not boot.said:
+            boot.said = version_in(placed.text) or ""
+        repeated = _REPEATED.search(placed.text) if "message repeated" in placed.text else None
+        if placed.match is not None:
+            event = self._event(boot, placed, placed.match)
+            if repeated is not None and event is not None:
+                # The logger says the line itself once more.
+                event.folded(int(repeated[1]) - 1)
+            return
+        suppressed = _SUPPRESSED.search(placed.text)
+        last = next(reversed(boot.events), None)
+        if repeated is not None:
+            if last is not None and placed.line - last.last_line <= 1:
+                last.folded(int(repeated[1]))
+        elif suppressed is not None:
+            if last is not None and placed.line - last.last_line <= _NEAR:
+                last.hidden(int(suppressed[1]))
+        elif _OURS.search(placed.text):
+            self._not_understood += 1
+            if len(self._strange) < MOST_SHOWN:
+                self._strange.append((placed.line, placed.text))
+
+    def explanation(self, lines: int) -> PasteExplanation:
+        """The explanation of the lines until now.
+
+        :param lines: read until now
+        """
+        machines = []
+        for host, boots in self._hosts.items():
+            told = [PastedBoot(self._said(boot), _in_order(boot)) for boot in boots]
+            shown = tuple(boot for boot in told if boot.events or boot.kernel.sure is KernelSure.SAID)
+            if shown:
+                machines.append(PastedMachine(host, shown))
+        return PasteExplanation(
+            tuple(machines), lines, self._not_understood, tuple(self._strange), self._dropped
+        )
+
+    def _said(self, boot: _Boot) -> KernelSaid:
+        wordings = [(one.since, one.until) for event in boot.events for one in event.wordings]
+        since, until = narrowed(wordings)
+        if self._kernel:
+            return KernelSaid(self._kernel, KernelSure.GIVEN, since, until)
+        if boot.said:
+            return KernelSaid(boot.said, KernelSure.SAID, since, until)
+        sure = KernelSure.WORDING if since or until else KernelSure.UNKNOWN
+        return KernelSaid("", sure, since, until)
+
+    def _boot(self, placed: PlacedPiece) -> _Boot:
+        """The boot a piece is of: a new one behind a banner, or where stamps go back."""
+        piece = placed.piece
+        host = piece.host
+        if not host and piece.stamp is None and len(self._hosts) == 1:
+            # A line that was copied without what stands before it.
+            host = next(iter(self._hosts))
+        boots = self._hosts.get(host)
+        if boots is None:
+            boots = self._hosts[host] = [_Boot()]
+        boot = boots[-1]
+        is_banner = "Linux version" in placed.text and BANNER.search(placed.text) is not None
+        goes_back = piece.stamp is not None and boot.stamp is not None and piece.stamp < boot.stamp - _BACK
+        if not boot.is_empty and (is_banner or goes_back) and len(boots) < MOST_EVENTS:
+            boot = _Boot()
+            boots.append(boot)
+        boot.is_empty = False
+        if piece.stamp is not None:
+            boot.stamp = piece.stamp
+        return boot
+
+    def _event(self, boot: _Boot, placed: PlacedPiece, match: Match) -> GrowingEvent | None:
+        sign = _sign(match)
+        same = boot.by_sign.get(sign)
+        if same is not None and _is_same(placed, match, same):
+            same.again(placed, match)
+            # What comes next belongs to it again.
+            boot.events.move_to_end(same)
+            return same
+        recent = islice(reversed(boot.events), _RECENT)
+        head = next((one for one in recent if _belongs(placed, match, one)), None)
+        if head is not None:
+            head.more(placed, match)
+            return None
+        if not match.family.alone:
+            return None
+        if self._kept >= MOST_EVENTS:
+            self._dropped += 1
+            return None
+        self._kept += 1
+        new = GrowingEvent(placed, match)
+        boot.events[new] = None
+        boot.by_sign[sign] = new
+        return new
+
+
+def _in_order(boot: _Boot) -> tuple[MessageEvent, ...]:
+    return tuple(one.event() for one in sorted(boot.events, key=lambda one: one.line))
+
+
+def _sign(match: Match) -> tuple[object, ...]:
+    """The values that equal lines have in common: all but their addresses."""
+    if match.family.kind is FamilyKind.FILE:
+        return (match.family.name,)
+    return (match.family.name, *map(match.values.get, _SIGNS))
+
+
+def _is_same(placed: PlacedPiece, match: Match, event: GrowingEvent) -> bool:
+    """True where a line with the sign of an event is the same once more."""
+    if match.family.kind is FamilyKind.FILE:
+        return placed.line - event.last_line <= _NEAR
+    return match.wording is event.match.wording
+
+
+def _belongs(placed: PlacedPiece, match: Match, event: GrowingEvent) -> bool:
+    """True where a line says more of an event before it: its family follows, or says it in other words."""
+    if match.family is event.match.family:
+        if match.wording is event.match.wording or match.family.kind is FamilyKind.FILE:
+            return False
+    elif event.match.family.name not in match.family.follows and not any(
+        part.family in match.family.follows for part in event.parts
+    ):
+        return False
+    if placed.line - event.last_line > _NEAR or (placed.piece.host or "") != (event.placed.piece.host or ""):
+        return False
+    stamp = placed.piece.stamp
+    if stamp is not None and event.last_stamp is not None and abs(stamp - event.last_stamp) > _SOON:
+        return False
+    pid = match.values.get("pid")
+    if pid is not None and event.said.get("pid") is not None and pid != str(event.said["pid"]):
+        return False
+    return event.overlaps(match)

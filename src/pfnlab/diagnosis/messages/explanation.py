@@ -1,0 +1,285 @@
+"""The explanation of a paste as a result: what each event means here, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from typing import Annotated
+
+import msgspec
+
+from pfnlab.base.result import ALWAYS, Address, Count, Made, Outcome, Result
+from pfnlab.base.units import number_of
+from pfnlab.diagnosis.messages.errno_causes import causes
+from pfnlab.diagnosis.messages.explaining import PastedBoot, PasteExplanation
+from pfnlab.diagnosis.messages.family import FamilyKind, FamilyVerdict
+from pfnlab.diagnosis.messages.kernel_said import KernelSaid, KernelSure
+from pfnlab.diagnosis.messages.message_event import MessageEvent
+from pfnlab.kernel.bugs.here import BugHere, bugs_here
+
+
+class SaidPlace(msgspec.Struct, frozen=True):
+    """A range that a line names.
+
+    :param start: its first byte, in hexadecimal
+    :param end: the byte behind its last, whatever the line writes; null where it has one address only
+    :param mode: the cache mode the line says of it; null where it says none
+    :param name: of what it is; empty where the line does not say it
+    """
+
+    start: Address
+    end: Address | None
+    mode: str | None = None
+    name: str = ""
+
+
+class ExplainedEvent(msgspec.Struct, frozen=True):
+    """One thing that happened.
+
+    :param family: its name in the table of messages
+    :param title: the same in words
+    :param verdict: ``look here``, ``harmless``, ``another subject``, or ``depends``
+    :param count: how often
+    :param line: the number of its first line
+    :param last_line: that of its last
+    :param text: the first line, mended
+    :param more: the lines of others that belong to it
+    :param comm: the task; null where no line says it
+    :param pid: its number
+    :param places: the ranges, in the order of the lines
+    :param wanted: the mode that was asked for
+    :param granted: the mode that was given, or would have been
+    :param existing: the modes that were there before
+    :param device: the device
+    :param errno: the name of the error
+    :param holder: who is in the way
+    :param unsure: what the lines do not say
+    :param meaning: two sentences
+    :param leak: where to look to know what is leaked; empty where nothing can be
+    :param bugs: the bugs of this kernel that print it
+    :param rules: steps of docs/semantics
+    :param programs: programs that make the message
+    :param advice: what to do, with its cost
+    :param remedies: what others tried, with where it worked and where it failed
+    :param send: what else to send where the lines do not say enough; empty otherwise
+    """
+
+    family: str
+    title: str
+    verdict: FamilyVerdict
+    count: Annotated[int, msgspec.Meta(ge=1)]
+    line: int
+    last_line: int
+    text: str
+    more: tuple[str, ...]
+    comm: str | None
+    pid: int | None
+    places: tuple[SaidPlace, ...]
+    wanted: str | None
+    granted: str | None
+    existing: tuple[str, ...]
+    device: str | None
+    errno: str | None
+    holder: str | None
+    unsure: tuple[str, ...]
+    meaning: str
+    leak: str
+    bugs: tuple[BugHere, ...]
+    rules: tuple[str, ...]
+    programs: tuple[str, ...]
+    advice: tuple[str, ...]
+    remedies: tuple[str, ...]
+    send: str
+
+
+class ExplainedBoot(msgspec.Struct, frozen=True):
+    """One boot of a machine.
+
+    :param host: its name; empty where no line has it
+    :param kernel: its version; empty where no line says it
+    :param sure: how that is known: ``given``, ``said``, ``by the wording``, ``not known``
+    :param since: by the wording, the first release that prints these lines; empty where any may
+    :param until: the last one
+    :param events: in the order of their first lines
+    """
+
+    host: str
+    kernel: str
+    sure: KernelSure
+    since: str
+    until: str
+    events: tuple[ExplainedEvent, ...]
+
+
+class ExplainedCause(msgspec.Struct, frozen=True):
+    """A cause of an errno.
+
+    :param what: what makes it
+    :param check: the command or file that shows whether it is this one
+    :param releases: the releases that answer so; empty for all
+    :param rules: steps of docs/semantics
+    :param bugs: bugs of this kernel that make it
+    :param programs: programs in which it is seen
+    """
+
+    what: str
+    check: str
+    releases: str
+    rules: tuple[str, ...]
+    bugs: tuple[BugHere, ...]
+    programs: tuple[str, ...]
+
+
+class ExplainResult(Result, frozen=True, kw_only=True, tag="pfnlab-explanation/1"):
+    """The meaning of lines of a log.
+
+    :param lines: how many were read
+    :param boots: every machine and boot that the lines are of
+    :param not_understood: lines that look like ours and are in no table
+    :param strange: the first of them
+    :param says: the result in a sentence
+    :param dropped: lines of events beyond those that are kept
+    :param causes: of an errno that was asked for
+    """
+
+    lines: Count
+    boots: tuple[ExplainedBoot, ...]
+    not_understood: Count
+    strange: tuple[str, ...]
+    says: str
+    dropped: Annotated[Count, ALWAYS] = 0
+    causes: Annotated[tuple[ExplainedCause, ...], ALWAYS] = ()
+
+    @property
+    def outcome(self) -> Outcome:
+        """Undecided where not one line was understood, and where no cause of the errno is known."""
+        known = self.causes or any(boot.events for boot in self.boots)
+        return Outcome.AS_EXPECTED if known else Outcome.UNDECIDED
+
+
+def explained(paste: PasteExplanation) -> ExplainResult:
+    """The result of a paste."""
+    # One kernel prints the same again and again.
+    bugs = cache(_bugs)
+    boots = tuple(_boot(machine.host, boot, bugs) for machine in paste.machines for boot in machine.boots)
+    return ExplainResult(
+        made=Made.now(),
+        lines=paste.lines,
+        boots=boots,
+        not_understood=paste.not_understood,
+        strange=tuple(text for _, text in paste.strange),
+        says=_says(paste, boots),
+        dropped=paste.dropped,
+    )
+
+
+def explained_errno(errno_name: str, how: Sequence[str], kernel: str) -> ExplainResult:
+    """The causes of an errno for one way to map.
+
+    :param how: the words of the call, as ``mmap``, ``resource0``
+    :param kernel: a version; empty where it is not known
+    :raises Misuse: the errno or the way to map is unknown
+    """
+    found = causes(errno_name, how)
+    call = " ".join(how)
+    return ExplainResult(
+        made=Made.now(),
+        lines=0,
+        boots=(),
+        not_understood=0,
+        strange=(),
+        says=f"{number_of(len(found), 'cause')} of {errno_name.upper()} from {call} known."
+        if found
+        else f"{call} never answers {errno_name.upper()}, as far as is known: look at the call before it.",
+        causes=tuple(
+            ExplainedCause(
+                cause.what,
+                cause.check,
+                _releases(cause.since, cause.until),
+                cause.rules,
+                tuple(bugs_here(kernel, cause.bugs)),
+                cause.programs,
+            )
+            for cause in found
+        ),
+    )
+
+
+def _releases(since: str, until: str) -> str:
+    words = (f"from {since} on" if since else "", f"before {until}" if until else "")
+    return " and ".join(word for word in words if word)
+
+
+def _says(paste: PasteExplanation, boots: tuple[ExplainedBoot, ...]) -> str:
+    events = [event for boot in boots for event in boot.events]
+    if not events:
+        return (
+            f"Nothing about PFN mappings, cache modes or device memory in {number_of(paste.lines, 'line')}."
+        )
+    look = sum(event.verdict in (FamilyVerdict.LOOK, FamilyVerdict.DEPENDS) for event in events)
+    return f"{number_of(len(events), 'event')} in {number_of(paste.lines, 'line')}, {look} to look at."
+
+
+#: Finds the bugs of a kernel among some by their numbers.
+_BugsOf = Callable[[KernelSaid, tuple[str, ...]], tuple[BugHere, ...]]
+
+
+def _bugs(kernel: KernelSaid, ids: tuple[str, ...]) -> tuple[BugHere, ...]:
+    return tuple(bugs_here(kernel.version, ids, since=kernel.since, until=kernel.until))
+
+
+def _boot(host: str, boot: PastedBoot, bugs: _BugsOf) -> ExplainedBoot:
+    kernel = boot.kernel
+    events = tuple(_event(event, bugs(kernel, event.family.bugs)) for event in boot.events)
+    return ExplainedBoot(host, kernel.version, kernel.sure, kernel.since, kernel.until, events)
+
+
+def _event(event: MessageEvent, bugs: tuple[BugHere, ...]) -> ExplainedEvent:
+    family = event.family
+    return ExplainedEvent(
+        family=family.name,
+        title=family.title,
+        verdict=family.verdict,
+        count=event.count,
+        line=event.line,
+        last_line=event.last_line,
+        text=event.text,
+        more=tuple(part.text for part in event.parts),
+        comm=event.comm,
+        pid=event.pid,
+        places=tuple(_places(event)),
+        wanted=event.wanted.short if event.wanted is not None else None,
+        granted=event.granted.short if event.granted is not None else None,
+        existing=tuple(mode.short for mode in event.existing),
+        device=event.device,
+        errno=event.errno,
+        holder=event.holder,
+        unsure=event.unsure,
+        meaning=family.meaning,
+        leak=family.leak,
+        bugs=bugs,
+        rules=family.rules,
+        programs=family.programs,
+        advice=tuple(f"{one.do} Costs: {one.costs}" for one in family.advice),
+        remedies=tuple(_remedies(event)),
+        send=family.send,
+    )
+
+
+def _places(event: MessageEvent) -> Iterator[SaidPlace]:
+    if event.start is not None and (event.family.kind is FamilyKind.LOG and not event.rows):
+        yield SaidPlace(f"{event.start:#x}", None if event.end is None else f"{event.end:#x}")
+    for row in event.rows:
+        yield SaidPlace(
+            f"{row.start:#x}",
+            None if row.end is None else f"{row.end:#x}",
+            None if row.mode is None else row.mode.short,
+            row.name,
+        )
+
+
+def _remedies(event: MessageEvent) -> Iterator[str]:
+    for remedy in event.family.remedies:
+        works = f" Seen to work: {remedy.works}." if remedy.works else ""
+        fails = f" Seen to fail: {remedy.fails}." if remedy.fails else ""
+        yield f"{remedy.text}{works}{fails}"

@@ -1,0 +1,249 @@
+"""Lines of a block to matches: each piece alone, or with pieces beside it where a mailer broke a line."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import product
+
+import msgspec
+
+from pfnlab.diagnosis.messages.family import FamilyKind
+from pfnlab.diagnosis.messages.matching import Match, Matcher
+from pfnlab.diagnosis.messages.paste import MOST_LINE, CleanLine, clean
+from pfnlab.diagnosis.messages.prefix import LogPiece, pieces
+from pfnlab.diagnosis.messages.scan import LogBlock
+from pfnlab.diagnosis.messages.template_fields import CALLED
+from pfnlab.diagnosis.messages.values import is_plausible
+
+#: Lines after a piece that it may go on in, and before.
+_AFTER, _BEFORE = 3, 1
+
+#: The shortest line that a mailer or a terminal breaks.
+_SHORTEST_BROKEN = 40
+
+_CUT = "A line break stands inside a value, which may be cut."
+
+
+class PlacedPiece(msgspec.Struct, frozen=True):
+    """A piece with its place.
+
+    :param line: the number of its line, from 1
+    :param match: the family it is of; None where it is of none
+    :param last: the number of the last line the match takes
+    :param text: what was matched, of several lines joined
+    """
+
+    line: int
+    piece: LogPiece
+    match: Match | None
+    last: int
+    text: str
+    doubts: tuple[str, ...] = ()
+
+
+class _Slot(msgspec.Struct):
+    """A piece of a block that may have been taken by one before."""
+
+    line: int
+    place: int
+    piece: LogPiece
+    glued: bool
+    taken: bool = False
+
+
+class Joiner:
+    """Finds the messages of blocks.
+
+    :param known: what may match
+    :param interests: says of a text that somebody wants it although no family matches it
+    """
+
+    def __init__(self, known: Matcher, interests: str) -> None:
+        import re
+
+        self._known = known
+        self._also = re.compile(interests)
+
+    def found(self, block: LogBlock) -> Iterator[PlacedPiece]:
+        """The pieces of a block that are messages, or that somebody wants, in order."""
+        cache: dict[int, list[_Slot]] = {}
+        hits = {hit for hit in block.hits if block.begin <= hit < block.end}
+        queue, done = deque(sorted(hits)), set[int]()
+        while queue:
+            at = queue.popleft()
+            if at in done or at >= block.end:
+                continue
+            done.add(at)
+            if at in hits and not self._may_match(block, at):
+                continue
+            is_file = False
+            for slot in self._slots(block, at, cache):
+                if slot.taken or (not self._wants(slot.piece.text) and not is_file):
+                    continue
+                placed = self._placed(block, slot, cache)
+                yield placed
+                is_file = placed.match is not None and placed.match.family.kind is FamilyKind.FILE
+            if is_file and at + 1 not in done:
+                queue.appendleft(at + 1)
+
+    def _may_match(self, block: LogBlock, at: int) -> bool:
+        """A quick look at the line as it is, before it is cleaned."""
+        line = block.lines[at][:MOST_LINE].decode("utf-8", "replace")
+
+        def beside() -> str:
+            around = block.lines[max(0, at - _BEFORE) : at + _AFTER + 1]
+            return b" ".join(part[:MOST_LINE] for part in around).decode("utf-8", "replace")
+
+        return self._known.may_match(line, beside) or self._also.search(line) is not None
+
+    def _wants(self, text: str) -> bool:
+        return self._known.interests(text) or self._also.search(text) is not None
+
+    def _slots(self, block: LogBlock, at: int, cache: dict[int, list[_Slot]]) -> list[_Slot]:
+        if at not in cache:
+            cache.pop(at - 16, None)
+            line: CleanLine = clean(block.lines[at])
+            found = pieces(line, self._known.interests)
+            cache[at] = [
+                _Slot(block.first + at, place, piece, line.glued) for place, piece in enumerate(found)
+            ]
+        return cache[at]
+
+    def _placed(self, block: LogBlock, slot: _Slot, cache: dict[int, list[_Slot]]) -> PlacedPiece:
+        alone = self._known.whole(slot.piece.text)
+        after = self._after(block, slot, cache)
+        if alone is not None and is_plausible(alone.values, alone.wording):
+            return self._finished(slot, slot, slot.piece.text, alone, after)
+        joined = self._joined(block, slot, after, cache)
+        if joined is not None:
+            return joined
+        if alone is None:
+            alone = self._abridged(slot, after)
+        return PlacedPiece(slot.line, slot.piece, alone, slot.line, slot.piece.text)
+
+    def _abridged(self, slot: _Slot, after: list[_Slot]) -> Match | None:
+        best = self._known.abridged(slot.piece.text)
+        for count in (1, 2):
+            if best is None or not best.missing or len(after) < count:
+                break
+            joined = self._known.abridged(
+                " ".join([slot.piece.text, *(one.piece.text for one in after[:count])])
+            )
+            if joined is None or joined.family is not best.family or len(joined.missing) >= len(best.missing):
+                break
+            for one in after[:count]:
+                one.taken = True
+            best = joined
+        return best
+
+    def _perhaps_longer(self, text: str, match: Match, following: list[_Slot]) -> tuple[str, Match] | None:
+        """The match of one line more, where the last value is broken: ``uncached`` and ``-minus``."""
+        if not following or match.reach[1] != len(text) or len(text) < _SHORTEST_BROKEN:
+            return None
+        rest = following[0].piece.text
+        if " " in rest:
+            return None
+        longer = self._known.whole(text + rest)
+        if (
+            longer is None
+            or longer.wording is not match.wording
+            or longer.reach[1] != len(text + rest)
+            or not is_plausible(longer.values, longer.wording)
+        ):
+            return None
+        following[0].taken = True
+        return text + rest, longer
+
+    def _finished(
+        self,
+        first: _Slot,
+        last: _Slot,
+        text: str,
+        match: Match,
+        following: list[_Slot],
+        doubts: tuple[str, ...] = (),
+    ) -> PlacedPiece:
+        first.taken = True
+        longer = self._perhaps_longer(text, match, following)
+        if longer is None:
+            return PlacedPiece(first.line, first.piece, match, last.line, text, doubts)
+        text, match = longer
+        return PlacedPiece(first.line, first.piece, match, following[0].line, text, (*doubts, _CUT))
+
+    def _joined(
+        self, block: LogBlock, slot: _Slot, after: list[_Slot], cache: dict[int, list[_Slot]]
+    ) -> PlacedPiece | None:
+        """A match of the piece with pieces beside it."""
+        for run in self._runs(block, slot, after, cache):
+            for text, places in _joins(run):
+                match = self._known.whole(text)
+                if match is None or not is_plausible(match.values, match.wording):
+                    continue
+                for one in run:
+                    one.taken = True
+                following = [one for one in after if not one.taken]
+                doubts = _doubts(match, text, places)
+                return self._finished(run[0], run[-1], text, match, following, doubts)
+        return None
+
+    def _runs(
+        self, block: LogBlock, slot: _Slot, after: list[_Slot], cache: dict[int, list[_Slot]]
+    ) -> Iterator[list[_Slot]]:
+        for count in range(1, len(after) + 1):
+            yield [slot, *after[:count]]
+        before = self._before(block, slot, cache)
+        if before is not None:
+            for count in range(len(after) + 1):
+                yield [before, slot, *after[:count]]
+
+    def _after(self, block: LogBlock, slot: _Slot, cache: dict[int, list[_Slot]]) -> list[_Slot]:
+        """The pieces that a piece may go on in: nothing stands before them, and they are no messages."""
+        at = slot.line - block.first
+        found: list[_Slot] = []
+        if slot.place + 1 < len(self._slots(block, at, cache)):
+            return found
+        for next_at in range(at + 1, min(at + 1 + _AFTER, len(block.lines))):
+            slots = self._slots(block, next_at, cache)
+            if not slots or not slots[0].piece.bare or slots[0].taken or not slots[0].piece.text:
+                break
+            if self._wants(slots[0].piece.text) and self._known.whole(slots[0].piece.text) is not None:
+                break
+            found.append(slots[0])
+            if len(slots) > 1:
+                break
+        return found
+
+    def _before(self, block: LogBlock, slot: _Slot, cache: dict[int, list[_Slot]]) -> _Slot | None:
+        at = slot.line - block.first
+        if not slot.piece.bare or slot.place or at < _BEFORE:
+            return None
+        slots = self._slots(block, at - 1, cache)
+        if not slots or slots[-1].taken or not slots[-1].piece.text:
+            return None
+        return slots[-1]
+
+
+def _joins(run: list[_Slot]) -> Iterator[tuple[str, list[int]]]:
+    """The texts that a run of pieces may be, broken at blanks or inside words, and where they were broken."""
+    texts = [one.piece.text for one in run]
+    choices = [("",) if one.glued else (" ", "") for one in run[:-1]]
+    for seams in product(*choices):
+        text, places = texts[0], list[int]()
+        for seam, more in zip(seams, texts[1:], strict=True):
+            places.append(len(text))
+            text += seam + more
+        yield text, places
+
+
+def _doubts(match: Match, text: str, places: list[int]) -> tuple[str, ...]:
+    """Doubts about names inside which a line was broken: a blank may be there, or not."""
+    found = []
+    for name in ("comm", "device", "driver", "holder"):
+        value = match.values.get(name, "")
+        at = text.find(value)
+        if value and any(at < place <= at + len(value) for place in places):
+            found.append(
+                f"A line break stands in {CALLED.get(name, 'a name')} ({value}): a blank may be wrong."
+            )
+    return tuple(found)

@@ -1,0 +1,252 @@
+"""Which family a text is of: all templates at once, and the words that a text needs for any of them."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from functools import cache
+from itertools import chain
+from typing import TypeVar
+
+import msgspec
+
+from pfnlab.diagnosis.messages.family import Family, Wording
+from pfnlab.diagnosis.messages.family_files import families
+from pfnlab.diagnosis.messages.seeds import choices, chosen
+from pfnlab.diagnosis.messages.template import FieldMatch, LineTemplate
+from pfnlab.diagnosis.messages.values import is_plausible
+from pfnlab.diagnosis.messages.word_shape import WordShape, WordShapes, may_touch_a_number
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+#: The most texts of which an answer is kept, each of which is asked about several times in a row; the most
+#: shapes, of which a log has few; and the longest text whose shape is kept.
+_MOST_RECENT, _MOST_SHAPES, _LONGEST_SHAPE = 64, 1 << 13, 1 << 9
+
+
+class Match(msgspec.Struct, frozen=True):
+    """A text of a family.
+
+    :param values: texts of its fields by name
+    :param missing: fields that a whole line has and this text has not
+    :param whole: the text has all of the template's words
+    :param reach: letters of the text that the template stands for
+    """
+
+    family: Family
+    wording: Wording
+    values: dict[str, str]
+    missing: tuple[str, ...]
+    whole: bool
+    reach: tuple[int, int]
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    family: Family
+    wording: Wording
+    template: LineTemplate
+    needed: tuple[tuple[str, ...], ...]
+    telling: tuple[tuple[str, ...], ...]
+    # Of both, those that have no word which may be a number.
+    needed_words: tuple[tuple[str, ...], ...]
+    telling_words: tuple[tuple[str, ...], ...]
+
+
+class _Likely(msgspec.Struct):
+    """The entries that a text may be of, by its words alone.
+
+    All texts of one shape are alike in it, so words that may be numbers are left out.
+
+    :param entries: those of which it has a seed
+    :param whole: those among them of which it has all words
+    :param telling: it has all telling words of one
+    :ivar last: the place in *whole* of the entry that the last such text was of; -1 before
+    """
+
+    entries: tuple[_Entry, ...]
+    whole: tuple[_Entry, ...]
+    telling: bool
+    last: int = -1
+
+
+class Matcher:
+    """All wordings of some families.
+
+    :param known: the families
+    :raises Defect: a template is wrong
+    """
+
+    def __init__(self, known: Iterable[Family]) -> None:
+        self._entries = [
+            _Entry(family, wording, template, needed, telling, _plain(needed), _plain(telling))
+            for family in known
+            for wording in family.wording
+            for template in [LineTemplate(wording.text)]
+            for needed, telling in [(template.needed, _telling(template))]
+        ]
+        wanted = [
+            (choices(entry.template, entry.wording.seeds), 2 if "{range}" in entry.wording.text else 1)
+            for entry in self._entries
+        ]
+        self.seeds = chosen(wanted)
+        self._by_seed: dict[str, list[int]] = defaultdict(list)
+        self._likely: dict[str, _Likely] = {}
+        self._of_shape: dict[WordShape, _Likely] = {}
+        self._whole: dict[str, Match | None] = {}
+        self._shapes = WordShapes(self.seeds)
+        for at, (some, _) in enumerate(wanted):
+            # No seed has the end of a line in it.
+            texts = "\n".join({text for choice in some for text in choice})
+            for seed in self.seeds:
+                if seed in texts:
+                    self._by_seed[seed].append(at)
+
+    @property
+    def wordings(self) -> list[tuple[Family, Wording]]:
+        """All families with each of their wordings."""
+        return [(entry.family, entry.wording) for entry in self._entries]
+
+    def interests(self, text: str) -> bool:
+        """True where *text* has a word that some template needs."""
+        return bool(self._by_words(text).entries)
+
+    def may_match(self, text: str, beside: Callable[[], str]) -> bool:
+        """True where a line with a word of interest may be of a family, by words alone.
+
+        :param text: the line as it was pasted
+        :param beside: gives the same with the lines beside it
+        """
+        likely = self._by_words(text)
+        if likely.telling or not likely.entries:
+            return likely.telling
+        around = beside()
+        return any(_has_telling(entry.telling, around) for entry in likely.entries)
+
+    def whole(self, text: str) -> Match | None:
+        """The best match of a whole line; a template that stands for more of the text is better."""
+        if text not in self._whole:
+            _keep(self._whole, text, self._best(text), _MOST_RECENT)
+        return self._whole[text]
+
+    def _best(self, text: str) -> Match | None:
+        likely = self._by_words(text)
+        best: Match | None = None
+        # The entry of the last text with these words is nearly always that of this one.
+        tried = likely.last
+        for at in chain((tried,), range(len(likely.whole))) if tried >= 0 else range(len(likely.whole)):
+            entry, first = likely.whole[at], at < likely.last
+            if best is not None and (at == tried or not _may_be_better(entry, best, len(text), first)):
+                continue
+            found = entry.template.match(text)
+            if found is None or not _has_needed(entry.needed, text):
+                continue
+            if best is None or _is_better(found, best, first):
+                best = _match(entry, found, True)
+                likely.last = at
+        return best
+
+    def abridged(self, text: str) -> Match | None:
+        """The best match of a line of which parts are missing: by its longest literal."""
+        best: tuple[int, int, int, Match] | None = None
+        for entry in self._by_words(text).entries:
+            if not entry.wording.abridged or not entry.template.key:
+                continue
+            found = entry.template.match_abridged(text)
+            if found is None or not is_plausible(found.values, entry.wording):
+                continue
+            letters = max(map(len, entry.template.key))
+            rank = (letters, _present(entry, text), len(found.values))
+            if best is None or rank > best[:3]:
+                best = (*rank, _match(entry, found, False))
+        return best[3] if best else None
+
+    def _by_words(self, text: str) -> _Likely:
+        likely = self._likely.get(text)
+        if likely is None:
+            shape = self._shapes.of(text)
+            likely = self._of_shape.get(shape)
+            if likely is None:
+                likely = self._looked_up(text)
+                if len(text) <= _LONGEST_SHAPE:
+                    _keep(self._of_shape, shape, likely, _MOST_SHAPES)
+            _keep(self._likely, text, likely, _MOST_RECENT)
+        return likely
+
+    def _looked_up(self, text: str) -> _Likely:
+        seen = {at for seed in self.seeds if seed in text for at in self._by_seed[seed]}
+        entries = tuple(self._entries[at] for at in sorted(seen))
+        whole = tuple(entry for entry in entries if _has_needed(entry.needed_words, text))
+        telling = any(_has_telling(entry.telling_words, text) for entry in entries)
+        return _Likely(entries, whole, telling)
+
+
+@cache
+def matcher() -> Matcher:
+    """The matcher of all families that pfnlab knows."""
+    return Matcher(families())
+
+
+def _keep(known: dict[Key, Value], key: Key, value: Value, most: int) -> None:
+    """Keep one more; where there are too many, the others go."""
+    if len(known) >= most:
+        known.clear()
+    known[key] = value
+
+
+def _has_needed(groups: tuple[tuple[str, ...], ...], text: str) -> bool:
+    for group in groups:
+        for word in group:
+            if word in text:
+                break
+        else:
+            return False
+    return True
+
+
+def _has_telling(choices: tuple[tuple[str, ...], ...], text: str) -> bool:
+    return any(all(map(text.__contains__, words)) for words in choices)
+
+
+def _match(entry: _Entry, found: FieldMatch, whole: bool) -> Match:
+    return Match(entry.family, entry.wording, found.values, found.missing, whole, found.span)
+
+
+def _may_be_better(entry: _Entry, best: Match, length: int, first: bool) -> bool:
+    """False where *best* takes a whole text, and a match of the entry could not say more of it.
+
+    :param first: the entry comes before that of *best*, so that it need not say more, but as much
+    """
+    return best.reach[1] - best.reach[0] < length or len(entry.template.fields) + first > _said(best)
+
+
+def _is_better(found: FieldMatch, best: Match, first: bool) -> bool:
+    length = found.span[1] - found.span[0]
+    said = len(found.values) - len(found.missing) + first
+    return (length, said) > (best.reach[1] - best.reach[0], _said(best))
+
+
+def _said(best: Match) -> int:
+    return len(best.values) - len(best.missing)
+
+
+def _present(entry: _Entry, text: str) -> int:
+    """Letters of needed words that are in a text, less those that are not."""
+    found = 0
+    for group in entry.needed:
+        here = [len(word) for word in group if word in text]
+        found += max(here) if here else -min(map(len, group))
+    return found
+
+
+def _plain(groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+    return tuple(group for group in groups if not any(map(may_touch_a_number, group)))
+
+
+def _telling(template: LineTemplate) -> tuple[tuple[str, ...], ...]:
+    """Words without signs of the longest literal, of each choice; one choice of them is in every line."""
+    if template.key:
+        return tuple(tuple(re.findall(r"\w+", key)) for key in template.key)
+    single = [group[0] for group in template.needed if len(group) == 1]
+    return (tuple(word for text in single for word in re.findall(r"\w{3,}", text)),)

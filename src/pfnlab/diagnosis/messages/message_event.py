@@ -1,0 +1,289 @@
+"""Events: what the lines of one happening say together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pfnlab.diagnosis.messages.family import Family, FamilyKind
+from pfnlab.diagnosis.messages.joining import PlacedPiece
+from pfnlab.diagnosis.messages.matching import Match
+from pfnlab.diagnosis.messages.template_fields import CALLED
+from pfnlab.diagnosis.messages.values import error_of, mode_of, range_of
+from pfnlab.kernel.hw.cachemode import CacheMode
+
+#: The most rows and parts of an event that are kept; its count goes on.
+MOST_ROWS, MOST_PARTS = 256, 32
+
+#: The longest name of a task that a kernel prints.
+_LONGEST_COMM = 15
+
+
+#: Kinds of messages whose ranges are of whole pages.
+_OF_PAGES = frozenset({"conflict", "reserve", "free", "map_ram", "map_expected", "ioremap_error"})
+_PAGE = 4096
+_NO_PAGES = "The range is not of whole pages: a part of a number may be missing."
+
+
+class EventRow(msgspec.Struct, frozen=True):
+    """One range of an event, half-open.
+
+    :param end: None where the line has one address only
+    :param name: of what it is, where the line says that
+    """
+
+    start: int
+    end: int | None
+    mode: CacheMode | None = None
+    name: str = ""
+
+
+class EventPart(msgspec.Struct, frozen=True):
+    """A further line of an event; *family* is the name of its own."""
+
+    line: int
+    text: str
+    family: str
+
+
+class MessageEvent(msgspec.Struct, frozen=True):
+    """One thing that happened, which one line or several tell of.
+
+    What no line says is None, or empty, and *unsure* names it.
+
+    :param count: how often, with lines that a logger folded
+    :param text: the first line, as it was before a paste damaged it
+    :param line: its number, from 1; *last_line* is that of the last line of the event
+    :param stamp: seconds since the boot
+    :param start: the first byte of the range of the first line; *end* the byte after its last
+    :param wanted: the mode that was asked for
+    :param granted: the mode that was given, or would have been
+    :param existing: modes that were there before, in the order of the line
+    :param errno: its name, as ``EBUSY``
+    :param holder: the name of what is in the way, *holder_range* its range
+    :param slots: the modes that page-table entries select, of the line that lists them
+    :param rows: all ranges of the event, in the order of lines; the first ``MOST_ROWS``
+    :param parts: lines of other families that belong to it
+    :param unsure: sentences about what the lines do not say
+    """
+
+    family: Family
+    count: int
+    text: str
+    line: int
+    last_line: int
+    stamp: float | None = None
+    comm: str | None = None
+    pid: int | None = None
+    start: int | None = None
+    end: int | None = None
+    wanted: CacheMode | None = None
+    granted: CacheMode | None = None
+    existing: tuple[CacheMode, ...] = ()
+    device: str | None = None
+    driver: str | None = None
+    bar: int | None = None
+    errno: str | None = None
+    holder: str | None = None
+    holder_range: tuple[int, int | None] | None = None
+    vm_flags: int | None = None
+    slots: tuple[CacheMode, ...] = ()
+    rows: tuple[EventRow, ...] = ()
+    parts: tuple[EventPart, ...] = ()
+    unsure: tuple[str, ...] = ()
+
+
+class GrowingEvent:
+    """An event while its lines come.
+
+    :param placed: its first line, which has a match
+    """
+
+    def __init__(self, placed: PlacedPiece, match: Match) -> None:
+        self.match, self.placed = match, placed
+        self.count = 1
+        self.line, self.last_line = placed.line, placed.last
+        self.stamp = placed.piece.stamp
+        self.last_stamp = self.stamp
+        self.values: dict[str, str] = dict(match.values)
+        self.said: dict[str, Any] = _values(match)
+        self.missing: dict[str, None] = dict.fromkeys(match.missing)
+        self.doubts: dict[str, None] = dict.fromkeys(placed.doubts)
+        self.wordings = [match.wording] if match.whole else []
+        self.rows: list[EventRow] = []
+        self.parts: list[EventPart] = []
+        self._texts: set[str] = set()
+        self._add_row(match)
+        if match.family.kind is FamilyKind.FILE:
+            self.count = len(self.rows)
+
+    @property
+    def range(self) -> tuple[int, int | None] | None:
+        """The range of the first line."""
+        return (self.said["start"], self.said["end"]) if "start" in self.said else None
+
+    def overlaps(self, match: Match) -> bool:
+        """True where a line's range, where it and the event have one, lies where one of the event's does."""
+        said = range_of(match.values, match.wording)
+        if said is None or not self.rows:
+            return True
+        end = said.start + 1 if said.end is None else said.end
+        return any(
+            said.start < (row.start + 1 if row.end is None else row.end) and row.start < end
+            for row in self.rows[-1:] + self.rows[:1]
+        )
+
+    def again(self, placed: PlacedPiece, match: Match) -> None:
+        """The same once more, perhaps of another range."""
+        is_file = match.family.kind is FamilyKind.FILE
+        self._moved(placed)
+        before = len(self.rows)
+        self._add_row(match)
+        # A head line of a file is no row of it.
+        self.count += not is_file or len(self.rows) > before or len(self.rows) == MOST_ROWS
+        if is_file:
+            for name, value in _values(match).items():
+                self.said.setdefault(name, value)
+
+    def more(self, placed: PlacedPiece, match: Match) -> None:
+        """A line of another family that says more of this event."""
+        self._moved(placed)
+        if match.whole and len(self.wordings) < MOST_PARTS:
+            self.wordings.append(match.wording)
+        if placed.text in self._texts:
+            return
+        if len(self.parts) < MOST_PARTS:
+            self._texts.add(placed.text)
+            self.parts.append(EventPart(placed.line, placed.text, match.family.name))
+        has_range = self.range is not None
+        for name, value in _values(match).items():
+            if name == "range_doubts":
+                self.doubts |= dict.fromkeys(value)
+            elif name != "end" or not has_range:
+                self.said.setdefault(name, value)
+        self.missing |= dict.fromkeys(name for name in match.missing if name in ("wanted",))
+
+    def folded(self, times: int) -> None:
+        """A logger says that the last line came so many times more."""
+        self.count += times
+
+    def hidden(self, lines: int) -> None:
+        """The kernel says that it left lines out."""
+        self.doubts[f"The kernel left {lines} lines out, of this kind or another."] = None
+
+    def event(self) -> MessageEvent:
+        """The event as it is now."""
+        said = self.said
+        existing = tuple(dict.fromkeys(said[name] for name in ("existing", "differs") if name in said))
+        holder = (said["holder_start"], said["holder_end"]) if "holder_start" in said else None
+        return MessageEvent(
+            self.match.family,
+            max(1, self.count),
+            self.placed.text,
+            self.line,
+            self.last_line,
+            self.stamp,
+            comm=said.get("comm"),
+            pid=said.get("pid"),
+            start=said.get("start"),
+            end=said.get("end"),
+            wanted=said.get("wanted"),
+            granted=said.get("granted"),
+            existing=existing,
+            device=said.get("device"),
+            driver=said.get("driver"),
+            bar=said.get("bar"),
+            errno=said.get("errno"),
+            holder=said.get("holder"),
+            holder_range=holder,
+            vm_flags=said.get("vm_flags"),
+            slots=said.get("slots", ()),
+            rows=tuple(self.rows),
+            parts=tuple(self.parts),
+            unsure=tuple(self._unsure()),
+        )
+
+    def _unsure(self) -> list[str]:
+        said = self.said
+        found = [*self.doubts, *said.get("range_doubts", ())]
+        both = "differs" in said and "existing" in said
+        gone = [
+            CALLED[name]
+            for name in self.missing
+            if not _is_known(name, said) and not (both and name == "wanted")
+        ]
+        found += [f"The line does not say {name}." for name in dict.fromkeys(gone)]
+        if both:
+            if "wanted" not in said:
+                found.append(
+                    "The line does not say which mode was asked for: both are those of entries, "
+                    "or the first is what set_memory_*() asked for."
+                )
+            elif said["wanted"] == said["existing"] and not any(
+                part.family.startswith("ioremap") for part in self.parts
+            ):
+                found.append("The first mode is an entry's, or, after set_memory_*(), what was asked for.")
+        if len(said.get("comm") or "") > _LONGEST_COMM:
+            found.append(
+                "The name of the task is longer than a kernel's: something else may stand before it."
+            )
+        return found
+
+    def _moved(self, placed: PlacedPiece) -> None:
+        self.last_line = max(self.last_line, placed.last)
+        self.last_stamp = placed.piece.stamp if placed.piece.stamp is not None else self.last_stamp
+
+    def _add_row(self, match: Match) -> None:
+        if len(self.rows) >= MOST_ROWS:
+            return
+        said = range_of(match.values, match.wording)
+        if said is None:
+            return
+        mode = mode_of(match.values.get("existing", "")) if match.family.kind is FamilyKind.FILE else None
+        self.rows.append(EventRow(said.start, said.end, mode, match.values.get("holder", "")))
+
+
+def _is_known(name: str, said: dict[str, Any]) -> bool:
+    place = {"range": "start", "holder_range": "holder_start", "pfn": "start", "size": "end"}
+    return place.get(name, name) in said
+
+
+def _values(match: Match) -> dict[str, Any]:
+    """The values of a match by the names of an event's fields; ``range_doubts`` are sentences."""
+    values, found = match.values, dict[str, Any]()
+    for name in ("comm", "device", "driver", "holder"):
+        if name in values:
+            # A paste doubles blanks; no kernel does.
+            found[name] = " ".join(values[name].split())
+    if "[" in values.get("holder", ""):
+        # The range behind the name is cut.
+        found["holder"] = values["holder"].partition("[")[0].strip()
+        found["range_doubts"] = ("The line is cut behind the name of what is in the way.",)
+    for name in ("pid", "bar"):
+        if name in values and values[name].isdigit():
+            found[name] = int(values[name])
+    if "slots" in values:
+        found["slots"] = tuple(mode for mode in map(mode_of, values["slots"].split()) if mode is not None)
+    if "vm_flags" in values:
+        found["vm_flags"] = int(values["vm_flags"], 16)
+    for name in ("wanted", "granted", "existing", "differs", "track"):
+        mode = mode_of(values[name]) if name in values else None
+        if mode is not None:
+            found[name] = mode
+    error = error_of(values["errno"]) if "errno" in values else None
+    if error is not None:
+        found["errno"] = error
+    said = range_of(values, match.wording)
+    if said is not None:
+        found |= {"start": said.start, "end": said.end}
+        if said.doubts:
+            found["range_doubts"] = (*found.get("range_doubts", ()), *said.doubts)
+    holder = range_of(values, match.wording, "holder_range")
+    if holder is not None:
+        found |= {"holder_start": holder.start, "holder_end": holder.end}
+        found["range_doubts"] = (*found.get("range_doubts", ()), *holder.doubts)
+    is_of_pages = match.family.group in _OF_PAGES
+    if is_of_pages and said is not None and said.end is not None and (said.start | said.end) % _PAGE:
+        found["range_doubts"] = (*found.get("range_doubts", ()), _NO_PAGES)
+    return found

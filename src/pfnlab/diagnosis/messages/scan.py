@@ -1,0 +1,154 @@
+"""A log of any length, block by block: the few lines that may be messages, with those around them.
+
+Memory does not grow with the log: one block is held, and of an endless line its beginning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from pfnlab.diagnosis.messages.paste import MOST_LINE
+
+#: Bytes of a block.
+BLOCK = 1 << 20
+
+#: Lines that a message may go on in, and those of a block that come again in the next: one more, as context.
+_AHEAD = 3
+_AGAIN = _AHEAD + 1
+
+
+class LogBlock(msgspec.Struct, frozen=True):
+    """Lines that follow each other, some of which have a word that is looked for.
+
+    :param first: the number of the first line, from 1
+    :param lines: without their ends
+    :param begin: lines before this place were there before, as context
+    :param end: lines from this place on come again, and are context here
+    :param hits: places of the lines that have a word
+    """
+
+    first: int
+    lines: Sequence[bytes]
+    begin: int
+    end: int
+    hits: Sequence[int]
+
+
+class LogScan:
+    """The blocks of a log that have something to look at.
+
+    :param stream: the log, in pieces of any size
+    :param words: what is looked for
+    :ivar read: lines read until now
+    """
+
+    def __init__(self, stream: Iterable[bytes | str], words: Sequence[str]) -> None:
+        self._stream = stream
+        self._words = [(word.encode(), frozenset(_whole_tokens(word.encode()))) for word in words]
+        self.read = 0
+
+    def blocks(self) -> Iterator[LogBlock]:
+        """Each block with a hit, in order; others are only counted."""
+        held, kept = b"", 0
+        parts = _by_lines(self._stream)
+        part = next(parts, None)
+        while part is not None:
+            following = next(parts, None)
+            last = following is None
+            block = held + part
+            ends = block.count(b"\n") + (not block.endswith(b"\n") and bool(block))
+            hits = self._hits(block)
+            first = self.read - kept + 1
+            self.read += ends - kept
+            carried = b"" if last else _last_lines(block)
+            if hits:
+                lines = block.removesuffix(b"\n").split(b"\n")
+                left = 0 if last else min(_AHEAD, len(lines))
+                yield LogBlock(first, lines, max(0, kept - _AHEAD), len(lines) - left, hits)
+            held, kept = carried, carried.count(b"\n")
+            part = following
+
+    def _hits(self, block: bytes) -> list[int]:
+        """Places of lines that have one of the words."""
+        text, places = block, list(range(block.count(b"\n") + 1))
+        offsets, found = set[int](), list[int]()
+        tokens = set(_tokens(block))
+        for word, parts in self._words:
+            # A pass for each text would take most of the time: nearly all of them are in no line of a block.
+            if not parts <= tokens:
+                continue
+            at = text.find(word)
+            while at >= 0:
+                offsets.add(text.rfind(b"\n", 0, at) + 1)
+                end = text.find(b"\n", at)
+                at = text.find(word, end) if end >= 0 else -1
+            if 2 * len(offsets) > len(places):
+                # Nor is a line that has a word looked at for others, where most have one.
+                hits = set(_numbers(text, offsets))
+                found += [places[hit] for hit in hits]
+                lines = [line for at, line in enumerate(text.split(b"\n")) if at not in hits]
+                places = [place for at, place in enumerate(places) if at not in hits]
+                text, offsets = b"\n".join(lines), set()
+        return sorted((*found, *(places[at] for at in _numbers(text, offsets))))
+
+
+def _numbers(text: bytes, offsets: set[int]) -> Iterator[int]:
+    """The numbers of the lines that begin at these places, from 0, in order."""
+    line, place = 0, 0
+    for offset in sorted(offsets):
+        line += text.count(b"\n", place, offset)
+        place = offset
+        yield line
+
+
+#: All signs but letters, digits and ``_`` are blanks, so that markup beside a word does not hide it.
+_BLANKS = bytes(byte if (chr(byte).isalnum() and byte < 128) or byte == 0x5F else 0x20 for byte in range(256))
+
+
+def _tokens(text: bytes) -> list[bytes]:
+    return text.translate(_BLANKS).split()
+
+
+def _whole_tokens(text: bytes) -> list[bytes]:
+    """Tokens of a text that is looked for; one that begins or ends with ``_`` is a part of a longer one."""
+    return [token for token in _tokens(text) if not token.startswith(b"_") and not token.endswith(b"_")]
+
+
+def _last_lines(block: bytes) -> bytes:
+    place = len(block) - 1
+    for _ in range(_AGAIN):
+        place = block.rfind(b"\n", 0, place)
+        if place < 0:
+            return block
+    return block[place + 1 :]
+
+
+def _by_lines(stream: Iterable[bytes | str]) -> Iterator[bytes]:
+    """The stream in blocks that end with a line; of a line that does not end, its beginning."""
+    held = bytearray()
+    skipping = False
+    for part in stream:
+        piece = part.encode("utf-8", "replace") if isinstance(part, str) else part
+        for start in range(0, len(piece), BLOCK):
+            held += piece[start : start + BLOCK]
+            if skipping:
+                end = held.find(b"\n")
+                if end < 0:
+                    held.clear()
+                    continue
+                del held[: end + 1]
+                skipping = False
+            if len(held) < BLOCK:
+                continue
+            end = held.rfind(b"\n")
+            if end < 0:
+                yield bytes(held[:MOST_LINE]) + b"\n"
+                held.clear()
+                skipping = True
+            else:
+                yield bytes(held[: end + 1])
+                del held[: end + 1]
+    if held:
+        yield bytes(held)

@@ -1,0 +1,179 @@
+"""The few texts that are looked for in a log of any length: every line that matches has one of them.
+
+Each costs a pass over the log, and each line that has one costs much more. So they are few, and rare in logs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import cache
+from itertools import pairwise
+
+from pfnlab.diagnosis.messages.template import LineTemplate, Literal
+
+#: Any one text of it is in a line.
+Choice = tuple[str, ...]
+
+#: Words that stand in many other lines of a log.
+_COMMON_WORDS = """
+[mem about access accessed added addr address after allocate allocation allowed already another argument
+available base base: because before between bind bios blocked boot bound buffer cache called can't
+cannot change check class config conflict could couldn't count cover cpus current debug default detected
+device disabled driver enable enabled enabling error exceeded existing expected failed failed: failure
+fault file file: firmware fixing found framebuffer free from function generic getting group handle
+hardware have incorrect index information init initialization initialized invalid kernel line mapped
+mapping mapping: mask match memory mode module multiple offset only open option page pages permission
+physical platform pool probe process processor protections range read-only region regions register
+register: registration release remap reports request requested required reserve reserved resource
+resource: restoring resume returned root runtime section setting settings setup size size: size=
+specified start state support supported switching system the this timeout total trying type types unable
+unknown update updating used user using value variable virtual warning warning: while with write writing
+your zero {}
+"""
+_COMMON = frozenset(_COMMON_WORDS.split())
+
+#: The cost of a text that is looked for, against one more template that it finds.
+_RARE, _PLAIN, _PHRASE, _EVERYWHERE = 1.0, 2.0, 4.0, 60.0
+
+_SHORT_AND_RARE = frozenset({"pfn", "vma"})
+
+#: The shortest word that is looked for.
+_SHORTEST = 3
+
+
+def choices(template: LineTemplate, given: Sequence[str]) -> list[Choice]:
+    """The texts of which one choice may be looked for, to find lines of a template.
+
+    :param given: texts that the family's file names for it, which are then the only choice
+    """
+    if given:
+        return [tuple(given)]
+    found: list[Choice] = []
+    tokens = template.tokens
+    for at, token in enumerate(tokens):
+        if not isinstance(token, Literal) or token.optional:
+            continue
+        # A word that goes on in what stands beside the literal is no word yet.
+        per_choice = [
+            _texts(_without_parts(choice, at > 0, at + 1 < len(tokens))) or _texts(choice)
+            for choice in token.choices
+        ]
+        if len(per_choice) == 1:
+            found += [(text,) for text in per_choice[0]]
+        elif all(per_choice):
+            found.append(tuple(min(texts, key=_cost) for texts in per_choice))
+    telling = [choice for choice in found if all(_cost(text) < _EVERYWHERE for text in choice)]
+    return telling or found
+
+
+def chosen(wanted: Sequence[tuple[list[Choice], int]]) -> tuple[str, ...]:
+    """The texts to look for: of each template as many as are wanted, where it has so many.
+
+    :param wanted: the choices of each template, and how many of them
+    """
+    owners: dict[Choice, set[int]] = defaultdict(set)
+    for at, (some, _) in enumerate(wanted):
+        for choice in some:
+            owners[choice].add(at)
+    left = [min(count, len(set(some))) for some, count in wanted]
+    taken: dict[str, None] = {}
+    uncovered = _Uncovered(owners)
+    worth = {choice: _worth(choice, owners[choice], left, taken) for choice in sorted(owners)}
+    while worth:
+        best = max(worth, key=worth.__getitem__)
+        if not sum(left[at] > 0 for at in owners[best]):
+            break
+        before = list(left)
+        del worth[best]
+        new = [text for text in dict.fromkeys(best) if text not in taken]
+        taken.update(dict.fromkeys(new))
+        for at in owners[best]:
+            left[at] -= 1
+        # What contains it is found with it.
+        for other in uncovered.cover(new):
+            if other in worth:
+                for at in owners[other]:
+                    left[at] -= 0 if at in owners[best] else 1
+                del worth[other]
+        # Of all others the worth is what it was.
+        done = {at for at, count in enumerate(left) if count <= 0 < before[at]}
+        for other in worth:
+            if not (done.isdisjoint(owners[other]) and set(new).isdisjoint(other)):
+                worth[other] = _worth(other, owners[other], left, taken)
+    return tuple(seed for seed in taken if not any(seed != other and _is_in(other, seed) for other in taken))
+
+
+class _Uncovered:
+    """The choices in which a text has none of the texts that are looked for."""
+
+    def __init__(self, all_choices: Iterable[Choice]) -> None:
+        self._open = {choice: set(choice) for choice in all_choices}
+        self._choices: dict[str, list[Choice]] = defaultdict(list)
+        # Texts by each of their words: only these can have a text with that word in them.
+        self._by_word: dict[str, list[str]] = defaultdict(list)
+        for choice, texts in self._open.items():
+            for text in texts:
+                self._choices[text].append(choice)
+        for text in self._choices:
+            for word in set(_words(text)):
+                self._by_word[word].append(text)
+
+    def cover(self, seeds: Iterable[str]) -> list[Choice]:
+        """Look for these too; the choices that are covered now and were not."""
+        covered: list[Choice] = []
+        for seed in seeds:
+            words = _words(seed)
+            for text in self._by_word.get(words[0], ()) if words else tuple(self._choices):
+                if not _is_in(seed, text):
+                    continue
+                for choice in self._choices[text]:
+                    still = self._open[choice]
+                    if still:
+                        still.discard(text)
+                        covered += [] if still else [choice]
+        return covered
+
+
+def _is_in(part: str, text: str) -> bool:
+    """True where *part* stands in *text* as words of its own."""
+    return part in text and set(_words(part)) <= set(_words(text))
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text)
+
+
+def _worth(choice: Choice, owners: set[int], left: list[int], taken: dict[str, None]) -> float:
+    cost = sum(_cost(text) for text in choice if text not in taken)
+    # A template that still has nothing counts fully.
+    return sum(left[at] > 0 for at in owners) / (cost or 0.1)
+
+
+def _without_parts(literal: str, before: bool, after: bool) -> str:
+    if before:
+        literal = re.sub(r"^\w+", "", literal)
+    return re.sub(r"\w+$", "", literal) if after else literal
+
+
+def _texts(literal: str) -> list[str]:
+    """Words of a literal, and pairs of words that are common each."""
+    words = literal.split()
+    found = [word for word in words if len(word) >= _SHORTEST and any(map(str.isalpha, word))]
+    pairs = [f"{first} {second}" for first, second in pairwise(words)]
+    found += [pair for pair in pairs if all(_cost(word) > _RARE for word in pair.split())]
+    return [text for text in found if _cost(text) < _EVERYWHERE] or found
+
+
+@cache
+def _cost(text: str) -> float:
+    if " " in text.strip():
+        # A phrase of a sign and a short word is everywhere.
+        return _PHRASE if sum(map(str.isalpha, text)) > 2 * _SHORTEST else _PHRASE * 2
+    plain = text.strip(".,;()").lower()
+    if plain in _SHORT_AND_RARE:
+        return _RARE
+    if plain in _COMMON or len(text) <= _SHORTEST:
+        return _EVERYWHERE
+    return _PLAIN if plain.isalpha() and text.islower() and len(text) < 9 else _RARE

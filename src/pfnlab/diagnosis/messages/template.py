@@ -1,0 +1,343 @@
+"""Templates of lines: read, made into patterns, and filled in to sample lines.
+
+One template makes two patterns: of the whole line, and of a line of which parts are missing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import NamedTuple
+
+from pfnlab.base.errors import Defect
+from pfnlab.diagnosis.messages.template_fields import CALLED, ELIDED, FIELDS
+
+#: The prefix of messages that old kernels, and many pastes, do not have.
+PAT_PREFIX = "x86/PAT: "
+_PAT = r"(?:x86\s?/\s?PAT\s*:\s*)?"
+
+_TOKEN = re.compile(r"\{(\??)([^{}]*)\}")
+
+#: The fewest letters of a literal by which a line is known although parts of it are missing.
+_FEWEST = 8
+
+_ELIDED, _ELIDED_ENDS = re.compile(ELIDED), ".…>?Xx"
+
+_LAST_ERROR = re.compile(r"\s(-\d{1,3})$")
+
+#: Fields that two numbers of a range are read from, or one.
+_ENDS_IN_NUMBER = frozenset({"range", "holder_range", "start", "end", "size", "pfn"})
+
+
+_ENDS_IN_MODE = frozenset({"wanted", "granted", "existing", "differs", "track"})
+
+
+class Literal(NamedTuple):
+    """Text of a template: one of *choices*; it may be missing where *optional*."""
+
+    choices: tuple[str, ...]
+    optional: bool = False
+
+
+class FieldSlot(NamedTuple):
+    """A field of a template, by its name."""
+
+    name: str
+
+
+Token = Literal | FieldSlot
+
+
+class FieldMatch(NamedTuple):
+    """A line that matches a template.
+
+    :param values: texts of fields by name; what is not in the line is not in it
+    :param missing: fields that the line should have and has not
+    :param span: the part of the text that matched
+    """
+
+    values: dict[str, str]
+    missing: tuple[str, ...]
+    span: tuple[int, int]
+
+
+class LineTemplate:
+    """A template, with its patterns.
+
+    :param text: as it stands in a family's file
+    :raises Defect: a brace is alone, or a field is unknown
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens = tuple(_tokens(text))
+
+    @cached_property
+    def whole(self) -> re.Pattern[str]:
+        """The pattern of a whole line."""
+        body = _pattern(self.tokens, set())
+        starts_with_task = self.tokens[:1] == (FieldSlot("comm"),)
+        before = rf"(?:^\s*{_PAT}|x86\s?/\s?PAT\s*:\s*)" if starts_with_task else rf"(?<![\w/]){_PAT}"
+        return re.compile(before + body + _after(self.tokens[-1]))
+
+    @cached_property
+    def key(self) -> tuple[str, ...]:
+        """The longest literal, of which a line that is abridged has one choice; empty where all are short."""
+        return self._key[0]
+
+    @property
+    def needed(self) -> tuple[tuple[str, ...], ...]:
+        """Groups of words: every whole line has one word of each group."""
+        groups: list[tuple[str, ...]] = []
+        for token in self.tokens:
+            if isinstance(token, FieldSlot) or token.optional:
+                continue
+            if len(token.choices) == 1:
+                groups += [(word,) for word in token.choices[0].split()]
+            else:
+                longest = [max(choice.split(), key=len, default="") for choice in token.choices]
+                groups.append(tuple(longest))
+        return tuple(group for group in groups if all(group))
+
+    @cached_property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the fields whose texts are kept, in order."""
+        return tuple(
+            token.name for token in self.tokens if isinstance(token, FieldSlot) and FIELDS[token.name].kept
+        )
+
+    def match(self, text: str) -> FieldMatch | None:
+        """The values of a whole line; None where it is not of this template."""
+        found = self.whole.search(text)
+        if found is None:
+            return None
+        given = {
+            name: value
+            for name, value in found.groupdict().items()
+            if value is not None and not _is_elided(value)
+        }
+        return FieldMatch(given, self._not_in(given), found.span())
+
+    def match_abridged(self, text: str) -> FieldMatch | None:
+        """The values of a line of which parts are missing, None where it does not have :attr:`key`."""
+        if not self.key:
+            return None
+        at = self._loose_key.search(text)
+        if at is None:
+            return None
+        values: dict[str, str] = {}
+        for pattern in self._loose_before:
+            # What stands before the key stands directly before it.
+            found = pattern.search(text, 0, at.start())
+            if found is not None:
+                values |= found.groupdict()
+        place = at.end()
+        for pattern, following in self._loose_after:
+            # What stands behind the words of the next piece is not of this one.
+            limit = following.search(text, place) if following is not None else None
+            found = pattern.search(text, place, limit.start() if limit is not None else len(text))
+            if found is not None:
+                values |= {name: value for name, value in found.groupdict().items() if value is not None}
+                place = found.end()
+        given = {name: value for name, value in values.items() if value and not _is_elided(value)}
+        missing = self._not_in(given)
+        # What is left of a line may end with the error that another line has.
+        error = _LAST_ERROR.search(text, place)
+        if error is not None:
+            given.setdefault("errno", error[1])
+        return FieldMatch(given, missing, (at.start(), place))
+
+    def render(self, values: Mapping[str, str] | None = None, choice: int = 0, optional: bool = True) -> str:
+        """A line of this template.
+
+        :param values: texts of fields by name; others are samples
+        :param choice: which of several literals, counted round
+        :param optional: literals that may be missing are there
+        """
+        parts = []
+        for token in self.tokens:
+            if isinstance(token, FieldSlot):
+                parts.append((values or {}).get(token.name, FIELDS[token.name].sample))
+            elif optional or not token.optional:
+                parts.append(token.choices[choice % len(token.choices)])
+        pat = PAT_PREFIX if self.text.startswith(PAT_PREFIX) else ""
+        return pat + "".join(parts)
+
+    def _not_in(self, given: Mapping[str, str]) -> tuple[str, ...]:
+        return tuple([name for name in self._called if name not in given])
+
+    @cached_property
+    def _called(self) -> tuple[str, ...]:
+        """The fields of :attr:`fields` that an event misses where a line has them not."""
+        return tuple(name for name in self.fields if name in CALLED)
+
+    @cached_property
+    def _loose_key(self) -> re.Pattern[str]:
+        return re.compile(rf"(?<!\w)(?:{'|'.join(map(_literal, self.key))})(?!\w)")
+
+    @cached_property
+    def _key(self) -> tuple[tuple[str, ...], int, int]:
+        """The choices of the run of literals with the most letters, and the places it begins and ends at."""
+        best: tuple[int, tuple[tuple[str, ...], int, int]] = (_FEWEST - 1, ((), 0, 0))
+        for start, end, choices in _runs(self.tokens):
+            cores = tuple(map(_core, choices))
+            letters = min(sum(map(str.isalpha, core)) for core in cores)
+            if letters > best[0] and all(" " in core for core in cores):
+                best = (letters, (cores, start, end))
+        return best[1]
+
+    @cached_property
+    def _loose_before(self) -> list[re.Pattern[str]]:
+        """Patterns of what stands before the key, up to its beginning."""
+        before = self.tokens[: self._key[1]]
+        if not any(isinstance(token, FieldSlot) and FIELDS[token.name].kept for token in before):
+            return []
+        head = (
+            rf"(?:^\s*{_PAT}|x86\s?/\s?PAT\s*:\s*)" if before[0] == FieldSlot("comm") else rf"(?<!\w){_PAT}"
+        )
+        return [re.compile(head + _pattern(before, set()) + r"\s*$")]
+
+    @cached_property
+    def _loose_after(self) -> list[tuple[re.Pattern[str], re.Pattern[str] | None]]:
+        """Patterns of what stands behind the key, a piece each, of which any may be missing.
+
+        With each comes the word at which the next piece begins.
+        """
+        taken: set[str] = set()
+        pieces = [
+            piece
+            for piece in _pieces(self.tokens[self._key[2] :])
+            if any(isinstance(token, FieldSlot) and FIELDS[token.name].kept for token in piece)
+        ]
+        found: list[tuple[re.Pattern[str], re.Pattern[str] | None]] = []
+        for at, piece in enumerate(pieces):
+            end = r"(?=\s*(?:[\[(,]|$))" if _is_open(piece[-1]) else ""
+            following = next(
+                (
+                    re.compile(_literal(first.choices[0].strip()))
+                    for later in pieces[at + 1 :]
+                    for first in later[:1]
+                    if isinstance(first, Literal) and re.search(r"[A-Za-z]{2}", first.choices[0])
+                ),
+                None,
+            )
+            found.append((re.compile(_pattern(piece, taken) + end), following))
+        return found
+
+
+def _is_elided(value: str) -> bool:
+    # Nearly all values end in something else.
+    return value[-1:] in _ELIDED_ENDS and _ELIDED.fullmatch(value) is not None
+
+
+def _is_open(token: Token) -> bool:
+    return isinstance(token, FieldSlot) and token.name in ("text", "holder", "device")
+
+
+def _tokens(text: str) -> Iterator[Token]:
+    place = 0
+    text = text.removeprefix(PAT_PREFIX)
+    for found in _TOKEN.finditer(text):
+        if found.start() > place:
+            yield Literal((text[place : found.start()],))
+        optional, inner = found.groups()
+        place = found.end()
+        if optional or "|" in inner:
+            yield Literal(tuple(inner.split("|")), bool(optional))
+        elif inner in FIELDS:
+            yield FieldSlot(inner)
+        else:
+            raise Defect(f"template {text!r}: there is no field {inner!r}")
+    rest = text[place:]
+    if "{" in rest or "}" in rest:
+        raise Defect(f"template {text!r}: a brace is alone")
+    if rest:
+        yield Literal((rest,))
+
+
+def _runs(tokens: tuple[Token, ...]) -> Iterator[tuple[int, int, list[str]]]:
+    """Runs of literals that must be there: the places of their begin and end, and all their texts."""
+    start, texts = 0, [""]
+    for at, token in enumerate((*tokens, FieldSlot("text"))):
+        if isinstance(token, FieldSlot) or token.optional:
+            if at > start:
+                yield start, at, texts
+            start, texts = at + 1, [""]
+        else:
+            texts = [text + choice for text in texts for choice in token.choices]
+
+
+def _core(text: str) -> str:
+    """A literal without the bracket at its end, which an abridged line has no more."""
+    return re.sub(r"[\s,]*(?:[\[(]\s*(?:mem|io)?)?\s*$", "", text).strip()
+
+
+def _literal(text: str) -> str:
+    """A literal as a pattern: blanks are any white space, and the place after a hyphen may be broken."""
+    parts = [re.escape(part) for part in re.split(r"\s+", text)]
+    joined = r"\s+".join(parts)
+    joined = re.sub(r"(?:\\s\+)?<->(?:\\s\+)?", r"\\s*<->\\s*", joined.replace(r"\-", "-"))
+    # A blank beside a bracket, or one that the paste lost there, says nothing.
+    return re.sub(r"(\\\]|\\\[|\\\(|\\\)|,|:|=)\\s\+", r"\1\\s*", joined)
+
+
+def _pattern(tokens: tuple[Token, ...], taken: set[str]) -> str:
+    """Tokens as a pattern.
+
+    :param taken: fields that have a group already; those of these tokens are added
+    """
+    parts = []
+    for token in tokens:
+        if isinstance(token, Literal):
+            choices = "|".join(map(_literal, token.choices))
+            one = choices if len(token.choices) == 1 and not token.optional else f"(?:{choices})"
+            parts.append(one + ("?" if token.optional else ""))
+        elif FIELDS[token.name].kept and token.name not in taken:
+            taken.add(token.name)
+            parts.append(f"(?P<{token.name}>{FIELDS[token.name].pattern})")
+        else:
+            parts.append(FIELDS[token.name].pattern)
+    return "".join(parts)
+
+
+def _after(last: Token) -> str:
+    """The part that follows the end of a template."""
+    if isinstance(last, Literal):
+        # A line that goes on is one of another wording.
+        return r"(?!,)"
+    if last.name in ("text", "holder"):
+        return r"\s*$"
+    if last.name in _ENDS_IN_MODE:
+        return r"(?![\w-])"
+    return r"(?![\w-]*[\w])" if last.name in _ENDS_IN_NUMBER else r"(?!\w)"
+
+
+def _pieces(tokens: tuple[Token, ...]) -> Iterator[tuple[Token, ...]]:
+    """Tokens behind a key in pieces: each begins at the last word before a field.
+
+    Fields with no letters between them are one piece, and the bracket that closes a range is a part of it.
+    """
+    piece: list[Token] = []
+    for token in tokens:
+        if isinstance(token, FieldSlot):
+            piece.append(token)
+            continue
+        text = token.choices[0]
+        has_word = re.search(r"[A-Za-z]", text)
+        if token.optional or len(token.choices) > 1:
+            piece.append(token)
+            continue
+        if not has_word and text.strip():
+            closing = text.strip()[:1] in ("]", ")", ".")
+            piece.append(Literal((text.strip()[:1] if closing else text,)))
+            if closing:
+                yield tuple(piece)
+                piece = []
+            continue
+        if any(isinstance(one, FieldSlot) for one in piece):
+            yield (*piece, *((Literal((text[0],)),) if text[:1] in "],)" else ()))
+        words = text.split()
+        piece = [Literal((f"{words[-1]} " if text[-1:].isspace() else words[-1],))] if words else []
+    if piece:
+        yield tuple(piece)

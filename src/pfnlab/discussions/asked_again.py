@@ -1,0 +1,284 @@
+"""One claim asked again: what models answer today, beside what kernels showed, and how to repeat each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Literal
+
+import msgspec
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.inert import shell_line, shell_word
+from pfnlab.base.result import Made, Outcome, Result
+from pfnlab.base.units import number_of
+from pfnlab.discussions.asking import ClaimQuestion, Shows
+from pfnlab.discussions.evidence import Evidence, Seen, Sized, SourceSays, series_words
+from pfnlab.discussions.lookup import ListedClaim, NumberedClaim
+from pfnlab.discussions.observed import Observed, book, left, log, result, said
+from pfnlab.discussions.patch_evidence import PatchedAnswers, patched_answer
+from pfnlab.discussions.patch_goldens import PatchGolden
+from pfnlab.programs.lang.library_list import library_folder
+from pfnlab.programs.lang.load import read_program_text
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import format_program
+from pfnlab.programs.runs.golden import NO_GOLDENS, has_goldens
+
+AnswerWord = Literal["as expected", "otherwise", "not asked"]
+
+#: The parts of a step that ``pfnlab run`` prints unasked.
+_PRINTED: tuple[Observed, ...] = (result, book, left, log)
+
+
+class ClaimProgram(msgspec.Struct, frozen=True):
+    """A program that a claim asks.
+
+    :param file: the file in which it can be saved; the name of a program that comes with pfnlab
+    :param text: the whole program
+    :param command: the command that runs it where the claim was asked
+    """
+
+    file: str
+    text: str
+    command: str
+
+
+class ClaimAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The answers to one question of a claim.
+
+    :param asked: an operation, or a property and its scope, or a structure
+    :param file: the program that has the operation, or that violates the property; empty where there is none
+    :param on: the model, ``model:7.2,flush=in_loop``; or the series of the kernels, each beside its model
+    :param expected: the answer on which the claim rests
+    :param model: the model's answer; null where none was asked
+    :param kernel: what stock kernels showed; null where none was looked at, and outside a clone
+    :param patched: what a kernel showed to which a patch gave the policy, with the name of the patch, its
+        programs and how many of them differ from the model; null where no patch has it
+    :param against: whether the expected answer speaks against the claim
+    :param word: ``not asked``: it needs a search, which nobody wanted
+    :param command: the command that asks this alone; empty where that of its program does
+    """
+
+    asked: str
+    file: str
+    on: str
+    expected: str
+    model: str | None
+    kernel: str | None
+    patched: str | None
+    against: bool
+    word: AnswerWord
+    command: str
+
+
+class ClaimResult(Result, frozen=True, kw_only=True, tag="pfnlab-claim/1"):
+    """A claim and its answers, asked again.
+
+    :param claim: the words, who said them, and what became of them
+    :param discussion: the subject of the discussion
+    :param role: the author's part in the discussion
+    :param model_only: why no stock kernel shows it; empty where one does
+    :param sources: what the source of releases says that the archive has no kernel of
+    :param builds: the commands that build the patched kernels
+    :param programs: the programs that were asked
+    :param answers: the answers to each question
+    :param says: the result in one sentence
+    """
+
+    claim: ListedClaim
+    discussion: str
+    role: str
+    model_only: str
+    sources: tuple[str, ...]
+    builds: tuple[str, ...]
+    programs: tuple[ClaimProgram, ...]
+    answers: tuple[ClaimAnswer, ...]
+    says: str
+
+    @property
+    def outcome(self) -> Outcome:
+        """A discovery where an answer is another one than that on which the claim rests."""
+        otherwise = any(answer.word == "otherwise" for answer in self.answers)
+        return Outcome.DISCOVERY if otherwise else Outcome.AS_EXPECTED
+
+
+def ask_again(found: NumberedClaim, *, search: bool = False) -> ClaimResult:
+    """Ask the models of a claim again, and look the kernels up.
+
+    :param search: ask searches too, which may take minutes
+    """
+    number, discussion, message, claim = found
+    programs = _Programs(number, claim.reading, claim.asks)
+    answers = tuple(
+        answer
+        for answers in (
+            *(_asked(asked, programs, search=search) for asked in claim.asks),
+            *(_shown(shown, programs) for shown in claim.kernels),
+        )
+        for answer in answers
+    )
+    lacks = any(isinstance(shown, Seen) for shown in claim.kernels) and not has_goldens()
+    return ClaimResult(
+        made=Made.now(),
+        claim=ListedClaim.of(found),
+        discussion=discussion.title,
+        role=message.role,
+        model_only=claim.model_only,
+        sources=tuple(map(_source, claim.sources)),
+        builds=programs.builds(),
+        programs=programs.all(),
+        answers=answers,
+        says=" ".join((_says(answers), *([NO_GOLDENS] if lacks else []))),
+    )
+
+
+class _Programs:
+    """The programs of a claim as files, with the machines that each is to be run on."""
+
+    def __init__(self, number: str, reading: str, asks: Sequence[ClaimQuestion]) -> None:
+        self._title, self._number = f"claim {number}: {reading}", number
+        self._own = list(dict.fromkeys(asked.program for asked in asks if isinstance(asked, Shows)))
+        self._texts: dict[str, str] = {}
+        self._machines: dict[str, dict[str, None]] = {}
+        self._traced: set[str] = set()
+        self._builds: dict[str, None] = {}
+
+    def add(self, program: Program, machine: str, observed: Observed | None = None) -> str:
+        """The file of a program of the claim, which *machine* runs."""
+        if program not in self._own:
+            self._own.append(program)
+        place = f"-{self._own.index(program) + 1}" if len(self._own) > 1 else ""
+        text = format_program(msgspec.structs.replace(program, title=self._title))
+        return self._keep(f"claim-{self._number}{place}.pfn", text, (machine,), observed)
+
+    def add_litmus(self, seen: Seen) -> str:
+        """The name of a program that comes with pfnlab; kernels of the first and last series run it."""
+        text = read_program_text(library_folder() / f"{seen.program}.pfn")
+        ends = dict.fromkeys((seen.series[0], seen.series[-1]))
+        machines = [f"{kind}:{series}" for series in ends for kind in ("qemu", "model")]
+        return self._keep(seen.program, text, machines, seen.observed)
+
+    def add_patch(self, golden: PatchGolden, file: str) -> None:
+        """A patched kernel, which runs *file* too, where that is a program."""
+        words = ("--patch", f"evidence/patches/{golden.file}", "--name", golden.patch)
+        build = f"pfnlab kernels build {shell_word(golden.series)} {shell_line(words)}"
+        self._builds[build] = None
+        if file:
+            self._machines[file][f"qemu:{golden.patch}"] = None
+
+    def builds(self) -> tuple[str, ...]:
+        """The commands that build the patched kernels."""
+        return tuple(self._builds)
+
+    def _keep(self, file: str, text: str, machines: Sequence[str], observed: Observed | None) -> str:
+        self._texts[file] = text
+        self._machines.setdefault(file, {}).update(dict.fromkeys(machines))
+        self._traced |= {file} if observed is not None and observed not in _PRINTED else set()
+        return file
+
+    def all(self) -> tuple[ClaimProgram, ...]:
+        """Every program that was added."""
+        return tuple(
+            ClaimProgram(
+                file,
+                text,
+                shell_line(
+                    (
+                        *("pfnlab", "run", file),
+                        *(word for machine in self._machines[file] for word in ("--on", machine)),
+                        *(["--trace"] if file in self._traced else []),
+                    )
+                ),
+            )
+            for file, text in self._texts.items()
+        )
+
+
+def _asked(asked: ClaimQuestion, programs: _Programs, *, search: bool) -> Iterator[ClaimAnswer]:
+    """The model's answer to a question; none where it needs a search that nobody wanted."""
+    answer = None if asked.searches and not search else asked.ask()
+    machine, file, model = f"model:{asked.machine}", "", None
+    if isinstance(asked, Shows):
+        file = programs.add(asked.program, machine, asked.observed)
+    elif answer is not None and answer.program is not None:
+        file = programs.add(answer.program, machine)
+    if answer is not None:
+        model = answer.value if file else answer.shown
+    patched, right = None, answer is None or answer.right
+    try:
+        on_patch = patched_answer(asked)
+    except Misuse as missing:
+        # Nothing was seen that speaks against the claim: what is to be recorded is said.
+        on_patch, patched = None, f"not recorded: {missing}"
+    if on_patch is not None:
+        golden = on_patch.golden
+        shown = PatchedAnswers(golden, on_patch.against, (on_patch,))
+        patched, right = f"{shown}; {golden.patch} on {golden.version}", right and on_patch.right
+        programs.add_patch(golden, file)
+    yield ClaimAnswer(
+        asked=asked.subject,
+        file=file,
+        on=machine,
+        expected=asked.answer,
+        model=model,
+        kernel=None,
+        patched=patched,
+        against=asked.against,
+        word="not asked" if answer is None and right else _word(right=right),
+        command=asked.command,
+    )
+
+
+def _shown(shown: Evidence, programs: _Programs) -> Iterator[ClaimAnswer]:
+    """Parts that stock kernels showed, each with its model; series that agree are together."""
+    file, command = "", ""
+    if isinstance(shown, Sized):
+        command = f"pfnlab kernels sizes {shell_word(shown.series[-1])}"
+    else:
+        file = programs.add_litmus(shown)
+    for (kernel, model), series in groupby(shown.series, lambda one: _on_series(shown, one)):
+        answers = [answer for answer in (kernel, model) if answer is not None]
+        yield ClaimAnswer(
+            asked=shown.op if isinstance(shown, Seen) else f"size of {shown.structure}",
+            file=file,
+            on=series_words(tuple(series)),
+            expected=shown.shown,
+            model=model,
+            kernel=kernel,
+            patched=None,
+            against=shown.against,
+            word=_word(right=all(answer == shown.shown for answer in answers)),
+            command=command,
+        )
+
+
+def _on_series(shown: Evidence, series: str) -> tuple[str | None, str | None]:
+    """The kernel of a series, where that is recorded here, and its model; a size is of the kernel alone."""
+    if isinstance(shown, Sized):
+        return shown.on_kernel(series), None
+    kernel = said(shown.observed, shown.on_kernel(series)) if has_goldens() else None
+    return kernel, said(shown.observed, shown.on_model(series))
+
+
+def _source(read: SourceSays) -> str:
+    """The statement of a source, and where it stands."""
+    return f"{read.file}, {read.function}, {', '.join(read.releases)}: {read.shown}"
+
+
+def _word(*, right: bool) -> AnswerWord:
+    return "as expected" if right else "otherwise"
+
+
+def _says(answers: Sequence[ClaimAnswer]) -> str:
+    """The result in one sentence."""
+    count = {word: sum(answer.word == word for answer in answers) for word in ("otherwise", "not asked")}
+    waiting = count["not asked"]
+    left_out = f" {number_of(waiting, 'search', 'searches')} not asked: add --search." if waiting else ""
+    if count["otherwise"]:
+        of = number_of(len(answers), "answer")
+        return f"Not those on which the claim rests: {count['otherwise']} of {of}.{left_out}"
+    if len(answers) == waiting:
+        return f"Nothing was asked.{left_out}"
+    if len(answers) - waiting == 1:
+        return f"The answer is that on which the claim rests.{left_out}"
+    return f"All {len(answers) - waiting} answers are those on which the claim rests.{left_out}"

@@ -1,0 +1,276 @@
+"""The questions behind a claim: the result of a program, the verdict of a search, the cost of a policy.
+
+Each is asked with the answer it had. A claim rests on those answers, so a page of claims is wrong as soon as
+one of them comes out otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+from pfnlab.base.inert import shell_word
+from pfnlab.base.units import number_of
+from pfnlab.checker.check import HOLDS
+from pfnlab.discussions.observed import Observed, left, part_words, said
+from pfnlab.discussions.searches import AskedSearch, searched
+from pfnlab.kernel.policies.trackers import TRACKERS
+from pfnlab.lab.sizes.growth import sharing
+from pfnlab.lab.sizes.kernel_sizes import known_sizes
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.observation import Run, Step
+
+#: The answer of a property that holds after any number of operations: the search came to an end.
+ALWAYS = "always"
+
+#: The device of programs that say no other, a line of the header.
+DEVICE = "device bar: pci, 16 pages"
+
+
+class QuestionResult(NamedTuple):
+    """The answer to one question.
+
+    :param machine: the machine asked
+    :param asked: the program, or the property and its scope
+    :param value: the answer
+    :param right: whether it is the one that was expected
+    :param by: what shows it: the operations of a counterexample, or how many turns a race takes
+    :param program: the counterexample
+    """
+
+    machine: str
+    asked: str
+    value: str
+    right: bool
+    by: str = ""
+    program: Program | None = None
+
+    @property
+    def shown(self) -> str:
+        """The answer, with what shows it."""
+        return f"{self.value} by {self.by}" if self.by else self.value
+
+
+class ClaimQuestion(Protocol):
+    """Something to ask a machine."""
+
+    @property
+    def machine(self) -> str:
+        """The model that is asked, as ``6.1,tracker=unmap_only``."""
+
+    @property
+    def subject(self) -> str:
+        """An operation, a property and its scope, or what is counted."""
+
+    @property
+    def answer(self) -> str:
+        """The answer that is expected, as :class:`QuestionResult` has it."""
+
+    @property
+    def command(self) -> str:
+        """The command that asks this alone; empty where that of its program does."""
+
+    @property
+    def searches(self) -> bool:
+        """True where it needs a search, which may take seconds."""
+
+    @property
+    def against(self) -> bool:
+        """True where the expected answer speaks against the claim."""
+
+    def ask(self) -> QuestionResult:
+        """Ask it."""
+
+
+class Shows(NamedTuple):
+    """A program whose last operation shows something; ``left`` is looked at when every task is gone.
+
+    :param machine: a model, as ``6.1,tracker=unmap_only``
+    :param lines: the operations
+    :param observed: the part of the step to look at
+    :param expected: what it says
+    :param head: the lines of the header
+    """
+
+    machine: str
+    lines: Sequence[str]
+    observed: Observed
+    expected: str
+    against: bool = False
+    head: Sequence[str] = (DEVICE,)
+    searches: bool = False
+
+    @property
+    def command(self) -> str:
+        """Empty: that of its program asks it."""
+        return ""
+
+    @property
+    def subject(self) -> str:
+        """The last operation, or the end."""
+        return "end" if self.observed is left else self.lines[-1]
+
+    @property
+    def answer(self) -> str:
+        """The part of the step, and its value."""
+        return part_words(self.observed, self.expected)
+
+    @property
+    def program(self) -> Program:
+        """The whole program."""
+        return load_text("\n".join(("pfnlab program 1", *self.head, "", *self.lines, "")))
+
+    def step_of(self, run: Run) -> Step:
+        """The step of a run that is looked at."""
+        return run.steps[-1 if self.observed is left else -2]
+
+    def ask(self) -> QuestionResult:
+        """Run the program."""
+        step = self.step_of(ModelMachine(self.machine).run_one(self.program, check=True))
+        right = self.observed(step) == self.expected
+        return QuestionResult(self.machine, _program(self.lines), said(self.observed, step), right)
+
+
+class Finds(NamedTuple):
+    """A search for a property that finds it to hold, its question having arisen, or to be violated.
+
+    In a scope that ends, a property that holds does so ``always``.
+
+    :param name: of the property
+    """
+
+    machine: str
+    name: str
+    expected: str
+    against: bool = False
+    scope: str = "standard"
+    searches: bool = True
+
+    @property
+    def search(self) -> AskedSearch:
+        """The search that answers it."""
+        return AskedSearch(self.machine, self.scope)
+
+    @property
+    def subject(self) -> str:
+        """The property and its scope."""
+        return f"{self.name} in the scope {self.scope}"
+
+    @property
+    def answer(self) -> str:
+        """The verdict."""
+        return self.expected
+
+    @property
+    def command(self) -> str:
+        """The search by hand."""
+        return f"{self.search.command} --property {shell_word(self.name)}"
+
+    def ask(self) -> QuestionResult:
+        """Search."""
+        found = searched(*self.search)
+        (answer,) = (candidate for candidate in found.answers if candidate.name == self.name)
+        shown: str = "never asked" if answer.vacuous else answer.verdict
+        if found.ended and shown == HOLDS:
+            shown = ALWAYS
+        by = ""
+        if answer.schedule and answer.length is not None:
+            by = number_of(answer.length, "turn")
+        elif answer.program is not None:
+            by = _program(op_lines(answer.program))
+        asked = f"`{self.name}` in the scope `{self.scope}`"
+        return QuestionResult(self.machine, asked, shown, shown == self.expected, by, answer.program)
+
+
+def _program(lines: Iterable[str]) -> str:
+    """The operations of a program, in one line."""
+    return f"`{'; '.join(lines)}`"
+
+
+class Costs(NamedTuple):
+    """The bytes a tracker needs in every VMA, and for each tracked mapping.
+
+    :param expected: both numbers
+    """
+
+    tracker: str
+    expected: tuple[int, int]
+    against: bool = False
+    searches: bool = False
+
+    @property
+    def subject(self) -> str:
+        """The bytes."""
+        return "bytes it takes"
+
+    @property
+    def machine(self) -> str:
+        """A model that has the tracker."""
+        return f"7.2,tracker={self.tracker}"
+
+    @property
+    def answer(self) -> str:
+        """Both numbers, in words."""
+        return self._words(self.expected)
+
+    @property
+    def command(self) -> str:
+        """The source of the tracker has them."""
+        return f"pfnlab policies show {shell_word(self.tracker)}"
+
+    def ask(self) -> QuestionResult:
+        """Look it up."""
+        policy = TRACKERS[self.tracker]
+        price = policy.BYTES_PER_VMA, policy.BYTES_PER_CONTEXT
+        return QuestionResult(self.machine, self.subject, self._words(price), price == self.expected)
+
+    @staticmethod
+    def _words(price: tuple[int, int]) -> str:
+        return f"{price[0]} in every VMA, {price[1]} for each tracked mapping"
+
+
+class HoldsWord(NamedTuple):
+    """The configurations of a kernel in which a word of a PFN mapping costs nothing in its VMA.
+
+    It takes the place of a member that such mappings have no use for.
+
+    :param expected: in how many it does, and in how many it cannot
+    """
+
+    series: str
+    expected: tuple[int, int]
+    against: bool = False
+    searches: bool = False
+
+    @property
+    def subject(self) -> str:
+        """The word."""
+        return "a word in `vm_area_struct`, in the place of an unused one"
+
+    @property
+    def machine(self) -> str:
+        """The model of the kernel."""
+        return self.series
+
+    @property
+    def answer(self) -> str:
+        """Both numbers, in words."""
+        return self._words(self.expected)
+
+    @property
+    def command(self) -> str:
+        """The members of the structure, as the kernel has them."""
+        return f"pfnlab kernels sizes {shell_word(self.series)}"
+
+    def ask(self) -> QuestionResult:
+        """Lay the structure out as the compiler does."""
+        (sizes,) = (kept for kept in known_sizes() if kept.series == self.series)
+        found = sharing(sizes)
+        return QuestionResult(self.series, self.subject, self._words(found), found == self.expected)
+
+    @staticmethod
+    def _words(found: tuple[int, int]) -> str:
+        return f"costs nothing in {found[0]} configurations, cannot in {found[1]}"

@@ -1,0 +1,174 @@
+"""Claims of the discussions that change their answer on a kernel.
+
+A claim rests on what a program shows on stock kernels (:mod:`pfnlab.discussions`). The same programs run on
+the kernel that is tried. What only its configuration changes is no change: the model says so as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from pfnlab.base.result import Count
+from pfnlab.discussions.asking import Shows
+from pfnlab.discussions.evidence import Seen
+from pfnlab.discussions.lookup import NumberedClaim, claims_of
+from pfnlab.discussions.observed import Observed, said
+from pfnlab.kernel.policies.releases import series_of
+from pfnlab.programs.lang.library_list import library_folder
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import format_program
+from pfnlab.programs.runs.compare import comparable, seen_by_all, spent_messages
+from pfnlab.programs.runs.golden import golden_look
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.observation import Run, Step, undecided
+
+
+class TwoMachines(Protocol):
+    """Two machines that are asked side by side, as of :mod:`pfnlab.hunt.meeting.holding`."""
+
+    def runs(self, programs: Sequence[Program]) -> list[tuple[Run, ...]]:
+        """Both runs of every program."""
+        ...
+
+    def looking(self, look: LookLevel | None) -> AbstractContextManager[None]:
+        """Within it both machines are looked at so; None is as always."""
+        ...
+
+
+class ChangedClaim(msgspec.Struct, frozen=True, kw_only=True):
+    """A claim that changes its answer.
+
+    :param number: its number, ``004.22``
+    :param author: the author of the words
+    :param quote: the words, verbatim
+    :param program: the program that shows it
+    :param op: the operation that is looked at
+    :param expected: what stock kernels show, and the claim rests on
+    :param observed: what this kernel shows
+    """
+
+    number: str
+    author: str
+    quote: str
+    program: str
+    op: str
+    expected: str
+    observed: str
+
+
+class AskedClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """The claims that a kernel was asked.
+
+    :param asked: how many claims
+    :param undecided: programs without an answer: the model has no rule, or the kernel lacks something
+    :param changed: those that change their answer, one for each part of a step
+    """
+
+    asked: Count
+    undecided: Count
+    changed: tuple[ChangedClaim, ...]
+
+
+class _AskedStep(NamedTuple):
+    """A part of a step that a claim looks at on kernels of a series.
+
+    :param look: how the kernels were looked at; None as always
+    """
+
+    claim: NumberedClaim
+    program: Program
+    look: LookLevel | None
+    op: str
+    step_of: Callable[[Run], Step]
+    observed: Observed
+    answer: str
+
+
+def ask_claims(pair: TwoMachines, like: str) -> AskedClaims:
+    """The claims that change their answer on a kernel; each change is seen twice.
+
+    :param pair: the model of the stock kernel, configured as the kernel is, and the kernel
+    :param like: the version of the stock kernel
+    """
+    questions = list(_questions(series_of(like)))
+    found, without = _changed(questions, pair)
+    again, _ = _changed([questions[place] for place in found], pair)
+    seen_twice = {
+        place: found[place] for number, place in enumerate(found) if again.get(number) == found[place]
+    }
+    return AskedClaims(
+        asked=len({question.claim.number for question in questions}),
+        undecided=without,
+        changed=tuple(_change(questions[place], observed) for place, observed in seen_twice.items()),
+    )
+
+
+def _questions(series: str) -> Iterator[_AskedStep]:
+    """The programs and litmus steps that claims look at on stock kernels of *series*."""
+    for one in claims_of():
+        for asked in one.claim.asks:
+            if isinstance(asked, Shows) and asked.machine == series:
+                looked_at = asked.subject, asked.step_of, asked.observed, asked.answer
+                yield _AskedStep(one, asked.program, None, *looked_at)
+        for seen in one.claim.kernels:
+            if isinstance(seen, Seen) and series in seen.series:
+                path = library_folder() / f"{seen.program}.pfn"
+                looked_at = seen.op, seen.step_of, seen.observed, seen.shown
+                yield _AskedStep(one, load_program(path), golden_look(path), *looked_at)
+
+
+def _changed(questions: Sequence[_AskedStep], pair: TwoMachines) -> tuple[dict[int, str], int]:
+    """The other answers by the places of their questions, and how many programs have none."""
+    runs: dict[tuple[Program, LookLevel | None], tuple[Run, ...]] = {}
+    for look in dict.fromkeys(question.look for question in questions):
+        programs = list(dict.fromkeys(one.program for one in questions if one.look is look))
+        with pair.looking(look):
+            runs |= {
+                (program, look): both for program, both in zip(programs, pair.runs(programs), strict=True)
+            }
+    without = {asked for asked, both in runs.items() if undecided(both) or any(run.lost for run in both)}
+    found = {}
+    for place, question in enumerate(questions):
+        asked = question.program, question.look
+        # What the configuration changes, or a rule that came later, the patch does not.
+        if asked not in without and _answer(question, question.step_of(runs[asked][0])) == question.answer:
+            expected, observed = (_answer(question, step) for step in _alike(runs[asked], question.step_of))
+            if observed != expected:
+                found[place] = observed
+    return found, len(without)
+
+
+def _answer(question: _AskedStep, step: Step) -> str:
+    return said(question.observed, step)
+
+
+def _alike(runs: Sequence[Run], step_of: Callable[[Run], Step]) -> Iterator[Step]:
+    """The step of each run, without what one of the machines cannot see or print any more."""
+    spent = spent_messages(runs)
+    steps = [step_of(run) for run in seen_by_all(runs)]
+    unseen = {
+        name
+        for name in Step.__struct_fields__
+        if name != "value" and any(getattr(one, name) is None for one in steps)
+    }
+    for step in steps:
+        blank = msgspec.structs.replace(step, **dict.fromkeys(unseen))
+        yield msgspec.structs.replace(blank, log=comparable(blank, "log", spent))
+
+
+def _change(question: _AskedStep, observed: str) -> ChangedClaim:
+    number, _, message, claim = question.claim
+    return ChangedClaim(
+        number=number,
+        author=message.author,
+        quote=claim.quote,
+        program=format_program(question.program),
+        op=question.op,
+        expected=question.answer,
+        observed=observed,
+    )

@@ -1,0 +1,204 @@
+"""Evidence of kernels: steps of goldens, each repeated by the model of the same kernel, and sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+from pfnlab.base.errors import Misuse
+from pfnlab.discussions.observed import Observed, part_words
+from pfnlab.kernel.policies.releases import CONFIRMED
+from pfnlab.lab.sizes.kernel_sizes import known_sizes
+from pfnlab.programs.lang.library_list import library_folder
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.golden import (
+    Golden,
+    golden_path,
+    golden_run,
+    has_goldens,
+    newest_version,
+    read_golden,
+)
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.observation import Run, Step
+
+#: The series with VM_PAT.
+VM_PAT = ("6.1", "6.12")
+
+#: The series that show something together, by the name that claims give them.
+SERIES: dict[str, tuple[str, ...]] = {
+    "all": CONFIRMED,
+    "vm_pat": VM_PAT,
+    # Counted contexts.
+    "ctx": tuple(series for series in CONFIRMED if series not in VM_PAT),
+    # move_pages goes through folio_walk_start, and smaps counts copied pages.
+    "folios": tuple(series for series in CONFIRMED if series != "6.1"),
+    # The driver's programs ran on these; and those of them with contexts.
+    "driver": ("6.1", "6.12", "7.2", "7.3"),
+    "driver_ctx": ("7.2", "7.3"),
+    # The programs of vfio-pci ran on these; and those of them that book nothing in a fault.
+    "vfio": ("6.1", "6.12", "6.16", "6.17", "6.18", "7.2", "7.3"),
+    "vfio_later": ("6.12", "6.16", "6.17", "6.18", "7.2", "7.3"),
+    # The guest driver makes leaves on these.
+    "leaves": ("6.12", "7.2", "7.3"),
+}
+
+
+class Seen(NamedTuple):
+    """A step of a golden that shows something on some series.
+
+    :param program: its path without suffix, below the folder of programs
+    :param series: the series that show it
+    :param op: the operation, as the program writes it
+    :param observed: the part of the step to look at
+    :param expected: what it says
+    :param nth: which of several equal operations; the last by default
+    """
+
+    program: str
+    series: Sequence[str]
+    op: str
+    observed: Observed
+    expected: str
+    against: bool = False
+    nth: int = -1
+
+    @property
+    def shown(self) -> str:
+        """The observed part of a step, and its expected value."""
+        return part_words(self.observed, self.expected)
+
+    def unlike(self, litmus: Path | None = None) -> list[str]:
+        """The series on which the kernel or its model shows something else, with what it shows."""
+        return [
+            f"{series}: {shown}"
+            for series in self.series
+            for shown in map(self.observed, (self.on_kernel(series, litmus), self.on_model(series, litmus)))
+            if shown != self.expected
+        ]
+
+    def step_of(self, run: Run) -> Step:
+        """The step that is meant.
+
+        :raises Misuse: the run has none
+        """
+        steps = [step for step in run.steps if step.op == self.op]
+        if not steps:
+            raise Misuse(f"{self.program} has no operation {self.op!r}")
+        return steps[self.nth]
+
+    def on_kernel(self, series: str, litmus: Path | None = None) -> Step:
+        """The step as a kernel of *series* showed it.
+
+        :raises Misuse: the golden has no such kernel, or the program no such operation
+        """
+        golden = _golden((litmus or library_folder()) / f"{self.program}.pfn")
+        run = golden_run(golden, _version(golden, series, self.program))
+        assert run is not None
+        return self.step_of(run)
+
+    def on_model(self, series: str, litmus: Path | None = None) -> Step:
+        """The step as the model of that kernel predicts it, looked at as the golden was.
+
+        Where there are no goldens it is the model of the series.
+        """
+        path = (litmus or library_folder()) / f"{self.program}.pfn"
+        if not has_goldens():
+            return self.step_of(_predicted(path, series, LookLevel.MEMORY))
+        golden = _golden(path)
+        return self.step_of(_predicted(path, _version(golden, series, self.program), golden.look))
+
+
+class Sized(NamedTuple):
+    """The size of a structure, read from a kernel of some series.
+
+    :param expected: in bytes
+    """
+
+    structure: str
+    series: Sequence[str]
+    expected: int
+    against: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The size."""
+        return f"{self.expected} bytes"
+
+    def unlike(self, litmus: Path | None = None) -> list[str]:
+        """The series on which it has another size, with that."""
+        found = {series: self.on_kernel(series) for series in self.series}
+        return [f"{series}: {shown}" for series, shown in found.items() if shown != self.shown]
+
+    def on_kernel(self, series: str) -> str:
+        """Its size on a kernel of *series*."""
+        (kept,) = (sizes.structures for sizes in known_sizes() if sizes.series == series)
+        return f"{kept[self.structure].size} bytes" if self.structure in kept else "none"
+
+
+class SourceSays(NamedTuple):
+    """A statement of the source of old releases, where the archive has no kernel of them.
+
+    :param file: as in the tree, ``mm/memory.c``
+    :param function: the one that says it
+    :param releases: those whose file was read, as its tags name them: ``3.0.27``
+    :param shown: what it does, in a few words of ours
+    """
+
+    file: str
+    function: str
+    releases: Sequence[str]
+    shown: str
+    against: bool = False
+
+    @property
+    def places(self) -> list[str]:
+        """Where to read it: an address for each release."""
+        return [f"{_STABLE}/{self.file}?h=v{release}" for release in self.releases]
+
+
+#: The tree of stable releases, file by file.
+_STABLE = "https://git.kernel.org/pub/scm/linux/kernel/git/stable/linux.git/tree"
+
+#: Something that kernels showed.
+Evidence = Seen | Sized
+
+
+def series_words(series: Sequence[str]) -> str:
+    """Series in words: ``6.1, 6.12``, and ``6.16 to 7.3`` for three or more that follow each other."""
+    return range_words({CONFIRMED.index(name): name for name in series})
+
+
+def range_words(names: Mapping[int, str]) -> str:
+    """Names in words, of three or more that follow each other the first and the last.
+
+    :param names: by their place among all there are
+    """
+    # The place grows with the count of those before it while they follow each other.
+    grouped = groupby(enumerate(names.items()), lambda counted: counted[1][0] - counted[0])
+    runs = [[name for _, (_, name) in run] for _, run in grouped]
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs)
+
+
+@cache
+def _golden(path: Path) -> Golden:
+    golden = read_golden(golden_path(path))
+    if golden is None:
+        raise Misuse(f"{path} has no golden")
+    return golden
+
+
+def _version(golden: Golden, series: str, program: str) -> str:
+    version = newest_version(golden, series)
+    if version is None:
+        raise Misuse(f"the golden of {program} says nothing about {series}")
+    return version
+
+
+@cache
+def _predicted(path: Path, version: str, look: LookLevel) -> Run:
+    return ModelMachine(version, look).run_one(load_program(path))

@@ -1,0 +1,124 @@
+"""The form of a claim: who said it, in which words, what was asked, what kernels show, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from pfnlab.discussions.asking import ClaimQuestion
+from pfnlab.discussions.evidence import Evidence, SourceSays
+from pfnlab.discussions.patch_evidence import has_patch
+
+#: The most words of a message that are quoted at a time.
+MOST_WORDS = 15
+
+
+class ClaimStatus(StrEnum):
+    """The outcome of a claim."""
+
+    CONFIRMED = "confirmed"
+    CONFIRMED_IN_THREAD = "confirmed in the thread"
+    REFUTED = "refuted"
+    REFUTED_IN_THREAD = "refuted in the thread"
+    CONDITION = "holds with a condition"
+    OPEN = "open"
+
+
+#: The outcomes that need no answer of ours.
+_UNASKED = (ClaimStatus.CONFIRMED_IN_THREAD, ClaimStatus.OPEN)
+
+
+class Message(NamedTuple):
+    """A message, or a part of one that quotes another author.
+
+    :param subject: of the message
+    :param date: as far as the archive says it
+    :param author: who wrote these words
+    :param role: the author's part in this discussion
+    """
+
+    subject: str
+    date: str
+    author: str
+    role: str
+
+
+class Claim(NamedTuple):
+    """One claim.
+
+    :param quote: the author's words, verbatim; ``[…]`` stands for words of the sentence that are left out
+    :param hedge: those of them that hedge, empty where nothing does
+    :param reading: what we take it to say
+    :param status: what became of it
+    :param because: the condition, the refutation, or why it is open; empty where confirmed says it all
+    :param asks: questions to models; one that speaks against the claim says so
+    :param kernels: steps of goldens, which the models of the same kernels repeat, and sizes of structures
+    :param model_only: why no kernel shows it, where ``kernels`` is empty and no patched kernel answers
+    :param sources: what the source of releases says that no kernel of the archive is of
+    """
+
+    quote: str
+    hedge: str
+    reading: str
+    status: ClaimStatus
+    because: str = ""
+    asks: Sequence[ClaimQuestion] = ()
+    kernels: Sequence[Evidence] = ()
+    model_only: str = ""
+    sources: Sequence[SourceSays] = ()
+
+
+class Said(NamedTuple):
+    """The claims of one author in one message."""
+
+    message: Message
+    claims: Sequence[Claim]
+
+
+class Discussion(NamedTuple):
+    """The claims of one discussion.
+
+    :param number: ``004``
+    :param title: the subject of the discussion
+    :param short: what comes out of it, for readers who read no row
+    """
+
+    number: str
+    title: str
+    short: str
+    said: Sequence[Said]
+
+    def numbered(self) -> Iterator[tuple[str, Message, Claim]]:
+        """Every claim with its number, ``002.17``, and the message it stands in."""
+        claims = ((part.message, claim) for part in self.said for claim in part.claims)
+        for number, (message, claim) in enumerate(claims, start=1):
+            yield f"{self.number}.{number}", message, claim
+
+
+def faults(claim: Claim) -> list[str]:
+    """The faults in the form of a claim, whatever its answers are."""
+    found = []
+    if len(claim.quote.split()) > MOST_WORDS:
+        found.append(f"quotes more than {MOST_WORDS} words")
+    if claim.hedge not in claim.quote:
+        found.append("its hedge is not in the quotation")
+    if claim.kernels and claim.model_only:
+        found.append("has kernels that show it and a reason why none does")
+    if not (claim.kernels or claim.model_only or has_patch(claim.asks)):
+        found.append("has neither a kernel that shows it nor a reason why none does")
+    against = any(answer.against for answer in (*claim.asks, *claim.kernels, *claim.sources))
+    match claim.status:
+        case ClaimStatus.CONFIRMED | ClaimStatus.CONFIRMED_IN_THREAD if against:
+            found.append("is confirmed against an answer")
+        case ClaimStatus.CONFIRMED_IN_THREAD if not claim.hedge:
+            found.append("confirms in the thread what its author did not hedge")
+        case ClaimStatus.REFUTED if claim.hedge:
+            found.append("refutes what its author hedged")
+        case ClaimStatus.REFUTED | ClaimStatus.REFUTED_IN_THREAD | ClaimStatus.CONDITION if not against:
+            found.append("has no answer against it")
+    if claim.status is not ClaimStatus.CONFIRMED and not claim.because:
+        found.append("does not say why")
+    if claim.status not in _UNASKED and not (claim.asks or claim.kernels or claim.sources):
+        found.append("asks nothing")
+    return found

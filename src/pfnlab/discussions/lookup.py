@@ -1,0 +1,146 @@
+"""Claims looked up: those of a discussion, of an author, or the one of a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.result import Printed
+from pfnlab.discussions.form import Claim, ClaimStatus, Discussion, Message
+from pfnlab.discussions.reading import discussions
+from pfnlab.programs.lang.words import did_you_mean, nearest
+
+
+class NumberedClaim(NamedTuple):
+    """A claim with its number and where it was said."""
+
+    number: str
+    discussion: Discussion
+    message: Message
+    claim: Claim
+
+
+class ListedClaim(msgspec.Struct, frozen=True, kw_only=True):
+    """One claim of a list.
+
+    :param number: its number, ``004.22``
+    :param author: the author of the words
+    :param date: of the message, as far as the archive says it
+    :param message: the subject of the message
+    :param quote: the author's words, verbatim
+    :param hedge: those of them that hedge, empty where nothing does
+    :param reading: what we take them to say
+    :param status: what became of it
+    :param because: the condition, the refutation, or why it is open; empty where the status says it all
+    """
+
+    number: str
+    author: str
+    date: str
+    message: str
+    quote: str
+    hedge: str
+    reading: str
+    status: ClaimStatus
+    because: str
+
+    @classmethod
+    def of(cls, found: NumberedClaim) -> ListedClaim:
+        """A claim, as lists have it."""
+        number, _, message, claim = found
+        return cls(
+            number=number,
+            author=message.author,
+            date=message.date,
+            message=message.subject,
+            quote=claim.quote,
+            hedge=claim.hedge,
+            reading=claim.reading,
+            status=claim.status,
+            because=claim.because,
+        )
+
+
+class ClaimList(Printed, frozen=True, kw_only=True, tag="pfnlab-claims/1"):
+    """Claims of the discussions behind this project.
+
+    :param claims: the claims that ``--discussion`` and the author leave
+    """
+
+    claims: tuple[ListedClaim, ...]
+
+    @classmethod
+    def of(cls, found: Iterable[NumberedClaim]) -> ClaimList:
+        """A list of *found*."""
+        return cls(claims=tuple(map(ListedClaim.of, found)))
+
+    def __str__(self) -> str:
+        rows = [(one.number, one.author, one.status, f"“{one.quote}”") for one in self.claims]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        )
+
+
+def claims_of(discussion: str | None = None) -> Iterator[NumberedClaim]:
+    """The claims of a discussion.
+
+    :param discussion: its number, ``004``; None for all
+    :raises Misuse: there is no such discussion
+    """
+    numbers = [one.number for one in discussions()]
+    if discussion is not None and discussion not in numbers:
+        raise Misuse(f"there is no discussion {discussion!r}{did_you_mean(discussion, numbers)}")
+    for one in discussions():
+        if discussion in (None, one.number):
+            for number, message, claim in one.numbered():
+                yield NumberedClaim(number, one, message, claim)
+
+
+def claim_numbered(number: str) -> NumberedClaim:
+    """The claim with this number.
+
+    :param number: ``004.22``
+    :raises Misuse: there is none
+    """
+    found = {one.number: one for one in claims_of()}
+    if number in found:
+        return found[number]
+    discussion = number.partition(".")[0]
+    there = [one for one in found if one.startswith(f"{discussion}.")]
+    if there:
+        raise Misuse(f"there is no claim {number!r}: discussion {discussion} has {there[0]} to {there[-1]}")
+    meant = nearest(number, found)
+    # All of them are too many to name.
+    instead = f"did you mean `{meant}`?" if meant is not None else "`pfnlab claims list` has all numbers"
+    raise Misuse(f"there is no claim {number!r}: {instead}")
+
+
+def claims_by(author: str, discussion: str | None = None) -> list[NumberedClaim]:
+    """The claims of an author, in their order.
+
+    :param author: the name, or a word of it, in any case of letters
+    :param discussion: of this discussion alone
+    :raises Misuse: nobody has this name, or several have it; there is no such discussion
+    """
+    found = list(claims_of(discussion))
+    names = list(dict.fromkeys(one.message.author for one in found))
+    asked = author.lower()
+    meant = [name for name in names if name.lower() == asked]
+    meant = meant or [name for name in names if asked in name.lower().split()]
+    if len(meant) > 1:
+        raise Misuse(f"{author!r} is {' and '.join(meant)}: write the whole name of one")
+    if not meant:
+        words = {word: name for name in names for word in name.split()}
+        raise Misuse(f"there is no author {author!r}{_author_meant(author, names, words)}")
+    return [one for one in found if one.message.author == meant[0]]
+
+
+def _author_meant(author: str, names: list[str], words: dict[str, str]) -> str:
+    """The author who may be meant: the nearest name, or the name with the nearest word."""
+    word = nearest(author, words)
+    return f": did you mean `{words[word]}`?" if word is not None else did_you_mean(author, names)

@@ -1,0 +1,292 @@
+"""Evidence of patched kernels: the answers of a kernel that has the policy a claim asks a model for.
+
+A program was run on the kernel (:mod:`pfnlab.discussions.patch_goldens`). What a search finds violated has
+its shortest program, which was run too. What a search finds to hold no run can show: it rests on the programs
+that kernel and model ran without a difference (:mod:`pfnlab.kernel.policies.patched`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import NamedTuple
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.units import number_of
+from pfnlab.checker.check import VIOLATED
+from pfnlab.checker.judging.asked_once import ASKED
+from pfnlab.checker.judging.judge import violations
+from pfnlab.checker.races.race import still_read
+from pfnlab.discussions.asking import ClaimQuestion, Costs, Finds, Shows
+from pfnlab.discussions.observed import said
+from pfnlab.discussions.patch_goldens import PatchGolden, RecordedRun, patch_goldens
+from pfnlab.discussions.searches import searched
+from pfnlab.kernel.mm.configuration import Configuration
+from pfnlab.kernel.policies.patched import patched_kernels
+from pfnlab.programs.lang.json_form import program_hash
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import format_program, op_lines
+from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.compare import differences
+from pfnlab.programs.runs.observation import Run
+
+#: Compares a patched kernel with its model in thousands of programs.
+HOLD = "python evidence/tools/hold_patches.py"
+
+#: The property of a race, which is decided by a read of a processor that remembers an entry.
+_TOLD_FREE = "told_free"
+
+#: Properties of a state that a kernel's own run shows, whatever the model says.
+_JUDGED = frozenset(asked.name for asked in ASKED)
+
+
+class PatchedAnswer(NamedTuple):
+    """The answer of a patched kernel to one question of a claim.
+
+    :param golden: patch and kernel
+    :param asked: the program, or the property and its scope
+    :param shown: the answer; where it rests on programs alone, the property
+    :param right: whether it is the one that was expected of the model
+    :param against: whether it speaks against the claim
+    :param programs: the programs that both ran; 0 where the types of the kernel show it
+    :param differences: how many of them differ
+    :param text: the one program that shows it; empty where it rests on many
+    """
+
+    golden: PatchGolden
+    asked: str
+    shown: str
+    right: bool
+    against: bool
+    programs: int
+    differences: int
+    text: str = ""
+
+
+class PatchedAnswers(NamedTuple):
+    """The answers of one patched kernel to a claim that speak for it, or against it."""
+
+    golden: PatchGolden
+    against: bool
+    answers: tuple[PatchedAnswer, ...]
+
+    def __str__(self) -> str:
+        """The answer, the number of programs, and how many differ."""
+        parts = [answer.shown for answer in self.answers if not answer.programs]
+        runs = {answer.text: answer for answer in self.answers if answer.text}.values()
+        if runs:
+            shown = "; ".join(answer.shown for answer in self.answers if answer.text)
+            parts.append(f"{shown} ({_compared(len(runs), sum(one.differences for one in runs))})")
+        rests = [answer for answer in self.answers if answer.programs > 1]
+        if rests:
+            names = ", ".join(dict.fromkeys(answer.shown for answer in rests))
+            parts.append(f"{names}: {_compared(rests[0].programs, rests[0].differences)}")
+        return "; ".join(parts)
+
+
+def _compared(programs: int, differing: int) -> str:
+    return f"{number_of(programs, 'program')}, {number_of(differing, 'difference')}"
+
+
+class AskedProgram(NamedTuple):
+    """A program that claims ask a patched kernel.
+
+    :param violates: the searches whose shortest violation it is, as ``standard no_leak``
+    """
+
+    program: Program
+    violates: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The program, as a golden has it."""
+        return format_program(self.program)
+
+
+def has_patch(asks: Iterable[ClaimQuestion]) -> bool:
+    """True where one of the questions is answered by a patched kernel."""
+    return any(golden_of(asked) is not None for asked in asks)
+
+
+def golden_of(asked: ClaimQuestion) -> PatchGolden | None:
+    """The golden that answers a question; None where no patch has the policy.
+
+    What holds in a search has no answer either where nothing was compared that it could rest on.
+    """
+    for golden in patch_goldens():
+        if is_about(asked, golden.series, golden.policy):
+            return None if _only_holds(asked) and golden.patch not in patched_kernels() else golden
+    return None
+
+
+def is_about(asked: ClaimQuestion, series: str, policy: str) -> bool:
+    """True where a kernel of *series* with *policy* answers a question.
+
+    The cost of a tracker is the same on any series.
+    """
+    if isinstance(asked, Costs):
+        return policy == f"tracker={asked.tracker}"
+    return isinstance(asked, Shows | Finds) and asked.machine == f"{series},{policy}"
+
+
+def patched_answers(asks: Iterable[ClaimQuestion]) -> Iterator[PatchedAnswer]:
+    """The answers of patched kernels to the questions of a claim; none where no patch has the policy.
+
+    No search is made.
+
+    :raises Misuse: a golden lacks a program; the command that records it
+    """
+    for asked in asks:
+        answer = patched_answer(asked)
+        if answer is not None:
+            yield answer
+
+
+def patched_answer(asked: ClaimQuestion) -> PatchedAnswer | None:
+    """The answer of a patched kernel to a question; None where no patch has the policy.
+
+    No search is made.
+
+    :raises Misuse: a golden lacks a program; the command that records it
+    """
+    golden = golden_of(asked)
+    return None if golden is None else _answer(golden, asked)
+
+
+def by_kernel(asks: Iterable[ClaimQuestion]) -> list[PatchedAnswers]:
+    """The same answers, those of a kernel together.
+
+    :raises Misuse: a golden lacks a program; the command that records it
+    """
+    found: dict[tuple[str, bool], PatchedAnswers] = {}
+    for answer in patched_answers(asks):
+        before = found.setdefault(
+            (answer.golden.patch, answer.against), PatchedAnswers(answer.golden, answer.against, ())
+        )
+        found[answer.golden.patch, answer.against] = before._replace(answers=(*before.answers, answer))
+    return list(found.values())
+
+
+def _only_holds(asked: ClaimQuestion) -> bool:
+    return isinstance(asked, Finds) and asked.expected != VIOLATED
+
+
+def _answer(golden: PatchGolden, asked: ClaimQuestion) -> PatchedAnswer:
+    match asked:
+        case Shows():
+            return _shown(golden, asked)
+        case Finds(expected="violated"):
+            return _violated(golden, asked)
+        case Finds():
+            return _rests(golden, asked)
+        case Costs():
+            return _costs(golden, asked)
+    raise Misuse(f"no kernel answers {asked}")
+
+
+def asked_programs(asks: Iterable[ClaimQuestion]) -> list[AskedProgram]:
+    """The programs of questions, those of searches found by searching."""
+    found: dict[str, AskedProgram] = {}
+    for asked in asks:
+        violates: tuple[str, ...] = ()
+        if isinstance(asked, Shows):
+            program = asked.program
+        elif isinstance(asked, Finds) and asked.expected == VIOLATED:
+            program, violates = counterexample(asked), (_violates(asked),)
+        else:
+            continue
+        before = found.setdefault(program_hash(program), AskedProgram(program, ()))
+        names = dict.fromkeys((*before.violates, *violates))
+        found[program_hash(program)] = before._replace(violates=tuple(names))
+    return list(found.values())
+
+
+def counterexample(asked: Finds) -> Program:
+    """The shortest program that violates the property.
+
+    :raises Misuse: the search has none
+    """
+    (answer,) = (answer for answer in searched(*asked.search).answers if answer.name == asked.name)
+    if answer.program is None:
+        raise Misuse(f"model:{asked.machine} has no program that violates {_violates(asked)}")
+    return answer.program
+
+
+def lacking(golden: PatchGolden, asks: Iterable[ClaimQuestion]) -> list[str]:
+    """The reasons why *golden* does not answer questions to its model, each with the command that records."""
+    found = []
+    for asked in asks:
+        try:
+            if is_about(asked, golden.series, golden.policy) and not _only_holds(asked):
+                _answer(golden, asked)
+        except Misuse as reason:
+            found.append(str(reason))
+    return list(dict.fromkeys(found))
+
+
+def _shown(golden: PatchGolden, asked: Shows) -> PatchedAnswer:
+    recorded = golden.recorded(asked.program)
+    step = asked.step_of(golden.run_of(recorded))
+    shown, right = said(asked.observed, step), asked.observed(step) == asked.expected
+    return _of_program(golden, recorded, shown, right=right, against=asked.against)
+
+
+def _violated(golden: PatchGolden, asked: Finds) -> PatchedAnswer:
+    """The kernel's run of the shortest program: it breaks the property by itself, where a run shows that."""
+    recorded = golden.violation(_violates(asked))
+    program, run = recorded.program, golden.run_of(recorded)
+    if asked.name == _TOLD_FREE:
+        broken = still_read(program, run)
+        shown = "a processor still reads what was told free" if broken else "nobody reads what was told free"
+    elif asked.name in _JUDGED:
+        broken = any(found.name == asked.name for found in violations(program, run, golden.series))
+        shown = f"`{asked.name}` violated" if broken else f"`{asked.name}` not violated"
+    else:
+        broken = not _differences(golden, recorded)
+        shown = f"`{asked.name}`: as the model that violates it" if broken else f"`{asked.name}`: otherwise"
+    return _of_program(golden, recorded, shown, right=broken, against=asked.against)
+
+
+def _of_program(
+    golden: PatchGolden, recorded: RecordedRun, shown: str, *, right: bool, against: bool
+) -> PatchedAnswer:
+    differs = int(bool(_differences(golden, recorded)))
+    asked = "; ".join(op_lines(recorded.program))
+    return PatchedAnswer(golden, asked, shown, right, against, 1, differs, recorded.text)
+
+
+def _rests(golden: PatchGolden, asked: Finds) -> PatchedAnswer:
+    """A search that finds a property to hold: the programs that kernel and model have run."""
+    held = patched_kernels()[golden.patch]
+    right = held.kernel == golden.kernel and not held.differences
+    return PatchedAnswer(
+        *(golden, f"`{asked.name}` in the scope `{asked.scope}`", f"`{asked.name}`", right, asked.against),
+        *(held.programs, held.differences),
+    )
+
+
+def _costs(golden: PatchGolden, asked: Costs) -> PatchedAnswer:
+    """The sizes of what the patched kernel keeps."""
+    members = " + ".join(f"`{name}` {size}" for name, size in golden.sizes.members.items())
+    context = f"`pfnmap_track_ctx` {golden.sizes.context}" if golden.sizes.context else "no context"
+    shown = f"{members or 'nothing'} bytes in every VMA, {context}"
+    right = golden.sizes.price == asked.expected
+    return PatchedAnswer(golden, "bytes it takes", shown, right, asked.against, 0, 0)
+
+
+def _violates(asked: Finds) -> str:
+    return f"{asked.scope} {asked.name}"
+
+
+def _differences(golden: PatchGolden, recorded: RecordedRun) -> int:
+    """In how many fields the model does otherwise than the kernel."""
+    return len(
+        differences([golden.run_of(recorded), predicted(golden.machine, golden.configured_as, recorded.text)])
+    )
+
+
+@cache
+def predicted(machine: str, configuration: Configuration, text: str) -> Run:
+    """The run of a model with the configuration of a kernel."""
+    return ModelMachine(machine, configuration=configuration).run_one(load_text(text))

@@ -1,0 +1,214 @@
+"""Goldens of patched kernels: what the programs of claims did on a kernel that a patch gave a policy.
+
+One file for each patch of ``evidence/patches/``, as ``patched/flush-in_loop.json``, which
+``python evidence/tools/record_claims.py`` writes. It says which bytes of the patch were built, and of what.
+Each step is one line, as in the goldens of ``litmus/``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.files import MOST_RECORDED, read_bytes, write_whole
+from pfnlab.base.inert import json_line
+from pfnlab.kernel.mm.configuration import DISTRIBUTION, Configuration
+from pfnlab.programs.lang.json_form import program_hash
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.golden import GOLDEN, observation_text
+from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.step_json import PrintedStep, printed_step, step_of
+
+#: Records all goldens, or those of the patches that are named.
+RECORD = "python evidence/tools/record_claims.py"
+
+
+class RecordedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The run of one program.
+
+    :param text: the program
+    :param violates: the searches whose shortest violation it is, as ``standard no_leak``: scope and property
+    :param steps: what the kernel did
+    :param once: messages it prints once per boot and had already spent
+    """
+
+    text: str
+    steps: tuple[PrintedStep, ...]
+    violates: tuple[str, ...] = ()
+    once: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, text: str, violates: tuple[str, ...], run: Run) -> RecordedRun:
+        """A run as it is kept."""
+        return cls(text, tuple(map(printed_step, run.steps)), violates, run.once)
+
+    @property
+    def program(self) -> Program:
+        """The program."""
+        return load_text(self.text)
+
+
+class TrackerSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The sizes of what a tracker keeps, read from the types of the kernel.
+
+    :param members: those of a VMA, in bytes by name; the kernel's own, and those that the patch adds
+    :param context: its object for a tracked mapping, in bytes; 0 where it has none
+    """
+
+    members: dict[str, int]
+    context: int
+
+    @property
+    def price(self) -> tuple[int, int]:
+        """The bytes in every VMA, and for each tracked mapping."""
+        return sum(self.members.values()), self.context
+
+
+class PatchGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The golden of one patch.
+
+    :param patch: its name, ``flush-in_loop``
+    :param file: its file below ``evidence/patches/``
+    :param sha256: of that file, in hex
+    :param policy: what it makes of a kernel, ``flush=in_loop``
+    :param series: of the kernel, ``7.2``
+    :param kernel: as it names itself, ``7.2.13+130a665aad5c``
+    :param source: the package of its source
+    :param configured: how it is configured, in words, ``lab``
+    :param configuration: what this means for rules, where otherwise than in the distribution's kernels
+    :param unobserved: the calls that nobody sees on this kernel
+    :param commit: the commit of the tool that recorded
+    :param made_by: the command that recorded
+    :param sizes: of what its tracker keeps
+    :param runs: one a program
+    """
+
+    patch: str
+    file: str
+    sha256: str
+    policy: str
+    series: str
+    kernel: str
+    source: str
+    configured: str
+    configuration: dict[str, bool | None]
+    unobserved: tuple[str, ...]
+    commit: str
+    made_by: str
+    sizes: TrackerSizes
+    runs: tuple[RecordedRun, ...]
+
+    @property
+    def version(self) -> str:
+        """The version of the kernel, ``7.2.13``."""
+        return self.kernel.partition("+")[0]
+
+    @property
+    def machine(self) -> str:
+        """The model that the kernel is compared with, ``7.2,flush=in_loop``."""
+        return f"{self.series},{self.policy}"
+
+    @property
+    def again(self) -> str:
+        """The command that records it anew."""
+        return f"{RECORD} {self.patch}"
+
+    @property
+    def configured_as(self) -> Configuration:
+        """The configuration of the kernel."""
+        changes: dict[str, Any] = dict(self.configuration)
+        return replace(DISTRIBUTION, **changes)
+
+    def recorded(self, program: Program) -> RecordedRun:
+        """The run of *program*.
+
+        :raises Misuse: it was not recorded
+        """
+        asked = program_hash(program)
+        for one in self.runs:
+            if program_hash(one.program) == asked:
+                return one
+        raise Misuse(f"the golden of {self.patch} lacks a program that a claim asks: run `{self.again}`")
+
+    def violation(self, violates: str) -> RecordedRun:
+        """The run of the program that a search found.
+
+        :param violates: scope and property, ``standard no_leak``
+        :raises Misuse: it was not recorded
+        """
+        for one in self.runs:
+            if violates in one.violates:
+                return one
+        raise Misuse(f"the golden of {self.patch} lacks what violates {violates}: run `{self.again}`")
+
+    def run_of(self, recorded: RecordedRun) -> Run:
+        """A run of the kernel, as a machine reports it."""
+        return Run(
+            GOLDEN,
+            self.kernel,
+            tuple(map(step_of, recorded.steps)),
+            once=recorded.once,
+            configuration=self.configured_as,
+            unobserved=frozenset(self.unobserved),
+        )
+
+
+def configuration_beside(configuration: Configuration) -> dict[str, bool | None]:
+    """The fields in which *configuration* is not that of the distribution's kernels."""
+    return {
+        field.name: value
+        for field in fields(Configuration)
+        if (value := getattr(configuration, field.name)) != getattr(DISTRIBUTION, field.name)
+    }
+
+
+def patch_golden_path(patch: str) -> Path:
+    """The file of the golden of a patch, whether it is there or not."""
+    return Path(str(files("pfnlab.discussions"))) / "patched" / f"{patch}.json"
+
+
+@cache
+def patch_goldens() -> tuple[PatchGolden, ...]:
+    """All goldens, by name.
+
+    :raises Misuse: a file is none
+    """
+    return tuple(map(read_patch_golden, sorted(patch_golden_path("").parent.glob("*.json"))))
+
+
+def read_patch_golden(path: Path) -> PatchGolden:
+    """The golden at *path*.
+
+    :raises Misuse: the file cannot be read or is none
+    """
+    try:
+        return msgspec.json.decode(read_bytes(path, "golden", MOST_RECORDED), type=PatchGolden)
+    except (msgspec.DecodeError, UnicodeDecodeError) as trouble:
+        raise Misuse(f"{path} is no golden: {trouble}; record it with `{RECORD} {path.stem}`") from trouble
+
+
+def write_patch_golden(path: Path, golden: PatchGolden) -> None:
+    """Write *golden*, one step a line."""
+    path.parent.mkdir(exist_ok=True)
+    write_whole(path, patch_golden_text(golden))
+    patch_goldens.cache_clear()
+
+
+def patch_golden_text(golden: PatchGolden) -> str:
+    """The content of its file."""
+    head = {key: value for key, value in msgspec.to_builtins(golden).items() if key != "runs"}
+    lines = "".join(f" {json_line(key)}: {json_line(value)},\n" for key, value in head.items())
+    runs = ",\n".join(map(_run_text, golden.runs))
+    return f'{{\n{lines} "runs": [\n{runs}\n ]\n}}\n'
+
+
+def _run_text(run: RecordedRun) -> str:
+    violates = {"violates": list(run.violates)} if run.violates else {}
+    return observation_text({"text": run.text, **violates}, run.once, run.steps)

@@ -1,0 +1,325 @@
+"""Claims, read from the files of this folder: one for each discussion, ``004.toml``.
+
+A file has a ``title``, the outcome in ``short``, and tables::
+
+    [[message]]
+    who, role, date, subject      the author of the words, and the message they stand in
+
+    [[message.claim]]
+    words                         the author's, at most 15
+    hedge                         those of them that hedge, where there are any
+    reading                       what we take them to say
+    status                        a ClaimStatus
+    because                       the condition, the refutation, or why it is open
+    models, kernels               questions, each a table on a line of its own
+    model_only                    why no kernel shows it, where no patched one does either
+    sources                       what old releases do, for which the archive has no kernel
+
+Each question has the ``expected`` answer, and ``against = true`` where that speaks against the claim.
+Models::
+
+    { on = "7.2", run = ["a = mmap ...", "munmap a"], expected = { book = "empty", log = "nothing" } }
+    { on = "7.2,walker=early_refusal", search = "standard", expected = { walks_all = "violated" } }
+    { tracker = "track_ctx", expected = { per_vma = 8, per_context = 24 } }
+    { shared_word = "7.2", expected = { able = 8, unable = 4 } }
+
+``run`` expects parts of the last step (:mod:`pfnlab.discussions.observed`), or of the end: ``left``.
+``header`` has lines of the program beside the device.
+``search`` names a scope, and expects properties: ``always`` in one that ends, where they hold.
+Kernels::
+
+    { on = "all", litmus = "fork/fork-copied-first", op = "c = fork", expected = { result = "ok" } }
+    { on = ["6.16", "7.2"], structure = "vm_area_struct", expected = { bytes = 192 } }
+
+Sources::
+
+    { source = "mm/memory.c", function = "unmap_vmas", on = ["3.0.27"], says = "untracks each VMA" }
+
+``nth`` chooses one of several equal operations.
+``on`` may be a list, and for kernels a name of ``SERIES``.
+A model's question is asked of the kernel too to which a patch gives that policy (``patch_evidence.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.files import read_text
+from pfnlab.base.toml_text import MOST_TOML, toml_content
+from pfnlab.checker.check import HOLDS, VIOLATED
+from pfnlab.checker.scopes.properties import questions
+from pfnlab.checker.scopes.scope import load_scope
+from pfnlab.discussions.asking import ALWAYS, DEVICE, ClaimQuestion, Costs, Finds, HoldsWord, Shows
+from pfnlab.discussions.evidence import SERIES, Evidence, Seen, Sized, SourceSays
+from pfnlab.discussions.form import Claim, ClaimStatus, Discussion, Message, Said, faults
+from pfnlab.discussions.observed import OBSERVED, Observed
+from pfnlab.kernel.policies.releases import CONFIRMED
+from pfnlab.kernel.policies.trackers import TRACKERS
+from pfnlab.programs.lang.words import did_you_mean
+
+_HERE = Path(__file__).parent
+
+T = TypeVar("T", bound=msgspec.Struct)
+A = TypeVar("A")
+
+#: Lists and tables that have to say something.
+_Some = msgspec.Meta(min_length=1)
+_Names = str | Annotated[list[str], _Some]
+_Expected = Annotated[dict[str, str], _Some]
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    title: str
+    short: str
+    message: Annotated[list[dict[str, Any]], _Some]
+
+
+class _Message(msgspec.Struct, forbid_unknown_fields=True):
+    who: str
+    role: str
+    date: str
+    subject: str
+    claim: Annotated[list[dict[str, Any]], _Some]
+
+
+class _Claim(msgspec.Struct, forbid_unknown_fields=True):
+    words: str
+    reading: str
+    status: str
+    hedge: str = ""
+    because: str = ""
+    models: list[dict[str, Any]] = []
+    kernels: list[dict[str, Any]] = []
+    model_only: str = ""
+    sources: list[dict[str, Any]] = []
+
+
+class _Question(msgspec.Struct, Generic[A], forbid_unknown_fields=True, kw_only=True):
+    """A question of any kind; its answer speaks for the claim, or against it."""
+
+    against: bool = False
+
+    def asks(self) -> Iterator[A]:
+        """One question for each machine and each part of the answer."""
+        raise NotImplementedError
+
+
+class _Run(_Question[ClaimQuestion], kw_only=True):
+    on: _Names
+    run: Annotated[list[str], _Some]
+    expected: _Expected
+    header: list[str] = []
+
+    def asks(self) -> Iterator[ClaimQuestion]:
+        head = (DEVICE, *self.header)
+        for machine in _names(self.on):
+            for part, expected in self.expected.items():
+                yield Shows(machine, tuple(self.run), _observed(part), expected, self.against, head)
+
+
+class _SearchAsked(_Question[ClaimQuestion], kw_only=True):
+    on: _Names
+    search: str
+    expected: _Expected
+
+    def asks(self) -> Iterator[ClaimQuestion]:
+        for machine in _names(self.on):
+            for name, expected in self.expected.items():
+                _check_property(name, self.search)
+                if expected not in (HOLDS, ALWAYS, VIOLATED):
+                    verdicts = f"{HOLDS}, {ALWAYS} or {VIOLATED}"
+                    raise Misuse(f"{name} = {expected!r} is no verdict: write {verdicts}")
+                yield Finds(machine, name, expected, self.against, self.search)
+
+
+class _Price(msgspec.Struct, forbid_unknown_fields=True):
+    per_vma: int
+    per_context: int
+
+
+class _Tracker(_Question[ClaimQuestion], kw_only=True):
+    tracker: str
+    expected: _Price
+
+    def asks(self) -> Iterator[ClaimQuestion]:
+        _check_name("tracker", self.tracker, TRACKERS)
+        yield Costs(self.tracker, (self.expected.per_vma, self.expected.per_context), self.against)
+
+
+class _Configurations(msgspec.Struct, forbid_unknown_fields=True):
+    able: int
+    unable: int
+
+
+class _SharedWord(_Question[ClaimQuestion], kw_only=True):
+    shared_word: str
+    expected: _Configurations
+
+    def asks(self) -> Iterator[ClaimQuestion]:
+        _check_name("series", self.shared_word, CONFIRMED)
+        yield HoldsWord(self.shared_word, (self.expected.able, self.expected.unable), self.against)
+
+
+class _Litmus(_Question[Evidence], kw_only=True):
+    on: _Names
+    litmus: str
+    op: str
+    expected: _Expected
+    nth: int = -1
+
+    def asks(self) -> Iterator[Evidence]:
+        series = _series(self.on)
+        for part, expected in self.expected.items():
+            yield Seen(self.litmus, series, self.op, _observed(part), expected, self.against, self.nth)
+
+
+class _Size(msgspec.Struct, forbid_unknown_fields=True):
+    bytes: int
+
+
+class _Structure(_Question[Evidence], kw_only=True):
+    on: _Names
+    structure: str
+    expected: _Size
+
+    def asks(self) -> Iterator[Evidence]:
+        yield Sized(self.structure, _series(self.on), self.expected.bytes, self.against)
+
+
+class _Source(_Question[SourceSays], kw_only=True):
+    on: Annotated[list[str], _Some]
+    source: str
+    function: str
+    says: str
+
+    def asks(self) -> Iterator[SourceSays]:
+        yield SourceSays(self.source, self.function, self.on, self.says, self.against)
+
+
+#: The kinds of questions, by the key that only they have.
+_MODELS: dict[str, type[_Question[ClaimQuestion]]] = {
+    "run": _Run,
+    "search": _SearchAsked,
+    "tracker": _Tracker,
+    "shared_word": _SharedWord,
+}
+_KERNELS: dict[str, type[_Question[Evidence]]] = {"litmus": _Litmus, "structure": _Structure}
+_SOURCES: dict[str, type[_Question[SourceSays]]] = {"source": _Source}
+
+
+def discussion_numbers() -> list[str]:
+    """The numbers of all discussions, without reading them."""
+    return sorted(path.stem for path in _HERE.glob("*.toml"))
+
+
+@cache
+def discussions() -> tuple[Discussion, ...]:
+    """All discussions, by their numbers.
+
+    :raises Misuse: a file is malformed
+    """
+    return tuple(
+        read_discussion(read_text(_HERE / f"{number}.toml", "discussions", MOST_TOML), number)
+        for number in discussion_numbers()
+    )
+
+
+def read_discussion(text: str, number: str) -> Discussion:
+    """The discussion that *text* describes.
+
+    :param number: its number, the name of its file
+    :raises Misuse: it is malformed; the line names the claim, the question, and what to write instead
+    """
+    source = f"discussions/{number}.toml"
+    file = _read(_File, toml_content(text, source), source)
+    said, count = [], 0
+    for place, table in enumerate(file.message, start=1):
+        message = _read(_Message, table, f"{source}: message {place}")
+        claims = []
+        for written in message.claim:
+            count += 1
+            claims.append(_claim(written, f"{source}: claim {number}.{count}"))
+        said.append(Said(Message(message.subject, message.date, message.who, message.role), claims))
+    return Discussion(number, file.title, file.short, said)
+
+
+def _claim(table: dict[str, Any], where: str) -> Claim:
+    written = _read(_Claim, table, where)
+    _check_name("status", written.status, list(ClaimStatus), where)
+    asks = _asked(_MODELS, written.models, f"{where}, models")
+    kernels = _asked(_KERNELS, written.kernels, f"{where}, kernels")
+    sources = _asked(_SOURCES, written.sources, f"{where}, sources")
+    claim = Claim(
+        *(written.words, written.hedge, written.reading, ClaimStatus(written.status), written.because),
+        *(asks, kernels, written.model_only, tuple(sources)),
+    )
+    for fault in faults(claim):
+        raise Misuse(f"{where} {fault}")
+    return claim
+
+
+def _asked(kinds: Mapping[str, type[_Question[A]]], tables: Sequence[dict[str, Any]], where: str) -> list[A]:
+    """The questions of a list, each of the kind whose key it has."""
+    asked: list[A] = []
+    for place, table in enumerate(tables, start=1):
+        line = f"{where}, question {place}"
+        found = [kind for key, kind in kinds.items() if key in table]
+        if not found:
+            raise Misuse(f"{line} asks nothing: write one of {', '.join(kinds)}")
+        question = _read(found[0], table, line)
+        try:
+            asked += question.asks()
+        except Misuse as wrong:
+            raise Misuse(f"{line}: {wrong}") from None
+    return asked
+
+
+def _read(kind: type[T], table: dict[str, Any], where: str) -> T:
+    """*table* as a structure, with one line for what it has too much, too little or wrongly."""
+    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    for key in table:
+        _check_name("key", key, fields, where)
+    for name, field in fields.items():
+        if field.required and name not in table:
+            raise Misuse(f"{where}: `{name}` is missing: write {name} = ...")
+    for key, value in table.items():
+        try:
+            msgspec.convert(value, fields[key].type)
+        except msgspec.ValidationError as wrong:
+            said = str(wrong)
+            raise Misuse(f"{where}: `{key}`: {said[0].lower()}{said[1:]}") from None
+    return msgspec.convert(table, kind)
+
+
+def _names(on: str | list[str]) -> list[str]:
+    return [on] if isinstance(on, str) else on
+
+
+def _series(on: str | list[str]) -> tuple[str, ...]:
+    if isinstance(on, str) and on in SERIES:
+        return SERIES[on]
+    for name in _names(on):
+        _check_name("series", name, (*SERIES, *CONFIRMED))
+    return tuple(_names(on))
+
+
+def _observed(part: str) -> Observed:
+    _check_name("part of a step", part, OBSERVED)
+    return OBSERVED[part]
+
+
+@cache
+def _check_property(name: str, scope: str) -> None:
+    questions([name], load_scope(scope))
+
+
+def _check_name(what: str, name: str, names: Iterable[str], where: str = "") -> None:
+    if name not in names:
+        before = f"{where}: " if where else ""
+        raise Misuse(f"{before}there is no {what} {name!r}{did_you_mean(name, names)}")

@@ -1,0 +1,387 @@
+"""Operations of a program as expressions of C, which have the value of a system call."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pfnlab.base.inert import c_string
+from pfnlab.export.c_text import area_at, bytes_of, device_at
+from pfnlab.export.driver_requests import DriverWork, module_request
+from pfnlab.programs.lang.areas import VVAR
+from pfnlab.programs.lang.device_ops import (
+    D0,
+    D3,
+    ArchPhysWcAdd,
+    Bind,
+    DriverCall,
+    MemoryDisable,
+    MemoryEnable,
+    Plug,
+    RemapPfnRange,
+    Remove,
+    Rescan,
+    RescanMoved,
+    SetMemory,
+    SetPagesArray,
+    Unbind,
+    UnmapMappingRange,
+    Unplug,
+    VfioClose,
+    VfioReset,
+    ZapVmaPtes,
+)
+from pfnlab.programs.lang.ops import (
+    ADVICE,
+    LIMITED_USES,
+    Call,
+    Exec,
+    Exit,
+    Fork,
+    Kill,
+    Look,
+    Madvise,
+    Mbind,
+    Mlock,
+    Mlockall,
+    Mmap,
+    Mprotect,
+    Mremap,
+    Mseal,
+    Msync,
+    Munlock,
+    Munlockall,
+    Munmap,
+    Op,
+    PkeyMprotect,
+    ProcessMadvise,
+    ProcessMrelease,
+    Read,
+    ReadMemtypeList,
+    RemapFilePages,
+    Setrlimit,
+    Thread,
+    Via,
+    Write,
+)
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_ops import (
+    CLEARED_REFS,
+    ByteRange,
+    ClearRefs,
+    Mincore,
+    ProcessVmReadv,
+    Status,
+    Walk,
+)
+
+#: The advices that every C library of the last ten years has; others are defined where they are used.
+_OLD_ADVICE = 20
+
+#: Names of the interfaces as C opens them, with the piece that does.
+_OPENED: dict[Via, tuple[str, str | None]] = {
+    "wc": ('open_bar("_wc")', "open_bar"),
+    "uc": ('open_bar("")', "open_bar"),
+    "proc-wc": ("open_proc(true)", "open_proc"),
+    "proc-uc": ("open_proc(false)", "open_proc"),
+    "devmem": ('open("/dev/mem", O_RDWR | O_CLOEXEC)', None),
+    "devmem-sync": ('open("/dev/mem", O_RDWR | O_SYNC | O_CLOEXEC)', None),
+    "vfio": ("fetch_vfio()", "fetch_vfio"),
+    "perf": ("open_event()", "open_event"),
+}
+
+_PROT = {"r": "PROT_READ", "w": "PROT_WRITE", "x": "PROT_EXEC"}
+
+_REFUSED = {
+    None: "split",
+    "set_tid": "split_as_first",
+    "overcommit_memory": "split_overcommitted",
+    "pids_max": "split_limited",
+}
+
+_ON_PAGES: dict[type[Call], str] = {
+    Munmap: "munmap({at}, {bytes})",
+    Mlock: "mlock({at}, {bytes})",
+    Munlock: "munlock({at}, {bytes})",
+    Msync: "msync({at}, {bytes}, MS_SYNC)",
+}
+
+_PLAIN: dict[type[Call], tuple[str, str | None]] = {
+    Mlockall: ("mlockall(MCL_CURRENT | MCL_FUTURE)", None),
+    Munlockall: ("munlockall()", None),
+    Look: ("0", None),
+    ReadMemtypeList: ("read_memtypes()", "read_memtypes"),
+    MemoryDisable: ("memory(false)", "memory"),
+    MemoryEnable: ("memory(true)", "memory"),
+    VfioReset: ("reset_vfio()", "reset_vfio"),
+    D3: ("power(3)", "power"),
+    D0: ("power(0)", "power"),
+    Remove: ("remove_device()", "remove_device"),
+    Rescan: ("rescan()", "rescan"),
+}
+
+
+class CCall(msgspec.Struct, frozen=True):
+    """An operation in C.
+
+    :param text: the expression; empty where the first process does it, by ``ends``
+    :param pieces: names of the pieces that it calls
+    :param defines: macros that an old C library may lack, with their values
+    :param ends: ``EXITS``, ``KILLED`` or ``CLOSES`` where the first process has to know of it
+    :param starts: the task that it starts
+    :param names: the task whose process it is about, which only the first process knows
+    :param reads: whether its value is what the device's memory holds
+    """
+
+    text: str
+    pieces: tuple[str, ...] = ()
+    defines: tuple[tuple[str, int], ...] = ()
+    ends: str = ""
+    starts: str | None = None
+    names: str | None = None
+    reads: bool = False
+
+
+def why_not(op: Op) -> str | None:
+    """The reason why no program does *op* by itself; None where one can."""
+    if op.hold is not None:
+        return "a hold point needs a debugger"
+    if op.fail is not None or op.skip is not None:
+        return "a call that is made to fail, or is left out, needs a debugger"
+    if isinstance(op.call, Plug | Unplug):
+        return "a device is plugged and unplugged from outside the machine"
+    if isinstance(op.call, RescanMoved):
+        return "the place where the device was is kept from it, from outside the machine"
+    return None
+
+
+def why_not_without_driver(op: Op) -> str | None:
+    """The reason why user space does not do *op*; None where it can."""
+    call = op.call
+    drives = isinstance(call, DriverCall) or (isinstance(call, Mmap) and call.via == "driver")
+    return "only a driver does this" if drives else None
+
+
+class CProgram:
+    """Operations as C, in a program whose tasks have numbers.
+
+    :param tasks: the names of all tasks in the order of their numbers
+    :param unknown: the areas whose contents are the machine's own
+    :param work: what is asked of the module beside the program
+    """
+
+    def __init__(self, tasks: list[str], unknown: frozenset[str], work: DriverWork) -> None:
+        self._tasks, self._unknown, self._work = tasks, unknown, work
+        self._all_locked: set[str] = set()
+        #: A process may have a key, whose rights are each thread's own and are taken by a signal.
+        self._keyed = False
+
+    def call(self, op: Op) -> CCall:
+        """*op* as C; operations are asked for in their order."""
+        found = self._call(op)
+        if self._keyed and found.text:
+            found = msgspec.structs.replace(
+                found, text=f"(let_through(), {found.text})", pieces=(*found.pieces, "let_through")
+            )
+        self._keyed |= isinstance(op.call, PkeyMprotect) and op.call.keyed
+        return found
+
+    def _call(self, op: Op) -> CCall:
+        call = op.call
+        if isinstance(call, Mlockall | Munlockall):
+            # Of other threads as well, which are asked for so rarely that nobody counts them.
+            (self._all_locked.add if isinstance(call, Mlockall) else self._all_locked.discard)(op.task)
+        if isinstance(call, Munmap | Mlock | Munlock | Msync):
+            return CCall(_ON_PAGES[type(call)].format(at=area_at(call.span), bytes=bytes_of(call.span.pages)))
+        if isinstance(call, Rescan) and self._work.binds:
+            return CCall("rescan_matched()", ("rescan_matched",))
+        if plain := _PLAIN.get(type(call)):
+            return CCall(plain[0], (plain[1],) if plain[1] else ())
+        match call:
+            case Mmap():
+                return self._mmap(call)
+            case Mremap():
+                return _mremap(call)
+            case Mprotect():
+                return CCall(
+                    f"mprotect({area_at(call.span)}, {bytes_of(call.span.pages)}, {_prot(call.prot)})"
+                )
+            case PkeyMprotect():
+                keyed = str(call.keyed).lower()
+                text = f"protect_by_key({area_at(call.span)}, {call.span.pages}, {_prot(call.prot)}, {keyed})"
+                return CCall(text, ("protect_by_key",))
+            case Madvise():
+                name, defines = _advice(call.advice)
+                text = f"madvise({area_at(call.span)}, {bytes_of(call.span.pages)}, {name})"
+                return CCall(text, (), defines)
+            case ProcessMadvise():
+                name, defines = _advice(call.advice)
+                text = f"advise_process({area_at(call.span)}, {call.span.pages}, {name})"
+                return CCall(text, ("advise_process",), defines, names=call.target)
+            case ProcessMrelease():
+                return CCall("reap()", ("reap",), names=call.victim)
+            case Mseal():
+                return CCall(f"seal({area_at(call.span)}, {call.span.pages})", ("seal",))
+            case Mbind():
+                mode, move = f"MPOL_{call.policy.upper()}", str(call.move).lower()
+                text = f"set_policy({area_at(call.span)}, {call.span.pages}, {mode}, {move})"
+                return CCall(text, ("set_policy",))
+            case Read():
+                piece = "load_only" if call.span.name in self._unknown else "load"
+                return CCall(f"{piece}({area_at(call.span)})", (piece,), reads=True)
+            case Write():
+                return CCall(f"store({area_at(call.span)}, {call.value:#x})", ("store",))
+            case Mincore():
+                return CCall(f"in_core({area_at(call.span)}, {call.span.pages})", ("in_core",))
+            case RemapFilePages():
+                offset = _offset(call.via, call.source)
+                return CCall(
+                    f"remap_pages({area_at(call.span)}, {call.span.pages}, {offset})", ("remap_pages",)
+                )
+            case Status():
+                locked = "true" if op.task in self._all_locked else "false"
+                return CCall(f"locked_memory({locked})", ("locked_memory",))
+            case Setrlimit():
+                resource, use = f"RLIMIT_{call.resource.upper()}", LIMITED_USES[call.resource]
+                room = "UINT64_MAX" if call.room is None else str(call.room)
+                return CCall(f'set_limit({resource}, "\\n{use}:", {room})', ("set_limit",))
+            case ClearRefs():
+                return CCall(f"clear_refs({CLEARED_REFS[call.kind]})", ("clear_refs",))
+            case Walk() | ProcessVmReadv():
+                return self._walk(call)
+            case _:
+                return self._of_tasks(op)
+
+    def _mmap(self, call: Mmap) -> CCall:
+        at = area_at(call.over) if call.over is not None else f"area_{call.name}"
+        flags = ["MAP_SHARED" if call.shared else "MAP_PRIVATE"]
+        flags.append("MAP_FIXED" if call.over is not None else "MAP_FIXED_NOREPLACE")
+        flags += ["MAP_POPULATE"] * call.populate + ["MAP_LOCKED"] * call.locked
+        how = f"{call.source.pages}, {_prot(call.prot)}, {' | '.join(flags)}"
+        if call.via == "anon":
+            return CCall(f"map_anonymous({at}, {how})", ("map_anonymous",))
+        opened, piece = self._opened(call)
+        offset = _offset(call.via, call.source)
+        return CCall(f"map({opened}, {at}, {how}, {offset})", ("map", *([piece] if piece else [])))
+
+    def _opened(self, call: Mmap) -> tuple[str, str | None]:
+        """The file that is mapped as C opens it, and the piece that does."""
+        if call.driver is None:
+            return _OPENED[call.via]
+        if self._work.chooses:
+            return f"open_driver({self._work.ways.index(call.driver)})", "open_driver"
+        return "open(DRIVER_DEVICE, O_RDWR | O_CLOEXEC)", None
+
+    def _asked(self, call: Call) -> CCall:
+        """A call that the module beside the program does."""
+        if isinstance(call, Bind | Unbind):
+            return CCall(
+                f"tell_driver({c_string('bind' if isinstance(call, Bind) else 'unbind')})", ("tell_driver",)
+            )
+        request = module_request(call)
+        assert request is not None, call
+        piece = "add_phys_wc" if isinstance(call, ArchPhysWcAdd) else "ask_driver"
+        words = [] if isinstance(call, ArchPhysWcAdd) else [request.name]
+        return CCall(f"{piece}({', '.join([*words, *_asked_of(call)])})", (piece,))
+
+    def _of_tasks(self, op: Op) -> CCall:
+        call = op.call
+        match call:
+            case Fork():
+                piece = _REFUSED[call.refused]
+                return CCall(f"{piece}({self._number(call.child)})", (piece,), starts=call.child)
+            case Thread():
+                return CCall(f"share({self._number(call.child)})", ("share",), starts=call.child)
+            case Exec():
+                return CCall(f"become({self._number(op.task)})", ("become",))
+            case Exit():
+                return CCall("", ends="EXITS")
+            case Kill():
+                return CCall("", ends="KILLED")
+            case VfioClose():
+                return CCall("", ("prepare_vfio",), ends="CLOSES")
+        return self._asked(call)
+
+    def _number(self, task: str) -> int:
+        return self._tasks.index(task)
+
+    def _walk(self, call: Walk | ProcessVmReadv) -> CCall:
+        at, pages = area_at(call.span), call.span.pages
+        walker = call.walker if isinstance(call, Walk) else "process_vm_readv"
+        value = call.value if isinstance(call, Walk) else None
+        if isinstance(call.bytes, ByteRange):
+            tells = "false" if call.span.name in self._unknown else "true"
+            way, place, length = walker.upper(), call.bytes.offset, call.bytes.length
+            at = f"{at} + {place}" if place else at
+            text = f"move_bytes({way}, {at}, {length}, {(value or 0) % 256:#x}, {tells})"
+            return CCall(text, ("move_bytes",), reads=value is None)
+        node = "true" if isinstance(call, Walk) and call.node is not None else "false"
+        text, piece = {
+            "mem_read": (f"mem_read({at})", "mem_read"),
+            "mem_write": (f"mem_write({at}, {value or 0:#x})", "mem_write"),
+            "process_vm_readv": (f"read_through({at})", "read_through"),
+            "process_vm_writev": (f"write_through({at}, {value or 0:#x})", "write_through"),
+            "pipe_write": (f"through_pipe({at}, false)", "through_pipe"),
+            "vmsplice": (f"through_pipe({at}, true)", "through_pipe"),
+            "futex_wake": (f"wake({at})", "wake"),
+            "move_pages": (f"move_pages({at}, {pages}, {node})", "move_pages"),
+            "pagemap": (f"pagemap({at}, {pages})", "pagemap"),
+            "pagemap_scan": (f"pagemap_scan({at}, {pages})", "pagemap_scan"),
+            "numa_maps": (f"numa_maps({at}, {pages})", "numa_maps"),
+            "smaps": (f"smaps({at}, {pages})", "smaps"),
+            "smaps_rollup": (f"smaps_rollup({at}, {pages})", "smaps_rollup"),
+            "userfaultfd": (f"register_faults({at}, {pages})", "register_faults"),
+        }[walker]
+        reads = walker in ("mem_read", "pipe_write", "vmsplice")
+        if (reads or walker == "process_vm_readv") and call.span.name in self._unknown:
+            return CCall(f"untold({text})", (piece, "untold"))
+        return CCall(text, (piece,), reads=reads)
+
+
+def _asked_of(call: Call) -> tuple[str, str]:
+    """The bytes that a request is about: where they begin, and how many they are."""
+    span = getattr(call, "span", None)
+    if span is None:
+        return "0", "0"
+    if isinstance(call, ZapVmaPtes | RemapPfnRange):
+        at = area_at(span)
+        return f"(uintptr_t)({at})" if span.start else f"(uintptr_t){at}", bytes_of(span.pages)
+    if isinstance(call, SetMemory | SetPagesArray):
+        return (bytes_of(span.start) if span.start else "0"), bytes_of(span.pages)
+    # Length 0 is all to the end of the file.
+    to_end = isinstance(call, UnmapMappingRange) and call.to_end
+    return device_at(span), "0" if to_end else bytes_of(span.pages)
+
+
+def _advice(advice: str) -> tuple[str, tuple[tuple[str, int], ...]]:
+    """An advice as C, and what has to be defined for it."""
+    name, number = f"MADV_{advice.upper()}", ADVICE[advice]
+    return name, ((name, number),) if number >= _OLD_ADVICE else ()
+
+
+def _mremap(call: Mremap) -> CCall:
+    flags = ["MREMAP_MAYMOVE"] * call.maymove + ["MREMAP_FIXED"] * call.fixed
+    flags += ["MREMAP_DONTUNMAP"] * call.dontunmap
+    to = "NULL"
+    if call.over is not None:
+        to = area_at(call.over)
+    elif call.name is not None:
+        to = f"area_{call.name}"
+    if call.span.name == VVAR:
+        words = f"{call.span.start}, {call.span.pages}, {call.pages}, {' | '.join(flags)}, {to}"
+        return CCall(f"move_vvar({words})", ("move_vvar",))
+    words = f"{area_at(call.span)}, {call.span.pages}, {call.pages}, {' | '.join(flags) or '0'}, {to}"
+    return CCall(f"move({words})", ("move",))
+
+
+def _offset(via: Via, source: Span) -> str:
+    # In the file: those of resource files count from the begin of the BAR, others are physical.
+    if via == "perf":
+        return "0"
+    at = device_at(source)
+    if via in ("wc", "uc"):
+        return f"{at} - here.bar_start"
+    return f"REGION(here.index) + {at} - here.bar_start" if via == "vfio" else at
+
+
+def _prot(prot: str) -> str:
+    return "PROT_NONE" if prot == "none" else " | ".join(_PROT[letter] for letter in prot)

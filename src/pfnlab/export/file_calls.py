@@ -1,0 +1,187 @@
+"""The calls of a log of strace on files: which descriptor of which process is which device memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pfnlab.base.units import PAGE_SIZE
+from pfnlab.export.device_files import DeviceFile, device_file
+from pfnlab.export.following import Follower
+from pfnlab.export.printed_values import AT_FDCWD, OPEN, bits, descriptor, number, string
+from pfnlab.export.processes_traced import PIDFD, TracedFile, TracedTask
+from pfnlab.export.strace_lines import LoggedCall
+from pfnlab.export.windows import PHYSICAL, DeviceWindows, FilePlace, KnownBar
+from pfnlab.programs.lang.device_ops import VfioReset
+
+#: The request of PCIIOC_WRITE_COMBINE, in the forms in which strace prints it.
+_COMBINE = ("PCIIOC_WRITE_COMBINE", "_IOC(_IOC_WRITE, 0x49, 0x3, 0x1043)", "0x50434903")
+
+#: A vfio device has its BARs at these distances in its file, in pages.
+VFIO_BAR_PAGES = (1 << 40) // PAGE_SIZE
+
+
+def says(call: LoggedCall, more: str = "") -> str:
+    """The comment of an operation: its lines in the log, and its error."""
+    place = f"line {call.line}" if call.begun == call.line else f"lines {call.begun} and {call.line}"
+    return ": ".join(filter(None, (place, ", ".join(filter(None, (call.errno, more))))))
+
+
+class FileCalls:
+    """The calls on files.
+
+    Each gives True where it is about device memory, else it is counted among those left out.
+
+    :param known: BARs by device, where their sizes are known
+    """
+
+    def __init__(self, known: dict[str, dict[int, KnownBar]]) -> None:
+        self.follower = Follower()
+        self.windows = DeviceWindows(known)
+        self.calls: dict[str, Callable[[TracedTask, LoggedCall], bool]] = {
+            "open": self._open,
+            "openat": self._open,
+            "openat2": self._open,
+            "close": self._close,
+            "dup": self._dup,
+            "dup2": self._dup,
+            "dup3": self._dup,
+            "fcntl": self._dup,
+            "chdir": self._chdir,
+            "fstat": self._stat,
+            "newfstatat": self._stat,
+            "lseek": self._lseek,
+            "ioctl": self._ioctl,
+        }
+
+    def unsaid(self, kind: str) -> bool:
+        """Count something that a program cannot say."""
+        self.follower.unsaid[kind] += 1
+        return True
+
+    def file(self, task: TracedTask, text: str) -> tuple[int, TracedFile] | None:
+        found = descriptor(text)
+        if found is None:
+            return None
+        fd, path = found
+        # The number of the process is printed as long as it lives.
+        path = PIDFD if path.startswith("pid:") else path
+        known = task.descriptors.files.get(fd)
+        if path and (known is None or (known.path != path and known.file is None)):
+            known = TracedFile(path, 0, device_file(path))
+            task.descriptors.files[fd] = known
+        return None if known is None else (fd, known)
+
+    def _open(self, task: TracedTask, call: LoggedCall) -> bool:
+        arguments = list(call.arguments)
+        folder = None
+        if call.name != "open" and arguments:
+            at = descriptor(arguments.pop(0))
+            if at is not None and at[0] != AT_FDCWD:
+                known = task.descriptors.files.get(at[0])
+                folder = at[1] or (known.path if known else "/")
+            elif at is not None and at[1]:
+                folder = at[1]
+        named = string(arguments[0]) if arguments else None
+        if named is None or len(arguments) < 2:
+            return False
+        path = task.path(named[0], folder)
+        if not named[1]:
+            return self.unsaid("paths that strace has cut: which file it is cannot be told")
+        file = device_file(path)
+        if call.value is None or call.value < 0:
+            if file is None:
+                return False
+            return self.unsaid(f"open of {path} failed with {call.errno or 'no result'}")
+        if file is None and call.path:
+            # Behind a symbolic link.
+            file = device_file(call.path)
+        words = arguments[1].strip("{}").partition("flags=")[2].partition(",")[0] or arguments[1]
+        flags, _ = bits(words, OPEN)
+        opened = TracedFile(path, flags, file)
+        task.descriptors.set(call.value, opened, cloexec=bool(flags & OPEN["O_CLOEXEC"]))
+        return file is not None
+
+    def _close(self, task: TracedTask, call: LoggedCall) -> bool:
+        found = descriptor(call.arguments[0]) if call.arguments else None
+        if found is None or call.errno:
+            return False
+        file = task.descriptors.files.pop(found[0], None)
+        return file is not None and file.file is not None
+
+    def _dup(self, task: TracedTask, call: LoggedCall) -> bool:
+        words = call.arguments[1:]
+        if call.name == "fcntl" and (not words or not words[0].startswith("F_DUPFD")):
+            return False
+        found = self.file(task, call.arguments[0]) if call.arguments else None
+        if found is None or call.value is None or call.value < 0:
+            return False
+        cloexec = any("CLOEXEC" in word for word in words)
+        task.descriptors.set(call.value, found[1], cloexec=cloexec)
+        return found[1].file is not None
+
+    def _chdir(self, task: TracedTask, call: LoggedCall) -> bool:
+        named = string(call.arguments[0]) if call.arguments else None
+        if named is not None and not call.errno:
+            task.process.folder = task.folder = task.path(named[0])
+        return False
+
+    def _stat(self, task: TracedTask, call: LoggedCall) -> bool:
+        found = self.file(task, call.arguments[0]) if call.arguments else None
+        if found is None and call.name == "newfstatat" and len(call.arguments) > 1:
+            return False
+        if found is None or (place := self.place(found[1])) is None:
+            return False
+        empty = call.name == "fstat" or (len(call.arguments) > 1 and call.arguments[1] == '""')
+        for part in call.arguments[-2:] if empty else ():
+            size = part.partition("st_size=")[2].partition(",")[0].rstrip("}")
+            if size and (value := number(size)) is not None:
+                self.windows.size(place, value)
+        return True
+
+    def _lseek(self, task: TracedTask, call: LoggedCall) -> bool:
+        found = self.file(task, call.arguments[0]) if call.arguments else None
+        place = None if found is None else self.place(found[1])
+        if place is None or call.arguments[2:] != ("SEEK_END",) or call.arguments[1] != "0" or not call.value:
+            return False
+        self.windows.size(place, call.value)
+        return True
+
+    @staticmethod
+    def place(file: TracedFile, page: int = 0) -> FilePlace | None:
+        """The device or BAR in which a file counts pages; *page* is the offset, for files with several."""
+        device = file.file
+        if device is None:
+            return None
+        if device.via == "devmem":
+            return FilePlace(PHYSICAL)
+        if device.via == "proc-uc":
+            return FilePlace(device.device)
+        if device.via == "driver":
+            return FilePlace(device.device, page)
+        if device.via == "vfio":
+            return FilePlace(device.device, page // VFIO_BAR_PAGES)
+        return FilePlace(device.device, device.bar)
+
+    def _ioctl(self, task: TracedTask, call: LoggedCall) -> bool:
+        found = self.file(task, call.arguments[0]) if call.arguments else None
+        request = call.arguments[1] if len(call.arguments) > 1 else ""
+        if request.startswith("VFIO_GROUP_GET_DEVICE_FD") and call.value is not None and call.value >= 0:
+            named = string(call.arguments[2]) if len(call.arguments) > 2 else None
+            device = named[0] if named else f"vfio device {call.value}"
+            task.descriptors.set(call.value, TracedFile(device, 0, DeviceFile("vfio", device)), cloexec=True)
+            return True
+        if found is None or found[1].file is None:
+            return False
+        file, device = found[1], found[1].file.device
+        if request.startswith("VFIO_DEVICE_RESET"):
+            noted = self.windows.noted(device)
+            if noted is None or call.errno:
+                return self.unsaid(
+                    "VFIO_DEVICE_RESET that failed, or of a device of which nothing was mapped"
+                )
+            self.follower.add(task.task, VfioReset(noted), says(call))
+            return True
+        if request.startswith(_COMBINE):
+            file.combining = not call.errno and call.arguments[2:] not in (("0",), ("0x0",), ("NULL",))
+            return True
+        return self.unsaid(f"ioctl {request.partition(' ')[0]} of {file.path}")

@@ -1,0 +1,211 @@
+"""A log of strace as a program: what its processes did to device memory, line by line.
+
+A mapping of a device file is followed with all that touches it. Other calls are counted and left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from pfnlab.base.errors import Misuse
+from pfnlab.export.file_calls import says
+from pfnlab.export.memory_calls import LEAST
+from pfnlab.export.printed_values import (
+    CLONE,
+    bits,
+    string,
+)
+from pfnlab.export.process_calls import ProcessCalls
+from pfnlab.export.processes_traced import Descriptors, TracedTask
+from pfnlab.export.recovered import Recovered
+from pfnlab.export.strace_lines import RESTARTED, LogEvent, LoggedCall, TracedEnd, Unread, events_of
+from pfnlab.export.windows import KnownBar
+from pfnlab.programs.lang.ops import (
+    Call,
+    Exec,
+    Exit,
+    Fork,
+    Kill,
+    Thread,
+)
+
+_FORKS = ("fork", "vfork", "clone", "clone3")
+
+#: Where a clone says the pidfd of its child: clone has one place for it and for the child's number.
+_CHILD_PIDFD = {"clone": re.compile(r"parent_tid=\[(\d+)"), "clone3": re.compile(r"pidfd=\[(\d+)")}
+
+
+def from_strace(text: str, source: str, known: dict[str, dict[int, KnownBar]]) -> Recovered:
+    """The program of a log.
+
+    :param source: the name of the log
+    :param known: BARs by device, where their sizes are known; the device ``""`` is the only one
+    :raises Misuse: it is no log of strace
+    """
+    lines = text.splitlines()
+    events = list(events_of(lines))
+    if not any(isinstance(event, LoggedCall) for event in events):
+        raise Misuse(
+            f"{source}: no line is a system call as strace prints it: make it with strace -f -y -o FILE"
+        )
+    trace = _Trace(known, _root_pid(events))
+    for event in sorted(events, key=_place):
+        trace.event(event)
+    return trace.recovered(len(lines), source)
+
+
+def _place(event: LogEvent) -> int:
+    """The line at which a call counts: a child acts before its parent's fork comes to its result, and freed
+    addresses can be taken before munmap does.
+    """
+    if isinstance(event, LoggedCall) and event.name in (*_FORKS, "munmap"):
+        return event.begun
+    return event.line
+
+
+def _root_pid(events: list[LogEvent]) -> int | None:
+    """The process that the log begins with, where its first lines have no number."""
+    children = {event.value for event in events if isinstance(event, LoggedCall) and event.name in _FORKS}
+    pids = (event.pid for event in events if not isinstance(event, Unread) and event.pid is not None)
+    return next((pid for pid in pids if pid not in children), None)
+
+
+class _Trace(ProcessCalls):
+    # The state of all processes while a log is read.
+
+    def __init__(self, known: dict[str, dict[int, KnownBar]], root_pid: int | None) -> None:
+        super().__init__(known)
+        self._dropped: Counter[str] = Counter()
+        self._unread = 0
+        self._root_pid = root_pid
+        self._commands: dict[str, str] = {}
+        self.calls |= {
+            "execve": self._exec,
+            "execveat": self._exec,
+            "exit": self._exit,
+            "exit_group": self._exit,
+        }
+        self.calls |= dict.fromkeys(_FORKS, self._fork)
+
+    def event(self, event: LogEvent) -> None:
+        """One event of the log takes effect."""
+        if isinstance(event, Unread):
+            self._unread += 1
+            return
+        task = self._task(event.pid, event.line)
+        if isinstance(event, TracedEnd):
+            self._ended(task, event)
+        elif event.errno in RESTARTED or task.process.ended:
+            self._dropped[event.name] += 1
+        else:
+            act = self.calls.get(event.name)
+            whole = len(event.arguments) >= LEAST.get(event.name, 0)
+            if act is None or not whole or not act(task, event):
+                self._dropped[event.name] += 1
+
+    def recovered(self, lines: int, source: str) -> Recovered:
+        """All that was found."""
+        unsaid = Counter(self.follower.unsaid)
+        if self._unread:
+            unsaid["lines that are no system call: output of the traced program, or damage"] = self._unread
+        return Recovered(
+            source=source,
+            form="strace",
+            lines=lines,
+            commands=self._commands,
+            steps=tuple(self.follower.steps),
+            areas=self.follower.areas(),
+            windows=self.windows,
+            unsaid=unsaid,
+            dropped=self._dropped,
+        )
+
+    def _task(self, pid: int | None, line: int) -> TracedTask:
+        if pid is None:
+            # A prefix is there only while several live.
+            alive = [pid for pid, task in self.tasks.items() if not task.ended and not task.process.ended]
+            pid = alive[0] if len(alive) == 1 else self._root_pid
+        if pid not in self.tasks:
+            name = f"pid {pid}"
+            if self.tasks:
+                self.unsaid("processes whose beginning is not in the log: each is taken for one of its own")
+                first = next(iter(self.tasks.values()))
+                self.follower.add(first.process.task, Fork(name), f"line {line}: first seen", copied=False)
+            self.tasks[pid] = TracedTask(name, self.follower.space(), Descriptors())
+        return self.tasks[pid]
+
+    # Processes.
+
+    def _fork(self, task: TracedTask, call: LoggedCall) -> bool:
+        if call.value is None or call.value <= 0:
+            return False
+        flags = CLONE["CLONE_VM"] | CLONE["CLONE_VFORK"] if call.name == "vfork" else 0
+        for word in call.arguments:
+            if "flags=" in word:
+                flags = bits(word.partition("flags=")[2].partition(",")[0].rstrip("}"), CLONE)[0]
+        name = f"pid {call.value}"
+        files = task.descriptors if flags & CLONE["CLONE_FILES"] else task.descriptors.copy()
+        if flags & CLONE["CLONE_THREAD"]:
+            child = TracedTask(name, task.space, files, task.folder, task.process)
+            self.follower.add(task.task, Thread(name), says(call), copied=False)
+        elif flags & CLONE["CLONE_VM"]:
+            child = TracedTask(task.task, task.space, files, task.folder, borrowed=True)
+        else:
+            child = TracedTask(name, self.follower.space(tuple(task.space.pieces)), files, task.folder)
+            self.follower.add(task.task, Fork(name), says(call), copied=bool(task.space.pieces))
+        self.tasks[call.value] = child
+        if flags & CLONE["CLONE_PIDFD"] and call.name in _CHILD_PIDFD:
+            for found in _CHILD_PIDFD[call.name].finditer(", ".join(call.arguments)):
+                self.pidfd(task, int(found[1]), call.value)
+        return True
+
+    def _exec(self, task: TracedTask, call: LoggedCall) -> bool:
+        if call.errno or call.value is None:
+            return False
+        named = string(call.arguments[0]) if call.arguments else None
+        if task.borrowed:
+            pid = next(pid for pid, other in self.tasks.items() if other is task)
+            self.follower.add(task.task, Fork(f"pid {pid}"), says(call, "vfork before it"), copied=False)
+            task.task, task.borrowed = f"pid {pid}", False
+            # The fork of the program copies what vfork does not.
+            always = bool(task.space.pieces)
+            self.follower.add(task.task, Exec(), says(call), copied=False, always=always)
+        elif self._has_threads(task):
+            self.unsaid("execve in a process with threads: said as its exit")
+            self._end(task.process, Exit(), says(call, "execve"))
+        else:
+            self.follower.add(task.task, Exec(), says(call), copied=bool(task.space.pieces))
+        if named:
+            self._commands[task.task] = named[0]
+        task.space = self.follower.space()
+        task.descriptors = task.descriptors.copy()
+        task.descriptors.exec()
+        return True
+
+    def _exit(self, task: TracedTask, call: LoggedCall) -> bool:
+        if call.name == "exit" and (task.leader is not None or self._has_threads(task)):
+            self.unsaid("exit of a thread: a thread of a program ends with its process")
+            task.ended = task.leader is not None
+        else:
+            self._end(task.process, Exit(), says(call))
+        return True
+
+    def _ended(self, task: TracedTask, event: TracedEnd) -> None:
+        if task.ended or task.process.ended:
+            task.ended = True
+        elif event.signal:
+            self._end(task.process, Kill(), f"line {event.line}: {event.signal}")
+        else:
+            task.ended = True
+
+    def _has_threads(self, task: TracedTask) -> bool:
+        others = (other for other in self.tasks.values() if other is not task)
+        return any(other.process is task.process and not other.ended for other in others)
+
+    def _end(self, task: TracedTask, call: Call, comment: str) -> None:
+        if not task.borrowed and not task.ended:
+            task.ended_with_memory = bool(task.space.pieces)
+            self.follower.add(task.task, call, comment, copied=task.ended_with_memory)
+            task.space.pieces.clear()
+        task.ended = True

@@ -1,0 +1,261 @@
+"""The calls of a log of strace on memory: mmap and its family, with addresses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from pfnlab.base.units import PAGE_SIZE
+from pfnlab.export.device_files import driver_file
+from pfnlab.export.file_calls import VFIO_BAR_PAGES, FileCalls, says
+from pfnlab.export.following import MapSource, pages_in
+from pfnlab.export.printed_values import (
+    MAP,
+    MLOCKALL,
+    MREMAP,
+    MSYNC,
+    OPEN,
+    PROT,
+    bits,
+    number,
+    prot_letters,
+    string,
+)
+from pfnlab.export.processes_traced import TracedFile, TracedTask
+from pfnlab.export.strace_lines import LoggedCall
+from pfnlab.export.windows import KnownBar
+from pfnlab.programs.lang.device_ops import DriverMap
+from pfnlab.programs.lang.ops import (
+    ADVICE,
+    POLICIES,
+    Call,
+    Madvise,
+    Mbind,
+    Mlock,
+    Mlockall,
+    Mprotect,
+    Mseal,
+    Msync,
+    Munlock,
+    Munlockall,
+    PkeyMprotect,
+)
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_ops import CLEARED_REFS, ClearRefs, Mincore
+
+#: The fewest arguments of calls, of which damaged lines have fewer.
+LEAST = {
+    **{"mmap": 6, "munmap": 2, "mremap": 4, "mprotect": 3, "pkey_mprotect": 4},
+    **{"madvise": 3, "mbind": 6, "mlockall": 1},
+}
+
+_CLEAR_REFS = re.compile(r"/proc/(self|[0-9]+)/clear_refs")
+_KINDS_OF_REFS = {str(written): kind for kind, written in CLEARED_REFS.items()}
+
+#: Errors of mmap whose reason is in how a file was opened, and by whom: a program has no word for it.
+_OF_FILES = frozenset({"EACCES", "EPERM", "EBADF", "ENODEV"})
+
+
+class MemoryCalls(FileCalls):
+    """The calls on files and memory, as :class:`FileCalls` has them."""
+
+    def __init__(self, known: dict[str, dict[int, KnownBar]]) -> None:
+        super().__init__(known)
+        #: The processes and threads by number; None is the only one.
+        self.tasks: dict[int | None, TracedTask] = {}
+        self.calls |= {
+            "mmap": self._mmap,
+            "munmap": self._munmap,
+            "mremap": self._mremap,
+            "mprotect": self._mprotect,
+            "pkey_mprotect": self._pkey_mprotect,
+            "madvise": self._madvise,
+            "mbind": self._mbind,
+            "mlock": self._ranged(Mlock),
+            "mlock2": self._ranged(Mlock),
+            "munlock": self._ranged(Munlock),
+            "mseal": self._ranged(Mseal),
+            "mincore": self._ranged(Mincore),
+            "msync": self._msync,
+            "mlockall": self._mlockall,
+            "munlockall": self._munlockall,
+            "write": self._write,
+            "ftruncate": self._ftruncate,
+        }
+
+    def _mmap(self, task: TracedTask, call: LoggedCall) -> bool:
+        if call.value is None and not call.errno:
+            return False
+        asked, length, offset = (number(call.arguments[index]) for index in (0, 1, 5))
+        prot, _ = bits(call.arguments[2], PROT)
+        flags, unknown = bits(call.arguments[3], MAP)
+        if asked is None or not length or offset is None:
+            return False
+        failed = call.value is None or call.value < 0
+        at = (asked if failed or call.value is None else call.value) // PAGE_SIZE
+        pages = pages_in(length)
+        found = None if flags & MAP["MAP_ANONYMOUS"] else self.file(task, call.arguments[4])
+        if found is None or found[1].file is None:
+            met = bool(task.space.within(at, at + pages)) and not failed
+            self.follower.mmap(
+                task.task,
+                task.space,
+                MapSource(),
+                pages,
+                at=at,
+                prot=prot_letters(prot),
+                flags=flags,
+                says=says(call),
+                failed=failed,
+            )
+            if found is not None and driver_file(found[1].path) and not met:
+                return self.unsaid(f"mmap of {found[1].path}: its driver maps in a way of its own")
+            return met
+        file = found[1]
+        if call.errno in _OF_FILES:
+            return self.unsaid(f"mmap of {file.path} failed with {call.errno}, which is the file's")
+        if offset % PAGE_SIZE:
+            return self.unsaid(f"mmap of {file.path} at an offset that is no multiple of a page")
+        if any(word.startswith("MAP_") for word in unknown):
+            self.unsaid(f"mmap with {'|'.join(unknown)}, said without")
+        self.follower.mmap(
+            task.task,
+            task.space,
+            self._source(file, offset // PAGE_SIZE, pages, failed=failed),
+            pages,
+            at=at,
+            prot=prot_letters(prot),
+            flags=flags,
+            says=says(call),
+            failed=failed,
+        )
+        return True
+
+    def _source(self, file: TracedFile, page: int, pages: int, *, failed: bool) -> MapSource:
+        device, place = file.file, self.place(file, page)
+        assert device is not None and place is not None
+        driver = None
+        via = device.via
+        if via == "devmem" and file.flags & OPEN["O_DSYNC"]:
+            via = "devmem-sync"
+        elif via == "proc-uc" and file.combining:
+            via = "proc-wc"
+        elif via == "driver":
+            # The offset of /dev/uioN is the number of the map.
+            page, driver = 0, DriverMap("remap", "uc-")
+        elif via == "vfio":
+            page %= VFIO_BAR_PAGES
+        return MapSource(self.windows.mapped(place, page, page + pages, failed=failed), via, driver)
+
+    def _on_pages(self, task: TracedTask, call: LoggedCall, make: Callable[[Span], Call]) -> bool:
+        if len(call.arguments) < 2:
+            return False
+        start, length = number(call.arguments[0]), number(call.arguments[1])
+        if start is None or not length:
+            return False
+        first, end = start // PAGE_SIZE, pages_in(start + length)
+        return self.follower.ranged(task.task, task.space, first, end, make, says(call))
+
+    def _ranged(self, make: Callable[[Span], Call]) -> Callable[[TracedTask, LoggedCall], bool]:
+        return lambda task, call: self._on_pages(task, call, make)
+
+    def _munmap(self, task: TracedTask, call: LoggedCall) -> bool:
+        start, length = number(call.arguments[0]), number(call.arguments[1])
+        if start is None or not length:
+            return False
+        end = start // PAGE_SIZE + pages_in(length)
+        failed = bool(call.errno)
+        return self.follower.munmap(task.task, task.space, start // PAGE_SIZE, end, says(call), failed=failed)
+
+    def _mremap(self, task: TracedTask, call: LoggedCall) -> bool:
+        start, old, new = (number(word) for word in call.arguments[:3])
+        if start is None or old is None or not new or (call.value is None and not call.errno):
+            return False
+        flags, _ = bits(call.arguments[3], MREMAP)
+        to = None if call.errno or call.value is None else call.value // PAGE_SIZE
+        return self.follower.mremap(
+            task.task,
+            task.space,
+            (start // PAGE_SIZE, pages_in(old)),
+            pages_in(new),
+            (bool(flags & 1), bool(flags & 2), bool(flags & 4)),
+            to=to,
+            says=says(call),
+        )
+
+    def _mprotect(self, task: TracedTask, call: LoggedCall) -> bool:
+        prot = prot_letters(bits(call.arguments[2], PROT)[0]) if len(call.arguments) > 2 else "none"
+        return self._on_pages(task, call, lambda span: Mprotect(span, prot))
+
+    def _pkey_mprotect(self, task: TracedTask, call: LoggedCall) -> bool:
+        """With -1, or with a key, of which a program has one; key 0 is that of all other memory."""
+        prot = prot_letters(bits(call.arguments[2], PROT)[0])
+        if call.arguments[3] == "0":
+            return self._unsaid_of(task, call, "pkey_mprotect with key 0")
+        keyed = call.arguments[3] != "-1"
+        return self._on_pages(task, call, lambda span: PkeyMprotect(span, prot, keyed))
+
+    def _madvise(self, task: TracedTask, call: LoggedCall) -> bool:
+        advice = advice_of(call.arguments[2])
+        if advice in ADVICE:
+            return self._on_pages(task, call, lambda span: Madvise(span, advice))
+        return self._unsaid_of(task, call, f"madvise with {call.arguments[2].partition(' ')[0]}")
+
+    def _mbind(self, task: TracedTask, call: LoggedCall) -> bool:
+        _, _, mode, nodes, _, flags = call.arguments[:6]
+        policy = mode.removeprefix("MPOL_").lower()
+        about = policy == "default" or number(nodes.strip("[]")) == 1
+        if policy in POLICIES and about and flags in ("0", "MPOL_MF_MOVE"):
+            return self._on_pages(task, call, lambda span: Mbind(span, policy, flags != "0"))
+        return self._unsaid_of(task, call, f"mbind with {mode}, {nodes} and {flags}")
+
+    def _unsaid_of(self, task: TracedTask, call: LoggedCall, kind: str) -> bool:
+        """Count what a program cannot say, where it is about device memory."""
+        start, length = number(call.arguments[0]), number(call.arguments[1])
+        if start is None or not length or not task.space.within(start // PAGE_SIZE, pages_in(start + length)):
+            return False
+        return self.unsaid(kind)
+
+    def _msync(self, task: TracedTask, call: LoggedCall) -> bool:
+        flags = bits(call.arguments[2], MSYNC)[0] if len(call.arguments) > 2 else 0
+        return flags & MSYNC["MS_SYNC"] != 0 and self._on_pages(task, call, Msync)
+
+    def _mlockall(self, task: TracedTask, call: LoggedCall) -> bool:
+        flags = bits(call.arguments[0], MLOCKALL)[0]
+        if flags != MLOCKALL["MCL_CURRENT"] | MLOCKALL["MCL_FUTURE"]:
+            return self.unsaid(
+                f"mlockall with {call.arguments[0]}: a program has MCL_CURRENT|MCL_FUTURE only"
+            )
+        self.follower.add(task.task, Mlockall(), says(call), copied=False)
+        return True
+
+    def _write(self, task: TracedTask, call: LoggedCall) -> bool:
+        """A number written to the task's own clear_refs; every other write is of no concern here."""
+        found = self.file(task, call.arguments[0]) if len(call.arguments) > 1 else None
+        named = _CLEAR_REFS.fullmatch(found[1].path) if found is not None else None
+        if named is None or call.errno:
+            return False
+        whose = task if named[1] == "self" else self.tasks.get(int(named[1]))
+        written = string(call.arguments[1])
+        kind = None if written is None else _KINDS_OF_REFS.get(written[0].strip())
+        if whose is None or whose.process is not task.process or kind is None:
+            return self.unsaid(f"write of {call.arguments[1]} to {named[0]}")
+        self.follower.add(task.task, ClearRefs(kind), says(call), copied=False)
+        return True
+
+    def _munlockall(self, task: TracedTask, call: LoggedCall) -> bool:
+        self.follower.add(task.task, Munlockall(), says(call), copied=False)
+        return True
+
+    def _ftruncate(self, task: TracedTask, call: LoggedCall) -> bool:
+        found = self.file(task, call.arguments[0]) if call.arguments else None
+        if found is None or found[1].file is None:
+            return False
+        return self.unsaid(f"ftruncate of {found[1].path}{', ' if call.errno else ''}{call.errno}")
+
+
+def advice_of(text: str) -> str:
+    """An advice in the word of a program; as it is printed where a program has none."""
+    word = text.partition(" ")[0]
+    numbers = {str(value): name for name, value in ADVICE.items()}
+    return numbers.get(word, word.removeprefix("MADV_").lower())

@@ -1,0 +1,69 @@
+"""Pieces of C: functions that a reproducer may need, each with those it needs itself.
+
+A piece begins with a line ``//: NAME NEEDED...`` in a file of ``c/``, or of ``module/`` where it is one of a
+kernel module, and ends where the next begins.
+Its ``#include`` lines go to the head of the file that is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+
+import msgspec
+
+_MARK = "//: "
+_INCLUDE = "#include "
+
+
+class CPiece(msgspec.Struct, frozen=True):
+    """One piece.
+
+    :param needs: names of the pieces that must stand before it
+    :param includes: the headers, as ``<stdio.h>``
+    :param text: its lines, without empty ones around them
+    """
+
+    name: str
+    needs: tuple[str, ...]
+    includes: tuple[str, ...]
+    text: str
+
+
+@cache
+def all_pieces(room: str = "c") -> dict[str, CPiece]:
+    """Every piece of a folder by its name, in the order of the files."""
+    folder = files("pfnlab.export").joinpath(room)
+    pieces = {}
+    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        for part in f"\n{file.read_text(encoding='utf-8')}".split(f"\n{_MARK}")[1:]:
+            head, _, body = part.partition("\n")
+            name, *needs = head.split()
+            lines = body.split("\n")
+            includes = tuple(line.removeprefix(_INCLUDE) for line in lines if line.startswith(_INCLUDE))
+            text = "\n".join(line for line in lines if not line.startswith(_INCLUDE)).strip("\n")
+            pieces[name] = CPiece(name, tuple(needs), includes, text)
+    return pieces
+
+
+def with_needs(names: Iterable[str], instead: Mapping[str, str], room: str = "c") -> list[CPiece]:
+    """The pieces of these names and all that they need, each behind what it needs.
+
+    :param instead: the names of pieces that take the place of others
+    :param room: the folder they are in
+    """
+    pieces = all_pieces(room)
+    ordered: dict[str, CPiece] = {}
+
+    def add(name: str) -> None:
+        name = instead.get(name, name)
+        if name in ordered:
+            return
+        for needed in pieces[name].needs:
+            add(needed)
+        ordered[name] = pieces[name]
+
+    for name in names:
+        add(name)
+    return list(ordered.values())

@@ -1,0 +1,269 @@
+"""A trace, or a program of another tool, as the text of a program.
+
+Tasks that touch no device memory are left out with their forks. Each operation has a comment: the lines it
+comes from, and the error that it had there. What the language cannot say is counted at the top.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pfnlab.base.errors import Misuse, ProgramError, Undecided
+from pfnlab.base.inert import line_comment, one_line
+from pfnlab.export.following import FoundOp
+from pfnlab.export.windows import DeviceWindows
+from pfnlab.programs.lang.canonical import format_text
+from pfnlab.programs.lang.device_ops import VfioReset
+from pfnlab.programs.lang.ops import (
+    MAIN_TASK,
+    Area,
+    Device,
+    Exec,
+    Exit,
+    Expect,
+    Fork,
+    Kill,
+    Mlockall,
+    Mmap,
+    Munlockall,
+    Op,
+    ProcessMadvise,
+    ProcessMrelease,
+    Program,
+    RemapFilePages,
+    Setrlimit,
+    Thread,
+)
+from pfnlab.programs.lang.printer import expect_lines, header_lines, op_lines
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.words import ANON, MAX_OPS, MAX_TASKS
+from pfnlab.programs.runs.places import PAST_END_PAGES
+
+#: What is asked of a trace.
+_QUESTION = "Is anything left reserved when these processes are gone?"
+
+#: The width of comments that stand alone.
+_WIDTH = 100
+
+# Characters of a title that a trace or its head gives.
+_MOST_TITLE = 200
+
+#: Operations that matter only where a task has, or inherits, something that is followed.
+_WEAK = (Fork, Thread, Exec, Exit, Kill, Mlockall, Munlockall, Setrlimit)
+
+
+class Heading(NamedTuple):
+    """All that a text says of its program beside the operations; the devices are the program's."""
+
+    title: str = ""
+    asks: str = ""
+    devices: tuple[Device, ...] = ()
+    areas: tuple[Area, ...] = ()
+    expects: tuple[Expect, ...] = ()
+
+
+class Recovered(NamedTuple):
+    """All that was found in a text.
+
+    :param source: the name of the log or program
+    :param form: ``strace`` or ``syz``
+    :param lines: how many lines it has
+    :param commands: the program that each task executes, as far as that is known
+    :param unsaid: what cannot be said, by kind, and how often
+    :param dropped: calls that are not about device memory, by name
+    """
+
+    source: str
+    form: str
+    lines: int
+    commands: dict[str, str]
+    steps: tuple[FoundOp, ...]
+    areas: tuple[Area, ...]
+    windows: DeviceWindows
+    unsaid: Counter[str]
+    dropped: Counter[str]
+    heading: Heading = Heading()
+
+    def text(self) -> str:
+        """The program in canonical layout, with its comments.
+
+        :raises Misuse: nothing maps device memory
+        :raises Undecided: the language has no program that does all this
+        """
+        steps, renamed, lost = _named(_kept(self.steps))
+        unsaid = self.unsaid + lost
+        mapped = any(isinstance(step.call, Mmap) and step.call.source.name != ANON for step in steps)
+        if not mapped and not (self.heading.devices and steps):
+            raise Misuse(self._nothing())
+        steps, far = self._reached(steps)
+        unsaid += far
+        ops = tuple(self._op(step, renamed) for step in steps)
+        program = self._program(steps, ops)
+        return _laid_out(program, steps, self._remarks(unsaid), self.source)
+
+    def _reached(self, steps: list[FoundOp]) -> tuple[list[FoundOp], Counter[str]]:
+        """The steps without mappings far behind the end of a device, which fail everywhere."""
+        kept, far = [], Counter[str]()
+        if self.heading.devices:
+            return steps, far
+        self.windows.resolve()
+        for step in steps:
+            if isinstance(step.call, Mmap) and step.call.source.name != ANON:
+                span = self.windows.span(step.call.source)
+                pages = next(device.pages for device in self.windows.devices() if device.name == span.name)
+                if not span.start < pages or span.end > pages + PAST_END_PAGES:
+                    far[f"mmap of pages behind the end of {span.name}"] += 1
+                    continue
+            kept.append(step)
+        return kept, far
+
+    def _nothing(self) -> str:
+        calls, maps = sum(self.dropped.values()), self.dropped["mmap"]
+        problem = f"{self.source}: no call maps device memory: of {calls} calls {maps} are mmap"
+        other = "".join(f"; {kind} ({count})" for kind, count in self.unsaid.items())
+        if self.form == "syz":
+            return f"{problem}{other}: a program of pfnlab needs one of /dev/mem or a PCI resource file"
+        return f"{problem}{other}: trace with strace -f -y -o FILE, from the beginning of the process on"
+
+    def _program(self, steps: list[FoundOp], ops: tuple[Op, ...]) -> Program:
+        said = self.heading
+        command = one_line(self.commands.get(steps[0].task, "").rpartition("/")[2])
+        title = said.title or (f"From a trace of {command}" if command else "")
+        asks = said.asks or ("" if self.form == "syz" else _QUESTION)
+        sizes: dict[str, int] = {}
+        for area in (*said.areas, *self.areas):
+            sizes[area.name] = max(area.pages, sizes.get(area.name, 0))
+        return Program(
+            title[:_MOST_TITLE],
+            asks,
+            said.devices or tuple(self.windows.devices()),
+            ops,
+            tuple(Area(name, pages) for name, pages in sizes.items()),
+            said.expects,
+        )
+
+    def _op(self, step: FoundOp, renamed: dict[str, str]) -> Op:
+        call: Any = step.call
+        found = not self.heading.devices
+        if found and isinstance(call, (Mmap, RemapFilePages)) and call.source.name != ANON:
+            call = msgspec.structs.replace(call, source=self.windows.span(call.source))
+        elif isinstance(call, VfioReset):
+            call = VfioReset(self.windows.span(Span(call.device, 0, 1)).name)
+        elif isinstance(call, (Fork, Thread)):
+            call = msgspec.structs.replace(call, child=renamed[call.child])
+        elif isinstance(call, ProcessMadvise):
+            call = msgspec.structs.replace(call, target=renamed[call.target])
+        elif isinstance(call, ProcessMrelease):
+            call = msgspec.structs.replace(call, victim=renamed[call.victim])
+        return Op(call, renamed[step.task])
+
+    def _remarks(self, unsaid: Counter[str]) -> Iterator[str]:
+        if not self.heading.devices:
+            yield from self.windows.comments()
+            yield ""
+        if self.form == "strace":
+            yield f"From {self.source}, {self.lines} lines. A trace has no loads and stores."
+        else:
+            yield f"From {self.source}, {self.lines} lines."
+        for kind, count in unsaid.items():
+            yield f"not said, {count}: {kind}"
+        if self.dropped:
+            names = ", ".join(f"{name} {count}" for name, count in sorted(self.dropped.items()))
+            yield f"other calls, {sum(self.dropped.values())}: {names}"
+
+
+def _kept(steps: tuple[FoundOp, ...]) -> list[FoundOp]:
+    """The steps of tasks that matter."""
+    children: dict[str, str] = {}
+    strong: set[str] = set()
+    for step in steps:
+        if isinstance(step.call, (Fork, Thread)):
+            children[step.call.child] = step.task
+            if step.copied:
+                strong.add(step.call.child)
+        if not isinstance(step.call, _WEAK) or step.copied:
+            strong |= _tasks_of(step)
+    # The way to a task that matters.
+    for task in tuple(strong):
+        above = children.get(task)
+        # The way from there on is known already; in a damaged log it may go in a circle.
+        while above is not None and above not in strong:
+            strong.add(above)
+            above = children.get(above)
+    kept = [step for step in steps if _matters(step, strong)]
+    while kept and isinstance(kept[0].call, Fork) and not kept[0].copied:
+        # A shell that only began the process.
+        if any(kept[0].task in _tasks_of(step) for step in kept[1:]):
+            break
+        kept = kept[1:]
+    return kept
+
+
+def _tasks_of(step: FoundOp) -> set[str]:
+    """The task that acts, and the one that it names beside itself; no child that it starts."""
+    match step.call:
+        case ProcessMadvise(target=other) | ProcessMrelease(victim=other):
+            return {step.task, other}
+    return {step.task}
+
+
+def _matters(step: FoundOp, strong: set[str]) -> bool:
+    if step.task not in strong:
+        return False
+    if isinstance(step.call, (Fork, Thread)):
+        return step.call.child in strong
+    if isinstance(step.call, (Exec, Exit, Kill)):
+        return step.copied or step.always
+    return True
+
+
+def _named(steps: list[FoundOp]) -> tuple[list[FoundOp], dict[str, str], Counter[str]]:
+    """The steps that a program has room for, the names of their tasks, and what has none."""
+    renamed: dict[str, str] = {}
+    lost: Counter[str] = Counter()
+    kept: list[FoundOp] = []
+    behind = ""
+    for step in steps:
+        if not renamed:
+            renamed[step.task] = MAIN_TASK
+        if not _tasks_of(step) <= renamed.keys():
+            lost[f"operations of tasks behind the first {MAX_TASKS}"] += 1
+            continue
+        if isinstance(step.call, (Fork, Thread)):
+            if len(renamed) == MAX_TASKS:
+                lost[f"tasks behind the first {MAX_TASKS}"] += 1
+                continue
+            word = "child" if isinstance(step.call, Fork) else "thread"
+            number = sum(name.startswith(word) for name in renamed.values()) + 1
+            renamed[step.call.child] = f"{word}{number}"
+        if len(kept) == MAX_OPS:
+            behind = behind or f"operations behind the first {MAX_OPS}, from {step.says} on"
+            lost[behind] += 1
+            continue
+        kept.append(step)
+    return kept, renamed, lost
+
+
+def _laid_out(program: Program, steps: list[FoundOp], remarks: Iterator[str], source: str) -> str:
+    lines = [*header_lines(program), ""]
+    for remark in remarks:
+        folded = textwrap.wrap(one_line(remark), _WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+        lines += [f"# {line_comment(line)}" for line in folded or [""]] if remark else [""]
+    lines.append("")
+    lines += [
+        f"{line}  # {one_line(step.says)}" if step.says else line
+        for line, step in zip(op_lines(program), steps, strict=True)
+    ]
+    lines += ["", *expect_lines(program)]
+    try:
+        return format_text("\n".join(lines) + "\n", source)
+    except ProgramError as trouble:
+        where = trouble.text.partition("  # ")[2]
+        raise Undecided(
+            f"{source}: no program says all of this: {f'{where}: ' if where else ''}{trouble.message}"
+        ) from None

@@ -1,0 +1,206 @@
+"""A program as one C file that stands alone: libc, the kernel's headers, and nothing else.
+
+Where a driver does something for it, a kernel module is written beside it (`module_files`).
+
+A program with one task is a child process that makes its calls one after the other. Where there are more, or
+one ends before the program does, the first process tells each task when it is its turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from pfnlab.base.inert import c_comment, c_string, shell_path, shell_word
+from pfnlab.base.made import command
+from pfnlab.base.version import VERSION
+from pfnlab.export.c_plan import CPlan
+from pfnlab.export.c_text import block, called, comment, function
+from pfnlab.export.module_files import LOAD, module_files, module_name
+from pfnlab.export.pieces import with_needs
+from pfnlab.export.subject import Subject
+from pfnlab.programs.lang.ops import END_KINDS
+
+#: Headers of what is written here, not in pieces.
+_HEADERS = (
+    *("<errno.h>", "<fcntl.h>", "<signal.h>", "<stdbool.h>", "<stdint.h>", "<stdio.h>"),
+    *("<stdlib.h>", "<string.h>", "<sys/mman.h>", "<sys/wait.h>", "<unistd.h>"),
+)
+
+#: The child process has no other way to say how many of its tests failed; the largest exit status.
+_MOST_FAILURES = 255
+
+
+class Dialect(msgspec.Struct, frozen=True):
+    """How a C program says what it found.
+
+    :param build: the command that makes it, with ``{name}`` and ``{source}``, or ``{folder}`` for its folder
+    :param variables: the variables of its main()
+    :param begin: the statements with which it begins
+    :param plan: the statement that says how many tests there are, with ``{count}``
+    :param child: the statements that take over what a child has told, which are ``{count}`` tests
+    :param end: the statement that ends it
+    :param headers: headers of its own
+    :param instead: pieces that take the place of others
+    """
+
+    build: str
+    variables: tuple[str, ...]
+    begin: tuple[str, ...]
+    plan: str
+    child: tuple[str, ...]
+    end: str
+    headers: tuple[str, ...] = ()
+    instead: Mapping[str, str] = {}
+
+
+#: Plain TAP.
+TAP = Dialect(
+    build="Build: gcc -static -Wall -Wextra -Werror -O2 -o {name} {source}",
+    variables=("static char output[4096];",),
+    begin=("setvbuf(stdout, output, _IOLBF, sizeof(output));", 'printf("TAP version 13\\n");'),
+    plan='printf("1..%d\\n", {count});',
+    child=("tests = {count};", "failures = WEXITSTATUS(status);"),
+    end="return failures ? 1 : 0;",
+)
+
+
+def as_c(subject: Subject) -> dict[str, str]:
+    """The program as C, and the module that does for it what only a driver does.
+
+    :raises Undecided: neither can do an operation of the program, or the machine gave no answer
+    """
+    plan = CPlan(subject, drives=True)
+    if not plan.work:
+        return {f"{subject.name}.c": c_text_of(plan, TAP)}
+    # make has no names with blanks, and a module none with dashes.
+    return {f"{subject.identifier}.c": c_text_of(plan, TAP), **module_files(subject, plan.work)}
+
+
+def c_text_of(plan: CPlan, dialect: Dialect) -> str:
+    """The whole file of a program."""
+    pieces = with_needs(_pieces(plan), dialect.instead)
+    headers = sorted({*_HEADERS, *(header for piece in pieces for header in piece.includes)})
+    own = [*dialect.headers, *[c_string(f"{module_name(plan.subject)}.h")] * bool(plan.work)]
+    includes = [*headers, *([""] if own else []), *own]
+    parts = [
+        _head(plan, dialect),
+        "#define _GNU_SOURCE",
+        "\n".join(f"#include {header}" if header else "" for header in includes),
+        *plan.constants(),
+        *(piece.text for piece in pieces),
+        *(_coordinated(plan, dialect) if plan.coordinated else _straight(plan, dialect)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _head(plan: CPlan, dialect: Dialect) -> str:
+    program, name = plan.program, plan.subject.name
+    text = str(program).rstrip("\n")
+    build, module = dialect.build, module_name(plan.subject)
+    if plan.work:
+        build, name = "Build it and its driver: make, or make KDIR=HEADERS", plan.subject.identifier
+    usage = shell_word(f"./{name}") + " [PCI ADDRESS | RESOURCE FILE [FIRST PAGE]]" * bool(plan.bars)
+    lines = [
+        program.title or name,
+        "",
+        *([program.asks, ""] if program.asks else []),
+        _promise(plan),
+        "",
+        build.format(name=shell_path(name), source=shell_path(f"{name}.c"), folder=plan.subject.identifier),
+        *[LOAD.format(module=module)] * bool(plan.work),
+        f"Run as root, on x86-64 with debugfs: {usage}",
+        "It prints TAP. Exit code: 0 as expected, 1 not as expected, 4 skipped.",
+        f"pfnlab {VERSION} made it ({command() or 'as a library'}) of this program:",
+        "",
+        *(f"    {line}".rstrip() for line in text.split("\n")),
+    ]
+    return f"// SPDX-License-Identifier: GPL-2.0-or-later\n{comment(lines)}"
+
+
+def _promise(plan: CPlan) -> str:
+    if plan.run is not None:
+        return f"What is expected is what {plan.run.machine} answered."
+    if plan.by_release:
+        return "What calls return is only told; what stays reserved is expected, by the kernel's version."
+    return "Nothing is expected; it only tells what it sees."
+
+
+def _pieces(plan: CPlan) -> list[str]:
+    kinds = {device.kind for device in plan.program.devices}
+    names = ["skip", *(["find_bar"] if plan.bars else [])]
+    names += ["find_lowmem"] * ("lowmem" in kinds) + ["end_of_physical"] * bool(kinds & {*END_KINDS})
+    names += ["blank"] * (plan.reads and bool(kinds & {"pci", "lowmem"})) + ["set_thp"] * plan.has_thp
+    names += ["open_bar"] * (plan.reads and bool(plan.bars)) + ["prepare_vfio"] * plan.has_vfio
+    names += ["find_driver"] * bool(plan.work) + ["match_driver"] * plan.work.binds
+    names += ["find_ram"] * plan.work.tells_pages
+    names += ["step", "left"] + ["leak_of_release"] * plan.by_release
+    names.append("operate" if plan.coordinated else "give_up")
+    return list(dict.fromkeys([*names, *(name for step in plan.steps for name in step.call.pieces)]))
+
+
+def _end(plan: CPlan, dialect: Dialect) -> list[str]:
+    lines = ["end_vfio();"] * plan.has_vfio + ["restore_thp();"] * plan.has_thp
+    lines += ['match_driver("\\n");'] * plan.work.binds
+    return [*lines, f'check("left reserved", {plan.expected_left}, left());', dialect.end]
+
+
+def _straight(plan: CPlan, dialect: Dialect) -> Iterator[str]:
+    lines = ["catch_faults();"] * plan.faults + ["forget_vfio();"] * plan.has_vfio
+    lines += [""] if lines else []
+    for step in plan.steps:
+        known = f"here.blank ? {step.expected} : NULL" if step.call.reads and plan.reads else step.expected
+        lines += called(f"step({c_string(step.text)}, {known}, ", step.call.text, ");", 1)
+    yield function("static void program(void)", lines)
+    count = len(plan.steps)
+    yield function(
+        "int main(int argc, char **argv)",
+        [
+            *(*dialect.variables, "int status;", "pid_t child;", ""),
+            *(*dialect.begin, *plan.setup(), dialect.plan.format(count=count + 1), ""),
+            "/* What the program maps is gone when its process is. */",
+            "child = fork();",
+            *block("if (!child)", ["program();", f"_exit(failures < {_MOST_FAILURES} ? failures : 1);"]),
+            "if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))",
+            '\tgive_up("the program did not come to its end");',
+            *(line.format(count=count) for line in dialect.child),
+            *_end(plan, dialect),
+        ],
+    )
+
+
+def _coordinated(plan: CPlan, dialect: Dialect) -> Iterator[str]:
+    cases = ["switch (number) {"]
+    for number, step in enumerate(plan.steps):
+        if step.call.ends in ("", "EXITS"):
+            cases.append(f"case {number}: /* {c_comment(step.text)} */")
+            doing = ["_exit(0);"] if step.call.ends else called("return ", step.call.text, ";", 2)
+            cases += [f"\t{line}" for line in doing]
+    yield function("static long do_step(int number)", [*cases, "default:", "\treturn 0;", "}"])
+    catches = ["catch_faults();"] * plan.faults
+    goes_on = block('if (argc == 4 && !strcmp(argv[1], "--task"))', [*catches, "go_on(argv);"])
+    expected = (
+        "steps[i].reads && !here.blank ? NULL : steps[i].expected" if plan.reads else "steps[i].expected"
+    )
+    closes = any(step.call.ends == "CLOSES" for step in plan.steps)
+    operated = "steps[i].ends == CLOSES ? close_vfio() : operate(i)" if closes else "operate(i)"
+    shown = called("", f"step(steps[i].text, {expected}, {operated})", ";", 2)
+    opens = [f"if (i == {plan.opened_at})", "\topen_vfio();"] if plan.has_vfio else []
+    yield function(
+        "int main(int argc, char **argv)",
+        [
+            *(*dialect.variables, "int i;", "pid_t child;", ""),
+            *(goes_on if "become" in plan.called else []),
+            *(*dialect.begin, *plan.setup()),
+            "for (i = 0; i < TASKS; i++)",
+            *("\tif (pipe(here.turn[i]))", '\t\tskip("there are no pipes");'),
+            *("if (pipe(here.answers))", '\tskip("there are no pipes");'),
+            *(dialect.plan.format(count=len(plan.steps) + 1), ""),
+            *("signal(SIGCHLD, SIG_IGN);", "child = fork();"),
+            *block("if (!child)", [*catches, *["forget_vfio();"] * plan.has_vfio, "serve(0);"]),
+            "adopt(0, child);",
+            *block(f"for (i = 0; i < {len(plan.steps)}; i++)", [*opens, *shown]),
+            *("end_tasks();", *_end(plan, dialect)),
+        ],
+    )

@@ -1,0 +1,182 @@
+"""The lines of a log of strace: each system call with its process, arguments and result.
+
+Read are the logs of ``strace``, ``strace -f`` and ``strace-log-merge``, with or without paths of descriptors
+(``-y``, ``-yy``), time stamps (``-t``, ``-tt``, ``-ttt``, ``-r``, ``-T``), names of commands (``-Y``),
+instruction pointers (``-i``) and numbers of calls (``-n``). A call that another process interrupted in the
+log (``<unfinished ...>``, ``<... mmap resumed>``) is one call again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from pfnlab.export.printed_values import arguments_in, end_of_string
+
+
+class LoggedCall(NamedTuple):
+    """A system call of a log.
+
+    :param pid: the process or thread; None where the log has one only
+    :param line: the line of its result, counted from 1
+    :param begun: the line on which it begins
+    :param arguments: as they are printed, without the comma between them
+    :param value: the number that it returned; None where it never returned (``= ?``)
+    :param errno: the name of the error, ``""`` for none
+    :param path: the path of a descriptor that it returned (``-y``), ``""`` where none is printed
+    """
+
+    pid: int | None
+    line: int
+    begun: int
+    name: str
+    arguments: tuple[str, ...]
+    value: int | None
+    errno: str = ""
+    path: str = ""
+
+
+class TracedEnd(NamedTuple):
+    """The end of a process or thread.
+
+    :param signal: that killed it, ``""`` where it left by itself
+    """
+
+    pid: int | None
+    line: int
+    signal: str
+
+
+class Unread(NamedTuple):
+    """A line that is no system call: output of the traced program, or damage."""
+
+    line: int
+    text: str
+
+
+LogEvent = LoggedCall | TracedEnd | Unread
+
+#: Who acts, before the call: `[pid  123] `, `[pid 123<Xorg>] `, `123  `, `123<Xorg> `.
+_PID = re.compile(r"\[pid\s+(\d+)(?:<[^>]*>)?\]\s+|(\d+)(?:<[^>]*>)?\s+(?=\S)")
+
+#: Time stamps, in the forms of -t, -tt, -ttt and -r, and those of dates.
+_STAMP = re.compile(
+    r"(?:\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\d(?:\.\d+)?(?:[+-]\d{4})?\s+|\d{1,10}\.\d{3,9}\s+|\(\+\s*\d+\.\d+\)\s+"
+)
+_POINTER = re.compile(r"\[[0-9a-f?]{8,16}\]\s+")
+_NUMBER = re.compile(r"\[\s*\d+\]\s+")
+
+_CALL = re.compile(r"([a-z_][a-z0-9_]*)\(")
+_RESUMED = re.compile(r"<\.\.\. ([a-z_][a-z0-9_]*) resumed>\s*(.*)\Z", re.DOTALL)
+_ENDED = re.compile(r"\+\+\+ (?:exited with \d+|killed by (\w+)(?: \(core dumped\))?) \+\+\+\Z")
+_UNFINISHED = re.compile(r"\s*<unfinished \.\.\.>\Z")
+_RESULT = re.compile(
+    r"\)\s+= (?P<value>0x[0-9a-f]+|0[0-7]+|0|-?[1-9]\d*|\?)(?P<path><.*>)?(?: (?P<errno>E[A-Z0-9]+)\b)?"
+    r"(?:\s+\(.*\))?(?:\s+<\d+\.\d+>)?\Z",
+    re.DOTALL,
+)
+#: Lines of strace itself, and of signals: nothing was done to memory there.
+_NOTHING = re.compile(r"strace: |--- .* ---\Z|\+\+\+ superseded by |<detached \.\.\.>|<\.\.\. resuming ")
+
+#: Errors of calls that the kernel begins again by itself, or that a signal ended: nothing was done yet.
+RESTARTED = frozenset({"ERESTARTSYS", "ERESTARTNOINTR", "ERESTARTNOHAND", "ERESTART_RESTARTBLOCK"})
+
+
+def looks_like_strace(text: str) -> bool:
+    """True where one of the first lines with content is a system call of a log, with its result."""
+    lines = [line for line in text[: 1 << 16].splitlines() if line.strip()][:50]
+    return any(isinstance(event, LoggedCall) for event in events_of(lines))
+
+
+def events_of(lines: Iterable[str]) -> Iterator[LogEvent]:
+    """The calls of a log in the order in which they came to their results.
+
+    A call that never came to its end is left out where it stands at the end of the log.
+    """
+    waiting: dict[int | None, tuple[int, str]] = {}
+    for number, raw in enumerate(lines, 1):
+        pid, text = _without_prefix(raw.rstrip("\n"))
+        if not text or _NOTHING.match(text):
+            continue
+        ended = _ENDED.match(text)
+        if ended is not None:
+            yield TracedEnd(pid, number, ended[1] or "")
+            continue
+        begun = number
+        resumed = _RESUMED.match(text)
+        if resumed is not None:
+            if pid not in waiting:
+                yield Unread(number, text)
+                continue
+            begun, first = waiting.pop(pid)
+            text = first + resumed[2]
+        elif _UNFINISHED.search(text) and _CALL.match(text):
+            waiting[pid] = number, _UNFINISHED.sub("", text)
+            continue
+        call = _call(text, pid, number, begun)
+        yield Unread(number, text) if call is None else call
+
+
+def _without_prefix(text: str) -> tuple[int | None, str]:
+    """The process of a line, and the line without what stands before the call."""
+    pid: int | None = None
+    rest = text.lstrip()
+    while rest:
+        stamp = _STAMP.match(rest) or _POINTER.match(rest) or _NUMBER.match(rest)
+        who = None if stamp or pid is not None else _PID.match(rest)
+        if who is not None:
+            pid = int(who[1] or who[2])
+        found = stamp or who
+        if found is None:
+            break
+        rest = rest[found.end() :]
+    return pid, rest.rstrip()
+
+
+def _call(text: str, pid: int | None, line: int, begun: int) -> LoggedCall | None:
+    head = _CALL.match(text)
+    if head is None:
+        return None
+    split = arguments_in(text, head.end(), _behind_text)
+    if split is None:
+        return None
+    arguments, end = split
+    result = _RESULT.match(text, end)
+    if result is None:
+        return None
+    told = result["value"]
+    # A mask is told in octal digits, as 022.
+    value = None if told == "?" else int(told, 8 if told[:1] == "0" and told[1:2].isdigit() else 0)
+    path = (result["path"] or "")[1:-1]
+    return LoggedCall(pid, line, begun, head[1], arguments, value, result["errno"] or "", path)
+
+
+def _behind_text(text: str, at: int) -> int:
+    """The place behind a string, the path of a descriptor, or a comment at *at*; *at* itself without one."""
+    if text[at] == '"':
+        return end_of_string(text, at)
+    if text[at] == "<" and _is_path(text, at):
+        return _end_of_path(text, at)
+    if text.startswith("/*", at):
+        return max(text.find("*/", at), at) + 2
+    return at
+
+
+def _is_path(text: str, at: int) -> bool:
+    """True for the path of a descriptor (``3</dev/mem>``), not for ``21<<MAP_HUGE_SHIFT``."""
+    before, after = text[at - 1 : at], text[at + 1 : at + 2]
+    return (before.isdigit() or before == "D") and after not in ("<", "=", " ", "")
+
+
+def _end_of_path(text: str, at: int) -> int:
+    depth = 0
+    while at < len(text):
+        if text[at] == "<":
+            depth += 1
+        elif text[at] == ">" and text[at - 1] not in "-=":
+            depth -= 1
+            if depth == 0:
+                return at + 1
+        at += 1
+    return at

@@ -1,0 +1,136 @@
+"""The calls of a syzkaller program on processes, their limits and their page map.
+
+Processes and descriptors are results of calls there: ``r0 = getpid()``, ``r1 = syz_pidfd_open(r0, 0x0)``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from pfnlab.export.following import FoundOp
+from pfnlab.export.printed_values import PAGEMAP_SCAN, RLIMIT, number
+from pfnlab.export.syz_lines import SyzCall, address, members, pointed, pointed_text
+from pfnlab.export.syz_places import SyzPlaces
+from pfnlab.export.to_syz import NO_LIMIT
+from pfnlab.programs.lang.ops import (
+    ADVICE,
+    MAIN_TASK,
+    Call,
+    ProcessMadvise,
+    ProcessMrelease,
+    Setrlimit,
+)
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_ops import Walk
+
+#: Numbers of descriptors that mean the process itself.
+_SELF = (NO_LIMIT + 1 - 10000, NO_LIMIT + 1 - 10001)
+
+_ADVICES = {value: name for name, value in ADVICE.items()}
+_RESOURCES = {value: name for name, value in RLIMIT.items()}
+
+
+class SyzProcessCalls:
+    """The operations of a syzkaller program so far, and what its variables are.
+
+    :ivar steps: the operations
+    :ivar unsaid: what cannot be said, by kind, and how often
+    """
+
+    def __init__(self, places: SyzPlaces) -> None:
+        self.steps: list[FoundOp] = []
+        self.unsaid: Counter[str] = Counter()
+        self.places = places
+        #: The tasks of variables that are pids, and of those that are pidfds; descriptors of page maps.
+        self.pids: dict[str, str] = {}
+        self._pidfds: dict[str, str] = {}
+        self._page_maps: set[str] = set()
+
+    def add(self, made: Call, call: SyzCall, more: str = "") -> bool:
+        """One more operation; True."""
+        self.steps.append(FoundOp(MAIN_TASK, made, f"line {call.line}{more}"))
+        return True
+
+    def left_out(self, kind: str) -> bool:
+        """Count something that a program cannot say; True."""
+        self.unsaid[kind] += 1
+        return True
+
+    def process_call(self, call: SyzCall) -> bool:
+        """A call of this module; False where it is none, or is about no device memory."""
+        words = call.arguments
+        match call.name:
+            case "getpid" if call.result:
+                self.pids[call.result] = MAIN_TASK
+            case "pidfd_open" | "syz_pidfd_open" if words and words[0] in self.pids and call.result:
+                self._pidfds[call.result] = self.pids[words[0]]
+            case "syz_open_procfs" if len(words) > 1 and pointed_text(words[1]) == "pagemap" and call.result:
+                if number(words[0]) in (0, NO_LIMIT) or self.pids.get(words[0]) == MAIN_TASK:
+                    self._page_maps.add(call.result)
+            case "process_madvise" if len(words) > 4:
+                return self._process_madvise(call)
+            case "process_mrelease" if len(words) > 1 and number(words[1]) == 0:
+                victim = self._task_of(words[0])
+                return victim is not None and self.add(ProcessMrelease(victim), call)
+            case "setrlimit" if len(words) > 1:
+                return self._limit(call, *words[:2])
+            case "prlimit64" if len(words) > 2:
+                own = number(words[0]) == 0 or self.pids.get(words[0]) == MAIN_TASK
+                return own and self._limit(call, *words[1:3])
+            case "ioctl" if len(words) > 2 and words[0] in self._page_maps:
+                return number(words[1]) == PAGEMAP_SCAN and self._scan(call)
+        return False
+
+    def pages(self, call: SyzCall, start: int, length: int, make: Callable[[Span], Call], more: str) -> bool:
+        """An operation for each area between two addresses; True for any."""
+        spans = self.places.pages_of(start, length)
+        for span in spans:
+            self.add(make(span), call, more)
+        return bool(spans)
+
+    def _task_of(self, pidfd: str) -> str | None:
+        return MAIN_TASK if number(pidfd) in _SELF else self._pidfds.get(pidfd)
+
+    def _process_madvise(self, call: SyzCall) -> bool:
+        target = self._task_of(call.arguments[0])
+        ranges = [(address(part[0]), number(part[1])) for part in _parts_of(call.arguments[1], 2)]
+        if target is None:
+            return False
+        advice = _ADVICES.get(number(call.arguments[3]) or 0)
+        if advice is None or number(call.arguments[4]) != 0:
+            return self.left_out(f"process_madvise {call.arguments[3]} {call.arguments[4]}")
+        more = ": one range of several" if len(ranges) > 1 else ""
+        met = [
+            self.pages(call, start, length, lambda span: ProcessMadvise(span, advice, target), more)
+            for start, length in ranges
+            if start is not None and length
+        ]
+        return any(met)
+
+    def _limit(self, call: SyzCall, resource: str, limits: str) -> bool:
+        name = _RESOURCES.get(number(resource) or 0)
+        soft = (*members(pointed(limits)), "")[0]
+        if name is None or not soft:
+            return False
+        if number(soft) != NO_LIMIT:
+            return self.left_out(f"{call.name} of RLIMIT_{name.upper()} to a number of bytes")
+        return self.add(Setrlimit(name, None), call)
+
+    def _scan(self, call: SyzCall) -> bool:
+        """PAGEMAP_SCAN of pages of any category."""
+        fields = members(pointed(call.arguments[2]))
+        if len(fields) < 12:
+            return False
+        start, end = address(fields[2]), address(fields[3])
+        if start is None or end is None or end <= start:
+            return False
+        if any(number(fields[place]) for place in (1, 7, 8, 9)):
+            return self.left_out("PAGEMAP_SCAN with flags, a limit or categories that have to be there")
+        return self.pages(call, start, end - start, lambda span: Walk("pagemap_scan", span), "")
+
+
+def _parts_of(argument: str, least: int) -> list[tuple[str, ...]]:
+    """The structures of an array that a pointer shows, those with as many members."""
+    parts = (members(part) for part in members(pointed(argument)))
+    return [part for part in parts if len(part) >= least]

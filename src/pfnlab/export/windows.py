@@ -1,0 +1,230 @@
+"""The physical memory that a trace maps, as the devices of a program.
+
+What is mapped is noted in pages of its file; when all is known, each file's pages become those of a device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.units import PAGE_SIZE
+from pfnlab.kernel.hw.pci_regions import RESOURCE_LINE, bars
+from pfnlab.programs.lang.ops import Device, DeviceKind
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.words import MAX_ISA_PAGES, MAX_LOWMEM_PAGES
+
+#: Where the devices `isa` begin, and low memory ends, in pages.
+_ISA_FIRST = 0x98
+
+#: Ranges of /dev/mem that lie nearer to each other than this many pages are one device.
+_NEAR = 1 << 12
+
+#: The name of all physical memory, whose pages are counted from 0.
+PHYSICAL = "physical memory"
+
+#: The first regions of a device are its BARs.
+_BARS = 6
+
+
+class FilePlace(NamedTuple):
+    """A device or a BAR, in which the pages of a file are counted.
+
+    :param device: ``0000:00:04.0``; of all physical memory :data:`PHYSICAL`
+    :param bar: the number of the BAR, None where pages are physical addresses
+    """
+
+    device: str
+    bar: int | None = None
+
+
+class KnownBar(NamedTuple):
+    """A BAR of a sysfs ``resource`` file, in pages of physical memory."""
+
+    first: int
+    end: int
+
+
+def bars_of(text: str, source: str) -> dict[int, KnownBar]:
+    """The BARs of a sysfs ``resource`` file, by number.
+
+    :raises Misuse: it is no such file
+    """
+    data = text.encode()
+    for number, line in enumerate(data.splitlines(), 1):
+        if RESOURCE_LINE.fullmatch(line) is None:
+            raise Misuse(
+                f"{source}:{number}: this is no line of a sysfs resource file: give a copy of "
+                "/sys/bus/pci/devices/DEVICE/resource"
+            )
+    known = {
+        bar.number: KnownBar(bar.start // PAGE_SIZE, -(-bar.end // PAGE_SIZE))
+        for bar in bars(data)
+        if bar.number < _BARS
+    }
+    if not known:
+        raise Misuse(f"{source}: it has no BAR: give a copy of /sys/bus/pci/devices/DEVICE/resource")
+    return known
+
+
+class _Window:
+    # Pages of a place that are one device.
+
+    def __init__(self, place: FilePlace, first: int, end: int, kind: DeviceKind, says: str) -> None:
+        self.place, self.first, self.end, self.kind, self.says = place, first, end, kind, says
+        self.name = ""
+
+
+class DeviceWindows:
+    """The windows of a trace into physical memory.
+
+    :param known: BARs by device, as far as their sizes are known; the device ``""`` is the only one
+    """
+
+    def __init__(self, known: dict[str, dict[int, KnownBar]]) -> None:
+        self._known = known
+        #: Pages that were mapped, and sizes that the trace says, by place.
+        self._mapped: dict[FilePlace, list[tuple[int, int]]] = {}
+        self._sizes: dict[FilePlace, int] = {}
+        self._windows: list[_Window] = []
+
+    def size(self, place: FilePlace, size: int) -> None:
+        """The trace says that the file of *place* has *size* bytes."""
+        if size > 0:
+            self._sizes[place] = -(-size // PAGE_SIZE)
+
+    def mapped(self, place: FilePlace, first: int, end: int, *, failed: bool) -> Span:
+        """Pages that were mapped; the name of the span is not that of a device yet.
+
+        :param failed: nothing was mapped, so nothing may be there; its address still needs a device
+        """
+        ranges = self._mapped.setdefault(place, [])
+        if not failed:
+            ranges.append((first, end))
+        elif place.bar is None:
+            ranges.append((first, first + 1))
+        return Span(_key(place), first, end)
+
+    def noted(self, device: str) -> str | None:
+        """The name in noted spans of pages of a device; None where nothing of it was mapped."""
+        return next((_key(place) for place in self._mapped if place.device == device), None)
+
+    def resolve(self) -> None:
+        """All is known: make devices of it."""
+        for place, ranges in self._mapped.items():
+            if place.bar is None:
+                self._physical(place, sorted(ranges))
+            else:
+                self._bar(place, place.bar, max((end for _, end in ranges), default=1))
+        self._name()
+
+    def devices(self) -> list[Device]:
+        """The devices of the program."""
+        return [Device(window.name, window.kind, window.end - window.first) for window in self._windows]
+
+    def comments(self) -> list[str]:
+        """A line for each device that says what it is."""
+        width = max((len(window.name) for window in self._windows), default=0)
+        return [f"{window.name:<{width}}  {window.says}" for window in self._windows]
+
+    def span(self, noted: Span) -> Span:
+        """The pages of a device for a span of :meth:`mapped`."""
+        own = [window for window in self._windows if _key(window.place) == noted.name]
+        inside = next((window for window in own if window.first <= noted.start < window.end), None)
+        place = next((place for place in self._mapped if _key(place) == noted.name), None)
+        bar = None if inside or place is None else self._physical_bar(place, noted.start)
+        if bar is not None:
+            first = bar[1].first
+            return self.span(Span(_key(bar[0]), noted.start - first, noted.end - first))
+        window = inside or own[0]
+        return Span(window.name, noted.start - window.first, noted.end - window.first)
+
+    def _bar(self, place: FilePlace, bar: int, end: int) -> None:
+        if any(window.place == place for window in self._windows):
+            return
+        known = self._known_bars(place.device).get(bar)
+        if known is not None:
+            size, says = known.end - known.first, "that of the resource file"
+        elif place in self._sizes:
+            size, says = self._sizes[place], "that of its file"
+        else:
+            size, says = 1 << (end - 1).bit_length(), "not known, and at least what was mapped"
+        text = f"map {bar}" if place.device.startswith("uio") else f"BAR {bar}"
+        says = f"{text} of {place.device}; its size is {says}"
+        self._windows.append(_Window(place, 0, max(size, 1), "pci", says))
+
+    def _physical(self, place: FilePlace, ranges: list[tuple[int, int]]) -> None:
+        rest = []
+        for first, end in ranges:
+            bar = self._physical_bar(place, first)
+            if bar is not None:
+                self._bar(bar[0], bar[0].bar or 0, end - bar[1].first)
+            elif place.device == PHYSICAL and end <= _ISA_FIRST:
+                rest.append((first, end, "lowmem"))
+            elif place.device == PHYSICAL and first >= _ISA_FIRST and end <= _ISA_FIRST + MAX_ISA_PAGES:
+                rest.append((first, end, "isa"))
+            else:
+                rest.append((first, end, "pci"))
+        for first, end, kind in _joined(rest):
+            says = f"physical memory from {first * PAGE_SIZE:#x} on"
+            if place.device != PHYSICAL:
+                says += f", through /proc/bus/pci of {place.device}"
+            if kind == "isa":
+                window = _Window(place, _ISA_FIRST, _ISA_FIRST + MAX_ISA_PAGES, "isa", says)
+            elif kind == "lowmem" and end - first <= MAX_LOWMEM_PAGES:
+                window = _Window(place, first, end, "lowmem", f"{says}: RAM")
+            else:
+                window = _Window(place, first, end, "pci", f"{says}, taken for memory of a device")
+            self._windows.append(window)
+
+    def _physical_bar(self, place: FilePlace, page: int) -> tuple[FilePlace, KnownBar] | None:
+        """The BAR that has *page* of physical memory."""
+        if place.bar is not None:
+            return None
+        for device, known in self._known.items():
+            if place.device not in (PHYSICAL, device) and device:
+                continue
+            for number, bar in known.items():
+                if bar.first <= page < bar.end:
+                    return FilePlace(device or self._only_device(), number), bar
+        return None
+
+    def _known_bars(self, device: str) -> dict[int, KnownBar]:
+        return self._known.get(device) or self._known.get("", {})
+
+    def _only_device(self) -> str:
+        names = [place.device for place in self._mapped if place.device != PHYSICAL]
+        return names[0] if names else "the device"
+
+    def _name(self) -> None:
+        bars = [window for window in self._windows if window.place.bar is not None]
+        owners = list(dict.fromkeys(window.place.device for window in bars))
+        counts: dict[str, int] = {}
+        for window in self._windows:
+            place = window.place
+            if len(bars) == 1 and place.bar is not None:
+                window.name = "bar"
+            elif place.bar is not None:
+                letter = chr(ord("a") + owners.index(place.device)) if len(owners) > 1 else ""
+                window.name = f"bar{place.bar}{letter}"
+            else:
+                stem = {"isa": "hole", "lowmem": "low"}.get(window.kind, "mem")
+                counts[stem] = counts.get(stem, -1) + 1
+                window.name = f"{stem}{counts[stem] or ''}"
+
+
+def _key(place: FilePlace) -> str:
+    return f"{place.device} {'' if place.bar is None else place.bar}"
+
+
+def _joined(ranges: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    """Ranges of one kind that are near each other as one; there is one ``isa`` device."""
+    joined: list[tuple[int, int, str]] = []
+    for first, end, kind in sorted(ranges, key=lambda item: (item[2], item[0])):
+        if joined and joined[-1][2] == kind and (kind == "isa" or first - joined[-1][1] <= _NEAR):
+            start, last, _ = joined.pop()
+            joined.append((start, max(last, end), kind))
+        else:
+            joined.append((first, end, kind))
+    return joined

@@ -1,0 +1,114 @@
+"""The machines of a hunt, asked by name and by level of looking."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from pfnlab.hunt.fuzz.causes import Weighed
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.machine import Machine, Telling
+from pfnlab.programs.runs.observation import Run, undecided
+
+
+class AskedMachines:
+    """Machines by name, for each level of looking.
+
+    :param machines: by name, and that for each level of looking if there are several
+    :param levels: those of the hunt
+    :param predicting: the models of kernels, by level and name, that tell what looking changes; where there
+        is none, the first model tells
+    :ivar at: the machines by level and by name
+    :ivar names: the names of all
+    :ivar models: the names of those that are models; of the others all are kernels
+    :ivar model: the name of the first model, which tells whether there is a rule; None without one
+    :ivar timed: by level, the programs that were run on all machines and the seconds this took
+    """
+
+    def __init__(
+        self,
+        machines: dict[str, Machine] | Mapping[LookLevel, dict[str, Machine]],
+        levels: Iterable[LookLevel],
+        predicting: Mapping[LookLevel, Mapping[str, Machine]],
+    ) -> None:
+        self.at: dict[LookLevel, dict[str, Machine]] = {}
+        for level in dict.fromkeys(levels):
+            found: Any = dict(machines).get(level, machines)
+            self.at[level] = found
+        self._predicting = predicting
+        self.names = tuple(next(iter(self.at.values())))
+        self.models = [name for name in self.names if name.startswith("model:")]
+        self.kernels = [name for name in self.names if name not in self.models]
+        self.model = next(iter(self.models), None)
+        self.timed: dict[LookLevel, tuple[int, float]] = {}
+
+    def runs_of(self, name: str, programs: Sequence[Program], level: LookLevel) -> list[Run]:
+        """The runs of *programs* on the machine of that name."""
+        runs = self.at[level][name].run(programs) if programs else []
+        return [msgspec.structs.replace(run, machine=name) for run in runs]
+
+    def run_of(self, name: str, program: Program, level: LookLevel) -> Run:
+        """The run of one program on one machine."""
+        (run,) = self.runs_of(name, [program], level)
+        return run
+
+    def runs(self, program: Program, level: LookLevel, names: Iterable[str] | None = None) -> list[Run]:
+        """The runs of one program, on the machines of those names or on all."""
+        return [self.run_of(name, program, level) for name in (self.names if names is None else names)]
+
+    def lacks_rule(self, program: Program, level: LookLevel) -> bool:
+        """True where the first model has no answer to *program*."""
+        return self.model is not None and undecided([self.run_of(self.model, program, level)]) is not None
+
+    def predicted(self, name: str, program: Program, level: LookLevel) -> Run | None:
+        """The run that tells what looking at kernel *name* changes; None where no model tells."""
+        model = self._predicting.get(level, {}).get(name) or self.at[level].get(self.model or "")
+        return None if model is None else model.run([program])[0]
+
+    def of_kernels(self, programs: Sequence[Program], level: LookLevel) -> list[list[Run]]:
+        """The runs of each program on all kernels."""
+        by_kernel = [self.runs_of(name, programs, level) for name in self.kernels]
+        return [[runs[place] for runs in by_kernel] for place in range(len(programs))]
+
+    def weighed(
+        self,
+        programs: Sequence[Program],
+        known: Sequence[Mapping[str, Run]],
+        level: LookLevel,
+        weigh: Callable[[Program, Sequence[Run]], Weighed],
+    ) -> list[Weighed]:
+        """Evaluate the runs of every program, one a machine, in the order of the machines.
+
+        Runs of the last machine are evaluated as they come, while its guests run others.
+
+        :param known: by machine, runs that were made already
+        """
+        began = time.monotonic()
+        *others, last = self.names
+        by_machine = [self._known_or_run(name, programs, known, level) for name in others]
+        found: dict[int, Weighed] = {}
+
+        def told(index: int, run: Run) -> None:
+            runs = [*(runs[index] for runs in by_machine), msgspec.structs.replace(run, machine=last)]
+            found[index] = weigh(programs[index], runs)
+
+        machine = self.at[level][last]
+        if programs and isinstance(machine, Telling):
+            machine.run_telling(programs, told)
+        else:
+            for index, run in enumerate(self._known_or_run(last, programs, known, level)):
+                told(index, run)
+        count, seconds = self.timed.get(level, (0, 0.0))
+        self.timed[level] = count + len(programs), seconds + time.monotonic() - began
+        return [found[index] for index in range(len(programs))]
+
+    def _known_or_run(
+        self, name: str, programs: Sequence[Program], known: Sequence[Mapping[str, Run]], level: LookLevel
+    ) -> list[Run]:
+        if all(name in runs for runs in known):
+            return [runs[name] for runs in known]
+        return self.runs_of(name, programs, level)

@@ -1,0 +1,323 @@
+"""One operation of a kind: its arguments, drawn with pages that are mapped and pages that are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import assert_never, get_args
+
+from pfnlab.base.units import PAGE_SIZE
+from pfnlab.hunt.fuzz.drawn_mappings import ANON_PAGES, ANON_PROTS, DRAWN_PROTS, MappingGenerator
+from pfnlab.hunt.fuzz.ranges import DrawnPlaces
+from pfnlab.kernel.mm.more.madvise import REMOTE_ADVICE
+from pfnlab.programs.lang.device_ops import (
+    MOVED_PAGES,
+    SECTION_PAGES,
+    Ioremap,
+    IoremapMode,
+    RequestMemRegion,
+    UnmapMappingRange,
+)
+from pfnlab.programs.lang.ops import (
+    ADVICE,
+    MAIN_TASK,
+    POLICIES,
+    Call,
+    Exec,
+    Exit,
+    Fork,
+    ForkRefusal,
+    Kill,
+    Madvise,
+    Mbind,
+    Mprotect,
+    Munmap,
+    ProcessMadvise,
+    Read,
+    RemapFilePages,
+    Via,
+    Write,
+)
+from pfnlab.programs.lang.shapes import BY_WORD, ROWS, Ending, Field, Flag, Shape, Word
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_ops import (
+    BYTE_WALKERS,
+    RANGE_WALKERS,
+    STORING_WALKERS,
+    ByteRange,
+    Mincore,
+    Node,
+    ProcessVmReadv,
+    Walk,
+    Walker,
+)
+from pfnlab.programs.lang.words import ANON, PROTS
+
+#: Advice for mappings of devices, and advice that clears ordinary memory.
+_COMMON_ADVICE = (
+    "normal",
+    "random",
+    "sequential",
+    "dontfork",
+    "dontdump",
+    "wipeonfork",
+    "dontneed",
+    "populate_read",
+    "populate_write",
+)
+
+#: Advice that ordinary memory takes and the model has a rule for.
+_ANON_ADVICE = (
+    *("wipeonfork", "dontfork", "populate_read", "populate_read", "populate_write", "populate_write"),
+    *("dontneed", "dontneed_locked"),
+)
+
+_WALKERS: tuple[Walker, ...] = get_args(Walker)
+
+_REFUSALS: tuple[ForkRefusal, ...] = get_args(ForkRefusal)
+
+#: The pages that a limit leaves.
+_ROOMS = (0, 0, 1, 2, 4, 8, 20)
+
+#: The most pages for mincore.
+_MINCORE_PAGES = 1024
+
+#: The files of which remap_file_pages gets an offset.
+_REMAP_VIAS: tuple[Via, ...] = ("wc", "uc", "devmem", "proc-wc")
+
+#: The operations of a driver on its own mappings.
+_ON_FILLED = frozenset({"zap_vma_ptes", "remap_pfn_range"})
+
+#: Operations that have more effect on ordinary memory.
+_ON_ORDINARY = frozenset({"walk", "process_madvise", "mincore", "process_vm_readv", "mlock", "mbind"})
+
+
+class CallGenerator(MappingGenerator):
+    """Draws the operations of one program.
+
+    :param places: the places it has mapped so far
+    :param rare: whether it may need a guest of its own
+    :param leaves: whether most mappings of the driver and of vfio-pci are such that leaves fit
+    """
+
+    def __init__(self, random: Random, places: DrawnPlaces, *, rare: bool, leaves: bool = False) -> None:
+        super().__init__(random, places)
+        self._rare, self._leaves = rare, leaves
+        #: The tasks that live here.
+        self.tasks: Sequence[str] = (MAIN_TASK,)
+        #: The number of forks that were refused, each with a name of its own.
+        self.refused = 0
+        #: The areas the driver was to fill.
+        self.filled: set[str] = set()
+        self._within_page = any(device.kind == "top" for device in places.devices.values())
+
+    def call(self, kind: str, child: str | None) -> Call:
+        """An operation of *kind*, or munmap where *kind* is not possible.
+
+        :param child: the name for a forked task, None where there are enough tasks
+        """
+        draw, places = self._random, self._places
+        match kind:
+            case "mmap":
+                return self.mmap(*self.moved_source(*places.source()), None)
+            case "mmap anon":
+                return self.anon(Span(ANON, 0, draw.choice((1, 2, 4, 16, ANON_PAGES))), None)
+            case "mmap perf":
+                return self.perf()
+            case "mmap over":
+                return self.over()
+            case "mmap driver" | "mmap vfio" if self._leaves and draw.random() < 0.8:
+                return self.leaf_mmap(kind)
+            case "mmap driver":
+                return self.driver_mmap()
+            case "mmap vfio":
+                return self.mmap(places.bar_span(), "vfio", None)
+            case "mremap":
+                return self.mremap(places.inside(self.movable()))
+            case "mremap to":
+                return self.mremap_to(places.inside(self.movable()))
+            case "mremap vvar":
+                return self.mremap_vvar()
+            case "fork" if child is not None:
+                return Fork(child)
+            case "fork refused":
+                return Fork(f"x{self.refused + 1}", draw.choice(_REFUSALS))
+            case "exit" | "kill":
+                return Exit() if kind == "exit" else Kill()
+            case "exec":
+                return Exec()
+            case "request_mem_region" if (
+                claimed := places.claimed(self._rare or draw.random() < 0.25)
+            ) is not None:
+                return RequestMemRegion(claimed)
+            case "rescan_moved" if any(device.pages > MOVED_PAGES for device in places.devices.values()):
+                return self.call("rescan", child)
+            case "bind" | "unbind" if not (places.alone and (self._rare or draw.random() < 0.5)):
+                return self.ranged("munmap")
+        make: Callable[..., Call] | None = BY_WORD.get(kind)
+        fields = ROWS[BY_WORD[kind]].fields if kind in BY_WORD else None
+        if make is not None and fields == (Shape.DEVICE,):
+            return make(places.bar_span().name)
+        return make() if make is not None and fields == () else self.ranged(kind)
+
+    def ranged(self, kind: str) -> Call:
+        """An operation on one range; munmap where *kind* is not possible."""
+        draw, places = self._random, self._places
+        preferred = self.filled if kind in _ON_FILLED else set()
+        if kind in _ON_ORDINARY and draw.random() < 0.3:
+            preferred = self.ordinary
+        name = places.area(preferred)
+        if kind in ADVICE:
+            return Madvise(places.span(name), kind)
+        if kind in PROTS:
+            return Mprotect(places.span(name), kind)
+        if kind in _WALKERS:
+            return self.walk(name, kind)
+        match kind:
+            case "mprotect":
+                return Mprotect(
+                    places.span(name), draw.choice(ANON_PROTS if name in self.ordinary else DRAWN_PROTS)
+                )
+            case "madvise":
+                common = _ANON_ADVICE if name in self.ordinary else _COMMON_ADVICE
+                advice = draw.choice(common if draw.random() < 0.6 else list(ADVICE))
+                return Madvise(places.span(name), advice)
+            case "process_madvise":
+                likely = draw.random() < 0.7
+                advice = draw.choice(REMOTE_ADVICE if likely else list(ADVICE))
+                return ProcessMadvise(places.span(name), advice, draw.choice(self.tasks))
+            case "mbind":
+                # Ordinary pages that would go to the node they are on have no rule.
+                policy = draw.choice(("bind", "bind", *POLICIES))
+                stays = policy == "default" and name in self.ordinary
+                return Mbind(places.span(name), policy, not stays and draw.random() < 0.25)
+            case "write" if self.stores:
+                return Write(places.page(name, again=True), draw.randrange(1, 100))
+            case "read" | "write":
+                return Read(places.page(name, again=True))
+            case "process_vm_readv":
+                return ProcessVmReadv(places.page(name), self.bytes())
+            case "mincore":
+                return Mincore(places.span(name, _MINCORE_PAGES))
+            case "walk":
+                return self.walk(name)
+            case "remap_file_pages":
+                source, _ = places.source()
+                over = places.destination(name, source.pages)
+                source = Span(source.name, source.start, source.start + over.pages)
+                device = places.devices[source.name]
+                if self._keeps_private(source) or (device.kind == "top" and source.end > device.pages):
+                    return Munmap(over)
+                physical = device.kind != "pci"
+                return RemapFilePages(over, source, "devmem" if physical else draw.choice(_REMAP_VIAS))
+            case "unmap_mapping_range":
+                span, chance = places.driven_span(), draw.random()
+                to_end = span.end == places.devices[span.name].pages and not 0.25 <= chance < 0.75
+                return UnmapMappingRange(span, chance < 0.5, to_end)
+            case "ioremap":
+                modes: tuple[IoremapMode, ...] = get_args(IoremapMode)
+                return Ioremap(places.driven_span(), draw.choice(modes))
+            case "request_mem_region":
+                return Munmap(places.span(name))
+        if kind not in BY_WORD or (values := self._values(ROWS[BY_WORD[kind]].fields, name)) is None:
+            return Munmap(places.span(name))
+        make: Callable[..., Call] = BY_WORD[kind]
+        return make(*values)
+
+    def _values(self, fields: Sequence[Field], name: str) -> list[object] | None:
+        """Values for *fields*, drawn one after the other; None where one has no value here.
+
+        :param name: the area whose pages are meant
+        """
+        values: list[object] = []
+        for field in fields:
+            value = self._value(field, name)
+            if value is None:
+                return None
+            values.append(value)
+        return values
+
+    def _value(self, field: Field, name: str) -> object:
+        """A value for *field*, None where there is none."""
+        draw, places = self._random, self._places
+        match field:
+            case Shape.RANGE:
+                return places.span(name)
+            case Shape.ACCESS:
+                return places.page(name, again=True)
+            case Shape.MEMORY:
+                return self.memory()
+            case Shape.OWN_PAGES:
+                return self.own_pages()
+            case Shape.SECTIONS:
+                return self.sections()
+            case Shape.DEVICE_PAGES:
+                return places.driven_span()
+            case Shape.DEVICE:
+                return places.bar_span().name
+            case Shape.PROT:
+                return draw.choice(DRAWN_PROTS)
+            case Shape.VALUE:
+                return draw.randrange(1, 100) if self.stores else None
+            case Shape.TASK:
+                return draw.choice(self.tasks)
+            case Shape.ANY_TASK | Shape.HELD:
+                return None
+            case Shape.ROOM:
+                return draw.choice(_ROOMS)
+            case Word() | Ending():
+                return draw.choice(list(field.numbers))
+            case Flag():
+                return draw.random() < 0.5
+        assert_never(field)
+
+    def walk(self, name: str, kind: str = "walk") -> Walk:
+        """A walk to pages of area *name*; a userfaultfd on ordinary memory has no rule.
+
+        :param kind: the name of the walker, or ``walk`` for a random one
+        """
+        draw, places = self._random, self._places
+        walker = next((walker_name for walker_name in _WALKERS if walker_name == kind), draw.choice(_WALKERS))
+        while self._unfit(walker, name):
+            walker = draw.choice(_WALKERS)
+        value = draw.randrange(1, 100) if walker in STORING_WALKERS else None
+        span = places.span(name, _MINCORE_PAGES) if walker in RANGE_WALKERS else places.page(name, again=True)
+        part = self.bytes() if walker in BYTE_WALKERS else None
+        node = draw.choice((None, *get_args(Node))) if walker == "move_pages" else None
+        return Walk(walker, span, value, part, node)
+
+    def _unfit(self, walker: Walker, name: str) -> bool:
+        if walker in STORING_WALKERS and not self.stores:
+            return True
+        return walker == "userfaultfd" and (name in self.ordinary or self._random.random() < 0.5)
+
+    def bytes(self) -> ByteRange | None:
+        """Any bytes, often over the end of a page; or the first of the page.
+
+        Beside the end of physical address space only bytes of one page.
+        """
+        draw = self._random
+        if draw.random() < 0.4:
+            return None
+        offset = draw.choice((0, 0, 8, PAGE_SIZE - 4, PAGE_SIZE - 1, draw.randrange(PAGE_SIZE)))
+        length = draw.choice(
+            (1, 8, PAGE_SIZE, PAGE_SIZE + 8, 2 * PAGE_SIZE, draw.randrange(1, 3 * PAGE_SIZE))
+        )
+        return ByteRange(offset, min(length, PAGE_SIZE - offset) if self._within_page else length)
+
+    def memory(self) -> Span:
+        """Pages of the device, or now and then the driver's own."""
+        return self._places.driven_span() if self._random.random() < 0.8 else self.own_pages()
+
+    def sections(self) -> Span | None:
+        """Whole sections of a pci device, None where no device has one."""
+        large_devices = [
+            device
+            for device in self._places.devices.values()
+            if device.kind == "pci" and device.pages >= SECTION_PAGES
+        ]
+        if not large_devices:
+            return None
+        device = self._random.choice(large_devices)
+        first = self._random.randrange(min(4, device.pages // SECTION_PAGES))
+        return Span(device.name, first * SECTION_PAGES, (first + 1) * SECTION_PAGES)

@@ -1,0 +1,98 @@
+"""Conditions under which operations are seldom tried: pairs and triples of operations count under each.
+
+They are on leaves, on removed devices, on claimed ranges and under holds.
+"""
+
+from __future__ import annotations
+
+from pfnlab.hunt.fuzz.call_kinds import EVERYWHERE, areas_of, kind_of, rows_of
+from pfnlab.hunt.fuzz.ranges import leaf_level, path_end, touches
+from pfnlab.programs.lang.ops import Call, Mmap, Op, Program, Release, uses_vfio
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import Run, Step
+
+#: The conditions, as the summary names them.
+LEAVES, REMOVED, CLAIMED, HELD = "on leaves", "on removed devices", "on claimed ranges", "under holds"
+
+CONDITIONS = (LEAVES, REMOVED, CLAIMED, HELD)
+
+
+class Conditions:
+    """The conditions that hold at a point of a program, as far as its text tells."""
+
+    def __init__(self) -> None:
+        self._mapped: list[Span] = []
+        self._leaves: set[str] = set()
+        self._removed = self._claimed = False
+        #: The tasks that are held.
+        self._held: set[str] = set()
+
+    def of(self, call: Call) -> set[str]:
+        """The conditions under which *call* is done if it comes next; a leaf is in an area it names."""
+        everywhere = kind_of(call) in EVERYWHERE
+        on_leaves = bool(self._leaves if everywhere else self._leaves.intersection(areas_of(call)))
+        return self.anywhere() - (set() if on_leaves else {LEAVES})
+
+    def anywhere(self) -> set[str]:
+        """The conditions that hold for some area."""
+        holding = (bool(self._leaves), self._removed, self._claimed, bool(self._held))
+        return {name for name, holds in zip(CONDITIONS, holding, strict=True) if holds}
+
+    def add(self, op: Op) -> None:
+        """Note that *op* was done."""
+        call, kind = op.call, kind_of(op.call)
+        if isinstance(call, Mmap) and leaf_level(call) > 1:
+            self._mapped.append(path_end(call))
+        self._leaves |= {place.name for place in self._mapped if touches(call, place)}
+        if kind in ("remove", "unplug"):
+            self._removed, self._claimed = True, False
+        elif kind in ("rescan", "rescan_moved", "plug"):
+            self._removed = False
+        elif kind in ("request_mem_region", "bind") or uses_vfio(call):
+            self._claimed = True
+        elif kind in ("release_mem_region", "unbind"):
+            self._claimed = False
+        if op.hold is not None:
+            self._held.add(op.task)
+        elif isinstance(call, Release):
+            self._held = set() if call.held is None else self._held - {call.held}
+
+
+def reached_under(program: Program, run: Run | None = None) -> set[tuple[str, str]]:
+    """Every kind, pair and triple of kinds in one area whose last operation is done under a condition.
+
+    :param run: of a model; then a leaf is one that it has, and a hold one that it reached
+    """
+    conditions = Conditions()
+    last: dict[str, str] = {}
+    reached: set[tuple[str, str]] = set()
+    for at, op in enumerate(program.ops):
+        kind = kind_of(op.call)
+        areas = tuple(last) if kind in EVERYWHERE else areas_of(op.call)
+        holding = conditions.of(op.call)
+        conditions.add(op)
+        if op.hold is not None:
+            holding.add(HELD)
+        if run is not None:
+            holding = {name for name in holding if _holds(name, run, at, op, areas)}
+        rows = [kind, *(row for name in areas if name in last for row in rows_of(last[name], kind))]
+        reached |= {(name, row) for name in holding for row in rows}
+        for name in areas:
+            previous = last.get(name, "").rpartition(" > ")[2]
+            last[name] = f"{previous} > {kind}" if previous else kind
+    return reached
+
+
+def _holds(name: str, run: Run, at: int, op: Op, areas: tuple[str, ...]) -> bool:
+    if name == LEAVES:
+        return 0 < at <= len(run.steps) and _has_leaf(run.steps[at - 1], op.task, areas)
+    if name == HELD and op.hold is not None:
+        return at < len(run.steps) and run.steps[at].result == "held"
+    return at < len(run.steps)
+
+
+def _has_leaf(step: Step, task: str, areas: tuple[str, ...]) -> bool:
+    return any(
+        run.task == task and run.span.name in areas and run.table_entry.maps and run.table_entry.level > 1
+        for run in step.ptes or ()
+    )

@@ -1,0 +1,244 @@
+"""The coverage of a hunt: pairs of operations, branches of the model's rules, kinds of kernel calls, blocks.
+
+Branches are those of functions of ``mm/`` and ``policies/`` (:mod:`pfnlab.base.branches`), without the
+model's checks of itself. Models run random programs in several processes, of which each watches the branches
+of the first model by itself. A process is given programs in their order, so what it has seen before was
+reached by earlier programs, and is known where answers are put together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pfnlab.base.branches import BranchWatch, branches_of
+from pfnlab.base.errors import Misuse
+from pfnlab.base.processes import Processes
+from pfnlab.hunt.fuzz.call_kinds import pairs_of
+from pfnlab.hunt.fuzz.conditions import reached_under
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.events import EVENTS
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.observation import Run, undecided
+
+#: The folder of the package, which the names of branches leave out.
+KERNEL = Path(__file__).parents[2] / "kernel"
+
+#: The packages whose branches count: what runs while a program does.
+WATCHED = ("mm", "policies/trackers", "policies/flushes")
+
+#: Every word an event of a step can begin with.
+WORDS = frozenset(word for word, _ in EVENTS.values())
+
+
+class Measure(StrEnum):
+    """The coverage for which a program is kept as the beginning of later ones, where it is new.
+
+    Pairs of operations are counted in any case.
+    """
+
+    MODEL = "model"
+    KERNEL = "kernel"
+    NONE = "none"
+
+
+def measure_named(name: str) -> Measure:
+    """
+    The measure a user named.
+
+    :raises Misuse: there is none of that name
+    """
+    try:
+        return Measure(name)
+    except ValueError:
+        raise Misuse(f"there is no coverage {name!r}: write model, kernel or none") from None
+
+
+class Coverage(msgspec.Struct):
+    """Everything reached so far.
+
+    :ivar pairs: pairs of kinds and how many programs had each
+    :ivar branches: as ``mm/unmap.py:31 in``, ``past`` for the other way
+    :ivar words: the first words of events and how often
+    :ivar under: by condition, the kinds, pairs and triples of kinds that programs had under it, and how many
+    :ivar blocks: blocks of kernels, as ``do_wp_page+1a4``, where these are counted
+    """
+
+    pairs: dict[str, int] = msgspec.field(default_factory=dict)
+    branches: set[str] = msgspec.field(default_factory=set)
+    words: dict[str, int] = msgspec.field(default_factory=dict)
+    under: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
+    blocks: set[str] = msgspec.field(default_factory=set)
+
+    def add(self, program: Program, runs: Sequence[Run], branches: Iterable[str] = ()) -> bool:
+        """Add what one program reached; whether anything of it is new.
+
+        :param branches: what the model reached while it ran
+        """
+        before = self._size()
+        for pair in pairs_of(program):
+            self.pairs[pair] = self.pairs.get(pair, 0) + 1
+        self.branches.update(branches)
+        for run in runs:
+            for word in _words(run):
+                self.words[word] = self.words.get(word, 0) + 1
+        for condition, row in reached_under(program, runs[0] if runs else None):
+            rows = self.under.setdefault(condition, {})
+            rows[row] = rows.get(row, 0) + 1
+        return before != self._size()
+
+    def add_blocks(self, runs: Iterable[Run]) -> bool:
+        """Add the blocks that kernels reached in one program; whether any is new."""
+        before = len(self.blocks)
+        for run in runs:
+            self.blocks.update(run.blocks)
+        return before != len(self.blocks)
+
+    def reached(self, condition: str) -> tuple[set[str], set[str], set[str]]:
+        """The kinds, pairs and triples that were reached under *condition*."""
+        rows = self.under.get(condition, {})
+        by_length = [{row for row in rows if row.count(" > ") == more} for more in range(3)]
+        return by_length[0], by_length[1], by_length[2]
+
+    def _size(self) -> tuple[int, ...]:
+        """The numbers that grow with what is new; a triple alone is not."""
+        pairs = sum(row.count(" > ") < 2 for rows in self.under.values() for row in rows)
+        return len(self.pairs), len(self.branches), len(self.words), pairs
+
+
+def _words(run: Run) -> Iterator[str]:
+    """The first words of every event of *run*, the longest that is one."""
+    for step in run.steps:
+        for event in step.events or ():
+            parts = event.split()
+            two = " ".join(parts[:2])
+            yield two if two in WORDS else parts[0]
+
+
+def watch_rules(reached: Iterable[str] = ()) -> BranchWatch:
+    """A watch of the branches of the model's rules.
+
+    :param reached: branches that were seen already
+    """
+    return BranchWatch(_rules, reached)
+
+
+def all_branches() -> set[str]:
+    """Every branch of the rules there is."""
+    return {
+        BranchWatch.name(path.relative_to(KERNEL).as_posix(), branch, way)
+        for part in WATCHED
+        for path in (KERNEL / part).rglob("*.py")
+        for branch in branches_of(str(path))
+        for way in branch.ways
+    }
+
+
+@cache
+def _rules(name: str) -> str | None:
+    """The path of a source of rules below the package, None for all others."""
+    path = Path(name)
+    if not path.is_relative_to(KERNEL):
+        return None
+    below = path.relative_to(KERNEL)
+    return below.as_posix() if any(below.is_relative_to(part) for part in WATCHED) else None
+
+
+#: Programs that a process is given at a time.
+_TOGETHER = 5
+
+
+class ModelAnswer(NamedTuple):
+    """The answer of models to a program.
+
+    :param runs: by the name of the model; of a program that the first has no answer for, only its run
+    :param branches: what the first reached, without what the same process has told before
+    """
+
+    runs: Mapping[str, Run]
+    branches: Collection[str]
+
+
+class ModelProcesses:
+    """Models that answer programs, in processes of their own; a context manager.
+
+    :param models: their names, that of the first one first
+    :param run: the run of one of them
+    :param watched: whether to watch the branches of the first
+    :param reached: branches that were seen already
+    :param jobs: processes; with one there is none, and only the first model is asked
+    """
+
+    def __init__(
+        self,
+        models: Sequence[str],
+        run: Callable[[str, Program, LookLevel], Run],
+        *,
+        watched: bool,
+        reached: Iterable[str] = (),
+        jobs: int = 1,
+    ) -> None:
+        self.models = models if jobs > 1 else models[:1]
+        self._run = run
+        self._watch = watch_rules(reached) if watched and models else None
+        self._processes = Processes[tuple[tuple[Program, LookLevel], ...], list[tuple[Any, list[str]]]](
+            self._answers, jobs, lambda programs: f"programs {programs[0][0].title} and behind"
+        )
+
+    @property
+    def watched(self) -> bool:
+        """True where branches are watched: of the first model, if there is one."""
+        return self._watch is not None
+
+    @property
+    def jobs(self) -> int:
+        """How many processes there are; one is this one."""
+        return self._processes.jobs
+
+    def __enter__(self) -> ModelProcesses:
+        self._processes.__enter__()
+        if self.models:
+            # Before there are guests, which would not end before these processes.
+            self._processes.begin()
+        return self
+
+    def __exit__(self, *errors: object) -> None:
+        self._processes.__exit__(*errors)
+
+    def ask(self, asked: Sequence[tuple[Program, LookLevel]]) -> Iterator[ModelAnswer]:
+        """The answers to programs, each looked at so, in their order."""
+        if not self.models:
+            yield from (ModelAnswer({}, ()) for _ in asked)
+            return
+        parcels = [tuple(asked[at : at + _TOGETHER]) for at in range(0, len(asked), _TOGETHER)]
+        for answers in self._processes.each(parcels):
+            for runs, branches in answers:
+                if self.jobs > 1:
+                    runs = msgspec.msgpack.decode(runs, type=dict[str, Run])
+                yield ModelAnswer(runs, branches)
+
+    def _answers(self, asked: Sequence[tuple[Program, LookLevel]]) -> list[tuple[Any, list[str]]]:
+        answers: list[tuple[Any, list[str]]] = []
+        for program, level in asked:
+            runs, branches = self._first(program, level)
+            if undecided(list(runs.values())) is None:
+                runs |= {name: self._run(name, program, level) for name in self.models[1:]}
+            # Packed it takes half the time that pickling takes.
+            answers.append((msgspec.msgpack.encode(runs) if self.jobs > 1 else runs, branches))
+        if self._watch is not None:
+            self._watch.settle()
+        return answers
+
+    def _first(self, program: Program, level: LookLevel) -> tuple[dict[str, Run], list[str]]:
+        name = self.models[0]
+        if self._watch is None:
+            return {name: self._run(name, program, level)}, []
+        before = set(self._watch.seen)
+        with self._watch:
+            run = self._run(name, program, level)
+        return {name: run}, sorted(self._watch.seen - before)

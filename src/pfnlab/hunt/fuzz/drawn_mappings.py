@@ -1,0 +1,202 @@
+"""Mappings of a random program: what is mapped, how, and where it moves."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import get_args
+
+import msgspec
+
+from pfnlab.hunt.fuzz.ranges import DRIVER_LEAVES, DrawnPlaces
+from pfnlab.programs.lang.areas import VVAR
+from pfnlab.programs.lang.device_ops import (
+    DRIVER_RAM,
+    DRIVER_RAM_PAGES,
+    MOVED_BAR,
+    OWN_RAM,
+    SHARED_ONLY,
+    DriverHow,
+    DriverMap,
+    DriverMode,
+)
+from pfnlab.programs.lang.ops import Mmap, Mremap, Via
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.words import ANON, PERF, VVAR_PAGES
+
+DRAWN_PROTS = ("none", "r", "r", *["rw"] * 7, "w", "rx", "rwx", "rwx", "wx", "x", "x")
+
+#: Protections of ordinary memory, which can have any.
+ANON_PROTS = ("none", "r", "r", "rw", "rw", "rw", "rw", "w", "rx", "rwx", "x")
+
+_MODES: tuple[DriverMode, ...] = get_args(DriverMode)
+
+_HOWS: tuple[DriverHow, ...] = get_args(DriverHow)
+
+#: Ways to map that allow nothing executable.
+_NOEXEC = ("wc", "uc", "proc-wc", "proc-uc")
+
+#: Ways to map whose fault handler fills entries; the kernel stops when such a mapping is private.
+_SHARED_ONLY = (*SHARED_ONLY, "mixed", "mixed_mkwrite")
+
+#: The most pages of memory that is filled page by page.
+ANON_PAGES, _RAM_PAGES = 24, 16
+
+#: How often ordinary memory is shared; all operations on it except read and write have no rule.
+_SHARED_RATE = 0.06
+
+#: The files whose offsets are addresses.
+_BY_ADDRESS: tuple[Via, ...] = ("devmem", "devmem-sync", "proc-wc", "proc-uc")
+
+
+class MappingGenerator:
+    """Draws what maps, and what moves mappings, for one program.
+
+    :param places: the places it has mapped so far
+    """
+
+    def __init__(self, random: Random, places: DrawnPlaces) -> None:
+        self._random, self._places = random, places
+        #: The areas with ordinary memory.
+        self.ordinary: set[str] = set()
+        #: The device has been at its second place.
+        self.moved = False
+        kinds = {device.kind for device in places.devices.values()}
+        #: Whether it may store. Where it does, pages of an ``isa`` device are mapped private only.
+        self.stores = "isa" not in kinds or random.random() < 0.5
+
+    def moved_source(self, source: Span, via: Via) -> tuple[Span, Via]:
+        """Pages of a device, or sometimes those of its second place, where a file counts by address."""
+        if not self.moved or via not in _BY_ADDRESS or self._random.random() < 0.5:
+            return source, via
+        device = self._places.devices[source.name]
+        if device.kind != "pci" or source.end > device.pages:
+            return source, via
+        return Span(MOVED_BAR, source.start, source.end), via
+
+    def _keeps_private(self, source: Span) -> bool:
+        """True where a mapping of *source* must be private, because the program stores."""
+        device = self._places.devices.get(source.name)
+        return self.stores and device is not None and device.kind == "isa"
+
+    def anon(self, source: Span, over: Span | None) -> Mmap:
+        """Ordinary memory; shared memory is neither populated nor locked, because that has no rule."""
+        mmap = self.mmap(source, "anon", over)
+        if self._random.random() < _SHARED_RATE:
+            return msgspec.structs.replace(mmap, shared=True, populate=False, locked=False)
+        return mmap
+
+    def perf(self) -> Mmap:
+        """A buffer of perf, mostly of as many pages as there can be, and shared as it must be."""
+        draw = self._random
+        pages = draw.choice((1, 2, 3, 5, 5, 9, 17, 4)) if draw.random() < 0.9 else draw.randrange(1, 24)
+        mmap = self.mmap(Span(PERF, 0, pages), PERF, None)
+        return msgspec.structs.replace(mmap, shared=draw.random() < 0.95)
+
+    def own_pages(self) -> Span:
+        """Some of the driver's own pages."""
+        start = self._random.randrange(DRIVER_RAM_PAGES)
+        return Span(DRIVER_RAM, start, self._random.randrange(start + 1, DRIVER_RAM_PAGES + 1))
+
+    def mmap(self, source: Span, via: str, over: Span | None) -> Mmap:
+        draw = self._random
+        prot = draw.choice(ANON_PROTS if source.name == ANON else DRAWN_PROTS)
+        if "x" in prot and via in _NOEXEC and draw.random() < 0.8:
+            prot = "rw"
+        return Mmap(
+            self._places.free_area() if over is None else None,
+            source,
+            via,  # type: ignore[arg-type]
+            source.name != ANON
+            and draw.random() < (0.95 if via == "vfio" else 0.6)
+            and not self._keeps_private(source),
+            prot,
+            populate=draw.random() < 0.05,
+            locked=draw.random() < 0.05,
+            over=over,
+        )
+
+    def over(self) -> Mmap:
+        """A mapping over another mapping, or over a part of it."""
+        if self._random.random() < 0.35:
+            over = self._places.anon_over(ANON_PAGES)
+            return self.anon(Span(ANON, 0, over.pages), over)
+        over = self._places.span(self._places.area())
+        source, via = self._places.source(over.pages)
+        return self.mmap(source, via, Span(over.name, over.start, over.start + source.pages))
+
+    def driver_mmap(self) -> Mmap:
+        draw = self._random
+        how = draw.choice(_HOWS)
+        source = self._places.driven_span(_RAM_PAGES if how in OWN_RAM else None)
+        if self._keeps_private(source) and how in _SHARED_ONLY:
+            how = "remap"
+        part = None
+        if how == "part":
+            first = draw.randrange(source.pages)
+            part = (first, draw.randrange(first + 1, source.pages + 1))
+        if how == "halves" and source.pages < 2:
+            how = "remap"
+        shared = how in _SHARED_ONLY or draw.random() < 0.55
+        shared = shared and not self._keeps_private(source)
+        driver = DriverMap(how, draw.choice(_MODES), part)
+        return Mmap(
+            self._places.free_area(), source, "driver", shared, draw.choice(DRAWN_PROTS), driver=driver
+        )
+
+    def leaf_mmap(self, kind: str) -> Mmap:
+        """A mapping of the driver or of vfio-pci that leaves fit into, and that can mostly be touched.
+
+        :param kind: ``mmap driver`` or ``mmap vfio``
+        """
+        draw, source = self._random, self._places.leaf_source()
+        name = self._places.free_area()
+        prot = draw.choice((*["rw"] * 8, "r", *DRAWN_PROTS[-3:])) if kind == "mmap driver" else "rw"
+        if kind == "mmap vfio":
+            return Mmap(name, source, "vfio", True, prot)
+        hows: tuple[DriverHow, ...] = (*DRIVER_LEAVES, "fault_pud")
+        driver = DriverMap(draw.choice(hows), draw.choice(_MODES))
+        return Mmap(name, source, "driver", True, prot, driver=driver)
+
+    def movable(self) -> str:
+        """An area to move or resize, preferably one with ordinary memory, which allows more."""
+        ordinary = self._random.random() < 0.3
+        return self._places.area(self.ordinary if ordinary and not self._places.stays else ())
+
+    def dontunmap(self, name: str) -> bool:
+        """True where a move from area *name* leaves the old place mapped, which devices refuse."""
+        return self._random.random() < (0.3 if name in self.ordinary else 0.07)
+
+    def mremap_vvar(self) -> Mremap:
+        """Move the pages of the clock to an area, mostly all of them as they are."""
+        draw, places = self._random, self._places
+        span, pages = Span(VVAR, 0, VVAR_PAGES), VVAR_PAGES
+        if draw.random() < 0.15:
+            start = draw.randrange(VVAR_PAGES)
+            span = Span(VVAR, start, draw.randrange(start, VVAR_PAGES + 1))
+            pages = max(1, draw.choice((span.pages, span.pages, 1, VVAR_PAGES, VVAR_PAGES + 2)))
+        dontunmap = draw.random() < 0.05
+        if draw.random() < 0.8:
+            return Mremap(span, pages, maymove=True, fixed=True, dontunmap=dontunmap, name=places.free_area())
+        over = places.destination(places.area(), pages, 0)
+        return Mremap(span, over.pages, maymove=True, fixed=True, dontunmap=dontunmap, over=over)
+
+    def mremap(self, span: Span) -> Mremap:
+        """Shrink, grow or stay; move only if there is no room."""
+        draw = self._random
+        pages = max(1, draw.choice((span.pages, span.pages // 2, span.pages - 1, 1, span.pages + 2)))
+        dontunmap = self.dontunmap(span.name)
+        pages = span.pages if dontunmap and draw.random() < 0.8 else pages
+        return Mremap(span, pages, maymove=dontunmap or draw.random() < 0.5, dontunmap=dontunmap)
+
+    def mremap_to(self, span: Span) -> Mremap:
+        """Move to the start of an area, or over a mapping in one."""
+        draw, places = self._random, self._places
+        pages = max(1, draw.choice((span.pages, span.pages, span.pages, span.pages // 2, span.pages + 1)))
+        if draw.random() < 0.08:
+            span = Span(span.name, span.start, span.start)
+        dontunmap = self.dontunmap(span.name)
+        pages = span.pages if dontunmap and span.pages else pages
+        if draw.random() < 0.5:
+            return Mremap(span, pages, maymove=True, fixed=True, dontunmap=dontunmap, name=places.free_area())
+        over = places.destination(places.area(), pages, span.start)
+        return Mremap(span, over.pages, maymove=True, fixed=True, dontunmap=dontunmap, over=over)

@@ -1,0 +1,300 @@
+"""One random program while it is drawn: its operations so far decide which may come next."""
+
+from __future__ import annotations
+
+from random import Random
+
+import msgspec
+
+from pfnlab.hunt.fuzz.bias import Bias
+from pfnlab.hunt.fuzz.call_kinds import (
+    AFTER_LEAF,
+    ALL,
+    DRIVER_KINDS,
+    ENDS,
+    EVERYWHERE,
+    ONCE,
+    PLANS,
+    RESET_KINDS,
+    VFIO_KINDS,
+    areas_of,
+    kind_of,
+)
+from pfnlab.hunt.fuzz.calls import CallGenerator
+from pfnlab.hunt.fuzz.conditions import Conditions
+from pfnlab.hunt.fuzz.ranges import DrawnPlaces, areas, devices, leaf_level
+from pfnlab.programs.lang.areas import VVAR, areas_showing
+from pfnlab.programs.lang.device_ops import Plug, RescanMoved, Unplug
+from pfnlab.programs.lang.forced import Fail
+from pfnlab.programs.lang.ops import (
+    MAIN_TASK,
+    Call,
+    Exit,
+    Fork,
+    Kill,
+    Mmap,
+    Mremap,
+    Munmap,
+    Op,
+    ProcessMrelease,
+    Program,
+    Setrlimit,
+    Thp,
+    Thread,
+    Write,
+)
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.words import ANON
+
+#: The function in which an operation can be made to fail, where model and kernel count the same calls. A fork
+#: also copies VMAs of the process itself; the model knows that they come last, and need a page table.
+_FAILING: dict[str, str] = {
+    "fork": "__pte_alloc",
+    "mmap": "__pte_alloc",
+    "munmap": "vm_area_dup",
+    "mprotect": "vm_area_dup",
+    "madvise": "vm_area_dup",
+    "mbind": "vm_area_dup",
+    "pkey_mprotect": "vm_area_dup",
+}
+
+#: The function within which mmap of these fails. A kernel that has inlined it there reports that.
+_FAILS_INSIDE = dict.fromkeys(("wc", "uc", "proc-wc", "proc-uc"), "remap_pfn_range")
+
+#: How often such an operation is made to fail, and a fork; the program then takes five times as long.
+_FAIL_RATE, _FORK_FAIL_RATE = 0.012, 0.03
+
+#: How often a fork that is made to fail does so at the copy of a VMA.
+_FORK_COPY_FAILS = 0.3
+
+#: How often a program with fixed places may map past the end of the BAR.
+_PASSES_END = 0.2
+
+_MOST_TASKS = 4
+
+_LENGTHS = range(4, 21)
+
+#: How many operations follow on a leaf that was made, and how often an access follows each.
+_AFTER_LEAF, _ACCESS_AFTER = (1, 2, 2, 3, 4), 0.5
+
+#: The settings of transparent_hugepage, with weights; most programs say none.
+_THP: dict[Thp | None, int] = {None: 80, "always": 12, "madvise": 6, "never": 2}
+
+#: How often one of the :data:`.call_kinds.PLANS` is begun where it can be, and how often after some kinds.
+_PLANNED, _PLANNED_RATHER = 0.3, {"mmap anon": 0.8, "munmap": 0.45}
+
+#: How often the next operation repeats an earlier one.
+_AGAIN = 0.1
+
+
+def may_store(program: Program) -> bool:
+    """True where what follows *program* may store: not where an ``isa`` device may be mapped shared."""
+    isa = {device.name for device in program.devices if device.kind == "isa"}
+    return not areas_showing((op.call for op in program.ops), isa, shared=True)
+
+
+class DrawnProgram:
+    """
+    One program while it is drawn: its operations so far decide which may come next.
+
+    :param random: the source of every choice
+    :param weights: the kinds of operations that it may have, with their weights
+    :param bias: what earlier programs have reached
+    :param prefix: an earlier program, with a part of which it begins
+    :param rare: it may need a guest of its own
+    :param vfio: it has a device opened through vfio-pci
+    :param slot: its device comes and goes
+    :param leaves: it has a device that leaves fit into
+    :param fixed: it has a device at a fixed place
+    """
+
+    def __init__(
+        self,
+        random: Random,
+        weights: dict[str, float],
+        bias: Bias,
+        prefix: Program | None,
+        *,
+        rare: bool,
+        vfio: bool,
+        slot: bool,
+        leaves: bool,
+        fixed: bool,
+    ) -> None:
+        self.random, self.bias, self.vfio, self.leaves = random, bias, vfio, leaves
+        self.weights = weights
+        #: Its device is out of its slot.
+        self.empty = False
+        on = (
+            prefix.devices
+            if prefix
+            else devices(random, rare=rare, alone=vfio or slot, leaves=leaves, fixed=fixed)
+        )
+        self.areas = prefix.areas if prefix else areas(on)
+        # The end of the BAR is a fixed place too.
+        chance = 0.5 if rare else _PASSES_END if fixed else 0.0
+        passes_end = bool(chance) and not (prefix or vfio or slot) and random.random() < chance
+        self.places = DrawnPlaces(random, on, self.areas, passes_end=passes_end, leaves=leaves)
+        self.calls = CallGenerator(random, self.places, rare=rare, leaves=leaves)
+        if prefix is not None:
+            self.calls.stores = may_store(prefix)
+        self.tasks = [MAIN_TASK]
+        self.calls.tasks = self.tasks
+        self.process_of = {MAIN_TASK: MAIN_TASK}
+        #: By process, the resources that are limited.
+        self.limits: dict[str, set[str]] = {MAIN_TASK: set()}
+        #: Every task so far, ended ones too.
+        self.born_tasks = [MAIN_TASK]
+        self.born = 0
+        #: By area, the last two kinds.
+        self.last: dict[str, str] = {}
+        self.conditions = Conditions()
+        #: Kinds that come next whatever else might.
+        self.planned: list[str] = []
+        self.ops: list[Op] = []
+        if prefix is not None and not prefix.needs.held:
+            for op in prefix.ops[: random.randrange(len(prefix.ops)) + 1]:
+                self.add(op)
+
+    def draw_operations(self) -> None:
+        """As many operations as a program has, which go on where its prefix ends."""
+        draw = self.random
+        length = draw.choice(_LENGTHS)
+        if not self.ops and self.leaves:
+            self.add(Op(self.calls.leaf_mmap("mmap vfio" if self.vfio else "mmap driver"), MAIN_TASK))
+        elif not self.ops:
+            self.add(self.op("mmap vfio" if self.vfio else "mmap"))
+        while len(self.ops) < length and self.tasks:
+            earlier = draw.choice(self.ops) if draw.random() < _AGAIN else None
+            if earlier is not None and earlier.task in self.tasks and kind_of(earlier.call) not in ONCE:
+                self.add(msgspec.structs.replace(earlier, fail=None))
+            else:
+                self.add(self.op(self.kind()))
+
+    def program(self, title: str) -> Program:
+        """The program as far as it is drawn."""
+        devices = tuple(self.places.devices.values())
+        thp = self.random.choices(list(_THP), list(_THP.values()))[0]
+        return Program(title, "", devices, tuple(self.ops), self.areas, thp=thp)
+
+    def add(self, op: Op) -> None:
+        """Append *op*, and record its effect."""
+        call, kind = op.call, kind_of(op.call)
+        self.ops.append(op)
+        for name in tuple(self.last) if kind in EVERYWHERE else areas_of(call):
+            previous = self.last.get(name, "").rpartition(" > ")[2]
+            self.last[name] = f"{previous} > {kind}" if previous else kind
+        self.conditions.add(op)
+        self.speaks_of(call)
+        if kind == "fork refused":
+            self.calls.refused += 1
+        elif isinstance(call, (Fork, Thread)):
+            self.born += 1
+            self.tasks.append(call.child)
+            self.born_tasks.append(call.child)
+            process = self.process_of[op.task]
+            self.process_of[call.child] = process if isinstance(call, Thread) else call.child
+            if isinstance(call, Fork):
+                self.limits[call.child] = set(self.limits[process])
+        elif isinstance(call, RescanMoved):
+            self.calls.moved = True
+        elif isinstance(call, Plug | Unplug):
+            self.empty = isinstance(call, Unplug)
+        elif isinstance(call, (Exit, Kill)):
+            self.tasks.remove(op.task)
+        elif isinstance(call, ProcessMrelease) and call.killed:
+            self.tasks.remove(call.victim)
+        elif isinstance(call, Setrlimit):
+            limited = self.limits[self.process_of[op.task]]
+            (limited.discard if call.room is None else limited.add)(call.resource)
+        elif isinstance(call, Munmap) and op.task == MAIN_TASK:
+            self.places.unmapped(call.span)
+        elif isinstance(call, (Mmap, Mremap)):
+            pages = call.source.pages if isinstance(call, Mmap) else call.pages
+            if isinstance(call, Mremap) and call.fixed and not call.dontunmap and call.span.name != VVAR:
+                self.places.unmapped(call.span)
+            if call.over is not None or call.name is not None:
+                self.places.mapped(call.over or Span(call.name or "", 0, pages))
+
+    def speaks_of(self, call: Call) -> None:
+        """Record the pages of *call*, or those to which it moves them, for the operations that follow."""
+        if isinstance(call, (Mmap, Mremap)) and call.name is not None:
+            pages = call.source.pages if isinstance(call, Mmap) else call.pages
+            self.places.used(Span(call.name, 0, pages))
+        else:
+            span = getattr(call, "over", None) or getattr(call, "span", None)
+            if isinstance(span, Span) and span.name in self.places.areas and not isinstance(call, Munmap):
+                self.places.used(span)
+                if isinstance(call, Write):
+                    self.places.touched.append(span)
+        if isinstance(call, Mmap) and call.driver is not None and call.name is not None:
+            self.calls.filled.add(call.name)
+        if isinstance(call, Mmap) and call.source.name == ANON:
+            self.calls.ordinary.add(call.over.name if call.over is not None else call.name or "")
+        kind = kind_of(call)
+        plans = PLANS.get(kind, ())
+        if isinstance(call, Mmap) and self.leaves and leaf_level(call) > 1:
+            self.planned = self.after_leaf()
+        elif plans and not self.planned and self.random.random() < _PLANNED_RATHER.get(kind, _PLANNED):
+            self.planned = list(self.random.choice(plans))
+
+    def after_leaf(self) -> list[str]:
+        """An access that makes a leaf, and kinds that split it, move it, drop it or look at it."""
+        draw = self.random
+        missing = {*DRIVER_KINDS, *VFIO_KINDS, *RESET_KINDS} - self.weights.keys()
+        kinds = {kind: weight for kind, weight in AFTER_LEAF.items() if kind not in missing}
+        plan = [draw.choice(("read", "write", "write"))]
+        for kind in draw.choices(list(kinds), list(kinds.values()), k=draw.choice(_AFTER_LEAF)):
+            plan += [kind, *([draw.choice(("read", "write"))] if draw.random() < _ACCESS_AFTER else [])]
+        return plan
+
+    def kind(self) -> str:
+        """The next kind, preferably one that never followed the last one."""
+        planned = self.planned.pop(0) if self.planned else ""
+        self.places.stays, self.places.all = bool(planned), planned.endswith(ALL)
+        if planned:
+            return planned.removesuffix(ALL)
+        return self.weighted(self.weights, self.conditions.anywhere())
+
+    def weighted(self, weights: dict[str, float], conditions: set[str]) -> str:
+        """A kind by its weight, more often one that was never reached here under *conditions*."""
+        before, holding = sorted(set(self.last.values())), sorted(conditions)
+        factors = [self.bias.factor(before, kind, holding) for kind in weights]
+        chances = [weight * factor for weight, factor in zip(weights.values(), factors, strict=True)]
+        return self.random.choices(list(weights), chances)[0]
+
+    def op(self, kind: str) -> Op:
+        draw = self.random
+        if kind in ("remove", "rescan", "rescan_moved", "unplug", "plug") and self.empty != (kind == "plug"):
+            # A slot is full or empty.
+            kind = "plug" if self.empty else "unplug"
+        if kind in ENDS:
+            # The first task seldom ends: those that are left have less to do.
+            early = len(self.tasks) == 1 or draw.random() < 0.05
+            kind = "fork" if early and draw.random() < 0.9 else kind
+            task = self.tasks[0] if early else draw.choice(self.tasks[1:])
+        else:
+            # Children have the mappings of the parent; within a plan, the youngest task may well act.
+            born = self.places.stays and isinstance(self.ops[-1].call, Fork) and draw.random() < 0.5
+            first = draw.random() < 0.4
+            task = self.tasks[-1] if born else self.tasks[0] if first else draw.choice(self.tasks)
+        call = (
+            ProcessMrelease(draw.choice(self.born_tasks)) if kind == "process_mrelease" else self.call(kind)
+        )
+        return Op(call, task, fail=self.fail(call))
+
+    def fail(self, call: Call) -> Fail | None:
+        kind = kind_of(call)
+        rate = _FORK_FAIL_RATE if kind == "fork" else _FAIL_RATE
+        if kind not in _FAILING or self.random.random() >= rate:
+            return None
+        inside = _FAILS_INSIDE.get(call.via) if isinstance(call, Mmap) else None
+        if isinstance(call, Mmap) and inside is None:
+            return None
+        if kind == "fork" and self.random.random() < _FORK_COPY_FAILS:
+            return Fail("vm_area_dup", self.random.choice((1, 1, 2, 3)), None)
+        return Fail(_FAILING[kind], 1 if kind == "fork" else self.random.choice((1, 1, 1, 2)), inside)
+
+    def call(self, kind: str) -> Call:
+        """An operation of *kind*."""
+        return self.calls.call(kind, f"t{self.born + 1}" if len(self.tasks) < _MOST_TASKS else None)

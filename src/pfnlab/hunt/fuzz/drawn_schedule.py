@@ -1,0 +1,161 @@
+"""The schedule at the end of a random program: processors that are held, and what goes on beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from pfnlab.hunt.fuzz.call_kinds import NEVER_HELD, RESET_KINDS
+from pfnlab.hunt.fuzz.conditions import HELD
+from pfnlab.hunt.fuzz.drawn_program import DrawnProgram
+from pfnlab.hunt.fuzz.hold_places import ALWAYS, PLACES
+from pfnlab.programs.lang.forced import Hold
+from pfnlab.programs.lang.ops import (
+    MAIN_TASK,
+    Exec,
+    Exit,
+    Kill,
+    Op,
+    ProcessMrelease,
+    Release,
+    Setrlimit,
+    Thread,
+)
+from pfnlab.programs.lang.words import HOLD_FUNCTIONS
+
+#: Kinds that meet at a lock of a vfio-pci device, and functions they are held in while they have it.
+_VFIO_LOCKED = ("read", "read", "write", "memory_disable", "memory_disable", "memory_enable", "munmap")
+
+_VFIO_HOLDS = (
+    "vmf_insert_pfn_prot",
+    "flush_tlb_mm_range",
+    "tlb_gather_mmu",
+    "tlb_finish_mmu",
+    "memtype_reserve",
+)
+
+#: How often another process ends, or executes a program, while a processor is held.
+_ENDS = 0.2
+
+#: How often the one that is held is of a process with one thread, where another process could kill it.
+_ALONE = 0.2
+
+#: How often one that was killed is reaped a second time.
+_REAPED_AGAIN = 0.3
+
+#: Limits that count what a thread or an exec maps of its own.
+OF_OWN_MEMORY = frozenset({"as", "data"})
+
+#: How often another task is held too while one is, and then each at a function that its operation comes by.
+_TWO_HELD, _LIKELY_PLACE = 0.2, 0.9
+
+
+def add_schedule(drawing: DrawnProgram) -> None:
+    """Add one held operation, up to three operations of the others meanwhile, and the release.
+
+    Mostly it is of a process with one more thread, else of one that may be killed while it is held. Sometimes
+    one of the others is held too; then either may go on first.
+    """
+    _Schedule(drawing).add()
+
+
+class _Schedule:
+    """A schedule while it is drawn."""
+
+    def __init__(self, drawing: DrawnProgram) -> None:
+        self._drawing, self._random = drawing, drawing.random
+        left_out = {*NEVER_HELD, "vfio_close", "process_mrelease"}
+        self._kinds = {kind: 1.0 for kind in drawing.weights if kind not in left_out}
+        self._functions: Sequence[str] = HOLD_FUNCTIONS
+        if drawing.vfio and drawing.random.random() < 0.5:
+            # Faults and changes of the memory bit, which have a lock in common.
+            locked = (*_VFIO_LOCKED, *(kind for kind in RESET_KINDS if kind in drawing.weights))
+            self._kinds, self._functions = dict.fromkeys(locked, 1.0), _VFIO_HOLDS
+
+    def add(self) -> None:
+        drawing, draw = self._drawing, self._random
+        most = draw.choices((2, 3, 4), (6, 1, 1))[0]
+        while len(drawing.tasks) > most:
+            drawing.add(Op(Exit(), drawing.tasks[-1]))
+        if len(drawing.tasks) > 1 and draw.random() < _ALONE:
+            self._of_a_process_that_may_die()
+        else:
+            self._of_a_process_with_threads()
+
+    def _of_a_process_with_threads(self) -> None:
+        drawing, draw = self._drawing, self._random
+        task = drawing.tasks[0]
+        self._thread(task)
+        held, two = [task], draw.random() < _TWO_HELD
+        if two and len(drawing.tasks) < 3:
+            self._thread(draw.choice(drawing.tasks))
+        self._hold(task, likely=two)
+        if two:
+            held.append(draw.choice([name for name in drawing.tasks if name != task]))
+            self._hold(held[1], likely=two)
+        self._beside(held, draw.randrange(two, 4))
+        if two:
+            draw.shuffle(held)
+            drawing.add(Op(Release(held.pop()), MAIN_TASK))
+            self._beside(held, draw.randrange(3))
+        drawing.add(Op(Release(), MAIN_TASK))
+
+    def _of_a_process_that_may_die(self) -> None:
+        drawing, draw = self._drawing, self._random
+        victim = draw.choice(drawing.tasks[1:])
+        # Pages of its own, which can be taken from it, and what it then is in the middle of unmapping.
+        for kind in ("mmap anon", "write", "mmap"):
+            drawing.add(Op(drawing.call(kind), victim))
+            drawing.places.stays = kind != "write"
+        drawing.places.all = True
+        hold = Hold(draw.choice(ALWAYS), 1, draw.random() < 0.2)
+        drawing.add(Op(drawing.call("munmap"), victim, hold=hold))
+        drawing.places.stays = drawing.places.all = False
+        self._beside([victim], draw.randrange(3))
+        killer = draw.choice([task for task in drawing.tasks if task != victim] or [victim])
+        if killer != victim:
+            drawing.add(Op(ProcessMrelease(victim, killed=True), killer))
+            if draw.random() < _REAPED_AGAIN:
+                drawing.add(Op(ProcessMrelease(victim), killer))
+            self._beside([victim], draw.randrange(3))
+        drawing.add(Op(Release(), MAIN_TASK))
+
+    def _thread(self, task: str) -> None:
+        """A further thread of the process of *task*, whose memory has no limit: there is no rule for one."""
+        drawing = self._drawing
+        for resource in sorted(drawing.limits[drawing.process_of[task]] & OF_OWN_MEMORY):
+            drawing.add(Op(Setrlimit(resource, None), task))
+        drawing.add(Op(Thread(f"t{drawing.born + 1}"), task))
+
+    def _hold(self, task: str, *, likely: bool) -> None:
+        """An operation of *task* that is held.
+
+        :param likely: mostly at a function that it comes by
+        """
+        drawing, draw, kinds = self._drawing, self._random, self._kinds
+        if likely and draw.random() < _LIKELY_PLACE:
+            kinds = {kind: weight for kind, weight in kinds.items() if kind in PLACES} or kinds
+        kind = drawing.weighted(kinds, {HELD})
+        functions = PLACES.get(kind, self._functions) if likely else self._functions
+        held = Op(drawing.call(kind), task)
+        hold = Hold(draw.choice(functions), draw.choice((1, 1, 1, 2)), draw.random() < 0.2)
+        drawing.add(msgspec.structs.replace(held, hold=hold))
+
+    def _beside(self, held: Sequence[str], number: int) -> None:
+        """Operations of the tasks that are not held."""
+        drawing, draw = self._drawing, self._random
+        processes = {drawing.process_of[task] for task in held}
+        for _ in range(number):
+            others = [name for name in drawing.tasks if name not in held]
+            if not others:
+                return
+            task = draw.choice(others)
+            process = drawing.process_of[task]
+            alone = sum(drawing.process_of[name] == process for name in drawing.tasks) == 1
+            if process not in processes and alone and draw.random() < _ENDS:
+                limited = drawing.limits[process] & OF_OWN_MEMORY
+                drawing.add(Op(draw.choice((Exit(), Kill()) if limited else (Exit(), Kill(), Exec())), task))
+                continue
+            kind = drawing.weighted(self._kinds, drawing.conditions.anywhere())
+            drawing.add(Op(drawing.call(kind), task))

@@ -1,0 +1,370 @@
+"""Findings as folders: the smallest program, a report for people, and the same as data.
+
+A folder holds ``program.pfn``, ``report.md`` and ``finding.json``. The report's second line is the state: it
+is ``private`` until a person has reported it. By the signatures in ``finding.json`` the same difference is
+recognised later.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.files import Missing, cannot_write, read_text, write_whole
+from pfnlab.base.inert import (
+    markdown,
+    markdown_begun,
+    markdown_block,
+    markdown_code,
+    one_line,
+    shell_line,
+    shell_path,
+)
+from pfnlab.base.path_walk import make_folder
+from pfnlab.base.result import Outcome, Printed
+from pfnlab.base.units import number_of
+from pfnlab.hunt.fuzz.signature import LOOKING, LOST, VIOLATION, Signature, unknown_violations
+from pfnlab.hunt.fuzz.value_shape import NOTHING
+from pfnlab.programs.lang.canonical import format_text
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import format_program, op_lines
+from pfnlab.programs.model.model_machine import END
+from pfnlab.programs.runs.alarm import Alarm, when
+from pfnlab.programs.runs.compare import Difference, alarms, differences
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.observation import Run
+
+PROGRAM, REPORT, DATA = "program.pfn", "report.md", "finding.json"
+
+#: The value of ``format`` in ``finding.json``.
+FORMAT: Final = "pfnlab-filed-finding/1"
+
+#: How a report names its signature.
+_SIGNATURE = "\nSignature: "
+
+#: What a report says of a program that may not be the smallest.
+_CUT_SHORT = "the search for smaller ones was cut short"
+
+#: The most differences of one program that a report lists.
+_LISTED = 12
+
+
+class FoundDifference(msgspec.Struct, frozen=True):
+    """A difference, ready to be filed.
+
+    :param program: the smallest program that shows it
+    :param runs: the runs of that program, one a machine
+    :param origin: seed and index of the program that showed it first
+    :param operations: the number of operations of that first program
+    :param repeated: the number of runs that showed it, and the number of runs
+    :param minimal: whether every smaller program was tried
+    :param looks: how the kernels were looked at; two levels where looking changed something
+    :param with_it: the other signatures of its step in the smallest program
+    :param verb: the command whose program showed it first
+    """
+
+    signature: Signature
+    program: Program
+    runs: tuple[Run, ...]
+    origin: str
+    operations: int
+    repeated: tuple[int, int]
+    minimal: bool = True
+    looks: tuple[LookLevel, ...] = (LookLevel.PROC,)
+    with_it: tuple[Signature, ...] = ()
+    verb: str = "pfnlab fuzz"
+
+
+class FiledData(msgspec.Struct, frozen=True, kw_only=True):
+    """``finding.json``: what is read of a finding again.
+
+    :param signatures: its own; more where a person found that several are one finding
+    :param machines: by name, those that its program is run on
+    :param looks: how they are looked at; two levels where looking changed something
+    :param minimal: whether every smaller program was tried
+    :param with_it: the other signatures of its step in its program
+    """
+
+    format: Literal["pfnlab-filed-finding/1"] = FORMAT
+    signatures: Annotated[tuple[Signature, ...], Meta(min_length=1)]
+    machines: Annotated[tuple[str, ...], Meta(min_length=1)]
+    looks: Annotated[tuple[LookLevel, ...], Meta(min_length=1, max_length=2)]
+    minimal: bool = True
+    with_it: tuple[Signature, ...] = ()
+
+
+def read_data(folder: Path) -> FiledData:
+    """The data of the finding in *folder*.
+
+    :raises Misuse: there is none, or it is something else
+    """
+    file = folder / DATA
+    try:
+        return msgspec.json.decode(read_text(file, "finding"), type=FiledData)
+    except Missing:
+        raise Misuse(f"there is no {DATA} in {folder}: it holds no finding") from None
+    except (ValueError, RecursionError) as trouble:
+        raise Misuse(f"{file} is no data of a finding: {one_line(str(trouble))}") from None
+
+
+class FindingFolder(Printed, frozen=True, kw_only=True, tag="pfnlab-finding/1"):
+    """The folder of a finding, as reports read it.
+
+    :param name: the folder's
+    :param program: the text of its program
+    :param report: the text of its report
+    """
+
+    name: str
+    program: str
+    report: str
+
+    @classmethod
+    def of(cls, folder: Path) -> FindingFolder:
+        """The texts in *folder*."""
+        texts = read_text(folder / PROGRAM, "program"), read_text(folder / REPORT, "finding")
+        return cls(name=folder.name, program=texts[0], report=texts[1])
+
+    @property
+    def outcome(self) -> Outcome:
+        """A filed finding is a discovery."""
+        return Outcome.DISCOVERY
+
+
+class Folder:
+    """The findings in one directory.
+
+    :param path: the directory; made when the first finding is filed
+    :param known: directories with findings that are known, and not filed here
+    """
+
+    def __init__(self, path: Path, known: Sequence[Path] = ()) -> None:
+        self.path = path
+        self._known = known
+
+    def known(self) -> dict[str, str]:
+        """The name of every finding by the key of its signature."""
+        return {key: folder.name for key, folder in self._folders().items()}
+
+    def _folders(self) -> dict[str, Path]:
+        """The folder of every finding by the keys of its signatures.
+
+        :raises Misuse: one has no data, though its report names a signature
+        """
+        return {
+            signature.key: report.parent
+            for path in (*self._known, self.path)
+            for report in sorted(path.glob(f"*/{REPORT}"))
+            if _has_data(report)
+            for signature in read_data(report.parent).signatures
+        }
+
+    def filed(self, key: str) -> tuple[str, FiledData, Program | None] | None:
+        """The name of the folder of that signature, with its data, and its program where it has one.
+
+        :raises ProgramError: the program cannot be read
+        """
+        folder = self._folders().get(key)
+        if folder is None:
+            return None
+        file = folder / PROGRAM
+        return folder.name, read_data(folder), load_program(file) if file.is_file() else None
+
+    def file(self, finding: FoundDifference) -> str:
+        """File *finding*, unless its signature is here already; the name of its folder.
+
+        :raises Misuse: the directory cannot be written
+        :raises Undecided: the disk is full or fails
+        """
+        known = self.known().get(finding.signature.key)
+        if known is not None:
+            return known
+        name = slug(finding.signature)
+        folder = self.path / name
+        try:
+            make_folder(folder)
+            write_whole(folder / PROGRAM, program_text(finding))
+            # The report last: what has one is a finding.
+            write_whole(folder / DATA, data_text(finding))
+            write_whole(folder / REPORT, report_text(finding, folder))
+        except OSError as trouble:
+            raise cannot_write(folder, trouble, "say --findings DIR") from trouble
+        return name
+
+
+def _has_data(report: Path) -> bool:
+    """True where a folder has data; a report of a person's own needs none.
+
+    :raises Misuse: the report is of an earlier version, which wrote no data
+    """
+    if (report.parent / DATA).is_file():
+        return True
+    if _SIGNATURE in read_text(report, "report"):
+        raise Misuse(
+            f"{report.parent} was filed by an earlier version, without {DATA}: "
+            "move it away, and the finding is filed again where it shows"
+        )
+    return False
+
+
+def slug(signature: Signature) -> str:
+    """The name of a finding's folder: the operation, the field or kind, and the beginning of its key."""
+    words = f"{signature.op} {signature.field or signature.kind}"
+    return f"{re.sub('[^a-z0-9]+', '-', words.lower()).strip('-')}-{signature.key[:6]}"
+
+
+def program_text(finding: FoundDifference) -> str:
+    """The program file, in canonical layout, with a title that names the field that differs."""
+    signature = finding.signature
+    title, asks = f"Machines differ in {signature.field}", f"Why do they differ at {signature.op}?"
+    if signature.kind == "alarm" and not signature.field:
+        title, asks = "A kernel raises an alarm", f"Why at {signature.op}: {signature.shape}?"
+    elif signature.kind == VIOLATION:
+        title, asks = "A kernel breaks a property", f"Why does {signature.op} break {signature.shape}?"
+    elif not signature.field:
+        title = "A machine is lost"
+    program = msgspec.structs.replace(finding.program, title=title, asks=asks, expects=())
+    return format_text(format_program(program))
+
+
+def report_text(finding: FoundDifference, folder: Path) -> str:
+    """The report: the differences, the command to see them, the origin."""
+    signature = finding.signature
+    shown, runs = finding.repeated
+    machines = "\n".join(markdown(f"- {run.machine}: {run.kernel}") for run in finding.runs)
+    commands = "".join(f"    {command} --steps --trace\n" for command in _commands(finding, folder))
+    smallest = "no operation of it can be left out" if finding.minimal else _CUT_SHORT
+    return (
+        f"# {markdown(_title(signature))}\n"
+        "State: private\n\n"
+        "## What differs\n\n"
+        f"{_differences(finding.program, finding.runs)}\n\n"
+        f"{markdown_block(program_text(finding), 'pfn')}\n"
+        f"{_logs(finding.runs)}"
+        "## How to see it\n\n"
+        f"{commands}\n"
+        f"{machines}\n\n"
+        "## Where it comes from\n\n"
+        f"{markdown_code(finding.verb)}, program {markdown(finding.origin)} "
+        f"of {number_of(finding.operations, 'operation')}, "
+        f"shrunk to {len(finding.program.ops)}; {smallest}. "
+        f"It showed in {shown} of {number_of(runs, 'run')}.\n\n"
+        f"{_SIGNATURE[1:]}{markdown(f'{signature.key} {signature}')}\n"
+        + "".join(f"{markdown(f'With it: {other.key} {other}')}\n" for other in finding.with_it)
+    )
+
+
+def data_text(finding: FoundDifference) -> bytes:
+    """The data, one value a line."""
+    data = FiledData(
+        signatures=(finding.signature,),
+        machines=_machines(finding),
+        looks=finding.looks,
+        minimal=finding.minimal,
+        with_it=finding.with_it,
+    )
+    return msgspec.json.format(msgspec.json.encode(data), indent=1) + b"\n"
+
+
+def _machines(finding: FoundDifference) -> tuple[str, ...]:
+    """The machines by name; of what looking changed the one."""
+    if finding.signature.kind == LOOKING:
+        return tuple(dict.fromkeys(seen.machine.rpartition(" ")[0] for seen in finding.runs))
+    return tuple(seen.machine for seen in finding.runs)
+
+
+def _commands(finding: FoundDifference, folder: Path) -> list[str]:
+    """The command that shows it; of what looking changed the two."""
+    machines = shell_line(word for machine in _machines(finding) for word in ("--on", machine))
+    return [f"pfnlab run {shell_path(folder / PROGRAM)} {machines} --look {look}" for look in finding.looks]
+
+
+def _title(signature: Signature) -> str:
+    if signature.kind == LOOKING:
+        return f"Looking changed something: {signature.field} at {signature.op}"
+    if signature.kind == VIOLATION:
+        return f"{signature.shape} is broken at {signature.op}"
+    if signature.kind == LOST:
+        return f"A machine is lost at {signature.op}"
+    if signature.kind == "alarm" and not signature.field:
+        return f"An alarm at {signature.op}: {signature.shape}"
+    if signature.field == "log":
+        return f"{_log_heading(signature)} at {signature.op}"
+    heading = "Left in the book" if signature.kind == "leftover" else signature.field
+    return f"{heading} at {signature.op}"
+
+
+def _log_heading(signature: Signature) -> str:
+    """The lines that the logs of later machines have and the first one's lacks, or the other way round."""
+    noun = "A warning" if signature.kind == "alarm" else "A line"
+    less, slash, more = signature.shape.partition(" / ")
+    if not slash:
+        return f"{noun} in the log" if signature.kind == "alarm" else "Lines of the log differ"
+    if NOTHING in (less, more):
+        return f"{noun} {'more' if less == NOTHING else 'missing'} in the log"
+    return "Other lines in the log"
+
+
+def _differences(program: Program, runs: Sequence[Run]) -> str:
+    ops = [*op_lines(program), END]
+    found = differences(runs)
+    lines = [line for difference in found[:_LISTED] for line in _difference(difference)]
+    if len(found) > _LISTED:
+        lines.append(f"- and {len(found) - _LISTED} more")
+    lines += [
+        markdown(f"- {violation.machine} breaks {violation}")
+        for violation in unknown_violations(program, runs)
+    ]
+    lines += [markdown(f"- {item.machine} raised an alarm: {_alarm(item.alarm)}") for item in alarms(runs)]
+    for run in runs:
+        if run.lost is not None and run.alarm is None:
+            place = f"at step {len(run.steps) + 1} {markdown_code(ops[len(run.steps)])}"
+            lines.append(f"- {markdown(run.machine)} was lost {place}: {markdown(str(run.lost))}")
+    return "\n".join(lines)
+
+
+def _logs(runs: Sequence[Run]) -> str:
+    """The alarms of the kernels, with the call traces."""
+    return "".join(
+        f"## What {markdown(item.machine)} said\n\n"
+        f"{markdown_begun(markdown(_alarm(item.alarm)))}\n\n"
+        + markdown_block("\n".join(item.alarm.log), "text")
+        + "\n"
+        for item in alarms(runs)
+    )
+
+
+def _alarm(alarm: Alarm) -> str:
+    return f"{alarm.kind}, {when(alarm)}: {alarm.title}"
+
+
+def _difference(difference: Difference) -> list[str]:
+    head = f"- step {difference.step + 1} {markdown_code(difference.op)}, {difference.field}:"
+    sides = (f"{markdown(side.machine)}: {_value(side.value, difference)}" for side in difference.values)
+    return [head, *(f"  - {side}" for side in sides)]
+
+
+def _value(value: Any, difference: Difference) -> str:
+    """A value in words; of a list only the elements that others do not have."""
+    if not isinstance(value, tuple):
+        return markdown_code(value)
+    others = [
+        side.value for side in difference.values if isinstance(side.value, tuple) and side.value != value
+    ]
+    if difference.field == "events":
+        return markdown_code("; ".join(value) or "-")
+    elements = [element for element in value if any(element not in other for other in others)]
+    return markdown_code("; ".join(map(_words, elements)) or "-")
+
+
+def _words(element: Any) -> str:
+    if isinstance(element, msgspec.Struct) and type(element).__str__ is object.__str__:
+        return " ".join(str(getattr(element, name)) for name in element.__struct_fields__)
+    return str(element)

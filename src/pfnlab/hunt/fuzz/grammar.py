@@ -1,0 +1,66 @@
+"""The programs of a fuzzer: all that the language can express, drawn from a seed and an index.
+
+The next operation depends on the last one in the same area and, through a :class:`Bias`, on the pairs and
+triples that earlier programs have not reached yet, also under each condition. Seed, index, vocabulary and
+bias decide the whole program.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from pfnlab.hunt.fuzz.bias import NO_BIAS, Bias
+from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.drawn_program import DrawnProgram
+from pfnlab.hunt.fuzz.drawn_schedule import add_schedule
+from pfnlab.programs.lang.ops import Program
+
+#: In each period of so many programs, the first few may need a guest of their own: a device at the end of the
+#: BAR, or a large BAR.
+_RARE_PERIOD, _RARE = 500, 4
+
+#: In each period of so many programs, the first few may reset devices opened through vfio-pci and put them to
+#: sleep, which takes other guests.
+_RESET_PERIOD, _RESETS = 1000, 125
+
+#: How often a program opens a device through vfio-pci, where it may.
+_VFIO_RATE = 0.3
+
+#: How often a program has a device that leaves fit into, where it may; and how often it then is one of
+#: vfio-pci, where the other would be the driver's.
+_LEAF_RATE, _LEAF_VFIO_RATE = 0.16, 0.4
+
+#: How often a program has a device that comes and goes, where it may.
+_SLOT_RATE = 0.1
+
+#: How often a program with schedules has a processor that is held.
+_HELD_RATE = 0.8
+
+
+def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias = NO_BIAS) -> Program:
+    """The program number *index* of *seed*."""
+    random = Random(f"{seed}:{index}")
+    vocabulary = vocabulary or Vocabulary()
+    leaves = vocabulary.leaves or (vocabulary.has_leaves and random.random() < _LEAF_RATE)
+    prefixes = bias.prefixes_of(leaves)
+    prefix = random.choice(prefixes) if prefixes and random.random() < 0.3 else None
+    vfio_rate = (_LEAF_VFIO_RATE if vocabulary.driver else 1.0) if leaves else _VFIO_RATE
+    vfio = vocabulary.vfio and (random.random() < vfio_rate if prefix is None else prefix.needs.vfio)
+    slot = vocabulary.slots and not (prefix or vfio or leaves) and random.random() < _SLOT_RATE
+    rare = is_rare(index) and not leaves
+    kinds = vocabulary.kinds_of(vfio=vfio, slot=slot, resets=index % _RESET_PERIOD < _RESETS)
+    drawing = DrawnProgram(
+        random, kinds, bias, prefix, rare=rare, vfio=vfio, slot=slot, leaves=leaves, fixed=vocabulary.fixed
+    )
+    # A held processor with a device that goes has no rule.
+    held = vocabulary.schedules and not slot and random.random() < _HELD_RATE
+    drawing.draw_operations()
+    # The language takes a task whose fork was refused for a living one.
+    if held and drawing.tasks and not drawing.calls.refused:
+        add_schedule(drawing)
+    return drawing.program(f"random {seed}:{index}")
+
+
+def is_rare(index: int) -> bool:
+    """True where the program of this index may need a guest of its own."""
+    return index % _RARE_PERIOD < _RARE

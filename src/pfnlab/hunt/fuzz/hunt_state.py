@@ -1,0 +1,438 @@
+"""The state of a hunt and its file, and its result."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, TypeVar
+
+import msgspec
+
+from pfnlab.base.errors import Misuse, ProgramError, Why
+from pfnlab.base.files import MOST_RECORDED, Missing, cannot_write, read_bytes, write_whole
+from pfnlab.base.inert import one_line
+from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result
+from pfnlab.base.units import number_of
+from pfnlab.hunt.fuzz.bias import Bias
+from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.causes import Cause, Evidence
+from pfnlab.hunt.fuzz.conditions import CONDITIONS
+from pfnlab.hunt.fuzz.coverage import WORDS, Coverage, Measure, all_branches
+from pfnlab.hunt.fuzz.known_rows import KnownRow
+from pfnlab.hunt.fuzz.rounds import Looks
+from pfnlab.hunt.fuzz.signature import MODELS_OWN, Signature
+from pfnlab.lab.running.kernel_files import FILES, files_by_function, function_of
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import format_program
+from pfnlab.programs.lang.validity import check_program
+
+FORMAT = "pfnlab-fuzz/2"
+
+
+class ShownFinding(msgspec.Struct):
+    """A finding.
+
+    :ivar folder: the folder in which it is filed
+    :ivar met: the number of programs that showed it
+    :ivar first: the number of programs compared up to the first that showed it, that one included
+    :ivar operations: the number of operations in the smallest program that shows it
+    :ivar says: the signature in words
+    :ivar minimal: whether every smaller program was tried
+    :ivar with_it: keys of the other signatures in the same step of its smallest program: they follow from it
+    """
+
+    folder: str
+    met: Count
+    first: Count
+    operations: Count
+    says: str
+    minimal: bool
+    with_it: Annotated[list[str], ALWAYS] = msgspec.field(default_factory=list)
+
+
+class KnownSignature(ShownFinding):
+    """A signature that a program showed.
+
+    :ivar signature: the signature itself
+    :ivar program: its smallest program; None where a folder is known and has none
+    :ivar evidence: what programs that showed it tell of its cause
+    """
+
+    signature: Signature | None = None
+    program: Program | None = None
+    evidence: Evidence = msgspec.field(default_factory=Evidence)
+
+
+class Unstable(msgspec.Struct, frozen=True):
+    """A difference that not every run of its program showed.
+
+    :param program: seed and index of the program
+    :param says: the difference
+    :param shown: the number of its runs that showed it
+    :param runs: the number of its runs
+    """
+
+    program: str
+    says: str
+    shown: Count
+    runs: Count
+
+
+class StoredState(msgspec.Struct):
+    """State in a file, from which work can resume, with ``format``, the version of its form."""
+
+    #: The version of today.
+    FORM: ClassVar[str]
+
+
+class HuntState(StoredState):
+    """The state of a hunt, complete enough to resume it.
+
+    :ivar machines: by the names the user gave them
+    :ivar next: the index of the next program
+    :ivar compared: programs that ran on all machines
+    :ivar undecided: programs not compared, because the model has no rule or a machine lacks something
+    :ivar judged: of these, programs that kernels ran all the same and that were judged
+    :ivar alarming: of these, programs in which a judge found something
+    :ivar different: programs that showed a difference
+    :ivar findings: the signatures found, by key
+    :ivar causes: the findings by their causes, as far as the hunt has come to its end
+    :ivar reasons: in words, why programs were not compared, and how many each
+    :ivar kinds: of these reasons; one that an earlier version counted has none
+    :ivar looking: how kernels are looked at
+    :ivar known: violations that are explained, by their rows
+    :ivar measure: the coverage that programs are kept for; without branches it is the model's too
+    :ivar known_keys: keys of the signatures that were filed when the hunt began
+    :ivar kernels: the exact kernel or profile behind each machine, by name
+    """
+
+    machines: list[str]
+    seed: int
+    vocabulary: Vocabulary
+    next: Count = 0
+    compared: Count = 0
+    undecided: Count = 0
+    different: Count = 0
+    coverage: Coverage = msgspec.field(default_factory=Coverage)
+    bias: Bias = msgspec.field(default_factory=Bias)
+    prefixes: list[Program] = msgspec.field(default_factory=list)
+    findings: dict[str, KnownSignature] = msgspec.field(default_factory=dict)
+    unstable: list[Unstable] = msgspec.field(default_factory=list)
+    reasons: dict[str, Count] = msgspec.field(default_factory=dict)
+    kinds: dict[str, Why] = msgspec.field(default_factory=dict)
+    causes: list[Cause] = msgspec.field(default_factory=list)
+    looking: Looks = Looks()
+    judged: Count = 0
+    alarming: Count = 0
+    known: dict[str, KnownRow] = msgspec.field(default_factory=dict)
+    measure: Measure = Measure.MODEL
+    known_keys: list[str] = msgspec.field(default_factory=list)
+    kernels: dict[str, str] = msgspec.field(default_factory=dict)
+    format: str = FORMAT
+
+    FORM: ClassVar[str] = FORMAT
+
+    @property
+    def new(self) -> int:
+        """The number of findings that were not filed when the hunt began."""
+        return len(self.findings.keys() - set(self.known_keys))
+
+    def printed(self) -> Iterator[tuple[str, PrintedFinding]]:
+        """The findings as they are printed, by key."""
+        for key, finding in self.findings.items():
+            yield key, PrintedFinding.of(finding, known=key in self.known_keys)
+
+
+_State = TypeVar("_State", bound=StoredState)
+
+
+def read_stored(path: Path, form: type[_State], what: str) -> _State | None:
+    """The content of the file *path*, None when there is no file yet.
+
+    :param form: the structure of it
+    :param what: what it is the state of, for messages
+    :raises Misuse: the file is something else
+    """
+    try:
+        stored = msgspec.json.decode(read_bytes(path, what, MOST_RECORDED), type=form)
+        for program in _programs_in(stored):
+            check_program(program, "a program in it")
+    except Missing:
+        return None
+    except ProgramError as trouble:
+        said = one_line(trouble.message)
+        raise Misuse(f"{path} is no state of a {what}: a program in it: {said}; name another file") from None
+    except (ValueError, RecursionError) as trouble:
+        said = one_line(str(trouble))
+        raise Misuse(f"{path} is no state of a {what}: {said}; name another file") from trouble
+    if getattr(stored, "format", "") != form.FORM:
+        raise Misuse(f"{path} is of another version of pfnlab: name another file")
+    return stored
+
+
+def _programs_in(value: Any) -> Iterator[Program]:
+    """Every program in a state; they are run, and nobody checked them as those of files are checked."""
+    match value:
+        case Program():
+            yield value
+        case msgspec.Struct():
+            for name in value.__struct_fields__:
+                yield from _programs_in(getattr(value, name))
+        case dict():
+            for item in value.values():
+                yield from _programs_in(item)
+        case list() | tuple():
+            for item in value:
+                yield from _programs_in(item)
+
+
+def write_stored(path: Path, content: Any) -> None:
+    """Write *content* to the file *path*, whole or not at all.
+
+    :raises Misuse: the file cannot be written
+    :raises Undecided: the disk is full or fails
+    """
+    try:
+        write_whole(path, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
+    except OSError as trouble:
+        raise cannot_write(path, trouble, "name another file") from trouble
+
+
+def read_state(path: Path) -> HuntState | None:
+    """The state of a hunt in the file *path*, None when there is no file yet.
+
+    :raises Misuse: the file is something else
+    """
+    return read_stored(path, HuntState, "hunt")
+
+
+def write_state(path: Path, state: HuntState) -> None:
+    """Write *state* to the file *path*, whole or not at all.
+
+    :raises Misuse: the file cannot be written
+    :raises Undecided: the disk is full or fails
+    """
+    content = msgspec.to_builtins(state)
+    # A set has no order of its own; equal states are to be equal files.
+    content["coverage"]["branches"] = sorted(state.coverage.branches)
+    content["coverage"]["blocks"] = sorted(state.coverage.blocks)
+    write_stored(path, content)
+
+
+#: What was reached, and what is possible.
+Reached = tuple[Count, Count]
+
+
+class PrintedFinding(ShownFinding):
+    """A finding of a hunt.
+
+    :param program: the smallest program that shows it, as text; null where a folder is known and has none
+    :param known: whether it was filed when the hunt began
+    """
+
+    program: Annotated[str | None, ALWAYS] = None
+    known: Annotated[bool, ALWAYS] = False
+
+    @classmethod
+    def of(cls, finding: KnownSignature, *, known: bool) -> PrintedFinding:
+        """The printed part of a finding: nothing that its cause was weighed by."""
+        program = format_program(finding.program) if finding.program is not None else None
+        shown = {name: getattr(finding, name) for name in ShownFinding.__struct_fields__}
+        return cls(**shown, program=program, known=known)
+
+
+class FindingCause(msgspec.Struct, frozen=True):
+    """Findings of one cause.
+
+    :param finding: the signature that stands for the cause
+    :param findings: the signatures of all its findings
+    """
+
+    finding: str
+    findings: tuple[str, ...]
+
+
+class ReachedKernel(msgspec.Struct, frozen=True, kw_only=True):
+    """The blocks and functions that programs reached in the kernels of a hunt.
+
+    :param blocks: the number of blocks
+    :param functions: the number of functions with such a block
+    :param files: by source file, its functions and blocks that were reached
+    """
+
+    blocks: Count
+    functions: Count
+    files: dict[str, tuple[Count, Count]]
+
+    @classmethod
+    def of(cls, blocks: Collection[str]) -> ReachedKernel:
+        """The counts of *blocks*."""
+        of_function = Counter(map(function_of, blocks))
+        functions = Counter(files_by_function().get(name, "") for name in of_function)
+        of_file = Counter(files_by_function().get(function_of(block), "") for block in blocks)
+        return cls(
+            blocks=len(blocks),
+            functions=len(of_function),
+            files={file: (functions[file], of_file[file]) for file in FILES},
+        )
+
+
+class ReachedCoverage(msgspec.Struct, frozen=True, kw_only=True):
+    """The coverage of the programs: of each pair of numbers the first is reached, the second possible.
+
+    :param pairs: pairs of operations in a row
+    :param under: by condition, kinds reached and possible, pairs, triples, kinds that are missing
+    :param branches: branches of the model; null where they were not watched
+    :param files: by file of the model, its branches, the lowest first; empty where they were not watched
+    :param words: kinds of kernel calls
+    :param never: kinds of kernel calls that no program made
+    :param kernel: what was reached of kernels; null where their blocks were not counted
+    """
+
+    pairs: Reached
+    under: Annotated[dict[str, tuple[Reached, Count, Count, tuple[str, ...]]], ALWAYS] = msgspec.field(
+        default_factory=dict
+    )
+    branches: Reached | None
+    files: dict[str, Reached]
+    words: Reached
+    never: tuple[str, ...]
+    kernel: Annotated[ReachedKernel | None, ALWAYS] = None
+
+
+class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
+    """The result of a hunt of random programs.
+
+    :param machines: the machines that were compared
+    :param seed: the seed of random numbers; the same seed makes the same programs
+    :param programs: the number of programs that were made
+    :param compared: programs that ran on every machine
+    :param undecided: programs that some machine could not run to the end
+    :param differences: programs in which machines differed
+    :param findings: the findings by signature
+    :param causes: the causes of the findings, the shortest program first
+    :param unstable: differences that did not show again
+    :param reasons: why programs were not compared, and how many
+    :param coverage: what the programs reached
+    :param models_own: those of the reasons that are the model's own: it has no rule, or no answer exists
+    :param judged: of the undecided programs, those that kernels ran all the same, each judged alone
+    :param alarming: of these, those in which a kernel raised an alarm or broke a property
+    :param known: properties that kernels broke for a known reason, by property and reason
+    :param kernels: the exact kernel or profile behind each machine, by name
+    :param vocabulary: the operations that programs may have in addition to those of every process
+    """
+
+    machines: tuple[str, ...]
+    seed: int
+    programs: Count
+    compared: Count
+    undecided: Count
+    differences: Count
+    findings: dict[str, PrintedFinding]
+    causes: tuple[FindingCause, ...]
+    unstable: tuple[Unstable, ...]
+    reasons: dict[str, Count]
+    coverage: ReachedCoverage
+    models_own: Annotated[tuple[str, ...], ALWAYS] = ()
+    judged: Annotated[Count, ALWAYS] = 0
+    alarming: Annotated[Count, ALWAYS] = 0
+    known: Annotated[dict[str, KnownRow], ALWAYS] = msgspec.field(default_factory=dict)
+    kernels: Annotated[dict[str, str], ALWAYS] = msgspec.field(default_factory=dict)
+    vocabulary: Annotated[Vocabulary, ALWAYS] = Vocabulary()
+
+    @classmethod
+    def of(cls, state: HuntState, *, watched: bool) -> FuzzResult:
+        """The result of a hunt.
+
+        :param watched: whether branches were watched
+        """
+        return cls(
+            made=Made.now(),
+            machines=tuple(state.machines),
+            seed=state.seed,
+            programs=state.next,
+            compared=state.compared,
+            undecided=state.undecided,
+            differences=state.different,
+            findings=dict(state.printed()),
+            causes=tuple(FindingCause(cause.first, cause.keys) for cause in _all_causes(state)),
+            unstable=tuple(state.unstable),
+            reasons=state.reasons,
+            coverage=_coverage_of(state, watched=watched),
+            models_own=tuple(name for name in state.reasons if state.kinds.get(name) in MODELS_OWN),
+            judged=state.judged,
+            alarming=state.alarming,
+            known=dict(sorted(state.known.items())),
+            kernels=dict(sorted(state.kernels.items())),
+            vocabulary=state.vocabulary,
+        )
+
+    def as_json(self, indent: int | None = None) -> str:
+        """The result as ``--json`` prints it, without a space."""
+        return msgspec.json.encode(self).decode()
+
+    @property
+    def outcome(self) -> Outcome:
+        """A difference is a discovery; an unstable difference or a program without an answer is undecided."""
+        if self.findings:
+            return Outcome.DISCOVERY
+        unanswered = self.reasons.keys() - set(self.models_own)
+        undecided = self.unstable or unanswered or not self.compared
+        return Outcome.UNDECIDED if undecided else Outcome.AS_EXPECTED
+
+    @property
+    def headline(self) -> str:
+        """Programs and differences."""
+        return _headline(self.programs, self.differences)
+
+
+def _headline(programs: int, different: int) -> str:
+    """``500 programs, 0 differences``."""
+    return f"{number_of(programs, 'program')}, {number_of(different, 'difference')}"
+
+
+def progress(state: HuntState, rate: float) -> str:
+    """The line of progress of a hunt."""
+    findings = f" ({number_of(len(state.findings), 'finding')})" if state.findings else ""
+    return f"{_headline(state.next, state.different)}{findings}, {rate:.0f}/s"
+
+
+def _all_causes(state: HuntState) -> list[Cause]:
+    """The causes of all findings; one that was not weighed with the others is a cause of its own."""
+    weighed = {key for cause in state.causes for key in cause.keys}
+    return [*state.causes, *(Cause((key,)) for key in state.findings if key not in weighed)]
+
+
+def _coverage_of(state: HuntState, *, watched: bool) -> ReachedCoverage:
+    """The coverage, reached and possible: pairs, branches, branches by file (lowest first), words."""
+    kinds, coverage = len(state.vocabulary.kinds), state.coverage
+    pairs = [pair for pair in coverage.pairs if set(pair.split(" > ")) <= set(state.vocabulary.kinds)]
+    branches = all_branches() if watched else set()
+    whole = Counter(name.partition(":")[0] for name in branches)
+    reached = Counter(name.partition(":")[0] for name in coverage.branches)
+    files = sorted(whole, key=lambda file: (reached[file] / whole[file], file))
+    words = WORDS & coverage.words.keys()
+    return ReachedCoverage(
+        pairs=(len(pairs), kinds * kinds),
+        under={name: _under(state, name) for name in _possible(state.vocabulary)},
+        branches=(len(coverage.branches & branches), len(branches)) if watched else None,
+        files={file: (reached[file], whole[file]) for file in files},
+        words=(len(words), len(WORDS)),
+        never=tuple(sorted(WORDS - words)),
+        kernel=ReachedKernel.of(coverage.blocks) if state.measure is Measure.KERNEL else None,
+    )
+
+
+def _possible(vocabulary: Vocabulary) -> list[str]:
+    """The conditions that programs can meet."""
+    possible = (vocabulary.has_leaves, vocabulary.slots, vocabulary.has_leaves, vocabulary.schedules)
+    return [name for name, can in zip(CONDITIONS, possible, strict=True) if can]
+
+
+def _under(state: HuntState, condition: str) -> tuple[Reached, int, int, tuple[str, ...]]:
+    """The kinds reached and possible under *condition*, numbers of pairs and triples, the kinds missing."""
+    kinds, pairs, triples = state.coverage.reached(condition)
+    possible = set(state.vocabulary.kinds)
+    missing = tuple(sorted(possible - kinds))
+    return (len(kinds & possible), len(possible)), len(pairs), len(triples), missing

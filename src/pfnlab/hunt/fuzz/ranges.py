@@ -1,0 +1,410 @@
+"""The places of a random program: devices, areas, leaves, and ranges that meet at every kind of border."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from random import Random
+
+from pfnlab.kernel.hw.pgtable import LEAF_PAGES
+from pfnlab.programs.lang.device_ops import DriverHow
+from pfnlab.programs.lang.ops import (
+    LOWMEM_VIAS,
+    ONLY_KINDS,
+    PCI_VIAS,
+    Area,
+    Call,
+    Device,
+    Mmap,
+    Program,
+    Read,
+    Via,
+    Write,
+)
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_ops import Walk
+from pfnlab.programs.lang.words import MAX_ISA_PAGES
+
+#: Pages of a leaf of 2 MiB, and of one of 1 GiB.
+TABLE, GIGABYTE = LEAF_PAGES[2], LEAF_PAGES[3]
+
+#: The highest level of a leaf by the way the guest driver fills its mapping.
+DRIVER_LEAVES: dict[DriverHow, int] = {"fault_pmd": 2, "fault_pud": 3}
+
+
+def path_end(call: Mmap) -> Span:
+    """The pages of an area at which *call* maps."""
+    return call.over if call.over is not None else Span(call.name or "", 0, call.source.pages)
+
+
+def leaf_level(call: Mmap) -> int:
+    """The level of the largest leaf that fits into the mapping of *call*: 1 where no leaf does (S6.3.1).
+
+    Areas begin at a multiple of 1 GiB, as devices do that may have leaves.
+    """
+    most = (
+        DRIVER_LEAVES.get(call.driver.how, 1) if call.driver is not None else 3 if call.via == "vfio" else 1
+    )
+    place = path_end(call)
+    for level in range(most, 1, -1):
+        unit = LEAF_PAGES[level]
+        first = place.start + -place.start % unit
+        if (place.start - call.source.start) % unit == 0 and first + unit <= place.end:
+            return level
+    return 1
+
+
+def touched_level(program: Program) -> int:
+    """The level of the largest leaf that a mapping of *program* has room for and that a later access makes.
+
+    It is 1 where there is none. Permissions, tasks and what happens in between are not looked at.
+    """
+    mapped: list[tuple[Span, int]] = []
+    found = 1
+    for op in program.ops:
+        call = op.call
+        if isinstance(call, Mmap) and leaf_level(call) > 1:
+            mapped.append((path_end(call), leaf_level(call)))
+        for place, level in mapped:
+            if level > found and touches(call, place):
+                found = level
+    return found
+
+
+def touches(call: Call, place: Span) -> bool:
+    """True where *call* is an access that begins within *place*."""
+    if not isinstance(call, Read | Write | Walk):
+        return False
+    return call.span.name == place.name and place.start <= call.span.start < place.end
+
+
+#: Names of areas; each is larger than the largest mapping that may be made there.
+AREAS = ("a", "b", "c", "d")
+
+#: Sizes of a pci device, with weights: one page, pages that meet, several page tables.
+_SIZES = {1: 4, 2: 4, 3: 4, 4: 6, 8: 10, 16: 50, 24: 6, 64: 6, 513: 6, 2 * TABLE: 6}
+
+#: A BAR of 1 GiB, for which a guest is booted.
+_LARGE = GIGABYTE
+
+#: Sizes of a device at the beginning of a guest's BAR, as for vfio-pci: leaves of 2 MiB fit.
+_ALONE_SIZES = {1: 2, 4: 4, 16: 14, TABLE: 4, 513: 4, 2 * TABLE: 6, 3 * TABLE: 2}
+
+#: Sizes of the device of a program with leaves: of 2 MiB, of 1 GiB, and of both.
+_LEAF_SIZES = {
+    **{TABLE: 2, TABLE + 1: 1, 2 * TABLE: 3, 3 * TABLE + 1: 2, 8 * TABLE: 2},
+    **{GIGABYTE: 8, GIGABYTE + TABLE: 3, 2 * GIGABYTE: 5, 2 * GIGABYTE + TABLE + 1: 1, 4 * GIGABYTE: 2},
+}
+
+#: The most pages that a program with leaves mostly maps without one: each is an entry of its own.
+_SINGLE_PAGES = 3 * TABLE
+
+#: Sizes of a lowmem device: the guest's memory in multiples of 8 pages must be enough for all of them.
+_LOW_SIZES = (1, 2, 7, 8, 16)
+
+#: Sizes of the ``isa`` device: up to the ISA hole, into it, and to the end; and of the ``top`` device.
+_ISA_SIZES = (8, 12, 16, 16, 0x30, 0x68, MAX_ISA_PAGES, MAX_ISA_PAGES)
+
+_TOP_SIZES = (1, 4, 16, 16, 64, 513, 2 * TABLE)
+
+#: How often a program has each of the two.
+_ISA_RATE, _TOP_RATE = 0.06, 0.05
+
+_USER_VIAS: tuple[Via, ...] = tuple(via for via in PCI_VIAS if via not in ("driver", "vfio"))
+
+#: The most pages of all pci devices together with which a program may map past the end of one
+#: (``placement.py``).
+_TAIL_PAGES = 1024
+
+
+def devices(
+    random: Random, *, rare: bool, alone: bool = False, leaves: bool = False, fixed: bool = False
+) -> tuple[Device, ...]:
+    """One to five devices, neighbours in the order they are named.
+
+    :param rare: whether the first may be large
+    :param alone: whether the first is the only pci device: for vfio-pci, or because it comes and goes
+    :param leaves: whether leaves fit into it; it is then the only pci device as well
+    :param fixed: whether there must be one that lies at a fixed place
+    """
+    choices = _LEAF_SIZES if leaves else _ALONE_SIZES if alone else _SIZES
+    alone = alone or leaves
+    large = rare and not alone and random.random() < 0.4
+    found = [
+        Device("bar", "pci", _LARGE if large else random.choices(list(choices), list(choices.values()))[0])
+    ]
+    if not alone and random.random() < 0.25:
+        found.append(Device("bar2", "pci", random.choice((1, 4, 16, 64))))
+    if random.random() < 0.2:
+        found.append(Device("low", "lowmem", random.choice(_LOW_SIZES)))
+    isa, top = random.random() < _ISA_RATE, random.random() < _TOP_RATE
+    if fixed and not (isa or top):
+        isa = random.random() < 0.7
+        top = not isa
+    if isa:
+        found.append(Device("hole", "isa", random.choice(_ISA_SIZES)))
+    if top:
+        found.append(Device("last", "top", random.choice(_TOP_SIZES)))
+    return tuple(found)
+
+
+def areas(on: tuple[Device, ...]) -> tuple[Area, ...]:
+    """Areas with room for the largest of the devices, and half as much behind it."""
+    pages = max(24, *(device.pages + device.pages // 2 for device in on))
+    return tuple(Area(name, pages) for name in AREAS)
+
+
+class DrawnPlaces:
+    """The mappings of a program so far, as far as its text tells, and ranges near them.
+
+    :param on: its devices
+    :param within: its areas
+    :param passes_end: whether it may map past the end of its first device
+    :param leaves: whether its devices may be of any size: few mappings without leaves are then large
+    """
+
+    def __init__(
+        self,
+        random: Random,
+        on: tuple[Device, ...],
+        within: tuple[Area, ...],
+        *,
+        passes_end: bool,
+        leaves: bool = False,
+    ) -> None:
+        self._random = random
+        self._leaves = leaves
+        self._passes_end = (
+            passes_end and sum(device.pages for device in on if device.kind == "pci") <= _TAIL_PAGES
+        )
+        self.devices = {device.name: device for device in on}
+        self.areas = {area.name: area.pages for area in within}
+        self._pci = [device for device in on if device.kind == "pci"]
+        self._driven = [device for device in on if device.kind == "pci" or device.kind in ONLY_KINDS]
+        self._pieces: dict[str, list[tuple[int, int]]] = {name: [] for name in self.areas}
+        self._last: Span | None = None
+        self._sources: list[Span] = []
+        #: By area, the range of all pages ever mapped there.
+        self._whole: dict[str, tuple[int, int]] = {}
+        #: Whether the next operation stays at the place of the last one, and whether it covers all of it.
+        self.stays = self.all = False
+        #: Pages that were written to, with or without success.
+        self.touched: list[Span] = []
+
+    def used(self, span: Span) -> None:
+        """Record *span* as the last one used; the next operation may use it too."""
+        self._last = span if span.pages and span.end <= self.areas[span.name] else None
+
+    def mapped(self, span: Span) -> None:
+        """Record that there may be a mapping at *span*."""
+        if span.pages and (span.start, span.end) not in self._pieces[span.name]:
+            self._pieces[span.name].append((span.start, span.end))
+            start, end = self._whole.get(span.name, (span.start, span.end))
+            self._whole[span.name] = (min(start, span.start), max(end, span.end))
+
+    def unmapped(self, span: Span) -> None:
+        """Record that there is no mapping at *span* any more."""
+        pieces = []
+        for start, end in self._pieces[span.name]:
+            pieces += [(start, min(end, span.start)), (max(start, span.end), end)]
+        self._pieces[span.name] = [(start, end) for start, end in pieces if start < end]
+
+    def area(self, preferred: Collection[str] = ()) -> str:
+        """An area, preferably one with mappings, and one of *preferred* if there is any."""
+        stays = self._last is not None and (not preferred or self._last.name in preferred) and self.stays
+        if preferred and not stays and self._random.random() < 0.7:
+            return self._random.choice(sorted(preferred))
+        if self._last is not None and self._random.random() < (0.95 if self.stays else 0.5):
+            return self._last.name
+        used = [name for name, pieces in self._pieces.items() if pieces]
+        if used and self._random.random() < 0.85:
+            return self._random.choice(used)
+        return self._random.choice(list(self.areas))
+
+    def free_area(self) -> str:
+        """An area to map at, preferably one without mappings."""
+        free = [name for name, pieces in self._pieces.items() if not pieces]
+        if free and self._random.random() < 0.8:
+            return self._random.choice(free)
+        return self._random.choice(list(self.areas))
+
+    def span(self, name: str, most: int | None = None) -> Span:
+        """Pages of area *name*: a mapping, a part of it, or pages across one of its borders.
+
+        :param most: the most pages
+        """
+        draw, extent = self._random, self.areas[name]
+        if self.all and name in self._whole:
+            start, end = self._whole[name]
+            return Span(name, start, min(end, extent, start + (most or extent)))
+        if self._last is not None and self._last.name == name and draw.random() < 0.2:
+            return Span(name, self._last.start, min(self._last.end, self._last.start + (most or extent)))
+        start, end = draw.choice(self._pieces[name]) if self._pieces[name] else (0, min(16, extent))
+        cut = self._cut(end - start)
+        shape = draw.randrange(11)
+        if shape == 10 and self._pieces[name]:
+            # All pages ever mapped, with those between.
+            borders = self._whole[name]
+        elif shape < 3:
+            borders = (start, end)
+        elif shape < 5:
+            borders = (start, start + cut)
+        elif shape < 7:
+            borders = (end - cut, end)
+        elif shape < 8:
+            first = start + self._cut(end - start) - 1
+            borders = (first, first + cut)
+        elif shape < 9:
+            borders = (start - cut, end) if draw.random() < 0.5 else (start, end + cut)
+        else:
+            first = draw.randrange(extent)
+            borders = (first, first + draw.choice((1, 2, 4, 16)))
+        first, last = max(0, min(borders[0], extent - 1)), min(borders[1], extent)
+        if most is not None:
+            last = min(last, first + most)
+        return Span(name, first, max(last, first + 1))
+
+    def inside(self, name: str) -> Span:
+        """Pages of one mapping of area *name*, as far as it is known: all of it, one end, or the middle."""
+        draw = self._random
+        if self.all or not self._pieces[name] or draw.random() < 0.25:
+            return self.span(name)
+        start, end = draw.choice(self._pieces[name])
+        cut = self._cut(end - start)
+        choices = ((start, end), (start, end), (start, start + cut), (end - cut, end))
+        first, last = draw.choice(choices)
+        return Span(name, first, last) if last <= self.areas[name] else self.span(name)
+
+    def page(self, name: str, *, again: bool = False) -> Span:
+        """One page of area *name*: the first, the last, or another page of a mapping.
+
+        :param again: whether it may also be a page of any area that was written to before
+        """
+        draw = self._random
+        if again and self.touched and draw.random() < 0.4:
+            return draw.choice(self.touched)
+        start, end = draw.choice(self._pieces[name]) if self._pieces[name] else (0, 8)
+        if self._last is not None and self._last.name == name and draw.random() < 0.6:
+            start, end = self._last.start, self._last.end
+        last = min(end, self.areas[name] - 1)
+        page = draw.choice(
+            (start, start, start, end - 1, draw.randrange(start, end), last),
+        )
+        return Span(name, page, page + 1)
+
+    def destination(self, name: str, pages: int, like: int = 0) -> Span:
+        """*pages* pages of area *name* where they fit; fewer pages where they do not.
+
+        :param like: often begin at this page: page tables and holes then lie as elsewhere
+        """
+        extent = self.areas[name]
+        pages = min(pages, extent)
+        room = extent - pages
+        if 0 < like <= room and self._random.random() < 0.3:
+            return Span(name, like, like + pages)
+        start = self._random.choice((0, min(self._cut(extent), room), room, self._random.randrange(room + 1)))
+        return Span(name, start, start + pages)
+
+    def source(self, pages: int | None = None) -> tuple[Span, Via]:
+        """Pages of a device and a way to map them.
+
+        :param pages: the number of pages, as far as the device has them
+        """
+        draw = self._random
+        device = draw.choice(list(self.devices.values()))
+        if self._leaves:
+            most = GIGABYTE if pages is None and draw.random() < 0.03 else _SINGLE_PAGES
+            pages = min(self._cut(device.pages) if pages is None else pages, most)
+        span = self.device_span(device, pages)
+        if pages is None and self._sources and draw.random() < 0.25:
+            # The same pages again, perhaps in another way.
+            span = draw.choice(self._sources)
+            device = self.devices[span.name]
+        self._sources.append(span)
+        if device.kind == "top" and draw.random() < 0.05:
+            span = Span(device.name, device.pages - span.pages + 1, device.pages + 1)
+        if device.kind != "pci":
+            return span, draw.choice(LOWMEM_VIAS)
+        if device is self._pci[0] and self._passes_end and draw.random() < 0.3:
+            behind = draw.choice((1, span.pages))
+            span = Span(device.name, device.pages - span.pages + behind, device.pages + behind)
+        return span, draw.choice(("wc", "uc")) if draw.random() < 0.6 else draw.choice(_USER_VIAS)
+
+    def anon_over(self, most: int) -> Span:
+        """Up to *most* pages for ordinary memory over a mapping, preferably at its end."""
+        over = self.span(self.area())
+        if self._pieces[over.name] and self._random.random() < 0.5:
+            _, end = self._random.choice(self._pieces[over.name])
+            end = min(end, self.areas[over.name])
+            over = Span(over.name, max(0, end - self._cut(min(4, end))), end)
+        return Span(over.name, over.start, min(over.end, over.start + most))
+
+    def leaf_source(self) -> Span:
+        """Pages of a pci device that leaves fit into: of 1 GiB or 2 MiB, several, or one and a part."""
+        draw = self._random
+        device = max(self._pci, key=lambda device: device.pages)
+        units = [unit for unit in (GIGABYTE, GIGABYTE, TABLE) if unit <= device.pages] or [1]
+        unit = draw.choice(units)
+        start = unit * draw.choice((0, 0, 0, draw.randrange(device.pages // unit)))
+        room = device.pages - start
+        pages = min(room, draw.choice((unit, unit, unit, 2 * unit, room, unit + TABLE, unit + 1)))
+        span = Span(device.name, start, start + pages)
+        self._sources.append(span)
+        return span
+
+    def bar_span(self, most: int | None = None) -> Span:
+        """Pages of a pci device, often ones that the program has used before."""
+        span = self.device_span(self._random.choice(self._pci))
+        mapped = [source for source in self._sources if self.devices[source.name].kind == "pci"]
+        if mapped and self._random.random() < 0.4:
+            span = self._random.choice(mapped)
+        else:
+            self._sources.append(span)
+        return span if most is None else Span(span.name, span.start, min(span.end, span.start + most))
+
+    @property
+    def alone(self) -> bool:
+        """True where the program has one pci device and stays within it: a driver can have all of it."""
+        return len(self._pci) == 1 and not self._passes_end
+
+    def driven_span(self, most: int | None = None) -> Span:
+        """Pages of a device that the driver works on, mostly of a pci device."""
+        device = self._random.choice(self._driven)
+        if device.kind == "pci":
+            return self.bar_span(most)
+        span = self.device_span(device, None if most is None else min(most, device.pages))
+        self._sources.append(span)
+        return span
+
+    def claimed(self, first: bool) -> Span | None:
+        """Pages that a driver may claim: not the first of a pci device, as a guest's BAR has one first page.
+
+        :param first: whether the first page is allowed if the program has one pci device and stays within it
+        """
+        span = self.driven_span()
+        if self.devices[span.name].kind != "pci":
+            return span
+        start = span.start if first and self.alone else max(span.start, 1)
+        return Span(span.name, start, span.end) if start < span.end else None
+
+    def device_span(self, device: Device, pages: int | None = None) -> Span:
+        """Pages of *device*: all, those at an end, or a few in the middle."""
+        draw = self._random
+        if pages is None:
+            pages = device.pages if draw.random() < 0.3 else self._cut(device.pages)
+        pages = min(pages, device.pages)
+        room = device.pages - pages
+        start = draw.choice((0, 0, room, min(self._cut(device.pages), room), draw.randrange(room + 1)))
+        return Span(device.name, start, start + pages)
+
+    # A number of pages from 1 to all: small numbers, halves, and numbers near that of a page table.
+    def _cut(self, pages: int) -> int:
+        draw = self._random
+        choices = [1, 2, 3, 4, 8, pages // 2, pages - 1, draw.randrange(pages) + 1]
+        if pages > TABLE:
+            choices += [TABLE, TABLE + 1, TABLE - 1]
+        if self._leaves and pages >= TABLE:
+            # Borders of leaves: inside one of 1 GiB only those at multiples of 2 MiB leave it as it is.
+            choices += [TABLE * (draw.randrange(pages // TABLE) + 1) for _ in range(3)]
+        if self._leaves and pages >= GIGABYTE:
+            choices += [GIGABYTE, GIGABYTE, GIGABYTE + TABLE, GIGABYTE - TABLE]
+        return max(1, min(draw.choice(choices), pages))

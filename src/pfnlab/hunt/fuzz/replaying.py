@@ -1,0 +1,258 @@
+"""Replaying: a counterexample or a finding once more, and whether it still shows the same."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from pfnlab.base.errors import Misuse, Undecided
+from pfnlab.base.files import MOST_RECORDED, read_bytes, read_text
+from pfnlab.base.inert import one_line, shell_line
+from pfnlab.base.json_text import json_values
+from pfnlab.base.result import Made, Outcome
+from pfnlab.checker.check import VIOLATED, CheckResult
+from pfnlab.checker.replay import (
+    TAG,
+    Differs,
+    JudgedStep,
+    ProgramReplay,
+    Replay,
+    ReplayResult,
+    check_same,
+    read_path,
+)
+from pfnlab.hunt.fuzz.filing import DATA, PROGRAM, read_data
+from pfnlab.hunt.fuzz.rounds import changed_by_looking
+from pfnlab.hunt.fuzz.signature import LOST, Signature, signatures_of
+from pfnlab.kernel.policies.own import files_in
+from pfnlab.lab.running.confirm import AS_FOUND, Compared, comparison
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.machine import Accel
+from pfnlab.programs.runs.named_machines import (
+    Named,
+    name_machine,
+    name_machines,
+    newest_series,
+    open_machine,
+    side_by_side,
+)
+from pfnlab.programs.runs.observation import Run
+
+#: The beginning of a path of any version.
+_PATH = "pfnlab path "
+
+
+class Case(NamedTuple):
+    """A counterexample to replay.
+
+    :param machine: the machine that it was found on
+    :param schedule: its turns, where they were recorded
+    :param source: the file it comes from; empty for the command line
+    """
+
+    recorded: Replay | ProgramReplay
+    machine: str
+    schedule: tuple[str, ...] = ()
+    source: str = ""
+
+
+class Replaying(NamedTuple):
+    """The machines of a replay.
+
+    :param on: machines instead of those that were recorded; none for these
+    :param trust: run policies that only a file names
+    :param profile: the series that kernels of the user's own should behave like
+    """
+
+    on: Sequence[str] = ()
+    accel: Accel = Accel.TCG
+    trust: bool = False
+    profile: str | None = None
+
+    def results(self, what: Sequence[str]) -> Iterator[ReplayResult]:
+        """The replays of what was recorded, each on every machine.
+
+        :param what: a file, the folder of a finding, or the words of a path
+        :raises Misuse: there is no such file, or it records nothing that could be replayed
+        :raises Undecided: a machine of a finding gave no answer
+        """
+        text = " ".join(what)
+        file = Path(text)
+        # What is too long for the name of a file is none.
+        if text.startswith(_PATH):
+            # A shell has taken the quotes of its words.
+            yield from self._replays(_of_path(text if len(what) == 1 else shell_line(what)))
+        elif os.path.isdir(file):
+            yield self._finding(file)
+        elif os.path.isfile(file.parent / DATA):
+            yield self._finding(file.parent)
+        elif os.path.isfile(file):
+            for case in self._cases(file):
+                yield from self._replays(case)
+        else:
+            raise Misuse(f"there is no file {text!r}; a path begins with `{TAG}`")
+
+    def _check_asked(self, machine: str, source: str) -> None:
+        """Refuse a policy file that the user has not asked for.
+
+        :param machine: one that is to be made because the file *source* names it
+        :raises Misuse: it would run such a policy
+        """
+        asked_files = {file for spec in self.on for file in files_in(spec)}
+        for file in files_in(machine):
+            if not self.trust and file not in asked_files:
+                raise Misuse(f"{source} names {file}, which would be run: read that policy, then say --trust")
+
+    def _cases(self, file: Path) -> list[Case]:
+        """The counterexamples in a file that check wrote."""
+        content = read_bytes(file, "counterexample", MOST_RECORDED)
+        if content.lstrip()[:1] == b"{" and CheckResult.form().encode() in content:
+            return self._of_check(read_text(file, "counterexample", MOST_RECORDED), str(file))
+        program = load_program(file)
+        with _said_of(str(file)):
+            saved = ProgramReplay(program)
+        return [Case(saved, saved.machine, source=str(file))]
+
+    def _of_check(self, text: str, source: str) -> list[Case]:
+        """The counterexamples in the output of ``check --json``."""
+        try:
+            checked = [msgspec.convert(value, CheckResult) for _, value in json_values(text, source)]
+        except msgspec.ValidationError as trouble:
+            raise Misuse(f"{source} is not what `check --json` prints: {one_line(str(trouble))}") from None
+        recordings = [
+            (answer.replay, answer.schedule)
+            for content in checked
+            for answer in content.answered(VIOLATED)
+            if answer.kind == "always" and answer.replay is not None
+        ]
+        if not recordings:
+            raise Misuse(f"{source} records no counterexample: nothing was violated")
+        with _said_of(source):
+            paths = [(read_path(path), schedule) for path, schedule in recordings]
+        for path, _ in paths:
+            # Its steps are found again on the machine it was found on, even to replay it on another.
+            self._check_asked(path.machine, source)
+        with _said_of(source):
+            return [Case(Replay(path), path.machine, schedule, source) for path, schedule in paths]
+
+    def _replays(self, case: Case) -> Iterator[ReplayResult]:
+        """The replay of a case on every machine."""
+        with _said_of("" if self.on else case.source):
+            machines = name_machines(self.on or [case.machine], self.profile)
+        for named in machines:
+            spec = named.spec
+            steps: list[JudgedStep] = []
+            verdict = AS_FOUND
+            model = named.kind == "model"
+            # A kernel is compared with the machine it was found on.
+            if case.source and not (model and self.on):
+                self._check_asked(case.machine, case.source)
+            try:
+                if model:
+                    for step in case.recorded.on(spec):
+                        steps.append(step)
+                    _same_schedule(case.schedule, steps)
+                    check_same(case.recorded.question, steps)
+                else:
+                    verdict = self._on_kernel(case.recorded.program, case.machine, spec)
+            except Differs as difference:
+                verdict = _otherwise(str(difference))
+            yield _result(case.recorded.title, spec, steps, verdict)
+
+    def _on_kernel(self, program: Program | None, machine: str, spec: str) -> Compared:
+        """Compare a kernel with the model that the program was found on."""
+        if program is None:
+            raise Misuse(f"{spec} goes through no schedule: replay the program that `check --save` keeps")
+        ((model, kernel),) = side_by_side(
+            name_machines([machine, spec]), [program], LookLevel.PROC, self.accel
+        )
+        return comparison(program, model, kernel)
+
+    def _finding(self, folder: Path) -> ReplayResult:
+        data, program = read_data(folder), load_program(folder / PROGRAM)
+        if not self.on:
+            for spec in data.machines:
+                self._check_asked(spec, str(folder / DATA))
+        with _said_of("" if self.on else str(folder / DATA)):
+            machines = name_machines(self.on or data.machines, self.profile)
+        all_runs = side_by_side(machines, [program] * len(data.looks), data.looks, self.accel)
+        runs_by_level = dict(zip(data.looks, all_runs, strict=True))
+        runs = [run for level_runs in runs_by_level.values() for run in level_runs]
+        is_lost = data.signatures[0].kind == LOST
+        for run in runs:
+            found = run.undecided or (not is_lost and run.alarm is None and run.lost)
+            if found:
+                raise Undecided(found.says, found.kind)
+        if len(data.looks) > 1:
+            signatures = _by_looking(program, machines, runs_by_level)
+        else:
+            signatures = signatures_of(program, runs)
+        verdict = AS_FOUND
+        if not signatures:
+            verdict = _otherwise("the machines do the same")
+        elif not {one.key for one in signatures} & {one.key for one in data.signatures}:
+            verdict = _otherwise(str(signatures[0]))
+        steps = [JudgedStep(line, "") for line in op_lines(program)]
+        specs = " and ".join(machine.spec for machine in machines)
+        return _result(f"finding {folder.name}: {data.signatures[0]}", specs, steps, verdict)
+
+
+@contextmanager
+def _said_of(source: str) -> Iterator[None]:
+    """A context whose refusals name the file *source*, in which it stands; empty for the command line."""
+    try:
+        yield
+    except Misuse as refused:
+        if not source:
+            raise
+        raise Misuse(f"{source}: {one_line(str(refused))}") from None
+
+
+def _of_path(text: str) -> Case:
+    path = read_path(text)
+    return Case(Replay(path), path.machine)
+
+
+def _same_schedule(schedule: Sequence[str], steps: Sequence[JudgedStep]) -> None:
+    for number, (recorded, step) in enumerate(zip(schedule, steps, strict=False), 1):
+        if recorded != step.step:
+            raise Differs(number, f"`{recorded}` was recorded, and it is `{step.step}`")
+    if schedule and len(schedule) != len(steps):
+        raise Differs(min(len(schedule), len(steps)) + 1, f"{len(schedule)} turns were recorded")
+
+
+def _otherwise(says: str) -> Compared:
+    return Compared(Outcome.DISCOVERY, f"shows something else: {says}")
+
+
+def _by_looking(
+    program: Program, machines: Sequence[Named], runs: Mapping[LookLevel, Sequence[Run]]
+) -> list[Signature]:
+    """The changes by looking that the models of *machines* do not explain."""
+    found = []
+    for number, machine in enumerate(machines):
+        own = {look: level_runs[number] for look, level_runs in runs.items()}
+        model = name_machine(machine.model or f"model:{newest_series()}")
+        predicted = {look: open_machine(model, look=look).run([program])[0] for look in runs}
+        found += [signature for _, signature in changed_by_looking(program, own, predicted)]
+    return found
+
+
+def _result(title: str, machine: str, steps: Sequence[JudgedStep], verdict: Compared) -> ReplayResult:
+    return ReplayResult(
+        made=Made.now(),
+        title=title,
+        machine=machine,
+        steps=tuple(steps),
+        same=verdict.outcome is Outcome.AS_EXPECTED,
+        verdict=verdict.says,
+        decided=verdict.outcome is not Outcome.UNDECIDED,
+    )

@@ -1,0 +1,314 @@
+"""Rounds of random programs: drawn, looked at on several levels, and run on models; the next one meanwhile.
+
+The coverage of the rounds before biases each round, so a resumed hunt draws the same programs as one
+without an interruption.
+
+A level by number keeps a program a function of its seed and index. Where a program runs under several levels,
+each machine must show the same under all of them, in the fields that both show. Looking may change something
+where the model of the machine, under the same two levels, differs in the same field of the same step.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from pfnlab.base.errors import Misuse
+from pfnlab.hunt.fuzz.bias import Bias
+from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.coverage import Coverage, Measure, ModelAnswer, ModelProcesses
+from pfnlab.hunt.fuzz.grammar import draw, is_rare
+from pfnlab.hunt.fuzz.signature import LOOKING, Signature, signature_between
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.compare import differences
+from pfnlab.programs.runs.look import LookLevel, look_named
+from pfnlab.programs.runs.machine import Accel, Machine
+from pfnlab.programs.runs.named_machines import Named, fetch_missing, name_machine, open_machine, see_memory
+from pfnlab.programs.runs.observation import Run
+
+if TYPE_CHECKING:
+    from pfnlab.hunt.fuzz.hunt_state import HuntState
+
+_M, _P, _E = LookLevel.MEMORY, LookLevel.PROC, LookLevel.END
+
+
+class Looks(msgspec.Struct, frozen=True):
+    """The levels of looking of a hunt.
+
+    :param levels: program number N is looked at by the level at place N, counted round and round
+    :param each: every program is run under each of the levels instead
+    """
+
+    levels: tuple[LookLevel, ...] = (_P,)
+    each: bool = False
+
+    def of(self, index: int) -> tuple[LookLevel, ...]:
+        """The levels at which program *index* is run."""
+        return self.levels if self.each else (self.levels[index % len(self.levels)],)
+
+    def __str__(self) -> str:
+        return ",".join(self.levels) if self.each or len(set(self.levels)) == 1 else "mixed"
+
+
+#: Mostly memory, which changes nothing; two programs of ten through /proc, one at its end only.
+MIXED = Looks((_M, _P, _M, _M, _E, _M, _P, _M, _M, _M))
+
+
+def looking_named(text: str) -> Looks:
+    """``proc`` for one level, ``memory,proc`` for every program under both, ``mixed`` for the default.
+
+    :raises Misuse: there is no such level
+    """
+    if text == "mixed":
+        return MIXED
+    levels = tuple(look_named(name.strip()) for name in text.split(","))
+    if len(set(levels)) != len(levels):
+        raise Misuse(f"--look {text} names a level twice: write each once")
+    return Looks(levels, each=len(levels) > 1)
+
+
+def looked_at(run: Run, level: LookLevel) -> Run:
+    """*run* with the level in the name of its machine."""
+    return msgspec.structs.replace(run, machine=f"{run.machine} {level}")
+
+
+def changed_by_looking(
+    program: Program, runs: Mapping[LookLevel, Run], predicted: Mapping[LookLevel, Run]
+) -> list[tuple[tuple[LookLevel, LookLevel], Signature]]:
+    """Changes that looking made of one machine and its model does not explain: the first for two levels.
+
+    :param runs: the machine's, by level
+    :param predicted: its model's, by level; levels at which it has no rule explain nothing and are left out
+    """
+    found = []
+    asked = [level for level in runs if level in predicted and predicted[level].unfinished is None]
+    for pair in combinations(asked, 2):
+        seen = [looked_at(runs[level], level) for level in pair]
+        explained = _places([looked_at(predicted[level], level) for level in pair])
+        for difference in differences(seen):
+            if (difference.step, difference.field) not in explained:
+                signature = signature_between(program, seen, difference)
+                found.append((pair, msgspec.structs.replace(signature, kind=LOOKING)))
+                break
+    return found
+
+
+def _places(runs: Sequence[Run]) -> set[tuple[int, str]]:
+    return {(difference.step, difference.field) for difference in differences(runs)}
+
+
+class Opened(NamedTuple):
+    """The machines of a hunt.
+
+    :ivar looking: how they are looked at
+    :ivar machines: by level of looking and by name
+    :ivar predicting: by level and kernel the model that tells what looking changes on it; empty where each
+        program has one level
+    """
+
+    looking: Looks
+    machines: Mapping[LookLevel, dict[str, Machine]]
+    predicting: Mapping[LookLevel, Mapping[str, Machine]]
+
+
+@contextmanager
+def opened(
+    named: Sequence[Named],
+    looking: Looks | None,
+    accel: Accel = Accel.TCG,
+    guests: int | None = 1,
+    usual: Looks = MIXED,
+    *,
+    blocks: bool = False,
+) -> Iterator[Opened]:
+    """The machines *named*, one for each level of looking; kernels that are missing are fetched.
+
+    Their guests end with the block.
+
+    :param looking: None for the *usual*, where the memory of all can be looked at, else for /proc
+    :param guests: of each kernel; None for as many as there are processors
+    :param blocks: whether kernels name the blocks that programs reach
+    """
+
+    def at(level: LookLevel) -> dict[str, Machine]:
+        return {machine.spec: open_machine(machine, accel, level, guests, blocks=blocks) for machine in named}
+
+    fetch_missing(named)
+    machines: dict[LookLevel, dict[str, Machine]] = {}
+    if looking is None:
+        machines[LookLevel.PROC] = at(LookLevel.PROC)
+        looking = usual if see_memory(list(machines[LookLevel.PROC].values())) else Looks()
+    machines = {level: machines.get(level) or at(level) for level in dict.fromkeys(looking.levels)}
+    models = {
+        machine.spec: name_machine(machine.model)
+        for machine in named
+        if machine.kind == "qemu" and machine.model is not None and looking.each
+    }
+    predicting = {
+        level: {spec: open_machine(model, look=level) for spec, model in models.items()} for level in machines
+    }
+    with ExitStack() as stack:
+        for machine in (machine for at_level in machines.values() for machine in at_level.values()):
+            if isinstance(machine, AbstractContextManager):
+                stack.enter_context(machine)
+        yield Opened(looking, machines, predicting)
+
+
+def check_vocabulary(vocabulary: Vocabulary) -> None:
+    """:raises Misuse: there would be leaves alone, and nobody who makes them"""
+    if vocabulary.leaves and not vocabulary.has_leaves:
+        raise Misuse("only mappings of the driver and of vfio-pci have leaves: add --driver, --vfio or both")
+
+
+#: The number of programs that are drawn with one bias, and run together by the machines.
+ROUND = 250
+
+#: The number of programs with new coverage that are kept as prefixes of later programs.
+PREFIXES = 64
+
+#: After how many seconds a thread lets another go on, while a round is drawn ahead.
+_SWITCH = 0.0005
+
+
+class EnumeratedPrograms(NamedTuple):
+    """Programs that are enumerated, where others are drawn.
+
+    :param program: the program at each index
+    :param together: how many are a round
+    :param verb: the command that enumerates them
+    """
+
+    program: Callable[[int], Program]
+    together: int
+    verb: str
+
+
+def end_of_round(index: int, together: int) -> int:
+    """The index behind the last program of the round of program *index*.
+
+    :param together: the number of programs of a round
+    """
+    return (index // together + 1) * together
+
+
+@dataclass
+class DrawnRound:
+    """Programs of a round with their runs on models, and what is known when these have run them.
+
+    :param extent: the index of the first program, and that behind the last
+    :ivar runs: of each program by the name of the model; empty where there is none
+    """
+
+    extent: tuple[int, int]
+    coverage: Coverage
+    bias: Bias
+    prefixes: list[Program]
+    programs: list[Program] = field(default_factory=list)
+    runs: list[Mapping[str, Run]] = field(default_factory=list)
+
+
+class Drawing:
+    """The rounds of one hunt.
+
+    :param state: the hunt's; :meth:`round` takes over what it covered
+    :param models: run each program first
+    :param listed: the programs, where none is drawn; then nobody asks what they cover
+    """
+
+    def __init__(
+        self, state: HuntState, models: ModelProcesses, listed: EnumeratedPrograms | None = None
+    ) -> None:
+        self._state, self._models, self._listed = state, models, listed
+        self.together = ROUND if listed is None else listed.together
+        self._ahead: DrawnRound | None = None
+
+    def round(self, end: int) -> DrawnRound:
+        """The programs from the state's next one up to *end*, drawn ahead or now."""
+        state = self._state
+        drawn, self._ahead = self._ahead, None
+        if drawn is None or drawn.extent != (state.next, end):
+            drawn = self._draw(state.next, end, state.coverage, state.bias, state.prefixes)
+        state.coverage, state.bias, state.prefixes = drawn.coverage, drawn.bias, drawn.prefixes
+        return drawn
+
+    @contextmanager
+    def ahead(self, start: int, end: int) -> Iterator[None]:
+        """While others work on a round, draw the next one and run it on models: it needs nothing of them.
+
+        It does where blocks of kernels are the measure; then nothing is drawn ahead.
+        """
+        by_kernel = self._state.measure is Measure.KERNEL
+        if not self._models.models or start % self.together or end <= start or by_kernel:
+            yield
+            return
+        state, drawn = self._state, list[DrawnRound]()
+
+        def draw_ahead() -> None:
+            # Trouble comes again when it is the round's turn.
+            with suppress(Exception):
+                drawn.append(self._draw(start, end, state.coverage, state.bias, state.prefixes))
+
+        thread = threading.Thread(target=draw_ahead, name="ahead", daemon=True)
+        # A wait for a guest's answer is no wait for the model, which never pauses.
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH)
+        try:
+            thread.start()
+            yield
+            thread.join()
+        finally:
+            sys.setswitchinterval(interval)
+        self._ahead = drawn[0] if drawn else None
+
+    def _draw(
+        self, start: int, end: int, coverage: Coverage, bias: Bias, prefixes: Sequence[Program]
+    ) -> DrawnRound:
+        """Draw programs and run them on models; nothing that is handed over is changed."""
+        if self._listed is not None:
+            drawn = DrawnRound((start, end), coverage, bias, list(prefixes))
+            drawn.programs = [self._listed.program(index) for index in range(start, end)]
+            drawn.runs = [answer.runs for answer in self._answers(start, drawn)]
+            return drawn
+        if start % ROUND == 0:
+            under = {condition: frozenset(rows) for condition, rows in coverage.under.items()}
+            bias = Bias(frozenset(coverage.pairs), tuple(prefixes), under)
+        state = self._state
+        coverage = Coverage(
+            *(dict(coverage.pairs), set(coverage.branches), dict(coverage.words)),
+            {condition: dict(rows) for condition, rows in coverage.under.items()},
+            set(coverage.blocks),
+        )
+        drawn = DrawnRound((start, end), coverage, bias, list(prefixes))
+        drawn.programs = [draw(state.seed, index, state.vocabulary, bias) for index in range(start, end)]
+        self._ask_models(start, drawn)
+        return drawn
+
+    def _ask_models(self, start: int, drawn: DrawnRound) -> None:
+        """Run what was *drawn* on models and note the coverage."""
+        answers = self._answers(start, drawn)
+        for index, (program, answer) in enumerate(zip(drawn.programs, answers, strict=True), start):
+            first = [answer.runs[name] for name in self._models.models[:1]]
+            is_new = drawn.coverage.add(program, first, answer.branches)
+            if first and is_new and self._state.measure is not Measure.KERNEL:
+                drawn.prefixes = with_prefix(drawn.prefixes, index, program)
+            drawn.runs.append(answer.runs)
+
+    def _answers(self, start: int, drawn: DrawnRound) -> Iterator[ModelAnswer]:
+        levels = [self._state.looking.of(index)[0] for index in range(start, drawn.extent[1])]
+        return self._models.ask(list(zip(drawn.programs, levels, strict=True)))
+
+
+def with_prefix(prefixes: Sequence[Program], index: int, program: Program) -> list[Program]:
+    """The programs that later ones may begin like, program number *index* with new coverage among them."""
+    # No prefix gives others a guest of their own.
+    needs = program.needs
+    if is_rare(index) or needs.slot or needs.reset or needs.past_end:
+        return list(prefixes)
+    return [*prefixes, program][-PREFIXES:]

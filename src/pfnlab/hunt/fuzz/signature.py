@@ -1,0 +1,375 @@
+"""The signature of a difference: it stays the same when the program around the difference becomes smaller.
+
+A signature is made of one difference of a program's runs: of the first, or of a later one that follows from
+no earlier one. It has five parts: the kind of finding, the field in which machines differ, the kind of
+operation, the groups of machines with equal values, and the shape of these values. A shape is the values
+without numbers and names: ``a[4:8]`` and ``b[0:1]`` have one shape, a missing flag and a missing VMA have
+two. Two differences with equal signatures are the same difference; of alarms and violations, which kernels
+show by themselves, the machines do not count.
+
+A difference may follow from an earlier one: two machines that once differed may go on differently for that
+reason alone. So after a difference a step counts only if the machines were in the same state before it:
+
+1. ``log``, ``value``, ``flushes`` and ``events`` are no state: all later steps count.
+2. After a difference of the state no step counts, until a step in which all machines were seen, in the same
+   state: those behind it count.
+3. After a difference of the result the state tells whether the operation did the same, if all that it does is
+   in the state. What a store, a claim or a task that is not there leads to cannot be seen: no later step
+   counts. Nor does one in a schedule whose operations had other results or values: it is another schedule.
+
+Fields of one step all count: what follows from what within a step, a smaller program tells.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+import msgspec
+
+from pfnlab.base.errors import Why
+from pfnlab.checker.judging.judge import violations
+from pfnlab.hunt.fuzz.call_kinds import KINDS, kind_of
+from pfnlab.hunt.fuzz.value_shape import lost_shape, plain, shape
+from pfnlab.programs.lang.ops import Op, Program
+from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Walk
+from pfnlab.programs.model.model_machine import END
+from pfnlab.programs.runs.compare import Difference, comparable, differences, seen_by_all, spent_messages
+from pfnlab.programs.runs.kmsg import once_message
+from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.violation import Violation
+
+#: Log lines no rule of a program explains, unless the model predicts them.
+ALARMS = ("WARNING", "BUG", "Oops", "kernel BUG", "general protection")
+
+#: The kind of a difference between runs of one machine that was looked at in two ways.
+LOOKING = "looking"
+
+#: The kind of a property that a kernel breaks for no known reason.
+VIOLATION = "violation"
+
+#: The kind of a machine whose guest did not answer to the end.
+LOST = "lost"
+
+#: Before the first operation.
+START = "start"
+
+#: The reasons for which no kernel can be compared: none goes on, or each has another answer.
+UNCOMPARABLE = frozenset({Why.NO_END, Why.MACHINE_DECIDES})
+
+#: The reasons that are the model's own: it has no rule, or no answer exists.
+MODELS_OWN = UNCOMPARABLE | {Why.NO_RULE}
+
+#: The reasons for which a model has no answer and kernels go on all the same.
+KERNELS_GO_ON = MODELS_OWN - {Why.NO_END}
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """A difference without the program that shows it.
+
+    :param kind: ``difference``; ``violation`` for a property that kernels break for no known reason;
+        ``alarm`` for an alarm of a kernel and for log lines of :data:`ALARMS` that no model predicts;
+        ``looking`` for what looking changed; ``leftover`` for the book when every task is gone; ``lost`` for
+        a machine whose guest did not answer to the end
+    :param field: the field of a step, empty where a kernel raised an alarm or a machine was lost
+    :param op: the kind of operation; ``end`` is the end of all tasks, ``start`` is before the first
+    :param sides: the groups of machines with equal values; of an alarm, those that raised it
+    :param shape: these values, without numbers and names; kind and title of an alarm; a property's name
+    """
+
+    kind: str
+    field: str
+    op: str
+    sides: tuple[tuple[str, ...], ...]
+    shape: str
+
+    @property
+    def key(self) -> str:
+        """A short name for it; what a kernel shows by itself has one name for all kernels."""
+        named = msgspec.structs.replace(self, sides=()) if self.by_itself else self
+        return hashlib.sha256(msgspec.json.encode(named)).hexdigest()[:12]
+
+    @property
+    def by_itself(self) -> bool:
+        """True where a kernel shows it by itself, so that it is the same finding on each."""
+        return self.kind == VIOLATION or self.raises_alarm
+
+    @property
+    def raises_alarm(self) -> bool:
+        """True where it is an alarm of a kernel, behind which its guest answers for nothing."""
+        return self.kind == "alarm" and not self.field
+
+    def __str__(self) -> str:
+        sides = " | ".join(", ".join(side) for side in self.sides)
+        return " ".join(part for part in (self.kind, self.op, self.field, f"({sides}): {self.shape}") if part)
+
+
+#: The fields of a step that are the state after it.
+STATE_FIELDS = ("book", "vmas", "tracked", "prots", "ptes")
+
+#: The fields without which nobody has seen the state.
+_SEEN = ("book", "vmas", "ptes")
+
+
+class Followed(list[Difference]):
+    """The differences that follow from no earlier one, in step order.
+
+    :ivar equal: whether what comes behind the last step counts too
+    """
+
+    equal: bool = True
+
+
+def own_differences(program: Program, runs: Sequence[Run]) -> Followed:
+    """The differences between *runs* of *program* that do not follow from an earlier one."""
+    by_step = {step: list(found) for step, found in groupby(differences(runs), key=lambda found: found.step)}
+    own = Followed()
+    ended = False
+    for step in range(max((len(run.steps) for run in runs), default=0)):
+        found = by_step.get(step, [])
+        fields = {difference.field for difference in found}
+        if own.equal:
+            own += found
+        if _hides(program, step, fields):
+            ended = True
+        if ended or fields & set(STATE_FIELDS):
+            own.equal = False
+        elif _is_seen(runs, step):
+            own.equal = True
+        elif "result" in fields:
+            own.equal = False
+    return own
+
+
+def _hides(program: Program, step: int, fields: set[str]) -> bool:
+    """True where machines may go on differently although they will be seen in the same state."""
+    if program.needs.held:
+        return bool(fields & {"result", "value"})
+    return "result" in fields and not (step < len(program.ops) and _all_seen(program.ops[step]))
+
+
+def _all_seen(op: Op) -> bool:
+    stores = isinstance(op.call, Walk) and op.call.walker in STORING_WALKERS
+    kind = KINDS.get(kind_of(op.call))
+    return kind is not None and kind.seen and not stores
+
+
+def _is_seen(runs: Sequence[Run], step: int) -> bool:
+    return all(
+        step < len(run.steps) and all(getattr(run.steps[step], field) is not None for field in _SEEN)
+        for run in runs
+    )
+
+
+def signature_of(program: Program, runs: Sequence[Run], *, agreed: bool = True) -> Signature | None:
+    """The signature of the first finding in the runs of *program*, None where there is none.
+
+    :param agreed: whether what machines agree in is a finding too: a warning that all of them print, unless a
+        model was asked, and a property that kernels break for no known reason
+    """
+    return next(iter(signatures_of(program, runs, agreed=agreed)), None)
+
+
+def signatures_of(program: Program, runs: Sequence[Run], *, agreed: bool = True) -> list[Signature]:
+    """The signatures of all findings in the runs of *program*, each once, but none that follows from another.
+
+    An alarm comes first. Behind it only what differed before it counts; for other findings see
+    :func:`own_differences`.
+
+    :param agreed: as for :func:`signature_of`
+    """
+    placed = placed_signatures(program, runs, agreed=agreed)
+    return list(dict.fromkeys(signature for _, signature in placed))
+
+
+def judged_signatures(
+    program: Program, runs: Sequence[Run], broken: Sequence[Violation] | None = None
+) -> list[Signature]:
+    """The signatures of what each kernel shows by itself: nothing is compared.
+
+    :param broken: as :func:`kernel_violations` told; None to ask
+
+    A line of the log is a finding where a property says so. A guest that was lost is none: what no rule
+    decides may wait for ever.
+    """
+    placed = (
+        one
+        for run in runs
+        for one in _placed(program, [run], alarms=False, judged=True, broken=_of_run(run, broken))
+    )
+    return list(dict.fromkeys(signature for _, signature in placed if signature.by_itself))
+
+
+def in_same_step(program: Program, runs: Sequence[Run], signature: Signature) -> tuple[Signature, ...]:
+    """The other signatures of the steps in which *runs* show *signature*.
+
+    Where no smaller program shows *signature*, they follow from it, or it from them.
+    """
+    placed = _placed(program, runs, alarms=False, judged=True)
+    steps = {step for step, other in placed if other == signature}
+    return tuple(dict.fromkeys(other for step, other in placed if step in steps and other != signature))
+
+
+def placed_signatures(
+    program: Program, runs: Sequence[Run], *, agreed: bool = True, broken: Sequence[Violation] | None = None
+) -> list[tuple[int | None, Signature]]:
+    """The signatures of :func:`signatures_of`, each with the step that shows it; None before the first.
+
+    :param broken: as :func:`kernel_violations` told; None to ask
+    """
+    return _placed(program, runs, alarms=agreed, judged=agreed, broken=broken)
+
+
+def _of_run(run: Run, broken: Sequence[Violation] | None) -> list[Violation] | None:
+    return None if broken is None else [one for one in broken if one.machine == run.machine]
+
+
+def all_effects(program: Program, runs: Sequence[Run]) -> list[tuple[int, Signature]]:
+    """The signatures of all differences of *runs* with their steps, also of those that follow from others."""
+    return [
+        (difference.step, signature_between(program, runs, difference)) for difference in differences(runs)
+    ]
+
+
+def _placed(
+    program: Program,
+    runs: Sequence[Run],
+    *,
+    alarms: bool,
+    judged: bool,
+    broken: Sequence[Violation] | None = None,
+) -> list[tuple[int | None, Signature]]:
+    """The signatures of all findings with their steps; None before the first step."""
+    own = own_differences(program, runs)
+    found: list[tuple[int | None, Signature]] = []
+    raised = _raised(program, runs)
+    violated: list[tuple[int | None, Signature]] = []
+    if judged:
+        violated = _violated(program, kernel_violations(program, runs) if broken is None else broken)
+    for difference in own:
+        if raised is None or (raised[0] is not None and difference.step < raised[0]):
+            found.append((difference.step, signature_between(program, runs, difference)))
+    if raised is not None:
+        return [raised, *found, *violated]
+    if own.equal:
+        lost = [run for run in runs if run.lost is not None]
+        found += [(len(run.steps), _of_lost(program, runs, run)) for run in lost[:1]]
+    return (found or (_alarms(program, runs) if alarms else [])) + violated
+
+
+def _violated(program: Program, violated: Sequence[Violation]) -> list[tuple[int | None, Signature]]:
+    """The properties that kernels break for no known reason, whether machines differ or not."""
+    broken: dict[tuple[int, str], list[str]] = {}
+    for violation in violated:
+        if violation.unknown:
+            broken.setdefault((violation.step, violation.name), []).append(violation.machine)
+    return [
+        (step, Signature(VIOLATION, "", _op_kind(program, step), (tuple(machines),), name))
+        for (step, name), machines in broken.items()
+    ]
+
+
+def unknown_violations(program: Program, runs: Sequence[Run]) -> list[Violation]:
+    """The properties that the kernels among *runs* break for no known reason."""
+    return [violation for violation in kernel_violations(program, runs) if violation.unknown]
+
+
+def kernel_violations(program: Program, runs: Sequence[Run]) -> list[Violation]:
+    """The properties that the kernels among *runs* break, known or not."""
+    kernels = (run for run in runs if not run.machine.startswith("model:"))
+    return [violation for run in kernels for violation in violations(program, run)]
+
+
+def _of_lost(program: Program, runs: Sequence[Run], run: Run) -> Signature:
+    others = tuple(other_run.machine for other_run in runs if other_run.lost is None)
+    op = _op_kind(program, len(run.steps))
+    return Signature(LOST, "", op, ((run.machine,), others), lost_shape(str(run.lost)))
+
+
+def without_once(run: Run) -> Run:
+    """*run* without the log lines that print once per boot."""
+    steps = (
+        msgspec.structs.replace(step, log=tuple(line for line in step.log if once_message(line) is None))
+        for step in run.steps
+    )
+    return msgspec.structs.replace(run, steps=tuple(steps))
+
+
+def rests_on_spent(signature: Signature, runs: Sequence[Run]) -> bool:
+    """True where *runs* could not show *signature*: it has a line that prints once per boot and was spent."""
+    return any(plain(message) in signature.shape for message in spent_messages(runs))
+
+
+def _raised(program: Program, runs: Sequence[Run]) -> tuple[int | None, Signature] | None:
+    """The first alarm that is one by itself, with the machines whose kernels raised it, and its step."""
+    for run in runs:
+        alarm = run.alarm
+        if alarm is not None:
+            same = [other.machine for other in runs if other.alarm and other.alarm.title == alarm.title]
+            op = START if alarm.step is None else _op_kind(program, alarm.step)
+            signature = Signature("alarm", "", op, (tuple(same),), f"{alarm.kind}: {alarm.title}")
+            return alarm.step, signature
+    return None
+
+
+def signature_between(program: Program, runs: Sequence[Run], difference: Difference) -> Signature:
+    """The signature of one difference of *runs*."""
+    runs = seen_by_all(runs)
+    at, spent_lines = difference.step, spent_messages(runs)
+    present = [run for run in runs if at < len(run.steps)]
+    values = {run.machine: comparable(run.steps[at], difference.field, spent_lines) for run in present}
+    sides = _sides(present, at, difference.field, spent_lines)
+    first, second = (values[side[0]] for side in sides[:2])
+    kind = "difference"
+    if difference.field == "log" and _alarms_more(first, second, modelled=sides[0][0].startswith("model:")):
+        kind = "alarm"
+    elif difference.field == "book" and difference.op == END:
+        kind = "leftover"
+    return Signature(
+        kind, difference.field, _op_kind(program, at), sides, shape(difference.field, first, second)
+    )
+
+
+def _alarms_more(first: tuple[str, ...], second: tuple[str, ...], *, modelled: bool) -> bool:
+    """True where one of two logs has an alarm more than the other; one that only a model predicts is none."""
+    more = Counter(second) - Counter(first)
+    if not modelled:
+        more += Counter(first) - Counter(second)
+    return any(line.startswith(ALARMS) for line in more)
+
+
+def _alarms(program: Program, runs: Sequence[Run]) -> list[tuple[int | None, Signature]]:
+    """Log lines that need an explanation, where no model was asked that could give one."""
+    if any(run.machine.startswith("model:") for run in runs):
+        return []
+    sides = (tuple(run.machine for run in runs),)
+    return [
+        (at, Signature("alarm", "log", _op_kind(program, at), sides, plain(line)))
+        for run in runs
+        for at, step in enumerate(run.steps)
+        for line in step.log
+        if line.startswith(ALARMS)
+    ]
+
+
+def _sides(runs: Sequence[Run], at: int, field: str, spent: frozenset[str]) -> tuple[tuple[str, ...], ...]:
+    """The machines in groups with equal values of one field, without those that have no value."""
+    groups: list[tuple[Any, list[str]]] = []
+    for run in runs:
+        value = comparable(run.steps[at], field, spent)
+        if value is None and field not in ("result", "value"):
+            continue
+        for group_value, names in groups:
+            if group_value == value:
+                names.append(run.machine)
+                break
+        else:
+            groups.append((value, [run.machine]))
+    return tuple(tuple(names) for _, names in groups)
+
+
+def _op_kind(program: Program, at: int) -> str:
+    return kind_of(program.ops[at].call) if at < len(program.ops) else END

@@ -1,0 +1,349 @@
+"""The programs that are simpler than a program in one respect, and not more complicated in any other.
+
+These have fewer or smaller devices and areas, lower page numbers, shorter ranges, the main task, plainer
+words. So simplifying again and again has an end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from pfnlab.base.units import PAGE_SIZE
+from pfnlab.hunt.fuzz.ranges import AREAS, TABLE
+from pfnlab.programs.lang.areas import VVAR
+from pfnlab.programs.lang.device_ops import Ioremap, Memremap, RequestMemRegion, SetMemory, SetPagesArray
+from pfnlab.programs.lang.forced import Fail
+from pfnlab.programs.lang.ops import (
+    MAIN_TASK,
+    Area,
+    Device,
+    Fork,
+    Mmap,
+    Mremap,
+    Op,
+    Program,
+    RemapFilePages,
+    Setrlimit,
+    Write,
+)
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_ops import ByteRange, ProcessVmReadv, Walk
+from pfnlab.programs.lang.words import NO_DEVICE
+
+#: Words, the plainest first: a word is only replaced by one before it.
+_PLAINER: dict[str, tuple[str, ...]] = {
+    "via": ("wc", "uc", "devmem-sync", "devmem", "proc-uc", "proc-wc"),
+    "prot": ("rw", "r", "none", "w", "x", "rx", "wx", "rwx"),
+    "advice": ("dontneed", "dontfork", "random", "sequential", "normal"),
+    "policy": ("bind", "preferred", "default"),
+    "resource": ("as", "data", "memlock"),
+    "kind": ("peak", "mapped", "anon", "all", "soft_dirty"),
+    "mode": ("asis", "wc", "uc-", "wt"),
+    "walker": (
+        *("pagemap", "pagemap_scan", "move_pages", "numa_maps", "smaps", "smaps_rollup", "futex_wake"),
+        *("mem_read", "pipe_write", "vmsplice", "mem_write", "process_vm_writev"),
+    ),
+    "how": (
+        *("remap", "bare", "fault", "fault_prot", "mixed", "halves", "ram", "narrowed", "fault_pmd"),
+        "fault_pud",
+    ),
+}
+
+#: The pages that a limit leaves, the plainest first.
+_ROOMS = (None, 0, 1, 4)
+
+#: The modes of ioremap and similar operations, the plainest first.
+_MODES: dict[type, tuple[str, ...]] = {
+    Ioremap: ("wc", "uc-", "uc", "wb", "wt"),
+    Memremap: ("wc", "wt", "wb"),
+    SetMemory: ("wc", "uc", "wb"),
+    SetPagesArray: ("wc", "uc", "wb"),
+}
+
+#: The simpler value of each flag.
+FLAGS = {
+    "populate": False,
+    "locked": False,
+    "shared": True,
+    "maymove": False,
+    "dontunmap": False,
+    "keep_cows": False,
+    "to_end": False,
+    "move": False,
+    "keyed": False,
+    "killed": False,
+}
+
+
+def simplifications(program: Program) -> Iterator[Program]:
+    """Every program that is simpler than *program* in one respect, the greatest simplifications first."""
+    if program.thp is not None:
+        yield msgspec.structs.replace(program, thp=None)
+    yield from _devices(program)
+    yield from _areas(program)
+    yield from _tasks(program)
+    for place, op in enumerate(program.ops):
+        for simpler in _ops(op):
+            yield _with_op(program, place, simpler)
+    yield from _moved(program)
+    yield from _lower(program)
+
+
+def _with_op(program: Program, place: int, op: Op) -> Program:
+    return msgspec.structs.replace(program, ops=(*program.ops[:place], op, *program.ops[place + 1 :]))
+
+
+def spans_of(call: Any) -> dict[str, Span]:
+    """The ranges of an operation by the field they are in."""
+    fields = ((name, getattr(call, name)) for name in call.__struct_fields__)
+    return {name: value for name, value in fields if isinstance(value, Span)}
+
+
+def _reach(program: Program, name: str) -> int:
+    """One page past the last page of *name* that any operation names."""
+    calls: list[Any] = [op.call for op in program.ops]
+    ends = [span.end for call in calls for span in spans_of(call).values() if span.name == name]
+    ends += [_pages(call) for call in calls if getattr(call, "name", None) == name]
+    return max(ends, default=0)
+
+
+def _pages(call: Any) -> int:
+    return int(call.source.pages if isinstance(call, Mmap) else call.pages)
+
+
+def _devices(program: Program) -> Iterator[Program]:
+    """*program* without a device, with pages of the first device for another one's, or with a smaller one."""
+    used = [device for device in program.devices if _reach(program, device.name)]
+    remaining = tuple(used or program.devices[:1])
+    if remaining != program.devices:
+        yield msgspec.structs.replace(program, devices=remaining)
+    first = program.devices[0]
+    for device in program.devices[1:]:
+        if device.kind == first.kind:
+            renamed = _renamed(program, device.name, first.name)
+            devices = [other for other in renamed.devices if other is not device]
+            larger = msgspec.structs.replace(first, pages=max(first.pages, _reach(renamed, first.name)))
+            yield msgspec.structs.replace(renamed, devices=(larger, *devices[1:]))
+    if len(program.devices) == 1 and first.kind == "pci" and first.name != "bar":
+        renamed = _renamed(program, first.name, "bar")
+        yield msgspec.structs.replace(renamed, devices=(msgspec.structs.replace(first, name="bar"),))
+    for place, device in enumerate(program.devices):
+        for pages in _page_counts(device.pages, _reach(program, device.name)):
+            smaller: tuple[Device, ...] = (
+                *program.devices[:place],
+                msgspec.structs.replace(device, pages=pages),
+                *program.devices[place + 1 :],
+            )
+            yield msgspec.structs.replace(program, devices=smaller)
+
+
+def _areas(program: Program) -> Iterator[Program]:
+    """*program* without a declared area, with a smaller one, or with one area instead of two."""
+    for place, area in enumerate(program.areas):
+        others = (*program.areas[:place], *program.areas[place + 1 :])
+        yield msgspec.structs.replace(program, areas=others)
+        for pages in _page_counts(area.pages, _reach(program, area.name)):
+            smaller: tuple[Area, ...] = (
+                *program.areas[:place],
+                msgspec.structs.replace(area, pages=pages),
+                *program.areas[place + 1 :],
+            )
+            yield msgspec.structs.replace(program, areas=smaller)
+    names = _area_names(program)
+    for name in names:
+        yield from (_renamed(program, name, other) for other in AREAS if other < name)
+
+
+def _area_names(program: Program) -> list[str]:
+    """The areas of *program* in order of their names."""
+    devices = {device.name for device in program.devices} | {*NO_DEVICE}
+    names = {area.name for area in program.areas}
+    for op in program.ops:
+        names |= {span.name for span in spans_of(op.call).values()} - devices
+        name = getattr(op.call, "name", None)
+        names |= {name} if name is not None else set()
+    return sorted(names)
+
+
+def _renamed(program: Program, old: str, new: str) -> Program:
+    """*program* with the name *new* in place of *old*; two declared areas may become one."""
+
+    def renamed(value: Any) -> Any:
+        return msgspec.structs.replace(value, name=new) if getattr(value, "name", None) == old else value
+
+    ops = []
+    for op in program.ops:
+        call = renamed(op.call)
+        spans = {field: renamed(span) for field, span in spans_of(call).items()}
+        ops.append(msgspec.structs.replace(op, call=msgspec.structs.replace(call, **spans)))
+    areas: dict[str, int] = {}
+    for area in program.areas:
+        name = new if area.name == old else area.name
+        areas[name] = max(areas.get(name, 0), area.pages)
+    declared = tuple(Area(name, pages) for name, pages in areas.items())
+    return msgspec.structs.replace(program, ops=tuple(ops), areas=declared)
+
+
+def _tasks(program: Program) -> Iterator[Program]:
+    """*program* with an operation done by the main task instead of another."""
+    for place, op in enumerate(program.ops):
+        if op.task != MAIN_TASK:
+            yield _with_op(program, place, msgspec.structs.replace(op, task=MAIN_TASK))
+
+
+def _ops(op: Op) -> Iterator[Op]:
+    """*op* with one part simpler."""
+    if op.fail is not None and op.fail.nth > 1:
+        yield msgspec.structs.replace(op, fail=Fail(op.fail.function, 1, op.fail.inside))
+    for prefix in ("fail", "skip"):
+        if getattr(op, prefix) is not None:
+            yield msgspec.structs.replace(op, **{prefix: None})
+    for call in _calls(op.call):
+        yield msgspec.structs.replace(op, call=call)
+
+
+def _calls(call: Any) -> Iterator[Any]:
+    """*call* with one argument simpler."""
+    if isinstance(call, Mmap) and call.driver is not None:
+        yield msgspec.structs.replace(call, via="wc", driver=None)
+        for driver in _words(call.driver):
+            part = driver.part if driver.how == "part" else None
+            yield msgspec.structs.replace(call, driver=msgspec.structs.replace(driver, part=part))
+    if isinstance(call, Mremap) and call.fixed and not call.dontunmap and call.span.name != VVAR:
+        yield msgspec.structs.replace(call, maymove=False, fixed=False, name=None, over=None)
+    if isinstance(call, Write | Walk) and call.value not in (None, 1):
+        yield msgspec.structs.replace(call, value=1)
+    if isinstance(call, Walk | ProcessVmReadv) and call.bytes is not None:
+        yield from (msgspec.structs.replace(call, bytes=simpler) for simpler in _bytes(call.bytes))
+    if isinstance(call, Walk) and call.node is not None:
+        yield msgspec.structs.replace(call, node=None)
+    if isinstance(call, Setrlimit) and call.room is not None:
+        plainer = _ROOMS[: _ROOMS.index(call.room)] if call.room in _ROOMS else _ROOMS
+        yield from (msgspec.structs.replace(call, room=room) for room in plainer)
+    if isinstance(call, Fork) and call.refused is not None:
+        yield msgspec.structs.replace(call, refused=None)
+    yield from _words(call)
+    yield from _shorter(call)
+
+
+def _bytes(part: ByteRange) -> Iterator[ByteRange | None]:
+    """No bytes in particular, fewer, or from the page's start; plain numbers before odd ones."""
+    yield None
+    yield from (ByteRange(part.offset, length) for length in (1, 8, PAGE_SIZE) if length < part.length)
+    yield from (ByteRange(offset, part.length) for offset in (0, PAGE_SIZE - 4) if offset < part.offset)
+
+
+def _words(value: Any) -> Iterator[Any]:
+    """*value* with one word plainer."""
+    for field in value.__struct_fields__:
+        current = getattr(value, field)
+        anonymous = isinstance(value, Mmap) and value.source.name in NO_DEVICE
+        plain = False if field == "shared" and anonymous else FLAGS.get(field, current)
+        if current is not plain:
+            yield msgspec.structs.replace(value, **{field: plain})
+        words = plainest(type(value), field)
+        if isinstance(current, str) and words and current != "driver" and not (field == "via" and anonymous):
+            before = words[: words.index(current)] if current in words else words
+            yield from (msgspec.structs.replace(value, **{field: word}) for word in before)
+
+
+def plainest(kind: type, field: str) -> tuple[str, ...]:
+    """Words of the field *field* of an operation or of a way to map, the plainest first."""
+    return _MODES[kind] if field == "mode" and kind in _MODES else _PLAINER.get(field, ())
+
+
+def _shorter(call: Any) -> Iterator[Any]:
+    """*call* on fewer pages: the first of them, the last of them, half; sources and targets together."""
+    if isinstance(call, Mmap):
+        for pages in _page_counts(call.source.pages, 1):
+            source = Span(call.source.name, call.source.start, call.source.start + pages)
+            over = call.over and Span(call.over.name, call.over.start, call.over.start + pages)
+            yield msgspec.structs.replace(call, source=source, over=over)
+        return
+    if isinstance(call, Mremap):
+        for pages in _page_counts(call.pages, 1):
+            yield _resized(call, pages, call.span.pages)
+            if pages <= call.span.pages:
+                yield _resized(call, pages, pages)
+    if isinstance(call, RemapFilePages):
+        for pages in _page_counts(call.span.pages, 1):
+            source = Span(call.source.name, call.source.start, call.source.start + pages)
+            over = Span(call.span.name, call.span.start, call.span.start + pages)
+            yield msgspec.structs.replace(call, source=source, span=over)
+        return
+    span = getattr(call, "span", None)
+    if isinstance(span, Span):
+        for pages in _page_counts(span.pages, 1):
+            for start in dict.fromkeys((span.start, span.end - pages)):
+                yield msgspec.structs.replace(call, span=Span(span.name, start, start + pages))
+
+
+def _resized(call: Mremap, pages: int, old: int) -> Mremap:
+    over = call.over and Span(call.over.name, call.over.start, call.over.start + pages)
+    span = Span(call.span.name, call.span.start, call.span.start + old)
+    return msgspec.structs.replace(call, pages=pages, over=over, span=span)
+
+
+def _page_counts(pages: int, least: int) -> Iterator[int]:
+    """Numbers below *pages*, *least* first."""
+    least = max(1, least)
+    steps = (pages // 2, pages - pages // 8, pages - pages // 64, _below(pages))
+    yield from dict.fromkeys(count for count in (least, *steps) if least <= count < pages)
+
+
+def _below(pages: int) -> int:
+    """The next lower number; of large ones the next that is a multiple of one or many page tables'."""
+    unit = next((unit for unit in (64 * TABLE, TABLE) if pages > 4 * unit), 1)
+    return (pages - 1) // unit * unit
+
+
+def _lower(program: Program) -> Iterator[Program]:
+    """*program* with the range of one operation further to the front."""
+    for place, op in enumerate(program.ops):
+        for field, span in spans_of(op.call).items():
+            for start in dict.fromkeys(
+                page for page in (0, 1, span.start // 2, _below(span.start)) if page < span.start
+            ):
+                if start < 0 or (start == 0 and isinstance(op.call, RequestMemRegion)):
+                    continue
+                lower = Span(span.name, start, start + span.pages)
+                call: Any = msgspec.structs.replace(op.call, **{field: lower})
+                yield _with_op(program, place, msgspec.structs.replace(op, call=call))
+
+
+def _moved(program: Program) -> Iterator[Program]:
+    """*program* with all page numbers halved, or with all of one name further to the front."""
+    yield from _each_span(program, None, lambda page: page // 2)
+    names = {span.name for op in program.ops for span in spans_of(op.call).values()}
+    for name in sorted(names):
+        lowest = min(
+            span.start for op in program.ops for span in spans_of(op.call).values() if span.name == name
+        )
+        if lowest:
+            yield from _each_span(program, name, lambda page, by=lowest: page - by)  # type: ignore[misc]
+
+
+def _each_span(program: Program, name: str | None, lowered: Callable[[int], int]) -> Iterator[Program]:
+    """*program* with the borders of the ranges of *name* (None: of all) lowered, if that changes it."""
+    ops = []
+    for op in program.ops:
+        call: Any = op.call
+        spans = {
+            field: Span(span.name, lowered(span.start), max(lowered(span.end), lowered(span.start) + 1))
+            for field, span in spans_of(call).items()
+            if span.pages and name in (None, span.name)
+        }
+        call = msgspec.structs.replace(call, **spans)
+        if isinstance(call, Mmap) and call.over is not None:
+            over = Span(call.over.name, call.over.start, call.over.start + call.source.pages)
+            call = msgspec.structs.replace(call, over=over)
+        elif isinstance(call, Mremap) and name is None:
+            pages = max(1, lowered(call.pages))
+            over_to = call.over and Span(call.over.name, call.over.start, call.over.start + pages)
+            call = msgspec.structs.replace(call, pages=pages, over=over_to)
+        ops.append(msgspec.structs.replace(op, call=call))
+    if tuple(ops) != program.ops:
+        yield msgspec.structs.replace(program, ops=tuple(ops))

@@ -1,0 +1,75 @@
+"""Variations of a program: all its mappings are changed in the same way, to see whether a finding stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from pfnlab.base.errors import ProgramError
+from pfnlab.hunt.fuzz.simplifications import spans_of
+from pfnlab.programs.lang.ops import Area, Mmap, Mremap, Program, Read, Write
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.validity import check_program
+from pfnlab.programs.lang.walk_ops import Walk
+from pfnlab.programs.lang.words import NO_DEVICE
+
+#: The interface with the other cache mode.
+_OTHER_MODE = {
+    "wc": "uc",
+    "uc": "wc",
+    "proc-wc": "proc-uc",
+    "proc-uc": "proc-wc",
+    "devmem": "devmem-sync",
+    "devmem-sync": "devmem",
+}
+
+
+def doubled(program: Program) -> Program | None:
+    """Everything on twice as many pages; an access stays one of a single page."""
+    ops = []
+    for op in program.ops:
+        call: Any = op.call
+        single = isinstance(call, Read | Write | Walk) and call.span.pages == 1
+        spans = {
+            field: Span(span.name, 2 * span.start, 2 * span.start + 1 if single else 2 * span.end)
+            for field, span in spans_of(call).items()
+        }
+        call = msgspec.structs.replace(call, **spans)
+        if isinstance(call, Mremap):
+            call = msgspec.structs.replace(call, pages=2 * call.pages)
+        ops.append(msgspec.structs.replace(op, call=call))
+    devices = tuple(msgspec.structs.replace(device, pages=2 * device.pages) for device in program.devices)
+    areas = tuple(Area(area.name, 2 * area.pages) for area in program.areas)
+    return _valid(msgspec.structs.replace(program, ops=tuple(ops), devices=devices, areas=areas))
+
+
+def _mapped(program: Program, change: Callable[[Mmap], dict[str, Any]]) -> Program | None:
+    ops = tuple(
+        msgspec.structs.replace(op, call=msgspec.structs.replace(op.call, **change(op.call)))
+        if isinstance(op.call, Mmap) and op.call.source.name not in NO_DEVICE
+        else op
+        for op in program.ops
+    )
+    return None if ops == program.ops else _valid(msgspec.structs.replace(program, ops=ops))
+
+
+def _valid(program: Program) -> Program | None:
+    try:
+        check_program(program)
+    except ProgramError:
+        return None
+    return program
+
+
+#: The variations, each with its program; None where that would be no program or the same.
+VARIATIONS: tuple[Callable[[Program], Program | None], ...] = (
+    doubled,
+    # Mappings of devices through the interface with the other cache mode.
+    lambda program: _mapped(program, lambda call: {"via": _OTHER_MODE.get(call.via, call.via)}),
+    # Shared mappings of devices private, and private ones shared.
+    lambda program: _mapped(program, lambda call: {"shared": not call.shared}),
+    # Mappings of devices filled at once where they were not, and not where they were.
+    lambda program: _mapped(program, lambda call: {"populate": not call.populate}),
+)

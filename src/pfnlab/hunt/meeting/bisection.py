@@ -1,0 +1,311 @@
+"""A bisection from its words: what is sought, the two ends, and the candidates between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pfnlab.base.errors import MissingTool, Misuse, Undecided
+from pfnlab.base.result import Made
+from pfnlab.checker.check import check
+from pfnlab.checker.judging.judge import sentence_of
+from pfnlab.checker.scopes.properties import questions
+from pfnlab.checker.scopes.scope import load_scope
+from pfnlab.hunt.meeting.bisect import (
+    Asking,
+    BisectedRule,
+    BisectOver,
+    BisectResult,
+    RunOn,
+    bisect_rules,
+    versions_between,
+)
+from pfnlab.hunt.meeting.boundary import boundary
+from pfnlab.hunt.meeting.bug_shown import program_file
+from pfnlab.hunt.meeting.sought import PropertySought, SignSought, Sought, program_of_bug
+from pfnlab.kernel.bugs.bug_lookup import bug_called
+from pfnlab.kernel.bugs.kernel_name import version_named
+from pfnlab.kernel.policies.changes import changes_between
+from pfnlab.kernel.policies.profiles import exact
+from pfnlab.lab.building.built import remove_built
+from pfnlab.lab.building.tree_commits import TreeCommits
+from pfnlab.lab.images.asked_before import AskedBefore
+from pfnlab.lab.images.search import offered
+from pfnlab.programs.lang.json_form import program_hash
+from pfnlab.programs.lang.library import load_found, program_paths
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import format_program
+from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.golden import golden_look
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.named_machines import Named, fetch_missing, name_machine, side_by_side
+from pfnlab.programs.runs.observation import Run
+
+#: How often a candidate is run where the program holds processors, and where it does not.
+_REPEAT_HELD, _REPEAT = 3, 1
+
+#: The scope in which a program is looked for that breaks a property.
+_SCOPE = "small"
+
+
+class BisectOptions(NamedTuple):
+    """The options of a bisection.
+
+    :ivar tree: a git tree; the ends are commits of it then
+    :ivar repeat: how often a candidate is run; None for three times where processors are held, else once
+    :ivar afresh: ask again what an earlier search asked
+    :ivar configuration: of kernels that are built
+    :ivar jobs: commands at once of a build
+    :ivar series: whose model stands for a tree
+    """
+
+    tree: Path | None = None
+    repeat: int | None = None
+    afresh: bool = False
+    configuration: tuple[str, ...] = ()
+    jobs: int | None = None
+    series: str | None = None
+
+
+class _Aim(NamedTuple):
+    """A thing that is sought.
+
+    :ivar label: as it was named
+    :ivar prop: the property that a bad machine breaks; empty where the sign of the program counts
+    """
+
+    label: str
+    program: Program
+    look: LookLevel
+    prop: str = ""
+
+    def test(self, good: Run, bad: Run) -> Sought:
+        """The test that tells both ends apart.
+
+        :raises Misuse: they are alike
+        """
+        if self.prop:
+            return PropertySought(self.prop, self.program, good, bad)
+        return SignSought(self.label, self.program, good, bad)
+
+
+def bisected(
+    sought: str, good: str, bad: str, options: BisectOptions, say: Callable[[str], None]
+) -> BisectResult:
+    """Find what lies between a good end and a bad one.
+
+    :param sought: a program, a property, or a bug by its number
+    :param good: a version or ``model:VERSION`` for the model, ``qemu:VERSION`` for kernels on offer, or a
+        commit of the tree; *bad* likewise
+    :raises Misuse: one of them is nothing, or the ends are alike
+    :raises Undecided: an end cannot be run
+    """
+    if options.tree is not None:
+        return _in_tree(_aim(sought, None), good, bad, options, say)
+    ends = _end(good), _end(bad)
+    if ends[0].kind != ends[1].kind:
+        raise Misuse(f"{good} and {bad} are a model and a kernel: name two of one kind")
+    versions = _version(ends[0]), _version(ends[1])
+    aim = _aim(sought, versions[1])
+    if ends[0].kind == "model":
+        return _of_models(aim, versions)
+    return _of_kernels(aim, ends, versions, options, say)
+
+
+def _of_models(aim: _Aim, versions: tuple[str, str]) -> BisectResult:
+    good, bad = map(exact, versions)
+    changes = changes_between(good, bad)
+    if not changes:
+        raise Misuse(f"the models of {good} and {bad} have the same rules: name two that differ")
+    run_on, ends = _on_models(aim), (f"model:{good}", f"model:{bad}")
+    asking = Asking(aim.test(*(run_on(end, 1)[0] for end in ends)), run_on, 1)
+    rules = bisect_rules(versions, asking)
+    found = _Ended("rules", ends, *ends, (), len(changes), rules)
+    return _result(aim, asking, found)
+
+
+def _of_kernels(
+    aim: _Aim,
+    ends: tuple[Named, Named],
+    versions: tuple[str, str],
+    options: BisectOptions,
+    say: Callable[[str], None],
+) -> BisectResult:
+    def run_on(version: str, times: int) -> Sequence[Run]:
+        try:
+            return _on_kernel(aim, version, times)
+        except Undecided as reason:
+            say(str(reason))
+            return ()
+
+    fetch_missing(ends)
+    ((good, bad),) = side_by_side(ends, [aim.program], aim.look)
+    test = aim.test(good, bad)
+    line = versions_between(*versions, [offer.version for offer in offered()])
+    asking = _asking(aim, test, run_on, (good.kernel, bad.kernel), options, say)
+    place = boundary(line, asking)
+    beside = line[place.good], line[place.bad]
+    rules = bisect_rules(beside, Asking(test, _on_models(aim), 1))
+    left = tuple(line[at] for at in place.left)
+    found = _Ended("versions", (ends[0].spec, ends[1].spec), *beside, left, max(len(line) - 2, 0), rules)
+    return _result(aim, asking, found)
+
+
+def _in_tree(
+    aim: _Aim, good: str, bad: str, options: BisectOptions, say: Callable[[str], None]
+) -> BisectResult:
+    assert options.tree is not None
+    tree = TreeCommits(options.tree)
+    ends = tree.named(good), tree.named(bad)
+    newer = 1 if tree.comes_before(*ends) else 0
+    if not newer and not tree.comes_before(*ends[::-1]):
+        raise Misuse(f"neither of {good} and {bad} comes before the other: name two commits of one line")
+
+    def run_on(commit: str, times: int) -> Sequence[Run]:
+        try:
+            kernel = tree.build(commit, options.configuration, options.jobs, options.series, say)
+        except (MissingTool, Undecided) as reason:
+            say(f"{commit[:12]} is passed over: {reason}")
+            return ()
+        try:
+            return _on_kernel(aim, kernel.name, times)
+        finally:
+            remove_built(kernel.name)
+
+    runs = [run_on(commit, 1) for commit in ends]
+    if not all(runs):
+        raise Undecided("an end of the bisection cannot be run: name a commit that builds and boots")
+    test = aim.test(runs[0][0], runs[1][0])
+    asking = _asking(aim, test, run_on, ends, options, say)
+    total = len(tree.by_halves(ends[newer], [ends[1 - newer]])) - 1
+    old, new, left = _halve_commits(tree, (ends[1 - newer], ends[newer]), asking, ("good", "bad")[newer])
+    named = [f"{commit} {tree.title(commit)}" for commit in ((old, new) if newer else (new, old))]
+    found = _Ended("commits", (good, bad), named[0], named[1], left, total, ())
+    return _result(aim, asking, found)
+
+
+def _halve_commits(
+    tree: TreeCommits, ends: tuple[str, str], asking: Asking, like_new: str
+) -> tuple[str, str, tuple[str, ...]]:
+    """The last commit that is like the older end, the first that is like the newer, and what is left.
+
+    :param ends: the older and the newer
+    :param like_new: the word of the newer one
+    """
+    target, without, passed = ends[1], [ends[0]], list[str]()
+    while candidates := [one for one in tree.by_halves(target, without)[:-1] if one not in passed]:
+        word = asking(candidates[0])
+        if word == like_new:
+            target = candidates[0]
+        elif word in ("good", "bad"):
+            without.append(candidates[0])
+        else:
+            passed.append(candidates[0])
+    beside = next((one for one in reversed(without) if tree.comes_before(one, target)), ends[0])
+    return beside, target, tuple(one for one in tree.by_halves(target, without)[:-1] if one in passed)
+
+
+class _Ended(NamedTuple):
+    """The end of a search; the fields are those of :class:`BisectResult`."""
+
+    over: BisectOver
+    ends: tuple[str, str]
+    last_good: str
+    first_bad: str
+    left: tuple[str, ...]
+    unasked: int
+    rules: tuple[BisectedRule, ...]
+
+
+def _result(aim: _Aim, asking: Asking, found: _Ended) -> BisectResult:
+    return BisectResult(
+        made=Made.now(),
+        sought=aim.label,
+        program=format_program(aim.program),
+        says=asking.sought.says(),
+        over=found.over,
+        good=found.ends[0],
+        bad=found.ends[1],
+        tried=tuple(asking.tried),
+        last_good=found.last_good,
+        first_bad=found.first_bad,
+        left=found.left,
+        rules=found.rules,
+        unasked=found.unasked,
+    )
+
+
+def _asking(
+    aim: _Aim,
+    test: Sought,
+    run_on: RunOn,
+    ends: tuple[str, str],
+    options: BisectOptions,
+    say: Callable[[str], None],
+) -> Asking:
+    """Candidates that take long: each answer is said, and kept for a later search of the same ends."""
+    repeat = options.repeat or (_REPEAT_HELD if aim.program.needs.held else _REPEAT)
+    kept = AskedBefore(program_hash(aim.program), test.says(), *ends, str(repeat), afresh=options.afresh)
+    return Asking(test, run_on, repeat, before=kept.__getitem__, keep=kept.keep, say=say)
+
+
+def _on_kernel(aim: _Aim, name: str, times: int) -> Sequence[Run]:
+    runs = side_by_side([name_machine(f"qemu:{name}")], [aim.program] * times, aim.look)
+    return [run for (run,) in runs]
+
+
+def _on_models(aim: _Aim) -> RunOn:
+    def run_on(machine: str, times: int) -> Sequence[Run]:
+        (run,) = ModelMachine(machine.removeprefix("model:"), aim.look).run([aim.program])
+        return (run,)
+
+    return run_on
+
+
+def _end(text: str) -> Named:
+    """An end: a machine's name, or a version, which stands for its model.
+
+    :raises Misuse: it is neither
+    """
+    return name_machine(text if ":" in text else f"model:{version_named(text)}")
+
+
+def _version(end: Named) -> str:
+    """The version of an end.
+
+    :raises Misuse: it is a kernel of the user's own, or a model with changes
+    """
+    if end.series is None or end.built or "," in end.spec or (end.kind == "qemu" and not end.stock):
+        raise Misuse(f"{end.spec} is no version on offer: bisect a tree of yours with --tree")
+    return end.series
+
+
+def _aim(sought: str, bad: str | None) -> _Aim:
+    """The program of a name, of a bug, or one that breaks a property on the model of *bad*.
+
+    :raises Misuse: it is none of them, or the property holds there
+    """
+    if sentence_of(sought):
+        if bad is None:
+            raise Misuse(f"{sought} is a property: in a tree name a program that breaks it")
+        return _Aim(sought, _breaking(sought, bad), LookLevel.PROC, sought)
+    if sought[:1].isupper():
+        path = program_file(program_of_bug(bug_called(sought)))
+        return _Aim(sought, load_program(path), golden_look(path) or LookLevel.PROC)
+    paths = program_paths([sought])
+    if len(paths) != 1:
+        raise Misuse(f"{sought} is {len(paths)} programs: name one")
+    return _Aim(sought, load_found(paths[0]), golden_look(paths[0]) or LookLevel.PROC)
+
+
+def _breaking(prop: str, version: str) -> Program:
+    """The shortest program that breaks a property on the model of a version."""
+    scope = load_scope(_SCOPE)
+    (answer,) = check(ModelMachine(version), scope, questions([prop], scope)).answers
+    if answer.program is None:
+        raise Misuse(
+            f"{prop} is not broken by any program of scope {_SCOPE} on model:{exact(version)}: name a program"
+        )
+    return answer.program

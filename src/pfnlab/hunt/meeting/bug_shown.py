@@ -1,0 +1,346 @@
+"""A bug shown: its programs on a machine that has it, on one that does not, and on others beside them.
+
+The sign of a bug in a program is the first step in which the two machines part, in what a user sees if they
+part there at all. A machine has the bug where it answers that step as the first does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.inert import shell_word
+from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result
+from pfnlab.checker.judging.judge import violations
+from pfnlab.hunt.meeting.bug_held import HeldMachine, held_machines
+from pfnlab.hunt.meeting.sign import answer_in, sign_of, sign_word
+from pfnlab.kernel.bugs.bug_parts import ShownBy
+from pfnlab.kernel.bugs.known_bugs import Bug, BugKind
+from pfnlab.kernel.bugs.known_bugs import bug as called
+from pfnlab.kernel.bugs.standing import StandingWord
+from pfnlab.kernel.policies.known_kernels import newest_known, version_of_release
+from pfnlab.kernel.policies.releases import is_version
+from pfnlab.lab.building.built import find
+from pfnlab.programs.lang.library import find_program
+from pfnlab.programs.lang.library_list import library_folder
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import format_program
+from pfnlab.programs.runs.golden import golden_look
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.machine import Accel
+from pfnlab.programs.runs.named_machines import Named, name_machines, side_by_side
+from pfnlab.programs.runs.observation import Run
+
+#: The word for a machine: ``before`` and ``after`` stand for them at what is no fault, but a change.
+ShownWord = Literal["broken", "mended", "before", "after", "neither", "undecided"]
+
+#: Where a program lies that is none of the library.
+_HISTORY = "history/"
+
+
+def is_as_expected(word: str, expected: str) -> bool:
+    """True where an expected word does not contradict the word for a machine.
+
+    Where another change hides the bug it does not.
+
+    :param expected: by the dates of the bug; empty where they say nothing of the machine
+    """
+    return expected in ("", word) or word in ("neither", "undecided")
+
+
+class SignField(msgspec.Struct, frozen=True):
+    """A field of the step in which the two machines part, and both answers.
+
+    :param field: of the step
+    :param before: the lines of the machine that has the bug
+    :param after: those of the other
+    """
+
+    field: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+
+class ShownMachine(msgspec.Struct, frozen=True, kw_only=True):
+    """One machine and what it shows of a bug.
+
+    :param machine: its name
+    :param kernel: its package and version; the profile of a model
+    :param word: broken or mended, as before or after a change, neither, or undecided
+    :param expected: the same as the bug's dates have it; empty where they say nothing of the machine
+    :param answers: its answer in each field of the sign; none where it did not come to the step
+    :param violated: the properties that it violates
+    """
+
+    machine: str
+    kernel: str
+    word: ShownWord
+    expected: str
+    answers: tuple[tuple[str, ...], ...]
+    violated: tuple[str, ...]
+
+    @property
+    def as_expected(self) -> bool:
+        """True where the dates do not contradict it."""
+        return is_as_expected(self.word, self.expected)
+
+
+class ShownProgram(msgspec.Struct, frozen=True, kw_only=True):
+    """One program that shows a bug.
+
+    :param program: its name
+    :param text: the program in its canonical form
+    :param before: the machine that has the bug
+    :param after: the one that does not
+    :param step: the index of the step in which they part, counted from 0; null where they do not
+    :param op: that step
+    :param sign: the fields in which they part there
+    :param violated: the properties that the first violates and the second does not
+    :param machines: the two, then those that were asked for
+    """
+
+    program: str
+    text: str
+    before: str
+    after: str
+    step: Annotated[Count | None, ALWAYS]
+    op: str
+    sign: tuple[SignField, ...]
+    violated: tuple[str, ...]
+    machines: tuple[ShownMachine, ...]
+
+
+class BugRunResult(Result, frozen=True, kw_only=True, tag="pfnlab-bug-run/1"):
+    """A bug, shown by its programs.
+
+    :param id: the bug's number
+    :param title: its short name
+    :param kind: of the bug
+    :param cve: its number; empty where it has none
+    :param what: what happens, in Markdown
+    :param breaks: the properties that it violates
+    :param programs: what each program shows
+    :param held: of a rule, the answers of machines that keep it
+    """
+
+    id: str
+    title: str
+    kind: BugKind
+    cve: str
+    what: str
+    breaks: tuple[str, ...]
+    programs: tuple[ShownProgram, ...]
+    held: tuple[HeldMachine, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """A machine that is not as the dates have it is a discovery; one that is neither decides nothing."""
+        machines = [machine for program in self.programs for machine in program.machines]
+        decided = [machine for machine in machines if machine.word not in ("neither", "undecided")]
+        if not all(machine.as_expected for machine in decided) or any(not one.sign for one in self.programs):
+            return Outcome.DISCOVERY
+        if any(one.answer != one.says for one in self.held):
+            return Outcome.DISCOVERY
+        return Outcome.UNDECIDED if len(decided) < len(machines) else Outcome.AS_EXPECTED
+
+
+def show_bug(
+    bug: Bug, on: Sequence[str] = (), *, look: LookLevel | None = None, accel: Accel = Accel.TCG
+) -> BugRunResult:
+    """Run the programs of *bug* on the machines before and after it, and on others.
+
+    :param on: names of further machines
+    :param look: how machines are looked at; None for the way in which a program's golden was made
+    :param accel: the accelerator of guests
+    :raises Misuse: no program shows it yet, or a machine's name is none
+    :raises MissingTool: a tool or a kernel is not here
+    """
+    if not (bug.shown or bug.holds):
+        raise Misuse(
+            f"no program shows {bug.number} on two machines: "
+            f"`pfnlab bugs show {shell_word(bug.number)}` says why"
+        )
+    named = name_machines(dict.fromkeys((*_of_rows(bug.shown), *on)))
+    programs = {
+        name: load_program(program_file(name)) for name in dict.fromkeys(one.program for one in bug.shown)
+    }
+    runs = _runs(bug.shown, named, on, programs, look, accel)
+    return BugRunResult(
+        made=Made.now(),
+        id=bug.number,
+        title=bug.title,
+        kind=bug.kind,
+        cve=bug.cve,
+        what=bug.what,
+        breaks=bug.breaks,
+        programs=tuple(
+            shown_program(
+                bug, row, programs[row.program], [runs[row.program, spec] for spec in _specs(row, on)]
+            )
+            for row in bug.shown
+        ),
+        held=_held(bug, on, look, accel),
+    )
+
+
+def _held(bug: Bug, on: Sequence[str], look: LookLevel | None, accel: Accel) -> tuple[HeldMachine, ...]:
+    """The answers of the machines of a rule's rows, and of further ones."""
+    found: list[HeldMachine] = []
+    for row in bug.holds:
+        path = program_file(row.program)
+        way = look or golden_look(path) or LookLevel.PROC
+        (runs,) = side_by_side(name_machines(dict.fromkeys((*row.on, *on))), [load_program(path)], way, accel)
+        found += held_machines(row, runs)
+    return tuple(found)
+
+
+def _of_rows(rows: Sequence[ShownBy]) -> Iterator[str]:
+    for row in rows:
+        yield from (row.before, row.after)
+
+
+def _specs(row: ShownBy, on: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((row.before, row.after, *on)))
+
+
+def _runs(
+    rows: Sequence[ShownBy],
+    named: Sequence[Named],
+    on: Sequence[str],
+    programs: Mapping[str, Program],
+    look: LookLevel | None,
+    accel: Accel,
+) -> dict[tuple[str, str], Run]:
+    """The run of each program on each machine that is asked of it."""
+    looks = {name: look or golden_look(program_file(name)) or LookLevel.PROC for name in programs}
+    if on:
+        found = side_by_side(named, list(programs.values()), list(looks.values()), accel)
+        return {
+            (name, machine.spec): run
+            for name, runs in zip(programs, found, strict=True)
+            for machine, run in zip(named, runs, strict=True)
+        }
+    runs: dict[tuple[str, str], Run] = {}
+    for row in rows:
+        pair = [machine for machine in named if machine.spec in (row.before, row.after)]
+        (found_pair,) = side_by_side(pair, [programs[row.program]], looks[row.program], accel)
+        runs |= {(row.program, one.spec): run for one, run in zip(pair, found_pair, strict=True)}
+    return runs
+
+
+def program_file(name: str) -> Path:
+    """The file of a program that shows a bug.
+
+    :param name: of the library, or ``history/NAME``
+    :raises Misuse: there is none
+    """
+    if not name.startswith(_HISTORY):
+        return find_program(name)
+    path = library_folder().parent / "evidence" / f"{name}.pfn"
+    if not path.is_file():
+        raise Misuse(f"the program {name} is not installed: install pfnlab from its wheel")
+    return path
+
+
+def shown_program(bug: Bug, row: ShownBy, program: Program, runs: Sequence[Run]) -> ShownProgram:
+    """The sign between the first two of *runs*, of the machines of *row*, and the word for each run."""
+    before, after, *_ = runs
+    sign = sign_of(before, after, row.field)
+    fields = tuple(one.field for one in sign)
+    step = sign[0].step if sign else None
+    violated = [_violated(program, run) for run in runs]
+    return ShownProgram(
+        program=row.program,
+        text=format_program(program),
+        before=row.before,
+        after=row.after,
+        step=step,
+        op=sign[0].op if sign else "",
+        sign=tuple(
+            SignField(one.field, *(answer_in(run, one.step, one.field) or () for run in (before, after)))
+            for one in sign
+        ),
+        violated=tuple(name for name in violated[0] if name not in violated[1]),
+        machines=tuple(
+            ShownMachine(
+                machine=run.machine,
+                kernel=run.kernel,
+                word=_worded(bug, sign_word(sign, before, after, run)),
+                expected=_expected(bug, row, run),
+                answers=() if step is None else _answers(run, step, fields),
+                violated=names,
+            )
+            for run, names in zip(runs, violated, strict=True)
+        ),
+    )
+
+
+def _answers(run: Run, step: int, fields: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Those of a run in the fields of a sign; none where it did not come so far."""
+    found = [answer_in(run, step, field) for field in fields]
+    return tuple(one for one in found if one is not None) if None not in found else ()
+
+
+def _violated(program: Program, run: Run) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one.name for one in violations(program, run)))
+
+
+def _worded(bug: Bug, word: Literal["before", "after", "neither", "undecided"]) -> ShownWord:
+    if bug.kind in (BugKind.CHANGE, BugKind.PROPOSAL) or word in ("neither", "undecided"):
+        return word
+    return "broken" if word == "before" else "mended"
+
+
+def _expected(bug: Bug, row: ShownBy, run: Run) -> str:
+    """The word that a machine should have: by its place in the row, else by the bug's dates."""
+    if run.machine in (row.before, row.after):
+        return _worded(bug, "before" if run.machine == row.before else "after")
+    lacked = _lacked(bug, run.machine)
+    if lacked is not None:
+        return _worded(bug, lacked)
+    version = _version(run)
+    # No kernel has a proposal, so it has no dates.
+    if version is None or bug.kind is BugKind.PROPOSAL:
+        return ""
+    if row.needs and called(row.needs).standing(version).word is not StandingWord.HAS:
+        return ""
+    match bug.standing(version).word:
+        case StandingWord.NOT_KNOWN:
+            return ""
+        case StandingWord.HAS:
+            # A change is what the machine behind it has.
+            return _worded(bug, "after" if bug.kind is BugKind.CHANGE else "before")
+    return _worded(bug, "before" if bug.kind is BugKind.CHANGE else "after")
+
+
+def _lacked(bug: Bug, machine: str) -> Literal["before", "after"] | None:
+    """The side of a kernel without the commit that mends or brings *bug*, as the machine's name says it.
+
+    None where it says nothing of either.
+    """
+    kind, _, name = machine.partition(":")
+    changes = name.split(",")[1:]
+    if kind == "qemu" and (kernel := find(name)) is not None:
+        changes = kernel.policy.split(",")
+    if bug.commit and f"without={bug.commit}" in changes:
+        return "before"
+    if bug.introduced and f"without={bug.introduced}" in changes:
+        # A kernel without the cause of a bug is as one that is mended.
+        return "before" if bug.kind is BugKind.CHANGE else "after"
+    return None
+
+
+def _version(run: Run) -> str | None:
+    """The exact version of a machine; None for one that was built or changed, of which dates say nothing."""
+    kind, _, name = run.machine.partition(":")
+    if kind == "model":
+        return (newest_known(name) or name) if is_version(name) else None
+    if find(name) is not None or not (is_version(name) or is_version(version_of_release(name))):
+        return None
+    version = version_of_release(run.kernel.rpartition(" ")[2])
+    return version if is_version(version) else None

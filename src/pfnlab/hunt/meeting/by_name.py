@@ -1,0 +1,77 @@
+"""Meeting a kernel by the name that a user gives it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from pfnlab.base.progress import say, working
+from pfnlab.hunt.meeting.holding import Programs
+from pfnlab.hunt.meeting.meet import Meeting, kernel_before, meet, model_version
+from pfnlab.kernel.policies.known_kernels import known_versions, version_of_release
+from pfnlab.kernel.policies.releases import is_version
+from pfnlab.lab.building.built import built, find
+from pfnlab.lab.images.changelog import changelog_of
+from pfnlab.lab.images.configured import configuration_of_kernel
+from pfnlab.lab.images.kernels import KernelImage, from_file, kernel_for
+from pfnlab.lab.images.search import offered
+from pfnlab.lab.running.qemu_machine import QemuMachine
+
+
+class NamedKernel(msgspec.Struct, frozen=True):
+    """A kernel that the user named: a version, a bzImage, or one that was built here.
+
+    :param name: in results, without ``qemu:``
+    :param image: the kernel
+    :param version: of its rules
+    :param words: where it comes from
+    """
+
+    name: str
+    image: KernelImage
+    version: str
+    words: str
+
+
+def named_kernel(name: str) -> NamedKernel:
+    """The kernel of that name, fetched where it is not in the cache.
+
+    :raises Misuse: there is none
+    """
+    if Path(name).is_file():
+        image = from_file(Path(name))
+        return NamedKernel(name, image, version_of_release(image.release), name)
+    if not is_version(name) and find(name) is not None:
+        own_kernel = built(name)
+        return NamedKernel(name, own_kernel.image, own_kernel.version, own_kernel.origin)
+    image = kernel_for(name)
+    return NamedKernel(image.upstream, image, image.upstream, f"{image.package} {image.version}")
+
+
+def meet_named(
+    named: NamedKernel, programs: Programs, *, guests: int = 1, profile: str | None = None
+) -> Meeting:
+    """Compare a kernel with the model of its exact version, in guests of its own.
+
+    :param guests: how many run side by side
+    :param profile: the version of the model, where it is another
+    """
+    kernel, version = named.image, named.version
+    if profile and not is_version(version):
+        version = profile
+    model_version(profile or version)
+    changelog = changelog_of(kernel, say=say)
+    say(f"meeting {version}: {named.words}")
+    with QemuMachine(kernel, guests=guests, say=say) as machine, working(f"meeting {version}") as work:
+        return meet(
+            machine,
+            version,
+            programs,
+            profile=profile,
+            configuration=configuration_of_kernel(kernel),
+            changelog=changelog,
+            since=kernel_before(version, [*known_versions(), *(offer.version for offer in offered())]),
+            say=say,
+            counted=work,
+        )

@@ -1,0 +1,110 @@
+"""The switch that explains a difference: the model is run with each switch turned, until it agrees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import msgspec
+
+from pfnlab.base.errors import Undecided
+from pfnlab.kernel.policies.changes import changes_between, is_of, single_changes, source_of
+from pfnlab.kernel.policies.releases import series_of
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.compare import differences
+from pfnlab.programs.runs.observation import Run
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Changes of a model with which it gives the run that was seen.
+
+    :param changes: as in a machine's name, ``fork_opens_first=off``
+    :param sources: the source of each, in the same order
+    """
+
+    changes: tuple[str, ...]
+    sources: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.changes) != len(self.sources):
+            raise ValueError("sources has not one for each of the changes")
+
+    def __str__(self) -> str:
+        return "; ".join(
+            f"{change} ({source})" for change, source in zip(self.changes, self.sources, strict=True)
+        )
+
+
+def explanations(version: str, program: Program, target: Run) -> list[Explanation]:
+    """Every single change of the model of *version* with which its run equals *target*; where there is none,
+    every pair of changes that have an effect. None at all where the unchanged model's run equals it already.
+
+    Changes that a point release of the same series is known to have made come first.
+    """
+    before = _run(version, (), program, target)
+    if _equal_runs(before, target):
+        return []
+    runs = [(change, _run(version, (change,), program, target)) for change in single_changes(version)]
+    change_sets: list[tuple[str, ...]] = [(change,) for change, run in runs if _equal_runs(run, target)]
+    if not change_sets:
+        effective_changes = [
+            change for change, run in runs if run is not None and not _equal_runs(before, run)
+        ]
+        pairs = (pair for pair in combinations(effective_changes, 2) if len(set(map(_identity, pair))) == 2)
+        change_sets = [pair for pair in pairs if _equal_runs(_run(version, pair, program, target), target)]
+    return _as_explanations(version, change_sets)
+
+
+def explanations_between(
+    version: str, other_version: str, program: Program, target: Run
+) -> list[Explanation]:
+    """The changes between the models of two versions with which the first gives *target*, a run of the
+    second: every single change that suffices, else a minimal set of them that does; else any change at all.
+    """
+    changes = changes_between(version, other_version)
+    change_sets: list[tuple[str, ...]] = [
+        (change,) for change in changes if _equal_runs(_run(version, (change,), program, target), target)
+    ]
+    if not change_sets and changes and _equal_runs(_run(version, changes, program, target), target):
+        for change in changes:
+            remaining = [candidate for candidate in changes if candidate != change]
+            if _equal_runs(_run(version, remaining, program, target), target):
+                changes = remaining
+        change_sets = [tuple(changes)] if changes else []
+    return (
+        _as_explanations(other_version, change_sets)
+        if change_sets
+        else explanations(version, program, target)
+    )
+
+
+def _as_explanations(version: str, change_sets: Sequence[tuple[str, ...]]) -> list[Explanation]:
+    def elsewhere(changes: tuple[str, ...]) -> int:
+        return sum(not is_of(change, series_of(version)) for change in changes)
+
+    return [
+        Explanation(changes, tuple(source_of(change, version) for change in changes))
+        for changes in sorted(change_sets, key=elsewhere)
+    ]
+
+
+def _identity(change: str) -> str:
+    """The key that differs within a pair of changes: name of a seam or switch, or a commit's whole change."""
+    name = change.partition("=")[0]
+    return change if name in ("with", "without") else name
+
+
+def _run(version: str, changes: Sequence[str], program: Program, target: Run) -> Run | None:
+    """The run of *program* on the changed model, looked at and configured as *target*; None where that has no
+    rule for it.
+    """
+    model = ModelMachine(",".join((version, *changes)), target.look, target.configuration)
+    try:
+        return model.run_one(program)
+    except Undecided:
+        return None
+
+
+def _equal_runs(left: Run | None, right: Run) -> bool:
+    return left is not None and len(left.steps) == len(right.steps) and not differences([left, right])

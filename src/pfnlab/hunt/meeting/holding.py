@@ -1,0 +1,409 @@
+"""Two machines compared: the same programs on both, and the differences.
+
+One of the two is a kernel, the other its model or another kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+import msgspec
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.progress import UNCOUNTED, PartCount
+from pfnlab.base.units import number_of
+from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.causes import Evidence, Found, Grouping, sightings
+from pfnlab.hunt.fuzz.hunt import Hunt
+from pfnlab.hunt.fuzz.hunt_state import HuntState, KnownSignature
+from pfnlab.hunt.fuzz.shown_again import is_shown
+from pfnlab.hunt.fuzz.shrink import Shrunk, shrink, shrink_quickly
+from pfnlab.hunt.fuzz.signature import Signature, in_same_step, signature_of
+from pfnlab.hunt.meeting.walkers import KINDS, WALKERS, cell_program
+from pfnlab.kernel.policies.known_kernels import HeldCount
+from pfnlab.programs.lang.library_list import library_folder
+from pfnlab.programs.lang.load import load_program, program_files
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.golden import golden_look
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.machine import Looking, Machine, Rebooting, run_telling
+from pfnlab.programs.runs.observation import Run, undecided
+
+#: The number of random programs, and their seed, unless the user names others.
+PROGRAMS, SEED = 300, 7
+
+#: The most random programs that hold processors: each takes several seconds.
+SCHEDULES = 10
+
+#: The most programs that are run on kernels to make one smaller.
+_MOST_RUNS = 120
+
+#: A hunt ends after so many new differences.
+_MOST_FOUND = 12
+
+
+class KernelDifference(msgspec.Struct, frozen=True):
+    """One way in which two machines differ, however many programs show it.
+
+    :param shown_by: the programs that show it, by name
+    :param program: the smallest program that shows it
+    :param runs: the runs of that program, one for each machine
+    """
+
+    signature: Signature
+    shown_by: tuple[str, ...]
+    program: Program
+    runs: tuple[Run, ...]
+
+
+class Programs(NamedTuple):
+    """The programs in which two machines are compared.
+
+    :param litmus: those of a folder, by name
+    :param random: how many random programs without a driver; a tenth as many use the test driver, as many
+        vfio-pci, and a seventh hold processors, though not more than :data:`SCHEDULES`
+    :param seed: of the random programs
+    :param looks: how kernels were looked at for the goldens of programs, by name
+    """
+
+    litmus: Mapping[str, Program]
+    random: int = PROGRAMS
+    seed: int = SEED
+    looks: Mapping[str, LookLevel] = MappingProxyType({})
+
+    @classmethod
+    def of(cls, folder: Path | None = None, random: int = PROGRAMS, seed: int = SEED) -> Programs:
+        """Those of *folder* and the folders in it, and random ones.
+
+        :param folder: None for the programs that come with pfnlab
+        :raises Misuse: there are none
+        """
+        return cls(litmus_programs(folder), random, seed, litmus_looks(folder))
+
+
+#: Two models whose runs of a program differ as the runs given do, where there are such.
+Doubles = Callable[[Program, Sequence[Run]], tuple[Machine, Machine] | None]
+
+
+class Pair:
+    """Two machines, by name; the first is asked first and may be a model.
+
+    A warning that both print is no difference between them.
+
+    :param say: called with each line of progress
+    :param doubles: models that replace the two while a program is made smaller, for models answer at once
+    :param counted: counts the programs that :meth:`hold` and :meth:`random` run
+    :ivar unstable: differences that did not show again, in words
+    :ivar ordered: how many steps have an order of calls on both machines
+    """
+
+    def __init__(
+        self,
+        machines: Mapping[str, Machine],
+        say: Callable[[str], None] = lambda line: None,
+        doubles: Doubles = lambda program, runs: None,
+        counted: PartCount = UNCOUNTED,
+    ) -> None:
+        if len(machines) != 2:
+            raise Misuse("two machines are compared")
+        self.machines = dict(machines)
+        self.say = say
+        self.counted = counted
+        self.differences: list[KernelDifference] = []
+        self.unstable: list[str] = []
+        self.ordered = 0
+        self._doubles = doubles
+        self._evidence: dict[str, Evidence] = {}
+        self._grouping = Grouping(self._ask_closely, agreed=False)
+
+    def runs(self, programs: Sequence[Program]) -> list[tuple[Run, ...]]:
+        """Both runs of every program; a program whose run was lost without an alarm is run once more."""
+        return self._runs(programs, tuple(self.machines.values()))
+
+    def hold(
+        self, programs: Mapping[str, Program], looks: Mapping[str, LookLevel] | None = None
+    ) -> HeldCount:
+        """Run *programs*, by name, on both machines and keep the differences.
+
+        :param looks: how the machines are looked at for a program, by name; as always for the others
+        """
+        undecided_count = difference_count = steps = 0
+        looks = looks or {}
+        for look in dict.fromkeys(map(looks.get, programs)):
+            names = [name for name in programs if looks.get(name) is look]
+            with self.looking(look):
+                asked, machines = [programs[name] for name in names], tuple(self.machines.values())
+                for name, pair in zip(names, self._runs(asked, machines, self.counted), strict=True):
+                    if undecided(pair):
+                        undecided_count += 1
+                        continue
+                    steps += min(len(run.steps) for run in pair)
+                    self.ordered += _ordered_steps(pair)
+                    signature = signature_of(programs[name], pair, agreed=False)
+                    if signature is not None:
+                        difference_count += 1
+                        self._keep(signature, name, programs[name])
+                        self._note(programs[name], pair)
+        return HeldCount(
+            len(programs) - undecided_count, steps, undecided=undecided_count, differences=difference_count
+        )
+
+    def random(self, programs: int, seed: int, vocabulary: Vocabulary) -> HeldCount:
+        """A hunt of random programs on both, without a folder: its findings are kept here.
+
+        A known difference is counted, and not made smaller once more.
+        """
+        state = HuntState(list(self.machines), seed, vocabulary)
+        for difference in self.differences:
+            signature, operations = difference.signature, len(difference.program.ops)
+            with_it = in_same_step(difference.program, difference.runs, signature)
+            state.findings[signature.key] = KnownSignature(
+                *("", 0, 0, operations, str(signature), True, [other.key for other in with_it]),
+                *(signature, difference.program, self._evidence.setdefault(signature.key, Evidence())),
+            )
+        steps = 0
+
+        def count_steps(runs: Sequence[Run]) -> None:
+            nonlocal steps
+            steps += min(len(run.steps) for run in runs)
+            self.ordered += _ordered_steps(runs)
+
+        shown = 0
+
+        def count_programs(state: HuntState) -> None:
+            nonlocal shown
+            self.counted.advance(state.next - shown)
+            shown = state.next
+
+        hunt = Hunt(
+            dict(self.machines),
+            state,
+            watched=False,
+            repeats=1,
+            on_progress=count_programs,
+            on_compared=count_steps,
+            smaller=self.smaller,
+            agreed=False,
+            grouped=False,
+        )
+        hunt.run(programs=programs, most=len(self.differences) + _MOST_FOUND)
+        # It may have found enough before.
+        self.counted.advance(programs - shown)
+        for index, difference in enumerate(self.differences):
+            count = state.findings[difference.signature.key].met
+            if count:
+                self.differences[index] = _with_program(difference, number_of(count, "random program"))
+        for finding in hunt.found:
+            self._evidence[finding.signature.key] = state.findings[finding.signature.key].evidence
+            self._add(KernelDifference(finding.signature, (finding.origin,), finding.program, finding.runs))
+        for unstable in state.unstable:
+            self._add_unstable(
+                f"{unstable.program}: {unstable.says}; it showed in {unstable.shown} of {unstable.runs} runs"
+            )
+        return HeldCount(
+            state.compared, steps, undecided=state.undecided, differences=state.different, seed=seed
+        )
+
+    def smaller(self, program: Program, signature: Signature) -> Shrunk:
+        """The smallest program that shows *signature*: on its doubles if it has any, else on the machines."""
+        doubles = self._doubles(program, self.runs([program])[0])
+        if doubles is not None and self._shows(program, signature, doubles):
+            small = shrink(program, lambda candidate: self._shows(candidate, signature, doubles))
+            if self._shows(small.program, signature):
+                return small
+        return shrink_quickly(
+            program,
+            signature,
+            lambda candidate, quick: self._shows(candidate, signature, quick=quick),
+            _MOST_RUNS,
+        )
+
+    def causes(self) -> list[tuple[KernelDifference, ...]]:
+        """The differences by cause, the shortest program first (:mod:`pfnlab.hunt.fuzz.causes`)."""
+        if not self.differences:
+            return []
+        self.say(f"causes of {number_of(len(self.differences), 'difference')}")
+        by_key = {difference.signature.key: difference for difference in self.differences}
+        found = [
+            Found(key, difference.signature, difference.program, self._evidence.get(key) or Evidence())
+            for key, difference in by_key.items()
+        ]
+        return [tuple(by_key[key] for key in cause.keys) for cause in self._grouping.causes(found)]
+
+    def _note(self, program: Program, runs: Sequence[Run]) -> None:
+        """Keep what *runs* tell of the causes of known differences."""
+        known = {difference.signature for difference in self.differences}
+        for signature, evidence in sightings(program, runs, agreed=False).items():
+            if signature in known:
+                self._evidence.setdefault(signature.key, Evidence()).add(evidence)
+
+    def _ask_closely(self, program: Program, fresh: bool) -> Sequence[Run] | None:
+        """Both runs of *program*, looked at as closely as possible; None where one has no answer.
+
+        :param fresh: in guests in which no program has run
+        """
+        looking = [machine for machine in self.machines.values() if isinstance(machine, Looking)]
+        closest = LookLevel.MEMORY if all(machine.sees_memory for machine in looking) else LookLevel.PROC
+        with self.looking(closest):
+            for machine in self.machines.values():
+                if fresh and isinstance(machine, Rebooting):
+                    machine.reboot()
+            try:
+                runs = self.runs([program])[0]
+            except Misuse:
+                return None
+        return None if undecided(runs) else runs
+
+    @contextmanager
+    def looking(self, look: LookLevel | None) -> Iterator[None]:
+        """Within it both machines are looked at so; None is as always."""
+        machines = [machine for machine in self.machines.values() if isinstance(machine, Looking)]
+        before = [machine.look for machine in machines]
+        try:
+            for machine in machines:
+                machine.look = look or machine.look
+            yield
+        finally:
+            for machine, own in zip(machines, before, strict=True):
+                machine.look = own
+
+    def _keep(self, signature: Signature, name: str, program: Program) -> None:
+        for index, difference in enumerate(self.differences):
+            if difference.signature == signature:
+                self.differences[index] = _with_program(difference, name)
+                return
+        if not self._shows(program, signature, repeated=True):
+            self._add_unstable(f"{name}: {signature}; it did not show again")
+            return
+        small = self.smaller(program, signature).program
+        runs = self.runs([small])[0]
+        seen = sightings(small, runs, agreed=False, smallest=True).get(signature)
+        self._evidence[signature.key] = seen or self._grouping.evidence(small, signature)
+        self._add(KernelDifference(signature, (name,), small, runs))
+
+    def _add(self, difference: KernelDifference) -> None:
+        self.say(f"a difference in {difference.shown_by[0]}: {difference.signature}")
+        self.differences.append(difference)
+
+    def _add_unstable(self, text: str) -> None:
+        self.say(f"not stable, {text}")
+        self.unstable.append(text)
+
+    def _shows(
+        self,
+        program: Program,
+        signature: Signature,
+        machines: Sequence[Machine] | None = None,
+        *,
+        repeated: bool = False,
+        quick: bool = False,
+    ) -> bool:
+        asked = machines or tuple(self.machines.values())
+        return is_shown(
+            program,
+            signature,
+            lambda: self._runs([program], asked)[0],
+            asked,
+            agreed=False,
+            repeated=repeated,
+            quick=quick,
+        )
+
+    def _runs(
+        self, programs: Sequence[Program], machines: Sequence[Machine], counted: PartCount = UNCOUNTED
+    ) -> list[tuple[Run, ...]]:
+        runs_by_machine = []
+        for name, machine in zip(self.machines, machines, strict=True):
+            # The second one is a kernel, which takes nearly all of the time.
+            counting = counted if machine is machines[-1] else UNCOUNTED
+            runs = run_telling(machine, programs, _advancing(counting))
+            lost = [index for index, run in enumerate(runs) if run.lost is not None and run.alarm is None]
+            for index in lost:
+                runs[index] = machine.run([programs[index]])[0]
+            runs_by_machine.append([msgspec.structs.replace(run, machine=name) for run in runs])
+        return list(zip(*runs_by_machine, strict=True))
+
+
+def litmus_programs(folder: Path | None = None) -> dict[str, Program]:
+    """The programs of a folder and the folders in it, by name.
+
+    :param folder: None for the programs that come with pfnlab
+    :raises Misuse: there are none
+    """
+    programs = {path.stem: load_program(path) for path in litmus_files(folder)}
+    if not programs:
+        raise Misuse(f"{folder} holds no program: name the folder of litmus programs with --litmus")
+    return programs
+
+
+def litmus_files(folder: Path | None = None) -> list[Path]:
+    """The files of the programs of a folder and the folders in it.
+
+    :param folder: None for the programs that come with pfnlab
+    :raises Misuse: two have one name
+    """
+    return list(program_files(folder or library_folder()).values())
+
+
+def litmus_looks(folder: Path | None = None) -> dict[str, LookLevel]:
+    """How kernels were looked at for the goldens of the programs of a folder, by name.
+
+    :param folder: None for the programs that come with pfnlab
+    """
+    looks = {path.stem: golden_look(path) for path in litmus_files(folder)}
+    return {name: look for name, look in looks.items() if look is not None}
+
+
+def walker_programs() -> dict[str, Program]:
+    """The program of every cell of the walkers' table, by walker and kind of entry."""
+    return {f"{walker} at {kind}": cell_program(walker, kind) for walker in WALKERS for kind in KINDS}
+
+
+def hold_all(pair: Pair, compared: Programs) -> dict[str, HeldCount]:
+    """All programs: litmus, walkers, orders, schedules, random programs."""
+    litmus, programs, seed, looks = compared
+    plain = {name: program for name, program in litmus.items() if not program.needs.held}
+    holding = {name: program for name, program in litmus.items() if program.needs.held}
+    walkers = walker_programs()
+    tenth = max(1, programs // 10)
+    # An eighth more, because the model has no rule for some of the programs.
+    drawn = {
+        "random": (programs + programs // 8, Vocabulary()),
+        "random driver": (tenth, Vocabulary(driver=True)),
+        "random vfio": (tenth, Vocabulary(vfio=True)),
+        "random schedules": (max(1, min(SCHEDULES, programs // 7)), Vocabulary(schedules=True)),
+    }
+    pair.counted.expect(len(litmus) + len(walkers) + sum(number for number, _ in drawn.values()))
+    counts = {}
+    pair.say(f"litmus: {len(plain)} programs")
+    counts["litmus"] = pair.hold(plain, looks)
+    pair.say(f"walkers: {len(walkers)} cells")
+    counts["walkers"] = pair.hold(walkers)
+    pair.say(f"schedules: {len(holding)} programs")
+    counts["schedules"] = pair.hold(holding, looks)
+    for name, (number, vocabulary) in drawn.items():
+        kind = name.removeprefix("random").strip()
+        pair.say(f"random{f', with {kind}' if kind else ''}: {number} programs, seed {seed}")
+        counts[name] = pair.random(number, seed, vocabulary)
+    counts["orders"] = HeldCount(0, pair.ordered)
+    return counts
+
+
+def _advancing(counted: PartCount) -> Callable[[int, Run], None]:
+    return lambda index, run: counted.advance()
+
+
+def _with_program(difference: KernelDifference, name: str) -> KernelDifference:
+    return msgspec.structs.replace(difference, shown_by=(*difference.shown_by, name))
+
+
+def _ordered_steps(runs: Iterable[Run]) -> int:
+    """How many steps have an order of calls on both machines."""
+    return sum(
+        all(step.events is not None for step in steps)
+        for steps in zip(*(run.steps for run in runs), strict=False)
+    )

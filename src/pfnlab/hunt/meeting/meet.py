@@ -1,0 +1,399 @@
+"""One meeting: a kernel against its model, or two kernels against each other, and the explanations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated
+
+import msgspec
+
+from pfnlab.base.errors import Discovery, Misuse
+from pfnlab.base.progress import UNCOUNTED, PartCount
+from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result
+from pfnlab.checker.check import check
+from pfnlab.checker.scopes.properties import questions
+from pfnlab.checker.scopes.scope import load_scope
+from pfnlab.hunt.fuzz.signature import UNCOMPARABLE
+from pfnlab.hunt.meeting.explain import Explanation, explanations, explanations_between
+from pfnlab.hunt.meeting.holding import Doubles, KernelDifference, Pair, Programs, hold_all
+from pfnlab.hunt.meeting.shown import ShownDifference
+from pfnlab.hunt.meeting.titles import titles_between
+from pfnlab.kernel.mm.configuration import DISTRIBUTION, Configuration
+from pfnlab.kernel.policies.changes import changes_between, source_of
+from pfnlab.kernel.policies.known_kernels import HeldCount, KnownKernel, nearest, programs_in, steps_in
+from pfnlab.kernel.policies.releases import RELEASES, is_version, series_of, version_key
+from pfnlab.lab.images.kernels import KernelImage
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.machine import Looking, Machine, Rebooting, run_telling
+from pfnlab.programs.runs.observation import Run
+
+#: The changes of a model that explain two runs of a program.
+Explain = Callable[[Program, Sequence[Run]], list[Explanation]]
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """A difference, and every explanation that was found; there may be none."""
+
+    difference: KernelDifference
+    explanations: tuple[Explanation, ...]
+
+
+class Meeting(msgspec.Struct, frozen=True):
+    """The result of a meeting.
+
+    :param machines: the two machines that were compared
+    :param against: the version of the first machine: of the model, or of the other kernel
+    :param held: the counts of each kind of programs that were compared
+    :param found: every difference
+    :param causes: the differences by cause, by their place in ``found``; the shortest program first
+    :param titles: commits of stable releases between the two that touch the area
+    :param verdicts: properties of ``check`` whose verdict changes with the explanations, each in words
+    :param unstable: differences that did not show again, each in words
+    :param since: the version the titles begin behind; None where there is none
+    """
+
+    machines: tuple[str, str]
+    against: str
+    version: str
+    held: dict[str, HeldCount]
+    found: tuple[Explained, ...] = ()
+    titles: tuple[str, ...] = ()
+    verdicts: tuple[str, ...] = ()
+    unstable: tuple[str, ...] = ()
+    since: str | None = None
+    causes: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def differs(self) -> bool:
+        """True where there was any difference, even once."""
+        return bool(self.found or self.unstable)
+
+    @property
+    def unexplained(self) -> int:
+        """How many differences have no explanation; those that did not show again are counted apart."""
+        return sum(not explained.explanations for explained in self.found)
+
+    @property
+    def programs(self) -> int:
+        """How many programs both machines ran."""
+        return programs_in(self.held)
+
+    @property
+    def steps(self) -> int:
+        """How many of their steps were compared; steps with an order are counted among the others."""
+        return steps_in(self.held)
+
+
+class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
+    """The comparison of a kernel with its model, or of two kernels.
+
+    :param machines: the two that were compared
+    :param kernels: package and version of each machine that is a kernel
+    :param held: what was compared, by kind of program
+    :param differences: every difference between them
+    :param causes: the differences of each cause, as places in differences
+    :param unexplained: the number of differences that no change of the model explains
+    :param unstable: differences that did not show again
+    :param since: the version behind which titles begin; null where there is none
+    :param titles: commits of stable releases between the two that touch the area
+    :param verdicts: properties whose verdict changes between the two
+    :param models: the changes between the models of two kernels, with their sources; null where one of the
+        two is a model
+    """
+
+    machines: tuple[str, str]
+    kernels: tuple[str, ...]
+    held: dict[str, HeldCount]
+    differences: tuple[ShownDifference, ...]
+    causes: tuple[tuple[Count, ...], ...]
+    unexplained: Count
+    unstable: tuple[str, ...]
+    since: str | None
+    titles: tuple[str, ...]
+    verdicts: tuple[str, ...]
+    models: Annotated[tuple[str, ...] | None, ALWAYS] = None
+
+    @classmethod
+    def of(cls, meeting: Meeting, kernels: Sequence[str]) -> MeetingResult:
+        """The result of a meeting.
+
+        :param kernels: package and version of each kernel, in the order of the machines that are kernels
+        """
+        of_kernels = meeting.machines[0].startswith("qemu:")
+        return cls(
+            made=Made.now(),
+            machines=meeting.machines,
+            kernels=tuple(kernels),
+            held=meeting.held,
+            differences=tuple(ShownDifference.of(one.difference, one.explanations) for one in meeting.found),
+            causes=meeting.causes,
+            unexplained=meeting.unexplained,
+            unstable=meeting.unstable,
+            since=meeting.since,
+            titles=meeting.titles,
+            verdicts=meeting.verdicts,
+            models=tuple(_changes(meeting.against, meeting.version)) if of_kernels else None,
+        )
+
+    @property
+    def outcome(self) -> Outcome:
+        """A difference is a discovery; one that did not show again decides nothing."""
+        if self.differences:
+            return Outcome.DISCOVERY
+        return Outcome.UNDECIDED if self.unstable else Outcome.AS_EXPECTED
+
+
+def model_version(version: str) -> str:
+    """The version whose model a kernel is compared with: its own, where its series has a profile.
+
+    :raises Misuse: no known kernel is like it
+    """
+    if not is_version(version):
+        raise Misuse(f"{version!r} is no kernel version: say which model with --profile VERSION")
+    if series_of(version) in RELEASES:
+        return version
+    neighbour = nearest(version)
+    if neighbour is None:
+        raise Misuse(f"no kernel older than {version} is known: give --profile VERSION")
+    return neighbour
+
+
+def meet(
+    machine: Machine,
+    version: str,
+    programs: Programs,
+    *,
+    profile: str | None = None,
+    configuration: Configuration = DISTRIBUTION,
+    changelog: str | None = None,
+    since: str | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    counted: PartCount = UNCOUNTED,
+) -> Meeting:
+    """Compare a kernel with the model of its exact version.
+
+    :param version: the kernel's version
+    :param profile: the version of the model, where it is another
+    :param configuration: the kernel's, and so the model's
+    :param changelog: the changelog of the kernel's package
+    :param since: the kernel before it in its series, behind which titles begin
+    :param counted: counts the programs
+    """
+    model = profile or model_version(version)
+
+    def explain(program: Program, runs: Sequence[Run]) -> list[Explanation]:
+        return explanations(model, program, runs[1])
+
+    modelled = ModelMachine(model, configuration=configuration)
+    machines = {f"model:{model}": modelled, f"qemu:{version}": machine}
+    pair = Pair(machines, say, _doubles(model, explain), counted)
+    meeting = _meeting(pair, (model, version), programs, explain)
+    return msgspec.structs.replace(
+        meeting,
+        titles=titles_between(changelog or "", since, version) if since else (),
+        verdicts=tuple(verdicts(model, _first_changes(meeting.found))),
+        since=since,
+    )
+
+
+def diff(
+    machines: Mapping[str, Machine],
+    versions: tuple[str, str],
+    programs: Programs,
+    *,
+    changelog: str | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    counted: PartCount = UNCOUNTED,
+) -> Meeting:
+    """Compare two kernels.
+
+    :param machines: the two by name
+    :param versions: the versions of the two
+    :param changelog: the changelog of the newer kernel's package
+    :param counted: counts the programs
+    """
+    models = model_version(versions[0]), model_version(versions[1])
+    first_model = ModelMachine(models[0])
+
+    def explain(program: Program, runs: Sequence[Run]) -> list[Explanation]:
+        return explanations_between(*models, program, runs[1])
+
+    comparables = {name: Comparable(machine, first_model) for name, machine in machines.items()}
+    pair = Pair(comparables, say, _doubles(models[0], explain), counted)
+    older, newer = sorted(versions, key=version_key)
+    return msgspec.structs.replace(
+        _meeting(pair, versions, programs, explain),
+        titles=titles_between(changelog or "", older, newer),
+        verdicts=tuple(verdicts(models[0], changes_between(*models))),
+        since=older,
+    )
+
+
+def _meeting(pair: Pair, versions: tuple[str, str], programs: Programs, explain: Explain) -> Meeting:
+    """The meeting of a pair, with what explains each difference."""
+    counts = hold_all(pair, programs)
+    explained = tuple(
+        Explained(difference, tuple(explain(difference.program, difference.runs)))
+        for difference in pair.differences
+    )
+    first, second = pair.machines
+    return Meeting(
+        *((first, second), *versions, counts, explained),
+        unstable=tuple(pair.unstable),
+        causes=_causes(pair, explained),
+    )
+
+
+def _causes(pair: Pair, found: Sequence[Explained]) -> tuple[tuple[int, ...], ...]:
+    """The differences of *pair* by cause; what one change of the model explains has one cause too."""
+    places = {explained.difference.signature: place for place, explained in enumerate(found)}
+    causes: list[list[int]] = []
+    for members in pair.causes():
+        cause = [places[difference.signature] for difference in members]
+        changes = _changes_of(found[cause[0]])
+        same = next((other for other in causes if changes and _changes_of(found[other[0]]) & changes), None)
+        if same is None:
+            causes.append(cause)
+        else:
+            same += cause
+    return tuple(tuple(cause) for cause in causes)
+
+
+def _changes_of(explained: Explained) -> set[tuple[str, ...]]:
+    return {explanation.changes for explanation in explained.explanations}
+
+
+def _doubles(version: str, explain: Explain) -> Doubles:
+    """The model of *version*, and the same with the first change that explains a difference."""
+
+    def doubles(program: Program, runs: Sequence[Run]) -> tuple[Machine, Machine] | None:
+        for explanation in explain(program, runs):
+            look, configuration = runs[1].look, runs[1].configuration
+            changed = ",".join((version, *explanation.changes))
+            return ModelMachine(version, look, configuration), ModelMachine(changed, look, configuration)
+        return None
+
+    return doubles
+
+
+class Comparable:
+    """A kernel that is not given programs whose outcome only a machine decides, or that no kernel survives.
+
+    Where a model is one of the two it refuses such programs itself.
+
+    :param machine: the kernel
+    :param model: tells which programs are such
+    """
+
+    def __init__(self, machine: Machine, model: Machine) -> None:
+        self._machine, self._model = machine, model
+
+    @property
+    def look(self) -> LookLevel:
+        """How the kernel is looked at."""
+        return self._machine.look if isinstance(self._machine, Looking) else LookLevel.PROC
+
+    @look.setter
+    def look(self, look: LookLevel) -> None:
+        for machine in (self._machine, self._model):
+            if isinstance(machine, Looking):
+                machine.look = look
+
+    @property
+    def sees_memory(self) -> bool:
+        """True where the kernel can be looked at in its memory."""
+        return isinstance(self._machine, Looking) and self._machine.sees_memory
+
+    def run(self, programs: Sequence[Program]) -> list[Run]:
+        """One run for each program; for a program the kernel was not given, the model's refusal."""
+        return self.run_telling(programs, lambda index, run: None)
+
+    def run_telling(self, programs: Sequence[Program], on_done: Callable[[int, Run], None]) -> list[Run]:
+        """As :meth:`run`, telling of every run that is there.
+
+        :param on_done: called with index and run as soon as a program is done, in any order
+        """
+        runs = dict(enumerate(self._model.run(programs)))
+        asked = [
+            at for at, run in runs.items() if run.undecided is None or run.undecided.kind not in UNCOMPARABLE
+        ]
+        for at in runs.keys() - set(asked):
+            on_done(at, runs[at])
+        if asked:
+            answers = run_telling(
+                self._machine, [programs[at] for at in asked], lambda at, run: on_done(asked[at], run)
+            )
+            runs.update(zip(asked, answers, strict=True))
+        return [runs[at] for at in range(len(programs))]
+
+    def reboot(self) -> None:
+        """Later programs run in guests in which no program has run."""
+        if isinstance(self._machine, Rebooting):
+            self._machine.reboot()
+
+
+def kernel_before(version: str, others: Iterable[str]) -> str | None:
+    """The newest of *others* that is of the same series as *version*, and older; None where none is."""
+    at = version_key(version)
+    older_versions = [
+        other for other in others if series_of(other) == series_of(version) and version_key(other) < at
+    ]
+    return max(older_versions, key=version_key, default=None)
+
+
+def known_of(meeting: Meeting, kernel: KernelImage, suite: str) -> KnownKernel:
+    """The file of a kernel that was compared.
+
+    :raises Discovery: it differs from its model, so that it is not known yet
+    """
+    if meeting.found:
+        raise Discovery(
+            f"{meeting.version} differs from its model and does not become known: give a switch the point "
+            "release that took the change over, until they are equal"
+        )
+    if meeting.unstable:
+        raise Discovery(
+            f"{meeting.version} differed once from its model, which nobody can explain, and does not become "
+            "known: meet it again"
+        )
+    return KnownKernel(
+        version=kernel.upstream,
+        package=kernel.package,
+        package_version=kernel.version,
+        release=kernel.release,
+        sha256=kernel.sha256,
+        suite=suite,
+        met=datetime.now(UTC).date().isoformat(),
+        held=meeting.held,
+        titles=meeting.titles,
+    )
+
+
+def verdicts(version: str, changes: Sequence[str]) -> list[str]:
+    """The properties of scope ``small`` whose verdict changes with *changes* of a model, in words."""
+    if not changes:
+        return []
+    scope = load_scope("small")
+    properties = questions([], scope)
+    before, after = (
+        {answer.name: answer.verdict for answer in check(ModelMachine(spec), scope, properties).answers}
+        for spec in (version, ",".join((version, *changes)))
+    )
+    return [
+        f"{name}: {before[name]} on model:{version}, {after[name]} with {', '.join(changes)}"
+        for name in before
+        if before[name] != after[name]
+    ]
+
+
+def _changes(first: str, second: str) -> list[str]:
+    """The changes between two models, each with its source."""
+    return [f"{change}: {source_of(change, second)}" for change in changes_between(first, second)]
+
+
+def _first_changes(differences: Sequence[Explained]) -> list[str]:
+    first_changes = (explained.explanations[0].changes for explained in differences if explained.explanations)
+    return list(dict.fromkeys(change for changes in first_changes for change in changes))

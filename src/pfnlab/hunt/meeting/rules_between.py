@@ -1,0 +1,263 @@
+"""The rules of two kernels compared by their models: what a user sees of each change, without any kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+
+from pfnlab.base.processes import in_order
+from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result, Text
+from pfnlab.hunt.meeting.boundary import least
+from pfnlab.hunt.meeting.holding import Programs
+from pfnlab.hunt.meeting.sign import USER_FIELDS, answer_in, sign_of
+from pfnlab.kernel.policies.changes import changes_between, field_of, origin_of, source_of
+from pfnlab.kernel.policies.known_kernels import known_titles
+from pfnlab.kernel.policies.profiles import described, exact
+from pfnlab.kernel.policies.shown_by import programs_of
+from pfnlab.programs.model.asked_rules import run_with_rules
+from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.compare import differences
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.observation import Run
+
+#: So many programs are tried for a change of which a user sees nothing, the shortest first.
+_MOST_TRIED = 20
+
+#: Of the programs of which a change is a reason, so many are tried: it may show with others only.
+_FIRST = 3
+
+#: So many programs are one piece of work.
+_PIECE = 32
+
+
+class SeenChange(msgspec.Struct, frozen=True):
+    """The first step in which a program shows a difference.
+
+    :param step: its number, from 1
+    :param op: the operation
+    :param field: result, value, log, book, or one that is inside the kernel
+    :param first: the lines of the first kernel, or without the rule
+    :param second: those of the other, or with it
+    """
+
+    step: Count
+    op: Text
+    field: Text
+    first: tuple[str, ...]
+    second: tuple[str, ...]
+
+    @property
+    def by_user(self) -> bool:
+        """True where a user sees it."""
+        return self.field in USER_FIELDS
+
+
+class RuleChange(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule that differs.
+
+    :param change: as in a machine's name, ``cow_knows_its_pfn=on``
+    :param source: the release or the backport that brought it, and its title
+    :param commit: the commit, of 12 digits; null where nobody named it
+    :param bug: its identifier in the catalogue; null where it has none
+    :param by_user: whether a user sees it in a program
+    :param program: the shortest program that shows it; null where none does
+    :param seen: what that program shows; null where none does
+    :param others: further programs in which a user sees a difference that needs this rule
+    """
+
+    change: Text
+    source: Text
+    commit: str | None
+    bug: str | None
+    by_user: bool
+    program: str | None
+    seen: SeenChange | None
+    others: tuple[str, ...]
+
+
+class ProgramChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A program in which a user sees a difference.
+
+    :param program: its name
+    :param asks: its question
+    :param seen: the first difference that a user sees
+    :param rules: the change that suffices for it, or all that it needs
+    """
+
+    program: Text
+    asks: str
+    seen: SeenChange
+    rules: tuple[str, ...]
+
+
+class RulesBetween(Result, frozen=True, kw_only=True, tag="pfnlab-rules/1"):
+    """The rules of two kernels compared by their models.
+
+    :param versions: the two versions
+    :param profiles: each in words, and how far it is known
+    :param changes: the rules that differ: first those of which a user sees something
+    :param programs: the programs in which a user sees a difference, the shortest first
+    :param asked: how many programs ran on both models
+    :param inside: the programs that differ only in counters, entries, flushes and the order of calls
+    :param undecided: the programs for which one of the models has no rule
+    :param titles: commits of the stable series between the two that touch the area, as far as kernels of it
+        are known
+    """
+
+    versions: tuple[Text, Text]
+    profiles: tuple[Text, Text]
+    changes: tuple[RuleChange, ...]
+    programs: tuple[ProgramChange, ...]
+    asked: Count
+    inside: Annotated[tuple[str, ...], ALWAYS] = ()
+    undecided: Annotated[tuple[str, ...], ALWAYS] = ()
+    titles: Annotated[tuple[str, ...], ALWAYS] = ()
+
+    @property
+    def outcome(self) -> Outcome:
+        """A program that differs is a discovery."""
+        return Outcome.DISCOVERY if self.programs or self.inside else Outcome.AS_EXPECTED
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """A program on both models.
+
+    :param by_user: the first difference that a user sees
+    :param differs: whether anything differs
+    :param reasons: the change that suffices for what a user sees, or all that it needs
+    :param rules: the changed rules that its runs asked
+    """
+
+    program: str
+    decided: bool
+    by_user: SeenChange | None = None
+    differs: bool = False
+    reasons: tuple[str, ...] = ()
+    rules: frozenset[str] = frozenset()
+
+
+def rules_between(versions: tuple[str, str], programs: Programs, *, jobs: int | None = None) -> RulesBetween:
+    """Compare the rules of two versions, and the runs of programs on their models.
+
+    :param versions: as a machine's name has them: series, or exact versions
+    :param programs: those of a folder, each looked at as kernels were for its golden; none is random
+    :param jobs: processes at a time; None for as many as processors
+    :raises Misuse: a version has no profile
+    """
+    pair = _Pair(versions, programs)
+    litmus = programs.litmus
+    by_size = sorted(litmus if pair.changes else (), key=lambda name: (len(litmus[name].ops), name))
+    pieces = [by_size[at : at + _PIECE] for at in range(0, len(by_size), _PIECE)]
+    asked = [one for several in in_order(pair.asked, pieces, jobs) for one in several]
+    decided = [one for one in asked if one.decided]
+    changes = in_order(lambda change: _change(pair, decided, change), pair.changes, jobs)
+    return RulesBetween(
+        made=Made.now(),
+        versions=(exact(versions[0]), exact(versions[1])),
+        profiles=(described(versions[0]), described(versions[1])),
+        changes=tuple(sorted(changes, key=lambda one: (not one.by_user, one.program is None))),
+        programs=tuple(
+            ProgramChange(
+                program=one.program, asks=litmus[one.program].asks, seen=one.by_user, rules=one.reasons
+            )
+            for one in decided
+            if one.by_user is not None
+        ),
+        asked=len(decided),
+        inside=tuple(one.program for one in decided if one.differs and one.by_user is None),
+        undecided=tuple(one.program for one in asked if not one.decided),
+        titles=known_titles(exact(versions[0]), exact(versions[1])),
+    )
+
+
+class _Pair:
+    """The models of two versions, and the first with some of the changes that lead to the second."""
+
+    def __init__(self, versions: tuple[str, str], programs: Programs) -> None:
+        for version in versions:
+            # It refuses what has no profile.
+            ModelMachine(version)
+        self.versions = versions
+        self.programs = programs
+        self.changes = changes_between(*versions)
+
+    def asked(self, names: Sequence[str]) -> list[_Asked]:
+        """Each of some programs on both models, and the reasons of what differs."""
+        return [self._compared(name) for name in names]
+
+    def _compared(self, name: str) -> _Asked:
+        program = self.programs.litmus[name]
+        (first, fields), (second, more) = (
+            run_with_rules(self._model(name, version), program) for version in self.versions
+        )
+        runs = first, second
+        if any(run.unfinished is not None for run in runs):
+            return _Asked(name, decided=False)
+        rules = [change for change in self.changes if field_of(change) in fields | more]
+        seen = first_seen(runs)
+        if seen is None or not seen.by_user:
+            return _Asked(name, decided=True, differs=seen is not None, rules=frozenset(rules))
+        reasons = tuple(self._reasons(name, runs, rules))
+        return _Asked(name, decided=True, by_user=seen, differs=True, reasons=reasons, rules=frozenset(rules))
+
+    def _reasons(self, name: str, runs: tuple[Run, Run], changes: Sequence[str]) -> Sequence[str]:
+        """Of *changes* the one that suffices for what a user sees, else as few as do."""
+
+        def suffice(some: Sequence[str]) -> bool:
+            return not differences((self.changed(name, some), runs[1]), USER_FIELDS)
+
+        return least(changes, suffice)
+
+    def changed(self, name: str, changes: Sequence[str]) -> Run:
+        """The run of a program on the first model with some of the changes."""
+        (run,) = self._model(name, ",".join((self.versions[0], *changes))).run([self.programs.litmus[name]])
+        return run
+
+    def _model(self, name: str, spec: str) -> ModelMachine:
+        return ModelMachine(spec, self.programs.looks.get(name, LookLevel.PROC))
+
+
+def first_seen(runs: tuple[Run, Run]) -> SeenChange | None:
+    """The sign of two runs, in its first field; None where they do not differ."""
+    sign = sign_of(*runs)
+    if not sign:
+        return None
+    found = sign[0]
+    first, second = (answer_in(run, found.step, found.field) or () for run in runs)
+    return SeenChange(found.step + 1, found.op, found.field, first, second)
+
+
+def _change(pair: _Pair, asked: Sequence[_Asked], change: str) -> RuleChange:
+    """A change with the shortest program that shows it."""
+    showing = [one.program for one in asked if change in one.reasons]
+    known = [name for name in programs_of(change) if name in pair.programs.litmus]
+    shortest = [one.program for one in asked if one.differs and change in one.rules][:_MOST_TRIED]
+    program, seen = _shown(pair, change, list(dict.fromkeys((*showing[:_FIRST], *known, *shortest))))
+    origin = origin_of(change)
+    return RuleChange(
+        change=change,
+        source=source_of(change, pair.versions[1]),
+        commit=origin.commit,
+        bug=origin.catalogue,
+        by_user=bool(showing),
+        program=program,
+        seen=seen,
+        others=tuple(name for name in showing if name != program),
+    )
+
+
+def _shown(pair: _Pair, change: str, names: Sequence[str]) -> tuple[str, SeenChange] | tuple[None, None]:
+    """The first of some programs in which a change shows, and what it shows, a user's fields first: on the
+    first model, else on the second."""
+    others = [other for other in pair.changes if other != change]
+    for name in names:
+        for rest in ((), others):
+            runs = pair.changed(name, rest), pair.changed(name, (*rest, change))
+            if any(run.unfinished is not None for run in runs):
+                continue
+            seen = first_seen(runs)
+            if seen is not None:
+                return name, seen
+    return None, None

@@ -1,0 +1,291 @@
+"""One trial: a kernel compared with the model that should describe it, and the model's answer to the idea.
+
+The kernel is that of a tree: built now, or before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from pfnlab.base.errors import LostGuest, Misuse, Undecided
+from pfnlab.base.progress import UNCOUNTED, PartCount
+from pfnlab.base.result import ALWAYS, Made, Outcome, Result
+from pfnlab.base.units import number_of
+from pfnlab.discussions.changed_claims import AskedClaims, ask_claims
+from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.meeting.explain import Explanation, explanations
+from pfnlab.hunt.meeting.holding import KernelDifference, Pair, Programs, hold_all
+from pfnlab.hunt.meeting.meet import verdicts
+from pfnlab.hunt.meeting.shown import ShownDifference
+from pfnlab.kernel.mm.configuration import Configuration
+from pfnlab.kernel.policies.known_kernels import HeldCount, programs_in, steps_in
+from pfnlab.kernel.policies.own import is_path
+from pfnlab.kernel.policies.releases import series_of
+from pfnlab.lab.building.build import build
+from pfnlab.lab.building.patch_file import PatchFile
+from pfnlab.lab.images.bzimage import release_of
+from pfnlab.lab.images.kernels import KernelImage
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.machine import Machine
+from pfnlab.programs.runs.observation import Run
+
+#: Random programs on two models, to say what a policy changes.
+_OF_MODELS = 60
+
+_CHANGE = re.compile(r"[\w.]+=[^\s,=]+")
+
+#: The program that a kernel has to survive before anything is compared with it.
+_ALIVE = "pfnlab program 1\ndevice bar: pci, 1 page\n\na = mmap anon[0:1] private rw\n"
+
+
+_Word = Literal["equal", "differs", "undecided"]
+
+#: The words for the outcome of a trial.
+_WORDS: dict[Outcome, _Word] = {
+    Outcome.AS_EXPECTED: "equal",
+    Outcome.DISCOVERY: "differs",
+    Outcome.UNDECIDED: "undecided",
+}
+
+
+class ShownCause(msgspec.Struct, frozen=True):
+    """Differences of one cause.
+
+    :param differences: the differences of this cause, that with the shortest program first
+    """
+
+    differences: Annotated[tuple[ShownDifference, ...], Meta(min_length=1)]
+
+    @classmethod
+    def of(
+        cls, differences: Iterable[KernelDifference], explanation: Explanation | None = None
+    ) -> ShownCause:
+        """The cause of *differences*.
+
+        :param explanation: the change of the model with which it does the same, where there is one
+        """
+        explanations = () if explanation is None else (explanation,)
+        return cls(tuple(ShownDifference.of(each, explanations) for each in differences))
+
+
+class TrialResult(Result, frozen=True, kw_only=True, tag="pfnlab-trial/1"):
+    """The comparison of the kernel of a tree with a model.
+
+    :param tree: the tree as the user named it
+    :param built: what the kernel was built of, in a line
+    :param kernel: the kernel as it names itself
+    :param model: the model that should describe it
+    :param policies: changes of the model that the patches are said to make
+    :param patches: the titles of the patches
+    :param seed: the seed of random programs
+    :param word: ``differs``: something differs that is not meant
+    :param says: the result in one sentence
+    :param claims: the claims of the discussions that were asked; null where nobody wanted it
+    :param held: what was compared, by kind of program
+    :param causes: what the kernel does otherwise than the model
+    :param meant: what the policies change of the model
+    :param verdicts: properties whose verdict the policies change
+    :param unstable: differences that did not show again
+    """
+
+    tree: str
+    built: str
+    kernel: str
+    model: str
+    policies: tuple[str, ...]
+    patches: tuple[str, ...]
+    seed: int
+    word: _Word = msgspec.field(name="outcome")
+    says: str
+    held: dict[str, HeldCount]
+    causes: tuple[ShownCause, ...]
+    meant: tuple[ShownCause, ...]
+    verdicts: tuple[str, ...]
+    unstable: tuple[str, ...]
+    claims: Annotated[AskedClaims | None, ALWAYS] = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome of the trial."""
+        return next(outcome for outcome, word in _WORDS.items() if word == self.word)
+
+
+def _headline(held: Mapping[str, HeldCount], causes: Sequence[ShownCause], unstable: int) -> str:
+    """The result in one sentence.
+
+    :param unstable: how many differences did not show again
+    """
+    amount = f"{number_of(programs_in(held), 'program')}, {number_of(steps_in(held), 'step')}"
+    if causes:
+        count = sum(len(cause.differences) for cause in causes)
+        return f"{number_of(len(causes), 'cause')} of {number_of(count, 'difference')} in {amount}."
+    if not programs_in(held):
+        return "Nothing was compared."
+    if unstable:
+        return f"Undecided: {number_of(unstable, 'difference')} in {amount} did not show again."
+    return f"No difference in {amount}."
+
+
+def policies_of(patches: Sequence[PatchFile], said: Sequence[str]) -> tuple[str, ...]:
+    """The changes of the model, as in a machine's name (``flush=end_vma``).
+
+    :param said: those that the user has said, which count more than those of the patches
+    :raises Misuse: one is no change, or two are about one seam
+    """
+    sources = [(f"--policy {change}", change) for change in said]
+    if not said:
+        sources = [
+            (f"{patch.path}, Policy: {patch.policy}", patch.policy) for patch in patches if patch.policy
+        ]
+    changes: dict[str, str] = {}
+    for source, text in sources:
+        for change in text.split(","):
+            if _CHANGE.fullmatch(change) is None:
+                raise Misuse(f"{source}: write SEAM=POLICY, as flush=end_vma")
+            if is_path(change) and not said:
+                raise Misuse(f"{source}: it would be run: read that policy, then say --policy {text}")
+            seam = change.partition("=")[0]
+            if changes.setdefault(seam, change) != change:
+                raise Misuse(f"two policies for {seam}: say with --policy which one describes the kernel")
+    return tuple(changes.values())
+
+
+def try_kernel(
+    machine: Machine,
+    like: str,
+    programs: Programs,
+    *,
+    tree: str,
+    built: str,
+    patches: Sequence[PatchFile] = (),
+    policies: Sequence[str] = (),
+    name: str = "kernel",
+    claims: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+    counted: PartCount = UNCOUNTED,
+) -> TrialResult:
+    """Compare a kernel with the model of *like* with *policies*, which gets the kernel's configuration.
+
+    A difference that did not show again decides nothing, and neither does nothing compared.
+
+    :param tree: as the user named it
+    :param built: what the kernel was built of, in a line
+    :param name: the kernel's in the report
+    :param claims: ask the claims of the discussions too: which of them change their answer
+    :param counted: counts the programs
+    :raises Misuse: there is no such model
+    :raises LostGuest: the kernel does not boot, or does not survive a program that maps a page
+    """
+    model = ",".join((like, *policies))
+    ModelMachine(model)
+    living = alive(machine)
+    modelled = ModelMachine(model, configuration=living.configuration)
+    asked = None
+    if claims:
+        say("claims of the discussions")
+        stock = ModelMachine(like, configuration=living.configuration)
+        asked = ask_claims(Pair({f"model:{like}": stock, f"qemu:{name}": machine}), like)
+    pair = Pair({f"model:{model}": modelled, f"qemu:{name}": machine}, say, counted=counted)
+    held = hold_all(pair, programs)
+    causes = tuple(
+        ShownCause.of(differences, None if policies else _explanation(like, differences[0]))
+        for differences in pair.causes()
+    )
+    meant: tuple[ShownCause, ...] = ()
+    if policies:
+        say(f"what {', '.join(policies)} changes of the model")
+        meant = _meant((like, model), living.configuration, programs)
+    outcome = Outcome.UNDECIDED if pair.unstable or not programs_in(held) else Outcome.AS_EXPECTED
+    return TrialResult(
+        made=Made.now(),
+        tree=tree,
+        built=built,
+        kernel=living.kernel,
+        model=f"model:{model}",
+        policies=tuple(policies),
+        patches=tuple(f"{patch.title or 'no title'} ({patch.path.name})" for patch in patches),
+        seed=programs.seed,
+        word=_WORDS[Outcome.DISCOVERY if causes else outcome],
+        says=_headline(held, causes, len(pair.unstable)),
+        held=held,
+        causes=causes,
+        meant=meant,
+        verdicts=tuple(verdicts(like, list(policies))),
+        unstable=tuple(pair.unstable),
+        claims=asked,
+    )
+
+
+def alive(machine: Machine) -> Run:
+    """A run of a program that every kernel survives: it says what the kernel is and how it is configured.
+
+    :raises LostGuest: it does not come so far
+    :raises Undecided: something is missing here to see how far it comes
+    """
+    (run,) = machine.run([load_text(_ALIVE)])
+    if run.lost is not None:
+        said = (
+            f": {run.alarm.title}" if run.alarm is not None and run.alarm.title not in run.lost.says else ""
+        )
+        raise LostGuest(f"the kernel does not come up: {run.lost}{said}")
+    if run.undecided is not None:
+        raise Undecided(f"the kernel cannot be asked: {run.undecided}", run.undecided.kind)
+    return run
+
+
+def _explanation(like: str, difference: KernelDifference) -> Explanation | None:
+    found = explanations(like, difference.program, difference.runs[1])
+    return found[0] if found else None
+
+
+def _meant(
+    models: tuple[str, str], configuration: Configuration, programs: Programs
+) -> tuple[ShownCause, ...]:
+    """The differences of the second of two models from the first, by cause."""
+    pair = Pair({f"model:{model}": ModelMachine(model, configuration=configuration) for model in models})
+    pair.hold(programs.litmus)
+    pair.random(_OF_MODELS, programs.seed, Vocabulary())
+    return tuple(map(ShownCause.of, pair.causes()))
+
+
+class TriedKernel(msgspec.Struct, frozen=True):
+    """A kernel that can be booted.
+
+    :param kernel: what :class:`~pfnlab.lab.running.machine.QemuMachine` takes: an image or a file
+    :param says: what it was built of, in a line
+    """
+
+    kernel: KernelImage | Path
+    says: str
+
+
+def kernel_of_tree(
+    tree: Path,
+    patches: Sequence[Path],
+    configuration: Sequence[str],
+    like: str,
+    say: Callable[[str], None],
+) -> TriedKernel:
+    """The kernel of *tree* with *patches* on top, built as ``pfnlab kernels build`` does.
+
+    The tree is not written to. A file is a kernel that was built already.
+
+    :param configuration: packaged ones or files
+    :param like: the version whose model describes the kernel
+    :raises Misuse: *tree* is neither, a patch is no patch, or patches are to be put on top of a file
+    :raises Undecided: it cannot be built: a patch does not apply, the compiler fails, an option is missing
+    """
+    if tree.is_file():
+        if patches:
+            raise Misuse(f"{tree} is built already: a patch needs the tree it belongs to")
+        return TriedKernel(tree, f"{release_of(tree)}, {tree}")
+    kernel = build(str(tree), patches, configuration, series=series_of(like), say=say)
+    says = f"{kernel.version} of {kernel.source}, configuration {kernel.configuration}"
+    return TriedKernel(kernel.image, says)

@@ -1,0 +1,235 @@
+"""The cells of a sweep: each is a program, enumerated and never drawn.
+
+A pair of kinds of operation has two cells on a kind of mapping: one at aligned places and one at odd ones. In
+one of the two a fork lies between the operations, in turn from pair to pair and from one kind of mapping to
+the next. Behind the last operation the task reads a page of its place, and so does the child.
+
+A cell of a hold has its first operation held at a function of the kernel, while a thread or a child does the
+second one; then the first one is released.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import product
+from typing import NamedTuple, TypeAlias
+
+from pfnlab.base.errors import Misuse
+from pfnlab.hunt.sweep.swept_calls import CALLS, FOLLOWED, Spot
+from pfnlab.hunt.sweep.swept_mappings import HOLDS, MAPPINGS, MARKS, TRIPLES, SweptMapping
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.words import did_you_mean
+
+#: The scope of all others but those of marks, and of holds, whose cells take far longer.
+ALL = "all"
+
+_GATHER = ("tlb_gather_mmu", "flush_tlb_mm_range", "tlb_finish_mmu")
+_UNMAP = ("unmap_vmas", *_GATHER, "free_pgtables", "unlink", "vm_area_free", "rmap_add")
+
+#: The functions to which an operation gets, of those where it can be held.
+POINTS: dict[str, tuple[str, ...]] = {
+    "munmap": _UNMAP,
+    "mprotect": ("change_protection", *_GATHER, "rmap_add"),
+    "move": ("move_page_tables", *_UNMAP),
+    "mmap over": ("memtype_reserve", *_UNMAP),
+    "mmap": ("memtype_reserve", "rmap_add"),
+    "fork": ("copy_page_range", "flush_tlb_mm_range", "rmap_add"),
+    "zap": _GATHER,
+    "unmap": _GATHER,
+    "write": ("pfnlab_fault", "vmf_insert_pfn_prot"),
+}
+
+#: The kinds of mapping that alone get to a function.
+_ONLY = {
+    "memtype_reserve": ("WC", "remap"),
+    "pfnlab_fault": ("fault",),
+    "vmf_insert_pfn_prot": ("fault",),
+}
+
+#: The areas, and tasks, that the operations of a cell make.
+_NAMES = ("b", "d", "e")
+
+#: The value that is written to the first page that is reached; the next page has the next one.
+_FIRST_VALUE = 1
+
+
+class SweptCell(NamedTuple):
+    """A cell: operations on a kind of mapping.
+
+    :param scope: the scope that has it
+    :param mapping: the kind of mapping
+    :param kinds: the kinds of operation, two or three
+    :param odd: whether they are at odd places
+    :param fork: whether a fork lies behind the first one
+    """
+
+    scope: str
+    mapping: SweptMapping
+    kinds: tuple[str, ...]
+    odd: bool
+    fork: bool
+
+    def __str__(self) -> str:
+        first, *others = self.kinds
+        row = ", ".join((first, *(("fork",) if self.fork else ()), *others))
+        return f"{self.scope}, {self.mapping.name}: {row} at {'odd' if self.odd else 'aligned'} places"
+
+    @property
+    def text(self) -> str:
+        """The text of its program."""
+        lines = _beginning(self)
+        spots = list(self._spots())
+        for number, (kind, spot) in enumerate(zip(self.kinds, spots, strict=True)):
+            lines += CALLS[kind](spot)
+            if self.fork and number == 0:
+                lines.append("c = fork")
+        lines.append(f"read {spots[-1].page}")
+        if self.fork:
+            lines.append(f"c: read {spots[-1].page}")
+        return "".join(f"{line}\n" for line in lines)
+
+    @property
+    def program(self) -> Program:
+        """Its program."""
+        return load_text(self.text, str(self))
+
+    def _spots(self) -> Iterator[Spot]:
+        """The place of each operation."""
+        mapping = self.mapping
+        first, others = mapping.odd if self.odd else mapping.aligned
+        area = "a"
+        for number, kind in enumerate(self.kinds):
+            start, end = others if number else first
+            if area != "a":
+                # All that was led there.
+                start, end = 0, first[1] - first[0]
+            second = number > 0
+            yield Spot(area, start, end, mapping.via, mapping.sharing, mapping.pages, second, _NAMES[number])
+            if kind in FOLLOWED and not self.odd and area == "a" and number == 0:
+                area = _NAMES[number]
+
+
+class HeldCell(NamedTuple):
+    """A cell of a hold: two operations on a kind of mapping, the second one while the first is held.
+
+    :param scope: the scope that has it
+    :param mapping: the kind of mapping
+    :param held: the kind of operation that is held
+    :param point: the function it is held at
+    :param beside: the kind of operation beside it
+    :param odd: whether a child does that, with an address space of its own, and not a thread
+    """
+
+    scope: str
+    mapping: SweptMapping
+    held: str
+    point: str
+    beside: str
+    odd: bool
+
+    @property
+    def kinds(self) -> tuple[str, str]:
+        """Its row and its column."""
+        return f"{self.held} in {self.point}", self.beside
+
+    def __str__(self) -> str:
+        beside = f"{self.beside} by a {'child' if self.odd else 'thread'}"
+        return f"{self.scope}, {self.mapping.name}: {self.kinds[0]}, {beside} meanwhile"
+
+    @property
+    def text(self) -> str:
+        """The text of its program."""
+        mapping, spots = self.mapping, []
+        for number, (start, end) in enumerate(mapping.aligned):
+            names = "a", start, end, mapping.via, mapping.sharing, mapping.pages
+            spots.append(Spot(*names, second=number > 0, name=_NAMES[number]))
+        lines = [
+            *_beginning(self),
+            f"t = {'fork' if self.odd else 'thread'}",
+            # Its processor has the translations.
+            *(f"t: read a[{page}]" for page in mapping.reached),
+            f"hold {self.point}: {CALLS[self.held](spots[0])[0]}",
+            f"t: {CALLS[self.beside](spots[1])[0]}",
+            "release",
+            *(f"{task}read {spot.page}" for task, spot in product(("", "t: "), spots)),
+        ]
+        return "".join(f"{line}\n" for line in lines)
+
+    @property
+    def program(self) -> Program:
+        """Its program."""
+        return load_text(self.text, str(self))
+
+
+Cell: TypeAlias = SweptCell | HeldCell
+
+
+def _beginning(cell: Cell) -> list[str]:
+    """The lines of a cell's program up to where its mapping is there, with the pages that are reached."""
+    mapping = cell.mapping
+    return [
+        *("pfnlab program 1", f"title   {cell}"),
+        *(f"device  bar: {mapping.device}, {2 * mapping.pages} pages", ""),
+        f"a = mmap bar[0:{mapping.pages}] {mapping.via} {mapping.sharing} rw",
+        *(f"write a[{page}] {value}" for value, page in enumerate(mapping.reached, _FIRST_VALUE)),
+    ]
+
+
+def scopes() -> tuple[str, ...]:
+    """The names of all scopes."""
+    return (*MAPPINGS, *TRIPLES, *MARKS, *HOLDS, ALL)
+
+
+def mappings_of(scope: str) -> dict[str, tuple[SweptMapping, ...]]:
+    """The kinds of mapping of a scope, by the scope that has them.
+
+    :raises Misuse: there is no such scope
+    """
+    if scope == ALL:
+        return MAPPINGS | TRIPLES
+    every = MAPPINGS | TRIPLES | MARKS | HOLDS
+    if scope not in every:
+        raise Misuse(f"there is no scope `{scope}`{did_you_mean(scope, scopes())}")
+    return {scope: every[scope]}
+
+
+@cache
+def cells_of(scope: str) -> Sequence[Cell]:
+    """The cells of a scope, always in the same order.
+
+    :raises Misuse: there is no such scope
+    """
+    return tuple(
+        cell
+        for name, mappings in mappings_of(scope).items()
+        for place, mapping in enumerate(mappings)
+        for cell in (_held_cells(name, mapping) if name in HOLDS else _swept_cells(name, place, mapping))
+    )
+
+
+def _swept_cells(scope: str, place: int, mapping: SweptMapping) -> Iterator[SweptCell]:
+    operations = 3 if scope in TRIPLES else 2
+    for numbers in product(range(len(mapping.kinds)), repeat=operations):
+        kinds = tuple(mapping.kinds[number] for number in numbers)
+        turn = (place + sum(numbers)) % 2 == 1
+        for odd in (False, True):
+            yield SweptCell(scope, mapping, kinds, odd, odd is not turn)
+
+
+def _held_cells(scope: str, mapping: SweptMapping) -> Iterator[HeldCell]:
+    for held, points in POINTS.items():
+        if held not in mapping.kinds:
+            continue
+        for point, beside, odd in product(points, mapping.kinds, (False, True)):
+            if mapping.name in _ONLY.get(point, (mapping.name,)):
+                yield HeldCell(scope, mapping, held, point, beside, odd)
+
+
+@cache
+def cells_digest(scope: str) -> str:
+    """A name for the programs of all cells of a scope, in their order."""
+    texts = "\n".join(cell.text for cell in cells_of(scope))
+    return hashlib.sha256(texts.encode()).hexdigest()[:16]

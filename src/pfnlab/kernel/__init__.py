@@ -1,0 +1,1 @@
+"""The modelled kernel, its designs, and what is wrong in which version."""

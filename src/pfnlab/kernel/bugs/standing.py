@@ -1,0 +1,212 @@
+"""Where a kernel stands with a bug: it follows from the bug's dates and the kernel's version alone."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from pfnlab.kernel.bugs.kernel_name import KernelName, kernel_name, release_key
+
+#: The release a bug has where every one has it.
+ALL = "all"
+
+
+class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A release of a stable series that has a change.
+
+    :param version: ``6.1.85``, or ``5.10.y`` where only the series is known
+    :param commit: the stable commit, 12 digits, where it is known
+    :param after: the newest release known to be without it, where the date is only measured
+    """
+
+    version: str
+    commit: str = ""
+    after: str = ""
+
+    @property
+    def series(self) -> str:
+        """The stable series: ``6.1`` of ``6.1.85``."""
+        return self.version.rpartition(".")[0]
+
+    def reached(self, kernel: KernelName) -> bool | None:
+        """True where *kernel*, which is of this series, has it; None where nobody knows."""
+        number = self.version.rpartition(".")[2]
+        if kernel.point is None or not number.isdigit():
+            # The release itself took nothing over.
+            return False if kernel.point == 0 else None
+        if kernel.point >= int(number):
+            return True
+        # A candidate stands before the release itself.
+        at = kernel.point if kernel.candidate is None else -1
+        return None if self.after and at > self._newest_without else False
+
+    @property
+    def _newest_without(self) -> int:
+        point = self.after.rpartition(".")[2]
+        return int(point) if point.isdigit() else -1
+
+
+class Dates(msgspec.Struct, frozen=True):
+    """When a bug came and went; the fields are those of :class:`~pfnlab.kernel.bugs.known_bugs.Bug`.
+
+    :param stable: every stable release that took the repair over
+    :param came: every stable release that took over what brought it
+    :param never: no kernel has it
+    :param change: it is no fault, so it is not mended but ended
+    :param partial: *stable* does not have every release that took the repair over
+    """
+
+    number: str
+    since: str
+    introduced: str
+    mended: str
+    commit: str
+    stable: tuple[Point, ...]
+    came: tuple[Point, ...]
+    no_stable: bool
+    measured: tuple[str, ...]
+    remark: str
+    never: bool = False
+    change: bool = False
+    partial: bool = False
+
+
+class StandingWord(StrEnum):
+    """The answers to whether a kernel has a bug."""
+
+    HAS = "has"
+    NOT_YET = "not yet"
+    MENDED = "mended"
+    NEVER = "never"
+    NOT_KNOWN = "not known"
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """Where one kernel stands with one bug.
+
+    :param sentence: the same with dates and commits, for people
+    """
+
+    number: str
+    version: str
+    word: StandingWord
+    sentence: str
+
+
+def standing_of(dates: Dates, version: str) -> Standing:
+    """Where *version* stands.
+
+    :raises Misuse: *version* begins like no version of a kernel
+    """
+    kernel = kernel_name(version)
+    word, said = _judged(dates, kernel)
+    sentence = f"{said[0].upper()}{said[1:]}."
+    if kernel.packaged and word in (StandingWord.HAS, StandingWord.NOT_YET, StandingWord.NOT_KNOWN):
+        sentence += " A distribution's kernel may have taken repairs over that its version does not show."
+    return Standing(dates.number, kernel.text, word, sentence)
+
+
+def _judged(dates: Dates, kernel: KernelName) -> tuple[StandingWord, str]:
+    name, number = kernel.text, dates.number
+    if dates.never:
+        return StandingWord.NEVER, f"{number} was proposed only: no kernel has it"
+    if dates.measured:
+        return _measured(dates, kernel)
+    began = _began(dates, kernel)
+    if began is False:
+        if not dates.since and dates.came:
+            series = ", ".join(f"{point.series}.y" for point in dates.came)
+            return StandingWord.NEVER, f"{name} never had {number}, which only {series} had"
+        came = _commit(dates.since, dates.introduced)
+        return StandingWord.NOT_YET, f"{name} does not have {number} yet: it came in {came}"
+    ended = _ended(dates, kernel)
+    if ended is True:
+        return StandingWord.MENDED, f"{name} does not have {number} any more: {_went(dates, kernel)}"
+    if began is None or ended is None:
+        known = (
+            [f"it came in {_commit(dates.since, dates.introduced)}"] if began is None and dates.since else []
+        )
+        known += [_went(dates, kernel) or dates.remark]
+        return StandingWord.NOT_KNOWN, "; ".join(
+            [f"whether {name} has {number} is not known", *filter(None, known)]
+        )
+    old = "" if dates.since or dates.came else " (since when is not known)"
+    return StandingWord.HAS, "; ".join(filter(None, [f"{name} has {number}{old}", _went(dates, kernel)]))
+
+
+def _measured(dates: Dates, kernel: KernelName) -> tuple[StandingWord, str]:
+    asked = f"measured on {', '.join(dates.measured)}"
+    if kernel.release in dates.measured:
+        return StandingWord.HAS, f"{kernel.text} has {dates.number}, {asked}"
+    return StandingWord.NOT_KNOWN, f"whether {kernel.text} has {dates.number} is not known: it was {asked}"
+
+
+def _began(dates: Dates, kernel: KernelName) -> bool | None:
+    """True where the kernel has or had it, None where nobody knows."""
+    if dates.since == ALL:
+        return True
+    points = [point for point in dates.came if point.series == kernel.release]
+    by_points = points[0].reached(kernel) if points else False
+    if not dates.since:
+        # Of stable series alone, or older than anybody looked.
+        return by_points if dates.came else None if not dates.mended else True
+    by_mainline = _passed(dates.since, kernel)
+    return True if True in (by_points, by_mainline) else None if None in (by_points, by_mainline) else False
+
+
+def _ended(dates: Dates, kernel: KernelName) -> bool | None:
+    by_mainline = _passed(dates.mended, kernel) if dates.mended else False
+    if by_mainline is not False:
+        return by_mainline
+    points = [point for point in dates.stable if point.series == kernel.release]
+    if points:
+        return points[0].reached(kernel)
+    if dates.remark and not (dates.mended or dates.commit or dates.stable or dates.change):
+        # It ended, or may have: the remark says what is known of that.
+        return None
+    listed = bool(dates.stable) and not dates.partial
+    if dates.no_stable or listed or kernel.point == 0 or not (dates.mended or dates.commit or dates.stable):
+        # Who lists the series that took a repair over lists them all.
+        return False
+    return None
+
+
+def _passed(release: str, kernel: KernelName) -> bool | None:
+    """True where *kernel* is not before *release*; None for a candidate of it, of which nobody says."""
+    key = release_key(release)
+    if kernel.candidate is not None and key == release_key(kernel.release):
+        return None
+    return kernel.mainline >= key
+
+
+def _commit(release: str, commit: str) -> str:
+    """A release with its commit, as far as they are known."""
+    return f"{release} ({commit})" if release and commit else release or commit
+
+
+def _went(dates: Dates, kernel: KernelName) -> str:
+    """The end of it, in words; empty where nothing ended it."""
+    own = next((point for point in dates.stable if point.series == kernel.release), None)
+    ended = "ended" if dates.change else "mended"
+    mainline = _commit(dates.mended, dates.commit)
+    if not mainline and own is not None:
+        return f"{ended} in {own.version}"
+    if not mainline:
+        return ""
+    if own is not None and own.version.endswith(".y"):
+        return f"{ended} in {mainline}, and in a release of {own.version} that is not known"
+    if own is not None:
+        measured = f", where it was measured first (not yet in {own.after})" if own.after else ""
+        stable = f" ({own.commit})" if own.commit else ""
+        return f"{ended} in {own.version}{stable}{measured}, in mainline in {mainline}"
+    said = f"{ended} in {mainline}"
+    if dates.mended and _passed(dates.mended, kernel):
+        return said
+    if dates.no_stable:
+        return f"{said}, no stable series has it"
+    if dates.stable and kernel.point and not dates.partial:
+        return f"{said}, not in {kernel.release}.y as far as is known"
+    if kernel.point:
+        return f"{said}, whether {kernel.release}.y took that over is not known"
+    return said

@@ -1,0 +1,175 @@
+"""Memory type range registers: the firmware's types of physical memory (S1.6 to S1.9).
+
+The book looks here only to weaken a write-back request. Two eras read the same registers
+differently; ``merged_map`` chooses: the newer one looks in a map of all registers built once.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+from itertools import pairwise
+from typing import NamedTuple
+
+from pfnlab.kernel.hw.cachemode import CacheMode
+
+_FIXED_END = 1 << 20
+_TOM2_START = 1 << 32
+
+
+class MtrrType(IntEnum):
+    """A memory type as the registers encode it (S1.2); INVALID is the older era's "no MTRRs"."""
+
+    UC = 0
+    WC = 1
+    WT = 4
+    WP = 5
+    WB = 6
+    INVALID = 0xFF
+
+
+class MtrrRange(NamedTuple):
+    """One register: bytes ``start`` up to and not including ``end``, and their type."""
+
+    start: int
+    end: int
+    type: MtrrType
+
+
+class _Piece(NamedTuple):
+    # Bytes of one type that no register border cuts; registers counts those that cover it.
+    end: int
+    type: MtrrType
+    registers: int
+
+
+def merge_types(a: MtrrType, b: MtrrType) -> MtrrType:
+    """The type of memory that *a* and *b* both claim (S1.8)."""
+    if a == b:
+        return a
+    if {a, b} == {MtrrType.WB, MtrrType.WT}:
+        return MtrrType.WT
+    return MtrrType.UC
+
+
+@dataclass(frozen=True)
+class MtrrMap:
+    """The registers of one machine.
+
+    :param default_type: type of memory that no register covers
+    :param fixed: disjoint ranges that cover the first MiB, in order
+    :param variable: base/size registers; they may overlap
+    :param known: the kernel has read the registers ("state set")
+    :param enabled: the registers have an effect
+    :param fixed_enabled: the fixed ranges have an effect
+    :param tom2: AMD's top of memory: everything from 4 GiB up to here is WB; 0 when absent
+    """
+
+    default_type: MtrrType
+    fixed: tuple[MtrrRange, ...] = ()
+    variable: tuple[MtrrRange, ...] = ()
+    known: bool = True
+    enabled: bool = True
+    fixed_enabled: bool = True
+    tom2: int = 0
+
+    def type_lookup(self, start: int, end: int, *, merged_map: bool) -> tuple[MtrrType, bool]:
+        """The type of bytes *start* to *end*, half-open, and whether it is uniform (S1.7).
+
+        :param merged_map: look in one map of all registers, as from 6.5 on; otherwise ask fixed and
+            variable registers one after the other, as 6.1 does
+        """
+        return self._lookup_merged(start, end) if merged_map else self._lookup_registers(start, end)
+
+    def allows_huge(self, start: int, end: int, *, merged_map: bool) -> bool:
+        """True where the kernel would map bytes *start* to *end* with one large leaf of its own (S1.9)."""
+        mtrr, uniform = self.type_lookup(start, end, merged_map=merged_map)
+        return uniform or (not merged_map and mtrr in (MtrrType.INVALID, MtrrType.WB))
+
+    def _lookup_merged(self, start: int, end: int) -> tuple[MtrrType, bool]:
+        # mtrr_type_lookup since 6.5 (S1.7.4).
+        if not self.known:
+            return MtrrType.UC, False
+        if not self.enabled:
+            return MtrrType.UC, True
+        mtrr_type, uniform = MtrrType.INVALID, True
+        for piece in _between(self._merged, start, end):
+            if mtrr_type == MtrrType.INVALID:
+                mtrr_type = piece.type
+                continue
+            merged = merge_types(mtrr_type, piece.type)
+            uniform = uniform and merged == mtrr_type
+            mtrr_type = merged
+        return mtrr_type, uniform
+
+    def _lookup_registers(self, start: int, end: int) -> tuple[MtrrType, bool]:
+        # mtrr_type_lookup before 6.5 (S1.7.3). The fixed range of the first byte speaks for the whole span.
+        if not (self.known and self.enabled):
+            return MtrrType.INVALID, True
+        if start < _FIXED_END and self.fixed and self.fixed_enabled:
+            return next((r.type for r in self.fixed if r.start <= start < r.end), self.default_type), False
+        pieces = list(_between(self._variable, start, end))
+        mtrr_type = pieces[0].type
+        for piece in pieces[1:]:
+            mtrr_type = merge_types(mtrr_type, piece.type)
+        if self.tom2 and start >= _TOM2_START and end <= self.tom2:
+            mtrr_type = MtrrType.WB
+        return mtrr_type, len(pieces) == 1 and pieces[0].registers <= 1
+
+    @cached_property
+    def _variable(self) -> tuple[list[int], list[_Piece]]:
+        return _cut(self.variable, self.default_type)
+
+    @cached_property
+    def _merged(self) -> tuple[list[int], list[_Piece]]:
+        # Fixed ranges and TOM2 are not merged with variable registers, they replace them.
+        winners = list(self.fixed) if self.fixed_enabled else []
+        if self.tom2 > _TOM2_START:
+            winners.append(MtrrRange(_TOM2_START, self.tom2, MtrrType.WB))
+        return _cut(self.variable, self.default_type, tuple(winners))
+
+
+def _cut(
+    registers: tuple[MtrrRange, ...], default_type: MtrrType, winners: tuple[MtrrRange, ...] = ()
+) -> tuple[list[int], list[_Piece]]:
+    # All physical memory as pieces, and the list of their starts to bisect in.
+    borders = sorted({0, 1 << 64} | {border for r in registers + winners for border in (r.start, r.end)})
+    pieces = []
+    for start, end in pairwise(borders):
+        covering = [r.type for r in winners if r.start <= start < r.end]
+        covering = covering or [r.type for r in registers if r.start <= start < r.end]
+        mtrr_type = covering[0] if covering else default_type
+        for other in covering[1:]:
+            mtrr_type = merge_types(mtrr_type, other)
+        pieces.append(_Piece(end, mtrr_type, len(covering)))
+    return borders[:-1], pieces
+
+
+def _between(cut: tuple[list[int], list[_Piece]], start: int, end: int) -> Iterator[_Piece]:
+    # The pieces that bytes start to end touch, in order.
+    starts, pieces = cut
+    for piece in pieces[bisect_right(starts, start) - 1 :]:
+        yield piece
+        if piece.end >= end:
+            return
+
+
+# S1.6, rows by MTRR type, columns by CacheMode value: WB WC UC- UC WT WP.
+_EFFECTIVE = {
+    MtrrType.UC: "uc wc uc uc uc uc",
+    MtrrType.WC: "wc wc wc uc uc uc",
+    MtrrType.WT: "wt wc uc uc wt wp",
+    MtrrType.WB: "wb wc uc uc wt wp",
+    MtrrType.WP: "wp wc wc uc wt wp",
+}
+
+
+def effective_type(mtrr: MtrrType, pat_mode: CacheMode) -> CacheMode:
+    """How the CPU really caches a page, given its MTRR type and the mode of its entry (S1.6).
+
+    :raises KeyError: *mtrr* is INVALID, which no register holds
+    """
+    return CacheMode.from_short(_EFFECTIVE[mtrr].split()[pat_mode])

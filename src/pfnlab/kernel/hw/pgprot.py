@@ -1,0 +1,40 @@
+"""Cache modes written into page protections (S1.5). A pgprot is an int in the layout of a 4K leaf."""
+
+from __future__ import annotations
+
+from pfnlab.kernel.hw.bits import PAGE_CACHE_MASK
+from pfnlab.kernel.hw.cachemode import CacheMode
+from pfnlab.kernel.hw.pat import PatConfig
+
+
+def pgprot_set_cachemode(p: int, mode: CacheMode, pat: PatConfig) -> int:
+    """*p* with its cache bits replaced by those of *mode* (S1.5.4)."""
+    return (p & ~PAGE_CACHE_MASK) | pat.cachemode2protval(mode)
+
+
+def pgprot_noncached(p: int, pat: PatConfig) -> int:
+    """*p* with the bits of UC- added to its own, in every version (S1.5.1)."""
+    return p | pat.cachemode2protval(CacheMode.UC_MINUS)
+
+
+def pgprot_device(p: int, pat: PatConfig) -> int:
+    """The protection x86 uses for device registers: :func:`pgprot_noncached` (S1.5.2)."""
+    return pgprot_noncached(p, pat)
+
+
+def pgprot_writecombine(p: int, pat: PatConfig, replaces: bool) -> int:
+    """*p* asking for WC (S1.5.3).
+
+    :param replaces: the cache bits are replaced; otherwise those of WC are added, which turns a
+        *p* that asked for UC- into UC
+    """
+    return _write(p, CacheMode.WC, pat, replaces)
+
+
+def pgprot_writethrough(p: int, pat: PatConfig, replaces: bool) -> int:
+    """*p* asking for WT (S1.5.3); *replaces* as in :func:`pgprot_writecombine`."""
+    return _write(p, CacheMode.WT, pat, replaces)
+
+
+def _write(p: int, mode: CacheMode, pat: PatConfig, replaces: bool) -> int:
+    return pgprot_set_cachemode(p, mode, pat) if replaces else p | pat.cachemode2protval(mode)

@@ -1,0 +1,283 @@
+"""One process's page tables, as runs of equal entries.
+
+A run is a stretch of virtual pages whose entries have the same bits and consecutive frames, so a
+mapping of 1 TiB costs what one of 64 KiB costs. Beside the entries, the tables themselves are
+remembered: which spans have a PTE, PMD and PUD table, because a walker sees the difference between an
+empty entry and a missing table (S12.3.5).
+
+An entry above the lowest level is a leaf of 2 MiB: a run of them keeps its level, and clearing or
+changing a part of a leaf clears or changes all of it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
+from typing import NamedTuple
+
+from pfnlab.kernel.hw.spans import SpanSet
+
+
+class Page:
+    """A page of ordinary memory some entries map: an anonymous page, or one of a file or a driver.
+
+    :ivar value: its content, of which loads and stores are the first 32 bits
+    :ivar mapcount: entries that map it, over all processes
+    :ivar exclusive: PG_anon_exclusive: one process owns it and may write without copying (S6.4.3)
+    :ivar anonymous: no file has it
+    :ivar dirty: of a file's page: the kernel knows that it was written
+    :ivar maker: the task whose processor made it, where every task has one of its own (S5.9.10)
+    :ivar batched: it left a locked VMA, and the processor's batch of such pages may still refer to it
+    """
+
+    __slots__ = ("anonymous", "batched", "dirty", "exclusive", "maker", "mapcount", "value")
+
+    def __init__(self, value: int, *, anonymous: bool = True) -> None:
+        self.value = value
+        self.anonymous = anonymous
+        self.dirty = self.batched = False
+        self.mapcount = 0
+        self.exclusive = anonymous
+        self.maker = ""
+
+
+class EntryRun(NamedTuple):
+    """Equal entries of the virtual pages ``start`` .. ``end``.
+
+    :param pfn: the frame of the first page; the others follow one by one (unused when ``page`` is set)
+    :param bits: the entry's flag bits, 4K layout
+    :param page: the ordinary page of a one-page run, or None for a special entry
+    :param level: 1 for 4K entries, 2 for leaves of 2 MiB
+    """
+
+    start: int
+    end: int
+    pfn: int
+    bits: int
+    page: Page | None = None
+    level: int = 1
+
+    def cut(self, start: int, end: int) -> EntryRun:
+        """The part of the run inside ``[start, end)``."""
+        if start <= self.start and self.end <= end:
+            return self
+        start, end = max(start, self.start), min(end, self.end)
+        return EntryRun(start, end, self.pfn + start - self.start, self.bits, self.page, self.level)
+
+
+#: The level of a run.
+_LEVEL = itemgetter(EntryRun._fields.index("level"))
+
+#: Pages one table of each level spans: a PTE table 2 MiB, a PMD table 1 GiB, a PUD table 512 GiB.
+TABLE_PAGES = {1: 1 << 9, 2: 1 << 18, 3: 1 << 27}
+
+#: Pages one entry of each level maps.
+LEAF_PAGES = {1: 1, 2: TABLE_PAGES[1], 3: TABLE_PAGES[2]}
+
+
+class PageTables:
+    """The entries and tables of one address space."""
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._runs: list[EntryRun] = []
+        self._tables = {level: SpanSet() for level in TABLE_PAGES}
+
+    @property
+    def entries(self) -> Sequence[EntryRun]:
+        """All runs, in address order; to be read only."""
+        return self._runs
+
+    def state(self) -> tuple[list[EntryRun], list[tuple[tuple[int, int], ...]]]:
+        """All runs, and the pages that have a table, for each level from the lowest."""
+        return list(self._runs), [tuple(self._tables[level]) for level in TABLE_PAGES]
+
+    def load(self, runs: list[EntryRun], tables: Sequence[Iterable[tuple[int, int]]]) -> None:
+        """Take over a state that :meth:`state` returned; nothing is checked.
+
+        :param tables: none for just those that hold an entry
+        """
+        self._runs, self._starts = runs, [run.start for run in runs]
+        if tables:
+            self._tables = {
+                level: SpanSet.load(spans) for level, spans in zip(TABLE_PAGES, tables, strict=True)
+            }
+        else:
+            for run in runs:
+                self.allocate(run.start, run.end, run.level)
+
+    def runs(self, start: int, end: int) -> list[EntryRun]:
+        """The runs inside ``[start, end)``, clipped to it, in address order."""
+        first = bisect_right(self._starts, start) - 1
+        if first < 0 or self._runs[first].end <= start:
+            first += 1
+        last = bisect_left(self._starts, end)
+        return [run.cut(start, end) for run in self._runs[first:last]]
+
+    def entry(self, vpn: int) -> EntryRun | None:
+        """The entry of one virtual page, or None when it is empty."""
+        at = bisect_right(self._starts, vpn) - 1
+        return self._runs[at].cut(vpn, vpn + 1) if at >= 0 and vpn < self._runs[at].end else None
+
+    def clear(self, start: int, end: int) -> list[EntryRun]:
+        """Empty the entries of ``[start, end)``; the tables stay. The entries that were there are returned.
+
+        Leaves go as a whole, also where only a part of them lies in the range.
+        """
+        if start >= end:
+            return []
+        start, end = self._whole(start, end)
+        first = bisect_right(self._starts, start) - 1
+        if first < 0 or self._runs[first].end <= start:
+            first += 1
+        last = bisect_left(self._starts, end)
+        if first >= last:
+            return []
+        cleared = [run.cut(start, end) for run in self._runs[first:last]]
+        keep = []
+        if self._runs[first].start < start:
+            keep.append(self._runs[first].cut(0, start))
+        if self._runs[last - 1].end > end:
+            keep.append(self._runs[last - 1].cut(end, self._runs[last - 1].end))
+        self._runs[first:last] = keep
+        self._starts[first:last] = [run.start for run in keep]
+        return cleared
+
+    def _whole(self, start: int, end: int) -> tuple[int, int]:
+        """The range with the whole of the leaves at its ends."""
+        first, last = self.entry(start), self.entry(end - 1)
+        if first is not None:
+            start -= start % LEAF_PAGES[first.level]
+        if last is not None:
+            end += -end % LEAF_PAGES[last.level]
+        return start, end
+
+    def leaf_around(self, vpn: int) -> tuple[int, int] | None:
+        """The pages of the leaf above the lowest level in which *vpn* lies, but is not the first; or None."""
+        entry = self.entry(vpn)
+        if entry is None or vpn % LEAF_PAGES[entry.level] == 0:
+            return None
+        return self._whole(vpn, vpn + 1)
+
+    def has_leaf(self, level: int) -> bool:
+        """True where any entry of *level* maps something."""
+        return level in map(_LEVEL, self._runs)
+
+    def has_table(self, vpn: int, level: int) -> bool:
+        """True where there is a table for the entries of *level* at *vpn*."""
+        return vpn in self._tables[level]
+
+    def set(self, run: EntryRun) -> None:
+        """Install a run over empty entries, with the tables it needs."""
+        at = bisect_left(self._starts, run.start)
+        self._runs.insert(at, run)
+        self._starts.insert(at, run.start)
+        self.allocate(run.start, run.end, run.level)
+
+    def change(self, start: int, end: int, bits: Callable[[EntryRun], int]) -> None:
+        """Give every entry of ``[start, end)`` the bits that *bits* returns for it; the frame stays."""
+        for run in self.clear(start, end):
+            self.set(run._replace(bits=bits(run)))
+
+    def allocate(self, start: int, end: int, lowest: int = 1) -> None:
+        """Make the tables that hold entries of ``[start, end)``, down to level *lowest*."""
+        for level, pages in TABLE_PAGES.items():
+            if level >= lowest:
+                self._tables[level].add(start - start % pages, end + -end % pages)
+
+    @staticmethod
+    def span_count(start: int, end: int) -> int:
+        """How many PTE tables the pages ``[start, end)`` lie in."""
+        pages = TABLE_PAGES[1]
+        return (end + -end % pages - (start - start % pages)) // pages
+
+    def absent(self, start: int, end: int) -> int:
+        """How many PTE tables would have to be made for entries of ``[start, end)``."""
+        pages = TABLE_PAGES[1]
+        low, high = start - start % pages, end + -end % pages
+        present = sum(last - first for first, last in self._tables[1].within(low, high))
+        return (high - low - present) // pages
+
+    def table_starts(self, start: int, end: int, *, present: bool) -> list[int]:
+        """The first page in ``[start, end)`` of each PTE table there that is made, or that is not."""
+        pages = TABLE_PAGES[1]
+        firsts = range(start - start % pages, end, pages)
+        return [max(first, start) for first in firsts if (first in self._tables[1]) == present]
+
+    def copy_tables(self, source: PageTables, start: int, end: int, shift: int = 0) -> None:
+        """Make the tables *source* has for ``[start, end)`` here, *shift* pages further on."""
+        for level in TABLE_PAGES:
+            for low, high in source._tables[level].within(start, end):
+                self.allocate(low + shift, high + shift, level)
+
+    def move_table(self, start: int, shift: int, level: int) -> bool:
+        """Move the table of *level* at *start*, if there is one, *shift* pages on with everything in it.
+
+        :return: whether there was one
+        """
+        if start not in self._tables[level]:
+            return False
+        end = start + TABLE_PAGES[level]
+        runs = self.clear(start, end)
+        for sublevel in range(1, level + 1):
+            for low, high in self._tables[sublevel].within(start, end):
+                self._tables[sublevel].discard(low, high)
+                self.allocate(low + shift, high + shift, sublevel)
+        for run in runs:
+            self.set(run._replace(start=run.start + shift, end=run.end + shift))
+        return True
+
+    def free_tables(self, floor: int, ceiling: int, highest: int = 3) -> list[tuple[int, int, int]]:
+        """Free every table whose whole span lies in ``[floor, ceiling)``: no entry is left there.
+
+        :param highest: the highest level that is looked at
+        :return: for each run of tables, the pages a flush must cover (from the first page of its first table
+            to that of its last one), and the pages that one table spans
+        """
+        freed = []
+        for level, pages in TABLE_PAGES.items():
+            low, high = floor + -floor % pages, ceiling - ceiling % pages
+            if low >= high or level > highest:
+                continue
+            freed += [(start, end - pages + 1, pages) for start, end in self._tables[level].within(low, high)]
+            self._tables[level].discard(low, high)
+        return freed
+
+    def missing(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """The empty entries of ``[start, end)`` as ``(start, end, level)``.
+
+        *level* is the one at which the walk finds nothing: 1 an empty entry in a PTE table, 2 no PTE
+        table, 3 no PMD table, 4 no PUD table.
+        """
+        at = start
+        for run in [*self.runs(start, end), EntryRun(end, end, 0, 0)]:
+            while at < run.start:
+                level, stop = self._walk(at, run.start)
+                yield at, stop, level
+                at = stop
+            at = run.end
+
+    def _walk(self, vpn: int, end: int) -> tuple[int, int]:
+        """The level at which the walk of *vpn* finds nothing, and the page up to which it does."""
+        for level in (3, 2, 1):
+            spans = self._tables[level].within(vpn, end)
+            if not spans or spans[0][0] > vpn:
+                return level + 1, spans[0][0] if spans else end
+            end = spans[0][1]
+        return 1, end
+
+    def _check(self) -> None:
+        assert self._starts == [run.start for run in self._runs]
+        for run in self._runs:
+            assert run.start < run.end
+            assert run.page is None or (run.end, run.level) == (run.start + 1, 1)
+            for vpn in (run.start, run.end, run.pfn * (run.page is None)):
+                assert vpn % LEAF_PAGES[run.level] == 0, run
+            for level, pages in TABLE_PAGES.items():
+                for vpn in (run.start, run.end - 1):
+                    assert (vpn in self._tables[level]) == (level >= run.level), (run, level, pages)
+        for before, after in zip(self._runs, self._runs[1:], strict=False):
+            assert before.end <= after.start, (before, after)
+        for spans in self._tables.values():
+            spans._check()

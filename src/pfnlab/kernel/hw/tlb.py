@@ -1,0 +1,74 @@
+"""The translations one processor remembers: they answer until they are flushed (S8.3)."""
+
+from __future__ import annotations
+
+from pfnlab.kernel.hw.bits import PAGE_ACCESSED, PAGE_DIRTY
+from pfnlab.kernel.hw.entry import pte_write
+from pfnlab.kernel.hw.pgtable import EntryRun, PageTables
+
+
+class Tlb:
+    """A translation lookaside buffer without a size; it holds the translations used since the last flush.
+
+    :ivar flushed: how often it was flushed, whatever it held; for readers, no state
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[int, EntryRun] = {}
+        self._aged: set[int] = set()
+        self._spared: set[int] = set()
+        self.flushed = 0
+
+    def state(self) -> list[EntryRun]:
+        """All translations, each of one page, in the order they were filled."""
+        return list(self._entries.values())
+
+    def lookup(self, vpn: int, write: bool) -> EntryRun | None:
+        """The translation of page *vpn*; None without one, and for a first write, which walks the tables."""
+        entry = self._entries.get(vpn)
+        if entry is None or (write and not (pte_write(entry.bits) and entry.bits & PAGE_DIRTY)):
+            return None
+        return entry
+
+    def fill(self, entry: EntryRun) -> None:
+        """Remember *entry*, of one page, as it was walked."""
+        self._entries[entry.start] = entry
+        self._aged.discard(entry.start)
+        self._spared.discard(entry.start)
+
+    def age(self, tables: PageTables) -> None:
+        """Note of which translations *tables* no longer mark the entry as accessed."""
+        for vpn in self._entries:
+            entry = tables.entry(vpn)
+            if entry is not None and not entry.bits & PAGE_ACCESSED:
+                self._aged.add(vpn)
+
+    def seems_unused(self, vpn: int) -> bool:
+        """True for a translation whose entry was marked as not accessed since it was walked."""
+        return vpn in self._aged
+
+    def was_spared(self, vpn: int) -> bool:
+        """True for a translation that stayed where other pages were flushed."""
+        return vpn in self._spared
+
+    def flush(self, start: int | None = None, end: int | None = None) -> None:
+        """Forget pages ``[start, end)``, or everything."""
+        self.flushed += 1
+        if start is None or end is None:
+            self._entries.clear()
+            self._aged.clear()
+            self._spared.clear()
+        else:
+            for vpn in [vpn for vpn in self._entries if start <= vpn < end]:
+                del self._entries[vpn]
+                self._aged.discard(vpn)
+            self._spared = set(self._entries)
+
+    def stale(self, tables: PageTables) -> list[EntryRun]:
+        """The translations that differ from *tables*, or that *tables* no longer have."""
+        return [
+            translation
+            for vpn, translation in self._entries.items()
+            if (entry := tables.entry(vpn)) is None
+            or (entry.pfn, entry.page) != (translation.pfn, translation.page)
+        ]

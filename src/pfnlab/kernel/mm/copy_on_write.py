@@ -1,0 +1,123 @@
+"""Pages of a task's own: a write to a page that it may not write in place copies it (S6.4)."""
+
+from __future__ import annotations
+
+from pfnlab.base.errors import Undecided, Why
+from pfnlab.kernel.hw.bits import PAGE_ACCESSED
+from pfnlab.kernel.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung
+from pfnlab.kernel.hw.pgtable import EntryRun, Page
+from pfnlab.kernel.mm.flags import VM_ACCESS, VM_MAYSHARE, VM_SHARED, VM_SOFTDIRTY, VM_WRITE
+from pfnlab.kernel.mm.table_locks import PageTable
+from pfnlab.kernel.mm.unmap import unmap_pages
+from pfnlab.kernel.mm.vma import AnonVma, Vma
+
+#: The frame of the zero page here; no device holds it, and its content is 0.
+ZERO_PFN = 0
+
+
+def do_wp_page(vma: Vma, entry: EntryRun) -> None:
+    """Write to a read-only entry (S6.4).
+
+    :raises Signal: SIGBUS where the driver of a shared mapping allows no write (S6.4.2b)
+    """
+    saved_dirty = vma.mm.kernel.profile.saved_dirty
+    page = entry.page
+    if entry.level > 1:
+        raise Undecided("the model has no rule for a write to a leaf that is read-only", Why.NO_RULE)
+    if vma.flags & (VM_SHARED | VM_MAYSHARE):
+        reuse = True
+        if vma.file is not None:
+            vma.file.mkwrite(vma, entry.start)
+    else:
+        reuse = page is not None and page.anonymous and (page.exclusive or _sole_user(page))
+    if reuse:
+        if page is not None and page.anonymous:
+            page.exclusive = True
+        elif page is not None:
+            page.dirty = True
+        bits = pte_mkyoung(pte_mkdirty(pte_mkwrite(entry.bits, saved_dirty), saved_dirty))
+        vma.mm.tables.change(entry.start, entry.end, lambda run: bits)
+        return
+    _copy(vma, entry)
+
+
+def _sole_user(page: Page) -> bool:
+    """wp_can_reuse_anon_folio(): only one entry refers to *page* (S6.4.3).
+
+    :raises Undecided: one entry maps it, and the batch it left a locked VMA by may refer to it too
+    """
+    if page.mapcount == 1 and page.batched:
+        raise Undecided(
+            "the processor's batch decides whether a page that left locked memory is copied",
+            Why.MACHINE_DECIDES,
+        )
+    return page.mapcount == 1
+
+
+def unshare(vma: Vma, entry: EntryRun) -> None:
+    """A page others may share becomes the task's own; the entry stays read-only."""
+    assert entry.page is not None
+    if _sole_user(entry.page):
+        entry.page.exclusive = True
+    else:
+        _copy(vma, entry, write=False)
+
+
+def _copy(vma: Vma, entry: EntryRun, *, write: bool = True) -> None:
+    """An ordinary page takes the place of a shared or special one."""
+    mm = vma.mm
+    # No struct page behind a special entry: the kernel copies through the user address (S6.4.3).
+    value = mm.kernel.load(entry.pfn) if entry.page is None else entry.page.value
+    prepare_anon(vma)
+    with mm.table_locks.holding(PageTable.of(entry.start)):
+        if mm.tables.entry(entry.start) != entry:
+            # Another fault was first.
+            return
+        mm.tables.clear(entry.start, entry.end)
+        # ptep_clear_flush: before the new entry is set, so that no two are cached (S8.1.10).
+        mm.kernel.trace.event("pte_clear_flush", entry.start)
+        mm.flush_tlb(entry.start, entry.end)
+        install_page(vma, entry.start, value, write=write, dirty=write)
+        # Until now others who map the page are not its only users.
+        unmap_pages(vma, [entry])
+
+
+def meets_itself(vma: Vma, entry: EntryRun) -> bool:
+    """True where copying a PFN page makes the fault happen twice.
+
+    The kernel reads the page through its user address, and the hardware marks an entry that was not
+    accessed yet; the entry is then not the one the fault began with, and the fault is taken again.
+    """
+    copies = not vma.flags & (VM_SHARED | VM_MAYSHARE) and entry.page is None and entry.pfn != ZERO_PFN
+    return copies and not entry.bits & PAGE_ACCESSED
+
+
+def prepare_anon(vma: Vma) -> None:
+    """__anon_vma_prepare(): a VMA's first anonymous page (S5.3.2).
+
+    A neighbour that differs in protection at most lends its reverse map, so that both can merge one day.
+    """
+    if vma.anon_vma is not None:
+        return
+    below, above = vma.mm.vma_lookup(vma.start - 1), vma.mm.vma_lookup(vma.end)
+    if above is not None and above.continues(vma, VM_ACCESS | VM_SOFTDIRTY):
+        vma.anon_vma = above.reusable_anon_vma()
+    if vma.anon_vma is None and below is not None and vma.continues(below, VM_ACCESS | VM_SOFTDIRTY):
+        vma.anon_vma = below.reusable_anon_vma()
+    vma.anon_vma = vma.anon_vma or AnonVma()
+
+
+def install_page(vma: Vma, vpn: int, value: int, *, write: bool = True, dirty: bool = True) -> None:
+    """A fresh ordinary page; its cache bits come from vm_page_prot, not from the earlier entry (S6.4.4)."""
+    profile = vma.mm.kernel.profile
+    saved_dirty = profile.saved_dirty
+    prepare_anon(vma)
+    page = Page(value)
+    page.maker = vma.mm.kernel.processors.task
+    page.mapcount = 1
+    bits = pte_mkyoung(vma.page_prot if profile.copied_keeps_mode else vma.flags_page_prot())
+    if write and vma.flags & VM_WRITE:
+        bits = pte_mkwrite(bits, saved_dirty)
+    if dirty:
+        bits = pte_mkdirty(bits, saved_dirty)
+    vma.mm.tables.set(EntryRun(vpn, vpn + 1, 0, bits, page))

@@ -1,0 +1,106 @@
+"""The kernel's own mapping of all RAM, the direct map: with which mode it has each page (S2.8, S2.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from pfnlab.base.errors import Undecided, Why
+from pfnlab.base.units import PAGE_SHIFT, pages_of
+from pfnlab.kernel.hw.cachemode import CacheMode
+from pfnlab.kernel.hw.pat import PatConfig
+from pfnlab.kernel.mm.memtype_interval import BookRow, MemtypeEntry
+from pfnlab.kernel.mm.page_modes import PageModes
+from pfnlab.kernel.mm.processors import Need, Processors
+
+_WB, _WC, _UC_MINUS = CacheMode.WB, CacheMode.WC, CacheMode.UC_MINUS
+
+# The size of a leaf of the direct map, as a power of two.
+_LEAF_SHIFT = 21
+
+
+class DirectMapModes:
+    """The modes of the direct map, write-back at first.
+
+    :param processors: those of its kernel, which flush where it changes
+    """
+
+    def __init__(self, processors: Processors) -> None:
+        self._processors = processors
+        self._modes = PageModes()
+        # The blocks of 2 MiB that it has as single pages for sure.
+        self._cut: frozenset[int] = frozenset()
+
+    def __getitem__(self, paddr: int) -> CacheMode:
+        return self._modes[paddr >> PAGE_SHIFT]
+
+    def set(self, start: int, end: int, mode: CacheMode, pat: PatConfig) -> None:
+        """``_set_memory_uc()``, ``_wc()``, ``_wt()``, ``_wb()``: change the cache bits of these bytes.
+
+        Write-combining is reached by way of UC- (S2.9.5), and what a page has already stays in it (S2.9.6).
+        After each change of a page every processor flushes (``change_page_attr_set_clr()``; S2.8.5, S2.9.3).
+
+        :raises Undecided: the machine decides whether they flush before it changes (S2.8.6, S2.9.4)
+        """
+        self._prepare(start, end)
+
+        def change(new: Callable[[CacheMode], CacheMode]) -> None:
+            if self._modes.change(start >> PAGE_SHIFT, pages_of(end), new):
+                self._flush_all()
+
+        added = 0 if mode is _WB else pat.cachemode2protval(_UC_MINUS if mode is _WC else mode)
+        if added:
+            change(lambda old: pat.pgprot2cachemode(pat.cachemode2protval(old) | added))
+        if mode in (_WB, _WC):
+            change(lambda old: mode)
+
+    def _prepare(self, start: int, end: int) -> None:
+        """Flush what the kernel has unmapped of its own, and cut leaves: nobody waits where none is held."""
+        processors = self._processors
+        # The first block always has single pages, for it has the ISA hole.
+        blocks = frozenset(range(start >> _LEAF_SHIFT, (end - 1 >> _LEAF_SHIFT) + 1)) - {0}
+        if processors.held and not blocks <= self._cut:
+            raise Undecided(
+                "the machine decides whether the direct map has a leaf there, which is cut first",
+                Why.MACHINE_DECIDES,
+            )
+        if processors.held and processors.unflushed is None:
+            raise Undecided(
+                "the machine decides whether the stack of a task that ended is still in TLBs",
+                Why.MACHINE_DECIDES,
+            )
+        self._cut |= blocks
+        if processors.unflushed:
+            self._flush_all()
+        processors.unflushed = False
+
+    def _flush_all(self) -> None:
+        self._processors.wait(Need.IPI, lambda: not self._processors.held)
+
+    def changed_beside(self, ram_types: Iterable[MemtypeEntry]) -> list[MemtypeEntry]:
+        """The pages, in pfns, that are not write-back, but those with a type of their own in *ram_types*."""
+        changed = self._modes.copy()
+        for run in ram_types:
+            changed.set(run.start, run.end, _WB)
+        return changed.runs()
+
+    def runs(self) -> list[MemtypeEntry]:
+        """All runs that are not write-back, bounds in pfns."""
+        return self._modes.runs()
+
+    def rows(self) -> list[BookRow]:
+        """The same as plain numbers."""
+        return self._modes.rows()
+
+    def load(self, runs: Iterable[MemtypeEntry]) -> None:
+        """Hold exactly *runs*, as :meth:`runs` gave them; nothing is checked."""
+        self._modes.load(runs)
+
+    def copy(self) -> DirectMapModes:
+        """An independent twin."""
+        twin = DirectMapModes(self._processors)
+        twin._cut = self._cut
+        twin._modes = self._modes.copy()
+        return twin
+
+    def _check(self) -> None:
+        self._modes._check()

@@ -1,0 +1,58 @@
+"""Calls of kernel functions that are made to fail."""
+
+from __future__ import annotations
+
+from pfnlab.base.errors import Undecided, Why
+
+#: Functions that can be made to fail: a page table, an entry of the book, or a copy of a VMA, cannot be
+#: allocated.
+_CAN_FAIL = ("__get_free_page", "__pte_alloc", "kmalloc", "pfnmap_track", "vm_area_dup")
+
+#: Functions with many callers, with the one in which the model knows each call: for the entry of the book and
+#: the context (S4.6.2), and for a batch of page tables (S8.1.12).
+_ONLY_INSIDE = {"kmalloc": "remap_pfn_range", "__get_free_page": "free_pgtables"}
+
+
+class Failures:
+    """The function that is made to fail, if one is, and in which of its calls to come."""
+
+    def __init__(self) -> None:
+        self._forced: tuple[str, int] | None = None
+
+    def state(self) -> tuple[str, int] | None:
+        """The function, and how many of its calls are left until it fails; None if nothing is made to."""
+        return self._forced
+
+    def force(self, function: str, nth: int, inside: str | None = None) -> None:
+        """Make *function* fail on its *nth* call from now on, or from the first call of *inside* on.
+
+        :raises Undecided: the model does not know its consequences
+        """
+        if inside != (caller := _ONLY_INSIDE.get(function, inside)):
+            raise Undecided(f"the model knows {function} in {caller} alone: write so", Why.NO_RULE)
+        if function not in _CAN_FAIL:
+            functions = ", ".join(_CAN_FAIL)
+            raise Undecided(
+                f"the model does not know what follows when {function} fails, only {functions}", Why.NO_RULE
+            )
+        self._forced = (function, nth)
+
+    def unforce(self) -> None:
+        """Nothing is made to fail any more."""
+        self._forced = None
+
+    def fails(self, function: str, calls: int = 1) -> bool:
+        """True where one of the next *calls* calls of *function* is the one that fails."""
+        return self.failing(function, calls) is not None
+
+    def failing(self, function: str, calls: int) -> int | None:
+        """How many of the next *calls* calls of *function* succeed before one fails; None if all do."""
+        if self._forced is None or self._forced[0] != function or calls <= 0:
+            return None
+        remaining = self._forced[1]
+        self._forced = (function, remaining - calls)
+        return remaining - 1 if 0 < remaining <= calls else None
+
+    def awaits(self, function: str) -> bool:
+        """True where a later call of *function* is to fail."""
+        return self._forced is not None and self._forced[0] == function and self._forced[1] > 0

@@ -1,0 +1,349 @@
+"""Touching memory: accesses of the hardware, and the fault handler (S6.2, S6.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pfnlab.base.errors import Undecided, Why
+from pfnlab.kernel.hw.bits import PAGE_PKEY_BIT0, PAGE_SPECIAL
+from pfnlab.kernel.hw.entry import pte_mkyoung, pte_present, pte_write, pte_written
+from pfnlab.kernel.hw.pgtable import LEAF_PAGES, EntryRun, Page
+from pfnlab.kernel.hw.tlb import Tlb
+from pfnlab.kernel.mm import copy_on_write
+from pfnlab.kernel.mm.content import with_word, word
+from pfnlab.kernel.mm.flags import (
+    VM_ACCESS,
+    VM_HUGEPAGE,
+    VM_MAYSHARE,
+    VM_NOHUGEPAGE,
+    VM_SHARED,
+    VM_WRITE,
+)
+from pfnlab.kernel.mm.shmem import ShmemFile, set_file_page, shmem_fault
+from pfnlab.kernel.mm.space import MmStruct
+from pfnlab.kernel.mm.vma import SpecialMapping, Vma
+
+
+@dataclass(frozen=True)
+class Signal(Exception):
+    """The access ends in a signal.
+
+    :param name: ``SIGSEGV`` or ``SIGBUS``
+    :param code: si_code: 1 no mapping, 2 not allowed (SEGV) or nothing there (BUS), 4 kept by a protection
+        key
+    """
+
+    name: str
+    code: int
+
+    def __str__(self) -> str:
+        return f"{self.name} code={self.code}"
+
+
+class FaultOom(Undecided):
+    """A fault ends with VM_FAULT_OOM (S5.5.2b); undecided where nobody has a rule for what follows.
+
+    :param vpn: the page whose fault it was
+    """
+
+    def __init__(self, vpn: int) -> None:
+        super().__init__(
+            f"the model has no rule for VM_FAULT_OOM in a system call like this: page {vpn:#x}", Why.NO_RULE
+        )
+
+
+def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None, *, user: bool = True) -> int:
+    """Load the first word of page *vpn*, or store *store* there.
+
+    :param tlb: the translations of the processor at work; they answer, even where the page tables changed
+    :param user: the task does it itself, not the kernel for it
+    :return: the word loaded or stored
+    :raises Signal: the task gets a signal instead
+    :raises Undecided: the processor may remember an entry that seems unused since, and not mark it (S7.7.3);
+        or one that has changed, and it was idle at a flush of other pages (S8.3.8)
+    """
+    writes = store is not None
+    remembered = tlb.lookup(vpn, writes)
+    if remembered is not None and tlb.seems_unused(vpn):
+        raise Undecided(
+            "the processor decides when it marks an entry as accessed that it may remember",
+            Why.MACHINE_DECIDES,
+        )
+    if (
+        remembered is not None
+        and mm.kernel.processors.held
+        and tlb.was_spared(vpn)
+        and any(translation.start == vpn for translation in tlb.stale(mm.tables))
+    ):
+        raise Undecided(
+            "the machine decides whether a processor that was idle at a flush forgets other pages too",
+            Why.MACHINE_DECIDES,
+        )
+    entry = remembered or _walk(mm, tlb, vpn, writes, user)
+    content = entry.page.value if entry.page is not None else mm.kernel.load(entry.pfn)
+    if store is None:
+        return word(content)
+    if entry.page is not None:
+        entry.page.value = with_word(content, store)
+    else:
+        mm.kernel.store(entry.pfn, with_word(content, store))
+    return store
+
+
+def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> EntryRun:
+    """The translation the page tables have, faulted in where there is none; the processor remembers it."""
+    # A handler may fill a private entry read-only, which a write then has to copy: one fault more.
+    while (entry := mm.tables.entry(vpn)) is None or not _allows(entry, writes):
+        try:
+            _fault(mm, vpn, writes, user, keyed=entry is not None and _has_key(entry))
+        except FaultOom:
+            if not user:
+                raise
+            # pagefault_out_of_memory: nobody is killed, and the access is repeated (S5.5.2b).
+            mm.kernel.trace.printk("Huh VM_FAULT_OOM leaked out to the #PF handler. Retrying PF")
+    bits = pte_mkyoung(entry.bits)
+    if writes:
+        bits = pte_written(bits)
+    if bits != entry.bits:
+        mm.tables.change(vpn, vpn + 1, lambda run: bits)
+    entry = entry._replace(bits=bits)
+    tlb.fill(entry)
+    return entry
+
+
+def _fault(mm: MmStruct, vpn: int, write: bool, user: bool, *, keyed: bool) -> None:
+    """A page fault: under mmap_lock; where no handler is called a task needs the VMA's own lock (S8.3.9).
+
+    :param keyed: a protection key was met (X86_PF_PK)
+    """
+    vma = mm.vma_lookup(vpn)
+    if user and vma is not None and _has_own_lock(vma):
+        contended = mm.mmap_lock.contended
+        # A reverse map is made under mmap_lock, which is tried for no longer than that (vmf_anon_prepare).
+        if _needs_no_handler(vma, vpn) and not (contended and _lacks_reverse_map(vma, vpn, write)):
+            with mm.vma_locks.read(vma):
+                handle_mm_fault(mm, vpn, write, keyed=keyed)
+            return
+        if contended:
+            with mm.vma_locks.read(vma):
+                if _first_attempt(vma, vpn, write, keyed):
+                    return
+            user = False
+    with mm.mmap_lock.read():
+        handle_mm_fault(mm, vpn, write, user=user, keyed=keyed)
+
+
+def _first_attempt(vma: Vma, vpn: int, write: bool, keyed: bool) -> bool:
+    """A fault under the VMA's own lock, where mmap_lock cannot be had at once; True where that was enough.
+
+    Until it needs mmap_lock it makes page tables, and a leaf where one fits.
+    """
+    _check_access(vma, write, keyed)
+    trace, tables = vma.mm.kernel.trace, vma.mm.tables
+    trace.event("fault", vpn)
+    if tables.entry(vpn) is not None:
+        vma.mm.table_locks.pass_by(vpn)
+        trace.event("wp_fault", vpn)
+    elif vma.is_anonymous:
+        tables.allocate(vpn, vpn + 1)
+    else:
+        if _huge_fault(vma, vpn):
+            return True
+        tables.allocate(vpn, vpn + 1, lowest=2)
+    return False
+
+
+def _has_own_lock(vma: Vma) -> bool:
+    """True where a fault tries the VMA's own lock first, and gets it (lock_vma_under_rcu)."""
+    return vma.mm.kernel.profile.faults_drop_the_vma_lock and not vma.mm.vma_locks.is_written(vma)
+
+
+def _needs_no_handler(vma: Vma, vpn: int) -> bool:
+    """True where a fault is the VMA's own: ordinary memory, an entry that changes, or no handler."""
+    entry = vma.mm.tables.entry(vpn)
+    if entry is None and _gives_nothing(vma):
+        return True
+    return vma.is_anonymous or (entry is not None and not _asks_driver(vma, entry))
+
+
+def _gives_nothing(vma: Vma) -> bool:
+    """True where empty entries stay empty: the file has no handler."""
+    return vma.file is not None and not vma.file.has_fault
+
+
+def _lacks_reverse_map(vma: Vma, vpn: int, write: bool) -> bool:
+    """True where a write gives the VMA the first page of its own."""
+    if vma.flags & (VM_SHARED | VM_MAYSHARE) or vma.anon_vma is not None:
+        return False
+    return write and not (_gives_nothing(vma) and vma.mm.tables.entry(vpn) is None)
+
+
+def _allows(entry: EntryRun, write: bool) -> bool:
+    """True where the hardware does the access without a fault."""
+    if _has_key(entry):
+        return False
+    return pte_present(entry.bits) and (pte_write(entry.bits) or not write)
+
+
+def _has_key(entry: EntryRun) -> bool:
+    """True where a protection key keeps loads and stores out."""
+    return bool(entry.bits & PAGE_PKEY_BIT0)
+
+
+def handle_mm_fault(mm: MmStruct, vpn: int, write: bool, *, user: bool = False, keyed: bool = False) -> None:
+    """Make the entry of page *vpn* good for the access (S6.2).
+
+    :param user: a task's own access
+    :param keyed: a protection key was met, whatever the VMA allows by now
+    :raises Signal: SIGSEGV when the VMA forbids it or is absent, SIGBUS when no handler fills the entry
+    """
+    vma = mm.vma_lookup(vpn)
+    if vma is None:
+        raise Signal("SIGSEGV", 1)
+    _check_access(vma, write, keyed)
+    fault_in(vma, vpn, write, user=user)
+
+
+def _check_access(vma: Vma, write: bool, keyed: bool) -> None:
+    """access_error().
+
+    :raises Signal: SIGSEGV where the VMA forbids the access
+    """
+    if keyed or vma.execute_only:
+        raise Signal("SIGSEGV", 4)
+    if not vma.flags & (VM_WRITE if write else VM_ACCESS):
+        raise Signal("SIGSEGV", 2)
+
+
+def fault_in(
+    vma: Vma, vpn: int, write: bool, *, user: bool = False, unshare: bool = False, remote: bool = False
+) -> None:
+    """The fault itself, of an access that is allowed, or forced.
+
+    :param user: a task's own access, which first tries with the VMA's own lock
+    :param unshare: no access, but the page shall be the task's own (FAULT_FLAG_UNSHARE)
+    :param remote: as another process, or a debugger (FAULT_FLAG_REMOTE)
+    :raises Signal: SIGBUS when no handler fills the entry
+    """
+    mm = vma.mm
+    mm.kernel.trace.event("fault", vpn)
+    entry = mm.tables.entry(vpn)
+    if entry is not None and mm.table_locks.changed(vpn, entry):
+        # It is seen by the access whether there is still a reason for a fault (S8.6.3).
+        return
+    if entry is not None and unshare:
+        mm.kernel.trace.event("wp_fault", vpn)
+        copy_on_write.unshare(vma, entry)
+    elif entry is not None and write:
+        mm.kernel.trace.event("wp_fault", vpn)
+        if copy_on_write.meets_itself(vma, entry) or (user and _asks_driver(vma, entry)):
+            mm.kernel.trace.event("fault", vpn)
+            mm.kernel.trace.event("wp_fault", vpn)
+        copy_on_write.do_wp_page(vma, entry)
+    elif entry is not None:
+        mm.tables.change(vpn, vpn + 1, lambda run: pte_mkyoung(run.bits))
+    elif vma.is_anonymous:
+        _do_anonymous_page(vma, vpn, write)
+    elif isinstance(vma.file, ShmemFile):
+        mm.tables.allocate(vpn, vpn + 1, lowest=2)
+        if not shmem_fault(vma, vma.file, vpn, write):
+            raise Signal("SIGBUS", 2)
+    elif vma.file is not None:
+        if _huge_fault(vma, vpn):
+            return
+        # The tables down to the handler's level exist by now, also where it refuses (S12.3.5).
+        mm.tables.allocate(vpn, vpn + 1, lowest=2)
+        file = vma.file
+        assert file is not None  # anonymous memory is done with above
+        if user and file.has_fault and _has_own_lock(vma):
+            # The first attempt holds the VMA's own lock and may not call a handler: it is made again.
+            mm.kernel.trace.event("fault", vpn)
+        if file.fault is None:
+            # A driver without a handler fills everything at mmap: an empty entry stays empty (S6.2.3).
+            # Where the file has no handler the kernel looks once more; that of sysfs just refuses (S8.6.3).
+            if not file.has_fault and mm.table_locks.changed(vpn, None):
+                return
+            raise Signal("SIGBUS", 2)
+        if remote and isinstance(file, SpecialMapping) and file.refuses_remote:
+            raise Signal("SIGBUS", 2)
+        file.fault(vma, vpn, write)
+
+
+def _huge_fault(vma: Vma, vpn: int) -> bool:
+    """Ask the handler for leaves, the largest first, where there is no table below (S6.2.2)."""
+    handler = vma.file.huge_fault if vma.file is not None else None
+    if handler is None or not _allows_leaves(vma):
+        return False
+    tables = vma.mm.tables
+    for level in (3, 2):
+        if not tables.has_table(vpn, level - 1):
+            tables.allocate(vpn, vpn + 1, lowest=level)
+            if handler(vma, vpn, level):
+                return True
+    return False
+
+
+def _may_be_leaf(vma: Vma) -> bool:
+    """True where a fault may fill a leaf, for which the VMA's own lock is enough."""
+    handler = vma.file.huge_fault if vma.file is not None else None
+    return handler is not None and vma.nr >= LEAF_PAGES[2] and _allows_leaves(vma)
+
+
+def _allows_leaves(vma: Vma) -> bool:
+    """thp_vma_allowable_orders(): advice and transparent_hugepage allow a leaf at a fault (S6.2.2)."""
+    if vma.flags & VM_NOHUGEPAGE:
+        return False
+    if vma.file is not None and vma.mm.kernel.profile.huge_faults_ignore_thp:
+        return True
+    match vma.mm.kernel.platform.transparent_hugepage:
+        case "always":
+            return True
+        case "madvise":
+            return bool(vma.flags & VM_HUGEPAGE)
+    return False
+
+
+def _asks_driver(vma: Vma, entry: EntryRun) -> bool:
+    """True where a first write is the driver's (S6.4.2a), whom the VMA's own lock cannot ask.
+
+    The first attempt is given up, and the second holds mmap_lock.
+    """
+    file = vma.file
+    if not _has_own_lock(vma) or file is None or not vma.flags & VM_SHARED or entry.level > 1:
+        return False
+    return file.has_pfn_mkwrite if entry.page is None else file.has_page_mkwrite
+
+
+def _do_anonymous_page(vma: Vma, vpn: int, write: bool) -> None:
+    """First touch of anonymous memory: the zero page for a read, a fresh page for a write.
+
+    :raises Signal: SIGBUS in a shared mapping, which only a file without operations has here (S6.2.5a)
+    :raises Undecided: a huge page would fit, and the setting allows it
+    """
+    if vma.flags & VM_SHARED:
+        raise Signal("SIGBUS", 2)
+    first = vpn - vpn % LEAF_PAGES[2]
+    fits = vma.start <= first and first + LEAF_PAGES[2] <= vma.end
+    if fits and not vma.special and not vma.mm.tables.has_table(vpn, 1) and _allows_leaves(vma):
+        raise Undecided("the model has no rule for huge pages of ordinary memory", Why.NO_RULE)
+    if write:
+        copy_on_write.prepare_anon(vma)
+    if vma.mm.table_locks.changed(vpn, None):
+        return
+    if write:
+        copy_on_write.install_page(vma, vpn, 0, dirty=bool(vma.flags & VM_WRITE))
+    else:
+        vma.mm.tables.set(EntryRun(vpn, vpn + 1, copy_on_write.ZERO_PFN, vma.page_prot | PAGE_SPECIAL))
+
+
+def finish_fault(vma: Vma, vpn: int, page: Page, *, write: bool) -> None:
+    """Map the page that a handler has given: itself, or its copy for a write that is private (S6.2.7).
+
+    In a shared mapping page_mkwrite hears of a write before, where a driver has it.
+    """
+    if vma.mm.table_locks.changed(vpn, None):
+        return
+    if write and not vma.flags & VM_SHARED:
+        copy_on_write.install_page(vma, vpn, page.value)
+    else:
+        set_file_page(vma, vpn, page, write=write)

@@ -1,0 +1,210 @@
+"""fork(2): the VMAs and entries that are copied, and the state after a failure (S3.5, S4.8, S5.11)."""
+
+from __future__ import annotations
+
+import errno
+from typing import NoReturn
+
+from pfnlab.base.errors import ModelledErrno, Undecided, Why
+from pfnlab.kernel.hw.entry import pte_mkclean, pte_mkold, pte_wrprotect
+from pfnlab.kernel.mm.flags import (
+    VM_ACCOUNT,
+    VM_DONTCOPY,
+    VM_LOCKED,
+    VM_LOCKONFAULT,
+    VM_MIXEDMAP,
+    VM_PFNMAP,
+    VM_SHARED,
+    VM_WIPEONFORK,
+    is_cow_mapping,
+)
+from pfnlab.kernel.mm.gather import MmuGather
+from pfnlab.kernel.mm.space import OWN_PAGE, MmStruct
+from pfnlab.kernel.mm.unmap import clear_vmas, detach, exit_mmap, free_own_tables, free_vmas
+from pfnlab.kernel.mm.vma import AnonVma, Vma
+
+#: The functions that a copy of the program's own memory calls, in their order, with what they make.
+_OWN_NEEDS = {"vm_area_dup": "mappings", "__pte_alloc": "page tables"}
+
+
+def dup_mmap(parent: MmStruct, *, commits: bool = True) -> MmStruct:
+    """A copy of the address space for a child.
+
+    :param commits: there is memory to commit to private writable mappings
+    :raises ModelledErrno: ENOMEM for every failure inside; the half-made child is torn down (S3.5.4)
+    :raises Undecided: a later page table, or a later mapping, of the process's own memory is to fail
+    """
+    child = MmStruct(parent.kernel)
+    child.limit_as, child.limit_data = parent.limit_as, parent.limit_data
+    unmaps = parent.kernel.profile.failed_fork_unmaps
+    failed = own_memory = False
+    with parent.mmap_lock.write():
+        vmas = [vma for vma in parent if vma.start < OWN_PAGE]
+        try:
+            for src in vmas:
+                if parent.kernel.current_comm in parent.kernel.doomed:
+                    raise ModelledErrno(errno.EINTR)
+                parent.start_write(src)
+                if not src.flags & VM_DONTCOPY:
+                    _copy_vma(src, child, commits)
+            if not commits:
+                # The program's own memory, which is not modelled, comes last.
+                _refuse_commit(parent)
+            # It is some mappings, and needs page tables as well.
+            for function, things in _OWN_NEEDS.items():
+                if parent.kernel.failures.fails(function):
+                    own_memory = function == "__pte_alloc"
+                    raise ModelledErrno(errno.ENOMEM)
+                if parent.kernel.failures.awaits(function):
+                    raise Undecided(
+                        f"the model does not know how many {things} a process's own memory needs", Why.NO_RULE
+                    )
+            for src in [vma for vma in parent if vma.start >= OWN_PAGE and not vma.flags & VM_DONTCOPY]:
+                parent.start_write(src)
+                _copy_vma(src, child, commits)
+        except ModelledErrno:
+            failed = True
+            if unmaps:
+                _unmap(child, own_memory)
+        # The stacks come last: with all copied, theirs are as well.
+        parent.forking = not failed
+        parent.flush_tlb()
+        parent.forking = parent.stacks_shared = False
+    if failed:
+        # For every failure fork answers ENOMEM; the half-made child has no task (S3.5.4).
+        if not unmaps:
+            exit_mmap(child, whole=own_memory)
+        raise ModelledErrno(errno.ENOMEM)
+    return child
+
+
+def _unmap(child: MmStruct, own_memory: bool) -> None:
+    """Unmap the copied VMAs as munmap would (S3.5.7).
+
+    :param own_memory: some of the program's own memory was copied as well
+    """
+    vmas = list(child)
+    if own_memory and not vmas:
+        _clear_own_memory(child)
+    clear_vmas(child, vmas, "fork", own_tables=own_memory)
+    detach(child, vmas)
+    free_vmas(child, vmas)
+
+
+def _clear_own_memory(child: MmStruct) -> None:
+    """Clear a copy that has no mappings but the process's own."""
+    tlb = MmuGather(child, "fork")
+    child.kernel.trace.event("free_pgtables")
+    free_own_tables(tlb)
+    tlb.finish()
+
+
+def _refuse_commit(parent: MmStruct) -> NoReturn:
+    """__vm_enough_memory() refuses.
+
+    :raises ModelledErrno: ENOMEM
+    """
+    kernel = parent.kernel
+    amount = "bytes: 4096 not" if kernel.profile.overcommit_names_bytes else "no"
+    task = f"pid: {kernel.current_pid}, comm: {kernel.current_comm}"
+    kernel.trace.printk(f"__vm_enough_memory: {task}, {amount} enough memory for the allocation")
+    raise ModelledErrno(errno.ENOMEM)
+
+
+def _copy_vma(src: Vma, child: MmStruct, commits: bool) -> None:
+    """One VMA of the parent: copied, linked, then its entries.
+
+    :raises ModelledErrno: there is no room, or the tracker refuses
+    """
+    kernel = src.mm.kernel
+    if src.flags & VM_ACCOUNT and not commits:
+        _refuse_commit(src.mm)
+    if kernel.failures.fails("vm_area_dup"):
+        raise ModelledErrno(errno.ENOMEM)
+    kernel.trace.event("dup", src.start)
+    dst = src.dup(child)
+    if src.anon_vma is not None:
+        dst.anon_vma = AnonVma(inherited=True)
+    dst.flags &= ~(VM_LOCKED | VM_LOCKONFAULT)
+    dst.tracked_like(src)
+    opens_first = kernel.profile.fork_opens_first
+    if opens_first:
+        _open(dst, src)
+    child.link(dst)
+    if dst.i_mapping is not None:
+        kernel.link_file(dst, src)
+        kernel.trace.event("link", dst.start)
+    if src.flags & VM_WIPEONFORK:
+        dst.anon_vma = None
+    else:
+        with kernel.processors.inside("copy_page_range"):
+            kernel.trace.event("copy_range", src.start)
+            if _vma_needs_copy(src):
+                _copy_page_range(dst, src)
+    if not opens_first:
+        _open(dst, src)
+
+
+def _open(dst: Vma, src: Vma) -> None:
+    """vm_ops->open() of the copied VMA."""
+    if dst.file is not None and dst.file.opened is not None:
+        dst.file.opened(dst, src)
+
+
+def _vma_needs_copy(src: Vma) -> bool:
+    """vma_needs_copy(): no fault brings its entries back, or the kernel does not rely on that (S5.11.1a)."""
+    if src.anon_vma is not None:
+        return True
+    left = src.file is not None and src.file.fault_reconstructs and not src.mm.kernel.profile.fork_copies_vfio
+    return bool(src.flags & (VM_PFNMAP | VM_MIXEDMAP)) and not left
+
+
+def _tables(src: Vma) -> int:
+    """How many page tables a copy of the VMA's entries needs."""
+    tables = src.mm.tables
+    return tables.span_count(src.start, src.end) - tables.absent(src.start, src.end)
+
+
+def _copy_page_range(dst: Vma, src: Vma) -> None:
+    """Copy entries: COW ones lose write permission on both sides, shared ones start clean (S5.11.2).
+
+    :raises ModelledErrno: the tracker refuses, or there is no room for a page table
+    :raises Undecided: the VMA has a part of a leaf of 1 GiB
+    """
+    kernel = src.mm.kernel
+    if any(src.mm.tables.leaf_around(border) is not None for border in (src.start, src.end)):
+        # Smaller leaves go when a VMA is cut (S6.3.3).
+        raise Undecided(
+            "the model has no rule for a fork of a VMA with a part of a leaf of 1 GiB", Why.NO_RULE
+        )
+    kernel.tracker.copy_page_range(dst, src)
+    table_count = kernel.failures.failing("__pte_alloc", _tables(src))
+    if table_count is not None:
+        # What is there already decides what the teardown finds (A03) and flushes (S3.5.8).
+        reached = src.mm.tables.table_starts(src.start, src.end, present=True)[table_count]
+        if reached > src.start:
+            _copy_entries(dst, src, reached)
+        dst.mm.tables.allocate(reached, reached + 1, 2)
+        kernel.tracker.copy_page_range_failed(dst, src)
+        raise ModelledErrno(errno.ENOMEM)
+    _copy_entries(dst, src, src.end)
+
+
+def _copy_entries(dst: Vma, src: Vma, end: int) -> None:
+    """The entries of *src* up to page *end*."""
+    saved_dirty = src.mm.kernel.profile.saved_dirty
+    cow = is_cow_mapping(src.flags)
+
+    def copy(start: int, stop: int) -> None:
+        if cow:
+            src.mm.tables.change(start, stop, lambda run: pte_wrprotect(run.bits, saved_dirty))
+        dst.mm.tables.copy_tables(src.mm.tables, start, stop)
+        for run in src.mm.tables.runs(start, stop):
+            # A leaf is copied as it is (S5.11.4).
+            bits = pte_mkclean(run.bits) if src.flags & VM_SHARED and run.level == 1 else run.bits
+            if run.page is not None:
+                run.page.mapcount += 1
+                run.page.exclusive = False
+            dst.mm.tables.set(run._replace(bits=pte_mkold(bits)))
+
+    src.mm.table_locks.in_pieces(src.start, end, copy)

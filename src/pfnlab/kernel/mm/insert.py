@@ -1,0 +1,87 @@
+"""vmf_insert_pfn and its kin: a driver fills one entry (S5.4 .. S5.7).
+
+The tracker gives the cache mode; the two trackers of kernels look the frame up in the book at this moment
+(S3.2, S4.3).
+"""
+
+from __future__ import annotations
+
+import errno
+
+from pfnlab.base.errors import ModelledErrno, Undecided, Why
+from pfnlab.base.units import PfnRange
+from pfnlab.kernel.hw.bits import PAGE_PAT, PAGE_SPECIAL
+from pfnlab.kernel.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung
+from pfnlab.kernel.hw.pgtable import LEAF_PAGES, EntryRun, Page
+from pfnlab.kernel.mm.fault import FaultOom, Signal
+from pfnlab.kernel.mm.flags import VM_MIXEDMAP, VM_PFNMAP, is_cow_mapping
+from pfnlab.kernel.mm.remap import vm_flags_set
+from pfnlab.kernel.mm.vma import Vma
+
+
+def vmf_insert_pfn(vma: Vma, vpn: int, pfn: int, prot: int, *, mkwrite: bool = False) -> None:
+    """Fill the entry of page *vpn* with *pfn* if it is empty; an existing one is kept (S5.5.2a).
+
+    Where another fault has filled a leaf meanwhile there is no table for the entry (S5.5.2b).
+
+    :param prot: the protection wanted (vm_page_prot, or the driver's own with vmf_insert_pfn_prot)
+    :param mkwrite: the new entry may be written at once, and is dirty (vmf_insert_mixed_mkwrite, S5.7.2)
+    :raises Undecided: where the kernel stops with BUG: a private or an unmarked VMA
+    :raises Signal: SIGBUS when the tracker refuses, as none in a kernel does
+    :raises FaultOom: a leaf is where the table would be
+    """
+    if not vma.flags & (VM_PFNMAP | VM_MIXEDMAP) or (vma.flags & VM_PFNMAP and is_cow_mapping(vma.flags)):
+        raise Undecided("the kernel stops with BUG: vmf_insert_pfn in a private mapping", Why.NO_END)
+    with vma.mm.kernel.processors.inside("vmf_insert_pfn_prot"):
+        try:
+            prot = vma.mm.kernel.tracker.vmf_insert_pfn(vma, vpn, PfnRange(pfn, pfn + 1), prot)
+        except ModelledErrno:
+            raise Signal("SIGBUS", 2) from None
+        entry = vma.mm.table_locks.entry(vpn)
+        if entry is not None and entry.level > 1:
+            raise FaultOom(vpn)
+        if entry is None:
+            bits = _writable(vma, prot) if mkwrite else prot
+            vma.mm.tables.set(EntryRun(vpn, vpn + 1, pfn, bits | PAGE_SPECIAL))
+
+
+def _writable(vma: Vma, prot: int) -> int:
+    """maybe_mkwrite(pte_mkdirty(pte_mkyoung())), of an access that the VMA allows."""
+    saved_dirty = vma.mm.kernel.profile.saved_dirty
+    return pte_mkwrite(pte_mkdirty(pte_mkyoung(prot), saved_dirty), saved_dirty)
+
+
+def vm_insert_page(vma: Vma, vpn: int, page: Page) -> None:
+    """Map *page*, which has a struct page, at page *vpn*; nobody is asked for a cache mode (S5.7.3).
+
+    :raises ModelledErrno: EBUSY where an entry is, ENOMEM without a page table
+    """
+    if not vma.flags & VM_MIXEDMAP:
+        vm_flags_set(vma, VM_MIXEDMAP)
+    tables = vma.mm.tables
+    if vma.mm.kernel.failures.failing("__pte_alloc", tables.absent(vpn, vpn + 1)) is not None:
+        tables.allocate(vpn, vpn + 1, lowest=2)
+        raise ModelledErrno(errno.ENOMEM)
+    if vma.mm.table_locks.entry(vpn) is not None:
+        raise ModelledErrno(errno.EBUSY)
+    page.mapcount += 1
+    tables.set(EntryRun(vpn, vpn + 1, 0, vma.page_prot, page))
+
+
+def vmf_insert_pfn_leaf(vma: Vma, start: int, pfn: int, prot: int, level: int) -> None:
+    """vmf_insert_pfn_pmd, vmf_insert_pfn_pud: fill an empty entry above the lowest level (S5.6).
+
+    An entry has no room for the low bits of a frame that is not aligned: it maps the frames from the aligned
+    one on (pfn_pmd, pfn_pud), in the mode that *pfn* has. Nobody moves the PAT bit to where a leaf has it:
+    its place says that the entry is a leaf, so write-through becomes UC.
+
+    :param level: 2 for 2 MiB, 3 for 1 GiB, at *start*, of frames from *pfn* on
+    :raises ModelledErrno: the tracker refuses; smaller entries may do
+    """
+    pages = LEAF_PAGES[level]
+    pfns = PfnRange(pfn, pfn + pages)
+    granted = vma.mm.kernel.tracker.vmf_insert_pfn(vma, start, pfns, prot)
+    if level == 3 and vma.mm.kernel.profile.pud_forgets_mode:
+        granted = prot
+    first = pfn - pfn % pages
+    vma.mm.tables.set(EntryRun(start, start + pages, first, granted & ~PAGE_PAT | PAGE_SPECIAL, level=level))

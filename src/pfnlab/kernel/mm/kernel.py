@@ -1,0 +1,356 @@
+"""A running kernel: its parts from boot on, the tasks, and the way into every system call."""
+
+from __future__ import annotations
+
+import errno
+from bisect import insort
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, get_args
+
+from pfnlab.base.errors import ModelledErrno, Undecided, Why
+from pfnlab.base.trace import Trace
+from pfnlab.base.units import PfnRange
+from pfnlab.kernel.hw.physmap import PhysicalMap, Resource
+from pfnlab.kernel.hw.platform import Platform
+from pfnlab.kernel.hw.tlb import Tlb
+from pfnlab.kernel.mm.failures import Failures
+from pfnlab.kernel.mm.gather import Flushes, FlushPlacement, NoForcedFlush
+from pfnlab.kernel.mm.locks import RwLock
+from pfnlab.kernel.mm.memtype import MemtypeBook
+from pfnlab.kernel.mm.mlock_batch import MlockBatch
+from pfnlab.kernel.mm.processors import Need, Processors
+from pfnlab.kernel.mm.profile import Profile
+from pfnlab.kernel.mm.space import MmStruct
+from pfnlab.kernel.mm.tracker import Tracker
+from pfnlab.kernel.mm.vma import AddressSpace, Vma
+from pfnlab.kernel.mm.walk_policy import SpecialBits, WalkerPolicy, Walkers
+
+#: Where mmap looks for free space first: the top of user space, below the stack.
+_MMAP_BASE = (0x7FFFF0000000) >> 12
+
+if TYPE_CHECKING:
+    from pfnlab.kernel.hw.pgtable import Page
+    from pfnlab.kernel.mm.users.driver import DriverState
+    from pfnlab.kernel.mm.users.pci import PciDevice
+    from pfnlab.kernel.mm.users.vfio import VfioDevice
+
+
+#: Every machine has memory for so many pages (128 MiB); for more it is a question which machine it is.
+GRANTED_PAGES = 1 << 15
+
+
+@dataclass
+class Task:
+    """A process, or a further thread of one, on a processor of its own.
+
+    :ivar comm: its name, as kernel messages print it
+    :ivar mm: its address space, which threads of a process share
+    :ivar tlb: the TLB of its processor
+    :ivar exec_update_lock: the lock under which an exec replaces its address space
+    """
+
+    comm: str
+    pid: int
+    mm: MmStruct
+    tlb: Tlb = field(default_factory=Tlb)
+
+    def __post_init__(self) -> None:
+        self.exec_update_lock = RwLock(self.mm.kernel.processors, Need.EXEC_UPDATE)
+
+
+class Kernel:
+    """One modelled kernel since its boot.
+
+    :param profile: the rules it follows
+    :param platform: the machine below it
+    :param tracker: makes the tracker, which needs the kernel to work on
+    :param flushes: when flushes of PFN VMAs are forced, by call
+    :param walkers: the pages that walkers accept
+    :ivar current: the task that runs
+    :ivar next_pid: the pid of the next task
+    :ivar warned: the lines printed that are printed once per boot
+    :ivar i_mmap_rwsems: the lock of the reverse map of each address space object
+    :ivar device_lock: the mutex of the one device that a driver binds to
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        platform: Platform,
+        tracker: Callable[[Kernel], Tracker],
+        flushes: Flushes[FlushPlacement] | None = None,
+        walkers: Walkers[WalkerPolicy] | None = None,
+    ) -> None:
+        self.profile = profile
+        self.platform = platform
+        self.trace = Trace()
+        self.failures = Failures()
+        self.processors = Processors(self._turn_to)
+        self.book = MemtypeBook(
+            platform,
+            self.trace,
+            processors=self.processors,
+            end_match=profile.end_match,
+            mtrr_merged_map=profile.mtrr_merged_map,
+            neighbours_apart=profile.neighbours_apart,
+            reserve_keeps_top=profile.reserve_keeps_top,
+        )
+        self.book.entry_fails = partial(self.failures.fails, "kmalloc")
+        self.tracker = tracker(self)
+        self.flushes = flushes if flushes is not None else Flushes[FlushPlacement].all(NoForcedFlush())
+        self.walkers = walkers if walkers is not None else Walkers.all(SpecialBits())
+        #: The content of device pages (:mod:`pfnlab.kernel.mm.content`); one that was never written is 0.
+        self.memory: dict[int, int] = {}
+        #: Device pages that do not answer: a load from them gives 0, a store is lost.
+        self.undecoded: tuple[PfnRange, ...] = ()
+        self.tasks: dict[str, Task] = {}
+        #: The state of a loaded driver between calls; others leave it alone.
+        self.driver: DriverState | None = None
+        #: Devices that were opened through vfio-pci, by name; its own likewise.
+        self.vfio: dict[str, VfioDevice] = {}
+        #: Devices on the PCI bus, by name; the PCI files' own.
+        self.pci: dict[str, PciDevice] = {}
+        #: Maps what every new program has of the kernel's, where that is modelled (S9.11).
+        self.additional_pages: Callable[[MmStruct], None] | None = None
+        self.mlock_batch = MlockBatch(drained_by_unmap=profile.unmap_drains_lru)
+        self._later: list[Callable[[], None]] = []
+        #: Every VMA of a file in the order a reverse-map walk meets them: by offset, equals as linked.
+        self.i_mmap: list[Vma] = []
+        self.i_mmap_rwsems = {
+            mapping: RwLock(self.processors, Need.I_MMAP) for mapping in get_args(AddressSpace)
+        }
+        self.device_lock = RwLock(self.processors, Need.DEVICE)
+        self.current: Task | None = None
+        #: Tasks that are out of `tasks` and whose address space is not taken down yet.
+        self.exiting: dict[str, Task] = {}
+        #: Tasks whose process was killed while an operation keeps it in the kernel.
+        self.doomed: set[str] = set()
+        self.next_pid = 100
+        self.warned: set[str] = set()
+
+    def state(self) -> tuple[object, ...]:
+        """Claimed resources, forced failures, what is to come: state of no task, book, policy or driver."""
+        busy = [
+            tuple(resource)
+            for resource in self.platform.phys.resources
+            if resource.busy and not resource.system_ram
+        ]
+        return busy, self.failures.state(), len(self._later), sorted(self.doomed)
+
+    def start_task(self, comm: str) -> Task:
+        """A fresh process with an address space of its own."""
+        return self.add_task(comm, self.new_space())
+
+    def new_space(self) -> MmStruct:
+        """The address space of a program that begins, with the pages that the kernel gives it."""
+        mm = MmStruct(self)
+        if self.additional_pages is not None:
+            self.additional_pages(mm)
+        return mm
+
+    def add_task(self, comm: str, mm: MmStruct, pid: int | None = None) -> Task:
+        task = Task(comm, self.take_pid() if pid is None else pid, mm)
+        mm.visible = True
+        self.tasks[comm] = task
+        self.current = task
+        return task
+
+    def take_pid(self) -> int:
+        self.next_pid += 1
+        return self.next_pid - 1
+
+    @contextmanager
+    def as_init(self) -> Iterator[None]:
+        """Operations within this context are done by the first process, which is not the program's."""
+        current = self.current
+        assert current is not None
+        self.current = replace(current, comm="init", pid=1)
+        try:
+            yield
+        finally:
+            self.current = current
+
+    @property
+    def current_comm(self) -> str:
+        """The name of the task that is running."""
+        return self.current.comm if self.current else "swapper"
+
+    @property
+    def current_pid(self) -> int:
+        """The pid of the task that is running."""
+        return self.current.pid if self.current else 0
+
+    @property
+    def who(self) -> str:
+        """The running task as the PAT code's messages name it, ``comm:pid``."""
+        return f"{self.current_comm}:{self.current_pid}"
+
+    def pr_warn_once(self, line: str) -> None:
+        """Print a line that is printed once per boot, by any task; its text identifies the call site."""
+        self.pr_once(line, "warning")
+
+    def pr_once(self, line: str, level: str) -> None:
+        site = line.replace(f"{self.current_comm} ({self.current_pid})", "")
+        if site not in self.warned:
+            self.warned.add(site)
+            self.trace.printk(line, level)
+
+    def warn_once(self, source: str, line: str) -> None:
+        """A WARN_ONCE with a text of its own: *line*, and where in the *source* it stands."""
+        if line.split(" 0x")[0] not in self.warned:
+            self.warned.add(line.split(" 0x")[0])
+            self.trace.printk(line)
+            self.trace.printk(f"WARNING at {source}")
+
+    def warn_on_once(self, source: str, function: str) -> None:
+        """A WARN_ON_ONCE, which has no text of its own: its site is that in *function*."""
+        if function not in self.warned:
+            self.warned.add(function)
+            self.trace.printk(f"WARNING at {source}")
+
+    def lru_cache_disable(self) -> None:
+        """Wait for a grace period, and for every processor to empty its batches of pages (S7.5.10)."""
+        self.processors.wait(Need.IPI, lambda: not self.processors.held)
+        self.mlock_batch.drain()
+
+    @staticmethod
+    def commit(nr: int) -> None:
+        """Promise *nr* pages to private memory that may be written (security_vm_enough_memory_mm).
+
+        :raises Undecided: there may not be as much
+        """
+        if nr > GRANTED_PAGES:
+            raise Undecided(
+                f"the model does not know whether a machine has {nr} pages for private memory", Why.NO_RULE
+            )
+
+    def link_file(self, vma: Vma, parent: Vma | None = None) -> None:
+        """The VMA enters its file's reverse map."""
+        assert vma.i_mapping is not None
+        with self.i_mmap_rwsem(vma.i_mapping).write():
+            self.insert_file(vma, parent)
+
+    def insert_file(self, vma: Vma, parent: Vma | None = None) -> None:
+        """vma_interval_tree_insert, or insert_after for the copy a fork makes; locked by now (S6.7.2)."""
+        with self.processors.inside("rmap_add"):
+            if parent is not None:
+                self.i_mmap.insert(self.i_mmap.index(parent) + 1, vma)
+            else:
+                insort(self.i_mmap, vma, key=lambda linked: linked.pgoff)
+
+    def unlink_file(self, vma: Vma) -> None:
+        """The VMA leaves its file's reverse map."""
+        assert vma.i_mapping is not None
+        with self.i_mmap_rwsem(vma.i_mapping).write():
+            self.remove_file(vma)
+
+    def remove_file(self, vma: Vma) -> None:
+        """vma_interval_tree_remove; locked by now."""
+        with self.processors.inside("rmap_del"):
+            self.i_mmap.remove(vma)
+
+    def i_mmap_rwsem(self, mapping: AddressSpace) -> RwLock:
+        """The lock of the reverse map of an address space object."""
+        return self.i_mmap_rwsems[mapping]
+
+    def flush_tlbs(self, mm: MmStruct, start: int | None, end: int | None) -> None:
+        """The processors that run in *mm* forget pages ``[start, end)``, or everything."""
+        for task in self.tasks.values():
+            if task.mm is mm:
+                task.tlb.flush(start, end)
+
+    def stands_in(self, mm: MmStruct) -> bool:
+        """True where a processor that runs in *mm* is held, so that it takes no interrupt."""
+        return any(self.tasks[held.task].mm is mm for held in self.processors.held)
+
+    def _turn_to(self, task: str) -> None:
+        self.current = self.tasks.get(task) or self.exiting[task]
+
+    def may_claim(self, resource: Resource) -> bool:
+        """True where a driver can claim *resource* (__request_region, S9.1.6)."""
+        return self.platform.phys.may_request(resource.start, resource.end)
+
+    def claim(self, resource: Resource) -> None:
+        """A driver's resource enters the map of physical memory."""
+        self._replug(self.platform.phys.with_resource(resource))
+
+    def release(self, resource: Resource) -> None:
+        """A driver's resource leaves the map of physical memory."""
+        self._replug(self.platform.phys.without_resource(resource))
+
+    def _replug(self, phys: PhysicalMap) -> None:
+        self.platform = self.book.platform = replace(self.platform, phys=phys)
+
+    def unmapped_area(self, mm: MmStruct, nr: int) -> int:
+        """A free place for *nr* pages, top down; programs never see the address itself."""
+        at = _MMAP_BASE - nr
+        while vmas := mm.vmas_in(at, at + nr):
+            at = vmas[0].start - nr
+        return at
+
+    def processes(self) -> list[Task]:
+        """The first task of every address space, oldest first."""
+        first: dict[int, Task] = {}
+        for task in sorted(self.tasks.values(), key=lambda task: task.pid):
+            first.setdefault(id(task.mm), task)
+        return list(first.values())
+
+    def call(self, task: Task, body: Callable[[], object]) -> tuple[int, object]:
+        """Run one system call of *task* to its end.
+
+        :return: errno (0 for success) and the return value of the call
+        """
+        self.current = task
+        try:
+            return 0, body()
+        except ModelledErrno as error:
+            return error.errno, None
+        finally:
+            pending, self._later = self._later, []
+            for work in pending:
+                work()
+
+    def later(self, work: Callable[[], None]) -> None:
+        """Do *work* at the end of the system call (task_work_add), where files are given up."""
+        self._later.append(work)
+
+    def load(self, pfn: int) -> int:
+        """The content of a page of a device, or of the driver's own."""
+        if (page := self._own_page(pfn)) is not None:
+            return page.value
+        return 0 if self._silent(pfn) else self.memory.get(pfn, 0)
+
+    def store(self, pfn: int, value: int) -> None:
+        """Give a page of a device, or of the driver's own, another content."""
+        if (page := self._own_page(pfn)) is not None:
+            page.value = value
+        elif not self._silent(pfn):
+            self.memory[pfn] = value
+
+    def _own_page(self, pfn: int) -> Page | None:
+        return self.driver.pages.get(pfn) if self.driver is not None else None
+
+    def _silent(self, pfn: int) -> bool:
+        if self.platform.is_top(pfn):
+            return True
+        return any(pfns.start <= pfn < pfns.end for pfns in self.undecoded)
+
+    def vmas(self) -> list[Vma]:
+        """Every VMA that exists."""
+        return [vma for task in self.processes() for vma in task.mm]
+
+    def _check(self) -> None:
+        self.book._check()
+        for task in self.processes():
+            task.mm._check()
+        for task in self.tasks.values():
+            stale = task.tlb.stale(task.mm.tables)
+            assert not stale or self.processors.omitted, "an operation left translations behind"
+        self.tracker._check(self.vmas())
+
+
+#: Errno of an operation whose task does not exist (any more).
+NO_TASK = errno.ESRCH

@@ -1,0 +1,167 @@
+"""The locks of the kernel, which operations wait for (S8.2.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+
+from pfnlab.kernel.mm.processors import Need, Processors
+
+#: Spinlocks: who waits runs.
+_SPINNING = frozenset({Need.BOOK, Need.PAGE_TABLE})
+
+
+@dataclass
+class Waiter:
+    """
+    A place in the queue of a lock.
+
+    :param task: the task that waits
+    :param write: it waits to write
+    :param granted: it has the lock by now, and has not gone on yet
+    :param spins: a writer owned a lock that sleeps when it came: a writer then spins, in no queue (S8.5.5)
+    """
+
+    task: str
+    write: bool
+    granted: bool = False
+    spins: bool = False
+
+
+class RwLock:
+    """
+    A lock held by one operation for writing, or by many for reading.
+
+    Where others read, a reader waits behind a waiting writer.
+
+    Where a writer gives it back and a reader waits first, all waiting readers have it from then on, and of a
+    spinlock whoever waits first (S8.2.10): the writer itself waits for them where it takes the lock again.
+
+    :param unlocked: called where a writer gives it back, or keeps it for reading
+    :ivar need: the reason of an operation that waits for it
+    :ivar written: an operation has it for writing
+    """
+
+    def __init__(
+        self, processors: Processors, need: Need, unlocked: Callable[[], None] = lambda: None
+    ) -> None:
+        self._processors, self.need, self._unlocked = processors, need, unlocked
+        self._readers = 0
+        self._queue: list[Waiter] = []
+        self.written = False
+
+    def read(self) -> Locked:
+        """Have it for reading within this context."""
+        return Locked(self, False)
+
+    def write(self) -> Locked:
+        """Have it for writing within this context."""
+        return Locked(self, True)
+
+    def state(self) -> tuple[int, tuple[tuple[str, bool, bool], ...], bool]:
+        """How many have it for reading, who waits, in order, as in `Waiter`, and whether one writes."""
+        queue = tuple((waiter.task, waiter.write, waiter.granted) for waiter in self._queue)
+        return self._readers, queue, self.written
+
+    @property
+    def contended(self) -> bool:
+        """True where a reader would have to wait."""
+        return self.written or any(waiter.write for waiter in self._queue)
+
+    @property
+    def held(self) -> tuple[int, bool]:
+        """How many have it for reading, and whether one has it for writing."""
+        return self._readers, self.written
+
+    def take(self, write: bool) -> None:
+        """Wait for it and take it."""
+        # Who runs takes a free lock before a writer that was woken; behind readers it queues.
+        if self.written or (self._readers and (write or self.contended)):
+            spins = self.written and self.need not in _SPINNING
+            waiter = Waiter(self._processors.task, write, spins=spins)
+            self._queue.append(waiter)
+            try:
+                self._processors.wait(self.need, lambda: self._goes_on(waiter))
+            finally:
+                self._queue.remove(waiter)
+            if waiter.granted:
+                return
+        if write:
+            self.written = True
+        else:
+            self._readers += 1
+
+    def give(self, write: bool) -> None:
+        """Give it back."""
+        if write:
+            self._unlocked()
+            self.written = False
+            self._grant()
+        else:
+            self._readers -= 1
+            if not self._readers:
+                self._grant()
+
+    def downgrade(self) -> None:
+        """Turn the lock for writing into one for reading."""
+        self._unlocked()
+        self.written = False
+        self._readers += 1
+        self._grant()
+
+    def _goes_on(self, waiter: Waiter) -> bool:
+        if waiter.write:
+            others = self._readers > 0
+        else:
+            overtakes = waiter.spins and self._processors.last_first
+            others = not overtakes and any(other.write for other in self._queue)
+        return waiter.granted or not (self.written or others)
+
+    # Readers are woken with the lock in their hands, behind writers too. A writer that slept has yet to take
+    # it, one that spins has it at once.
+    def _grant(self) -> None:
+        waiting = [waiter for waiter in self._queue if not waiter.granted]
+        if not waiting:
+            return
+        # A writer that spins may be before them.
+        spun = self._processors.last_first and not self._readers
+        if not waiting[0].write and not (spun and any(waiter.write and waiter.spins for waiter in waiting)):
+            for waiter in waiting:
+                waiter.granted = not waiter.write
+                self._readers += waiter.granted
+        elif self._readers:
+            return
+        elif self.need in _SPINNING:
+            waiting[0].granted = self.written = True
+        first = waiting[0]
+        self._processors.gives_way(self.need, lambda: all(waiter is not first for waiter in self._queue))
+
+
+class Locked:
+    """
+    A lock that is held while in this context.
+
+    :ivar lock: the lock
+    :ivar write: held for writing
+    """
+
+    __slots__ = ("lock", "write")
+
+    def __init__(self, lock: RwLock, write: bool) -> None:
+        self.lock, self.write = lock, write
+
+    def downgrade(self) -> None:
+        """Go on with the lock for reading (mmap_write_downgrade)."""
+        if self.write:
+            self.lock.downgrade()
+            self.write = False
+
+    def __enter__(self) -> Locked:
+        self.lock.take(self.write)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.lock.give(self.write)

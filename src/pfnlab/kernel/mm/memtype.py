@@ -1,0 +1,440 @@
+"""The memtype book: which physical ranges are mapped with which cache mode (S2).
+
+A reservation over existing ones takes their type, if the caller lets it; reservations that disagree
+are refused. There are no reference counts, every reservation is an entry of its own. RAM is not in
+the book: each of its pages carries its mode in page flags.
+
+Addresses are physical bytes, ranges half-open, and ``who`` is ``comm:pid`` as the kernel log shows
+it. A WARN is logged as its text, where it has one, and its place in the sources; one that the kernel
+prints once per boot is logged once per book.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from errno import EBUSY, EINVAL, ENOMEM
+
+from pfnlab.base.errors import ModelledErrno
+from pfnlab.base.trace import Trace
+from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, PfnRange, pages_of, pfn_to_phys
+from pfnlab.kernel.hw.cachemode import CacheMode
+from pfnlab.kernel.hw.mtrr import MtrrType
+from pfnlab.kernel.hw.pgprot import pgprot_set_cachemode
+from pfnlab.kernel.hw.physmap import is_new_memtype_allowed
+from pfnlab.kernel.hw.platform import Platform
+from pfnlab.kernel.mm.direct_map import DirectMapModes
+from pfnlab.kernel.mm.freed_in_vain import FreedInVain, PrInfo
+from pfnlab.kernel.mm.locks import RwLock
+from pfnlab.kernel.mm.memtype_interval import BookRow, MemtypeEntry, MemtypeIntervals
+from pfnlab.kernel.mm.page_modes import PageModes
+from pfnlab.kernel.mm.processors import Need, Processors
+
+__all__ = ["MemtypeBook", "MemtypeEntry", "mem_text"]
+
+# Enum members as plain names: the class looks them up anew each time.
+_WB, _WC, _UC_MINUS, _UC = CacheMode.WB, CacheMode.WC, CacheMode.UC_MINUS, CacheMode.UC
+_WT, _WP = CacheMode.WT, CacheMode.WP
+
+# The kernel prints 64 bits.
+_U64 = (1 << 64) - 1
+
+
+class MemtypeBook:
+    """The reservations, RAM page types and direct map of one booted machine.
+
+    :param platform: the hardware asked; may be replaced when a driver claims a resource
+    :param trace: gets ``memtype_reserve`` on every call of that function, ``memtype_erase`` when the
+        entries are searched for one to take out, and the kernel log
+    :param end_match: freeing the tail of an entry shrinks it, as before 6.16 (S2.4.4)
+    :param mtrr_merged_map: how the MTRRs are read, see :meth:`MtrrMap.type_lookup`
+    :param neighbours_apart: a range does not overlap the entry that begins where it ends
+    :param reserve_keeps_top: reserving looks at a range's last byte, not at the byte behind it (S2.2.1)
+    :param processors: those of the book's kernel; without a kernel, the book makes its own
+    :ivar lock: memtype_lock
+    :ivar warned: the functions that have given the warning they give once
+    :ivar report: how a free in vain is reported
+    :ivar entry_fails: whether there is no memory for the next entry (kzalloc)
+    """
+
+    def __init__(
+        self,
+        platform: Platform,
+        trace: Trace,
+        *,
+        end_match: bool,
+        mtrr_merged_map: bool = True,
+        neighbours_apart: bool = True,
+        reserve_keeps_top: bool = True,
+        processors: Processors | None = None,
+    ) -> None:
+        self.platform = platform
+        self.trace = trace
+        self.end_match = end_match
+        self.mtrr_merged_map = mtrr_merged_map
+        self._reserve_keeps_top = reserve_keeps_top
+        #: How many bytes behind a range still count as overlapped.
+        self._overhang = 0 if neighbours_apart else 1
+        self._entries = MemtypeIntervals()
+        self._ram_types = PageModes()
+        self.warned: frozenset[str] = frozenset()
+        self.report: FreedInVain = PrInfo()
+        self.entry_fails: Callable[[], bool] = _never
+        self._processors = processors or Processors()
+        self._direct_map = DirectMapModes(self._processors)
+        self.lock = RwLock(self._processors, Need.BOOK)
+
+    # Reserving
+
+    def reserve(self, start: int, end: int, req: CacheMode, *, who: str) -> CacheMode:
+        """``memtype_reserve()`` for a caller that takes another type than it asked for (S2.2).
+
+        :return: the mode granted; the caller decides whether it can live with it
+        :raises ModelledErrno: EINVAL for an empty or half-RAM range, EBUSY for a conflict, ENOMEM
+        """
+        return self._reserve(start, end, req, who, True)
+
+    def reserve_exact(self, start: int, end: int, req: CacheMode, *, who: str) -> None:
+        """``memtype_reserve()`` for a caller that insists: any other type there is EBUSY (S2.2).
+
+        :raises ModelledErrno: as :meth:`reserve`
+        """
+        self._reserve(start, end, req, who, False)
+
+    def _reserve(self, start: int, end: int, req: CacheMode, who: str, adopts: bool) -> CacheMode:
+        with self._processors.inside("memtype_reserve"):
+            return self._reserve_inside(start, end, req, who, adopts)
+
+    def _reserve_inside(self, start: int, end: int, req: CacheMode, who: str, adopts: bool) -> CacheMode:
+        self.trace.event("memtype_reserve", start >> PAGE_SHIFT, (end + PAGE_SIZE - 1) >> PAGE_SHIFT)
+        # S2.2.1 and 2
+        start, end = self._sanitize(start, end)
+        if start >= end:
+            self.trace.printk(f"memtype_reserve failed: {mem_text(start, end)}, req {req.cattr}")
+            self._warn()
+            raise ModelledErrno(EINVAL)
+        # S2.2.3 and 4: nothing is booked.
+        platform = self.platform
+        if not platform.pat_enabled:
+            return req
+        if platform.phys.is_untracked(start, end):
+            return _WB
+        # S2.2.5 and 6: RAM gets the request, other memory the part that the MTRRs leave of it.
+        is_ram = platform.phys.pat_pagerange_is_ram(start, end)
+        if is_ram > 0:
+            return self._reserve_ram_pages_type(start, end, req)
+        if is_ram < 0:
+            raise ModelledErrno(EINVAL)
+        actual = req if req is not _WB else self._pat_x_mtrr_type(start, end)
+        # S2.2.7: the entry is allocated first; most ranges overlap nothing.
+        if self.entry_fails():
+            raise ModelledErrno(ENOMEM)
+        mode = actual
+        with self.lock.write():
+            overlap = self._entries.first_overlap(start, end + self._overhang)
+            if overlap is not None:
+                mode = self._check_conflict(overlap, start, end, actual, req, who, adopts)
+            self._entries.insert(start, end, mode)
+        return mode
+
+    def _sanitize(self, start: int, end: int) -> tuple[int, int]:
+        # S2.2.1: the bits of an address that count; since 5.15 those of the last byte.
+        start &= PHYSICAL_MASK
+        return start, ((end - 1) & PHYSICAL_MASK) + 1 if self._reserve_keeps_top else end & PHYSICAL_MASK
+
+    def _pat_x_mtrr_type(self, start: int, end: int) -> CacheMode:
+        # The type that a write-back request gets (S1.7.2).
+        mtrr, _ = self.platform.mtrr.type_lookup(start, end, merged_map=self.mtrr_merged_map)
+        return _WB if mtrr == MtrrType.WB else _UC_MINUS
+
+    def _check_conflict(
+        self,
+        overlap: MemtypeEntry,
+        start: int,
+        end: int,
+        actual: CacheMode,
+        req: CacheMode,
+        who: str,
+        adopts: bool,
+    ) -> CacheMode:
+        # The type the new entry gets beside overlap, its first (S2.3). An entry that begins inside overlap
+        # agrees with it already, so only entries that begin after it can be of another type.
+        mode, conflict = actual, overlap
+        if adopts or overlap.type == actual:
+            mode = overlap.type
+            other = self._entries.first_other(overlap.end, end + self._overhang, mode)
+            if other is None:
+                return mode
+            conflict = other
+        self.trace.printk(
+            f"x86/PAT: {who} conflicting memory types {start:x}-{end:x} {mode.cattr}<->{conflict.type.cattr}",
+            "info",
+        )
+        self.trace.printk(
+            f"x86/PAT: memtype_reserve failed {mem_text(start, end)}, track {actual.cattr}, req {req.cattr}",
+            "info",
+        )
+        raise ModelledErrno(EBUSY)
+
+    def _reserve_ram_pages_type(self, start: int, end: int, req: CacheMode) -> CacheMode:
+        # S2.5: page flags hold one type a page, so reservations of RAM never nest.
+        if req is _WP:
+            raise ModelledErrno(EINVAL)
+        if req is _UC:
+            self.warn_once("reserve_ram_pages_type")
+            req = _UC_MINUS
+        run = self._ram_types.first_set(start >> PAGE_SHIFT, end >> PAGE_SHIFT)
+        if run:
+            self.trace.printk(
+                f"x86/PAT: reserve_ram_pages_type failed {mem_text(start, end)}, "
+                f"track {run.type:#x}, req {req:#x}",
+                "info",
+            )
+            raise ModelledErrno(EBUSY)
+        self._ram_types.set(start >> PAGE_SHIFT, end >> PAGE_SHIFT, req)
+        return req
+
+    # Freeing
+
+    def free(self, start: int, end: int, *, who: str) -> bool:
+        """``memtype_free()``, also as ``memtype_free_io()`` (S2.4, S2.7).
+
+        :return: False where the kernel returns -EINVAL: mixed with RAM, or no such entry, which is
+            also logged as "freeing invalid memtype"
+        """
+        if not self.platform.pat_enabled:
+            return True
+        # S2.4.1: unlike reserving, an end at the very top of the address space becomes 0.
+        start &= PHYSICAL_MASK
+        end &= PHYSICAL_MASK
+        if self.platform.phys.is_untracked(start, end):
+            return True
+        is_ram = self.platform.phys.pat_pagerange_is_ram(start, end)
+        if is_ram:
+            if is_ram > 0:
+                self._ram_types.set(start >> PAGE_SHIFT, end >> PAGE_SHIFT, _WB)
+            return is_ram > 0
+        with self.lock.write(), self._processors.inside("memtype_erase"):
+            self.trace.event("memtype_erase", start >> PAGE_SHIFT, pages_of(end))
+            if self._erase(start, end):
+                return True
+        self._freed_in_vain(start, end, who)
+        return False
+
+    def _freed_in_vain(self, start: int, end: int, who: str) -> None:
+        # S2.4.5
+        self.report.freed_in_vain(self, f"x86/PAT: {who} freeing invalid memtype {mem_text(start, end)}")
+
+    def _erase(self, start: int, end: int) -> bool:
+        # S2.4.4: an exact match, else in the older era an entry of which this is the tail.
+        if self._entries.remove(start, end):
+            return True
+        if not self.end_match or start >= end:
+            return False
+        entry = self._entries.first_ending(start, end)
+        if entry is None:
+            return False
+        self._shrink(entry, start)
+        return True
+
+    def _shrink(self, entry: MemtypeEntry, end: int) -> None:
+        # Taken out and inserted again, so it moves behind its equals (S2.4.4, measured).
+        self._entries.remove(entry.start, entry.end)
+        self._entries.insert(entry.start, end, entry.type)
+
+    # Looking up
+
+    def lookup(self, paddr: int) -> CacheMode:
+        """``lookup_memtype()`` for the page at *paddr*: never fails, UC- by default (S2.6)."""
+        if self.platform.phys.is_untracked(paddr, paddr + PAGE_SIZE):
+            return _WB
+        if self.platform.phys.pat_pagerange_is_ram(paddr, paddr + PAGE_SIZE):
+            return self._ram_types[paddr >> PAGE_SHIFT]
+        with self.lock.write():
+            overlap = self._entries.first_overlap(paddr, paddr + PAGE_SIZE + self._overhang)
+        return overlap.type if overlap else _UC_MINUS
+
+    # Mappings of a physical range into a process
+
+    def reserve_pfn_range(self, paddr: int, size: int, prot: int, *, strict: bool, who: str) -> int:
+        """``reserve_pfn_range()``: book *size* bytes for a mapping with the pgprot *prot* (S2.10).
+
+        :param strict: only the very mode asked for will do; the older era's fork
+        :return: the pgprot to map with, its cache bits perhaps changed
+        :raises ModelledErrno: EINVAL when the mode granted will not do, or as :meth:`reserve`
+        """
+        pat, phys = self.platform.pat, self.platform.phys
+        want_pcm = pat.pgprot2cachemode(prot)
+        # S2.10.2: RAM, also in part, keeps its mode and is not reserved.
+        if phys.pat_pagerange_is_ram(paddr, paddr + size):
+            if not self.platform.pat_enabled:
+                return prot
+            pcm = self.lookup(paddr)
+            if want_pcm == pcm:
+                return prot
+            self.trace.printk(
+                f"x86/PAT: {who} map pfn RAM range req {want_pcm.cattr} "
+                f"for {mem_text(paddr, paddr + size)}, got {pcm.cattr}"
+            )
+            return pgprot_set_cachemode(prot, pcm, pat)
+        # S2.10.3 and 4
+        pcm = self.reserve(paddr, paddr + size, want_pcm, who=who)
+        if pcm != want_pcm:
+            if strict or not is_new_memtype_allowed(phys, paddr, size, want_pcm, pcm):
+                self.free(paddr, paddr + size, who=who)
+                self.trace.printk(
+                    f"x86/PAT: {who} map pfn expected mapping type {want_pcm.cattr} "
+                    f"for {mem_text(paddr, paddr + size)}, got {pcm.cattr}",
+                    "err",
+                )
+                raise ModelledErrno(EINVAL)
+            prot = pgprot_set_cachemode(prot, pcm, pat)
+        # S2.10.5
+        self.kernel_map_sync(paddr, size, pcm)
+        return prot
+
+    def free_pfn_range(self, paddr: int, size: int, *, who: str) -> None:
+        """``free_pfn_range()``: undo :meth:`reserve_pfn_range`; RAM, also in part, stays as is (S2.10.6)."""
+        if self.platform.phys.pat_pagerange_is_ram(paddr, paddr + size) == 0:
+            self.free(paddr, paddr + size, who=who)
+
+    def shrink_pfn_range(self, paddr: int, size: int, rest: list[PfnRange], *, who: str) -> None:
+        """Of the reservation made of just these bytes only *rest* stays, each range an entry of its own.
+
+        No kernel can do this: the rest is never without its mode. RAM stays as is. What lies in the ISA range
+        alone gets no entry, as it would get none by itself and nobody would free it (S1.11.5). Addresses are
+        those under which it was reserved (S2.2.1), so an entry that ends with the last page is found.
+
+        :param rest: frames, in order and apart, all within the reservation
+        """
+        paddr, end = self._sanitize(paddr, paddr + size)
+        if not self.platform.pat_enabled or self.platform.phys.is_untracked(paddr, end):
+            return
+        if self.platform.phys.pat_pagerange_is_ram(paddr, end):
+            return
+        with self.lock.write(), self._processors.inside("memtype_erase"):
+            self.trace.event("memtype_erase", paddr >> PAGE_SHIFT, pages_of(end))
+            entry = self._entries.remove(paddr, end)
+            if entry is not None:
+                for pfns in rest:
+                    start, stop = self._sanitize(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end))
+                    if not self.platform.phys.is_untracked(start, stop):
+                        self._entries.insert(start, stop, entry.type)
+                return
+        self._freed_in_vain(paddr, end, who)
+
+    # The direct map
+
+    def kernel_map_sync(self, base: int, size: int, mode: CacheMode) -> None:
+        """``memtype_kernel_map_sync()``: let the direct map follow *mode* where it has the range (S2.8).
+
+        Only the page at *base* is asked whether it is RAM, and nothing turns the mode back on free.
+        It cannot fail here, so S2.8.4 never happens.
+        """
+        self.trace.event("memtype_kernel_map_sync", base >> PAGE_SHIFT, pages_of(base + size))
+        phys = self.platform.phys
+        if base >= phys.high_memory or not phys.page_is_ram(base >> PAGE_SHIFT):
+            return
+        direct_mode = mode if mode in (_WB, _WC, _WT) else _UC_MINUS
+        end = min(base + size, phys.high_memory)
+        self.change_direct_map(base, end, direct_mode)
+
+    def direct_map_changed(self) -> list[MemtypeEntry]:
+        """The pages, in pfns, that the direct map does not have write-back, but those of set_memory."""
+        return self._direct_map.changed_beside(self._ram_types.runs())
+
+    def direct_map(self, paddr: int) -> CacheMode:
+        """The mode with which the kernel's direct map has the page of RAM at *paddr*."""
+        return self._direct_map[paddr]
+
+    def change_direct_map(self, start: int, end: int, mode: CacheMode) -> None:
+        """Give bytes of the direct map a mode.
+
+        :raises Undecided: as :meth:`DirectMapModes.set`
+        """
+        self._direct_map.set(start, end, mode, self.platform.pat)
+
+    # Reading the book
+
+    def entries(self) -> list[MemtypeEntry]:
+        """All reservations in the order of debugfs: by start, equals as inserted (S2.1.1)."""
+        return list(self._entries)
+
+    def ram_types(self) -> list[MemtypeEntry]:
+        """The runs of RAM pages whose flags say something other than WB, bounds in bytes (S2.1.2)."""
+        return [
+            MemtypeEntry(run.start << PAGE_SHIFT, run.end << PAGE_SHIFT, run.type)
+            for run in self._ram_types.runs()
+        ]
+
+    def debugfs(self) -> str:
+        """The text of ``x86/pat_memtype_list``; empty with PAT off, where there is no file (S2.11)."""
+        if not self.platform.pat_enabled:
+            return ""
+        with self.lock.write():
+            entries = self.entries()
+        lines = [
+            f"PAT: [mem {entry.start:#018x}-{entry.end:#018x}] {entry.type.cattr}\n" for entry in entries
+        ]
+        return "".join(["PAT memtype list:\n", *lines])
+
+    def state(self) -> tuple[list[MemtypeEntry], list[MemtypeEntry], list[MemtypeEntry]]:
+        """Reservations in debugfs order, then types of RAM and modes of the direct map, by pfn."""
+        return list(self._entries), self._ram_types.runs(), self._direct_map.runs()
+
+    def rows(self) -> tuple[list[BookRow], list[BookRow], list[BookRow]]:
+        """The same as plain numbers."""
+        return self._entries.rows(), self._ram_types.rows(), self._direct_map.rows()
+
+    def load(
+        self,
+        entries: Iterable[MemtypeEntry],
+        ram_types: Iterable[MemtypeEntry] = (),
+        direct_map: Iterable[MemtypeEntry] = (),
+    ) -> None:
+        """Take over a state that :meth:`state` returned or a real kernel had; nothing is checked."""
+        self._entries = MemtypeIntervals(entries)
+        self._ram_types.load(ram_types)
+        self._direct_map.load(direct_map)
+
+    def copy(self, trace: Trace) -> MemtypeBook:
+        """An independent book with the same content that writes to *trace*."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin.trace = trace
+        twin.lock = RwLock(self._processors, Need.BOOK)
+        twin._entries = self._entries.copy()
+        twin._ram_types = self._ram_types.copy()
+        twin._direct_map = self._direct_map.copy()
+        return twin
+
+    def _warn(self) -> None:
+        self.trace.printk("WARNING at arch/x86/mm/pat/memtype.c")
+
+    def warn_once(self, function: str) -> None:
+        """A WARN_ON_ONCE, whose site is that in *function*."""
+        if function not in self.warned:
+            self.warned |= {function}
+            self._warn()
+
+    def _check(self) -> None:
+        # Invariants between any two operations; that every entry has a user is none of them.
+        for part in (self._entries, self._ram_types, self._direct_map):
+            part._check()
+        assert self.platform.pat_enabled or not len(self._entries), self.entries()
+        # Overlapping entries agree: no other type may still reach past this start (S2.1.1).
+        reach = dict.fromkeys(CacheMode, 0)
+        for entry in self._entries:
+            for mode, end in reach.items():
+                assert mode == entry.type or end <= entry.start, (entry, mode, self.entries())
+            reach[entry.type] = max(reach[entry.type], entry.end)
+        for run in self._ram_types.runs():
+            assert run.type in (_WC, _UC_MINUS, _WT), self.ram_types()
+
+
+def _never() -> bool:
+    return False
+
+
+def mem_text(start: int, end: int) -> str:
+    """The kernel log's form of bytes: the end printed is the last byte, before 0 of all 64 bits."""
+    return f"[mem {start:#010x}-{end - 1 & _U64:#010x}]"

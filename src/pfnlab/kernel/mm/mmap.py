@@ -1,0 +1,243 @@
+"""mmap(2), MAP_FIXED over anything included (S4.7, S4.8, S5.10.6)."""
+
+from __future__ import annotations
+
+import errno
+
+from pfnlab.base.errors import ModelledErrno
+from pfnlab.kernel.mm.flags import (
+    VM_ACCOUNT,
+    VM_EXEC,
+    VM_LOCKED,
+    VM_MAYEXEC,
+    VM_MAYREAD,
+    VM_MAYSHARE,
+    VM_MAYWRITE,
+    VM_SHARED,
+    VM_SOFTDIRTY,
+    VM_WRITE,
+    vm_get_page_prot,
+)
+from pfnlab.kernel.mm.gather import MmuGather
+from pfnlab.kernel.mm.populate import mm_populate
+from pfnlab.kernel.mm.rlimit import may_expand_vm
+from pfnlab.kernel.mm.space import MAX_MAP_COUNT, TASK_PAGES, MmStruct
+from pfnlab.kernel.mm.unmap import clear_vmas, detach, free_vmas, gather_munmap, zap_vma
+from pfnlab.kernel.mm.vma import MappedFile, Vma
+
+
+def do_mmap(
+    mm: MmStruct,
+    start: int,
+    nr: int,
+    access: int,
+    *,
+    file: MappedFile | None,
+    pgoff: int = 0,
+    shared: bool,
+    fixed: bool,
+    locked: bool = False,
+    populated: bool = False,
+) -> None:
+    """Map *nr* pages at virtual page *start*.
+
+    :param access: VM_READ, VM_WRITE, VM_EXEC
+    :param file: the file to map, open for reading and writing; None for anonymous memory
+    :param pgoff: file offset in pages
+    :param fixed: MAP_FIXED: mappings that are there are replaced; else MAP_FIXED_NOREPLACE
+    :raises ModelledErrno: as the system call; a failing MAP_FIXED leaves a hole (S4.7.4, measured)
+    """
+    if nr <= 0:
+        raise ModelledErrno(errno.EINVAL)
+    end = start + nr
+    if end > TASK_PAGES:
+        raise ModelledErrno(errno.ENOMEM)
+    if mm.map_count > MAX_MAP_COUNT:
+        raise ModelledErrno(errno.ENOMEM)
+    with mm.mmap_lock.write():
+        fills = map_locked(
+            mm,
+            start,
+            nr,
+            access,
+            file=file,
+            pgoff=pgoff,
+            shared=shared,
+            fixed=fixed,
+            locked=locked,
+        )
+    if populated or fills:
+        mm_populate(mm, start, end)
+
+
+def map_locked(
+    mm: MmStruct,
+    start: int,
+    nr: int,
+    access: int,
+    *,
+    file: MappedFile | None,
+    pgoff: int,
+    shared: bool,
+    fixed: bool,
+    locked: bool,
+) -> bool:
+    """The same with mmap_lock held for writing, and without filling what is mapped.
+
+    :return: whether it is to be filled, for it was to be locked, also where it is not locked in the end
+    :raises ModelledErrno: as :func:`do_mmap`
+    """
+    end = start + nr
+    if file is not None and file.placement_errno:
+        raise ModelledErrno(file.placement_errno)
+    if not fixed and mm.vmas_in(start, end):
+        raise ModelledErrno(errno.EEXIST)
+    flags = _vm_flags(mm, access, file, shared) | (VM_LOCKED if locked else 0)
+    if flags & VM_ACCOUNT:
+        mm.kernel.commit(nr)
+    vma = Vma(
+        mm,
+        start,
+        end,
+        pgoff=start if file is None else pgoff,
+        flags=flags,
+        page_prot=vm_get_page_prot(flags, keys=mm.kernel.profile.configuration.protection_keys),
+        file=file,
+    )
+    mm.start_write(vma)
+    _mmap_region(vma)
+    return bool(flags & VM_LOCKED)
+
+
+def _vm_flags(mm: MmStruct, access: int, file: MappedFile | None, shared: bool) -> int:
+    """The flags a new VMA starts with.
+
+    :raises ModelledErrno: EPERM for PROT_EXEC where the file forbids it
+    """
+    flags = access | mm.def_flags | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
+    if shared:
+        flags |= VM_SHARED | VM_MAYSHARE
+    elif access & VM_WRITE:
+        flags |= VM_ACCOUNT
+    if file is not None and file.noexec:
+        if access & VM_EXEC:
+            raise ModelledErrno(errno.EPERM)
+        flags &= ~VM_MAYEXEC
+    return flags
+
+
+def _mmap_region(vma: Vma) -> None:
+    """Clear the way, let the file fill the new VMA, link it."""
+    mm, file = vma.mm, vma.file
+    two_phases = file is not None and file.mmap_prepare
+    if mm.kernel.profile.fixed_frees_before_mmap:
+        _check_limits(vma)
+    replaced = _cut_out(vma)
+    if not mm.kernel.profile.fixed_frees_before_mmap:
+        _check_limits(vma, replaced)
+    # Replaced VMAs stay in the tree until the new VMA takes their place, except in the oldest kernels.
+    in_tree = replaced
+    if mm.kernel.profile.fixed_frees_before_mmap:
+        detach(mm, replaced)
+        in_tree = []
+    clear_vmas(mm, replaced)
+    if mm.kernel.profile.fixed_frees_before_mmap:
+        free_vmas(mm, replaced)
+        replaced = []
+    try:
+        if file is not None and two_phases:
+            file.prepare(vma)
+    except ModelledErrno:
+        detach(mm, in_tree)
+        free_vmas(mm, replaced)
+        raise
+    if two_phases:
+        # The new VMA is linked and the old ones are gone before it is filled (S4.7).
+        _enter(vma, in_tree)
+        free_vmas(mm, replaced)
+        in_tree = replaced = []
+    try:
+        if file is not None:
+            file.mmap(vma)
+    except ModelledErrno:
+        _teardown(vma)
+        detach(mm, in_tree)
+        free_vmas(mm, replaced)
+        raise
+    if not two_phases:
+        _enter(vma, in_tree)
+    _finish(vma)
+    free_vmas(mm, replaced)
+
+
+def _cut_out(vma: Vma) -> list[Vma]:
+    """The VMAs that are to be replaced, cut where the new one begins and ends.
+
+    :raises ModelledErrno: one cannot be cut; the oldest kernels say ENOMEM whatever the reason (S9.10.4)
+    """
+    try:
+        return gather_munmap(vma.mm, vma.start, vma.end)
+    except ModelledErrno:
+        if vma.mm.kernel.profile.fixed_frees_before_mmap:
+            raise ModelledErrno(errno.ENOMEM) from None
+        raise
+
+
+def _check_limits(vma: Vma, replaced: list[Vma] | None = None) -> None:
+    """The limits allow the pages that the new mapping has more than it replaces, of any kind (S5.14.3).
+
+    :param replaced: None where the replaced mappings are not cut yet; all of its pages are tried first then
+    :raises ModelledErrno: ENOMEM; what was cut stays cut
+    """
+    mm = vma.mm
+    if replaced is None:
+        if may_expand_vm(mm, vma.flags, vma.nr):
+            return
+        taken = sum(
+            min(old.end, vma.end) - max(old.start, vma.start) for old in mm.vmas_in(vma.start, vma.end)
+        )
+    else:
+        taken = sum(old.nr for old in replaced)
+    if not may_expand_vm(mm, vma.flags, vma.nr - taken):
+        raise ModelledErrno(errno.ENOMEM)
+
+
+def _enter(vma: Vma, replaced: list[Vma]) -> None:
+    """The VMA takes the place of *replaced* in the address space, and enters its file's reverse map."""
+    with vma.mm.entering(vma):
+        detach(vma.mm, replaced)
+        vma.mm.link(vma)
+
+
+def _teardown(vma: Vma) -> None:
+    """A VMA whose mmap failed goes again, with its entries; only a two-phase one was linked (S4.7)."""
+    mm, kernel, processors = vma.mm, vma.mm.kernel, vma.mm.kernel.processors
+    linked = vma.file is not None and vma.file.mmap_prepare
+    if linked:
+        detach(mm, [vma])
+    tlb = MmuGather(mm, "munmap")
+    with processors.inside("unmap_vmas"):
+        kernel.tracker.unmap_vmas(vma)
+        zap_vma(tlb, vma, vma.start, vma.end)
+    tlb.flushes.unmap_region(tlb, vma)
+    with processors.inside("free_pgtables"):
+        kernel.trace.event("free_pgtables")
+        tlb.flushes.tlb_free_vmas(tlb, vma)
+        tlb.flushes.tlb_free_vma(tlb, vma)
+        with processors.inside("unlink"):
+            if linked:
+                kernel.unlink_file(vma)
+                kernel.trace.event("unlink", vma.start)
+        tlb.free_tables(*mm.gap_around(vma.start, vma.end))
+    tlb.finish()
+    free_vmas(mm, [vma])
+
+
+def _finish(vma: Vma) -> None:
+    """The last steps of mmap. Special VMAs stay unlocked (S5.10.1)."""
+    if vma.mm.kernel.profile.configuration.soft_dirty:
+        vma.flags |= VM_SOFTDIRTY
+    if vma.special:
+        vma.flags &= ~VM_LOCKED
+    vma.set_page_prot()
+    vma.mm.merge_around(vma, "mapped")

@@ -1,0 +1,1 @@
+"""More of the memory core: what a first reading can leave out."""

@@ -1,0 +1,85 @@
+"""Apertures that graphics drivers book before any mapping (S2.7, S9.8), and cache modes of memory (S2.9)."""
+
+from __future__ import annotations
+
+import errno
+
+from pfnlab.base.errors import ModelledErrno
+from pfnlab.base.units import PfnRange, pfn_to_phys
+from pfnlab.kernel.hw.cachemode import CacheMode
+from pfnlab.kernel.hw.physmap import is_new_memtype_allowed
+from pfnlab.kernel.mm.kernel import Kernel
+from pfnlab.kernel.mm.memtype import mem_text
+
+
+def arch_io_reserve_memtype_wc(kernel: Kernel, pfns: PfnRange) -> None:
+    """Book *pfns* as write-combining, for inserts to find (``memtype_reserve_io()``, S2.7).
+
+    :raises ModelledErrno: EBUSY where they have a weaker mode already, or two modes
+    """
+    book, start, end = kernel.book, pfn_to_phys(pfns.start), pfn_to_phys(pfns.end)
+    if leaves_resource(kernel, pfns):
+        book.warn_once("memtype_reserve_io")
+    granted = book.reserve(start, end, CacheMode.WC, who=kernel.who)
+    if not is_new_memtype_allowed(kernel.platform.phys, start, end - start, CacheMode.WC, granted):
+        book.free(start, end, who=kernel.who)
+        raise ModelledErrno(errno.EBUSY)
+    book.kernel_map_sync(start, end - start, granted)
+
+
+def arch_io_free_memtype_wc(kernel: Kernel, pfns: PfnRange) -> None:
+    """Free an entry of exactly *pfns*, of any owner."""
+    kernel.book.free(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), who=kernel.who)
+
+
+def leaves_resource(kernel: Kernel, pfns: PfnRange) -> bool:
+    """``iomem_map_sanity_check()``: whether a range leaves a resource, with a line about it (S9.6.5)."""
+    start, end = pfn_to_phys(pfns.start), pfn_to_phys(pfns.end)
+    resource = kernel.platform.phys.iomem_map_sanity_check(start, end - start)
+    if resource is not None and kernel.profile.spanning_told:
+        kernel.trace.printk(
+            f"resource: resource sanity check: requesting {mem_text(start, end)}, "
+            f"which spans more than {resource.name}"
+        )
+    return resource is not None
+
+
+def set_memory(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
+    """set_memory_wb, set_memory_wc or set_memory_uc on pages of RAM: direct map and book change (S2.9.1).
+
+    :param mode: UC books UC-; WB turns the direct map back, then frees the booking
+    :raises ModelledErrno: EBUSY when one of them has a mode already
+    """
+    book, start, end = kernel.book, pfn_to_phys(pfns.start), pfn_to_phys(pfns.end)
+    if mode is CacheMode.WB:
+        book.change_direct_map(start, end, mode)
+        book.free(start, end, who=kernel.who)
+        return
+    booked = CacheMode.UC_MINUS if mode is CacheMode.UC else mode
+    book.reserve_exact(start, end, booked, who=kernel.who)
+    book.change_direct_map(start, end, booked)
+
+
+def set_pages_array(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
+    """set_pages_array_wb, _wc or _uc: the book changes page by page, the direct map at once (S2.9.7).
+
+    :param mode: as that of :func:`set_memory`
+    :raises ModelledErrno: EINVAL when one of them has a mode already
+    """
+    book = kernel.book
+    pages = [(pfn_to_phys(pfn), pfn_to_phys(pfn + 1)) for pfn in range(pfns.start, pfns.end)]
+    start, end = pages[0][0], pages[-1][1]
+    if mode is CacheMode.WB:
+        book.change_direct_map(start, end, mode)
+        for page in pages:
+            book.free(*page, who=kernel.who)
+        return
+    booked = CacheMode.UC_MINUS if mode is CacheMode.UC else mode
+    for number, page in enumerate(pages):
+        try:
+            book.reserve_exact(*page, booked, who=kernel.who)
+        except ModelledErrno:
+            for earlier in pages[:number]:
+                book.free(*earlier, who=kernel.who)
+            raise ModelledErrno(errno.EINVAL) from None
+    book.change_direct_map(start, end, booked)

@@ -1,0 +1,68 @@
+"""/proc/PID/clear_refs: pages seem unused, or unwritten, from now on (S7.7)."""
+
+from __future__ import annotations
+
+from pfnlab.kernel.hw.entry import pte_clear_soft_dirty, pte_mkold, pte_wrprotect
+from pfnlab.kernel.hw.pgtable import EntryRun
+from pfnlab.kernel.mm.flags import VM_SOFTDIRTY
+from pfnlab.kernel.mm.space import MmStruct
+from pfnlab.kernel.mm.vma import Vma
+
+
+def clear_refs(mm: MmStruct, kind: str) -> None:
+    """Clear what *kind*, a word of programs, says of all VMAs; each kind takes mmap_lock for writing."""
+    with mm.mmap_lock.write():
+        if kind == "peak":
+            return
+        if kind == "soft_dirty":
+            _unmark(mm)
+        for vma in mm:
+            _clear(vma, kind)
+        if kind == "soft_dirty":
+            mm.flush_tlb()
+        else:
+            _forget(mm)
+
+
+def _unmark(mm: MmStruct) -> None:
+    """Every VMA, a PFN mapping too, loses its mark, and new entries of shared ones are read-only."""
+    for vma in mm:
+        if vma.flags & VM_SOFTDIRTY:
+            mm.start_write(vma)
+            vma.flags &= ~VM_SOFTDIRTY
+            vma.set_page_prot()
+
+
+def _clear(vma: Vma, kind: str) -> None:
+    """clear_refs_pte_range() for the entries of *vma*; the walk skips PFN mappings (walk_page_test)."""
+    mm = vma.mm
+    walker, configuration = mm.kernel.walkers.walk_page_range, mm.kernel.profile.configuration
+    # The walk wants each VMA locked for writing (PGWALK_WRLOCK), also one that it skips.
+    mm.start_write(vma)
+    if not walker.walk_page_test(vma) or kind == ("anon" if vma.i_mapping is not None else "mapped"):
+        return
+
+    def new_bits(run: EntryRun) -> int:
+        if kind != "soft_dirty":
+            return pte_mkold(run.bits) if walker.vm_normal_page(vma, run) else run.bits
+        if not configuration.soft_dirty:
+            return run.bits
+        return pte_clear_soft_dirty(pte_wrprotect(run.bits, mm.kernel.profile.saved_dirty))
+
+    mm.table_locks.in_pieces(vma.start, vma.end, lambda first, stop: mm.tables.change(first, stop, new_bits))
+
+
+def _forget(mm: MmStruct) -> None:
+    """Nobody flushes: a processor forgets with the next switch to another address space.
+
+    That comes before the task's next operation, unless every task has a processor of its own: then an access
+    may find the entry remembered (:func:`pfnlab.kernel.mm.fault.access`).
+    """
+    kernel = mm.kernel
+    for task in kernel.tasks.values():
+        if task.mm is not mm:
+            continue
+        if kernel.processors.driven:
+            task.tlb.age(mm.tables)
+        else:
+            task.tlb.flush()

@@ -1,0 +1,134 @@
+"""The lives of processes: fork, threads, exec and the end, and what they do with address spaces."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+from pfnlab.base.errors import Undecided, Why
+from pfnlab.kernel.mm.fork import dup_mmap
+from pfnlab.kernel.mm.rlimit import check_own_memory
+from pfnlab.kernel.mm.space import MmStruct
+from pfnlab.kernel.mm.unmap import exit_mmap
+
+if TYPE_CHECKING:
+    from pfnlab.kernel.mm.kernel import Kernel, Task
+
+
+def fork(kernel: Kernel, task: Task, comm: str, reason: str | None = None) -> int:
+    """fork(2): the child is called *comm*; returns an errno.
+
+    :param reason: why it is refused in the end, if it is
+    """
+    # Tasks are listed in the order in which their forks began, also where one of these is held.
+    pid = kernel.take_pid()
+    error, mm = kernel.call(task, lambda: dup_mmap(task.mm, commits=reason != "overcommit_memory"))
+    if error or reason is not None:
+        _free_stack(kernel)
+        kernel.next_pid = pid if kernel.next_pid == pid + 1 else kernel.next_pid
+    if error:
+        return error
+    assert isinstance(mm, MmStruct)
+    if reason is not None:
+        return _give_up(kernel, task, mm, reason)
+    if task.comm in kernel.doomed:
+        # Who is killed has no children any more (fatal_signal_pending in copy_process, S8.4.5).
+        kernel.call(task, lambda: exit_mmap(mm))
+        return errno.EINTR
+    kernel.add_task(comm, mm, pid)
+    return 0
+
+
+def _give_up(kernel: Kernel, task: Task, mm: MmStruct, reason: str) -> int:
+    """The copy of the address space is complete, and something else is refused: tear the copy down."""
+    if reason == "pids_max":
+        kernel.pr_once("cgroup: fork rejected by pids controller in /t", "info")
+    kernel.call(task, lambda: exit_mmap(mm))
+    return errno.EAGAIN if reason == "pids_max" else errno.EEXIST
+
+
+def create_thread(kernel: Kernel, task: Task, comm: str) -> None:
+    """pthread_create: *comm* is one more thread of the process of *task*."""
+    check_own_memory(task.mm, "a thread")
+    kernel.add_task(comm, task.mm)
+
+
+def exit_group(kernel: Kernel, task: Task) -> None:
+    """The process ends, by itself or by SIGKILL; its threads and its address space go with it.
+
+    :raises Undecided: one of its threads waits
+    """
+    # exit_mm() comes first: nobody finds the address space by its tasks any more.
+    threads = [thread.comm for thread in kernel.tasks.values() if thread.mm is task.mm]
+    if any(operation.task in threads for operation in kernel.processors.under_way):
+        raise Undecided(
+            "the model has no rule for a process that ends while one of its threads waits", Why.NO_RULE
+        )
+    kernel.exiting |= {comm: kernel.tasks.pop(comm) for comm in threads}
+    kernel.call(task, lambda: _mmput(task.mm))
+    for comm in threads:
+        del kernel.exiting[comm]
+    _free_stack(kernel)
+
+
+def bury(kernel: Kernel, kept: Collection[str] = ()) -> set[str]:
+    """Nothing keeps the processes that were killed any more: they end.
+
+    :param kept: the tasks of those that are held or wait
+    :returns: the tasks of those that ended, or had ended before
+    :raises Undecided: the end of one may wait for a processor that is held
+    """
+    ended = kernel.doomed - set(kept)
+    if ended and kernel.processors.held:
+        raise Undecided(
+            "the model has no rule for the end of a killed process while another processor is held",
+            Why.NO_RULE,
+        )
+    for comm in sorted(ended & kernel.tasks.keys()):
+        exit_group(kernel, kernel.tasks[comm])
+    kernel.doomed -= ended
+    return ended
+
+
+def _free_stack(kernel: Kernel) -> None:
+    """The stack of a task is unmapped, or kept for the next one, as the processor has room (S2.8.6)."""
+    kernel.processors.unflushed = kernel.processors.unflushed or None
+
+
+def execve(kernel: Kernel, task: Task) -> None:
+    """execve(2): the old address space goes, messages still carry the old comm and pid (S3.8.16)."""
+    check_own_memory(task.mm, "an exec")
+    late = kernel.profile.exec_tears_down_late
+    kernel.trace.event("exec_begin")
+    if late:
+        kernel.trace.event("exec_done")
+    # exec_mmap() comes first: the task has its new address space while the old one ends (S8.2.9).
+    old = task.mm
+    with old.mmap_lock.read():
+        task.mm = kernel.new_space()
+    task.mm.visible = True
+    task.tlb.flush()
+    with nullcontext() if late else task.exec_update_lock.write():
+        kernel.call(task, lambda: _mmput(old))
+    if not late:
+        kernel.trace.event("exec_done")
+
+
+@contextmanager
+def mmget(mm: MmStruct) -> Iterator[None]:
+    """A task of another process works on *mm*, which does not end within this context (S8.2.9b)."""
+    mm.guests += 1
+    try:
+        yield
+    finally:
+        mm.guests -= 1
+        if all(task.mm is not mm for task in mm.kernel.tasks.values()):
+            _mmput(mm)
+
+
+def _mmput(mm: MmStruct) -> None:
+    """The tasks of *mm* have given it up, or somebody who has worked on it: the last one ends it."""
+    if not mm.guests:
+        exit_mmap(mm)

@@ -1,0 +1,369 @@
+"""madvise(2): the answer for every advice (S5.9)."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+from pfnlab.base.errors import ModelledErrno, Undecided, Why
+from pfnlab.base.units import PfnRange
+from pfnlab.kernel.hw.bits import PAGE_ACCESSED
+from pfnlab.kernel.hw.pgtable import LEAF_PAGES
+from pfnlab.kernel.mm.fault import Signal
+from pfnlab.kernel.mm.flags import (
+    VM_DONTCOPY,
+    VM_DONTDUMP,
+    VM_HUGEPAGE,
+    VM_IO,
+    VM_LOCKED,
+    VM_MAYWRITE,
+    VM_NOHUGEPAGE,
+    VM_PFNMAP,
+    VM_RAND_READ,
+    VM_READ,
+    VM_SEALED,
+    VM_SEQ_READ,
+    VM_SHARED,
+    VM_SPECIAL,
+    VM_WIPEONFORK,
+    VM_WRITE,
+)
+from pfnlab.kernel.mm.gather import MmuGather
+from pfnlab.kernel.mm.more.lives import mmget
+from pfnlab.kernel.mm.populate import populate
+from pfnlab.kernel.mm.shmem import ShmemFile
+from pfnlab.kernel.mm.space import MmStruct
+from pfnlab.kernel.mm.unmap import zap_vma
+from pfnlab.kernel.mm.vma import Vma
+from pfnlab.kernel.mm.zap import unmap_mapping_range
+
+if TYPE_CHECKING:
+    from pfnlab.kernel.hw.pgtable import Page
+    from pfnlab.kernel.mm.kernel import Task
+
+#: Advice that only changes flags: those it clears, those it sets.
+_FLAG_ADVICE = {
+    "normal": (VM_RAND_READ | VM_SEQ_READ, 0),
+    "random": (VM_SEQ_READ, VM_RAND_READ),
+    "sequential": (VM_RAND_READ, VM_SEQ_READ),
+    "dontfork": (0, VM_DONTCOPY),
+    "dofork": (VM_DONTCOPY, 0),
+    "dontdump": (0, VM_DONTDUMP),
+    "dodump": (VM_DONTDUMP, 0),
+    "wipeonfork": (0, VM_WIPEONFORK),
+    "keeponfork": (VM_WIPEONFORK, 0),
+    "hugepage": (VM_NOHUGEPAGE, VM_HUGEPAGE),
+    "nohugepage": (VM_HUGEPAGE, VM_NOHUGEPAGE),
+}
+
+_GUARD_ADVICE = ("guard_install", "guard_remove")
+
+#: Advice that clears entries; since 6.16 the whole call has one gather, also when it is refused.
+_ZAPPING = ("dontneed", "dontneed_locked", "free")
+
+#: Refused on every PFN mapping, whatever its state; `dofork` on every one with VM_IO.
+_REFUSED_SPECIAL = (
+    "dontneed",
+    "dontneed_locked",
+    "free",
+    "cold",
+    "pageout",
+    "populate_read",
+    "populate_write",
+    "collapse",
+    "wipeonfork",
+    "dofork",
+    "dodump",
+    *_GUARD_ADVICE,
+)
+
+#: Of those, the advice that a VM_MIXEDMAP without VM_PFNMAP accepts.
+_ALLOWED_MIXED = ("dontneed", "dontneed_locked", "cold", "pageout")
+
+#: Advice that faults pages in, which a mapping without VM_IO and VM_PFNMAP accepts.
+_POPULATING = ("populate_read", "populate_write")
+
+#: Advice that a kernel without KSM, or without huge pages, does not know (S13.2, S13.3).
+_MERGING_ADVICE = ("mergeable", "unmergeable")
+_LEAF_ADVICE = ("hugepage", "nohugepage", "collapse")
+
+#: Advice that discards contents: refused for sealed memory that nobody may write (S5.10.7).
+_DISCARDING = ("dontneed", "dontneed_locked", "free", "remove", "dontfork", "wipeonfork", "guard_install")
+
+#: Accepted and without effect on a PFN mapping.
+_IGNORED_SPECIAL = ("willneed", "mergeable", "unmergeable")
+
+
+#: What a task may advise about the memory of another (process_madvise_remote_valid).
+REMOTE_ADVICE = ("cold", "pageout", "willneed", "collapse")
+
+
+def process_madvise(own: MmStruct, target: Task | None, start: int, end: int, advice: str) -> None:
+    """Apply *advice* to memory of any process (S5.15).
+
+    :param own: the memory of the caller
+    :param target: the process that is meant; None where there is none
+    :raises ModelledErrno: ESRCH without a process, EINVAL for advice that only the process itself may
+        give; else as do_madvise
+    """
+    if target is None:
+        raise ModelledErrno(errno.ESRCH)
+    with target.exec_update_lock.read():
+        mm = target.mm
+    remote = mm is not own
+    if (remote or not mm.kernel.profile.own_memory_takes_any_advice) and advice not in REMOTE_ADVICE:
+        raise ModelledErrno(errno.EINVAL)
+    with mmget(mm) if remote else nullcontext():
+        do_madvise(mm, start, end, advice, remote=remote)
+
+
+def do_madvise(mm: MmStruct, start: int, end: int, advice: str, *, remote: bool = False) -> None:
+    """Apply *advice* to pages ``[start, end)``, VMA by VMA.
+
+    Every mapped part is processed; the first error ends the call, else a hole anywhere is ENOMEM.
+
+    :param advice: a name as programs write it
+    :param remote: another process asks, which takes no lock of a VMA
+    :raises ModelledErrno: as the system call
+    :raises Undecided: advice on anonymous memory that the model has no rule for
+    """
+    if advice in _unknown_advice(mm):
+        raise ModelledErrno(errno.EINVAL)
+    if start == end:
+        return
+    with _lock_for(mm, start, end, advice, remote=remote):
+        once = advice in _ZAPPING and mm.kernel.profile.madvise_gathers_once
+        tlb = MmuGather(mm, "madvise") if once else None
+        try:
+            _walk(mm, start, end, advice, tlb)
+        finally:
+            if tlb is not None:
+                tlb.finish()
+
+
+def _unknown_advice(mm: MmStruct) -> Collection[str]:
+    """madvise_behavior_valid(): what this kernel does not know, by its release and configuration."""
+    profile, configuration = mm.kernel.profile, mm.kernel.profile.configuration
+    known = (
+        (_GUARD_ADVICE, profile.guard_regions),
+        (_MERGING_ADVICE, configuration.ksm),
+        (_LEAF_ADVICE, configuration.huge_pages),
+    )
+    return [advice for names, has in known if not has for advice in names]
+
+
+def _lock_for(
+    mm: MmStruct, start: int, end: int, advice: str, *, remote: bool
+) -> AbstractContextManager[object]:
+    """The lock for *advice*: mmap_lock, for writing where it changes VMAs.
+
+    To clear entries of one VMA its own lock is enough, where nobody has that for writing (try_vma_read_lock).
+    """
+    if advice in _FLAG_ADVICE or advice in _MERGING_ADVICE:
+        return mm.mmap_lock.write()
+    if advice in _ZAPPING and not remote and mm.kernel.profile.zapping_advice_locks_vmas:
+        vma = mm.vma_lookup(start)
+        if vma is not None and end <= vma.end and not mm.vma_locks.is_written(vma):
+            return mm.vma_locks.read(vma)
+    return mm.mmap_lock.read()
+
+
+def _walk(mm: MmStruct, start: int, end: int, advice: str, tlb: MmuGather | None) -> None:
+    """madvise_walk_vmas: VMA by VMA, holes remembered."""
+    at, hole = start, False
+    while at < end:
+        vma = mm.find_vma(at)
+        if vma is None or vma.start >= end:
+            hole = True
+            break
+        if vma.start > at:
+            hole = True
+            if advice.startswith("populate") and mm.kernel.profile.populate_stops_at_hole:
+                break
+            at = vma.start
+        stop = min(vma.end, end)
+        if vma.flags & VM_SEALED and advice in _DISCARDING and _guards_contents(vma):
+            raise ModelledErrno(errno.EPERM)
+        if vma.special:
+            _advise_special(vma, at, stop, advice, tlb)
+        else:
+            _advise_ordinary(vma, at, stop, advice, tlb)
+        at = stop
+    if hole:
+        raise ModelledErrno(errno.ENOMEM)
+
+
+def _guards_contents(vma: Vma) -> bool:
+    """True where contents that nobody may write are the mapping's own (is_ro_anon, can_madvise_modify)."""
+    own = vma.is_anonymous if vma.mm.kernel.profile.seal_guards_anonymous else vma.i_mapping is None
+    return own and not vma.flags & (VM_SHARED | VM_WRITE)
+
+
+def _advise_special(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather | None) -> None:
+    if not vma.flags & VM_PFNMAP and advice in _ALLOWED_MIXED:
+        if advice in ("dontneed", "dontneed_locked"):
+            _zap(vma, start, end, tlb)
+        else:
+            _age(vma, start, end, advice)
+        return
+    if advice in _POPULATING and not vma.flags & (VM_IO | VM_PFNMAP):
+        _populate(vma, start, end, advice)
+        return
+    if advice == "dofork" and not (vma.flags & VM_IO or vma.mm.kernel.profile.dofork_refuses_special):
+        _change_flags(vma, start, end, advice)
+        return
+    if advice == "wipeonfork" and vma.i_mapping is None and not vma.flags & VM_SHARED:
+        _change_flags(vma, start, end, advice)
+        return
+    if advice in _REFUSED_SPECIAL:
+        raise ModelledErrno(errno.EINVAL)
+    if advice in _IGNORED_SPECIAL:
+        return
+    if advice == "remove":
+        _remove(vma, start, end)
+        return
+    _change_flags(vma, start, end, advice)
+
+
+def _remove(vma: Vma, start: int, end: int) -> None:
+    """MADV_REMOVE: the file's fallocate answers, and of files only shared anonymous memory can (S5.9)."""
+    if vma.flags & VM_LOCKED or vma.file is None or vma.i_mapping is None:
+        raise ModelledErrno(errno.EINVAL)
+    if vma.flags & (VM_SHARED | VM_MAYWRITE) != VM_SHARED | VM_MAYWRITE:
+        raise ModelledErrno(errno.EACCES)
+    if not isinstance(vma.file, ShmemFile):
+        raise ModelledErrno(vma.file.fallocate_errno)
+    pages = PfnRange(*(vma.pgoff + vpn - vma.start for vpn in (start, end)))
+    unmap_mapping_range(vma.mm.kernel, pages, "shmem", even_cows=False, file=vma.file)
+    vma.file.punch_hole(pages)
+
+
+def _advise_ordinary(vma: Vma, start: int, end: int, advice: str, tlb: MmuGather | None) -> None:
+    """Programs have ordinary memory only to overlay it; only advice needed for that has a rule.
+
+    Shared anonymous memory is that of a file: nothing is freed or wiped there, and equal pages stay apart.
+    """
+    shared = vma.file is not None
+    if shared and advice in ("free", "wipeonfork"):
+        raise ModelledErrno(errno.EINVAL)
+    if advice == "willneed":
+        if not shared:
+            # It is looked for entries of swapped pages (swapin_walk_ops).
+            vma.mm.table_locks.pass_all(start, end)
+        vma.mm.kernel.mlock_batch.drain()
+        return
+    if advice == "collapse" and not _holds_leaf(vma):
+        raise ModelledErrno(errno.EINVAL)
+    if advice == "unmergeable" or (shared and advice == "mergeable"):
+        return
+    if advice == "dontneed":
+        if vma.flags & VM_LOCKED:
+            raise ModelledErrno(errno.EINVAL)
+        _zap(vma, start, end, tlb)
+    elif advice == "dontneed_locked":
+        _zap(vma, start, end, tlb)
+    elif advice == "cold" or advice == "pageout":
+        if vma.flags & VM_LOCKED:
+            raise ModelledErrno(errno.EINVAL)
+        _age(vma, start, end, advice)
+    elif advice == "remove":
+        _remove(vma, start, end)
+    elif advice in _POPULATING:
+        _populate(vma, start, end, advice)
+    elif advice == "dofork" and vma.flags & (VM_IO | VM_SPECIAL):
+        raise ModelledErrno(errno.EINVAL)
+    elif advice in _FLAG_ADVICE and (advice != "hugepage" or not _holds_leaf(vma)):
+        _change_flags(vma, start, end, advice)
+    else:
+        raise Undecided(f"the model has no rule for madvise {advice} on anonymous memory", Why.NO_RULE)
+
+
+def _holds_leaf(vma: Vma) -> bool:
+    """True where *vma* has all pages of a leaf of 2 MiB, which may be made whenever the kernel likes."""
+    return -(-vma.start // LEAF_PAGES[2]) * LEAF_PAGES[2] + LEAF_PAGES[2] <= vma.end
+
+
+def _populate(vma: Vma, start: int, end: int, advice: str) -> None:
+    """madvise_populate: fault the pages in, as reads or writes would.
+
+    :raises ModelledErrno: EINVAL where the protection forbids it, EFAULT where no handler fills an entry
+    """
+    if not vma.flags & (VM_READ if advice == "populate_read" else VM_WRITE):
+        raise ModelledErrno(errno.EINVAL)
+    try:
+        populate(vma, start, end, write=advice == "populate_write")
+    except Signal:
+        raise ModelledErrno(errno.EFAULT) from None
+
+
+def _zap(vma: Vma, start: int, end: int, tlb: MmuGather | None) -> None:
+    """zap_page_range_single_batched: in the call's gather, or in one of its own."""
+    gather = tlb if tlb is not None else MmuGather(vma.mm, "madvise")
+    zap_vma(gather, vma, start, end, empties=True)
+    if tlb is None:
+        gather.finish()
+    vma.mm.kernel.mlock_batch.unmapped()
+
+
+def _age(vma: Vma, start: int, end: int, advice: str) -> None:
+    """madvise_cold, madvise_pageout: ordinary pages with one mapping seem unused from now on.
+
+    There is no swap, so none of them goes. walk_page_range() asks walk_page_test() about the VMA,
+    walk_page_range_vma() does not (S5.9.7).
+    """
+    mm, profile = vma.mm, vma.mm.kernel.profile
+    mm.kernel.mlock_batch.drain()
+    tlb = MmuGather(mm, "madvise")
+    tlb.flushes.tlb_start_vma(tlb, vma)
+    if advice == "pageout" and vma.is_shmem and mm.tables.runs(start, end):
+        raise Undecided("the model has no rule for madvise pageout of shared anonymous memory", Why.NO_RULE)
+    walks = not profile.aging_asks_page_test or mm.kernel.walkers.walk_page_range.walk_page_test(vma)
+    if walks and (advice == "cold" or not profile.pageout_keeps_young):
+        mm.table_locks.in_pieces(start, end, lambda first, stop: _age_entries(tlb, vma, first, stop))
+    elif walks:
+        mm.table_locks.pass_all(start, end)
+    tlb.flushes.tlb_end_vma(tlb, vma)
+    tlb.finish()
+
+
+def _age_entries(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
+    tables = vma.mm.tables
+    for run in tables.runs(start, end):
+        # A driver's page is in no list of pages by age.
+        page = run.page
+        if page is None or not (page.anonymous or vma.is_shmem) or page.mapcount != 1:
+            continue
+        if run.bits & PAGE_ACCESSED:
+            _check_listed(vma.mm, page)
+            tables.change(run.start, run.end, lambda entry: entry.bits & ~PAGE_ACCESSED)
+            tlb.extend(run.start, run.end)
+
+
+def _check_listed(mm: MmStruct, page: Page) -> None:
+    """Check that a page is in the list of pages by age, not in the batch of another processor (S5.9.10).
+
+    :raises Undecided: it may be there
+    """
+    processors = mm.kernel.processors
+    if processors.driven and page.maker not in ("", processors.task):
+        raise Undecided(
+            "the batch of another processor decides whether a page that was made there seems unused",
+            Why.MACHINE_DECIDES,
+        )
+
+
+def _change_flags(vma: Vma, start: int, end: int, advice: str) -> None:
+    """madvise_update_vma: splits at the range ends only if the flags really change (S5.9).
+
+    :raises ModelledErrno: EAGAIN where a split answers ENOMEM, which is for holes
+    """
+    cleared, added = _FLAG_ADVICE[advice]
+    flags = (vma.flags & ~cleared) | added
+    if flags == vma.flags:
+        return
+    try:
+        vma.mm.modify(vma, start, end, flags)
+    except ModelledErrno as error:
+        raise ModelledErrno(errno.EAGAIN if error.errno == errno.ENOMEM else error.errno) from None

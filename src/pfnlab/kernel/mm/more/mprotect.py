@@ -1,0 +1,146 @@
+"""mprotect(2): VMA by VMA, so changes before an error stay (S5.10.2)."""
+
+from __future__ import annotations
+
+import errno
+
+from pfnlab.base.errors import ModelledErrno
+from pfnlab.kernel.hw.entry import (
+    pte_dirty,
+    pte_mkwrite,
+    pte_modify,
+    pte_needs_flush,
+    pte_soft_dirty,
+    pte_write,
+)
+from pfnlab.kernel.hw.pgtable import LEAF_PAGES, EntryRun
+from pfnlab.kernel.mm.flags import (
+    VM_ACCESS,
+    VM_ACCOUNT,
+    VM_EXEC,
+    VM_LOCKED,
+    VM_PKEY,
+    VM_SEALED,
+    VM_SHARED,
+    VM_WRITE,
+)
+from pfnlab.kernel.mm.gather import MmuGather
+from pfnlab.kernel.mm.populate import populate
+from pfnlab.kernel.mm.rlimit import may_expand_vm
+from pfnlab.kernel.mm.space import MmStruct
+from pfnlab.kernel.mm.table_locks import PageTable
+from pfnlab.kernel.mm.vma import Vma
+
+#: The level of a leaf of 1 GiB.
+_GIGABYTE = 3
+
+#: VM_MAYREAD is VM_READ shifted by this, and so for the other two.
+_MAY_SHIFT = 4
+
+
+def do_mprotect(mm: MmStruct, start: int, end: int, access: int, *, keyed: bool = False) -> None:
+    """Give pages ``[start, end)`` the access bits *access*.
+
+    :param keyed: and the protection key that the process has for itself (S5.13)
+    :raises ModelledErrno: ENOMEM at a hole, EACCES beyond what the file allows, EPERM when sealed
+    """
+    if start == end:
+        return
+    with mm.mmap_lock.write():
+        if keyed and not mm.kernel.profile.configuration.protection_keys:
+            raise ModelledErrno(errno.EINVAL)
+        if mm.vma_lookup(start) is None:
+            raise ModelledErrno(errno.ENOMEM)
+        tlb = MmuGather(mm, "mprotect")
+        try:
+            _mprotect(tlb, start, end, access, keyed)
+        finally:
+            tlb.finish()
+
+
+def _mprotect(tlb: MmuGather, start: int, end: int, access: int, keyed: bool) -> None:
+    mm = tlb.mm
+    at = start
+    while at < end:
+        vma = mm.vma_lookup(at)
+        if vma is None:
+            raise ModelledErrno(errno.ENOMEM)
+        flags = (vma.flags & ~VM_ACCESS) | access
+        if keyed:
+            flags |= VM_PKEY
+        elif access == VM_EXEC and mm.kernel.profile.configuration.protection_keys:
+            # The key of execute-only memory takes the place of any other.
+            flags &= ~VM_PKEY
+        if access & ~(flags >> _MAY_SHIFT) & VM_ACCESS:
+            raise ModelledErrno(errno.EACCES)
+        if vma.flags & VM_SEALED:
+            raise ModelledErrno(errno.EPERM)
+        stop = min(vma.end, end)
+        if flags != vma.flags:
+            _mprotect_fixup(tlb, vma, at, stop, flags)
+        at = stop
+
+
+def _mprotect_fixup(tlb: MmuGather, vma: Vma, start: int, end: int, flags: int) -> None:
+    """Split, change the VMA, change its entries."""
+    mm = vma.mm
+    if flags & VM_WRITE:
+        # Where neither the old nor the new kind may grow, it is not the kind that is refused.
+        nr = end - start
+        if not may_expand_vm(mm, flags, nr) and may_expand_vm(mm, vma.flags, nr):
+            raise ModelledErrno(errno.ENOMEM)
+        if not vma.flags & (VM_ACCOUNT | VM_WRITE | VM_SHARED):
+            flags |= VM_ACCOUNT
+            mm.kernel.commit(nr)
+    elif mm.kernel.profile.unfaulted_unaccounted and vma.is_anonymous and vma.anon_vma is None:
+        flags &= ~VM_ACCOUNT
+    to_be_copied = vma.flags & (VM_LOCKED | VM_WRITE | VM_SHARED) == VM_LOCKED
+    vma = mm.modify(vma, start, end, flags)
+    vma.set_page_prot()
+    _change_protection(tlb, vma, start, end)
+    if to_be_copied and vma.flags & VM_WRITE:
+        populate(vma, start, end)
+
+
+def _change_protection(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:
+    """The entries follow vm_page_prot; a write upgrade happens at once only where no fault is owed.
+
+    A leaf of 1 GiB is flushed at the end as well, whatever changed (S6.3.9).
+    """
+    saved_dirty = vma.mm.kernel.profile.saved_dirty
+    needs_dirty = bool(vma.flags & VM_SHARED) or vma.mm.kernel.profile.upgrades_dirty_only
+    upgrade = bool(vma.flags & VM_WRITE) and (vma.file_wants_writenotify or not vma.flags & VM_SHARED)
+
+    def new_bits(run: EntryRun) -> int:
+        bits = pte_modify(run.bits, vma.page_prot, saved_dirty)
+        if upgrade and not pte_write(bits) and (pte_dirty(bits) or not needs_dirty):
+            owned = bool(vma.flags & VM_SHARED) or (run.page is not None and run.page.exclusive)
+            if owned and (pte_soft_dirty(bits) or not vma.tracks_soft_dirty):
+                bits = pte_mkwrite(bits, saved_dirty)
+        # change_huge_pud does not ask whether a leaf of 1 GiB needs it.
+        if run.level == _GIGABYTE or pte_needs_flush(run.bits, bits):
+            tlb.extend(run.start, run.end)
+        return bits
+
+    kernel = vma.mm.kernel
+    with kernel.processors.inside("change_protection"):
+        kernel.trace.event("change_prot", start)
+        tlb.flushes.tlb_start_vma(tlb, vma)
+        _flush_gigabytes(vma, start, end)
+        vma.mm.table_locks.in_pieces(
+            start, end, lambda first, stop: vma.mm.tables.change(first, stop, new_bits)
+        )
+        tlb.flushes.tlb_end_vma(tlb, vma)
+
+
+def _flush_gigabytes(vma: Vma, start: int, end: int) -> None:
+    """change_pud_range: each leaf of 1 GiB is flushed as it changes; of a part the whole goes (S6.3.9)."""
+    cuts = start, end
+    for cut in cuts:
+        vma.mm.split_leaf(cut)
+    pages = LEAF_PAGES[_GIGABYTE]
+    runs = [run for run in vma.mm.tables.runs(start, end) if run.level == _GIGABYTE]
+    leaves = [leaf for run in runs for leaf in range(run.start, run.end, pages)]
+    for leaf in leaves:
+        with vma.mm.table_locks.holding(PageTable.of(leaf, _GIGABYTE)):
+            vma.mm.flush_tlb(leaf, leaf + pages)

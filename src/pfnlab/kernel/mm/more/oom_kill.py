@@ -1,0 +1,69 @@
+"""process_mrelease(2): the memory of a dying process is taken before its end comes (S8.4)."""
+
+from __future__ import annotations
+
+import errno
+
+from pfnlab.base.errors import ModelledErrno, Undecided, Why
+from pfnlab.kernel.mm.flags import VM_PFNMAP, VM_SHARED
+from pfnlab.kernel.mm.gather import MmuGather
+from pfnlab.kernel.mm.kernel import Kernel, Task
+from pfnlab.kernel.mm.processors import Need
+from pfnlab.kernel.mm.space import MmStruct
+from pfnlab.kernel.mm.unmap import zap_vma
+
+
+def process_mrelease(kernel: Kernel, victim: str, *, killed: bool) -> None:
+    """Reap the process of task *victim*, which was killed and still has its memory.
+
+    :param killed: it is killed first
+    :raises ModelledErrno: ESRCH where it has no memory any more, EINVAL where it does not die
+    :raises Undecided: whether it still has it by then depends on timing
+    """
+    task = kernel.tasks.get(victim)
+    if task is None:
+        raise ModelledErrno(errno.ESRCH)
+    if killed:
+        _check_stays(kernel, task)
+        kernel.doomed.add(victim)
+    if victim not in kernel.doomed:
+        raise ModelledErrno(errno.EINVAL)
+    with task.mm.mmap_lock.read():
+        _oom_reap_task_mm(task.mm)
+
+
+def _check_stays(kernel: Kernel, task: Task) -> None:
+    """Check that something keeps a killed process in the kernel.
+
+    :raises Undecided: it may be gone at once
+    """
+    under_way = kernel.processors.under_way
+    operation = next((one for one in under_way if one.task == task.comm), None)
+    if sum(other.mm is task.mm for other in kernel.tasks.values()) > 1:
+        raise Undecided("the model has no rule for threads of a process that is killed", Why.NO_RULE)
+    if operation is None or operation.waits is Need.MMAP_LOCK:
+        raise Undecided(
+            f"whether a process that was killed still has its memory depends on timing: let {task.comm} be "
+            "held, or wait for another lock than its own mmap_lock",
+            Why.MACHINE_DECIDES,
+        )
+
+
+def _oom_reap_task_mm(mm: MmStruct) -> None:
+    """__oom_reap_task_mm: private memory goes, with a gather for each VMA; PFN mappings are left alone."""
+    reverse = mm.kernel.profile.reaps_backwards
+    if reverse:
+        _reap_own(mm)
+    for vma in reversed(list(mm)) if reverse else list(mm):
+        if vma.flags & VM_PFNMAP or (vma.flags & VM_SHARED and not vma.is_anonymous):
+            continue
+        tlb = MmuGather(mm, "zap")
+        zap_vma(tlb, vma, vma.start, vma.end)
+        tlb.finish()
+    if not reverse:
+        _reap_own(mm)
+
+
+def _reap_own(mm: MmStruct) -> None:
+    """The program's own memory, above all of its areas, is reaped too, with flushes that nobody counts."""
+    mm.flush_tlb()

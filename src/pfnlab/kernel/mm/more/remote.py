@@ -1,0 +1,193 @@
+"""Bytes of a task, read and written as another process could: process_vm_readv and /proc/PID/mem (S7.6)."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import suppress
+
+from pfnlab.base.errors import ModelledErrno
+from pfnlab.base.units import PAGE_SIZE, PfnRange
+from pfnlab.kernel.hw.entry import pte_write
+from pfnlab.kernel.hw.pgtable import EntryRun, Page
+from pfnlab.kernel.mm.content import bytes_at, with_bytes
+from pfnlab.kernel.mm.flags import VM_IO, VM_PFNMAP
+from pfnlab.kernel.mm.kernel import Kernel
+from pfnlab.kernel.mm.more.gup import get_user_page
+from pfnlab.kernel.mm.more.ioremap import ioremap, iounmap, is_memory, warn_about_ram
+from pfnlab.kernel.mm.space import MmStruct
+
+
+def process_vm_readv(mm: MmStruct, start: int, length: int) -> bytes:
+    """Read *length* bytes from byte *start* on through get_user_pages, up to a page that is refused (S7.6.1).
+
+    :raises ModelledErrno: EFAULT, for the first page
+    """
+    pages = _pinned(mm, start, length, write=False)
+    parts = _parts(start, length)
+    return b"".join(
+        _load(mm, entry.pfn, entry.page, *part) for entry, part in zip(pages, parts, strict=False)
+    )
+
+
+def process_vm_writev(mm: MmStruct, start: int, stored: bytes) -> int:
+    """Write bytes from byte *start* on through get_user_pages, up to a page that is refused (S7.6.1).
+
+    :return: how many
+    :raises ModelledErrno: EFAULT, for the first page
+    """
+    pages = _pinned(mm, start, len(stored), write=True)
+    moved = 0
+    for entry, (offset, length) in zip(pages, _parts(start, len(stored)), strict=False):
+        _store(mm, entry.pfn, entry.page, offset, stored[moved : moved + length])
+        moved += length
+    return moved
+
+
+def _pinned(mm: MmStruct, start: int, length: int, *, write: bool) -> list[EntryRun]:
+    """The pages of the bytes, pinned before any is copied; those in front of the first that is refused.
+
+    :raises ModelledErrno: EFAULT, the first is
+    """
+    pinned: list[EntryRun] = []
+    for vpn in range(start // PAGE_SIZE, -(-(start + length) // PAGE_SIZE)):
+        try:
+            pinned.append(get_user_page(mm, vpn, write=write, pin=True, remote=True))
+        except ModelledErrno:
+            if not pinned:
+                raise ModelledErrno(errno.EFAULT) from None
+            # The pages in front of it are copied, and the rest is tried anew (process_vm_rw_single_vec).
+            with suppress(ModelledErrno):
+                get_user_page(mm, vpn, write=write, pin=True, remote=True)
+            break
+    return pinned
+
+
+def _parts(start: int, length: int) -> Iterator[tuple[int, int]]:
+    """The bytes from *start* on, page by page: where in the page, and how many."""
+    while length:
+        offset = start % PAGE_SIZE
+        part = min(length, PAGE_SIZE - offset)
+        yield offset, part
+        start, length = start + part, length - part
+
+
+def mem_rw(mm: MmStruct, start: int, length: int, stored: bytes | None = None) -> bytes:
+    """Read or write bytes of /proc/self/mem, 4096 at a time, until one cannot be reached (S7.6.5).
+
+    :param stored: *length* bytes to write; None reads
+    :return: the bytes that were read or written
+    :raises ModelledErrno: EIO, for the first
+    """
+    moved = b""
+    while len(moved) < length:
+        size = min(length - len(moved), PAGE_SIZE)
+        part = None if stored is None else stored[len(moved) : len(moved) + size]
+        got = _access_remote_vm(mm, start + len(moved), size, part)
+        if not got and not moved:
+            raise ModelledErrno(errno.EIO)
+        moved += got
+        if not got:
+            break
+    return moved
+
+
+def _access_remote_vm(mm: MmStruct, start: int, length: int, stored: bytes | None) -> bytes:
+    """Up to 4096 bytes: as a debugger would, page by page, else all that is left by the file (S7.6.2)."""
+    force, moved = mm.kernel.profile.mem_forces, b""
+    while len(moved) < length:
+        vpn, offset = divmod(start + len(moved), PAGE_SIZE)
+        size = min(length - len(moved), PAGE_SIZE - offset)
+        part = None if stored is None else stored[len(moved) :]
+        try:
+            entry = get_user_page(mm, vpn, write=stored is not None, force=force, remote=True)
+        except ModelledErrno:
+            if not _finds_vma(mm, vpn):
+                break
+            try:
+                moved += _access_phys(mm, vpn, offset, length - len(moved), part)
+            except ModelledErrno:
+                break
+            continue
+        if part is not None:
+            _store(mm, entry.pfn, entry.page, offset, part[:size])
+        moved += _load(mm, entry.pfn, entry.page, offset, size)
+    return moved
+
+
+def _finds_vma(mm: MmStruct, vpn: int) -> bool:
+    """True where there is a VMA.
+
+    Else the kernel looks for a stack to expand, under the lock for writing.
+    """
+    with mm.mmap_lock.read():
+        if mm.vma_lookup(vpn) is not None:
+            return True
+    if mm.kernel.profile.remote_access_expands:
+        with mm.mmap_lock.write():
+            pass
+    return False
+
+
+def _access_phys(mm: MmStruct, vpn: int, offset: int, length: int, stored: bytes | None) -> bytes:
+    """generic_access_phys: frames are mapped for the kernel, for as long as it takes (S7.6.3, S7.6.5).
+
+    :raises ModelledErrno: EIO for every failure
+    """
+    kernel = mm.kernel
+    if kernel.profile.access_phys_by_page:
+        length = min(length, PAGE_SIZE - offset)
+    with mm.mmap_lock.read():
+        vma = mm.vma_lookup(vpn)
+        if vma is None or vma.file is None or not vma.file.has_access:
+            raise ModelledErrno(errno.EIO)
+        if not vma.flags & (VM_IO | VM_PFNMAP):
+            raise ModelledErrno(errno.EIO)
+        pages, writes = -(-(offset + length) // PAGE_SIZE), stored is not None
+        entry = mm.table_locks.entry(vpn)
+        frames = _map_frames(kernel, entry, pages, writes=writes)
+        while kernel.profile.access_phys_asks_again and mm.table_locks.changed(vpn, entry):
+            iounmap(kernel, frames)
+            entry = mm.tables.entry(vpn)
+            frames = _map_frames(kernel, entry, pages, writes=writes)
+        start = frames.start * PAGE_SIZE + offset
+        moved = b""
+        for place, size in _parts(start, length):
+            pfn = (start + len(moved)) // PAGE_SIZE
+            if stored is not None:
+                _store(mm, pfn, None, place, stored[len(moved) : len(moved) + size])
+            moved += _load(mm, pfn, None, place, size)
+        iounmap(kernel, frames)
+        return moved
+
+
+def _map_frames(kernel: Kernel, entry: EntryRun | None, pages: int, *, writes: bool) -> PfnRange:
+    """Map the frame of *entry*, and those behind it, for the kernel, with the entry's mode.
+
+    :raises ModelledErrno: EIO, also where there is no entry
+    """
+    if entry is None or (writes and not pte_write(entry.bits)):
+        raise ModelledErrno(errno.EIO)
+    frames = PfnRange(entry.pfn, entry.pfn + pages)
+    if entry.page is not None or is_memory(kernel, frames):
+        if not kernel.profile.access_phys_spares_ram:
+            warn_about_ram(kernel)
+        raise ModelledErrno(errno.EIO)
+    try:
+        ioremap(kernel, frames, kernel.platform.pat.pgprot2cachemode(entry.bits))
+    except ModelledErrno:
+        raise ModelledErrno(errno.EIO) from None
+    return frames
+
+
+def _load(mm: MmStruct, pfn: int, page: Page | None, offset: int, length: int) -> bytes:
+    """Bytes of a page, or of a device's frame where there is none."""
+    return bytes_at(mm.kernel.load(pfn) if page is None else page.value, offset, length)
+
+
+def _store(mm: MmStruct, pfn: int, page: Page | None, offset: int, stored: bytes) -> None:
+    """Set bytes of a page, or of a device's frame where there is none."""
+    if page is None:
+        mm.kernel.store(pfn, with_bytes(mm.kernel.load(pfn), offset, stored))
+    else:
+        page.value = with_bytes(page.value, offset, stored)

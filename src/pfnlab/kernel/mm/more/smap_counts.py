@@ -1,0 +1,37 @@
+"""The counters of a VMA in /proc/PID/smaps (S7.5.2): one arithmetic for all that find pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from pfnlab.base.units import PAGE_SIZE
+
+#: Fractional bits of a proportional set size (PSS_SHIFT).
+_PSS_SHIFT = 12
+
+#: kB of one page.
+_PAGE_KB = PAGE_SIZE // 1024
+
+
+class SmapCounts(NamedTuple):
+    """The counters of one VMA in /proc/PID/smaps, in kB."""
+
+    rss: int
+    anonymous: int
+    pss: int
+
+    @classmethod
+    def of(cls, runs: Iterable[tuple[int, int]], anonymous: int) -> SmapCounts:
+        """
+        The counters of ordinary pages.
+
+        :param runs: so many pages, each mapped by so many entries
+        :param anonymous: how many of all these pages have no file
+        """
+        pages = pss = 0
+        for count, mapcount in runs:
+            pages += count
+            # The kernel divides in fixed point, so three thirds are a little less than one.
+            pss += (PAGE_SIZE << _PSS_SHIFT) // mapcount * count
+        return cls(pages * _PAGE_KB, anonymous * _PAGE_KB, pss >> _PSS_SHIFT >> 10)

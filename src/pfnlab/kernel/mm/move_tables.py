@@ -1,0 +1,137 @@
+"""The entries of a mapping move to another place, or their tables do (S8.1.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+
+from pfnlab.base.errors import Undecided, Why
+from pfnlab.kernel.hw.entry import pte_mksoft_dirty
+from pfnlab.kernel.hw.pgtable import TABLE_PAGES, EntryRun
+from pfnlab.kernel.mm.space import MmStruct
+from pfnlab.kernel.mm.table_locks import PageTable
+from pfnlab.kernel.mm.vma import Vma
+
+_PTE_TABLE, _PMD_TABLE = TABLE_PAGES[1], TABLE_PAGES[2]
+
+#: The level of a leaf of 1 GiB.
+_GIGABYTE = 3
+
+
+def move_page_tables(vma: Vma, start: int, nr: int, to: int) -> None:
+    """Entries go along with their bits; tables appear where the source had some (S12.3.5)."""
+    mm, shift = vma.mm, to - start
+    if mm.kernel.profile.mremap_loses_gigabytes:
+        _lose_gigabytes(mm, start, start + nr)
+    else:
+        _move_gigabytes(mm, start, start + nr, shift)
+    if not mm.kernel.profile.mremap_flushes_locked:
+        mm.tables.copy_tables(mm.tables, start, start + nr, shift)
+        for run in mm.tables.clear(start, start + nr):
+            mm.tables.set(_moved(mm, run, shift))
+        mm.flush_tlb(start, start + nr)
+        return
+    extents = list(_extents(start, start + nr, shift))
+    for first, last in extents:
+        # The old place is flushed before anybody may look at either page table again (S8.1.10).
+        level = {_PTE_TABLE: 1, _PMD_TABLE: 2}.get(last - first, 0)
+        if not (level and mm.tables.has_table(first, level)):
+            level = 0
+        # A table on its way is found at neither place, so the file's reverse map is locked (take_rmap_locks).
+        mapping = vma.i_mapping
+        rmap = mm.kernel.i_mmap_rwsem(mapping).write() if level and mapping is not None else nullcontext()
+        with rmap, mm.table_locks.holding(*_tables_moved(mm, first, shift, level)):
+            if level and mm.tables.move_table(first, shift, level):
+                # The table itself moves, with all its entries (move_normal_pmd, move_normal_pud).
+                mm.flush_tlb(first, last)
+                continue
+            if not mm.tables.has_table(first, 1) and mm.tables.entry(first) is None:
+                continue
+            mm.tables.copy_tables(mm.tables, first, last, shift)
+            runs = mm.tables.clear(first, last)
+            if runs and runs[0].level > 1 and (last - first < _PTE_TABLE):
+                # A leaf that cannot be moved whole goes.
+                mm.flush_tlb(runs[0].start, runs[0].end)
+                continue
+            for run in runs:
+                mm.tables.set(_moved(mm, run, shift))
+            if runs:
+                mm.flush_tlb(first, last)
+
+
+def _tables_moved(mm: MmStruct, first: int, shift: int, level: int) -> tuple[PageTable, PageTable]:
+    """The tables on both sides whose entries change as the piece from page *first* on moves.
+
+    :param level: of a table that moves itself; 0 for none
+    """
+    entry = mm.tables.entry(first)
+    changed = level + 1 if level else entry.level if entry is not None else 1
+    return PageTable.of(first, changed), PageTable.of(first + shift, changed)
+
+
+def _moved(mm: MmStruct, run: EntryRun, shift: int) -> EntryRun:
+    """The entries of *run*, moved one by one: each counts as written (move_soft_dirty_pte, S7.7.4)."""
+    bits = pte_mksoft_dirty(run.bits) if mm.kernel.profile.configuration.soft_dirty else run.bits
+    return run._replace(start=run.start + shift, end=run.end + shift, bits=bits)
+
+
+def _lose_gigabytes(mm: MmStruct, start: int, end: int) -> None:
+    """Leaves of 1 GiB are not moved: they are taken for broken page tables, and go (S6.3.10).
+
+    :raises Undecided: another thread has translations of one
+    """
+    for run in mm.tables.runs(start, end):
+        if run.level == _GIGABYTE:
+            _check_alone(mm, run.start, run.end)
+            for vpn in _tables_of(run.start, run.end):
+                mm.kernel.trace.printk("bad pud ADDR(ADDR)", "err")
+                mm.tables.clear(vpn, vpn + _PMD_TABLE)
+                mm.kernel.flush_tlbs(mm, vpn, vpn + _PMD_TABLE)
+
+
+def _move_gigabytes(mm: MmStruct, start: int, end: int, shift: int) -> None:
+    """Leaves of 1 GiB move whole or go, each flushed at once (S6.3.10)."""
+    # A part of a leaf is moved as far as both sides are in one table of level 2.
+    leaves = [run for run in mm.tables.runs(start, end) if run.level == _GIGABYTE]
+    for vpn in [vpn for run in leaves for vpn in _tables_of(run.start, run.end)]:
+        with mm.table_locks.holding(PageTable.of(vpn, _GIGABYTE)):
+            whole = start <= vpn and vpn + _PMD_TABLE <= end and not shift % _PMD_TABLE
+            moved = mm.tables.clear(vpn, vpn + _PMD_TABLE)
+            mm.tables.allocate(vpn + shift, vpn + shift + 1, _GIGABYTE)
+            for run in moved if whole else ():
+                mm.tables.set(run._replace(start=run.start + shift, end=run.end + shift))
+            mm.flush_tlb(vpn, vpn + _PMD_TABLE)
+
+
+def _tables_of(start: int, end: int) -> range:
+    """The first pages of the pieces of 1 GiB that ``[start, end)`` has pages of."""
+    return range(start - start % _PMD_TABLE, end, _PMD_TABLE)
+
+
+def _check_alone(mm: MmStruct, start: int, end: int) -> None:
+    # pud_clear_bad() flushes nothing. Of the caller's own translations nothing was seen afterwards on one
+    # processor; what another processor still reaches through its own was never tried.
+    for task in mm.kernel.tasks.values():
+        elsewhere = task.mm is mm and task is not mm.kernel.current
+        if elsewhere and any(start <= translation.start < end for translation in task.tlb.state()):
+            raise Undecided(
+                "the model has no rule for a leaf of 1 GiB that mremap loses while another thread has "
+                "translations of it",
+                Why.NO_RULE,
+            )
+
+
+def _extents(start: int, end: int, shift: int) -> Iterator[tuple[int, int]]:
+    """The pieces move_page_tables moves at once: neither side crosses a page table (S8.1.10).
+
+    Where both sides are that of a whole table of 2 MiB or 1 GiB, it is one piece.
+    """
+    while start < end:
+        if not (start % _PMD_TABLE or shift % _PMD_TABLE) and end - start >= _PMD_TABLE:
+            yield start, start + _PMD_TABLE
+            start += _PMD_TABLE
+            continue
+        room = _PTE_TABLE - max(start % _PTE_TABLE, (start + shift) % _PTE_TABLE)
+        stop = min(end, start + room)
+        yield start, stop
+        start = stop

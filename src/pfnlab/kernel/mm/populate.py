@@ -1,0 +1,54 @@
+"""Pages that are faulted in ahead, for mlock, MAP_POPULATE and advice (S5.10.1)."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext, suppress
+
+from pfnlab.kernel.hw.entry import pte_write
+from pfnlab.kernel.mm.fault import Signal, handle_mm_fault
+from pfnlab.kernel.mm.flags import VM_ACCESS, VM_IO, VM_PFNMAP, VM_SHARED, VM_WRITE
+from pfnlab.kernel.mm.page_by_page import page_by_page
+from pfnlab.kernel.mm.space import MmStruct
+from pfnlab.kernel.mm.vma import Vma
+
+
+def mm_populate(mm: MmStruct, start: int, end: int, *, ignore_errors: bool = True) -> None:
+    """Fault pages in once a call has given mmap_lock back: of whatever is mapped by then (S5.10.1a).
+
+    :param ignore_errors: in each VMA it goes up to the first page that cannot be filled, and on with the next
+    :raises Signal: at such a page, where errors are not ignored
+    """
+    with mm.mmap_lock.read():
+        for vma in mm.vmas_in(start, end):
+            with suppress(Signal) if ignore_errors else nullcontext():
+                populate(vma, max(vma.start, start), min(vma.end, end))
+
+
+def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> None:
+    """Fault pages in as mlock and MAP_POPULATE do; PFN mappings are skipped (S5.10.1).
+
+    :param write: as a write or a read would; None for a write where the mapping is private and writable
+    :raises Signal: SIGBUS where no handler fills an entry, SIGSEGV where nobody may access any
+    :raises Undecided: there are too many pages
+    """
+    if vma.flags & (VM_IO | VM_PFNMAP):
+        return
+    if not vma.flags & VM_ACCESS or vma.execute_only:
+        raise Signal("SIGSEGV", 2)
+    if write is None:
+        write = vma.flags & (VM_WRITE | VM_SHARED) == VM_WRITE
+    for vpn in page_by_page(start, end):
+        try:
+            _populate_page(vma, vpn, write)
+        except Signal:
+            # The pages before it are delivered, and the walk goes on with it.
+            if vpn > start:
+                _populate_page(vma, vpn, write)
+            raise
+    vma.mm.kernel.mlock_batch.drain()
+
+
+def _populate_page(vma: Vma, vpn: int, write: bool) -> None:
+    # A handler fills an entry of a private mapping read-only, which a write copies then.
+    while (entry := vma.mm.table_locks.entry(vpn)) is None or (write and not pte_write(entry.bits)):
+        handle_mm_fault(vma.mm, vpn, write)

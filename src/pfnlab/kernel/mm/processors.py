@@ -1,0 +1,339 @@
+"""Processors: operations side by side, some of them held, and the waits of the others (S8).
+
+An operation runs straight through. Where it enters a kernel function at which it can be stopped it says so,
+``with processors.inside("unmap_vmas"):``, and where it needs a lock of another operation, or the attention of
+another processor, it waits. Both leave it in the middle and return to the code that drives the operations:
+they are greenlets, so the functions between need not know.
+
+Where nothing drives them, as in programs that hold nothing, all of this is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from enum import Enum
+from types import TracebackType
+from typing import Any
+
+from greenlet import greenlet
+
+from pfnlab.base.errors import Defect, Undecided, Why
+
+
+class Need(Enum):
+    """A reason for an operation to wait."""
+
+    IPI = "IPI"
+    MMAP_LOCK = "mmap_lock"
+    VMA = "vm_lock"
+    I_MMAP = "i_mmap_rwsem"
+    PAGE_TABLE = "page_table_lock"
+    BOOK = "memtype_lock"
+    MEMORY = "memory_lock"
+    DEVICE = "device_lock"
+    EXEC_UPDATE = "exec_update_lock"
+    VFIO_VMAS = "vma_lock"
+    TRACKER = "pfnmap_lock"
+
+
+class WaitsForeverError(Defect):
+    """An operation waits for something that no other operation can give it."""
+
+
+@dataclass
+class Call:
+    """
+    One call of a kernel function within an operation.
+
+    :param nth: the number of the call, counted from 1
+    :param at_return: its return, not its beginning
+    """
+
+    function: str
+    nth: int = 1
+    at_return: bool = False
+
+
+@dataclass
+class Operation:
+    """
+    An operation under way.
+
+    :param task: the task that does it
+    :param hold: the call at which it is to be stopped
+    :param skip: a call to leave out on the way there; `hold` does not count it
+    :param everywhere: it stops where any function begins, to be driven with :meth:`Processors.step`
+    :ivar at: the function at whose beginning it has stopped
+    :ivar result: its return value, once it is `done`
+    :ivar waits: the reason it waits, or None
+    :ivar yields: it waits for nothing but that others go on first
+    """
+
+    task: str
+    body: Callable[[], Any]
+    hold: Call | None = None
+    skip: Call | None = None
+    everywhere: bool = False
+    at: str = ""
+    result: Any = None
+    done: bool = False
+    waits: Need | None = None
+    yields: bool = False
+    ready: Callable[[], bool] = lambda: True
+    calls: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self.run = greenlet(self.body)
+
+    def pause(self) -> None:
+        """Return to the driving code, from inside the operation."""
+        assert self.run.parent is not None
+        self.run.parent.switch()
+
+
+@dataclass
+class _Access:
+    # What *by* has looked at or changed, and the tasks that still waited for something then.
+    thing: object
+    by: Operation
+    changes: bool
+    behind: frozenset[str]
+
+
+class Processors:
+    """
+    All operations of one kernel.
+
+    :param on_turn: called with the task whose operation goes on
+    :ivar held: the operations that are held, in the order they came to their places
+    :ivar waiting: the operations that wait, in the order they began
+    :ivar under_way: the operations that have begun and not been reported as done, in the order they began
+    :ivar omitted: something was left out by force, so that rules need not hold any more
+    :ivar unflushed: a mapping of the kernel's own went, and TLBs may have it until the direct map changes
+        (S2.8.6); None where the machine decides
+    :ivar waiters_first: who gets a lock, or is answered, goes on before who had it, not after
+    :ivar last_first: of several that can go on at once, the last that began to wait does so first (S8.5.5)
+    :ivar raced: somebody went on beside the operation that it had waited for, or several could go on at once
+    :ivar crowded: several have waited at once, so that `last_first` may matter
+    :ivar turns: how often an operation began or went on
+    """
+
+    def __init__(self, on_turn: Callable[[str], None] = lambda task: None) -> None:
+        self._on_turn = on_turn
+        self._running: Operation | None = None
+        self.held: list[Operation] = []
+        self.under_way: list[Operation] = []
+        self.waiting: list[Operation] = []
+        self.omitted = False
+        self.unflushed: bool | None = False
+        self.waiters_first = self.last_first = self.raced = self.crowded = False
+        self.turns = 0
+        #: Since the release; before it nobody goes on beside another.
+        self._releasing = False
+        self._shared: dict[int, list[_Access]] = {}
+
+    # Driving.
+
+    def begin(self, operation: Operation) -> None:
+        """Let *operation* get as far as it can: to its end, to where it is held, or to where it waits."""
+        self._go(operation)
+        self._settle()
+        if not operation.done:
+            self.under_way.append(operation)
+
+    def release(self, task: str | None = None) -> list[Operation]:
+        """Let a held operation go on, and all that waited for it alone (S8.5).
+
+        One that waits before its place is from now on not held there.
+
+        :param task: the task that goes on; None for the only one
+        :returns: every operation that was under way, in the order they began; none where *task* was not held
+        :raises Defect: they wait for each other
+        """
+        coming = next((operation for operation in self.waiting if operation.task == task), None)
+        if coming is not None:
+            coming.hold = None
+        held = next((operation for operation in self.held if task in (None, operation.task)), None)
+        if held is None:
+            return []
+        self.held.remove(held)
+        self._releasing = True
+        self._shared.clear()
+        # Who waited for its processor goes on beside it.
+        self.raced |= any(waiter.ready() for waiter in self.waiting)
+        if self.waiters_first:
+            self._settle()
+        self._go(held)
+        self._settle()
+        self._releasing = False
+        operations, self.under_way = self.under_way, [one for one in self.under_way if not one.done]
+        if not self.held and (stuck := self.under_way):
+            names = ", ".join(
+                f"{operation.task} for {operation.waits and operation.waits.value}" for operation in stuck
+            )
+            raise Defect(f"operations wait for each other: {names}")
+        return operations
+
+    def step(self, operation: Operation) -> None:
+        """Let *operation*, and no other, go on to the next function, to its end, or to where it waits."""
+        self._run(operation)
+
+    def _go(self, operation: Operation) -> None:
+        self._run(operation)
+        if operation.waits is not None and operation not in self.waiting:
+            self.waiting.append(operation)
+            self.crowded |= sum(not waiter.yields for waiter in self.waiting) > 1
+
+    def _run(self, operation: Operation) -> None:
+        self._running = operation
+        self.turns += 1
+        self._on_turn(operation.task)
+        try:
+            result = operation.run.switch()
+        finally:
+            self._running = None
+        if operation.run.dead:
+            operation.result, operation.done, operation.waits = result, True, None
+
+    # Every waiting operation goes on that can.
+    def _settle(self) -> None:
+        while ready := [waiter for waiter in self.waiting if waiter.ready()]:
+            if len(ready) > 1:
+                self.raced = self.crowded = True
+            operation = ready[-1 if self.last_first else 0]
+            self.waiting.remove(operation)
+            self._go(operation)
+
+    # Asked by operations.
+
+    @property
+    def driven(self) -> bool:
+        """True within an operation that goes on beside others, on a processor of its task's own."""
+        return self._running is not None
+
+    @property
+    def task(self) -> str:
+        """The task whose operation runs beside others; none where nothing drives it."""
+        return self._running.task if self._running is not None else ""
+
+    @property
+    def place(self) -> str:
+        """The function where the operation that runs is to be held; none where it is to be held nowhere."""
+        operation = self._running
+        return operation.hold.function if operation is not None and operation.hold is not None else ""
+
+    def inside(self, function: str) -> AbstractContextManager[None]:
+        """The operation is in *function* within this context: it may be held where it begins or ends."""
+        operation = self._running
+        if operation is None:
+            return _NOWHERE
+        if operation.everywhere:
+            return _Anywhere(operation, function)
+        if operation.hold is None or operation.hold.function != function:
+            return _NOWHERE
+        operation.calls += 1
+        if operation.calls != operation.hold.nth:
+            return _NOWHERE
+        return _Place(self, operation)
+
+    def skips(self, function: str) -> bool:
+        """True where this call of *function* is the one to leave out."""
+        operation = self._running
+        if operation is None or operation.skip is None or operation.skip.function != function:
+            return False
+        operation.skip.nth -= 1
+        if operation.skip.nth:
+            return False
+        operation.skip, self.omitted = None, True
+        return True
+
+    def stand(self, operation: Operation) -> None:
+        """*operation*, which runs, stops here until it is released."""
+        self.held.append(operation)
+        operation.skip = None
+        operation.pause()
+
+    def gives_way(self, need: Need, gone: Callable[[], bool]) -> None:
+        """The operation has given a lock back that others wait for; *gone* says that they have gone on."""
+        self.raced = True
+        operation = self._running
+        if self.waiters_first and operation is not None:
+            operation.yields = True
+            self.wait(need, gone)
+            operation.yields = False
+
+    def shares(self, thing: object, *, changes: bool) -> None:
+        """The operation looks at something of *thing* that no lock protects, or changes it.
+
+        :raises Undecided: one that goes on beside it does so too, and one of the two changes it
+        """
+        operation = self._running
+        # Other orders are of the same operations.
+        if operation is None or self.waiters_first or self.last_first or not self._releasing:
+            return
+        seen = self._shared.setdefault(id(thing), [])
+        for other in seen:
+            if (
+                other.by is not operation
+                and operation.task not in other.behind
+                and (other.changes or changes)
+            ):
+                raise Undecided(
+                    "the machine decides what two see who go on side by side, and one of them changes",
+                    Why.MACHINE_DECIDES,
+                )
+        behind = frozenset(waiter.task for waiter in self.waiting if not waiter.ready())
+        seen.append(_Access(thing, operation, changes, behind))
+
+    def wait(self, need: Need, ready: Callable[[], bool]) -> None:
+        """The operation goes on once *ready* says so.
+
+        :raises WaitsForeverError: no other operation could change that
+        """
+        if ready():
+            return
+        operation = self._running
+        if operation is None:
+            raise WaitsForeverError(f"an operation waits for {need.value} and nobody has it")
+        operation.waits, operation.ready = need, ready
+        while not ready():
+            operation.pause()
+        operation.waits = None
+
+
+_NOWHERE: AbstractContextManager[None] = nullcontext()
+
+
+class _Place:
+    # The call an operation is to be held at.
+
+    def __init__(self, processors: Processors, operation: Operation) -> None:
+        self._processors, self._operation = processors, operation
+
+    def __enter__(self) -> None:
+        assert self._operation.hold is not None
+        if not self._operation.hold.at_return:
+            self._processors.stand(self._operation)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # One that waited within the call may have been let go meanwhile.
+        if self._operation.hold is not None and self._operation.hold.at_return:
+            self._processors.stand(self._operation)
+
+
+class _Anywhere:
+    # A call an operation stops at because it stops at all.
+
+    def __init__(self, operation: Operation, function: str) -> None:
+        self._operation, self._function = operation, function
+
+    def __enter__(self) -> None:
+        self._operation.at = self._function
+        self._operation.pause()
+
+    def __exit__(self, *_: object) -> None:
+        pass

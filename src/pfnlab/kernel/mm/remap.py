@@ -1,0 +1,90 @@
+"""remap_pfn_range: fill entries of a VMA with consecutive frames (S3.3, S4.6)."""
+
+from __future__ import annotations
+
+import errno
+
+from pfnlab.base.errors import ModelledErrno, Undecided, Why
+from pfnlab.base.units import PfnRange
+from pfnlab.kernel.hw.bits import PAGE_SPECIAL
+from pfnlab.kernel.hw.pgtable import EntryRun
+from pfnlab.kernel.mm.flags import VM_REMAP, is_cow_mapping
+from pfnlab.kernel.mm.vma import Vma
+from pfnlab.kernel.mm.zap import zap_page_range_single
+
+
+def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared: bool = False) -> None:
+    """Map *pfns* at virtual page *start* of *vma* with protection *prot*.
+
+    Always 4K entries, special and accessed; the cache mode is the one the tracker grants, and
+    vm_page_prot keeps the driver's value (S3.3.4).
+
+    :param prepared: the second half of a two-phase mmap (remap_pfn_range_complete, S4.7)
+    :raises ModelledErrno: EINVAL when the tracker refuses or a private mapping is mapped in part
+    """
+    kernel, tracker = vma.mm.kernel, vma.mm.kernel.tracker
+    end = start + pfns.nr
+    if start == end:
+        raise Undecided("the kernel stops with BUG: remap_pfn_range of no pages", Why.NO_END)
+    if not prepared:
+        kernel.trace.event("remap", start)
+    # A private mapping must be mapped whole, for one vm_pgoff has to tell its frames.
+    private = is_cow_mapping(vma.flags)
+    partial_private = private and (start != vma.start or end != vma.end)
+    if partial_private and kernel.profile.remap_prepares_first:
+        raise ModelledErrno(errno.EINVAL)
+    if kernel.profile.remap_prepares_first:
+        _prepare(vma, start, pfns)
+    prot = tracker.remap_pfn_range(vma, start, pfns, prot)
+    if partial_private:
+        _undo(vma, start, pfns)
+        raise ModelledErrno(errno.EINVAL)
+    if vma.mm.tables.runs(start, end):
+        raise Undecided("the kernel stops with BUG: remap_pfn_range over entries that are there", Why.NO_END)
+    if not kernel.profile.remap_prepares_first:
+        _prepare(vma, start, pfns)
+    table_count = kernel.failures.failing("__pte_alloc", vma.mm.tables.absent(start, end))
+    if table_count is not None:
+        vma.mm.tables.allocate(start, start + 1, lowest=2)
+        filled_end = vma.mm.tables.table_starts(start, end, present=False)[table_count]
+        _fill(vma, EntryRun(start, filled_end, pfns.start, prot | PAGE_SPECIAL))
+        _undo(vma, start, pfns)
+        raise ModelledErrno(errno.ENOMEM)
+    _fill(vma, EntryRun(start, end, pfns.start, prot | PAGE_SPECIAL))
+    tracker.remap_pfn_range_filled(vma, pfns)
+
+
+def _fill(vma: Vma, run: EntryRun) -> None:
+    """The entries of *run*, a table after the other."""
+    tables = vma.mm.tables
+    vma.mm.table_locks.in_pieces(run.start, run.end, lambda first, stop: tables.set(run.cut(first, stop)))
+
+
+def vm_flags_set(vma: Vma, flags: int) -> None:
+    """vm_flags_set: the VMA's own lock is taken for it, which wants mmap_lock for writing (S3.3.2c).
+
+    A fault handler has mmap_lock for reading only, and is warned of.
+    """
+    mm = vma.mm
+    if mm.kernel.profile.flags_assert_mmap_lock and not mm.mmap_lock.written:
+        mm.kernel.trace.printk("WARNING at include/linux/rwsem.h")
+        mm.start_write(vma)
+    vma.flags |= flags
+
+
+def _prepare(vma: Vma, start: int, pfns: PfnRange) -> None:
+    """The VMA becomes one of frames; a private one finds them again through vm_pgoff (S3.3.2, S4.6.1).
+
+    Before 2.6.30 any that is mapped as a whole does (S3.6.6).
+    """
+    whole = start == vma.start and pfns.nr == vma.nr
+    if is_cow_mapping(vma.flags) or (whole and not vma.mm.kernel.profile.vm_pat_flag):
+        vma.pgoff = pfns.start
+    vm_flags_set(vma, VM_REMAP)
+
+
+def _undo(vma: Vma, start: int, pfns: PfnRange) -> None:
+    """Filling failed: the filled entries are zapped, and the tracker lets go (S3.3.3, S4.6.4)."""
+    if vma.mm.kernel.profile.failed_remap_zaps:
+        zap_page_range_single(vma, start, start + pfns.nr)
+    vma.mm.kernel.tracker.remap_pfn_range_failed(vma, pfns)

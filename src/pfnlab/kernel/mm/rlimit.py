@@ -1,0 +1,58 @@
+"""Limits of a process on its memory: RLIMIT_AS, RLIMIT_DATA and RLIMIT_MEMLOCK (S5.14)."""
+
+from __future__ import annotations
+
+from pfnlab.base.errors import Undecided, Why
+from pfnlab.kernel.mm.flags import VM_SHARED, VM_WRITE
+from pfnlab.kernel.mm.space import MmStruct
+
+
+def do_setrlimit(mm: MmStruct, resource: str, room: int | None) -> None:
+    """setrlimit(2) for the process of *mm*: *room* pages more than it has, or None for any number (S5.14.1).
+
+    :param resource: ``as``, ``data`` or ``memlock``; the last keeps nobody with CAP_IPC_LOCK from anything,
+        and every task of a program has that
+    """
+    match resource:
+        case "as":
+            mm.limit_as = None if room is None else _total_vm(mm) + room
+        case "data":
+            mm.limit_data = None if room is None else _data_vm(mm) + room
+
+
+def may_expand_vm(mm: MmStruct, flags: int, nr: int) -> bool:
+    """True where the limits allow *nr* more pages with these flags (S5.14.2, S5.14.3)."""
+    if mm.limit_as is not None and _total_vm(mm) + nr > mm.limit_as:
+        return False
+    if mm.limit_data is None or not _is_data(flags) or _data_vm(mm) + nr <= mm.limit_data:
+        return True
+    kernel = mm.kernel
+    kernel.pr_warn_once(
+        f"mmap: {kernel.current_comm} ({kernel.current_pid}): VmData N exceed data ulimit N. "
+        "Update limits or use boot option ignore_rlimit_data."
+    )
+    return False
+
+
+def check_own_memory(mm: MmStruct, call: str) -> None:
+    """Check that no limit applies to *call*, which maps memory of the program's own (S5.14.6).
+
+    :raises Undecided: one does
+    """
+    if mm.limit_as is not None or mm.limit_data is not None:
+        raise Undecided(f"the model has no rule for {call} of a process whose memory is limited", Why.NO_RULE)
+
+
+def _total_vm(mm: MmStruct) -> int:
+    """Its pages, without the program's own, which do not change (total_vm)."""
+    return sum(vma.nr for vma in mm.vmas)
+
+
+def _data_vm(mm: MmStruct) -> int:
+    """Its pages that are private and writable, likewise (data_vm)."""
+    return sum(vma.nr for vma in mm.vmas if _is_data(vma.flags))
+
+
+def _is_data(flags: int) -> bool:
+    """is_data_mapping(): private and writable, whatever is mapped; no stack is modelled."""
+    return flags & (VM_WRITE | VM_SHARED) == VM_WRITE

@@ -1,0 +1,120 @@
+"""Shared anonymous memory: pages of a file without a name (S6.2.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pfnlab.base.errors import Undecided, Why
+from pfnlab.base.units import PfnRange
+from pfnlab.kernel.hw.entry import pte_dirty, pte_mkdirty, pte_mkwrite, pte_mkyoung, pte_write
+from pfnlab.kernel.hw.pgtable import EntryRun, Page
+from pfnlab.kernel.mm.space import MmStruct
+from pfnlab.kernel.mm.vma import AddressSpace, PlainFile, Vma
+
+#: How many pages around one that is read are mapped with it, where they exist (fault_around_bytes).
+FAULT_AROUND = 16
+
+
+@dataclass(eq=False)
+class ShmemFile(PlainFile):
+    """The file behind one mmap(MAP_SHARED | MAP_ANONYMOUS), which children share.
+
+    :param size: of the file, in pages: those of the mmap
+    :ivar pages: every page that was touched, by its offset in pages
+    """
+
+    size: int
+    pages: dict[int, Page] = field(default_factory=dict)
+    kind: str = "anon"
+    noexec: bool = False
+    write_notify: bool = False
+    has_pfn_mkwrite: bool = False
+    has_page_mkwrite: bool = False
+    own_placement: bool = False
+    placement_errno: int = 0
+    mmap_prepare: bool = False
+    mapping: AddressSpace = "shmem"
+    has_fault: bool = True
+    has_access: bool = False
+    fault_reconstructs: bool = False
+    fault: None = None
+    huge_fault: None = None
+    opened: None = None
+    closed: None = None
+    base_pfn: None = None
+    fsync_errno: int = 0
+    fallocate_errno: int = 0
+
+    def prepare(self, vma: Vma) -> None:
+        """There is only one phase."""
+
+    def mmap(self, vma: Vma) -> None:
+        """shmem_zero_setup: nothing is mapped yet."""
+
+    def punch_hole(self, pages: PfnRange) -> None:
+        """shmem_truncate_range(): the file is without these pages, by offset, which are zero from now on."""
+        for offset in [offset for offset in self.pages if pages.start <= offset < pages.end]:
+            del self.pages[offset]
+
+
+def shmem_fault(vma: Vma, file: ShmemFile, vpn: int, write: bool) -> bool:
+    """Map the page at *vpn*, a new one at the first touch; a read also maps its neighbours.
+
+    :return: False behind the end of the file
+    """
+    mm = vma.mm
+    if vma.pgoff + vpn - vma.start >= file.size:
+        return False
+    first = vpn - vpn % FAULT_AROUND
+    touched = file.pages.setdefault(vma.pgoff + vpn - vma.start, Page(0, anonymous=False))
+    touched.maker = touched.maker or vma.mm.kernel.processors.task
+    mm.table_locks.pass_by(vpn)
+    for neighbour in (
+        range(max(first, vma.start), min(first + FAULT_AROUND, vma.end)) if not write else (vpn,)
+    ):
+        page = file.pages.get(vma.pgoff + neighbour - vma.start)
+        if page is not None and mm.tables.entry(neighbour) is None:
+            set_file_page(vma, neighbour, page, write=write)
+    return True
+
+
+def set_file_page(vma: Vma, vpn: int, page: Page, *, write: bool) -> None:
+    """set_pte_range: map *page*, which is not anonymous, at an empty entry (S6.2.6, S6.2.7)."""
+    profile = vma.mm.kernel.profile
+    page.mapcount += 1
+    page.dirty |= write
+    bits = pte_mkyoung(vma.page_prot)
+    if write:
+        bits = pte_mkwrite(bits, profile.saved_dirty)
+    if write or (page.dirty and pte_write(bits) and profile.dirty_file_pages_stay_so):
+        bits = pte_mkdirty(bits, profile.saved_dirty)
+    vma.mm.tables.set(EntryRun(vpn, vpn + 1, 0, bits, page))
+
+
+def dirtied(cleared: Iterable[EntryRun]) -> bool:
+    """Mark the file pages of dirty entries dirty; True where there are any.
+
+    Nobody may write to such a page any more (S8.1.9).
+    """
+    dirty_runs = [run for run in cleared if is_dirty_file_page(run)]
+    for run in dirty_runs:
+        assert run.page is not None
+        run.page.dirty = True
+    return bool(dirty_runs)
+
+
+def is_dirty_file_page(run: EntryRun) -> bool:
+    """True for an entry by which a page of a file was written."""
+    return run.page is not None and not run.page.anonymous and pte_dirty(run.bits)
+
+
+def check_offsets_of_device(mm: MmStruct, start: int, end: int) -> None:
+    """Refuse to guess what remap_file_pages does to memory whose file counts no pages of a device.
+
+    :raises Undecided: there is some in ``[start, end)``
+    """
+    if any(isinstance(vma.file, ShmemFile) for vma in mm.vmas_in(start, end)):
+        raise Undecided("the model has no rule for remap_file_pages of shared anonymous memory", Why.NO_RULE)
+    if any(vma.file is not None and vma.file.mapping == "perf" for vma in mm.vmas_in(start, end)):
+        raise Undecided("the model has no rule for remap_file_pages of a buffer of perf", Why.NO_RULE)

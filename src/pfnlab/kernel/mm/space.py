@@ -1,0 +1,415 @@
+"""mm_struct: one address space, its VMAs and page tables, and how VMAs split and merge."""
+
+from __future__ import annotations
+
+import errno
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+from pfnlab.base.errors import ModelledErrno, Undecided, Why
+from pfnlab.kernel.hw.pgtable import TABLE_PAGES, PageTables
+from pfnlab.kernel.mm.flags import VM_LOCKED
+from pfnlab.kernel.mm.locks import RwLock
+from pfnlab.kernel.mm.processors import Need
+from pfnlab.kernel.mm.table_locks import PageTable, TableLocks
+from pfnlab.kernel.mm.vma import Origin, Vma
+from pfnlab.kernel.mm.vma_locks import VmaLocks
+
+if TYPE_CHECKING:
+    from pfnlab.kernel.mm.gather import MmuGather
+    from pfnlab.kernel.mm.kernel import Kernel
+
+#: Pages of user address space without five-level hints (TASK_SIZE), and vm.max_map_count.
+TASK_PAGES = (1 << 47) // 4096 - 1
+MAX_MAP_COUNT = 65530
+
+#: The page from which a process has memory of its own, behind all that programs map; it keeps the page tables
+#: there while it lives. Only vvar of it is modelled.
+OWN_PAGE = TASK_PAGES + 1 - 64
+
+#: VMAs a freshly started process has of its own (program, heap, stack, vdso, vvar ...).
+OWN_VMAS = 8
+
+
+class MmStruct:
+    """An address space.
+
+    :ivar kernel: the kernel it lives on
+    :ivar tables: its page tables
+    :ivar def_flags: VM_LOCKED after mlockall(MCL_FUTURE): flags of mappings to come
+    :ivar limit_as: RLIMIT_AS, and
+    :ivar limit_data: RLIMIT_DATA of its process, in pages of its VMAs here; None without a limit (S5.14)
+    :ivar locked_leak: pages that locked_vm counts though no VMA has them locked (S5.8.9)
+    :ivar tlb_gen: how often its translations were flushed (mm->context.tlb_gen)
+    :ivar tlb_flush_pending: how many gathers are under way (S8.1.1)
+    :ivar gathers: the gathers under way
+    :ivar mmap_lock: the lock under which its VMAs do not change
+    :ivar forking: fork has copied it and is not done
+    :ivar stacks_shared: its threads' stacks are to be copied by their next write, which needs mmap_lock
+    :ivar vma_locks: the own locks of its VMAs
+    :ivar table_locks: the locks of its page tables
+    :ivar guests: how many tasks of other processes work on it, and keep it from its end
+    :ivar visible: a task runs in it; a copy that fork has not finished has no task yet, and whole
+        flushes of it are not observed
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.tables = PageTables()
+        self.def_flags = self.locked_leak = 0
+        self.limit_as: int | None = None
+        self.limit_data: int | None = None
+        self.tlb_gen = self.tlb_flush_pending = 0
+        self.gathers: list[MmuGather] = []
+        self.vma_locks = VmaLocks(kernel.processors)
+        self.mmap_lock = RwLock(kernel.processors, Need.MMAP_LOCK, self.vma_locks.give_back)
+        self.forking = self.stacks_shared = False
+        self.table_locks = TableLocks(kernel.processors, self.tables)
+        self.guests = 0
+        self.visible = False
+        self._vmas: list[Vma] = []
+        self._starts: list[int] = []
+
+    def __iter__(self) -> Iterator[Vma]:
+        return iter(list(self._vmas))
+
+    @property
+    def vmas(self) -> Sequence[Vma]:
+        """All VMAs in address order; to be read only."""
+        return self._vmas
+
+    def state(self) -> tuple[object, ...]:
+        """Its state, without that of its own objects: tables, locks, gathers."""
+        return (
+            (self.limit_as, self.limit_data),
+            (self.def_flags, self.locked_leak, self.forking, self.stacks_shared),
+            (self.guests, self.visible),
+            [(vma.start, vma.end) for vma in self._vmas],
+        )
+
+    def start_write(self, *vmas: Vma) -> None:
+        """vma_start_write: the VMAs' own locks are taken; who has one is waited for (S8.3.9a)."""
+        self.vma_locks.write(vmas)
+
+    def load(self, vmas: list[Vma]) -> None:
+        """Hold exactly these VMAs, in address order; nothing is checked."""
+        self._vmas, self._starts = vmas, [vma.start for vma in vmas]
+
+    @property
+    def locked(self) -> int:
+        """The pages of its VMAs that have VM_LOCKED."""
+        return sum(vma.nr for vma in self._vmas if vma.flags & VM_LOCKED)
+
+    @property
+    def map_count(self) -> int:
+        """How many VMAs the kernel would count."""
+        return len(self._vmas) + OWN_VMAS - (self.kernel.additional_pages is not None)
+
+    def flush_tlb(self, start: int | None = None, end: int | None = None) -> None:
+        """flush_tlb_mm_range: translations of pages ``[start, end)`` go, or all of the address space.
+
+        It returns when every processor that runs in the address space has let them go.
+        """
+        processors = self.kernel.processors
+        if processors.skips("flush_tlb_mm_range"):
+            return
+        with processors.inside("flush_tlb_mm_range"):
+            self.tlb_gen += 1
+            if start is not None and end is not None:
+                self.kernel.trace.event("flush", start, end)
+            elif self.visible:
+                self.kernel.trace.event("flush_all")
+            self.kernel.flush_tlbs(self, start, end)
+            # Until now the threads wrote through translations from before the copy.
+            self.stacks_shared |= self.forking and start is None
+            processors.wait(Need.IPI, lambda: not self.kernel.stands_in(self))
+
+    def find_vma(self, vpn: int) -> Vma | None:
+        """The VMA that holds page *vpn*, else the next one above it."""
+        at = bisect_right(self._starts, vpn) - 1
+        if at >= 0 and vpn < self._vmas[at].end:
+            return self._vmas[at]
+        return self._vmas[at + 1] if at + 1 < len(self._vmas) else None
+
+    def vma_lookup(self, vpn: int) -> Vma | None:
+        """The VMA that holds page *vpn*, or None."""
+        vma = self.find_vma(vpn)
+        return vma if vma is not None and vma.start <= vpn else None
+
+    def vmas_in(self, start: int, end: int) -> list[Vma]:
+        """Every VMA that meets ``[start, end)``, in address order."""
+        first = bisect_right(self._starts, start) - 1
+        if first < 0 or self._vmas[first].end <= start:
+            first += 1
+        return self._vmas[first : bisect_left(self._starts, end)]
+
+    def gap_around(self, start: int, end: int) -> tuple[int, int]:
+        """The free address range around an unmapped ``[start, end)``; memory of its own is never alone."""
+        if start >= OWN_PAGE:
+            return start, end
+        at = bisect_left(self._starts, start)
+        floor = self._vmas[at - 1].end if at else 0
+        after = bisect_left(self._starts, end)
+        return floor, self._starts[after] if after < len(self._starts) else TASK_PAGES
+
+    def link(self, vma: Vma) -> None:
+        """Put a VMA into the tree."""
+        at = bisect_left(self._starts, vma.start)
+        self._vmas.insert(at, vma)
+        self._starts.insert(at, vma.start)
+
+    def unlink(self, vma: Vma) -> None:
+        """Take a VMA out of the tree."""
+        at = bisect_left(self._starts, vma.start)
+        del self._vmas[at], self._starts[at]
+
+    def split_vma(self, vma: Vma, at: int, *, new_below: bool) -> tuple[Vma, Vma]:
+        """Cut a VMA in two at page *at* (S5.3.1); returns both parts, the lower one first.
+
+        A leaf of 2 MiB that lies across the cut goes (S6.3.5, S6.3.7).
+
+        :param new_below: *vma* keeps the upper part, else the lower one; the other is a new VMA
+        :raises ModelledErrno: ENOMEM at the limit on VMAs, or file or tracker forbids it; it is whole then
+        """
+        if self.map_count >= MAX_MAP_COUNT:
+            raise ModelledErrno(errno.ENOMEM)
+        self.kernel.trace.event("split", at)
+        self.check_split(vma, at)
+        if self.kernel.failures.fails("vm_area_dup"):
+            raise ModelledErrno(errno.ENOMEM)
+        self.kernel.trace.event("dup", vma.start)
+        new = vma.dup(self)
+        new.tracked_like(vma)
+        self.start_write(vma, new)
+        pgoff = vma.pgoff + at - vma.start
+        if new_below:
+            new.end = at
+        else:
+            new.start, new.pgoff = at, pgoff
+        try:
+            self.kernel.tracker.vma_prepare(vma, new)
+        except ModelledErrno:
+            self.kernel.trace.event("free", new.start)
+            self.kernel.tracker.vm_area_free(new)
+            raise
+        if vma.file is not None and vma.file.opened is not None:
+            vma.file.opened(new, vma)
+        # The file's reverse map gets the new VMA before the old one shrinks, the address space after it.
+        mapping = vma.i_mapping
+        with self.kernel.i_mmap_rwsem(mapping).write() if mapping is not None else nullcontext():
+            if mapping is not None:
+                self.kernel.insert_file(new)
+                self.kernel.remove_file(vma)
+            self.adjust_leaf(at)
+            if new_below:
+                self._starts[bisect_left(self._starts, vma.start)] = at
+                vma.start, vma.pgoff = at, pgoff
+            else:
+                vma.end = at
+            if mapping is not None:
+                self.kernel.insert_file(vma)
+            self.link(new)
+        lower, upper = (new, vma) if new_below else (vma, new)
+        self.kernel.tracker.split_vma(lower, upper)
+        return lower, upper
+
+    def check_split(self, vma: Vma, at: int) -> None:
+        """vm_ops->may_split: whether *vma* may be cut at page *at*.
+
+        :raises ModelledErrno: its file forbids it, or the tracker
+        """
+        if vma.file is not None and vma.file.may_split_errno:
+            raise ModelledErrno(vma.file.may_split_errno)
+        self.kernel.tracker.may_split(vma, at)
+
+    @contextmanager
+    def entering(self, vma: Vma) -> Iterator[None]:
+        """*vma* enters its file's reverse map, and in this context the address space (vma_link, S8.2.7)."""
+        kernel, mapping = self.kernel, vma.i_mapping
+        rmap_first = kernel.profile.mmap_locks_rmap_first
+        if mapping is None:
+            yield
+        elif rmap_first:
+            with kernel.i_mmap_rwsem(mapping).write():
+                yield
+                kernel.insert_file(vma)
+        else:
+            yield
+            kernel.link_file(vma)
+        if mapping is not None:
+            kernel.trace.event("link", vma.start)
+
+    def adjust_leaf(self, at: int) -> None:
+        """vma_adjust_trans_huge: a leaf across a border *at* goes; one of 1 GiB stays (S6.3.7).
+
+        :raises Undecided: the border is inside a leaf of 1 GiB, and not aligned to 2 MiB
+        """
+        leaf = self.tables.leaf_around(at)
+        stays = leaf is not None and leaf[1] - leaf[0] == TABLE_PAGES[2]
+        if not (stays and self.kernel.profile.cut_keeps_gigabyte):
+            self.split_leaf(at)
+        elif at % TABLE_PAGES[1]:
+            raise Undecided(
+                "the model has no rule for a VMA that is cut inside a leaf of 1 GiB, "
+                "not at a border of 2 MiB",
+                Why.NO_RULE,
+            )
+
+    def split_leaf(self, at: int) -> None:
+        """A leaf across page *at*, which is not its first, goes whole and is flushed at once (S6.3.3)."""
+        entry, leaf = self.tables.entry(at), self.tables.leaf_around(at)
+        if entry is not None and leaf is not None:
+            with self.table_locks.holding(PageTable.of(at, entry.level)):
+                self.tables.clear(*leaf)
+                self.flush_tlb(*leaf)
+
+    def isolate(self, vma: Vma, start: int, end: int) -> Vma:
+        """The VMA that covers just ``[start, end)`` of *vma*, cut out of it where necessary."""
+        if vma.start < start:
+            _, vma = self.split_vma(vma, start, new_below=True)
+        if vma.end > end:
+            vma, _ = self.split_vma(vma, end, new_below=False)
+        return vma
+
+    def modify(self, vma: Vma, start: int, end: int, flags: int, mempolicy: str | None = None) -> Vma:
+        """vma_modify(): give ``[start, end)`` of *vma* these flags; returns the VMA it is in then (S5.3.2).
+
+        Where the range continues a neighbour, only the border between the two moves, and a VMA that has
+        nothing left goes; elsewhere *vma* is split first.
+
+        :param mempolicy: the memory policy it gets too; None for its own
+        :raises ModelledErrno: ENOMEM at the limit on VMAs
+        """
+        part = vma.dup(self)
+        part.start, part.end, part.flags = start, end, flags
+        part.pgoff = vma.pgoff + start - vma.start
+        part.mempolicy = mempolicy or vma.mempolicy
+        below = self.vma_lookup(start - 1) if start == vma.start else None
+        above = self.vma_lookup(end) if end == vma.end else None
+        below, above = _merging(part, below, above, "changed")
+        if below is None and above is None:
+            vma = self.isolate(vma, start, end)
+            self.start_write(vma)
+            vma.flags, vma.mempolicy = flags, part.mempolicy
+            return vma
+        if (vma.start, vma.end) == (start, end):
+            self.start_write(*(side for side in (below, vma, above) if side is not None))
+            vma.flags, vma.mempolicy = flags, part.mempolicy
+            return self.merge_around(vma, "changed")
+        at = bisect_left(self._starts, vma.start)
+        grown = below or above
+        assert grown is not None
+        self.start_write(*sorted((vma, grown), key=lambda side: side.start))
+        with self.relinked(grown, vma):
+            if below is not None:
+                below.end = vma.start = self._starts[at] = end
+                vma.pgoff += part.nr
+            else:
+                vma.end = grown.start = self._starts[at + 1] = start
+                grown.pgoff -= part.nr
+        grown.flags |= flags
+        grown.anon_vma = grown.anon_vma or vma.anon_vma
+        return grown
+
+    def would_merge(self, vma: Vma, origin: Origin, excluded: Vma | None = None) -> bool:
+        """True where *vma*, not linked yet, would merge with a neighbour; never with *excluded*."""
+        return self._merging_around(vma, origin, excluded) != (None, None)
+
+    def merge_around(self, vma: Vma, origin: Origin, excluded: Vma | None = None) -> Vma:
+        """Merge *vma* with its neighbours where the kernel would (S5.3.2), but for *excluded*.
+
+        :return: the VMA it is in now
+        """
+        below, above = self._merging_around(vma, origin, excluded)
+        self.start_write(*(side for side in (below, vma, above) if side is not None))
+        # A new VMA that merges never was a VMA of its own; a VMA that grows takes the other one in.
+        if (below or above) and origin == "changed":
+            self.kernel.trace.event("free", vma.start)
+        if above and (below or origin == "grown"):
+            self.kernel.trace.event("free", vma.end)
+        copy = vma if origin == "copied" else None
+        if below is not None:
+            self._absorb(below, vma, copy)
+            vma = below
+        if above is not None:
+            self._absorb(vma, above, copy)
+        return vma
+
+    def _merging_around(
+        self, vma: Vma, origin: Origin, excluded: Vma | None
+    ) -> tuple[Vma | None, Vma | None]:
+        below, above = self.vma_lookup(vma.start - 1), self.vma_lookup(vma.end)
+        if excluded is not None and excluded in (below, above):
+            alone = self.kernel.profile.dontunmap_beside_source_alone
+            below = None if alone or below is excluded else below
+            above = None if alone or above is excluded else above
+        return _merging(vma, below, above, origin)
+
+    @contextmanager
+    def relinked(self, *vmas: Vma) -> Iterator[None]:
+        """The file's reverse map is without these VMAs in this context, in which their borders change."""
+        mapping = vmas[0].i_mapping
+        if mapping is None:
+            yield
+            return
+        with self.kernel.i_mmap_rwsem(mapping).write():
+            for vma in vmas:
+                self.kernel.remove_file(vma)
+            yield
+            for vma in reversed(vmas):
+                self.kernel.insert_file(vma)
+
+    def _absorb(self, lower: Vma, upper: Vma, copy: Vma | None) -> None:
+        mapping = lower.i_mapping
+        # A copy has not been in its file's reverse map: the other VMA enters it once more, with new borders.
+        with self.kernel.i_mmap_rwsem(mapping).write() if mapping is not None else nullcontext():
+            if mapping is not None:
+                self.kernel.remove_file(upper if lower is copy else lower)
+            self.unlink(upper)
+            lower.end = upper.end
+            if mapping is not None:
+                self.kernel.insert_file(lower)
+            if mapping is not None and copy not in (lower, upper):
+                self.kernel.remove_file(upper)
+        lower.flags |= upper.flags
+        lower.anon_vma = lower.anon_vma or upper.anon_vma
+
+    def _check(self) -> None:
+        assert self._starts == [vma.start for vma in self._vmas]
+        for vma in self._vmas:
+            assert vma.mm is self
+            assert vma.start < vma.end
+        for before, after in zip(self._vmas, self._vmas[1:], strict=False):
+            assert before.end <= after.start, (before, after)
+        self.tables._check()
+        self._check_tables_have_vmas()
+
+    def _check_tables_have_vmas(self) -> None:
+        covered = 0
+        for run in self.tables.runs(0, TASK_PAGES):
+            for vma in self.vmas_in(run.start, run.end):
+                covered += min(vma.end, run.end) - max(vma.start, run.start)
+            covered -= run.end - run.start
+        assert covered == 0, "entries outside every VMA"
+
+
+def _merging(vma: Vma, below: Vma | None, above: Vma | None, origin: Origin) -> tuple[Vma | None, Vma | None]:
+    """Which of its neighbours *vma* merges with (S5.3.2)."""
+    if vma.special or not (vma.file is None or vma.is_shmem):
+        return None, None
+    if origin == "grown":
+        below = None
+    if above is not None and not (above.continues(vma) and vma.joins(above, origin)):
+        above = None
+    # The oldest kernels first try the VMA above a new mapping, then the result with the VMA below.
+    first = above if origin == "mapped" and vma.mm.kernel.profile.mmap_tries_above_first else None
+    if below is not None and not (vma.continues(below) and (first or vma).joins(below, origin)):
+        below = None
+    if below is not None and above is not None:
+        # Each goes with the range, which does not say that they go with each other.
+        differ = below.anon_vma is not above.anon_vma
+        if differ and None not in (below.anon_vma, above.anon_vma):
+            above = None
+    return below, above

@@ -1,0 +1,212 @@
+"""The locks of page tables: each table has one of its own (split page-table locks, S8.6).
+
+Who changes the entries of a table, or looks at them, has its lock as long. Few have it while they wait for
+something: those who flush before they give it back. So only a lock that is in demand is remembered here, and
+the others are passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import NamedTuple
+
+from pfnlab.kernel.hw.pgtable import TABLE_PAGES, EntryRun, PageTables
+from pfnlab.kernel.mm.processors import Need, Processors
+
+#: The level above which there is one lock for the whole address space (mm->page_table_lock).
+_SPLIT_LEVELS = 2
+
+
+class PageTable(NamedTuple):
+    """A page table that has a lock.
+
+    :param start: the first page that its entries map
+    :param level: of its entries
+    """
+
+    start: int
+    level: int
+
+    @classmethod
+    def of(cls, vpn: int, level: int = 1) -> PageTable:
+        """The table of the entry of *level* that maps page *vpn*."""
+        return cls(vpn - vpn % TABLE_PAGES[level] if level <= _SPLIT_LEVELS else 0, level)
+
+
+@dataclass(eq=False)
+class TableWaiter:
+    """
+    A place in the queue of a lock.
+
+    :param task: the task that waits
+    :param granted: it has the lock by now, and has not gone on yet
+    """
+
+    task: str
+    table: PageTable
+    granted: bool = False
+
+
+class TableLocks:
+    """
+    The locks of the page tables of one address space.
+
+    They are spinlocks: who waits first has the lock from the moment it is given back (S8.2.10).
+
+    :param tables: the page tables
+    """
+
+    def __init__(self, processors: Processors, tables: PageTables) -> None:
+        self._processors, self._tables = processors, tables
+        self._held: set[PageTable] = set()
+        self._queue: list[TableWaiter] = []
+
+    def state(self) -> tuple[list[tuple[int, int]], list[tuple[str, tuple[int, int], bool]]]:
+        """The tables whose lock somebody has, and who waits, in order, as in `TableWaiter`."""
+        queue = [(waiter.task, (*waiter.table,), waiter.granted) for waiter in self._queue]
+        return [(*table,) for table in sorted(self._held)], queue
+
+    @property
+    def held(self) -> int:
+        """How many of them somebody has."""
+        return len(self._held)
+
+    def holding(self, *tables: PageTable) -> TablesLocked:
+        """Have the locks of *tables*, of each once, within this context."""
+        return TablesLocked(self, tuple(dict.fromkeys(tables)))
+
+    def piece(self, start: int, end: int) -> TablePiece:
+        """Have the locks of the tables of the first pages of ``[start, end)`` within this context."""
+        return TablePiece(self, start, end)
+
+    def pass_by(self, vpn: int) -> None:
+        """Have the lock of the table of page *vpn* for a moment, for a look at its entry."""
+        self.pass_all(vpn, vpn + 1)
+
+    def entry(self, vpn: int) -> EntryRun | None:
+        """The entry of page *vpn*, or None, once its table is locked (follow_page_pte)."""
+        self.pass_by(vpn)
+        return self._tables.entry(vpn)
+
+    def pass_all(self, start: int, end: int) -> None:
+        """Have the locks of the tables of the pages ``[start, end)``, one after the other, for a look."""
+        self.in_pieces(start, end, lambda first, stop: None)
+
+    def in_pieces(self, start: int, end: int, work: Callable[[int, int], object]) -> None:
+        """Do *work* on the pages ``[start, end)``, piece by piece, each with the locks of its tables.
+
+        :param work: gets the first page of a piece and the page after its last
+        """
+        while start < end:
+            with self.piece(start, end) as stop:
+                work(start, stop)
+            start = stop
+
+    def changed(self, vpn: int, entry: EntryRun | None) -> bool:
+        """True where page *vpn* does not have *entry* any more once its table is locked (vmf_pte_changed).
+
+        Who has seen *entry* without the lock gives its work up then.
+        """
+        return self.entry(vpn) != entry
+
+    def first_held(self, start: int, end: int) -> tuple[int, int, PageTable] | None:
+        """The first pages of ``[start, end)`` whose table somebody has, as far as it is one, and that."""
+        return min((place for table in self._held for place in self._within(table, start, end)), default=None)
+
+    def _within(self, table: PageTable, start: int, end: int) -> Iterator[tuple[int, int, PageTable]]:
+        """The pages of ``[start, end)`` that *table* maps by entries of its own."""
+        if table.level == 1:
+            first, stop = max(start, table.start), min(end, table.start + TABLE_PAGES[1])
+            if first < stop and self._tables.has_table(table.start, 1):
+                yield first, stop, table
+            return
+        for run in self._tables.runs(start, end):
+            if run.level == table.level and PageTable.of(run.start, run.level) == table:
+                yield run.start, run.end, table
+
+    def take(self, table: PageTable) -> None:
+        """Wait for the lock of *table* and take it."""
+        if table not in self._held:
+            self._held.add(table)
+            return
+        waiter = TableWaiter(self._processors.task, table)
+        self._queue.append(waiter)
+        try:
+            self._processors.wait(Need.PAGE_TABLE, lambda: self._goes_on(waiter))
+        finally:
+            self._queue.remove(waiter)
+
+    def _goes_on(self, waiter: TableWaiter) -> bool:
+        return any(other is waiter and other.granted for other in self._queue)
+
+    def give(self, table: PageTable) -> None:
+        """Give it back."""
+        first = next((waiter for waiter in self._queue if waiter.table == table and not waiter.granted), None)
+        if first is None:
+            self._held.discard(table)
+            return
+        first.granted = True
+        self._processors.gives_way(Need.PAGE_TABLE, lambda: first not in self._queue)
+
+
+class TablesLocked:
+    """
+    Locks that are held while in this context.
+
+    :ivar locks: those of the address space
+    :ivar tables: the tables
+    """
+
+    __slots__ = ("locks", "tables")
+
+    def __init__(self, locks: TableLocks, tables: tuple[PageTable, ...]) -> None:
+        self.locks, self.tables = locks, tables
+
+    def __enter__(self) -> None:
+        tables = self.tables
+        for table in tables:
+            self.locks.take(table)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        tables = self.tables[::-1]
+        for table in tables:
+            self.locks.give(table)
+
+
+class TablePiece:
+    """
+    The first pages of a range, with the locks of their tables while in this context, which gives their end.
+
+    They are as many as can be had at once: up to a table that somebody has. Where that is the first one it is
+    waited for, and they end with it. Who works on them neither stops nor waits.
+
+    :ivar locks: those of the address space
+    :ivar table: the table that was waited for
+    """
+
+    __slots__ = ("end", "locks", "start", "table")
+
+    def __init__(self, locks: TableLocks, start: int, end: int) -> None:
+        self.locks, self.start, self.end = locks, start, end
+        self.table: PageTable | None = None
+
+    def __enter__(self) -> int:
+        contended = self.locks.first_held(self.start, self.end)
+        if contended is None:
+            return self.end
+        first, stop, table = contended
+        if self.start < first:
+            return first
+        self.locks.take(table)
+        self.table = table
+        return stop
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.table is not None:
+            self.locks.give(self.table)

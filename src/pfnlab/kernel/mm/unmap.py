@@ -1,0 +1,313 @@
+"""Taking mappings away: munmap, the end of a process, and their common steps (S8.2)."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+
+from pfnlab.base.errors import ModelledErrno
+from pfnlab.kernel.hw.pgtable import TABLE_PAGES, EntryRun
+from pfnlab.kernel.mm.flags import VM_IO, VM_LOCKED, VM_PFNMAP, VM_READ, VM_SEALED
+from pfnlab.kernel.mm.gather import GatherCall, MmuGather
+from pfnlab.kernel.mm.locks import Locked
+from pfnlab.kernel.mm.shmem import dirtied, is_dirty_file_page
+from pfnlab.kernel.mm.space import TASK_PAGES, MmStruct
+from pfnlab.kernel.mm.table_locks import PageTable
+from pfnlab.kernel.mm.vma import Vma
+
+#: How many VMAs of a file leave its reverse map at once (struct unlink_vma_file_batch).
+_BATCH = 8
+
+
+def _zap_page_range(
+    tlb: MmuGather,
+    vma: Vma,
+    start: int,
+    end: int,
+    keep: Callable[[EntryRun], bool] | None,
+    empties: bool,
+) -> None:
+    """Clear the entries of ``[start, end)``, a page table after the other (zap_pte_range, S6.7.1).
+
+    Where dirty pages of files are among them, a table is flushed before its lock is given back (S8.1.9).
+
+    :param empties: a table all of whose entries go leaves while its lock is held, and is freed then (S5.9.11)
+    """
+    tables, locks = vma.mm.tables, vma.mm.table_locks
+    while start < end:
+        dirty = _first_dirty_table(vma, start, end, keep)
+        if dirty is None or start < dirty.start:
+            with locks.piece(start, end if dirty is None else dirty.start) as stop:
+                _clear(tlb, vma, start, stop, keep)
+                freed = tables.free_tables(start, stop, highest=1) if empties else []
+        else:
+            stop = min(end, dirty.start + TABLE_PAGES[1])
+            with locks.holding(dirty):
+                cleared = _clear(tlb, vma, start, stop, keep)
+                freed = tables.free_tables(start, stop, highest=1) if empties else []
+                if dirtied(cleared):
+                    tlb.flush_mmu_tlbonly()
+        tlb.remove_zapped_tables(freed)
+        start = stop
+
+
+def _first_dirty_table(
+    vma: Vma, start: int, end: int, keep: Callable[[EntryRun], bool] | None
+) -> PageTable | None:
+    """The first table of ``[start, end)`` with an entry that goes and is of a dirty page of a file."""
+    for run in vma.mm.tables.runs(start, end):
+        if is_dirty_file_page(run) and not (keep is not None and keep(run)):
+            return PageTable.of(run.start)
+    return None
+
+
+def _clear(
+    tlb: MmuGather, vma: Vma, start: int, end: int, keep: Callable[[EntryRun], bool] | None
+) -> list[EntryRun]:
+    """Clear the entries of ``[start, end)`` but those to *keep*, and return them; their tables are locked."""
+    tables = vma.mm.tables
+    cleared = tables.clear(start, end)
+    if keep is not None:
+        for run in cleared:
+            if keep(run):
+                tables.set(run)
+        cleared = [run for run in cleared if not keep(run)]
+    unmap_pages(vma, cleared)
+    tlb.extend_all((run.start, run.end) for run in cleared)
+    return cleared
+
+
+def unmap_pages(vma: Vma, cleared: list[EntryRun]) -> None:
+    """Ordinary pages of entries that are not there any more lose a mapping each (folio_remove_rmap_pte)."""
+    for run in cleared:
+        if run.page is not None:
+            run.page.mapcount -= 1
+            if vma.flags & VM_LOCKED and not vma.special and run.page.mapcount:
+                vma.mm.kernel.mlock_batch.add(run.page)
+
+
+def zap_vma(
+    tlb: MmuGather,
+    vma: Vma,
+    start: int,
+    end: int,
+    *,
+    keep: Callable[[EntryRun], bool] | None = None,
+    empties: bool = False,
+) -> None:
+    """Clear entries of one VMA inside a gather, between tlb_start_vma and tlb_end_vma.
+
+    :param keep: entries that stay
+    :param empties: a page table all of whose entries go is freed, where the kernel does so (S5.9.11)
+    """
+    kernel = vma.mm.kernel
+    kernel.trace.event("clear", start)
+    tlb.flushes.tlb_start_vma(tlb, vma)
+    cuts = start, end
+    for cut in cuts:
+        # An address space that dies is locked.
+        if kernel.profile.zap_asserts_mmap_lock and not tlb.fullmm and _cuts_gigabyte(vma.mm, cut):
+            kernel.trace.printk("WARNING at include/linux/rwsem.h")
+        vma.mm.split_leaf(cut)
+    empties = empties and kernel.profile.zap_frees_tables
+    _zap_page_range(tlb, vma, start, end, keep, empties)
+    tlb.flushes.tlb_end_vma(tlb, vma)
+
+
+def _cuts_gigabyte(mm: MmStruct, cut: int) -> bool:
+    """True where a part of a leaf of 1 GiB is zapped without mmap_lock.
+
+    The kernel's zap_pud_range asserts the lock (S6.3.8).
+    """
+    leaf = mm.tables.leaf_around(cut)
+    return leaf is not None and leaf[1] - leaf[0] == TABLE_PAGES[2] and mm.mmap_lock.held == (0, False)
+
+
+def gather_munmap(mm: MmStruct, start: int, end: int) -> list[Vma]:
+    """The VMAs that lie in ``[start, end)`` once the ends are split, still mapped.
+
+    :raises ModelledErrno: EPERM when any is sealed; a VMA in front of it may have been split by then.
+        ENOMEM at the VMA limit
+    """
+    keeps_middle = mm.kernel.profile.munmap_keeps_the_middle
+    vmas = mm.vmas_in(start, end)
+    if vmas and vmas[0].start < start and not vmas[0].flags & VM_SEALED:
+        mm.split_vma(vmas[0], start, new_below=keeps_middle)
+        vmas = mm.vmas_in(start, end)
+    if any(vma.flags & VM_SEALED for vma in vmas):
+        raise ModelledErrno(errno.EPERM)
+    mm.start_write(*vmas[:-1])
+    if vmas and vmas[-1].end > end:
+        mm.split_vma(vmas[-1], end, new_below=not keeps_middle)
+    vmas = mm.vmas_in(start, end)
+    mm.start_write(*vmas)
+    return vmas
+
+
+def clear_vmas(
+    mm: MmStruct,
+    vmas: list[Vma],
+    call: GatherCall = "munmap",
+    *,
+    whole: bool = True,
+    own_tables: bool = False,
+) -> None:
+    """Clear entries, unlink, free page tables: the VMA objects and their reservations stay (S8.2).
+
+    The caller decides whether the VMAs stay in the address space's tree meanwhile.
+
+    :param call: the call they go for; of a dying address space ``exit``
+    :param whole: of a dying address space, all of the program's own mappings go too
+    :param own_tables: page tables of the program's own mappings go too
+    """
+    if not vmas:
+        return
+    kernel, processors = mm.kernel, mm.kernel.processors
+    tlb = MmuGather(mm, call)
+    with processors.inside("unmap_vmas"):
+        for vma in vmas:
+            kernel.tracker.unmap_vmas(vma)
+            zap_vma(tlb, vma, vma.start, vma.end)
+    if tlb.fullmm:
+        _clear_own(tlb, whole)
+    else:
+        tlb.flushes.unmap_region(tlb, vmas[0])
+    with processors.inside("free_pgtables"):
+        kernel.trace.event("free_pgtables")
+        tlb.flushes.tlb_free_vmas(tlb, vmas[0])
+        floor, ceiling = mm.gap_around(vmas[0].start, vmas[-1].end)
+        groups = _near_each_other(vmas)
+        ends = [*(group[0].start for group in groups[1:]), ceiling]
+        groups_with_ends = list(zip(groups, ends, strict=True))
+        for group, end in groups_with_ends:
+            _unlink(tlb, group)
+            tlb.free_tables(floor, end)
+        if own_tables:
+            free_own_tables(tlb)
+    tlb.finish()
+    kernel.mlock_batch.unmapped()
+
+
+def free_own_tables(tlb: MmuGather) -> None:
+    """The tables of the program's own mappings go, which lie behind all others and are not modelled."""
+    tlb.extend(0, TASK_PAGES)
+
+
+def _clear_own(tlb: MmuGather, whole: bool) -> Vma:
+    """The program's own mappings are cleared too, which are not modelled (S8.2.8).
+
+    One of them is a PFN VMA, that of the vDSO's clocks, which is here for the placement: ``[vvar]``, unless
+    that is modelled, or ``[vvar_vclock]``. A copy that a failed fork left has not got that far.
+    """
+    kernel = tlb.mm.kernel
+    clocks = Vma(tlb.mm, 0, 1, pgoff=0, flags=VM_READ | VM_IO | VM_PFNMAP, page_prot=0, file=None)
+    has_clocks = whole and (kernel.additional_pages is None or kernel.profile.vvar_clocks_apart)
+    if has_clocks:
+        tlb.flushes.tlb_start_vma(tlb, clocks)
+    tlb.extend(clocks.start, clocks.end)
+    if has_clocks:
+        tlb.flushes.tlb_end_vma(tlb, clocks)
+    return clocks
+
+
+def _near_each_other(vmas: list[Vma]) -> list[list[Vma]]:
+    """*vmas* in groups less than a page table apart: each is unlinked and loses its page tables at once."""
+    groups = [[vmas[0]]]
+    for vma in vmas[1:]:
+        if vma.start <= groups[-1][-1].end + TABLE_PAGES[1]:
+            groups[-1].append(vma)
+        else:
+            groups.append([vma])
+    return groups
+
+
+def _unlink(tlb: MmuGather, vmas: list[Vma]) -> None:
+    """File VMAs leave their files' reverse maps, one by one (unlink_file_vma) or in batches.
+
+    A batch is of one open file, and has at most 8 VMAs; it goes when the next one begins, the last at the end
+    (unlink_file_vma_batch_final).
+    """
+    kernel = tlb.mm.kernel
+    batch: list[Vma] = []
+    for vma in vmas:
+        tlb.flushes.tlb_free_vma(tlb, vma)
+        if not kernel.profile.unlinks_in_batches:
+            with kernel.processors.inside("unlink"):
+                _leave_files([vma])
+            continue
+        if vma.i_mapping is None:
+            continue
+        if batch and (batch[0].file is not vma.file or len(batch) == _BATCH):
+            _leave_files(batch)
+            batch = []
+        batch.append(vma)
+    if kernel.profile.unlinks_in_batches:
+        with kernel.processors.inside("unlink"):
+            _leave_files(batch)
+
+
+def _leave_files(vmas: list[Vma]) -> None:
+    for vma in vmas:
+        if vma.i_mapping is not None:
+            vma.mm.kernel.unlink_file(vma)
+            vma.mm.kernel.trace.event("unlink", vma.start)
+
+
+def free_vmas(mm: MmStruct, vmas: list[Vma], function: str = "vm_area_free") -> None:
+    """remove_vma for each: the tracker frees what it remembered of it (S4.5.4).
+
+    :param function: the kernel function that frees them
+    """
+    for vma in vmas:
+        with mm.kernel.processors.inside(function):
+            if vma.file is not None and vma.file.closed is not None:
+                vma.file.closed(vma)
+            mm.kernel.trace.event("free", vma.start)
+            mm.kernel.tracker.vm_area_free(vma)
+
+
+def do_munmap(mm: MmStruct, start: int, end: int) -> None:
+    """munmap(2) of pages ``[start, end)`` (S5.10.5); holes are no error.
+
+    :raises ModelledErrno: EINVAL for an empty range, EPERM when sealed, ENOMEM at the VMA limit
+    """
+    if start >= end:
+        raise ModelledErrno(errno.EINVAL)
+    with mm.mmap_lock.write() as lock:
+        unmap_range(mm, start, end, lock)
+
+
+def unmap_range(mm: MmStruct, start: int, end: int, lock: Locked | None = None) -> None:
+    """munmap(2) under mmap_lock: detach, then clear, unlink and free (S8.2).
+
+    :param lock: goes on for reading once the VMAs are out of the tree
+    :raises ModelledErrno: EPERM when sealed, ENOMEM at the VMA limit
+    """
+    vmas = gather_munmap(mm, start, end)
+    detach(mm, vmas)
+    if lock is not None:
+        lock.downgrade()
+    clear_vmas(mm, vmas)
+    free_vmas(mm, vmas)
+
+
+def detach(mm: MmStruct, vmas: list[Vma]) -> None:
+    """Take *vmas* out of the address space's tree."""
+    for vma in vmas:
+        mm.unlink(vma)
+
+
+def exit_mmap(mm: MmStruct, *, whole: bool = True) -> None:
+    """The address space ends: every VMA in address order, sealed ones as well (S8.2).
+
+    :param whole: it is no copy that a failed fork left, so it has VMAs in any case
+    """
+    vmas = list(mm)
+    if not vmas and whole:
+        tlb = MmuGather(mm, "exit")
+        tlb.flushes.tlb_free_vmas(tlb, _clear_own(tlb, whole))
+        tlb.finish()
+    clear_vmas(mm, vmas, "exit", whole=whole)
+    mm.kernel.mlock_batch.unmapped()
+    detach(mm, vmas)
+    free_vmas(mm, vmas, "__vm_area_free" if mm.kernel.profile.exit_frees_at_once else "vm_area_free")

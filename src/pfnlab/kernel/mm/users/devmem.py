@@ -1,0 +1,86 @@
+"""/dev/mem (S9.1): physical memory by its address, on device ranges and below 1 MiB."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+
+from pfnlab.base.errors import ModelledErrno
+from pfnlab.base.units import PAGE_SIZE, PfnRange, pfn_to_phys
+from pfnlab.kernel.hw.cachemode import CacheMode
+from pfnlab.kernel.hw.pgprot import pgprot_set_cachemode
+from pfnlab.kernel.mm.remap import remap_pfn_range
+from pfnlab.kernel.mm.vma import AddressSpace, PlainFile, Vma
+
+
+@dataclass(frozen=True)
+class DevMem(PlainFile):
+    """An open /dev/mem.
+
+    :param sync: opened with O_SYNC, so mappings ask for UC- instead of write-back (S1.15)
+    :param mmap_prepare: the kernel maps it in two phases (S4.7)
+    """
+
+    sync: bool
+    mmap_prepare: bool
+    kind: str = "mem"
+    mapping: AddressSpace = "iomem"
+    has_fault: bool = False
+    has_access: bool = True
+    fault_reconstructs: bool = False
+    fault: None = None
+    huge_fault: None = None
+    opened: None = None
+    closed: None = None
+    noexec: bool = False
+    write_notify: bool = False
+    has_pfn_mkwrite: bool = False
+    has_page_mkwrite: bool = False
+    own_placement: bool = False
+    placement_errno: int = 0
+    fsync_errno: int = errno.EINVAL
+    fallocate_errno: int = errno.ENODEV
+
+    def base_pfn(self, vma: Vma) -> int:
+        """The offset is the frame."""
+        return vma.pgoff
+
+    def prepare(self, vma: Vma) -> None:
+        """The checks before a page is mapped; the offset is the physical page.
+
+        :raises ModelledErrno: EINVAL for impossible addresses, EPERM for memory user space may not
+            have (S9.1.2)
+        """
+        platform = vma.mm.kernel.platform
+        pfns = PfnRange(vma.pgoff, vma.pgoff + vma.nr)
+        if pfn_to_phys(pfns.end) - 1 >> platform.phys_bits:
+            raise ModelledErrno(errno.EINVAL)
+        if platform.strict_devmem and not platform.range_is_allowed(pfns.start, pfns.nr * PAGE_SIZE):
+            raise ModelledErrno(errno.EPERM)
+        self._phys_mem_access_prot_allowed(vma, pfns)
+
+    def mmap(self, vma: Vma) -> None:
+        """mmap_mem, or the second phase of it.
+
+        :raises ModelledErrno: EAGAIN for every failure of the mapping itself, else as :meth:`prepare`
+        """
+        if not self.mmap_prepare:
+            self.prepare(vma)
+        pfns = PfnRange(vma.pgoff, vma.pgoff + vma.nr)
+        try:
+            remap_pfn_range(vma, vma.start, pfns, vma.page_prot, prepared=self.mmap_prepare)
+        except ModelledErrno:
+            raise ModelledErrno(errno.EAGAIN) from None
+
+    def _phys_mem_access_prot_allowed(self, vma: Vma, pfns: PfnRange) -> None:
+        """The mode asked for, and up to 6.15 a second guard against aliases of RAM (S1.14, S1.15)."""
+        kernel = vma.mm.kernel
+        platform = kernel.platform
+        guards = kernel.profile.devmem_guards_aliases
+        if not platform.pat_enabled and not guards:
+            return
+        checks = guards and platform.pat_enabled and not platform.strict_devmem
+        if checks and not platform.range_is_allowed(pfns.start, pfns.nr * PAGE_SIZE):
+            raise ModelledErrno(errno.EINVAL)
+        mode = CacheMode.UC_MINUS if self.sync else CacheMode.WB
+        vma.page_prot = pgprot_set_cachemode(vma.page_prot, mode, platform.pat)

@@ -1,0 +1,375 @@
+"""A driver that maps a device in every way a driver can: the model of the guest driver's /dev/pfnlab."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass, field
+
+from pfnlab.base.errors import ModelledErrno
+from pfnlab.base.units import PfnRange, pfn_to_phys
+from pfnlab.kernel.hw.bits import PAGE_CACHE_MASK, PAGE_SPECIAL
+from pfnlab.kernel.hw.cachemode import CacheMode
+from pfnlab.kernel.hw.pgprot import pgprot_noncached, pgprot_writecombine, pgprot_writethrough
+from pfnlab.kernel.hw.pgtable import LEAF_PAGES, EntryRun, Page
+from pfnlab.kernel.hw.physmap import Resource
+from pfnlab.kernel.mm.fault import Signal
+from pfnlab.kernel.mm.flags import (
+    VM_DONTDUMP,
+    VM_DONTEXPAND,
+    VM_IO,
+    VM_MIXEDMAP,
+    VM_PFNMAP,
+    VM_REMAP,
+    VM_SHARED,
+    is_cow_mapping,
+)
+from pfnlab.kernel.mm.insert import vmf_insert_pfn, vmf_insert_pfn_leaf
+from pfnlab.kernel.mm.kernel import Kernel
+from pfnlab.kernel.mm.more.ioremap import ioremap, iounmap
+from pfnlab.kernel.mm.more.memremap import memremap, memremap_pages, memunmap, memunmap_pages
+from pfnlab.kernel.mm.remap import remap_pfn_range
+from pfnlab.kernel.mm.space import MmStruct
+from pfnlab.kernel.mm.vma import AddressSpace, PlainFile, Vma
+from pfnlab.kernel.mm.zap import revoke_iomem, zap_vma_ptes
+
+#: The ordinary pages the driver hands out for the kinds that map no device: the first, and how many.
+RAM_PFN, RAM_PAGES = 0x4000, 16
+
+
+def prot_of(vma: Vma, mode: str) -> int:
+    """vm_page_prot with the mode that is asked of the driver: ``asis``, ``wc``, ``uc-`` or ``wt``."""
+    kernel = vma.mm.kernel
+    pat, prot = kernel.platform.pat, vma.page_prot & ~PAGE_CACHE_MASK
+    match mode:
+        case "wc":
+            return pgprot_writecombine(prot, pat, kernel.profile.pgprot_replaces)
+        case "wt":
+            return pgprot_writethrough(prot, pat, kernel.profile.pgprot_replaces)
+        case "uc-":
+            return pgprot_noncached(prot, pat)
+    return vma.page_prot
+
+
+class DriverDeviceFile(PlainFile):
+    """/dev/pfnlab, opened, however it maps; offsets are physical pages.
+
+    :ivar mode: cache mode of vm_page_prot
+    """
+
+    mode: str
+    kind: str = "driver"
+    noexec: bool = False
+    own_placement: bool = False
+    placement_errno: int = 0
+    mmap_prepare: bool = False
+    mapping: AddressSpace = "driver"
+    has_fault: bool = True
+    has_access: bool = True
+    fault_reconstructs: bool = False
+    opened: None = None
+    closed: None = None
+    base_pfn: None = None
+    fsync_errno: int = errno.EINVAL
+    fallocate_errno: int = errno.ENODEV
+
+    @property
+    def has_pfn_mkwrite(self) -> bool:
+        """Its vm_ops carry pfn_mkwrite, in some ways to map."""
+        return False
+
+    @property
+    def has_page_mkwrite(self) -> bool:
+        """Its vm_ops carry page_mkwrite, in some ways to map."""
+        return False
+
+    @property
+    def write_notify(self) -> bool:
+        """Where it has either."""
+        return self.has_pfn_mkwrite or self.has_page_mkwrite
+
+    def prepare(self, vma: Vma) -> None:
+        """There is only one phase."""
+
+    def mmap(self, vma: Vma) -> None:
+        """The driver's mmap.
+
+        :raises ModelledErrno: as the way to map has it
+        """
+        with vma.mm.kernel.processors.inside("pfnlab_mmap"):
+            vma.page_prot = prot_of(vma, self.mode)
+            self._fill(vma)
+
+    def _fill(self, vma: Vma) -> None:
+        """Fill entries, or leave that to faults."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class DriverFile(DriverDeviceFile):
+    """/dev/pfnlab, opened, for a mapping with operations.
+
+    :param how: ``remap`` all, ``part`` of the pages, ``halves`` in two calls, ``ram`` instead of the device
+        (``narrowed``: page by page, the VMA narrowed to each), ``apply`` without asking for a cache mode, on
+        ``fault`` (``fault_prot`` with a mode of its own, ``fault_pmd`` and ``fault_pud`` by leaves,
+        ``fault_remap`` all at once, ``mixed`` in a VM_MIXEDMAP; ``fault_mkwrite`` and ``mixed_mkwrite`` where
+        first writes ask the driver), or ``refuse``; ``iomap_memory`` maps all too
+    :param mode: cache mode of vm_page_prot
+    :param part: for ``part``: first page and page behind the last, in pages of the mapping
+    """
+
+    how: str
+    mode: str
+    part: tuple[int, int] = (0, 0)
+
+    def _fill(self, vma: Vma) -> None:
+        """Fill entries as ``how`` says.
+
+        :raises ModelledErrno: ENXIO for ``refuse``, EOPNOTSUPP for leaves the kernel does not have, else the
+            error of remap_pfn_range
+        """
+        device, half = vma.pgoff, vma.nr // 2
+        match self.how:
+            case "refuse":
+                raise ModelledErrno(errno.ENXIO)
+            case "remap" | "iomap_memory":
+                self._remap(vma, device, 0, vma.nr)
+            case "part":
+                self._remap(vma, device, *self.part)
+            case "halves":
+                self._remap(vma, device, 0, half)
+                self._remap(vma, device, half, vma.nr)
+            case "ram" | "narrowed" if vma.nr > RAM_PAGES:
+                raise ModelledErrno(errno.EINVAL)
+            case "ram":
+                self._remap(vma, RAM_PFN, 0, vma.nr)
+            case "narrowed":
+                _remap_narrowed(vma)
+            case "apply":
+                vma.flags |= VM_REMAP
+                bits = vma.page_prot | PAGE_SPECIAL
+                vma.mm.tables.set(EntryRun(vma.start, vma.end, device, bits))
+            case "mixed" | "mixed_mkwrite":
+                vma.flags |= VM_MIXEDMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP
+            case "fault_pmd" | "fault_pud" if not vma.mm.kernel.profile.huge_pfnmap:
+                raise ModelledErrno(errno.EOPNOTSUPP)
+            case _:
+                vma.flags |= VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP
+
+    @property
+    def has_pfn_mkwrite(self) -> bool:
+        """Its vm_ops carry pfn_mkwrite."""
+        return self.how in ("fault_mkwrite", "mixed_mkwrite")
+
+    def fault(self, vma: Vma, vpn: int, write: bool) -> None:
+        """The driver's fault handler: every kind has one, and it inserts the frame the offset names, or all.
+
+        :raises Signal: SIGBUS in a private mapping, where inserting would stop the kernel, and where
+            remap_pfn_range fails
+        """
+        with vma.mm.kernel.processors.inside("pfnlab_fault"):
+            if self.how == "fault_remap":
+                self._remap_all(vma)
+                return
+            if not _may_insert(vma):
+                raise Signal("SIGBUS", 2)
+            pfn = vma.pgoff + vpn - vma.start
+            prot = prot_of(vma, "wc") if self.how == "fault_prot" else vma.page_prot
+            mkwrite = self.how == "mixed_mkwrite" and write and bool(vma.flags & VM_SHARED)
+            vmf_insert_pfn(vma, vpn, pfn, prot, mkwrite=mkwrite)
+
+    def huge_fault(self, vma: Vma, vpn: int, level: int) -> bool:
+        """The driver's handler for leaves: where none fits, or its kind wants none, small entries do.
+
+        :return: False to fall back to smaller entries
+        """
+        pages = LEAF_PAGES[level]
+        start = vpn - vpn % pages
+        kind = {"fault_pmd": 2, "fault_pud": 3}.get(self.how, 1)
+        fits = vma.start <= start and start + pages <= vma.end
+        pfn = vma.pgoff + start - vma.start
+        if level > kind or not fits or pfn % pages or not _may_insert(vma):
+            return False
+        try:
+            vmf_insert_pfn_leaf(vma, start, pfn, vma.page_prot, level)
+        except ModelledErrno:
+            return False
+        return True
+
+    def _remap_all(self, vma: Vma) -> None:
+        """remap_pfn_range of the whole VMA; over entries that are there the kernel would stop."""
+        if vma.mm.tables.runs(vma.start, vma.end):
+            raise Signal("SIGBUS", 2)
+        try:
+            self._remap(vma, vma.pgoff, 0, vma.nr)
+        except ModelledErrno:
+            raise Signal("SIGBUS", 2) from None
+
+    def _remap(self, vma: Vma, pfn: int, first: int, end: int) -> None:
+        remap_pfn_range(vma, vma.start + first, PfnRange(pfn + first, pfn + end), vma.page_prot)
+
+
+@dataclass(frozen=True)
+class BareDriverFile(DriverDeviceFile):
+    """/dev/pfnlab, opened, for a mapping that is remapped at once and gets no vm_ops (S6.2.5a)."""
+
+    mode: str
+    has_fault: bool = False
+    has_access: bool = False
+    fault: None = None
+    huge_fault: None = None
+
+    def _fill(self, vma: Vma) -> None:
+        """Remap all.
+
+        :raises ModelledErrno: the error of remap_pfn_range
+        """
+        remap_pfn_range(vma, vma.start, PfnRange(vma.pgoff, vma.pgoff + vma.nr), vma.page_prot)
+
+
+def _remap_narrowed(vma: Vma) -> None:
+    """Remap RAM page by page: each call sees a VMA of that page alone.
+
+    dma_mmap_coherent() maps the whole of a VMA, so whoever has several buffers for one mapping (hfi1, comedi)
+    narrows the VMA for each.
+    """
+    start, end = vma.start, vma.end
+    try:
+        for page in range(end - start):
+            vma.start, vma.end = start + page, start + page + 1
+            remap_pfn_range(vma, vma.start, PfnRange(RAM_PFN + page, RAM_PFN + page + 1), vma.page_prot)
+    finally:
+        vma.start, vma.end = start, end
+
+
+def _may_insert(vma: Vma) -> bool:
+    """True where vmf_insert_pfn does not stop the kernel, as it does in private PFN mappings."""
+    return not is_cow_mapping(vma.flags) or bool(vma.flags & VM_MIXEDMAP)
+
+
+_UNDO = {"ioremap": iounmap, "memremap": memunmap, "io_mapping": iounmap, "memremap_pages": memunmap_pages}
+
+
+@dataclass
+class DriverState:
+    """The driver's own state between calls: one claimed region, and its mappings by kind, newest last.
+
+    :ivar pages: its own pages that were ever mapped as pages, by frame
+    :ivar unlisted: ranges with struct pages that the kernel does not find by their frames any more (S4.9.1)
+    """
+
+    held: dict[str, list[PfnRange]] = field(default_factory=dict)
+    unlisted: list[PfnRange] = field(default_factory=list)
+    resource: Resource | None = None
+    pages: dict[int, Page] = field(default_factory=dict)
+
+    def request_mem_region(self, kernel: Kernel, pfns: PfnRange) -> None:
+        """Claim *pfns*; mappings of them through /dev/mem and the PCI files are revoked.
+
+        :raises ModelledErrno: EBUSY when a region is claimed already, somebody else has some of *pfns*
+            (S9.1.6), or a mapping of them may not be revoked
+        """
+        resource = Resource(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end), "pfnlab", busy=True)
+        if self.resource is not None or not kernel.may_claim(resource):
+            raise ModelledErrno(errno.EBUSY)
+        self.resource = resource
+        kernel.claim(self.resource)
+        try:
+            revoke_iomem(kernel, pfns)
+        except ModelledErrno:
+            self.release_mem_region(kernel)
+            raise
+
+    def release_mem_region(self, kernel: Kernel) -> None:
+        """Give the claimed region back."""
+        if self.resource is not None:
+            kernel.release(self.resource)
+            self.resource = None
+
+    def ioremap(self, kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
+        """Map *pfns* for the driver itself.
+
+        :raises ModelledErrno: ENOMEM
+        """
+        ioremap(kernel, pfns, mode)
+        self._hold("ioremap", pfns)
+
+    def memremap(self, kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
+        """Map *pfns* for the driver as memory.
+
+        :raises ModelledErrno: ENOMEM
+        """
+        memremap(kernel, pfns, mode)
+        self._hold("memremap", pfns)
+
+    def io_mapping_create_wc(self, kernel: Kernel, pfns: PfnRange) -> None:
+        """An io_mapping: on this processor an ioremap_wc with a name (S4.10.1).
+
+        :raises ModelledErrno: ENOMEM
+        """
+        ioremap(kernel, pfns, CacheMode.WC)
+        self._hold("io_mapping", pfns)
+
+    def memremap_pages(self, kernel: Kernel, pfns: PfnRange, p2pdma: bool) -> None:
+        """Make struct pages for *pfns*.
+
+        :raises ModelledErrno: ENOMEM where its first or last page is found to have one already, else the
+            error of the book; EEXIST where other pages have
+        """
+        taken = [other for other in self.held.get("memremap_pages", ()) if pfns.overlaps(other)]
+        listed = [other for other in taken if other not in self.unlisted]
+        if any(other.start <= pfn < other.end for pfn in (pfns.start, pfns.end - 1) for other in listed):
+            kernel.trace.printk("Conflicting mapping in same section")
+            kernel.trace.printk("WARNING at mm/memremap.c")
+            raise ModelledErrno(errno.ENOMEM)
+        try:
+            memremap_pages(kernel, pfns, CacheMode.UC_MINUS if p2pdma else CacheMode.WB, bool(taken))
+        except ModelledErrno:
+            # Undone is the list of the whole range, of which some belonged to others.
+            self.unlisted += listed
+            raise
+        self._hold("memremap_pages", pfns)
+
+    def let_go(self, kernel: Kernel, kind: str) -> None:
+        """Undo the newest mapping of a kind, which is named after the function that made it.
+
+        :raises ModelledErrno: ENOENT when there is none
+        """
+        if not self.held.get(kind):
+            raise ModelledErrno(errno.ENOENT)
+        pfns = self.held[kind].pop()
+        _UNDO[kind](kernel, pfns)
+        if kind == "memremap_pages" and pfns in self.unlisted:
+            self.unlisted.remove(pfns)
+
+    def _hold(self, kind: str, pfns: PfnRange) -> None:
+        self.held.setdefault(kind, []).append(pfns)
+
+    def zap(self, mm: MmStruct, start: int, end: int) -> None:
+        """zap_vma_ptes on the VMA at *start*.
+
+        :raises ModelledErrno: EFAULT without a VMA
+        """
+        with mm.mmap_lock.read():
+            zap_vma_ptes(_vma_at(mm, start), start, end)
+
+    def remap_pfn_range(self, mm: MmStruct, start: int, end: int, mode: str) -> None:
+        """remap_pfn_range once more on the living VMA at *start*, with the frames its offset names.
+
+        :raises ModelledErrno: EFAULT without a VMA; EINVAL where not all is the driver's, EBUSY over entries,
+            where the kernel would stop; else the error of remap_pfn_range
+        """
+        with mm.mmap_lock.write():
+            vma = _vma_at(mm, start)
+            if not isinstance(vma.file, DriverFile) or end > vma.end:
+                raise ModelledErrno(errno.EINVAL)
+            if mm.tables.runs(start, end):
+                raise ModelledErrno(errno.EBUSY)
+            pfn = vma.pgoff + start - vma.start
+            remap_pfn_range(vma, start, PfnRange(pfn, pfn + end - start), prot_of(vma, mode))
+
+
+def _vma_at(mm: MmStruct, start: int) -> Vma:
+    vma = mm.vma_lookup(start)
+    if vma is None:
+        raise ModelledErrno(errno.EFAULT)
+    return vma

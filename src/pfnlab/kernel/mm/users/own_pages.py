@@ -1,0 +1,84 @@
+"""The guest driver's own pages, mapped as pages with a struct page, which are counted (S5.7.3)."""
+
+from __future__ import annotations
+
+import errno
+from contextlib import suppress
+from dataclasses import dataclass
+
+from pfnlab.base.errors import ModelledErrno
+from pfnlab.kernel.hw.pgtable import Page
+from pfnlab.kernel.mm.fault import Signal, finish_fault
+from pfnlab.kernel.mm.flags import VM_MIXEDMAP
+from pfnlab.kernel.mm.insert import vm_insert_page
+from pfnlab.kernel.mm.kernel import Kernel
+from pfnlab.kernel.mm.remap import vm_flags_set
+from pfnlab.kernel.mm.users.driver import RAM_PAGES, RAM_PFN, DriverDeviceFile, DriverState
+from pfnlab.kernel.mm.vma import Vma
+
+
+@dataclass(frozen=True)
+class OwnPagesFile(DriverDeviceFile):
+    """/dev/pfnlab, opened, for a mapping of the driver's own pages by vm_insert_page and its kin.
+
+    :param how: ``insert_page`` one by one, ``insert_pages`` several at once, ``map_pages`` all that fit;
+        ``page_mkwrite`` gives them to the kernel on fault, and first writes ask the driver
+    :param mode: cache mode of vm_page_prot
+    :param first: the offset in pages that the file was mapped at first: there the driver's pages begin
+    """
+
+    how: str
+    mode: str
+    first: int
+    huge_fault: None = None
+
+    def _fill(self, vma: Vma) -> None:
+        """Insert a page for each of the mapping.
+
+        :raises ModelledErrno: EINVAL where there are not as many, of vm_map_pages ENXIO; ENOMEM where no
+            page table can be had
+        """
+        at = vma.pgoff - self.first
+        if not 0 <= at < RAM_PAGES:
+            raise ModelledErrno(errno.EINVAL)
+        if vma.nr > RAM_PAGES - at:
+            raise ModelledErrno(errno.ENXIO if self.how == "map_pages" else errno.EINVAL)
+        if self.has_page_mkwrite:
+            vm_flags_set(vma, VM_MIXEDMAP)
+            return
+        for number in range(vma.nr):
+            vm_insert_page(vma, vma.start + number, own_page(vma.mm.kernel, at + number))
+
+    @property
+    def has_page_mkwrite(self) -> bool:
+        """Its vm_ops carry page_mkwrite."""
+        return self.how == "page_mkwrite"
+
+    def fault(self, vma: Vma, vpn: int, write: bool) -> None:
+        """vmf_insert_page of the page that was there before; a page that is there by now stays.
+
+        With page_mkwrite the kernel maps what the handler gives it.
+
+        :raises Signal: SIGBUS where mremap has made the mapping larger than the driver has pages
+        """
+        with vma.mm.kernel.processors.inside("pfnlab_fault"):
+            at = vma.pgoff + vpn - vma.start - self.first
+            if not 0 <= at < RAM_PAGES:
+                raise Signal("SIGBUS", 2)
+            page = own_page(vma.mm.kernel, at)
+            if not self.has_page_mkwrite:
+                with suppress(ModelledErrno):
+                    vm_insert_page(vma, vpn, page)
+                return
+        finish_fault(vma, vpn, page, write=write)
+
+
+def own_page(kernel: Kernel, number: int) -> Page:
+    """That page of the driver; whoever maps its frame otherwise finds the same content."""
+    if kernel.driver is None:
+        kernel.driver = DriverState()
+    pfn = RAM_PFN + number
+    if pfn not in kernel.driver.pages:
+        content = kernel.load(pfn)
+        kernel.driver.pages[pfn] = Page(content, anonymous=False)
+    return kernel.driver.pages[pfn]

@@ -1,0 +1,252 @@
+"""The BAR of a PCI device by sysfs and /proc/bus/pci (S9.2, S9.3); its driver and removal (S9.9)."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+
+from pfnlab.base.errors import ModelledErrno, Undecided, Why
+from pfnlab.base.units import PfnRange, pfn_to_phys
+from pfnlab.kernel.hw.pgprot import pgprot_device, pgprot_writecombine
+from pfnlab.kernel.hw.physmap import Resource
+from pfnlab.kernel.mm.kernel import Kernel
+from pfnlab.kernel.mm.remap import remap_pfn_range
+from pfnlab.kernel.mm.vma import AddressSpace, PlainFile, Vma
+from pfnlab.kernel.mm.zap import revoke_iomem, unmap_mapping_range
+
+
+@dataclass(eq=False)
+class PciDevice:
+    """A device in a slot, as one enumeration of the bus found it; the next one makes another.
+
+    :param bar: its BAR's pages
+    :ivar known: the kernel has it, and its files are there
+    :ivar bound: the guest driver is bound to it, or its probe is under way
+    :ivar claimed: its BAR, as the driver has claimed it
+    """
+
+    bar: PfnRange
+    known: bool = True
+    bound: bool = False
+    claimed: Resource | None = None
+
+    def open(self) -> None:
+        """Open one of its files.
+
+        :raises ModelledErrno: ENOENT when the kernel does not have it any more
+        """
+        if not self.known:
+            raise ModelledErrno(errno.ENOENT)
+
+    def bind(self, kernel: Kernel) -> None:
+        """bind_store: the driver's probe claims the BAR, and mappings of it by others go (S9.9.1).
+
+        :raises ModelledErrno: ENODEV when the kernel does not have it, EBUSY while a driver is bound or has
+            claimed pages of it, or where a mapping of them may not be revoked
+        """
+        if not self.known:
+            raise ModelledErrno(errno.ENODEV)
+        with kernel.device_lock.write():
+            if self.bound:
+                raise ModelledErrno(errno.EBUSY)
+            self.bound = True
+            try:
+                self._probe(kernel)
+            except ModelledErrno:
+                self._let_go(kernel)
+                raise
+
+    def _probe(self, kernel: Kernel) -> None:
+        resource = Resource(pfn_to_phys(self.bar.start), pfn_to_phys(self.bar.end), "pfnlab", busy=True)
+        if not kernel.may_claim(resource):
+            raise ModelledErrno(errno.EBUSY)
+        kernel.claim(resource)
+        self.claimed = resource
+        revoke_iomem(kernel, self.bar)
+
+    def unbind(self, kernel: Kernel) -> None:
+        """unbind_store: the driver's remove gives the BAR back (S9.9.2).
+
+        :raises ModelledErrno: ENODEV unless the driver is bound, or about to be
+        """
+        if not self.bound:
+            raise ModelledErrno(errno.ENODEV)
+        with kernel.device_lock.write():
+            self._let_go(kernel)
+
+    def _let_go(self, kernel: Kernel) -> None:
+        self.bound = False
+        if self.claimed is not None:
+            kernel.release(self.claimed)
+            self.claimed = None
+
+    def remove(self, kernel: Kernel) -> None:
+        """pci_stop_and_remove_bus_device: its driver's remove is called, and its files go.
+
+        :raises ModelledErrno: ENOENT when it is gone already
+        :raises Undecided: a driver has claimed pages of it
+        """
+        self.open()
+        _check_unclaimed(kernel)
+        self._let_go(kernel)
+        self.known = False
+        # kernfs_drain_open_files: the address space object of each file's own inode. /proc has no such thing.
+        for mapping in _SYSFS_FILES:
+            unmap_mapping_range(kernel, self.bar, mapping, even_cows=True)
+
+
+def found_again(kernel: Kernel, bar: PfnRange, before: PfnRange | None = None) -> PciDevice:
+    """The bus is scanned and finds a device, whose BAR is given the pages *bar* (S9.2.8).
+
+    :param before: where it answered until now; None for a device that is new
+    :raises Undecided: a driver has claimed pages of it
+    """
+    _check_unclaimed(kernel)
+    if before is not None and before != bar:
+        kernel.undecoded = (*(pfns for pfns in kernel.undecoded if pfns != bar), before)
+        contents = {pfn: value for pfn, value in kernel.memory.items() if before.start <= pfn < before.end}
+        for pfn, value in contents.items():
+            del kernel.memory[pfn]
+            kernel.memory[pfn - before.start + bar.start] = value
+    return PciDevice(bar)
+
+
+def unplugged(kernel: Kernel, bar: PfnRange) -> None:
+    """The slot is empty: nothing answers at *bar*, and its memory is gone."""
+    kernel.undecoded = (*kernel.undecoded, bar)
+    for pfn in [pfn for pfn in kernel.memory if bar.start <= pfn < bar.end]:
+        del kernel.memory[pfn]
+
+
+def plugged(kernel: Kernel, bar: PfnRange) -> None:
+    """A new device answers at *bar*, its memory zero."""
+    kernel.undecoded = tuple(pfns for pfns in kernel.undecoded if pfns != bar)
+
+
+def _check_unclaimed(kernel: Kernel) -> None:
+    driver = kernel.driver
+    if driver is not None and (driver.resource is not None or driver.held.get("memremap_pages")):
+        raise Undecided(
+            "the model has no rule for a device that comes or goes while a driver claims pages", Why.NO_RULE
+        )
+
+
+#: The resource files of a BAR, in the order in which they are removed.
+_SYSFS_FILES: tuple[AddressSpace, ...] = ("uc", "wc")
+
+
+@dataclass(frozen=True)
+class PciBar(PlainFile):
+    """A BAR opened through one of its interfaces.
+
+    :param bar: its pages
+    :param proc: through /proc/bus/pci, where the offset is physical; else a sysfs resource file
+    :param write_combine: the ``_wc`` file, or write combining switched on by ioctl
+    :param fallocate_errno: see :class:`~pfnlab.kernel.mm.profile.Profile` ``fallocate_checks_op_first``
+    :param device: the device of the BAR; None for one that is never removed
+    :param revoked: see the same ``pci_files_revoked``: its mappings are among those of all physical memory
+    """
+
+    bar: PfnRange
+    proc: bool
+    write_combine: bool
+    fallocate_errno: int
+    revoked: bool = True
+    device: PciDevice | None = None
+    fault_reconstructs: bool = False
+    fault: None = None
+    huge_fault: None = None
+    opened: None = None
+    closed: None = None
+    noexec: bool = True
+    mmap_prepare: bool = False
+
+    @property
+    def kind(self) -> str:
+        """``proc``, ``wc`` or ``uc``."""
+        if self.proc:
+            return "proc"
+        return "wc" if self.write_combine else "uc"
+
+    @property
+    def mapping(self) -> AddressSpace:
+        """The address space object of all physical memory, or that of its own inode."""
+        if self.revoked:
+            return "iomem"
+        if self.proc:
+            return "proc"
+        return "wc" if self.write_combine else "uc"
+
+    @property
+    def write_notify(self) -> bool:
+        """Where there is page_mkwrite."""
+        return self.has_page_mkwrite
+
+    @property
+    def has_page_mkwrite(self) -> bool:
+        """sysfs wraps the vm_ops and has it; /proc does not (S5.10.2)."""
+        return not self.proc
+
+    @property
+    def has_pfn_mkwrite(self) -> bool:
+        """Not the wrapper's: a frame is made writable without a call."""
+        return False
+
+    @property
+    def has_fault(self) -> bool:
+        """sysfs wraps the vm_ops and has a handler of its own."""
+        return not self.proc
+
+    @property
+    def own_placement(self) -> bool:
+        """/proc files place mappings themselves (S5.8)."""
+        return self.proc
+
+    @property
+    def placement_errno(self) -> int:
+        """proc_reg_get_unmapped_area does not ask a file that was removed."""
+        return errno.EIO if self._gone and self.own_placement else 0
+
+    @property
+    def has_access(self) -> bool:
+        """generic_access_phys, behind a wrapper in sysfs that does not ask a file that was removed."""
+        return self.proc or not self._gone
+
+    @property
+    def _gone(self) -> bool:
+        return self.device is not None and not self.device.known
+
+    @property
+    def fsync_errno(self) -> int:
+        """sysfs files sync to nothing, /proc files cannot."""
+        return errno.EINVAL if self.proc else 0
+
+    def base_pfn(self, vma: Vma) -> int:
+        """vm_pgoff is the frame, since it was mapped."""
+        return vma.pgoff
+
+    def prepare(self, vma: Vma) -> None:
+        """There is only one phase."""
+
+    def mmap(self, vma: Vma) -> None:
+        """pci_mmap_resource_range: the whole VMA at once, cache mode as the interface says.
+
+        :raises ModelledErrno: EINVAL (sysfs) or ENODEV (/proc) beyond the BAR, EINVAL when claimed or
+            in conflict; ENODEV of a file that was removed
+        """
+        if self._gone:
+            raise ModelledErrno(errno.ENODEV)
+        platform = vma.mm.kernel.platform
+        start = vma.pgoff if self.proc else self.bar.start + vma.pgoff
+        pfns = PfnRange(start, start + vma.nr)
+        if not self.bar.contains(pfns):
+            raise ModelledErrno(errno.ENODEV if self.proc else errno.EINVAL)
+        if platform.iomem_is_exclusive(pfn_to_phys(self.bar.start)):
+            raise ModelledErrno(errno.EINVAL)
+        vma.pgoff = start
+        if self.write_combine:
+            replaces = vma.mm.kernel.profile.pgprot_replaces
+            vma.page_prot = pgprot_writecombine(vma.page_prot, platform.pat, replaces)
+        else:
+            vma.page_prot = pgprot_device(vma.page_prot, platform.pat)
+        remap_pfn_range(vma, vma.start, pfns, vma.page_prot)

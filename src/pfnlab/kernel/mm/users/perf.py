@@ -1,0 +1,149 @@
+"""The buffer of perf_event_open(2): ordinary pages of the kernel, mapped as frames or as pages (S9.10)."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pfnlab.base.errors import ModelledErrno, Undecided, Why
+from pfnlab.base.units import PfnRange
+from pfnlab.kernel.hw.pgtable import Page
+from pfnlab.kernel.mm.fault import Signal, finish_fault
+from pfnlab.kernel.mm.flags import VM_DONTCOPY, VM_DONTDUMP, VM_DONTEXPAND, VM_SHARED, vm_get_page_prot
+from pfnlab.kernel.mm.profile import Profile
+from pfnlab.kernel.mm.remap import remap_pfn_range
+from pfnlab.kernel.mm.vma import AddressSpace, Vma
+
+if TYPE_CHECKING:
+    from pfnlab.kernel.mm.kernel import Kernel
+
+#: Where the model has the pages of every buffer. Nobody learns what is in them, so they are the same ones.
+PERF_PFN = 0x5000
+
+#: So many pages of buffers a user may lock on a machine with one processor (perf_event_mlock_kb).
+LOCKED_PAGES = 129
+
+
+@dataclass(eq=False)
+class PerfFile:
+    """An open event, which is off and belongs to the task that opened it.
+
+    :param profile: the rules of the kernel
+    :ivar pages: where faults map them, the pages that were touched, by their number
+    """
+
+    profile: Profile
+    pages: dict[int, Page] = field(default_factory=dict)
+    kind: str = "perf"
+    mapping: AddressSpace = "perf"
+    write_notify: bool = True
+    own_placement: bool = False
+    placement_errno: int = 0
+    mmap_prepare: bool = False
+    has_access: bool = False
+    fault_reconstructs: bool = False
+    huge_fault: None = None
+    opened: None = None
+    closed: None = None
+    base_pfn: None = None
+    fsync_errno: int = errno.EINVAL
+    fallocate_errno: int = errno.ENODEV
+
+    @property
+    def may_split_errno(self) -> int:
+        """perf_mmap_may_split."""
+        return errno.EINVAL if self.profile.perf_stays_whole else 0
+
+    @property
+    def has_pfn_mkwrite(self) -> bool:
+        """Frames ask by this one."""
+        return self.profile.perf_maps_ahead
+
+    @property
+    def has_page_mkwrite(self) -> bool:
+        """Pages ask by this one."""
+        return not self.profile.perf_maps_ahead
+
+    @property
+    def has_fault(self) -> bool:
+        """Where mmap maps nothing."""
+        return not self.profile.perf_maps_ahead
+
+    @property
+    def noexec(self) -> bool:
+        """Its file system became one without execution."""
+        return self.profile.anon_inodes_noexec
+
+    def prepare(self, vma: Vma) -> None:
+        """There is only one phase."""
+
+    def mmap(self, vma: Vma) -> None:
+        """perf_mmap: a page of the event, and as many pages of data as a power of two, or none.
+
+        :raises ModelledErrno: EINVAL for a private mapping and for other numbers of pages
+        :raises Undecided: so many pages that it depends on the machine who locks them
+        """
+        data = vma.nr - 1
+        if not vma.flags & VM_SHARED or data & (data - 1):
+            raise ModelledErrno(errno.EINVAL)
+        _check_locked(vma)
+        vma.flags |= VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP
+        if not self.profile.perf_maps_ahead:
+            return
+        # The first write to each page asks (S9.10.3).
+        prot = vm_get_page_prot(vma.flags & ~VM_SHARED, keys=self.profile.configuration.protection_keys)
+        for number in range(vma.nr):
+            pfn = PERF_PFN + number
+            remap_pfn_range(vma, vma.start + number, PfnRange(pfn, pfn + 1), prot)
+
+    def mkwrite(self, vma: Vma, vpn: int) -> None:
+        """perf_mmap_fault, perf_mmap_pfn_mkwrite: a task may write the page of the event only.
+
+        :raises Signal: SIGBUS for a page of data
+        """
+        if vma.pgoff + vpn - vma.start:
+            raise Signal("SIGBUS", 2)
+
+    @property
+    def fault(self) -> Callable[[Vma, int, bool], None] | None:
+        """The handler, where there is one."""
+        return self._fault if self.has_fault else None
+
+    def _fault(self, vma: Vma, vpn: int, write: bool) -> None:
+        """perf_mmap_fault: give the page to the kernel.
+
+        :raises Signal: SIGBUS for a write to a page of data
+        """
+        if write:
+            self.mkwrite(vma, vpn)
+        page = self.pages.setdefault(vma.pgoff + vpn - vma.start, Page(0, anonymous=False))
+        finish_fault(vma, vpn, page, write=write)
+
+
+def open_event(kernel: Kernel) -> PerfFile:
+    """perf_event_open(2) of an event that is off (S9.10).
+
+    :raises Undecided: a processor is held, which has to hear that code is patched for the first event; or
+        this one is to be held at a flush, of which the patching has some
+    """
+    if kernel.processors.held:
+        raise Undecided("the model has no rule for opening an event while a processor is held", Why.NO_RULE)
+    if kernel.processors.place == "flush_tlb_mm_range":
+        raise Undecided(
+            "whether code is patched, with flushes, for an event depends on whether it is the first",
+            Why.MACHINE_DECIDES,
+        )
+    return PerfFile(kernel.profile)
+
+
+def _check_locked(vma: Vma) -> None:
+    """All buffers have no more pages than any user may lock, so none is pinned (S9.10.7)."""
+    kernel = vma.mm.kernel
+    mapped = [other for task in kernel.processes() for other in task.mm if isinstance(other.file, PerfFile)]
+    if sum(other.nr for other in mapped) + vma.nr > LOCKED_PAGES:
+        raise Undecided(
+            f"how many pages beyond {LOCKED_PAGES} a user may lock for perf depends on the processors",
+            Why.MACHINE_DECIDES,
+        )

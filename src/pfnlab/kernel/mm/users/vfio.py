@@ -1,0 +1,350 @@
+"""A PCI device opened through vfio-pci (S9.4): faults fill it, and switching its memory off empties it."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+
+from pfnlab.base.errors import ModelledErrno, Undecided, Why
+from pfnlab.base.units import PfnRange, pfn_to_phys
+from pfnlab.kernel.hw.cachemode import CacheMode
+from pfnlab.kernel.hw.pgprot import pgprot_noncached
+from pfnlab.kernel.hw.pgtable import LEAF_PAGES
+from pfnlab.kernel.hw.physmap import Resource
+from pfnlab.kernel.mm.fault import Signal
+from pfnlab.kernel.mm.flags import VM_ALLOW_ANY_UNCACHED, VM_REMAP, VM_SHARED
+from pfnlab.kernel.mm.insert import vmf_insert_pfn, vmf_insert_pfn_leaf
+from pfnlab.kernel.mm.kernel import Kernel
+from pfnlab.kernel.mm.locks import RwLock
+from pfnlab.kernel.mm.more.ioremap import ioremap, iounmap
+from pfnlab.kernel.mm.more.lives import mmget
+from pfnlab.kernel.mm.processors import Need
+from pfnlab.kernel.mm.remap import remap_pfn_range
+from pfnlab.kernel.mm.vma import AddressSpace, PlainFile, Vma
+from pfnlab.kernel.mm.zap import revoke_iomem, unmap_mapping_range, zap_vma_ptes
+
+#: The file offset of a BAR's first page, in pages: the index of the region, here BAR2, stands above it.
+REGION_PAGES = 1 << 28
+BAR_OFFSET = 2 * REGION_PAGES
+
+#: Where the regions of BARs end, and that of the expansion ROM begins.
+_ROM_OFFSET = 6 * REGION_PAGES
+
+#: Where a PCI device's own regions end, those that every one may have (VFIO_PCI_NUM_REGIONS).
+_REGIONS_END = 9 * REGION_PAGES
+
+#: The device's other BAR, its registers: a page far from the one that is mapped.
+REGISTERS = PfnRange(0xFEBF0, 0xFEBF1)
+
+
+@dataclass(eq=False)
+class VfioDevice(PlainFile):
+    """The open device; mappings keep it open when its descriptor is closed.
+
+    :param bar: its one BAR
+    :param pages: the part of it that may be mapped: its beginning
+    :ivar memory: the memory space bit of its command register
+    :ivar asleep: its power state is D3hot, not D0
+    :ivar open: there is a descriptor
+    :ivar claimed: its BAR, from when the device is opened or from its first mapping on
+    :ivar mapped: what its driver has mapped for itself, in the order of mapping
+    :ivar refused: the errno with which its BAR could not be claimed when the device was opened, else 0
+    :ivar vmas: every VMA of it
+    :ivar filled: up to 6.9, the VMAs that faulted and were not zapped since, newest first
+    :ivar zapping: up to 6.9, entries of VMAs that were filled are being removed
+    :ivar memory_lock: a fault has it for reading, a change of the command register for writing
+    :ivar vma_lock: up to 6.9, a mutex around *filled*, which a fault has too
+    """
+
+    kernel: Kernel
+    bar: PfnRange
+    pages: PfnRange
+    memory: bool = True
+    asleep: bool = False
+    open: bool = True
+    claimed: Resource | None = None
+    mapped: list[PfnRange] = field(default_factory=list)
+    refused: int = 0
+    vmas: set[Vma] = field(default_factory=set)
+    filled: list[Vma] = field(default_factory=list)
+    zapping: bool = False
+    kind: str = "vfio"
+    mapping: AddressSpace = "vfio"
+    write_notify: bool = False
+    has_pfn_mkwrite: bool = False
+    has_page_mkwrite: bool = False
+    own_placement: bool = False
+    placement_errno: int = 0
+    mmap_prepare: bool = False
+    has_fault: bool = True
+    has_access: bool = False
+    fault_reconstructs: bool = True
+    fsync_errno: int = errno.EINVAL
+    fallocate_errno: int = errno.ENODEV
+
+    def __post_init__(self) -> None:
+        processors = self.kernel.processors
+        if processors.held:
+            raise Undecided(
+                "the model has no rule for opening a vfio-pci device while a processor is held", Why.NO_RULE
+            )
+        self.memory_lock = RwLock(processors, Need.MEMORY)
+        self.vma_lock = RwLock(processors, Need.VFIO_VMAS)
+        # The agent opens it, and is not observed.
+        if self.kernel.profile.vfio_claims_when_opened:
+            with self.kernel.trace.unseen():
+                self._ioremap(REGISTERS)
+                try:
+                    self._claim()
+                except ModelledErrno as error:
+                    # The device is open all the same, and mmap returns the error.
+                    self.refused = error.errno
+
+    @property
+    def noexec(self) -> bool:
+        """Its file system became one without execution."""
+        return self.kernel.profile.anon_inodes_noexec
+
+    def base_pfn(self, vma: Vma) -> int:
+        """The frame that the offset within the BAR's region stands for."""
+        return self._pfn(vma, vma.start)
+
+    def prepare(self, vma: Vma) -> None:
+        """There is only one phase."""
+
+    def mmap(self, vma: Vma) -> None:
+        """vfio_pci_core_mmap: nothing is filled, but the BAR is claimed by now (S9.4.6).
+
+        :raises ModelledErrno: EINVAL for private mappings and outside the BAR, EBUSY where another driver is,
+            ENOMEM when the kernel cannot map it for itself
+        :raises Undecided: the kernel stops with an oops, for it takes a region that is not there for one
+        """
+        first = vma.pgoff - BAR_OFFSET
+        shared = bool(vma.flags & VM_SHARED)
+        if shared and vma.pgoff >= _REGIONS_END and not self.kernel.profile.vfio_checks_region:
+            raise Undecided("the kernel stops with an oops: vfio-pci maps a region that it lacks", Why.NO_END)
+        if not shared or first < 0 or first + vma.nr > self.pages.nr:
+            raise ModelledErrno(errno.EINVAL)
+        if self.refused:
+            raise ModelledErrno(self.refused)
+        self._claim()
+        vma.page_prot = pgprot_noncached(vma.page_prot, self.kernel.platform.pat)
+        vma.flags |= VM_REMAP
+        if self.kernel.profile.vfio_remaps:
+            vma.pgoff = self.bar.start + first
+        else:
+            vma.flags |= VM_ALLOW_ANY_UNCACHED
+        self.vmas.add(vma)
+
+    def _claim(self) -> None:
+        """The BAR is the driver's: mappings by others go, and the driver maps it for itself."""
+        if self.claimed is not None:
+            return
+        kernel = self.kernel
+        resource = Resource(pfn_to_phys(self.bar.start), pfn_to_phys(self.bar.end), "vfio-pci", busy=True)
+        if not kernel.may_claim(resource):
+            raise ModelledErrno(errno.EBUSY)
+        kernel.claim(resource)
+        try:
+            revoke_iomem(kernel, self.bar)
+            self._ioremap(self.bar)
+        except ModelledErrno:
+            kernel.release(resource)
+            raise
+        self.claimed = resource
+
+    def _ioremap(self, pfns: PfnRange) -> None:
+        ioremap(self.kernel, pfns, CacheMode.UC_MINUS)
+        self.mapped.append(pfns)
+
+    def fault(self, vma: Vma, vpn: int, write: bool) -> None:
+        """vfio_pci_mmap_fault: up to 6.9 the whole VMA is remapped, later the one page inserted (S9.4.2).
+
+        :raises Signal: SIGBUS while memory is disabled or the device asleep
+        """
+        with self._vma_locked(), self.memory_lock.read():
+            self._check_memory()
+            self._fill(vma, vpn)
+
+    def _fill(self, vma: Vma, vpn: int) -> None:
+        """Fill the page, or up to 6.9 the whole VMA, which without ``vfio_fills_once`` may be filled already.
+
+        :raises Undecided: the kernel stops with BUG, for it is
+        """
+        if not self.kernel.profile.vfio_remaps:
+            vmf_insert_pfn(vma, vpn, self._pfn(vma, vpn), vma.page_prot)
+            return
+        if self.kernel.profile.vfio_fills_once and vma in self.filled:
+            if vma.mm.tables.runs(vpn, vpn + 1):
+                # Another fault has filled it, for which this one has waited.
+                return
+            raise Undecided(
+                "the fault repeats for ever: vfio-pci takes the mapping for filled already", Why.NO_END
+            )
+        pfn = self._pfn(vma, vma.start)
+        try:
+            remap_pfn_range(vma, vma.start, PfnRange(pfn, pfn + vma.nr), vma.page_prot)
+        except ModelledErrno:
+            zap_vma_ptes(vma, vma.start, vma.end)
+            raise Signal("SIGBUS", 2) from None
+        self.filled.insert(0, vma)
+
+    def huge_fault(self, vma: Vma, vpn: int, level: int) -> bool:
+        """vfio_pci_mmap_huge_fault: a leaf where it lies in the VMA and the frames are aligned as it is.
+
+        Kernels without ``vfio_checks_leaf_pfn`` take any frames, those without ``vfio_aligns_leaf`` only a
+        fault of the leaf's first page (S9.4.2a).
+
+        :return: False to fall back to smaller entries
+        :raises Signal: SIGBUS while memory is disabled or the device asleep
+        """
+        pages = LEAF_PAGES[level]
+        start = vpn - vpn % pages
+        fits = vma.start <= start and start + pages <= vma.end
+        profile = self.kernel.profile
+        if profile.vfio_remaps or not fits or (vpn != start and not profile.vfio_aligns_leaf):
+            return False
+        if profile.vfio_checks_leaf_pfn and self._pfn(vma, start) % pages:
+            return False
+        if self.memory_lock.contended:
+            # The first attempt asks for leaves, and has the VMA's own lock instead of mmap_lock.
+            raise Undecided("the model has no rule for a fault of a leaf that waits for a lock", Why.NO_RULE)
+        with self.memory_lock.read():
+            self._check_memory()
+            try:
+                vmf_insert_pfn_leaf(vma, start, self._pfn(vma, start), vma.page_prot, level)
+            except ModelledErrno:
+                return False
+            return True
+
+    def opened(self, new: Vma, orig: Vma) -> None:
+        """A VMA was copied: up to 6.9 the copy loses its entries (S9.4.5)."""
+        self.vmas |= {new, orig}
+        if not self.kernel.profile.vfio_remaps:
+            return
+        if new in self.filled:
+            # Of a split, the lower part may be the new one: the object here is the old one then.
+            self.filled[self.filled.index(new)] = orig
+        zap_vma_ptes(new, new.start, new.end)
+
+    def closed(self, vma: Vma) -> None:
+        """A VMA goes, and with the last reference the device is closed."""
+        self.vmas.discard(vma)
+        with self._vma_locked():
+            if vma in self.filled:
+                self.filled.remove(vma)
+        self.kernel.later(self._release)
+
+    def set_memory(self, enabled: bool) -> None:
+        """Write the command register: entries go before decoding is switched off, or stays so (S9.4.4).
+
+        :raises ModelledErrno: EBADF without a descriptor
+        """
+        with self._changed(zapped=not enabled):
+            self.memory = enabled
+            self.kernel.undecoded = () if enabled else (self.bar,)
+
+    def set_power(self, *, asleep: bool) -> None:
+        """Write the power state, D3hot or D0: as the memory bit, but the device goes on decoding (S9.4.8).
+
+        :raises ModelledErrno: EBADF without a descriptor
+        """
+        with self._changed(zapped=asleep):
+            self.asleep = asleep
+
+    def reset(self) -> None:
+        """VFIO_DEVICE_RESET: entries go, the device wakes, and its memory bit is as it was (S9.4.9).
+
+        :raises ModelledErrno: EBADF without a descriptor
+        """
+        with self._changed(zapped=True):
+            self.asleep = False
+
+    @contextmanager
+    def _changed(self, *, zapped: bool) -> Iterator[None]:
+        """Within this context the device may change, and where *zapped* its entries have gone before.
+
+        Without ``vfio_minds_memory`` they stay.
+
+        :raises ModelledErrno: EBADF without a descriptor
+        """
+        if not self.open:
+            raise ModelledErrno(errno.EBADF)
+        zapped = zapped and self.kernel.profile.vfio_minds_memory
+        with self._none_filled() if zapped else nullcontext():
+            self.memory_lock.take(write=True)
+        try:
+            if zapped and not self.kernel.profile.vfio_remaps:
+                unmap_mapping_range(self.kernel, PfnRange(0, _ROM_OFFSET), "vfio", even_cows=True)
+            yield
+        finally:
+            self.memory_lock.give(write=True)
+
+    @contextmanager
+    def _none_filled(self) -> Iterator[None]:
+        """vfio_pci_zap_and_vma_lock: one address space after the other, until none is listed.
+
+        Within this context none is, up to 6.9.
+        """
+        while True:
+            with self._vma_locked():
+                if not self.filled:
+                    yield
+                    return
+                mm = self.filled[0].mm
+            with mmget(mm), mm.mmap_lock.read(), self._vma_locked():
+                self.zapping = True
+                for vma in [vma for vma in self.filled if vma.mm is mm]:
+                    self.filled.remove(vma)
+                    zap_vma_ptes(vma, vma.start, vma.end)
+                self.zapping = False
+
+    def close(self) -> None:
+        """The descriptor is closed.
+
+        :raises ModelledErrno: EBADF when it is already
+        """
+        if not self.open:
+            raise ModelledErrno(errno.EBADF)
+        self.open = False
+        self._release()
+
+    def _release(self) -> None:
+        """With neither descriptor nor mapping the device is closed, once: the driver gives its BARs back."""
+        if self.open or self.vmas:
+            return
+        if self.kernel.processors.held:
+            raise Undecided(
+                "the model has no rule for closing a vfio-pci device while a processor is held", Why.NO_RULE
+            )
+        while self.mapped:
+            iounmap(self.kernel, self.mapped.pop(0))
+        if self.claimed is not None:
+            self.kernel.release(self.claimed)
+            self.claimed = None
+
+    def _check_memory(self) -> None:
+        """__vfio_pci_memory_enabled, which kernels without ``vfio_minds_memory`` do not ask.
+
+        :raises Signal: SIGBUS while memory is disabled or the device asleep
+        """
+        if self.kernel.profile.vfio_minds_memory and (not self.memory or self.asleep):
+            raise Signal("SIGBUS", 2)
+
+    def _vma_locked(self) -> AbstractContextManager[object]:
+        """Have vma_lock, up to 6.9.
+
+        :raises Undecided: entries are being removed, and the lock is given up and taken again in between
+        """
+        if self.zapping and self.vma_lock.written:
+            raise Undecided(
+                "the model has no rule for who has vma_lock first while vfio-pci takes entries away",
+                Why.NO_RULE,
+            )
+        return self.vma_lock.write() if self.kernel.profile.vfio_remaps else nullcontext()
+
+    def _pfn(self, vma: Vma, vpn: int) -> int:
+        offset = vma.pgoff + vpn - vma.start
+        return offset if self.kernel.profile.vfio_remaps else self.bar.start + offset - BAR_OFFSET

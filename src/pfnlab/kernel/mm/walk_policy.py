@@ -1,0 +1,60 @@
+"""The seam between walkers of page tables and their test for an ordinary page (S7).
+
+A PFN mapping has no pages to count, pin or move, but a private one may have copied pages among its entries.
+Whether a walker finds those depends on where it refuses: at the VMA, or at the single entry. Kernels do
+both, in different places; a profile says which place has which policy.
+
+get_user_pages_fast is not among the places: it never sees the VMA and has only the special bit.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from pfnlab.kernel.hw.entry import pte_special
+from pfnlab.kernel.hw.pgtable import EntryRun
+from pfnlab.kernel.mm.vma import Vma
+
+T = TypeVar("T")
+
+
+class WalkerPolicy(Protocol):
+    """The VMAs and entries a walker accepts."""
+
+    def walk_page_test(self, vma: Vma) -> bool:
+        """True where the entries of *vma* are looked at at all."""
+
+    def vm_normal_page(self, vma: Vma, entry: EntryRun) -> bool:
+        """True where *entry*, of *vma*, maps an ordinary page, with a struct page to work on."""
+
+
+class Walkers(NamedTuple, Generic[T]):
+    """A value for each place of the kernel that asks a policy.
+
+    :param folio_walk_start: move_pages(2)
+    :param walk_page_vma: smaps and numa_maps
+    :param walk_page_range: pagemap and mincore(2)
+    :param get_user_pages: process_vm_readv and its kin, /proc/PID/mem, and pages left by the fast lookup
+    """
+
+    folio_walk_start: T
+    walk_page_vma: T
+    walk_page_range: T
+    get_user_pages: T
+
+    @classmethod
+    def all(cls, value: T) -> Walkers[T]:
+        """The same value for every place."""
+        return cls(value, value, value, value)
+
+
+class SpecialBits:
+    """Every VMA is entered, and the entry tells: pfn entries carry _PAGE_SPECIAL (vm_normal_page)."""
+
+    def walk_page_test(self, vma: Vma) -> bool:
+        """Always."""
+        return True
+
+    def vm_normal_page(self, vma: Vma, entry: EntryRun) -> bool:
+        """Not where the special bit is set, which entries of every level have in the same place (S6.6)."""
+        return not pte_special(entry.bits)

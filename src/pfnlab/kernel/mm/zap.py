@@ -1,0 +1,92 @@
+"""Entries removed while their VMAs live: by a driver, by a revocation (S6.7)."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+
+from pfnlab.base.errors import ModelledErrno
+from pfnlab.base.units import PfnRange
+from pfnlab.kernel.hw.pgtable import EntryRun
+from pfnlab.kernel.mm.flags import VM_MIXEDMAP, VM_PFNMAP
+from pfnlab.kernel.mm.gather import MmuGather
+from pfnlab.kernel.mm.kernel import Kernel
+from pfnlab.kernel.mm.unmap import zap_vma
+from pfnlab.kernel.mm.vma import AddressSpace, MappedFile, Vma
+
+#: The page behind the last one that an offset in a file can name.
+END_OF_FILE = 1 << 52
+
+
+def zap_page_range_single(vma: Vma, start: int, end: int, *, even_cows: bool = True) -> None:
+    """Clear entries of pages ``[start, end)`` of a living VMA, with a gather of its own.
+
+    :param even_cows: copied pages go too
+    :raises ModelledErrno: the tracker forbids it, as none in a kernel does
+    """
+    tlb = MmuGather(vma.mm, "zap")
+    keep: Callable[[EntryRun], bool] | None = None if even_cows else _is_copy
+    tracker = vma.mm.kernel.tracker
+    try:
+        tracker.zap_page_range_single(vma, start, end)
+        zap_vma(tlb, vma, start, end, keep=keep)
+    finally:
+        tlb.finish()
+        vma.mm.kernel.mlock_batch.unmapped()
+    tracker.zap_page_range_single_flushed(vma, start, end)
+
+
+def _is_copy(run: EntryRun) -> bool:
+    """True for an entry that stays where copied pages do: not of a page that a file or a driver has."""
+    return run.page is not None and run.page.anonymous
+
+
+def zap_vma_ptes(vma: Vma, start: int, end: int) -> None:
+    """zap_vma_ptes (zap_special_vma_range): without effect unless the range is a PFN VMA's (S6.7.4)."""
+    flags = VM_PFNMAP | VM_MIXEDMAP if vma.mm.kernel.profile.zap_takes_mixed else VM_PFNMAP
+    if not vma.flags & flags or start < vma.start or end > vma.end:
+        return
+    zap_page_range_single(vma, start, end)
+
+
+def unmap_mapping_range(
+    kernel: Kernel,
+    pages: PfnRange,
+    mapping: AddressSpace,
+    *,
+    even_cows: bool,
+    file: MappedFile | None = None,
+) -> None:
+    """Clear the entries of *pages* in every mapping of a file, of any process (S6.7.2).
+
+    :param pages: file offsets in pages, as vm_pgoff counts them; a truncation's go on to END_OF_FILE
+    :param mapping: the address space object of the file
+    :param file: of shared anonymous memory, whose files share this object here
+    :raises ModelledErrno: the tracker forbids it for a mapping; those before it are cleared
+    """
+    with kernel.i_mmap_rwsem(mapping).read():
+        vmas = [vma for vma in kernel.i_mmap if vma.file is not None and vma.file.mapping == mapping]
+        vmas = [vma for vma in vmas if file is None or vma.file is file]
+        for vma in vmas:
+            start = max(pages.start, vma.pgoff) - vma.pgoff + vma.start
+            end = min(pages.end, vma.pgoff + vma.nr) - vma.pgoff + vma.start
+            if start < end:
+                zap_page_range_single(vma, start, end, even_cows=even_cows)
+
+
+def revoke_iomem(kernel: Kernel, pages: PfnRange) -> None:
+    """A driver claims *pages*: user mappings of them go, when strict (S9.1.5).
+
+    /dev/mem and, since 636b21b50152, the PCI files share one address space object for all of physical memory.
+    Where /dev/mem may still map the first and the last of them, as below 1 MiB, nothing is revoked.
+
+    :raises ModelledErrno: EBUSY when the tracker forbids it for a mapping: the claimer does not learn why
+    """
+    borders = (pages.start, pages.end - 1)
+    if all(kernel.platform.devmem_is_allowed(pfn) for pfn in borders):
+        return
+    if kernel.platform.io_strict_devmem:
+        try:
+            unmap_mapping_range(kernel, pages, "iomem", even_cows=True)
+        except ModelledErrno:
+            raise ModelledErrno(errno.EBUSY) from None

@@ -1,0 +1,128 @@
+"""The differences between the rules of two kernels, as changes in a machine's name, with their sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pfnlab.kernel.policies.profiles import ERAS, SEAMS, profile_of
+from pfnlab.kernel.policies.releases import series_of
+from pfnlab.kernel.policies.seams import policy_of
+from pfnlab.kernel.policies.switch_table import SWITCHES
+from pfnlab.kernel.policies.switches import Era, Switch
+
+_BY_NAME = {switch.name: switch for switch in SWITCHES}
+
+
+def changes_between(before: str, after: str) -> list[str]:
+    """The changes that turn the rules of version *before* into those of *after*, as ``fork_opens_first=on``.
+
+    Policies come first: a tracker brings its own use of the book, which switches then may change.
+    """
+    first, second = profile_of(before), profile_of(after)
+    changes = [
+        _policy(seam, policy_of(second, seam))
+        for seam in SEAMS
+        if policy_of(first, seam) != policy_of(second, seam)
+    ]
+    changes += [
+        f"{name}={_word(getattr(second, name))}"
+        for name in _BY_NAME
+        if getattr(first, name) != getattr(second, name)
+    ]
+    return changes
+
+
+def single_changes(version: str) -> Iterator[str]:
+    """Every change of one switch of *version*, or to another policy that some kernel had."""
+    profile = profile_of(version)
+    for name in _BY_NAME:
+        yield f"{name}={_word(not getattr(profile, name))}"
+    for seam in SEAMS:
+        names = dict.fromkeys(era.name for era in ERAS if era.seam == seam)
+        yield from (_policy(seam, name) for name in names if name != policy_of(profile, seam))
+
+
+def source_of(change: str, version: str) -> str:
+    """The source of a change: the release that brought it, or the backport in the series of *version*."""
+    switch = _BY_NAME.get(change.partition("=")[0])
+    if switch is None:
+        eras = _eras_of(change)
+        stable = [era for era in eras if era.only == series_of(version)]
+        return _era_source((stable or eras)[0])
+    backports = [
+        backport
+        for backport in (*switch.stable, *switch.ended_stable)
+        if series_of(backport.point) == series_of(version)
+    ]
+    if backports:
+        return "; ".join(f"{backport.point}: {backport.source}" for backport in backports)
+    return _switch_source(switch)
+
+
+class Origin(NamedTuple):
+    """Where a change comes from.
+
+    :ivar commit: 12 digits; None where nobody named it
+    :ivar catalogue: its entry among the bugs; None where it has none
+    """
+
+    commit: str | None
+    catalogue: str | None
+
+
+def origin_of(change: str) -> Origin:
+    """The commit and the bug of a change; of a switch that goes off, the commit that ended it."""
+    name, _, value = change.partition("=")
+    switch = _BY_NAME.get(name)
+    if switch is not None:
+        ended = switch.until is not None and value == "off"
+        return Origin(switch.ended_by if ended else switch.commit, switch.catalogue)
+    era = _eras_of(change)[0]
+    return Origin(era.commit, era.catalogue)
+
+
+def field_of(change: str) -> str:
+    """The field of a profile that a change turns."""
+    name = change.partition("=")[0]
+    return {"flush": "flushes", "walker": "walkers", **dict.fromkeys(_BY_COMMIT, "walkers")}.get(name, name)
+
+
+def _eras_of(change: str) -> list[Era]:
+    name, _, value = change.partition("=")
+    return [era for era in ERAS if value in (era.commit, era.name) and name in (era.seam, *_BY_COMMIT)]
+
+
+def is_of(change: str, series: str) -> bool:
+    """True where a point release of *series* is known to have made that change."""
+    switch = _BY_NAME.get(change.partition("=")[0])
+    points = () if switch is None else (*switch.stable, *switch.ended_stable)
+    return any(series_of(backport.point) == series for backport in points)
+
+
+#: How a machine's name changes the walker of one place: by its commit only.
+_BY_COMMIT = ("with", "without")
+
+
+def _policy(seam: str, name: str) -> str:
+    if seam != "walker":
+        return f"{seam}={name}"
+    # walker=NAME would be all walkers; over the releases only walk_page_vma() changed, and by one commit.
+    (era,) = (era for era in ERAS if era.seam == seam and era.before is not None)
+    return f"with={era.commit}" if era.name == name else f"without={era.commit}"
+
+
+def _word(on: bool) -> str:
+    return "on" if on else "off"
+
+
+def _era_source(era: Era) -> str:
+    commit = f", commit {era.commit}" if era.commit else ""
+    return f"since {era.since}: {era.source}{commit}"
+
+
+def _switch_source(switch: Switch) -> str:
+    commit = f", commit {switch.commit}" if switch.commit else ""
+    until = f" until {switch.until}" if switch.until else ""
+    until += f" (commit {switch.ended_by})" if switch.ended_by else ""
+    return f"since {switch.since}{until}: {switch.source}{commit}"

@@ -1,0 +1,33 @@
+"""A flush at the end of every PFN VMA, as in 6.1.y and 6.12.y (5.19 .. 6.15) (S8.1.4).
+
+The flag follows the VMA at hand, so one call over three PFN VMAs flushes three times, and so does a
+call that frees no VMA at all.
+"""
+
+from __future__ import annotations
+
+from pfnlab.kernel.mm.gather import MmuGather, is_pfn_vma
+from pfnlab.kernel.mm.vma import Vma
+
+
+class EndVma:
+    """Flush in tlb_end_vma."""
+
+    def tlb_start_vma(self, tlb: MmuGather, vma: Vma) -> None:
+        """The flag is assigned anew."""
+        if not tlb.fullmm:
+            tlb.vma_pfn = is_pfn_vma(vma)
+
+    def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
+        """Flush now if this was a PFN VMA."""
+        if not tlb.fullmm and tlb.vma_pfn:
+            tlb.flush_mmu_tlbonly()
+
+    def unmap_region(self, tlb: MmuGather, first: Vma) -> None:
+        """Nothing is left to force."""
+
+    def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
+        """Nothing is left to force."""
+
+    def tlb_free_vma(self, tlb: MmuGather, vma: Vma) -> None:
+        """Nothing is left to force."""

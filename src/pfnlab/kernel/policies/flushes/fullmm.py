@@ -1,0 +1,33 @@
+"""``free_vmas`` without its exception: also a dying address space flushes before it unlinks PFN VMAs.
+
+Every placement in a kernel passes over fullmm, since no processor runs in an address space that goes at
+exit. Here the end of a process is like any munmap. Each process has a PFN VMA, ``[vvar]`` of the vDSO, so
+each exit and exec costs a flush more, whatever was mapped.
+"""
+
+from __future__ import annotations
+
+from pfnlab.kernel.mm.gather import MmuGather, is_pfn_vma
+from pfnlab.kernel.mm.vma import Vma
+
+
+class FullMm:
+    """Flush in tlb_free_vmas, always."""
+
+    def tlb_start_vma(self, tlb: MmuGather, vma: Vma) -> None:
+        """The flag is OR-ed in."""
+        tlb.vma_pfn = tlb.vma_pfn or is_pfn_vma(vma)
+
+    def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
+        """PFN VMAs wait like others."""
+
+    def unmap_region(self, tlb: MmuGather, first: Vma) -> None:
+        """Not yet."""
+
+    def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
+        """Flush everything cleared so far if a PFN VMA was among it."""
+        if tlb.vma_pfn:
+            tlb.flush_mmu_tlbonly()
+
+    def tlb_free_vma(self, tlb: MmuGather, vma: Vma) -> None:
+        """Nothing is left to force."""

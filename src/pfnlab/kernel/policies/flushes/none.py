@@ -1,0 +1,12 @@
+"""No flush is forced: everything that was cleared waits for tlb_finish_mmu, as before 5.19 (S8.3).
+
+By then the VMAs have left their files' reverse maps: unmap_mapping_range finds none of them, returns and
+lets the driver free the frames, which old translations reach for a moment longer (B01).
+"""
+
+from __future__ import annotations
+
+# The gather's own default.
+from pfnlab.kernel.mm.gather import NoForcedFlush
+
+__all__ = ["NoForcedFlush"]

@@ -1,0 +1,183 @@
+"""The kernels that are known: a small file for each says what was compared with the model.
+
+A file is called by its package version, ``6.1.192-2.json``. ``pfnlab kernels meet --promote`` writes them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import msgspec
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.files import write_whole
+from pfnlab.base.result import Count
+from pfnlab.kernel.policies.releases import is_version, series_of, upstream, version_key
+
+FORMAT = "pfnlab-known/1"
+
+_FOLDER = files("pfnlab.kernel.policies").joinpath("known")
+
+_RELEASE = re.compile(r"[0-9]+\.[0-9]+(?:\.(?P<point>[0-9]+))?")
+
+
+class HeldCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The result of a comparison with the model.
+
+    :param programs: how many programs both ran
+    :param steps: how many of their steps were compared
+    :param undecided: programs that were not compared, because headers, modules or a rule are missing
+    :param differences: programs in which model and kernel differed
+    :param unexplained: those of them that no switch explains
+    :param seed: of random programs
+    """
+
+    programs: Count
+    steps: Count
+    undecided: Count = 0
+    differences: Count = 0
+    unexplained: Count = 0
+    seed: int | None = None
+
+
+def programs_in(held: Mapping[str, HeldCount]) -> int:
+    """How many programs both machines ran, of all kinds in *held*."""
+    return sum(count.programs for count in held.values())
+
+
+def steps_in(held: Mapping[str, HeldCount]) -> int:
+    """How many of their steps were compared; steps with an order are counted among the others."""
+    return sum(count.steps for name, count in held.items() if name != "orders")
+
+
+class KnownKernel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One kernel that was compared with the model of its version.
+
+    :param version: the upstream version, ``6.12.107``
+    :param package_version: the distribution's, ``6.12.107-1``
+    :param release: the output of ``uname -r``
+    :param sha256: of its vmlinuz
+    :param met: the day, as ``2026-11-21``
+    :param held: the counts by comparison: ``litmus``, ``walkers``, ``orders``, ``random``, ``schedules``
+    :param titles: commits of stable releases since the known kernel before it in its series that touch the
+        area, each ``6.12.107: title``
+    """
+
+    version: str
+    package: str
+    package_version: str
+    release: str
+    sha256: str
+    suite: str
+    met: str
+    held: dict[str, HeldCount]
+    titles: tuple[str, ...] = ()
+    format: str = FORMAT
+
+    @property
+    def series(self) -> str:
+        """``6.12`` of ``6.12.107``."""
+        return series_of(self.version)
+
+
+@cache
+def known_packages() -> tuple[str, ...]:
+    """The package versions of all known kernels, oldest first; no file is opened for it."""
+    names = [entry.name for entry in _FOLDER.iterdir() if entry.name.endswith(".json")]
+    return tuple(sorted((name.removesuffix(".json") for name in names), key=_order))
+
+
+@cache
+def known_versions() -> tuple[str, ...]:
+    """The exact versions that are known, oldest first."""
+    return tuple(dict.fromkeys(map(upstream, known_packages())))
+
+
+def newest_known(series: str) -> str | None:
+    """The newest known version of *series*; None when none is known."""
+    return next((version for version in reversed(known_versions()) if series_of(version) == series), None)
+
+
+def nearest(version: str) -> str | None:
+    """The known version whose rules stand for *version*.
+
+    Of its series the newest that is not newer, else the oldest; where none of its series is known, the newest
+    before it.
+    """
+    key = version_key(version)
+    same = [known for known in known_versions() if series_of(known) == series_of(version)]
+    older = [known for known in same or known_versions() if version_key(known) <= key]
+    return older[-1] if older else next(iter(same), None)
+
+
+def version_of_release(release: str) -> str:
+    """The version of a ``uname -r``: ``6.12.107`` of ``6.12.107+deb13-cloud-amd64``; a version is its own.
+
+    A release such as ``6.1.0-56-cloud-amd64`` names none; it is looked up among the known kernels, and is its
+    series where it is not known.
+    """
+    if is_version(release):
+        return release
+    match = _RELEASE.match(release)
+    if match is None:
+        return release
+    if int(match["point"] or 0) > 0:
+        return match[0]
+    return next(
+        (kernel.version for kernel in known_kernels() if kernel.release == release), series_of(match[0])
+    )
+
+
+def known_kernel(package_version: str) -> KnownKernel:
+    """The file of one known kernel.
+
+    :raises Misuse: it is not known, or its file is damaged
+    """
+    entry = _FOLDER / f"{package_version}.json"
+    try:
+        return msgspec.json.decode(entry.read_bytes(), type=KnownKernel)
+    except FileNotFoundError:
+        raise Misuse(f"{package_version} is no known kernel: see `pfnlab kernels list`") from None
+    except msgspec.DecodeError as damage:
+        raise Misuse(f"{entry} is damaged: {damage}; meet the kernel again with --promote") from damage
+
+
+def known_kernels() -> list[KnownKernel]:
+    """Every known kernel, oldest first."""
+    return [known_kernel(package_version) for package_version in known_packages()]
+
+
+def known_titles(first: str, second: str) -> tuple[str, ...]:
+    """The titles of stable commits between two versions of one series, from the files of its known kernels.
+
+    None where the two are of different series.
+    """
+    if series_of(first) != series_of(second):
+        return ()
+    older, newer = sorted(map(version_key, (first, second)))
+    titles = dict.fromkeys(
+        title
+        for kernel in known_kernels()
+        if kernel.series == series_of(first)
+        for title in kernel.titles
+        if older < version_key(title.partition(":")[0]) <= newer
+    )
+    return tuple(titles)
+
+
+def write_known(folder: Path, known: KnownKernel) -> Path:
+    """Write the file of *known* into *folder*, in place of an older one; its path."""
+    path = folder / f"{known.package_version}.json"
+    write_whole(path, msgspec.json.format(msgspec.json.encode(known), indent=1) + b"\n")
+    known_packages.cache_clear()
+    known_versions.cache_clear()
+    return path
+
+
+def _order(package_version: str) -> tuple[tuple[int, ...], str]:
+    # Revisions of one version differ in a digit; a rebuild (~deb12u1) comes before its original.
+    return version_key(upstream(package_version)), package_version.replace("~", "\0") + "\1"

@@ -1,0 +1,71 @@
+"""Comparisons on kernels to which a patch gave a policy that no kernel has (``evidence/patches/``).
+
+``python evidence/tools/hold_patches.py`` writes ``patched.json``, which lies beside this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import msgspec
+
+
+class PatchedKernel(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
+):
+    """One patched kernel, and its comparison with the model that has the policy.
+
+    :param policy: ``flush=end_vma``
+    :param series: of the kernel, ``7.2``
+    :param kernel: as it names itself
+    :param source: the package of its source
+    :param configuration: in words, ``lab``
+    :param build_seconds: of the kernel, most often from a tree that was built before
+    :param seed: of the random programs
+    :param litmus: written programs that both ran: litmus, walkers, orders, schedules
+    :param random: random programs
+    :param steps: how many steps of all these
+    :param changed: those of the written ones that the policy changes on the model
+    :param schedules: those of ``changed`` that hold a processor
+    :param undecided: programs without a rule, or of a machine that was lost
+    :param differences: programs that differ
+    :param stale: schedules in which the model predicts a stale read, and in which it was seen; None where
+        nobody looked
+    """
+
+    policy: str
+    series: str
+    kernel: str
+    source: str
+    build_seconds: int
+    seed: int
+    litmus: int
+    random: int
+    steps: int
+    changed: int
+    schedules: int
+    undecided: int
+    differences: int
+    stale: tuple[int, int] | None = None
+    configuration: str = "lab"
+
+    @property
+    def programs(self) -> int:
+        """How many programs both ran."""
+        return self.litmus + self.random
+
+
+@cache
+def patched_kernels() -> Mapping[str, PatchedKernel]:
+    """The kernels that were compared, by the name of the patch."""
+    return read_patched(Path(str(files("pfnlab.kernel.policies") / "patched.json")))
+
+
+def read_patched(path: Path) -> dict[str, PatchedKernel]:
+    """The content of a file like ``patched.json``; empty where there is no file."""
+    if not path.exists():
+        return {}
+    return msgspec.json.decode(path.read_bytes(), type=dict[str, PatchedKernel])

@@ -1,0 +1,86 @@
+"""The seams of a profile, and the policies of each: of this package, eras of vm_pat, or a user's own file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pfnlab.base.errors import Misuse
+from pfnlab.kernel.mm.gather import Flushes
+from pfnlab.kernel.mm.profile import Profile
+from pfnlab.kernel.mm.walk_policy import Walkers
+from pfnlab.kernel.policies.eras import VM_PAT_ERAS, era_switches
+from pfnlab.kernel.policies.flushes import FLUSHES
+from pfnlab.kernel.policies.own import is_path, load_policy
+from pfnlab.kernel.policies.trackers import TRACKERS
+from pfnlab.kernel.policies.walkers import WALKERS
+
+#: The policies of this package by seam and name, each made for a kernel.
+POLICIES: dict[str, Mapping[str, Callable[..., Any]]] = {
+    "tracker": TRACKERS,
+    "flush": FLUSHES,
+    "walker": WALKERS,
+}
+
+#: The places of a seam that may have policies of their own: ``walker.folio_walk_start=early_refusal``.
+PLACES: dict[str, tuple[str, ...]] = {"flush": Flushes._fields, "walker": Walkers._fields}
+
+
+def policy_names(seam: str) -> tuple[str, ...]:
+    """The policies of this package for *seam*; a tracker may be an era of vm_pat."""
+    return tuple(sorted([*TRACKERS, *VM_PAT_ERAS]) if seam == "tracker" else POLICIES[seam])
+
+
+def policy_of(profile: Profile, seam: str) -> str:
+    """The policy that *profile* has.
+
+    Of the walkers it is that of walk_page_vma(), for no other ever changed; of the flushes that of munmap.
+    """
+    policies = {"tracker": profile.tracker, "flush": profile.flushes.munmap}
+    return policies.get(seam, profile.walkers.walk_page_vma)
+
+
+def seam_and_place(name: str) -> tuple[str, str | None] | None:
+    """The seam that *name* is, and its place where it is ``SEAM.PLACE``; None where it is no seam.
+
+    :raises Misuse: the seam has no such place
+    """
+    seam, dot, place = name.partition(".")
+    if seam not in POLICIES:
+        return None
+    if not dot:
+        return seam, None
+    if seam not in PLACES:
+        raise Misuse(f"a {seam} is one for all places: write {seam}=POLICY")
+    if place not in PLACES[seam]:
+        places = ", ".join(PLACES[seam])
+        raise Misuse(
+            f"{seam} has no place {place!r}: there are {places}, as in {seam}.{PLACES[seam][0]}=POLICY"
+        )
+    return seam, place
+
+
+def with_policy(profile: Profile, seam: str, name: str, place: str | None = None) -> Profile:
+    """*profile* with the policy *name*, a file or one that there is; a tracker brings the book of its time.
+
+    :param place: the one of :data:`PLACES` that gets it; None: all
+    :raises Misuse: there is no such policy, or the file has none for *seam*
+    """
+    if is_path(name):
+        make = load_policy(name, seam).make
+    elif seam == "tracker" and name in VM_PAT_ERAS:
+        switches: dict[str, Any] = era_switches(name)
+        return replace(profile, tracker="vm_pat", **switches)
+    elif name in POLICIES[seam]:
+        make = POLICIES[seam][name]
+    else:
+        noun = "flush placement" if seam == "flush" else seam
+        names = ", ".join([*POLICIES[seam], *(VM_PAT_ERAS if seam == "tracker" else ())])
+        raise Misuse(f"there is no {noun} {name!r}: there are {names}, and files that end in .py")
+    if seam == "tracker":
+        return replace(profile, tracker=name, end_match=getattr(make, "END_MATCH", False))
+    if seam == "flush":
+        flushes = profile.flushes._replace(**{place: name}) if place else Flushes.all(name)
+        return replace(profile, flushes=flushes)
+    return replace(profile, walkers=profile.walkers._replace(**{place: name}) if place else Walkers.all(name))

@@ -1,0 +1,146 @@
+"""The code that maps reserves and frees; the memory core does nothing by itself (discussion 003).
+
+"Maybe relevant/all? caller should just manage the PAT side independently" leaves open for how long. Read
+here: for as long as the file has mappings. A driver reserves what it maps unless it has that already, counts
+its VMAs (vm_ops->open and close), and frees all of it when the last one goes, as drivers do that reserve
+an aperture with memtype_reserve_io. Splits, moves, zaps and forks change nothing, and nothing is ever lost
+or freed twice; but a range stays reserved while any other mapping of the same file lives.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, ClassVar
+
+from pfnlab.base.errors import ModelledErrno
+from pfnlab.base.units import PfnRange
+from pfnlab.kernel.mm.pfnmap import lookup_prot, pfnmap_track, pfnmap_untrack
+from pfnlab.kernel.mm.tracker import Tracked
+from pfnlab.kernel.mm.vma import MappedFile, Vma
+
+if TYPE_CHECKING:
+    from pfnlab.kernel.mm.kernel import Kernel
+
+
+class FileReservation:
+    """The reservations of one driver for one of its files, and the count of VMAs there."""
+
+    __slots__ = ("file", "reserved", "vmas")
+
+    def __init__(self, file: MappedFile | None) -> None:
+        self.file = file
+        self.reserved: list[PfnRange] = []
+        self.vmas = 0
+
+
+class CallerManaged:
+    """The drivers' own bookkeeping: ``vma.pfnmap`` is the :class:`FileReservation` that filled it."""
+
+    END_MATCH: ClassVar = False
+    ZAPS_IN_ANY_ORDER: ClassVar = True
+    #: A driver finds its record through vm_file.
+    BYTES_PER_VMA: ClassVar = 0
+    #: A reservation: its range, in a list.
+    BYTES_PER_CONTEXT: ClassVar = 32
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._callers: list[FileReservation] = []
+
+    def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
+        """The driver reserves before it maps, whole VMAs and parts alike."""
+        caller = next(
+            (reservation for reservation in self._callers if reservation.file == vma.file), None
+        ) or FileReservation(vma.file)
+        if any(reserved.contains(pfns) for reserved in caller.reserved):
+            prot = lookup_prot(self._kernel.book, pfns, prot)
+        else:
+            try:
+                prot = pfnmap_track(self._kernel, pfns, prot)
+            except ModelledErrno:
+                raise ModelledErrno(errno.EINVAL) from None
+            caller.reserved.append(pfns)
+        if vma.pfnmap is None:
+            vma.pfnmap = caller
+            caller.vmas += 1
+        if caller not in self._callers:
+            self._callers.append(caller)
+        return prot
+
+    def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
+        """The VMA counts until it is freed."""
+
+    def remap_pfn_range_filled(self, vma: Vma, pfns: PfnRange) -> None:
+        """It counts already."""
+
+    def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
+        """The owner of the struct pages remembers the range."""
+        return pfnmap_track(self._kernel, pfns, prot)
+
+    def memunmap_pages(self, pfns: PfnRange) -> None:
+        """The range as it was reserved."""
+        pfnmap_untrack(self._kernel, pfns)
+
+    def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
+        """The book gives the mode of the first frame."""
+        return lookup_prot(self._kernel.book, PfnRange(pfns.start, pfns.start + 1), prot)
+
+    def may_split(self, vma: Vma, at: int) -> None:
+        """Always."""
+
+    def vm_area_dup(self, orig: Vma, new: Vma) -> None:
+        """vm_ops->open: one VMA more."""
+        if orig.pfnmap is not None:
+            new.pfnmap = orig.pfnmap
+            orig.pfnmap.vmas += 1
+
+    def vma_prepare(self, vma: Vma, new: Vma) -> None:
+        """VMAs are counted, not their ranges."""
+
+    def split_vma(self, lower: Vma, upper: Vma) -> None:
+        """Both count."""
+
+    def copy_page_range(self, dst: Vma, src: Vma) -> None:
+        """Entries are no matter of the book."""
+
+    def copy_page_range_failed(self, dst: Vma, src: Vma) -> None:
+        """Freeing the VMA undoes everything."""
+
+    def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
+        """Entries may go and come back."""
+
+    def zap_page_range_single_flushed(self, vma: Vma, start: int, end: int) -> None:
+        """The driver frees with the last mapping."""
+
+    def unmap_vmas(self, vma: Vma) -> None:
+        """The reservation outlives the entries."""
+
+    def move_vma(self, old: Vma, new: Vma) -> None:
+        """Both count until the old one is freed."""
+
+    def vm_area_free(self, vma: Vma) -> None:
+        """vm_ops->close: with the file's last VMA everything goes."""
+        caller: FileReservation | None = vma.pfnmap
+        if caller is None:
+            return
+        vma.pfnmap = None
+        caller.vmas -= 1
+        if caller.vmas:
+            return
+        self._callers.remove(caller)
+        reserved = caller.reserved
+        for pfns in reserved:
+            pfnmap_untrack(self._kernel, pfns)
+
+    def tracked(self, vmas: list[Vma]) -> list[Tracked]:
+        """Every reservation with all VMAs of its file."""
+        return [
+            Tracked([vma for vma in vmas if vma.pfnmap is caller], pfns, caller.vmas)
+            for caller in self._callers
+            for pfns in caller.reserved
+        ]
+
+    def _check(self, vmas: list[Vma]) -> None:
+        for caller in self._callers:
+            assert caller.vmas == sum(vma.pfnmap is caller for vma in vmas), (caller.file, caller.vmas)
+        assert all(vma.pfnmap is None or vma.pfnmap in self._callers for vma in vmas)

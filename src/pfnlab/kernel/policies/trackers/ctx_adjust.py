@@ -1,0 +1,74 @@
+"""track_ctx that adjusts its range when one VMA is left (discussion 002's remark).
+
+"If we run into issues, we could likely handle that (adjust the tracking) when our kref drops to 1 while
+freeing a VMA": what the last sharer does not cover is freed then. A mapping cut at its ends is exact
+again; one in two pieces, or shared with a child, keeps everything as ``track_ctx`` does. To find who is left,
+the context keeps a list of its VMAs, and the file offset it began at tells which frames a VMA covers.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pfnlab.base.units import PAGE_SIZE, PfnRange, pfn_to_phys
+from pfnlab.kernel.mm.flags import is_cow_mapping
+from pfnlab.kernel.mm.vma import Vma
+from pfnlab.kernel.policies.trackers.track_ctx import PfnmapTrackCtx, TrackCtx
+
+
+class AdjustedCtx(PfnmapTrackCtx):
+    """A context with a list of its VMAs.
+
+    :ivar offset: the difference between a frame and its file offset in pages
+    """
+
+    __slots__ = ("offset", "vmas")
+
+    def __init__(self, pfns: PfnRange, vma: Vma) -> None:
+        super().__init__(pfns)
+        self.vmas = [vma]
+        # The offset of a private mapping becomes its first frame.
+        self.offset = 0 if is_cow_mapping(vma.flags) else pfns.start - vma.pgoff
+
+
+class CtxAdjust(TrackCtx):
+    """The tracker since 6.16, with one thing more to do when a VMA is freed."""
+
+    #: The pointer, and a node of the context's list.
+    BYTES_PER_VMA: ClassVar = 24
+    #: Count, first frame, size; the offset and the head of the list.
+    BYTES_PER_CONTEXT: ClassVar = 48
+
+    def _context(self, vma: Vma, pfns: PfnRange) -> AdjustedCtx:
+        return AdjustedCtx(pfns, vma)
+
+    def vm_area_dup(self, orig: Vma, new: Vma) -> None:
+        """The copy enters the list as well."""
+        super().vm_area_dup(orig, new)
+        if new.pfnmap is not None:
+            new.pfnmap.vmas.append(new)
+
+    def vm_area_free(self, vma: Vma) -> None:
+        """Let go of the context; where one VMA is left, adjust the range to it."""
+        ctx: AdjustedCtx | None = vma.pfnmap
+        super().vm_area_free(vma)
+        if ctx is None:
+            return
+        ctx.vmas.remove(vma)
+        if ctx.refs == 1:
+            self._adjust(ctx, ctx.vmas[0])
+
+    def _adjust(self, ctx: AdjustedCtx, vma: Vma) -> None:
+        first = vma.pgoff + ctx.offset
+        covered = PfnRange(first, first + vma.nr)
+        if covered == ctx.pfns:
+            return
+        kernel = self._kernel
+        start, size = pfn_to_phys(ctx.pfns.start), ctx.pfns.nr * PAGE_SIZE
+        kernel.book.shrink_pfn_range(start, size, [covered], who=kernel.who)
+        ctx.pfns = covered
+
+    def _check(self, vmas: list[Vma]) -> None:
+        super()._check(vmas)
+        for vma in vmas:
+            assert vma.pfnmap is None or vma in vma.pfnmap.vmas, vma

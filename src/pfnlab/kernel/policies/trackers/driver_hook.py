@@ -1,0 +1,24 @@
+"""VM_PAT with the base pfn asked from the driver, through a hook in its vm_ops (discussion 003).
+
+No VMA grows; a driver that has the hook (sysfs, /proc/bus/pci, /dev/mem, vfio-pci here) is asked when its
+mapping goes or is copied. One that does not, like the driver of our guests, which is out of the tree, is
+served as with ``unmap_only``: from the page tables, and once the first entry was zapped it is lost.
+"""
+
+from __future__ import annotations
+
+from pfnlab.kernel.mm.vma import Vma
+from pfnlab.kernel.policies.trackers.unmap_only import UnmapOnly
+
+
+class DriverHook(UnmapOnly):
+    """vm_pat that asks the driver; the hook itself costs each vm_operations_struct a pointer."""
+
+    def _get_pat_info(self, vma: Vma, caller: str) -> tuple[int, int | None]:
+        """The driver's pfn; the protection of the first entry if it is still the device's, else the VMA's."""
+        hook = vma.file.base_pfn if vma.file is not None else None
+        if hook is None:
+            return super()._get_pat_info(vma, caller)
+        entry = vma.mm.tables.entry(vma.start)
+        is_device = entry is not None and entry.page is None
+        return hook(vma), entry.bits if entry is not None and is_device else vma.page_prot

@@ -1,0 +1,313 @@
+"""Exact tracking: a frame is reserved as long as a VMA covers the page it was put at. No kernel has it.
+
+Discussion 002 wanted it ("beef up the backend to support actually tracking the correct range") and feared
+splits: "a bit complicated if the pfnmap ctx has more than one ref". So nothing is split: each call that fills
+entries has one context, shared by all VMAs that come of it, which counts for each of its frames how many
+of them cover it. A copy made by fork or mremap counts once more, a split hands each part to the VMA that
+keeps it, a VMA that is freed counts no more. Where a count becomes zero the book is cut there, after flushing
+and unlinking, in one operation for each run of frames, which leaves no moment without the rest.
+
+A zap takes entries that may come back (discussion 000), so the VMA goes on covering them; unless no fault can
+fill them again, as in PCI files and /dev/mem: then it covers them no more once they are flushed. So each VMA
+remembers which parts of a context it covers.
+
+Unlike every kernel it also reserves what is mapped in part or inserted by a fault handler, with the mode
+the book says, so that nobody can map it otherwise meanwhile. A fork costs no entry and cannot fail for it.
+RAM has no entries in the book, so pages of it need no context; only what is mapped as a whole VMA has one, as
+in every kernel.
+
+Its price: a context for every call that fills entries, also for every page that faults, a part of it in
+each VMA that covers some, one more for every cut, and a search of the book for every run of frames that goes.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from pfnlab.base.errors import ModelledErrno
+from pfnlab.base.units import PAGE_SIZE, PfnRange, pfn_to_phys
+from pfnlab.kernel.hw.spans import SpanSet
+from pfnlab.kernel.mm.flags import is_cow_mapping
+from pfnlab.kernel.mm.locks import RwLock
+from pfnlab.kernel.mm.pfnmap import lookup_prot, pfnmap_is_tracked, pfnmap_track, pfnmap_untrack
+from pfnlab.kernel.mm.processors import Need
+from pfnlab.kernel.mm.tracker import Tracked
+from pfnlab.kernel.mm.vma import Vma
+
+if TYPE_CHECKING:
+    from pfnlab.kernel.mm.kernel import Kernel
+
+
+class Counted:
+    """The frames that one call put into a mapping, and how many VMAs cover each of them.
+
+    :ivar pfns: the frames
+    :ivar offset: the difference between a frame and its file offset in pages
+    :ivar edges: the frames where the count changes, and by how much; the count is 0 at first
+    :ivar reserved: the runs of frames that count, each an entry of the book
+    :ivar booked: whether the book has entries for it; of RAM it has none
+    """
+
+    __slots__ = ("booked", "edges", "offset", "pfns", "reserved")
+
+    def __init__(self, pfns: PfnRange, offset: int, *, booked: bool = True) -> None:
+        self.pfns, self.offset, self.booked = pfns, offset, booked
+        self.edges: dict[int, int] = {}
+        self.reserved = [pfns]
+
+    def count(self, part: PfnRange, by: int) -> None:
+        """*by* more VMAs cover *part*."""
+        for at, change in ((part.start, by), (part.end, -by)):
+            self.edges[at] = self.edges.get(at, 0) + change
+            if not self.edges[at]:
+                del self.edges[at]
+        # Nothing remembers which of them came first.
+        self.edges = dict(sorted(self.edges.items()))
+
+    def covered(self) -> list[PfnRange]:
+        """The runs of frames that any VMA covers."""
+        runs, count, start = [], 0, 0
+        for at in sorted(self.edges):
+            previous, count = count, count + self.edges[at]
+            if not previous:
+                start = at
+            elif not count:
+                runs.append(PfnRange(start, at))
+        return runs
+
+
+class CoveredPart(NamedTuple):
+    """The part of a context that a VMA covers.
+
+    :param pfns: the frames
+    """
+
+    ctx: Counted
+    pfns: PfnRange
+
+    @property
+    def pgoff(self) -> int:
+        """The file offset at which it begins, in pages."""
+        return self.pfns.start - self.ctx.offset
+
+    def within(self, pgoff: int, nr: int) -> CoveredPart | None:
+        """The part of it that lies in *nr* pages from the file offset *pgoff* on."""
+        first = pgoff + self.ctx.offset
+        pages = PfnRange(first, first + nr)
+        return CoveredPart(self.ctx, self.pfns.meet(pages)) if self.pfns.overlaps(pages) else None
+
+
+class Exact:
+    """Counted ranges: ``vma.pfnmap`` is the parts of contexts a VMA covers, in file order, or None."""
+
+    END_MATCH: ClassVar = False
+    ZAPS_IN_ANY_ORDER: ClassVar = True
+    AREAS_IN_ANY_ORDER: ClassVar = True
+    BYTES_PER_VMA: ClassVar = 8
+    #: As evidence/patches/tracker-exact.patch has it: the context is the root of a tree of its parts, the
+    #: offset and whether faults fill it again (32); a part is a node in that tree and in its VMA's, first
+    #: frame, last frame, the last one below it and the context (80).
+    BYTES_PER_CONTEXT: ClassVar = 112
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._lock = RwLock(kernel.processors, Need.TRACKER)
+
+    def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
+        """Reserve the frames, of whole VMAs and parts alike; frames already covered keep their mode."""
+        pgoff = vma.pgoff + start - vma.start
+        parts = _within(vma, pgoff, pfns.nr)
+        if any(part.pfns == pfns and part.ctx.offset == pfns.start - pgoff for part in parts):
+            return lookup_prot(self._kernel.book, pfns, prot)
+        if parts:
+            raise ModelledErrno(errno.EINVAL)
+        if (start, pfns.nr) != (vma.start, vma.nr) and not pfnmap_is_tracked(self._kernel, pfns):
+            return lookup_prot(self._kernel.book, pfns, prot)
+        # The offset of a private mapping becomes its first frame.
+        return self._track(vma, pfns, 0 if is_cow_mapping(vma.flags) else pfns.start - pgoff, prot)
+
+    def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
+        """The VMA gives up the frames it was about to cover."""
+        self._cover(vma, [part for part in vma.pfnmap or () if part.ctx.pfns != pfns])
+
+    def remap_pfn_range_filled(self, vma: Vma, pfns: PfnRange) -> None:
+        """The VMA covers them already."""
+
+    def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
+        """The owner of the struct pages remembers the range."""
+        return pfnmap_track(self._kernel, pfns, prot)
+
+    def memunmap_pages(self, pfns: PfnRange) -> None:
+        """The range as it was reserved."""
+        pfnmap_untrack(self._kernel, pfns)
+
+    def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
+        """Reserve the frames with the mode the book says, unless this page has them reserved or they are RAM.
+
+        :raises ModelledErrno: EINVAL when the frames of a leaf have different modes
+        """
+        pgoff = vma.pgoff + vpn - vma.start
+        prot = lookup_prot(self._kernel.book, pfns, prot)
+        if any(part.pfns == pfns for part in _within(vma, pgoff, pfns.nr)):
+            return prot
+        if not pfnmap_is_tracked(self._kernel, pfns):
+            self._uncover(vma, pgoff, pfns.nr)
+            return prot
+        return self._track(vma, pfns, pfns.start - pgoff, prot)
+
+    def may_split(self, vma: Vma, at: int) -> None:
+        """Always."""
+
+    def vm_area_dup(self, orig: Vma, new: Vma) -> None:
+        """A copy covers nothing until it is known what it is for."""
+
+    def vma_prepare(self, vma: Vma, new: Vma) -> None:
+        """A cut takes nothing that could be short."""
+
+    def split_vma(self, lower: Vma, upper: Vma) -> None:
+        """Each half covers its own part of the frames that the VMA covered before the cut."""
+        new, cut = (lower, upper) if lower.pfnmap is None else (upper, lower)
+        parts = cut.pfnmap or ()
+        # In this order, so that no frame is without a VMA meanwhile.
+        for vma in (new, cut):
+            self._cover(vma, _clipped(parts, vma.pgoff, vma.nr))
+
+    def copy_page_range(self, dst: Vma, src: Vma) -> None:
+        """The child covers what the parent covers, before it gets entries."""
+        self._cover(dst, _within(src, dst.pgoff, dst.nr))
+
+    def copy_page_range_failed(self, dst: Vma, src: Vma) -> None:
+        """Nothing was done that freeing the VMA does not undo."""
+
+    def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
+        """The reservation outlives the entries."""
+
+    def zap_page_range_single_flushed(self, vma: Vma, start: int, end: int) -> None:
+        """The VMA no longer covers frames that no fault can fill again; copied pages may have been kept."""
+        if vma.refills:
+            return
+        covered = SpanSet()
+        covered.add(vma.start, vma.end)
+        covered.discard(start, end)
+        for run in vma.mm.tables.runs(start, end):
+            covered.add(run.start, run.end)
+        shift = vma.pgoff - vma.start
+        self._cover(vma, [part for at, behind in covered for part in _within(vma, at + shift, behind - at)])
+
+    def unmap_vmas(self, vma: Vma) -> None:
+        """The reservation outlives the entries, until no translation can be left."""
+
+    def move_vma(self, old: Vma, new: Vma) -> None:
+        """The new place covers the frames once they have moved; the old one, until it is unmapped."""
+        self._cover(new, _within(old, new.pgoff, new.nr))
+
+    def vm_area_free(self, vma: Vma) -> None:
+        """Frames that no other VMA covers leave the book."""
+        self._cover(vma, [])
+
+    def _track(self, vma: Vma, pfns: PfnRange, offset: int, prot: int) -> int:
+        """A context for the frames *vma* is about to map.
+
+        :raises ModelledErrno: EINVAL, the book refuses
+        """
+        booked = pfnmap_is_tracked(self._kernel, pfns)
+        try:
+            prot = pfnmap_track(self._kernel, pfns, prot)
+        except ModelledErrno:
+            raise ModelledErrno(errno.EINVAL) from None
+        part = CoveredPart(Counted(pfns, offset, booked=booked), pfns)
+        self._uncover(vma, part.pgoff, pfns.nr)
+        part.ctx.count(pfns, 1)
+        vma.pfnmap = tuple(sorted((*(vma.pfnmap or ()), part), key=lambda covered: covered.pgoff))
+        return prot
+
+    def _uncover(self, vma: Vma, pgoff: int, nr: int) -> None:
+        """A handler inserts other frames than a remap had put at these pages: those do not come back."""
+        if _within(vma, pgoff, nr):
+            self._cover(vma, _outside(vma, pgoff, nr))
+
+    def _cover(self, vma: Vma, parts: list[CoveredPart]) -> None:
+        """*vma* covers *parts* from now on and nothing else; frames without a VMA leave the book."""
+        before, after = vma.pfnmap or (), tuple(parts)
+        if before == after:
+            return
+        vma.pfnmap = after or None
+        for ctx, pfns in after:
+            ctx.count(pfns, 1)
+        for ctx, pfns in before:
+            ctx.count(pfns, -1)
+            self._settle(ctx)
+
+    def _settle(self, ctx: Counted) -> None:
+        """The book keeps the frames still covered; of two operations at once, each finds it settled."""
+        with self._lock.write():
+            self._shrink(ctx)
+
+    def _shrink(self, ctx: Counted) -> None:
+        covered = ctx.covered()
+        remaining: list[PfnRange] = []
+        for entry in ctx.reserved:
+            rest = [entry.meet(run) for run in covered if run.overlaps(entry)]
+            remaining += rest
+            at = entry.start
+            for run in (*rest, PfnRange(entry.end, entry.end)):
+                if at < run.start and ctx.booked:
+                    entry = self._cut(entry, PfnRange(at, run.start))
+                at = run.end
+        ctx.reserved = remaining
+
+    def _cut(self, entry: PfnRange, hole: PfnRange) -> PfnRange:
+        """Take *hole* out of an entry; returns what is left behind it."""
+        kernel, behind = self._kernel, PfnRange(hole.end, entry.end)
+        rest = [part for part in (PfnRange(entry.start, hole.start), behind) if part.nr]
+        with kernel.processors.inside("pfnmap_untrack"):
+            kernel.trace.event("untrack_pfn", entry.start)
+            kernel.book.shrink_pfn_range(pfn_to_phys(entry.start), entry.nr * PAGE_SIZE, rest, who=kernel.who)
+        return behind
+
+    def tracked(self, vmas: list[Vma]) -> list[Tracked]:
+        """Every reservation with the VMAs that cover some of it."""
+        parts_by_context: dict[int, list[tuple[CoveredPart, Vma]]] = {}
+        for vma in vmas:
+            for part in vma.pfnmap or ():
+                parts_by_context.setdefault(id(part.ctx), []).append((part, vma))
+        reservations: list[Tracked] = []
+        for sharing in parts_by_context.values():
+            for entry in sharing[0][0].ctx.reserved:
+                sharers = {id(vma): vma for part, vma in sharing if part.pfns.overlaps(entry)}
+                reservations.append(Tracked(list(sharers.values()), entry))
+        return reservations
+
+    def _check(self, vmas: list[Vma]) -> None:
+        recounts: dict[int, tuple[Counted, Counted]] = {}
+        for vma in vmas:
+            assert vma.pfnmap != (), vma
+            parts: tuple[CoveredPart, ...] = vma.pfnmap or ()
+            assert list(parts) == _within(vma, vma.pgoff, vma.nr), (vma, parts)
+            for lower, upper in pairwise(parts):
+                assert lower.pgoff + lower.pfns.nr <= upper.pgoff, (vma, parts)
+            for ctx, pfns in parts:
+                recounts.setdefault(id(ctx), (ctx, Counted(ctx.pfns, ctx.offset)))[1].count(pfns, 1)
+        for ctx, recount in recounts.values():
+            assert recount.edges == ctx.edges, (ctx.pfns, ctx.edges)
+            covered = sum(run.nr for run in ctx.covered())
+            assert sum(entry.nr for entry in ctx.reserved) == covered, ctx.reserved
+
+
+def _clipped(parts: Iterable[CoveredPart], pgoff: int, nr: int) -> list[CoveredPart]:
+    """The parts of *parts* that lie in *nr* pages from the file offset *pgoff* on."""
+    return [inside for part in parts if (inside := part.within(pgoff, nr)) is not None]
+
+
+def _within(vma: Vma, pgoff: int, nr: int) -> list[CoveredPart]:
+    """The parts that *vma* covers with *nr* pages from the file offset *pgoff* on."""
+    return _clipped(vma.pfnmap or (), pgoff, nr)
+
+
+def _outside(vma: Vma, pgoff: int, nr: int) -> list[CoveredPart]:
+    """The parts that *vma* covers with other pages than *nr* from the file offset *pgoff* on."""
+    before = _within(vma, vma.pgoff, pgoff - vma.pgoff)
+    return before + _within(vma, pgoff + nr, vma.pgoff + vma.nr - pgoff - nr)

@@ -1,0 +1,34 @@
+"""VM_PAT with partial unmaps forbidden: a tracked mapping goes as a whole or not at all (discussion 003).
+
+"We should forbid any partial unmappings in that model, just like we already disallow MADV_DONTNEED": a
+VMA with a reservation is never cut (the kernel has vm_ops->may_split for such a refusal, and munmap, a move,
+mprotect and advice of a part all answer EINVAL), and a driver's zap of a part is refused likewise. A region
+is not claimed where a part of a mapping would have to be revoked: EBUSY, since request_mem_region() has one
+answer for every reason. What is zapped or unmapped whole is untracked as in ``vm_pat``, exactly.
+
+The price is paid by programs that unmap or protect parts, and by drivers whose revocations are refused.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from pfnlab.base.errors import ModelledErrno
+from pfnlab.kernel.mm.flags import VM_PAT
+from pfnlab.kernel.mm.vma import Vma
+from pfnlab.kernel.policies.trackers.vm_pat import VmPat
+
+
+class NoPartial(VmPat):
+    """The tracker of the VM_PAT era, with two refusals."""
+
+    def may_split(self, vma: Vma, at: int) -> None:
+        """Not where it is tracked: the pieces could go one by one."""
+        if vma.flags & VM_PAT:
+            raise ModelledErrno(errno.EINVAL)
+
+    def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
+        """All of it or nothing."""
+        if vma.flags & VM_PAT and (start > vma.start or end < vma.end):
+            raise ModelledErrno(errno.EINVAL)
+        super().zap_page_range_single(vma, start, end)

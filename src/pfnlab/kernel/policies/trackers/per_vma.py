@@ -1,0 +1,82 @@
+"""Nothing is shared: every VMA has a reservation of its own, for just the frames of its range.
+
+Discussion 002 has the thought, duplicating the tracking "if ever required". A copy, for a fork or a move,
+reserves its frames once more; a VMA that is cut reserves its two parts, while the cut still may fail, and
+then frees the whole. So the book is asked for nothing but what it has, entries that are reserved and freed
+as they are, and what is unmapped leaves it: head, tail or middle, with a child or beside a part that mremap
+moved. As the VMA's size is that of its entry, one word remembers it, and nothing is allocated or counted.
+
+Its price: an entry for each copy and each piece, also of a cut that unmaps nothing (mprotect, advice), and a
+fork, a move or an unmap that fails with ENOMEM where an entry cannot be allocated. A zap frees nothing.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pfnlab.base.units import PfnRange, pfn_to_phys
+from pfnlab.kernel.mm.pfnmap import lookup_prot, pfnmap_track, pfnmap_untrack
+from pfnlab.kernel.mm.tracker import Tracked
+from pfnlab.kernel.mm.vma import Vma
+from pfnlab.kernel.policies.trackers.track_ctx import TrackCtx
+
+
+class PerVma(TrackCtx):
+    """``vma.pfnmap`` is the range that is reserved for the VMA, or None."""
+
+    BYTES_PER_CONTEXT: ClassVar = 0
+    AREAS_IN_ANY_ORDER: ClassVar = True
+
+    def _context(self, vma: Vma, pfns: PfnRange) -> PfnRange | None:
+        # What is RAM, also in part, has no entry. A part of it without RAM would be reserved later, and
+        # perhaps refused.
+        ram = self._kernel.book.platform.phys.pat_pagerange_is_ram
+        return None if ram(pfn_to_phys(pfns.start), pfn_to_phys(pfns.end)) else pfns
+
+    def vm_area_dup(self, orig: Vma, new: Vma) -> None:
+        """A child or the place of a move reserves for itself; of a cut it is not known yet what will be."""
+        is_cut = new.mm is orig.mm and new.start == orig.start
+        if orig.pfnmap is not None and not is_cut:
+            new.pfnmap = self._reserve_again(_covered(orig, new))
+
+    def vma_prepare(self, vma: Vma, new: Vma) -> None:
+        """The two parts are reserved, then the whole is freed; *new*'s part goes with it if that fails."""
+        whole: PfnRange | None = vma.pfnmap
+        if whole is None:
+            return
+        new.pfnmap = self._reserve_again(_covered(vma, new))
+        if new.start == vma.start:
+            rest = PfnRange(new.pfnmap.end, whole.end)
+        else:
+            rest = PfnRange(whole.start, new.pfnmap.start)
+        vma.pfnmap = self._reserve_again(rest)
+        pfnmap_untrack(self._kernel, whole)
+
+    def vm_area_free(self, vma: Vma) -> None:
+        """The reservation of the VMA is freed."""
+        if vma.pfnmap is not None:
+            pfnmap_untrack(self._kernel, vma.pfnmap)
+            vma.pfnmap = None
+
+    def _reserve_again(self, pfns: PfnRange) -> PfnRange:
+        """Frames that are reserved: all with the mode of the first, so nothing is refused.
+
+        :raises ModelledErrno: ENOMEM
+        """
+        first = PfnRange(pfns.start, pfns.start + 1)
+        pfnmap_track(self._kernel, pfns, lookup_prot(self._kernel.book, first, 0))
+        return pfns
+
+    def tracked(self, vmas: list[Vma]) -> list[Tracked]:
+        """Each range with its one VMA."""
+        return [Tracked([vma], vma.pfnmap) for vma in vmas if vma.pfnmap is not None]
+
+    def _check(self, vmas: list[Vma]) -> None:
+        for vma in vmas:
+            assert vma.pfnmap is None or vma.pfnmap.nr == vma.nr, (vma, vma.pfnmap)
+
+
+def _covered(vma: Vma, part: Vma) -> PfnRange:
+    """The frames of *vma* that *part*, a copy of some or all of it, has at its offset."""
+    first = vma.pfnmap.start + part.pgoff - vma.pgoff
+    return PfnRange(first, first + part.nr)

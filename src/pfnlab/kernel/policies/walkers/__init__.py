@@ -1,0 +1,16 @@
+"""The walkers: what those who look at a task's pages take for a page. One module a policy, sorted by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pfnlab.kernel.mm.walk_policy import WalkerPolicy
+from pfnlab.kernel.policies.walkers.early_refusal import EarlyRefusal
+from pfnlab.kernel.policies.walkers.page_test_skip import PageTestSkip
+from pfnlab.kernel.policies.walkers.special_bits import SpecialBits
+
+WALKERS: dict[str, Callable[[], WalkerPolicy]] = {
+    "early_refusal": EarlyRefusal,
+    "page_test_skip": PageTestSkip,
+    "special_bits": SpecialBits,
+}

@@ -1,0 +1,20 @@
+"""VM_IO and VM_PFNMAP refused before the walk (discussion 001's patch).
+
+"It has no folio backing the mappings at all": "that is in general not what we want", because a private
+mapping that was written to has ordinary pages, and a walker that leaves at the VMA misses them.
+get_user_pages does so in every kernel.
+"""
+
+from __future__ import annotations
+
+from pfnlab.kernel.mm.flags import VM_IO, VM_PFNMAP
+from pfnlab.kernel.mm.vma import Vma
+from pfnlab.kernel.mm.walk_policy import SpecialBits
+
+
+class EarlyRefusal(SpecialBits):
+    """Some VMAs are not entered, the others as with special bits."""
+
+    def walk_page_test(self, vma: Vma) -> bool:
+        """Neither device memory nor bare frames."""
+        return not vma.flags & (VM_IO | VM_PFNMAP)

@@ -1,0 +1,19 @@
+"""walk_page_test() skips VM_PFNMAP, as the generic page walk does (discussion 001).
+
+"Nobody noticed that walk_page_test() skips VM_PFNMAP (but not VM_IO :) )": "process memory stats will likely
+miss anon folios on COW PFNMAP mappings". smaps did until 6.2, pagemap does in every kernel.
+"""
+
+from __future__ import annotations
+
+from pfnlab.kernel.mm.flags import VM_PFNMAP
+from pfnlab.kernel.mm.vma import Vma
+from pfnlab.kernel.mm.walk_policy import SpecialBits
+
+
+class PageTestSkip(SpecialBits):
+    """Some VMAs are not entered, the others as with special bits."""
+
+    def walk_page_test(self, vma: Vma) -> bool:
+        """Not those of bare frames."""
+        return not vma.flags & VM_PFNMAP

@@ -1,0 +1,12 @@
+"""Special bits through vm_normal_page: what is in a VMA is judged entry by entry (discussion 001's answer).
+
+"vm_normal_page() should be able to identify PFN maps and reject them": device pages are passed over, and
+copied pages of a private PFN mapping are found like any others.
+"""
+
+from __future__ import annotations
+
+# The default of mm.
+from pfnlab.kernel.mm.walk_policy import SpecialBits
+
+__all__ = ["SpecialBits"]

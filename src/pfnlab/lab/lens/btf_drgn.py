@@ -1,0 +1,203 @@
+"""BTF as drgn's source of types: a type drgn asks for by name is made from the type graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import drgn
+from drgn import Program, Qualifiers, Type, TypeEnumerator, TypeKind, TypeKindSet, TypeMember, TypeParameter
+
+from pfnlab.lab.lens import LensError
+from pfnlab.lab.lens.btf import MAX_DEPTH, Btf
+from pfnlab.lab.lens.btf_types import Array, Composite, Enum, Float, Forward, Int, Kind, Prototype, Reference
+
+#: How many members a structure may have with those of its anonymous members; drgn flattens them.
+MAX_MEMBERS = 100_000
+
+_KINDS = {
+    TypeKind.INT: (Kind.INT,),
+    TypeKind.BOOL: (Kind.INT,),
+    TypeKind.FLOAT: (Kind.FLOAT,),
+    TypeKind.STRUCT: (Kind.STRUCT, Kind.FWD),
+    TypeKind.UNION: (Kind.UNION, Kind.FWD),
+    TypeKind.ENUM: (Kind.ENUM, Kind.ENUM64),
+    TypeKind.TYPEDEF: (Kind.TYPEDEF,),
+}
+
+_QUALIFIERS = {
+    Kind.CONST: Qualifiers.CONST,
+    Kind.VOLATILE: Qualifiers.VOLATILE,
+    Kind.RESTRICT: Qualifiers.RESTRICT,
+}
+
+#: The integer an enumeration is stored in, by size and sign.
+_ENUM_INTEGERS = {
+    (1, False): "unsigned char",
+    (1, True): "signed char",
+    (2, False): "unsigned short",
+    (2, True): "short",
+    (4, False): "unsigned int",
+    (4, True): "int",
+    (8, False): "unsigned long",
+    (8, True): "long",
+}
+
+
+class BtfTypes:
+    """
+    The types of *btf* for one drgn program.
+
+    :param program: the program that gets the types
+    :param btf: the source of the types
+    """
+
+    def __init__(self, program: Program, btf: Btf) -> None:
+        self._program = program
+        self._btf = btf
+        self._types: dict[int, Type] = {}
+        self._member_counts: dict[int, int] = {}
+        self._depth = 0
+
+    def register(self, name: str = "btf") -> None:
+        """Answer the program's questions for types, before any other finder."""
+        self._program.register_type_finder(name, self.find, enable_index=0)
+
+    def find(self, program: Program, kinds: TypeKindSet, name: str, filename: str | None) -> Type | None:
+        """
+        drgn's question: the first type of one of *kinds* with this name.
+
+        Complete types come before declarations. BTF knows no files: asking for one finds nothing.
+        """
+        del program
+        if filename:
+            return None
+        declaration = None
+        for type_id in self._btf.ids(name):
+            kind = self._btf.kind(type_id)
+            if not any(kind in _KINDS.get(wanted, ()) for wanted in kinds):
+                continue
+            candidate = self.type(type_id)
+            if candidate.kind not in kinds:
+                continue
+            if candidate.is_complete():
+                return candidate
+            declaration = declaration or candidate
+        return declaration
+
+    def type(self, type_id: int) -> Type:
+        """
+        The drgn type of one type id.
+
+        :raises LensError: it is damaged, or refers to itself in a way no type can
+        """
+        drgn_type = self._types.get(type_id)
+        if drgn_type is None:
+            # A chain of pointers has the same limit as one of typedefs: no real chain is near this long.
+            if self._depth > MAX_DEPTH:
+                raise LensError(f"{self._btf.name}: type {type_id} is behind {MAX_DEPTH} references")
+            self._depth += 1
+            try:
+                drgn_type = self._types[type_id] = self._make(type_id)
+            except (ValueError, TypeError, OverflowError) as error:
+                # drgn itself refuses, for example, an integer of three bytes.
+                raise LensError(f"{self._btf.name}: type {type_id} cannot be: {error}") from error
+            finally:
+                self._depth -= 1
+        return drgn_type
+
+    def _make(self, type_id: int) -> Type:
+        program, record = self._program, self._btf[type_id]
+        if record.kind is Kind.VOID:
+            return program.void_type()
+        if isinstance(record, Reference):
+            if record.kind is Kind.PTR:
+                return program.pointer_type(self.type(record.target))
+            if record.kind is Kind.TYPEDEF:
+                return program.typedef_type(record.name, self.type(record.target))
+            target = self.type(record.target)
+            extra = _QUALIFIERS.get(record.kind, Qualifiers.NONE)
+            return target.qualified(target.qualifiers | extra)
+        if isinstance(record, Int):
+            return self._integer(type_id, record)
+        if isinstance(record, Float):
+            return program.float_type(record.name, record.size)
+        if isinstance(record, Array):
+            self._btf.size_of(type_id)
+            return program.array_type(self.type(record.target), record.length)
+        if isinstance(record, Composite):
+            return self._composite(type_id, record)
+        if isinstance(record, Enum):
+            return self._enum(type_id, record)
+        if isinstance(record, Forward):
+            return self._forward(record)
+        if isinstance(record, Prototype):
+            parameters = [
+                TypeParameter(self._lazy_type(target), name or None) for name, target in record.parameters
+            ]
+            return program.function_type(self.type(record.target), parameters, record.is_variadic)
+        raise LensError(f"{self._btf.name}: type {type_id} is used as a type but is a {record.kind.name}")
+
+    def _integer(self, type_id: int, record: Int) -> Type:
+        if record.is_bool:
+            return self._program.bool_type(record.name or "_Bool", record.size)
+        if not record.name or not 0 < record.size <= 16:
+            raise LensError(f"{self._btf.name}: type {type_id} is an integer of {record.size} bytes")
+        return self._program.int_type(record.name, record.size, record.is_signed)
+
+    def _composite(self, type_id: int, record: Composite) -> Type:
+        self._btf.size_of(type_id)
+        self._members(type_id)
+        members = [
+            TypeMember(
+                self._lazy_type(member.target, member.bit_size), member.name or None, member.bit_offset
+            )
+            for member in record.members
+        ]
+        make_type = self._program.struct_type if record.kind is Kind.STRUCT else self._program.union_type
+        return make_type(record.name or None, record.size, members)
+
+    def _members(self, type_id: int) -> int:
+        # How many members drgn finds here; a type that contains itself was refused before (size_of).
+        if type_id not in self._member_counts:
+            count = 1
+            record = self._btf[self._btf.resolve(type_id)]
+            if isinstance(record, Composite):
+                count = sum(1 if member.name else self._members(member.target) for member in record.members)
+            if count > MAX_MEMBERS:
+                raise LensError(f"{self._btf.name}: type {type_id} has {count:,} members")
+            self._member_counts[type_id] = count
+        return self._member_counts[type_id]
+
+    def _enum(self, type_id: int, record: Enum) -> Type:
+        if not record.values:
+            return self._program.enum_type(record.name or None)
+        integer = _ENUM_INTEGERS.get((record.size, record.is_signed))
+        if integer is None:
+            raise LensError(f"{self._btf.name}: type {type_id} is an enumeration of {record.size} bytes")
+        compatible = self._program.int_type(integer, record.size, record.is_signed)
+        values = [TypeEnumerator(name, value) for name, value in record.values]
+        return self._program.enum_type(record.name or None, compatible, values)
+
+    def _forward(self, record: Forward) -> Type:
+        # A single complete type of that name is the one declared; several or none leave it open.
+        kind = Kind.UNION if record.is_union else Kind.STRUCT
+        complete_ids = [type_id for type_id in self._btf.ids(record.name) if self._btf.kind(type_id) is kind]
+        if len(complete_ids) == 1:
+            return self.type(complete_ids[0])
+        make_type = self._program.union_type if record.is_union else self._program.struct_type
+        return make_type(record.name or None)
+
+    def _lazy_type(self, target: int, bit_size: int = 0) -> Callable[[], Type | drgn.Object]:
+        # Structures refer to each other in circles, so a member's type is made when drgn asks for it.
+        if not bit_size:
+            return lambda: self.type(target)
+
+        def bit_field() -> drgn.Object:
+            try:
+                return drgn.Object(self._program, self.type(target), bit_field_size=bit_size)
+            except (ValueError, TypeError) as error:
+                raise LensError(
+                    f"{self._btf.name}: a bit-field of type {target} cannot be: {error}"
+                ) from error
+
+        return bit_field

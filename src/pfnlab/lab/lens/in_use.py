@@ -1,0 +1,353 @@
+"""The things in use in a kernel: counts and lists which a program has to leave as they were.
+
+What is counted for processes that live, the guest's agent among them, is taken off: its own memory may grow.
+A structure that a kernel does not have is not looked at, so two looks at one kernel have the same parts.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+import msgspec
+
+from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, pages_of, phys_to_pfn
+from pfnlab.kernel.hw.bits import PAGE_PRESENT, PAGE_PSE
+from pfnlab.kernel.mm.flags import VM_ACCOUNT
+from pfnlab.lab.lens.plain import Fault
+from pfnlab.lab.lens.view import ENTRIES, MAX_DEPTH, USER_ENTRIES, KernelView
+
+#: A function of kernels that keep freed objects for a while (KASAN): no count tells them from used ones.
+_QUARANTINE = "kasan_quarantine_put"
+
+#: The symbols that are looked for, as far as a kernel has them.
+SYMBOLS = (
+    *("vm_committed_as", "nr_files", "node_data", "__per_cpu_offset", "nr_cpu_ids", "vm_area_cachep"),
+    *("vmap_nodes", "nr_vmap_nodes", "vmap_area_root", "iomem_resource", _QUARANTINE),
+)
+
+#: What is counted, by the property that says it is left as it was, in the words of a message.
+COUNTED = {
+    "committed_left": "committed pages",
+    "tables_left": "page tables",
+    "files_left": "open files",
+    "vmas_left": "VMAs",
+}
+
+#: What is listed, likewise.
+LISTED = {
+    "book_left": "the book has",
+    "areas_left": "vmalloc has",
+    "resources_left": "the resources have",
+}
+
+_ULONG_MAX = (1 << 64) - 1
+_VM_IOREMAP = 1
+_MAX_CPUS = 64
+_MAX_LISTED = 100_000
+
+
+def counts_vmas(has_symbol: Callable[[str], bool]) -> bool:
+    """True where a kernel with such symbols tells how many VMAs are in use."""
+    needed = ("vm_area_cachep", "__per_cpu_offset", "nr_cpu_ids")
+    return all(map(has_symbol, needed)) and not has_symbol(_QUARANTINE)
+
+
+class Thing(NamedTuple):
+    """
+    A thing in a list.
+
+    :param says: what it is
+    :param pfns: the page frames of a reservation, from the first up to the one behind the last
+    """
+
+    says: str
+    pfns: tuple[int, int] = (0, 0)
+
+
+class InUse(msgspec.Struct, frozen=True):
+    """
+    The counts and lists of one look.
+
+    :param counts: by the names of :data:`COUNTED`
+    :param lists: by those of :data:`LISTED`
+    :param spaces: how many address spaces there are: each has tables that its process does not count
+    """
+
+    counts: dict[str, int] = {}
+    lists: dict[str, frozenset[Thing]] = {}
+    spaces: int = 0
+
+
+def left_behind(
+    before: InUse, after: InUse, is_ours: Callable[[int, int], bool] = lambda first, behind: False
+) -> Iterator[Fault]:
+    """
+    The things in use after a program that were not before it.
+
+    :param is_ours: tells of page frames whether they are of the program's devices: other properties are about
+        reservations of those
+    """
+    for name, words in COUNTED.items():
+        if name == "tables_left" and before.spaces != after.spaces:
+            continue
+        if name in before.counts and name in after.counts:
+            more = after.counts[name] - before.counts[name]
+            # Of what somebody else has left, something may go meanwhile; what is committed is never more.
+            if more > 0 or (more and name == "committed_left"):
+                yield Fault(name, f"{abs(more):,} {words} {'more' if more > 0 else 'less'} than before")
+    for name, words in LISTED.items():
+        had, has = before.lists.get(name), after.lists.get(name)
+        if had is None or has is None:
+            continue
+        for thing in sorted(has - had):
+            if not is_ours(*thing.pfns):
+                yield Fault(name, f"{words} {thing.says}, and had not before")
+
+
+class _Living(NamedTuple):
+    # The address spaces of processes that live: pages committed, page tables and VMAs of all of them.
+    spaces: int
+    committed: int
+    tables: int
+    vmas: int
+
+
+class Counts:
+    """
+    Counts what is in use in one kernel.
+
+    :param view: its memory
+    :param levels: of its page tables
+    :raises LensError: a structure lacks a member
+    """
+
+    def __init__(self, view: KernelView, levels: int) -> None:
+        self._view, self._levels = view, levels
+        layouts = view.layouts
+        self._mm = layouts.record("struct mm_struct", "mm_mt.ma_root", "map_count", "pgtables_bytes.counter")
+        self._vma = layouts.record("struct vm_area_struct", "vm_start", "vm_end", "vm_flags")
+        #: By the number of address spaces: tables that no process counts, and the kernel's own among them.
+        self._kernel: dict[int, tuple[int, int]] = {}
+        #: That number, and those tables, at the look before.
+        self._last: tuple[int, int] | None = None
+
+    def look(self) -> InUse:
+        """
+        The things in use now.
+
+        :raises LensError: memory is damaged, or in the middle of a change
+        """
+        living = self._living()
+        counts = {}
+        for name, number, own in (
+            ("committed_left", self._committed(), living.committed),
+            ("tables_left", self._tables(living), 0),
+            ("vmas_left", self._vmas(), living.vmas),
+            ("files_left", self._files(), 0),
+        ):
+            if number is not None:
+                counts[name] = number - own
+        lists = {"book_left": frozenset(self._book())}
+        for listed, there in (("areas_left", self._areas()), ("resources_left", self._resources())):
+            if there is not None:
+                lists[listed] = frozenset(map(Thing, there))
+        return InUse(counts, lists, living.spaces)
+
+    def _living(self) -> _Living:
+        committed = tables = vmas = 0
+        view = self._view
+        spaces = {mm for _, _, mm in view.tasks() if mm}
+        for mm in spaces:
+            root, map_count, pgtables_bytes = view.members(mm, self._mm)
+            vmas += map_count
+            tables += pgtables_bytes // PAGE_SIZE
+            for at in view.vma_addresses(root, 0, _ULONG_MAX):
+                start, end, flags = view.members(at, self._vma)
+                committed += (end - start >> PAGE_SHIFT) if flags & VM_ACCOUNT else 0
+        return _Living(len(spaces), committed, tables, vmas)
+
+    @cached_property
+    def _cpus(self) -> tuple[int, ...]:
+        # The offset of each processor's memory.
+        view = self._view
+        number = int.from_bytes(view.read(view.symbol("nr_cpu_ids"), 4), "little")
+        if not 0 < number <= _MAX_CPUS:
+            raise view.error(f"nr_cpu_ids is {number:,}")
+        return struct.unpack(f"<{number}Q", view.read(view.symbol("__per_cpu_offset"), 8 * number))
+
+    def _has(self, *symbols: str) -> bool:
+        return all(self._view.has_symbol(name) for name in symbols)
+
+    def _counter(self, symbol: str) -> int | None:
+        # A percpu_counter, its processors' parts added.
+        if not self._has(symbol, "__per_cpu_offset", "nr_cpu_ids"):
+            return None
+        view, at = self._view, self._view.symbol(symbol)
+        kind = "struct percpu_counter"
+        count = view.word(at + view.layouts.offset(kind, "count"))
+        parts = view.word(at + view.layouts.offset(kind, "counters"))
+        number = _signed(count, 8)
+        for offset in self._cpus:
+            number += int.from_bytes(view.read(parts + offset & _ULONG_MAX, 4), "little", signed=True)
+        return number
+
+    def _committed(self) -> int | None:
+        return self._counter("vm_committed_as")
+
+    def _files(self) -> int | None:
+        return self._counter("nr_files")
+
+    def _nodes(self) -> Iterator[int]:
+        # Every node of memory.
+        for place in range(_MAX_CPUS):
+            node = self._view.word(self._view.symbol("node_data") + 8 * place)
+            if not node:
+                return
+            yield node
+
+    def _tables(self, living: _Living) -> int | None:
+        # Those of processes that are gone: the kernel's, and those of the living, are taken off. A processor
+        # that idles may keep the table of a process that is gone.
+        if not self._has("node_data", "__per_cpu_offset", "nr_cpu_ids") or len(self._cpus) > 1:
+            return None
+        view, layouts = self._view, self._view.layouts
+        item = layouts.enumerators("enum node_stat_item")["NR_PAGETABLE"]
+        stat = layouts.offset("struct pglist_data", "vm_stat") + 8 * item
+        parts_at = layouts.offset("struct pglist_data", "per_cpu_nodestats")
+        diff = layouts.offset("struct per_cpu_nodestat", "vm_node_stat_diff") + item
+        number = 0
+        for node in self._nodes():
+            number += _signed(view.word(node + stat), 8)
+            parts = view.word(node + parts_at)
+            for offset in self._cpus:
+                number += int.from_bytes(
+                    view.read(parts + offset + diff & _ULONG_MAX, 1), "little", signed=True
+                )
+        number -= living.tables
+        # A walk of the kernel's tables takes long. It finds what it found while the sum is equal,
+        # and where there are more for one look, a process is about to give them back.
+        known, last = self._kernel.get(living.spaces), self._last
+        self._last = living.spaces, number
+        if known is None or number < known[0] or (number > known[0] and self._last == last):
+            known = self._kernel[living.spaces] = number, self._kernel_tables()
+        return number - known[1]
+
+    def _kernel_tables(self) -> int:
+        visited: set[int] = set()
+        stack = [(self._view.physical(self._view.info.symbol("swapper_pg_dir") or 0), self._levels)]
+        while stack:
+            table, level = stack.pop()
+            first = USER_ENTRIES if level == self._levels else 0
+            for entry in self._view.table(table, first, ENTRIES - first):
+                frame = entry & PHYSICAL_MASK & -PAGE_SIZE
+                if entry & PAGE_PRESENT and not entry & PAGE_PSE and frame not in visited:
+                    visited.add(frame)
+                    if level > 2:
+                        stack.append((frame, level - 1))
+        return len(visited)
+
+    def _vmas(self) -> int | None:
+        # The objects of the cache of VMAs that are in use: kernels whose free objects are in sheaves.
+        view, layouts = self._view, self._view.layouts
+        if not counts_vmas(view.has_symbol):
+            return None
+        if not layouts.has("struct slub_percpu_sheaves") or not layouts.has("struct node_barn"):
+            return None
+        cache = view.word(view.symbol("vm_area_cachep"))
+        kind = "struct kmem_cache"
+        if not layouts.has(kind, "per_node") or not layouts.has("struct kmem_cache_node", "total_objects"):
+            return None
+        pair = layouts.offset(kind, "per_node")
+        barn_at = layouts.offset("struct kmem_cache_per_node_ptrs", "barn")
+        node_at = layouts.offset("struct kmem_cache_per_node_ptrs", "node")
+        node, barn = view.word(cache + pair + node_at), view.word(cache + pair + barn_at)
+        number = view.word(node + layouts.offset("struct kmem_cache_node", "total_objects.counter"))
+        number -= sum(self._free_in(node))
+        # The sheaves of processors, and the full ones.
+        size = layouts.offset("struct slab_sheaf", "size")
+        sheaves = view.word(cache + layouts.offset(kind, "cpu_sheaves"))
+        for offset in self._cpus:
+            for part in ("main", "spare", "rcu_free"):
+                member = layouts.offset("struct slub_percpu_sheaves", part)
+                sheaf = view.word(sheaves + offset + member & _ULONG_MAX)
+                number -= int.from_bytes(view.read(sheaf + size, 4), "little") if sheaf else 0
+        if barn:
+            full = barn + layouts.offset("struct node_barn", "sheaves_full")
+            linked = layouts.offset("struct slab_sheaf", "barn_list")
+            for link in self._list(full):
+                number -= int.from_bytes(view.read(link - linked + size, 4), "little")
+        return number
+
+    def _free_in(self, node: int) -> Iterator[int]:
+        # The free objects of each slab that has some.
+        layouts = self._view.layouts
+        linked = layouts.offset("struct slab", "slab_list")
+        counters = layouts.offset("struct slab", "counters")
+        for link in self._list(node + layouts.offset("struct kmem_cache_node", "partial")):
+            word = int.from_bytes(self._view.read(link - linked + counters, 4), "little")
+            yield (word >> 16 & 0x7FFF) - (word & 0xFFFF)
+
+    def _list(self, head: int) -> Iterator[int]:
+        # The members of a list, each by its list_head.
+        link = self._view.word(head)
+        for _ in range(_MAX_LISTED):
+            if link == head:
+                return
+            yield link
+            link = self._view.word(link)
+        raise self._view.error(f"the list at {head:#x} has no end")
+
+    def _book(self) -> Iterator[Thing]:
+        for start, end, mode in self._view.memtypes():
+            says = f"{start:#x}-{end - 1:#x} in mode {mode}"
+            yield Thing(says, (phys_to_pfn(start), pages_of(end)))
+
+    def _areas(self) -> list[str] | None:
+        # The areas of ioremap; stacks of processes are kept for later.
+        view, layouts = self._view, self._view.layouts
+        roots = []
+        if self._has("vmap_nodes", "nr_vmap_nodes"):
+            number = int.from_bytes(view.read(view.symbol("nr_vmap_nodes"), 4), "little")
+            nodes, size = view.word(view.symbol("vmap_nodes")), layouts.size("struct vmap_node")
+            busy = layouts.offset("struct vmap_node", "busy.root.rb_node")
+            roots = [view.word(nodes + place * size + busy) for place in range(min(number, 1 << 10))]
+        elif self._has("vmap_area_root"):
+            roots = [view.word(view.symbol("vmap_area_root"))]
+        else:
+            return None
+        record = layouts.record("struct vmap_area", "vm", "rb_node.rb_left", "rb_node.rb_right")
+        area = layouts.record("struct vm_struct", "addr", "size", "flags", "phys_addr")
+        at = layouts.offset("struct vmap_area", "rb_node")
+        found = []
+        for root in roots:
+            for (vm,) in view.rb_tree(root, record, at, "area"):
+                if not vm:
+                    continue
+                address, size, flags, phys = view.members(vm, area)
+                if flags & _VM_IOREMAP:
+                    found.append(f"{phys:#x} at {address:#x}, {size >> PAGE_SHIFT:,} pages")
+        return found
+
+    def _resources(self) -> list[str] | None:
+        if not self._has("iomem_resource"):
+            return None
+        view = self._view
+        record = view.layouts.record("struct resource", "start", "end", "child", "sibling")
+        found: list[str] = []
+        stack = [(view.symbol("iomem_resource"), 0)]
+        while stack:
+            at, depth = stack.pop()
+            start, end, child, sibling = view.members(at, record)
+            found.append(f"{start:#x}-{end:#x} at depth {depth}")
+            if depth > MAX_DEPTH or len(found) > _MAX_LISTED:
+                raise view.error("the tree of resources has no end")
+            following = ((sibling, depth), (child, depth + 1))
+            stack += [(one, deep) for one, deep in following if one]
+        return found
+
+
+def _signed(number: int, size: int) -> int:
+    return int.from_bytes(number.to_bytes(size, "little"), "little", signed=True)

@@ -1,0 +1,143 @@
+"""The offsets of members of kernel structures, and readers of several members with one unpacking.
+
+Members are found by name, through anonymous structures and unions, never by the kernel's version.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from operator import itemgetter
+
+from drgn import Program, Type, TypeKind, offsetof, sizeof
+
+from pfnlab.lab.lens import LensError
+
+#: Format letters of unsigned numbers, by size.
+_LETTERS = {1: "B", 2: "H", 4: "I", 8: "Q"}
+
+
+class Record:
+    """
+    Some members of one structure.
+
+    :param size: bytes from the structure's start to the end of the last of these members
+    :param unpack: returns their values, in the order they were asked for, from that many bytes
+    """
+
+    def __init__(self, size: int, unpack: Callable[[bytes], tuple[int, ...]]) -> None:
+        self.size = size
+        self.unpack = unpack
+
+
+class Layouts:
+    """
+    The structures of one kernel.
+
+    :param program: the drgn program that has the types
+    :param release: the kernel's release, for messages
+    """
+
+    def __init__(self, program: Program, release: str) -> None:
+        self._program = program
+        self.release = release
+
+    def has(self, name: str, path: str = "") -> bool:
+        """True where there is a type *name*, and a member *path* in it where one is given."""
+        try:
+            kind = self._program.type(name)
+            return not path or offsetof(kind, path) >= 0
+        except (LookupError, TypeError, ValueError):
+            return False
+
+    def type(self, name: str) -> Type:
+        """
+        A complete type by its C name.
+
+        :raises LensError: this kernel has none
+        """
+        try:
+            kind = self._program.type(name)
+        except LookupError:
+            raise LensError(f"kernel {self.release} has no {name}") from None
+        if not kind.is_complete():
+            raise LensError(f"kernel {self.release} only declares {name}")
+        return kind
+
+    def enumerators(self, name: str) -> dict[str, int]:
+        """
+        The values of an enumeration, by name.
+
+        :raises LensError: this kernel has none
+        """
+        return {one.name: one.value for one in self.type(name).enumerators or ()}
+
+    def offset(self, name: str, *paths: str) -> int:
+        """
+        Byte offset of a member.
+
+        :param paths: the names of the member, the newest first
+        :raises LensError: it has none of these names
+        """
+        offset, _ = self._member(name, *paths)
+        return offset
+
+    def length(self, name: str, path: str) -> int:
+        """The number of elements of an array member."""
+        _, kind = self._member(name, path)
+        if kind.kind is not TypeKind.ARRAY or not kind.length:
+            raise LensError(f"kernel {self.release}: {name} has a {path} that is no array")
+        return int(kind.length)
+
+    def size(self, name: str) -> int:
+        """Bytes of one object."""
+        return int(sizeof(self.type(name)))
+
+    def record(self, name: str, *members: str | tuple[str, ...]) -> Record:
+        """
+        A reader of some members.
+
+        :param members: for each member its name, or its names, the newest first
+        :raises LensError: a member is missing; the message names kernel and member
+        """
+        fields = []
+        for place, paths in enumerate(members):
+            offset, kind = self._member(name, *((paths,) if isinstance(paths, str) else paths))
+            size = sizeof(kind) if kind.is_complete() else 0
+            if size not in _LETTERS:
+                raise LensError(f"kernel {self.release}: {name} has a {paths} of {size} bytes")
+            fields.append((offset, size, place))
+        form, end = "<", 0
+        for offset, size, _ in sorted(fields):
+            if offset < end:
+                raise LensError(f"kernel {self.release}: members of {name} overlap at byte {offset}")
+            form += f"{offset - end}x{_LETTERS[size]}"
+            end = offset + size
+        unpack = struct.Struct(form).unpack
+        order = [place for _, _, place in sorted(fields)]
+        if order == list(range(len(order))):
+            return Record(end, unpack)
+        # The place of each member among the members sorted by offset.
+        pick = itemgetter(*(order.index(place) for place in range(len(order))))
+        return Record(end, lambda data: pick(unpack(data)))
+
+    # A member's offset and type, the latter without typedefs.
+    def _member(self, name: str, *paths: str) -> tuple[int, Type]:
+        kind = self.type(name)
+        for path in paths:
+            try:
+                offset, inner = offsetof(kind, path), kind
+                for part in path.split("."):
+                    inner = _without_typedefs(inner).member(part).type
+                return offset, _without_typedefs(inner)
+            except (LookupError, TypeError, ValueError):
+                continue
+        wanted = " or ".join(paths)
+        raise LensError(f"kernel {self.release}: {name} has no member {wanted}")
+
+
+def _without_typedefs(kind: Type) -> Type:
+    # The type behind typedefs.
+    while kind.kind is TypeKind.TYPEDEF:
+        kind = kind.type
+    return kind

@@ -1,0 +1,320 @@
+"""Sources of a kernel's memory: a guest's RAM, a core file of a dead kernel, or the running kernel.
+
+All three give the same three things: the ranges of physical memory, its bytes, and the kernel's description
+of itself (VMCOREINFO).
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import re
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from pfnlab.lab.lens import LensError
+from pfnlab.lab.lens.elf import Segment, segments
+
+#: Guest RAM from here on lies elsewhere in the physical address space (q35's hole below 4 GiB).
+MAX_RAM = 2 << 30
+
+#: VMCOREINFO is a page or two; a text that does not end within so many bytes is something else.
+MAX_VMCOREINFO = 16 << 10
+
+_OSRELEASE = b"OSRELEASE="
+_PROOF = b"\nSYMBOL(swapper_pg_dir)="
+#: Every line of VMCOREINFO gives a name its value. The programs that read it have its words in memory too.
+_LINES = re.compile(rb"(?:[A-Za-z][\w-]*(?:\([!-~]+\))?=[ -~]*\n)+")
+_SEARCH_CHUNK = 4 << 20
+#: Notes are within the first bytes of a core: those of 150 processors, and VMCOREINFO behind them.
+_NOTES = 1 << 16
+_NO_PHYSICAL = (1 << 64) - 1
+
+
+class VmCoreInfo:
+    """
+    A kernel's description of itself for readers of its memory.
+
+    :param text: lines ``NAME=value``, as the kernel wrote them
+    """
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+        lines = (line.partition("=") for line in text.decode("ascii", "replace").splitlines())
+        self._values = {name: value for name, equals, value in lines if equals}
+        #: The release, as ``uname -r`` prints it.
+        self.release = self._values.get("OSRELEASE", "unknown")
+
+    def number(self, name: str, default: int | None = None) -> int:
+        """
+        ``NUMBER(name)``; decimal, or hexadecimal with ``0x``.
+
+        :raises LensError: there is none and no *default*
+        """
+        return self._value(f"NUMBER({name})", 0, default)
+
+    def symbol(self, name: str) -> int | None:
+        """``SYMBOL(name)``, an address at run time; None when it is not listed."""
+        value = self._value(f"SYMBOL({name})", 16, 0)
+        return value or None
+
+    def _value(self, name: str, base: int, default: int | None) -> int:
+        text = self._values.get(name)
+        if text is None:
+            if default is None:
+                raise LensError(f"VMCOREINFO of kernel {self.release} has no {name}")
+            return default
+        try:
+            return int(text, base)
+        except ValueError:
+            raise LensError(f"VMCOREINFO of kernel {self.release}: {name} is {text[:40]!r}") from None
+
+
+class MemorySource(ABC):
+    """
+    Physical memory of one kernel; a context that closes it.
+
+    :ivar name: its name in messages
+    :ivar live: whether the kernel goes on running while it is read
+    """
+
+    name: str
+    live = False
+
+    @abstractmethod
+    def ranges(self) -> list[tuple[int, int]]:
+        """Start and size of each piece of physical memory, ascending."""
+
+    @abstractmethod
+    def read(self, address: int, size: int) -> bytes:
+        """
+        *size* bytes of physical memory.
+
+        :raises LensError: they are not (all) there
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the memory; does nothing the second time."""
+
+    @cached_property
+    def info(self) -> VmCoreInfo:
+        """
+        The kernel's description of itself.
+
+        :raises LensError: it is not found
+        """
+        for text in self._candidates():
+            content, end, _ = text.partition(b"\0")
+            if end and _PROOF in content and _LINES.fullmatch(content):
+                return VmCoreInfo(content)
+        raise LensError(f"{self.name} holds no VMCOREINFO: no Linux kernel is up in it, or it has none")
+
+    def _candidates(self) -> Iterator[bytes]:
+        # Texts that begin as VMCOREINFO does.
+        for start, size in self.ranges():
+            for at in _occurrences(self, start, size, _OSRELEASE):
+                yield self.read(at, min(MAX_VMCOREINFO, start + size - at))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _occurrences(source: MemorySource, start: int, size: int, text: bytes) -> Iterator[int]:
+    # The addresses at which a text begins; pieces overlap by its length, so none is missed.
+    for at in range(start, start + size, _SEARCH_CHUNK):
+        piece = source.read(at, min(_SEARCH_CHUNK + len(text) - 1, start + size - at))
+        index = piece.find(text)
+        while index >= 0:
+            yield at + index
+            index = piece.find(text, index + 1)
+
+
+class GuestRam(MemorySource):
+    """
+    A guest's RAM as the file QEMU shares it in: ``memory-backend-file,share=on``, below 2 GiB.
+
+    :param path: the file
+    :raises LensError: it cannot be mapped
+    """
+
+    live = True
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        try:
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if not 0 < size <= MAX_RAM:
+                    raise LensError(f"{path}: {size:,} bytes; guest RAM of up to {MAX_RAM:,} can be read")
+                self._memory = mmap.mmap(file.fileno(), size, prot=mmap.PROT_READ)
+        except (OSError, ValueError) as trouble:
+            raise LensError(f"{path} cannot be read as guest RAM: {trouble}") from trouble
+        self._size = size
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """One piece that starts at 0."""
+        return [(0, self._size)]
+
+    def read(self, address: int, size: int) -> bytes:
+        """Bytes at this offset of the file."""
+        end = address + size
+        if address >= 0 and end <= self._size and size >= 0:
+            return self._memory[address:end]
+        raise LensError(f"{self.name}: there is no memory at {address:#x}, {size:,} bytes")
+
+    def write(self, address: int, data: bytes) -> None:
+        """Change bytes of the guest's memory, at this offset of the file.
+
+        :raises LensError: it cannot be written there
+        """
+        if not 0 <= address <= self._size - len(data):
+            raise LensError(f"{self.name}: there is no memory at {address:#x}, {len(data):,} bytes")
+        try:
+            with open(self.name, "r+b") as file:
+                file.seek(address)
+                file.write(data)
+        except OSError as trouble:
+            raise LensError(f"{self.name} cannot be written: {trouble}") from trouble
+
+    def _candidates(self) -> Iterator[bytes]:
+        # Searching the mapping itself, which copies nothing, takes 13 ms for 256 MiB.
+        at = self._memory.find(_OSRELEASE)
+        while at >= 0:
+            yield self._memory[at : at + MAX_VMCOREINFO]
+            at = self._memory.find(_OSRELEASE, at + 1)
+
+    def close(self) -> None:
+        """Unmap the file."""
+        self._memory.close()
+
+
+class CoreFile(MemorySource):
+    """
+    A file with the memory of a kernel.
+
+    :param path: the file
+    :param live: the kernel it shows is running
+    :raises LensError: it is no such file, or damaged
+    """
+
+    def __init__(self, path: Path, *, live: bool = False) -> None:
+        self.name, self.live = str(path), live
+        try:
+            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as trouble:
+            raise LensError(f"{path} cannot be read: {trouble.strerror}") from trouble
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    @abstractmethod
+    def _open(self) -> None:
+        """Read what says where the memory is."""
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _size(self) -> int:
+        return os.fstat(self._file).st_size
+
+    def _pread(self, offset: int, count: int) -> bytes:
+        try:
+            return os.pread(self._file, count, offset)
+        except (OSError, OverflowError) as trouble:
+            raise LensError(
+                f"{self.name}: {count:,} bytes at {offset:#x} cannot be read: {trouble}"
+            ) from trouble
+
+
+class ElfCore(CoreFile):
+    """An ELF core of a kernel: QEMU's ``dump-guest-memory``, kdump's /proc/vmcore, or /proc/kcore."""
+
+    def _open(self) -> None:
+        file_segments = segments(self._pread, self.name)
+        self._segments = _physical(file_segments, 0 if self.live else self._size(), self.name)
+        self._starts = [segment.physical for segment in self._segments]
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """The pieces the file has, ascending."""
+        return [(segment.physical, segment.size) for segment in self._segments]
+
+    def read(self, address: int, size: int) -> bytes:
+        """Bytes of one piece, or of pieces that follow each other."""
+        parts = []
+        while size > 0:
+            place = bisect_right(self._starts, address) - 1
+            segment = self._segments[place] if place >= 0 else None
+            offset = address - segment.physical if segment else 0
+            if segment is None or offset >= segment.size:
+                raise LensError(f"{self.name}: there is no memory at {address:#x}")
+            count = min(size, segment.size - offset)
+            part = self._pread(segment.offset + offset, count)
+            if len(part) != count:
+                raise LensError(f"{self.name}: the file ends where memory {address:#x} should be")
+            parts.append(part)
+            address, size = address + count, size - count
+        return b"".join(parts)
+
+    def _candidates(self) -> Iterator[bytes]:
+        # The running kernel's is in a note, and so is that of a kernel that kdump took; QEMU knows none.
+        match = re.search(rb"OSRELEASE=[^\0]*SYMBOL\(swapper_pg_dir\)[^\0]*", self._pread(0, _NOTES))
+        if match:
+            yield match[0] + b"\0"
+        yield from super()._candidates()
+
+
+def _physical(file_segments: list[Segment], file_size: int, name: str) -> list[Segment]:
+    # The segments with a physical address, ascending; one that overlaps an earlier one (kcore's text) is left
+    # out.
+    usable: list[Segment] = []
+    for segment in sorted(file_segments, key=lambda segment: (segment.physical, -segment.size)):
+        if segment.physical == _NO_PHYSICAL or not segment.size:
+            continue
+        if segment.physical + segment.size > _NO_PHYSICAL or segment.offset > 1 << 62:
+            raise LensError(f"{name}: a segment of {segment.size:,} bytes at {segment.physical:#x} cannot be")
+        if file_size and segment.offset + segment.size > file_size:
+            raise LensError(f"{name} is cut off: {file_size:,} bytes, and a segment at {segment.offset:,}")
+        if usable and segment.physical < usable[-1].physical + usable[-1].size:
+            continue
+        usable.append(segment)
+    if not usable:
+        raise LensError(f"{name} holds no memory")
+    return usable
+
+
+def running_kernel(path: Path = Path("/proc/kcore")) -> ElfCore:
+    """
+    The memory of the kernel this runs on.
+
+    :raises LensError: it cannot be read: that takes root, and a kernel that is not locked down
+    """
+    return ElfCore(path, live=True)
+
+
+def open_core(path: Path) -> MemorySource:
+    """
+    A vmcore of either form: ELF, or compressed as kdump does.
+
+    :raises LensError: it is neither, or damaged
+    """
+    from pfnlab.lab.lens.kdump import SIGNATURES, KdumpCore
+
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError as trouble:
+        raise LensError(f"{path} cannot be read: {trouble.strerror}") from trouble
+    return KdumpCore(path) if head[:8] in SIGNATURES else ElfCore(path)

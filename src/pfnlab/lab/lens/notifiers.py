@@ -1,0 +1,69 @@
+"""The notifier that the guest driver has for an address space, and the ranges it was told of.
+
+The driver keeps them right behind its ``struct mmu_notifier`` (``guest/driver/notify.c``): a word that says
+so, their number, and a ring of the last ones, first and behind the last byte.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from pfnlab.base.units import PAGE_SHIFT, pages_of
+from pfnlab.lab.lens.plain import Told
+from pfnlab.lab.lens.view import KernelView
+
+_MAGIC = int.from_bytes(b"pnftold1", "little")
+_RANGES = 256
+_HEAD = struct.Struct("<QQ")
+_RING = struct.Struct(f"<{2 * _RANGES}Q")
+
+#: The notifiers of one address space that are looked at: beside the driver's there is seldom one.
+_MOST = 16
+
+
+class Notifiers:
+    """
+    Finds the driver's notifiers.
+
+    :param view: the kernel's memory
+    """
+
+    def __init__(self, view: KernelView) -> None:
+        self._view, layouts = view, view.layouts
+        self._of_space = layouts.offset("struct mm_struct", "notifier_subscriptions")
+        self._first = layouts.offset("struct mmu_notifier_subscriptions", "list.first")
+        self._link = layouts.offset("struct mmu_notifier", "hlist")
+        self._size = layouts.size("struct mmu_notifier")
+
+    @staticmethod
+    def has(view: KernelView) -> bool:
+        """True where the kernel has notifiers."""
+        layouts = view.layouts
+        return layouts.has("struct mm_struct", "notifier_subscriptions") and layouts.has(
+            "struct mmu_notifier"
+        )
+
+    def of(self, mm: int) -> Told | None:
+        """The ranges that the driver's notifier of an address space was told of; None where there is none."""
+        view = self._view
+        subscriptions = view.word(mm + self._of_space)
+        node = view.word(subscriptions + self._first) if subscriptions else 0
+        for _ in range(_MOST):
+            if not node:
+                return None
+            behind = node - self._link + self._size
+            magic, told = _HEAD.unpack(view.read(behind, _HEAD.size))
+            if magic == _MAGIC:
+                return self._told(behind + _HEAD.size, told)
+            node = view.word(node)
+        return None
+
+    def _told(self, ring: int, told: int) -> Told:
+        words = _RING.unpack(self._view.read(ring, _RING.size)) if told else ()
+        kept = [
+            (start >> PAGE_SHIFT, pages_of(end)) for start, end in zip(words[::2], words[1::2], strict=True)
+        ]
+        # In the order of telling: the newest have overwritten the oldest.
+        first = told % _RANGES if told > _RANGES else 0
+        ranges = [*kept[first:], *kept[:first]][: min(told, _RANGES)]
+        return Told(told, tuple(ranges))

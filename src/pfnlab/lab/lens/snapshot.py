@@ -1,0 +1,375 @@
+"""From kernel structures to a :class:`RawState`, for every kernel from 6.1 on, by probing its types."""
+
+from __future__ import annotations
+
+import functools
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from zlib import crc32
+
+from drgn import Program
+
+from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE, PfnRange, pages_of, phys_to_pfn
+from pfnlab.kernel.hw.spans import SpanSet
+from pfnlab.kernel.mm.flags import VM_PAT
+from pfnlab.lab.lens.context_parts import ContextParts
+from pfnlab.lab.lens.in_use import Counts, InUse
+from pfnlab.lab.lens.layout import Record
+from pfnlab.lab.lens.memory import MemorySource
+from pfnlab.lab.lens.notifiers import Notifiers
+from pfnlab.lab.lens.plain import (
+    Extent,
+    Fault,
+    NamedPlaces,
+    RawBook,
+    RawContext,
+    RawEntries,
+    RawPage,
+    RawSpace,
+    RawState,
+    RawVma,
+)
+from pfnlab.lab.lens.structure import Structures
+from pfnlab.lab.lens.table_walk import DirectMap, Pages, TableWalk
+from pfnlab.lab.lens.view import KernelView
+from pfnlab.lab.lens.vma_bits import sealed_bits, smaps_bits
+
+_VMA = "struct vm_area_struct"
+
+
+#: The names of the kernel's enumerators in observations.
+_MODES = {
+    "_PAGE_CACHE_MODE_WB": "wb",
+    "_PAGE_CACHE_MODE_WC": "wc",
+    "_PAGE_CACHE_MODE_UC_MINUS": "uc-",
+    "_PAGE_CACHE_MODE_UC": "uc",
+    "_PAGE_CACHE_MODE_WT": "wt",
+    "_PAGE_CACHE_MODE_WP": "wp",
+}
+
+#: The bit of a folio's mapping that says anonymous memory (FOLIO_MAPPING_ANON).
+_MAPPING_ANON = 1
+
+#: So many pages are read after a step, or none.
+_PAGES_READ = 128
+
+#: The checksum of the bytes behind the first four of a page that is zero.
+_OF_ZEROS = crc32(bytes(PAGE_SIZE - 4))
+_MAX_NAME = 64
+_PROC_PARENTS = ("pci", "bus")
+
+#: The interface of the pages of the clock, which have no file.
+_VVAR = "vvar"
+
+#: The interfaces by the name of their file; those of /proc/bus/pci are named after devices.
+_FILES = {
+    **{"resource2_wc": "wc", "resource2": "uc", "mem": "mem", "pfnlab": "driver"},
+    **{"[vfio-device]": "vfio", "[perf_event]": "perf"},
+}
+
+
+class Lens:
+    """
+    Looks at one kernel, again and again.
+
+    :param program: from :func:`pfnlab.lab.lens.program.open_program`
+    :param source: its memory
+    :param symbols: run-time addresses, as for the program
+    :raises LensError: a structure lacks a member; the message names kernel and member
+    """
+
+    def __init__(self, program: Program, source: MemorySource, symbols: Mapping[str, int]) -> None:
+        self._view = view = KernelView(program, source, symbols)
+        view.check()
+        layouts = view.layouts
+        self._levels = 5 if view.info.number("pgtable_l5_enabled", 0) else 4
+        self._mm = layouts.record("struct mm_struct", "mm_mt.ma_root", "pgd", "context.tlb_gen.counter")
+        self._notifiers = Notifiers(view) if Notifiers.has(view) else None
+        vma = ["vm_start", "vm_end", "vm_page_prot.pgprot", "vm_flags", "vm_pgoff", "vm_file", "vm_ops"]
+        self._tracks = layouts.has("struct vm_area_struct", "pfnmap_track_ctx")
+        # A word that no released kernel has (tracker=base_pfn).
+        self._keeps_pfn = layouts.has("struct vm_area_struct", "vm_base_pfn")
+        if self._keeps_pfn:
+            vma.append("vm_base_pfn")
+        if self._tracks:
+            vma.append("pfnmap_track_ctx")
+            self._context = layouts.record(
+                "struct pfnmap_track_ctx", "pfn", "size", "kref.refcount.refs.counter"
+            )
+        self._parts = ContextParts(view) if ContextParts.has(view) else None
+        if self._parts is not None:
+            vma.append(ContextParts.MEMBER)
+        # Likewise (tracker=per_vma).
+        self._keeps_end = layouts.has("struct vm_area_struct", "pfnmap_end")
+        if self._keeps_end:
+            vma.append("pfnmap_end")
+        self._vma = layouts.record("struct vm_area_struct", *vma)
+        self._file = layouts.record("struct file", ("f_path.dentry", "__f_path.dentry"))
+        self._dentry = layouts.record(
+            "struct dentry", "d_parent", ("d_name.name", "__d_name.name"), ("d_name.len", "__d_name.len")
+        )
+        kinds = layouts.enumerators("enum page_cache_mode")
+        self._modes = {value: _MODES[name] for name, value in kinds.items() if name in _MODES}
+        self._sealed = sealed_bits(view)
+        self._structures = Structures(view, self._levels)
+        self._direct_map = DirectMap(view, self._levels)
+        self._counts = Counts(view, self._levels)
+        self._without_space: set[int] = set()
+        self._areas: tuple[NamedPlaces, list[tuple[int, int, str]]] | None = None
+
+    def snapshot(self, pids: Mapping[str, int], places: NamedPlaces) -> RawState:
+        """
+        The state now.
+
+        The kernel must stand still meanwhile, or at least not touch these tasks.
+
+        :param pids: the tasks to look at; those that are gone are left out
+        :param places: where the program's devices and areas lie; what the lens remembers is for this object
+        :raises LensError: memory is damaged
+        """
+        areas = self._sorted_areas(places)
+        # A process that has no address space any more gets none, and a thread is in no list: both are looked
+        # for once.
+        wanted = [pid for pid in pids.values() if pid not in self._without_space]
+        spaces = self._view.spaces(wanted)
+        self._without_space.update(pid for pid in wanted if pid not in spaces)
+        look = _Look(self, areas)
+        mms = {name: spaces[pid] for name, pid in pids.items() if pid in spaces}
+        tasks = tuple(look.task(name, mm) for name, mm in mms.items())
+        recall = self._view.recall.value
+        direct_map, faults = recall("direct map", lambda: self._direct_map.look(places.memory))
+        return RawState(
+            tasks,
+            look.contexts(),
+            recall("book", lambda: self._book(places)),
+            direct_map,
+            (*self._structures.faults(mms, *_extent(areas)), *look.miscounted(), *faults),
+            look.contents(),
+        )
+
+    def stack_pointer(self, pid: int) -> int:
+        """
+        Where the kernel stack of a process ends that does not run.
+
+        :raises LensError: there is no such process, or it cannot be read
+        """
+        return self._view.stack_pointer(pid)
+
+    def in_use(self) -> InUse:
+        """
+        The things in use now.
+
+        :raises LensError: memory is damaged, or in the middle of a change
+        """
+        return self._counts.look()
+
+    def other_pages(self, pfns: PfnRange) -> list[tuple[int, int]]:
+        """
+        The entries of the direct map for single pages among these frames that are not write-back.
+
+        :return: of each the physical address, and its value were it write-back
+        :raises LensError: memory is damaged, or in the middle of a change
+        """
+        return list(self._direct_map.other_pages(pfns))
+
+    @cached_property
+    def special_ops(self) -> int:
+        """The operations of special mappings, of which no area can have others than vvar."""
+        return self._view.symbol("special_mapping_vmops")
+
+    @cached_property
+    def _vmemmap(self) -> int:
+        """Where the kernel has the ``struct page`` of frame 0."""
+        return self._view.word(self._view.symbol("vmemmap_base"))
+
+    @cached_property
+    def _page_size(self) -> int:
+        return self._view.layouts.size("struct page")
+
+    @cached_property
+    def _folio(self) -> Record:
+        return self._view.layouts.record("struct folio", "mapping", "_mapcount.counter")
+
+    def folio(self, pfn: int) -> tuple[int, int]:
+        """The mapping of a page of ordinary memory, and how many entries map it."""
+        address = self._vmemmap + pfn * self._page_size
+        mapping, mapcount = self._folio.unpack(self._view.read(address, self._folio.size))
+        return mapping, mapcount + 1 & 0xFFFF_FFFF
+
+    def _sorted_areas(self, places: NamedPlaces) -> list[tuple[int, int, str]]:
+        if self._areas is None or self._areas[0] is not places:
+            self._without_space.clear()
+            self._view.recall.forget()
+            areas = sorted((at, at + pages, name) for name, (at, pages) in places.areas.items())
+            self._areas = places, areas
+        return self._areas[1]
+
+    def _book(self, places: NamedPlaces) -> tuple[RawBook, ...]:
+        entries = []
+        for start, end, mode in self._view.memtypes():
+            pfns = PfnRange(phys_to_pfn(start), pages_of(end))
+            if any(pfns.overlaps(device) for device in places.devices.values()):
+                name = self._modes.get(mode)
+                if name is None:
+                    raise self._view.error(f"the memtype tree has an entry of mode {mode}")
+                entries.append(RawBook(pfns.start, pfns.end, name))
+        return tuple(entries)
+
+
+def _extent(areas: Sequence[tuple[int, int, str]]) -> tuple[int, int]:
+    # The addresses at which the areas begin and end.
+    if not areas:
+        return 0, 0
+    return areas[0][0] << PAGE_SHIFT, max(area[1] for area in areas) << PAGE_SHIFT
+
+
+class _Look:
+    # One snapshot being made: contexts by address, in order of first use.
+
+    def __init__(self, lens: Lens, areas: list[tuple[int, int, str]]) -> None:
+        self._lens, self._view = lens, lens._view
+        self._areas = areas
+        self._starts = [area[0] for area in areas]
+        self._users: dict[int, list[tuple[str, Extent]]] = {}
+        self._covered: dict[int, list[tuple[int, int, tuple[str, Extent]]]] = {}
+        self._names: dict[int, str] = {}
+        self._page_users: Counter[int] = Counter()
+        self._everybodys: set[int] = set()
+        self._shown: list[tuple[str, int, int]] = []
+
+    def task(self, name: str, mm: int) -> RawSpace:
+        lens, read = self._lens, self._view.read
+        root, pgd, tlb_gen = lens._mm.unpack(read(mm, lens._mm.size))
+        if not self._areas:
+            return RawSpace(name, (), (), tlb_gen, None, mm)
+        notifier = None
+        if lens._notifiers is not None:
+            notifier = self._view.recall.value(("notifier", mm), functools.partial(lens._notifiers.of, mm))
+        low, high = _extent(self._areas)
+        entries, pages = self._view.recall.value(
+            ("entries", name, pgd), functools.partial(self._entries, name, pgd)
+        )
+        self._page_users.update(pfn for _, pfn in pages)
+        self._shown += [(name, page, pfn) for page, pfn in pages[:_PAGES_READ]]
+        # In the middle of a split the tree of 6.1 leads to one VMA twice.
+        addresses = dict.fromkeys(self._view.vma_addresses(root, low, high))
+        vmas = [self._vma(name, at, pages) for at in addresses]
+        return RawSpace(name, tuple(vma for vma in vmas if vma), entries, tlb_gen, notifier, mm)
+
+    def _entries(self, task: str, pgd: int) -> tuple[tuple[RawEntries, ...], Pages]:
+        # The page-table entries of a task, and the pages of ordinary memory among them.
+        walk = TableWalk(self._view, task)
+        table = self._view.physical(pgd)
+        for start, end, area in self._areas:
+            walk.area, walk.base = area, start
+            walk.table(table, self._lens._levels, start, end)
+        return tuple(walk.entries), walk.pages
+
+    def _vma(self, task: str, address: int, pages: Pages) -> RawVma | None:
+        lens = self._lens
+        data = self._view.read(address, lens._vma.size)
+        start, end, prot, bits, pgoff, file, ops, *tracked = lens._vma.unpack(data)
+        if start >= end or (start | end) % PAGE_SIZE:
+            raise self._view.error(f"the VMA at {address:#x} reaches from {start:#x} to {end:#x}")
+        first, last = start >> PAGE_SHIFT, end >> PAGE_SHIFT
+        span = self._area_span(first, last)
+        if span is None:
+            return None
+        if lens._tracks and tracked[-1]:
+            self._users.setdefault(tracked[-1], []).append((task, span))
+        if lens._parts is not None:
+            for ctx, first_pfn, behind in lens._parts.of(tracked[-1]):
+                self._covered.setdefault(ctx, []).append((first_pfn, behind, (task, span)))
+        if lens._keeps_end and tracked[-1]:
+            # It is nobody else's, so the VMA stands for the context.
+            behind = tracked[-1]
+            self._covered[address] = [(behind - (last - first), behind, (task, span))]
+        kind = self._file_kind(file) if file else _VVAR if ops == lens.special_ops else "anon"
+        pat = not lens._tracks and lens._parts is None and not lens._keeps_end and bool(bits & VM_PAT)
+        base = tracked[0] if pat and lens._keeps_pfn else None
+        if kind == _VVAR:
+            # Processes have them outside of areas too.
+            self._everybodys.update(pfn for page, pfn in pages if first <= page < last)
+        inside = pages[bisect_left(pages, (first, 0)) : bisect_left(pages, (last, 0))]
+        folios = [self._lens.folio(pfn) for _, pfn in inside]
+        return RawVma(
+            *(span, bits, smaps_bits(bits, lens._sealed), prot, kind, pgoff),
+            tuple(mapcount for _, mapcount in folios),
+            sum(mapping & _MAPPING_ANON for mapping, _ in folios),
+            *(pat, base),
+        )
+
+    def contexts(self) -> tuple[RawContext, ...]:
+        lens, contexts = self._lens, []
+        for address, users in self._users.items():
+            pfn, size, count = lens._context.unpack(self._view.read(address, lens._context.size))
+            # A driver may name frames past the end of physical addresses, and they are tracked as it says.
+            if not size or size % PAGE_SIZE or pfn + (size >> PAGE_SHIFT) > 1 << 64 - PAGE_SHIFT:
+                raise self._view.error(f"the track context at {address:#x} has pfn {pfn:#x}, size {size:#x}")
+            contexts.append(RawContext((pfn, pfn + (size >> PAGE_SHIFT)), count, tuple(users)))
+        for parts in self._covered.values():
+            runs = SpanSet()
+            for first, behind, _ in parts:
+                runs.add(first, behind)
+            for start, end in runs:
+                sharing = dict.fromkeys(
+                    user for first, behind, user in parts if first < end and start < behind
+                )
+                contexts.append(RawContext((start, end), None, tuple(sharing)))
+        return tuple(contexts)
+
+    def contents(self) -> tuple[RawPage, ...] | None:
+        """The contents of pages of ordinary memory; None for too many."""
+        if len(self._shown) >= _PAGES_READ:
+            return None
+        held = {pfn: self._held(pfn) for _, _, pfn in self._shown}
+        pages = []
+        for task, page, pfn in self._shown:
+            area = self._area_span(page, page + 1)
+            if area is not None:
+                pages.append(RawPage(task, area.area, area.start, pfn, *held[pfn]))
+        return tuple(pages)
+
+    def _held(self, pfn: int) -> tuple[int, int]:
+        data = self._view.read_physical(pfn << PAGE_SHIFT, PAGE_SIZE)
+        return int.from_bytes(data[:4], "little"), crc32(data[4:]) ^ _OF_ZEROS
+
+    def miscounted(self) -> Iterator[Fault]:
+        """Pages of ordinary memory whose count is not the number of entries that map them."""
+        for pfn, users in self._page_users.items():
+            _, mapcount = self._lens.folio(pfn)
+            if mapcount != users and pfn not in self._everybodys:
+                name = "counters" if mapcount < users else "counts_left"
+                yield Fault(name, f"a page counts {mapcount:,} mappings and has {users:,}")
+
+    def _area_span(self, first: int, last: int) -> Extent | None:
+        place = bisect_right(self._starts, first) - 1
+        if place < 0 or first >= self._areas[place][1]:
+            return None
+        at, _, name = self._areas[place]
+        return Extent(name, first - at, last - at)
+
+    def _file_kind(self, file: int) -> str:
+        (dentry,) = self._lens._file.unpack(self._view.read(file, self._lens._file.size))
+        kind = self._names.get(dentry)
+        if kind is None:
+            kind = self._names[dentry] = self._dentry_kind(dentry)
+        return kind
+
+    def _dentry_kind(self, dentry: int) -> str:
+        # The interface a file belongs to: by its name, for /proc/bus/pci/BUS/DEVICE by its parents' names.
+        names = []
+        for _ in range(4):
+            data = self._view.read(dentry, self._lens._dentry.size)
+            parent, name, length = self._lens._dentry.unpack(data)
+            if length > _MAX_NAME:
+                return "anon"
+            names.append(self._view.read(name, length).decode("utf-8", "replace"))
+            if parent == dentry:
+                break
+            dentry = parent
+        if names[0] in _FILES:
+            return _FILES[names[0]]
+        return "proc" if tuple(names[2:4]) == _PROC_PARENTS else "anon"

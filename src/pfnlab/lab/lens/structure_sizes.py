@@ -1,0 +1,252 @@
+"""The layout of a structure, from BTF: its size, its members, and the bits that none of them uses.
+
+Two kinds of unused bits are distinguished: a **hole** lies between members (also in the rest of a bit-field's
+word), and the **padding** lies behind the last. Holes inside a named member are listed too, with that
+member's name, for nothing can be put there but by who defines the member's type; anonymous structures belong
+to the structure around them. In a union only what no variant uses is a hole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from pfnlab.lab.lens import LensError
+from pfnlab.lab.lens.btf import MAX_DEPTH, Btf
+from pfnlab.lab.lens.btf_types import Array, Composite, Kind
+
+#: The most holes a structure may have, those of each element of an array counted.
+MAX_HOLES = 4096
+
+_BYTE = 8
+_POINTER = 8
+
+
+class SizedMember(msgspec.Struct, frozen=True, array_like=True):
+    """One member.
+
+    :param name: of an anonymous structure or union the names in it, up to three
+    :param offset: the byte it begins in
+    :param size: bytes; of a bit-field those of the integer it is a part of
+    :param alignment: bytes, as the types ask for; an attribute in the source may ask for more
+    :param first_bit: of a bit-field: its first bit, counted from *offset*
+    :param bits: how many bits a bit-field has; 0 for other members
+    """
+
+    name: str
+    offset: int
+    size: int
+    alignment: int
+    first_bit: int = 0
+    bits: int = 0
+
+
+class Hole(msgspec.Struct, frozen=True, array_like=True):
+    """Bits no member uses.
+
+    :param bit: the first of them, from the start of the structure
+    :param bits: how many
+    :param inside: the named member in which it lies (``a.b``); empty for the structure's own
+    """
+
+    bit: int
+    bits: int
+    inside: str = ""
+
+    @property
+    def offset(self) -> int:
+        """The first whole byte."""
+        return -(-self.bit // _BYTE)
+
+    @property
+    def size(self) -> int:
+        """Whole bytes; 0 for a rest of a byte."""
+        return max(0, (self.bit + self.bits) // _BYTE - self.offset)
+
+
+class StructureSize(msgspec.Struct, frozen=True):
+    """One structure of one kernel.
+
+    :param size: bytes
+    :param alignment: the largest of its members; an attribute in the source may ask for more
+    :param padding: unused bytes behind the last member
+    :param holes: by offset
+    :param members: in the order of the source, without members of anonymous structures
+    """
+
+    size: int
+    alignment: int
+    padding: int
+    holes: tuple[Hole, ...]
+    members: tuple[SizedMember, ...]
+
+    @property
+    def own_holes(self) -> tuple[Hole, ...]:
+        """The holes in which a new member could be."""
+        return tuple(hole for hole in self.holes if not hole.inside)
+
+
+class SlabCache(msgspec.Struct, frozen=True):
+    """One cache.
+
+    :param name: its own; a cache that was merged into another has the other's
+    :param object_size: bytes asked for
+    :param size: bytes from one object to the next
+    :param align: what objects are aligned to
+    :param flags: those of :data:`pfnlab.lab.lens.slabs.FLAGS` it has
+    :param order: of the pages of a slab
+    :param objects: in a slab
+    """
+
+    name: str
+    object_size: int
+    size: int
+    align: int
+    flags: tuple[str, ...]
+    order: int
+    objects: int
+
+
+def size_of_structure(btf: Btf, name: str) -> StructureSize | None:
+    """
+    The layout of ``struct NAME``; None where the kernel has none.
+
+    :raises LensError: its types are damaged
+    """
+    type_id = btf.find(name, Kind.STRUCT)
+    if type_id is None:
+        return None
+    record = btf[type_id]
+    assert isinstance(record, Composite)
+    end = max((span.end for span in _spans(btf, record)), default=0)
+    gaps = _unused(btf, type_id, 0)
+    holes = tuple(Hole(gap.start, gap.end - gap.start, gap.inside) for gap in gaps if gap.start < end)
+    return StructureSize(
+        record.size,
+        _alignment(btf, type_id, 0),
+        record.size - -(-end // _BYTE),
+        holes,
+        tuple(_member(btf, record, place) for place in range(len(record.members))),
+    )
+
+
+class _Gap(NamedTuple):
+    # Bits of a type that are not used, and the named member they are in.
+    start: int
+    end: int
+    inside: str = ""
+
+
+class _Extent(NamedTuple):
+    # The bits a member takes, and its name and type.
+    start: int
+    end: int
+    name: str
+    target: int
+    is_bit_field: bool
+
+
+def _spans(btf: Btf, record: Composite) -> list[_Extent]:
+    return [
+        _Extent(
+            member.bit_offset,
+            member.bit_offset + (member.bit_size or _BYTE * btf.size_of(member.target)),
+            member.name,
+            member.target,
+            bool(member.bit_size),
+        )
+        for member in record.members
+    ]
+
+
+# The unused bits of an object of a type, from its start, in order.
+def _unused(btf: Btf, type_id: int, depth: int) -> list[_Gap]:
+    if depth > MAX_DEPTH:
+        raise LensError(f"{btf.name}: type {type_id} is nested deeper than {MAX_DEPTH}")
+    record = btf[btf.resolve(type_id)]
+    if isinstance(record, Array):
+        element = _unused(btf, record.target, depth + 1)
+        if len(element) * record.length > MAX_HOLES:
+            raise LensError(f"{btf.name}: an array in {type_id} has more than {MAX_HOLES:,} holes")
+        size = _BYTE * btf.size_of(record.target)
+        return [_shifted(gap, place * size, "") for place in range(record.length) for gap in element]
+    if not isinstance(record, Composite):
+        return []
+    variants = []
+    for span in _spans(btf, record):
+        inner = [] if span.is_bit_field else _unused(btf, span.target, depth + 1)
+        variants.append((span, [_shifted(gap, span.start, span.name) for gap in inner]))
+    bits = _BYTE * record.size
+    if record.kind is Kind.UNION:
+        return _unused_by_all(bits, variants)
+    gaps = _between(bits, [(span.start, span.end) for span, _ in variants])
+    found = sorted([*gaps, *(gap for _, inner in variants for gap in inner)])
+    if len(found) > MAX_HOLES:
+        raise LensError(f"{btf.name}: type {type_id} has more than {MAX_HOLES:,} holes")
+    return found
+
+
+def _shifted(gap: _Gap, by: int, name: str) -> _Gap:
+    return _Gap(gap.start + by, gap.end + by, ".".join(filter(None, (name, gap.inside))))
+
+
+# What is left of so many bits between some of them.
+def _between(bits: int, used: Iterable[tuple[int, int]]) -> list[_Gap]:
+    gaps, at = [], 0
+    for start, end in sorted(used):
+        if at < start < end:
+            gaps.append(_Gap(at, start))
+        at = max(at, end)
+    return [*gaps, _Gap(at, bits)] if at < bits else gaps
+
+
+# The bits of a union that each variant leaves unused; they are the union's, whatever each has there.
+def _unused_by_all(bits: int, variants: Sequence[tuple[_Extent, list[_Gap]]]) -> list[_Gap]:
+    used: list[tuple[int, int]] = []
+    for span, inner in variants:
+        at = span.start
+        for gap in sorted(inner):
+            if gap.start > at:
+                used.append((at, gap.start))
+            at = max(at, gap.end)
+        if at < span.end:
+            used.append((at, span.end))
+    return _between(bits, used)
+
+
+# The alignment a type asks for by what it is made of, in bytes.
+def _alignment(btf: Btf, type_id: int, depth: int) -> int:
+    if depth > MAX_DEPTH:
+        raise LensError(f"{btf.name}: type {type_id} is nested deeper than {MAX_DEPTH}")
+    resolved = btf.resolve(type_id)
+    record = btf[resolved]
+    if isinstance(record, Array):
+        return _alignment(btf, record.target, depth + 1)
+    if isinstance(record, Composite):
+        return max((_alignment(btf, member.target, depth + 1) for member in record.members), default=1)
+    return max(1, btf.size_of(resolved)) if record.kind is not Kind.PTR else _POINTER
+
+
+def _member(btf: Btf, record: Composite, place: int) -> SizedMember:
+    member = record.members[place]
+    size, alignment = btf.size_of(member.target), _alignment(btf, member.target, 0)
+    name = member.name or " | ".join(_names(btf, member.target)[:3])
+    if not member.bit_size:
+        return SizedMember(name, member.bit_offset // _BYTE, size, alignment)
+    # A bit-field lies in an integer of its type that is aligned.
+    word = member.bit_offset // (_BYTE * alignment) * alignment
+    return SizedMember(name, word, size, alignment, member.bit_offset - _BYTE * word, member.bit_size)
+
+
+# The names in an anonymous structure or union, those of anonymous ones in it too.
+def _names(btf: Btf, type_id: int, depth: int = 0) -> list[str]:
+    record = btf[btf.resolve(type_id)]
+    if not isinstance(record, Composite) or depth > MAX_DEPTH:
+        return []
+    return [
+        name
+        for member in record.members
+        for name in ([member.name] if member.name else _names(btf, member.target, depth + 1))
+    ]

@@ -1,0 +1,194 @@
+"""Walks over page tables: of a task, as runs of entries, and of the kernel's direct map of RAM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+
+from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, PfnRange
+from pfnlab.kernel.hw.bits import PAGE_CACHE_MASK, PAGE_PRESENT, PAGE_PROTNONE, PAGE_PSE, pgprot_large_2_4k
+from pfnlab.kernel.hw.entry import entry_pfn, pte_special
+from pfnlab.kernel.hw.pat import FULL_PAT
+from pfnlab.lab.lens.plain import Extent, Fault, RawEntries
+from pfnlab.lab.lens.view import ENTRIES, LEVEL_BITS, KernelView
+
+#: The most page tables that are read in one task's areas (they map 200 GiB).
+MAX_TABLES = 100_000
+
+#: Places and frames of pages.
+Pages = list[tuple[int, int]]
+
+_SHARED_LEVEL = 3
+
+#: Bytes of an entry.
+_WORD = 8
+
+
+class TableWalk:
+    """
+    Reads page-table entries of one area after the other, as runs.
+
+    :param view: the kernel's memory
+    :param task: whose tables these are
+    :ivar entries: those found
+    """
+
+    def __init__(self, view: KernelView, task: str) -> None:
+        self._view, self._task = view, task
+        self.entries: list[RawEntries] = []
+        self._upper_tables: dict[tuple[int, int, int], tuple[int, ...]] = {}
+        #: The area that is walked, and its first page.
+        self.area, self.base = "", 0
+        #: The pages of ordinary memory found, in ascending order where areas are walked so.
+        self.pages: Pages = []
+        self._tables = 0
+
+    def table(self, entry: int, level: int, start: int, end: int) -> None:
+        """The entries of one table that map pages *start* up to *end*.
+
+        :raises LensError: the tables never end
+        """
+        self._tables += 1
+        if self._tables > MAX_TABLES:
+            raise self._view.error(f"task {self._task} has more than {MAX_TABLES:,} page tables in its areas")
+        shift = LEVEL_BITS * (level - 1)
+        first, last = start >> shift & ENTRIES - 1, (end - 1 >> shift & ENTRIES - 1) + 1
+        if level > _SHARED_LEVEL:
+            # Areas share the upper tables: each part of these is read once.
+            words = self._upper_tables.get((entry, first, last), ())
+            if not words:
+                words = self._upper_tables[entry, first, last] = self._view.table(entry, first, last - first)
+        else:
+            words = self._view.table(entry, first, last - first)
+        page, place, count = start, 0, len(words)
+        while place < count:
+            word = words[place]
+            if level > 1 and word & PAGE_PRESENT and not word & PAGE_PSE:
+                stop = min(end, (page >> shift) + 1 << shift)
+                self.table(word, level - 1, page, stop)
+                place += 1
+            else:
+                # A run: empty entries, or entries with consecutive frames; frames of entries that are not
+                # present are stored inverted.
+                step = 0 if not word else PAGE_SIZE << shift if word & PAGE_PRESENT else -(PAGE_SIZE << shift)
+                following = word + step
+                place += 1
+                while place < count and words[place] == following:
+                    following += step
+                    place += 1
+                stop = min(end, (start >> shift) + place << shift)
+                self._add(word, level, page, stop, (page - (page >> shift << shift)))
+            page = stop
+
+    def _add(self, word: int, level: int, start: int, end: int, skipped: int) -> None:
+        # skipped: how many pages of a large leaf lie before the area.
+        pfn = entry_pfn(word, level) + skipped
+        ram = bool(word & (PAGE_PRESENT | PAGE_PROTNONE)) and self._view.holds(pfn)
+        if ram and not pte_special(word):
+            self.pages += [(page, pfn + page - start) for page in range(start, end)]
+        pages = Extent(self.area, start - self.base, end - self.base)
+        self.entries.append(RawEntries(pages, word, level, pfn, ram))
+
+
+_ABSENT, _USUAL = "absent", "wb"
+
+# The bits that tell how a single page is mapped.
+_OF_A_PAGE = PAGE_PRESENT | PAGE_CACHE_MASK
+
+
+class DirectMap:
+    """
+    Reads the direct map's own page tables.
+
+    :param view: the kernel's memory
+    :param levels: of its page tables
+    :raises LensError: nobody knows where they are
+    """
+
+    def __init__(self, view: KernelView, levels: int) -> None:
+        self._view, self._levels = view, levels
+        root = view.info.symbol("swapper_pg_dir")
+        if root is None:
+            raise view.error("VMCOREINFO does not say where swapper_pg_dir is")
+        self._root = view.physical(root)
+        self._base = view.word(view.symbol("page_offset_base")) >> PAGE_SHIFT
+
+    def look(self, memory: Mapping[str, PfnRange]) -> tuple[dict[str, list[str]], list[Fault]]:
+        """
+        How the direct map has some RAM.
+
+        A dump may hold a device's memory, which the direct map does not have.
+
+        :param memory: page frames by name
+        :return: by name the modes page by page, as ``wb`` or ``absent``, and what cannot be right
+        """
+        modes: dict[str, list[str]] = {}
+        faults: list[Fault] = []
+        for name, pfns in memory.items():
+            if not self._view.holds(pfns.start):
+                continue
+            leaves = list(self._leaves(pfns))
+            if any(mode != _ABSENT for _, mode in leaves):
+                modes[name] = [mode for leaf, mode in leaves for _ in range(leaf.meet(pfns).nr)]
+            faults += _too_wide(name, pfns, leaves)
+        return modes, faults
+
+    def other_pages(self, pfns: PfnRange) -> Iterator[tuple[int, int]]:
+        """The entries of single pages among these frames that are not write-back.
+
+        :return: of each the physical address, and its value were it write-back
+        """
+        for leaf, mode in self._leaves(pfns):
+            if mode in (_ABSENT, _USUAL):
+                continue
+            for pfn in range(*leaf.meet(pfns)):
+                level, table, index = self._place(pfn)
+                if level == 1:
+                    (entry,) = self._view.table(table, index, 1)
+                    yield (table & PHYSICAL_MASK & -PAGE_SIZE) + _WORD * index, entry & ~PAGE_CACHE_MASK
+
+    def _place(self, pfn: int) -> tuple[int, int, int]:
+        # Where the entry that has a page frame is: its level, its table, its number there.
+        level, table = self._levels, self._root
+        while True:
+            index = self._base + pfn >> LEVEL_BITS * (level - 1) & ENTRIES - 1
+            if level == 1:
+                return level, table, index
+            (entry,) = self._view.table(table, index, 1)
+            if entry & PAGE_PSE or not entry & PAGE_PRESENT:
+                return level, table, index
+            level, table = level - 1, entry
+
+    def _leaves(self, pfns: PfnRange) -> Iterator[tuple[PfnRange, str]]:
+        # The entries that have these page frames, with their frames and their cache mode, as ``wb``.
+        pfn = pfns.start
+        while pfn < pfns.end:
+            level, table, index = self._place(pfn)
+            last = level == 1
+            (entry, *others) = self._view.table(
+                table, index, min(ENTRIES - index, pfns.end - pfn) if last else 1
+            )
+            pages = 1 << LEVEL_BITS * (level - 1)
+            start = pfn - pfn % pages
+            # A larger entry is alone; single pages that are alike are reported together.
+            seen = [value & _OF_A_PAGE for value in (entry, *others)] if last else [entry]
+            for value, alike in groupby(seen):
+                pfn = start + pages * len(list(alike))
+                mode = _mode(value, level) if value & PAGE_PRESENT else _ABSENT
+                yield PfnRange(start, pfn), mode
+                start = pfn
+
+
+def _mode(word: int, level: int) -> str:
+    # The cache mode that an entry selects where a processor has all of PAT.
+    return FULL_PAT.pgprot2cachemode(word if level == 1 else pgprot_large_2_4k(word)).short
+
+
+def _too_wide(name: str, pfns: PfnRange, leaves: Iterable[tuple[PfnRange, str]]) -> Iterator[Fault]:
+    # Entries that give pages of others another mode together with the program's.
+    for leaf, mode in leaves:
+        shared = leaf.meet(pfns)
+        if mode not in (_ABSENT, _USUAL) and shared != leaf:
+            pages = f"{name}[{shared.start - pfns.start}:{shared.end - pfns.start}]"
+            says = f"{pages} is {mode.upper()} in the direct map by an entry that has {leaf.nr} pages"
+            yield Fault("direct_map_level", f"{says}, not only these")

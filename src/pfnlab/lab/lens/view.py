@@ -1,0 +1,381 @@
+"""Kernel memory by virtual address, and walks over the kernel's own structures in it.
+
+Every walk ends: it counts its steps, and a structure found twice is a loop. Memory may change while it is
+read, or have been made to mislead; the worst it can cause is a `LensError`.
+"""
+
+from __future__ import annotations
+
+import struct
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import NamedTuple
+
+from drgn import FaultError, Program
+
+from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK
+from pfnlab.lab.lens import LensError
+from pfnlab.lab.lens.layout import Layouts, Record
+from pfnlab.lab.lens.memory import MemorySource
+from pfnlab.lab.lens.program import KERNEL_MAP, OBJECTS
+from pfnlab.lab.lens.recall import Recall
+
+#: Walks are given up after this many steps.
+MAX_TASKS = 100_000
+MAX_VMAS = 300_000
+MAX_MEMTYPES = 2_000_000
+
+#: Address bits that one level of page tables resolves, the entries of a table, and how many of the highest
+#: table are a process's.
+LEVEL_BITS = 9
+ENTRIES = 1 << LEVEL_BITS
+USER_ENTRIES = ENTRIES // 2
+
+#: No tree of the kernel is deeper.
+MAX_DEPTH = 128
+
+#: The size of the image's mapping in kernels without KASLR, in bytes.
+_IMAGE_SIZE = 512 << 20
+_KERNEL_HALF = 1 << 63
+_WORD = struct.Struct("<Q")
+_NODE_MASK = 0xFF
+_NODE_WORDS = struct.Struct("<32Q")
+_ULONG_MAX = (1 << 64) - 1
+
+
+class _Cut(NamedTuple):
+    # The part of a VMA tree that is wanted, the addresses found in it, and the nodes visited.
+    low: int
+    high: int
+    addresses: list[int]
+    nodes: set[int]
+
+
+class _Maple(NamedTuple):
+    # The nodes of maple trees: offsets of pivots and slots, in words, their numbers, and the nodes' types.
+    range: tuple[int, int, int, int]
+    arange: tuple[int, int, int, int]
+    leaf: int
+    range_kind: int
+    arange_kind: int
+
+
+class KernelView:
+    """
+    Memory of one kernel as the kernel sees it.
+
+    :param program: knows its types, and translates addresses that lie in no linear mapping
+    :param source: its physical memory
+    :param symbols: run-time addresses, at least of :data:`pfnlab.lab.lens.program.OBJECTS`
+    """
+
+    def __init__(self, program: Program, source: MemorySource, symbols: Mapping[str, int]) -> None:
+        self.program, self.source, self.info = program, source, source.info
+        self.layouts = Layouts(program, self.info.release)
+        #: What was made of its memory; every read below is noted there.
+        self.recall = Recall()
+        self._symbols = symbols
+        pieces = source.ranges()
+        self._starts = [start for start, _ in pieces]
+        self._ends = [start + size for start, size in pieces]
+        self._image = KERNEL_MAP - self.info.number("phys_base")
+        # Behind the image come modules, which are mapped page by page.
+        self._image_end = KERNEL_MAP + self.info.number("KERNEL_IMAGE_SIZE", _IMAGE_SIZE)
+        # The direct map reaches to the end of memory.
+        self._direct, self._direct_size = 0, 0
+        self._direct = self.word(self.symbol("page_offset_base"))
+        if not self._direct & _KERNEL_HALF or self._direct % PAGE_SIZE:
+            raise self.error(f"page_offset_base is {self._direct:#x}")
+        self._direct_size = self._ends[-1]
+        self._task = self.layouts.record("struct task_struct", "tasks.next", "tasks.prev", "pid", "mm")
+        self._places_of_tasks: dict[int, int] = {}
+        self._owners: dict[int, int] = {}
+        self._task_tasks = self.layouts.offset("struct task_struct", "tasks")
+
+    @cached_property
+    def _memtype(self) -> tuple[int, Record, int]:
+        # Where the book's root is, a reservation, and where it has its node.
+        layouts = self.layouts
+        record = layouts.record("struct memtype", "start", "end", "type", "rb.rb_left", "rb.rb_right")
+        root = layouts.offset("struct rb_root_cached", "rb_root.rb_node")
+        return self.symbol("memtype_rbroot") + root, record, layouts.offset("struct memtype", "rb")
+
+    @cached_property
+    def _maple(self) -> _Maple:
+        kinds = self.layouts.enumerators("enum maple_type")
+        return _Maple(
+            self._node("mr64"),
+            self._node("ma64"),
+            *(kinds.get(name, -1) for name in ("maple_leaf_64", "maple_range_64", "maple_arange_64")),
+        )
+
+    def check(self) -> None:
+        """
+        Find out now whether the book and trees of VMAs can be read in this kernel.
+
+        :raises LensError: a structure lacks a member, or a symbol is not known
+        """
+        assert self._memtype and self._maple
+
+    def error(self, message: str) -> LensError:
+        """An error that names the kernel and where it was seen."""
+        return LensError(f"kernel {self.info.release} in {self.source.name}: {message}")
+
+    def symbol(self, name: str) -> int:
+        """
+        The address of a symbol.
+
+        :raises LensError: it is not known
+        """
+        address = self._symbols.get(name)
+        if address is None:
+            hint = "" if name in OBJECTS else " and it is not one the lens looks for"
+            raise self.error(f"the address of {name} is not known{hint}")
+        return address
+
+    def has_symbol(self, name: str) -> bool:
+        """True where the address of a symbol is known."""
+        return name in self._symbols
+
+    def read(self, address: int, size: int) -> bytes:
+        """
+        Kernel memory at a virtual address.
+
+        :raises LensError: nothing is mapped there, or it is not in the source
+        """
+        return self.recall.note(self._read, address, size, self._read(address, size))
+
+    def members(self, address: int, record: Record) -> tuple[int, ...]:
+        """
+        Some members of the structure at a virtual address; what is between them may change.
+
+        :raises LensError: as `read` does
+        """
+        return self.recall.note(self._members, address, record, self._members(address, record))
+
+    def read_physical(self, address: int, size: int) -> bytes:
+        """
+        Memory at a physical address.
+
+        :raises LensError: it is not in the source
+        """
+        read = self.source.read
+        return self.recall.note(read, address, size, read(address, size))
+
+    def _members(self, address: int, record: Record) -> tuple[int, ...]:
+        return record.unpack(self._read(address, record.size))
+
+    def _read(self, address: int, size: int) -> bytes:
+        offset = address - self._direct
+        if 0 <= offset < self._direct_size:
+            return self.source.read(offset, size)
+        if KERNEL_MAP <= address < self._image_end:
+            return self.source.read(address - self._image, size)
+        if not address & _KERNEL_HALF:
+            raise self.error(f"{address:#x} is no kernel address")
+        try:
+            return bytes(self.program.read(address, size))
+        except (FaultError, OverflowError, ValueError) as trouble:
+            raise self.error(f"{address:#x} cannot be read: {trouble}") from trouble
+
+    def word(self, address: int) -> int:
+        """Eight bytes as a number."""
+        (value,) = _WORD.unpack(self.read(address, 8))
+        return int(value)
+
+    def holds(self, pfn: int) -> bool:
+        """True where a page frame is memory of the source: RAM."""
+        place = bisect_right(self._starts, pfn << PAGE_SHIFT) - 1
+        return place >= 0 and pfn + 1 << PAGE_SHIFT <= self._ends[place]
+
+    def spaces(self, pids: Iterable[int]) -> dict[int, int]:
+        """
+        The ``mm_struct`` of each process of *pids* that has one, by its pid.
+
+        The list is followed from its end, where the newest processes are, as far as one of them is missing;
+        where a process was found is remembered, and asked there from then on.
+        """
+        spaces, missing = {}, set()
+        for pid in pids:
+            mm = self._remembered_space(pid)
+            if mm is None:
+                missing.add(pid)
+            elif mm:
+                spaces[pid] = mm
+        for task, pid, mm in self.tasks() if missing else ():
+            if pid in missing:
+                missing.remove(pid)
+                self._places_of_tasks[pid] = task
+                if mm:
+                    spaces[pid] = mm
+                if not missing:
+                    break
+        return spaces
+
+    def stack_pointer(self, pid: int) -> int:
+        """
+        Where the kernel stack of a process ends that does not run: its innermost function has left it there.
+
+        :raises LensError: there is no such process
+        """
+        self.spaces([pid])
+        if pid not in self._places_of_tasks:
+            raise self.error(f"there is no process {pid}")
+        return self.word(self._places_of_tasks[pid] + self.layouts.offset("struct task_struct", "thread.sp"))
+
+    def lives(self, mm: int) -> bool:
+        """True where an ``mm_struct`` is that of a process.
+
+        Others than the program's are few and stay: where one was found is remembered too.
+        """
+        if self._remembered_owner(mm):
+            return True
+        self._owners = {space: task for task, _, space in self.tasks() if space}
+        return mm in self._owners
+
+    def tasks(self) -> Iterator[tuple[int, int, int]]:
+        """
+        Every process from the end of the list on: its ``task_struct``, pid and ``mm_struct``.
+
+        :raises LensError: the list has a loop
+        """
+        first = task = self.symbol("init_task")
+        visited = set[int]()
+        while True:
+            _, link, pid, mm = self.members(task, self._task)
+            yield task, pid, mm
+            visited.add(task)
+            task = link - self._task_tasks
+            if task == first:
+                return
+            if task in visited or len(visited) >= MAX_TASKS:
+                raise self.error(
+                    f"the task list does not come back to init_task after {len(visited):,} tasks"
+                )
+
+    def _remembered_space(self, pid: int) -> int | None:
+        # The mm_struct of a process where it was found before: 0 where it has none any more, None where only
+        # the list can tell. A process that ends has lost its mm_struct before its task_struct is freed, and
+        # what comes there then has another number.
+        task = self._places_of_tasks.get(pid)
+        if task is None:
+            return None
+        try:
+            _, _, pid_now, mm = members = self.members(task, self._task)
+            if pid_now != pid or not mm:
+                return 0
+            if self._is_listed(task, members):
+                return mm
+        except LensError:
+            pass
+        del self._places_of_tasks[pid]
+        return None
+
+    def _remembered_owner(self, mm: int) -> bool:
+        # Whether the process that was seen with an mm_struct is in the list, and has it still.
+        task = self._owners.get(mm)
+        if task is None:
+            return False
+        try:
+            members = self.members(task, self._task)
+            return members[3] == mm and self._is_listed(task, members)
+        except LensError:
+            return False
+
+    def _is_listed(self, task: int, members: tuple[int, ...]) -> bool:
+        # Whether its neighbours in the list of tasks point to it.
+        link = task + self._task_tasks
+        return self.word(members[0] + 8) == link == self.word(members[1])
+
+    def memtypes(self) -> Iterator[tuple[int, ...]]:
+        """The book of reservations, in order: physical start and end, and the mode's number."""
+        root, record, at = self._memtype
+        return self.rb_tree(self.word(root), record, at, "memtype")
+
+    def rb_tree(self, node: int, record: Record, at: int, name: str) -> Iterator[tuple[int, ...]]:
+        """
+        The members of every structure in a red-black tree, in order.
+
+        :param node: the ``rb_node`` at the root, 0 for an empty tree
+        :param record: the structure; its last members are those for rb_left and rb_right
+        :param at: where the structure has its ``rb_node``, in bytes
+        :param name: what a tree with a loop is called
+        :raises LensError: the tree has a loop
+        """
+        stack: list[tuple[tuple[int, ...], int]] = []
+        visited: set[int] = set()
+        while node or stack:
+            while node:
+                if node in visited or len(stack) > MAX_DEPTH or len(visited) >= MAX_MEMTYPES:
+                    raise self.error(f"the {name} tree has a loop at node {node:#x}")
+                visited.add(node)
+                *members, left, right = self.members(node - at, record)
+                stack.append((tuple(members), right))
+                node = left
+            found, node = stack.pop()
+            yield found
+
+    def vma_addresses(self, root: int, low: int, high: int) -> list[int]:
+        """
+        The ``vm_area_struct`` behind every entry of a maple tree that overlaps *low* up to *high*.
+
+        :param root: ``mm_mt.ma_root``, the value
+        """
+        addresses: list[int] = []
+        if root & 3 == 2 and root > PAGE_SIZE:
+            self._descend(_Cut(low, high, addresses, set()), root, 0, _ULONG_MAX, 0)
+        elif root:
+            raise self.error(f"a VMA tree has the root {root:#x}, which is no node")
+        return addresses
+
+    def _descend(self, cut: _Cut, entry: int, first: int, last: int, depth: int) -> None:
+        # Reads the entries of one node, which maps *first* to *last*, the latter included.
+        node, kind = entry & ~_NODE_MASK, entry >> 3 & 0xF
+        if node in cut.nodes or len(cut.nodes) >= MAX_VMAS or depth > MAX_DEPTH:
+            raise self.error(f"a VMA tree has a loop at node {node:#x}")
+        cut.nodes.add(node)
+        maple = self._maple
+        pivot_at, pivots, slot_at, slots = maple.arange if kind == maple.arange_kind else maple.range
+        if kind not in (maple.leaf, maple.range_kind, maple.arange_kind):
+            raise self.error(f"a VMA tree has a node of unknown type {kind} at {node:#x}")
+        words = _NODE_WORDS.unpack(self.read(node, _NODE_WORDS.size))
+        leaf = kind == maple.leaf
+        for number in range(slots):
+            pivot = words[pivot_at + number] if number < pivots else last
+            # A pivot of 0 behind the first slot marks the end: the slot reaches to the node's last.
+            if (pivot == 0 and number) or pivot > last:
+                pivot = last
+            child = words[slot_at + number]
+            if child and first < cut.high and pivot >= cut.low:
+                if not leaf:
+                    self._descend(cut, child, first, pivot, depth + 1)
+                elif child > PAGE_SIZE:
+                    cut.addresses.append(child)
+            first = pivot + 1
+            if pivot == last or first >= cut.high:
+                return
+
+    def _node(self, name: str) -> tuple[int, int, int, int]:
+        # Of a kind of maple node: the offsets of pivots and slots, in words, and their numbers.
+        layouts, node = self.layouts, "struct maple_node"
+        pivot, slot = layouts.offset(node, f"{name}.pivot"), layouts.offset(node, f"{name}.slot")
+        pivots, slots = layouts.length(node, f"{name}.pivot"), layouts.length(node, f"{name}.slot")
+        if max(pivot + 8 * pivots, slot + 8 * slots) > _NODE_WORDS.size:
+            raise self.error(f"{node}.{name} is larger than {_NODE_WORDS.size} bytes")
+        return pivot // 8, pivots, slot // 8, slots
+
+    def table(self, entry: int, first: int, count: int) -> tuple[int, ...]:
+        """
+        Entries of the page table another entry points to.
+
+        :param entry: the entry one level up, or the table's physical address
+        :param first: the index of the first of them
+        :param count: how many
+        """
+        physical = (entry & PHYSICAL_MASK & -PAGE_SIZE) + 8 * first
+        return struct.unpack(f"<{count}Q", self.read_physical(physical, 8 * count))
+
+    def physical(self, address: int) -> int:
+        """The physical address of something in the direct map or the kernel's image."""
+        return address - (self._image if address >= KERNEL_MAP else self._direct)

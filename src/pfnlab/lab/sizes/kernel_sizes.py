@@ -1,0 +1,223 @@
+"""Sizes of kernel structures and slab caches: read from images and guests, kept in a file for each series.
+
+``pfnlab kernels sizes --write`` writes these files, so that the page of sizes needs no kernel.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.files import write_whole
+from pfnlab.base.result import Outcome
+from pfnlab.kernel.policies.releases import CONFIRMED
+from pfnlab.lab.images.kernels import KernelImage
+from pfnlab.lab.lens.btf import Btf
+from pfnlab.lab.lens.structure_sizes import Hole, SlabCache, StructureSize, size_of_structure
+from pfnlab.lab.lens.vmlinux import btf_of
+from pfnlab.lab.running.inside import need_lens
+
+FORMAT = "pfnlab-sizes/1"
+
+#: The structures that are read, why, and where an object of each lives.
+STRUCTURES: Mapping[str, tuple[str, str]] = {
+    "vm_area_struct": ("a VMA; where a tracker keeps what it knows of it", "slab `vm_area_struct`"),
+    "vma_lock": ("the lock of a VMA while it was an object of its own", "slab `vma_lock`"),
+    "pfnmap_track_ctx": ("the kernel's own context of a tracked mapping", "kmalloc"),
+    "memtype": ("an entry of the book", "kmalloc"),
+    "vm_operations_struct": ("where a driver's hook for its first frame would be", "the driver's data"),
+    "mm_struct": ("an address space; nothing of a tracker is in it", "slab `mm_struct`"),
+    "mmu_gather": ("collects what a call unmaps; its bits say what has to be flushed", "stack"),
+    "vma_munmap_struct": ("the VMAs a call unmaps, in or outside of whose loop is flushed", "stack"),
+    "zap_details": ("says which pages of a mapping are zapped, copied ones or not", "stack"),
+    "follow_pfnmap_args": ("an entry of a PFN mapping, as a driver sees it", "stack"),
+    "folio_walk": ("what folio_walk_start returns", "stack"),
+    "anon_vma": ("a private PFN mapping with a copied page has one", "slab `anon_vma`"),
+    "anon_vma_chain": ("and one of these for each anon_vma its VMA is linked to", "slab `anon_vma_chain`"),
+    "dev_pagemap": ("the owner of a reservation of memremap_pages", "the driver's data"),
+    "vm_struct": ("the owner of a reservation of ioremap", "kmalloc"),
+}
+
+
+class SeriesSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The sizes of one series.
+
+    :param series: ``6.12``
+    :param package_version: the kernel that was read, the distribution's version
+    :param sha256: of its vmlinuz
+    :param made_by: the command that wrote the file
+    :param structures: by name; what this kernel lacks is left out
+    :param slabs: the slab caches of a booted guest by name; empty where none was booted
+    :param alike: the other packages of the series that were read and have the same structures
+    :param unlike: the others, and the structures in which each differs
+    """
+
+    series: str
+    package_version: str
+    release: str
+    sha256: str
+    made_by: str
+    structures: dict[str, StructureSize]
+    slabs: dict[str, SlabCache] = {}
+    alike: tuple[str, ...] = ()
+    unlike: dict[str, tuple[str, ...]] = {}
+    format: str = FORMAT
+
+
+@cache
+def known_sizes() -> tuple[SeriesSizes, ...]:
+    """The sizes that are kept of every series, oldest first.
+
+    :raises Misuse: a file is missing or damaged
+    """
+    return tuple(
+        read_sizes(files("pfnlab.lab.sizes").joinpath("data", f"{series}.json")) for series in CONFIRMED
+    )
+
+
+def read_sizes(path: Any) -> SeriesSizes:
+    """One file.
+
+    :raises Misuse: it is missing or damaged
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=SeriesSizes)
+    except (OSError, msgspec.DecodeError) as trouble:
+        raise Misuse(f"{path}: {trouble}; `pfnlab kernels sizes --write DIR` writes it anew") from trouble
+
+
+def write_sizes(folder: Path, sizes: SeriesSizes) -> Path:
+    """Write the file of one series into *folder*; its path."""
+    path = folder / f"{sizes.series}.json"
+    write_whole(path, _lines(msgspec.to_builtins(sizes)) + "\n")
+    known_sizes.cache_clear()
+    return path
+
+
+def types_of(kernel: KernelImage) -> Btf:
+    """
+    The types in a kernel's image.
+
+    :raises LensError: it has none
+    """
+    return Btf(btf_of(kernel.vmlinuz), name=kernel.label)
+
+
+def structures_of(types: Btf) -> dict[str, StructureSize]:
+    """The structures of :data:`STRUCTURES` that a kernel has."""
+    sizes = {name: size_of_structure(types, name) for name in STRUCTURES}
+    return {name: size for name, size in sizes.items() if size is not None}
+
+
+def slabs_of(kernel: KernelImage, types: Btf) -> dict[str, SlabCache]:
+    """
+    The slab caches of a booted guest that has done nothing.
+
+    :raises MissingTool: QEMU or a package of the lens is not here
+    :raises LostGuest: it does not boot
+    """
+    need_lens()
+    from pfnlab.lab.lens.memory import GuestRam
+    from pfnlab.lab.lens.program import find_symbols, open_program
+    from pfnlab.lab.lens.slabs import SYMBOLS, read_slabs
+    from pfnlab.lab.vm.qemu import Guest
+
+    with Guest(kernel.vmlinuz, shared_ram=True) as guest:
+        assert guest.ram is not None
+        with GuestRam(guest.ram) as ram:
+            return read_slabs(open_program(ram, types, {}), types, find_symbols(ram, SYMBOLS))
+
+
+def series_sizes(kernel: KernelImage, others: Iterable[KernelImage], made_by: str) -> SeriesSizes:
+    """
+    The sizes of a series, as they are kept.
+
+    :param kernel: the kernel that stands for it, which is booted for its slab caches
+    :param others: the other kernels of the series, compared with it
+    """
+    types = types_of(kernel)
+    structures = structures_of(types)
+    alike, unlike = [], {}
+    for other in others:
+        its = structures_of(types_of(other))
+        names = tuple(name for name in STRUCTURES if its.get(name) != structures.get(name))
+        if names:
+            unlike[other.version] = names
+        else:
+            alike.append(other.version)
+    return SeriesSizes(
+        series=kernel.series,
+        package_version=kernel.version,
+        release=kernel.release,
+        sha256=kernel.sha256,
+        made_by=made_by,
+        structures=structures,
+        slabs=slabs_of(kernel, types),
+        alike=tuple(alike),
+        unlike=unlike,
+    )
+
+
+def holes_in_words(structure: StructureSize) -> str:
+    """The holes of a structure: those between its own members, then how much is lost inside of members."""
+    own = [_hole(hole) for hole in structure.own_holes]
+    inside: dict[str, int] = {}
+    for hole in structure.holes:
+        if hole.inside:
+            member = hole.inside.partition(".")[0]
+            inside[member] = inside.get(member, 0) + hole.bits
+    within = [f"{_bits(bits)} in {member}" for member, bits in inside.items()]
+    return ", ".join(own + within) or "none"
+
+
+# JSON in which a list of plain values is one line, so that a member or hole that changed is a changed line.
+def _lines(value: Any, depth: int = 0) -> str:
+    inner = " " * (depth + 1)
+    if isinstance(value, dict) and value:
+        items = [f"{inner}{json.dumps(key)}: {_lines(item, depth + 1)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(items) + "\n" + " " * depth + "}"
+    if isinstance(value, list | tuple) and any(isinstance(item, dict | list | tuple) for item in value):
+        items = [inner + _lines(item, depth + 1) for item in value]
+        return "[\n" + ",\n".join(items) + "\n" + " " * depth + "]"
+    return json.dumps(value)
+
+
+def _hole(hole: Hole) -> str:
+    if hole.bits % 8 or hole.bit % 8:
+        return f"{hole.bits} bits from {hole.bit // 8}.{hole.bit % 8} on"
+    return f"{hole.bits // 8} at {hole.offset}"
+
+
+def _bits(bits: int) -> str:
+    return f"{bits // 8}" if bits % 8 == 0 else f"{bits} bits"
+
+
+class ListedSizes(NamedTuple):
+    """The structures of some kernels, by the name of the kernel."""
+
+    kernels: tuple[tuple[str, dict[str, StructureSize]], ...]
+    outcome: Outcome = Outcome.AS_EXPECTED
+
+    def as_json(self) -> str:
+        """With every hole and member."""
+        return msgspec.json.format(msgspec.json.encode(dict(self.kernels)), indent=1).decode()
+
+    def __str__(self) -> str:
+        return "\n".join(line for label, structures in self.kernels for line in _listed(label, structures))
+
+
+def _listed(label: str, structures: dict[str, StructureSize]) -> Iterator[str]:
+    rows = [("structure", "bytes", "padding", "holes")]
+    for name, structure in structures.items():
+        rows.append((name, str(structure.size), str(structure.padding or "-"), holes_in_words(structure)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    yield f"{label}:"
+    for row in rows:
+        yield f"  {'  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))}".rstrip()

@@ -1,0 +1,74 @@
+"""``bisect``: the boundary that was found, and each candidate that was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pfnlab.base.units import number_of
+from pfnlab.hunt.meeting.bisect import BisectedRule, BisectResult
+from pfnlab.present.document.blocks import Block, Bullets, Paragraph, Table, cell
+from pfnlab.present.document.part import Part, done, program_code
+
+#: So many changes of a model are named.
+_CHANGES = 2
+
+
+def part(content: BisectResult) -> Part:
+    """The rules, versions or commits at the boundary, and the way there."""
+    says = f"{content.sought}: {_found(content)}"
+    return Part(
+        title=f"{content.sought} from {content.good} to {content.bad}",
+        says=says,
+        outcome=content.outcome,
+        blocks=tuple(_blocks(content)),
+        facts=done(content.made, ("good", content.good), ("bad", content.bad)),
+        first=says,
+    )
+
+
+def _found(content: BisectResult) -> str:
+    if content.over == "rules":
+        return "; ".join(map(_rule, content.rules)) or "no rule makes the difference alone or with others."
+    what = "version" if content.over == "versions" else "commit"
+    said = f"the last good {what} is {content.last_good}, the first bad one {content.first_bad}"
+    left = f", {number_of(len(content.left), what)} between them could not be asked" if content.left else ""
+    rules = f": {'; '.join(map(_rule, content.rules))}" if content.rules else "."
+    return f"{said}{left}{rules}"
+
+
+def _short(candidate: str) -> str:
+    """A candidate's name; a model with many changes is named by its first and their number."""
+    machine, *changes = candidate.split(",")
+    if len(changes) <= _CHANGES:
+        return candidate
+    return f"{machine} with {changes[0]} and {len(changes) - 1} more"
+
+
+def _rule(rule: BisectedRule) -> str:
+    does = "mends" if rule.mends else "breaks"
+    name = f"{rule.commit} {does} it: {rule.change}" if rule.commit else f"{rule.change} {does} it"
+    return f"{name}, {rule.source}{f' ({rule.bug})' if rule.bug else ''}."
+
+
+def _blocks(content: BisectResult) -> Iterator[Block]:
+    yield Paragraph(f"Sought: {content.says}.")
+    if content.tried:
+        yield Table(
+            f"Candidates that were asked, of {content.unasked} between the ends",
+            ("candidate", "word", "runs", "why"),
+            tuple(
+                (
+                    cell(_short(tried.candidate), code=True),
+                    cell(tried.word, "bad" if tried.word == "bad" else ""),
+                    cell(str(tried.runs) if tried.runs else "before"),
+                    cell(tried.says or "-"),
+                )
+                for tried in content.tried
+            ),
+            glance=(0, 1, 2),
+            headed=True,
+        )
+    if content.left:
+        yield Paragraph("Not known:")
+        yield Bullets(content.left)
+    yield from program_code(content.program, glance="")

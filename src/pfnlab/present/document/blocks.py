@@ -1,0 +1,176 @@
+"""The pieces a document is made of, before they are written as HTML, Markdown or lines of a terminal.
+
+Texts are plain: they may hold anything, and the writers make it inert. Only :class:`Figure` carries
+markup, which ``picture/`` drew and :mod:`pfnlab.present.document.drawings` has checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import ClassVar, Literal
+
+import msgspec
+
+#: The meaning of a cell or a sentence beside its words: as expected, differing from the first, a violation,
+#: or nothing to be looked at. Never shown by colour alone: :data:`SIGNS` are printed too.
+Tone = Literal["", "good", "lit", "bad", "pale"]
+
+#: The sign printed behind what has a tone.
+SIGNS: dict[str, str] = {"lit": " <"}
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """One cell of a table.
+
+    :param lines: its lines, in order
+    :param code: in typewriter face
+    """
+
+    lines: tuple[str, ...] = ()
+    tone: Tone = ""
+    code: bool = False
+
+    @property
+    def text(self) -> str:
+        """The lines as one."""
+        return "; ".join(self.lines)
+
+
+def cell(text: str, tone: Tone = "", *, code: bool = False) -> Cell:
+    """A cell of one line."""
+    return Cell((text,) if text else (), tone, code)
+
+
+class Paragraph(msgspec.Struct, frozen=True):
+    """One sentence or some."""
+
+    kind: ClassVar[str] = "paragraph"
+    text: str
+    tone: Tone = ""
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """Names and what they stand for: ``kernel``, ``command``; as many values a name as there are.
+
+    :param code: names whose values are commands or program text
+    """
+
+    kind: ClassVar[str] = "facts"
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+    code: frozenset[str] = frozenset({"again"})
+
+
+class Bullets(msgspec.Struct, frozen=True):
+    """Lines of equal weight; an item of several has the others below its first."""
+
+    kind: ClassVar[str] = "bullets"
+    items: tuple[str | tuple[str, ...], ...]
+
+    @property
+    def groups(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Each item, and the lines below it."""
+        for item in self.items:
+            first, *rest = (item,) if isinstance(item, str) else item
+            yield first, tuple(rest)
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A table whose first column names its rows.
+
+    :param caption: what it shows, one sentence
+    :param glance: the columns that a terminal shows, in their order there; without any it shows no table
+    :param below: a chapter for each row that has one: a terminal shows it below the row, a document before
+        the table
+    :param under: the columns by which a terminal indents what is below a row; its first column is as wide
+    :param headed: a terminal shows the caption and the names of the columns too
+    """
+
+    kind: ClassVar[str] = "table"
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    glance: tuple[int, ...] = ()
+    below: tuple[Chapter | None, ...] = ()
+    under: int = 4
+    headed: bool = False
+
+
+class Code(msgspec.Struct, frozen=True):
+    """Text whose lines and spaces count: a program, a kernel's log.
+
+    :param caption: what it is
+    :param glance: what a terminal shows of it; None for all
+    """
+
+    kind: ClassVar[str] = "code"
+    caption: str
+    text: str
+    glance: str | None = None
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """A drawing.
+
+    :param caption: its name
+    :param svg: an SVG element that was checked; its title and description say what it shows
+    """
+
+    kind: ClassVar[str] = "figure"
+    caption: str
+    svg: str
+
+
+class Drawn(msgspec.Struct, frozen=True):
+    """Figures that are drawn once a document needs them: drawing takes time, and a terminal shows none."""
+
+    kind: ClassVar[str] = "drawn"
+    figures: Callable[[], Iterable[Figure]]
+
+
+class Chapter(msgspec.Struct, frozen=True):
+    """Blocks under a heading.
+
+    :param folded: closed until the reader opens it; printed open
+    :param anchor: the name a list of contents points to
+    """
+
+    kind: ClassVar[str] = "chapter"
+    title: str
+    blocks: tuple[Block, ...]
+    folded: bool = False
+    anchor: str = ""
+
+
+class ContentsEntry(msgspec.Struct, frozen=True):
+    """One line of a list of contents.
+
+    :param word: what it is, in a word
+    :param anchor: that of its chapter
+    """
+
+    title: str
+    word: str
+    tone: Tone
+    says: str
+    anchor: str
+
+
+class Contents(msgspec.Struct, frozen=True):
+    """The list of all results, each of which leads to its chapter."""
+
+    kind: ClassVar[str] = "contents"
+    entries: tuple[ContentsEntry, ...]
+
+
+Block = Paragraph | Facts | Bullets | Table | Code | Figure | Drawn | Chapter | Contents
+
+
+class Document(msgspec.Struct, frozen=True):
+    """A whole document.
+
+    :param says: the result in one sentence
+    """
+
+    title: str
+    says: str
+    blocks: tuple[Block, ...]

@@ -1,0 +1,185 @@
+"""``fuzz --json``: random programs on several machines; and the folders in which findings are filed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pfnlab.base.errors import ProgramError
+from pfnlab.base.units import number_of
+from pfnlab.hunt.fuzz.filing import FindingFolder
+from pfnlab.hunt.fuzz.hunt_state import FindingCause, FuzzResult, PrintedFinding, Reached, ReachedCoverage
+from pfnlab.hunt.fuzz.known_rows import KnownRow
+from pfnlab.present.document.blocks import Block, Bullets, Cell, Chapter, Code, Table, cell
+from pfnlab.present.document.part import Part, done, drawn, program_code, short
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.printer import op_lines
+
+#: The most reasons, files and kinds that are named in a line.
+_NAMED = 6
+
+#: The most files that are drawn.
+_DRAWN = 20
+
+
+def part(content: FuzzResult) -> Part:
+    """The findings of a hunt by their causes, and what its programs reached."""
+    amount = f"{number_of(content.compared, 'program')} compared on {', '.join(content.machines)}"
+    if content.findings:
+        causes = f" of {number_of(len(content.causes), 'cause')}" if content.causes else ""
+        says = f"{number_of(len(content.findings), 'finding')}{causes} in {amount}."
+    elif content.unstable:
+        says = f"{number_of(len(content.unstable), 'difference')} did not show again in {amount}."
+    else:
+        says = f"No difference in {amount}."
+    return Part(
+        title=f"Random programs, seed {content.seed}",
+        says=says,
+        outcome=content.outcome,
+        blocks=tuple(_blocks(content)),
+        facts=done(content.made),
+        first=content.headline,
+    )
+
+
+def finding_part(content: FindingFolder) -> Part:
+    """A filed finding: its own report, as text, and its program."""
+    title = next((line[2:] for line in content.report.splitlines() if line.startswith("# ")), content.name)
+    return Part(
+        title=title,
+        says=f"{content.name}: {title}.",
+        outcome=content.outcome,
+        blocks=(
+            *program_code(content.program),
+            drawn(lambda draw: draw.story_of_text(content.program, ())),
+            Code("The report that was filed", content.report.strip("\n")),
+        ),
+        facts=(("finding", (content.name,)),),
+    )
+
+
+def _blocks(content: FuzzResult) -> Iterator[Block]:
+    grouped = {key for cause in content.causes for key in cause.findings}
+    causes = [*content.causes, *(FindingCause(key, (key,)) for key in content.findings if key not in grouped)]
+    shown = [cause for cause in causes if cause.finding in content.findings]
+    if shown:
+        findings = number_of(len(content.findings), "finding")
+        yield Table(
+            f"{number_of(len(shown), 'cause')} of {findings}, the shortest program first",
+            ("finding", "difference", "programs", "first", "shown by"),
+            tuple(_row(content, cause.finding) for cause in shown),
+            glance=(0, 1, 2, 4),
+            below=tuple(_chapter(number, content, cause) for number, cause in enumerate(shown, 1)),
+            headed=True,
+        )
+    coverage = content.coverage
+    yield Bullets((*_unanswered(content), *_reached(coverage)))
+    yield from known_violations(content.known)
+    if coverage.under:
+        rows = (
+            (_share(kinds), str(pairs), str(triples), _named(missing) or "-")
+            for kinds, pairs, triples, missing in coverage.under.values()
+        )
+        yield Table(
+            "Under conditions",
+            ("condition", "kinds", "pairs", "triples", "never"),
+            tuple((cell(name), *map(cell, row)) for name, row in zip(coverage.under, rows, strict=True)),
+            glance=(0, 1, 2, 3, 4),
+            headed=True,
+        )
+    files = list(coverage.files.items())[:_DRAWN]
+    lowest = [(name, round(100 * seen / all_)) for name, (seen, all_) in files if all_]
+    title = "Branches reached in the least covered files, in percent"
+    yield drawn(lambda draw: draw.bars(title, lowest, "%"))
+
+
+def known_violations(rows: Mapping[str, KnownRow]) -> Iterator[Block]:
+    """The known violations of a hunt or a sweep, as a table by operation; none where there are none."""
+    shapes = ((name, kind, shape) for name, row in rows.items() for kind, shape in row.shapes.items())
+    known = sorted(shapes, key=lambda item: (item[2].programs, item[:2]))
+    if known:
+        yield Table(
+            "Known violations by operation, the rarest first",
+            ("property and reason", "operation", "programs", "first"),
+            tuple(
+                (cell(row), cell(kind), cell(f"{shape.programs:,}"), cell(f"step {shape.step + 1}"))
+                for row, kind, shape in known
+            ),
+            glance=(0, 1, 2),
+            below=tuple(
+                Chapter(f"{row}, in {kind}", tuple(program_code(shape.program))) for row, kind, shape in known
+            ),
+            headed=True,
+        )
+
+
+def _row(content: FuzzResult, key: str) -> tuple[Cell, ...]:
+    found = content.findings[key]
+    smallest = "" if found.minimal else "; a shorter one may exist"
+    return (
+        cell(found.folder or key, code=True),
+        cell(short(found.says, content.machines), "bad"),
+        cell(f"{found.met:,}"),
+        cell(f"{found.first:,}"),
+        cell(f"{number_of(found.operations, 'operation')}{smallest}"),
+    )
+
+
+def _chapter(number: int, content: FuzzResult, cause: FindingCause) -> Chapter:
+    """The program of a cause, and what else follows from it."""
+    shown = content.findings[cause.finding]
+    others = (key for key in cause.findings if key in content.findings and key != cause.finding)
+    named = ((key, content.findings[key]) for key in others)
+    alike = "; ".join(
+        f"{found.folder or key} ({short(found.says, content.machines)})" for key, found in named
+    )
+    return Chapter(
+        f"{number}. {short(shown.says, content.machines)}",
+        (
+            *program_code(shown.program or "", glance=_operations(shown)),
+            drawn(lambda draw: draw.story_of_text(shown.program, content.machines)),
+            *((Bullets((f"of the same cause: {alike}",)),) if alike else ()),
+        ),
+    )
+
+
+def _operations(found: PrintedFinding) -> str | None:
+    """The lines of a program without its head; None where this version does not read it."""
+    try:
+        return "\n".join(op_lines(load_text(found.program or "")))
+    except ProgramError:
+        return None
+
+
+def _unanswered(content: FuzzResult) -> Iterator[str]:
+    """The differences that did not show again, and the reasons why programs were not compared."""
+    for each in content.unstable:
+        runs = number_of(each.runs, "run")
+        says = short(each.says, content.machines)
+        yield f"unstable, {each.shown} of {runs} of {each.program}: {says}"
+    if content.undecided:
+        ordered = sorted(content.reasons.items(), key=lambda item: -item[1])[:_NAMED]
+        reasons = "; ".join(f"{reason} ({count})" for reason, count in ordered)
+        yield f"{content.undecided} undecided: {reasons}"
+    if content.judged:
+        yield f"{content.judged} of them judged on kernels alone, {content.alarming} with findings"
+
+
+def _reached(coverage: ReachedCoverage) -> Iterator[str]:
+    yield f"operation pairs: {_share(coverage.pairs)}"
+    if coverage.branches is not None:
+        files = [f"{name} {_share(pair)}" for name, pair in coverage.files.items()]
+        lowest = ", ".join(files[:_NAMED])
+        yield f"branches of mm/ and policies/: {_share(coverage.branches)}; lowest {lowest}"
+    if coverage.kernel is not None:
+        blocks = number_of(coverage.kernel.blocks, "block")
+        yield f"kernels: {blocks} in {number_of(coverage.kernel.functions, 'function')}"
+    never = f"; never {', '.join(coverage.never)}" if coverage.never else ""
+    yield f"kinds of kernel calls: {_share(coverage.words)}{never}"
+
+
+def _named(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:_NAMED])}{', ...' if len(names) > _NAMED else ''}"
+
+
+def _share(pair: Reached) -> str:
+    return f"{pair[0]} of {pair[1]}"

@@ -1,0 +1,162 @@
+"""``check`` and ``check --differ``: a search and its verdicts."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from pfnlab.base.errors import ProgramError
+from pfnlab.base.inert import recorded_line
+from pfnlab.base.result import beside
+from pfnlab.base.units import number_of
+from pfnlab.checker.check import HOLDS, SHOWN_APART, VIOLATED, CheckResult, PropertyResult
+from pfnlab.checker.differ import DifferResult
+from pfnlab.present.document.blocks import (
+    Block,
+    Bullets,
+    Cell,
+    Chapter,
+    Code,
+    Facts,
+    Paragraph,
+    Table,
+    Tone,
+    cell,
+)
+from pfnlab.present.document.part import Part, done, drawn, program_code, section
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import op_lines
+
+
+def part(content: CheckResult) -> Part:
+    """The verdicts of a check, each violation with its shortest program."""
+    title = f"{content.machine}, scope {content.scope}"
+    broken = ", ".join(answer.name for answer in content.answered(VIOLATED))
+    amount = f"{number_of(content.states, 'state')} of the scope {content.scope}"
+    says = f"{content.machine} violates {broken}" if broken else f"{content.machine}: no violation"
+    cut = f"; the search was cut: {content.cut[0]}" if content.cut else ""
+    return Part(
+        title=title,
+        says=f"{says} in {amount}{cut}.",
+        outcome=content.outcome,
+        blocks=(Paragraph(f"{title}: {_bound(content)}"), *_blocks(content)),
+        facts=done(
+            content.made,
+            ("cut", content.cut),
+            *((name, str(value)) for name, value in beside(content, SHOWN_APART).items() if value),
+        ),
+    )
+
+
+def _bound(content: CheckResult) -> str:
+    if content.ended:
+        return f"every sequence of operations, for no state is farther than {content.depth}"
+    return f"at most {number_of(content.depth, 'operation')}"
+
+
+def differ_part(content: DifferResult) -> Part:
+    """The shortest program that tells two models apart."""
+    names = " and ".join(content.machines)
+    if content.differ:
+        says = f"part in {', '.join(content.differ)}"
+    else:
+        word = "do the same" if content.complete else "did the same as far as the search came"
+        says = f"{word} in every sequence of at most {number_of(content.depth, 'operation')}"
+    states = f"{number_of(content.states, 'state')}, {content.seconds:.1f} s"
+    return Part(
+        title=f"{names}, distinguished",
+        says=f"{names} {says}.",
+        outcome=content.outcome,
+        blocks=(
+            Paragraph(f"{names}, scope {content.scope}: {states}"),
+            Paragraph(f"they {says}"),
+            # A terminal shows the runs of the program.
+            *program_code(content.text or "", "The shortest program", glance=""),
+            drawn(lambda draw: draw.story_of_text(content.text, content.machines)),
+        ),
+        facts=done(content.made, ("cut", content.cut)),
+    )
+
+
+def _amount(states: int, steps: int) -> str:
+    return f"{number_of(states, 'state')}, {number_of(steps, 'step')}"
+
+
+def _time(seconds: float, rate: float) -> str:
+    return f"{seconds:.1f} s ({rate:,.0f} states/s)"
+
+
+def _blocks(content: CheckResult) -> Iterator[Block]:
+    time = _time(content.seconds, content.rate)
+    yield Paragraph(f"{_amount(content.states, content.transitions)}, {time}")
+    yield Table(
+        "Every property that was asked",
+        ("property", "verdict", "asked in", "question"),
+        tuple(_row(content, answer) for answer in content.answers),
+        glance=(1, 0, 3),
+        below=tuple(_counterexample(content, answer) for answer in content.answers),
+        under=14,
+    )
+    if len(content.growth) > 1:
+        labels = [(str(depth), count) for depth, count in enumerate(content.growth)]
+        yield drawn(lambda draw: draw.bars("New states by number of operations", labels, "state"))
+    yield Bullets(tuple(_gaps(content)))
+    fired = [
+        (cell(name), Cell(tuple(f"{result} {count:,}" for result, count in results.items())))
+        for name, results in sorted(content.fired.items())
+    ]
+    if fired:
+        table = Table("How often each operation ended how", ("operation", "results"), tuple(fired))
+        yield from section("Operations that were tried", table, folded=True)
+
+
+def _gaps(content: CheckResult) -> Iterator[str]:
+    """Operations that never succeeded, branches not taken, how often what was tried; searches of a swarm."""
+    for kind, results in content.fired.items():
+        if "ok" not in results:
+            failed = ", ".join(f"{result} {count:,}" for result, count in results.items())
+            yield f"never ok: {kind} ({failed})"
+    yield from (f"not taken: {branch}" for branch in content.untaken or ())
+    counts = ", ".join(f"{kind} {sum(results.values()):,}" for kind, results in content.fired.items())
+    yield textwrap.fill(f"steps: {counts}", 110, subsequent_indent="       ")
+    for number, member in enumerate(content.swarm):
+        without = f", without {', '.join(member.without)}" if member.without else ""
+        violated = f"; violated {', '.join(member.violated)}" if member.violated else ""
+        yield f"search {number}: {number_of(member.states, 'state')}{without}{violated}"
+
+
+def _counterexample(content: CheckResult, answer: PropertyResult) -> Chapter | None:
+    """The shortest way to a state that violates a property."""
+    if answer.verdict != VIOLATED:
+        return None
+    blocks: list[Block] = [Code("The schedule", "\n".join(answer.schedule))] if answer.schedule else []
+    if answer.text is not None:
+        program, ops = _read_program(answer), None
+        if program is not None:
+            ops = "\n".join(op_lines(program))
+            if answer.schedule:
+                held = "with one held task" if program.needs.held else "without a held task"
+                blocks.append(Paragraph(f"as a program {held}:"))
+        blocks += program_code(answer.text, "The shortest program", glance=ops)
+        blocks.append(drawn(lambda draw: draw.story_of_text(answer.text, [content.machine])))
+    if answer.confirmed:
+        blocks.append(Bullets(tuple(f"{machine}: {word}" for machine, word in answer.confirmed.items())))
+    if answer.replay is not None:
+        blocks.append(Facts((("again", (f"pfnlab replay {recorded_line(answer.replay)}",)),)))
+    return Chapter(f"{answer.name} is violated", tuple(blocks))
+
+
+def _read_program(answer: PropertyResult) -> Program | None:
+    """The counterexample; None where this version does not read it, and only its text is shown."""
+    try:
+        return answer.program
+    except ProgramError:
+        return None
+
+
+def _row(content: CheckResult, answer: PropertyResult) -> tuple[Cell, ...]:
+    word = "always" if answer.word == HOLDS and content.ended else answer.word
+    tone: Tone = "bad" if answer.verdict == VIOLATED else "pale"
+    if answer.word in ("holds", "reached"):
+        tone = "good"
+    return (cell(answer.name, code=True), cell(word, tone), cell(f"{answer.arose:,}"), cell(answer.asks))

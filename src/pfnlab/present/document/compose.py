@@ -1,0 +1,75 @@
+"""Parts as one document: what was found first, every result with what was done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from msgspec.structs import replace
+
+from pfnlab.base.result import Outcome
+from pfnlab.base.units import number_of
+from pfnlab.present.document.blocks import (
+    Block,
+    Chapter,
+    Contents,
+    ContentsEntry,
+    Document,
+    Paragraph,
+    Table,
+    Tone,
+)
+from pfnlab.present.document.part import Part, facts_of
+
+#: Results that are as expected are folded where there are more than so many results.
+_OPEN = 3
+
+_TONES: dict[Outcome, Tone] = {
+    Outcome.DISCOVERY: "bad",
+    Outcome.UNDECIDED: "lit",
+    Outcome.AS_EXPECTED: "good",
+}
+
+
+def document_of(parts: Sequence[Part], title: str | None = None, *, unfolded: bool = False) -> Document:
+    """The document of *parts*.
+
+    :param title: its title; without it, that of the only part, or how many there are
+    :param unfolded: show also what is as expected at once
+    """
+    ordered = sorted(parts, key=lambda part: part.outcome.weight)
+    if len(ordered) == 1:
+        (part,) = ordered
+        blocks: tuple[Block, ...] = (facts_of(part), *part.blocks)
+        return Document(title or part.title, part.says, tuple(_whole(blocks)))
+    shown: list[Block] = [Contents(tuple(_entry(number, part) for number, part in enumerate(ordered, 1)))]
+    for number, part in enumerate(ordered, 1):
+        good = part.outcome is Outcome.AS_EXPECTED
+        inside = (Paragraph(part.says), facts_of(part), *_whole(part.blocks))
+        folded = good and len(ordered) > _OPEN and not unfolded
+        shown.append(Chapter(f"{number}. {part.title}", inside, folded, _anchor(number)))
+    return Document(title or "Results of pfnlab", _says(ordered), tuple(shown))
+
+
+def _says(parts: Sequence[Part]) -> str:
+    words = Counter(part.word for part in parts)
+    said = [f"{count} {word}" for word, count in words.items()]
+    return f"{number_of(len(parts), 'result')}: {', '.join(said)}."
+
+
+def _entry(number: int, part: Part) -> ContentsEntry:
+    return ContentsEntry(part.title, part.word, _TONES[part.outcome], part.says, _anchor(number))
+
+
+def _anchor(number: int) -> str:
+    return f"result-{number}"
+
+
+def _whole(blocks: Iterable[Block]) -> Iterator[Block]:
+    """The same, with what is below rows of tables before them."""
+    for block in blocks:
+        if isinstance(block, Table) and block.below:
+            yield from _whole(chapter for chapter in block.below if chapter is not None)
+            yield replace(block, below=())
+        else:
+            yield block

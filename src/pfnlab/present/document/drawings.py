@@ -1,0 +1,106 @@
+"""The drawings of a document: made by ``picture/``, and checked before they become part of a file."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Mapping, Sequence
+
+from pfnlab.base.errors import Defect, PfnlabError
+from pfnlab.diagnosis.inspector.around import MemoryRow
+from pfnlab.kernel.policies.own import files_in
+from pfnlab.present.document.blocks import Figure
+from pfnlab.present.picture import draw_story, plots
+from pfnlab.present.picture.memory_strip import memory_strip
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.observation import Run
+
+#: The longest program whose story is drawn, in operations.
+MOST_STEPS = 40
+
+_MODEL = "model:"
+
+#: What an attribute may refer to: nothing but a place in the same drawing. A text that is read out or found
+#: by a name refers to nothing, whatever it says.
+_REFERENCE = re.compile(r"url\(\s*['\"]?(?!#)|@import|javascript:", re.IGNORECASE)
+_TEXTS = ("aria-label", "data-")
+_REFERRING = ("href", "{http://www.w3.org/1999/xlink}href", "src")
+_REFUSED = frozenset({"script", "foreignObject", "iframe", "image", "audio", "video", "object", "embed"})
+
+
+def checked(svg: str) -> str:
+    """*svg* without a declaration before its element.
+
+    :raises Defect: it is no SVG, or could run or load something; a drawing of ours never does
+    """
+    text = svg[svg.find("<svg") :].strip()
+    if "<!" in text:
+        raise Defect("a drawing declares something: only elements belong in it")
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError as trouble:
+        raise Defect(f"a drawing is no XML: {trouble}") from trouble
+    for element in root.iter():
+        name = element.tag.rpartition("}")[2] if isinstance(element.tag, str) else "?"
+        foreign = [word for word in _REFERRING if not element.get(word, "#").startswith("#")]
+        running = [word for word in element.attrib if word.lower().startswith("on")]
+        styles = element.text or "" if name == "style" else ""
+        acting = [value for word, value in element.attrib.items() if not word.startswith(_TEXTS)]
+        if name in _REFUSED or foreign or running or any(map(_REFERENCE.search, (styles, *acting))):
+            raise Defect(f"a drawing may load or run something: its element {name}")
+    return text
+
+
+def story(program: Program, runs: Sequence[Run], name: str) -> Iterator[Figure]:
+    """The steps of a program as a drawing, on one machine or several; nothing for what is too long."""
+    if not runs or len(program.ops) > MOST_STEPS or not any(run.steps for run in runs):
+        return
+    machines = ", ".join(run.machine for run in runs)
+    yield Figure(f"{name} on {machines}, step by step", checked(draw_story(program, runs)))
+
+
+def story_of_text(text: str | None, machines: Sequence[str]) -> Iterator[Figure]:
+    """The steps of the program *text* on those of *machines* that are models, which run it for that.
+
+    A policy in a file is not run: a result that came by mail may name any file.
+    """
+    specs = dict.fromkeys(name for name in machines if name.startswith(_MODEL) and not files_in(name))
+    if not text or not specs:
+        return
+    try:
+        program = load_text(text)
+        if len(program.ops) > MOST_STEPS:
+            return
+        runs = [ModelMachine(spec.removeprefix(_MODEL)).run_one(program) for spec in specs]
+    except PfnlabError:
+        # Of another version, or with what this model has no rule for: the text is shown all the same.
+        return
+    yield from story(program, runs, program.title or "The program")
+
+
+def bars(title: str, counts: Sequence[tuple[str, int]], unit: str) -> Iterator[Figure]:
+    """Counts as bars, where there is more than nothing to compare."""
+    if any(count for _, count in counts):
+        yield Figure(title, checked(plots.bars(title, counts, unit)))
+
+
+def physical_memory(title: str, rows: Sequence[MemoryRow]) -> Iterator[Figure]:
+    """The physical memory around a finding, a bar for each thing in it."""
+    if rows:
+        yield Figure(title, checked(memory_strip(title, rows)))
+
+
+def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]]) -> Iterator[Figure]:
+    """Counts over columns as lines."""
+    if rows and columns:
+        yield Figure(title, checked(plots.lines(title, columns, rows)))
+
+
+def verdict_matrix(
+    title: str, rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[str]]
+) -> Iterator[Figure]:
+    """Verdicts by row and column."""
+    if rows and columns:
+        yield Figure(title, checked(plots.verdict_matrix(title, rows, columns, cells)))

@@ -1,0 +1,185 @@
+"""A document as one file of HTML: no script, nothing loaded from anywhere, readable as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.resources import files
+from itertools import chain
+
+from msgspec.structs import replace
+
+from pfnlab.base.errors import Defect
+from pfnlab.base.version import VERSION
+from pfnlab.present.document.blocks import (
+    SIGNS,
+    Block,
+    Bullets,
+    Cell,
+    Chapter,
+    Code,
+    Contents,
+    ContentsEntry,
+    Document,
+    Drawn,
+    Facts,
+    Figure,
+    Paragraph,
+    Table,
+)
+from pfnlab.present.document.elements import Markup, element, lines, together
+
+#: The most bytes of all drawings of a document together, so that it can be mailed.
+MOST_DRAWN = 700_000
+
+_LEFT_OUT = "The picture is left out, so that the file stays small: pfnlab draw makes it."
+
+
+def html(document: Document) -> str:
+    """The file. Texts of *document* are escaped; only its drawings are markup."""
+    head = (
+        Markup('<meta charset="utf-8">'),
+        Markup(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
+        Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
+        Markup('<meta name="color-scheme" content="light dark">'),
+        Markup(f'<meta name="generator" content="pfnlab {VERSION}">'),
+        element("title", document.title),
+        _below("style", Markup(_css())),
+    )
+    main = (
+        element("h1", document.title),
+        element("p", document.says, class_="says"),
+        _lines(drawn(document.blocks), 2),
+    )
+    made = together((f"Made by pfnlab {VERSION}. ", element("code", "<"), _SIGNS_MEAN))
+    body = (_below("main", *main), element("footer", element("p", made)))
+    whole = element("html", Markup("\n"), lines(_below("head", *head), _below("body", *body)), lang="en")
+    return f"<!DOCTYPE html>\n{whole}\n"
+
+
+#: What the page may load: nothing but its own style.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+_SIGNS_MEAN = (
+    " marks what is not as on the first machine; LEAKED is what is still reserved although nobody maps it."
+)
+
+_BREAK = Markup("<br>")
+
+#: The style of a fragment: a page that shows it has its own.
+_STYLE = (
+    "<style>.pfnlab td,.pfnlab th{text-align:left;vertical-align:top}"
+    ".pfnlab .lit{font-weight:bold;outline:1px solid}</style>"
+)
+
+
+def fragment(blocks: Sequence[Block]) -> str:
+    """*blocks* as a part of another page."""
+    return f'<div class="pfnlab">{_STYLE}{unstyled(blocks)}</div>'
+
+
+def unstyled(blocks: Sequence[Block]) -> str:
+    """*blocks* as a part of a page that has a style for them. Texts are escaped; only drawings are markup."""
+    return str(_lines(drawn(blocks), 3))
+
+
+def drawn(blocks: Sequence[Block]) -> Iterator[Block]:
+    """The same, drawn, without the drawings behind the first :data:`MOST_DRAWN` bytes of them."""
+    left = MOST_DRAWN
+
+    def kept(block: Block) -> Iterator[Block]:
+        nonlocal left
+        if isinstance(block, Chapter):
+            yield replace(block, blocks=tuple(chain.from_iterable(map(kept, block.blocks))))
+        elif isinstance(block, Drawn):
+            yield from chain.from_iterable(map(kept, block.figures()))
+        elif isinstance(block, Figure):
+            left -= len(block.svg.encode())
+            yield block if left >= 0 else Paragraph(f"{block.caption}. {_LEFT_OUT}")
+        else:
+            yield block
+
+    return chain.from_iterable(map(kept, blocks))
+
+
+def _lines(blocks: Iterable[Block], level: int) -> Markup:
+    """*blocks* below each other; *level* is that of the headings of chapters among them."""
+    return lines(*(_block(block, level) for block in blocks))
+
+
+def _block(block: Block, level: int) -> Markup:
+    match block:
+        case Paragraph():
+            return element("p", block.text, class_=block.tone)
+        case Facts():
+            return _below("dl", *chain.from_iterable(_fact(block, *row) for row in block.rows))
+        case Bullets():
+            return _below("ul", *(element("li", item, _sublist(below)) for item, below in block.groups))
+        case Table():
+            return _table(block)
+        case Code():
+            caption, code = element("figcaption", block.caption), element("code", block.text)
+            return _below("figure", caption, _scroller("pre", block.caption, code), class_="code")
+        case Figure():
+            caption = element("figcaption", block.caption)
+            shown = _scroller("div", block.caption, Markup(block.svg), class_="scroll")
+            return _below("figure", caption, shown, class_="drawing")
+        case Contents():
+            return _below("ol", *map(_entry, block.entries), class_="contents")
+        case Chapter():
+            level = min(level, 6)
+            heading = element(f"h{level}", block.title, id=block.anchor)
+            heading = element("summary", heading) if block.folded else heading
+            return _below("details" if block.folded else "section", heading, _lines(block.blocks, level + 1))
+    raise Defect(f"a document has no {type(block).__name__}")
+
+
+def _below(name: str, *content: str, **attributes: str) -> Markup:
+    """An element whose parts stand on lines of their own."""
+    return element(name, Markup("\n"), lines(*content), Markup("\n"), **attributes)
+
+
+def _scroller(name: str, label: str, *content: str, **attributes: str) -> Markup:
+    """An element that may be wider than the page, and is reached by the keyboard to be moved."""
+    return element(name, *content, **attributes, tabindex="0", role="group", aria_label=label)
+
+
+def _fact(facts: Facts, name: str, values: Iterable[str]) -> Iterator[Markup]:
+    yield element("dt", name)
+    for value in values:
+        yield element("dd", element("code", value) if name in facts.code else value)
+
+
+def _sublist(items: Sequence[str]) -> Markup:
+    return element("ul", *(element("li", item) for item in items)) if items else Markup()
+
+
+def _entry(entry: ContentsEntry) -> Markup:
+    link = element("a", entry.title, href=f"#{entry.anchor}")
+    return element("li", link, ", ", element("span", entry.word, class_=entry.tone), _BREAK, entry.says)
+
+
+def _table(table: Table) -> Markup:
+    head = (element("th", name, scope="col") if name else element("td") for name in table.head)
+    rows = (element("tr", *(_cell(cell, at == 0) for at, cell in enumerate(row))) for row in table.rows)
+    whole = _below(
+        "table",
+        element("caption", table.caption),
+        element("thead", element("tr", *head)),
+        _below("tbody", *rows),
+    )
+    return _scroller("div", table.caption, Markup("\n"), whole, Markup("\n"), class_="scroll")
+
+
+def _cell(cell: Cell, is_first: bool) -> Markup:
+    text = together(cell.lines, _BREAK)
+    if cell.lines:
+        text = element("code", text) if cell.code else text
+        sign = SIGNS.get(cell.tone)
+        text = together((text, element("span", sign, class_="sign"))) if sign else text
+    if is_first and cell.lines:
+        return element("th", text, scope="row", class_=cell.tone)
+    return element("td", text, class_=cell.tone)
+
+
+def _css() -> str:
+    return files("pfnlab.present.document").joinpath("document.css").read_text(encoding="utf-8")

@@ -1,0 +1,167 @@
+"""``inspect``: the findings of one machine with their evidence and the memory around them, or one device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pfnlab.base.inert import recorded_line, shell_path
+from pfnlab.base.units import number_of, size_text
+from pfnlab.diagnosis.inspector.around import MemoryRow
+from pfnlab.diagnosis.inspector.device import BarAnswer, CombiningAnswer, DeviceAnswer
+from pfnlab.diagnosis.inspector.finding.finding_form import Severity, finding_kinds
+from pfnlab.diagnosis.inspector.host_snapshot import Access
+from pfnlab.diagnosis.inspector.inspection import APART, InspectionResult, PlacedFinding
+from pfnlab.present.document.blocks import Block, Bullets, Cell, Code, Paragraph, Table, Tone, cell
+from pfnlab.present.document.part import Part, done, drawn
+
+_TONES: dict[Severity, Tone] = {Severity.WRONG: "bad", Severity.LOOK: "lit", Severity.NOTE: "pale"}
+
+
+def part(content: InspectionResult) -> Part:
+    """The answer about a device or the findings, then what was looked at."""
+    kernel = content.kernel or "kernel not known"
+    name = f"{content.host}, " if content.host else ""
+    return Part(
+        title=f"Inspection of {content.origin}",
+        says=content.device.says if content.device else content.says,
+        outcome=content.outcome,
+        blocks=tuple(_blocks(content)),
+        facts=done(content.made, ("kernel", content.kernel), ("runs under", content.virtual)),
+        first=f"{content.origin}: {name}{kernel}",
+    )
+
+
+def _blocks(content: InspectionResult) -> Iterator[Block]:
+    if content.device is not None:
+        yield from device_blocks(content.device)
+    about = None if content.device is None else content.device.address
+    for shown in content.findings:
+        if about in (None, shown.finding.device):
+            yield from _finding(shown)
+    yield Paragraph(content.device.says if content.device else content.says)
+    yield Bullets(tuple(_looked_at(content)))
+
+
+def _finding(shown: PlacedFinding) -> Iterator[Block]:
+    found = shown.finding
+    kind = finding_kinds().get(found.kind)
+    # A newer pfnlab knows more kinds.
+    title = found.kind if kind is None else kind.title
+    yield Paragraph(f"{found.severity.upper()}  {title}: {found.says}", _TONES[found.severity])
+    yield Bullets((f"  {found.means}",))
+    if shown.around:
+        yield Code("The physical memory there", picture(shown.around))
+        yield drawn(lambda draw: draw.physical_memory(f"{title}: the memory around it", shown.around))
+    yield Bullets(tuple(_below(shown)))
+
+
+def _below(shown: PlacedFinding) -> Iterator[tuple[str, ...]]:
+    found = shown.finding
+    if found.bugs:
+        yield ("  bugs that do it:", *(f"  {bug.says}" for bug in found.bugs))
+    if found.programs:
+        yield (
+            "  programs that make the same:",
+            *(f"  pfnlab run {shell_path(name)}" for name in found.programs),
+        )
+    if found.advice:
+        yield ("  to do:", *(f"  {line}" for line in found.advice))
+    if found.evidence:
+        yield ("  evidence:", *(f"  {line.source}: {line.line}" for line in found.evidence))
+
+
+def picture(rows: tuple[MemoryRow, ...]) -> str:
+    """Physical memory from low to high: a line where each thing begins, nested as they contain each other."""
+    lines, inside = [], list[int]()
+    for row in rows:
+        start, end = row.bounds
+        inside = [until for until in inside if until > start]
+        mark = "   <--" if row.found else ""
+        mode = f" {row.mode}" if row.mode else ""
+        lines.append(f"  {start:#018x}  {'| ' * len(inside)}{row.label}{mode}, {row.size}{mark}")
+        if row.kind in ("bar", "resource"):
+            inside.append(end)
+    last = max((row.bounds[1] for row in rows), default=0)
+    return "\n".join([*lines, f"  {last:#018x}"])
+
+
+def device_blocks(device: DeviceAnswer) -> Iterator[Block]:
+    """The answer about a device: each BAR with its cover and its users, and what to do."""
+    for bar in device.bars:
+        yield Table(
+            f"BAR {bar.number} of {device.address} {device.ids}",
+            ("place", "size", "reserved", ""),
+            tuple(_cover(bar)),
+            glance=(0, 1, 2, 3),
+            headed=True,
+        )
+        lines = [
+            f"{'' if bar.prefetchable else 'not '}prefetchable",
+            f"held by: {', '.join(bar.holders) or 'nobody who is known'}",
+            *(
+                f"{user.comm}:{user.pid} {user.path}: {user.effective or 'mode not known'} "
+                f"by {'its entries' if user.known == 'entries' else 'the list'}, "
+                f"write-combining: {user.combining.value}"
+                for user in bar.users
+            ),
+            f"accesses are {bar.effective or 'not of one mode'}; write-combining: {bar.combining.value}",
+        ]
+        yield Bullets(tuple(lines))
+    if device.todo:
+        yield Bullets((("To do", *device.todo),))
+
+
+def _cover(bar: BarAnswer) -> Iterator[tuple[Cell, ...]]:
+    for place in bar.cover:
+        start, end = place.bounds
+        hole = place.mode is None
+        yield (
+            cell(f"{start:#x}", code=True),
+            cell(size_text(end - start)),
+            cell(place.mode or "-"),
+            cell("hole" if hole and bar.combining is not CombiningAnswer.YES else "", "lit" if hole else ""),
+        )
+
+
+def _looked_at(content: InspectionResult) -> Iterator[str | tuple[str, ...]]:
+    counted = content.counted
+    numbers = [
+        number_of(value, *names)
+        for names, value in (
+            (("reservation",), counted.reservations),
+            (("mapping of device memory", "mappings of device memory"), counted.mappings),
+            (("PCI device",), counted.devices),
+            (("resource",), counted.resources),
+        )
+        if value is not None
+    ]
+    yield f"looked at: {', '.join(numbers) or 'nothing'}"
+    if content.left_out:
+        lines = number_of(sum(one.lines for one in content.left_out), "line")
+        files = ", ".join(f"{one.lines} of {one.name}" for one in content.left_out)
+        yield f"redacted: {lines} of no known form left out: {files}"
+    missing = [source for source in content.sources if source.access is not Access.READ]
+    if missing:
+        yield (
+            "not looked at:",
+            *(
+                f"{source.name}: {source.access.value}{f' ({source.why})' if source.why else ''}"
+                f"{f'; {recorded_line(source.command)}' if source.command else ''}"
+                for source in missing
+            ),
+        )
+    for lead, in_part in (("not looked for:", False), ("looked for in part of what is there:", True)):
+        kinds = dict[tuple[str, tuple[str, ...]], list[str]]()
+        for one in content.not_looked_for:
+            if one.in_part is in_part:
+                kinds.setdefault((one.why, one.commands), []).append(one.title)
+        if kinds:
+            yield (
+                lead,
+                *(
+                    "; ".join((f"{', '.join(titles)}: without {why}", *commands))
+                    for (why, commands), titles in kinds.items()
+                ),
+            )
+    if content.apart > APART:
+        yield f"its parts are {content.apart:.1f} seconds apart: what changed meanwhile may look wrong"

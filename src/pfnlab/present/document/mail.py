@@ -1,0 +1,142 @@
+"""A document as Markdown for a mail: no HTML, and lines that mail clients leave as they are."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from pfnlab.base.inert import markdown, markdown_begun, one_line, visible, visible_name
+from pfnlab.present.document.blocks import (
+    SIGNS,
+    Block,
+    Bullets,
+    Cell,
+    Chapter,
+    Code,
+    Contents,
+    Document,
+    Drawn,
+    Facts,
+    Figure,
+    Paragraph,
+    Table,
+)
+
+#: Columns: mail clients break longer lines.
+WIDTH = 72
+
+
+def mail(document: Document) -> str:
+    """The text: without drawings, whose tables have the numbers, and without what a browser shows folded."""
+    lines = [f"# {markdown(document.title)}", "", *_wrapped(document.says), ""]
+    for block in document.blocks:
+        lines += _block(block, 2)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip("\n") + "\n"
+
+
+def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
+    """*text* in lines, each made inert at its beginning; words are never broken.
+
+    :param first: what stands before the first line, and *rest* before the others
+    """
+    width = WIDTH - len(rest)
+    pieces = textwrap.wrap(markdown(text), width, break_long_words=False, break_on_hyphens=False)
+    return [f"{rest if number else first}{markdown_begun(piece)}" for number, piece in enumerate(pieces)]
+
+
+def _block(block: Block, level: int) -> Iterator[str]:
+    match block:
+        case Paragraph():
+            yield from _wrapped(block.text)
+        case Facts():
+            yield from _facts(block)
+        case Bullets():
+            for item, below in block.groups:
+                yield from _wrapped(item, "- ", "  ")
+                for line in below:
+                    yield from _wrapped(line, "  - ", "    ")
+        case Table():
+            yield from _table(block)
+        case Code():
+            yield from _code(block)
+        case Figure() | Drawn():
+            return
+        case Contents():
+            for entry in block.entries:
+                yield from _wrapped(entry.says, "- ", "  ")
+        case Chapter():
+            # What a browser shows folded is not for a mail; what is as expected stands in the list.
+            if block.folded:
+                return
+            yield from ("", f"{'#' * min(level, 6)} {markdown(block.title)}", "")
+            for inside in block.blocks:
+                yield from _block(inside, level + 1)
+    yield ""
+
+
+def _code(block: Code) -> Iterator[str]:
+    yield from (*_wrapped(f"{block.caption}:"), "")
+    yield from (f"    {line}".rstrip() for line in _visible_lines(block.text))
+
+
+def _visible_lines(text: str) -> list[str]:
+    return [visible(line).replace("\t", "    ") for line in text.split("\n")]
+
+
+def _facts(block: Facts) -> Iterator[str]:
+    for name, values in block.rows:
+        if name in block.code:
+            # In a line of its own, as it is: who copies it has the command.
+            yield from (f"- {name}:", "")
+            yield from (f"      {visible_name(value)}" for value in values)
+            yield ""
+        else:
+            for value in values:
+                yield from _wrapped(f"{name}: {value}", "- ", "  ")
+
+
+def _table(table: Table) -> Iterator[str]:
+    """The table drawn with spaces, as text whose columns stand; a list where it is too wide."""
+    yield from (*_wrapped(f"{table.caption}:"), "")
+    rows = [[_lines(cell) for cell in row] for row in table.rows]
+    columns = [[[one_line(name)] for name in table.head], *rows]
+    widths = [
+        max((len(line) for row in columns for line in row[place]), default=0)
+        for place in range(len(table.head))
+    ]
+    if sum(widths) + 2 * (len(widths) - 1) + 4 <= WIDTH:
+        yield from _drawn(columns, widths)
+        return
+    for row in rows:
+        yield from _listed(table.head, row)
+
+
+def _drawn(rows: Sequence[Sequence[Sequence[str]]], widths: Sequence[int]) -> Iterator[str]:
+    for number, row in enumerate(rows):
+        for line in range(max(map(len, row), default=0)):
+            cells = [cell[line] if line < len(cell) else "" for cell in row]
+            drawn = "  ".join(text.ljust(width) for text, width in zip(cells, widths, strict=True))
+            yield f"    {drawn}".rstrip()
+        if not number:
+            yield f"    {'  '.join('-' * width for width in widths)}"
+
+
+def _listed(head: Sequence[str], row: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A row as lines: its first cells named in one, every other cell in one of its own."""
+    if not row:
+        return
+    if row[0]:
+        yield f"    {'; '.join(row[0])}"
+    width = max(map(len, map(one_line, head[1:])), default=0)
+    for name, lines in zip(head[1:], row[1:], strict=False):
+        for number, line in enumerate(lines):
+            yield f"      {one_line(name) if not number else '':<{width}}  {line}".rstrip()
+
+
+def _lines(cell: Cell) -> list[str]:
+    lines = [visible(line).replace("\n", " ").replace("\t", " ").rstrip() for line in cell.lines]
+    if lines and cell.tone in SIGNS:
+        lines[-1] += SIGNS[cell.tone]
+    # What is pale belongs to the row above.
+    return [f"  {line}" for line in lines] if cell.tone == "pale" else lines

@@ -1,0 +1,118 @@
+"""``kernels meet`` and ``kernels diff``: a kernel compared with its model or another kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pfnlab.base.units import number_of
+from pfnlab.hunt.meeting.meet import MeetingResult
+from pfnlab.hunt.meeting.shown import ShownDifference
+from pfnlab.kernel.policies.known_kernels import HeldCount, programs_in, steps_in
+from pfnlab.present.document.blocks import Block, Bullets, Chapter, Table, cell
+from pfnlab.present.document.part import Part, done, drawn, program_code, section, short
+
+#: The most programs that show a difference, other differences of its cause, and commits that are named.
+_SHOWN, _OTHERS, _TITLES = 4, 8, 40
+
+_UNEXPLAINED = "UNEXPLAINED: no switch, and no two of them, make the model do this"
+
+
+def part(content: MeetingResult) -> Part:
+    """The differences of a meeting by their causes, and what was compared."""
+    names = " against ".join(reversed(content.machines))
+    found, amount = content.differences, amount_of(content.held)
+    says = f"No difference in {amount}"
+    if found or content.unstable:
+        causes = f" of {number_of(len(content.causes), 'cause')}" if content.causes else ""
+        unstable = f", and {len(content.unstable)} that did not show again" if content.unstable else ""
+        count = number_of(len(found), "difference")
+        says = f"{count}{causes} in {amount}, {content.unexplained} unexplained{unstable}"
+    return Part(
+        title=names,
+        says=f"{names}: {says}.",
+        outcome=content.outcome,
+        blocks=tuple(_blocks(content)),
+        facts=done(content.made, ("kernel", content.kernels), ("seed", seeds(content.held))),
+    )
+
+
+def amount_of(held: dict[str, HeldCount]) -> str:
+    """How much was compared: ``512 programs, 4,211 steps``."""
+    return f"{number_of(programs_in(held), 'program')}, {number_of(steps_in(held), 'step')}"
+
+
+def seeds(held: dict[str, HeldCount]) -> tuple[str, ...]:
+    """The seeds of random programs."""
+    return tuple(dict.fromkeys(str(count.seed) for count in held.values() if count.seed is not None))
+
+
+def held_table(held: dict[str, HeldCount]) -> Table:
+    """The counts of each kind of programs that were compared."""
+    return Table(
+        "What was compared: whole state, order of kernel calls and flushes, after every step",
+        ("held", "programs", "steps", "undecided", "differ"),
+        tuple(
+            (
+                cell(name),
+                cell(f"{count.programs:,}" if count.programs else "-"),
+                cell(f"{count.steps:,}"),
+                cell(f"{count.undecided:,}"),
+                cell(f"{count.differences:,}", "bad" if count.differences else ""),
+            )
+            for name, count in held.items()
+        ),
+    )
+
+
+def difference_section(
+    number: int, shown: Sequence[ShownDifference], machines: tuple[str, ...], without: str = ""
+) -> Chapter:
+    """A cause: the difference with the shortest program, and others that follow from it.
+
+    :param without: what is said where nothing explains it
+    """
+    first, *others = shown
+    said = [f"explained by {explanation}" for explanation in first.explanations[:3]]
+    if without and not said:
+        said.append(without)
+    same = list(dict.fromkeys(short(other.says, machines) for other in others))
+    if same:
+        said.append(f"of the same cause: {'; '.join(same[:_OTHERS])}{_more(same, _OTHERS)}")
+    by = f"shown by {', '.join(first.shown_by[:_SHOWN])}{_more(first.shown_by, _SHOWN)}"
+    return Chapter(
+        f"{number}. {short(first.says, machines)}",
+        (
+            *program_code(first.program),
+            drawn(lambda draw: draw.story_of_text(first.program, machines)),
+            Bullets((*first.seen, by, *said)),
+        ),
+    )
+
+
+def _more(items: Sequence[str], most: int) -> str:
+    return f" and {len(items) - most} more" if len(items) > most else ""
+
+
+def _blocks(content: MeetingResult) -> Iterator[Block]:
+    found = content.differences
+    causes = content.causes or tuple((place,) for place in range(len(found)))
+    for number, cause in enumerate(causes, 1):
+        shown = [found[place] for place in cause if 0 <= place < len(found)]
+        if shown:
+            yield difference_section(number, shown, content.machines, _UNEXPLAINED)
+    if len(found) > 1:
+        counts = [(short(shown.says, content.machines), len(shown.shown_by)) for shown in found]
+        yield drawn(lambda draw: draw.bars("Programs that show each difference", counts, "program"))
+    if content.models is not None:
+        models = content.models or ("nothing: both have the same rules",)
+        yield from section("What distinguishes their models", Bullets(models))
+    if content.unstable:
+        yield from section("What did not show again", Bullets(content.unstable))
+    if content.verdicts:
+        yield from section("Properties that change their verdict", Bullets(content.verdicts))
+    yield held_table(content.held)
+    if content.titles:
+        more = len(content.titles) - _TITLES
+        titles = (*content.titles[:_TITLES], *([f"and {more} more"] if more > 0 else []))
+        title = f"Commits of stable releases since {content.since} that touch the area"
+        yield from section(title, Bullets(titles))

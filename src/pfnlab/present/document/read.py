@@ -1,0 +1,114 @@
+"""Results that verbs printed with ``--json``, read from files and recognised by their ``format``."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.files import MOST_RECORDED, read_text
+from pfnlab.base.inert import json_line, one_line
+from pfnlab.base.json_text import json_values
+from pfnlab.base.result import Printed
+from pfnlab.base.wildcards import searching
+from pfnlab.hunt.fuzz.filing import DATA, PROGRAM, REPORT, FindingFolder
+from pfnlab.present.document.kinds import KINDS, takes
+
+#: A place as messages of msgspec name it, and the steps to it.
+_PLACE = re.compile(r" - at `\$([^`]*)`$")
+_STEP = re.compile(r"\.(\w+)|\[(\d+|\.\.\.)\]")
+
+#: The most characters of a foreign ``format`` or value that a message repeats.
+_REPEATED = 40
+
+
+def read_results(paths: Sequence[Path]) -> list[Printed]:
+    """The results in files, and findings in folders, in the order given.
+
+    A file holds one result or several, one behind the other. A folder is a finding, or holds findings.
+
+    :raises Misuse: one is no JSON, or no result that a document can be made of
+    """
+    return [result for path in paths for result in _read(path)]
+
+
+def result_of(content: Any, source: str = "<result>") -> Printed:
+    """The result that a JSON object is.
+
+    :raises Misuse: it is none; the message names the formats that are
+    """
+    name = content.get("format") if isinstance(content, dict) else None
+    if not isinstance(name, str):
+        raise Misuse(f"{source}: no result of pfnlab (the key `format` is missing): {takes()}")
+    if name not in KINDS:
+        raise Misuse(f"{source}: no report is made of the format {one_line(name)[:_REPEATED]}: {takes()}")
+    kind = KINDS[name]
+    try:
+        return msgspec.convert(content, kind.content)
+    except msgspec.ValidationError as trouble:
+        said = f"{one_line(str(trouble))}{_found(content, str(trouble))}"
+        raise Misuse(f"{source}: no {name}: {said}; print it again with {kind.verb}") from None
+
+
+def _found(content: Any, said: str) -> str:
+    """The value at the place that a message names, as ``, which is "x"``; empty where it names none."""
+    place = _PLACE.search(said)
+    if place is None:
+        return ""
+    for name, number in _STEP.findall(place[1]):
+        try:
+            content = content[int(number)] if number else content[name]
+        except (KeyError, IndexError, TypeError, ValueError):
+            # A key of any name is named by dots.
+            return ""
+    shown = one_line(json_line(content))
+    return f", which is {shown if len(shown) <= _REPEATED else f'{shown[:_REPEATED]}…'}"
+
+
+def _read(path: Path) -> Iterator[Printed]:
+    if os.path.isdir(path):
+        yield from map(FindingFolder.of, _places(path))
+        return
+    values = json_values(read_text(path, "result", MOST_RECORDED), str(path))
+    begin = list(islice(values, 2))
+    if not begin:
+        raise Misuse(f"{path}: the file is empty: {takes()}")
+    for line, value in chain(begin, values):
+        yield result_of(value, f"{path}:{line}" if len(begin) > 1 else str(path))
+
+
+def files_of(paths: Sequence[Path]) -> Iterator[Path]:
+    """The files that :func:`read_results` reads, and those that belong to them.
+
+    :raises Misuse: a folder holds no finding
+    """
+    for path in paths:
+        if os.path.isdir(path):
+            yield from (place / name for place in _places(path) for name in (PROGRAM, REPORT, DATA))
+        else:
+            yield path
+
+
+def _inside(folder: Path) -> list[Path]:
+    with searching(str(folder)) as search:
+        return [folder / entry.name for entry in search.entries(str(folder))]
+
+
+def _places(folder: Path) -> list[Path]:
+    """The finding that *folder* is, or those in it."""
+    folders = [folder] if _is_own(folder / PROGRAM) else _inside(folder)
+    found = [place for place in folders if _is_own(place / PROGRAM) and _is_own(place / REPORT)]
+    if not found:
+        raise Misuse(f"{folder}: no finding is in this folder ({PROGRAM} and {REPORT}): {takes()}")
+    return found
+
+
+def _is_own(path: Path) -> bool:
+    """True for a file of the finding itself: what a link leads to is none, and has no place in a report."""
+    return path.is_file() and not path.is_symlink()

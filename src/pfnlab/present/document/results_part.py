@@ -1,0 +1,133 @@
+"""``results`` and ``campaign status``: what campaigns found, discoveries first, and how far they are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from pfnlab.base.inert import one_line, shell_word
+from pfnlab.base.result import Outcome
+from pfnlab.base.units import number_of
+from pfnlab.campaign.campaigns import CampaignStatus, ListedResult, ListedResults
+from pfnlab.campaign.store.rows import DISCOVERIES
+from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, Tone, cell
+from pfnlab.present.document.part import Part, done, program_code, section
+
+#: The tone of a verdict; every other is as expected.
+_TONES: dict[str, Tone] = {
+    **dict.fromkeys(("differs", "unexpected"), "lit"),
+    **dict.fromkeys(("violated", "alarm", "lost"), "bad"),
+    **dict.fromkeys(("undecided", "unstable"), "lit"),
+}
+
+#: Verdicts that are a discovery, and those that leave the question open.
+_OPEN = frozenset({"undecided", "unstable"})
+
+#: The most results that are shown with their programs.
+_SHOWN = 60
+
+
+def part(content: ListedResults) -> Part:
+    """The results of campaigns: discoveries first, then what is open."""
+    told = [item for item in content.results if item.kind != "run"]
+    counts = {verdict for campaign in content.campaigns for verdict in campaign.counts} or {*DISCOVERIES}
+    found = sorted((item for item in told if item.verdict in counts), key=lambda item: len(item.program))
+    open_ = [item for item in told if item.verdict in _OPEN - counts]
+    isolated = any(campaign.isolated for campaign in content.campaigns)
+    missing = sum(campaign.waiting for campaign in content.campaigns)
+    blocks: list[Block] = [*_counts(told)] if told else []
+    blocks += section("Found", *map(_chapter, found[:_SHOWN]), *_more(found))
+    blocks += section("Open", *map(_chapter, open_[:_SHOWN]), *_more(open_), folded=True)
+    if content.campaigns:
+        blocks += section("How far they are", *status_part(content.campaigns).blocks)
+    outcome = Outcome.AS_EXPECTED
+    if found:
+        outcome = Outcome.DISCOVERY
+    elif open_ or isolated or missing or not told:
+        outcome = Outcome.UNDECIDED
+    names = [campaign.name for campaign in content.campaigns]
+    shards = sum(campaign.shards for campaign in content.campaigns)
+    ready = sum(campaign.done for campaign in content.campaigns)
+    says = (
+        f"{number_of(len(told), 'result')}, {len(found)} to look at; {ready} of {number_of(shards, 'shard')} "
+        "done."
+    )
+    facts = done(
+        content.made,
+        ("made by pfnlab", sorted({name for campaign in content.campaigns for name in campaign.versions})),
+        ("hosts", sorted({name for campaign in content.campaigns for name in campaign.hosts})),
+    )
+    title = f"Campaign {names[0]}" if len(names) == 1 else "Results of campaigns"
+    return Part(title, says, outcome, tuple(blocks), facts)
+
+
+def listing_part(content: ListedResults, *, full: bool = False) -> Part:
+    """Every result in a line, as the store has them.
+
+    :param full: with their programs
+    """
+    rows = Table(
+        "Results of the store",
+        ("digest", "verdict", "result"),
+        tuple((cell(item.digest[:8]), cell(item.verdict), cell(_line(item))) for item in content.results),
+        glance=(0, 1, 2),
+        below=tuple(map(_chapter, content.results)) if full else (),
+    )
+    count = number_of(len(content.results), "result")
+    return Part(content.store, count, content.outcome, (rows, Paragraph(count)))
+
+
+def _line(item: ListedResult) -> str:
+    scope = f" scope {item.scope}" if item.scope else ""
+    subject = "" if item.kind == "difference" else f" {item.subject}"
+    often = f" ({len(item.sightings)} times)" if len(item.sightings) > 1 else ""
+    return f"{item.task} {item.kind}: {' | '.join(item.machines)}{scope}{subject}: {item.says}{often}"
+
+
+def _chapter(item: ListedResult) -> Chapter:
+    return Chapter(f"{item.verdict}: {_line(item)}", tuple(program_code(item.program.strip())))
+
+
+def status_part(campaigns: Sequence[CampaignStatus]) -> Part:
+    """The state of each campaign."""
+    shown = Bullets(tuple(tuple(_status(campaign)) for campaign in campaigns))
+    says = number_of(len(campaigns), "campaign")
+    return Part("How far they are", says, Outcome.AS_EXPECTED, (shown,))
+
+
+def _status(campaign: CampaignStatus) -> Iterator[str]:
+    state = "running" if campaign.running else "over" if not campaign.waiting else "not running"
+    yield f"{campaign.name}: {state}, {campaign.done} of {number_of(campaign.shards, 'shard')} done"
+    if campaign.says:
+        yield one_line(campaign.says)
+    yield f"{number_of(campaign.programs, 'program')}, {number_of(campaign.results, 'result')}"
+    yield from (f"{count:>6} {verdict}" for verdict, count in campaign.verdicts.items())
+    yield from (f"{count:>6} known: {name}" for name, count in campaign.known.items())
+    for shard in campaign.isolated:
+        tried = f"{number_of(shard.tries, 'try', 'tries')}, {shard.lost} lost"
+        what = one_line(f"{shard.task} {shard.what} ({tried}): {shard.reason}")
+        yield f"isolated: shard {shard.number}, {what}"
+    if campaign.waiting and not campaign.running:
+        shards = number_of(campaign.waiting, "shard")
+        yield f"{shards} to be done: pfnlab campaign resume {shell_word(campaign.name)}"
+    if campaign.isolated:
+        yield f"once more: pfnlab campaign resume {shell_word(campaign.name)} --isolated"
+
+
+def _counts(told: Sequence[ListedResult]) -> Sequence[Block]:
+    """How many of each verdict each task gave."""
+    tasks = sorted({item.task for item in told})
+    counts = Counter((item.verdict, item.task) for item in told)
+    rows = tuple(
+        (
+            cell(verdict, _TONES.get(verdict, "good")),
+            *(cell(str(counts[verdict, task] or "-")) for task in tasks),
+        )
+        for verdict in sorted({item.verdict for item in told})
+    )
+    return [Table("Results by verdict and by what found them", ("verdict", *tasks), rows)]
+
+
+def _more(items: Sequence[ListedResult]) -> Sequence[Block]:
+    left = len(items) - _SHOWN
+    return [Paragraph(f"And {left} more: pfnlab results lists them.")] if left > 0 else []

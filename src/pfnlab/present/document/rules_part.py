@@ -1,0 +1,120 @@
+"""``kernels diff --model``: the rules of two kernels, and what a user sees of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pfnlab.base.units import number_of
+from pfnlab.hunt.meeting.rules_between import RuleChange, RulesBetween, SeenChange
+from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, cell
+from pfnlab.present.document.part import Part, done
+
+#: The most programs that are named for one rule.
+_NAMED = 6
+
+#: The most lines of a field that are shown.
+_LINES = 4
+
+
+def part(content: RulesBetween) -> Part:
+    """The rules that differ with what shows them, then the programs in which a user sees a difference."""
+    names = " and ".join(content.versions)
+    seen = sum(change.by_user for change in content.changes)
+    says = (
+        f"{number_of(len(content.changes), 'rule')} differ, a user sees {seen} of them; of "
+        f"{number_of(content.asked, 'program')} {len(content.programs)} show a user something else, "
+        f"{len(content.inside)} differ inside the kernel only"
+    )
+    if not content.changes:
+        says = "the same rules"
+    return Part(
+        title=names,
+        says=f"{names}: {says}.",
+        outcome=content.outcome,
+        blocks=tuple(_blocks(content)),
+        facts=done(content.made, ("profile", content.profiles)),
+        first=f"{names}: {says}.",
+    )
+
+
+def _blocks(content: RulesBetween) -> Iterator[Block]:
+    others = [change for change in content.changes if not change.by_user]
+    shown = [change for change in others if change.seen is not None]
+    moot = [change for change in shown if change.seen is not None and change.seen.by_user]
+    yield from _rules(
+        "Rules of which a user sees something", [change for change in content.changes if change.by_user]
+    )
+    yield from _rules("Rules that another one hides", moot)
+    yield from _rules(
+        "Rules inside the kernel: counters, entries, flushes, the order of calls",
+        [change for change in shown if change not in moot],
+    )
+    yield from _rules("Rules that show in no program", [one for one in others if one.seen is None])
+    if content.programs:
+        yield Table(
+            "Programs in which a user sees a difference",
+            ("program", "step", "in", "rules", "question"),
+            tuple(
+                (
+                    cell(one.program, code=True),
+                    cell(str(one.seen.step)),
+                    cell(one.seen.field),
+                    cell(", ".join(one.rules)),
+                    cell(one.asks),
+                )
+                for one in content.programs
+            ),
+            glance=(0, 1, 2, 3),
+            headed=True,
+        )
+    if content.titles:
+        yield Paragraph("Commits of the stable series between them that touch the area:")
+        yield Bullets(content.titles)
+    if content.undecided:
+        yield Paragraph(f"No rule for {', '.join(content.undecided)}.")
+
+
+def _rules(caption: str, changes: Sequence[RuleChange]) -> Iterator[Table]:
+    """A table of changes, and below each what shows it."""
+    if changes:
+        yield Table(
+            caption,
+            ("rule", "bug", "program", "since"),
+            tuple(
+                (
+                    cell(change.change, code=True),
+                    cell(change.bug or "-"),
+                    cell(change.program or "-", code=True),
+                    cell(change.source),
+                )
+                for change in changes
+            ),
+            glance=(0, 1, 2),
+            below=tuple(Chapter(change.change, (Bullets(tuple(_lines(change))),)) for change in changes),
+            headed=True,
+        )
+
+
+def _below(change: RuleChange) -> Chapter:
+    return Chapter(change.change, (Bullets(tuple(_lines(change))),))
+
+
+def _lines(change: RuleChange) -> Iterator[str]:
+    yield change.source
+    if change.seen is not None:
+        yield f"{change.program}, step {change.seen.step}: {change.seen.op}"
+        if change.seen.by_user:
+            yield from _values(change.seen)
+        else:
+            yield change.seen.field
+    if change.others:
+        more = len(change.others) - _NAMED
+        yield f"also in {', '.join(change.others[:_NAMED])}{f' and {more} more' if more > 0 else ''}"
+
+
+def _values(seen: SeenChange) -> Iterator[str]:
+    """The lines of the field without the rule, and with it."""
+    for rule, lines in (("without it", seen.first), ("with it", seen.second)):
+        more = len(lines) - _LINES
+        said = "; ".join(lines[:_LINES]) + (f" and {more} more" if more > 0 else "")
+        yield f"{seen.field} {rule}: {said or '-'}"

@@ -1,0 +1,152 @@
+"""``run``: one program on machines, from its result or from what ``--json`` printed of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from pfnlab.base.result import Made
+from pfnlab.base.units import number_of
+from pfnlab.present.document.blocks import Block, Bullets, Cell, Code, Paragraph, Table, cell
+from pfnlab.present.document.drawings import lines, story
+from pfnlab.present.document.part import Part, done, program_code, section
+from pfnlab.present.report.run_json import PrintedRun
+from pfnlab.present.report.run_result import RunResult
+from pfnlab.present.report.table import TableRow, step_rows
+from pfnlab.present.report.verdict import About, statements
+from pfnlab.programs.lang.json_form import program_hash
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import format_program
+from pfnlab.programs.runs.cells import LEAKED, NOTHING, ROWS, TRACE_ROWS
+from pfnlab.programs.runs.cells import cell as field_lines
+
+#: The statements that a document makes in a table, or below a heading of their own.
+_ELSEWHERE = (About.DIFFER, About.STEP, About.LOG)
+
+#: The fields whose values a difference shows at once; those of others are in the table of all that was seen.
+_FIRST = ("result", *ROWS)
+
+
+def part(content: PrintedRun) -> Part:
+    """The part of a result that was printed."""
+    read = content.read_program
+    program = read or Program(title="", asks="", devices=(), ops=())
+    result = RunResult(content.program.name, program, content.runs, content.verdict)
+    return _part(
+        result, content.program.text, content.program.hash, content.made, ROWS, drawn=read is not None
+    )
+
+
+def result_part(result: RunResult, made: Made, fields: Sequence[str] = ROWS) -> Part:
+    """The part of a result.
+
+    :param fields: the rows of the table of steps
+    """
+    text = format_program(result.program)
+    return _part(result, text, program_hash(result.program), made, fields, drawn=True)
+
+
+def _part(
+    result: RunResult, text: str, digest: str, made: Made, fields: Sequence[str], *, drawn: bool
+) -> Part:
+    why = result.why or f"{', '.join(result.machines)}, {number_of(_operations(result), 'operation')}"
+    return Part(
+        title=result.name,
+        says=f"{result.name}: {result.status.value}: {why}.",
+        outcome=result.verdict.outcome,
+        lost=bool(result.verdict.lost),
+        blocks=tuple(_blocks(result, text, fields, drawn=drawn)),
+        facts=done(
+            made,
+            ("program", f"{result.name}, {digest[:12]}"),
+            ("machines", [f"{run.machine} is {run.kernel}" for run in result.runs]),
+        ),
+    )
+
+
+def _operations(result: RunResult) -> int:
+    return max((sum(step.op != "end" for step in run.steps) for run in result.runs), default=0)
+
+
+def _blocks(result: RunResult, text: str, fields: Sequence[str], *, drawn: bool) -> Iterator[Block]:
+    program, runs, verdict = result.program, result.runs, result.verdict
+    if program.asks:
+        yield Paragraph(program.asks)
+    if verdict.differences:
+        rows = tuple(_difference_rows(result))
+        yield Table("Where the machines differ", ("step", "field", *result.machines), rows)
+    said = [statement.line for statement in statements([], verdict) if statement.about not in _ELSEWHERE]
+    if said:
+        yield Bullets(tuple(said))
+    for item in verdict.alarms:
+        if item.alarm.log:
+            yield Code(f"Log of {item.machine}", "\n".join(item.alarm.log))
+    yield from program_code(text)
+    if drawn:
+        yield from story(program, runs, result.name)
+    yield from _flushes(result)
+    yield _steps("Step by step", step_rows(program, runs, verdict, fields), result.machines)
+    if tuple(fields) != TRACE_ROWS:
+        whole = step_rows(program, runs, verdict, TRACE_ROWS)
+        if len(whole) > len(step_rows(program, runs, verdict, fields)):
+            table = _steps("All that was seen", whole, result.machines)
+            yield from section("All that was seen, with entries and kernel calls", table, folded=True)
+
+
+def _flushes(result: RunResult) -> Iterator[Block]:
+    """The flushes of each step, where machines differ in them."""
+    steps = min(len(run.steps) for run in result.runs)
+    seen = {run.machine: [step.flushes for step in run.steps[:steps]] for run in result.runs}
+    counts = {name: [count for count in row if count is not None] for name, row in seen.items()}
+    if any(found.field == "flushes" for found in result.verdict.differences) and all(
+        len(row) == steps for row in counts.values()
+    ):
+        yield from lines("TLB flushes by step", [str(number) for number in range(1, steps + 1)], counts)
+
+
+def _difference_rows(result: RunResult) -> Iterator[tuple[Cell, ...]]:
+    by_step = groupby(result.verdict.differences, key=lambda found: (found.step, found.op))
+    for (step, op), members in by_step:
+        fields = [found.field for found in members]
+        shown = [field for field in _FIRST if field in fields]
+        others = sorted(set(fields) - {*_FIRST})
+        for number, field in enumerate(shown):
+            values = [
+                field_lines(run.steps[step], field)
+                if step < len(run.steps)
+                else ("undecided",)
+                if run.undecided is not None
+                else ("lost",)
+                for run in result.runs
+            ]
+            name = cell("" if number else f"{step + 1}. {op}", code=True)
+            yield name, cell(field), *(_seen(lines, lines != values[0]) for lines in values)
+        if others:
+            name = cell("" if shown else f"{step + 1}. {op}", code=True)
+            below = cell("in the table of all that was seen", "pale")
+            yield name, cell(", ".join(others)), below, *(Cell() for _ in result.runs[1:])
+
+
+def _steps(caption: str, rows: Sequence[TableRow], machines: Sequence[str]) -> Table:
+    return Table(
+        caption,
+        ("", *machines),
+        tuple(
+            (
+                cell(
+                    row.label.strip(),
+                    "pale" if row.label.startswith(" ") else "",
+                    code=not row.label.startswith(" "),
+                ),
+                *(_seen(lines, place in row.lit) for place, lines in enumerate(row.cells)),
+            )
+            for row in rows
+        ),
+    )
+
+
+def _seen(lines: tuple[str, ...], lit: bool) -> Cell:
+    """The observation of a machine, highlighted where it differs from that of the first."""
+    if lit:
+        return Cell(lines or (NOTHING,), "lit", True)
+    return Cell(lines, "bad" if any(line.endswith(LEAKED) for line in lines) else "", True)

@@ -1,0 +1,157 @@
+"""The axis: pages beside terabytes, in order but not to scale.
+
+Every border of anything drawn is a tick. Between two ticks the width grows with the logarithm of the pages,
+and more than :data:`BREAK_PAGES` are broken, with their size in words. One axis serves a whole drawing, so a
+border has the same place in every panel and on every machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
+from math import log2
+
+import msgspec
+
+from pfnlab.base.units import PAGE_SIZE, size_text
+from pfnlab.present.picture.lettering import text_width
+from pfnlab.programs.lang.span import Span
+
+#: So many pages are still drawn in one piece.
+BREAK_PAGES = 64
+
+#: The space between two areas or devices, and the least width between two ticks, with few and with many.
+GAP, _LEAST, _LEAST_OF_MANY, _MANY = 16.0, 12.0, 8.0, 80
+
+_TICK_SIZE = 10
+_PAGES_OF_MIB = (1 << 20) // PAGE_SIZE
+
+
+class Stretch(msgspec.Struct, frozen=True):
+    """The pages between two ticks."""
+
+    name: str
+    start: int
+    end: int
+
+    @property
+    def broken(self) -> bool:
+        """True where it is drawn broken."""
+        return self.end - self.start > BREAK_PAGES
+
+    @property
+    def size(self) -> str:
+        """Its true size in words."""
+        return size_words(self.end - self.start)
+
+
+def size_words(pages: int) -> str:
+    """So many pages as ``1 TiB``, or in pages where that is no round number."""
+    return size_text(pages * PAGE_SIZE) if pages % _PAGES_OF_MIB == 0 else f"{pages:,} pages"
+
+
+class Axis:
+    """Places of pages, in pixels from the left end.
+
+    :param borders: for every name its ticks; a name with a single tick is a box without pages
+    :param width: the pixels there are; it grows where the least widths need more
+    """
+
+    def __init__(self, borders: Mapping[str, Iterable[int]], width: float) -> None:
+        self._ticks = {name: sorted(set(ticks)) or [0] for name, ticks in borders.items()}
+        self.stretches = [
+            Stretch(name, before, after)
+            for name, ticks in self._ticks.items()
+            for before, after in pairwise(ticks)
+        ]
+        boxes = [name for name, ticks in self._ticks.items() if len(ticks) == 1]
+        gaps = GAP * max(len(self._ticks) - 1, 0)
+        least = [_least(stretch, len(self.stretches)) for stretch in self.stretches]
+        fixed = gaps + sum(map(_box_width, boxes))
+        widths = _shared(
+            least, [1 + log2(stretch.end - stretch.start) for stretch in self.stretches], width - fixed
+        )
+        self._places: dict[tuple[str, int], float] = {}
+        at, number = 0.0, 0
+        for name, ticks in self._ticks.items():
+            self._places[name, ticks[0]] = at
+            if len(ticks) == 1:
+                at += _box_width(name)
+            for tick in ticks[1:]:
+                at += widths[number]
+                number += 1
+                self._places[name, tick] = at
+            at += GAP
+        self.width = max(at - GAP, 0.0)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the ticks on it, from left to right."""
+        return list(self._ticks)
+
+    def ticks(self, name: str) -> list[int]:
+        """The borders of *name*."""
+        return self._ticks[name]
+
+    def at(self, name: str, page: int) -> float:
+        """Where a border stands."""
+        return self._places[name, page]
+
+    def span(self, span: Span) -> tuple[float, float]:
+        """Both ends of *span*; of one without pages those of the whole it lies in."""
+        if span.pages <= 0:
+            return self.whole(span.name)
+        return self.at(span.name, span.start), self.at(span.name, span.end)
+
+    def whole(self, name: str) -> tuple[float, float]:
+        """Both ends of everything that is called so."""
+        ticks = self._ticks[name]
+        left = self._places[name, ticks[0]]
+        return left, left + _box_width(name) if len(ticks) == 1 else self._places[name, ticks[-1]]
+
+
+def _least(stretch: Stretch, count: int) -> float:
+    if stretch.broken:
+        return text_width(stretch.size, _TICK_SIZE) + 12
+    return _LEAST if count <= _MANY else _LEAST_OF_MANY
+
+
+def _box_width(name: str) -> float:
+    return max(40.0, text_width(name, 12) + 16)
+
+
+def _shared(least: list[float], units: list[float], width: float) -> list[float]:
+    """Widths in proportion to *units* that fill *width*, none below its least."""
+    if sum(least) >= width:
+        return least
+    low, high = 0.0, width
+    for _ in range(50):
+        middle = (low + high) / 2
+        if sum(map(max, least, (middle * unit for unit in units))) > width:
+            high = middle
+        else:
+            low = middle
+    return [max(small, low * unit) for small, unit in zip(least, units, strict=True)]
+
+
+def wished_width(
+    axis_of: Callable[[float], Axis], labels: Iterable[tuple[Span, float]], most: float
+) -> float:
+    """The least width at which every label fits over its span, as far as *most* allows.
+
+    :param axis_of: the axis for a width
+    :param labels: spans and the widths that their labels need
+    """
+    wanted = list(labels)
+
+    def fits(width: float) -> bool:
+        axis = axis_of(width)
+        return all(right - left >= need for span, need in wanted for left, right in [axis.span(span)])
+
+    low, high = 0.0, most
+    if not fits(most):
+        return most
+    for _ in range(9):
+        middle = (low + high) / 2
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return high

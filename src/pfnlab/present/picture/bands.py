@@ -1,0 +1,178 @@
+"""Tasks: a band each, with its VMAs, under them their page tables, and links down to memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pfnlab.present.picture.axis import Axis
+from pfnlab.present.picture.canvas import CHIP, Canvas
+from pfnlab.present.picture.dimensions import Axes, Dimensions
+from pfnlab.present.picture.lettering import text_width
+from pfnlab.present.picture.palette import ModeStyle, mode_style
+from pfnlab.present.picture.parts import RunPart, ScenePart, VmaPart, pages_part
+from pfnlab.programs.lang.span import Span
+
+#: So much higher is a run of entries for each level above the first.
+_PER_LEVEL = 7.0
+
+#: The space between a label and the edge of its box.
+_INSIDE = 4.0
+
+
+def run_height(sizes: Dimensions, level: int) -> float:
+    """The height of a run of entries: a leaf of 2 MiB is higher than pages, one of 1 GiB higher still."""
+    return sizes.page + _PER_LEVEL * (min(max(level, 1), 4) - 1)
+
+
+def ends(axis: Axis, span: Span, left: float) -> tuple[float, float]:
+    """Where the box of *span* begins and ends; neighbours do not touch."""
+    start, end = axis.span(span)
+    return left + start + 0.75, left + end - 0.75
+
+
+def draw_vma(
+    drawing: Canvas, part: VmaPart, sizes: Dimensions, axis: Axis, left: float, top: float, *, pale: bool
+) -> None:
+    """One VMA with its name and, where there is room, its protection and flags."""
+    start, end = ends(axis, part.span, left)
+    name = short_span(part.span)
+    with drawing.part(part, "vma gone" if part.gone else "vma", pale=pale):
+        drawing.rect(start, top, end - start, sizes.vma, "ghost" if part.gone else "vma-box", 4)
+        middle, room = (start + end) / 2, end - start - 2 * _INSIDE
+        if part.gone:
+            _fitting(drawing, middle, top + sizes.vma / 2 + 4, [f"{name} gone", "gone"], room, "quiet")
+            return
+        if sizes.vma >= 34:
+            _fitting(drawing, middle, top + 15, [name, name.partition("[")[2].rstrip("]")], room, "strong")
+            details = [f"{part.perms} {part.flags}", part.perms, part.perms[:2]]
+            _fitting(drawing, middle, top + 30, details, room, "quiet", size=10)
+        else:
+            names = [f"{name} {part.perms}", name, name.partition("[")[2].rstrip("]")]
+            _fitting(drawing, middle, top + sizes.vma / 2 + 4, names, room, "strong")
+        if part.changed:
+            drawing.corner(end, top)
+
+
+def draw_run(
+    drawing: Canvas, part: RunPart, sizes: Dimensions, axis: Axis, left: float, top: float, *, pale: bool
+) -> None:
+    """One run of entries in the tint and pattern of its cache mode, or a dotted outline for none."""
+    start, end = ends(axis, part.span, left)
+    room, middle = end - start - 2 * _INSIDE, (start + end) / 2
+    style = mode_style(part.mode)
+    if not part.mode:
+        with drawing.part(part, "run absent-run", pale=pale):
+            drawing.rect(start, top, end - start, sizes.page, "absent")
+            words = [part.absent, part.absent.replace("none", "").lstrip("@"), "–"]
+            _fitting(drawing, middle, top + sizes.page / 2 + 4, words, room, "quiet", size=10)
+        return
+    high = run_height(sizes, part.level)
+    with drawing.part(part, "run", pale=pale):
+        if style is None:
+            drawing.rect(start, top, end - start, high, "edge")
+            _fitting(drawing, middle, top + high / 2 + 4, [part.mode], room, size=10)
+        else:
+            drawing.mode_box(style, start, top, end - start, high, "edge")
+            words = [f"L{part.level} {part.marks}".rstrip(), f"L{part.level}", ""]
+            labelled_mode(drawing, style, start, end, top + high / 2, words, end)
+        if part.changed:
+            drawing.corner(end, top)
+
+
+def draw_link(
+    drawing: Canvas,
+    part: RunPart,
+    axes: Axes,
+    left: float,
+    top: float,
+    bottom: float,
+    *,
+    stale: bool = False,
+    faint: bool = False,
+) -> None:
+    """A run's way straight down to its frames; *faint* where many lie over each other."""
+    target = part.target
+    if target is None or target.name not in axes.physical.names:
+        return
+    style = mode_style(part.mode)
+    above, below = ends(axes.virtual, part.span, left), ends(axes.physical, target, left)
+    way = (
+        f"M{above[0]:.1f} {top:.1f}L{above[1]:.1f} {top:.1f}"
+        f"L{below[1]:.1f} {bottom:.1f}L{below[0]:.1f} {bottom:.1f}Z"
+    )
+    says = f"{part.span} reaches {target if target.pages else target.name}"
+    link = ScenePart(
+        part=("stale-" if stale else "") + pages_part("link", part.task, part.span),
+        says=f"{says} by a STALE translation" if stale else says,
+        rule="S8.3" if stale else "S1.4",
+        beside=part.part,
+    )
+    with drawing.part(link, "link"):
+        drawing.path(
+            way,
+            "bad-link"
+            if stale
+            else f"link-box{' faint' if faint else ''} {style.key if style else ''}".rstrip(),
+        )
+        if stale:
+            drawing.bolt((above[0] + above[1]) / 2 - 4, (top + bottom) / 2 - 6, "bad-fill")
+
+
+def labelled_mode(
+    drawing: Canvas,
+    style: ModeStyle,
+    start: float,
+    end: float,
+    middle: float,
+    words: Sequence[str],
+    most: float,
+    *,
+    centred: bool = True,
+) -> float:
+    """The chip of a mode, its word where there is room, and the longest of *words* that fits after it.
+
+    :param middle: the height of the middle of the line
+    :param most: where the label has to end
+    :return: where it ends
+    """
+    wide = text_width(style.name, 11) + 8
+    for name, chip in ((style.name, wide), (style.letter, CHIP)):
+        for word in words:
+            need = chip + (text_width(word, 11) + 10 if word else 0)
+            if need > most - start - 2 * _INSIDE:
+                continue
+            at = (start + end - need) / 2 if centred else start + _INSIDE
+            drawing.chip(style, at, middle - CHIP / 2, chip, name)
+            if word:
+                at += chip + 3
+                drawing.rect(at, middle - 7, text_width(word, 11) + 6, 14, "plate")
+                drawing.text(at + 3, middle + 4, word, size=11)
+                return at + text_width(word, 11) + 6
+            return at + chip
+    narrow = max(min(CHIP, end - start - 2), 7.0)
+    drawing.chip(style, (start + end - narrow) / 2 if centred else start + 1, middle - CHIP / 2, narrow)
+    return start + narrow
+
+
+def short_span(span: Span) -> str:
+    """``a[4]`` for one page, else ``a[4:8]``."""
+    return f"{span.name}[{span.start}]" if span.pages == 1 else str(span)
+
+
+def _fitting(
+    drawing: Canvas,
+    x: float,
+    y: float,
+    words: Sequence[str],
+    room: float,
+    kind: str = "",
+    *,
+    size: float = 12,
+) -> None:
+    """The first of *words* that fits, in the middle of its box; a smaller one before none."""
+    for height in dict.fromkeys((size, 10.0)):
+        for word in words:
+            factor = 1.02 if "strong" in kind else 1.0
+            if text_width(word, height) * factor <= room:
+                drawing.text(x, y, word.strip(), kind, size=height, anchor="middle", must=False)
+                return

@@ -1,0 +1,179 @@
+"""SVG as text: boxes, lines and labels, escaped; no label lies over another."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from pfnlab.base.inert import one_line, xml_attribute, xml_line
+from pfnlab.present.picture.lettering import Face, text_width
+from pfnlab.present.picture.palette import ModeStyle
+from pfnlab.present.picture.parts import ScenePart
+
+Anchor = Literal["start", "middle", "end"]
+
+#: The height of letters over and under the line they stand on, in parts of their size.
+_OVER, _UNDER = 0.78, 0.22
+
+#: Labels are stored by bands of so many pixels, to be found quickly.
+_BAND = 32
+
+#: The height and width of a chip with a letter.
+CHIP = 14.0
+
+
+class Canvas:
+    """The drawing so far.
+
+    :param patterns: the prefix of the ids of patterns
+    :ivar modes: the keys of the modes that were drawn; ``signs``: the names of other signs
+    """
+
+    def __init__(self, patterns: str) -> None:
+        self._patterns = patterns
+        self._lines: list[str] = []
+        self._taken: dict[int, list[tuple[float, float, float, float]]] = defaultdict(list)
+        self.modes: dict[str, ModeStyle] = {}
+        self.signs: set[str] = set()
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines)
+
+    @contextmanager
+    def part(self, part: ScenePart, kind: str, *, pale: bool = False) -> Iterator[None]:
+        """A group for *part*, with all that is drawn inside."""
+        changed = " changed" if part.changed else " pale" if pale else ""
+        with self.group(part.part, part.says, f"{kind}{changed}", part.rule, part.beside):
+            yield
+
+    @contextmanager
+    def group(self, part: str, says: str, kind: str, rule: str = "", beside: str = "") -> Iterator[None]:
+        """A group with an id, a name and perhaps rules."""
+        self.signs.update(kind.split())
+        rules = f" data-rule={xml_attribute(rule)}" if rule else ""
+        besides = f" data-with={xml_attribute(beside)}" if beside else ""
+        self._lines.append(
+            f'<g class="{kind}" data-part={xml_attribute(part)}{rules}{besides} role="img" '
+            f"aria-label={xml_attribute(says)}><title>{xml_line(says)}</title>"
+        )
+        yield
+        self._lines.append("</g>")
+
+    @contextmanager
+    def step(self, number: int, machine: str) -> Iterator[None]:
+        """A group for all of a step on a machine, where one picture has several."""
+        self._lines.append(
+            f"<g data-step={xml_attribute(str(number))} data-machine={xml_attribute(machine)}>"
+        )
+        yield
+        self._lines.append("</g>")
+
+    def rect(self, x: float, y: float, width: float, height: float, kind: str, radius: float = 2) -> None:
+        """A box."""
+        self._lines.append(
+            f'<rect class="{kind}" x="{_n(x)}" y="{_n(y)}" width="{_n(max(width, 0))}" '
+            f'height="{_n(max(height, 0))}" rx="{_n(radius)}"/>'
+        )
+
+    def path(self, way: str, kind: str) -> None:
+        """A line or an outline."""
+        self._lines.append(f'<path class="{kind}" d="{way}"/>')
+
+    def line(self, x: float, y: float, to_x: float, to_y: float, kind: str) -> None:
+        """A straight line."""
+        self.path(f"M{_n(x)} {_n(y)}L{_n(to_x)} {_n(to_y)}", kind)
+
+    def mode_box(self, style: ModeStyle, x: float, y: float, width: float, height: float, kind: str) -> None:
+        """A box filled as a cache mode is: its tint and its pattern."""
+        self.modes[style.key] = style
+        self.rect(x, y, width, height, "ground")
+        self.rect(x, y, width, height, f"tint {style.key}")
+        self._lines.append(
+            f'<rect class="pattern {style.key}" x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" '
+            f'height="{_n(height)}" rx="2" fill="url(#{self._patterns}-{style.key})"/>'
+        )
+        self.rect(x, y, width, height, kind)
+
+    def fits(self, x: float, y: float, text: str, size: float, face: Face, anchor: Anchor) -> bool:
+        """True where a label there would lie over no other."""
+        return self._free(_label_box(x, y, text, size, face, anchor))
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        kind: str = "",
+        *,
+        size: float = 12,
+        face: Face = "mono",
+        anchor: Anchor = "start",
+        must: bool = True,
+        apart: float = 0,
+    ) -> bool:
+        """A label whose letters stand on *y*; without *must* only where no other is.
+
+        :param apart: so far from any other at the left and the right
+        :return: whether it stands there
+        """
+        box = _label_box(x, y, text, size, face, anchor)
+        wide = (box[0] - apart, box[1], box[2] + apart, box[3])
+        if not text or (not must and not self._free(wide)):
+            return False
+        self._take(box)
+        classes = f"{face} s{_n(size)}{' ' + kind if kind else ''}"
+        side = "" if anchor == "start" else f' text-anchor="{anchor}"'
+        self._lines.append(f'<text class="{classes}" x="{_n(x)}" y="{_n(y)}"{side}>{xml_line(text)}</text>')
+        return True
+
+    def chip(self, style: ModeStyle, x: float, y: float, width: float = CHIP, word: str = "") -> None:
+        """The letter of a mode on its colour, or its name where there is room for that."""
+        self.modes[style.key] = style
+        self.rect(x, y, width, CHIP, f"chip {style.key}")
+        size = 11.0 if width >= 10 else 10.0
+        kind = f"on-{style.key} chip-text"
+        self.text(x + width / 2, y + 11, word or style.letter, kind, size=size, anchor="middle", must=False)
+
+    def hatch(self, x: float, y: float, width: float, height: float, sign: str = "hatch") -> None:
+        """The hatching of RAM, or of what *sign* says."""
+        self.signs.add(sign)
+        self._lines.append(
+            f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}" rx="2" '
+            f'fill="url(#{self._patterns}-hatch)"/>'
+        )
+
+    def bolt(self, x: float, y: float, kind: str = "bolt") -> None:
+        """A flash, 8 pixels wide and 12 high."""
+        if kind == "bolt":
+            self.signs.add(kind)
+        self.path(f"M{_n(x + 5)} {_n(y)}l-5 7h3.4l-1.4 5 5-7h-3.4z", kind)
+
+    def corner(self, x: float, y: float) -> None:
+        """The mark of a change at the upper right corner of a box."""
+        self.path(f"M{_n(x)} {_n(y)}h-7l7 7z", "corner")
+
+    def _free(self, box: tuple[float, float, float, float]) -> bool:
+        left, top, right, bottom = box
+        return not any(
+            left < other[2] and other[0] < right and top < other[3] and other[1] < bottom
+            for band in range(int(top // _BAND), int(bottom // _BAND) + 1)
+            for other in self._taken.get(band, ())
+        )
+
+    def _take(self, box: tuple[float, float, float, float]) -> None:
+        for band in range(int(box[1] // _BAND), int(box[3] // _BAND) + 1):
+            self._taken[band].append(box)
+
+
+def _label_box(
+    x: float, y: float, text: str, size: float, face: Face, anchor: Anchor
+) -> tuple[float, float, float, float]:
+    width = text_width(one_line(text), size, face)
+    left = x - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
+    return left, y - _OVER * size, left + width, y + _UNDER * size
+
+
+def _n(number: float) -> str:
+    return f"{number:.1f}".removesuffix(".0")

@@ -1,0 +1,395 @@
+"""One state, a story, or machines side by side: a column each, differences highlighted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pfnlab.base.errors import Misuse
+from pfnlab.present.picture.canvas import Canvas
+from pfnlab.present.picture.differing import ROWS, TRACKING, differing_words
+from pfnlab.present.picture.dimensions import (
+    ALONE,
+    AMONG,
+    MARGIN,
+    NARROW,
+    SLIM,
+    SPACE,
+    WIDE,
+    Axes,
+    Dimensions,
+    is_narrow,
+)
+from pfnlab.present.picture.lettering import Face, text_width, wrapped
+from pfnlab.present.picture.palette import Theme
+from pfnlab.present.picture.panel import Panel, RowName, shared_rows
+from pfnlab.present.picture.parts import ScenePart, StateScene
+from pfnlab.present.picture.scenes import Scenes
+from pfnlab.present.picture.sheet import Sheet, draw_head, head_height, step_words
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.observation import Run
+
+
+def draw_state(
+    program: Program,
+    run: Run,
+    step: int,
+    *,
+    width: float | None = None,
+    theme: Theme = "auto",
+    scenes: Scenes | None = None,
+) -> str:
+    """The state after one step: tasks above, physical memory and the book below, processors aside.
+
+    :param step: the index of the step, from 0; -1 is the last
+    :param width: of the picture in pixels, 960 for None; up to 560 it is for a narrow screen
+    :param theme: ``auto`` follows the reader's system
+    :param scenes: the scenes of this run, where they were made before: they save work
+    :return: SVG; the same for the same arguments
+    :raises Misuse: there is no such step, or the run is of another program
+    """
+    scenes = scenes or Scenes(program, [run])
+    index = step_index(step, scenes.steps)
+    scene = scenes.of(run, index)
+    slim = is_narrow(width)
+    sizes = SLIM if slim else ALONE
+    if not scenes.extents.remembers:
+        sizes = Dimensions(sizes.margin, sizes.vma, sizes.page, sizes.fall, sizes.words)
+    sheet, axes = _sheet(scenes, sizes, index, width or WIDE)
+    sheet.title(program.title or "A program", [f"{run.machine} · step {scene.number} of {scenes.steps}"])
+    head = head_height(scene, sheet.width)
+    draw_head(sheet.drawing, scene, sheet.left, sheet.at, sheet.width)
+    sheet.at += head + 8
+    panel = Panel(scene, scenes.extents, axes, sizes, sheet.width, processors=scenes.extents.remembers)
+    sheet.at = panel.draw(sheet.drawing, sheet.left, sheet.at, shared_rows(scenes.extents, [panel]))
+    sheet.legend()
+    return sheet.svg(f"{program.title}, step {scene.number} on {run.machine}", scene.says, theme)
+
+
+def _sheet(scenes: Scenes, sizes: Dimensions, index: int, width: float) -> tuple[Sheet, Axes]:
+    """A sheet of *width*, or of more where the axes need it."""
+    inner = max(width, NARROW / 2) - 2 * MARGIN
+    axes = scenes.axes(inner - sizes.margin - sizes.aside)
+    wide = max(inner, axes.width + sizes.margin + sizes.aside)
+    return Sheet(wide, scenes.key("state", index, width)), axes
+
+
+def step_index(step: int, steps: int) -> int:
+    """*step* as an index.
+
+    :param step: counted from 0; negative from the end
+    :raises Misuse: there is none
+    """
+    index = step + steps if step < 0 else step
+    if not 0 <= index < steps:
+        last = f"0 to {steps - 1}" if steps else "none, for the run has no steps"
+        raise Misuse(f"there is no step with the index {step}: {last}")
+    return index
+
+
+#: No column is narrower than this.
+_LEAST = 380.0
+
+
+def draw_compare(
+    program: Program,
+    runs: Sequence[Run],
+    step: int,
+    *,
+    width: float | None = None,
+    theme: Theme = "auto",
+    scenes: Scenes | None = None,
+) -> str:
+    """One state of several machines side by side, differences highlighted.
+
+    :param step: the index of the step, from 0; -1 is the last
+    :param width: of the picture in pixels, 960 for None; up to 560 machines stand one under another
+    :param scenes: the scenes of these runs, where they were made before: they save work
+    :return: SVG; the same for the same arguments
+    :raises Misuse: there is no such step, or a run is of another program
+    """
+    scenes = scenes or Scenes(program, runs)
+    return draw_columns(scenes, [step_index(step, scenes.steps)], width=width, theme=theme)
+
+
+def draw_columns(
+    scenes: Scenes, steps: Sequence[int] = (), *, width: float | None = None, theme: Theme = "auto"
+) -> str:
+    """Some steps of all machines, or all of them, those that are the same in one line.
+
+    :param steps: those that are drawn in any case; all, where there are none
+    """
+    program, groups = scenes.program, _same(scenes.runs)
+    slim = is_narrow(width)
+    across = 1 if slim else len(groups)
+    inner = max(width or WIDE, NARROW / 2) - 2 * MARGIN
+    least = max(_LEAST if across > 1 else 0.0, (inner - (across - 1) * SPACE * 2) / across)
+    axes = scenes.axes(least - AMONG.margin)
+    each = max(least, axes.width + AMONG.margin)
+    sheet = Sheet(across * each + (across - 1) * SPACE * 2, scenes.key("columns", *steps, width))
+    sheet.title(program.title or "A program", [program.asks])
+    lefts = [sheet.left + column * (each + 2 * SPACE) for column in range(across)]
+    if not slim:
+        _names(sheet, groups, lefts, each)
+    said = []
+    differing = differing_words(scenes.runs)
+    # Where machines differ nowhere, one step is drawn all the same: the one with most to see.
+    shown = -1 if any(set(words) - {TRACKING} for words in differing) else _fullest(scenes)
+    for index in steps or range(scenes.steps):
+        row = [scenes.of(group[0], index) for group in groups]
+        words = differing[index]
+        opened = [word for word in words if word != TRACKING]
+        said += [step_words(scene) for scene in row]
+        named = next((scene for scene in row if scene.op), row[0])
+        if steps or opened or (index == shown and not row[0].unreached):
+            _bar(sheet, named, row, words)
+            panels = [
+                Panel(scene, scenes.extents, axes, AMONG, each, processors=scenes.ever_stale) for scene in row
+            ]
+            _draw_row(sheet, scenes, panels, row, groups, lefts, each, opened, slim=slim)
+        else:
+            _same_line(sheet, row[0], words)
+        sheet.at += 10
+    sheet.legend()
+    machines = " and ".join(run.machine for run in scenes.runs)
+    return sheet.svg(f"{program.title}: {machines}", " ".join([f"On {machines}.", *said]), theme)
+
+
+def _same(runs: Sequence[Run]) -> list[list[Run]]:
+    """Runs that are the same in every step, together: one column for them all."""
+    groups: list[list[Run]] = []
+    for run in runs:
+        for group in groups:
+            if len(runs) > 2 and (group[0].steps, group[0].tlbs, group[0].unfinished) == (
+                run.steps,
+                run.tlbs,
+                run.unfinished,
+            ):
+                group.append(run)
+                break
+        else:
+            groups.append([run])
+    return groups
+
+
+def _fullest(scenes: Scenes) -> int:
+    """The step after which there is most to see."""
+    steps = scenes.runs[0].steps
+    return max(range(len(steps)), key=lambda index: len(scenes.of(scenes.runs[0], index).says), default=0)
+
+
+def _names(sheet: Sheet, groups: Sequence[Sequence[Run]], lefts: Sequence[float], each: float) -> None:
+    """The names of the machines over their columns."""
+    most = 1
+    for group, left in zip(groups, lefts, strict=True):
+        lines = wrapped(" · ".join(run.machine for run in group), each, 15, "bold")
+        for row, line in enumerate(lines):
+            sheet.drawing.text(left, sheet.at + 14 + row * 20, line, size=15, face="bold")
+        most = max(most, len(lines))
+    sheet.at += most * 20 + 8
+
+
+def _bar(sheet: Sheet, named: StateScene, row: Sequence[StateScene], differing: Sequence[str]) -> None:
+    """The head of a step over all columns: its operation, and what differs."""
+    drawing = sheet.drawing
+    words = _difference_words(row, differing)
+    room = sheet.width - 24
+    number = text_width(f"{named.number}", 13, "bold") + 8
+    beside = room - number - text_width(words, 12, "bold") - 24
+    lines = wrapped(named.op or "–", max(beside, room / 2 - number) / 1.02, 12)
+    below = (
+        text_width(words, 12, "bold") + 24 + number + max(text_width(line, 12) * 1.02 for line in lines)
+        > room
+    )
+    after = wrapped(words, room, 12, "bold") if below else []
+    high = 12 + 16 * (len(lines) + len(after))
+    part = ScenePart(
+        part=f"step:{named.number}", says=f"step {named.number}: {named.op}: {words}", rule=named.rule
+    )
+    with drawing.part(part, "step"):
+        drawing.rect(sheet.left, sheet.at, sheet.width, high, "panel", 4)
+        drawing.text(sheet.left + 12, sheet.at + 18, f"{named.number}", size=13, face="bold")
+        for at, line in enumerate(lines):
+            drawing.text(sheet.left + 12 + number, sheet.at + 18 + at * 16, line, "strong")
+        for at, line in enumerate(after):
+            drawing.text(sheet.left + 12, sheet.at + 18 + (len(lines) + at) * 16, line, face="bold")
+        if not below:
+            kind = "" if differing else "quiet"
+            face: Face = "bold" if differing else "sans"
+            drawing.text(sheet.left + sheet.width - 12, sheet.at + 18, words, kind, face=face, anchor="end")
+    sheet.at += high + 8
+
+
+def _difference_words(row: Sequence[StateScene], differing: Sequence[str]) -> str:
+    if not set(differing) - {TRACKING}:
+        same = "= the same" if len(row) > 1 else ""
+        return f"{same}, tracked in another way" if differing else same
+    words = []
+    for word in differing:
+        if word == TRACKING:
+            continue
+        if word == "result":
+            words.append(f"result {' ≠ '.join(scene.result for scene in row)}")
+        elif word == "flushes":
+            words.append(
+                f"flushes {' ≠ '.join('?' if scene.flushes is None else str(scene.flushes) for scene in row)}"
+            )
+        else:
+            words.append(word)
+    return f"≠ {', '.join(words)}"
+
+
+def _same_line(sheet: Sheet, scene: StateScene, words: Sequence[str]) -> None:
+    """A step that is the same everywhere, in a line, or in two where it is long."""
+    drawing = sheet.drawing
+    number = text_width(f"{scene.number}", 13, "bold") + 8
+    said = step_words(scene).partition(f"{scene.op}, ")[2].rstrip(".")
+    said = f"{said}  = the same{', tracked in another way' if words else ''}"
+    left, room = sheet.left + 12, sheet.width - 24
+    lines = wrapped(scene.op, (room - number) / 1.02, 12)
+    beside = number + max(text_width(line, 12) * 1.02 for line in lines) + text_width(said, 11) + 20 <= room
+    part = ScenePart(
+        part=f"step:{scene.number}", says=f"step {scene.number}: {scene.op}, {said}", rule=scene.rule
+    )
+    with drawing.part(part, "step"):
+        drawing.text(left, sheet.at + 14, f"{scene.number}", size=13, face="bold")
+        for at, line in enumerate(lines):
+            drawing.text(left + number, sheet.at + 14 + at * 16, line, "strong")
+        sheet.at += 16 * len(lines)
+        if beside:
+            drawing.text(left + room, sheet.at - 2, said, "quiet", size=11, anchor="end")
+            return
+        for line in wrapped(said, room - number, 11):
+            drawing.text(left + number, sheet.at + 12, line, "quiet", size=11)
+            sheet.at += 15
+
+
+def _draw_row(
+    sheet: Sheet,
+    scenes: Scenes,
+    panels: Sequence[Panel],
+    row: Sequence[StateScene],
+    groups: Sequence[Sequence[Run]],
+    lefts: Sequence[float],
+    each: float,
+    differing: Sequence[str],
+    *,
+    slim: bool,
+) -> None:
+    rows = shared_rows(scenes.extents, panels)
+    top = bottom = sheet.at
+    for column, (panel, scene, group) in enumerate(zip(panels, row, groups, strict=True)):
+        left = sheet.left if slim else lefts[column]
+        if slim:
+            machine = " · ".join(run.machine for run in group)
+            for line in wrapped(machine, each, 13, "bold"):
+                sheet.drawing.text(left, bottom + 14, line, size=13, face="bold")
+                bottom += 18
+            top = bottom = bottom + 4
+            rows = shared_rows(scenes.extents, [panel]) | {
+                key: high for key, high in rows.items() if key[0] in _highlighted(differing)
+            }
+            rows = {key: rows[key] for key in shared_rows(scenes.extents, panels) if key in rows}
+        with sheet.drawing.step(scene.number, group[0].machine):
+            _highlight(sheet.drawing, left - 6, each + 12, top, rows, differing)
+            bottom = max(bottom, panel.draw(sheet.drawing, left, top, rows, pale=bool(differing)))
+            _nothing(sheet.drawing, scene, left, top, rows, differing)
+        bottom += 8 if slim else 0
+    sheet.at = bottom
+
+
+def _highlighted(differing: Sequence[str]) -> set[str]:
+    return {row for word in differing for row in ROWS.get(word, ())}
+
+
+def _highlight(
+    drawing: Canvas,
+    left: float,
+    width: float,
+    top: float,
+    rows: dict[RowName, float],
+    differing: Sequence[str],
+) -> None:
+    """The ground of the rows that differ."""
+    highlighted = _highlighted(differing)
+    for row, high in rows.items():
+        if row[0] in highlighted:
+            # The whole width of a log is text: its ground and the words of the head say it.
+            drawing.signs.add("differs")
+            drawing.rect(left, top - 3, width, high, "differs", 3)
+            if row[0] != "log":
+                drawing.text(left + AMONG.margin + 2, top + 15, "≠", size=12, face="bold", anchor="end")
+        top += high
+
+
+def _nothing(
+    drawing: Canvas,
+    scene: StateScene,
+    left: float,
+    top: float,
+    rows: dict[RowName, float],
+    differing: Sequence[str],
+) -> None:
+    """The word for a log that this machine has not and another has."""
+    for row, high in rows.items():
+        if row[0] == "log" and not scene.log and "log" in differing:
+            drawing.text(left + 12, top + 16, "no line in the log", "quiet", face="sans")
+        top += high
+
+
+#: At most so many panels stand in a row, and none is narrower than this.
+_IN_A_ROW, _LEAST_PANEL = 4, 300.0
+
+
+def draw_story(
+    program: Program, runs: Sequence[Run], *, width: float | None = None, theme: Theme = "auto"
+) -> str:
+    """All steps of a program: a panel a step, or a column for each machine, differences highlighted.
+
+    :param width: of the picture in pixels, 960 for None; up to 560 it is for a narrow screen
+    :param theme: ``auto`` follows the reader's system
+    :return: SVG; the same for the same arguments
+    :raises Misuse: there are no runs, or they are of another program
+    """
+    scenes = Scenes(program, runs)
+    if len(runs) > 1:
+        return draw_columns(scenes, width=width, theme=theme)
+    inner = max(width or WIDE, NARROW / 2) - 2 * MARGIN
+    columns = 1 if is_narrow(width) else _columns(scenes, inner)
+    each = (inner - (columns - 1) * SPACE) / columns
+    axes = scenes.axes(each - AMONG.margin)
+    if axes.width > each - AMONG.margin:
+        columns, each = 1, max(inner, axes.width + AMONG.margin)
+    sheet = Sheet(columns * each + (columns - 1) * SPACE, scenes.key("story", width))
+    run = runs[0]
+    sheet.title(program.title or "A program", [program.asks, run.machine])
+    whole = [scenes.of(run, index) for index in range(scenes.steps)]
+    for first in range(0, len(whole), columns):
+        row = whole[first : first + columns]
+        panels = [
+            Panel(scene, scenes.extents, axes, AMONG, each, processors=scenes.ever_stale) for scene in row
+        ]
+        heads = max(head_height(scene, each) for scene in row)
+        rows = shared_rows(scenes.extents, panels)
+        bottom = sheet.at
+        for column, (scene, panel) in enumerate(zip(row, panels, strict=True)):
+            left = sheet.left + column * (each + SPACE)
+            with sheet.drawing.step(scene.number, run.machine):
+                draw_head(sheet.drawing, scene, left, sheet.at, each)
+                pale = scene.number > 1
+                bottom = max(bottom, panel.draw(sheet.drawing, left, sheet.at + heads + 6, rows, pale=pale))
+        sheet.at = bottom + 14
+    if run.unfinished is not None:
+        sheet.drawing.text(sheet.left, sheet.at + 12, run.unfinished, "bad-ink", face="sans")
+        sheet.at += 20
+    sheet.legend()
+    says = " ".join([f"On {run.machine}.", *map(step_words, whole)])
+    return sheet.svg(program.title or "A program", says, theme)
+
+
+def _columns(scenes: Scenes, width: float) -> int:
+    """How many panels stand in a row: as many as leave room for the names of VMAs."""
+    wished = max(scenes.wished(AMONG, width - AMONG.margin), _LEAST_PANEL)
+    most = min(_IN_A_ROW, scenes.steps, int((width + SPACE) // (wished + SPACE)))
+    rows = -(-scenes.steps // max(most, 1))
+    # As few columns as fill the same rows: no row has one panel and the next four.
+    return max(-(-scenes.steps // rows), 1)

@@ -1,0 +1,247 @@
+"""Events in the lanes of a race: boxes, spans and lives by row, without their places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from pfnlab.checker.judging.judge import violations
+from pfnlab.present.picture.scene import step_result
+from pfnlab.programs.lang.device_ops import UnmapMappingRange
+from pfnlab.programs.lang.ops import MAIN_TASK, Fork, Program, Read, Release, Thread, Write
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import BUSY, HELD, WAITS, Run, TlbSeen, standings
+
+
+class LaneBox(msgspec.Struct, frozen=True):
+    """The result of an operation, in the lane of its task; *stale*: it went through a stale translation."""
+
+    row: int
+    task: str
+    words: str
+    says: str
+    stale: bool = False
+
+
+class LaneSpan(msgspec.Struct, frozen=True):
+    """A task that is held, or waits, from one row to another.
+
+    :param reason: the function it is held in; what it waits for, a lock or an interrupt
+    :param holder: the task that is held meanwhile, and is waited for
+    """
+
+    first: int
+    last: int
+    task: str
+    reason: str
+    holder: str = ""
+
+
+class LaneLife(msgspec.Struct, frozen=True):
+    """A translation that a processor remembers.
+
+    :param last: the row in which it is gone, or the number of rows
+    :param stale: the rows after which the page tables say otherwise: from the first up to the second
+    """
+
+    first: int
+    last: int
+    task: str
+    span: Span
+    mode: str
+    slot: int
+    stale: tuple[int, int] | None
+
+
+class LaneViolation(msgspec.Struct, frozen=True):
+    """A property that is broken in a row."""
+
+    row: int
+    task: str
+    name: str
+    says: str
+
+
+class Lanes(msgspec.Struct, frozen=True):
+    """A run of a machine as lanes."""
+
+    machine: str
+    tasks: tuple[str, ...]
+    boxes: tuple[LaneBox, ...]
+    held: tuple[LaneSpan, ...]
+    waits: tuple[LaneSpan, ...]
+    lives: tuple[LaneLife, ...]
+    violations: tuple[LaneViolation, ...]
+
+
+def lanes_of(program: Program, run: Run, tasks: Sequence[str]) -> Lanes:
+    """The lanes of one run.
+
+    :param tasks: those that have a lane, from left to right
+    """
+    return Lanes(
+        run.machine,
+        tuple(tasks),
+        tuple(box for box in _boxes(program, run) if box.task in tasks),
+        tuple(_spans(program, run, (HELD,))),
+        tuple(_spans(program, run, (WAITS,))),
+        tuple(_lives(run)),
+        tuple(
+            LaneViolation(found.step, run.steps[found.step].task, found.name, found.says)
+            for found in violations(program, run)
+        )
+        + tuple(_told(program, run)),
+    )
+
+
+def lane_tasks(program: Program, runs: Sequence[Run]) -> list[str]:
+    """The tasks that do or remember anything, in the order in which the program makes them."""
+    found = {step.task for run in runs for step in run.steps if step.op != "end"}
+    found |= {seen.task for run in runs for tlbs in run.tlbs for seen in tlbs}
+    made = [MAIN_TASK, *(op.call.child for op in program.ops if isinstance(op.call, Fork | Thread))]
+    return list(dict.fromkeys([*(task for task in made if task in found), *sorted(found)]))
+
+
+def _boxes(program: Program, run: Run) -> Iterator[LaneBox]:
+    for row, step in enumerate(run.steps):
+        released = standings(step) if _releases(program, row) else {}
+        for task, result in released.items():
+            yield LaneBox(row, task, _short(result), f"{task} goes on: {result}")
+        if not released and step.op != "end":
+            words = step_result(step)
+            yield LaneBox(
+                row, step.task, _short(words), f"{step.op}: {words}", _through_stale(program, run, row)
+            )
+
+
+def _short(result: str) -> str:
+    """A result in a word: the number that was read, the signal, or what it is called."""
+    words = result.split()
+    if words[0] == "ok" and len(words) > 1 and words[1].lstrip("-").isdigit():
+        return f"= {words[1]}"
+    if words[0] in (WAITS, BUSY, HELD):
+        return words[0]
+    return next((word for word in words if word.startswith("SIG")), words[0])
+
+
+def _releases(program: Program, row: int) -> bool:
+    return row < len(program.ops) and isinstance(program.ops[row].call, Release)
+
+
+def _through_stale(program: Program, run: Run, row: int) -> bool:
+    call = program.ops[row].call if row < len(program.ops) else None
+    step = run.steps[row]
+    if not isinstance(call, Read | Write) or step.result != "ok" or row >= len(run.tlbs):
+        return False
+    return any(
+        seen.stale and seen.task == step.task and _holds(seen.span, call.span) for seen in run.tlbs[row]
+    )
+
+
+def _holds(whole: Span, part: Span) -> bool:
+    return whole.name == part.name and whole.start <= part.start < whole.end
+
+
+def _spans(program: Program, run: Run, results: Sequence[str]) -> Iterator[LaneSpan]:
+    """From the row in which a task stops to that of the release that lets it go on, or to the end."""
+    for row, standing in _stops(program, run):
+        for task, (result, _, reason) in standing.items():
+            if result not in results:
+                continue
+            last = next(
+                (
+                    later
+                    for later in range(row + 1, len(run.steps))
+                    if _goes_on(program, run, later, task, result)
+                ),
+                len(run.steps) - 1,
+            )
+            if result == HELD:
+                yield LaneSpan(row, last, task, _hold_of(program, row, task))
+            else:
+                yield LaneSpan(row, last, task, reason or "something", _holder(program, run, row))
+
+
+def _stops(program: Program, run: Run) -> Iterator[tuple[int, dict[str, tuple[str, str, str]]]]:
+    """The rows in which tasks stop, with their results as far as they came: a word, and what is behind it.
+
+    A release has the tasks that are held or wait anew, which were not so before it.
+    """
+    before: dict[str, str] = {}
+    for row, step in enumerate(run.steps):
+        if _releases(program, row):
+            now = standings(step)
+            new = {task: result for task, result in now.items() if before.get(task) != result}
+            before = now
+        else:
+            value = f" {step.value}" if step.value is not None else ""
+            new = {step.task: f"{step.result}{value}"}
+            before |= {} if step.result == BUSY else new
+        yield row, {task: result.partition(" ") for task, result in new.items()}
+
+
+def _goes_on(program: Program, run: Run, row: int, task: str, result: str) -> bool:
+    """True where *task*, which was held or has waited (*result*), does so no more after a release."""
+    return _releases(program, row) and standings(run.steps[row]).get(task, "ok").partition(" ")[0] != result
+
+
+def _hold_of(program: Program, row: int, task: str) -> str:
+    """The function that *task* is held in, which stands there from *row* on."""
+    holds = (op.hold for op in reversed(program.ops[: row + 1]) if op.task == task and op.hold is not None)
+    hold = next(holds, None)
+    return hold.function if hold is not None else ""
+
+
+def _holder(program: Program, run: Run, row: int) -> str:
+    """The only task that is held in *row*; "" with two, for nobody says which of them is waited for."""
+    held: set[str] = set()
+    for at, step in enumerate(run.steps[: row + 1]):
+        if _releases(program, at):
+            held = {task for task, result in standings(step).items() if result == HELD}
+        elif step.result == HELD:
+            held.add(step.task)
+    return held.pop() if len(held) == 1 else ""
+
+
+def _lives(run: Run) -> Iterator[LaneLife]:
+    """Pages that were remembered with their first page the same, as one life for as long as they are."""
+    open_: dict[tuple[str, str, int], tuple[int, TlbSeen, list[int]]] = {}
+    slots: dict[str, dict[int, tuple[str, str, int]]] = {}
+    for row in range(len(run.tlbs) + 1):
+        seen = {} if row == len(run.tlbs) else {_key(one): one for one in run.tlbs[row]}
+        for key in [key for key in open_ if key not in seen]:
+            first, one, stale = open_.pop(key)
+            own = slots[key[0]]
+            slot = next(slot for slot, holder in own.items() if holder == key)
+            del own[slot]
+            mode = one.table_entry.mode
+            yield LaneLife(
+                first, row, one.task, one.span, mode, slot, (stale[0], stale[-1] + 1) if stale else None
+            )  # fmt: skip
+        for key, one in seen.items():
+            if key not in open_:
+                own = slots.setdefault(key[0], {})
+                slot = next(slot for slot in range(len(seen) + len(own) + 1) if slot not in own)
+                own[slot] = key
+                open_[key] = (row, one, [])
+            if one.stale:
+                open_[key][2].append(row)
+
+
+def _key(seen: TlbSeen) -> tuple[str, str, int]:
+    return seen.task, seen.span.name, seen.span.start
+
+
+def _told(program: Program, run: Run) -> Iterator[LaneViolation]:
+    """Where a driver is told that nothing reaches its pages, and a processor still does."""
+    for row, (step, tlbs) in enumerate(zip(run.steps, run.tlbs, strict=False)):
+        call = program.ops[row].call if row < len(program.ops) else None
+        if not isinstance(call, UnmapMappingRange) or step.result != "ok":
+            continue
+        reached = [
+            seen for seen in tlbs if seen.stale and seen.target is not None and seen.target.meets(call.span)
+        ]
+        if reached:
+            says = ", ".join(f"the processor of {seen.task} still reaches {seen.target}" for seen in reached)
+            yield LaneViolation(row, step.task, "told free", says)

@@ -1,0 +1,180 @@
+"""Physical memory, under it the book: reservations stacked by their arrival, with owners and contexts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pfnlab.present.picture.axis import Axis
+from pfnlab.present.picture.bands import ends, labelled_mode, short_span
+from pfnlab.present.picture.canvas import CHIP, Anchor, Canvas
+from pfnlab.present.picture.extents import Extents
+from pfnlab.present.picture.lettering import cut, text_width
+from pfnlab.present.picture.palette import mode_style
+from pfnlab.present.picture.parts import BookPart, DevicePart, ScenePart
+
+#: The height of a bar of memory, of the numbers under it, and of a line of the book.
+BAR, TICKS, LINE = 22.0, 16.0, 26.0
+
+_LEAKED = "LEAKED"
+
+
+def draw_device(
+    drawing: Canvas, part: DevicePart, extents: Extents, axis: Axis, left: float, top: float
+) -> None:
+    """A device or RAM as a bar, with the borders of everything that is drawn."""
+    if part.name not in axis.names:
+        return
+    start, end = (left + place for place in axis.whole(part.name))
+    with drawing.part(part, "memory ram" if part.ram else "memory"):
+        drawing.rect(start, top, end - start, BAR, "memory-box")
+        if part.ram:
+            drawing.hatch(start, top, end - start, BAR)
+        for span in extents.untracked:
+            if span.name == part.name:
+                at, to = axis.span(span)
+                drawing.rect(left + at, top + BAR - 5, to - at, 5, "untracked")
+        ticks = axis.ticks(part.name)
+        for tick in ticks[1:-1]:
+            drawing.line(
+                left + axis.at(part.name, tick), top, left + axis.at(part.name, tick), top + BAR, "tick"
+            )
+        for stretch in axis.stretches:
+            if stretch.name == part.name and stretch.broken:
+                _break(
+                    drawing,
+                    left + axis.at(part.name, stretch.start),
+                    left + axis.at(part.name, stretch.end),
+                    top,
+                )
+        name = cut(part.name, end - start - 8, 12, "bold")
+        drawing.rect(start + 2, top + 4, text_width(name, 12, "bold") + 4, BAR - 8, "name-plate")
+        drawing.text(start + 4, top + 15.5, name, "", face="bold", must=False)
+        for span, mode in part.modes:
+            style = mode_style(mode)
+            if style is not None and span.pages > 0:
+                at, to = ends(axis, span, left)
+                drawing.mode_box(style, at, top + BAR - 5.5, to - at, 5, "edge")
+                words = f"direct map {style.name}"
+                drawing.text(to, top - 4, words, "quiet", size=10, face="sans", anchor="end", must=False)
+
+
+def draw_ticks(drawing: Canvas, axis: Axis, left: float, y: float, names: Sequence[str]) -> None:
+    """The numbers of pages at the borders, as many as there is room for; sizes of what is broken."""
+    for name in names:
+        if name not in axis.names or len(axis.ticks(name)) == 1:
+            continue
+        ticks = axis.ticks(name)
+        for tick in [ticks[0], ticks[-1], *ticks[1:-1]]:
+            x = left + axis.at(name, tick)
+            anchor: Anchor = "start" if tick == ticks[0] else "end" if tick == ticks[-1] else "middle"
+            drawing.text(x, y, f"{tick}", "quiet", size=10, anchor=anchor, must=False, apart=3)
+    for stretch in axis.stretches:
+        if stretch.broken and stretch.name in names:
+            x = left + (axis.at(stretch.name, stretch.start) + axis.at(stretch.name, stretch.end)) / 2
+            drawing.text(
+                x, y, stretch.size, "quiet", size=10, face="sans", anchor="middle", must=False, apart=3
+            )
+
+
+def book_lines(parts: Sequence[BookPart]) -> list[int]:
+    """The line of each reservation: the first where it lies over none that came before it."""
+    lines: list[list[BookPart]] = []
+    places = []
+    for part in parts:
+        free = (at for at, line in enumerate(lines) if not any(part.span.meets(other.span) for other in line))
+        number = next(free, len(lines))
+        if number == len(lines):
+            lines.append([])
+        lines[number].append(part)
+        places.append(number)
+    return places
+
+
+def draw_reservation(
+    drawing: Canvas,
+    part: BookPart,
+    axis: Axis,
+    left: float,
+    top: float,
+    right: float,
+    *,
+    pale: bool,
+) -> None:
+    """One reservation with its mode, pages, owner, and its context as a round tag with the references.
+
+    :param right: where the next one begins, or the picture ends: so far a label may stand out of its box
+    """
+    start, end = ends(axis, part.span, left)
+    high = LINE - 4
+    if part.gone:
+        with drawing.part(part, "book gone", pale=pale):
+            drawing.rect(start, top, end - start, high, "ghost")
+            if text_width("freed", 12, "sans") < end - start - 4:
+                drawing.text(
+                    (start + end) / 2, top + 15, "freed", "quiet", face="sans", anchor="middle", must=False
+                )
+        return
+    style = mode_style(part.mode)
+    with drawing.part(part, "book leaked" if part.leaked else "book", pale=pale and not part.leaked):
+        badge = text_width(_LEAKED, 11, "bold") + 12 if part.leaked else 0.0
+        tag = text_width(f"×{part.refs}", 11, "bold") + 14 if part.refs is not None else 0.0
+        inside = end - start - badge - tag
+        if style is None:
+            drawing.rect(start, top, end - start, high, "edge")
+            drawing.text(start + 4, top + 15, part.mode, must=False)
+        else:
+            drawing.mode_box(style, start, top, end - start, high, "edge")
+            name = short_span(part.span)
+            words = [
+                *([f"{name} of {part.owner}"] if part.owner else []),
+                name,
+                name[len(part.span.name) :],
+                "",
+            ]
+            most = start + max(inside, CHIP + 10)
+            labelled_mode(drawing, style, start, end, top + high / 2, words, most, centred=False)
+        if part.leaked:
+            _broken_edge(drawing, start, top, end, high)
+            at = end - badge - 3 if inside > CHIP + 8 else end + 4
+            if at + badge <= right or at < end:
+                drawing.rect(at, top + 4, badge, 14, "bad-fill")
+                drawing.text(at + 6, top + 15, _LEAKED, "on-bad", size=11, face="bold")
+        if part.changed:
+            drawing.corner(end, top)
+    if part.refs is not None:
+        _context(drawing, part, end, top, tag, outside=inside <= CHIP + 8, right=right)
+
+
+def _context(
+    drawing: Canvas, part: BookPart, end: float, top: float, tag: float, *, outside: bool, right: float
+) -> None:
+    """The round tag of a context."""
+    says = ScenePart(
+        part=part.context,
+        says=part.context_says,
+        rule="S3",
+        beside=f"{part.part} {part.beside}",
+        changed=part.changed,
+    )
+    at = end + 3 if outside and end + 3 + tag <= right else end - tag - 3
+    with drawing.part(says, "context"):
+        drawing.rect(at, top + 2, tag, 18, "tag", 9)
+        drawing.text(
+            at + tag / 2, top + 15, f"×{part.refs}", size=11, face="bold", anchor="middle", must=False
+        )
+
+
+def _broken_edge(drawing: Canvas, start: float, top: float, end: float, high: float) -> None:
+    drawing.path(
+        f"M{start:.1f} {top:.1f}H{end:.1f}V{top + high:.1f}H{start:.1f}l4 {-high / 4:.1f}l-6 {-high / 4:.1f}"
+        f"l6 {-high / 4:.1f}z",
+        "bad-edge",
+    )
+
+
+def _break(drawing: Canvas, start: float, end: float, top: float) -> None:
+    """The mark of a stretch that is drawn shorter than it is."""
+    x = (start + end) / 2
+    for kind in ("break-ground", "break-mark"):
+        for shift in (-2.5, 2.5):
+            drawing.path(f"M{x + shift - 2:.1f} {top + BAR + 3:.1f}l4 {-BAR - 6:.1f}", kind)

@@ -1,0 +1,169 @@
+"""Plots of counts, as SVG: bars, lines labelled where they end, and the matrix of verdicts.
+
+Every number is written, every colour has a second sign, and the element names itself for who does not see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from pfnlab.base.inert import xml_attribute, xml_line
+
+#: Sizes in pixels: of letters, of a row, of the space between parts; the mean width of a letter.
+_LETTER, _ROW, _GAP, _WIDE = 12, 24, 8, 7.0
+
+#: The widest label before it is cut, in letters, and the widest bar, in pixels.
+_LABEL, _BAR = 42, 280
+
+#: Height and width of the field of lines.
+_HIGH, _BROAD = 220, 420
+
+#: Text, weak lines, marks and what is violated, on light and dark ground.
+_STYLE = """\
+.plot text{font:12px system-ui,sans-serif;fill:#1b1b1b}
+.plot .mark{fill:#4477aa}.plot .path{fill:none;stroke:#4477aa;stroke-width:2}
+.plot .axis{stroke:#767676;fill:none}.plot .bad{fill:#ffe3e3;stroke:#bb0000;stroke-width:2}
+.plot .ring{fill:none;stroke:#bb0000;stroke-width:2}
+.plot .good{fill:#f1f4f8;stroke:#c3ccd6}.plot .none{fill:none;stroke:#c3ccd6;stroke-dasharray:3 3}
+@media screen and (prefers-color-scheme:dark){.plot text{fill:#e8e8e8}.plot .mark{fill:#6699cc}
+.plot .path{stroke:#6699cc}.plot .axis{stroke:#8f8f8f}.plot .bad{fill:#4a1414;stroke:#ff5555}
+.plot .ring{stroke:#ff5555}.plot .good{fill:#20262d;stroke:#48525d}.plot .none{stroke:#48525d}}"""
+
+_DASHES = ("", "6 3", "2 3", "8 3 2 3", "12 4", "4 6", "1 5")
+
+
+def bars(title: str, counts: Sequence[tuple[str, int]], unit: str) -> str:
+    """A bar a row, with its count after it.
+
+    :param unit: the noun of one, for the description
+    """
+    most = max((count for _, count in counts), default=0) or 1
+    labels = [_cut(label) for label, _ in counts]
+    left = _text_width(labels) + _GAP
+    body = []
+    for row, (label, (whole, count)) in enumerate(zip(labels, counts, strict=True)):
+        y = row * _ROW
+        width = max(_BAR * count / most, 1.0 if count else 0.0)
+        body.append(
+            f"<g data-row={xml_attribute(whole)}><title>{xml_line(whole)}: {count:,} {xml_line(unit)}</title>"
+            f'<text x="{left - _GAP:g}" y="{y + 16}" text-anchor="end">{xml_line(label)}</text>'
+            f'<rect class="mark" x="{left:g}" y="{y + 4}" width="{width:g}" height="{_ROW - 8}"/>'
+            f'<text x="{left + width + _GAP:g}" y="{y + 16}">{count:,}</text></g>'
+        )
+    says = "; ".join(f"{label}: {count:,}" for label, count in counts)
+    right = _text_width([f"{most:,}"]) + _GAP
+    return plot_svg(title, says, left + _BAR + right + _GAP, len(counts) * _ROW, body)
+
+
+def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]]) -> str:
+    """A line a row over the columns, named where it ends; rows with the same counts share a line."""
+    shared: dict[tuple[int, ...], list[str]] = {}
+    for name, counts in rows.items():
+        shared.setdefault(tuple(counts), []).append(name)
+    most = max((count for counts in shared for count in counts), default=0) or 1
+    left, top = _text_width([f"{most:,}"]) + _GAP, _GAP * 2
+    # Names of columns stand side by side: the field is as wide as they need.
+    step = max(_BROAD / max(len(columns) - 1, 1), _text_width(_cut(name, 20) for name in columns) + _GAP)
+    broad = step * (len(columns) - 1)
+    left = max(left, _text_width([_cut(columns[0], 20)]) / 2)
+
+    def place(column: int, count: int) -> tuple[float, float]:
+        return left + column * step, top + _HIGH * (1 - count / most)
+
+    body = [f'<path class="axis" d="M{left:g} {top} V{top + _HIGH} H{left + broad:g}"/>']
+    body += [
+        f'<text x="{left - _GAP:g}" y="{place(0, count)[1] + 4:g}" text-anchor="end">{count:,}</text>'
+        for count in dict.fromkeys((0, most))
+    ]
+    body += [
+        f'<text x="{left + number * step:g}" y="{top + _HIGH + 18}" text-anchor="middle">'
+        f"{xml_line(_cut(column, 20))}</text>"
+        for number, column in enumerate(columns)
+    ]
+    names = {counts: _cut(", ".join(members)) for counts, members in shared.items()}
+    ends = _apart({counts: place(len(columns) - 1, counts[-1])[1] for counts in shared if counts})
+    for number, counts in enumerate(ends):
+        points = [place(column, count) for column, count in enumerate(counts)]
+        way = " ".join(f"{x:g},{y:g}" for x, y in points)
+        dots = "".join(f'<circle class="mark" cx="{x:g}" cy="{y:g}" r="3"/>' for x, y in points)
+        full = ", ".join(shared[counts])
+        body.append(
+            f"<g data-row={xml_attribute(full)}><title>{xml_line(full)}</title>"
+            f'<polyline class="path" stroke-dasharray="{_DASHES[number % len(_DASHES)]}" points="{way}"/>'
+            f'{dots}<text x="{left + broad + 2 * _GAP:g}" y="{ends[counts] + 4:g}">'
+            f"{xml_line(names[counts])}</text></g>"
+        )
+    says = "; ".join(
+        f"{name}: {', '.join(f'{column} {count:,}' for column, count in zip(columns, counts, strict=False))}"
+        for name, counts in rows.items()
+    )
+    width = left + broad + 3 * _GAP + _text_width(names.values())
+    bottom = max([top + _HIGH + 24, *(y + 8 for y in ends.values())])
+    return plot_svg(title, says, width, bottom, body)
+
+
+def verdict_matrix(
+    title: str, rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[str]]
+) -> str:
+    """A cell for each row and column: a number (the length of a counterexample), ``ok`` or ``-``.
+
+    :param cells: by row, then by column
+    """
+    left = _text_width(map(_cut, rows)) + _GAP
+    # Names of columns stand at a slant, so that cells stay small.
+    slant = 0.62 * _text_width(map(_cut, columns))
+    top, side = slant + _GAP * 2, 34
+    body = []
+    for number, column in enumerate(columns):
+        x = left + number * side + side / 2
+        body.append(
+            f'<text x="{x:g}" y="{top - 6:g}" transform="rotate(-38 {x:g} {top - 6:g})">'
+            f"{xml_line(_cut(column))}</text>"
+        )
+    for down, (row, verdicts) in enumerate(zip(rows, cells, strict=True)):
+        y = top + down * _ROW
+        name = xml_line(_cut(row))
+        body.append(f'<text x="{left - _GAP:g}" y="{y + 16:g}" text-anchor="end">{name}</text>')
+        for across, verdict in enumerate(verdicts):
+            body.append(_cell(left + across * side, y, side, f"{row}, {columns[across]}", verdict))
+    named = ((row, zip(columns, verdicts, strict=True)) for row, verdicts in zip(rows, cells, strict=True))
+    says = "; ".join(f"{row}: {', '.join(map(' '.join, verdicts))}" for row, verdicts in named)
+    width = left + len(columns) * side + 0.79 * _text_width(map(_cut, columns))
+    return plot_svg(title, says, width, top + len(rows) * _ROW + 4, body)
+
+
+def _cell(x: float, y: float, side: float, name: str, verdict: str) -> str:
+    kind = {"ok": "good", "-": "none"}.get(verdict, "bad")
+    return (
+        f"<g data-cell={xml_attribute(name)}><title>{xml_line(name)}: {xml_line(verdict)}</title>"
+        f'<rect class="{kind}" x="{x + 1:g}" y="{y + 1:g}" width="{side - 2:g}" height="{_ROW - 2}"/>'
+        f'<text x="{x + side / 2:g}" y="{y + 16:g}" text-anchor="middle">{xml_line(verdict)}</text></g>'
+    )
+
+
+def plot_svg(title: str, says: str, width: float, height: float, body: Sequence[str]) -> str:
+    """The element of a plot: its name, its words, its style and its parts."""
+    size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" {size} '
+        f'role="img" aria-label={xml_attribute(title)}>'
+        f"<title>{xml_line(title)}</title><desc>{xml_line(says)}</desc>"
+        f"<style>{_STYLE}</style>{''.join(body)}</svg>"
+    )
+
+
+def _apart(ends: Mapping[tuple[int, ...], float]) -> dict[tuple[int, ...], float]:
+    """The same places from top to bottom, moved down until no two labels touch."""
+    placed: dict[tuple[int, ...], float] = {}
+    last = float("-inf")
+    for key, y in sorted(ends.items(), key=lambda item: item[1]):
+        last = placed[key] = max(y, last + _LETTER + 3)
+    return placed
+
+
+def _text_width(texts: Iterable[str]) -> float:
+    return _WIDE * max(map(len, texts), default=0)
+
+
+def _cut(text: str, most: int = _LABEL) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

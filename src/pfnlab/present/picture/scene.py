@@ -1,0 +1,330 @@
+"""The scene: what a picture of one state shows, as parts with ids, and nothing of where they stand.
+
+Every part knows what changed in this step, what it belongs with, and the rules behind it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from pfnlab.present.picture.parts import (
+    BookPart,
+    DevicePart,
+    RunPart,
+    StateScene,
+    TlbPart,
+    VmaPart,
+    device_part,
+    pages_part,
+    reserved_part,
+)
+from pfnlab.present.picture.rule_numbers import log_rules, op_rules
+from pfnlab.programs.lang.ops import MAIN_TASK
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.cells import is_leaked
+from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, Step, TlbSeen, VmaSeen
+from pfnlab.programs.runs.texts import TableEntry
+
+#: The flags of a VMA that decide what a picture shows: a PFN map, I/O, a mixed map, soft-dirty, VM_PAT.
+SHOWN_FLAGS = ("pf", "io", "mm", "sd", "ar")
+
+
+def step_result(step: Step) -> str:
+    """Result and value of a step in one word or two."""
+    if step.value is None:
+        return step.result
+    value = str(step.value)
+    return value if step.result == "ok" and ";" in value else f"{step.result} {value}"
+
+
+def scene_of(
+    run: Run, index: int, devices: Mapping[str, bool], kept: Sequence[Span] | None = ()
+) -> StateScene:
+    """The scene after step *index* of *run*.
+
+    :param devices: the names of all memory that the drawing shows, and whether it is RAM
+    :param kept: the ranges that a driver has reserved for itself; None where it may have any, so that no
+        entry is called leaked before the end
+    """
+    if index >= len(run.steps):
+        return _not_reached(run, index, devices)
+    step = run.steps[index]
+    before = run.steps[index - 1] if index else None
+    tlbs = run.tlbs[index] if index < len(run.tlbs) else None
+    return StateScene(
+        number=index + 1,
+        steps=len(run.steps),
+        machine=run.machine,
+        op=step.op,
+        result=step_result(step),
+        rule=op_rules(step.op),
+        tasks=_tasks(step, tlbs),
+        vmas=_vma_parts(step, before, index),
+        runs=_run_parts(step, before, index),
+        devices=tuple(_device_parts(step, devices)),
+        book=_book_parts(step, before, index, kept),
+        tlbs=None if tlbs is None else _tlb_parts(step, tlbs, run, index),
+        log=tuple((line, log_rules(line)) for line in step.log),
+        flushes=step.flushes,
+    )
+
+
+def _not_reached(run: Run, index: int, devices: Mapping[str, bool]) -> StateScene:
+    unreached = run.unfinished or "the machine did not get here"
+    memory = tuple(_device_parts(None, devices))
+    return StateScene(
+        index + 1, len(run.steps), run.machine, "", "not reached", "", (), None, None, memory, None, None,
+        (), None, unreached,
+    )  # fmt: skip
+
+
+def _tasks(step: Step, tlbs: Iterable[TlbSeen] | None) -> tuple[str, ...]:
+    names = [vma.task for vma in step.vmas or ()] + [pte.task for pte in step.ptes or ()]
+    names += [seen.space for seen in tlbs or ()]
+    return tuple(dict.fromkeys(names))
+
+
+def _vma_parts(step: Step, before: Step | None, index: int) -> tuple[VmaPart, ...] | None:
+    if step.vmas is None:
+        return None
+    earlier = None if before is None else before.vmas
+    shown = {_shown_vma(vma) for vma in earlier or ()}
+    looked = index == 0 or earlier is not None
+    parts = [_vma_part(vma, step, changed=looked and _shown_vma(vma) not in shown) for vma in step.vmas]
+    there = {part.part for part in parts}
+    gone = [
+        _vma_part(vma, step, changed=True, gone=True)
+        for vma in earlier or ()
+        if pages_part("vma", vma.task, vma.span) not in there
+    ]
+    # A ghost below another box could not be read.
+    uncovered = (
+        part
+        for part in gone
+        if not any(other.task == part.task and other.span.meets(part.span) for other in parts)
+    )
+    return (*parts, *uncovered)
+
+
+def _shown_vma(vma: VmaSeen) -> tuple[object, ...]:
+    return vma.task, vma.span, vma.perms, vma.flags, vma.offset
+
+
+def _vma_part(vma: VmaSeen, step: Step, *, changed: bool, gone: bool = False) -> VmaPart:
+    flags = " ".join(flag for flag in vma.flags.split() if flag in SHOWN_FLAGS)
+    place = "" if vma.offset is None else f" of {vma.offset}"
+    told = f"{_of(vma.task)}VMA {vma.span}, {vma.perms}, {vma.file}{place}, flags {vma.flags}"
+    return VmaPart(
+        part=("gone-" if gone else "") + pages_part("vma", vma.task, vma.span),
+        says=f"{told}: gone in this step" if gone else told,
+        rule="S5.1",
+        beside="" if gone else " ".join(_runs_of(step, vma.task, vma.span)),
+        changed=changed,
+        task=vma.task,
+        span=vma.span,
+        perms=vma.perms,
+        flags=flags,
+        gone=gone,
+    )
+
+
+def _run_parts(step: Step, before: Step | None, index: int) -> tuple[RunPart, ...] | None:
+    if step.ptes is None:
+        return None
+    earlier = None if before is None else before.ptes
+    looked = index == 0 or earlier is not None
+    shown = set(earlier or ())
+    quiet = index == 0 or all(pte.target is None for pte in earlier or ())
+    return tuple(
+        _run_part(pte, changed=looked and pte not in shown and not (quiet and pte.target is None))
+        for pte in step.ptes
+    )
+
+
+def _marks(entry: TableEntry) -> str:
+    """The marks of an entry in a picture, beside its mode."""
+    flags = (("W", "RW"), ("D", "D"), ("A", "A"), ("!P", "!P"))
+    return " ".join(mark for mark, flag in flags if flag in entry.flags)
+
+
+def _run_part(pte: PteSeen, *, changed: bool) -> RunPart:
+    entry = pte.table_entry
+    mode, level, marks = entry.mode, entry.level, _marks(entry)
+    place = pages_part("run", pte.task, pte.span)
+    if not mode:
+        absent = "nothing" if entry.absent == "none" else entry.absent
+        says = f"{_of(pte.task)}page table at {pte.span}: {absent}, tables go down to level {level}"
+        return RunPart(
+            part=place, says=says, rule="S6.7", beside="", changed=changed, task=pte.task, span=pte.span,
+            target=None, mode="", level=level, marks="", absent=pte.entry,
+        )  # fmt: skip
+    target = "" if pte.target is None else f" to {_place(pte.target)}"
+    return RunPart(
+        part=place,
+        says=f"{_of(pte.task)}page table at {pte.span}{target}: {pte.entry}",
+        rule="S1.4 S5.5" if level == 1 else "S5.6 S6.3",
+        beside=" ".join(
+            [pages_part("link", pte.task, pte.span)]
+            + ([] if pte.target is None else [device_part(pte.target.name)])
+        ),
+        changed=changed,
+        task=pte.task,
+        span=pte.span,
+        target=pte.target,
+        mode=mode,
+        level=level,
+        marks=marks,
+    )
+
+
+def _device_parts(step: Step | None, devices: Mapping[str, bool]) -> Iterator[DevicePart]:
+    modes = step.direct_map_ranges if step is not None else ()
+    for name, ram in devices.items():
+        own = tuple((span, mode) for span, mode in modes if span.name == name)
+        direct = "".join(f", {span} {mode} in the direct map" for span, mode in own)
+        says = f"{'RAM' if ram else 'device'} {name}{direct}"
+        yield DevicePart(part=device_part(name), says=says, rule="S1.11", name=name, ram=ram, modes=own)
+
+
+def _book_parts(
+    step: Step, before: Step | None, index: int, kept: Sequence[Span] | None
+) -> tuple[BookPart, ...] | None:
+    if step.book is None:
+        return None
+    earlier = Counter(before.book or ()) if before is not None else Counter[BookEntry]()
+    looked = index == 0 or (before is not None and before.book is not None)
+    contexts = _contexts(step)
+    counted = Counter[Span]()
+    own = Counter(kept or ())
+    parts: list[BookPart] = []
+    for entry in step.book:
+        known = earlier[entry] > 0
+        earlier[entry] -= known
+        held = own[entry.span] > 0
+        own[entry.span] -= held
+        leaked = not held and (kept is not None or step.op == "end") and is_leaked(entry, step)
+        nth = counted[entry.span]
+        counted[entry.span] += 1
+        found = contexts.get(entry.span, [])
+        refs, vmas = found.pop(0) if found else (None, ())
+        parts.append(_book_part(entry, nth, step, refs, vmas, leaked, looked and not known, held))
+    gone = [entry for entry, count in earlier.items() for _ in range(count)]
+    here = [part.span for part in parts]
+    for nth, entry in enumerate(gone):
+        if not any(span.meets(entry.span) for span in here):
+            parts.append(
+                BookPart(
+                    part=f"gone-{reserved_part('book', entry.span, nth)}",
+                    says=f"freed in this step: {entry}",
+                    rule="S2.4",
+                    changed=True,
+                    span=entry.span,
+                    mode=entry.mode,
+                    owner="",
+                    leaked=False,
+                    gone=True,
+                )
+            )
+    return tuple(parts)
+
+
+def _book_part(
+    entry: BookEntry,
+    nth: int,
+    step: Step,
+    refs: int | None,
+    vmas: Sequence[tuple[str, Span]],
+    leaked: bool,
+    changed: bool,
+    held: bool,
+) -> BookPart:
+    names = [_vma_name(task, span) for task, span in vmas]
+    mapping = [vma for vma in step.vmas or () if vma.offset is not None and vma.offset.meets(entry.span)]
+    if not vmas:
+        names = ["driver"] if held else list(dict.fromkeys(_vma_name(vma.task, vma.span) for vma in mapping))
+        vmas = [(vma.task, vma.span) for vma in mapping]
+    said = f"reservation of {entry.span}, {entry.mode.upper()}"
+    owner = ", ".join(names)
+    says = (
+        f"{said}, LEAKED: nobody maps it any more" if leaked else f"{said}{f', of {owner}' if owner else ''}"
+    )
+    context = reserved_part("ctx", entry.span, nth) if refs is not None else ""
+    there = {pages_part("vma", vma.task, vma.span) for vma in step.vmas or ()}
+    owning = [part for part in (pages_part("vma", task, span) for task, span in vmas) if part in there]
+    beside = " ".join([*owning, device_part(entry.span.name)])
+    return BookPart(
+        part=reserved_part("book", entry.span, nth),
+        says=says,
+        rule="S2.4" if leaked else "S2.1",
+        beside=beside,
+        changed=changed,
+        span=entry.span,
+        mode=entry.mode,
+        owner=owner,
+        leaked=leaked,
+        refs=refs,
+        context=context,
+        context_says=f"context of {entry.span}: {refs} references, shared by {owner or 'nobody'}"
+        if context
+        else "",
+    )
+
+
+def _vma_name(task: str, span: Span) -> str:
+    return str(span) if task == MAIN_TASK else f"{task}:{span}"
+
+
+def _contexts(step: Step) -> dict[Span, list[tuple[int, Sequence[tuple[str, Span]]]]]:
+    """The counted contexts by the range they reserve."""
+    found: dict[Span, list[tuple[int, Sequence[tuple[str, Span]]]]] = {}
+    for tracked in step.tracked_ranges:
+        if tracked.refs is not None and isinstance(tracked.place, Span):
+            found.setdefault(tracked.place, []).append((tracked.refs, tracked.users))
+    return found
+
+
+def _tlb_parts(step: Step, tlbs: Sequence[TlbSeen], run: Run, index: int) -> dict[str, tuple[TlbPart, ...]]:
+    before = set(run.tlbs[index - 1]) if index else set[TlbSeen]()
+    by_task: dict[str, list[TlbPart]] = {}
+    for seen in tlbs:
+        entry = seen.table_entry
+        mode, marks = entry.mode, _marks(entry)
+        target = "" if seen.target is None else f" to {_place(seen.target)}"
+        old = ", STALE: the page table says otherwise" if seen.stale else ""
+        part = TlbPart(
+            part=pages_part("tlb", seen.task, seen.span),
+            says=f"processor of {seen.task} remembers {seen.span}{target}, {mode}{old}",
+            rule="S8.3" if seen.stale else "S8.3.8",
+            beside=" ".join(
+                [*_runs_of(step, seen.space, seen.span)]
+                + ([] if seen.target is None else [device_part(seen.target.name)])
+            ),
+            changed=seen not in before,
+            task=seen.task,
+            space=seen.space,
+            span=seen.span,
+            target=seen.target,
+            mode=mode,
+            marks=marks,
+            stale=seen.stale,
+        )
+        by_task.setdefault(seen.task, []).append(part)
+    return {task: tuple(parts) for task, parts in by_task.items()}
+
+
+def _runs_of(step: Step, task: str, span: Span) -> Iterator[str]:
+    """The ids of the runs of entries that lie in *span*, or over it."""
+    return (
+        pages_part("run", pte.task, pte.span)
+        for pte in step.ptes or ()
+        if pte.task == task and pte.span.meets(span)
+    )
+
+
+def _of(task: str) -> str:
+    return "" if task == MAIN_TASK else f"{task}: "
+
+
+def _place(span: Span) -> str:
+    return str(span) if span.pages else ("ordinary RAM" if span.name == "ram" else span.name)

@@ -1,0 +1,202 @@
+"""The sheet: title, heads of steps and legend around what is drawn, and the SVG of it all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pfnlab.present.picture.canvas import Canvas
+from pfnlab.present.picture.dimensions import MARGIN
+from pfnlab.present.picture.lettering import text_width, wrapped
+from pfnlab.present.picture.palette import MODES, ModeStyle, Theme
+from pfnlab.present.picture.parts import ScenePart, StateScene
+from pfnlab.present.picture.style import whole
+
+_TITLE, _LINE, _HEAD_LINE, _LEGEND_LINE = 24.0, 18.0, 17.0, 26.0
+
+#: A result up to this part of the width stands at the right, a longer one under the operation.
+_RESULT = 0.4
+
+_MODE_WORDS = {
+    "WB": "write-back",
+    "WC": "write-combining",
+    "UC-": "uncached minus",
+    "UC": "uncached",
+    "WT": "write-through",
+    "WP": "write-protected",
+}
+
+#: The signs that a legend explains, in its order, by the kind of the parts that have them.
+_SIGNS = {
+    "changed": "new or changed in this step",
+    "gone": "gone in this step",
+    "absent-run": "no entry, and how deep the tables go",
+    "context": "context, with its references",
+    "leaked": "reserved by nobody",
+    "stale": "stale: remembered, gone from the page tables",
+    "differs": "differs between the machines",
+    "held": "held inside the kernel",
+    "waits": "waits",
+    "life": "a processor remembers a translation",
+    "life-stale": "stale: the page tables say otherwise",
+    "bolt": "TLB flushes",
+    "hatch": "RAM",
+}
+
+
+class Sheet:
+    """A picture while it is made, from top to bottom.
+
+    :param width: of what lies in the margins, in pixels
+    :param prefix: of the ids in it: several pictures may stand on one page
+
+    :ivar drawing: what is drawn; ``at``: where the next thing begins; ``width``: of what lies in the margins
+    """
+
+    def __init__(self, width: float, prefix: str) -> None:
+        self._prefix = prefix
+        self.drawing = Canvas(prefix)
+        self.width = width
+        self.at = MARGIN
+        self.left = MARGIN
+
+    def title(self, title: str, words: Sequence[str]) -> None:
+        """The title and the lines under it."""
+        size = 17.0 if self.width > 440 else 15.0
+        for line in wrapped(title, self.width, size, "bold"):
+            self.drawing.text(self.left, self.at + 15, line, size=size, face="bold")
+            self.at += _TITLE
+        for text in filter(None, words):
+            for line in wrapped(text, self.width, 13, "sans"):
+                self.drawing.text(self.left, self.at + 12, line, "quiet", size=13, face="sans")
+                self.at += _LINE
+        self.at += 10
+
+    def legend(self) -> None:
+        """Draw the signs of the picture with their meanings, in as many lines as it takes."""
+        drawing = self.drawing
+        items: list[tuple[float, Callable[[float, float], None]]] = []
+        for mode in MODES:
+            if mode.key in drawing.modes:
+                items.append(_mode_item(drawing, mode))
+        for sign, words in _SIGNS.items():
+            if sign in drawing.signs:
+                items.append(_sign_item(drawing, sign, words))
+        if not items:
+            return
+        self.at += 8
+        drawing.line(self.left, self.at, self.left + self.width, self.at, "rule")
+        self.at += 8
+        x = self.left
+        for width, draw in items:
+            if x > self.left and x + width > self.left + self.width:
+                x, self.at = self.left, self.at + _LEGEND_LINE
+            draw(x, self.at)
+            x += width + 20
+        self.at += _LEGEND_LINE
+
+    def svg(self, title: str, says: str, theme: Theme) -> str:
+        """The picture as text."""
+        wide, high = self.width + 2 * MARGIN, self.at + MARGIN / 2
+        return whole(wide, high, title, says, str(self.drawing), MODES, theme, self._prefix)
+
+
+def head_height(scene: StateScene, width: float) -> float:
+    """The height of the head of a step."""
+    op, below, _ = _head(scene, width)
+    return 14 + (len(op) + len(below)) * _HEAD_LINE
+
+
+def draw_head(drawing: Canvas, scene: StateScene, left: float, top: float, width: float) -> None:
+    """Number, operation and result of a step; flushes as a bolt with their count."""
+    op, below, result = _head(scene, width)
+    says = f"step {scene.number}: {scene.op}, {scene.result}"
+    with drawing.part(ScenePart(part=f"step:{scene.number}", says=says, rule=scene.rule), "step"):
+        drawing.line(left, top, left + width, top, "rule")
+        drawing.text(left, top + 19, f"{scene.number}", size=13, face="bold")
+        at = left + _number_width(scene)
+        for row, line in enumerate(op):
+            drawing.text(at, top + 19 + row * _HEAD_LINE, line, "strong")
+        for row, line in enumerate(below, len(op)):
+            drawing.text(at, top + 19 + row * _HEAD_LINE, line, "quiet")
+        right = left + width
+        drawing.text(right, top + 19, result, "quiet", anchor="end")
+        if scene.flushes:
+            x = right - (text_width(result, 12) + 10 if result else 0)
+            words = f"×{scene.flushes}"
+            drawing.text(x, top + 19, words, "quiet", anchor="end")
+            drawing.bolt(x - text_width(words, 12) - 10, top + 9)
+
+
+def _head(scene: StateScene, width: float) -> tuple[list[str], list[str], str]:
+    """The lines of the operation, those of a long result, and a short one, which stands at the right."""
+    room = width - _number_width(scene)
+    short = text_width(scene.result, 12) <= width * _RESULT
+    result = scene.result if short else ""
+    taken = text_width(result, 12) + 12
+    if scene.flushes:
+        taken += text_width(f"×{scene.flushes}", 12) + 22
+    op = wrapped(scene.op or "–", max((room - taken) / 1.02, 60), 12)
+    return op, [] if short else wrapped(scene.result, room, 12), result
+
+
+def _number_width(scene: StateScene) -> float:
+    return text_width(f"{scene.number}", 13, "bold") + 6
+
+
+def _mode_item(drawing: Canvas, mode: ModeStyle) -> tuple[float, Callable[[float, float], None]]:
+    words = _MODE_WORDS[mode.name]
+    chip = text_width(mode.name, 11) + 8
+
+    def draw(x: float, y: float) -> None:
+        drawing.mode_box(mode, x, y + 2, 24, 16, "edge")
+        drawing.chip(mode, x + 28, y + 3, chip, mode.name)
+        drawing.text(x + 34 + chip, y + 14, words, "quiet", face="sans")
+
+    return 34 + chip + text_width(words, 12, "sans"), draw
+
+
+def _sign_item(drawing: Canvas, sign: str, words: str) -> tuple[float, Callable[[float, float], None]]:
+    def draw(x: float, y: float) -> None:
+        match sign:
+            case "gone":
+                drawing.rect(x, y + 2, 24, 16, "ghost")
+            case "absent-run":
+                drawing.rect(x, y + 2, 24, 16, "absent")
+            case "context":
+                drawing.rect(x, y + 1, 24, 18, "tag", 9)
+                drawing.text(x + 12, y + 14, "×2", size=11, face="bold", anchor="middle")
+            case "leaked" | "stale":
+                drawing.rect(x, y + 2, 24, 16, "bad-edge")
+            case "differs":
+                drawing.rect(x, y + 2, 24, 16, "differs")
+                drawing.text(x + 12, y + 14, "≠", size=12, face="bold", anchor="middle")
+            case "held":
+                drawing.rect(x + 6, y + 1, 12, 18, "held", 0)
+                drawing.hatch(x + 6, y + 1, 12, 18, "held")
+            case "waits":
+                drawing.line(x + 12, y + 1, x + 12, y + 19, "waits")
+            case "life" | "life-stale":
+                drawing.line(x + 12, y + 1, x + 12, y + 19, sign)
+            case "bolt":
+                drawing.bolt(x + 8, y + 4)
+            case "hatch":
+                drawing.rect(x, y + 2, 24, 16, "memory-box")
+                drawing.hatch(x, y + 2, 24, 16)
+            case _:
+                drawing.rect(x + 1, y + 2, 22, 16, "changed-sign")
+                drawing.corner(x + 23, y + 2)
+        drawing.text(x + 30, y + 14, words, "quiet", face="sans")
+
+    return 30 + text_width(words, 12, "sans"), draw
+
+
+def step_words(scene: StateScene) -> str:
+    """A step in one line, for a description."""
+    book = ", ".join(
+        f"{part.span} {part.mode.upper()}{' LEAKED' if part.leaked else ''}"
+        for part in scene.book or ()
+        if not part.gone
+    )
+    log = f", log {'; '.join(line for line, _ in scene.log)}" if scene.log else ""
+    reserved = "" if scene.book is None else f", book {book or 'empty'}"
+    return f"{scene.number}: {scene.op}, {scene.result}{reserved}{log}."

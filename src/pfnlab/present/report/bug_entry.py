@@ -1,0 +1,199 @@
+"""One bug with all that is known of it, and the kernels on which it was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import msgspec
+
+from pfnlab.base.result import ALWAYS, Printed, beside
+from pfnlab.kernel.bugs.bug_parts import BugReach, HeldBy, SettledWord, ShownBy
+from pfnlab.kernel.bugs.known_bugs import Bug, BugKind
+from pfnlab.kernel.bugs.standing import Point, StandingWord
+from pfnlab.kernel.policies.releases import version_key
+from pfnlab.programs.lang.library import library_paths
+from pfnlab.programs.runs.golden import NO_GOLDENS, golden_path, has_goldens, read_golden
+
+
+class StableRelease(msgspec.Struct, frozen=True):
+    """A release of a stable series that has a change.
+
+    :param version: ``6.1.85``, or ``5.10.y`` where only the series is known
+    :param commit: the stable commit; empty where it is not known
+    :param after: the newest release known to be without it, where the date is only measured
+    """
+
+    version: str
+    commit: str
+    after: str
+
+    @classmethod
+    def of(cls, point: Point) -> StableRelease:
+        """A point of a bug's dates."""
+        return cls(point.version, point.commit, point.after)
+
+    def __str__(self) -> str:
+        commit = f" ({self.commit})" if self.commit else ""
+        return f"{self.version}{commit}{f', not yet in {self.after}' if self.after else ''}"
+
+
+class BugEntry(Printed, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
+    """A bug of the catalogue.
+
+    :param id: its number, ``A06``
+    :param title: its short name
+    :param what: what happens, in Markdown
+    :param group: the heading it stands under
+    :param since: the first mainline release with it; ``all`` for every one, empty where nobody knows
+    :param introduced: the commit that brought it
+    :param mended: the first mainline release without it
+    :param commit: the commit that mends it
+    :param remark: what has to be said of its end
+    :param stable: every stable release that is known to have taken the repair over
+    :param came: the same of what brought it
+    :param partial: other stable series may have taken the repair over too
+    :param no_stable: no stable series took the repair over
+    :param stable_only: no mainline release had it
+    :param cve: its number; empty where it has none
+    :param same_as: the bug whose dates it has, of which it is a measurement
+    :param config: the options it needs, each with y or m; m is there too where it is built in
+    :param trigger: the shortest operations
+    :param reach: who can bring it about
+    :param see: what is observable
+    :param log: families of messages it prints, or wordings
+    :param breaks: the properties that it violates
+    :param programs: programs that are about it
+    :param shown: programs with a machine that has it, and one that does not
+    :param holds: of a rule, what a step of a program answers on machines that keep it
+    :param seen: exact versions of kernels that ran one of these programs and have it; empty outside a clone
+    :param settled: what became of the entry when somebody looked
+    :param settled_by: the kernel and the program, or why nobody knows
+    :param discussion: threads, or numbers of the discussions of docs/claims.md
+    :param notes: further remarks, in Markdown; empty where there are none
+    :param sources: where its facts and dates are from
+    """
+
+    id: str
+    title: str
+    kind: BugKind
+    what: str
+    group: str
+    since: str
+    introduced: str
+    mended: str
+    commit: str
+    remark: str
+    stable: tuple[StableRelease, ...]
+    came: tuple[StableRelease, ...]
+    partial: bool
+    no_stable: bool
+    stable_only: bool
+    cve: str
+    same_as: str
+    config: dict[str, str]
+    trigger: str
+    reach: tuple[BugReach, ...]
+    see: str
+    log: tuple[str, ...]
+    breaks: tuple[str, ...]
+    programs: tuple[str, ...]
+    shown: tuple[ShownBy, ...]
+    holds: tuple[HeldBy, ...]
+    seen: tuple[str, ...]
+    settled: Annotated[SettledWord | None, ALWAYS]
+    settled_by: str
+    discussion: tuple[str, ...]
+    notes: str
+    sources: tuple[str, ...]
+
+    @classmethod
+    def of(cls, one: Bug) -> BugEntry:
+        """A bug, with the kernels of the goldens of its programs."""
+        dated, dates = one.dated, one.dated.dates
+        of_dates: dict[str, Any] = {
+            "since": dated.since,
+            "introduced": dated.introduced,
+            "mended": dated.mended,
+            "commit": dated.commit,
+            "remark": dated.remark,
+            "stable": tuple(map(StableRelease.of, dates.stable)),
+            "came": tuple(map(StableRelease.of, dates.came)),
+            "partial": dates.partial,
+            "no_stable": dates.no_stable,
+            "sources": sources_of(one),
+        }
+        return cls(
+            id=one.number,
+            group=one.group,
+            stable_only=one.stable_only,
+            seen=tuple(kernels_seen(one)),
+            **of_dates,
+            **beside(one, (*of_dates, "number", "measured", "on")),
+        )
+
+    def __str__(self) -> str:
+        rows = [(name, said) for name, said in self._rows() if said]
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(
+            [f"{self.id}  {self.title}", *(f"{name.ljust(width)}  {said}" for name, said in rows)]
+        )
+
+    def _rows(self) -> Iterator[tuple[str, str]]:
+        yield "what", self.what
+        yield "kind", f"{self.kind}, {self.group}"
+        yield "cve", self.cve
+        yield "since", _joined(self.since, self.introduced)
+        yield (
+            "until",
+            f"{_joined(self.mended, self.commit)}{f' ({self.remark})' if self.remark else ''}".strip(),
+        )
+        came = ", ".join(map(str, self.came))
+        yield "stable came", f"{came}{', and no mainline release' if self.stable_only else ''}"
+        more = ", and perhaps others" if self.partial else ""
+        none = "no series took the repair over" if self.no_stable else ""
+        yield "stable", f"{', '.join(map(str, self.stable))}{more}" if self.stable else none
+        yield "configuration", ", ".join(f"{name}={value}" for name, value in self.config.items())
+        yield "trigger", self.trigger
+        yield "reach", ", ".join(self.reach)
+        yield "see", self.see
+        yield "log", ", ".join(self.log)
+        yield "breaks", ", ".join(self.breaks)
+        yield "programs", ", ".join(self.programs)
+        for one in self.shown:
+            yield "shown", f"{one.program}: {one.before} -> {one.after}"
+        for rule in self.holds:
+            on = ", ".join(rule.on)
+            yield "holds", f"{rule.program}, {rule.op}: {rule.field} {rule.says} on {on}"
+        unknown = self.kind is not BugKind.PROPOSAL and not has_goldens()
+        yield "seen on", NO_GOLDENS if unknown else ", ".join(self.seen)
+        yield "settled", f"{self.settled}: {self.settled_by}" if self.settled else ""
+        yield "discussion", ", ".join(self.discussion)
+        yield "notes", self.notes
+        yield "sources", "; ".join(self.sources)
+
+
+def sources_of(one: Bug) -> tuple[str, ...]:
+    """The sources of a bug and of its dates; of one that has none of its own, where it was measured."""
+    found = dict.fromkeys((*one.sources, *one.dated.sources))
+    return tuple(found) or ((f"measured on {one.on}",) if one.on else ())
+
+
+def kernels_seen(one: Bug) -> list[str]:
+    """Exact versions of the kernels that have *one* and ran one of its programs, oldest first."""
+    if one.kind is BugKind.PROPOSAL:
+        return []
+    paths = {path.stem: path for path in library_paths()}
+    versions = {
+        version
+        for name in one.programs
+        if name in paths and (golden := read_golden(golden_path(paths[name]))) is not None
+        for observation in golden.observations
+        for version in observation.versions
+    }
+    having = (version for version in versions if one.standing(version).word is StandingWord.HAS)
+    return sorted(having, key=version_key)
+
+
+def _joined(release: str, commit: str) -> str:
+    return ", ".join(filter(None, (release, commit)))

@@ -1,0 +1,179 @@
+"""The bugs of a list: those that a kind, a property, a series or a line of a log leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.result import ALWAYS, Printed
+from pfnlab.checker.judging.judge import SEEN
+from pfnlab.checker.scopes.properties import QUESTIONS, RACE_QUESTIONS
+from pfnlab.diagnosis.messages.explaining import explain_line
+from pfnlab.diagnosis.messages.family import Family
+from pfnlab.diagnosis.messages.family_files import families
+from pfnlab.kernel.bugs.bug_parts import BugReach
+from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, all_bugs
+from pfnlab.kernel.bugs.standing import StandingWord
+from pfnlab.kernel.policies.known_kernels import newest_known
+from pfnlab.kernel.policies.releases import RELEASES
+from pfnlab.programs.lang.words import did_you_mean
+
+
+class BugWish(msgspec.Struct, frozen=True, kw_only=True):
+    """The things that the bugs of a list have in common.
+
+    :param breaks: a property
+    :param discussion: the number of a discussion of docs/claims.md, or a part of a thread's address
+    :param series: a release whose newest known point has them
+    :param cve: they have a number
+    :param log: a line of a log, or a part of its wording
+    """
+
+    kind: str | None = None
+    breaks: str | None = None
+    discussion: str | None = None
+    series: str | None = None
+    reach: str | None = None
+    cve: bool = False
+    log: str | None = None
+
+
+class ListedBug(msgspec.Struct, frozen=True, kw_only=True):
+    """One bug of a list.
+
+    :param id: its number, ``A06``
+    :param title: its short name
+    :param what: what happens, in Markdown
+    :param since: the first mainline release with it, and the commit; empty where nobody knows
+    :param until: the first mainline release without it, the commit, and what has to be said of that
+    :param stable_only: no mainline release had it
+    :param cve: its number; empty where it has none
+    :param reach: who can bring it about
+    :param breaks: the properties that it violates
+    :param config: the options it needs, each with y or m
+    """
+
+    id: str
+    title: str
+    kind: BugKind
+    what: str
+    since: str
+    until: str
+    stable_only: bool
+    cve: str
+    reach: tuple[BugReach, ...]
+    breaks: tuple[str, ...]
+    config: dict[str, str]
+
+    @classmethod
+    def of(cls, one: Bug) -> ListedBug:
+        """A bug, as lists have it."""
+        return cls(
+            id=one.number,
+            title=one.title,
+            kind=one.kind,
+            what=one.what,
+            since=one.dated.since_in_words,
+            until=one.dated.until_in_words,
+            stable_only=one.stable_only,
+            cve=one.cve,
+            reach=one.reach,
+            breaks=one.breaks,
+            config=dict(one.config),
+        )
+
+
+class BugList(Printed, frozen=True, kw_only=True, tag="pfnlab-bugs/1"):
+    """Bugs, regressions, changes and rules of the catalogue.
+
+    :param bugs: those that the options leave
+    """
+
+    bugs: Annotated[tuple[ListedBug, ...], ALWAYS] = ()
+
+    def __str__(self) -> str:
+        rows = [(one.id, one.kind, one.title, _dates(one)) for one in self.bugs]
+        if not rows:
+            return "No bug of the catalogue is like that."
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        )
+
+
+def listed(wish: BugWish) -> BugList:
+    """The bugs that *wish* leaves, in the order of their numbers.
+
+    :raises Misuse: there is no such kind, property, discussion or series
+    """
+    return BugList(bugs=tuple(map(ListedBug.of, _left(wish))))
+
+
+def _left(wish: BugWish) -> Iterator[Bug]:
+    kind = _of(wish.kind, [word.value for word in BugKind], "kind of bug")
+    reach = _of(wish.reach, [word.value for word in BugReach], "reach")
+    breaks = _of(wish.breaks, property_names(), "property")
+    point = _newest(wish.series) if wish.series is not None else None
+    understood = _families(wish.log) if wish.log is not None else ()
+    for one in all_bugs():
+        if kind not in (None, one.kind) or (reach is not None and BugReach(reach) not in one.reach):
+            continue
+        if breaks is not None and breaks not in one.breaks:
+            continue
+        if wish.discussion is not None and not any(wish.discussion in said for said in one.discussion):
+            continue
+        if wish.cve and not one.cve:
+            continue
+        if wish.log is not None and not _prints(one, wish.log, understood):
+            continue
+        if point is None or one.standing(point).word is StandingWord.HAS:
+            yield one
+
+
+def property_names() -> list[str]:
+    """Every property that is asked of kernels or models, by its name."""
+    return list(dict.fromkeys([*(one.name for one in (*QUESTIONS, *RACE_QUESTIONS)), *SEEN]))
+
+
+def _of(word: str | None, words: list[str], noun: str) -> str | None:
+    """*word*, where it is one of *words*.
+
+    :raises Misuse: it is none
+    """
+    if word is not None and word not in words:
+        raise Misuse(f"there is no {noun} {word!r}{did_you_mean(word, words)}")
+    return word
+
+
+def _newest(series: str) -> str:
+    """The newest known point of *series*; the release itself where no point is known.
+
+    :raises Misuse: it is no series that is modelled
+    """
+    if series not in RELEASES:
+        raise Misuse(f"there is no series {series!r}{did_you_mean(series, RELEASES)}")
+    return newest_known(series) or series
+
+
+def _families(log: str) -> tuple[Family, ...]:
+    """The families of messages that *log* is a line of; of a part of a wording, those that have it."""
+    found = tuple(event.family for event in explain_line(log).events)
+    words = log.casefold()
+    return found or tuple(
+        one for one in families() if any(words in wording.text.casefold() for wording in one.wording)
+    )
+
+
+def _prints(one: Bug, log: str, understood: tuple[Family, ...]) -> bool:
+    if any(family.name in one.log or one.number in family.bugs for family in understood):
+        return True
+    return any(" " in wording and log.casefold() in wording.casefold() for wording in one.log)
+
+
+def _dates(one: ListedBug) -> str:
+    words = (("since", one.since), ("until", one.until))
+    return "; ".join(f"{word} {said}" for word, said in words if said)

@@ -1,0 +1,125 @@
+"""How often a call flushes, by the distance of its mappings: programs of ``litmus/``, and counts of runs.
+
+``docs/flush-distance.md`` is the table of all placements and kernels (discussion 004).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from pfnlab.base.errors import Misuse
+from pfnlab.kernel.policies.flushes import FLUSHES
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.ops import MAIN_TASK, Madvise, Mprotect, Munmap, Op, Program, Thread
+from pfnlab.programs.model.execution import OneByOne
+from pfnlab.programs.model.model_machine import ModelMachine, place
+from pfnlab.programs.runs.observation import Step
+from pfnlab.programs.runs.places import Places
+
+#: The model the placements are tried on.
+BASE = "7.2"
+
+#: The distances of the mappings, each with its word in the names of programs.
+DISTANCES = {
+    "side by side": "adjacent",
+    "in one page table": "same-table",
+    "2 MiB apart": "next-table",
+    "8 MiB apart": "far",
+}
+
+#: What the first mapping and every second one is, each with its word in the names of programs.
+KINDS = {
+    "PFN": "pfn",
+    "PFN, mixed": "mixed",
+    "PFN, ordinary": "ordinary",
+    "ordinary, PFN": "behind",
+}
+
+
+class Count(NamedTuple):
+    """The gathers and flushes of one operation.
+
+    :param gathers: how many gathers it began
+    """
+
+    gathers: int
+    flushes: int
+
+
+class Reach(NamedTuple):
+    """The processors that the flushes of one operation interrupt, beside the one that flushes.
+
+    :param flushes: the most flushes that one of them took part in
+    :param processors: how many of them took part in any
+    :param interrupts: the interrupts of all
+    """
+
+    flushes: int
+    processors: int
+    interrupts: int
+
+    @classmethod
+    def of(cls, flushes: Sequence[int]) -> Reach:
+        """That of flushes counted on each of the other processors."""
+        return cls(max(flushes, default=0), sum(map(bool, flushes)), sum(flushes))
+
+
+def programs() -> Iterator[tuple[str, str, str]]:
+    """The rows of the first table: distance, kinds, and the program's name."""
+    for kinds, kinds_word in KINDS.items():
+        for distance, distance_word in DISTANCES.items():
+            yield distance, kinds, f"flushes-{distance_word}-{kinds_word}"
+
+
+def counts(program: Program, steps: Sequence[Step]) -> list[Count]:
+    """The counts of the operations that are asked about: every munmap, or the last operation without one."""
+    asked = [number for number, op in enumerate(program.ops) if isinstance(op.call, Munmap)]
+    return [_count(steps[number], program.ops[number]) for number in asked or (len(program.ops) - 1,)]
+
+
+def _count(step: Step, op: Op) -> Count:
+    if step.result != "ok" or step.flushes is None or step.events is None:
+        raise Misuse(f"{step.op} ended with {step.result}, or its flushes were not counted")
+    if not isinstance(op.call, Munmap | Madvise | Mprotect):
+        raise Misuse(f"{step.op} is no operation of this page")
+    return Count(sum(event == "gather" for event in step.events), step.flushes)
+
+
+def model_counts(machine: str, program: Program) -> list[Count]:
+    """The counts on a model."""
+    return counts(program, ModelMachine(machine).run_one(program).steps)
+
+
+def model_reach(machine: str, program: Program, processors: int) -> Reach:
+    """The reach of the last munmap of *program* on a model, with a thread on each of so many processors.
+
+    All threads run: the model has no idle processor, whose flushes a kernel may put off.
+    """
+    platform, devices, whole = place(program)
+    kernel = ModelMachine(machine).boot(platform, devices)
+    kernel.start_task(MAIN_TASK)
+    running = OneByOne(kernel, replace(Places.of(program, devices), whole=whole))
+    reached = Reach(0, 0, 0)
+    for op in (*(Op(Thread(f"cpu{number}")) for number in range(1, processors)), *program.ops):
+        threads = [task for task in kernel.tasks.values() if task.comm != op.task]
+        before = [thread.tlb.flushed for thread in threads]
+        running.step(op)
+        if isinstance(op.call, Munmap):
+            counted = [thread.tlb.flushed - earlier for thread, earlier in zip(threads, before, strict=True)]
+            reached = Reach.of(counted)
+    return reached
+
+
+def by_distance(litmus: Mapping[str, Path]) -> dict[str, dict[str, tuple[int, ...]]]:
+    """By what is mapped and placement: the flushes of a munmap of four mappings, by :data:`DISTANCES`."""
+    found: dict[str, dict[str, tuple[int, ...]]] = {}
+    for _, kinds, name in programs():
+        program = load_program(litmus[name])
+        for flush in FLUSHES:
+            *_, four = model_counts(f"{BASE},flush={flush}", program)
+            row = found.setdefault(kinds, {})
+            row[flush] = (*row.get(flush, ()), four.flushes)
+    return found

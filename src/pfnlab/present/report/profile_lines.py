@@ -1,0 +1,91 @@
+"""One profile as text: every switch, and how far it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pfnlab.kernel.policies.known_by import ERAS_KNOWN, SWITCHES_KNOWN, briefly
+from pfnlab.kernel.policies.profiles import ERAS, SEAMS, described, era_of, exact
+from pfnlab.kernel.policies.releases import is_version, series_of, version_key
+from pfnlab.kernel.policies.switch_table import SWITCHES
+from pfnlab.kernel.policies.switches import Era, Switch
+
+#: What stands where there is nothing.
+NONE = "-"
+
+
+def profile_lines(version: str) -> list[str]:
+    """The output of `pfnlab policies show VERSION`: every switch, and how far it is known."""
+    exact_version = exact(version)
+    rows = [("switch", "is", "since", "commit", "catalogue", "known", "by", "source")]
+    for seam in SEAMS:
+        era = era_of(seam, exact_version)
+        known = _known(all(era.known(exact_version) for era in ERAS if era.seam == seam))
+        by = briefly(ERAS_KNOWN[f"{seam}={era.name}"])
+        rows.append((seam, era.name, era.since, *origin(era), known, by, era.source))
+    for switch in SWITCHES:
+        state = "on" if switch.on(exact_version) else "off"
+        since = " ".join((span(switch), *_points(switch, exact_version)))
+        known = _known(switch.known(exact_version))
+        by = briefly(SWITCHES_KNOWN[switch.name])
+        rows.append((switch.name, state, since, *origin(switch), known, by, switch.source))
+    return [described(version), *_table(rows)]
+
+
+def two_profiles(first: str, second: str) -> list[str]:
+    """The output of `pfnlab policies show VERSION VERSION`: the rows in which they differ, side by side."""
+    versions = exact(first), exact(second)
+    rows: list[tuple[str, ...]] = [("switch", *versions, "since", "commit", "catalogue", "known", "source")]
+    same = 0
+    for seam in SEAMS:
+        eras = [era_of(seam, version) for version in versions]
+        if eras[0].name == eras[1].name:
+            same += 1
+            continue
+        newer = max(eras, key=lambda era: version_key(era.since) if is_version(era.since) else ())
+        known = _known(all(era.known(version) for era in ERAS if era.seam == seam for version in versions))
+        names = eras[0].name, eras[1].name
+        rows.append((seam, *names, newer.since, *origin(newer), known, newer.source))
+    for switch in SWITCHES:
+        states = ["on" if switch.on(version) else "off" for version in versions]
+        if states[0] == states[1]:
+            same += 1
+            continue
+        points = dict.fromkeys(point for version in versions for point in _points(switch, version))
+        known = _known(all(switch.known(version) for version in versions))
+        since = " ".join((span(switch), *points))
+        rows.append((switch.name, *states, since, *origin(switch), known, switch.source))
+    if len(rows) == 1:
+        return [described(first), described(second), f"all {same} switches are the same"]
+    return [described(first), described(second), *_table(rows), f"{same} switches are the same"]
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def origin(source: Switch | Era) -> tuple[str, str]:
+    """The commit that brought it, to that which ended it, and its identifier in the catalogue."""
+    ended = source.ended_by if isinstance(source, Switch) else None
+    commit = " to ".join(filter(None, (source.commit, ended)))
+    return commit or NONE, source.catalogue or NONE
+
+
+def span(switch: Switch) -> str:
+    """The releases that have it."""
+    return switch.since if switch.until is None else f"{switch.since} until {switch.until}"
+
+
+def _points(switch: Switch, version: str) -> list[str]:
+    """The point releases of the version's series that took the change over, or its end."""
+    series = series_of(version)
+    points = [f"({backport.point})" for backport in switch.stable if series_of(backport.point) == series]
+    return points + [
+        f"(until {backport.point})" for backport in switch.ended_stable if series_of(backport.point) == series
+    ]
+
+
+def _known(known: bool) -> str:
+    return "known" if known else "assumed"

@@ -1,0 +1,308 @@
+"""``pfnlab run --json``: one program's runs, as printed and read back. Several programs make one a line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from pfnlab.base.errors import ProgramError, Why
+from pfnlab.base.result import ALWAYS, Made, Outcome, Result, Text
+from pfnlab.present.report.run_result import RunResult
+from pfnlab.programs.lang.json_form import program_hash
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Expect, Leaked, Program
+from pfnlab.programs.lang.printer import format_program
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.alarm import Alarm
+from pfnlab.programs.runs.compare import (
+    FIELDS,
+    Difference,
+    Expectation,
+    MachineAlarm,
+    Ran,
+    SeenValue,
+    Verdict,
+    mismatch,
+)
+from pfnlab.programs.runs.observation import BookEntry, Reason, Run
+from pfnlab.programs.runs.step_json import PrintedEntry, PrintedStep, field_value, printed_step, step_of
+from pfnlab.programs.runs.violation import Violation
+
+_Series = Annotated[str, Meta(extra_json_schema={"pattern": r"^\d+\.\d+"})]
+
+#: A value of a difference is one of its field in steps.
+_AS_IN_STEPS = Meta(
+    extra_json_schema={
+        "allOf": [
+            {
+                "if": {"properties": {"field": {"const": field}}},
+                "then": {
+                    "properties": {
+                        "values": {
+                            "items": {
+                                "properties": {"value": {"$ref": f"#/$defs/PrintedStep/properties/{field}"}}
+                            }
+                        }
+                    }
+                },
+            }
+            for field in FIELDS
+        ]
+    }
+)
+
+
+class PrintedProgram(msgspec.Struct, frozen=True):
+    """The program that was run.
+
+    :param name: its file's name without its ending
+    :param hash: of its canonical form; comments and layout do not matter
+    :param text: the program in its canonical form
+    """
+
+    name: str
+    hash: Text
+    text: Annotated[Text, ALWAYS] = ""
+
+
+class PrintedAlarm(msgspec.Struct, frozen=True, kw_only=True):
+    """A report of the kernel about itself.
+
+    :param kind: its kind, as docs/alarms.md lists them
+    :param title: what the kernel called it, without addresses and numbers
+    :param step: the index of the operation during which it came, counted from 0; null before the first
+    :param op: that operation
+    :param log: what the kernel printed, with the call trace
+    """
+
+    kind: Text
+    title: Text
+    step: Annotated[int | None, ALWAYS, Meta(extra_json_schema={"minimum": 0})] = None
+    op: Annotated[str, ALWAYS] = ""
+    log: Annotated[tuple[str, ...], ALWAYS] = ()
+
+
+class PrintedViolation(msgspec.Struct, frozen=True):
+    """A property that the machine breaks in a step.
+
+    :param property: its name, as ``pfnlab check --property`` takes it
+    :param step: the index of the step, counted from 0
+    :param op: the operation of that step
+    :param says: what should hold, or what was seen instead
+    :param known: why kernels of this version do so; null where nobody knows
+    """
+
+    property: Text
+    step: Annotated[int, Meta(extra_json_schema={"minimum": 0})]
+    op: Text
+    says: Text
+    known: Annotated[str | None, ALWAYS] = None
+
+
+class PrintedMachine(msgspec.Struct, frozen=True, kw_only=True):
+    """One machine's run.
+
+    :param machine: as the user named it, ``qemu:6.1``
+    :param kernel: package and version of a real kernel, the profile of a model
+    :param lost: how the guest or its process was lost; ``steps`` holds what was seen until then
+    :param undecided: why the machine cannot answer, though nothing was lost: a model has no rule, a tool is
+        missing
+    :param steps: what was seen after each operation, and at the end, when all tasks are gone
+    :param alarm: the first alarm of the kernel; null where there was none
+    :param violations: the properties that this machine breaks, whatever others do
+    """
+
+    machine: Text
+    kernel: str
+    lost: str | None
+    undecided: Annotated[str | None, ALWAYS] = None
+    steps: tuple[PrintedStep, ...]
+    alarm: PrintedAlarm | None
+    violations: tuple[PrintedViolation, ...]
+
+
+class PrintedExpectation(msgspec.Struct, frozen=True, kw_only=True):
+    """One expect line compared with one machine; ``left`` and ``holds`` are null when the end was not seen.
+
+    :param machine: the machine it was compared with
+    :param series: the series of that machine's kernel
+    :param first: the first series or version the line is for
+    :param last: the last one it is for; null where it has no end but that of the version's series
+    :param leaked: what has to be left in the book; empty for ``nothing left``
+    :param left: what was left; null when the end was not seen
+    :param holds: whether both are equal; null when the end was not seen
+    """
+
+    machine: Text
+    series: _Series
+    first: _Series
+    last: _Series | None
+    leaked: tuple[PrintedEntry, ...]
+    left: tuple[PrintedEntry, ...] | None
+    holds: bool | None
+
+
+class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
+    """The runs of one program.
+
+    :param program: the program that was run
+    :param machines: what each machine did, in the order of ``--on``
+    :param compared: the fields of observations that were compared: all, or those of ``--compare``
+    :param agree: whether all machines came to the end and did the same after every step, in these fields
+    :param differences: where they did not, in the order of steps; empty where they agree
+    :param expectations: every expect line of the program, compared with every machine of its series
+    """
+
+    program: PrintedProgram
+    machines: Annotated[tuple[PrintedMachine, ...], Meta(min_length=1)]
+    compared: Annotated[
+        tuple[Annotated[str, Meta(extra_json_schema={"enum": list(FIELDS)})], ...],
+        ALWAYS,
+        Meta(extra_json_schema={"minItems": 1}),
+    ] = FIELDS
+    agree: bool
+    differences: tuple[Annotated[Difference, _AS_IN_STEPS], ...]
+    expectations: tuple[PrintedExpectation, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse runs of different programs.
+
+        :raises ValueError: steps of two machines are not the same operation
+        """
+        said = mismatch(
+            [
+                Ran(one.machine, [step.op for step in one.steps], one.lost is None and one.undecided is None)
+                for one in self.machines
+            ]
+        )
+        if said is not None:
+            raise ValueError(said)
+
+    @classmethod
+    def of(cls, result: RunResult) -> PrintedRun:
+        """The printed form of a result."""
+        program, verdict = result.program, result.verdict
+        return cls(
+            made=Made.now(),
+            program=PrintedProgram(result.name, program_hash(program), format_program(program)),
+            machines=tuple(_machine(run, verdict) for run in result.runs),
+            compared=verdict.compared,
+            agree=verdict.agree,
+            differences=tuple(map(_difference, verdict.differences)),
+            expectations=tuple(map(_expectation, verdict.expectations)),
+        )
+
+    @property
+    def read_program(self) -> Program | None:
+        """The program; None where the result has no text, or one that this version does not read."""
+        try:
+            return load_text(self.program.text) if self.program.text else None
+        except ProgramError:
+            return None
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs; what is not printed, as how the machine was looked at, has its default."""
+        return tuple(map(_run, self.machines))
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict that was printed; nothing is compared anew."""
+        machines = self.machines
+        return Verdict(
+            differences=self.differences,
+            expectations=tuple(map(_read_expectation, self.expectations)),
+            groups=_groups(machines, self.differences),
+            lost=tuple(one.machine for one in machines if one.lost is not None),
+            undecided=tuple(one.machine for one in machines if one.undecided is not None),
+            alarms=tuple(
+                MachineAlarm(one.machine, Alarm(**_fields(one.alarm)))
+                for one in machines
+                if one.alarm is not None
+            ),
+            violations=tuple(
+                _violation(one.machine, broken) for one in machines for broken in one.violations
+            ),
+            compared=self.compared,
+        )
+
+    @property
+    def outcome(self) -> Outcome:
+        """That of the verdict."""
+        return self.verdict.outcome
+
+
+def _machine(run: Run, verdict: Verdict) -> PrintedMachine:
+    # A machine may be named twice.
+    own = [item.alarm for item in verdict.alarms if item.machine == run.machine]
+    alarm = next((alarm for alarm in own if alarm in (run.alarm, *run.warnings)), None)
+    return PrintedMachine(
+        machine=run.machine,
+        kernel=run.kernel,
+        lost=None if run.lost is None else run.lost.says,
+        undecided=None if run.undecided is None else run.undecided.says,
+        steps=tuple(map(printed_step, run.steps)),
+        alarm=None if alarm is None else PrintedAlarm(**_fields(alarm)),
+        violations=tuple(
+            PrintedViolation(one.name, one.step, one.op, one.says, one.known or None)
+            for one in verdict.violations
+            if one.machine == run.machine
+        ),
+    )
+
+
+def _run(printed: PrintedMachine) -> Run:
+    return Run(
+        machine=printed.machine,
+        kernel=printed.kernel,
+        steps=tuple(map(step_of, printed.steps)),
+        lost=Reason.read(printed.lost, Why.GUEST),
+        undecided=Reason.read(printed.undecided),
+        alarm=None if printed.alarm is None else Alarm(**_fields(printed.alarm)),
+    )
+
+
+def _violation(machine: str, printed: PrintedViolation) -> Violation:
+    return Violation(machine, printed.property, printed.step, printed.op, printed.says, printed.known or "")
+
+
+def _fields(alarm: Alarm | PrintedAlarm) -> dict[str, Any]:
+    return {name: getattr(alarm, name) for name in alarm.__struct_fields__}
+
+
+def _difference(difference: Difference) -> Difference:
+    values = (SeenValue(seen.machine, field_value(seen.value)) for seen in difference.values)
+    return msgspec.structs.replace(difference, values=tuple(values))
+
+
+def _groups(
+    machines: Sequence[PrintedMachine], differences: Sequence[Difference]
+) -> tuple[tuple[str, ...], ...]:
+    """Machines that saw the same wherever any two differ."""
+    groups: dict[str, list[str]] = {}
+    for place, machine in enumerate(machines):
+        seen = [one.values[place].value if place < len(one.values) else None for one in differences]
+        groups.setdefault(repr(seen), []).append(machine.machine)
+    return tuple(map(tuple, groups.values()))
+
+
+def _expectation(expectation: Expectation) -> PrintedExpectation:
+    expect, left = expectation.expect, expectation.left
+    return PrintedExpectation(
+        machine=expectation.machine,
+        series=expectation.series,
+        first=expect.first,
+        last=expect.last,
+        leaked=tuple(PrintedEntry.of(leak.span, leak.mode) for leak in expect.leaked),
+        left=None if left is None else tuple(PrintedEntry.of(entry.span, entry.mode) for entry in left),
+        holds=expectation.holds,
+    )
+
+
+def _read_expectation(printed: PrintedExpectation) -> Expectation:
+    leaked = tuple(Leaked(Span(one.device, one.start, one.end), one.mode) for one in printed.leaked)
+    left = None if printed.left is None else tuple(BookEntry(one.span, one.mode) for one in printed.left)
+    return Expectation(printed.machine, printed.series, Expect(printed.first, printed.last, leaked), left)

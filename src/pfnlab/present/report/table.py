@@ -1,0 +1,273 @@
+"""Machines side by side: each operation a line, its consequences under it, differences highlighted.
+
+Plain aligned columns: the operation on the left, then one column a machine. Consequences are shown
+when they changed since the step before or differ between machines, and the book while anything is
+reserved. Where machines differ, a cell that
+is not as the first machine's is highlighted, and without colours the row ends in ``<``. Where the terminal
+is too narrow for all machines they stand in blocks below each other, each with all rows.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from pfnlab.checker.judging.history import kept_after
+from pfnlab.present.report.styled import StyledText
+from pfnlab.present.report.verdict import verdict_lines
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.cells import (
+    HAPPENED,
+    LEAKED,
+    NOT_SEEN,
+    NOTHING,
+    QUIET,
+    ROWS,
+    STEP_ROWS,
+    TRACE_ROWS,
+    cell,
+)
+from pfnlab.programs.runs.compare import Verdict, comparable, spent_messages
+from pfnlab.programs.runs.observation import Run, Step
+
+#: Styles by the text they mark.
+HEAD, OP, LIT, FAILED = "bold", "", "bold yellow", "bold red"
+
+#: Space between columns, the width a column always has, and the width below which it moves to a block of its
+#: own instead.
+GAP = 3
+NARROWEST = 12
+READABLE = 16
+
+#: The end of rows that differ, and the explanation of the marks where they were used.
+MARK = "<"
+LEGEND = {LEAKED: "reserved, and nobody maps it any more", MARK: "not as on the first machine"}
+
+
+class TableRow(NamedTuple):
+    """One row before it is laid out: a label and the lines of every machine's cell.
+
+    :param lit: indices of the cells that are not as the first machine's
+    """
+
+    label: str
+    cells: tuple[tuple[str, ...], ...]
+    lit: frozenset[int] = frozenset()
+    style: str = ""
+
+
+def render(
+    program: Program,
+    runs: Sequence[Run],
+    verdict: Verdict,
+    *,
+    name: str = "",
+    width: int = 100,
+    steps: bool = False,
+    trace: bool = False,
+    marks: bool = True,
+    options: tuple[str, str] = ("--steps", "--trace"),
+) -> StyledText:
+    """The whole report on one program.
+
+    :param name: the name of the program, where several are shown
+    :param width: columns of the terminal; long cells are wrapped to stay within it
+    :param steps: show VMAs, what is tracked, page-table entries and flushes too
+    :param trace: show the order of kernel calls as well
+    :param marks: end rows that differ in ``<``, for output without colours
+    :param options: what the reader writes to be shown *steps* and *trace*
+    """
+    rows = [TableRow("", tuple((run.machine,) for run in runs), style=HEAD)]
+    fields = TRACE_ROWS if trace else STEP_ROWS if steps else ROWS
+    rows += step_rows(program, runs, verdict, fields)
+    text = StyledText()
+    for line, style in ((": ".join(filter(None, (name, program.title))), HEAD), (program.asks, OP)):
+        _paragraph(text, line, width, style)
+    text.append("\n")
+    label = max(len(row.label) for row in rows)
+    inner = width - (len(MARK) + 1 if marks else 0)
+    for block in blocks(label, _natural(rows), inner):
+        _lay_out(text, [_of_block(row, block) for row in rows], inner, marks)
+        text.append("\n")
+    _paragraph(text, "; ".join(_legend(rows, marks)), width, OP)
+    for statement in verdict_lines(runs, verdict, width):
+        text.append(statement.text + "\n", {"bad": FAILED, "lit": LIT}.get(statement.tone, OP))
+    hidden = {difference.field for difference in verdict.differences} - {"result", *fields}
+    if hidden:
+        option = options["events" in hidden]
+        _paragraph(text, f"{option} shows {', '.join(sorted(hidden))}", width, OP)
+    return text
+
+
+def _paragraph(text: StyledText, line: str, width: int, style: str) -> None:
+    for piece in textwrap.wrap(line, max(width, 20), subsequent_indent="  ", break_on_hyphens=False):
+        text.append(piece + "\n", style)
+
+
+def _legend(rows: Sequence[TableRow], marks: bool) -> Iterator[str]:
+    used = {LEAKED: any(line.endswith(LEAKED) for row in rows for cell in row.cells for line in cell)}
+    used[MARK] = marks and any(row.lit for row in rows)
+    return (f"{mark}: {says}" for mark, says in LEGEND.items() if used[mark])
+
+
+def step_rows(
+    program: Program, runs: Sequence[Run], verdict: Verdict, fields: Iterable[str]
+) -> list[TableRow]:
+    """The rows of all steps: operation and result, then the consequences worth showing."""
+    # vfio-pci maps its device for itself as long as it is open, which the program does not say.
+    driver_keeps = program.needs.vfio
+    kept = [list(kept_after(program, run)) for run in runs]
+    differing = {(difference.step, difference.field) for difference in verdict.differences}
+    spent = spent_messages(runs)
+    rows: list[TableRow] = []
+    for index in range(max((len(run.steps) for run in runs), default=0)):
+        steps = [run.steps[index] if index < len(run.steps) else None for run in runs]
+        before = [run.steps[index - 1] if 0 < index <= len(run.steps) else None for run in runs]
+        results = tuple(_result(step, run, index) for step, run in zip(steps, runs, strict=True))
+        op = next(step.op for step in steps if step is not None)
+        consequences = [
+            TableRow(
+                f"  {field}",
+                tuple(
+                    ()
+                    if step is None
+                    else cell(step, field, driver_keeps=driver_keeps, kept=kept[column][index])
+                    for column, step in enumerate(steps)
+                ),
+                lit,
+            )
+            for field in fields
+            for lit in [_lit(steps, field, spent) if (index, field) in differing else frozenset[int]()]
+            if (index, field) in differing
+            or (op != "end" and _has_entries(steps, field))
+            or _changed(steps, before, field)
+        ]
+        differs = (index, "result") in differing
+        if op != "end" or consequences or differs or None in steps:
+            rows.append(TableRow(op, results, _lit(steps, "result", spent) if differs else frozenset()))
+            rows += consequences
+    return rows
+
+
+# A machine that was lost or cannot decide is shown as such once, at the first step it did not reach.
+def _result(step: Step | None, run: Run, index: int) -> tuple[str, ...]:
+    if step is not None:
+        return cell(step, "result")
+    if index != len(run.steps):
+        return ()
+    return ("undecided",) if run.undecided is not None else ("lost",)
+
+
+# The machines that differ from the first one.
+def _lit(steps: Sequence[Step | None], field: str, spent: frozenset[str]) -> frozenset[int]:
+    values = {index: comparable(step, field, spent) for index, step in enumerate(steps) if step is not None}
+    first = next((value for value in values.values() if value is not None), None)
+    return frozenset(index for index, value in values.items() if value != first)
+
+
+# Reservations are repeated at every step: that one stays is as much an answer as that it goes.
+def _has_entries(steps: Sequence[Step | None], field: str) -> bool:
+    return field == "book" and any(step is not None and step.book for step in steps)
+
+
+# An event is always news, a state is news when it differs from that of the step before.
+def _changed(steps: Sequence[Step | None], steps_before: Sequence[Step | None], field: str) -> bool:
+    for step, earlier in zip(steps, steps_before, strict=True):
+        if step is None:
+            continue
+        lines = cell(step, field)
+        if field in HAPPENED:
+            quiet = QUIET
+        else:
+            quiet = ((NOTHING,), (NOT_SEEN,)) if earlier is None else (cell(earlier, field),)
+        if lines not in quiet:
+            return True
+    return False
+
+
+def blocks(label: int, natural: Sequence[int], width: int) -> list[range]:
+    """Which columns stand side by side: all, or as few blocks below each other as are readable.
+
+    :param natural: the natural width of each column
+    """
+    label = min(label, max(width // 3, NARROWEST))
+    per_block = len(natural)
+    for count in range(1, len(natural) + 1):
+        per_block = -(-len(natural) // count)
+        least_widths = (
+            sum(GAP + min(column, READABLE) for column in natural[at : at + per_block])
+            for at in range(0, len(natural), per_block)
+        )
+        if label + max(least_widths) <= width:
+            break
+    return [range(at, min(at + per_block, len(natural))) for at in range(0, len(natural), per_block)]
+
+
+def _natural(rows: Sequence[TableRow]) -> list[int]:
+    machines = range(len(rows[0].cells))
+    return [max(len(line) for row in rows for line in (*row.cells[machine], "")) for machine in machines]
+
+
+def _of_block(row: TableRow, block: range) -> TableRow:
+    lit = frozenset(index - block.start for index in row.lit if index in block)
+    return row._replace(cells=row.cells[block.start : block.stop], lit=lit)
+
+
+def _lay_out(text: StyledText, rows: Sequence[TableRow], width: int, marks: bool) -> None:
+    label, columns = fit(max(len(row.label) for row in rows), _natural(rows), width)
+    for row in rows:
+        _lay_out_row(text, row, label, columns, marks)
+
+
+def fit(label: int, natural: Sequence[int], width: int) -> tuple[int, list[int]]:
+    """Widths of the label and of every column, so that the line fits *width* if it can.
+
+    The label gives way to a third of the width at most; the columns share the rest, and the
+    space that narrow ones do not need goes to the wide ones.
+    """
+    if label + sum(natural) + GAP * len(natural) <= width:
+        return label, list(natural)
+    label = min(label, max(width // 3, NARROWEST))
+    remaining = width - label - GAP * len(natural)
+    columns = [0] * len(natural)
+    order = sorted(range(len(natural)), key=lambda index: natural[index])
+    for position, index in enumerate(order):
+        share = max(remaining // (len(order) - position), NARROWEST)
+        columns[index] = min(natural[index], share)
+        remaining -= columns[index]
+    return label, columns
+
+
+def _lay_out_row(text: StyledText, row: TableRow, label: int, columns: Sequence[int], marks: bool) -> None:
+    indent = " " * (len(row.label) - len(row.label.lstrip()))
+    labels = _wrapped([row.label.strip()], label, indent, indent + "  ")
+    cells = [_wrapped(lines, columns[index]) for index, lines in enumerate(row.cells)]
+    for height in range(max(map(len, [labels, *cells]))):
+        line = StyledText(_at(labels, height).ljust(label), row.style)
+        for index, lines in enumerate(cells):
+            piece = _at(lines, height)
+            line.append(" " * GAP)
+            line.append(piece, LIT if index in row.lit else row.style)
+            line.append(" " * (columns[index] - len(piece)))
+        if marks and row.lit and height == 0:
+            line.append(f" {MARK}")
+        line.rstrip()
+        text.add(line)
+        text.append("\n")
+
+
+def _at(lines: Sequence[str], height: int) -> str:
+    return lines[height] if height < len(lines) else ""
+
+
+def _wrapped(lines: Iterable[str], width: int, first: str = "", rest: str = "") -> list[str]:
+    wrapped: list[str] = []
+    for line in lines:
+        if len(first + line) <= width:
+            wrapped.append(first + line)
+        else:
+            wrapped += textwrap.wrap(
+                line, max(width, 8), initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+            )
+    return wrapped

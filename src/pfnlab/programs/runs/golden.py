@@ -1,0 +1,258 @@
+"""Goldens: the runs of a program on real kernels, kept beside it as ``NAME.expected.json``.
+
+One file holds every version it was promoted on; versions that saw exactly the same share an observation.
+A run is compared with it by looking the way the golden was made (S10.3.7).
+Each step is one line, so a changed kernel reads as a diff of lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from pfnlab.base.errors import Discovery, LostGuest, Misuse, Undecided
+from pfnlab.base.files import MOST_RECORDED, Missing, read_bytes, write_whole
+from pfnlab.base.inert import json_line, one_line, shell_path, shell_word
+from pfnlab.kernel.policies.releases import series_of, version_key
+from pfnlab.programs.lang.json_form import program_hash
+from pfnlab.programs.lang.library import library_paths
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.runs.compare import Difference, differences
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.step_json import PrintedStep, printed_step, step_of
+
+#: The name the golden's side has in a difference.
+GOLDEN = "golden"
+
+#: Said where goldens are asked for and none is there.
+NO_GOLDENS = "What kernels showed is recorded in pfnlab's repository: ask this in a clone."
+
+#: The parts of a step that came later: a golden made before does not have them.
+_LATER = [field.name for field in msgspec.structs.fields(PrintedStep) if not field.required]
+
+
+_Version = Annotated[str, Meta(pattern=r"^[0-9]{1,9}\.[0-9]{1,9}(?:\.[0-9]{1,9}|-rc[0-9]{1,9})?\Z")]
+
+
+class Observation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The observation that several versions share.
+
+    :param once: messages those kernels print once per boot and had already spent
+    """
+
+    versions: tuple[_Version, ...]
+    steps: tuple[PrintedStep, ...]
+    once: tuple[str, ...] = ()
+
+
+class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A golden file.
+
+    :param program: the program's hash
+    :param made_by: the command that promoted last
+    :param kernels: package and its version by exact version
+    :param look: how all of these kernels were looked at; a file that does not say it is of /proc
+    """
+
+    program: str
+    made_by: str
+    kernels: dict[_Version, str]
+    observations: tuple[Observation, ...]
+    look: LookLevel = LookLevel.PROC
+
+    def __post_init__(self) -> None:
+        """Refuse an observation of nobody, and a kernel that saw nothing.
+
+        :raises ValueError: there is one
+        """
+        seen = {version for one in self.observations for version in one.versions}
+        if other := sorted(seen ^ self.kernels.keys()):
+            raise ValueError(f"{other[0]} is not both among the kernels and in an observation")
+
+
+def golden_path(program: Path) -> Path:
+    """The path of the golden of a program file: ``NAME.expected.json`` beside ``NAME.pfn``."""
+    return program.with_name(f"{program.stem}.expected.json")
+
+
+def read_golden(path: Path) -> Golden | None:
+    """The golden at *path*, or None when there is none.
+
+    :raises Misuse: the file cannot be read or is no golden
+    """
+    try:
+        return msgspec.json.decode(read_bytes(path, "golden", MOST_RECORDED), type=Golden)
+    except Missing:
+        return None
+    except (ValueError, RecursionError) as trouble:
+        said = one_line(str(trouble))
+        raise Misuse(f"{path} is no golden: {said}; remove it and promote again") from trouble
+
+
+def golden_look(program: Path) -> LookLevel | None:
+    """How kernels were looked at for the golden beside *program*; None when there is none.
+
+    :raises Misuse: the golden cannot be read
+    """
+    golden = read_golden(golden_path(program))
+    return golden.look if golden is not None else None
+
+
+def has_goldens() -> bool:
+    """False where pfnlab is installed from its wheel, which has the programs without their goldens."""
+    return any(golden_path(path).is_file() for path in library_paths())
+
+
+def write_golden(path: Path, golden: Golden) -> None:
+    """Write *golden*, one step a line."""
+    write_whole(path, golden_text(golden))
+
+
+def golden_text(golden: Golden) -> str:
+    """The file's content."""
+    observations = ",\n".join(
+        observation_text({"versions": list(one.versions)}, one.once, one.steps) for one in golden.observations
+    )
+    kernels = ",\n".join(f"  {json_line(name)}: {json_line(text)}" for name, text in golden.kernels.items())
+    look = "" if golden.look is LookLevel.PROC else f' "look": {json_line(golden.look)},\n'
+    return (
+        f'{{\n "program": {json_line(golden.program)},\n "made_by": {json_line(golden.made_by)},\n{look}'
+        f' "kernels": {{\n{kernels}\n }},\n "observations": [\n{observations}\n ]\n}}\n'
+    )
+
+
+def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str, Run]) -> Golden:
+    """*old* with the runs of some versions put in their place.
+
+    Versions that did not run keep their entries while the program and the way of looking are the same;
+    entries of another program (the hash changed), or looked at in another way, are dropped.
+    A version takes the place of an older one of its series that says the same, as far as that one looked.
+
+    :param hash_now: of the program as it is
+    :param runs: by exact version, each on a real kernel, all looked at in the same way
+    :raises LostGuest: a guest was lost
+    :raises Undecided: a machine could not answer
+    :raises Discovery: a kernel raised an alarm, which no golden is made of
+    """
+    for version, run in runs.items():
+        check_whole(run, f"{version} is not promoted")
+    (look,) = {run.look for run in runs.values()}
+    previous = old if old is not None and (old.program, old.look) == (hash_now, look) else None
+    observations = previous.observations if previous else ()
+    by_version = {
+        version: (observation.steps, observation.once)
+        for observation in observations
+        for version in observation.versions
+    }
+    kernels = dict(previous.kernels) if previous else {}
+    for version, run in runs.items():
+        steps, once = tuple(printed_step(step) for step in run.steps), run.once
+        for older in [known for known in by_version if _outdated(known, version)]:
+            if by_version[older][0] == _as_looked(steps, by_version[older][0]):
+                # Equal steps lack no message, whatever the guest had printed before.
+                _, once = by_version.pop(older)
+                del kernels[older]
+        by_version[version] = steps, once
+        kernels[version] = run.kernel
+    groups: dict[Any, list[str]] = {}
+    for version in sorted(by_version, key=version_key):
+        groups.setdefault(by_version[version], []).append(version)
+    return Golden(
+        program=hash_now,
+        made_by=made_by,
+        kernels={version: kernels[version] for version in sorted(kernels, key=version_key)},
+        observations=tuple(Observation(tuple(names), steps, once) for (steps, once), names in groups.items()),
+        look=look,
+    )
+
+
+def _outdated(known: str, version: str) -> bool:
+    """True where *known* is an older version of the series of *version*."""
+    return series_of(known) == series_of(version) and version_key(known) < version_key(version)
+
+
+def _as_looked(steps: tuple[PrintedStep, ...], before: tuple[PrintedStep, ...]) -> tuple[PrintedStep, ...]:
+    """*steps* without what nobody looked at in the steps *before*: earlier programs of ours saw less."""
+    if len(steps) != len(before):
+        return steps
+    return tuple(
+        msgspec.structs.replace(step, **{name: None for name in _LATER if getattr(old, name) is None})
+        for step, old in zip(steps, before, strict=True)
+    )
+
+
+def check_whole(run: Run, therefore: str) -> None:
+    """Refuse *run* for a golden where it raised an alarm or did not come to its end.
+
+    :param therefore: what is not done, as ``7.2.13 is not promoted``
+    :raises LostGuest: a guest was lost
+    :raises Undecided: the machine could not answer
+    :raises Discovery: the kernel raised an alarm
+    """
+    if run.alarm is not None:
+        raise Discovery(f"{run.machine} raised an alarm and {therefore}: {run.alarm.title}")
+    if run.lost is not None:
+        raise LostGuest(f"{run.machine} was lost and {therefore}: {run.lost}")
+    if run.undecided is not None:
+        raise Undecided(f"{run.machine} is undecided and {therefore}: {run.undecided}", run.undecided.kind)
+
+
+def newest_version(golden: Golden, series: str) -> str | None:
+    """The newest kernel of a series in the golden; None when it has none."""
+    versions = [version for version in golden.kernels if series_of(version) == series]
+    return max(versions, key=version_key, default=None)
+
+
+def golden_run(golden: Golden, version: str) -> Run | None:
+    """The run of a version in the golden; None when it has none."""
+    for observation in golden.observations:
+        if version in observation.versions:
+            steps = tuple(step_of(item) for item in observation.steps)
+            kernel = golden.kernels.get(version, "")
+            return Run(GOLDEN, kernel, steps, once=observation.once, look=golden.look)
+    return None
+
+
+def golden_differences(program: Path, run: Run, version: str) -> list[Difference]:
+    """The differences of *run* from the golden beside *program*.
+
+    :param run: looked at as the golden was (:func:`golden_look`)
+    :raises Misuse: there is no golden, it is of another program or way of looking, or it lacks the version
+    """
+    path = golden_path(program)
+    golden = read_golden(path)
+    again = f"run `pfnlab run {shell_path(program)} --on {shell_word(f'qemu:{version}')} --promote`"
+    if golden is None:
+        raise Misuse(f"{path} is missing: {again}")
+    if golden.program != program_hash(load_program(program)):
+        raise Misuse(f"{path} is of another version of the program: {again}")
+    expected = golden_run(golden, version)
+    if expected is None:
+        raise Misuse(f"{path} says nothing about {version}: {again}")
+    if expected.look is not run.look:
+        raise Misuse(f"{path} was made with --look {expected.look}, and {run.machine} was not: look that way")
+    return differences([expected, run])
+
+
+def observation_text(head: Mapping[str, Any], once: Sequence[str], steps: Sequence[PrintedStep]) -> str:
+    """An observation in a file of goldens, one step a line.
+
+    :param head: the keys in front, as the versions that share it
+    :param once: messages that print once per boot and had been spent
+    """
+    keys = [f"   {json_line(key)}: {json_line(value)},\n" for key, value in head.items()]
+    if once:
+        keys.append(f'   "once": {json_line(list(once))},\n')
+    printed = ",\n".join(f"    {json_line(_written(step))}" for step in steps)
+    return f'  {{\n{"".join(keys)}   "steps": [\n{printed}\n   ]\n  }}'
+
+
+def _written(step: PrintedStep) -> dict[str, Any]:
+    """*step* without what nobody looked at, where a file need not say so."""
+    fields: dict[str, Any] = msgspec.to_builtins(step)
+    return {name: value for name, value in fields.items() if value is not None or name not in _LATER}

@@ -1,0 +1,34 @@
+"""The families of errors."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+from for_each import for_each
+
+from pfnlab.base.errors import Defect, LostGuest, Misuse, PolicyError, ProgramError, Undecided
+from pfnlab.base.files import Unreadable
+from pfnlab.campaign.plan_file import PlanMistakes
+
+
+@for_each(
+    "error",
+    [
+        Misuse("no such scope"),
+        ProgramError("what is `mmpa`?", source="a.pfn", line=3, column=5),
+        PolicyError("own.py", "copied", "returned 3, not None"),
+        PolicyError("own.py", None, "defines no tracker"),
+        Undecided("no rule"),
+        LostGuest("it does not answer", "panic", "ok"),
+        Defect("cannot be"),
+        Unreadable(Path("a.pfn"), "this is not UTF-8"),
+        PlanMistakes(["c.toml: one", "c.toml: two"]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_of_another_process_is_the_same_here(error: Exception) -> None:
+    """Processes send errors to the one that began them."""
+    here = pickle.loads(pickle.dumps(error))
+
+    assert (type(here), str(here), vars(here)) == (type(error), str(error), vars(error))

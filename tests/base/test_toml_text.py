@@ -1,0 +1,68 @@
+"""TOML that users write: it is read, or refused in one line, and never takes long."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+from for_each import for_each
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.toml_text import MOST_TOML, toml_content
+
+
+@pytest.fixture
+def usual_recursion() -> Iterator[None]:
+    """The depth of calls that a process of ours has; tests of properties raise it."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)
+    yield
+    sys.setrecursionlimit(before)
+
+
+def test_a_byte_order_mark_is_no_part_of_it() -> None:
+    """Some editors write one."""
+    assert {"a": 1} == toml_content("\ufeffa = 1\n", "x.toml")
+
+
+@for_each(
+    ("text", "says"),
+    [
+        ("a = ", "x.toml: this is no TOML: "),
+        ("a = 1\r2", "x.toml: this is no TOML: "),
+        (f"a = {'[' * 5000}", "x.toml: this is nested too deeply: write tables of values"),
+        (f"a = {'{a = ' * 5000}", "x.toml: this is nested too deeply"),
+        (f"a = {'9' * 5000}", "x.toml: a number has thousands of digits: write one of at most 18"),
+        (f"[{'a . ' * 40}a]", "x.toml: this is nested too deeply"),
+    ],
+)
+@pytest.mark.usefixtures("usual_recursion")
+def test_what_is_none_is_refused(text: str, says: str) -> None:
+    """In one line."""
+    with pytest.raises(Misuse) as refused:
+        toml_content(text, "x.toml")
+
+    assert str(refused.value).startswith(says) and "\n" not in str(refused.value)
+
+
+@pytest.mark.timeout(60)
+@for_each("part", ["a.", '"a".', "'a' . ", "\t a ."])
+@for_each("form", ["{}a = 1", "[{}a]", "b = {{{}a = 1}}"])
+def test_keys_within_keys_are_bounded(part: str, form: str) -> None:
+    """Python takes hours for what fits into a file."""
+    with pytest.raises(Misuse, match="nested too deeply"):
+        toml_content(form.format(part * (MOST_TOML // 4 // len(part))), "x.toml")
+
+
+@given(st.text("a1\"'[]{}=.,#\n\\ \x00é", max_size=60))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    """It is tables, or one line."""
+    try:
+        content = toml_content(text, "x.toml")
+    except Misuse as refused:
+        assert "\n" not in str(refused)
+    else:
+        assert isinstance(content, dict)

@@ -1,0 +1,74 @@
+"""Things found by their place: the same as looking at all of them, without looking at all of them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pfnlab.checker.judging.by_place import ByPlace
+from pfnlab.checker.judging.seen import entries_in
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import PteSeen, VmaSeen
+
+
+class Thing(NamedTuple):
+    """Something in an address space."""
+
+    task: str
+    span: Span
+
+
+SPANS = st.builds(
+    lambda name, start, pages: Span(name, start, start + pages),
+    st.sampled_from(["a", "b"]),
+    st.integers(0, 20),
+    st.integers(1, 12),
+)
+THINGS = st.lists(st.builds(Thing, st.sampled_from(["main", "c"]), SPANS), max_size=12)
+
+
+@given(THINGS, st.sampled_from(["main", "c", "d"]), SPANS)
+def test_what_overlaps_is_found_in_its_order(things: list[Thing], task: str, span: Span) -> None:
+    """Whatever lies over each other, and in whatever order it was given."""
+    found = ByPlace(things).overlapping(task, span)
+
+    assert [
+        thing
+        for thing in things
+        if thing.task == task and thing.span.name == span.name
+        if thing.span.start < span.end and thing.span.end > span.start
+    ] == found
+
+
+class CountedEntry:
+    """A run of page-table entries that counts how often it is looked at."""
+
+    looks = 0
+
+    def __init__(self, seen: PteSeen) -> None:
+        self._seen = seen
+        self.task, self.target, self.table_entry = seen.task, seen.target, seen.table_entry
+
+    @property
+    def span(self) -> Span:
+        """Its pages."""
+        CountedEntry.looks += 1
+        return self._seen.span
+
+
+def looks_at_entries(vmas: int) -> int:
+    """How often entries are looked at when each of so many VMAs has one."""
+    spans = [Span("a", 4 * at, 4 * at + 4) for at in range(vmas)]
+    entries = [CountedEntry(PteSeen("main", span, span, "L1 WC P RW")) for span in spans]
+    CountedEntry.looks = 0
+    by_place = ByPlace(entries)
+    for span in spans:
+        entries_in(VmaSeen("main", span, "rw-s", "wc", span, "sh pf"), by_place)  # type: ignore[arg-type]
+    return CountedEntry.looks
+
+
+def test_the_entries_of_a_vma_are_found_without_looking_at_all() -> None:
+    """Ten times the VMAs, ten times the looks: not a hundred times."""
+    assert 10 * looks_at_entries(40) == looks_at_entries(400)

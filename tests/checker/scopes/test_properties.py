@@ -1,0 +1,421 @@
+"""Every property is seen to fail: a policy that breaks it, and the shortest program that shows it."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+
+import pytest
+from broken import Broken, answer, checked, lines
+from for_each import for_each
+
+from pfnlab.base.errors import Misuse, ModelledErrno
+from pfnlab.base.units import PAGE_SIZE, PfnRange, pfn_to_phys
+from pfnlab.checker.check import check
+from pfnlab.checker.limits import Exhaustive
+from pfnlab.checker.scopes.domain import KernelModel
+from pfnlab.checker.scopes.properties import QUESTIONS, questions, shared
+from pfnlab.checker.scopes.scope import Scope, load_scope
+from pfnlab.kernel.hw.cachemode import CacheMode
+from pfnlab.kernel.hw.pgprot import pgprot_set_cachemode
+from pfnlab.kernel.hw.pgtable import EntryRun
+from pfnlab.kernel.mm.gather import MmuGather
+from pfnlab.kernel.mm.kernel import Kernel
+from pfnlab.kernel.mm.pfnmap import pfnmap_untrack
+from pfnlab.kernel.mm.tracker import Tracker
+from pfnlab.kernel.mm.vma import Vma
+from pfnlab.kernel.mm.walk_policy import SpecialBits
+from pfnlab.kernel.policies.flushes.free_vmas import FreeVmas
+from pfnlab.kernel.policies.trackers.exact import Exact
+from pfnlab.kernel.policies.trackers.no_partial import NoPartial
+from pfnlab.kernel.policies.trackers.track_ctx import TrackCtx
+from pfnlab.kernel.policies.walkers.early_refusal import EarlyRefusal
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.model.model_machine import ModelMachine
+
+MAPPED = "new = mmap bar[0:3] wc shared rw"
+
+
+class Keeps(TrackCtx):
+    """Never lets go of a reservation."""
+
+    def vm_area_free(self, vma: Vma) -> None:
+        vma.pfnmap = None
+
+
+class LetsGo(TrackCtx):
+    """Lets go of all when a part is zapped, as before 6.16."""
+
+    def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
+        self.vm_area_free(vma)
+
+
+class FreesTwice(TrackCtx):
+    """Frees once more what the last VMA freed."""
+
+    def vm_area_free(self, vma: Vma) -> None:
+        ctx = vma.pfnmap
+        super().vm_area_free(vma)
+        if ctx is not None and not ctx.refs:
+            pfnmap_untrack(self._kernel, ctx.pfns)
+
+
+class AsAsked(TrackCtx):
+    """Gives every mapping the mode it asks for, and reserves nothing."""
+
+    def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
+        return prot
+
+
+class Uncached(AsAsked):
+    """Maps uncached whatever is asked for, and tells the direct map nothing."""
+
+    def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
+        return pgprot_set_cachemode(prot, CacheMode.UC_MINUS, self._kernel.platform.pat)
+
+
+class Forgets(FreeVmas):
+    """Forgets what was cleared, so that nothing is flushed."""
+
+    def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
+        tlb._start, tlb._end = None, 0
+
+
+class Hides(TrackCtx):
+    """Takes a VMA from where revocations look once it shows a page."""
+
+    def vmf_insert_pfn(self, vma: Vma, vpn: int, pfns: PfnRange, prot: int) -> int:
+        if vma in self._kernel.i_mmap:
+            self._kernel.i_mmap.remove(vma)
+        return super().vmf_insert_pfn(vma, vpn, pfns, prot)
+
+
+class ReservesForNobody(TrackCtx):
+    """A fork that fails half-way has reserved something."""
+
+    def copy_page_range(self, dst: Vma, src: Vma) -> None:
+        kernel = self._kernel
+        start = pfn_to_phys(src.pgoff)
+        kernel.book.reserve(start, start + 4096, CacheMode.WC, who=kernel.who)
+        raise ModelledErrno(errno.ENOMEM)
+
+
+class Warns(TrackCtx):
+    """Warns when a VMA is freed."""
+
+    def vm_area_free(self, vma: Vma) -> None:
+        self._kernel.pr_warn_once("WARNING at mm/memory.c")
+        super().vm_area_free(vma)
+
+
+class Miscounts(TrackCtx):
+    """Shares a context with a copy and does not count it."""
+
+    def vm_area_dup(self, orig: Vma, new: Vma) -> None:
+        new.pfnmap = orig.pfnmap
+
+
+TRACKERS: list[tuple[str, Callable[[Kernel], Tracker], list[str], list[str]]] = [
+    ("no_leak", Keeps, [MAPPED, "munmap <whole>"], ["a = mmap bar[0:3] wc shared rw", "munmap a"]),
+    (
+        "no_loss",
+        LetsGo,
+        [MAPPED, "zap_vma_ptes <first>"],
+        ["a = mmap bar[0:3] wc shared rw", "zap_vma_ptes a[0]"],
+    ),
+    ("freed_once", FreesTwice, [MAPPED, "munmap <whole>"], ["a = mmap bar[0:3] wc shared rw", "munmap a"]),
+    ("exact", TrackCtx, [MAPPED, "munmap <first>"], ["a = mmap bar[0:3] wc shared rw", "munmap a[0]"]),
+    (
+        "one_mode",
+        AsAsked,
+        [MAPPED, "new = mmap bar[0:3] uc shared rw"],
+        ["a = mmap bar[0:3] wc shared rw", "b = mmap bar[0:3] uc shared rw"],
+    ),
+    (
+        "claimed_free",
+        TrackCtx,
+        [MAPPED, "request_mem_region bar"],
+        ["a = mmap bar[0:3] wc shared rw", "request_mem_region bar[0:3]"],
+    ),
+    (
+        "fork_whole",
+        ReservesForNobody,
+        [MAPPED, "child = fork"],
+        ["a = mmap bar[0:3] wc shared rw", "p = fork"],
+    ),
+    ("no_warning", Warns, [MAPPED, "munmap <whole>"], ["a = mmap bar[0:3] wc shared rw", "munmap a"]),
+    ("counters", Miscounts, [MAPPED, "munmap <first>"], ["a = mmap bar[0:3] wc shared rw", "munmap a[0]"]),
+]
+
+
+@for_each(("name", "tracker", "operations", "program"), TRACKERS, ids=[row[0] for row in TRACKERS])
+def test_a_broken_tracker_is_found(
+    name: str, tracker: Callable[[Kernel], Tracker], operations: list[str], program: list[str]
+) -> None:
+    """The shortest program that breaks the property is found."""
+    found = answer(Broken(tracker), name, *operations)
+
+    assert ("violated", program) == (found.verdict, lines(found))
+
+
+def test_a_direct_map_that_disagrees_is_found() -> None:
+    """RAM mapped in another mode than the kernel has it with is found."""
+    found = answer(
+        Broken(Uncached), "direct_map", "new = mmap low[0:1] devmem shared rw", device="low: lowmem, 1 page"
+    )
+
+    assert ("violated", ["a = mmap low[0] devmem shared rw"]) == (found.verdict, lines(found))
+
+
+def test_a_mode_that_stays_in_the_direct_map_is_found() -> None:
+    """No kernel turns the mode of RAM back when nothing maps it any more."""
+    operations = "new = mmap low[0:1] devmem-sync shared rw", "munmap <whole>"
+
+    for spec in ("6.1", "7.3"):
+        found = answer(ModelMachine(spec), "direct_map_back", *operations, device="low: lowmem, 1 page")
+        assert ["a = mmap low[0] devmem-sync shared rw", "munmap a"] == lines(found)
+
+
+class TurnsBack(TrackCtx):
+    """Turns the mode of what is unmapped back, as no kernel does."""
+
+    def vm_area_free(self, vma: Vma) -> None:
+        super().vm_area_free(vma)
+        self._kernel.book.kernel_map_sync(pfn_to_phys(vma.pgoff), vma.nr * PAGE_SIZE, CacheMode.WB)
+
+
+def test_a_mode_that_is_turned_back_is_not() -> None:
+    """While it is mapped it has the mapping's mode, and then write-back again."""
+    operations = "new = mmap low[0:1] devmem-sync shared rw", "munmap <whole>"
+
+    found = answer(Broken(TurnsBack), "direct_map_back", *operations, device="low: lowmem, 1 page")
+
+    assert ("holds", False) == (found.verdict, found.vacuous)
+
+
+def test_vfio_pci_claims_what_it_opens() -> None:
+    """Reservations that earlier users of the PCI file left decide its mode too."""
+    operations = "new = mmap bar[0:2] wc shared rw", "memory_disable bar"
+
+    found = answer(ModelMachine("7.3"), "claimed_free", *operations, device="bar: pci, 2 pages")
+
+    assert ["a = mmap bar[0:2] wc shared rw", "memory_disable bar"] == lines(found)
+
+
+def test_files_that_vfio_pci_does_not_revoke_are_found() -> None:
+    """As with any other claim."""
+    operations = "new = mmap bar[0:2] wc shared rw", "memory_disable bar"
+    machine = Broken(spec="7.2,pci_files_revoked=off")
+
+    found = answer(machine, "claimed_unmapped", *operations, device="bar: pci, 2 pages")
+
+    assert "violated" == found.verdict
+
+
+def test_a_forgotten_flush_is_found() -> None:
+    """A translation that stays behind is found."""
+    found = answer(
+        Broken(flushes=Forgets),
+        "no_stale",
+        "new = mmap bar[0:3] driver remap wc shared rw",
+        "write <whole> 1",
+        "zap_vma_ptes <whole>",
+    )
+
+    assert ["a = mmap bar[0:3] driver remap wc shared rw", "write a[0] 1", "zap_vma_ptes a"] == lines(found)
+
+
+def test_a_mapping_revocations_miss_is_found() -> None:
+    """A page that is mapped while the device's memory is off is found."""
+    found = answer(
+        Broken(Hides),
+        "memory_off",
+        *("new = mmap bar[0:2] vfio shared rw", "read <first>", "memory_disable bar"),
+        device="bar: pci, 2 pages",
+    )
+
+    assert ["a = mmap bar[0:2] vfio shared rw", "read a[0]", "memory_disable bar"] == lines(found)
+
+
+class TakesFrames(SpecialBits):
+    """Takes whatever an entry maps for a page."""
+
+    def vm_normal_page(self, vma: Vma, entry: EntryRun) -> bool:
+        return True
+
+
+def test_a_walker_that_takes_frames_is_found() -> None:
+    """A walker that does not look at special bits is found."""
+    found = answer(Broken(walker=TakesFrames), "walks_pages", MAPPED)
+
+    assert ["a = mmap bar[0:3] wc shared rw"] == lines(found)
+
+
+class LooksAtPtes(SpecialBits):
+    """Knows the special bit of the lowest level only, as before there was pmd_special."""
+
+    def vm_normal_page(self, vma: Vma, entry: EntryRun) -> bool:
+        return entry.level > 1 or super().vm_normal_page(vma, entry)
+
+
+def test_a_walker_that_takes_leaves_is_found() -> None:
+    """A walker that does not look at the special bits of leaves is found where there are leaves."""
+    found = answer(
+        Broken(walker=LooksAtPtes),
+        "walks_pages",
+        *("new = mmap bar[0:512] driver fault_pmd wc shared rw", "read <first>"),
+        device="bar: pci, 512 pages",
+        thp="always",
+    )
+
+    assert ["a = mmap bar[0:512] driver fault_pmd wc shared rw", "read a[0]"] == lines(found)
+
+
+def test_a_walker_that_misses_copies_is_found() -> None:
+    """A walker that leaves at the VMA misses what was copied there (discussion 001)."""
+    mapped = "new = mmap bar[0:3] devmem private rw"
+    found = answer(Broken(walker=EarlyRefusal), "walks_all", mapped, "write <whole> 1")
+
+    assert ["a = mmap bar[0:3] devmem private rw", "write a[0] 1"] == lines(found)
+    assert "holds" == answer(Broken(), "walks_all", mapped, "write <whole> 1").verdict
+
+
+def test_files_that_are_not_revoked_are_found() -> None:
+    """A kernel that revokes /dev/mem only leaves PCI files mapped."""
+    found = answer(
+        Broken(spec="7.2,pci_files_revoked=off"), "claimed_unmapped", MAPPED, "request_mem_region bar"
+    )
+
+    assert ["a = mmap bar[0:3] wc shared rw", "request_mem_region bar[0:3]"] == lines(found)
+
+
+def test_files_that_a_driver_does_not_revoke_when_it_is_bound_are_found() -> None:
+    """Its claim of the BAR is one as any other."""
+    found = answer(Broken(spec="7.2,pci_files_revoked=off"), "claimed_unmapped", MAPPED, "bind bar")
+
+    assert ["a = mmap bar[0:3] wc shared rw", "bind bar"] == lines(found)
+
+
+@for_each(
+    ("name", "tracker", "operations"),
+    [
+        ("split", NoPartial, [MAPPED, "munmap <first>", "mprotect <first> r"]),
+        ("shared", TrackCtx, [MAPPED, "child = fork pids_max"]),
+        ("copied", TrackCtx, [MAPPED, "write <whole> 1"]),
+    ],
+)
+def test_what_should_happen_sometimes_and_never_does_is_found(
+    name: str, tracker: Callable[[Kernel], Tracker], operations: list[str]
+) -> None:
+    """A search that never reaches what it is there for says so."""
+    assert "violated" == answer(Broken(tracker), name, *operations).verdict
+
+
+def test_the_questions_of_a_seam() -> None:
+    """Its name stands for what its policies answer for, and for what says that anything was looked at."""
+    names = [question.name for question in questions(["walker"], load_scope("standard"))]
+
+    assert ["walks_pages", "walks_all", "split", "shared", "copied"] == names
+
+
+def test_a_question_beside_those_of_a_seam() -> None:
+    """Each is asked once."""
+    names = [question.name for question in questions(["walks_all", "no_stale", "walker"])]
+
+    assert ["walks_all", "no_stale", "walks_pages", "split", "shared", "copied"] == names
+
+
+@for_each(
+    ("name", "scope", "said"),
+    [
+        ("told_free", "small", "scope `small` does not ask `told_free`: --scope race or race_gathers does"),
+        ("fork_whole", "race", "scope `race` does not ask `fork_whole`: --scope ends_forks or "),
+        ("told_fre", "small", "there is no property `told_fre`: did you mean `told_free`"),
+    ],
+)
+def test_a_property_of_other_scopes_is_said_to_be_theirs(name: str, scope: str, said: str) -> None:
+    """One that exists is not said to be missing."""
+    with pytest.raises(Misuse, match=said):
+        questions([name], load_scope(scope))
+
+
+def test_a_scope_without_the_seam() -> None:
+    """Where nothing reads or writes, nothing is said of flushes: no search that finds nothing wrong."""
+    with pytest.raises(Misuse) as refused:
+        questions(["flush"], load_scope("neighbours"))
+
+    assert "the scope can say nothing of a flush" == str(refused.value)
+
+
+def test_races_are_asked_what_a_state_is_asked() -> None:
+    """Where their operations can answer it; not what one operation did, nor what a search has reached."""
+    names = {question.name for question in questions(scope=load_scope("race"))}
+
+    assert {"no_leak", "exact", "freed_once", "walks_pages", "no_warning", "counters", "no_stale"} <= names
+    assert not {"fork_whole", "split", "copied", "memory_off", "claimed_free"} & names
+
+
+def test_inserted_pages_may_be_reserved() -> None:
+    """A tracker that reserves what a fault handler inserts, as no kernel does, is exact as well."""
+    ops = ("new = mmap bar[0:3] vfio shared rw", "read <first>", "munmap <first>")
+
+    for tracker in (Exact, TrackCtx):
+        assert "holds" == answer(Broken(tracker), "exact", *ops).verdict
+
+
+def test_exact_keeps_what_trackers_promise() -> None:
+    """On every sequence of three operations: no question of a tracker is violated, and each arose."""
+    scope = load_scope("standard")
+    found = check(
+        ModelMachine("7.2,tracker=exact"), scope, questions(["tracker"], scope), Exhaustive(depth=3)
+    )
+
+    assert [] == [one.name for one in found.answers if one.verdict != "holds" or one.vacuous]
+
+
+def test_every_property_is_seen_to_fail() -> None:
+    """No property is without a policy that breaks it here, or a scope in tests/evidence/test_findings.py."""
+    elsewhere = {
+        "removed_unmapped",
+        "walks_pages",
+        "walks_all",
+        "direct_map",
+        "direct_map_back",
+        "no_stale",
+        "memory_off",
+        "claimed_unmapped",
+        "split",
+        "shared",
+        "copied",
+    }
+
+    assert {question.name for question in QUESTIONS} == {row[0] for row in TRACKERS} | elsewhere
+
+
+def test_a_question_that_never_arose_is_no_proof() -> None:
+    """A property that holds because nothing was ever asked of it is told apart."""
+    found = answer(Broken(), "claimed_free", MAPPED)
+
+    assert ("holds", True) == (found.verdict, found.vacuous)
+
+
+def test_operations_and_their_results_are_counted() -> None:
+    """A report can say what was tried and how it ended."""
+    found = checked(Broken(NoPartial), "split", MAPPED, "munmap <first>", depth=2)
+
+    assert {"mmap wc": {"ok": 2}, "munmap": {"EINVAL": 1}} == found.fired
+
+
+@for_each(("line", "expected"), [("p: munmap a[0]", True), ("p: munmap a", False), ("munmap a[0:3]", True)])
+def test_a_frame_is_shared_wherever_the_entries_begin(line: str, expected: bool) -> None:
+    """Two tasks map it where their mappings overlap, not only where both begin with it."""
+    small = load_scope("small")
+    assert isinstance(small, Scope)
+    program = load_text(
+        "pfnlab program 1\ntitle t\ndevice bar: pci, 4 pages\n\n"
+        f"a = mmap bar[0:4] wc shared rw\np = fork\n{line}\n"
+    )
+
+    is_shared = not KernelModel(ModelMachine("7.2"), small).breaks(program.ops, shared)
+
+    assert expected == is_shared

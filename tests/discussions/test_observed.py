@@ -1,0 +1,102 @@
+"""The parts of a step, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from for_each import for_each
+from msgspec.structs import replace
+
+from pfnlab.discussions.observed import (
+    anonymous,
+    book,
+    entries,
+    flags,
+    flushes,
+    left,
+    levels,
+    log,
+    map_syncs,
+    modes,
+    order,
+    reserves,
+    result,
+    said,
+    tracked,
+    vm_pat,
+    vmas,
+)
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step, VmaSeen
+
+PTES = (
+    PteSeen("main", Span("a", 0, 1), Span("bar", 0, 1), "L1 WC P RW US SPECIAL A D"),
+    PteSeen("main", Span("a", 1, 4), Span("bar", 1, 4), "L1 WC P RW US SPECIAL A"),
+    PteSeen("main", Span("a", 4, 5), Span("ram", 0, 0), "L1 WC P RW US A D"),
+    PteSeen("main", Span("a", 5, 8), None, "none@L1"),
+    PteSeen("c", Span("a", 0, 512), Span("bar", 0, 512), "L2 UC- P RW US SPECIAL"),
+)
+VMAS = (
+    VmaSeen("main", Span("a", 0, 8), "rw-p", "driver", None, "rd wr io pf de ar dd sd", 4, 4, 0),
+    VmaSeen("c", Span("a", 0, 8), "rw-s", "driver", None, "rd wr io mm", 0, 0, 0),
+)
+FULL = Step(
+    op="munmap a",
+    task="main",
+    result="EFAULT",
+    value="SIGBUS code=2",
+    book=(BookEntry(Span("bar", 0, 8), "wc"), BookEntry(Span("bar", 2, 4), "wc")),
+    log=("one", "two"),
+    levels=("info", "err"),
+    vmas=VMAS,
+    ptes=PTES,
+    flushes=2,
+    events=(
+        "gather",
+        "reserve bar[0]",
+        "map_sync bar[0]",
+        "untrack a[0]",
+        "erase bar[0]",
+        "clear a[0]",
+        "flush a[0:8]",
+        "finish",
+    ),
+    tracked=("VM_PAT a[0:8]", "VM_PAT c:a[0:8]"),
+)
+EMPTY = Step(op="look", task="main", result="ok", value=None, book=(), log=())
+
+
+@for_each(
+    ("observed", "full", "empty"),
+    [
+        (result, "EFAULT SIGBUS code=2", "ok"),
+        (book, "bar[0:8] wc, bar[2:4] wc", "empty"),
+        (left, "bar[0:8] wc, bar[2:4] wc", "nothing"),
+        (log, "one; two", "nothing"),
+        (levels, "info, err", "not looked at"),
+        (tracked, "VM_PAT a[0:8], VM_PAT c:a[0:8]", "nothing"),
+        (entries, "a[0:4] WC special, a[4:5] WC, c:a[0:512] UC- 2 MiB special", "none"),
+        (modes, "a[0:5] WC, c:a[0:512] UC- 2 MiB", "none"),
+        (anonymous, "4 kB", "0 kB"),
+        (vmas, "a[0:8], a[0:8]", "none"),
+        (vm_pat, "set", "clear"),
+        (flags, "VM_PFNMAP VM_IO", "none"),
+        (flushes, "2", "None"),
+        (order, "untrack, clear, flush, finish", "nothing of it"),
+        (reserves, "1", "0"),
+        (map_syncs, "1", "0"),
+    ],
+)
+def test_a_part_of_a_step(observed: Callable[[Step], str], full: str, empty: str) -> None:
+    """Of a step with everything, and of one with nothing."""
+    assert (full, empty) == (observed(FULL), observed(EMPTY))
+
+
+def test_no_line_has_no_level() -> None:
+    """Where levels are looked at, and nothing was printed."""
+    assert "nothing" == levels(replace(EMPTY, levels=()))
+
+
+def test_what_is_looked_at_is_named() -> None:
+    """A page prints both."""
+    assert "vm pat: set" == said(vm_pat, FULL)

@@ -1,0 +1,119 @@
+"""Goldens of patched kernels: written and read, and those of the package are of the patches as they are."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+from for_each import for_each
+from made_goldens import made_golden
+
+from pfnlab.base.errors import Misuse
+from pfnlab.discussions.asking import Shows
+from pfnlab.discussions.observed import flushes
+from pfnlab.discussions.patch_evidence import is_about, lacking
+from pfnlab.discussions.patch_goldens import (
+    PatchGolden,
+    configuration_beside,
+    patch_golden_text,
+    patch_goldens,
+    read_patch_golden,
+    write_patch_golden,
+)
+from pfnlab.discussions.reading import discussions
+from pfnlab.kernel.mm.configuration import DISTRIBUTION
+from pfnlab.kernel.policies.patched import patched_kernels
+from pfnlab.lab.building.patch_file import read_patch
+from pfnlab.programs.lang.load import load_text
+
+PATCHES = Path(__file__).parents[2] / "evidence" / "patches"
+
+ASKED = Shows("7.2,flush=in_loop", ["a = mmap bar[0:4] wc shared rw", "munmap a"], flushes, "2")
+
+
+def recorded() -> dict[str, PatchGolden]:
+    """The goldens of the package, by patch."""
+    return {golden.patch: golden for golden in patch_goldens()}
+
+
+def test_a_golden_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """With every key."""
+    golden = made_golden("flush-in_loop", [ASKED])
+
+    write_patch_golden(tmp_path / "patched" / "x.json", golden)
+
+    assert golden == read_patch_golden(tmp_path / "patched" / "x.json")
+
+
+def test_each_step_is_a_line() -> None:
+    """A kernel that does otherwise reads as a diff of lines."""
+    lines = patch_golden_text(made_golden("flush-in_loop", [ASKED])).splitlines()
+
+    assert 3 == sum(line.startswith('    {"op": ') for line in lines)
+
+
+def test_a_file_that_is_none_names_the_command(tmp_path: Path) -> None:
+    """The file and what records it."""
+    (tmp_path / "flush-none.json").write_text("{}")
+
+    with pytest.raises(Misuse, match=r"record it with `python evidence/tools/record_claims.py flush-none`"):
+        read_patch_golden(tmp_path / "flush-none.json")
+
+
+def test_a_program_that_was_not_recorded_names_the_command() -> None:
+    """The patch is in it."""
+    golden = made_golden("flush-in_loop", [ASKED])
+
+    with pytest.raises(Misuse, match=r"lacks a program .*record_claims\.py flush-in_loop`"):
+        golden.recorded(
+            load_text("pfnlab program 1\ndevice bar: pci, 1 page\n\na = mmap bar[0:1] wc shared rw\n")
+        )
+
+
+def test_only_what_is_otherwise_is_kept_of_a_configuration() -> None:
+    """The distribution's kernels have none of it."""
+    odd = replace(DISTRIBUTION, ksm=False)
+
+    kept = configuration_beside(odd)
+
+    assert {"ksm": False} == kept
+    golden = msgspec.structs.replace(made_golden("flush-in_loop", [ASKED]), configuration=kept)
+    assert odd == golden.configured_as
+
+
+@for_each("patch", recorded)
+def test_a_golden_is_of_the_patch_as_it_is(patch: str) -> None:
+    """Where its file has changed, the golden's own command records it anew."""
+    golden = recorded()[patch]
+    path = PATCHES / golden.file
+    file = read_patch(path)
+
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == golden.sha256, golden.again
+    assert (path.stem, file.policy, f"linux-source-{golden.series}") == (
+        patch,
+        golden.policy,
+        file.base_package,
+    )
+
+
+def held() -> list[str]:
+    """Those goldens whose kernel was compared with its model in thousands of programs."""
+    return [patch for patch in recorded() if patch in patched_kernels()]
+
+
+@for_each("patch", held)
+def test_a_golden_is_of_the_kernel_that_was_compared(patch: str) -> None:
+    """The same source, patch and configuration, to the checksum."""
+    assert patched_kernels()[patch].kernel == recorded()[patch].kernel
+
+
+@for_each("patch", recorded)
+def test_a_golden_has_every_program_that_claims_ask(patch: str) -> None:
+    """A row that asks another one is recorded with the command of the message."""
+    golden = recorded()[patch]
+    asks = [asked for one in discussions() for _, _, claim in one.numbered() for asked in claim.asks]
+
+    assert [] == lacking(golden, [asked for asked in asks if is_about(asked, golden.series, golden.policy)])

@@ -1,0 +1,94 @@
+"""The verb ``import``: forms, files, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from for_each import for_each
+
+from pfnlab.base.errors import Misuse
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Mmap
+from pfnlab.verbs.import_ import ImportRequest, perform
+
+RECORDED = Path(__file__).parent / "recorded"
+
+SYZ = (
+    "r0 = open(&(0x7f0000000000)='/sys/bus/pci/devices/0000:00:04.0/resource2\\x00', 0x2)\n"
+    "mmap(&(0x7f0000100000/0x1000)=nil, 0x1000, 0x3, 0x11, r0, 0x0)\n"
+)
+
+
+def imported(request: ImportRequest) -> str:
+    (result,) = perform(request, print)
+    return result.text
+
+
+def test_the_form_is_seen_in_the_content(tmp_path: Path) -> None:
+    """Of a log, and of a program of syzkaller."""
+    path = tmp_path / "one"
+    path.write_text(SYZ)
+
+    texts = [imported(ImportRequest(source=str(name))) for name in (RECORDED / "devmem.strace", path)]
+
+    mapped = [load_text(text).ops[0].call for text in texts]
+    assert ["devmem-sync", "uc"] == [call.via for call in mapped if isinstance(call, Mmap)]
+
+
+def test_a_resource_file_says_where_a_bar_is() -> None:
+    """For one device, and by its name."""
+    file = RECORDED / "resource"
+    for word in (str(file), f"0000:00:10.0={file}"):
+        text = imported(ImportRequest(source=str(RECORDED / "devmem.strace"), resource=(word,)))
+
+        assert "device  bar: pci, 16384 pages\n" in text
+        assert "a = mmap bar[0] devmem-sync shared rw" in text
+
+
+def test_output_of_any_bytes_may_be_in_a_log(tmp_path: Path) -> None:
+    """A traced program prints what it likes."""
+    path = tmp_path / "odd.strace"
+    path.write_bytes(b"\xff\xfe\x00\x1b[2J\n" + (RECORDED / "devmem.strace").read_bytes())
+
+    text = imported(ImportRequest(source=str(path)))
+
+    assert "# not said, 1: lines that are no system call" in text
+    assert "\x1b" not in text
+
+
+@for_each(
+    ("request_", "problem"),
+    [
+        (ImportRequest(source="a", form="perf"), "there is no format 'perf': write --format strace|syz"),
+        (ImportRequest(source="/nonexistent"), "/nonexistent"),
+        (
+            ImportRequest(source=str(RECORDED / "bar_user.py")),
+            "neither a log of strace nor a program",
+        ),
+        (
+            ImportRequest(source=str(RECORDED / "resource"), form="strace"),
+            "resource: no line is a system",
+        ),
+        (ImportRequest(source=str(RECORDED / "resource"), form="syz"), "resource:1: this is no call"),
+        (
+            ImportRequest(source="a", resource=(str(RECORDED / "bar_user.py"),)),
+            "bar_user.py:1: this is no line of a sysfs resource file",
+        ),
+        (
+            ImportRequest(source="a", resource=(str(RECORDED / "resource"), str(RECORDED / "resource"))),
+            "there is one already: write DEVICE=FILE for each device",
+        ),
+        (
+            ImportRequest(source=str(RECORDED / "devmem.strace"), output=RECORDED / "devmem.strace"),
+            "devmem.strace",
+        ),
+    ],
+)
+def test_bad_input_is_refused_in_a_line(request_: ImportRequest, problem: str) -> None:
+    """It says what to write instead."""
+    with pytest.raises(Misuse) as refused:
+        imported(request_)
+
+    assert problem in str(refused.value)
+    assert "\n" not in str(refused.value)

@@ -1,0 +1,45 @@
+"""Pieces of C: each is whole, and comes behind what it needs."""
+
+from __future__ import annotations
+
+import pytest
+from litmus_files import FILES
+
+from pfnlab.export.pieces import all_pieces, with_needs
+from pfnlab.programs.runs.golden import golden_path, read_golden
+
+
+@pytest.mark.parametrize("room", ["c", "module"])
+def test_what_a_piece_needs_is_there(room: str) -> None:
+    """By its name, in its own folder."""
+    pieces = all_pieces(room)
+
+    assert set() == {need for piece in pieces.values() for need in piece.needs} - {*pieces}
+
+
+def test_a_piece_comes_behind_what_it_needs() -> None:
+    """Each once."""
+    names = [piece.name for piece in with_needs(["load", "store"], {})]
+
+    assert ["values", "add_value", "faults", "load", "store"] == names
+
+
+def test_a_piece_may_stand_for_another() -> None:
+    """Also where others need that one."""
+    assert "check_ksft" in [piece.name for piece in with_needs(["left"], {"check": "check_ksft"})]
+
+
+def test_every_errno_of_a_kernel_has_its_name() -> None:
+    """Of all that were ever recorded, but what is said of a processor that is held."""
+    goldens = [read_golden(golden_path(path)) for path in FILES.values()]
+    results = {
+        step.result
+        for golden in goldens
+        if golden is not None
+        for observation in golden.observations
+        for step in observation.steps
+    }
+
+    named = {name for name in results if f'"{name}"' in all_pieces()["errno_name"].text}
+
+    assert {"ok", "held", "waits", "busy"} >= results - named

@@ -1,0 +1,68 @@
+"""Drawings are checked before they become part of a file."""
+
+from __future__ import annotations
+
+import pytest
+from for_each import for_each
+
+from pfnlab.base.errors import Defect
+from pfnlab.present.document.drawings import bars, checked, lines, story_of_text, verdict_matrix
+
+_SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">{}</svg>'
+
+
+@for_each(
+    "inside",
+    [
+        "<script>x()</script>",
+        "<foreignObject/>",
+        '<rect onclick="x()"/>',
+        '<a href="http://evil"/>',
+        '<use xlink:href="http://evil"/>',
+        '<a href="javascript:x()"/>',
+        '<rect style="fill: url(http://evil)"/>',
+        "<style>@import 'x';</style>",
+        "<rect>",
+        "<!-- x -->",
+        '<image href="#x"/>',
+    ],
+)
+def test_what_runs_or_loads_is_refused(inside: str) -> None:
+    """No drawing of ours has such a thing: it is a defect."""
+    with pytest.raises(Defect, match="a drawing"):
+        checked(_SVG.format(inside))
+
+
+@for_each("inside", ['<use href="#part"/>', '<rect fill="url(#dots)"/>', "<title>a &lt; b</title>"])
+def test_what_stays_inside_is_kept(inside: str) -> None:
+    """Parts may refer to each other."""
+    assert inside in checked(_SVG.format(inside))
+
+
+def test_a_declaration_is_taken_away() -> None:
+    """It may not stand within a page."""
+    assert checked('<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>').startswith("<svg")
+
+
+def test_hostile_labels_are_inert() -> None:
+    """In every plot."""
+    name = "</title><script>x()</script> \x1b ]]> \" '"
+    drawn = [
+        *bars(name, [(name, 1)], name),
+        *lines(name, [name], {name: [1]}),
+        *verdict_matrix(name, [name], [name], [["ok"]]),
+    ]
+
+    assert 3 == len(drawn)
+    assert not [drawing for drawing in drawn if "<script" in drawing.svg or "\x1b" in drawing.svg]
+
+
+def test_nothing_is_drawn_of_nothing() -> None:
+    """No empty frame."""
+    assert [] == [*bars("t", [("a", 0)], "x"), *lines("t", [], {}), *verdict_matrix("t", [], [], [])]
+
+
+@for_each("text", [None, "", "no program", "pfnlab program 99\n"])
+def test_a_program_that_is_none_has_no_story(text: str | None) -> None:
+    """Its text is shown all the same."""
+    assert [] == list(story_of_text(text, ["model:7.2"]))

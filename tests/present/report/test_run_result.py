@@ -1,0 +1,133 @@
+"""The result of a program in a word and a line, and of several in a summary."""
+
+from __future__ import annotations
+
+import msgspec
+from hostile_results import HOSTILE, agreeing, differing, hostile, lost, result, undecided
+from middle_runs import PROGRAM, careful, forgetful
+
+from pfnlab.base.result import Outcome
+from pfnlab.present.report.run_result import RunResult, RunResults, RunStatus, by_weight, counts
+from pfnlab.present.report.run_summary import summary_text
+from pfnlab.programs.runs.alarm import Alarm
+from pfnlab.programs.runs.compare import MachineAlarm, judge
+from pfnlab.programs.runs.violation import Violation
+
+
+def unexpected() -> RunResult:
+    """One machine that leaves what it should not."""
+    return RunResult("left", PROGRAM, (forgetful(),), judge(PROGRAM, [forgetful()], {"model:6.1": "6.16"}))
+
+
+def violating() -> RunResult:
+    """A kernel that breaks a property for no known reason."""
+    broken = Violation("qemu:7.2", "nothing_leaked", 1, "munmap a[4:8]", "two pages are left", "")
+    one = result("broken", careful("qemu:7.2"))
+    return msgspec.structs.replace(one, verdict=msgspec.structs.replace(one.verdict, violations=(broken,)))
+
+
+def alarming() -> RunResult:
+    """Two machines that differ in a step before a kernel of them raises an alarm."""
+    one = differing()
+    alarm = Alarm("oops", "BUG: in zap", ("Call Trace:",), "munmap a[4:8]", 1)
+    verdict = msgspec.structs.replace(one.verdict, alarms=(MachineAlarm("qemu:7.2", alarm),))
+    return msgspec.structs.replace(one, verdict=verdict)
+
+
+def test_each_outcome_is_a_word() -> None:
+    """The heaviest that is true."""
+    found = [one().status for one in (alarming, differing, unexpected, violating, lost, undecided, agreeing)]
+
+    assert [
+        RunStatus.ALARM,
+        RunStatus.DIFFERS,
+        RunStatus.UNEXPECTED,
+        RunStatus.VIOLATES,
+        RunStatus.LOST,
+        RunStatus.UNDECIDED,
+        RunStatus.AGREES,
+    ] == found
+
+
+def test_one_machine_agrees_with_nobody() -> None:
+    """It ran, or did what was expected."""
+    expected = RunResult("x", PROGRAM, (careful(),), judge(PROGRAM, [careful()], {"model:7.2": "7.2"}))
+
+    assert (RunStatus.RAN, RunStatus.EXPECTED) == (result("x", careful()).status, expected.status)
+
+
+def test_only_what_is_good_exits_with_0() -> None:
+    """Words and exit codes say the same."""
+    for one in (alarming(), differing(), unexpected(), violating(), lost(), undecided(), agreeing()):
+        assert one.status.is_good is (one.verdict.outcome is Outcome.AS_EXPECTED)
+
+
+def test_the_reason_is_one_line() -> None:
+    """Where it differs, what is left, what is broken, how far it came."""
+    assert differing().why.startswith("model:6.1 | model:7.2; step 2 munmap a[4:8]: ")
+    assert "model:6.1 leaves bar[0:8] wc" in unexpected().why
+    assert "two pages are left" in violating().why
+    assert "model:7.2 after step 2: the guest panicked" == lost().why
+    assert "model:7.2 before the first step: the model has no rule" == undecided().why
+    assert "" == agreeing().why
+
+
+def test_an_alarm_comes_before_what_differs() -> None:
+    """In the list and in the reason."""
+    assert ["alarm", "differs"] == [one.status.value for one in by_weight([differing(), alarming()])]
+    assert "BUG: in zap" in alarming().why
+
+
+def test_what_differs_comes_first() -> None:
+    """Then by weight, and as given among equals."""
+    ordered = by_weight(
+        [agreeing("a"), undecided("u"), lost("b"), differing("c"), agreeing("d"), unexpected()]
+    )
+
+    assert ["c", "left", "b", "u", "a", "d"] == [one.name for one in ordered]
+
+
+def test_a_discovery_outweighs_what_is_undecided() -> None:
+    """It is a fact."""
+    assert Outcome.DISCOVERY is RunResults((lost(), differing(), agreeing())).outcome
+    assert Outcome.UNDECIDED is RunResults((lost(), agreeing())).outcome
+    assert Outcome.UNDECIDED is RunResults((undecided(), agreeing())).outcome
+
+
+def test_counts_are_words() -> None:
+    """In the singular where there is one."""
+    assert "3 programs: 1 differs, 2 agree" == counts([agreeing(), differing(), agreeing()])
+    assert "3 programs: 1 lost, 2 undecided" == counts([undecided(), lost(), undecided()])
+
+
+def test_a_summary_is_a_line_a_program_and_the_counts() -> None:
+    """In columns."""
+    lines = summary_text([agreeing(), differing()]).plain.splitlines()
+
+    assert lines[0].startswith("differs   middle   model:6.1 | model:7.2; step 2")
+    assert ["agrees    same"] == lines[1:2]
+    assert "on model:7.2, qemu:again, model:6.1, 2 programs: 1 differs, 1 agrees" == lines[2]
+
+
+def test_a_summary_says_what_was_compared() -> None:
+    """Where it is not everything."""
+    runs = (forgetful(), careful())
+    one = RunResult("x", PROGRAM, runs, judge(PROGRAM, runs, {}, ("result", "vmas")))
+
+    last = summary_text([one]).plain.splitlines()[-1]
+
+    assert "on model:6.1, model:7.2 (compared: result, vmas), 1 program: 1 agrees" == last
+
+
+def test_a_summary_of_what_is_wrong() -> None:
+    """Is empty where nothing is."""
+    assert "" == summary_text([agreeing()], wrong_only=True).plain
+    assert "same" not in summary_text([agreeing(), differing()], wrong_only=True).plain
+
+
+def test_a_summary_writes_control_characters_out() -> None:
+    """A name does not move the cursor."""
+    text = summary_text([hostile()]).plain
+
+    assert "\x1b" in HOSTILE
+    assert "\x1b" not in text

@@ -1,0 +1,366 @@
+"""The side-by-side text, compared whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from for_each import for_each
+from hypothesis import given
+from hypothesis import strategies as st
+from middle_runs import PROGRAM, book, careful, cut, forgetful, vmas
+
+from pfnlab.base.errors import Why
+from pfnlab.present.report.table import LIT, blocks, fit, render
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Device, Program
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.runs.alarm import Alarm
+from pfnlab.programs.runs.cells import cell, is_leaked
+from pfnlab.programs.runs.compare import judge
+from pfnlab.programs.runs.observation import PteSeen, Reason, Run, Step, VmaSeen
+from pfnlab.programs.runs.violation import Violation
+
+SERIES = {"model:6.1": "6.1", "qemu:6.1": "6.1", "model:7.2": "7.2", "qemu:7.2": "7.2"}
+
+
+def table(
+    runs: list[Run], program: Program = PROGRAM, violations: tuple[Violation, ...] = (), **options: Any
+) -> str:
+    """The plain text of the report."""
+    verdict = msgspec.structs.replace(judge(program, runs, SERIES), violations=violations)
+    return render(program, runs, verdict, **options).plain
+
+
+def expected(name: str) -> str:
+    """A text kept in ``tables/``."""
+    return (Path(__file__).parent / "tables" / f"{name}.txt").read_text(encoding="utf-8")
+
+
+def test_four_machines_side_by_side() -> None:
+    """The first story of the README: 6.1 forgets half, 7.2 does not, model and kernel agree."""
+    runs = [
+        forgetful(),
+        forgetful("qemu:6.1", "linux-image-6.1.0-56-cloud-amd64 6.1.192-2"),
+        careful(),
+        careful("qemu:7.2", "linux-binary-7.2.13+deb14-cloud-amd64 7.2.13-1"),
+    ]
+
+    assert table(runs, width=120) == expected("four")
+
+
+def test_a_narrow_terminal_wraps_cells() -> None:
+    """Long cells are wrapped in their column, labels in theirs, nothing past the terminal's width."""
+    assert table([forgetful(), careful()], width=60) == expected("narrow")
+
+
+def test_a_narrow_terminal_stacks_machines() -> None:
+    """Where four do not fit two stand above two, every row in both, and nothing past the terminal's width."""
+    runs = [forgetful(), forgetful("qemu:6.1"), careful(), careful("qemu:7.2")]
+
+    text = table(runs, width=80)
+
+    assert expected("stacked") == text
+    assert 80 >= max(map(len, text.splitlines()))
+
+
+@for_each("machines", range(1, 7))
+@for_each("width", [40, 60, 80, 100, 120, 160])
+def test_no_line_is_wider_than_the_terminal(width: int, machines: int) -> None:
+    """However many machines there are: table, title, question, verdict and legend."""
+    program = msgspec.structs.replace(PROGRAM, title="middle " * 30, asks="What stays reserved? " * 10)
+    runs = [forgetful(), careful("qemu:7.2")] * 3
+
+    text = table(runs[:machines], program, width=width)
+
+    assert width >= max(map(len, text.splitlines()))
+
+
+@for_each(
+    ("natural", "width", "stood"),
+    [
+        ([45, 45, 12, 12], 118, [4]),
+        ([45, 45, 12, 12], 78, [2, 2]),
+        ([45, 45, 45], 78, [2, 1]),
+        ([45] * 5, 100, [3, 2]),
+        ([45, 45], 30, [1, 1]),
+        ([45], 10, [1]),
+    ],
+)
+def test_as_few_blocks_as_are_readable(natural: list[int], width: int, stood: list[int]) -> None:
+    """Machines are shared out evenly, in their order."""
+    made = blocks(30, natural, width)
+
+    assert stood == [len(block) for block in made]
+    assert list(range(len(natural))) == [index for block in made for index in block]
+
+
+def test_marks_are_explained_where_they_are_used() -> None:
+    """A table without any has no legend, one in colours none for the mark they replace."""
+    leaks = "LEAKED: reserved, and nobody maps it any more"
+    differs = "<: not as on the first machine"
+    runs = [forgetful(), careful()]
+    coloured = render(PROGRAM, runs, judge(PROGRAM, runs, SERIES), width=120, marks=False).plain
+
+    assert f"\n{leaks}; {differs}\n" in table(runs, width=120)
+    assert f"\n{leaks}\n" in table([forgetful()], width=120)
+    assert f"\n{leaks}\n" in coloured
+    assert not any(mark in table([careful()], width=120) for mark in (leaks, differs))
+
+
+def test_a_program_can_be_named() -> None:
+    """Beside others its title may not be its alone."""
+    text = table([careful()], name="a/middle.pfn", width=120)
+
+    assert "a/middle.pfn: The middle goes first" == text.splitlines()[0]
+
+
+def test_machines_that_agree_end_in_agree() -> None:
+    """Without a difference no row is marked; an expectation that fails is the last word."""
+    assert table([forgetful(), forgetful("model:7.2", "profile 7.2")], width=120) == expected("agree")
+
+
+def test_a_machine_without_an_answer_is_not_called_lost() -> None:
+    """It is undecided from the first step on, and the last lines say why."""
+    text = table(
+        [forgetful(), Run("model:7.3", "profile 7.3", (), undecided=Reason("no rule", Why.NO_RULE))],
+        width=120,
+    )
+
+    assert "undecided: model:7.3 before the first step: no rule" in text
+    assert text.splitlines()[4].endswith("   undecided") and "lost" not in text
+
+
+def test_a_table_says_which_fields_were_compared() -> None:
+    """Only rows of these are marked."""
+    runs = [forgetful(), careful()]
+    verdict = judge(PROGRAM, runs, {}, ("result", "book"))
+
+    lines = render(PROGRAM, runs, verdict, width=120).plain.splitlines()
+
+    assert "compared: result, book" in lines
+    assert ["  book"] == [line[:6] for line in lines if line.endswith("<") and line.startswith("  ")][:1]
+    assert not [line for line in lines if line.startswith("  log") and line.endswith("<")]
+
+
+def test_a_lost_guest_is_named() -> None:
+    """A lost machine says so at the step it did not reach, and why in the last lines."""
+    runs = [forgetful(), cut(forgetful("qemu:6.1", "linux-image 6.1"), 1)]
+
+    assert table(runs, width=120) == expected("lost")
+
+
+def test_an_alarm_is_printed_with_its_log() -> None:
+    """Kind, title and operation on one line, and below it what the kernel said, however wide that is."""
+    log = ("BUG: kernel NULL pointer dereference, address: 0000000000000000", "Call Trace:", " <TASK>")
+    alarm = Alarm("oops", "BUG: kernel NULL pointer dereference in f", log, "munmap a[2:4]", 1)
+    text = table([msgspec.structs.replace(cut(forgetful(), 1), alarm=alarm)], width=60)
+
+    assert "".join(f"    {line}\n" for line in log) in text
+    assert "alarm: model:6.1 in step 2, munmap a[2:4]: oops, BUG:" in " ".join(text.split())
+
+
+def violation(machine: str, known: str) -> Violation:
+    return Violation(machine, "no_leak", 1, "munmap a[2:4]", "A reservation ends", known)
+
+
+def test_machines_that_break_a_property_alike_share_a_line() -> None:
+    """With the reason that is known, and all the steps."""
+    broken = tuple(violation(name, "A06: pieces") for name in ("m", "k"))
+    later = tuple(msgspec.structs.replace(item, step=2) for item in broken)
+    text = table([forgetful()], violations=broken + later)
+    assert "violates no_leak in steps 2, 3: m, k: known, A06: pieces" in text
+
+
+def test_what_nobody_knows_is_said_in_full() -> None:
+    """The sentence of the property, or what was seen."""
+    text = table([forgetful()], violations=(violation("k", ""),))
+    assert "violates no_leak in step 2, munmap a[2:4]: k: A reservation ends; nobody knows why" in text
+
+
+def test_a_schedule_says_who_waits_for_what() -> None:
+    """`held`, `waits` and `busy` stand where results do, what is waited for as the value."""
+
+    model = (
+        Step("hold unmap_vmas: munmap a", "main", "held", None, (), (), flushes=0),
+        Step("t: munmap a", "t", "waits", "mmap_lock", (), (), flushes=0),
+        Step("t: look", "t", "busy", None, (), (), flushes=0),
+        Step("release", "main", "ok", "main ok; t ok", (), ()),
+    )
+    kernel = (
+        Step("hold unmap_vmas: munmap a", "main", "ok", "not held", (), (), flushes=1),
+        Step("t: munmap a", "t", "ok", None, (), (), flushes=0),
+        Step("t: look", "t", "ok", None, (), (), flushes=0),
+        Step("release", "main", "ok", None, (), ()),
+    )
+    program = Program("One waits", "", (Device("bar", "pci", 2),), ())
+    runs = [Run("model:7.2", "profile 7.2", model), Run("qemu:7.2", "linux 7.2", kernel)]
+
+    assert table(runs, program, width=120, steps=True) == expected("schedule")
+
+
+def test_steps_show_vmas_and_entries() -> None:
+    """With --trace everything comes; what a machine cannot see is a question mark."""
+    full = Step(
+        "child: write a[0] = 7",
+        "child",
+        "ok",
+        7,
+        book((0, 2)),
+        (),
+        (VmaSeen("child", Span("a", 0, 2), "rw-p", "wc", Span("bar", 0, 2), "rd wr", rss=4, anonymous=4),),
+        (
+            PteSeen("child", Span("a", 0, 1), Span("ram", 0, 0), "L1 WB P RW"),
+            PteSeen("main", Span("a", 1, 2), Span("bar", 1, 2), "L1 WC P RO SPECIAL"),
+            PteSeen("main", Span("a", 2, 3), None, "none@L1"),
+        ),
+    )
+    blind = msgspec.structs.replace(full, vmas=None, ptes=None)
+    program = Program("One write", "", (Device("bar", "pci", 2),), ())
+
+    text = table([Run("a", "A", (full,)), Run("b", "B", (blind,))], program, width=120, trace=True)
+
+    assert text == expected("steps")
+
+
+def test_differences_that_are_not_shown_are_pointed_to() -> None:
+    """Machines that differ in their VMAs alone say how to see it."""
+    step = Step("look", "main", "ok", None, (), (), vmas((0, 1)), flushes=1)
+    other = msgspec.structs.replace(step, vmas=(), flushes=2)
+
+    text = table([Run("a", "A", (step,)), Run("b", "B", (other,))])
+
+    assert text.endswith("--steps shows flushes, vmas\n")
+
+
+def test_what_happened_is_shown_with_steps() -> None:
+    """Flushes and the order of calls are rows of their own, where a machine saw them."""
+    step = Step("look", "main", "ok", None, (), (), flushes=2, events=("zap_pte_range", "tlb_flush"))
+    blind = msgspec.structs.replace(step, flushes=None, events=None)
+
+    text = table([Run("a", "A", (step,)), Run("b", "B", (blind,))], trace=True)
+
+    assert text.splitlines()[5:8] == [
+        "  flushes   2               ?",
+        "  events    zap_pte_range   ?",
+        "            tlb_flush",
+    ]
+
+
+def test_colours_light_what_is_not_as_on_the_first_machine() -> None:
+    """With colours the differing cells are lit and no row carries a mark."""
+    runs = [forgetful(), careful()]
+
+    text = render(PROGRAM, runs, judge(PROGRAM, runs, SERIES), width=120, marks=False)
+
+    lit = {piece.text for piece in text.pieces if piece.style == LIT}
+    assert "-" in lit
+    assert "bar[0:8] wc  LEAKED" not in lit
+    assert not any(line.endswith("<") for line in text.plain.splitlines())
+
+
+def test_an_entry_somebody_maps_is_not_leaked() -> None:
+    """One page mapped by one VMA is enough."""
+    step = Step("look", "main", "ok", None, book((0, 8)), (), vmas((7, 9)))
+
+    assert not is_leaked(step.book[0], step)
+
+
+def test_an_entry_nobody_maps_is_leaked() -> None:
+    """VMAs that touch the entry without overlapping it do not keep it."""
+    step = Step("look", "main", "ok", None, book((4, 8)), (), vmas((0, 4), (8, 16)))
+
+    assert is_leaked(step.book[0], step)
+
+
+def test_without_vmas_nothing_is_called_leaked() -> None:
+    """A machine that did not look at VMAs cannot say what is leaked."""
+    step = Step("look", "main", "ok", None, book((4, 8)), ())
+
+    assert not is_leaked(step.book[0], step)
+
+
+def test_other_devices_do_not_keep_an_entry() -> None:
+    """Equal page numbers of another device are other pages."""
+    other = (VmaSeen("main", Span("a", 0, 16), "rw-s", "mem", Span("low", 0, 16), ""),)
+    step = Step("look", "main", "ok", None, book((4, 8)), (), other)
+
+    assert is_leaked(step.book[0], step)
+
+
+def test_flushes_have_a_cell() -> None:
+    """A number that was not seen reads as a question mark."""
+    step = Step("look", "main", "ok", None, (), ())
+
+    assert (
+        cell(step, "flushes"),
+        cell(msgspec.structs.replace(step, flushes=3), "flushes"),
+    ) == (("?",), ("3",))
+
+
+@given(st.integers(1, 60), st.lists(st.integers(1, 80), min_size=1, max_size=8), st.integers(20, 250))
+def test_columns_fit_whenever_they_can(label: int, natural: list[int], width: int) -> None:
+    """No column is wider than its text, and the line fits unless the narrowest columns do not."""
+    labels, columns = fit(label, natural, width)
+
+    assert all(given <= wanted for given, wanted in zip(columns, natural, strict=True))
+    least = max(width // 3, 12) + sum(15 for _ in natural)
+    assert labels + sum(columns) + 3 * len(columns) <= max(width, least)
+
+
+@for_each("width", [0, 1, 20])
+def test_a_terminal_too_narrow_still_gets_a_table(width: int) -> None:
+    """Columns are never squeezed to nothing."""
+    assert "LEAKED" in table([forgetful(), careful()], width=width)
+
+
+def reported(*lines: str, machine: str = "7.2") -> str:
+    """The report on a program of the model, on a BAR of 1024 pages."""
+    program = load_text("\n".join(("pfnlab program 1", "device bar: pci, 1024 pages", *lines, "")))
+    return table([ModelMachine(machine).run_one(program)], program)
+
+
+@for_each(
+    "driver",
+    [
+        "memremap bar[0:512] wb",
+        "ioremap bar[0:512] wc",
+        "io_mapping_create_wc bar[0:512]",
+        "arch_io_reserve_memtype_wc bar[0:512]",
+        "memremap_pages bar[0:512]",
+        "memremap_pages bar[0:512] p2pdma",
+    ],
+)
+def test_what_a_driver_has_is_not_leaked(driver: str) -> None:
+    """Nor at the end: the driver is still there, with what it reserved."""
+    text = reported(driver, "a = mmap bar[0:512] uc shared rw", "munmap a")
+
+    assert "LEAKED" not in text
+
+
+def test_of_two_entries_the_driver_has_the_other_is_leaked() -> None:
+    """The driver has reserved the range once, so of two entries that are left one has no owner."""
+    map_and_lose = ("a = mmap bar[0:2] driver remap wc shared rw", "zap_vma_ptes a", "munmap a")
+
+    text = reported("ioremap bar[0:2] wc", *map_and_lose, machine="6.1,tracker=unmap_only")
+
+    last = text.split("munmap a ")[1].split("\n\n")[0].splitlines()
+    assert (["book", "bar[0:2]", "wc"], ["bar[0:2]", "wc", "LEAKED"]) == (last[-2].split(), last[-1].split())
+
+
+def test_a_piece_that_was_lost_beside_the_drivers_entry_is_leaked() -> None:
+    """The driver's range overlaps it, but is not it."""
+    lines = ("a = mmap bar[0:2] wc shared rw", "ioremap bar[0:2] wc", "munmap a[0]", "munmap a")
+
+    text = reported(*lines, machine="6.1")
+
+    assert ("bar[0:1] wc  LEAKED" in text, "bar[0:2] wc  LEAKED" in text) == (True, False)
+
+
+def test_a_piece_that_was_lost_after_the_driver_has_gone_is_leaked() -> None:
+    """What a driver has given up keeps nothing."""
+    lines = ("a = mmap bar[0:2] wc shared rw", "ioremap bar[0:2] wc", "iounmap", "munmap a[0]", "munmap a")
+
+    assert "bar[0:1] wc  LEAKED" in reported(*lines, machine="6.1")
