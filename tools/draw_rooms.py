@@ -52,6 +52,7 @@ WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("checker.search",),
         ("checker.scopes",),
         ("checker.races",),
+        ("checker.review",),
         ("checker",),
         ("checker.judging",),
     ),

@@ -20,6 +20,7 @@ from pfnlab.base.result import Printed
 from pfnlab.campaign.campaigns import ListedResults, StatusResult
 from pfnlab.checker.check import CheckResult
 from pfnlab.checker.differ import DifferResult
+from pfnlab.checker.review.review import ReviewResult
 from pfnlab.checker.replay import ReplayResult
 from pfnlab.diagnosis.inspector.inspection import InspectionResult
 from pfnlab.diagnosis.messages.explanation import ExplainResult
@@ -45,6 +46,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "src" / "pfnlab" / "base" / "sche
 #: The structure of each file.
 RESULTS: dict[str, type[Printed]] = {
     "check": CheckResult,
+    "review": ReviewResult,
     "check-differ": DifferResult,
     "kernels-diff-model": RulesBetween,
     "bisect": BisectResult,

@@ -16,6 +16,7 @@ FORMS = {
     "run": "run",
     "fmt": "fmt",
     "check": "check",
+    "review": "review",
     "check --differ": "check-differ",
     "replay": "replay",
     "fuzz": "fuzz",

@@ -7,7 +7,21 @@ LEAKED: still reserved although no process and no driver has it. Other words are
 """
 
 VERBS = (
-    *("new", "try", "run", "fmt", "fuzz", "sweep", "check", "bisect", "explore", "replay", "draw", "export"),
+    *(
+        "new",
+        "review",
+        "try",
+        "run",
+        "fmt",
+        "fuzz",
+        "sweep",
+        "check",
+        "bisect",
+        "explore",
+        "replay",
+        "draw",
+        "export",
+    ),
     *("import", "report", "schema", "results", "completion", "explain", "inspect"),
     *("kernels", "cache", "policies", "litmus", "bugs", "claims", "campaign"),
 )
@@ -15,5 +29,6 @@ VERBS = (
 EXAMPLES = (
     ("pfnlab run munmap-middle", "What a program leaves reserved, by the newest model"),
     ("pfnlab check --on model:7.2 --scope small", "Whether any sequence of operations leaks"),
+    ("pfnlab review flush=first_vma", "What a design newly breaks, repairs, costs and changes"),
     ("pfnlab policies", "The competing ideas the model can run"),
 )

@@ -1,0 +1,106 @@
+"""A program on one model, judged after every operation by all that a state can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from pfnlab.base.own_code import own_mistakes
+from pfnlab.checker.scopes.mark import Mark
+from pfnlab.checker.scopes.moment import FORK_LEFT, StateView, facts_of, warn_again
+from pfnlab.checker.scopes.properties import QUESTIONS, Question
+from pfnlab.kernel.mm.kernel import Kernel
+from pfnlab.programs.lang.ops import MAIN_TASK, Fork, Op, Program
+from pfnlab.programs.model.execution import OneByOne
+from pfnlab.programs.model.model_machine import ModelMachine, exit_all, place
+from pfnlab.programs.runs.places import Places
+
+#: The properties of a state that have to hold.
+ASKED: tuple[Question, ...] = tuple(question for question in QUESTIONS if question.kind == "always")
+
+#: The step at the end, when every task exits.
+END = "end"
+
+
+class JudgedStep(NamedTuple):
+    """What one operation did.
+
+    :param result: ``ok`` or an errno
+    :param broken: the properties that the state after it violates
+    :param flushes: how many times translations were flushed
+    :param log: the kernel's messages
+    """
+
+    result: str
+    broken: frozenset[str]
+    flushes: int
+    log: tuple[str, ...]
+
+
+class JudgedKernel:
+    """A kernel of one model, on which the operations of programs are tried.
+
+    :param program: has the devices and the areas; its operations are not run
+    """
+
+    def __init__(self, machine: ModelMachine, program: Program) -> None:
+        platform, devices, whole = place(program)
+        self.kernel: Kernel = machine.boot(platform, devices)
+        self.kernel.start_task(MAIN_TASK)
+        places = Places.of(program, devices)
+        self._one_by_one = OneByOne(self.kernel, Places(**{**vars(places), "whole": whole}))
+
+    def mark(self) -> Mark:
+        """The present state, to come back to."""
+        return Mark(self.kernel, constant=(self.kernel.profile, self.kernel.platform))
+
+    def step(self, op: Op) -> JudgedStep:
+        """Do *op*.
+
+        :raises Undecided: the model has no rule for it
+        """
+        kernel = self.kernel
+        warn_again(kernel)
+        fork = isinstance(op.call, Fork)
+        before = _ground(kernel) if fork else None
+        with own_mistakes():
+            result = self._one_by_one.step(op).result
+        left = fork and result != "ok" and _ground(kernel) != before
+        return self._judged(result, (FORK_LEFT,) if left else ())
+
+    def end(self) -> JudgedStep:
+        """Let every task exit.
+
+        :raises Undecided: the model has no rule for it
+        """
+        warn_again(self.kernel)
+        with own_mistakes():
+            exit_all(self.kernel)
+        return self._judged(END, ())
+
+    def _judged(self, result: str, facts: Iterable[str]) -> JudgedStep:
+        events, log = self.kernel.trace.take()
+        view = StateView(self.kernel, (*facts_of(log), *facts))
+        broken = frozenset(question.name for question in ASKED if question.judge(view) is False)
+        flushes = sum(event.name in ("flush", "flush_all") for event in events)
+        return JudgedStep(result, broken, flushes, tuple(log))
+
+
+def _ground(kernel: Kernel) -> object:
+    """What a failed fork must not change: tasks, mappings and the book."""
+    mms = [[(vma.start, vma.end, vma.flags) for vma in task.mm] for task in kernel.tasks.values()]
+    return mms, sorted(kernel.book.entries()), len(kernel.i_mmap)
+
+
+def judged(machine: ModelMachine, program: Program) -> list[JudgedStep]:
+    """Every step of *program* and its end.
+
+    :raises Undecided: the model has no rule for one of them
+    """
+    kernel = JudgedKernel(machine, program)
+    return [*map(kernel.step, program.ops), kernel.end()]
+
+
+def breaks_at(steps: Sequence[JudgedStep], name: str) -> int | None:
+    """The first step whose state violates the property *name*; None where none does."""
+    return next((at for at, step in enumerate(steps) if name in step.broken), None)

@@ -1,0 +1,399 @@
+"""A review of a design: what it newly breaks, repairs, costs and changes, against a base.
+
+Stages of questions follow each other. Those of the core are asked of every design; what comes behind is cut
+without harm where time runs out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from pfnlab.base.errors import Undecided
+from pfnlab.base.processes import in_order
+from pfnlab.base.result import Count, Made, Outcome, Result
+from pfnlab.checker.races.race import RaceState
+from pfnlab.checker.review.grounds import NEIGHBOURS, Ground, ground, grounds
+from pfnlab.checker.review.judged import breaks_at, judged
+from pfnlab.checker.review.schedules import ASKED, Pair, owners, pairs, searched
+from pfnlab.checker.review.sequences import Parted, SideBySideModels, Way
+from pfnlab.checker.review.words import MEANINGS
+from pfnlab.checker.search.path import Path
+from pfnlab.kernel.hw.platform import qemu_q35
+from pfnlab.programs.lang.canonical import program_text
+from pfnlab.programs.lang.ops import Op, Program
+from pfnlab.programs.lang.printer import op_text
+from pfnlab.programs.lang.shorter import shrunk
+from pfnlab.programs.model.model_machine import ModelMachine
+
+#: The kinds of questions.
+Form = Literal["sequence", "schedule"]
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """A property that one of the two violates and the other keeps.
+
+    :param name: its name
+    :param form: what shows it: operations one after the other, or beside each other
+    :param happens: what is wrong
+    :param noticed: who would notice
+    :param where: what is mapped
+    :param text: the shortest program; null where a schedule is no program
+    :param schedule: of a schedule: the turns
+    """
+
+    name: str
+    form: Form
+    happens: str
+    noticed: str
+    where: str
+    text: str | None = msgspec.field(name="program")
+    schedule: tuple[str, ...] = ()
+
+
+class FlushCost(msgspec.Struct, frozen=True):
+    """The flushes of one kind of operation in all sequences.
+
+    :param operation: its word
+    :param base: how many flushes the base took, *design* how many the design
+    :param more: how many operations took more in the design; *fewer* how many took fewer
+    :param example: operations of which the last took more
+    """
+
+    operation: str
+    base: Count
+    design: Count
+    more: Count
+    fewer: Count
+    example: tuple[str, ...] = ()
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What an operation answers or prints otherwise.
+
+    :param operation: its word
+    :param field: ``result`` or ``log``
+    :param base: the base's; *design* the design's
+    :param times: in how many sequences
+    :param example: the first operations of which the last differs
+    """
+
+    operation: str
+    field: Literal["result", "log"]
+    base: str
+    design: str
+    times: Count
+    example: tuple[str, ...]
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """A stage of questions.
+
+    :param name: what is asked
+    :param core: whether the review is complete without it
+    :param asked: how many pieces were asked, of *planned*
+    """
+
+    name: str
+    core: bool
+    asked: Count
+    planned: Count
+
+
+class ReviewResult(Result, frozen=True, kw_only=True, tag="pfnlab-review/1"):
+    """The review of a design.
+
+    :param design: the model with the design
+    :param base: the model it is compared with
+    :param broken: what the design newly breaks
+    :param repaired: what the base breaks and the design does not
+    :param both: how many states violate a property in both, by property
+    :param flushes: the operations whose flushes differ
+    :param bytes_per_vma: of base and design: what a tracker costs in every VMA, in bytes
+    :param changes: what is answered or printed otherwise
+    :param stages: what was asked
+    :param states: how many states of sequences were compared
+    :param schedules: how many pairs of operations beside each other were searched on both
+    :param left_out: what the model has no rule for, and how many operations that left out
+    :param seconds: what it took, in seconds
+    """
+
+    design: str
+    base: str
+    broken: tuple[Broken, ...]
+    repaired: tuple[Broken, ...]
+    both: dict[str, Count]
+    flushes: tuple[FlushCost, ...]
+    bytes_per_vma: tuple[int, int]
+    changes: tuple[Change, ...]
+    stages: tuple[Stage, ...]
+    states: Count
+    schedules: Count
+    left_out: dict[str, Count]
+    seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """True where the core stages were asked to their end."""
+        return all(stage.asked == stage.planned for stage in self.stages if stage.core)
+
+    @property
+    def same(self) -> bool:
+        """True where the two did the same in all that was asked."""
+        return not (self.broken or self.repaired or self.flushes or self.changes)
+
+    @property
+    def outcome(self) -> Outcome:
+        """A property that is newly broken is a fact, also where the core was cut."""
+        if self.broken:
+            return Outcome.DISCOVERY
+        return Outcome.AS_EXPECTED if self.complete else Outcome.UNDECIDED
+
+
+class Shown(NamedTuple):
+    """A pair of operations whose schedules violate a property on one of the two alone."""
+
+    pair: Pair
+    length: int
+
+
+class Piece(NamedTuple):
+    """A piece of a review, for one process.
+
+    :param stage: the number of its stage
+    :param ground: of sequences: the number of the ground; *doubles*: two operations in a row
+    :param pair: of schedules
+    """
+
+    stage: int
+    ground: int = 0
+    doubles: bool = False
+    pair: Pair | None = None
+
+    def __str__(self) -> str:
+        return self.pair.name if self.pair is not None else f"ground {self.ground}"
+
+
+class Answered(NamedTuple):
+    """What a piece came to; a piece that time did not reach is not *done*."""
+
+    done: bool
+    parted: Parted
+    broken: dict[str, Shown]
+    repaired: dict[str, Shown]
+
+
+class _StagePlan(NamedTuple):
+    """A stage before it is asked."""
+
+    name: str
+    core: bool = False
+
+
+_STAGES = (
+    _StagePlan("every operation on every kind of mapping, and every pair of them in a row", core=True),
+    _StagePlan("every operation on every kind of mapping with every neighbour", core=True),
+    _StagePlan("an owner's revocation beside every operation on every kind of mapping", core=True),
+    _StagePlan("the same with neighbours"),
+    _StagePlan("pairs in a row, with neighbours"),
+    _StagePlan("pairs of other operations beside each other"),
+)
+
+
+def plan() -> list[Piece]:
+    """The pieces of a review, in their order."""
+    numbered = list(enumerate(grounds()))
+    alone = [number for number, (_, neighbour) in numbered if neighbour is NEIGHBOURS[0]]
+    beside = [number for number, (_, neighbour) in numbered if neighbour is not NEIGHBOURS[0]]
+    told = list(owners())
+    return [
+        *(Piece(0, number, doubles=True) for number in alone),
+        *(Piece(1, number) for number in beside),
+        *(Piece(2, pair=pair) for pair in told if pair.neighbour is NEIGHBOURS[0]),
+        *(Piece(3, pair=pair) for pair in told if pair.neighbour is not NEIGHBOURS[0]),
+        *(Piece(4, number, doubles=True) for number in beside),
+        *(Piece(5, pair=pair) for pair in pairs()),
+    ]
+
+
+def review(
+    base: ModelMachine,
+    design: ModelMachine,
+    *,
+    seconds: float,
+    jobs: int = 1,
+    pieces: Sequence[Piece] | None = None,
+    done: Callable[[], None] = lambda: None,
+) -> ReviewResult:
+    """Ask all questions of *base* and *design*, and compare their answers.
+
+    :param seconds: the time after which no piece begins
+    :param jobs: processes at a time
+    :param pieces: those of :func:`plan`, or some of them
+    :param done: called when a piece is done
+    """
+    begin = time.monotonic()
+    chosen = plan() if pieces is None else list(pieces)
+    deadline = begin + seconds
+    every = [ground(*found) for found in grounds()]
+
+    def answered(piece: Piece) -> Answered:
+        return _answered(base, design, every, piece, deadline)
+
+    total, asked = Parted(), [0] * len(_STAGES)
+    broken: dict[str, Shown] = {}
+    repaired: dict[str, Shown] = {}
+    schedules = 0
+    for piece, answer in zip(chosen, in_order(answered, chosen, jobs, done=done), strict=True):
+        total.add(answer.parted)
+        asked[piece.stage] += answer.done
+        schedules += answer.done and piece.pair is not None
+        _shorter(broken, answer.broken)
+        _shorter(repaired, answer.repaired)
+    told = _Teller(base, design, every)
+    return ReviewResult(
+        made=Made.now(),
+        design=f"model:{design.spec}",
+        base=f"model:{base.spec}",
+        broken=told.all(total.broken, broken, design, base),
+        repaired=told.all(total.repaired, repaired, base, design),
+        both=dict(sorted(total.both.items())),
+        flushes=tuple(told.flushes(total)),
+        bytes_per_vma=(_bytes(base), _bytes(design)),
+        changes=tuple(told.changes(total)),
+        stages=tuple(
+            Stage(stage.name, stage.core, asked[number], sum(piece.stage == number for piece in chosen))
+            for number, stage in enumerate(_STAGES)
+        ),
+        states=total.asked,
+        schedules=schedules,
+        left_out=dict(sorted(total.unmodelled.items())),
+        seconds=round(time.monotonic() - begin, 3),
+    )
+
+
+def _bytes(machine: ModelMachine) -> int:
+    return machine.boot(qemu_q35(), {}).tracker.BYTES_PER_VMA
+
+
+def _shorter(shown: dict[str, Shown], more: dict[str, Shown]) -> None:
+    for name, found in more.items():
+        if name not in shown or found.length < shown[name].length:
+            shown[name] = found
+
+
+def _answered(
+    base: ModelMachine, design: ModelMachine, every: Sequence[Ground], piece: Piece, deadline: float
+) -> Answered:
+    """The answer of one piece; none where time is over."""
+    if time.monotonic() > deadline:
+        return Answered(False, Parted(), {}, {})
+    if piece.pair is None:
+        both = SideBySideModels(base, design, every[piece.ground], piece.ground)
+        complete = both.try_all(piece.doubles, deadline)
+        return Answered(complete, both.parted, {}, {})
+    parted = Parted()
+    race = piece.pair.race()
+    if race is None:
+        return Answered(True, parted, {}, {})
+    found: list[dict[str, int]] = []
+    for machine in (design, base):
+        if found == [{}] and not _STAGES[piece.stage].core:
+            # What the base alone violates is told of the core.
+            found.append({})
+            continue
+        try:
+            model, exploration = searched(machine, race)
+        except Undecided as unknown:
+            return Answered(True, Parted(unmodelled={str(unknown): 1}), {}, {})
+        parted.unmodelled.update(model.unmodelled)
+        found.append({name: len(path.actions) for name, path in exploration.discoveries.items()})
+    violated, before = found
+    return Answered(
+        True,
+        parted,
+        {name: Shown(piece.pair, length) for name, length in violated.items() if name not in before},
+        {name: Shown(piece.pair, length) for name, length in before.items() if name not in violated},
+    )
+
+
+class _Teller:
+    """Tells what was found: the shortest programs and schedules."""
+
+    def __init__(self, base: ModelMachine, design: ModelMachine, every: Sequence[Ground]) -> None:
+        self._base, self._design, self._every = base, design, every
+
+    def all(
+        self, ways: dict[str, Way], shown: dict[str, Shown], machine: ModelMachine, other: ModelMachine
+    ) -> tuple[Broken, ...]:
+        """What *machine* violates and *other* keeps, in the order in which properties are listed."""
+        found = []
+        for name, meaning in MEANINGS.items():
+            if name in ways:
+                way = ways[name]
+                program = self._sequence(name, way, machine, other)
+                found.append(
+                    Broken(
+                        *(name, "sequence", *meaning, self._every[way.ground].name),
+                        text=program_text(program),
+                    )
+                )
+            elif name in shown:
+                text, schedule = self._schedule(name, shown[name].pair, machine)
+                found.append(
+                    Broken(
+                        *(name, "schedule", *meaning, _where(shown[name].pair)), text=text, schedule=schedule
+                    )
+                )
+        return tuple(found)
+
+    def _sequence(self, name: str, way: Way, machine: ModelMachine, other: ModelMachine) -> Program:
+        asks = f"Why is {name} violated by model:{machine.spec} and kept by model:{other.spec}?"
+        program = self._every[way.ground].program_of(way.ops, f"{name} on model:{machine.spec}", asks)
+
+        def shows(candidate: Program) -> bool:
+            try:
+                at, kept = (
+                    breaks_at(judged(machine, candidate), name),
+                    breaks_at(judged(other, candidate), name),
+                )
+            except Undecided:
+                return False
+            return at is not None and (kept is None or kept > at)
+
+        return shrunk(program, shows)
+
+    def _schedule(self, name: str, pair: Pair, machine: ModelMachine) -> tuple[str | None, tuple[str, ...]]:
+        race = pair.race()
+        assert race is not None
+        model, found = searched(machine, race)
+        path: Path[RaceState] = found.discoveries[name]
+        question = next(question for question in ASKED if question.name == name)
+        program = model.program(
+            *(path, question, f"{name} on model:{machine.spec}", "Which order of the two shows it?")
+        )
+        return (None if program is None else program_text(program)), tuple(map(str, path.actions))
+
+    def flushes(self, total: Parted) -> Iterator[FlushCost]:
+        """The operations whose flushes differ."""
+        for word, (base, design, more, fewer) in sorted(total.flushes.items()):
+            if more or fewer:
+                example = self._lines(total.costly[word]) if word in total.costly else ()
+                yield FlushCost(word, base, design, more, fewer, example)
+
+    def changes(self, total: Parted) -> Iterator[Change]:
+        """Results and messages that differ, the most frequent first."""
+        for field, counted in (("result", total.results), ("log", total.logs)):
+            for (word, base, design), (times, way) in sorted(counted.items(), key=lambda row: -row[1][0]):
+                yield Change(word, field, base, design, times, self._lines(way))  # type: ignore[arg-type]
+
+    def _lines(self, way: Way) -> tuple[str, ...]:
+        ops: tuple[Op, ...] = (*self._every[way.ground].program.ops, *way.ops)
+        return tuple(op_text(op) if op.task == "main" else f"{op.task}: {op_text(op)}" for op in ops)
+
+
+def _where(pair: Pair) -> str:
+    return f"{pair.kind.name}, {pair.neighbour.name}"

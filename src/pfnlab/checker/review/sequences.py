@@ -1,0 +1,172 @@
+"""Sequences of a review: a ground, one operation or two behind it, and the end, on design and base.
+
+Both do the same operations. What one violates and the other keeps at the same step is what a review tells.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from pfnlab.base.errors import Undecided
+from pfnlab.checker.review.grounds import Ground
+from pfnlab.checker.review.judged import END, JudgedKernel, JudgedStep
+from pfnlab.programs.lang.ops import Op
+from pfnlab.programs.model.model_machine import ModelMachine
+
+
+class Way(msgspec.Struct, frozen=True):
+    """Operations behind the setup of a ground.
+
+    :param ground: the number of the ground
+    :param ops: the operations
+    """
+
+    ground: int
+    ops: tuple[Op, ...]
+
+
+class Parted(msgspec.Struct):
+    """What design and base did otherwise, each with the first and shortest way to it.
+
+    :param broken: by property: what the design violates first
+    :param repaired: by property: what the base violates first
+    :param both: how many states violate a property in both, by property
+    :param flushes: by operation: flushes of the base, of the design, and how many had more, and fewer
+    :param costly: by operation: the first that took more flushes in the design
+    :param results: by operation, result of the base and of the design
+    :param logs: by operation, the last message of the base and of the design
+    :param asked: how many states were compared
+    :param unmodelled: how many operations the model has no rule for, by its message
+    """
+
+    broken: dict[str, Way] = {}
+    repaired: dict[str, Way] = {}
+    both: dict[str, int] = {}
+    flushes: dict[str, tuple[int, int, int, int]] = {}
+    costly: dict[str, Way] = {}
+    results: dict[tuple[str, str, str], tuple[int, Way]] = {}
+    logs: dict[tuple[str, str, str], tuple[int, Way]] = {}
+    asked: int = 0
+    unmodelled: dict[str, int] = {}
+
+    def add(self, other: Parted) -> None:
+        """Take the findings of other grounds too; of two ways the shorter stays, of equal ones the own."""
+        for own, others in ((self.broken, other.broken), (self.repaired, other.repaired)):
+            for name, way in others.items():
+                if name not in own or len(way.ops) < len(own[name].ops):
+                    own[name] = way
+        for key, way in other.costly.items():
+            self.costly.setdefault(key, way)
+        for counted, others_counted in ((self.results, other.results), (self.logs, other.logs)):
+            for key_of, (count, way) in others_counted.items():
+                before, first = counted.get(key_of, (0, way))
+                counted[key_of] = (before + count, first)
+        for key, numbers in other.flushes.items():
+            old = self.flushes.get(key, (0, 0, 0, 0))
+            self.flushes[key] = tuple(map(sum, zip(old, numbers, strict=True)))  # type: ignore[assignment]
+        for totals, more in ((self.both, other.both), (self.unmodelled, other.unmodelled)):
+            for key, count in more.items():
+                totals[key] = totals.get(key, 0) + count
+        self.asked += other.asked
+
+
+class SideBySideModels:
+    """Design and base on one ground.
+
+    :param number: the number of the ground
+    """
+
+    def __init__(self, base: ModelMachine, design: ModelMachine, ground: Ground, number: int) -> None:
+        self._ground, self._number = ground, number
+        everything = ground.program_of(
+            [op for part in (*ground.firsts, *ground.seconds) for op in part], "", ""
+        )
+        self._kernels = (JudgedKernel(base, everything), JudgedKernel(design, everything))
+        self.parted = Parted()
+        self._violated: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+
+    def try_all(self, pairs: bool, deadline: float) -> bool:
+        """Try every operation, and with *pairs* every second one behind it; False where time ran out."""
+        try:
+            for op in self._ground.program.ops:
+                self._both(lambda kernel, op=op: kernel.step(op), (), op.call)  # type: ignore[misc]
+        except Undecided as unknown:
+            self._without_rule(unknown)
+            return True
+        return self._branch(self._ground.firsts, (), 2 if pairs else 1, deadline)
+
+    def _branch(
+        self, parts: Sequence[tuple[Op, ...]], before: tuple[Op, ...], more: int, deadline: float
+    ) -> bool:
+        marks, violated = [kernel.mark() for kernel in self._kernels], self._violated
+        for part in parts:
+            if time.monotonic() > deadline:
+                return False
+            complete = self._try(part, before, more, deadline)
+            for mark in marks:
+                mark.restore()
+            self._violated = violated
+            if not complete:
+                return False
+        return True
+
+    def _try(self, part: tuple[Op, ...], before: tuple[Op, ...], more: int, deadline: float) -> bool:
+        ops = before
+        try:
+            for op in part:
+                ops = (*ops, op)
+                self._both(lambda kernel, op=op: kernel.step(op), ops, op.call)  # type: ignore[misc]
+        except Undecided as unknown:
+            self._without_rule(unknown)
+            return True
+        if more > 1 and not self._branch(self._ground.seconds, ops, more - 1, deadline):
+            return False
+        try:
+            self._both(JudgedKernel.end, ops, None)
+        except Undecided as unknown:
+            self._without_rule(unknown)
+        return True
+
+    def _both(self, do: Callable[[JudgedKernel], JudgedStep], ops: tuple[Op, ...], call: object) -> None:
+        base, design = (do(kernel) for kernel in self._kernels)
+        found, way = self.parted, Way(self._number, ops)
+        found.asked += 1
+        base_before, design_before = self._violated
+        for name in design.broken - design_before - base_before - base.broken:
+            _keep(found.broken, name, way)
+        for name in base.broken - base_before - design_before - design.broken:
+            _keep(found.repaired, name, way)
+        for name in base.broken & design.broken:
+            found.both[name] = found.both.get(name, 0) + 1
+        self._violated = (base_before | base.broken, design_before | design.broken)
+        word = END if call is None else str(type(call).__struct_config__.tag)  # type: ignore[attr-defined]
+        if base.result != design.result:
+            _count(found.results, (word, base.result, design.result), way)
+        if base.log != design.log:
+            _count(found.logs, (word, _last(base), _last(design)), way)
+        more, fewer = design.flushes > base.flushes, design.flushes < base.flushes
+        old = found.flushes.get(word, (0, 0, 0, 0))
+        found.flushes[word] = (old[0] + base.flushes, old[1] + design.flushes, old[2] + more, old[3] + fewer)
+        if more:
+            _keep(found.costly, word, way)
+
+    def _without_rule(self, unknown: Undecided) -> None:
+        reasons = self.parted.unmodelled
+        reasons[str(unknown)] = reasons.get(str(unknown), 0) + 1
+
+
+def _last(step: JudgedStep) -> str:
+    return step.log[-1] if step.log else ""
+
+
+def _keep(ways: dict[str, Way], name: str, way: Way) -> None:
+    if name not in ways or len(way.ops) < len(ways[name].ops):
+        ways[name] = way
+
+
+def _count(counted: dict[tuple[str, str, str], tuple[int, Way]], key: tuple[str, str, str], way: Way) -> None:
+    before, first = counted.get(key, (0, way))
+    counted[key] = (before + 1, first)

@@ -1,0 +1,132 @@
+"""``review``: what a design newly breaks, repairs, costs and changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pfnlab.base.errors import ProgramError
+from pfnlab.base.units import number_of
+from pfnlab.checker.review.review import Broken, FlushCost, ReviewResult
+from pfnlab.present.document.blocks import Block, Bullets, Chapter, Code, Paragraph, Table, cell
+from pfnlab.present.document.part import Part, done, drawn, program_code, section
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.printer import op_lines
+
+#: So many changes are shown; the rest are in the JSON.
+_SHOWN = 8
+
+
+def part(content: ReviewResult) -> Part:
+    """The verdict, then what is newly broken, repaired, what it costs, changes, and what was not asked."""
+    says = verdict(content)
+    return Part(
+        title=f"{content.design} against {content.base}",
+        says=says,
+        outcome=content.outcome,
+        blocks=tuple(_blocks(content)),
+        facts=done(content.made),
+        first=says,
+    )
+
+
+def verdict(content: ReviewResult) -> str:
+    """The result in one line."""
+    who = f"{content.design}, against {content.base}"
+    cut = "" if content.complete else "; the core questions were cut, so more may be"
+    if content.broken:
+        names = ", ".join(found.name for found in content.broken)
+        return f"{who}: newly broken: {names}{cut}."
+    if content.same:
+        return f"{who}: does the same in all that was asked{cut}."
+    extra = [
+        f"{number_of(len(content.repaired), 'property', 'properties')} repaired" if content.repaired else "",
+        "other flushes" if content.flushes else "",
+        "other results or messages" if content.changes else "",
+    ]
+    return f"{who}: nothing is newly broken; {', '.join(filter(None, extra))}{cut}."
+
+
+def _blocks(content: ReviewResult) -> Iterator[Block]:
+    for found in content.broken:
+        yield Chapter(f"newly broken: {found.name}", tuple(_shown(found, content.design)))
+    for found in content.repaired:
+        yield Chapter(f"repaired: {found.name}", tuple(_shown(found, content.base)), folded=True)
+    yield from _costs(content)
+    yield from _changes(content)
+    if content.both:
+        names = ", ".join(f"{name} ({count:,})" for name, count in content.both.items())
+        yield Paragraph(f"also in the base, in so many states: {names}")
+    yield Bullets(tuple(_asked(content)))
+
+
+def _shown(found: Broken, machine: str) -> Iterator[Block]:
+    yield Paragraph(f"{found.happens}; noticed by: {found.noticed} ({found.where})")
+    if found.schedule:
+        yield Code("The schedule", "\n".join(found.schedule))
+    if found.text is not None:
+        yield from program_code(found.text, "The shortest program", glance=_operations(found.text))
+        yield drawn(lambda draw: draw.story_of_text(found.text, [machine]))
+
+
+def _operations(text: str) -> str | None:
+    """The operations of a program; all of it where this version does not read it."""
+    try:
+        return "\n".join(op_lines(load_text(text, "counterexample")))
+    except ProgramError:
+        return None
+
+
+def _costs(content: ReviewResult) -> Iterator[Block]:
+    rows = tuple(
+        (
+            cell(cost.operation, code=True),
+            *map(cell, _flushes(cost)),
+            cell("; ".join(cost.example), code=True),
+        )
+        for cost in content.flushes
+    )
+    if rows:
+        heads = (
+            "operation",
+            "flushes of the base",
+            "of the design",
+            "more in",
+            "fewer in",
+            "first with more",
+        )
+        yield from section("costs", Table("Flushes in all sequences", heads, rows, glance=(0, 1, 2, 3, 4)))
+    base, design = content.bytes_per_vma
+    if base != design:
+        yield Paragraph(f"each VMA of the system: {number_of(design, 'byte')}, was {number_of(base, 'byte')}")
+
+
+def _flushes(cost: FlushCost) -> tuple[str, ...]:
+    return tuple(f"{number:,}" for number in (cost.base, cost.design, cost.more, cost.fewer))
+
+
+def _changes(content: ReviewResult) -> Iterator[Block]:
+    rows = tuple(
+        (
+            cell(change.operation, code=True),
+            cell(change.field),
+            cell(change.base or "-"),
+            cell(change.design or "-"),
+            cell(f"{change.times:,}"),
+            cell("; ".join(change.example), code=True),
+        )
+        for change in content.changes[:_SHOWN]
+    )
+    if rows:
+        heads = ("operation", "field", "base", "design", "in", "first")
+        yield from section("changes", Table("Results and messages", heads, rows, glance=(0, 1, 2, 3, 4)))
+    if more := content.changes[_SHOWN:]:
+        yield Paragraph(f"{number_of(len(more), 'more change')} (--json has all)")
+
+
+def _asked(content: ReviewResult) -> Iterator[str]:
+    yield f"asked: {content.states:,} states of sequences, {content.schedules:,} pairs beside each other"
+    for stage in content.stages:
+        if stage.asked < stage.planned:
+            core = "core, " if stage.core else ""
+            yield f"cut: {stage.name} ({core}{stage.asked:,} of {stage.planned:,})"
+    yield from (f"no rule: {reason} ({count:,} left out)" for reason, count in content.left_out.items())

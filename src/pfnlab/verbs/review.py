@@ -1,0 +1,83 @@
+"""Review a design: what it newly breaks, repairs, costs and changes, against a base.
+
+Exit codes: 0 the core questions were asked and nothing is newly broken, 1 something is, 2 misuse, 3 the core
+questions were cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+from pfnlab.base.errors import Misuse
+from pfnlab.verbs.option import SECONDS, AsJson, JobsOf, Option, Say
+
+if TYPE_CHECKING:
+    from pfnlab.checker.review.review import ReviewResult
+    from pfnlab.programs.model.model_machine import ModelMachine
+
+EXAMPLES = (
+    ("pfnlab review mine.py", "A policy of your own, against the newest model"),
+    ("pfnlab review flush=first_vma", "A flush placement that looks right"),
+    ("pfnlab review tracker=exact --base model:7.3 --seconds 300", "A tracker, with more questions"),
+    ("pfnlab review model:7.2 --base model:6.12 --json", "One release against another, as JSON"),
+)
+
+
+class ReviewRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The request of a review: a design, its base, and the time it may take."""
+
+    design: Annotated[
+        str,
+        Option(
+            "A policy file, changes to the base (flush=first_vma,mseal=off), or a model.",
+            "DESIGN",
+            positional=True,
+        ),
+    ]
+    base: Annotated[str | None, Option("The model it is compared with. Default: the newest.", "MODEL")] = None
+    seconds: Annotated[
+        float, SECONDS._replace(help="Ask no more questions after so many seconds.", metavar="S")
+    ] = 60
+    jobs: JobsOf = None
+    as_json: AsJson = False
+
+
+def perform(request: ReviewRequest, say: Say) -> Iterator[ReviewResult]:
+    """The review of a design.
+
+    :raises Misuse: there is no such design or base
+    """
+    from pfnlab.base.processes import processors
+    from pfnlab.checker.review.review import review
+
+    base, design = models_of(request.design, request.base)
+    yield review(_model(base), _model(design), seconds=request.seconds, jobs=request.jobs or processors())
+
+
+def models_of(design: str, base: str | None) -> tuple[str, str]:
+    """The names of the base and of the model with the design.
+
+    :raises Misuse: the base is no model, or the design none of a file, a change and a model
+    """
+    from pfnlab.programs.runs.named_machines import newest_series, with_policies
+
+    base = base or f"model:{newest_series()}"
+    if not base.startswith("model:"):
+        raise Misuse(f"--base {base} cannot be reviewed against: write a model, as --base model:7.2")
+    if design.startswith("model:"):
+        return base, design
+    if design.endswith(".py"):
+        return base, with_policies([base], [design])[0]
+    if "=" not in design:
+        raise Misuse(f"{design!r} is no design: write FILE.py, SEAM=POLICY, SWITCH=on or model:SERIES")
+    return base, f"{base},{design}"
+
+
+def _model(spec: str) -> ModelMachine:
+    from pfnlab.programs.model.named_model import model_of
+    from pfnlab.programs.runs.named_machines import name_machine
+
+    return model_of(name_machine(spec))

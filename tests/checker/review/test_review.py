@@ -1,0 +1,168 @@
+"""Reviews of designs that are known to be wrong, or right, by questions that nobody wrote for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from for_each import for_each
+
+from pfnlab.base.result import Outcome
+from pfnlab.checker.review import review as reviewing
+from pfnlab.checker.review.grounds import KINDS, NEIGHBOURS, ground, grounds, setup
+from pfnlab.checker.review.judged import ASKED, breaks_at, judged
+from pfnlab.checker.review.review import Piece, ReviewResult, plan, review
+from pfnlab.checker.review.schedules import ASKED as ASKED_OF_SCHEDULES
+from pfnlab.checker.review.words import MEANINGS
+from pfnlab.kernel.policies.own import load_policy
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.model.model_machine import ModelMachine
+
+#: Enough for every piece of a test, and no wait without an end.
+LONG = 240.0
+
+#: The plainest grounds: a PCI file and a driver's remap, alone.
+PLAIN = tuple(Piece(0, number, doubles=True) for number in (0, 1))
+
+
+def reviewed(base: str, design: str, *pieces: Piece) -> ReviewResult:
+    """A review of these pieces."""
+    return review(ModelMachine(base), ModelMachine(design), seconds=LONG, pieces=pieces)
+
+
+def owner_pieces(neighbour: str, kind: str, first: str) -> list[Piece]:
+    """The pieces of an owner's revocation beside *first*."""
+    return [
+        piece
+        for piece in plan()
+        if piece.pair is not None
+        and (piece.pair.neighbour.name, piece.pair.kind.name, piece.pair.first) == (neighbour, kind, first)
+    ]
+
+
+def test_a_design_that_changes_nothing_is_said_to_change_nothing() -> None:
+    """The base against itself."""
+    found = reviewed("7.3", "7.3", *PLAIN)
+
+    assert (True, Outcome.AS_EXPECTED) == (found.same, found.outcome)
+    assert found.states > 1000
+
+
+def test_what_a_tracker_breaks_is_shown_by_its_shortest_program() -> None:
+    """VM_PAT on a kernel that had left it: a hole leaves a reservation."""
+    found = reviewed("7.3", "7.3,tracker=vm_pat", *PLAIN)
+
+    (leak,) = (broken for broken in found.broken if broken.name == "no_leak")
+    program = load_text(leak.text or "", "found")
+    assert 2 == len(program.ops)
+    assert Outcome.DISCOVERY is found.outcome
+
+
+def test_a_found_program_breaks_the_design_and_not_the_base() -> None:
+    """When it is run again, by the judges of states."""
+    found = reviewed("7.3", "7.3,tracker=vm_pat", *PLAIN)
+
+    for broken in found.broken:
+        program = load_text(broken.text or "", "found")
+        at, kept = (
+            breaks_at(judged(ModelMachine(spec), program), broken.name)
+            for spec in ("7.3,tracker=vm_pat", "7.3")
+        )
+        assert at is not None and (kept is None or kept > at)
+
+
+def test_what_is_broken_one_way_is_repaired_the_other() -> None:
+    """Base and design exchanged."""
+    there, back = reviewed("7.3", "7.3,tracker=vm_pat", *PLAIN), reviewed("7.3,tracker=vm_pat", "7.3", *PLAIN)
+
+    assert {one.name for one in there.broken} == {one.name for one in back.repaired}
+    assert {one.name for one in there.repaired} == {one.name for one in back.broken}
+
+
+@for_each(
+    ("design", "neighbour"),
+    [("flush=none", "alone"), ("flush=first_vma", "ordinary memory in front")],
+)
+def test_a_flush_that_is_missing_is_found_by_a_schedule(design: str, neighbour: str) -> None:
+    """The owner is told while a processor still reads."""
+    pieces = owner_pieces(neighbour, "a driver's remap", "munmap a[4:20]")
+
+    found = reviewed("7.3", f"7.3,{design}", *pieces)
+
+    assert ["told_free"] == [broken.name for broken in found.broken]
+    assert found.broken[0].schedule
+
+
+def test_a_placement_as_landed_is_not_blamed() -> None:
+    """The same questions, of what 7.3 has."""
+    pieces = owner_pieces("ordinary memory in front", "a driver's remap", "munmap a[4:20]")
+
+    found = reviewed("7.2", "7.3", *pieces)
+
+    assert () == found.broken
+
+
+def test_more_flushes_are_a_cost_and_no_violation() -> None:
+    """Each VMA by itself, as before 6.16."""
+    pieces = [Piece(4, number, doubles=True) for number in (len(KINDS), len(KINDS) + 1)]
+
+    found = reviewed("7.3", "7.3,flush=end_vma", *pieces)
+
+    assert ((), True) == (found.broken, any(cost.more for cost in found.flushes))
+
+
+def test_a_core_that_was_cut_is_undecided() -> None:
+    """With what was cut."""
+    found = review(ModelMachine("7.3"), ModelMachine("7.3"), seconds=0, pieces=list(PLAIN))
+
+    assert (Outcome.UNDECIDED, False) == (found.outcome, found.complete)
+    assert [(0, 2)] == [(stage.asked, stage.planned) for stage in found.stages if stage.planned]
+
+
+def test_a_cut_behind_the_core_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Complete where only a later stage was cut."""
+    clock = iter([0.0, 0.0, 1e9, 1e9])
+    monkeypatch.setattr(reviewing.time, "monotonic", lambda: next(clock, 1e9))
+
+    found = review(ModelMachine("7.3"), ModelMachine("7.3"), seconds=1, pieces=[Piece(4, 13)])
+
+    assert (True, Outcome.AS_EXPECTED) == (found.complete, found.outcome)
+
+
+@for_each("name", [question.name for question in (*ASKED, *ASKED_OF_SCHEDULES)])
+def test_every_property_has_its_words(name: str) -> None:
+    """So that none is violated without a sentence."""
+    assert MEANINGS[name].happens and MEANINGS[name].noticed
+
+
+def test_every_kind_can_stand_beside_every_neighbour() -> None:
+    """The setups are programs, and nearly all operations follow them."""
+    for kind, neighbour in grounds():
+        found = ground(kind, neighbour)
+        assert len(setup(kind, neighbour)) == len(found.program.ops)
+        assert len(found.firsts) == len(found.seconds) > 30
+
+
+def test_the_plan_has_every_ground_and_no_piece_twice() -> None:
+    """The core first."""
+    pieces = plan()
+
+    assert len(pieces) == len(set(pieces))
+    assert {piece.ground for piece in pieces if piece.pair is None} == set(
+        range(len(KINDS) * len(NEIGHBOURS))
+    )
+    assert sorted(piece.stage for piece in pieces) == [piece.stage for piece in pieces]
+
+
+def test_an_own_policy_is_reviewed(tmp_path: Path) -> None:
+    """A file of a few lines, as a user writes it."""
+    own = tmp_path / "wrong.py"
+    own.write_text(
+        "from pfnlab.design import FirstVma\n\n\nclass Mine(FirstVma):\n    '''As the first VMA says.'''\n"
+    )
+    seam = load_policy(str(own)).seam
+    pieces = owner_pieces("ordinary memory in front", "a driver's remap", "munmap a[4:20]")
+
+    found = reviewed("7.3", f"7.3,{seam}={own}", *pieces)
+
+    assert ["told_free"] == [broken.name for broken in found.broken]
