@@ -11,7 +11,8 @@ from for_each import for_each
 
 import pfnlab as pl
 from pfnlab.api.methods import Operations
-from pfnlab.programs.lang.shapes import BY_VERB, ROWS, Ending
+from pfnlab.programs.lang.fields import Ending
+from pfnlab.programs.lang.shapes import BY_VERB, ROWS
 from pfnlab.programs.lang.words import VERBS
 
 

@@ -21,9 +21,8 @@ from pfnlab.export.syz_places import SyzPlaces, places_in
 from pfnlab.export.syz_processes import SyzProcessCalls
 from pfnlab.export.to_syz import BAR_ADDRESS, WRITE_COMBINE
 from pfnlab.export.windows import PHYSICAL, DeviceWindows, FilePlace, KnownBar
+from pfnlab.programs.lang.kernel_numbers import ADVICE, POLICIES
 from pfnlab.programs.lang.ops import (
-    ADVICE,
-    POLICIES,
     Area,
     Call,
     Fork,

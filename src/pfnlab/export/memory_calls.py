@@ -25,9 +25,8 @@ from pfnlab.export.processes_traced import TracedFile, TracedTask
 from pfnlab.export.strace_lines import LoggedCall
 from pfnlab.export.windows import KnownBar
 from pfnlab.programs.lang.device_ops import DriverMap
+from pfnlab.programs.lang.kernel_numbers import ADVICE, POLICIES
 from pfnlab.programs.lang.ops import (
-    ADVICE,
-    POLICIES,
     Call,
     Madvise,
     Mbind,

@@ -32,14 +32,12 @@ from pfnlab.programs.lang.ops import (
     Mmap,
     Munlockall,
     Op,
-    ProcessMadvise,
-    ProcessMrelease,
     Program,
     RemapFilePages,
-    Setrlimit,
     Thread,
 )
 from pfnlab.programs.lang.printer import expect_lines, header_lines, op_lines
+from pfnlab.programs.lang.process_ops import ProcessMadvise, ProcessMrelease, Setrlimit
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON, MAX_OPS, MAX_TASKS
 from pfnlab.programs.runs.places import PAST_END_PAGES

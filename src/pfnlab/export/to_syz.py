@@ -12,10 +12,9 @@ from pfnlab.export.subject import Subject
 from pfnlab.export.syz_lines import DATA_START
 from pfnlab.export.syz_places import SyzPlaces, places_for
 from pfnlab.programs.lang.areas import VVAR
+from pfnlab.programs.lang.kernel_numbers import ADVICE, POLICIES
 from pfnlab.programs.lang.ops import (
-    ADVICE,
     MAIN_TASK,
-    POLICIES,
     Fork,
     Madvise,
     Mbind,
@@ -31,12 +30,10 @@ from pfnlab.programs.lang.ops import (
     Munmap,
     Op,
     PkeyMprotect,
-    ProcessMadvise,
-    ProcessMrelease,
-    Setrlimit,
     Via,
 )
 from pfnlab.programs.lang.printer import area_text, expect_lines, op_text
+from pfnlab.programs.lang.process_ops import ProcessMadvise, ProcessMrelease, Setrlimit
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Mincore, Walk
 from pfnlab.programs.lang.words import ANON

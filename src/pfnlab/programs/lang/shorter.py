@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import msgspec
 
 from pfnlab.base.errors import ProgramError
-from pfnlab.programs.lang.ops import Fork, Op, ProcessMadvise, ProcessMrelease, Program, Release, Thread
+from pfnlab.programs.lang.ops import Fork, Op, Program, Release, Thread
+from pfnlab.programs.lang.process_ops import ProcessMadvise, ProcessMrelease
 from pfnlab.programs.lang.validity import check_program
 
 

@@ -14,7 +14,8 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import DRIVER_RAM, IOREMAP_NUMBERS, MEMREMAP_NUMBERS, MOVED_BAR
-from pfnlab.programs.lang.ops import ADVICE, LIMITS, MAIN_TASK, POLICIES
+from pfnlab.programs.lang.kernel_numbers import ADVICE, LIMITS, POLICIES
+from pfnlab.programs.lang.ops import MAIN_TASK
 from pfnlab.programs.lang.walk_ops import CLEARED_REFS
 from pfnlab.programs.lang.words import (
     DRIVER_HOW,
