@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from pfnlab.base.errors import Undecided
 from pfnlab.base.inert import line_comment
@@ -12,28 +13,26 @@ from pfnlab.export.subject import Subject
 from pfnlab.export.syz_lines import DATA_START
 from pfnlab.export.syz_places import SyzPlaces, places_for
 from pfnlab.programs.lang.areas import VVAR
+from pfnlab.programs.lang.fields import Row, Shape, Word
 from pfnlab.programs.lang.kernel_numbers import ADVICE, POLICIES
 from pfnlab.programs.lang.ops import (
     MAIN_TASK,
+    Call,
     Fork,
-    Madvise,
     Mbind,
-    Mlock,
     Mlockall,
     Mmap,
-    Mprotect,
     Mremap,
     Mseal,
     Msync,
-    Munlock,
     Munlockall,
-    Munmap,
     Op,
     PkeyMprotect,
     Via,
 )
 from pfnlab.programs.lang.printer import area_text, expect_lines, op_text
 from pfnlab.programs.lang.process_ops import ProcessMadvise, ProcessMrelease, Setrlimit
+from pfnlab.programs.lang.shapes import ROWS
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Mincore, Walk
 from pfnlab.programs.lang.words import ANON
@@ -146,16 +145,10 @@ class _Writing:
                 if call.source.name != ANON:
                     yield from self._opened(call.via)
                 yield self._mmap(call)
-            case Munmap() | Mlock() | Munlock():
-                yield f"{type(call).__name__.lower()}({self._range(call.span)})"
             case Mseal():
                 yield f"mseal({self._range(call.span)}, 0x0)"
-            case Mprotect():
-                yield f"mprotect({self._range(call.span)}, {_prot(call.prot)})"
             case PkeyMprotect(keyed=False):
                 yield f"pkey_mprotect({self._range(call.span)}, {_prot(call.prot)}, 0xffffffffffffffff)"
-            case Madvise():
-                yield f"madvise({self._range(call.span)}, {ADVICE[call.advice]:#x})"
             case Mbind():
                 nodes = "0x0, 0x0" if call.policy == "default" else f"&({_ARGUMENTS:#x})=0x1, 0x40"
                 flags = MBIND["MPOL_MF_MOVE"] if call.move else 0
@@ -194,8 +187,24 @@ class _Writing:
                 raise self._cannot(op, number, "what the process has is not known beforehand")
             case Walk(walker="pagemap_scan"):
                 yield from self._scan(call.span)
+            case _ if (row := ROWS.get(type(call))) is not None and row.traced:
+                yield f"{row.traced[0]}({', '.join(self._plain(call, row))})"
             case _:
                 raise self._cannot(op, number, "no system call with fixed arguments does it")
+
+    def _plain(self, call: Call, row: Row) -> Iterator[str]:
+        """Address and length of a range, and the other fields in their order."""
+        for name, field in zip(call.__struct_fields__, row.fields, strict=True):
+            value: Any = getattr(call, name)
+            match field:
+                case Shape.RANGE:
+                    yield self._range(value)
+                case Shape.PROT:
+                    yield _prot(value)
+                case Word():
+                    yield f"{field.numbers[value]:#x}"
+                case _:
+                    yield f"{value:#x}"
 
     def _cannot(self, op: Op, number: int, why: str) -> Undecided:
         return Undecided(f"{self._name}: the form syz cannot say operation {number}, `{op_text(op)}`: {why}")

@@ -55,3 +55,7 @@ def verbs_on(*shapes: Shape, more: bool | None = None) -> tuple[str, ...]:
         if row.fields and row.fields[0] in shapes and more in (None, len(row.fields) > 1)
         for verb in verbs_of(kind)
     )
+
+
+#: The operations that a trace has as plain calls, by the names of these.
+TRACED: dict[str, type[Call]] = {name: kind for kind, row in ROWS.items() for name in row.traced}
