@@ -32,7 +32,7 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.printer import area_text, expect_lines, op_text
 from pfnlab.programs.lang.process_ops import ProcessMadvise, ProcessMrelease, Setrlimit
-from pfnlab.programs.lang.shapes import ROWS
+from pfnlab.programs.lang.shapes import ROWS, tasks_named
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Mincore, Walk
 from pfnlab.programs.lang.words import ANON
@@ -75,7 +75,7 @@ def as_syz(subject: Subject) -> dict[str, str]:
     program = subject.program
     if not program.ops or program.thp is not None:
         raise Undecided(f"{subject.name}: the form syz cannot set transparent_hugepage: leave out `thp`")
-    named = {task for op in program.ops if (task := _named(op)) is not None}
+    named = {task for op in program.ops for task in tasks_named(op.call).values()}
     writing = _Writing(subject.name, places_for(program, subject.name), named)
     calls = [line for number, op in enumerate(program.ops, 1) for line in writing.lines(op, number)]
     comments = [
@@ -102,14 +102,6 @@ def _free(places: SyzPlaces) -> str:
     return f"munmap({_memory(first, length)}, {length:#x})"
 
 
-def _named(op: Op) -> str | None:
-    """The task that an operation names, whose pid has to be known."""
-    match op.call:
-        case ProcessMadvise(target=task) | ProcessMrelease(victim=task):
-            return task
-    return None
-
-
 def _memory(address: int, length: int) -> str:
     return f"&({address:#x}/{max(length, PAGE_SIZE):#x})=nil"
 
@@ -134,8 +126,7 @@ class _Writing:
             raise self._cannot(op, number, "a child or thread acts")
         if op.fail or op.skip or op.hold:
             raise self._cannot(op, number, "the kernel is steered")
-        named = _named(op)
-        if named not in (None, MAIN_TASK, *self._pids):
+        for named in {*tasks_named(op.call).values()} - {MAIN_TASK, *self._pids}:
             raise self._cannot(op, number, f"`{named}` is no process that has started")
         call = op.call
         match call:
@@ -188,7 +179,7 @@ class _Writing:
             case Walk(walker="pagemap_scan"):
                 yield from self._scan(call.span)
             case _ if (row := ROWS.get(type(call))) is not None and row.traced:
-                yield f"{row.traced[0]}({', '.join(self._plain(call, row))})"
+                yield f"{row.traced.split()[0]}({', '.join(self._plain(call, row))})"
             case _:
                 raise self._cannot(op, number, "no system call with fixed arguments does it")
 

@@ -54,19 +54,23 @@ SHARED_ONLY: tuple[DriverHow, ...] = ("fault", "fault_prot", "fault_pmd", "fault
 #: The cache mode the driver puts into vm_page_prot, with the number of ``enum pfnlab_mode``.
 DriverMode = Literal["asis", "wc", "uc-", "wt"]
 DRIVER_MODE_NUMBERS: dict[str, int] = {"asis": 0, "wc": 1, "uc-": 2, "wt": 3}
+_PROT_MODE = Word(DRIVER_MODE_NUMBERS, "cache mode", "wc", "asis", plainer=("asis", "wc", "uc-", "wt"))
 
 #: The cache mode a driver asks ioremap for, with the number of ``enum pfnlab_ioremap``.
 IoremapMode = Literal["uc-", "wc", "wb", "uc", "wt"]
 IOREMAP_NUMBERS: dict[str, int] = {"uc-": 0, "wc": 1, "wb": 2, "uc": 3, "wt": 4}
+_IOREMAP_MODE = Word(IOREMAP_NUMBERS, "cache mode", "wc", plainer=("wc", "uc-", "uc", "wb", "wt"))
 
 #: The cache mode a driver asks memremap for, with the kernel's flag.
 MemremapMode = Literal["wb", "wt", "wc"]
 MEMREMAP_NUMBERS: dict[str, int] = {"wb": 1, "wt": 2, "wc": 4}
+_MEMREMAP_MODE = Word(MEMREMAP_NUMBERS, "cache mode", "wc", plainer=("wc", "wt", "wb"), c="MEMREMAP_")
 
 #: The cache mode that set_memory_* and set_pages_array_* give the driver's own pages, with the number of
 #: ``enum pfnlab_set_memory``.
 SetMemoryMode = Literal["wb", "wc", "uc"]
 SET_MEMORY_NUMBERS: dict[str, int] = {"wb": 0, "wc": 1, "uc": 2}
+_SET_MODE = Ending(SET_MEMORY_NUMBERS, plainer=("wc", "uc", "wb"))
 
 #: The name of the driver's own pages of ordinary memory, in the place of a device, and their number.
 DRIVER_RAM = "ram"
@@ -112,16 +116,7 @@ class UnmapMappingRange(OnPages, frozen=True, tag="unmap_mapping_range"):
 class RemapPfnRange(OnPages, frozen=True, tag="remap_pfn_range"):
     """The driver calls remap_pfn_range on a part of a living VMA."""
 
-    row: ClassVar = Row(
-        (
-            Shape.RANGE,
-            Word(DRIVER_MODE_NUMBERS, "cache mode", "wc", "asis", plainer=("asis", "wc", "uc-", "wt")),
-        ),
-        "driver remap",
-        "S4.6",
-        weight=4,
-        seen=True,
-    )
+    row: ClassVar = Row((Shape.RANGE, _PROT_MODE), "driver remap", "S4.6", weight=4, seen=True)
 
     mode: DriverMode = "asis"
 
@@ -141,12 +136,7 @@ class ReleaseMemRegion(msgspec.Struct, frozen=True, tag="release_mem_region"):
 class Ioremap(OnPages, frozen=True, tag="ioremap"):
     """The driver maps device pages for itself."""
 
-    row: ClassVar = Row(
-        (Shape.MEMORY, Word(IOREMAP_NUMBERS, "cache mode", "wc", plainer=("wc", "uc-", "uc", "wb", "wt"))),
-        "driver ioremap",
-        "S9.6",
-        weight=4,
-    )
+    row: ClassVar = Row((Shape.MEMORY, _IOREMAP_MODE), "driver ioremap", "S9.6", weight=4)
 
     mode: IoremapMode
 
@@ -161,7 +151,7 @@ class Memremap(OnPages, frozen=True, tag="memremap"):
     """The driver maps pages, of a device or its own, as if they were memory."""
 
     row: ClassVar = Row(
-        (Shape.MEMORY, Word(MEMREMAP_NUMBERS, "cache mode", "wc", plainer=("wc", "wt", "wb"), c="MEMREMAP_")),
+        (Shape.MEMORY, _MEMREMAP_MODE),
         "driver memremap",
         "S9.7",
         weight=2,
@@ -219,7 +209,7 @@ class SetMemory(OnPages, frozen=True, tag="set_memory"):
     """
 
     row: ClassVar = Row(
-        (Shape.OWN_PAGES, Ending(SET_MEMORY_NUMBERS, plainer=("wc", "uc", "wb"))),
+        (Shape.OWN_PAGES, _SET_MODE),
         "driver set-memory",
         "S2.9",
         weight=2,
@@ -236,10 +226,7 @@ class SetPagesArray(OnPages, frozen=True, tag="set_pages_array"):
     """
 
     row: ClassVar = Row(
-        (Shape.OWN_PAGES, Ending(SET_MEMORY_NUMBERS, plainer=("wc", "uc", "wb"))),
-        "driver set-pages",
-        "S2.9",
-        asks="set_pages({mode}, {asked})",
+        (Shape.OWN_PAGES, _SET_MODE), "driver set-pages", "S2.9", asks="set_pages({mode}, {asked})"
     )
 
     mode: SetMemoryMode

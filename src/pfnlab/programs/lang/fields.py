@@ -111,5 +111,5 @@ class Row(NamedTuple):
     seen: bool = False
     c: str = ""
     asks: str = ""
-    traced: tuple[str, ...] = ()
+    traced: str = ""
     option: str = ""

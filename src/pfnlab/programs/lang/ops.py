@@ -114,7 +114,7 @@ class Mmap(msgspec.Struct, frozen=True, tag="mmap"):
 class Munmap(OnPages, frozen=True, tag="munmap"):
     """munmap(2)."""
 
-    row: ClassVar = Row((Shape.RANGE,), "munmap", "S8.2", weight=18, seen=True, traced=("munmap",))
+    row: ClassVar = Row((Shape.RANGE,), "munmap", "S8.2", weight=18, seen=True, traced="munmap")
 
 
 class Mremap(OnPages, frozen=True, tag="mremap"):
@@ -138,7 +138,7 @@ class Mprotect(OnPages, frozen=True, tag="mprotect"):
     """mprotect(2); ``prot`` as in :class:`Mmap`."""
 
     row: ClassVar = Row(
-        (Shape.RANGE, Shape.PROT), "mprotect", "S5.10", weight=10, seen=True, traced=("mprotect",)
+        (Shape.RANGE, Shape.PROT), "mprotect", "S5.10", weight=10, seen=True, traced="mprotect"
     )
 
     prot: str
@@ -171,7 +171,7 @@ class Madvise(OnPages, frozen=True, tag="madvise"):
         "S5.9",
         weight=14,
         seen=True,
-        traced=("madvise",),
+        traced="madvise",
         option="advice",
     )
 
@@ -181,13 +181,13 @@ class Madvise(OnPages, frozen=True, tag="madvise"):
 class Mlock(OnPages, frozen=True, tag="mlock"):
     """mlock(2)."""
 
-    row: ClassVar = Row((Shape.RANGE,), "mlock", "S5.10", weight=3, seen=True, traced=("mlock", "mlock2"))
+    row: ClassVar = Row((Shape.RANGE,), "mlock", "S5.10", weight=3, seen=True, traced="mlock mlock2")
 
 
 class Munlock(OnPages, frozen=True, tag="munlock"):
     """munlock(2)."""
 
-    row: ClassVar = Row((Shape.RANGE,), "munlock", "S5.10", weight=2, seen=True, traced=("munlock",))
+    row: ClassVar = Row((Shape.RANGE,), "munlock", "S5.10", weight=2, seen=True, traced="munlock")
 
 
 class Mlockall(msgspec.Struct, frozen=True, tag="mlockall"):
@@ -214,7 +214,7 @@ class Mseal(OnPages, frozen=True, tag="mseal"):
     """mseal(2), since 6.10."""
 
     row: ClassVar = Row(
-        (Shape.RANGE,), "mseal", "S5.10", weight=4, seen=True, traced=("mseal",), c="seal({at}, {pages})"
+        (Shape.RANGE,), "mseal", "S5.10", weight=4, seen=True, traced="mseal", c="seal({at}, {pages})"
     )
 
 

@@ -58,4 +58,12 @@ def verbs_on(*shapes: Shape, more: bool | None = None) -> tuple[str, ...]:
 
 
 #: The operations that a trace has as plain calls, by the names of these.
-TRACED: dict[str, type[Call]] = {name: kind for kind, row in ROWS.items() for name in row.traced}
+TRACED: dict[str, type[Call]] = {name: kind for kind, row in ROWS.items() for name in row.traced.split()}
+
+
+def tasks_named(call: Call) -> dict[str, str]:
+    """The tasks that an operation of the table names, by the fields they are in; none that is held."""
+    if is_by_hand(call):
+        return {}
+    fields = zip(call.__struct_fields__, ROWS[type(call)].fields, strict=True)
+    return {name: getattr(call, name) for name, field in fields if field in (Shape.TASK, Shape.ANY_TASK)}

@@ -41,6 +41,9 @@ Node = Literal["node0"]
 
 #: What clear_refs clears, with the number that is written for it.
 CLEARED_REFS: dict[str, int] = {"all": 1, "anon": 2, "mapped": 3, "soft_dirty": 4, "peak": 5}
+_REFS = Word(
+    CLEARED_REFS, "kind of references", "soft_dirty", plainer=("peak", "mapped", "anon", "all", "soft_dirty")
+)
 
 #: Bytes that one operation moves, at most.
 MAX_BYTES_MOVED = 16384
@@ -80,19 +83,7 @@ class Status(msgspec.Struct, frozen=True, tag="status"):
 class ClearRefs(msgspec.Struct, frozen=True, tag="clear_refs"):
     """The task writes the number of ``kind``, a key of :data:`CLEARED_REFS`, to its /proc/PID/clear_refs."""
 
-    row: ClassVar = Row(
-        (
-            Word(
-                CLEARED_REFS,
-                "kind of references",
-                "soft_dirty",
-                plainer=("peak", "mapped", "anon", "all", "soft_dirty"),
-            ),
-        ),
-        "clear-refs",
-        "S7.7",
-        weight=2,
-    )
+    row: ClassVar = Row((_REFS,), "clear-refs", "S7.7", weight=2)
 
     kind: str
 
@@ -106,7 +97,7 @@ class Mincore(OnPages, frozen=True, tag="mincore"):
         "S7.5",
         weight=2,
         seen=True,
-        traced=("mincore",),
+        traced="mincore",
         c="in_core({at}, {pages})",
     )
 
