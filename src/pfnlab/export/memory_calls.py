@@ -153,7 +153,7 @@ class MemoryCalls(FileCalls):
         make: Callable[..., Call] = kind
 
         def read(task: TracedTask, call: LoggedCall) -> bool:
-            values = []
+            values: list[Any] = []
             for field, argument in zip(fields, call.arguments[2:], strict=False):
                 word = argument.partition(" ")[0]
                 match field:
