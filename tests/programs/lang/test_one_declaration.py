@@ -23,11 +23,11 @@ ROOT = Path(__file__).parents[3]
 SOURCE = ROOT / "src" / "pfnlab"
 GUEST = SOURCE / "lab" / "guest"
 
-#: The files of src that name a new operation, at most: its declaration, its effect, the list, the function and
-#: the protocol of the agent, and what it is observed by, if anything.
+#: The files of src that name a new operation, at most: its declaration, its effect, the list, the function
+#: and the protocol of the agent, and what it is observed by, if anything.
 LIMIT = 6
 
-#: The operations that more files name, and how many: this list may only become shorter, and its numbers lower.
+#: The operations that more files name, and how many: this list only becomes shorter, its numbers lower.
 BEFORE: dict[str, int] = {
     **{"mmap": 35, "munmap": 11, "mremap": 26, "mprotect": 9, "pkey_mprotect": 12, "madvise": 10},
     **{"process_madvise": 15, "mlock": 7, "munlock": 7, "mlockall": 11, "munlockall": 10},
