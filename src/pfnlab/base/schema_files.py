@@ -19,7 +19,6 @@ FORMS = {
     "check --differ": "check-differ",
     "replay": "replay",
     "fuzz": "fuzz",
-    "sweep": "sweep",
     "litmus list": "litmus-list",
     "policies matrix": "policies-matrix",
     "claims list": "claims-list",
