@@ -106,6 +106,11 @@ def make_editors() -> ModuleType:
     return _tool("make_editors")
 
 
+def make_methods() -> ModuleType:
+    """What makes the methods of machines."""
+    return _tool("make_methods")
+
+
 def make_man() -> ModuleType:
     """What makes the man pages."""
     return _tool("make_man")

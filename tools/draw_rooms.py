@@ -67,7 +67,7 @@ WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("lab",),
     ),
     "discussions": (("discussions",),),
-    "hunt": (("hunt.fuzz",), ("hunt.sweep",), ("hunt.meeting",)),
+    "hunt": (("hunt.sweep",), ("hunt.fuzz",), ("hunt.meeting",)),
     "export": (("export",),),
     "diagnosis": (("diagnosis.messages",), ("diagnosis.inspector",)),
     "campaign": (("campaign.store",), ("campaign.cluster",), ("campaign",)),

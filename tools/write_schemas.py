@@ -32,7 +32,6 @@ from pfnlab.hunt.meeting.bug_shown import BugRunResult
 from pfnlab.hunt.meeting.meet import MeetingResult
 from pfnlab.hunt.meeting.rules_between import RulesBetween
 from pfnlab.hunt.meeting.trial import TrialResult
-from pfnlab.hunt.sweep.sweep_result import SweepResult
 from pfnlab.present.report.bug_entry import BugEntry
 from pfnlab.present.report.bug_list import BugList
 from pfnlab.present.report.bugs_affecting import AffectsResult
@@ -65,7 +64,6 @@ RESULTS: dict[str, type[Printed]] = {
     "bugs-run": BugRunResult,
     "try": TrialResult,
     "fuzz": FuzzResult,
-    "sweep": SweepResult,
     "inspect": InspectionResult,
     "explain": ExplainResult,
     "fmt": FmtResult,

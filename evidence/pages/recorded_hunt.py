@@ -56,11 +56,13 @@ class RecordedHunt(msgspec.Struct, frozen=True, kw_only=True, order=True):
 def recorded(result: FuzzResult) -> RecordedHunt:
     """The part of *result* that a page keeps.
 
-    :raises ValueError: it compares no kernel, or several
+    :raises ValueError: it compares no kernel, or several; or its programs are enumerated
     """
     kernels = [name for name in result.machines if not name.startswith("model:")]
-    if len(kernels) != 1:
-        raise ValueError(f"a hunt of one kernel is recorded, not of {', '.join(result.machines)}")
+    if len(kernels) != 1 or result.cells is not None:
+        raise ValueError(
+            f"a hunt of one kernel, of random programs, is recorded, not of {', '.join(result.machines)}"
+        )
     drawn = [name for name in Vocabulary.__struct_fields__ if getattr(result.vocabulary, name)]
     return RecordedHunt(
         name=kernels[0],

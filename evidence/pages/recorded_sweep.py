@@ -1,6 +1,7 @@
 """Recorded sweeps, as a page keeps them: counts, and the tables that show nothing of a finding.
 
-``python evidence/tools/record_sweep.py RESULT.json`` makes it of what ``pfnlab sweep --json`` has printed.
+``python evidence/tools/record_sweep.py RESULT.json`` makes it of what
+``pfnlab fuzz --enumerate SCOPE --json`` has printed.
 Findings may be private, so of the tables in which there are some only the counts by letter stay.
 """
 
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from pfnlab.hunt.sweep.sweep_result import SweepResult, SweptTable
-from pfnlab.hunt.sweep.sweep_state import AGREES, KNOWN, NEW, QUIET
+from pfnlab.hunt.fuzz.hunt_state import FuzzResult
+from pfnlab.hunt.fuzz.letters import AGREES, KNOWN, NEW, QUIET, CellTable
 
 FOLDER = Path(__file__).parent / "sweeps"
 
@@ -39,7 +40,7 @@ class RecordedSweep(msgspec.Struct, frozen=True, kw_only=True):
     letters: dict[str, int]
     known: dict[str, int]
     reasons: dict[str, int]
-    tables: tuple[SweptTable, ...]
+    tables: tuple[CellTable, ...]
     agreed: tuple[str, ...]
     withheld: tuple[str, ...]
 
@@ -54,27 +55,34 @@ class RecordedSweep(msgspec.Struct, frozen=True, kw_only=True):
         return FOLDER / f"{self.series}-{self.scope}.json"
 
 
-def recorded(result: SweepResult) -> RecordedSweep:
-    """The part of *result* that a page keeps."""
+def recorded(result: FuzzResult) -> RecordedSweep:
+    """The part of *result* that a page keeps.
+
+    :raises ValueError: it is of random programs
+    """
+    cells = result.cells
+    if cells is None:
+        raise ValueError("these are random programs: a hunt with --enumerate is recorded")
+    undecided = sum(result.reasons[name] for name in result.models_own)
     kernel = next(machine for machine in result.machines if not machine.startswith("model:"))
     return RecordedSweep(
-        command=f"pfnlab sweep {result.scope} --on {kernel} --known findings --json",
+        command=f"pfnlab fuzz --enumerate {cells.scope} --on {kernel} --known findings --json",
         kernel=result.kernels.get(kernel, kernel),
-        scope=result.scope,
-        cells=result.cells,
-        of=result.end - result.first,
+        scope=cells.scope,
+        cells=result.programs,
+        of=cells.end - cells.first,
         compared=result.compared,
-        undecided=result.undecided,
-        not_runnable=result.not_runnable,
+        undecided=undecided,
+        not_runnable=result.undecided - undecided,
         differences=result.differences,
-        letters=result.letters,
+        letters=cells.letters,
         known={name: row.programs for name, row in result.known.items()},
         reasons=result.reasons,
         tables=tuple(
-            table for table in result.tables if not table.letters & (NEW | KNOWN) and table.letters - QUIET
+            table for table in cells.tables if not table.letters & (NEW | KNOWN) and table.letters - QUIET
         ),
-        agreed=tuple(table.name for table in result.tables if table.letters == {AGREES}),
-        withheld=tuple(table.name for table in result.tables if table.letters & (NEW | KNOWN)),
+        agreed=tuple(table.name for table in cells.tables if table.letters == {AGREES}),
+        withheld=tuple(table.name for table in cells.tables if table.letters & (NEW | KNOWN)),
     )
 
 

@@ -1,6 +1,6 @@
 """Keep what sweeps of kernels have found, for the page: ``record_sweep.py RESULT.json...``.
 
-RESULT.json is what ``pfnlab sweep all --on qemu:7.3 --json`` has printed.
+RESULT.json is what ``pfnlab fuzz --enumerate all --on qemu:7.3 --json`` has printed.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from evidence.pages.recorded_sweep import FOLDER, recorded
-from pfnlab.hunt.fuzz.hunt_state import write_stored
-from pfnlab.hunt.sweep.sweep_result import SweepResult
+from pfnlab.hunt.fuzz.hunt_state import FuzzResult, write_stored
 
 
 def main(names: Sequence[str]) -> int:
@@ -23,7 +22,7 @@ def main(names: Sequence[str]) -> int:
     FOLDER.mkdir(exist_ok=True)
     for name in names:
         for line in Path(name).read_bytes().splitlines():
-            kept = recorded(msgspec.json.decode(line, type=SweepResult))
+            kept = recorded(msgspec.json.decode(line, type=FuzzResult))
             write_stored(kept.file, kept)
             print(kept.file)
     return 0

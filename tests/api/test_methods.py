@@ -7,11 +7,13 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+import tooling
 from for_each import for_each
 
 import pfnlab as pl
 from pfnlab.api.methods import Operations
-from pfnlab.programs.lang.shapes import BY_VERB, ROWS, Ending
+from pfnlab.programs.lang.fields import Ending
+from pfnlab.programs.lang.shapes import BY_VERB, ROWS
 from pfnlab.programs.lang.words import VERBS
 
 
@@ -57,6 +59,8 @@ def test_an_argument_has_the_type_of_its_field() -> None:
 
     assert ("Where", "IoremapMode") == (parameters["span"].annotation, parameters["mode"].annotation)
 
+
+make_methods = tooling.make_methods()
 
 #: Calls and the line that each is in a program; `a` is a mapping of 8 pages through the driver.
 CALLS: list[tuple[Callable[[pl.LiveMachine, pl.Pages], object], str]] = [
@@ -109,3 +113,19 @@ def test_a_call_is_a_line_of_the_program(
 
     assert line == str(m.program).splitlines()[-1]
     assert line == m.steps[-1].op
+
+
+def test_the_methods_of_the_table_are_current() -> None:
+    """`python tools/make_methods.py --write` makes them."""
+    page = make_methods.PAGE.read_text(encoding="utf-8")
+
+    assert make_methods.made(page) == page
+
+
+def test_a_method_that_is_forgotten_is_noticed() -> None:
+    """The comparison above can fail."""
+    page = make_methods.PAGE.read_text(encoding="utf-8").replace(
+        "    def mlockall(self)", "    def other(self)"
+    )
+
+    assert make_methods.made(page) != page

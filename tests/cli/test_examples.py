@@ -25,8 +25,7 @@ LINES = sorted({example.line for example in ALL})
 COSTLY = (
     "qemu:",
     "pfnlab explore",
-    "pfnlab fuzz",
-    "pfnlab sweep all",
+    "pfnlab fuzz --on",
     "pfnlab try",
     "pfnlab kernels",
     "pfnlab cache",

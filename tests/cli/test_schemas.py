@@ -48,7 +48,6 @@ COMMANDS = {
     "check --differ": ("check", "--scope", "small", "--differ", *DESIGNS, "--json"),
     "replay": ("replay", *PATH.split(), "--json"),
     "fuzz": ("fuzz", "--on", "model:6.1", "--on", "model:7.2", "--seed", "3", "--programs", "6", "--json"),
-    "sweep": ("sweep", "pci", "--on", "model:6.1", "--on", "model:7.2", "--cells", "0:4", "--json"),
     "litmus list": ("litmus", "list", "--grep", "fork", "--json"),
     "claims list": ("claims", "list", "--discussion", "004", "--json"),
     "claims by": ("claims", "by", "Zijlstra", "--json"),
@@ -182,7 +181,7 @@ def test_it_is_a_schema(verb: str) -> None:
 def test_a_verb_prints_its_form(verb: str, ask: Ask, tmp_path: Any) -> None:
     """And a key more, or one less, is refused."""
     if verb in COMMANDS:
-        more = ("--findings", tmp_path) if verb in ("fuzz", "sweep") else ()
+        more = ("--findings", tmp_path) if verb == "fuzz" else ()
         content = json.loads(ask(*COMMANDS[verb], *more).out)
     else:
         content = OBJECTS[verb]()

@@ -16,8 +16,9 @@ from pfnlab.export.to_syz import as_syz
 from pfnlab.hunt.fuzz.grammar import draw
 from pfnlab.programs.lang.library import library_paths
 from pfnlab.programs.lang.load import load_program, load_text
-from pfnlab.programs.lang.ops import Fork, Mremap, ProcessMadvise, ProcessMrelease, Program, tasks_of
+from pfnlab.programs.lang.ops import Fork, Mremap, Program, tasks_of
 from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.lang.process_ops import ProcessMadvise, ProcessMrelease
 
 HEAD = "pfnlab program 1\ndevice  bar: pci, 16 pages\n\na = mmap bar[0:16] wc shared rw\n"
 

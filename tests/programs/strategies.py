@@ -22,6 +22,7 @@ from pfnlab.programs.lang.device_ops import (
     UnmapMappingRange,
     Unplug,
 )
+from pfnlab.programs.lang.fields import Ending, Field, Flag, Shape, Word
 from pfnlab.programs.lang.forced import Fail, Hold, Skip
 from pfnlab.programs.lang.ops import (
     LOWMEM_VIAS,
@@ -39,14 +40,14 @@ from pfnlab.programs.lang.ops import (
     Mmap,
     Mremap,
     Op,
-    ProcessMrelease,
     Program,
     Release,
     RemapFilePages,
     Thread,
     Via,
 )
-from pfnlab.programs.lang.shapes import ROWS, Ending, Field, Flag, Shape, Word
+from pfnlab.programs.lang.process_ops import ProcessMrelease
+from pfnlab.programs.lang.shapes import ROWS
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import (
     BYTE_WALKERS,

@@ -15,8 +15,8 @@ from pfnlab.kernel.policies.profiles import PROFILES
 from pfnlab.programs.lang import words
 from pfnlab.programs.lang.canonical import format_text
 from pfnlab.programs.lang.json_form import from_json, program_hash, to_json
+from pfnlab.programs.lang.kernel_numbers import ADVICE
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.ops import ADVICE
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import expectation_failures

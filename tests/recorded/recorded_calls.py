@@ -28,8 +28,9 @@ from pfnlab.programs.lang.device_ops import (
     VfioReset,
     ZapVmaPtes,
 )
+from pfnlab.programs.lang.fields import Shape
+from pfnlab.programs.lang.kernel_numbers import ADVICE
 from pfnlab.programs.lang.ops import (
-    ADVICE,
     MAIN_TASK,
     Call,
     Exec,
@@ -53,7 +54,7 @@ from pfnlab.programs.lang.ops import (
     Via,
     Write,
 )
-from pfnlab.programs.lang.shapes import ROWS, Shape
+from pfnlab.programs.lang.shapes import ROWS
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk, Walker
 

@@ -20,7 +20,6 @@ FORMS = {
     "check --differ": "check-differ",
     "replay": "replay",
     "fuzz": "fuzz",
-    "sweep": "sweep",
     "litmus list": "litmus-list",
     "policies matrix": "policies-matrix",
     "claims list": "claims-list",

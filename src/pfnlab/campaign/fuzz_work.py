@@ -1,8 +1,6 @@
-"""Random programs as a shard: a hunt of :mod:`pfnlab.hunt.fuzz`, whose findings become results."""
+"""Hunts as shards, of random programs and of cells: what :mod:`pfnlab.hunt.fuzz` finds becomes results."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import msgspec
 
@@ -13,13 +11,13 @@ from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.filing import FoundDifference, program_text
 from pfnlab.hunt.fuzz.hunt import Hunt
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState
-from pfnlab.hunt.fuzz.rounds import looking_named, opened
+from pfnlab.hunt.fuzz.letters import Cells
+from pfnlab.hunt.fuzz.rounds import IN_MEMORY, MIXED, Looks, looking_named, opened
 from pfnlab.hunt.fuzz.signature import VIOLATION
 from pfnlab.programs.runs.named_machines import name_machines
-from pfnlab.programs.runs.observation import Run
 
 #: The verdict of a run by its outcome.
-FUZZED = {Outcome.AS_EXPECTED: "agrees", Outcome.DISCOVERY: "differs", Outcome.UNDECIDED: "undecided"}
+_VERDICTS = {Outcome.AS_EXPECTED: "agrees", Outcome.DISCOVERY: "differs", Outcome.UNDECIDED: "undecided"}
 
 #: The verdict of a finding by the kind of its signature; every other is ``differs``.
 _KINDS = {"alarm": "alarm", "lost": "lost", VIOLATION: "violated"}
@@ -39,45 +37,72 @@ class FuzzWork(msgspec.Struct, frozen=True, kw_only=True):
     look: str = ""
     coverage: bool = False
 
+    def state(self, looking: Looks) -> HuntState:
+        """The state in which its hunt begins."""
+        return HuntState(list(self.machines), self.seed, self.vocabulary, looking=looking)
 
-def fuzz_shard(work: FuzzWork) -> ShardResults:
+
+class SweepWork(msgspec.Struct, frozen=True, kw_only=True):
+    """The work of a shard with cells of a scope.
+
+    :param machines: those that are compared
+    :param cells: the digest of the programs of all cells of the scope
+    :param first: the first cell; *end*: that behind the last
+    :param look: as for ``pfnlab fuzz --enumerate``; empty for the usual one
+    """
+
+    machines: tuple[str, ...]
+    scope: str
+    cells: str
+    first: int
+    end: int
+    look: str = ""
+
+    def state(self, looking: Looks) -> HuntState:
+        """The state in which its hunt begins."""
+        cells = Cells(self.scope, self.cells, self.first, self.end)
+        return HuntState(list(self.machines), 0, Vocabulary(), looking=looking, cells=cells)
+
+
+def fuzz_shard(work: FuzzWork | SweepWork) -> ShardResults:
     """Run the programs on all machines, and make what they differ in smaller."""
-    named = name_machines(work.machines)
-    kernels: dict[str, str] = {}
-
-    def note(runs: Sequence[Run]) -> None:
-        kernels.update({run.machine: run.kernel for run in runs})
-
-    with opened(named, looking_named(work.look) if work.look else None) as lab:
-        state = HuntState(list(work.machines), work.seed, work.vocabulary, looking=lab.looking)
+    drawn = work if isinstance(work, FuzzWork) else None
+    usual = IN_MEMORY if drawn is None else MIXED
+    looking = looking_named(work.look) if work.look else None
+    with opened(name_machines(work.machines), looking, usual=usual) as lab:
+        state = work.state(lab.looking)
         hunt = Hunt(
             lab.machines,
             state,
-            watched=work.coverage,
-            on_compared=note,
+            watched=drawn is not None and drawn.coverage,
             predicting=lab.predicting,
             # The shards of a campaign do not know each other, so causes are weighed where all are together.
             grouped=False,
         )
-        hunt.run(work.programs)
-    results = [
-        _run_result(work, state),
-        *(difference_of("fuzz", work.machines, found) for found in hunt.found),
-        *unstable_of("fuzz", work.machines, state),
-    ]
+        hunt.run(None if drawn is None else drawn.programs)
+    task = "sweep" if drawn is None else "fuzz"
     return ShardResults(
-        results=tuple(results), kernels=dict(sorted(kernels.items())), seed=work.seed, programs=state.next
+        results=(
+            _run_result(task, work, state),
+            *(difference_of(task, work.machines, found) for found in hunt.found),
+            *unstable_of(task, work.machines, state),
+        ),
+        kernels=dict(sorted(state.kernels.items())),
+        seed=None if drawn is None else drawn.seed,
+        programs=state.next,
     )
 
 
-def _run_result(work: FuzzWork, state: HuntState) -> StoredResult:
+def _run_result(task: str, work: FuzzWork | SweepWork, state: HuntState) -> StoredResult:
     result = FuzzResult.of(state, watched=False)
+    cells = state.cells
     return StoredResult(
         kind="run",
-        task="fuzz",
+        task=task,
         machines=work.machines,
-        verdict=FUZZED[result.outcome],
-        subject=f"seed {work.seed}",
+        verdict=_VERDICTS[result.outcome],
+        scope="" if cells is None else cells.scope,
+        subject=f"seed {state.seed}" if cells is None else f"cells {cells.first}:{cells.end}",
         says=result.headline,
         detail={
             "work": msgspec.to_builtins(work),
@@ -85,13 +110,14 @@ def _run_result(work: FuzzWork, state: HuntState) -> StoredResult:
             "undecided": state.undecided,
             "judged": state.judged,
             "alarming": state.alarming,
-            "known": msgspec.to_builtins(dict(sorted(state.known.items()))),
+            "known": msgspec.to_builtins(result.known),
             "different": state.different,
             "found": {
                 key: {"met": finding.met, "first": finding.first, "minimal": finding.minimal}
                 for key, finding in sorted(state.findings.items())
             },
             "reasons": dict(sorted(state.reasons.items())),
+            **({} if cells is None else {"letters": cells.letters}),
         },
     )
 

@@ -14,16 +14,15 @@ from pfnlab.base.errors import Misuse
 from pfnlab.campaign.beside import Beside
 from pfnlab.campaign.catalogue_work import CatalogueWork
 from pfnlab.campaign.check_work import CheckWork
-from pfnlab.campaign.fuzz_work import FuzzWork
+from pfnlab.campaign.fuzz_work import FuzzWork, SweepWork
 from pfnlab.campaign.meet_work import MeetWork
 from pfnlab.campaign.shard import Shard
 from pfnlab.campaign.store.rows import DISCOVERIES
 from pfnlab.campaign.store.stored import Seconds
-from pfnlab.campaign.sweep_work import SweepWork
 from pfnlab.campaign.work import FILES, files_of
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.rounds import compared_together
 from pfnlab.hunt.meeting.holding import PROGRAMS, SEED
-from pfnlab.hunt.sweep.sweeping import compared_together
 from pfnlab.hunt.sweep.swept_cells import ALL, cells_digest, cells_of
 from pfnlab.kernel.policies import SEAM_OF
 from pfnlab.kernel.policies.seams import policy_names
@@ -197,7 +196,7 @@ class SweepTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     :param machines: lists of machines that are compared; a kernel alone is compared with the model of its
         series
-    :param look: as for ``pfnlab sweep``; empty for the usual one
+    :param look: as for ``pfnlab fuzz --enumerate``; empty for the usual one
     """
 
     machines: tuple[tuple[str, ...], ...]

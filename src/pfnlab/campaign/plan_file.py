@@ -19,9 +19,8 @@ from pfnlab.campaign.plan import Plan, changes_of
 from pfnlab.campaign.plan_form import form_mistakes, plan_without, sample
 from pfnlab.campaign.store.rows import TASK_NAMES, VERDICTS
 from pfnlab.checker.scopes.properties import questions
-from pfnlab.hunt.fuzz.rounds import check_vocabulary, looking_named
+from pfnlab.hunt.fuzz.rounds import check_vocabulary, compared_together, looking_named
 from pfnlab.hunt.meeting.meet import model_version
-from pfnlab.hunt.sweep.sweeping import compared_together
 from pfnlab.hunt.sweep.swept_cells import cells_of
 from pfnlab.kernel.policies import SEAM_OF
 from pfnlab.kernel.policies.own import files_in, is_path

@@ -13,10 +13,9 @@ from pfnlab.base.errors import Defect, Misuse
 from pfnlab.base.files import MOST_RECORDED, read_bytes
 from pfnlab.campaign.catalogue_work import CatalogueWork, catalogue_shard
 from pfnlab.campaign.check_work import CheckWork, check_shard
-from pfnlab.campaign.fuzz_work import FuzzWork, fuzz_shard
+from pfnlab.campaign.fuzz_work import FuzzWork, SweepWork, fuzz_shard
 from pfnlab.campaign.meet_work import MeetWork, meet_shard
 from pfnlab.campaign.shard import Shard, ShardResults
-from pfnlab.campaign.sweep_work import SweepWork, sweep_shard
 from pfnlab.programs.runs.named_machines import files_named
 
 #: For each task the form of its work, and what does it.
@@ -25,7 +24,7 @@ TASKS: dict[str, tuple[type[Any], Callable[[Any], ShardResults]]] = {
     "check": (CheckWork, check_shard),
     "catalogue": (CatalogueWork, catalogue_shard),
     "meet": (MeetWork, meet_shard),
-    "sweep": (SweepWork, sweep_shard),
+    "sweep": (SweepWork, fuzz_shard),
 }
 
 #: The key under which the work of a shard has the digests of the files that its machines are made of.

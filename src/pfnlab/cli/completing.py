@@ -87,7 +87,7 @@ BY_METAVAR: dict[str, Values] = {
 #: The same for a word that means something else at one verb.
 BY_PLACE: dict[tuple[str, str], Values] = {
     ("check", "--property"): values.properties,
-    ("sweep", "SCOPE"): values.swept_scopes,
+    ("fuzz", "SCOPE"): values.swept_scopes,
     ("policies show", "NAME"): values.policies,
     ("litmus show", "NAME"): values.program_names,
     ("litmus copy", "NAME"): values.program_names,

@@ -2,80 +2,55 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from pfnlab.base.inert import c_string
 from pfnlab.export.c_text import area_at, bytes_of, device_at
 from pfnlab.export.driver_requests import DriverWork, module_request
+from pfnlab.export.pieces import pieces_called
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import (
-    D0,
-    D3,
     ArchPhysWcAdd,
     Bind,
     DriverCall,
-    MemoryDisable,
-    MemoryEnable,
     Plug,
-    RemapPfnRange,
-    Remove,
     Rescan,
     RescanMoved,
-    SetMemory,
-    SetPagesArray,
     Unbind,
     UnmapMappingRange,
     Unplug,
     VfioClose,
-    VfioReset,
-    ZapVmaPtes,
 )
+from pfnlab.programs.lang.fields import Field, Flag, Shape, Word
+from pfnlab.programs.lang.kernel_numbers import LIMITED_USES
 from pfnlab.programs.lang.ops import (
-    ADVICE,
-    LIMITED_USES,
     Call,
     Exec,
     Exit,
     Fork,
     Kill,
-    Look,
-    Madvise,
-    Mbind,
-    Mlock,
     Mlockall,
     Mmap,
-    Mprotect,
     Mremap,
-    Mseal,
-    Msync,
-    Munlock,
     Munlockall,
-    Munmap,
     Op,
     PkeyMprotect,
-    ProcessMadvise,
-    ProcessMrelease,
     Read,
-    ReadMemtypeList,
     RemapFilePages,
-    Setrlimit,
     Thread,
     Via,
-    Write,
 )
+from pfnlab.programs.lang.process_ops import Setrlimit
+from pfnlab.programs.lang.shapes import ROWS, word_of
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import (
-    CLEARED_REFS,
     ByteRange,
-    ClearRefs,
-    Mincore,
     ProcessVmReadv,
     Status,
     Walk,
 )
-
-#: The advices that every C library of the last ten years has; others are defined where they are used.
-_OLD_ADVICE = 20
 
 #: Names of the interfaces as C opens them, with the piece that does.
 _OPENED: dict[Via, tuple[str, str | None]] = {
@@ -96,27 +71,6 @@ _REFUSED = {
     "set_tid": "split_as_first",
     "overcommit_memory": "split_overcommitted",
     "pids_max": "split_limited",
-}
-
-_ON_PAGES: dict[type[Call], str] = {
-    Munmap: "munmap({at}, {bytes})",
-    Mlock: "mlock({at}, {bytes})",
-    Munlock: "munlock({at}, {bytes})",
-    Msync: "msync({at}, {bytes}, MS_SYNC)",
-}
-
-_PLAIN: dict[type[Call], tuple[str, str | None]] = {
-    Mlockall: ("mlockall(MCL_CURRENT | MCL_FUTURE)", None),
-    Munlockall: ("munlockall()", None),
-    Look: ("0", None),
-    ReadMemtypeList: ("read_memtypes()", "read_memtypes"),
-    MemoryDisable: ("memory(false)", "memory"),
-    MemoryEnable: ("memory(true)", "memory"),
-    VfioReset: ("reset_vfio()", "reset_vfio"),
-    D3: ("power(3)", "power"),
-    D0: ("power(0)", "power"),
-    Remove: ("remove_device()", "remove_device"),
-    Rescan: ("rescan()", "rescan"),
 }
 
 
@@ -177,6 +131,7 @@ class CProgram:
 
     def call(self, op: Op) -> CCall:
         """*op* as C; operations are asked for in their order."""
+        assert why_not(op) is None, op
         found = self._call(op)
         if self._keyed and found.text:
             found = msgspec.structs.replace(
@@ -190,48 +145,16 @@ class CProgram:
         if isinstance(call, Mlockall | Munlockall):
             # Of other threads as well, which are asked for so rarely that nobody counts them.
             (self._all_locked.add if isinstance(call, Mlockall) else self._all_locked.discard)(op.task)
-        if isinstance(call, Munmap | Mlock | Munlock | Msync):
-            return CCall(_ON_PAGES[type(call)].format(at=area_at(call.span), bytes=bytes_of(call.span.pages)))
-        if isinstance(call, Rescan) and self._work.binds:
-            return CCall("rescan_matched()", ("rescan_matched",))
-        if plain := _PLAIN.get(type(call)):
-            return CCall(plain[0], (plain[1],) if plain[1] else ())
         match call:
+            case Rescan() if self._work.binds:
+                return CCall("rescan_matched()", ("rescan_matched",))
             case Mmap():
                 return self._mmap(call)
             case Mremap():
                 return _mremap(call)
-            case Mprotect():
-                return CCall(
-                    f"mprotect({area_at(call.span)}, {bytes_of(call.span.pages)}, {_prot(call.prot)})"
-                )
-            case PkeyMprotect():
-                keyed = str(call.keyed).lower()
-                text = f"protect_by_key({area_at(call.span)}, {call.span.pages}, {_prot(call.prot)}, {keyed})"
-                return CCall(text, ("protect_by_key",))
-            case Madvise():
-                name, defines = _advice(call.advice)
-                text = f"madvise({area_at(call.span)}, {bytes_of(call.span.pages)}, {name})"
-                return CCall(text, (), defines)
-            case ProcessMadvise():
-                name, defines = _advice(call.advice)
-                text = f"advise_process({area_at(call.span)}, {call.span.pages}, {name})"
-                return CCall(text, ("advise_process",), defines, names=call.target)
-            case ProcessMrelease():
-                return CCall("reap()", ("reap",), names=call.victim)
-            case Mseal():
-                return CCall(f"seal({area_at(call.span)}, {call.span.pages})", ("seal",))
-            case Mbind():
-                mode, move = f"MPOL_{call.policy.upper()}", str(call.move).lower()
-                text = f"set_policy({area_at(call.span)}, {call.span.pages}, {mode}, {move})"
-                return CCall(text, ("set_policy",))
             case Read():
                 piece = "load_only" if call.span.name in self._unknown else "load"
                 return CCall(f"{piece}({area_at(call.span)})", (piece,), reads=True)
-            case Write():
-                return CCall(f"store({area_at(call.span)}, {call.value:#x})", ("store",))
-            case Mincore():
-                return CCall(f"in_core({area_at(call.span)}, {call.span.pages})", ("in_core",))
             case RemapFilePages():
                 offset = _offset(call.via, call.source)
                 return CCall(
@@ -242,14 +165,11 @@ class CProgram:
                 return CCall(f"locked_memory({locked})", ("locked_memory",))
             case Setrlimit():
                 resource, use = f"RLIMIT_{call.resource.upper()}", LIMITED_USES[call.resource]
-                room = "UINT64_MAX" if call.room is None else str(call.room)
+                room = _argument(Shape.ROOM, call.room)
                 return CCall(f'set_limit({resource}, "\\n{use}:", {room})', ("set_limit",))
-            case ClearRefs():
-                return CCall(f"clear_refs({CLEARED_REFS[call.kind]})", ("clear_refs",))
             case Walk() | ProcessVmReadv():
                 return self._walk(call)
-            case _:
-                return self._of_tasks(op)
+        return self._asked(call) if isinstance(call, DriverCall) else self._of_tasks(op)
 
     def _mmap(self, call: Mmap) -> CCall:
         at = area_at(call.over) if call.over is not None else f"area_{call.name}"
@@ -299,7 +219,7 @@ class CProgram:
                 return CCall("", ends="KILLED")
             case VfioClose():
                 return CCall("", ("prepare_vfio",), ends="CLOSES")
-        return self._asked(call)
+        return _declared(call)
 
     def _number(self, task: str) -> int:
         return self._tasks.index(task)
@@ -342,20 +262,51 @@ def _asked_of(call: Call) -> tuple[str, str]:
     span = getattr(call, "span", None)
     if span is None:
         return "0", "0"
-    if isinstance(call, ZapVmaPtes | RemapPfnRange):
-        at = area_at(span)
-        return f"(uintptr_t)({at})" if span.start else f"(uintptr_t){at}", bytes_of(span.pages)
-    if isinstance(call, SetMemory | SetPagesArray):
-        return (bytes_of(span.start) if span.start else "0"), bytes_of(span.pages)
+    match ROWS[type(call)].fields[0] if type(call) in ROWS else None:
+        case Shape.RANGE:
+            at = area_at(span)
+            return f"(uintptr_t)({at})" if span.start else f"(uintptr_t){at}", bytes_of(span.pages)
+        case Shape.OWN_PAGES:
+            return (bytes_of(span.start) if span.start else "0"), bytes_of(span.pages)
     # Length 0 is all to the end of the file.
     to_end = isinstance(call, UnmapMappingRange) and call.to_end
     return device_at(span), "0" if to_end else bytes_of(span.pages)
 
 
-def _advice(advice: str) -> tuple[str, tuple[tuple[str, int], ...]]:
-    """An advice as C, and what has to be defined for it."""
-    name, number = f"MADV_{advice.upper()}", ADVICE[advice]
-    return name, ((name, number),) if number >= _OLD_ADVICE else ()
+def _declared(call: Call) -> CCall:
+    """An operation of the table: the expression of its row, or a function of its name with its fields."""
+    row, words, arguments, defines, names = ROWS[type(call)], dict[str, str](), list[str](), [], None
+    for name, field in zip(call.__struct_fields__, row.fields, strict=True):
+        value = getattr(call, name)
+        match field:
+            case Shape.RANGE | Shape.ACCESS:
+                words |= {"at": area_at(value), "bytes": bytes_of(value.pages), "pages": str(value.pages)}
+                arguments += ["{at}", "{bytes}"] if field is Shape.RANGE else ["{at}"]
+            case Shape.TASK | Shape.ANY_TASK:
+                names = value
+            case Shape.DEVICE | Shape.HELD:
+                pass
+            case _:
+                words[name] = _argument(field, value)
+                arguments.append(f"{{{name}}}")
+        if isinstance(field, Word) and field.newer is not None and field.numbers[value] >= field.newer:
+            defines.append((words[name], field.numbers[value]))
+    text = (row.c or f"{word_of(type(call))}({', '.join(arguments)})").format_map(words)
+    return CCall(text, pieces_called(text), tuple(defines), names=names)
+
+
+def _argument(field: Field, value: Any) -> str:
+    """The value of a field as an argument in C."""
+    match field:
+        case Shape.PROT:
+            return _prot(value)
+        case Shape.ROOM:
+            return "UINT64_MAX" if value is None else str(value)
+        case Word():
+            return f"{field.c}{value.upper()}" if field.c else str(field.numbers[value])
+        case Flag():
+            return field.c[value]
+    return f"{value:#x}"
 
 
 def _mremap(call: Mremap) -> CCall:

@@ -4,33 +4,21 @@ from __future__ import annotations
 
 import msgspec
 
+from pfnlab.export.pieces import pieces_called
 from pfnlab.programs.lang.device_ops import (
     DRIVER_RAM,
     OWN_RAM,
-    ArchIoFreeMemtypeWc,
-    ArchIoReserveMemtypeWc,
-    ArchPhysWcAdd,
     Bind,
     DriverMap,
-    IoMappingCreateWc,
-    IoMappingFree,
     Ioremap,
     IoremapMode,
-    Iounmap,
-    Memremap,
-    MemremapPages,
-    Memunmap,
-    MemunmapPages,
-    ReleaseMemRegion,
     RemapPfnRange,
-    RequestMemRegion,
-    SetMemory,
-    SetPagesArray,
     Unbind,
     UnmapMappingRange,
-    ZapVmaPtes,
 )
+from pfnlab.programs.lang.fields import Ending, Flag, Row, Shape, Word
 from pfnlab.programs.lang.ops import Call, Mmap, Program
+from pfnlab.programs.lang.shapes import ROWS, word_of
 
 #: The letter of the requests' numbers, as the kernel's other drivers have one.
 LETTER = "p"
@@ -68,75 +56,47 @@ class ModuleRequest(msgspec.Struct, frozen=True):
     plain: bool = False
 
 
+#: What a module is asked for, as a row says it.
+_RANGE = "ask.start, ask.len"
+
+
 def module_request(call: Call) -> ModuleRequest | None:
     """The request that does *call*; None where no request does."""
     match call:
-        case ZapVmaPtes():
-            return ModuleRequest("DRIVER_ZAP", "zap(ask.start, ask.len)", ("zap",))
         case UnmapMappingRange(keep_cows=keeps):
-            unmap = f"unmap_mapping_range(file->f_mapping, ask.start, ask.len, {int(not keeps)})"
+            unmap = f"unmap_mapping_range(file->f_mapping, {_RANGE}, {int(not keeps)})"
             return ModuleRequest("DRIVER_UNMAP" + "_KEEP_COWS" * keeps, unmap, plain=True)
         case RemapPfnRange(mode=mode):
             name, end = _MODES[mode]
-            return ModuleRequest(
-                f"DRIVER_REMAP{end}", f"remap_again(ask.start, ask.len, {name})", ("remap_again",)
-            )
-        case RequestMemRegion():
-            return ModuleRequest("DRIVER_CLAIM", "claim(ask.start, ask.len)", ("claim",))
-        case ReleaseMemRegion():
-            return ModuleRequest("DRIVER_RELEASE", "release()", ("claim",), plain=True)
-        case SetMemory(mode=mode):
-            set_mode = f"set_memory_{mode}"
-            answer = f"set_memory({set_mode}, ask.start, ask.len)"
-            return ModuleRequest(f"DRIVER_{set_mode.upper()}", answer, ("set_memory",))
-        case SetPagesArray(mode=mode):
-            set_mode = f"set_pages_array_{mode}"
-            answer = f"set_pages({set_mode}, ask.start, ask.len)"
-            return ModuleRequest(f"DRIVER_{set_mode.upper()}", answer, ("set_pages",))
-        case ArchPhysWcAdd():
-            return ModuleRequest("DRIVER_PHYS_WC_ADD", "arch_phys_wc_add(ask.start, ask.len)", ("io",))
-        case _:
-            return _held(call)
-
-
-def _held(call: Call) -> ModuleRequest | None:
-    # What the module keeps until it is undone.
-    match call:
+            return ModuleRequest(f"DRIVER_REMAP{end}", f"remap_again({_RANGE}, {name})", ("remap_again",))
         case Ioremap(mode=mode):
             function = _IOREMAP[mode]
-            at = f"(void __force *){function}(ask.start, ask.len)"
-            return _hold(f"DRIVER_{function.upper()}", "undo_ioremap", at)
-        case Memremap(mode=mode):
-            at = f"memremap(ask.start, ask.len, MEMREMAP_{mode.upper()})"
-            return _hold(f"DRIVER_MEMREMAP_{mode.upper()}", "undo_memremap", at)
-        case IoMappingCreateWc():
-            return _hold("DRIVER_IO_MAPPING", "undo_io_mapping", "io_mapping_create_wc(ask.start, ask.len)")
-        case ArchIoReserveMemtypeWc():
-            return ModuleRequest("DRIVER_RESERVE_WC", "reserve_wc(ask.start, ask.len)", ("reserve_wc",))
-        case ArchIoFreeMemtypeWc():
-            return ModuleRequest("DRIVER_FREE_WC", "free_wc(ask.start, ask.len)", ("free_wc",), plain=True)
-        case MemremapPages(p2pdma=peers):
-            kind = "MEMORY_DEVICE_PCI_P2PDMA" if peers else "MEMORY_DEVICE_GENERIC"
-            answer = f"hold_pages(ask.start, ask.len, {kind})"
-            return ModuleRequest("DRIVER_MEMREMAP_PAGES" + "_P2PDMA" * peers, answer, ("memremap_pages",))
-        case Iounmap():
-            return _let_go("DRIVER_IOUNMAP", "undo_ioremap")
-        case Memunmap():
-            return _let_go("DRIVER_MEMUNMAP", "undo_memremap")
-        case IoMappingFree():
-            return _let_go("DRIVER_IO_MAPPING_FREE", "undo_io_mapping")
-        case MemunmapPages():
-            return _let_go("DRIVER_MEMUNMAP_PAGES", "undo_pages", "memremap_pages")
-        case _:
-            return None
+            at = f"(void __force *){function}({_RANGE})"
+            answer = f"hold(undo_ioremap, {_RANGE}, {at})"
+            return ModuleRequest(f"DRIVER_{function.upper()}", answer, ("undo_ioremap",))
+    row = ROWS.get(type(call))
+    return None if row is None or not row.wire.startswith("driver ") else _declared(call, row)
 
 
-def _hold(name: str, undo: str, at: str) -> ModuleRequest:
-    return ModuleRequest(name, f"hold({undo}, ask.start, ask.len, {at})", (undo,))
-
-
-def _let_go(name: str, undo: str, piece: str | None = None) -> ModuleRequest:
-    return ModuleRequest(name, f"let_go({undo}, 0, 0)", (piece or undo,))
+def _declared(call: Call, row: Row) -> ModuleRequest:
+    """The request of a row: its name is that of the protocol, with the values of other fields."""
+    words, ends, verb = {"asked": _RANGE}, "", row.wire.split()[1].replace("-", "_")
+    for name, field in zip(call.__struct_fields__, row.fields, strict=True):
+        value = getattr(call, name)
+        match field:
+            case Ending():
+                verb = words[name] = f"{word_of(type(call))}_{value}"
+            case Word():
+                words[name] = f"{field.c}{value.upper()}" if field.c else str(field.numbers[value])
+                ends += f"_{value.replace('-', '_minus')}" if value != field.default else ""
+            case Flag():
+                words[name] = field.c[value]
+                ends += f"_{field.word}" * value
+    others = "".join(f", {{{name}}}" for name in words if name != "asked")
+    asked = f"{{asked}}{others}" if row.fields else ""
+    answer = (row.asks or f"{word_of(type(call))}({asked})").format_map(words)
+    name = f"DRIVER_{verb}{ends}".upper()
+    return ModuleRequest(name, answer.rstrip(";"), pieces_called(answer, "module"), answer.endswith(";"))
 
 
 class DriverWork(msgspec.Struct, frozen=True):
@@ -167,7 +127,7 @@ class DriverWork(msgspec.Struct, frozen=True):
             tuple(found.values()),
             binds=any(isinstance(call, Bind | Unbind) for call in calls),
             own_pages=bool(own) or any(way.how in OWN_RAM for way in ways),
-            tells_pages=any(not isinstance(call, SetMemory | SetPagesArray) for call in own),
+            tells_pages=any(ROWS[type(call)].fields[0] is not Shape.OWN_PAGES for call in own),
         )
 
     def __bool__(self) -> bool:

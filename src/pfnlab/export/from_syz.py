@@ -8,6 +8,7 @@ A child of fork does nothing of its own: it has a copy of all mappings.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from pfnlab.base.errors import Misuse, ProgramError
@@ -21,44 +22,29 @@ from pfnlab.export.syz_places import SyzPlaces, places_in
 from pfnlab.export.syz_processes import SyzProcessCalls
 from pfnlab.export.to_syz import BAR_ADDRESS, WRITE_COMBINE
 from pfnlab.export.windows import PHYSICAL, DeviceWindows, FilePlace, KnownBar
+from pfnlab.programs.lang.fields import Flag, Shape, Word
+from pfnlab.programs.lang.kernel_numbers import POLICIES
 from pfnlab.programs.lang.ops import (
-    ADVICE,
-    POLICIES,
     Area,
     Call,
     Fork,
-    Madvise,
     Mbind,
-    Mlock,
     Mlockall,
     Mmap,
-    Mprotect,
     Mremap,
-    Mseal,
     Msync,
-    Munlock,
     Munlockall,
-    Munmap,
     PkeyMprotect,
     Via,
 )
-from pfnlab.programs.lang.span import OnPages, Span
+from pfnlab.programs.lang.shapes import ROWS, TRACED
+from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.text import parse
-from pfnlab.programs.lang.walk_ops import Mincore
 from pfnlab.programs.lang.words import ANON, FIRST_LINE
 
-_ADVICES = {value: name for name, value in ADVICE.items()}
 _POLICIES = {value: name for name, value in POLICIES.items()}
 #: Key -1.
 _NO_KEY = (1 << 64) - 1
-_RANGED: dict[str, type[OnPages]] = {
-    "munmap": Munmap,
-    "mlock": Mlock,
-    "mlock2": Mlock,
-    "munlock": Munlock,
-    "mseal": Mseal,
-    "mincore": Mincore,
-}
 _FORKS = ("fork", "vfork", "clone", "clone3", "syz_clone", "syz_clone3")
 
 
@@ -180,17 +166,9 @@ class _SyzReading(SyzProcessCalls):
                 return self._mmap(call)
             case "mremap" if len(words) == 5:
                 return self._mremap(call)
-            case "mprotect" if len(words) > 2:
-                return self._ranged(call, lambda span: Mprotect(span, prot_letters(number(words[2]) or 0)))
             case "pkey_mprotect" if len(words) > 3 and number(words[3]) == _NO_KEY:
                 prot = prot_letters(number(words[2]) or 0)
                 return self._ranged(call, lambda span: PkeyMprotect(span, prot))
-            case "madvise" if len(words) > 2:
-                advice = _ADVICES.get(number(words[2]) or 0)
-                if advice is None:
-                    self.unsaid[f"madvise {words[2]}"] += 1
-                    return True
-                return self._ranged(call, lambda span: Madvise(span, advice))
             case "mbind" if len(words) > 5:
                 policy, flags = _POLICIES.get(number(words[2]) or 0), number(words[5]) or 0
                 nodes = "" if policy == "default" else words[3].rpartition("=")[2]
@@ -204,8 +182,8 @@ class _SyzReading(SyzProcessCalls):
                 return self.add(Mlockall(), call)
             case "munlockall":
                 return self.add(Munlockall(), call)
-            case name if name in _RANGED and len(words) > 1:
-                return self._ranged(call, _RANGED[name])
+            case name if name in TRACED and len(words) > len(ROWS[TRACED[name]].fields):
+                return self._plain(call, TRACED[name])
             case name if name in _FORKS:
                 return self._fork(call)
         return self.process_call(call)
@@ -306,6 +284,23 @@ class _SyzReading(SyzProcessCalls):
         elif target:
             over = Span(target[0].name, target[0].start, target[0].start + pages)
         return self.add(Mremap(spans[0], pages, bool(flags & 1), fixed, bool(flags & 4), name, over), call)
+
+    def _plain(self, call: SyzCall, kind: type[Call]) -> bool:
+        """A call that has address, length and the fields of an operation, in their order."""
+        values: list[Any] = []
+        for field, argument in zip(ROWS[kind].fields[1:], call.arguments[2:], strict=False):
+            value = number(argument) or 0
+            match field:
+                case Shape.PROT:
+                    values.append(prot_letters(value))
+                case Flag():
+                    values.append(value != 0)
+                case Word() if value in field.numbers.values():
+                    values += [word for word, known in field.numbers.items() if known == value]
+                case _:
+                    return self.left_out(f"{call.name} {argument}")
+        make: Callable[..., Call] = kind
+        return self._ranged(call, lambda span: make(span, *values))
 
     def _ranged(self, call: SyzCall, make: Any) -> bool:
         start, length = address(call.arguments[0]), number(call.arguments[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 from pfnlab.base.units import PAGE_SIZE
 from pfnlab.export.device_files import driver_file
@@ -25,28 +26,24 @@ from pfnlab.export.processes_traced import TracedFile, TracedTask
 from pfnlab.export.strace_lines import LoggedCall
 from pfnlab.export.windows import KnownBar
 from pfnlab.programs.lang.device_ops import DriverMap
+from pfnlab.programs.lang.fields import Flag, Shape, Word
+from pfnlab.programs.lang.kernel_numbers import POLICIES
 from pfnlab.programs.lang.ops import (
-    ADVICE,
-    POLICIES,
     Call,
-    Madvise,
     Mbind,
-    Mlock,
     Mlockall,
-    Mprotect,
-    Mseal,
     Msync,
-    Munlock,
     Munlockall,
     PkeyMprotect,
 )
+from pfnlab.programs.lang.shapes import ROWS, TRACED
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_ops import CLEARED_REFS, ClearRefs, Mincore
+from pfnlab.programs.lang.walk_ops import CLEARED_REFS, ClearRefs
 
 #: The fewest arguments of calls, of which damaged lines have fewer.
 LEAST = {
-    **{"mmap": 6, "munmap": 2, "mremap": 4, "mprotect": 3, "pkey_mprotect": 4},
-    **{"madvise": 3, "mbind": 6, "mlockall": 1},
+    **{name: 1 + len(ROWS[kind].fields) for name, kind in TRACED.items()},
+    **{"mmap": 6, "mremap": 4, "pkey_mprotect": 4, "mbind": 6, "mlockall": 1},
 }
 
 _CLEAR_REFS = re.compile(r"/proc/(self|[0-9]+)/clear_refs")
@@ -63,19 +60,13 @@ class MemoryCalls(FileCalls):
         super().__init__(known)
         #: The processes and threads by number; None is the only one.
         self.tasks: dict[int | None, TracedTask] = {}
+        self.calls |= {name: self._plain(kind) for name, kind in TRACED.items()}
         self.calls |= {
             "mmap": self._mmap,
             "munmap": self._munmap,
             "mremap": self._mremap,
-            "mprotect": self._mprotect,
             "pkey_mprotect": self._pkey_mprotect,
-            "madvise": self._madvise,
             "mbind": self._mbind,
-            "mlock": self._ranged(Mlock),
-            "mlock2": self._ranged(Mlock),
-            "munlock": self._ranged(Munlock),
-            "mseal": self._ranged(Mseal),
-            "mincore": self._ranged(Mincore),
             "msync": self._msync,
             "mlockall": self._mlockall,
             "munlockall": self._munlockall,
@@ -156,8 +147,27 @@ class MemoryCalls(FileCalls):
         first, end = start // PAGE_SIZE, pages_in(start + length)
         return self.follower.ranged(task.task, task.space, first, end, make, says(call))
 
-    def _ranged(self, make: Callable[[Span], Call]) -> Callable[[TracedTask, LoggedCall], bool]:
-        return lambda task, call: self._on_pages(task, call, make)
+    def _plain(self, kind: type[Call]) -> Callable[[TracedTask, LoggedCall], bool]:
+        """The reader of a call that has address, length and the fields of an operation, in their order."""
+        fields = ROWS[kind].fields[1:]
+        make: Callable[..., Call] = kind
+
+        def read(task: TracedTask, call: LoggedCall) -> bool:
+            values: list[Any] = []
+            for field, argument in zip(fields, call.arguments[2:], strict=False):
+                word = argument.partition(" ")[0]
+                match field:
+                    case Shape.PROT:
+                        values.append(prot_letters(bits(argument, PROT)[0]))
+                    case Flag():
+                        values.append(word != "0")
+                    case Word() if (found := named(field, word)) in field.numbers:
+                        values.append(found)
+                    case _:
+                        return self._unsaid_of(task, call, f"{call.name} with {word}")
+            return self._on_pages(task, call, lambda span: make(span, *values))
+
+        return read
 
     def _munmap(self, task: TracedTask, call: LoggedCall) -> bool:
         start, length = number(call.arguments[0]), number(call.arguments[1])
@@ -183,10 +193,6 @@ class MemoryCalls(FileCalls):
             says=says(call),
         )
 
-    def _mprotect(self, task: TracedTask, call: LoggedCall) -> bool:
-        prot = prot_letters(bits(call.arguments[2], PROT)[0]) if len(call.arguments) > 2 else "none"
-        return self._on_pages(task, call, lambda span: Mprotect(span, prot))
-
     def _pkey_mprotect(self, task: TracedTask, call: LoggedCall) -> bool:
         """With -1, or with a key, of which a program has one; key 0 is that of all other memory."""
         prot = prot_letters(bits(call.arguments[2], PROT)[0])
@@ -194,12 +200,6 @@ class MemoryCalls(FileCalls):
             return self._unsaid_of(task, call, "pkey_mprotect with key 0")
         keyed = call.arguments[3] != "-1"
         return self._on_pages(task, call, lambda span: PkeyMprotect(span, prot, keyed))
-
-    def _madvise(self, task: TracedTask, call: LoggedCall) -> bool:
-        advice = advice_of(call.arguments[2])
-        if advice in ADVICE:
-            return self._on_pages(task, call, lambda span: Madvise(span, advice))
-        return self._unsaid_of(task, call, f"madvise with {call.arguments[2].partition(' ')[0]}")
 
     def _mbind(self, task: TracedTask, call: LoggedCall) -> bool:
         _, _, mode, nodes, _, flags = call.arguments[:6]
@@ -254,8 +254,8 @@ class MemoryCalls(FileCalls):
         return self.unsaid(f"ftruncate of {found[1].path}{', ' if call.errno else ''}{call.errno}")
 
 
-def advice_of(text: str) -> str:
-    """An advice in the word of a program; as it is printed where a program has none."""
+def named(field: Word, text: str) -> Any:
+    """A word of a field as a program has it; as it is printed where a program has none."""
     word = text.partition(" ")[0]
-    numbers = {str(value): name for name, value in ADVICE.items()}
-    return numbers.get(word, word.removeprefix("MADV_").lower())
+    numbers = {str(value): name for name, value in field.numbers.items()}
+    return numbers.get(word, word.removeprefix(field.c).lower())

@@ -7,11 +7,16 @@ Its ``#include`` lines go to the head of the file that is made.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 
 import msgspec
+
+#: The functions that a text defines, and the words that it has.
+_DEFINED = re.compile(r"^[a-z][^;={}()]*?\b(\w+)\(", re.MULTILINE)
+_NAMED = re.compile(r"[A-Za-z_]\w*")
 
 _MARK = "//: "
 _INCLUDE = "#include "
@@ -45,6 +50,21 @@ def all_pieces(room: str = "c") -> dict[str, CPiece]:
             text = "\n".join(line for line in lines if not line.startswith(_INCLUDE)).strip("\n")
             pieces[name] = CPiece(name, tuple(needs), includes, text)
     return pieces
+
+
+@cache
+def _functions(room: str) -> dict[str, str]:
+    """The pieces of a folder by their names and by the functions that they define."""
+    found = {name: name for name in all_pieces(room)}
+    for name, piece in all_pieces(room).items():
+        found |= dict.fromkeys(_DEFINED.findall(piece.text), name)
+    return found
+
+
+def pieces_called(text: str, room: str = "c") -> tuple[str, ...]:
+    """The pieces whose functions an expression names, in the order of their names."""
+    functions = _functions(room)
+    return tuple(dict.fromkeys(functions[word] for word in _NAMED.findall(text) if word in functions))
 
 
 def with_needs(names: Iterable[str], instead: Mapping[str, str], room: str = "c") -> list[CPiece]:

@@ -7,12 +7,13 @@ import re
 from pfnlab.base.units import PAGE_SIZE
 from pfnlab.export.file_calls import says
 from pfnlab.export.following import pages_in
-from pfnlab.export.memory_calls import MemoryCalls, advice_of
+from pfnlab.export.memory_calls import MemoryCalls, named
 from pfnlab.export.printed_values import PAGEMAP_SCAN, descriptor, number
 from pfnlab.export.processes_traced import PIDFD, TracedFile, TracedTask
 from pfnlab.export.strace_lines import LoggedCall
 from pfnlab.export.windows import KnownBar
-from pfnlab.programs.lang.ops import ADVICE, LIMITS, ProcessMadvise, ProcessMrelease, Setrlimit
+from pfnlab.programs.lang.kernel_numbers import ADVICE, LIMITS
+from pfnlab.programs.lang.process_ops import ADVICE_WORD, ProcessMadvise, ProcessMrelease, Setrlimit
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import MAX_BYTES_MOVED, ByteRange, ProcessVmReadv, Walk
 
@@ -80,7 +81,7 @@ class ProcessCalls(MemoryCalls):
         if whose is None or whose.ended or not any(_within(whose, *each) for each in ranges):
             return False
         word, flags = call.arguments[3], call.arguments[4]
-        advice = advice_of(word)
+        advice = named(ADVICE_WORD, word)
         if advice not in ADVICE or flags != "0" or call.errno in ("EBADF", "EPERM", "ESRCH", "EFAULT"):
             failed = f", which failed with {call.errno}" if call.errno else ""
             return self.unsaid(f"process_madvise with {word} and {flags}{failed}")

@@ -32,14 +32,13 @@ from pfnlab.programs.lang.ops import (
     Mmap,
     Munlockall,
     Op,
-    ProcessMadvise,
-    ProcessMrelease,
     Program,
     RemapFilePages,
-    Setrlimit,
     Thread,
 )
 from pfnlab.programs.lang.printer import expect_lines, header_lines, op_lines
+from pfnlab.programs.lang.process_ops import Setrlimit
+from pfnlab.programs.lang.shapes import tasks_named
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON, MAX_OPS, MAX_TASKS
 from pfnlab.programs.runs.places import PAST_END_PAGES
@@ -156,10 +155,9 @@ class Recovered(NamedTuple):
             call = VfioReset(self.windows.span(Span(call.device, 0, 1)).name)
         elif isinstance(call, (Fork, Thread)):
             call = msgspec.structs.replace(call, child=renamed[call.child])
-        elif isinstance(call, ProcessMadvise):
-            call = msgspec.structs.replace(call, target=renamed[call.target])
-        elif isinstance(call, ProcessMrelease):
-            call = msgspec.structs.replace(call, victim=renamed[call.victim])
+        named = {field: renamed[task] for field, task in tasks_named(call).items()}
+        if named:
+            call = msgspec.structs.replace(call, **named)
         return Op(call, renamed[step.task])
 
     def _remarks(self, unsaid: Counter[str]) -> Iterator[str]:
@@ -206,10 +204,7 @@ def _kept(steps: tuple[FoundOp, ...]) -> list[FoundOp]:
 
 def _tasks_of(step: FoundOp) -> set[str]:
     """The task that acts, and the one that it names beside itself; no child that it starts."""
-    match step.call:
-        case ProcessMadvise(target=other) | ProcessMrelease(victim=other):
-            return {step.task, other}
-    return {step.task}
+    return {step.task, *tasks_named(step.call).values()}
 
 
 def _matters(step: FoundOp, strong: set[str]) -> bool:

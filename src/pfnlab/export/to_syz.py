@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from pfnlab.base.errors import Undecided
 from pfnlab.base.inert import line_comment
@@ -12,31 +13,26 @@ from pfnlab.export.subject import Subject
 from pfnlab.export.syz_lines import DATA_START
 from pfnlab.export.syz_places import SyzPlaces, places_for
 from pfnlab.programs.lang.areas import VVAR
+from pfnlab.programs.lang.fields import Row, Shape, Word
+from pfnlab.programs.lang.kernel_numbers import ADVICE, POLICIES
 from pfnlab.programs.lang.ops import (
-    ADVICE,
     MAIN_TASK,
-    POLICIES,
+    Call,
     Fork,
-    Madvise,
     Mbind,
-    Mlock,
     Mlockall,
     Mmap,
-    Mprotect,
     Mremap,
     Mseal,
     Msync,
-    Munlock,
     Munlockall,
-    Munmap,
     Op,
     PkeyMprotect,
-    ProcessMadvise,
-    ProcessMrelease,
-    Setrlimit,
     Via,
 )
 from pfnlab.programs.lang.printer import area_text, expect_lines, op_text
+from pfnlab.programs.lang.process_ops import ProcessMadvise, ProcessMrelease, Setrlimit
+from pfnlab.programs.lang.shapes import ROWS, tasks_named
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Mincore, Walk
 from pfnlab.programs.lang.words import ANON
@@ -79,7 +75,7 @@ def as_syz(subject: Subject) -> dict[str, str]:
     program = subject.program
     if not program.ops or program.thp is not None:
         raise Undecided(f"{subject.name}: the form syz cannot set transparent_hugepage: leave out `thp`")
-    named = {task for op in program.ops if (task := _named(op)) is not None}
+    named = {task for op in program.ops for task in tasks_named(op.call).values()}
     writing = _Writing(subject.name, places_for(program, subject.name), named)
     calls = [line for number, op in enumerate(program.ops, 1) for line in writing.lines(op, number)]
     comments = [
@@ -106,14 +102,6 @@ def _free(places: SyzPlaces) -> str:
     return f"munmap({_memory(first, length)}, {length:#x})"
 
 
-def _named(op: Op) -> str | None:
-    """The task that an operation names, whose pid has to be known."""
-    match op.call:
-        case ProcessMadvise(target=task) | ProcessMrelease(victim=task):
-            return task
-    return None
-
-
 def _memory(address: int, length: int) -> str:
     return f"&({address:#x}/{max(length, PAGE_SIZE):#x})=nil"
 
@@ -138,8 +126,7 @@ class _Writing:
             raise self._cannot(op, number, "a child or thread acts")
         if op.fail or op.skip or op.hold:
             raise self._cannot(op, number, "the kernel is steered")
-        named = _named(op)
-        if named not in (None, MAIN_TASK, *self._pids):
+        for named in {*tasks_named(op.call).values()} - {MAIN_TASK, *self._pids}:
             raise self._cannot(op, number, f"`{named}` is no process that has started")
         call = op.call
         match call:
@@ -149,16 +136,10 @@ class _Writing:
                 if call.source.name != ANON:
                     yield from self._opened(call.via)
                 yield self._mmap(call)
-            case Munmap() | Mlock() | Munlock():
-                yield f"{type(call).__name__.lower()}({self._range(call.span)})"
             case Mseal():
                 yield f"mseal({self._range(call.span)}, 0x0)"
-            case Mprotect():
-                yield f"mprotect({self._range(call.span)}, {_prot(call.prot)})"
             case PkeyMprotect(keyed=False):
                 yield f"pkey_mprotect({self._range(call.span)}, {_prot(call.prot)}, 0xffffffffffffffff)"
-            case Madvise():
-                yield f"madvise({self._range(call.span)}, {ADVICE[call.advice]:#x})"
             case Mbind():
                 nodes = "0x0, 0x0" if call.policy == "default" else f"&({_ARGUMENTS:#x})=0x1, 0x40"
                 flags = MBIND["MPOL_MF_MOVE"] if call.move else 0
@@ -197,8 +178,24 @@ class _Writing:
                 raise self._cannot(op, number, "what the process has is not known beforehand")
             case Walk(walker="pagemap_scan"):
                 yield from self._scan(call.span)
+            case _ if (row := ROWS.get(type(call))) is not None and row.traced:
+                yield f"{row.traced.split()[0]}({', '.join(self._plain(call, row))})"
             case _:
                 raise self._cannot(op, number, "no system call with fixed arguments does it")
+
+    def _plain(self, call: Call, row: Row) -> Iterator[str]:
+        """Address and length of a range, and the other fields in their order."""
+        for name, field in zip(call.__struct_fields__, row.fields, strict=True):
+            value: Any = getattr(call, name)
+            match field:
+                case Shape.RANGE:
+                    yield self._range(value)
+                case Shape.PROT:
+                    yield _prot(value)
+                case Word():
+                    yield f"{field.numbers[value]:#x}"
+                case _:
+                    yield f"{value:#x}"
 
     def _cannot(self, op: Op, number: int, why: str) -> Undecided:
         return Undecided(f"{self._name}: the form syz cannot say operation {number}, `{op_text(op)}`: {why}")

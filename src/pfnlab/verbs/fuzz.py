@@ -1,4 +1,4 @@
-"""Run random programs on several machines; shrink and file what they differ in."""
+"""Run random programs on several machines, or enumerated ones; shrink and file what they differ in."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ from pfnlab.verbs.option import (
     ResumeOf,
     Say,
     StopAfterOf,
+    refuse_beside,
 )
 
 if TYPE_CHECKING:
     from pfnlab.base.progress import Work
     from pfnlab.hunt.fuzz.call_kinds import Vocabulary
     from pfnlab.hunt.fuzz.coverage import Measure
+    from pfnlab.hunt.fuzz.filing import Folder
     from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState
+    from pfnlab.hunt.fuzz.letters import Cells
     from pfnlab.hunt.fuzz.rounds import Looks
 
 EXAMPLES = (
@@ -40,10 +43,24 @@ EXAMPLES = (
         "pfnlab fuzz --on model:7.2 --on qemu:7.2 --seconds 600 --resume /tmp/campaign",
         "Model against kernel for ten minutes; the same line again goes on from there",
     ),
+    (
+        "pfnlab fuzz --enumerate pci --on model:7.3 --on model:7.2 --cells 0:40",
+        "The first forty pairs of operations on the PCI resource files, on two models",
+    ),
+    (
+        "pfnlab fuzz --enumerate all --on qemu:7.3 --resume /tmp/cells",
+        "Every pair of operations on every kind of mapping, on a kernel and the model of its series",
+    ),
 )
 
 #: How many programs are run where neither a number nor a time is given.
 PROGRAMS = 500
+
+#: Seconds after which one who waits sees again how far a hunt is.
+_BEAT = 4.0
+
+#: The options that say what is drawn.
+_DRAWN = "seed programs driver schedules vfio slots fixed leaves coverage no_coverage"
 
 
 class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,8 +68,21 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     on: Annotated[
         tuple[str, ...],
-        Option("As for run; at least two. Default: model and kernel of the newest series.", "MACHINE"),
+        Option(
+            "As for run. A kernel alone is compared with the model of its series; with --enumerate each of "
+            "several kernels is, one after the other. Default: the kernel of the newest series.",
+            "MACHINE",
+        ),
     ] = ()
+    enumerate: Annotated[
+        str | None,
+        Option(
+            "Draw nothing: run every pair of operations on every kind of mapping of a scope, each in two "
+            "cells: pci, mem, private, driver, vfio, leaves, triples, marks, holds or all.",
+            "SCOPE",
+        ),
+    ] = None
+    cells: Annotated[str | None, Option("Of --enumerate the cells A to B, without B itself.", "A:B")] = None
     seed: Annotated[
         int | None,
         Option("What random numbers begin with: another N, other programs. Default: 0.", "N"),
@@ -87,7 +117,7 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Option(
             "memory, proc or end for all programs; memory,proc for each program under both, which must "
-            "agree. Default: each program has one of the three, mostly memory.",
+            "agree. Default: each program has one of the three, mostly memory; of --enumerate memory.",
             "LEVEL",
         ),
     ] = None
@@ -95,51 +125,74 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
-    """Run the hunt, and say how fast it was.
+    """Run the hunt, and say how fast it was; of enumerated programs one on each kernel that is named alone.
 
     :raises Misuse: an option is wrong, or does not go with another
     """
-    from pfnlab.base.inert import shell_line
+    from pfnlab.hunt.fuzz.filing import Folder
+    from pfnlab.hunt.fuzz.rounds import compared_together
+    from pfnlab.programs.runs.named_machines import newest_series
+
+    if request.enumerate is not None:
+        refuse_beside(request, "--enumerate", "draws nothing", but=_DRAWN)
+    elif request.cells is not None:
+        raise Misuse("--cells are those of a scope: add --enumerate pci")
+    specs = request.on or (f"qemu:{newest_series()}",)
+    groups = compared_together(specs, request.profile, apart=request.enumerate is not None)
+    if len(groups) > 1 and request.resume is not None:
+        raise Misuse(f"{request.resume} keeps one hunt, and these are {len(groups)}: name one kernel")
+    folder = Folder(request.findings, request.known)
+    known = list(folder.known())
+    for group in groups:
+        yield _hunted(request, group, folder, known, say)
+
+
+def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[str], say: Say) -> FuzzResult:
+    """The result of a hunt on machines that are compared.
+
+    :param known: keys of the signatures that are known
+    """
     from pfnlab.base.processes import processors
-    from pfnlab.base.progress import working
+    from pfnlab.base.progress import beating, working
     from pfnlab.base.units import number_of
     from pfnlab.hunt.fuzz.coverage import Measure
-    from pfnlab.hunt.fuzz.filing import Folder
     from pfnlab.hunt.fuzz.hunt import Hunt
     from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState
-    from pfnlab.hunt.fuzz.rounds import looking_named, opened
+    from pfnlab.hunt.fuzz.letters import Cells
+    from pfnlab.hunt.fuzz.rounds import IN_MEMORY, MIXED, looking_named, opened
     from pfnlab.lab.running.inside import need_lens
     from pfnlab.programs.runs.look import LookLevel
     from pfnlab.programs.runs.machine import accel_named
-    from pfnlab.programs.runs.named_machines import name_machines, newest_series
+    from pfnlab.programs.runs.named_machines import name_machines
 
     accel = accel_named(request.accel)
+    cells = Cells.named(request.enumerate, request.cells or ":") if request.enumerate is not None else None
     measure = _measure(request)
-    specs = list(request.on) or [f"model:{newest_series()}", f"qemu:{newest_series()}"]
-    if len(set(specs)) != len(specs) or len(specs) < 2:
-        both = shell_line(("--on", specs[0], "--on", "qemu:7.2"))
-        raise Misuse(f"one machine has nothing to differ from: write {both}")
     named = name_machines(specs, request.profile)
     vocabulary = _vocabulary(request)
     chosen = looking_named(request.look) if request.look is not None else None
-    kept = _kept(request, specs, vocabulary, chosen, measure)
+    kept = _kept(request, specs, vocabulary, chosen, measure, cells)
     measure = kept.measure if kept is not None and measure is None else measure or Measure.MODEL
     wanted = kept.looking if kept is not None else chosen
     if wanted is not None and LookLevel.MEMORY in wanted.levels and any(one.kind == "qemu" for one in named):
         need_lens()
     programs = request.programs
-    if programs is None and request.seconds is None:
+    if cells is not None:
+        programs = cells.count
+    elif programs is None and request.seconds is None:
         programs = PROGRAMS
+    usual, blocks = MIXED if cells is None else IN_MEMORY, measure is Measure.KERNEL
     with (
-        opened(named, wanted, accel, request.jobs, blocks=measure is Measure.KERNEL) as lab,
+        opened(named, wanted, accel, request.jobs, usual, blocks=blocks) as lab,
         working(f"fuzzing {', '.join(specs)}", programs) as work,
+        beating(work, _BEAT),
     ):
-        folder = Folder(request.findings, request.known)
         state = kept or HuntState(
             *(specs, request.seed or 0, vocabulary),
             looking=lab.looking,
             measure=measure,
-            known_keys=list(folder.known()),
+            known_keys=known,
+            cells=cells,
         )
         state.measure = measure
         hunt = Hunt(
@@ -154,12 +207,12 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
         first, began = state.next, time.monotonic()
         hunt.run(programs, request.seconds, request.stop_after)
         seconds = max(time.monotonic() - began, 0.001)
-    count = state.next - first
-    say(f"{number_of(count, 'program')} in {seconds:.0f} s, {count / seconds:.1f} a second")
+    result, count = FuzzResult.of(state, watched=watched), state.next - first
+    say(f"{number_of(count, result.noun)} in {seconds:.0f} s, {count / seconds:.1f} a second")
     for level, (asked, took) in hunt.machines.timed.items():
         rate = asked / max(took, 0.001)
-        say(f"  {level}: {number_of(asked, 'program')}, {rate:.1f} a second on all machines together")
-    yield FuzzResult.of(state, watched=watched)
+        say(f"  {level}: {number_of(asked, result.noun)}, {rate:.1f} a second on all machines together")
+    return result
 
 
 def _measure(request: FuzzRequest) -> Measure | None:
@@ -200,11 +253,13 @@ def _kept(
     vocabulary: Vocabulary,
     chosen: Looks | None,
     measure: Measure | None,
+    cells: Cells | None,
 ) -> HuntState | None:
     """The state from which the hunt goes on, None where one begins.
 
     :param chosen: the levels of looking, None for those of the hunt
     :param measure: the coverage, None for that of the hunt
+    :param cells: those that are enumerated, None where programs are drawn
     :raises Misuse: the file is of another hunt
     """
     from pfnlab.base.inert import shell_line
@@ -216,6 +271,12 @@ def _kept(
     if state.machines != specs:
         options = shell_line(word for spec in state.machines for word in ("--on", spec))
         raise Misuse(f"{request.resume} is of a hunt on other machines: write {options}")
+    was, now = ("" if one is None else one.options for one in (state.cells, cells))
+    if was != now:
+        instead = f"write {was}" if was else "leave --enumerate out"
+        raise Misuse(f"{request.resume} is of a hunt of other programs: {instead}")
+    if state.cells is not None and cells is not None and state.cells.digest != cells.digest:
+        raise Misuse(f"{request.resume} is of another version of pfnlab, with other cells: name another file")
     if request.seed not in (None, state.seed):
         raise Misuse(f"{request.resume} is of seed {state.seed}: leave --seed out, or name another file")
     if chosen not in (None, state.looking):

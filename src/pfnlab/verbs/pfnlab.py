@@ -7,6 +7,7 @@ LEAKED: still reserved although no process and no driver has it. Other words are
 """
 
 VERBS = (
+<<<<<<< HEAD
     *(
         "new",
         "review",
@@ -22,6 +23,9 @@ VERBS = (
         "draw",
         "export",
     ),
+=======
+    *("new", "try", "run", "fmt", "fuzz", "check", "bisect", "explore", "replay", "draw", "export"),
+>>>>>>> main
     *("import", "report", "schema", "results", "completion", "explain", "inspect"),
     *("kernels", "cache", "policies", "litmus", "bugs", "claims", "campaign"),
 )

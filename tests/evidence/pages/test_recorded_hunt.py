@@ -9,6 +9,7 @@ from evidence.pages.hunts_page import page
 from evidence.pages.recorded_hunt import RecordedHunt, recorded, recorded_hunts
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState, PrintedFinding
+from pfnlab.hunt.fuzz.letters import Cells
 
 FOUND = PrintedFinding(
     folder="secret",
@@ -99,3 +100,11 @@ def test_the_page_counts_the_programs_of_all_hunts() -> None:
     together = [line.split(" | ") for line in page().splitlines() if line.startswith("| all together")]
 
     assert [f"{programs:,}"] * 2 == [next(cell for cell in row[1:] if cell) for row in together]
+
+
+def test_a_hunt_of_cells_is_no_hunt_of_random_programs() -> None:
+    """Its page is another one; nothing of it was drawn."""
+    state = HuntState(["model:7.3", "qemu:7.3"], 0, Vocabulary(), cells=Cells.named("pci", "0:2"))
+
+    with pytest.raises(ValueError, match="of random programs"):
+        recorded(FuzzResult.of(state, watched=False))

@@ -7,24 +7,26 @@ import pytest
 
 from evidence.pages.recorded_sweep import RecordedSweep, recorded, recorded_sweeps
 from evidence.pages.sweeps_page import page
-from pfnlab.hunt.sweep.sweep_result import SweepResult, SweptTable
-from pfnlab.hunt.sweep.sweep_state import AGREES, KNOWN, NEW, begun
-from pfnlab.hunt.sweep.sweeping import USUAL
+from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState
+from pfnlab.hunt.fuzz.letters import AGREES, KNOWN, NEW, Cells, CellTable
 
-AGREED = SweptTable("pci", "shared", ("munmap",), {"mprotect": ("..",)})
-WITH_KNOWN_ROW = SweptTable("driver", "remap", ("zap",), {"fork exit": ("k.",)})
+AGREED = CellTable("pci", "shared", ("munmap",), {"mprotect": ("..",)})
+WITH_KNOWN_ROW = CellTable("driver", "remap", ("zap",), {"fork exit": ("k.",)})
 
 
-def result_with(*tables: SweptTable) -> SweepResult:
+def result_with(*tables: CellTable) -> FuzzResult:
     """The result of a sweep of 7.3 whose tables are these."""
-    empty = SweepResult.of(begun(["model:7.3", "qemu:7.3"], "pci", 0, 2, USUAL))
-    return msgspec.structs.replace(empty, tables=tables)
+    state = HuntState(["model:7.3", "qemu:7.3"], 0, Vocabulary(), cells=Cells.named("pci", "0:2"))
+    empty = FuzzResult.of(state, watched=False)
+    assert empty.cells is not None
+    return msgspec.structs.replace(empty, cells=msgspec.structs.replace(empty.cells, tables=tables))
 
 
 @pytest.mark.parametrize("letter", sorted(NEW | KNOWN))
 def test_a_table_with_a_finding_is_withheld(letter: str) -> None:
     """Only the name of its kind of mapping is kept: findings may be private."""
-    found = SweptTable("leaves", "fault_pmd", ("munmap",), {"move": (letter + AGREES,)})
+    found = CellTable("leaves", "fault_pmd", ("munmap",), {"move": (letter + AGREES,)})
 
     kept = recorded(result_with(AGREED, found))
 
@@ -42,7 +44,10 @@ def test_the_command_names_the_kernel_it_is_filed_by() -> None:
     """The model of the kernel's series is the sweep's own choice."""
     kept = recorded(result_with(AGREED))
 
-    assert ("pfnlab sweep pci --on qemu:7.3 --known findings --json", "7.3") == (kept.command, kept.series)
+    assert ("pfnlab fuzz --enumerate pci --on qemu:7.3 --known findings --json", "7.3") == (
+        kept.command,
+        kept.series,
+    )
 
 
 def test_each_cell_of_a_recorded_kernel_has_one_letter() -> None:
@@ -63,3 +68,11 @@ def test_the_page_has_a_row_for_each_recorded_kernel() -> None:
     rows = [line for line in page().splitlines() if line.startswith("| linux-")]
 
     assert [sweep.kernel for sweep in recorded_sweeps()] == [row.split(" | ")[0][2:] for row in rows]
+
+
+def test_a_hunt_of_random_programs_is_no_sweep() -> None:
+    """It has no cells that a table could show."""
+    drawn = FuzzResult.of(HuntState(["model:7.3", "qemu:7.3"], 0, Vocabulary()), watched=False)
+
+    with pytest.raises(ValueError, match="a hunt with --enumerate is recorded"):
+        recorded(drawn)

@@ -7,10 +7,11 @@ from typing import get_args
 import msgspec
 from for_each import for_each
 
-from pfnlab.hunt.fuzz.call_kinds import KINDS, CallKind, Vocabulary, unlisted
-from pfnlab.hunt.fuzz.simplifications import FLAGS, plainest
+from pfnlab.hunt.fuzz.call_kinds import KINDS, Vocabulary
+from pfnlab.hunt.fuzz.simplifications import plain_flag, plainest
+from pfnlab.programs.lang.fields import Ending, Word
 from pfnlab.programs.lang.ops import Call
-from pfnlab.programs.lang.shapes import ROWS, Ending, Row, Shape, Word, word_of
+from pfnlab.programs.lang.shapes import ROWS, word_of
 
 #: The operations that a schedule is made of, which are drawn with it.
 OF_SCHEDULES = {"thread", "release"}
@@ -23,19 +24,6 @@ NEITHER_PLAINER = {("mremap", "fixed"), ("memremap_pages", "p2pdma")}
 def test_every_operation_is_drawn() -> None:
     """Each has its kind, or is of a schedule."""
     assert {word_of(kind) for kind in get_args(Call)} - OF_SCHEDULES <= set(KINDS)
-
-
-def test_an_operation_without_a_weight_is_drawn_too() -> None:
-    """By its row in the table: with the driver where it is the driver's, and seldom."""
-
-    class New(msgspec.Struct, tag="new"):
-        pass
-
-    row = Row((Shape.RANGE,), "driver new", "")
-
-    assert {"new": CallKind(1, seen=False)} == unlisted({New: row}, driver=True)
-    assert {} == unlisted({New: row}, driver=False)
-    assert {} == unlisted(ROWS, driver=True) | unlisted(ROWS, driver=False)
 
 
 def test_every_kind_is_of_a_vocabulary() -> None:
@@ -61,10 +49,12 @@ def test_a_choice_has_its_plainest_words(kind: type[Call], name: str, words: tup
 def test_a_flag_has_its_plainer_value() -> None:
     """The shrinker tries it in every operation that has one."""
     flags = {
-        (word_of(kind), field.name)
+        (kind, field.name)
         for kind in get_args(Call)
         for field in msgspec.structs.fields(kind)
         if field.type is bool
     }
 
-    assert NEITHER_PLAINER == {(word, name) for word, name in flags if name not in FLAGS}
+    assert NEITHER_PLAINER == {
+        (word_of(kind), name) for kind, name in flags if plain_flag(kind, name) is None
+    }

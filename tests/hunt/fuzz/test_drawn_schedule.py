@@ -11,7 +11,8 @@ from pfnlab.hunt.fuzz.drawn_schedule import OF_OWN_MEMORY
 from pfnlab.hunt.fuzz.grammar import draw
 from pfnlab.hunt.fuzz.hold_places import ALWAYS, PLACES
 from pfnlab.kernel.policies.profiles import SERIES
-from pfnlab.programs.lang.ops import Exec, Op, ProcessMrelease, Program, Release, Setrlimit, Thread
+from pfnlab.programs.lang.ops import Exec, Op, Program, Release, Thread
+from pfnlab.programs.lang.process_ops import ProcessMrelease, Setrlimit
 from pfnlab.programs.lang.validity import check_program
 from pfnlab.programs.lang.words import HOLD_FUNCTIONS
 from pfnlab.programs.model.model_machine import ModelMachine

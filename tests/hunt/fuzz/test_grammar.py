@@ -16,14 +16,9 @@ from pfnlab.hunt.fuzz.grammar import draw
 from pfnlab.hunt.fuzz.ranges import GIGABYTE, touched_level
 from pfnlab.lab.running.placement import check_placeable
 from pfnlab.programs.lang.json_form import from_json, to_json
+from pfnlab.programs.lang.kernel_numbers import ADVICE
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.ops import (
-    ADVICE,
-    Mmap,
-    Program,
-    Thp,
-    tasks_of,
-)
+from pfnlab.programs.lang.ops import Mmap, Program, Thp, tasks_of
 from pfnlab.programs.lang.validity import check_program
 from pfnlab.programs.lang.walk_ops import Walk, Walker
 from pfnlab.programs.lang.words import PROTS

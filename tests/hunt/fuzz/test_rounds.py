@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from pfnlab.base.errors import Misuse
 from pfnlab.hunt.fuzz import rounds
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.hunt import Hunt
@@ -72,3 +73,35 @@ def test_the_next_round_is_on_the_model_while_kernels_run(monkeypatch: pytest.Mo
     assert len(kernel.met) >= 3
     assert all(kernel.met)
     assert ahead.state == serial.state
+
+
+@pytest.mark.parametrize(
+    ("specs", "groups"),
+    [
+        (["qemu:7.3"], [["model:7.3", "qemu:7.3"]]),
+        (["qemu:6.1", "qemu:7.3"], [["model:6.1", "qemu:6.1"], ["model:7.3", "qemu:7.3"]]),
+        (["model:7.2", "qemu:7.3", "qemu:7.2"], [["model:7.2", "qemu:7.3", "qemu:7.2"]]),
+    ],
+)
+def test_each_kernel_has_the_model_of_its_series(specs: list[str], groups: list[list[str]]) -> None:
+    """Where models are named, all machines are compared with each other."""
+    assert groups == rounds.compared_together(specs)
+
+
+def test_one_model_has_nothing_to_differ_from() -> None:
+    """A kernel alone has its model."""
+    with pytest.raises(Misuse, match="nothing to differ from"):
+        rounds.compared_together(["model:7.3"])
+
+
+@pytest.mark.parametrize(
+    ("specs", "together"),
+    [
+        (["qemu:7.3"], ["model:7.3", "qemu:7.3"]),
+        (["qemu:6.1", "qemu:7.3"], ["qemu:6.1", "qemu:7.3"]),
+        (["model:7.2", "qemu:7.3"], ["model:7.2", "qemu:7.3"]),
+    ],
+)
+def test_random_programs_are_one_hunt(specs: list[str], together: list[str]) -> None:
+    """Several kernels are compared with each other, one with the model of its series."""
+    assert [together] == rounds.compared_together(specs, apart=False)

@@ -19,7 +19,7 @@ VERBS = {
     name: int(count)
     for name, count in re.findall(r'VERB\(\w+, "([^"]+)", (\d+)\)', (_GUEST / "agent.h").read_text())
 }
-COMMANDS = set(re.findall(r'\{ "([^"]+)", PFNLAB_\w+ \}', (_GUEST / "driver.c").read_text()))
+COMMANDS = set(re.findall(r'COMMAND\("([^"]+)", PFNLAB_\w+\)', (_GUEST / "driver/pfnlab.h").read_text()))
 
 #: The first cells of the rows of the protocol's tables, word by word.
 _PROTOCOL = (_GUEST / "PROTOCOL.md").read_text()

@@ -166,7 +166,12 @@ def test_a_hostile_value_is_shown(tmp_path: Path, name: str, place: Place, value
             "regex '^0x[0-9a-f]{1,32}$' - at `$.findings[0].around[0].start`, which is \"\"; print it again",
         ),
         ("meeting", ("differences", 0, "seen", 0), "no list", "at `$.differences[0].seen[0]`, which is []"),
-        ("sweep", ("tables", 0, "columns"), "no list", "columns - at `$.tables[0]`, which is {"),
+        (
+            "cells",
+            ("cells", "tables", 0, "columns"),
+            "no list",
+            "columns - at `$.cells.tables[0]`, which is {",
+        ),
         ("campaign", ("coverage", "pairs", 0), "a number of 401 digits", "a number of 401 digits is in no"),
         (
             "policies",

@@ -9,19 +9,10 @@ import msgspec
 from for_each import for_each
 from table_lines import LINES, path_end, program_with
 
+from pfnlab.programs.lang.fields import Field, Flag, Shape, Word
 from pfnlab.programs.lang.ops import Call
 from pfnlab.programs.lang.printer import op_lines
-from pfnlab.programs.lang.shapes import (
-    BY_VERB,
-    ROWS,
-    ByHand,
-    Field,
-    Flag,
-    Shape,
-    Word,
-    verbs_on,
-    word_of,
-)
+from pfnlab.programs.lang.shapes import BY_VERB, ROWS, ByHand, verbs_on, word_of
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import VERBS
 

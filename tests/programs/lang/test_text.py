@@ -37,17 +37,15 @@ from pfnlab.programs.lang.ops import (
     Munmap,
     Op,
     PkeyMprotect,
-    ProcessMadvise,
-    ProcessMrelease,
     Program,
     Read,
     ReadMemtypeList,
     Release,
-    Setrlimit,
     Thread,
     Write,
 )
 from pfnlab.programs.lang.printer import format_program
+from pfnlab.programs.lang.process_ops import ProcessMadvise, ProcessMrelease, Setrlimit
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ClearRefs, Walk
 

@@ -35,13 +35,13 @@ from pfnlab.programs.lang.ops import (
     Munmap,
     Op,
     PkeyMprotect,
-    ProcessMadvise,
     Program,
     Read,
     Release,
     RemapFilePages,
     Write,
 )
+from pfnlab.programs.lang.process_ops import ProcessMadvise
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import (
     HELD,

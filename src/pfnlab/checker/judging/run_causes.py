@@ -28,13 +28,13 @@ from pfnlab.programs.lang.ops import (
     Munmap,
     Op,
     PkeyMprotect,
-    ProcessMadvise,
     Program,
     Read,
     Release,
     RemapFilePages,
     Write,
 )
+from pfnlab.programs.lang.process_ops import ProcessMadvise
 from pfnlab.programs.lang.walk_ops import Walk
 from pfnlab.programs.model.model_machine import END
 from pfnlab.programs.runs.observation import HELD, WAITS, Step

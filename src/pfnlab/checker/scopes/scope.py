@@ -43,7 +43,8 @@ from pfnlab.base.errors import Misuse, ProgramError
 from pfnlab.base.files import Missing, read_text
 from pfnlab.base.inert import one_line
 from pfnlab.base.toml_text import MOST_TOML, toml_content
-from pfnlab.programs.lang.ops import Device, Mmap, Mremap, Op, ProcessMadvise, Program, Thp
+from pfnlab.programs.lang.ops import Device, Mmap, Mremap, Op, Program, Thp
+from pfnlab.programs.lang.process_ops import ProcessMadvise
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.lang.walk_ops import ClearRefs

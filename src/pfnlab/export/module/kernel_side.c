@@ -1,4 +1,4 @@
-//: io
+//: arch_phys_wc_add
 #include <linux/io.h>
 
 //: held

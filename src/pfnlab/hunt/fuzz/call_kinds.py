@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple, get_args
 
 import msgspec
 
 from pfnlab.programs.lang.areas import VVAR
+from pfnlab.programs.lang.device_ops import DriverCall, SlotCall, VfioCall
+from pfnlab.programs.lang.fields import Shape
 from pfnlab.programs.lang.ops import Call, Fork, Mmap, Mremap, Program
-from pfnlab.programs.lang.shapes import BY_WORD, ROWS, Row, Shape, word_of
+from pfnlab.programs.lang.shapes import BY_WORD, ROWS, word_of
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import NO_DEVICE
 
@@ -25,121 +27,65 @@ class CallKind(NamedTuple):
     seen: bool
 
 
-#: The kinds of every process, in the order of the draw.
-_USER_KINDS: dict[str, CallKind] = {
-    "mmap": CallKind(20, seen=True),
-    "mmap anon": CallKind(14, seen=True),
-    "mmap perf": CallKind(4, seen=True),
-    "mmap over": CallKind(9, seen=True),
-    "munmap": CallKind(18, seen=True),
-    "mremap": CallKind(6, seen=True),
-    "mremap to": CallKind(9, seen=True),
-    "mremap vvar": CallKind(4, seen=True),
-    "mprotect": CallKind(10, seen=True),
-    "pkey_mprotect": CallKind(4, seen=False),
-    "madvise": CallKind(14, seen=True),
-    "read": CallKind(7, seen=True),
-    "write": CallKind(11, seen=False),
-    "fork": CallKind(9, seen=False),
-    "exit": CallKind(6, seen=False),
-    "kill": CallKind(2, seen=False),
-    "exec": CallKind(1, seen=False),
-    "mlock": CallKind(3, seen=True),
-    "munlock": CallKind(2, seen=True),
-    "mlockall": CallKind(1, seen=False),
-    "munlockall": CallKind(0.5, seen=False),
-    "msync": CallKind(3, seen=True),
-    "mseal": CallKind(4, seen=True),
-    "mbind": CallKind(4, seen=False),
-    "process_madvise": CallKind(4, seen=False),
-    "walk": CallKind(8, seen=True),
-    "mincore": CallKind(2, seen=True),
-    "process_vm_readv": CallKind(2, seen=True),
-    "remap_file_pages": CallKind(3, seen=True),
-    "status": CallKind(0.5, seen=True),
-    "clear_refs": CallKind(2, seen=False),
-    "setrlimit": CallKind(2, seen=False),
-    "process_mrelease": CallKind(1, seen=False),
-    "fork refused": CallKind(1.5, seen=False),
-    "memtype_list": CallKind(0.5, seen=True),
-    "look": CallKind(0.5, seen=True),
+#: The kinds of operations with a form of their own, of which one may have several.
+_BY_HAND: dict[str, CallKind] = {
+    **{"mmap": CallKind(20, seen=True), "mmap anon": CallKind(14, seen=True)},
+    **{"mmap perf": CallKind(4, seen=True), "mmap over": CallKind(9, seen=True)},
+    **{"mmap driver": CallKind(16, seen=True), "mmap vfio": CallKind(22, seen=False)},
+    **{"mremap": CallKind(6, seen=True), "mremap to": CallKind(9, seen=True)},
+    **{"mremap vvar": CallKind(4, seen=True), "fork": CallKind(9, seen=False)},
+    **{"fork refused": CallKind(1.5, seen=False), "walk": CallKind(8, seen=True)},
+    **{"process_vm_readv": CallKind(2, seen=True), "remap_file_pages": CallKind(3, seen=True)},
+    "unmap_mapping_range": CallKind(7, seen=True),
 }
+
+#: The order in which a seed draws them: those that are not here came later, and follow in the table's order.
+_ORDER = (
+    *("mmap", "mmap anon", "mmap perf", "mmap over", "munmap", "mremap", "mremap to", "mremap vvar"),
+    *("mprotect", "pkey_mprotect", "madvise", "read", "write", "fork", "exit", "kill", "exec", "mlock"),
+    *("munlock", "mlockall", "munlockall", "msync", "mseal", "mbind", "process_madvise", "walk", "mincore"),
+    *("process_vm_readv", "remap_file_pages", "status", "clear_refs", "setrlimit", "process_mrelease"),
+    *("fork refused", "memtype_list", "look", "mmap driver", "zap_vma_ptes", "remap_pfn_range"),
+    *("unmap_mapping_range", "request_mem_region", "release_mem_region", "bind", "unbind", "ioremap"),
+    *("iounmap", "memremap", "memunmap", "io_mapping_create_wc", "io_mapping_free"),
+    *("arch_io_reserve_memtype_wc", "arch_io_free_memtype_wc", "arch_phys_wc_add", "set_memory"),
+    *("set_pages_array", "memremap_pages", "memunmap_pages", "mmap vfio", "memory_disable"),
+    *("memory_enable", "vfio_close", "vfio_reset", "d3", "d0"),
+)
+
+
+#: All kinds that are drawn.
+_KNOWN = {
+    **_BY_HAND,
+    **{word_of(kind): CallKind(row.weight, row.seen) for kind, row in ROWS.items() if row.weight},
+}
+
+
+def _in_order(names: Iterable[str], without: Collection[str] = ()) -> dict[str, CallKind]:
+    """The kinds of these names that are drawn, but those of *without*."""
+    places = {name: place for place, name in enumerate(_ORDER)}
+    drawn = [name for name in names if name in _KNOWN and name not in without]
+    return {name: _KNOWN[name] for name in sorted(drawn, key=lambda name: places.get(name, len(places)))}
+
 
 #: Kinds that need the guest driver, where a program may have them.
-DRIVER_KINDS: dict[str, CallKind] = {
-    "mmap driver": CallKind(16, seen=True),
-    "zap_vma_ptes": CallKind(8, seen=True),
-    "remap_pfn_range": CallKind(4, seen=True),
-    "unmap_mapping_range": CallKind(7, seen=True),
-    "request_mem_region": CallKind(4, seen=False),
-    "release_mem_region": CallKind(3, seen=False),
-    "bind": CallKind(3, seen=False),
-    "unbind": CallKind(3, seen=False),
-    "ioremap": CallKind(4, seen=False),
-    "iounmap": CallKind(3, seen=False),
-    "memremap": CallKind(2, seen=False),
-    "memunmap": CallKind(2, seen=False),
-    "io_mapping_create_wc": CallKind(1, seen=False),
-    "io_mapping_free": CallKind(1, seen=False),
-    "arch_io_reserve_memtype_wc": CallKind(2, seen=False),
-    "arch_io_free_memtype_wc": CallKind(2, seen=False),
-    "arch_phys_wc_add": CallKind(0.5, seen=False),
-    "set_memory": CallKind(2, seen=False),
-    "set_pages_array": CallKind(1, seen=False),
-    "memremap_pages": CallKind(2, seen=False),
-    "memunmap_pages": CallKind(1, seen=False),
-}
+DRIVER_KINDS = _in_order(("mmap driver", *map(word_of, get_args(DriverCall))))
+
+#: Those that need a device which can be reset and put to sleep: its guest is one of its own, which is booted
+#: anew and slower.
+RESET_KINDS = _in_order(("vfio_reset", "d3", "d0"))
 
 #: Kinds that need a device opened through vfio-pci; a program has these or those of the driver.
-VFIO_KINDS: dict[str, CallKind] = {
-    "mmap vfio": CallKind(22, seen=False),
-    "memory_disable": CallKind(7, seen=False),
-    "memory_enable": CallKind(6, seen=False),
-    "vfio_close": CallKind(2, seen=False),
-}
-
-#: Those of them that need a device which can be reset and put to sleep: its guest is one of its own, which is
-#: booted anew and slower.
-RESET_KINDS: dict[str, CallKind] = {
-    "vfio_reset": CallKind(5, seen=False),
-    "d3": CallKind(6, seen=False),
-    "d0": CallKind(6, seen=False),
-}
+VFIO_KINDS = _in_order(("mmap vfio", *map(word_of, get_args(VfioCall))), RESET_KINDS)
 
 #: Kinds that remove or add a device; they need a guest of their own and a program with one device.
-_SLOT_KINDS: dict[str, CallKind] = {
-    "remove": CallKind(6, seen=False),
-    "rescan": CallKind(7, seen=False),
-    "rescan_moved": CallKind(5, seen=False),
-    "unplug": CallKind(5, seen=False),
-    "plug": CallKind(9, seen=False),
-}
+_SLOT_KINDS = _in_order(map(word_of, get_args(SlotCall)))
 
 #: Driver kinds that such a program leaves out: a claim of a device that comes or goes has no rule.
 _NO_SLOT = frozenset({"request_mem_region", "release_mem_region"})
 
-_LISTED = _USER_KINDS | DRIVER_KINDS | VFIO_KINDS | RESET_KINDS | _SLOT_KINDS
-
-
-def unlisted(rows: Mapping[type[Call], Row], *, driver: bool) -> dict[str, CallKind]:
-    """The kinds of the operations of *rows* that have no weight above: they are drawn seldom.
-
-    Those on a device by its name are none of them: each needs a guest of its own kind.
-
-    :param driver: those of the driver, or those of every process
-    """
-    return {
-        word_of(kind): CallKind(1, seen=False)
-        for kind, row in rows.items()
-        if word_of(kind) not in {*_LISTED, "release"}
-        and row.fields[:1] != (Shape.DEVICE,)
-        and row.wire.startswith("driver ") is driver
-    }
-
-
-_USER_KINDS |= unlisted(ROWS, driver=False)
-
-DRIVER_KINDS |= unlisted(ROWS, driver=True)
+#: The kinds of every process.
+_USER_KINDS = _in_order(_KNOWN, {*DRIVER_KINDS, *VFIO_KINDS, *RESET_KINDS, *_SLOT_KINDS})
 
 #: All kinds by name.
 KINDS = _USER_KINDS | DRIVER_KINDS | VFIO_KINDS | RESET_KINDS | _SLOT_KINDS

@@ -18,10 +18,10 @@ from pfnlab.programs.lang.device_ops import (
     RequestMemRegion,
     UnmapMappingRange,
 )
+from pfnlab.programs.lang.fields import Ending, Field, Flag, Shape, Word
+from pfnlab.programs.lang.kernel_numbers import ADVICE, POLICIES
 from pfnlab.programs.lang.ops import (
-    ADVICE,
     MAIN_TASK,
-    POLICIES,
     Call,
     Exec,
     Exit,
@@ -32,13 +32,13 @@ from pfnlab.programs.lang.ops import (
     Mbind,
     Mprotect,
     Munmap,
-    ProcessMadvise,
     Read,
     RemapFilePages,
     Via,
     Write,
 )
-from pfnlab.programs.lang.shapes import BY_WORD, ROWS, Ending, Field, Flag, Shape, Word
+from pfnlab.programs.lang.process_ops import ProcessMadvise
+from pfnlab.programs.lang.shapes import BY_WORD, ROWS
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import (
     BYTE_WALKERS,

@@ -36,13 +36,12 @@ from pfnlab.programs.lang.ops import (
     Mremap,
     Munmap,
     Op,
-    ProcessMrelease,
     Program,
-    Setrlimit,
     Thp,
     Thread,
     Write,
 )
+from pfnlab.programs.lang.process_ops import ProcessMrelease, Setrlimit
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON
 

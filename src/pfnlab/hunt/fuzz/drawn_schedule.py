@@ -11,17 +11,8 @@ from pfnlab.hunt.fuzz.conditions import HELD
 from pfnlab.hunt.fuzz.drawn_program import DrawnProgram
 from pfnlab.hunt.fuzz.hold_places import ALWAYS, PLACES
 from pfnlab.programs.lang.forced import Hold
-from pfnlab.programs.lang.ops import (
-    MAIN_TASK,
-    Exec,
-    Exit,
-    Kill,
-    Op,
-    ProcessMrelease,
-    Release,
-    Setrlimit,
-    Thread,
-)
+from pfnlab.programs.lang.ops import MAIN_TASK, Exec, Exit, Kill, Op, Release, Thread
+from pfnlab.programs.lang.process_ops import ProcessMrelease, Setrlimit
 from pfnlab.programs.lang.words import HOLD_FUNCTIONS
 
 #: Kinds that meet at a lock of a vfio-pci device, and functions they are held in while they have it.

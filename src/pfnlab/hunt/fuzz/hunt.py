@@ -1,4 +1,4 @@
-"""The loop: draw programs, run them on all machines, compare; repeat, shrink and file the differences.
+"""The loop: draw or list programs, run them on all machines, compare; repeat, shrink and file differences.
 
 A message that prints once per boot is compared only where no machine has spent it. Which guest runs a program
 is chance, and so is what that guest has spent; a difference does not depend on it. So a repetition that does
@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
 from pfnlab.hunt.fuzz.asked_machines import AskedMachines
 from pfnlab.hunt.fuzz.causes import MOST_TELLING, Evidence, Found, Grouping, Weighed, weigh
@@ -23,7 +21,6 @@ from pfnlab.hunt.fuzz.known_rows import note_known
 from pfnlab.hunt.fuzz.rounds import (
     Drawing,
     DrawnRound,
-    EnumeratedPrograms,
     changed_by_looking,
     end_of_round,
     looked_at,
@@ -73,8 +70,6 @@ class Hunt:
     :param jobs: processes that run programs on models; programs, findings and their order are those of one
     :param grouped: whether findings are grouped by cause when a run ends
     :param smaller: makes a program that shows a difference smaller; None to do it by runs on all machines
-    :param listed: the programs, where they are enumerated; random ones are drawn otherwise
-    :param on_settled: called for each program, with what its runs showed, before it counts as done
     """
 
     def __init__(
@@ -92,8 +87,6 @@ class Hunt:
         predicting: Mapping[LookLevel, Mapping[str, Machine]] | None = None,
         grouped: bool = True,
         jobs: int = 1,
-        listed: EnumeratedPrograms | None = None,
-        on_settled: Callable[[Program, Mapping[LookLevel, Weighed]], None] = lambda program, weighed: None,
     ) -> None:
         self.state, self.folder = state, folder
         self.machines = AskedMachines(machines, state.looking.levels, predicting or {})
@@ -101,12 +94,11 @@ class Hunt:
         self.found: list[FoundDifference] = []
         self._models = ModelProcesses(
             *(self.machines.models, self.machines.run_of),
-            watched=watched and state.measure is Measure.MODEL,
+            watched=watched and state.cells is None and state.measure is Measure.MODEL,
             reached=state.coverage.branches,
             jobs=jobs,
         )
-        self._drawing = Drawing(state, self._models, listed)
-        self._settled, self._listed = on_settled, listed
+        self._drawing = Drawing(state, self._models)
         self._progress = on_progress
         self._most: int | None = None
         self._until: float | None = None
@@ -114,7 +106,8 @@ class Hunt:
         self._compared = on_compared
         self._shrinker = smaller
         self._agreed = agreed
-        self._grouped = grouped
+        # A cell is its own place: nobody asks which findings of cells have one cause.
+        self._grouped = grouped and state.cells is None
         self._telling = next(level for level in MOST_TELLING if level in self.machines.at)
         self._grouping = Grouping(self._ask_closely, agreed=agreed)
 
@@ -126,12 +119,15 @@ class Hunt:
     def run(self, programs: int | None = None, seconds: float | None = None, most: int | None = None) -> None:
         """Run to *programs* programs in all, *seconds* seconds or *most* new findings, whichever comes first.
 
+        Where cells are enumerated, they are the programs, all of them.
+
         :param seconds: checked between parts of a round, which are small where programs take long
         """
         self._most = most
         self._until = None if seconds is None else time.monotonic() + seconds
+        cells = self.state.cells
         with self._models:
-            self._rounds(programs)
+            self._rounds(programs if cells is None else cells.count)
         if self.state.findings and self._grouped:
             self.state.causes = self._grouping.causes(
                 Found(key, known.signature, known.program, known.evidence)
@@ -181,7 +177,8 @@ class Hunt:
                     program = drawn.programs[place]
                     self._note_runs(program, weighed)
                     shown = self._settle(program, weighed)
-                    self._settled(program, weighed)
+                    if state.cells is not None:
+                        state.cells.note(state, weighed)
                     # What is stored has the program counted and done, or neither.
                     state.next += 1
                     if shown:
@@ -361,10 +358,8 @@ class Hunt:
         with_it = in_same_step(shrunk.program, runs, signature)
         difference = FoundDifference(
             *(signature, shrunk.program, runs, program.title, len(program.ops), (shown, shown)),
-            *(shrunk.minimal, levels, with_it),
+            *(shrunk.minimal, levels, with_it, state.verb),
         )
-        if self._listed is not None:
-            difference = msgspec.structs.replace(difference, verb=self._listed.verb)
         self.found.append(difference)
         name = self.folder.file(difference) if self.folder is not None else ""
         operations = len(shrunk.program.ops)

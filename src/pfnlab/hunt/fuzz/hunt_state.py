@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 
@@ -17,12 +16,12 @@ from pfnlab.base.units import number_of
 from pfnlab.hunt.fuzz.bias import Bias
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.causes import Cause, Evidence
-from pfnlab.hunt.fuzz.conditions import CONDITIONS
-from pfnlab.hunt.fuzz.coverage import WORDS, Coverage, Measure, all_branches
+from pfnlab.hunt.fuzz.coverage import Coverage, Measure
 from pfnlab.hunt.fuzz.known_rows import KnownRow
+from pfnlab.hunt.fuzz.letters import Cells, PrintedCells
+from pfnlab.hunt.fuzz.reach import ReachedCoverage, coverage_of
 from pfnlab.hunt.fuzz.rounds import Looks
 from pfnlab.hunt.fuzz.signature import MODELS_OWN, Signature
-from pfnlab.lab.running.kernel_files import FILES, files_by_function, function_of
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.lang.validity import check_program
@@ -79,14 +78,7 @@ class Unstable(msgspec.Struct, frozen=True):
     runs: Count
 
 
-class StoredState(msgspec.Struct):
-    """State in a file, from which work can resume, with ``format``, the version of its form."""
-
-    #: The version of today.
-    FORM: ClassVar[str]
-
-
-class HuntState(StoredState):
+class HuntState(msgspec.Struct):
     """The state of a hunt, complete enough to resume it.
 
     :ivar machines: by the names the user gave them
@@ -105,6 +97,7 @@ class HuntState(StoredState):
     :ivar measure: the coverage that programs are kept for; without branches it is the model's too
     :ivar known_keys: keys of the signatures that were filed when the hunt began
     :ivar kernels: the exact kernel or profile behind each machine, by name
+    :ivar cells: the cells that it enumerates; None where it draws programs
     """
 
     machines: list[str]
@@ -129,9 +122,21 @@ class HuntState(StoredState):
     measure: Measure = Measure.MODEL
     known_keys: list[str] = msgspec.field(default_factory=list)
     kernels: dict[str, str] = msgspec.field(default_factory=dict)
+    cells: Cells | None = None
     format: str = FORMAT
 
-    FORM: ClassVar[str] = FORMAT
+    def __post_init__(self) -> None:
+        """Refuse a hunt that does not add up.
+
+        :raises ValueError: not every cell that is done has a letter
+        """
+        if self.cells is not None and not len(self.cells.letters) == self.next <= self.cells.count:
+            raise ValueError(f"{self.next} of {number_of(self.cells.count, 'cell')} have not a letter each")
+
+    @property
+    def verb(self) -> str:
+        """The command that shows what it found."""
+        return "pfnlab fuzz" if self.cells is None else f"pfnlab fuzz --enumerate {self.cells.scope}"
 
     @property
     def new(self) -> int:
@@ -144,29 +149,24 @@ class HuntState(StoredState):
             yield key, PrintedFinding.of(finding, known=key in self.known_keys)
 
 
-_State = TypeVar("_State", bound=StoredState)
+def read_state(path: Path) -> HuntState | None:
+    """The state of a hunt in the file *path*, None when there is no file yet.
 
-
-def read_stored(path: Path, form: type[_State], what: str) -> _State | None:
-    """The content of the file *path*, None when there is no file yet.
-
-    :param form: the structure of it
-    :param what: what it is the state of, for messages
     :raises Misuse: the file is something else
     """
     try:
-        stored = msgspec.json.decode(read_bytes(path, what, MOST_RECORDED), type=form)
+        stored = msgspec.json.decode(read_bytes(path, "hunt", MOST_RECORDED), type=HuntState)
         for program in _programs_in(stored):
             check_program(program, "a program in it")
     except Missing:
         return None
     except ProgramError as trouble:
         said = one_line(trouble.message)
-        raise Misuse(f"{path} is no state of a {what}: a program in it: {said}; name another file") from None
+        raise Misuse(f"{path} is no state of a hunt: a program in it: {said}; name another file") from None
     except (ValueError, RecursionError) as trouble:
         said = one_line(str(trouble))
-        raise Misuse(f"{path} is no state of a {what}: {said}; name another file") from trouble
-    if getattr(stored, "format", "") != form.FORM:
+        raise Misuse(f"{path} is no state of a hunt: {said}; name another file") from trouble
+    if stored.format != FORMAT:
         raise Misuse(f"{path} is of another version of pfnlab: name another file")
     return stored
 
@@ -199,14 +199,6 @@ def write_stored(path: Path, content: Any) -> None:
         raise cannot_write(path, trouble, "name another file") from trouble
 
 
-def read_state(path: Path) -> HuntState | None:
-    """The state of a hunt in the file *path*, None when there is no file yet.
-
-    :raises Misuse: the file is something else
-    """
-    return read_stored(path, HuntState, "hunt")
-
-
 def write_state(path: Path, state: HuntState) -> None:
     """Write *state* to the file *path*, whole or not at all.
 
@@ -218,10 +210,6 @@ def write_state(path: Path, state: HuntState) -> None:
     content["coverage"]["branches"] = sorted(state.coverage.branches)
     content["coverage"]["blocks"] = sorted(state.coverage.blocks)
     write_stored(path, content)
-
-
-#: What was reached, and what is possible.
-Reached = tuple[Count, Count]
 
 
 class PrintedFinding(ShownFinding):
@@ -253,74 +241,28 @@ class FindingCause(msgspec.Struct, frozen=True):
     findings: tuple[str, ...]
 
 
-class ReachedKernel(msgspec.Struct, frozen=True, kw_only=True):
-    """The blocks and functions that programs reached in the kernels of a hunt.
-
-    :param blocks: the number of blocks
-    :param functions: the number of functions with such a block
-    :param files: by source file, its functions and blocks that were reached
-    """
-
-    blocks: Count
-    functions: Count
-    files: dict[str, tuple[Count, Count]]
-
-    @classmethod
-    def of(cls, blocks: Collection[str]) -> ReachedKernel:
-        """The counts of *blocks*."""
-        of_function = Counter(map(function_of, blocks))
-        functions = Counter(files_by_function().get(name, "") for name in of_function)
-        of_file = Counter(files_by_function().get(function_of(block), "") for block in blocks)
-        return cls(
-            blocks=len(blocks),
-            functions=len(of_function),
-            files={file: (functions[file], of_file[file]) for file in FILES},
-        )
-
-
-class ReachedCoverage(msgspec.Struct, frozen=True, kw_only=True):
-    """The coverage of the programs: of each pair of numbers the first is reached, the second possible.
-
-    :param pairs: pairs of operations in a row
-    :param under: by condition, kinds reached and possible, pairs, triples, kinds that are missing
-    :param branches: branches of the model; null where they were not watched
-    :param files: by file of the model, its branches, the lowest first; empty where they were not watched
-    :param words: kinds of kernel calls
-    :param never: kinds of kernel calls that no program made
-    :param kernel: what was reached of kernels; null where their blocks were not counted
-    """
-
-    pairs: Reached
-    under: Annotated[dict[str, tuple[Reached, Count, Count, tuple[str, ...]]], ALWAYS] = msgspec.field(
-        default_factory=dict
-    )
-    branches: Reached | None
-    files: dict[str, Reached]
-    words: Reached
-    never: tuple[str, ...]
-    kernel: Annotated[ReachedKernel | None, ALWAYS] = None
-
-
 class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
-    """The result of a hunt of random programs.
+    """The result of a hunt, of random programs or of those of cells.
 
     :param machines: the machines that were compared
-    :param seed: the seed of random numbers; the same seed makes the same programs
+    :param seed: the seed of random numbers; the same seed makes the same programs; 0 for cells
     :param programs: the number of programs that were made
     :param compared: programs that ran on every machine
     :param undecided: programs that some machine could not run to the end
     :param differences: programs in which machines differed
     :param findings: the findings by signature
-    :param causes: the causes of the findings, the shortest program first
+    :param causes: the causes of the findings, the shortest program first; none for cells
     :param unstable: differences that did not show again
     :param reasons: why programs were not compared, and how many
-    :param coverage: what the programs reached
+    :param coverage: what the programs reached; null for cells
     :param models_own: those of the reasons that are the model's own: it has no rule, or no answer exists
     :param judged: of the undecided programs, those that kernels ran all the same, each judged alone
     :param alarming: of these, those in which a kernel raised an alarm or broke a property
     :param known: properties that kernels broke for a known reason, by property and reason
     :param kernels: the exact kernel or profile behind each machine, by name
-    :param vocabulary: the operations that programs may have in addition to those of every process
+    :param vocabulary: the operations that random programs may have in addition to those of every process
+    :param looking: how kernels were looked at
+    :param cells: the cells that were enumerated, and what each showed; null where programs are random
     """
 
     machines: tuple[str, ...]
@@ -333,13 +275,15 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
     causes: tuple[FindingCause, ...]
     unstable: tuple[Unstable, ...]
     reasons: dict[str, Count]
-    coverage: ReachedCoverage
+    coverage: ReachedCoverage | None
     models_own: Annotated[tuple[str, ...], ALWAYS] = ()
     judged: Annotated[Count, ALWAYS] = 0
     alarming: Annotated[Count, ALWAYS] = 0
     known: Annotated[dict[str, KnownRow], ALWAYS] = msgspec.field(default_factory=dict)
     kernels: Annotated[dict[str, str], ALWAYS] = msgspec.field(default_factory=dict)
     vocabulary: Annotated[Vocabulary, ALWAYS] = Vocabulary()
+    looking: Annotated[str, ALWAYS] = ""
+    cells: Annotated[PrintedCells | None, ALWAYS] = None
 
     @classmethod
     def of(cls, state: HuntState, *, watched: bool) -> FuzzResult:
@@ -359,13 +303,15 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
             causes=tuple(FindingCause(cause.first, cause.keys) for cause in _all_causes(state)),
             unstable=tuple(state.unstable),
             reasons=state.reasons,
-            coverage=_coverage_of(state, watched=watched),
+            coverage=coverage_of(state, watched=watched) if state.cells is None else None,
             models_own=tuple(name for name in state.reasons if state.kinds.get(name) in MODELS_OWN),
             judged=state.judged,
             alarming=state.alarming,
             known=dict(sorted(state.known.items())),
             kernels=dict(sorted(state.kernels.items())),
             vocabulary=state.vocabulary,
+            looking=str(state.looking),
+            cells=None if state.cells is None else PrintedCells.of(state.cells),
         )
 
     def as_json(self, indent: int | None = None) -> str:
@@ -384,55 +330,36 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
     @property
     def headline(self) -> str:
         """Programs and differences."""
-        return _headline(self.programs, self.differences)
+        return _headline(self.noun, self.programs, self.differences)
+
+    @property
+    def noun(self) -> str:
+        """The noun of its programs."""
+        return noun_of(self.cells)
 
 
-def _headline(programs: int, different: int) -> str:
+def noun_of(cells: Cells | PrintedCells | None) -> str:
+    """The noun of the programs of a hunt: ``cell`` where it enumerates them."""
+    return "program" if cells is None else "cell"
+
+
+def _headline(noun: str, programs: int, different: int) -> str:
     """``500 programs, 0 differences``."""
-    return f"{number_of(programs, 'program')}, {number_of(different, 'difference')}"
+    return f"{number_of(programs, noun)}, {number_of(different, 'difference')}"
 
 
 def progress(state: HuntState, rate: float) -> str:
     """The line of progress of a hunt."""
     findings = f" ({number_of(len(state.findings), 'finding')})" if state.findings else ""
-    return f"{_headline(state.next, state.different)}{findings}, {rate:.0f}/s"
+    return f"{_headline(noun_of(state.cells), state.next, state.different)}{findings}, {rate:.0f}/s"
 
 
 def _all_causes(state: HuntState) -> list[Cause]:
-    """The causes of all findings; one that was not weighed with the others is a cause of its own."""
+    """The causes of all findings; one that was not weighed with the others is a cause of its own.
+
+    Nobody weighs those of cells.
+    """
+    if state.cells is not None:
+        return []
     weighed = {key for cause in state.causes for key in cause.keys}
     return [*state.causes, *(Cause((key,)) for key in state.findings if key not in weighed)]
-
-
-def _coverage_of(state: HuntState, *, watched: bool) -> ReachedCoverage:
-    """The coverage, reached and possible: pairs, branches, branches by file (lowest first), words."""
-    kinds, coverage = len(state.vocabulary.kinds), state.coverage
-    pairs = [pair for pair in coverage.pairs if set(pair.split(" > ")) <= set(state.vocabulary.kinds)]
-    branches = all_branches() if watched else set()
-    whole = Counter(name.partition(":")[0] for name in branches)
-    reached = Counter(name.partition(":")[0] for name in coverage.branches)
-    files = sorted(whole, key=lambda file: (reached[file] / whole[file], file))
-    words = WORDS & coverage.words.keys()
-    return ReachedCoverage(
-        pairs=(len(pairs), kinds * kinds),
-        under={name: _under(state, name) for name in _possible(state.vocabulary)},
-        branches=(len(coverage.branches & branches), len(branches)) if watched else None,
-        files={file: (reached[file], whole[file]) for file in files},
-        words=(len(words), len(WORDS)),
-        never=tuple(sorted(WORDS - words)),
-        kernel=ReachedKernel.of(coverage.blocks) if state.measure is Measure.KERNEL else None,
-    )
-
-
-def _possible(vocabulary: Vocabulary) -> list[str]:
-    """The conditions that programs can meet."""
-    possible = (vocabulary.has_leaves, vocabulary.slots, vocabulary.has_leaves, vocabulary.schedules)
-    return [name for name, can in zip(CONDITIONS, possible, strict=True) if can]
-
-
-def _under(state: HuntState, condition: str) -> tuple[Reached, int, int, tuple[str, ...]]:
-    """The kinds reached and possible under *condition*, numbers of pairs and triples, the kinds missing."""
-    kinds, pairs, triples = state.coverage.reached(condition)
-    possible = set(state.vocabulary.kinds)
-    missing = tuple(sorted(possible - kinds))
-    return (len(kinds & possible), len(possible)), len(pairs), len(triples), missing

@@ -1,4 +1,4 @@
-"""Rounds of random programs: drawn, looked at on several levels, and run on models; the next one meanwhile.
+"""Rounds of programs: drawn or listed, looked at on several levels, run on models; the next one meanwhile.
 
 The coverage of the rounds before biases each round, so a resumed hunt draws the same programs as one
 without an interruption.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from pfnlab.base.errors import Misuse
+from pfnlab.base.inert import shell_line
 from pfnlab.hunt.fuzz.bias import Bias
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.coverage import Coverage, Measure, ModelAnswer, ModelProcesses
@@ -56,6 +57,9 @@ class Looks(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         return ",".join(self.levels) if self.each or len(set(self.levels)) == 1 else "mixed"
 
+
+#: In memory, which changes nothing: how cells are looked at.
+IN_MEMORY = Looks((_M,))
 
 #: Mostly memory, which changes nothing; two programs of ten through /proc, one at its end only.
 MIXED = Looks((_M, _P, _M, _M, _E, _M, _P, _M, _M, _M))
@@ -161,6 +165,30 @@ def opened(
         yield Opened(looking, machines, predicting)
 
 
+def compared_together(
+    specs: Sequence[str], profile: str | None = None, *, apart: bool = True
+) -> list[list[str]]:
+    """The machines of each hunt: all of *specs* where there are models among them, else each kernel with
+    the model of its series.
+
+    :param profile: the series that a kernel of the user's own should behave like
+    :param apart: whether several kernels are hunts of their own; else only one alone has its model
+    :raises Misuse: there is no such machine, or one has nothing to be compared with
+    """
+    named = [name_machine(spec, profile) for spec in specs]
+    if any(machine.kind == "model" for machine in named) or (not apart and len(specs) > 1):
+        if len(set(specs)) != len(specs) or len(specs) < 2:
+            both = shell_line(("--on", specs[0], "--on", "qemu:7.2"))
+            raise Misuse(f"one machine has nothing to differ from: write {both}")
+        return [list(specs)]
+    groups = []
+    for machine in dict.fromkeys(named):
+        if machine.model is None:
+            raise Misuse(f"no model stands for {machine.spec}: say --profile SERIES, or name a model too")
+        groups.append([machine.model, machine.spec])
+    return groups
+
+
 def check_vocabulary(vocabulary: Vocabulary) -> None:
     """:raises Misuse: there would be leaves alone, and nobody who makes them"""
     if vocabulary.leaves and not vocabulary.has_leaves:
@@ -170,24 +198,14 @@ def check_vocabulary(vocabulary: Vocabulary) -> None:
 #: The number of programs that are drawn with one bias, and run together by the machines.
 ROUND = 250
 
+#: The number of cells that are run together: few, so that one sees how far a hunt is.
+CELLS = 40
+
 #: The number of programs with new coverage that are kept as prefixes of later programs.
 PREFIXES = 64
 
 #: After how many seconds a thread lets another go on, while a round is drawn ahead.
 _SWITCH = 0.0005
-
-
-class EnumeratedPrograms(NamedTuple):
-    """Programs that are enumerated, where others are drawn.
-
-    :param program: the program at each index
-    :param together: how many are a round
-    :param verb: the command that enumerates them
-    """
-
-    program: Callable[[int], Program]
-    together: int
-    verb: str
 
 
 def end_of_round(index: int, together: int) -> int:
@@ -219,14 +237,11 @@ class Drawing:
 
     :param state: the hunt's; :meth:`round` takes over what it covered
     :param models: run each program first
-    :param listed: the programs, where none is drawn; then nobody asks what they cover
     """
 
-    def __init__(
-        self, state: HuntState, models: ModelProcesses, listed: EnumeratedPrograms | None = None
-    ) -> None:
-        self._state, self._models, self._listed = state, models, listed
-        self.together = ROUND if listed is None else listed.together
+    def __init__(self, state: HuntState, models: ModelProcesses) -> None:
+        self._state, self._models = state, models
+        self.together = ROUND if state.cells is None else CELLS
         self._ahead: DrawnRound | None = None
 
     def round(self, end: int) -> DrawnRound:
@@ -271,9 +286,10 @@ class Drawing:
         self, start: int, end: int, coverage: Coverage, bias: Bias, prefixes: Sequence[Program]
     ) -> DrawnRound:
         """Draw programs and run them on models; nothing that is handed over is changed."""
-        if self._listed is not None:
+        if (cells := self._state.cells) is not None:
+            # They are what they are, so nobody asks what they cover.
             drawn = DrawnRound((start, end), coverage, bias, list(prefixes))
-            drawn.programs = [self._listed.program(index) for index in range(start, end)]
+            drawn.programs = [cells.program(index) for index in range(start, end)]
             drawn.runs = [answer.runs for answer in self._answers(start, drawn)]
             return drawn
         if start % ROUND == 0:

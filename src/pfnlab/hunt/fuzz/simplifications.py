@@ -14,7 +14,8 @@ import msgspec
 from pfnlab.base.units import PAGE_SIZE
 from pfnlab.hunt.fuzz.ranges import AREAS, TABLE
 from pfnlab.programs.lang.areas import VVAR
-from pfnlab.programs.lang.device_ops import Ioremap, Memremap, RequestMemRegion, SetMemory, SetPagesArray
+from pfnlab.programs.lang.device_ops import RequestMemRegion
+from pfnlab.programs.lang.fields import Ending, Field, Flag, Shape, Word
 from pfnlab.programs.lang.forced import Fail
 from pfnlab.programs.lang.ops import (
     MAIN_TASK,
@@ -26,21 +27,16 @@ from pfnlab.programs.lang.ops import (
     Op,
     Program,
     RemapFilePages,
-    Setrlimit,
-    Write,
 )
+from pfnlab.programs.lang.shapes import ROWS
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ByteRange, ProcessVmReadv, Walk
 from pfnlab.programs.lang.words import NO_DEVICE
 
-#: Words, the plainest first: a word is only replaced by one before it.
+#: Words of fields that declare none, the plainest first: a word is only replaced by one before it.
 _PLAINER: dict[str, tuple[str, ...]] = {
     "via": ("wc", "uc", "devmem-sync", "devmem", "proc-uc", "proc-wc"),
     "prot": ("rw", "r", "none", "w", "x", "rx", "wx", "rwx"),
-    "advice": ("dontneed", "dontfork", "random", "sequential", "normal"),
-    "policy": ("bind", "preferred", "default"),
-    "resource": ("as", "data", "memlock"),
-    "kind": ("peak", "mapped", "anon", "all", "soft_dirty"),
     "mode": ("asis", "wc", "uc-", "wt"),
     "walker": (
         *("pagemap", "pagemap_scan", "move_pages", "numa_maps", "smaps", "smaps_rollup", "futex_wake"),
@@ -55,15 +51,7 @@ _PLAINER: dict[str, tuple[str, ...]] = {
 #: The pages that a limit leaves, the plainest first.
 _ROOMS = (None, 0, 1, 4)
 
-#: The modes of ioremap and similar operations, the plainest first.
-_MODES: dict[type, tuple[str, ...]] = {
-    Ioremap: ("wc", "uc-", "uc", "wb", "wt"),
-    Memremap: ("wc", "wt", "wb"),
-    SetMemory: ("wc", "uc", "wb"),
-    SetPagesArray: ("wc", "uc", "wb"),
-}
-
-#: The simpler value of each flag.
+#: The simpler value of each flag of an operation with a form of its own.
 FLAGS = {
     "populate": False,
     "locked": False,
@@ -72,9 +60,12 @@ FLAGS = {
     "dontunmap": False,
     "keep_cows": False,
     "to_end": False,
-    "move": False,
-    "keyed": False,
-    "killed": False,
+}
+
+
+#: The fields of each operation of the table by their names.
+_DECLARED: dict[type, dict[str, Field]] = {
+    kind: dict(zip(kind.__struct_fields__, row.fields, strict=True)) for kind, row in ROWS.items()
 }
 
 
@@ -214,15 +205,17 @@ def _calls(call: Any) -> Iterator[Any]:
             yield msgspec.structs.replace(call, driver=msgspec.structs.replace(driver, part=part))
     if isinstance(call, Mremap) and call.fixed and not call.dontunmap and call.span.name != VVAR:
         yield msgspec.structs.replace(call, maymove=False, fixed=False, name=None, over=None)
-    if isinstance(call, Write | Walk) and call.value not in (None, 1):
-        yield msgspec.structs.replace(call, value=1)
+    values = {"value": Shape.VALUE} if isinstance(call, Walk) else {}
+    for name, field in _DECLARED.get(type(call), values).items():
+        if field is Shape.VALUE and getattr(call, name) not in (None, 1):
+            yield msgspec.structs.replace(call, **{name: 1})
+        if field is Shape.ROOM and (left := getattr(call, name)) is not None:
+            plainer = _ROOMS[: _ROOMS.index(left)] if left in _ROOMS else _ROOMS
+            yield from (msgspec.structs.replace(call, **{name: room}) for room in plainer)
     if isinstance(call, Walk | ProcessVmReadv) and call.bytes is not None:
         yield from (msgspec.structs.replace(call, bytes=simpler) for simpler in _bytes(call.bytes))
     if isinstance(call, Walk) and call.node is not None:
         yield msgspec.structs.replace(call, node=None)
-    if isinstance(call, Setrlimit) and call.room is not None:
-        plainer = _ROOMS[: _ROOMS.index(call.room)] if call.room in _ROOMS else _ROOMS
-        yield from (msgspec.structs.replace(call, room=room) for room in plainer)
     if isinstance(call, Fork) and call.refused is not None:
         yield msgspec.structs.replace(call, refused=None)
     yield from _words(call)
@@ -241,8 +234,8 @@ def _words(value: Any) -> Iterator[Any]:
     for field in value.__struct_fields__:
         current = getattr(value, field)
         anonymous = isinstance(value, Mmap) and value.source.name in NO_DEVICE
-        plain = False if field == "shared" and anonymous else FLAGS.get(field, current)
-        if current is not plain:
+        plain = False if field == "shared" and anonymous else plain_flag(type(value), field)
+        if plain is not None and current is not plain:
             yield msgspec.structs.replace(value, **{field: plain})
         words = plainest(type(value), field)
         if isinstance(current, str) and words and current != "driver" and not (field == "via" and anonymous):
@@ -252,7 +245,16 @@ def _words(value: Any) -> Iterator[Any]:
 
 def plainest(kind: type, field: str) -> tuple[str, ...]:
     """Words of the field *field* of an operation or of a way to map, the plainest first."""
-    return _MODES[kind] if field == "mode" and kind in _MODES else _PLAINER.get(field, ())
+    declared = _DECLARED.get(kind, {}).get(field)
+    if isinstance(declared, Word | Ending):
+        return declared.plainer or tuple(declared.numbers)
+    return _PLAINER.get(field, ())
+
+
+def plain_flag(kind: type, field: str) -> bool | None:
+    """The plainer value of the flag *field* of an operation; None where there is none."""
+    declared = _DECLARED.get(kind, {}).get(field)
+    return declared.plainer if isinstance(declared, Flag) else FLAGS.get(field)
 
 
 def _shorter(call: Any) -> Iterator[Any]:

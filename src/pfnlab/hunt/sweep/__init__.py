@@ -1,1 +1,1 @@
-"""Sweeps: every pair of operations on every kind of mapping, on several machines, with a letter for each."""
+"""Sweeps: the cells that a hunt enumerates, every pair of operations on every kind of mapping."""

@@ -14,18 +14,8 @@
 
 #define MODULE "/pfnlab.ko"
 
-static const struct { const char *name; unsigned int request; } commands[] = {
-	{ "map", PFNLAB_MAP }, { "unmap", PFNLAB_UNMAP }, { "zap", PFNLAB_ZAP }, { "remap", PFNLAB_REMAP_LIVE },
-	{ "claim", PFNLAB_CLAIM }, { "release", PFNLAB_RELEASE },
-	{ "ioremap", PFNLAB_IOREMAP_MAP }, { "iounmap", PFNLAB_IOREMAP_UNMAP },
-	{ "memremap", PFNLAB_MEMREMAP_MAP }, { "memunmap", PFNLAB_MEMREMAP_UNMAP },
-	{ "io-mapping", PFNLAB_IO_MAPPING }, { "io-mapping-free", PFNLAB_IO_MAPPING_FREE },
-	{ "set-memory", PFNLAB_SET_MEMORY }, { "set-pages", PFNLAB_SET_PAGES }, { "memtype-free", PFNLAB_MEMTYPE_FREE },
-	{ "ram", PFNLAB_RAM }, { "faults", PFNLAB_FAULTS },
-	{ "reserve-wc", PFNLAB_RESERVE_WC }, { "free-wc", PFNLAB_FREE_WC }, { "phys-wc-add", PFNLAB_PHYS_WC_ADD },
-	{ "memremap-pages", PFNLAB_PAGES_MAP }, { "memunmap-pages", PFNLAB_PAGES_UNMAP },
-	{ "watch", PFNLAB_WATCH }, { "oops", PFNLAB_OOPS },
-};
+#define NAMED(name, request) { name, request },
+static const struct { const char *name; unsigned int request; } commands[] = { PFNLAB_EACH_COMMAND(NAMED) };
 
 static bool used;                 /* since the last reset */
 static __thread struct pfnlab_map next_map;     /* how this task's next mmap populates */

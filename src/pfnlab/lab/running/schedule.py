@@ -29,8 +29,9 @@ from pfnlab.lab.steering.points import Place
 from pfnlab.lab.steering.waits import Obstacle
 from pfnlab.lab.vm.boots import GuestLike
 from pfnlab.programs.lang.forced import Hold
-from pfnlab.programs.lang.ops import Fork, Kill, Op, ProcessMrelease, Program, Release
+from pfnlab.programs.lang.ops import Fork, Kill, Op, Program, Release
 from pfnlab.programs.lang.printer import op_text
+from pfnlab.programs.lang.process_ops import ProcessMrelease
 from pfnlab.programs.runs.observation import BUSY, HELD, KILLED, WAITS
 
 #: Names of obstacles in observations; a wait for any other obstacle says nothing about the program.

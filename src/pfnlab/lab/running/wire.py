@@ -14,6 +14,7 @@ from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import DRIVER_RAM, UnmapMappingRange
+from pfnlab.programs.lang.fields import Ending, Field, Flag, Shape, Word
 from pfnlab.programs.lang.ops import (
     Call,
     Fork,
@@ -26,7 +27,7 @@ from pfnlab.programs.lang.ops import (
     Via,
     tasks_of,
 )
-from pfnlab.programs.lang.shapes import ROWS, Ending, Field, Flag, Shape, Word, is_by_hand
+from pfnlab.programs.lang.shapes import ROWS, is_by_hand
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, ByteRange, ProcessVmReadv, Walk
 from pfnlab.programs.runs.unknown import shows_unknown

@@ -1,4 +1,4 @@
-"""``fuzz --json``: random programs on several machines; and the folders in which findings are filed."""
+"""``fuzz --json``: programs or cells on several machines; and the folders in which findings are filed."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Iterator, Mapping
 from pfnlab.base.errors import ProgramError
 from pfnlab.base.units import number_of
 from pfnlab.hunt.fuzz.filing import FindingFolder
-from pfnlab.hunt.fuzz.hunt_state import FindingCause, FuzzResult, PrintedFinding, Reached, ReachedCoverage
+from pfnlab.hunt.fuzz.hunt_state import FindingCause, FuzzResult, PrintedFinding
 from pfnlab.hunt.fuzz.known_rows import KnownRow
+from pfnlab.hunt.fuzz.letters import PrintedCells
+from pfnlab.hunt.fuzz.reach import Reached, ReachedCoverage
 from pfnlab.present.document.blocks import Block, Bullets, Cell, Chapter, Code, Table, cell
+from pfnlab.present.document.cell_tables import cell_tables
 from pfnlab.present.document.part import Part, done, drawn, program_code, short
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.printer import op_lines
@@ -22,17 +25,20 @@ _DRAWN = 20
 
 
 def part(content: FuzzResult) -> Part:
-    """The findings of a hunt by their causes, and what its programs reached."""
-    amount = f"{number_of(content.compared, 'program')} compared on {', '.join(content.machines)}"
+    """The findings of a hunt by their causes, and what its programs reached, or each of its cells showed."""
+    amount = f"{number_of(content.compared, content.noun)} compared on {', '.join(content.machines)}"
+    title = f"Random programs, seed {content.seed}"
     if content.findings:
-        causes = f" of {number_of(len(content.causes), 'cause')}" if content.causes else ""
-        says = f"{number_of(len(content.findings), 'finding')}{causes} in {amount}."
+        more = f" of {number_of(len(content.causes), 'cause')}" if content.causes else ""
+        if content.cells is not None:
+            more = f", {sum(not finding.known for finding in content.findings.values())} of them new,"
+        says = f"{number_of(len(content.findings), 'finding')}{more} in {amount}."
     elif content.unstable:
         says = f"{number_of(len(content.unstable), 'difference')} did not show again in {amount}."
     else:
         says = f"No difference in {amount}."
     return Part(
-        title=f"Random programs, seed {content.seed}",
+        title=title if content.cells is None else f"Sweep of {content.cells.scope}",
         says=says,
         outcome=content.outcome,
         blocks=tuple(_blocks(content)),
@@ -58,22 +64,30 @@ def finding_part(content: FindingFolder) -> Part:
 
 
 def _blocks(content: FuzzResult) -> Iterator[Block]:
+    if content.cells is not None:
+        yield Bullets((*_letters(content, content.cells), *_unstable(content)))
     grouped = {key for cause in content.causes for key in cause.findings}
     causes = [*content.causes, *(FindingCause(key, (key,)) for key in content.findings if key not in grouped)]
     shown = [cause for cause in causes if cause.finding in content.findings]
     if shown:
         findings = number_of(len(content.findings), "finding")
+        by_cause = f"{number_of(len(shown), 'cause')} of {findings}, the shortest program first"
         yield Table(
-            f"{number_of(len(shown), 'cause')} of {findings}, the shortest program first",
-            ("finding", "difference", "programs", "first", "shown by"),
+            by_cause if content.cells is None else "Findings",
+            ("finding", "difference", f"{content.noun}s", "first", "shown by"),
             tuple(_row(content, cause.finding) for cause in shown),
             glance=(0, 1, 2, 4),
             below=tuple(_chapter(number, content, cause) for number, cause in enumerate(shown, 1)),
             headed=True,
         )
     coverage = content.coverage
-    yield Bullets((*_unanswered(content), *_reached(coverage)))
+    if coverage is not None:
+        yield Bullets((*_unstable(content), *_unanswered(content), *_reached(coverage)))
     yield from known_violations(content.known)
+    if content.cells is not None:
+        yield from cell_tables(content.cells)
+    if coverage is None:
+        return
     if coverage.under:
         rows = (
             (_share(kinds), str(pairs), str(triples), _named(missing) or "-")
@@ -93,7 +107,7 @@ def _blocks(content: FuzzResult) -> Iterator[Block]:
 
 
 def known_violations(rows: Mapping[str, KnownRow]) -> Iterator[Block]:
-    """The known violations of a hunt or a sweep, as a table by operation; none where there are none."""
+    """The known violations of a hunt, as a table by operation; none where there are none."""
     shapes = ((name, kind, shape) for name, row in rows.items() for kind, shape in row.shapes.items())
     known = sorted(shapes, key=lambda item: (item[2].programs, item[:2]))
     if known:
@@ -114,10 +128,10 @@ def known_violations(rows: Mapping[str, KnownRow]) -> Iterator[Block]:
 
 def _row(content: FuzzResult, key: str) -> tuple[Cell, ...]:
     found = content.findings[key]
-    smallest = "" if found.minimal else "; a shorter one may exist"
+    smallest = ("" if found.minimal else "; a shorter one may exist") + ("; known" if found.known else "")
     return (
         cell(found.folder or key, code=True),
-        cell(short(found.says, content.machines), "bad"),
+        cell(short(found.says, content.machines), "" if found.known else "bad"),
         cell(f"{found.met:,}"),
         cell(f"{found.first:,}"),
         cell(f"{number_of(found.operations, 'operation')}{smallest}"),
@@ -150,12 +164,26 @@ def _operations(found: PrintedFinding) -> str | None:
         return None
 
 
-def _unanswered(content: FuzzResult) -> Iterator[str]:
-    """The differences that did not show again, and the reasons why programs were not compared."""
+def _unstable(content: FuzzResult) -> Iterator[str]:
+    """The differences that did not show again."""
     for each in content.unstable:
-        runs = number_of(each.runs, "run")
         says = short(each.says, content.machines)
-        yield f"unstable, {each.shown} of {runs} of {each.program}: {says}"
+        yield f"unstable, {each.shown} of {number_of(each.runs, 'run')} of {each.program}: {says}"
+
+
+def _letters(content: FuzzResult, cells: PrintedCells) -> Iterator[str]:
+    """The letters of cells, and the reasons why cells were not compared."""
+    letters = "; ".join(
+        f"{count} {letter} ({cells.meanings.get(letter, '')})" for letter, count in cells.letters.items()
+    )
+    yield f"{number_of(content.programs, 'cell')} of {cells.first}:{cells.end}, by letter: {letters}"
+    for reason, count in sorted(content.reasons.items()):
+        what = "no rule, kernels judged" if reason in content.models_own else "not runnable"
+        yield f"{count} {what}: {reason}"
+
+
+def _unanswered(content: FuzzResult) -> Iterator[str]:
+    """The reasons why programs were not compared."""
     if content.undecided:
         ordered = sorted(content.reasons.items(), key=lambda item: -item[1])[:_NAMED]
         reasons = "; ".join(f"{reason} ({count})" for reason, count in ordered)

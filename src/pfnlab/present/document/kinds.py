@@ -50,7 +50,6 @@ KINDS = {
     "pfnlab-bisect/1": ResultKind("pfnlab bisect --json", "bisect.part"),
     "pfnlab-rules/1": ResultKind("pfnlab kernels diff --model --json", "rules.part"),
     "pfnlab-fuzz/2": ResultKind("pfnlab fuzz --json", "campaign.part"),
-    "pfnlab-sweep/1": ResultKind("pfnlab sweep --json", "sweep.part"),
     FINDING: ResultKind("pfnlab fuzz --findings FOLDER", "campaign.finding_part"),
     "pfnlab-trial/1": ResultKind("pfnlab try --json", "trial.part"),
     "pfnlab-claim/1": ResultKind("pfnlab claims show --json", "claims.part"),

@@ -13,9 +13,10 @@ from pfnlab.programs.lang.device_ops import (
     DriverMap,
     UnmapMappingRange,
 )
+from pfnlab.programs.lang.fields import Ending, Field, Flag, Shape, Word
 from pfnlab.programs.lang.lines import Line
 from pfnlab.programs.lang.ops import Call, Fork, Mmap, Mremap, RemapFilePages, Thread
-from pfnlab.programs.lang.shapes import BY_VERB, ROWS, Ending, Field, Flag, Shape, Word, word_of
+from pfnlab.programs.lang.shapes import BY_VERB, ROWS, word_of
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.validity import ProgramValidity
 from pfnlab.programs.lang.walk_ops import BYTE_WALKERS, STORING_WALKERS, ByteRange, ProcessVmReadv, Walk

@@ -11,6 +11,7 @@ from pfnlab.programs.lang.device_ops import (
     UnmapMappingRange,
 )
 from pfnlab.programs.lang.device_validity import DeviceValidity
+from pfnlab.programs.lang.fields import Ending, Field, Flag, Shape, Word
 from pfnlab.programs.lang.names import Wrong, forwards
 from pfnlab.programs.lang.ops import (
     END_KINDS,
@@ -23,7 +24,7 @@ from pfnlab.programs.lang.ops import (
     Thread,
     Write,
 )
-from pfnlab.programs.lang.shapes import ROWS, ByHand, Ending, Field, Flag, Shape, Word, is_by_hand, word_of
+from pfnlab.programs.lang.shapes import ROWS, ByHand, is_by_hand, word_of
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import (
     BYTE_WALKERS,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
+from pfnlab.programs.lang.fields import Ending, Flag, Row, Shape, Word
 from pfnlab.programs.lang.span import OnPages
 
 #: How the driver maps: all at once (also without operations, or by vm_iomap_memory), a part or two halves,
@@ -53,19 +54,23 @@ SHARED_ONLY: tuple[DriverHow, ...] = ("fault", "fault_prot", "fault_pmd", "fault
 #: The cache mode the driver puts into vm_page_prot, with the number of ``enum pfnlab_mode``.
 DriverMode = Literal["asis", "wc", "uc-", "wt"]
 DRIVER_MODE_NUMBERS: dict[str, int] = {"asis": 0, "wc": 1, "uc-": 2, "wt": 3}
+_PROT_MODE = Word(DRIVER_MODE_NUMBERS, "cache mode", "wc", "asis", plainer=("asis", "wc", "uc-", "wt"))
 
 #: The cache mode a driver asks ioremap for, with the number of ``enum pfnlab_ioremap``.
 IoremapMode = Literal["uc-", "wc", "wb", "uc", "wt"]
 IOREMAP_NUMBERS: dict[str, int] = {"uc-": 0, "wc": 1, "wb": 2, "uc": 3, "wt": 4}
+_IOREMAP_MODE = Word(IOREMAP_NUMBERS, "cache mode", "wc", plainer=("wc", "uc-", "uc", "wb", "wt"))
 
 #: The cache mode a driver asks memremap for, with the kernel's flag.
 MemremapMode = Literal["wb", "wt", "wc"]
 MEMREMAP_NUMBERS: dict[str, int] = {"wb": 1, "wt": 2, "wc": 4}
+_MEMREMAP_MODE = Word(MEMREMAP_NUMBERS, "cache mode", "wc", plainer=("wc", "wt", "wb"), c="MEMREMAP_")
 
 #: The cache mode that set_memory_* and set_pages_array_* give the driver's own pages, with the number of
 #: ``enum pfnlab_set_memory``.
 SetMemoryMode = Literal["wb", "wc", "uc"]
 SET_MEMORY_NUMBERS: dict[str, int] = {"wb": 0, "wc": 1, "uc": 2}
+_SET_MODE = Ending(SET_MEMORY_NUMBERS, plainer=("wc", "uc", "wb"))
 
 #: The name of the driver's own pages of ordinary memory, in the place of a device, and their number.
 DRIVER_RAM = "ram"
@@ -93,6 +98,8 @@ class DriverMap(msgspec.Struct, frozen=True):
 class ZapVmaPtes(OnPages, frozen=True, tag="zap_vma_ptes"):
     """The driver clears entries of a living VMA (zap_vma_ptes, zap_special_vma_range)."""
 
+    row: ClassVar = Row((Shape.RANGE,), "driver zap", "S6.7", weight=8, seen=True, asks="zap({asked})")
+
 
 class UnmapMappingRange(OnPages, frozen=True, tag="unmap_mapping_range"):
     """The driver takes device pages out of every mapping of its file.
@@ -109,19 +116,27 @@ class UnmapMappingRange(OnPages, frozen=True, tag="unmap_mapping_range"):
 class RemapPfnRange(OnPages, frozen=True, tag="remap_pfn_range"):
     """The driver calls remap_pfn_range on a part of a living VMA."""
 
+    row: ClassVar = Row((Shape.RANGE, _PROT_MODE), "driver remap", "S4.6", weight=4, seen=True)
+
     mode: DriverMode = "asis"
 
 
 class RequestMemRegion(OnPages, frozen=True, tag="request_mem_region"):
     """The driver claims device pages, which revokes other mappings of them."""
 
+    row: ClassVar = Row((Shape.DEVICE_PAGES,), "driver claim", "S9.9", weight=4, asks="claim({asked})")
+
 
 class ReleaseMemRegion(msgspec.Struct, frozen=True, tag="release_mem_region"):
     """The driver gives its claim back."""
 
+    row: ClassVar = Row((), "driver release", "S9.9", weight=3, asks="release();")
+
 
 class Ioremap(OnPages, frozen=True, tag="ioremap"):
     """The driver maps device pages for itself."""
+
+    row: ClassVar = Row((Shape.MEMORY, _IOREMAP_MODE), "driver ioremap", "S9.6", weight=4)
 
     mode: IoremapMode
 
@@ -129,9 +144,19 @@ class Ioremap(OnPages, frozen=True, tag="ioremap"):
 class Iounmap(msgspec.Struct, frozen=True, tag="iounmap"):
     """The driver undoes its newest ioremap."""
 
+    row: ClassVar = Row((), "driver iounmap 0", "S9.6", weight=3, asks="let_go(undo_ioremap, 0, 0)")
+
 
 class Memremap(OnPages, frozen=True, tag="memremap"):
     """The driver maps pages, of a device or its own, as if they were memory."""
+
+    row: ClassVar = Row(
+        (Shape.MEMORY, _MEMREMAP_MODE),
+        "driver memremap",
+        "S9.7",
+        weight=2,
+        asks="hold(undo_memremap, {asked}, memremap({asked}, {mode}))",
+    )
 
     mode: MemremapMode
 
@@ -139,25 +164,42 @@ class Memremap(OnPages, frozen=True, tag="memremap"):
 class Memunmap(msgspec.Struct, frozen=True, tag="memunmap"):
     """The driver undoes its newest memremap."""
 
+    row: ClassVar = Row((), "driver memunmap 0", "S9.7", weight=2, asks="let_go(undo_memremap, 0, 0)")
+
 
 class IoMappingCreateWc(OnPages, frozen=True, tag="io_mapping_create_wc"):
     """The driver makes an io_mapping of device pages."""
+
+    row: ClassVar = Row(
+        (Shape.MEMORY,),
+        "driver io-mapping",
+        "S4.10",
+        asks="hold(undo_io_mapping, {asked}, io_mapping_create_wc({asked}))",
+    )
 
 
 class IoMappingFree(msgspec.Struct, frozen=True, tag="io_mapping_free"):
     """The driver frees its newest io_mapping."""
 
+    row: ClassVar = Row((), "driver io-mapping-free 0", "S4.10", asks="let_go(undo_io_mapping, 0, 0)")
+
 
 class ArchIoReserveMemtypeWc(OnPages, frozen=True, tag="arch_io_reserve_memtype_wc"):
     """The driver books pages as write-combining, so that later inserts find them so."""
+
+    row: ClassVar = Row((Shape.MEMORY,), "driver reserve-wc", "S9.8", weight=2, asks="reserve_wc({asked})")
 
 
 class ArchIoFreeMemtypeWc(OnPages, frozen=True, tag="arch_io_free_memtype_wc"):
     """The driver frees a booking of exactly these pages, its own or another's."""
 
+    row: ClassVar = Row((Shape.MEMORY,), "driver free-wc", "S9.8", weight=2, asks="free_wc({asked});")
+
 
 class ArchPhysWcAdd(OnPages, frozen=True, tag="arch_phys_wc_add"):
     """The driver asks for a write-combining MTRR, for kernels that have nothing better."""
+
+    row: ClassVar = Row((Shape.MEMORY,), "driver phys-wc-add", "S9.8", weight=0.5)
 
 
 class SetMemory(OnPages, frozen=True, tag="set_memory"):
@@ -165,6 +207,14 @@ class SetMemory(OnPages, frozen=True, tag="set_memory"):
 
     :param span: pages of :data:`DRIVER_RAM`
     """
+
+    row: ClassVar = Row(
+        (Shape.OWN_PAGES, _SET_MODE),
+        "driver set-memory",
+        "S2.9",
+        weight=2,
+        asks="set_memory({mode}, {asked})",
+    )
 
     mode: SetMemoryMode
 
@@ -175,6 +225,10 @@ class SetPagesArray(OnPages, frozen=True, tag="set_pages_array"):
     :param span: pages of :data:`DRIVER_RAM`
     """
 
+    row: ClassVar = Row(
+        (Shape.OWN_PAGES, _SET_MODE), "driver set-pages", "S2.9", asks="set_pages({mode}, {asked})"
+    )
+
     mode: SetMemoryMode
 
 
@@ -184,11 +238,25 @@ class MemremapPages(OnPages, frozen=True, tag="memremap_pages"):
     :param p2pdma: as MEMORY_DEVICE_PCI_P2PDMA, which asks for UC-, not as MEMORY_DEVICE_GENERIC
     """
 
+    row: ClassVar = Row(
+        (
+            Shape.SECTIONS,
+            Flag("p2pdma", c=("MEMORY_DEVICE_GENERIC", "MEMORY_DEVICE_PCI_P2PDMA"), plainer=None),
+        ),
+        "driver memremap-pages",
+        "S4.9",
+        weight=2,
+        asks="hold_pages({asked}, {p2pdma})",
+        option="zone_device",
+    )
+
     p2pdma: bool = False
 
 
 class MemunmapPages(msgspec.Struct, frozen=True, tag="memunmap_pages"):
     """The driver removes its newest struct pages."""
+
+    row: ClassVar = Row((), "driver memunmap-pages 0", "S4.9", asks="let_go(undo_pages, 0, 0)")
 
 
 class OnDevice(msgspec.Struct, frozen=True):
@@ -200,9 +268,13 @@ class OnDevice(msgspec.Struct, frozen=True):
 class Bind(OnDevice, frozen=True, tag="bind"):
     """The task binds the guest driver to a pci device (the driver's ``bind`` file): its BAR is claimed."""
 
+    row: ClassVar = Row((Shape.DEVICE,), "bind", "S9.9", weight=3)
+
 
 class Unbind(OnDevice, frozen=True, tag="unbind"):
     """The task unbinds it again (the driver's ``unbind`` file): the claim is given back."""
+
+    row: ClassVar = Row((Shape.DEVICE,), "unbind", "S9.9", weight=3)
 
 
 #: The calls that the guest driver makes for a program.
@@ -233,25 +305,37 @@ DriverCall = DriverRequest | ArchPhysWcAdd | Bind | Unbind
 class MemoryDisable(OnDevice, frozen=True, tag="memory_disable"):
     """Clear the memory space bit in the command register of a pci device, through vfio-pci."""
 
+    row: ClassVar = Row((Shape.DEVICE,), "memory 0", "S9.4", weight=7, c="memory(false)")
+
 
 class MemoryEnable(OnDevice, frozen=True, tag="memory_enable"):
     """Set the memory space bit again."""
+
+    row: ClassVar = Row((Shape.DEVICE,), "memory 1", "S9.4", weight=6, c="memory(true)")
 
 
 class VfioReset(OnDevice, frozen=True, tag="vfio_reset"):
     """Reset a pci device through vfio-pci (VFIO_DEVICE_RESET)."""
 
+    row: ClassVar = Row((Shape.DEVICE,), "vfio-reset", "S9.4", weight=5, c="reset_vfio()")
+
 
 class D3(OnDevice, frozen=True, tag="d3"):
     """Put a pci device to sleep through vfio-pci: power state D3hot."""
+
+    row: ClassVar = Row((Shape.DEVICE,), "power 3", "S9.4", weight=6, c="power(3)")
 
 
 class D0(OnDevice, frozen=True, tag="d0"):
     """Wake a pci device through vfio-pci: power state D0."""
 
+    row: ClassVar = Row((Shape.DEVICE,), "power 0", "S9.4", weight=6, c="power(0)")
+
 
 class VfioClose(OnDevice, frozen=True, tag="vfio_close"):
     """Close the descriptor of the device that vfio-pci gave; mappings keep it open."""
+
+    row: ClassVar = Row((Shape.DEVICE,), "vfio-close", "S9.4", weight=2)
 
 
 #: The calls of a program on a device that was opened through vfio-pci.
@@ -261,21 +345,31 @@ VfioCall = MemoryDisable | MemoryEnable | VfioReset | D3 | D0 | VfioClose
 class Remove(OnDevice, frozen=True, tag="remove"):
     """The task writes 1 to the ``remove`` file of a pci device: the kernel forgets the device in its slot."""
 
+    row: ClassVar = Row((Shape.DEVICE,), "remove", "S9.9", weight=6, c="remove_device()")
+
 
 class Rescan(OnDevice, frozen=True, tag="rescan"):
     """The task writes 1 to /sys/bus/pci/rescan, and the device that is found is enabled."""
+
+    row: ClassVar = Row((Shape.DEVICE,), "rescan", "S9.9", weight=7)
 
 
 class RescanMoved(OnDevice, frozen=True, tag="rescan_moved"):
     """The same while something else has the addresses of the BAR: it comes to those of :data:`MOVED_BAR`."""
 
+    row: ClassVar = Row((Shape.DEVICE,), "rescan-moved", "S9.9", weight=5)
+
 
 class Unplug(OnDevice, frozen=True, tag="unplug"):
     """A pci device is unplugged (QEMU's ``device_del``); done when it is out of its slot."""
 
+    row: ClassVar = Row((Shape.DEVICE,), "slot 0", "S9.9", weight=5, option="slots")
+
 
 class Plug(OnDevice, frozen=True, tag="plug"):
     """Another device, whose memory is zero, is plugged into the slot (``device_add``) and enabled."""
+
+    row: ClassVar = Row((Shape.DEVICE,), "slot 1", "S9.9", weight=9, option="slots")
 
 
 #: The calls of a program on a device's slot.

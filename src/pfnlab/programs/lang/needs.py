@@ -14,13 +14,10 @@ from pfnlab.programs.lang.device_ops import (
     MOVED_BAR,
     Bind,
     DriverCall,
-    MemremapPages,
-    Plug,
     RequestMemRegion,
     RescanMoved,
     SlotCall,
     Unbind,
-    Unplug,
     VfioReset,
 )
 from pfnlab.programs.lang.ops import (
@@ -28,14 +25,13 @@ from pfnlab.programs.lang.ops import (
     Call,
     Device,
     Fork,
-    Madvise,
-    Mbind,
     Mmap,
     Program,
     RemapFilePages,
     Write,
     uses_vfio,
 )
+from pfnlab.programs.lang.shapes import ROWS, is_by_hand
 from pfnlab.programs.lang.walk_ops import STORING_WALKERS, ProcessVmReadv, Walk
 
 #: The pages between the offsets of two regions in the file of a vfio-pci device (S9.4.1).
@@ -123,21 +119,24 @@ _NEEDS: tuple[tuple[str, str, Callable[[Program], bool]], ...] = (
     ("devmem", "/dev/mem", lambda program: _maps(program, "devmem", "devmem-sync")),
     ("vfio", "vfio-pci", lambda program: program.needs.vfio),
     ("modules", "modules, and so no guest driver", lambda program: program.needs.driver),
-    ("zone_device", "struct pages of devices", lambda program: _calls(program, MemremapPages)),
-    ("slots", "hot-plug of PCI devices", lambda program: _calls(program, Plug, Unplug)),
+    ("zone_device", "struct pages of devices", lambda program: _declares(program, "zone_device")),
+    ("slots", "hot-plug of PCI devices", lambda program: _declares(program, "slots")),
     ("processors", "second processor", lambda program: program.needs.held),
     ("huge_pages", "transparent huge pages", lambda program: program.thp not in (None, "never")),
     ("pids_controller", "pids controller", lambda program: _any(program, _exceeds_pids)),
-    ("advice", "madvise", lambda program: _calls(program, Madvise)),
+    ("advice", "madvise", lambda program: _declares(program, "advice")),
     ("shmem", "shared memory", lambda program: _any(program, _is_shared_anon)),
     ("nodes", "numa_maps", lambda program: _walks(program, "numa_maps")),
-    ("nodes", "mbind", lambda program: _calls(program, Mbind)),
+    ("nodes", "mbind", lambda program: _declares(program, "nodes")),
     ("moves_pages", "move_pages", lambda program: _walks(program, "move_pages")),
     ("userfaultfd", "userfaultfd", lambda program: _walks(program, "userfaultfd")),
     (
         "cross_memory",
         "process_vm_readv or process_vm_writev",
-        lambda program: _walks(program, "process_vm_writev") or _calls(program, ProcessVmReadv),
+        lambda program: (
+            _walks(program, "process_vm_writev")
+            or _any(program, lambda call: isinstance(call, ProcessVmReadv))
+        ),
     ),
     ("futex", "futex", lambda program: _walks(program, "futex_wake")),
 )
@@ -159,8 +158,13 @@ def _any(program: Program, test: Callable[[Call], bool]) -> bool:
     return any(test(op.call) for op in program.ops)
 
 
-def _calls(program: Program, *kinds: type) -> bool:
-    return _any(program, lambda call: isinstance(call, kinds))
+def _declares(program: Program, option: str) -> bool:
+    """True where an operation says in its row that it needs *option*."""
+    return _any(program, lambda call: not is_by_hand(call) and ROWS[type(call)].option == option)
+
+
+def _reads_through(call: Call) -> bool:
+    return isinstance(call, ProcessVmReadv)
 
 
 def _walks(program: Program, walker: str) -> bool:

@@ -11,7 +11,7 @@ name. A fork copies the address space, so names mean the same addresses in every
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
 
@@ -21,7 +21,10 @@ from pfnlab.programs.lang.device_ops import (
     SlotCall,
     VfioCall,
 )
+from pfnlab.programs.lang.fields import Flag, Row, Shape, Word
 from pfnlab.programs.lang.forced import Fail, Hold, Skip
+from pfnlab.programs.lang.kernel_numbers import POLICIES
+from pfnlab.programs.lang.process_ops import ADVICE_WORD, ProcessMadvise, ProcessMrelease, Setrlimit
 from pfnlab.programs.lang.span import OnPages, Span
 from pfnlab.programs.lang.walk_ops import ClearRefs, Mincore, ProcessVmReadv, Status, Walk
 
@@ -62,44 +65,6 @@ END_KINDS: tuple[DeviceKind, ...] = ("top", "limit")
 
 #: The settings of transparent_hugepage.
 Thp = Literal["always", "madvise", "never"]
-
-#: The memory policies a program may name, of node 0, with the kernel's numbers.
-POLICIES: dict[str, int] = {"default": 0, "preferred": 1, "bind": 2}
-
-#: The limits of a process that a program may set, with the kernel's numbers (RLIMIT_*).
-LIMITS: dict[str, int] = {"memlock": 8, "data": 2, "as": 9}
-
-#: The line of /proc/PID/status that says how much a process has of what a limit is on.
-LIMITED_USES: dict[str, str] = {"memlock": "VmLck", "data": "VmData", "as": "VmSize"}
-
-#: Every madvise advice a program may name, with the kernel's number.
-ADVICE: dict[str, int] = {
-    "normal": 0,
-    "random": 1,
-    "sequential": 2,
-    "willneed": 3,
-    "dontneed": 4,
-    "free": 8,
-    "remove": 9,
-    "dontfork": 10,
-    "dofork": 11,
-    "mergeable": 12,
-    "unmergeable": 13,
-    "hugepage": 14,
-    "nohugepage": 15,
-    "dontdump": 16,
-    "dodump": 17,
-    "wipeonfork": 18,
-    "keeponfork": 19,
-    "cold": 20,
-    "pageout": 21,
-    "populate_read": 22,
-    "populate_write": 23,
-    "dontneed_locked": 24,
-    "collapse": 25,
-    "guard_install": 102,
-    "guard_remove": 103,
-}
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -149,6 +114,8 @@ class Mmap(msgspec.Struct, frozen=True, tag="mmap"):
 class Munmap(OnPages, frozen=True, tag="munmap"):
     """munmap(2)."""
 
+    row: ClassVar = Row((Shape.RANGE,), "munmap", "S8.2", weight=18, seen=True, traced="munmap")
+
 
 class Mremap(OnPages, frozen=True, tag="mremap"):
     """mremap(2): old pages are ``span`` (empty means old length 0), new length ``pages``.
@@ -170,6 +137,10 @@ class Mremap(OnPages, frozen=True, tag="mremap"):
 class Mprotect(OnPages, frozen=True, tag="mprotect"):
     """mprotect(2); ``prot`` as in :class:`Mmap`."""
 
+    row: ClassVar = Row(
+        (Shape.RANGE, Shape.PROT), "mprotect", "S5.10", weight=10, seen=True, traced="mprotect"
+    )
+
     prot: str
 
 
@@ -179,6 +150,14 @@ class PkeyMprotect(OnPages, frozen=True, tag="pkey_mprotect"):
     :param keyed: with the process' own protection key, which lets all of its tasks through; else with -1
     """
 
+    row: ClassVar = Row(
+        (Shape.RANGE, Shape.PROT, Flag("keyed")),
+        "pkey-mprotect",
+        "S5.13",
+        weight=4,
+        c="protect_by_key({at}, {pages}, {prot}, {keyed})",
+    )
+
     prot: str
     keyed: bool = False
 
@@ -186,41 +165,57 @@ class PkeyMprotect(OnPages, frozen=True, tag="pkey_mprotect"):
 class Madvise(OnPages, frozen=True, tag="madvise"):
     """madvise(2); ``advice`` is a key of :data:`ADVICE`."""
 
+    row: ClassVar = Row(
+        (Shape.RANGE, ADVICE_WORD),
+        "madvise",
+        "S5.9",
+        weight=14,
+        seen=True,
+        traced="madvise",
+        option="advice",
+    )
+
     advice: str
-
-
-class ProcessMadvise(OnPages, frozen=True, tag="process_madvise"):
-    """process_madvise(2) of one range; ``advice`` is a key of :data:`ADVICE`.
-
-    :param target: the task whose memory is meant
-    """
-
-    advice: str
-    target: str
 
 
 class Mlock(OnPages, frozen=True, tag="mlock"):
     """mlock(2)."""
 
+    row: ClassVar = Row((Shape.RANGE,), "mlock", "S5.10", weight=3, seen=True, traced="mlock mlock2")
+
 
 class Munlock(OnPages, frozen=True, tag="munlock"):
     """munlock(2)."""
+
+    row: ClassVar = Row((Shape.RANGE,), "munlock", "S5.10", weight=2, seen=True, traced="munlock")
 
 
 class Mlockall(msgspec.Struct, frozen=True, tag="mlockall"):
     """mlockall(MCL_CURRENT | MCL_FUTURE)."""
 
+    row: ClassVar = Row((), "mlockall", "S5.10", c="mlockall(MCL_CURRENT | MCL_FUTURE)")
+
 
 class Munlockall(msgspec.Struct, frozen=True, tag="munlockall"):
     """munlockall(2)."""
+
+    row: ClassVar = Row((), "munlockall", "S5.10", weight=0.5)
 
 
 class Msync(OnPages, frozen=True, tag="msync"):
     """msync(MS_SYNC)."""
 
+    row: ClassVar = Row(
+        (Shape.RANGE,), "msync", "S5.10", weight=3, seen=True, c="msync({at}, {bytes}, MS_SYNC)"
+    )
+
 
 class Mseal(OnPages, frozen=True, tag="mseal"):
     """mseal(2), since 6.10."""
+
+    row: ClassVar = Row(
+        (Shape.RANGE,), "mseal", "S5.10", weight=4, seen=True, traced="mseal", c="seal({at}, {pages})"
+    )
 
 
 class Mbind(OnPages, frozen=True, tag="mbind"):
@@ -229,26 +224,35 @@ class Mbind(OnPages, frozen=True, tag="mbind"):
     :param move: with MPOL_MF_MOVE
     """
 
+    row: ClassVar = Row(
+        (
+            Shape.RANGE,
+            Word(POLICIES, "policy", "bind", plainer=("bind", "preferred", "default"), c="MPOL_"),
+            Flag("move"),
+        ),
+        "mbind",
+        "S5.12",
+        weight=4,
+        c="set_policy({at}, {pages}, {policy}, {move})",
+        option="nodes",
+    )
+
     policy: str
     move: bool = False
-
-
-class Setrlimit(msgspec.Struct, frozen=True, tag="setrlimit"):
-    """setrlimit(2) of the soft limit on ``resource``, a key of :data:`LIMITS`, for the process of the task.
-
-    :param room: the pages that the process may have more than it has now; None for any number
-    """
-
-    resource: str
-    room: int | None
 
 
 class Read(OnPages, frozen=True, tag="read"):
     """A 32-bit load from the start of page ``span.start`` (one page)."""
 
+    row: ClassVar = Row((Shape.ACCESS,), "load", "S6.2", weight=7, seen=True)
+
 
 class Write(OnPages, frozen=True, tag="write"):
     """A 32-bit store of ``value`` to the start of page ``span.start`` (one page)."""
+
+    row: ClassVar = Row(
+        (Shape.ACCESS, Shape.VALUE), "store", "S6.2 S6.4", weight=11, c="store({at}, {value})"
+    )
 
     value: int
 
@@ -276,23 +280,19 @@ class Thread(msgspec.Struct, frozen=True, tag="thread"):
 class Exec(msgspec.Struct, frozen=True, tag="exec"):
     """execve(2) of a small program: the old address space goes, the task stays."""
 
+    row: ClassVar = Row((), "exec", "S8.2.9")
+
 
 class Exit(msgspec.Struct, frozen=True, tag="exit"):
     """_exit(2) of the acting task, waited for."""
+
+    row: ClassVar = Row((), "exit", "S8.2.8", weight=6)
 
 
 class Kill(msgspec.Struct, frozen=True, tag="kill"):
     """SIGKILL to the acting task, waited for."""
 
-
-class ProcessMrelease(msgspec.Struct, frozen=True, tag="process_mrelease"):
-    """process_mrelease(2) of the process of task ``victim``: memory of a process that was killed is taken.
-
-    :param killed: it is killed first, and not waited for; a processor is held, which keeps it from its end
-    """
-
-    victim: str
-    killed: bool = False
+    row: ClassVar = Row((), "kill", "S8.2.8", weight=2)
 
 
 class RemapFilePages(OnPages, frozen=True, tag="remap_file_pages"):
@@ -308,6 +308,8 @@ class RemapFilePages(OnPages, frozen=True, tag="remap_file_pages"):
 class ReadMemtypeList(msgspec.Struct, frozen=True, tag="memtype_list"):
     """The task reads debugfs' pat_memtype_list to its end, and keeps nothing of it."""
 
+    row: ClassVar = Row((), "memtypes", "", weight=0.5, seen=True, c="read_memtypes()")
+
 
 class Release(msgspec.Struct, frozen=True, tag="release"):
     """A processor that is held goes on; its operation and those that waited for it alone finish.
@@ -315,18 +317,22 @@ class Release(msgspec.Struct, frozen=True, tag="release"):
     :param held: the task that goes on; None for the only one that is held
     """
 
+    row: ClassVar = Row((Shape.HELD,), "nop", "S8.5", weight=0)
+
     held: str | None = None
 
 
 class Look(msgspec.Struct, frozen=True, tag="look"):
     """Do nothing: a step that only observes."""
 
+    row: ClassVar = Row((), "nop", "", weight=0.5, seen=True, c="0")
+
 
 #: What a task does by itself, and what is done with tasks.
 TaskCall = Read | Write | Fork | Thread | Exec | Exit | Kill | Release | Look
 
-#: The system calls, which a kernel does for a task; but mincore, which may have an error and a value.
-SystemCall = (
+#: The system calls on a process' own memory.
+MemoryCall = (
     Mmap
     | Munmap
     | Mremap
@@ -341,20 +347,26 @@ SystemCall = (
     | Msync
     | Mseal
     | Mbind
-    | Setrlimit
-    | ProcessMrelease
-    | DriverCall
+    | RemapFilePages
+)
+
+#: The system calls, which a kernel does for a task; but mincore, which may have an error and a value.
+SystemCall = (
+    MemoryCall
     | VfioCall
+    | DriverCall
     | SlotCall
     | ProcessVmReadv
     | Walk
-    | RemapFilePages
-    | Status
     | ClearRefs
+    | Setrlimit
+    | ProcessMrelease
     | ReadMemtypeList
+    | Status
 )
 
-Call = TaskCall | SystemCall | Mincore
+#: All operations, in the order in which messages list those of one kind.
+Call = MemoryCall | TaskCall | Mincore | SystemCall
 
 
 class Op(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from typing import Any, assert_never
 
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import DriverMap, UnmapMappingRange
+from pfnlab.programs.lang.fields import Ending, Field, Flag, Row, Shape, Word
 from pfnlab.programs.lang.forced import Fail, Hold, Skip
 from pfnlab.programs.lang.ops import (
     MAIN_TASK,
@@ -26,18 +27,7 @@ from pfnlab.programs.lang.ops import (
     RemapFilePages,
     Thread,
 )
-from pfnlab.programs.lang.shapes import (
-    ROWS,
-    ByHand,
-    Ending,
-    Field,
-    Flag,
-    Row,
-    Shape,
-    Word,
-    is_by_hand,
-    word_of,
-)
+from pfnlab.programs.lang.shapes import ROWS, ByHand, is_by_hand, word_of
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, ByteRange, ProcessVmReadv, Walk
 from pfnlab.programs.lang.words import FIRST_LINE, NO_DEVICE, UNLIMITED, VVAR_PAGES, page_count

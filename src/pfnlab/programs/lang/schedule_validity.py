@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from pfnlab.programs.lang.device_ops import SlotCall
 from pfnlab.programs.lang.names import Names, Wrong
-from pfnlab.programs.lang.ops import (
-    MAIN_TASK,
-    Exec,
-    Exit,
-    Fork,
-    Kill,
-    Look,
-    Op,
-    ProcessMrelease,
-    Release,
-    Thread,
-)
+from pfnlab.programs.lang.ops import MAIN_TASK, Exec, Exit, Fork, Kill, Look, Op, Release, Thread
 from pfnlab.programs.lang.printer import call_text
+from pfnlab.programs.lang.process_ops import ProcessMrelease
 from pfnlab.programs.lang.shapes import word_of
 from pfnlab.programs.lang.words import FUNCTION, MAX_NTH, PREFIXES, quoted
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import msgspec
 
 from pfnlab.base.errors import ProgramError
-from pfnlab.programs.lang.ops import Fork, Op, ProcessMadvise, ProcessMrelease, Program, Release, Thread
+from pfnlab.programs.lang.ops import Fork, Op, Program, Release, Thread
+from pfnlab.programs.lang.shapes import tasks_named
 from pfnlab.programs.lang.validity import check_program
 
 
@@ -73,11 +74,7 @@ def _held_at(program: Program) -> dict[int, int]:
 
 def _concerned(op: Op) -> set[str]:
     """The task that calls, and the one that its call names."""
-    match op.call:
-        case ProcessMadvise(target=other) | ProcessMrelease(victim=other):
-            return {op.task, other}
-        case _:
-            return {op.task}
+    return {op.task, *tasks_named(op.call).values()}
 
 
 def _without_groups(program: Program, size: int) -> Iterator[Program]:

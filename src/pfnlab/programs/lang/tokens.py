@@ -14,7 +14,10 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import DRIVER_RAM, IOREMAP_NUMBERS, MEMREMAP_NUMBERS, MOVED_BAR
-from pfnlab.programs.lang.ops import ADVICE, LIMITS, MAIN_TASK, POLICIES
+from pfnlab.programs.lang.fields import Shape, Word
+from pfnlab.programs.lang.kernel_numbers import ADVICE, LIMITS, POLICIES
+from pfnlab.programs.lang.ops import MAIN_TASK
+from pfnlab.programs.lang.shapes import ROWS, word_of
 from pfnlab.programs.lang.walk_ops import CLEARED_REFS
 from pfnlab.programs.lang.words import (
     DRIVER_HOW,
@@ -94,10 +97,11 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
     brackets = TokenRule("mark", pattern=r"[:\[\]]")
     modes = TokenRule("mode", _once((*MODES, *IOREMAP_NUMBERS, *MEMREMAP_NUMBERS, *DRIVER_MODES)))
     builtin = TokenRule("builtin", (*NO_DEVICE, VVAR, DRIVER_RAM, MOVED_BAR), context="arguments")
+    by_word = [(word_of(kind), row) for kind, row in ROWS.items()]
     verbs_on = {
         "end": PLAIN_VERBS,
         "birth": ("fork", "thread"),
-        "protected": ("mprotect", "pkey_mprotect"),
+        "protected": tuple(word for word, row in by_word if row.fields[:2] == (Shape.RANGE, Shape.PROT)),
         "advised": ("madvise",),
         "remote": ("process_madvise",),
         "bound": ("mbind",),
@@ -108,6 +112,9 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
         "mapped": ("remap_file_pages",),
     }
     special = {verb for verbs in verbs_on.values() for verb in verbs}
+    others = [field for word, row in by_word if word not in special for field in row.fields]
+    declared = (word for field in others if isinstance(field, Word) for word in field.numbers)
+    options = (*VIAS, *DRIVER_HOW, *MMAP_WORDS, *MREMAP_WORDS, *UNMAP_WORDS, *FLAGS, *NODES, *declared)
     return {
         "line": _closed(
             TokenRule("keyword", ("title", "asks"), context="text"),
@@ -186,12 +193,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
             TokenRule("keyword", ("at", "bytes", "byte")),
             modes,
             TokenRule(
-                "option",
-                _once(
-                    word
-                    for word in (*VIAS, *DRIVER_HOW, *MMAP_WORDS, *MREMAP_WORDS, *UNMAP_WORDS, *FLAGS, *NODES)
-                    if word not in modes.words and word != "over"
-                ),
+                "option", _once(word for word in options if word not in modes.words and word != "over")
             ),
             TokenRule("unit", tuple(UNITS)),
             number,

@@ -21,11 +21,11 @@ from pfnlab.programs.lang.ops import (
     Fork,
     Kill,
     Op,
-    ProcessMrelease,
     Program,
     Release,
     Thread,
 )
+from pfnlab.programs.lang.process_ops import ProcessMrelease
 from pfnlab.programs.lang.schedule_validity import ScheduleValidity, check_prefixes
 from pfnlab.programs.lang.words import (
     KERNEL,

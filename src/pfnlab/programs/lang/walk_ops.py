@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
+from pfnlab.programs.lang.fields import Row, Shape, Word
 from pfnlab.programs.lang.span import OnPages, Span
 
 #: Other ways to a page than the processor's own (S7), by which the kernel reads or writes it for the task.
@@ -40,6 +41,9 @@ Node = Literal["node0"]
 
 #: What clear_refs clears, with the number that is written for it.
 CLEARED_REFS: dict[str, int] = {"all": 1, "anon": 2, "mapped": 3, "soft_dirty": 4, "peak": 5}
+_REFS = Word(
+    CLEARED_REFS, "kind of references", "soft_dirty", plainer=("peak", "mapped", "anon", "all", "soft_dirty")
+)
 
 #: Bytes that one operation moves, at most.
 MAX_BYTES_MOVED = 16384
@@ -73,15 +77,29 @@ class Walk(msgspec.Struct, frozen=True, tag="walk"):
 class Status(msgspec.Struct, frozen=True, tag="status"):
     """The task reads VmLck and VmPin of its /proc/PID/status."""
 
+    row: ClassVar = Row((), "walk status 0 0", "", weight=0.5, seen=True)
+
 
 class ClearRefs(msgspec.Struct, frozen=True, tag="clear_refs"):
     """The task writes the number of ``kind``, a key of :data:`CLEARED_REFS`, to its /proc/PID/clear_refs."""
+
+    row: ClassVar = Row((_REFS,), "clear-refs", "S7.7", weight=2)
 
     kind: str
 
 
 class Mincore(OnPages, frozen=True, tag="mincore"):
     """mincore(2): the value is a digit a page."""
+
+    row: ClassVar = Row(
+        (Shape.RANGE,),
+        "mincore",
+        "S7.5",
+        weight=2,
+        seen=True,
+        traced="mincore",
+        c="in_core({at}, {pages})",
+    )
 
 
 class ProcessVmReadv(OnPages, frozen=True, tag="process_vm_readv"):

@@ -8,6 +8,7 @@ from typing import get_args
 
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import DRIVER_RAM, MOVED_BAR, DriverHow, DriverMode
+from pfnlab.programs.lang.fields import Flag, Shape, Word
 from pfnlab.programs.lang.ops import (
     MAIN_TASK,
     PCI_VIAS,
@@ -16,7 +17,7 @@ from pfnlab.programs.lang.ops import (
     Thp,
     Via,
 )
-from pfnlab.programs.lang.shapes import ROWS, Flag, Shape, Word, verbs_of, verbs_on
+from pfnlab.programs.lang.shapes import ROWS, verbs_of, verbs_on
 from pfnlab.programs.lang.walk_ops import Node, Walker
 
 #: The version this pfnlab reads and writes; the first line of every program names it.

@@ -99,18 +99,16 @@ from pfnlab.programs.lang.ops import (
     Munlockall,
     Munmap,
     PkeyMprotect,
-    ProcessMadvise,
-    ProcessMrelease,
     Read,
     ReadMemtypeList,
     Release,
     RemapFilePages,
-    Setrlimit,
     SystemCall,
     Thread,
     Via,
     Write,
 )
+from pfnlab.programs.lang.process_ops import ProcessMadvise, ProcessMrelease, Setrlimit
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ClearRefs, Mincore, ProcessVmReadv, Status, Walk
 from pfnlab.programs.lang.words import NO_DEVICE

@@ -18,7 +18,8 @@ from pfnlab.kernel.mm.processors import Call, Need, Operation
 from pfnlab.kernel.mm.space import MmStruct
 from pfnlab.kernel.policies.releases import CONFIRMED, series_key
 from pfnlab.programs.lang.forced import Hold, Skip
-from pfnlab.programs.lang.ops import Kill, Madvise, Mlockall, Mremap, Op, ProcessMrelease, Program, Release
+from pfnlab.programs.lang.ops import Kill, Madvise, Mlockall, Mremap, Op, Program, Release
+from pfnlab.programs.lang.process_ops import ProcessMrelease
 from pfnlab.programs.lang.words import HOLD_FUNCTIONS
 from pfnlab.programs.model.dispatch import perform
 from pfnlab.programs.runs.observation import BUSY, HELD, KILLED, NOT_HELD, WAITS, Step

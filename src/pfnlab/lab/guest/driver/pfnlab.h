@@ -92,4 +92,18 @@ struct pfnlab_harmed { __u64 how; };
 #define PFNLAB_WATCH           _IO('p', 24)
 #define PFNLAB_SET_PAGES       _IOW('p', 25, struct pfnlab_set)
 
+/* Each request that a request of the host names, by its word. */
+#define PFNLAB_EACH_COMMAND(COMMAND) \
+	COMMAND("map", PFNLAB_MAP) COMMAND("unmap", PFNLAB_UNMAP) COMMAND("zap", PFNLAB_ZAP) \
+	COMMAND("remap", PFNLAB_REMAP_LIVE) COMMAND("claim", PFNLAB_CLAIM) COMMAND("release", PFNLAB_RELEASE) \
+	COMMAND("ioremap", PFNLAB_IOREMAP_MAP) COMMAND("iounmap", PFNLAB_IOREMAP_UNMAP) \
+	COMMAND("memremap", PFNLAB_MEMREMAP_MAP) COMMAND("memunmap", PFNLAB_MEMREMAP_UNMAP) \
+	COMMAND("io-mapping", PFNLAB_IO_MAPPING) COMMAND("io-mapping-free", PFNLAB_IO_MAPPING_FREE) \
+	COMMAND("set-memory", PFNLAB_SET_MEMORY) COMMAND("set-pages", PFNLAB_SET_PAGES) \
+	COMMAND("memtype-free", PFNLAB_MEMTYPE_FREE) COMMAND("ram", PFNLAB_RAM) \
+	COMMAND("faults", PFNLAB_FAULTS) COMMAND("reserve-wc", PFNLAB_RESERVE_WC) \
+	COMMAND("free-wc", PFNLAB_FREE_WC) COMMAND("phys-wc-add", PFNLAB_PHYS_WC_ADD) \
+	COMMAND("memremap-pages", PFNLAB_PAGES_MAP) COMMAND("memunmap-pages", PFNLAB_PAGES_UNMAP) \
+	COMMAND("watch", PFNLAB_WATCH) COMMAND("oops", PFNLAB_OOPS)
+
 #endif

@@ -1,11 +1,11 @@
-"""Shards with cells of a sweep: how a table is cut, and what a shard comes to."""
+"""Shards of hunts: how a table is cut, and what a shard comes to."""
 
 from __future__ import annotations
 
 import pytest
 
+from pfnlab.campaign.fuzz_work import FuzzWork, SweepWork, fuzz_shard
 from pfnlab.campaign.plan_file import plan_of
-from pfnlab.campaign.sweep_work import SweepWork, sweep_shard
 from pfnlab.hunt.sweep.swept_cells import cells_digest, cells_of
 
 HEAD = 'form = 1\nname = "n"\n'
@@ -36,7 +36,7 @@ def test_a_table_is_cut_into_shards() -> None:
 )
 def test_a_shard_has_a_letter_for_each_cell(machines: tuple[str, ...], verdict: str, letters: str) -> None:
     """And a verdict; what differs is a result of its own."""
-    found = sweep_shard(work(machines, 242, 246))
+    found = fuzz_shard(work(machines, 242, 246))
     (run, *others) = found.results
 
     assert (verdict, "pci", "cells 242:246", letters, 4) == (
@@ -51,6 +51,17 @@ def test_a_shard_has_a_letter_for_each_cell(machines: tuple[str, ...], verdict: 
 
 def test_a_finding_is_the_same_result_of_every_shard() -> None:
     """A store keeps it once."""
-    first, second = (sweep_shard(work(BROKEN, start, start + 2)).results[1:] for start in (242, 244))
+    first, second = (fuzz_shard(work(BROKEN, start, start + 2)).results[1:] for start in (242, 244))
 
     assert {one.digest for one in first} & {one.digest for one in second}
+
+
+def test_shards_of_both_kinds_say_the_same() -> None:
+    """Cells have their letters besides; only what is drawn has a seed."""
+    drawn = FuzzWork(machines=("model:7.3", "model:7.3,mseal=on"), seed=3, programs=4)
+
+    of_cells, of_programs = fuzz_shard(work(drawn.machines, 0, 4)), fuzz_shard(drawn)
+
+    assert {"letters"} == of_cells.results[0].detail.keys() ^ of_programs.results[0].detail.keys()
+    assert (None, 3) == (of_cells.seed, of_programs.seed)
+    assert ("sweep", "fuzz") == (of_cells.results[0].task, of_programs.results[0].task)

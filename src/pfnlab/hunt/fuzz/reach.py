@@ -1,0 +1,103 @@
+"""The reach of the programs of a hunt: what they covered, and what is possible."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+from pfnlab.base.result import ALWAYS, Count
+from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.conditions import CONDITIONS
+from pfnlab.hunt.fuzz.coverage import WORDS, Measure, all_branches
+from pfnlab.lab.running.kernel_files import FILES, files_by_function, function_of
+
+if TYPE_CHECKING:
+    from pfnlab.hunt.fuzz.hunt_state import HuntState
+
+#: What was reached, and what is possible.
+Reached = tuple[Count, Count]
+
+
+class ReachedKernel(msgspec.Struct, frozen=True, kw_only=True):
+    """The blocks and functions that programs reached in the kernels of a hunt.
+
+    :param blocks: the number of blocks
+    :param functions: the number of functions with such a block
+    :param files: by source file, its functions and blocks that were reached
+    """
+
+    blocks: Count
+    functions: Count
+    files: dict[str, tuple[Count, Count]]
+
+    @classmethod
+    def of(cls, blocks: Collection[str]) -> ReachedKernel:
+        """The counts of *blocks*."""
+        of_function = Counter(map(function_of, blocks))
+        functions = Counter(files_by_function().get(name, "") for name in of_function)
+        of_file = Counter(files_by_function().get(function_of(block), "") for block in blocks)
+        return cls(
+            blocks=len(blocks),
+            functions=len(of_function),
+            files={file: (functions[file], of_file[file]) for file in FILES},
+        )
+
+
+class ReachedCoverage(msgspec.Struct, frozen=True, kw_only=True):
+    """The coverage of the programs: of each pair of numbers the first is reached, the second possible.
+
+    :param pairs: pairs of operations in a row
+    :param under: by condition, kinds reached and possible, pairs, triples, kinds that are missing
+    :param branches: branches of the model; null where they were not watched
+    :param files: by file of the model, its branches, the lowest first; empty where they were not watched
+    :param words: kinds of kernel calls
+    :param never: kinds of kernel calls that no program made
+    :param kernel: what was reached of kernels; null where their blocks were not counted
+    """
+
+    pairs: Reached
+    under: Annotated[dict[str, tuple[Reached, Count, Count, tuple[str, ...]]], ALWAYS] = msgspec.field(
+        default_factory=dict
+    )
+    branches: Reached | None
+    files: dict[str, Reached]
+    words: Reached
+    never: tuple[str, ...]
+    kernel: Annotated[ReachedKernel | None, ALWAYS] = None
+
+
+def coverage_of(state: HuntState, *, watched: bool) -> ReachedCoverage:
+    """The coverage, reached and possible: pairs, branches, branches by file (lowest first), words."""
+    kinds, coverage = len(state.vocabulary.kinds), state.coverage
+    pairs = [pair for pair in coverage.pairs if set(pair.split(" > ")) <= set(state.vocabulary.kinds)]
+    branches = all_branches() if watched else set()
+    whole = Counter(name.partition(":")[0] for name in branches)
+    reached = Counter(name.partition(":")[0] for name in coverage.branches)
+    files = sorted(whole, key=lambda file: (reached[file] / whole[file], file))
+    words = WORDS & coverage.words.keys()
+    return ReachedCoverage(
+        pairs=(len(pairs), kinds * kinds),
+        under={name: _under(state, name) for name in _possible(state.vocabulary)},
+        branches=(len(coverage.branches & branches), len(branches)) if watched else None,
+        files={file: (reached[file], whole[file]) for file in files},
+        words=(len(words), len(WORDS)),
+        never=tuple(sorted(WORDS - words)),
+        kernel=ReachedKernel.of(coverage.blocks) if state.measure is Measure.KERNEL else None,
+    )
+
+
+def _possible(vocabulary: Vocabulary) -> list[str]:
+    """The conditions that programs can meet."""
+    possible = (vocabulary.has_leaves, vocabulary.slots, vocabulary.has_leaves, vocabulary.schedules)
+    return [name for name, can in zip(CONDITIONS, possible, strict=True) if can]
+
+
+def _under(state: HuntState, condition: str) -> tuple[Reached, int, int, tuple[str, ...]]:
+    """The kinds reached and possible under *condition*, numbers of pairs and triples, the kinds missing."""
+    kinds, pairs, triples = state.coverage.reached(condition)
+    possible = set(state.vocabulary.kinds)
+    missing = tuple(sorted(possible - kinds))
+    return (len(kinds & possible), len(possible)), len(pairs), len(triples), missing
