@@ -7,25 +7,7 @@ LEAKED: still reserved although no process and no driver has it. Other words are
 """
 
 VERBS = (
-<<<<<<< HEAD
-    *(
-        "new",
-        "review",
-        "try",
-        "run",
-        "fmt",
-        "fuzz",
-        "sweep",
-        "check",
-        "bisect",
-        "explore",
-        "replay",
-        "draw",
-        "export",
-    ),
-=======
-    *("new", "try", "run", "fmt", "fuzz", "check", "bisect", "explore", "replay", "draw", "export"),
->>>>>>> main
+    *("new", "review", "try", "run", "fmt", "fuzz", "check", "bisect", "explore", "replay", "draw", "export"),
     *("import", "report", "schema", "results", "completion", "explain", "inspect"),
     *("kernels", "cache", "policies", "litmus", "bugs", "claims", "campaign"),
 )
