@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from litmus_files import FILES
 
-from pfnlab.export.pieces import all_pieces, with_needs
+from pfnlab.export.pieces import all_pieces, pieces_called, with_needs
 from pfnlab.programs.runs.golden import golden_path, read_golden
 
 
@@ -43,3 +43,10 @@ def test_every_errno_of_a_kernel_has_its_name() -> None:
     named = {name for name in results if f'"{name}"' in all_pieces()["errno_name"].text}
 
     assert {"ok", "held", "waits", "busy"} >= results - named
+
+
+def test_an_expression_calls_the_pieces_that_define_its_functions() -> None:
+    """By the name of a piece, or of a function in one; words of C alone call none."""
+    assert ("seal",) == pieces_called("seal(area_a, 4)")
+    assert ("held", "memremap_pages") == pieces_called("let_go(undo_pages, 0, 0)", "module")
+    assert () == pieces_called("mlock(area_a + PAGE, 2 * PAGE)")

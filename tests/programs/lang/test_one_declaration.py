@@ -102,7 +102,7 @@ class Warm(OnPages, frozen=True, tag="warm"):
     """warm(2), which is made up."""
 
     row: ClassVar = Row(
-        (Shape.RANGE, Flag("gently")), "warm", "S5.10", weight=3, traced="warm", option="advice"
+        (Shape.RANGE, Flag("gently")), "warm", "S5.10", weight=3, traced="warm", option="huge_pages"
     )
 
     gently: bool = False
@@ -139,7 +139,9 @@ from pfnlab.lab.running.placement import Windows
 from pfnlab.lab.running.wire import compile_program
 from pfnlab.lab.running.wire import USUAL
 from pfnlab.programs.lang.json_form import from_json, to_json
+from pfnlab.kernel.mm.configuration import Configuration
 from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.needs import lacking
 from pfnlab.programs.lang.printer import op_lines, op_text
 from pfnlab.programs.lang.tokens import token_table
 
@@ -180,8 +182,10 @@ mapped = (
     "mmap(NULL, 65536, PROT_READ|PROT_WRITE, MAP_SHARED, 3, 0) = 0x7f0000000000\\n"
 )
 traced = mapped + "warm(0x7f0000000000, 8192, 0x1) = 0\\n"
+warm = load_text(HEAD + LINES["warm"] + "\\n")
+found["lacking"] = [lacking(warm, Configuration()), lacking(warm, Configuration(huge_pages=False))]
 found["traced"] = from_strace(traced, "a.strace", {}).text().splitlines()[-1].partition("  #")[0]
-syz = export(Subject("made_up", load_text(HEAD + LINES["warm"] + "\\n")), "syz")["made_up.syz"]
+syz = export(Subject("made_up", warm), "syz")["made_up.syz"]
 found["syz"] = [syz.splitlines()[-1], from_syz(syz, "a.syz", {}).text()]
 print(json.dumps(found))
 """
@@ -317,6 +321,14 @@ def test_a_request_is_one_of_the_module_in_c(found: Any) -> None:
 def test_a_declaration_is_sent(found: Any, word: str, request: str, driver: bool) -> None:
     """The agent hears numbers, and a guest has the driver where it needs one."""
     assert (request, driver) == (found[word]["request"], found[word]["driver"])
+
+
+def test_a_kernel_without_its_option_has_no_such_operation(found: Any) -> None:
+    """The option is said; a kernel that has it lacks nothing."""
+    nothing, said = found["lacking"]
+
+    assert nothing is None
+    assert "this kernel has no warm: CONFIG_TRANSPARENT_HUGEPAGE is off" == said
 
 
 def test_a_traced_call_is_read(found: Any) -> None:

@@ -10,9 +10,10 @@ from for_each import for_each
 from table_lines import LINES, path_end, program_with
 
 from pfnlab.programs.lang.fields import Field, Flag, Shape, Word
-from pfnlab.programs.lang.ops import Call
+from pfnlab.programs.lang.ops import Call, Fork, Release
 from pfnlab.programs.lang.printer import op_lines
-from pfnlab.programs.lang.shapes import BY_VERB, ROWS, ByHand, verbs_on, word_of
+from pfnlab.programs.lang.process_ops import ProcessMadvise, ProcessMrelease
+from pfnlab.programs.lang.shapes import BY_VERB, ROWS, ByHand, tasks_named, verbs_on, word_of
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import VERBS
 
@@ -98,3 +99,10 @@ def test_a_field_of_an_unknown_type_is_none() -> None:
     """The comparison above can fail."""
     assert not holds(Shape.RANGE, NoneType)
     assert not holds(Word({"wc": 1}, "mode", "wc"), Literal["wc", "uc"])
+
+
+def test_the_tasks_that_a_call_names_are_those_of_its_fields() -> None:
+    """Whatever the field is called; a call without one names none."""
+    assert {"target": "c"} == tasks_named(ProcessMadvise(Span("a", 0, 1), "cold", "c"))
+    assert {"victim": "t"} == tasks_named(ProcessMrelease("t"))
+    assert {} == tasks_named(Release("c")) | tasks_named(Fork("c"))

@@ -31,7 +31,7 @@ from pfnlab.programs.lang.ops import (
     Write,
     uses_vfio,
 )
-from pfnlab.programs.lang.shapes import ROWS, is_by_hand
+from pfnlab.programs.lang.shapes import ROWS, is_by_hand, word_of
 from pfnlab.programs.lang.walk_ops import STORING_WALKERS, ProcessVmReadv, Walk
 
 #: The pages between the offsets of two regions in the file of a vfio-pci device (S9.4.1).
@@ -147,6 +147,10 @@ def lacking(program: Program, configuration: Configuration) -> str | None:
     for field, thing, needs in _NEEDS:
         if not getattr(configuration, field) and needs(program):
             return f"this kernel has no {thing}: {option_names(field)} is off"
+    for call in (op.call for op in program.ops):
+        option = "" if is_by_hand(call) else ROWS[type(call)].option
+        if option and not getattr(configuration, option):
+            return f"this kernel has no {word_of(type(call))}: {option_names(option)} is off"
     return None
 
 
