@@ -135,6 +135,7 @@ OF_DEVICES = (
         until="6.10",
         last="6.9",
         catalogue="E10",
+        ended_stable=taken_over("6.9.11"),
     ),
     Switch(
         "vfio_checks_region",
