@@ -109,7 +109,10 @@ def test_first_release_of_a_switch(switch: str, first: str) -> None:
     ]
 
 
-@for_each(("version", "remaps"), [("6.9", True), ("6.9.10", True), ("6.9.11", False), ("6.9.12", False), ("6.6.90", True)])
+@for_each(
+    ("version", "remaps"),
+    [("6.9", True), ("6.9.10", True), ("6.9.11", False), ("6.9.12", False), ("6.6.90", True)],
+)
 def test_a_stable_release_may_end_a_behaviour(version: str, remaps: bool) -> None:
     """6.9.11 took over what ended the remaps of vfio-pci (E10), and no older series did."""
     assert remaps is profile_of(version).vfio_remaps

@@ -153,7 +153,9 @@ def test_an_offset_that_is_the_pfn_stays_what_it_was() -> None:
 def test_a_part_that_is_remapped_leaves_the_offset_alone() -> None:
     """Only what is reserved as a whole needs to be found again."""
     *_, revoked, _ = run(
-        "6.12,tracker=vm_pgoff", "a = mmap bar[0:4] driver part[1:3] shared rw", "unmap_mapping_range bar[1:3]"
+        "6.12,tracker=vm_pgoff",
+        "a = mmap bar[0:4] driver part[1:3] shared rw",
+        "unmap_mapping_range bar[1:3]",
     )
 
     assert not any(pte.table_entry.maps for pte in revoked.ptes or ())

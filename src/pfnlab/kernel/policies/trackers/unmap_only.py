@@ -23,6 +23,6 @@ class UnmapOnly(VmPat):
         """The reservation stays (the hunk that goes from unmap_single_vma)."""
 
     def _prot_of_first(self, vma: Vma) -> int:
-        """For variants that know the pfn: the first entry's protection if it is the device's, else the VMA's."""
+        """The first entry's protection if it is the device's, else the VMA's: for those that know the pfn."""
         entry = vma.mm.tables.entry(vma.start)
         return entry.bits if entry is not None and entry.page is None else vma.page_prot

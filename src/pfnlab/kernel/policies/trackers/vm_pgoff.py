@@ -1,8 +1,8 @@
 """VM_PAT with the base pfn in vm_pgoff, for shared mappings as for private ones (discussion 003).
 
-"Maybe we can still re-define vm_pgoff for VM_SHARED pfnmaps?", wrote the author of the patch of discussion 000
-on 23 July 2024. So it was from 2.6.29 to 3.6; since 3.7 only private mappings have their frame there. No VMA
-grows, and splits and moves keep vm_pgoff right by themselves.
+"Maybe we can still re-define vm_pgoff for VM_SHARED pfnmaps?", wrote the author of the patch of discussion
+000 on 23 July 2024. So it was from 2.6.29 to 3.6; since 3.7 only private mappings have their frame there. No
+VMA grows, and splits and moves keep vm_pgoff right by themselves.
 
 What a driver has put there is overwritten: a fault handler that counts from it inserts other frames, and
 unmap_mapping_range() does not find the mapping at its offset in the file. From 6.10 on vfio-pci is such a
@@ -34,6 +34,4 @@ class VmPgoff(UnmapOnly):
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:
         """Every VMA with the flag, and the frames it would free."""
-        return [
-            Tracked([vma], PfnRange(vma.pgoff, vma.pgoff + vma.nr)) for vma in vmas if vma.flags & VM_PAT
-        ]
+        return [Tracked([vma], PfnRange(vma.pgoff, vma.pgoff + vma.nr)) for vma in vmas if vma.flags & VM_PAT]
