@@ -25,7 +25,7 @@ BasePfn CacheMode CallerManaged CtxAdjust DriverHook EarlyRefusal EndVma EntryRu
 FlushPlacement FreeVmas FreedInVain FullMm InLoop Kernel MappedFile MemtypeBook MmStruct MmuGather
 ModelledErrno Need NoCow NoForcedFlush NoPartial OutsideLoop PAGE_SIZE Page PageTestSkip PerVma PfnRange
 PfnmapTrackCtx PrErr PrInfo RemapAgain RwLock SpanSet SpecialBits SplitCtx Task TrackCtx Tracked Tracker
-Undecided UnmapOnly Untracked VM_IO VM_MIXEDMAP VM_PAT VM_PFNMAP VmPat Vma WalkerPolicy WarnOnOnce
+Undecided UnmapOnly Untracked VM_IO VM_MIXEDMAP VM_PAT VM_PFNMAP VmPat VmPgoff Vma WalkerPolicy WarnOnOnce
 is_cow_mapping is_pfn_vma lookup_prot pfn_to_phys pfnmap_is_tracked pfnmap_track pfnmap_untrack phys_to_pfn
 vm_flags_set
 """,

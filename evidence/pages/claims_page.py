@@ -48,8 +48,8 @@ this project, here by number. Each claim in them has a row on the page of its di
   With each stands how many programs ran on both, and how many of them differ.
 - **status**: *confirmed*; *confirmed in the thread*, where another author of it, or the same one later, says
   what was hedged without a hedge; *refuted*, which only what was said without a hedge can be; *refuted in
-  the thread*, by another author of it; *holds with a condition*, which follows; *open*, where nothing here
-  decides it.
+  the thread*, by another author of it, or later by the same one; *holds with a condition*, which follows;
+  *open*, where nothing here decides it.
 
 What speaks against a claim begins with **but**. The tests ask every question again, and look every K and P
 cell up.

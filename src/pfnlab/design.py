@@ -46,6 +46,7 @@ from pfnlab.kernel.policies.trackers.track_ctx import PfnmapTrackCtx, TrackCtx
 from pfnlab.kernel.policies.trackers.unmap_only import UnmapOnly
 from pfnlab.kernel.policies.trackers.untracked import Untracked
 from pfnlab.kernel.policies.trackers.vm_pat import VmPat
+from pfnlab.kernel.policies.trackers.vm_pgoff import VmPgoff
 from pfnlab.kernel.policies.walkers.early_refusal import EarlyRefusal
 from pfnlab.kernel.policies.walkers.page_test_skip import PageTestSkip
 from pfnlab.kernel.policies.walkers.special_bits import SpecialBits
@@ -102,6 +103,7 @@ __all__ = [
     "UnmapOnly",
     "Untracked",
     "VmPat",
+    "VmPgoff",
     "Vma",
     "WalkerPolicy",
     "WarnOnOnce",

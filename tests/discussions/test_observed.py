@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from pfnlab.discussions.observed import (
     anonymous,
     book,
+    direct_map,
     entries,
     flags,
     flushes,
@@ -62,6 +63,7 @@ FULL = Step(
         "finish",
     ),
     tracked=("VM_PAT a[0:8]", "VM_PAT c:a[0:8]"),
+    direct_map=("bar[0:4] UC-", "bar[8:9] WC"),
 )
 EMPTY = Step(op="look", task="main", result="ok", value=None, book=(), log=())
 
@@ -85,11 +87,17 @@ EMPTY = Step(op="look", task="main", result="ok", value=None, book=(), log=())
         (order, "untrack, clear, flush, finish", "nothing of it"),
         (reserves, "1", "0"),
         (map_syncs, "1", "0"),
+        (direct_map, "bar[0:4] UC-, bar[8:9] WC", "not looked at"),
     ],
 )
 def test_a_part_of_a_step(observed: Callable[[Step], str], full: str, empty: str) -> None:
     """Of a step with everything, and of one with nothing."""
     assert (full, empty) == (observed(FULL), observed(EMPTY))
+
+
+def test_a_direct_map_that_is_all_write_back() -> None:
+    """It is looked at, and there is nothing to name."""
+    assert "nothing" == direct_map(replace(EMPTY, direct_map=()))
 
 
 def test_no_line_has_no_level() -> None:

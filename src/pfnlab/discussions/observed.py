@@ -139,11 +139,16 @@ def map_syncs(step: Step) -> str:
     return str(sum(event.split()[0] == "map_sync" for event in step.events or ()))
 
 
+def direct_map(step: Step) -> str:
+    """The RAM of the program that is not write-back in the kernel's direct map."""
+    return "not looked at" if step.direct_map is None else ", ".join(step.direct_map) or "nothing"
+
+
 #: Every part, by the name that claims give it.
 OBSERVED: dict[str, Observed] = {
     part.__name__: part
     for part in (
         *(result, book, left, log, levels, tracked, entries, modes, anonymous, vmas),
-        *(vm_pat, flags, flushes, order, reserves, map_syncs),
+        *(vm_pat, flags, flushes, order, reserves, map_syncs, direct_map),
     )
 }

@@ -253,7 +253,7 @@ def test_the_first_page_of_a_mapping_that_only_munmap_untracks() -> None:
     assert {"no_leak": "A09", "no_warning": "A09"} == whys("6.1,tracker=unmap_only", *zapped)
 
 
-@for_each("tracker", ["unmap_only", "base_pfn", "driver_hook"])
+@for_each("tracker", ["unmap_only", "base_pfn", "driver_hook", "vm_pgoff"])
 def test_what_is_kept_over_a_zap_is_booked_twice(tracker: str) -> None:
     """A20: by vfio-pci of 6.1, which remaps in each fault."""
     again = ("memory_disable bar", "memory_enable bar", "read a[0]", "munmap a")

@@ -101,7 +101,7 @@ def test_who_books_twice_when_memory_goes_off_and_on(text: str) -> None:
     asked = rows(text, "In the scope `vfio_memory`")
 
     leaking = {name for name, cells in asked.items() if "no_leak" in cells[0]}
-    assert {"base_pfn", "driver_hook", "unmap_only"} == leaking
+    assert {"base_pfn", "driver_hook", "unmap_only", "vm_pgoff"} == leaking
     assert "**memory_off in 4**" == asked["vm_pat"][0]
     assert {"holds"} == {cell for cells in asked.values() for cell in cells[1:]}
 

@@ -109,6 +109,15 @@ def test_first_release_of_a_switch(switch: str, first: str) -> None:
     ]
 
 
+@for_each(
+    ("version", "remaps"),
+    [("6.9", True), ("6.9.10", True), ("6.9.11", False), ("6.9.12", False), ("6.6.90", True)],
+)
+def test_a_stable_release_may_end_a_behaviour(version: str, remaps: bool) -> None:
+    """6.9.11 took over what ended the remaps of vfio-pci (E10), and no older series did."""
+    assert remaps is profile_of(version).vfio_remaps
+
+
 def test_the_lock_is_asserted_without_lockdep_for_some_releases() -> None:
     """From 6.9 to 7.1; kernels of distributions have no lockdep (S6.3.8)."""
     at, end = RELEASES.index("6.9"), RELEASES.index("7.2")

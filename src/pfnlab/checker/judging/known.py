@@ -68,13 +68,13 @@ _REFUSED = "S4.7.6: a mapping that the first phase refuses stays committed"
 _TWICE = "A17: a remap that fails halfway untracks twice"
 
 #: Trackers that have one entry in the book for all pieces of a mapping, and know only whole VMAs.
-_WHOLE_VMAS = ("vm_pat", "unmap_only", "base_pfn", "driver_hook")
+_WHOLE_VMAS = ("vm_pat", "unmap_only", "base_pfn", "driver_hook", "vm_pgoff")
 
 #: Trackers that ask the page tables for the first frame, and keep the reservation over a zap.
 _LOOK_UP = ("unmap_only", "driver_hook")
 
 #: Trackers that keep the reservation over a zap, and know nothing of the next remap.
-_OVER_ZAPS = (*_LOOK_UP, "base_pfn")
+_OVER_ZAPS = (*_LOOK_UP, "base_pfn", "vm_pgoff")
 
 
 def _pieces(causes: Causes) -> bool:

@@ -134,7 +134,9 @@ OF_DEVICES = (
         "vfio-pci remaps its whole mapping in a fault, until aac6db75a9fc; S9.4",
         until="6.10",
         last="6.9",
+        ended_by="aac6db75a9fc",
         catalogue="E10",
+        ended_stable=taken_over("6.9.11"),
     ),
     Switch(
         "vfio_checks_region",

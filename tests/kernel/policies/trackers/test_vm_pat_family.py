@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from tracker_runs import DRIVER, MAP, book, log, run
 
-FAMILY = ("vm_pat", "unmap_only", "base_pfn", "driver_hook")
+FAMILY = ("vm_pat", "unmap_only", "base_pfn", "driver_hook", "vm_pgoff")
+#: Those that know their pfn without an entry, whoever maps.
+KNOWING = ("base_pfn", "vm_pgoff")
 WHOLE = ["bar[0:4] wc"]
 DRIVEN = ["bar[0:4] uc-"]
 
@@ -36,9 +38,10 @@ def test_without_its_first_entry_a_mapping_is_lost() -> None:
     assert ("WARNING at arch/x86/mm/pat/memtype.c",) == gone.log
 
 
-def test_a_stored_pfn_needs_no_entry() -> None:
+@pytest.mark.parametrize("tracker", KNOWING)
+def test_a_stored_pfn_needs_no_entry(tracker: str) -> None:
     """Discussion 003: stored in the VMA, the pfn survives any zap."""
-    *_, gone, _ = run("6.1,tracker=base_pfn", DRIVER, "zap_vma_ptes a", "munmap a")
+    *_, gone, _ = run(f"6.1,tracker={tracker}", DRIVER, "zap_vma_ptes a", "munmap a")
 
     assert ([], ()) == (book(gone), gone.log)
 
@@ -99,19 +102,21 @@ def test_the_book_is_not_split(tracker: str) -> None:
     assert ["x86/PAT: main freeing invalid memtype bar[0:1]"] == log(steps)
 
 
-def test_a_stored_pfn_follows_splits_and_moves() -> None:
+@pytest.mark.parametrize("tracker", KNOWING)
+def test_a_stored_pfn_follows_splits_and_moves(tracker: str) -> None:
     """Each piece frees its own range: from the end backwards nothing is left."""
     steps = run(
-        "6.1,tracker=base_pfn",
+        f"6.1,tracker={tracker}",
         *(MAP, "mprotect a[2:4] r", "b = mremap a[2:4] 2 pages maymove fixed", "munmap b", "munmap a"),
     )
 
     assert ([], []) == (book(steps[-2]), log(steps))
 
 
-def test_a_stored_pfn_of_a_part_that_moves() -> None:
+@pytest.mark.parametrize("tracker", KNOWING)
+def test_a_stored_pfn_of_a_part_that_moves(tracker: str) -> None:
     """What is moved begins at a later frame; what stays has lost its flag, as on kernels (A12)."""
-    steps = run("6.1,tracker=base_pfn", MAP, "b = mremap a[2:4] 2 pages maymove fixed", "munmap b")
+    steps = run(f"6.1,tracker={tracker}", MAP, "b = mremap a[2:4] 2 pages maymove fixed", "munmap b")
 
     assert (["bar[0:2] wc"], []) == (book(steps[-2]), log(steps))
 
@@ -124,3 +129,33 @@ def test_the_mode_of_a_vma_is_not_what_was_granted() -> None:
     *_, shared, _ = run("6.1,tracker=track_ctx", *adopted, "c = fork")
 
     assert ("ENOMEM", "ok") == (forked.result, shared.result)
+
+
+#: A driver that maps other frames than its offset says, here RAM.
+ELSEWHERE = "a = mmap bar[0:4] driver ram shared rw"
+
+
+@pytest.mark.parametrize("tracker", FAMILY)
+def test_who_takes_the_offset_for_the_pfn_hides_the_mapping(tracker: str) -> None:
+    """Discussion 003, "But I think that might break OOT users": a revocation looks for the file's offset."""
+    *_, revoked, _ = run(f"6.12,tracker={tracker}", ELSEWHERE, "unmap_mapping_range bar[0:4]")
+
+    assert (tracker == "vm_pgoff") is any(pte.table_entry.maps for pte in revoked.ptes or ())
+
+
+def test_an_offset_that_is_the_pfn_stays_what_it_was() -> None:
+    """The PCI files and the driver's device have their frame there, so their mappings are found."""
+    *_, revoked, _ = run("6.12,tracker=vm_pgoff", DRIVER, "unmap_mapping_range bar[0:4]")
+
+    assert not any(pte.table_entry.maps for pte in revoked.ptes or ())
+
+
+def test_a_part_that_is_remapped_leaves_the_offset_alone() -> None:
+    """Only what is reserved as a whole needs to be found again."""
+    *_, revoked, _ = run(
+        "6.12,tracker=vm_pgoff",
+        "a = mmap bar[0:4] driver part[1:3] shared rw",
+        "unmap_mapping_range bar[1:3]",
+    )
+
+    assert not any(pte.table_entry.maps for pte in revoked.ptes or ())

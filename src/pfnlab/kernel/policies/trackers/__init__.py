@@ -17,6 +17,7 @@ from pfnlab.kernel.policies.trackers.track_ctx import TrackCtx
 from pfnlab.kernel.policies.trackers.unmap_only import UnmapOnly
 from pfnlab.kernel.policies.trackers.untracked import Untracked
 from pfnlab.kernel.policies.trackers.vm_pat import VmPat
+from pfnlab.kernel.policies.trackers.vm_pgoff import VmPgoff
 
 TRACKERS: dict[str, TrackerPolicy] = {
     "base_pfn": BasePfn,
@@ -33,4 +34,5 @@ TRACKERS: dict[str, TrackerPolicy] = {
     "unmap_only": UnmapOnly,
     "untracked": Untracked,
     "vm_pat": VmPat,
+    "vm_pgoff": VmPgoff,
 }

@@ -43,10 +43,8 @@ class BasePfn(UnmapOnly):
             upper.pfnmap += lower.nr
 
     def _get_pat_info(self, vma: Vma, caller: str) -> tuple[int, int | None]:
-        """The noted pfn; the protection of the first entry if it is still the device's, else the VMA's."""
-        entry = vma.mm.tables.entry(vma.start)
-        is_device = entry is not None and entry.page is None
-        return vma.pfnmap, entry.bits if entry is not None and is_device else vma.page_prot
+        """The noted pfn."""
+        return vma.pfnmap, self._prot_of_first(vma)
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:
         """Every VMA with the flag, and the frames it would free."""

@@ -15,10 +15,8 @@ class DriverHook(UnmapOnly):
     """vm_pat that asks the driver; the hook itself costs each vm_operations_struct a pointer."""
 
     def _get_pat_info(self, vma: Vma, caller: str) -> tuple[int, int | None]:
-        """The driver's pfn; the protection of the first entry if it is still the device's, else the VMA's."""
+        """The driver's pfn."""
         hook = vma.file.base_pfn if vma.file is not None else None
         if hook is None:
             return super()._get_pat_info(vma, caller)
-        entry = vma.mm.tables.entry(vma.start)
-        is_device = entry is not None and entry.page is None
-        return hook(vma), entry.bits if entry is not None and is_device else vma.page_prot
+        return hook(vma), self._prot_of_first(vma)

@@ -21,3 +21,8 @@ class UnmapOnly(VmPat):
 
     def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
         """The reservation stays (the hunk that goes from unmap_single_vma)."""
+
+    def _prot_of_first(self, vma: Vma) -> int:
+        """The first entry's protection if it is the device's, else the VMA's: for those that know the pfn."""
+        entry = vma.mm.tables.entry(vma.start)
+        return entry.bits if entry is not None and entry.page is None else vma.page_prot
