@@ -38,5 +38,5 @@ def test_tasks_name_each_other_there_too() -> None:
     """The first process sends pids with the turns."""
     text = files("mrelease")["mrelease.c"]
 
-    assert "static long reap(void)" in text
+    assert "static long reap(pid_t process)" in text
     assert '.text = "process_mrelease c", .names = 1 }' in text

@@ -119,8 +119,8 @@ def test_contents_of_the_machine_s_own_are_not_told() -> None:
     """Neither by a load nor by a walker: only that they were read."""
     source = next(iter(files("isa-access").values()))
 
-    assert "untold(mem_read(area_a))" in source
-    assert source.count("mem_read(area_") == source.count("untold(mem_read(area_")
+    assert "untold(read_word(mem_read, area_a))" in source
+    assert source.count("read_word(mem_read, area_") == source.count("untold(read_word(mem_read, area_")
 
 
 def test_make_builds_program_and_module(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 import pytest
 from litmus_files import FILES
 
@@ -21,12 +23,23 @@ def test_a_piece_comes_behind_what_it_needs() -> None:
     """Each once."""
     names = [piece.name for piece in with_needs(["load", "store"], {})]
 
-    assert ["values", "add_value", "faults", "load", "store"] == names
+    assert ["values", "add_value", "caught", "faults", "load", "store"] == names
 
 
 def test_a_piece_may_stand_for_another() -> None:
     """Also where others need that one."""
     assert "check_ksft" in [piece.name for piece in with_needs(["left"], {"check": "check_ksft"})]
+
+
+def test_the_agent_makes_its_calls_by_pieces() -> None:
+    """Each file that exports take pieces of is in one unit of the agent, too."""
+    guest = files("pfnlab.lab") / "guest"
+    units = [file.read_text() for file in guest.iterdir() if file.name.endswith(".c")]
+    calls = [file.name for file in (guest / "calls").iterdir()]
+
+    included = [name for name in calls for unit in units if f'#include "calls/{name}"' in unit]
+
+    assert sorted(calls) == sorted(included)
 
 
 def test_every_errno_of_a_kernel_has_its_name() -> None:

@@ -176,7 +176,7 @@ def test_a_task_that_names_itself_has_its_pid_from_outside_too() -> None:
     text = c_of(load_text(f"{NAMING.partition('c = fork')[0]}process_madvise a cold main\n"))
 
     assert "operate(i)" in text
-    assert "return advise_process(area_a, 4, MADV_COLD);" in text
+    assert "return advise_process(turn.named, area_a, 4, MADV_COLD);" in text
 
 
 PAST = """pfnlab program 1

@@ -46,7 +46,10 @@ from pfnlab.programs.lang.process_ops import Setrlimit
 from pfnlab.programs.lang.shapes import ROWS, word_of
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import (
+    CLEARED_REFS,
+    STORING_WALKERS,
     ByteRange,
+    ClearRefs,
     ProcessVmReadv,
     Status,
     Walk,
@@ -71,6 +74,17 @@ _REFUSED = {
     "set_tid": "split_as_first",
     "overcommit_memory": "split_overcommitted",
     "pids_max": "split_limited",
+}
+
+
+#: The pieces that move bytes of the task's memory as the kernel does it for others, by walkers.
+_WAYS = {
+    "mem_read": "mem_read",
+    "mem_write": "mem_write",
+    "process_vm_readv": "read_through",
+    "process_vm_writev": "write_through",
+    "pipe_write": "copied",
+    "vmsplice": "spliced",
 }
 
 
@@ -167,6 +181,9 @@ class CProgram:
                 resource, use = f"RLIMIT_{call.resource.upper()}", LIMITED_USES[call.resource]
                 room = _argument(Shape.ROOM, call.room)
                 return CCall(f'set_limit({resource}, "\\n{use}:", {room})', ("set_limit",))
+            case ClearRefs():
+                text = f'write_text("/proc/self/clear_refs", "{CLEARED_REFS[call.kind]}")'
+                return CCall(text, ("write_text",))
             case Walk() | ProcessVmReadv():
                 return self._walk(call)
         return self._asked(call) if isinstance(call, DriverCall) else self._of_tasks(op)
@@ -199,9 +216,10 @@ class CProgram:
             )
         request = module_request(call)
         assert request is not None, call
-        piece = "add_phys_wc" if isinstance(call, ArchPhysWcAdd) else "ask_driver"
-        words = [] if isinstance(call, ArchPhysWcAdd) else [request.name]
-        return CCall(f"{piece}({', '.join([*words, *_asked_of(call)])})", (piece,))
+        text = f"ask_driver({', '.join([request.name, *_asked_of(call)])})"
+        if isinstance(call, ArchPhysWcAdd):
+            return CCall(f"counted({text})", ("ask_driver", "counted"))
+        return CCall(text, ("ask_driver",))
 
     def _of_tasks(self, op: Op) -> CCall:
         call = op.call
@@ -227,34 +245,35 @@ class CProgram:
     def _walk(self, call: Walk | ProcessVmReadv) -> CCall:
         at, pages = area_at(call.span), call.span.pages
         walker = call.walker if isinstance(call, Walk) else "process_vm_readv"
-        value = call.value if isinstance(call, Walk) else None
+        if walker in _WAYS:
+            return self._moved(call, _WAYS[walker])
+        if walker == "futex_wake":
+            return CCall(f"counted(wake({at}))", ("wake", "counted"))
+        if walker == "move_pages":
+            node = "true" if isinstance(call, Walk) and call.node is not None else "false"
+            return CCall(f"move_pages({at}, {pages}, {node})", ("move_pages",))
+        piece = "register_faults" if walker == "userfaultfd" else walker
+        return CCall(f"{piece}({at}, {pages})", (piece,))
+
+    def _moved(self, call: Walk | ProcessVmReadv, way: str) -> CCall:
+        """Bytes of the task's memory, or one word, that the kernel moves for it."""
+        at, known = area_at(call.span), call.span.name not in self._unknown
+        value = (call.value if isinstance(call, Walk) else None) or 0
+        writes = isinstance(call, Walk) and call.walker in STORING_WALKERS
         if isinstance(call.bytes, ByteRange):
-            tells = "false" if call.span.name in self._unknown else "true"
-            way, place, length = walker.upper(), call.bytes.offset, call.bytes.length
+            place, length = call.bytes.offset, call.bytes.length
             at = f"{at} + {place}" if place else at
-            text = f"move_bytes({way}, {at}, {length}, {(value or 0) % 256:#x}, {tells})"
-            return CCall(text, ("move_bytes",), reads=value is None)
-        node = "true" if isinstance(call, Walk) and call.node is not None else "false"
-        text, piece = {
-            "mem_read": (f"mem_read({at})", "mem_read"),
-            "mem_write": (f"mem_write({at}, {value or 0:#x})", "mem_write"),
-            "process_vm_readv": (f"read_through({at})", "read_through"),
-            "process_vm_writev": (f"write_through({at}, {value or 0:#x})", "write_through"),
-            "pipe_write": (f"through_pipe({at}, false)", "through_pipe"),
-            "vmsplice": (f"through_pipe({at}, true)", "through_pipe"),
-            "futex_wake": (f"wake({at})", "wake"),
-            "move_pages": (f"move_pages({at}, {pages}, {node})", "move_pages"),
-            "pagemap": (f"pagemap({at}, {pages})", "pagemap"),
-            "pagemap_scan": (f"pagemap_scan({at}, {pages})", "pagemap_scan"),
-            "numa_maps": (f"numa_maps({at}, {pages})", "numa_maps"),
-            "smaps": (f"smaps({at}, {pages})", "smaps"),
-            "smaps_rollup": (f"smaps_rollup({at}, {pages})", "smaps_rollup"),
-            "userfaultfd": (f"register_faults({at}, {pages})", "register_faults"),
-        }[walker]
-        reads = walker in ("mem_read", "pipe_write", "vmsplice")
-        if (reads or walker == "process_vm_readv") and call.span.name in self._unknown:
-            return CCall(f"untold({text})", (piece, "untold"))
-        return CCall(text, (piece,), reads=reads)
+            if writes:
+                text = f"write_bytes({way}, {at}, {length}, {value % 256:#x})"
+                return CCall(text, (way, "write_bytes"))
+            text = f"read_bytes({way}, {at}, {length}, {str(known).lower()})"
+            return CCall(text, (way, "read_bytes"), reads=True)
+        if writes:
+            return CCall(f"write_word({way}, {at}, {value:#x})", (way, "write_word"))
+        text = f"read_word({way}, {at})"
+        if known and isinstance(call, Walk):
+            return CCall(text, (way, "read_word"), reads=True)
+        return CCall(f"untold({text})", (way, "read_word", "untold"))
 
 
 def _asked_of(call: Call) -> tuple[str, str]:
@@ -292,7 +311,9 @@ def _declared(call: Call) -> CCall:
         if isinstance(field, Word) and field.newer is not None and field.numbers[value] >= field.newer:
             defines.append((words[name], field.numbers[value]))
     text = (row.c or f"{word_of(type(call))}({', '.join(arguments)})").format_map(words)
-    return CCall(text, pieces_called(text), tuple(defines), names=names)
+    # What names another task hears of it from the first process.
+    served = ("serve",) if names is not None else ()
+    return CCall(text, (*served, *pieces_called(text)), tuple(defines), names=names)
 
 
 def _argument(field: Field, value: Any) -> str:

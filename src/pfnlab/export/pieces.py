@@ -1,7 +1,7 @@
 """Pieces of C: functions that a reproducer may need, each with those it needs itself.
 
 A piece begins with a line ``//: NAME NEEDED...`` in a file of ``c/``, or of ``module/`` where it is one of a
-kernel module, and ends where the next begins.
+kernel module, and ends where the next begins. Those of the guest agent's ``calls/`` are among the first.
 Its ``#include`` lines go to the head of the file that is made.
 """
 
@@ -11,12 +11,16 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 import msgspec
 
 #: The functions that a text defines, and the words that it has.
 _DEFINED = re.compile(r"^[a-z][^;={}()]*?\b(\w+)\(", re.MULTILINE)
 _NAMED = re.compile(r"[A-Za-z_]\w*")
+
+#: The folders of each kind of piece.
+_ROOMS = {"c": ("pfnlab.export/c", "pfnlab.lab/guest/calls"), "module": ("pfnlab.export/module",)}
 
 _MARK = "//: "
 _INCLUDE = "#include "
@@ -38,10 +42,9 @@ class CPiece(msgspec.Struct, frozen=True):
 
 @cache
 def all_pieces(room: str = "c") -> dict[str, CPiece]:
-    """Every piece of a folder by its name, in the order of the files."""
-    folder = files("pfnlab.export").joinpath(room)
+    """Every piece of a kind by its name, in the order of the files."""
     pieces = {}
-    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
+    for file in (file for folder in _ROOMS[room] for file in _files(folder)):
         for part in f"\n{file.read_text(encoding='utf-8')}".split(f"\n{_MARK}")[1:]:
             head, _, body = part.partition("\n")
             name, *needs = head.split()
@@ -50,6 +53,11 @@ def all_pieces(room: str = "c") -> dict[str, CPiece]:
             text = "\n".join(line for line in lines if not line.startswith(_INCLUDE)).strip("\n")
             pieces[name] = CPiece(name, tuple(needs), includes, text)
     return pieces
+
+
+def _files(folder: str) -> list[Traversable]:
+    package, _, inside = folder.partition("/")
+    return sorted(files(package).joinpath(inside).iterdir(), key=lambda entry: entry.name)
 
 
 @cache
@@ -71,7 +79,7 @@ def with_needs(names: Iterable[str], instead: Mapping[str, str], room: str = "c"
     """The pieces of these names and all that they need, each behind what it needs.
 
     :param instead: the names of pieces that take the place of others
-    :param room: the folder they are in
+    :param room: ``c``, or ``module`` for those of a kernel module
     """
     pieces = all_pieces(room)
     ordered: dict[str, CPiece] = {}

@@ -22,21 +22,6 @@ static long map(int fd, void *at, uint64_t pages, int prot, int flags, uint64_t 
 	return mapped == MAP_FAILED ? -1 : 0;
 }
 
-//: open_event
-#include <linux/perf_event.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-/* An event of perf that is off and counts nothing. */
-static int open_event(void)
-{
-	struct perf_event_attr event = {
-		.type = PERF_TYPE_SOFTWARE, .size = sizeof(event), .config = PERF_COUNT_SW_DUMMY, .disabled = 1,
-	};
-
-	return syscall(SYS_perf_event_open, &event, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
-}
-
 //: map_anonymous
 #include <stdint.h>
 #include <sys/mman.h>
@@ -93,29 +78,9 @@ static long move_vvar(uint64_t first, uint64_t pages, uint64_t new_pages, int fl
 	return 0;
 }
 
-//: faults add_value
+//: faults add_value caught
 #include <errno.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <string.h>
-static __thread sigjmp_buf fault;
-static __thread volatile sig_atomic_t fault_code;
-
-static void caught(int signo, siginfo_t *info, void *context)
-{
-	(void)context;
-	fault_code = info->si_code;
-	siglongjmp(fault, signo);
-}
-
-static void catch_faults(void)
-{
-	struct sigaction action = { .sa_sigaction = caught, .sa_flags = SA_SIGINFO | SA_NODEFER };
-
-	sigaction(SIGSEGV, &action, NULL);
-	sigaction(SIGBUS, &action, NULL);
-}
-
 static long faulted(int signo)
 {
 	add_value("%s code=%d", signo == SIGBUS ? "SIGBUS" : "SIGSEGV", (int)fault_code);
@@ -160,35 +125,6 @@ static long store(void *at, uint32_t word)
 	return 0;
 }
 
-//: let_through
-#include <stdint.h>
-/* A protection key of the process, 0 before it is needed; the rights are a thread's, and a signal takes them. */
-static int own_key;
-
-static void let_through(void)
-{
-	uint32_t rights, high;
-
-	if (own_key <= 0)
-		return;
-	__asm__ volatile("rdpkru" : "=a" (rights), "=d" (high) : "c" (0));
-	__asm__ volatile("wrpkru" : : "a" (rights & ~(3U << 2 * own_key)), "c" (0), "d" (0) : "memory");
-}
-
-//: protect_by_key let_through
-#include <stdbool.h>
-#include <stdint.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-/* pkey_mprotect() with the process' own key, or with -1. Without keys a number that nobody has. */
-static long protect_by_key(void *at, uint64_t pages, int prot, bool keyed)
-{
-	if (keyed && !own_key)
-		own_key = syscall(SYS_pkey_alloc, 0, 0);
-	let_through();
-	return syscall(SYS_pkey_mprotect, at, pages * PAGE, prot, !keyed ? -1 : own_key > 0 ? own_key : 1);
-}
-
 //: seal
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -200,20 +136,6 @@ static long protect_by_key(void *at, uint64_t pages, int prot, bool keyed)
 static long seal(void *at, uint64_t pages)
 {
 	return syscall(SYS_mseal, at, pages * PAGE, 0);
-}
-
-//: set_policy
-#include <linux/mempolicy.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-/* mbind() with node 0, or with none for the default policy. */
-static long set_policy(void *at, uint64_t pages, int mode, bool move)
-{
-	unsigned long nodes = mode == MPOL_DEFAULT ? 0 : 1;
-
-	return syscall(SYS_mbind, at, pages * PAGE, mode, &nodes, 8 * sizeof(nodes), move ? MPOL_MF_MOVE : 0);
 }
 
 //: remap_pages

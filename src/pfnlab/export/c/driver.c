@@ -47,18 +47,6 @@ static long ask_driver(unsigned long command, uint64_t start, uint64_t len)
 	return ret;
 }
 
-//: add_phys_wc ask_driver add_value
-/* The answer is the number of the MTRR, 0 where there is none to undo. */
-static long add_phys_wc(uint64_t start, uint64_t len)
-{
-	long number = ask_driver(DRIVER_PHYS_WC_ADD, start, len);
-
-	if (number < 0)
-		return -1;
-	add_value("%ld", number);
-	return 0;
-}
-
 //: find_ram skip
 #include <fcntl.h>
 #include <stdint.h>

@@ -165,19 +165,12 @@ static long split(int task)
 	return child < 0 ? -1 : 0;
 }
 
-//: split_as_first serve
-#include <linux/sched.h>
-#include <stdint.h>
-#include <sys/syscall.h>
+//: split_as_first fork_by_call serve
 /* A fork that asks for the pid of process 1, which is taken. */
 static long split_as_first(int task)
 {
-	pid_t taken = 1, child;
-	struct clone_args args = {
-		.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&taken, .set_tid_size = 1,
-	};
+	pid_t child = fork_by_call(true);
 
-	child = syscall(SYS_clone3, &args, sizeof(args));
 	if (!child)
 		serve(task);
 	started = child;
@@ -252,61 +245,6 @@ static long share(int task)
 	errno = pthread_create(&thread, NULL, serve_thread, (void *)(long)task);
 	started = errno ? 0 : getpid();
 	return errno ? -1 : 0;
-}
-
-//: pidfd_of
-#include <errno.h>
-#include <sys/syscall.h>
-#include <sys/types.h>
-#include <unistd.h>
-/* A process; a fork that failed has left none. */
-static int pidfd_of(pid_t process)
-{
-	errno = ESRCH;
-	return process ? syscall(SYS_pidfd_open, process, 0) : -1;
-}
-
-//: advise_process pidfd_of serve
-#include <stdint.h>
-#include <sys/uio.h>
-#ifndef SYS_process_madvise
-#define SYS_process_madvise 440
-#endif
-
-/* process_madvise() for the task that the step names; all of it is advised, or nothing. */
-static long advise_process(void *at, uint64_t pages, int advice)
-{
-	struct iovec range = { at, pages * PAGE };
-	int fd = pidfd_of(turn.named), error;
-	long advised;
-
-	if (fd < 0)
-		return -1;
-	advised = syscall(SYS_process_madvise, fd, &range, 1, advice, 0);
-	error = advised >= 0 ? EIO : errno;
-	close(fd);
-	errno = error;
-	return advised == (long)range.iov_len ? 0 : -1;
-}
-
-//: reap pidfd_of serve
-#ifndef SYS_process_mrelease
-#define SYS_process_mrelease 448
-#endif
-
-/* process_mrelease() of the process that the task which the step names has, or had last. */
-static long reap(void)
-{
-	int fd = pidfd_of(turn.named), error;
-	long ret;
-
-	if (fd < 0)
-		return -1;
-	ret = syscall(SYS_process_mrelease, fd, 0);
-	error = errno;
-	close(fd);
-	errno = error;
-	return ret;
 }
 
 //: become serve

@@ -1,13 +1,15 @@
-//: answered add_value
+//: read_word add_value
 #include <errno.h>
 #include <stdint.h>
 #include <sys/types.h>
-/* A word that was moved, or not; FOUND tells what it was. */
-static long answered(ssize_t moved, const uint32_t *found)
+/* A word that the kernel reads for the task in some WAY. */
+static long read_word(ssize_t (*way)(void *at, void *bytes, size_t length), void *at)
 {
-	if (moved == sizeof(*found)) {
-		if (found)
-			add_value("%u", *found);
+	uint32_t word = 0;
+	ssize_t moved = way(at, &word, sizeof(word));
+
+	if (moved == sizeof(word)) {
+		add_value("%u", word);
 		return 0;
 	}
 	if (moved >= 0)
@@ -15,20 +17,73 @@ static long answered(ssize_t moved, const uint32_t *found)
 	return -1;
 }
 
-//: mem_read answered
-#include <fcntl.h>
-#include <unistd.h>
-/* Through /proc/self/mem, as a debugger reads. */
-static long mem_read(void *at)
+//: write_word
+#include <errno.h>
+#include <stdint.h>
+#include <sys/types.h>
+/* A word that the kernel writes for the task in some WAY. */
+static long write_word(ssize_t (*way)(void *at, void *bytes, size_t length), void *at, uint32_t word)
 {
-	int fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC), error;
-	uint32_t word = 0;
-	ssize_t moved = pread(fd, &word, sizeof(word), (off_t)(uintptr_t)at);
+	ssize_t moved = way(at, &word, sizeof(word));
 
-	error = errno;
-	close(fd);
-	errno = error;
-	return answered(moved, &word);
+	if (moved >= 0 && moved != sizeof(word))
+		errno = EIO;
+	return moved == sizeof(word) ? 0 : -1;
+}
+
+//: read_bytes run_of add_value
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+/* How many bytes were read in some WAY, and which: equal ones as "00*4", those that ascend as "07+8". */
+static long read_bytes(ssize_t (*way)(void *at, void *bytes, size_t length), char *at, size_t length, bool tells)
+{
+	static uint8_t byte[16384];
+	ssize_t moved = way(at, byte, length), i, run;
+
+	if (moved < 0)
+		return -1;
+	add_value("%zd byte%s%s", moved, moved == 1 ? "" : "s", tells ? ":" : "");
+	for (i = 0; tells && i < moved; i += run) {
+		ssize_t equal = run_of(byte + i, moved - i, 0), rising = run_of(byte + i, moved - i, 1);
+
+		run = rising > equal ? rising : equal;
+		if (run > 1)
+			add_value(" %02x%c%zd", byte[i], rising > equal ? '+' : '*', run);
+		else
+			add_value(" %02x", byte[i]);
+	}
+	return 0;
+}
+
+//: write_bytes add_value
+#include <stdint.h>
+#include <sys/types.h>
+/* How many bytes were written in some WAY; they ascend from FIRST. */
+static long write_bytes(ssize_t (*way)(void *at, void *bytes, size_t length), char *at, size_t length,
+			uint8_t first)
+{
+	static uint8_t byte[16384];
+	ssize_t moved;
+	size_t i;
+
+	for (i = 0; i < length; i++)
+		byte[i] = first + i;
+	moved = way(at, byte, length);
+	if (moved < 0)
+		return -1;
+	add_value("%zd byte%s", moved, moved == 1 ? "" : "s");
+	return 0;
+}
+
+//: counted add_value
+/* A call whose result is a number. */
+static long counted(long number)
+{
+	if (number < 0)
+		return -1;
+	add_value("%ld", number);
+	return 0;
 }
 
 //: untold values
@@ -40,101 +95,18 @@ static long untold(long ret)
 	return ret;
 }
 
-//: mem_write answered
-#include <fcntl.h>
-#include <unistd.h>
-static long mem_write(void *at, uint32_t word)
-{
-	int fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC), error;
-	ssize_t moved = pwrite(fd, &word, sizeof(word), (off_t)(uintptr_t)at);
-
-	error = errno;
-	close(fd);
-	errno = error;
-	return answered(moved, NULL);
-}
-
-//: read_through
-#include <stdint.h>
-#include <sys/uio.h>
-#include <unistd.h>
-/* The process' own memory, as another process would read it. */
-static long read_through(void *at)
-{
-	uint64_t word;
-	struct iovec local = { &word, sizeof(word) }, remote = { at, sizeof(word) };
-
-	return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) < 0 ? -1 : 0;
-}
-
-//: write_through answered
-#include <sys/uio.h>
-#include <unistd.h>
-static long write_through(void *at, uint32_t word)
-{
-	struct iovec local = { &word, sizeof(word) }, remote = { at, sizeof(word) };
-
-	return answered(process_vm_writev(getpid(), &local, 1, &remote, 1, 0), NULL);
-}
-
-//: through_pipe answered
-#include <fcntl.h>
-#include <stdbool.h>
-#include <sys/uio.h>
-#include <unistd.h>
-/* Into a pipe, by copy or by reference, and out of it again. */
-static long through_pipe(void *at, bool by_reference)
-{
-	struct iovec iov = { at, sizeof(uint32_t) };
-	uint32_t word = 0;
-	ssize_t moved;
-	int ends[2], error;
-
-	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK))
-		return -1;
-	moved = by_reference ? vmsplice(ends[1], &iov, 1, 0) : write(ends[1], iov.iov_base, iov.iov_len);
-	if (moved == sizeof(word))
-		moved = read(ends[0], &word, sizeof(word));
-	error = errno;
-	close(ends[0]);
-	close(ends[1]);
-	errno = error;
-	return answered(moved, &word);
-}
-
-//: wake add_value
-#include <linux/futex.h>
-#include <stddef.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-static long wake(void *at)
-{
-	long woken = syscall(SYS_futex, at, FUTEX_WAKE, 1, NULL, NULL, 0);
-
-	if (woken >= 0)
-		add_value("%ld", woken);
-	return woken < 0 ? -1 : 0;
-}
-
-//: move_pages add_value
+//: move_pages ask_nodes add_value errno_name
 #include <errno.h>
-#include <linux/mempolicy.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 /* Where each page is, or what becomes of it where it is to go to node 0. */
 static long move_pages(char *at, uint64_t pages, bool to_node0)
 {
-	static void *page[1024];
-	static int status[1024], target[1024];
+	static void *page_at[1024];
+	static int status[1024], node0[1024];
 	uint64_t i;
 
-	for (i = 0; i < pages; i++) {
-		page[i] = at + i * PAGE;
-		status[i] = -1;
-	}
-	if (syscall(SYS_move_pages, 0, pages, page, to_node0 ? target : NULL, status, to_node0 ? MPOL_MF_MOVE : 0))
+	if (ask_nodes(at, pages, page_at, to_node0 ? node0 : NULL, status))
 		return -1;
 	for (i = 0; i < pages; i++) {
 		add_value("%s", i ? " " : "");
@@ -146,11 +118,8 @@ static long move_pages(char *at, uint64_t pages, bool to_node0)
 	return 0;
 }
 
-//: pagemap add_value
-#include <errno.h>
-#include <fcntl.h>
+//: pagemap read_pagemap add_value
 #include <stdint.h>
-#include <unistd.h>
 /* The bits of /proc/self/pagemap that say what a page is. */
 static long pagemap(char *at, uint64_t pages)
 {
@@ -159,15 +128,10 @@ static long pagemap(char *at, uint64_t pages)
 		{ 56, "exclusive" }, { 55, "soft-dirty" },
 	};
 	static uint64_t entry[1024];
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), error;
-	ssize_t got = pread(fd, entry, pages * sizeof(*entry), (off_t)((uintptr_t)at / PAGE * sizeof(*entry)));
 	uint64_t i;
 	size_t k;
 
-	error = errno;
-	close(fd);
-	errno = got < 0 ? error : EIO;
-	if (got != (ssize_t)(pages * sizeof(*entry)))
+	if (read_pagemap(at, pages, entry))
 		return -1;
 	for (i = 0; i < pages; i++) {
 		const char *between = "";
@@ -184,42 +148,19 @@ static long pagemap(char *at, uint64_t pages)
 	return 0;
 }
 
-//: pagemap_scan add_value named_range
-#include <errno.h>
-#include <fcntl.h>
+//: pagemap_scan scan add_value named_range
 #include <stdint.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
-/* struct pm_scan_arg and struct page_region, which headers before 6.7 have not. */
-struct scan_arg {
-	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
-};
-
-/* Regions of pages of any category; kernels before 6.15 have none for guard regions. */
+/* The categories of pages, region by region. */
 static long pagemap_scan(char *at, uint64_t pages)
 {
 	static const struct { int bit; const char *name; } bits[] = {
 		{ 3, "present" }, { 4, "swapped" }, { 2, "file" }, { 8, "guard" }, { 1, "written" },
 		{ 5, "pfnzero" }, { 6, "huge" }, { 7, "soft-dirty" },
 	};
-	static struct { uint64_t start, end, categories; } region[1024];
-	struct scan_arg arg = {
-		.size = sizeof(arg), .start = (uintptr_t)at, .end = (uintptr_t)at + pages * PAGE,
-		.vec = (uintptr_t)region, .vec_len = 1024, .category_anyof_mask = 0x1fe, .return_mask = 0x1fe,
-	};
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), error;
-	long found, i;
+	static struct region region[MOST_REGIONS];
+	long found = scan(at, pages, region), i;
 	size_t k;
 
-	found = ioctl(fd, _IOWR('f', 16, struct scan_arg), &arg);
-	if (found < 0 && errno == EINVAL) {
-		arg.category_anyof_mask = arg.return_mask = 0xfe;
-		found = ioctl(fd, _IOWR('f', 16, struct scan_arg), &arg);
-	}
-	error = errno;
-	close(fd);
-	errno = error;
 	for (i = 0; i < found; i++) {
 		const char *between = " ";
 
@@ -372,53 +313,6 @@ static long smaps_rollup(const char *at, uint64_t pages)
 	return 0;
 }
 
-//: register_faults
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
-#include <stdint.h>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-/* userfaultfd for pages that are missing, closed at once. */
-static long register_faults(void *at, uint64_t pages)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register range = {
-		.range = { .start = (uintptr_t)at, .len = pages * PAGE }, .mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK), error;
-	long ret;
-
-	if (fd < 0)
-		return -1;
-	ret = ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &range) ? -1 : 0;
-	error = errno;
-	close(fd);
-	errno = error;
-	return ret;
-}
-
-//: clear_refs
-#include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
-/* The digit NUMBER, written to the task's own clear_refs. */
-static long clear_refs(int number)
-{
-	char digit = '0' + number;
-	int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC), error;
-	long ret;
-
-	if (fd < 0)
-		return -1;
-	ret = write(fd, &digit, 1) == 1 ? 0 : -1;
-	error = errno;
-	close(fd);
-	errno = error;
-	return ret;
-}
-
 //: locked_memory add_value read_text
 #include <stdbool.h>
 #include <stdio.h>
@@ -441,83 +335,5 @@ static long locked_memory(bool all_locked)
 		add_value("VmLck=N VmPin=%lu", pinned);
 	else
 		add_value("VmLck=%lu VmPin=%lu", locked, pinned);
-	return 0;
-}
-
-//: set_limit read_text
-#include <errno.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-/* ROOM pages more than the process has by the line USE of /proc/self/status, or any number. */
-static long set_limit(int resource, const char *use, uint64_t room)
-{
-	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
-	char text[8192];
-	const char *at;
-
-	read_text("/proc/self/status", text, sizeof(text));
-	at = strstr(text, use);
-	if (!at) {
-		errno = EIO;
-		return -1;
-	}
-	if (room != UINT64_MAX)
-		limit.rlim_cur = strtoull(at + strlen(use), NULL, 10) * 1024 + room * PAGE;
-	return setrlimit(resource, &limit);
-}
-
-//: move_bytes add_value
-#include <errno.h>
-#include <fcntl.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <sys/uio.h>
-#include <unistd.h>
-enum way { MEM_READ, MEM_WRITE, PROCESS_VM_READV, PROCESS_VM_WRITEV };
-
-static size_t run_of(const uint8_t *byte, size_t count, uint8_t by)
-{
-	size_t length = 1;
-
-	while (length < count && byte[length] == (uint8_t)(byte[length - 1] + by))
-		length++;
-	return length;
-}
-
-/* How many bytes were moved, and those read: equal ones as "00*4", those that ascend as "07+8". Written ones ascend. */
-static long move_bytes(enum way way, char *at, size_t length, uint8_t first, bool tells)
-{
-	static uint8_t byte[16384];
-	bool reads = way == MEM_READ || way == PROCESS_VM_READV, mem = way == MEM_READ || way == MEM_WRITE;
-	struct iovec local = { byte, length }, remote = { at, length };
-	int fd = mem ? open("/proc/self/mem", O_RDWR | O_CLOEXEC) : -1, error;
-	ssize_t moved;
-	size_t i, run;
-
-	for (i = 0; i < sizeof(byte); i++)
-		byte[i] = reads ? 0 : first + i;
-	if (mem)
-		moved = reads ? pread(fd, byte, length, (off_t)(uintptr_t)at) :
-				pwrite(fd, byte, length, (off_t)(uintptr_t)at);
-	else
-		moved = (reads ? process_vm_readv : process_vm_writev)(getpid(), &local, 1, &remote, 1, 0);
-	error = errno;
-	if (fd >= 0)
-		close(fd);
-	errno = error;
-	if (moved < 0)
-		return -1;
-	add_value("%zd byte%s%s", moved, moved == 1 ? "" : "s", reads && tells ? ":" : "");
-	for (i = 0; reads && tells && i < (size_t)moved; i += run) {
-		size_t equal = run_of(byte + i, moved - i, 0), rising = run_of(byte + i, moved - i, 1);
-
-		run = rising > equal ? rising : equal;
-		if (run > 1)
-			add_value(" %02x%c%zu", byte[i], rising > equal ? '+' : '*', run);
-		else
-			add_value(" %02x", byte[i]);
-	}
 	return 0;
 }

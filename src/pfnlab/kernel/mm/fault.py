@@ -283,12 +283,6 @@ def _huge_fault(vma: Vma, vpn: int) -> bool:
     return False
 
 
-def _may_be_leaf(vma: Vma) -> bool:
-    """True where a fault may fill a leaf, for which the VMA's own lock is enough."""
-    handler = vma.file.huge_fault if vma.file is not None else None
-    return handler is not None and vma.nr >= LEAF_PAGES[2] and _allows_leaves(vma)
-
-
 def _allows_leaves(vma: Vma) -> bool:
     """thp_vma_allowable_orders(): advice and transparent_hugepage allow a leaf at a fault (S6.2.2)."""
     if vma.flags & VM_NOHUGEPAGE:

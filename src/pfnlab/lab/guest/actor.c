@@ -6,12 +6,9 @@
 #define _GNU_SOURCE             /* CPU sets */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/mempolicy.h>
 #include <linux/pci.h>
-#include <linux/perf_event.h>
 #include <pthread.h>
 #include <sched.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,12 +17,12 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "agent.h"
+#include "calls/own.c"
 
 #ifndef SYS_mseal
 #define SYS_mseal 462
@@ -38,26 +35,16 @@
 
 extern const ptrdiff_t __rseq_offset __attribute__((weak));
 
-static __thread sigjmp_buf fault;
-static __thread volatile sig_atomic_t fault_code;
 static __thread int self;         /* my slot */
 static __thread char comm_now[COMM];
 /* One a slot. Whole pages, which hold nothing else and can be given back. */
 static union scratch scratches[TASKS] __attribute__((aligned(PAGE)));
 __thread union scratch *scratch;
 static enum refusal refused;      /* why my process' forks fail */
-static int own_key;              /* a protection key of my process, 0 before it has one */
 static bool all_locked;           /* my process has called mlockall, and not munlockall */
 static bool vvar_moved;           /* my process has the pages of its clock elsewhere by now */
 static bool threaded;             /* the process has, or had, several threads */
 static struct op thread_op;       /* what a new thread is to be; read before it announces itself */
-
-static void caught(int signo, siginfo_t *info, void *context)
-{
-	(void)context;
-	fault_code = info->si_code;
-	siglongjmp(fault, signo);
-}
 
 static void rename_self(const char *comm)
 {
@@ -65,16 +52,6 @@ static void rename_self(const char *comm)
 		return;
 	strcpy(comm_now, comm);
 	prctl(PR_SET_NAME, comm);
-}
-
-/* An event that counts nothing: it is off, and there would be nothing to count. */
-static int open_event(void)
-{
-	struct perf_event_attr event = {
-		.type = PERF_TYPE_SOFTWARE, .size = sizeof(event), .config = PERF_COUNT_SW_DUMMY, .disabled = 1,
-	};
-
-	return syscall(SYS_perf_event_open, &event, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
 }
 
 /* The file a mapping is made through; -1 with errno, or -1 with errno 0 for anonymous memory. */
@@ -126,35 +103,9 @@ static void map(const struct op *op, struct answer *answer)
 		answer->error = errno;
 		return;
 	}
-	if (op->order)
-		order_record(true);
-	at = mmap((void *)arg[1], arg[2], arg[3], arg[4], fd, arg[5]);
+	at = RECORDED(mmap((void *)arg[1], arg[2], arg[3], arg[4], fd, arg[5]));
 	answer->ret = at == MAP_FAILED ? -1 : 0;
 	answer->error = errno;
-	if (op->order)
-		order_record(false);
-	if (fd >= 0)
-		close(fd);
-}
-
-/* Decoding of the device's memory, its power state, or a reset of all of it. */
-static void change_device(const struct op *op, struct answer *answer)
-{
-	int fd = vfio_fetch(), power_at = fd >= 0 && op->verb == POWER ? vfio_power_at(fd) : 0;
-
-	if (op->order)
-		order_record(true);
-	if (fd < 0)
-		answer->ret = -1;
-	else if (op->verb == MEMORY)
-		answer->ret = vfio_memory(fd, op->arg[0]);
-	else if (op->verb == POWER)
-		answer->ret = vfio_power(fd, power_at, op->arg[0]);
-	else
-		answer->ret = vfio_reset(fd);
-	answer->error = errno;
-	if (op->order)
-		order_record(false);
 	if (fd >= 0)
 		close(fd);
 }
@@ -168,8 +119,9 @@ static uint64_t vvar_start(void)
 	char *maps = scratch->text, *line;
 	const char *at;
 
-	if (vvar_moved || !file_read("/proc/self/maps", maps, sizeof scratch->text))
+	if (vvar_moved)
 		return 0;
+	read_text("/proc/self/maps", maps, sizeof scratch->text);
 	line = strstr(maps, "[vvar]");
 	if (!line)
 		return 0;
@@ -239,52 +191,12 @@ static void look_in_core(const uint64_t *arg, struct answer *answer)
 		answer->text[i] = '0' + (pages[i] & 1);
 }
 
-/* Of the task's own memory, as another process would read it. */
-static int read_through(void *from)
+/* The process has its key before it has threads: one in the middle of an operation could not be given the right. */
+static void have_key(const struct op *op)
 {
-	uint64_t word;
-	struct iovec local = { &word, sizeof word }, remote = { from, sizeof word };
-
-	return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) < 0 ? -1 : 0;
-}
-
-/* A memory policy about node 0, or the default, which takes no node. */
-static int set_policy(void *at, size_t length, int mode, bool move)
-{
-	unsigned long nodes = mode == MPOL_DEFAULT ? 0 : 1;
-
-	return syscall(SYS_mbind, at, length, mode, &nodes, 8 * sizeof nodes, move ? MPOL_MF_MOVE : 0);
-}
-
-/*
- * The process' own key lets me through: rights are a thread's, and a signal takes them. The process has it before it
- * has threads, for one that is in the middle of an operation could not be given the right.
- */
-static void let_through(const struct op *op)
-{
-	uint32_t rights, high;
-
 	if (op->keys && !own_key)
 		own_key = syscall(SYS_pkey_alloc, 0, 0);
-	if (own_key <= 0)
-		return;
-	__asm__ volatile("rdpkru" : "=a" (rights), "=d" (high) : "c" (0));
-	__asm__ volatile("wrpkru" : : "a" (rights & ~(3U << 2 * own_key)), "c" (0), "d" (0) : "memory");
-}
-
-/* pkey_mprotect with the process' own key, or with -1. Without keys a number that nobody has. */
-static int protect_by_key(const uint64_t *arg, bool order)
-{
-	int ret, error;
-
-	if (order)
-		order_record(true);
-	ret = syscall(SYS_pkey_mprotect, arg[0], arg[1], arg[2], !arg[3] ? -1 : own_key > 0 ? own_key : 1);
-	error = errno;
-	if (order)
-		order_record(false);
-	errno = error;
-	return ret;
+	let_through();
 }
 
 /* The memtype list to its end, which waits for whoever changes it. */
@@ -415,17 +327,15 @@ static void operate(const struct op *op, struct answer *answer)
 	void *at = (void *)arg[0];
 	int ret = 0;
 
-	let_through(op);
+	have_key(op);
+	order_in_calls = op->order;
 	if (op->order && op->verb != MMAP && op->verb != MREMAP && !op->vfio && op->verb != WALK && op->verb != BYTES && op->verb != REMOVE && op->verb != RESCAN &&
 	    op->verb != BIND && op->verb != UNBIND && op->verb != RESCAN_MOVED && op->verb != CLEAR_REFS &&
-	    op->verb != PKEY_MPROTECT && op->verb != SETRLIMIT && op->verb != PROCESS_MADVISE)
+	    op->verb != SETRLIMIT && op->verb != PROCESS_MADVISE)
 		order_record(true);
 	errno = 0;
 	switch (op->verb) {
 	case MMAP:     map(op, answer); return;
-	case MEMORY:
-	case POWER:
-	case VFIO_RESET: change_device(op, answer); return;
 	case MREMAP:   move(arg, op->order, answer); return;
 	case LOAD:
 	case CLEAR:
@@ -443,22 +353,25 @@ static void operate(const struct op *op, struct answer *answer)
 	case MUNLOCK:  ret = munlock(at, arg[1]); break;
 	case MSYNC:    ret = msync(at, arg[1], MS_SYNC); break;
 	case MSEAL:    ret = syscall(SYS_mseal, at, arg[1], 0); break;
-	case MBIND:    ret = set_policy(at, arg[1], arg[2], arg[3]); break;
+	case MBIND:    ret = set_policy(at, arg[1] / PAGE, arg[2], arg[3]); break;
 	case MPROTECT: ret = mprotect(at, arg[1], arg[2]); break;
 	case MADVISE:  ret = madvise(at, arg[1], arg[2]); break;
-	case READV:    ret = read_through(at); break;
+	case READV:    ret = read_word_through(at); break;
 	case PIN:      ret = pin(op, answer); break;
+	case MEMORY:
+	case POWER:
+	case VFIO_RESET: ret = vfio_change(op); break;
 	case MEMTYPES: ret = read_memtypes(); break;
-	case REMOVE:   ret = slot_remove(op->order); break;
-	case RESCAN:   ret = slot_rescan(op->order); break;
-	case RESCAN_MOVED: ret = slot_rescan_moved(arg[0], arg[1], op->order); break;
-	case PKEY_MPROTECT: ret = protect_by_key(arg, op->order); break;
-	case SETRLIMIT: ret = set_limit(arg[0], arg[1]); break;
-	case MRELEASE: ret = reap(arg[0], arg[1]); break;
-	case PROCESS_MADVISE: ret = advise_process(arg, op->order); break;
-	case CLEAR_REFS: ret = clear_refs(arg[0], op->order); break;
+	case REMOVE:   ret = slot_remove(); break;
+	case RESCAN:   ret = slot_rescan(); break;
+	case RESCAN_MOVED: ret = slot_rescan_moved(arg[0], arg[1]); break;
+	case PKEY_MPROTECT: ret = protect_by_key(at, arg[1] / PAGE, arg[2], arg[3]); break;
+	case SETRLIMIT: ret = limit_room(arg[0], arg[1]); break;
+	case MRELEASE: ret = kill_and_reap(arg[0], arg[1]); break;
+	case PROCESS_MADVISE: ret = advise(arg); break;
+	case CLEAR_REFS: ret = clear_refs(arg[0]); break;
 	case BIND:
-	case UNBIND:   ret = slot_bind(op->verb == BIND, op->order); break;
+	case UNBIND:   ret = slot_bind(op->verb == BIND); break;
 	case REFUSE:   ret = refuse(arg[0]); break;
 	case REMAP_FILE: ret = syscall(SYS_remap_file_pages, at, arg[1], 0, arg[2], 0); break;
 	case MLOCKALL: ret = mlockall(MCL_CURRENT | MCL_FUTURE); all_locked |= !ret; break;
@@ -483,15 +396,12 @@ static void tell(const struct answer *answer)
 
 static void become(int slot, const char *comm)
 {
-	struct sigaction action = { .sa_sigaction = caught, .sa_flags = SA_SIGINFO | SA_NODEFER };
-
 	self = slot;
 	scratch = &scratches[slot];
 	comm_now[0] = 0;
 	rename_self(comm);
 	signal(SIGCHLD, SIG_IGN);
-	sigaction(SIGSEGV, &action, NULL);
-	sigaction(SIGBUS, &action, NULL);
+	catch_faults();
 }
 
 /* Serve slot SLOT for ever. ANNOUNCE: say first that the process is there and has its name. */

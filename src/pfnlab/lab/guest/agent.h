@@ -11,7 +11,7 @@
  *     processes.c a task's process as a whole, and those of others
  *     walkers.c  the kernel at a task's pages; forks that fail
  *     rollup.c   sums over all of a task's mappings
- *     scan.c     the kernel's own search of a pagemap
+ *     scan.c     the pagemap, and the kernel's own search of it
  *     driver.c   the test driver: loaded when a program needs it, and asked
  *     vfio.c     the device under test through vfio-pci
  *     slot.c     where that device is, and how it comes and goes
@@ -21,6 +21,7 @@
  *     symbols.c  kernel symbols, for a host that steers
  *     order.c    kernel calls inside an operation, in order
  *     files.c    reading small files and parsing numbers
+ *     calls/     the calls of operations that exported programs make too (src/pfnlab/export/pieces.py)
  */
 #ifndef AGENT_H
 #define AGENT_H
@@ -132,12 +133,10 @@ union scratch {
 	struct {
 		void *page[MINCORE_PAGES];
 		int status[MINCORE_PAGES];
-		int target[MINCORE_PAGES];
+		int node0[MINCORE_PAGES];
 	} nodes;
 	uint64_t pagemap[MINCORE_PAGES];
-	struct {
-		uint64_t start, end, categories;
-	} regions[MINCORE_PAGES];
+	uint64_t regions[MINCORE_PAGES][3];   /* struct region */
 	uint8_t moved[MOVED_BYTES];
 	char text[65536];
 };
@@ -186,25 +185,27 @@ void actor(int slot, const char *comm, bool announce) __attribute__((noreturn));
 void actor_loop(const struct op *op, int count, uint64_t times) __attribute__((noreturn));
 
 /* processes.c */
-int set_limit(int resource, uint64_t room);
-int reap(pid_t process, bool kills);
-int advise_process(const uint64_t *arg, bool order);
-int clear_refs(unsigned number, bool order);
+int limit_room(int resource, uint64_t room);
+int kill_and_reap(pid_t process, bool kills);
+int advise(const uint64_t *arg);
+int clear_refs(unsigned number);
 
 /* walkers.c */
 enum refusal { NOTHING, SET_TID, OVERCOMMIT_MEMORY, PIDS_MAX };   /* why a fork fails */
 int walker_number(const char *name);
 void walk_pages(const struct op *op, struct answer *answer, bool all_locked);
 void move_bytes(const struct op *op, struct answer *answer);
+uint64_t pages_of(const struct op *op, struct answer *answer);
 void add_text(struct answer *answer, const char *text, size_t n);
 void add_number(struct answer *answer, uint64_t number);
 int refuse_forks(enum refusal reason, bool on);
-pid_t fork_by_call(bool taken);
+int read_word_through(void *at);
 
 /* rollup.c */
 void read_rollup(const struct op *op, struct answer *answer);
 
 /* scan.c */
+void tell_pagemap(const struct op *op, struct answer *answer);
 void scan_pagemap(const struct op *op, struct answer *answer);
 
 /* driver.c */
@@ -223,21 +224,18 @@ int vfio_open(void);
 int vfio_close(void);
 void vfio_end(void);
 int vfio_fetch(void);
-int vfio_memory(int fd, bool on);
-int vfio_power_at(int fd);
-int vfio_power(int fd, int at, int state);
-int vfio_reset(int fd);
+int vfio_change(const struct op *op);
 
 /* slot.c */
 void slot_open(void);
 bool slot_bar(struct range *bar);
 bool slot_enabled(void);
 int slot_await(bool full);
-int slot_remove(bool order);
-int slot_rescan(bool order);
+int slot_remove(void);
+int slot_rescan(void);
 void slot_first_place(struct op *op);
-int slot_rescan_moved(uint64_t start, uint64_t length, bool order);
-int slot_bind(bool bind, bool order);
+int slot_rescan_moved(uint64_t start, uint64_t length);
+int slot_bind(bool bind);
 void slot_matches(void);
 void slot_unbound(void);
 
@@ -260,7 +258,9 @@ void map_and_stay(const char *path, const char *offset, const char *length) __at
 void answer_trace(char *text);
 bool order_armed(void);
 void order_begin(struct op *op);
+extern __thread bool order_in_calls;
 void order_record(bool on);
+void order_call(bool on);
 void order_end(void);
 
 /* ptes.c */
@@ -283,11 +283,13 @@ const char *offsets_search(void);
 void offsets_say(void);
 
 /* files.c */
-size_t file_read(const char *path, char *to, size_t size);
-bool file_write(const char *path, const char *text);
-int write_observed(const char *path, const char *text, bool order);
+void read_text(const char *path, char *to, size_t size);
+int write_text(const char *path, const char *text);
 uint64_t hex(const char **at);
 uint64_t decimal(const char **at);
 bool starts(const char *text, const char *with);
+
+/* Of a piece of calls/, which is an operation, this is what the kernel is asked for: it alone is recorded. */
+#define RECORDED(call) ({ order_call(true); __auto_type done_ = (call); order_call(false); done_; })
 
 #endif

@@ -10,7 +10,7 @@
 #include "agent.h"
 
 /* Read PATH, at most SIZE - 1 bytes, and end it with NUL; an unreadable file reads as empty. */
-size_t file_read(const char *path, char *to, size_t size)
+void read_text(const char *path, char *to, size_t size)
 {
 	size_t have = 0;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -25,20 +25,6 @@ size_t file_read(const char *path, char *to, size_t size)
 	if (fd >= 0)
 		close(fd);
 	to[have] = 0;
-	return have;
-}
-
-bool file_write(const char *path, const char *text)
-{
-	size_t n = strlen(text);
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool done;
-
-	if (fd < 0)
-		return false;
-	done = write(fd, text, n) == (ssize_t)n;
-	close(fd);
-	return done;
 }
 
 static int digit(char c)
@@ -49,19 +35,15 @@ static int digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* One write of TEXT, which is an operation; -1 with errno. */
-int write_observed(const char *path, const char *text, bool order)
+/* One write of TEXT, which may be an operation; -1 with errno. */
+int write_text(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC), ret, error;
 
 	if (fd < 0)
 		return -1;
-	if (order)
-		order_record(true);
-	ret = write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -1;
+	ret = RECORDED(write(fd, text, strlen(text))) == (ssize_t)strlen(text) ? 0 : -1;
 	error = errno;
-	if (order)
-		order_record(false);
 	close(fd);
 	errno = error;
 	return ret;

@@ -48,9 +48,9 @@ static void mount_all(void)
 /* Every message counts, none may be dropped. */
 static void log_everything(void)
 {
-	file_write("/proc/sys/kernel/printk_ratelimit", "0");
-	file_write("/proc/sys/kernel/printk_devkmsg", "on");
-	file_write("/proc/sys/kernel/kptr_restrict", "0");
+	write_text("/proc/sys/kernel/printk_ratelimit", "0");
+	write_text("/proc/sys/kernel/printk_devkmsg", "on");
+	write_text("/proc/sys/kernel/kptr_restrict", "0");
 }
 
 /* On the last CPU, out of the way of tasks that are pinned to others and stopped there. */
@@ -75,7 +75,7 @@ static void await_clock(void)
 	char now[32];
 
 	for (int i = 0; i < CLOCK_LIMIT_MS / 10; i++) {
-		file_read("/sys/devices/system/clocksource/clocksource0/current_clocksource", now, sizeof now);
+		read_text("/sys/devices/system/clocksource/clocksource0/current_clocksource", now, sizeof now);
 		if (!starts(now, "tsc-early"))
 			return;
 		usleep(10000);
@@ -86,7 +86,7 @@ static void say_file_line(const char *path)
 {
 	char text[256];
 
-	file_read(path, text, sizeof text);
+	read_text(path, text, sizeof text);
 	text[strcspn(text, "\n")] = 0;
 	say(text);
 }
@@ -114,7 +114,7 @@ static void say_memory_map(void)
 	uint64_t start = 0, end = 0, rom_end = 0;
 	const char *at;
 
-	file_read("/proc/iomem", text, sizeof text);
+	read_text("/proc/iomem", text, sizeof text);
 	for (at = text; *at; at++) {
 		uint64_t from = hex(&at), to;
 

@@ -18,7 +18,7 @@ static char text[1 << 20];
 
 static bool without_pat(void)
 {
-	file_read("/proc/cmdline", text, sizeof text);
+	read_text("/proc/cmdline", text, sizeof text);
 	return strstr(text, " nopat") != NULL;
 }
 

@@ -72,7 +72,7 @@ static bool open_buffer(void)
 	if (mount("tracefs", TRACING, "tracefs", 0, NULL) && errno != EBUSY)
 		return false;
 	order_record(false);
-	file_write(TRACING "buffer_size_kb", BUFFER_KB);
+	write_text(TRACING "buffer_size_kb", BUFFER_KB);
 	records = open(TRACING "per_cpu/cpu0/trace_pipe_raw", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	return records >= 0;
 }
@@ -102,7 +102,7 @@ static bool add_probe(const char *symbol, char **fetch, int args)
 	if (!append(TRACING "kprobe_events", text))
 		return false;
 	strcat(strcat(strcpy(path, TRACING "events/pfnlab/"), name), "/id");
-	file_read(path, id, sizeof id);
+	read_text(path, id, sizeof id);
 	strcpy(probe[probes].symbol, symbol);
 	probe[probes].args = args;
 	probe[probes].type = decimal(&at);
@@ -128,7 +128,7 @@ void answer_trace(char *text)
 		say(symbol);
 		say("\n");
 	}
-	armed = probes && file_write(TRACING "events/pfnlab/enable", "1");
+	armed = probes && !write_text(TRACING "events/pfnlab/enable", "1");
 	say_hello();
 }
 
@@ -148,6 +148,15 @@ void order_record(bool on)
 	if (write(fd, on ? "1" : "0", 1) < 0)
 		fd = -1;
 	errno = error;
+}
+
+__thread bool order_in_calls;     /* of the operation that this task is in */
+
+/* The same of one call, where the operation that it is in is recorded call by call. */
+void order_call(bool on)
+{
+	if (order_in_calls)
+		order_record(on);
 }
 
 /*

@@ -165,8 +165,8 @@ static const char *set_thp(void)
 
 	if (program.thp == now)
 		return NULL;
-	file_write(THP "khugepaged/scan_sleep_millisecs", "1000000000");
-	if (!file_write(THP "enabled", thps[program.thp]))
+	write_text(THP "khugepaged/scan_sleep_millisecs", "1000000000");
+	if (write_text(THP "enabled", thps[program.thp]))
 		return "transparent_hugepage cannot be set";
 	now = program.thp;
 	return NULL;

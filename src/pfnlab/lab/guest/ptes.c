@@ -249,14 +249,14 @@ void ptes_open(void)
 	static char text[16384];
 	const char *given, *why;
 
-	file_read("/proc/cpuinfo", text, sizeof text);
+	read_text("/proc/cpuinfo", text, sizeof text);
 	if (strstr(text, " la57"))
 		ptes_levels = 5;
 	if (!open_kcore()) {
 		strcpy(ptes_state, "/proc/kcore cannot be read");
 		return;
 	}
-	file_read("/proc/cmdline", text, sizeof text);
+	read_text("/proc/cmdline", text, sizeof text);
 	given = strstr(text, "pfnlab.offsets=");
 	if (given && offsets_given(strchr(given, '=') + 1) && proven()) {
 		strcpy(ptes_state, "ok");

@@ -1,57 +1,50 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The ioctl of /proc/self/pagemap that looks for pages, and writes nothing. Kernels have it since 6.7, C libraries' headers
- * mostly later.
+ * /proc/self/pagemap: its entries, and the ioctl that looks for pages in it.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/ioctl.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "agent.h"
 
-#define OLDEST_CATEGORIES 0xfe    /* all but those that the mapping's userfaultfd allows */
-#define NEWEST_CATEGORIES 0x1fe   /* guard regions too */
+#define pread(...) RECORDED(pread(__VA_ARGS__))
+#define ioctl(...) RECORDED(ioctl(__VA_ARGS__))
+#include "calls/pagemap.c"
 
-/* struct pm_scan_arg */
-struct scan {
-	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
-};
+#define PAGEMAP_SHIFT 55          /* the bits below are the frame's */
 
-#define SCAN _IOWR('f', 16, struct scan)
-
-/* Pages with any category of the mask, told by all of the mask; how many regions, -1 with the error. */
-static long scan(int fd, uint64_t start, uint64_t length, uint64_t mask)
+/* Three hexadecimal digits a page: the bits of its pagemap entry from 55 on. */
+void tell_pagemap(const struct op *op, struct answer *answer)
 {
-	struct scan arg = {
-		.size = sizeof arg, .start = start, .end = start + length, .vec = (uintptr_t)scratch->regions,
-		.vec_len = MINCORE_PAGES, .category_anyof_mask = mask, .return_mask = mask,
-	};
+	uint64_t *entry = scratch->pagemap, count = pages_of(op, answer);
 
-	return ioctl(fd, SCAN, &arg);
+	if (!count)
+		return;
+	memset(entry, 0, sizeof scratch->pagemap);
+	answer->ret = read_pagemap((void *)op->arg[1], count, entry);
+	answer->error = errno;
+	answer->kind = answer->ret ? NO_VALUE : DIGITS;
+	answer->value = count * 3;
+	for (uint64_t i = 0; i < count; i++)
+		for (int digit = 0; digit < 3; digit++)
+			answer->text[i * 3 + digit] =
+				"0123456789abcdef"[entry[i] >> (PAGEMAP_SHIFT + 8 - 4 * digit) & 15];
 }
 
 /* "START END CATEGORIES" of every region, in pages from the range's first on, and the kernel's bits; all decimal. */
 void scan_pagemap(const struct op *op, struct answer *answer)
 {
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	uint64_t mask = scan(fd, 0, 0, NEWEST_CATEGORIES) ? OLDEST_CATEGORIES : NEWEST_CATEGORIES;
-	long found;
+	struct region *region = (struct region *)scratch->regions;
+	long found = scan((void *)op->arg[1], op->arg[2] / PAGE, region);
 
-	if (op->order)
-		order_record(true);
-	found = scan(fd, op->arg[1], op->arg[2], mask);
 	answer->error = errno;
-	if (op->order)
-		order_record(false);
-	close(fd);
 	answer->ret = found < 0 ? -1 : 0;
 	for (long i = 0; i < found && !answer->ret; i++) {
-		add_number(answer, (scratch->regions[i].start - op->arg[1]) >> PAGE_SHIFT);
-		add_number(answer, (scratch->regions[i].end - op->arg[1]) >> PAGE_SHIFT);
-		add_number(answer, scratch->regions[i].categories);
+		add_number(answer, (region[i].start - op->arg[1]) >> PAGE_SHIFT);
+		add_number(answer, (region[i].end - op->arg[1]) >> PAGE_SHIFT);
+		add_number(answer, region[i].categories);
 	}
 	answer->kind = answer->value && !answer->ret ? DIGITS : NO_VALUE;
 }

@@ -33,7 +33,7 @@ bool slot_bar(struct range *bar)
 	char text[1024];
 	const char *at = text;
 
-	file_read(DEVICE "/resource", text, sizeof text);
+	read_text(DEVICE "/resource", text, sizeof text);
 	for (int line = 0; line < 2; line++) {
 		at = strchr(at, '\n');
 		if (!at)
@@ -52,8 +52,8 @@ bool slot_enabled(void)
 {
 	char count[16];
 
-	file_read(DEVICE "/enable", count, sizeof count);
-	return (count[0] && count[0] != '0') || file_write(DEVICE "/enable", "1");
+	read_text(DEVICE "/enable", count, sizeof count);
+	return (count[0] && count[0] != '0') || !write_text(DEVICE "/enable", "1");
 }
 
 /* The device answers from now on, where it did at boot or behind that; -1 with errno. */
@@ -83,7 +83,7 @@ int slot_await(bool full)
 
 		if (in_proc == full && in_sysfs == full) {
 			if (full)
-				file_write("/sys/bus/pci/rescan", "1");
+				write_text("/sys/bus/pci/rescan", "1");
 			return full ? enable() : 0;
 		}
 		usleep(10000);
@@ -93,15 +93,15 @@ int slot_await(bool full)
 }
 
 /* The kernel forgets the device; -1 with errno. */
-int slot_remove(bool order)
+int slot_remove(void)
 {
-	return write_observed(DEVICE "/remove", "1", order);
+	return write_text(DEVICE "/remove", "1");
 }
 
 /* The kernel looks for devices again, and the agent enables what it finds: -1 with errno. */
-int slot_rescan(bool order)
+int slot_rescan(void)
 {
-	return write_observed("/sys/bus/pci/rescan", "1", order);
+	return write_text("/sys/bus/pci/rescan", "1");
 }
 
 /* Where the device was at boot is what OP, which a task gets, has to know. */
@@ -112,15 +112,15 @@ void slot_first_place(struct op *op)
 }
 
 /* The same while the driver keeps the place of the device at boot for nobody, so that it comes behind it. */
-int slot_rescan_moved(uint64_t start, uint64_t length, bool order)
+int slot_rescan_moved(uint64_t start, uint64_t length)
 {
 	int ret, error;
 
 	if (!access(DEVICE "/enable", F_OK))
-		return slot_rescan(order);
+		return slot_rescan();
 	if (driver_park(start, length))
 		return -1;
-	ret = slot_rescan(order);
+	ret = slot_rescan();
 	error = errno;
 	driver_park(start, 0);
 	errno = error;
@@ -128,7 +128,7 @@ int slot_rescan_moved(uint64_t start, uint64_t length, bool order)
 }
 
 /* The driver's file NAME is given the device's address, whether the kernel has the device or not; -1 with errno. */
-static int tell_driver(const char *name, bool order)
+static int tell_driver(const char *name)
 {
 	/* On the stack, which is settled: a fault on memory that a fork has shared would be seen as the program's. */
 	char link[64], path[64] = DRIVER;
@@ -137,13 +137,13 @@ static int tell_driver(const char *name, bool order)
 	if (n < 0)
 		return -1;
 	link[n] = 0;
-	return write_observed(strcat(path, name), strrchr(link, '/') + 1, order);
+	return write_text(strcat(path, name), strrchr(link, '/') + 1);
 }
 
 /* Bind the guest driver to the device, or unbind it; -1 with errno. */
-int slot_bind(bool bind, bool order)
+int slot_bind(bool bind)
 {
-	return tell_driver(bind ? "/bind" : "/unbind", order);
+	return tell_driver(bind ? "/bind" : "/unbind");
 }
 
 /*
@@ -152,11 +152,11 @@ int slot_bind(bool bind, bool order)
  */
 void slot_matches(void)
 {
-	file_write(DEVICE "/driver_override", "pfnlab");
+	write_text(DEVICE "/driver_override", "pfnlab");
 }
 
 /* No driver is bound to the device. */
 void slot_unbound(void)
 {
-	tell_driver("/unbind", false);
+	tell_driver("/unbind");
 }

@@ -286,12 +286,12 @@ void task_where(int slot)
 		if (pid >= scale)
 			*at++ = '0' + pid / scale % 10;
 	strcpy(at, "/stat");
-	file_read(path, text, sizeof text);
+	read_text(path, text, sizeof text);
 	after = strrchr(text, ')');
 	if (after && after[1])
 		state[0] = after[2];
 	strcpy(at, "/stack");
-	file_read(path, text, sizeof text);
+	read_text(path, text, sizeof text);
 	say("w ");
 	say(state);
 	say_stack(text);

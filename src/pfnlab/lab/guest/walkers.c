@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Other ways to a task's pages than its own loads and stores: what the kernel reads, writes or tells for the task. Files and
- * pipes are opened before the order of calls is recorded.
+ * Other ways to a task's pages than its own loads and stores: what the kernel reads, writes or tells for the task. Of a
+ * piece of calls/ those kernel calls are recorded that the macros name: not that a file is opened.
  */
 #define _GNU_SOURCE             /* vmsplice */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
-#include <linux/mempolicy.h>
-#include <linux/sched.h>
-#include <linux/userfaultfd.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -21,9 +16,18 @@
 
 #include "agent.h"
 
+#define pread(...) RECORDED(pread(__VA_ARGS__))
+#define pwrite(...) RECORDED(pwrite(__VA_ARGS__))
+#define process_vm_readv(...) RECORDED(process_vm_readv(__VA_ARGS__))
+#define process_vm_writev(...) RECORDED(process_vm_writev(__VA_ARGS__))
+#define vmsplice(...) RECORDED(vmsplice(__VA_ARGS__))
+#define write(...) RECORDED(write(__VA_ARGS__))
+#define syscall(...) RECORDED(syscall(__VA_ARGS__))
+#define ioctl(...) RECORDED(ioctl(__VA_ARGS__))
+#include "calls/memory.c"
+
 #define CGROUP "/sys/fs/cgroup"
 #define GROUP CGROUP "/t"
-#define PAGEMAP_SHIFT 55          /* the bits below are the frame's */
 
 enum walker {
 	MEM_READ, MEM_WRITE, PROCESS_VM_WRITEV, PIPE_WRITE, VMSPLICE, FUTEX_WAKE_ONE, MOVE_PAGES, PAGEMAP, NUMA_MAPS,
@@ -39,6 +43,17 @@ static const char *const names[WALKERS] = {
 	[PAGEMAP_SCAN_ALL] = "pagemap_scan",
 };
 
+/* How bytes of the task's memory are moved by the walkers that move some. */
+static ssize_t (*const ways[WALKERS])(void *at, void *bytes, size_t length) = {
+	[MEM_READ] = mem_read, [MEM_WRITE] = mem_write, [PROCESS_VM_READV] = read_through,
+	[PROCESS_VM_WRITEV] = write_through, [PIPE_WRITE] = copied, [VMSPLICE] = spliced,
+};
+
+static bool writes(enum walker walker)
+{
+	return walker == MEM_WRITE || walker == PROCESS_VM_WRITEV;
+}
+
 int walker_number(const char *name)
 {
 	for (int i = 0; i < WALKERS; i++)
@@ -47,83 +62,45 @@ int walker_number(const char *name)
 	return -1;
 }
 
-/* What a call of the kernel answered: done when it moved a whole word. */
-static void answer_word(struct answer *answer, ssize_t moved, const uint32_t *word)
+/* A word that the kernel moved for the task in some way, or a part of one; -1 with errno. */
+static int whole(ssize_t moved)
 {
-	answer->ret = moved == sizeof *word ? 0 : -1;
-	answer->error = moved < 0 ? errno : EIO;
-	if (!answer->ret && word) {
-		answer->kind = NUMBER;
-		answer->value = *word;
-	}
+	if (moved >= 0 && moved != sizeof(uint32_t))
+		errno = EIO;
+	return moved == sizeof(uint32_t) ? 0 : -1;
 }
 
-static void mem(const struct op *op, struct answer *answer, bool writes)
+static void move_word(const struct op *op, struct answer *answer)
 {
+	enum walker walker = op->arg[0];
 	uint32_t word = op->arg[2];
-	int fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
 
-	if (op->order)
-		order_record(true);
 	errno = 0;
-	if (writes) {
-		answer_word(answer, pwrite(fd, &word, sizeof word, op->arg[1]), &word);
-		answer->kind = NO_VALUE;
-	} else {
-		answer_word(answer, pread(fd, &word, sizeof word, op->arg[1]), &word);
-	}
-	if (op->order)
-		order_record(false);
-	close(fd);
+	answer->ret = whole(ways[walker]((void *)op->arg[1], &word, sizeof word));
+	answer->error = errno;
+	answer->kind = answer->ret || writes(walker) ? NO_VALUE : NUMBER;
+	answer->value = word;
 }
 
-static void write_through(const struct op *op, struct answer *answer)
+int read_word_through(void *at)
 {
-	uint32_t word = op->arg[2];
-	struct iovec local = { &word, sizeof word }, remote = { (void *)op->arg[1], sizeof word };
+	uint32_t word;
 
-	answer_word(answer, process_vm_writev(getpid(), &local, 1, &remote, 1, 0), &word);
-	answer->kind = NO_VALUE;
+	return whole(read_through(at, &word, sizeof word));
 }
 
-/* Through a pipe, by copy or by reference; what comes out at its other end is the answer. */
-static void through_pipe(const struct op *op, struct answer *answer, bool by_reference)
+static void wake_one(const struct op *op, struct answer *answer)
 {
-	struct iovec iov = { (void *)op->arg[1], sizeof(uint32_t) };
-	uint32_t word = 0;
-	ssize_t put;
-	int ends[2];
-
-	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK)) {
-		answer_word(answer, -1, NULL);
-		return;
-	}
-	if (op->order)
-		order_record(true);
-	put = by_reference ? vmsplice(ends[1], &iov, 1, 0) : write(ends[1], iov.iov_base, iov.iov_len);
-	if (op->order)
-		order_record(false);
-	if (put == sizeof word)
-		put = read(ends[0], &word, sizeof word);
-	answer_word(answer, put, &word);
-	close(ends[0]);
-	close(ends[1]);
-}
-
-static void wake(const struct op *op, struct answer *answer)
-{
-	long woken = syscall(SYS_futex, op->arg[1], FUTEX_WAKE, 1, NULL, NULL, 0);
+	long woken = wake((void *)op->arg[1]);
 
 	answer->ret = woken < 0 ? -1 : 0;
 	answer->error = errno;
-	if (woken >= 0) {
-		answer->kind = NUMBER;
-		answer->value = woken;
-	}
+	answer->kind = woken < 0 ? NO_VALUE : NUMBER;
+	answer->value = woken;
 }
 
 /* How many pages an operation is about; 0, with the error, when they are too many. */
-static uint64_t pages_of(const struct op *op, struct answer *answer)
+uint64_t pages_of(const struct op *op, struct answer *answer)
 {
 	uint64_t count = op->arg[2] >> PAGE_SHIFT;
 
@@ -140,53 +117,19 @@ static uint64_t pages_of(const struct op *op, struct answer *answer)
  */
 static void ask_for_nodes(const struct op *op, struct answer *answer, bool moves)
 {
-	void **page = scratch->nodes.page;
-	int *status = scratch->nodes.status, *target = scratch->nodes.target;
+	int *status = scratch->nodes.status, *node0 = scratch->nodes.node0;
 	uint64_t count = pages_of(op, answer);
 
 	if (!count)
 		return;
-	for (uint64_t i = 0; i < count; i++) {
-		page[i] = (void *)(op->arg[1] + i * PAGE);
-		status[i] = -1;
-		target[i] = 0;
-	}
-	if (op->order)
-		order_record(true);
-	answer->ret = syscall(SYS_move_pages, 0, count, page, moves ? target : NULL, status, moves ? MPOL_MF_MOVE : 0) ? -1 : 0;
+	memset(node0, 0, sizeof scratch->nodes.node0);
+	answer->ret = ask_nodes((char *)op->arg[1], count, scratch->nodes.page, moves ? node0 : NULL, status);
 	answer->error = errno;
 	answer->kind = answer->ret ? NO_VALUE : DIGITS;
 	answer->value = count;
 	for (uint64_t i = 0; i < count; i++)
 		answer->text[i] = status[i] >= 0 && status[i] < 10 ? '0' + status[i] : status[i] == -EFAULT ? 'e' :
 				  status[i] == -ENOENT ? 'n' : '?';
-}
-
-/* Three hexadecimal digits a page: the bits of its pagemap entry from 55 on. */
-static void read_pagemap(const struct op *op, struct answer *answer)
-{
-	uint64_t *entry = scratch->pagemap;
-	uint64_t count = pages_of(op, answer);
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	ssize_t got;
-
-	if (count) {
-		memset(entry, 0, sizeof scratch->pagemap);
-		if (op->order)
-			order_record(true);
-		got = pread(fd, entry, count * sizeof *entry, (op->arg[1] >> PAGE_SHIFT) * sizeof *entry);
-		answer->ret = got == (ssize_t)(count * sizeof *entry) ? 0 : -1;
-		answer->error = got < 0 ? errno : EIO;
-		if (op->order)
-			order_record(false);
-		answer->kind = answer->ret ? NO_VALUE : DIGITS;
-		answer->value = count * 3;
-		for (uint64_t i = 0; i < count; i++)
-			for (int digit = 0; digit < 3; digit++)
-				answer->text[i * 3 + digit] =
-					"0123456789abcdef"[entry[i] >> (PAGEMAP_SHIFT + 8 - 4 * digit) & 15];
-	}
-	close(fd);
 }
 
 /* One more word of the answer; one that has no room for it is no answer. */
@@ -222,7 +165,7 @@ static void read_numa_maps(const struct op *op, struct answer *answer)
 	memset(text, 0, sizeof scratch->text);  /* touched before anything is recorded */
 	if (op->order)
 		order_record(true);
-	file_read("/proc/self/numa_maps", text, sizeof scratch->text);
+	read_text("/proc/self/numa_maps", text, sizeof scratch->text);
 	if (op->order)
 		order_record(false);
 	for (char *rest = NULL, *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
@@ -301,19 +244,14 @@ static char *put_hex(char *to, uint64_t number)
 /* Bytes in runs: "0*10" are 16 equal ones, "7+8" eight that ascend; at each place the longer run. */
 static void tell_bytes(struct answer *answer, const uint8_t *byte, size_t count)
 {
-	for (size_t i = 0; i < count && !answer->ret; ) {
-		size_t equal = i + 1, rising = i + 1, end;
+	for (size_t i = 0, length; i < count && !answer->ret; i += length) {
+		size_t equal = run_of(byte + i, count - i, 0), rising = run_of(byte + i, count - i, 1);
 		char run[40], *at;
 
-		while (equal < count && byte[equal] == byte[i])
-			equal++;
-		while (rising < count && byte[rising] == (uint8_t)(byte[rising - 1] + 1))
-			rising++;
-		end = rising > equal ? rising : equal;
+		length = rising > equal ? rising : equal;
 		at = put_hex(run, byte[i]);
 		*at++ = rising > equal ? '+' : '*';
-		add_text(answer, run, put_hex(at, end - i) - run);
-		i = end;
+		add_text(answer, run, put_hex(at, length) - run);
 	}
 }
 
@@ -323,55 +261,27 @@ void move_bytes(const struct op *op, struct answer *answer)
 {
 	uint8_t *byte = scratch->moved;
 	enum walker walker = op->arg[0];
-	bool reads = walker == MEM_READ || walker == PROCESS_VM_READV, mem = walker == MEM_READ || walker == MEM_WRITE;
 	size_t length = op->arg[2] < MOVED_BYTES ? op->arg[2] : MOVED_BYTES;
-	struct iovec local = { byte, length }, remote = { (void *)op->arg[1], length };
-	int fd = mem ? open("/proc/self/mem", O_RDWR | O_CLOEXEC) : -1;
 	char number[20];
 	ssize_t moved;
 
+	if (!ways[walker]) {
+		answer->ret = -1;
+		answer->error = EINVAL;
+		return;
+	}
 	for (size_t i = 0; i < MOVED_BYTES; i++)
-		byte[i] = reads ? 0 : op->arg[3] + i;
-	if (op->order)
-		order_record(true);
+		byte[i] = writes(walker) ? op->arg[3] + i : 0;
 	errno = 0;
-	if (mem)
-		moved = reads ? pread(fd, byte, length, op->arg[1]) : pwrite(fd, byte, length, op->arg[1]);
-	else
-		moved = (reads ? process_vm_readv : process_vm_writev)(getpid(), &local, 1, &remote, 1, 0);
+	moved = ways[walker]((void *)op->arg[1], byte, length);
 	answer->error = errno;
-	if (op->order)
-		order_record(false);
-	if (fd >= 0)
-		close(fd);
 	answer->ret = moved < 0 ? -1 : 0;
 	if (answer->ret)
 		return;
 	add_text(answer, number, put_hex(number, moved) - number);
-	if (reads && !op->arg[3])
+	if (!writes(walker) && !op->arg[3])
 		tell_bytes(answer, byte, moved);
 	answer->kind = answer->ret ? NO_VALUE : DIGITS;
-}
-
-static void register_faults(const struct op *op, struct answer *answer)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register range = {
-		.range = { .start = op->arg[1], .len = op->arg[2] }, .mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-
-	answer->ret = fd < 0 || ioctl(fd, UFFDIO_API, &api) ? -1 : 0;
-	answer->error = errno;
-	if (answer->ret)
-		return;
-	if (op->order)
-		order_record(true);
-	answer->ret = ioctl(fd, UFFDIO_REGISTER, &range) ? -1 : 0;
-	answer->error = errno;
-	if (op->order)
-		order_record(false);
-	close(fd);
 }
 
 /* "VmLck VmPin" in kB as /proc prints them, the first as N when ALL_LOCKED. */
@@ -380,7 +290,7 @@ static void read_status(struct answer *answer, bool all_locked)
 	static const char *const wanted[] = { "\nVmLck:", "\nVmPin:" };
 	char text[4096];
 
-	file_read("/proc/self/status", text, sizeof text);
+	read_text("/proc/self/status", text, sizeof text);
 	for (int i = 0; i < 2; i++) {
 		const char *at = strstr(text, wanted[i]);
 
@@ -399,41 +309,35 @@ void walk_pages(const struct op *op, struct answer *answer, bool all_locked)
 {
 	enum walker walker = op->arg[0];
 
+	errno = 0;
 	switch (walker) {
-	case MEM_READ:
-	case MEM_WRITE:         mem(op, answer, walker == MEM_WRITE); return;
-	case PIPE_WRITE:
-	case VMSPLICE:          through_pipe(op, answer, walker == VMSPLICE); return;
 	case MOVE_PAGES:
 	case MOVE_TO_NODE:      ask_for_nodes(op, answer, walker == MOVE_TO_NODE); return;
-	case PAGEMAP:           read_pagemap(op, answer); return;
+	case PAGEMAP:           tell_pagemap(op, answer); return;
 	case NUMA_MAPS:         read_numa_maps(op, answer); return;
 	case SMAPS:             read_smaps(op, answer); return;
 	case SMAPS_ROLLUP:      read_rollup(op, answer); return;
 	case PAGEMAP_SCAN_ALL:  scan_pagemap(op, answer); return;
-	case USERFAULTFD:       register_faults(op, answer); return;
 	case STATUS:            read_status(answer, all_locked); return;
-	default:                break;
+	case FUTEX_WAKE_ONE:    wake_one(op, answer); return;
+	case USERFAULTFD:
+		answer->ret = register_faults((void *)op->arg[1], op->arg[2] / PAGE);
+		answer->error = errno;
+		return;
+	default:                move_word(op, answer); return;
 	}
-	if (op->order)
-		order_record(true);
-	errno = 0;
-	if (walker == FUTEX_WAKE_ONE)
-		wake(op, answer);
-	else
-		write_through(op, answer);
 }
 
 static int limit_processes(bool on)
 {
 	if (on && access(GROUP, F_OK)) {
 		mount("cgroup2", CGROUP, "cgroup2", 0, NULL);
-		if (!file_write(CGROUP "/cgroup.subtree_control", "+pids") || mkdir(GROUP, 0755))
+		if (write_text(CGROUP "/cgroup.subtree_control", "+pids") || mkdir(GROUP, 0755))
 			return -1;
 	}
 	if (on)
-		return file_write(GROUP "/cgroup.procs", "0") && file_write(GROUP "/pids.max", "1") ? 0 : -1;
-	return file_write(GROUP "/pids.max", "max") && file_write(CGROUP "/cgroup.procs", "0") ? 0 : -1;
+		return !write_text(GROUP "/cgroup.procs", "0") && !write_text(GROUP "/pids.max", "1") ? 0 : -1;
+	return !write_text(GROUP "/pids.max", "max") && !write_text(CGROUP "/cgroup.procs", "0") ? 0 : -1;
 }
 
 /* From now on, or no longer, forks of this task fail for REASON; a taken pid is the fork's own affair. */
@@ -442,19 +346,8 @@ int refuse_forks(enum refusal reason, bool on)
 	if (reason == PIDS_MAX)
 		return limit_processes(on);
 	if (reason == OVERCOMMIT_MEMORY)
-		return file_write("/proc/sys/vm/overcommit_memory", on ? "2" : "0") &&
-		       file_write(on ? "/proc/sys/vm/overcommit_kbytes" : "/proc/sys/vm/overcommit_ratio",
+		return !write_text("/proc/sys/vm/overcommit_memory", on ? "2" : "0") &&
+		       !write_text(on ? "/proc/sys/vm/overcommit_kbytes" : "/proc/sys/vm/overcommit_ratio",
 				  on ? "1" : "50") ? 0 : -1;
 	return 0;
-}
-
-/* fork() without the C library, which lets one thread fork at a time; TAKEN: ask for the pid of process 1. */
-pid_t fork_by_call(bool taken)
-{
-	pid_t first = 1;
-	struct clone_args args = {
-		.exit_signal = SIGCHLD, .set_tid = taken ? (uintptr_t)&first : 0, .set_tid_size = taken,
-	};
-
-	return syscall(SYS_clone3, &args, sizeof args);
 }

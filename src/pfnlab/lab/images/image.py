@@ -130,7 +130,8 @@ def _sources() -> dict[str, Traversable]:
     names = sorted(file.name for file in folder.iterdir() if file.name.endswith((".c", ".h")))
     if not names:
         raise Defect(f"the agent's sources are missing from {folder}: this installation is not whole")
-    return {name: folder / name for name in [*names, "driver/pfnlab.h"]}
+    calls = sorted(f"calls/{file.name}" for file in (folder / "calls").iterdir())
+    return {name: folder / name for name in [*names, *calls, "driver/pfnlab.h"]}
 
 
 # The command that compiles C: $CC, which may hold options, else gcc, else cc.
@@ -155,7 +156,7 @@ def _compile(compiler: Sequence[str], sources: Mapping[str, Traversable], into: 
     for name, source in sources.items():
         (into / name).parent.mkdir(parents=True, exist_ok=True)
         (into / name).write_bytes(source.read_bytes())
-    units = [name for name in sources if name.endswith(".c")]
+    units = [name for name in sources if name.endswith(".c") and "/" not in name]
     command = [*compiler, *FLAGS, "-o", "init", *units]
     # All its files are in the cache, so that a full disk is reported as that of the cache.
     env = {"TMPDIR": str(into)}

@@ -32,7 +32,7 @@ class ProcessMadvise(OnPages, frozen=True, tag="process_madvise"):
         "process-madvise",
         "S5.15",
         weight=4,
-        c="advise_process({at}, {pages}, {advice})",
+        c="advise_process(turn.named, {at}, {pages}, {advice})",
     )
 
     advice: str
@@ -62,7 +62,7 @@ class ProcessMrelease(msgspec.Struct, frozen=True, tag="process_mrelease"):
     :param killed: it is killed first, and not waited for; a processor is held, which keeps it from its end
     """
 
-    row: ClassVar = Row((Shape.ANY_TASK, Flag("killed")), "process-mrelease", "S8.4", c="reap()")
+    row: ClassVar = Row((Shape.ANY_TASK, Flag("killed")), "process-mrelease", "S8.4", c="reap(turn.named)")
 
     victim: str
     killed: bool = False
