@@ -5,7 +5,7 @@ from __future__ import annotations
 from pfnlab.base.errors import Why
 from pfnlab.programs.lang.ops import Device, Expect, Leaked, Mmap, Munmap, Op, Program
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import BookEntry, Reason, Run, Step, VmaSeen
+from pfnlab.programs.runs.observation import BookEntry, DeviceSpan, Reason, Run, Step, VmaSeen
 
 MAP = "a = mmap bar[0:16] wc shared rw"
 
@@ -27,13 +27,13 @@ PROGRAM = Program(
 
 def book(*pages: tuple[int, int]) -> tuple[BookEntry, ...]:
     """Write-combining entries of the device."""
-    return tuple(BookEntry(Span("bar", start, end), "wc") for start, end in pages)
+    return tuple(BookEntry("bar", start, end, "wc") for start, end in pages)
 
 
 def vmas(*pages: tuple[int, int]) -> tuple[VmaSeen, ...]:
     """VMAs that map the device's pages of the same number."""
     return tuple(
-        VmaSeen("main", Span("a", start, end), "rw-s", "wc", Span("bar", start, end), "rd wr pf")
+        VmaSeen("main", "a", start, end, "rw-s", "wc", DeviceSpan("bar", start, end), "rd wr pf")
         for start, end in pages
     )
 

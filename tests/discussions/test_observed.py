@@ -27,26 +27,25 @@ from pfnlab.discussions.observed import (
     vm_pat,
     vmas,
 )
-from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step, VmaSeen
+from pfnlab.programs.runs.observation import BookEntry, DeviceSpan, PteSeen, Step, VmaSeen
 
 PTES = (
-    PteSeen("main", Span("a", 0, 1), Span("bar", 0, 1), "L1 WC P RW US SPECIAL A D"),
-    PteSeen("main", Span("a", 1, 4), Span("bar", 1, 4), "L1 WC P RW US SPECIAL A"),
-    PteSeen("main", Span("a", 4, 5), Span("ram", 0, 0), "L1 WC P RW US A D"),
-    PteSeen("main", Span("a", 5, 8), None, "none@L1"),
-    PteSeen("c", Span("a", 0, 512), Span("bar", 0, 512), "L2 UC- P RW US SPECIAL"),
+    PteSeen("main", "a", 0, 1, DeviceSpan("bar", 0, 1), "L1 WC P RW US SPECIAL A D"),
+    PteSeen("main", "a", 1, 4, DeviceSpan("bar", 1, 4), "L1 WC P RW US SPECIAL A"),
+    PteSeen("main", "a", 4, 5, DeviceSpan("ram", 0, 0), "L1 WC P RW US A D"),
+    PteSeen("main", "a", 5, 8, None, "none@L1"),
+    PteSeen("c", "a", 0, 512, DeviceSpan("bar", 0, 512), "L2 UC- P RW US SPECIAL"),
 )
 VMAS = (
-    VmaSeen("main", Span("a", 0, 8), "rw-p", "driver", None, "rd wr io pf de ar dd sd", 4, 4, 0),
-    VmaSeen("c", Span("a", 0, 8), "rw-s", "driver", None, "rd wr io mm", 0, 0, 0),
+    VmaSeen("main", "a", 0, 8, "rw-p", "driver", None, "rd wr io pf de ar dd sd", 4, 4, 0),
+    VmaSeen("c", "a", 0, 8, "rw-s", "driver", None, "rd wr io mm", 0, 0, 0),
 )
 FULL = Step(
     op="munmap a",
     task="main",
     result="EFAULT",
     value="SIGBUS code=2",
-    book=(BookEntry(Span("bar", 0, 8), "wc"), BookEntry(Span("bar", 2, 4), "wc")),
+    book=(BookEntry("bar", 0, 8, "wc"), BookEntry("bar", 2, 4, "wc")),
     log=("one", "two"),
     levels=("info", "err"),
     vmas=VMAS,

@@ -17,7 +17,6 @@ from pfnlab.export.formats import export
 from pfnlab.export.subject import Subject
 from pfnlab.kernel.policies.releases import series_of
 from pfnlab.lab.images.driver_module import modules_for
-from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry
 
 TOOL = tooling.hold_exports()
@@ -63,7 +62,7 @@ def test_a_wrong_expectation_is_told() -> None:
     """Of a result in one program, of a leak in another: the line says `not ok`, the exit code is 1."""
     one, other = held(("munmap-middle", "fork-adopted"))
     *steps, end = other.run.steps
-    leaky = msgspec.structs.replace(end, book=(BookEntry(Span("bar", 0, 1), "wc"),))
+    leaky = msgspec.structs.replace(end, book=(BookEntry("bar", 0, 1, "wc"),))
     other = other._replace(run=msgspec.structs.replace(other.run, steps=(*steps, leaky)))
 
     told = TOOL.run_in_guests(bootable(NEW), [TOOL.spoiled(one), other])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -14,7 +13,6 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.cells import NOTHING, STEP_ROWS, cell
 from pfnlab.programs.runs.compare import fields_named
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, Step, VmaSeen
-from pfnlab.programs.runs.step_json import printed_step
 
 T = TypeVar("T")
 
@@ -123,7 +121,7 @@ class StepSeen:
 
     def to_dict(self) -> dict[str, Any]:
         """It as plain values, with the keys of a step in ``pfnlab run --json``."""
-        item: dict[str, Any] = json.loads(msgspec.json.encode(printed_step(self.step)))
+        item: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self.step))
         return item
 
     def __eq__(self, other: object) -> bool:

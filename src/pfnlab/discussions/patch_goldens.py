@@ -23,8 +23,7 @@ from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.golden import GOLDEN, observation_text
-from pfnlab.programs.runs.observation import Run
-from pfnlab.programs.runs.step_json import PrintedStep, printed_step, step_of
+from pfnlab.programs.runs.observation import Run, Step
 
 #: Records all goldens, or those of the patches that are named.
 RECORD = "python evidence/tools/record_claims.py"
@@ -40,14 +39,14 @@ class RecordedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     """
 
     text: str
-    steps: tuple[PrintedStep, ...]
+    steps: tuple[Step, ...]
     violates: tuple[str, ...] = ()
     once: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, text: str, violates: tuple[str, ...], run: Run) -> RecordedRun:
         """A run as it is kept."""
-        return cls(text, tuple(map(printed_step, run.steps)), violates, run.once)
+        return cls(text, run.steps, violates, run.once)
 
     @property
     def program(self) -> Program:
@@ -153,7 +152,7 @@ class PatchGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         return Run(
             GOLDEN,
             self.kernel,
-            tuple(map(step_of, recorded.steps)),
+            recorded.steps,
             once=recorded.once,
             configuration=self.configured_as,
             unobserved=frozenset(self.unobserved),

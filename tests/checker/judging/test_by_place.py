@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pfnlab.checker.judging.by_place import ByPlace
 from pfnlab.checker.judging.seen import entries_in
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import PteSeen, VmaSeen
+from pfnlab.programs.runs.observation import DeviceSpan, PteSeen, VmaSeen
 
 
 class Thing(NamedTuple):
@@ -50,6 +50,7 @@ class CountedEntry:
     def __init__(self, seen: PteSeen) -> None:
         self._seen = seen
         self.task, self.target, self.table_entry = seen.task, seen.target, seen.table_entry
+        self.area, self.start, self.end = seen.span.parts
 
     @property
     def span(self) -> Span:
@@ -61,11 +62,13 @@ class CountedEntry:
 def looks_at_entries(vmas: int) -> int:
     """How often entries are looked at when each of so many VMAs has one."""
     spans = [Span("a", 4 * at, 4 * at + 4) for at in range(vmas)]
-    entries = [CountedEntry(PteSeen("main", span, span, "L1 WC P RW")) for span in spans]
+    entries = [
+        CountedEntry(PteSeen("main", *span.parts, DeviceSpan(*span.parts), "L1 WC P RW")) for span in spans
+    ]
     CountedEntry.looks = 0
     by_place = ByPlace(entries)
     for span in spans:
-        entries_in(VmaSeen("main", span, "rw-s", "wc", span, "sh pf"), by_place)  # type: ignore[arg-type]
+        entries_in(VmaSeen("main", *span.parts, "rw-s", "wc", None, "sh pf"), by_place)  # type: ignore[arg-type]
     return CountedEntry.looks
 
 

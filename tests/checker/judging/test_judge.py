@@ -106,7 +106,7 @@ def test_a_leaf_that_does_not_fit_is_noticed() -> None:
     assert any(run.entry.startswith("L2") for run in found.steps[1].ptes or ())
 
     def shorten(step: Step) -> Step:
-        vmas = tuple(msgspec.structs.replace(vma, span=Span("a", 0, 300)) for vma in step.vmas or ())
+        vmas = tuple(msgspec.structs.replace(vma, start=0, end=300) for vma in step.vmas or ())
         return msgspec.structs.replace(step, vmas=vmas)
 
     assert ("leaves_fit", 1) in broken(program, changed(found, 1, shorten))
@@ -124,7 +124,7 @@ def test_an_entry_that_stays_after_unmap_mapping_range_is_noticed() -> None:
 def test_memory_reached_through_no_entry_is_noticed() -> None:
     """A read succeeds, and there is no entry."""
     program, found = run("a = mmap bar[0:8] wc shared rw\nread a[0]\n")
-    none = (PteSeen("main", Span("a", 0, 1024), None, "none@L1"),)
+    none = (PteSeen("main", "a", 0, 1024, None, "none@L1"),)
     wrong = changed(found, 1, lambda step: msgspec.structs.replace(step, ptes=none))
     assert ("reached", 1) in broken(program, wrong)
 
@@ -135,7 +135,7 @@ def test_a_leaf_that_looking_drops_is_missed_only_where_nothing_drops_it(
 ) -> None:
     """Behind a read through it: with /proc, smaps was read since."""
     program, found = run("a = mmap bar[0:8] wc shared rw\nread a[0]\n")
-    none = (PteSeen("main", Span("a", 0, 1024), None, "none@L3"),)
+    none = (PteSeen("main", "a", 0, 1024, None, "none@L3"),)
     wrong = changed(found, 1, lambda step: msgspec.structs.replace(step, ptes=none))
     places = broken(program, msgspec.structs.replace(wrong, look=look))
     assert (("reached", 1) in places) == noticed
@@ -276,7 +276,7 @@ def test_nobody_knows_what_is_reserved_behind_a_device(first: int, noticed: bool
 
 def wc_in_the_book(step: Step) -> Step:
     """The book has write-combining pages."""
-    return msgspec.structs.replace(step, book=(BookEntry(Span("bar", 0, 2), "wc"),))
+    return msgspec.structs.replace(step, book=(BookEntry("bar", 0, 2, "wc"),))
 
 
 @pytest.mark.parametrize("call", ["a = mmap bar[0:2] uc shared rw", "ioremap bar[0:2] uc-"])
@@ -330,7 +330,7 @@ def test_a_look_that_drops_a_leaf_of_a_gibibyte_is_known() -> None:
 def test_a_reservation_without_a_mapping_is_noticed() -> None:
     """The book keeps what nobody maps: on kernels without a reason for it nobody knows why."""
     program, found = run("a = mmap bar[0:8] wc shared rw\nmunmap a\n")
-    left = (BookEntry(Span("bar", 0, 8), "wc"),)
+    left = (BookEntry("bar", 0, 8, "wc"),)
     wrong = changed(found, 1, lambda step: msgspec.structs.replace(step, book=left))
     (violation,) = violations(program, wrong, "7.2")
     assert (violation.place, violation.known) == (("no_leak", 1), "")
@@ -480,7 +480,7 @@ def test_ram_behind_a_device(page: int, broken: bool) -> None:
     )
     (first, step, *rest) = found.steps
     ptes = tuple(
-        msgspec.structs.replace(pte, span=Span("a", 0, 1), target=Span("ram", 0, 0))
+        msgspec.structs.replace(pte, start=0, end=1, target=RAM)
         if pte.span.start == 0
         else pte
         for pte in step.ptes or ()

@@ -13,7 +13,6 @@ from pfnlab.checker.judging.judge import SEEN, violations
 from pfnlab.checker.judging.known import KNOWN, LEFT_OUT, Known
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import BookEntry, MemoryFault, MemorySeen
@@ -502,7 +501,7 @@ def test_a_leak_of_a_fork_beside_a_claim(series: str, beside: str, reason: str) 
     """A10: the child has the flag and no entry yet, so a zap of it warns, and frees nothing."""
     mapped = ("a = mmap bar[0:4] wc shared rw", "b = mmap anon[0:4] private rw", "t = thread")
     asked = program(*mapped, beside, "t: request_mem_region bar[0:4]", "release")
-    leaked = (BookEntry(Span("bar", 0, 4), "wc"),)
+    leaked = (BookEntry("bar", 0, 4, "wc"),)
 
     assert reason == shown("7.2", asked, 6, series, book=leaked)["no_leak"]
 

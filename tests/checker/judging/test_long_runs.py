@@ -84,7 +84,7 @@ def _spoil(step: Step, kind: str, at: int, shift: int, stale: tuple[PteSeen, ...
         case "turned":
             changed["vmas"], changed["ptes"] = tuple(vmas[::-1]), tuple(ptes[::-1])
         case "more book":
-            changed["book"] = (*book, BookEntry(Span("bar", at, at + shift), "wc"))
+            changed["book"] = (*book, BookEntry("bar", at, at + shift, "wc"))
         case "less book":
             changed["book"] = tuple(book[1:])
         case "counted":
@@ -108,8 +108,7 @@ def _other(pte: PteSeen, kind: str, shift: int) -> PteSeen:
 
 
 def _longer(vma: VmaSeen, shift: int) -> VmaSeen:
-    end = max(vma.span.end + shift, vma.span.start + 1)
-    return msgspec.structs.replace(vma, span=Span(vma.span.name, vma.span.start, end))
+    return msgspec.structs.replace(vma, end=max(vma.end + shift, vma.start + 1))
 
 
 @settings(max_examples=150)

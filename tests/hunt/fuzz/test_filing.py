@@ -80,6 +80,19 @@ def test_a_report_says_in_which_operation_a_machine_was_lost(tmp_path: Path) -> 
     assert "- qemu:7.2 was lost at step 2 `munmap a[0]`: the guest was lost: it hung" in report
 
 
+def test_a_vma_is_filed_in_one_line(tmp_path: Path) -> None:
+    """Task, pages, and the rest as it was seen."""
+    (run,) = ModelMachine("7.2", LookLevel.MEMORY).run([PROGRAM])
+    (vma,) = run.steps[0].vmas or ()
+    step = msgspec.structs.replace(run.steps[0], vmas=(msgspec.structs.replace(vma, perms="r--s"),))
+    other = msgspec.structs.replace(run, machine="qemu:7.2", steps=(step, *run.steps[1:]))
+    (signature,) = signatures_of(PROGRAM, (run, other))
+
+    name = Folder(tmp_path).file(FoundDifference(signature, PROGRAM, (run, other), "random 1:2", 14, (4, 4)))
+
+    assert "- qemu:7.2: `main a[0:4] r--s wc bar[0:4] rd wr " in (tmp_path / name / "report.md").read_text()
+
+
 def test_an_alarm_is_filed_with_its_log(tmp_path: Path) -> None:
     """The report says what happened, where, and shows the call trace."""
     (run,) = ModelMachine("7.2").run([PROGRAM])

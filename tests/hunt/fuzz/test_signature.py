@@ -88,7 +88,7 @@ def test_another_operation_is_another_difference() -> None:
 
 def test_what_is_left_and_what_warns_are_kinds_of_their_own() -> None:
     """The end of the book, and a line that begins as warnings do."""
-    left = signature(MIDDLE, 2, book=(BookEntry(Span("bar", 0, 8), "wc"),))
+    left = signature(MIDDLE, 2, book=(BookEntry("bar", 0, 8, "wc"),))
     alarm = signature(MIDDLE, 1, log=("WARNING at mm/memory.c",))
 
     assert ("leftover", "end", "alarm") == (left.kind, left.op, alarm.kind)

@@ -7,18 +7,17 @@ from typing import Any
 from for_each import for_each
 
 from pfnlab.hunt.fuzz.value_shape import shape
-from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import BookEntry, PteSeen, VmaSeen
+from pfnlab.programs.runs.observation import BookEntry, DeviceSpan, PteSeen, VmaSeen
 
 
 def vma(flags: str, start: int = 0) -> VmaSeen:
     """A VMA of four pages."""
-    return VmaSeen("main", Span("a", start, start + 4), "rw-s", "wc", Span("bar", 0, 4), flags)
+    return VmaSeen("main", "a", start, start + 4, "rw-s", "wc", DeviceSpan("bar", 0, 4), flags)
 
 
 def pte(entry: str) -> PteSeen:
     """An entry of one page."""
-    return PteSeen("main", Span("a", 0, 1), Span("bar", 0, 1), entry)
+    return PteSeen("main", "a", 0, 1, DeviceSpan("bar", 0, 1), entry)
 
 
 @for_each(
@@ -33,7 +32,7 @@ def pte(entry: str) -> PteSeen:
         ("vmas", (vma("rd"),), (), "rw-s wc / -"),
         ("vmas", (vma("rd"),), (vma("rd", 4),), "other pages"),
         ("ptes", (pte("L1 WC P RW"),), (pte("L1 UC- P RW"),), "entry -WC +UC-"),
-        ("book", (BookEntry(Span("bar", 0, 4), "wc"),), (), "wc / -"),
+        ("book", (BookEntry("bar", 0, 4, "wc"),), (), "wc / -"),
         ("tracked", ("a[0:4]",), ("a[0:8]",), "other pages"),
         ("tracked", ("VM_PAT a[0:4]", "VM_PAT b[0:1]"), ("VM_PAT b[0:1]", "VM_PAT a[0:4]"), "other order"),
     ],

@@ -65,7 +65,7 @@ def test_the_whole_state_is_read(tmp_path: Path) -> None:
     ]
     assert state.contexts == (ContextState(Span("bar", 0, 16), 2, (("main", first), ("main", second))),)
     assert tracked_seen(state) == ("bar[0:16] x2 a[0:4] a[8:16]",)
-    assert state.book == (BookEntry(Span("bar", 0, 16), "wc"), BookEntry(Span("bar", 2, 4), "wc"))
+    assert state.book == (BookEntry("bar", 0, 16, "wc"), BookEntry("bar", 2, 4, "wc"))
     assert [
         (run.span, run.target, run.entry.replace(" A", "").replace(" D", "")) for run in ptes_seen(state)
     ] == [
@@ -131,7 +131,7 @@ def test_missing_tables_are_said_with_their_level(tmp_path: Path) -> None:
     kernel = ToyKernel()
     kernel.put(toy.TABLES + 2 * toy.PAGE + 8 * (toy.AREA >> 9 & 511), 0)
 
-    assert ptes_seen(look(kernel, tmp_path)) == (PteSeen("main", Span("a", 0, 16), None, "none@L2"),)
+    assert ptes_seen(look(kernel, tmp_path)) == (PteSeen("main", "a", 0, 16, None, "none@L2"),)
 
 
 def test_a_stack_ends_where_its_task_says(tmp_path: Path) -> None:

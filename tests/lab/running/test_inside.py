@@ -29,7 +29,7 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import FIELDS
-from pfnlab.programs.runs.observation import BookEntry, Run, Step, VmaSeen
+from pfnlab.programs.runs.observation import BookEntry, DeviceSpan, Run, Step, VmaSeen
 from pfnlab.programs.runs.places import Places
 
 HEAD = "pfnlab program 1\ntitle t\ndevice bar: pci, 16 pages\na = mmap bar[0:16] wc shared rw\n"
@@ -160,19 +160,20 @@ class TestStepwise:
         assert "done 1" not in reply.splitlines()[:-1]
 
 
-A, BAR = Span("a", 0, 16), Span("bar", 0, 16)
+A, BAR = Span("a", 0, 16), DeviceSpan("bar", 0, 16)
+ENTRY = BookEntry("bar", 0, 16, "wc")
 STATE = LensState(
     (TaskState("main", (VmaState(A, "rd wr sh", 0x8B, "wc", "wc", BAR, pat=True, rss=4),), ()),),
     (),
-    (BookEntry(BAR, "wc"),),
+    (ENTRY,),
 )
-SEEN = VmaSeen("main", A, "rw-s", "wc", BAR, "rd wr sh", rss=4)
+SEEN = VmaSeen("main", *A.parts, "rw-s", "wc", BAR, "rd wr sh", rss=4)
 STEP = Step(
     "look",
     "main",
     "ok",
     None,
-    book=(BookEntry(BAR, "wc"),),
+    book=(ENTRY,),
     log=(),
     vmas=(SEEN,),
     ptes=(),
@@ -232,7 +233,7 @@ class TestBothChannels:
         """
         Or smaps passed a whole PFN mapping by, as kernels up to 6.1 do; nothing else it leaves out.
         """
-        seen = VmaSeen("main", A, "rw-s", "wc", BAR, flags, *counts)
+        seen = VmaSeen("main", *A.parts, "rw-s", "wc", BAR, flags, *counts)
         vma = VmaState(A, flags, 0x8B, "wc", "wc", BAR, rss=4, anonymous=4, locked=2)
         state = LensState((TaskState("main", (vma,), ()),), (), STATE.book)
         step = msgspec.structs.replace(STEP, vmas=(seen,))

@@ -16,15 +16,15 @@ from pfnlab.lab.running.inside_state import (
     vma_seen,
 )
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import BookEntry, PteSeen
+from pfnlab.programs.runs.observation import BookEntry, DeviceSpan, PteSeen
 
 VMA = VmaState(Span("a", 0, 4), "rd wr", 3, "wc", "wc", Span("bar", 0, 4))
 CONTEXT = ContextState(Span("bar", 0, 16), 2, (("main", Span("a", 0, 4)), ("child", Span("a", 8, 16))))
-ENTRY = PteSeen("main", Span("a", 0, 4), Span("bar", 0, 4), "L1 WC P RW US SPECIAL A")
+ENTRY = PteSeen("main", "a", 0, 4, DeviceSpan("bar", 0, 4), "L1 WC P RW US SPECIAL A")
 STATE = LensState(
     (TaskState("main", (VMA,), (ENTRY,), 4),),
     (CONTEXT,),
-    (BookEntry(Span("bar", 0, 16), "wc"),),
+    (BookEntry("bar", 0, 16, "wc"),),
 )
 
 

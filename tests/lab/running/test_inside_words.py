@@ -9,7 +9,7 @@ from pfnlab.kernel.hw.bits import PAGE_PRESENT, PAGE_PWT, PAGE_RW, PAGE_SPECIAL,
 from pfnlab.lab.lens.plain import Extent, RawBook, RawEntries, RawSpace, RawState
 from pfnlab.lab.running.inside_words import Words
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import BookEntry, PteSeen
+from pfnlab.programs.runs.observation import BookEntry, DeviceSpan, PteSeen
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.pte_text import RAM
 
@@ -38,8 +38,8 @@ def test_frames_are_pages_of_devices() -> None:
     (task,) = Words().state(raw, PLACES).tasks
 
     assert (
-        PteSeen("main", Span("b", 0, 1), RAM, "L1 WC P RW US"),
-        PteSeen("main", Span("a", 0, 4), Span("bar", 2, 6), "L1 WC P RW US SPECIAL"),
+        PteSeen("main", "b", 0, 1, RAM, "L1 WC P RW US"),
+        PteSeen("main", "a", 0, 4, DeviceSpan("bar", 2, 6), "L1 WC P RW US SPECIAL"),
     ) == task.ptes
 
 
@@ -50,7 +50,7 @@ def test_what_only_some_processors_have_is_no_level_of_its_own(level: int, entry
 
     (task,) = Words().state(raw, PLACES).tasks
 
-    assert (PteSeen("main", Span("a", 0, 16), None, entry),) == task.ptes
+    assert (PteSeen("main", "a", 0, 16, None, entry),) == task.ptes
 
 
 def test_ram_that_is_a_device_is_one_where_it_is_special() -> None:
@@ -85,9 +85,9 @@ def test_the_book_is_in_the_order_of_devices() -> None:
     state = Words().state(EMPTY._replace(book=book), PLACES)
 
     assert (
-        BookEntry(Span("low", 0, 4), "uc-"),
-        BookEntry(Span("bar", 2, 4), "wc"),
-        BookEntry(Span("bar", 0, 16), "wc"),
+        BookEntry("low", 0, 4, "uc-"),
+        BookEntry("bar", 2, 4, "wc"),
+        BookEntry("bar", 0, 16, "wc"),
     ) == state.book
 
 

@@ -14,8 +14,8 @@ from pfnlab.programs.lang.ops import Munmap, Op
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step
 
-BAR = BookEntry(Span("bar", 0, 4), "wc")
-ENTRY = PteSeen("main", Span("a", 0, 4), None, "none@L1")
+BAR = BookEntry("bar", 0, 4, "wc")
+ENTRY = PteSeen("main", "a", 0, 4, None, "none@L1")
 STEP = Step("munmap a", "main", "ok", None, book=(), log=("said",), vmas=(), ptes=())
 
 

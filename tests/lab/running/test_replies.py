@@ -15,8 +15,7 @@ from pfnlab.lab.running.replies import ParsedReply, parse_reply, reply_until
 from pfnlab.lab.running.wire import Observed
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Device, Program
-from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import BookEntry, PteSeen, VmaSeen
+from pfnlab.programs.runs.observation import BookEntry, DeviceSpan, PteSeen, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
 
 DATA = Path(__file__).parents[1] / "data"
@@ -50,7 +49,7 @@ def test_every_recorded_reply_is_read_to_its_end(name: str) -> None:
 
 def test_the_book_is_in_device_pages() -> None:
     """6.1 keeps the first half of a mapping whose middle went first."""
-    assert (BookEntry(Span("bar", 0, 8), "wc"),) == read("middle-stays-reserved").steps[-1].book
+    assert (BookEntry("bar", 0, 8, "wc"),) == read("middle-stays-reserved").steps[-1].book
 
 
 def test_what_is_left_is_said_in_page_frames() -> None:
@@ -89,8 +88,8 @@ def test_a_vma_is_said_in_area_and_device_pages() -> None:
 
     flags = "rd wr sh mr mw ms pf io de ar dd sd"
     expected = (
-        VmaSeen("main", Span("a", 0, 4), "rw-s", "wc", Span("bar", 0, 4), flags),
-        VmaSeen("main", Span("a", 8, 16), "rw-s", "wc", Span("bar", 8, 16), flags),
+        VmaSeen("main", "a", 0, 4, "rw-s", "wc", DeviceSpan("bar", 0, 4), flags),
+        VmaSeen("main", "a", 8, 16, "rw-s", "wc", DeviceSpan("bar", 8, 16), flags),
     )
     assert expected == seen
 
@@ -100,7 +99,7 @@ def test_anonymous_memory_has_no_offset() -> None:
     seen = read("anonymous-and-low-memory").steps[3].vmas
 
     assert seen is not None
-    assert VmaSeen("main", Span("b", 0, 4), "rw-p", "anon", None, "rd wr mr mw me ac sd", 4, 4) == seen[1]
+    assert VmaSeen("main", "b", 0, 4, "rw-p", "anon", None, "rd wr mr mw me ac sd", 4, 4) == seen[1]
 
 
 def test_prot_none_entries_map_ascending_pages() -> None:
@@ -108,7 +107,7 @@ def test_prot_none_entries_map_ascending_pages() -> None:
     seen = read("prot-none-inverts-the-frame").steps[3].ptes
 
     assert seen is not None
-    assert PteSeen("main", Span("a", 4, 8), Span("bar", 4, 8), "L1 WC !P RO SPECIAL A") in seen
+    assert PteSeen("main", "a", 4, 8, DeviceSpan("bar", 4, 8), "L1 WC !P RO SPECIAL A") in seen
 
 
 def test_a_copied_page_is_ram() -> None:
@@ -116,7 +115,7 @@ def test_a_copied_page_is_ram() -> None:
     seen = read("prot-none-inverts-the-frame").steps[1].ptes
 
     assert seen is not None
-    assert PteSeen("main", Span("a", 2, 3), RAM, "L1 UC- P RW US A D") in seen
+    assert PteSeen("main", "a", 2, 3, RAM, "L1 UC- P RW US A D") in seen
 
 
 def test_the_zero_page_is_ram() -> None:
@@ -124,7 +123,7 @@ def test_the_zero_page_is_ram() -> None:
     seen = read("anonymous-and-low-memory").steps[2].ptes
 
     assert seen is not None
-    assert PteSeen("main", Span("b", 1, 2), RAM, "L1 WB P RO US SPECIAL A") in seen
+    assert PteSeen("main", "b", 1, 2, RAM, "L1 WB P RO US SPECIAL A") in seen
 
 
 def test_frames_far_behind_a_device_are_no_ram() -> None:
@@ -136,8 +135,8 @@ def test_frames_far_behind_a_device_are_no_ram() -> None:
 
     seen = parse_reply(text, program, placement).steps[0].ptes
 
-    last = Span("phys", (1 << 28) - 1, 1 << 28)
-    assert (PteSeen("main", Span("a", 0, 1), last, "L1 WB P RW US SPECIAL A"),) == seen
+    last = DeviceSpan("phys", (1 << 28) - 1, 1 << 28)
+    assert (PteSeen("main", "a", 0, 1, last, "L1 WB P RW US SPECIAL A"),) == seen
 
 
 def test_frames_between_ram_and_the_bar_are_no_ram() -> None:
@@ -149,8 +148,8 @@ def test_frames_between_ram_and_the_bar_are_no_ram() -> None:
 
     seen = parse_reply(text, program, placement).steps[0].ptes
 
-    cut = Span("phys", 0x90000, 0x90001)
-    assert (PteSeen("main", Span("a", 0, 1), cut, "L1 WB P RW US SPECIAL A"),) == seen
+    cut = DeviceSpan("phys", 0x90000, 0x90001)
+    assert (PteSeen("main", "a", 0, 1, cut, "L1 WB P RW US SPECIAL A"),) == seen
 
 
 def test_low_memory_is_a_device_where_it_is_mapped_as_one() -> None:
@@ -158,7 +157,7 @@ def test_low_memory_is_a_device_where_it_is_mapped_as_one() -> None:
     seen = read("anonymous-and-low-memory").steps[0].ptes
 
     assert seen is not None
-    assert PteSeen("main", Span("a", 0, 4), Span("low", 0, 4), "L1 WB P RO US SPECIAL A") == seen[0]
+    assert PteSeen("main", "a", 0, 4, DeviceSpan("low", 0, 4), "L1 WB P RO US SPECIAL A") == seen[0]
 
 
 def test_a_guard_marker_maps_nothing() -> None:
@@ -166,7 +165,7 @@ def test_a_guard_marker_maps_nothing() -> None:
     seen = read("anonymous-and-low-memory").steps[4].ptes
 
     assert seen is not None
-    assert PteSeen("main", Span("b", 0, 1), None, "swap@L1") in seen
+    assert PteSeen("main", "b", 0, 1, None, "swap@L1") in seen
 
 
 def test_telling_the_driver_is_no_step() -> None:
@@ -188,7 +187,7 @@ def test_a_mapping_through_the_driver_is_of_its_file() -> None:
     seen = read("driver-maps-and-zaps").steps[0].vmas
 
     flags = "rd wr sh mr mw me ms pf io de dd sd"
-    assert (VmaSeen("main", Span("a", 0, 8), "rw-s", "driver", Span("bar", 0, 8), flags),) == seen
+    assert (VmaSeen("main", "a", 0, 8, "rw-s", "driver", DeviceSpan("bar", 0, 8), flags),) == seen
 
 
 def test_mincore_answers_digits() -> None:
@@ -214,7 +213,7 @@ def test_memory_a_driver_maps_is_ram() -> None:
     step = read("driver-maps-and-zaps").steps[4]
 
     assert step.ptes is not None
-    assert PteSeen("main", Span("b", 0, 2), RAM, "L1 WB P RW US SPECIAL A") in step.ptes
+    assert PteSeen("main", "b", 0, 2, RAM, "L1 WB P RW US SPECIAL A") in step.ptes
     assert step.log == ("x86/PAT: main map pfn RAM range req write-combining for RANGE, got write-back",)
 
 
@@ -232,7 +231,7 @@ def test_pages_behind_a_device_count_from_it() -> None:
     """A program that maps past the end sees the same names on every machine."""
     step = read("past-the-end-of-the-bar").steps[0]
 
-    assert (BookEntry(Span("bar", 8, 24), "uc-"),) == step.book
+    assert (BookEntry("bar", 8, 24, "uc-"),) == step.book
 
 
 def test_a_fault_is_efault_and_says_the_signal() -> None:
@@ -268,7 +267,7 @@ def test_entries_that_were_there_before_are_reported() -> None:
     """The recorded guest had leaked two entries into this window."""
     before = read("fork-adds-an-entry-and-exit-names-nobody").before
 
-    assert (BookEntry(Span("bar", 0, 4), "wc"), BookEntry(Span("bar", 0, 8), "wc")) == before
+    assert (BookEntry("bar", 0, 4, "wc"), BookEntry("bar", 0, 8, "wc")) == before
 
 
 def test_what_was_not_asked_for_is_none() -> None:
@@ -381,12 +380,12 @@ def test_a_frame_below_the_bar_that_is_no_ram_is_physical() -> None:
     """As where a number is larger than an entry can hold and begins anew: the two ways to look agree."""
     text, program, placement = recorded("middle-stays-reserved")
     entry = "p 0 100000000000 10 1 80000000fe00022f 1"
-    for pfn, target in ((0x10000, Span("phys", 0x10000, 0x10001)), (0xFFFF, RAM)):
+    for pfn, target in ((0x10000, DeviceSpan("phys", 0x10000, 0x10001)), (0xFFFF, RAM)):
         frame = text.replace(entry, f"p 0 100000000000 1 1 {1 << 63 | pfn << 12 | 0x227:x} 0")
 
         seen = parse_reply(frame, program, placement).steps[0].ptes
 
-        assert (PteSeen("main", Span("a", 0, 1), target, "L1 WB P RW US SPECIAL A"),) == seen
+        assert (PteSeen("main", "a", 0, 1, target, "L1 WB P RW US SPECIAL A"),) == seen
 
 
 def test_a_guest_with_more_memory_has_more_of_it() -> None:

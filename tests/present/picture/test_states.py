@@ -17,7 +17,6 @@ from pfnlab.base.errors import Misuse
 from pfnlab.present.picture import draw_state
 from pfnlab.present.picture.parts import pages_part
 from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, Run, Step
 
 
@@ -128,7 +127,7 @@ def test_parts_belong_with_parts(name: str) -> None:
 
 
 def _book(step: Step) -> Step:
-    return msgspec.structs.replace(step, book=(BookEntry(Span("bar", 0, 16), "uc"),))
+    return msgspec.structs.replace(step, book=(BookEntry("bar", 0, 16, "uc"),))
 
 
 def _vmas(step: Step) -> Step:

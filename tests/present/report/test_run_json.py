@@ -18,11 +18,9 @@ from pfnlab.present.report.run_json import PrintedRun
 from pfnlab.present.report.run_result import RunResult
 from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.lang.printer import format_program
-from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import FIELDS, Verdict, judge
-from pfnlab.programs.runs.observation import BookEntry, PteSeen, Reason, Run, Step, VmaSeen
-from pfnlab.programs.runs.step_json import PrintedStep, printed_step, step_of
+from pfnlab.programs.runs.observation import BookEntry, DeviceSpan, PteSeen, Reason, Run, Step, VmaSeen
 from pfnlab.programs.runs.violation import Violation
 
 SERIES = {"model:6.1": "6.1", "model:7.2": "7.2"}
@@ -32,15 +30,15 @@ FULL = Step(
     task="child",
     result="ok",
     value=5,
-    book=(BookEntry(Span("bar", 0, 4), "uc-"),),
+    book=(BookEntry("bar", 0, 4, "uc-"),),
     log=("x86/PAT: main freeing invalid memtype bar[0:4]",),
     vmas=(
-        VmaSeen("main", Span("a", 0, 4), "rw-s", "uc", Span("bar", 0, 4), "rd wr", 0, 0, 16),
-        VmaSeen("main", Span("b", 0, 4), "rw-p", "anon", None, "rd wr", 16, 16),
+        VmaSeen("main", "a", 0, 4, "rw-s", "uc", DeviceSpan("bar", 0, 4), "rd wr", 0, 0, 16),
+        VmaSeen("main", "b", 0, 4, "rw-p", "anon", None, "rd wr", 16, 16),
     ),
     ptes=(
-        PteSeen("main", Span("a", 0, 1), Span("ram", 0, 0), "L1 WB P RW"),
-        PteSeen("main", Span("a", 1, 4), None, "none@L1"),
+        PteSeen("main", "a", 0, 1, DeviceSpan("ram", 0, 0), "L1 WB P RW"),
+        PteSeen("main", "a", 1, 4, None, "none@L1"),
     ),
     flushes=1,
     events=("memtype_free", "flush_tlb_mm_range"),
@@ -222,9 +220,9 @@ def test_a_line_is_one_line() -> None:
 
 def test_a_step_reads_back_as_itself() -> None:
     """Nothing of a step is lost in JSON."""
-    text = msgspec.json.encode(printed_step(FULL))
+    text = msgspec.json.encode(FULL)
 
-    assert step_of(msgspec.json.decode(text, type=PrintedStep)) == FULL
+    assert msgspec.json.decode(text, type=Step) == FULL
 
 
 def _extra(content: dict[str, Any]) -> None:

@@ -15,12 +15,11 @@ from pfnlab.base.errors import Why
 from pfnlab.present.report.table import LIT, blocks, fit, render
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Device, Program
-from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.cells import cell, is_leaked
 from pfnlab.programs.runs.compare import judge
-from pfnlab.programs.runs.observation import PteSeen, Reason, Run, Step, VmaSeen
+from pfnlab.programs.runs.observation import DeviceSpan, PteSeen, Reason, Run, Step, VmaSeen
 from pfnlab.programs.runs.violation import Violation
 
 SERIES = {"model:6.1": "6.1", "qemu:6.1": "6.1", "model:7.2": "7.2", "qemu:7.2": "7.2"}
@@ -210,11 +209,11 @@ def test_steps_show_vmas_and_entries() -> None:
         7,
         book((0, 2)),
         (),
-        (VmaSeen("child", Span("a", 0, 2), "rw-p", "wc", Span("bar", 0, 2), "rd wr", rss=4, anonymous=4),),
+        (VmaSeen("child", "a", 0, 2, "rw-p", "wc", DeviceSpan("bar", 0, 2), "rd wr", rss=4, anonymous=4),),
         (
-            PteSeen("child", Span("a", 0, 1), Span("ram", 0, 0), "L1 WB P RW"),
-            PteSeen("main", Span("a", 1, 2), Span("bar", 1, 2), "L1 WC P RO SPECIAL"),
-            PteSeen("main", Span("a", 2, 3), None, "none@L1"),
+            PteSeen("child", "a", 0, 1, DeviceSpan("ram", 0, 0), "L1 WB P RW"),
+            PteSeen("main", "a", 1, 2, DeviceSpan("bar", 1, 2), "L1 WC P RO SPECIAL"),
+            PteSeen("main", "a", 2, 3, None, "none@L1"),
         ),
     )
     blind = msgspec.structs.replace(full, vmas=None, ptes=None)
@@ -284,7 +283,7 @@ def test_without_vmas_nothing_is_called_leaked() -> None:
 
 def test_other_devices_do_not_keep_an_entry() -> None:
     """Equal page numbers of another device are other pages."""
-    other = (VmaSeen("main", Span("a", 0, 16), "rw-s", "mem", Span("low", 0, 16), ""),)
+    other = (VmaSeen("main", "a", 0, 16, "rw-s", "mem", DeviceSpan("low", 0, 16), ""),)
     step = Step("look", "main", "ok", None, book((4, 8)), (), other)
 
     assert is_leaked(step.book[0], step)

@@ -40,7 +40,7 @@ def observe(
 @every_series
 def test_the_book_in_pages_of_the_device(series: str) -> None:
     """Book entries are half-open pages of the device that holds them."""
-    assert (BookEntry(Span("bar", 3, 5), "wc"),) == observe(series, "a = mmap bar[3:5] wc shared rw").book
+    assert (BookEntry("bar", 3, 5, "wc"),) == observe(series, "a = mmap bar[3:5] wc shared rw").book
 
 
 GIANT = ("a = mmap bar[0:262144] driver fault_pud shared rw", "read a[5]")
@@ -72,7 +72,7 @@ def test_the_book_of_low_memory(series: str) -> None:
     """Low memory is booked write-back."""
     seen = observe(series, "a = mmap low[1:3] devmem shared rw", device="low: lowmem, 4 pages")
 
-    assert (BookEntry(Span("low", 1, 3), "wb"),) == seen.book
+    assert (BookEntry("low", 1, 3, "wb"),) == seen.book
 
 
 @for_each("series", SERIES[:2])

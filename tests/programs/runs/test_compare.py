@@ -14,7 +14,6 @@ from middle_runs import PROGRAM, book, careful, cut, forgetful, vmas
 from pfnlab.base.errors import Defect, Misuse, Why
 from pfnlab.base.result import Outcome
 from pfnlab.programs.lang.ops import Expect
-from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import (
     CHANNEL_FIELDS,
@@ -39,7 +38,7 @@ CHANGED: dict[str, Any] = {
     "log": ("x86/PAT: something else",),
     "book": book((1, 2)),
     "vmas": vmas((1, 2)),
-    "ptes": (PteSeen("main", Span("a", 0, 1), None, "none@L1"),),
+    "ptes": (PteSeen("main", "a", 0, 1, None, "none@L1"),),
     "flushes": 9,
     "events": ("memtype_free",),
     "tracked": ("VM_PAT a[0:1]",),
@@ -250,7 +249,7 @@ def test_an_expectation_that_fails_says_what_is_left(run: Run, series: str, line
     """A failure carries the expect line and the book of the last step."""
     failed = expectation_failures(PROGRAM, run, series)
 
-    assert [(PROGRAM.expects[line], run.steps[-1].book)] == [(one.expect, one.left) for one in failed]
+    assert [(PROGRAM.expects[line].first, run.steps[-1].book)] == [(one.first, one.left) for one in failed]
 
 
 def test_a_kernel_nobody_described_has_no_expectations() -> None:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pfnlab.base.errors import Defect
-from pfnlab.programs.runs.observation import direct_map_lines, direct_map_spans
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import DeviceSpan, direct_map_lines, direct_map_spans
 
 
 @given(st.lists(st.sampled_from(["wb", "wc", "uc-", "absent"])))
@@ -27,3 +28,15 @@ def test_another_line_is_a_defect(line: str) -> None:
     """Nothing is taken for write-back that cannot be read."""
     with pytest.raises(Defect, match="no line about the direct map"):
         list(direct_map_spans([line]))
+
+
+def test_pages_of_a_device_are_those_of_a_program() -> None:
+    """Whichever of the two says them, and so in a set."""
+    seen, said = DeviceSpan("bar", 0, 4), Span("bar", 0, 4)
+
+    assert (seen == said, said == seen, {seen} == {said}) == (True, True, True)
+
+
+def test_other_pages_of_a_device_are_others() -> None:
+    """By their name, or where they begin."""
+    assert DeviceSpan("bar", 0, 4) not in (Span("low", 0, 4), Span("bar", 1, 4), DeviceSpan("bar", 0, 5), None)

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pfnlab.kernel.hw.entry import entry_pfn
-from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import PteSeen
+from pfnlab.programs.runs.observation import DeviceSpan, PteSeen
 from pfnlab.programs.runs.pte_text import RAM, entry_text, merge_ptes
 
 
@@ -67,21 +66,21 @@ def test_write_through_needs_all_three_bits() -> None:
     assert entry_text(0x9D, 1) == "L1 WT P RO US"
 
 
-def page(number: int, target: Span | None, entry: str, task: str = "main") -> PteSeen:
+def page(number: int, target: DeviceSpan | None, entry: str, task: str = "main") -> PteSeen:
     """One page of area a."""
-    return PteSeen(task, Span("a", number, number + 1), target, entry)
+    return PteSeen(task, "a", number, number + 1, target, entry)
 
 
 def test_linear_device_pages_become_one_run() -> None:
     """Neighbours that map neighbouring device pages alike are one run."""
-    seen = [page(0, Span("bar", 4, 5), "L1 WC"), page(1, Span("bar", 5, 6), "L1 WC")]
+    seen = [page(0, DeviceSpan("bar", 4, 5), "L1 WC"), page(1, DeviceSpan("bar", 5, 6), "L1 WC")]
 
-    assert (PteSeen("main", Span("a", 0, 2), Span("bar", 4, 6), "L1 WC"),) == merge_ptes(seen)
+    assert (PteSeen("main", "a", 0, 2, DeviceSpan("bar", 4, 6), "L1 WC"),) == merge_ptes(seen)
 
 
 def test_a_jump_in_the_device_starts_a_run() -> None:
     """Pages that are not next to each other in the device are two runs."""
-    seen = [page(0, Span("bar", 4, 5), "L1 WC"), page(1, Span("bar", 6, 7), "L1 WC")]
+    seen = [page(0, DeviceSpan("bar", 4, 5), "L1 WC"), page(1, DeviceSpan("bar", 6, 7), "L1 WC")]
 
     assert tuple(seen) == merge_ptes(seen)
 
@@ -90,7 +89,7 @@ def test_ram_pages_run_together_whichever_they_are() -> None:
     """Ordinary RAM has no numbers, so its runs depend on the words alone."""
     seen = [page(0, RAM, "L1 WB"), page(1, RAM, "L1 WB")]
 
-    assert (PteSeen("main", Span("a", 0, 2), RAM, "L1 WB"),) == merge_ptes(seen)
+    assert (PteSeen("main", "a", 0, 2, RAM, "L1 WB"),) == merge_ptes(seen)
 
 
 def test_missing_entries_run_by_level() -> None:
@@ -105,14 +104,14 @@ def test_tasks_do_not_run_into_each_other() -> None:
     seen = [page(1, RAM, "L1 WB", "main"), page(0, RAM, "L1 WB", "child"), page(0, RAM, "L1 WB", "main")]
 
     expected = (
-        PteSeen("main", Span("a", 0, 2), RAM, "L1 WB"),
-        PteSeen("child", Span("a", 0, 1), RAM, "L1 WB"),
+        PteSeen("main", "a", 0, 2, RAM, "L1 WB"),
+        PteSeen("child", "a", 0, 1, RAM, "L1 WB"),
     )
     assert expected == merge_ptes(seen)
 
 
 TARGETS = st.one_of(
-    st.none(), st.just(RAM), st.integers(0, 3).map(lambda number: Span("bar", number, number + 1))
+    st.none(), st.just(RAM), st.integers(0, 3).map(lambda number: DeviceSpan("bar", number, number + 1))
 )
 PAGES = st.dictionaries(
     st.tuples(st.sampled_from(["main", "child"]), st.integers(0, 12)),
@@ -120,21 +119,21 @@ PAGES = st.dictionaries(
 )
 
 
-def pagewise(seen: tuple[PteSeen, ...]) -> dict[tuple[str, int], tuple[Span | None, str]]:
+def pagewise(seen: tuple[PteSeen, ...]) -> dict[tuple[str, int], tuple[DeviceSpan | None, str]]:
     """What every single page maps."""
     pages = {}
     for run in seen:
-        for index in range(run.span.pages):
+        for index in range(run.end - run.start):
             target = run.target
             if target is not None and target != RAM:
-                target = Span(target.name, target.start + index, target.start + index + 1)
-            pages[run.task, run.span.start + index] = (target, run.entry)
+                target = DeviceSpan(target.name, target.start + index, target.start + index + 1)
+            pages[run.task, run.start + index] = (target, run.entry)
     return pages
 
 
 @given(PAGES)
 def test_merging_keeps_what_every_page_maps(
-    pages: dict[tuple[str, int], tuple[Span | None, str]],
+    pages: dict[tuple[str, int], tuple[DeviceSpan | None, str]],
 ) -> None:
     """Runs say of every page exactly what was seen of it."""
     seen = [page(number, target, entry, task) for (task, number), (target, entry) in pages.items()]
@@ -144,7 +143,7 @@ def test_merging_keeps_what_every_page_maps(
 
 @given(PAGES)
 def test_merging_twice_changes_nothing(
-    pages: dict[tuple[str, int], tuple[Span | None, str]],
+    pages: dict[tuple[str, int], tuple[DeviceSpan | None, str]],
 ) -> None:
     """Runs are maximal, so merging runs again leaves them alone."""
     seen = [page(number, target, entry, task) for (task, number), (target, entry) in pages.items()]

@@ -55,7 +55,7 @@ def test_a_range_is_read_as_it_was_written(tracked: TrackedRange) -> None:
 )
 def test_an_entry_has_level_mode_and_flags(text: str, value: TableEntry) -> None:
     """Or a kind of absence."""
-    assert value == PteSeen("main", Span("a", 0, 1), None, text).table_entry
+    assert value == PteSeen("main", "a", 0, 1, None, text).table_entry
 
 
 def test_an_entry_that_maps_need_not_be_present() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
+from msgspec.structs import replace
+
 from pfnlab.checker.judging.by_place import ByPlace
 from pfnlab.checker.judging.history import History
 from pfnlab.checker.judging.seen import Layout, SeenEntry, SeenSpaces, entries_in
@@ -92,7 +94,7 @@ def _as_offset(entry: SeenEntry, vma: VmaSeen, layout: Layout, history: History)
     if target.name == PHYSICAL or offset.name == PHYSICAL or offset == RAM:
         return True
     if offset.name == REGION:
-        offset = Span(layout.vfio or "", offset.start, offset.end)
+        offset = replace(offset, name=layout.vfio or "")
     if target.name != offset.name:
         return _is_behind(offset, entry, layout)
     return target.start == offset.start + entry.first

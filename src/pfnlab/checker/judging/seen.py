@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from pfnlab.base.units import PfnRange
 from pfnlab.checker.judging.by_place import ByPlace, T
 from pfnlab.kernel.mm.configuration import DISTRIBUTION, Configuration
@@ -59,14 +61,12 @@ def entries_in(vma: VmaSeen, ptes: ByPlace[PteSeen]) -> list[SeenEntry]:
     """The parts of runs of entries that lie in a VMA."""
     entries = []
     for run in ptes.overlapping(vma.task, vma.span):
-        start, end = max(run.span.start, vma.span.start), min(run.span.end, vma.span.end)
+        start, end = max(run.start, vma.start), min(run.end, vma.end)
         target = run.target
         if target is not None and target != RAM:
-            shift = target.start - run.span.start
-            target = Span(target.name, start + shift, end + shift)
-        entries.append(
-            SeenEntry(start - vma.span.start, Span(run.span.name, start, end), target, run.table_entry)
-        )
+            shift = target.start - run.start
+            target = replace(target, start=start + shift, end=end + shift)
+        entries.append(SeenEntry(start - vma.start, Span(run.area, start, end), target, run.table_entry))
     return entries
 
 

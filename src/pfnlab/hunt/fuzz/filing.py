@@ -27,7 +27,7 @@ from pfnlab.base.inert import (
     shell_path,
 )
 from pfnlab.base.path_walk import make_folder
-from pfnlab.base.result import Outcome, Printed
+from pfnlab.base.result import Outcome, Printed, beside
 from pfnlab.base.units import number_of
 from pfnlab.hunt.fuzz.signature import LOOKING, LOST, VIOLATION, Signature, unknown_violations
 from pfnlab.hunt.fuzz.value_shape import NOTHING
@@ -39,7 +39,7 @@ from pfnlab.programs.model.model_machine import END
 from pfnlab.programs.runs.alarm import Alarm, when
 from pfnlab.programs.runs.compare import Difference, alarms, differences
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.observation import PteSeen, Run, VmaSeen
 
 PROGRAM, REPORT, DATA = "program.pfn", "report.md", "finding.json"
 
@@ -365,6 +365,7 @@ def _value(value: Any, difference: Difference) -> str:
 
 
 def _words(element: Any) -> str:
-    if isinstance(element, msgspec.Struct) and type(element).__str__ is object.__str__:
-        return " ".join(str(getattr(element, name)) for name in element.__struct_fields__)
+    if isinstance(element, VmaSeen | PteSeen):
+        seen = beside(element, ("task", "area", "start", "end"))
+        return " ".join(map(str, (element.task, element.span, *seen.values())))
     return str(element)

@@ -11,6 +11,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import (
     PHYSICAL,
     BookEntry,
+    DeviceSpan,
     MemorySeen,
     NotifierSeen,
     PteSeen,
@@ -38,7 +39,7 @@ class VmaState(msgspec.Struct, frozen=True):
     bits: int
     mode: str
     file: str
-    offset: Span | None
+    offset: DeviceSpan | None
     pat: bool = False
     rss: int = 0
     anonymous: int = 0
@@ -99,7 +100,7 @@ def vma_seen(state: LensState) -> tuple[VmaSeen, ...]:
     """The VMAs in the words of the outside channel."""
     return tuple(
         VmaSeen(
-            *(task.task, vma.span, perms_text(vma.bits), vma.file, vma.offset, vma.flags),
+            *(task.task, *vma.span.parts, perms_text(vma.bits), vma.file, vma.offset, vma.flags),
             *(vma.rss, vma.anonymous, vma.locked),
         )
         for task in state.tasks

@@ -13,6 +13,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import (
     PHYSICAL,
     BookEntry,
+    DeviceSpan,
     MemoryFault,
     MemorySeen,
     NotifierSeen,
@@ -38,7 +39,7 @@ class Words:
 
     def __init__(self) -> None:
         self._places: Places | None = None
-        self._spans: dict[tuple[int, int], Span] = {}
+        self._spans: dict[tuple[int, int], DeviceSpan] = {}
         self._ptes: dict[str, tuple[tuple[RawEntries, ...], tuple[PteSeen, ...]]] = {}
 
     def state(self, raw: RawState, places: Places) -> LensState:
@@ -52,7 +53,7 @@ class Words:
             self._spans.clear()
         if len(self._spans) > _SPANS_KEPT:
             self._spans.clear()
-        book = [BookEntry(self._span(places, first, behind), mode) for first, behind, mode in raw.book]
+        book = [BookEntry(*self._span(places, first, behind).parts, mode) for first, behind, mode in raw.book]
         lines = (line for name, modes in raw.direct_map.items() for line in direct_map_lines(name, modes))
         return LensState(
             tuple(self._task(space, places) for space in raw.spaces),
@@ -71,7 +72,7 @@ class Words:
             ),
         )
 
-    def _span(self, places: Places, first: int, behind: int) -> Span:
+    def _span(self, places: Places, first: int, behind: int) -> DeviceSpan:
         span = self._spans.get((first, behind))
         if span is None:
             span = self._spans[first, behind] = places.device_span(first, behind)
@@ -91,10 +92,11 @@ class Words:
 
     def _entry(self, task: str, entry: RawEntries, places: Places) -> PteSeen:
         text = entry_text(entry.word, min(entry.level, _USUAL_LEVELS))
-        span = Span(*entry.pages)
-        return PteSeen(task, span, None if "@" in text else self._target(entry, span.pages, places), text)
+        area, start, end = entry.pages
+        target = None if "@" in text else self._target(entry, end - start, places)
+        return PteSeen(task, area, start, end, target, text)
 
-    def _target(self, entry: RawEntries, pages: int, places: Places) -> Span:
+    def _target(self, entry: RawEntries, pages: int, places: Places) -> DeviceSpan:
         # The zero page is special too, and RAM; RAM that a program has as a device counts as one where it is
         # special.
         span = self._span(places, entry.pfn, entry.pfn + pages)

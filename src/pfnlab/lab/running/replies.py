@@ -28,12 +28,20 @@ from pfnlab.programs.lang.ops import (
     tasks_of,
 )
 from pfnlab.programs.lang.printer import op_lines
-from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk
 from pfnlab.programs.runs.alarm import Alarm, alarms_in
 from pfnlab.programs.runs.events import is_flush
 from pfnlab.programs.runs.kmsg import in_known_order, is_anybody, normalise
-from pfnlab.programs.runs.observation import MOVED, PHYSICAL, SAME, BookEntry, PteSeen, Step, VmaSeen
+from pfnlab.programs.runs.observation import (
+    MOVED,
+    PHYSICAL,
+    SAME,
+    BookEntry,
+    DeviceSpan,
+    PteSeen,
+    Step,
+    VmaSeen,
+)
 from pfnlab.programs.runs.pte_text import RAM, entry_text, merge_ptes
 from pfnlab.programs.runs.unknown import READING, without_contents
 
@@ -246,8 +254,8 @@ class _Reader:
             file_span = RAM
         section.vmas.append(
             VmaSeen(
-                task=self.tasks[int(task)],
-                span=span,
+                self.tasks[int(task)],
+                *span.parts,
                 perms=perms,
                 file=file,
                 offset=file_span,
@@ -269,12 +277,14 @@ class _Reader:
         target = self._target(raw, level, pages)
         if level == 1 and stride == "0" and pages > 1 and target not in (None, RAM):
             page_target = self._target(raw, level, 1)
-            page_spans = (Span(span.name, page, page + 1) for page in range(span.start, span.end))
-            section.ptes += [PteSeen(name, page, page_target, text) for page in page_spans]
+            section.ptes += [
+                PteSeen(name, span.name, page, page + 1, page_target, text)
+                for page in range(span.start, span.end)
+            ]
         else:
-            section.ptes.append(PteSeen(name, span, target, text))
+            section.ptes.append(PteSeen(name, *span.parts, target, text))
 
-    def _target(self, raw: int, level: int, pages: int) -> Span | None:
+    def _target(self, raw: int, level: int, pages: int) -> DeviceSpan | None:
         # The pages a run of entries maps. The zero page is special too and RAM all the same, and a page the
         # kernel took from the window of low memory is the device only where it is mapped as special. Not all
         # below the BAR is RAM: frames past the end of physical addresses may come out there.
@@ -302,7 +312,7 @@ class _Reader:
             self._result(None, section.result)
             return
         book = tuple(
-            BookEntry(self.places.device_span(*pfns), mode)
+            BookEntry(*self.places.device_span(*pfns).parts, mode)
             for pfns, mode in section.book
             if name == "before" or self.places.overlaps_device(*pfns)
         )

@@ -13,9 +13,8 @@ from pfnlab.base.result import ALWAYS, Made, Outcome, Result, Text
 from pfnlab.present.report.run_result import RunResult
 from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.ops import Expect, Leaked, Program
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
-from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import (
     FIELDS,
@@ -23,15 +22,11 @@ from pfnlab.programs.runs.compare import (
     Expectation,
     MachineAlarm,
     Ran,
-    SeenValue,
     Verdict,
     mismatch,
 )
-from pfnlab.programs.runs.observation import BookEntry, Reason, Run
-from pfnlab.programs.runs.step_json import PrintedEntry, PrintedStep, field_value, printed_step, step_of
+from pfnlab.programs.runs.observation import Reason, Run, Step
 from pfnlab.programs.runs.violation import Violation
-
-_Series = Annotated[str, Meta(extra_json_schema={"pattern": r"^\d+\.\d+"})]
 
 #: A value of a difference is one of its field in steps.
 _AS_IN_STEPS = Meta(
@@ -42,9 +37,7 @@ _AS_IN_STEPS = Meta(
                 "then": {
                     "properties": {
                         "values": {
-                            "items": {
-                                "properties": {"value": {"$ref": f"#/$defs/PrintedStep/properties/{field}"}}
-                            }
+                            "items": {"properties": {"value": {"$ref": f"#/$defs/Step/properties/{field}"}}}
                         }
                     }
                 },
@@ -119,30 +112,9 @@ class PrintedMachine(msgspec.Struct, frozen=True, kw_only=True):
     kernel: str
     lost: str | None
     undecided: Annotated[str | None, ALWAYS] = None
-    steps: tuple[PrintedStep, ...]
+    steps: tuple[Step, ...]
     alarm: PrintedAlarm | None
     violations: tuple[PrintedViolation, ...]
-
-
-class PrintedExpectation(msgspec.Struct, frozen=True, kw_only=True):
-    """One expect line compared with one machine; ``left`` and ``holds`` are null when the end was not seen.
-
-    :param machine: the machine it was compared with
-    :param series: the series of that machine's kernel
-    :param first: the first series or version the line is for
-    :param last: the last one it is for; null where it has no end but that of the version's series
-    :param leaked: what has to be left in the book; empty for ``nothing left``
-    :param left: what was left; null when the end was not seen
-    :param holds: whether both are equal; null when the end was not seen
-    """
-
-    machine: Text
-    series: _Series
-    first: _Series
-    last: _Series | None
-    leaked: tuple[PrintedEntry, ...]
-    left: tuple[PrintedEntry, ...] | None
-    holds: bool | None
 
 
 class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
@@ -165,7 +137,7 @@ class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
     ] = FIELDS
     agree: bool
     differences: tuple[Annotated[Difference, _AS_IN_STEPS], ...]
-    expectations: tuple[PrintedExpectation, ...]
+    expectations: tuple[Expectation, ...]
 
     def __post_init__(self) -> None:
         """Refuse runs of different programs.
@@ -191,8 +163,8 @@ class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
             machines=tuple(_machine(run, verdict) for run in result.runs),
             compared=verdict.compared,
             agree=verdict.agree,
-            differences=tuple(map(_difference, verdict.differences)),
-            expectations=tuple(map(_expectation, verdict.expectations)),
+            differences=verdict.differences,
+            expectations=verdict.expectations,
         )
 
     @property
@@ -214,7 +186,7 @@ class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
         machines = self.machines
         return Verdict(
             differences=self.differences,
-            expectations=tuple(map(_read_expectation, self.expectations)),
+            expectations=self.expectations,
             groups=_groups(machines, self.differences),
             lost=tuple(one.machine for one in machines if one.lost is not None),
             undecided=tuple(one.machine for one in machines if one.undecided is not None),
@@ -244,7 +216,7 @@ def _machine(run: Run, verdict: Verdict) -> PrintedMachine:
         kernel=run.kernel,
         lost=None if run.lost is None else run.lost.says,
         undecided=None if run.undecided is None else run.undecided.says,
-        steps=tuple(map(printed_step, run.steps)),
+        steps=run.steps,
         alarm=None if alarm is None else PrintedAlarm(**_fields(alarm)),
         violations=tuple(
             PrintedViolation(one.name, one.step, one.op, one.says, one.known or None)
@@ -258,7 +230,7 @@ def _run(printed: PrintedMachine) -> Run:
     return Run(
         machine=printed.machine,
         kernel=printed.kernel,
-        steps=tuple(map(step_of, printed.steps)),
+        steps=printed.steps,
         lost=Reason.read(printed.lost, Why.GUEST),
         undecided=Reason.read(printed.undecided),
         alarm=None if printed.alarm is None else Alarm(**_fields(printed.alarm)),
@@ -273,11 +245,6 @@ def _fields(alarm: Alarm | PrintedAlarm) -> dict[str, Any]:
     return {name: getattr(alarm, name) for name in alarm.__struct_fields__}
 
 
-def _difference(difference: Difference) -> Difference:
-    values = (SeenValue(seen.machine, field_value(seen.value)) for seen in difference.values)
-    return msgspec.structs.replace(difference, values=tuple(values))
-
-
 def _groups(
     machines: Sequence[PrintedMachine], differences: Sequence[Difference]
 ) -> tuple[tuple[str, ...], ...]:
@@ -287,22 +254,3 @@ def _groups(
         seen = [one.values[place].value if place < len(one.values) else None for one in differences]
         groups.setdefault(repr(seen), []).append(machine.machine)
     return tuple(map(tuple, groups.values()))
-
-
-def _expectation(expectation: Expectation) -> PrintedExpectation:
-    expect, left = expectation.expect, expectation.left
-    return PrintedExpectation(
-        machine=expectation.machine,
-        series=expectation.series,
-        first=expect.first,
-        last=expect.last,
-        leaked=tuple(PrintedEntry.of(leak.span, leak.mode) for leak in expect.leaked),
-        left=None if left is None else tuple(PrintedEntry.of(entry.span, entry.mode) for entry in left),
-        holds=expectation.holds,
-    )
-
-
-def _read_expectation(printed: PrintedExpectation) -> Expectation:
-    leaked = tuple(Leaked(Span(one.device, one.start, one.end), one.mode) for one in printed.leaked)
-    left = None if printed.left is None else tuple(BookEntry(one.span, one.mode) for one in printed.left)
-    return Expectation(printed.machine, printed.series, Expect(printed.first, printed.last, leaked), left)

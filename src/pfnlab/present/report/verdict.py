@@ -8,7 +8,6 @@ from enum import Enum
 from itertools import groupby
 from typing import Literal, NamedTuple
 
-from pfnlab.programs.lang.ops import Expect
 from pfnlab.programs.runs.alarm import when
 from pfnlab.programs.runs.compare import Expectation, MachineAlarm, Verdict
 from pfnlab.programs.runs.observation import Run
@@ -82,9 +81,9 @@ def _wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
 
 
-def expect_text(expect: Expect) -> str:
+def expect_text(expect: Expectation) -> str:
     """An ``expect`` line's content: ``6.1..6.12 leaked bar[0:8] wc``."""
-    leaked = ", ".join(f"{leak.span} {leak.mode}" for leak in expect.leaked)
+    leaked = ", ".join(map(str, expect.leaked))
     series = expect.first if expect.first == expect.last else f"{expect.first}..{expect.last or ''}"
     return f"{series} {'leaked ' + leaked if leaked else 'nothing left'}"
 
@@ -149,14 +148,14 @@ def _alarm(item: MachineAlarm) -> Iterator[Statement]:
 
 
 def _expected(expectations: Sequence[Expectation]) -> Iterator[Statement]:
-    machines_by_expect: dict[Expect, list[str]] = {}
+    machines_by_expect: dict[str, list[str]] = {}
     for expectation in expectations:
         if expectation.holds:
-            machines_by_expect.setdefault(expectation.expect, []).append(expectation.machine)
+            machines_by_expect.setdefault(expect_text(expectation), []).append(expectation.machine)
     for expect, machines in machines_by_expect.items():
-        yield Statement(About.EXPECTED, f"{expect_text(expect)}: {', '.join(machines)}")
+        yield Statement(About.EXPECTED, f"{expect}: {', '.join(machines)}")
     for expectation in expectations:
         if expectation.holds is False:
             left = ", ".join(map(str, expectation.left or ())) or "nothing"
-            says = f"{expect_text(expectation.expect)}: {expectation.machine} leaves {left}"
+            says = f"{expect_text(expectation)}: {expectation.machine} leaves {left}"
             yield Statement(About.UNEXPECTED, says, "bad")

@@ -13,6 +13,11 @@ class Span(msgspec.Struct, frozen=True, gc=False):
     end: int
 
     @property
+    def parts(self) -> tuple[str, int, int]:
+        """Its name and its bounds, for structures that have them as fields of their own."""
+        return self.name, self.start, self.end
+
+    @property
     def pages(self) -> int:
         """How many pages the span holds."""
         return self.end - self.start

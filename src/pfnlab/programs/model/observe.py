@@ -96,7 +96,7 @@ class Observer:
         for entry in self.kernel.book.entries():
             start, end = phys_to_pfn(entry.start), pages_of(entry.end)
             if self.places.overlaps_device(start, end):
-                yield BookEntry(self.places.device_span(start, end), entry.type.short)
+                yield BookEntry(*self.places.device_span(start, end).parts, entry.type.short)
 
     def _direct_map(self) -> Iterator[str]:
         """The program's RAM that is not write-back in the direct map, in the book's words (S2.6, S2.9)."""

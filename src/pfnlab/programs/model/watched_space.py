@@ -12,6 +12,8 @@ from itertools import chain, compress
 from operator import attrgetter, itemgetter
 from typing import Any
 
+from msgspec.structs import replace
+
 from pfnlab.kernel.hw.bits import PAGE_PSE, pgprot_4k_2_large
 from pfnlab.kernel.hw.pgtable import EntryRun
 from pfnlab.kernel.mm.copy_on_write import ZERO_PFN
@@ -20,9 +22,8 @@ from pfnlab.kernel.mm.kernel import Kernel, Task
 from pfnlab.kernel.mm.more.smap_counts import SmapCounts
 from pfnlab.kernel.mm.space import TASK_PAGES
 from pfnlab.kernel.mm.vma import Vma
-from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.changed_part import changed_part, changed_rows
-from pfnlab.programs.runs.observation import PHYSICAL, PteSeen, VmaSeen
+from pfnlab.programs.runs.observation import PHYSICAL, DeviceSpan, PteSeen, VmaSeen
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.pte_text import RAM, entry_text, merge_ptes
 from pfnlab.programs.runs.texts import vma_name
@@ -127,11 +128,11 @@ class WatchedSpace:
     def _look_at_area(self, name: str, base: int, start: int, end: int) -> None:
         seen = self._ptes[name]
         # Those that end where the pages begin, or begin where they end, may be continued by them.
-        first = bisect_left(seen, start - base, key=lambda pte: pte.span.end)
-        last = bisect_right(seen, end - base, key=lambda pte: pte.span.start)
+        first = bisect_left(seen, start - base, key=lambda pte: pte.end)
+        last = bisect_right(seen, end - base, key=lambda pte: pte.start)
         ends = seen[first:last]
-        below = [_cut(pte, pte.span.start, start - base) for pte in ends[:1] if pte.span.start < start - base]
-        above = [_cut(pte, end - base, pte.span.end) for pte in ends[-1:] if pte.span.end > end - base]
+        below = [_cut(pte, pte.start, start - base) for pte in ends[:1] if pte.start < start - base]
+        above = [_cut(pte, end - base, pte.end) for pte in ends[-1:] if pte.end > end - base]
         seen[first:last] = merge_ptes([*below, *self._entries(start, end), *above])
 
     def _entries(self, start: int, end: int) -> Iterator[PteSeen]:
@@ -148,7 +149,7 @@ class WatchedSpace:
         rss, anonymous, pss = self._counts(vma)
         return VmaSeen(
             self._task.comm,
-            span,
+            *span.parts,
             perms_text(vma.flags),
             vma.file.kind if vma.file else "anon",
             self._offset(vma),
@@ -158,7 +159,7 @@ class WatchedSpace:
             pss if vma.flags & VM_LOCKED else 0,
         )
 
-    def _offset(self, vma: Vma) -> Span | None:
+    def _offset(self, vma: Vma) -> DeviceSpan | None:
         """The pages that the file offset stands for; a private mapping of a driver's RAM has that RAM's."""
         if vma.file is None:
             return None
@@ -187,9 +188,9 @@ def _cut(pte: PteSeen, start: int, end: int) -> PteSeen:
     """The part of a run of entries that has pages *start* up to *end* of its area."""
     target = pte.target
     if target is not None and target != RAM:
-        shift = target.start - pte.span.start
-        target = Span(target.name, start + shift, end + shift)
-    return PteSeen(pte.task, Span(pte.span.name, start, end), target, pte.entry)
+        shift = target.start - pte.start
+        target = replace(target, start=start + shift, end=end + shift)
+    return replace(pte, start=start, end=end, target=target)
 
 
 def entry_seen(kernel: Kernel, places: Places, task: Task, run: EntryRun) -> PteSeen:
@@ -199,14 +200,16 @@ def entry_seen(kernel: Kernel, places: Places, task: Task, run: EntryRun) -> Pte
     return pte_seen(places, task, run.start, run.end, target, entry_text(raw, run.level))
 
 
-def pte_seen(places: Places, task: Task, start: int, end: int, target: Span | None, entry: str) -> PteSeen:
+def pte_seen(
+    places: Places, task: Task, start: int, end: int, target: DeviceSpan | None, entry: str
+) -> PteSeen:
     """Entries of the pages *start* up to *end*, which lie in an area of the program."""
     span = places.area_span(start, end)
     assert span is not None
-    return PteSeen(task.comm, span, target, entry)
+    return PteSeen(task.comm, *span.parts, target, entry)
 
 
-def _target(kernel: Kernel, places: Places, run: EntryRun) -> Span:
+def _target(kernel: Kernel, places: Places, run: EntryRun) -> DeviceSpan:
     if run.page is not None or run.pfn == ZERO_PFN:
         return RAM
     if places.device_at(run.pfn) is None and kernel.platform.phys.page_is_ram(run.pfn):

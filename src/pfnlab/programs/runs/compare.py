@@ -103,25 +103,36 @@ class Difference(msgspec.Struct, frozen=True):
     values: Annotated[tuple[SeenValue, ...], Meta(extra_json_schema={"minItems": 2})]
 
 
-class Expectation(msgspec.Struct, frozen=True):
-    """One ``expect`` line compared with one machine.
+_Series = Annotated[str, Meta(extra_json_schema={"pattern": r"^\d+\.\d+"})]
 
-    :param series: the kernel series that made the line apply
-    :param left: the book after the last step, or None when the machine did not get there
+
+class Expectation(msgspec.Struct, frozen=True):
+    """One expect line compared with one machine; ``left`` and ``holds`` are null when the end was not seen.
+
+    :param machine: the machine it was compared with
+    :param series: the series of that machine's kernel
+    :param first: the first series or version the line is for
+    :param last: the last one it is for; null where it has no end but that of the version's series
+    :param leaked: what has to be left in the book; empty for ``nothing left``
+    :param left: what was left; null when the end was not seen
+    :param holds: whether both are equal; null when the end was not seen
     """
 
-    machine: str
-    series: str
-    expect: Expect
+    machine: Text
+    series: _Series
+    first: _Series
+    last: _Series | None
+    leaked: tuple[BookEntry, ...]
     left: tuple[BookEntry, ...] | None
+    holds: bool | None
 
-    @property
-    def holds(self) -> bool | None:
-        """True where exactly the expected entries are left; None when the end was not seen."""
-        if self.left is None:
-            return None
-        left = [(entry.span, entry.mode) for entry in self.left]
-        return [(leak.span, leak.mode) for leak in self.expect.leaked] == left
+    @classmethod
+    def of(cls, run: Run, series: str, expect: Expect) -> Expectation:
+        """The line *expect* compared with *run*, on a kernel of *series*."""
+        left = run.steps[-1].book if run.steps and run.steps[-1].op == "end" else None
+        leaked = tuple(BookEntry(*leak.span.parts, leak.mode) for leak in expect.leaked)
+        holds = None if left is None else left == leaked
+        return cls(run.machine, series, expect.first, expect.last, leaked, left, holds)
 
 
 class MachineAlarm(msgspec.Struct, frozen=True):
@@ -254,8 +265,7 @@ def expectations(program: Program, run: Run, series: str | None) -> list[Expecta
     """
     if series is None:
         return []
-    left = run.steps[-1].book if run.steps and run.steps[-1].op == "end" else None
-    return [Expectation(run.machine, series, expect, left) for expect in speaking_of(program, series)]
+    return [Expectation.of(run, series, expect) for expect in speaking_of(program, series)]
 
 
 def expectation_failures(program: Program, run: Run, series: str | None) -> list[Expectation]:

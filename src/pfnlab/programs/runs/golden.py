@@ -23,8 +23,7 @@ from pfnlab.programs.lang.library import library_paths
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.runs.compare import Difference, differences
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import Run
-from pfnlab.programs.runs.step_json import PrintedStep, printed_step, step_of
+from pfnlab.programs.runs.observation import Run, Step
 
 #: The name the golden's side has in a difference.
 GOLDEN = "golden"
@@ -33,7 +32,7 @@ GOLDEN = "golden"
 NO_GOLDENS = "What kernels showed is recorded in pfnlab's repository: ask this in a clone."
 
 #: The parts of a step that came later: a golden made before does not have them.
-_LATER = [field.name for field in msgspec.structs.fields(PrintedStep) if not field.required]
+_LATER = ("tracked", "prots", "direct_map", "levels")
 
 
 _Version = Annotated[str, Meta(pattern=r"^[0-9]{1,9}\.[0-9]{1,9}(?:\.[0-9]{1,9}|-rc[0-9]{1,9})?\Z")]
@@ -46,7 +45,7 @@ class Observation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     """
 
     versions: tuple[_Version, ...]
-    steps: tuple[PrintedStep, ...]
+    steps: tuple[Step, ...]
     once: tuple[str, ...] = ()
 
 
@@ -151,7 +150,7 @@ def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str,
     }
     kernels = dict(previous.kernels) if previous else {}
     for version, run in runs.items():
-        steps, once = tuple(printed_step(step) for step in run.steps), run.once
+        steps, once = run.steps, run.once
         for older in [known for known in by_version if _outdated(known, version)]:
             if by_version[older][0] == _as_looked(steps, by_version[older][0]):
                 # Equal steps lack no message, whatever the guest had printed before.
@@ -176,7 +175,7 @@ def _outdated(known: str, version: str) -> bool:
     return series_of(known) == series_of(version) and version_key(known) < version_key(version)
 
 
-def _as_looked(steps: tuple[PrintedStep, ...], before: tuple[PrintedStep, ...]) -> tuple[PrintedStep, ...]:
+def _as_looked(steps: tuple[Step, ...], before: tuple[Step, ...]) -> tuple[Step, ...]:
     """*steps* without what nobody looked at in the steps *before*: earlier programs of ours saw less."""
     if len(steps) != len(before):
         return steps
@@ -212,9 +211,8 @@ def golden_run(golden: Golden, version: str) -> Run | None:
     """The run of a version in the golden; None when it has none."""
     for observation in golden.observations:
         if version in observation.versions:
-            steps = tuple(step_of(item) for item in observation.steps)
             kernel = golden.kernels.get(version, "")
-            return Run(GOLDEN, kernel, steps, once=observation.once, look=golden.look)
+            return Run(GOLDEN, kernel, observation.steps, once=observation.once, look=golden.look)
     return None
 
 
@@ -239,7 +237,7 @@ def golden_differences(program: Path, run: Run, version: str) -> list[Difference
     return differences([expected, run])
 
 
-def observation_text(head: Mapping[str, Any], once: Sequence[str], steps: Sequence[PrintedStep]) -> str:
+def observation_text(head: Mapping[str, Any], once: Sequence[str], steps: Sequence[Step]) -> str:
     """An observation in a file of goldens, one step a line.
 
     :param head: the keys in front, as the versions that share it
@@ -252,7 +250,7 @@ def observation_text(head: Mapping[str, Any], once: Sequence[str], steps: Sequen
     return f'  {{\n{"".join(keys)}   "steps": [\n{printed}\n   ]\n  }}'
 
 
-def _written(step: PrintedStep) -> dict[str, Any]:
+def _written(step: Step) -> dict[str, Any]:
     """*step* without what nobody looked at, where a file need not say so."""
     fields: dict[str, Any] = msgspec.to_builtins(step)
     return {name: value for name, value in fields.items() if value is not None or name not in _LATER}

@@ -1,5 +1,7 @@
 """The report of a machine after every step of a program, in one form for models and kernels.
 
+The structure of a step is its JSON, key by key, in ``run --json`` and in goldens.
+Reading refuses undeclared keys.
 Physical pages are pages of the program's devices, virtual pages are pages of its areas, tasks have
 names: two runs are equal exactly when their steps are equal as values.
 """
@@ -9,15 +11,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta, field
 
 from pfnlab.base.errors import Defect, Undecided, Why
+from pfnlab.base.result import ALWAYS, Text
 from pfnlab.kernel.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.texts import TableEntry, TrackedRange, named_span, table_entry, tracked_range
+
+#: The number of a page, or of pages.
+Page = Annotated[int, Meta(extra_json_schema={"minimum": 0})]
+
+_Lines = tuple[Text, ...] | None
 
 #: Pages that are not write-back in the direct map: ``low[0:4] UC-``.
 _OTHERWISE = re.compile(r"(.+)\[(\d+):(\d+)\] (\S+)")
@@ -54,57 +64,105 @@ PHYSICAL = "phys"
 REGION = "region"
 
 
-class BookEntry(msgspec.Struct, frozen=True, gc=False):
-    """One line of the memtype list: device pages and their mode (``wb wc uc- uc wt wp``)."""
+class DeviceSpan(Span, frozen=True, gc=False, forbid_unknown_fields=True):
+    """Pages ``start`` up to ``end`` (not included) of a device.
 
-    span: Span
-    mode: str
+    It is equal to the span of a program with the same pages.
+
+    :param name: the device of the program; ``ram`` for ordinary memory
+    :param start: the first page
+    :param end: the page behind the last
+    """
+
+    name: Text = field(name="device")
+    start: Page
+    end: Page
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Span) and self.parts == other.parts
+
+    def __hash__(self) -> int:
+        return hash(Span(*self.parts))
+
+
+class BookEntry(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """One entry of the memtype list.
+
+    :param device: the device of the program it lies in
+    :param start: its first page of the device
+    :param end: the page behind its last
+    :param mode: the reserved cache mode
+    """
+
+    device: Text
+    start: Page
+    end: Page
+    mode: Annotated[str, Meta(extra_json_schema={"enum": ["wb", "wc", "uc-", "uc", "wt", "wp"]})]
+
+    @property
+    def span(self) -> Span:
+        """Its pages."""
+        return Span(self.device, self.start, self.end)
 
     def __str__(self) -> str:
         return f"{self.span} {self.mode}"
 
 
-class VmaSeen(msgspec.Struct, frozen=True, gc=False):
-    """One VMA of /proc/PID/smaps that lies in the program's areas.
+class _OfArea(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    task: Text
+    area: Text
+    start: Page
+    end: Page
+
+    @property
+    def span(self) -> Span:
+        """Its pages of the area."""
+        return Span(self.area, self.start, self.end)
+
+
+class VmaSeen(_OfArea, frozen=True, gc=False, forbid_unknown_fields=True):
+    """One VMA; ``start`` and ``end`` are pages of ``area``.
 
     :param task: the task it belongs to
-    :param span: pages of the area
-    :param perms: as printed, ``rw-s``
-    :param file: ``wc``, ``uc`` (resource files), ``mem``, ``proc``, ``driver``, ``vfio``, ``anon``
-    :param offset: device pages the file offset stands for, or None for anonymous memory:
-        physical for most interfaces of S9, so relative to the device it lies in; ``Span("ram", 0, 0)``
-        where a driver's RAM is mapped private, ``region[0:8]`` where it counts from a vfio region
-    :param flags: the VmFlags codes, in the kernel's order
-    :param rss: resident pages in kB, as smaps counts them
+    :param area: the area of the program it lies in
+    :param start: its first page of the area
+    :param end: the page behind its last
+    :param perms: as /proc/PID/smaps prints it, ``rw-s``
+    :param file: the interface it is mapped through: wc, uc, mem, proc, driver, vfio; anon for none
+    :param offset: the device pages its file offset stands for; null for anonymous memory
+    :param flags: the codes of VmFlags, in the kernel's order
+    :param rss: its resident pages, in kB
     :param anonymous: those of them that are anonymous, in kB
     :param locked: those of them that are locked, in kB
     """
 
-    task: str
-    span: Span
-    perms: str
+    perms: Annotated[str, Meta(extra_json_schema={"pattern": "^[-r][-w][-x][-sp]$"})]
     file: str
-    offset: Span | None
+    #: Physical for most interfaces of S9, so relative to the device it lies in; ``Span("ram", 0, 0)`` where a
+    #: driver's RAM is mapped private, ``region[0:8]`` where it counts from a vfio region.
+    offset: DeviceSpan | None
     flags: str
-    rss: int = 0
-    anonymous: int = 0
-    locked: int = 0
+    rss: Annotated[Page, ALWAYS] = 0
+    anonymous: Annotated[Page, ALWAYS] = 0
+    locked: Annotated[Page, ALWAYS] = 0
 
 
-class PteSeen(msgspec.Struct, frozen=True, gc=False):
-    """A run of equal page-table entries.
+class PteSeen(_OfArea, frozen=True, gc=False, forbid_unknown_fields=True):
+    """A run of equal page-table entries; ``start`` and ``end`` are pages of ``area``.
 
     :param task: the task whose table it is in
-    :param span: pages of the area
-    :param target: device pages (as many as ``span``), ``Span("ram", 0, 0)`` for ordinary RAM, or None
-    :param entry: ``none@L<n>`` (no entry at level n: 1 is the 4K level), or
-        ``L<level> <mode> P|!P RW|RO [US] [SPECIAL] [A] [D]``
+    :param area: the area of the program it is for
+    :param start: the first page of the area with such an entry
+    :param end: the page behind the last
+    :param target: what the pages lead to; null where no entry is present
+    :param entry: level, cache mode and bits, ``L1 WC P RW US SPECIAL A``; ``none@L3`` where tables end
     """
 
-    task: str
-    span: Span
-    target: Span | None
-    entry: str
+    #: As many pages as the run has, :data:`~pfnlab.programs.runs.pte_text.RAM` for ordinary memory.
+    target: DeviceSpan | None
+    #: ``none@L<n>`` where no entry is at level n (1 is the 4K level), or
+    #: ``L<level> <mode> P|!P RW|RO [US] [SPECIAL] [A] [D]``.
+    entry: Text
 
     @property
     def table_entry(self) -> TableEntry:
@@ -112,47 +170,50 @@ class PteSeen(msgspec.Struct, frozen=True, gc=False):
         return table_entry(self.entry)
 
 
-class Step(msgspec.Struct, frozen=True):
-    """The observation after one operation.
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One step, every key always there; null where the machine cannot see.
 
     :param op: the operation as a program line; ``end`` for the last, when all tasks are gone
     :param task: the task that did it
-    :param result: ``ok`` or an errno name; ``ESRCH`` when the task does not exist (any more); ``held`` where
-        the task's processor stands in the operation now, ``waits`` where the task cannot finish it before
-        another goes on, ``busy`` where it waits already
-    :param value: the number read, ``same`` or ``moved`` of mremap, ``SIGBUS code=2`` of a fault; of an
-        operation that waits, the reason (:class:`~pfnlab.kernel.mm.processors.Need`): a lock, or a TLB flush
-        that another processor has to take; ``not held`` where a hold was not reached; of ``release`` the
-        result of each operation, ``main ok; t EFAULT SIGSEGV code=1``
-    :param book: the memtype list, entries that overlap a device of the program, in list order; None when the
-        machine was not asked to look
-    :param log: kernel log lines since the last step, normalised (:mod:`pfnlab.programs.runs.kmsg`)
-    :param vmas: the VMAs of the program's areas; None where the machine cannot see them
-    :param ptes: their page-table entries, equal neighbours as one; likewise
-    :param levels: the level of each line of ``log``, as ``info``; likewise
-    :param flushes: TLB flushes of the operation; None where the channel cannot see them
-    :param events: order of kernel calls; likewise
-    :param tracked: the reservations of the tracker: ``bar[0:16] x2 a[0:4] a[8:16]`` for a reserved range that
-        two VMAs share, ``VM_PAT a[0:4]`` for a VMA that stands for a reservation; likewise
-    :param prots: the cache mode of every VMA's vm_page_prot, ``a[0:4] WC``; likewise
-    :param direct_map: the RAM of the program's devices and of the driver that is not write-back in the direct
-        map, ``low[0:4] UC-``, ``ram[2:4] WC``; likewise
+    :param result: ``ok``, an errno name, or held, waits, busy in a race
+    :param value: what it returned beside the result: a number read, ``SIGBUS code=2`` of a fault; null
+        for most
+    :param book: entries of the memtype list that overlap a device of the program, in list order
+    :param log: the lines of the kernel log since the last step, without numbers that differ from boot to boot
+    :param vmas: the VMAs of the program's areas
+    :param ptes: the page-table entries of the program's areas, equal neighbours as one
+    :param flushes: TLB flushes of the operation
+    :param events: the order of kernel calls during the operation
+    :param tracked: what the tracker has reserved, and for which VMAs
+    :param prots: the cache mode of every VMA's vm_page_prot
+    :param direct_map: the RAM that is not write-back in the direct map
+    :param levels: the level of each line of ``log``, as ``info``
     """
 
-    op: str
-    task: str
-    result: str
+    op: Text
+    task: Text
+    #: ``ESRCH`` where the task does not exist; ``held`` where its processor stands in the operation now,
+    #: ``waits`` where it cannot finish it before another goes on, ``busy`` where it waits already.
+    result: Annotated[str, Meta(extra_json_schema={"pattern": "^(ok|held|waits|busy|[A-Z0-9]+)$"})]
+    #: ``same`` or ``moved`` of mremap; of an operation that waits, the reason
+    #: (:class:`~pfnlab.kernel.mm.processors.Need`): a lock, or a flush that another processor has to take;
+    #: ``not held`` where a hold was not reached; of ``release`` the result of each operation,
+    #: ``main ok; t EFAULT SIGSEGV code=1``.
     value: int | str | None
     book: tuple[BookEntry, ...] | None
     log: tuple[str, ...]
-    vmas: tuple[VmaSeen, ...] | None = None
-    ptes: tuple[PteSeen, ...] | None = None
-    flushes: int | None = None
-    events: tuple[str, ...] | None = None
-    tracked: tuple[str, ...] | None = None
-    prots: tuple[str, ...] | None = None
-    direct_map: tuple[str, ...] | None = None
-    levels: tuple[str, ...] | None = None
+    vmas: Annotated[tuple[VmaSeen, ...] | None, ALWAYS] = None
+    ptes: Annotated[tuple[PteSeen, ...] | None, ALWAYS] = None
+    flushes: Annotated[Page | None, ALWAYS] = None
+    events: Annotated[_Lines, ALWAYS] = None
+    #: ``bar[0:16] x2 a[0:4] a[8:16]`` for a reserved range that two VMAs share, ``VM_PAT a[0:4]`` for a VMA
+    #: that stands for a reservation.
+    tracked: Annotated[_Lines, ALWAYS] = None
+    #: ``a[0:4] WC``
+    prots: Annotated[_Lines, ALWAYS] = None
+    #: Of the program's devices and of the driver: ``low[0:4] UC-``, ``ram[2:4] WC``.
+    direct_map: Annotated[_Lines, ALWAYS] = None
+    levels: Annotated[_Lines, ALWAYS] = None
 
     @property
     def tracked_ranges(self) -> tuple[TrackedRange, ...]:
@@ -271,7 +332,7 @@ class TlbSeen(msgspec.Struct, frozen=True):
     task: str
     space: str
     span: Span
-    target: Span | None
+    target: DeviceSpan | None
     entry: str
     stale: bool = False
 

@@ -18,7 +18,7 @@ from pfnlab.programs.lang.device_ops import DRIVER_RAM, MOVED_BAR, MemremapPages
 from pfnlab.programs.lang.ops import END_KINDS, Device, DeviceKind, Mmap, Program, RemapFilePages
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON, MAX_ISA_PAGES, PERF
-from pfnlab.programs.runs.observation import PHYSICAL, REGION
+from pfnlab.programs.runs.observation import PHYSICAL, REGION, DeviceSpan
 
 #: How far past its last page a device still lends its name to the pages there: a program may map past
 #: a device's end, and must see the same names on every machine. Devices lie at least that far apart
@@ -148,7 +148,7 @@ class Places:
         base = OWN_PAGE if span.name == VVAR else self.areas[span.name][0]
         return base + span.start, base + span.end
 
-    def device_span(self, start_pfn: int, end_pfn: int) -> Span:
+    def device_span(self, start_pfn: int, end_pfn: int) -> DeviceSpan:
         """Page frames *start_pfn* up to *end_pfn* in pages of the device that holds the first one.
 
         A range that starts in one device and ends past it keeps counting pages of that device. One
@@ -160,11 +160,11 @@ class Places:
             start_pfn, end_pfn = next(pfns for pfns in self.devices.values() if pfns.start == start_pfn)
         name = self.device_at(start_pfn) or self._device_before(start_pfn)
         if name is None:
-            return Span(PHYSICAL, start_pfn, end_pfn)
+            return DeviceSpan(PHYSICAL, start_pfn, end_pfn)
         base = self.devices[name].start
-        return Span(name, start_pfn - base, end_pfn - base)
+        return DeviceSpan(name, start_pfn - base, end_pfn - base)
 
-    def offset_span(self, file: str, first: int, end: int) -> Span | None:
+    def offset_span(self, file: str, first: int, end: int) -> DeviceSpan | None:
         """The pages that offsets *first* up to *end* in a file stand for: most files count physical pages.
 
         None for memory that is no file's.
@@ -172,9 +172,9 @@ class Places:
         if file in _NO_FILE:
             return None
         if file == "vfio" and first >= BAR_OFFSET:
-            return Span(REGION, first - BAR_OFFSET, end - BAR_OFFSET)
+            return DeviceSpan(REGION, first - BAR_OFFSET, end - BAR_OFFSET)
         if file == PERF:
-            return Span(PERF, first, end)
+            return DeviceSpan(PERF, first, end)
         return self.device_span(first, end)
 
     def device_at(self, pfn: int) -> str | None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from itertools import groupby
 
+from msgspec.structs import replace
+
 from pfnlab.kernel.hw.bits import (
     PAGE_ACCESSED,
     PAGE_CACHE_MASK,
@@ -19,12 +21,11 @@ from pfnlab.kernel.hw.bits import (
     pgprot_large_2_4k,
 )
 from pfnlab.kernel.hw.pat import FULL_PAT
-from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import PteSeen
+from pfnlab.programs.runs.observation import DeviceSpan, PteSeen
 from pfnlab.programs.runs.texts import TableEntry
 
 #: The target of an entry that maps ordinary RAM, whichever page it is.
-RAM = Span("ram", 0, 0)
+RAM = DeviceSpan("ram", 0, 0)
 
 #: The bits that have a word, in the order of the words.
 _WORDS = {PAGE_USER: "US", PAGE_SPECIAL: "SPECIAL", PAGE_ACCESSED: "A", PAGE_DIRTY: "D"}
@@ -87,7 +88,7 @@ def merge_ptes(ptes: Iterable[PteSeen]) -> tuple[PteSeen, ...]:
 
 def _continues(run: PteSeen, entry: PteSeen) -> bool:
     # Whether entry is the next page(s) of the run: adjacent, same words, target following on.
-    if run.entry != entry.entry or run.span.end != entry.span.start:
+    if run.entry != entry.entry or run.end != entry.start:
         return False
     if run.target is None or entry.target is None or run.target == RAM or entry.target == RAM:
         return run.target == entry.target
@@ -96,8 +97,7 @@ def _continues(run: PteSeen, entry: PteSeen) -> bool:
 
 def _joined(run: PteSeen, entry: PteSeen) -> PteSeen:
     # The run with entry appended.
-    span = Span(run.span.name, run.span.start, entry.span.end)
     target = run.target
     if target is not None and entry.target is not None and target != RAM:
-        target = Span(target.name, target.start, entry.target.end)
-    return PteSeen(run.task, span, target, run.entry)
+        target = replace(target, end=entry.target.end)
+    return replace(run, end=entry.end, target=target)
