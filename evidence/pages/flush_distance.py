@@ -12,16 +12,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evidence.pages.markdown import table
+from evidence.pages.reached import Reach, model_reach
 from pfnlab.base.errors import Misuse
 from pfnlab.kernel.policies.flushes import FLUSHES
 from pfnlab.present.report.flush_counts import (
     BASE,
     DISTANCES,
     Count,
-    Reach,
     counts,
     model_counts,
-    model_reach,
     programs,
 )
 from pfnlab.programs.lang.library_list import library_folder

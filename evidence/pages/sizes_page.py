@@ -10,23 +10,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from evidence.pages.markdown import table
+from evidence.pages.sizes.price import configuration_of, kmalloc_object, objects_in
 from evidence.pages.sizes.sentences import sentences
 from evidence.pages.sizes.series import grouped, price_of, prices_of
 from pfnlab.base.units import number_of
 from pfnlab.kernel.policies.trackers import TRACKERS
-from pfnlab.lab.sizes.growth import (
-    OPTIONS,
-    OWN_FIELD,
-    VMA,
-    Configuration,
-    configuration_of,
-    kmalloc_object,
-    members_of,
-    objects_in,
-    options_of,
-    possible,
-)
 from pfnlab.lab.sizes.kernel_sizes import STRUCTURES, SeriesSizes, holes_in_words, known_sizes
+from pfnlab.lab.sizes.members import OPTIONS, OWN_FIELD, VMA, Configuration, members_of, options_of, possible
 
 _NONE = "-"
 #: A field of two words costs what a tracker of one's own might (docs/own-policy.md).

@@ -21,11 +21,11 @@ from pathlib import Path
 
 from own_guest import compile_in, console_of
 
+from evidence.pages.reached import Reach
 from pfnlab.base.errors import LostGuest, PfnlabError, Undecided
 from pfnlab.lab.building.built import find
 from pfnlab.lab.images.kernels import kernel_for
 from pfnlab.lab.vm.launch import device_arguments
-from pfnlab.present.report.flush_counts import Reach
 
 ROOT = Path(__file__).parents[2]
 INIT = Path(__file__).with_suffix(".c")

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from evidence.pages.sizes.price import configuration_of, laid_out
 from evidence.pages.sizes.series import (
     grouped,
     price_of,
     prices_of,
     room_of_the_move,
 )
-from pfnlab.lab.sizes.growth import (
-    OWN_FIELD,
-    UNUSED_IN_PFN_VMAS,
-    WORD,
-    configuration_of,
-    configured,
-    laid_out,
-    members_of,
-    sharing,
-)
 from pfnlab.lab.sizes.kernel_sizes import SeriesSizes
+from pfnlab.lab.sizes.members import OWN_FIELD, UNUSED_IN_PFN_VMAS, WORD, configured, members_of, sharing
 
 #: The bytes of discussion 002.
 LIMIT = 192

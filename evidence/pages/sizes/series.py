@@ -6,19 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import TypeVar
 
-from pfnlab.lab.sizes.growth import (
-    VMA,
-    WORD,
-    Configuration,
-    Price,
-    configuration_of,
-    configurations,
-    configured,
-    laid_out,
-    members_of,
-    price,
-)
+from evidence.pages.sizes.price import Price, configuration_of, laid_out, price
 from pfnlab.lab.sizes.kernel_sizes import SeriesSizes
+from pfnlab.lab.sizes.members import VMA, WORD, Configuration, configurations, configured, members_of
 
 T = TypeVar("T")
 

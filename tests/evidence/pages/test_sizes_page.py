@@ -14,7 +14,6 @@ from pfnlab.kernel.policies.releases import series_of
 from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.inside import need_lens
-from pfnlab.lab.sizes.growth import sharing
 from pfnlab.lab.sizes.kernel_sizes import (
     STRUCTURES,
     SeriesSizes,
@@ -23,6 +22,7 @@ from pfnlab.lab.sizes.kernel_sizes import (
     structures_of,
     types_of,
 )
+from pfnlab.lab.sizes.members import sharing
 
 PAGE = (Path(__file__).parents[3] / "docs" / "sizes.md").read_text(encoding="utf-8")
 POLICIES = (Path(__file__).parents[3] / "docs" / "policies.md").read_text(encoding="utf-8")

@@ -1,1 +1,1 @@
-"""The sizes of a kernel's structures, as its types say them, and the price of one more field."""
+"""The sizes of a kernel's structures, as its types say them, and a VMA's members in every configuration."""

@@ -6,18 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from pfnlab.base.errors import Misuse
 from pfnlab.kernel.policies.flushes import FLUSHES
 from pfnlab.programs.lang.load import load_program
-from pfnlab.programs.lang.ops import MAIN_TASK, Madvise, Mprotect, Munmap, Op, Program, Thread
-from pfnlab.programs.model.execution import OneByOne
-from pfnlab.programs.model.model_machine import ModelMachine, place
+from pfnlab.programs.lang.ops import Madvise, Mprotect, Munmap, Op, Program
+from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
-from pfnlab.programs.runs.places import Places
 
 #: The model the placements are tried on.
 BASE = "7.2"
@@ -49,24 +46,6 @@ class Count(NamedTuple):
     flushes: int
 
 
-class Reach(NamedTuple):
-    """The processors that the flushes of one operation interrupt, beside the one that flushes.
-
-    :param flushes: the most flushes that one of them took part in
-    :param processors: how many of them took part in any
-    :param interrupts: the interrupts of all
-    """
-
-    flushes: int
-    processors: int
-    interrupts: int
-
-    @classmethod
-    def of(cls, flushes: Sequence[int]) -> Reach:
-        """That of flushes counted on each of the other processors."""
-        return cls(max(flushes, default=0), sum(map(bool, flushes)), sum(flushes))
-
-
 def programs() -> Iterator[tuple[str, str, str]]:
     """The rows of the first table: distance, kinds, and the program's name."""
     for kinds, kinds_word in KINDS.items():
@@ -91,26 +70,6 @@ def _count(step: Step, op: Op) -> Count:
 def model_counts(machine: str, program: Program) -> list[Count]:
     """The counts on a model."""
     return counts(program, ModelMachine(machine).run_one(program).steps)
-
-
-def model_reach(machine: str, program: Program, processors: int) -> Reach:
-    """The reach of the last munmap of *program* on a model, with a thread on each of so many processors.
-
-    All threads run: the model has no idle processor, whose flushes a kernel may put off.
-    """
-    platform, devices, whole = place(program)
-    kernel = ModelMachine(machine).boot(platform, devices)
-    kernel.start_task(MAIN_TASK)
-    running = OneByOne(kernel, replace(Places.of(program, devices), whole=whole))
-    reached = Reach(0, 0, 0)
-    for op in (*(Op(Thread(f"cpu{number}")) for number in range(1, processors)), *program.ops):
-        threads = [task for task in kernel.tasks.values() if task.comm != op.task]
-        before = [thread.tlb.flushed for thread in threads]
-        running.step(op)
-        if isinstance(op.call, Munmap):
-            counted = [thread.tlb.flushed - earlier for thread, earlier in zip(threads, before, strict=True)]
-            reached = Reach.of(counted)
-    return reached
 
 
 def by_distance(litmus: Mapping[str, Path]) -> dict[str, dict[str, tuple[int, ...]]]:

@@ -11,25 +11,14 @@ import pytest
 from for_each import for_each
 from having import EVERY_SERIES, NEW, OLD, bootable, have
 
+from evidence.pages.sizes.price import configuration_of, kmalloc_object, laid_out, price, slab_object
 from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.lab.images.cache import cache_root
 from pfnlab.lab.images.driver_module import driver_for
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.lens.structure_sizes import SizedMember, SlabCache
-from pfnlab.lab.sizes.growth import (
-    OPTIONS,
-    OWN_FIELD,
-    WORD,
-    Configuration,
-    configuration_of,
-    configurations,
-    configured,
-    kmalloc_object,
-    laid_out,
-    price,
-    slab_object,
-)
 from pfnlab.lab.sizes.kernel_sizes import SeriesSizes, known_sizes, structures_of, types_of
+from pfnlab.lab.sizes.members import OPTIONS, OWN_FIELD, WORD, Configuration, configurations, configured
 
 KEPT = known_sizes()
 
@@ -160,17 +149,6 @@ def test_the_options_of_the_kernels_that_were_read() -> None:
     assert configuration_of(KEPT[-1].structures["vm_area_struct"].members) == {
         option.name for option in OPTIONS if option.name != "ANON_VMA_NAME"
     }
-
-
-def test_no_option_is_on_without_the_one_it_needs() -> None:
-    """Automatic NUMA balancing needs NUMA, which needs more than one processor."""
-    members = KEPT[-1].structures["vm_area_struct"].members
-
-    found = list(configurations(members))
-
-    assert all("NUMA" in on for on in found if "NUMA_BALANCING" in on)
-    assert all("PER_VMA_LOCK" in on for on in found if "NUMA" in on)
-    assert len(found) == len(set(found)) == 8 + 3 * 8
 
 
 #: Kernels whose headers are asked.

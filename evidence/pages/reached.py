@@ -1,0 +1,50 @@
+"""The processors that a munmap interrupts, on a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from pfnlab.programs.lang.ops import MAIN_TASK, Munmap, Op, Program, Thread
+from pfnlab.programs.model.execution import OneByOne
+from pfnlab.programs.model.model_machine import ModelMachine, place
+from pfnlab.programs.runs.places import Places
+
+
+class Reach(NamedTuple):
+    """The processors that the flushes of one operation interrupt, beside the one that flushes.
+
+    :param flushes: the most flushes that one of them took part in
+    :param processors: how many of them took part in any
+    :param interrupts: the interrupts of all
+    """
+
+    flushes: int
+    processors: int
+    interrupts: int
+
+    @classmethod
+    def of(cls, flushes: Sequence[int]) -> Reach:
+        """That of flushes counted on each of the other processors."""
+        return cls(max(flushes, default=0), sum(map(bool, flushes)), sum(flushes))
+
+
+def model_reach(machine: str, program: Program, processors: int) -> Reach:
+    """The reach of the last munmap of *program* on a model, with a thread on each of so many processors.
+
+    All threads run: the model has no idle processor, whose flushes a kernel may put off.
+    """
+    platform, devices, whole = place(program)
+    kernel = ModelMachine(machine).boot(platform, devices)
+    kernel.start_task(MAIN_TASK)
+    running = OneByOne(kernel, replace(Places.of(program, devices), whole=whole))
+    reached = Reach(0, 0, 0)
+    for op in (*(Op(Thread(f"cpu{number}")) for number in range(1, processors)), *program.ops):
+        threads = [task for task in kernel.tasks.values() if task.comm != op.task]
+        before = [thread.tlb.flushed for thread in threads]
+        running.step(op)
+        if isinstance(op.call, Munmap):
+            counted = [thread.tlb.flushed - earlier for thread, earlier in zip(threads, before, strict=True)]
+            reached = Reach.of(counted)
+    return reached
