@@ -44,8 +44,7 @@ FORMS = {
 
 
 def schema_text(verb: str) -> str:
-    """
-    The schema of what a verb prints with ``--json``, as its file has it.
+    """The schema of what a verb prints with ``--json``, as its file has it.
 
     :param verb: as typed, ``kernels meet``
     :raises Misuse: it prints no JSON

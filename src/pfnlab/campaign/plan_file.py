@@ -172,8 +172,7 @@ def _refused(what: Callable[[], Any]) -> str:
 
 
 def _check_machine(spec: str, trust: bool) -> None:
-    """
-    :param trust: run the files of policies that it names
+    """:param trust: run the files of policies that it names
     :raises Misuse: there is no such machine
     """
     if (files := files_in(spec)) and trust:

@@ -480,9 +480,7 @@ def test_ram_behind_a_device(page: int, broken: bool) -> None:
     )
     (first, step, *rest) = found.steps
     ptes = tuple(
-        msgspec.structs.replace(pte, start=0, end=1, target=RAM)
-        if pte.span.start == 0
-        else pte
+        msgspec.structs.replace(pte, start=0, end=1, target=RAM) if pte.span.start == 0 else pte
         for pte in step.ptes or ()
     )
     shown = msgspec.structs.replace(found, steps=(first, msgspec.structs.replace(step, ptes=ptes), *rest))

@@ -39,4 +39,9 @@ def test_pages_of_a_device_are_those_of_a_program() -> None:
 
 def test_other_pages_of_a_device_are_others() -> None:
     """By their name, or where they begin."""
-    assert DeviceSpan("bar", 0, 4) not in (Span("low", 0, 4), Span("bar", 1, 4), DeviceSpan("bar", 0, 5), None)
+    assert DeviceSpan("bar", 0, 4) not in (
+        Span("low", 0, 4),
+        Span("bar", 1, 4),
+        DeviceSpan("bar", 0, 5),
+        None,
+    )

@@ -133,8 +133,7 @@ def _gone(client: Client) -> Undecided:
 
 
 def _check_workers(client: Client, address: str) -> None:
-    """
-    :raises Misuse: a worker has not what this process has
+    """:raises Misuse: a worker has not what this process has
     :raises Undecided: there is no worker
     """
     here = versions()

@@ -200,8 +200,7 @@ class ClusterOwners:
             raise Defect(f"a worker cannot do its part: {type(error).__name__}: {error}") from error
 
     def _check_homes(self, asked: Mapping[int, Future], lost: Sequence[int]) -> None:
-        """
-        :param lost: parts of which more is known
+        """:param lost: parts of which more is known
         :raises PartsLostError: workers are gone, or *lost* names parts
         """
         here = set(worker_addresses(self._client))

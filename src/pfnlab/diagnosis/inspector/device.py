@@ -95,8 +95,7 @@ class DeviceAnswer(msgspec.Struct, frozen=True):
 def device_answer(
     machine: JoinedHost, address: str, *, bar: int | None = None, pid: int | None = None
 ) -> DeviceAnswer:
-    """
-    The answer to whether a device's BARs are write-combining.
+    """The answer to whether a device's BARs are write-combining.
 
     :param address: as ``0000:01:00.0``; the domain may be left out
     :param bar: of this BAR alone; by default of the prefetchable ones, or of all where none is

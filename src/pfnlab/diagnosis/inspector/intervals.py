@@ -20,8 +20,7 @@ class Ranged(NamedTuple, Generic[T]):
 
 
 class Intervals(Generic[T]):
-    """
-    A fixed set of ranges: a question costs the answers and a logarithm of the set, however they nest.
+    """A fixed set of ranges: a question costs the answers and a logarithm of the set, however they nest.
 
     Columns are kept and not a value for each: of a million ranges most are never looked at alone.
     All three are in order of the starts; of several with one start the longest is first.

@@ -102,8 +102,7 @@ class Piece(NamedTuple):
 
 
 class JoinedHost:
-    """
-    A snapshot with its parts by place.
+    """A snapshot with its parts by place.
 
     A part that was not read is empty here: who needs it asks the snapshot whether it is None.
 

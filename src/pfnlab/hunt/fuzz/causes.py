@@ -349,8 +349,7 @@ def _needs_boot(signature: Signature) -> bool:
 
 @dataclass(frozen=True)
 class Weighed:
-    """
-    The runs of a program, one a machine, and what they tell.
+    """The runs of a program, one a machine, and what they tell.
 
     :param reason: why they tell nothing, or not what to expect; None where they do
     :param signatures: of all findings, each once (:func:`~pfnlab.hunt.fuzz.signature.signatures_of`)

@@ -48,8 +48,7 @@ class Measure(StrEnum):
 
 
 def measure_named(name: str) -> Measure:
-    """
-    The measure a user named.
+    """The measure a user named.
 
     :raises Misuse: there is none of that name
     """

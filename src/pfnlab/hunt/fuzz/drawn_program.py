@@ -93,8 +93,7 @@ def may_store(program: Program) -> bool:
 
 
 class DrawnProgram:
-    """
-    One program while it is drawn: its operations so far decide which may come next.
+    """One program while it is drawn: its operations so far decide which may come next.
 
     :param random: the source of every choice
     :param weights: the kinds of operations that it may have, with their weights

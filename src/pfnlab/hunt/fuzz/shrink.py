@@ -46,9 +46,7 @@ class _Trial:
         self.runs = 0
 
     def __call__(self, program: Program) -> bool:
-        """
-        :raises _Enough: the limit is reached
-        """
+        """:raises _Enough: the limit is reached"""
         key = msgspec.json.encode(program)
         if key not in self._answers:
             if self.runs >= self._most:

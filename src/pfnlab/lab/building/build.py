@@ -44,8 +44,7 @@ _IMAGE = Path("arch/x86/boot/bzImage")
 
 
 def boots_in_lab(kernel: KernelImage) -> None:
-    """
-    Boot *kernel* once, with the agent.
+    """Boot *kernel* once, with the agent.
 
     :raises Undecided: it does not come up; says what it said last
     """
@@ -69,8 +68,7 @@ def build(
     say: Callable[[str], None],
     boot: Callable[[KernelImage], None] = boots_in_lab,
 ) -> BuiltKernel:
-    """
-    The kernel that is asked for, booted once in the lab; from the cache where exactly it was built before.
+    """The kernel that is asked for, booted once in the lab; from the cache where exactly it was built before.
 
     The driver of the guest and the modules of vfio-pci come from the same tree.
 

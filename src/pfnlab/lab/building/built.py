@@ -26,8 +26,7 @@ PAT_INFO = "get_pat_info"
 
 
 class BuiltKernel(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    A kernel that was built here.
+    """A kernel that was built here.
 
     :param name: what the user calls it
     :param version: of its source, ``7.2.13``
@@ -84,8 +83,7 @@ class BuiltKernel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_name(name: str) -> str:
-    """
-    *name*, which a kernel may have.
+    """*name*, which a kernel may have.
 
     :raises Misuse: it may not
     """
@@ -116,8 +114,7 @@ def find(name: str) -> BuiltKernel | None:
 
 
 def built(name: str) -> BuiltKernel:
-    """
-    The kernel of that name, whole to the byte.
+    """The kernel of that name, whole to the byte.
 
     :raises Misuse: there is none
     :raises Undecided: its file is damaged

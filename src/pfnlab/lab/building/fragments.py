@@ -30,8 +30,7 @@ _LINE = re.compile(r"CONFIG_(\w+)=(.+)|# CONFIG_(\w+) is not set")
 
 
 def fragment_text(words: Sequence[str]) -> str:
-    """
-    The lines of a configuration.
+    """The lines of a configuration.
 
     :param words: names of packaged configurations, or files; where the first is a file, ``lab`` comes first
     :raises Misuse: there is no such configuration or file

@@ -38,8 +38,7 @@ _NOISE = re.compile(r"^make(?:\[\d+\])?: \*\*\* ")
 
 @dataclass(frozen=True)
 class Make:
-    """
-    The kernel's build of one source in one folder of objects.
+    """The kernel's build of one source in one folder of objects.
 
     :param source: the source; not written to
     :param out: the folder of objects
@@ -51,8 +50,7 @@ class Make:
     jobs: int
 
     def configure(self, *targets: str) -> None:
-        """
-        Make targets of the configuration (``tinyconfig``, ``olddefconfig``).
+        """Make targets of the configuration (``tinyconfig``, ``olddefconfig``).
 
         :raises Undecided: the tree's configuration cannot be made
         """
@@ -63,8 +61,7 @@ class Make:
             raise Undecided(f"the tree cannot be configured: {first_error(answer.stdout + answer.stderr)}")
 
     def build(self, *targets: str, steps: int, say: Callable[[str], None]) -> int:
-        """
-        Make *targets*, and say how far it is after each tenth.
+        """Make *targets*, and say how far it is after each tenth.
 
         A build that is interrupted or fails keeps its objects: the next one goes on there.
 
@@ -103,8 +100,7 @@ class Make:
 
 
 def check_tools() -> None:
-    """
-    Check that all is here that a build needs.
+    """Check that all is here that a build needs.
 
     :raises MissingTool: something is not; the message names all packages to install
     """

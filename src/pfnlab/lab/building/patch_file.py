@@ -25,8 +25,7 @@ _NOTHING = "/dev/null"
 
 @dataclass(frozen=True)
 class PatchFile:
-    """
-    One patch.
+    """One patch.
 
     :ivar path: where it was read
     :ivar title: its first line, or the subject of a mail; "" where the diff begins at once
@@ -59,8 +58,7 @@ class PatchFile:
 
 
 def read_patch(path: Path) -> PatchFile:
-    """
-    The patch in *path*.
+    """The patch in *path*.
 
     :raises Misuse: the file cannot be read, holds no unified diff, its hunks are not as long as they say, or
         it would change a file outside the tree

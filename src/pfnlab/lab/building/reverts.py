@@ -25,8 +25,7 @@ _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 
 @dataclass(frozen=True)
 class Revert:
-    """
-    One patch of ours that takes a commit out.
+    """One patch of ours that takes a commit out.
 
     :ivar commit: with twelve digits; the name of its switch where nobody knows the commit
     :ivar series: whose source it stands on
@@ -53,8 +52,7 @@ def known_reverts() -> list[Revert]:
 
 
 def read_revert(word: str, series: str) -> PatchFile:
-    """
-    The patch that *word* stands for, in the direction in which it is put on.
+    """The patch that *word* stands for, in the direction in which it is put on.
 
     :param word: a commit, with 7 to 40 digits, or the path of a patch, which is put on in reverse
     :param series: of the source

@@ -49,8 +49,7 @@ _MAKEFILE = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL) *= *(\d+)", re.MULTILINE
 
 @dataclass(frozen=True)
 class KernelSource:
-    """
-    A kernel's source.
+    """A kernel's source.
 
     :param folder: where it is; only read
     :param label: ``linux-source-7.2 7.2.13-1``, or the folder's name
@@ -72,8 +71,7 @@ class KernelSource:
 
 
 def check_source(what: str) -> None:
-    """
-    Refuse what is neither the folder of a tree nor a series, before anything is asked or fetched.
+    """Refuse what is neither the folder of a tree nor a series, before anything is asked or fetched.
 
     :raises Misuse: with what to write instead
     """
@@ -98,8 +96,7 @@ def series_in(what: str) -> str:
 
 
 def source_for(what: str, *, say: Callable[[str], None]) -> KernelSource:
-    """
-    The source under that name.
+    """The source under that name.
 
     :param what: the folder of a tree, or a series whose source the archive has
     :raises Misuse: it is neither

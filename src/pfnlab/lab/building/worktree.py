@@ -43,8 +43,7 @@ _REFUSAL = re.compile(r"FAILED|can't find|malformed|garbage|ignored", re.IGNOREC
 
 @dataclass(frozen=True)
 class WorkTree:
-    """
-    The copy of *source*; use it in `worktree`.
+    """The copy of *source*; use it in `worktree`.
 
     :param home: its folder in the cache
     """
@@ -68,8 +67,7 @@ class WorkTree:
             self._copy(say)
 
     def apply(self, patches: Sequence[PatchFile]) -> None:
-        """
-        Apply *patches* in their order; the files they touch are kept aside first.
+        """Apply *patches* in their order; the files they touch are kept aside first.
 
         :raises Misuse: one does not apply, or names a file outside the tree; nothing of it stays
         """
@@ -168,9 +166,8 @@ def worktree(source: KernelSource, *, say: Callable[[str], None]) -> Iterator[Wo
 
 
 def original(source: KernelSource, name: str) -> Path:
-    """
-    A file of *source* without patches: a package of the archive is built where it was unpacked, and has those
-    of its last build.
+    """A file of *source* without patches: a package of the archive is built where it was unpacked, and has
+    those of its last build.
 
     :param name: below the top of the tree
     """

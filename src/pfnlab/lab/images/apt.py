@@ -108,8 +108,7 @@ class AptFolder(NamedTuple):
     reason: str
 
     def prepare(self, settings: AptSettings, entry: str, lists: Path | None = None) -> Path:
-        """
-        Write what apt needs, as :func:`configure` does.
+        """Write what apt needs, as :func:`configure` does.
 
         :return: the folder of the lists
         """
@@ -149,8 +148,7 @@ def entry_of(mirror: Mirror, suite: str) -> str:
 
 
 def configure(folder: Path, settings: AptSettings, entry: str, lists: Path | None = None) -> bool:
-    """
-    Write what apt needs into *folder*.
+    """Write what apt needs into *folder*.
 
     :param entry: as :func:`entry_of` returns it
     :param lists: where the lists are; in *folder* by default
@@ -169,8 +167,7 @@ def configure(folder: Path, settings: AptSettings, entry: str, lists: Path | Non
 
 @contextmanager
 def apt_folder(user: str, beside: Path, mirror: Mirror) -> Iterator[AptFolder]:
-    """
-    A temporary folder for apt: where *user* can enter it if root runs, else in the folder *beside*.
+    """A temporary folder for apt: where *user* can enter it if root runs, else in the folder *beside*.
 
     :raises Undecided: it is full
     """

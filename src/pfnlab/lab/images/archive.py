@@ -146,8 +146,7 @@ class Archive:
 
     @classmethod
     def of_this_machine(cls, root: Path) -> Archive:
-        """
-        The archive ``PFNLAB_MIRROR`` names, else that of the machine's own apt sources.
+        """The archive ``PFNLAB_MIRROR`` names, else that of the machine's own apt sources.
 
         :raises MissingTool: there is no apt, or no Debian archive among its sources
         :raises Misuse: ``PFNLAB_MIRROR`` names no mirror
@@ -164,8 +163,7 @@ class Archive:
         return self.security is not None or not suite.endswith("-security")
 
     def listing(self, suite: str, *, refresh: bool = False, say: Callable[[str], None]) -> Listing:
-        """
-        The kernel packages of *suite*, its lists fetched when they are older than a day.
+        """The kernel packages of *suite*, its lists fetched when they are older than a day.
 
         When the archive cannot be reached, older lists are used and *say* reports it.
 
@@ -205,8 +203,7 @@ class Archive:
     def find(
         self, suites: Iterable[str], name: str, version: str = "", *, say: Callable[[str], None]
     ) -> Offered | None:
-        """
-        The package *name*, in exactly that version or in the newest one, of the first suite that has it.
+        """The package *name*, in exactly that version or in the newest one, of the first suite that has it.
 
         :raises Unverified: the keyring does not verify a suite
         :raises Undecided: the lists cannot be had and there are no older ones
@@ -226,8 +223,7 @@ class Archive:
         into: Path,
         progress: Callable[[int], None] | None = None,
     ) -> Path:
-        """
-        Fetch *package* into the directory *into*; apt checks it against the signed lists, and so do we.
+        """Fetch *package* into the directory *into*; apt checks it against the signed lists, and so do we.
 
         :param progress: gets the number of bytes so far, now and then
         :raises Unverified: the package is not what the signed lists say, or they do not say it
@@ -405,8 +401,7 @@ def _not_fetched(stderr: str, request: str, suite: str) -> Undecided:
 
 @contextmanager
 def opened_archive(say: Callable[[str], None]) -> Iterator[Archive]:
-    """
-    The archive of this machine, for this process alone meanwhile.
+    """The archive of this machine, for this process alone meanwhile.
 
     :param say: called with each line of progress
     :raises MissingTool: there is no apt, or no Debian archive among its sources

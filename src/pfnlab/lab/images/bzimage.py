@@ -26,8 +26,7 @@ _RELEASE = re.compile(r"[0-9A-Za-z][!-.0-~]*")
 
 
 def release_of(path: Path) -> str:
-    """
-    The release (``uname -r``) an x86 bzImage says it is.
+    """The release (``uname -r``) an x86 bzImage says it is.
 
     :raises Misuse: the file cannot be read or is not a bzImage
     """

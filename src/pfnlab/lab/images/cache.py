@@ -44,8 +44,7 @@ def quiet(line: str) -> None:
 
 
 def cache_root() -> Path:
-    """
-    ``$PFNLAB_CACHE``, or ``pfnlab`` in ``$XDG_CACHE_HOME`` or ``~/.cache``; it need not exist yet.
+    """``$PFNLAB_CACHE``, or ``pfnlab`` in ``$XDG_CACHE_HOME`` or ``~/.cache``; it need not exist yet.
 
     :raises Misuse: its name has a quote or newline in it
     :raises Untrusted: somebody else may write to it
@@ -65,8 +64,7 @@ def cache_root() -> Path:
 
 
 def trusted(path: Path) -> Path:
-    """
-    *path* in the cache, before it is used: nobody else may write to it, or to anything below it.
+    """*path* in the cache, before it is used: nobody else may write to it, or to anything below it.
 
     :raises Untrusted: somebody else may have
     """
@@ -90,8 +88,7 @@ def make_cache_folder(path: Path) -> None:
 
 @contextmanager
 def locked(path: Path, *, limit: float, say: Callable[[str], None]) -> Iterator[None]:
-    """
-    Hold the lock file *path*; the kernel drops it with the process, so a dead holder blocks nobody.
+    """Hold the lock file *path*; the kernel drops it with the process, so a dead holder blocks nobody.
 
     :param limit: seconds to wait for another holder
     :param say: called once, with a message, when another process holds the lock
@@ -124,8 +121,7 @@ def write_cached(path: Path, content: str | bytes) -> None:
 
 @contextmanager
 def usable(root: Path | None = None) -> Iterator[None]:
-    """
-    Turn an error of reading or writing the cache into one line that says so.
+    """Turn an error of reading or writing the cache into one line that says so.
 
     :param root: the folder of the cache, where it is not yet known to be sound
     :raises Undecided: instead of an OSError
@@ -141,8 +137,7 @@ def usable(root: Path | None = None) -> Iterator[None]:
 
 
 def kept(path: Path, make: Callable[[Path], None], *, say: Callable[[str], None] = quiet) -> Path:
-    """
-    The file or folder *path* of the cache, whole; made when it is not there, and anew when it is damaged.
+    """The file or folder *path* of the cache, whole; made when it is not there, and anew when it is damaged.
 
     One process makes it while others wait; the lock is that of the folder *path* is in. It appears by one
     rename, and nothing is left of an unfinished one.
@@ -196,8 +191,7 @@ def new_folder(home: Path) -> Iterator[Path]:
 
 
 def keep(part: Path, path: Path) -> None:
-    """
-    Move the finished *part*, a file or folder beside *path*, to *path*, and vouch for it.
+    """Move the finished *part*, a file or folder beside *path*, to *path*, and vouch for it.
 
     Of several processes that store the same path at the same time the last one wins; where their writes mix,
     the checksums do not hold, and the next call of `kept` makes it anew.
@@ -212,8 +206,7 @@ def keep(part: Path, path: Path) -> None:
 
 
 def is_whole(path: Path) -> bool:
-    """
-    True where the file or folder *path* is, to the byte, the one that was stored there.
+    """True where the file or folder *path* is, to the byte, the one that was stored there.
 
     :raises Untrusted: somebody else may have written to it
     """

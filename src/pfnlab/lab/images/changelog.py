@@ -31,9 +31,8 @@ _MEMBER = re.compile(r"(?:\./)?usr/share/doc/linux-(?:base|image)-[^/]+/changelo
 
 
 def changelog_of(kernel: KernelImage, *, say: Callable[[str], None] = lambda line: None) -> str | None:
-    """
-    The changelog of the kernel's package, fetched where it is not beside the kernel; None where the archive
-    has it no more.
+    """The changelog of the kernel's package, fetched where it is not beside the kernel; None where the
+    archive has it no more.
 
     :raises Unverified: a signature or checksum of the archive does not hold
     """

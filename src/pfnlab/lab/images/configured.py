@@ -55,8 +55,7 @@ _MOST = 1 << 20
 
 
 def embedded_configuration(vmlinuz: Path) -> str | None:
-    """
-    The ``.config`` inside a kernel image; None where it has none.
+    """The ``.config`` inside a kernel image; None where it has none.
 
     :raises LensError: the image cannot be unpacked
     :raises MissingTool: the package that unpacks it is not here

@@ -25,8 +25,7 @@ MOST_UNPACKED, MOST_MODULE = 4 << 30, 64 << 20
 
 
 def take_out(deb: Path, into: Path, name_of: Callable[[tarfile.TarInfo], str | None]) -> None:
-    """
-    Write files of *deb* into the folder *into*.
+    """Write files of *deb* into the folder *into*.
 
     :param name_of: the name there of a file of the package; None where it is not wanted
     :raises Undecided: the package cannot be read, or is too large
@@ -40,8 +39,7 @@ def take_out(deb: Path, into: Path, name_of: Callable[[tarfile.TarInfo], str | N
 
 
 def unpack(deb: Path, into: Path) -> None:
-    """
-    Write all files of *deb* into the folder *into*, links that stay in it among them.
+    """Write all files of *deb* into the folder *into*, links that stay in it among them.
 
     A link that leads out of it is left out: packages have some to where they are installed.
 
@@ -96,8 +94,7 @@ def _is_inside(place: Path, top: Path) -> bool:
 
 
 def unpack_modules(folder: Path) -> None:
-    """
-    Unpack each ``*.xz`` of a folder, in place.
+    """Unpack each ``*.xz`` of a folder, in place.
 
     :raises Undecided: one cannot be read, or is too large
     """

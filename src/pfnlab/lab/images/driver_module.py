@@ -78,8 +78,7 @@ _TROUBLE = re.compile(r"\berror\b|undefined|not found|\*\*\*", re.IGNORECASE)
 
 
 def driver_for(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> Path:
-    """
-    The test driver's module for *kernel*; built on the first call, from the cache afterwards.
+    """The test driver's module for *kernel*; built on the first call, from the cache afterwards.
 
     :param say: called with each line of progress
     :raises MissingTool: there are no headers of exactly this kernel, or no compiler
@@ -90,8 +89,7 @@ def driver_for(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> Pa
 
 
 def driver_in_tree(kernel: KernelImage, out: Path, *, say: Callable[[str], None] = quiet) -> Path:
-    """
-    The test driver's module for *kernel*, built in the folder of objects *out* the kernel was built in.
+    """The test driver's module for *kernel*, built in the folder of objects *out* the kernel was built in.
 
     Raises the errors of `driver_for`.
     """
@@ -142,8 +140,7 @@ def _check_tools(root: Path) -> None:
 
 
 def image_with_driver(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> Path:
-    """
-    The initramfs for guests of *kernel* whose programs may use the test driver.
+    """The initramfs for guests of *kernel* whose programs may use the test driver.
 
     Raises the errors of `driver_for` and `guest_image`.
     """
@@ -164,8 +161,7 @@ def modules_for(
     limit: float = _BUILD_LIMIT,
     say: Callable[[str], None] = quiet,
 ) -> dict[str, bytes]:
-    """
-    Other modules for *kernel*, built with the test driver's headers and without a warning.
+    """Other modules for *kernel*, built with the test driver's headers and without a warning.
 
     :param files: the texts of their sources and of a ``Kbuild`` or ``Makefile``, by file name
     :param folder: an empty folder to build in

@@ -33,8 +33,7 @@ _REMEDY = "apt-get install --no-install-recommends gcc libc6-dev"
 
 
 def guest_image(extra: Mapping[str, Path] | None = None, *, say: Callable[[str], None] = quiet) -> Path:
-    """
-    The initramfs to boot guests with; compiled on the first call, from the cache afterwards.
+    """The initramfs to boot guests with; compiled on the first call, from the cache afterwards.
 
     :param extra: more files for the guest, by their names in its top folder
     :param say: called with each line of progress
@@ -62,8 +61,7 @@ def _agent_image(say: Callable[[str], None]) -> Path:
 
 
 def extended(image: Path, extra: Mapping[str, Path], into: Path) -> None:
-    """
-    Write an image with more files, which is not kept: they are large, or are different each time.
+    """Write an image with more files, which is not kept: they are large, or are different each time.
 
     :param extra: the files, by their names in the guest's top folder
     :param into: the image it becomes
@@ -98,8 +96,7 @@ def holds(image: Path, name: str) -> bool:
 
 
 def initramfs(init: bytes, extra: Mapping[str, bytes] | None = None) -> bytes:
-    """
-    An initramfs (cpio, newc form) with *init* as ``/init``, a console, and empty directories to mount on.
+    """An initramfs (cpio, newc form) with *init* as ``/init``, a console, and empty directories to mount on.
 
     Not compressed: inflating would cost the emulated guest more than reading.
 
@@ -185,8 +182,7 @@ class DriverImage:
         self._refusal: Undecided | None = None
 
     def path(self) -> Path:
-        """
-        The image, or the same refusal at every call.
+        """The image, or the same refusal at every call.
 
         :raises Undecided: it cannot be had; the message says why
         """

@@ -93,8 +93,7 @@ class KernelImage:
 
 
 def cached(name: str) -> KernelImage | None:
-    """
-    The kernel in the cache that *name* stands for, its checksum verified; no network.
+    """The kernel in the cache that *name* stands for, its checksum verified; no network.
 
     Of several kernels the newest known one, else the newest. A damaged file counts as absent (`inventory`
     names it, `fetch` replaces it).
@@ -115,8 +114,7 @@ def fetch(
     say: Callable[[str], None] = quiet,
     counted: PartCount = UNCOUNTED,
 ) -> list[KernelImage]:
-    """
-    The kernel the archive offers under each name, downloaded unless the cache has it.
+    """The kernel the archive offers under each name, downloaded unless the cache has it.
 
     :param names: series, exact versions or package versions
     :param refresh: read the package lists again even when they are younger than a day
@@ -145,8 +143,7 @@ def fetch(
 
 
 def read_lists(*, refresh: bool = False, say: Callable[[str], None] = quiet) -> list[Offer]:
-    """
-    Every kernel on offer, the lists of all suites read unless they are younger than a day.
+    """Every kernel on offer, the lists of all suites read unless they are younger than a day.
 
     :raises Unverified: a signature does not hold
     :raises Undecided: no suite at all can be read
@@ -175,8 +172,7 @@ def cached_versions() -> list[str]:
 
 
 def remove(name: str, *, say: Callable[[str], None] = quiet) -> list[str]:
-    """
-    Take the kernels under *name* out of the cache, damaged ones too; their package versions.
+    """Take the kernels under *name* out of the cache, damaged ones too; their package versions.
 
     :raises Misuse: there is no such series, or the cache has none of that name
     """
@@ -196,8 +192,7 @@ def remove(name: str, *, say: Callable[[str], None] = quiet) -> list[str]:
 
 
 def from_file(path: Path) -> KernelImage:
-    """
-    A bzImage of the user's own, its release read from its header.
+    """A bzImage of the user's own, its release read from its header.
 
     :raises Misuse: the file is not a bzImage
     """
@@ -206,8 +201,7 @@ def from_file(path: Path) -> KernelImage:
 
 
 def suites_of(kernel: KernelImage) -> list[str]:
-    """
-    The suites that may hold packages that belong to *kernel*; none when it is not of the archive.
+    """The suites that may hold packages that belong to *kernel*; none when it is not of the archive.
 
     That is the suite it came from; a security update moves on with the next point release.
     """

@@ -36,8 +36,7 @@ _DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
 
 
 def vfio_modules(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> dict[str, Path]:
-    """
-    The modules of vfio-pci by the names they have in a guest, in the order they are loaded in.
+    """The modules of vfio-pci by the names they have in a guest, in the order they are loaded in.
 
     :param say: called with each line of progress
     :raises MissingTool: the archive does not hold the modules of exactly this kernel
@@ -52,8 +51,7 @@ def vfio_modules(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> 
 
 
 def modules_in_tree(kernel: KernelImage, out: Path, *, say: Callable[[str], None] = quiet) -> None:
-    """
-    Store the modules of vfio-pci for *kernel* out of the folder of objects *out* it was built in.
+    """Store the modules of vfio-pci for *kernel* out of the folder of objects *out* it was built in.
 
     :raises MissingTool: its configuration has none
     """
@@ -70,8 +68,7 @@ def modules_in_tree(kernel: KernelImage, out: Path, *, say: Callable[[str], None
 
 
 def load_order(modules: dict[str, bytes]) -> list[str]:
-    """
-    The modules that vfio-pci takes, each after its dependencies.
+    """The modules that vfio-pci takes, each after its dependencies.
 
     :param modules: their content by name, with underscores
     :raises MissingTool: one of them is not there

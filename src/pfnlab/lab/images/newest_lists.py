@@ -19,8 +19,7 @@ _DATE = re.compile(r"^Date:(.*)$", re.MULTILINE)
 
 
 def check_newest(memory: Path, suite: str, lists: Path) -> None:
-    """
-    Refuse lists that are older than those seen before, and remember the date of others.
+    """Refuse lists that are older than those seen before, and remember the date of others.
 
     :param memory: the file with the newest date of *suite*
     :param lists: the folder with its Release file, whose signature was verified

@@ -137,8 +137,7 @@ def read_sources(etc: Path) -> list[Source]:
 
 
 def named_mirrors(environment: Mapping[str, str]) -> tuple[Mirror, Mirror | None] | None:
-    """
-    The mirrors ``PFNLAB_MIRROR`` names; None when it names none.
+    """The mirrors ``PFNLAB_MIRROR`` names; None when it names none.
 
     A mirror whose URI ends in ``/debian`` has the security archive beside it, in ``debian-security``.
 
@@ -164,8 +163,7 @@ def named_mirrors(environment: Mapping[str, str]) -> tuple[Mirror, Mirror | None
 
 
 def debian_mirrors(sources: list[Source], etc: Path = APT_ETC) -> tuple[Mirror, Mirror | None]:
-    """
-    The main Debian mirror among *sources*, and the security mirror if there is one.
+    """The main Debian mirror among *sources*, and the security mirror if there is one.
 
     :param etc: where the entries came from, for the message
     :raises MissingTool: no entry is for a Debian release, or no keyring for it is known

@@ -27,8 +27,7 @@ _MEANWHILE = 5.0
 def started(
     command: Sequence[str], *, remedy: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """
-    Start *command* in a session of its own, so that it and its children can be ended together.
+    """Start *command* in a session of its own, so that it and its children can be ended together.
 
     They also end with this process, however that ends.
 
@@ -67,8 +66,7 @@ def _umask() -> int:
 
 @contextmanager
 def when_gone(script: str, *arguments: str) -> Iterator[None]:
-    """
-    Let the shell run *script* where this process ends inside the context, for any reason.
+    """Let the shell run *script* where this process ends inside the context, for any reason.
 
     :param arguments: what the script has as ``$1``, ``$2`` and so on
     """
@@ -82,8 +80,7 @@ def when_gone(script: str, *arguments: str) -> Iterator[None]:
 
 
 def start_guard(script: str, *arguments: str) -> subprocess.Popen[bytes]:
-    """
-    A process in which the shell runs *script* as soon as this process is gone, or has closed its pipe.
+    """A process in which the shell runs *script* as soon as this process is gone, or has closed its pipe.
 
     :param arguments: what the script has as ``$1``, ``$2`` and so on
     """
@@ -105,8 +102,7 @@ def run(
     cwd: Path | None = None,
     meanwhile: Callable[[], None] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """
-    Run *command* to its end and return its output; the caller judges the exit status.
+    """Run *command* to its end and return its output; the caller judges the exit status.
 
     :param limit: seconds after which it is ended
     :param meanwhile: called every few seconds for as long as it runs

@@ -37,8 +37,7 @@ class Untrusted(Misuse):
 
 
 def check_cache(root: Path) -> None:
-    """
-    Refuse the folder of the cache if somebody else may write to it, or to a folder on the way to it.
+    """Refuse the folder of the cache if somebody else may write to it, or to a folder on the way to it.
 
     :param root: its absolute path; it need not exist yet
     :raises Untrusted: it names the folder, its owner and mode, and what to do
@@ -61,8 +60,7 @@ def is_sound(folder: Path) -> bool:
 
 
 def check_part(path: Path, root: Path) -> None:
-    """
-    Refuse a file or folder of the cache, and all below it, if somebody else owns it or may write to it.
+    """Refuse a file or folder of the cache, and all below it, if somebody else owns it or may write to it.
 
     :param path: in the folder of the cache; it need not exist yet
     :param root: that folder, which was checked

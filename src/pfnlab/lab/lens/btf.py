@@ -77,8 +77,7 @@ class _Index(msgspec.Struct, array_like=True):
 
 
 class Btf:
-    """
-    The types of one kernel.
+    """The types of one kernel.
 
     :param data: a ``.BTF`` section, or /sys/kernel/btf/vmlinux
     :param name: its name in error messages
@@ -125,8 +124,7 @@ class Btf:
         return Kind(info >> 24 & 0x1F)
 
     def __getitem__(self, type_id: int) -> BtfType:
-        """
-        The type with this id.
+        """The type with this id.
 
         :raises LensError: there is none, or its record is damaged
         """
@@ -141,8 +139,7 @@ class Btf:
         return record
 
     def resolve(self, type_id: int) -> int:
-        """
-        The id behind typedefs, qualifiers and tags.
+        """The id behind typedefs, qualifiers and tags.
 
         :raises LensError: they go round in a circle
         """
@@ -154,8 +151,7 @@ class Btf:
         raise self._error(f"type {type_id}: more than {MAX_DEPTH} typedefs and qualifiers on one another")
 
     def size_of(self, type_id: int) -> int:
-        """
-        The size of an object of this type in bytes; 0 for ``void``, functions and incomplete types.
+        """The size of an object of this type in bytes; 0 for ``void``, functions and incomplete types.
 
         :raises LensError: the type contains itself, or is absurdly large
         """

@@ -44,8 +44,7 @@ _ENUM_INTEGERS = {
 
 
 class BtfTypes:
-    """
-    The types of *btf* for one drgn program.
+    """The types of *btf* for one drgn program.
 
     :param program: the program that gets the types
     :param btf: the source of the types
@@ -63,8 +62,7 @@ class BtfTypes:
         self._program.register_type_finder(name, self.find, enable_index=0)
 
     def find(self, program: Program, kinds: TypeKindSet, name: str, filename: str | None) -> Type | None:
-        """
-        drgn's question: the first type of one of *kinds* with this name.
+        """drgn's question: the first type of one of *kinds* with this name.
 
         Complete types come before declarations. BTF knows no files: asking for one finds nothing.
         """
@@ -85,8 +83,7 @@ class BtfTypes:
         return declaration
 
     def type(self, type_id: int) -> Type:
-        """
-        The drgn type of one type id.
+        """The drgn type of one type id.
 
         :raises LensError: it is damaged, or refers to itself in a way no type can
         """

@@ -68,8 +68,7 @@ class Section(NamedTuple):
 
 
 def named_sections(data: bytes | mmap, name: str) -> dict[str, Section]:
-    """
-    The sections of an ELF file that have content in it; of several with one name the first.
+    """The sections of an ELF file that have content in it; of several with one name the first.
 
     :param name: the file's name in messages
     :raises LensError: it is not an ELF file, or a section ends behind it
@@ -97,8 +96,7 @@ def named_sections(data: bytes | mmap, name: str) -> dict[str, Section]:
 
 
 def section(data: bytes, wanted: str, name: str) -> bytes:
-    """
-    The content of one section of an ELF file.
+    """The content of one section of an ELF file.
 
     :param wanted: the section's name
     :param name: the file's name in messages
@@ -111,8 +109,7 @@ def section(data: bytes, wanted: str, name: str) -> bytes:
 
 
 def segments(read: ReadAt, name: str) -> list[Segment]:
-    """
-    The memory a core file holds, in file order.
+    """The memory a core file holds, in file order.
 
     :raises LensError: it is not an ELF file, or its headers are damaged
     """

@@ -16,8 +16,7 @@ _TYPE_MASK = 0o170000
 
 
 class OpenFile(NamedTuple):
-    """
-    An open file.
+    """An open file.
 
     :param path: from the root of its mounts; as ``anon_inode:[vfio-device]`` where it is in no folder
     :param kind: the type bits of its inode's mode, as ``stat.S_IFCHR``
@@ -28,8 +27,7 @@ class OpenFile(NamedTuple):
 
 
 class FilePaths:
-    """
-    Names files of one kernel.
+    """Names files of one kernel.
 
     :raises LensError: a structure lacks a member
     """
@@ -63,8 +61,7 @@ class FilePaths:
         return mode & _TYPE_MASK
 
     def of(self, file: int) -> OpenFile:
-        """
-        The file behind the ``struct file`` at this address.
+        """The file behind the ``struct file`` at this address.
 
         :raises LensError: memory is damaged
         """

@@ -56,8 +56,7 @@ def counts_vmas(has_symbol: Callable[[str], bool]) -> bool:
 
 
 class Thing(NamedTuple):
-    """
-    A thing in a list.
+    """A thing in a list.
 
     :param says: what it is
     :param pfns: the page frames of a reservation, from the first up to the one behind the last
@@ -68,8 +67,7 @@ class Thing(NamedTuple):
 
 
 class InUse(msgspec.Struct, frozen=True):
-    """
-    The counts and lists of one look.
+    """The counts and lists of one look.
 
     :param counts: by the names of :data:`COUNTED`
     :param lists: by those of :data:`LISTED`
@@ -84,8 +82,7 @@ class InUse(msgspec.Struct, frozen=True):
 def left_behind(
     before: InUse, after: InUse, is_ours: Callable[[int, int], bool] = lambda first, behind: False
 ) -> Iterator[Fault]:
-    """
-    The things in use after a program that were not before it.
+    """The things in use after a program that were not before it.
 
     :param is_ours: tells of page frames whether they are of the program's devices: other properties are about
         reservations of those
@@ -116,8 +113,7 @@ class _Living(NamedTuple):
 
 
 class Counts:
-    """
-    Counts what is in use in one kernel.
+    """Counts what is in use in one kernel.
 
     :param view: its memory
     :param levels: of its page tables
@@ -135,8 +131,7 @@ class Counts:
         self._last: tuple[int, int] | None = None
 
     def look(self) -> InUse:
-        """
-        The things in use now.
+        """The things in use now.
 
         :raises LensError: memory is damaged, or in the middle of a change
         """

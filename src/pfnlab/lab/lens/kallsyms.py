@@ -30,9 +30,8 @@ ReadVirtual = Callable[[int, int], bytes]
 
 
 def read_kallsyms(read: ReadVirtual, info: VmCoreInfo, wanted: Collection[str]) -> dict[str, int]:
-    """
-    Run-time addresses of the kernel's symbols *wanted*, as far as it has them; of several with one name, the
-    first.
+    """Run-time addresses of the kernel's symbols *wanted*, as far as it has them; of several with one name,
+    the first.
 
     :raises LensError: the table is not there or damaged
     """

@@ -18,8 +18,7 @@ _LETTERS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
 class Record:
-    """
-    Some members of one structure.
+    """Some members of one structure.
 
     :param size: bytes from the structure's start to the end of the last of these members
     :param unpack: returns their values, in the order they were asked for, from that many bytes
@@ -31,8 +30,7 @@ class Record:
 
 
 class Layouts:
-    """
-    The structures of one kernel.
+    """The structures of one kernel.
 
     :param program: the drgn program that has the types
     :param release: the kernel's release, for messages
@@ -51,8 +49,7 @@ class Layouts:
             return False
 
     def type(self, name: str) -> Type:
-        """
-        A complete type by its C name.
+        """A complete type by its C name.
 
         :raises LensError: this kernel has none
         """
@@ -65,16 +62,14 @@ class Layouts:
         return kind
 
     def enumerators(self, name: str) -> dict[str, int]:
-        """
-        The values of an enumeration, by name.
+        """The values of an enumeration, by name.
 
         :raises LensError: this kernel has none
         """
         return {one.name: one.value for one in self.type(name).enumerators or ()}
 
     def offset(self, name: str, *paths: str) -> int:
-        """
-        Byte offset of a member.
+        """Byte offset of a member.
 
         :param paths: the names of the member, the newest first
         :raises LensError: it has none of these names
@@ -94,8 +89,7 @@ class Layouts:
         return int(sizeof(self.type(name)))
 
     def record(self, name: str, *members: str | tuple[str, ...]) -> Record:
-        """
-        A reader of some members.
+        """A reader of some members.
 
         :param members: for each member its name, or its names, the newest first
         :raises LensError: a member is missing; the message names kernel and member

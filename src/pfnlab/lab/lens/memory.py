@@ -36,8 +36,7 @@ _NO_PHYSICAL = (1 << 64) - 1
 
 
 class VmCoreInfo:
-    """
-    A kernel's description of itself for readers of its memory.
+    """A kernel's description of itself for readers of its memory.
 
     :param text: lines ``NAME=value``, as the kernel wrote them
     """
@@ -50,8 +49,7 @@ class VmCoreInfo:
         self.release = self._values.get("OSRELEASE", "unknown")
 
     def number(self, name: str, default: int | None = None) -> int:
-        """
-        ``NUMBER(name)``; decimal, or hexadecimal with ``0x``.
+        """``NUMBER(name)``; decimal, or hexadecimal with ``0x``.
 
         :raises LensError: there is none and no *default*
         """
@@ -75,8 +73,7 @@ class VmCoreInfo:
 
 
 class MemorySource(ABC):
-    """
-    Physical memory of one kernel; a context that closes it.
+    """Physical memory of one kernel; a context that closes it.
 
     :ivar name: its name in messages
     :ivar live: whether the kernel goes on running while it is read
@@ -91,8 +88,7 @@ class MemorySource(ABC):
 
     @abstractmethod
     def read(self, address: int, size: int) -> bytes:
-        """
-        *size* bytes of physical memory.
+        """*size* bytes of physical memory.
 
         :raises LensError: they are not (all) there
         """
@@ -103,8 +99,7 @@ class MemorySource(ABC):
 
     @cached_property
     def info(self) -> VmCoreInfo:
-        """
-        The kernel's description of itself.
+        """The kernel's description of itself.
 
         :raises LensError: it is not found
         """
@@ -138,8 +133,7 @@ def _occurrences(source: MemorySource, start: int, size: int, text: bytes) -> It
 
 
 class GuestRam(MemorySource):
-    """
-    A guest's RAM as the file QEMU shares it in: ``memory-backend-file,share=on``, below 2 GiB.
+    """A guest's RAM as the file QEMU shares it in: ``memory-backend-file,share=on``, below 2 GiB.
 
     :param path: the file
     :raises LensError: it cannot be mapped
@@ -197,8 +191,7 @@ class GuestRam(MemorySource):
 
 
 class CoreFile(MemorySource):
-    """
-    A file with the memory of a kernel.
+    """A file with the memory of a kernel.
 
     :param path: the file
     :param live: the kernel it shows is running
@@ -296,8 +289,7 @@ def _physical(file_segments: list[Segment], file_size: int, name: str) -> list[S
 
 
 def running_kernel(path: Path = Path("/proc/kcore")) -> ElfCore:
-    """
-    The memory of the kernel this runs on.
+    """The memory of the kernel this runs on.
 
     :raises LensError: it cannot be read: that takes root, and a kernel that is not locked down
     """
@@ -305,8 +297,7 @@ def running_kernel(path: Path = Path("/proc/kcore")) -> ElfCore:
 
 
 def open_core(path: Path) -> MemorySource:
-    """
-    A vmcore of either form: ELF, or compressed as kdump does.
+    """A vmcore of either form: ELF, or compressed as kdump does.
 
     :raises LensError: it is neither, or damaged
     """

@@ -22,8 +22,7 @@ _MOST = 16
 
 
 class Notifiers:
-    """
-    Finds the driver's notifiers.
+    """Finds the driver's notifiers.
 
     :param view: the kernel's memory
     """

@@ -25,8 +25,7 @@ MAX_TEXT = 4096
 
 
 def open_kernel(source: MemorySource, names: Collection[str] = ()) -> KernelView:
-    """
-    The kernel in *source*, with the types it has itself.
+    """The kernel in *source*, with the types it has itself.
 
     :param names: symbols wanted beside those of :data:`pfnlab.lab.lens.program.OBJECTS`; some may be missing
     :raises LensError: there is no kernel, or its symbol table or its types cannot be read
@@ -44,8 +43,7 @@ def open_kernel(source: MemorySource, names: Collection[str] = ()) -> KernelView
 
 
 def text_at(view: KernelView, address: int, limit: int = MAX_TEXT) -> str:
-    """
-    The string at an address, *limit* bytes of it at most.
+    """The string at an address, *limit* bytes of it at most.
 
     :raises LensError: nothing is there
     """
@@ -62,8 +60,7 @@ def text_at(view: KernelView, address: int, limit: int = MAX_TEXT) -> str:
 
 
 def list_at(view: KernelView, head: int, at: int, name: str, limit: int) -> Iterator[int]:
-    """
-    The structures of a list (``struct list_head``), by their addresses.
+    """The structures of a list (``struct list_head``), by their addresses.
 
     :param head: the address of the list's head
     :param at: where a structure has its link, in bytes

@@ -18,8 +18,7 @@ MAX_RUNS = 1_000_000
 
 
 class PageRun(NamedTuple):
-    """
-    Present entries that follow each other.
+    """Present entries that follow each other.
 
     :param virtual: the address of the first
     :param start: the physical address there; *end* is behind the last
@@ -34,8 +33,7 @@ class PageRun(NamedTuple):
 
 
 class RunReader:
-    """
-    Reads page tables of one kernel.
+    """Reads page tables of one kernel.
 
     :param view: its memory
     :param pat: its PAT
@@ -47,8 +45,7 @@ class RunReader:
         self._tables = self._runs = 0
 
     def runs(self, top: int, start: int, end: int) -> Iterator[PageRun]:
-        """
-        The present entries from address *start* up to *end*, as the longest runs.
+        """The present entries from address *start* up to *end*, as the longest runs.
 
         :param top: the physical address of the highest table
         :raises LensError: a table is not there, or there are more than :data:`MAX_TABLES` or :data:`MAX_RUNS`

@@ -27,8 +27,7 @@ KERNEL_MAP = 0xFFFFFFFF80000000
 
 
 def find_symbols(source: MemorySource, names: Collection[str] = tuple(OBJECTS)) -> dict[str, int]:
-    """
-    The run-time addresses of symbols, as far as the kernel's own symbol table has them.
+    """The run-time addresses of symbols, as far as the kernel's own symbol table has them.
 
     :raises LensError: the table is not there or damaged
     """
@@ -37,8 +36,7 @@ def find_symbols(source: MemorySource, names: Collection[str] = tuple(OBJECTS)) 
 
 
 def open_program(source: MemorySource, btf: Btf, symbols: Mapping[str, int]) -> Program:
-    """
-    A drgn program over *source*.
+    """A drgn program over *source*.
 
     :param btf: the types of the kernel that is in it
     :param symbols: run-time addresses; those of :data:`OBJECTS` can be asked for as objects

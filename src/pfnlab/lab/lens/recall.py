@@ -20,8 +20,7 @@ class _Recalled(NamedTuple):
 
 
 class Recall:
-    """
-    Remembers values, each with every piece of memory that was read for it.
+    """Remembers values, each with every piece of memory that was read for it.
 
     A value is given again where each of these pieces holds the same bytes: who would read them again would
     make the same of them.
@@ -32,8 +31,7 @@ class Recall:
         self._notes: list[Reading] | None = None
 
     def value(self, name: Hashable, make: Callable[[], T], *given: object) -> T:
-        """
-        The value that *make* returns, or returned before.
+        """The value that *make* returns, or returned before.
 
         :param make: reads memory through readers that :meth:`note` it; whatever else it depends on does not
             change before :meth:`forget`, or is among *given*

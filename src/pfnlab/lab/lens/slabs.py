@@ -39,8 +39,7 @@ _KMALLOC = "kmalloc-"
 
 
 def read_slabs(program: Program, btf: Btf, symbols: Mapping[str, int]) -> dict[str, SlabCache]:
-    """
-    The caches of :data:`CACHES`, and those kmalloc takes objects from, by name.
+    """The caches of :data:`CACHES`, and those kmalloc takes objects from, by name.
 
     :param symbols: run-time addresses of :data:`SYMBOLS`, as far as the kernel has them
     :raises LensError: the memory does not hold what it should

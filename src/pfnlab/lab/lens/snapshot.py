@@ -71,8 +71,7 @@ _FILES = {
 
 
 class Lens:
-    """
-    Looks at one kernel, again and again.
+    """Looks at one kernel, again and again.
 
     :param program: from :func:`pfnlab.lab.lens.program.open_program`
     :param source: its memory
@@ -120,8 +119,7 @@ class Lens:
         self._areas: tuple[NamedPlaces, list[tuple[int, int, str]]] | None = None
 
     def snapshot(self, pids: Mapping[str, int], places: NamedPlaces) -> RawState:
-        """
-        The state now.
+        """The state now.
 
         The kernel must stand still meanwhile, or at least not touch these tasks.
 
@@ -150,24 +148,21 @@ class Lens:
         )
 
     def stack_pointer(self, pid: int) -> int:
-        """
-        Where the kernel stack of a process ends that does not run.
+        """Where the kernel stack of a process ends that does not run.
 
         :raises LensError: there is no such process, or it cannot be read
         """
         return self._view.stack_pointer(pid)
 
     def in_use(self) -> InUse:
-        """
-        The things in use now.
+        """The things in use now.
 
         :raises LensError: memory is damaged, or in the middle of a change
         """
         return self._counts.look()
 
     def other_pages(self, pfns: PfnRange) -> list[tuple[int, int]]:
-        """
-        The entries of the direct map for single pages among these frames that are not write-back.
+        """The entries of the direct map for single pages among these frames that are not write-back.
 
         :return: of each the physical address, and its value were it write-back
         :raises LensError: memory is damaged, or in the middle of a change

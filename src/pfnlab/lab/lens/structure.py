@@ -47,8 +47,7 @@ class _Table(NamedTuple):
 
 
 class Structures:
-    """
-    Checks address spaces of one kernel.
+    """Checks address spaces of one kernel.
 
     :param view: the kernel's memory
     :param levels: of its page tables
@@ -73,8 +72,7 @@ class Structures:
         self._read: dict[int, _Table] = {}
 
     def faults(self, mms: Mapping[str, int], low: int, high: int) -> Iterator[Fault]:
-        """
-        The faults in the address spaces of tasks.
+        """The faults in the address spaces of tasks.
 
         :param mms: the ``mm_struct`` of each task
         :param low: address at which the program's areas begin

@@ -110,8 +110,7 @@ class SlabCache(msgspec.Struct, frozen=True):
 
 
 def size_of_structure(btf: Btf, name: str) -> StructureSize | None:
-    """
-    The layout of ``struct NAME``; None where the kernel has none.
+    """The layout of ``struct NAME``; None where the kernel has none.
 
     :raises LensError: its types are damaged
     """

@@ -25,8 +25,7 @@ _WORD = 8
 
 
 class TableWalk:
-    """
-    Reads page-table entries of one area after the other, as runs.
+    """Reads page-table entries of one area after the other, as runs.
 
     :param view: the kernel's memory
     :param task: whose tables these are
@@ -97,8 +96,7 @@ _OF_A_PAGE = PAGE_PRESENT | PAGE_CACHE_MASK
 
 
 class DirectMap:
-    """
-    Reads the direct map's own page tables.
+    """Reads the direct map's own page tables.
 
     :param view: the kernel's memory
     :param levels: of its page tables
@@ -114,8 +112,7 @@ class DirectMap:
         self._base = view.word(view.symbol("page_offset_base")) >> PAGE_SHIFT
 
     def look(self, memory: Mapping[str, PfnRange]) -> tuple[dict[str, list[str]], list[Fault]]:
-        """
-        How the direct map has some RAM.
+        """How the direct map has some RAM.
 
         A dump may hold a device's memory, which the direct map does not have.
 

@@ -62,8 +62,7 @@ class _Maple(NamedTuple):
 
 
 class KernelView:
-    """
-    Memory of one kernel as the kernel sees it.
+    """Memory of one kernel as the kernel sees it.
 
     :param program: knows its types, and translates addresses that lie in no linear mapping
     :param source: its physical memory
@@ -111,8 +110,7 @@ class KernelView:
         )
 
     def check(self) -> None:
-        """
-        Find out now whether the book and trees of VMAs can be read in this kernel.
+        """Find out now whether the book and trees of VMAs can be read in this kernel.
 
         :raises LensError: a structure lacks a member, or a symbol is not known
         """
@@ -123,8 +121,7 @@ class KernelView:
         return LensError(f"kernel {self.info.release} in {self.source.name}: {message}")
 
     def symbol(self, name: str) -> int:
-        """
-        The address of a symbol.
+        """The address of a symbol.
 
         :raises LensError: it is not known
         """
@@ -139,24 +136,21 @@ class KernelView:
         return name in self._symbols
 
     def read(self, address: int, size: int) -> bytes:
-        """
-        Kernel memory at a virtual address.
+        """Kernel memory at a virtual address.
 
         :raises LensError: nothing is mapped there, or it is not in the source
         """
         return self.recall.note(self._read, address, size, self._read(address, size))
 
     def members(self, address: int, record: Record) -> tuple[int, ...]:
-        """
-        Some members of the structure at a virtual address; what is between them may change.
+        """Some members of the structure at a virtual address; what is between them may change.
 
         :raises LensError: as `read` does
         """
         return self.recall.note(self._members, address, record, self._members(address, record))
 
     def read_physical(self, address: int, size: int) -> bytes:
-        """
-        Memory at a physical address.
+        """Memory at a physical address.
 
         :raises LensError: it is not in the source
         """
@@ -190,8 +184,7 @@ class KernelView:
         return place >= 0 and pfn + 1 << PAGE_SHIFT <= self._ends[place]
 
     def spaces(self, pids: Iterable[int]) -> dict[int, int]:
-        """
-        The ``mm_struct`` of each process of *pids* that has one, by its pid.
+        """The ``mm_struct`` of each process of *pids* that has one, by its pid.
 
         The list is followed from its end, where the newest processes are, as far as one of them is missing;
         where a process was found is remembered, and asked there from then on.
@@ -214,8 +207,8 @@ class KernelView:
         return spaces
 
     def stack_pointer(self, pid: int) -> int:
-        """
-        Where the kernel stack of a process ends that does not run: its innermost function has left it there.
+        """Where the kernel stack of a process ends that does not run: its innermost function has left it
+        there.
 
         :raises LensError: there is no such process
         """
@@ -235,8 +228,7 @@ class KernelView:
         return mm in self._owners
 
     def tasks(self) -> Iterator[tuple[int, int, int]]:
-        """
-        Every process from the end of the list on: its ``task_struct``, pid and ``mm_struct``.
+        """Every process from the end of the list on: its ``task_struct``, pid and ``mm_struct``.
 
         :raises LensError: the list has a loop
         """
@@ -294,8 +286,7 @@ class KernelView:
         return self.rb_tree(self.word(root), record, at, "memtype")
 
     def rb_tree(self, node: int, record: Record, at: int, name: str) -> Iterator[tuple[int, ...]]:
-        """
-        The members of every structure in a red-black tree, in order.
+        """The members of every structure in a red-black tree, in order.
 
         :param node: the ``rb_node`` at the root, 0 for an empty tree
         :param record: the structure; its last members are those for rb_left and rb_right
@@ -317,8 +308,7 @@ class KernelView:
             yield found
 
     def vma_addresses(self, root: int, low: int, high: int) -> list[int]:
-        """
-        The ``vm_area_struct`` behind every entry of a maple tree that overlaps *low* up to *high*.
+        """The ``vm_area_struct`` behind every entry of a maple tree that overlaps *low* up to *high*.
 
         :param root: ``mm_mt.ma_root``, the value
         """
@@ -366,8 +356,7 @@ class KernelView:
         return pivot // 8, pivots, slot // 8, slots
 
     def table(self, entry: int, first: int, count: int) -> tuple[int, ...]:
-        """
-        Entries of the page table another entry points to.
+        """Entries of the page table another entry points to.
 
         :param entry: the entry one level up, or the table's physical address
         :param first: the index of the first of them

@@ -37,8 +37,7 @@ class _WrongFormat(Exception):
 
 
 def vmlinux_of(image: bytes, name: str = "the kernel") -> bytes:
-    """
-    The ELF file inside a bzImage; of an ELF file, the file itself.
+    """The ELF file inside a bzImage; of an ELF file, the file itself.
 
     :param name: the image's name in messages
     :raises LensError: none of the formats the kernel knows gives one
@@ -67,8 +66,7 @@ def vmlinux_of(image: bytes, name: str = "the kernel") -> bytes:
 
 
 def btf_of(vmlinuz: Path, cache: Path | None = None) -> bytes:
-    """
-    The ``.BTF`` section of a kernel image.
+    """The ``.BTF`` section of a kernel image.
 
     :param cache: a file that stores the section for the next time; it knows which image it is of
     :raises LensError: the image cannot be read, or has no types in it

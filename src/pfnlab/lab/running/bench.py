@@ -71,8 +71,7 @@ TRIES = 3
 
 @dataclass(frozen=True)
 class Sight:
-    """
-    The way a run is observed.
+    """The way a run is observed.
 
     :param look: how the state is looked at
     :param lens: the guest's memory can be read
@@ -103,8 +102,7 @@ class BootedGuest:
 
 
 class Bench:
-    """
-    Runs one program after the other, in the same guest for as long as it is fit for it.
+    """Runs one program after the other, in the same guest for as long as it is fit for it.
 
     :param shared: where guests come from
     :param name: the machine's, for its runs
@@ -130,8 +128,7 @@ class Bench:
         self.late_alarm: Alarm | None = None
 
     def run(self, program: Program) -> Run:
-        """
-        The run of one program: a lost one where the guest is at fault, an undecided one where something
+        """The run of one program: a lost one where the guest is at fault, an undecided one where something
         for it is missing.
 
         A program whose guest somebody else has killed or stopped is run again in another one.

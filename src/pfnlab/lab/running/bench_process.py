@@ -27,8 +27,7 @@ _END_LIMIT = 10.0
 
 
 class BenchProcess:
-    """
-    A process with a bench in it, started when a program comes; used as a bench is.
+    """A process with a bench in it, started when a program comes; used as a bench is.
 
     :param settings: those of the machine there
     :param say: called with each line it says
@@ -42,8 +41,7 @@ class BenchProcess:
         self.is_up = False
 
     def run(self, program: Program) -> Run:
-        """
-        The run of one program.
+        """The run of one program.
 
         :raises PfnlabError: as the machine there does
         :raises Stopped: the process was killed meanwhile

@@ -38,8 +38,7 @@ def cleared(
     written: Collection[str],
     pages: Mapping[str, Collection[int]] | None = None,
 ) -> set[str]:
-    """
-    The devices whose bytes are zero again; not one that is too large, or cannot be mapped.
+    """The devices whose bytes are zero again; not one that is too large, or cannot be mapped.
 
     :param pages: of each device those that may have other bytes (:mod:`.stored_pages`), which count where all
         of them are too many; None where any page may have
@@ -78,8 +77,7 @@ def turned_back(
     turn_back: Callable[[Sequence[PfnRange]], None],
     now: Callable[[], Sequence[str]],
 ) -> set[str]:
-    """
-    The devices in low memory that the direct map did not have as write-back, and has so again.
+    """The devices in low memory that the direct map did not have as write-back, and has so again.
 
     Freeing a reservation leaves it as it is (S2.8.2).
 

@@ -51,8 +51,7 @@ def can_look_inside() -> bool:
 
 
 def need_lens() -> None:
-    """
-    Ask before anything boots whose memory has to be looked into.
+    """Ask before anything boots whose memory has to be looked into.
 
     :raises MissingTool: a package of the lens is not here
     """
@@ -73,8 +72,7 @@ def has_types(vmlinuz: Path) -> bool:
 
 
 class Inside:
-    """
-    A lens over a guest's RAM, opened once for each guest; files that only depend on the kernel are cached.
+    """A lens over a guest's RAM, opened once for each guest; files that only depend on the kernel are cached.
 
     :param vmlinuz: the kernel it runs
     :param ram: the file its RAM is
@@ -100,32 +98,29 @@ class Inside:
             raise
 
     def look(self, pids: Mapping[str, int], places: Places) -> LensState:
-        """
-        The state now; no task of the program may be running.
+        """The state now; no task of the program may be running.
 
         :raises LensError: it cannot be read
         """
         return look(self._lens, self._words, pids, places)
 
     def stack_pointer(self, pid: int) -> int:
-        """
-        Where the kernel stack of a process ends that does not run; everything stands.
+        """Where the kernel stack of a process ends that does not run; everything stands.
 
         :raises LensError: it cannot be read
         """
         return self._lens.stack_pointer(pid)
 
     def in_use(self) -> InUse:
-        """
-        The things in use now; no task of the program may be running.
+        """The things in use now; no task of the program may be running.
 
         :raises LensError: it cannot be read
         """
         return _steady(self._lens.in_use)
 
     def turn_back(self, frames: Iterable[PfnRange]) -> None:
-        """
-        Make RAM write-back in the direct map, by its entries, as a debugger would; no program may be running.
+        """Make RAM write-back in the direct map, by its entries, as a debugger would; no program may be
+        running.
 
         What the kernel itself does cannot be had for all of it: asking for the hole of ISA as write-back
         leaves the direct map as it is, for there is no RAM at its begin (``memtype_kernel_map_sync()``).
@@ -142,8 +137,7 @@ class Inside:
 
 
 def look(lens: Lens, words: Words, pids: Mapping[str, int], places: Places) -> LensState:
-    """
-    A snapshot; the rest of the kernel runs on meanwhile, so a walk that fails is tried again.
+    """A snapshot; the rest of the kernel runs on meanwhile, so a walk that fails is tried again.
 
     :raises LensError: it failed every time
     """
@@ -160,8 +154,8 @@ def _steady(read: Callable[[], T]) -> T:
 
 
 def disagreements(steps: Sequence[Step], states: Sequence[LensState]) -> Iterator[tuple[int, MemoryFault]]:
-    """
-    The parts that agent and lens both looked at and saw differently: the kernel is wrong, or one of the two.
+    """The parts that agent and lens both looked at and saw differently: the kernel is wrong, or one of the
+    two.
 
     :param steps: as the agent saw them
     :param states: what the lens saw after each
@@ -184,8 +178,7 @@ def with_inside(
     alone: Sequence[bool] = (),
     fill: bool = False,
 ) -> tuple[Step, ...]:
-    """
-    The steps as the agent saw them, with the state the lens saw after each.
+    """The steps as the agent saw them, with the state the lens saw after each.
 
     :param alone: of each step, whether a processor was held, so that VMAs may be in the middle of a change
     :param fill: VMAs and page-table entries, which the agent did not look at, are the lens's too

@@ -113,8 +113,7 @@ _PASSED_BY = frozenset({"pf", "io"})
 
 
 def vma_counted(state: LensState, outside: Sequence[VmaSeen]) -> tuple[VmaSeen, ...]:
-    """
-    The VMAs in the words of the outside channel, to be compared with *outside*.
+    """The VMAs in the words of the outside channel, to be compared with *outside*.
 
     Kernels up to 6.1 pass PFN mappings by in smaps (S7.5.1), and the walker early_refusal those with VM_IO as
     well: where smaps counted nothing at all of one, its copied pages are not counted here either.

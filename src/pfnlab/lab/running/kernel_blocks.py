@@ -22,8 +22,7 @@ _MODULES = 0xFFFFFFFFA0000000
 
 
 class NamedBlocks:
-    """
-    Addresses of one guest as names of blocks.
+    """Addresses of one guest as names of blocks.
 
     :param symbols: those of the kernel's image
     :param module: asks for the symbols of the module; None until it is loaded
@@ -64,8 +63,7 @@ class NamedBlocks:
 
 
 class ReachedBlocks:
-    """
-    The blocks that programs reach in one guest whose blocks are counted.
+    """The blocks that programs reach in one guest whose blocks are counted.
 
     :param guest: it
     :param vmlinuz: the kernel it runs

@@ -35,8 +35,7 @@ def settled(in_use: Callable[[], InUse | None]) -> InUse | None:
 def left_behind(
     in_use: Callable[[], InUse | None], before: InUse, placement: Placement
 ) -> tuple[InUse, list[MemoryFault]]:
-    """
-    The things in use when a program has ended, and those that it has left behind.
+    """The things in use when a program has ended, and those that it has left behind.
 
     The kernel frees some things later, and so they are waited for.
 

@@ -14,8 +14,7 @@ from pfnlab.programs.runs.observation import NOT_HELD, Step
 
 
 class Noise(Undecided):
-    """
-    A task waited for something else that the stopped machine held: the program should be repeated.
+    """A task waited for something else that the stopped machine held: the program should be repeated.
 
     A processor may be stopped with a lock of the scheduler, or be needed by the kernel's own work.
     """
@@ -25,8 +24,7 @@ class Noise(Undecided):
 
 @dataclass(frozen=True)
 class Note:
-    """
-    A schedule's addition to the observations of one step.
+    """A schedule's addition to the observations of one step.
 
     :param alone: only memory was looked at, because a processor is held
     :param result: replaces the result of the answer, and *value* its value

@@ -102,8 +102,7 @@ class Windows:
         self._taken_windows: list[PfnRange] = []
 
     def place(self, program: Program) -> Placement | None:
-        """
-        Windows for *program*, or None when this guest has no room left for it.
+        """Windows for *program*, or None when this guest has no room left for it.
 
         :raises Misuse: no guest could hold it
         """
@@ -142,8 +141,7 @@ class Windows:
     def release(
         self, placement: Placement, left: Iterable[PfnRange] = (), written: Collection[str] = ()
     ) -> None:
-        """
-        Take a program's windows back; a window in which something stayed is never handed out again.
+        """Take a program's windows back; a window in which something stayed is never handed out again.
 
         :param left: page frames of the book entries the program left
         :param written: devices that may hold bytes the program stored, or that the direct map has otherwise
@@ -189,8 +187,7 @@ def bar_mib_given(program: Program) -> int:
 
 
 def check_placeable(program: Program) -> None:
-    """
-    Check that some guest can hold *program*.
+    """Check that some guest can hold *program*.
 
     :raises Misuse: it cannot be placed in any
     """
@@ -232,8 +229,7 @@ def check_placeable(program: Program) -> None:
 
 
 def check_any_placeable(programs: Sequence[Program]) -> None:
-    """
-    Check that some guest can hold one of *programs*: the others are undecided when they are run.
+    """Check that some guest can hold one of *programs*: the others are undecided when they are run.
 
     :raises Misuse: none can be placed; why the first cannot
     """

@@ -46,8 +46,7 @@ _STOP_LIMIT = 5.0
 
 
 class QemuMachine:
-    """
-    A kernel in QEMU as a machine programs run on; use it in a ``with`` statement.
+    """A kernel in QEMU as a machine programs run on; use it in a ``with`` statement.
 
     :param kernel: a series (``6.1``), an exact version (``6.12.107``), a bzImage of the user's own, or a
         kernel already looked up
@@ -112,8 +111,7 @@ class QemuMachine:
 
     @property
     def look(self) -> LookLevel:
-        """
-        How later programs are looked at.
+        """How later programs are looked at.
 
         :raises MissingTool: it is set to the guest's memory, and the lens is not here
         """
@@ -148,8 +146,7 @@ class QemuMachine:
         return _kernel(self._requested_kernel)
 
     def run(self, programs: Sequence[Program]) -> list[Run]:
-        """
-        Every program's run, in the order of *programs*.
+        """Every program's run, in the order of *programs*.
 
         :raises Misuse: there is no such kernel, or no guest could hold any of them; nothing has been run then
         :raises MissingTool: QEMU, the kernel or KVM that was asked for is not here
@@ -157,8 +154,7 @@ class QemuMachine:
         return self.run_telling(programs, lambda index, run: None)
 
     def run_telling(self, programs: Sequence[Program], on_done: Callable[[int, Run], None]) -> list[Run]:
-        """
-        As :meth:`run`, telling of every run that is there.
+        """As :meth:`run`, telling of every run that is there.
 
         :param on_done: called with index and run as soon as a program is done, in any order, always from
             the calling thread

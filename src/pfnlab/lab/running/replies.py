@@ -135,8 +135,7 @@ def parse_reply(
     ram_mib: int = RAM_MIB,
     ended: Mapping[int, Sequence[Op]] = MappingProxyType({}),
 ) -> ParsedReply:
-    """
-    The observations in *text*, the reply to *program* placed by *placement*.
+    """The observations in *text*, the reply to *program* placed by *placement*.
 
     A reply that breaks off or makes no sense gives the steps that were complete by then.
 
@@ -367,8 +366,7 @@ class _Reader:
 
 
 def read_result(op: Op | None, words: Sequence[str], placement: Placement) -> tuple[str, int | str | None]:
-    """
-    Result and value of *op*, or of a request around one, from the *words* after the ``r`` of a reply.
+    """Result and value of *op*, or of a request around one, from the *words* after the ``r`` of a reply.
 
     :raises ValueError: it has none; the message goes on after "the step"
     """

@@ -62,8 +62,7 @@ _OK = Answer(0)
 
 
 class Schedule:
-    """
-    One program that holds processors, on its way through :func:`pfnlab.lab.running.stepwise.ask_stepwise`.
+    """One program that holds processors, on its way through :func:`pfnlab.lab.running.stepwise.ask_stepwise`.
 
     :param look: returns the state of memory now
     :param ask_agent: asks for an operation while no processor is held
@@ -374,8 +373,7 @@ class Schedule:
 
 
 class OperationStart:
-    """
-    An operation that is begun and waited for in small portions, until it is done or has to stop waiting.
+    """An operation that is begun and waited for in small portions, until it is done or has to stop waiting.
 
     :ivar cast: the tasks of its program
     :ivar answer: its answer, once it is done

@@ -60,8 +60,7 @@ _SLOT_TROUBLES = {
 
 @dataclass(frozen=True)
 class Stepped:
-    """
-    A program that was run.
+    """A program that was run.
 
     :param reply: as the agent would have answered the whole request, up to where the guest was lost
     :param states: the lens's state after every step
@@ -86,8 +85,7 @@ class Stepped:
 
 
 class Stepper:
-    """
-    One guest's lens and gdbstub, opened when a program first needs them.
+    """One guest's lens and gdbstub, opened when a program first needs them.
 
     :param guest: as booted; without a ``ram`` file nothing is looked into
     :param vmlinuz: the kernel it runs
@@ -132,8 +130,7 @@ class Stepper:
         return self.between and self._ram is not None
 
     def run(self, request: str, program: Program, placement: Placement) -> Stepped:
-        """
-        Run *program*, whose request is *request*.
+        """Run *program*, whose request is *request*.
 
         A guest that is lost on the way gives the steps before, and the reason (:func:`reply_until`).
 
@@ -258,8 +255,7 @@ class Stepper:
         return Stepped(reply, states)
 
     def forcing(self, program: Program) -> Callable[[Op, int, Callable[[], T]], T]:
-        """
-        The way to ask for an operation of *program* in which a call of the kernel may be forced.
+        """The way to ask for an operation of *program* in which a call of the kernel may be forced.
 
         :return: gets the operation, the process id of its task, and what asks for it, whose result it returns
         :raises Undecided: nothing can be steered in this guest, or the kernel has no such function

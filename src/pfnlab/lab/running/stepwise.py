@@ -15,8 +15,7 @@ from pfnlab.lab.running.preparations import Around
 
 @dataclass
 class Stage:
-    """
-    Where a request stands between two of its operations.
+    """Where a request stands between two of its operations.
 
     :param done: operations of the program done so far
     :param begun: the first task is there
@@ -40,8 +39,7 @@ Look = Callable[[Stage], None]
 def ask_stepwise(
     request: str, ask: Ask, look: Look, preparations: Sequence[Around] = (), *, nop_first: bool = False
 ) -> str:
-    """
-    The reply to *request*, a whole program, whose operations are handed over one by one.
+    """The reply to *request*, a whole program, whose operations are handed over one by one.
 
     :param ask: `Stage.done` is the number of the operation asked for, and the number of operations for the
         end

@@ -13,8 +13,7 @@ def _is_forced(op: Op) -> bool:
 
 
 class StandingPoint(NamedTuple):
-    """
-    A point of a request at which the guest stands.
+    """A point of a request at which the guest stands.
 
     :param operations: so many of it are done, preparations counted
     :param looked_at: an operation of the program is done there, with all that belongs to it

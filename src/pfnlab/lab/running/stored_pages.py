@@ -13,8 +13,7 @@ from pfnlab.programs.runs.pte_text import RAM
 
 
 def stored_pages(program: Program, steps: Sequence[Step]) -> dict[str, set[int]] | None:
-    """
-    The pages of each device that may hold other bytes after a run; None where the run does not tell.
+    """The pages of each device that may hold other bytes after a run; None where the run does not tell.
 
     A store reaches the frame that an entry of its page shows, or one that the processor still remembers.
     So it is any frame that the page has shown in the run until then, in any task.

@@ -56,8 +56,7 @@ _OF_RAM = _OF_VVAR = 1 << 63
 
 
 class Observed(NamedTuple):
-    """
-    The parts of a run that the agent is asked for, in the words of a request.
+    """The parts of a run that the agent is asked for, in the words of a request.
 
     :param vmas: VMAs after every operation
     :param ptes: page-table entries after every operation
@@ -78,8 +77,7 @@ USUAL = Observed()
 
 
 def compile_program(program: Program, placement: Placement, observed: Observed) -> str:
-    """
-    The request that runs *program* where *placement* puts it.
+    """The request that runs *program* where *placement* puts it.
 
     :raises Misuse: more tasks than the agent can hold, or a name nothing declares
     """

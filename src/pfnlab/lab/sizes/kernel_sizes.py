@@ -102,8 +102,7 @@ def write_sizes(folder: Path, sizes: SeriesSizes) -> Path:
 
 
 def types_of(kernel: KernelImage) -> Btf:
-    """
-    The types in a kernel's image.
+    """The types in a kernel's image.
 
     :raises LensError: it has none
     """
@@ -117,8 +116,7 @@ def structures_of(types: Btf) -> dict[str, StructureSize]:
 
 
 def slabs_of(kernel: KernelImage, types: Btf) -> dict[str, SlabCache]:
-    """
-    The slab caches of a booted guest that has done nothing.
+    """The slab caches of a booted guest that has done nothing.
 
     :raises MissingTool: QEMU or a package of the lens is not here
     :raises LostGuest: it does not boot
@@ -136,8 +134,7 @@ def slabs_of(kernel: KernelImage, types: Btf) -> dict[str, SlabCache]:
 
 
 def series_sizes(kernel: KernelImage, others: Iterable[KernelImage], made_by: str) -> SeriesSizes:
-    """
-    The sizes of a series, as they are kept.
+    """The sizes of a series, as they are kept.
 
     :param kernel: the kernel that stands for it, which is booted for its slab caches
     :param others: the other kernels of the series, compared with it

@@ -19,8 +19,7 @@ _STILL_RUNNING = "r -1 11 running"
 
 @dataclass(frozen=True)
 class Answer:
-    """
-    The answer to one operation.
+    """The answer to one operation.
 
     :param errno: 0, or the error's number
     :param words: the words after it: the value loaded, the address mremap returned, or ``sig SIGNO CODE``
@@ -37,8 +36,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Whereabouts:
-    """
-    The state of a task.
+    """The state of a task.
 
     :param state: the letter of ``/proc/PID/stat``
     :param functions: the kernel functions it sleeps in, innermost first; none while it runs
@@ -51,8 +49,7 @@ class Whereabouts:
 
 
 class Cast:
-    """
-    The tasks of a program that is open on *guest*; its opener ends them.
+    """The tasks of a program that is open on *guest*; its opener ends them.
 
     :param head: the first lines of every request
     """

@@ -45,8 +45,7 @@ _VFIO = "vfio_pci_core"
 
 
 class Functions:
-    """
-    The functions of one guest's kernel by the names programs have for them.
+    """The functions of one guest's kernel by the names programs have for them.
 
     :param steering: has the kernel's symbols; those of the driver are added when one is asked for
     """
@@ -57,8 +56,7 @@ class Functions:
         self._driver = self._vfio = False
 
     def check(self, program: Program) -> None:
-        """
-        Check that the kernel has the functions *program* names, as far as that is known before it runs.
+        """Check that the kernel has the functions *program* names, as far as that is known before it runs.
 
         :raises Undecided: it has not
         """
@@ -73,8 +71,7 @@ class Functions:
                     self.kernel_name(target.function)
 
     def know_vfio(self) -> None:
-        """
-        Know the functions of vfio-pci, in which tasks wait for its locks: its module is loaded by now.
+        """Know the functions of vfio-pci, in which tasks wait for its locks: its module is loaded by now.
 
         The machine must run.
 
@@ -85,8 +82,7 @@ class Functions:
             self._vfio = True
 
     def kernel_name(self, function: str) -> str | None:
-        """
-        The kernel's function or functions (`Place.function`) that programs call *function*.
+        """The kernel's function or functions (`Place.function`) that programs call *function*.
 
         None when it lacks one that programs for all kernels name.
 

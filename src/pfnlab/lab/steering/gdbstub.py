@@ -37,8 +37,7 @@ class GdbError(Undecided):
 
 @dataclass(frozen=True)
 class Stop:
-    """
-    Why all CPUs stand still.
+    """Why all CPUs stand still.
 
     :param signal: 5 at a breakpoint or after a step, 2 after an interrupt
     :param thread: the CPU it happened on, counted from 1; 0 where the stub did not say
@@ -49,8 +48,7 @@ class Stop:
 
 
 class GdbStub:
-    """
-    A connection to the gdbstub at the unix socket *path*.
+    """A connection to the gdbstub at the unix socket *path*.
 
     Connecting stops the machine.
 
@@ -109,8 +107,7 @@ class GdbStub:
         self._expect_ok(f"G{(data + rest).hex()}")
 
     def read(self, address: int, size: int) -> bytes:
-        """
-        *size* bytes at the virtual *address*.
+        """*size* bytes at the virtual *address*.
 
         :raises GdbError: a part of it is not mapped
         """
@@ -156,8 +153,7 @@ class GdbStub:
         return self.wait(self._limit, f"one step of CPU {thread - 1}")
 
     def step_over(self, thread: int, address: int) -> None:
-        """
-        Let *thread* leave the breakpoint at *address*, where it stands.
+        """Let *thread* leave the breakpoint at *address*, where it stands.
 
         :raises Undecided: it stays there after several steps
         """
@@ -166,8 +162,7 @@ class GdbStub:
         self.insert_breakpoint(address)
 
     def step_off(self, thread: int, address: int) -> None:
-        """
-        Let *thread* execute the instruction at *address*, where it stands.
+        """Let *thread* execute the instruction at *address*, where it stands.
 
         :raises Undecided: it stays there after several steps
         """
@@ -189,8 +184,7 @@ class GdbStub:
         return self.reason
 
     def wait(self, limit: float, event: str) -> Stop:
-        """
-        The next stop.
+        """The next stop.
 
         :param event: the event that is waited for, for the message
         :raises TimedOut: it did not come within *limit* seconds

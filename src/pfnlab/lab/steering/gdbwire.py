@@ -38,8 +38,7 @@ def unescaped(body: bytes) -> bytes:
 
 
 class Wire:
-    """
-    One connection to a gdbstub at the unix socket *path*.
+    """One connection to a gdbstub at the unix socket *path*.
 
     :param limit: seconds to wait for the socket to be there
     :raises TimedOut: no gdbstub listened within *limit*
@@ -54,8 +53,7 @@ class Wire:
         self.acknowledge = True
 
     def send(self, payload: str, limit: float) -> None:
-        """
-        Send one packet, again when it arrived damaged.
+        """Send one packet, again when it arrived damaged.
 
         :raises TimedOut: no acknowledgement within *limit* seconds
         :raises LostGuest: the connection is closed
@@ -81,8 +79,7 @@ class Wire:
             raise LostGuest(f"the gdbstub is gone: {error}") from error
 
     def receive(self, limit: float, action: str) -> str:
-        """
-        The content of the next packet.
+        """The content of the next packet.
 
         :param action: the action expected of the gdbstub, for the message
         :raises TimedOut: it did not within *limit* seconds

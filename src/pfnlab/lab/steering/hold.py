@@ -35,8 +35,7 @@ class NotReached(Undecided):
 
 @dataclass(frozen=True)
 class HoldPoint:
-    """
-    A place to hold a CPU at, and the task to hold there.
+    """A place to hold a CPU at, and the task to hold there.
 
     :param pid: of the task whose passing counts, and whose calls are forced
     :param forced: calls on the way that are made to return at once
@@ -51,8 +50,7 @@ class HoldPoint:
 
 @dataclass(frozen=True)
 class HoldOutcome:
-    """
-    How far an operation got while a CPU was held; one of the three is not None.
+    """How far an operation got while a CPU was held; one of the three is not None.
 
     :param answer: it returned alone
     :param wait: it waits; with `Obstacle.NOTHING` the schedule should be repeated
@@ -66,8 +64,7 @@ class HoldOutcome:
 
 @dataclass
 class Coming:
-    """
-    A task that is to be held too, and has not come to its place yet.
+    """A task that is to be held too, and has not come to its place yet.
 
     :param way: its way there
     :ivar held: its CPU, once it stands there
@@ -79,8 +76,7 @@ class Coming:
 
 
 class FreeCpus:
-    """
-    The CPUs that are not held, beside those that are.
+    """The CPUs that are not held, beside those that are.
 
     Everything stands, except while `others`, `attempt`, `settled` or `wait_of` lets them run.
 
@@ -95,8 +91,7 @@ class FreeCpus:
         self.coming: Coming | None = None
 
     def others(self, call: Callable[[], U]) -> U:
-        """
-        Let all CPUs but held ones run until *call* has returned, and stop them again.
+        """Let all CPUs but held ones run until *call* has returned, and stop them again.
 
         *call* makes the guest do something and must return by itself, as `Cast.attempt` does, because the
         operation it asks for may wait for a held CPU.
@@ -146,8 +141,7 @@ class FreeCpus:
         limit: float = 0.4,
         coming: Coming | None = None,
     ) -> HoldOutcome:
-        """
-        Let *task*, on another CPU, begin an operation, and say how far it gets while held CPUs stand.
+        """Let *task*, on another CPU, begin an operation, and say how far it gets while held CPUs stand.
 
         An operation that waits is collected after a release, with `settled` or `Cast.collect`.
 
@@ -256,8 +250,7 @@ def hold(
     limit: float = 2.0,
     grace: float = 0.0,
 ) -> HeldCpu[T]:
-    """
-    Run *call* and hold the CPU that comes to the place of *at*.
+    """Run *call* and hold the CPU that comes to the place of *at*.
 
     *call* must return while that CPU stands: begin the operation, do not wait for it (`Cast.begin`).
 

@@ -11,8 +11,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Place:
-    """
-    A point of the kernel's code, written ``f``, ``f#2`` (the second call) or ``f#2:ret`` (its return).
+    """A point of the kernel's code, written ``f``, ``f#2`` (the second call) or ``f#2:ret`` (its return).
 
     :param function: the function, or several as ``f|g``, of which each counts
     :param nth: which call by the task counts, from 1
@@ -29,8 +28,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Injection:
-    """
-    A call that is made to return a value at once.
+    """A call that is made to return a value at once.
 
     :param returns: the value, such as ``-errno.ENOMEM``, or 1 for ``__pte_alloc``
     :param pid: the process or thread id of the task whose calls count
@@ -47,8 +45,7 @@ class Injection:
 
 @dataclass(frozen=True)
 class Injected(Generic[T]):
-    """
-    The outcome of an injection.
+    """The outcome of an injection.
 
     :param result: the result of the operation
     :param forced: whether the call was reached and forced
@@ -62,8 +59,7 @@ class Injected(Generic[T]):
 
 @dataclass(frozen=True)
 class Hit:
-    """
-    The place was reached, and all CPUs stand.
+    """The place was reached, and all CPUs stand.
 
     :param calls: number of calls that counted, this one included
     """
@@ -75,8 +71,7 @@ class Hit:
 
 @dataclass(eq=False)
 class Way:
-    """
-    The way of a task to a place, and how far it has come.
+    """The way of a task to a place, and how far it has come.
 
     :param points: the addresses at which the task is waited for now
     :param counts: whether a call that begins with these registers counts

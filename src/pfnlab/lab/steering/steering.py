@@ -52,8 +52,7 @@ class BackgroundCall(Generic[T]):
         return self._future.done()
 
     def result(self, limit: float) -> T:
-        """
-        The value the function returned; an exception it raised is raised again.
+        """The value the function returned; an exception it raised is raised again.
 
         :raises TimedOut: the function is not done within *limit* seconds
         """
@@ -63,8 +62,7 @@ class BackgroundCall(Generic[T]):
 
 
 class Steering:
-    """
-    A guest whose CPUs are stopped and started by the host.
+    """A guest whose CPUs are stopped and started by the host.
 
     :param stub: connected to the guest, which runs from now on
     :param symbols: of its kernel
@@ -113,8 +111,7 @@ class Steering:
         return int.from_bytes(self.stub.read(task + int(self._offsets[_PID], 16), 4), "little")
 
     def inject(self, injection: Injection, call: Callable[[], T], limit: float = 20.0) -> Injected[T]:
-        """
-        Run the operation *call* with one call of a kernel function forced to return a value.
+        """Run the operation *call* with one call of a kernel function forced to return a value.
 
         The operation goes on to its end whether or not the call was reached.
 
@@ -166,8 +163,7 @@ class Steering:
         return next(iter(self.symbols.called(self.stub.read(address, _NEAR), address)), None)
 
     def meet(self, injection: Injection, operation: BackgroundCall[T], limit: float) -> Hit | None:
-        """
-        Let the machine run until the call of *injection* is about to begin, as `reach` does.
+        """Let the machine run until the call of *injection* is about to begin, as `reach` does.
 
         The hit has fewer calls than wanted when the enclosing function of *injection* returned before.
         """
@@ -194,8 +190,7 @@ class Steering:
         *,
         within: tuple[int, int] | None = None,
     ) -> Hit | None:
-        """
-        Let the machine run until the task *pid* is at *place*; it then stands, and no trap is left.
+        """Let the machine run until the task *pid* is at *place*; it then stands, and no trap is left.
 
         :param operation: makes the task come there
         :param within: an address and a stack pointer: stop counting when the task is back there; the hit
@@ -206,8 +201,7 @@ class Steering:
         return arrival and arrival[1]
 
     def way_to(self, place: Place, counts: Callable[[dict[str, int]], bool] = lambda registers: True) -> Way:
-        """
-        A way to *place*, at its beginning; *counts* tells which calls are counted.
+        """A way to *place*, at its beginning; *counts* tells which calls are counted.
 
         :raises Undecided: the kernel has no such function
         """
@@ -223,8 +217,8 @@ class Steering:
         grace: float = 0.0,
         within: tuple[int, int] | None = None,
     ) -> tuple[Way, Hit] | None:
-        """
-        As `reach`, for the place among several that the task comes to first; the ways can be continued later.
+        """As `reach`, for the place among several that the task comes to first; the ways can be continued
+        later.
 
         A call that is the end of one way does not count for the ways after it in *ways*.
 

@@ -23,8 +23,7 @@ _BRANCH = re.compile(rb"(?=(?:\xe8|\xe9|\x0f[\x80-\x8f])(.{4}))", re.DOTALL)
 
 
 class Symbols:
-    """
-    The symbols of ``/proc/kallsyms``.
+    """The symbols of ``/proc/kallsyms``.
 
     :param text: its lines, ``ADDRESS TYPE NAME``
     :param kernel: the kernel's name, for messages
@@ -61,8 +60,7 @@ class Symbols:
         return name in self._addresses
 
     def address(self, name: str) -> int:
-        """
-        Where *name* begins.
+        """Where *name* begins.
 
         :raises Undecided: this kernel has no such symbol: it is inlined or has another name
         """
@@ -73,8 +71,7 @@ class Symbols:
         return self._addresses[name]
 
     def extent(self, name: str) -> tuple[int, int]:
-        """
-        Where the function *name* begins, and how many bytes it has at most.
+        """Where the function *name* begins, and how many bytes it has at most.
 
         :raises Undecided: this kernel has no such symbol
         """
@@ -115,8 +112,7 @@ class Symbols:
 
 
 def kernel_symbols(guest: Guest, vmlinuz: Path) -> Symbols:
-    """
-    The symbols of the kernel *vmlinuz* that *guest* runs; read from the guest once, then from the cache.
+    """The symbols of the kernel *vmlinuz* that *guest* runs; read from the guest once, then from the cache.
 
     :raises LostGuest: the guest did not answer
     """
@@ -133,8 +129,7 @@ def _symbols_in(path: Path, release: str) -> Symbols:
 
 
 def module_symbols(guest: Guest, module: str) -> str:
-    """
-    The symbols of a module *guest* has loaded, for `Symbols.including`; they may differ from boot to boot.
+    """The symbols of a module *guest* has loaded, for `Symbols.including`; they may differ from boot to boot.
 
     :raises Undecided: it has no such module
     """

@@ -28,8 +28,7 @@ class Obstacle(Enum):
 
 @dataclass(frozen=True)
 class Wait:
-    """
-    A task's wait.
+    """A task's wait.
 
     :param functions: the kernel functions it is in, innermost first, with some that it may have left
     """
@@ -137,8 +136,7 @@ _SPINLOCK_DEPTH = 4
 
 
 def judge(functions: Sequence[str]) -> Wait:
-    """
-    The wait of a task that is in *functions*, innermost first.
+    """The wait of a task that is in *functions*, innermost first.
 
     Functions of an interrupt on top, which a held CPU can stop as well, are passed over.
     """
@@ -163,8 +161,7 @@ def judge(functions: Sequence[str]) -> Wait:
 def judge_sleeping(
     functions: Sequence[str], called: str | None = None, calls_next: str | None = None
 ) -> Wait:
-    """
-    The wait of a task that sleeps uninterruptibly in *functions*, innermost first.
+    """The wait of a task that sleeps uninterruptibly in *functions*, innermost first.
 
     They are as ``/proc/PID/stack`` has them, which leaves out the functions of the lock itself.
 

@@ -19,8 +19,7 @@ HELLO_LIMIT = 20.0
 
 
 class Acceleration:
-    """
-    The accelerator of one machine's guests, and whether KVM was seen to work there.
+    """The accelerator of one machine's guests, and whether KVM was seen to work there.
 
     :param asked: the accelerator the user asked for
     :param say: called once with the reason where it is another
@@ -39,8 +38,7 @@ class Acceleration:
         self._current = Accel.TCG if self._requested is Accel.TCG else Accel.AUTO
 
     def settle(self) -> None:
-        """
-        Find out once whether KVM can be used.
+        """Find out once whether KVM can be used.
 
         :raises MissingTool: KVM was asked for and cannot be used
         """
@@ -55,8 +53,7 @@ class Acceleration:
             self._current = Accel.TCG if trouble else Accel.KVM
 
     def of(self, *, steered: bool) -> Accel:
-        """
-        The accelerator of the next guest, KVM or TCG.
+        """The accelerator of the next guest, KVM or TCG.
 
         :param steered: for programs that hold a processor or force a function; these were only ever measured
             with TCG

@@ -49,8 +49,7 @@ class GuestLike(Protocol):
 
 @dataclass(frozen=True)
 class GuestShape:
-    """
-    The properties of a guest that is to be booted.
+    """The properties of a guest that is to be booted.
 
     :param bar_mib: the size of the device under test in MiB, a power of two; committed only where written
     :param image: its initramfs; the agent's when None
@@ -90,8 +89,7 @@ class Stopped(Exception):
 
 @dataclass
 class Boots:
-    """
-    The state the guests of one machine share.
+    """The state the guests of one machine share.
 
     :param boot: boots a guest
     :param driver: the image with the driver in it

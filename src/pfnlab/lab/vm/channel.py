@@ -31,8 +31,7 @@ _CHECK_EVERY = 0.02
 
 @dataclass(frozen=True)
 class Hello:
-    """
-    The guest's description of itself once it is up.
+    """The guest's description of itself once it is up.
 
     :param release: as ``uname -r`` prints it
     :param bar_start: first physical byte of the device under test
@@ -64,8 +63,7 @@ class Hello:
 
 
 def read_hello(text: str) -> Hello:
-    """
-    Read the agent's first reply.
+    """Read the agent's first reply.
 
     :raises Defect: it is not a hello: agent and host disagree
     """
@@ -87,8 +85,7 @@ def read_hello(text: str) -> Hello:
 
 
 class Channel:
-    """
-    The host's end of one guest's shared memory, backed by the file *path*.
+    """The host's end of one guest's shared memory, backed by the file *path*.
 
     :param ports: those of that guest
     """
@@ -102,8 +99,7 @@ class Channel:
         self._sequence = 1
 
     def send(self, text: str, allowed: int = 0, turns: int = RING) -> None:
-        """
-        Hand *text* to the agent; its reply is the next one waited for.
+        """Hand *text* to the agent; its reply is the next one waited for.
 
         :param allowed: how many operations may begin at once, where the request says that they wait
         :param turns: how both sides wait, as in :mod:`~pfnlab.lab.vm.ports`
@@ -121,8 +117,7 @@ class Channel:
         self._words[_REQUEST_SEQUENCE] = self._sequence
 
     def reply(self, limit: float, lives: Callable[[], bool]) -> str | None:
-        """
-        Wait for the reply that is due.
+        """Wait for the reply that is due.
 
         :param limit: seconds to wait at most
         :param lives: called now and then: whether a reply can still come
@@ -148,8 +143,7 @@ class Channel:
         self._ports.let_through()
 
     def done(self, operations: int, limit: float, lives: Callable[[], bool]) -> bool | None:
-        """
-        Wait until so many operations of the request are done; *limit* and *lives* as in `reply`.
+        """Wait until so many operations of the request are done; *limit* and *lives* as in `reply`.
 
         :return: False where the reply is there instead, None where neither comes
         """

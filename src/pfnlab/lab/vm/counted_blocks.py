@@ -26,8 +26,7 @@ _REMEDY = "apt-get install --no-install-recommends gcc libc6-dev"
 
 
 def plugin(*, say: Callable[[str], None] = quiet) -> Path:
-    """
-    The plugin; compiled on the first call, from the cache afterwards.
+    """The plugin; compiled on the first call, from the cache afterwards.
 
     :raises MissingTool: there is no C compiler
     :raises Defect: the compiler works, and does not take it
@@ -52,8 +51,7 @@ def plugin_arguments(file: Path) -> list[str]:
 
 
 class Blocks:
-    """
-    The counts of one guest; a file that the plugin has made.
+    """The counts of one guest; a file that the plugin has made.
 
     :param file: its path
     """

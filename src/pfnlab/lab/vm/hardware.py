@@ -23,8 +23,7 @@ _BOUNDS = {"cpus": (1, 16), "memory": (128, 65_536), "phys_bits": (39, 52)}
 
 @dataclass(frozen=True)
 class Hardware:
-    """
-    Properties of all guests of one machine, beyond what a program needs; None as usual.
+    """Properties of all guests of one machine, beyond what a program needs; None as usual.
 
     :param cpus: how many processors
     :param memory: RAM in MiB

@@ -101,8 +101,7 @@ def unobserved(release: str, uncalled: Collection[str]) -> frozenset[str]:
 
 
 def read_order(lines: Iterable[str], places: Places) -> tuple[str, ...] | None:
-    """
-    The core order in *lines*, the ``e`` lines of one step, in the words of observations.
+    """The core order in *lines*, the ``e`` lines of one step, in the words of observations.
 
     Left out are calls for the acting task's own memory, outside of the program's areas, and calls for another
     address space of it: the one that exec builds, a copy that fork throws away.

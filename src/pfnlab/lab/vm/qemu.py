@@ -64,8 +64,7 @@ _ALL = (1 << 32) - 1
 
 
 class Guest:
-    """
-    One running virtual machine; a context manager.
+    """One running virtual machine; a context manager.
 
     :param vmlinuz: the kernel to boot, a bzImage
     :param shape: its devices, processors and image
@@ -199,8 +198,7 @@ class Guest:
         return gave_up(lines_of(self._folder / "stderr"))
 
     def request(self, text: str, limit: float = 30) -> str:
-        """
-        Send *text* to the agent and return its reply; both as in ``guest/PROTOCOL.md``.
+        """Send *text* to the agent and return its reply; both as in ``guest/PROTOCOL.md``.
 
         :param limit: seconds to wait at most
         :raises LostGuest: QEMU ended, the kernel panicked, or *limit* passed; the guest is then closed
@@ -223,8 +221,7 @@ class Guest:
         limit: float = 30,
         through: Callable[[int, Callable[[], bool]], bool] | None = None,
     ) -> str:
-        """
-        The reply to *text*, a program under ``observe stand``: the guest stands while *look* is called.
+        """The reply to *text*, a program under ``observe stand``: the guest stands while *look* is called.
 
         :param stops: after how many of its operations it stands, ascending; not at its end
         :param look: gets the reply so far

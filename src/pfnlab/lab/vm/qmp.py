@@ -25,8 +25,7 @@ class QmpError(Exception):
 
 
 class Qmp:
-    """
-    A connection to the monitor that listens on the socket *path*; use it in a ``with`` statement.
+    """A connection to the monitor that listens on the socket *path*; use it in a ``with`` statement.
 
     :param limit: seconds an answer may take
     :raises OSError: QEMU does not listen, or an answer takes longer than *limit*
@@ -96,8 +95,7 @@ class Qmp:
 
 
 def tell_monitor(qmp: Path, command: str) -> str:
-    """
-    Give QEMU, which listens on the socket *qmp*, a command of its human monitor, and return its answer.
+    """Give QEMU, which listens on the socket *qmp*, a command of its human monitor, and return its answer.
 
     :raises LostGuest: it does not answer
     """
@@ -109,8 +107,7 @@ def tell_monitor(qmp: Path, command: str) -> str:
 
 
 def dump_memory(qmp: Path, core: Path, form: CoreForm) -> None:
-    """
-    Let QEMU, which listens on the socket *qmp*, write all memory of its guest to the file *core*.
+    """Let QEMU, which listens on the socket *qmp*, write all memory of its guest to the file *core*.
 
     :raises LostGuest: it did not
     """

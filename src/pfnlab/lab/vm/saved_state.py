@@ -40,8 +40,7 @@ def incoming(state: Path) -> list[str]:
 
 
 def save_state(qmp: Path, state: Path, while_stopped: Callable[[], None]) -> bool:
-    """
-    Save the machine that listens on the socket *qmp* to *state* and let it go on.
+    """Save the machine that listens on the socket *qmp* to *state* and let it go on.
 
     :param while_stopped: called when the machine stands still, before its memory is read
     :return: whether there is a state now; a machine that cannot be saved is only slower next time

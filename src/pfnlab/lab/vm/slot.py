@@ -18,8 +18,7 @@ _BUS = "behind"
 
 
 class Slot:
-    """
-    A slot with a device in it.
+    """A slot with a device in it.
 
     :param bar_mib: the size of the BAR of the first device, and of every later one, in MiB
     """

@@ -21,8 +21,7 @@ _KINDS = {"bar": "good", "resource": "good", "free": "none", "mapping": "good", 
 
 
 def memory_strip(title: str, rows: Sequence[MemoryRow]) -> str:
-    """
-    A row a thing, in their order: its words, and below them its bar from border to border.
+    """A row a thing, in their order: its words, and below them its bar from border to border.
 
     :param rows: there is at least one
     """

@@ -39,8 +39,7 @@ _PAGE = itemgetter(EntryRun._fields.index("page"))
 
 
 class WatchedSpace:
-    """
-    The address space of a process, as it was seen last.
+    """The address space of a process, as it was seen last.
 
     :param task: the process
     :param counts: the counters of a VMA, as the observer learns them

@@ -117,8 +117,7 @@ class _Report(msgspec.Struct):
 
 
 def alarms_in(lines: Iterable[str]) -> tuple[Alarm, ...]:
-    """
-    The alarms in *lines* of a console or kernel log, with or without time, in their order.
+    """The alarms in *lines* of a console or kernel log, with or without time, in their order.
 
     Nothing is known of the operation then.
     """

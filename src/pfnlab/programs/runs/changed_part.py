@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 
 class ChangedPart(NamedTuple):
-    """
-    The part of a sequence that is not as it was; nothing, where `start` is both ends.
+    """The part of a sequence that is not as it was; nothing, where `start` is both ends.
 
     :param start: the index of its first element, in both sequences
     :param end_before: the index behind its last one, in the earlier sequence

@@ -179,9 +179,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def outcome(self) -> Outcome:
-        """
-        A difference, an alarm, a failed expectation, and what a real kernel breaks for no known reason, is a
-        fact, even where another machine did not finish.
+        """A difference, an alarm, a failed expectation, and what a real kernel breaks for no known reason, is
+        a fact, even where another machine did not finish.
         """
         failed = any(expectation.holds is False for expectation in self.expectations)
         unknown = any(violation.unknown for violation in self.violations)

@@ -65,8 +65,7 @@ ONCE: tuple[re.Pattern[str], ...] = (
 
 
 def is_anybody(ended: Sequence[Op]) -> bool:
-    """
-    True where the task of a log line is not determined in a step in which the operations *ended* end.
+    """True where the task of a log line is not determined in a step in which the operations *ended* end.
 
     The task that drops the last reference of an address space tears it down: that may be a reader of /proc.
     Of several operations that go on together, timing decides which does first what the others find done.
@@ -77,8 +76,7 @@ def is_anybody(ended: Sequence[Op]) -> bool:
 def in_known_order(
     lines: Sequence[tuple[str, str]], ended: Sequence[Op]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """
-    The lines of a step with their levels, apart: as they came; where several operations *ended*, sorted.
+    """The lines of a step with their levels, apart: as they came; where several operations *ended*, sorted.
 
     :param lines: each line with its level
     """
@@ -87,8 +85,7 @@ def in_known_order(
 
 
 def normalise(line: str, places: Places, task_names: Mapping[str, str], anonymous: bool) -> str | None:
-    """
-    One kernel log line in the form of observations.
+    """One kernel log line in the form of observations.
 
     :param line: the line without level and time
     :param task_names: task by the comm or the pid the kernel prints for it

@@ -8,8 +8,7 @@ from pfnlab.base.errors import Misuse
 
 
 class LookLevel(StrEnum):
-    """
-    A level of looking.
+    """A level of looking.
 
     Reading /proc/PID/smaps walks the page tables, and drops every leaf of 1 GiB there (S7.5). So a program
     that is looked at through /proc never has such a leaf at the beginning of its next operation.
@@ -30,8 +29,7 @@ class LookLevel(StrEnum):
 
 
 def look_named(name: str) -> LookLevel:
-    """
-    The level of looking a user named.
+    """The level of looking a user named.
 
     :raises Misuse: there is none of that name
     """

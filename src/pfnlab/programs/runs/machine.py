@@ -13,8 +13,7 @@ from pfnlab.programs.runs.observation import Run
 
 
 class Accel(StrEnum):
-    """
-    An accelerator, or that the machine chooses.
+    """An accelerator, or that the machine chooses.
 
     With KVM a guest's processor is the host's: its features, its width of physical addresses, its levels of
     page tables. PAT and MTRRs are registers as ever, so the book and the cache bits of page-table entries are
@@ -27,8 +26,7 @@ class Accel(StrEnum):
 
 
 def accel_named(name: str) -> Accel:
-    """
-    The accelerator a user named.
+    """The accelerator a user named.
 
     :raises Misuse: there is none of that name
     """

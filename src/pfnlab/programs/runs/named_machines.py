@@ -188,8 +188,7 @@ def newest_series() -> str:
 
 
 def check_series(series: str) -> None:
-    """
-    Refuse a series no profile describes.
+    """Refuse a series no profile describes.
 
     :raises Misuse: with the known ones
     """

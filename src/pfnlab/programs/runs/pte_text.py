@@ -35,8 +35,7 @@ _BITS = sum(_WORDS) | PAGE_PRESENT | PAGE_RW | PAGE_CACHE_MASK | PAGE_PROTNONE |
 
 
 def entry_text(raw: int, level: int) -> str:
-    """
-    The words of a raw entry, in the order of :class:`PteSeen`.
+    """The words of a raw entry, in the order of :class:`PteSeen`.
 
     :param raw: the entry as it stands in the table; 0 is no entry
     :param level: 1 is the 4K level, 2 and 3 are 2M and 1G leaves
@@ -64,8 +63,7 @@ def cache_mode(raw: int, level: int) -> str:
 
 
 def merge_ptes(ptes: Iterable[PteSeen]) -> tuple[PteSeen, ...]:
-    """
-    The same entries as maximal runs, the one form two machines are compared in.
+    """The same entries as maximal runs, the one form two machines are compared in.
 
     Pages of one task and area are put in ascending order; tasks and areas keep the order in which
     they first appear.

@@ -6,8 +6,7 @@ import msgspec
 
 
 class Violation(msgspec.Struct, frozen=True):
-    """
-    A step that breaks a property.
+    """A step that breaks a property.
 
     :param machine: as in the run
     :param name: of the property, as in ``pfnlab check`` where that asks it too

@@ -28,8 +28,7 @@ TRIES = 5
 
 
 def core_snapshot(path: Path) -> Snapshot:
-    """
-    The machine whose memory is in the file *path*: a vmcore, or a kdump.
+    """The machine whose memory is in the file *path*: a vmcore, or a kdump.
 
     :raises LensError: the file is neither, is damaged, or has no kernel in it
     :raises MissingTool: the lens is not installed
@@ -40,8 +39,7 @@ def core_snapshot(path: Path) -> Snapshot:
 
 
 def deep_snapshot(path: Path = KCORE) -> Snapshot:
-    """
-    This machine, by the memory of its kernel, which runs on meanwhile.
+    """This machine, by the memory of its kernel, which runs on meanwhile.
 
     :raises LensError: it cannot be read: that takes root, and a kernel that is not locked down
     :raises MissingTool: the lens is not installed

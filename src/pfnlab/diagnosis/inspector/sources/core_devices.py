@@ -30,8 +30,7 @@ _LAST_VIRTUAL = "PCI_IOV_RESOURCE_END", 6
 
 
 def read_resources(view: KernelView) -> Iterator[IomemLine]:
-    """
-    The tree of resources of memory, in the order of /proc/iomem.
+    """The tree of resources of memory, in the order of /proc/iomem.
 
     :raises LensError: the tree cannot be read, or has a loop
     """
@@ -50,8 +49,7 @@ def read_resources(view: KernelView) -> Iterator[IomemLine]:
 
 
 def read_devices(view: KernelView) -> Iterator[PciFunction]:
-    """
-    The PCI devices, in the order of their addresses.
+    """The PCI devices, in the order of their addresses.
 
     :raises LensError: a list cannot be read, or has a loop; or PCI is not built in
     """
@@ -150,8 +148,7 @@ def _module_name(view: KernelView, module: int) -> str:
 
 
 def read_modules(view: KernelView) -> Iterator[Module]:
-    """
-    The loaded modules, the newest first as /proc/modules has them, each with the modules that use it.
+    """The loaded modules, the newest first as /proc/modules has them, each with the modules that use it.
 
     :raises LensError: a list cannot be read, or has a loop; or the kernel has no modules
     """

@@ -59,8 +59,7 @@ _WORD = 8
 
 
 def read_pat(view: KernelView) -> PatConfig:
-    """
-    The configuration of PAT, by the table in which the kernel looks up what a slot selects.
+    """The configuration of PAT, by the table in which the kernel looks up what a slot selects.
 
     :raises LensError: there is no such table, or it holds what is no mode
     """
@@ -71,8 +70,7 @@ def read_pat(view: KernelView) -> PatConfig:
 
 
 def read_book(view: KernelView) -> Iterator[Reservation]:
-    """
-    The tree of reservations, in its order.
+    """The tree of reservations, in its order.
 
     :raises LensError: the tree cannot be read, or has a loop
     """
@@ -86,8 +84,7 @@ def read_book(view: KernelView) -> Iterator[Reservation]:
 
 
 def read_mtrrs(view: KernelView) -> tuple[tuple[MtrrRegister, ...], MtrrType | None]:
-    """
-    The variable MTRRs that are in use, and the type of all other memory; None where MTRRs are off.
+    """The variable MTRRs that are in use, and the type of all other memory; None where MTRRs are off.
 
     :raises LensError: their state cannot be read
     """
@@ -119,9 +116,8 @@ def _type(view: KernelView, number: int) -> MtrrType:
 def read_aliases(
     view: KernelView, tables: RunReader, resources: Iterable[IomemLine] | None
 ) -> Iterator[DirectAlias]:
-    """
-    The kernel's own entries for devices, and for RAM that is not write-back: of the direct map, then of the
-    areas of ioremap.
+    """The kernel's own entries for devices, and for RAM that is not write-back: of the direct map, then of
+    the areas of ioremap.
 
     :param resources: say what is RAM; all of the direct map is taken for it when None
     :raises LensError: page tables or areas cannot be read
@@ -194,8 +190,7 @@ def _area_addresses(view: KernelView) -> Iterator[int]:
 
 
 def read_log(view: KernelView) -> Iterator[str]:
-    """
-    The lines of the kernel's log, each with its time as dmesg writes it.
+    """The lines of the kernel's log, each with its time as dmesg writes it.
 
     :raises LensError: its ring of records cannot be read
     """
@@ -237,8 +232,7 @@ def _lines(text: bytes, nanoseconds: int) -> Iterator[str]:
 
 
 def read_options(view: KernelView) -> str:
-    """
-    The kernel's command line.
+    """The kernel's command line.
 
     :raises LensError: it cannot be read
     """
@@ -246,8 +240,7 @@ def read_options(view: KernelView) -> str:
 
 
 def read_host(view: KernelView) -> str:
-    """
-    The name of the machine.
+    """The name of the machine.
 
     :raises LensError: it cannot be read
     """
@@ -258,8 +251,7 @@ def read_host(view: KernelView) -> str:
 
 
 def read_hypervisor(view: KernelView) -> str:
-    """
-    The hypervisor, as the kernel logs it; else the machine's maker. Empty where the machine is no guest.
+    """The hypervisor, as the kernel logs it; else the machine's maker. Empty where the machine is no guest.
 
     :raises LensError: what the processor says cannot be read
     """

@@ -48,8 +48,7 @@ class _Task(NamedTuple):
 
 
 class Tasks:
-    """
-    Reads the processes of one kernel.
+    """Reads the processes of one kernel.
 
     :param view: its memory
     :param tables: its page tables; None where its PAT is not known, so that entries have no modes
@@ -82,8 +81,7 @@ class Tasks:
         return self._all
 
     def processes(self) -> Iterator[Process]:
-        """
-        Every process, by its pid; those of the kernel itself too.
+        """Every process, by its pid; those of the kernel itself too.
 
         :raises LensError: the list of tasks cannot be read
         """
@@ -100,8 +98,7 @@ class Tasks:
             yield Process(task.pid, comm.decode("utf-8", "replace"), files)
 
     def mappings(self) -> Iterator[HostMapping]:
-        """
-        Every mapping of a device by a file, by pid and address.
+        """Every mapping of a device by a file, by pid and address.
 
         A process that cannot be read is left out, and is among `troubles`.
 
