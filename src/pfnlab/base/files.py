@@ -195,18 +195,21 @@ def check_output(output: Path | None, inputs: Iterable[Path] = ()) -> None:
         raise cannot_write(output, trouble, _ANOTHER) from trouble
 
 
-def write_output(path: Path | None, text: str) -> None:
+def write_output(path: Path | None, text: str, *, append: bool = False) -> None:
     """Print what a verb prints, or write it to the file named with ``-o``, completely or not at all.
 
     :param path: the file; None for standard output
+    :param append: add it to what is in the file
     :raises Misuse: the file cannot be written
     :raises Undecided: the disk is full or fails
     """
     if path is None:
         print(text, end="")
         return
+    from pfnlab.base.whole_file import append_text
+
     try:
-        write_whole(path, text)
+        (append_text if append else write_whole)(path, text)
     except OSError as trouble:
         raise cannot_write(path, trouble, _ANOTHER) from trouble
 

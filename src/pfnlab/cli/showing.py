@@ -7,7 +7,6 @@ them, or in a form that the verb has here; or they are written to the file that 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pfnlab.base.progress import waited
@@ -26,11 +25,12 @@ def show(verb: str, request: Any, results: Iterator[Any]) -> None:
 
             show_runs(request, waited(what, results))
         case "kernels meet" | "kernels diff":
+            from pfnlab.base.files import write_output
             from pfnlab.verbs.kernels_meet import Unmet
 
             met = (result for result in results if not isinstance(result, Unmet))
             for text in waited(what, (_text(verb, request, result) for result in met)):
-                _append(request.output, text)
+                write_output(request.output, text, append=True)
         case _:
             from pfnlab.base.files import write_output
 
@@ -114,21 +114,3 @@ def _page(result: Any) -> str:
     from pfnlab.present.document.mail import mail
 
     return mail(document_of([part_of(result)]))
-
-
-def _append(path: Path | None, text: str) -> None:
-    """Print a page, or add it to the file at *path*.
-
-    :raises Misuse: the file cannot be written
-    :raises Undecided: the disk is full or fails
-    """
-    from pfnlab.base.files import cannot_write
-    from pfnlab.base.whole_file import append_text
-
-    if path is None:
-        print(text, end="")
-        return
-    try:
-        append_text(path, text)
-    except OSError as trouble:
-        raise cannot_write(path, trouble) from trouble

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pfnlab.base.errors import Defect
-from pfnlab.diagnosis.messages.family_files import families, family_named, read_families
+from pfnlab.diagnosis.messages.family_files import families, read_families
 
 _LEAST = """
 [[family]]
@@ -40,4 +40,4 @@ def test_an_unknown_key_is_refused() -> None:
 
 def test_the_files_that_come_with_pfnlab_are_read() -> None:
     """Each name stands for one family."""
-    assert all(family_named(one.name) is one for one in families())
+    assert len({one.name for one in families()}) == len(families()) > 1

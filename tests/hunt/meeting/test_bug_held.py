@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import pytest
 from for_each import for_each
 
 from pfnlab.base.errors import Misuse
-from pfnlab.hunt.meeting.bug_held import held_answer, not_held
+from pfnlab.hunt.meeting.bug_held import held_answer
 from pfnlab.hunt.meeting.bug_shown import program_file
 from pfnlab.kernel.bugs.bug_parts import HeldBy
 from pfnlab.kernel.bugs.known_bugs import Bug, all_bugs, bug
@@ -28,6 +30,11 @@ def runs_of(row: HeldBy) -> list[Run]:
     look = golden_look(path) or LookLevel.PROC
     (runs,) = side_by_side(name_machines(row.on), [load_program(path)], look, Accel.TCG)
     return list(runs)
+
+
+def not_held(row: HeldBy, runs: Sequence[Run]) -> tuple[str, ...]:
+    """The machines among *runs* that do not answer as the rule says."""
+    return tuple(run.machine for run in runs if held_answer(row, run) != row.says)
 
 
 @for_each("one", HELD, ids=lambda one: one.number)

@@ -113,8 +113,3 @@ def families() -> tuple[Family, ...]:
                 raise Defect(f"{file.name}: a second family has the name {one.name}")
             found[one.name] = one
     return tuple(found.values())
-
-
-def family_named(name: str) -> Family:
-    """The family of this name; KeyError where there is none."""
-    return {one.name: one for one in families()}[name]

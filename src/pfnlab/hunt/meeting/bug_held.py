@@ -51,11 +51,3 @@ def held_answer(row: HeldBy, run: Run) -> str:
     if step is None:
         raise Misuse(f"{row.program} has no step {row.op!r} on {run.machine}: write one as `run` prints it")
     return ", ".join(cell(step, row.field)) or "-"
-
-
-def not_held(row: HeldBy, runs: Sequence[Run]) -> tuple[str, ...]:
-    """The machines among *runs* that do not answer as the rule says.
-
-    :raises Misuse: a run has no such step
-    """
-    return tuple(run.machine for run in runs if held_answer(row, run) != row.says)
