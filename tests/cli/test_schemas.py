@@ -45,6 +45,7 @@ COMMANDS = {
     "check": ("check", "--on", "model:6.1", "--scope", "small", "--property", "no_leak", "--json"),
     "bisect": ("bisect", "munmap-middle", "--good", "7.3", "--bad", "6.1", "--json"),
     "kernels diff --model": ("kernels", "diff", "--model", "6.12.107", "6.12.117", "--json"),
+    "review": ("review", "mseal=off", "--seconds", "0", "--json"),
     "check --differ": ("check", "--scope", "small", "--differ", *DESIGNS, "--json"),
     "replay": ("replay", *PATH.split(), "--json"),
     "fuzz": ("fuzz", "--on", "model:6.1", "--on", "model:7.2", "--seed", "3", "--programs", "6", "--json"),

@@ -11,9 +11,9 @@ from pfnlab.base.result import Outcome
 from pfnlab.checker.review import review as reviewing
 from pfnlab.checker.review.grounds import KINDS, NEIGHBOURS, ground, grounds, setup
 from pfnlab.checker.review.judged import ASKED, breaks_at, judged
-from pfnlab.checker.review.review import Piece, ReviewResult, plan, review
-from pfnlab.checker.review.schedules import ASKED as ASKED_OF_SCHEDULES
-from pfnlab.checker.review.words import MEANINGS
+from pfnlab.checker.review.meanings import MEANINGS
+from pfnlab.checker.review.pairs import ASKED as ASKED_OF_SCHEDULES
+from pfnlab.checker.review.review import ReviewPiece, ReviewResult, plan, review
 from pfnlab.kernel.policies.own import load_policy
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -22,15 +22,15 @@ from pfnlab.programs.model.model_machine import ModelMachine
 LONG = 240.0
 
 #: The plainest grounds: a PCI file and a driver's remap, alone.
-PLAIN = tuple(Piece(0, number, doubles=True) for number in (0, 1))
+PLAIN = tuple(ReviewPiece(0, number, doubles=True) for number in (0, 1))
 
 
-def reviewed(base: str, design: str, *pieces: Piece) -> ReviewResult:
+def reviewed(base: str, design: str, *pieces: ReviewPiece) -> ReviewResult:
     """A review of these pieces."""
     return review(ModelMachine(base), ModelMachine(design), seconds=LONG, pieces=pieces)
 
 
-def owner_pieces(neighbour: str, kind: str, first: str) -> list[Piece]:
+def owner_pieces(neighbour: str, kind: str, first: str) -> list[ReviewPiece]:
     """The pieces of an owner's revocation beside *first*."""
     return [
         piece
@@ -104,7 +104,7 @@ def test_a_placement_as_landed_is_not_blamed() -> None:
 
 def test_more_flushes_are_a_cost_and_no_violation() -> None:
     """Each VMA by itself, as before 6.16."""
-    pieces = [Piece(4, number, doubles=True) for number in (len(KINDS), len(KINDS) + 1)]
+    pieces = [ReviewPiece(4, number, doubles=True) for number in (len(KINDS), len(KINDS) + 1)]
 
     found = reviewed("7.3", "7.3,flush=end_vma", *pieces)
 
@@ -124,7 +124,7 @@ def test_a_cut_behind_the_core_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> 
     clock = iter([0.0, 0.0, 1e9, 1e9])
     monkeypatch.setattr(reviewing.time, "monotonic", lambda: next(clock, 1e9))
 
-    found = review(ModelMachine("7.3"), ModelMachine("7.3"), seconds=1, pieces=[Piece(4, 13)])
+    found = review(ModelMachine("7.3"), ModelMachine("7.3"), seconds=1, pieces=[ReviewPiece(4, 13)])
 
     assert (True, Outcome.AS_EXPECTED) == (found.complete, found.outcome)
 

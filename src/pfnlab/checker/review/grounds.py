@@ -26,7 +26,7 @@ SUBJECT, NEAR = "a[8:12]", "a[4:20]"
 FAR = 1032
 
 
-class Kind(NamedTuple):
+class MappingKind(NamedTuple):
     """A way to map a part of the device.
 
     :param name: for people
@@ -50,26 +50,26 @@ class Kind(NamedTuple):
 
 #: The kinds, the most common first.
 KINDS = (
-    Kind("a PCI file", "mmap {device} wc shared rw over {area}"),
-    Kind("a driver's remap", "mmap {device} driver remap wc shared rw over {area}"),
-    Kind("a private mapping", "mmap {device} wc private rw over {area}"),
-    Kind(
+    MappingKind("a PCI file", "mmap {device} wc shared rw over {area}"),
+    MappingKind("a driver's remap", "mmap {device} driver remap wc shared rw over {area}"),
+    MappingKind("a private mapping", "mmap {device} wc private rw over {area}"),
+    MappingKind(
         "a private mapping with a copied page", "mmap {device} wc private rw over {area}", ("write a[8] 1",)
     ),
-    Kind("/dev/mem", "mmap {device} devmem shared rw over {area}"),
-    Kind("a remapped part", "mmap {device} driver part[0:2] wc shared rw over {area}"),
-    Kind("faults", "mmap {device} driver fault wc shared rw over {area}", ("read a[8]",)),
-    Kind("a mixed map", "mmap {device} driver mixed wc shared rw over {area}", ("write a[8] 1",)),
-    Kind("a remap on fault", "mmap {device} driver fault_remap wc shared rw over {area}"),
-    Kind("pages of the driver", "mmap {device} driver insert_page shared rw over {area}"),
-    Kind("a private remap", "mmap {device} driver remap wc private rw over {area}"),
-    Kind("vfio", "mmap {device} vfio shared rw over {area}", ("read a[8]",), alone=True),
-    Kind("ordinary memory", "mmap anon[0:4] private rw over {area}", ("write a[8] 1",)),
+    MappingKind("/dev/mem", "mmap {device} devmem shared rw over {area}"),
+    MappingKind("a remapped part", "mmap {device} driver part[0:2] wc shared rw over {area}"),
+    MappingKind("faults", "mmap {device} driver fault wc shared rw over {area}", ("read a[8]",)),
+    MappingKind("a mixed map", "mmap {device} driver mixed wc shared rw over {area}", ("write a[8] 1",)),
+    MappingKind("a remap on fault", "mmap {device} driver fault_remap wc shared rw over {area}"),
+    MappingKind("pages of the driver", "mmap {device} driver insert_page shared rw over {area}"),
+    MappingKind("a private remap", "mmap {device} driver remap wc private rw over {area}"),
+    MappingKind("vfio", "mmap {device} vfio shared rw over {area}", ("read a[8]",), alone=True),
+    MappingKind("ordinary memory", "mmap anon[0:4] private rw over {area}", ("write a[8] 1",)),
 )
 
 
 class Neighbour(NamedTuple):
-    """What stands beside the subject.
+    """A mapping that stands beside the subject.
 
     :param name: for people
     :param area: its pages; *device*: its pages on the device, where it is of the subject's kind
@@ -154,14 +154,14 @@ _DRIVERS = ("zap_vma_ptes", "unmap_mapping_range", "remap_pfn_range", "request_m
 _VFIOS = ("memory_disable", "vfio_reset")
 
 
-class Ground(NamedTuple):
+class MadeSetup(NamedTuple):
     """A kind of mapping with its neighbours.
 
     :param program: the setup as a program
     :param firsts: the operations, with the names of a first one; *seconds*: with those of a second
     """
 
-    kind: Kind
+    kind: MappingKind
     neighbour: Neighbour
     program: Program
     firsts: tuple[tuple[Op, ...], ...]
@@ -178,18 +178,18 @@ class Ground(NamedTuple):
         return f"{self.kind.name}, {self.neighbour.name}"
 
 
-def grounds() -> Iterator[tuple[Kind, Neighbour]]:
+def grounds() -> Iterator[tuple[MappingKind, Neighbour]]:
     """Every kind alone, then every kind with every neighbour."""
     yield from ((kind, neighbour) for neighbour in NEIGHBOURS for kind in KINDS)
 
 
-def header(kind: Kind) -> str:
+def header(kind: MappingKind) -> str:
     """The header of the programs of a kind."""
     areas = "".join(f"area {name}: {pages} pages\n" for name, pages in (("a", 1100), ("b", 16), ("d", 16)))
     return HEADER + kind.thp + areas
 
 
-def setup(kind: Kind, neighbour: Neighbour) -> list[str]:
+def setup(kind: MappingKind, neighbour: Neighbour) -> list[str]:
     """The lines that make a kind of mapping and its neighbours."""
     own = kind.line.format(device="bar[8:12]", area=SUBJECT)
     lines = [own]
@@ -200,7 +200,7 @@ def setup(kind: Kind, neighbour: Neighbour) -> list[str]:
 
 
 @lru_cache(maxsize=256)
-def ground(kind: Kind, neighbour: Neighbour) -> Ground:
+def ground(kind: MappingKind, neighbour: Neighbour) -> MadeSetup:
     """The ground of a kind of mapping and its neighbours."""
     lines = setup(kind, neighbour)
     program = _parsed(kind, lines)
@@ -208,10 +208,12 @@ def ground(kind: Kind, neighbour: Neighbour) -> Ground:
     parts = []
     for b, c in _NAMES:
         parts.append(tuple(filter(None, (_ops(kind, lines, op, b, c) for op in OPERATIONS))))
-    return Ground(kind, neighbour, program, *parts)
+    return MadeSetup(kind, neighbour, program, *parts)
 
 
-def _ops(kind: Kind, lines: list[str], operation: tuple[str, ...], b: str, c: str) -> tuple[Op, ...] | None:
+def _ops(
+    kind: MappingKind, lines: list[str], operation: tuple[str, ...], b: str, c: str
+) -> tuple[Op, ...] | None:
     """An operation of a ground; None where it cannot be in one program with its kind."""
     others = _DRIVERS if kind.alone else _VFIOS
     if operation[0].startswith(others):
@@ -221,7 +223,7 @@ def _ops(kind: Kind, lines: list[str], operation: tuple[str, ...], b: str, c: st
     return None if program is None else program.ops[len(lines) :]
 
 
-def _parsed(kind: Kind, lines: list[str]) -> Program | None:
+def _parsed(kind: MappingKind, lines: list[str]) -> Program | None:
     try:
         return parse(header(kind) + "\n".join(lines) + "\n", "review")
     except ProgramError:

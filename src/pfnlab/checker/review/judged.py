@@ -22,8 +22,8 @@ ASKED: tuple[Question, ...] = tuple(question for question in QUESTIONS if questi
 END = "end"
 
 
-class JudgedStep(NamedTuple):
-    """What one operation did.
+class StepVerdict(NamedTuple):
+    """The result of one operation, and the properties of the state after it.
 
     :param result: ``ok`` or an errno
     :param broken: the properties that the state after it violates
@@ -54,7 +54,7 @@ class JudgedKernel:
         """The present state, to come back to."""
         return Mark(self.kernel, constant=(self.kernel.profile, self.kernel.platform))
 
-    def step(self, op: Op) -> JudgedStep:
+    def step(self, op: Op) -> StepVerdict:
         """Do *op*.
 
         :raises Undecided: the model has no rule for it
@@ -68,7 +68,7 @@ class JudgedKernel:
         left = fork and result != "ok" and _ground(kernel) != before
         return self._judged(result, (FORK_LEFT,) if left else ())
 
-    def end(self) -> JudgedStep:
+    def end(self) -> StepVerdict:
         """Let every task exit.
 
         :raises Undecided: the model has no rule for it
@@ -78,21 +78,21 @@ class JudgedKernel:
             exit_all(self.kernel)
         return self._judged(END, ())
 
-    def _judged(self, result: str, facts: Iterable[str]) -> JudgedStep:
+    def _judged(self, result: str, facts: Iterable[str]) -> StepVerdict:
         events, log = self.kernel.trace.take()
         view = StateView(self.kernel, (*facts_of(log), *facts))
         broken = frozenset(question.name for question in ASKED if question.judge(view) is False)
         flushes = sum(event.name in ("flush", "flush_all") for event in events)
-        return JudgedStep(result, broken, flushes, tuple(log))
+        return StepVerdict(result, broken, flushes, tuple(map(str, log)))
 
 
 def _ground(kernel: Kernel) -> object:
-    """What a failed fork must not change: tasks, mappings and the book."""
+    """All that a failed fork must not change: tasks, mappings and the book."""
     mms = [[(vma.start, vma.end, vma.flags) for vma in task.mm] for task in kernel.tasks.values()]
     return mms, sorted(kernel.book.entries()), len(kernel.i_mmap)
 
 
-def judged(machine: ModelMachine, program: Program) -> list[JudgedStep]:
+def judged(machine: ModelMachine, program: Program) -> list[StepVerdict]:
     """Every step of *program* and its end.
 
     :raises Undecided: the model has no rule for one of them
@@ -101,6 +101,6 @@ def judged(machine: ModelMachine, program: Program) -> list[JudgedStep]:
     return [*map(kernel.step, program.ops), kernel.end()]
 
 
-def breaks_at(steps: Sequence[JudgedStep], name: str) -> int | None:
+def breaks_at(steps: Sequence[StepVerdict], name: str) -> int | None:
     """The first step whose state violates the property *name*; None where none does."""
     return next((at for at, step in enumerate(steps) if name in step.broken), None)

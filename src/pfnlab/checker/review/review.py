@@ -6,6 +6,7 @@ without harm where time runs out.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
@@ -16,11 +17,11 @@ from pfnlab.base.errors import Undecided
 from pfnlab.base.processes import in_order
 from pfnlab.base.result import Count, Made, Outcome, Result
 from pfnlab.checker.races.race import RaceState
-from pfnlab.checker.review.grounds import NEIGHBOURS, Ground, ground, grounds
+from pfnlab.checker.review.grounds import NEIGHBOURS, MadeSetup, ground, grounds
 from pfnlab.checker.review.judged import breaks_at, judged
-from pfnlab.checker.review.schedules import ASKED, Pair, owners, pairs, searched
-from pfnlab.checker.review.sequences import Parted, SideBySideModels, Way
-from pfnlab.checker.review.words import MEANINGS
+from pfnlab.checker.review.meanings import MEANINGS
+from pfnlab.checker.review.pairs import ASKED, OperationPair, owners, pairs, searched
+from pfnlab.checker.review.sequences import Parted, Sequel, SideBySideModels
 from pfnlab.checker.search.path import Path
 from pfnlab.kernel.hw.platform import qemu_q35
 from pfnlab.programs.lang.canonical import program_text
@@ -72,7 +73,7 @@ class FlushCost(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What an operation answers or prints otherwise.
+    """An operation that answers or prints otherwise.
 
     :param operation: its word
     :param field: ``result`` or ``log``
@@ -89,7 +90,7 @@ class Change(msgspec.Struct, frozen=True):
     example: tuple[str, ...]
 
 
-class Stage(msgspec.Struct, frozen=True):
+class ReviewStage(msgspec.Struct, frozen=True):
     """A stage of questions.
 
     :param name: what is asked
@@ -129,7 +130,7 @@ class ReviewResult(Result, frozen=True, kw_only=True, tag="pfnlab-review/1"):
     flushes: tuple[FlushCost, ...]
     bytes_per_vma: tuple[int, int]
     changes: tuple[Change, ...]
-    stages: tuple[Stage, ...]
+    stages: tuple[ReviewStage, ...]
     states: Count
     schedules: Count
     left_out: dict[str, Count]
@@ -153,14 +154,14 @@ class ReviewResult(Result, frozen=True, kw_only=True, tag="pfnlab-review/1"):
         return Outcome.AS_EXPECTED if self.complete else Outcome.UNDECIDED
 
 
-class Shown(NamedTuple):
+class FoundPair(NamedTuple):
     """A pair of operations whose schedules violate a property on one of the two alone."""
 
-    pair: Pair
+    pair: OperationPair
     length: int
 
 
-class Piece(NamedTuple):
+class ReviewPiece(NamedTuple):
     """A piece of a review, for one process.
 
     :param stage: the number of its stage
@@ -171,19 +172,19 @@ class Piece(NamedTuple):
     stage: int
     ground: int = 0
     doubles: bool = False
-    pair: Pair | None = None
+    pair: OperationPair | None = None
 
     def __str__(self) -> str:
         return self.pair.name if self.pair is not None else f"ground {self.ground}"
 
 
 class Answered(NamedTuple):
-    """What a piece came to; a piece that time did not reach is not *done*."""
+    """The answer of a piece; one that time did not reach is not *done*."""
 
     done: bool
     parted: Parted
-    broken: dict[str, Shown]
-    repaired: dict[str, Shown]
+    broken: dict[str, FoundPair]
+    repaired: dict[str, FoundPair]
 
 
 class _StagePlan(NamedTuple):
@@ -203,19 +204,19 @@ _STAGES = (
 )
 
 
-def plan() -> list[Piece]:
+def plan() -> list[ReviewPiece]:
     """The pieces of a review, in their order."""
     numbered = list(enumerate(grounds()))
     alone = [number for number, (_, neighbour) in numbered if neighbour is NEIGHBOURS[0]]
     beside = [number for number, (_, neighbour) in numbered if neighbour is not NEIGHBOURS[0]]
     told = list(owners())
     return [
-        *(Piece(0, number, doubles=True) for number in alone),
-        *(Piece(1, number) for number in beside),
-        *(Piece(2, pair=pair) for pair in told if pair.neighbour is NEIGHBOURS[0]),
-        *(Piece(3, pair=pair) for pair in told if pair.neighbour is not NEIGHBOURS[0]),
-        *(Piece(4, number, doubles=True) for number in beside),
-        *(Piece(5, pair=pair) for pair in pairs()),
+        *(ReviewPiece(0, number, doubles=True) for number in alone),
+        *(ReviewPiece(1, number) for number in beside),
+        *(ReviewPiece(2, pair=pair) for pair in told if pair.neighbour is NEIGHBOURS[0]),
+        *(ReviewPiece(3, pair=pair) for pair in told if pair.neighbour is not NEIGHBOURS[0]),
+        *(ReviewPiece(4, number, doubles=True) for number in beside),
+        *(ReviewPiece(5, pair=pair) for pair in pairs()),
     ]
 
 
@@ -225,7 +226,7 @@ def review(
     *,
     seconds: float,
     jobs: int = 1,
-    pieces: Sequence[Piece] | None = None,
+    pieces: Sequence[ReviewPiece] | None = None,
     done: Callable[[], None] = lambda: None,
 ) -> ReviewResult:
     """Ask all questions of *base* and *design*, and compare their answers.
@@ -240,12 +241,12 @@ def review(
     deadline = begin + seconds
     every = [ground(*found) for found in grounds()]
 
-    def answered(piece: Piece) -> Answered:
+    def answered(piece: ReviewPiece) -> Answered:
         return _answered(base, design, every, piece, deadline)
 
     total, asked = Parted(), [0] * len(_STAGES)
-    broken: dict[str, Shown] = {}
-    repaired: dict[str, Shown] = {}
+    broken: dict[str, FoundPair] = {}
+    repaired: dict[str, FoundPair] = {}
     schedules = 0
     for piece, answer in zip(chosen, in_order(answered, chosen, jobs, done=done), strict=True):
         total.add(answer.parted)
@@ -265,7 +266,7 @@ def review(
         bytes_per_vma=(_bytes(base), _bytes(design)),
         changes=tuple(told.changes(total)),
         stages=tuple(
-            Stage(stage.name, stage.core, asked[number], sum(piece.stage == number for piece in chosen))
+            ReviewStage(stage.name, stage.core, asked[number], sum(piece.stage == number for piece in chosen))
             for number, stage in enumerate(_STAGES)
         ),
         states=total.asked,
@@ -279,14 +280,14 @@ def _bytes(machine: ModelMachine) -> int:
     return machine.boot(qemu_q35(), {}).tracker.BYTES_PER_VMA
 
 
-def _shorter(shown: dict[str, Shown], more: dict[str, Shown]) -> None:
+def _shorter(shown: dict[str, FoundPair], more: dict[str, FoundPair]) -> None:
     for name, found in more.items():
         if name not in shown or found.length < shown[name].length:
             shown[name] = found
 
 
 def _answered(
-    base: ModelMachine, design: ModelMachine, every: Sequence[Ground], piece: Piece, deadline: float
+    base: ModelMachine, design: ModelMachine, every: Sequence[MadeSetup], piece: ReviewPiece, deadline: float
 ) -> Answered:
     """The answer of one piece; none where time is over."""
     if time.monotonic() > deadline:
@@ -315,21 +316,25 @@ def _answered(
     return Answered(
         True,
         parted,
-        {name: Shown(piece.pair, length) for name, length in violated.items() if name not in before},
-        {name: Shown(piece.pair, length) for name, length in before.items() if name not in violated},
+        {name: FoundPair(piece.pair, length) for name, length in violated.items() if name not in before},
+        {name: FoundPair(piece.pair, length) for name, length in before.items() if name not in violated},
     )
 
 
 class _Teller:
     """Tells what was found: the shortest programs and schedules."""
 
-    def __init__(self, base: ModelMachine, design: ModelMachine, every: Sequence[Ground]) -> None:
+    def __init__(self, base: ModelMachine, design: ModelMachine, every: Sequence[MadeSetup]) -> None:
         self._base, self._design, self._every = base, design, every
 
     def all(
-        self, ways: dict[str, Way], shown: dict[str, Shown], machine: ModelMachine, other: ModelMachine
+        self,
+        ways: dict[str, Sequel],
+        shown: dict[str, FoundPair],
+        machine: ModelMachine,
+        other: ModelMachine,
     ) -> tuple[Broken, ...]:
-        """What *machine* violates and *other* keeps, in the order in which properties are listed."""
+        """All that *machine* violates and *other* keeps, in the order in which properties are listed."""
         found = []
         for name, meaning in MEANINGS.items():
             if name in ways:
@@ -350,7 +355,7 @@ class _Teller:
                 )
         return tuple(found)
 
-    def _sequence(self, name: str, way: Way, machine: ModelMachine, other: ModelMachine) -> Program:
+    def _sequence(self, name: str, way: Sequel, machine: ModelMachine, other: ModelMachine) -> Program:
         asks = f"Why is {name} violated by model:{machine.spec} and kept by model:{other.spec}?"
         program = self._every[way.ground].program_of(way.ops, f"{name} on model:{machine.spec}", asks)
 
@@ -364,9 +369,14 @@ class _Teller:
                 return False
             return at is not None and (kept is None or kept > at)
 
-        return shrunk(program, shows)
+        shortest = shrunk(program, shows)
+        named = "; ".join(map(op_text, shortest.ops))
+        used = tuple(area for area in shortest.areas if re.search(rf"\b{area.name}\b", named))
+        return msgspec.structs.replace(shortest, areas=used)
 
-    def _schedule(self, name: str, pair: Pair, machine: ModelMachine) -> tuple[str | None, tuple[str, ...]]:
+    def _schedule(
+        self, name: str, pair: OperationPair, machine: ModelMachine
+    ) -> tuple[str | None, tuple[str, ...]]:
         race = pair.race()
         assert race is not None
         model, found = searched(machine, race)
@@ -390,10 +400,10 @@ class _Teller:
             for (word, base, design), (times, way) in sorted(counted.items(), key=lambda row: -row[1][0]):
                 yield Change(word, field, base, design, times, self._lines(way))  # type: ignore[arg-type]
 
-    def _lines(self, way: Way) -> tuple[str, ...]:
+    def _lines(self, way: Sequel) -> tuple[str, ...]:
         ops: tuple[Op, ...] = (*self._every[way.ground].program.ops, *way.ops)
         return tuple(op_text(op) if op.task == "main" else f"{op.task}: {op_text(op)}" for op in ops)
 
 
-def _where(pair: Pair) -> str:
+def _where(pair: OperationPair) -> str:
     return f"{pair.kind.name}, {pair.neighbour.name}"

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from pfnlab.base.errors import Undecided
-from pfnlab.checker.review.grounds import Ground
-from pfnlab.checker.review.judged import END, JudgedKernel, JudgedStep
+from pfnlab.checker.review.grounds import MadeSetup
+from pfnlab.checker.review.judged import END, JudgedKernel, StepVerdict
 from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.model.model_machine import ModelMachine
 
 
-class Way(msgspec.Struct, frozen=True):
+class Sequel(msgspec.Struct, frozen=True):
     """Operations behind the setup of a ground.
 
     :param ground: the number of the ground
@@ -29,7 +29,7 @@ class Way(msgspec.Struct, frozen=True):
 
 
 class Parted(msgspec.Struct):
-    """What design and base did otherwise, each with the first and shortest way to it.
+    """All that design and base did otherwise, each with the first and shortest way to it.
 
     :param broken: by property: what the design violates first
     :param repaired: by property: what the base violates first
@@ -42,13 +42,13 @@ class Parted(msgspec.Struct):
     :param unmodelled: how many operations the model has no rule for, by its message
     """
 
-    broken: dict[str, Way] = {}
-    repaired: dict[str, Way] = {}
+    broken: dict[str, Sequel] = {}
+    repaired: dict[str, Sequel] = {}
     both: dict[str, int] = {}
     flushes: dict[str, tuple[int, int, int, int]] = {}
-    costly: dict[str, Way] = {}
-    results: dict[tuple[str, str, str], tuple[int, Way]] = {}
-    logs: dict[tuple[str, str, str], tuple[int, Way]] = {}
+    costly: dict[str, Sequel] = {}
+    results: dict[tuple[str, str, str], tuple[int, Sequel]] = {}
+    logs: dict[tuple[str, str, str], tuple[int, Sequel]] = {}
     asked: int = 0
     unmodelled: dict[str, int] = {}
 
@@ -79,7 +79,7 @@ class SideBySideModels:
     :param number: the number of the ground
     """
 
-    def __init__(self, base: ModelMachine, design: ModelMachine, ground: Ground, number: int) -> None:
+    def __init__(self, base: ModelMachine, design: ModelMachine, ground: MadeSetup, number: int) -> None:
         self._ground, self._number = ground, number
         everything = ground.program_of(
             [op for part in (*ground.firsts, *ground.seconds) for op in part], "", ""
@@ -130,9 +130,9 @@ class SideBySideModels:
             self._without_rule(unknown)
         return True
 
-    def _both(self, do: Callable[[JudgedKernel], JudgedStep], ops: tuple[Op, ...], call: object) -> None:
+    def _both(self, do: Callable[[JudgedKernel], StepVerdict], ops: tuple[Op, ...], call: object) -> None:
         base, design = (do(kernel) for kernel in self._kernels)
-        found, way = self.parted, Way(self._number, ops)
+        found, way = self.parted, Sequel(self._number, ops)
         found.asked += 1
         base_before, design_before = self._violated
         for name in design.broken - design_before - base_before - base.broken:
@@ -158,15 +158,19 @@ class SideBySideModels:
         reasons[str(unknown)] = reasons.get(str(unknown), 0) + 1
 
 
-def _last(step: JudgedStep) -> str:
+def _last(step: StepVerdict) -> str:
     return step.log[-1] if step.log else ""
 
 
-def _keep(ways: dict[str, Way], name: str, way: Way) -> None:
+def _keep(ways: dict[str, Sequel], name: str, way: Sequel) -> None:
     if name not in ways or len(way.ops) < len(ways[name].ops):
         ways[name] = way
 
 
-def _count(counted: dict[tuple[str, str, str], tuple[int, Way]], key: tuple[str, str, str], way: Way) -> None:
+def _count(
+    counted: dict[tuple[str, str, str], tuple[int, Sequel]],
+    key: tuple[str, str, str],
+    way: Sequel,
+) -> None:
     before, first = counted.get(key, (0, way))
     counted[key] = (before + 1, first)

@@ -1,4 +1,4 @@
-"""What a violated property means: what happens, and who would notice."""
+"""The meaning of a violated property: what happens, and who would notice."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pfnlab.base.errors import ProgramError
 from pfnlab.checker.races.race import RaceModel, RaceState, race_properties
 from pfnlab.checker.races.schedules import search
-from pfnlab.checker.review.grounds import FAR, KINDS, NEAR, NEIGHBOURS, Kind, Neighbour, header, setup
+from pfnlab.checker.review.grounds import FAR, KINDS, NEAR, NEIGHBOURS, MappingKind, Neighbour, header, setup
 from pfnlab.checker.scopes.properties import RACE_QUESTIONS, STATE_QUESTIONS, Question
 from pfnlab.checker.scopes.scope import Race, RaceScope
 from pfnlab.checker.search.exploration import Exploration
@@ -68,13 +68,13 @@ _NEIGHBOURS = tuple(
 )
 
 
-class Pair(NamedTuple):
+class OperationPair(NamedTuple):
     """Two operations beside each other on a ground.
 
     :param reader: a page that a third task read before and reads beside them; None without one
     """
 
-    kind: Kind
+    kind: MappingKind
     neighbour: Neighbour
     first: str
     second: str
@@ -99,22 +99,22 @@ class Pair(NamedTuple):
         return Race(program, program.ops[: len(before)], program.ops[len(before) :])
 
 
-def owners() -> Iterator[Pair]:
+def owners() -> Iterator[OperationPair]:
     """An owner's revocation beside every operation, with a reader that remembers."""
     for neighbour in _NEIGHBOURS:
         for kind in KINDS:
             if kind.revoked:
                 for first in _FIRST:
                     for reader in _readers(neighbour):
-                        yield Pair(kind, neighbour, first, _OWNER, reader)
+                        yield OperationPair(kind, neighbour, first, _OWNER, reader)
 
 
-def pairs() -> Iterator[Pair]:
+def pairs() -> Iterator[OperationPair]:
     """Every pair of other operations."""
     for neighbour in _NEIGHBOURS:
         for kind in KINDS:
             for first in _FIRST:
-                yield from (Pair(kind, neighbour, first, second, None) for second in _BESIDE)
+                yield from (OperationPair(kind, neighbour, first, second, None) for second in _BESIDE)
 
 
 def _readers(neighbour: Neighbour) -> tuple[int, ...]:
