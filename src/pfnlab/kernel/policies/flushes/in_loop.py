@@ -12,26 +12,17 @@ and those that free no VMA, flush no more than others.
 
 from __future__ import annotations
 
-from pfnlab.kernel.mm.gather import MmuGather, is_pfn_vma
+from pfnlab.kernel.mm.gather import MmuGather, NoForcedFlush, is_pfn_vma
 from pfnlab.kernel.mm.vma import Vma
 
 
-class InLoop:
+class InLoop(NoForcedFlush):
     """Flush in tlb_free_vma, called for every VMA."""
 
     def tlb_start_vma(self, tlb: MmuGather, vma: Vma) -> None:
         """The flag is OR-ed in."""
         if not tlb.fullmm:
             tlb.vma_pfn = tlb.vma_pfn or is_pfn_vma(vma)
-
-    def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
-        """PFN VMAs wait like others."""
-
-    def unmap_region(self, tlb: MmuGather, first: Vma) -> None:
-        """Not yet."""
-
-    def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
-        """Not yet."""
 
     def tlb_free_vma(self, tlb: MmuGather, vma: Vma) -> None:
         """Flush what is pending before a PFN VMA goes, if any was cleared."""

@@ -8,11 +8,11 @@ of ``first_vma`` by another way.
 
 from __future__ import annotations
 
-from pfnlab.kernel.mm.gather import MmuGather, is_pfn_vma
+from pfnlab.kernel.mm.gather import MmuGather, NoForcedFlush, is_pfn_vma
 from pfnlab.kernel.mm.vma import Vma
 
 
-class OutsideLoop:
+class OutsideLoop(NoForcedFlush):
     """Flush in tlb_free_vma, called once."""
 
     def tlb_start_vma(self, tlb: MmuGather, vma: Vma) -> None:
@@ -20,16 +20,7 @@ class OutsideLoop:
         if not tlb.fullmm:
             tlb.vma_pfn = tlb.vma_pfn or is_pfn_vma(vma)
 
-    def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
-        """PFN VMAs wait like others."""
-
-    def unmap_region(self, tlb: MmuGather, first: Vma) -> None:
-        """Not yet."""
-
     def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
         """To test the VMA's flags again is "an opportunity", but it is the wrong VMA."""
         if not tlb.fullmm and is_pfn_vma(first) and tlb.vma_pfn:
             tlb.flush_mmu_tlbonly()
-
-    def tlb_free_vma(self, tlb: MmuGather, vma: Vma) -> None:
-        """The loop is not asked."""
