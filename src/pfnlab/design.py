@@ -37,8 +37,6 @@ from pfnlab.kernel.policies.flushes.gather_v2 import GatherV2, GatherV2Junk
 from pfnlab.kernel.policies.flushes.gather_v3 import GatherV3
 from pfnlab.kernel.policies.flushes.gather_v4 import GatherV4
 from pfnlab.kernel.policies.flushes.gather_v5 import GatherV5
-from pfnlab.kernel.policies.flushes.in_loop import InLoop
-from pfnlab.kernel.policies.flushes.outside_loop import OutsideLoop
 from pfnlab.kernel.policies.reports.pr_err import PrErr
 from pfnlab.kernel.policies.reports.pr_info import PrInfo
 from pfnlab.kernel.policies.reports.warn_on_once import WarnOnOnce
@@ -91,7 +89,6 @@ __all__ = [
     "GatherV3",
     "GatherV4",
     "GatherV5",
-    "InLoop",
     "Kernel",
     "MappedFile",
     "MemtypeBook",
@@ -102,7 +99,6 @@ __all__ = [
     "NoCow",
     "NoForcedFlush",
     "NoPartial",
-    "OutsideLoop",
     "Page",
     "PageTestSkip",
     "PerVma",

@@ -27,12 +27,12 @@ def test_a_row_for_every_placement_as_data() -> None:
 
     assert set(KINDS) == set(found)
     assert {(len(DISTANCES),)} == {(len(counts),) for rows in found.values() for counts in rows.values()}
-    assert {"in_loop": (2, 2, 2, 5), "end_vma": (5, 5, 5, 5)}.items() <= found["PFN"].items()
+    assert {"gather_v4": (2, 2, 2, 2), "end_vma": (5, 5, 5, 5)}.items() <= found["PFN"].items()
 
 
 @pytest.mark.parametrize(
     ("flush", "reach"),
-    [("end_vma", Reach(5, 7, 35)), ("in_loop", Reach(5, 7, 35)), ("free_vmas", Reach(2, 7, 14))],
+    [("end_vma", Reach(5, 7, 35)), ("gather_v4", Reach(2, 7, 14)), ("free_vmas", Reach(2, 7, 14))],
 )
 def test_every_flush_interrupts_every_other_processor(flush: str, reach: Reach) -> None:
     """A thread runs on each of eight; four mappings 8 MiB apart go."""

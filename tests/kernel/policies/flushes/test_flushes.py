@@ -24,7 +24,7 @@ BEHIND = "mmap bar[8:9] driver remap wc shared rw over a[7:8]"
 TOUCHED = (ORDINARY, FIRST, SECOND, BEHIND, "write a[0] 7", "write a[1] 7", "write a[2] 7")
 
 #: Placements that flush before any PFN VMA is unlinked, whatever stands in front of it.
-RIGHT = tuple(name for name in FLUSHES if name not in ("none", "first_vma", "gather_draft", "outside_loop"))
+RIGHT = tuple(name for name in FLUSHES if name not in ("none", "first_vma", "gather_draft"))
 
 #: Those that flush at the end of each VMA.
 AT_THE_END = ("end_vma", "force_v1", "force_respin_a", "force_respin_b")

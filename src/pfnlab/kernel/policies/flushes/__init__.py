@@ -24,9 +24,7 @@ from pfnlab.kernel.policies.flushes.gather_v2 import GatherV2, GatherV2Junk
 from pfnlab.kernel.policies.flushes.gather_v3 import GatherV3
 from pfnlab.kernel.policies.flushes.gather_v4 import GatherV4
 from pfnlab.kernel.policies.flushes.gather_v5 import GatherV5
-from pfnlab.kernel.policies.flushes.in_loop import InLoop
 from pfnlab.kernel.policies.flushes.none import NoForcedFlush
-from pfnlab.kernel.policies.flushes.outside_loop import OutsideLoop
 
 FLUSHES: dict[str, Callable[[], FlushPlacement]] = {
     "any_vma": AnyVma,
@@ -46,7 +44,5 @@ FLUSHES: dict[str, Callable[[], FlushPlacement]] = {
     "gather_v5": GatherV5,
     # What landed.
     "gather_v6": FreeVmas,
-    "in_loop": InLoop,
     "none": NoForcedFlush,
-    "outside_loop": OutsideLoop,
 }
