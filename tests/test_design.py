@@ -21,13 +21,14 @@ ROOT = Path(__file__).parent.parent
 PROMISED = re.findall(
     r"\w+",
     """
-BasePfn CacheMode CallerManaged CtxAdjust DriverHook EarlyRefusal EndVma EntryRun Exact FirstVma
-FlushPlacement FreeVmas FreedInVain FullMm InLoop Kernel MappedFile MemtypeBook MmStruct MmuGather
-ModelledErrno Need NoCow NoForcedFlush NoPartial OutsideLoop PAGE_SIZE Page PageTestSkip PerVma PfnRange
-PfnmapTrackCtx PrErr PrInfo RemapAgain RwLock SpanSet SpecialBits SplitCtx Task TrackCtx Tracked Tracker
-Undecided UnmapOnly Untracked VM_IO VM_MIXEDMAP VM_PAT VM_PFNMAP VmPat VmPgoff Vma WalkerPolicy WarnOnOnce
-is_cow_mapping is_pfn_vma lookup_prot pfn_to_phys pfnmap_is_tracked pfnmap_track pfnmap_untrack phys_to_pfn
-vm_flags_set
+AnyVma BasePfn CacheMode CallerManaged CtxAdjust DriverHook EarlyRefusal EndVma EntryRun Exact FirstVma
+FlushPlacement ForceRespinA ForceRespinB ForceV1 FreedInVain FreeVmas FullMm GatherDraft GatherV1
+GatherV2 GatherV2Junk GatherV3 GatherV4 GatherV5 Kernel MappedFile MemtypeBook MmStruct MmuGather
+ModelledErrno Need NoCow NoForcedFlush NoPartial Page PAGE_SIZE PageTestSkip PerVma PfnmapTrackCtx
+PfnRange PrErr PrInfo RemapAgain RwLock SpanSet SpecialBits SplitCtx Task TrackCtx Tracked Tracker
+Undecided UnmapOnly Untracked VM_IO VM_MIXEDMAP VM_PAT VM_PFNMAP Vma VmPat VmPgoff WalkerPolicy WarnOnOnce
+is_cow_mapping is_pfn_vma lookup_prot pfn_to_phys pfnmap_is_tracked pfnmap_track pfnmap_untrack
+phys_to_pfn vm_flags_set
 """,
 )
 

@@ -51,7 +51,7 @@ _WHOLE = re.compile(r"^reached the end with (\d+) processors", re.MULTILINE)
 def main(arguments: Sequence[str]) -> int:
     """Count on every kernel, and print a line for each guest."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kernels", nargs="+", metavar="KERNEL", help="6.12, 7.2, flush-in_loop")
+    parser.add_argument("kernels", nargs="+", metavar="KERNEL", help="6.12, 7.2, flush-gather_v4")
     parser.add_argument("--write", action="store_true", help="put the counts into the file of the page")
     asked = parser.parse_args(arguments)
     try:

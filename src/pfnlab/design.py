@@ -23,12 +23,20 @@ from pfnlab.kernel.mm.space import MmStruct
 from pfnlab.kernel.mm.tracker import Tracked, Tracker
 from pfnlab.kernel.mm.vma import MappedFile, Vma
 from pfnlab.kernel.mm.walk_policy import WalkerPolicy
+from pfnlab.kernel.policies.flushes.any_vma import AnyVma
 from pfnlab.kernel.policies.flushes.end_vma import EndVma
 from pfnlab.kernel.policies.flushes.first_vma import FirstVma
+from pfnlab.kernel.policies.flushes.force_respin_a import ForceRespinA
+from pfnlab.kernel.policies.flushes.force_respin_b import ForceRespinB
+from pfnlab.kernel.policies.flushes.force_v1 import ForceV1
 from pfnlab.kernel.policies.flushes.free_vmas import FreeVmas
 from pfnlab.kernel.policies.flushes.fullmm import FullMm
-from pfnlab.kernel.policies.flushes.in_loop import InLoop
-from pfnlab.kernel.policies.flushes.outside_loop import OutsideLoop
+from pfnlab.kernel.policies.flushes.gather_draft import GatherDraft
+from pfnlab.kernel.policies.flushes.gather_v1 import GatherV1
+from pfnlab.kernel.policies.flushes.gather_v2 import GatherV2, GatherV2Junk
+from pfnlab.kernel.policies.flushes.gather_v3 import GatherV3
+from pfnlab.kernel.policies.flushes.gather_v4 import GatherV4
+from pfnlab.kernel.policies.flushes.gather_v5 import GatherV5
 from pfnlab.kernel.policies.reports.pr_err import PrErr
 from pfnlab.kernel.policies.reports.pr_info import PrInfo
 from pfnlab.kernel.policies.reports.warn_on_once import WarnOnOnce
@@ -57,6 +65,7 @@ __all__ = [
     "VM_MIXEDMAP",
     "VM_PAT",
     "VM_PFNMAP",
+    "AnyVma",
     "BasePfn",
     "CacheMode",
     "CallerManaged",
@@ -68,10 +77,19 @@ __all__ = [
     "Exact",
     "FirstVma",
     "FlushPlacement",
+    "ForceRespinA",
+    "ForceRespinB",
+    "ForceV1",
     "FreeVmas",
     "FreedInVain",
     "FullMm",
-    "InLoop",
+    "GatherDraft",
+    "GatherV1",
+    "GatherV2",
+    "GatherV2Junk",
+    "GatherV3",
+    "GatherV4",
+    "GatherV5",
     "Kernel",
     "MappedFile",
     "MemtypeBook",
@@ -82,7 +100,6 @@ __all__ = [
     "NoCow",
     "NoForcedFlush",
     "NoPartial",
-    "OutsideLoop",
     "Page",
     "PageTestSkip",
     "PerVma",

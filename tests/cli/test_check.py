@@ -46,7 +46,7 @@ def test_a_search_cut_off_is_exit_code_3(ask: Ask) -> None:
         (["--scope", "smal"], "did you mean `small`"),
         (["--on", "qemu:6.1"], "check takes models"),
         (["--differ", "vm_pat", "trackers/track_ctx"], "write trackers/NAME"),
-        (["--differ", "flushes/none", "flushes/in_loop", "--scope", "race"], "has races"),
+        (["--differ", "flushes/none", "flushes/gather_v4", "--scope", "race"], "has races"),
     ],
 )
 def test_misuse_is_exit_code_2(ask: Ask, arguments: list[str], said: str) -> None:

@@ -40,7 +40,7 @@ def test_what_is_shown_for_a_mail_runs_as_it_is_pasted(ask: Ask, tmp_path: Path)
     pasted = text.partition(".pfn:\n\n")[2].partition("\n\nclaim-")[0]
     program = tmp_path / "claim.pfn"
     program.write_text("".join(f"{line[4:]}\n" for line in pasted.splitlines()), encoding="utf-8")
-    answer = ask("run", str(program), "--on", "model:7.2,flush=in_loop", "--json")
+    answer = ask("run", str(program), "--on", "model:7.2,flush=gather_v4", "--json")
     (run,) = json.loads(answer.out)["machines"]
     assert 0 == answer.code
     assert f"flushes: {run['steps'][-2]['flushes']}" in text

@@ -167,23 +167,23 @@ def test_the_result_in_one_sentence(asks: list[Any], says: str) -> None:
 
 def test_a_patched_kernel_stands_beside_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a patch has the policy: its answer, its name, how to build it, and the program runs on it too."""
-    placed = Shows("7.2,flush=in_loop", [WC, "munmap a"], flushes, "2")
-    only(monkeypatch, made_golden("flush-in_loop", [placed]))
+    placed = Shows("7.2,flush=end_vma", [WC, "munmap a"], flushes, "2")
+    only(monkeypatch, made_golden("flush-end_vma", [placed]))
 
     found = asked(asks=[placed])
 
     (answer,), (program,) = found.answers, found.programs
-    assert "flushes: 2 (1 program, 0 differences); flush-in_loop on 7.2.13" == answer.patched
+    assert "flushes: 2 (1 program, 0 differences); flush-end_vma on 7.2.13" == answer.patched
     assert (
-        "pfnlab kernels build 7.2 --patch evidence/patches/flush-in_loop.patch --name flush-in_loop",
+        "pfnlab kernels build 7.2 --patch evidence/patches/flush-end_vma.patch --name flush-end_vma",
     ) == found.builds
-    assert "--on model:7.2,flush=in_loop --on qemu:flush-in_loop" in program.command
+    assert "--on model:7.2,flush=end_vma --on qemu:flush-end_vma" in program.command
 
 
 def test_a_patched_kernel_that_does_otherwise_is_a_discovery(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the model says."""
-    placed = Shows("7.2,flush=in_loop", [WC, "munmap a"], flushes, "2")
-    only(monkeypatch, with_value(made_golden("flush-in_loop", [placed]), -2, flushes=7))
+    placed = Shows("7.2,flush=end_vma", [WC, "munmap a"], flushes, "2")
+    only(monkeypatch, with_value(made_golden("flush-end_vma", [placed]), -2, flushes=7))
 
     found = asked(asks=[placed])
 
@@ -192,13 +192,13 @@ def test_a_patched_kernel_that_does_otherwise_is_a_discovery(monkeypatch: pytest
 
 def test_a_patched_kernel_that_was_not_asked_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the command that records it; nothing speaks against the claim."""
-    only(monkeypatch, made_golden("flush-in_loop", []))
+    only(monkeypatch, made_golden("flush-end_vma", []))
 
-    found = asked(asks=[Shows("7.2,flush=in_loop", [WC, "munmap a"], flushes, "2")])
+    found = asked(asks=[Shows("7.2,flush=end_vma", [WC, "munmap a"], flushes, "2")])
 
     assert Outcome.AS_EXPECTED is found.outcome
     assert (found.answers[0].patched or "").startswith("not recorded: ")
-    assert "record_claims.py flush-in_loop" in (found.answers[0].patched or "")
+    assert "record_claims.py flush-end_vma" in (found.answers[0].patched or "")
 
 
 def test_a_source_is_named_with_its_releases() -> None:

@@ -15,7 +15,7 @@ from pfnlab.discussions.patch_evidence import asked_programs, by_kernel, has_pat
 from pfnlab.discussions.patch_goldens import TrackerSizes
 from pfnlab.kernel.policies.patched import patched_kernels
 
-MACHINE = "7.2,flush=in_loop"
+MACHINE = "7.2,flush=end_vma"
 LINES = ["a = mmap bar[0:4] wc shared rw", "munmap a"]
 FLUSHES = Shows(MACHINE, LINES, flushes, "2")
 BOOK = FLUSHES._replace(observed=book, expected="empty")
@@ -26,9 +26,9 @@ RACE = Finds("7.2,flush=none", "told_free", VIOLATED, scope="race")
 
 def test_a_stock_kernel_is_no_patched_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither is another series with the policy."""
-    only(monkeypatch, made_golden("flush-in_loop", [FLUSHES]))
+    only(monkeypatch, made_golden("flush-end_vma", [FLUSHES]))
 
-    asks = [FLUSHES._replace(machine="7.2"), FLUSHES._replace(machine="6.12,flush=in_loop")]
+    asks = [FLUSHES._replace(machine="7.2"), FLUSHES._replace(machine="6.12,flush=end_vma")]
 
     assert not has_patch(asks)
     assert [] == list(patched_answers(asks))
@@ -36,7 +36,7 @@ def test_a_stock_kernel_is_no_patched_one(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_program_shows_what_the_model_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same part of the same step, and no difference."""
-    only(monkeypatch, made_golden("flush-in_loop", [FLUSHES]))
+    only(monkeypatch, made_golden("flush-end_vma", [FLUSHES]))
 
     (answer,) = patched_answers([FLUSHES])
 
@@ -45,7 +45,7 @@ def test_a_program_shows_what_the_model_was_asked_for(monkeypatch: pytest.Monkey
 
 def test_another_answer_of_the_kernel_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """And the program is a difference."""
-    golden = made_golden("flush-in_loop", [FLUSHES])
+    golden = made_golden("flush-end_vma", [FLUSHES])
     only(monkeypatch, with_value(golden, -2, flushes=7))
 
     (answer,) = patched_answers([FLUSHES])
@@ -55,7 +55,7 @@ def test_another_answer_of_the_kernel_is_wrong(monkeypatch: pytest.MonkeyPatch) 
 
 def test_what_differs_elsewhere_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The part that was asked for is as expected, the program differs all the same."""
-    golden = made_golden("flush-in_loop", [FLUSHES])
+    golden = made_golden("flush-end_vma", [FLUSHES])
     only(monkeypatch, with_value(golden, 0, result="EINVAL"))
 
     (answer,) = patched_answers([FLUSHES])
@@ -122,8 +122,8 @@ def test_what_no_run_shows_is_compared_with_the_model(
 
 def test_what_holds_rests_on_the_programs_that_were_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     """No run shows it."""
-    only(monkeypatch, made_golden("flush-in_loop", [HELD]))
-    held = patched_kernels()["flush-in_loop"]
+    only(monkeypatch, made_golden("flush-end_vma", [HELD]))
+    held = patched_kernels()["flush-end_vma"]
 
     (answer,) = patched_answers([HELD])
 
@@ -132,7 +132,7 @@ def test_what_holds_rests_on_the_programs_that_were_compared(monkeypatch: pytest
 
 def test_what_holds_has_no_answer_where_nothing_was_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its programs have one, for they ran."""
-    only(monkeypatch, msgspec.structs.replace(made_golden("flush-in_loop", [FLUSHES]), patch="another"))
+    only(monkeypatch, msgspec.structs.replace(made_golden("flush-end_vma", [FLUSHES]), patch="another"))
 
     answers = list(patched_answers([HELD, FLUSHES]))
 
@@ -142,7 +142,7 @@ def test_what_holds_has_no_answer_where_nothing_was_compared(monkeypatch: pytest
 
 def test_what_holds_does_not_rest_on_another_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     """The golden is of a build that was compared with nothing."""
-    golden = made_golden("flush-in_loop", [HELD])
+    golden = made_golden("flush-end_vma", [HELD])
     only(monkeypatch, msgspec.structs.replace(golden, kernel="7.2.13+000000000000"))
 
     (answer,) = patched_answers([HELD])
@@ -172,8 +172,8 @@ def test_a_cost_is_read_from_the_kernel(
 
 def test_the_answers_of_a_kernel_stand_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that shows two things is one program."""
-    only(monkeypatch, made_golden("flush-in_loop", [FLUSHES]))
-    held = patched_kernels()["flush-in_loop"].programs
+    only(monkeypatch, made_golden("flush-end_vma", [FLUSHES]))
+    held = patched_kernels()["flush-end_vma"].programs
 
     (found,) = by_kernel([FLUSHES, BOOK, HELD])
 
@@ -185,7 +185,7 @@ def test_the_answers_of_a_kernel_stand_together(monkeypatch: pytest.MonkeyPatch)
 
 def test_what_speaks_against_a_claim_stands_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two answers of one kernel."""
-    only(monkeypatch, made_golden("flush-in_loop", [FLUSHES]))
+    only(monkeypatch, made_golden("flush-end_vma", [FLUSHES]))
 
     found = by_kernel([FLUSHES, BOOK._replace(against=True)])
 

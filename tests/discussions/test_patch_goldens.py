@@ -31,7 +31,7 @@ from pfnlab.programs.lang.load import load_text
 
 PATCHES = Path(__file__).parents[2] / "evidence" / "patches"
 
-ASKED = Shows("7.2,flush=in_loop", ["a = mmap bar[0:4] wc shared rw", "munmap a"], flushes, "2")
+ASKED = Shows("7.2,flush=end_vma", ["a = mmap bar[0:4] wc shared rw", "munmap a"], flushes, "2")
 
 
 def recorded() -> dict[str, PatchGolden]:
@@ -41,7 +41,7 @@ def recorded() -> dict[str, PatchGolden]:
 
 def test_a_golden_is_read_as_it_was_written(tmp_path: Path) -> None:
     """With every key."""
-    golden = made_golden("flush-in_loop", [ASKED])
+    golden = made_golden("flush-end_vma", [ASKED])
 
     write_patch_golden(tmp_path / "patched" / "x.json", golden)
 
@@ -50,7 +50,7 @@ def test_a_golden_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_each_step_is_a_line() -> None:
     """A kernel that does otherwise reads as a diff of lines."""
-    lines = patch_golden_text(made_golden("flush-in_loop", [ASKED])).splitlines()
+    lines = patch_golden_text(made_golden("flush-end_vma", [ASKED])).splitlines()
 
     assert 3 == sum(line.startswith('    {"op": ') for line in lines)
 
@@ -65,9 +65,9 @@ def test_a_file_that_is_none_names_the_command(tmp_path: Path) -> None:
 
 def test_a_program_that_was_not_recorded_names_the_command() -> None:
     """The patch is in it."""
-    golden = made_golden("flush-in_loop", [ASKED])
+    golden = made_golden("flush-end_vma", [ASKED])
 
-    with pytest.raises(Misuse, match=r"lacks a program .*record_claims\.py flush-in_loop`"):
+    with pytest.raises(Misuse, match=r"lacks a program .*record_claims\.py flush-end_vma`"):
         golden.recorded(
             load_text("pfnlab program 1\ndevice bar: pci, 1 page\n\na = mmap bar[0:1] wc shared rw\n")
         )
@@ -80,7 +80,7 @@ def test_only_what_is_otherwise_is_kept_of_a_configuration() -> None:
     kept = configuration_beside(odd)
 
     assert {"ksm": False} == kept
-    golden = msgspec.structs.replace(made_golden("flush-in_loop", [ASKED]), configuration=kept)
+    golden = msgspec.structs.replace(made_golden("flush-end_vma", [ASKED]), configuration=kept)
     assert odd == golden.configured_as
 
 

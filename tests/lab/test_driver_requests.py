@@ -20,6 +20,7 @@ from driver_guest import (
     INSERT_PAGES,
     MAP_PAGES,
     MIXED,
+    MIXED_PAGES,
     NEW,
     OLD,
     PAGE,
@@ -276,6 +277,17 @@ def test_page_mkwrite(machine: Lab):
     answers = machine.ask(*mapped, f"load {AREA:x}", store, store, "driver faults")
 
     assert answers.result(5) == "0 0 2"
+
+
+def test_mixed_pages(machine: Lab):
+    """
+    A page and a frame by turns: the second entry alone is special.
+    """
+    mapped = (kind(MIXED_PAGES, AS_IS), machine.map())
+    answers = machine.ask(*mapped, f"load {AREA:x}", f"load {AREA + PAGE:x}", "driver faults")
+
+    assert {0: False, 1: True} == {page: bool(bits & SPECIAL) for page, (_, bits) in answers.ptes(3).items()}
+    assert answers.result(4) == "0 0 2"
 
 
 def test_fault_private_is_refused(machine: Lab):

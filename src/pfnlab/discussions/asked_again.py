@@ -48,7 +48,7 @@ class ClaimAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     :param asked: an operation, or a property and its scope, or a structure
     :param file: the program that has the operation, or that violates the property; empty where there is none
-    :param on: the model, ``model:7.2,flush=in_loop``; or the series of the kernels, each beside its model
+    :param on: the model, ``model:7.2,flush=gather_v4``; or the series of the kernels, each beside its model
     :param expected: the answer on which the claim rests
     :param model: the model's answer; null where none was asked
     :param kernel: what stock kernels showed; null where none was looked at, and outside a clone

@@ -1,6 +1,6 @@
 """Goldens of patched kernels: what the programs of claims did on a kernel that a patch gave a policy.
 
-One file for each patch of ``evidence/patches/``, as ``patched/flush-in_loop.json``, which
+One file for each patch of ``evidence/patches/``, as ``patched/flush-gather_v4.json``, which
 ``python evidence/tools/record_claims.py`` writes. It says which bytes of the patch were built, and of what.
 Each step is one line, as in the goldens of ``litmus/``.
 """
@@ -73,10 +73,10 @@ class TrackerSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class PatchGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The golden of one patch.
 
-    :param patch: its name, ``flush-in_loop``
+    :param patch: its name, ``flush-gather_v4``
     :param file: its file below ``evidence/patches/``
     :param sha256: of that file, in hex
-    :param policy: what it makes of a kernel, ``flush=in_loop``
+    :param policy: what it makes of a kernel, ``flush=gather_v4``
     :param series: of the kernel, ``7.2``
     :param kernel: as it names itself, ``7.2.13+130a665aad5c``
     :param source: the package of its source
@@ -111,7 +111,7 @@ class PatchGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     @property
     def machine(self) -> str:
-        """The model that the kernel is compared with, ``7.2,flush=in_loop``."""
+        """The model that the kernel is compared with, ``7.2,flush=gather_v4``."""
         return f"{self.series},{self.policy}"
 
     @property

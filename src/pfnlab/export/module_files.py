@@ -48,6 +48,7 @@ _WAYS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "insert_pages": (("insert_pages",), "own_pages_ops", "insert_own(vma, insert_pages)"),
     "map_pages": (("map_pages",), "own_pages_ops", "insert_own(vma, map_pages)"),
     "page_mkwrite": (("page_mkwrite",), "page_mkwrite_ops", "insert_own(vma, page_mkwrite_later)"),
+    "mixed_pages": (("mixed_pages",), "mixed_pages_ops", "insert_own(vma, mixed_pages_later)"),
     "refuse": ((), "", "-ENXIO"),
 }
 

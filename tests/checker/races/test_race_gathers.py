@@ -38,22 +38,31 @@ CLEARED = [word for word in STAYS if not word.startswith("Mprotect")]
     ("flush", "told_free"),
     [
         ("none", "violated"),
+        ("force_v1", "violated"),
+        ("force_respin_a", "violated"),
+        ("force_respin_b", "holds"),
         ("first_vma", "violated"),
-        ("outside_loop", "violated"),
+        ("any_vma", "holds"),
+        ("gather_v1", "violated"),
+        ("gather_v2", "holds"),
+        ("gather_v2_junk", "holds"),
+        ("gather_v3", "violated"),
+        ("gather_draft", "violated"),
+        ("gather_v4", "violated"),
+        ("gather_v5", "violated"),
         ("end_vma", "holds"),
-        ("in_loop", "holds"),
         ("free_vmas", "holds"),
         ("fullmm", "holds"),
     ],
 )
 def test_flush_placements_with_groups_and_mixed_maps(flush: str, told_free: str) -> None:
-    """Munmaps of several groups decide: in the loop and at either end they are flushed in time."""
+    """Munmaps of several groups decide: what hides one, or flushes inside of one, is told."""
     found = verdicts(f"7.2,flush={flush}", scope_of())
 
     assert (told_free, True) == found["told_free"]
 
 
-@for_each("flush", ["none", "end_vma", "in_loop", "free_vmas"])
+@for_each("flush", ["none", "end_vma", "gather_v4", "free_vmas"])
 @for_each("word", STAYS)
 def test_a_mapping_that_stays_needs_no_forced_flush(word: str, flush: str) -> None:
     """Its owner learns meanwhile that its pages are free, and they are, with every placement."""

@@ -36,7 +36,7 @@ ENDING_LATER = [
     *((machine, "ends_areas") for machine in ("7.2", "7.2,tracker=exact", "7.2,tracker=per_vma")),
     *((f"7.2,tracker={tracker}", "ends_vfio") for tracker in ("per_vma", "split_ctx", "caller_managed")),
     *((f"6.12,tracker={tracker}", "ends_modes") for tracker in ("unmap_only", "no_partial", "driver_hook")),
-    *((f"7.2,flush={flush}", "ends_vfio") for flush in ("none", "free_vmas", "in_loop")),
+    *((f"7.2,flush={flush}", "ends_vfio") for flush in ("none", "free_vmas", "gather_v4")),
 ]
 
 #: A claim revokes mappings of two tasks, one of them in part.

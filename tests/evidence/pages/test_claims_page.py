@@ -197,7 +197,7 @@ def test_links_of_a_page_below_go_up_first() -> None:
 
 
 #: A question that a patched kernel answers too.
-PLACED = Shows("7.2,flush=in_loop", ["a = mmap bar[0:4] wc shared rw", "munmap a"], flushes, "2")
+PLACED = Shows("7.2,flush=end_vma", ["a = mmap bar[0:4] wc shared rw", "munmap a"], flushes, "2")
 
 
 def placed() -> Discussion:
@@ -210,11 +210,11 @@ def placed() -> Discussion:
 
 def test_a_patched_kernel_has_its_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     """Patch, kernel, answer, programs and differences; and the claim counts as shown by one."""
-    only(monkeypatch, made_golden("flush-in_loop", [PLACED]))
+    only(monkeypatch, made_golden("flush-end_vma", [PLACED]))
 
     text = discussion_page("000", said=[placed()])
 
-    link = "[flush-in_loop](../../evidence/patches/flush-in_loop.patch)"
+    link = "[flush-end_vma](../../evidence/patches/flush-end_vma.patch)"
     cell = f"{link}, 7.2.13: flushes: 2 (1 program, 0 differences)"
     assert f"| - | {cell} | *confirmed* |" in text
     assert "a test | 1 | 0 | 1 |" in claims([placed()])
@@ -222,18 +222,18 @@ def test_a_patched_kernel_has_its_cell(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_patched_kernel_that_does_otherwise_makes_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """The patch, the program and what it showed."""
-    golden = made_golden("flush-in_loop", [PLACED])
+    golden = made_golden("flush-end_vma", [PLACED])
     only(monkeypatch, with_value(golden, -2, flushes=7))
 
-    with pytest.raises(Discovery, match=r"flush-in_loop answers otherwise: .*munmap a shows flushes: 7"):
+    with pytest.raises(Discovery, match=r"flush-end_vma answers otherwise: .*munmap a shows flushes: 7"):
         discussion_page("000", said=[placed()])
 
 
 def test_a_program_that_was_not_recorded_makes_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command that records it."""
-    only(monkeypatch, made_golden("flush-in_loop", []))
+    only(monkeypatch, made_golden("flush-end_vma", []))
 
-    with pytest.raises(Misuse, match=r"run `python evidence/tools/record_claims\.py flush-in_loop`"):
+    with pytest.raises(Misuse, match=r"run `python evidence/tools/record_claims\.py flush-end_vma`"):
         discussion_page("000", said=[placed()])
 
 

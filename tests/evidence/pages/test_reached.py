@@ -11,7 +11,7 @@ from pfnlab.programs.lang.load import load_program, load_text
 
 @pytest.mark.parametrize(
     ("flush", "reach"),
-    [("end_vma", Reach(5, 7, 35)), ("in_loop", Reach(5, 7, 35)), ("free_vmas", Reach(2, 7, 14))],
+    [("end_vma", Reach(5, 7, 35)), ("gather_v4", Reach(2, 7, 14)), ("free_vmas", Reach(2, 7, 14))],
 )
 def test_every_flush_interrupts_every_other_processor(flush: str, reach: Reach) -> None:
     """A thread runs on each of eight; four mappings 8 MiB apart go."""

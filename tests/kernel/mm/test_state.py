@@ -65,7 +65,7 @@ STATE: dict[type, dict[str, Any]] = {
     },
     TableLocks: {"_held": {PageTable(0, 1)}, "_queue": [TableWaiter("t", PageTable(0, 1))]},
     VmaLocks: {"_written": {a_vma(): None}, "_readers": {a_vma(): 1}, "_awaited": a_vma()},
-    MmuGather: {"fullmm": True, "vma_pfn": True, "begun": True, "_start": 8, "_end": 9, "_tables": 1},
+    MmuGather: {"fullmm": True, "vma_pfn": True, "_start": 8, "_end": 9, "_tables": 1},
     MemtypeBook: {
         "_entries": MemtypeIntervals([ENTRY]),
         "_ram_types": page_modes(),

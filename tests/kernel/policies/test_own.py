@@ -34,6 +34,13 @@ move_pages a
 munmap a
 """
 
+#: A placement that forgets PFN VMAs behind every flush.
+FORGETS = """from pfnlab.design import FreeVmas
+class Mine(FreeVmas):
+    def tlb_reset_range(self, tlb):
+        tlb.vma_pfn = False
+"""
+
 #: A correct flush placement and a correct walker.
 FLUSH = """class Mine:
     def tlb_start_vma(self, tlb, vma):
@@ -192,6 +199,22 @@ def test_others_may_write_while_a_method_is_held() -> None:
     steps = ModelMachine(f"7.2,tracker={PER_VMA}").run_one(load_text("\n".join((*ops, "")))).steps
 
     assert ["held", "ok", "ok"] == [step.result for step in steps[3:6]]
+
+
+def test_a_placement_may_clear_the_flag_behind_a_flush(write: Write) -> None:
+    """Its method is called for flushes in the middle of a VMA, and not for those that flush nothing."""
+    ops = (
+        *("pfnlab program 1", "device bar: pci, 16 pages", "area a: 1024 pages"),
+        "mmap bar[0:2] driver mixed_pages wc shared rw over a[511:513]",
+        *("write a[511] 7", "read a[512]", "munmap a[511:513]", ""),
+    )
+
+    runs = [
+        ModelMachine(f"7.2,flush={flush}").run_one(load_text("\n".join(ops))).steps[3].events
+        for flush in (write(FORGETS), "gather_v5", "free_vmas")
+    ]
+
+    assert (True, False) == (runs[0] == runs[1], runs[0] == runs[2])
 
 
 def test_others_may_change_the_machine_while_a_placement_flushes(write: Write) -> None:

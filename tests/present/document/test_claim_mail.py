@@ -13,7 +13,7 @@ from pfnlab.present.document.claim_mail import claim_mail
 ANSWER = ClaimAnswer(
     asked="munmap a",
     file="claim-009.1.pfn",
-    on="model:7.2,flush=in_loop",
+    on="model:7.2,flush=end_vma",
     expected="flushes: 2",
     model="flushes: 2",
     kernel=None,
@@ -65,7 +65,7 @@ What each shows:
   on                 models
   -----------------  ----------
 munmap a (claim-009.1.pfn)
-  7.2,flush=in_loop  flushes: 2
+  7.2,flush=end_vma  flushes: 2
 
 To repeat it:
 

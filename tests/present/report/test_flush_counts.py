@@ -27,4 +27,4 @@ def test_a_row_for_every_placement_as_data() -> None:
 
     assert set(KINDS) == set(found)
     assert {(len(DISTANCES),)} == {(len(counts),) for rows in found.values() for counts in rows.values()}
-    assert {"in_loop": (2, 2, 2, 5), "end_vma": (5, 5, 5, 5)}.items() <= found["PFN"].items()
+    assert {"gather_v4": (2, 2, 2, 2), "end_vma": (5, 5, 5, 5)}.items() <= found["PFN"].items()

@@ -217,8 +217,11 @@ class RaceModel:
         """
         state, race = path.states(self)[-1], self.scope.races[path.start]
         if state.told_free and question not in STATE_QUESTIONS:
-            candidates = _with_holds(race, title, asks)
-            return next((held for held in candidates if any(told_free_by_op(self.machine, held))), None)
+            for held in _with_holds(race, title, asks):
+                answers = told_free_by_op(self.machine, held)
+                if any(answers):
+                    return _cut(held, len(answers))
+            return None
         if not state.answers or question not in STATE_QUESTIONS:
             return None
         candidates = itertools.chain(_in_a_row(race, path, title, asks), _with_holds(race, title, asks))
@@ -232,6 +235,13 @@ class RaceModel:
         return None
 
 
+def _cut(program: Program, length: int) -> Program:
+    """A program with a held task, as far as there are rules: what is held goes on after it."""
+    if length == len(program.ops):
+        return program
+    return msgspec.structs.replace(program, ops=(*program.ops[:length], Op(Release())))
+
+
 def _together(facts: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted({*facts, *more})) if more else facts
 
@@ -239,7 +249,8 @@ def _together(facts: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
 def told_free_by_op(machine: ModelMachine, program: Program) -> list[bool | None]:
     """For each operation of a program with a held task: whether it told an owner too early.
 
-    None where it told no owner while the task was held.
+    None where it told no owner while the task was held. An operation without a rule ends the list, such as a
+    read by a processor that may have been idle at a flush of other pages (S8.5.3).
     """
     platform, devices, _ = place(program)
     kernel = machine.boot(platform, devices)
@@ -248,7 +259,10 @@ def told_free_by_op(machine: ModelMachine, program: Program) -> list[bool | None
     answers: list[bool | None] = []
     for op in program.ops:
         before = translations(kernel)
-        outcome = running.step(op)
+        try:
+            outcome = running.step(op)
+        except Undecided:
+            break
         if isinstance(op.call, UnmapMappingRange) and not running.settled and outcome.result == "ok":
             answers.append(reached(kernel, revoked(op.call, devices), before))
         else:

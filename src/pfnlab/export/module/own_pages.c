@@ -94,3 +94,25 @@ static int page_mkwrite_later(struct vm_area_struct *vma, struct page **pages, u
 	vm_flags_set(vma, VM_MIXEDMAP);
 	return 0;
 }
+
+//: mixed_pages own_pages as_device vm_flags
+/* Counted pages and frames of the device by turns, in one mixed map. */
+static vm_fault_t page_or_frame(struct vm_fault *vmf)
+{
+	if (page_at(vmf->vma, vmf->pgoff) % 2 == 0)
+		return own_page_fault(vmf);
+	return vmf_insert_mixed(vmf->vma, vmf->address, as_device(vmf->pgoff));
+}
+
+static const struct vm_operations_struct mixed_pages_ops = {
+	.fault = page_or_frame,
+	.access = generic_access_phys,
+};
+
+static int mixed_pages_later(struct vm_area_struct *vma, struct page **pages, unsigned long count)
+{
+	if (vma_pages(vma) > count)
+		return -EINVAL;
+	vm_flags_set(vma, VM_MIXEDMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP);
+	return 0;
+}

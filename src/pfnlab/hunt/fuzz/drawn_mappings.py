@@ -36,7 +36,7 @@ _HOWS: tuple[DriverHow, ...] = get_args(DriverHow)
 _NOEXEC = ("wc", "uc", "proc-wc", "proc-uc")
 
 #: Ways to map whose fault handler fills entries; the kernel stops when such a mapping is private.
-_SHARED_ONLY = (*SHARED_ONLY, "mixed", "mixed_mkwrite")
+_SHARED_ONLY = (*SHARED_ONLY, "mixed", "mixed_mkwrite", "mixed_pages")
 
 #: The most pages of memory that is filled page by page.
 ANON_PAGES, _RAM_PAGES = 24, 16

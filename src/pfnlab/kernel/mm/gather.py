@@ -61,27 +61,26 @@ class MmuGather:
     :param call: the call it serves
     :ivar flushes: the placement of that call
     :ivar fullmm: the address space is dying: nothing is flushed before the end
-    :ivar vma_pfn: a VMA of PFNs is, or was, among the VMAs worked on; the placement decides which of
-        the two
-    :ivar begun: a VMA has been worked on; for a placement that asks
+    :ivar vma_pfn: a VMA of PFNs is, or was, among the VMAs worked on; the placement alone sets and clears it
     """
 
     def __init__(self, mm: MmStruct, call: GatherCall) -> None:
         self.mm = mm
         self.flushes: FlushPlacement = getattr(mm.kernel.flushes, call)
         self.fullmm = fullmm = call == "exit"
-        self.vma_pfn = self.begun = False
+        self.vma_pfn = False
         self._start: int | None = None
         self._end = 0
         self._tables = 0
         with mm.kernel.processors.inside("tlb_gather_mmu_fullmm" if fullmm else "tlb_gather_mmu"):
             mm.kernel.trace.event("gather_full" if fullmm else "gather")
+            self.flushes.tlb_gather_mmu(self)
             mm.tlb_flush_pending += 1
             mm.gathers.append(self)
 
-    def state(self) -> tuple[bool, bool, bool, int | None, int, int]:
+    def state(self) -> tuple[bool, bool, int | None, int, int]:
         """All its fields, for comparison."""
-        return self.fullmm, self.vma_pfn, self.begun, self._start, self._end, self._tables
+        return self.fullmm, self.vma_pfn, self._start, self._end, self._tables
 
     @property
     def pending(self) -> bool:
@@ -147,6 +146,7 @@ class MmuGather:
         else:
             self.mm.flush_tlb(self._start, self._end)
         self._start, self._end = None, 0
+        self.flushes.tlb_reset_range(self)
 
     def finish(self) -> None:
         """tlb_finish_mmu: flush the pending range; with another gather under way, everything (S8.1.8)."""
@@ -182,7 +182,16 @@ def in_walk_order(freed: Iterable[tuple[int, int, int]]) -> list[tuple[int, int,
 
 
 class NoForcedFlush:
-    """No flush is forced for PFN VMAs: everything waits for tlb_finish_mmu, as before 5.19 (S8.3)."""
+    """No flush is forced for PFN VMAs: everything waits for tlb_finish_mmu, as before 5.19 (S8.3).
+
+    Other placements say what they do beside this.
+    """
+
+    def tlb_gather_mmu(self, tlb: MmuGather) -> None:
+        """The flag is not set yet."""
+
+    def tlb_reset_range(self, tlb: MmuGather) -> None:
+        """The flag stays."""
 
     def tlb_start_vma(self, tlb: MmuGather, vma: Vma) -> None:
         """Nothing is remembered."""
@@ -208,9 +217,24 @@ def is_pfn_vma(vma: Vma) -> bool:
 class FlushPlacement(Protocol):
     """When pending flushes of PFN VMAs are forced: one method for each place the kernel could do it.
 
+    The flag of the gather, ``vma_pfn``, is the placement's alone, which sets, ors, clears and reads it.
+
     The rule every placement must keep: after the entries are cleared, before the VMA leaves the file's
     reverse map, or unmap_mapping_range can return while old translations still answer (S8.3).
     """
+
+    def tlb_gather_mmu(self, tlb: MmuGather) -> None:
+        """A gather begins, with a flag that is not set.
+
+        A user's policy may leave it out.
+        """
+
+    def tlb_reset_range(self, tlb: MmuGather) -> None:
+        """A flush has flushed what was pending, wherever it came from (__tlb_reset_range).
+
+        It may have come in the middle of a VMA. A flush that finds nothing pending does not get here.
+        A user's policy may leave it out.
+        """
 
     def tlb_start_vma(self, tlb: MmuGather, vma: Vma) -> None:
         """Entries of *vma* are about to be cleared or changed."""

@@ -186,6 +186,7 @@ ERAS_KNOWN: dict[str, tuple[KnownBy, ...]] = {
     "flush=none": (CommitMessage(),),
     "flush=end_vma": (Measured("unmapping/munmap-whole", ("6.1",)),),
     "flush=free_vmas": (Measured("unmapping/munmap-neighbours", ("7.2",)),),
+    "flush=any_vma": (CommitMessage(),),
     "flush=first_vma": (CommitMessage(),),
     "walker=page_test_skip": (Measured("touching/copied-page-counted", ("6.1",)),),
     "walker=special_bits": (Measured("touching/copied-page-counted", ("6.12",)),),

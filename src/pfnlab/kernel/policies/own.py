@@ -36,7 +36,7 @@ RETURNS: dict[str, type] = {
 }
 
 #: Methods a policy may leave out.
-OPTIONAL = ("unmap_region", "remap_pfn_range_filled", "vma_prepare")
+OPTIONAL = ("unmap_region", "tlb_gather_mmu", "tlb_reset_range", "remap_pfn_range_filled", "vma_prepare")
 
 
 def hooks_of(seam: str) -> dict[str, Callable[..., Any]]:

@@ -82,7 +82,7 @@ ERAS = (
     ),
     Era(
         "flush",
-        "free_vmas",
+        "any_vma",
         "5.10.y",
         "Fix TLB flush for not-first PFNMAP mappings in unmap_region(), September 2022",
         before="first_vma",

@@ -55,6 +55,7 @@ _KINDS: dict[DriverHow, int] = {
     "insert_pages": 0x13,
     "map_pages": 0x14,
     "page_mkwrite": 0x15,
+    "mixed_pages": 0x16,
 }
 
 #: The numbers of ``enum refusal``.

@@ -14,7 +14,8 @@ from pfnlab.programs.lang.span import OnPages
 #: comedi do), as i915 does (apply_to_page_range, where nobody is asked for a cache mode), page by page
 #: on fault (with a mode of its own; by leaves of 2 MiB, or of 1 GiB too; by remap_pfn_range of all; where
 #: first writes ask the driver; in a VM_MIXEDMAP, where they may do so too), its own pages as pages (one by
-#: one, several at once, by vm_map_pages, or on fault, where first writes ask the driver), or not at all.
+#: one, several at once, by vm_map_pages, or on fault, where first writes ask the driver; by turns with frames
+#: of the device), or not at all.
 DriverHow = Literal[
     "remap",
     "bare",
@@ -36,6 +37,7 @@ DriverHow = Literal[
     "insert_pages",
     "map_pages",
     "page_mkwrite",
+    "mixed_pages",
     "refuse",
 ]
 
@@ -43,7 +45,7 @@ DriverHow = Literal[
 INSERTED: tuple[DriverHow, ...] = ("insert_page", "insert_pages", "map_pages")
 
 #: The ways that map the driver's own pages as pages.
-OWN_PAGES: tuple[DriverHow, ...] = (*INSERTED, "page_mkwrite")
+OWN_PAGES: tuple[DriverHow, ...] = (*INSERTED, "page_mkwrite", "mixed_pages")
 
 #: Ways that map the driver's own pages of ordinary memory instead of the device's.
 OWN_RAM: tuple[DriverHow, ...] = ("ram", "narrowed", *OWN_PAGES)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pfnlab.base.errors import ModelledErrno
 from pfnlab.kernel.hw.pgtable import Page
 from pfnlab.kernel.mm.fault import Signal, finish_fault
-from pfnlab.kernel.mm.flags import VM_MIXEDMAP
-from pfnlab.kernel.mm.insert import vm_insert_page
+from pfnlab.kernel.mm.flags import VM_DONTDUMP, VM_DONTEXPAND, VM_IO, VM_MIXEDMAP
+from pfnlab.kernel.mm.insert import vm_insert_page, vmf_insert_pfn
 from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.kernel.mm.remap import vm_flags_set
 from pfnlab.kernel.mm.users.driver import RAM_PAGES, RAM_PFN, DriverDeviceFile, DriverState
@@ -22,7 +22,8 @@ class OwnPagesFile(DriverDeviceFile):
     """/dev/pfnlab, opened, for a mapping of the driver's own pages by vm_insert_page and its kin.
 
     :param how: ``insert_page`` one by one, ``insert_pages`` several at once, ``map_pages`` all that fit;
-        ``page_mkwrite`` gives them to the kernel on fault, and first writes ask the driver
+        ``page_mkwrite`` gives them to the kernel on fault, and first writes ask the driver; ``mixed_pages``
+        inserts every second one on fault, and frames of the device between them
     :param mode: cache mode of vm_page_prot
     :param first: the offset in pages that the file was mapped at first: there the driver's pages begin
     """
@@ -46,6 +47,9 @@ class OwnPagesFile(DriverDeviceFile):
         if self.has_page_mkwrite:
             vm_flags_set(vma, VM_MIXEDMAP)
             return
+        if self.how == "mixed_pages":
+            vm_flags_set(vma, VM_MIXEDMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP)
+            return
         for number in range(vma.nr):
             vm_insert_page(vma, vma.start + number, own_page(vma.mm.kernel, at + number))
 
@@ -57,6 +61,7 @@ class OwnPagesFile(DriverDeviceFile):
     def fault(self, vma: Vma, vpn: int, write: bool) -> None:
         """vmf_insert_page of the page that was there before; a page that is there by now stays.
 
+        Of ``mixed_pages`` each second one is the device's frame (vmf_insert_mixed).
         With page_mkwrite the kernel maps what the handler gives it.
 
         :raises Signal: SIGBUS where mremap has made the mapping larger than the driver has pages
@@ -65,6 +70,9 @@ class OwnPagesFile(DriverDeviceFile):
             at = vma.pgoff + vpn - vma.start - self.first
             if not 0 <= at < RAM_PAGES:
                 raise Signal("SIGBUS", 2)
+            if self.how == "mixed_pages" and at % 2:
+                vmf_insert_pfn(vma, vpn, self.first + at, vma.page_prot)
+                return
             page = own_page(vma.mm.kernel, at)
             if not self.has_page_mkwrite:
                 with suppress(ModelledErrno):

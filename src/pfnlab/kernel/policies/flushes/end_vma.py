@@ -1,16 +1,19 @@
 """A flush at the end of every PFN VMA, as in 6.1.y and 6.12.y (5.19 .. 6.15) (S8.1.4).
 
-The flag follows the VMA at hand, so one call over three PFN VMAs flushes three times, and so does a
-call that frees no VMA at all.
+The landed version of the thread of 2022: b67fbebd4cf9, of 9 July. It has the bit of v1 (``force_v1``) and
+both flags of the second respin (``force_respin_b``).
+
+The flag follows the VMA at hand, so one call over three PFN VMAs flushes three times, and so does a call
+that frees no VMA at all.
 """
 
 from __future__ import annotations
 
-from pfnlab.kernel.mm.gather import MmuGather, is_pfn_vma
+from pfnlab.kernel.mm.gather import MmuGather, NoForcedFlush, is_pfn_vma
 from pfnlab.kernel.mm.vma import Vma
 
 
-class EndVma:
+class EndVma(NoForcedFlush):
     """Flush in tlb_end_vma."""
 
     def tlb_start_vma(self, tlb: MmuGather, vma: Vma) -> None:
@@ -22,12 +25,3 @@ class EndVma:
         """Flush now if this was a PFN VMA."""
         if not tlb.fullmm and tlb.vma_pfn:
             tlb.flush_mmu_tlbonly()
-
-    def unmap_region(self, tlb: MmuGather, first: Vma) -> None:
-        """Nothing is left to force."""
-
-    def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
-        """Nothing is left to force."""
-
-    def tlb_free_vma(self, tlb: MmuGather, vma: Vma) -> None:
-        """Nothing is left to force."""

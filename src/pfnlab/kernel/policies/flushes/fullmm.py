@@ -7,27 +7,18 @@ each exit and exec costs a flush more, whatever was mapped.
 
 from __future__ import annotations
 
-from pfnlab.kernel.mm.gather import MmuGather, is_pfn_vma
+from pfnlab.kernel.mm.gather import MmuGather, NoForcedFlush, is_pfn_vma
 from pfnlab.kernel.mm.vma import Vma
 
 
-class FullMm:
+class FullMm(NoForcedFlush):
     """Flush in tlb_free_vmas, always."""
 
     def tlb_start_vma(self, tlb: MmuGather, vma: Vma) -> None:
         """The flag is OR-ed in."""
         tlb.vma_pfn = tlb.vma_pfn or is_pfn_vma(vma)
 
-    def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
-        """PFN VMAs wait like others."""
-
-    def unmap_region(self, tlb: MmuGather, first: Vma) -> None:
-        """Not yet."""
-
     def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
         """Flush everything cleared so far if a PFN VMA was among it."""
         if tlb.vma_pfn:
             tlb.flush_mmu_tlbonly()
-
-    def tlb_free_vma(self, tlb: MmuGather, vma: Vma) -> None:
-        """Nothing is left to force."""

@@ -20,6 +20,14 @@
 
 #define SINCE(major, minor) (LINUX_VERSION_CODE >= KERNEL_VERSION(major, minor, 0))
 
+/* pfn_t went in 6.17. */
+#if SINCE(6, 17)
+#define as_device(pfn) (pfn)
+#else
+#include <linux/pfn_t.h>
+#define as_device(pfn) __pfn_to_pfn_t(pfn, PFN_DEV)
+#endif
+
 #if !SINCE(6, 3)
 static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 {

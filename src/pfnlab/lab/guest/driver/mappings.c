@@ -11,14 +11,6 @@
 
 #define HUGE_KINDS SINCE(6, 12)
 
-/* pfn_t went in 6.17. */
-#if SINCE(6, 17)
-#define as_device(pfn) (pfn)
-#else
-#include <linux/pfn_t.h>
-#define as_device(pfn) __pfn_to_pfn_t(pfn, PFN_DEV)
-#endif
-
 #if !SINCE(7, 1)
 #define zap_special_vma_range zap_vma_ptes
 #endif

@@ -13,7 +13,7 @@ struct page *own_pages[PFNLAB_RAM_PAGES];
 
 bool maps_own_pages(u64 kind)
 {
-	return kind >= PFNLAB_INSERT_PAGE && kind <= PFNLAB_PAGE_MKWRITE;
+	return kind >= PFNLAB_INSERT_PAGE && kind <= PFNLAB_MIXED_PAGES;
 }
 
 /*
@@ -51,6 +51,10 @@ int insert_own_pages(struct vm_area_struct *vma, u64 kind)
 		vm_flags_set(vma, VM_MIXEDMAP);
 		return 0;
 	}
+	if (kind == PFNLAB_MIXED_PAGES) {
+		vm_flags_set(vma, VM_MIXEDMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP);
+		return 0;
+	}
 	if (kind == PFNLAB_INSERT_PAGES)
 		return vm_insert_pages(vma, vma->vm_start, own_pages + first, &count);
 	return insert_one_by_one(vma, own_pages + first, count);
@@ -69,6 +73,20 @@ static vm_fault_t own_page_fault(struct vm_fault *vmf)
 
 static const struct vm_operations_struct own_pages_vm_ops = {
 	.fault = own_page_fault,
+	.access = generic_access_phys,
+};
+
+/* Counted pages and frames of the device by turns, in one mixed map. */
+static vm_fault_t page_or_frame(struct vm_fault *vmf)
+{
+	if (page_at(vmf->vma, vmf->pgoff) % 2 == 0)
+		return own_page_fault(vmf);
+	count_fault();
+	return vmf_insert_mixed(vmf->vma, vmf->address, as_device(vmf->pgoff));
+}
+
+static const struct vm_operations_struct mixed_pages_vm_ops = {
+	.fault = page_or_frame,
 	.access = generic_access_phys,
 };
 
@@ -101,7 +119,14 @@ static const struct vm_operations_struct page_mkwrite_vm_ops = {
 
 const struct vm_operations_struct *own_pages_operations(u64 kind)
 {
-	return kind == PFNLAB_PAGE_MKWRITE ? &page_mkwrite_vm_ops : &own_pages_vm_ops;
+	switch (kind) {
+	case PFNLAB_PAGE_MKWRITE:
+		return &page_mkwrite_vm_ops;
+	case PFNLAB_MIXED_PAGES:
+		return &mixed_pages_vm_ops;
+	default:
+		return &own_pages_vm_ops;
+	}
 }
 
 /* Pages next to each other, so that they can be remapped as frames too, and each with a count of its own. */

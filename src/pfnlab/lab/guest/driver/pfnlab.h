@@ -34,6 +34,7 @@ enum pfnlab_kind {
 	PFNLAB_INSERT_PAGES,          /* vm_insert_pages of them */
 	PFNLAB_MAP_PAGES,             /* vm_map_pages_zero of them */
 	PFNLAB_PAGE_MKWRITE,          /* nothing; faults give them to the kernel, and first writes ask page_mkwrite */
+	PFNLAB_MIXED_PAGES,           /* nothing; faults insert every second one, and frames between them */
 };
 
 /* Cache mode of vm_page_prot. */

@@ -1,0 +1,25 @@
+"""One flush before VMAs are unlinked, if any of them is a PFN VMA: the second stable form of 2022.
+
+Posted by Jann Horn in September 2022 and landed in 4.9.y to 5.15.y (891f03f688de; for 4.9
+<20220916100441.352669614@linuxfoundation.org>). unmap_region goes through the list of VMAs, where
+``first_vma`` looks at the first. All of them have been cleared by then, so what tlb_start_vma has seen is
+the same here.
+"""
+
+from __future__ import annotations
+
+from pfnlab.kernel.mm.gather import MmuGather, NoForcedFlush, is_pfn_vma
+from pfnlab.kernel.mm.vma import Vma
+
+
+class AnyVma(NoForcedFlush):
+    """Flush in unmap_region, before free_pgtables."""
+
+    def tlb_start_vma(self, tlb: MmuGather, vma: Vma) -> None:
+        """The VMAs that unmap_region will go through."""
+        tlb.vma_pfn = tlb.vma_pfn or is_pfn_vma(vma)
+
+    def unmap_region(self, tlb: MmuGather, first: Vma) -> None:
+        """Flush everything cleared so far if one of them is a PFN VMA."""
+        if tlb.vma_pfn:
+            tlb.flush_mmu_tlbonly()

@@ -1,0 +1,20 @@
+"""The first respin of the patch of 2022: v1 without its bit.
+
+8 July 2022, Peter Zijlstra, <Ysg5JSxiq21ippRl@worktop.programming.kicks-ass.net>.
+Its difference to v1 (``force_v1``): tlb_end_vma looks at the flags of its VMA, which is at hand there.
+"""
+
+from __future__ import annotations
+
+from pfnlab.kernel.mm.flags import VM_PFNMAP
+from pfnlab.kernel.mm.gather import MmuGather, NoForcedFlush
+from pfnlab.kernel.mm.vma import Vma
+
+
+class ForceRespinA(NoForcedFlush):
+    """Flush in tlb_end_vma of a VMA with VM_PFNMAP."""
+
+    def tlb_end_vma(self, tlb: MmuGather, vma: Vma) -> None:
+        """Flush now if this was one."""
+        if not tlb.fullmm and vma.flags & VM_PFNMAP:
+            tlb.flush_mmu_tlbonly()
