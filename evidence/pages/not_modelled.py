@@ -106,6 +106,13 @@ OTHERS = (
         (_BAR, "setrlimit as +16 pages", "t = thread"),
     ),
     Absence(
+        "allocations that fail for memory of the program's own",
+        "A thread has a stack, an exec another program, and a fork copies them last; how often they allocate "
+        "depends on the program. Where a page table or the copy of a VMA fails in any other operation is "
+        "modelled (S5.16).",
+        (_BAR, "a = mmap bar[0] wc shared rw", "fail __pte_alloc 1: t = thread"),
+    ),
+    Absence(
         "allocations that fail, but for two",
         "A page table and a VMA can be made to fail, because the way back from there undoes PFN mappings; "
         "what else is allocated, and where, changes with every release.",

@@ -387,6 +387,45 @@ def test_what_a_mapping_gives_up_stays_committed_until_7_3(move: str, series: st
     assert explained == why_committed(asked, series)
 
 
+_PART, _WHOLE = "b = mremap a[1] 1 page maymove fixed", "b = mremap a 4 pages maymove fixed"
+
+
+@for_each("series", ["6.1", "6.12", "7.2", "7.3"])
+@for_each(
+    ("move", "explained"),
+    [
+        (f"fail vm_area_dup 2: {_PART}", "S5.8.15"),
+        (f"fail vm_area_dup 3: {_PART}", "S5.8.15"),
+        (f"fail vm_area_dup 4: {_PART}", ""),
+        (f"fail vm_area_dup 2: {_WHOLE}", ""),
+        (f"fail vm_area_dup 1: {_PART}", ""),
+        (_PART, ""),
+    ],
+)
+def test_what_cannot_be_cut_stays_committed(series: str, move: str, explained: str) -> None:
+    """Where a cut of the source fails, and not where it is reached by no failure."""
+    asked = program("a = mmap anon[0:4] private rw", move)
+
+    assert explained == why_committed(asked, series)
+
+
+@for_each(("series", "explained"), [("6.1", "S5.8.15"), ("7.2", "S5.8.15"), ("7.3", "")])
+def test_what_does_not_grow_stays_committed_until_7_3(series: str, explained: str) -> None:
+    """A mapping that was to grow, and finds no page table."""
+    grown = "fail __pte_alloc 1: b = mremap a 8 pages maymove fixed"
+    asked = program("a = mmap anon[0:4] private rw populate", grown)
+
+    assert explained == why_committed(asked, series)
+
+
+def test_a_reservation_that_moved_from_what_cannot_be_cut_is_lost() -> None:
+    """The old place is untracked whole, as where it is cut."""
+    found = broken("6.12", WHOLE, f"fail vm_area_dup 2: {_PART}", "munmap a", "munmap b")
+
+    assert {"no_leak", "freed_once"} == {one.name for one in found}
+    assert {"A06"} == {one.known.partition(":")[0] for one in found}
+
+
 @for_each(
     ("mapping", "series", "explained"),
     [

@@ -62,6 +62,10 @@ _NO_LAST = "C05: the end of what ends with the 52 bits of a physical address is 
 _UNASKED = "C01: a driver maps with the mode it likes, nobody asks the book"
 _UNCOUNTED = "S5.8.4a: a special VMA that cannot grow gives memory back that it never took"
 _SHRUNK = "S5.8.13: a mapping that shrinks and moves commits what it gave up"
+_UNCUT = "S5.8.15: an mremap that cannot cut its source leaves it without VM_ACCOUNT"
+_GREW = (
+    "S5.8.15: an mremap that was to grow a mapping, and finds no page table, keeps the difference committed"
+)
 _REPLACED = "S4.7.5: a mapping that fails keeps what it was to replace committed"
 _UNACCOUNTED = "S5.8.9: MREMAP_DONTUNMAP takes VM_ACCOUNT from the source"
 _REFUSED = "S4.7.6: a mapping that the first phase refuses stays committed"
@@ -78,7 +82,7 @@ _OVER_ZAPS = (*_LOOK_UP, "base_pfn", "vm_pgoff")
 
 
 def _pieces(causes: Causes) -> bool:
-    return causes.tracker(*_WHOLE_VMAS) and causes.cut
+    return causes.tracker(*_WHOLE_VMAS) and (causes.cut or causes.left_uncut)
 
 
 def _zapped(causes: Causes) -> bool:
@@ -219,6 +223,8 @@ KNOWN: tuple[Known, ...] = (
         _UNACCOUNTED,
         lambda c: c.has("dontunmap_drops_account") and c.left_mapped,
     ),
+    Known("committed_left", _UNCUT, lambda c: c.left_uncut),
+    Known("committed_left", _GREW, lambda c: c.grew_in_vain and c.within("6.1", "7.3")),
     Known("committed_left", _SHRUNK, lambda c: c.shrank_elsewhere and c.within("6.16", "7.3")),
     Known(
         "no_warning",

@@ -37,7 +37,7 @@ from pfnlab.programs.lang.ops import (
 from pfnlab.programs.lang.process_ops import ProcessMadvise
 from pfnlab.programs.lang.walk_ops import Walk
 from pfnlab.programs.model.model_machine import END
-from pfnlab.programs.runs.observation import HELD, WAITS, Step
+from pfnlab.programs.runs.observation import HELD, WAITS, Step, VmaSeen
 
 #: Calls that may cut a VMA, where nobody looked at VMAs.
 _CUTS = (
@@ -206,6 +206,30 @@ class Causes:
         )
 
     @property
+    def left_uncut(self) -> bool:
+        """True where an mremap has moved what it could not cut and unmap: it is there still (S5.8.15)."""
+        return any(
+            isinstance(op.call, Mremap)
+            and not op.call.dontunmap
+            and op.fail is not None
+            and op.fail.function == "vm_area_dup"
+            and step.result == "ok"
+            and (step.vmas is None or any(_overlap(vma, op) for vma in step.vmas))
+            for op, step in zip(self._ops, self._steps, strict=False)
+        )
+
+    @property
+    def grew_in_vain(self) -> bool:
+        """True where an mremap was to make a mapping larger, and a page table to fail in it."""
+        return any(
+            isinstance(op.call, Mremap)
+            and op.call.pages > op.call.span.pages
+            and op.fail is not None
+            and op.fail.function == "__pte_alloc"
+            for op in self._ops
+        )
+
+    @property
     def failed_over(self) -> bool:
         """True where a private writable mapping failed that was to replace another."""
         return any(call.over is not None for call in self._refused_memory())
@@ -326,6 +350,14 @@ class Causes:
                 pages = call.source.pages if isinstance(call, Mmap) else call.pages
                 sizes[call.name] = max(pages, sizes.get(call.name, 0))
         return False
+
+
+def _overlap(vma: VmaSeen, op: Op) -> bool:
+    """True where *vma*, of the task of *op*, has pages that *op* was to move away."""
+    assert isinstance(op.call, Mremap)
+    moved, seen = op.call.span, vma.span
+    alike = (vma.task, seen.name) == (op.task, moved.name)
+    return alike and seen.start < moved.start + min(moved.pages, op.call.pages) and moved.start < seen.end
 
 
 def _parts_changed(call: Call) -> Iterator[tuple[str, int]]:

@@ -45,26 +45,31 @@ from pfnlab.programs.lang.process_ops import ProcessMrelease, Setrlimit
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON
 
-#: The function in which an operation can be made to fail, where model and kernel count the same calls. A fork
-#: also copies VMAs of the process itself; the model knows that they come last, and need a page table.
-_FAILING: dict[str, str] = {
-    "fork": "__pte_alloc",
-    "mmap": "__pte_alloc",
-    "munmap": "vm_area_dup",
-    "mprotect": "vm_area_dup",
-    "madvise": "vm_area_dup",
-    "mbind": "vm_area_dup",
-    "pkey_mprotect": "vm_area_dup",
+#: The kinds that may make page tables, and those that may copy a VMA: that can be made to fail in them. A
+#: thread and an exec are none: both map memory of the program's own.
+_ALLOCATING: dict[str, frozenset[str]] = {
+    "__pte_alloc": frozenset(
+        {
+            *("mmap", "mmap anon", "mmap perf", "mmap over", "mmap driver", "remap_file_pages"),
+            *("remap_pfn_range", "mremap", "mremap to", "mremap vvar", "fork", "fork refused", "madvise"),
+            *("read", "write", "walk", "process_vm_readv", "mlock", "mlockall", "mprotect"),
+        }
+    ),
+    "vm_area_dup": frozenset(
+        {
+            *("mmap over", "remap_file_pages", "mremap", "mremap to", "mremap vvar", "fork"),
+            *("fork refused", "munmap", "mprotect", "pkey_mprotect", "madvise", "process_madvise"),
+            *("mlock", "munlock", "mbind", "mseal"),
+        }
+    ),
 }
 
-#: The function within which mmap of these fails. A kernel that has inlined it there reports that.
-_FAILS_INSIDE = dict.fromkeys(("wc", "uc", "proc-wc", "proc-uc"), "remap_pfn_range")
+#: The calls that fail, as often as they are listed. A fork makes page tables for the process's own memory
+#: too, last of all: the model knows the first one of those only.
+_FAILING_CALLS = (1, 1, 1, 2, 2, 3)
 
 #: How often such an operation is made to fail, and a fork; the program then takes five times as long.
 _FAIL_RATE, _FORK_FAIL_RATE = 0.012, 0.03
-
-#: How often a fork that is made to fail does so at the copy of a VMA.
-_FORK_COPY_FAILS = 0.3
 
 #: How often a program with fixed places may map past the end of the BAR.
 _PASSES_END = 0.2
@@ -283,15 +288,12 @@ class DrawnProgram:
 
     def fail(self, call: Call) -> Fail | None:
         kind = kind_of(call)
-        rate = _FORK_FAIL_RATE if kind == "fork" else _FAIL_RATE
-        if kind not in _FAILING or self.random.random() >= rate:
+        functions = [function for function, kinds in _ALLOCATING.items() if kind in kinds]
+        if not functions or self.random.random() >= (_FORK_FAIL_RATE if kind == "fork" else _FAIL_RATE):
             return None
-        inside = _FAILS_INSIDE.get(call.via) if isinstance(call, Mmap) else None
-        if isinstance(call, Mmap) and inside is None:
-            return None
-        if kind == "fork" and self.random.random() < _FORK_COPY_FAILS:
-            return Fail("vm_area_dup", self.random.choice((1, 1, 2, 3)), None)
-        return Fail(_FAILING[kind], 1 if kind == "fork" else self.random.choice((1, 1, 1, 2)), inside)
+        function = self.random.choice(functions)
+        first_only = kind == "fork" and function == "__pte_alloc"
+        return Fail(function, 1 if first_only else self.random.choice(_FAILING_CALLS), None)
 
     def call(self, kind: str) -> Call:
         """An operation of *kind*."""

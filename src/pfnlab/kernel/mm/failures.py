@@ -1,8 +1,15 @@
-"""Calls of kernel functions that are made to fail."""
+"""Calls of kernel functions that are made to fail (S5.16)."""
 
 from __future__ import annotations
 
-from pfnlab.base.errors import Undecided, Why
+import errno
+from typing import TYPE_CHECKING
+
+from pfnlab.base.errors import ModelledErrno, Undecided, Why
+
+if TYPE_CHECKING:
+    from pfnlab.kernel.mm.space import MmStruct
+    from pfnlab.kernel.mm.vma import Vma
 
 #: Functions that can be made to fail: a page table, an entry of the book, or a copy of a VMA, cannot be
 #: allocated.
@@ -53,6 +60,38 @@ class Failures:
         self._forced = (function, remaining - calls)
         return remaining - 1 if 0 < remaining <= calls else None
 
+    def check_unawaited(self, what: str, *functions: str) -> None:
+        """Check that none of *functions* is to fail, as the program's own memory calls them in *what*.
+
+        :raises Undecided: one is
+        """
+        for function in filter(self.awaits, functions):
+            raise Undecided(
+                f"the model does not know how often {what} calls {function} for the program's own memory",
+                Why.NO_RULE,
+            )
+
     def awaits(self, function: str) -> bool:
         """True where a later call of *function* is to fail."""
         return self._forced is not None and self._forced[0] == function and self._forced[1] > 0
+
+
+def pte_alloc(mm: MmStruct, vpn: int) -> bool:
+    """Make the page table that has the entry of page *vpn*, unless it is there.
+
+    :return: False where none could be had (``__pte_alloc``); those above it are there
+    """
+    fails = mm.kernel.failures.fails("__pte_alloc", mm.tables.absent(vpn, vpn + 1))
+    mm.tables.allocate(vpn, vpn + 1, lowest=2 if fails else 1)
+    return not fails
+
+
+def vm_area_dup(vma: Vma, mm: MmStruct) -> Vma:
+    """A copy of *vma* for *mm*, without the tracker's part.
+
+    :raises ModelledErrno: ENOMEM where none could be had
+    """
+    if mm.kernel.failures.fails("vm_area_dup"):
+        raise ModelledErrno(errno.ENOMEM)
+    mm.kernel.trace.event("dup", vma.start)
+    return vma.dup(mm)

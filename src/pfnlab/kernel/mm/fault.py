@@ -11,6 +11,7 @@ from pfnlab.kernel.hw.pgtable import LEAF_PAGES, EntryRun, Page
 from pfnlab.kernel.hw.tlb import Tlb
 from pfnlab.kernel.mm import copy_on_write
 from pfnlab.kernel.mm.content import with_word, word
+from pfnlab.kernel.mm.failures import pte_alloc
 from pfnlab.kernel.mm.flags import (
     VM_ACCESS,
     VM_HUGEPAGE,
@@ -40,16 +41,14 @@ class Signal(Exception):
         return f"{self.name} code={self.code}"
 
 
-class FaultOom(Undecided):
-    """A fault ends with VM_FAULT_OOM (S5.5.2b); undecided where nobody has a rule for what follows.
+@dataclass(frozen=True)
+class FaultOom(Exception):
+    """A fault ends with VM_FAULT_OOM (S5.5.2b): whoever has faulted decides what follows.
 
     :param vpn: the page whose fault it was
     """
 
-    def __init__(self, vpn: int) -> None:
-        super().__init__(
-            f"the model has no rule for VM_FAULT_OOM in a system call like this: page {vpn:#x}", Why.NO_RULE
-        )
+    vpn: int
 
 
 def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None, *, user: bool = True) -> int:
@@ -59,6 +58,7 @@ def access(mm: MmStruct, tlb: Tlb, vpn: int, store: int | None = None, *, user: 
     :param user: the task does it itself, not the kernel for it
     :return: the word loaded or stored
     :raises Signal: the task gets a signal instead
+    :raises FaultOom: the kernel does it, and no page table could be had
     :raises Undecided: the processor may remember an entry that seems unused since, and not mark it (S7.7.3);
         or one that has changed, and it was idle at a flush of other pages (S8.3.8)
     """
@@ -196,6 +196,7 @@ def handle_mm_fault(mm: MmStruct, vpn: int, write: bool, *, user: bool = False, 
     :param user: a task's own access
     :param keyed: a protection key was met, whatever the VMA allows by now
     :raises Signal: SIGSEGV when the VMA forbids it or is absent, SIGBUS when no handler fills the entry
+    :raises FaultOom: no page table could be had
     """
     vma = mm.vma_lookup(vpn)
     if vma is None:
@@ -224,6 +225,7 @@ def fault_in(
     :param unshare: no access, but the page shall be the task's own (FAULT_FLAG_UNSHARE)
     :param remote: as another process, or a debugger (FAULT_FLAG_REMOTE)
     :raises Signal: SIGBUS when no handler fills the entry
+    :raises FaultOom: no page table could be had for it
     """
     mm = vma.mm
     mm.kernel.trace.event("fault", vpn)
@@ -312,6 +314,7 @@ def _do_anonymous_page(vma: Vma, vpn: int, write: bool) -> None:
     """First touch of anonymous memory: the zero page for a read, a fresh page for a write.
 
     :raises Signal: SIGBUS in a shared mapping, which only a file without operations has here (S6.2.5a)
+    :raises FaultOom: no page table could be had
     :raises Undecided: a huge page would fit, and the setting allows it
     """
     if vma.flags & VM_SHARED:
@@ -320,6 +323,8 @@ def _do_anonymous_page(vma: Vma, vpn: int, write: bool) -> None:
     fits = vma.start <= first and first + LEAF_PAGES[2] <= vma.end
     if fits and not vma.special and not vma.mm.tables.has_table(vpn, 1) and _allows_leaves(vma):
         raise Undecided("the model has no rule for huge pages of ordinary memory", Why.NO_RULE)
+    if not pte_alloc(vma.mm, vpn):
+        raise FaultOom(vpn)
     if write:
         copy_on_write.prepare_anon(vma)
     if vma.mm.table_locks.changed(vpn, None):

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from pfnlab.base.errors import ModelledErrno, Undecided, Why
 from pfnlab.kernel.hw.entry import pte_mkclean, pte_mkold, pte_wrprotect
+from pfnlab.kernel.mm.failures import vm_area_dup
 from pfnlab.kernel.mm.flags import (
     VM_ACCOUNT,
     VM_DONTCOPY,
@@ -119,10 +120,7 @@ def _copy_vma(src: Vma, child: MmStruct, commits: bool) -> None:
     kernel = src.mm.kernel
     if src.flags & VM_ACCOUNT and not commits:
         _refuse_commit(src.mm)
-    if kernel.failures.fails("vm_area_dup"):
-        raise ModelledErrno(errno.ENOMEM)
-    kernel.trace.event("dup", src.start)
-    dst = src.dup(child)
+    dst = vm_area_dup(src, child)
     if src.anon_vma is not None:
         dst.anon_vma = AnonVma(inherited=True)
     dst.flags &= ~(VM_LOCKED | VM_LOCKONFAULT)
@@ -159,12 +157,6 @@ def _vma_needs_copy(src: Vma) -> bool:
     return bool(src.flags & (VM_PFNMAP | VM_MIXEDMAP)) and not left
 
 
-def _tables(src: Vma) -> int:
-    """How many page tables a copy of the VMA's entries needs."""
-    tables = src.mm.tables
-    return tables.span_count(src.start, src.end) - tables.absent(src.start, src.end)
-
-
 def _copy_page_range(dst: Vma, src: Vma) -> None:
     """Copy entries: COW ones lose write permission on both sides, shared ones start clean (S5.11.2).
 
@@ -178,10 +170,13 @@ def _copy_page_range(dst: Vma, src: Vma) -> None:
             "the model has no rule for a fork of a VMA with a part of a leaf of 1 GiB", Why.NO_RULE
         )
     kernel.tracker.copy_page_range(dst, src)
-    table_count = kernel.failures.failing("__pte_alloc", _tables(src))
+    # A VMA in front of it may have a table in common with it.
+    there = src.mm.tables.table_starts(src.start, src.end, present=True)
+    needed = [first for first in there if not dst.mm.tables.has_table(first, 1)]
+    table_count = kernel.failures.failing("__pte_alloc", len(needed))
     if table_count is not None:
         # What is there already decides what the teardown finds (A03) and flushes (S3.5.8).
-        reached = src.mm.tables.table_starts(src.start, src.end, present=True)[table_count]
+        reached = needed[table_count]
         if reached > src.start:
             _copy_entries(dst, src, reached)
         dst.mm.tables.allocate(reached, reached + 1, 2)

@@ -13,6 +13,7 @@ from pfnlab.base.units import PfnRange
 from pfnlab.kernel.hw.bits import PAGE_PAT, PAGE_SPECIAL
 from pfnlab.kernel.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung
 from pfnlab.kernel.hw.pgtable import LEAF_PAGES, EntryRun, Page
+from pfnlab.kernel.mm.failures import pte_alloc
 from pfnlab.kernel.mm.fault import FaultOom, Signal
 from pfnlab.kernel.mm.flags import VM_MIXEDMAP, VM_PFNMAP, is_cow_mapping
 from pfnlab.kernel.mm.remap import vm_flags_set
@@ -28,7 +29,7 @@ def vmf_insert_pfn(vma: Vma, vpn: int, pfn: int, prot: int, *, mkwrite: bool = F
     :param mkwrite: the new entry may be written at once, and is dirty (vmf_insert_mixed_mkwrite, S5.7.2)
     :raises Undecided: where the kernel stops with BUG: a private or an unmarked VMA
     :raises Signal: SIGBUS when the tracker refuses, as none in a kernel does
-    :raises FaultOom: a leaf is where the table would be
+    :raises FaultOom: a leaf is where the table would be, or none could be had
     """
     if not vma.flags & (VM_PFNMAP | VM_MIXEDMAP) or (vma.flags & VM_PFNMAP and is_cow_mapping(vma.flags)):
         raise Undecided("the kernel stops with BUG: vmf_insert_pfn in a private mapping", Why.NO_END)
@@ -41,6 +42,8 @@ def vmf_insert_pfn(vma: Vma, vpn: int, pfn: int, prot: int, *, mkwrite: bool = F
         if entry is not None and entry.level > 1:
             raise FaultOom(vpn)
         if entry is None:
+            if not pte_alloc(vma.mm, vpn):
+                raise FaultOom(vpn)
             bits = _writable(vma, prot) if mkwrite else prot
             vma.mm.tables.set(EntryRun(vpn, vpn + 1, pfn, bits | PAGE_SPECIAL))
 
@@ -58,14 +61,12 @@ def vm_insert_page(vma: Vma, vpn: int, page: Page) -> None:
     """
     if not vma.flags & VM_MIXEDMAP:
         vm_flags_set(vma, VM_MIXEDMAP)
-    tables = vma.mm.tables
-    if vma.mm.kernel.failures.failing("__pte_alloc", tables.absent(vpn, vpn + 1)) is not None:
-        tables.allocate(vpn, vpn + 1, lowest=2)
+    if not pte_alloc(vma.mm, vpn):
         raise ModelledErrno(errno.ENOMEM)
     if vma.mm.table_locks.entry(vpn) is not None:
         raise ModelledErrno(errno.EBUSY)
     page.mapcount += 1
-    tables.set(EntryRun(vpn, vpn + 1, 0, vma.page_prot, page))
+    vma.mm.tables.set(EntryRun(vpn, vpn + 1, 0, vma.page_prot, page))
 
 
 def vmf_insert_pfn_leaf(vma: Vma, start: int, pfn: int, prot: int, level: int) -> None:

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from pfnlab.base.errors import Undecided, Why
 from pfnlab.kernel.hw.entry import pte_mksoft_dirty
 from pfnlab.kernel.hw.pgtable import TABLE_PAGES, EntryRun
+from pfnlab.kernel.mm.failures import pte_alloc
 from pfnlab.kernel.mm.space import MmStruct
 from pfnlab.kernel.mm.table_locks import PageTable
 from pfnlab.kernel.mm.vma import Vma
@@ -18,8 +19,11 @@ _PTE_TABLE, _PMD_TABLE = TABLE_PAGES[1], TABLE_PAGES[2]
 _GIGABYTE = 3
 
 
-def move_page_tables(vma: Vma, start: int, nr: int, to: int) -> None:
-    """Entries go along with their bits; tables appear where the source had some (S12.3.5)."""
+def move_page_tables(vma: Vma, start: int, nr: int, to: int) -> int:
+    """Entries go along with their bits; tables appear where the source had some (S12.3.5).
+
+    :return: how many pages were moved: not all where a table could not be had
+    """
     mm, shift = vma.mm, to - start
     if mm.kernel.profile.mremap_loses_gigabytes:
         _lose_gigabytes(mm, start, start + nr)
@@ -30,7 +34,7 @@ def move_page_tables(vma: Vma, start: int, nr: int, to: int) -> None:
         for run in mm.tables.clear(start, start + nr):
             mm.tables.set(_moved(mm, run, shift))
         mm.flush_tlb(start, start + nr)
-        return
+        return nr
     extents = list(_extents(start, start + nr, shift))
     for first, last in extents:
         # The old place is flushed before anybody may look at either page table again (S8.1.10).
@@ -47,6 +51,8 @@ def move_page_tables(vma: Vma, start: int, nr: int, to: int) -> None:
                 continue
             if not mm.tables.has_table(first, 1) and mm.tables.entry(first) is None:
                 continue
+            if mm.tables.has_table(first, 1) and not pte_alloc(mm, first + shift):
+                return first - start
             mm.tables.copy_tables(mm.tables, first, last, shift)
             runs = mm.tables.clear(first, last)
             if runs and runs[0].level > 1 and (last - first < _PTE_TABLE):
@@ -57,6 +63,7 @@ def move_page_tables(vma: Vma, start: int, nr: int, to: int) -> None:
                 mm.tables.set(_moved(mm, run, shift))
             if runs:
                 mm.flush_tlb(first, last)
+    return nr
 
 
 def _tables_moved(mm: MmStruct, first: int, shift: int, level: int) -> tuple[PageTable, PageTable]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from pfnlab.base.errors import ModelledErrno
 from pfnlab.kernel.hw.pgtable import TABLE_PAGES
+from pfnlab.kernel.mm.failures import vm_area_dup
 from pfnlab.kernel.mm.flags import (
     VM_ACCOUNT,
     VM_DONTEXPAND,
@@ -249,7 +250,8 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
     excluded = vma if call.dontunmap and not mm.kernel.profile.dontunmap_joins_source else None
     merges = mm.would_merge(new, "copied", excluded)
     if not merges:
-        trace.event("dup", vma.start)
+        # The copy that is looked at here is the new VMA by now.
+        vm_area_dup(vma, mm)
     new.tracked_like(vma)
     if new.file is not None and new.file.opened is not None:
         new.file.opened(new, vma)
@@ -262,10 +264,13 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
         source = mm.vma_lookup(call.start)
         assert source is not None
         vma = source
-    with mm.kernel.processors.inside("move_page_tables"):
-        trace.event("move_tables", call.start)
-        back = _pages_in_front(vma, new, call, to)
-        move_page_tables(vma, call.start - back, call.old + back, to - back)
+    moved = _move_entries(vma, new, call, to)
+    if moved < call.old:
+        # All that was moved goes back, where the tables still are, and the copy goes instead of the source.
+        _move_entries(new, vma, replace(call, start=to, old=moved), call.start)
+        tracker.move_vma(new, vma)
+        unmap_range(mm, to, to + call.new)
+        raise ModelledErrno(errno.ENOMEM)
     tracker.move_vma(vma, new)
     if call.dontunmap:
         if new is not vma and vma.start == call.start and vma.end == call.start + call.old:
@@ -277,8 +282,29 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
         if mm.kernel.profile.dontunmap_drops_account:
             vma.flags &= ~VM_ACCOUNT
     elif call.old:
-        unmap_range(mm, call.start, call.start + call.old)
+        _unmap_source(vma, call)
     return to
+
+
+def _move_entries(vma: Vma, new: Vma, call: Remap, to: int) -> int:
+    """Move the page tables of the old range; returns how many of its pages were."""
+    with vma.mm.kernel.processors.inside("move_page_tables"):
+        vma.mm.kernel.trace.event("move_tables", call.start)
+        back = _pages_in_front(vma, new, call, to)
+        return max(0, move_page_tables(vma, call.start - back, call.old + back, to - back) - back)
+
+
+def _unmap_source(vma: Vma, call: Remap) -> None:
+    """The old place is unmapped; where it cannot be cut it stays, without entries, and the move is a success.
+
+    It is then not accounted any more, nor is any part of the VMA it lies in (VM_ACCOUNT).
+    """
+    mm, (start, end) = vma.mm, (vma.start, vma.end)
+    try:
+        unmap_range(mm, call.start, call.start + call.old)
+    except ModelledErrno:
+        for part in mm.vmas_in(start, end):
+            part.flags &= ~VM_ACCOUNT
 
 
 def _pages_in_front(vma: Vma, new: Vma, call: Remap, to: int) -> int:

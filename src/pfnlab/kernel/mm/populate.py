@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import nullcontext, suppress
 
+from pfnlab.base.errors import ModelledErrno
 from pfnlab.kernel.hw.entry import pte_write
-from pfnlab.kernel.mm.fault import Signal, handle_mm_fault
+from pfnlab.kernel.mm.fault import FaultOom, Signal, handle_mm_fault
 from pfnlab.kernel.mm.flags import VM_ACCESS, VM_IO, VM_PFNMAP, VM_SHARED, VM_WRITE
 from pfnlab.kernel.mm.page_by_page import page_by_page
 from pfnlab.kernel.mm.space import MmStruct
@@ -16,36 +18,53 @@ def mm_populate(mm: MmStruct, start: int, end: int, *, ignore_errors: bool = Tru
     """Fault pages in once a call has given mmap_lock back: of whatever is mapped by then (S5.10.1a).
 
     :param ignore_errors: in each VMA it goes up to the first page that cannot be filled, and on with the next
-    :raises Signal: at such a page, where errors are not ignored
+    :raises ModelledErrno: as :func:`populate`, where errors are not ignored
     """
     with mm.mmap_lock.read():
         for vma in mm.vmas_in(start, end):
-            with suppress(Signal) if ignore_errors else nullcontext():
+            with suppress(ModelledErrno) if ignore_errors else nullcontext():
                 populate(vma, max(vma.start, start), min(vma.end, end))
 
 
 def populate(vma: Vma, start: int, end: int, *, write: bool | None = None) -> None:
     """Fault pages in as mlock and MAP_POPULATE do; PFN mappings are skipped (S5.10.1).
 
+    A page that cannot be filled is tried once more, once those in front of it are delivered.
+
     :param write: as a write or a read would; None for a write where the mapping is private and writable
-    :raises Signal: SIGBUS where no handler fills an entry, SIGSEGV where nobody may access any
+    :raises ModelledErrno: EFAULT where no handler fills an entry, and where nobody may access any; ENOMEM
+        where no page table could be had
     :raises Undecided: there are too many pages
     """
+    while start < end:
+        start += populate_once(vma, start, end, write=write)
+
+
+def populate_once(vma: Vma, start: int, end: int, *, write: bool | None = None) -> int:
+    """The same in one attempt (populate_vma_page_range, faultin_page_range).
+
+    :return: how many pages are in front of the first that cannot be filled
+    :raises ModelledErrno: it is the first page
+    """
     if vma.flags & (VM_IO | VM_PFNMAP):
-        return
+        return end - start
     if not vma.flags & VM_ACCESS or vma.execute_only:
-        raise Signal("SIGSEGV", 2)
+        raise ModelledErrno(errno.EFAULT)
     if write is None:
         write = vma.flags & (VM_WRITE | VM_SHARED) == VM_WRITE
-    for vpn in page_by_page(start, end):
-        try:
-            _populate_page(vma, vpn, write)
-        except Signal:
-            # The pages before it are delivered, and the walk goes on with it.
-            if vpn > start:
+    try:
+        for vpn in page_by_page(start, end):
+            try:
                 _populate_page(vma, vpn, write)
-            raise
-    vma.mm.kernel.mlock_batch.drain()
+            except (Signal, FaultOom) as refused:
+                if vpn == start:
+                    raise ModelledErrno(
+                        errno.ENOMEM if isinstance(refused, FaultOom) else errno.EFAULT
+                    ) from None
+                return vpn - start
+    finally:
+        vma.mm.kernel.mlock_batch.drain()
+    return end - start
 
 
 def _populate_page(vma: Vma, vpn: int, write: bool) -> None:

@@ -20,7 +20,8 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
     vm_page_prot keeps the driver's value (S3.3.4).
 
     :param prepared: the second half of a two-phase mmap (remap_pfn_range_complete, S4.7)
-    :raises ModelledErrno: EINVAL when the tracker refuses or a private mapping is mapped in part
+    :raises ModelledErrno: EINVAL when the tracker refuses or a private mapping is mapped in part, ENOMEM
+        where no page table could be had
     """
     kernel, tracker = vma.mm.kernel, vma.mm.kernel.tracker
     end = start + pfns.nr
@@ -43,25 +44,40 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
         raise Undecided("the kernel stops with BUG: remap_pfn_range over entries that are there", Why.NO_END)
     if not kernel.profile.remap_prepares_first:
         _prepare(vma, start, pfns)
-    table_count = kernel.failures.failing("__pte_alloc", vma.mm.tables.absent(start, end))
-    if table_count is not None:
-        vma.mm.tables.allocate(start, start + 1, lowest=2)
-        filled_end = vma.mm.tables.table_starts(start, end, present=False)[table_count]
-        _fill(vma, EntryRun(start, filled_end, pfns.start, prot | PAGE_SPECIAL))
+    if not fill(vma, EntryRun(start, end, pfns.start, prot | PAGE_SPECIAL)):
         _undo(vma, start, pfns)
         raise ModelledErrno(errno.ENOMEM)
-    _fill(vma, EntryRun(start, end, pfns.start, prot | PAGE_SPECIAL))
     tracker.remap_pfn_range_filled(vma, pfns)
 
 
-def _fill(vma: Vma, run: EntryRun) -> None:
-    """The entries of *run*, a table after the other."""
-    tables = vma.mm.tables
-    vma.mm.table_locks.in_pieces(run.start, run.end, lambda first, stop: tables.set(run.cut(first, stop)))
+def fill(vma: Vma, run: EntryRun) -> bool:
+    """The entries of *run*, a table after the other.
+
+    :return: False where a table could not be had: the entries in front of it are filled
+    """
+    tables, end = vma.mm.tables, run.end
+    made = vma.mm.kernel.failures.failing("__pte_alloc", tables.absent(run.start, end))
+    if made is not None:
+        end = tables.table_starts(run.start, end, present=False)[made]
+        tables.allocate(end, end + 1, lowest=2)
+    vma.mm.table_locks.in_pieces(run.start, end, lambda first, stop: tables.set(run.cut(first, stop)))
+    return made is None
 
 
 def vm_flags_set(vma: Vma, flags: int) -> None:
-    """vm_flags_set: the VMA's own lock is taken for it, which wants mmap_lock for writing (S3.3.2c).
+    """vm_flags_set: *flags* are set, under the VMA's own lock (S3.3.2c)."""
+    _lock_flags(vma)
+    vma.flags |= flags
+
+
+def vm_flags_clear(vma: Vma, flags: int) -> None:
+    """vm_flags_clear: *flags* are cleared, likewise."""
+    _lock_flags(vma)
+    vma.flags &= ~flags
+
+
+def _lock_flags(vma: Vma) -> None:
+    """The VMA's own lock, which wants mmap_lock for writing.
 
     A fault handler has mmap_lock for reading only, and is warned of.
     """
@@ -69,7 +85,6 @@ def vm_flags_set(vma: Vma, flags: int) -> None:
     if mm.kernel.profile.flags_assert_mmap_lock and not mm.mmap_lock.written:
         mm.kernel.trace.printk("WARNING at include/linux/rwsem.h")
         mm.start_write(vma)
-    vma.flags |= flags
 
 
 def _prepare(vma: Vma, start: int, pfns: PfnRange) -> None:

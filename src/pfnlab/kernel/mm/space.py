@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pfnlab.base.errors import ModelledErrno, Undecided, Why
 from pfnlab.kernel.hw.pgtable import TABLE_PAGES, PageTables
+from pfnlab.kernel.mm.failures import vm_area_dup
 from pfnlab.kernel.mm.flags import VM_LOCKED
 from pfnlab.kernel.mm.locks import RwLock
 from pfnlab.kernel.mm.processors import Need
@@ -177,10 +178,7 @@ class MmStruct:
             raise ModelledErrno(errno.ENOMEM)
         self.kernel.trace.event("split", at)
         self.check_split(vma, at)
-        if self.kernel.failures.fails("vm_area_dup"):
-            raise ModelledErrno(errno.ENOMEM)
-        self.kernel.trace.event("dup", vma.start)
-        new = vma.dup(self)
+        new = vm_area_dup(vma, self)
         new.tracked_like(vma)
         self.start_write(vma, new)
         pgoff = vma.pgoff + at - vma.start

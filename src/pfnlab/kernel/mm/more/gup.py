@@ -8,7 +8,7 @@ from pfnlab.base.errors import ModelledErrno
 from pfnlab.kernel.hw.entry import pte_mkdirty, pte_mkyoung, pte_present, pte_write
 from pfnlab.kernel.hw.pgtable import EntryRun
 from pfnlab.kernel.mm.copy_on_write import ZERO_PFN
-from pfnlab.kernel.mm.fault import Signal, fault_in
+from pfnlab.kernel.mm.fault import FaultOom, Signal, fault_in
 from pfnlab.kernel.mm.flags import VM_READ, VM_WRITE, is_cow_mapping
 from pfnlab.kernel.mm.space import MmStruct
 from pfnlab.kernel.mm.vma import Vma
@@ -28,7 +28,7 @@ def get_user_page(
     :param force: with any protection of the VMA (FOLL_FORCE)
     :param pin: a page that others share is copied first, so that the pinned page stays the task's (FOLL_PIN)
     :param remote: as another process, or a debugger (FOLL_REMOTE)
-    :raises ModelledErrno: EFAULT; EEXIST for an entry without a page
+    :raises ModelledErrno: EFAULT; EEXIST for an entry without a page, ENOMEM without a page table for one
     """
     walker = mm.kernel.walkers.get_user_pages
     with mm.mmap_lock.read():
@@ -40,6 +40,8 @@ def get_user_page(
                 fault_in(vma, vpn, write, remote=remote)
             except Signal:
                 raise ModelledErrno(errno.EFAULT) from None
+            except FaultOom:
+                raise ModelledErrno(errno.ENOMEM) from None
         zero = entry.page is None and entry.pfn == ZERO_PFN
         if not zero and not walker.vm_normal_page(vma, entry):
             _touch(mm, entry, vpn, write)

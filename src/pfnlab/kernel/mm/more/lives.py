@@ -50,8 +50,12 @@ def _give_up(kernel: Kernel, task: Task, mm: MmStruct, reason: str) -> int:
 
 
 def create_thread(kernel: Kernel, task: Task, comm: str) -> None:
-    """pthread_create: *comm* is one more thread of the process of *task*."""
+    """pthread_create: *comm* is one more thread of the process of *task*.
+
+    :raises Undecided: a page table is to fail, of which its stack needs some
+    """
     check_own_memory(task.mm, "a thread")
+    kernel.failures.check_unawaited("a thread", "__pte_alloc")
     kernel.add_task(comm, task.mm)
 
 
@@ -98,8 +102,12 @@ def _free_stack(kernel: Kernel) -> None:
 
 
 def execve(kernel: Kernel, task: Task) -> None:
-    """execve(2): the old address space goes, messages still carry the old comm and pid (S3.8.16)."""
+    """execve(2): the old address space goes, messages still carry the old comm and pid (S3.8.16).
+
+    :raises Undecided: an allocation is to fail, of which the new program's memory needs some
+    """
     check_own_memory(task.mm, "an exec")
+    kernel.failures.check_unawaited("an exec", "__pte_alloc", "vm_area_dup")
     late = kernel.profile.exec_tears_down_late
     kernel.trace.event("exec_begin")
     if late:

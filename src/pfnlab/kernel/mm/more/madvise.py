@@ -11,7 +11,6 @@ from pfnlab.base.errors import ModelledErrno, Undecided, Why
 from pfnlab.base.units import PfnRange
 from pfnlab.kernel.hw.bits import PAGE_ACCESSED
 from pfnlab.kernel.hw.pgtable import LEAF_PAGES
-from pfnlab.kernel.mm.fault import Signal
 from pfnlab.kernel.mm.flags import (
     VM_DONTCOPY,
     VM_DONTDUMP,
@@ -288,14 +287,11 @@ def _holds_leaf(vma: Vma) -> bool:
 def _populate(vma: Vma, start: int, end: int, advice: str) -> None:
     """madvise_populate: fault the pages in, as reads or writes would.
 
-    :raises ModelledErrno: EINVAL where the protection forbids it, EFAULT where no handler fills an entry
+    :raises ModelledErrno: EINVAL where the protection forbids it, else as populate()
     """
     if not vma.flags & (VM_READ if advice == "populate_read" else VM_WRITE):
         raise ModelledErrno(errno.EINVAL)
-    try:
-        populate(vma, start, end, write=advice == "populate_write")
-    except Signal:
-        raise ModelledErrno(errno.EFAULT) from None
+    populate(vma, start, end, write=advice == "populate_write")
 
 
 def _zap(vma: Vma, start: int, end: int, tlb: MmuGather | None) -> None:

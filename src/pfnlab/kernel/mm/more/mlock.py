@@ -5,18 +5,20 @@ from __future__ import annotations
 import errno
 
 from pfnlab.base.errors import ModelledErrno
-from pfnlab.kernel.mm.fault import Signal
 from pfnlab.kernel.mm.flags import VM_LOCKED, VM_SEALED, VM_SHARED
 from pfnlab.kernel.mm.populate import mm_populate
 from pfnlab.kernel.mm.space import TASK_PAGES, MmStruct
 from pfnlab.kernel.mm.vma import Vma
+
+#: What mlock says where a page cannot be faulted in (__mlock_posix_error_return).
+_POSIX_ERRNO = {errno.EFAULT: errno.ENOMEM, errno.ENOMEM: errno.EAGAIN}
 
 
 def do_mlock(mm: MmStruct, start: int, end: int, *, locked: bool) -> None:
     """mlock or munlock pages ``[start, end)``: special VMAs stay unlocked, in silence (S5.10.1).
 
     :raises ModelledErrno: ENOMEM at a hole, and for memory without any access, which cannot be faulted
-        in; the VMAs before it stay changed
+        in; EAGAIN where there is no page table for it; the VMAs before it stay changed
     """
     with mm.mmap_lock.write():
         at = start
@@ -30,8 +32,8 @@ def do_mlock(mm: MmStruct, start: int, end: int, *, locked: bool) -> None:
     if locked:
         try:
             mm_populate(mm, start, end, ignore_errors=False)
-        except Signal:
-            raise ModelledErrno(errno.ENOMEM) from None
+        except ModelledErrno as error:
+            raise ModelledErrno(_POSIX_ERRNO[error.errno]) from None
 
 
 def do_mlockall(mm: MmStruct) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from contextlib import suppress
 
 from pfnlab.base.errors import ModelledErrno
 from pfnlab.kernel.hw.entry import (
@@ -25,7 +26,7 @@ from pfnlab.kernel.mm.flags import (
     VM_WRITE,
 )
 from pfnlab.kernel.mm.gather import MmuGather
-from pfnlab.kernel.mm.populate import populate
+from pfnlab.kernel.mm.populate import populate_once
 from pfnlab.kernel.mm.rlimit import may_expand_vm
 from pfnlab.kernel.mm.space import MmStruct
 from pfnlab.kernel.mm.table_locks import PageTable
@@ -99,7 +100,8 @@ def _mprotect_fixup(tlb: MmuGather, vma: Vma, start: int, end: int, flags: int) 
     vma.set_page_prot()
     _change_protection(tlb, vma, start, end)
     if to_be_copied and vma.flags & VM_WRITE:
-        populate(vma, start, end)
+        with suppress(ModelledErrno):
+            populate_once(vma, start, end)
 
 
 def _change_protection(tlb: MmuGather, vma: Vma, start: int, end: int) -> None:

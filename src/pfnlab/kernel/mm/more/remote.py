@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
-from contextlib import suppress
 
 from pfnlab.base.errors import ModelledErrno
 from pfnlab.base.units import PAGE_SIZE, PfnRange
@@ -45,21 +44,25 @@ def process_vm_writev(mm: MmStruct, start: int, stored: bytes) -> int:
 
 
 def _pinned(mm: MmStruct, start: int, length: int, *, write: bool) -> list[EntryRun]:
-    """The pages of the bytes, pinned before any is copied; those in front of the first that is refused.
+    """The pages of the bytes, up to the first that is refused twice.
 
-    :raises ModelledErrno: EFAULT, the first is
+    Those in front of one that is refused are copied, and the rest is tried anew (process_vm_rw_single_vec).
+
+    :raises ModelledErrno: EFAULT, the first is refused
     """
     pinned: list[EntryRun] = []
-    for vpn in range(start // PAGE_SIZE, -(-(start + length) // PAGE_SIZE)):
+    refused = -1
+    vpn, end = start // PAGE_SIZE, -(-(start + length) // PAGE_SIZE)
+    while vpn < end:
         try:
             pinned.append(get_user_page(mm, vpn, write=write, pin=True, remote=True))
+            vpn += 1
         except ModelledErrno:
             if not pinned:
                 raise ModelledErrno(errno.EFAULT) from None
-            # The pages in front of it are copied, and the rest is tried anew (process_vm_rw_single_vec).
-            with suppress(ModelledErrno):
-                get_user_page(mm, vpn, write=write, pin=True, remote=True)
-            break
+            if refused == vpn:
+                break
+            refused = vpn
     return pinned
 
 

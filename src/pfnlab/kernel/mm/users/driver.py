@@ -27,7 +27,7 @@ from pfnlab.kernel.mm.insert import vmf_insert_pfn, vmf_insert_pfn_leaf
 from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.kernel.mm.more.ioremap import ioremap, iounmap
 from pfnlab.kernel.mm.more.memremap import memremap, memremap_pages, memunmap, memunmap_pages
-from pfnlab.kernel.mm.remap import remap_pfn_range
+from pfnlab.kernel.mm.remap import fill, remap_pfn_range
 from pfnlab.kernel.mm.space import MmStruct
 from pfnlab.kernel.mm.vma import AddressSpace, PlainFile, Vma
 from pfnlab.kernel.mm.zap import revoke_iomem, zap_vma_ptes
@@ -146,8 +146,8 @@ class DriverFile(DriverDeviceFile):
                 _remap_narrowed(vma)
             case "apply":
                 vma.flags |= VM_REMAP
-                bits = vma.page_prot | PAGE_SPECIAL
-                vma.mm.tables.set(EntryRun(vma.start, vma.end, device, bits))
+                if not fill(vma, EntryRun(vma.start, vma.end, device, vma.page_prot | PAGE_SPECIAL)):
+                    raise ModelledErrno(errno.ENOMEM)
             case "mixed" | "mixed_mkwrite":
                 vma.flags |= VM_MIXEDMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP
             case "fault_pmd" | "fault_pud" if not vma.mm.kernel.profile.huge_pfnmap:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import errno
-from contextlib import suppress
 from dataclasses import dataclass
 
 from pfnlab.base.errors import ModelledErrno
 from pfnlab.kernel.hw.pgtable import Page
-from pfnlab.kernel.mm.fault import Signal, finish_fault
+from pfnlab.kernel.mm.fault import FaultOom, Signal, finish_fault
 from pfnlab.kernel.mm.flags import VM_DONTDUMP, VM_DONTEXPAND, VM_IO, VM_MIXEDMAP
 from pfnlab.kernel.mm.insert import vm_insert_page, vmf_insert_pfn
 from pfnlab.kernel.mm.kernel import Kernel
@@ -65,6 +64,7 @@ class OwnPagesFile(DriverDeviceFile):
         With page_mkwrite the kernel maps what the handler gives it.
 
         :raises Signal: SIGBUS where mremap has made the mapping larger than the driver has pages
+        :raises FaultOom: no page table could be had
         """
         with vma.mm.kernel.processors.inside("pfnlab_fault"):
             at = vma.pgoff + vpn - vma.start - self.first
@@ -75,8 +75,11 @@ class OwnPagesFile(DriverDeviceFile):
                 return
             page = own_page(vma.mm.kernel, at)
             if not self.has_page_mkwrite:
-                with suppress(ModelledErrno):
+                try:
                     vm_insert_page(vma, vpn, page)
+                except ModelledErrno as error:
+                    if error.errno == errno.ENOMEM:
+                        raise FaultOom(vpn) from None
                 return
         finish_fault(vma, vpn, page, write=write)
 

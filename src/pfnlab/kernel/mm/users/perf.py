@@ -15,6 +15,7 @@ from pfnlab.kernel.mm.flags import VM_DONTCOPY, VM_DONTDUMP, VM_DONTEXPAND, VM_S
 from pfnlab.kernel.mm.profile import Profile
 from pfnlab.kernel.mm.remap import remap_pfn_range
 from pfnlab.kernel.mm.vma import AddressSpace, Vma
+from pfnlab.kernel.mm.zap import zap_page_range_single
 
 if TYPE_CHECKING:
     from pfnlab.kernel.mm.kernel import Kernel
@@ -82,7 +83,8 @@ class PerfFile:
     def mmap(self, vma: Vma) -> None:
         """perf_mmap: a page of the event, and as many pages of data as a power of two, or none.
 
-        :raises ModelledErrno: EINVAL for a private mapping and for other numbers of pages
+        :raises ModelledErrno: EINVAL for a private mapping and for other numbers of pages; ENOMEM where no
+            page table could be had
         :raises Undecided: so many pages that it depends on the machine who locks them
         """
         data = vma.nr - 1
@@ -94,9 +96,13 @@ class PerfFile:
             return
         # The first write to each page asks (S9.10.3).
         prot = vm_get_page_prot(vma.flags & ~VM_SHARED, keys=self.profile.configuration.protection_keys)
-        for number in range(vma.nr):
-            pfn = PERF_PFN + number
-            remap_pfn_range(vma, vma.start + number, PfnRange(pfn, pfn + 1), prot)
+        try:
+            for number in range(vma.nr):
+                pfn = PERF_PFN + number
+                remap_pfn_range(vma, vma.start + number, PfnRange(pfn, pfn + 1), prot)
+        except ModelledErrno:
+            zap_page_range_single(vma, vma.start, vma.end)
+            raise
 
     def mkwrite(self, vma: Vma, vpn: int) -> None:
         """perf_mmap_fault, perf_mmap_pfn_mkwrite: a task may write the page of the event only.

@@ -16,7 +16,7 @@ from pfnlab.base.errors import ModelledErrno
 from pfnlab.base.units import PAGE_SIZE, PfnRange, pfn_to_phys
 from pfnlab.kernel.mm.flags import VM_PAT, VM_PFNMAP, is_cow_mapping
 from pfnlab.kernel.mm.pfnmap import lookup_prot
-from pfnlab.kernel.mm.remap import vm_flags_set
+from pfnlab.kernel.mm.remap import vm_flags_clear, vm_flags_set
 from pfnlab.kernel.mm.tracker import Tracked
 from pfnlab.kernel.mm.vma import Vma
 
@@ -59,7 +59,7 @@ class VmPat:
         self._kernel.trace.event("untrack", vma.start)
         if self._counts(vma):
             self._free(pfns)
-            vma.flags &= ~VM_PAT
+            vm_flags_clear(vma, VM_PAT)
 
     def remap_pfn_range_filled(self, vma: Vma, pfns: PfnRange) -> None:
         """The flag was set before."""
