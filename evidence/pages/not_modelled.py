@@ -157,6 +157,12 @@ CORNERS = (
         (_BAR, "a = mmap perf[0:65] shared rw", "b = mmap perf[0:65] shared rw"),
     ),
     Absence(
+        "the end of a process with just fewer page tables than are freed at once",
+        "From 6.15 on a flush comes whenever 509 tables wait, and those of the process's own memory count: "
+        "their number depends on the machine (S8.1.11).",
+        ("device bar: pci, 256000 pages", "a = mmap bar[0:256000] wc shared rw"),
+    ),
+    Absence(
         "memory beyond what every machine has",
         "Whether it is granted depends on the machine's RAM and its overcommit setting.",
         (_BAR, "a = mmap anon[0:100000000] private rw"),

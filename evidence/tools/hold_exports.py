@@ -37,7 +37,6 @@ from pfnlab.kernel.policies.releases import series_of
 from pfnlab.lab.images.driver_module import modules_for
 from pfnlab.lab.images.kernels import KernelImage, kernel_for
 from pfnlab.lab.images.modules import vfio_modules
-from pfnlab.lab.running.placement import bar_mib_for
 from pfnlab.lab.vm.launch import NO_DRIVER_OF_CONTROLLER, controller_arguments, device_arguments
 from pfnlab.lab.vm.slot import Slot
 from pfnlab.programs.lang.library import find_program, library_paths
@@ -46,6 +45,7 @@ from pfnlab.programs.lang.ops import ONLY_KINDS, Program
 from pfnlab.programs.runs.golden import golden_path, golden_run, newest_version, read_golden
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.places import bar_mib_for
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "evidence" / "exports.md"

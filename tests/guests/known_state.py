@@ -24,7 +24,7 @@ from pfnlab.lab.images.image import extended, guest_image
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.running.bench import driver_pages
-from pfnlab.lab.running.placement import TAIL_BAR_MIB, Placement, Windows, bar_mib_for
+from pfnlab.lab.running.placement import TAIL_BAR_MIB, Placement, Windows
 from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.replies import parse_reply
 from pfnlab.lab.running.stepper import Stepper
@@ -37,6 +37,7 @@ from pfnlab.programs.lang.device_ops import Plug, Unplug
 from pfnlab.programs.lang.needs import lacking
 from pfnlab.programs.lang.ops import Program, tasks_of
 from pfnlab.programs.runs.observation import Step
+from pfnlab.programs.runs.places import bar_mib_for
 from tests.guests.equipment import Equipment
 from tests.guests.live_views import LiveView, live_files, ram_for, split_views
 from tests.guests.shell import SHELL, shell

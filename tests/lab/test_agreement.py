@@ -16,7 +16,7 @@ from comparing import COMPARED
 from having import ASKED_WIDELY, EVERY_SERIES, OLD, STABLE, bootable, model_of
 from litmus_files import FILES, is_of_leaves
 
-from pfnlab.lab.running.placement import BAR_MIB, bar_mib_for
+from pfnlab.lab.running.placement import BAR_MIB
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
@@ -26,6 +26,7 @@ from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.golden import golden_look
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
+from pfnlab.programs.runs.places import bar_mib_for
 
 #: What pytest's record_property is.
 Record = Callable[[str, object], None]

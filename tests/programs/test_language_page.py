@@ -84,6 +84,19 @@ def test_an_operation_of_the_page_is_one(line: str):
     assert len(before.ops) + 1 == len(load_text(BEGINNING + line).ops)
 
 
+def test_a_task_advises_its_own_memory_as_on_the_page():
+    """
+    The effect of process_madvise names a line for this, in which the task is its own target.
+    """
+    (effect,) = [row[1] for row in rows("Operations") if row[0].startswith("`process_madvise")]
+    (line,) = re.findall(r"`(.+?)`", effect)
+    head = "pfnlab program 1\ndevice bar: pci, 4 pages\na = mmap bar[0:4] wc shared rw\n"
+
+    op = load_text(f"{head}{line}\n").ops[-1]
+
+    assert op.task == op.call.target
+
+
 @for_each("line", [line for line in SCHEDULES if not line.startswith("release")])
 def test_a_hold_of_the_page_is_one(line: str):
     """

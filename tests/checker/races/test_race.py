@@ -167,6 +167,34 @@ def test_the_program_shows_a_read_through_a_stale_translation() -> None:
     assert ("ok", "ok") == (told_free.result, read.result)
 
 
+def _of_files(*vias: str) -> str:
+    """The race of :data:`ONE` with mappings through these files, and the first of them unmapped."""
+    mapped = [f"{area} = mmap bar[0:2] {via} shared rw" for area, via in zip("ab", vias, strict=False)]
+    touched = [f"s: read {area}[0]" for area, _ in zip("ab", vias, strict=False)]
+    setup = [*mapped, "t = thread", "s = thread", *touched]
+    beside = ["munmap a", "t: unmap_mapping_range bar[0:2]"]
+    return f'devices = ["bar: pci, 2 pages"]\n[[races]]\nsetup = {setup}\nbeside = {beside}\n'
+
+
+@pytest.mark.parametrize("via", ["wc", "uc", "proc-wc", "devmem-sync"])
+@pytest.mark.parametrize("flush", ["none", "end_vma", "free_vmas"])
+def test_nobody_is_told_of_a_mapping_of_another_file(via: str, flush: str) -> None:
+    """A driver's revocation is about the mappings of its own file."""
+    told_free = raced(FLUSHES[flush], _of_files(via)).answers[0]
+
+    assert "holds" == told_free.verdict
+
+
+def test_a_revocation_beside_mappings_of_other_files_is_about_those_of_the_driver() -> None:
+    """The driver's mapping that is unmapped counts, and that of another file does not."""
+    verdicts = [
+        raced(FLUSHES["none"], _of_files(*vias)).answers[0].verdict
+        for vias in (("driver remap wc", "wc"), ("wc", "driver remap wc"))
+    ]
+
+    assert ["violated", "holds"] == verdicts
+
+
 class KeepsTheLock(FreeVmas):
     """Takes the lock of the reverse map and never gives it back."""
 

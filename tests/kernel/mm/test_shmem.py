@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from for_each import for_each
 from series_runs import every_series, last, run
 
 from pfnlab.base.errors import Undecided
+from pfnlab.programs.runs.observation import PteSeen
 
 MAPPED = "b = mmap anon[0:4] shared rw"
 
@@ -27,6 +30,33 @@ def test_a_read_maps_the_neighbours_along(series: str) -> None:
 
     pages = ("present+file+exclusive+soft-dirty", "present+file+soft-dirty", "soft-dirty", "soft-dirty")
     assert " ".join(pages) == steps[-1].value
+
+
+@every_series
+def test_a_read_behind_the_end_maps_the_neighbours_along(series: str) -> None:
+    """It is SIGBUS, and the pages of its block that the file has are there."""
+    grown = ("write b[1] 2", "mremap b 40 pages maymove", "c = fork")
+
+    read = run(series, "area b: 40 pages", MAPPED, *grown, "c: read b[9]")[-1]
+
+    assert ("EFAULT", "SIGBUS code=2") == (read.result, read.value)
+    assert ["b[1:2]"] == _present(read.ptes)
+
+
+@every_series
+@pytest.mark.parametrize("access", ["c: write b[9] 1", "c: read b[16]"])
+def test_a_store_or_a_block_without_pages_maps_none(series: str, access: str) -> None:
+    """Behind the end too."""
+    grown = ("write b[1] 2", "mremap b 40 pages maymove", "c = fork")
+
+    step = run(series, "area b: 40 pages", MAPPED, *grown, access)[-1]
+
+    assert ("SIGBUS code=2", []) == (step.value, _present(step.ptes))
+
+
+def _present(ptes: Sequence[PteSeen] | None) -> list[str]:
+    """The pages that are mapped in the child."""
+    return [str(seen.span) for seen in ptes or () if seen.task == "c" and seen.target is not None]
 
 
 @every_series

@@ -20,6 +20,7 @@ from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.observation import Run
 
 
 @for_each("cut", ["munmap a[261632:262144]", "munmap a[0]", "mprotect a[7] r", "mremap a 3 pages"])
@@ -43,6 +44,38 @@ def test_page_tables_are_freed_in_batches(tables: int, flushes: int) -> None:
     for series, expected in (("6.12", 2), ("6.16", flushes), ("7.2", flushes)):
         _, gone, _ = ModelMachine(series).run_one(load_text(text), check=True).steps
         assert expected == gone.flushes
+
+
+def _ended(series: str, tables: int, *more: str) -> Run:
+    """A process ends with so many page tables of a device, and two above them."""
+    mapped = f"a = mmap bar[0:{tables * 512}] wc shared rw"
+    text = "\n".join(("pfnlab program 1", "device bar: pci, 2 GiB", mapped, *more, ""))
+    (run,) = ModelMachine(series).run([load_text(text)])
+    return run
+
+
+@for_each(
+    ("series", "tables", "flushes"),
+    [*(("7.3", *case) for case in [(490, 1), (507, 2), (990, 2), (1015, 3)]), ("6.12", 504, 1)],
+)
+def test_the_end_flushes_full_batches_too(series: str, tables: int, flushes: int) -> None:
+    """Where the tables of the process's own memory cannot decide how many batches are full."""
+    assert flushes == _ended(series, tables).steps[-1].flushes
+
+
+@for_each("tables", [491, 498, 504, 506, 1000])
+def test_own_page_tables_decide_near_a_full_batch(tables: int) -> None:
+    """How many there are depends on the machine, and the model does not guess (S8.1.11)."""
+    unfinished = _ended("7.3", tables).unfinished
+
+    assert unfinished is not None
+    assert "the page tables of the process's own memory decide" in str(unfinished)
+
+
+@for_each(("threads", "decided"), [((), True), (("t = thread",), False)])
+def test_the_stack_of_a_thread_has_page_tables(threads: tuple[str, ...], decided: bool) -> None:
+    """A thread more makes the answer uncertain earlier."""
+    assert decided == (_ended("7.3", 487, *threads).unfinished is None)
 
 
 def test_page_tables_go_before_vmas_far_away_are_unlinked() -> None:

@@ -53,3 +53,39 @@ def test_advice_that_clears_entries_has_it() -> None:
     )[-3]
 
     assert ("waits", "vm_lock") == (step.result, step.value)
+
+
+_BESIDE_FORK = (
+    *("t = thread", "q = mmap bar[0:8] wc shared rw", "p = mmap bar[8:16] wc shared rw"),
+    "hold copy_page_range: d = fork",
+)
+
+
+@for_each("series, answer", [("6.18", ("waits", "mmap_lock")), ("6.19", ("EINVAL", None))])
+@for_each("advice", ["guard_install", "guard_remove"])
+def test_guards_need_the_lock_of_their_vma_alone_from_6_19_on(
+    series: str, answer: tuple[str, str | None], advice: str
+) -> None:
+    """Which a fork takes when it comes to the VMA (S5.9.9)."""
+    step = run(series, *_BESIDE_FORK, f"t: madvise p[2:4] {advice}", "release")[-3]
+
+    assert answer == (step.result, step.value)
+
+
+@for_each("where", ["q[2:4]", "q", "p[0:8] cold"])
+def test_guards_wait_for_mmap_lock_where_the_vma_is_being_changed(where: str) -> None:
+    """So does other advice for any VMA."""
+    advised = where if " " in where else f"{where} guard_install"
+
+    step = run("7.3", *_BESIDE_FORK, f"t: madvise {advised}", "release")[-3]
+
+    assert ("waits", "mmap_lock") == (step.result, step.value)
+
+
+def test_guards_over_two_vmas_wait_for_mmap_lock() -> None:
+    """The lock of one VMA is not enough."""
+    cut = (*_BESIDE_FORK[:3], "mprotect p[0:4] r", *_BESIDE_FORK[3:])
+
+    step = run("7.3", *cut, "t: madvise p guard_install", "release")[-3]
+
+    assert ("waits", "mmap_lock") == (step.result, step.value)

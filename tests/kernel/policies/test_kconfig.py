@@ -93,6 +93,7 @@ def test_without_locks_of_vmas_the_switches_that_need_them_are_off() -> None:
 
     assert not profile.faults_drop_the_vma_lock
     assert not profile.zapping_advice_locks_vmas
+    assert not profile.guarding_advice_locks_vmas
     assert not profile.smaps_locks_vmas
 
 

@@ -369,7 +369,7 @@ def test_a_tracker_that_does_otherwise_the_second_time(write: Write) -> None:
 
 def test_a_flush_placement_writes_no_book(write: Write) -> None:
     """Only a tracker does."""
-    frees = "tlb.mm.kernel.book.free_pfn_range(0xF8000000, 0x4000, who='')"
+    frees = "tlb.mm.kernel.book.free_pfn_range(0xC0000000, 0x4000, who='')"
     path = write(FLUSH.replace("tlb.vma_pfn = True", frees))
 
     assert ("tlb_start_vma", "it changed the memtype book, which a flush must leave alone") == refused(

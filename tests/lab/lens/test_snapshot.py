@@ -31,6 +31,7 @@ from pfnlab.lab.running.inside_state import (
 from pfnlab.lab.running.inside_words import Words
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, PteSeen
+from pfnlab.programs.runs.places import Places
 
 TYPES = toy.types()
 
@@ -38,11 +39,11 @@ TYPES = toy.types()
 LIMIT = 5.0
 
 
-def look(kernel: ToyKernel, folder: Path) -> LensState:
+def look(kernel: ToyKernel, folder: Path, places: Places = PLACES) -> LensState:
     """The state of the toy kernel."""
     with GuestRam(kernel.save(folder / "ram")) as ram:
         return Words().state(
-            Lens(open_program(ram, TYPES, SYMBOLS), ram, SYMBOLS).snapshot({"main": 7}, PLACES), PLACES
+            Lens(open_program(ram, TYPES, SYMBOLS), ram, SYMBOLS).snapshot({"main": 7}, places), places
         )
 
 
@@ -89,6 +90,41 @@ def test_pages_count_for_the_vma_they_are_in(tmp_path: Path) -> None:
 
     assert (4, 0, 0) == (first.rss, first.anonymous, first.locked)
     assert (8, 8, 3) == (second.rss, second.anonymous, second.locked)
+
+
+@pytest.mark.parametrize(
+    "areas",
+    [
+        {"a": (toy.AREA, 12)},
+        {"a": (toy.AREA, 9)},
+        {"a": (toy.AREA, 10), "b": (toy.AREA + 11, 2)},
+        {"a": (toy.AREA, 10), "b": (toy.AREA + 10, 2), "c": (toy.AREA + 14, 9)},
+    ],
+    ids=["behind", "one page of its own", "over the next area", "over two areas"],
+)
+def test_pages_behind_its_area_count_for_a_vma_that_grew(
+    areas: dict[str, tuple[int, int]], tmp_path: Path
+) -> None:
+    """As smaps counts them, wherever the area ends; their entries are in no area, and are not shown."""
+    kernel = ToyKernel()
+    for page, frame in [(8, 0x90), (11, 0x91), (13, 0x92), (15, 0x93)]:
+        kernel.ordinary(page, frame, anonymous=1, mapcount=1)
+
+    state = look(kernel, tmp_path, Places(PLACES.devices, areas))
+
+    assert (16, 16) == (state.tasks[0].vmas[1].rss, state.tasks[0].vmas[1].anonymous)
+    assert set(areas) >= {run.span.name for run in ptes_seen(state)}
+
+
+@pytest.mark.parametrize("mapcount, faults", [(1, 0), (2, 1)])
+def test_a_page_behind_its_area_has_its_users_counted(mapcount: int, faults: int, tmp_path: Path) -> None:
+    """A count of one is right where one entry maps it, and a count of two is one too many."""
+    kernel = ToyKernel()
+    kernel.ordinary(15, 0x93, anonymous=0, mapcount=mapcount)
+
+    state = look(kernel, tmp_path, Places(PLACES.devices, {"a": (toy.AREA, 12)}))
+
+    assert faults == sum(fault.name == "counts_left" for fault in state.memory.faults)
 
 
 def test_the_pages_of_the_clock_are_a_special_mapping(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.units import PfnRange
-from pfnlab.lab.running.placement import Placement, Windows, bar_mib_for, bar_mib_given, check_placeable
+from pfnlab.lab.running.placement import Placement, Windows, bar_mib_given, check_placeable
 from pfnlab.programs.lang.device_ops import (
     Bind,
     DriverHow,
@@ -297,11 +297,6 @@ def test_stores_to_private_mappings_leave_the_device_alone() -> None:
 
     assert frozenset() == program(calls=(mmap("bar", 1, shared=False), store)).needs.stored_to
     assert frozenset({"bar"}) == program(calls=(mmap("bar", 1), store)).needs.stored_to
-
-
-def test_the_bar_is_a_power_of_two_mib() -> None:
-    """Two devices of 1 MiB and a bit need 4 MiB."""
-    assert bar_mib_for(program(Device("one", "pci", 257), Device("two", "pci", 257))) == 4
 
 
 @for_each("pages, mib", [(1, 256), (65_537, 512), (131_073, 4096), (1 << 20, 4096), ((1 << 20) + 1, 16_384)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from for_each import for_each
 
-from pfnlab.programs.lang.areas import areas_of_unknown, areas_showing
+from pfnlab.programs.lang.areas import areas_of_driver, areas_of_unknown, areas_showing
 from pfnlab.programs.lang.text import parse
 
 HEAD = """pfnlab program 1
@@ -36,3 +36,18 @@ def test_a_private_mapping_carries_no_store() -> None:
     program = parse(f"{HEAD}a = mmap hole[0:4] devmem private rw\nb = mmap hole[0:4] devmem shared r\n")
 
     assert {"b"} == areas_showing((op.call for op in program.ops), {"hole"}, shared=True)
+
+
+@for_each(
+    ("lines", "areas"),
+    [
+        ("a = mmap bar[0:4] driver remap wc shared r\nb = mmap bar[0:4] wc shared r", {"a"}),
+        ("a = mmap bar[0:4] driver remap shared r\nb = mremap a[0:2] 2 pages maymove fixed", {"a", "b"}),
+        ("a = mmap bar[0:4] wc shared r\nb = mremap a[0:2] 2 pages maymove fixed", set()),
+    ],
+)
+def test_the_areas_of_the_driver_are_followed(lines: str, areas: set[str]) -> None:
+    """Mappings through another file of the device are none of its own."""
+    program = parse(f"{HEAD}{lines}\n")
+
+    assert areas == areas_of_driver(op.call for op in program.ops)

@@ -11,7 +11,7 @@ from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Area, Device, Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.text import parse
-from pfnlab.programs.runs.places import PAST_END_PAGES, Places, ranks_of
+from pfnlab.programs.runs.places import PAST_END_PAGES, Places, bar_mib_for, ranks_of
 
 PLACES = Places(
     devices={"bar": PfnRange(0x1000, 0x1010), "low": PfnRange(0x10, 0x14)},
@@ -131,3 +131,10 @@ def test_the_book_is_told_by_kinds_of_devices() -> None:
     assert ["low", "hole", "b", "c", "moved", "last"] == sorted(
         ranks_of(program), key=ranks_of(program).__getitem__
     )
+
+
+def test_the_bar_is_a_power_of_two_mib() -> None:
+    """Two devices of 1 MiB and a bit need 4 MiB."""
+    devices = (Device("one", "pci", 257), Device("two", "pci", 257))
+
+    assert 4 == bar_mib_for(Program("", "", devices, ()))

@@ -24,7 +24,16 @@ import msgspec
 
 from pfnlab.base.errors import ProgramError, Undecided
 from pfnlab.checker.races.memo import JointState, TurnEffect, Turns
-from pfnlab.checker.races.turns import EXIT, Live, Position, Turn, reached, revoked, translations
+from pfnlab.checker.races.turns import (
+    EXIT,
+    Live,
+    Position,
+    Turn,
+    driven_pages,
+    reached,
+    revoked,
+    translations,
+)
 from pfnlab.checker.scopes.moment import StateView, facts_of, warn_again
 from pfnlab.checker.scopes.properties import STATE_QUESTIONS, Question
 from pfnlab.checker.scopes.scope import Race, RaceScope
@@ -256,6 +265,7 @@ def told_free_by_op(machine: ModelMachine, program: Program) -> list[bool | None
     kernel = machine.boot(platform, devices)
     kernel.start_task(MAIN_TASK)
     running = SideBySide(kernel, Places.of(program, devices))
+    driven = driven_pages(program)
     answers: list[bool | None] = []
     for op in program.ops:
         before = translations(kernel)
@@ -264,7 +274,7 @@ def told_free_by_op(machine: ModelMachine, program: Program) -> list[bool | None
         except Undecided:
             break
         if isinstance(op.call, UnmapMappingRange) and not running.settled and outcome.result == "ok":
-            answers.append(reached(kernel, revoked(op.call, devices), before))
+            answers.append(reached(kernel, revoked(op.call, devices), before, driven))
         else:
             answers.append(None)
     return answers

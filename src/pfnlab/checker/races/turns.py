@@ -14,11 +14,14 @@ from pfnlab.checker.races.footprint import Parts
 from pfnlab.checker.scopes.moment import facts_of, warn_again
 from pfnlab.checker.scopes.scope import Race
 from pfnlab.kernel.hw.pgtable import EntryRun as Entry
+from pfnlab.kernel.hw.spans import SpanSet
 from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.kernel.mm.processors import Operation
+from pfnlab.kernel.mm.space import TASK_PAGES
 from pfnlab.kernel.mm.zap import END_OF_FILE
+from pfnlab.programs.lang.areas import area_starts, areas_of_driver
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
-from pfnlab.programs.lang.ops import MAIN_TASK, Exit, Op
+from pfnlab.programs.lang.ops import MAIN_TASK, Exit, Op, Program
 from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.model.execution import OneByOne, Returned
 from pfnlab.programs.model.model_machine import ModelMachine, exit_all, place
@@ -86,6 +89,7 @@ class Ground:
     def __init__(self, race: Race) -> None:
         self.platform, self.devices, _ = place(race.program)
         self.places = Places.of(race.program, self.devices)
+        self.driven = driven_pages(race.program)
 
 
 class Live:
@@ -96,7 +100,7 @@ class Live:
     """
 
     def __init__(self, machine: ModelMachine, race: Race, ground: Ground) -> None:
-        self._devices = ground.devices
+        self._devices, self._driven = ground.devices, ground.driven
         self.kernel = machine.boot(ground.platform, self._devices)
         self.kernel.start_task(MAIN_TASK)
         self._one_by_one = OneByOne(self.kernel, ground.places)
@@ -172,7 +176,8 @@ class Live:
         return tuple(facts_of(log))
 
     def _told_free(self, task: str, call: UnmapMappingRange) -> bool:
-        return reached(self.kernel, revoked(call, self._devices), self._before_revocation[task])
+        pfns = revoked(call, self._devices)
+        return reached(self.kernel, pfns, self._before_revocation[task], self._driven)
 
     def variables(self, task: str) -> Any:
         """The function that the operation of *task* has come to, and its continuation. It must be under way.
@@ -203,13 +208,27 @@ def translations(kernel: Kernel) -> list[Entry]:
     return [entry for task in kernel.tasks.values() for entry in task.tlb.state()]
 
 
-def reached(kernel: Kernel, pfns: PfnRange, before: Sequence[Entry]) -> bool:
+def driven_pages(program: Program) -> SpanSet:
+    """The virtual pages at which *program* has mappings of the guest driver, which its revocations are about.
+
+    What is mapped through another file of the device is left to that file's owner.
+    """
+    driven, starts = areas_of_driver(op.call for op in program.ops), area_starts(program)
+    borders = [*starts.values(), TASK_PAGES]
+    return SpanSet(borders[at : at + 2] for at, name in enumerate(starts) if name in driven)
+
+
+def reached(kernel: Kernel, pfns: PfnRange, before: Sequence[Entry], driven: SpanSet) -> bool:
     """True where a processor has a translation to one of these frames that no page table has any more.
 
     :param before: the translations of all processors when the revocation began
+    :param driven: the virtual pages of mappings that are revoked (:func:`driven_pages`)
     """
     return any(
-        entry.page is None and pfns.start <= entry.pfn < pfns.end and _among(entry, before)
+        entry.page is None
+        and pfns.start <= entry.pfn < pfns.end
+        and driven.covers(entry.start, entry.end)
+        and _among(entry, before)
         for task in kernel.tasks.values()
         for entry in task.tlb.stale(task.mm.tables)
     )

@@ -59,6 +59,11 @@ def pte_dirty(bits: int) -> bool:
     return bool(bits & (PAGE_DIRTY | PAGE_SAVED_DIRTY))
 
 
+def pte_keyed(bits: int) -> bool:
+    """True where a protection key keeps loads and stores out."""
+    return bool(bits & PAGE_PKEY_BIT0)
+
+
 def pte_special(bits: int) -> bool:
     """True where there is no ordinary page behind the entry."""
     return bool(bits & PAGE_SPECIAL)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pfnlab.base.errors import Undecided, Why
-from pfnlab.kernel.hw.bits import PAGE_PKEY_BIT0, PAGE_SPECIAL
-from pfnlab.kernel.hw.entry import pte_mkyoung, pte_present, pte_write, pte_written
+from pfnlab.kernel.hw.bits import PAGE_SPECIAL
+from pfnlab.kernel.hw.entry import pte_keyed, pte_mkyoung, pte_present, pte_write, pte_written
 from pfnlab.kernel.hw.pgtable import LEAF_PAGES, EntryRun, Page
 from pfnlab.kernel.hw.tlb import Tlb
 from pfnlab.kernel.mm import copy_on_write
@@ -95,7 +95,7 @@ def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> EntryRu
     # A handler may fill a private entry read-only, which a write then has to copy: one fault more.
     while (entry := mm.tables.entry(vpn)) is None or not _allows(entry, writes):
         try:
-            _fault(mm, vpn, writes, user, keyed=entry is not None and _has_key(entry))
+            _fault(mm, vpn, writes, user, keyed=entry is not None and pte_keyed(entry.bits))
         except FaultOom:
             if not user:
                 raise
@@ -180,14 +180,7 @@ def _lacks_reverse_map(vma: Vma, vpn: int, write: bool) -> bool:
 
 def _allows(entry: EntryRun, write: bool) -> bool:
     """True where the hardware does the access without a fault."""
-    if _has_key(entry):
-        return False
-    return pte_present(entry.bits) and (pte_write(entry.bits) or not write)
-
-
-def _has_key(entry: EntryRun) -> bool:
-    """True where a protection key keeps loads and stores out."""
-    return bool(entry.bits & PAGE_PKEY_BIT0)
+    return pte_present(entry.bits) and not pte_keyed(entry.bits) and (pte_write(entry.bits) or not write)
 
 
 def handle_mm_fault(mm: MmStruct, vpn: int, write: bool, *, user: bool = False, keyed: bool = False) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVar
 
+from pfnlab.base.errors import Undecided, Why
 from pfnlab.kernel.mm.flags import VM_MIXEDMAP, VM_PFNMAP
 from pfnlab.kernel.mm.vma import Vma
 
@@ -53,6 +54,9 @@ class Flushes(NamedTuple, Generic[T]):
 
 #: How many page tables a gather frees at once, as fit into a page beside its header (MAX_TABLE_BATCH).
 MAX_TABLE_BATCH = 509
+
+#: How many page tables a process has at most for memory of its own, and for the stack of each further thread.
+_OWN_TABLES, _THREAD_TABLES = 16, 4
 
 
 class MmuGather:
@@ -116,8 +120,11 @@ class MmuGather:
         if not kernel.profile.tables_in_batches:
             self.extend_all((start, end) for start, end, _ in freed)
             return
+        waiting = self._tables + sum(-(-(end - start) // pages) for start, end, pages in freed)
+        if self.fullmm:
+            self._leave_room(waiting)
         # Their order shows where a batch is flushed before the last of them.
-        if self._tables + sum(-(-(end - start) // pages) for start, end, pages in freed) > MAX_TABLE_BATCH:
+        if waiting > MAX_TABLE_BATCH:
             freed = in_walk_order(freed)
         for start, end, pages in freed:
             while start < end:
@@ -136,6 +143,19 @@ class MmuGather:
                 if self._tables == MAX_TABLE_BATCH:
                     self._tables = 0
                     self.flush_mmu_tlbonly()
+
+    def _leave_room(self, waiting: int) -> None:
+        """Check that so many waiting tables fill as many batches, however many of the process join them.
+
+        :raises Undecided: those for its own memory decide whether one more is flushed
+        """
+        tasks = sum(task.mm is self.mm for task in self.mm.kernel.exiting.values())
+        own = _OWN_TABLES + _THREAD_TABLES * max(0, tasks - 1)
+        if waiting % MAX_TABLE_BATCH + own >= MAX_TABLE_BATCH:
+            raise Undecided(
+                "the page tables of the process's own memory decide whether a full batch of them is flushed",
+                Why.MACHINE_DECIDES,
+            )
 
     def flush_mmu_tlbonly(self) -> None:
         """tlb_flush_mmu_tlbonly: flush the pending range, if there is one (S8.1.6)."""

@@ -119,6 +119,8 @@ class Profile:
     madvise_gathers_once: bool
     #: Advice that clears entries locks VMAs one by one instead of mmap_lock.
     zapping_advice_locks_vmas: bool
+    #: Advice that sets guards, or takes them away, locks VMAs one by one too (S5.9.9).
+    guarding_advice_locks_vmas: bool
     #: MADV_PAGEOUT leaves the accessed bit of pages that stay.
     pageout_keeps_young: bool
     #: MADV_COLD and MADV_PAGEOUT skip VMAs that the page walk skips (S5.9.7).

@@ -61,22 +61,22 @@ class ShmemFile(PlainFile):
 def shmem_fault(vma: Vma, file: ShmemFile, vpn: int, write: bool) -> bool:
     """Map the page at *vpn*, a new one at the first touch; a read also maps its neighbours.
 
-    :return: False behind the end of the file
+    :return: False behind the end of the file, where a read maps the neighbours all the same
     """
-    mm = vma.mm
-    if vma.pgoff + vpn - vma.start >= file.size:
-        return False
+    mm, shift = vma.mm, vma.pgoff - vma.start
+    inside = vpn + shift < file.size
+    if inside:
+        touched = file.pages.setdefault(vpn + shift, Page(0, anonymous=False))
+        touched.maker = touched.maker or mm.kernel.processors.task
     first = vpn - vpn % FAULT_AROUND
-    touched = file.pages.setdefault(vma.pgoff + vpn - vma.start, Page(0, anonymous=False))
-    touched.maker = touched.maker or vma.mm.kernel.processors.task
-    mm.table_locks.pass_by(vpn)
-    for neighbour in (
-        range(max(first, vma.start), min(first + FAULT_AROUND, vma.end)) if not write else (vpn,)
-    ):
-        page = file.pages.get(vma.pgoff + neighbour - vma.start)
-        if page is not None and mm.tables.entry(neighbour) is None:
-            set_file_page(vma, neighbour, page, write=write)
-    return True
+    around = (vpn,) if write else range(max(first, vma.start), min(first + FAULT_AROUND, vma.end))
+    found = [(place, page) for place in around if (page := file.pages.get(place + shift)) is not None]
+    if found:
+        mm.table_locks.pass_by(vpn)
+    for place, page in found:
+        if mm.tables.entry(place) is None:
+            set_file_page(vma, place, page, write=write)
+    return inside
 
 
 def set_file_page(vma: Vma, vpn: int, page: Page, *, write: bool) -> None:

@@ -55,7 +55,12 @@ _NEEDED_BY = {
     "huge_pages": ("huge_pfnmap", "huge_faults_ignore_thp"),
     "frees_tables": ("zap_frees_tables", "zap_flushes_behind"),
     "secret_memory": ("fast_lookup_wants_a_file",),
-    "vma_locks": ("faults_drop_the_vma_lock", "zapping_advice_locks_vmas", "smaps_locks_vmas"),
+    "vma_locks": (
+        "faults_drop_the_vma_lock",
+        "zapping_advice_locks_vmas",
+        "guarding_advice_locks_vmas",
+        "smaps_locks_vmas",
+    ),
 }
 
 _SET = re.compile(r"^CONFIG_(?P<name>\w+)=[ym]$", re.M)

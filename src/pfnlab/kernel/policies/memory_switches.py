@@ -124,6 +124,7 @@ OF_MEMORY = (
     Switch("populate_stops_at_hole", "6.12", "MADV_POPULATE_* walks on its own"),
     Switch("madvise_gathers_once", "6.16", "one mmu_gather around madvise()"),
     Switch("zapping_advice_locks_vmas", "6.17", "per-VMA lock for MADV_DONTNEED, 6.17"),
+    Switch("guarding_advice_locks_vmas", "6.19", "per-VMA lock for MADV_GUARD_INSTALL; S5.9.9"),
     Switch("pageout_keeps_young", "6.12", "MADV_PAGEOUT of pages that cannot go; S5.9"),
     Switch(
         "aging_asks_page_test",

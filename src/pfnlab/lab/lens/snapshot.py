@@ -243,26 +243,38 @@ class _Look:
         if lens._notifiers is not None:
             notifier = self._view.recall.value(("notifier", mm), functools.partial(lens._notifiers.of, mm))
         low, high = _extent(self._areas)
-        entries, pages = self._view.recall.value(
-            ("entries", name, pgd), functools.partial(self._entries, name, pgd)
-        )
+        entries, pages = self._entries(name, pgd, self._areas)
         self._page_users.update(pfn for _, pfn in pages)
         self._shown += [(name, page, pfn) for page, pfn in pages[:_PAGES_READ]]
         # In the middle of a split the tree of 6.1 leads to one VMA twice.
         addresses = dict.fromkeys(self._view.vma_addresses(root, low, high))
-        vmas = [self._vma(name, at, pages) for at in addresses]
+        vmas = [self._vma(name, pgd, at, pages) for at in addresses]
         return RawSpace(name, tuple(vma for vma in vmas if vma), entries, tlb_gen, notifier, mm)
 
-    def _entries(self, task: str, pgd: int) -> tuple[tuple[RawEntries, ...], Pages]:
+    def _entries(
+        self, task: str, pgd: int, areas: list[tuple[int, int, str]]
+    ) -> tuple[tuple[RawEntries, ...], Pages]:
         # The page-table entries of a task, and the pages of ordinary memory among them.
-        walk = TableWalk(self._view, task)
-        table = self._view.physical(pgd)
-        for start, end, area in self._areas:
-            walk.area, walk.base = area, start
-            walk.table(table, self._lens._levels, start, end)
-        return tuple(walk.entries), walk.pages
+        def walked() -> tuple[tuple[RawEntries, ...], Pages]:
+            walk = TableWalk(self._view, task)
+            table = self._view.physical(pgd)
+            for start, end, area in areas:
+                walk.area, walk.base = area, start
+                walk.table(table, self._lens._levels, start, end)
+            return tuple(walk.entries), walk.pages
 
-    def _vma(self, task: str, address: int, pages: Pages) -> RawVma | None:
+        return self._view.recall.value(("entries", task, pgd, *areas), walked)
+
+    def _grown(self, first: int, last: int) -> list[tuple[int, int, str]]:
+        # The parts of a VMA that lie in no area: it has grown past the end of its own.
+        parts = []
+        for start, end, _ in (*self._areas, (last, last, "")):
+            if first < min(start, last):
+                parts.append((first, min(start, last), ""))
+            first = max(first, end)
+        return parts
+
+    def _vma(self, task: str, pgd: int, address: int, pages: Pages) -> RawVma | None:
         lens = self._lens
         data = self._view.read(address, lens._vma.size)
         start, end, prot, bits, pgoff, file, ops, *tracked = lens._vma.unpack(data)
@@ -288,6 +300,10 @@ class _Look:
             # Processes have them outside of areas too.
             self._everybodys.update(pfn for page, pfn in pages if first <= page < last)
         inside = pages[bisect_left(pages, (first, 0)) : bisect_left(pages, (last, 0))]
+        if grown := self._grown(first, last):
+            _, behind = self._entries(task, pgd, grown)
+            self._page_users.update(pfn for _, pfn in behind)
+            inside = [*inside, *behind]
         folios = [self._lens.folio(pfn) for _, pfn in inside]
         return RawVma(
             *(span, bits, smaps_bits(bits, lens._sealed), prot, kind, pgoff),

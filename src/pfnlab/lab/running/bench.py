@@ -25,7 +25,6 @@ from pfnlab.lab.running.notes import Noise, with_notes
 from pfnlab.lab.running.placement import (
     Placement,
     Windows,
-    bar_mib_for,
     bar_mib_given,
     check_placeable,
 )
@@ -44,6 +43,7 @@ from pfnlab.programs.runs.alarm import WARN, Alarm, first_alarm
 from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import MemoryFault, Reason, Run, Step, direct_map_spans
+from pfnlab.programs.runs.places import bar_mib_for
 
 if TYPE_CHECKING:
     from pfnlab.lab.lens.in_use import InUse

@@ -26,11 +26,13 @@ from pfnlab.programs.lang.words import MAX_TOP_PAGES
 from pfnlab.programs.runs.places import (
     ISA_END_PFN,
     ISA_PFN,
+    LOW_BAR_MIB,
     LOWMEM,
     LOWMEM_WINDOW_PAGES,
     PAST_END_PAGES,
     Places,
     alignment,
+    bar_mib_for,
     top_of,
     window_pages,
 )
@@ -45,15 +47,11 @@ TAIL_BAR_MIB = 8
 #: The BAR that guests get for most programs; its memory costs nothing until it is touched.
 BAR_MIB = 256
 
-#: The largest BAR that lies below 4 GiB, where other MTRRs hold than above. What needs more gets one of a few
-#: sizes, so that fewer guests are booted.
-_LOW_BAR_MIB = 512
+#: What needs more than the largest BAR below 4 GiB gets one of a few sizes, so that fewer guests are booted.
 _HIGH_BARS_MIB = (4 << 10, MAX_BAR_MIB)
 
 #: How many pages one mincore, move_pages or pagemap is answered for (``guest/PROTOCOL.md``).
 MINCORE_PAGES = 1024
-
-_PAGES_PER_MIB = 256
 
 
 @dataclass(frozen=True)
@@ -169,19 +167,13 @@ def _free_window(
     return PfnRange(start, start + pages) if start + pages <= room.end else None
 
 
-def bar_mib_for(program: Program) -> int:
-    """The smallest BAR, a power of two MiB, that holds every pci device of *program* in its own window."""
-    pages = sum(window_pages(program, device) for device in _pci_devices(program))
-    return 1 << (max(1, -(-pages // _PAGES_PER_MIB)) - 1).bit_length()
-
-
 def bar_mib_given(program: Program) -> int:
     """The BAR of the guest that *program* gets, in MiB."""
     if program.needs.past_end:
         return TAIL_BAR_MIB
     need = max(BAR_MIB, bar_mib_for(program))
     # A slot reserves room for its device, and a device with resets has to allocate its memory.
-    if need <= _LOW_BAR_MIB or program.needs.slot or program.needs.reset:
+    if need <= LOW_BAR_MIB or program.needs.slot or program.needs.reset:
         return need
     return next((size for size in _HIGH_BARS_MIB if size >= need), need)
 

@@ -55,7 +55,19 @@ def areas_showing(calls: Iterable[Call], devices: Collection[str], *, shared: bo
     """
     showing = [call for call in calls if isinstance(call, SHOWING)]
     areas = {target_of(call) for call in showing if _is_seed(call, devices, shared)}
-    areas |= {VVAR} & set(devices)
+    return _moved_to(showing, areas | ({VVAR} & set(devices)))
+
+
+def areas_of_driver(calls: Iterable[Call]) -> frozenset[str]:
+    """The areas in which the guest driver maps something, or into which such a mapping may be moved."""
+    showing = [call for call in calls if isinstance(call, SHOWING)]
+    return _moved_to(
+        showing, {target_of(call) for call in showing if isinstance(call, Mmap) and call.driver is not None}
+    )
+
+
+def _moved_to(showing: Iterable[Call], areas: set[str]) -> frozenset[str]:
+    """These areas, and those into which what is mapped there may be moved."""
     moves = [(call.span.name, target_of(call)) for call in showing if isinstance(call, Mremap)]
     while found := {to for start, to in moves if start in areas} - areas:
         areas |= found

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from pfnlab.base.errors import Undecided, Why
-from pfnlab.base.units import PAGE_SIZE, PHYSICAL_BITS, PfnRange, pages_of, phys_to_pfn
+from pfnlab.base.units import PAGE_SIZE, PHYSICAL_BITS, PfnRange, phys_to_pfn
 from pfnlab.kernel.hw.physmap import Resource
 from pfnlab.kernel.hw.platform import Platform, qemu_q35
 from pfnlab.kernel.mm.configuration import DISTRIBUTION, Configuration
@@ -34,22 +34,23 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Reason, Run, Step, TlbSeen
 from pfnlab.programs.runs.places import (
     ISA_PFN,
+    LOW_BAR_MIB,
     PAST_END_PAGES,
     Places,
     alignment,
+    bar_mib_for,
     passes_end,
     reach_behind,
     top_of,
+    window_pages,
 )
 
-#: The place of BARs: in the 32-bit window while they fit, as firmware places them, else above it.
-_BAR_PFN = phys_to_pfn(0xF800_0000)
-_BAR_PAGES = 24576
+#: The place of BARs: below 4 GiB while they fit, as firmware places them, else above.
+_LOW_BAR_PFN = phys_to_pfn(0xC000_0000)
 _HIGH_BAR_PFN = phys_to_pfn(0x80_0000_0000)
 _HIGH_PHYS_BITS = 46
 
-#: The place of the BAR of a vfio-pci device, and its least size.
-_VFIO_BAR_PFN = phys_to_pfn(0xE000_0000)
+#: The least size of the BAR of a vfio-pci device.
 _VFIO_BAR_PAGES = 65536
 
 #: The first page of low memory given to a program.
@@ -314,14 +315,9 @@ def exit_all(kernel: Kernel) -> None:
 
 def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | None]:
     """A machine with the program's devices, where they lie on it, and the BAR a driver takes as a whole."""
-    pci_pages = sum(
-        -(-device.pages // PAST_END_PAGES) * PAST_END_PAGES + PAST_END_PAGES + alignment(program, device)
-        for device in program.devices
-        if device.kind == "pci"
-    )
     platform = replace(qemu_q35(), transparent_hugepage=program.thp or "never")
-    bar = _BAR_PFN
-    if pci_pages > _BAR_PAGES:
+    bar = _LOW_BAR_PFN
+    if bar_mib_for(program) > LOW_BAR_MIB:
         bar = _HIGH_BAR_PFN
         platform = replace(platform, phys_bits=_HIGH_PHYS_BITS)
     if program.needs.wide:
@@ -331,7 +327,6 @@ def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | N
         # As in a guest, where the device is the beginning of a BAR.
         pages = max(device.pages for device in program.devices if device.kind == "pci")
         pages = max(_VFIO_BAR_PAGES, 1 << (pages - 1).bit_length())
-        bar = _VFIO_BAR_PFN if pages == _VFIO_BAR_PAGES else _HIGH_BAR_PFN
         whole = PfnRange(bar, bar + pages)
     # Without the BAR of the recorded runs.
     resources = [part for part in platform.phys.resources if part.system_ram or part.end <= _LOW_END]
@@ -354,7 +349,7 @@ def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | N
         inside = 0 if passes_end(program, device) else reach_behind(program)
         behind = pfns.end + inside if whole is None else whole.end
         resources.append(Resource(pfns.start * PAGE_SIZE, behind * PAGE_SIZE, f"BAR of {device.name}"))
-        bar += (pages_of(device.pages * PAGE_SIZE) // PAST_END_PAGES + 2) * PAST_END_PAGES
+        bar += window_pages(program, device) + PAST_END_PAGES * passes_end(program, device)
     moved = program.needs.moved
     if moved is not None:
         bar += -bar % alignment(program, moved)

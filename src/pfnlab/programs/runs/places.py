@@ -28,6 +28,11 @@ PAST_END_PAGES = 64
 #: Devices in a BAR, and those in low memory, have multiples of so many pages to themselves.
 WINDOW_PAGES, LOWMEM_WINDOW_PAGES = 64, 8
 
+#: The largest BAR that firmware places below 4 GiB, where other MTRRs hold than above, in MiB.
+LOW_BAR_MIB = 512
+
+_PAGES_PER_MIB = 256
+
 #: The page frames devices of kind ``lowmem`` are placed in: RAM that a kernel uses for nothing else, and that
 #: the guest clears when it is up (``guest/agent.h``).
 LOWMEM = PfnRange(0x10, 0x80)
@@ -84,6 +89,12 @@ def window_pages(program: Program, device: Device) -> int:
     ends = [call.source.end for call in calls if isinstance(call, Mmap) and call.source.name == device.name]
     pages = max(device.pages + reach_behind(program), *ends, 0)
     return -(-pages // LOWMEM_WINDOW_PAGES) * LOWMEM_WINDOW_PAGES
+
+
+def bar_mib_for(program: Program) -> int:
+    """The smallest BAR, a power of two MiB, that holds every pci device of *program* in its own window."""
+    pages = sum(window_pages(program, device) for device in program.devices if device.kind == "pci")
+    return 1 << (max(1, -(-pages // _PAGES_PER_MIB)) - 1).bit_length()
 
 
 def top_of(phys_bits: int, pages: int) -> PfnRange:

@@ -282,3 +282,28 @@ def test_mincore_tells_the_pages_before_a_hole(series: str) -> None:
     assert ("ENOMEM", "1100") == last(
         series, *ORDINARY, "read a[0]", "write a[1] 1", "munmap a[2:4]", "mincore a"
     )
+
+
+@every_series
+@for_each("reader", ["vmsplice", "futex_wake"])
+@for_each(
+    "mapped, touch",
+    [("anon[0] shared rw", "read a[0]"), ("bar[0] devmem-sync private rwx", "write a[0] 7")],
+    ids=["a page of a file", "a copied page"],
+)
+def test_the_fast_lookup_leaves_execute_only_memory_alone(
+    series: str, reader: str, mapped: str, touch: str
+) -> None:
+    """The key of the entry refuses every access, and the VMA too (S7.2.2)."""
+    taken = last(series, f"a = mmap {mapped}", touch, "mprotect a x", f"{reader} a[0]")
+
+    assert ("EFAULT", None) == taken
+
+
+@every_series
+@for_each("change", ["mprotect a r", "mprotect a rx", "pkey_mprotect a rw keyed"])
+def test_the_fast_lookup_takes_what_its_key_lets_through(series: str, change: str) -> None:
+    """Once the memory is no longer execute-only, or with a key of the process's own."""
+    taken = last(series, "a = mmap anon[0] shared rw", "read a[0]", "mprotect a x", change, "futex_wake a[0]")
+
+    assert "ok" == taken[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 from pfnlab.base.errors import ModelledErrno
-from pfnlab.kernel.hw.entry import pte_mkdirty, pte_mkyoung, pte_present, pte_write
+from pfnlab.kernel.hw.entry import pte_keyed, pte_mkdirty, pte_mkyoung, pte_present, pte_write
 from pfnlab.kernel.hw.pgtable import EntryRun
 from pfnlab.kernel.mm.copy_on_write import ZERO_PFN
 from pfnlab.kernel.mm.fault import FaultOom, Signal, fault_in
@@ -63,7 +63,8 @@ def get_user_page_fast(mm: MmStruct, vpn: int, *, write: bool = False) -> EntryR
     :raises ModelledErrno: as :func:`get_user_page`
     """
     entry = mm.tables.entry(vpn)
-    usable = entry is not None and entry.page is not None and pte_present(entry.bits)
+    has_page = entry is not None and entry.page is not None
+    usable = entry is not None and has_page and pte_present(entry.bits) and not pte_keyed(entry.bits)
     if usable and mm.kernel.profile.fast_lookup_wants_a_file and _is_in_no_file(mm, vpn):
         usable = False
     if entry is not None and usable and (pte_write(entry.bits) or not write):

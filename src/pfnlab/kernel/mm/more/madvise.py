@@ -158,11 +158,15 @@ def _lock_for(
 ) -> AbstractContextManager[object]:
     """The lock for *advice*: mmap_lock, for writing where it changes VMAs.
 
-    To clear entries of one VMA its own lock is enough, where nobody has that for writing (try_vma_read_lock).
+    To clear or guard entries of one VMA its own lock is enough, where nobody has that for writing
+    (try_vma_read_lock).
     """
     if advice in _FLAG_ADVICE or advice in _MERGING_ADVICE:
         return mm.mmap_lock.write()
-    if advice in _ZAPPING and not remote and mm.kernel.profile.zapping_advice_locks_vmas:
+    profile = mm.kernel.profile
+    locks_vmas = advice in _ZAPPING and profile.zapping_advice_locks_vmas
+    locks_vmas |= advice in _GUARD_ADVICE and profile.guarding_advice_locks_vmas
+    if locks_vmas and not remote:
         vma = mm.vma_lookup(start)
         if vma is not None and end <= vma.end and not mm.vma_locks.is_written(vma):
             return mm.vma_locks.read(vma)
