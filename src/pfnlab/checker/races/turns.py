@@ -215,7 +215,7 @@ def driven_pages(program: Program) -> SpanSet:
     """
     driven, starts = areas_of_driver(op.call for op in program.ops), area_starts(program)
     borders = [*starts.values(), TASK_PAGES]
-    return SpanSet(borders[at : at + 2] for at, name in enumerate(starts) if name in driven)
+    return SpanSet((borders[at], borders[at + 1]) for at, name in enumerate(starts) if name in driven)
 
 
 def reached(kernel: Kernel, pfns: PfnRange, before: Sequence[Entry], driven: SpanSet) -> bool:
