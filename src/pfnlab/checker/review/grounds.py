@@ -1,7 +1,7 @@
 """The grounds of a review: what is mapped before an operation is tried, and the operations that can follow.
 
-A ground is a kind of mapping with its neighbours, in the area and on the device. Its subject is ``a[8:12]``;
-whatever stands beside it is within ``a[4:20]``, or more than a page table away.
+A ground is a kind of mapping with its neighbours, in the area and on the device. Its subject is
+``a[510:514]``, across two page tables; its neighbours are in ``a[506:522]``, or more than a page table away.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from pfnlab.programs.lang.text import parse
 HEADER = "pfnlab program 1\ndevice bar: pci, 32 pages\n"
 
 #: The subject, in the words of the language, and the smallest range that has its near neighbours too.
-SUBJECT, NEAR = "a[8:12]", "a[4:20]"
+SUBJECT, NEAR = "a[510:514]", "a[506:522]"
 
 #: The page of the first neighbour that is more than a page table away.
-FAR = 1032
+FAR = 1534
 
 
 class MappingKind(NamedTuple):
@@ -54,17 +54,22 @@ KINDS = (
     MappingKind("a driver's remap", "mmap {device} driver remap wc shared rw over {area}"),
     MappingKind("a private mapping", "mmap {device} wc private rw over {area}"),
     MappingKind(
-        "a private mapping with a copied page", "mmap {device} wc private rw over {area}", ("write a[8] 1",)
+        "a private mapping with a copied page", "mmap {device} wc private rw over {area}", ("write a[510] 1",)
     ),
     MappingKind("/dev/mem", "mmap {device} devmem shared rw over {area}"),
     MappingKind("a remapped part", "mmap {device} driver part[0:2] wc shared rw over {area}"),
-    MappingKind("faults", "mmap {device} driver fault wc shared rw over {area}", ("read a[8]",)),
-    MappingKind("a mixed map", "mmap {device} driver mixed wc shared rw over {area}", ("write a[8] 1",)),
+    MappingKind("faults", "mmap {device} driver fault wc shared rw over {area}", ("read a[510]",)),
+    MappingKind("a mixed map", "mmap {device} driver mixed wc shared rw over {area}", ("write a[510] 1",)),
+    MappingKind(
+        "counted pages and frames",
+        "mmap {device} driver mixed_pages wc shared rw over {area}",
+        ("write a[510] 1",),
+    ),
     MappingKind("a remap on fault", "mmap {device} driver fault_remap wc shared rw over {area}"),
     MappingKind("pages of the driver", "mmap {device} driver insert_page shared rw over {area}"),
     MappingKind("a private remap", "mmap {device} driver remap wc private rw over {area}"),
-    MappingKind("vfio", "mmap {device} vfio shared rw over {area}", ("read a[8]",), alone=True),
-    MappingKind("ordinary memory", "mmap anon[0:4] private rw over {area}", ("write a[8] 1",)),
+    MappingKind("vfio", "mmap {device} vfio shared rw over {area}", ("read a[510]",), alone=True),
+    MappingKind("ordinary memory", "mmap anon[0:4] private rw over {area}", ("write a[510] 1",)),
 )
 
 
@@ -87,60 +92,63 @@ class Neighbour(NamedTuple):
 #: The neighbourhoods, the plainest first.
 NEIGHBOURS = (
     Neighbour("alone"),
-    Neighbour("behind it, touching", "a[12:16]", "bar[12:16]"),
-    Neighbour("behind it, overlapping by a page", "a[13:17]", "bar[11:15]"),
-    Neighbour("behind it, with a hole of one page", "a[13:17]", "bar[13:17]"),
-    Neighbour("behind it, with a hole of two pages on the device", "a[12:16]", "bar[14:18]"),
-    Neighbour("in front of it", "a[4:8]", "bar[4:8]", before=True),
+    Neighbour("behind it, touching", "a[514:518]", "bar[12:16]"),
+    Neighbour("behind it, overlapping by a page", "a[515:519]", "bar[11:15]"),
+    Neighbour("behind it, with a hole of one page", "a[515:519]", "bar[13:17]"),
+    Neighbour("behind it, with a hole of two pages on the device", "a[514:518]", "bar[14:18]"),
+    Neighbour("in front of it", "a[506:510]", "bar[4:8]", before=True),
     Neighbour(
-        "ordinary memory in front", "a[4:8]", line="mmap anon[0:4] private rw over a[4:8]", before=True
+        "ordinary memory in front",
+        "a[506:510]",
+        line="mmap anon[0:4] private rw over a[506:510]",
+        before=True,
     ),
-    Neighbour("ordinary memory behind", "a[12:16]", line="mmap anon[0:4] private rw over a[12:16]"),
+    Neighbour("ordinary memory behind", "a[514:518]", line="mmap anon[0:4] private rw over a[514:518]"),
     Neighbour("a page table away", f"a[{FAR}:{FAR + 4}]", "bar[16:20]"),
 )
 
 #: The operations, each a list of lines. ``{b}`` is an area and ``{c}`` a task of its own.
 OPERATIONS: tuple[tuple[str, ...], ...] = (
-    ("munmap a[8:12]",),
-    ("munmap a[8:9]",),
-    ("munmap a[9:10]",),
-    ("munmap a[11:12]",),
+    ("munmap a[510:514]",),
+    ("munmap a[510:511]",),
+    ("munmap a[511:512]",),
+    ("munmap a[513:514]",),
     (f"munmap {NEAR}",),
-    ("munmap a[4:1040]",),
-    ("mprotect a[8:12] none",),
-    ("mprotect a[9:10] r",),
-    ("madvise a[8:12] dontneed",),
-    ("madvise a[9:10] dontneed",),
-    ("madvise a[8:12] dontfork",),
-    ("mremap a[8:12] 2 pages",),
-    ("mremap a[8:12] 6 pages maymove",),
-    ("{b} = mremap a[8:12] 4 pages maymove fixed",),
-    ("{b} = mremap a[8:10] 2 pages maymove fixed",),
-    ("{b} = mremap a[8:12] 4 pages maymove fixed dontunmap",),
-    ("mmap anon[0:1] private rw over a[9:10]",),
-    ("mmap bar[16:18] wc shared rw over a[8:10]",),
+    ("munmap a[506:1542]",),
+    ("mprotect a[510:514] none",),
+    ("mprotect a[511:512] r",),
+    ("madvise a[510:514] dontneed",),
+    ("madvise a[511:512] dontneed",),
+    ("madvise a[510:514] dontfork",),
+    ("mremap a[510:514] 2 pages",),
+    ("mremap a[510:514] 6 pages maymove",),
+    ("{b} = mremap a[510:514] 4 pages maymove fixed",),
+    ("{b} = mremap a[510:512] 2 pages maymove fixed",),
+    ("{b} = mremap a[510:514] 4 pages maymove fixed dontunmap",),
+    ("mmap anon[0:1] private rw over a[511:512]",),
+    ("mmap bar[16:18] wc shared rw over a[510:512]",),
     ("{b} = mmap bar[8:12] wc shared rw",),
     ("{b} = mmap bar[8:10] uc shared rw",),
-    ("read a[8]",),
-    ("write a[8] 1",),
-    ("write a[11] 1",),
+    ("read a[510]",),
+    ("write a[510] 1",),
+    ("write a[513] 1",),
     ("{c} = fork",),
-    ("{c} = fork", "{c}: munmap a[8:12]"),
-    ("{c} = fork", "munmap a[8:12]"),
-    ("{c} = fork", "{c}: write a[8] 1"),
+    ("{c} = fork", "{c}: munmap a[510:514]"),
+    ("{c} = fork", "munmap a[510:514]"),
+    ("{c} = fork", "{c}: write a[510] 1"),
     ("{c} = fork", "{c}: exit"),
     ("{c} = fork pids_max",),
-    ("mlock a[8:12]",),
+    ("mlock a[510:514]",),
     ("fail __pte_alloc 1: {c} = fork",),
     ("fail vm_area_dup 1: {c} = fork",),
-    ("fail vm_area_dup 1: munmap a[9:10]",),
+    ("fail vm_area_dup 1: munmap a[511:512]",),
     ("fail __pte_alloc 1: {b} = mmap bar[16:20] wc shared rw",),
-    ("zap_vma_ptes a[8:12]",),
-    ("zap_vma_ptes a[8:9]",),
+    ("zap_vma_ptes a[510:514]",),
+    ("zap_vma_ptes a[510:511]",),
     ("unmap_mapping_range bar[8:12]",),
     ("unmap_mapping_range bar[8:9]",),
-    ("remap_pfn_range a[8:12] wc",),
-    ("remap_pfn_range a[8:9] wc",),
+    ("remap_pfn_range a[510:514] wc",),
+    ("remap_pfn_range a[510:511] wc",),
     ("request_mem_region bar[8:12]",),
     ("bind bar",),
     ("memory_disable bar",),
@@ -185,7 +193,7 @@ def grounds() -> Iterator[tuple[MappingKind, Neighbour]]:
 
 def header(kind: MappingKind) -> str:
     """The header of the programs of a kind."""
-    areas = "".join(f"area {name}: {pages} pages\n" for name, pages in (("a", 1100), ("b", 16), ("d", 16)))
+    areas = "".join(f"area {name}: {pages} pages\n" for name, pages in (("a", 1600), ("b", 16), ("d", 16)))
     return HEADER + kind.thp + areas
 
 

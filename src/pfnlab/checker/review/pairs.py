@@ -29,17 +29,17 @@ MOST_STATES = 20_000
 
 #: The operations of the first task.
 _FIRST = (
-    "munmap a[8:12]",
+    "munmap a[510:514]",
     f"munmap {NEAR}",
-    f"munmap a[4:{FAR + 8}]",
-    "munmap a[8:9]",
-    "mmap anon[0:2] private rw over a[8:10]",
-    "b = mremap a[8:12] 4 pages maymove fixed",
-    "mremap a[8:12] 2 pages",
-    "madvise a[8:12] dontneed",
+    f"munmap a[506:{FAR + 8}]",
+    "munmap a[510:511]",
+    "mmap anon[0:2] private rw over a[510:512]",
+    "b = mremap a[510:514] 4 pages maymove fixed",
+    "mremap a[510:514] 2 pages",
+    "madvise a[510:514] dontneed",
     f"madvise {NEAR} dontneed",
-    "mprotect a[8:12] none",
-    "zap_vma_ptes a[8:12]",
+    "mprotect a[510:514] none",
+    "zap_vma_ptes a[510:514]",
     "c = fork",
     "memory_disable bar",
 )
@@ -47,21 +47,22 @@ _FIRST = (
 #: The operations beside it: first the owner's, who learns that frames are free.
 _OWNER = "unmap_mapping_range bar[0:32]"
 _BESIDE = (
-    "munmap a[8:12]",
-    "read a[8]",
-    "zap_vma_ptes a[8:12]",
-    "mmap anon[0:2] private rw over a[8:10]",
-    "d = mremap a[8:12] 4 pages maymove fixed",
-    "madvise a[8:12] dontneed",
+    "munmap a[510:514]",
+    "read a[510]",
+    "zap_vma_ptes a[510:514]",
+    "mmap anon[0:2] private rw over a[510:512]",
+    "d = mremap a[510:514] 4 pages maymove fixed",
+    "madvise a[510:514] dontneed",
     "request_mem_region bar[8:12]",
-    "mprotect a[8:12] none",
+    "mprotect a[510:514] none",
     "d = fork",
     "memory_disable bar",
 )
 
 #: The neighbours that an order of functions may depend on: what is unlinked, flushed and freed together.
 _BESIDE_EACH_OTHER = (
-    *("alone", "ordinary memory in front", "a page table away", "behind it, touching", "in front of it"),
+    *("alone", "ordinary memory in front", "ordinary memory behind", "a page table away"),
+    *("behind it, touching", "in front of it"),
 )
 _NEIGHBOURS = tuple(
     neighbour for name in _BESIDE_EACH_OTHER for neighbour in NEIGHBOURS if neighbour.name == name
@@ -120,8 +121,8 @@ def pairs() -> Iterator[OperationPair]:
 def _readers(neighbour: Neighbour) -> tuple[int, ...]:
     """The pages that a reader remembers: the subject's first and last, and its neighbour's."""
     if neighbour.area and not neighbour.line:
-        return 8, 11, int(neighbour.area.partition("[")[2].partition(":")[0])
-    return 8, 11
+        return 510, 513, int(neighbour.area.partition("[")[2].partition(":")[0])
+    return 510, 513
 
 
 def searched(machine: ModelMachine, race: Race) -> tuple[RaceModel, Exploration[RaceState]]:
