@@ -128,10 +128,6 @@ def _freed_foreign(causes: Causes) -> bool:
     return (causes.freed_foreign and causes.now == "arch_io_free_memtype_wc") or causes.took_foreign
 
 
-def _escaped(causes: Causes) -> bool:
-    return causes.driver and causes.now == "mmap"
-
-
 #: Every known violation; the first that fits explains.
 KNOWN: tuple[Known, ...] = (
     Known("looks_only", _LEAVES, lambda c: c.now in ("smaps", "smaps_rollup", "numa_maps") and c.had_leaf(3)),
@@ -232,21 +228,16 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known("claimed_free", _PIECES, _pieces),
     Known("claimed_free", _LOOKED_UP, lambda c: c.tracker(*_OVER_ZAPS) and c.zapped),
-    Known("claimed_free", _FIRST_PAGE, _escaped),
+    Known("claimed_free", _FIRST_PAGE, lambda c: c.claimed.mapped_behind),
     Known("claimed_free", _FOREIGN, lambda c: c.took_foreign),
-    Known("claimed_free", _KEPT, lambda c: c.counts and (c.zapped or c.cut)),
+    Known("claimed_free", _KEPT, lambda c: c.counts and (c.zapped or c.cut) and c.claimed.kept),
     Known("claimed_free", _ESCAPES, lambda c: c.driver and c.now == "release"),
-    Known("claimed_unmapped", _FIRST_PAGE, _escaped),
+    Known("claimed_unmapped", _FIRST_PAGE, lambda c: c.claimed.maps_behind),
     Known("claimed_unmapped", _ESCAPES, lambda c: c.driver and c.now == "release"),
     Known(
         "removed_unmapped",
         "S9.3: /proc/bus/pci has no address space of its own",
-        lambda c: c.done("remove", "unplug") and c.procfs,
-    ),
-    Known(
-        "removed_unmapped",
-        "S9.1: /dev/mem is no file of the device",
-        lambda c: c.done("remove", "unplug") and c.devmem,
+        lambda c: c.done("remove", "unplug") and c.shown_by("proc") and not c.shown_by("wc", "uc"),
     ),
     Known("claimed_unmapped", _LOW, lambda c: c.device("isa")),
     Known("no_warning", _SPANS, lambda c: c.device("isa") and c.now == "arch_io_reserve_memtype_wc"),
