@@ -65,6 +65,7 @@ _SHRUNK = "S5.8.13: a mapping that shrinks and moves commits what it gave up"
 _REPLACED = "S4.7.5: a mapping that fails keeps what it was to replace committed"
 _UNACCOUNTED = "S5.8.9: MREMAP_DONTUNMAP takes VM_ACCOUNT from the source"
 _REFUSED = "S4.7.6: a mapping that the first phase refuses stays committed"
+_UNFLUSHED = "S8.2.6: a reservation is freed before the flush, and processors remember the mode"
 _TWICE = "A17: a remap that fails halfway untracks twice"
 
 #: Trackers that have one entry in the book for all pieces of a mapping, and know only whole VMAs.
@@ -246,6 +247,7 @@ KNOWN: tuple[Known, ...] = (
     Known("direct_map", _SET, lambda c: c.device("isa")),
     Known("one_mode", _HOLE, lambda c: c.device("isa")),
     Known("one_mode", _UNASKED, lambda c: c.unreserved),
+    Known("one_mode", _UNFLUSHED, lambda c: c.tracker(*_WHOLE_VMAS) and c.unflushed),
     Known("one_mode", _ZAPPED, lambda c: c.tracker("vm_pat") and c.zapped),
     Known("one_mode", _BY_END, lambda c: c.has("end_match") and _pieces(c)),
     Known("one_mode", _FOREIGN, lambda c: c.took_foreign),

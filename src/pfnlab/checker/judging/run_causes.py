@@ -40,7 +40,7 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.walk_ops import Walk
 from pfnlab.programs.model.model_machine import END
-from pfnlab.programs.runs.observation import HELD, WAITS, Step
+from pfnlab.programs.runs.observation import HELD, WAITS, Step, is_under_way, standings
 from pfnlab.programs.runs.pte_text import RAM
 
 #: Calls that may cut a VMA, where nobody looked at VMAs.
@@ -84,6 +84,21 @@ class Causes:
         self._steps = steps[: step + 1]
         self._ops = program.ops[: step + 1]
         self._at = step
+
+    @property
+    def unflushed(self) -> bool:
+        """True where an operation that takes mappings away stands in the middle of it."""
+        calls: dict[str, Call] = {}
+        for op, step in zip(self._ops, self._steps, strict=False):
+            if step.result in (HELD, WAITS):
+                calls[op.task] = op.call
+            elif isinstance(op.call, Release):
+                standing = standings(step)
+                calls = {task: call for task, call in calls.items() if is_under_way(standing.get(task, ""))}
+        return any(
+            isinstance(call, _UNMAPS | ZAPS) or (isinstance(call, Mmap) and call.over is not None)
+            for call in calls.values()
+        )
 
     @property
     def left_out(self) -> bool:
