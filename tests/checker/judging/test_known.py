@@ -618,6 +618,87 @@ def test_a_mapping_of_what_was_removed(via: str, reason: str) -> None:
     assert reason == told["removed_unmapped"]
 
 
+@for_each(
+    ("lines", "reason"),
+    [
+        (("b = mmap bar[8:12] proc-wc shared rw",), ""),
+        (("b = mmap bar[8:12] proc-wc shared rw", "munmap a"), "S9.3"),
+        (("b = mmap bar[8:12] proc-wc shared rw", "munmap b"), ""),
+        (("b = mmap bar[8:12] devmem shared rw",), ""),
+        (("b = mmap bar[8:12] devmem shared rw", "c = mmap bar[0] proc-uc shared rw", "munmap a"), "S9.3"),
+    ],
+)
+def test_a_mapping_of_another_file_is_no_reason_for_one_of_sysfs(lines: tuple[str, ...], reason: str) -> None:
+    """S9.3 says why /proc/bus/pci still shows a removed device, and excuses nothing else that does."""
+    told = whys("7.2", "a = mmap bar[0:4] wc shared rw", *lines, "remove bar")
+
+    assert reason == told["removed_unmapped"]
+
+
+def test_memory_of_devmem_is_not_asked_for_behind_a_removal() -> None:
+    """It is no file of the device, so nothing needs an excuse."""
+    assert {} == whys("7.2", "a = mmap bar[0:4] devmem shared rw", "remove bar")
+
+
+DRIVERS = ("d = mmap bar[4:8] driver remap wc shared rw", "a = mmap bar[4:8] wc shared rw", "munmap d")
+
+
+@for_each(
+    ("claim", "lines", "reason"),
+    [
+        ("request_mem_region bar[4:8]", DRIVERS, "S9.2.6"),
+        (
+            "request_mem_region bar[4:8]",
+            (*DRIVERS[:2], "c = mremap d 4 pages maymove fixed", "munmap c"),
+            "S9.2.6",
+        ),
+        ("request_mem_region bar[4:8]", DRIVERS[1:2], "S9.2.6"),
+    ],
+)
+def test_what_a_claim_elsewhere_let_through_may_come_to_light_later(
+    claim: str, lines: tuple[str, ...], reason: str
+) -> None:
+    """Also where the driver's own mapping goes, behind which it was reserved (S9.2.6)."""
+    assert reason == whys("7.2", claim, *lines)["claimed_free"]
+
+
+@for_each(
+    ("claim", "mapped", "book"),
+    [
+        ("request_mem_region bar[0:8]", "a = mmap bar[12:16] wc shared rw", BookEntry("bar", 4, 8, "wc")),
+        ("request_mem_region bar[4:8]", "a = mmap bar[12:16] wc shared rw", BookEntry("bar", 4, 8, "wc")),
+        ("request_mem_region bar[4:8]", "a = mmap bar[4:6] wc shared rw", BookEntry("bar", 6, 8, "wc")),
+    ],
+    ids=["a claim of the first page", "other pages are mapped", "the next pages are mapped"],
+)
+def test_what_a_claim_elsewhere_let_through_excuses_its_own_pages(
+    claim: str, mapped: str, book: BookEntry
+) -> None:
+    """A reservation that none of these mappings made has no reason."""
+    asked = program(claim, mapped)
+
+    told = shown("7.2", asked, 1, "7.2", book=(book,))
+
+    assert "" == told["claimed_free"]
+
+
+def test_devmem_is_stopped_page_by_page() -> None:
+    """A mapping of claimed pages through it has no reason (S9.1.2)."""
+    asked = program("request_mem_region bar[4:8]", "a = mmap bar[4:8] wc shared rw")
+    run = ModelMachine("7.2").run_one(asked)
+    by_devmem = program("request_mem_region bar[4:8]", "a = mmap bar[4:8] devmem shared rw")
+    steps = tuple(
+        msgspec.structs.replace(
+            step, vmas=tuple(msgspec.structs.replace(vma, file="mem") for vma in step.vmas or ())
+        )
+        for step in run.steps
+    )
+
+    found = violations(by_devmem, msgspec.structs.replace(run, steps=steps))
+
+    assert {"claimed_free": "", "claimed_unmapped": ""} == {one.name: one.known for one in found}
+
+
 @for_each(("call", "reason"), [("ioremap ram[0] wc", "S4.10"), ("ioremap bar[0] wc", "")])
 def test_a_warning_of_a_driver_is_known_of_ram(call: str, reason: str) -> None:
     """The same warning about a device has no reason."""

@@ -114,7 +114,7 @@ class AskedOnce:
     def _part(self, name: str, moment: SeenMoment) -> SeenMoment | None:
         """The part of *moment* that may break a property; None where nothing can."""
         if name == "one_mode":
-            return moment if len(self._mappings.modes) > 1 else None
+            return moment if len(self._mappings.modes) > 1 or moment.remembered else None
         if name == "direct_map_back":
             return moment if moment.step.direct_map else None
         if name not in self._held:

@@ -20,7 +20,7 @@ from pfnlab.programs.runs.texts import tracked_range
 _REMAPPED = ("wc", "uc", "proc", "mem")
 
 #: The cache modes by the words of page-table entries.
-_MODES = {mode.short.upper(): mode for mode in CacheMode}
+MODES = {mode.short.upper(): mode for mode in CacheMode}
 
 
 class SeenMapping(NamedTuple):
@@ -104,7 +104,7 @@ class DeviceMappings:
     def _shown(self, vma: VmaSeen, spaces: SeenSpaces) -> list[Shown]:
         pieces = ((entry, entry.target) for entry in entries_in(vma, spaces.ptes) if entry.entry.maps)
         return [
-            Shown(frames, _MODES[entry.entry.mode.upper()])
+            Shown(frames, MODES[entry.entry.mode.upper()])
             for entry, target in pieces
             if target is not None
             for frames in [self._layout.frames(target)]

@@ -38,7 +38,6 @@ from pfnlab.programs.lang.ops import (
     Program,
     Read,
     Release,
-    RemapFilePages,
     Write,
 )
 from pfnlab.programs.lang.process_ops import ProcessMadvise
@@ -120,24 +119,6 @@ class FirstSteps:
             for name in names_in(op.call):
                 found.setdefault(self._kinds.get(name, name), at)
         return found
-
-    @cached_property
-    def devmem(self) -> int | None:
-        """Something is mapped through /dev/mem."""
-        return _first(
-            at
-            for at, call in self._made()
-            if isinstance(call, Mmap | RemapFilePages) and call.via in ("devmem", "devmem-sync")
-        )
-
-    @cached_property
-    def procfs(self) -> int | None:
-        """Something is mapped through /proc/bus/pci."""
-        return _first(
-            at
-            for at, call in self._made()
-            if isinstance(call, Mmap | RemapFilePages) and call.via in ("proc-wc", "proc-uc")
-        )
 
     @cached_property
     def vfio(self) -> int | None:

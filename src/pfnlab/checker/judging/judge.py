@@ -24,9 +24,11 @@ from pfnlab.checker.judging.entries import (
 from pfnlab.checker.judging.first_steps import FirstSteps
 from pfnlab.checker.judging.history import History, has_moved
 from pfnlab.checker.judging.known import known
+from pfnlab.checker.judging.reached_modes import ReachedModes
 from pfnlab.checker.judging.run_causes import Causes
 from pfnlab.checker.judging.seen import Layout, SeenChanges, SeenSpaces
 from pfnlab.checker.judging.seen_moment import SeenMoment
+from pfnlab.checker.scopes.properties import one_mode
 from pfnlab.kernel.mm.profile import Profile
 from pfnlab.kernel.policies.known_kernels import version_of_release
 from pfnlab.kernel.policies.patched import patched_kernels
@@ -182,6 +184,7 @@ class _Judging:
         self._mappings = DeviceMappings(self._layout, self._history)
         self._asking = AskedOnce(self._mappings)
         self._contents = PageContents(program)
+        self._modes = ReachedModes(run, self._layout, self._history)
         self._starts = area_starts(program)
         #: The tasks whose processors are held.
         self._held: set[str] = set()
@@ -202,9 +205,12 @@ class _Judging:
         elif step.result == HELD:
             self._held.add(step.task)
         broken: dict[str, str] = {}
+        self._modes.look(number, op, held=bool(self._held))
         if self._held or step.vmas is None or step.ptes is None:
             for question in events_broken(SeenMoment(step, history, self._layout)):
                 broken.setdefault(question.name, question.asks)
+            if self._held and self._modes.agree() is False:
+                broken.setdefault(one_mode.__name__, sentence_of(one_mode.__name__))
             # Structures may be in the middle of a change, and are so for everybody who looks.
             memory = _memory(run, number)
             for fault in memory.faults if memory is not None else ():
@@ -217,7 +223,8 @@ class _Judging:
         self._mappings.look(step, self._spaces, changes)
         for name, text in self._structure(number, step, op, changes):
             broken.setdefault(name, text)
-        for question in self._asking.broken(SeenMoment(step, history, self._layout, self._mappings)):
+        moment = SeenMoment(step, history, self._layout, self._mappings, self._modes.remembered)
+        for question in self._asking.broken(moment):
             broken.setdefault(question.name, question.asks)
         self._before = number
         return broken

@@ -69,6 +69,7 @@ _GREW = (
 _REPLACED = "S4.7.5: a mapping that fails keeps what it was to replace committed"
 _UNACCOUNTED = "S5.8.9: MREMAP_DONTUNMAP takes VM_ACCOUNT from the source"
 _REFUSED = "S4.7.6: a mapping that the first phase refuses stays committed"
+_UNFLUSHED = "S8.2.6: a reservation is freed before the flush, and processors remember the mode"
 _TWICE = "A17: a remap that fails halfway untracks twice"
 
 #: Trackers that have one entry in the book for all pieces of a mapping, and know only whole VMAs.
@@ -130,10 +131,6 @@ def _freed_in_vain(causes: Causes) -> bool:
 
 def _freed_foreign(causes: Causes) -> bool:
     return (causes.freed_foreign and causes.now == "arch_io_free_memtype_wc") or causes.took_foreign
-
-
-def _escaped(causes: Causes) -> bool:
-    return causes.driver and causes.now == "mmap"
 
 
 #: Every known violation; the first that fits explains.
@@ -238,21 +235,16 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known("claimed_free", _PIECES, _pieces),
     Known("claimed_free", _LOOKED_UP, lambda c: c.tracker(*_OVER_ZAPS) and c.zapped),
-    Known("claimed_free", _FIRST_PAGE, _escaped),
+    Known("claimed_free", _FIRST_PAGE, lambda c: c.claimed.mapped_behind),
     Known("claimed_free", _FOREIGN, lambda c: c.took_foreign),
-    Known("claimed_free", _KEPT, lambda c: c.counts and (c.zapped or c.cut)),
+    Known("claimed_free", _KEPT, lambda c: c.counts and (c.zapped or c.cut) and c.claimed.kept),
     Known("claimed_free", _ESCAPES, lambda c: c.driver and c.now == "release"),
-    Known("claimed_unmapped", _FIRST_PAGE, _escaped),
+    Known("claimed_unmapped", _FIRST_PAGE, lambda c: c.claimed.maps_behind),
     Known("claimed_unmapped", _ESCAPES, lambda c: c.driver and c.now == "release"),
     Known(
         "removed_unmapped",
         "S9.3: /proc/bus/pci has no address space of its own",
-        lambda c: c.done("remove", "unplug") and c.procfs,
-    ),
-    Known(
-        "removed_unmapped",
-        "S9.1: /dev/mem is no file of the device",
-        lambda c: c.done("remove", "unplug") and c.devmem,
+        lambda c: c.done("remove", "unplug") and c.shown_by("proc") and not c.shown_by("wc", "uc"),
     ),
     Known("claimed_unmapped", _LOW, lambda c: c.device("isa")),
     Known("no_warning", _SPANS, lambda c: c.device("isa") and c.now == "arch_io_reserve_memtype_wc"),
@@ -261,6 +253,7 @@ KNOWN: tuple[Known, ...] = (
     Known("direct_map", _SET, lambda c: c.device("isa")),
     Known("one_mode", _HOLE, lambda c: c.device("isa")),
     Known("one_mode", _UNASKED, lambda c: c.unreserved),
+    Known("one_mode", _UNFLUSHED, lambda c: c.tracker(*_WHOLE_VMAS) and c.unflushed),
     Known("one_mode", _ZAPPED, lambda c: c.tracker("vm_pat") and c.zapped),
     Known("one_mode", _BY_END, lambda c: c.has("end_match") and _pieces(c)),
     Known("one_mode", _FOREIGN, lambda c: c.took_foreign),

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
+from pfnlab.checker.judging.by_place import ByPlace
+from pfnlab.checker.judging.claimed_pages import ClaimedPages
 from pfnlab.checker.judging.first_steps import ZAPS, FirstSteps, names_in
+from pfnlab.checker.judging.seen import entries_in
 from pfnlab.kernel.mm.profile import Profile
 from pfnlab.kernel.policies.releases import series_key
 from pfnlab.kernel.policies.trackers import TRACKERS
@@ -37,7 +40,8 @@ from pfnlab.programs.lang.ops import (
 from pfnlab.programs.lang.process_ops import ProcessMadvise
 from pfnlab.programs.lang.walk_ops import Walk
 from pfnlab.programs.model.model_machine import END
-from pfnlab.programs.runs.observation import HELD, WAITS, Step, VmaSeen
+from pfnlab.programs.runs.observation import HELD, WAITS, Step, VmaSeen, is_under_way, standings
+from pfnlab.programs.runs.pte_text import RAM
 
 #: Calls that may cut a VMA, where nobody looked at VMAs.
 _CUTS = (
@@ -80,6 +84,21 @@ class Causes:
         self._steps = steps[: step + 1]
         self._ops = program.ops[: step + 1]
         self._at = step
+
+    @property
+    def unflushed(self) -> bool:
+        """True where an operation that takes mappings away stands in the middle of it."""
+        calls: dict[str, Call] = {}
+        for op, step in zip(self._ops, self._steps, strict=False):
+            if step.result in (HELD, WAITS):
+                calls[op.task] = op.call
+            elif isinstance(op.call, Release):
+                standing = standings(step)
+                calls = {task: call for task, call in calls.items() if is_under_way(standing.get(task, ""))}
+        return any(
+            isinstance(call, _UNMAPS | ZAPS) or (isinstance(call, Mmap) and call.over is not None)
+            for call in calls.values()
+        )
 
     @property
     def left_out(self) -> bool:
@@ -136,15 +155,21 @@ class Causes:
         named = names_in(self.op.call) if self.op is not None else set()
         return any(kinds.get(name, name) in ("lowmem", "isa", "ram") for name in named)
 
-    @property
-    def procfs(self) -> bool:
-        """True where something was mapped through /proc/bus/pci."""
-        return self._since(self._first.procfs)
+    def shown_by(self, *files: str) -> bool:
+        """True where a VMA of one of these files, as observations name them, shows pages of a device."""
+        step = self._steps[-1]
+        ptes = ByPlace(step.ptes or ())
+        return any(
+            entry.entry.maps and entry.target not in (None, RAM)
+            for vma in step.vmas or ()
+            if vma.file in files
+            for entry in entries_in(vma, ptes)
+        )
 
-    @property
-    def devmem(self) -> bool:
-        """True where something was mapped through /dev/mem."""
-        return self._since(self._first.devmem)
+    @cached_property
+    def claimed(self) -> ClaimedPages:
+        """The pages that a driver has claimed, and others still have reserved."""
+        return ClaimedPages(self._ops, self._steps)
 
     @property
     def unreserved(self) -> bool:

@@ -26,13 +26,19 @@ class SeenMoment:
 
     :param step: with VMAs and page-table entries
     :param mappings: its VMAs that map a device; None where nobody looks at them
+    :param remembered: the frames that processors reach by translations which no entry has so any more
     """
 
     def __init__(
-        self, step: Step, history: History, layout: Layout, mappings: DeviceMappings | None = None
+        self,
+        step: Step,
+        history: History,
+        layout: Layout,
+        mappings: DeviceMappings | None = None,
+        remembered: Sequence[Shown] = (),
     ) -> None:
         self.step, self._history, self._layout = step, history, layout
-        self._mappings = mappings
+        self._mappings, self.remembered = mappings, remembered
         self.facts = facts_of(step.log)
 
     def of_mappings(self, mappings: list[SeenMapping]) -> SeenMoment:

@@ -11,13 +11,14 @@ change without being touched.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from operator import attrgetter, itemgetter
 from types import FunctionType
 from typing import Any, cast
 
+from pfnlab.checker.scopes.modes import ReachedAt, reaches
 from pfnlab.checker.scopes.packing import Packing
 from pfnlab.kernel.hw.pgtable import EntryRun, Page, PageTables
 from pfnlab.kernel.hw.tlb import Tlb
@@ -88,6 +89,8 @@ class Parts:
         #: The number of the part that an object is, by the identity of the object.
         self._object_parts: dict[int, int] = {}
         self._space_parts: dict[int, int] = {}
+        #: Of the parts by which frames are reached: where, by entries and by translations.
+        self._reaching: dict[int, Callable[[], tuple[list[ReachedAt], list[ReachedAt]]]] = {}
         self._vma_parts: dict[int, int] = {}
         self._gather_parts: dict[int, int] = {}
         self._vma_lock_parts: dict[int, int] = {}
@@ -101,7 +104,8 @@ class Parts:
         for number, mm in enumerate(self._mms):
             self._add_space(number, mm)
         for task in self._tasks:
-            self._add(f"TLB {task.comm}", partial(self._tlb_value, task), task.tlb)
+            tlb = self._add(f"TLB {task.comm}", partial(self._tlb_value, task), task.tlb)
+            self._reaching[tlb] = partial(self._reached_by_tlbs, [task])
             self._add_lock(f"exec_update_lock {task.comm}", task.exec_update_lock)
         for mapping, lock in kernel.i_mmap_rwsems.items():
             self._add_lock(f"i_mmap_rwsem {mapping}", lock)
@@ -120,6 +124,7 @@ class Parts:
             "memory": self._add("memory", self._memory_value),
         }
         self._tasks_part = self._kernel_parts["tasks"]
+        self._reaching[self._tasks_part] = self._reached_by_new_tasks
         self._contexts_part = self._add("contexts", lambda: _values(self._contexts, self._packing().pack))
         self._pages_part = self._add("pages", lambda: _values(self._pages, _page_value))
         self._machine_part = self._add("machine", kernel.state)
@@ -128,7 +133,8 @@ class Parts:
     def _add_space(self, number: int, mm: MmStruct) -> None:
         self._space_parts[id(mm)] = self._add(f"tree {number}", mm.state)
         self._vma_parts[id(mm)] = self._add(f"VMAs {number}", lambda: self._vmas_value(mm))
-        self._add(f"tables {number}", lambda: self._tables_value(mm), mm.tables)
+        tables = self._add(f"tables {number}", lambda: self._tables_value(mm), mm.tables)
+        self._reaching[tables] = lambda: (list(reaches(mm, mm.tables.entries, number)), [])
         self._gather_parts[id(mm)] = self._add(
             f"gathers {number}", lambda: (mm.tlb_flush_pending, len(mm.gathers))
         )
@@ -150,6 +156,31 @@ class Parts:
     def value(self, number: int) -> Any:
         """The present value of part *number*, as plain values."""
         return self._values[number]()
+
+    @property
+    def reaching(self) -> Sequence[int]:
+        """The numbers of the parts by which frames are reached: page tables, and what processors remember."""
+        return tuple(self._reaching)
+
+    def reached(self, number: int) -> tuple[list[ReachedAt], list[ReachedAt]]:
+        """The places where one of :attr:`reaching` reaches frames: by entries, and by translations."""
+        return self._reaching[number]()
+
+    def _reached_by_tlbs(self, tasks: Iterable[Task]) -> tuple[list[ReachedAt], list[ReachedAt]]:
+        spaces = {id(mm): number for number, mm in enumerate(self._mms)}
+        spaces |= {id(mm): number for number, mm in enumerate(self._new_mms(), len(self._mms))}
+        return [], [
+            one for task in tasks for one in reaches(task.mm, task.tlb.state(), spaces.get(id(task.mm), -1))
+        ]
+
+    def _reached_by_new_tasks(self) -> tuple[list[ReachedAt], list[ReachedAt]]:
+        entries = [
+            one
+            for number, mm in enumerate(self._new_mms(), len(self._mms))
+            for one in reaches(mm, mm.tables.entries, number)
+        ]
+        others = [task for task in self._kernel.tasks.values() if task not in self._tasks]
+        return entries, self._reached_by_tlbs(others)[1]
 
     def name(self, instance: object) -> Any:
         """The name of an object with an identity; None while only its maker can reach it."""
@@ -337,9 +368,11 @@ class Parts:
         kernel = self._kernel
         return sorted(kernel.memory.items()), [tuple(pfns) for pfns in kernel.undecoded]
 
+    def _new_mms(self) -> list[MmStruct]:
+        return [mm for _, mm in sorted(self._new_spaces.values(), key=itemgetter(0))]
+
     def _packing(self) -> Packing:
-        new_mms = [mm for _, mm in sorted(self._new_spaces.values(), key=itemgetter(0))]
-        packing = Packing(self._kernel, [*self._mms, *new_mms], [])
+        packing = Packing(self._kernel, [*self._mms, *self._new_mms()], [])
         cast(Any, packing).vmas = {identity: name for identity, (name, _) in self._vmas.items()}
         return packing
 

@@ -17,6 +17,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from pfnlab.checker.races.continuation import UnsayableError
 from pfnlab.checker.races.turns import Ground, Live, Position, TurnResult
+from pfnlab.checker.scopes.modes import ReachedAt, agree, differing
 from pfnlab.checker.scopes.scope import Race
 from pfnlab.programs.model.model_machine import ModelMachine
 
@@ -112,6 +113,12 @@ class Turns:
         self.names = tuple(live.parts.names)
         parts = tuple(digest(live.parts.value(number)) for number in range(len(self.names)))
         self.begin = JointState((), tuple(live.position(task) for task in self.tasks), parts)
+        #: The places where a part reaches frames, by its number and the digest of its value.
+        self._reached: dict[tuple[int, int], tuple[list[ReachedAt], list[ReachedAt]]] = {}
+        #: The answers that follow from those of all parts.
+        self._modes: dict[tuple[int, ...], bool | None] = {}
+        self._reaching = live.parts.reaching
+        self._note_reached(live, enumerate(parts))
         self.run = 0
         self._effects: _Memo[TurnEffect] = _Memo()
         self._ready: _Memo[tuple[bool]] = _Memo()
@@ -121,6 +128,21 @@ class Turns:
     def able(self, joint: JointState) -> tuple[int, ...]:
         """The numbers of the tasks that can run."""
         return tuple(task for task in range(len(self.tasks)) if self._able(joint, task))
+
+    def modes_agree(self, joint: JointState) -> bool | None:
+        """True where each frame that can be reached in two ways has one cache mode; None where none can."""
+        digests = tuple(joint.parts[number] for number in self._reaching)
+        if digests not in self._modes:
+            found = [self._reached[key] for key in zip(self._reaching, digests, strict=True)]
+            entries = [one for part, _ in found for one in part]
+            remembered = differing(entries, (one for _, part in found for one in part))
+            self._modes[digests] = agree((one.frames, one.mode) for one in [*entries, *remembered])
+        return self._modes[digests]
+
+    def _note_reached(self, live: Live, values: Iterable[tuple[int, int]]) -> None:
+        for number, value in values:
+            if number in self._reaching and (number, value) not in self._reached:
+                self._reached[number, value] = live.parts.reached(number)
 
     def finished(self, joint: JointState, task: int) -> bool:
         """True where *task* has done all of its operations."""
@@ -158,6 +180,7 @@ class Turns:
         numbers = tuple(sorted(touched))
         values = [(number, digest(live.parts.value(number))) for number in numbers]
         changed = tuple((number, value) for number, value in values if value != joint.parts[number])
+        self._note_reached(live, changed)
         position = live.position(name)
         if position.under_way:
             try:

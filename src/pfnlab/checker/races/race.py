@@ -34,8 +34,9 @@ from pfnlab.checker.races.turns import (
     revoked,
     translations,
 )
+from pfnlab.checker.scopes.modes import modes_agree
 from pfnlab.checker.scopes.moment import StateView, facts_of, warn_again
-from pfnlab.checker.scopes.properties import STATE_QUESTIONS, Question
+from pfnlab.checker.scopes.properties import STATE_QUESTIONS, Question, one_mode
 from pfnlab.checker.scopes.scope import Race, RaceScope
 from pfnlab.checker.search.path import Path
 from pfnlab.checker.search.property import Property
@@ -50,6 +51,9 @@ from pfnlab.programs.model.execution import OneByOne, SideBySide
 from pfnlab.programs.model.model_machine import ModelMachine, place
 from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.places import Places
+
+#: The question that is asked in the middle of operations too.
+ONE_MODE = one_mode.__name__
 
 #: The search for a place to hold an operation tries fewer entries into one function than this.
 _MOST_CALLS = 4
@@ -68,6 +72,7 @@ class RaceState(NamedTuple):
     :param facts: what turns so far did, as far as the kernel does not show it
     :param answers: when all operations are done, the answer of each of :data:`STATE_QUESTIONS`
     :param exited: whether every task has exited since
+    :param modes: whether each frame that can be reached in two ways has one cache mode; None where none can
     """
 
     race: int
@@ -80,6 +85,7 @@ class RaceState(NamedTuple):
     facts: tuple[str, ...] = ()
     answers: tuple[bool | None, ...] = ()
     exited: bool = False
+    modes: bool | None = None
 
 
 class _Ending(NamedTuple):
@@ -113,7 +119,7 @@ class RaceModel:
     def initial(self) -> Iterable[RaceState]:
         """Every race before its first turn."""
         for race, turns in enumerate(self.turns):
-            yield RaceState(race, turns.begin, turns.able(turns.begin))
+            yield RaceState(race, turns.begin, turns.able(turns.begin), modes=turns.modes_agree(turns.begin))
 
     def successors(self, state: RaceState) -> Iterable[tuple[Turn, RaceState]]:
         """The turns of the tasks that can run, each with the state after it."""
@@ -137,6 +143,7 @@ class RaceModel:
                 facts=_together(state.facts, ending.facts),
                 answers=ending.exited,
                 exited=True,
+                modes=None,
             ),
         )
 
@@ -190,6 +197,7 @@ class RaceModel:
             free=state.free or owner_told,
             facts=facts,
             answers=self._ending(state.race, joint, facts).answers if done else (),
+            modes=turns.modes_agree(joint),
         )
 
     def key(self, state: RaceState) -> bytes:
@@ -231,15 +239,18 @@ class RaceModel:
                 if any(answers):
                     return _cut(held, len(answers))
             return None
-        if not state.answers or question not in STATE_QUESTIONS:
+        if question not in STATE_QUESTIONS or (not state.answers and question.name != ONE_MODE):
             return None
-        candidates = itertools.chain(_in_a_row(race, path, title, asks), _with_holds(race, title, asks))
+        rows = _in_a_row(race, path, title, asks) if state.answers else ()
+        candidates = itertools.chain(rows, _with_holds(race, title, asks))
         for candidate in candidates:
             program = _with_exits(candidate) if state.exited else candidate
             answers = answers_by_op(self.machine, program, question)
             if _readable(program) and False in answers:
                 # What comes after the operation that breaks it shows nothing more.
                 ops = program.ops[: answers.index(False) + 1]
+                if program.needs.held and not any(isinstance(op.call, Release) for op in ops):
+                    ops += (Op(Release()),)
                 return msgspec.structs.replace(program, ops=ops)
         return None
 
@@ -283,7 +294,7 @@ def told_free_by_op(machine: ModelMachine, program: Program) -> list[bool | None
 def answers_by_op(machine: ModelMachine, program: Program, question: Question) -> list[bool | None]:
     """The answers to a question about a state after each operation of *program*.
 
-    None while a task is held, and where the question does not arise.
+    None while a task is held, but for the cache modes, and where the question does not arise.
     """
     platform, devices, whole = place(program)
     kernel = machine.boot(platform, devices)
@@ -297,7 +308,10 @@ def answers_by_op(machine: ModelMachine, program: Program, question: Question) -
         running.step(op)
         _, log = kernel.trace.take()
         facts = _together(facts, tuple(facts_of(log)))
-        answers.append(question.judge(StateView(kernel, facts)) if running.settled else None)
+        if running.settled:
+            answers.append(question.judge(StateView(kernel, facts)))
+        else:
+            answers.append(modes_agree(kernel) if question.name == ONE_MODE else None)
     return answers
 
 
@@ -383,11 +397,15 @@ def race_properties(asked: Sequence[Question]) -> list[Property[RaceState]]:
 
 
 def _at_the_end(question: Question) -> Property[RaceState]:
-    """A question about a state, asked when all operations are done, and again when every task has exited."""
+    """A question about a state, asked when all operations are done, and again when every task has exited.
+
+    The cache modes are asked after every turn.
+    """
     number = STATE_QUESTIONS.index(question)
 
     def answer(state: RaceState) -> bool | None:
-        return state.answers[number] if state.answers else None
+        at_end = state.answers[number] if state.answers else None
+        return state.modes if question.name == ONE_MODE and at_end is None else at_end
 
     return Property(
         question.name,

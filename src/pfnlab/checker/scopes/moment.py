@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import NamedTuple, Protocol
 
 from pfnlab.base.units import PfnRange, pages_of, pfn_to_phys, phys_to_pfn
+from pfnlab.checker.scopes.modes import differing, reaches, remembered_in
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.entry import pte_present
 from pfnlab.kernel.hw.pgtable import EntryRun, Page
@@ -83,6 +84,10 @@ class Moment(Protocol):
     @property
     def mappings(self) -> Sequence[MappedDevice]:
         """Every mapping of device pages, of all tasks."""
+
+    @property
+    def remembered(self) -> Sequence[Shown]:
+        """The frames that processors reach by translations which no entry has so any more."""
 
     @property
     def reservations(self) -> Sequence[PfnRange]:
@@ -209,6 +214,12 @@ class StateView:
             for vma in mm.vmas
             if vma.flags & VM_PFNMAP and vma.file is not None
         ]
+
+    @cached_property
+    def remembered(self) -> list[Shown]:
+        remembered = list(remembered_in(self.kernel))
+        entries = [one for mm in self.mms if remembered for one in reaches(mm, mm.tables.entries, id(mm))]
+        return [Shown(one.frames, one.mode) for one in differing(entries, remembered)]
 
     @cached_property
     def reservations(self) -> list[PfnRange]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import shell_word
 from pfnlab.base.units import PfnRange
+from pfnlab.checker.scopes.modes import agree
 from pfnlab.checker.scopes.moment import FORK_LEFT, FREED_WRONGLY, WARNED, Judge, Moment, Shown, StateView
 from pfnlab.checker.search.property import Property
 from pfnlab.kernel.hw.spans import SpanSet
@@ -100,18 +101,8 @@ def no_warning(moment: Moment) -> bool | None:
 
 
 def one_mode(moment: Moment) -> bool | None:
-    """All mappings of a frame have one cache mode."""
-    pieces = sorted(shown for mapping in moment.mappings for shown in mapping.shown)
-    # Of the pieces so far, the one that reaches farthest speaks for all: where others overlap it they agree.
-    shared, last = False, None
-    for piece in pieces:
-        if last is not None and piece.frames.start < last.frames.end:
-            shared = True
-            if piece.mode != last.mode:
-                return False
-        if last is None or piece.frames.end > last.frames.end:
-            last = piece
-    return True if shared else None
+    """All mappings of a frame, and all that processors remember of it, have one cache mode."""
+    return agree([*(shown for mapping in moment.mappings for shown in mapping.shown), *moment.remembered])
 
 
 def _ram_shown(moment: Moment) -> list[Shown]:

@@ -1,0 +1,81 @@
+"""The cache modes in which a run reaches frames: by entries, and by translations that processors remember.
+
+A model says what its processors remember. Of a kernel it is known where a task reaches a page that has no
+entry any more, while a processor is held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pfnlab.checker.judging.device_mappings import MODES
+from pfnlab.checker.judging.history import History
+from pfnlab.checker.judging.seen import Layout
+from pfnlab.checker.scopes.modes import ReachedAt, agree, differing
+from pfnlab.checker.scopes.moment import Shown
+from pfnlab.programs.lang.ops import Op, Read, Write
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.runs.observation import PteSeen, Run, TlbSeen
+from pfnlab.programs.runs.pte_text import RAM
+
+
+class ReachedModes:
+    """
+    The frames that the steps of a run reach, asked step by step.
+
+    :param run: of a program
+    :ivar remembered: of the step looked at last, what processors reach by translations that no entry has so
+    """
+
+    def __init__(self, run: Run, layout: Layout, history: History) -> None:
+        self._run, self._layout, self._history = run, layout, history
+        #: The entries of the steps from the last on in which no processor was held.
+        self._had: list[Sequence[PteSeen]] = []
+        self.remembered: list[Shown] = []
+
+    def look(self, number: int, op: Op | None, *, held: bool) -> None:
+        """Look at a step; those before it were looked at.
+
+        :param op: its operation
+        :param held: a processor is held after it; where none is, only what is stale can be told from entries
+        """
+        step = self._run.steps[number]
+        tlbs = self._run.tlbs[number] if number < len(self._run.tlbs) else ()
+        found = [one for seen in tlbs if held or seen.stale for one in self._reaches(seen, seen.space)]
+        if held and step.result == "ok" and op is not None and isinstance(op.call, Read | Write):
+            found += self._answered(self._history.process(op.task), op.call.span)
+        self._had = [*(self._had if held else ()), step.ptes or ()]
+        pages = [page for one in found for page in _single_pages(one)]
+        differ = differing(self._entries(), pages) if pages else []
+        self.remembered = [Shown(one.frames, one.mode) for one in differ]
+
+    def agree(self) -> bool | None:
+        """True where each frame that is reached in two ways has one mode; None where none is."""
+        return agree([*((one.frames, one.mode) for one in self._entries()), *self.remembered])
+
+    def _entries(self) -> list[ReachedAt]:
+        return [one for run in self._had[-1] for one in self._reaches(run, run.task)]
+
+    def _answered(self, process: str, span: Span) -> Iterator[ReachedAt]:
+        """The entry by which a task reached a page, where that is gone by now."""
+        first = Span(span.name, span.start, span.start + 1)
+        for ptes in reversed(self._had):
+            for run in ptes:
+                meets = run.task == process and run.span.meets(first)
+                for one in self._reaches(run, process) if meets else ():
+                    yield from (page for page in _single_pages(one) if page.start == first.start)
+                    return
+
+    def _reaches(self, seen: PteSeen | TlbSeen, space: str) -> Iterator[ReachedAt]:
+        target, entry = seen.target, seen.table_entry
+        frames = self._layout.frames(target) if target is not None and target != RAM else None
+        if frames is not None and entry.is_present:
+            yield ReachedAt(f"{space}:{seen.span.name}", seen.span.start, frames, MODES[entry.mode])
+
+
+def _single_pages(one: ReachedAt) -> Sequence[ReachedAt]:
+    frames = one.frames
+    return [
+        one._replace(start=one.start + at, frames=type(frames)(frames.start + at, frames.start + at + 1))
+        for at in range(frames.nr)
+    ]
