@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import msgspec
 import pytest
@@ -19,7 +20,7 @@ from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.look import LookLevel
 
 #: One program of so many is asked in ``make test``.
-EACH = 7
+_EACH = 7
 
 
 def without_failure(program: Program) -> Program:
@@ -35,6 +36,12 @@ def reached(found: Sequence[Program]) -> list[Program]:
     return [
         one for one, failed, ran in zip(found, with_it, without, strict=True) if failed.steps != ran.steps
     ]
+
+
+@cache
+def asked() -> list[Program]:
+    """The programs of ``make test``."""
+    return reached(list(programs().values())[::_EACH])
 
 
 def differing(series: str, found: Sequence[Program]) -> list[str]:
@@ -58,7 +65,7 @@ def test_each_operation_fails_on_its_first_call() -> None:
 
 def test_a_failure_is_reached_in_each_group() -> None:
     """Of mappings, moves, touches and changes; those of drivers allocate nothing but entries of a remap."""
-    titles = [one.title for one in reached(list(programs().values())[::EACH])]
+    titles = [one.title for one in asked()]
 
     words = ("mmap", "move", "mem_read", "mprotect", "remap_pfn_range")
     assert [] == [word for word in words if not any(title.startswith(word) for title in titles)]
@@ -73,9 +80,7 @@ def test_a_failure_is_reached_in_each_group() -> None:
 )
 def test_an_allocation_fails_as_on_the_kernel(series: str) -> None:
     """What follows is the same, step by step."""
-    found = reached(list(programs().values())[::EACH])
-
-    assert [] == differing(series, found)
+    assert [] == differing(series, asked())
 
 
 @pytest.mark.lab
