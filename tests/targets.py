@@ -38,13 +38,13 @@ TARGETS = {
 #: Folders and files below tests/ whose tests are all of one target; no other run imports them.
 PLACES = {
     "browser": "browser",
-    "cluster": "cluster",
+    "campaign/cluster": "cluster",
     "api/test_notebook.py": "notebooks",
     "evidence/benchmarks/test_quick.py": "long",
     "test_wheel.py": "long",
     "editors/test_engines.py": "editors",
     "docs/test_shown_on_kernels.py": "pages",
-    "lens/test_btf_dwarf.py": "btf-dwarf",
+    "lab/lens/test_btf_dwarf.py": "btf-dwarf",
 }
 
 HERE = Path(__file__).parent

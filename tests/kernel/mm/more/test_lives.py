@@ -113,3 +113,24 @@ def test_fork_adds_a_task(series: str) -> None:
     child = kernel.tasks["child"]
     assert (101, [(0x1000, 0x1004)]) == (child.pid, [(vma.start, vma.end) for vma in child.mm])
     kernel._check()
+
+
+@every_series
+def test_a_file_is_closed_as_exec_returns(series: str) -> None:
+    """Behind the end of the old memory and of exec itself, where that was the last reference (S8.2.9)."""
+    steps = run(series, "a = mmap bar[0:4] vfio shared rw", "read a[0]", "vfio_close bar", "exec")
+
+    (events,) = [step.events or () for step in steps if step.op == "exec"]
+
+    assert "erase bar[0]" == events[-1]
+    assert {"free a[0]", "exec_done"} <= set(events[:-1])
+
+
+@every_series
+def test_a_mapping_of_another_process_keeps_the_file_open(series: str) -> None:
+    """Then exec closes nothing, and the device's reservation stays."""
+    opened = ("a = mmap bar[0:4] vfio shared rw", "read a[0]", "vfio_close bar", "c = fork", "c: exec")
+
+    (step,) = [step for step in run(series, *opened) if step.op == "c: exec"]
+
+    assert "bar[0:16] uc-" in [str(entry) for entry in step.book or ()]

@@ -118,8 +118,13 @@ def execve(kernel: Kernel, task: Task) -> None:
         task.mm = kernel.new_space()
     task.mm.visible = True
     task.tlb.flush()
+    kernel.call(task, lambda: _end_of_old(kernel, task, old, late=late))
+
+
+def _end_of_old(kernel: Kernel, task: Task, old: MmStruct, *, late: bool) -> None:
+    # Files that were given up are closed behind it, as the call returns.
     with nullcontext() if late else task.exec_update_lock.write():
-        kernel.call(task, lambda: _mmput(old))
+        _mmput(old)
     if not late:
         kernel.trace.event("exec_done")
 
