@@ -33,7 +33,8 @@ from pfnlab.kernel.policies.flushes.free_vmas import FreeVmas
 from pfnlab.kernel.policies.flushes.fullmm import FullMm
 from pfnlab.kernel.policies.flushes.gather_draft import GatherDraft
 from pfnlab.kernel.policies.flushes.gather_v1 import GatherV1
-from pfnlab.kernel.policies.flushes.gather_v2 import GatherV2, GatherV2Junk
+from pfnlab.kernel.policies.flushes.gather_v2 import GatherV2
+from pfnlab.kernel.policies.flushes.gather_v2_junk import GatherV2Junk
 from pfnlab.kernel.policies.flushes.gather_v3 import GatherV3
 from pfnlab.kernel.policies.flushes.gather_v4 import GatherV4
 from pfnlab.kernel.policies.flushes.gather_v5 import GatherV5

@@ -36,6 +36,7 @@ COSTLY = (
     "inspect --device",
     # The same options with smaller numbers are among the examples that run.
     "--swarm 8",
+    "pfnlab review",
     "--random 200",
 )
 

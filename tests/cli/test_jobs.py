@@ -196,7 +196,7 @@ def test_every_verb_with_jobs_has_the_same_bound() -> None:
     options = [field.option for field in fields if "--jobs" in field.names]
 
     assert [] == [option for option in options if option.check is None]
-    assert 10 == len(options)
+    assert 11 == len(options)
 
 
 @pytest.mark.parametrize("jobs", [0, -1])

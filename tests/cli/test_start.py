@@ -38,10 +38,10 @@ _CASES = [
     StartCase(("--version",), 13, _HEAVY | {"msgspec", "argparse"}),
     StartCase(("--help",), 15, _HEAVY | {"msgspec"}),
     StartCase(("check", "--help"), 28, _HEAVY),
-    StartCase(("run", "munmap-middle", "--on", "model:7.2"), 226),
+    StartCase(("run", "munmap-middle", "--on", "model:7.2"), 242),
     StartCase(("litmus", "list"), 27),
-    StartCase(("explain", _LINE), 60),
-    StartCase(("kernels", "list"), 42),
+    StartCase(("explain", _LINE), 61),
+    StartCase(("kernels", "list"), 44),
     StartCase(("litmus", "show", "munmap-middle"), 60),
 ]
 

@@ -88,6 +88,7 @@ BY_METAVAR: dict[str, Values] = {
 BY_PLACE: dict[tuple[str, str], Values] = {
     ("check", "--property"): values.properties,
     ("fuzz", "SCOPE"): values.swept_scopes,
+    ("review", "DESIGN"): values.nothing,
     ("policies show", "NAME"): values.policies,
     ("litmus show", "NAME"): values.program_names,
     ("litmus copy", "NAME"): values.program_names,

@@ -182,7 +182,7 @@ class CProgram:
                 room = _argument(Shape.ROOM, call.room)
                 return CCall(f'set_limit({resource}, "\\n{use}:", {room})', ("set_limit",))
             case ClearRefs():
-                text = f'write_text("/proc/self/clear_refs", "{CLEARED_REFS[call.kind]}")'
+                text = f'write_text("/proc/self/clear_refs", {c_string(str(CLEARED_REFS[call.kind]))})'
                 return CCall(text, ("write_text",))
             case Walk() | ProcessVmReadv():
                 return self._walk(call)

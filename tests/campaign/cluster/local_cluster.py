@@ -16,7 +16,7 @@ from pathlib import Path
 STARTS = 90.0
 
 HERE = Path(__file__).parent
-SOURCE = HERE.parents[1] / "src"
+SOURCE = HERE.parents[2] / "src"
 
 
 class LocalCluster:

@@ -103,7 +103,6 @@ def raced(flushes: Callable[[], FlushPlacement], text: str) -> CheckResult:
         ("gather_draft", {"behind", "inside"}),
         ("gather_v4", {"inside"}),
         ("gather_v5", {"inside"}),
-        ("gather_v6", set()),
         ("free_vmas", set()),
         ("fullmm", set()),
     ],

@@ -29,7 +29,7 @@ _SEAMS: dict[str, Collection[str]] = {
 #: Where a policy is decided in a kernel.
 _FOLDERS = ("mm/", "arch/x86/", "include/", "kernel/", "fs/", "drivers/")
 _BASE = re.compile(r"linux-source-\d+\.\d+")
-_NAME = re.compile(r"(?P<policy>[a-z_]+(?:-[a-z_]+?){1,2})(?:-(?P<series>\d+\.\d+))?\.patch")
+_NAME = re.compile(r"(?P<policy>[a-z_]+(?:-[a-z_0-9]+?){1,2})(?:-(?P<series>\d+\.\d+))?\.patch")
 
 
 def _faults(patch: PatchFile) -> list[str]:

@@ -47,7 +47,7 @@ for line in sys.stdin.buffer:
 def mutated(mutant: Mutant, into: Path) -> None:
     """Copy the package to *into*/pfnlab with *mutant*'s one change."""
     shutil.copytree(SOURCE, into / "pfnlab", ignore=shutil.ignore_patterns("__pycache__", "guest"))
-    path = into / "pfnlab" / mutant.file
+    path = into / "pfnlab" / "kernel" / mutant.file
     text = path.read_text(encoding="utf-8")
     assert text.count(mutant.old) == 1, f"{mutant.file} has {text.count(mutant.old)} times {mutant.old!r}"
     path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")

@@ -44,7 +44,7 @@ def test_the_object_has_its_form(watch: bool) -> None:
 
 def test_a_race_has_the_same_form() -> None:
     """A race that breaks a property, with its schedule, is of that form too."""
-    found = check(ModelMachine("7.2,flush=none"), load_scope("race"), None, Exhaustive(states=300))
+    found = check(ModelMachine("7.2,flush=none"), load_scope("race"), None, Exhaustive(states=600))
 
     item = json.loads(found.as_json())
     jsonschema.validate(item, schema("check"))

@@ -59,8 +59,10 @@ class FlushCost(msgspec.Struct, frozen=True):
     """The flushes of one kind of operation in all sequences.
 
     :param operation: its word
-    :param base: how many flushes the base took, *design* how many the design
-    :param more: how many operations took more in the design; *fewer* how many took fewer
+    :param base: how many flushes the base took
+    :param design: how many the design took
+    :param more: how many operations took more in the design
+    :param fewer: how many took fewer
     :param example: operations of which the last took more
     """
 
@@ -77,7 +79,8 @@ class Change(msgspec.Struct, frozen=True):
 
     :param operation: its word
     :param field: ``result`` or ``log``
-    :param base: the base's; *design* the design's
+    :param base: what the base answers or prints
+    :param design: what the design answers or prints
     :param times: in how many sequences
     :param example: the first operations of which the last differs
     """
@@ -95,7 +98,8 @@ class ReviewStage(msgspec.Struct, frozen=True):
 
     :param name: what is asked
     :param core: whether the review is complete without it
-    :param asked: how many pieces were asked, of *planned*
+    :param asked: how many pieces were asked
+    :param planned: how many pieces there are
     """
 
     name: str

@@ -60,7 +60,7 @@ def test_flushes_of_two_pfn_vmas(flush: str) -> None:
 #: How often one munmap of four mappings flushes: side by side, 2 and 8 MiB apart, 8 MiB apart and revoked.
 OF_FOUR = {
     **dict.fromkeys(AT_THE_END, (5, 5, 5, 1)),
-    **dict.fromkeys(("first_vma", "any_vma", "free_vmas", "gather_v6", "fullmm"), (2, 2, 2, 1)),
+    **dict.fromkeys(("first_vma", "any_vma", "free_vmas", "fullmm"), (2, 2, 2, 1)),
     **dict.fromkeys(("gather_v1", "gather_v2", "gather_v2_junk", "gather_v3", "gather_v5"), (2, 2, 2, 1)),
     "gather_draft": (2, 2, 2, 1),
     "gather_v4": (2, 2, 2, 2),
@@ -267,7 +267,7 @@ def test_a_flush_for_another_reason(flush: str, count: int) -> None:
     assert count == counted
 
 
-@for_each(("flush", "count"), [("gather_v2", 1), ("gather_v2_junk", 2), ("gather_v6", 1)])
+@for_each(("flush", "count"), [("gather_v2", 1), ("gather_v2_junk", 2), ("free_vmas", 1)])
 def test_a_flag_that_nobody_has_set(flush: str, count: int) -> None:
     """Found set on the stack, it costs a flush where no PFN VMA is."""
     ops = ("a = mmap anon[0:1] private rw", "write a[0] 7", "munmap a")

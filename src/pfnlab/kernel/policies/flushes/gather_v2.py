@@ -21,11 +21,3 @@ class GatherV2(FreeVmas):
         super().tlb_free_vmas(tlb, first)
         if not tlb.fullmm:
             tlb.vma_pfn = False
-
-
-class GatherV2Junk(GatherV2):
-    """The same on a stack where the flag is found set: a flush too many, never one too few."""
-
-    def tlb_gather_mmu(self, tlb: MmuGather) -> None:
-        """The flag is found set."""
-        tlb.vma_pfn = True
