@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from for_each import for_each
 from series_runs import PRIVATE, SHARED, entries, every_series
 from series_runs import run_to_end as run
 
 from pfnlab.base.errors import Undecided
+from pfnlab.kernel.hw.bits import PAGE_ACCESSED
 from pfnlab.kernel.hw.platform import qemu_q35
 from pfnlab.kernel.mm.fault import Signal, access
 from pfnlab.kernel.mm.kernel import Kernel
@@ -15,8 +18,13 @@ from pfnlab.kernel.mm.mmap import do_mmap
 from pfnlab.kernel.mm.users.devmem import DevMem
 from pfnlab.kernel.policies.profiles import PROFILES, SERIES
 from pfnlab.kernel.policies.trackers import TRACKERS
+from pfnlab.programs.lang.areas import area_starts
 from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.lang.ops import Op, Write
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.model.execution import OneByOne
+from pfnlab.programs.model.model_machine import ModelMachine, place
+from pfnlab.programs.runs.places import Places
 
 
 @every_series
@@ -276,3 +284,35 @@ def test_a_first_page_that_waits_has_its_tables() -> None:
         for series, step in steps.items()
     }
     assert {"6.1": ["none@L3"], "7.2": ["none@L1"]} == tables
+
+
+@for_each(
+    ("mapped", "marked"),
+    [("bar driver fault_pud", True), ("bar[0:512] driver fault_pmd", False), ("bar[0:16] wc", False)],
+    ids=["a leaf of 1 GiB", "a leaf of 2 MiB", "a page"],
+)
+@for_each("emulated", [True, False])
+def test_the_emulator_marks_a_leaf_of_a_gigabyte_that_refuses_a_store(
+    emulated: bool, mapped: str, marked: bool
+) -> None:
+    """It is marked before it is seen whether it allows the store (S12.1.5); others need not do so."""
+    lines = (
+        "device bar: pci, 1 GiB",
+        f"a = mmap {mapped} shared rw",
+        "read a[0]",
+        "mprotect a r",
+        "c = fork",
+    )
+    program = load_text("\n".join(("pfnlab program 1", *lines, "")))
+    platform, devices, _ = place(program)
+    kernel = ModelMachine("7.3").boot(replace(platform, marks_refused_gigabytes=emulated), devices)
+    kernel.start_task("main")
+    running = OneByOne(kernel, Places.of(program, devices))
+    for op in program.ops:
+        running.step(op)
+
+    result = running.step(Op(Write(Span("a", 0, 1), 1), "c"))
+
+    entry = kernel.tasks["c"].mm.tables.entry(area_starts(program)["a"])
+    assert entry is not None
+    assert ("EFAULT", marked and emulated) == (result.result, bool(entry.bits & PAGE_ACCESSED))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from pfnlab.base.own_code import own_mistakes
@@ -214,8 +215,8 @@ def driven_pages(program: Program) -> SpanSet:
     What is mapped through another file of the device is left to that file's owner.
     """
     driven, starts = areas_of_driver(op.call for op in program.ops), area_starts(program)
-    borders = [*starts.values(), TASK_PAGES]
-    return SpanSet((borders[at], borders[at + 1]) for at, name in enumerate(starts) if name in driven)
+    areas = zip(starts, pairwise((*starts.values(), TASK_PAGES)), strict=True)
+    return SpanSet(pages for name, pages in areas if name in driven)
 
 
 def reached(kernel: Kernel, pfns: PfnRange, before: Sequence[Entry], driven: SpanSet) -> bool:

@@ -27,6 +27,8 @@ class Platform:
     :param io_strict_devmem: CONFIG_IO_STRICT_DEVMEM
     :param transparent_hugepage: the setting: ``always``, ``madvise`` or ``never``, to which the kernel falls
         back at boot with less than 512 MiB of memory
+    :param marks_refused_gigabytes: the processor marks a leaf of 1 GiB as accessed before it looks whether
+        that allows the access, as QEMU's emulator does (S12.1.5)
     :param phys_bits: width of a physical address on this CPU, in bits
     """
 
@@ -38,6 +40,7 @@ class Platform:
     io_strict_devmem: bool
     phys_bits: int
     transparent_hugepage: str = "never"
+    marks_refused_gigabytes: bool = False
 
     def is_top(self, pfn: int) -> bool:
         """True where page *pfn* lies at the end of physical addresses, where nothing answers (S1.11.7)."""
@@ -94,4 +97,5 @@ def qemu_q35(ram_bytes: int = 256 * _MIB) -> Platform:
         strict_devmem=True,
         io_strict_devmem=True,
         phys_bits=40,
+        marks_refused_gigabytes=True,
     )

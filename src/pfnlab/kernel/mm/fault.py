@@ -94,6 +94,8 @@ def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> EntryRu
     """The translation the page tables have, faulted in where there is none; the processor remembers it."""
     # A handler may fill a private entry read-only, which a write then has to copy: one fault more.
     while (entry := mm.tables.entry(vpn)) is None or not _allows(entry, writes):
+        if entry is not None and entry.level == 3 and pte_present(entry.bits):
+            _mark_refused(mm, vpn)
         try:
             _fault(mm, vpn, writes, user, keyed=entry is not None and pte_keyed(entry.bits))
         except FaultOom:
@@ -109,6 +111,12 @@ def _walk(mm: MmStruct, tlb: Tlb, vpn: int, writes: bool, user: bool) -> EntryRu
     entry = entry._replace(bits=bits)
     tlb.fill(entry)
     return entry
+
+
+def _mark_refused(mm: MmStruct, vpn: int) -> None:
+    """A leaf of 1 GiB that refuses an access is accessed all the same, on some processors (S12.1.5)."""
+    if mm.kernel.platform.marks_refused_gigabytes:
+        mm.tables.change(vpn, vpn + 1, lambda run: pte_mkyoung(run.bits))
 
 
 def _fault(mm: MmStruct, vpn: int, write: bool, user: bool, *, keyed: bool) -> None:

@@ -301,9 +301,9 @@ class _Look:
             self._everybodys.update(pfn for page, pfn in pages if first <= page < last)
         inside = pages[bisect_left(pages, (first, 0)) : bisect_left(pages, (last, 0))]
         if grown := self._grown(first, last):
-            _, entries = self._entries(task, pgd, grown)
-            self._page_users.update(pfn for _, pfn in entries)
-            inside = [*inside, *entries]
+            _, outside = self._entries(task, pgd, grown)
+            self._page_users.update(pfn for _, pfn in outside)
+            inside = [*inside, *outside]
         folios = [self._lens.folio(pfn) for _, pfn in inside]
         return RawVma(
             *(span, bits, smaps_bits(bits, lens._sealed), prot, kind, pgoff),

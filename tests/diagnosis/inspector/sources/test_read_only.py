@@ -12,7 +12,7 @@ from pathlib import Path
 from having import lacking
 
 SOURCE = Path(__file__).parents[4] / "src"
-SCRIPT = SOURCE / "pfnlab/inspector/pfnlab-collect.sh"
+SCRIPT = SOURCE / "pfnlab/diagnosis/inspector/pfnlab-collect.sh"
 
 #: Calls that change a file, a file system or the kernel, whatever their arguments are.
 CHANGING = (
