@@ -188,8 +188,8 @@ _MMAP = (
 _FAULT = (
     Mutant(
         "memory that may only be executed is not read",
-        "mm/fault.py",
-        "return bool(entry.bits & PAGE_PKEY_BIT0)",
+        "hw/entry.py",
+        "return bool(bits & PAGE_PKEY_BIT0)",
         "return False",
     ),
     Mutant(
