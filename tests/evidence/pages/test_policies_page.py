@@ -117,7 +117,7 @@ def test_who_cannot_read_again_on_6_1(text: str) -> None:
 
 def test_every_workload_costs_somebody_something(text: str) -> None:
     """A workload that no policy does anything in measures nothing."""
-    costs = rows(text, "| vm_pat@6.9 | 0 | 0 |\n")
+    costs = rows(text, "| vm_pgoff | 0 | 0 |\n")
 
     assert len(WORKLOADS) == len(costs["track_ctx"])
     assert all(map(int, costs["track_ctx"]))
