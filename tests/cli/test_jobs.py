@@ -39,8 +39,8 @@ def both(ask: Ask, *words: object) -> tuple[Answer, Answer]:
 
 @pytest.fixture
 def few_policies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two policies of each seam, and few scopes."""
-    few = {seam: names[:2] for seam, names in policies_matrix.POLICIES.items()}
+    """The first and the last policy of each seam, and few scopes."""
+    few = {seam: (names[0], names[-1]) for seam, names in policies_matrix.POLICIES.items()}
     monkeypatch.setattr(policies_matrix, "POLICIES", few)
     searches = [search for search in policies_matrix.SEARCHES if search.scope != "vfio_memory"]
     monkeypatch.setattr(policies_matrix, "SEARCHES", searches)

@@ -133,7 +133,11 @@ class Turns:
         """True where each frame that can be reached in two ways has one cache mode; None where none can."""
         digests = tuple(joint.parts[number] for number in self._reaching)
         if digests not in self._modes:
-            found = [self._reached[key] for key in zip(self._reaching, digests, strict=True)]
+            keys = list(zip(self._reaching, digests, strict=True))
+            if any(key not in self._reached for key in keys):
+                # Of a search that is resumed, whose turns another process ran.
+                self._note_reached(self.take_kernel(joint), keys)
+            found = [self._reached[key] for key in keys]
             entries = [one for part, _ in found for one in part]
             remembered = differing(entries, (one for _, part in found for one in part))
             self._modes[digests] = agree((one.frames, one.mode) for one in [*entries, *remembered])
