@@ -219,7 +219,7 @@ def test_a_device_moves_where_there_is_the_driver() -> None:
     """Which keeps its first place for nobody meanwhile."""
 
     def moved(vocabulary: Vocabulary) -> list[Program]:
-        return [program for index in range(2000) if (program := draw(7, index, vocabulary)).needs.moved]
+        return [program for index in range(2000) if (program := draw(8, index, vocabulary)).needs.moved]
 
     assert [] == moved(Vocabulary(slots=True))
     sources = [
