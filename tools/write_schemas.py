@@ -21,7 +21,7 @@ from pfnlab.campaign.campaigns import ListedResults, StatusResult
 from pfnlab.checker.check import CheckResult
 from pfnlab.checker.differ import DifferResult
 from pfnlab.checker.replay import ReplayResult
-from pfnlab.checker.review.review import ReviewResult
+from pfnlab.checker.review.review_result import ReviewResult
 from pfnlab.diagnosis.inspector.inspection import InspectionResult
 from pfnlab.diagnosis.messages.explanation import ExplainResult
 from pfnlab.discussions.asked_again import ClaimResult

@@ -15,7 +15,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.verbs.option import SECONDS, AsJson, JobsOf, Option, Say
 
 if TYPE_CHECKING:
-    from pfnlab.checker.review.review import ReviewResult
+    from pfnlab.checker.review.review_result import ReviewResult
     from pfnlab.programs.model.model_machine import ModelMachine
 
 EXAMPLES = (

@@ -9,12 +9,14 @@ import pytest
 from for_each import for_each
 
 from pfnlab.base.result import Outcome
+from pfnlab.checker.review import pairs as review_pairs
 from pfnlab.checker.review import review as reviewing
 from pfnlab.checker.review.grounds import KINDS, NEIGHBOURS, OPERATIONS, ground, grounds, setup
 from pfnlab.checker.review.judged import ASKED, breaks_at, judged
 from pfnlab.checker.review.meanings import MEANINGS
 from pfnlab.checker.review.pairs import ASKED as ASKED_OF_SCHEDULES
-from pfnlab.checker.review.review import ReviewPiece, ReviewResult, plan, review
+from pfnlab.checker.review.review import ReviewPiece, plan, review
+from pfnlab.checker.review.review_result import ReviewResult
 from pfnlab.kernel.policies.own import load_policy
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -137,6 +139,16 @@ def test_a_core_that_was_cut_is_undecided() -> None:
 
     assert (Outcome.UNDECIDED, False) == (found.outcome, found.complete)
     assert [(0, 2)] == [(stage.asked, stage.planned) for stage in found.stages if stage.planned]
+
+
+def test_a_search_that_is_cut_blames_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the base keeps what the design violates is not known then."""
+    monkeypatch.setattr(review_pairs, "MOST_STATES", 30)
+    pieces = owner_pieces("alone", _REMAP, "munmap a[510:514]")
+
+    found = reviewed("7.3", "7.3,flush=none", *pieces)
+
+    assert ((), False, Outcome.UNDECIDED) == (found.broken, found.complete, found.outcome)
 
 
 def test_a_cut_behind_the_core_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:

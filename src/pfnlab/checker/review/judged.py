@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pfnlab.base.own_code import own_mistakes
+from pfnlab.checker.scopes.domain import fork_state
 from pfnlab.checker.scopes.mark import Mark
 from pfnlab.checker.scopes.moment import FORK_LEFT, StateView, facts_of, warn_again
 from pfnlab.checker.scopes.properties import QUESTIONS, Question
@@ -54,29 +55,23 @@ class JudgedKernel:
         """The present state, to come back to."""
         return Mark(self.kernel, constant=(self.kernel.profile, self.kernel.platform))
 
-    def step(self, op: Op) -> StepVerdict:
-        """Do *op*.
+    def step(self, op: Op | None) -> StepVerdict:
+        """Do *op*; without one every task exits.
 
         :raises Undecided: the model has no rule for it
         """
         kernel = self.kernel
         warn_again(kernel)
+        if op is None:
+            with own_mistakes():
+                exit_all(kernel)
+            return self._judged(END, ())
         fork = isinstance(op.call, Fork)
-        before = _ground(kernel) if fork else None
+        before = fork_state(kernel) if fork else None
         with own_mistakes():
             result = self._one_by_one.step(op).result
-        left = fork and result != "ok" and _ground(kernel) != before
+        left = fork and result != "ok" and fork_state(kernel) != before
         return self._judged(result, (FORK_LEFT,) if left else ())
-
-    def end(self) -> StepVerdict:
-        """Let every task exit.
-
-        :raises Undecided: the model has no rule for it
-        """
-        warn_again(self.kernel)
-        with own_mistakes():
-            exit_all(self.kernel)
-        return self._judged(END, ())
 
     def _judged(self, result: str, facts: Iterable[str]) -> StepVerdict:
         events, log = self.kernel.trace.take()
@@ -86,19 +81,13 @@ class JudgedKernel:
         return StepVerdict(result, broken, flushes, tuple(map(str, log)))
 
 
-def _ground(kernel: Kernel) -> object:
-    """All that a failed fork must not change: tasks, mappings and the book."""
-    mms = [[(vma.start, vma.end, vma.flags) for vma in task.mm] for task in kernel.tasks.values()]
-    return mms, sorted(kernel.book.entries()), len(kernel.i_mmap)
-
-
 def judged(machine: ModelMachine, program: Program) -> list[StepVerdict]:
     """Every step of *program* and its end.
 
     :raises Undecided: the model has no rule for one of them
     """
     kernel = JudgedKernel(machine, program)
-    return [*map(kernel.step, program.ops), kernel.end()]
+    return [*map(kernel.step, program.ops), kernel.step(None)]
 
 
 def breaks_at(steps: Sequence[StepVerdict], name: str) -> int | None:

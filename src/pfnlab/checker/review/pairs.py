@@ -125,7 +125,9 @@ def _readers(neighbour: Neighbour) -> tuple[int, ...]:
     return 510, 513
 
 
-def searched(machine: ModelMachine, race: Race) -> tuple[RaceModel, Exploration[RaceState]]:
-    """Every schedule of a pair on one model."""
+def searched(
+    machine: ModelMachine, race: Race, seconds: float | None = None
+) -> tuple[RaceModel, Exploration[RaceState]]:
+    """The schedules of a pair on one model: all of them, or as far as the limits allow."""
     model = RaceModel(machine, RaceScope("review", "", (race,)))
-    return model, search(model, list(race_properties(ASKED)), states=MOST_STATES)
+    return model, search(model, list(race_properties(ASKED)), states=MOST_STATES, seconds=seconds)

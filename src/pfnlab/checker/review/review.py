@@ -9,19 +9,27 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from pfnlab.base.errors import Undecided
 from pfnlab.base.processes import in_order
-from pfnlab.base.result import Count, Made, Outcome, Result
+from pfnlab.base.result import Made
 from pfnlab.checker.races.race import RaceState
 from pfnlab.checker.review.grounds import NEIGHBOURS, MadeSetup, ground, grounds
 from pfnlab.checker.review.judged import breaks_at, judged
 from pfnlab.checker.review.meanings import MEANINGS
 from pfnlab.checker.review.pairs import ASKED, OperationPair, owners, pairs, searched
-from pfnlab.checker.review.sequences import Parted, Sequel, SideBySideModels
+from pfnlab.checker.review.review_result import (
+    Broken,
+    Change,
+    ChangedField,
+    FlushCost,
+    ReviewResult,
+    ReviewStage,
+)
+from pfnlab.checker.review.sequences import Differing, Parted, Sequel, SideBySideModels
 from pfnlab.checker.search.path import Path
 from pfnlab.kernel.hw.platform import qemu_q35
 from pfnlab.programs.lang.canonical import program_text
@@ -29,133 +37,6 @@ from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.lang.shorter import shrunk
 from pfnlab.programs.model.model_machine import ModelMachine
-
-#: The kinds of questions.
-Form = Literal["sequence", "schedule"]
-
-
-class Broken(msgspec.Struct, frozen=True):
-    """A property that one of the two violates and the other keeps.
-
-    :param name: its name
-    :param form: what shows it: operations one after the other, or beside each other
-    :param happens: what is wrong
-    :param noticed: who would notice
-    :param where: what is mapped
-    :param text: the shortest program; null where a schedule is no program
-    :param schedule: of a schedule: the turns
-    """
-
-    name: str
-    form: Form
-    happens: str
-    noticed: str
-    where: str
-    text: str | None = msgspec.field(name="program")
-    schedule: tuple[str, ...] = ()
-
-
-class FlushCost(msgspec.Struct, frozen=True):
-    """The flushes of one kind of operation in all sequences.
-
-    :param operation: its word
-    :param base: how many flushes the base took
-    :param design: how many the design took
-    :param more: how many operations took more in the design
-    :param fewer: how many took fewer
-    :param example: operations of which the last took more
-    """
-
-    operation: str
-    base: Count
-    design: Count
-    more: Count
-    fewer: Count
-    example: tuple[str, ...] = ()
-
-
-class Change(msgspec.Struct, frozen=True):
-    """An operation that answers or prints otherwise.
-
-    :param operation: its word
-    :param field: ``result`` or ``log``
-    :param base: what the base answers or prints
-    :param design: what the design answers or prints
-    :param times: in how many sequences
-    :param example: the first operations of which the last differs
-    """
-
-    operation: str
-    field: Literal["result", "log"]
-    base: str
-    design: str
-    times: Count
-    example: tuple[str, ...]
-
-
-class ReviewStage(msgspec.Struct, frozen=True):
-    """A stage of questions.
-
-    :param name: what is asked
-    :param core: whether the review is complete without it
-    :param asked: how many pieces were asked
-    :param planned: how many pieces there are
-    """
-
-    name: str
-    core: bool
-    asked: Count
-    planned: Count
-
-
-class ReviewResult(Result, frozen=True, kw_only=True, tag="pfnlab-review/1"):
-    """The review of a design.
-
-    :param design: the model with the design
-    :param base: the model it is compared with
-    :param broken: what the design newly breaks
-    :param repaired: what the base breaks and the design does not
-    :param both: how many states violate a property in both, by property
-    :param flushes: the operations whose flushes differ
-    :param bytes_per_vma: of base and design: what a tracker costs in every VMA, in bytes
-    :param changes: what is answered or printed otherwise
-    :param stages: what was asked
-    :param states: how many states of sequences were compared
-    :param schedules: how many pairs of operations beside each other were searched on both
-    :param left_out: what the model has no rule for, and how many operations that left out
-    :param seconds: what it took, in seconds
-    """
-
-    design: str
-    base: str
-    broken: tuple[Broken, ...]
-    repaired: tuple[Broken, ...]
-    both: dict[str, Count]
-    flushes: tuple[FlushCost, ...]
-    bytes_per_vma: tuple[int, int]
-    changes: tuple[Change, ...]
-    stages: tuple[ReviewStage, ...]
-    states: Count
-    schedules: Count
-    left_out: dict[str, Count]
-    seconds: float
-
-    @property
-    def complete(self) -> bool:
-        """True where the core stages were asked to their end."""
-        return all(stage.asked == stage.planned for stage in self.stages if stage.core)
-
-    @property
-    def same(self) -> bool:
-        """True where the two did the same in all that was asked."""
-        return not (self.broken or self.repaired or self.flushes or self.changes)
-
-    @property
-    def outcome(self) -> Outcome:
-        """A property that is newly broken is a fact, also where the core was cut."""
-        if self.broken:
-            return Outcome.DISCOVERY
-        return Outcome.AS_EXPECTED if self.complete else Outcome.UNDECIDED
 
 
 class FoundPair(NamedTuple):
@@ -300,29 +181,34 @@ def _answered(
         both = SideBySideModels(base, design, every[piece.ground], piece.ground)
         complete = both.try_all(piece.doubles, deadline)
         return Answered(complete, both.parted, {}, {})
-    parted = Parted()
     race = piece.pair.race()
     if race is None:
-        return Answered(True, parted, {}, {})
-    found: list[dict[str, int]] = []
+        return Answered(True, Parted(), {}, {})
+    parted, found = Parted(), dict[ModelMachine, dict[str, int]]()
     for machine in (design, base):
-        if found == [{}] and not _STAGES[piece.stage].core:
+        if found == {design: {}} and not _STAGES[piece.stage].core:
             # What the base alone violates is told of the core.
-            found.append({})
-            continue
+            return Answered(True, parted, {}, {})
         try:
-            model, exploration = searched(machine, race)
+            model, exploration = searched(machine, race, max(0.0, deadline - time.monotonic()))
         except Undecided as unknown:
             return Answered(True, Parted(unmodelled={str(unknown): 1}), {}, {})
+        if exploration.passed:
+            # Whether this one keeps what the other violates is not known.
+            return Answered(False, parted, {}, {})
         parted.unmodelled.update(model.unmodelled)
-        found.append({name: len(path.actions) for name, path in exploration.discoveries.items()})
-    violated, before = found
+        found[machine] = {name: len(path.actions) for name, path in exploration.discoveries.items()}
     return Answered(
         True,
         parted,
-        {name: FoundPair(piece.pair, length) for name, length in violated.items() if name not in before},
-        {name: FoundPair(piece.pair, length) for name, length in before.items() if name not in violated},
+        _alone(piece.pair, found[design], found[base]),
+        _alone(piece.pair, found[base], found[design]),
     )
+
+
+def _alone(pair: OperationPair, violated: dict[str, int], others: dict[str, int]) -> dict[str, FoundPair]:
+    """The properties that one model violates and the other keeps."""
+    return {name: FoundPair(pair, length) for name, length in violated.items() if name not in others}
 
 
 class _Teller:
@@ -400,9 +286,10 @@ class _Teller:
 
     def changes(self, total: Parted) -> Iterator[Change]:
         """Results and messages that differ, the most frequent first."""
-        for field, counted in (("result", total.results), ("log", total.logs)):
+        kinds: tuple[tuple[ChangedField, Differing], ...] = (("result", total.results), ("log", total.logs))
+        for field, counted in kinds:
             for (word, base, design), (times, way) in sorted(counted.items(), key=lambda row: -row[1][0]):
-                yield Change(word, field, base, design, times, self._lines(way))  # type: ignore[arg-type]
+                yield Change(word, field, base, design, times, self._lines(way))
 
     def _lines(self, way: Sequel) -> tuple[str, ...]:
         ops: tuple[Op, ...] = (*self._every[way.ground].program.ops, *way.ops)

@@ -6,7 +6,7 @@ Both do the same operations. What one violates and the other keeps at the same s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -28,6 +28,10 @@ class Sequel(msgspec.Struct, frozen=True):
     ops: tuple[Op, ...]
 
 
+#: By operation and what base and design answer: how often, and the first way to it.
+Differing = dict[tuple[str, str, str], tuple[int, Sequel]]
+
+
 class Parted(msgspec.Struct):
     """All that design and base did otherwise, each with the first and shortest way to it.
 
@@ -47,8 +51,8 @@ class Parted(msgspec.Struct):
     both: dict[str, int] = {}
     flushes: dict[str, tuple[int, int, int, int]] = {}
     costly: dict[str, Sequel] = {}
-    results: dict[tuple[str, str, str], tuple[int, Sequel]] = {}
-    logs: dict[tuple[str, str, str], tuple[int, Sequel]] = {}
+    results: Differing = {}
+    logs: Differing = {}
     asked: int = 0
     unmodelled: dict[str, int] = {}
 
@@ -92,7 +96,7 @@ class SideBySideModels:
         """Try every operation, and with *pairs* every second one behind it; False where time ran out."""
         try:
             for op in self._ground.program.ops:
-                self._both(lambda kernel, op=op: kernel.step(op), (), op.call)  # type: ignore[misc]
+                self._both(op, ())
         except Undecided as unknown:
             self._without_rule(unknown)
             return True
@@ -118,20 +122,20 @@ class SideBySideModels:
         try:
             for op in part:
                 ops = (*ops, op)
-                self._both(lambda kernel, op=op: kernel.step(op), ops, op.call)  # type: ignore[misc]
+                self._both(op, ops)
         except Undecided as unknown:
             self._without_rule(unknown)
             return True
         if more > 1 and not self._branch(self._ground.seconds, ops, more - 1, deadline):
             return False
         try:
-            self._both(JudgedKernel.end, ops, None)
+            self._both(None, ops)
         except Undecided as unknown:
             self._without_rule(unknown)
         return True
 
-    def _both(self, do: Callable[[JudgedKernel], StepVerdict], ops: tuple[Op, ...], call: object) -> None:
-        base, design = (do(kernel) for kernel in self._kernels)
+    def _both(self, op: Op | None, ops: tuple[Op, ...]) -> None:
+        base, design = (kernel.step(op) for kernel in self._kernels)
         found, way = self.parted, Sequel(self._number, ops)
         found.asked += 1
         base_before, design_before = self._violated
@@ -142,7 +146,7 @@ class SideBySideModels:
         for name in base.broken & design.broken:
             found.both[name] = found.both.get(name, 0) + 1
         self._violated = (base_before | base.broken, design_before | design.broken)
-        word = END if call is None else str(type(call).__struct_config__.tag)  # type: ignore[attr-defined]
+        word = END if op is None else str(type(op.call).__struct_config__.tag)
         if base.result != design.result:
             _count(found.results, (word, base.result, design.result), way)
         if base.log != design.log:
@@ -167,10 +171,6 @@ def _keep(ways: dict[str, Sequel], name: str, way: Sequel) -> None:
         ways[name] = way
 
 
-def _count(
-    counted: dict[tuple[str, str, str], tuple[int, Sequel]],
-    key: tuple[str, str, str],
-    way: Sequel,
-) -> None:
+def _count(counted: Differing, key: tuple[str, str, str], way: Sequel) -> None:
     before, first = counted.get(key, (0, way))
     counted[key] = (before + 1, first)

@@ -244,12 +244,12 @@ class KernelModel:
         """
         warn_again(kernel)
         fork = isinstance(op.call, Fork)
-        before = _fork_state(kernel) if fork else None
+        before = fork_state(kernel) if fork else None
         outcome = OneByOne(kernel, places or self.places).step(op)
         self.outcomes[ScopeStep(op).kind, outcome.result] += 1
         events, log = kernel.trace.take()
         facts = facts_of(log)
-        if fork and outcome.result != "ok" and _fork_state(kernel) != before:
+        if fork and outcome.result != "ok" and fork_state(kernel) != before:
             facts.append(FORK_LEFT)
         return OperationEffect(outcome.result, tuple(facts), list(log), events)
 
@@ -320,7 +320,7 @@ def _renamed(op: Op, area: str) -> Op:
     return Op(mmap, op.task)
 
 
-def _fork_state(kernel: Kernel) -> object:
+def fork_state(kernel: Kernel) -> object:
     """The state that a failed fork must not change: tasks, mappings and the book."""
     mms = [[(vma.start, vma.end, vma.flags) for vma in task.mm] for task in kernel.tasks.values()]
     return mms, sorted(kernel.book.entries()), len(kernel.i_mmap)

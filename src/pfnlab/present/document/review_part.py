@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pfnlab.base.errors import ProgramError
 from pfnlab.base.units import number_of
-from pfnlab.checker.review.review import Broken, FlushCost, ReviewResult
+from pfnlab.checker.review.review_result import Broken, FlushCost, ReviewResult
 from pfnlab.present.document.blocks import Block, Bullets, Chapter, Code, Paragraph, Table, cell
 from pfnlab.present.document.part import Part, done, drawn, program_code, section
 from pfnlab.programs.lang.load import load_text

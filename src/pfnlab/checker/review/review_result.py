@@ -1,0 +1,139 @@
+"""The result of a review: what is newly broken, repaired, costs and changes, and what was asked."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from pfnlab.base.result import Count, Outcome, Result
+
+#: The kinds of questions.
+Form = Literal["sequence", "schedule"]
+
+#: The parts of an answer in which two models may differ without a violation.
+ChangedField = Literal["result", "log"]
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """A property that one of the two violates and the other keeps.
+
+    :param name: its name
+    :param form: what shows it: operations one after the other, or beside each other
+    :param happens: what is wrong
+    :param noticed: who would notice
+    :param where: what is mapped
+    :param text: the shortest program; null where a schedule is no program
+    :param schedule: of a schedule: the turns
+    """
+
+    name: str
+    form: Form
+    happens: str
+    noticed: str
+    where: str
+    text: str | None = msgspec.field(name="program")
+    schedule: tuple[str, ...] = ()
+
+
+class FlushCost(msgspec.Struct, frozen=True):
+    """The flushes of one kind of operation in all sequences.
+
+    :param operation: its word
+    :param base: how many flushes the base took
+    :param design: how many the design took
+    :param more: how many operations took more in the design
+    :param fewer: how many took fewer
+    :param example: operations of which the last took more
+    """
+
+    operation: str
+    base: Count
+    design: Count
+    more: Count
+    fewer: Count
+    example: tuple[str, ...] = ()
+
+
+class Change(msgspec.Struct, frozen=True):
+    """An operation that answers or prints otherwise.
+
+    :param operation: its word
+    :param field: ``result`` or ``log``
+    :param base: what the base answers or prints
+    :param design: what the design answers or prints
+    :param times: in how many sequences
+    :param example: the first operations of which the last differs
+    """
+
+    operation: str
+    field: ChangedField
+    base: str
+    design: str
+    times: Count
+    example: tuple[str, ...]
+
+
+class ReviewStage(msgspec.Struct, frozen=True):
+    """A stage of questions.
+
+    :param name: what is asked
+    :param core: whether the review is complete without it
+    :param asked: how many pieces were asked
+    :param planned: how many pieces there are
+    """
+
+    name: str
+    core: bool
+    asked: Count
+    planned: Count
+
+
+class ReviewResult(Result, frozen=True, kw_only=True, tag="pfnlab-review/1"):
+    """The review of a design.
+
+    :param design: the model with the design
+    :param base: the model it is compared with
+    :param broken: what the design newly breaks
+    :param repaired: what the base breaks and the design does not
+    :param both: how many states violate a property in both, by property
+    :param flushes: the operations whose flushes differ
+    :param bytes_per_vma: of base and design: what a tracker costs in every VMA, in bytes
+    :param changes: what is answered or printed otherwise
+    :param stages: what was asked
+    :param states: how many states of sequences were compared
+    :param schedules: how many pairs of operations beside each other were searched on both
+    :param left_out: what the model has no rule for, and how many operations that left out
+    :param seconds: what it took, in seconds
+    """
+
+    design: str
+    base: str
+    broken: tuple[Broken, ...]
+    repaired: tuple[Broken, ...]
+    both: dict[str, Count]
+    flushes: tuple[FlushCost, ...]
+    bytes_per_vma: tuple[int, int]
+    changes: tuple[Change, ...]
+    stages: tuple[ReviewStage, ...]
+    states: Count
+    schedules: Count
+    left_out: dict[str, Count]
+    seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """True where the core stages were asked to their end."""
+        return all(stage.asked == stage.planned for stage in self.stages if stage.core)
+
+    @property
+    def same(self) -> bool:
+        """True where the two did the same in all that was asked."""
+        return not (self.broken or self.repaired or self.flushes or self.changes)
+
+    @property
+    def outcome(self) -> Outcome:
+        """A property that is newly broken is a fact, also where the core was cut."""
+        if self.broken:
+            return Outcome.DISCOVERY
+        return Outcome.AS_EXPECTED if self.complete else Outcome.UNDECIDED
