@@ -5,6 +5,7 @@ Both do the same operations. What one violates and the other keeps at the same s
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 
@@ -15,6 +16,8 @@ from pfnlab.checker.review.grounds import MadeSetup
 from pfnlab.checker.review.judged import END, JudgedKernel, StepVerdict
 from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.model.model_machine import ModelMachine
+
+_RANGE = re.compile(r"\[mem [^]]*\]")
 
 
 class Sequel(msgspec.Struct, frozen=True):
@@ -163,7 +166,8 @@ class SideBySideModels:
 
 
 def _last(step: StepVerdict) -> str:
-    return step.log[-1] if step.log else ""
+    """The last message, whatever range it is about."""
+    return _RANGE.sub("[mem ...]", step.log[-1]) if step.log else ""
 
 
 def _keep(ways: dict[str, Sequel], name: str, way: Sequel) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pfnlab.base.errors import ProgramError
 from pfnlab.base.units import number_of
 from pfnlab.checker.review.review_result import Broken, FlushCost, ReviewResult
-from pfnlab.present.document.blocks import Block, Bullets, Chapter, Code, Paragraph, Table, cell
-from pfnlab.present.document.part import Part, done, drawn, program_code, section
+from pfnlab.present.document.blocks import Block, Bullets, Cell, Chapter, Code, Paragraph, Table, cell
+from pfnlab.present.document.part import Part, done, drawn, program_code
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.printer import op_lines
 
@@ -47,10 +47,18 @@ def verdict(content: ReviewResult) -> str:
 
 
 def _blocks(content: ReviewResult) -> Iterator[Block]:
-    for found in content.broken:
-        yield Chapter(f"newly broken: {found.name}", tuple(_shown(found, content.design)))
-    for found in content.repaired:
-        yield Chapter(f"repaired: {found.name}", tuple(_shown(found, content.base)), folded=True)
+    found = (*content.broken, *content.repaired)
+    if found:
+        yield Table(
+            "What is newly broken, and what is repaired",
+            ("property", "verdict", "what happens", "noticed by", "where"),
+            tuple(_row(one, one in content.broken) for one in found),
+            glance=(1, 0, 2),
+            below=tuple(_shown(one, content.design) for one in content.broken),
+            under=14,
+        )
+    for one in content.repaired:
+        yield Chapter(f"{one.name} is repaired", _shown(one, content.base).blocks, folded=True)
     yield from _costs(content)
     yield from _changes(content)
     if content.both:
@@ -59,13 +67,22 @@ def _blocks(content: ReviewResult) -> Iterator[Block]:
     yield Bullets(tuple(_asked(content)))
 
 
-def _shown(found: Broken, machine: str) -> Iterator[Block]:
-    yield Paragraph(f"{found.happens}; noticed by: {found.noticed} ({found.where})")
+def _row(found: Broken, broken: bool) -> tuple[Cell, ...]:
+    word = cell("BROKEN", "bad") if broken else cell("repaired", "good")
+    return (cell(found.name, code=True), word, *map(cell, (found.happens, found.noticed, found.where)))
+
+
+def _shown(found: Broken, machine: str) -> Chapter:
+    """The chapter of a property: who would notice, and the shortest program or schedule."""
+    blocks: list[Block] = [Paragraph(f"noticed by: {found.noticed}")]
     if found.schedule:
-        yield Code("The schedule", "\n".join(found.schedule))
+        blocks.append(Code("The schedule", "\n".join(found.schedule)))
+        if found.text is not None:
+            blocks.append(Paragraph("as a program:"))
     if found.text is not None:
-        yield from program_code(found.text, "The shortest program", glance=_operations(found.text))
-        yield drawn(lambda draw: draw.story_of_text(found.text, [machine]))
+        blocks += program_code(found.text, "The shortest program", glance=_operations(found.text))
+        blocks.append(drawn(lambda draw: draw.story_of_text(found.text, [machine])))
+    return Chapter(f"{found.name} is newly broken", tuple(blocks))
 
 
 def _operations(text: str) -> str | None:
@@ -94,7 +111,7 @@ def _costs(content: ReviewResult) -> Iterator[Block]:
             "fewer in",
             "first with more",
         )
-        yield from section("costs", Table("Flushes in all sequences", heads, rows, glance=(0, 1, 2, 3, 4)))
+        yield Table("Flushes in all sequences", heads, rows, glance=(0, 1, 2, 3, 4), headed=True)
     base, design = content.bytes_per_vma
     if base != design:
         yield Paragraph(f"each VMA of the system: {number_of(design, 'byte')}, was {number_of(base, 'byte')}")
@@ -118,13 +135,14 @@ def _changes(content: ReviewResult) -> Iterator[Block]:
     )
     if rows:
         heads = ("operation", "field", "base", "design", "in", "first")
-        yield from section("changes", Table("Results and messages", heads, rows, glance=(0, 1, 2, 3, 4)))
+        yield Table("Results and messages that differ", heads, rows, glance=(0, 1, 2, 3, 4), headed=True)
     if more := content.changes[_SHOWN:]:
         yield Paragraph(f"{number_of(len(more), 'more change')} (--json has all)")
 
 
 def _asked(content: ReviewResult) -> Iterator[str]:
-    yield f"asked: {content.states:,} states of sequences, {content.schedules:,} pairs beside each other"
+    pairs = number_of(content.schedules, "pair")
+    yield f"asked: {content.states:,} states of sequences, {pairs} beside each other"
     for stage in content.stages:
         if stage.asked < stage.planned:
             core = "core, " if stage.core else ""

@@ -1,0 +1,60 @@
+"""A review in a terminal: the verdict first, each property with what shows it, then costs and changes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+
+from pfnlab.base.result import Outcome
+from pfnlab.checker.review.review_result import ReviewResult
+from pfnlab.present.document.read import result_of
+from pfnlab.present.document.review_part import part
+from pfnlab.present.document.terminal import terminal
+
+SAMPLE = Path(__file__).parent / "samples" / "review.json"
+
+
+def sample() -> ReviewResult:
+    """A review of a design that is wrong in two seams."""
+    found = result_of(json.loads(SAMPLE.read_text(encoding="utf-8")))
+    assert isinstance(found, ReviewResult)
+    return found
+
+
+def test_the_first_line_is_the_verdict() -> None:
+    """With the names of what is newly broken."""
+    first = terminal(part(sample())).splitlines()[0]
+
+    design = "model:7.3,tracker=vm_pat,flush=first_vma"
+    assert first.startswith(f"{design}, against model:7.3: newly broken: no_leak, ")
+
+
+def test_each_violation_has_its_program_and_its_schedule() -> None:
+    """Below its line, also in a terminal."""
+    lines = terminal(part(sample())).splitlines()
+
+    leak = next(at for at, line in enumerate(lines) if line.startswith("BROKEN") and " no_leak " in line)
+    told = next(at for at, line in enumerate(lines) if line.startswith("BROKEN") and " told_free " in line)
+    assert lines[leak + 3].strip() == "munmap a[510]"
+    assert "t: unmap_mapping_range bar[0:32]" in map(str.strip, lines[told:])
+
+
+def test_what_it_costs_and_changes_is_shown() -> None:
+    """Flushes, bytes, results and messages."""
+    said = terminal(part(sample()))
+
+    assert "Flushes in all sequences\n" in said
+    assert "Results and messages that differ\n" in said
+    assert "each VMA of the system: 0 bytes, was 8 bytes" in said
+
+
+def test_a_design_that_changes_nothing() -> None:
+    """Is said to, and is as expected."""
+    same = msgspec.structs.replace(
+        sample(), broken=(), repaired=(), flushes=(), changes=(), stages=(), bytes_per_vma=(8, 8)
+    )
+
+    assert Outcome.AS_EXPECTED is same.outcome
+    assert "does the same in all that was asked." in terminal(part(same)).splitlines()[0]
