@@ -68,6 +68,10 @@ class LocalCluster:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
+    def silence(self, name: str) -> None:
+        """Let a process be there and say nothing, as one whose host lost its network."""
+        os.killpg(self._processes[name].pid, signal.SIGSTOP)
+
     def log(self, name: str) -> str:
         """What it has written."""
         return (self._folder / f"{name}.log").read_text(errors="replace")
@@ -81,7 +85,7 @@ class LocalCluster:
 
     def _start(self, name: str, *words: str, source: Path = SOURCE) -> None:
         environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join([str(source), str(HERE), str(HERE.parent / "checker")])
+            "PYTHONPATH": os.pathsep.join([str(source), str(HERE), str(HERE.parents[1] / "checker")])
         }
         with (self._folder / f"{name}.log").open("wb") as log:
             self._processes[name] = subprocess.Popen(

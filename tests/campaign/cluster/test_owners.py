@@ -12,7 +12,7 @@ from models_there import EDGES, MakeGraph, held
 from small_models import Graph, told
 
 from pfnlab.base.errors import Undecided
-from pfnlab.campaign.cluster import owners
+from pfnlab.campaign.cluster import connection, owners
 from pfnlab.campaign.cluster.connection import connected
 from pfnlab.campaign.cluster.owners import ClusterOwners
 from pfnlab.checker.search.explore import explore
@@ -102,6 +102,29 @@ def test_the_part_of_a_worker_that_is_gone_goes_to_another(cluster: LocalCluster
 
     assert alone() == (comparable(found), list(model.seen.items()))
     assert 1 == len(list(marks.iterdir()))
+
+
+@pytest.mark.parametrize("step", ["expand", "settle"])
+def test_a_worker_that_says_nothing_counts_as_gone(
+    cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Whether it has to work or its answer has to be fetched; the scheduler itself would wait minutes."""
+    monkeypatch.setattr(connection, "SILENT", 3.0)
+    cluster.worker("one", "--no-nanny")
+    cluster.worker("two", "--no-nanny")
+    usual = getattr(ClusterOwners, step)
+    rounds = iter(range(100))
+
+    def silenced(self: ClusterOwners, *arguments: Any) -> Any:
+        if next(rounds) == 3:
+            cluster.silence("two")
+        return usual(self, *arguments)
+
+    monkeypatch.setattr(ClusterOwners, step, silenced)
+
+    found, model = searched(cluster.address, MakeGraph())
+
+    assert alone() == (comparable(found), list(model.seen.items()))
 
 
 def test_without_any_worker_the_search_ends(

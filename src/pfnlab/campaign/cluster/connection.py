@@ -7,6 +7,7 @@ import importlib
 import logging
 import re
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 #: Seconds until a scheduler, or its first worker, has to answer.
 ANSWERS = 5.0
+
+#: Seconds without a word after which a worker counts as gone: it says every few that it is there.
+SILENT = 30.0
 
 _ADDRESS = re.compile(r"(?:(?:tcp|tls|ws|wss)://)?(?:[\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}")
 
@@ -113,17 +117,26 @@ async def _ask(distributed: Any, address: str) -> None:
 
 
 def worker_addresses(client: Client) -> list[str]:
-    """The workers that the scheduler has now.
+    """The workers that the scheduler has now, and has heard of lately.
+
+    The scheduler itself waits minutes for a worker whose host went away without a word.
 
     :raises Undecided: the scheduler is gone
     """
     if client.status != "running":
         raise _gone(client)
     try:
-        return sorted(client.sync(client.scheduler.ncores, callback_timeout=ANSWERS))
+        silent = client.sync(client._run_on_scheduler, _seconds_of_silence, callback_timeout=ANSWERS)
     except Exception as trouble:
         # Whatever the transport makes of a scheduler that is gone.
         raise _gone(client) from trouble
+    return sorted(address for address, seconds in silent.items() if seconds < SILENT)
+
+
+def _seconds_of_silence(dask_scheduler: Any) -> dict[str, float]:
+    """How long ago each worker said that it is there; runs in the scheduler, which names its argument so."""
+    now = time.time()
+    return {address: now - worker.last_seen for address, worker in dask_scheduler.workers.items()}
 
 
 def _gone(client: Client) -> Undecided:

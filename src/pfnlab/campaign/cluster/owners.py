@@ -6,12 +6,13 @@ that began the search. What it is asked runs as a task on its worker. Boxes go f
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 import uuid
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, wait
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -178,25 +179,24 @@ class ClusterOwners:
 
         :raises PartsLostError: some cannot be done, because workers are gone
         """
-        wait, until = dask_distributed().wait, time.monotonic() + _ANSWERS
-        while True:
-            try:
-                wait(list(asked.values()), timeout=_LOOKS)
-                break
-            except TimeoutError:
+        until = time.monotonic() + _ANSWERS
+        # An answer that lies on a worker may go with it, so fetching has no end of its own either.
+        fetching = self._client.gather(list(asked.values()), asynchronous=True)
+        got = asyncio.run_coroutine_threadsafe(fetching, self._client.loop.asyncio_loop)
+        try:
+            while not wait([got], timeout=_LOOKS).done:
                 late = [part for part, future in asked.items() if not future.done()]
                 self._check_homes(asked, late if time.monotonic() > until else [])
-            except CancelledError:
-                # By the client, which has lost the scheduler.
-                break
-        self._check_homes(asked, [part for part, future in asked.items() if _lost(future)])
-        try:
-            return dict(zip(asked, self._client.gather(list(asked.values())), strict=True))
+            return dict(zip(asked, got.result(), strict=True))
         except PfnlabError:
             raise
-        except Exception as error:
-            # Answers that went with a worker meanwhile.
-            self._check_homes(asked, [])
+        except PartsLostError:
+            got.cancel()
+            raise
+        except (Exception, CancelledError) as error:
+            self._check_homes(
+                asked, [part for part, future in asked.items() if future.done() and _lost(future)]
+            )
             raise Defect(f"a worker cannot do its part: {type(error).__name__}: {error}") from error
 
     def _check_homes(self, asked: Mapping[int, Future], lost: Sequence[int]) -> None:
