@@ -47,6 +47,11 @@ class MappingKind(NamedTuple):
         """True where it is of the guest driver's file, whose mappings the driver revokes."""
         return " driver " in self.line
 
+    @property
+    def framed(self) -> bool:
+        """True where it shows frames in a cache mode, and not counted pages alone."""
+        return self.line.startswith("mmap {device}") and "insert_page" not in self.line
+
 
 #: The kinds, the most common first.
 KINDS = (

@@ -36,7 +36,7 @@ MEANINGS = {
     ),
     "no_warning": Meaning("the kernel prints a WARNING", "the log, and machines that panic on warnings"),
     "one_mode": Meaning(
-        "two mappings show one frame in two cache modes",
+        "one frame is mapped, or remembered by a processor, in two cache modes",
         "the device: stores arrive late, twice or not at all",
     ),
     "direct_map": Meaning(

@@ -1,7 +1,7 @@
 """Schedules of a review: two operations beside each other, and a reader that remembers, in every order.
 
-What an owner is told while another operation is under way comes first; then every pair of operations that
-change mappings.
+What an owner is told while another operation is under way comes first, then another process that asks for the
+same frames in another mode; then every pair of operations that change mappings.
 """
 
 from __future__ import annotations
@@ -45,18 +45,24 @@ _FIRST = (
 )
 
 #: The operations beside it: first the owner's, who learns that frames are free.
-_OWNER = "unmap_mapping_range bar[0:32]"
+_OWNER = "t: unmap_mapping_range bar[0:32]"
+
+#: Those of them that give frames up, each in a way of its own.
+_FREES = tuple(_FIRST[at] for at in (0, 3, 4, 5, 6, 10))
+
+#: Of a process without the mapping, which shares no lock: is what is freed still remembered in its old mode?
+_CLAIM = "p: d = mmap bar[8:12] uc shared rw"
 _BESIDE = (
-    "munmap a[510:514]",
-    "read a[510]",
-    "zap_vma_ptes a[510:514]",
-    "mmap anon[0:2] private rw over a[510:512]",
-    "d = mremap a[510:514] 4 pages maymove fixed",
-    "madvise a[510:514] dontneed",
-    "request_mem_region bar[8:12]",
-    "mprotect a[510:514] none",
-    "d = fork",
-    "memory_disable bar",
+    "t: munmap a[510:514]",
+    "t: read a[510]",
+    "t: zap_vma_ptes a[510:514]",
+    "t: mmap anon[0:2] private rw over a[510:512]",
+    "t: d = mremap a[510:514] 4 pages maymove fixed",
+    "t: madvise a[510:514] dontneed",
+    "t: request_mem_region bar[8:12]",
+    "t: mprotect a[510:514] none",
+    "t: d = fork",
+    "t: memory_disable bar",
 )
 
 #: The neighbours that an order of functions may depend on: what is unlinked, flushed and freed together.
@@ -72,6 +78,7 @@ _NEIGHBOURS = tuple(
 class OperationPair(NamedTuple):
     """Two operations beside each other on a ground.
 
+    :param second: with its task, thread ``t`` or process ``p``
     :param reader: a page that a third task read before and reads beside them; None without one
     """
 
@@ -88,8 +95,10 @@ class OperationPair(NamedTuple):
 
     def race(self) -> Race | None:
         """The pair to be searched; None where it is no program."""
-        before = [*setup(self.kind, self.neighbour), "t = thread"]
-        beside = [self.first, f"t: {self.second}"]
+        mapped = setup(self.kind, self.neighbour)
+        # A child that is forked before has none of it.
+        before = ["p = fork", *mapped] if self.second.startswith("p: ") else [*mapped, "t = thread"]
+        beside = [self.first, self.second]
         if self.reader is not None:
             before += ["s = thread", f"s: read a[{self.reader}]"]
             beside.append(f"s: read a[{self.reader}]")
@@ -108,6 +117,14 @@ def owners() -> Iterator[OperationPair]:
                 for first in _FIRST:
                     for reader in _readers(neighbour):
                         yield OperationPair(kind, neighbour, first, _OWNER, reader)
+
+
+def claims() -> Iterator[OperationPair]:
+    """The same frames in another mode beside what gives them up, with a reader that remembers."""
+    for kind in KINDS:
+        if kind.framed:
+            for first in _FREES:
+                yield OperationPair(kind, NEIGHBOURS[0], first, _CLAIM, 510)
 
 
 def pairs() -> Iterator[OperationPair]:

@@ -20,7 +20,7 @@ from pfnlab.checker.races.race import RaceState
 from pfnlab.checker.review.grounds import NEIGHBOURS, MadeSetup, ground, grounds
 from pfnlab.checker.review.judged import breaks_at, judged
 from pfnlab.checker.review.meanings import MEANINGS
-from pfnlab.checker.review.pairs import ASKED, OperationPair, owners, pairs, searched
+from pfnlab.checker.review.pairs import ASKED, OperationPair, claims, owners, pairs, searched
 from pfnlab.checker.review.review_result import (
     Broken,
     Change,
@@ -82,10 +82,9 @@ class _StagePlan(NamedTuple):
 _STAGES = (
     _StagePlan("every operation on every kind of mapping, and every pair of them in a row", core=True),
     _StagePlan("every operation on every kind of mapping with every neighbour", core=True),
-    _StagePlan(
-        "an owner's revocation beside every operation that unmaps its mappings", core=True
-    ),
-    _StagePlan("the same with neighbours"),
+    _StagePlan("an owner's revocation beside every operation that unmaps its mappings", core=True),
+    _StagePlan("another process maps in another mode beside what gives frames up", core=True),
+    _StagePlan("an owner's revocation beside them, with neighbours"),
     _StagePlan("pairs in a row, with neighbours"),
     _StagePlan("pairs of other operations beside each other"),
 )
@@ -101,9 +100,10 @@ def plan() -> list[ReviewPiece]:
         *(ReviewPiece(0, number, doubles=True) for number in alone),
         *(ReviewPiece(1, number) for number in beside),
         *(ReviewPiece(2, pair=pair) for pair in told if pair.neighbour is NEIGHBOURS[0]),
-        *(ReviewPiece(3, pair=pair) for pair in told if pair.neighbour is not NEIGHBOURS[0]),
-        *(ReviewPiece(4, number, doubles=True) for number in beside),
-        *(ReviewPiece(5, pair=pair) for pair in pairs()),
+        *(ReviewPiece(3, pair=pair) for pair in claims()),
+        *(ReviewPiece(4, pair=pair) for pair in told if pair.neighbour is not NEIGHBOURS[0]),
+        *(ReviewPiece(5, number, doubles=True) for number in beside),
+        *(ReviewPiece(6, pair=pair) for pair in pairs()),
     ]
 
 
