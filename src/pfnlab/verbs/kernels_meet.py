@@ -40,8 +40,8 @@ class MeetRequest(msgspec.Struct, frozen=True, kw_only=True):
     profile: Annotated[str | None, Option("The model to compare it with, instead of its own.", "VERSION")] = (
         None
     )
-    promote: Annotated[bool, Option("What does not differ becomes known: a small file each.")] = False
-    known: Annotated[Path | None, Option("Where those files are, if not in the package.", "DIR")] = None
+    promote: Annotated[bool, Option("What does not differ becomes known: a line each.")] = False
+    known: Annotated[Path | None, Option("The file of those lines, if not the package's.", "FILE")] = None
     litmus: LitmusOf = None
     programs: RandomPrograms = 300
     seed: SeedOf = 7
@@ -117,24 +117,23 @@ def perform(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unmet]:
             _promote(request.known, meeting, kernel.image, say)
 
 
-def _promote(folder: Path | None, meeting: Meeting, kernel: KernelImage, say: Say) -> None:
-    """Write the file of a kernel that is known now, or say why it is not.
+def _promote(path: Path | None, meeting: Meeting, kernel: KernelImage, say: Say) -> None:
+    """Write the line of a kernel that is known now, or say why it is not.
 
-    :param folder: that of known kernels; None for that of the package
+    :param path: of the file of known kernels; None for that of the package
     """
-    from importlib.resources import files
-
     from pfnlab.hunt.meeting.meet import known_of
-    from pfnlab.kernel.policies.known_kernels import write_known
+    from pfnlab.kernel.policies.known_kernels import KNOWN, write_known
     from pfnlab.lab.images.kernels import suites_of
 
     if not kernel.package:
         raise Misuse("a kernel of one's own does not become known: only packages of the archive do")
-    folder = folder or Path(str(files("pfnlab.kernel.policies").joinpath("known")))
+    path = path or KNOWN
     try:
         known = known_of(meeting, kernel, next(iter(suites_of(kernel)), ""))
-        say(f"{write_known(folder, known)} written")
+        write_known(path, known)
+        say(f"{known.package_version} written into {path}")
     except Discovery as discovery:
         say(str(discovery))
     except OSError as trouble:
-        raise Misuse(f"{folder} cannot be written: {trouble}; name a folder with --known") from trouble
+        raise Misuse(f"{path} cannot be written: {trouble}; name a file with --known") from trouble
