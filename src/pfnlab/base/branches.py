@@ -53,10 +53,7 @@ class BranchWatch:
     """
 
     def __init__(
-        self,
-        named: Callable[[str], str | None],
-        seen: Iterable[str] = (),
-        checks: Collection[str] = CHECKS,
+        self, named: Callable[[str], str | None], seen: Iterable[str] = (), checks: Collection[str] = CHECKS
     ) -> None:
         self._named, self._checks = named, checks
         self.seen: set[str] = set(seen)

@@ -72,11 +72,7 @@ class Processes(Generic[Piece, Result]):
         while 1 < self.jobs > len(self._workers):
             self._workers.append(forked(lambda: self._work))
 
-    def each(
-        self,
-        pieces: Sequence[Piece],
-        done: Callable[[], None] = lambda: None,
-    ) -> Iterator[Result]:
+    def each(self, pieces: Sequence[Piece], done: Callable[[], None] = lambda: None) -> Iterator[Result]:
         """The result of every one of *pieces*, in their order.
 
         :param done: called when a piece is done, in any order

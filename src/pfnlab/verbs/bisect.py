@@ -40,9 +40,7 @@ class BisectRequest(msgspec.Struct, frozen=True, kw_only=True):
     repeat: Annotated[
         int | None,
         Option(
-            "Runs of each candidate: bad once is bad. Default: 3 with held processors, else 1.",
-            "N",
-            min=1,
+            "Runs of each candidate: bad once is bad. Default: 3 with held processors, else 1.", "N", min=1
         ),
     ] = None
     afresh: Annotated[bool, Option("Ask again what an earlier search asked.")] = False

@@ -32,8 +32,7 @@ class FmtRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The request of a canonical form: programs, and whether they are only checked."""
 
     programs: Annotated[
-        tuple[str, ...],
-        Option("Files, folders, patterns; - is standard input.", "PROGRAM", positional=True),
+        tuple[str, ...], Option("Files, folders, patterns; - is standard input.", "PROGRAM", positional=True)
     ]
     check: Annotated[
         bool, Option("Change nothing; print what is wrong as FILE:LINE:COLUMN: MESSAGE.", names=("--check",))

@@ -84,8 +84,7 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     cells: Annotated[str | None, Option("Of --enumerate the cells A to B, without B itself.", "A:B")] = None
     seed: Annotated[
-        int | None,
-        Option("What random numbers begin with: another N, other programs. Default: 0.", "N"),
+        int | None, Option("What random numbers begin with: another N, other programs. Default: 0.", "N")
     ] = None
     programs: Annotated[int | None, Option("How many in all; 500 without --seconds.", "N", min=1)] = None
     seconds: Annotated[

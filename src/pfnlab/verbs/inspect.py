@@ -75,8 +75,7 @@ class InspectRequest(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
     form: Annotated[
-        str | None,
-        Option("For the textfile collector of node_exporter.", "text|prometheus", ("--format",)),
+        str | None, Option("For the textfile collector of node_exporter.", "text|prometheus", ("--format",))
     ] = None
     as_json: AsJson = False
     output: Annotated[Path | None, Option("Write it there.", "FILE", ("-o", "--output"))] = None

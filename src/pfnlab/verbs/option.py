@@ -164,8 +164,7 @@ StoreOf = Annotated[
     ),
 ]
 CampaignName = Annotated[
-    str | None,
-    Option("Its name; may be left out where the store has one only.", "CAMPAIGN", positional=True),
+    str | None, Option("Its name; may be left out where the store has one only.", "CAMPAIGN", positional=True)
 ]
 ShardsOf = Annotated[
     int | None,

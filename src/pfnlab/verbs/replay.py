@@ -40,8 +40,7 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     on: Annotated[
-        tuple[str, ...],
-        Option("Instead of the machine it was found on; several are possible.", "MACHINE"),
+        tuple[str, ...], Option("Instead of the machine it was found on; several are possible.", "MACHINE")
     ] = ()
     as_json: AsJson = False
     accel: AccelOf = "tcg"

@@ -36,8 +36,7 @@ class TryRequest(msgspec.Struct, frozen=True, kw_only=True):
     policy: Annotated[
         tuple[str, ...],
         Option(
-            "What the patch means, as flush=end_vma. Default: what its `Policy:` lines say.",
-            "SEAM=POLICY",
+            "What the patch means, as flush=end_vma. Default: what its `Policy:` lines say.", "SEAM=POLICY"
         ),
     ] = ()
     config: Annotated[tuple[str, ...], Option("As for `pfnlab kernels build`.", "FRAGMENT")] = ()
@@ -79,11 +78,7 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
     name = tree.name or tree.resolve().name or str(tree)
     with (
         QemuMachine(
-            tried.kernel,
-            guests=request.jobs or processors(),
-            name=f"qemu:{name}",
-            accel=accel,
-            say=say,
+            tried.kernel, guests=request.jobs or processors(), name=f"qemu:{name}", accel=accel, say=say
         ) as machine,
         working(f"comparing {name} with model:{request.like}") as work,
     ):

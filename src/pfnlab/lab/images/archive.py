@@ -36,14 +36,7 @@ from pfnlab.lab.images.apt import (
     machine_settings,
     say_once,
 )
-from pfnlab.lab.images.cache import (
-    cache_root,
-    locked,
-    new_folder,
-    quiet,
-    trusted,
-    write_cached,
-)
+from pfnlab.lab.images.cache import cache_root, locked, new_folder, quiet, trusted, write_cached
 from pfnlab.lab.images.newest_lists import check_newest
 from pfnlab.lab.images.sources import Mirror
 from pfnlab.lab.images.tools import complaint
@@ -130,11 +123,7 @@ class Archive:
     """
 
     def __init__(
-        self,
-        root: Path,
-        main: Mirror,
-        security: Mirror | None = None,
-        settings: AptSettings = DEFAULTS,
+        self, root: Path, main: Mirror, security: Mirror | None = None, settings: AptSettings = DEFAULTS
     ) -> None:
         self.root = root
         self.main = main
@@ -217,12 +206,7 @@ class Archive:
                     return Offered(found, _number(fields, "installed-size"), fields.get("depends", ""))
         return None
 
-    def download(
-        self,
-        package: Package,
-        into: Path,
-        progress: Callable[[int], None] | None = None,
-    ) -> Path:
+    def download(self, package: Package, into: Path, progress: Callable[[int], None] | None = None) -> Path:
         """Fetch *package* into the directory *into*; apt checks it against the signed lists, and so do we.
 
         :param progress: gets the number of bytes so far, now and then

@@ -109,10 +109,7 @@ def cached(name: str) -> KernelImage | None:
 
 
 def fetch(
-    *names: str,
-    refresh: bool = False,
-    say: Callable[[str], None] = quiet,
-    counted: PartCount = UNCOUNTED,
+    *names: str, refresh: bool = False, say: Callable[[str], None] = quiet, counted: PartCount = UNCOUNTED
 ) -> list[KernelImage]:
     """The kernel the archive offers under each name, downloaded unless the cache has it.
 

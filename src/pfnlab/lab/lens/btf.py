@@ -57,14 +57,7 @@ _VERSION = 1
 _KIND_AT = 7
 # Bytes after the common twelve: fixed, and for each of vlen elements.
 _FIXED = {Kind.INT: 4, Kind.ARRAY: 12, Kind.VAR: 4, Kind.DECL_TAG: 4}
-_EACH = {
-    Kind.STRUCT: 12,
-    Kind.UNION: 12,
-    Kind.ENUM: 8,
-    Kind.FUNC_PROTO: 8,
-    Kind.DATASEC: 12,
-    Kind.ENUM64: 12,
-}
+_EACH = {Kind.STRUCT: 12, Kind.UNION: 12, Kind.ENUM: 8, Kind.FUNC_PROTO: 8, Kind.DATASEC: 12, Kind.ENUM64: 12}
 _ENUMERATIONS = frozenset({int(Kind.ENUM), int(Kind.ENUM64)})
 _DECLARATIONS = frozenset({Kind.FUNC, Kind.VAR, Kind.DATASEC, Kind.DECL_TAG})
 _REFERENCES = TRANSPARENT - {Kind.DECL_TAG} | {Kind.PTR}

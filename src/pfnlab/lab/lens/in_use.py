@@ -37,11 +37,7 @@ COUNTED = {
 }
 
 #: What is listed, likewise.
-LISTED = {
-    "book_left": "the book has",
-    "areas_left": "vmalloc has",
-    "resources_left": "the resources have",
-}
+LISTED = {"book_left": "the book has", "areas_left": "vmalloc has", "resources_left": "the resources have"}
 
 _ULONG_MAX = (1 << 64) - 1
 _VM_IOREMAP = 1

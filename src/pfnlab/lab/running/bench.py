@@ -22,12 +22,7 @@ from pfnlab.lab.running.inside_state import LensState
 from pfnlab.lab.running.kernel_blocks import ReachedBlocks
 from pfnlab.lab.running.left_behind import left_behind, settled
 from pfnlab.lab.running.notes import Noise, with_notes
-from pfnlab.lab.running.placement import (
-    Placement,
-    Windows,
-    bar_mib_given,
-    check_placeable,
-)
+from pfnlab.lab.running.placement import Placement, Windows, bar_mib_given, check_placeable
 from pfnlab.lab.running.preparations import steered_cpus
 from pfnlab.lab.running.replies import ParsedReply, parse_reply, reply_until
 from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper
@@ -243,10 +238,7 @@ class Bench:
         for number, fault in list(disagreements(noted, stepped.states)):
             stepped.blame(number, [fault])
         steps = with_inside(
-            noted,
-            stepped.states,
-            alone=[note.alone for note in stepped.notes],
-            fill=look is LookLevel.MEMORY,
+            noted, stepped.states, alone=[note.alone for note in stepped.notes], fill=look is LookLevel.MEMORY
         )
         if lost is not None:
             alarm = alarm or self._alarm_of_guest(program)

@@ -172,11 +172,7 @@ def disagreements(steps: Sequence[Step], states: Sequence[LensState]) -> Iterato
 
 
 def with_inside(
-    steps: Sequence[Step],
-    states: Sequence[LensState],
-    *,
-    alone: Sequence[bool] = (),
-    fill: bool = False,
+    steps: Sequence[Step], states: Sequence[LensState], *, alone: Sequence[bool] = (), fill: bool = False
 ) -> tuple[Step, ...]:
     """The steps as the agent saw them, with the state the lens saw after each.
 

@@ -12,15 +12,7 @@ from dataclasses import dataclass, replace
 from pfnlab.base.errors import Misuse
 from pfnlab.base.units import PHYSICAL_BITS, PfnRange
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, MOVED_BAR
-from pfnlab.programs.lang.ops import (
-    END_KINDS,
-    ONLY_KINDS,
-    Call,
-    Device,
-    DeviceKind,
-    Mmap,
-    Program,
-)
+from pfnlab.programs.lang.ops import END_KINDS, ONLY_KINDS, Call, Device, DeviceKind, Mmap, Program
 from pfnlab.programs.lang.walk_ops import Mincore, Walk
 from pfnlab.programs.lang.words import MAX_TOP_PAGES
 from pfnlab.programs.runs.places import (
@@ -110,8 +102,7 @@ class Windows:
         windows: dict[str, PfnRange] = {}
         # The device that must lie at an end of the BAR comes first, the others go wherever there is room.
         for device in sorted(
-            program.devices,
-            key=lambda device: (device.name not in tail | head, -alignment(program, device)),
+            program.devices, key=lambda device: (device.name not in tail | head, -alignment(program, device))
         ):
             at_end = device.name in tail
             room = self._rooms[device.kind]

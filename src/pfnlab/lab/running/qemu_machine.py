@@ -207,9 +207,7 @@ class QemuMachine:
         self.close()
 
     def _threads(
-        self,
-        pending: deque[tuple[int, Program]],
-        results: queue.SimpleQueue[tuple[int, Run] | BaseException],
+        self, pending: deque[tuple[int, Program]], results: queue.SimpleQueue[tuple[int, Run] | BaseException]
     ) -> list[threading.Thread]:
         # One thread for each guest worth having.
         count = min(self._max_guests, -(-len(pending) // PROGRAMS_PER_GUEST))
@@ -221,10 +219,7 @@ class QemuMachine:
         benches = sorted(self._benches, key=lambda bench: not bench.is_up)[:count]
         return [
             threading.Thread(
-                target=_work,
-                args=(bench, self._shared.stop, pending, results),
-                name=self.name,
-                daemon=True,
+                target=_work, args=(bench, self._shared.stop, pending, results), name=self.name, daemon=True
             )
             for bench in benches
         ]

@@ -20,13 +20,7 @@ from pfnlab.lab.running.walked import read_walk
 from pfnlab.lab.running.wire import COMM_LENGTH, USUAL, Observed, address_of
 from pfnlab.lab.vm.probes import read_order
 from pfnlab.programs.lang.device_ops import MOVED_BAR
-from pfnlab.programs.lang.ops import (
-    MAIN_TASK,
-    Mremap,
-    Op,
-    Program,
-    tasks_of,
-)
+from pfnlab.programs.lang.ops import MAIN_TASK, Mremap, Op, Program, tasks_of
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk
 from pfnlab.programs.runs.alarm import Alarm, alarms_in

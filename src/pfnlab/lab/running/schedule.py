@@ -166,10 +166,7 @@ class Schedule:
         start = OperationStart(self._cast, slot, words)
         place = _place(op.hold, function)
         hold_point = HoldPoint(
-            place,
-            pid,
-            () if injection is None else (injection,),
-            partial(self._in_program_area, function),
+            place, pid, () if injection is None else (injection,), partial(self._in_program_area, function)
         )
         try:
             held_cpu = hold(self._steering, hold_point, start, _LIMIT)

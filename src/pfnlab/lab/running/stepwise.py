@@ -57,12 +57,7 @@ def ask_stepwise(
 
 
 def _ask(
-    joined: _JoinedReply,
-    request: str,
-    ask: Ask,
-    look: Look,
-    preparations: Sequence[Around],
-    nop_first: bool,
+    joined: _JoinedReply, request: str, ask: Ask, look: Look, preparations: Sequence[Around], nop_first: bool
 ) -> str:
     lines = request.splitlines()
     head = [line for line in lines if not line.startswith("op ") and line != "end"]

@@ -18,13 +18,7 @@ if TYPE_CHECKING:
     from pfnlab.lab.vm.qemu import Guest
 
 #: The values kernel functions return when they fail; all others return -ENOMEM.
-FAILURES = {
-    "__get_free_page": 0,
-    "__pte_alloc": 1,
-    "kmalloc": 0,
-    "vm_area_alloc": 0,
-    "vm_area_dup": 0,
-}
+FAILURES = {"__get_free_page": 0, "__pte_alloc": 1, "kmalloc": 0, "vm_area_alloc": 0, "vm_area_dup": 0}
 
 #: Places whose functions have other names than the place: of the first group of which the kernel has any, all
 #: functions it has count.

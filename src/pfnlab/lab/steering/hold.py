@@ -244,11 +244,7 @@ class HeldCpu(FreeCpus, Generic[T]):
 
 
 def hold(
-    steering: Steering,
-    at: HoldPoint,
-    call: Callable[[], T],
-    limit: float = 2.0,
-    grace: float = 0.0,
+    steering: Steering, at: HoldPoint, call: Callable[[], T], limit: float = 2.0, grace: float = 0.0
 ) -> HeldCpu[T]:
     """Run *call* and hold the CPU that comes to the place of *at*.
 

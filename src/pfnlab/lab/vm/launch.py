@@ -45,10 +45,7 @@ def cpu_arguments(accel: Accel, cpus: int, phys_bits: int | None = None) -> list
     model = CPU_OF_SEVERAL if several else CPU_OF_ONE
     if phys_bits is not None:
         model += f",phys-bits={phys_bits}"
-    return [
-        *("-cpu", model, "-smp", str(cpus)),
-        *("-accel", "tcg,thread=multi" if several else "tcg"),
-    ]
+    return [*("-cpu", model, "-smp", str(cpus)), *("-accel", "tcg,thread=multi" if several else "tcg")]
 
 
 def parameters_for(accel: Accel, cpus: int) -> list[str]:
