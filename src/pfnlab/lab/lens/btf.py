@@ -18,6 +18,7 @@ import msgspec
 from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.btf_types import (
     TRANSPARENT,
+    VOID,
     Array,
     BtfType,
     Composite,
@@ -30,7 +31,6 @@ from pfnlab.lab.lens.btf_types import (
     Member,
     Prototype,
     Reference,
-    Void,
 )
 from pfnlab.lab.lens.kept import read_kept, write_kept
 
@@ -73,7 +73,6 @@ class Btf:
     """The types of one kernel.
 
     :param data: a ``.BTF`` section, or /sys/kernel/btf/vmlinux
-    :param name: its name in error messages
     :param index: a file that stores the index for the next time; read only if it fits *data*
     :raises LensError: it is not BTF, or damaged
     """
@@ -117,12 +116,9 @@ class Btf:
         return Kind(info >> 24 & 0x1F)
 
     def __getitem__(self, type_id: int) -> BtfType:
-        """The type with this id.
-
-        :raises LensError: there is none, or its record is damaged
-        """
+        """The type with this id; LensError if there is none, or its record is damaged."""
         if type_id == 0:
-            return Void()
+            return VOID
         record = self._decoded.get(type_id)
         if record is None:
             try:
@@ -132,23 +128,13 @@ class Btf:
         return record
 
     def resolve(self, type_id: int) -> int:
-        """The id behind typedefs, qualifiers and tags.
-
-        :raises LensError: they go round in a circle
-        """
+        """The id behind typedefs, qualifiers and tags; LensError if they go round in a circle."""
         for _ in range(MAX_DEPTH):
             record = self[type_id]
             if record.kind not in TRANSPARENT or not isinstance(record, Reference | Declaration):
                 return type_id
             type_id = record.target
         raise self._error(f"type {type_id}: more than {MAX_DEPTH} typedefs and qualifiers on one another")
-
-    def size_of(self, type_id: int) -> int:
-        """The size of an object of this type in bytes; 0 for ``void``, functions and incomplete types.
-
-        :raises LensError: the type contains itself, or is absurdly large
-        """
-        return self._size(type_id, 0)
 
     def constants(self) -> dict[str, int]:
         """Every enumerator of every enumeration; where two share a name, the first."""
@@ -165,7 +151,11 @@ class Btf:
             self._constants = values
         return self._constants
 
-    def _size(self, type_id: int, depth: int) -> int:
+    def size_of(self, type_id: int, depth: int = 0) -> int:
+        """The size of an object of this type in bytes; 0 for ``void``, functions and incomplete types.
+
+        :raises LensError: the type contains itself, or is absurdly large
+        """
         if type_id in self._sizes:
             return self._sizes[type_id]
         if depth > MAX_DEPTH:
@@ -173,12 +163,12 @@ class Btf:
         record = self[self.resolve(type_id)]
         size = 0
         if isinstance(record, Array):
-            size = record.length * self._size(record.target, depth + 1)
+            size = record.length * self.size_of(record.target, depth + 1)
         elif isinstance(record, Int | Float | Enum):
             size = record.size
         elif isinstance(record, Composite):
             for member in record.members:
-                self._size(member.target, depth + 1)
+                self.size_of(member.target, depth + 1)
             size = record.size
         elif record.kind is Kind.PTR:
             size = 8

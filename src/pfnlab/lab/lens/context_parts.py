@@ -1,4 +1,4 @@
-"""The parts of contexts that VMAs cover, under a tracker that counts frames."""
+"""The parts of contexts that VMAs cover, under a tracker that counts frames (``tracker-exact.patch``)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ _VMA, _PART = "struct vm_area_struct", "struct pfnmap_part"
 
 
 class ContextParts:
-    """The parts of contexts that VMAs cover, where a tracker counts frames (``tracker-exact.patch``).
+    """The parts of contexts that the VMAs of *view* cover.
 
     There a VMA has no pointer to one context but a tree of parts, ``pfnmap_parts``: of which context
     (``ctx``), from which frame (``first``) to which (``last``). A context is the frames of all its parts;
-    every run of them without a gap is one reservation. The members are found by their names, as everywhere.
-
-    :param view: the kernel; its VMAs have ``pfnmap_parts``
+    every run of them without a gap is one reservation.
     """
 
     #: The member of ``struct vm_area_struct`` that holds the root of its tree.
@@ -38,7 +36,6 @@ class ContextParts:
         """The parts of one VMA in file order: context, first frame, and the frame behind the last.
 
         :param root: the ``rb_node`` at the root of its tree
-        :raises LensError: memory is damaged
         """
         for ctx, first, last in self._view.rb_tree(root, self._record, self._at, "part"):
             if first > last:

@@ -52,21 +52,15 @@ def counts_vmas(has_symbol: Callable[[str], bool]) -> bool:
 
 
 class Thing(NamedTuple):
-    """A thing in a list.
-
-    :param says: what it is
-    :param pfns: the page frames of a reservation, from the first up to the one behind the last
-    """
+    """A thing in a list: what it is, and the page frames of a reservation, with the one behind the last."""
 
     says: str
     pfns: tuple[int, int] = (0, 0)
 
 
 class InUse(msgspec.Struct, frozen=True):
-    """The counts and lists of one look.
+    """The counts of one look, by the names of :data:`COUNTED`, and its lists, by those of :data:`LISTED`.
 
-    :param counts: by the names of :data:`COUNTED`
-    :param lists: by those of :data:`LISTED`
     :param spaces: how many address spaces there are: each has tables that its process does not count
     """
 
@@ -111,7 +105,6 @@ class _Living(NamedTuple):
 class Counts:
     """Counts what is in use in one kernel.
 
-    :param view: its memory
     :param levels: of its page tables
     :raises LensError: a structure lacks a member
     """
@@ -127,17 +120,14 @@ class Counts:
         self._last: tuple[int, int] | None = None
 
     def look(self) -> InUse:
-        """The things in use now.
-
-        :raises LensError: memory is damaged, or in the middle of a change
-        """
+        """The things in use now; LensError if memory is damaged, or in the middle of a change."""
         living = self._living()
         counts = {}
         for name, number, own in (
-            ("committed_left", self._committed(), living.committed),
+            ("committed_left", self._counter("vm_committed_as"), living.committed),
             ("tables_left", self._tables(living), 0),
             ("vmas_left", self._vmas(), living.vmas),
-            ("files_left", self._files(), 0),
+            ("files_left", self._counter("nr_files"), 0),
         ):
             if number is not None:
                 counts[name] = number - own
@@ -185,20 +175,6 @@ class Counts:
             number += int.from_bytes(view.read(parts + offset & _ULONG_MAX, 4), "little", signed=True)
         return number
 
-    def _committed(self) -> int | None:
-        return self._counter("vm_committed_as")
-
-    def _files(self) -> int | None:
-        return self._counter("nr_files")
-
-    def _nodes(self) -> Iterator[int]:
-        # Every node of memory.
-        for place in range(_MAX_CPUS):
-            node = self._view.word(self._view.symbol("node_data") + 8 * place)
-            if not node:
-                return
-            yield node
-
     def _tables(self, living: _Living) -> int | None:
         # Those of processes that are gone: the kernel's, and those of the living, are taken off. A processor
         # that idles may keep the table of a process that is gone.
@@ -210,7 +186,9 @@ class Counts:
         parts_at = layouts.offset("struct pglist_data", "per_cpu_nodestats")
         diff = layouts.offset("struct per_cpu_nodestat", "vm_node_stat_diff") + item
         number = 0
-        for node in self._nodes():
+        for place in range(_MAX_CPUS):
+            if not (node := view.word(view.symbol("node_data") + 8 * place)):
+                break
             number += _signed(view.word(node + stat), 8)
             parts = view.word(node + parts_at)
             for offset in self._cpus:

@@ -36,10 +36,7 @@ _NO_PHYSICAL = (1 << 64) - 1
 
 
 class VmCoreInfo:
-    """A kernel's description of itself for readers of its memory.
-
-    :param text: lines ``NAME=value``, as the kernel wrote them
-    """
+    """A kernel's description of itself for readers of its memory: lines ``NAME=value``."""
 
     def __init__(self, text: bytes) -> None:
         self.text = text
@@ -49,16 +46,12 @@ class VmCoreInfo:
         self.release = self._values.get("OSRELEASE", "unknown")
 
     def number(self, name: str, default: int | None = None) -> int:
-        """``NUMBER(name)``; decimal, or hexadecimal with ``0x``.
-
-        :raises LensError: there is none and no *default*
-        """
+        """``NUMBER(name)``, decimal, or hexadecimal with ``0x``; LensError if none and no *default*."""
         return self._value(f"NUMBER({name})", 0, default)
 
     def symbol(self, name: str) -> int | None:
         """``SYMBOL(name)``, an address at run time; None when it is not listed."""
-        value = self._value(f"SYMBOL({name})", 16, 0)
-        return value or None
+        return self._value(f"SYMBOL({name})", 16, 0) or None
 
     def _value(self, name: str, base: int, default: int | None) -> int:
         text = self._values.get(name)
@@ -88,10 +81,7 @@ class MemorySource(ABC):
 
     @abstractmethod
     def read(self, address: int, size: int) -> bytes:
-        """*size* bytes of physical memory.
-
-        :raises LensError: they are not (all) there
-        """
+        """*size* bytes of physical memory; LensError if they are not (all) there."""
 
     @abstractmethod
     def close(self) -> None:
@@ -99,10 +89,7 @@ class MemorySource(ABC):
 
     @cached_property
     def info(self) -> VmCoreInfo:
-        """The kernel's description of itself.
-
-        :raises LensError: it is not found
-        """
+        """The kernel's description of itself; LensError if it is not found."""
         for text in self._candidates():
             content, end, _ = text.partition(b"\0")
             if end and _PROOF in content and _LINES.fullmatch(content):
@@ -133,11 +120,7 @@ def _occurrences(source: MemorySource, start: int, size: int, text: bytes) -> It
 
 
 class GuestRam(MemorySource):
-    """A guest's RAM as the file QEMU shares it in: ``memory-backend-file,share=on``, below 2 GiB.
-
-    :param path: the file
-    :raises LensError: it cannot be mapped
-    """
+    """A guest's RAM as the file QEMU shares it in: ``memory-backend-file,share=on``, below 2 GiB."""
 
     live = True
 
@@ -165,10 +148,7 @@ class GuestRam(MemorySource):
         raise LensError(f"{self.name}: there is no memory at {address:#x}, {size:,} bytes")
 
     def write(self, address: int, data: bytes) -> None:
-        """Change bytes of the guest's memory, at this offset of the file.
-
-        :raises LensError: it cannot be written there
-        """
+        """Change bytes of the guest's memory, at this offset of the file; LensError if it cannot be."""
         if not 0 <= address <= self._size - len(data):
             raise LensError(f"{self.name}: there is no memory at {address:#x}, {len(data):,} bytes")
         try:
@@ -191,12 +171,7 @@ class GuestRam(MemorySource):
 
 
 class CoreFile(MemorySource):
-    """A file with the memory of a kernel.
-
-    :param path: the file
-    :param live: the kernel it shows is running
-    :raises LensError: it is no such file, or damaged
-    """
+    """A file with the memory of a kernel, which runs if *live*; LensError if it is none, or damaged."""
 
     def __init__(self, path: Path, *, live: bool = False) -> None:
         self.name, self.live = str(path), live
@@ -297,10 +272,7 @@ def running_kernel(path: Path = Path("/proc/kcore")) -> ElfCore:
 
 
 def open_core(path: Path) -> MemorySource:
-    """A vmcore of either form: ELF, or compressed as kdump does.
-
-    :raises LensError: it is neither, or damaged
-    """
+    """A vmcore of either form, ELF or as kdump compresses it; LensError if it is neither, or damaged."""
     from pfnlab.lab.lens.kdump import SIGNATURES, KdumpCore
 
     try:

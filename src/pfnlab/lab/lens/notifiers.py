@@ -22,10 +22,7 @@ _MOST = 16
 
 
 class Notifiers:
-    """Finds the driver's notifiers.
-
-    :param view: the kernel's memory
-    """
+    """Finds the driver's notifiers in the memory of a kernel."""
 
     def __init__(self, view: KernelView) -> None:
         self._view, layouts = view, view.layouts

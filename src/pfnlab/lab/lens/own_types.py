@@ -43,10 +43,7 @@ def open_kernel(source: MemorySource, names: Collection[str] = ()) -> KernelView
 
 
 def text_at(view: KernelView, address: int, limit: int = MAX_TEXT) -> str:
-    """The string at an address, *limit* bytes of it at most.
-
-    :raises LensError: nothing is there
-    """
+    """The string at an address, *limit* bytes of it at most; LensError if nothing is there."""
     parts = b""
     while limit > 0:
         # Nothing behind the page need be there.
@@ -62,11 +59,9 @@ def text_at(view: KernelView, address: int, limit: int = MAX_TEXT) -> str:
 def list_at(view: KernelView, head: int, at: int, name: str, limit: int) -> Iterator[int]:
     """The structures of a list (``struct list_head``), by their addresses.
 
-    :param head: the address of the list's head
     :param at: where a structure has its link, in bytes
     :param name: what the list is called in messages
-    :param limit: no such list is longer
-    :raises LensError: the list has a loop, or is longer
+    :raises LensError: the list has a loop, or is longer than *limit*
     """
     visited = {head}
     link = view.word(head)

@@ -18,11 +18,9 @@ MAX_RUNS = 1_000_000
 
 
 class PageRun(NamedTuple):
-    """Present entries that follow each other.
+    """Present entries that follow each other, from the address *virtual* on, with one mode.
 
-    :param virtual: the address of the first
     :param start: the physical address there; *end* is behind the last
-    :param mode: what their cache bits select
     """
 
     virtual: int
@@ -33,11 +31,7 @@ class PageRun(NamedTuple):
 
 
 class RunReader:
-    """Reads page tables of one kernel.
-
-    :param view: its memory
-    :param pat: its PAT
-    """
+    """Reads page tables of one kernel, whose PAT is *pat*."""
 
     def __init__(self, view: KernelView, pat: PatConfig) -> None:
         self._view, self._pat = view, pat

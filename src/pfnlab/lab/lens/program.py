@@ -27,7 +27,7 @@ KERNEL_MAP = 0xFFFFFFFF80000000
 
 
 def find_symbols(source: MemorySource, names: Collection[str] = tuple(OBJECTS)) -> dict[str, int]:
-    """The run-time addresses of symbols, as far as the kernel's own symbol table has them.
+    """The run-time addresses of symbols, as far as the kernel's own table has them.
 
     :raises LensError: the table is not there or damaged
     """

@@ -34,8 +34,7 @@ class Recall:
         """The value that *make* returns, or returned before.
 
         :param make: reads memory through readers that :meth:`note` it; whatever else it depends on does not
-            change before :meth:`forget`, or is among *given*
-        :param given: compared by identity
+            change before :meth:`forget`, or is among *given*, which is compared by identity
         """
         kept = self._kept.get(name)
         if kept is not None and self._holds(kept, given):
@@ -65,6 +64,6 @@ class Recall:
 
     @staticmethod
     def _holds(kept: _Recalled, given: tuple[object, ...]) -> bool:
-        if len(given) != len(kept.given) or any(a is not b for a, b in zip(given, kept.given, strict=True)):
-            return False
-        return all(reader(address, what) == data for reader, address, what, data in kept.readings)
+        return [*map(id, given)] == [*map(id, kept.given)] and all(
+            reader(address, what) == data for reader, address, what, data in kept.readings
+        )

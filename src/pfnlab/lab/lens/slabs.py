@@ -79,13 +79,12 @@ def _cache(pointer: Object, btf: Btf) -> SlabCache:
         int(pointer.object_size.value_()),
         int(pointer.size.value_()),
         int(pointer.align.value_()),
-        tuple(name for name, value in FLAGS.items() if bits & _bit(name, value, constants)),
+        # Since 6.9 flags are numbered by an enumeration, _SLAB_HWCACHE_ALIGN and so on.
+        tuple(
+            name
+            for name, value in FLAGS.items()
+            if bits & (1 << constants[f"_{name}"] if f"_{name}" in constants else value)
+        ),
         oo >> _ORDER_SHIFT,
         oo & (1 << _ORDER_SHIFT) - 1,
     )
-
-
-# Since 6.9 flags are numbered by an enumeration, _SLAB_HWCACHE_ALIGN and so on.
-def _bit(name: str, value: int, constants: Mapping[str, int]) -> int:
-    number = constants.get(f"_{name}")
-    return value if number is None else 1 << number

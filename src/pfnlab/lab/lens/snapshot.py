@@ -15,7 +15,7 @@ from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE, PfnRange, pages_of, phys_to
 from pfnlab.kernel.hw.spans import SpanSet
 from pfnlab.kernel.mm.flags import VM_PAT
 from pfnlab.lab.lens.context_parts import ContextParts
-from pfnlab.lab.lens.in_use import Counts, InUse
+from pfnlab.lab.lens.in_use import Counts
 from pfnlab.lab.lens.layout import Record
 from pfnlab.lab.lens.memory import MemorySource
 from pfnlab.lab.lens.notifiers import Notifiers
@@ -33,11 +33,7 @@ from pfnlab.lab.lens.plain import (
 )
 from pfnlab.lab.lens.structure import Structures
 from pfnlab.lab.lens.table_walk import DirectMap, Pages, TableWalk
-from pfnlab.lab.lens.view import KernelView
-from pfnlab.lab.lens.vma_bits import sealed_bits, smaps_bits
-
-_VMA = "struct vm_area_struct"
-
+from pfnlab.lab.lens.view import KernelView, smaps_bits
 
 #: The names of the kernel's enumerators in observations.
 _MODES = {
@@ -71,10 +67,9 @@ _FILES = {
 
 
 class Lens:
-    """Looks at one kernel, again and again.
+    """Looks at one kernel, again and again; LensError if its memory is damaged, or in the middle of a change.
 
     :param program: from :func:`pfnlab.lab.lens.program.open_program`
-    :param source: its memory
     :param symbols: run-time addresses, as for the program
     :raises LensError: a structure lacks a member; the message names kernel and member
     """
@@ -111,21 +106,21 @@ class Lens:
         )
         kinds = layouts.enumerators("enum page_cache_mode")
         self._modes = {value: _MODES[name] for name, value in kinds.items() if name in _MODES}
-        self._sealed = sealed_bits(view)
+        self._sealed = view.sealed_bits()
         self._structures = Structures(view, self._levels)
         self._direct_map = DirectMap(view, self._levels)
-        self._counts = Counts(view, self._levels)
+        #: The things in use now.
+        self.in_use = Counts(view, self._levels).look
+        #: Where the kernel stack of a process ends that does not run.
+        self.stack_pointer = view.stack_pointer
         self._without_space: set[int] = set()
         self._areas: tuple[NamedPlaces, list[tuple[int, int, str]]] | None = None
 
     def snapshot(self, pids: Mapping[str, int], places: NamedPlaces) -> RawState:
-        """The state now.
-
-        The kernel must stand still meanwhile, or at least not touch these tasks.
+        """The state now; the kernel must stand still meanwhile, or at least not touch these tasks.
 
         :param pids: the tasks to look at; those that are gone are left out
         :param places: where the program's devices and areas lie; what the lens remembers is for this object
-        :raises LensError: memory is damaged
         """
         areas = self._sorted_areas(places)
         # A process that has no address space any more gets none, and a thread is in no list: both are looked
@@ -147,25 +142,10 @@ class Lens:
             look.contents(),
         )
 
-    def stack_pointer(self, pid: int) -> int:
-        """Where the kernel stack of a process ends that does not run.
-
-        :raises LensError: there is no such process, or it cannot be read
-        """
-        return self._view.stack_pointer(pid)
-
-    def in_use(self) -> InUse:
-        """The things in use now.
-
-        :raises LensError: memory is damaged, or in the middle of a change
-        """
-        return self._counts.look()
-
     def other_pages(self, pfns: PfnRange) -> list[tuple[int, int]]:
         """The entries of the direct map for single pages among these frames that are not write-back.
 
         :return: of each the physical address, and its value were it write-back
-        :raises LensError: memory is damaged, or in the middle of a change
         """
         return list(self._direct_map.other_pages(pfns))
 
@@ -230,7 +210,7 @@ class _Look:
         self._users: dict[int, list[tuple[str, Extent]]] = {}
         self._covered: dict[int, list[tuple[int, int, tuple[str, Extent]]]] = {}
         self._names: dict[int, str] = {}
-        self._page_users: Counter[int] = Counter()
+        self._page_users = Counter[int]()
         self._everybodys: set[int] = set()
         self._shown: list[tuple[str, int, int]] = []
 

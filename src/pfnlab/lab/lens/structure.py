@@ -49,7 +49,6 @@ class _Table(NamedTuple):
 class Structures:
     """Checks address spaces of one kernel.
 
-    :param view: the kernel's memory
     :param levels: of its page tables
     :raises LensError: a structure lacks a member
     """
@@ -72,12 +71,11 @@ class Structures:
         self._read: dict[int, _Table] = {}
 
     def faults(self, mms: Mapping[str, int], low: int, high: int) -> Iterator[Fault]:
-        """The faults in the address spaces of tasks.
+        """The faults in the address spaces of tasks; LensError if memory is damaged.
 
         :param mms: the ``mm_struct`` of each task
         :param low: address at which the program's areas begin
         :param high: address behind them; only there files are asked for those that map them
-        :raises LensError: memory is damaged
         """
         recall = self._view.recall.value
         spaces = []

@@ -27,7 +27,6 @@ _WORD = 8
 class TableWalk:
     """Reads page-table entries of one area after the other, as runs.
 
-    :param view: the kernel's memory
     :param task: whose tables these are
     :ivar entries: those found
     """
@@ -43,10 +42,7 @@ class TableWalk:
         self._tables = 0
 
     def table(self, entry: int, level: int, start: int, end: int) -> None:
-        """The entries of one table that map pages *start* up to *end*.
-
-        :raises LensError: the tables never end
-        """
+        """The entries of one table that map pages *start* up to *end*; LensError if the tables never end."""
         self._tables += 1
         if self._tables > MAX_TABLES:
             raise self._view.error(f"task {self._task} has more than {MAX_TABLES:,} page tables in its areas")
@@ -98,7 +94,6 @@ _OF_A_PAGE = PAGE_PRESENT | PAGE_CACHE_MASK
 class DirectMap:
     """Reads the direct map's own page tables.
 
-    :param view: the kernel's memory
     :param levels: of its page tables
     :raises LensError: nobody knows where they are
     """
@@ -112,11 +107,8 @@ class DirectMap:
         self._base = view.word(view.symbol("page_offset_base")) >> PAGE_SHIFT
 
     def look(self, memory: Mapping[str, PfnRange]) -> tuple[dict[str, list[str]], list[Fault]]:
-        """How the direct map has some RAM.
+        """How the direct map has some RAM, page frames by name; a device's memory in a dump is left out.
 
-        A dump may hold a device's memory, which the direct map does not have.
-
-        :param memory: page frames by name
         :return: by name the modes page by page, as ``wb`` or ``absent``, and what cannot be right
         """
         modes: dict[str, list[str]] = {}

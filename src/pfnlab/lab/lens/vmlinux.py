@@ -9,6 +9,7 @@ import lzma
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from pfnlab.base.errors import MissingTool
@@ -37,9 +38,8 @@ class _WrongFormat(Exception):
 
 
 def vmlinux_of(image: bytes, name: str = "the kernel") -> bytes:
-    """The ELF file inside a bzImage; of an ELF file, the file itself.
+    """The ELF file inside a bzImage, *name* in messages; of an ELF file, the file itself.
 
-    :param name: the image's name in messages
     :raises LensError: none of the formats the kernel knows gives one
     :raises MissingTool: the package that unpacks the format is not here
     """
@@ -66,10 +66,9 @@ def vmlinux_of(image: bytes, name: str = "the kernel") -> bytes:
 
 
 def btf_of(vmlinuz: Path, cache: Path | None = None) -> bytes:
-    """The ``.BTF`` section of a kernel image.
+    """The ``.BTF`` section of a kernel image; LensError if it cannot be read, or has no types in it.
 
     :param cache: a file that stores the section for the next time; it knows which image it is of
-    :raises LensError: the image cannot be read, or has no types in it
     """
     try:
         image = vmlinuz.read_bytes()
@@ -113,20 +112,8 @@ def _join_limited(chunks: Iterator[bytes]) -> bytes:
     return b"".join(parts)
 
 
-def _xz(data: bytes) -> bytes:
-    return _lzma_chunks(data, lzma.FORMAT_XZ)
-
-
-def _lzma_alone(data: bytes) -> bytes:
-    return _lzma_chunks(data, lzma.FORMAT_ALONE)
-
-
-def _lzma_chunks(data: bytes, form: int) -> bytes:
+def _lzma(form: int, data: bytes) -> bytes:
     return _unpacked(lzma.LZMADecompressor(format=form, memlimit=MAX_VMLINUX), data)
-
-
-def _bzip2(data: bytes) -> bytes:
-    return _unpacked(bz2.BZ2Decompressor(), data)
 
 
 def _unpacked(unpacker: lzma.LZMADecompressor | bz2.BZ2Decompressor, data: bytes) -> bytes:
@@ -204,9 +191,9 @@ def _lz4(data: bytes) -> bytes:
 #: Name, first bytes and unpacker of the formats of ``CONFIG_KERNEL_*``; lzo is the one Python cannot unpack.
 _FORMATS: dict[str, tuple[bytes, Callable[[bytes], bytes]]] = {
     "zstd": (b"\x28\xb5\x2f\xfd", _zstd),
-    "xz": (b"\xfd7zXZ\x00", _xz),
+    "xz": (b"\xfd7zXZ\x00", partial(_lzma, lzma.FORMAT_XZ)),
     "gzip": (b"\x1f\x8b\x08", _gzip),
     "lz4": (b"\x02\x21\x4c\x18", _lz4),
-    "bzip2": (b"BZh", _bzip2),
-    "lzma": (b"\x5d\x00\x00\x00", _lzma_alone),
+    "bzip2": (b"BZh", lambda data: _unpacked(bz2.BZ2Decompressor(), data)),
+    "lzma": (b"\x5d\x00\x00\x00", partial(_lzma, lzma.FORMAT_ALONE)),
 }
