@@ -165,10 +165,7 @@ class Defect(PfnlabError):
 
 
 class ModelledErrno(Exception):
-    """The modelled kernel fails an operation, exactly as a system call would.
-
-    :param errno: the positive errno value
-    """
+    """The modelled kernel fails an operation, as a system call would, with a positive errno value."""
 
     def __init__(self, errno: int) -> None:
         self.errno = errno

@@ -47,10 +47,7 @@ _STDIN = Path("standard input")
 
 
 class Unreadable(Misuse):
-    """A file cannot be read as the kind it should be.
-
-    :ivar reason: the reason and the remedy, without the file's name
-    """
+    """A file cannot be read as the kind it should be; the reason has a remedy, and not the file's name."""
 
     def __init__(self, path: Path, reason: str) -> None:
         self.reason = reason
@@ -94,10 +91,7 @@ def read_head(path: Path, kind: str, most: int) -> bytes:
 
 
 def read_text(path: Path, kind: str, most: int = MOST_WRITTEN) -> str:
-    """The content of the file or pipe at *path* as text.
-
-    :raises Unreadable: as :func:`read_bytes`, or it is not UTF-8
-    """
+    """The content of the file or pipe at *path* as text; errors as :func:`read_bytes`, or it is not UTF-8."""
     try:
         return read_bytes(path, kind, most).decode()
     except UnicodeDecodeError:
@@ -150,10 +144,7 @@ def check_regular(path: Path, kind: str, most: int | None = None) -> os.stat_res
 
 
 def cannot_write(path: Path, trouble: OSError, instead: str = "") -> PfnlabError:
-    """The error for a file that was not written: undecided where the disk is full or fails, else misuse.
-
-    :param instead: the remedy
-    """
+    """The error of a file that was not written: Undecided if the disk is full, else Misuse, *instead*."""
     family = Undecided if is_full(trouble) else Misuse
     return family(f"{visible_name(path)} cannot be written: {trouble.strerror}{instead and f'; {instead}'}")
 
@@ -161,10 +152,7 @@ def cannot_write(path: Path, trouble: OSError, instead: str = "") -> PfnlabError
 def write_whole(
     path: Path, content: str | bytes, *, private: bool = False, new: bool = False, mode: int = 0o666
 ) -> None:
-    """Write *content* to *path* so that a reader finds the old file or the new one, never a part of it.
-
-    :param private: and *new* and *mode*, as for :func:`~pfnlab.base.whole_file.whole_file`, with its errors
-    """
+    """Write *content*: a reader finds the old file or the new one. Options and errors: ``whole_file``."""
     # Only here: most commands write no file.
     from pfnlab.base.whole_file import whole_file
 
@@ -316,10 +304,7 @@ def _is_endless(descriptor: int, status: os.stat_result) -> bool:
 
 
 def _by_lines(path: Path, kind: str, parts: Iterable[bytes]) -> Iterator[bytes]:
-    """The parts of a log, until it is none: there is no end of a line, or none of the whole.
-
-    :raises Unreadable: it is larger than a log, or has a line that no log has
-    """
+    """The parts of a log; Unreadable if it is larger than one, or has a line that no log has."""
     size = line = 0
     for part in parts:
         size += len(part)

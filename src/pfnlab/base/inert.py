@@ -144,9 +144,9 @@ _CODE = re.compile(rb"\\(?:x([0-9a-f]{2})|(.))", re.DOTALL)
 
 
 def shell_words(line: str) -> list[str]:
-    """The words of a command line, as :func:`shell_line` writes one; operators of a shell are letters here.
+    """The words of a command line, as :func:`shell_line` writes one; ValueError if a quote has no end.
 
-    :raises ValueError: a quote has no end
+    Operators of a shell are letters here.
     """
     words, at, inside = [""], 0, False
     while at < len(line):
@@ -265,10 +265,7 @@ def tap_description(text: str) -> str:
 
 
 def annotation(text: str, more: str = "") -> str:
-    """*text* in a command of GitHub's runners.
-
-    :param more: the characters that end it, beside those of a line
-    """
+    """*text* in a command of GitHub's runners; *more* are characters that end it, beside those of a line."""
     return "".join(f"%{ord(letter):02X}" if letter in f"%\r\n{more}" else letter for letter in text)
 
 

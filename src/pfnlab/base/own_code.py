@@ -51,7 +51,6 @@ class TooLong(BaseException):
 class Beat(NamedTuple):
     """The last tick of a process.
 
-    :param process: its number
     :param number: how many there were
     :param ticks: how many of the last ones saw one and the same call of a user's code
     :param place: that call: its file, and its method where there is one
@@ -172,9 +171,7 @@ def goes_on() -> bool:
 def mistake_of(trouble: BaseException, prefix: str = "it raised ") -> PolicyError | None:
     """The mistake of a user's code that *trouble* has come out of; None where it has come from elsewhere.
 
-    What the protocol of a policy allows is none, and neither is Ctrl-C.
-
-    :param prefix: the beginning of the message
+    What the protocol of a policy allows is none, and neither is Ctrl-C. The message begins with *prefix*.
     """
     if isinstance(trouble, PolicyError):
         return trouble

@@ -85,9 +85,8 @@ def path_end(path: Path, *, make: int | None = None) -> Iterator[PathEnd]:
 
 
 def make_folder(path: Path, mode: int = 0o777) -> None:
-    """Make the folder *path*, and those above it, where they are not there.
+    """Make the folder *path*, and those above it, with rights before the umask, where they are not there.
 
-    :param mode: their rights, before the umask
     :raises Misuse: a link of another user is on the way
     :raises OSError: it cannot be made
     """
@@ -97,10 +96,7 @@ def make_folder(path: Path, mode: int = 0o777) -> None:
 
 
 class _Walk:
-    """The walk along a path.
-
-    :ivar folder: where it is, open
-    """
+    """The walk along a path; *folder* is where it is, open."""
 
     def __init__(self, path: Path, make: int | None) -> None:
         text = os.fspath(path)
@@ -158,10 +154,7 @@ class _Walk:
         self.folder = below
 
     def _link(self, part: str) -> str | None:
-        """Where *part* leads; None where it is no link.
-
-        :raises Misuse: it belongs to another user
-        """
+        """Where *part* leads; None where it is no link. Misuse if it belongs to another user."""
         try:
             found = os.open(part, _LOOKED_AT, dir_fd=self.folder)
         except FileNotFoundError:

@@ -68,10 +68,7 @@ class Made(msgspec.Struct, frozen=True):
 
 
 class PlainText(NamedTuple):
-    """A result that is only read, or written to a file.
-
-    :param text: exactly what is printed or written
-    """
+    """A result that is only read, or written to a file, exactly so."""
 
     text: str
     outcome: Outcome = Outcome.AS_EXPECTED
@@ -102,10 +99,7 @@ class Printed(msgspec.Struct, frozen=True, kw_only=True, tag_field="format"):
 
 
 class Result(Printed, frozen=True, kw_only=True):
-    """A result of work, with what made it.
-
-    :param made: version and command line; a result of an early version has none
-    """
+    """A result of work, with version and command line that made it; one of an early version has none."""
 
     made: Annotated[Made, ALWAYS] = Made("", None)
 

@@ -13,42 +13,25 @@ from pfnlab.base.errors import Misuse
 
 #: The file of each verb's form.
 FORMS = {
-    "run": "run",
-    "fmt": "fmt",
-    "check": "check",
-    "review": "review",
+    **{verb: verb for verb in ("run", "fmt", "check", "review")},
     "check --differ": "check-differ",
-    "replay": "replay",
-    "fuzz": "fuzz",
-    "litmus list": "litmus-list",
-    "policies matrix": "policies-matrix",
-    "claims list": "claims-list",
-    "claims by": "claims-list",
-    "claims show": "claims-show",
-    "bugs list": "bugs-list",
-    "bugs show": "bugs-show",
-    "bugs affects": "bugs-affects",
-    "bugs run": "bugs-run",
-    "inspect": "inspect",
-    "explain": "explain",
-    "try": "try",
-    "kernels meet": "kernels-meet",
-    "kernels diff": "kernels-meet",
-    "bisect": "bisect",
-    "kernels diff --model": "kernels-diff-model",
-    "kernels sizes": "kernels-sizes",
-    "results": "results",
-    "campaign results": "results",
+    **{
+        "replay": "replay",
+        "fuzz": "fuzz",
+        "litmus list": "litmus-list",
+        "policies matrix": "policies-matrix",
+    },
+    **{"claims list": "claims-list", "claims by": "claims-list", "claims show": "claims-show"},
+    **{f"bugs {verb}": f"bugs-{verb}" for verb in ("list", "show", "affects", "run")},
+    **{"inspect": "inspect", "explain": "explain", "try": "try", "kernels meet": "kernels-meet"},
+    **{"kernels diff": "kernels-meet", "bisect": "bisect", "kernels diff --model": "kernels-diff-model"},
+    **{"kernels sizes": "kernels-sizes", "results": "results", "campaign results": "results"},
     "campaign status": "campaign-status",
 }
 
 
 def schema_text(verb: str) -> str:
-    """The schema of what a verb prints with ``--json``, as its file has it.
-
-    :param verb: as typed, ``kernels meet``
-    :raises Misuse: it prints no JSON
-    """
+    """The schema of what a verb, as typed, prints with ``--json``; Misuse if it prints no JSON."""
     if verb not in FORMS:
         raise Misuse(f"{verb} prints no JSON: there are schemas for {', '.join(FORMS)}")
     return files("pfnlab.base").joinpath("schemas", f"{FORMS[verb]}.schema.json").read_text(encoding="utf-8")

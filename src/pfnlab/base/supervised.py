@@ -55,10 +55,7 @@ def supervised(work: Callable[[], Result]) -> Result:
 
 @contextmanager
 def _interrupts_held() -> Iterator[set[signal.Signals] | None]:
-    """Ctrl-C waits to be looked at within this context, where it would reach this thread.
-
-    :return: the signals that were held before; None in a thread that has none
-    """
+    """Ctrl-C waits within this context, where it would reach this thread; the signals held before, if any."""
     if threading.current_thread() is not threading.main_thread():
         yield None
         return
@@ -70,10 +67,7 @@ def _interrupts_held() -> Iterator[set[signal.Signals] | None]:
 
 
 class _Watch:
-    """The process that waits.
-
-    :param mask: the signals that the child holds; None for those of this thread
-    """
+    """The process that waits; *mask* are the signals that the child holds, None for those of this thread."""
 
     def __init__(self, work: Callable[[], Any], mask: set[signal.Signals] | None) -> None:
         self._mask, self._beats = mask, Heartbeats()
@@ -192,10 +186,7 @@ def _is_open(descriptor: int) -> bool:
 
 
 class _Diverted(io.TextIOBase):
-    """Standard output, for pfnlab; what a user's code prints, or a thread of it, goes to standard error.
-
-    :param like: the stream for which it stands
-    """
+    """Standard output, like *like*, for pfnlab; what a user's code prints goes to standard error."""
 
     def __init__(self, like: Any, write: Callable[[str], None]) -> None:
         self._like, self._write, self._owner = like, write, threading.get_ident()

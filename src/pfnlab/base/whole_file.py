@@ -96,7 +96,6 @@ def append_text(path: Path, text: str) -> None:
 def try_writing(path: Path) -> None:
     """Try whether a file can be written there; nothing is.
 
-
     :raises Misuse: there is a link in the path that is not followed
     :raises OSError: :func:`whole_file` could not begin
     """
@@ -143,10 +142,7 @@ def _place(part: str, place: PathEnd, *, new: bool) -> None:
 
 
 def _pour(place: PathEnd, data: ReadableBuffer) -> None:
-    """Write *data* into what is there already.
-
-    :raises OSError: nobody reads it, or it is something else by now
-    """
+    """Write *data* into what is there; OSError if nobody reads it, or it is something else by now."""
     opened = _opened_to_pour(place)
     try:
         poll = select.poll()

@@ -44,10 +44,7 @@ _READ = 1 << 18
 
 
 class Ended(Undecided):
-    """A worker ended without an answer.
-
-    :param code: its exit code, negative for the signal that has ended it
-    """
+    """A worker ended without an answer, with this exit code, negative for the signal that has ended it."""
 
     def __init__(self, code: int | None) -> None:
         super().__init__(f"its process {ending(code)}")
@@ -62,10 +59,7 @@ class _LostMessage(NamedTuple):
 
 
 class End:
-    """One end of a stream of messages.
-
-    :ivar messages: all that come; EOFError is raised after the last
-    """
+    """One end of a stream of messages; EOFError is raised after the last of those that come."""
 
     def __init__(self, stream: socket.socket) -> None:
         self.fileno, self.close = stream.fileno, stream.close
@@ -74,10 +68,7 @@ class End:
         self.messages = self._messages()
 
     def send(self, message: Any) -> None:
-        """Send a message.
-
-        :raises OSError: nobody reads at the other end, or this one was closed
-        """
+        """Send a message; OSError if nobody reads at the other end, or this one was closed."""
         self._write(pickle.dumps(message))
 
     def say(self, line: str) -> None:
@@ -85,10 +76,7 @@ class End:
         self.send((_LINE, line))
 
     def answer(self, work: Callable[..., Any], *arguments: Any) -> None:
-        """Send the result of *work*, or its error: a defect, with its place, where nobody expects it.
-
-        :raises OSError: nobody reads at the other end, or this one was closed
-        """
+        """Send the result of *work*, or its error: a defect where nobody expects it. Errors of `send`."""
         try:
             # It may be nothing that another process can have.
             message = pickle.dumps((_RESULT, work(*arguments)))
@@ -251,10 +239,7 @@ class Worker:
             self.owed.popleft()[0].set_exception(self._lost)
 
     def end(self, seconds: float = 0.0) -> None:
-        """Close the stream, so that it ends by itself; it is killed where it does not.
-
-        :param seconds: that it has to end by itself
-        """
+        """Close the stream, so that it ends by itself; it is killed where it does not in so many seconds."""
         self._end.close()
         end(self.process, seconds)
 
@@ -353,10 +338,7 @@ def end_all(workers: Sequence[Worker]) -> None:
 
 
 def hear(workers: Iterable[Worker], seconds: float = 1.0) -> None:
-    """Take what has come from workers that owe answers.
-
-    :param seconds: that it waits at most where nothing has come
-    """
+    """Take what has come from workers that owe answers; it waits so many seconds at most."""
     owing = {worker.fileno(): worker for worker in workers if worker.owed}
     # One whose process is gone says no more than what has come, though another one may hold its stream.
     gone = {descriptor for descriptor, worker in owing.items() if worker.process.poll() is not None}

@@ -128,7 +128,13 @@ def _through(kind: type[io.FileIO], stream: io.TextIOWrapper) -> io.TextIOWrappe
 
 def _answer(argv: list[str]) -> int:
     try:
-        return _supervised(argv) if _runs_own_code(argv) else _dispatch(argv)
+        from pfnlab.cli.reader import perform_words
+
+        if _runs_own_code(argv):
+            from pfnlab.base.supervised import supervised
+
+            return supervised(lambda: perform_words(argv))
+        return perform_words(argv)
     except PfnlabError as trouble:
         _say(f"pfnlab: {message(str(trouble))}")
         return trouble.exit_code
@@ -150,12 +156,6 @@ def _runs_own_code(argv: list[str]) -> bool:
         return False
     names = (name for word in argv for name in word.replace(",", " ").split())
     return "--trust" in argv or any(name.endswith(".py") for name in names)
-
-
-def _supervised(argv: list[str]) -> int:
-    from pfnlab.base.supervised import supervised
-
-    return supervised(lambda: _dispatch(argv))
 
 
 def _failed(trouble: OSError) -> int:
@@ -192,9 +192,3 @@ def _say(line: str) -> None:
 def _defect() -> int:
     _say(traceback.format_exc() + "pfnlab: this is a defect of pfnlab; please report it with the lines above")
     return Defect.exit_code
-
-
-def _dispatch(argv: list[str]) -> int:
-    from pfnlab.cli.reader import perform_words
-
-    return perform_words(argv)

@@ -30,11 +30,7 @@ _MOST_ENTRIES = 2000
 
 
 class Candidate(NamedTuple):
-    """Something that may stand there.
-
-    :param value: the whole word
-    :param says: what it is, in a few words, or empty
-    """
+    """Something that may stand there: the whole word, and what it is, in a few words, or nothing."""
 
     value: str
     says: str = ""

@@ -14,9 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
-from pfnlab.verbs.option import JOBS, AsJson, Option, Say, refuse_beside
+from pfnlab.verbs.option import JOBS, AsJson, Option, Request, Say, refuse_beside
 
 if TYPE_CHECKING:
     from pfnlab.hunt.meeting.bisect import BisectResult
@@ -28,7 +26,7 @@ EXAMPLES = (
 )
 
 
-class BisectRequest(msgspec.Struct, frozen=True, kw_only=True):
+class BisectRequest(Request, frozen=True):
     """The request of a bisection: what is sought, and its ends."""
 
     sought: Annotated[

@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import Option, Say
+from pfnlab.verbs.option import Option, Request, Say
 
 EXAMPLES = (
     ("pfnlab campaign new nightly.toml", "A file to begin with, with every kind of work"),
@@ -18,7 +16,7 @@ EXAMPLES = (
 )
 
 
-class NewCampaignRequest(msgspec.Struct, frozen=True, kw_only=True):
+class NewCampaignRequest(Request, frozen=True):
     """The request of a file of a campaign."""
 
     file: Annotated[
@@ -28,10 +26,7 @@ class NewCampaignRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: NewCampaignRequest, say: Say) -> Iterator[PlainText]:
-    """Write the file, or give the schema.
-
-    :raises Misuse: no file is named, or it is there already
-    """
+    """Write the file, or give the schema; Misuse if no file is named, or it is there already."""
     from os.path import lexists
 
     from pfnlab.base.files import cannot_write, write_whole

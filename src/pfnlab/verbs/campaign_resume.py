@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
-from pfnlab.verbs.option import CampaignName, Option, Say, ShardClusterOf, ShardsOf, StoreOf, TrustOf
+from pfnlab.verbs.option import CampaignName, Option, Request, Say, ShardClusterOf, ShardsOf, StoreOf, TrustOf
 
 if TYPE_CHECKING:
     from pfnlab.campaign.campaigns import CampaignStatus
@@ -28,7 +26,7 @@ EXAMPLES = (
 )
 
 
-class ResumeRequest(msgspec.Struct, frozen=True, kw_only=True):
+class ResumeRequest(Request, frozen=True):
     """The request of what is left of a campaign."""
 
     name: CampaignName = None

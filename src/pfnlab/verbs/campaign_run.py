@@ -12,10 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import CAMPAIGN_FILE, Say, ShardClusterOf, ShardsOf, StoreOf, TrustOf
+from pfnlab.verbs.option import CAMPAIGN_FILE, Request, Say, ShardClusterOf, ShardsOf, StoreOf, TrustOf
 
 if TYPE_CHECKING:
     from pfnlab.base.progress import Work
@@ -37,7 +35,7 @@ EXAMPLES = (
 )
 
 
-class ShardsRequest(msgspec.Struct, frozen=True, kw_only=True):
+class ShardsRequest(Request, frozen=True):
     """The request of a campaign's shards: its file, its store, and where they run."""
 
     file: Annotated[Path, CAMPAIGN_FILE]
@@ -91,10 +89,7 @@ def shards_run(store: Store, name: str, jobs: int | None, cluster: str | None, s
 
 
 def executor_of(jobs: int | None, cluster: str | None) -> Executor:
-    """Where shards run.
-
-    :raises Misuse: it says both of this host and of a cluster
-    """
+    """Where shards run; Misuse if it says both of this host and of a cluster."""
     from pfnlab.campaign.cluster.connection import check_address
     from pfnlab.campaign.local import LocalExecutor
     from pfnlab.campaign.on_cluster import ClusterExecutor

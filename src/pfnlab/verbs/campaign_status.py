@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from pfnlab.verbs.option import AsJson, CampaignName, Say, StoreOf
+from pfnlab.verbs.option import AsJson, CampaignName, Request, Say, StoreOf
 
 if TYPE_CHECKING:
     from pfnlab.campaign.campaigns import StatusResult
@@ -18,7 +16,7 @@ EXAMPLES = (
 )
 
 
-class StatusRequest(msgspec.Struct, frozen=True, kw_only=True):
+class StatusRequest(Request, frozen=True):
     """The request of how far campaigns are."""
 
     name: CampaignName = None
@@ -27,10 +25,7 @@ class StatusRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: StatusRequest, say: Say) -> Iterator[StatusResult]:
-    """How far they are.
-
-    :raises Misuse: there is no such campaign
-    """
+    """How far they are; Misuse if there is no such campaign."""
     from pfnlab.base.result import Made
     from pfnlab.campaign.campaigns import StatusResult
     from pfnlab.campaign.status import status_of

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlencode
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import Option, Say
+from pfnlab.verbs.option import Option, Request, Say
 
 EXAMPLES = (
     ("pfnlab explore", "An editor and a picture of every step, in the browser"),
@@ -26,7 +24,7 @@ EXAMPLES = (
 )
 
 
-class ExploreRequest(msgspec.Struct, frozen=True, kw_only=True):
+class ExploreRequest(Request, frozen=True):
     """The request of a page in the browser: what it begins with, and its address."""
 
     program: Annotated[
@@ -41,10 +39,7 @@ class ExploreRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: ExploreRequest, say: Say) -> Iterator[PlainText]:
-    """Serve the page until Ctrl-C; it has no results.
-
-    :raises Misuse: there are too many machines, not one program, or the bundle is none
-    """
+    """Serve the page until Ctrl-C; it has no results. Misuse if there is not one program, or no bundle."""
     from pfnlab.base.inert import shell_word
     from pfnlab.explorer.machines import MOST_MACHINES
     from pfnlab.explorer.serving import serve

@@ -20,7 +20,7 @@ import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import AccelOf, Option, ProfileOf, Say
+from pfnlab.verbs.option import AccelOf, Option, ProfileOf, Request, Say
 
 EXAMPLES = (
     ("pfnlab export munmap-middle", "The program as C, which tells what it sees"),
@@ -38,7 +38,7 @@ EXAMPLES = (
 )
 
 
-class ExportRequest(msgspec.Struct, frozen=True, kw_only=True):
+class ExportRequest(Request, frozen=True):
     """The request of a reproducer: a program, its form, and the machine whose answers are expected."""
 
     program: Annotated[

@@ -9,11 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import Option, Say
+from pfnlab.verbs.option import Option, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.programs.lang.problems import FmtResult
@@ -28,7 +26,7 @@ EXAMPLES = (
 FORMATS = ("text", "json", "github")
 
 
-class FmtRequest(msgspec.Struct, frozen=True, kw_only=True):
+class FmtRequest(Request, frozen=True):
     """The request of a canonical form: programs, and whether they are only checked."""
 
     programs: Annotated[

@@ -14,11 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import Option, Say
+from pfnlab.verbs.option import Option, Request, Say
 
 EXAMPLES = (
     ("pfnlab import pcimem.strace -o pcimem.pfn", "The program of a traced process"),
@@ -30,7 +28,7 @@ EXAMPLES = (
 FORMATS = ("strace", "syz")
 
 
-class ImportRequest(msgspec.Struct, frozen=True, kw_only=True):
+class ImportRequest(Request, frozen=True):
     """The request of a program: a text of another tool."""
 
     source: Annotated[str, Option("A log or program; - is standard input.", "FILE", positional=True)]

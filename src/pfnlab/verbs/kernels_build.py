@@ -15,7 +15,7 @@ from typing import Annotated
 import msgspec
 
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import JOBS, Option, Say
+from pfnlab.verbs.option import JOBS, Option, Request, Say
 
 EXAMPLES = (
     ("pfnlab kernels build 7.2 --name mine --patch mine.patch", "A patched 7.2, then qemu:mine"),
@@ -24,7 +24,7 @@ EXAMPLES = (
 )
 
 
-class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
+class BuildRequest(Request, frozen=True):
     """The request of a build: a source, and its kernel's patches, configuration and name."""
 
     source: Annotated[

@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
 from pfnlab.verbs.option import (
     AsJson,
@@ -22,6 +20,7 @@ from pfnlab.verbs.option import (
     Option,
     PageFile,
     RandomPrograms,
+    Request,
     Say,
     SeedOf,
     refuse_beside,
@@ -38,7 +37,7 @@ EXAMPLES = (
 )
 
 
-class DiffRequest(msgspec.Struct, frozen=True, kw_only=True):
+class DiffRequest(Request, frozen=True):
     """The request of a comparison of two kernels, and what they are compared in."""
 
     first: Annotated[str, Option("6.12.94, a series, a bzImage, or one built here.", "A", positional=True)]

@@ -13,11 +13,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-import msgspec
-
 from pfnlab.base.errors import Discovery, Misuse, Undecided
 from pfnlab.base.result import Outcome
-from pfnlab.verbs.option import AsJson, JobsOf, LitmusOf, Option, PageFile, RandomPrograms, Say, SeedOf
+from pfnlab.verbs.option import (
+    AsJson,
+    JobsOf,
+    LitmusOf,
+    Option,
+    PageFile,
+    RandomPrograms,
+    Request,
+    Say,
+    SeedOf,
+)
 
 if TYPE_CHECKING:
     from pfnlab.hunt.meeting.meet import Meeting, MeetingResult
@@ -30,7 +38,7 @@ EXAMPLES = (
 )
 
 
-class MeetRequest(msgspec.Struct, frozen=True, kw_only=True):
+class MeetRequest(Request, frozen=True):
     """The request of a meeting: kernels, and what each is compared in."""
 
     names: Annotated[
@@ -118,10 +126,7 @@ def perform(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unmet]:
 
 
 def _promote(folder: Path | None, meeting: Meeting, kernel: KernelImage, say: Say) -> None:
-    """Write the file of a kernel that is known now, or say why it is not.
-
-    :param folder: that of known kernels; None for that of the package
-    """
+    """Write the file of a kernel that is known now, or say why not; without *folder* in the package."""
     from importlib.resources import files
 
     from pfnlab.hunt.meeting.meet import known_of

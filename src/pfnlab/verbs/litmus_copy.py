@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
-
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import ForceOf, LibraryNames, Option, Say
+from pfnlab.verbs.option import ForceOf, LibraryNames, Option, Request, Say
 
 EXAMPLES = (
     ("pfnlab litmus copy munmap-middle", "A file of one's own to change, here"),
@@ -17,7 +15,7 @@ EXAMPLES = (
 )
 
 
-class CopyRequest(msgspec.Struct, frozen=True, kw_only=True):
+class CopyRequest(Request, frozen=True):
     """The request of copies of programs."""
 
     names: LibraryNames
@@ -26,10 +24,7 @@ class CopyRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: CopyRequest, say: Say) -> Iterator[PlainText]:
-    """The files that were written, each once it is.
-
-    :raises Misuse: there is no such program, or one of the files is there already or cannot be written
-    """
+    """The files that were written, each once it is; Misuse if there is no such program, or one is there."""
     from pfnlab.base.files import cannot_write
     from pfnlab.base.path_walk import make_folder
     from pfnlab.programs.lang.library import library_programs

@@ -6,11 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import ForceOf, Option, Say
+from pfnlab.verbs.option import ForceOf, Option, Request, Say
 
 EXAMPLES = (
     ("pfnlab new", "Print a program to begin with, with comments"),
@@ -18,7 +16,7 @@ EXAMPLES = (
 )
 
 
-class NewRequest(msgspec.Struct, frozen=True, kw_only=True):
+class NewRequest(Request, frozen=True):
     """The request of a program to begin with."""
 
     file: Annotated[Path | None, Option("Write it there. Default: print it.", "FILE", positional=True)] = None
@@ -26,10 +24,7 @@ class NewRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: NewRequest, say: Say) -> Iterator[PlainText]:
-    """Its text, or where it was written.
-
-    :raises Misuse: the file is there already, or cannot be written
-    """
+    """Its text, or where it was written; Misuse if the file is there already, or cannot be written."""
     from importlib.resources import files
 
     from pfnlab.base.inert import shell_path, visible_name
@@ -45,11 +40,7 @@ def perform(request: NewRequest, say: Say) -> Iterator[PlainText]:
 
 
 def check_free(targets: Iterable[Path], instead: str, *, force: bool) -> None:
-    """Nothing is written where one of the files may not be.
-
-    :param instead: what to do where one is there
-    :raises Misuse: one is there, and it is not forced
-    """
+    """Nothing is written where one of *targets* is and may not be: Misuse, which says what to do instead."""
     there = [str(path) for path in targets if path.exists() or path.is_symlink()]
     if there and not force:
         are = "is" if len(there) == 1 else "are"
@@ -57,10 +48,7 @@ def check_free(targets: Iterable[Path], instead: str, *, force: bool) -> None:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file completely or not at all.
-
-    :raises Misuse: it cannot be written
-    """
+    """Write a file completely or not at all; Misuse if it cannot be written."""
     from pfnlab.base.files import cannot_write, write_whole
 
     try:

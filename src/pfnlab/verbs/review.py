@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import SECONDS, AsJson, JobsOf, Option, Say
+from pfnlab.verbs.option import SECONDS, AsJson, JobsOf, Option, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.checker.review.review_result import ReviewResult
@@ -26,7 +24,7 @@ EXAMPLES = (
 )
 
 
-class ReviewRequest(msgspec.Struct, frozen=True, kw_only=True):
+class ReviewRequest(Request, frozen=True):
     """The request of a review: a design, its base, and the time it may take."""
 
     design: Annotated[
@@ -46,10 +44,7 @@ class ReviewRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: ReviewRequest, say: Say) -> Iterator[ReviewResult]:
-    """The review of a design.
-
-    :raises Misuse: there is no such design or base
-    """
+    """The review of a design; Misuse if there is no such design or base."""
     from pfnlab.base.processes import processors
     from pfnlab.checker.review.review import review
 
@@ -58,10 +53,7 @@ def perform(request: ReviewRequest, say: Say) -> Iterator[ReviewResult]:
 
 
 def models_of(design: str, base: str | None) -> tuple[str, str]:
-    """The names of the base and of the model with the design.
-
-    :raises Misuse: the base is no model, or the design none of a file, a change and a model
-    """
+    """The names of the base and of the model with the design; Misuse if one of them is none."""
     from pfnlab.programs.runs.named_machines import newest_series, with_policies
 
     base = base or f"model:{newest_series()}"

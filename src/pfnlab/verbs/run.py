@@ -13,10 +13,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import AccelOf, LookOf, Option, ProfileOf, Say
+from pfnlab.verbs.option import AccelOf, LookOf, Option, ProfileOf, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.present.report.run_result import RunResults
@@ -45,7 +43,7 @@ EXAMPLES = (
 )
 
 
-class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
+class RunRequest(Request, frozen=True):
     """The request of a run: programs, machines, and how they are compared and printed."""
 
     programs: Annotated[
@@ -109,9 +107,10 @@ def perform(request: RunRequest, say: Say) -> Iterator[RunResults]:
 def _results(request: RunRequest, say: Say) -> Iterator[RunResults]:
     from pfnlab.base.files import check_output
     from pfnlab.programs.lang.library import STDIN, load_found, program_paths
-    from pfnlab.programs.runs.golden import golden_look
+    from pfnlab.programs.runs.golden import golden_look, golden_path
     from pfnlab.programs.runs.look import look_named
     from pfnlab.programs.runs.machine import accel_named
+    from pfnlab.programs.runs.named_machines import files_named
 
     # Wrong options are refused before any program is read.
     accel_named(request.accel)
@@ -121,7 +120,9 @@ def _results(request: RunRequest, say: Say) -> Iterator[RunResults]:
     if request.promote and STDIN in paths:
         raise Misuse("a golden lies beside its program, and standard input is no file: name one")
     machines = _machines(request, look, compared)
-    check_output(request.output, _inputs(request, paths, machines))
+    # Goldens that are made anew are read too.
+    goldens = map(golden_path, paths) if request.promote else ()
+    check_output(request.output, [*paths, *map(Path, files_named(one.spec for one in machines)), *goldens])
     programs = dict(zip(shown_names(paths), map(load_found, paths), strict=True))
     # A golden that is made anew is looked at as it was made before.
     looks = [look or (golden_look(path) if request.promote else None) for path in paths]
@@ -190,15 +191,6 @@ def _machines(request: RunRequest, look: LookLevel | None, fields: tuple[str, ..
     if fields != FIELDS and len(machines) < 2:
         raise Misuse("--compare says what is compared of several machines: add --on MACHINE")
     return machines
-
-
-def _inputs(request: RunRequest, paths: Sequence[Path], machines: Sequence[Named]) -> list[Path]:
-    """The files that are read: programs, those that machines are made of, and goldens that are made anew."""
-    from pfnlab.programs.runs.golden import golden_path
-    from pfnlab.programs.runs.named_machines import files_named
-
-    files = files_named(machine.spec for machine in machines)
-    return [*paths, *map(Path, files), *(map(golden_path, paths) if request.promote else ())]
 
 
 def shown_names(paths: Sequence[Path]) -> list[str]:

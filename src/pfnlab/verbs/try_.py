@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
-from pfnlab.verbs.option import AccelOf, AsJson, JobsOf, LitmusOf, Option, ReportFile, Say, SeedOf
+from pfnlab.verbs.option import AccelOf, AsJson, JobsOf, LitmusOf, Option, ReportFile, Request, Say, SeedOf
 
 if TYPE_CHECKING:
     from pfnlab.hunt.meeting.trial import TrialResult
@@ -27,7 +25,7 @@ EXAMPLES = (
 )
 
 
-class TryRequest(msgspec.Struct, frozen=True, kw_only=True):
+class TryRequest(Request, frozen=True):
     """The request of a trial: a tree, the model of its kernel, and what the two are compared in."""
 
     tree: Annotated[Path, Option("A tree, 7.2 for its package, or a bzImage.", "TREE", positional=True)]
@@ -50,10 +48,7 @@ class TryRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
-    """Build the kernel, and compare it with the model; the result is said where it is not printed.
-
-    :raises Undecided: it cannot be built or booted
-    """
+    """Build the kernel, and compare it with the model; Undecided if it cannot be built or booted."""
     from pfnlab.base.files import check_output
     from pfnlab.base.processes import processors
     from pfnlab.base.progress import working

@@ -44,10 +44,7 @@ _IMAGE = Path("arch/x86/boot/bzImage")
 
 
 def boots_in_lab(kernel: KernelImage) -> None:
-    """Boot *kernel* once, with the agent.
-
-    :raises Undecided: it does not come up; says what it said last
-    """
+    """Boot *kernel* once, with the agent; Undecided, with what it said last, if it does not come up."""
     from pfnlab.lab.vm.qemu import Guest
 
     try:
@@ -79,7 +76,6 @@ def build(
     :param name: what it is called afterwards; made of the others when None
     :param jobs: commands at once; one for each core when None
     :param series: whose model stands for it; by its Makefile when None
-    :param say: called with each line of progress
     :param boot: boots it once, and raises Undecided where it does not come up; for tests
     :raises Misuse: no such tree, patch or configuration, or a patch that does not apply
     :raises MissingTool: a program the build needs is not here, or the tree lacks what the lab needs

@@ -28,10 +28,8 @@ PAT_INFO = "get_pat_info"
 class BuiltKernel(msgspec.Struct, frozen=True, kw_only=True):
     """A kernel that was built here.
 
-    :param name: what the user calls it
     :param version: of its source, ``7.2.13``
     :param series: whose model stands for it, ``7.2``
-    :param release: as ``uname -r`` prints it
     :param source: its source in words, ``linux-source-7.2 7.2.13-1``
     :param patches: the names of its patches, with ``in reverse`` where they were put on so
     :param policy: what the patches mean, ``flush=end_vma``; empty where they do not say
@@ -39,7 +37,6 @@ class BuiltKernel(msgspec.Struct, frozen=True, kw_only=True):
     :param lacks: options of the configuration which its source does not have
     :param content: a checksum of all it is made from, in hex
     :param sha256: of its vmlinuz, in hex
-    :param seconds: how long the build took
     :param uncalled: functions that orders are observed by, and :data:`PAT_INFO`, that nothing in it calls
     """
 
@@ -83,10 +80,7 @@ class BuiltKernel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_name(name: str) -> str:
-    """*name*, which a kernel may have.
-
-    :raises Misuse: it may not
-    """
+    """*name*, if a kernel may have it, else Misuse."""
     if not _NAME.fullmatch(name):
         raise Misuse(
             f"{name!r} is no name for a kernel: letters, digits and ._+- with a letter among them (7.2 and "
@@ -132,10 +126,7 @@ def uncalled_in(sha256: str) -> tuple[str, ...]:
 
 
 def keep_built(kernel: BuiltKernel, vmlinuz: Path, config: Path) -> BuiltKernel:
-    """Put *kernel* into the cache, in place of another of its name.
-
-    :raises Undecided: the cache cannot be written
-    """
+    """Put *kernel* into the cache, in place of another of its name; Undecided if it cannot be written."""
     home = _home(kernel.name)
     with usable(), new_folder(home) as part:
         shutil.copyfile(vmlinuz, part / "vmlinuz")
@@ -145,10 +136,7 @@ def keep_built(kernel: BuiltKernel, vmlinuz: Path, config: Path) -> BuiltKernel:
 
 
 def remove_built(name: str) -> None:
-    """Take the kernel of that name out of the cache; its modules go when they were not used for a while.
-
-    :raises Misuse: there is none
-    """
+    """Take the kernel of that name out of the cache; its modules go later. Misuse if there is none."""
     shutil.rmtree(_existing(name).home)
 
 

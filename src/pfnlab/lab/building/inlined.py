@@ -25,8 +25,7 @@ _FAR, _NEAR = re.compile(rb"[\xe8\xe9]|\x0f[\x80-\x8f]"), re.compile(rb"[\xeb\x7
 
 
 def uncalled(vmlinux: Path, functions: Collection[str]) -> tuple[str, ...]:
-    """Those of *functions* that are in the kernel's source and that some of their callers do not call, by
-    name.
+    """Those of *functions* that the kernel's source has and that some of their callers do not call, by name.
 
     :param vmlinux: the kernel as it is linked, with its symbols and debugging information
     :raises LensError: it is no such file

@@ -25,17 +25,15 @@ _NOTHING = "/dev/null"
 
 @dataclass(frozen=True)
 class PatchFile:
-    """One patch.
+    """One patch; what it does not say is "".
 
-    :ivar path: where it was read
-    :ivar title: its first line, or the subject of a mail; "" where the diff begins at once
-    :ivar policy: what it makes of a kernel, as in a machine's name (``flush=end_vma``), or ""
-    :ivar base_package: the source package it stands on (``linux-source-7.2``), or ""
-    :ivar base_version: the version of that package (``7.2.13-1``), or ""
-    :ivar license: its SPDX identifier, or ""
+    :ivar title: its first line, or the subject of a mail
+    :ivar policy: what it makes of a kernel, as in a machine's name (``flush=end_vma``)
+    :ivar base_package: the source package it stands on (``linux-source-7.2``)
+    :ivar base_version: the version of that package (``7.2.13-1``)
+    :ivar license: its SPDX identifier
     :ivar files: what it changes, makes or removes, below the top of the tree, each once, in its order
-    :ivar added: lines it adds
-    :ivar removed: lines it removes
+    :ivar added: lines it adds; *removed*: lines it removes
     :ivar reverse: true where it is put on in reverse
     """
 
@@ -126,15 +124,12 @@ class _Diff:
                     raise self._wrong(f"both sides are {_NOTHING}; name the file")
                 yield from filter(None, sides)
                 self._at += 2
-                self._hunks()
+                if not _HUNK.match(self._line()):
+                    raise self._wrong("a hunk's '@@ -LINE,COUNT +LINE,COUNT @@' belongs here")
+                while found := _HUNK.match(self._line()):
+                    self._hunk(int(found[1] or 1), int(found[2] or 1))
             else:
                 self._at += 1
-
-    def _hunks(self) -> None:
-        if not _HUNK.match(self._line()):
-            raise self._wrong("a hunk's '@@ -LINE,COUNT +LINE,COUNT @@' belongs here")
-        while found := _HUNK.match(self._line()):
-            self._hunk(int(found[1] or 1), int(found[2] or 1))
 
     def _hunk(self, old: int, new: int) -> None:
         """The lines of one hunk: *old* of them are in the file before, *new* after."""

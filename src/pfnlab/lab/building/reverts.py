@@ -29,7 +29,6 @@ class Revert:
 
     :ivar commit: with twelve digits; the name of its switch where nobody knows the commit
     :ivar series: whose source it stands on
-    :ivar path: the patch
     """
 
     commit: str
@@ -52,10 +51,9 @@ def known_reverts() -> list[Revert]:
 
 
 def read_revert(word: str, series: str) -> PatchFile:
-    """The patch that *word* stands for, in the direction in which it is put on.
+    """The patch that *word* stands for, in the direction in which it is put on a source of *series*.
 
     :param word: a commit, with 7 to 40 digits, or the path of a patch, which is put on in reverse
-    :param series: of the source
     :raises Misuse: there is no patch for that commit and series, or no such file
     """
     path = Path(word)

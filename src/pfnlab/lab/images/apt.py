@@ -96,9 +96,8 @@ DEFAULTS = AptSettings()
 
 
 class AptFolder(NamedTuple):
-    """A folder apt works in, for one command.
+    """A folder apt works in, for one command; it has ``apt.conf``.
 
-    :param path: it has ``apt.conf``
     :param user: who downloads, ``root`` for the user that runs
     :param reason: why that is not apt's own user though root runs; empty otherwise
     """
@@ -108,10 +107,7 @@ class AptFolder(NamedTuple):
     reason: str
 
     def prepare(self, settings: AptSettings, entry: str, lists: Path | None = None) -> Path:
-        """Write what apt needs, as :func:`configure` does.
-
-        :return: the folder of the lists
-        """
+        """Write what apt needs, as :func:`configure` does; the folder of the lists."""
         configure(self.path, settings._replace(user=self.user), entry, lists)
         if self.user != "root":
             for part in filter(Path.is_dir, self.path.rglob("*")):
@@ -128,10 +124,7 @@ class AptFolder(NamedTuple):
 
 
 def machine_settings() -> AptSettings:
-    """The settings of the machine's apt.
-
-    :raises MissingTool: there is none
-    """
+    """The settings of the machine's apt; MissingTool if there is none."""
     dump = run(["apt-config", "dump"], limit=QUERY_LIMIT, remedy=NO_APT).stdout
     carried = "\n".join(line for line in dump.splitlines() if _CARRIED.fullmatch(line))
     found = _USER.search(dump)
@@ -148,11 +141,10 @@ def entry_of(mirror: Mirror, suite: str) -> str:
 
 
 def configure(folder: Path, settings: AptSettings, entry: str, lists: Path | None = None) -> bool:
-    """Write what apt needs into *folder*.
+    """Write what apt needs into *folder*; whether *entry* is another one than that which was there.
 
     :param entry: as :func:`entry_of` returns it
     :param lists: where the lists are; in *folder* by default
-    :return: whether the entry is another one than that which was there
     """
     for part in (folder / "cache" / "archives", folder / "state", folder / "lists"):
         make_cache_folder(part)
@@ -167,10 +159,7 @@ def configure(folder: Path, settings: AptSettings, entry: str, lists: Path | Non
 
 @contextmanager
 def apt_folder(user: str, beside: Path, mirror: Mirror) -> Iterator[AptFolder]:
-    """A temporary folder for apt: where *user* can enter it if root runs, else in the folder *beside*.
-
-    :raises Undecided: it is full
-    """
+    """A temporary folder of apt, where *user* can enter it if root runs, else in *beside*; or Undecided."""
     reason = _reason_against(user, mirror)
     places = [] if reason or os.geteuid() else [os.environ.get("TMPDIR", ""), "/var/tmp", "/tmp"]
     for place in places:

@@ -117,9 +117,7 @@ class Archive:
     """The Debian archive: which kernel packages a suite holds, and the packages themselves.
 
     :param root: the directory the suites' apt states live in
-    :param main: the mirror of the main archive
     :param security: the mirror of the security archive, if the machine has one
-    :param settings: of the machine's apt
     """
 
     def __init__(
@@ -152,11 +150,10 @@ class Archive:
         return self.security is not None or not suite.endswith("-security")
 
     def listing(self, suite: str, *, refresh: bool = False, say: Callable[[str], None]) -> Listing:
-        """The kernel packages of *suite*, its lists fetched when they are older than a day.
+        """The kernel packages of *suite*, its lists fetched when they are older than a day, or to *refresh*.
 
         When the archive cannot be reached, older lists are used and *say* reports it.
 
-        :param refresh: fetch the lists however young they are
         :raises Unverified: the keyring does not verify the suite
         :raises Undecided: the lists cannot be had and there are no older ones
         """
@@ -387,7 +384,6 @@ def _not_fetched(stderr: str, request: str, suite: str) -> Undecided:
 def opened_archive(say: Callable[[str], None]) -> Iterator[Archive]:
     """The archive of this machine, for this process alone meanwhile.
 
-    :param say: called with each line of progress
     :raises MissingTool: there is no apt, or no Debian archive among its sources
     :raises Misuse: ``PFNLAB_MIRROR`` names no mirror
     :raises TimedOut: another process did not let go of it in time

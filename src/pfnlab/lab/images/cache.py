@@ -16,9 +16,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
+
+import msgspec
 
 from pfnlab.base.errors import Misuse, TimedOut, Undecided
 from pfnlab.base.files import write_whole
@@ -64,10 +66,7 @@ def cache_root() -> Path:
 
 
 def trusted(path: Path) -> Path:
-    """*path* in the cache, before it is used: nobody else may write to it, or to anything below it.
-
-    :raises Untrusted: somebody else may have
-    """
+    """*path* in the cache, before it is used; Untrusted if others may write to it or anything below."""
     root = cache_root()
     if path.is_relative_to(root):
         with usable(root):
@@ -143,7 +142,6 @@ def kept(path: Path, make: Callable[[Path], None], *, say: Callable[[str], None]
     rename, and nothing is left of an unfinished one.
 
     :param make: makes it at the path it is given, in a temporary folder
-    :param say: called with each line of progress
     :raises TimedOut: another process did not finish it in time
     :raises Undecided: the cache cannot be written to, or is full
     """
@@ -206,10 +204,7 @@ def keep(part: Path, path: Path) -> None:
 
 
 def is_whole(path: Path) -> bool:
-    """True where the file or folder *path* is, to the byte, the one that was stored there.
-
-    :raises Untrusted: somebody else may have written to it
-    """
+    """True where the file or folder *path* is, to the byte, what was stored there; else as `trusted`."""
     for file in (path, _voucher(path)):
         trusted(file)
     try:
@@ -229,6 +224,32 @@ def forget(path: Path) -> None:
     """Remove the file *path* of the cache and its checksums, as far as they are there."""
     _voucher(path).unlink(missing_ok=True)
     path.unlink(missing_ok=True)
+
+
+class AskedBefore:
+    """The answers that a long search keeps in ``<cache>/bisect/KEY.json``, so that it goes on where it was.
+
+    :param parts: what the search is about: with other parts it is another one
+    :param afresh: forget what was answered
+    """
+
+    def __init__(self, *parts: str, afresh: bool = False) -> None:
+        key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+        self._path = cache_root() / "bisect" / f"{key}.json"
+        self._answers: dict[str, str] = {}
+        # None yet, or one that was cut off: it is asked again.
+        with suppress(OSError, msgspec.MsgspecError):
+            if not afresh:
+                self._answers = msgspec.json.decode(trusted(self._path).read_bytes(), type=dict[str, str])
+
+    def __getitem__(self, question: str) -> str | None:
+        return self._answers.get(question)
+
+    def keep(self, question: str, answer: str) -> None:
+        """Remember an answer; Undecided if the cache cannot be written."""
+        self._answers[question] = answer
+        with usable():
+            write_cached(self._path, msgspec.json.encode(self._answers))
 
 
 def _voucher(path: Path) -> Path:

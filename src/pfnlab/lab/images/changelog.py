@@ -31,8 +31,7 @@ _MEMBER = re.compile(r"(?:\./)?usr/share/doc/linux-(?:base|image)-[^/]+/changelo
 
 
 def changelog_of(kernel: KernelImage, *, say: Callable[[str], None] = lambda line: None) -> str | None:
-    """The changelog of the kernel's package, fetched where it is not beside the kernel; None where the
-    archive has it no more.
+    """The changelog of the kernel's package, fetched where it is not here; None if the archive has none.
 
     :raises Unverified: a signature or checksum of the archive does not hold
     """

@@ -57,8 +57,7 @@ _MOST = 1 << 20
 def embedded_configuration(vmlinuz: Path) -> str | None:
     """The ``.config`` inside a kernel image; None where it has none.
 
-    :raises LensError: the image cannot be unpacked
-    :raises MissingTool: the package that unpacks it is not here
+    :raises LensError: the image cannot be unpacked; MissingTool: the package for it is not here
     :raises OSError: the image cannot be read
     """
     content = vmlinux_of(vmlinuz.read_bytes(), str(vmlinuz))

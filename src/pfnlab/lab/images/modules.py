@@ -38,7 +38,6 @@ _DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
 def vfio_modules(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> dict[str, Path]:
     """The modules of vfio-pci by the names they have in a guest, in the order they are loaded in.
 
-    :param say: called with each line of progress
     :raises MissingTool: the archive does not hold the modules of exactly this kernel
     :raises Unverified: a signature or checksum of the archive does not hold
     :raises Undecided: the archive cannot be reached, or its packages are laid out in another way
@@ -51,10 +50,7 @@ def vfio_modules(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> 
 
 
 def modules_in_tree(kernel: KernelImage, out: Path, *, say: Callable[[str], None] = quiet) -> None:
-    """Store the modules of vfio-pci for *kernel* out of the folder of objects *out* it was built in.
-
-    :raises MissingTool: its configuration has none
-    """
+    """Store the modules of vfio-pci that *kernel* was built with in the folder *out*; MissingTool if none."""
 
     def take(into: Path) -> None:
         into.mkdir()
@@ -68,11 +64,7 @@ def modules_in_tree(kernel: KernelImage, out: Path, *, say: Callable[[str], None
 
 
 def load_order(modules: dict[str, bytes]) -> list[str]:
-    """The modules that vfio-pci takes, each after its dependencies.
-
-    :param modules: their content by name, with underscores
-    :raises MissingTool: one of them is not there
-    """
+    """The modules that vfio-pci takes, by name, each after its dependencies; MissingTool if one lacks."""
     order: list[str] = []
 
     def add(name: str) -> None:

@@ -19,10 +19,7 @@ def offered() -> list[Offer]:
 
 
 def known_series(name: str) -> str:
-    """The series of *name*, which may be a package version.
-
-    :raises Misuse: it is no kernel's name, or there is no such series
-    """
+    """The series of *name*, which may be a package version; Misuse if it is no kernel's, or there is none."""
     version = name if is_version(name) else upstream(name)
     series = series_of(version) if version else name
     if series in CONFIRMED or (version and any(offer.series == series for offer in offered())):
@@ -56,10 +53,7 @@ class Search:
         """
         series = known_series(name)
         series_suites = suites_for(series)
-        for suites in (
-            series_suites,
-            (*series_suites, *(suite for suite in SUITES if suite not in series_suites)),
-        ):
+        for suites in (series_suites, tuple(dict.fromkeys((*series_suites, *SUITES)))):
             offers = offers_in(package for suite in suites for package in self._packages(suite))
             choice = chosen(name, offers)
             if choice is not None:

@@ -60,7 +60,7 @@ def is_sound(folder: Path) -> bool:
 
 
 def check_part(path: Path, root: Path) -> None:
-    """Refuse a file or folder of the cache, and all below it, if somebody else owns it or may write to it.
+    """Refuse a part of the cache, and all below it, if somebody else owns it or may write to it.
 
     :param path: in the folder of the cache; it need not exist yet
     :param root: that folder, which was checked

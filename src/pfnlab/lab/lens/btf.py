@@ -152,10 +152,7 @@ class Btf:
         return self._constants
 
     def size_of(self, type_id: int, depth: int = 0) -> int:
-        """The size of an object of this type in bytes; 0 for ``void``, functions and incomplete types.
-
-        :raises LensError: the type contains itself, or is absurdly large
-        """
+        """The size of an object of this type in bytes, or 0; LensError if it is too large, or in itself."""
         if type_id in self._sizes:
             return self._sizes[type_id]
         if depth > MAX_DEPTH:

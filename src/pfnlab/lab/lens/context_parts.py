@@ -33,10 +33,7 @@ class ContextParts:
         return view.layouts.has(_VMA, "pfnmap_parts")
 
     def of(self, root: int) -> Iterator[tuple[int, int, int]]:
-        """The parts of one VMA in file order: context, first frame, and the frame behind the last.
-
-        :param root: the ``rb_node`` at the root of its tree
-        """
+        """The parts below the ``rb_node`` *root* of one VMA: context, first frame, one behind the last."""
         for ctx, first, last in self._view.rb_tree(root, self._record, self._at, "part"):
             if first > last:
                 raise self._view.error(f"a part of context {ctx:#x} reaches from pfn {first:#x} to {last:#x}")

@@ -88,10 +88,7 @@ def named_sections(data: bytes | mmap, name: str) -> dict[str, Section]:
 
 
 def section(data: bytes, wanted: str, name: str) -> bytes:
-    """The content of the section *wanted* of an ELF file, which *name* names in messages.
-
-    :raises LensError: it is not an ELF file, or has no such section
-    """
+    """The content of the section *wanted* of an ELF file, *name* in messages; LensError if it has none."""
     sections = named_sections(data, name)
     if wanted not in sections:
         raise LensError(f"{name} has no section {wanted}")

@@ -71,7 +71,8 @@ class FilePaths:
             # In no folder at all.
             alone = text_at(self._view, name, min(length, MAX_NAME))
             (kind,) = members(super_block, self._super)
-            anonymous = text_at(self._view, *members(kind, self._type), MAX_NAME) == _ANONYMOUS
+            (filesystem,) = members(kind, self._type)
+            anonymous = text_at(self._view, filesystem, MAX_NAME) == _ANONYMOUS
             return f"anon_inode:{alone}" if anonymous else f"/{alone} (deleted)"
         deleted = " (deleted)" if not hashed and parent != dentry else ""
         for _ in range(MAX_PARTS):

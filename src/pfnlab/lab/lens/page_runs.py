@@ -18,10 +18,7 @@ MAX_RUNS = 1_000_000
 
 
 class PageRun(NamedTuple):
-    """Present entries that follow each other, from the address *virtual* on, with one mode.
-
-    :param start: the physical address there; *end* is behind the last
-    """
+    """Present entries that follow each other: the first address, physical ones up to *end*, the mode."""
 
     virtual: int
     start: int

@@ -27,10 +27,7 @@ KERNEL_MAP = 0xFFFFFFFF80000000
 
 
 def find_symbols(source: MemorySource, names: Collection[str] = tuple(OBJECTS)) -> dict[str, int]:
-    """The run-time addresses of symbols, as far as the kernel's own table has them.
-
-    :raises LensError: the table is not there or damaged
-    """
+    """Run-time addresses of symbols, as far as the kernel's table has them; LensError if it is damaged."""
     image = KERNEL_MAP - source.info.number("phys_base")
     return read_kallsyms(lambda address, size: source.read(address - image, size), source.info, names)
 

@@ -143,10 +143,7 @@ class Lens:
         )
 
     def other_pages(self, pfns: PfnRange) -> list[tuple[int, int]]:
-        """The entries of the direct map for single pages among these frames that are not write-back.
-
-        :return: of each the physical address, and its value were it write-back
-        """
+        """Physical addresses of single pages' entries that are no write-back, and the values to be so."""
         return list(self._direct_map.other_pages(pfns))
 
     @cached_property

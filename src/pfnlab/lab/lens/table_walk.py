@@ -123,10 +123,7 @@ class DirectMap:
         return modes, faults
 
     def other_pages(self, pfns: PfnRange) -> Iterator[tuple[int, int]]:
-        """The entries of single pages among these frames that are not write-back.
-
-        :return: of each the physical address, and its value were it write-back
-        """
+        """Physical addresses of single pages' entries that are no write-back, and the values to be so."""
         for leaf, mode in self._leaves(pfns):
             if mode in (_ABSENT, _USUAL):
                 continue

@@ -106,7 +106,8 @@ class KernelView:
     def _maple(self) -> _Maple:
         kinds = self.layouts.enumerators("enum maple_type")
         return _Maple(
-            *map(self._node, ("mr64", "ma64")),
+            self._node("mr64"),
+            self._node("ma64"),
             *(kinds.get(name, -1) for name in ("maple_leaf_64", "maple_range_64", "maple_arange_64")),
         )
 

@@ -16,17 +16,22 @@ from pfnlab.lab.building.built import PAT_INFO, uncalled_in
 from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.alarms import alarm_of_guest, alarm_of_reply
-from pfnlab.lab.running.cleaning import cleared, low_devices, turned_back
+from pfnlab.lab.running.cleaning import (
+    cleared,
+    left_behind,
+    low_devices,
+    settled,
+    stored_pages,
+    turned_back,
+)
 from pfnlab.lab.running.inside import disagreements, with_inside
 from pfnlab.lab.running.inside_state import LensState
 from pfnlab.lab.running.kernel_blocks import ReachedBlocks
-from pfnlab.lab.running.left_behind import left_behind, settled
 from pfnlab.lab.running.notes import Noise, with_notes
 from pfnlab.lab.running.placement import Placement, Windows, bar_mib_given, check_placeable
 from pfnlab.lab.running.preparations import steered_cpus
 from pfnlab.lab.running.replies import ParsedReply, parse_reply, reply_until
 from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper
-from pfnlab.lab.running.stored_pages import stored_pages
 from pfnlab.lab.running.wire import Observed, compile_program
 from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
 from pfnlab.lab.vm.hardware import USUAL, Hardware
@@ -68,7 +73,6 @@ TRIES = 3
 class Sight:
     """The way a run is observed.
 
-    :param look: how the state is looked at
     :param lens: the guest's memory can be read
     :param demanded: a kernel that cannot be looked into is an error
     :param blocks: the blocks of the kernel that each program reaches are named
@@ -100,8 +104,6 @@ class Bench:
     """Runs one program after the other, in the same guest for as long as it is fit for it.
 
     :param shared: where guests come from
-    :param name: the machine's, for its runs
-    :param kernel: the kernel guests boot
     :param sight: what is seen of a run; it may be set anew between two
     :param hardware: what its guests have, beyond what a program needs
     """
@@ -183,10 +185,6 @@ class Bench:
         """True where it has a guest."""
         return self.booted is not None
 
-    def close(self) -> None:
-        """Give the guest up for good."""
-        self.drop()
-
     def kill(self) -> None:
         """Nothing: its guests are ended where they come from."""
 
@@ -196,6 +194,8 @@ class Bench:
             self.booted.stepper.close()
             self.shared.end(self.booted.guest)
             self.booted = None
+
+    close = drop
 
     def _attempt(self, program: Program, image: Path | None, again: bool = False) -> Run | None:
         # One try; None when the guest was not clean before the program. Where somebody disturbed the guest it
@@ -301,17 +301,15 @@ class Bench:
             Windows(bar, driver_ram=ram, phys_bits=guest.hello.phys_bits),
             self._shape(program, image),
             stepper,
-            self._reached(guest, program) if self.sight.blocks else None,
+            ReachedBlocks(cast("Guest", guest), self._kernel.vmlinuz, has_module=program.needs.vfio)
+            if self.sight.blocks
+            else None,
         )
         placement = self.booted.windows.place(program)
         if placement is None:
             need = bar_mib_for(program)
             raise Defect(f"a BAR of {shape.bar_mib} MiB has no room for a program that needs {need} MiB")
         return self.booted, placement
-
-    def _reached(self, guest: GuestLike, program: Program) -> ReachedBlocks:
-        vmlinuz = self._kernel.vmlinuz
-        return ReachedBlocks(cast("Guest", guest), vmlinuz, has_module=program.needs.vfio)
 
     def _shape(self, program: Program, image: Path | None) -> GuestShape:
         needs = program.needs

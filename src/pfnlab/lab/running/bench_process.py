@@ -27,11 +27,7 @@ _END_LIMIT = 10.0
 
 
 class BenchProcess:
-    """A process with a bench in it, started when a program comes; used as a bench is.
-
-    :param settings: those of the machine there
-    :param say: called with each line it says
-    """
+    """A process with a bench in it, started when a program comes with these settings; used as a bench is."""
 
     def __init__(self, settings: dict[str, Any], say: Callable[[str], None] = quiet) -> None:
         self._settings, self._say = settings, say

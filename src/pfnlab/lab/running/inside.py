@@ -1,6 +1,4 @@
-"""The lens on a guest: the part of a step only the kernel's memory shows, and a check that the lens and the
-agent agree on the rest.
-"""
+"""The lens on a guest: what only its memory shows of a step, and a check that lens and agent agree else."""
 
 from __future__ import annotations
 
@@ -51,10 +49,7 @@ def can_look_inside() -> bool:
 
 
 def need_lens() -> None:
-    """Ask before anything boots whose memory has to be looked into.
-
-    :raises MissingTool: a package of the lens is not here
-    """
+    """Ask before anything boots whose memory is looked into; MissingTool if a package is not here."""
     need_packages("lens", THE_LENS, *_PACKAGES)
 
 
@@ -74,10 +69,12 @@ def has_types(vmlinuz: Path) -> bool:
 class Inside:
     """A lens over a guest's RAM, opened once for each guest; files that only depend on the kernel are cached.
 
+    No task of a program may be running while it is used.
+
     :param vmlinuz: the kernel it runs
     :param ram: the file its RAM is
     :raises MissingTool: a package of the lens is not here
-    :raises LensError: the kernel has no types, or is not in that RAM
+    :raises LensError: the kernel has no types, or is not in that RAM; later, it cannot be read
     """
 
     def __init__(self, vmlinuz: Path, ram: Path) -> None:
@@ -98,34 +95,22 @@ class Inside:
             raise
 
     def look(self, pids: Mapping[str, int], places: Places) -> LensState:
-        """The state now; no task of the program may be running.
-
-        :raises LensError: it cannot be read
-        """
+        """The state now."""
         return look(self._lens, self._words, pids, places)
 
     def stack_pointer(self, pid: int) -> int:
-        """Where the kernel stack of a process ends that does not run; everything stands.
-
-        :raises LensError: it cannot be read
-        """
+        """Where the kernel stack of a process ends that does not run; everything stands."""
         return self._lens.stack_pointer(pid)
 
     def in_use(self) -> InUse:
-        """The things in use now; no task of the program may be running.
-
-        :raises LensError: it cannot be read
-        """
+        """The things in use now."""
         return _steady(self._lens.in_use)
 
     def turn_back(self, frames: Iterable[PfnRange]) -> None:
-        """Make RAM write-back in the direct map, by its entries, as a debugger would; no program may be
-        running.
+        """Make RAM write-back in the direct map, by its entries, as a debugger would.
 
         What the kernel itself does cannot be had for all of it: asking for the hole of ISA as write-back
         leaves the direct map as it is, for there is no RAM at its begin (``memtype_kernel_map_sync()``).
-
-        :raises LensError: it cannot be read or written
         """
         for pfns in frames:
             for address, entry in _steady(functools.partial(self._lens.other_pages, pfns)):
@@ -137,10 +122,7 @@ class Inside:
 
 
 def look(lens: Lens, words: Words, pids: Mapping[str, int], places: Places) -> LensState:
-    """A snapshot; the rest of the kernel runs on meanwhile, so a walk that fails is tried again.
-
-    :raises LensError: it failed every time
-    """
+    """A snapshot; the kernel runs on meanwhile, so a walk is tried again: LensError if all have failed."""
     return words.state(_steady(lambda: lens.snapshot(pids, places)), places)
 
 
@@ -154,11 +136,9 @@ def _steady(read: Callable[[], T]) -> T:
 
 
 def disagreements(steps: Sequence[Step], states: Sequence[LensState]) -> Iterator[tuple[int, MemoryFault]]:
-    """The parts that agent and lens both looked at and saw differently: the kernel is wrong, or one of the
-    two.
+    """The parts that agent and lens both looked at and saw differently: the kernel is wrong, or one of them.
 
-    :param steps: as the agent saw them
-    :param states: what the lens saw after each
+    :param states: what the lens saw after each step
     :return: the number of the step, and what is wrong
     """
     for number, (step, state) in enumerate(zip(steps, states, strict=False)):

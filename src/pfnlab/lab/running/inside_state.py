@@ -29,8 +29,8 @@ class VmaState(msgspec.Struct, frozen=True):
     :param mode: the cache mode ``vm_page_prot`` asks for
     :param file: ``wc``, ``uc``, ``mem``, ``proc`` or ``anon``
     :param offset: the device pages ``vm_pgoff`` stands for; None for anonymous memory
-    :param rss: kB of its pages that are ordinary memory; ``anonymous`` and ``locked`` as smaps counts them
     :param pat: VM_PAT is set: this VMA stands for a reservation (kernels without track contexts)
+    :param rss: kB of its pages that are ordinary memory; ``anonymous`` and ``locked`` as smaps counts them
     :param pfns: with VM_PAT, the device pages it covers, in a kernel whose VMAs keep their first frame
     """
 
@@ -48,8 +48,7 @@ class VmaState(msgspec.Struct, frozen=True):
 
 
 class ContextState(msgspec.Struct, frozen=True):
-    """One reservation several VMAs may share: a ``pfnmap_track_ctx``, or what is left of one
-    (:mod:`.snapshot`).
+    """One reservation several VMAs may share: a ``pfnmap_track_ctx``, or what is left of one.
 
     :param span: the device pages it keeps reserved
     :param references: its reference count, None where frames are counted and not VMAs
@@ -64,7 +63,6 @@ class ContextState(msgspec.Struct, frozen=True):
 class TaskState(msgspec.Struct, frozen=True):
     """One task's address space, as far as it lies in the program's areas.
 
-    :param vmas: in ascending order
     :param ptes: page-table entries as runs, missing tables included
     :param tlb_gen: ``mm->context.tlb_gen``: grows by one with every flush; its absolute value says nothing
     :param notifier: what the guest driver's notifier was told; None where there is none
@@ -86,7 +84,6 @@ class LensState(msgspec.Struct, frozen=True):
     :param contexts: in order of first use
     :param book: the memtype tree, entries that overlap a device of the program, in list order
     :param direct_map: the RAM of devices that is not write-back in the direct map, as ``low[0:4] UC-``
-    :param memory: what is judged and not compared
     """
 
     tasks: tuple[TaskState, ...]

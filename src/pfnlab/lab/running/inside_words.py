@@ -43,10 +43,7 @@ class Words:
         self._ptes: dict[str, tuple[tuple[RawEntries, ...], tuple[PteSeen, ...]]] = {}
 
     def state(self, raw: RawState, places: Places) -> LensState:
-        """*raw* in words.
-
-        :param places: where the program's devices and areas lie
-        """
+        """*raw* in words; *places* is where the program's devices and areas lie."""
         if self._places is not places:
             self._places = places
             self._ptes.clear()
@@ -55,8 +52,9 @@ class Words:
             self._spans.clear()
         book = [BookEntry(*self._span(places, first, behind).parts, mode) for first, behind, mode in raw.book]
         lines = (line for name, modes in raw.direct_map.items() for line in direct_map_lines(name, modes))
+        tasks = tuple(self._task(space, places) for space in raw.spaces)
         return LensState(
-            tuple(self._task(space, places) for space in raw.spaces),
+            tasks,
             tuple(_context(context, places) for context in raw.contexts),
             tuple(sorted(book, key=lambda entry: places.ranks.get(entry.span.name, -1))),
             tuple(lines),
@@ -64,11 +62,7 @@ class Words:
                 {space.task: (space.mm, space.tlb_gen) for space in raw.spaces},
                 tuple(MemoryFault(*fault) for fault in raw.faults),
                 None if raw.pages is None else tuple(PageHeld(*page) for page in raw.pages),
-                {
-                    space.task: NotifierSeen(*space.notifier)
-                    for space in raw.spaces
-                    if space.notifier is not None
-                },
+                {task.task: task.notifier for task in tasks if task.notifier is not None},
             ),
         )
 

@@ -63,12 +63,7 @@ class NamedBlocks:
 
 
 class ReachedBlocks:
-    """The blocks that programs reach in one guest whose blocks are counted.
-
-    :param guest: it
-    :param vmlinuz: the kernel it runs
-    :param has_module: whether it loads the module that counts; to ask one that does not takes a second
-    """
+    """The blocks that programs reach in *guest*, which counts them in a kernel, or in its module too."""
 
     def __init__(self, guest: Guest, vmlinuz: Path, *, has_module: bool) -> None:
         self._guest = guest
@@ -81,7 +76,9 @@ class ReachedBlocks:
             except Undecided:
                 return None
 
-        symbols = _symbols(guest, vmlinuz)
+        if vmlinuz not in _by_kernel:
+            _by_kernel[vmlinuz] = kernel_symbols(guest, vmlinuz)
+        symbols = _by_kernel[vmlinuz]
         self._named = NamedBlocks(symbols, module) if has_module else NamedBlocks(symbols)
 
     def begin(self) -> None:
@@ -98,9 +95,3 @@ class ReachedBlocks:
 
 # Read once for all guests of a kernel.
 _by_kernel: dict[Path, Symbols] = {}
-
-
-def _symbols(guest: Guest, vmlinuz: Path) -> Symbols:
-    if vmlinuz not in _by_kernel:
-        _by_kernel[vmlinuz] = kernel_symbols(guest, vmlinuz)
-    return _by_kernel[vmlinuz]

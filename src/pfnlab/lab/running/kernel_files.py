@@ -22,25 +22,14 @@ MODULE, MODULE_FILE = "vfio_pci_core", "drivers/vfio/pci/vfio_pci_core.c"
 
 #: The files: what maps physical pages, and what remembers it. x86 kernels do not have ``mm/ioremap.c``.
 FILES = (
-    "mm/memory.c",
-    "mm/vma.c",
-    "mm/mremap.c",
-    "mm/mmu_gather.c",
-    "mm/huge_memory.c",
-    "arch/x86/mm/pat/memtype.c",
-    "arch/x86/mm/pat/set_memory.c",
-    "arch/x86/mm/ioremap.c",
-    "kernel/resource.c",
-    MODULE_FILE,
+    *("mm/memory.c", "mm/vma.c", "mm/mremap.c", "mm/mmu_gather.c", "mm/huge_memory.c"),
+    *("arch/x86/mm/pat/memtype.c", "arch/x86/mm/pat/set_memory.c", "arch/x86/mm/ioremap.c"),
+    *("kernel/resource.c", MODULE_FILE),
 )
 
 
 class KernelFiles(msgspec.Struct, frozen=True):
-    """The data file.
-
-    :param kernel: the kernel whose functions they are
-    :param functions: by file, in the order of the source
-    """
+    """The data file: a kernel, and its functions by file, in the order of the source."""
 
     kernel: str
     functions: dict[str, tuple[str, ...]]

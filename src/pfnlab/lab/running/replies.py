@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -141,25 +141,21 @@ def parse_reply(
     return _Reader(program, placement, ram, observed, ended).read(text)
 
 
+@dataclass
 class _Reader:
     # Reads one reply; ``task_names`` grows as tasks get pids.
-    def __init__(
-        self,
-        program: Program,
-        placement: Placement,
-        ram: PfnRange,
-        observed: Observed,
-        ended: Mapping[int, Sequence[Op]],
-    ) -> None:
-        self.program = program
-        self.placement = placement
-        self.places = placement.places
-        self.ram = ram
-        self.tasks = tasks_of(program)
-        self.lines = [*op_lines(program), END]
-        self.pci = frozenset(device.name for device in program.devices if device.kind == "pci") | {MOVED_BAR}
-        self.observed = observed
-        self.ended = ended
+    program: Program
+    placement: Placement
+    ram: PfnRange
+    observed: Observed
+    ended: Mapping[int, Sequence[Op]]
+
+    def __post_init__(self) -> None:
+        self.places = self.placement.places
+        self.tasks = tasks_of(self.program)
+        self.lines = [*op_lines(self.program), END]
+        pci = (device.name for device in self.program.devices if device.kind == "pci")
+        self.pci = frozenset((*pci, MOVED_BAR))
         self.task_names = {name[:COMM_LENGTH]: name for name in self.tasks}
         self.seen = ParsedReply()
 
@@ -208,12 +204,7 @@ class _Reader:
 
     def _line(self, section: _Section, number: int, line: str) -> None:
         word, _, rest = line.partition(" ")
-        readers: dict[str, Callable[[_Section, str], None]] = {
-            "m": self._book,
-            "v": self._vma,
-            "p": self._pte,
-            "pid": self._pid,
-        }
+        readers = {"m": self._book, "v": self._vma, "p": self._pte}
         try:
             if word == "k":
                 section.log.append(rest)
@@ -223,6 +214,9 @@ class _Reader:
                 section.result = rest.split()
             elif word == "e":
                 section.calls.append(rest)
+            elif word == "pid":
+                task, pid = rest.split()
+                self.task_names[pid] = self.tasks[int(task)]
             else:
                 readers[word](section, rest)
         except (KeyError, ValueError, IndexError):
@@ -288,11 +282,6 @@ class _Reader:
         if span.name == PHYSICAL:
             return RAM if pfn < self.ram.end else span
         return span if pte_special(raw) or span.name in self.pci else RAM
-
-    def _pid(self, section: _Section, rest: str) -> None:
-        del section
-        task, pid = rest.split()
-        self.task_names[pid] = self.tasks[int(task)]
 
     def _finish(self, name: str, section: _Section) -> None:
         alarms = alarms_in(section.log)

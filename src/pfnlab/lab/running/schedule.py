@@ -372,7 +372,6 @@ class Schedule:
 class OperationStart:
     """An operation that is begun and waited for in small portions, until it is done or has to stop waiting.
 
-    :ivar cast: the tasks of its program
     :ivar answer: its answer, once it is done
     :ivar stop_waiting: set from outside where its processor is held
     """

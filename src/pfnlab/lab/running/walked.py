@@ -26,10 +26,7 @@ _PAGEMAP_BITS = (8, 7, 6, 3, 2, 1, 0)
 
 
 def read_walk(call: Walk | Status | ProcessVmReadv, words: Sequence[str], places: Places) -> int | str | None:
-    """The value of *call*, from the *words* a reply has after its result.
-
-    :raises ValueError: they make no sense
-    """
+    """The value of *call*, by the *words* a reply has after its result; ValueError if they make no sense."""
     if isinstance(call, Status):
         locked, pinned = words
         return f"VmLck={locked} VmPin={int(pinned)}"

@@ -56,10 +56,8 @@ _OF_RAM = _OF_VVAR = 1 << 63
 
 
 class Observed(NamedTuple):
-    """The parts of a run that the agent is asked for, in the words of a request.
+    """The parts of a run that the agent is asked for, in the words of a request; VMAs, PTEs after each step.
 
-    :param vmas: VMAs after every operation
-    :param ptes: page-table entries after every operation
     :param order: the order of kernel calls, in a guest with probes
     :param last: the memtype list before the first operation and at the end only
     :param stand: no operation begins before the host allows it
@@ -77,10 +75,7 @@ USUAL = Observed()
 
 
 def compile_program(program: Program, placement: Placement, observed: Observed) -> str:
-    """The request that runs *program* where *placement* puts it.
-
-    :raises Misuse: more tasks than the agent can hold, or a name nothing declares
-    """
+    """The request that runs *program* where *placement* puts it; Misuse if a guest cannot hold its tasks."""
     tasks = tasks_of(program)
     if len(tasks) > MAX_TASKS:
         raise Misuse(f"{len(tasks)} tasks are more than the guest holds: use at most {MAX_TASKS}")
@@ -99,10 +94,7 @@ def compile_program(program: Program, placement: Placement, observed: Observed) 
 
 
 def address_of(placement: Placement, span: Span) -> int:
-    """The virtual byte address at which *span* begins.
-
-    :raises Misuse: no area has that name
-    """
+    """The virtual byte address at which *span* begins; Misuse if no area has that name."""
     if span.name == VVAR:
         return _OF_VVAR | span.start * PAGE_SIZE
     try:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
@@ -49,7 +50,6 @@ STRUCTURES: Mapping[str, tuple[str, str]] = {
 class SeriesSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The sizes of one series.
 
-    :param series: ``6.12``
     :param package_version: the kernel that was read, the distribution's version
     :param sha256: of its vmlinuz
     :param made_by: the command that wrote the file
@@ -73,20 +73,14 @@ class SeriesSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 @cache
 def known_sizes() -> tuple[SeriesSizes, ...]:
-    """The sizes that are kept of every series, oldest first.
-
-    :raises Misuse: a file is missing or damaged
-    """
+    """The sizes that are kept of every series, oldest first; Misuse if a file is missing or damaged."""
     return tuple(
         read_sizes(files("pfnlab.lab.sizes").joinpath("data", f"{series}.json")) for series in CONFIRMED
     )
 
 
 def read_sizes(path: Any) -> SeriesSizes:
-    """One file.
-
-    :raises Misuse: it is missing or damaged
-    """
+    """One file; Misuse if it is missing or damaged."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=SeriesSizes)
     except (OSError, msgspec.DecodeError) as trouble:
@@ -102,10 +96,7 @@ def write_sizes(folder: Path, sizes: SeriesSizes) -> Path:
 
 
 def types_of(kernel: KernelImage) -> Btf:
-    """The types in a kernel's image.
-
-    :raises LensError: it has none
-    """
+    """The types in a kernel's image; LensError if it has none."""
     return Btf(btf_of(kernel.vmlinuz), name=kernel.label)
 
 
@@ -134,11 +125,7 @@ def slabs_of(kernel: KernelImage, types: Btf) -> dict[str, SlabCache]:
 
 
 def series_sizes(kernel: KernelImage, others: Iterable[KernelImage], made_by: str) -> SeriesSizes:
-    """The sizes of a series, as they are kept.
-
-    :param kernel: the kernel that stands for it, which is booted for its slab caches
-    :param others: the other kernels of the series, compared with it
-    """
+    """The sizes of a series, as they are kept: of *kernel*, which is booted, compared with the *others*."""
     types = types_of(kernel)
     structures = structures_of(types)
     alike, unlike = [], {}
@@ -165,11 +152,10 @@ def series_sizes(kernel: KernelImage, others: Iterable[KernelImage], made_by: st
 def holes_in_words(structure: StructureSize) -> str:
     """The holes of a structure: those between its own members, then how much is lost inside of members."""
     own = [_hole(hole) for hole in structure.own_holes]
-    inside: dict[str, int] = {}
+    inside = Counter[str]()
     for hole in structure.holes:
         if hole.inside:
-            member = hole.inside.partition(".")[0]
-            inside[member] = inside.get(member, 0) + hole.bits
+            inside[hole.inside.partition(".")[0]] += hole.bits
     within = [f"{_bits(bits)} in {member}" for member, bits in inside.items()]
     return ", ".join(own + within) or "none"
 

@@ -19,9 +19,8 @@ _STILL_RUNNING = "r -1 11 running"
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to one operation.
+    """The answer to one operation: 0, or the error's number.
 
-    :param errno: 0, or the error's number
     :param words: the words after it: the value loaded, the address mremap returned, or ``sig SIGNO CODE``
     """
 
@@ -49,10 +48,7 @@ class Whereabouts:
 
 
 class Cast:
-    """The tasks of a program that is open on *guest*; its opener ends them.
-
-    :param head: the first lines of every request
-    """
+    """The tasks of a program that is open on *guest*, whose opener ends them; *head* begins every request."""
 
     def __init__(self, guest: GuestLike, head: Sequence[str] = ()) -> None:
         self._guest, self._head = guest, head

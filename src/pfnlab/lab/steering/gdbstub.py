@@ -48,9 +48,7 @@ class Stop:
 
 
 class GdbStub:
-    """A connection to the gdbstub at the unix socket *path*.
-
-    Connecting stops the machine.
+    """A connection to the gdbstub at the unix socket *path*; connecting stops the machine.
 
     :param limit: seconds any single answer may take
     :raises TimedOut: nothing listens there, or it says nothing
@@ -107,10 +105,7 @@ class GdbStub:
         self._expect_ok(f"G{(data + rest).hex()}")
 
     def read(self, address: int, size: int) -> bytes:
-        """*size* bytes at the virtual *address*.
-
-        :raises GdbError: a part of it is not mapped
-        """
+        """*size* bytes at the virtual *address*; GdbError if a part of it is not mapped."""
         data = b""
         while len(data) < size:
             count = min(size - len(data), _CHUNK)
@@ -153,19 +148,13 @@ class GdbStub:
         return self.wait(self._limit, f"one step of CPU {thread - 1}")
 
     def step_over(self, thread: int, address: int) -> None:
-        """Let *thread* leave the breakpoint at *address*, where it stands.
-
-        :raises Undecided: it stays there after several steps
-        """
+        """Let *thread* leave the breakpoint at *address*, where it stands, as :meth:`step_off`."""
         self.remove_breakpoint(address)
         self.step_off(thread, address)
         self.insert_breakpoint(address)
 
     def step_off(self, thread: int, address: int) -> None:
-        """Let *thread* execute the instruction at *address*, where it stands.
-
-        :raises Undecided: it stays there after several steps
-        """
+        """Let *thread* execute the instruction at *address*, where it stands; Undecided if it stays there."""
         for _ in range(_STEPS):
             self.step(thread)
             # After a step that executes nothing, the same call would be counted twice.
@@ -184,11 +173,7 @@ class GdbStub:
         return self.reason
 
     def wait(self, limit: float, event: str) -> Stop:
-        """The next stop.
-
-        :param event: the event that is waited for, for the message
-        :raises TimedOut: it did not come within *limit* seconds
-        """
+        """The next stop, which *event* is in messages; TimedOut if it does not come in *limit* seconds."""
         stop = self.poll(limit)
         if stop is None:
             raise TimedOut(f"{event} did not happen within {limit:g} s")

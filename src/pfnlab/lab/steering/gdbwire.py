@@ -38,11 +38,7 @@ def unescaped(body: bytes) -> bytes:
 
 
 class Wire:
-    """One connection to a gdbstub at the unix socket *path*.
-
-    :param limit: seconds to wait for the socket to be there
-    :raises TimedOut: no gdbstub listened within *limit*
-    """
+    """One connection to a gdbstub at the unix socket *path*; TimedOut if none listens in *limit* seconds."""
 
     def __init__(self, path: Path, limit: float) -> None:
         self._socket = _connect(path, limit)

@@ -35,9 +35,8 @@ class NotReached(Undecided):
 
 @dataclass(frozen=True)
 class HoldPoint:
-    """A place to hold a CPU at, and the task to hold there.
+    """A place to hold a CPU at, and the task *pid* to hold there.
 
-    :param pid: of the task whose passing counts, and whose calls are forced
     :param forced: calls on the way that are made to return at once
     :param counts: whether a call that begins with these registers counts
     """
@@ -64,11 +63,7 @@ class HoldOutcome:
 
 @dataclass
 class Coming:
-    """A task that is to be held too, and has not come to its place yet.
-
-    :param way: its way there
-    :ivar held: its CPU, once it stands there
-    """
+    """A task that is to be held too: the way to its place, and its CPU, once it stands there."""
 
     way: Way
     pid: int

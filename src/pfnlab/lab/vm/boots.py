@@ -27,10 +27,7 @@ class GuestLike(Protocol):
     hello: Hello
 
     def request(self, text: str, limit: float) -> str:
-        """The reply to *text*.
-
-        :raises LostGuest: none within *limit* seconds, or none at all any more
-        """
+        """The reply to *text*; LostGuest if none within *limit* seconds, or none at all any more."""
 
     def last_alarm(self) -> Alarm | None:
         """The alarm it ended of, or is about to end of, without its operation."""
@@ -91,10 +88,8 @@ class Stopped(Exception):
 class Boots:
     """The state the guests of one machine share.
 
-    :param boot: boots a guest
     :param driver: the image with the driver in it
     :param vfio: the image with the modules of vfio-pci
-    :param acceleration: whether KVM works
     """
 
     boot: Callable[[GuestShape, str | None], GuestLike]

@@ -6,6 +6,7 @@ import mmap
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pfnlab.base.errors import Defect
@@ -34,8 +35,7 @@ class Hello:
     """The guest's description of itself once it is up.
 
     :param release: as ``uname -r`` prints it
-    :param bar_start: first physical byte of the device under test
-    :param bar_pages: its size in pages
+    :param bar_start: first physical byte of the device under test, which has *bar_pages*
     :param ptes: ``ok``, or why page tables cannot be read
     :param offsets: those the page-table reader found; a later guest of the same kernel boots faster with them
     :param order: ``ok`` when the order of kernel calls can be observed
@@ -63,10 +63,7 @@ class Hello:
 
 
 def read_hello(text: str) -> Hello:
-    """Read the agent's first reply.
-
-    :raises Defect: it is not a hello: agent and host disagree
-    """
+    """Read the agent's first reply; Defect if it is no hello: agent and host disagree."""
     lines = dict(line.partition(" ")[::2] for line in text.splitlines())
     try:
         start, pages = lines["bar"].split()
@@ -85,10 +82,7 @@ def read_hello(text: str) -> Hello:
 
 
 class Channel:
-    """The host's end of one guest's shared memory, backed by the file *path*.
-
-    :param ports: those of that guest
-    """
+    """The host's end of one guest's shared memory, backed by the file *path*."""
 
     def __init__(self, path: Path, ports: Ports) -> None:
         self._ports = ports
@@ -117,12 +111,7 @@ class Channel:
         self._words[_REQUEST_SEQUENCE] = self._sequence
 
     def reply(self, limit: float, lives: Callable[[], bool]) -> str | None:
-        """Wait for the reply that is due.
-
-        :param limit: seconds to wait at most
-        :param lives: called now and then: whether a reply can still come
-        :return: None when *limit* passed or *lives* returned False
-        """
+        """The reply that is due; None if *limit* seconds pass, or *lives* says that no reply can come."""
         words, sequence = self._words, self._sequence
         if not self._wait(lambda: words[_REPLY_SEQUENCE] == sequence, limit, lives):
             return None
@@ -143,10 +132,7 @@ class Channel:
         self._ports.let_through()
 
     def done(self, operations: int, limit: float, lives: Callable[[], bool]) -> bool | None:
-        """Wait until so many operations of the request are done; *limit* and *lives* as in `reply`.
-
-        :return: False where the reply is there instead, None where neither comes
-        """
+        """Wait, as `reply`, until so many operations are done; False for the reply, None for neither."""
         words, sequence = self._words, self._sequence
 
         def is_done() -> bool:
@@ -171,10 +157,7 @@ class Channel:
     # Whether *done* came true before *limit* passed and while *lives*; an agent without ports is polled.
     def _wait(self, done: Callable[[], bool], limit: float, lives: Callable[[], bool]) -> bool:
         rings = self._words[_PORTS] and self._words[_TURNS] & RING
-        return _wait(done, limit, lives, self._listen if rings else None)
-
-    def _listen(self) -> None:
-        self._ports.listen(_CHECK_EVERY)
+        return _wait(done, limit, lives, partial(self._ports.listen, _CHECK_EVERY) if rings else None)
 
     @property
     def begun(self) -> int:

@@ -51,10 +51,7 @@ def plugin_arguments(file: Path) -> list[str]:
 
 
 class Blocks:
-    """The counts of one guest; a file that the plugin has made.
-
-    :param file: its path
-    """
+    """The counts of one guest, in a file that the plugin has made."""
 
     def __init__(self, file: Path) -> None:
         with file.open("r+b") as opened:

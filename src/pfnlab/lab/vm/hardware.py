@@ -62,11 +62,7 @@ USUAL = Hardware()
 
 
 def read_hardware(machine: str, words: Sequence[str]) -> Hardware:
-    """The hardware that the *words* of a machine's name say.
-
-    :param machine: the whole name, for messages
-    :raises Misuse: a word is no ``KEY=VALUE`` of :class:`Hardware`, or a number is out of bounds
-    """
+    """The hardware that the *words* of a machine's name say; Misuse if one is none, or out of bounds."""
     numbers = dict[str, int]()
     parameters = list[str]()
     for word in words:

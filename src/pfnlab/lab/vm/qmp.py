@@ -49,10 +49,7 @@ class Qmp:
         self._socket.close()
 
     def __call__(self, execute: str, **arguments: object) -> Any:
-        """The value QEMU returns for a command.
-
-        :raises QmpError: QEMU answered with an error, or hung up
-        """
+        """The value QEMU returns for a command; QmpError if it answers with an error, or hangs up."""
         self._lines.write(json.dumps({"execute": execute, "arguments": arguments}) + "\n")
         self._lines.flush()
         while answer := self._next():
@@ -72,10 +69,8 @@ class Qmp:
         deadline = time.monotonic() + limit
         while True:
             messages, self._events = self._events, []
-            if any(
-                message.get("event") == event and message["data"].get("device") == device
-                for message in messages
-            ):
+            seen = [(message.get("event"), message.get("data", {}).get("device")) for message in messages]
+            if (event, device) in seen:
                 return
             remaining = deadline - time.monotonic()
             if remaining <= 0:
@@ -95,10 +90,7 @@ class Qmp:
 
 
 def tell_monitor(qmp: Path, command: str) -> str:
-    """Give QEMU, which listens on the socket *qmp*, a command of its human monitor, and return its answer.
-
-    :raises LostGuest: it does not answer
-    """
+    """The answer of QEMU's human monitor, behind the socket *qmp*, to a command; LostGuest if none."""
     try:
         with Qmp(qmp) as ask:
             return str(ask("human-monitor-command", **{"command-line": command}))
@@ -107,10 +99,7 @@ def tell_monitor(qmp: Path, command: str) -> str:
 
 
 def dump_memory(qmp: Path, core: Path, form: CoreForm) -> None:
-    """Let QEMU, which listens on the socket *qmp*, write all memory of its guest to the file *core*.
-
-    :raises LostGuest: it did not
-    """
+    """Let QEMU, behind the socket *qmp*, write all memory to the file *core*; LostGuest if it does not."""
     try:
         with Qmp(qmp, DUMP_LIMIT) as ask:
             ask("dump-guest-memory", paging=False, protocol=f"file:{core.absolute()}", format=form)

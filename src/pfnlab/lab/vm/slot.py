@@ -18,10 +18,7 @@ _BUS = "behind"
 
 
 class Slot:
-    """A slot with a device in it.
-
-    :param bar_mib: the size of the BAR of the first device, and of every later one, in MiB
-    """
+    """A slot with a device in it, whose BAR, and that of every later device, has so many MiB."""
 
     def __init__(self, bar_mib: int) -> None:
         self._bar_mib = bar_mib
@@ -40,10 +37,7 @@ class Slot:
         ]
 
     def unplug(self, qmp: Path) -> None:
-        """Take the device out; *qmp* is the socket of QEMU's monitor.
-
-        :raises LostGuest: the guest did not let go of it within :data:`UNPLUG_LIMIT`
-        """
+        """Take the device out; LostGuest if the guest does not let go of it within :data:`UNPLUG_LIMIT`."""
         try:
             with Qmp(qmp) as ask:
                 ask("device_del", id=self._name())
@@ -52,10 +46,7 @@ class Slot:
             raise LostGuest(f"the device could not be unplugged: {trouble}") from trouble
 
     def plug(self, qmp: Path) -> None:
-        """Put a new device in, with memory of its own.
-
-        :raises LostGuest: QEMU refused
-        """
+        """Put a new device in, with memory of its own; LostGuest if QEMU refuses."""
         self._device += 1
         name = self._name()
         memory = {"qom-type": "memory-backend-ram", "id": f"bar-{name}"}
