@@ -77,11 +77,7 @@ def read_bytes(path: Path, kind: str, most: int) -> bytes:
 
 
 def read_head(path: Path, kind: str, most: int) -> bytes:
-    """The first *most* bytes of the file at *path*, or fewer where it has fewer.
-
-    :raises Missing: there is none
-    :raises Unreadable: it is no regular file, or cannot be read
-    """
+    """The first *most* bytes of the regular file at *path*, or all; errors as :func:`check_regular`."""
     check_regular(path, kind)
     try:
         with _opened(path, kind, MOST_ANY) as descriptor:
@@ -149,6 +145,15 @@ def cannot_write(path: Path, trouble: OSError, instead: str = "") -> PfnlabError
     return family(f"{visible_name(path)} cannot be written: {trouble.strerror}{instead and f'; {instead}'}")
 
 
+@contextmanager
+def writing(path: Path, instead: str = "") -> Iterator[None]:
+    """An OSError of writing the file within this context is the error of :func:`cannot_write`."""
+    try:
+        yield
+    except OSError as trouble:
+        raise cannot_write(path, trouble, instead) from trouble
+
+
 def write_whole(
     path: Path, content: str | bytes, *, private: bool = False, new: bool = False, mode: int = 0o666
 ) -> None:
@@ -176,11 +181,9 @@ def check_output(output: Path | None, inputs: Iterable[Path] = ()) -> None:
     for path in inputs if written else ():
         if _file_number(path) == written:
             which = "" if path == output else f" {path} by another name,"
-            raise Misuse(f"{output} is{which} a file that is read: name another file with -o")
-    try:
+            raise Misuse(f"{output} is{which} a file that is read: {_ANOTHER}")
+    with writing(output, _ANOTHER):
         try_writing(output)
-    except OSError as trouble:
-        raise cannot_write(output, trouble, _ANOTHER) from trouble
 
 
 def write_output(path: Path | None, text: str, *, append: bool = False) -> None:
@@ -196,10 +199,8 @@ def write_output(path: Path | None, text: str, *, append: bool = False) -> None:
         return
     from pfnlab.base.whole_file import append_text
 
-    try:
+    with writing(path, _ANOTHER):
         (append_text if append else write_whole)(path, text)
-    except OSError as trouble:
-        raise cannot_write(path, trouble, _ANOTHER) from trouble
 
 
 def is_full(trouble: OSError) -> bool:

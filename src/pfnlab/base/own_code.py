@@ -137,11 +137,7 @@ def note_code(path: str, code: CodeType) -> None:
 
 
 class OwnCall(NamedTuple):
-    """A call of a user's code that is under way.
-
-    :param frame: that of its first function, which others have called
-    :param line: the line that it has come to, in the user's file
-    """
+    """A call of a user's code that is under way: the frame of its first function, and the line it is at."""
 
     frame: FrameType
     line: int

@@ -85,11 +85,7 @@ def path_end(path: Path, *, make: int | None = None) -> Iterator[PathEnd]:
 
 
 def make_folder(path: Path, mode: int = 0o777) -> None:
-    """Make the folder *path*, and those above it, with rights before the umask, where they are not there.
-
-    :raises Misuse: a link of another user is on the way
-    :raises OSError: it cannot be made
-    """
+    """Make the folder *path*, and those above it; Misuse if a link is not followed, OSError if not made."""
     # Only what is above a name is a folder.
     with path_end(path / "_", make=mode):
         pass

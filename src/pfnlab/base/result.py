@@ -99,7 +99,10 @@ class Printed(msgspec.Struct, frozen=True, kw_only=True, tag_field="format"):
 
 
 class Result(Printed, frozen=True, kw_only=True):
-    """A result of work, with version and command line that made it; one of an early version has none."""
+    """A result of work, with what made it.
+
+    :param made: version and command line; a result of an early version has none
+    """
 
     made: Annotated[Made, ALWAYS] = Made("", None)
 

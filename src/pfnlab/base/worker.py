@@ -117,11 +117,7 @@ class End:
             yield from self.read()
 
     def read(self) -> list[Any]:
-        """The messages that are whole after one look at what has come; only the first byte is waited for.
-
-        :raises EOFError: the other end is closed
-        :raises ConnectionError: the same, before all messages to it were read
-        """
+        """The messages that are whole after one look, which waits for a byte; EOFError if it is closed."""
         part = self._stream.recv(_READ)
         if not part:
             raise EOFError
@@ -260,11 +256,7 @@ def fork(do: Callable[[End], object]) -> Worker:
 
 
 def forked(make: Callable[[], Callable[[Any], Any]], meanwhile: Callable[[], bool] = lambda: False) -> Worker:
-    """A fork that answers requests. Ctrl-C, which reaches all processes of a terminal, does not end it.
-
-    :param make: makes there what answers a request
-    :param meanwhile: as for :meth:`End.serve`
-    """
+    """A fork that answers requests, as :meth:`End.serve`; Ctrl-C, which reaches all, does not end it."""
 
     def do(end: End) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -80,11 +80,7 @@ _CHOICES = re.compile(r"[a-z-]+(?:\|[a-z-]+)+")
 
 
 def candidates(before: Sequence[str], typed: str) -> list[Candidate]:
-    """The candidates for a place, sorted as they are to be shown.
-
-    :param before: the words before it, without ``pfnlab`` itself
-    :param typed: the beginning of the word there, which may be empty
-    """
+    """The candidates for the word *typed*, which follows the words *before*, sorted as they are shown."""
     found = dict.fromkeys(one for one in _at(before, typed) if one.value.startswith(typed))
     return list({one.value: one for one in reversed(found)}.values())[::-1]
 

@@ -53,11 +53,7 @@ class BisectRequest(Request, frozen=True):
 
 
 def perform(request: BisectRequest, say: Say) -> Iterator[BisectResult]:
-    """Bisect, and say each candidate as it is answered.
-
-    :raises Misuse: the ends are alike, or one of them is nothing
-    :raises Undecided: an end cannot be run
-    """
+    """Bisect, and say each answer; Misuse if the ends are alike or none, Undecided if one cannot be run."""
     from pfnlab.hunt.meeting.bisection import BisectOptions, bisected
 
     if request.tree is None:

@@ -29,7 +29,7 @@ def perform(request: NewCampaignRequest, say: Say) -> Iterator[PlainText]:
     """Write the file, or give the schema; Misuse if no file is named, or it is there already."""
     from os.path import lexists
 
-    from pfnlab.base.files import cannot_write, write_whole
+    from pfnlab.base.files import write_whole, writing
     from pfnlab.base.inert import shell_path, visible_name
     from pfnlab.base.schema_files import campaign_file_text
     from pfnlab.campaign.new_file import new_text
@@ -44,8 +44,6 @@ def perform(request: NewCampaignRequest, say: Say) -> Iterator[PlainText]:
         raise Misuse("say which file: pfnlab campaign new nightly.toml")
     if lexists(file):
         raise Misuse(f"{file} exists: name a new file")
-    try:
+    with writing(file, "name another file"):
         write_whole(file, new_text(file), new=True)
-    except OSError as trouble:
-        raise cannot_write(file, trouble, "name another file") from trouble
     say(f"{visible_name(file)} written; then: pfnlab campaign check {shell_path(file)}")

@@ -38,11 +38,7 @@ class ResumeRequest(Request, frozen=True):
 
 
 def perform(request: ResumeRequest, say: Say) -> Iterator[CampaignStatus]:
-    """Run what is left.
-
-    :raises Misuse: there is no such campaign, it names a policy that nobody trusts, or options contradict
-    :raises Undecided: no worker can run what is left
-    """
+    """Run what is left; Misuse if there is no such campaign, or no trust, Undecided if no worker can."""
     from pfnlab.campaign.running import campaign_named
     from pfnlab.campaign.shard import check_trust
     from pfnlab.campaign.store.store import Store, store_address

@@ -46,11 +46,7 @@ class ShardsRequest(Request, frozen=True):
 
 
 def perform(request: ShardsRequest, say: Say) -> Iterator[CampaignStatus]:
-    """Run the campaign of a file.
-
-    :raises Misuse: the file is no campaign, it names a policy that nobody trusts, or options contradict
-    :raises Undecided: no worker can run what is left
-    """
+    """Run the campaign of a file; Misuse if it is none, or no trust, Undecided if no worker can."""
     from pfnlab.campaign.plan_file import read_plan
     from pfnlab.campaign.running import begin_campaign
     from pfnlab.campaign.shard import check_trust
@@ -65,11 +61,7 @@ def perform(request: ShardsRequest, say: Say) -> Iterator[CampaignStatus]:
 
 
 def shards_run(store: Store, name: str, jobs: int | None, cluster: str | None, say: Say) -> CampaignStatus:
-    """How far the campaign *name* is, once those of its shards were run that can be.
-
-    :param jobs: shards that run at a time on this host; None for as many as there are processors
-    :param cluster: the address of a scheduler whose workers run them instead; None for this host
-    """
+    """How far the campaign *name* is, once shards were run, *jobs* at a time here or on a *cluster*."""
     from pfnlab.base.errors import Undecided
     from pfnlab.base.progress import working
     from pfnlab.campaign.running import CampaignEnd, run_campaign

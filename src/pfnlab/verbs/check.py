@@ -271,14 +271,12 @@ def _save(request: CheckRequest, texts: dict[str, str], say: Say) -> None:
     """Write each counterexample as a program of its own, where the request says so."""
     if request.save is None:
         return
-    from pfnlab.base.files import cannot_write, write_whole
+    from pfnlab.base.files import write_whole, writing
     from pfnlab.base.path_walk import make_folder
 
     for name, text in texts.items():
         path = request.save / f"{name}.pfn"
-        try:
+        with writing(path):
             make_folder(path.parent)
             write_whole(path, text)
-        except OSError as trouble:
-            raise cannot_write(path, trouble) from trouble
         say(f"{path} written")

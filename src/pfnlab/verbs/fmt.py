@@ -48,7 +48,7 @@ def perform(request: FmtRequest, say: Say) -> Iterator[FmtResult | PlainText]:
     :raises Misuse: there is no such form, or a file cannot be written
     :raises ProgramError: what is to be rewritten is no program
     """
-    from pfnlab.base.files import cannot_write, check_regular, write_whole
+    from pfnlab.base.files import check_regular, write_whole, writing
     from pfnlab.base.progress import working
     from pfnlab.programs.lang.canonical import format_text
     from pfnlab.programs.lang.library import STDIN, program_paths
@@ -75,10 +75,8 @@ def perform(request: FmtRequest, say: Say) -> Iterator[FmtResult | PlainText]:
         elif formatted != text:
             # A pipe could be read, and writing into one may wait for ever.
             check_regular(path, "program")
-            try:
+            with writing(path):
                 write_whole(path, formatted)
-            except OSError as trouble:
-                raise cannot_write(path, trouble) from trouble
 
 
 def _text(path: Path) -> str:

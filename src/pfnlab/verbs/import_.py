@@ -48,11 +48,7 @@ class ImportRequest(Request, frozen=True):
 
 
 def perform(request: ImportRequest, say: Say) -> Iterator[PlainText]:
-    """Make a program.
-
-    :raises Misuse: there is no such form, a file cannot be read, or nothing maps device memory
-    :raises Undecided: no program says what was found
-    """
+    """Make a program; Misuse if form, file or device memory lacks, Undecided if no program says it."""
     from pfnlab.base.files import MOST_RECORDED, check_output, read_bytes, read_text
     from pfnlab.export.from_strace import from_strace
     from pfnlab.export.from_syz import from_syz

@@ -58,11 +58,7 @@ class BuildRequest(Request, frozen=True):
 
 
 def perform(request: BuildRequest, say: Say) -> Iterator[PlainText]:
-    """Build the kernel, and say its name, what it is, and how to run a program on it.
-
-    :raises Misuse: no such tree, patch, configuration or series, or a patch does not apply
-    :raises Undecided: a program is missing, or the kernel does not build or come up
-    """
+    """Build the kernel, and say its name and how to run it; Misuse if an input is wrong, else Undecided."""
     from pfnlab.base.inert import shell_line
     from pfnlab.base.progress import working
     from pfnlab.lab.building.build import build

@@ -54,11 +54,7 @@ class DiffRequest(Request, frozen=True):
 
 
 def perform(request: DiffRequest, say: Say) -> Iterator[MeetingResult | RulesBetween]:
-    """Run everything on both kernels, or on the models of both.
-
-    :raises Misuse: they are one kernel, or have no model
-    :raises Undecided: one of them cannot be run
-    """
+    """Run everything on both kernels, or their models; Misuse if they are one, Undecided if not run."""
     if request.jobs is not None and not request.model:
         raise Misuse("--jobs is for --model: each kernel has one guest")
     if request.model:

@@ -27,6 +27,7 @@ def perform(request: NewRequest, say: Say) -> Iterator[PlainText]:
     """Its text, or where it was written; Misuse if the file is there already, or cannot be written."""
     from importlib.resources import files
 
+    from pfnlab.base.files import write_whole, writing
     from pfnlab.base.inert import shell_path, visible_name
 
     text = files("pfnlab.programs.lang").joinpath("template.pfn").read_text(encoding="utf-8")
@@ -34,7 +35,8 @@ def perform(request: NewRequest, say: Say) -> Iterator[PlainText]:
         yield PlainText(text)
         return
     check_free([request.file], "name another file", force=request.force)
-    write(request.file, text)
+    with writing(request.file):
+        write_whole(request.file, text)
     written = f"{visible_name(request.file)} written"
     yield PlainText.line(f"{written}; run it: pfnlab run {shell_path(request.file)}")
 
@@ -45,13 +47,3 @@ def check_free(targets: Iterable[Path], instead: str, *, force: bool) -> None:
     if there and not force:
         are = "is" if len(there) == 1 else "are"
         raise Misuse(f"{', '.join(there)} {are} there already: {instead}, or add --force")
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file completely or not at all; Misuse if it cannot be written."""
-    from pfnlab.base.files import cannot_write, write_whole
-
-    try:
-        write_whole(path, text)
-    except OSError as trouble:
-        raise cannot_write(path, trouble) from trouble

@@ -14,7 +14,6 @@ from pfnlab.verbs.option import SECONDS, AsJson, JobsOf, Option, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.checker.review.review_result import ReviewResult
-    from pfnlab.programs.model.model_machine import ModelMachine
 
 EXAMPLES = (
     ("pfnlab review mine.py", "A policy of your own, against the newest model"),
@@ -47,9 +46,11 @@ def perform(request: ReviewRequest, say: Say) -> Iterator[ReviewResult]:
     """The review of a design; Misuse if there is no such design or base."""
     from pfnlab.base.processes import processors
     from pfnlab.checker.review.review import review
+    from pfnlab.programs.model.named_model import model_of
+    from pfnlab.programs.runs.named_machines import name_machine
 
-    base, design = models_of(request.design, request.base)
-    yield review(_model(base), _model(design), seconds=request.seconds, jobs=request.jobs or processors())
+    base, design = (model_of(name_machine(spec)) for spec in models_of(request.design, request.base))
+    yield review(base, design, seconds=request.seconds, jobs=request.jobs or processors())
 
 
 def models_of(design: str, base: str | None) -> tuple[str, str]:
@@ -66,10 +67,3 @@ def models_of(design: str, base: str | None) -> tuple[str, str]:
     if "=" not in design:
         raise Misuse(f"{design!r} is no design: write FILE.py, SEAM=POLICY, SWITCH=on or model:SERIES")
     return base, f"{base},{design}"
-
-
-def _model(spec: str) -> ModelMachine:
-    from pfnlab.programs.model.named_model import model_of
-    from pfnlab.programs.runs.named_machines import name_machine
-
-    return model_of(name_machine(spec))

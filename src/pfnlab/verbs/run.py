@@ -212,7 +212,7 @@ def _promote(
     runs: Sequence[Run],
     say: Say,
 ) -> None:
-    from pfnlab.base.files import cannot_write
+    from pfnlab.base.files import writing
     from pfnlab.base.inert import shell_line, shell_path
     from pfnlab.kernel.policies.releases import upstream
     from pfnlab.programs.lang.json_form import program_hash
@@ -225,8 +225,6 @@ def _promote(
     # The version that a series stands for changes; a golden names the version that ran.
     by_version = {upstream(run.kernel.rpartition(" ")[2]): run for run in runs}
     golden = golden_path(path)
-    try:
+    with writing(golden):
         write_golden(golden, promoted(read_golden(golden), program_hash(program), made_by, by_version))
-    except OSError as trouble:
-        raise cannot_write(golden, trouble) from trouble
     say(f"{golden} written")

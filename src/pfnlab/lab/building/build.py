@@ -165,7 +165,6 @@ def _check_options(kernel: BuiltKernel, lacks: Sequence[str], say: Callable[[str
 
 
 def _configure(make: Make, fragment: str, asked: set[str]) -> list[str]:
-    # The options the tree lacks.
     config, merged_fragment = make.out / ".config", make.out / "pfnlab.fragment"
     if not merged_fragment.exists() or merged_fragment.read_text() != fragment:
         make.configure("tinyconfig")

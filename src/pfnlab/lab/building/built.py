@@ -108,11 +108,7 @@ def find(name: str) -> BuiltKernel | None:
 
 
 def built(name: str) -> BuiltKernel:
-    """The kernel of that name, whole to the byte.
-
-    :raises Misuse: there is none
-    :raises Undecided: its file is damaged
-    """
+    """The kernel of that name, whole to the byte; Misuse if there is none, Undecided if it is damaged."""
     kernel = _existing(name)
     if sha256_of(kernel.image.vmlinuz) != kernel.sha256:
         raise Undecided(f"{kernel.image.vmlinuz} is damaged: build {name} again")

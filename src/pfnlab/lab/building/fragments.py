@@ -30,11 +30,7 @@ _LINE = re.compile(r"CONFIG_(\w+)=(.+)|# CONFIG_(\w+) is not set")
 
 
 def fragment_text(words: Sequence[str]) -> str:
-    """The lines of a configuration.
-
-    :param words: names of packaged configurations, or files; where the first is a file, ``lab`` comes first
-    :raises Misuse: there is no such configuration or file
-    """
+    """The lines of packaged configurations or files, ``lab`` first before a file; Misuse if there is none."""
     texts = []
     for word in words if words and words[0] in PACKAGED else ("lab", *words):
         if word in PACKAGED:

@@ -25,11 +25,7 @@ _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 
 @dataclass(frozen=True)
 class Revert:
-    """One patch of ours that takes a commit out.
-
-    :ivar commit: with twelve digits; the name of its switch where nobody knows the commit
-    :ivar series: whose source it stands on
-    """
+    """One patch that takes out a commit of twelve digits, or a switch's name, of the source of *series*."""
 
     commit: str
     series: str

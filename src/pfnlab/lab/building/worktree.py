@@ -169,7 +169,6 @@ def _refusal(output: str) -> str:
     return output.strip().partition("\n")[0] or "no message"
 
 
-# The source that the patch says it is made for, where that is another one.
 def _other_base(patch: PatchFile, source: KernelSource) -> str:
     base = f"{patch.base_package} {patch.base_version}".strip()
     if base in ("", source.label):

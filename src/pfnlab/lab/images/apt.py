@@ -96,11 +96,7 @@ DEFAULTS = AptSettings()
 
 
 class AptFolder(NamedTuple):
-    """A folder apt works in, for one command; it has ``apt.conf``.
-
-    :param user: who downloads, ``root`` for the user that runs
-    :param reason: why that is not apt's own user though root runs; empty otherwise
-    """
+    """A folder with ``apt.conf`` for one command; who downloads, and why root does, where it may not."""
 
     path: Path
     user: str

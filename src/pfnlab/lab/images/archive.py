@@ -117,7 +117,6 @@ class Archive:
     """The Debian archive: which kernel packages a suite holds, and the packages themselves.
 
     :param root: the directory the suites' apt states live in
-    :param security: the mirror of the security archive, if the machine has one
     """
 
     def __init__(
@@ -189,11 +188,7 @@ class Archive:
     def find(
         self, suites: Iterable[str], name: str, version: str = "", *, say: Callable[[str], None]
     ) -> Offered | None:
-        """The package *name*, in exactly that version or in the newest one, of the first suite that has it.
-
-        :raises Unverified: the keyring does not verify a suite
-        :raises Undecided: the lists cannot be had and there are no older ones
-        """
+        """The package *name*, of that version or the newest, in the first suite with it; as `listing`."""
         query = [f"{name}={version}"] if version else ["--no-all-versions", name]
         for suite in suites:
             self.listing(suite, say=say)
@@ -382,10 +377,8 @@ def _not_fetched(stderr: str, request: str, suite: str) -> Undecided:
 
 @contextmanager
 def opened_archive(say: Callable[[str], None]) -> Iterator[Archive]:
-    """The archive of this machine, for this process alone meanwhile.
+    """The archive of this machine, for this process alone; errors of :meth:`Archive.of_this_machine`.
 
-    :raises MissingTool: there is no apt, or no Debian archive among its sources
-    :raises Misuse: ``PFNLAB_MIRROR`` names no mirror
     :raises TimedOut: another process did not let go of it in time
     """
     root = cache_root()

@@ -120,11 +120,7 @@ def write_cached(path: Path, content: str | bytes) -> None:
 
 @contextmanager
 def usable(root: Path | None = None) -> Iterator[None]:
-    """Turn an error of reading or writing the cache into one line that says so.
-
-    :param root: the folder of the cache, where it is not yet known to be sound
-    :raises Undecided: instead of an OSError
-    """
+    """Turn an OSError of the cache, *root* if not known to be sound, into one line, Undecided."""
     try:
         yield
     except OSError as trouble:
@@ -227,11 +223,7 @@ def forget(path: Path) -> None:
 
 
 class AskedBefore:
-    """The answers that a long search keeps in ``<cache>/bisect/KEY.json``, so that it goes on where it was.
-
-    :param parts: what the search is about: with other parts it is another one
-    :param afresh: forget what was answered
-    """
+    """Answers that a long search about *parts* keeps in ``<cache>/bisect/KEY.json``, unless *afresh*."""
 
     def __init__(self, *parts: str, afresh: bool = False) -> None:
         key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

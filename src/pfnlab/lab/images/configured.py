@@ -55,11 +55,7 @@ _MOST = 1 << 20
 
 
 def embedded_configuration(vmlinuz: Path) -> str | None:
-    """The ``.config`` inside a kernel image; None where it has none.
-
-    :raises LensError: the image cannot be unpacked; MissingTool: the package for it is not here
-    :raises OSError: the image cannot be read
-    """
+    """The ``.config`` inside a kernel image, if any; LensError, MissingTool, OSError if unreadable."""
     content = vmlinux_of(vmlinuz.read_bytes(), str(vmlinuz))
     start = content.find(_START)
     end = content.find(_END, start)

@@ -36,7 +36,6 @@ _FETCHED = ("kernels", "apt", "debug")
 _LOCK_LIMIT = 60.0
 _DAY = 24 * 3600
 
-#: Endings of companion files.
 _BESIDE = (".sha256",)
 
 

@@ -135,11 +135,7 @@ def fetch(
 
 
 def read_lists(*, refresh: bool = False, say: Callable[[str], None] = quiet) -> list[Offer]:
-    """Every kernel on offer, the lists of all suites read unless they are younger than a day.
-
-    :raises Unverified: a signature does not hold
-    :raises Undecided: no suite at all can be read
-    """
+    """Every kernel on offer, by lists of today; Unverified if unsigned, Undecided if none can be read."""
     with usable(), opened_archive(say) as archive:
         return Search(archive, refresh, say).all()
 
@@ -278,7 +274,6 @@ def _unpack(deb: Path, into: Path) -> None:
 
 
 def _name_of(member: tarfile.TarInfo) -> str | None:
-    # Only the kernel's own files.
     match = _MEMBER.fullmatch(member.name)
     part = match and (match["boot"] or match["modules"] or match["doc"])
     return part if part == "vmlinuz" or member.size <= _EXTRAS_MAX else None

@@ -82,7 +82,6 @@ def load_order(modules: dict[str, bytes]) -> list[str]:
 
 
 def _module_name(name: str) -> str:
-    # A module's name is its file's with underscores.
     return name.replace("-", "_")
 
 

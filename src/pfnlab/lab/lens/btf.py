@@ -36,20 +36,12 @@ from pfnlab.lab.lens.kept import read_kept, write_kept
 
 MAGIC = 0xEB9F
 
-#: No BTF larger than this is read, in bytes.
-MAX_SIZE = 64 << 20
+#: The most bytes of a BTF that is read, of a name (KSYM_NAME_LEN is 512), and of all names.
+MAX_SIZE, MAX_NAME, MAX_TEXT = 64 << 20, 1024, 128 << 20
 
-#: The longest name, in bytes (KSYM_NAME_LEN is 512 at most).
-MAX_NAME = 1024
-
-#: All names together, in bytes; a kernel has three million.
-MAX_TEXT = 128 << 20
-
-#: The longest chain of typedefs, qualifiers and arrays, and the deepest nesting of structures.
-MAX_DEPTH = 64
-
-#: The largest object a type may describe, in bytes.
-MAX_OBJECT = 1 << 47
+#: The longest chain of typedefs, qualifiers and arrays, and the deepest nesting of structures; and the most
+#: bytes of an object.
+MAX_DEPTH, MAX_OBJECT = 64, 1 << 47
 
 _HEADER = struct.Struct("<HBBIIIII")
 _VERSION = 1
@@ -175,7 +167,6 @@ class Btf:
         return size
 
     def _sections(self, data: bytes) -> tuple[bytes, bytes]:
-        # The type and the string section.
         if len(data) > MAX_SIZE:
             raise self._error(f"{len(data):,} bytes are more than the {MAX_SIZE:,} any kernel has")
         if len(data) < _HEADER.size:
@@ -245,7 +236,6 @@ class Btf:
         self._names = names
 
     def _string(self, offset: int) -> bytes:
-        # The string at an offset of the string section.
         if offset >= len(self._strings) and offset:
             raise self._error(
                 f"a name at byte {offset:,} is behind the strings ({len(self._strings):,} bytes)"
@@ -341,7 +331,6 @@ class Btf:
 
 
 def _read_index(path: Path, stamp: bytes) -> _Index | None:
-    # The index that was stored for this data.
     content = read_kept(path, stamp)
     try:
         return None if content is None else msgspec.msgpack.decode(content, type=_Index)

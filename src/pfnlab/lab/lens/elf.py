@@ -60,11 +60,7 @@ class Section(NamedTuple):
 
 
 def named_sections(data: bytes | mmap, name: str) -> dict[str, Section]:
-    """The sections of an ELF file that have content in it; of several with one name the first.
-
-    :param name: the file's name in messages
-    :raises LensError: it is not an ELF file, or a section ends behind it
-    """
+    """The sections with content of an ELF file, *name* in messages, the first of a name; or LensError."""
 
     def read(offset: int, count: int) -> bytes:
         return data[offset : offset + count]

@@ -103,11 +103,7 @@ class _Living(NamedTuple):
 
 
 class Counts:
-    """Counts what is in use in one kernel.
-
-    :param levels: of its page tables
-    :raises LensError: a structure lacks a member
-    """
+    """Counts what is in use in one kernel, with so many levels of page tables; LensError if it cannot."""
 
     def __init__(self, view: KernelView, levels: int) -> None:
         self._view, self._levels = view, levels
@@ -152,9 +148,8 @@ class Counts:
 
     @cached_property
     def _cpus(self) -> tuple[int, ...]:
-        # The offset of each processor's memory.
         view = self._view
-        number = int.from_bytes(view.read(view.symbol("nr_cpu_ids"), 4), "little")
+        number = view.word(view.symbol("nr_cpu_ids"), 4)
         if not 0 < number <= _MAX_CPUS:
             raise view.error(f"nr_cpu_ids is {number:,}")
         return struct.unpack(f"<{number}Q", view.read(view.symbol("__per_cpu_offset"), 8 * number))
@@ -168,12 +163,9 @@ class Counts:
             return None
         view, at = self._view, self._view.symbol(symbol)
         kind = "struct percpu_counter"
-        count = view.word(at + view.layouts.offset(kind, "count"))
         parts = view.word(at + view.layouts.offset(kind, "counters"))
-        number = _signed(count, 8)
-        for offset in self._cpus:
-            number += int.from_bytes(view.read(parts + offset & _ULONG_MAX, 4), "little", signed=True)
-        return number
+        count = view.word(at + view.layouts.offset(kind, "count"), signed=True)
+        return count + sum(view.word(parts + offset & _ULONG_MAX, 4, signed=True) for offset in self._cpus)
 
     def _tables(self, living: _Living) -> int | None:
         # Those of processes that are gone: the kernel's, and those of the living, are taken off. A processor
@@ -189,12 +181,9 @@ class Counts:
         for place in range(_MAX_CPUS):
             if not (node := view.word(view.symbol("node_data") + 8 * place)):
                 break
-            number += _signed(view.word(node + stat), 8)
-            parts = view.word(node + parts_at)
-            for offset in self._cpus:
-                number += int.from_bytes(
-                    view.read(parts + offset + diff & _ULONG_MAX, 1), "little", signed=True
-                )
+            number += view.word(node + stat, signed=True)
+            parts = view.word(node + parts_at) + diff
+            number += sum(view.word(parts + offset & _ULONG_MAX, 1, signed=True) for offset in self._cpus)
         number -= living.tables
         # A walk of the kernel's tables takes long. It finds what it found while the sum is equal,
         # and where there are more for one look, a process is about to give them back.
@@ -242,12 +231,11 @@ class Counts:
             for part in ("main", "spare", "rcu_free"):
                 member = layouts.offset("struct slub_percpu_sheaves", part)
                 sheaf = view.word(sheaves + offset + member & _ULONG_MAX)
-                number -= int.from_bytes(view.read(sheaf + size, 4), "little") if sheaf else 0
+                number -= view.word(sheaf + size, 4) if sheaf else 0
         if barn:
             full = barn + layouts.offset("struct node_barn", "sheaves_full")
             linked = layouts.offset("struct slab_sheaf", "barn_list")
-            for link in self._list(full):
-                number -= int.from_bytes(view.read(link - linked + size, 4), "little")
+            number -= sum(view.word(link - linked + size, 4) for link in self._list(full))
         return number
 
     def _free_in(self, node: int) -> Iterator[int]:
@@ -256,11 +244,10 @@ class Counts:
         linked = layouts.offset("struct slab", "slab_list")
         counters = layouts.offset("struct slab", "counters")
         for link in self._list(node + layouts.offset("struct kmem_cache_node", "partial")):
-            word = int.from_bytes(self._view.read(link - linked + counters, 4), "little")
+            word = self._view.word(link - linked + counters, 4)
             yield (word >> 16 & 0x7FFF) - (word & 0xFFFF)
 
     def _list(self, head: int) -> Iterator[int]:
-        # The members of a list, each by its list_head.
         link = self._view.word(head)
         for _ in range(_MAX_LISTED):
             if link == head:
@@ -279,7 +266,7 @@ class Counts:
         view, layouts = self._view, self._view.layouts
         roots = []
         if self._has("vmap_nodes", "nr_vmap_nodes"):
-            number = int.from_bytes(view.read(view.symbol("nr_vmap_nodes"), 4), "little")
+            number = view.word(view.symbol("nr_vmap_nodes"), 4)
             nodes, size = view.word(view.symbol("vmap_nodes")), layouts.size("struct vmap_node")
             busy = layouts.offset("struct vmap_node", "busy.root.rb_node")
             roots = [view.word(nodes + place * size + busy) for place in range(min(number, 1 << 10))]
@@ -316,7 +303,3 @@ class Counts:
             following = ((sibling, depth), (child, depth + 1))
             stack += [(one, deep) for one, deep in following if one]
         return found
-
-
-def _signed(number: int, size: int) -> int:
-    return int.from_bytes(number.to_bytes(size, "little"), "little", signed=True)

@@ -19,22 +19,14 @@ _LETTERS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
 class Record(NamedTuple):
-    """Some members of one structure.
-
-    :param size: bytes from the structure's start to the end of the last of these members
-    :param unpack: returns their values, in the order they were asked for, from that many bytes
-    """
+    """A reader of some members: it unpacks *size* bytes of a structure, in the order they were asked for."""
 
     size: int
     unpack: Callable[[bytes], tuple[int, ...]]
 
 
 class Layouts:
-    """The structures of one kernel; LensError if it has no such structure or member.
-
-    :param program: the drgn program that has the types
-    :param release: the kernel's release, for messages
-    """
+    """The structures of one kernel by *program*; LensError if it has no such structure or member."""
 
     def __init__(self, program: Program, release: str) -> None:
         self._program = program
@@ -116,7 +108,6 @@ class Layouts:
 
 
 def _without_typedefs(kind: Type) -> Type:
-    # The type behind typedefs.
     while kind.kind is TypeKind.TYPEDEF:
         kind = kind.type
     return kind

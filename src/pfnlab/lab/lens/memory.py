@@ -19,11 +19,9 @@ from typing import Self
 from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.elf import Segment, segments
 
-#: Guest RAM from here on lies elsewhere in the physical address space (q35's hole below 4 GiB).
-MAX_RAM = 2 << 30
-
-#: VMCOREINFO is a page or two; a text that does not end within so many bytes is something else.
-MAX_VMCOREINFO = 16 << 10
+#: Guest RAM from here on lies elsewhere in physical memory (q35's hole below 4 GiB). VMCOREINFO is a
+#: page or two; a text that does not end within so many bytes is something else.
+MAX_RAM, MAX_VMCOREINFO = 2 << 30, 16 << 10
 
 _OSRELEASE = b"OSRELEASE="
 _PROOF = b"\nSYMBOL(swapper_pg_dir)="
@@ -66,11 +64,7 @@ class VmCoreInfo:
 
 
 class MemorySource(ABC):
-    """Physical memory of one kernel; a context that closes it.
-
-    :ivar name: its name in messages
-    :ivar live: whether the kernel goes on running while it is read
-    """
+    """Physical memory of one kernel, which runs on if it is *live*; a context that closes it."""
 
     name: str
     live = False
@@ -97,7 +91,6 @@ class MemorySource(ABC):
         raise LensError(f"{self.name} holds no VMCOREINFO: no Linux kernel is up in it, or it has none")
 
     def _candidates(self) -> Iterator[bytes]:
-        # Texts that begin as VMCOREINFO does.
         for start, size in self.ranges():
             for at in _occurrences(self, start, size, _OSRELEASE):
                 yield self.read(at, min(MAX_VMCOREINFO, start + size - at))

@@ -17,19 +17,12 @@ from pfnlab.lab.lens.view import KernelView
 #: The symbols before and behind the types (``include/asm-generic/vmlinux.lds.h``).
 _START, _STOP = "__start_BTF", "__stop_BTF"
 
-#: The most bytes of types; those of a distribution's kernel are 5 MB.
-MAX_TYPES = 64 << 20
-
-#: The longest string of a kernel that is read, in bytes.
-MAX_TEXT = 4096
+#: The most bytes of types, which are 5 MB in a distribution's kernel, and of a string that is read.
+MAX_TYPES, MAX_TEXT = 64 << 20, 4096
 
 
 def open_kernel(source: MemorySource, names: Collection[str] = ()) -> KernelView:
-    """The kernel in *source*, with the types it has itself.
-
-    :param names: symbols wanted beside those of :data:`pfnlab.lab.lens.program.OBJECTS`; some may be missing
-    :raises LensError: there is no kernel, or its symbol table or its types cannot be read
-    """
+    """The kernel in *source*, with its own types, and *names* of symbols beside OBJECTS; or LensError."""
     symbols = find_symbols(source, (*OBJECTS, *names, _START, _STOP))
     start, stop = symbols.get(_START), symbols.get(_STOP)
     release = source.info.release

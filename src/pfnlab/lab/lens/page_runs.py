@@ -13,8 +13,7 @@ from pfnlab.kernel.hw.pat import PatConfig
 from pfnlab.lab.lens.view import ENTRIES, LEVEL_BITS, KernelView
 
 #: The most tables and runs that are read in one kernel: 2 TiB of single pages.
-MAX_TABLES = 1_000_000
-MAX_RUNS = 1_000_000
+MAX_TABLES = MAX_RUNS = 1_000_000
 
 
 class PageRun(NamedTuple):
@@ -36,9 +35,8 @@ class RunReader:
         self._tables = self._runs = 0
 
     def runs(self, top: int, start: int, end: int) -> Iterator[PageRun]:
-        """The present entries from address *start* up to *end*, as the longest runs.
+        """The present entries below *top* from address *start* up to *end*, as the longest runs.
 
-        :param top: the physical address of the highest table
         :raises LensError: a table is not there, or there are more than :data:`MAX_TABLES` or :data:`MAX_RUNS`
         """
         last: PageRun | None = None

@@ -13,7 +13,6 @@ Reading = tuple[Callable[[int, Any], Any], int, Any, Any]
 
 
 class _Recalled(NamedTuple):
-    # A value, what it was made of, and the memory read for it.
     value: Any
     given: tuple[object, ...]
     readings: list[Reading]

@@ -20,7 +20,6 @@ CACHES = {
     "anon_vma_chain": "anon_vma_chain_cachep",
 }
 
-#: The symbols :func:`read_slabs` needs.
 SYMBOLS = (*CACHES.values(), "slab_caches")
 
 #: No kernel has more caches.
@@ -39,11 +38,7 @@ _KMALLOC = "kmalloc-"
 
 
 def read_slabs(program: Program, btf: Btf, symbols: Mapping[str, int]) -> dict[str, SlabCache]:
-    """The caches of :data:`CACHES`, and those kmalloc takes objects from, by name.
-
-    :param symbols: run-time addresses of :data:`SYMBOLS`, as far as the kernel has them
-    :raises LensError: the memory does not hold what it should
-    """
+    """The caches of :data:`CACHES` and of kmalloc, by name, with the *symbols* there are; or LensError."""
     try:
         found = {}
         for name, symbol in CACHES.items():

@@ -12,6 +12,7 @@ from zlib import crc32
 from drgn import Program
 
 from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE, PfnRange, pages_of, phys_to_pfn
+from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.spans import SpanSet
 from pfnlab.kernel.mm.flags import VM_PAT
 from pfnlab.lab.lens.context_parts import ContextParts
@@ -36,14 +37,7 @@ from pfnlab.lab.lens.table_walk import DirectMap, Pages, TableWalk
 from pfnlab.lab.lens.view import KernelView, smaps_bits
 
 #: The names of the kernel's enumerators in observations.
-_MODES = {
-    "_PAGE_CACHE_MODE_WB": "wb",
-    "_PAGE_CACHE_MODE_WC": "wc",
-    "_PAGE_CACHE_MODE_UC_MINUS": "uc-",
-    "_PAGE_CACHE_MODE_UC": "uc",
-    "_PAGE_CACHE_MODE_WT": "wt",
-    "_PAGE_CACHE_MODE_WP": "wp",
-}
+_MODES = {f"_PAGE_CACHE_MODE_{mode.name}": mode.short for mode in CacheMode}
 
 #: The bit of a folio's mapping that says anonymous memory (FOLIO_MAPPING_ANON).
 _MAPPING_ANON = 1
@@ -106,7 +100,7 @@ class Lens:
         )
         kinds = layouts.enumerators("enum page_cache_mode")
         self._modes = {value: _MODES[name] for name, value in kinds.items() if name in _MODES}
-        self._sealed = view.sealed_bits()
+        self._sealed, self._page_size = view.sealed_bits(), layouts.size("struct page")
         self._structures = Structures(view, self._levels)
         self._direct_map = DirectMap(view, self._levels)
         #: The things in use now.
@@ -157,17 +151,13 @@ class Lens:
         return self._view.word(self._view.symbol("vmemmap_base"))
 
     @cached_property
-    def _page_size(self) -> int:
-        return self._view.layouts.size("struct page")
-
-    @cached_property
     def _folio(self) -> Record:
         return self._view.layouts.record("struct folio", "mapping", "_mapcount.counter")
 
     def folio(self, pfn: int) -> tuple[int, int]:
         """The mapping of a page of ordinary memory, and how many entries map it."""
         address = self._vmemmap + pfn * self._page_size
-        mapping, mapcount = self._folio.unpack(self._view.read(address, self._folio.size))
+        mapping, mapcount = self._view.members(address, self._folio)
         return mapping, mapcount + 1 & 0xFFFF_FFFF
 
     def _sorted_areas(self, places: NamedPlaces) -> list[tuple[int, int, str]]:
@@ -191,7 +181,6 @@ class Lens:
 
 
 def _extent(areas: Sequence[tuple[int, int, str]]) -> tuple[int, int]:
-    # The addresses at which the areas begin and end.
     if not areas:
         return 0, 0
     return areas[0][0] << PAGE_SHIFT, max(area[1] for area in areas) << PAGE_SHIFT
@@ -212,8 +201,8 @@ class _Look:
         self._shown: list[tuple[str, int, int]] = []
 
     def task(self, name: str, mm: int) -> RawSpace:
-        lens, read = self._lens, self._view.read
-        root, pgd, tlb_gen = lens._mm.unpack(read(mm, lens._mm.size))
+        lens = self._lens
+        root, pgd, tlb_gen = self._view.members(mm, lens._mm)
         if not self._areas:
             return RawSpace(name, (), (), tlb_gen, None, mm)
         notifier = None
@@ -253,8 +242,7 @@ class _Look:
 
     def _vma(self, task: str, pgd: int, address: int, pages: Pages) -> RawVma | None:
         lens = self._lens
-        data = self._view.read(address, lens._vma.size)
-        start, end, prot, bits, pgoff, file, ops, *tracked = lens._vma.unpack(data)
+        start, end, prot, bits, pgoff, file, ops, *tracked = self._view.members(address, lens._vma)
         if start >= end or (start | end) % PAGE_SIZE:
             raise self._view.error(f"the VMA at {address:#x} reaches from {start:#x} to {end:#x}")
         first, last = start >> PAGE_SHIFT, end >> PAGE_SHIFT
@@ -292,7 +280,7 @@ class _Look:
     def contexts(self) -> tuple[RawContext, ...]:
         lens, contexts = self._lens, []
         for address, users in self._users.items():
-            pfn, size, count = lens._context.unpack(self._view.read(address, lens._context.size))
+            pfn, size, count = self._view.members(address, lens._context)
             # A driver may name frames past the end of physical addresses, and they are tracked as it says.
             if not size or size % PAGE_SIZE or pfn + (size >> PAGE_SHIFT) > 1 << 64 - PAGE_SHIFT:
                 raise self._view.error(f"the track context at {address:#x} has pfn {pfn:#x}, size {size:#x}")
@@ -312,17 +300,16 @@ class _Look:
         """The contents of pages of ordinary memory; None for too many."""
         if len(self._shown) >= _PAGES_READ:
             return None
-        held = {pfn: self._held(pfn) for _, _, pfn in self._shown}
+        held = {}
+        for pfn in {pfn for _, _, pfn in self._shown}:
+            data = self._view.read_physical(pfn << PAGE_SHIFT, PAGE_SIZE)
+            held[pfn] = int.from_bytes(data[:4], "little"), crc32(data[4:]) ^ _OF_ZEROS
         pages = []
         for task, page, pfn in self._shown:
             area = self._area_span(page, page + 1)
             if area is not None:
                 pages.append(RawPage(task, area.area, area.start, pfn, *held[pfn]))
         return tuple(pages)
-
-    def _held(self, pfn: int) -> tuple[int, int]:
-        data = self._view.read_physical(pfn << PAGE_SHIFT, PAGE_SIZE)
-        return int.from_bytes(data[:4], "little"), crc32(data[4:]) ^ _OF_ZEROS
 
     def miscounted(self) -> Iterator[Fault]:
         """Pages of ordinary memory whose count is not the number of entries that map them."""
@@ -340,7 +327,7 @@ class _Look:
         return Extent(name, first - at, last - at)
 
     def _file_kind(self, file: int) -> str:
-        (dentry,) = self._lens._file.unpack(self._view.read(file, self._lens._file.size))
+        (dentry,) = self._view.members(file, self._lens._file)
         kind = self._names.get(dentry)
         if kind is None:
             kind = self._names[dentry] = self._dentry_kind(dentry)
@@ -350,8 +337,7 @@ class _Look:
         # The interface a file belongs to: by its name, for /proc/bus/pci/BUS/DEVICE by its parents' names.
         names = []
         for _ in range(4):
-            data = self._view.read(dentry, self._lens._dentry.size)
-            parent, name, length = self._lens._dentry.unpack(data)
+            parent, name, length = self._view.members(dentry, self._lens._dentry)
             if length > _MAX_NAME:
                 return "anon"
             names.append(self._view.read(name, length).decode("utf-8", "replace"))

@@ -47,11 +47,7 @@ class _Table(NamedTuple):
 
 
 class Structures:
-    """Checks address spaces of one kernel.
-
-    :param levels: of its page tables
-    :raises LensError: a structure lacks a member
-    """
+    """Checks address spaces of one kernel, with so many levels of page tables; or LensError."""
 
     def __init__(self, view: KernelView, levels: int) -> None:
         self._view, self._levels = view, levels
@@ -67,7 +63,6 @@ class Structures:
         self._f_mapping = layouts.offset("struct file", "f_mapping")
         self._i_mmap = layouts.offset("struct address_space", "i_mmap.rb_root.rb_node")
         self._rb_node = layouts.record("struct rb_node", "rb_left", "rb_right")
-        #: The tables read so far.
         self._read: dict[int, _Table] = {}
 
     def faults(self, mms: Mapping[str, int], low: int, high: int) -> Iterator[Fault]:
@@ -161,7 +156,6 @@ class Structures:
                 self._descend(frame, level - 1, at, found, leaves, visited)
 
     def _table(self, table: int, entries: int) -> _Table:
-        # Most are as they were at the last look.
         data = self._view.read_physical(table, 8 * entries)
         kept = self._read.get(table)
         if kept is not None and kept.data == data:
@@ -201,7 +195,6 @@ class Structures:
                 yield Fault("file_maps", "a file knows a VMA of an address space that is gone")
 
     def _members(self, mapping: int) -> set[int]:
-        # The VMAs in the tree of an address_space.
         members: set[int] = set()
         stack = [self._view.word(mapping + self._i_mmap)]
         while stack:

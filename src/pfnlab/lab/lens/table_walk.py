@@ -25,11 +25,7 @@ _WORD = 8
 
 
 class TableWalk:
-    """Reads page-table entries of one area after the other, as runs.
-
-    :param task: whose tables these are
-    :ivar entries: those found
-    """
+    """Reads page-table *entries* of one area of *task* after the other, as runs."""
 
     def __init__(self, view: KernelView, task: str) -> None:
         self._view, self._task = view, task
@@ -92,11 +88,7 @@ _OF_A_PAGE = PAGE_PRESENT | PAGE_CACHE_MASK
 
 
 class DirectMap:
-    """Reads the direct map's own page tables.
-
-    :param levels: of its page tables
-    :raises LensError: nobody knows where they are
-    """
+    """Reads the direct map's own page tables, of so many levels; LensError if nobody knows where they are."""
 
     def __init__(self, view: KernelView, levels: int) -> None:
         self._view, self._levels = view, levels

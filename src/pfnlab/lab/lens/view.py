@@ -23,15 +23,11 @@ from pfnlab.lab.lens.program import KERNEL_MAP, OBJECTS
 from pfnlab.lab.lens.recall import Recall
 
 #: Walks are given up after this many steps.
-MAX_TASKS = 100_000
-MAX_VMAS = 300_000
-MAX_MEMTYPES = 2_000_000
+MAX_TASKS, MAX_VMAS, MAX_MEMTYPES = 100_000, 300_000, 2_000_000
 
 #: Address bits that one level of page tables resolves, the entries of a table, and how many of the highest
 #: table are a process's.
-LEVEL_BITS = 9
-ENTRIES = 1 << LEVEL_BITS
-USER_ENTRIES = ENTRIES // 2
+LEVEL_BITS, ENTRIES, USER_ENTRIES = 9, 512, 256
 
 #: No tree of the kernel is deeper.
 MAX_DEPTH = 128
@@ -160,9 +156,9 @@ class KernelView:
         except (FaultError, OverflowError, ValueError) as trouble:
             raise self.error(f"{address:#x} cannot be read: {trouble}") from trouble
 
-    def word(self, address: int) -> int:
-        """Eight bytes as a number."""
-        return int.from_bytes(self.read(address, 8), "little")
+    def word(self, address: int, size: int = 8, *, signed: bool = False) -> int:
+        """So many bytes as a number."""
+        return int.from_bytes(self.read(address, size), "little", signed=signed)
 
     def holds(self, pfn: int) -> bool:
         """True where a page frame is memory of the source: RAM."""
@@ -255,7 +251,6 @@ class KernelView:
             return False
 
     def _is_listed(self, task: int, members: tuple[int, ...]) -> bool:
-        # Whether its neighbours in the list of tasks point to it.
         link = task + self._task_tasks
         return self.word(members[0] + 8) == link == self.word(members[1])
 

@@ -18,11 +18,8 @@ from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.elf import section
 from pfnlab.lab.lens.kept import read_kept, write_kept
 
-#: The largest kernel an image may unpack to, in bytes.
-MAX_VMLINUX = 512 << 20
-
-#: The largest image read, in bytes.
-MAX_IMAGE = 256 << 20
+#: The largest kernel an image may unpack to, and the largest image read, in bytes.
+MAX_VMLINUX, MAX_IMAGE = 512 << 20, 256 << 20
 
 #: The most places tried that look like the start of compressed data, over all formats.
 MAX_TRIES = 64
@@ -33,14 +30,12 @@ _CHUNK = 1 << 20
 
 
 class _WrongFormat(Exception):
-    # The data at this place is not in the format that its first bytes announce.
-    pass
+    """The data at this place is not in the format that its first bytes announce."""
 
 
 def vmlinux_of(image: bytes, name: str = "the kernel") -> bytes:
-    """The ELF file inside a bzImage, *name* in messages; of an ELF file, the file itself.
+    """The ELF file inside a bzImage, or an ELF file itself; LensError, *name* in it, if there is none.
 
-    :raises LensError: none of the formats the kernel knows gives one
     :raises MissingTool: the package that unpacks the format is not here
     """
     if image[:4] == _ELF:
@@ -52,11 +47,11 @@ def vmlinux_of(image: bytes, name: str = "the kernel") -> bytes:
         if tries >= MAX_TRIES:
             break
         try:
-            content = unpack(image[at:])
+            content = _join_limited(unpack(image[at:]))
         except MissingTool as error:
             missing_tool = error
             continue
-        except _WrongFormat:
+        except (_WrongFormat, lzma.LZMAError, zlib.error, OSError, EOFError, ValueError):
             continue
         if content[:4] == _ELF:
             return content
@@ -85,7 +80,7 @@ def btf_of(vmlinuz: Path, cache: Path | None = None) -> bytes:
     return btf
 
 
-def _places(image: bytes) -> Iterator[tuple[int, Callable[[bytes], bytes]]]:
+def _places(image: bytes) -> list[tuple[int, Callable[[bytes], Iterator[bytes]]]]:
     # Every place that may be the start of compressed data, in file order: the payload comes early.
     places = []
     for magic, unpack in _FORMATS.values():
@@ -95,7 +90,7 @@ def _places(image: bytes) -> Iterator[tuple[int, Callable[[bytes], bytes]]]:
                 break
             places.append((at, unpack))
             at = image.find(magic, at + 1)
-    yield from sorted(places, key=lambda place: place[0])
+    return sorted(places, key=lambda place: place[0])
 
 
 def _join_limited(chunks: Iterator[bytes]) -> bytes:
@@ -112,84 +107,64 @@ def _join_limited(chunks: Iterator[bytes]) -> bytes:
     return b"".join(parts)
 
 
-def _lzma(form: int, data: bytes) -> bytes:
+def _lzma(form: int, data: bytes) -> Iterator[bytes]:
     return _unpacked(lzma.LZMADecompressor(format=form, memlimit=MAX_VMLINUX), data)
 
 
-def _unpacked(unpacker: lzma.LZMADecompressor | bz2.BZ2Decompressor, data: bytes) -> bytes:
-    def chunks() -> Iterator[bytes]:
-        rest = data
-        while not unpacker.eof:
-            chunk = unpacker.decompress(rest, max_length=_CHUNK)
-            rest = b""
-            if not chunk and unpacker.needs_input:
-                raise _WrongFormat
-            yield chunk
-
-    try:
-        return _join_limited(chunks())
-    except (lzma.LZMAError, OSError, EOFError, ValueError):
-        raise _WrongFormat from None
+def _unpacked(unpacker: lzma.LZMADecompressor | bz2.BZ2Decompressor, data: bytes) -> Iterator[bytes]:
+    while not unpacker.eof:
+        chunk = unpacker.decompress(data, max_length=_CHUNK)
+        data = b""
+        if not chunk and unpacker.needs_input:
+            raise _WrongFormat
+        yield chunk
 
 
-def _gzip(data: bytes) -> bytes:
-    def chunks() -> Iterator[bytes]:
-        unpacker = zlib.decompressobj(wbits=31)
-        rest = data
-        while not unpacker.eof:
-            chunk = unpacker.decompress(rest, _CHUNK)
-            rest = unpacker.unconsumed_tail
-            if not chunk and not rest:
-                raise _WrongFormat
-            yield chunk
-
-    try:
-        return _join_limited(chunks())
-    except zlib.error:
-        raise _WrongFormat from None
+def _gzip(data: bytes) -> Iterator[bytes]:
+    unpacker = zlib.decompressobj(wbits=31)
+    while not unpacker.eof:
+        chunk = unpacker.decompress(data, _CHUNK)
+        data = unpacker.unconsumed_tail
+        if not chunk and not data:
+            raise _WrongFormat
+        yield chunk
 
 
-def _zstd(data: bytes) -> bytes:
+def _zstd(data: bytes) -> Iterator[bytes]:
     with imported_from("lens", "a kernel that is packed with zstd"):
         import zstandard
 
-    def chunks() -> Iterator[bytes]:
-        unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 28).stream_reader(data)
-        with contextlib.suppress(zstandard.ZstdError, MemoryError):
-            # Bytes after the payload in the image end in an error; a kernel that breaks off is no ELF file.
-            while chunk := unpacker.read(_CHUNK):
-                yield chunk
-
-    return _join_limited(chunks())
+    unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 28).stream_reader(data)
+    with contextlib.suppress(zstandard.ZstdError, MemoryError):
+        # Bytes after the payload in the image end in an error; a kernel that breaks off is no ELF file.
+        while chunk := unpacker.read(_CHUNK):
+            yield chunk
 
 
-def _lz4(data: bytes) -> bytes:
+def _lz4(data: bytes) -> Iterator[bytes]:
     # The legacy frame: blocks of 8 MiB, each with its packed size in front.
     with imported_from("lens", "a kernel that is packed with lz4"):
         import lz4.block  # type: ignore[import-untyped]
 
-    def chunks() -> Iterator[bytes]:
-        at = 4
-        while at + 4 <= len(data):
-            (size,) = struct.unpack_from("<I", data, at)
-            at += 4
-            # The bytes after the last block (the unpacked size, then code) are no block.
-            if not 0 < size <= _LZ4_BLOCK + _LZ4_BLOCK // 255 + 16 or at + size > len(data):
-                return
-            try:
-                chunk: bytes = lz4.block.decompress(data[at : at + size], uncompressed_size=_LZ4_BLOCK)
-            except lz4.block.LZ4BlockError:
-                return
-            at += size
-            yield chunk
-            if len(chunk) < _LZ4_BLOCK:
-                return
-
-    return _join_limited(chunks())
+    at = 4
+    while at + 4 <= len(data):
+        (size,) = struct.unpack_from("<I", data, at)
+        at += 4
+        # The bytes after the last block (the unpacked size, then code) are no block.
+        if not 0 < size <= _LZ4_BLOCK + _LZ4_BLOCK // 255 + 16 or at + size > len(data):
+            return
+        try:
+            chunk: bytes = lz4.block.decompress(data[at : at + size], uncompressed_size=_LZ4_BLOCK)
+        except lz4.block.LZ4BlockError:
+            return
+        at += size
+        yield chunk
+        if len(chunk) < _LZ4_BLOCK:
+            return
 
 
 #: Name, first bytes and unpacker of the formats of ``CONFIG_KERNEL_*``; lzo is the one Python cannot unpack.
-_FORMATS: dict[str, tuple[bytes, Callable[[bytes], bytes]]] = {
+_FORMATS: dict[str, tuple[bytes, Callable[[bytes], Iterator[bytes]]]] = {
     "zstd": (b"\x28\xb5\x2f\xfd", _zstd),
     "xz": (b"\xfd7zXZ\x00", partial(_lzma, lzma.FORMAT_XZ)),
     "gzip": (b"\x1f\x8b\x08", _gzip),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -161,13 +161,11 @@ class Bench:
         return self._ended_by(last, f"{last}; so it was {TRIES} times")
 
     def _alarm_of_guest(self, program: Program) -> Alarm | None:
-        # The alarm that ended the guest in the middle of the program, by the first that noticed.
         if self.booted is None:
             return None
         return alarm_of_guest(self.booted.guest, self.booted.stepper, program)
 
     def _image(self, program: Program) -> Path | None:
-        # The image the guest needs; None for the agent alone.
         if program.needs.vfio and program.needs.driver:
             raise Undecided("a guest has the test driver or vfio-pci, not both: write two programs")
         if any(op.hold is not None and isinstance(op.call, VfioClose) for op in program.ops):
@@ -263,18 +261,22 @@ class Bench:
         if lost is not None:
             run = self._lost(lost, steps, messages, alarm)
             return msgspec.structs.replace(run, blocks=blocks)
-        return Run(
-            self._name,
-            self._kernel.label,
+        return self._run(
             steps,
             once=messages,
             alarm=alarm or self._take_late_alarm(),
             warnings=tuple(alarm for alarm in reply.alarms if alarm.kind == WARN),
             memory=tuple(state.memory for state in stepped.states),
-            look=look,
+            blocks=blocks,
+        )
+
+    def _run(self, steps: tuple[Step, ...], **seen: Any) -> Run:
+        return Run(
+            *(self._name, self._kernel.label, steps),
+            look=self.sight.look,
             configuration=self._configuration,
             unobserved=self._unobserved,
-            blocks=blocks,
+            **seen,
         )
 
     def _take_late_alarm(self) -> Alarm | None:
@@ -282,7 +284,6 @@ class Bench:
         return alarm
 
     def _place(self, program: Program, image: Path | None) -> tuple[BootedGuest, Placement]:
-        # Room for the program, in this guest or in a new one.
         current = self.booted
         shape = self._shape(program, image)
         if current is not None and shape == current.shape:
@@ -334,7 +335,6 @@ class Bench:
         steps: Sequence[Step],
         states: Sequence[LensState],
     ) -> None:
-        # Records the traces the program left in the guest.
         lines = [*reply.before_log, *(line for step in reply.steps for line in step.log)]
         booted.once_messages.update(
             {message: None for message in map(once_message, lines) if message is not None}
@@ -385,17 +385,7 @@ class Bench:
         if alarm is not None and alarm.title not in reason:
             reason = f"the guest was lost: {alarm.title}; {reason}"
         alarm = alarm or self._take_late_alarm()
-        return Run(
-            self._name,
-            self._kernel.label,
-            steps,
-            lost=Reason(reason, Why.GUEST),
-            once=once,
-            alarm=alarm,
-            look=self.sight.look,
-            configuration=self._configuration,
-            unobserved=self._unobserved,
-        )
+        return self._run(steps, lost=Reason(reason, Why.GUEST), once=once, alarm=alarm)
 
 
 def driver_pages(guest: GuestLike) -> PfnRange | None:

@@ -37,11 +37,9 @@ class BenchProcess:
         self.is_up = False
 
     def run(self, program: Program) -> Run:
-        """The run of one program.
+        """The run of one program, or the error of the machine there.
 
-        :raises PfnlabError: as the machine there does
-        :raises Stopped: the process was killed meanwhile
-        :raises Defect: it ended by itself
+        :raises Stopped: the process was killed meanwhile; Defect: it ended by itself
         """
         if self._worker is None:
             # It stays when the thread that runs this program ends.

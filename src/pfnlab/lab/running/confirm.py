@@ -69,7 +69,6 @@ class Compared(NamedTuple):
     says: str
 
 
-#: It shows the same.
 AS_FOUND = Compared(Outcome.AS_EXPECTED, SAME)
 
 

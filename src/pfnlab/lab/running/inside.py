@@ -39,7 +39,6 @@ T = TypeVar("T")
 #: How often a walk is tried that found a list of the kernel in the middle of a change.
 TRIES = 5
 
-#: The packages of the lens.
 _PACKAGES = ("drgn", "lz4", "zstandard")
 
 
@@ -193,7 +192,6 @@ def _common_parts(step: Step, state: LensState) -> list[tuple[str, tuple[Any, ..
     return parts
 
 
-# The items only one side has, for messages.
 def _only_in(items: tuple[Any, ...], others: tuple[Any, ...]) -> str:
     differing = [item for item in items if item not in others] or list(items)
     return "; ".join(map(str, differing)) or "nothing"

@@ -105,7 +105,6 @@ def vma_seen(state: LensState) -> tuple[VmaSeen, ...]:
     )
 
 
-#: The flags of VMAs that some walker passes by, as smaps writes them: VM_PFNMAP and VM_IO.
 _PASSED_BY = frozenset({"pf", "io"})
 
 

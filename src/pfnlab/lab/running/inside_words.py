@@ -126,11 +126,9 @@ def _context(context: RawContext, places: Places) -> ContextState:
 
 @lru_cache(maxsize=4096)
 def _flags(bits: int) -> str:
-    # The codes of smaps.
     return vm_flags_text(bits)
 
 
 @lru_cache(maxsize=4096)
 def _mode(prot: int) -> str:
-    # The cache mode of a protection.
     return cache_mode(prot, 1).lower()

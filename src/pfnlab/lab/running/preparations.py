@@ -83,7 +83,6 @@ def preparations(program: Program) -> list[Around]:
 
 
 def _map_request(mapping: DriverMap) -> str:
-    # The request that tells the driver how the next mmap populates.
     start, end = (page * PAGE_SIZE for page in mapping.part or (0, 0))
     insert = DRIVER_MODE_NUMBERS[INSERTED] if mapping.how == "fault_prot" else 0
     kind, mode = _KINDS[mapping.how], DRIVER_MODE_NUMBERS[mapping.mode]

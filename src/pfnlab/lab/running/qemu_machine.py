@@ -203,7 +203,6 @@ class QemuMachine:
     def _threads(
         self, pending: deque[tuple[int, Program]], results: queue.SimpleQueue[tuple[int, Run] | BaseException]
     ) -> list[threading.Thread]:
-        # One thread for each guest worth having.
         count = min(self._max_guests, -(-len(pending) // PROGRAMS_PER_GUEST))
         while len(self._benches) < count:
             self._benches.append(
@@ -213,7 +212,6 @@ class QemuMachine:
             )
         self._shared.stop.clear()
         self._shared.failed_boots = 0
-        # Guests that are up come first.
         benches = sorted(self._benches, key=lambda bench: not bench.is_up)[:count]
         return [
             threading.Thread(

@@ -12,6 +12,7 @@ import msgspec
 from pfnlab.base.errors import LostGuest, errno_name
 from pfnlab.base.trace import LOG_LEVELS
 from pfnlab.base.units import PAGE_SHIFT, PfnRange, pages_of, phys_to_pfn
+from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.entry import entry_pfn, pte_special
 from pfnlab.lab.images.configured import RAM_MIB
 from pfnlab.lab.running.placement import Placement
@@ -39,15 +40,8 @@ from pfnlab.programs.runs.observation import (
 from pfnlab.programs.runs.pte_text import RAM, entry_text, merge_ptes
 from pfnlab.programs.runs.unknown import READING, without_contents
 
-#: How the list of debugfs names a cache mode, and how observations do.
-MODES = {
-    "write-back": "wb",
-    "write-combining": "wc",
-    "uncached-minus": "uc-",
-    "uncached": "uc",
-    "write-through": "wt",
-    "write-protected": "wp",
-}
+#: The modes in observations, by their names in the list of debugfs.
+_MODES = {mode.cattr: mode.short for mode in CacheMode}
 
 #: The step after which everything is gone.
 END = "end"
@@ -59,20 +53,13 @@ LOST = "lost"
 _PREPARATION = "preparation"
 
 _FILES = (
-    ("/resource2_wc", "wc"),
-    ("/resource2", "uc"),
-    ("/dev/mem", "mem"),
-    ("/proc/bus/pci/", "proc"),
-    ("/dev/pfnlab", "driver"),
-    ("vfio", "vfio"),
-    ("[perf_event]", "perf"),
-    ("[vvar]", "vvar"),
+    *(("/resource2_wc", "wc"), ("/resource2", "uc"), ("/dev/mem", "mem"), ("/proc/bus/pci/", "proc")),
+    *(("/dev/pfnlab", "driver"), ("vfio", "vfio"), ("[perf_event]", "perf"), ("[vvar]", "vvar")),
 )
 
 
 class _Unreadable(Exception):
-    # A line of the reply does not follow the protocol.
-    pass
+    """A line of the reply does not follow the protocol."""
 
 
 @dataclass
@@ -225,7 +212,7 @@ class _Reader:
     def _book(self, section: _Section, rest: str) -> None:
         start, end, kind = rest.split()
         pfns = PfnRange(phys_to_pfn(int(start, 16)), pages_of(int(end, 16)))
-        section.book.append((pfns, MODES[kind]))
+        section.book.append((pfns, _MODES[kind]))
 
     def _vma(self, section: _Section, rest: str) -> None:
         task, start, end, perms, offset, rss, anonymous, locked, flags, path = (rest + " ").split(" ", 9)

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Why a program that holds a processor is not run.
 NO_LENS = (
     "a held processor is seen in the guest's memory only, and the lens is not installed: "
     f"{installation('lens')}"

@@ -80,7 +80,6 @@ def _ask(
     return joined.text
 
 
-# Each operation with the lines before and after it.
 def _parts(
     lines: list[str], preparations: Sequence[Around]
 ) -> Iterator[tuple[list[str], list[str], list[str]]]:
@@ -95,8 +94,6 @@ def _parts(
 
 
 class _JoinedReply:
-    # A reply being put together.
-
     def __init__(self) -> None:
         self.stage = Stage()
         self._lines: list[str] = []
@@ -123,7 +120,6 @@ class _JoinedReply:
         return self._take(reply.splitlines())
 
     def _take(self, lines: list[str]) -> bool:
-        # Whether the part was answered whole.
         before = False
         for line in lines:
             word, _, rest = line.partition(" ")

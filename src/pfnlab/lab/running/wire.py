@@ -112,7 +112,6 @@ def _slot(slots: dict[str, int], task: str) -> int:
 
 
 def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
-    # The verb and its arguments.
     if not is_by_hand(call):
         row = ROWS[type(call)]
         values = (getattr(call, name) for name in call.__struct_fields__)
@@ -201,14 +200,12 @@ def _mmap(call: Mmap, placement: Placement) -> str:
 
 
 def _offset(via: Via, source: Span, placement: Placement) -> int:
-    # The file offset in bytes of the first page mapped.
     origin = placement.bar.start if via in _FROM_BAR else 0
     region = BAR_OFFSET * PAGE_SIZE if via == "vfio" else 0
     return _physical(placement, source) - pfn_to_phys(origin) + region
 
 
 def _physical(placement: Placement, span: Span) -> int:
-    # Where the device pages of a span begin.
     try:
         device = placement.places.devices[span.name]
     except KeyError:

@@ -107,11 +107,7 @@ def structures_of(types: Btf) -> dict[str, StructureSize]:
 
 
 def slabs_of(kernel: KernelImage, types: Btf) -> dict[str, SlabCache]:
-    """The slab caches of a booted guest that has done nothing.
-
-    :raises MissingTool: QEMU or a package of the lens is not here
-    :raises LostGuest: it does not boot
-    """
+    """The slab caches of a booted guest that has done nothing; LostGuest or MissingTool if it cannot be."""
     need_lens()
     from pfnlab.lab.lens.memory import GuestRam
     from pfnlab.lab.lens.program import find_symbols, open_program

@@ -89,7 +89,6 @@ class Cast:
         self._request([f"where {task}"])
         return self._whereabouts
 
-    # Send operations, keep the log, return the answers.
     def _request(self, lines: Sequence[str], limit: float = 0.0) -> list[str]:
         text = "\n".join([*self._head, *lines, "more", ""])
         self._whereabouts = Whereabouts("-", ())

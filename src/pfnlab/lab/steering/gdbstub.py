@@ -199,7 +199,6 @@ class GdbStub:
         self._wire.send(packet, self._limit)
         self.running = True
 
-    # The named registers, and the rest of the packet after them.
     def _registers(self) -> tuple[dict[str, int], bytes]:
         reply = self._answer("g")
         data = _unhex(reply, len(reply) // 2)

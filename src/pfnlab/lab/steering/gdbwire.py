@@ -49,12 +49,7 @@ class Wire:
         self.acknowledge = True
 
     def send(self, payload: str, limit: float) -> None:
-        """Send one packet, again when it arrived damaged.
-
-        :raises TimedOut: no acknowledgement within *limit* seconds
-        :raises LostGuest: the connection is closed
-        :raises Undecided: it arrived damaged every time
-        """
+        """Send one packet, again when it arrives damaged; Undecided, TimedOut or LostGuest if not taken."""
         frame = framed(payload.encode("latin-1"))
         for _ in range(_RESENDS):
             self.send_raw(frame)
@@ -94,7 +89,6 @@ class Wire:
         """Close the connection."""
         self._socket.close()
 
-    # Read the next bytes, or raise at the deadline.
     def _fill(self, deadline: float, limit: float, action: str) -> None:
         self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
         try:

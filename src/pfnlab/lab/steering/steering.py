@@ -16,7 +16,7 @@ from pfnlab.base.errors import TimedOut, Undecided
 from pfnlab.lab.steering.gdbstub import GdbStub, Stop
 from pfnlab.lab.steering.points import Hit, Injected, Injection, Place, Way
 from pfnlab.lab.steering.symbols import Symbols
-from pfnlab.lab.steering.traps import TRAP, Breakpoints, Loops, Traps
+from pfnlab.lab.steering.traps import TRAP, Breakpoints, Loops
 
 T = TypeVar("T")
 
@@ -73,7 +73,7 @@ class Steering:
         self.threads = stub.threads()
         self._held_threads: list[int] = []
         # A held CPU stands while others run, so it cannot be in a loop.
-        self._traps: Traps = Loops(stub) if len(self.threads) == 1 else Breakpoints(stub)
+        self._traps = Loops(stub) if len(self.threads) == 1 else Breakpoints(stub)
         #: Whether one function leads to another, as far as that was found out.
         self._call_paths: dict[tuple[str, str], bool] = {}
         self.go()

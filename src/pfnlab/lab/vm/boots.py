@@ -86,11 +86,7 @@ class Stopped(Exception):
 
 @dataclass
 class Boots:
-    """The state the guests of one machine share.
-
-    :param driver: the image with the driver in it
-    :param vfio: the image with the modules of vfio-pci
-    """
+    """The state the guests of one machine share, with the image of the driver and that of vfio-pci."""
 
     boot: Callable[[GuestShape, str | None], GuestLike]
     driver: DriverImage

@@ -26,11 +26,7 @@ _REMEDY = "apt-get install --no-install-recommends gcc libc6-dev"
 
 
 def plugin(*, say: Callable[[str], None] = quiet) -> Path:
-    """The plugin; compiled on the first call, from the cache afterwards.
-
-    :raises MissingTool: there is no C compiler
-    :raises Defect: the compiler works, and does not take it
-    """
+    """The plugin, compiled once; MissingTool if there is no C compiler, Defect if it does not take it."""
     source = (resources.files("pfnlab.lab.vm") / "blocks.c").read_text(encoding="utf-8")
     key = hashlib.sha256(repr((source, _FLAGS)).encode()).hexdigest()
 

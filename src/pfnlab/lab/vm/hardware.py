@@ -14,7 +14,6 @@ from pfnlab.programs.lang.ops import Program
 if TYPE_CHECKING:
     from pfnlab.lab.vm.boots import GuestShape
 
-#: The forms of the words, for messages.
 FORMS = ("cpus=4", "memory=768 (MiB)", "phys_bits=52", "parameter=WORD")
 
 #: The least and the most of each number.

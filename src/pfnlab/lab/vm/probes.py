@@ -115,7 +115,6 @@ def read_order(lines: Iterable[str], places: Places) -> tuple[str, ...] | None:
 
 @dataclass(frozen=True)
 class _Call:
-    # One recorded call: its arguments by kind.
     event: str
     arguments: dict[str, int]
 

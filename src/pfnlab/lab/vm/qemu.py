@@ -149,7 +149,6 @@ class Guest:
         self.close()
         return False
 
-    # All files of a machine are in its folder.
     def _launch(self, command: Sequence[str]) -> None:
         room = self._shared_ram_mib << 20
         self._folder = Path(tempfile.mkdtemp(prefix="pfnlab-", dir=memory_folder(room)))

@@ -10,11 +10,8 @@ from typing import Any, Literal
 
 from pfnlab.base.errors import LostGuest
 
-#: How long one answer may take, in seconds.
-ANSWER_LIMIT = 20.0
-
-#: How long writing a core may take, in seconds.
-DUMP_LIMIT = 300.0
+#: How long one answer may take, and writing a core, in seconds.
+ANSWER_LIMIT, DUMP_LIMIT = 20.0, 300.0
 
 #: The forms of a core: ELF, of the size of all memory, or packed as kdump does.
 CoreForm = Literal["elf", "kdump-zlib"]
@@ -25,10 +22,9 @@ class QmpError(Exception):
 
 
 class Qmp:
-    """A connection to the monitor that listens on the socket *path*; use it in a ``with`` statement.
+    """A connection, in a ``with`` statement, to the monitor that listens on the socket *path*.
 
-    :param limit: seconds an answer may take
-    :raises OSError: QEMU does not listen, or an answer takes longer than *limit*
+    :raises OSError: QEMU does not listen, or an answer takes longer than *limit* seconds
     """
 
     def __init__(self, path: Path, limit: float = ANSWER_LIMIT) -> None:
@@ -61,11 +57,7 @@ class Qmp:
         raise QmpError(f"{execute}: QEMU hung up")
 
     def wait_for(self, event: str, device: str, limit: float) -> None:
-        """Wait until QEMU reports *event* of the device with that id, *limit* seconds at most.
-
-        :raises TimeoutError: it did not
-        :raises QmpError: QEMU hung up
-        """
+        """Wait for *event* of the device; TimeoutError after *limit* seconds, QmpError if QEMU hangs up."""
         deadline = time.monotonic() + limit
         while True:
             messages, self._events = self._events, []
