@@ -27,8 +27,6 @@ EXAMPLES = (
 
 
 class BisectRequest(Request, frozen=True):
-    """The request of a bisection: what is sought, and its ends."""
-
     sought: Annotated[
         str, Option("A program, a property, or a bug as A06.", "PROGRAM|PROPERTY|BUG", positional=True)
     ]

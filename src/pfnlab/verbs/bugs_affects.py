@@ -22,8 +22,6 @@ EXAMPLES = (
 
 
 class AffectsRequest(Request, frozen=True):
-    """The request of the bugs of a kernel."""
-
     version: Annotated[str, Option("6.1.85, 6.1.176-1, or what uname -r says.", "VERSION", positional=True)]
     config: Annotated[
         Path | None, Option("Its configuration: what that leaves out is said to be so.", "FILE")

@@ -24,8 +24,6 @@ EXAMPLES = (
 
 
 class BugsRequest(Request, frozen=True):
-    """The request of a list of bugs."""
-
     kind: Annotated[str | None, Option("Of this kind.", "bug|regression|change|rule|proposal")] = None
     breaks: Annotated[
         str | None, Option("Those that violate this property, as check and run name it.", "PROPERTY")

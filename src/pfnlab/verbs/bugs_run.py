@@ -22,8 +22,6 @@ EXAMPLES = (
 
 
 class BugRunRequest(Request, frozen=True):
-    """The request of a bug that is to be shown."""
-
     bug: Annotated[str, BUG]
     on: Annotated[tuple[str, ...], Option("A machine more, as for run; several times.", "MACHINE")] = ()
     accel: AccelOf = "tcg"

@@ -17,8 +17,6 @@ EXAMPLES = (
 
 
 class BugRequest(Request, frozen=True):
-    """The request of one bug."""
-
     bug: Annotated[str, BUG]
     as_json: AsJson = False
 

@@ -15,8 +15,6 @@ EXAMPLES = (
 
 
 class CleanRequest(Request, frozen=True):
-    """The request of cleaning the cache."""
-
     older: Annotated[float, Option("What was not used for so many days.", "DAYS", min=0)] = 30
 
 

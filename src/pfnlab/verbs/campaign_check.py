@@ -16,8 +16,6 @@ EXAMPLES = (
 
 
 class CampaignCheckRequest(Request, frozen=True):
-    """The request of a check of a campaign's file."""
-
     file: Annotated[Path, CAMPAIGN_FILE]
     trust: TrustOf = False
 

@@ -17,8 +17,6 @@ EXAMPLES = (
 
 
 class NewCampaignRequest(Request, frozen=True):
-    """The request of a file of a campaign."""
-
     file: Annotated[
         Path | None, Option("The new file; it must not exist.", "CAMPAIGN.toml", positional=True)
     ] = None

@@ -14,8 +14,6 @@ EXAMPLES = (
 
 
 class CampaignReportRequest(Request, frozen=True):
-    """The request of a report of a campaign, and the form of its file."""
-
     name: CampaignName = None
     store: StoreOf = None
     output: ReportFile = None

@@ -17,8 +17,6 @@ EXAMPLES = (
 
 
 class CampaignResultsRequest(Request, frozen=True):
-    """The request of the results of a campaign."""
-
     name: CampaignName = None
     store: StoreOf = None
     verdict: VerdictOf = None

@@ -27,8 +27,6 @@ EXAMPLES = (
 
 
 class ResumeRequest(Request, frozen=True):
-    """The request of what is left of a campaign."""
-
     name: CampaignName = None
     store: StoreOf = None
     jobs: ShardsOf = None

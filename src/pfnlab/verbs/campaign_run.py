@@ -36,8 +36,6 @@ EXAMPLES = (
 
 
 class ShardsRequest(Request, frozen=True):
-    """The request of a campaign's shards: its file, its store, and where they run."""
-
     file: Annotated[Path, CAMPAIGN_FILE]
     store: StoreOf = None
     jobs: ShardsOf = None

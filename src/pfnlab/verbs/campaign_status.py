@@ -17,8 +17,6 @@ EXAMPLES = (
 
 
 class StatusRequest(Request, frozen=True):
-    """The request of how far campaigns are."""
-
     name: CampaignName = None
     store: StoreOf = None
     as_json: AsJson = False

@@ -15,8 +15,6 @@ EXAMPLES = (
 
 
 class StopRequest(Request, frozen=True):
-    """The request of an end of a campaign."""
-
     name: CampaignName = None
     store: StoreOf = None
 

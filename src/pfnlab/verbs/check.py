@@ -56,8 +56,6 @@ EXAMPLES = (
 
 
 class CheckRequest(Request, frozen=True):
-    """The request of a check: models, what is tried, and what is asked."""
-
     on: Annotated[
         tuple[str, ...], Option("model:SERIES[,SEAM=POLICY...]; may be given several times.", "MODEL")
     ] = ()

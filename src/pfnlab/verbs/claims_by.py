@@ -17,8 +17,6 @@ EXAMPLES = (
 
 
 class AuthorRequest(Request, frozen=True):
-    """The request of the claims of an author."""
-
     author: Annotated[str, Option("The name, or a word of it.", "AUTHOR", positional=True)]
     discussion: DiscussionOf = None
     as_json: AsJson = False

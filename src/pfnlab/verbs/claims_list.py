@@ -17,8 +17,6 @@ EXAMPLES = (
 
 
 class ClaimsRequest(Request, frozen=True):
-    """The request of a list of claims."""
-
     discussion: DiscussionOf = None
     as_json: AsJson = False
 

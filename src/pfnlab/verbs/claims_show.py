@@ -23,8 +23,6 @@ EXAMPLES = (
 
 
 class ClaimRequest(Request, frozen=True):
-    """The request of a claim, asked again."""
-
     number: Annotated[
         tuple[str, ...], Option("The number of a claim, or several.", "NUMBER", positional=True)
     ]

@@ -19,8 +19,6 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 class CompletionRequest(Request, frozen=True):
-    """The request of a script for a shell."""
-
     shell: Annotated[str, Option("bash, zsh or fish.", "SHELL", positional=True)]
 
 

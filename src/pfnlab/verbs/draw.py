@@ -29,8 +29,6 @@ EXAMPLES = (
 
 
 class DrawRequest(Request, frozen=True):
-    """The request of a picture: a program, machines, and what of them is drawn."""
-
     program: Annotated[
         str,
         Option("A name (`pfnlab litmus list`), a file, or - for standard input.", "PROGRAM", positional=True),

@@ -36,8 +36,6 @@ _EVERY = 10.0
 
 
 class ExplainRequest(Request, frozen=True):
-    """The request of an explanation."""
-
     words: Annotated[
         tuple[str, ...],
         Option("A file, - for standard input, or a line in quotes.", "FILE|-|LINE", positional=True),

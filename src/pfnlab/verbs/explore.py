@@ -25,8 +25,6 @@ EXAMPLES = (
 
 
 class ExploreRequest(Request, frozen=True):
-    """The request of a page in the browser: what it begins with, and its address."""
-
     program: Annotated[
         str | None, Option("A program of the library by its name, or a file.", "PROGRAM", positional=True)
     ] = None

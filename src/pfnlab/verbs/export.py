@@ -39,8 +39,6 @@ EXAMPLES = (
 
 
 class ExportRequest(Request, frozen=True):
-    """The request of a reproducer: a program, its form, and the machine whose answers are expected."""
-
     program: Annotated[
         str,
         Option("A name (`pfnlab litmus list`), a file, or - for standard input.", "PROGRAM", positional=True),

@@ -27,8 +27,6 @@ FORMATS = ("text", "json", "github")
 
 
 class FmtRequest(Request, frozen=True):
-    """The request of a canonical form: programs, and whether they are only checked."""
-
     programs: Annotated[
         tuple[str, ...], Option("Files, folders, patterns; - is standard input.", "PROGRAM", positional=True)
     ]

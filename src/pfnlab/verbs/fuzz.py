@@ -63,8 +63,6 @@ _DRAWN = "seed programs driver schedules vfio slots fixed leaves coverage no_cov
 
 
 class FuzzRequest(Request, frozen=True):
-    """The request of a hunt: machines, what programs may have, and when it ends."""
-
     on: Annotated[
         tuple[str, ...],
         Option(

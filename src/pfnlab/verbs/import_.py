@@ -29,8 +29,6 @@ FORMATS = ("strace", "syz")
 
 
 class ImportRequest(Request, frozen=True):
-    """The request of a program: a text of another tool."""
-
     source: Annotated[str, Option("A log or program; - is standard input.", "FILE", positional=True)]
     form: Annotated[
         str | None, Option("The form of FILE. Default: what its content says.", "strace|syz", ("--format",))

@@ -36,8 +36,6 @@ EXAMPLES = (
 
 
 class InspectRequest(Request, frozen=True):
-    """The request of an inspection: of which machine, and what is asked about it."""
-
     origin: Annotated[
         str | None,
         Option(

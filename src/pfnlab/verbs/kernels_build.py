@@ -25,8 +25,6 @@ EXAMPLES = (
 
 
 class BuildRequest(Request, frozen=True):
-    """The request of a build: a source, and its kernel's patches, configuration and name."""
-
     source: Annotated[
         str,
         Option(

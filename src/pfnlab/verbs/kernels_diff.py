@@ -38,8 +38,6 @@ EXAMPLES = (
 
 
 class DiffRequest(Request, frozen=True):
-    """The request of a comparison of two kernels, and what they are compared in."""
-
     first: Annotated[str, Option("6.12.94, a series, a bzImage, or one built here.", "A", positional=True)]
     second: Annotated[str, Option("Another one.", "B", positional=True)]
     litmus: LitmusOf = None

@@ -23,8 +23,6 @@ _STANDINGS = {
 
 
 class FetchRequest(Request, frozen=True):
-    """The request to fetch kernels."""
-
     names: Annotated[
         tuple[str, ...],
         Option(

@@ -17,8 +17,6 @@ EXAMPLES = (
 
 
 class KernelsRequest(Request, frozen=True):
-    """The request of a list of kernels."""
-
     refresh: RefreshOf = False
 
 

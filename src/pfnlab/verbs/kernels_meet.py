@@ -39,8 +39,6 @@ EXAMPLES = (
 
 
 class MeetRequest(Request, frozen=True):
-    """The request of a meeting: kernels, and what each is compared in."""
-
     names: Annotated[
         tuple[str, ...], Option("6.12.107, 6.12, a bzImage, or one built here.", "K", positional=True)
     ] = ()

@@ -15,8 +15,6 @@ EXAMPLES = (
 
 
 class RemoveRequest(Request, frozen=True):
-    """The request to remove kernels."""
-
     names: Annotated[tuple[str, ...], Option("6.12, or 6.12.107.", "K", positional=True)]
 
 

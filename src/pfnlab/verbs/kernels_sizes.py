@@ -21,8 +21,6 @@ EXAMPLES = (
 
 
 class SizesRequest(Request, frozen=True):
-    """The request of sizes: kernels, or every series that is kept."""
-
     names: Annotated[
         tuple[str, ...], Option("6.12, or 6.12.107; what is kept when none.", "K", positional=True)
     ] = ()

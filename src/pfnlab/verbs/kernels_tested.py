@@ -15,8 +15,6 @@ EXAMPLES = (
 
 
 class TestedRequest(Request, frozen=True):
-    """The request of a list of the kernels that the demo and the tests ask."""
-
     newest: Annotated[bool, Option("Only the newest that can be had.")] = False
 
 

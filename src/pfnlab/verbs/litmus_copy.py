@@ -16,8 +16,6 @@ EXAMPLES = (
 
 
 class CopyRequest(Request, frozen=True):
-    """The request of copies of programs."""
-
     names: LibraryNames
     to: Annotated[Path, Option("Where to; made where it is missing.", "FOLDER")] = Path()
     force: ForceOf = False

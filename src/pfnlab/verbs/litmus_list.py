@@ -18,8 +18,6 @@ EXAMPLES = (
 
 
 class LitmusRequest(Request, frozen=True):
-    """The request of a list of programs."""
-
     grep: Annotated[str | None, Option("Only those with this word in name, question or text.", "WORD")] = None
     section: Annotated[str | None, Option("Only those of one section, as Unmapping or vfio.", "S")] = None
     as_json: AsJson = False

@@ -15,8 +15,6 @@ EXAMPLES = (
 
 
 class LitmusShowRequest(Request, frozen=True):
-    """The request of the texts of programs."""
-
     names: LibraryNames
     form: Annotated[
         str | None,

@@ -17,8 +17,6 @@ EXAMPLES = (
 
 
 class NewRequest(Request, frozen=True):
-    """The request of a program to begin with."""
-
     file: Annotated[Path | None, Option("Write it there. Default: print it.", "FILE", positional=True)] = None
     force: ForceOf = False
 

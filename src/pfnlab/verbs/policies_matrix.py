@@ -21,8 +21,6 @@ EXAMPLES = (
 
 
 class PoliciesRequest(Request, frozen=True):
-    """The request of a comparison of policies."""
-
     depth: Annotated[int, Option("Operations in a row.", "N", min=1)] = 3
     jobs: JobsOf = None
     as_json: AsJson = False

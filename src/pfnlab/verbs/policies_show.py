@@ -20,8 +20,6 @@ EXAMPLES = (
 
 
 class PolicyRequest(Request, frozen=True):
-    """The request of a policy, a kernel, or two kernels."""
-
     name: Annotated[str, Option("A policy, or a kernel: 7.2, 6.12.94.", "NAME", positional=True)]
     other: Annotated[
         str | None, Option("Another kernel: what differs, side by side.", "OTHER", positional=True)

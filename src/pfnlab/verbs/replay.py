@@ -26,8 +26,6 @@ EXAMPLES = (
 
 
 class ReplayRequest(Request, frozen=True):
-    """The request of a replay: what was recorded, and where it is replayed."""
-
     what: Annotated[
         tuple[str, ...],
         Option(

@@ -20,8 +20,6 @@ EXAMPLES = (
 
 
 class ReportRequest(Request, frozen=True):
-    """The request of a report: results, and the form of the file."""
-
     results: Annotated[
         tuple[Path, ...],
         Option("What a verb printed with --json; the folder of a finding.", "RESULT", positional=True),

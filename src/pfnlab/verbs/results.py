@@ -23,8 +23,6 @@ EXAMPLES = (
 
 
 class ResultsRequest(Request, frozen=True):
-    """The request of results: a store, which of its results, and their form."""
-
     store: Annotated[
         str | None,
         Option("A file, or postgresql://... Default: $PFNLAB_STORE or pfnlab.db.", "STORE", positional=True),

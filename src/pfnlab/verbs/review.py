@@ -24,8 +24,6 @@ EXAMPLES = (
 
 
 class ReviewRequest(Request, frozen=True):
-    """The request of a review: a design, its base, and the time it may take."""
-
     design: Annotated[
         str,
         Option(

@@ -44,8 +44,6 @@ EXAMPLES = (
 
 
 class RunRequest(Request, frozen=True):
-    """The request of a run: programs, machines, and how they are compared and printed."""
-
     programs: Annotated[
         tuple[str, ...],
         Option(

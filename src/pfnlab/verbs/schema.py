@@ -15,8 +15,6 @@ EXAMPLES = (
 
 
 class SchemaRequest(Request, frozen=True):
-    """The request of a schema."""
-
     verb: Annotated[tuple[str, ...], Option("For instance run, or kernels meet.", "VERB...", positional=True)]
 
 

@@ -26,8 +26,6 @@ EXAMPLES = (
 
 
 class TryRequest(Request, frozen=True):
-    """The request of a trial: a tree, the model of its kernel, and what the two are compared in."""
-
     tree: Annotated[Path, Option("A tree, 7.2 for its package, or a bzImage.", "TREE", positional=True)]
     like: Annotated[str, Option("The kernel it should behave like: 7.2, 7.2.13.", "VERSION")]
     patch: Annotated[tuple[Path, ...], Option("A patch on top; may be given several times.", "FILE")] = ()
