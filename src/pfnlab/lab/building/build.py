@@ -26,8 +26,7 @@ from pfnlab.lab.building.fragments import (
 )
 from pfnlab.lab.building.inlined import uncalled
 from pfnlab.lab.building.make import STEPS, Make, check_tools, compiler, forecast
-from pfnlab.lab.building.patch_file import PatchFile, read_patch
-from pfnlab.lab.building.reverts import read_revert, word_of_revert
+from pfnlab.lab.building.patch_file import PatchFile, read_patch, read_revert, word_of_revert
 from pfnlab.lab.building.source import KernelSource, series_in, source_for
 from pfnlab.lab.building.worktree import worktree
 from pfnlab.lab.images.bzimage import release_of

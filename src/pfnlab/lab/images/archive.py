@@ -3,7 +3,7 @@
 Each suite has a directory of its own under ``<cache>/apt``, so that refreshing one touches no other:
 ``apt.conf``, ``suite.sources``, ``lists/`` and ``listing.json``, which holds the kernel packages the
 signed lists name. Signatures are always checked; nothing here can turn that off. Lists come into the cache
-when they are verified and not older than those before (`pfnlab.lab.images.newest_lists`).
+when they are verified and not older than those before (`pfnlab.lab.images.apt`).
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from pfnlab.lab.images.apt import (
     AptSettings,
     apt_folder,
     call_apt,
+    check_newest,
     configure,
     entry_of,
     machine_settings,
     say_once,
 )
 from pfnlab.lab.images.cache import cache_root, locked, new_folder, quiet, trusted, write_cached
-from pfnlab.lab.images.newest_lists import check_newest
 from pfnlab.lab.images.sources import Mirror
 from pfnlab.lab.images.tools import complaint
 

@@ -1,7 +1,7 @@
 """Values of the lens: what it reads of a kernel, in the kernel's own numbers and without words for them.
 
 Who compares a kernel with a model puts them into the words of observations
-(:mod:`pfnlab.lab.running.inside_words`).
+(:mod:`pfnlab.lab.running.inside_state`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a program leaves in its guest: found, and cleared for the next program instead of a boot."""
+"""The rest of a program in its guest: found, and cleared for the next program instead of a boot."""
 
 from __future__ import annotations
 

@@ -18,13 +18,13 @@ from pfnlab.lab.lens import THE_LENS, LensError
 from pfnlab.lab.lens.kept import read_kept, write_kept
 from pfnlab.lab.running.inside_state import (
     LensState,
+    Words,
     prots_seen,
     ptes_seen,
     tracked_seen,
     vma_counted,
     vma_seen,
 )
-from pfnlab.lab.running.inside_words import Words
 from pfnlab.programs.runs.observation import LOOKS_AGREE, MemoryFault, Step
 from pfnlab.programs.runs.places import Places
 

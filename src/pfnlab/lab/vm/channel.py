@@ -1,16 +1,87 @@
-"""The shared memory between host and guest agent; its layout is fixed in ``guest/PROTOCOL.md``."""
+"""Memory shared by host and guest agent, and the ports by which they take turns: ``guest/PROTOCOL.md``."""
 
 from __future__ import annotations
 
+import contextlib
 import mmap
+import select
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from pfnlab.base.errors import Defect
-from pfnlab.lab.vm.ports import RING, Ports
+
+#: Ways to wait, for the word of the channel that says so.
+RING, STAND, NAP = 1, 2, 4
+
+_IO_PORTS = {"bell": 0xE9, "gate": 0xEA}
+
+# As many rings as nobody has listened to, at most; there is one for each operation that is done.
+_MOST = 4096
+
+
+class Ports:
+    """Two ports by which host and guest take turns: neither polls while the other one works.
+
+    The agent rings the *bell* when it has something to say; the host sleeps until then. It stands at the
+    *gate* until the host lets it through. Both are debug consoles of QEMU, on sockets, of which these are the
+    host's ends. A write to a socket without room is what makes a processor stand, so QEMU itself stands, too:
+    nobody may ask it anything while the guest is at the gate.
+
+    """
+
+    def __init__(self) -> None:
+        self._mine: dict[str, socket.socket] = {}
+        self._of_guest: dict[str, socket.socket] = {}
+        for name in _IO_PORTS:
+            self._mine[name], self._of_guest[name] = socket.socketpair()
+            self._mine[name].setblocking(False)
+        # The least room there is: each byte that finds room is a poll.
+        self._of_guest["gate"].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 0)
+
+    @property
+    def files(self) -> Sequence[int]:
+        """The descriptors that QEMU needs."""
+        return [end.fileno() for end in self._of_guest.values()]
+
+    def arguments(self) -> list[str]:
+        """QEMU's arguments for the two devices."""
+        return [
+            word
+            for name, end in self._of_guest.items()
+            for word in (
+                *("-chardev", f"socket,id={name},fd={end.fileno()}"),
+                *("-device", f"isa-debugcon,iobase={_IO_PORTS[name]:#x},chardev={name}"),
+            )
+        ]
+
+    def started(self) -> None:
+        """QEMU has its ends; these here are closed, so that it notices when the host is gone."""
+        for end in self._of_guest.values():
+            end.close()
+
+    def listen(self, seconds: float) -> None:
+        """Sleep until the bell rings, or is broken, so many *seconds* at most."""
+        # Two threads may listen: one whose answer came too late may still do.
+        bell = select.poll()
+        bell.register(self._mine["bell"], select.POLLIN)
+        if bell.poll(1000 * seconds):
+            with contextlib.suppress(OSError):
+                self._mine["bell"].recv(_MOST)
+
+    def let_through(self) -> None:
+        """Let the guest through the gate, once; without effect while it is elsewhere."""
+        with contextlib.suppress(OSError):
+            self._mine["gate"].recv(1)
+
+    def close(self) -> None:
+        """Close everything; does nothing the second time."""
+        for end in (*self._mine.values(), *self._of_guest.values()):
+            end.close()
+
 
 #: Size of the shared memory, bytes.
 CHANNEL_SIZE = 16 << 20
@@ -96,7 +167,7 @@ class Channel:
         """Hand *text* to the agent; its reply is the next one waited for.
 
         :param allowed: how many operations may begin at once, where the request says that they wait
-        :param turns: how both sides wait, as in :mod:`~pfnlab.lab.vm.ports`
+        :param turns: how both sides wait, as in :mod:`~pfnlab.lab.vm.channel`
         """
         data = text.encode("ascii")
         if len(data) > _REPLY - _REQUEST:

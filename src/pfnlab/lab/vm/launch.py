@@ -10,8 +10,8 @@ from pathlib import Path
 from pfnlab.lab.images.tools import start_guard
 from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.channel import CHANNEL_SIZE
+from pfnlab.lab.vm.qmp import Slot
 from pfnlab.lab.vm.saved_state import SAVABLE
-from pfnlab.lab.vm.slot import Slot
 from pfnlab.programs.runs.machine import Accel
 
 #: The model of each of several CPUs. With cx16, QEMU 7.2 was seen to kill a 6.12 guest in the instruction

@@ -18,7 +18,7 @@ from pfnlab.lab.images.configured import RAM_MIB
 from pfnlab.lab.images.image import guest_image, holds
 from pfnlab.lab.images.modules import MODULE as VFIO_MODULE
 from pfnlab.lab.vm.boots import SMALL, GuestShape
-from pfnlab.lab.vm.channel import Channel, Hello, read_hello
+from pfnlab.lab.vm.channel import NAP, RING, STAND, Channel, Hello, Ports, read_hello
 from pfnlab.lab.vm.console import alarm_of, gave_up, keep_console, last_words, lines_of
 from pfnlab.lab.vm.counted_blocks import Blocks, plugin_arguments
 from pfnlab.lab.vm.launch import (
@@ -34,10 +34,8 @@ from pfnlab.lab.vm.launch import (
     ram_arguments,
     start_qemu,
 )
-from pfnlab.lab.vm.ports import NAP, RING, STAND, Ports
-from pfnlab.lab.vm.qmp import CoreForm, dump_memory, tell_monitor
+from pfnlab.lab.vm.qmp import CoreForm, Slot, dump_memory, tell_monitor
 from pfnlab.lab.vm.saved_state import incoming, mark_used, save_state, state_file
-from pfnlab.lab.vm.slot import Slot
 from pfnlab.lab.vm.standstill import Standstill, processor_time
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.machine import Accel
