@@ -143,8 +143,7 @@ class LostGuest(Undecided):
     kind = Why.GUEST
 
     def __init__(self, message: str, console: str | None = None, answered: str = "") -> None:
-        self.console = console
-        self.answered = answered
+        self.console, self.answered = console, answered
         super().__init__(f"{message} (console kept in {console})" if console else message)
 
 

@@ -38,11 +38,10 @@ _MOST, _END = 1000, 300
 
 def message(text: str) -> str:
     """The text as :func:`visible`, as lines of a message; of a long line its beginning and its end."""
-    return "\n".join(map(_bounded, visible(text).split("\n")))
-
-
-def _bounded(line: str) -> str:
-    return line if len(line) <= _MOST else f"{line[: _MOST - _END]} … {line[-_END:]}"
+    return "\n".join(
+        line if len(line) <= _MOST else f"{line[: _MOST - _END]} … {line[-_END:]}"
+        for line in visible(text).split("\n")
+    )
 
 
 def one_line(text: str) -> str:

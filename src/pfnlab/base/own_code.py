@@ -313,11 +313,17 @@ def _of_process(trouble: BaseException | None) -> PolicyError | None:
     if resource.getrlimit(resource.RLIMIT_NOFILE) != _guest.open_files:
         what = "it changed the limit of open files (RLIMIT_NOFILE), which it must leave alone"
         return PolicyError(files, None, what)
+    closed = "it closed standard output, which it must leave open"
+    return None if is_open(1) else PolicyError(files, None, closed)
+
+
+def is_open(descriptor: int) -> bool:
+    """True of the number of an open file of this process."""
     try:
-        os.fstat(1)
+        os.fstat(descriptor)
     except OSError:
-        return PolicyError(files, None, "it closed standard output, which it must leave open")
-    return None
+        return False
+    return True
 
 
 def mistake_ended(code: int | None, files: str | None = None) -> PolicyError | None:

@@ -11,23 +11,18 @@ from typing import Any
 
 from pfnlab.base.errors import Misuse
 
+_PRINTING = (
+    *("run", "fmt", "check", "review", "check --differ", "replay", "fuzz", "litmus list", "policies matrix"),
+    *("claims list", "claims by", "claims show", "bugs list", "bugs show", "bugs affects", "bugs run"),
+    *("inspect", "explain", "try", "kernels meet", "kernels diff", "bisect", "kernels diff --model"),
+    *("kernels sizes", "results", "campaign results", "campaign status"),
+)
+
+#: Verbs that print the form of another.
+_LIKE = {"claims by": "claims list", "kernels diff": "kernels meet", "campaign results": "results"}
+
 #: The file of each verb's form.
-FORMS = {
-    **{verb: verb for verb in ("run", "fmt", "check", "review")},
-    "check --differ": "check-differ",
-    **{
-        "replay": "replay",
-        "fuzz": "fuzz",
-        "litmus list": "litmus-list",
-        "policies matrix": "policies-matrix",
-    },
-    **{"claims list": "claims-list", "claims by": "claims-list", "claims show": "claims-show"},
-    **{f"bugs {verb}": f"bugs-{verb}" for verb in ("list", "show", "affects", "run")},
-    **{"inspect": "inspect", "explain": "explain", "try": "try", "kernels meet": "kernels-meet"},
-    **{"kernels diff": "kernels-meet", "bisect": "bisect", "kernels diff --model": "kernels-diff-model"},
-    **{"kernels sizes": "kernels-sizes", "results": "results", "campaign results": "results"},
-    "campaign status": "campaign-status",
-}
+FORMS = {verb: _LIKE.get(verb, verb).replace(" --", " ").replace(" ", "-") for verb in _PRINTING}
 
 
 def schema_text(verb: str) -> str:

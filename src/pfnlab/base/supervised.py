@@ -20,7 +20,16 @@ from typing import Any, NoReturn, TypeVar
 from pfnlab.base import own_code
 from pfnlab.base.endings import end_with, ending
 from pfnlab.base.errors import Killed, PfnlabError, PolicyError, Undecided
-from pfnlab.base.own_code import Heartbeats, check_process, goes_on, is_served, mistake_ended, serve, too_long
+from pfnlab.base.own_code import (
+    Heartbeats,
+    check_process,
+    goes_on,
+    is_open,
+    is_served,
+    mistake_ended,
+    serve,
+    too_long,
+)
 from pfnlab.base.worker import End, Ended, fork, hear, tell
 
 Result = TypeVar("Result")
@@ -145,7 +154,7 @@ class _Watch:
                 signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
             signal.set_wakeup_fd(self._signalling, warn_on_full_buffer=False)
             # All but pfnlab's own output, which is sent, goes to standard error.
-            os.dup2(2 if _is_open(2) else os.open(os.devnull, os.O_WRONLY), 1)
+            os.dup2(2 if is_open(2) else os.open(os.devnull, os.O_WRONLY), 1)
             sys.stdout = _Diverted(sys.stdout, end.say)
             serve(self._beats)
             end.answer(_checked, work)
@@ -175,14 +184,6 @@ def _checked(work: Callable[[], Any]) -> Any:
         raise
     check_process()
     return result
-
-
-def _is_open(descriptor: int) -> bool:
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True
 
 
 class _Diverted(io.TextIOBase):

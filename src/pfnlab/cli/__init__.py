@@ -92,9 +92,16 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     words = sys.argv[1:] if argv is None else list(argv)
     set_command(words)
     try:
-        code = _complete(words[1:]) if words[:1] == [_COMPLETE] else _answer(words)
-        if words[:1] == ["try"]:
-            code = _FOR_BISECT.get(code, code)
+        if words[:1] == [_COMPLETE]:
+            # What is printed is shown to somebody who types.
+            with suppress(Exception):
+                from pfnlab.cli.completing import answer
+
+                sys.stdout.write(answer(words[1:]))
+            code = 0
+        else:
+            code = _answer(words)
+            code = _FOR_BISECT.get(code, code) if words[:1] == ["try"] else code
         try:
             sys.stdout.flush()
         except OSError as trouble:
@@ -103,15 +110,6 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         # A second one may come while the first is answered, or the output is written.
         code = _INTERRUPTED
     sys.exit(code)
-
-
-def _complete(words: list[str]) -> int:
-    """Answer the completion script of a shell, which shows what is printed to somebody who types."""
-    with suppress(Exception):
-        from pfnlab.cli.completing import answer
-
-        sys.stdout.write(answer(words))
-    return 0
 
 
 def _through(kind: type[io.FileIO], stream: io.TextIOWrapper) -> io.TextIOWrapper:

@@ -173,8 +173,8 @@ class _Diff:
 
 
 #: Where the patches lie that take out a commit: in a checkout beside ``src``, in a wheel in the package. Each
-#: restores what a kernel of its series did before the commit. It is smaller than the commit put on in reverse,
-#: which seldom fits a source that has moved on.
+#: restores what a kernel of its series did before. It is smaller than the commit put on in reverse, which
+#: seldom fits a source that has moved on.
 FOLDER = "evidence/patches/reverts"
 
 _PACKAGE = Path(__file__).parents[2]

@@ -221,7 +221,11 @@ class Bench:
             stepped = booted.stepper.run(request, program, placement)
         else:
             booted.stepper.at = None
-            stepped = Stepped(_whole_reply(booted.guest, request, program))
+            try:
+                reply_text = booted.guest.request(request, PROGRAM_LIMIT + OP_LIMIT * len(program.ops))
+            except LostGuest as trouble:
+                reply_text = reply_until(trouble)
+            stepped = Stepped(reply_text)
         blocks = () if booted.reached is None else booted.reached.end()
         reply = parse_reply(
             stepped.reply, program, placement, observed, ram_mib=self._ram_mib, ended=stepped.ended
@@ -399,11 +403,3 @@ def driver_pages(guest: GuestLike) -> PfnRange | None:
         return None
     start = phys_to_pfn(int(address[1]))
     return PfnRange(start, start + DRIVER_RAM_PAGES)
-
-
-def _whole_reply(guest: GuestLike, request: str, program: Program) -> str:
-    # The reply to a whole program, or what a guest that is lost has answered of it.
-    try:
-        return guest.request(request, PROGRAM_LIMIT + OP_LIMIT * len(program.ops))
-    except LostGuest as lost:
-        return reply_until(lost)

@@ -141,8 +141,12 @@ def disagreements(steps: Sequence[Step], states: Sequence[LensState]) -> Iterato
     :return: the number of the step, and what is wrong
     """
     for number, (step, state) in enumerate(zip(steps, states, strict=False)):
-        for part, outside, inside in _common_parts(step, state):
-            if outside != inside:
+        # As far as the agent looked.
+        vmas = vma_counted(state, step.vmas) if step.vmas is not None else ()
+        ptes = ptes_seen(state) if step.ptes is not None else ()
+        common_parts = (("book", state.book), ("VMAs", vmas), ("page-table entries", ptes))
+        for (part, inside), outside in zip(common_parts, (step.book, step.vmas, step.ptes), strict=True):
+            if outside is not None and outside != inside:
                 says = (
                     f"two ways to look at one kernel disagree about the {part} after {step.op}: it shows "
                     f"{_only_in(outside, inside)}, and its memory holds {_only_in(inside, outside)}"
@@ -178,18 +182,6 @@ def _types_path(vmlinuz: Path) -> Path:
     with suppress(OSError):
         make_cache_folder(folder)
     return folder / f"{vmlinuz.name}-{stat.st_size:x}-{stat.st_mtime_ns:x}.btf"
-
-
-# The parts of a step both channels see: name, the agent's value and the lens's, as far as the agent looked.
-def _common_parts(step: Step, state: LensState) -> list[tuple[str, tuple[Any, ...], tuple[Any, ...]]]:
-    parts: list[tuple[str, tuple[Any, ...], tuple[Any, ...]]] = []
-    if step.book is not None:
-        parts.append(("book", step.book, state.book))
-    if step.vmas is not None:
-        parts.append(("VMAs", step.vmas, vma_counted(state, step.vmas)))
-    if step.ptes is not None:
-        parts.append(("page-table entries", step.ptes, ptes_seen(state)))
-    return parts
 
 
 def _only_in(items: tuple[Any, ...], others: tuple[Any, ...]) -> str:

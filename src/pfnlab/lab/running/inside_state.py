@@ -265,9 +265,7 @@ def _context(context: RawContext, places: Places) -> ContextState:
     return ContextState(places.device_span(*context.pfns), context.references, users)
 
 
-@lru_cache(maxsize=4096)
-def _flags(bits: int) -> str:
-    return vm_flags_text(bits)
+_flags = lru_cache(maxsize=4096)(vm_flags_text)
 
 
 @lru_cache(maxsize=4096)

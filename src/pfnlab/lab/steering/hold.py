@@ -176,22 +176,16 @@ class FreeCpus:
 
     def wait_of(self, cast: Cast, task: int) -> Wait:
         """The wait of *task*, whose operation is not finished."""
-        if cast.verbs.get(task) == "exec":
-            return self._wait_of_exec(cast.pids[task])
-        whereabouts = self.others(lambda: cast.where(task))
-        if whereabouts.state != "R":
-            return (
-                judge_sleeping(whereabouts.functions, *self._calls_around(whereabouts))
-                if whereabouts.state == "D"
-                else Wait(Obstacle.NOTHING, whereabouts.functions)
-            )
-        frames = self._frames_while_running(cast.pids[task])
-        return judge(with_jumps(self.steering, frames or []))
-
-    # The guest reads where a task is under a lock that the exec of the task may have.
-    def _wait_of_exec(self, pid: int) -> Wait:
+        pid, execs = cast.pids[task], cast.verbs.get(task) == "exec"
+        # The guest reads where a task is under a lock that the exec of the task may have.
+        if not execs:
+            whereabouts = self.others(lambda: cast.where(task))
+            if whereabouts.state == "D":
+                return judge_sleeping(whereabouts.functions, *self._calls_around(whereabouts))
+            if whereabouts.state != "R":
+                return Wait(Obstacle.NOTHING, whereabouts.functions)
         frames = self._frames_while_running(pid)
-        if frames is None and self._stack_pointer is not None:
+        if execs and frames is None and self._stack_pointer is not None:
             frames = list(frames_behind(self.steering, {"rip": 0, "rsp": self._stack_pointer(pid)}))
         return judge(with_jumps(self.steering, frames or []))
 
