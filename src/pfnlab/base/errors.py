@@ -18,8 +18,6 @@
 An error owns its exit code; the command line catches ``PfnlabError`` once and prints one line.
 """
 
-from __future__ import annotations
-
 import errno as _errno
 from enum import Enum
 from typing import Any

@@ -4,8 +4,6 @@ An extra is installed by name, ``pfnlab[web]``. pip knows the extras of the pfnl
 command does for a clone and for a wheel; it names the interpreter that runs, whose packages they have to be.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -4,8 +4,6 @@ Every file that a user named is read here. The name may be that of a device that
 a writer, or of a file a thousand times too large; each gives a message of one line instead of a wait.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import select

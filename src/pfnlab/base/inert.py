@@ -6,8 +6,6 @@ quote, an operator of a shell), there is a function here for each of its places,
 calls that one: `tests/test_foreign_texts.py` finds who escapes in another way.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shlex

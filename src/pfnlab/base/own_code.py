@@ -5,8 +5,6 @@ which method was wrong. A process that runs such code for another one (:mod:`pfn
 itself with every tick of a timer, and writes what it saw into a :class:`Heartbeats` that the other one reads.
 """
 
-from __future__ import annotations
-
 import os
 import resource
 import signal

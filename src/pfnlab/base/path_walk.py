@@ -5,8 +5,6 @@ folder, and what is done is done in the folder that was reached, whatever the pa
 followed where it belongs to this user, to root, or to who called sudo.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import re

@@ -3,8 +3,6 @@
 Keys are never renamed; one that goes or changes its meaning makes a new number after the form's name.
 """
 
-from __future__ import annotations
-
 import json
 from importlib.resources import files
 from typing import Any

@@ -5,8 +5,6 @@ and a heartbeat (:class:`~pfnlab.base.own_code.Heartbeats`); this process waits 
 output, and ends it where the heart stands still or sees one call of a user's code for too long.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import signal

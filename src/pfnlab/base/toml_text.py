@@ -1,7 +1,5 @@
 """TOML that users write: scopes and campaigns, with one line where a text is none."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from typing import Any

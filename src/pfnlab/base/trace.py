@@ -1,8 +1,4 @@
-"""The events inside one operation, in order, and the kernel log.
-
-The model appends events as it works. They carry no formatting: a report or a comparison with a
-kernel's function tracer decides how they read.
-"""
+"""The events inside one operation, in order and without a form of their own, and the kernel log."""
 
 from __future__ import annotations
 

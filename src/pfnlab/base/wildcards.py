@@ -4,8 +4,6 @@ A pattern may mean a whole disk, and a link may lead back to where it lies. Link
 where a pattern or a folder means all that is below, and there is an end of what is looked at.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence

@@ -8,8 +8,6 @@ Messages are pickled, each behind its length: states, programs and errors are of
 the same program.
 """
 
-from __future__ import annotations
-
 import os
 import pickle
 import pkgutil

@@ -4,8 +4,6 @@ A value ends in one of :data:`OPEN` where more belongs to it. Everything here is
 somebody types: what is imported is imported for the one list that needs it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from importlib.resources import files
 from itertools import islice

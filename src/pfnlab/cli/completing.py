@@ -1,7 +1,5 @@
 """Shell completion: what may stand at a place of a command line, and the answer to the script of a shell."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence

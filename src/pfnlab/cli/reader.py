@@ -4,8 +4,6 @@ argparse tells options and their values apart. What is left are arguments, which
 become values here too, so that every mistake is one line that says what to write instead.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """Every verb as data: what help says of it, for help, man pages, the reference and completion."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

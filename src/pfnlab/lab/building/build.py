@@ -1,7 +1,5 @@
 """A kernel from source, patches and a configuration: built, booted once, and stored under a name."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import os

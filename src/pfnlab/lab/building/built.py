@@ -4,8 +4,6 @@ Each is a folder with ``vmlinuz``, ``config`` and ``kernel.json``, which appears
 and its driver are where those of the archive's kernels are.
 """
 
-from __future__ import annotations
-
 import difflib
 import functools
 import re

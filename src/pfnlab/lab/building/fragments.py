@@ -4,8 +4,6 @@
 ``lab`` with the checks of the kernel itself. A fragment of the user's own comes on top of ``lab``.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Container, Sequence

@@ -6,8 +6,6 @@ that only begins with a question, the beginning may be put into its callers, and
 ``NAME.part.0``, which they call past a probe on the whole.
 """
 
-from __future__ import annotations
-
 import mmap
 import re
 import struct

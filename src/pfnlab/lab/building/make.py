@@ -1,7 +1,5 @@
 """The kernel's own build: its tools, ``make`` with progress, and the first error of one that failed."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -5,8 +5,6 @@ policy that the patch makes of a kernel, and the source package it stands on. An
 a mail of git for instance; what it does not say is empty.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

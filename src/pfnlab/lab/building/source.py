@@ -5,8 +5,6 @@ any other folder all but what a build in it left. A package of the archive (``li
 as kernels are, with its signature, and unpacked once under ``<cache>/trees``.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

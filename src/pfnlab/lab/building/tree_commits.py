@@ -1,7 +1,5 @@
 """The commits of a git tree between two, each built from a clone: the tree itself is only read."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Callable, Sequence

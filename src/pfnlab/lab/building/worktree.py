@@ -12,8 +12,6 @@ A build folder is used again for other patches of the same source: only what a p
 anew. So files keep their times, and one that is put back gets a new one, as its objects are of the patch.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -5,8 +5,6 @@ can enter, which the cache is not: it is in ``$TMPDIR``, ``/var/tmp`` or ``/tmp`
 into the cache.
 """
 
-from __future__ import annotations
-
 import os
 import pwd
 import re

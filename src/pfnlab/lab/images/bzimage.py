@@ -1,9 +1,4 @@
-"""The setup header of an x86 kernel image: is it one, and which release is it?
-
-Offsets are those of the x86 boot protocol (2.00 and later).
-"""
-
-from __future__ import annotations
+"""The setup header of an x86 kernel image (boot protocol 2.00 and later): is it one, and which release?"""
 
 import re
 import struct

@@ -5,8 +5,6 @@ checksum of every file, compared at every use; a process reads a file again only
 since. One whose checksums do not hold is made anew, so no guest ever boots half an image.
 """
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import hashlib

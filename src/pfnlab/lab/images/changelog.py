@@ -4,8 +4,6 @@ Up to 6.18 it is in the kernel's own package, and stored beside it. Later kernel
 ``linux-base-RELEASE``, which the archive may no longer hold.
 """
 
-from __future__ import annotations
-
 import gzip
 import re
 import tarfile

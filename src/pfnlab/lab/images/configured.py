@@ -1,7 +1,5 @@
 """The configuration of a kernel that is booted: beside its image, or inside it (CONFIG_IKCONFIG)."""
 
-from __future__ import annotations
-
 import functools
 import zlib
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Taking files out of a Debian package; names and links in it decide nothing."""
 
-from __future__ import annotations
-
 import lzma
 import os
 import shutil

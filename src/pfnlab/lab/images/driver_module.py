@@ -7,8 +7,6 @@ library than the machine may have: the compiler is called through a script that 
 compilers do not know, and tools that do not start are run with libraries unpacked beside them.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 import shutil

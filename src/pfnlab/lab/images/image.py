@@ -1,7 +1,5 @@
 """The guest image: an initramfs with the agent, compiled from ``lab/guest``, and further files."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import shlex

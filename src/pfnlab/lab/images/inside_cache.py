@@ -1,7 +1,5 @@
 """The contents of the cache with their sizes, and removal of things that were not used for a while."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import stat

@@ -1,9 +1,4 @@
-"""The offers of the archive: kernels of the cloud flavour, each an exact version, out of package lists.
-
-Pure functions over lists; nothing here reads or fetches anything.
-"""
-
-from __future__ import annotations
+"""The kernels of the cloud flavour that the archive offers, by exact version, out of package lists alone."""
 
 import functools
 import re

@@ -7,8 +7,6 @@ package has them, ``config``, ``System.map`` and ``changelog.gz``; it appears by
 not there.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

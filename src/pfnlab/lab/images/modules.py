@@ -4,8 +4,6 @@ Up to 6.18 modules are in the package of the kernel, later in one beside it, whi
 have. They are stored in ``<cache>/modules/<package version>/``, uncompressed.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 import shutil

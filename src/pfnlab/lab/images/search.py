@@ -1,7 +1,5 @@
 """From a name such as ``6.12`` or ``6.12.107`` to the kernel the archive offers under it."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Callable
 

@@ -6,8 +6,6 @@ they are. Both forms of apt sources are read: deb822 stanzas (``*.sources``) and
 taken over.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

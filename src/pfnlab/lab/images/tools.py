@@ -1,7 +1,5 @@
 """Running another program: always with a time limit, always captured, failures in one line."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal

@@ -9,8 +9,6 @@ and a umask that lets it write. In a user namespace an owner without a number th
 above the cache, for the real root is one of those.
 """
 
-from __future__ import annotations
-
 import errno
 import grp
 import os

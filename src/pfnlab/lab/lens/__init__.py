@@ -8,8 +8,6 @@ as a drgn program), :mod:`snapshot` (the state as a value, :mod:`plain`, with it
 Everything read here may be damaged or hostile: every walk is bounded, and ends in one `LensError`.
 """
 
-from __future__ import annotations
-
 from pfnlab.base.errors import Undecided
 from pfnlab.base.inert import visible_name
 

@@ -6,8 +6,6 @@ Nothing in the data is trusted: sizes and counts are checked against the data's 
 references have a longest length.
 """
 
-from __future__ import annotations
-
 import hashlib
 import struct
 from array import array

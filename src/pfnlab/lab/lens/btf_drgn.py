@@ -1,7 +1,5 @@
 """BTF as drgn's source of types: a type drgn asks for by name is made from the type graph."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import drgn

@@ -1,7 +1,5 @@
 """The type graph BTF describes: one small value per type, references by type id (0 is ``void``)."""
 
-from __future__ import annotations
-
 from enum import IntEnum
 from typing import NamedTuple
 

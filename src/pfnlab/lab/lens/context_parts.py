@@ -1,7 +1,5 @@
 """The parts of contexts that VMAs cover, under a tracker that counts frames (``tracker-exact.patch``)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from pfnlab.lab.lens.view import KernelView

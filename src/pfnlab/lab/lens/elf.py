@@ -1,7 +1,5 @@
 """The little of ELF the lens needs: sections of a kernel image, memory segments of a core file."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Callable
 from mmap import mmap

@@ -1,7 +1,5 @@
 """The paths of open files, as /proc/PID/maps writes them, from dentries and mounts."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from pfnlab.lab.lens.own_types import text_at

@@ -4,8 +4,6 @@ What is counted for processes that live, the guest's agent among them, is taken 
 A structure that a kernel does not have is not looked at, so two looks at one kernel have the same parts.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Callable, Iterator
 from functools import cached_property

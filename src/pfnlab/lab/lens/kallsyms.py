@@ -4,8 +4,6 @@ The table is found by the addresses VMCOREINFO gives (Linux commit f09bddbd86619
 kallsyms_num_syms symbol" (in v6.0)). A name is a length and that many bytes, each standing for a token.
 """
 
-from __future__ import annotations
-
 import struct
 from array import array
 from collections.abc import Callable, Collection, Iterator

@@ -4,8 +4,6 @@ The file is blocks: a header, a sub header, two bitmaps of page frames (all fram
 descriptor for each dumped frame, with the place of its compressed page.
 """
 
-from __future__ import annotations
-
 import re
 import struct
 import zlib

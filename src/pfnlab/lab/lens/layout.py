@@ -3,8 +3,6 @@
 Members are found by name, through anonymous structures and unions, never by the kernel's version.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Callable
 from operator import itemgetter

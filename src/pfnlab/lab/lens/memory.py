@@ -1,10 +1,8 @@
-"""Sources of a kernel's memory: a guest's RAM, a core file of a dead kernel, or the running kernel.
+"""Sources of a kernel's memory, with its bytes, the ranges of physical memory, and VMCOREINFO.
 
-All three give the same three things: the ranges of physical memory, its bytes, and the kernel's description
-of itself (VMCOREINFO).
+They are a guest's RAM, a core file of a dead kernel, and the running kernel.
+
 """
-
-from __future__ import annotations
 
 import mmap
 import os

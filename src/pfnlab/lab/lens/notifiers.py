@@ -4,8 +4,6 @@ The driver keeps them right behind its ``struct mmu_notifier`` (``guest/driver/n
 so, their number, and a ring of the last ones, first and behind the last byte.
 """
 
-from __future__ import annotations
-
 import struct
 
 from pfnlab.base.units import PAGE_SHIFT, pages_of

@@ -3,8 +3,6 @@
 So a core needs no other file: neither the image it was booted from nor debug information.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator
 
 from pfnlab.base.units import PAGE_SIZE

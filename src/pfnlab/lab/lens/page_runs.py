@@ -1,7 +1,5 @@
 """Page tables as runs: virtual addresses that map consecutive physical ones in one way."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

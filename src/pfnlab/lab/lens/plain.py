@@ -1,10 +1,4 @@
-"""Values of the lens: what it reads of a kernel, in the kernel's own numbers and without words for them.
-
-Who compares a kernel with a model puts them into the words of observations
-(:mod:`pfnlab.lab.running.inside_state`).
-"""
-
-from __future__ import annotations
+"""Values of the lens, in the kernel's own numbers; :mod:`pfnlab.lab.running.inside_state` has the words."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol

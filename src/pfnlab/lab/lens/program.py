@@ -1,7 +1,5 @@
 """A kernel's memory and types as one drgn program: all of drgn's own functions work on it."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 
 from drgn import Architecture, BadDataError, FindObjectFlags, Object, Platform, Program

@@ -1,7 +1,5 @@
 """Values made of a kernel's memory, kept for as long as that memory holds what it held."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple, TypeVar
 

@@ -1,7 +1,5 @@
 """Slab caches, read in a kernel's memory: how large an object becomes that a structure is put in."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from drgn import FaultError, Object, Program

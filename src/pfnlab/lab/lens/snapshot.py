@@ -1,7 +1,5 @@
 """From kernel structures to a :class:`RawState`, for every kernel from 6.1 on, by probing its types."""
 
-from __future__ import annotations
-
 import functools
 from bisect import bisect_left, bisect_right
 from collections import Counter

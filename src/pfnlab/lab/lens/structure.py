@@ -1,7 +1,5 @@
 """The kernel's own structures of an address space, compared with each other: what cannot be right in any."""
 
-from __future__ import annotations
-
 import struct
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence

@@ -6,8 +6,6 @@ member's name, for nothing can be put there but by who defines the member's type
 to the structure around them. In a union only what no variant uses is a hole.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 

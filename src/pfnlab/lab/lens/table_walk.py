@@ -1,7 +1,5 @@
 """Walks over page tables: of a task, as runs of entries, and of the kernel's direct map of RAM."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 

@@ -4,8 +4,6 @@ Every walk ends: it counts its steps, and a structure found twice is a loop. Mem
 read, or have been made to mislead; the worst it can cause is a `LensError`.
 """
 
-from __future__ import annotations
-
 import struct
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """From a bootable kernel image to its types: the compressed ELF file inside, and its ``.BTF`` section."""
 
-from __future__ import annotations
-
 import bz2
 import contextlib
 import hashlib

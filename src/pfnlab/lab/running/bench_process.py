@@ -1,10 +1,8 @@
 """A bench in a process of its own: looking, and reading replies, then cost no other bench time.
 
-The process is a worker that has a machine with one guest. When the stream to it is closed, it ends its guest
-and itself.
-"""
+It is a worker with one guest, and ends both when the stream to it is closed.
 
-from __future__ import annotations
+"""
 
 import atexit
 import signal

@@ -1,7 +1,5 @@
 """The state the lens sees, as a value: in the words in which a kernel's state and a model's are compared."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import lru_cache
 

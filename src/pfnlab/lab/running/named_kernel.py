@@ -1,7 +1,5 @@
 """Kernels by name: ``qemu:6.1``, ``qemu:arch/x86/boot/bzImage``, and what was built here by its own."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Sequence
 from pathlib import Path

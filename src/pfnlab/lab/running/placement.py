@@ -4,8 +4,6 @@ Programs of one boot must not see each other. Each gets windows of its own, roun
 window is handed out again only when nothing stayed behind in it: no book entry, no written memory.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 

@@ -6,8 +6,6 @@ processors, each of its tasks gets its own processor, and the driver is loaded b
 stands, so that the lens can look at it, where an operation is done with all that belongs to it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Replies of the guest agent (``guest/PROTOCOL.md``) as observations: addresses become names."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -6,8 +6,6 @@ or an answer of the held processor, or is held too. After each step the whole ma
 memory is looked at: the agent could wait for the same locks.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The guest agent's answers to walkers, in the words of observations (``guest/PROTOCOL.md``)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from pfnlab.base.units import PAGE_SHIFT

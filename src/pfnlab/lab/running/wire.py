@@ -1,9 +1,4 @@
-"""Programs as requests to the guest agent (``guest/PROTOCOL.md``): names become addresses.
-
-:mod:`pfnlab.lab.running.replies` reads the replies.
-"""
-
-from __future__ import annotations
+"""Programs as requests to the guest agent (``guest/PROTOCOL.md``): names become addresses."""
 
 from typing import Any, NamedTuple, assert_never
 

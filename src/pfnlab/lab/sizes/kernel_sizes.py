@@ -5,8 +5,6 @@ follow the members that a VMA has in other configurations.
 
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence

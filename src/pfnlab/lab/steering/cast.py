@@ -1,9 +1,4 @@
-"""The tasks of a schedule: a program that stays open, so that the host chooses task, operation and time.
-
-Tasks are slots, verbs and arguments as in ``guest/PROTOCOL.md``; integers are sent in hexadecimal.
-"""
-
-from __future__ import annotations
+"""The tasks of a program that stays open: the host chooses task, operation and time (guest/PROTOCOL.md)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

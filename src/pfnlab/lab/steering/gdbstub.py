@@ -4,8 +4,6 @@
 the machine runs only on command.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

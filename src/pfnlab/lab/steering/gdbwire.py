@@ -1,7 +1,5 @@
 """Packets of the GDB remote serial protocol on a unix socket: frames, checksums, acknowledgements, limits."""
 
-from __future__ import annotations
-
 import re
 import socket
 import time

@@ -1,7 +1,5 @@
 """Points of a kernel's code, and forced calls: input and output of steering."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar

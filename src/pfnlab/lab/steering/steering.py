@@ -4,8 +4,6 @@ An operation is any function that makes the guest do something, `Guest.request` 
 runs in a thread of its own, because the whole machine may stop before it is answered.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence

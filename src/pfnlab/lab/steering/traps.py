@@ -1,7 +1,5 @@
 """How a machine is made to stand when a CPU comes to an address: by breakpoints, or in loops."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass

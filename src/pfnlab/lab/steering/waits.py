@@ -1,7 +1,5 @@
 """The obstacle a task waits for, judged by the kernel functions it is in."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum

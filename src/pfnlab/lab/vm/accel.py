@@ -1,7 +1,5 @@
 """Finding out which accelerator guests have: the emulator's own (TCG) or the host's processor (KVM)."""
 
-from __future__ import annotations
-
 import os
 import threading
 from collections.abc import Callable

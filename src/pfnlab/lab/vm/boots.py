@@ -1,7 +1,5 @@
 """The guests of one machine: booted when needed, ended together; a kernel that never boots is given up."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace

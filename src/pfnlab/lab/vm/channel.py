@@ -1,7 +1,5 @@
 """Memory shared by host and guest agent, and the ports by which they take turns: ``guest/PROTOCOL.md``."""
 
-from __future__ import annotations
-
 import contextlib
 import mmap
 import select

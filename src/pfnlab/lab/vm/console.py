@@ -1,7 +1,5 @@
 """The console of a guest: its lines, and the file in the cache that keeps those of a lost guest."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import os

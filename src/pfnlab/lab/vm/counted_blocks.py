@@ -4,8 +4,6 @@ A block is a piece of code that the emulator translates at once; it is known by 
 The plugin (``blocks.c``) counts in a file that is mapped here too: counts are read and cleared from outside.
 """
 
-from __future__ import annotations
-
 import hashlib
 import mmap
 from collections.abc import Callable

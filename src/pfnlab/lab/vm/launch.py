@@ -1,7 +1,5 @@
 """QEMU's command line: processor, devices, parameters of the kernel; and the start of its process."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from collections.abc import Sequence

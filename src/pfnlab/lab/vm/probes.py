@@ -6,8 +6,6 @@ bytes, ``byte`` a physical byte, ``pfn`` a page frame, ``mm`` the address space.
 of every series vm_start comes first and vm_mm at 16, in ``struct mmu_gather`` mm comes first.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Collection, Iterable, Iterator

@@ -3,8 +3,6 @@
 A state fits one kernel file, one image, one QEMU and one command line; its name is a hash over them.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

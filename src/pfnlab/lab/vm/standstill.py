@@ -4,8 +4,6 @@ A kernel that hangs before its first line says nothing at all. To wait for the w
 minute for each guest.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import time
