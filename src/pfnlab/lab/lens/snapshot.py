@@ -13,7 +13,6 @@ from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE, PfnRange, pages_of, phys_to
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.spans import SpanSet
 from pfnlab.kernel.mm.flags import VM_PAT
-from pfnlab.lab.lens.context_parts import ContextParts
 from pfnlab.lab.lens.in_use import Counts
 from pfnlab.lab.lens.layout import Record
 from pfnlab.lab.lens.memory import MemorySource
@@ -33,6 +32,40 @@ from pfnlab.lab.lens.plain import (
 from pfnlab.lab.lens.structure import Structures
 from pfnlab.lab.lens.table_walk import DirectMap, Pages, TableWalk
 from pfnlab.lab.lens.view import KernelView, smaps_bits
+
+_VMA, _PART = "struct vm_area_struct", "struct pfnmap_part"
+
+
+class ContextParts:
+    """The parts of contexts that the VMAs of *view* cover.
+
+    There a VMA has no pointer to one context but a tree of parts, ``pfnmap_parts``: of which context
+    (``ctx``), from which frame (``first``) to which (``last``). A context is the frames of all its parts;
+    every run of them without a gap is one reservation.
+    """
+
+    #: The member of ``struct vm_area_struct`` that holds the root of its tree.
+    MEMBER = "pfnmap_parts.rb_node"
+
+    def __init__(self, view: KernelView) -> None:
+        self._view = view
+        self._record = view.layouts.record(
+            _PART, "ctx", "first", "last", "vma_node.rb_left", "vma_node.rb_right"
+        )
+        self._at = view.layouts.offset(_PART, "vma_node")
+
+    @staticmethod
+    def has(view: KernelView) -> bool:
+        """True where this kernel's VMAs have parts."""
+        return view.layouts.has(_VMA, "pfnmap_parts")
+
+    def of(self, root: int) -> Iterator[tuple[int, int, int]]:
+        """The parts below the ``rb_node`` *root* of one VMA: context, first frame, one behind the last."""
+        for ctx, first, last in self._view.rb_tree(root, self._record, self._at, "part"):
+            if first > last:
+                raise self._view.error(f"a part of context {ctx:#x} reaches from pfn {first:#x} to {last:#x}")
+            yield ctx, first, last + 1
+
 
 #: The names of the kernel's enumerators in observations.
 _MODES = {f"_PAGE_CACHE_MODE_{mode.name}": mode.short for mode in CacheMode}

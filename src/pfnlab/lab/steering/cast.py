@@ -1,4 +1,4 @@
-"""The tasks of a program that stays open: the host chooses task, operation and time (guest/PROTOCOL.md)."""
+"""The tasks of a program that stays open, in the words of ``guest/PROTOCOL.md``; integers are hexadecimal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
