@@ -16,7 +16,7 @@ from evidence.pages.markdown import table
 from pfnlab.kernel.bugs.bug_parts import SettledWord
 from pfnlab.kernel.bugs.known_bugs import GROUPS, Bug, all_bugs
 from pfnlab.kernel.policies.releases import series_of, version_key
-from pfnlab.lab.building.reverts import reverts_folder
+from pfnlab.lab.building.patch_file import reverts_folder
 
 _NONE = "-"
 

@@ -26,7 +26,7 @@ from pfnlab.hunt.fuzz.grammar import draw
 from pfnlab.hunt.fuzz.signature import KERNELS_GO_ON
 from pfnlab.hunt.meeting.holding import litmus_programs
 from pfnlab.kernel.policies.releases import CONFIRMED
-from pfnlab.lab.running.kernel_files import files_by_function, function_of
+from pfnlab.lab.running.kernel_blocks import files_by_function, function_of
 from pfnlab.lab.running.qemu_machine import QemuMachine, guest_needed
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine

@@ -27,10 +27,7 @@ FORMATS = ("text", "json", "junit", "tap", "md", "html")
 
 
 def show_runs(request: RunRequest, results: Iterable[RunResults]) -> None:
-    """Print the results, or write them to the file that was asked for.
-
-    :raises Misuse: options of the output contradict each other, or the file cannot be written
-    """
+    """Print the results, or write them to a file; Misuse if options contradict, or it cannot be written."""
     form = _format(request)
     for found in results:
         if request.output is not None:
@@ -40,10 +37,7 @@ def show_runs(request: RunRequest, results: Iterable[RunResults]) -> None:
 
 
 def _format(request: RunRequest) -> str:
-    """The format that the request asks for.
-
-    :raises Misuse: there is none of that name, or two options contradict each other
-    """
+    """The format that the request asks for; Misuse if there is none, or two options contradict each other."""
     if request.as_json and request.form not in (None, "json"):
         raise Misuse(f"--json is --format json: leave it or --format {request.form} out")
     form = "json" if request.as_json else request.form or "text"

@@ -42,7 +42,7 @@ def show(verb: str, request: Any, results: Iterator[Any]) -> None:
 
 
 def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
-    """A result as JSON, or as its verb prints it; with the end of its last line.
+    """A result as JSON, or as its verb prints it, with the end of its last line.
 
     :param apart: an empty line stands before a part, which follows another
     """

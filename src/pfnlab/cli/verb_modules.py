@@ -54,11 +54,7 @@ def request_of(verb: str) -> Any:
 
 
 class OptionField(NamedTuple):
-    """A field of a request that is given from outside.
-
-    :param form: its type, without notes
-    :param default: its value where nothing is given
-    """
+    """A field of a request that is given from outside: its type without notes, its option, its default."""
 
     name: str
     form: Any

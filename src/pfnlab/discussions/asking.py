@@ -15,8 +15,7 @@ from pfnlab.checker.check import HOLDS
 from pfnlab.discussions.observed import Observed, left, part_words, said
 from pfnlab.discussions.searches import AskedSearch, searched
 from pfnlab.kernel.policies.trackers import TRACKERS
-from pfnlab.lab.sizes.kernel_sizes import known_sizes
-from pfnlab.lab.sizes.members import sharing
+from pfnlab.lab.sizes.kernel_sizes import known_sizes, sharing
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines

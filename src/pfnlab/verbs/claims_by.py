@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
-from pfnlab.verbs.option import AsJson, DiscussionOf, Option, Say
+from pfnlab.verbs.option import AsJson, DiscussionOf, Option, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.discussions.lookup import ClaimList
@@ -18,19 +16,14 @@ EXAMPLES = (
 )
 
 
-class AuthorRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of the claims of an author."""
-
+class AuthorRequest(Request, frozen=True):
     author: Annotated[str, Option("The name, or a word of it.", "AUTHOR", positional=True)]
     discussion: DiscussionOf = None
     as_json: AsJson = False
 
 
 def perform(request: AuthorRequest, say: Say) -> Iterator[ClaimList]:
-    """The claims of the author.
-
-    :raises Misuse: nobody has this name, or several have; there is no such discussion
-    """
+    """The claims of the author; Misuse if nobody has this name, or several have, or no such discussion."""
     from pfnlab.discussions.lookup import ClaimList, claims_by
 
     yield ClaimList.of(claims_by(request.author, request.discussion))

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from pfnlab.verbs.option import AsJson, DiscussionOf, Say
+from pfnlab.verbs.option import AsJson, DiscussionOf, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.discussions.lookup import ClaimList
@@ -18,18 +16,13 @@ EXAMPLES = (
 )
 
 
-class ClaimsRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a list of claims."""
-
+class ClaimsRequest(Request, frozen=True):
     discussion: DiscussionOf = None
     as_json: AsJson = False
 
 
 def perform(request: ClaimsRequest, say: Say) -> Iterator[ClaimList]:
-    """The claims, of all discussions or of one.
-
-    :raises Misuse: there is no such discussion
-    """
+    """The claims, of all discussions or of one; Misuse if there is no such discussion."""
     from pfnlab.discussions.lookup import ClaimList, claims_of
 
     yield ClaimList.of(claims_of(request.discussion))

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import AsJson, Option, Say
+from pfnlab.verbs.option import AsJson, Option, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.discussions.asked_again import ClaimResult
@@ -24,9 +22,7 @@ EXAMPLES = (
 )
 
 
-class ClaimRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a claim, asked again."""
-
+class ClaimRequest(Request, frozen=True):
     number: Annotated[
         tuple[str, ...], Option("The number of a claim, or several.", "NUMBER", positional=True)
     ]
@@ -36,10 +32,7 @@ class ClaimRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: ClaimRequest, say: Say) -> Iterator[ClaimResult]:
-    """Each claim with its answers.
-
-    :raises Misuse: there is no claim of this number, or two forms are asked for
-    """
+    """Each claim with its answers; Misuse if there is none of this number, or two forms are asked for."""
     from pfnlab.discussions.asked_again import ask_again
     from pfnlab.discussions.lookup import claim_numbered
 

@@ -13,11 +13,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-import msgspec
-
 from pfnlab.base.errors import Discovery, Misuse, Undecided
 from pfnlab.base.result import Outcome
-from pfnlab.verbs.option import AsJson, JobsOf, LitmusOf, Option, PageFile, RandomPrograms, Say, SeedOf
+from pfnlab.verbs.option import (
+    AsJson,
+    JobsOf,
+    LitmusOf,
+    Option,
+    PageFile,
+    RandomPrograms,
+    Request,
+    Say,
+    SeedOf,
+)
 
 if TYPE_CHECKING:
     from pfnlab.hunt.meeting.meet import Meeting, MeetingResult
@@ -30,9 +38,7 @@ EXAMPLES = (
 )
 
 
-class MeetRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a meeting: kernels, and what each is compared in."""
-
+class MeetRequest(Request, frozen=True):
     names: Annotated[
         tuple[str, ...], Option("6.12.107, 6.12, a bzImage, or one built here.", "K", positional=True)
     ] = ()

@@ -12,7 +12,7 @@ from pfnlab.base.result import ALWAYS, Count
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.conditions import CONDITIONS
 from pfnlab.hunt.fuzz.coverage import WORDS, Measure, all_branches
-from pfnlab.lab.running.kernel_files import FILES, files_by_function, function_of
+from pfnlab.lab.running.kernel_blocks import FILES, files_by_function, function_of
 
 if TYPE_CHECKING:
     from pfnlab.hunt.fuzz.hunt_state import HuntState

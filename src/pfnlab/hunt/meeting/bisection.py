@@ -30,7 +30,7 @@ from pfnlab.kernel.policies.changes import changes_between
 from pfnlab.kernel.policies.profiles import exact
 from pfnlab.lab.building.built import remove_built
 from pfnlab.lab.building.tree_commits import TreeCommits
-from pfnlab.lab.images.asked_before import AskedBefore
+from pfnlab.lab.images.cache import AskedBefore
 from pfnlab.lab.images.search import offered
 from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.lang.library import load_found, program_paths

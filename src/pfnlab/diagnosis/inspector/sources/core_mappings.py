@@ -58,7 +58,6 @@ class Tasks:
 
     def __init__(self, view: KernelView, tables: RunReader | None) -> None:
         from pfnlab.lab.lens.file_paths import FilePaths
-        from pfnlab.lab.lens.vma_bits import sealed_bits
 
         self._view, self._tables = view, tables
         layouts = view.layouts
@@ -69,7 +68,7 @@ class Tasks:
         self._tracker = next((name for name in _TRACKERS if layouts.has(vma, name)), None)
         self._vma = layouts.record(vma, *members, *([self._tracker] if self._tracker else []))
         self._paths = FilePaths(view)
-        self._sealed = sealed_bits(view)
+        self._sealed = view.sealed_bits()
         self._spaces: dict[int, list[HostMapping]] = {}
         self.troubles: list[str] = []
         self._all: list[_Task] | None = None
@@ -144,7 +143,7 @@ class Tasks:
             )
 
     def _flags(self, bits: int) -> str:
-        from pfnlab.lab.lens.vma_bits import smaps_bits
+        from pfnlab.lab.lens.view import smaps_bits
 
         return vm_flags_text(smaps_bits(bits, self._sealed))
 
