@@ -13,10 +13,8 @@ from pfnlab.base.errors import Misuse, ProgramError
 from pfnlab.base.files import MOST_WRITTEN, check_regular, read_text
 from pfnlab.base.inert import one_line
 from pfnlab.base.toml_text import MOST_TOML, toml_content
-from pfnlab.campaign.beside import Beside
-from pfnlab.campaign.key_places import KeyPlaces
-from pfnlab.campaign.plan import Plan, changes_of
-from pfnlab.campaign.plan_form import form_mistakes, plan_without, sample
+from pfnlab.campaign.plan import Beside, Plan, changes_of
+from pfnlab.campaign.plan_form import KeyPlaces, form_mistakes, plan_without, sample
 from pfnlab.campaign.store.rows import TASK_NAMES, VERDICTS
 from pfnlab.checker.scopes.properties import questions
 from pfnlab.hunt.fuzz.rounds import check_vocabulary, compared_together, looking_named

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pfnlab.base.units import PAGE_SIZE
-from pfnlab.export.device_files import DeviceFile, device_file
 from pfnlab.export.following import Follower
 from pfnlab.export.printed_values import AT_FDCWD, OPEN, bits, descriptor, number, string
 from pfnlab.export.processes_traced import PIDFD, TracedFile, TracedTask
 from pfnlab.export.strace_lines import LoggedCall
-from pfnlab.export.windows import PHYSICAL, DeviceWindows, FilePlace, KnownBar
+from pfnlab.export.windows import PHYSICAL, DeviceFile, DeviceWindows, FilePlace, KnownBar, device_file
 from pfnlab.programs.lang.device_ops import VfioReset
 
 #: The request of PCIIOC_WRITE_COMBINE, in the forms in which strace prints it.

@@ -12,8 +12,14 @@ from pfnlab.export.printed_values import PAGEMAP_SCAN, descriptor, number
 from pfnlab.export.processes_traced import PIDFD, TracedFile, TracedTask
 from pfnlab.export.strace_lines import LoggedCall
 from pfnlab.export.windows import KnownBar
-from pfnlab.programs.lang.kernel_numbers import ADVICE, LIMITS
-from pfnlab.programs.lang.process_ops import ADVICE_WORD, ProcessMadvise, ProcessMrelease, Setrlimit
+from pfnlab.programs.lang.process_ops import (
+    ADVICE,
+    ADVICE_WORD,
+    LIMITS,
+    ProcessMadvise,
+    ProcessMrelease,
+    Setrlimit,
+)
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import MAX_BYTES_MOVED, ByteRange, ProcessVmReadv, Walk
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os.path
 from dataclasses import dataclass, field
 
-from pfnlab.export.device_files import DeviceFile
 from pfnlab.export.following import AddressSpace
+from pfnlab.export.windows import DeviceFile
 
 #: The path of every pidfd.
 PIDFD = "anon_inode:[pidfd]"

@@ -10,12 +10,10 @@ from collections.abc import Callable
 
 from pfnlab.export.following import FoundOp
 from pfnlab.export.printed_values import PAGEMAP_SCAN, RLIMIT, number
-from pfnlab.export.syz_lines import SyzCall, address, members, pointed, pointed_text
-from pfnlab.export.syz_places import SyzPlaces
+from pfnlab.export.syz_lines import SyzCall, SyzPlaces, address, members, pointed, pointed_text
 from pfnlab.export.to_syz import NO_LIMIT
-from pfnlab.programs.lang.kernel_numbers import ADVICE
 from pfnlab.programs.lang.ops import MAIN_TASK, Call
-from pfnlab.programs.lang.process_ops import ProcessMadvise, ProcessMrelease, Setrlimit
+from pfnlab.programs.lang.process_ops import ADVICE, ProcessMadvise, ProcessMrelease, Setrlimit
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Walk
 

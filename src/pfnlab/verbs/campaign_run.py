@@ -96,7 +96,7 @@ def executor_of(jobs: int | None, cluster: str | None) -> Executor:
     :raises Misuse: it says both of this host and of a cluster
     """
     from pfnlab.campaign.cluster.connection import check_address
-    from pfnlab.campaign.local import LocalExecutor
+    from pfnlab.campaign.executor import LocalExecutor
     from pfnlab.campaign.on_cluster import ClusterExecutor
 
     if cluster is None:

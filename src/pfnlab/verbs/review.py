@@ -77,7 +77,7 @@ def models_of(design: str, base: str | None) -> tuple[str, str]:
 
 
 def _model(spec: str) -> ModelMachine:
-    from pfnlab.programs.model.named_model import model_of
+    from pfnlab.programs.model.model_machine import model_of
     from pfnlab.programs.runs.named_machines import name_machine
 
     return model_of(name_machine(spec))

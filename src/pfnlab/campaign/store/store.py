@@ -11,8 +11,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.base.errors import Misuse
-from pfnlab.campaign.store.database import Database, damaged, open_database
-from pfnlab.campaign.store.row_reader import row_of
+from pfnlab.campaign.store.database import Database, damaged, open_database, row_of
 from pfnlab.campaign.store.rows import HostClass, StoredResult, digest_of
 from pfnlab.campaign.store.sqlite import SqliteDatabase
 from pfnlab.campaign.store.stored import (

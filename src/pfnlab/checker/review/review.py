@@ -32,9 +32,9 @@ from pfnlab.checker.review.review_result import (
 from pfnlab.checker.review.sequences import Differing, Parted, Sequel, SideBySideModels
 from pfnlab.checker.search.path import Path
 from pfnlab.kernel.hw.platform import qemu_q35
-from pfnlab.programs.lang.canonical import program_text
 from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.printer import op_text
+from pfnlab.programs.lang.problems import program_text
 from pfnlab.programs.lang.shorter import shrunk
 from pfnlab.programs.model.model_machine import ModelMachine
 
@@ -82,9 +82,7 @@ class _StagePlan(NamedTuple):
 _STAGES = (
     _StagePlan("every operation on every kind of mapping, and every pair of them in a row", core=True),
     _StagePlan("every operation on every kind of mapping with every neighbour", core=True),
-    _StagePlan(
-        "an owner's revocation beside every operation that unmaps its mappings", core=True
-    ),
+    _StagePlan("an owner's revocation beside every operation that unmaps its mappings", core=True),
     _StagePlan("the same with neighbours"),
     _StagePlan("pairs in a row, with neighbours"),
     _StagePlan("pairs of other operations beside each other"),

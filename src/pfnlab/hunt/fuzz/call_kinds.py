@@ -11,9 +11,8 @@ from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import DriverCall, SlotCall, VfioCall
 from pfnlab.programs.lang.fields import Shape
 from pfnlab.programs.lang.ops import Call, Fork, Mmap, Mremap, Program
-from pfnlab.programs.lang.shapes import BY_WORD, ROWS, word_of
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.words import NO_DEVICE
+from pfnlab.programs.lang.words import BY_WORD, NO_DEVICE, ROWS, word_of
 
 
 class CallKind(NamedTuple):

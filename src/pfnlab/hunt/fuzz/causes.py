@@ -261,10 +261,7 @@ def _effects(
     program: Program, runs: Sequence[Run], placed: Sequence[tuple[int | None, Signature]]
 ) -> list[tuple[int, Effect]]:
     """Every effect with its step, that of an alarm before the first step with -1."""
-    signatures = [
-        *all_effects(program, runs),
-        *((_number(step), other) for step, other in placed),
-    ]
+    signatures = [*all_effects(program, runs), *((_number(step), other) for step, other in placed)]
     return [(step, effect_of(signature)) for step, signature in signatures]
 
 

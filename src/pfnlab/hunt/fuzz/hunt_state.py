@@ -13,9 +13,9 @@ from pfnlab.base.files import MOST_RECORDED, Missing, cannot_write, read_bytes, 
 from pfnlab.base.inert import one_line
 from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result
 from pfnlab.base.units import number_of
-from pfnlab.hunt.fuzz.bias import Bias
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.causes import Cause, Evidence
+from pfnlab.hunt.fuzz.conditions import Bias
 from pfnlab.hunt.fuzz.coverage import Coverage, Measure
 from pfnlab.hunt.fuzz.known_rows import KnownRow
 from pfnlab.hunt.fuzz.letters import Cells, PrintedCells

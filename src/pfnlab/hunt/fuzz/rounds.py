@@ -22,8 +22,8 @@ import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import shell_line
-from pfnlab.hunt.fuzz.bias import Bias
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.conditions import Bias
 from pfnlab.hunt.fuzz.coverage import Coverage, Measure, ModelAnswer, ModelProcesses
 from pfnlab.hunt.fuzz.grammar import draw, is_rare
 from pfnlab.hunt.fuzz.signature import LOOKING, Signature, signature_between

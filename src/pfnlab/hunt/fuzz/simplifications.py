@@ -17,21 +17,10 @@ from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import RequestMemRegion
 from pfnlab.programs.lang.fields import Ending, Field, Flag, Shape, Word
 from pfnlab.programs.lang.forced import Fail
-from pfnlab.programs.lang.ops import (
-    MAIN_TASK,
-    Area,
-    Device,
-    Fork,
-    Mmap,
-    Mremap,
-    Op,
-    Program,
-    RemapFilePages,
-)
-from pfnlab.programs.lang.shapes import ROWS
+from pfnlab.programs.lang.ops import MAIN_TASK, Area, Device, Fork, Mmap, Mremap, Op, Program, RemapFilePages
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ByteRange, ProcessVmReadv, Walk
-from pfnlab.programs.lang.words import NO_DEVICE
+from pfnlab.programs.lang.words import NO_DEVICE, ROWS
 
 #: Words of fields that declare none, the plainest first: a word is only replaced by one before it.
 _PLAINER: dict[str, tuple[str, ...]] = {

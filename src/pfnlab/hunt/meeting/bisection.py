@@ -19,9 +19,9 @@ from pfnlab.hunt.meeting.bisect import (
     BisectResult,
     RunOn,
     bisect_rules,
+    boundary,
     versions_between,
 )
-from pfnlab.hunt.meeting.boundary import boundary
 from pfnlab.hunt.meeting.bug_shown import program_file
 from pfnlab.hunt.meeting.sought import PropertySought, SignSought, Sought, program_of_bug
 from pfnlab.kernel.bugs.bug_lookup import bug_called
@@ -32,9 +32,8 @@ from pfnlab.lab.building.built import remove_built
 from pfnlab.lab.building.tree_commits import TreeCommits
 from pfnlab.lab.images.asked_before import AskedBefore
 from pfnlab.lab.images.search import offered
-from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.lang.library import load_found, program_paths
-from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.load import load_program, program_hash
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.model.model_machine import ModelMachine

@@ -16,9 +16,8 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import shell_word
 from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result
 from pfnlab.checker.judging.judge import violations
-from pfnlab.hunt.meeting.bug_held import HeldMachine, held_machines
 from pfnlab.hunt.meeting.sign import answer_in, sign_of, sign_word
-from pfnlab.kernel.bugs.bug_parts import ShownBy
+from pfnlab.kernel.bugs.bug_parts import HeldBy, ShownBy
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind
 from pfnlab.kernel.bugs.known_bugs import bug as called
 from pfnlab.kernel.bugs.standing import StandingWord
@@ -30,11 +29,54 @@ from pfnlab.programs.lang.library_list import library_folder
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
+from pfnlab.programs.runs.cells import cell
 from pfnlab.programs.runs.golden import golden_look
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.named_machines import Named, name_machines, side_by_side
 from pfnlab.programs.runs.observation import Run
+
+
+class HeldMachine(msgspec.Struct, frozen=True):
+    """One machine's answer in a step that a rule is about.
+
+    :param program: its name
+    :param machine: its name
+    :param op: the step
+    :param field: the field of it
+    :param says: what the rule says of it
+    :param answer: what the machine answers
+    """
+
+    program: str
+    machine: str
+    op: str
+    field: str
+    says: str
+    answer: str
+
+
+def held_machines(row: HeldBy, runs: Sequence[Run]) -> tuple[HeldMachine, ...]:
+    """The answers of *runs*, each beside the rule's.
+
+    :raises Misuse: a run has no such step
+    """
+    return tuple(
+        HeldMachine(row.program, run.machine, row.op, row.field, row.says, held_answer(row, run))
+        for run in runs
+    )
+
+
+def held_answer(row: HeldBy, run: Run) -> str:
+    """The answer of a run in the step that *row* names: ``EINVAL``; ``-`` where it has no line.
+
+    :raises Misuse: the run has no such step
+    """
+    step = next((one for one in run.steps if one.op == row.op), None)
+    if step is None:
+        raise Misuse(f"{row.program} has no step {row.op!r} on {run.machine}: write one as `run` prints it")
+    return ", ".join(cell(step, row.field)) or "-"
+
 
 #: The word for a machine: ``before`` and ``after`` stand for them at what is no fault, but a change.
 ShownWord = Literal["broken", "mended", "before", "after", "neither", "undecided"]

@@ -20,8 +20,7 @@ from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.causes import Evidence, Found, Grouping, sightings
 from pfnlab.hunt.fuzz.hunt import Hunt
 from pfnlab.hunt.fuzz.hunt_state import HuntState, KnownSignature
-from pfnlab.hunt.fuzz.shown_again import is_shown
-from pfnlab.hunt.fuzz.shrink import Shrunk, shrink, shrink_quickly
+from pfnlab.hunt.fuzz.shrink import Shrunk, is_shown, shrink, shrink_quickly
 from pfnlab.hunt.fuzz.signature import Signature, in_same_step, signature_of
 from pfnlab.hunt.meeting.walkers import KINDS, WALKERS, cell_program
 from pfnlab.kernel.policies.known_kernels import HeldCount

@@ -15,9 +15,8 @@ from pfnlab.checker.check import check
 from pfnlab.checker.scopes.properties import questions
 from pfnlab.checker.scopes.scope import load_scope
 from pfnlab.hunt.fuzz.signature import UNCOMPARABLE
-from pfnlab.hunt.meeting.explain import Explanation, explanations, explanations_between
+from pfnlab.hunt.meeting.explain import Explanation, ShownDifference, explanations, explanations_between
 from pfnlab.hunt.meeting.holding import Doubles, KernelDifference, Pair, Programs, hold_all
-from pfnlab.hunt.meeting.shown import ShownDifference
 from pfnlab.hunt.meeting.titles import titles_between
 from pfnlab.kernel.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.kernel.policies.changes import changes_between, source_of

@@ -19,10 +19,9 @@ from pfnlab.base.result import ALWAYS, Made, Outcome, Result
 from pfnlab.base.units import number_of
 from pfnlab.discussions.changed_claims import AskedClaims, ask_claims
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
-from pfnlab.hunt.meeting.explain import Explanation, explanations
+from pfnlab.hunt.meeting.explain import Explanation, ShownDifference, explanations
 from pfnlab.hunt.meeting.holding import KernelDifference, Pair, Programs, hold_all
 from pfnlab.hunt.meeting.meet import verdicts
-from pfnlab.hunt.meeting.shown import ShownDifference
 from pfnlab.kernel.mm.configuration import Configuration
 from pfnlab.kernel.policies.known_kernels import HeldCount, programs_in, steps_in
 from pfnlab.kernel.policies.own import is_path
@@ -267,11 +266,7 @@ class TriedKernel(msgspec.Struct, frozen=True):
 
 
 def kernel_of_tree(
-    tree: Path,
-    patches: Sequence[Path],
-    configuration: Sequence[str],
-    like: str,
-    say: Callable[[str], None],
+    tree: Path, patches: Sequence[Path], configuration: Sequence[str], like: str, say: Callable[[str], None]
 ) -> TriedKernel:
     """The kernel of *tree* with *patches* on top, built as ``pfnlab kernels build`` does.
 

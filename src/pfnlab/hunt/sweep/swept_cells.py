@@ -17,8 +17,16 @@ from itertools import product
 from typing import NamedTuple, TypeAlias
 
 from pfnlab.base.errors import Misuse
-from pfnlab.hunt.sweep.swept_calls import CALLS, FOLLOWED, Spot
-from pfnlab.hunt.sweep.swept_mappings import HOLDS, MAPPINGS, MARKS, TRIPLES, SweptMapping
+from pfnlab.hunt.sweep.swept_mappings import (
+    CALLS,
+    FOLLOWED,
+    HOLDS,
+    MAPPINGS,
+    MARKS,
+    TRIPLES,
+    Spot,
+    SweptMapping,
+)
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.words import did_you_mean
@@ -43,11 +51,7 @@ POINTS: dict[str, tuple[str, ...]] = {
 }
 
 #: The kinds of mapping that alone get to a function.
-_ONLY = {
-    "memtype_reserve": ("WC", "remap"),
-    "pfnlab_fault": ("fault",),
-    "vmf_insert_pfn_prot": ("fault",),
-}
+_ONLY = {"memtype_reserve": ("WC", "remap"), "pfnlab_fault": ("fault",), "vmf_insert_pfn_prot": ("fault",)}
 
 #: The areas, and tasks, that the operations of a cell make.
 _NAMES = ("b", "d", "e")

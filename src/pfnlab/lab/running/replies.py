@@ -42,8 +42,8 @@ from pfnlab.programs.runs.observation import (
     Step,
     VmaSeen,
 )
+from pfnlab.programs.runs.places import READING, without_contents
 from pfnlab.programs.runs.pte_text import RAM, entry_text, merge_ptes
-from pfnlab.programs.runs.unknown import READING, without_contents
 
 #: How the list of debugfs names a cache mode, and how observations do.
 MODES = {

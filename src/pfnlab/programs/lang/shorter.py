@@ -12,8 +12,8 @@ import msgspec
 
 from pfnlab.base.errors import ProgramError
 from pfnlab.programs.lang.ops import Fork, Op, Program, Release, Thread
-from pfnlab.programs.lang.shapes import tasks_named
 from pfnlab.programs.lang.validity import check_program
+from pfnlab.programs.lang.words import tasks_named
 
 
 def shrunk(program: Program, shows: Callable[[Program], bool]) -> Program:

@@ -23,26 +23,9 @@ from pfnlab.programs.lang.call_reader import CallReader
 from pfnlab.programs.lang.forced import Fail, Hold, Skip
 from pfnlab.programs.lang.lines import Line, lines_of
 from pfnlab.programs.lang.names import Wrong
-from pfnlab.programs.lang.ops import (
-    MAIN_TASK,
-    Area,
-    Device,
-    Expect,
-    Leaked,
-    Op,
-    Program,
-    Thp,
-)
+from pfnlab.programs.lang.ops import MAIN_TASK, Area, Device, Expect, Leaked, Op, Program, Thp
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.words import (
-    FIRST_LINE,
-    KINDS,
-    MODES,
-    PREFIXES,
-    THP,
-    VERSION,
-    quoted,
-)
+from pfnlab.programs.lang.words import FIRST_LINE, KINDS, MODES, PREFIXES, THP, VERSION, quoted
 
 
 class Reading(CallReader):

@@ -1,4 +1,4 @@
-"""``model:7.2``: the machine that knows the rules and runs programs on them."""
+"""``model:7.2``, ``model:6.1,tracker=exact``: the machine that knows the rules and runs programs on them."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ from pfnlab.programs.model.execution import OneByOne, SideBySide, refuse_unknown
 from pfnlab.programs.model.named_profile import profile_named, version_in
 from pfnlab.programs.model.observe import Observer
 from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.machine import Accel, Machine
+from pfnlab.programs.runs.named_machines import MachineKind, Named, model_text
 from pfnlab.programs.runs.observation import Reason, Run, Step, TlbSeen
 from pfnlab.programs.runs.places import (
     ISA_PFN,
@@ -356,3 +358,22 @@ def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | N
         devices[MOVED_BAR] = PfnRange(bar, bar + moved.pages)
     phys = type(platform.phys)(tuple(resources))
     return replace(platform, phys=phys), devices, whole
+
+
+def model_of(named: Named, look: LookLevel = LookLevel.PROC) -> ModelMachine:
+    """The model of that name.
+
+    :raises Misuse: there is no such model
+    """
+    return ModelMachine(model_text(named.rest), look)
+
+
+def _read(spec: str, profile: str | None) -> Named:
+    return Named(spec, version_in(model_text(spec.partition(":")[2])), stock=False)
+
+
+def _open(named: Named, accel: Accel, look: LookLevel, guests: int | None, blocks: bool) -> Machine:
+    return model_of(named, look)
+
+
+KIND = MachineKind(_read, _open)

@@ -8,8 +8,8 @@ from pfnlab.kernel.mm.kernel import Task
 from pfnlab.kernel.mm.more import pagemap, readers, remote
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ByteRange, ProcessVmReadv, Walk
-from pfnlab.programs.runs.moved import ascending, moved_text
 from pfnlab.programs.runs.places import Places
+from pfnlab.programs.runs.texts import ascending, moved_text
 
 #: Bytes of a word, which is moved where an operation names no bytes.
 WORD = 4

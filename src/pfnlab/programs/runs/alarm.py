@@ -50,10 +50,7 @@ _HEADS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("", re.compile(r"^(?P<title>BUG: (?P<kind>KASAN|KFENCE|KMSAN|KCSAN): .+)")),
     ("UBSAN", re.compile(r"^(?P<title>UBSAN: .+)")),
     ("oops", re.compile(r"^(?P<title>BUG: kernel NULL pointer dereference)")),
-    (
-        "oops",
-        re.compile(r"^(?P<title>BUG: unable to handle (?:kernel )?[a-zA-Z ]+?)(?: for | at |:|$)"),
-    ),
+    ("oops", re.compile(r"^(?P<title>BUG: unable to handle (?:kernel )?[a-zA-Z ]+?)(?: for | at |:|$)")),
     ("oops", re.compile(r"^(?:traps: )?(?P<title>PANIC: double fault)")),
     ("oops", _OOPS),
     ("lockup", re.compile(r"^(?:watchdog: )?(?P<title>BUG: (?:soft|workqueue) lockup)")),

@@ -294,10 +294,7 @@ def covers(expect: Expect, version: str) -> bool:
 
 
 def judge(
-    program: Program,
-    runs: Sequence[Run],
-    series: Mapping[str, str | None],
-    fields: tuple[str, ...] = FIELDS,
+    program: Program, runs: Sequence[Run], series: Mapping[str, str | None], fields: tuple[str, ...] = FIELDS
 ) -> Verdict:
     """The verdict on one program's runs.
 

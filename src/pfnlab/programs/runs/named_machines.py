@@ -31,10 +31,7 @@ FORMS = (
 
 #: The kinds of machines by the beginning of their names, each where its :class:`MachineKind` is.
 #: It is imported when a machine of that kind is named: models need no lab, and the lab may import this.
-KINDS = {
-    "model": "pfnlab.programs.model.named_model:KIND",
-    "qemu": "pfnlab.lab.running.named_kernel:KIND",
-}
+KINDS = {"model": "pfnlab.programs.model.model_machine:KIND", "qemu": "pfnlab.lab.running.named_kernel:KIND"}
 
 
 class Named(msgspec.Struct, frozen=True):
