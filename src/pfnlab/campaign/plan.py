@@ -313,7 +313,6 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def shards(self, folder: Path = _HERE) -> list[Shard]:
         """The shards, in the order in which they begin; each once, and none behind the budget of programs.
 
-        :param folder: where the files of scopes and programs are
         :raises Misuse: there is no such scope or program, or there are more than :data:`MOST_SHARDS`
         """
         beside = Beside(folder)

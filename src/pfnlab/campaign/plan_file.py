@@ -39,10 +39,7 @@ _HERE = Path()
 
 
 class PlanMistakes(Misuse):
-    """A file of a campaign has mistakes, one line each.
-
-    :ivar mistakes: the lines
-    """
+    """A file of a campaign has mistakes, one line each."""
 
     def __init__(self, mistakes: list[str]) -> None:
         self.mistakes = mistakes
@@ -62,8 +59,6 @@ def read_plan(path: Path, *, trust: bool = False) -> Plan:
 def plan_of(text: str, source: str, folder: Path = _HERE, *, trust: bool = False) -> Plan:
     """The plan that *text* describes.
 
-    :param source: the name of its file, for messages
-    :param folder: where the files of scopes and programs are
     :param trust: as for :func:`read_plan`
     :raises PlanMistakes: it describes none
     """

@@ -30,11 +30,7 @@ _SHOWN_OF_KEY = 40
 
 
 class KeyPlaces:
-    """The lines of tables and keys.
-
-    :param text: TOML
-    :param source: the name of its file
-    """
+    """The lines of tables and keys."""
 
     def __init__(self, text: str, source: str) -> None:
         self._source = source

@@ -61,7 +61,6 @@ class CampaignProgress(msgspec.Struct, frozen=True):
 def begin_campaign(store: Store, plan: Plan, folder: Path = _HERE) -> None:
     """Keep *plan* with its shards in *store*; where it is there already, nothing that is done is done again.
 
-    :param folder: where the files of its scopes and programs are
     :raises Misuse: the store has other work under that name
     """
     shards = [

@@ -36,7 +36,6 @@ from pfnlab.programs.runs.named_machines import files_named, name_machine, name_
 class CatalogueWork(msgspec.Struct, frozen=True, kw_only=True):
     """The work of a shard with programs of the catalogue.
 
-    :param programs: the programs by name, as text
     :param look: as for ``pfnlab run``; empty for the usual one
     """
 
@@ -156,7 +155,6 @@ class MeetWork(msgspec.Struct, frozen=True, kw_only=True):
 
     :param kernel: a version, a bzImage, or the name of a kernel that was built here
     :param profile: the version of the model, where it is another; empty for the kernel's own
-    :param programs: how many random programs
     """
 
     kernel: str

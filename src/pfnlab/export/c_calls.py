@@ -54,10 +54,8 @@ class CCall(msgspec.Struct, frozen=True):
     """An operation in C.
 
     :param text: the expression; empty where the first process does it, by ``ends``
-    :param pieces: names of the pieces that it calls
     :param defines: macros that an old C library may lack, with their values
     :param ends: ``EXITS``, ``KILLED`` or ``CLOSES`` where the first process has to know of it
-    :param starts: the task that it starts
     :param names: the task whose process it is about, which only the first process knows
     :param reads: whether its value is what the device's memory holds
     """

@@ -35,9 +35,6 @@ _LAST_POINT = 999
 class PlannedStep(msgspec.Struct, frozen=True):
     """An operation of the program.
 
-    :param text: its line
-    :param task: the number of its task
-    :param call: what it is in C
     :param expected: result and value that are expected, as C; ``NULL`` for any
     """
 
@@ -52,7 +49,6 @@ class CPlan:
 
     :param subject: the program; what a machine answered is expected
     :param drives: a module beside it does what a driver does
-    :ivar steps: its operations
     :ivar coordinated: whether the first process tells tasks when it is their turn
     :ivar bars: the devices in a BAR
     :ivar reads: whether values are expected that are what a device holds

@@ -42,7 +42,6 @@ FORMATS: dict[str, Callable[[Subject], dict[str, str]]] = {
 def export(subject: Subject, form: str) -> dict[str, str]:
     """The files of *subject* in a form.
 
-    :param form: its name
     :return: texts by file name, the reproducer itself first
     :raises Misuse: there is no such form
     :raises Undecided: the form cannot say what the program does; the message says which operation

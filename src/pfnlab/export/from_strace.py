@@ -28,7 +28,6 @@ _CHILD_PIDFD = {"clone": re.compile(r"parent_tid=\[(\d+)"), "clone3": re.compile
 def from_strace(text: str, source: str, known: dict[str, dict[int, KnownBar]]) -> Recovered:
     """The program of a log.
 
-    :param source: the name of the log
     :param known: BARs by device, where their sizes are known; the device ``""`` is the only one
     :raises Misuse: it is no log of strace
     """

@@ -31,7 +31,6 @@ class CPiece(msgspec.Struct, frozen=True):
 
     :param needs: names of the pieces that must stand before it
     :param includes: the headers, as ``<stdio.h>``
-    :param text: its lines, without empty ones around them
     """
 
     name: str

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import msgspec
+from msgspec.structs import replace
 
 from pfnlab.base.errors import Misuse, ProgramError, Undecided
 from pfnlab.base.inert import line_comment, one_line
@@ -52,9 +52,7 @@ class Heading(NamedTuple):
 class Recovered(NamedTuple):
     """All that was found in a text.
 
-    :param source: the name of the log or program
     :param form: ``strace`` or ``syz``
-    :param lines: how many lines it has
     :param commands: the program that each task executes, as far as that is known
     :param unsaid: what cannot be said, by kind, and how often
     :param dropped: calls that are not about device memory, by name
@@ -133,14 +131,14 @@ class Recovered(NamedTuple):
         call: Any = step.call
         found = not self.heading.devices
         if found and isinstance(call, (ops.Mmap, ops.RemapFilePages)) and call.source.name != ANON:
-            call = msgspec.structs.replace(call, source=self.windows.span(call.source))
+            call = replace(call, source=self.windows.span(call.source))
         elif isinstance(call, VfioReset):
             call = VfioReset(self.windows.span(Span(call.device, 0, 1)).name)
         elif isinstance(call, (ops.Fork, ops.Thread)):
-            call = msgspec.structs.replace(call, child=renamed[call.child])
+            call = replace(call, child=renamed[call.child])
         named = {field: renamed[task] for field, task in tasks_named(call).items()}
         if named:
-            call = msgspec.structs.replace(call, **named)
+            call = replace(call, **named)
         return ops.Op(call, renamed[step.task])
 
     def _remarks(self, unsaid: Counter[str]) -> Iterator[str]:

@@ -36,12 +36,9 @@ class Dialect(msgspec.Struct, frozen=True):
     """How a C program says what it found.
 
     :param build: the command that makes it, with ``{name}`` and ``{source}``, or ``{folder}`` for its folder
-    :param variables: the variables of its main()
     :param begin: the statements with which it begins
     :param plan: the statement that says how many tests there are, with ``{count}``
     :param child: the statements that take over what a child has told, which are ``{count}`` tests
-    :param end: the statement that ends it
-    :param headers: headers of its own
     :param instead: pieces that take the place of others
     """
 

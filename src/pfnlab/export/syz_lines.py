@@ -34,7 +34,6 @@ class SyzCall(NamedTuple):
     :param line: its line, counted from 1
     :param result: the variable that is its result, ``r0``, or ``""``
     :param name: of the system call, without the variant behind ``$``
-    :param arguments: as they stand there
     :param props: its properties, as ``fail_nth: 5``
     """
 

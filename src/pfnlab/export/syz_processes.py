@@ -27,7 +27,6 @@ _RESOURCES = {value: name for name, value in RLIMIT.items()}
 class SyzProcessCalls:
     """The operations of a syzkaller program so far, and what its variables are.
 
-    :ivar steps: the operations
     :ivar unsaid: what cannot be said, by kind, and how often
     """
 

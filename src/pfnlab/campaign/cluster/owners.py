@@ -45,7 +45,6 @@ _HELD: WeakValueDictionary[tuple[str, int], PartHolder] = WeakValueDictionary()
 class PartHolder:
     """The owner of one part on a worker.
 
-    :param search: the name of the search
     :param client: what the client has, see :func:`~pfnlab.campaign.cluster.connection.versions`
     :raises Misuse: this worker has something else
     """

@@ -85,8 +85,6 @@ class Database(ABC):
 def open_database(address: str, *, make: bool = True) -> Database:
     """The database at *address*, with the tables of this version.
 
-    :param address: a file, or ``postgresql://USER@HOST/NAME``
-    :param make: whether to make a file that is not there
     :raises Misuse: it is no store, or one of a newer pfnlab
     :raises Undecided: it cannot be reached, or the disk is full
     :raises MissingTool: PostgreSQL was asked for, and psycopg is not installed
@@ -109,10 +107,7 @@ def open_database(address: str, *, make: bool = True) -> Database:
 
 
 def damaged(address: str, what: str) -> Misuse:
-    """The error for a store in which is what no pfnlab wrote.
-
-    :param what: what that is
-    """
+    """The error for a store in which is what no pfnlab wrote."""
     return Misuse(
         f"{address}: the store is damaged ({' '.join(what.split())}): restore it from a copy that "
         "`pfnlab results --backup` made, or name another file"
@@ -178,11 +173,7 @@ def row_of(
 ) -> _Form:
     """One row as a *form*.
 
-    :param address: of the store, for errors
-    :param place: the row, for errors
     :param row: the values, in the order of the fields of *form*
-    :param json: the names of values that are JSON
-    :param flags: those that are 0 or 1
     :raises Misuse: a value is none of its name
     """
     name, content = "", dict(zip(form.__struct_fields__, row, strict=True))

@@ -39,10 +39,7 @@ _DIGITS = 32
 
 
 def digest_of(content: Any) -> str:
-    """The digest of JSON content; the order of keys does not matter.
-
-    :param content: what :mod:`msgspec` can make JSON of
-    """
+    """The digest of JSON content; the order of keys does not matter."""
     data = msgspec.json.encode(content, order="deterministic")
     return hashlib.sha256(data).hexdigest()[:_DIGITS]
 

@@ -161,7 +161,6 @@ class Store:
         """Store what a shard found, whole or not at all; False where it was done already.
 
         :param took: seconds it ran
-        :param programs: how many programs it ran
         """
         by_digest = {result.digest: result for result in results}
         places = {digest: place for place, digest in enumerate(by_digest)}

@@ -22,16 +22,10 @@ Seconds = Annotated[float, Meta(gt=0, le=365 * 86_400)]
 class StoredShard(msgspec.Struct, frozen=True, kw_only=True):
     """A shard of a campaign as the store has it.
 
-    :param number: its place in the campaign
-    :param digest: the key of the shard
-    :param work: what it does, JSON
     :param seconds: the limit of one attempt
     :param state: :data:`WAITING`, :data:`DONE` or :data:`ISOLATED`
-    :param tries: attempts that failed
-    :param lost: attempts that were lost
     :param reason: of the last attempt that was not done
     :param took: seconds of the attempt that was done
-    :param programs: how many programs it ran
     """
 
     number: int
@@ -52,7 +46,6 @@ class StoredCampaign(msgspec.Struct, frozen=True):
     """A campaign as the store has it.
 
     :param digest: of the keys of its shards: the same for the same work
-    :param plan: its plan, JSON
     :param stop: whether somebody asked that it stops
     """
 

@@ -18,7 +18,6 @@ from pfnlab.programs.lang.words import BY_WORD, NO_DEVICE, ROWS, word_of
 class CallKind(NamedTuple):
     """A kind of operation, as programs draw it.
 
-    :param weight: how often it is drawn
     :param seen: it does nothing but what the state shows, and returns
     """
 

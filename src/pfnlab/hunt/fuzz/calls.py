@@ -58,7 +58,6 @@ _ON_ORDINARY = frozenset({"walk", "process_madvise", "mincore", "process_vm_read
 class CallGenerator(MappingGenerator):
     """Draws the operations of one program.
 
-    :param places: the places it has mapped so far
     :param rare: whether it may need a guest of its own
     :param leaves: whether most mappings of the driver and of vfio-pci are such that leaves fit
     """
@@ -190,10 +189,7 @@ class CallGenerator(MappingGenerator):
         return make(*values)
 
     def _values(self, fields: Sequence[Field], name: str) -> list[object] | None:
-        """Values for *fields*, drawn one after the other; None where one has no value here.
-
-        :param name: the area whose pages are meant
-        """
+        """Values for *fields*, drawn one after the other; None where one has no value here."""
         values: list[object] = []
         for field in fields:
             value = self._value(field, name)

@@ -101,7 +101,6 @@ class Evidence(msgspec.Struct):
 class Found(msgspec.Struct, frozen=True):
     """A finding as far as its cause depends on it.
 
-    :param key: of its signature
     :param program: the smallest program that shows it; None where it is not here
     """
 
@@ -150,7 +149,6 @@ def sightings(
 ) -> dict[Signature, Evidence]:
     """The evidence of each finding in *runs* of *program*; none where only the end was looked at.
 
-    :param agreed: as for :func:`~pfnlab.hunt.fuzz.signature.signatures_of`
     :param smallest: it is the smallest program of a finding, so that what is in its step belongs to it
     """
     return evidence_of(program, runs, placed_signatures(program, runs, agreed=agreed), smallest=smallest)
@@ -163,10 +161,7 @@ def evidence_of(
     *,
     smallest: bool = False,
 ) -> dict[Signature, Evidence]:
-    """:func:`sightings`, where the findings are known.
-
-    :param placed: they, as :func:`~pfnlab.hunt.fuzz.signature.placed_signatures` told
-    """
+    """:func:`sightings`, where the findings are known."""
     if not placed or any(run.look is LookLevel.END for run in runs):
         return {}
     effects = _effects(program, runs, placed)
@@ -279,7 +274,6 @@ class Grouping:
 
     :param ask: the runs of a program on all of them, in new guests where it is asked so; None where they have
         no answer
-    :param agreed: as for :func:`~pfnlab.hunt.fuzz.signature.signatures_of`
     """
 
     def __init__(self, ask: Callable[[Program, bool], Sequence[Run] | None], *, agreed: bool = True) -> None:
@@ -349,8 +343,6 @@ class Weighed:
     """The runs of a program, one a machine, and what they tell.
 
     :param reason: why they tell nothing, or not what to expect; None where they do
-    :param signatures: of all findings, each once (:func:`~pfnlab.hunt.fuzz.signature.signatures_of`)
-    :param sightings: what they tell of the cause of each (:func:`~pfnlab.hunt.fuzz.causes.sightings`)
     :param judged: they are of kernels alone, each judged by itself
     :param broken: the properties that kernels break in them, known or not
     """
@@ -364,10 +356,7 @@ class Weighed:
 
 
 def weigh(program: Program, runs: Sequence[Run], *, agreed: bool = True) -> Weighed:
-    """Evaluate *runs* of *program*.
-
-    :param agreed: as for :func:`~pfnlab.hunt.fuzz.signature.signatures_of`
-    """
+    """Evaluate *runs* of *program*."""
     reason = undecided(runs)
     if reason is not None:
         return Weighed(runs, reason)

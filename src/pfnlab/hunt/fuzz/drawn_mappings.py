@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import get_args
 
-import msgspec
+from msgspec.structs import replace
 
 from pfnlab.hunt.fuzz.ranges import DRIVER_LEAVES, DrawnPlaces
 from pfnlab.programs.lang import device_ops
@@ -40,10 +40,7 @@ _BY_ADDRESS: tuple[Via, ...] = ("devmem", "devmem-sync", "proc-wc", "proc-uc")
 
 
 class MappingGenerator:
-    """Draws what maps, and what moves mappings, for one program.
-
-    :param places: the places it has mapped so far
-    """
+    """Draws what maps, and what moves mappings, for one program."""
 
     def __init__(self, random: Random, places: DrawnPlaces) -> None:
         self._random, self._places = random, places
@@ -73,7 +70,7 @@ class MappingGenerator:
         """Ordinary memory; shared memory is neither populated nor locked, because that has no rule."""
         mmap = self.mmap(source, "anon", over)
         if self._random.random() < _SHARED_RATE:
-            return msgspec.structs.replace(mmap, shared=True, populate=False, locked=False)
+            return replace(mmap, shared=True, populate=False, locked=False)
         return mmap
 
     def perf(self) -> Mmap:
@@ -81,7 +78,7 @@ class MappingGenerator:
         draw = self._random
         pages = draw.choice((1, 2, 3, 5, 5, 9, 17, 4)) if draw.random() < 0.9 else draw.randrange(1, 24)
         mmap = self.mmap(Span(PERF, 0, pages), PERF, None)
-        return msgspec.structs.replace(mmap, shared=draw.random() < 0.95)
+        return replace(mmap, shared=draw.random() < 0.95)
 
     def own_pages(self) -> Span:
         """Some of the driver's own pages."""

@@ -73,15 +73,10 @@ def may_store(program: ops.Program) -> bool:
 class DrawnProgram:
     """One program while it is drawn: its operations so far decide which may come next.
 
-    :param random: the source of every choice
     :param weights: the kinds of operations that it may have, with their weights
-    :param bias: what earlier programs have reached
     :param prefix: an earlier program, with a part of which it begins
     :param rare: it may need a guest of its own
-    :param vfio: it has a device opened through vfio-pci
-    :param slot: its device comes and goes
     :param leaves: it has a device that leaves fit into
-    :param fixed: it has a device at a fixed place
     """
 
     def __init__(

@@ -150,10 +150,7 @@ class _Schedule:
         drawing.add(Op(Thread(f"t{drawing.born + 1}"), task))
 
     def _hold(self, task: str, *, likely: bool) -> None:
-        """An operation of *task* that is held.
-
-        :param likely: mostly at a function that it comes by
-        """
+        """An operation of *task* that is held."""
         drawing, draw, kinds = self._drawing, self._random, self._kinds
         if likely and draw.random() < _LIKELY_PLACE:
             kinds = {kind: weight for kind, weight in kinds.items() if kind in PLACES} or kinds

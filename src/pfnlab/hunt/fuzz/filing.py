@@ -56,7 +56,6 @@ class FoundDifference(msgspec.Struct, frozen=True):
     :param origin: seed and index of the program that showed it first
     :param operations: the number of operations of that first program
     :param repeated: the number of runs that showed it, and the number of runs
-    :param minimal: whether every smaller program was tried
     :param looks: how the kernels were looked at; two levels where looking changed something
     :param with_it: the other signatures of its step in the smallest program
     :param verb: the command whose program showed it first
@@ -80,7 +79,6 @@ class FiledData(msgspec.Struct, frozen=True, kw_only=True):
     :param signatures: its own; more where a person found that several are one finding
     :param machines: by name, those that its program is run on
     :param looks: how they are looked at; two levels where looking changed something
-    :param minimal: whether every smaller program was tried
     :param with_it: the other signatures of its step in its program
     """
 

@@ -46,8 +46,6 @@ class Hunt:
 
     What the first model has no rule for is not compared: kernels run it all the same, each judged alone.
 
-    :param machines: by name, and that for each level of looking if there are several; the first model runs
-        each program first, to tell whether it has a rule
     :param state: the state to begin with; it changes during the hunt
     :param folder: the folder for findings, None to file none
     :param watched: whether to watch the branches of the first model, where they are the measure
@@ -56,7 +54,6 @@ class Hunt:
     :param on_compared: called with the runs of every program that all machines answered
     :param predicting: the models of kernels, by level and name, that tell what looking changes; where there
         is none, the first model tells
-    :ivar machines: they, as they are asked
     :param agreed: whether what machines agree in is a finding too, as for
         :func:`~pfnlab.hunt.fuzz.signature.signature_of`
     :param jobs: processes that run programs on models; programs, findings and their order are those of one
@@ -363,10 +360,7 @@ class Hunt:
         return True
 
     def _ask_closely(self, program: Program, fresh: bool) -> Sequence[Run] | None:
-        """The runs of *program*, looked at as closely as possible; None where the machines have no answer.
-
-        :param fresh: in guests in which no program has run
-        """
+        """The runs of *program*, looked at as closely as possible; None where the machines have no answer."""
         level = self._telling
         if self.machines.lacks_rule(program, level):
             return None
@@ -391,10 +385,6 @@ class Hunt:
         """True where *program* shows the same difference; False at once where the model has no rule.
 
         What a kernel shows by itself needs no rule.
-
-        :param levels: those at which it was shown
-        :param repeated: it is the program that showed it
-        :param quick: as for :func:`~pfnlab.hunt.fuzz.shrink.is_shown`
         """
         own = signature.by_itself
         if not own and self.machines.lacks_rule(program, levels[0]):

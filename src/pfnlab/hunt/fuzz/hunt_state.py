@@ -53,7 +53,6 @@ class ShownFinding(msgspec.Struct):
 class KnownSignature(ShownFinding):
     """A signature that a program showed.
 
-    :ivar signature: the signature itself
     :ivar program: its smallest program; None where a folder is known and has none
     :ivar evidence: what programs that showed it tell of its cause
     """
@@ -81,18 +80,14 @@ class Unstable(msgspec.Struct, frozen=True):
 class HuntState(msgspec.Struct):
     """The state of a hunt, complete enough to resume it.
 
-    :ivar machines: by the names the user gave them
     :ivar next: the index of the next program
     :ivar compared: programs that ran on all machines
     :ivar undecided: programs not compared, because the model has no rule or a machine lacks something
     :ivar judged: of these, programs that kernels ran all the same and that were judged
     :ivar alarming: of these, programs in which a judge found something
-    :ivar different: programs that showed a difference
-    :ivar findings: the signatures found, by key
     :ivar causes: the findings by their causes, as far as the hunt has come to its end
     :ivar reasons: in words, why programs were not compared, and how many each
     :ivar kinds: of these reasons; one that an earlier version counted has none
-    :ivar looking: how kernels are looked at
     :ivar known: violations that are explained, by their rows
     :ivar measure: the coverage that programs are kept for; without branches it is the model's too
     :ivar known_keys: keys of the signatures that were filed when the hunt began
@@ -287,10 +282,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
 
     @classmethod
     def of(cls, state: HuntState, *, watched: bool) -> FuzzResult:
-        """The result of a hunt.
-
-        :param watched: whether branches were watched
-        """
+        """The result of a hunt."""
         return cls(
             made=Made.now(),
             machines=tuple(state.machines),

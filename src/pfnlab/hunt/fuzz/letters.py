@@ -123,11 +123,7 @@ class Cells(msgspec.Struct):
         return cells_of(self.scope)[self.first + index].program
 
     def note(self, state: HuntState, weighed: Mapping[LookLevel, Weighed]) -> None:
-        """Give the next cell its letter, behind what a hunt has done for it.
-
-        :param state: the hunt's
-        :param weighed: the runs of the cell
-        """
+        """Give the next cell its letter, behind what a hunt has done for it."""
         signatures = dict.fromkeys(found for told in weighed.values() for found in told.signatures)
         broken = (violation for told in weighed.values() for violation in told.broken)
         known = dict.fromkeys(violation.known for violation in broken if violation.known)

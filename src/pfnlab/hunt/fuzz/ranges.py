@@ -146,8 +146,6 @@ def areas(on: tuple[ops.Device, ...]) -> tuple[ops.Area, ...]:
 class DrawnPlaces:
     """The mappings of a program so far, as far as its text tells, and ranges near them.
 
-    :param on: its devices
-    :param within: its areas
     :param passes_end: whether it may map past the end of its first device
     :param leaves: whether its devices may be of any size: few mappings without leaves are then large
     """
@@ -218,10 +216,7 @@ class DrawnPlaces:
         return self._random.choice(list(self.areas))
 
     def span(self, name: str, most: int | None = None) -> Span:
-        """Pages of area *name*: a mapping, a part of it, or pages across one of its borders.
-
-        :param most: the most pages
-        """
+        """Pages of area *name*: a mapping, a part of it, or pages across one of its borders."""
         draw, extent = self._random, self.areas[name]
         if self.all and name in self._whole:
             start, end = self._whole[name]

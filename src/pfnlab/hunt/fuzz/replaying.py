@@ -37,7 +37,6 @@ _PATH = "pfnlab path "
 class Case(NamedTuple):
     """A counterexample to replay.
 
-    :param machine: the machine that it was found on
     :param schedule: its turns, where they were recorded
     :param source: the file it comes from; empty for the command line
     """
@@ -87,7 +86,6 @@ class Replaying(NamedTuple):
     def _check_asked(self, machine: str, source: str) -> None:
         """Refuse a policy file that the user has not asked for.
 
-        :param machine: one that is to be made because the file *source* names it
         :raises Misuse: it would run such a policy
         """
         asked_files = {file for spec in self.on for file in files_in(spec)}

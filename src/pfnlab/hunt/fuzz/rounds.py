@@ -19,6 +19,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import shell_line
@@ -80,7 +81,7 @@ def looking_named(text: str) -> Looks:
 
 def looked_at(run: Run, level: LookLevel) -> Run:
     """*run* with the level in the name of its machine."""
-    return msgspec.structs.replace(run, machine=f"{run.machine} {level}")
+    return replace(run, machine=f"{run.machine} {level}")
 
 
 def changed_by_looking(
@@ -99,7 +100,7 @@ def changed_by_looking(
         for difference in differences(seen):
             if (difference.step, difference.field) not in explained:
                 signature = signature_between(program, seen, difference)
-                found.append((pair, msgspec.structs.replace(signature, kind=LOOKING)))
+                found.append((pair, replace(signature, kind=LOOKING)))
                 break
     return found
 
@@ -111,7 +112,6 @@ def _places(runs: Sequence[Run]) -> set[tuple[int, str]]:
 class Opened(NamedTuple):
     """The machines of a hunt.
 
-    :ivar looking: how they are looked at
     :ivar machines: by level of looking and by name
     :ivar predicting: by level and kernel the model that tells what looking changes on it; empty where each
         program has one level
@@ -209,10 +209,7 @@ _SWITCH = 0.0005
 
 
 def end_of_round(index: int, together: int) -> int:
-    """The index behind the last program of the round of program *index*.
-
-    :param together: the number of programs of a round
-    """
+    """The index behind the last program of the round of program *index*."""
     return (index // together + 1) * together
 
 

@@ -86,7 +86,6 @@ MOST_RUNS = 600
 class Shrunk(msgspec.Struct, frozen=True):
     """A smaller program, and the cost to find it.
 
-    :param runs: the number of programs that were run
     :param minimal: whether every smaller program was tried; False when the limit came first
     """
 
@@ -122,7 +121,6 @@ def shrink(program: Program, shows: Callable[[Program], bool], most: int = MOST_
     """The smallest program found, from *program* on, for which *shows* holds.
 
     :param shows: whether a program shows the same difference as *program* does
-    :param most: the most programs that may be tried
     """
     trial = _Trial(shows, most)
     best = program
@@ -143,7 +141,6 @@ def shrink_quickly(
     programs. If a new guest does not confirm what is found so, each try has a new one.
 
     :param shows: whether a program shows it, quickly or not (:func:`is_shown`)
-    :param most: the most programs that may be tried each time
     """
     if signature.raises_alarm:
         small = shrink(program, lambda candidate: shows(candidate, True), most)

@@ -29,6 +29,7 @@ from itertools import groupby
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from pfnlab.base.errors import Why
 from pfnlab.checker.judging.judge import violations
@@ -89,7 +90,7 @@ class Signature(msgspec.Struct, frozen=True):
     @property
     def key(self) -> str:
         """A short name for it; what a kernel shows by itself has one name for all kernels."""
-        named = msgspec.structs.replace(self, sides=()) if self.by_itself else self
+        named = replace(self, sides=()) if self.by_itself else self
         return hashlib.sha256(msgspec.json.encode(named)).hexdigest()[:12]
 
     @property
@@ -178,8 +179,6 @@ def signatures_of(program: Program, runs: Sequence[Run], *, agreed: bool = True)
 
     An alarm comes first. Behind it only what differed before it counts; for other findings see
     :func:`own_differences`.
-
-    :param agreed: as for :func:`signature_of`
     """
     placed = placed_signatures(program, runs, agreed=agreed)
     return list(dict.fromkeys(signature for _, signature in placed))
@@ -216,10 +215,7 @@ def in_same_step(program: Program, runs: Sequence[Run], signature: Signature) ->
 def placed_signatures(
     program: Program, runs: Sequence[Run], *, agreed: bool = True, broken: Sequence[Violation] | None = None
 ) -> list[tuple[int | None, Signature]]:
-    """The signatures of :func:`signatures_of`, each with the step that shows it; None before the first.
-
-    :param broken: as :func:`kernel_violations` told; None to ask
-    """
+    """The signatures of :func:`signatures_of`, each with the step that shows it; None before the first."""
     return _placed(program, runs, alarms=agreed, judged=agreed, broken=broken)
 
 
@@ -292,10 +288,10 @@ def _of_lost(program: Program, runs: Sequence[Run], run: Run) -> Signature:
 def without_once(run: Run) -> Run:
     """*run* without the log lines that print once per boot."""
     steps = (
-        msgspec.structs.replace(step, log=tuple(line for line in step.log if once_message(line) is None))
+        replace(step, log=tuple(line for line in step.log if once_message(line) is None))
         for step in run.steps
     )
-    return msgspec.structs.replace(run, steps=tuple(steps))
+    return replace(run, steps=tuple(steps))
 
 
 def rests_on_spent(signature: Signature, runs: Sequence[Run]) -> bool:

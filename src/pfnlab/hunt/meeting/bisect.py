@@ -154,12 +154,8 @@ _KEPT: dict[str, BisectWord] = {"good": "good", "bad": "bad", "neither": "neithe
 class Asking:
     """Candidates asked for a word, and each answer kept.
 
-    :param sought: the test of a run
-    :param run_on: runs the program on a candidate
     :param repeat: how often each is run: bad once is bad
     :param before: an answer of an earlier search, if there is one
-    :param keep: keeps an answer for a later search
-    :param say: called with each answer as a line
     """
 
     def __init__(
@@ -209,10 +205,7 @@ def versions_between(good: str, bad: str, offered: Iterable[str]) -> list[str]:
 
 
 def bisect_rules(ends: tuple[str, str], asking: Asking) -> tuple[BisectedRule, ...]:
-    """The fewest rules that make the good model bad; none where the models do not show the difference.
-
-    :param ends: the versions of both models
-    """
+    """The fewest rules that make the good model bad; none where the models do not show the difference."""
     good, bad = map(exact, ends)
     changes = changes_between(good, bad)
 

@@ -188,11 +188,7 @@ def _in_tree(
 def _halve_commits(
     tree: TreeCommits, ends: tuple[str, str], asking: Asking, like_new: str
 ) -> tuple[str, str, tuple[str, ...]]:
-    """The last commit that is like the older end, the first that is like the newer, and what is left.
-
-    :param ends: the older and the newer
-    :param like_new: the word of the newer one
-    """
+    """The last commit that is like the older end, the first that is like the newer, and what is left."""
     target, without, passed = ends[1], [ends[0]], list[str]()
     while candidates := [one for one in tree.by_halves(target, without)[:-1] if one not in passed]:
         word = asking(candidates[0])

@@ -196,9 +196,7 @@ def show_bug(
 ) -> BugRunResult:
     """Run the programs of *bug* on the machines before and after it, and on others.
 
-    :param on: names of further machines
     :param look: how machines are looked at; None for the way in which a program's golden was made
-    :param accel: the accelerator of guests
     :raises Misuse: no program shows it yet, or a machine's name is none
     :raises MissingTool: a tool or a kernel is not here
     """

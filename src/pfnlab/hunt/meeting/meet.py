@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
+from msgspec.structs import replace
 
 from pfnlab.base.errors import Discovery, Misuse
 from pfnlab.base.progress import UNCOUNTED, PartCount
@@ -43,10 +44,8 @@ class Explained(msgspec.Struct, frozen=True):
 class Meeting(msgspec.Struct, frozen=True):
     """The result of a meeting.
 
-    :param machines: the two machines that were compared
     :param against: the version of the first machine: of the model, or of the other kernel
     :param held: the counts of each kind of programs that were compared
-    :param found: every difference
     :param causes: the differences by cause, by their place in ``found``; the shortest program first
     :param titles: commits of stable releases between the two that touch the area
     :param verdicts: properties of ``check`` whose verdict changes with the explanations, each in words
@@ -174,12 +173,8 @@ def meet(
 ) -> Meeting:
     """Compare a kernel with the model of its exact version.
 
-    :param version: the kernel's version
     :param profile: the version of the model, where it is another
-    :param configuration: the kernel's, and so the model's
-    :param changelog: the changelog of the kernel's package
     :param since: the kernel before it in its series, behind which titles begin
-    :param counted: counts the programs
     """
     model = profile or model_version(version)
 
@@ -190,7 +185,7 @@ def meet(
     machines = {f"model:{model}": modelled, f"qemu:{version}": machine}
     pair = Pair(machines, say, _doubles(model, explain), counted)
     meeting = _meeting(pair, (model, version), programs, explain)
-    return msgspec.structs.replace(
+    return replace(
         meeting,
         titles=titles_between(changelog or "", since, version) if since else (),
         verdicts=tuple(verdicts(model, _first_changes(meeting.found))),
@@ -207,13 +202,7 @@ def diff(
     say: Callable[[str], None] = lambda line: None,
     counted: PartCount = UNCOUNTED,
 ) -> Meeting:
-    """Compare two kernels.
-
-    :param machines: the two by name
-    :param versions: the versions of the two
-    :param changelog: the changelog of the newer kernel's package
-    :param counted: counts the programs
-    """
+    """Compare two kernels."""
     models = model_version(versions[0]), model_version(versions[1])
     first_model = ModelMachine(models[0])
 
@@ -223,7 +212,7 @@ def diff(
     comparables = {name: Comparable(machine, first_model) for name, machine in machines.items()}
     pair = Pair(comparables, say, _doubles(models[0], explain), counted)
     older, newer = sorted(versions, key=version_key)
-    return msgspec.structs.replace(
+    return replace(
         _meeting(pair, versions, programs, explain),
         titles=titles_between(changelog or "", older, newer),
         verdicts=tuple(verdicts(models[0], changes_between(*models))),
@@ -283,7 +272,6 @@ class Comparable:
 
     Where a model is one of the two it refuses such programs itself.
 
-    :param machine: the kernel
     :param model: tells which programs are such
     """
 

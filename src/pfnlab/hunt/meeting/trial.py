@@ -66,10 +66,7 @@ class ShownCause(msgspec.Struct, frozen=True):
     def of(
         cls, differences: Iterable[KernelDifference], explanation: Explanation | None = None
     ) -> ShownCause:
-        """The cause of *differences*.
-
-        :param explanation: the change of the model with which it does the same, where there is one
-        """
+        """The cause of *differences*."""
         explanations = () if explanation is None else (explanation,)
         return cls(tuple(ShownDifference.of(each, explanations) for each in differences))
 
@@ -117,10 +114,7 @@ class TrialResult(Result, frozen=True, kw_only=True, tag="pfnlab-trial/1"):
 
 
 def _headline(held: Mapping[str, HeldCount], causes: Sequence[ShownCause], unstable: int) -> str:
-    """The result in one sentence.
-
-    :param unstable: how many differences did not show again
-    """
+    """The result in one sentence."""
     amount = f"{number_of(programs_in(held), 'program')}, {number_of(steps_in(held), 'step')}"
     if causes:
         count = sum(len(cause.differences) for cause in causes)
@@ -174,11 +168,8 @@ def try_kernel(
 
     A difference that did not show again decides nothing, and neither does nothing compared.
 
-    :param tree: as the user named it
     :param built: what the kernel was built of, in a line
-    :param name: the kernel's in the report
     :param claims: ask the claims of the discussions too: which of them change their answer
-    :param counted: counts the programs
     :raises Misuse: there is no such model
     :raises LostGuest: the kernel does not boot, or does not survive a program that maps a page
     """

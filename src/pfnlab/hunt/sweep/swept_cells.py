@@ -63,8 +63,6 @@ _FIRST_VALUE = 1
 class SweptCell(NamedTuple):
     """A cell: operations on a kind of mapping.
 
-    :param scope: the scope that has it
-    :param mapping: the kind of mapping
     :param kinds: the kinds of operation, two or three
     :param odd: whether they are at odd places
     :param fork: whether a fork lies behind the first one
@@ -119,9 +117,6 @@ class SweptCell(NamedTuple):
 class HeldCell(NamedTuple):
     """A cell of a hold: two operations on a kind of mapping, the second one while the first is held.
 
-    :param scope: the scope that has it
-    :param mapping: the kind of mapping
-    :param held: the kind of operation that is held
     :param point: the function it is held at
     :param beside: the kind of operation beside it
     :param odd: whether a child does that, with an address space of its own, and not a thread

@@ -12,8 +12,6 @@ PAGES_2M, PAGES_1G = 1 << 9, 1 << 18
 class SweptMapping(NamedTuple):
     """A kind of mapping.
 
-    :param name: of it, in titles and tables
-    :param device: the kind of device
     :param pages: how many of them area ``a`` shows; the device has twice as many
     :param via: the way to map them, as a line of a program has it
     :param kinds: the kinds of operation that are done to it, rows and columns of its table
@@ -132,7 +130,6 @@ HOLDS: dict[str, tuple[SweptMapping, ...]] = {
 class Spot(NamedTuple):
     """Pages to which an operation is applied.
 
-    :param area: whose they are
     :param start: the first page; *end*: that behind the last
     :param via: the way to map the device, as a line of a program has it: ``wc``, ``driver remap wc``
     :param sharing: ``shared`` or ``private``

@@ -20,7 +20,6 @@ from pfnlab.programs.lang.walk_ops import BYTE_WALKERS, STORING_WALKERS, ByteRan
 class CallReader:
     """Reads calls, with the names of the lines above in mind.
 
-    :ivar scope: the meaning of names here
     :ivar at: the columns of the fields of the current line, for the checks to point at
     """
 
@@ -83,11 +82,7 @@ class CallReader:
         return make(*values)
 
     def _field(self, line: Line, verb: str, name: str, field: Field, first: Any) -> object:
-        """Read a field.
-
-        :param name: its name in the structure
-        :param first: the first field, for examples
-        """
+        """Read a field."""
         match field:
             case Shape.RANGE | Shape.ACCESS:
                 return self._span(line, verb)
@@ -235,10 +230,7 @@ class CallReader:
         return Span(name, 0, self.scope.whole(name))
 
     def _source(self, line: Line, example: str, *, open_end: bool = False) -> Span:
-        """Read pages of a device or of anonymous memory.
-
-        :param open_end: ``[4:]`` is allowed, and reaches to the device's last page
-        """
+        """Read pages of a device or of anonymous memory."""
         name = line.word("range", example)
         device = self.scope.devices.get(name)
         last = (device.pages if device is not None else 1) if open_end else None

@@ -64,7 +64,6 @@ def load_bytes(content: bytes, source: str = "<program>") -> Program:
 def load_text(text: str, source: str = "<program>") -> Program:
     """Read a program from its text form.
 
-    :param source: the name of the text in errors
     :raises ProgramError: at the first place that is wrong
     """
     return parse(text, source)

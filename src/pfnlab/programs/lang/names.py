@@ -96,10 +96,7 @@ class Names:
             raise Wrong(f"there is no task {words.quoted(task)} yet{hint}", part)
 
     def check_alive(self, task: str, part: str = "task") -> None:
-        """Refuse a task that does not live here.
-
-        :param part: where it is named
-        """
+        """Refuse a task that does not live here."""
         self.check_known(task, part)
         if ended := self.tasks[task]:
             raise Wrong(f"task `{task}` is gone since its {ended}: let another task act", part)

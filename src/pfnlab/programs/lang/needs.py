@@ -21,9 +21,6 @@ class GuestNeeds(msgspec.Struct, frozen=True):
 
     :param held: a processor is stopped, so that tasks run on processors of their own
     :param forced: the kernel is made to fail, or to leave something out, in some operation
-    :param driver: the guest driver
-    :param vfio: a device that is open through vfio-pci
-    :param slot: a device that comes or goes
     :param reset: a device that can be reset and put to sleep
     :param bound: the guest driver is bound to a device, so that all of its BAR is claimed
     :param wide: a processor with all 52 bits of a physical address

@@ -91,7 +91,6 @@ class Mmap(msgspec.Struct, frozen=True, tag="mmap"):
     :param prot: ``none`` or letters of ``rwx`` in that order
     :param over: MAP_FIXED at these addresses, as many pages as ``source``; else the start of area
         ``name``, which must be free (MAP_FIXED_NOREPLACE)
-    :param driver: with ``via`` ``driver``: how it maps
     """
 
     name: str | None

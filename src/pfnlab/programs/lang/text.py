@@ -29,10 +29,7 @@ from pfnlab.programs.lang.words import FIRST_LINE, KINDS, MODES, PREFIXES, THP, 
 
 
 class Reading(CallReader):
-    """A program that is being read, line by line.
-
-    :param source: the name of the text in errors
-    """
+    """A program that is being read, line by line."""
 
     def __init__(self, source: str) -> None:
         super().__init__()

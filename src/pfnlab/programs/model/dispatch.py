@@ -252,10 +252,7 @@ def _vfio(kernel: Kernel, places: Places, device: str) -> VfioDevice:
 
 
 def _pci(kernel: Kernel, places: Places, device: str) -> PciDevice:
-    """The device as the bus was scanned last; a kernel that was not booted with it scans now.
-
-    :param device: its name, or that of its second place
-    """
+    """The device as the bus was scanned last; a kernel that was not booted with it scans now."""
     if device == device_ops.MOVED_BAR:
         device = next(iter(kernel.pci))
     pci: PciDevice = kernel.pci.setdefault(device, PciDevice(places.devices[device]))

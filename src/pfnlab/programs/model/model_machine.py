@@ -188,7 +188,6 @@ class ModelMachine:
     def _check_decided(self, program: Program, run: Run, memory: dict[int, int], *, crowded: bool) -> None:
         """Check that *run* is the same in every order of those who wait (S8.2.10, S8.5.5).
 
-        :param crowded: several have waited at once, who have an order among them
         :raises Undecided: it is not
         """
         for order, reason in _ORDERS.items():

@@ -69,7 +69,6 @@ def walked(task: Task, call: Walk, places: Places) -> int | str | None:
 def _moved(task: Task, call: Walk, page: int) -> int | str | None:
     """The answer of a walker that takes bytes: the first word, where it reads no bytes in particular.
 
-    :param page: where in memory the page begins
     :raises ModelledErrno: as the system call
     """
     part = call.bytes or ByteRange(0, WORD)

@@ -21,6 +21,7 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from pfnlab.base.errors import Defect, Misuse
 from pfnlab.base.result import Count, Outcome, Text
@@ -212,17 +213,14 @@ def seen_by_all(runs: Sequence[Run]) -> Sequence[Run]:
     unobserved = frozenset[str]().union(*(run.unobserved for run in runs))
     if not unobserved:
         return runs
-    return [
-        msgspec.structs.replace(run, steps=tuple(_without(step, unobserved) for step in run.steps))
-        for run in runs
-    ]
+    return [replace(run, steps=tuple(_without(step, unobserved) for step in run.steps)) for run in runs]
 
 
 def _without(step: Step, words: frozenset[str]) -> Step:
     if step.events is None:
         return step
     events = tuple(event for event in step.events if event.partition(" ")[0] not in words)
-    return msgspec.structs.replace(step, events=events)
+    return replace(step, events=events)
 
 
 def comparable(step: Step, field: str, spent: frozenset[str] = frozenset()) -> Any:
@@ -349,7 +347,6 @@ def _differ(steps: Sequence[Step], field: str, spent: frozenset[str]) -> bool:
 class Ran(msgspec.Struct, frozen=True):
     """How far a machine came with a program.
 
-    :param ops: the operations of its steps
     :param finished: nothing was lost, and the machine decided every step
     """
 

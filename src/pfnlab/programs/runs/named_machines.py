@@ -218,7 +218,6 @@ def open_machine(
 ) -> Machine:
     """The machine of a name; a kernel that is not here yet is fetched when it runs.
 
-    :param accel: the accelerator of guests, where it is a kernel
     :param look: how the kernel is looked at, or is to be predicted to be looked at
     :param guests: how many guests a kernel has at most; None for one a processor
     :param blocks: whether the blocks of a kernel that programs reach are named
@@ -268,7 +267,6 @@ def side_by_side(
     No guest is left afterwards.
 
     :param look: how all programs are looked at, or each of them; None is as `settle_look` says
-    :param accel: the accelerator of guests
     :return: for each program one run a machine, in the order of *machines* and under their names
     :raises Misuse: there is no such model or kernel, or a program that no guest could hold
     :raises MissingTool: a tool or kernel is not here
