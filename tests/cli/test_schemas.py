@@ -88,7 +88,7 @@ def difference() -> KernelDifference:
 
 def trial() -> dict[str, Any]:
     """A trial with something in every list, as an object."""
-    cause = ShownCause.of((difference(),), EXPLANATION)
+    cause = ShownCause.of((difference(),), (EXPLANATION,))
     tried = TrialResult(
         made=Made.now(),
         tree="linux",

@@ -128,8 +128,10 @@ def _pieces(plan: CPlan) -> list[str]:
     kinds = {device.kind for device in plan.program.devices}
     names = ["skip", *(["find_bar"] if plan.bars else [])]
     names += ["find_lowmem"] * ("lowmem" in kinds) + ["end_of_physical"] * bool(kinds & {*END_KINDS})
-    names += ["blank"] * (plan.reads and bool(kinds & {"pci", "lowmem"})) + ["set_thp"] * plan.has_thp
-    names += ["open_bar"] * (plan.reads and bool(plan.bars)) + ["prepare_vfio"] * plan.has_vfio
+    names += ["blank"] * (plan.reads and bool(kinds & {"pci", "lowmem"})) + ["set_thp"] * (
+        plan.program.thp is not None
+    )
+    names += ["open_bar"] * (plan.reads and bool(plan.bars)) + ["prepare_vfio"] * plan.program.needs.vfio
     names += ["find_driver"] * bool(plan.work) + ["match_driver"] * plan.work.binds
     names += ["find_ram"] * plan.work.tells_pages
     names += ["step", "left"] + ["leak_of_release"] * plan.by_release
@@ -138,13 +140,13 @@ def _pieces(plan: CPlan) -> list[str]:
 
 
 def _end(plan: CPlan, dialect: Dialect) -> list[str]:
-    lines = ["end_vfio();"] * plan.has_vfio + ["restore_thp();"] * plan.has_thp
+    lines = ["end_vfio();"] * plan.program.needs.vfio + ["restore_thp();"] * (plan.program.thp is not None)
     lines += ['match_driver("\\n");'] * plan.work.binds
     return [*lines, f'check("left reserved", {plan.expected_left}, left());', dialect.end]
 
 
 def _straight(plan: CPlan, dialect: Dialect) -> Iterator[str]:
-    lines = ["catch_faults();"] * plan.faults + ["forget_vfio();"] * plan.has_vfio
+    lines = ["catch_faults();"] * plan.faults + ["forget_vfio();"] * plan.program.needs.vfio
     lines += [""] if lines else []
     for step in plan.steps:
         known = f"here.blank ? {step.expected} : NULL" if step.call.reads and plan.reads else step.expected
@@ -183,7 +185,7 @@ def _coordinated(plan: CPlan, dialect: Dialect) -> Iterator[str]:
     closes = any(step.call.ends == "CLOSES" for step in plan.steps)
     operated = "steps[i].ends == CLOSES ? close_vfio() : operate(i)" if closes else "operate(i)"
     shown = called("", f"step(steps[i].text, {expected}, {operated})", ";", 2)
-    opens = [f"if (i == {plan.opened_at})", "\topen_vfio();"] if plan.has_vfio else []
+    opens = [f"if (i == {plan.opened_at})", "\topen_vfio();"] if plan.program.needs.vfio else []
     yield function(
         "int main(int argc, char **argv)",
         [
@@ -195,7 +197,7 @@ def _coordinated(plan: CPlan, dialect: Dialect) -> Iterator[str]:
             *("if (pipe(here.answers))", '\tskip("there are no pipes");'),
             *(dialect.plan.format(count=len(plan.steps) + 1), ""),
             *("signal(SIGCHLD, SIG_IGN);", "child = fork();"),
-            *block("if (!child)", [*catches, *["forget_vfio();"] * plan.has_vfio, "serve(0);"]),
+            *block("if (!child)", [*catches, *["forget_vfio();"] * plan.program.needs.vfio, "serve(0);"]),
             "adopt(0, child);",
             *block(f"for (i = 0; i < {len(plan.steps)}; i++)", [*opens, *shown]),
             *("end_tasks();", *_end(plan, dialect)),
@@ -239,7 +241,7 @@ def as_kselftest(subject: Subject) -> dict[str, str]:
     :raises Undecided: user space cannot do an operation of the program, or the machine gave no answer
     """
     plan = CPlan(subject)
-    config = _CONFIG + "CONFIG_VFIO_PCI=m\n" * plan.has_vfio
+    config = _CONFIG + "CONFIG_VFIO_PCI=m\n" * plan.program.needs.vfio
     return {
         f"{subject.identifier}.c": c_text_of(plan, KSFT),
         "Makefile": _MAKEFILE.format(program=subject.identifier),

@@ -11,7 +11,7 @@ the call as ``(fail_nth: 5)`` and ``(async)``. It names neither areas nor device
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from pfnlab.base.errors import Misuse, Undecided
@@ -156,20 +156,7 @@ class SyzPlaces(NamedTuple):
 
     def address(self, span: Span) -> int:
         """The address of the first page of *span*, which is in an area."""
-        return self.starts[span.name] + span.start * PAGE_SIZE
-
-    @property
-    def starts(self) -> Mapping[str, int]:
-        """The address of each area."""
-        return {name: start for name, start, _ in self.areas}
-
-    def is_bar(self, device: str) -> bool:
-        """True for a device that is a part of the BAR."""
-        return any(each.name == device and each.kind == "pci" for each, _ in self.devices)
-
-    def first(self, device: str) -> int:
-        """The first page of a device."""
-        return next(first for each, first in self.devices if each.name == device)
+        return next(start for name, start, _ in self.areas if name == span.name) + span.start * PAGE_SIZE
 
     def span(self, kind: Iterable[DeviceKind], page: int, pages: int) -> Span | None:
         """The pages of a device of one of these kinds from *page* on; None where none has it."""

@@ -234,8 +234,9 @@ class _Writing:
             file, offset = _NOWHERE, 0
         else:
             file = self._files[call.via]
-            offset = (self.places.first(call.source.name) + call.source.start) * PAGE_SIZE
-            if call.via in _PHYSICAL and self.places.is_bar(call.source.name):
+            device, first = next(one for one in self.places.devices if one[0].name == call.source.name)
+            offset = (first + call.source.start) * PAGE_SIZE
+            if call.via in _PHYSICAL and device.kind == "pci":
                 self.physical = True
                 offset += BAR_ADDRESS
         return f"mmap({self._range(span)}, {_prot(call.prot)}, {flags:#x}, {file}, {offset:#x})"

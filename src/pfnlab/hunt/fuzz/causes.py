@@ -32,13 +32,14 @@ from pfnlab.hunt.fuzz.signature import (
     LOOKING,
     STATE_FIELDS,
     Signature,
-    all_effects,
     kernel_violations,
     placed_signatures,
+    signature_between,
 )
 from pfnlab.hunt.fuzz.variations import VARIATIONS
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
+from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Reason, Run, undecided
 from pfnlab.programs.runs.violation import Violation
@@ -71,11 +72,6 @@ class Effect(msgspec.Struct, frozen=True, order=True):
     field: str
     sides: tuple[tuple[str, ...], ...]
     shape: str
-
-    @property
-    def leads_to_state(self) -> bool:
-        """True where a difference of the state can follow from it."""
-        return not self.field or self.field in _STATE
 
 
 class Evidence(msgspec.Struct):
@@ -117,7 +113,9 @@ class Found(msgspec.Struct, frozen=True):
         if self.program is None:
             return (1 << 30, 0, 0, self.key)
         behind = min((len(effects) for effects in self.evidence.before), default=0)
-        return (len(self.program.ops), len(_shown_text(self.program)), behind, self.key)
+        # Its title says where it came from.
+        text = format_program(msgspec.structs.replace(self.program, title="", asks=""))
+        return (len(self.program.ops), len(text), behind, self.key)
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -241,7 +239,8 @@ def _is_one(first: _Group, second: _Group, conditions: Callable[[Found], Conditi
 def _follows(finding: Found, own: set[Effect]) -> bool:
     """True where nothing is left of *finding* when the effects *own* are masked."""
     state = finding.signature.field in _STATE
-    masks = {effect for effect in own if effect.leads_to_state or not state}
+    # To a difference of the state no other field leads.
+    masks = {effect for effect in own if not (state and effect.field) or effect.field in _STATE}
     before = finding.evidence.before
     return bool(before) and all(masks & set(effects) for effects in before)
 
@@ -256,13 +255,9 @@ def _effects(
     program: Program, runs: Sequence[Run], placed: Sequence[tuple[int | None, Signature]]
 ) -> list[tuple[int, Effect]]:
     """Every effect with its step, that of an alarm before the first step with -1."""
-    signatures = [*all_effects(program, runs), *((_number(step), other) for step, other in placed)]
-    return [(step, effect_of(signature)) for step, signature in signatures]
-
-
-def _shown_text(program: Program) -> str:
-    """The program without its title, which says where it came from."""
-    return format_program(msgspec.structs.replace(program, title="", asks=""))
+    all_of = [(one.step, signature_between(program, runs, one)) for one in differences(runs)]
+    all_of += [(_number(step), signature) for step, signature in placed]
+    return [(step, effect_of(signature)) for step, signature in all_of]
 
 
 def _number(step: int | None) -> int:

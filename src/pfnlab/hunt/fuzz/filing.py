@@ -21,7 +21,7 @@ from pfnlab.base.files import Missing, cannot_write, read_text, write_whole
 from pfnlab.base.path_walk import make_folder
 from pfnlab.base.result import Outcome, Printed, beside
 from pfnlab.base.units import number_of
-from pfnlab.hunt.fuzz.signature import LOOKING, LOST, VIOLATION, Signature, unknown_violations
+from pfnlab.hunt.fuzz.signature import LOOKING, LOST, VIOLATION, Signature, kernel_violations
 from pfnlab.hunt.fuzz.value_shape import NOTHING
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
@@ -312,7 +312,8 @@ def _differences(program: Program, runs: Sequence[Run]) -> str:
         lines.append(f"- and {len(found) - _LISTED} more")
     lines += [
         inert.markdown(f"- {violation.machine} breaks {violation}")
-        for violation in unknown_violations(program, runs)
+        for violation in kernel_violations(program, runs)
+        if violation.unknown
     ]
     lines += [
         inert.markdown(f"- {item.machine} raised an alarm: {_alarm(item.alarm)}") for item in alarms(runs)

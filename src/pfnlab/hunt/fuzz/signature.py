@@ -194,12 +194,12 @@ def judged_signatures(
     A line of the log is a finding where a property says so. A guest that was lost is none: what no rule
     decides may wait for ever.
     """
-    placed = (
-        one
-        for run in runs
-        for one in _placed(program, [run], alarms=False, judged=True, broken=_of_run(run, broken))
-    )
-    return list(dict.fromkeys(signature for _, signature in placed if signature.by_itself))
+    found: dict[Signature, None] = {}
+    for run in runs:
+        own = None if broken is None else [one for one in broken if one.machine == run.machine]
+        placed = _placed(program, [run], alarms=False, judged=True, broken=own)
+        found |= dict.fromkeys(signature for _, signature in placed if signature.by_itself)
+    return list(found)
 
 
 def in_same_step(program: Program, runs: Sequence[Run], signature: Signature) -> tuple[Signature, ...]:
@@ -217,17 +217,6 @@ def placed_signatures(
 ) -> list[tuple[int | None, Signature]]:
     """The signatures of :func:`signatures_of`, each with the step that shows it; None before the first."""
     return _placed(program, runs, alarms=agreed, judged=agreed, broken=broken)
-
-
-def _of_run(run: Run, broken: Sequence[Violation] | None) -> list[Violation] | None:
-    return None if broken is None else [one for one in broken if one.machine == run.machine]
-
-
-def all_effects(program: Program, runs: Sequence[Run]) -> list[tuple[int, Signature]]:
-    """The signatures of all differences of *runs* with their steps, also of those that follow from others."""
-    return [
-        (difference.step, signature_between(program, runs, difference)) for difference in differences(runs)
-    ]
 
 
 def _placed(
@@ -266,11 +255,6 @@ def _violated(program: Program, violated: Sequence[Violation]) -> list[tuple[int
         (step, Signature(VIOLATION, "", _op_kind(program, step), (tuple(machines),), name))
         for (step, name), machines in broken.items()
     ]
-
-
-def unknown_violations(program: Program, runs: Sequence[Run]) -> list[Violation]:
-    """The properties that the kernels among *runs* break for no known reason."""
-    return [violation for violation in kernel_violations(program, runs) if violation.unknown]
 
 
 def kernel_violations(program: Program, runs: Sequence[Run]) -> list[Violation]:

@@ -6,7 +6,7 @@ part there at all. A machine has the bug where it answers that step as the first
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -54,17 +54,6 @@ class HeldMachine(msgspec.Struct, frozen=True):
     field: str
     says: str
     answer: str
-
-
-def held_machines(row: HeldBy, runs: Sequence[Run]) -> tuple[HeldMachine, ...]:
-    """The answers of *runs*, each beside the rule's.
-
-    :raises Misuse: a run has no such step
-    """
-    return tuple(
-        HeldMachine(row.program, run.machine, row.op, row.field, row.says, held_answer(row, run))
-        for run in runs
-    )
 
 
 def held_answer(row: HeldBy, run: Run) -> str:
@@ -205,7 +194,8 @@ def show_bug(
             f"no program shows {bug.number} on two machines: "
             f"`pfnlab bugs show {shell_word(bug.number)}` says why"
         )
-    named = name_machines(dict.fromkeys((*_of_rows(bug.shown), *on)))
+    of_rows = (spec for row in bug.shown for spec in (row.before, row.after))
+    named = name_machines(dict.fromkeys((*of_rows, *on)))
     programs = {
         name: load_program(program_file(name)) for name in dict.fromkeys(one.program for one in bug.shown)
     }
@@ -219,10 +209,9 @@ def show_bug(
         what=bug.what,
         breaks=bug.breaks,
         programs=tuple(
-            shown_program(
-                bug, row, programs[row.program], [runs[row.program, spec] for spec in _specs(row, on)]
-            )
+            shown_program(bug, row, programs[row.program], [runs[row.program, spec] for spec in specs])
             for row in bug.shown
+            for specs in (dict.fromkeys((row.before, row.after, *on)),)
         ),
         held=_held(bug, on, look, accel),
     )
@@ -235,17 +224,9 @@ def _held(bug: Bug, on: Sequence[str], look: LookLevel | None, accel: Accel) -> 
         path = program_file(row.program)
         way = look or golden_look(path) or LookLevel.PROC
         (runs,) = side_by_side(name_machines(dict.fromkeys((*row.on, *on))), [load_program(path)], way, accel)
-        found += held_machines(row, runs)
+        said = row.op, row.field, row.says
+        found += [HeldMachine(row.program, run.machine, *said, held_answer(row, run)) for run in runs]
     return tuple(found)
-
-
-def _of_rows(rows: Sequence[ShownBy]) -> Iterator[str]:
-    for row in rows:
-        yield from (row.before, row.after)
-
-
-def _specs(row: ShownBy, on: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((row.before, row.after, *on)))
 
 
 def _runs(
@@ -293,7 +274,7 @@ def shown_program(bug: Bug, row: ShownBy, program: Program, runs: Sequence[Run])
     sign = sign_of(before, after, row.field)
     fields = tuple(one.field for one in sign)
     step = sign[0].step if sign else None
-    violated = [_violated(program, run) for run in runs]
+    violated = [tuple(dict.fromkeys(one.name for one in violations(program, run))) for run in runs]
     return ShownProgram(
         program=row.program,
         text=format_program(program),
@@ -324,10 +305,6 @@ def _answers(run: Run, step: int, fields: Sequence[str]) -> tuple[tuple[str, ...
     """Those of a run in the fields of a sign; none where it did not come so far."""
     found = [answer_in(run, step, field) for field in fields]
     return tuple(one for one in found if one is not None) if None not in found else ()
-
-
-def _violated(program: Program, run: Run) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(one.name for one in violations(program, run)))
 
 
 def _worded(bug: Bug, word: Literal["before", "after", "neither", "undecided"]) -> ShownWord:

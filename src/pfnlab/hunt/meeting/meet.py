@@ -120,7 +120,10 @@ class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
 
         :param kernels: package and version of each kernel, in the order of the machines that are kernels
         """
-        of_kernels = meeting.machines[0].startswith("qemu:")
+        models = None
+        if meeting.machines[0].startswith("qemu:"):
+            changes = changes_between(meeting.against, meeting.version)
+            models = [f"{change}: {source_of(change, meeting.version)}" for change in changes]
         return cls(
             made=Made.now(),
             machines=meeting.machines,
@@ -133,7 +136,7 @@ class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
             since=meeting.since,
             titles=meeting.titles,
             verdicts=meeting.verdicts,
-            models=tuple(_changes(meeting.against, meeting.version)) if of_kernels else None,
+            models=None if models is None else tuple(models),
         )
 
     @property
@@ -185,10 +188,12 @@ def meet(
     machines = {f"model:{model}": modelled, f"qemu:{version}": machine}
     pair = Pair(machines, say, _doubles(model, explain), counted)
     meeting = _meeting(pair, (model, version), programs, explain)
+    explained = (one.explanations[0] for one in meeting.found if one.explanations)
+    first = (change for explanation in explained for change in explanation.changes)
     return replace(
         meeting,
         titles=titles_between(changelog or "", since, version) if since else (),
-        verdicts=tuple(verdicts(model, _first_changes(meeting.found))),
+        verdicts=tuple(verdicts(model, list(dict.fromkeys(first)))),
         since=since,
     )
 
@@ -374,13 +379,3 @@ def verdicts(version: str, changes: Sequence[str]) -> list[str]:
         for name in before
         if before[name] != after[name]
     ]
-
-
-def _changes(first: str, second: str) -> list[str]:
-    """The changes between two models, each with its source."""
-    return [f"{change}: {source_of(change, second)}" for change in changes_between(first, second)]
-
-
-def _first_changes(differences: Sequence[Explained]) -> list[str]:
-    first_changes = (explained.explanations[0].changes for explained in differences if explained.explanations)
-    return list(dict.fromkeys(change for changes in first_changes for change in changes))

@@ -63,12 +63,9 @@ class ShownCause(msgspec.Struct, frozen=True):
     differences: Annotated[tuple[ShownDifference, ...], Meta(min_length=1)]
 
     @classmethod
-    def of(
-        cls, differences: Iterable[KernelDifference], explanation: Explanation | None = None
-    ) -> ShownCause:
-        """The cause of *differences*."""
-        explanations = () if explanation is None else (explanation,)
-        return cls(tuple(ShownDifference.of(each, explanations) for each in differences))
+    def of(cls, differences: Iterable[KernelDifference], explained: Sequence[Explanation] = ()) -> ShownCause:
+        """The cause of *differences*, with the change of the model that does the same, if there is one."""
+        return cls(tuple(ShownDifference.of(each, explained) for each in differences))
 
 
 class TrialResult(Result, frozen=True, kw_only=True, tag="pfnlab-trial/1"):
@@ -185,8 +182,8 @@ def try_kernel(
     pair = Pair({f"model:{model}": modelled, f"qemu:{name}": machine}, say, counted=counted)
     held = hold_all(pair, programs)
     causes = tuple(
-        ShownCause.of(differences, None if policies else _explanation(like, differences[0]))
-        for differences in pair.causes()
+        ShownCause.of(cause, () if policies else explanations(like, cause[0].program, cause[0].runs[1])[:1])
+        for cause in pair.causes()
     )
     meant: tuple[ShownCause, ...] = ()
     if policies:
@@ -228,11 +225,6 @@ def alive(machine: Machine) -> Run:
     if run.undecided is not None:
         raise Undecided(f"the kernel cannot be asked: {run.undecided}", run.undecided.kind)
     return run
-
-
-def _explanation(like: str, difference: KernelDifference) -> Explanation | None:
-    found = explanations(like, difference.program, difference.runs[1])
-    return found[0] if found else None
 
 
 def _meant(

@@ -83,6 +83,8 @@ class CallReader:
 
     def _field(self, line: Line, verb: str, name: str, field: Field, first: Any) -> object:
         """Read a field."""
+        if not isinstance(field, Ending):
+            self.at[name] = line.column
         match field:
             case Shape.RANGE | Shape.ACCESS:
                 return self._span(line, verb)
@@ -98,25 +100,23 @@ class CallReader:
             case Shape.VALUE:
                 return self._value(line, verb, first)
             case Shape.TASK:
-                self.at[name] = line.column
                 return line.word("task", f"one as `{verb} {first} cold main`")
             case Shape.ANY_TASK:
-                self.at[name] = line.column
                 return line.word("task", f"`{verb} c`")
             case Shape.HELD:
-                self.at[name] = line.column
                 return line.word("task", f"`{verb} c`") if line.next else None
             case Shape.ROOM:
-                self.at[name] = line.column
-                return self._room(line, f"`{verb} {first} +16 pages`, or `{verb} {first} {words.UNLIMITED}`")
+                example = f"`{verb} {first} +16 pages`, or `{verb} {first} {words.UNLIMITED}`"
+                if line.accept(words.UNLIMITED):
+                    return None
+                line.need("+", example)
+                return line.pages(example)
             case Word(default=None):
-                self.at[name] = line.column
                 example = " ".join(str(word) for word in (verb, first, field.example) if word is not None)
                 return line.choice(field.says, field.numbers, f"`{example}`")
             case Word():
                 return line.take() if line.next in field.numbers else field.default
             case Flag():
-                self.at[field.word] = line.column
                 return line.accept(field.word)
             case Ending():
                 return verb.removeprefix(f"{words.word_of(words.BY_VERB[verb])}_")
@@ -126,14 +126,6 @@ class CallReader:
         """Read the value to be stored."""
         self.at["value"] = line.column
         return line.number_of("value", f"`{verb} {span.name}[{span.start}] 7`")
-
-    @staticmethod
-    def _room(line: Line, example: str) -> int | None:
-        """Read the pages that a limit leaves; None for any number."""
-        if line.accept(words.UNLIMITED):
-            return None
-        line.need("+", example)
-        return line.pages(example)
 
     def _mmap(self, line: Line, name: str | None) -> Mmap:
         example = "`a = mmap bar[0:16] wc shared rw`"

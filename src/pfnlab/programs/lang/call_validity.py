@@ -75,7 +75,8 @@ class CallValidity(DeviceValidity):
             case Shape.VALUE:
                 _value(value)
             case Shape.ROOM:
-                _room(value, name)
+                if value is not None and not 0 <= value <= words.MAX_PAGES:
+                    raise Wrong("a limit leaves at most 4 TiB: write `+0 pages` to `+4 TiB`", name)
             case Shape.ANY_TASK:
                 self.check_known(value, name)
             case Shape.TASK:
@@ -271,11 +272,6 @@ class CallValidity(DeviceValidity):
 def _value(value: int) -> None:
     if not 0 <= value <= words.MAX_VALUE:
         raise Wrong("a store is 32 bits wide: write 0 to 0xffffffff", "value")
-
-
-def _room(room: int | None, part: str) -> None:
-    if room is not None and not 0 <= room <= words.MAX_PAGES:
-        raise Wrong("a limit leaves at most 4 TiB: write `+0 pages` to `+4 TiB`", part)
 
 
 def _prot(prot: str) -> None:

@@ -98,7 +98,7 @@ _NEEDS: tuple[tuple[str, str, Callable[[ops.Program], bool]], ...] = (
     ("pat", "PAT", lambda program: True),
     ("memtype_list", "list of memtypes", lambda program: True),
     ("page_monitor", "smaps", lambda program: True),
-    ("devmem", "/dev/mem", lambda program: _maps(program, "devmem", "devmem-sync")),
+    ("devmem", "/dev/mem", lambda program: _any(program, _maps_memory)),
     ("vfio", "vfio-pci", lambda program: program.needs.vfio),
     ("modules", "modules, and so no guest driver", lambda program: program.needs.driver),
     ("zone_device", "struct pages of devices", lambda program: _declares(program, "zone_device")),
@@ -149,16 +149,12 @@ def _declares(program: ops.Program, option: str) -> bool:
     return _any(program, lambda call: not is_by_hand(call) and ROWS[type(call)].option == option)
 
 
-def _reads_through(call: ops.Call) -> bool:
-    return isinstance(call, ProcessVmReadv)
-
-
 def _walks(program: ops.Program, walker: str) -> bool:
     return _any(program, lambda call: isinstance(call, Walk) and call.walker == walker)
 
 
-def _maps(program: ops.Program, *vias: str) -> bool:
-    return _any(program, lambda call: isinstance(call, ops.Mmap) and call.via in vias)
+def _maps_memory(call: ops.Call) -> bool:
+    return isinstance(call, ops.Mmap) and call.via in ops.LOWMEM_VIAS
 
 
 def _exceeds_pids(call: ops.Call) -> bool:

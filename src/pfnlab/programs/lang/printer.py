@@ -13,14 +13,11 @@ from pfnlab.programs.lang import ops, words
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import DriverMap, UnmapMappingRange
 from pfnlab.programs.lang.fields import Ending, Field, Flag, Row, Shape, Word
-from pfnlab.programs.lang.forced import Fail, Hold, Skip
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, ByteRange, ProcessVmReadv, Walk
 
 #: The pages mapped under each name.
 Mapped = Mapping[str, int]
-
-_KEYWORD_WIDTH = 8
 
 
 def op_text(op: ops.Op) -> str:
@@ -78,9 +75,11 @@ def expect_lines(program: ops.Program) -> list[str]:
     """The canonical lines of all expectations of *program*, results aligned."""
     series = [_series(expect) for expect in program.expects]
     width = max(map(len, series), default=0) + 3
+    # In the form of the book's lines, so that the output of a run can be pasted here.
+    left = [", ".join(f"{leaked.span} {leaked.mode}" for leaked in one.leaked) for one in program.expects]
     return [
-        f"expect {kernels:<{width}}{_result(expect)}"
-        for kernels, expect in zip(series, program.expects, strict=True)
+        f"expect {kernels:<{width}}{f'leaked {entries}' if entries else 'nothing left'}"
+        for kernels, entries in zip(series, left, strict=True)
     ]
 
 
@@ -91,7 +90,7 @@ def format_program(program: ops.Program) -> str:
 
 
 def _header(keyword: str, content: str) -> str:
-    return f"{keyword:<{_KEYWORD_WIDTH}}{content}"
+    return f"{keyword:<8}{content}"
 
 
 def _series(expect: ops.Expect) -> str:
@@ -100,32 +99,18 @@ def _series(expect: ops.Expect) -> str:
     return expect.first if expect.first == expect.last else f"{expect.first}..{expect.last}"
 
 
-def _result(expect: ops.Expect) -> str:
-    # In the form of the book's lines, so that the output of a run can be pasted here.
-    entries = ", ".join(f"{leaked.span} {leaked.mode}" for leaked in expect.leaked)
-    return f"leaked {entries}" if entries else "nothing left"
-
-
 def _op(op: ops.Op, mapped: Mapped) -> str:
-    task = "" if op.task == ops.MAIN_TASK else f"{op.task}: "
-    return _fail(op.fail) + _skip(op.skip) + _hold(op.hold) + task + call_text(op.call, mapped)
-
-
-def _fail(fail: Fail | None) -> str:
-    if fail is None:
-        return ""
-    inside = "" if fail.inside is None else f" in {fail.inside}"
-    return f"fail {fail.function} {fail.nth}{inside}: "
-
-
-def _skip(skip: Skip | None) -> str:
-    return "" if skip is None else f"skip {skip.function}{_nth(skip.nth)}: "
-
-
-def _hold(hold: Hold | None) -> str:
-    if hold is None:
-        return ""
-    return f"hold {hold.function}{_nth(hold.nth)}{' return' if hold.at_return else ''}: "
+    line = ""
+    if op.fail is not None:
+        inside = "" if op.fail.inside is None else f" in {op.fail.inside}"
+        line += f"fail {op.fail.function} {op.fail.nth}{inside}: "
+    if op.skip is not None:
+        line += f"skip {op.skip.function}{_nth(op.skip.nth)}: "
+    if op.hold is not None:
+        line += f"hold {op.hold.function}{_nth(op.hold.nth)}{' return' if op.hold.at_return else ''}: "
+    if op.task != ops.MAIN_TASK:
+        line += f"{op.task}: "
+    return line + call_text(op.call, mapped)
 
 
 def _nth(nth: int) -> str:
@@ -142,10 +127,6 @@ def _pages(span: Span) -> str:
     return f"{span.name}[{span.start}]" if span.pages == 1 else str(span)
 
 
-def _to_end(span: Span) -> str:
-    return f"{span.name}[{span.start}:]"
-
-
 def _named(name: str | None) -> str:
     return "" if name is None else f"{name} = "
 
@@ -155,11 +136,8 @@ def _over(over: Span | None, mapped: Mapped) -> str:
 
 
 def _mmap(call: ops.Mmap, mapped: Mapped) -> str:
-    via = (
-        ""
-        if call.source.name in words.NO_DEVICE
-        else f" {call.via}" + (f" {way_text(call.driver)}" if call.driver else "")
-    )
+    via = "" if call.source.name in words.NO_DEVICE else f" {call.via}"
+    via += f" {way_text(call.driver)}" if via and call.driver else ""
     sharing = "shared" if call.shared else "private"
     given = (" populate" if call.populate else "") + (" locked" if call.locked else "")
     text = f"{_named(call.name)}mmap {_pages(call.source)}{via} {sharing} {call.prot}{given}"
@@ -169,11 +147,7 @@ def _mmap(call: ops.Mmap, mapped: Mapped) -> str:
 def way_text(how: DriverMap) -> str:
     """The words for the way in which a driver maps: ``remap wc``."""
     part = "" if how.part is None else f"[{how.part[0]}:{how.part[1]}]"
-    return f"{how.how}{part}{_mode(how.mode)}"
-
-
-def _mode(mode: str) -> str:
-    return "" if mode == "asis" else f" {mode}"
+    return f"{how.how}{part}{'' if how.mode == 'asis' else f' {how.mode}'}"
 
 
 def _mremap(call: ops.Mremap, mapped: Mapped) -> str:
@@ -214,7 +188,7 @@ def _by_hand(call: words.ByHand, mapped: Mapped) -> str:
         case ops.RemapFilePages():
             return f"remap_file_pages {_span(call.span, mapped)} {_pages(call.source)} {call.via}"
         case UnmapMappingRange():
-            pages = _to_end(call.span) if call.to_end else _pages(call.span)
+            pages = f"{call.span.name}[{call.span.start}:]" if call.to_end else _pages(call.span)
             return f"unmap_mapping_range {pages}{' keep_cows' if call.keep_cows else ''}"
     assert_never(call)
 

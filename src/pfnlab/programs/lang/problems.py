@@ -173,12 +173,9 @@ class FmtResult(Printed, frozen=True, kw_only=True, tag="pfnlab-fmt/1"):
         :param form: ``text`` as compilers have it and editors read it, ``github`` as GitHub shows it beside
             the changed line
         """
-        line = _command if form == "github" else _line_of
-        return "".join(f"{line(problem)}\n" for problem in self.problems)
-
-
-def _line_of(problem: TextProblem) -> str:
-    return f"{problem.file}:{problem.line}:{problem.column}: {problem.message}"
+        if form == "github":
+            return "".join(f"{_command(problem)}\n" for problem in self.problems)
+        return "".join(f"{one.file}:{one.line}:{one.column}: {one.message}\n" for one in self.problems)
 
 
 def _command(problem: TextProblem) -> str:

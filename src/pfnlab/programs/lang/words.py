@@ -259,11 +259,9 @@ def did_you_mean(word: str, choices: Iterable[str], unlisted: Iterable[str] = ()
     meant = nearest(word, (*words, *unlisted))
     if meant is not None:
         return f": did you mean `{meant}`?"
-    if not words:
-        return ""
     if len(words) == 1:
         return f": write `{words[0]}`"
-    return f": write one of {', '.join(words)}"
+    return f": write one of {', '.join(words)}" if words else ""
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:

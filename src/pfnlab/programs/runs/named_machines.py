@@ -125,13 +125,9 @@ def files_named(specs: Iterable[str]) -> list[str]:
 
     What is no file is left out, as a profile or the name of a policy.
     """
-    words = [word for spec in specs for part in spec.split(",") for word in _values(part)]
-    return [word for word in dict.fromkeys(words) if is_file(word)]
-
-
-def _values(part: str) -> list[str]:
-    _, equals, value = part.partition("=")
-    return [value] if equals else [part.partition(":")[2]]
+    parts = (part for spec in specs for part in spec.split(","))
+    values = (part.partition("=" if "=" in part else ":")[2] for part in parts)
+    return [value for value in dict.fromkeys(values) if is_file(value)]
 
 
 def model_text(rest: str) -> str:
