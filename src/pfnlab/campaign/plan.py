@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -166,20 +167,11 @@ class FuzzTable(Vocabulary, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     def works(self, beside: Beside) -> Iterator[tuple[int, FuzzWork]]:
         """The work of each shard, and how many programs it is."""
+        how: dict[str, Any] = {"vocabulary": self.vocabulary, "look": self.look, "coverage": self.coverage}
         for machines in self.machines:
             for number, first in enumerate(range(0, self.programs, self.programs_per_shard)):
                 programs = min(self.programs_per_shard, self.programs - first)
-                yield (
-                    programs,
-                    FuzzWork(
-                        machines=machines,
-                        seed=self.seed + number,
-                        programs=programs,
-                        vocabulary=self.vocabulary,
-                        look=self.look,
-                        coverage=self.coverage,
-                    ),
-                )
+                yield programs, FuzzWork(machines=machines, seed=self.seed + number, programs=programs, **how)
 
 
 class CheckTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -199,20 +191,10 @@ class CheckTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         """The work of each shard; it is no program."""
         changes = [change for policy in self.policies for change in changes_of(policy)] or [""]
         texts = {scope: beside.scope_text(scope) for scope in self.scopes}
-        for machine in self.machines:
-            for change in dict.fromkeys(changes):
-                for scope, text in texts.items():
-                    yield (
-                        0,
-                        CheckWork(
-                            machine=machine + change,
-                            scope=scope,
-                            text=text,
-                            properties=self.properties,
-                            depth=self.depth,
-                            states=self.states,
-                        ),
-                    )
+        how: dict[str, Any] = {"properties": self.properties, "depth": self.depth, "states": self.states}
+        for machine, change in product(self.machines, dict.fromkeys(changes)):
+            for scope, text in texts.items():
+                yield 0, CheckWork(machine=machine + change, scope=scope, text=text, **how)
 
 
 class CatalogueTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -279,14 +261,8 @@ class SweepTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
                 count = len(cells_of(scope))
                 for first in range(0, count, self.cells_per_shard):
                     end = min(first + self.cells_per_shard, count)
-                    work = SweepWork(
-                        machines=tuple(machines),
-                        scope=scope,
-                        cells=cells_digest(scope),
-                        first=first,
-                        end=end,
-                        look=self.look,
-                    )
+                    cells: dict[str, Any] = {"cells": cells_digest(scope), "first": first, "end": end}
+                    work = SweepWork(machines=tuple(machines), scope=scope, look=self.look, **cells)
                     yield end - first, work
 
 
@@ -337,14 +313,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def _works(self, beside: Beside) -> Iterator[tuple[str, Any]]:
         """The work of every shard that the budget of programs leaves, with its task."""
         programs = 0
-        for task, tables in (
-            ("check", self.check),
-            ("fuzz", self.fuzz),
-            ("catalogue", self.catalogue),
-            ("meet", self.meet),
-            ("sweep", self.sweep),
-        ):
-            for table in tables:
+        for task in ("check", "fuzz", "catalogue", "meet", "sweep"):
+            for table in getattr(self, task):
                 for count, work in table.works(beside):
                     if count and self.budget.programs is not None and programs >= self.budget.programs:
                         # All that follows in this table is programs too.

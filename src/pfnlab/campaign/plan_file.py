@@ -32,9 +32,7 @@ from pfnlab.programs.runs.named_machines import name_machine, open_machine
 _SAID = 20
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-
 _POLICIES = "write " + ", ".join(f'"{folder}"' for folder in SEAM_OF) + ', "trackers/exact" or "all"'
-
 _HERE = Path()
 
 

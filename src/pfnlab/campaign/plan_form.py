@@ -22,7 +22,6 @@ _PIECE = re.compile(
 _NAME = r"""[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'"""
 _HEAD = re.compile(rf"[ \t]*(\[\[?)[ \t]*({_NAME})[ \t]*([].])")
 _KEY = re.compile(rf"[ \t]*({_NAME})[ \t]*[.=]")
-
 _BARE = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 #: The most letters of a key that a message repeats.
@@ -255,13 +254,8 @@ def _bound(value: Any, form: Any) -> str:
 
 #: What a list of each key has in it.
 _NOUNS = {
-    "machines": "machine",
-    "kernels": "kernel",
-    "programs": "program",
-    "scopes": "scope",
-    "policies": "policy",
-    "properties": "property",
-    "verdicts": "verdict",
+    **{"machines": "machine", "kernels": "kernel", "programs": "program", "scopes": "scope"},
+    **{"policies": "policy", "properties": "property", "verdicts": "verdict"},
 }
 
 

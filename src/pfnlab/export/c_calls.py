@@ -41,12 +41,8 @@ _REFUSED = {
 
 #: The pieces that move bytes of the task's memory as the kernel does it for others, by walkers.
 _WAYS = {
-    "mem_read": "mem_read",
-    "mem_write": "mem_write",
-    "process_vm_readv": "read_through",
-    "process_vm_writev": "write_through",
-    "pipe_write": "copied",
-    "vmsplice": "spliced",
+    **{"mem_read": "mem_read", "mem_write": "mem_write", "process_vm_readv": "read_through"},
+    **{"process_vm_writev": "write_through", "pipe_write": "copied", "vmsplice": "spliced"},
 }
 
 

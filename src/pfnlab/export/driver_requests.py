@@ -15,10 +15,7 @@ LETTER = "p"
 
 #: The functions that an ioremap calls by its mode.
 _IOREMAP: dict[device_ops.IoremapMode, str] = {
-    "uc-": "ioremap",
-    "wc": "ioremap_wc",
-    "wb": "ioremap_cache",
-    "uc": "ioremap_uc",
+    **{"uc-": "ioremap", "wc": "ioremap_wc", "wb": "ioremap_cache", "uc": "ioremap_uc"},
     "wt": "ioremap_wt",
 }
 

@@ -37,19 +37,10 @@ class FileCalls:
         self.follower = Follower()
         self.windows = DeviceWindows(known)
         self.calls: dict[str, Callable[[TracedTask, LoggedCall], bool]] = {
-            "open": self._open,
-            "openat": self._open,
-            "openat2": self._open,
-            "close": self._close,
-            "dup": self._dup,
-            "dup2": self._dup,
-            "dup3": self._dup,
-            "fcntl": self._dup,
-            "chdir": self._chdir,
-            "fstat": self._stat,
-            "newfstatat": self._stat,
-            "lseek": self._lseek,
-            "ioctl": self._ioctl,
+            **dict.fromkeys(("open", "openat", "openat2"), self._open),
+            **dict.fromkeys(("dup", "dup2", "dup3", "fcntl"), self._dup),
+            **dict.fromkeys(("fstat", "newfstatat"), self._stat),
+            **{"close": self._close, "chdir": self._chdir, "lseek": self._lseek, "ioctl": self._ioctl},
         }
 
     def unsaid(self, kind: str) -> bool:

@@ -128,11 +128,9 @@ class Follower:
         says: str,
         failed: bool,
     ) -> None:
-        """
-        mmap(2).
+        """mmap(2).
 
         :param at: the page it came to; where it failed, the page that was asked for, 0 for none
-        :param flags: as the call has them
         """
         if source.pages is None:
             if not failed:

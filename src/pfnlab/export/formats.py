@@ -51,8 +51,7 @@ def export(subject: Subject, form: str) -> dict[str, str]:
 
 
 def check_form(form: str) -> None:
-    """
-    Refuse a form that is none.
+    """Refuse a form that is none.
 
     :raises Misuse: with the forms there are
     """

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pfnlab.base.units import PAGE_SIZE
-from pfnlab.export import printed_values
+from pfnlab.export import printed_values as printed
 from pfnlab.export.file_calls import VFIO_BAR_PAGES, FileCalls, says
 from pfnlab.export.following import MapSource, pages_in
 from pfnlab.export.processes_traced import TracedFile, TracedTask
@@ -58,28 +59,23 @@ class MemoryCalls(FileCalls):
     def _mmap(self, task: TracedTask, call: LoggedCall) -> bool:
         if call.value is None and not call.errno:
             return False
-        asked, length, offset = (printed_values.number(call.arguments[index]) for index in (0, 1, 5))
-        prot, _ = printed_values.bits(call.arguments[2], printed_values.PROT)
-        flags, unknown = printed_values.bits(call.arguments[3], printed_values.MAP)
+        asked, length, offset = (printed.number(call.arguments[index]) for index in (0, 1, 5))
+        prot, _ = printed.bits(call.arguments[2], printed.PROT)
+        flags, unknown = printed.bits(call.arguments[3], printed.MAP)
         if asked is None or not length or offset is None:
             return False
         failed = call.value is None or call.value < 0
         at = (asked if failed or call.value is None else call.value) // PAGE_SIZE
         pages = pages_in(length)
-        found = None if flags & printed_values.MAP["MAP_ANONYMOUS"] else self.file(task, call.arguments[4])
+        found = None if flags & printed.MAP["MAP_ANONYMOUS"] else self.file(task, call.arguments[4])
+        letters = printed.prot_letters(prot)
+        how: dict[str, Any] = {"prot": letters, "flags": flags, "says": says(call), "failed": failed}
+        mapped: Callable[[MapSource], None] = partial(
+            self.follower.mmap, task.task, task.space, pages=pages, at=at, **how
+        )
         if found is None or found[1].file is None:
             met = bool(task.space.within(at, at + pages)) and not failed
-            self.follower.mmap(
-                task.task,
-                task.space,
-                MapSource(),
-                pages,
-                at=at,
-                prot=printed_values.prot_letters(prot),
-                flags=flags,
-                says=says(call),
-                failed=failed,
-            )
+            mapped(MapSource())
             if found is not None and driver_file(found[1].path) and not met:
                 return self.unsaid(f"mmap of {found[1].path}: its driver maps in a way of its own")
             return met
@@ -90,17 +86,7 @@ class MemoryCalls(FileCalls):
             return self.unsaid(f"mmap of {file.path} at an offset that is no multiple of a page")
         if any(word.startswith("MAP_") for word in unknown):
             self.unsaid(f"mmap with {'|'.join(unknown)}, said without")
-        self.follower.mmap(
-            task.task,
-            task.space,
-            self._source(file, offset // PAGE_SIZE, pages, failed=failed),
-            pages,
-            at=at,
-            prot=printed_values.prot_letters(prot),
-            flags=flags,
-            says=says(call),
-            failed=failed,
-        )
+        mapped(self._source(file, offset // PAGE_SIZE, pages, failed=failed))
         return True
 
     def _source(self, file: TracedFile, page: int, pages: int, *, failed: bool) -> MapSource:
@@ -108,7 +94,7 @@ class MemoryCalls(FileCalls):
         assert device is not None and place is not None
         driver = None
         via = device.via
-        if via == "devmem" and file.flags & printed_values.OPEN["O_DSYNC"]:
+        if via == "devmem" and file.flags & printed.OPEN["O_DSYNC"]:
             via = "devmem-sync"
         elif via == "proc-uc" and file.combining:
             via = "proc-wc"
@@ -122,7 +108,7 @@ class MemoryCalls(FileCalls):
     def _on_pages(self, task: TracedTask, call: LoggedCall, make: Callable[[Span], Call]) -> bool:
         if len(call.arguments) < 2:
             return False
-        start, length = printed_values.number(call.arguments[0]), printed_values.number(call.arguments[1])
+        start, length = printed.number(call.arguments[0]), printed.number(call.arguments[1])
         if start is None or not length:
             return False
         first, end = start // PAGE_SIZE, pages_in(start + length)
@@ -139,9 +125,7 @@ class MemoryCalls(FileCalls):
                 word = argument.partition(" ")[0]
                 match field:
                     case Shape.PROT:
-                        values.append(
-                            printed_values.prot_letters(printed_values.bits(argument, printed_values.PROT)[0])
-                        )
+                        values.append(printed.prot_letters(printed.bits(argument, printed.PROT)[0]))
                     case Flag():
                         values.append(word != "0")
                     case Word() if (found := named(field, word)) in field.numbers:
@@ -153,7 +137,7 @@ class MemoryCalls(FileCalls):
         return read
 
     def _munmap(self, task: TracedTask, call: LoggedCall) -> bool:
-        start, length = printed_values.number(call.arguments[0]), printed_values.number(call.arguments[1])
+        start, length = printed.number(call.arguments[0]), printed.number(call.arguments[1])
         if start is None or not length:
             return False
         end = start // PAGE_SIZE + pages_in(length)
@@ -161,10 +145,10 @@ class MemoryCalls(FileCalls):
         return self.follower.munmap(task.task, task.space, start // PAGE_SIZE, end, says(call), failed=failed)
 
     def _mremap(self, task: TracedTask, call: LoggedCall) -> bool:
-        start, old, new = (printed_values.number(word) for word in call.arguments[:3])
+        start, old, new = (printed.number(word) for word in call.arguments[:3])
         if start is None or old is None or not new or (call.value is None and not call.errno):
             return False
-        flags, _ = printed_values.bits(call.arguments[3], printed_values.MREMAP)
+        flags, _ = printed.bits(call.arguments[3], printed.MREMAP)
         to = None if call.errno or call.value is None else call.value // PAGE_SIZE
         return self.follower.mremap(
             task.task,
@@ -178,7 +162,7 @@ class MemoryCalls(FileCalls):
 
     def _pkey_mprotect(self, task: TracedTask, call: LoggedCall) -> bool:
         """With -1, or with a key, of which a program has one; key 0 is that of all other memory."""
-        prot = printed_values.prot_letters(printed_values.bits(call.arguments[2], printed_values.PROT)[0])
+        prot = printed.prot_letters(printed.bits(call.arguments[2], printed.PROT)[0])
         if call.arguments[3] == "0":
             return self._unsaid_of(task, call, "pkey_mprotect with key 0")
         keyed = call.arguments[3] != "-1"
@@ -187,27 +171,25 @@ class MemoryCalls(FileCalls):
     def _mbind(self, task: TracedTask, call: LoggedCall) -> bool:
         _, _, mode, nodes, _, flags = call.arguments[:6]
         policy = mode.removeprefix("MPOL_").lower()
-        about = policy == "default" or printed_values.number(nodes.strip("[]")) == 1
+        about = policy == "default" or printed.number(nodes.strip("[]")) == 1
         if policy in POLICIES and about and flags in ("0", "MPOL_MF_MOVE"):
             return self._on_pages(task, call, lambda span: Mbind(span, policy, flags != "0"))
         return self._unsaid_of(task, call, f"mbind with {mode}, {nodes} and {flags}")
 
     def _unsaid_of(self, task: TracedTask, call: LoggedCall, kind: str) -> bool:
         """Count what a program cannot say, where it is about device memory."""
-        start, length = printed_values.number(call.arguments[0]), printed_values.number(call.arguments[1])
+        start, length = printed.number(call.arguments[0]), printed.number(call.arguments[1])
         if start is None or not length or not task.space.within(start // PAGE_SIZE, pages_in(start + length)):
             return False
         return self.unsaid(kind)
 
     def _msync(self, task: TracedTask, call: LoggedCall) -> bool:
-        flags = (
-            printed_values.bits(call.arguments[2], printed_values.MSYNC)[0] if len(call.arguments) > 2 else 0
-        )
-        return flags & printed_values.MSYNC["MS_SYNC"] != 0 and self._on_pages(task, call, Msync)
+        flags = printed.bits(call.arguments[2], printed.MSYNC)[0] if len(call.arguments) > 2 else 0
+        return flags & printed.MSYNC["MS_SYNC"] != 0 and self._on_pages(task, call, Msync)
 
     def _mlockall(self, task: TracedTask, call: LoggedCall) -> bool:
-        flags = printed_values.bits(call.arguments[0], printed_values.MLOCKALL)[0]
-        if flags != printed_values.MLOCKALL["MCL_CURRENT"] | printed_values.MLOCKALL["MCL_FUTURE"]:
+        flags = printed.bits(call.arguments[0], printed.MLOCKALL)[0]
+        if flags != printed.MLOCKALL["MCL_CURRENT"] | printed.MLOCKALL["MCL_FUTURE"]:
             return self.unsaid(
                 f"mlockall with {call.arguments[0]}: a program has MCL_CURRENT|MCL_FUTURE only"
             )
@@ -221,7 +203,7 @@ class MemoryCalls(FileCalls):
         if named is None or call.errno:
             return False
         whose = task if named[1] == "self" else self.tasks.get(int(named[1]))
-        written = printed_values.string(call.arguments[1])
+        written = printed.string(call.arguments[1])
         kind = None if written is None else _KINDS_OF_REFS.get(written[0].strip())
         if whose is None or whose.process is not task.process or kind is None:
             return self.unsaid(f"write of {call.arguments[1]} to {named[0]}")

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
-from importlib.resources.abc import Traversable
+from operator import attrgetter
 
 import msgspec
 
@@ -20,7 +20,10 @@ _DEFINED = re.compile(r"^[a-z][^;={}()]*?\b(\w+)\(", re.MULTILINE)
 _NAMED = re.compile(r"[A-Za-z_]\w*")
 
 #: The folders of each kind of piece.
-_ROOMS = {"c": ("pfnlab.export/c", "pfnlab.lab/guest/calls"), "module": ("pfnlab.export/module",)}
+_ROOMS = {
+    "c": (("pfnlab.export", "c"), ("pfnlab.lab", "guest/calls")),
+    "module": (("pfnlab.export", "module"),),
+}
 
 _MARK = "//: "
 _INCLUDE = "#include "
@@ -43,7 +46,8 @@ class CPiece(msgspec.Struct, frozen=True):
 def all_pieces(room: str = "c") -> dict[str, CPiece]:
     """Every piece of a kind by its name, in the order of the files."""
     pieces = {}
-    for file in (file for folder in _ROOMS[room] for file in _files(folder)):
+    folders = [files(package).joinpath(inside) for package, inside in _ROOMS[room]]
+    for file in (file for folder in folders for file in sorted(folder.iterdir(), key=attrgetter("name"))):
         for part in f"\n{file.read_text(encoding='utf-8')}".split(f"\n{_MARK}")[1:]:
             head, _, body = part.partition("\n")
             name, *needs = head.split()
@@ -52,11 +56,6 @@ def all_pieces(room: str = "c") -> dict[str, CPiece]:
             text = "\n".join(line for line in lines if not line.startswith(_INCLUDE)).strip("\n")
             pieces[name] = CPiece(name, tuple(needs), includes, text)
     return pieces
-
-
-def _files(folder: str) -> list[Traversable]:
-    package, _, inside = folder.partition("/")
-    return sorted(files(package).joinpath(inside).iterdir(), key=lambda entry: entry.name)
 
 
 @cache

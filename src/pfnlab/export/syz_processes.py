@@ -86,7 +86,8 @@ class SyzProcessCalls:
 
     def _process_madvise(self, call: SyzCall) -> bool:
         target = self._task_of(call.arguments[0])
-        ranges = [(address(part[0]), number(part[1])) for part in _parts_of(call.arguments[1], 2)]
+        parts = map(members, members(pointed(call.arguments[1])))
+        ranges = [(address(part[0]), number(part[1])) for part in parts if len(part) >= 2]
         if target is None:
             return False
         advice = _ADVICES.get(number(call.arguments[3]) or 0)
@@ -120,9 +121,3 @@ class SyzProcessCalls:
         if any(number(fields[place]) for place in (1, 7, 8, 9)):
             return self.left_out("PAGEMAP_SCAN with flags, a limit or categories that have to be there")
         return self.pages(call, start, end - start, lambda span: Walk("pagemap_scan", span), "")
-
-
-def _parts_of(argument: str, least: int) -> list[tuple[str, ...]]:
-    """The structures of an array that a pointer shows, those with as many members."""
-    parts = (members(part) for part in members(pointed(argument)))
-    return [part for part in parts if len(part) >= least]

@@ -44,7 +44,6 @@ _ARGUMENTS, _REGIONS = DATA_START + PAGE_SIZE, DATA_START + 2 * PAGE_SIZE
 #: Every category that a scan has on every kernel, and what has no limit.
 _CATEGORIES = 0xFE
 NO_LIMIT = (1 << 64) - 1
-
 _NOWHERE = "0xffffffffffffffff"
 _FDCWD = "0xffffffffffffff9c"
 _PROT = {"r": 1, "w": 2, "x": 4}

@@ -144,7 +144,7 @@ class DeviceWindows:
     def _bar(self, place: FilePlace, bar: int, end: int) -> None:
         if any(window.place == place for window in self._windows):
             return
-        known = self._known_bars(place.device).get(bar)
+        known = (self._known.get(place.device) or self._known.get("", {})).get(bar)
         if known is not None:
             size, says = known.end - known.first, "that of the resource file"
         elif place in self._sizes:
@@ -188,15 +188,9 @@ class DeviceWindows:
                 continue
             for number, bar in known.items():
                 if bar.first <= page < bar.end:
-                    return FilePlace(device or self._only_device(), number), bar
+                    named = (mapped.device for mapped in self._mapped if mapped.device != PHYSICAL)
+                    return FilePlace(device or next(named, "the device"), number), bar
         return None
-
-    def _known_bars(self, device: str) -> dict[int, KnownBar]:
-        return self._known.get(device) or self._known.get("", {})
-
-    def _only_device(self) -> str:
-        names = [place.device for place in self._mapped if place.device != PHYSICAL]
-        return names[0] if names else "the device"
 
     def _name(self) -> None:
         bars = [window for window in self._windows if window.place.bar is not None]

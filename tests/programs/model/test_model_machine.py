@@ -66,8 +66,8 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.validity import check_program
 from pfnlab.programs.lang.walk_ops import CLEARED_REFS, ClearRefs
 from pfnlab.programs.lang.words import PROTS
-from pfnlab.programs.model.dispatch import CallResult, close_files, perform
-from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.model.dispatch import CallResult, perform
+from pfnlab.programs.model.model_machine import ModelMachine, exit_all
 from pfnlab.programs.runs.observation import Step
 from pfnlab.programs.runs.places import Places
 
@@ -213,7 +213,7 @@ def walk(series: str, program: Program, tracker: Callable[[Kernel], Tracker] | N
     for task in list(kernel.tasks.values()):
         exit_group(kernel, task)
         kernel._check()
-    close_files(kernel)
+    exit_all(kernel)
     return kernel
 
 

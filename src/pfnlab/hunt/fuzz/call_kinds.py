@@ -200,12 +200,8 @@ AFTER_LEAF: dict[str, float] = {
     **{"mincore": 2, "walk": 6, "process_vm_readv": 1},
     **{"mlock": 2, "msync": 1, "mseal": 1, "remap_file_pages": 1, "exit": 2, "exec": 0.5, "mlockall": 1},
     **{
-        "vfio_close": 1,
-        "request_mem_region": 1,
-        "bind": 1,
-        "remap_pfn_range": 1,
-        "mmap driver": 2,
-        "mmap vfio": 2,
+        **{"vfio_close": 1, "request_mem_region": 1, "bind": 1, "remap_pfn_range": 1},
+        **{"mmap driver": 2, "mmap vfio": 2},
     },
 }
 

@@ -18,15 +18,8 @@ from pfnlab.programs.lang.words import ANON, BY_WORD, PROTS, ROWS
 
 #: Advice for mappings of devices, and advice that clears ordinary memory.
 _COMMON_ADVICE = (
-    "normal",
-    "random",
-    "sequential",
-    "dontfork",
-    "dontdump",
-    "wipeonfork",
-    "dontneed",
-    "populate_read",
-    "populate_write",
+    *("normal", "random", "sequential", "dontfork", "dontdump", "wipeonfork", "dontneed"),
+    *("populate_read", "populate_write"),
 )
 
 #: Advice that ordinary memory takes and the model has a rule for.
@@ -36,7 +29,6 @@ _ANON_ADVICE = (
 )
 
 _WALKERS: tuple[walk_ops.Walker, ...] = get_args(walk_ops.Walker)
-
 _REFUSALS: tuple[ops.ForkRefusal, ...] = get_args(ops.ForkRefusal)
 
 #: The pages that a limit leaves.
@@ -104,10 +96,6 @@ class CallGenerator(MappingGenerator):
                 return ops.Fork(child)
             case "fork refused":
                 return ops.Fork(f"x{self.refused + 1}", draw.choice(_REFUSALS))
-            case "exit" | "kill":
-                return ops.Exit() if kind == "exit" else ops.Kill()
-            case "exec":
-                return ops.Exec()
             case "request_mem_region" if (
                 claimed := places.claimed(self._rare or draw.random() < 0.25)
             ) is not None:

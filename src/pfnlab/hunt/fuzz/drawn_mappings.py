@@ -20,7 +20,6 @@ DRAWN_PROTS = ("none", "r", "r", *["rw"] * 7, "w", "rx", "rwx", "rwx", "wx", "x"
 ANON_PROTS = ("none", "r", "r", "rw", "rw", "rw", "rw", "w", "rx", "rwx", "x")
 
 _MODES: tuple[device_ops.DriverMode, ...] = get_args(device_ops.DriverMode)
-
 _HOWS: tuple[device_ops.DriverHow, ...] = get_args(device_ops.DriverHow)
 
 #: Ways to map that allow nothing executable.

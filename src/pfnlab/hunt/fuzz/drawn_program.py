@@ -48,7 +48,6 @@ _FAIL_RATE, _FORK_FAIL_RATE = 0.012, 0.03
 _PASSES_END = 0.2
 
 _MOST_TASKS = 4
-
 _LENGTHS = range(4, 21)
 
 #: How many operations follow on a leaf that was made, and how often an access follows each.

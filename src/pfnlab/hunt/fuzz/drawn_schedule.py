@@ -49,10 +49,7 @@ ALWAYS = ("unmap_vmas", "tlb_gather_mmu", "free_pgtables", "tlb_finish_mmu", "vm
 _VFIO_LOCKED = ("read", "read", "write", "memory_disable", "memory_disable", "memory_enable", "munmap")
 
 _VFIO_HOLDS = (
-    "vmf_insert_pfn_prot",
-    "flush_tlb_mm_range",
-    "tlb_gather_mmu",
-    "tlb_finish_mmu",
+    *("vmf_insert_pfn_prot", "flush_tlb_mm_range", "tlb_gather_mmu", "tlb_finish_mmu"),
     "memtype_reserve",
 )
 

@@ -138,10 +138,10 @@ class HuntState(msgspec.Struct):
         """The number of findings that were not filed when the hunt began."""
         return len(self.findings.keys() - set(self.known_keys))
 
-    def printed(self) -> Iterator[tuple[str, PrintedFinding]]:
+    def printed(self) -> dict[str, PrintedFinding]:
         """The findings as they are printed, by key."""
-        for key, finding in self.findings.items():
-            yield key, PrintedFinding.of(finding, known=key in self.known_keys)
+        known = self.known_keys
+        return {key: PrintedFinding.of(one, known=key in known) for key, one in self.findings.items()}
 
 
 def read_state(path: Path) -> HuntState | None:
@@ -291,7 +291,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
             compared=state.compared,
             undecided=state.undecided,
             differences=state.different,
-            findings=dict(state.printed()),
+            findings=state.printed(),
             causes=tuple(FindingCause(cause.first, cause.keys) for cause in _all_causes(state)),
             unstable=tuple(state.unstable),
             reasons=state.reasons,

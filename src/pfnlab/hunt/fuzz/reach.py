@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from pfnlab.base.result import ALWAYS, Count
-from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.conditions import CONDITIONS
 from pfnlab.hunt.fuzz.coverage import WORDS, Measure, all_branches
 from pfnlab.lab.running.kernel_files import FILES, files_by_function, function_of
@@ -78,21 +77,18 @@ def coverage_of(state: HuntState, *, watched: bool) -> ReachedCoverage:
     reached = Counter(name.partition(":")[0] for name in coverage.branches)
     files = sorted(whole, key=lambda file: (reached[file] / whole[file], file))
     words = WORDS & coverage.words.keys()
+    can = state.vocabulary
+    met = (can.has_leaves, can.slots, can.has_leaves, can.schedules)
+    possible = [name for name, is_met in zip(CONDITIONS, met, strict=True) if is_met]
     return ReachedCoverage(
         pairs=(len(pairs), kinds * kinds),
-        under={name: _under(state, name) for name in _possible(state.vocabulary)},
+        under={name: _under(state, name) for name in possible},
         branches=(len(coverage.branches & branches), len(branches)) if watched else None,
         files={file: (reached[file], whole[file]) for file in files},
         words=(len(words), len(WORDS)),
         never=tuple(sorted(WORDS - words)),
         kernel=ReachedKernel.of(coverage.blocks) if state.measure is Measure.KERNEL else None,
     )
-
-
-def _possible(vocabulary: Vocabulary) -> list[str]:
-    """The conditions that programs can meet."""
-    possible = (vocabulary.has_leaves, vocabulary.slots, vocabulary.has_leaves, vocabulary.schedules)
-    return [name for name, can in zip(CONDITIONS, possible, strict=True) if can]
 
 
 def _under(state: HuntState, condition: str) -> tuple[Reached, int, int, tuple[str, ...]]:

@@ -72,7 +72,8 @@ class Replaying(NamedTuple):
         # What is too long for the name of a file is none.
         if text.startswith(_PATH):
             # A shell has taken the quotes of its words.
-            yield from self._replays(_of_path(text if len(what) == 1 else shell_line(what)))
+            path = replay.read_path(text if len(what) == 1 else shell_line(what))
+            yield from self._replays(Case(replay.Replay(path), path.machine))
         elif os.path.isdir(file):
             yield self._finding(file)
         elif os.path.isfile(file.parent / DATA):
@@ -196,11 +197,6 @@ def _said_of(source: str) -> Iterator[None]:
         if not source:
             raise
         raise Misuse(f"{source}: {one_line(str(refused))}") from None
-
-
-def _of_path(text: str) -> Case:
-    path = replay.read_path(text)
-    return Case(replay.Replay(path), path.machine)
 
 
 def _same_schedule(schedule: Sequence[str], steps: Sequence[replay.JudgedStep]) -> None:

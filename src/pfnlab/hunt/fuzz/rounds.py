@@ -96,17 +96,14 @@ def changed_by_looking(
     asked = [level for level in runs if level in predicted and predicted[level].unfinished is None]
     for pair in combinations(asked, 2):
         seen = [looked_at(runs[level], level) for level in pair]
-        explained = _places([looked_at(predicted[level], level) for level in pair])
+        told = differences([looked_at(predicted[level], level) for level in pair])
+        explained = {(difference.step, difference.field) for difference in told}
         for difference in differences(seen):
             if (difference.step, difference.field) not in explained:
                 signature = signature_between(program, seen, difference)
                 found.append((pair, replace(signature, kind=LOOKING)))
                 break
     return found
-
-
-def _places(runs: Sequence[Run]) -> set[tuple[int, str]]:
-    return {(difference.step, difference.field) for difference in differences(runs)}
 
 
 class Opened(NamedTuple):

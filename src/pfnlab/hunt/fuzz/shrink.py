@@ -98,38 +98,29 @@ class _Enough(Exception):
     """The limit is reached."""
 
 
-class _Trial:
-    """Tells whether programs show the difference; runs each once, and no more than the limit."""
-
-    def __init__(self, shows: Callable[[Program], bool], most: int) -> None:
-        self._shows, self._most = shows, most
-        self._answers: dict[bytes, bool] = {}
-        self.runs = 0
-
-    def __call__(self, program: Program) -> bool:
-        """:raises _Enough: the limit is reached"""
-        key = msgspec.json.encode(program)
-        if key not in self._answers:
-            if self.runs >= self._most:
-                raise _Enough
-            self.runs += 1
-            self._answers[key] = self._shows(program)
-        return self._answers[key]
-
-
 def shrink(program: Program, shows: Callable[[Program], bool], most: int = MOST_RUNS) -> Shrunk:
     """The smallest program found, from *program* on, for which *shows* holds.
 
     :param shows: whether a program shows the same difference as *program* does
     """
-    trial = _Trial(shows, most)
+    answers: dict[bytes, bool] = {}
+
+    def tried(candidate: Program) -> bool:
+        # Each is run once.
+        key = msgspec.json.encode(candidate)
+        if key not in answers:
+            if len(answers) >= most:
+                raise _Enough
+            answers[key] = shows(candidate)
+        return answers[key]
+
     best = program
     try:
-        for smaller in _steps(program, trial):
+        for smaller in _steps(program, tried):
             best = smaller
     except _Enough:
-        return Shrunk(best, trial.runs, False)
-    return Shrunk(best, trial.runs, True)
+        return Shrunk(best, len(answers), False)
+    return Shrunk(best, len(answers), True)
 
 
 def shrink_quickly(
@@ -149,7 +140,7 @@ def shrink_quickly(
     return shrink(program, lambda candidate: shows(candidate, False), most)
 
 
-def _steps(program: Program, trial: _Trial) -> Iterator[Program]:
+def _steps(program: Program, trial: Callable[[Program], bool]) -> Iterator[Program]:
     """Ever smaller programs that show the difference, until no smaller one does."""
     before = None
     while before != program:

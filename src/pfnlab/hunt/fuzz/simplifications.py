@@ -42,13 +42,8 @@ _ROOMS = (None, 0, 1, 4)
 
 #: The simpler value of each flag of an operation with a form of its own.
 FLAGS = {
-    "populate": False,
-    "locked": False,
-    "shared": True,
-    "maymove": False,
-    "dontunmap": False,
-    "keep_cows": False,
-    "to_end": False,
+    **{"populate": False, "locked": False, "shared": True, "maymove": False, "dontunmap": False},
+    **{"keep_cows": False, "to_end": False},
 }
 
 
@@ -64,7 +59,9 @@ def simplifications(program: Program) -> Iterator[Program]:
         yield replace(program, thp=None)
     yield from _devices(program)
     yield from _areas(program)
-    yield from _tasks(program)
+    for place, op in enumerate(program.ops):
+        if op.task != MAIN_TASK:
+            yield _with_op(program, place, replace(op, task=MAIN_TASK))
     for place, op in enumerate(program.ops):
         for simpler in _ops(op):
             yield _with_op(program, place, simpler)
@@ -165,13 +162,6 @@ def _renamed(program: Program, old: str, new: str) -> Program:
         areas[name] = max(areas.get(name, 0), area.pages)
     declared = tuple(Area(name, pages) for name, pages in areas.items())
     return replace(program, ops=tuple(ops), areas=declared)
-
-
-def _tasks(program: Program) -> Iterator[Program]:
-    """*program* with an operation done by the main task instead of another."""
-    for place, op in enumerate(program.ops):
-        if op.task != MAIN_TASK:
-            yield _with_op(program, place, replace(op, task=MAIN_TASK))
 
 
 def _ops(op: Op) -> Iterator[Op]:

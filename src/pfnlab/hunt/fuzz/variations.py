@@ -17,11 +17,7 @@ from pfnlab.programs.lang.words import NO_DEVICE
 
 #: The interface with the other cache mode.
 _OTHER_MODE = {
-    "wc": "uc",
-    "uc": "wc",
-    "proc-wc": "proc-uc",
-    "proc-uc": "proc-wc",
-    "devmem": "devmem-sync",
+    **{"wc": "uc", "uc": "wc", "proc-wc": "proc-uc", "proc-uc": "proc-wc", "devmem": "devmem-sync"},
     "devmem-sync": "devmem",
 }
 

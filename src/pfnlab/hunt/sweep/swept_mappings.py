@@ -48,7 +48,6 @@ _ON_LEAVES = ("munmap", "mprotect", "move", "shrink", "mmap over", "dontfork", "
 _DRIVEN = (*_COMMON, "zap", "unmap", "remap")
 
 _PLACES_2M = ((0, PAGES_2M), (0, 2 * PAGES_2M)), ((3, 7), (PAGES_2M - 12, PAGES_2M + 20))
-
 _PLACES_1G = (((PAGES_2M, 2 * PAGES_2M), (0, 2 * PAGES_1G)), ((3, 7), (PAGES_1G - 12, PAGES_1G + 20)))
 
 _LEAF_2M = SweptMapping(

@@ -83,7 +83,8 @@ class CallReader:
 
     def _field(self, line: Line, verb: str, name: str, field: Field, first: Any) -> object:
         """Read a field."""
-        if not isinstance(field, Ending):
+        # What a line may leave out has no place of its own.
+        if not isinstance(field, Ending | Word) or (isinstance(field, Word) and field.default is None):
             self.at[name] = line.column
         match field:
             case Shape.RANGE | Shape.ACCESS:

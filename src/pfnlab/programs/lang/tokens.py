@@ -39,7 +39,6 @@ TokenKind = Literal[
     "error",
 ]
 KINDS_OF_TOKEN: tuple[TokenKind, ...] = get_args(TokenKind)
-
 _WORD = r"[A-Za-z_][A-Za-z0-9_]*(?:-[A-Za-z0-9_]+)*-?"
 _END = r"(?![A-Za-z0-9_-])"
 _NAME = r"[a-z][a-z0-9_]{0,11}" + _END

@@ -167,7 +167,6 @@ UNLIMITED = "unlimited"
 FLAGS = tuple(field.word for row in ROWS.values() for field in row.fields if isinstance(field, Flag))
 MMAP_WORDS = ("populate", "locked", "over")
 MREMAP_WORDS = ("maymove", "fixed", "dontunmap", "over")
-
 HEADERS = ("title", "asks", "thp", "device", "area")
 
 #: Operations without arguments.
@@ -194,19 +193,11 @@ BIRTHS: dict[str, str] = {"fork": "c = fork", "thread": "t = thread"}
 VERBS = (
     *("mmap", "mremap"),
     *verbs_on(Shape.RANGE, Shape.ACCESS, more=True),
-    *("remap_file_pages", "process_vm_readv"),
-    *WALKERS,
-    *BIRTHS,
+    *("remap_file_pages", "process_vm_readv", *WALKERS, *BIRTHS),
     *verbs_on(Shape.RANGE, Shape.ACCESS, more=False),
-    "unmap_mapping_range",
-    *verbs_on(Shape.DEVICE_PAGES, Shape.SECTIONS),
-    *verbs_on(Shape.MEMORY),
-    *verbs_on(Shape.OWN_PAGES),
-    *verbs_on(Shape.DEVICE),
-    *WORD_VERBS,
-    *TASK_VERBS,
-    *PLAIN_VERBS,
-    *HELD_VERBS,
+    *("unmap_mapping_range", *verbs_on(Shape.DEVICE_PAGES, Shape.SECTIONS)),
+    *(*verbs_on(Shape.MEMORY), *verbs_on(Shape.OWN_PAGES), *verbs_on(Shape.DEVICE)),
+    *(*WORD_VERBS, *TASK_VERBS, *PLAIN_VERBS, *HELD_VERBS),
 )
 
 #: The prefixes of a task, in this order, each at most once, with an example line.
@@ -231,21 +222,9 @@ KEYWORDS = frozenset(
     {
         *("pfnlab", "program", "expect", "in", "return", "nothing", "left", "leaked", "page", "pages", "end"),
         *(ANON, PERF, VVAR, "phys", DRIVER_RAM, MOVED_BAR, "region", ops.MAIN_TASK, "none"),
-        *HEADERS,
-        *PREFIXES,
-        *VERBS,
-        *KINDS,
-        *VIAS,
-        *SHARING,
-        *MODES,
-        *MMAP_WORDS,
-        *MREMAP_WORDS,
-        *UNMAP_WORDS,
-        *FLAGS,
-        *FORK_WORDS,
-        *NODES,
-        *DRIVER_HOW,
-        *DRIVER_MODES,
+        *(*HEADERS, *PREFIXES, *VERBS, *KINDS, *VIAS, *SHARING, *MODES),
+        *(*MMAP_WORDS, *MREMAP_WORDS, *UNMAP_WORDS, *FLAGS, *FORK_WORDS, *NODES),
+        *(*DRIVER_HOW, *DRIVER_MODES),
     }
 )
 

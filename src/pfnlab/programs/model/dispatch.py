@@ -279,14 +279,6 @@ def _slot(kernel: Kernel, places: Places, name: str, call: device_ops.SlotCall) 
             kernel.pci[name] = found_again(kernel, bar, device.bar)
 
 
-def close_files(kernel: Kernel) -> None:
-    """No task is left: the devices that the agent held open for them are closed."""
-    for device in kernel.vfio.values():
-        if device.open:
-            with kernel.trace.unseen():
-                device.close()
-
-
 def _pfns(places: Places, span: Span) -> PfnRange:
     """The page frames of a device's span."""
     base = RAM_PFN if span.name == device_ops.DRIVER_RAM else places.devices[span.name].start

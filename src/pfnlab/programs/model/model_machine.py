@@ -26,7 +26,6 @@ from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, MOVED_BAR
 from pfnlab.programs.lang.needs import lacking
 from pfnlab.programs.lang.ops import END_KINDS, MAIN_TASK, Program
 from pfnlab.programs.lang.printer import op_lines
-from pfnlab.programs.model.dispatch import close_files
 from pfnlab.programs.model.execution import OneByOne, SideBySide, refuse_unknown
 from pfnlab.programs.model.named_profile import profile_named, version_in
 from pfnlab.programs.model.observe import Observer
@@ -300,7 +299,11 @@ def exit_all(kernel: Kernel) -> None:
     """Every task is killed, the last created first, with a thread its process; files are closed (S12.3.1)."""
     while kernel.tasks:
         exit_group(kernel, max(kernel.tasks.values(), key=lambda task: task.pid))
-    close_files(kernel)
+    # The agent held devices open for them.
+    for device in kernel.vfio.values():
+        if device.open:
+            with kernel.trace.unseen():
+                device.close()
 
 
 def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | None]:
