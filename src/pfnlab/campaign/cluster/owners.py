@@ -144,10 +144,7 @@ class ClusterOwners:
         return [answers[part] for part in parts]
 
     def _workers(self) -> list[str]:
-        """The workers that are there, at least one.
-
-        :raises Undecided: there is none for a while
-        """
+        """The workers that are there, at least one (Undecided: there is none for a while)."""
         until = time.monotonic() + _APPEARS
         while not (workers := worker_addresses(self._client)):
             if time.monotonic() > until:
@@ -166,10 +163,7 @@ class ClusterOwners:
         )
 
     def _answers(self, asked: Mapping[int, Future]) -> dict[int, Any]:
-        """The answers of tasks, by part.
-
-        :raises PartsLostError: some cannot be done, because workers are gone
-        """
+        """The answers of tasks, by part (PartsLostError: some cannot be done, because workers are gone)."""
         wait, until = dask_distributed().wait, time.monotonic() + _ANSWERS
         while True:
             try:

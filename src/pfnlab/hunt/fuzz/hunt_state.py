@@ -121,10 +121,7 @@ class HuntState(msgspec.Struct):
     format: str = FORMAT
 
     def __post_init__(self) -> None:
-        """Refuse a hunt that does not add up.
-
-        :raises ValueError: not every cell that is done has a letter
-        """
+        """Refuse a hunt that does not add up (ValueError: not every cell that is done has a letter)."""
         if self.cells is not None and not len(self.cells.letters) == self.next <= self.cells.count:
             raise ValueError(f"{self.next} of {number_of(self.cells.count, 'cell')} have not a letter each")
 

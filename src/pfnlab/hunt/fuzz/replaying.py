@@ -85,10 +85,7 @@ class Replaying(NamedTuple):
             raise Misuse(f"there is no file {text!r}; a path begins with `{replay.TAG}`")
 
     def _check_asked(self, machine: str, source: str) -> None:
-        """Refuse a policy file that the user has not asked for.
-
-        :raises Misuse: it would run such a policy
-        """
+        """Refuse a policy file that the user has not asked for (Misuse: it would run such a policy)."""
         asked_files = {file for spec in self.on for file in files_in(spec)}
         for file in files_in(machine):
             if not self.trust and file not in asked_files:

@@ -245,18 +245,12 @@ def _on_models(aim: _Aim) -> bisect.RunOn:
 
 
 def _end(text: str) -> Named:
-    """An end: a machine's name, or a version, which stands for its model.
-
-    :raises Misuse: it is neither
-    """
+    """An end: a machine's name, or a version, which stands for its model (Misuse: it is neither)."""
     return name_machine(text if ":" in text else f"model:{version_named(text)}")
 
 
 def _version(end: Named) -> str:
-    """The version of an end.
-
-    :raises Misuse: it is a kernel of the user's own, or a model with changes
-    """
+    """The version of an end (Misuse: it is a kernel of the user's own, or a model with changes)."""
     if end.series is None or end.built or "," in end.spec or (end.kind == "qemu" and not end.stock):
         raise Misuse(f"{end.spec} is no version on offer: bisect a tree of yours with --tree")
     return end.series

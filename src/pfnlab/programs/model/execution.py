@@ -230,10 +230,7 @@ def _so_far(operation: Operation, hold_asked: bool, is_held: bool) -> Returned:
 
 
 def _hold(hold: Hold | None) -> Call | None:
-    """The call at which to stop.
-
-    :raises Undecided: the model does not stop there
-    """
+    """The call at which to stop (Undecided: the model does not stop there)."""
     if hold is None:
         return None
     if hold.function not in HOLD_FUNCTIONS:
@@ -243,10 +240,7 @@ def _hold(hold: Hold | None) -> Call | None:
 
 
 def _skip(skip: Skip | None) -> Call | None:
-    """The call to leave out.
-
-    :raises Undecided: the model does not know its consequences
-    """
+    """The call to leave out (Undecided: the model does not know its consequences)."""
     if skip is None:
         return None
     if skip.function not in _SKIPPED:

@@ -64,10 +64,7 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     look: LookLevel = LookLevel.PROC
 
     def __post_init__(self) -> None:
-        """Refuse an observation of nobody, and a kernel that saw nothing.
-
-        :raises ValueError: there is one
-        """
+        """Refuse an observation of nobody, and a kernel that saw nothing (ValueError: there is one)."""
         seen = {version for one in self.observations for version in one.versions}
         if other := sorted(seen ^ self.kernels.keys()):
             raise ValueError(f"{other[0]} is not both among the kernels and in an observation")
