@@ -20,7 +20,7 @@ from faults.disturbed import found
 
 from pfnlab.base.units import number_of
 from pfnlab.campaign.store.store import Store
-from pfnlab.campaign.store.stored import DONE
+from pfnlab.campaign.store.rows import DONE
 
 PLAN = """\
 form = 1

@@ -28,7 +28,7 @@ from pfnlab.campaign.running import (
 from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, ShardResults
 from pfnlab.campaign.store.rows import StoredResult
 from pfnlab.campaign.store.store import Store
-from pfnlab.campaign.store.stored import DONE, ISOLATED, WAITING
+from pfnlab.campaign.store.rows import DONE, ISOLATED, WAITING
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pytest
 from asking import Ask
 
 from pfnlab.campaign.store.store import Store
-from pfnlab.campaign.store.stored import DONE
+from pfnlab.campaign.store.rows import DONE
 
 ROOT = Path(__file__).parents[2]
 

@@ -21,8 +21,7 @@ from pfnlab.base.inert import visible
 from pfnlab.base.toml_text import MOST_TOML
 from pfnlab.campaign.fuzz_work import FuzzWork, SweepWork
 from pfnlab.campaign.shard import Shard
-from pfnlab.campaign.store.rows import DISCOVERIES
-from pfnlab.campaign.store.stored import Seconds
+from pfnlab.campaign.store.rows import DISCOVERIES, Seconds
 from pfnlab.campaign.work import FILES, CatalogueWork, CheckWork, MeetWork, files_of
 from pfnlab.checker.scopes.scope import RaceScope, Scope, load_scope, scope_names
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary

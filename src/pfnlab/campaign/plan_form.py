@@ -98,22 +98,15 @@ _SHOWN, _BITS = 60, 64
 
 #: A value of each key, for messages.
 _SAMPLES = {
-    "seconds": "600",
-    "tries": "3",
-    "lost": "20",
-    "programs": "500",
+    **{"seconds": "600", "tries": "3", "lost": "20", "programs": "500", "seed": "0", "depth": "3"},
+    **{"programs_per_shard": "250", "cells_per_shard": "500", "states": "100000"},
     "verdicts": '["differs", "violated"]',
     "machines": '[["model:6.1", "model:7.2"]]',
-    "seed": "0",
-    "programs_per_shard": "250",
-    "cells_per_shard": "500",
     **dict.fromkeys(("driver", "schedules", "vfio", "slots", "leaves", "fixed", "coverage"), "true"),
     "look": '"memory"',
     "scopes": '["small"]',
     "policies": '["trackers"]',
     "properties": '["no_leak"]',
-    "depth": "3",
-    "states": "100000",
     "kernels": '["6.12.107"]',
     "profile": '"7.2"',
 }

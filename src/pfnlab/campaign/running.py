@@ -20,9 +20,8 @@ from pfnlab.campaign.executor import Executor
 from pfnlab.campaign.plan import Plan
 from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard
 from pfnlab.campaign.store.database import damaged
-from pfnlab.campaign.store.rows import this_host
+from pfnlab.campaign.store.rows import DONE, WAITING, SeenWith, StoredShard, this_host
 from pfnlab.campaign.store.store import Store
-from pfnlab.campaign.store.stored import DONE, WAITING, SeenWith, StoredShard
 from pfnlab.campaign.work import TASKS, work_of
 
 _HERE = Path()

@@ -7,9 +7,8 @@ from typing import Any
 import msgspec
 
 from pfnlab.base.inert import c_string
-from pfnlab.export.c_text import area_at, bytes_of, device_at
 from pfnlab.export.driver_requests import DriverWork, module_request
-from pfnlab.export.pieces import pieces_called
+from pfnlab.export.pieces import area_at, bytes_of, device_at, pieces_called
 from pfnlab.programs.lang import device_ops, ops, walk_ops
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.fields import Field, Flag, Shape, Word

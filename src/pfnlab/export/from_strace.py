@@ -9,11 +9,10 @@ import re
 from collections import Counter
 
 from pfnlab.base.errors import Misuse
-from pfnlab.export.file_calls import says
+from pfnlab.export.file_calls import Descriptors, TracedTask, says
 from pfnlab.export.memory_calls import LEAST
 from pfnlab.export.printed_values import CLONE, bits, string
 from pfnlab.export.process_calls import ProcessCalls
-from pfnlab.export.processes_traced import Descriptors, TracedTask
 from pfnlab.export.recovered import Recovered
 from pfnlab.export.strace_lines import RESTARTED, LogEvent, LoggedCall, TracedEnd, Unread, events_of
 from pfnlab.export.windows import KnownBar

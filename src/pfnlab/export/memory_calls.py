@@ -9,9 +9,8 @@ from typing import Any
 
 from pfnlab.base.units import PAGE_SIZE
 from pfnlab.export import printed_values as printed
-from pfnlab.export.file_calls import VFIO_BAR_PAGES, FileCalls, says
+from pfnlab.export.file_calls import VFIO_BAR_PAGES, FileCalls, TracedFile, TracedTask, says
 from pfnlab.export.following import MapSource, pages_in
-from pfnlab.export.processes_traced import TracedFile, TracedTask
 from pfnlab.export.strace_lines import LoggedCall
 from pfnlab.export.windows import KnownBar, driver_file
 from pfnlab.programs.lang.device_ops import DriverMap

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 
 from pfnlab.base.units import PAGE_SIZE
-from pfnlab.export.file_calls import says
+from pfnlab.export.file_calls import PIDFD, TracedFile, TracedTask, says
 from pfnlab.export.following import pages_in
 from pfnlab.export.memory_calls import MemoryCalls, named
 from pfnlab.export.printed_values import PAGEMAP_SCAN, descriptor, number
-from pfnlab.export.processes_traced import PIDFD, TracedFile, TracedTask
 from pfnlab.export.strace_lines import LoggedCall
 from pfnlab.export.windows import KnownBar
 from pfnlab.programs.lang import process_ops

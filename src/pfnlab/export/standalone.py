@@ -16,9 +16,8 @@ from pfnlab.base.inert import c_comment, c_string, shell_path, shell_word
 from pfnlab.base.made import command
 from pfnlab.base.version import VERSION
 from pfnlab.export.c_plan import CPlan
-from pfnlab.export.c_text import block, called, comment, function
 from pfnlab.export.module_files import LOAD, module_files, module_name
-from pfnlab.export.pieces import with_needs
+from pfnlab.export.pieces import block, called, comment, function, with_needs
 from pfnlab.export.subject import Subject
 from pfnlab.programs.lang.ops import END_KINDS
 

@@ -75,7 +75,7 @@ def shards_run(store: Store, name: str, jobs: int | None, cluster: str | None, s
     from pfnlab.base.errors import Undecided
     from pfnlab.base.progress import working
     from pfnlab.campaign.running import CampaignEnd, run_campaign
-    from pfnlab.campaign.status import status_of
+    from pfnlab.campaign.campaigns import status_of
 
     total = len(store.shards(name))
     with executor_of(jobs, cluster) as executor, working(f"campaign {name}", total) as work:
@@ -119,7 +119,7 @@ class _Shown:
     def show(self, progress: CampaignProgress) -> None:
         """Show it, and say what was given up."""
         if progress.isolated is not None:
-            from pfnlab.campaign.status import what_it_does
+            from pfnlab.campaign.campaigns import what_it_does
 
             shard = progress.isolated
             what = what_it_does(shard.task, shard.work)

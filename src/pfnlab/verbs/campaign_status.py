@@ -33,7 +33,7 @@ def perform(request: StatusRequest, say: Say) -> Iterator[StatusResult]:
     """
     from pfnlab.base.result import Made
     from pfnlab.campaign.campaigns import StatusResult
-    from pfnlab.campaign.status import status_of
+    from pfnlab.campaign.campaigns import status_of
     from pfnlab.campaign.store.store import Store, store_address
 
     with Store(store_address(request.store), make=False, write=False) as store:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from pfnlab.base.errors import Misuse
-from pfnlab.campaign.store import stored
+from pfnlab.campaign.store import rows as stored
 from pfnlab.campaign.store.database import Database, damaged, open_database, row_of
 from pfnlab.campaign.store.rows import HostClass, StoredResult, digest_of
 from pfnlab.campaign.store.sqlite import SqliteDatabase

@@ -18,7 +18,7 @@ from pfnlab.hunt.fuzz.causes import MOST_TELLING, Evidence, Found, Grouping, Wei
 from pfnlab.hunt.fuzz.coverage import Measure, ModelProcesses
 from pfnlab.hunt.fuzz.filing import Folder, FoundDifference
 from pfnlab.hunt.fuzz.hunt_state import HuntState, KnownSignature, Unstable
-from pfnlab.hunt.fuzz.known_rows import note_known
+from pfnlab.hunt.fuzz.reach import note_known
 from pfnlab.hunt.fuzz.shrink import Shrunk, is_shown, machines_of, shrink_quickly
 from pfnlab.hunt.fuzz.signature import (
     KERNELS_GO_ON,

@@ -17,9 +17,8 @@ from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.causes import Cause, Evidence
 from pfnlab.hunt.fuzz.conditions import Bias
 from pfnlab.hunt.fuzz.coverage import Coverage, Measure
-from pfnlab.hunt.fuzz.known_rows import KnownRow
 from pfnlab.hunt.fuzz.letters import Cells, PrintedCells
-from pfnlab.hunt.fuzz.reach import ReachedCoverage, coverage_of
+from pfnlab.hunt.fuzz.reach import KnownRow, ReachedCoverage, coverage_of
 from pfnlab.hunt.fuzz.rounds import Looks
 from pfnlab.hunt.fuzz.signature import MODELS_OWN, Signature
 from pfnlab.programs.lang.ops import Program

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from pfnlab.base.errors import Discovery, Misuse
 from pfnlab.base.progress import UNCOUNTED, PartCount
-from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result
+from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result, beside
 from pfnlab.checker.check import check
 from pfnlab.checker.scopes.properties import questions
 from pfnlab.checker.scopes.scope import load_scope
@@ -126,17 +126,11 @@ class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
             models = [f"{change}: {source_of(change, meeting.version)}" for change in changes]
         return cls(
             made=Made.now(),
-            machines=meeting.machines,
             kernels=tuple(kernels),
-            held=meeting.held,
             differences=tuple(ShownDifference.of(one.difference, one.explanations) for one in meeting.found),
-            causes=meeting.causes,
             unexplained=meeting.unexplained,
-            unstable=meeting.unstable,
-            since=meeting.since,
-            titles=meeting.titles,
-            verdicts=meeting.verdicts,
             models=None if models is None else tuple(models),
+            **beside(meeting, ("against", "version", "found")),
         )
 
     @property

@@ -8,7 +8,7 @@ from pfnlab.base.errors import ProgramError
 from pfnlab.base.units import number_of
 from pfnlab.hunt.fuzz.filing import FindingFolder
 from pfnlab.hunt.fuzz.hunt_state import FindingCause, FuzzResult, PrintedFinding
-from pfnlab.hunt.fuzz.known_rows import KnownRow
+from pfnlab.hunt.fuzz.reach import KnownRow
 from pfnlab.hunt.fuzz.letters import PrintedCells
 from pfnlab.hunt.fuzz.reach import Reached, ReachedCoverage
 from pfnlab.present.document.blocks import Block, Bullets, Cell, Chapter, Code, Table, cell
