@@ -26,9 +26,8 @@ from pfnlab.campaign.running import (
     stored_plan,
 )
 from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, ShardResults
-from pfnlab.campaign.store.rows import StoredResult
+from pfnlab.campaign.store.rows import DONE, ISOLATED, WAITING, StoredResult
 from pfnlab.campaign.store.store import Store
-from pfnlab.campaign.store.rows import DONE, ISOLATED, WAITING
 
 
 @pytest.fixture(scope="module")

@@ -74,8 +74,8 @@ def shards_run(store: Store, name: str, jobs: int | None, cluster: str | None, s
     """
     from pfnlab.base.errors import Undecided
     from pfnlab.base.progress import working
-    from pfnlab.campaign.running import CampaignEnd, run_campaign
     from pfnlab.campaign.campaigns import status_of
+    from pfnlab.campaign.running import CampaignEnd, run_campaign
 
     total = len(store.shards(name))
     with executor_of(jobs, cluster) as executor, working(f"campaign {name}", total) as work:

@@ -32,8 +32,7 @@ def perform(request: StatusRequest, say: Say) -> Iterator[StatusResult]:
     :raises Misuse: there is no such campaign
     """
     from pfnlab.base.result import Made
-    from pfnlab.campaign.campaigns import StatusResult
-    from pfnlab.campaign.campaigns import status_of
+    from pfnlab.campaign.campaigns import StatusResult, status_of
     from pfnlab.campaign.store.store import Store, store_address
 
     with Store(store_address(request.store), make=False, write=False) as store:

@@ -58,11 +58,10 @@ def perform(request: ResultsRequest, say: Say) -> Iterator[ListedResults]:
     :raises Misuse: a filter or the store is wrong, or options contradict each other
     """
     from pfnlab.base.files import check_output
-    from pfnlab.campaign.campaigns import ListedResults
-    from pfnlab.campaign.campaigns import status_of
+    from pfnlab.campaign.campaigns import ListedResults, status_of
     from pfnlab.campaign.store.export import COLUMNS, export, table_rows
-    from pfnlab.campaign.store.store import Store, files_of_store, store_address
     from pfnlab.campaign.store.rows import ResultFilter
+    from pfnlab.campaign.store.store import Store, files_of_store, store_address
     from pfnlab.programs.lang.words import did_you_mean
 
     _check(request)
