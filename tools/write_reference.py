@@ -33,7 +33,7 @@ from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Call, Program
 from pfnlab.programs.lang.printer import op_lines
-from pfnlab.programs.lang.shapes import word_of
+from pfnlab.programs.lang.words import word_of
 from pfnlab.programs.runs.observation import PteSeen, Run, Step, VmaSeen
 
 FOLDER = ROOT / "docs" / "reference"

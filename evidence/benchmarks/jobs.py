@@ -34,11 +34,11 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from evidence.pages.claims_page import discussion_page
 from pfnlab.base.processes import in_order, processors
-from pfnlab.campaign.local import LocalExecutor
+from pfnlab.campaign.executor import LocalExecutor
 from pfnlab.campaign.plan_file import read_plan
 from pfnlab.campaign.running import begin_campaign, run_campaign
+from pfnlab.campaign.store.rows import ResultFilter
 from pfnlab.campaign.store.store import Store
-from pfnlab.campaign.store.stored import ResultFilter
 from pfnlab.checker.check import check
 from pfnlab.checker.limits import CheckLimits, Exhaustive, Swarm
 from pfnlab.checker.scopes.scope import load_scope

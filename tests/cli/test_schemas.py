@@ -18,11 +18,9 @@ from sample_reports import sample_contents
 
 from pfnlab.base.result import Made
 from pfnlab.base.schema_files import FORMS, schema, schema_text
-from pfnlab.campaign.campaigns import ListedResults, StatusResult
-from pfnlab.campaign.status import status_of
-from pfnlab.campaign.store.rows import HostClass, StoredResult
+from pfnlab.campaign.campaigns import ListedResults, StatusResult, status_of
+from pfnlab.campaign.store.rows import HostClass, SeenWith, StoredResult, StoredShard
 from pfnlab.campaign.store.store import Store
-from pfnlab.campaign.store.stored import SeenWith, StoredShard
 from pfnlab.cli.verbs import verb_pages
 from pfnlab.hunt.fuzz.signature import Signature
 from pfnlab.hunt.meeting.explain import Explanation
@@ -88,7 +86,7 @@ def difference() -> KernelDifference:
 
 def trial() -> dict[str, Any]:
     """A trial with something in every list, as an object."""
-    cause = ShownCause.of((difference(),), EXPLANATION)
+    cause = ShownCause.of((difference(),), (EXPLANATION,))
     tried = TrialResult(
         made=Made.now(),
         tree="linux",

@@ -213,8 +213,7 @@ def configurations() -> Iterator[bytes]:
 
 def json_programs() -> Iterator[bytes]:
     """Programs as JSON."""
-    from pfnlab.programs.lang.json_form import to_json
-    from pfnlab.programs.lang.load import load_program
+    from pfnlab.programs.lang.load import load_program, to_json
 
     for path in sorted(TOP.glob("litmus/*/*.pfn"))[::8]:
         yield to_json(load_program(path))

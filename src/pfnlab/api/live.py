@@ -24,8 +24,7 @@ from pfnlab.programs.lang.printer import format_program, op_text
 from pfnlab.programs.lang.single import read_device, read_op, read_span
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import KEYWORDS
-from pfnlab.programs.model.model_machine import ModelMachine, OpenRun
-from pfnlab.programs.model.named_model import model_of
+from pfnlab.programs.model.model_machine import ModelMachine, OpenRun, model_of
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.named_machines import name_machine, newest_series, with_policies
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen

@@ -27,9 +27,9 @@ from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.random_walks import simulate, swarm
 from pfnlab.checker.untaken import PolicyWatch
 from pfnlab.kernel.hw.platform import qemu_q35
-from pfnlab.programs.lang.canonical import program_text
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.problems import program_text
 from pfnlab.programs.lang.shorter import shrunk
 from pfnlab.programs.model.model_machine import ModelMachine
 

@@ -25,9 +25,9 @@ from pfnlab.checker.search.path import Path
 from pfnlab.checker.search.property import Property, always
 from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.kernel.mm.more.readers import normal_runs
-from pfnlab.programs.lang.canonical import program_text
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Op, Program
+from pfnlab.programs.lang.problems import program_text
 from pfnlab.programs.model.model_machine import ModelMachine
 
 

@@ -23,8 +23,7 @@ from pfnlab.discussions.patch_goldens import PatchGolden, RecordedRun, patch_gol
 from pfnlab.discussions.searches import searched
 from pfnlab.kernel.mm.configuration import Configuration
 from pfnlab.kernel.policies.patched import patched_kernels
-from pfnlab.programs.lang.json_form import program_hash
-from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.load import load_text, program_hash
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program, op_lines
 from pfnlab.programs.model.model_machine import ModelMachine

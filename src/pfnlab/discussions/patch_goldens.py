@@ -19,8 +19,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.files import MOST_RECORDED, read_bytes, write_whole
 from pfnlab.base.inert import json_line
 from pfnlab.kernel.mm.configuration import DISTRIBUTION, Configuration
-from pfnlab.programs.lang.json_form import program_hash
-from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.load import load_text, program_hash
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.golden import GOLDEN, observation_text
 from pfnlab.programs.runs.observation import Run, Step

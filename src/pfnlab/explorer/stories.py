@@ -19,10 +19,9 @@ from pfnlab.base.errors import Misuse, ProgramError
 from pfnlab.checker.judging.judge import judged
 from pfnlab.explorer.machines import MOST_MACHINES, MachineName, files_of, machine_name
 from pfnlab.present.picture.scenes import Scenes
-from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.lang.library import library_paths
 from pfnlab.programs.lang.lines import lines_of
-from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.load import load_text, program_hash
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.words import HEADERS
 from pfnlab.programs.model.model_machine import ModelMachine

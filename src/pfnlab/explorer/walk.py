@@ -20,9 +20,9 @@ from pfnlab.checker.scopes.properties import Question, questions
 from pfnlab.checker.scopes.scope import RaceScope, load_scope, scope_names
 from pfnlab.checker.search.path import Path
 from pfnlab.explorer.machines import files_of
-from pfnlab.programs.lang.canonical import program_text
 from pfnlab.programs.lang.ops import Look, Op, Program
 from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.lang.problems import program_text
 from pfnlab.programs.model.model_machine import ModelMachine
 
 #: The models and the states that are stored.

@@ -26,9 +26,9 @@ def perform(request: CampaignCheckRequest, say: Say) -> Iterator[PlainText]:
 
     from pfnlab.base.inert import one_line
     from pfnlab.base.units import number_of
+    from pfnlab.campaign.campaigns import what_it_does
     from pfnlab.campaign.plan_file import read_plan
     from pfnlab.campaign.shard import policies_of
-    from pfnlab.campaign.status import what_it_does
 
     plan = read_plan(request.file, trust=request.trust)
     shards = plan.shards(request.file.parent)

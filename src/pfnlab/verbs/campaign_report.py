@@ -24,11 +24,10 @@ class CampaignReportRequest(Request, frozen=True):
 def perform(request: CampaignReportRequest, say: Say) -> Iterator[PlainText]:
     """Write the document of its results; Misuse if there is no such campaign or form, or to the store."""
     from pfnlab.base.files import check_output
-    from pfnlab.campaign.campaigns import ListedResults
+    from pfnlab.campaign.campaigns import ListedResults, status_of
     from pfnlab.campaign.running import campaign_named
-    from pfnlab.campaign.status import status_of
+    from pfnlab.campaign.store.rows import ResultFilter
     from pfnlab.campaign.store.store import Store, files_of_store, store_address
-    from pfnlab.campaign.store.stored import ResultFilter
     from pfnlab.present.document.compose import document_of
     from pfnlab.present.document.results_part import part
     from pfnlab.present.document.writers import writer_of

@@ -62,8 +62,8 @@ def shards_run(store: Store, name: str, jobs: int | None, cluster: str | None, s
     """How far the campaign *name* is, once shards were run, *jobs* at a time here or on a *cluster*."""
     from pfnlab.base.errors import Undecided
     from pfnlab.base.progress import working
+    from pfnlab.campaign.campaigns import status_of
     from pfnlab.campaign.running import CampaignEnd, run_campaign
-    from pfnlab.campaign.status import status_of
 
     total = len(store.shards(name))
     with executor_of(jobs, cluster) as executor, working(f"campaign {name}", total) as work:
@@ -81,7 +81,7 @@ def shards_run(store: Store, name: str, jobs: int | None, cluster: str | None, s
 def executor_of(jobs: int | None, cluster: str | None) -> Executor:
     """Where shards run; Misuse if it says both of this host and of a cluster."""
     from pfnlab.campaign.cluster.connection import check_address
-    from pfnlab.campaign.local import LocalExecutor
+    from pfnlab.campaign.executor import LocalExecutor
     from pfnlab.campaign.on_cluster import ClusterExecutor
 
     if cluster is None:
@@ -104,7 +104,7 @@ class _Shown:
     def show(self, progress: CampaignProgress) -> None:
         """Show it, and say what was given up."""
         if progress.isolated is not None:
-            from pfnlab.campaign.status import what_it_does
+            from pfnlab.campaign.campaigns import what_it_does
 
             shard = progress.isolated
             what = what_it_does(shard.task, shard.work)

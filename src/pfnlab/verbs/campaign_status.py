@@ -25,8 +25,7 @@ class StatusRequest(Request, frozen=True):
 def perform(request: StatusRequest, say: Say) -> Iterator[StatusResult]:
     """How far they are; Misuse if there is no such campaign."""
     from pfnlab.base.result import Made
-    from pfnlab.campaign.campaigns import StatusResult
-    from pfnlab.campaign.status import status_of
+    from pfnlab.campaign.campaigns import StatusResult, status_of
     from pfnlab.campaign.store.store import Store, store_address
 
     with Store(store_address(request.store), make=False, write=False) as store:

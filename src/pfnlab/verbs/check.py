@@ -214,7 +214,7 @@ def _specs(request: CheckRequest) -> list[str]:
 
 
 def _model(spec: str) -> ModelMachine:
-    from pfnlab.programs.model.named_model import model_of
+    from pfnlab.programs.model.model_machine import model_of
     from pfnlab.programs.runs.named_machines import name_machine
 
     named = name_machine(spec)

@@ -48,9 +48,8 @@ def perform(request: FmtRequest, say: Say) -> Iterator[FmtResult | PlainText]:
     """
     from pfnlab.base.files import check_regular, write_whole, writing
     from pfnlab.base.progress import working
-    from pfnlab.programs.lang.canonical import format_text
     from pfnlab.programs.lang.library import STDIN, program_paths
-    from pfnlab.programs.lang.problems import FmtResult, problems_of
+    from pfnlab.programs.lang.problems import FmtResult, format_text, problems_of
 
     if request.form is not None and request.form not in FORMATS:
         raise Misuse(f"there is no format {request.form!r}: write {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")

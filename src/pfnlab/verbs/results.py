@@ -51,11 +51,10 @@ class ResultsRequest(Request, frozen=True):
 def perform(request: ResultsRequest, say: Say) -> Iterator[ListedResults]:
     """The results; none for a file or a copy. Misuse if a filter or the store is wrong, or options."""
     from pfnlab.base.files import check_output
-    from pfnlab.campaign.campaigns import ListedResults
-    from pfnlab.campaign.status import status_of
+    from pfnlab.campaign.campaigns import ListedResults, status_of
     from pfnlab.campaign.store.export import COLUMNS, export, table_rows
+    from pfnlab.campaign.store.rows import ResultFilter
     from pfnlab.campaign.store.store import Store, files_of_store, store_address
-    from pfnlab.campaign.store.stored import ResultFilter
     from pfnlab.programs.lang.words import did_you_mean
 
     _check(request)

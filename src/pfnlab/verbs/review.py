@@ -44,7 +44,7 @@ def perform(request: ReviewRequest, say: Say) -> Iterator[ReviewResult]:
     """The review of a design; Misuse if there is no such design or base."""
     from pfnlab.base.processes import processors
     from pfnlab.checker.review.review import review
-    from pfnlab.programs.model.named_model import model_of
+    from pfnlab.programs.model.model_machine import model_of
     from pfnlab.programs.runs.named_machines import name_machine
 
     base, design = (model_of(name_machine(spec)) for spec in models_of(request.design, request.base))

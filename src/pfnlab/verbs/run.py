@@ -213,7 +213,7 @@ def _promote(
     from pfnlab.base.files import writing
     from pfnlab.base.inert import shell_line, shell_path
     from pfnlab.kernel.policies.releases import upstream
-    from pfnlab.programs.lang.json_form import program_hash
+    from pfnlab.programs.lang.load import program_hash
     from pfnlab.programs.runs.golden import golden_path, promoted, read_golden, write_golden
 
     flags = shell_line(word for named in machines for word in ("--on", named.spec))

@@ -460,7 +460,7 @@ def test_a_known_finding_is_none_of_those_asked_for(tmp_path: Path) -> None:
     Hunt(models(*OTHER), second, folder).run(programs=160, most=1)
 
     assert first.findings.keys() < second.findings.keys()
-    assert [True, False] == sorted((one.known for _, one in second.printed()), reverse=True)
+    assert [True, False] == sorted((one.known for _, one in second.printed().items()), reverse=True)
 
 
 #: A kernel and a model of other rules; what both are stands in the test.

@@ -10,8 +10,8 @@ import pytest
 
 from pfnlab.base.errors import Misuse
 from pfnlab.hunt.fuzz import rounds
-from pfnlab.hunt.fuzz.bias import Bias
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.conditions import Bias
 from pfnlab.hunt.fuzz.coverage import Coverage, Measure, measure_named
 from pfnlab.hunt.fuzz.grammar import draw
 from pfnlab.hunt.fuzz.hunt import Hunt

@@ -32,9 +32,9 @@ from pfnlab.checker.review.review_result import (
 from pfnlab.checker.review.sequences import Differing, Parted, Sequel, SideBySideModels
 from pfnlab.checker.search.path import Path
 from pfnlab.kernel.hw.platform import qemu_q35
-from pfnlab.programs.lang.canonical import program_text
 from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.printer import op_text
+from pfnlab.programs.lang.problems import program_text
 from pfnlab.programs.lang.shorter import shrunk
 from pfnlab.programs.model.model_machine import ModelMachine
 

@@ -35,8 +35,8 @@ from pfnlab.programs.runs.observation import (
     Step,
     VmaSeen,
 )
+from pfnlab.programs.runs.places import READING, without_contents
 from pfnlab.programs.runs.pte_text import RAM, entry_text, merge_ptes
-from pfnlab.programs.runs.unknown import READING, without_contents
 
 #: The modes in observations, by their names in the list of debugfs.
 _MODES = {mode.cattr: mode.short for mode in CacheMode}

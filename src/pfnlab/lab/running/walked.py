@@ -13,8 +13,8 @@ from pfnlab.programs.model.walking import (
     rollup_text,
     smap_text,
 )
-from pfnlab.programs.runs.moved import ascending, moved_text
 from pfnlab.programs.runs.places import Places
+from pfnlab.programs.runs.texts import ascending, moved_text
 
 #: The letters of move_pages that are no node.
 _STATUSES = {"e": "EFAULT", "n": "ENOENT"}

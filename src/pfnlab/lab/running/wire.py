@@ -22,10 +22,10 @@ from pfnlab.programs.lang.ops import (
     Via,
     tasks_of,
 )
-from pfnlab.programs.lang.shapes import ROWS, is_by_hand
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, ByteRange, ProcessVmReadv, Walk
-from pfnlab.programs.runs.unknown import shows_unknown
+from pfnlab.programs.lang.words import ROWS, is_by_hand
+from pfnlab.programs.runs.places import shows_unknown
 
 #: How many tasks the agent can hold, and how long a comm the kernel keeps.
 MAX_TASKS = 16

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pfnlab.base.units import number_of
-from pfnlab.hunt.meeting.bug_held import HeldMachine
-from pfnlab.hunt.meeting.bug_shown import BugRunResult, ShownMachine, ShownProgram
+from pfnlab.hunt.meeting.bug_shown import BugRunResult, HeldMachine, ShownMachine, ShownProgram
 from pfnlab.present.document.blocks import Block, Cell, Paragraph, Table, Tone, cell
 from pfnlab.present.document.part import Part, done, program_code, section
 from pfnlab.present.report.bugs_affecting import AffectedBy, AffectsResult

@@ -8,9 +8,8 @@ from pfnlab.base.errors import ProgramError
 from pfnlab.base.units import number_of
 from pfnlab.hunt.fuzz.filing import FindingFolder
 from pfnlab.hunt.fuzz.hunt_state import FindingCause, FuzzResult, PrintedFinding
-from pfnlab.hunt.fuzz.known_rows import KnownRow
 from pfnlab.hunt.fuzz.letters import PrintedCells
-from pfnlab.hunt.fuzz.reach import Reached, ReachedCoverage
+from pfnlab.hunt.fuzz.reach import KnownRow, Reached, ReachedCoverage
 from pfnlab.present.document.blocks import Block, Bullets, Cell, Chapter, Code, Table, cell
 from pfnlab.present.document.cell_tables import cell_tables
 from pfnlab.present.document.part import Part, done, drawn, program_code, short

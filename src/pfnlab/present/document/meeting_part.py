@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pfnlab.base.units import number_of
+from pfnlab.hunt.meeting.explain import ShownDifference
 from pfnlab.hunt.meeting.meet import MeetingResult
-from pfnlab.hunt.meeting.shown import ShownDifference
 from pfnlab.kernel.policies.known_kernels import HeldCount, programs_in, steps_in
 from pfnlab.present.document.blocks import Block, Bullets, Chapter, Table, cell
 from pfnlab.present.document.part import Part, done, drawn, program_code, section, short

@@ -14,7 +14,7 @@ from pfnlab.present.report.run_json import PrintedRun
 from pfnlab.present.report.run_result import RunResult
 from pfnlab.present.report.table import TableRow, step_rows
 from pfnlab.present.report.verdict import About, statements
-from pfnlab.programs.lang.json_form import program_hash
+from pfnlab.programs.lang.load import program_hash
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.runs.cells import LEAKED, NOTHING, ROWS, TRACE_ROWS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pfnlab.programs.lang.shapes import ROWS, verbs_of
+from pfnlab.programs.lang.words import ROWS, verbs_of
 
 #: The rules of an operation by its verb; those of the table have them there.
 _VERBS = {

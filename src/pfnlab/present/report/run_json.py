@@ -11,8 +11,7 @@ from msgspec import Meta
 from pfnlab.base.errors import ProgramError, Why
 from pfnlab.base.result import ALWAYS, Made, Outcome, Result, Text
 from pfnlab.present.report.run_result import RunResult
-from pfnlab.programs.lang.json_form import program_hash
-from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.load import load_text, program_hash
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.runs.alarm import Alarm

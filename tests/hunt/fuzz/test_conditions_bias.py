@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pfnlab.hunt.fuzz.bias import Bias
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary, kind_of
+from pfnlab.hunt.fuzz.conditions import Bias
 from pfnlab.hunt.fuzz.grammar import draw
 from pfnlab.hunt.fuzz.ranges import touched_level
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from pfnlab.base.errors import Misuse
-from pfnlab.campaign.beside import Beside
-from pfnlab.campaign.plan import Plan
+from pfnlab.campaign.plan import Beside, Plan
 from pfnlab.campaign.plan_file import read_plan
 from pfnlab.checker.scopes.scope import scope_names
 from pfnlab.programs.lang.library import find_program, library_paths

@@ -11,8 +11,7 @@ import pytest
 from for_each import for_each
 
 from pfnlab.base.errors import ProgramError
-from pfnlab.programs.lang.json_form import from_json, program_hash, to_json
-from pfnlab.programs.lang.load import load_program, load_text
+from pfnlab.programs.lang.load import from_json, load_program, load_text, program_hash, to_json
 
 TEXT = """\
 pfnlab program 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from for_each import for_each
 
-from pfnlab.programs.runs.moved import ascending, moved_text
+from pfnlab.programs.runs.texts import ascending, moved_text
 
 
 @for_each(

@@ -13,9 +13,8 @@ from pfnlab.programs.lang.fields import Field, Flag, Shape, Word
 from pfnlab.programs.lang.ops import Call, Fork, Release
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.process_ops import ProcessMadvise, ProcessMrelease
-from pfnlab.programs.lang.shapes import BY_VERB, ROWS, ByHand, tasks_named, verbs_on, word_of
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.words import VERBS
+from pfnlab.programs.lang.words import BY_VERB, ROWS, VERBS, ByHand, tasks_named, verbs_on, word_of
 
 _TYPES: dict[Shape, Any] = {
     **dict.fromkeys((Shape.RANGE, Shape.ACCESS, Shape.DEVICE_PAGES, Shape.MEMORY), Span),

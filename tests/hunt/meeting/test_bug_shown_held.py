@@ -9,8 +9,7 @@ import pytest
 from for_each import for_each
 
 from pfnlab.base.errors import Misuse
-from pfnlab.hunt.meeting.bug_held import held_answer
-from pfnlab.hunt.meeting.bug_shown import program_file
+from pfnlab.hunt.meeting.bug_shown import held_answer, program_file
 from pfnlab.kernel.bugs.bug_parts import HeldBy
 from pfnlab.kernel.bugs.known_bugs import Bug, all_bugs, bug
 from pfnlab.present.report.bug_entry import BugEntry

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.hunt import Hunt
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState
-from pfnlab.hunt.fuzz.known_rows import KnownRow, note_known
+from pfnlab.hunt.fuzz.reach import KnownRow, note_known
 from pfnlab.present.document.campaign_part import part
 from pfnlab.present.document.terminal import terminal
 from pfnlab.programs.lang.load import load_text

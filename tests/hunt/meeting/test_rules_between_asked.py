@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from litmus_files import FILES, program_of
 
+from pfnlab.hunt.meeting.rules_between import AskedProfile, run_with_rules
 from pfnlab.kernel.policies.changes import field_of, single_changes
 from pfnlab.kernel.policies.profiles import exact
-from pfnlab.programs.model.asked_rules import AskedProfile, run_with_rules
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 

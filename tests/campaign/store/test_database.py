@@ -10,7 +10,7 @@ import pytest
 from made_results import SEEN, result, shards
 
 from pfnlab.base.errors import Misuse
-from pfnlab.campaign.store.row_reader import row_of
+from pfnlab.campaign.store.database import row_of
 from pfnlab.campaign.store.store import Store
 
 #: Values that a column may have for SQLite, and for pfnlab none of these may.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from pfnlab.campaign.check_work import CheckWork, check_shard
+from pfnlab.campaign.work import CheckWork, check_shard
 
 
 def test_a_scope_may_be_given_as_text() -> None:

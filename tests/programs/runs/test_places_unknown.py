@@ -6,8 +6,7 @@ from for_each import for_each
 
 from pfnlab.base.units import PfnRange
 from pfnlab.programs.lang.text import parse
-from pfnlab.programs.runs.places import Places
-from pfnlab.programs.runs.unknown import without_contents
+from pfnlab.programs.runs.places import Places, without_contents
 
 HEAD = """pfnlab program 1
 device hole: isa, 16 pages

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from litmus_files import litmus_file
 
-from pfnlab.campaign.catalogue_work import CatalogueWork, catalogue_shard
+from pfnlab.campaign.work import CatalogueWork, catalogue_shard
 
 
 @pytest.mark.parametrize(

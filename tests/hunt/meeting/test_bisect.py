@@ -8,7 +8,7 @@ from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfnlab.hunt.meeting.boundary import boundary, least
+from pfnlab.hunt.meeting.bisect import boundary, least
 from pfnlab.hunt.meeting.sought import BisectWord, of_all
 
 
