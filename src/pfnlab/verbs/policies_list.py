@@ -62,7 +62,7 @@ def _lines() -> Iterator[str]:
 
 def _eras(width: int) -> Iterator[str]:
     """One tracker with the repairs of its time."""
-    from pfnlab.kernel.policies.eras import VM_PAT_ERAS
+    from pfnlab.kernel.policies.seams import VM_PAT_ERAS
 
     yield from (f"  {name:<{width}}   {says}" for name, says in VM_PAT_ERAS.items())
 

@@ -32,7 +32,7 @@ A file has::
     differs by it holds        [{ program, on, op, field, says }]: of a rule, what a step of the program
     answers on machines
 
-A repair or a cause that has a switch (:mod:`pfnlab.kernel.policies.switch_table`) has its stable releases
+A repair or a cause that has a switch (:mod:`pfnlab.kernel.policies.switches`) has its stable releases
 there, and only what the switch lacks is in the file. ``version`` is a point release; ``5.10.y`` where only
 the series is known. ``after`` is the newest release known not to have it, where the date is only measured.
 """
@@ -52,7 +52,7 @@ from pfnlab.base.inert import visible_name
 from pfnlab.base.toml_text import MOST_TOML, toml_content
 from pfnlab.kernel.bugs.bug_parts import BugReach, HeldBy, SettledWord, ShownBy
 from pfnlab.kernel.bugs.standing import Dates, Point, Standing, standing_of
-from pfnlab.kernel.policies.switch_table import SWITCHES
+from pfnlab.kernel.policies.switches import SWITCHES
 
 _FOLDER = Path(__file__).parent / "data"
 

@@ -1,6 +1,6 @@
 """The differences between kernels: switches named by their effect.
 
-A profile is data (``policies/profiles.py``, ``policies/switch_table.py``); the model asks its switches and
+A profile is data (``policies/profiles.py``, ``policies/switches.toml``); the model asks its switches and
 nothing else, never a version number.
 """
 
@@ -15,7 +15,7 @@ from pfnlab.kernel.mm.walk_policy import Walkers
 
 @dataclass(frozen=True)
 class Profile:
-    """The rules of one kernel; the switches are in the order of their table (``policies/switch_table.py``).
+    """The rules of one kernel; the switches are in the order of their table (``policies/switches.toml``).
 
     :ivar series: ``6.1``, ``7.2`` ...
     :ivar version: the exact kernel, ``6.1.176``; of a release that nobody ran, its series

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pfnlab.kernel.policies.profiles import ERAS, SEAMS, profile_of
+from pfnlab.kernel.policies.profiles import SEAMS, profile_of
 from pfnlab.kernel.policies.releases import series_of
 from pfnlab.kernel.policies.seams import policy_of
-from pfnlab.kernel.policies.switch_table import SWITCHES
-from pfnlab.kernel.policies.switches import Era, Switch
+from pfnlab.kernel.policies.switches import ERAS, SWITCHES, Era, Switch
 
 _BY_NAME = {switch.name: switch for switch in SWITCHES}
 
