@@ -139,14 +139,9 @@ class BothModels:
             "book": [kernel.book.entries() for kernel in kernels],
             "mapped": [_mapped(kernel) for kernel in kernels],
             "walked": [_walked(kernel) for kernel in kernels],
-            "flushes": [_flushes(effect) if self._flushes else 0 for effect in effects],
+            "flushes": [effect.flushes if self._flushes else 0 for effect in effects],
         }
         return tuple(name for name, (left, right) in fields.items() if left != right)
-
-
-def _flushes(effect: OperationEffect) -> int:
-    """The number of flushes of translations."""
-    return sum(event.name in ("flush", "flush_all") for event in effect.events)
 
 
 def _mapped(kernel: Kernel) -> list[object]:

@@ -201,7 +201,7 @@ class FirstSteps:
         return _first(at for at, call in self._made() if isinstance(call, Read | Write) and at > zap)
 
     @cached_property
-    def copied(self) -> int | None:
+    def copied_first(self) -> int | None:
         """The first page of a private mapping of a device is seen to be a copy."""
         return _first(at for at, step in enumerate(self._steps) if _copied_first(step))
 

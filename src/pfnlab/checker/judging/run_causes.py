@@ -61,6 +61,16 @@ _CUTS = (
 _UNMAPS = Munmap | Mremap | RemapFilePages | Exit | Kill | Exec
 
 
+class _Since:
+    """True where the event of that name among the :class:`FirstSteps` is not behind the step."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, causes: Causes, owner: type) -> bool:
+        return causes._since(getattr(causes._first, self._name))
+
+
 class Causes:
     """
     The events until a step, that step among them.
@@ -70,6 +80,22 @@ class Causes:
     :param profile: the rules of the machine; None where they are unknown
     :param first: when what happens in the run happened first, for the causes of several steps
     """
+
+    left_out = _Since()
+    unreserved = _Since()
+    driver = _Since()
+    vfio = _Since()
+    moved = _Since()
+    forked = _Since()
+    zapped = _Since()
+    zapped_beside_change = _Since()
+    zapped_beside_zap = _Since()
+    refilled = _Since()
+    fork_failed = _Since()
+    freed_part = _Since()
+    freed_foreign = _Since()
+    took_foreign = _Since()
+    copied_first = _Since()
 
     def __init__(
         self,
@@ -99,11 +125,6 @@ class Causes:
             isinstance(call, _UNMAPS | ZAPS) or (isinstance(call, Mmap) and call.over is not None)
             for call in calls.values()
         )
-
-    @property
-    def left_out(self) -> bool:
-        """True where the program made the kernel leave a call out."""
-        return self._since(self._first.left_out)
 
     @property
     def now(self) -> str:
@@ -171,19 +192,9 @@ class Causes:
         """The pages that a driver has claimed, and others still have reserved."""
         return ClaimedPages(self._ops, self._steps)
 
-    @property
-    def unreserved(self) -> bool:
-        """True where the guest driver has filled a mapping and reserved nothing for it."""
-        return self._since(self._first.unreserved)
-
     def done(self, *words: str) -> bool:
         """True where one of these operations is under way or was done."""
         return any(word_of(op.call) in words for op in self._ops)
-
-    @property
-    def driver(self) -> bool:
-        """True where the guest driver was asked for something."""
-        return self._since(self._first.driver)
 
     @property
     def remaps_at_fault(self) -> bool:
@@ -202,20 +213,10 @@ class Causes:
             for op in self._ops
         )
 
-    @property
-    def vfio(self) -> bool:
-        """True where something was mapped through vfio-pci."""
-        return self._since(self._first.vfio)
-
     @cached_property
     def cut(self) -> bool:
         """True where a VMA that maps a device was cut: in pieces, or shorter."""
         return self._since(self._first.cut) or self._cut_unseen()
-
-    @property
-    def moved(self) -> bool:
-        """True where mremap has moved something."""
-        return self._since(self._first.moved)
 
     @property
     def left_mapped(self) -> bool:
@@ -272,26 +273,6 @@ class Causes:
                 yield call
 
     @property
-    def forked(self) -> bool:
-        """True where a task was forked."""
-        return self._since(self._first.forked)
-
-    @property
-    def zapped(self) -> bool:
-        """True where entries were taken out of a VMA that stayed."""
-        return self._since(self._first.zapped)
-
-    @property
-    def zapped_beside_change(self) -> bool:
-        """True where a zap and a call that copies a VMA or changes it were under way together."""
-        return self._since(self._first.zapped_beside_change)
-
-    @property
-    def zapped_beside_zap(self) -> bool:
-        """True where two zaps were under way together."""
-        return self._since(self._first.zapped_beside_zap)
-
-    @property
     def zaps(self) -> bool:
         """True where this step may have taken entries out of a VMA that stayed: it asks for that, or lets
         operations go on, or nobody looked before it."""
@@ -312,21 +293,6 @@ class Causes:
         return self.zapped and self.op is not None and isinstance(self.op.call, Read | Write | Walk)
 
     @property
-    def refilled(self) -> bool:
-        """True where memory was reached after a zap."""
-        return self._since(self._first.refilled)
-
-    @property
-    def copied_first(self) -> bool:
-        """True where the first page of a private mapping of a device was seen to be a copy."""
-        return self._since(self._first.copied)
-
-    @property
-    def fork_failed(self) -> bool:
-        """True where a fork failed."""
-        return self._since(self._first.fork_failed)
-
-    @property
     def remap_failed(self) -> bool:
         """True where a mapping failed in this step that was to be made to fail."""
         op = self.op
@@ -336,21 +302,6 @@ class Causes:
         """True where a leaf of *level* (3: 1 GiB) was seen before this step."""
         first = self._first.leaf(level)
         return first is not None and first < self._at
-
-    @property
-    def freed_part(self) -> bool:
-        """True where a driver gave a part back of what it had booked for itself."""
-        return self._since(self._first.freed_part)
-
-    @property
-    def freed_foreign(self) -> bool:
-        """True where a driver freed what it had not booked."""
-        return self._since(self._first.freed_foreign)
-
-    @property
-    def took_foreign(self) -> bool:
-        """True where a driver freed what it had not booked, and the book had it."""
-        return self._since(self._first.took_foreign)
 
     def _since(self, first: int | None) -> bool:
         return first is not None and first <= self._at

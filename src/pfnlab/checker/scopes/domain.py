@@ -59,6 +59,11 @@ class OperationEffect(NamedTuple):
     log: list[str]
     events: list[Event]
 
+    @property
+    def flushes(self) -> int:
+        """The number of flushes of translations."""
+        return sum(event.name in ("flush", "flush_all") for event in self.events)
+
 
 class KernelModel:
     """One modelled kernel and a scope.
@@ -242,16 +247,9 @@ class KernelModel:
         :param places: the places of its names; None for an operation of a state: the places of the model
         :raises Undecided: the model has no rule for it
         """
-        warn_again(kernel)
-        fork = isinstance(op.call, Fork)
-        before = fork_state(kernel) if fork else None
-        outcome = OneByOne(kernel, places or self.places).step(op)
-        self.outcomes[ScopeStep(op).kind, outcome.result] += 1
-        events, log = kernel.trace.take()
-        facts = facts_of(log)
-        if fork and outcome.result != "ok" and fork_state(kernel) != before:
-            facts.append(FORK_LEFT)
-        return OperationEffect(outcome.result, tuple(facts), list(log), events)
+        effect = performed(kernel, OneByOne(kernel, places or self.places), op)
+        self.outcomes[ScopeStep(op).kind, effect.result] += 1
+        return effect
 
     def _naming(self, kernel: Kernel) -> Naming:
         return Naming(kernel, self._left_out)
@@ -320,7 +318,22 @@ def _renamed(op: Op, area: str) -> Op:
     return Op(mmap, op.task)
 
 
-def fork_state(kernel: Kernel) -> object:
+def performed(kernel: Kernel, running: OneByOne, op: Op) -> OperationEffect:
+    """The effect of *op* in *kernel*.
+
+    :raises Undecided: the model has no rule for it
+    """
+    warn_again(kernel)
+    before = _fork_state(kernel) if isinstance(op.call, Fork) else None
+    result = running.step(op).result
+    events, log = kernel.trace.take()
+    facts = facts_of(log)
+    if before is not None and result != "ok" and _fork_state(kernel) != before:
+        facts.append(FORK_LEFT)
+    return OperationEffect(result, tuple(facts), list(log), events)
+
+
+def _fork_state(kernel: Kernel) -> object:
     """The state that a failed fork must not change: tasks, mappings and the book."""
     mms = [[(vma.start, vma.end, vma.flags) for vma in task.mm] for task in kernel.tasks.values()]
     return mms, sorted(kernel.book.entries()), len(kernel.i_mmap)
