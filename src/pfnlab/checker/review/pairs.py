@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pfnlab.base.errors import ProgramError
 from pfnlab.checker.races.race import RaceModel, RaceState, race_properties
 from pfnlab.checker.races.schedules import search
-from pfnlab.checker.review.grounds import FAR, KINDS, NEAR, NEIGHBOURS, MappingKind, Neighbour, header, setup
+from pfnlab.checker.review.grounds import KINDS, NEIGHBOURS, TABLES, MappingKind, Neighbour, header, setup
 from pfnlab.checker.scopes.properties import RACE_QUESTIONS, STATE_QUESTIONS, Question
 from pfnlab.checker.scopes.scope import Race, RaceScope
 from pfnlab.checker.search.exploration import Exploration
@@ -27,45 +27,11 @@ ASKED: tuple[Question, ...] = tuple(
 #: A schedule is searched for so many states at most.
 MOST_STATES = 20_000
 
-#: The operations of the first task.
-_FIRST = (
-    "munmap a[510:514]",
-    f"munmap {NEAR}",
-    f"munmap a[506:{FAR + 8}]",
-    "munmap a[510:511]",
-    "mmap anon[0:2] private rw over a[510:512]",
-    "b = mremap a[510:514] 4 pages maymove fixed",
-    "mremap a[510:514] 2 pages",
-    "madvise a[510:514] dontneed",
-    f"madvise {NEAR} dontneed",
-    "mprotect a[510:514] none",
-    "zap_vma_ptes a[510:514]",
-    "c = fork",
-    "memory_disable bar",
-)
-
-#: The operations beside it: first the owner's, who learns that frames are free.
+#: The owner's operation, by which it learns that frames are free.
 _OWNER = "unmap_mapping_range bar[0:32]"
-_BESIDE = (
-    "munmap a[510:514]",
-    "read a[510]",
-    "zap_vma_ptes a[510:514]",
-    "mmap anon[0:2] private rw over a[510:512]",
-    "d = mremap a[510:514] 4 pages maymove fixed",
-    "madvise a[510:514] dontneed",
-    "request_mem_region bar[8:12]",
-    "mprotect a[510:514] none",
-    "d = fork",
-    "memory_disable bar",
-)
 
-#: The neighbours that an order of functions may depend on: what is unlinked, flushed and freed together.
-_BESIDE_EACH_OTHER = (
-    *("alone", "ordinary memory in front", "ordinary memory behind", "a page table away"),
-    *("behind it, touching", "in front of it"),
-)
 _NEIGHBOURS = tuple(
-    neighbour for name in _BESIDE_EACH_OTHER for neighbour in NEIGHBOURS if neighbour.name == name
+    neighbour for name in TABLES.beside_each_other for neighbour in NEIGHBOURS if neighbour.name == name
 )
 
 
@@ -105,7 +71,7 @@ def owners() -> Iterator[OperationPair]:
     for neighbour in _NEIGHBOURS:
         for kind in KINDS:
             if kind.revoked:
-                for first in _FIRST:
+                for first in TABLES.first:
                     for reader in _readers(neighbour):
                         yield OperationPair(kind, neighbour, first, _OWNER, reader)
 
@@ -114,8 +80,8 @@ def pairs() -> Iterator[OperationPair]:
     """Every pair of other operations."""
     for neighbour in _NEIGHBOURS:
         for kind in KINDS:
-            for first in _FIRST:
-                yield from (OperationPair(kind, neighbour, first, second, None) for second in _BESIDE)
+            for first in TABLES.first:
+                yield from (OperationPair(kind, neighbour, first, second, None) for second in TABLES.beside)
 
 
 def _readers(neighbour: Neighbour) -> tuple[int, ...]:
