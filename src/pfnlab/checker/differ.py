@@ -83,10 +83,7 @@ class DifferResult(Result, frozen=True, kw_only=True, tag="pfnlab-differ/1"):
 
 
 class BothModels:
-    """Two models that do the same operations.
-
-    :param flushes: whether to compare the number of flushes too
-    """
+    """Two models that do the same operations."""
 
     def __init__(
         self, first: ModelMachine, second: ModelMachine, scope: Scope, *, flushes: bool = False

@@ -90,8 +90,7 @@ def events_broken(moment: SeenMoment) -> list[Asked]:
 
 
 class AskedOnce:
-    """
-    The properties that held when they were asked last, with what they depended on.
+    """The properties that held when they were asked last, with what they depended on.
 
     :param mappings: the mappings of the step looked at last; it looks at every step that is asked about
     """

@@ -74,12 +74,9 @@ _RESERVING = ("remap", "bare", "fault_remap")
 
 
 class FirstSteps:
-    """
-    Of each event the index of the first step with it, in a whole run; None where there is none.
+    """Of each event the index of the first step with it, in a whole run; None where there is none.
 
     Each is looked for once, however many steps are explained by it.
-
-    :param steps: of the run, from the first
     """
 
     def __init__(self, program: Program, steps: Sequence[Step]) -> None:

@@ -48,8 +48,7 @@ _KEEP: dict[type, type] = {
 
 
 class History:
-    """
-    The claims, mappings of drivers and devices of one program.
+    """The claims, mappings of drivers and devices of one program.
 
     :ivar claims: device pages that a driver has claimed
     :ivar bound: devices to which the guest driver is bound
@@ -124,10 +123,7 @@ class History:
             self.done(op.call, op.task, steps)
 
     def done(self, call: Call, task: str = MAIN_TASK, steps: Sequence[Step] = ()) -> None:
-        """*call* of *task* has succeeded.
-
-        :param steps: the steps before and after it, as far as they were observed
-        """
+        """*call* of *task* has succeeded."""
         match call:
             case RequestMemRegion(span=span):
                 self.claims.append(span)

@@ -9,10 +9,8 @@ from pfnlab.checker.judging.run_causes import Causes
 
 
 class Known(NamedTuple):
-    """
-    A violation that is explained.
+    """A violation that is explained.
 
-    :param name: of the property
     :param why: the explanation, with an id of docs/bugs.md or a step of docs/semantics
     :param cause: true where this explains it: what happened in the run, on a machine that does so
     """
@@ -264,11 +262,7 @@ LEFT_OUT = "the program left a call out"
 
 
 def known(causes: Causes, name: str) -> str:
-    """
-    Why the property *name* is broken; empty where nobody knows.
-
-    :param causes: what happened until the step that breaks it
-    """
+    """Why the property *name* is broken; empty where nobody knows."""
     if causes.left_out:
         return LEFT_OUT
     return next((entry.why for entry in KNOWN if entry.name == name and entry.cause(causes)), "")

@@ -72,8 +72,7 @@ class _Since:
 
 
 class Causes:
-    """
-    The events until a step, that step among them.
+    """The events until a step, that step among them.
 
     :param steps: of the run, from the first; later ones decide nothing
     :param step: index; after the last operation stands the end

@@ -21,8 +21,7 @@ from pfnlab.programs.runs.observation import Step, direct_map_spans
 
 
 class SeenMoment:
-    """
-    A step and what came before it.
+    """A step and what came before it.
 
     :param step: with VMAs and page-table entries
     :param mappings: its VMAs that map a device; None where nobody looks at them

@@ -43,9 +43,7 @@ def search(
 
     An interrupt (SIGINT) ends the search as a limit does.
 
-    :param states: about how many distinct states; none is expanded once there are that many
-    :param seconds: time at most
-    :param progress: called about once a second with the result so far
+    :param states: with *seconds* and *progress* as for :func:`~pfnlab.checker.search.explore.explore`
     :param look: gives the footprint of a turn's effect; others than the default are for tests
     :param jobs: races that are searched at a time where there is no limit; what is found is the same
     """

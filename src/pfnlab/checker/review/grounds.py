@@ -28,7 +28,6 @@ SUBJECT = "a[510:514]"
 class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A way to map a part of the device.
 
-    :param name: for people
     :param line: maps ``{device}`` over ``{area}``
     :param touched: operations behind it, for what has no entries before, or copies
     :param thp: the header line that it needs
@@ -50,7 +49,6 @@ class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Neighbour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A mapping that stands beside the subject.
 
-    :param name: for people
     :param area: its pages; *device*: its pages on the device, where it is of the subject's kind
     :param line: maps it, where it is of another kind
     :param before: whether it is mapped before the subject
@@ -68,7 +66,6 @@ class GroundTables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     :param operations: of sequences, each a list of lines
     :param first: the operations of the first task of a schedule
-    :param beside: those beside it
     :param beside_each_other: the neighbours that an order of functions may depend on
     """
 
@@ -94,7 +91,6 @@ _VFIOS = ("memory_disable", "vfio_reset")
 class MadeSetup(NamedTuple):
     """A kind of mapping with its neighbours.
 
-    :param program: the setup as a program
     :param firsts: the operations, with the names of a first one; *seconds*: with those of a second
     """
 

@@ -28,8 +28,6 @@ class StepVerdict(NamedTuple):
 
     :param result: ``ok`` or an errno
     :param broken: the properties that the state after it violates
-    :param flushes: how many times translations were flushed
-    :param log: the kernel's messages
     """
 
     result: str

@@ -51,7 +51,6 @@ class FoundPair(NamedTuple):
 class ReviewPiece(NamedTuple):
     """A piece of a review, for one process.
 
-    :param stage: the number of its stage
     :param ground: of sequences: the number of the ground; *doubles*: two operations in a row
     :param pair: of schedules
     """
@@ -136,7 +135,6 @@ def review(
     """Ask all questions of *base* and *design*, and compare their answers.
 
     :param seconds: the time after which no piece begins
-    :param jobs: processes at a time
     :param pieces: those of :func:`plan`, or some of them
     :param done: called when a piece is done
     """

@@ -48,10 +48,7 @@ class KernelState(NamedTuple):
 class OperationEffect(NamedTuple):
     """The effect of one operation.
 
-    :param result: ``ok`` or an errno
     :param facts: as in :class:`KernelState`
-    :param log: the kernel's messages
-    :param events: the events of the operation, in order
     """
 
     result: str
@@ -68,7 +65,6 @@ class OperationEffect(NamedTuple):
 class KernelModel:
     """One modelled kernel and a scope.
 
-    :param machine: profile and policies
     :param symmetry: whether states that differ only in the names of tasks and areas count as one
     :param merging: whether states that differ only in what decides nothing count as one, too: orders, and the
         place of an area (docs/states.md)
@@ -126,10 +122,7 @@ class KernelModel:
         return self.perform(kernel, op)
 
     def _perform_checked(self, kernel: Kernel, op: Op, state: KernelState) -> OperationEffect:
-        """Do *op* with a policy of the user's own, which is watched at the first of its kind with its result.
-
-        :raises PolicyError: the policy breaks its protocol, or does not do the same again
-        """
+        """Do *op* with a policy of the user's own, which is watched at the first of its kind with its result."""
         kind = ScopeStep(op).kind
         try:
             with own_mistakes():
@@ -211,10 +204,7 @@ class KernelModel:
         return ops
 
     def _naming_of(self, kernel: Kernel, state: KernelState) -> Naming:
-        """The names under which *kernel* is *state*: of tasks and areas of equal shape each may be either.
-
-        :raises Defect: under none
-        """
+        """The names under which *kernel* is *state*: of tasks and areas of equal shape each may be either."""
         for naming in self._naming(kernel).others():
             if freeze(kernel, naming) == state.value:
                 return naming

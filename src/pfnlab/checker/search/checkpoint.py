@@ -52,7 +52,6 @@ class Progress(Generic[State]):
     """The progress of a search, as far as a resumed search needs it.
 
     :ivar trail: the origin of each state
-    :ivar visited: the states seen
     :ivar depths: the depth of each state, in searches in which it can change
     :ivar closed: whether each state is expanded, in searches that need it
     """
@@ -79,16 +78,13 @@ class _Found(msgspec.Struct):
 
 
 class _Maker(msgspec.Struct):
-    """
-    :param maker: the version that wrote the file; the form of a state depends on it
-    """
+    """:param maker: the version that wrote the file; the form of a state depends on it"""
 
     maker: str
 
 
 class _Header(_Maker):
-    """
-    :param model: the :func:`likeness` of the model
+    """:param model: the :func:`likeness` of the model
     :param properties: the names of the properties
     :param choices: the type code of the trail's choices
     :param tallies: the counts of the model
@@ -242,9 +238,7 @@ class Checkpoint(Generic[State]):
 
 
 def _check_whole(search: Progress[Any]) -> None:
-    """
-    :raises ValueError: a state has no way, or its depth is not known where the others' are
-    """
+    """:raises ValueError: a state has no way, or its depth is not known where the others' are"""
     count = len(search.trail)
     parts = (len(search.depths), len(search.closed))
     if parts not in ((0, 0), (count, count)) or not search.trail.is_sound():
@@ -269,10 +263,7 @@ class _AsItIs:
 
 @contextmanager
 def _saved_records(file: File) -> Iterator[Iterator[Record]]:
-    """The records in *file*.
-
-    :raises Misuse: it is not there, is damaged, or holds no search
-    """
+    """The records in *file*."""
     check_regular(file, "search")
     try:
         with file.open("rb") as source:

@@ -33,10 +33,7 @@ def judgement(
 def broken_by_step(
     properties: Sequence[Property[State]], state: State, decided: Container[str]
 ) -> Iterator[str]:
-    """The properties of steps that a step to a known *state* breaks.
-
-    :param decided: the properties decided before; they are not asked again
-    """
+    """The properties of steps that a step to a known *state* breaks."""
     for question in properties:
         if question.of_step and question.name not in decided and not question.holds(state):
             yield question.name
@@ -46,7 +43,6 @@ def broken_by_step(
 class Exploration(Generic[State]):
     """The result of a search; while the search runs, the result so far.
 
-    :param properties: the properties that were judged
     :param states: distinct states found, the initial ones included
     :param transitions: steps looked at, those to known states included
     :param depth: the most steps from an initial state to any state found, on the way it was found
@@ -79,7 +75,6 @@ class Exploration(Generic[State]):
     def reached(self, depth: int, judged: Iterable[tuple[str, bool]], way: Callable[[], Path[State]]) -> None:
         """Count a new state.
 
-        :param judged: its judgement, see :func:`judgement`
         :param way: gives the way to it; called only if the state decides a property
         """
         if depth == len(self.growth):

@@ -93,8 +93,6 @@ def explore(
 class SearchLimits:
     """The limits that end a search before it is complete.
 
-    :param states: about how many distinct states
-    :param seconds: time at most
     :param first: whether to end with the first violation
     :param interrupted: set when the user wants the search to end
     """
@@ -127,10 +125,7 @@ class RunningSearch(Progress[State]):
     checkpoint: Checkpoint[State] | None = None
 
     def searched(self, settings: Settings, options: SearchOptions) -> Exploration[State]:
-        """The result of the search, which ends when no state waits or a limit passes.
-
-        :param settings: as for :class:`.Checkpoint`
-        """
+        """The result of the search, which ends when no state waits or a limit passes."""
         save, resume = options.get("save"), options.get("resume")
         if save is not None or resume is not None:
             self.checkpoint = Checkpoint(self.model, self.properties, settings)

@@ -137,8 +137,6 @@ class LostPartError(Exception):
 class Owner(Generic[State]):
     """The owner of one part of the states.
 
-    :param part: the number of its part
-    :param parts: the number of all parts
     :param met: the steps that owners in forked processes have met; None for those of this owner alone
     :param memory: about how many bytes the states of its part may take; the rest goes to files in *folder*
     """

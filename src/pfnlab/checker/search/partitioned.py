@@ -50,10 +50,7 @@ _TOGETHER = 1 << 16
 
 
 class PartsLostError(Exception):
-    """The owners of some parts are gone, or have no more what they had.
-
-    :param parts: the parts; the others have what they had
-    """
+    """The owners of some parts are gone, or have no more what they had."""
 
     def __init__(self, parts: Sequence[int]) -> None:
         self.parts = tuple(parts)
@@ -64,8 +61,6 @@ class Owners(Protocol):
     """The owners of all parts, wherever they are. Each method asks all of them side by side.
 
     The methods raise :class:`PartsLostError`.
-
-    :ivar parts: how many parts there are
     """
 
     parts: int

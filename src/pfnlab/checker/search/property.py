@@ -13,10 +13,8 @@ from pfnlab.checker.search.model import State
 class Property(Generic[State]):
     """A question about the reachable states.
 
-    :param name: its name in reports
     :param kind: ``always``: no reachable state breaks it. ``sometimes``: some reachable state satisfies it,
         which guards against a search that looked at nothing
-    :param holds: the predicate
     :param premise: whether the question arises in a state; a property whose premise was never true holds
         vacuously, and the verdict says so
     :param of_step: whether it asks of the step to a state something that the state's key does not have: it is

@@ -26,7 +26,6 @@ def writing(file: File, magic: bytes) -> Iterator[Callable[[bytes, bytes], None]
 
     The new content replaces *file* at the end, or after an error *file* stays as it was.
 
-    :param magic: the beginning of the file
     :raises OSError: it cannot be written
     """
     with whole_file(file, lasting=True) as out:
