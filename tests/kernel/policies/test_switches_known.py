@@ -50,6 +50,11 @@ def test_of_every_switch_and_policy_it_is_said() -> None:
     assert all((*SWITCHES_KNOWN.values(), *ERAS_KNOWN.values()))
 
 
+def test_of_every_switch_it_is_said_what_it_means() -> None:
+    """In one sentence, which ends as one."""
+    assert [] == [switch.name for switch in SWITCHES if not switch.says.endswith((".", ")."))]
+
+
 @for_each(("name", "by"), measured(SWITCHES_KNOWN))
 def test_a_switch_that_is_measured_is_seen_on_a_kernel(name: str, by: KnownBy) -> None:
     """With the switch the other way, the model of that kernel is not that kernel."""

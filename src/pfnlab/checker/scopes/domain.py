@@ -122,7 +122,7 @@ class KernelModel:
         return self.perform(kernel, op)
 
     def _perform_checked(self, kernel: Kernel, op: Op, state: KernelState) -> OperationEffect:
-        """Do *op* with a policy of the user's own, which is watched at the first of its kind with its result."""
+        """Do *op* with a policy of the user's own, watched at the first of its kind with its result."""
         kind = ScopeStep(op).kind
         try:
             with own_mistakes():

@@ -23,14 +23,14 @@ A file has::
     trigger      the shortest operations that bring it about, one or two sentences
     reach        who can do that: user, privileged, fault, driver, hardware
     see          what is observable
-    log          what it prints: names of families of pfnlab.diagnosis.messages, or wordings that no family
-    has breaks       the properties that it violates, as `check` and judged runs name them config
-    options of the kernel without which it is not there: { LOCKDEP = "y" } discussion   threads, or numbers of
-    the discussions of docs/claims.md settled      confirmed, refuted or undecided: what became of the entry
-    when somebody looked settled_by   the kernel and the program that settled it, or why it is undecided; one
-    sentence shown        [{ program, before, after, field, needs }]: machines between which the program
-    differs by it holds        [{ program, on, op, field, says }]: of a rule, what a step of the program
-    answers on machines
+    log          what it prints: names of families of pfnlab.diagnosis.messages, or wordings no family has
+    breaks       the properties that it violates, as `check` and judged runs name them
+    config       options of the kernel without which it is not there: { LOCKDEP = "y" }
+    discussion   threads, or numbers of the discussions of docs/claims.md
+    settled      confirmed, refuted or undecided: what became of the entry when somebody looked
+    settled_by   the kernel and the program that settled it, or why it is undecided; one sentence
+    shown        [{ program, before, after, field, needs }]: machines between which it differs by that
+    holds        [{ program, on, op, field, says }]: of a rule, what a step of the program answers
 
 A repair or a cause that has a switch (:mod:`pfnlab.kernel.policies.switches`) has its stable releases
 there, and only what the switch lacks is in the file. ``version`` is a point release; ``5.10.y`` where only
@@ -182,7 +182,6 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
 def bug(number: str) -> Bug:
     """The entry called *number*.
 
-    :param number: ``A06``
     :raises Misuse: there is none
     """
     found = _bugs().get(number)

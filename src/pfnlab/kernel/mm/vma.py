@@ -203,7 +203,6 @@ DEFAULT_POLICY = "default"
 class Vma:
     """One VMA of one address space.
 
-    :ivar mm: its address space
     :ivar start: first virtual page
     :ivar end: the page after its last
     :ivar pgoff: vm_pgoff, in pages

@@ -103,6 +103,7 @@ class Switch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One behaviour that came with some release.
 
     :param name: the field of :class:`~pfnlab.kernel.mm.profile.Profile`
+    :param says: what a kernel does where it is on, a sentence
     :param since: the first mainline release that behaves so; where it was only measured, the first
         confirmed series that does
     :param source: commit, release or kernel function that brought it, and the step of docs/semantics
@@ -131,6 +132,7 @@ class Switch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ended_stable: tuple[Backport, ...] = ()
     tracker: str | None = None
     known_by: tuple[KnownBy, ...] = ()
+    says: str = ""
 
     def on(self, version: str) -> bool:
         """True where *version* behaves so; a series stands for its first release."""

@@ -91,10 +91,7 @@ class DriverDeviceFile(PlainFile):
         """There is only one phase."""
 
     def mmap(self, vma: Vma) -> None:
-        """The driver's mmap.
-
-        :raises ModelledErrno: as the way to map has it
-        """
+        """The driver's mmap."""
         with vma.mm.kernel.processors.inside("pfnlab_mmap"):
             vma.page_prot = prot_of(vma, self.mode)
             self._fill(vma)
@@ -122,11 +119,7 @@ class DriverFile(DriverDeviceFile):
     part: tuple[int, int] = (0, 0)
 
     def _fill(self, vma: Vma) -> None:
-        """Fill entries as ``how`` says.
-
-        :raises ModelledErrno: ENXIO for ``refuse``, EOPNOTSUPP for leaves the kernel does not have, else the
-            error of remap_pfn_range
-        """
+        """Fill entries as ``how`` says."""
         device, half = vma.pgoff, vma.nr // 2
         match self.how:
             case "refuse":
@@ -219,10 +212,7 @@ class BareDriverFile(DriverDeviceFile):
     huge_fault: None = None
 
     def _fill(self, vma: Vma) -> None:
-        """Remap all.
-
-        :raises ModelledErrno: the error of remap_pfn_range
-        """
+        """Remap all."""
         remap_pfn_range(vma, vma.start, PfnRange(vma.pgoff, vma.pgoff + vma.nr), vma.page_prot)
 
 

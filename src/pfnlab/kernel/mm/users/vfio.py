@@ -326,10 +326,7 @@ class VfioDevice(PlainFile):
             self.claimed = None
 
     def _check_memory(self) -> None:
-        """__vfio_pci_memory_enabled, which kernels without ``vfio_minds_memory`` do not ask.
-
-        :raises Signal: SIGBUS while memory is disabled or the device asleep
-        """
+        """__vfio_pci_memory_enabled, which kernels without ``vfio_minds_memory`` do not ask."""
         if self.kernel.profile.vfio_minds_memory and (not self.memory or self.asleep):
             raise Signal("SIGBUS", 2)
 

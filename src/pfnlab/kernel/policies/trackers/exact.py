@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 class Counted:
     """The frames that one call put into a mapping, and how many VMAs cover each of them.
 
-    :ivar pfns: the frames
     :ivar offset: the difference between a frame and its file offset in pages
     :ivar edges: the frames where the count changes, and by how much; the count is 0 at first
     :ivar reserved: the runs of frames that count, each an entry of the book
@@ -81,10 +80,7 @@ class Counted:
 
 
 class CoveredPart(NamedTuple):
-    """The part of a context that a VMA covers.
-
-    :param pfns: the frames
-    """
+    """The part of a context that a VMA covers."""
 
     ctx: Counted
     pfns: PfnRange
@@ -188,10 +184,7 @@ class Exact(Untracked):
         self._cover(vma, [])
 
     def _track(self, vma: Vma, pfns: PfnRange, offset: int, prot: int) -> int:
-        """A context for the frames *vma* is about to map.
-
-        :raises ModelledErrno: EINVAL, the book refuses
-        """
+        """A context for the frames *vma* is about to map."""
         booked = pfnmap_is_tracked(self._kernel, pfns)
         try:
             prot = pfnmap_track(self._kernel, pfns, prot)

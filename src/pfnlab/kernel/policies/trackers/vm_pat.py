@@ -165,10 +165,7 @@ class VmPat(Untracked):
         return bool(vma.flags & VM_PAT if self._kernel.profile.vm_pat_flag else vma.pgoff)
 
     def _first_pfn(self, vma: Vma) -> int:
-        """The frame at which what a VMA has reserved begins (S3.4), in the eyes of untrack_pfn().
-
-        :raises ModelledErrno: as :meth:`_get_pat_info`
-        """
+        """The frame at which what a VMA has reserved begins (S3.4), in the eyes of untrack_pfn()."""
         if not self._kernel.profile.vm_pat_flag:
             return vma.pgoff
         pfn, _ = self._get_pat_info(vma, "untrack_pfn")
