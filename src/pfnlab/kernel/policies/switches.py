@@ -209,7 +209,7 @@ def _read(name: str) -> dict[str, Any]:
     return toml_content(files(__package__).joinpath(name).read_text(encoding="utf-8"), name)
 
 
-def _backports(groups: Sequence[dict[str, Any]]) -> Iterator[dict[str, str]]:
+def _backports(groups: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The backports of a switch: one change to several series, all known from the same source."""
     for group in groups:
         known = {"source": "the upstream commit", **group}
@@ -218,8 +218,10 @@ def _backports(groups: Sequence[dict[str, Any]]) -> Iterator[dict[str, str]]:
 
 
 def _switch(name: str, row: dict[str, Any]) -> Switch:
-    stable = {key: tuple(_backports(row[key])) for key in ("stable", "ended_stable") if key in row}
-    return msgspec.convert({"name": name, **row, **stable}, type=Switch)
+    content: dict[str, Any] = {"name": name, **row}
+    for key in ("stable", "ended_stable"):
+        content[key] = tuple(_backports(row.get(key, ())))
+    return msgspec.convert(content, type=Switch)
 
 
 #: Every switch, in the order of :class:`~pfnlab.kernel.mm.profile.Profile`.

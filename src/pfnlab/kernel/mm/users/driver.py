@@ -61,14 +61,9 @@ class DriverDeviceFile(PlainFile):
     noexec: bool = False
     own_placement: bool = False
     placement_errno: int = 0
-    mmap_prepare: bool = False
     mapping: AddressSpace = "driver"
     has_fault: bool = True
     has_access: bool = True
-    fault_reconstructs: bool = False
-    opened: None = None
-    closed: None = None
-    base_pfn: None = None
     fsync_errno: int = errno.EINVAL
     fallocate_errno: int = errno.ENODEV
 
@@ -86,9 +81,6 @@ class DriverDeviceFile(PlainFile):
     def write_notify(self) -> bool:
         """Where it has either."""
         return self.has_pfn_mkwrite or self.has_page_mkwrite
-
-    def prepare(self, vma: Vma) -> None:
-        """There is only one phase."""
 
     def mmap(self, vma: Vma) -> None:
         """The driver's mmap."""
@@ -208,8 +200,6 @@ class BareDriverFile(DriverDeviceFile):
     mode: str
     has_fault: bool = False
     has_access: bool = False
-    fault: None = None
-    huge_fault: None = None
 
     def _fill(self, vma: Vma) -> None:
         """Remap all."""

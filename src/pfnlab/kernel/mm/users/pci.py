@@ -153,13 +153,7 @@ class PciBar(PlainFile):
     fallocate_errno: int
     revoked: bool = True
     device: PciDevice | None = None
-    fault_reconstructs: bool = False
-    fault: None = None
-    huge_fault: None = None
-    opened: None = None
-    closed: None = None
     noexec: bool = True
-    mmap_prepare: bool = False
 
     @property
     def kind(self) -> str:
@@ -224,9 +218,6 @@ class PciBar(PlainFile):
     def base_pfn(self, vma: Vma) -> int:
         """vm_pgoff is the frame, since it was mapped."""
         return vma.pgoff
-
-    def prepare(self, vma: Vma) -> None:
-        """There is only one phase."""
 
     def mmap(self, vma: Vma) -> None:
         """pci_mmap_resource_range: the whole VMA at once, cache mode as the interface says.

@@ -77,7 +77,6 @@ class VfioDevice(PlainFile):
     has_page_mkwrite: bool = False
     own_placement: bool = False
     placement_errno: int = 0
-    mmap_prepare: bool = False
     has_fault: bool = True
     has_access: bool = False
     fault_reconstructs: bool = True
@@ -110,9 +109,6 @@ class VfioDevice(PlainFile):
     def base_pfn(self, vma: Vma) -> int:
         """The frame that the offset within the BAR's region stands for."""
         return self._pfn(vma, vma.start)
-
-    def prepare(self, vma: Vma) -> None:
-        """There is only one phase."""
 
     def mmap(self, vma: Vma) -> None:
         """vfio_pci_core_mmap: nothing is filled, but the BAR is claimed by now (S9.4.6).
