@@ -19,10 +19,9 @@ from pfnlab.checker.scopes.domain import KernelModel, KernelState, OperationEffe
 from pfnlab.checker.scopes.mark import Mark
 from pfnlab.checker.scopes.operations import ScopeStep, operations
 from pfnlab.checker.scopes.scope import Scope
-from pfnlab.checker.search.exploration import Exploration
+from pfnlab.checker.search.exploration import Exploration, Property, always
 from pfnlab.checker.search.explore import explore
 from pfnlab.checker.search.path import Path
-from pfnlab.checker.search.property import Property, always
 from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.kernel.mm.more.readers import normal_runs
 from pfnlab.programs.lang.canonical import program_text

@@ -39,7 +39,7 @@ def perform(request: BugRunRequest, say: Say) -> Iterator[BugRunResult]:
     :raises Misuse: there is no such bug or machine, or no program shows it
     """
     from pfnlab.hunt.meeting.bug_shown import show_bug
-    from pfnlab.kernel.bugs.bug_lookup import bug_called
+    from pfnlab.kernel.bugs.here import bug_called
     from pfnlab.programs.runs.look import look_named
     from pfnlab.programs.runs.machine import accel_named
 

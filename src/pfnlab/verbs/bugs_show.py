@@ -30,7 +30,7 @@ def perform(request: BugRequest, say: Say) -> Iterator[BugEntry]:
 
     :raises Misuse: there is none of that name
     """
-    from pfnlab.kernel.bugs.bug_lookup import bug_called
+    from pfnlab.kernel.bugs.here import bug_called
     from pfnlab.present.report.bug_entry import BugEntry
 
     yield BugEntry.of(bug_called(request.bug))

@@ -14,10 +14,10 @@ from small_models import StepCounts, told
 
 from pfnlab.base.errors import Defect, Misuse, Undecided
 from pfnlab.checker.search import local_owners
+from pfnlab.checker.search.exploration import Property, always, sometimes
 from pfnlab.checker.search.explore import explore
 from pfnlab.checker.search.local_owners import explore_side_by_side
 from pfnlab.checker.search.model import UnmetError
-from pfnlab.checker.search.property import Property, always, sometimes
 
 
 class Plain:

@@ -17,6 +17,7 @@ from small_models import Counters, Graph, told
 
 from pfnlab.base.errors import Defect, Misuse, PfnlabError, Undecided
 from pfnlab.checker.search import steps_met
+from pfnlab.checker.search.exploration import Property, always, sometimes
 from pfnlab.checker.search.explore import explore
 from pfnlab.checker.search.owner import (
     Holding,
@@ -29,7 +30,6 @@ from pfnlab.checker.search.owner import (
     states_along,
 )
 from pfnlab.checker.search.partitioned import explore_partitioned
-from pfnlab.checker.search.property import Property, always, sometimes
 
 SIZE = 14
 

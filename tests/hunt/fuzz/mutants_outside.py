@@ -223,8 +223,8 @@ _SWITCHES = (
     Mutant(
         "7.2 books vfio-pci BARs when the device is opened",
         "policies/switches.toml",
-        '[vfio_claims_when_opened]\nsince = "7.2"',
-        '[vfio_claims_when_opened]\nsince = "7.3"',
+        'since = "7.2"\nsource = "a BAR is claimed',
+        'since = "7.3"\nsource = "a BAR is claimed',
     ),
     Mutant(
         "a repaired fork of 6.1 lets its reservation go",
@@ -264,8 +264,8 @@ _SWITCHES = (
     Mutant(
         "mremap of 6.16 unmaps its destination first",
         "policies/switches.toml",
-        '[mremap_checks_first]\nsince = "6.17"',
-        '[mremap_checks_first]\nsince = "6.16"',
+        'since = "6.17"\nsource = "mremap rework',
+        'since = "6.16"\nsource = "mremap rework',
         "6.16",
     ),
 )

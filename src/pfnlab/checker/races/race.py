@@ -38,8 +38,8 @@ from pfnlab.checker.scopes.modes import modes_agree
 from pfnlab.checker.scopes.moment import StateView, facts_of, warn_again
 from pfnlab.checker.scopes.properties import STATE_QUESTIONS, Question, one_mode
 from pfnlab.checker.scopes.scope import Race, RaceScope
+from pfnlab.checker.search.exploration import Property
 from pfnlab.checker.search.path import Path
-from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.tallies import recall, tallies
 from pfnlab.kernel.mm.processors import WaitsForeverError
 from pfnlab.programs.lang.device_ops import UnmapMappingRange

@@ -16,11 +16,9 @@ from collections.abc import Callable, Sequence, Set
 from pfnlab.base.processes import in_order
 from pfnlab.checker.races.memo import Footprint, TurnEffect
 from pfnlab.checker.races.race import RaceModel, RaceState
-from pfnlab.checker.search.exploration import Exploration, judgement, merged
-from pfnlab.checker.search.explore import SearchLimits
-from pfnlab.checker.search.interrupts import interrupts
+from pfnlab.checker.search.exploration import Exploration, Property, judgement, merged
+from pfnlab.checker.search.explore import SearchLimits, interrupts
 from pfnlab.checker.search.path import Path, path_along
-from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.tallies import add, tallies
 
 #: The footprint of a turn's effect.

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from abc import abstractmethod
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from itertools import chain
 from pathlib import Path as File
+from types import FrameType
 from typing import Any, TypedDict, Unpack
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.units import number_of
 from pfnlab.checker.search.checkpoint import Checkpoint, Progress, Settings
-from pfnlab.checker.search.exploration import Exploration, broken_by_step, judgement
-from pfnlab.checker.search.frontier import Frontier, Order, Waiting
-from pfnlab.checker.search.interrupts import interrupts
+from pfnlab.checker.search.exploration import Exploration, Property, broken_by_step, judgement
+from pfnlab.checker.search.frontier import Frontier, Order, Waiting, storage
 from pfnlab.checker.search.model import Model, State, kind
 from pfnlab.checker.search.path import path_along
-from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.scratch import scratch
-from pfnlab.checker.search.storage import storage
 from pfnlab.checker.search.trail import Trail
 from pfnlab.checker.search.visited import Fingerprints, Numbered, Visited
 
@@ -296,3 +295,23 @@ class _Search(RunningSearch[State]):
             self.depths.append(at)
         self.found.reached(at, judged, lambda: path_along(self.model, *self.trail.way_to(number)))
         self.frontier.add(number, at, state)
+
+
+@contextmanager
+def interrupts() -> Iterator[threading.Event]:
+    """An event that the first SIGINT sets; the second has the effect it had before."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -22,13 +22,12 @@ from typing import Any, Generic, Unpack
 
 from pfnlab.base.errors import Undecided
 from pfnlab.base.worker import Ended, Worker, end_all, forked, hear
-from pfnlab.checker.search.exploration import Exploration
+from pfnlab.checker.search.exploration import Exploration, Property
 from pfnlab.checker.search.explore import FOLDERS, SearchOptions, explore
 from pfnlab.checker.search.frontier import Waiting
 from pfnlab.checker.search.model import Counting, Model, State
 from pfnlab.checker.search.owner import ChoiceWay, Holding, Owner, Reached, Round, Settled
 from pfnlab.checker.search.partitioned import explore_partitioned
-from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.scratch import ROOM, scratch, written
 from pfnlab.checker.search.steps_met import StepsMet
 

@@ -23,13 +23,11 @@ from pathlib import Path as File
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from pfnlab.base.errors import Defect, PfnlabError
-from pfnlab.checker.search.exploration import broken_by_step, judgement
-from pfnlab.checker.search.frontier import Waiting
+from pfnlab.checker.search.exploration import Property, broken_by_step, judgement
+from pfnlab.checker.search.frontier import Waiting, storage
 from pfnlab.checker.search.model import Composed, Counting, Model, State, UnmetError, kind
 from pfnlab.checker.search.path import path_along
-from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.steps_met import StepsMet, spread
-from pfnlab.checker.search.storage import storage
 from pfnlab.checker.search.visited import fingerprint
 
 #: The number of an initial state, and the choices from there.

@@ -19,9 +19,9 @@ from typing import Any, Protocol, Unpack, runtime_checkable
 
 from pfnlab.base.errors import Undecided
 from pfnlab.base.units import number_of
-from pfnlab.checker.search.exploration import Exploration, judgement
+from pfnlab.checker.search.exploration import Exploration, Property, judgement
 from pfnlab.checker.search.explore import RunningSearch, SearchOptions
-from pfnlab.checker.search.frontier import Frontier, Waiting
+from pfnlab.checker.search.frontier import Frontier, Waiting, storage
 from pfnlab.checker.search.model import Counting, Model, State
 from pfnlab.checker.search.owner import (
     ChoiceWay,
@@ -33,8 +33,6 @@ from pfnlab.checker.search.owner import (
     step_of,
 )
 from pfnlab.checker.search.path import Path, path_along
-from pfnlab.checker.search.property import Property
-from pfnlab.checker.search.storage import storage
 from pfnlab.checker.search.trail import Trail
 from pfnlab.checker.search.visited import fingerprint
 

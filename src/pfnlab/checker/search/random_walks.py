@@ -14,11 +14,10 @@ from typing import Any, Generic
 
 from pfnlab.base.processes import in_order
 from pfnlab.base.units import number_of
-from pfnlab.checker.search.exploration import Exploration
+from pfnlab.checker.search.exploration import Exploration, Property
 from pfnlab.checker.search.explore import explore
 from pfnlab.checker.search.model import Action, Counting, Model, State, kind
 from pfnlab.checker.search.path import Path, path_by_actions
-from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.visited import fingerprint
 
 # With even chances no thread would run far ahead, and no kind of action would be frequent. So the weights of

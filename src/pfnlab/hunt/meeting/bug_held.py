@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from pfnlab.base.errors import Misuse
-from pfnlab.kernel.bugs.bug_parts import HeldBy
+from pfnlab.kernel.bugs.known_bugs import HeldBy
 from pfnlab.programs.runs.cells import cell
 from pfnlab.programs.runs.observation import Run
 

@@ -12,10 +12,9 @@ from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result, Text
 from pfnlab.hunt.meeting.boundary import least
 from pfnlab.hunt.meeting.holding import Programs
 from pfnlab.hunt.meeting.sign import USER_FIELDS, answer_in, sign_of
-from pfnlab.kernel.policies.changes import changes_between, field_of, origin_of, source_of
+from pfnlab.kernel.policies.changes import changes_between, field_of, origin_of, programs_of, source_of
 from pfnlab.kernel.policies.known_kernels import known_titles
 from pfnlab.kernel.policies.profiles import described, exact
-from pfnlab.kernel.policies.shown_by import programs_of
 from pfnlab.programs.model.asked_rules import run_with_rules
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences

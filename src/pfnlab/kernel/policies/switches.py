@@ -205,7 +205,8 @@ def _between(first: str, after: str | None) -> tuple[str, ...]:
     return between(older, first) if older is not None else ()
 
 
-def _read(name: str) -> dict[str, Any]:
+def table_of(name: str) -> dict[str, Any]:
+    """The content of a data file beside this module."""
     return toml_content(files(__package__).joinpath(name).read_text(encoding="utf-8"), name)
 
 
@@ -225,11 +226,11 @@ def _switch(name: str, row: dict[str, Any]) -> Switch:
 
 
 #: Every switch, in the order of :class:`~pfnlab.kernel.mm.profile.Profile`.
-SWITCHES = tuple(_switch(name, row) for name, row in _read("switches.toml").items())
+SWITCHES = tuple(_switch(name, row) for name, row in table_of("switches.toml").items())
 
 #: The policies of each era by seam, oldest first, then those that only stable series had.
 ERAS = tuple(
     msgspec.convert({"seam": seam, **row}, type=Era)
-    for seam, rows in _read("eras.toml").items()
+    for seam, rows in table_of("eras.toml").items()
     for row in rows
 )

@@ -13,7 +13,7 @@ from pfnlab.kernel.mm.content import bytes_at, with_bytes
 from pfnlab.kernel.mm.flags import VM_IO, VM_PFNMAP
 from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.kernel.mm.more.gup import get_user_page
-from pfnlab.kernel.mm.more.ioremap import ioremap, iounmap, is_memory, warn_about_ram
+from pfnlab.kernel.mm.more.memremap import ioremap, iounmap, is_memory, warn_about_ram
 from pfnlab.kernel.mm.space import MmStruct
 
 

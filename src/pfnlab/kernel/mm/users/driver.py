@@ -25,8 +25,14 @@ from pfnlab.kernel.mm.flags import (
 )
 from pfnlab.kernel.mm.insert import vmf_insert_pfn, vmf_insert_pfn_leaf
 from pfnlab.kernel.mm.kernel import Kernel
-from pfnlab.kernel.mm.more.ioremap import ioremap, iounmap
-from pfnlab.kernel.mm.more.memremap import memremap, memremap_pages, memunmap, memunmap_pages
+from pfnlab.kernel.mm.more.memremap import (
+    ioremap,
+    iounmap,
+    memremap,
+    memremap_pages,
+    memunmap,
+    memunmap_pages,
+)
 from pfnlab.kernel.mm.remap import fill, remap_pfn_range
 from pfnlab.kernel.mm.space import MmStruct
 from pfnlab.kernel.mm.vma import AddressSpace, PlainFile, Vma

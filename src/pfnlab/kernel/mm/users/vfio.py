@@ -18,8 +18,8 @@ from pfnlab.kernel.mm.flags import VM_ALLOW_ANY_UNCACHED, VM_REMAP, VM_SHARED
 from pfnlab.kernel.mm.insert import vmf_insert_pfn, vmf_insert_pfn_leaf
 from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.kernel.mm.locks import RwLock
-from pfnlab.kernel.mm.more.ioremap import ioremap, iounmap
 from pfnlab.kernel.mm.more.lives import mmget
+from pfnlab.kernel.mm.more.memremap import ioremap, iounmap
 from pfnlab.kernel.mm.processors import Need
 from pfnlab.kernel.mm.remap import remap_pfn_range
 from pfnlab.kernel.mm.vma import AddressSpace, PlainFile, Vma
