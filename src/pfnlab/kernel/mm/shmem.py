@@ -33,9 +33,16 @@ class ShmemFile(PlainFile):
     has_page_mkwrite: bool = False
     own_placement: bool = False
     placement_errno: int = 0
+    mmap_prepare: bool = False
     mapping: AddressSpace = "shmem"
     has_fault: bool = True
     has_access: bool = False
+    fault_reconstructs: bool = False
+    fault: None = None
+    huge_fault: None = None
+    opened: None = None
+    closed: None = None
+    base_pfn: None = None
     fsync_errno: int = 0
     fallocate_errno: int = 0
 

@@ -123,18 +123,7 @@ class MappedFile(Protocol):
 
 
 class PlainFile:
-    """Files whose mappings may be cut anywhere, and that allow every first write.
-
-    They map in one phase, and have no other operation unless they say so.
-    """
-
-    mmap_prepare: bool = False
-    fault_reconstructs: bool = False
-    fault: Callable[[Vma, int, bool], None] | None = None
-    huge_fault: Callable[[Vma, int, int], bool] | None = None
-    opened: Callable[[Vma, Vma], None] | None = None
-    closed: Callable[[Vma], None] | None = None
-    base_pfn: Callable[[Vma], int] | None = None
+    """Files whose mappings may be cut anywhere, and that allow every first write."""
 
     @property
     def may_split_errno(self) -> int:

@@ -27,6 +27,11 @@ class DevMem(PlainFile):
     mapping: AddressSpace = "iomem"
     has_fault: bool = False
     has_access: bool = True
+    fault_reconstructs: bool = False
+    fault: None = None
+    huge_fault: None = None
+    opened: None = None
+    closed: None = None
     noexec: bool = False
     write_notify: bool = False
     has_pfn_mkwrite: bool = False

@@ -67,9 +67,14 @@ class DriverDeviceFile(PlainFile):
     noexec: bool = False
     own_placement: bool = False
     placement_errno: int = 0
+    mmap_prepare: bool = False
     mapping: AddressSpace = "driver"
     has_fault: bool = True
     has_access: bool = True
+    fault_reconstructs: bool = False
+    opened: None = None
+    closed: None = None
+    base_pfn: None = None
     fsync_errno: int = errno.EINVAL
     fallocate_errno: int = errno.ENODEV
 
@@ -206,6 +211,8 @@ class BareDriverFile(DriverDeviceFile):
     mode: str
     has_fault: bool = False
     has_access: bool = False
+    fault: None = None
+    huge_fault: None = None
 
     def _fill(self, vma: Vma) -> None:
         """Remap all."""

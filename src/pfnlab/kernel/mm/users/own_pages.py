@@ -30,6 +30,7 @@ class OwnPagesFile(DriverDeviceFile):
     how: str
     mode: str
     first: int
+    huge_fault: None = None
 
     def _fill(self, vma: Vma) -> None:
         """Insert a page for each of the mapping.

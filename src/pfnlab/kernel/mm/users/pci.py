@@ -153,7 +153,13 @@ class PciBar(PlainFile):
     fallocate_errno: int
     revoked: bool = True
     device: PciDevice | None = None
+    fault_reconstructs: bool = False
+    fault: None = None
+    huge_fault: None = None
+    opened: None = None
+    closed: None = None
     noexec: bool = True
+    mmap_prepare: bool = False
 
     @property
     def kind(self) -> str:

@@ -77,6 +77,7 @@ class VfioDevice(PlainFile):
     has_page_mkwrite: bool = False
     own_placement: bool = False
     placement_errno: int = 0
+    mmap_prepare: bool = False
     has_fault: bool = True
     has_access: bool = False
     fault_reconstructs: bool = True
