@@ -246,6 +246,8 @@ _UNDO = {"ioremap": iounmap, "memremap": memunmap, "io_mapping": iounmap, "memre
 class DriverState:
     """The driver's own state between calls: one claimed region, and its mappings by kind, newest last.
 
+    What maps for the driver itself raises ENOMEM where the kernel gives it no pointer.
+
     :ivar pages: its own pages that were ever mapped as pages, by frame
     :ivar unlisted: ranges with struct pages that the kernel does not find by their frames any more (S4.9.1)
     """
@@ -279,26 +281,17 @@ class DriverState:
             self.resource = None
 
     def ioremap(self, kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
-        """Map *pfns* for the driver itself.
-
-        :raises ModelledErrno: ENOMEM
-        """
+        """Map *pfns* for the driver itself."""
         ioremap(kernel, pfns, mode)
         self._hold("ioremap", pfns)
 
     def memremap(self, kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
-        """Map *pfns* for the driver as memory.
-
-        :raises ModelledErrno: ENOMEM
-        """
+        """Map *pfns* for the driver as memory."""
         memremap(kernel, pfns, mode)
         self._hold("memremap", pfns)
 
     def io_mapping_create_wc(self, kernel: Kernel, pfns: PfnRange) -> None:
-        """An io_mapping: on this processor an ioremap_wc with a name (S4.10.1).
-
-        :raises ModelledErrno: ENOMEM
-        """
+        """An io_mapping: on this processor an ioremap_wc with a name (S4.10.1)."""
         ioremap(kernel, pfns, CacheMode.WC)
         self._hold("io_mapping", pfns)
 

@@ -43,6 +43,8 @@ REGISTERS = PfnRange(0xFEBF0, 0xFEBF1)
 class VfioDevice(PlainFile):
     """The open device; mappings keep it open when its descriptor is closed.
 
+    What needs the descriptor raises EBADF without one: ``set_memory``, ``set_power`` and ``reset``.
+
     :param bar: its one BAR
     :param pages: the part of it that may be mapped: its beginning
     :ivar memory: the memory space bit of its command register
@@ -235,27 +237,18 @@ class VfioDevice(PlainFile):
         self.kernel.later(self._release)
 
     def set_memory(self, enabled: bool) -> None:
-        """Write the command register: entries go before decoding is switched off, or stays so (S9.4.4).
-
-        :raises ModelledErrno: EBADF without a descriptor
-        """
+        """Write the command register: entries go before decoding is switched off, or stays so (S9.4.4)."""
         with self._changed(zapped=not enabled):
             self.memory = enabled
             self.kernel.undecoded = () if enabled else (self.bar,)
 
     def set_power(self, *, asleep: bool) -> None:
-        """Write the power state, D3hot or D0: as the memory bit, but the device goes on decoding (S9.4.8).
-
-        :raises ModelledErrno: EBADF without a descriptor
-        """
+        """Write the power state, D3hot or D0: as the memory bit, but the device goes on decoding (S9.4.8)."""
         with self._changed(zapped=asleep):
             self.asleep = asleep
 
     def reset(self) -> None:
-        """VFIO_DEVICE_RESET: entries go, the device wakes, and its memory bit is as it was (S9.4.9).
-
-        :raises ModelledErrno: EBADF without a descriptor
-        """
+        """VFIO_DEVICE_RESET: entries go, the device wakes, and its memory bit is as it was (S9.4.9)."""
         with self._changed(zapped=True):
             self.asleep = False
 
@@ -263,10 +256,7 @@ class VfioDevice(PlainFile):
     def _changed(self, *, zapped: bool) -> Iterator[None]:
         """Within this context the device may change, and where *zapped* its entries have gone before.
 
-        Without ``vfio_minds_memory`` they stay.
-
-        :raises ModelledErrno: EBADF without a descriptor
-        """
+        Without ``vfio_minds_memory`` they stay."""
         if not self.open:
             raise ModelledErrno(errno.EBADF)
         zapped = zapped and self.kernel.profile.vfio_minds_memory
