@@ -16,11 +16,10 @@ from pfnlab.cli.candidates import PROPERTIES, changes
 from pfnlab.cli.completing import _cut, answer, candidates, values_of
 from pfnlab.cli.verbs import VerbPage, verb_pages
 from pfnlab.kernel.policies import FOLDERS
-from pfnlab.kernel.policies.eras import VM_PAT_ERAS
 from pfnlab.kernel.policies.flushes import FLUSHES
 from pfnlab.kernel.policies.known_kernels import known_versions
 from pfnlab.kernel.policies.profiles import SEAMS as SEAM_NAMES
-from pfnlab.kernel.policies.seams import PLACES, POLICIES
+from pfnlab.kernel.policies.seams import PLACES, POLICIES, VM_PAT_ERAS
 from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.kernel.policies.walkers import WALKERS
 from pfnlab.lab.building.built import built_kernels

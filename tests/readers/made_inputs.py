@@ -22,7 +22,7 @@ from fake_root import fake_root
 from small_models import Counters
 from toy_kernel import IMAGE, KALLSYMS, SYMBOLS, TABLES, ToyKernel, type_bytes
 
-from pfnlab.checker.search.property import always
+from pfnlab.checker.search.exploration import always
 from pfnlab.cli.reader import perform_words
 
 TOP = Path(__file__).parents[2]

@@ -20,10 +20,9 @@ from pfnlab.checker.scopes.domain import KernelModel, without_rule
 from pfnlab.checker.scopes.operations import ScopeStep
 from pfnlab.checker.scopes.properties import Question, properties, questions
 from pfnlab.checker.scopes.scope import RaceScope, Scope
-from pfnlab.checker.search.exploration import Exploration
+from pfnlab.checker.search.exploration import Exploration, Property
 from pfnlab.checker.search.local_owners import explore_side_by_side
 from pfnlab.checker.search.path import Path
-from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.random_walks import simulate, swarm
 from pfnlab.checker.untaken import PolicyWatch
 from pfnlab.kernel.hw.platform import qemu_q35

@@ -172,7 +172,7 @@ def _of_seam(seam: str) -> Iterator[Candidate]:
                 says = source.readline().strip().strip('"')
             yield Candidate(module.name.removesuffix(".py"), says)
     if seam == "tracker":
-        from pfnlab.kernel.policies.eras import VM_PAT_ERAS
+        from pfnlab.kernel.policies.seams import VM_PAT_ERAS
 
         yield from (Candidate(name, says) for name, says in VM_PAT_ERAS.items())
 

@@ -32,7 +32,7 @@ class BugRunRequest(Request, frozen=True):
 def perform(request: BugRunRequest, say: Say) -> Iterator[BugRunResult]:
     """Run the programs that show the bug; Misuse if there is no such bug or machine, or no program."""
     from pfnlab.hunt.meeting.bug_shown import show_bug
-    from pfnlab.kernel.bugs.bug_lookup import bug_called
+    from pfnlab.kernel.bugs.here import bug_called
     from pfnlab.programs.runs.look import look_named
     from pfnlab.programs.runs.machine import accel_named
 

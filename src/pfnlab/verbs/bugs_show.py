@@ -23,7 +23,7 @@ class BugRequest(Request, frozen=True):
 
 def perform(request: BugRequest, say: Say) -> Iterator[BugEntry]:
     """The bug; Misuse if there is none of that name."""
-    from pfnlab.kernel.bugs.bug_lookup import bug_called
+    from pfnlab.kernel.bugs.here import bug_called
     from pfnlab.present.report.bug_entry import BugEntry
 
     yield BugEntry.of(bug_called(request.bug))

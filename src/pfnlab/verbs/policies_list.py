@@ -47,7 +47,7 @@ def _lines() -> Iterator[str]:
             if policy.seam == seam:
                 yield f"  {policy.name:<{width}}   {policy.says.partition(chr(10))[0]}"
         if seam == "trackers":
-            from pfnlab.kernel.policies.eras import VM_PAT_ERAS
+            from pfnlab.kernel.policies.seams import VM_PAT_ERAS
 
             # One tracker with the repairs of its time.
             yield from (f"  {name:<{width}}   {says}" for name, says in VM_PAT_ERAS.items())

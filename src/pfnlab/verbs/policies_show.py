@@ -42,13 +42,13 @@ def perform(request: PolicyRequest, say: Say) -> Iterator[PlainText]:
 
 def _one(name: str) -> str:
     """The source of a policy, or the switches of an era of one; Misuse if there is none of this name."""
-    from pfnlab.kernel.policies.eras import KNOWN_BY, VM_PAT_ERAS, era_switches
+    from pfnlab.kernel.policies.seams import VM_PAT_ERAS, era_switches
     from pfnlab.programs.runs.named_machines import all_series
     from pfnlab.verbs.policies_list import all_policies
 
     if name in VM_PAT_ERAS:
         switches = (f"{switch:<26} {'on' if on else 'off'}\n" for switch, on in era_switches(name).items())
-        return f"{name}: {VM_PAT_ERAS[name]}; known by {KNOWN_BY}\n\n{''.join(switches)}"
+        return f"{name}: {VM_PAT_ERAS[name]}; known by commit message\n\n{''.join(switches)}"
     sources = {policy.name: policy.source for policy in all_policies()}
     if name not in sources:
         choices = [*sources, *VM_PAT_ERAS, *all_series()]

@@ -13,9 +13,8 @@ from pfnlab.checker.review import pairs as review_pairs
 from pfnlab.checker.review import review as reviewing
 from pfnlab.checker.review.grounds import KINDS, NEIGHBOURS, OPERATIONS, ground, grounds, setup
 from pfnlab.checker.review.judged import ASKED, breaks_at, judged
-from pfnlab.checker.review.meanings import MEANINGS
 from pfnlab.checker.review.pairs import ASKED as ASKED_OF_SCHEDULES
-from pfnlab.checker.review.review import ReviewPiece, plan, review
+from pfnlab.checker.review.review import MEANINGS, ReviewPiece, plan, review
 from pfnlab.checker.review.review_result import ReviewResult
 from pfnlab.kernel.policies.own import load_policy
 from pfnlab.programs.lang.load import load_text

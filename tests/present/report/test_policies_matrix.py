@@ -8,10 +8,10 @@ import pytest
 from sample_reports import sample_contents
 
 from pfnlab.base.result import Outcome
-from pfnlab.kernel.policies.eras import VM_PAT_ERAS
 from pfnlab.kernel.policies.flushes import FLUSHES
 from pfnlab.kernel.policies.patched import PatchedKernel
 from pfnlab.kernel.policies.reports import REPORTS
+from pfnlab.kernel.policies.seams import VM_PAT_ERAS
 from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.kernel.policies.walkers import WALKERS
 from pfnlab.present.document.kinds import part_of

@@ -19,10 +19,10 @@ from weakref import WeakValueDictionary
 
 from pfnlab.base.errors import Defect, PfnlabError, Undecided
 from pfnlab.campaign.cluster.connection import check_same, dask_distributed, versions, worker_addresses
+from pfnlab.checker.search.exploration import Property
 from pfnlab.checker.search.model import Model
 from pfnlab.checker.search.owner import ChoiceWay, Holding, LostPartError, Owner, Reached, Round, Settled
 from pfnlab.checker.search.partitioned import PartsLostError
-from pfnlab.checker.search.property import Property
 
 if TYPE_CHECKING:
     from distributed import Client, Future

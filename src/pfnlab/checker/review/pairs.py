@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pfnlab.base.errors import ProgramError
 from pfnlab.checker.races.race import RaceModel, RaceState, race_properties
 from pfnlab.checker.races.schedules import search
-from pfnlab.checker.review.grounds import FAR, KINDS, NEAR, NEIGHBOURS, MappingKind, Neighbour, header, setup
+from pfnlab.checker.review.grounds import KINDS, NEIGHBOURS, TABLES, MappingKind, Neighbour, header, setup
 from pfnlab.checker.scopes.properties import RACE_QUESTIONS, STATE_QUESTIONS, Question
 from pfnlab.checker.scopes.scope import Race, RaceScope
 from pfnlab.checker.search.exploration import Exploration
@@ -27,51 +27,14 @@ ASKED: tuple[Question, ...] = tuple(
 #: A schedule is searched for so many states at most.
 MOST_STATES = 20_000
 
-#: The operations of the first task.
-_FIRST = (
-    "munmap a[510:514]",
-    f"munmap {NEAR}",
-    f"munmap a[506:{FAR + 8}]",
-    "munmap a[510:511]",
-    "mmap anon[0:2] private rw over a[510:512]",
-    "b = mremap a[510:514] 4 pages maymove fixed",
-    "mremap a[510:514] 2 pages",
-    "madvise a[510:514] dontneed",
-    f"madvise {NEAR} dontneed",
-    "mprotect a[510:514] none",
-    "zap_vma_ptes a[510:514]",
-    "c = fork",
-    "memory_disable bar",
-)
-
-#: The operations beside it: first the owner's, who learns that frames are free.
+#: The owner's operation, by which it learns that frames are free.
 _OWNER = "t: unmap_mapping_range bar[0:32]"
-
-#: Those of them that give frames up, each in a way of its own.
-_FREES = tuple(_FIRST[at] for at in (0, 3, 4, 5, 6, 10))
 
 #: Of a process without the mapping, which shares no lock: is what is freed still remembered in its old mode?
 _CLAIM = "p: d = mmap bar[8:12] uc shared rw"
-_BESIDE = (
-    "t: munmap a[510:514]",
-    "t: read a[510]",
-    "t: zap_vma_ptes a[510:514]",
-    "t: mmap anon[0:2] private rw over a[510:512]",
-    "t: d = mremap a[510:514] 4 pages maymove fixed",
-    "t: madvise a[510:514] dontneed",
-    "t: request_mem_region bar[8:12]",
-    "t: mprotect a[510:514] none",
-    "t: d = fork",
-    "t: memory_disable bar",
-)
 
-#: The neighbours that an order of functions may depend on: what is unlinked, flushed and freed together.
-_BESIDE_EACH_OTHER = (
-    *("alone", "ordinary memory in front", "ordinary memory behind", "a page table away"),
-    *("behind it, touching", "in front of it"),
-)
 _NEIGHBOURS = tuple(
-    neighbour for name in _BESIDE_EACH_OTHER for neighbour in NEIGHBOURS if neighbour.name == name
+    neighbour for name in TABLES.beside_each_other for neighbour in NEIGHBOURS if neighbour.name == name
 )
 
 
@@ -114,7 +77,7 @@ def owners() -> Iterator[OperationPair]:
     for neighbour in _NEIGHBOURS:
         for kind in KINDS:
             if kind.revoked:
-                for first in _FIRST:
+                for first in TABLES.first:
                     for reader in _readers(neighbour):
                         yield OperationPair(kind, neighbour, first, _OWNER, reader)
 
@@ -123,7 +86,7 @@ def claims() -> Iterator[OperationPair]:
     """The same frames in another mode beside what gives them up, with a reader that remembers."""
     for kind in KINDS:
         if kind.framed:
-            for first in _FREES:
+            for first in TABLES.frees:
                 yield OperationPair(kind, NEIGHBOURS[0], first, _CLAIM, 510)
 
 
@@ -131,8 +94,9 @@ def pairs() -> Iterator[OperationPair]:
     """Every pair of other operations."""
     for neighbour in _NEIGHBOURS:
         for kind in KINDS:
-            for first in _FIRST:
-                yield from (OperationPair(kind, neighbour, first, second, None) for second in _BESIDE)
+            for first in TABLES.first:
+                beside = (f"t: {second}" for second in TABLES.beside)
+                yield from (OperationPair(kind, neighbour, first, second, None) for second in beside)
 
 
 def _readers(neighbour: Neighbour) -> tuple[int, ...]:

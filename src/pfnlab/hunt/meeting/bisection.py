@@ -15,7 +15,7 @@ from pfnlab.checker.scopes.scope import load_scope
 from pfnlab.hunt.meeting import bisect
 from pfnlab.hunt.meeting.bug_shown import program_file
 from pfnlab.hunt.meeting.sought import PropertySought, SignSought, Sought, program_of_bug
-from pfnlab.kernel.bugs.bug_lookup import bug_called
+from pfnlab.kernel.bugs.here import bug_called
 from pfnlab.kernel.bugs.kernel_name import version_named
 from pfnlab.kernel.policies.changes import changes_between
 from pfnlab.kernel.policies.profiles import exact

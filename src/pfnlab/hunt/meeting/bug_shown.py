@@ -17,8 +17,7 @@ from pfnlab.base.inert import shell_word
 from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result
 from pfnlab.checker.judging.judge import violations
 from pfnlab.hunt.meeting.sign import answer_in, sign_of, sign_word
-from pfnlab.kernel.bugs.bug_parts import HeldBy, ShownBy
-from pfnlab.kernel.bugs.known_bugs import Bug, BugKind
+from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, HeldBy, ShownBy
 from pfnlab.kernel.bugs.known_bugs import bug as called
 from pfnlab.kernel.bugs.standing import StandingWord
 from pfnlab.kernel.policies.known_kernels import newest_known, version_of_release

@@ -14,10 +14,9 @@ from pfnlab.hunt.meeting.bisect import least
 from pfnlab.hunt.meeting.holding import Programs
 from pfnlab.hunt.meeting.sign import USER_FIELDS, answer_in, sign_of
 from pfnlab.kernel.mm.profile import Profile
-from pfnlab.kernel.policies.changes import changes_between, field_of, origin_of, source_of
+from pfnlab.kernel.policies.changes import changes_between, field_of, origin_of, programs_of, source_of
 from pfnlab.kernel.policies.known_kernels import known_titles
 from pfnlab.kernel.policies.profiles import described, exact
-from pfnlab.kernel.policies.shown_by import programs_of
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences

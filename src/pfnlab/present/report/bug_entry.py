@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from pfnlab.base.result import ALWAYS, Printed, beside
-from pfnlab.kernel.bugs.bug_parts import BugReach, HeldBy, SettledWord, ShownBy
-from pfnlab.kernel.bugs.known_bugs import Bug, BugKind
+from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, HeldBy, SettledWord, ShownBy
 from pfnlab.kernel.bugs.standing import Point, StandingWord
 from pfnlab.kernel.policies.releases import version_key
 from pfnlab.programs.lang.library import library_paths

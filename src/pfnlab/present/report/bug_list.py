@@ -14,8 +14,7 @@ from pfnlab.checker.scopes.properties import QUESTIONS, RACE_QUESTIONS
 from pfnlab.diagnosis.messages.explaining import explain_line
 from pfnlab.diagnosis.messages.family import Family
 from pfnlab.diagnosis.messages.family_files import families
-from pfnlab.kernel.bugs.bug_parts import BugReach
-from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, all_bugs
+from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, all_bugs
 from pfnlab.kernel.bugs.standing import StandingWord
 from pfnlab.kernel.policies.known_kernels import newest_known
 from pfnlab.kernel.policies.releases import RELEASES

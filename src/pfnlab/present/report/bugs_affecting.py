@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from pfnlab.base.result import ALWAYS, Count, Made, Result
-from pfnlab.kernel.bugs.bug_lookup import options_lacking
+from pfnlab.kernel.bugs.here import options_lacking
 from pfnlab.kernel.bugs.kernel_name import kernel_name
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, all_bugs
 from pfnlab.kernel.bugs.standing import StandingWord

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pfnlab.kernel.policies.known_by import ERAS_KNOWN, SWITCHES_KNOWN, briefly
-from pfnlab.kernel.policies.profiles import ERAS, SEAMS, described, era_of, exact
+from pfnlab.kernel.policies.profiles import SEAMS, described, era_of, exact
 from pfnlab.kernel.policies.releases import is_version, series_of, version_key
-from pfnlab.kernel.policies.switch_table import SWITCHES
-from pfnlab.kernel.policies.switches import Era, Switch
+from pfnlab.kernel.policies.switches import ERAS, SWITCHES, Era, Switch, briefly
 
 #: What stands where there is nothing.
 NONE = "-"
@@ -21,13 +19,13 @@ def profile_lines(version: str) -> list[str]:
     for seam in SEAMS:
         era = era_of(seam, exact_version)
         known = _known(all(era.known(exact_version) for era in ERAS if era.seam == seam))
-        by = briefly(ERAS_KNOWN[f"{seam}={era.name}"])
+        by = briefly(era.known_by)
         rows.append((seam, era.name, era.since, *origin(era), known, by, era.source))
     for switch in SWITCHES:
         state = "on" if switch.on(exact_version) else "off"
         since = " ".join((span(switch), *_points(switch, exact_version)))
         known = _known(switch.known(exact_version))
-        by = briefly(SWITCHES_KNOWN[switch.name])
+        by = briefly(switch.known_by)
         rows.append((switch.name, state, since, *origin(switch), known, by, switch.source))
     return [described(version), *_table(rows)]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pfnlab.kernel.policies.eras import VM_PAT_ERAS, era_switches
 from pfnlab.kernel.policies.profiles import PROFILES
+from pfnlab.kernel.policies.seams import VM_PAT_ERAS, era_switches
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
