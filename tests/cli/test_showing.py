@@ -134,7 +134,7 @@ def slow_step(monkeypatch: pytest.MonkeyPatch, step: str, verb: str, **fields: A
         ("report", "pfnlab.present.document.read.read_results", {"results": ()}, "pfnlab report"),
         (
             "bugs affects",
-            "pfnlab.present.report.bugs_affecting.affecting",
+            "pfnlab.present.report.bug_entry.affecting",
             {"version": "6.1"},
             "pfnlab bugs affects",
         ),

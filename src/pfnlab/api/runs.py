@@ -15,9 +15,8 @@ from pfnlab.base.result import Made
 from pfnlab.base.supervised import supervised
 from pfnlab.checker.judging.judge import judged
 from pfnlab.present.report.run_json import PrintedRun
-from pfnlab.present.report.run_result import RunResult
+from pfnlab.present.report.run_result import RunResult, verdict_lines
 from pfnlab.present.report.table import render
-from pfnlab.present.report.verdict import verdict_lines
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import Difference, Verdict
 from pfnlab.programs.runs.look import LookLevel

@@ -18,7 +18,7 @@ from pfnlab.explorer.walk import GraphPlace, Walker
 from pfnlab.export.formats import export, one_text
 from pfnlab.export.subject import Subject
 from pfnlab.present.picture import draw_compare, draw_race, draw_state
-from pfnlab.present.picture.differing import TRACKING, differing_words
+from pfnlab.present.picture.scenes import TRACKING, differing_words
 from pfnlab.present.report.run_json import PrintedRun
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.look import LookLevel

@@ -14,7 +14,7 @@ import msgspec
 from pfnlab.verbs.option import AsJson, Option, Say
 
 if TYPE_CHECKING:
-    from pfnlab.present.report.bugs_affecting import AffectsResult
+    from pfnlab.present.report.bug_entry import AffectsResult
 
 EXAMPLES = (
     ("pfnlab bugs affects 6.1.20", "What 6.1.20 has, and what mends it"),
@@ -40,7 +40,7 @@ def perform(request: AffectsRequest, say: Say) -> Iterator[AffectsResult]:
     :raises Misuse: the version is none, or the file no configuration
     """
     from pfnlab.kernel.policies.kconfig import options_of
-    from pfnlab.present.report.bugs_affecting import affecting
+    from pfnlab.present.report.bug_entry import affecting
 
     options = options_of(request.config) if request.config is not None else None
     name = str(request.config) if request.config is not None else ""

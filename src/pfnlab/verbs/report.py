@@ -39,10 +39,9 @@ def perform(request: ReportRequest, say: Say) -> Iterator[PlainText]:
     :raises Misuse: a file is no result, the form is unknown, or the output is one of the results
     """
     from pfnlab.base.files import check_output
-    from pfnlab.present.document.compose import document_of
-    from pfnlab.present.document.kinds import part_of
+    from pfnlab.present.document.compose import document_of, writer_of
+    from pfnlab.present.document.part import part_of
     from pfnlab.present.document.read import files_of, read_results
-    from pfnlab.present.document.writers import writer_of
 
     writer = writer_of(request.form, request.output)
     check_output(request.output, files_of(request.results))

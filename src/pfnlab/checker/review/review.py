@@ -82,9 +82,7 @@ class _StagePlan(NamedTuple):
 _STAGES = (
     _StagePlan("every operation on every kind of mapping, and every pair of them in a row", core=True),
     _StagePlan("every operation on every kind of mapping with every neighbour", core=True),
-    _StagePlan(
-        "an owner's revocation beside every operation that unmaps its mappings", core=True
-    ),
+    _StagePlan("an owner's revocation beside every operation that unmaps its mappings", core=True),
     _StagePlan("the same with neighbours"),
     _StagePlan("pairs in a row, with neighbours"),
     _StagePlan("pairs of other operations beside each other"),

@@ -9,7 +9,7 @@ from pfnlab.hunt.meeting.bug_held import HeldMachine
 from pfnlab.hunt.meeting.bug_shown import BugRunResult, ShownMachine, ShownProgram
 from pfnlab.present.document.blocks import Block, Cell, Paragraph, Table, Tone, cell
 from pfnlab.present.document.part import Part, done, program_code, section
-from pfnlab.present.report.bugs_affecting import AffectedBy, AffectsResult
+from pfnlab.present.report.bug_entry import AffectedBy, AffectsResult
 
 
 def affects_part(content: AffectsResult) -> Part:

@@ -9,10 +9,9 @@ from pfnlab.base.units import number_of
 from pfnlab.hunt.fuzz.filing import FindingFolder
 from pfnlab.hunt.fuzz.hunt_state import FindingCause, FuzzResult, PrintedFinding
 from pfnlab.hunt.fuzz.known_rows import KnownRow
-from pfnlab.hunt.fuzz.letters import PrintedCells
+from pfnlab.hunt.fuzz.letters import KNOWN, KNOWN_ROW, NEW, QUIET, CellTable, PrintedCells
 from pfnlab.hunt.fuzz.reach import Reached, ReachedCoverage
-from pfnlab.present.document.blocks import Block, Bullets, Cell, Chapter, Code, Table, cell
-from pfnlab.present.document.cell_tables import cell_tables
+from pfnlab.present.document.blocks import Block, Bullets, Cell, Chapter, Code, Table, Tone, cell
 from pfnlab.present.document.part import Part, done, drawn, program_code, short
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.printer import op_lines
@@ -211,3 +210,39 @@ def _named(names: tuple[str, ...]) -> str:
 
 def _share(pair: Reached) -> str:
     return f"{pair[0]} of {pair[1]}"
+
+
+def cell_tables(cells: PrintedCells) -> Iterator[Block]:
+    """The tables in which something differs, and the names of the others."""
+    for table in cells.tables:
+        if not table.letters <= QUIET:
+            yield _table(table)
+    agreed = [table.name for table in cells.tables if table.letters <= QUIET]
+    if agreed:
+        yield Bullets((f"agreement alone: {'; '.join(agreed)}",))
+
+
+def _table(table: CellTable) -> Table:
+    """The rows that have more than agreement; columns are numbered by their operations."""
+    columns, rows = table.loud
+    caption = (
+        f"{table.name}: two letters, at aligned and at odd places; first operations down, "
+        f"last ones across; {len(rows)} of {number_of(len(table.rows), 'row')} and {len(columns)} of "
+        f"{number_of(len(table.columns), 'column')}, those with more than agreement"
+    )
+    return Table(
+        caption,
+        ("", *(table.columns[number] for number in columns)),
+        tuple(
+            (cell(name), *(Cell((row[number],), _tone(row[number]), code=True) for number in columns))
+            for name, row in rows.items()
+        ),
+        glance=tuple(range(len(columns) + 1)),
+        headed=True,
+    )
+
+
+def _tone(letters: str) -> Tone:
+    if NEW & set(letters):
+        return "bad"
+    return "lit" if (KNOWN | {KNOWN_ROW}) & set(letters) else "pale" if QUIET.issuperset(letters) else ""

@@ -1,12 +1,14 @@
-"""Parts as one document: what was found first, every result with what was done."""
+"""Parts as one document: what was found first, every result with what was done; and its writers."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 from msgspec.structs import replace
 
+from pfnlab.base.errors import Misuse
 from pfnlab.base.result import Outcome
 from pfnlab.base.units import number_of
 from pfnlab.present.document.blocks import (
@@ -19,6 +21,8 @@ from pfnlab.present.document.blocks import (
     Table,
     Tone,
 )
+from pfnlab.present.document.html import html
+from pfnlab.present.document.mail import mail
 from pfnlab.present.document.part import Part, facts_of
 
 #: Results that are as expected are folded where there are more than so many results.
@@ -73,3 +77,20 @@ def _whole(blocks: Iterable[Block]) -> Iterator[Block]:
             yield replace(block, below=())
         else:
             yield block
+
+
+WRITERS: dict[str, Callable[[Document], str]] = {"html": html, "md": mail}
+
+
+def writer_of(form: str | None, output: Path | None) -> Callable[[Document], str]:
+    """The writer of documents in a form.
+
+    :param form: html or md; None for Markdown where *output* ends in ``.md`` or ``.txt``, else for HTML
+    :param output: the file; None for standard output
+    :raises Misuse: there is no such form
+    """
+    by_name = "md" if output is not None and output.suffix.lower() in (".md", ".txt") else "html"
+    chosen = form or by_name
+    if chosen not in WRITERS:
+        raise Misuse(f"there is no format {chosen!r}: write --format {'|'.join(WRITERS)}")
+    return WRITERS[chosen]

@@ -11,7 +11,7 @@ from pfnlab.diagnosis.inspector.around import MemoryRow
 from pfnlab.kernel.policies.own import files_in
 from pfnlab.present.document.blocks import Figure
 from pfnlab.present.picture import draw_story, plots
-from pfnlab.present.picture.memory_strip import memory_strip
+from pfnlab.present.picture.plots import memory_strip
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine

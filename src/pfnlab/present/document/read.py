@@ -18,7 +18,7 @@ from pfnlab.base.json_text import json_values
 from pfnlab.base.result import Printed
 from pfnlab.base.wildcards import searching
 from pfnlab.hunt.fuzz.filing import DATA, PROGRAM, REPORT, FindingFolder
-from pfnlab.present.document.kinds import KINDS, takes
+from pfnlab.present.document.part import KINDS, takes
 
 #: A place as messages of msgspec name it, and the steps to it.
 _PLACE = re.compile(r" - at `\$([^`]*)`$")

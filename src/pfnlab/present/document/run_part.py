@@ -11,9 +11,8 @@ from pfnlab.present.document.blocks import Block, Bullets, Cell, Code, Paragraph
 from pfnlab.present.document.drawings import lines, story
 from pfnlab.present.document.part import Part, done, program_code, section
 from pfnlab.present.report.run_json import PrintedRun
-from pfnlab.present.report.run_result import RunResult
+from pfnlab.present.report.run_result import About, RunResult, statements
 from pfnlab.present.report.table import TableRow, step_rows
-from pfnlab.present.report.verdict import About, statements
 from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program

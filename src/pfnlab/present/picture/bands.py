@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pfnlab.present.picture.axis import Axis
-from pfnlab.present.picture.canvas import CHIP, Canvas
-from pfnlab.present.picture.dimensions import Axes, Dimensions
-from pfnlab.present.picture.lettering import text_width
+from pfnlab.present.picture.axis import Axes, Axis, Dimensions
+from pfnlab.present.picture.canvas import CHIP, Canvas, text_width
 from pfnlab.present.picture.palette import ModeStyle, mode_style
 from pfnlab.present.picture.parts import RunPart, ScenePart, VmaPart, pages_part
 from pfnlab.programs.lang.span import Span

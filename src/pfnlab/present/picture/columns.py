@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pfnlab.base.errors import Misuse
-from pfnlab.present.picture.canvas import Canvas
-from pfnlab.present.picture.differing import ROWS, TRACKING, differing_words
-from pfnlab.present.picture.dimensions import (
+from pfnlab.present.picture.axis import (
     ALONE,
     AMONG,
     MARGIN,
@@ -19,11 +17,11 @@ from pfnlab.present.picture.dimensions import (
     Dimensions,
     is_narrow,
 )
-from pfnlab.present.picture.lettering import Face, text_width, wrapped
+from pfnlab.present.picture.canvas import Canvas, Face, text_width, wrapped
 from pfnlab.present.picture.palette import Theme
 from pfnlab.present.picture.panel import Panel, RowName, shared_rows
 from pfnlab.present.picture.parts import ScenePart, StateScene
-from pfnlab.present.picture.scenes import Scenes
+from pfnlab.present.picture.scenes import ROWS, TRACKING, Scenes, differing_words
 from pfnlab.present.picture.sheet import Sheet, draw_head, head_height, step_words
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.observation import Run

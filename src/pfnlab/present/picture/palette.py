@@ -1,14 +1,20 @@
-"""The colours of all pictures, the one place: light and dark, a pattern and a letter for every cache mode.
+"""The colours of all pictures, the one place, and the style sheet, the patterns and the SVG made of them.
 
 The colours were chosen for deuteranopia and protanopia; what a colour says, a pattern, a letter or a word
 says too. Text stands on the ground or on a chip, each with a contrast of at least 4.5.
+Colours are custom properties, light and dark: the picture follows the reader's system, unless it has the
+class ``light`` or ``dark``; on paper it is light. A renderer without custom properties takes the light ones.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
+
+from pfnlab.base.inert import xml_attribute, xml_line, xml_text
 
 #: The look of a picture: as the reader's system has it, or one for good.
 Theme = Literal["auto", "light", "dark"]
@@ -74,3 +80,156 @@ def variables() -> dict[str, tuple[str, str]]:
         colours[mode.key] = (mode.light, mode.dark)
         colours[f"{mode.key}-text"] = (mode.light_text, mode.dark_text)
     return colours
+
+
+#: The class of every picture.
+PICTURE = "pfn-picture"
+
+_SANS = "system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif"
+_MONO = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
+
+_RULES = f"""\
+text{{fill:$ink}}
+.mono{{font-family:{_MONO}}}
+.sans,.bold{{font-family:{_SANS}}}
+.bold,.strong{{font-weight:700}}
+.s9{{font-size:9px}}.s10{{font-size:10px}}.s11{{font-size:11px}}.s12{{font-size:12px}}.s13{{font-size:13px}}.s17{{font-size:17px}}
+.quiet{{fill:$quiet}}
+.ground{{fill:$ground}}
+.panel{{fill:$panel;stroke:$weak}}
+.rule{{stroke:$weak;fill:none}}
+.vma-box{{fill:$ground;stroke:$ink;stroke-width:1.25}}
+.edge{{fill:none;stroke:$strong}}
+.absent{{fill:none;stroke:$strong;stroke-dasharray:1.5 2.5}}
+.ghost{{fill:none;stroke:$strong;stroke-dasharray:5 3}}
+.plate{{fill:$ground}}
+.tint{{fill-opacity:.14}}
+.link-box{{fill-opacity:.1;stroke:$strong;stroke-opacity:.45}}
+.link-box.faint{{fill-opacity:.04;stroke-opacity:.25}}
+.memory-box{{fill:$panel;stroke:$strong}}
+.hatch-line{{stroke:$weak}}
+.untracked{{fill:$strong}}
+.name-plate{{fill:$panel}}
+.tick{{stroke:$strong}}
+.break-ground{{fill:none;stroke:$ground;stroke-width:4}}
+.break-mark{{fill:none;stroke:$strong}}
+.changed .edge,.changed .vma-box{{stroke:$ink;stroke-width:2}}
+.changed .absent,.changed .ghost{{stroke:$ink}}
+.corner{{fill:$ink}}
+.pale .pattern{{opacity:.4}}
+.pale .vma-box{{stroke:$weak}}
+.pale text:not(.chip-text):not(.on-bad){{fill:$quiet}}
+.bad-edge{{fill:none;stroke:$bad;stroke-width:2}}
+.bad-link{{fill:none;stroke:$bad;stroke-width:1.5;stroke-dasharray:5 3}}
+.bad-fill{{fill:$bad}}
+.bad-ink{{fill:$bad}}
+.on-bad{{fill:$bad-text}}
+.strike{{stroke:$bad;stroke-width:1.5}}
+.tag{{fill:$ground;stroke:$ink;stroke-width:1.25}}
+.bolt{{fill:$ink}}
+.log-box{{fill:$panel}}
+.log-bar{{fill:$ink}}
+.changed-sign{{fill:none;stroke:$ink;stroke-width:2}}
+.differs{{fill:$differs}}
+.held{{fill:$panel;stroke:$ink;stroke-width:1.5}}
+.waits{{fill:none;stroke:$ink;stroke-width:1.5;stroke-dasharray:2 3}}
+.arrow{{fill:none;stroke:$ink;stroke-width:1.5}}
+.arrow-head{{fill:$ink}}
+.life{{stroke:$strong;stroke-width:4;fill:none}}
+.life-end{{stroke:$ink;stroke-width:1.5}}
+.bad-ground{{fill:$bad;fill-opacity:.1}}
+.life-stale{{stroke:$bad;stroke-width:4;stroke-dasharray:6 3;fill:none}}
+.lane{{stroke:$weak;stroke-width:1}}
+"""
+
+_VARIABLE = re.compile(r"(?P<property>[a-z-]+):\$(?P<name>[a-z-]+)")
+
+
+def style_sheet(theme: Theme) -> str:
+    """The rules of a picture."""
+    colours = variables()
+    rules = _RULES + "".join(_mode_rules(mode) for mode in MODES)
+    scoped = "".join(f"{_scoped(line)}\n" for line in rules.splitlines())
+    if theme != "auto":
+        at = theme == "dark"
+        return _VARIABLE.sub(lambda found: f"{found['property']}:{colours[found['name']][at]}", scoped)
+    # The first of two declarations is for renderers without custom properties.
+    scoped = _VARIABLE.sub(
+        lambda found: (
+            f"{found['property']}:{colours[found['name']][0]};{found['property']}:var(--{found['name']})"
+        ),
+        scoped,
+    )
+    light, dark = (";".join(f"--{name}:{pair[at]}" for name, pair in colours.items()) for at in (False, True))
+    return (
+        f".{PICTURE}{{{light}}}\n"
+        f"@media screen and (prefers-color-scheme:dark){{.{PICTURE}:not(.light){{{dark}}}}}\n"
+        f"@media screen{{.{PICTURE}.dark{{{dark}}}}}\n{scoped}"
+    )
+
+
+def _mode_rules(mode: ModeStyle) -> str:
+    key = mode.key
+    return (
+        f".{key}-line{{stroke:${key}}}\n.{key}-dot{{fill:${key}}}\n.chip.{key}{{fill:${key}}}\n"
+        f".on-{key}{{fill:${key}-text}}\n.tint.{key},.link-box.{key}{{fill:${key}}}\n"
+    )
+
+
+def _scoped(line: str) -> str:
+    """The rules of one line, for elements of pictures alone."""
+    rules = re.findall(r"([^{}]+)(\{[^}]*\})", line)
+    return "".join(
+        ",".join(f".{PICTURE} {selector}" for selector in selectors.split(",")) + body
+        for selectors, body in rules
+    )
+
+
+def patterns(prefix: str, modes: Iterable[ModeStyle]) -> str:
+    """The patterns of the modes that are drawn."""
+    hatch = '<path class="hatch-line" fill="none" d="M-2 2L2 -2M0 8L8 0M6 10L10 6"/>'
+    return (
+        f'<pattern id="{prefix}-hatch" width="8" height="8" patternUnits="userSpaceOnUse">{hatch}</pattern>'
+    ) + "".join(
+        f'<pattern id="{prefix}-{mode.key}" width="8" height="8" patternUnits="userSpaceOnUse">'
+        f"{_pattern(mode)}</pattern>"
+        for mode in modes
+    )
+
+
+def _pattern(mode: ModeStyle) -> str:
+    line = f'class="{mode.key}-line" fill="none" stroke-width="1.5"'
+    rise, fall = "M-2 2L2 -2M0 8L8 0M6 10L10 6", "M-2 6L2 10M0 0L8 8M6 -2L10 2"
+    match mode.pattern:
+        case "rise":
+            return f'<path {line} d="{rise}"/>'
+        case "fall":
+            return f'<path {line} d="{fall}"/>'
+        case "cross":
+            return f'<path {line} d="{rise}{fall}"/>'
+        case "lines":
+            return f'<path {line} d="M0 2H8M0 6H8"/>'
+        case "dots":
+            return "".join(f'<circle class="{mode.key}-dot" cx="{at}" cy="{at}" r="1.3"/>' for at in (2, 6))
+    return f'<rect class="{mode.key}-dot" width="8" height="8" opacity=".45"/>'
+
+
+def whole(
+    width: float, height: float, title: str, says: str, body: str, modes: Iterable[ModeStyle],
+    theme: Theme, prefix: str,
+) -> str:  # fmt: skip
+    """A picture as SVG text.
+
+    :param says: what it shows, in sentences
+    """
+    rules = xml_text(style_sheet(theme))
+    wide, high = f"{width:.0f}", f"{height:.0f}"
+    own = "" if theme == "auto" else f" {theme}"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="{PICTURE}{own}" viewBox="0 0 {wide} {high}" '
+        f'width="{wide}" height="{high}" role="graphics-document" aria-label={xml_attribute(title)}>'
+        f"<title>{xml_line(title)}</title><desc>{xml_line(says)}</desc>\n"
+        f"<style>{rules}</style>\n"
+        f'<defs>{patterns(prefix, modes)}</defs>\n<rect class="ground" width="{wide}" height="{high}"/>\n'
+        f"{body}\n</svg>\n"
+    )

@@ -5,28 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
+from pfnlab.present.picture.axis import Axes, Dimensions
 from pfnlab.present.picture.bands import draw_link, draw_run, draw_vma, run_height
-from pfnlab.present.picture.canvas import Canvas
-from pfnlab.present.picture.dimensions import Axes, Dimensions
-from pfnlab.present.picture.extents import Extents
-from pfnlab.present.picture.lettering import cut, wrapped
+from pfnlab.present.picture.canvas import Canvas, cut, wrapped
 from pfnlab.present.picture.parts import StateScene
 from pfnlab.present.picture.physical import (
     BAR,
     LINE,
     TICKS,
     book_lines,
-    draw_device,
-    draw_reservation,
-    draw_ticks,
-)
-from pfnlab.present.picture.translations import (
     cards_height,
     draw_cards,
+    draw_device,
     draw_lines,
+    draw_reservation,
+    draw_ticks,
     lines_height,
     stale_links,
 )
+from pfnlab.present.picture.scenes import Extents
 from pfnlab.programs.lang.ops import MAIN_TASK
 
 #: The space under a row, and the height of a line of the log.

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from pfnlab.base.inert import xml_attribute, xml_line
+from pfnlab.diagnosis.inspector.around import MemoryRow
+from pfnlab.present.picture.palette import mode_style
 
 #: Sizes in pixels: of letters, of a row, of the space between parts; the mean width of a letter.
 _LETTER, _ROW, _GAP, _WIDE = 12, 24, 8, 7.0
@@ -167,3 +169,78 @@ def _text_width(texts: Iterable[str]) -> float:
 
 def _cut(text: str, most: int = _LABEL) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+#: Sizes in pixels: of a row, of its words and its bar, of a letter and a digit, of the space between two
+#: borders, of the least and the most of all. On a phone a picture of few borders fits.
+_STRIP_ROW, _LINE, _STRIP_BAR, _STRIP_WIDE, _DIGIT, _STEP, _STRIP_LEAST, _STRIP_MOST = (
+    38,
+    14,
+    14,
+    7.0,
+    8.0,
+    110.0,
+    300.0,
+    760.0,
+)
+
+#: The classes of rows without a cache mode.
+_KINDS = {"bar": "good", "resource": "good", "free": "none", "mapping": "good", "reservation": "good"}
+
+
+def memory_strip(title: str, rows: Sequence[MemoryRow]) -> str:
+    """A row a thing, in their order: its words, and below them its bar from border to border.
+
+    :param rows: there is at least one
+    """
+    borders = sorted({border for row in rows for border in row.bounds})
+    broad = min(max(_STEP * (len(borders) - 1), _STRIP_LEAST), _STRIP_MOST)
+    places = {border: 4 + broad * at / max(len(borders) - 1, 1) for at, border in enumerate(borders)}
+    labels = [_row_words(row) for row in rows]
+    wide = max(broad, *(_STRIP_WIDE * len(label) for label in labels))
+    body = []
+    for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
+        start, end = row.bounds
+        left, width, top = places[start], places[end] - places[start], number * _STRIP_ROW + _LINE + 4
+        style = mode_style(row.mode)
+        look = f'fill="{style.light}"' if style else f'class="{_KINDS[row.kind]}"'
+        body.append(
+            f"<g data-row={xml_attribute(row.label)}>"
+            f"<title>{xml_line(f'{row.start}-{row.end} {label}')}</title>"
+            f'<rect {look} x="{left:g}" y="{top}" width="{width:g}" height="{_STRIP_BAR}"/>'
+        )
+        if row.found:
+            outline = f'x="{left:g}" y="{top}" width="{width:g}" height="{_STRIP_BAR}"'
+            body.append(f'<rect class="ring" {outline}/>')
+        # Where its bar begins, or as far to the right as they fit.
+        x = min(left, 4 + wide - _STRIP_WIDE * len(label))
+        body.append(f'<text x="{x:g}" y="{top - 4}">{xml_line(label)}</text></g>')
+    bottom = len(rows) * _STRIP_ROW + 2
+    body += _strip_axis(borders, places, bottom)
+    says = "; ".join(f"{row.start}-{row.end} {label}" for row, label in zip(rows, labels, strict=True))
+    return plot_svg(title, says, 8 + wide, bottom + 24, body)
+
+
+def _row_words(row: MemoryRow) -> str:
+    mode = f" {row.mode}" if row.mode else ""
+    return f"{row.label}{mode}, {row.size}{' (found)' if row.found else ''}"
+
+
+def _strip_axis(borders: Sequence[int], places: dict[int, float], bottom: int) -> list[str]:
+    # Numbers stand apart: of borders that are near each other not all are named, but the first and the last.
+    parts = [f'<path class="axis" d="M{x:g} {bottom} V{bottom + 5}"/>' for x in places.values()]
+    texts = {border: f"{border:#x}" for border in borders}
+    first, last = borders[0], borders[-1]
+    free, limit = (
+        places[first] + _DIGIT * (len(texts[first]) + 1),
+        places[last] - _DIGIT * (len(texts[last]) + 1),
+    )
+    for border, text in texts.items():
+        x, half = places[border], _DIGIT * len(text) / 2
+        anchor = {first: "start", last: "end"}.get(border, "middle")
+        if anchor == "middle":
+            if x - half < free or x + half > limit:
+                continue
+            free = x + half + _DIGIT
+        parts.append(f'<text x="{x:g}" y="{bottom + 18}" text-anchor="{anchor}">{text}</text>')
+    return parts

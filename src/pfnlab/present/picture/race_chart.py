@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pfnlab.present.picture.axis import MARGIN, NARROW, SPACE, WIDE, is_narrow
 from pfnlab.present.picture.bands import short_span
-from pfnlab.present.picture.canvas import Canvas
-from pfnlab.present.picture.dimensions import MARGIN, NARROW, SPACE, WIDE, is_narrow
+from pfnlab.present.picture.canvas import Canvas, cut, text_width, wrapped
 from pfnlab.present.picture.lanes import LaneLife, Lanes, LaneSpan, LaneViolation, lane_tasks, lanes_of
-from pfnlab.present.picture.lettering import cut, text_width, wrapped
 from pfnlab.present.picture.palette import Theme, mode_style
 from pfnlab.present.picture.parts import ScenePart, pages_part, part_id
-from pfnlab.present.picture.rule_numbers import op_rules
+from pfnlab.present.picture.scene import op_rules
 from pfnlab.present.picture.scenes import Scenes
 from pfnlab.present.picture.sheet import Sheet
 from pfnlab.programs.lang.ops import Program

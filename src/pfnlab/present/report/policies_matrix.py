@@ -1,19 +1,19 @@
-"""Every policy against every property of its seam, with its costs.
+"""How often a call flushes, by the distance of its mappings: programs of ``litmus/``, and counts of runs.
 
-Trackers and walkers are searched in the scope ``standard``, flush placements in ``race`` and in
-``race_gathers``, all of them in ``leaves``. The scopes of vfio-pci are for trackers on several kernels, and
-reports are searched on two.
+``docs/flush-distance.md`` is the table of all placements and kernels (discussion 004).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
+from pfnlab.base.errors import Misuse
 from pfnlab.base.processes import in_order
 from pfnlab.base.progress import UNCOUNTED, PartCount
 from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result
@@ -21,20 +21,86 @@ from pfnlab.checker.check import check
 from pfnlab.checker.limits import Exhaustive
 from pfnlab.checker.scopes.properties import SEAMS, Seam, questions
 from pfnlab.checker.scopes.scope import RaceScope, load_scope
+from pfnlab.kernel.policies.flushes import FLUSHES
 from pfnlab.kernel.policies.patched import PatchedKernel, patched_kernels
 from pfnlab.kernel.policies.profiles import SERIES as MEASURED
 from pfnlab.kernel.policies.profiles import era_of, exact
 from pfnlab.kernel.policies.reports import REPORTS
 from pfnlab.kernel.policies.seams import policy_names
 from pfnlab.kernel.policies.trackers import TRACKERS
-from pfnlab.present.report.flush_counts import DISTANCES, by_distance
 from pfnlab.programs.lang.library_list import library_folder
-from pfnlab.programs.lang.load import load_text, program_files
+from pfnlab.programs.lang.load import load_program, load_text, program_files
+from pfnlab.programs.lang.ops import Madvise, Mprotect, Munmap, Op, Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 
-#: The kernel around every policy, where no other is named.
+#: The model the placements are tried on.
 SERIES = "7.2"
+
+#: The distances of the mappings, each with its word in the names of programs.
+DISTANCES = {
+    "side by side": "adjacent",
+    "in one page table": "same-table",
+    "2 MiB apart": "next-table",
+    "8 MiB apart": "far",
+}
+
+#: What the first mapping and every second one is, each with its word in the names of programs.
+KINDS = {
+    "PFN": "pfn",
+    "PFN, mixed": "mixed",
+    "PFN, ordinary": "ordinary",
+    "ordinary, PFN": "behind",
+}
+
+
+class FlushedCount(NamedTuple):
+    """The gathers and flushes of one operation.
+
+    :param gathers: how many gathers it began
+    """
+
+    gathers: int
+    flushes: int
+
+
+def programs() -> Iterator[tuple[str, str, str]]:
+    """The rows of the first table: distance, kinds, and the program's name."""
+    for kinds, kinds_word in KINDS.items():
+        for distance, distance_word in DISTANCES.items():
+            yield distance, kinds, f"flushes-{distance_word}-{kinds_word}"
+
+
+def counts(program: Program, steps: Sequence[Step]) -> list[FlushedCount]:
+    """The counts of the operations that are asked about: every munmap, or the last operation without one."""
+    asked = [number for number, op in enumerate(program.ops) if isinstance(op.call, Munmap)]
+    return [_count(steps[number], program.ops[number]) for number in asked or (len(program.ops) - 1,)]
+
+
+def _count(step: Step, op: Op) -> FlushedCount:
+    if step.result != "ok" or step.flushes is None or step.events is None:
+        raise Misuse(f"{step.op} ended with {step.result}, or its flushes were not counted")
+    if not isinstance(op.call, Munmap | Madvise | Mprotect):
+        raise Misuse(f"{step.op} is no operation of this page")
+    return FlushedCount(sum(event == "gather" for event in step.events), step.flushes)
+
+
+def model_counts(machine: str, program: Program) -> list[FlushedCount]:
+    """The counts on a model."""
+    return counts(program, ModelMachine(machine).run_one(program).steps)
+
+
+def by_distance(litmus: Mapping[str, Path]) -> dict[str, dict[str, tuple[int, ...]]]:
+    """By what is mapped and placement: the flushes of a munmap of four mappings, by :data:`DISTANCES`."""
+    found: dict[str, dict[str, tuple[int, ...]]] = {}
+    for _, kinds, name in programs():
+        program = load_program(litmus[name])
+        for flush in FLUSHES:
+            *_, four = model_counts(f"{SERIES},flush={flush}", program)
+            row = found.setdefault(kinds, {})
+            row[flush] = (*row.get(flush, ()), four.flushes)
+    return found
+
 
 #: How many operations in a row a search tries by default.
 DEPTH = 3

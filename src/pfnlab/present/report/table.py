@@ -1,11 +1,4 @@
-"""Machines side by side: each operation a line, its consequences under it, differences highlighted.
-
-Plain aligned columns: the operation on the left, then one column a machine. Consequences are shown
-when they changed since the step before or differ between machines, and the book while anything is
-reserved. Where machines differ, a cell that
-is not as the first machine's is highlighted, and without colours the row ends in ``<``. Where the terminal
-is too narrow for all machines they stand in blocks below each other, each with all rows.
-"""
+"""Text in pieces, each with the style it has where there are colours; elsewhere it is plain."""
 
 from __future__ import annotations
 
@@ -14,8 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pfnlab.checker.judging.history import kept_after
-from pfnlab.present.report.styled import StyledText
-from pfnlab.present.report.verdict import verdict_lines
+from pfnlab.present.report.run_result import verdict_lines
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.cells import (
     HAPPENED,
@@ -30,6 +22,65 @@ from pfnlab.programs.runs.cells import (
 )
 from pfnlab.programs.runs.compare import Verdict, comparable, spent_messages
 from pfnlab.programs.runs.observation import Run, Step
+
+#: Characters that a terminal acts on instead of showing: bell, backspace, vertical tab, form feed, return.
+_ACTING = dict.fromkeys((7, 8, 11, 12, 13))
+
+
+class StyledPiece(NamedTuple):
+    """A piece of text.
+
+    :param style: as rich names it, ``bold red``; empty for none
+    """
+
+    text: str
+    style: str
+
+
+class StyledText:
+    """A text that grows piece by piece.
+
+    Rich, which prints it in colours, takes longer to import than a small program runs: only a terminal needs
+    it.
+    """
+
+    def __init__(self, text: str = "", style: str = "") -> None:
+        self.pieces: list[StyledPiece] = []
+        self.append(text, style)
+
+    def append(self, text: str, style: str = "") -> None:
+        """Add a piece."""
+        shown = text.translate(_ACTING)
+        if shown:
+            self.pieces.append(StyledPiece(shown, style))
+
+    def add(self, other: StyledText) -> None:
+        """Add the pieces of another text."""
+        self.pieces += other.pieces
+
+    def rstrip(self) -> None:
+        """Remove white space at the end."""
+        while self.pieces:
+            last = self.pieces.pop()
+            if kept := last.text.rstrip():
+                self.pieces.append(last._replace(text=kept))
+                return
+
+    @property
+    def plain(self) -> str:
+        """The text without styles."""
+        return "".join(piece.text for piece in self.pieces)
+
+
+def lines_of(texts: Iterable[StyledText]) -> StyledText:
+    """Texts with the end of a line between them."""
+    whole = StyledText()
+    for at, text in enumerate(texts):
+        if at:
+            whole.append("\n")
+        whole.add(text)
+    return whole
+
 
 #: Styles by the text they mark.
 HEAD, OP, LIT, FAILED = "bold", "", "bold yellow", "bold red"

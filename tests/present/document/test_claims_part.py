@@ -8,7 +8,7 @@ from sample_reports import sample_contents
 from pfnlab.discussions.asked_again import ClaimAnswer, ClaimProgram, ClaimResult
 from pfnlab.discussions.form import ClaimStatus
 from pfnlab.discussions.lookup import ListedClaim
-from pfnlab.present.document.claim_mail import claim_mail
+from pfnlab.present.document.claims_part import claim_mail
 
 ANSWER = ClaimAnswer(
     asked="munmap a",

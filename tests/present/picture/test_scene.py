@@ -9,7 +9,7 @@ from for_each import for_each
 from svg_reading import PROGRAMS, parts_of, run_of
 
 from pfnlab.present.picture import draw_state
-from pfnlab.present.picture.rule_numbers import log_rules, op_rules
+from pfnlab.present.picture.scene import log_rules, op_rules
 from pfnlab.programs.lang.words import VERBS
 
 _TEXTS = [path.read_text() for path in (Path(__file__).parents[3] / "docs" / "semantics").glob("*.md")]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfnlab.present.picture.lettering import cut, text_width, wrapped
+from pfnlab.present.picture.canvas import cut, text_width, wrapped
 
 texts = st.text("abcm iW:[]0", max_size=80)
 

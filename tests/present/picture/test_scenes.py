@@ -6,7 +6,7 @@ import msgspec
 from svg_reading import run_of
 
 from pfnlab.base.errors import Why
-from pfnlab.present.picture.differing import TLBS, TRACKING, differing_words
+from pfnlab.present.picture.scenes import TLBS, TRACKING, differing_words
 from pfnlab.programs.runs.observation import Reason
 
 

@@ -7,8 +7,7 @@ import sys
 
 from pfnlab.base.result import Outcome
 from pfnlab.present.document.blocks import Block, Bullets, Chapter, Code, Drawn, Facts, Paragraph, Table, cell
-from pfnlab.present.document.part import Part
-from pfnlab.present.document.terminal import terminal
+from pfnlab.present.document.part import Part, terminal
 
 
 def shown(*blocks: Block, facts: tuple[tuple[str, tuple[str, ...]], ...] = ()) -> list[str]:
@@ -117,9 +116,5 @@ def test_a_check_needs_nothing_of_a_report() -> None:
 
     imported = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines()}
     assert "VIOLATED      no_leak" in ran.stdout
-    assert (
-        set()
-        == {"pfnlab.present.document.elements", "pfnlab.present.document.html", "pfnlab.present.picture"}
-        & imported
-    )
-    assert "pfnlab.present.document.terminal" in imported
+    assert set() == {"pfnlab.present.document.html", "pfnlab.present.picture"} & imported
+    assert "pfnlab.present.document.part" in imported
