@@ -16,7 +16,7 @@ from hostile_bundle import LEAK, hostile
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.worker import End, forked
-from pfnlab.diagnosis.inspector.sources.bundle_form import packed
+from pfnlab.diagnosis.inspector.sources.bundle import packed
 from pfnlab.explorer import inspections as module
 from pfnlab.explorer.inspections import Inspections, answering
 from pfnlab.explorer.questions import BundleQuestion, DeviceQuestion, ExplainQuestion

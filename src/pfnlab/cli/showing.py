@@ -55,7 +55,7 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
             form = request.form or "text"
             return f"{result.as_json(indent=2)}\n" if form == "json" else result.as_lines(form)
         case "inspect" if request.form == "prometheus":
-            from pfnlab.diagnosis.inspector.metrics import metrics
+            from pfnlab.diagnosis.inspector.inspection import metrics
 
             return metrics(result)
         case "kernels diff" if request.model and request.output is None:

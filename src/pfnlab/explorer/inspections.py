@@ -23,7 +23,7 @@ from pfnlab.diagnosis.inspector.host_snapshot import PciFunction
 from pfnlab.diagnosis.inspector.inspection import inspected
 from pfnlab.diagnosis.inspector.joined_host import JoinedHost
 from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
-from pfnlab.diagnosis.inspector.snapshot_bounds import ORDINARY
+from pfnlab.diagnosis.inspector.parsing.text_files import ORDINARY
 from pfnlab.diagnosis.inspector.sources.origins import of_a_machine, received_bundle
 from pfnlab.diagnosis.messages.explaining import explain
 from pfnlab.diagnosis.messages.explanation import explained

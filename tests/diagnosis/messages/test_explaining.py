@@ -10,9 +10,8 @@ import pytest
 from for_each import for_each
 
 from pfnlab.diagnosis.messages.explaining import MOST_EVENTS, PasteExplanation, explain, explain_line
-from pfnlab.diagnosis.messages.kernel_said import KernelSaid, KernelSure
 from pfnlab.diagnosis.messages.matching import matcher
-from pfnlab.diagnosis.messages.message_event import GrowingEvent
+from pfnlab.diagnosis.messages.message_event import GrowingEvent, KernelSaid, KernelSure
 from pfnlab.diagnosis.messages.template import LineTemplate
 from pfnlab.kernel.hw.cachemode import CacheMode
 

@@ -10,8 +10,7 @@ from mangling import MARKUP, PREFIXES, cut_hard, wrapped
 from test_field_lines import written
 
 from pfnlab.diagnosis.messages.explaining import explain, explain_line
-from pfnlab.diagnosis.messages.family import Family, FamilyKind, Wording
-from pfnlab.diagnosis.messages.family_files import families
+from pfnlab.diagnosis.messages.family_files import Family, FamilyKind, Wording, families
 from pfnlab.diagnosis.messages.message_event import MessageEvent
 from pfnlab.diagnosis.messages.template import LineTemplate
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 from itertools import combinations, pairwise
 
-from pfnlab.diagnosis.inspector.around import MemoryRow
+from pfnlab.diagnosis.inspector.inspection import MemoryRow
 from pfnlab.present.picture.plots import bars, lines, memory_strip, verdict_matrix
 
 _TEXT, _RECT = "{http://www.w3.org/2000/svg}text", "{http://www.w3.org/2000/svg}rect"

@@ -11,8 +11,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import shell_word
 from pfnlab.diagnosis.inspector.finding.finding_form import PhysicalPlace, range_text
 from pfnlab.diagnosis.inspector.host_snapshot import HostMapping, PciFunction
-from pfnlab.diagnosis.inspector.joined_host import BarOf, JoinedHost, Piece, driver_words
-from pfnlab.diagnosis.inspector.mapped_file import mapped_file
+from pfnlab.diagnosis.inspector.joined_host import BarOf, JoinedHost, Piece, driver_words, mapped_file
 from pfnlab.kernel.hw.cachemode import CacheMode
 
 

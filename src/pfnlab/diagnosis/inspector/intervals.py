@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from operator import le, lt
 from typing import Generic, NamedTuple, TypeVar
@@ -119,3 +121,15 @@ def uncovered(start: int, end: int, ranges: Iterable[tuple[int, int]]) -> Iterat
             return
     if at < end:
         yield at, end
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Let the collector of cycles rest."""
+    collected = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collected:
+            gc.enable()

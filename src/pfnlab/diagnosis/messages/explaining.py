@@ -10,18 +10,19 @@ from itertools import islice
 
 import msgspec
 
-from pfnlab.diagnosis.messages.family import FamilyKind
+from pfnlab.diagnosis.messages.family_files import FamilyKind
 from pfnlab.diagnosis.messages.joining import Joiner, PlacedPiece
-from pfnlab.diagnosis.messages.kernel_said import (
+from pfnlab.diagnosis.messages.matching import Match, Matcher, matcher
+from pfnlab.diagnosis.messages.message_event import (
     BANNER,
     VERSION_WORDS,
+    GrowingEvent,
     KernelSaid,
     KernelSure,
+    MessageEvent,
     narrowed,
     version_in,
 )
-from pfnlab.diagnosis.messages.matching import Match, Matcher, matcher
-from pfnlab.diagnosis.messages.message_event import GrowingEvent, MessageEvent
 from pfnlab.diagnosis.messages.scan import LogScan
 
 #: The most different events that are kept, and the most lines that nobody understood.

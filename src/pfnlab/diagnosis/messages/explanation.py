@@ -12,9 +12,8 @@ from pfnlab.base.result import ALWAYS, Address, Count, Made, Outcome, Result
 from pfnlab.base.units import number_of
 from pfnlab.diagnosis.messages.errno_causes import causes
 from pfnlab.diagnosis.messages.explaining import PastedBoot, PasteExplanation
-from pfnlab.diagnosis.messages.family import FamilyKind, FamilyVerdict
-from pfnlab.diagnosis.messages.kernel_said import KernelSaid, KernelSure
-from pfnlab.diagnosis.messages.message_event import MessageEvent
+from pfnlab.diagnosis.messages.family_files import FamilyKind, FamilyVerdict
+from pfnlab.diagnosis.messages.message_event import KernelSaid, KernelSure, MessageEvent
 from pfnlab.kernel.bugs.here import BugHere, bugs_here
 
 

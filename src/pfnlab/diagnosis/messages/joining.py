@@ -8,13 +8,11 @@ from itertools import product
 
 import msgspec
 
-from pfnlab.diagnosis.messages.family import FamilyKind
+from pfnlab.diagnosis.messages.family_files import FamilyKind
 from pfnlab.diagnosis.messages.matching import Match, Matcher
-from pfnlab.diagnosis.messages.paste import MOST_LINE, CleanLine, clean
-from pfnlab.diagnosis.messages.prefix import LogPiece, pieces
+from pfnlab.diagnosis.messages.paste import MOST_LINE, CleanLine, LogPiece, clean, pieces
 from pfnlab.diagnosis.messages.scan import LogBlock
-from pfnlab.diagnosis.messages.template_fields import CALLED
-from pfnlab.diagnosis.messages.values import is_plausible
+from pfnlab.diagnosis.messages.template_fields import CALLED, is_plausible
 
 #: Lines after a piece that it may go on in, and before.
 _AFTER, _BEFORE = 3, 1

@@ -11,12 +11,10 @@ from typing import TypeVar
 
 import msgspec
 
-from pfnlab.diagnosis.messages.family import Family, Wording
-from pfnlab.diagnosis.messages.family_files import families
-from pfnlab.diagnosis.messages.seeds import choices, chosen
+from pfnlab.diagnosis.messages.family_files import Family, Wording, families
+from pfnlab.diagnosis.messages.seeds import WordShape, WordShapes, choices, chosen, may_touch_a_number
 from pfnlab.diagnosis.messages.template import FieldMatch, LineTemplate
-from pfnlab.diagnosis.messages.values import is_plausible
-from pfnlab.diagnosis.messages.word_shape import WordShape, WordShapes, may_touch_a_number
+from pfnlab.diagnosis.messages.template_fields import is_plausible
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")

@@ -1,12 +1,16 @@
-"""The fields of templates: what each may look like in a paste, and how a sample of it is written."""
+"""The fields of templates: what each may look like in a paste, a sample of it, and its text as a value."""
 
 from __future__ import annotations
 
 import errno as _errno
 import os
 import re
+from collections.abc import Mapping
 
 import msgspec
+
+from pfnlab.diagnosis.messages.family_files import RangeEnd, Wording
+from pfnlab.kernel.hw.cachemode import CacheMode
 
 #: What stands in place of a value that was cut out by hand.
 ELIDED = r"(?:[0-9a-fx]{0,8}\.{2,}(?:-[0-9a-fx]{0,8}\.{2,})?|…|<(?!->)[^<>\s]{1,24}>|\?{2,}|[Xx]{4,})"
@@ -104,3 +108,145 @@ CALLED = {
     "driver": "the driver",
     "errno": "the error",
 }
+
+
+#: The number after the last address.
+TOP = 1 << 64
+
+#: From here on a number is an address of 32 bits that was extended with its sign.
+_EXTENDED = 0xFFFF_FFFF_0000_0000
+
+_PAGE = 4096
+
+_BETWEEN = re.compile(r"\s*(?:->|-|,|\bto\b)\s*")
+
+_BY_NAME = {
+    **{mode.cattr.replace("-", ""): mode for mode in CacheMode},
+    **{mode.short: mode for mode in CacheMode},
+    "uncachable": CacheMode.UC,
+    "writeprotect": CacheMode.WP,
+}
+
+#: Page bits of kernels before 3.19: PWT is 0x8, PCD 0x10.
+_BY_BITS = {0x8: CacheMode.WC, 0x10: CacheMode.UC_MINUS, 0x18: CacheMode.UC}
+
+_ERRORS = {os.strerror(number): name for number, name in sorted(_errno.errorcode.items(), reverse=True)}
+
+
+class SaidRange(msgspec.Struct, frozen=True):
+    """A range that a message names.
+
+    :param start: its first byte
+    :param end: the byte after its last; None where the message has one address only
+    :param doubts: sentences about what is odd with it
+    """
+
+    start: int
+    end: int | None
+    doubts: tuple[str, ...] = ()
+
+
+def mode_of(text: str) -> CacheMode | None:
+    """The cache mode that a message writes as a name, as a number or as page bits; None for others.
+
+    Numbers from 0 to 5 are those of ``enum page_cache_mode``.
+    """
+    plain = re.sub(r"[\s-]", "", text).lower()
+    if plain in ("uc", "ucminus"):
+        return CacheMode.UC_MINUS if "-" in text else CacheMode.UC
+    if plain in _BY_NAME:
+        return _BY_NAME[plain]
+    try:
+        number = int(plain, 0)
+    except ValueError:
+        return None
+    if number in _BY_BITS:
+        return _BY_BITS[number]
+    return CacheMode(number) if 0 <= number <= max(CacheMode) else None
+
+
+def error_of(text: str) -> str | None:
+    """The name of an error, as ``EBUSY``, whichever way a message writes it; None where it is none."""
+    if text in _ERRORS:
+        return _ERRORS[text]
+    plain = text.lstrip("-")
+    if plain.isdigit():
+        return _errno.errorcode.get(int(plain))
+    return plain if plain in _errno.errorcode.values() else None
+
+
+def range_of(values: Mapping[str, str], wording: Wording, field: str = "range") -> SaidRange | None:
+    """The range that a matched line names, half-open; None where it names none.
+
+    :param values: texts of fields by name
+    :param field: ``range`` or ``holder_range``
+    """
+    if field in values:
+        first, _, second = _parted(values[field])
+        return _range(_number(first, wording), _number(second, wording), wording.end)
+    if field != "range":
+        return None
+    if "start" in values:
+        start = _number(values["start"], wording)
+        if "end" in values:
+            return _range(start, _number(values["end"], wording), wording.end)
+        size = _size(values, wording)
+        return SaidRange(_folded(start), None) if size is None else _range(start, size, RangeEnd.SIZE)
+    if "pfn" in values:
+        start = int(values["pfn"], 16) * _PAGE
+        size = _size(values, wording)
+        return _range(start, _PAGE if size is None else size, RangeEnd.SIZE)
+    return None
+
+
+def is_plausible(values: Mapping[str, str], wording: Wording) -> bool:
+    """True where the range of a matched line, where it has one, ends behind its beginning."""
+    said = range_of(values, wording)
+    return said is None or said.end is None or said.end > said.start
+
+
+def _parted(text: str) -> tuple[str, str, str]:
+    first, second = _BETWEEN.split(text.strip(), maxsplit=1)
+    return first, "-", second
+
+
+def _number(text: str, wording: Wording) -> int:
+    plain = text.lower()
+    if plain.startswith("0x"):
+        return int(plain, 16) * wording.unit
+    try:
+        return int(plain, wording.radix) * wording.unit
+    except ValueError:
+        return int(plain, 16) * wording.unit
+
+
+def _size(values: Mapping[str, str], wording: Wording) -> int | None:
+    if "size" in values:
+        return _number(values["size"], wording)
+    if "amount" in values:
+        number, unit = values["amount"], 1
+        if not number[-1].isdigit():
+            number, unit = number[:-1], 1 << 10 * (1 + "KMGT".index(number[-1]))
+        return int(number) * unit
+    for field, unit in (("bytes", 1), ("kib", 1 << 10), ("mib", 1 << 20)):
+        if field in values:
+            return int(values[field]) * unit
+    return None
+
+
+def _folded(number: int) -> int:
+    """An address of a kernel of 32 bits without the sign it was extended with."""
+    return number & 0xFFFF_FFFF if _EXTENDED <= number < TOP - 1 else number
+
+
+def _range(start: int, second: int, kind: RangeEnd) -> SaidRange:
+    end = start + second if kind is RangeEnd.SIZE else second + (kind is RangeEnd.INCLUSIVE)
+    doubts = []
+    if _EXTENDED <= start < TOP - 1:
+        start, end = start & 0xFFFF_FFFF, (end - 1 & 0xFFFF_FFFF) + 1
+        doubts.append("The addresses are of 32 bits, printed with their sign extended.")
+    elif end >= TOP or (kind is RangeEnd.EXCLUSIVE and second >= TOP - 1):
+        doubts.append("The end wrapped past the last address, so the line does not say it.")
+    if end <= start:
+        doubts.append("The range ends before it begins: a part of a number may be missing.")
+    return SaidRange(start, end, tuple(doubts))

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping, Sequence
 
 from pfnlab.base.errors import Defect, PfnlabError
-from pfnlab.diagnosis.inspector.around import MemoryRow
+from pfnlab.diagnosis.inspector.inspection import MemoryRow
 from pfnlab.kernel.policies.own import files_in
 from pfnlab.present.document.blocks import Figure
 from pfnlab.present.picture import draw_story, plots

@@ -13,8 +13,8 @@ from pfnlab.diagnosis.messages.explanation import (
     ExplainResult,
     SaidPlace,
 )
-from pfnlab.diagnosis.messages.family import FamilyVerdict
-from pfnlab.diagnosis.messages.kernel_said import KernelSure
+from pfnlab.diagnosis.messages.family_files import FamilyVerdict
+from pfnlab.diagnosis.messages.message_event import KernelSure
 from pfnlab.present.document.blocks import Block, Bullets, Paragraph, Tone
 from pfnlab.present.document.part import Part, done
 

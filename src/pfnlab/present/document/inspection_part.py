@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 from pfnlab.base.inert import recorded_line, shell_path
 from pfnlab.base.units import number_of, size_text
-from pfnlab.diagnosis.inspector.around import MemoryRow
 from pfnlab.diagnosis.inspector.device import BarAnswer, CombiningAnswer, DeviceAnswer
 from pfnlab.diagnosis.inspector.finding.finding_form import Severity, finding_kinds
 from pfnlab.diagnosis.inspector.host_snapshot import Access
-from pfnlab.diagnosis.inspector.inspection import APART, InspectionResult, PlacedFinding
+from pfnlab.diagnosis.inspector.inspection import APART, InspectionResult, MemoryRow, PlacedFinding
 from pfnlab.present.document.blocks import Block, Bullets, Cell, Code, Paragraph, Table, Tone, cell
 from pfnlab.present.document.part import Part, done, drawn
 

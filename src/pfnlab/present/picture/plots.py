@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from pfnlab.base.inert import xml_attribute, xml_line
-from pfnlab.diagnosis.inspector.around import MemoryRow
+from pfnlab.diagnosis.inspector.inspection import MemoryRow
 from pfnlab.present.picture.palette import mode_style
 
 #: Sizes in pixels: of letters, of a row, of the space between parts; the mean width of a letter.

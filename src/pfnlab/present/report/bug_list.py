@@ -12,8 +12,7 @@ from pfnlab.base.result import ALWAYS, Printed
 from pfnlab.checker.judging.judge import SEEN
 from pfnlab.checker.scopes.properties import QUESTIONS, RACE_QUESTIONS
 from pfnlab.diagnosis.messages.explaining import explain_line
-from pfnlab.diagnosis.messages.family import Family
-from pfnlab.diagnosis.messages.family_files import families
+from pfnlab.diagnosis.messages.family_files import Family, families
 from pfnlab.kernel.bugs.bug_parts import BugReach
 from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, all_bugs
 from pfnlab.kernel.bugs.standing import StandingWord

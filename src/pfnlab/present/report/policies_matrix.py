@@ -1,5 +1,9 @@
-"""How often a call flushes, by the distance of its mappings: programs of ``litmus/``, and counts of runs.
+"""Every policy against every property of its seam, with its costs.
 
+Trackers and walkers are searched in the scope ``standard``, flush placements in ``race`` and in
+``race_gathers``, all of them in ``leaves``. The scopes of vfio-pci are for trackers on several kernels, and
+reports are searched on two.
+How often a call flushes by the distance of its mappings is counted in programs of ``litmus/``:
 ``docs/flush-distance.md`` is the table of all placements and kernels (discussion 004).
 """
 

@@ -8,8 +8,15 @@ from typing import NamedTuple
 
 from pfnlab.diagnosis.inspector.host_snapshot import HostMapping, IomemLine, Reservation
 from pfnlab.diagnosis.inspector.intervals import Ranged, uncovered
-from pfnlab.diagnosis.inspector.joined_host import BarOf, JoinedHost, Piece, driven_by_own, physical_of
-from pfnlab.diagnosis.inspector.mapped_file import MappableFile, mapped_file
+from pfnlab.diagnosis.inspector.joined_host import (
+    BarOf,
+    JoinedHost,
+    MappableFile,
+    Piece,
+    driven_by_own,
+    mapped_file,
+    physical_of,
+)
 from pfnlab.kernel.hw.cachemode import CacheMode
 
 

@@ -10,12 +10,15 @@ from typing import NamedTuple
 
 from pfnlab.base.units import size_text
 from pfnlab.diagnosis.inspector.finding.doubtful import OddMapping, odd_mappings
-from pfnlab.diagnosis.inspector.finding.finding_form import EvidenceLine, range_text
-from pfnlab.diagnosis.inspector.finding.raw_finding import RawFinding, evidence_of_book
+from pfnlab.diagnosis.inspector.finding.finding_form import (
+    EvidenceLine,
+    RawFinding,
+    evidence_of_book,
+    range_text,
+)
 from pfnlab.diagnosis.inspector.host_snapshot import DirectAlias, HostMapping, IomemLine
 from pfnlab.diagnosis.inspector.intervals import Intervals
-from pfnlab.diagnosis.inspector.joined_host import BarOf, JoinedHost, Piece, driver_words
-from pfnlab.diagnosis.inspector.mapped_file import mapped_file
+from pfnlab.diagnosis.inspector.joined_host import BarOf, JoinedHost, Piece, driver_words, mapped_file
 from pfnlab.kernel.hw.cachemode import CacheMode
 
 #: Below 1 MiB: the ISA hole is never reserved (S2.2, C09).

@@ -8,8 +8,13 @@ from itertools import islice
 
 from pfnlab.base.units import number_of, size_text
 from pfnlab.diagnosis.inspector.finding.doubtful import LooseEntry, loose_entries
-from pfnlab.diagnosis.inspector.finding.finding_form import EvidenceLine, range_text
-from pfnlab.diagnosis.inspector.finding.raw_finding import MOST_LINES, RawFinding, evidence_of_book
+from pfnlab.diagnosis.inspector.finding.finding_form import (
+    MOST_LINES,
+    EvidenceLine,
+    RawFinding,
+    evidence_of_book,
+    range_text,
+)
 from pfnlab.diagnosis.inspector.host_snapshot import PciFunction, Reservation
 from pfnlab.diagnosis.inspector.joined_host import BarOf, JoinedHost, driver_words, of_stand_in
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from pfnlab.diagnosis.inspector.finding.finding_form import EvidenceLine, range_text
-from pfnlab.diagnosis.inspector.finding.raw_finding import RawFinding, evidence_of_book
+from pfnlab.diagnosis.inspector.finding.finding_form import (
+    EvidenceLine,
+    RawFinding,
+    evidence_of_book,
+    range_text,
+)
 from pfnlab.diagnosis.inspector.finding.reservations import device_line
 from pfnlab.diagnosis.inspector.host_snapshot import Access
 from pfnlab.diagnosis.inspector.joined_host import (

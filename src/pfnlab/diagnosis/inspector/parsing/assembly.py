@@ -18,15 +18,13 @@ from pfnlab.diagnosis.inspector.host_snapshot import (
     Snapshot,
     SnapshotSource,
 )
+from pfnlab.diagnosis.inspector.intervals import uncollected
 from pfnlab.diagnosis.inspector.parsing import (
-    iomem,
-    kernel_log,
     machine_facts,
-    memtype_list,
-    mtrr_file,
+    memory_lists,
     pci_files,
 )
-from pfnlab.diagnosis.inspector.parsing.lspci import listed_devices
+from pfnlab.diagnosis.inspector.parsing.pci_files import listed_devices
 from pfnlab.diagnosis.inspector.parsing.process_files import ProcessFiles
 from pfnlab.diagnosis.inspector.parsing.text_files import (
     DMESG,
@@ -42,7 +40,6 @@ from pfnlab.diagnosis.inspector.parsing.text_files import (
     odd_line,
     shown,
 )
-from pfnlab.diagnosis.inspector.uncollected import uncollected
 
 #: Small files of one line.
 RELEASE, HOST = "/proc/sys/kernel/osrelease", "/proc/sys/kernel/hostname"
@@ -108,54 +105,57 @@ class _Assembly:
             processes=seen.processes,
             mappings=seen.mappings,
             mtrrs=mtrrs,
-            mtrr_default=kernel_log.mtrr_default(log or ()),
-            pat=kernel_log.pat_configuration(log or ()),
+            mtrr_default=machine_facts.mtrr_default(log or ()),
+            pat=machine_facts.pat_configuration(log or ()),
             log=log,
             options="" if options is None else decoded(options.data).strip(),
             config=config,
-            virtual=kernel_log.hypervisor(log or ()) or machine_facts.guest_of(self._files, flags),
+            virtual=machine_facts.hypervisor(log or ()) or machine_facts.guest_of(self._files, flags),
             root=self._files.root,
             processor=flags,
             left_out=self._files.left_out,
         )
 
     def _book(self) -> tuple[Reservation, ...] | None:
-        text = self._read(memtype_list.PATH, _to_mount)
+        text = self._read(memory_lists.MEMTYPES, _to_mount)
         if text is None:
             return None
-        found, lines = memtype_list.reservations(text.data)
-        self._check(memtype_list.PATH, text, lines, memtype_list.is_line)
+        found, lines = memory_lists.reservations(text.data)
+        self._check(memory_lists.MEMTYPES, text, lines, memory_lists.is_memtype_line)
         return found
 
     def _mtrrs(self) -> tuple[MtrrRegister, ...] | None:
-        text = self._read(mtrr_file.PATH)
+        text = self._read(memory_lists.MTRRS)
         if text is None:
             return None
-        found = mtrr_file.mtrr_ranges(text.data)
-        self._check(mtrr_file.PATH, text, len(found), mtrr_file.LINE.fullmatch)
+        found = memory_lists.mtrr_ranges(text.data)
+        self._check(memory_lists.MTRRS, text, len(found), memory_lists.MTRR_LINE.fullmatch)
         return found
 
     def _resources(self) -> Sequence[IomemLine] | None:
-        text = self._read(iomem.PATH)
+        text = self._read(memory_lists.IOMEM)
         if text is None:
             return None
-        found = iomem.IomemTable(text.data)
-        self._check(iomem.PATH, text, len(found), iomem.LINE.fullmatch)
+        found = memory_lists.IomemTable(text.data)
+        self._check(memory_lists.IOMEM, text, len(found), memory_lists.IOMEM_LINE.fullmatch)
         if not found.is_hidden:
             return found
         hidden = self._sources[-1]
         self._sources[-1] = msgspec.structs.replace(
-            hidden, access=Access.HIDDEN, why="all addresses are zero", command=f"sudo cat {iomem.PATH}"
+            hidden,
+            access=Access.HIDDEN,
+            why="all addresses are zero",
+            command=f"sudo cat {memory_lists.IOMEM}",
         )
         return None
 
     def _log(self) -> tuple[str, ...] | None:
         texts = []
-        for name in (kernel_log.KMSG, DMESG, JOURNAL):
+        for name in (machine_facts.KMSG, DMESG, JOURNAL):
             text = self._long.read(name)
             if text.there and text.data:
                 self._note(name, text)
-                return kernel_log.log_lines(text.data)
+                return machine_facts.log_lines(text.data)
             texts.append((name, text))
         refused = next((one for one in texts if one[1].access is Access.REFUSED), texts[0])
         why = refused[1].why or "nothing in it"
@@ -175,7 +175,7 @@ class _Assembly:
         release = first_line(self._files, RELEASE)
         if not release and len(words := first_line(self._files, UNAME).split()) > 2:
             release = words[2]
-        return release or kernel_log.version(log)
+        return release or machine_facts.version(log)
 
     def _config(self, release: str) -> dict[str, str] | None:
         first = None

@@ -1,12 +1,12 @@
-"""PCI devices as sysfs shows them: /sys/bus/pci/devices and the modules of /sys/bus/pci/drivers."""
+"""PCI devices as sysfs shows them, or as ``lspci -vv`` prints them for reports that have no sysfs."""
 
 from __future__ import annotations
 
 import re
 
 from pfnlab.diagnosis.inspector.host_snapshot import Access, PciFunction, SnapshotSource
-from pfnlab.diagnosis.inspector.parsing.text_files import TextFiles, first_line
-from pfnlab.kernel.hw.pci_regions import bars
+from pfnlab.diagnosis.inspector.parsing.text_files import TextFiles, decoded, first_line, line_pieces
+from pfnlab.kernel.hw.pci_regions import Bar, bars
 
 #: The folders.
 DEVICES, DRIVERS = "/sys/bus/pci/devices", "/sys/bus/pci/drivers"
@@ -70,3 +70,85 @@ def _enabled(config: bytes) -> bool | None:
 
 def _last(target: str | None) -> str | None:
     return target.rstrip("/").rpartition("/")[2] or None if target else None
+
+
+_HEAD = re.compile(r"^((?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) (.*)$")
+_IDS = re.compile(r"\[([0-9a-f]{4}:[0-9a-f]{4})\]")
+_CLASS = re.compile(r"\[([0-9a-f]{4})\]: ")
+_INTERFACE = re.compile(r"\(prog-if ([0-9a-f]{2})\b")
+_REGION = re.compile(
+    r"^\s+(?:Region ([0-9]): )?Memory at ([0-9a-f]{1,16}) \(((?:32|64)-bit|low-1M|type 3), "
+    r"(non-)?prefetchable\)(.*)$"
+)
+_ROM = re.compile(r"^\s+Expansion ROM at ([0-9a-f]{1,16})(.*)$")
+_SIZE = re.compile(r"\[size=([0-9]{1,6})([KMGT]?)\]")
+_CONTROL = re.compile(r"^\s+Control: .*\bMem([+-])")
+_GROUP = re.compile(r"^\s+IOMMU group: ([0-9]+)")
+_DRIVER = re.compile(r"^\s+Kernel driver in use: (\S+)")
+
+_FORMS = (_HEAD, _REGION, _ROM, _CONTROL, _GROUP, _DRIVER)
+
+_UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+_ROM_NUMBER = 6
+
+
+def trimmed_listing(data: bytes) -> bytes:
+    """The lines that say something of a device's memory or its driver; others may have serial numbers."""
+    kept = [
+        line
+        for piece in line_pieces(data)
+        for line in decoded(piece).split("\n")
+        if any(form.match(line) for form in _FORMS)
+    ]
+    return "".join(f"{line}\n" for line in kept).encode()
+
+
+def listed_devices(data: bytes) -> tuple[PciFunction, ...]:
+    """The devices in their order; what a line does not say is empty or None.
+
+    The modules that lspci names could serve a device, whether or not one is loaded, so they are left out.
+    """
+    found = []
+    for piece in line_pieces(data, b"0123456789abcdef"):
+        for block in re.split(r"\n(?=\S)", decoded(piece)):
+            lines = block.split("\n")
+            head = _HEAD.match(lines[0])
+            if head is not None:
+                found.append(_device(head[1], head[2], lines[1:]))
+    return tuple(found)
+
+
+def _device(address: str, title: str, lines: list[str]) -> PciFunction:
+    ids, kind, interface = _IDS.search(title), _CLASS.search(title), _INTERFACE.search(title)
+    driver, group, enabled = None, "", None
+    bars: list[Bar] = []
+    number = 0
+    for line in lines:
+        if region := _REGION.match(line):
+            number = int(region[1]) if region[1] else number
+            _add(bars, number, region[2], region[5], prefetchable=not region[4])
+            number += 2 if region[3] == "64-bit" else 1
+        elif rom := _ROM.match(line):
+            _add(bars, _ROM_NUMBER, rom[1], rom[2], prefetchable=False)
+        elif control := _CONTROL.match(line):
+            enabled = control[1] == "+"
+        elif of_group := _GROUP.match(line):
+            group = of_group[1]
+        elif by := _DRIVER.match(line):
+            driver = by[1]
+    return PciFunction(
+        address=address if address.count(":") == 2 else f"0000:{address}",
+        ids=ids[1] if ids else "",
+        kind=kind[1] + (interface[1] if interface else "00") if kind else "",
+        driver=driver,
+        bars=tuple(bars),
+        enabled=enabled,
+        group=group,
+    )
+
+
+def _add(bars: list[Bar], number: int, start: str, rest: str, *, prefetchable: bool) -> None:
+    size = _SIZE.search(rest)
+    if size is not None:
+        first = int(start, 16)
+        bars.append(Bar(number, first, first + (int(size[1]) << _UNITS[size[2]]), prefetchable))

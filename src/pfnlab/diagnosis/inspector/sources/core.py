@@ -120,7 +120,7 @@ def _snapshot(source: MemorySource, origin: str) -> Snapshot:
 
 def _seen(view: KernelView, parts: _Parts, origin: str) -> Snapshot:
     from pfnlab.diagnosis.inspector.sources import core_devices, core_kernel
-    from pfnlab.diagnosis.inspector.sources.core_mappings import Tasks
+    from pfnlab.diagnosis.inspector.sources.core_devices import Tasks
     from pfnlab.lab.lens.page_runs import RunReader
 
     def tables() -> RunReader:

@@ -10,10 +10,8 @@ from pfnlab.base.files import read_head
 from pfnlab.base.inert import visible_name
 from pfnlab.diagnosis.inspector.host_snapshot import Access, Snapshot
 from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
-from pfnlab.diagnosis.inspector.parsing.text_files import TextFiles
-from pfnlab.diagnosis.inspector.snapshot_bounds import ORDINARY, SnapshotBounds
-from pfnlab.diagnosis.inspector.sources.bundle import Bundle
-from pfnlab.diagnosis.inspector.sources.bundle_form import GZIP, is_bundle, unpacked
+from pfnlab.diagnosis.inspector.parsing.text_files import ORDINARY, SnapshotBounds, TextFiles
+from pfnlab.diagnosis.inspector.sources.bundle import GZIP, Bundle, is_bundle, unpacked
 from pfnlab.diagnosis.inspector.sources.root_folder import RootFolder
 from pfnlab.diagnosis.inspector.sources.sosreport import SosArchive, SosFolder, is_archive
 

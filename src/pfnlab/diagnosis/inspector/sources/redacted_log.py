@@ -12,17 +12,14 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 from pfnlab.base.units import PAGE_SIZE
-from pfnlab.diagnosis.inspector.parsing.mtrr_file import TYPES
+from pfnlab.diagnosis.inspector.parsing.memory_lists import MTRR_TYPES
 from pfnlab.diagnosis.inspector.sources.address_shift import AddressShift
-from pfnlab.diagnosis.inspector.sources.line_forms import each
 from pfnlab.diagnosis.inspector.sources.public_words import HYPERVISORS, SOURCES
-from pfnlab.diagnosis.inspector.sources.redacted_names import RedactedNames
-from pfnlab.diagnosis.messages.family import FamilyKind, RangeEnd, Wording
-from pfnlab.diagnosis.messages.family_files import families
+from pfnlab.diagnosis.inspector.sources.redacted_names import RedactedNames, each
+from pfnlab.diagnosis.messages.family_files import FamilyKind, RangeEnd, Wording, families
 from pfnlab.diagnosis.messages.matching import Matcher
 from pfnlab.diagnosis.messages.template import FieldSlot, LineTemplate
-from pfnlab.diagnosis.messages.template_fields import FIELDS
-from pfnlab.diagnosis.messages.values import error_of
+from pfnlab.diagnosis.messages.template_fields import FIELDS, error_of
 
 #: Where a field of free text was; readers of messages know it for words that were cut out.
 _CUT = "..."
@@ -109,7 +106,7 @@ class RedactedLog:
         if found["release"]:
             return f"Linux version {self._names.release(found['release'])}"
         if found["type"]:
-            return text if found["type"].encode() in TYPES else None
+            return text if found["type"].encode() in MTRR_TYPES else None
         name = found["hypervisor"]
         return f"Hypervisor detected: {name if name in HYPERVISORS else 'unknown'}"
 

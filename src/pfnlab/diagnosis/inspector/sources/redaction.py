@@ -16,17 +16,26 @@ from random import Random
 import msgspec
 
 from pfnlab.diagnosis.inspector.host_snapshot import Snapshot, UnkeptLines
-from pfnlab.diagnosis.inspector.parsing import iomem, kernel_log, machine_facts, memtype_list, mtrr_file
+from pfnlab.diagnosis.inspector.parsing import machine_facts, memory_lists
 from pfnlab.diagnosis.inspector.parsing.assembly import COMMAND_LINE, HOST, MODULES, PACKED_CONFIG, RELEASE
 from pfnlab.diagnosis.inspector.parsing.text_files import DMESG, JOURNAL, UNAME
 from pfnlab.diagnosis.inspector.sources.address_shift import shift_for
-from pfnlab.diagnosis.inspector.sources.bundle_form import ACCESS, Entry
-from pfnlab.diagnosis.inspector.sources.line_forms import FileForm, TextForm, each, nothing
+from pfnlab.diagnosis.inspector.sources.bundle import ACCESS, Entry
 from pfnlab.diagnosis.inspector.sources.public_words import CONFIGURATION, DEBUGFS, OPTIONS
-from pfnlab.diagnosis.inspector.sources.redacted_devices import CONFIG_KEPT, RedactedDevices
+from pfnlab.diagnosis.inspector.sources.redacted_devices import (
+    CONFIG_KEPT,
+    RedactedDevices,
+    RedactedProcesses,
+)
 from pfnlab.diagnosis.inspector.sources.redacted_log import RedactedLog
-from pfnlab.diagnosis.inspector.sources.redacted_names import PCI_ADDRESS, RedactedNames
-from pfnlab.diagnosis.inspector.sources.redacted_processes import RedactedProcesses
+from pfnlab.diagnosis.inspector.sources.redacted_names import (
+    PCI_ADDRESS,
+    FileForm,
+    RedactedNames,
+    TextForm,
+    each,
+    nothing,
+)
 
 #: The name under which lines of files without a form are counted: their own may be anybody's.
 OTHERS = "other files"
@@ -38,7 +47,10 @@ _SPACE = re.compile(rf"/sys/bus/pci/devices/{PCI_ADDRESS}/config")
 _OPTION = re.compile(OPTIONS)
 _SETTING = re.compile(r"CONFIG_([A-Z0-9_]+)=(?:[ymn]|[0-9]{1,9})|# CONFIG_([A-Z0-9_]+) is not set")
 #: Lists of which every line counts.
-_WHOLE, _LOST = (memtype_list.PATH, iomem.PATH, mtrr_file.PATH), "some lines have not the form of this file"
+_WHOLE, _LOST = (
+    (memory_lists.MEMTYPES, memory_lists.IOMEM, memory_lists.MTRRS),
+    "some lines have not the form of this file",
+)
 _DEBUGFS = "/sys/kernel/debug"
 
 
@@ -68,7 +80,7 @@ class _Redaction:
         self._devices = RedactedDevices(names, shift)
         self._processes = RedactedProcesses(names, shift, snapshot, random)
         self._forms: dict[str, TextForm] = {
-            **dict.fromkeys((kernel_log.KMSG, DMESG, JOURNAL), log.lines),
+            **dict.fromkeys((machine_facts.KMSG, DMESG, JOURNAL), log.lines),
             COMMAND_LINE: self._options,
             MODULES: each(self._module),
             HOST: lambda _: iter(("host",)),

@@ -12,9 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from pfnlab.diagnosis.inspector.host_snapshot import Access, UnkeptLines
-from pfnlab.diagnosis.inspector.parsing.kernel_log import KMSG
-from pfnlab.diagnosis.inspector.parsing.text_files import JOURNAL, MOST_SMALL, FileText
-from pfnlab.diagnosis.inspector.snapshot_bounds import ORDINARY, SnapshotBounds
+from pfnlab.diagnosis.inspector.parsing.machine_facts import KMSG
+from pfnlab.diagnosis.inspector.parsing.text_files import (
+    JOURNAL,
+    MOST_SMALL,
+    ORDINARY,
+    FileText,
+    SnapshotBounds,
+)
 
 #: Seconds that the journal may take, and that the log is read while it grows.
 _JOURNAL_LIMIT, _LOG_LIMIT = 60.0, 10.0

@@ -15,8 +15,16 @@ from pfnlab.base.files import check_regular
 from pfnlab.base.inert import visible_name
 from pfnlab.diagnosis.inspector.host_snapshot import Access, UnkeptLines
 from pfnlab.diagnosis.inspector.parsing.assembly import HOST, MODULES
-from pfnlab.diagnosis.inspector.parsing.text_files import DMESG, JOURNAL, LSPCI, MOST_SMALL, UNAME, FileText
-from pfnlab.diagnosis.inspector.snapshot_bounds import ORDINARY, SnapshotBounds
+from pfnlab.diagnosis.inspector.parsing.text_files import (
+    DMESG,
+    JOURNAL,
+    LSPCI,
+    MOST_SMALL,
+    ORDINARY,
+    UNAME,
+    FileText,
+    SnapshotBounds,
+)
 from pfnlab.diagnosis.inspector.sources.root_folder import RootFolder
 
 #: Where a report has what commands print, and files under another name; the first that is there is taken.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from for_each import for_each
 
-from pfnlab.diagnosis.messages.family import RangeEnd, Wording
-from pfnlab.diagnosis.messages.values import TOP, error_of, mode_of, range_of
+from pfnlab.diagnosis.messages.family_files import RangeEnd, Wording
+from pfnlab.diagnosis.messages.template_fields import TOP, error_of, mode_of, range_of
 from pfnlab.kernel.hw.cachemode import CacheMode
 
 MODES = {

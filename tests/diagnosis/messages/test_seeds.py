@@ -8,7 +8,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfnlab.diagnosis.messages.word_shape import WordShapes
+from pfnlab.diagnosis.messages.seeds import WordShapes
 
 #: Words of which some may lie in a number, at its edge, or around one.
 WORDS = ("free", "bad", "x86", "e820", "0", "12", "1:1", "7,", "[0-7]:", "0x70", "add", "count=0", "be mem")

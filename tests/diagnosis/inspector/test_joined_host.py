@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from for_each import for_each
 
-from pfnlab.diagnosis.inspector.mapped_file import MappableFile, mapped_file
+from pfnlab.diagnosis.inspector.joined_host import MappableFile, mapped_file
 
 _FOLDER = "/sys/devices/pci0000:00/0000:00:04.0"
 

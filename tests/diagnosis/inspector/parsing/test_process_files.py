@@ -5,7 +5,7 @@ from __future__ import annotations
 from fake_root import FLAGS_1234, MAPS_1234, smaps
 from for_each import for_each
 
-from pfnlab.diagnosis.inspector.parsing.process_maps import is_device_file, trimmed, vmas
+from pfnlab.diagnosis.inspector.parsing.process_files import is_device_file, trimmed, vmas
 
 WHOLE = smaps(MAPS_1234, FLAGS_1234).encode()
 
