@@ -8,8 +8,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from pfnlab.api.methods import Operations
-from pfnlab.api.pages import MappedPages, Where
-from pfnlab.api.step import StepSeen
+from pfnlab.api.step import MappedPages, StepSeen, Where
 from pfnlab.base.errors import Misuse
 from pfnlab.programs.lang.device_ops import DriverHow, DriverMap
 from pfnlab.programs.lang.forced import Fail, Hold, Skip

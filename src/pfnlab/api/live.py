@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pfnlab.api.acting import Acting, LiveTask
-from pfnlab.api.pages import Pages, Where
-from pfnlab.api.step import Listed, StepSeen, seen_steps
+from pfnlab.api.step import Listed, Pages, StepSeen, Where, seen_steps
 from pfnlab.base.errors import Misuse
 from pfnlab.base.own_code import is_served
 from pfnlab.base.supervised import supervised

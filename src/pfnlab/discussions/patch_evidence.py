@@ -17,10 +17,9 @@ from pfnlab.checker.check import VIOLATED
 from pfnlab.checker.judging.asked_once import ASKED
 from pfnlab.checker.judging.judge import violations
 from pfnlab.checker.races.race import still_read
-from pfnlab.discussions.asking import ClaimQuestion, Costs, Finds, Shows
+from pfnlab.discussions.asking import ClaimQuestion, Costs, Finds, Shows, searched
 from pfnlab.discussions.observed import said
 from pfnlab.discussions.patch_goldens import PatchGolden, RecordedRun, patch_goldens
-from pfnlab.discussions.searches import searched
 from pfnlab.kernel.mm.configuration import Configuration
 from pfnlab.kernel.policies.patched import patched_kernels
 from pfnlab.programs.lang.json_form import program_hash

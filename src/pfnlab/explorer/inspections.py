@@ -28,7 +28,7 @@ from pfnlab.diagnosis.inspector.sources.origins import of_a_machine, received_bu
 from pfnlab.diagnosis.messages.explaining import explain
 from pfnlab.diagnosis.messages.explanation import explained
 from pfnlab.explorer import questions
-from pfnlab.explorer.reply import NotOpen, begin_answering, reply
+from pfnlab.explorer.questions import NotOpen, begin_answering, reply
 from pfnlab.kernel.bugs.kernel_name import kernel_name
 from pfnlab.kernel.hw.pci_regions import Bar
 from pfnlab.present.document.blocks import Block, Cell, Paragraph, Table, cell

@@ -21,11 +21,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pfnlab.explorer.access import BUNDLES, Gate
 from pfnlab.explorer.commands import Commands
 from pfnlab.explorer.offers import Offers
-from pfnlab.explorer.questions import BundleQuestion, OpenedQuestion, Worked
-from pfnlab.explorer.reply import refused, reply
+from pfnlab.explorer.questions import BundleQuestion, OpenedQuestion, Worked, refused, reply
+from pfnlab.explorer.serving import BUNDLES, Gate
 from pfnlab.explorer.workers import Workers
 
 #: The files of the page, by their address.
@@ -50,7 +49,7 @@ def application(
     opened: str | None = None,
     bundle: BundleQuestion | None = None,
 ) -> Starlette:
-    """The application behind the gate (:mod:`pfnlab.explorer.access`), which it does not repeat.
+    """The application behind the gate (:mod:`pfnlab.explorer.serving`), which it does not repeat.
 
     :param workers: answer the questions that take work
     :param given: machines that the command line named, which may use files

@@ -19,7 +19,7 @@ from pfnlab.checker.scopes.operations import ScopeStep
 from pfnlab.checker.scopes.properties import Question, questions
 from pfnlab.checker.scopes.scope import RaceScope, load_scope, scope_names
 from pfnlab.checker.search.path import Path
-from pfnlab.explorer.machines import files_of
+from pfnlab.explorer.stories import files_of
 from pfnlab.programs.lang.canonical import program_text
 from pfnlab.programs.lang.ops import Look, Op, Program
 from pfnlab.programs.lang.printer import op_lines

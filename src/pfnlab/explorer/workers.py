@@ -15,8 +15,7 @@ from pfnlab.base.endings import signal_name
 from pfnlab.base.errors import PfnlabError
 from pfnlab.base.worker import Ended, Worker, executed, hear, tell
 from pfnlab.explorer.answers import KeptRun
-from pfnlab.explorer.questions import BundleQuestion, GraphQuestion, Inspected, Worked
-from pfnlab.explorer.reply import is_refused, refused
+from pfnlab.explorer.questions import BundleQuestion, GraphQuestion, Inspected, Worked, is_refused, refused
 from pfnlab.kernel.policies.own import files_in
 
 #: Seconds that one question may take.
