@@ -28,10 +28,7 @@ _TEXTS = ("log", "book", "vmas", "tracked", "prots", "direct_map", "ptes", "even
 
 
 def records_html(records: Sequence[Record], empty: str) -> str:
-    """Rows as a table for notebooks, with their keys above and every word escaped.
-
-    :param empty: what is said where there are none
-    """
+    """Rows as a table for notebooks, with their keys above and every word escaped."""
     from pfnlab.present.document.blocks import Paragraph, Table
     from pfnlab.present.document.blocks import cell as text_cell
     from pfnlab.present.document.html import fragment

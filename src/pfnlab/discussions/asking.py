@@ -36,8 +36,6 @@ MOST_STATES = 10_000
 class AskedSearch(NamedTuple):
     """A search that a claim or a page asks for.
 
-    :param machine: a model, as ``7.2,tracker=exact``
-    :param scope: the name of its scope
     :param depth: operations in a row; a scope of races, or one without a depth, is searched to its end
     """
 
@@ -67,10 +65,7 @@ _results: dict[AskedSearch, CheckResult] = {}
 
 
 def searched(machine: str, scope: str, depth: int = DEPTH) -> CheckResult:
-    """The result of a search of *machine* in the scope called *scope*, for every property.
-
-    :param depth: operations in a row; a scope of races, or one without a depth, is searched to its end
-    """
+    """The result of a search of *machine* in the scope called *scope*, for every property."""
     asked = AskedSearch(machine, scope, depth)
     if asked not in _results:
         _results[asked] = _search(asked)
@@ -83,7 +78,6 @@ def search_ahead(
     """Make *searches*, several at a time, so that :func:`searched` has them.
 
     :param jobs: processes at a time; None for as many as there are processors
-    :param counted: counts the searches
     """
     missing = [asked for asked in dict.fromkeys(searches) if asked not in _results]
     counted.expect(len(missing))
@@ -105,12 +99,9 @@ DEVICE = "device bar: pci, 16 pages"
 class QuestionResult(NamedTuple):
     """The answer to one question.
 
-    :param machine: the machine asked
     :param asked: the program, or the property and its scope
-    :param value: the answer
     :param right: whether it is the one that was expected
     :param by: what shows it: the operations of a counterexample, or how many turns a race takes
-    :param program: the counterexample
     """
 
     machine: str
@@ -161,10 +152,6 @@ class Shows(NamedTuple):
     """A program whose last operation shows something; ``left`` is looked at when every task is gone.
 
     :param machine: a model, as ``6.1,tracker=unmap_only``
-    :param lines: the operations
-    :param observed: the part of the step to look at
-    :param expected: what it says
-    :param head: the lines of the header
     """
 
     machine: str
@@ -210,8 +197,6 @@ class Finds(NamedTuple):
     """A search for a property that finds it to hold, its question having arisen, or to be violated.
 
     In a scope that ends, a property that holds does so ``always``.
-
-    :param name: of the property
     """
 
     machine: str

@@ -52,9 +52,7 @@ class Seen(NamedTuple):
     """A step of a golden that shows something on some series.
 
     :param program: its path without suffix, below the folder of programs
-    :param series: the series that show it
     :param op: the operation, as the program writes it
-    :param observed: the part of the step to look at
     :param expected: what it says
     :param nth: which of several equal operations; the last by default
     """
@@ -144,7 +142,6 @@ class SourceSays(NamedTuple):
     """A statement of the source of old releases, where the archive has no kernel of them.
 
     :param file: as in the tree, ``mm/memory.c``
-    :param function: the one that says it
     :param releases: those whose file was read, as its tags name them: ``3.0.27``
     :param shown: what it does, in a few words of ours
     """

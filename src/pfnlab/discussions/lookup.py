@@ -124,7 +124,6 @@ def claims_by(author: str, discussion: str | None = None) -> list[NumberedClaim]
     """The claims of an author, in their order.
 
     :param author: the name, or a word of it, in any case of letters
-    :param discussion: of this discussion alone
     :raises Misuse: nobody has this name, or several have it; there is no such discussion
     """
     found = list(claims_of(discussion))

@@ -43,11 +43,9 @@ _JUDGED = frozenset(asked.name for asked in ASKED)
 class PatchedAnswer(NamedTuple):
     """The answer of a patched kernel to one question of a claim.
 
-    :param golden: patch and kernel
     :param asked: the program, or the property and its scope
     :param shown: the answer; where it rests on programs alone, the property
     :param right: whether it is the one that was expected of the model
-    :param against: whether it speaks against the claim
     :param programs: the programs that both ran; 0 where the types of the kernel show it
     :param differences: how many of them differ
     :param text: the one program that shows it; empty where it rests on many

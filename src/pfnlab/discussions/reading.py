@@ -233,7 +233,6 @@ def discussions() -> tuple[Discussion, ...]:
 def read_discussion(text: str, number: str) -> Discussion:
     """The discussion that *text* describes.
 
-    :param number: its number, the name of its file
     :raises Misuse: it is malformed; the line names the claim, the question, and what to write instead
     """
     source = f"discussions/{number}.toml"

@@ -116,7 +116,6 @@ def _line(field: str, item: Any) -> str:
 class KeptRun(msgspec.Struct, frozen=True, tag="keep", tag_field="ask"):
     """A run of a real kernel that later questions may be about.
 
-    :param program: the text of the program
     :param output: what ``pfnlab run --json`` printed of this one machine
     """
 
@@ -127,10 +126,7 @@ class KeptRun(msgspec.Struct, frozen=True, tag="keep", tag_field="ask"):
 
 
 class Answers:
-    """Answers to the questions that take work.
-
-    :param teller: runs the programs
-    """
+    """Answers to the questions that take work."""
 
     def __init__(self, teller: Storyteller) -> None:
         self._teller, self._walker = teller, Walker()
@@ -266,7 +262,6 @@ def answering(end: End, memory: int, *given: str) -> Callable[[Any], bytes]:
     """The replies to questions, worked out in a process for them, which may be ended at any time.
 
     :param memory: the most bytes of memory of this process
-    :param given: machines that the command line named, which may use files
     """
     begin_answering(memory)
     by_question = Answers(Storyteller(given, model_text)).by_question()

@@ -193,7 +193,6 @@ class Commands:
     """Answers about what goes on in the background.
 
     :param keep: hears of a run of a real kernel, for the questions that are about it
-    :param given: machines that the command line named, which may use files
     """
 
     def __init__(self, keep: Callable[[KeptRun], None], given: Sequence[str] = ()) -> None:

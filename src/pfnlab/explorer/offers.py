@@ -171,9 +171,7 @@ def _line_of(file: str, name: str) -> int | None:
 class Offers:
     """Answers that need no run.
 
-    :param given: machines that the command line named
     :param opened: the text the page begins with, where it is no program of the library
-    :param bundle: the name of the bundle that the command line named
     """
 
     def __init__(

@@ -105,7 +105,6 @@ class BundleQuestion(PageQuestion, frozen=True, tag="bundle"):
     """A bundle that was sent, whose bytes come as they are, not as JSON.
 
     :param bundle: its number, by which later questions name it
-    :param name: of its file, for messages
     """
 
     bundle: Word
@@ -118,11 +117,7 @@ class OpenedQuestion(PageQuestion, frozen=True, tag="opened"):
 
 
 class DeviceQuestion(PageQuestion, frozen=True, tag="device"):
-    """The question whether a device is write-combining, all of it.
-
-    :param bundle: the number of the bundle
-    :param device: its PCI address
-    """
+    """The question whether a device is write-combining, all of it."""
 
     bundle: Word
     device: Word
@@ -165,10 +160,7 @@ class KernelRunQuestion(PageQuestion, frozen=True, tag="kernel"):
 
 
 class JobQuestion(PageQuestion, frozen=True, tag="job"):
-    """How far what goes on in the background is.
-
-    :param stop: end it
-    """
+    """How far what goes on in the background is."""
 
     job: Word
     stop: bool = False

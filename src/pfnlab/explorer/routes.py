@@ -49,13 +49,7 @@ def application(
     opened: str | None = None,
     bundle: BundleQuestion | None = None,
 ) -> Starlette:
-    """The application behind the gate (:mod:`pfnlab.explorer.serving`), which it does not repeat.
-
-    :param workers: answer the questions that take work
-    :param given: machines that the command line named, which may use files
-    :param opened: the text the page begins with, where it is no program of the library
-    :param bundle: the bundle that the command line named
-    """
+    """The application behind the gate (:mod:`pfnlab.explorer.serving`), which it does not repeat."""
     offers = Offers(given, opened, None if bundle is None else bundle.name)
     commands = Commands(workers.keep, given)
 
@@ -186,10 +180,6 @@ def run(
 ) -> None:
     """Answer on *listener* until Ctrl-C.
 
-    :param token: of who may ask
-    :param given: machines that the command line named
-    :param opened: the text the page begins with
-    :param bundle: name and bytes of the bundle it begins with
     :raises KeyboardInterrupt: it was ended so
     """
     workers = Workers(given)

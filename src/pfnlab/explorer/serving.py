@@ -82,11 +82,7 @@ _BUNDLE = _Form("a bundle", "application/octet-stream", MOST_SENT)
 
 
 class _Refused(Exception):
-    """A request is not answered.
-
-    :param status: of HTTP
-    :param reason: one sentence, in plain text
-    """
+    """A request is not answered."""
 
     def __init__(self, status: int, reason: str) -> None:
         self.status, self.reason = status, reason
@@ -97,7 +93,6 @@ class Gate:
     """The application *app* behind the checks of this module.
 
     :param token: what a question has to carry, as ``Authorization: Bearer TOKEN``
-    :param port: that the server listens on
     """
 
     def __init__(self, app: ASGIApp, token: str, port: int) -> None:

@@ -177,7 +177,6 @@ def _by_hash() -> dict[str, Path]:
 class Storyteller:
     """Runs programs of the page.
 
-    :param given: machines that the command line named, which may use files
     :param model_text: the words that a model of the command line stands for, where it names a kernel that
         was built here
     """

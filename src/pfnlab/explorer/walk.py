@@ -65,8 +65,6 @@ class GraphPlace(msgspec.Struct, frozen=True):
     :param way: the operations on the way to it
     :param program: the same as a program; one that only looks where there is none; None where the way is
         longer than a program
-    :param text: of the program
-    :param lacking: why there is none
     """
 
     way: tuple[str, ...]

@@ -44,7 +44,6 @@ class Workers:
 
     Questions about one subject go to the process that knows it, where it is not busy with another one.
 
-    :param given: machines that the command line named, which may use files
     :param limit: seconds that one question may take
     :param memory: the most bytes of memory of each process
     """
@@ -108,8 +107,6 @@ class _Answerer:
     """One process after the other, each until it is ended.
 
     :param kind: what each runs, and what to do where a question takes too long
-    :param given: what that is given
-    :ivar subject: of the question that is worked out
     :ivar recent: the subjects of the last questions
     :ivar waiting: how many questions are worked out or wait
     :ivar untold: the runs of real kernels that were not sent to the process

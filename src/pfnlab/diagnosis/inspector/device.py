@@ -98,7 +98,6 @@ def device_answer(
 
     :param address: as ``0000:01:00.0``; the domain may be left out
     :param bar: of this BAR alone; by default of the prefetchable ones, or of all where none is
-    :param pid: for this process
     :raises Misuse: there is no such device, BAR or mapping
     """
     if machine.snapshot.devices is None:

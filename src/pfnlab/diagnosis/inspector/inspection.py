@@ -196,10 +196,7 @@ class InspectionResult(Result, frozen=True, kw_only=True, tag="pfnlab-inspection
 
 
 def inspected(machine: JoinedHost, device: DeviceAnswer | None = None) -> InspectionResult:
-    """The result for a machine.
-
-    :param device: the answer to the question about one device, where there was one
-    """
+    """The result for a machine."""
     snapshot = machine.snapshot
     found, lacking = findings(machine), not_looked_for(snapshot)
     return InspectionResult(

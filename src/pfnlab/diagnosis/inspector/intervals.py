@@ -41,11 +41,7 @@ class Intervals(Generic[T]):
 
     @classmethod
     def of_columns(cls, starts: list[int], ends: list[int], owners: Sequence[T]) -> Intervals[T]:
-        """The same of three sequences of one length, which become its own.
-
-        :param starts: first bytes
-        :param ends: the bytes behind the last
-        """
+        """The same of three sequences of one length, which become its own."""
         if not all(map(lt, starts, ends)):
             return cls(zip(starts, ends, owners, strict=True))
         made = cls.__new__(cls)

@@ -149,8 +149,6 @@ class JoinedHost:
     """A snapshot with its parts by place.
 
     A part that was not read is empty here: who needs it asks the snapshot whether it is None.
-
-    :param snapshot: the moment
     """
 
     def __init__(self, snapshot: Snapshot) -> None:

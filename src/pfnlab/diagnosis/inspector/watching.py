@@ -14,10 +14,7 @@ from pfnlab.diagnosis.inspector.joined_host import JoinedHost
 
 
 class WatchedMoment:
-    """One moment of a machine that is compared with the next; its findings are looked for once.
-
-    :param snapshot: the moment
-    """
+    """One moment of a machine that is compared with the next; its findings are looked for once."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.machine = JoinedHost(snapshot)

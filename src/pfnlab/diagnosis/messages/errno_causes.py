@@ -93,7 +93,6 @@ class CauseFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def causes(errno_name: str, how: Sequence[str]) -> tuple[ErrnoCause, ...]:
     """The causes of an errno, those of the most special way first; none where that way never says it.
 
-    :param errno_name: ``EINVAL``
     :param how: the words of the call and of what it was asked of, as ``mmap``, ``resource0``
     :raises Misuse: the errno or the way to map is unknown
     """

@@ -67,9 +67,7 @@ class PastedMachine(msgspec.Struct, frozen=True):
 class PasteExplanation(msgspec.Struct, frozen=True):
     """The content of a paste.
 
-    :param lines: lines that were read
     :param not_understood: those among them that look like ours and are of no family
-    :param strange: the first of those, with their numbers
     :param dropped: lines of events beyond the first ``MOST_EVENTS``
     """
 
@@ -94,7 +92,6 @@ def explain(
 
     :param stream: the bytes, in pieces of any size, as an open file gives them
     :param kernel: the version where the user says it, as ``6.1.85``
-    :param known: what may match; all families without it
     """
     known = known or matcher()
     scan = LogScan(_plain(stream), (*known.seeds, *_WORDS))
@@ -172,10 +169,7 @@ class _Paste:
                 self._strange.append((placed.line, placed.text))
 
     def explanation(self, lines: int) -> PasteExplanation:
-        """The explanation of the lines until now.
-
-        :param lines: read until now
-        """
+        """The explanation of the lines until now."""
         machines = []
         for host, boots in self._hosts.items():
             told = [PastedBoot(self._said(boot), _in_order(boot)) for boot in boots]

@@ -175,7 +175,6 @@ def explained(paste: PasteExplanation) -> ExplainResult:
 def explained_errno(errno_name: str, how: Sequence[str], kernel: str) -> ExplainResult:
     """The causes of an errno for one way to map.
 
-    :param how: the words of the call, as ``mmap``, ``resource0``
     :param kernel: a version; empty where it is not known
     :raises Misuse: the errno or the way to map is unknown
     """

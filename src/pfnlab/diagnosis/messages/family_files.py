@@ -111,18 +111,7 @@ class RangeEnd(Enum):
 
 
 class Wording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One way in which the kernel, or a tool, words the message.
-
-    :param text: the template (:mod:`pfnlab.diagnosis.messages.family_files` describes the form)
-    :param end: what the second number of ``{range}`` is
-    :param since: the first kernel release with this wording, as ``5.7``; empty where it is not known
-    :param until: the last one; empty where the newest has it
-    :param radix: of numbers in ranges that are written without 0x
-    :param source: file and function that print it, as ``arch/x86/mm/pat/memtype.c memtype_free``
-    :param unit: bytes that one of a range's numbers stands for: 4096 where a wording writes pfns
-    :param seeds: texts of which a line has one, where the template itself has no telling word
-    :param abridged: a line with its longest literal is of it, whatever else is missing
-    """
+    """One way in which the kernel, or a tool, words the message."""
 
     text: str
     end: RangeEnd = RangeEnd.INCLUSIVE
@@ -143,11 +132,7 @@ class Advice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Remedy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A remedy that people tried.
-
-    :param works: versions, drivers or machines on which it was seen to work
-    :param fails: those on which it was seen to fail
-    """
+    """A remedy that people tried."""
 
     text: str
     works: str = ""
@@ -155,19 +140,7 @@ class Remedy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One kind of message.
-
-    :param name: unique, as ``freeing_invalid``
-    :param group: the kind of paste in reports from the field: conflict, free, mtrr, file ...
-    :param meaning: two sentences
-    :param leak: where to look to know what is leaked; empty where nothing can be
-    :param follows: families whose event a line of this one belongs to, when it comes soon after
-    :param alone: a line of it is an event by itself; else it says something only where it follows another
-    :param rules: of docs/semantics, as ``S2.3``
-    :param bugs: of docs/bugs.md, as ``A06``
-    :param programs: names of litmus programs that make the message
-    :param send: what else to send where the lines do not say enough
-    """
+    """One kind of message."""
 
     name: str
     title: str
@@ -197,7 +170,6 @@ class _FamilyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read_families(text: str, source: str) -> tuple[Family, ...]:
     """The families of one file, in its order.
 
-    :param source: the file's name, for errors
     :raises Misuse: it is no TOML
     :raises Defect: a table has a key too many, too few, or a value of another type
     """

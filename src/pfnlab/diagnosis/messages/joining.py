@@ -26,8 +26,6 @@ _CUT = "A line break stands inside a value, which may be cut."
 class PlacedPiece(msgspec.Struct, frozen=True):
     """A piece with its place.
 
-    :param line: the number of its line, from 1
-    :param match: the family it is of; None where it is of none
     :param last: the number of the last line the match takes
     :param text: what was matched, of several lines joined
     """
@@ -53,7 +51,6 @@ class _Slot(msgspec.Struct):
 class Joiner:
     """Finds the messages of blocks.
 
-    :param known: what may match
     :param interests: says of a text that somebody wants it although no family matches it
     """
 

@@ -27,7 +27,6 @@ _MOST_RECENT, _MOST_SHAPES, _LONGEST_SHAPE = 64, 1 << 13, 1 << 9
 class Match(msgspec.Struct, frozen=True):
     """A text of a family.
 
-    :param values: texts of its fields by name
     :param missing: fields that a whole line has and this text has not
     :param whole: the text has all of the template's words
     :param reach: letters of the text that the template stands for
@@ -72,7 +71,6 @@ class _Likely(msgspec.Struct):
 class Matcher:
     """All wordings of some families.
 
-    :param known: the families
     :raises Defect: a template is wrong
     """
 
@@ -113,7 +111,6 @@ class Matcher:
     def may_match(self, text: str, beside: Callable[[], str]) -> bool:
         """True where a line with a word of interest may be of a family, by words alone.
 
-        :param text: the line as it was pasted
         :param beside: gives the same with the lines beside it
         """
         likely = self._by_words(text)

@@ -77,8 +77,6 @@ def narrowed(ranges: list[tuple[str, str]]) -> tuple[str, str]:
     """The first and the last release that have all of several wordings; empty where there is no bound.
 
     Where none has them all, neither bound is known.
-
-    :param ranges: first and last release of each wording
     """
     since = max((first for first, _ in ranges if first), key=release_key, default="")
     until = min((last for _, last in ranges if last), key=release_key, default="")
@@ -104,7 +102,6 @@ class EventRow(msgspec.Struct, frozen=True):
     """One range of an event, half-open.
 
     :param end: None where the line has one address only
-    :param name: of what it is, where the line says that
     """
 
     start: int
@@ -129,17 +126,10 @@ class MessageEvent(msgspec.Struct, frozen=True):
     :param count: how often, with lines that a logger folded
     :param text: the first line, as it was before a paste damaged it
     :param line: its number, from 1; *last_line* is that of the last line of the event
-    :param stamp: seconds since the boot
     :param start: the first byte of the range of the first line; *end* the byte after its last
-    :param wanted: the mode that was asked for
-    :param granted: the mode that was given, or would have been
     :param existing: modes that were there before, in the order of the line
-    :param errno: its name, as ``EBUSY``
     :param holder: the name of what is in the way, *holder_range* its range
-    :param slots: the modes that page-table entries select, of the line that lists them
     :param rows: all ranges of the event, in the order of lines; the first ``MOST_ROWS``
-    :param parts: lines of other families that belong to it
-    :param unsure: sentences about what the lines do not say
     """
 
     family: Family
@@ -169,10 +159,7 @@ class MessageEvent(msgspec.Struct, frozen=True):
 
 
 class GrowingEvent:
-    """An event while its lines come.
-
-    :param placed: its first line, which has a match
-    """
+    """An event while its lines come."""
 
     def __init__(self, placed: PlacedPiece, match: Match) -> None:
         self.match, self.placed = match, placed

@@ -144,7 +144,6 @@ class LogPiece(msgspec.Struct, frozen=True):
     """One message, as a line or a part of a line holds it.
 
     :param stamp: seconds since the boot, where it has one
-    :param host: the machine, where the line names it
     :param bare: nothing stands before the text, so it may go on with the line before
     """
 

@@ -23,10 +23,8 @@ class LogBlock(msgspec.Struct, frozen=True):
     """Lines that follow each other, some of which have a word that is looked for.
 
     :param first: the number of the first line, from 1
-    :param lines: without their ends
     :param begin: lines before this place were there before, as context
     :param end: lines from this place on come again, and are context here
-    :param hits: places of the lines that have a word
     """
 
     first: int
@@ -39,8 +37,6 @@ class LogBlock(msgspec.Struct, frozen=True):
 class LogScan:
     """The blocks of a log that have something to look at.
 
-    :param stream: the log, in pieces of any size
-    :param words: what is looked for
     :ivar read: lines read until now
     """
 

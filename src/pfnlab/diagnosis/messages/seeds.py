@@ -27,8 +27,6 @@ class WordShapes:
     """Shapes of texts: two texts of one shape have the same ones of some words in them.
 
     So whatever depends on these words alone is found out once for each shape.
-
-    :param words: the words, or phrases
     """
 
     def __init__(self, words: Iterable[str]) -> None:

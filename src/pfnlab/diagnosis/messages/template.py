@@ -65,7 +65,6 @@ class FieldMatch(NamedTuple):
 class LineTemplate:
     """A template, with its patterns.
 
-    :param text: as it stands in a family's file
     :raises Defect: a brace is alone, or a field is unknown
     """
 

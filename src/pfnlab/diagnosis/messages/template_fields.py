@@ -136,9 +136,7 @@ _ERRORS = {os.strerror(number): name for number, name in sorted(_errno.errorcode
 class SaidRange(msgspec.Struct, frozen=True):
     """A range that a message names.
 
-    :param start: its first byte
     :param end: the byte after its last; None where the message has one address only
-    :param doubts: sentences about what is odd with it
     """
 
     start: int
@@ -178,7 +176,6 @@ def error_of(text: str) -> str | None:
 def range_of(values: Mapping[str, str], wording: Wording, field: str = "range") -> SaidRange | None:
     """The range that a matched line names, half-open; None where it names none.
 
-    :param values: texts of fields by name
     :param field: ``range`` or ``holder_range``
     """
     if field in values:

@@ -22,7 +22,6 @@ SIGNS: dict[str, str] = {"lit": " <"}
 class Cell(msgspec.Struct, frozen=True):
     """One cell of a table.
 
-    :param lines: its lines, in order
     :param code: in typewriter face
     """
 
@@ -77,7 +76,6 @@ class Bullets(msgspec.Struct, frozen=True):
 class Table(msgspec.Struct, frozen=True):
     """A table whose first column names its rows.
 
-    :param caption: what it shows, one sentence
     :param glance: the columns that a terminal shows, in their order there; without any it shows no table
     :param below: a chapter for each row that has one: a terminal shows it below the row, a document before
         the table
@@ -98,7 +96,6 @@ class Table(msgspec.Struct, frozen=True):
 class Code(msgspec.Struct, frozen=True):
     """Text whose lines and spaces count: a program, a kernel's log.
 
-    :param caption: what it is
     :param glance: what a terminal shows of it; None for all
     """
 
@@ -111,7 +108,6 @@ class Code(msgspec.Struct, frozen=True):
 class Figure(msgspec.Struct, frozen=True):
     """A drawing.
 
-    :param caption: its name
     :param svg: an SVG element that was checked; its title and description say what it shows
     """
 
@@ -142,11 +138,7 @@ class Chapter(msgspec.Struct, frozen=True):
 
 
 class ContentsEntry(msgspec.Struct, frozen=True):
-    """One line of a list of contents.
-
-    :param word: what it is, in a word
-    :param anchor: that of its chapter
-    """
+    """One line of a list of contents."""
 
     title: str
     word: str

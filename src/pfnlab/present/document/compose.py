@@ -86,7 +86,6 @@ def writer_of(form: str | None, output: Path | None) -> Callable[[Document], str
     """The writer of documents in a form.
 
     :param form: html or md; None for Markdown where *output* ends in ``.md`` or ``.txt``, else for HTML
-    :param output: the file; None for standard output
     :raises Misuse: there is no such form
     """
     by_name = "md" if output is not None and output.suffix.lower() in (".md", ".txt") else "html"

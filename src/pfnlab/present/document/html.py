@@ -41,7 +41,6 @@ class Markup(str):
 def element(name: str, *content: str, **attributes: str) -> Markup:
     """An element.
 
-    :param content: its elements and texts
     :param attributes: ``class_`` for ``class``, ``aria_label`` for ``aria-label``; an empty one is left out
     """
     given = ((key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items() if value)

@@ -38,8 +38,6 @@ LOST = "lost"
 class Part(msgspec.Struct, frozen=True):
     """One result, as a document shows it.
 
-    :param title: its name
-    :param says: the result in one sentence
     :param blocks: what is below: differences, tables, program, picture
     :param facts: what was done: names and values, the command first
     :param lost: it is undecided because a guest was lost
@@ -110,7 +108,6 @@ def facts_of(part: Part) -> Facts:
 class ResultKind(msgspec.Struct, frozen=True):
     """One kind of results.
 
-    :param verb: the command that prints it
     :param place: the module, without its ``_part``, and the function there that makes the part; imported when
         it is needed
     """

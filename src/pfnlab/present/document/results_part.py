@@ -62,10 +62,7 @@ def part(content: ListedResults) -> Part:
 
 
 def listing_part(content: ListedResults, *, full: bool = False) -> Part:
-    """Every result in a line, as the store has them.
-
-    :param full: with their programs
-    """
+    """Every result in a line, as the store has them."""
     rows = Table(
         "Results of the store",
         ("digest", "verdict", "result"),

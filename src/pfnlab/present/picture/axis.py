@@ -139,7 +139,6 @@ def wished_width(
 ) -> float:
     """The least width at which every label fits over its span, as far as *most* allows.
 
-    :param axis_of: the axis for a width
     :param labels: spans and the widths that their labels need
     """
     wanted = list(labels)

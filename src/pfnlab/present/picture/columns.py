@@ -74,7 +74,6 @@ def _sheet(scenes: Scenes, sizes: Dimensions, index: int, width: float) -> tuple
 def step_index(step: int, steps: int) -> int:
     """*step* as an index.
 
-    :param step: counted from 0; negative from the end
     :raises Misuse: there is none
     """
     index = step + steps if step < 0 else step
@@ -99,10 +98,7 @@ def draw_compare(
 ) -> str:
     """One state of several machines side by side, differences highlighted.
 
-    :param step: the index of the step, from 0; -1 is the last
     :param width: of the picture in pixels, 960 for None; up to 560 machines stand one under another
-    :param scenes: the scenes of these runs, where they were made before: they save work
-    :return: SVG; the same for the same arguments
     :raises Misuse: there is no such step, or a run is of another program
     """
     scenes = scenes or Scenes(program, runs)
@@ -344,8 +340,6 @@ def draw_story(
     """All steps of a program: a panel a step, or a column for each machine, differences highlighted.
 
     :param width: of the picture in pixels, 960 for None; up to 560 it is for a narrow screen
-    :param theme: ``auto`` follows the reader's system
-    :return: SVG; the same for the same arguments
     :raises Misuse: there are no runs, or they are of another program
     """
     scenes = Scenes(program, runs)

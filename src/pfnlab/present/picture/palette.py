@@ -25,7 +25,6 @@ class ModeStyle(msgspec.Struct, frozen=True):
 
     :param name: as entries have it, ``UC-``
     :param key: as class names have it, ``ucm``
-    :param letter: of its chip
     :param pattern: ``solid``, ``lines``, ``rise``, ``fall``, ``dots`` or ``cross``
     :param light: its colour on light ground; ``dark`` on dark ground
     :param light_text: the colour of letters on the chip; ``dark_text`` likewise

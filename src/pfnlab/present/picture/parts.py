@@ -41,7 +41,6 @@ def reserved_part(kind: str, span: Span, nth: int) -> str:
 class ScenePart(msgspec.Struct, frozen=True, kw_only=True):
     """The fields that every part has.
 
-    :param part: its id
     :param says: it in one sentence, for who does not see it
     :param rule: steps or sections of docs/semantics, separated by spaces; empty where there is none
     :param beside: the ids of the parts it belongs with, separated by spaces
@@ -126,7 +125,6 @@ class TlbPart(ScenePart, frozen=True, kw_only=True):
 class StateScene(msgspec.Struct, frozen=True):
     """One step of one machine.
 
-    :param number: of the step, counted from 1
     :param tasks: those with an address space
     :param vmas: None where nobody looked; likewise ``runs`` and ``book``
     :param tlbs: by processor; None where the machine cannot tell

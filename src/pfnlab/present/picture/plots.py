@@ -189,10 +189,7 @@ _KINDS = {"bar": "good", "resource": "good", "free": "none", "mapping": "good", 
 
 
 def memory_strip(title: str, rows: Sequence[MemoryRow]) -> str:
-    """A row a thing, in their order: its words, and below them its bar from border to border.
-
-    :param rows: there is at least one
-    """
+    """A row a thing, in their order: its words, and below them its bar from border to border."""
     borders = sorted({border for row in rows for border in row.bounds})
     broad = min(max(_STEP * (len(borders) - 1), _STRIP_LEAST), _STRIP_MOST)
     places = {border: 4 + broad * at / max(len(borders) - 1, 1) for at, border in enumerate(borders)}

@@ -29,7 +29,6 @@ def draw_race(
     """The lanes of all processors, for one machine or several.
 
     :param width: of the picture in pixels, 960 for None; up to 560 it is for a narrow screen
-    :return: SVG; the same for the same arguments
     :raises Misuse: there are no runs, or they are of another program
     """
     scenes = Scenes(program, runs)

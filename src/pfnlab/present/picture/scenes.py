@@ -35,7 +35,6 @@ class Extents:
     """The areas and the physical memory of a drawing.
 
     :param runs: whose every step is considered, so that all pictures of a run have the same places
-    :param program: it says how large devices are, and what is RAM
     """
 
     def __init__(self, runs: Sequence[Run], program: Program | None = None) -> None:

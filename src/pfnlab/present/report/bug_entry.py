@@ -265,7 +265,6 @@ def affecting(
 
     :param version: upstream's, a distribution's package version, or what ``uname -r`` says
     :param options: those of its configuration; None where it is not known
-    :param config: the name of the configuration's file
     :param every: also rows that are over, rules, and proposals
     :raises Misuse: *version* begins like no version
     """

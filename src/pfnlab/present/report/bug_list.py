@@ -24,10 +24,8 @@ from pfnlab.programs.lang.words import did_you_mean
 class BugWish(msgspec.Struct, frozen=True, kw_only=True):
     """The things that the bugs of a list have in common.
 
-    :param breaks: a property
     :param discussion: the number of a discussion of docs/claims.md, or a part of a thread's address
     :param series: a release whose newest known point has them
-    :param cve: they have a number
     :param log: a line of a log, or a part of its wording
     """
 

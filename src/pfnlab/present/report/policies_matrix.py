@@ -59,10 +59,7 @@ KINDS = {
 
 
 class FlushedCount(NamedTuple):
-    """The gathers and flushes of one operation.
-
-    :param gathers: how many gathers it began
-    """
+    """The gathers and flushes of one operation."""
 
     gathers: int
     flushes: int
@@ -276,7 +273,6 @@ def policies_result(
     """The verdicts and costs of every policy.
 
     :param jobs: searches at a time; None for as many as there are processors
-    :param counted: counts the searches
     """
     asked = [(search, series) for search in SEARCHES for series in search.kernels]
     pieces = [partial(_row, *one, policy, depth) for one in asked for policy in POLICIES[one[0].seam]]

@@ -47,10 +47,7 @@ def summary_text(results: Sequence[RunResult], *, wrong_only: bool = False) -> S
 
 
 def junit(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> str:
-    """The document.
-
-    :param table: the whole report on one program, which a failure holds
-    """
+    """The document."""
     from xml.etree import ElementTree
 
     bad = [result.verdict.outcome for result in results]
@@ -78,10 +75,7 @@ def junit(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> st
 
 
 def tap(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> str:
-    """The document.
-
-    :param table: the whole report on one program, which the diagnostics hold
-    """
+    """The document."""
     return "".join(f"{line}\n" for line in _tap_lines(results, table))
 
 

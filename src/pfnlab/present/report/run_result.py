@@ -48,10 +48,7 @@ class About(Enum):
 
 
 class Statement(NamedTuple):
-    """One statement of a verdict.
-
-    :param says: what is to be said of the subject
-    """
+    """One statement of a verdict."""
 
     about: About
     says: str
@@ -256,10 +253,7 @@ class RunResult(msgspec.Struct, frozen=True):
 
 
 class RunResults(msgspec.Struct, frozen=True):
-    """The runs of all programs that were run together.
-
-    :param of_programs: in the order of the programs
-    """
+    """The runs of all programs that were run together."""
 
     of_programs: tuple[RunResult, ...]
 

@@ -129,10 +129,7 @@ def render(
 ) -> StyledText:
     """The whole report on one program.
 
-    :param name: the name of the program, where several are shown
     :param width: columns of the terminal; long cells are wrapped to stay within it
-    :param steps: show VMAs, what is tracked, page-table entries and flushes too
-    :param trace: show the order of kernel calls as well
     :param marks: end rows that differ in ``<``, for output without colours
     :param options: what the reader writes to be shown *steps* and *trace*
     """
@@ -245,10 +242,7 @@ def _changed(steps: Sequence[Step | None], steps_before: Sequence[Step | None], 
 
 
 def blocks(label: int, natural: Sequence[int], width: int) -> list[range]:
-    """Which columns stand side by side: all, or as few blocks below each other as are readable.
-
-    :param natural: the natural width of each column
-    """
+    """Which columns stand side by side: all, or as few blocks below each other as are readable."""
     label = min(label, max(width // 3, NARROWEST))
     per_block = len(natural)
     for count in range(1, len(natural) + 1):

@@ -24,8 +24,6 @@ class LooseEntry(NamedTuple):
     """An entry in BARs without a driver of their own, of which mappings show a part or nothing.
 
     :param place: the first BAR it lies in
-    :param entry: the entry
-    :param mapped: what maps a part of it, in order
     :param free: the rest, where anything maps a part
     :param claimants: the resources inside its BARs that somebody claimed
     """

@@ -54,7 +54,6 @@ class NotLookedFor(msgspec.Struct, frozen=True):
 class _SnapshotPart(msgspec.Struct, frozen=True):
     """A part of a snapshot.
 
-    :param has: true where the snapshot has it
     :param sources: the names it has as a source: files, and parts of a kernel's memory
     :param command: what gives it, where its source does not say
     """
@@ -198,8 +197,6 @@ def gathered(found: Iterable[RawFinding]) -> list[RawFinding]:
     """One finding for each kind and BAR, or kind and device, with the size and the number of all of it.
 
     What has no place by itself, as a source that is hidden, stays alone.
-
-    :param found: in the order in which the first of each is to stand
     """
     groups: dict[tuple[object, ...], _Gathering] = {}
     for one in found:

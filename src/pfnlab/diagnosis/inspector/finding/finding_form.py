@@ -40,11 +40,9 @@ class Severity(StrEnum):
 class FindingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One kind of findings, a table of ``kinds.toml``.
 
-    :param title: its name for a reader
     :param means: two sentences
     :param rules: steps of docs/semantics
     :param bugs: identifiers of docs/bugs.md that make it; which of them this kernel has is said with each
-    :param programs: programs that make it
     :param advice: what to do, each with its cost
     :param through: parts of a snapshot that are gone through: of a part that was cut, some findings are lost
     :param needs: parts that have to be whole, for something is concluded of what is not in them
@@ -178,11 +176,9 @@ class RawFinding(msgspec.Struct, frozen=True):
 
     Of a million of one kind a dozen are shown: sentences and lines are made when they are asked for.
 
-    :param kind: a name in ``kinds.toml``
     :param says: gives the sentences of this one
     :param evidence: gives the lines that show it
     :param places: ranges in question, each with the mode it is reserved with, None where it is not
-    :param place: the BAR in question
     :param device: the device, where no BAR is in question
     :param size: bytes of all places, where *places* are the first of them
     :param count: how many places there are; 0 where *places* are all
@@ -216,7 +212,6 @@ class RawFinding(msgspec.Struct, frozen=True):
 def composed(found: RawFinding, bugs: tuple[BugHere, ...]) -> Finding:
     """The whole finding.
 
-    :param bugs: those of its kind that this kernel has
     :raises KeyError: there is no such kind
     """
     kind = finding_kinds()[found.kind]

@@ -204,10 +204,7 @@ class _Assembly:
         return text if text.there else None
 
     def _check(self, path: str, text: FileText, good: int, is_line: Callable[[bytes], object]) -> None:
-        """Say which line of a file has not its form.
-
-        :param good: how many lines have it
-        """
+        """Say which line of a file has not its form."""
         data = text.data
         if good == data.count(b"\n") + (not data.endswith(b"\n") and data != b""):
             return

@@ -74,8 +74,6 @@ def modules(data: bytes) -> tuple[Module, ...]:
 
 def unpacked(data: bytes, bounds: SnapshotBounds) -> tuple[bytes, str]:
     """The text of a configuration, which may be packed with gzip, or why there is none; the other is empty.
-
-    :param bounds: the most that it may be unpacked
     """
     if data[:2] != b"\x1f\x8b":
         return data, ""

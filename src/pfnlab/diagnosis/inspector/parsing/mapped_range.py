@@ -45,7 +45,6 @@ class BarPlaces:
     def range_of(self, path: str, offset: int, size: int, device: str | None) -> tuple[int, int] | None:
         """The bytes that a mapping of *size* bytes shows, half-open; None where nothing says which.
 
-        :param path: its file as maps writes it
         :param offset: bytes in the file
         :param device: of a mapping through VFIO the device, where it is known
         """
@@ -109,10 +108,7 @@ _WITHOUT_GROUP = "/dev/vfio/devices/"
 
 
 class VfioOwners:
-    """Devices by process and by file, as far as descriptors say them.
-
-    :param devices: the PCI devices of the machine
-    """
+    """Devices by process and by file, as far as descriptors say them."""
 
     def __init__(self, files: TextFiles, devices: Iterable[PciFunction]) -> None:
         self._files = files

@@ -27,10 +27,7 @@ IOMEM_LINE = re.compile(rb"^( *)([0-9a-f]{1,16})-([0-9a-f]{1,16}) : ([^\n]*)$", 
 
 
 class IomemTable(Sequence[IomemLine]):
-    """The lines of a file, each of which is made when it is asked for: they may be two million.
-
-    :param data: the file
-    """
+    """The lines of a file, each of which is made when it is asked for: they may be two million."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

@@ -224,7 +224,6 @@ class _Tally:
 class ProcessFiles:
     """Reads the processes of one machine.
 
-    :param long: those of its files that have many lines
     :param devices: its PCI devices, None where they are not known
     """
 

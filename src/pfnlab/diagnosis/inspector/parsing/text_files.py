@@ -216,10 +216,7 @@ def line_pieces(data: bytes, first: bytes = b"") -> Iterator[bytes]:
 
 
 class LongFiles:
-    """Files of many lines out of those of a machine, as far as the bounds of a reading go.
-
-    :param files: all files
-    """
+    """Files of many lines out of those of a machine, as far as the bounds of a reading go."""
 
     def __init__(self, files: TextFiles) -> None:
         self._files = files

@@ -36,7 +36,6 @@ class AddressShift:
 
     :param kept: ranges that keep their sizes, half-open
     :param others: further ranges, whose relations are kept
-    :param random: where the growth comes from
     """
 
     def __init__(self, kept: Iterable[Range], others: Iterable[Range], random: Random) -> None:

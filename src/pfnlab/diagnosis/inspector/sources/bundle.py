@@ -134,7 +134,6 @@ def _check_size(name: str, size: int, bounds: SnapshotBounds) -> None:
 def unpacked(data: bytes, origin: str, bounds: SnapshotBounds) -> bytes:
     """The text of a bundle, packed with gzip or not.
 
-    :param origin: its name for messages
     :raises Misuse: it is too large, unpacked too, or its packing is damaged
     """
     name = visible_name(origin)
@@ -195,9 +194,6 @@ class _Part(msgspec.Struct, gc=False):
 class Bundle:
     """The files in a bundle.
 
-    :param data: its text
-    :param origin: its name for messages
-    :param bounds: the most that is read of it
     :raises Misuse: it is none, was cut, or a line of it has not its form; file and line are named
     """
 

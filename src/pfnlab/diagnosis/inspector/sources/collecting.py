@@ -109,10 +109,7 @@ def collect(path: Path, files: TextFiles, redact: bool = False) -> Snapshot:
 
 
 class Recorder:
-    """Files of a machine that notes what is read of them, without the parts that no snapshot uses.
-
-    :ivar entries: what was read, in order
-    """
+    """Files of a machine that notes what is read of them, without the parts that no snapshot uses."""
 
     def __init__(self, files: TextFiles) -> None:
         self._files = files

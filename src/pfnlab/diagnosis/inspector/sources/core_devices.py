@@ -212,7 +212,6 @@ class _Task(NamedTuple):
 class Tasks:
     """Reads the processes of one kernel.
 
-    :param view: its memory
     :param tables: its page tables; None where its PAT is not known, so that entries have no modes
     :raises LensError: a structure lacks a member
     :ivar troubles: what kept a process from being read whole

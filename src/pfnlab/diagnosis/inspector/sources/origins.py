@@ -36,7 +36,6 @@ def live_snapshot(bounds: SnapshotBounds = ORDINARY) -> Snapshot:
 def files_at(path: Path, bounds: SnapshotBounds = ORDINARY) -> TextFiles:
     """The text files that a bundle or a report has.
 
-    :param bounds: the most that is read of them
     :raises Misuse: it is neither
     """
     if path.is_dir():
@@ -55,7 +54,6 @@ def files_at(path: Path, bounds: SnapshotBounds = ORDINARY) -> TextFiles:
 def received_bundle(data: bytes, origin: str) -> Bundle:
     """The bundle whose bytes somebody sent, packed with gzip or not; no file is opened.
 
-    :param origin: its name for messages, which is no path
     :raises Misuse: it is none, is too large, unpacked too, or damaged
     """
     name, head = visible_name(origin), data[:_HEAD]
@@ -73,7 +71,6 @@ def received_bundle(data: bytes, origin: str) -> Bundle:
 def open_origin(path: Path, bounds: SnapshotBounds = ORDINARY) -> Snapshot:
     """The snapshot of a bundle, a report or a core; its content says which it is.
 
-    :param bounds: the most that is read of it, where it is no core
     :raises Misuse: it is none of them, or damaged
     :raises MissingTool: a core needs what is not installed
     """

@@ -62,11 +62,7 @@ _LAST = re.compile(
 
 
 class RedactedDevices:
-    """The files of devices and of physical memory, each with its form.
-
-    :param names: those of the bundle
-    :param shift: that of physical addresses
-    """
+    """The files of devices and of physical memory, each with its form."""
 
     def __init__(self, names: RedactedNames, shift: AddressShift) -> None:
         self._names = names
@@ -173,13 +169,7 @@ _REGIONS_OF_UIO, _REGION_SHIFT, _REGIONS_OF_VFIO = 5, 40, 16
 
 
 class RedactedProcesses:
-    """The files of processes, each with its form.
-
-    :param names: those of the bundle
-    :param shift: that of physical addresses
-    :param snapshot: what the files make, which says what the offsets of mappings are
-    :param random: where the places of processes come from
-    """
+    """The files of processes, each with its form."""
 
     def __init__(self, names: RedactedNames, shift: AddressShift, snapshot: Snapshot, random: Random) -> None:
         self._names = names
@@ -194,10 +184,7 @@ class RedactedProcesses:
         self._down: dict[int, int] = {}
 
     def form(self, pid: int, file: str) -> TextForm:
-        """The form of a file of a process.
-
-        :param file: its name below /proc/PID
-        """
+        """The form of a file of a process."""
         if file in ("maps", "smaps"):
             return lambda text: self._mappings(pid, text)
         if file == "comm":

@@ -54,11 +54,7 @@ _SMALL = re.compile(r"(?:0x)?[0-9a-f]{1,4}")
 
 
 class RedactedLog:
-    """The form of the log: its lines, with other names and addresses.
-
-    :param names: those of the bundle
-    :param shift: that of physical addresses
-    """
+    """The form of the log: its lines, with other names and addresses."""
 
     def __init__(self, names: RedactedNames, shift: AddressShift) -> None:
         self._names = names

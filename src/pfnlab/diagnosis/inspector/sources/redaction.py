@@ -55,10 +55,7 @@ _DEBUGFS = "/sys/kernel/debug"
 
 
 def redacted(entries: Iterable[Entry], snapshot: Snapshot) -> tuple[list[Entry], tuple[UnkeptLines, ...]]:
-    """The entries with other names and addresses, and how much was left out; the same give the same.
-
-    :param snapshot: what they make
-    """
+    """The entries with other names and addresses, and how much was left out; the same give the same."""
     redaction = _Redaction(list(entries), snapshot)
     found = list(redaction.entries())
     return found, tuple(UnkeptLines(name, lines) for name, lines in sorted(redaction.left.items()) if lines)

@@ -35,12 +35,7 @@ _MOST_NAMES = 1 << 20
 
 
 class RootFolder:
-    """Files below a folder, which may be ``/``. Nothing outside of it is read, whatever its links say.
-
-    :param folder: the root
-    :param origin: its name for messages
-    :param bounds: the most that is read of it
-    """
+    """Files below a folder, which may be ``/``. Nothing outside of it is read, whatever its links say."""
 
     strict = False
     left_out: tuple[UnkeptLines, ...] = ()

@@ -64,8 +64,6 @@ def is_archive(head: bytes) -> bool:
 class SosFolder(RootFolder):
     """The folder of a report, or any that mirrors a root.
 
-    :param folder: the report's, or one that has it alone
-    :param bounds: the most that is read of it
     :raises Misuse: nothing in it is a report
     """
 
@@ -92,7 +90,6 @@ class SosFolder(RootFolder):
 class SosArchive:
     """The archive of a report: its files are in memory, as far as they are of use.
 
-    :param bounds: the most that is read of it
     :raises Misuse: it is damaged, or larger than a report can be
     """
 
@@ -200,11 +197,7 @@ def _members(archive: tarfile.TarFile, origin: str) -> Iterator[tuple[str, tarfi
 
 
 class _Limited:
-    """A stream that refuses to give more than a report has.
-
-    :param size: bytes of the archive
-    :ivar member: the file that is read
-    """
+    """A stream that refuses to give more than a report has."""
 
     def __init__(self, stream: IO[bytes], origin: str, size: int, bounds: SnapshotBounds) -> None:
         self._stream, self._origin, self._given = stream, origin, 0
