@@ -12,17 +12,7 @@ from pfnlab.api.step import MappedPages, StepSeen, Where
 from pfnlab.base.errors import Misuse
 from pfnlab.programs.lang.device_ops import DriverHow, DriverMap
 from pfnlab.programs.lang.forced import Fail, Hold, Skip
-from pfnlab.programs.lang.ops import (
-    MAIN_TASK,
-    Call,
-    Fork,
-    ForkRefusal,
-    Mmap,
-    Mremap,
-    Op,
-    Thread,
-    Via,
-)
+from pfnlab.programs.lang.ops import MAIN_TASK, Call, Fork, ForkRefusal, Mmap, Mremap, Op, Thread, Via
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import NO_DEVICE
 

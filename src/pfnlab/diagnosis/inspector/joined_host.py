@@ -244,6 +244,10 @@ class JoinedHost:
         bar = self._bar_around(start, end)
         return [ranged.owner for ranged in self.bars.over(start, end)] if bar is None else [bar.owner]
 
+    def first_bar(self, start: int, end: int) -> BarOf | None:
+        """The first of them."""
+        return next(iter(self.bar_over(start, end)), None)
+
     def _bar_around(self, start: int, end: int) -> Ranged[BarOf] | None:
         # The only BAR over a range, where it has all of the range; one question in a BAR follows another.
         last, bars = self._last_bar, self.bars

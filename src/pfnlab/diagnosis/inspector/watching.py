@@ -32,9 +32,7 @@ def changes(before: WatchedMoment, after: WatchedMoment) -> Iterator[str]:
     yield from _both("mapping", _mappings(before.machine), _mappings(after.machine))
     yield from _both("driver", _drivers(old), _drivers(new))
     yield from _both(
-        "module",
-        (module.name for module in old.modules or ()),
-        (module.name for module in new.modules or ()),
+        "module", (module.name for module in old.modules or ()), (module.name for module in new.modules or ())
     )
     yield from (line for line in _both("log", old.log or (), new.log or ()) if line.startswith("+"))
     yield from _both("finding", before.findings, after.findings)

@@ -79,8 +79,7 @@ def _by_property(title: str, seam: SeamPolicies) -> Iterator[Block]:
     columns = tuple(dict.fromkeys(name for row in seam.policies for name in row.verdicts))
     # Those that break most stand first; the eye then finds where the colour ends.
     drawn_rows = sorted(
-        seam.policies,
-        key=lambda row: (-sum(each is not None for each in row.verdicts.values()), row.policy),
+        seam.policies, key=lambda row: (-sum(each is not None for each in row.verdicts.values()), row.policy)
     )
     names = [row.policy for row in drawn_rows]
     letters = [[_letter(row, name) for name in columns] for row in drawn_rows]

@@ -94,14 +94,7 @@ def book_lines(parts: Sequence[BookPart]) -> list[int]:
 
 
 def draw_reservation(
-    drawing: Canvas,
-    part: BookPart,
-    axis: Axis,
-    left: float,
-    top: float,
-    right: float,
-    *,
-    pale: bool,
+    drawing: Canvas, part: BookPart, axis: Axis, left: float, top: float, right: float, *, pale: bool
 ) -> None:
     """One reservation with its mode, pages, owner, and its context as a round tag with the references.
 

@@ -50,12 +50,7 @@ DISTANCES = {
 }
 
 #: What the first mapping and every second one is, each with its word in the names of programs.
-KINDS = {
-    "PFN": "pfn",
-    "PFN, mixed": "mixed",
-    "PFN, ordinary": "ordinary",
-    "ordinary, PFN": "behind",
-}
+KINDS = {"PFN": "pfn", "PFN, mixed": "mixed", "PFN, ordinary": "ordinary", "ordinary, PFN": "behind"}
 
 
 class FlushedCount(NamedTuple):

@@ -16,15 +16,7 @@ from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.runs.alarm import Alarm
-from pfnlab.programs.runs.compare import (
-    FIELDS,
-    Difference,
-    Expectation,
-    MachineAlarm,
-    Ran,
-    Verdict,
-    mismatch,
-)
+from pfnlab.programs.runs.compare import FIELDS, Difference, Expectation, MachineAlarm, Ran, Verdict, mismatch
 from pfnlab.programs.runs.observation import Reason, Run, Step
 from pfnlab.programs.runs.violation import Violation
 

@@ -15,6 +15,7 @@ import msgspec
 
 from pfnlab.base.errors import Defect
 from pfnlab.base.result import Address, Count
+from pfnlab.diagnosis.inspector.host_snapshot import IomemLine
 from pfnlab.diagnosis.inspector.joined_host import BarOf
 from pfnlab.diagnosis.inspector.parsing import memory_lists
 from pfnlab.kernel.bugs.here import BugHere
@@ -235,6 +236,11 @@ def composed(found: RawFinding, bugs: tuple[BugHere, ...]) -> Finding:
         programs=kind.programs,
         advice=kind.advice,
     )
+
+
+def claim_line(line: IomemLine) -> EvidenceLine:
+    """A claim as /proc/iomem writes it."""
+    return EvidenceLine("/proc/iomem", f"{line.start:08x}-{line.end - 1:08x} : {line.name}")
 
 
 def evidence_of_book(entries: Sequence[tuple[int, int, CacheMode]]) -> Iterator[EvidenceLine]:

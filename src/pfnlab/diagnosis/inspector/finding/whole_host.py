@@ -8,6 +8,7 @@ from functools import partial
 from pfnlab.diagnosis.inspector.finding.finding_form import (
     EvidenceLine,
     RawFinding,
+    claim_line,
     evidence_of_book,
     range_text,
 )
@@ -39,10 +40,7 @@ def claimed(machine: JoinedHost) -> Iterator[RawFinding]:
                 "claimed_by_another",
                 f"{line.name}{', the boot framebuffer,' if boot else ''} claims "
                 f"{range_text(line.start, line.end)} of {bar}, which {bar.device.driver} is to give away.",
-                [
-                    EvidenceLine("/proc/iomem", f"{line.start:08x}-{line.end - 1:08x} : {line.name}"),
-                    EvidenceLine("/sys/bus/pci/devices", device_line(bar.device)),
-                ],
+                [claim_line(line), device_line(bar.device)],
                 places=[(line.start, line.end, None)],
                 place=bar,
             )
@@ -53,11 +51,8 @@ def no_write_combining(machine: JoinedHost) -> Iterator[RawFinding]:
     pat, reasons = machine.snapshot.pat, pat_off(machine.snapshot)
     if CacheMode.WC in pat.slots if pat is not None else not reasons:
         return
-    guest = (
-        f" This is a guest of {machine.snapshot.virtual}: its host may decide."
-        if machine.snapshot.virtual
-        else ""
-    )
+    virtual = machine.snapshot.virtual
+    guest = f" This is a guest of {virtual}: its host may decide." if virtual else ""
     yield RawFinding.ready(
         "pat_without_wc",
         f"PAT is {'off' if reasons else 'set up without write-combining'}.{guest}",

@@ -19,11 +19,7 @@ from pfnlab.diagnosis.inspector.host_snapshot import (
     SnapshotSource,
 )
 from pfnlab.diagnosis.inspector.intervals import uncollected
-from pfnlab.diagnosis.inspector.parsing import (
-    machine_facts,
-    memory_lists,
-    pci_files,
-)
+from pfnlab.diagnosis.inspector.parsing import machine_facts, memory_lists, pci_files
 from pfnlab.diagnosis.inspector.parsing.pci_files import listed_devices
 from pfnlab.diagnosis.inspector.parsing.process_files import ProcessFiles
 from pfnlab.diagnosis.inspector.parsing.text_files import (

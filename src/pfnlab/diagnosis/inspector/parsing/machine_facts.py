@@ -73,8 +73,7 @@ def modules(data: bytes) -> tuple[Module, ...]:
 
 
 def unpacked(data: bytes, bounds: SnapshotBounds) -> tuple[bytes, str]:
-    """The text of a configuration, which may be packed with gzip, or why there is none; the other is empty.
-    """
+    """The text of a configuration, packed with gzip or not, or why there is none; the other is empty."""
     if data[:2] != b"\x1f\x8b":
         return data, ""
     unpacking = zlib.decompressobj(wbits=31)
