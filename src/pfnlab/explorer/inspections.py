@@ -31,7 +31,7 @@ from pfnlab.explorer import questions
 from pfnlab.explorer.questions import NotOpen, begin_answering, reply
 from pfnlab.kernel.bugs.kernel_name import kernel_name
 from pfnlab.kernel.hw.pci_regions import Bar
-from pfnlab.present.document.blocks import Block, Cell, Paragraph, Table, cell
+from pfnlab.present.document.blocks import Block, Cell, Paragraph, Table, cells
 from pfnlab.present.document.explanation_part import part as explanation_part
 from pfnlab.present.document.html import unstyled
 from pfnlab.present.document.inspection_part import device_blocks
@@ -133,7 +133,7 @@ def _row(device: PciFunction) -> tuple[Cell, ...]:
         f"{', prefetchable' if bar.prefetchable else ''}"
         for bar in _in_memory(device)
     )
-    return cell(device.address), cell(device.ids), cell(device.driver or "none"), Cell(bars or ("none",))
+    return cells(device.address, device.ids, device.driver or "none", Cell(bars or ("none",)), code=False)
 
 
 def _in_memory(device: PciFunction) -> list[Bar]:

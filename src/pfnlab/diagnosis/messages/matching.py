@@ -99,11 +99,6 @@ class Matcher:
                 if seed in texts:
                     self._by_seed[seed].append(at)
 
-    @property
-    def wordings(self) -> list[tuple[Family, Wording]]:
-        """All families with each of their wordings."""
-        return [(entry.family, entry.wording) for entry in self._entries]
-
     def interests(self, text: str) -> bool:
         """True where *text* has a word that some template needs."""
         return bool(self._by_words(text).entries)

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 
 from pfnlab.diagnosis.messages.template import LineTemplate, Literal
 
@@ -48,22 +49,7 @@ def may_touch_a_number(word: str) -> bool:
 Choice = tuple[str, ...]
 
 #: Words that stand in many other lines of a log.
-_COMMON_WORDS = """
-[mem about access accessed added addr address after allocate allocation allowed already another argument
-available base base: because before between bind bios blocked boot bound buffer cache called can't
-cannot change check class config conflict could couldn't count cover cpus current debug default detected
-device disabled driver enable enabled enabling error exceeded existing expected failed failed: failure
-fault file file: firmware fixing found framebuffer free from function generic getting group handle
-hardware have incorrect index information init initialization initialized invalid kernel line mapped
-mapping mapping: mask match memory mode module multiple offset only open option page pages permission
-physical platform pool probe process processor protections range read-only region regions register
-register: registration release remap reports request requested required reserve reserved resource
-resource: restoring resume returned root runtime section setting settings setup size size: size=
-specified start state support supported switching system the this timeout total trying type types unable
-unknown update updating used user using value variable virtual warning warning: while with write writing
-your zero {}
-"""
-_COMMON = frozenset(_COMMON_WORDS.split())
+_COMMON = frozenset(Path(__file__).with_name("common_words.txt").read_text(encoding="utf-8").split())
 
 #: The cost of a text that is looked for, against one more template that it finds.
 _RARE, _PLAIN, _PHRASE, _EVERYWHERE = 1.0, 2.0, 4.0, 60.0

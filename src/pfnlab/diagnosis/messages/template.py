@@ -147,22 +147,6 @@ class LineTemplate:
             given.setdefault("errno", error[1])
         return FieldMatch(given, missing, (at.start(), place))
 
-    def render(self, values: Mapping[str, str] | None = None, choice: int = 0, optional: bool = True) -> str:
-        """A line of this template.
-
-        :param values: texts of fields by name; others are samples
-        :param choice: which of several literals, counted round
-        :param optional: literals that may be missing are there
-        """
-        parts = []
-        for token in self.tokens:
-            if isinstance(token, FieldSlot):
-                parts.append((values or {}).get(token.name, FIELDS[token.name].sample))
-            elif optional or not token.optional:
-                parts.append(token.choices[choice % len(token.choices)])
-        pat = PAT_PREFIX if self.text.startswith(PAT_PREFIX) else ""
-        return pat + "".join(parts)
-
     def _not_in(self, given: Mapping[str, str]) -> tuple[str, ...]:
         return tuple([name for name in self._called if name not in given])
 

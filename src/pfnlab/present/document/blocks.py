@@ -40,6 +40,16 @@ def cell(text: str, tone: Tone = "", *, code: bool = False) -> Cell:
     return Cell((text,) if text else (), tone, code)
 
 
+def cells(*texts: str | Cell, code: bool = True) -> tuple[Cell, ...]:
+    """A row of cells, each of one line; the first has its name.
+
+    :param code: the first is in typewriter face
+    """
+    first, *rest = texts
+    named = cell(first, code=code) if isinstance(first, str) else first
+    return (named, *(cell(one) if isinstance(one, str) else one for one in rest))
+
+
 class Paragraph(msgspec.Struct, frozen=True):
     """One sentence or some."""
 

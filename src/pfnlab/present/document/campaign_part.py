@@ -11,8 +11,8 @@ from pfnlab.hunt.fuzz.hunt_state import FindingCause, FuzzResult, PrintedFinding
 from pfnlab.hunt.fuzz.known_rows import KnownRow
 from pfnlab.hunt.fuzz.letters import KNOWN, KNOWN_ROW, NEW, QUIET, CellTable, PrintedCells
 from pfnlab.hunt.fuzz.reach import Reached, ReachedCoverage
-from pfnlab.present.document.blocks import Block, Bullets, Cell, Chapter, Code, Table, Tone, cell
-from pfnlab.present.document.part import Part, done, drawn, program_code, short
+from pfnlab.present.document.blocks import Block, Bullets, Cell, Chapter, Code, Table, Tone, cell, cells
+from pfnlab.present.document.part import Part, drawn, program_code, short, told
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.printer import op_lines
 
@@ -27,6 +27,8 @@ def part(content: FuzzResult) -> Part:
     """The findings of a hunt by their causes, and what its programs reached, or each of its cells showed."""
     amount = f"{number_of(content.compared, content.noun)} compared on {', '.join(content.machines)}"
     title = f"Random programs, seed {content.seed}"
+    if content.cells is not None:
+        title = f"Sweep of {content.cells.scope}"
     if content.findings:
         more = f" of {number_of(len(content.causes), 'cause')}" if content.causes else ""
         if content.cells is not None:
@@ -36,14 +38,7 @@ def part(content: FuzzResult) -> Part:
         says = f"{number_of(len(content.unstable), 'difference')} did not show again in {amount}."
     else:
         says = f"No difference in {amount}."
-    return Part(
-        title=title if content.cells is None else f"Sweep of {content.cells.scope}",
-        says=says,
-        outcome=content.outcome,
-        blocks=tuple(_blocks(content)),
-        facts=done(content.made),
-        first=content.headline,
-    )
+    return told(content, title, says, _blocks(content), first=content.headline)
 
 
 def finding_part(content: FindingFolder) -> Part:
@@ -88,14 +83,13 @@ def _blocks(content: FuzzResult) -> Iterator[Block]:
     if coverage is None:
         return
     if coverage.under:
-        rows = (
-            (_share(kinds), str(pairs), str(triples), _named(missing) or "-")
-            for kinds, pairs, triples, missing in coverage.under.values()
-        )
         yield Table(
             "Under conditions",
             ("condition", "kinds", "pairs", "triples", "never"),
-            tuple((cell(name), *map(cell, row)) for name, row in zip(coverage.under, rows, strict=True)),
+            tuple(
+                cells(name, _share(kinds), str(pairs), str(triples), _named(never) or "-", code=False)
+                for name, (kinds, pairs, triples, never) in coverage.under.items()
+            ),
             glance=(0, 1, 2, 3, 4),
             headed=True,
         )
@@ -114,7 +108,7 @@ def known_violations(rows: Mapping[str, KnownRow]) -> Iterator[Block]:
             "Known violations by operation, the rarest first",
             ("property and reason", "operation", "programs", "first"),
             tuple(
-                (cell(row), cell(kind), cell(f"{shape.programs:,}"), cell(f"step {shape.step + 1}"))
+                cells(row, kind, f"{shape.programs:,}", f"step {shape.step + 1}", code=False)
                 for row, kind, shape in known
             ),
             glance=(0, 1, 2),
@@ -128,13 +122,9 @@ def known_violations(rows: Mapping[str, KnownRow]) -> Iterator[Block]:
 def _row(content: FuzzResult, key: str) -> tuple[Cell, ...]:
     found = content.findings[key]
     smallest = ("" if found.minimal else "; a shorter one may exist") + ("; known" if found.known else "")
-    return (
-        cell(found.folder or key, code=True),
-        cell(short(found.says, content.machines), "" if found.known else "bad"),
-        cell(f"{found.met:,}"),
-        cell(f"{found.first:,}"),
-        cell(f"{number_of(found.operations, 'operation')}{smallest}"),
-    )
+    says = cell(short(found.says, content.machines), "" if found.known else "bad")
+    by = f"{number_of(found.operations, 'operation')}{smallest}"
+    return cells(found.folder or key, says, f"{found.met:,}", f"{found.first:,}", by)
 
 
 def _chapter(number: int, content: FuzzResult, cause: FindingCause) -> Chapter:

@@ -23,7 +23,7 @@ from pfnlab.present.document.blocks import (
     Tone,
     cell,
 )
-from pfnlab.present.document.part import Part, done, drawn, program_code, section
+from pfnlab.present.document.part import Part, drawn, program_code, section, told
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
 
@@ -35,17 +35,9 @@ def part(content: CheckResult) -> Part:
     amount = f"{number_of(content.states, 'state')} of the scope {content.scope}"
     says = f"{content.machine} violates {broken}" if broken else f"{content.machine}: no violation"
     cut = f"; the search was cut: {content.cut[0]}" if content.cut else ""
-    return Part(
-        title=title,
-        says=f"{says} in {amount}{cut}.",
-        outcome=content.outcome,
-        blocks=(Paragraph(f"{title}: {_bound(content)}"), *_blocks(content)),
-        facts=done(
-            content.made,
-            ("cut", content.cut),
-            *((name, str(value)) for name, value in beside(content, SHOWN_APART).items() if value),
-        ),
-    )
+    others = ((name, str(value)) for name, value in beside(content, SHOWN_APART).items() if value)
+    blocks = (Paragraph(f"{title}: {_bound(content)}"), *_blocks(content))
+    return told(content, title, f"{says} in {amount}{cut}.", blocks, ("cut", content.cut), *others)
 
 
 def _bound(content: CheckResult) -> str:
@@ -63,19 +55,14 @@ def differ_part(content: DifferResult) -> Part:
         word = "do the same" if content.complete else "did the same as far as the search came"
         says = f"{word} in every sequence of at most {number_of(content.depth, 'operation')}"
     states = f"{number_of(content.states, 'state')}, {content.seconds:.1f} s"
-    return Part(
-        title=f"{names}, distinguished",
-        says=f"{names} {says}.",
-        outcome=content.outcome,
-        blocks=(
-            Paragraph(f"{names}, scope {content.scope}: {states}"),
-            Paragraph(f"they {says}"),
-            # A terminal shows the runs of the program.
-            *program_code(content.text or "", "The shortest program", glance=""),
-            drawn(lambda draw: draw.story_of_text(content.text, content.machines)),
-        ),
-        facts=done(content.made, ("cut", content.cut)),
+    blocks: tuple[Block, ...] = (
+        Paragraph(f"{names}, scope {content.scope}: {states}"),
+        Paragraph(f"they {says}"),
+        # A terminal shows the runs of the program.
+        *program_code(content.text or "", "The shortest program", glance=""),
+        drawn(lambda draw: draw.story_of_text(content.text, content.machines)),
     )
+    return told(content, f"{names}, distinguished", f"{names} {says}.", blocks, ("cut", content.cut))
 
 
 def _amount(states: int, steps: int) -> str:

@@ -14,23 +14,29 @@ from textwrap import indent
 
 from pfnlab.base.inert import one_line, recorded_line, visible, visible_name
 from pfnlab.discussions.asked_again import ClaimAnswer, ClaimResult
-from pfnlab.present.document.blocks import Block, Bullets, Cell, Code, Facts, Paragraph, Table, Tone, cell
+from pfnlab.present.document.blocks import (
+    Block,
+    Bullets,
+    Cell,
+    Code,
+    Facts,
+    Paragraph,
+    Table,
+    Tone,
+    cell,
+    cells,
+)
 from pfnlab.present.document.mail import WIDTH
-from pfnlab.present.document.part import Part, done
+from pfnlab.present.document.part import Part, told
 
 
 def part(content: ClaimResult) -> Part:
     """The words, what became of them, and the answers."""
     claim = content.claim
-    said = f"{claim.author}, {content.role}, {claim.date}: {claim.message}"
-    return Part(
-        title=f"Claim {claim.number}",
-        says=f"{claim.number}, {claim.author}: {content.says}",
-        outcome=content.outcome,
-        blocks=tuple(_blocks(content)),
-        facts=done(content.made, ("discussion", content.discussion)),
-        first=one_line(f"{claim.number}  {said}"),
-    )
+    first = f"{claim.number}  {claim.author}, {content.role}, {claim.date}: {claim.message}"
+    says = f"{claim.number}, {claim.author}: {content.says}"
+    fact = "discussion", content.discussion
+    return told(content, f"Claim {claim.number}", says, _blocks(content), fact, first=one_line(first))
 
 
 def commands_of(content: ClaimResult) -> tuple[str, ...]:
@@ -58,7 +64,7 @@ def _blocks(content: ClaimResult) -> Iterator[Block]:
         yield Table(
             "What each shows",
             ("asked", "program", "on", "models", "stock kernels", "patched kernels", ""),
-            tuple(tuple(_row(answer)) for answer in content.answers),
+            tuple(map(_row, content.answers)),
             glance=(0, 1, 2, 3, 4, 5, 6),
             headed=True,
         )
@@ -68,15 +74,16 @@ def _blocks(content: ClaimResult) -> Iterator[Block]:
     yield Paragraph(content.says)
 
 
-def _row(answer: ClaimAnswer) -> Iterator[Cell]:
-    yield cell(answer.asked, code=True)
-    yield cell(answer.file)
-    yield cell(answer.on)
+def _row(answer: ClaimAnswer) -> tuple[Cell, ...]:
     tone: Tone = "bad" if answer.word == "otherwise" else ""
-    for shown in (answer.model, answer.kernel):
-        yield cell("-" if shown is None else shown, "" if shown in (None, answer.expected) else tone)
-    yield cell("-" if answer.patched is None else answer.patched, tone)
-    yield cell(", ".join(remarks(answer)), tone)
+    shown = (
+        cell("-" if shown is None else shown, "" if shown in (None, answer.expected) else tone)
+        for shown in (answer.model, answer.kernel)
+    )
+    patched = cell("-" if answer.patched is None else answer.patched, tone)
+    return cells(
+        answer.asked, answer.file, answer.on, *shown, patched, cell(", ".join(remarks(answer)), tone)
+    )
 
 
 def remarks(answer: ClaimAnswer) -> Iterator[str]:
@@ -171,8 +178,8 @@ def _mail_answers(answers: Sequence[ClaimAnswer]) -> Iterator[str]:
     about = groupby(zip(answers, rows, strict=True), key=lambda pair: (pair[0].file, pair[0].asked))
     for (file, asked), members in about:
         yield from _wrapped(f"{asked} ({file})" if file else asked)
-        for answer, cells in members:
-            yield from _mail_row(cells, widths)
+        for answer, row in members:
+            yield from _mail_row(row, widths)
             for remark in remarks(answer):
                 yield from _wrapped(f"^ {_REMARKS.get(remark, remark)}", _INDENT * 2)
 

@@ -16,7 +16,7 @@ from pfnlab.diagnosis.messages.explanation import (
 from pfnlab.diagnosis.messages.family_files import FamilyVerdict
 from pfnlab.diagnosis.messages.message_event import KernelSure
 from pfnlab.present.document.blocks import Block, Bullets, Paragraph, Tone
-from pfnlab.present.document.part import Part, done
+from pfnlab.present.document.part import Part, told
 
 _TONES: dict[FamilyVerdict, Tone] = {
     FamilyVerdict.LOOK: "lit",
@@ -31,13 +31,7 @@ _MOST = 6
 
 def part(content: ExplainResult) -> Part:
     """The boots with their events."""
-    return Part(
-        title="Explanation",
-        says=content.says,
-        outcome=content.outcome,
-        blocks=tuple(_blocks(content)),
-        facts=done(content.made),
-    )
+    return told(content, "Explanation", content.says, _blocks(content))
 
 
 def _blocks(content: ExplainResult) -> Iterator[Block]:

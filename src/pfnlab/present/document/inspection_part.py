@@ -10,24 +10,19 @@ from pfnlab.diagnosis.inspector.device import BarAnswer, CombiningAnswer, Device
 from pfnlab.diagnosis.inspector.finding.finding_form import Severity, finding_kinds
 from pfnlab.diagnosis.inspector.host_snapshot import Access
 from pfnlab.diagnosis.inspector.inspection import APART, InspectionResult, MemoryRow, PlacedFinding
-from pfnlab.present.document.blocks import Block, Bullets, Cell, Code, Paragraph, Table, Tone, cell
-from pfnlab.present.document.part import Part, done, drawn
+from pfnlab.present.document.blocks import Block, Bullets, Cell, Code, Paragraph, Table, Tone, cell, cells
+from pfnlab.present.document.part import Part, drawn, told
 
 _TONES: dict[Severity, Tone] = {Severity.WRONG: "bad", Severity.LOOK: "lit", Severity.NOTE: "pale"}
 
 
 def part(content: InspectionResult) -> Part:
     """The answer about a device or the findings, then what was looked at."""
-    kernel = content.kernel or "kernel not known"
     name = f"{content.host}, " if content.host else ""
-    return Part(
-        title=f"Inspection of {content.origin}",
-        says=content.device.says if content.device else content.says,
-        outcome=content.outcome,
-        blocks=tuple(_blocks(content)),
-        facts=done(content.made, ("kernel", content.kernel), ("runs under", content.virtual)),
-        first=f"{content.origin}: {name}{kernel}",
-    )
+    first = f"{content.origin}: {name}{content.kernel or 'kernel not known'}"
+    says = content.device.says if content.device else content.says
+    facts = ("kernel", content.kernel), ("runs under", content.virtual)
+    return told(content, f"Inspection of {content.origin}", says, _blocks(content), *facts, first=first)
 
 
 def _blocks(content: InspectionResult) -> Iterator[Block]:
@@ -114,12 +109,9 @@ def _cover(bar: BarAnswer) -> Iterator[tuple[Cell, ...]]:
     for place in bar.cover:
         start, end = place.bounds
         hole = place.mode is None
-        yield (
-            cell(f"{start:#x}", code=True),
-            cell(size_text(end - start)),
-            cell(place.mode or "-"),
-            cell("hole" if hole and bar.combining is not CombiningAnswer.YES else "", "lit" if hole else ""),
-        )
+        word = "hole" if hole and bar.combining is not CombiningAnswer.YES else ""
+        end_cell = cell(word, "lit" if hole else "")
+        yield cells(f"{start:#x}", size_text(end - start), place.mode or "-", end_cell)
 
 
 def _looked_at(content: InspectionResult) -> Iterator[str | tuple[str, ...]]:

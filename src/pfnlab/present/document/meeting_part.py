@@ -14,8 +14,8 @@ from pfnlab.hunt.meeting.meet import MeetingResult
 from pfnlab.hunt.meeting.shown import ShownDifference
 from pfnlab.hunt.meeting.trial import ShownCause, TrialResult
 from pfnlab.kernel.policies.known_kernels import HeldCount, programs_in, steps_in
-from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, cell
-from pfnlab.present.document.part import Part, done, drawn, program_code, section, short
+from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, cell, cells
+from pfnlab.present.document.part import Part, drawn, program_code, section, short, told
 
 #: The most programs that show a difference, other differences of its cause, and commits that are named.
 _SHOWN, _OTHERS, _TITLES = 4, 8, 40
@@ -33,13 +33,8 @@ def part(content: MeetingResult) -> Part:
         unstable = f", and {len(content.unstable)} that did not show again" if content.unstable else ""
         count = number_of(len(found), "difference")
         says = f"{count}{causes} in {amount}, {content.unexplained} unexplained{unstable}"
-    return Part(
-        title=names,
-        says=f"{names}: {says}.",
-        outcome=content.outcome,
-        blocks=tuple(_blocks(content)),
-        facts=done(content.made, ("kernel", content.kernels), ("seed", seeds(content.held))),
-    )
+    facts = ("kernel", content.kernels), ("seed", seeds(content.held))
+    return told(content, names, f"{names}: {says}.", _blocks(content), *facts)
 
 
 def amount_of(held: dict[str, HeldCount]) -> str:
@@ -58,12 +53,11 @@ def held_table(held: dict[str, HeldCount]) -> Table:
         "What was compared: whole state, order of kernel calls and flushes, after every step",
         ("held", "programs", "steps", "undecided", "differ"),
         tuple(
-            (
-                cell(name),
-                cell(f"{count.programs:,}" if count.programs else "-"),
-                cell(f"{count.steps:,}"),
-                cell(f"{count.undecided:,}"),
+            cells(
+                *(name, f"{count.programs:,}" if count.programs else "-"),
+                *(f"{count.steps:,}", f"{count.undecided:,}"),
                 cell(f"{count.differences:,}", "bad" if count.differences else ""),
+                code=False,
             )
             for name, count in held.items()
         ),
@@ -130,19 +124,11 @@ _CAUSES = 8
 
 def trial_part(content: TrialResult) -> Part:
     """The differences of a trial by their causes, and what a policy changes."""
-    return Part(
-        title=f"{content.tree} against {content.model}",
-        says=f"{content.tree} against {content.model}: {content.says}",
-        outcome=content.outcome,
-        blocks=tuple(_trial_blocks(content)),
-        facts=done(
-            content.made,
-            ("kernel", (content.kernel, content.built)),
-            ("patch", content.patches),
-            ("said to be", ", ".join(content.policies)),
-            ("seed", str(content.seed)),
-        ),
-    )
+    title = f"{content.tree} against {content.model}"
+    kernel = "kernel", (content.kernel, content.built)
+    policies = "said to be", ", ".join(content.policies)
+    facts = kernel, ("patch", content.patches), policies, ("seed", str(content.seed))
+    return told(content, title, f"{title}: {content.says}", _trial_blocks(content), *facts)
 
 
 def replay_part(content: ReplayResult) -> Part:
@@ -152,14 +138,10 @@ def replay_part(content: ReplayResult) -> Part:
         for number, step in enumerate(content.steps, 1)
     )
     steps = Table("Step by step", ("", "step", "what it does"), rows, glance=(0, 1, 2), under=5)
-    return Part(
-        title=f"{content.title}, again",
-        says=f"{content.machine}, {content.title}: {content.verdict}.",
-        outcome=content.outcome,
-        first=one_line(f"{content.machine}, {content.title}"),
-        blocks=(*((steps,) if rows else ()), Paragraph(one_line(content.verdict))),
-        facts=done(content.made),
-    )
+    blocks = (*((steps,) if rows else ()), Paragraph(one_line(content.verdict)))
+    name = f"{content.machine}, {content.title}"
+    says = f"{name}: {content.verdict}."
+    return told(content, f"{content.title}, again", says, blocks, first=one_line(name))
 
 
 def _trial_blocks(content: TrialResult) -> Iterator[Block]:

@@ -15,7 +15,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from pfnlab.base.inert import one_line, recorded_line, visible
-from pfnlab.base.result import Made, Outcome, Printed
+from pfnlab.base.result import Made, Outcome, Printed, Result
 from pfnlab.present.document.blocks import (
     Block,
     Bullets,
@@ -67,6 +67,18 @@ def done(made: Made, *more: tuple[str, str | Sequence[str]]) -> tuple[tuple[str,
     rows = [(name, (value,) if isinstance(value, str) else tuple(value)) for name, value in more]
     rows += zip(MADE, ((made.pfnlab,), (recorded_line(made.command or ""),)), strict=True)
     return tuple((name, values) for name, values in rows if any(values))
+
+
+def told(
+    content: Result,
+    title: str,
+    says: str,
+    blocks: Iterable[Block],
+    *facts: tuple[str, str | Sequence[str]],
+    first: str = "",
+) -> Part:
+    """The part of a result, with its outcome and what made it; the other arguments are those of a part."""
+    return Part(title, says, content.outcome, tuple(blocks), done(content.made, *facts), first=first)
 
 
 def program_code(text: str, caption: str = "The program", *, glance: str | None = None) -> Iterator[Code]:

@@ -10,7 +10,7 @@ from pfnlab.base.result import Outcome
 from pfnlab.base.units import number_of
 from pfnlab.campaign.campaigns import CampaignStatus, ListedResult, ListedResults
 from pfnlab.campaign.store.rows import DISCOVERIES
-from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, Tone, cell
+from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, Tone, cell, cells
 from pfnlab.present.document.part import Part, done, program_code, section
 
 #: The tone of a verdict; every other is as expected.
@@ -66,7 +66,7 @@ def listing_part(content: ListedResults, *, full: bool = False) -> Part:
     rows = Table(
         "Results of the store",
         ("digest", "verdict", "result"),
-        tuple((cell(item.digest[:8]), cell(item.verdict), cell(_line(item))) for item in content.results),
+        tuple(cells(item.digest[:8], item.verdict, _line(item), code=False) for item in content.results),
         glance=(0, 1, 2),
         below=tuple(map(_chapter, content.results)) if full else (),
     )
@@ -116,9 +116,8 @@ def _counts(told: Sequence[ListedResult]) -> Sequence[Block]:
     tasks = sorted({item.task for item in told})
     counts = Counter((item.verdict, item.task) for item in told)
     rows = tuple(
-        (
-            cell(verdict, _TONES.get(verdict, "good")),
-            *(cell(str(counts[verdict, task] or "-")) for task in tasks),
+        cells(
+            cell(verdict, _TONES.get(verdict, "good")), *(str(counts[verdict, task] or "-") for task in tasks)
         )
         for verdict in sorted({item.verdict for item in told})
     )

@@ -176,10 +176,6 @@ class Canvas:
         )
         self.rect(x, y, width, height, kind)
 
-    def fits(self, x: float, y: float, text: str, size: float, face: Face, anchor: Anchor) -> bool:
-        """True where a label there would lie over no other."""
-        return self._free(_label_box(x, y, text, size, face, anchor))
-
     def text(
         self,
         x: float,

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
 from typing import Literal
 
 import msgspec
@@ -84,70 +86,16 @@ def variables() -> dict[str, tuple[str, str]]:
 #: The class of every picture.
 PICTURE = "pfn-picture"
 
-_SANS = "system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif"
-_MONO = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
-
-_RULES = f"""\
-text{{fill:$ink}}
-.mono{{font-family:{_MONO}}}
-.sans,.bold{{font-family:{_SANS}}}
-.bold,.strong{{font-weight:700}}
-.s9{{font-size:9px}}.s10{{font-size:10px}}.s11{{font-size:11px}}.s12{{font-size:12px}}.s13{{font-size:13px}}.s17{{font-size:17px}}
-.quiet{{fill:$quiet}}
-.ground{{fill:$ground}}
-.panel{{fill:$panel;stroke:$weak}}
-.rule{{stroke:$weak;fill:none}}
-.vma-box{{fill:$ground;stroke:$ink;stroke-width:1.25}}
-.edge{{fill:none;stroke:$strong}}
-.absent{{fill:none;stroke:$strong;stroke-dasharray:1.5 2.5}}
-.ghost{{fill:none;stroke:$strong;stroke-dasharray:5 3}}
-.plate{{fill:$ground}}
-.tint{{fill-opacity:.14}}
-.link-box{{fill-opacity:.1;stroke:$strong;stroke-opacity:.45}}
-.link-box.faint{{fill-opacity:.04;stroke-opacity:.25}}
-.memory-box{{fill:$panel;stroke:$strong}}
-.hatch-line{{stroke:$weak}}
-.untracked{{fill:$strong}}
-.name-plate{{fill:$panel}}
-.tick{{stroke:$strong}}
-.break-ground{{fill:none;stroke:$ground;stroke-width:4}}
-.break-mark{{fill:none;stroke:$strong}}
-.changed .edge,.changed .vma-box{{stroke:$ink;stroke-width:2}}
-.changed .absent,.changed .ghost{{stroke:$ink}}
-.corner{{fill:$ink}}
-.pale .pattern{{opacity:.4}}
-.pale .vma-box{{stroke:$weak}}
-.pale text:not(.chip-text):not(.on-bad){{fill:$quiet}}
-.bad-edge{{fill:none;stroke:$bad;stroke-width:2}}
-.bad-link{{fill:none;stroke:$bad;stroke-width:1.5;stroke-dasharray:5 3}}
-.bad-fill{{fill:$bad}}
-.bad-ink{{fill:$bad}}
-.on-bad{{fill:$bad-text}}
-.strike{{stroke:$bad;stroke-width:1.5}}
-.tag{{fill:$ground;stroke:$ink;stroke-width:1.25}}
-.bolt{{fill:$ink}}
-.log-box{{fill:$panel}}
-.log-bar{{fill:$ink}}
-.changed-sign{{fill:none;stroke:$ink;stroke-width:2}}
-.differs{{fill:$differs}}
-.held{{fill:$panel;stroke:$ink;stroke-width:1.5}}
-.waits{{fill:none;stroke:$ink;stroke-width:1.5;stroke-dasharray:2 3}}
-.arrow{{fill:none;stroke:$ink;stroke-width:1.5}}
-.arrow-head{{fill:$ink}}
-.life{{stroke:$strong;stroke-width:4;fill:none}}
-.life-end{{stroke:$ink;stroke-width:1.5}}
-.bad-ground{{fill:$bad;fill-opacity:.1}}
-.life-stale{{stroke:$bad;stroke-width:4;stroke-dasharray:6 3;fill:none}}
-.lane{{stroke:$weak;stroke-width:1}}
-"""
 
 _VARIABLE = re.compile(r"(?P<property>[a-z-]+):\$(?P<name>[a-z-]+)")
 
 
+@cache
 def style_sheet(theme: Theme) -> str:
-    """The rules of a picture."""
+    """The rules of a picture: ``picture.css``, whose ``$words`` are names of colours, and those of modes."""
     colours = variables()
-    rules = _RULES + "".join(_mode_rules(mode) for mode in MODES)
+    rules = files("pfnlab.present.picture").joinpath("picture.css").read_text(encoding="utf-8")
+    rules += "".join(map(_mode_rules, MODES))
     scoped = "".join(f"{_scoped(line)}\n" for line in rules.splitlines())
     if theme != "auto":
         at = theme == "dark"

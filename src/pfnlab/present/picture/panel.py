@@ -14,7 +14,6 @@ from pfnlab.present.picture.physical import (
     LINE,
     TICKS,
     book_lines,
-    cards_height,
     draw_cards,
     draw_device,
     draw_lines,
@@ -120,11 +119,6 @@ class Panel:
         if scene.log and ("log", "") in places:
             self._draw_log(drawing, left, places["log", ""])
         return end
-
-    def height(self) -> float:
-        """Its own height, with the cards of the column aside."""
-        cards = cards_height(self._scene) if self._sizes.aside and self._processors else 0.0
-        return max(sum(self.rows().values()), cards)
 
     def _draw_links(
         self, drawing: Canvas, left: float, places: Mapping[RowName, float], rows: Mapping[RowName, float]

@@ -183,11 +183,6 @@ _STALE = "STALE"
 _MOST = 6
 
 
-def cards_height(scene: StateScene) -> float:
-    """The height of all cards, one a processor."""
-    return 24 + sum(_card_height(len(parts)) + 8 for parts in (scene.tlbs or {}).values() or [()])
-
-
 def draw_cards(drawing: Canvas, scene: StateScene, left: float, top: float, width: float) -> float:
     """The cards of all processors.
 

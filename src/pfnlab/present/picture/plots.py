@@ -6,6 +6,7 @@ Every number is written, every colour has a second sign, and the element names i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
 
 from pfnlab.base.inert import xml_attribute, xml_line
 from pfnlab.diagnosis.inspector.inspection import MemoryRow
@@ -20,16 +21,6 @@ _LABEL, _BAR = 42, 280
 #: Height and width of the field of lines.
 _HIGH, _BROAD = 220, 420
 
-#: Text, weak lines, marks and what is violated, on light and dark ground.
-_STYLE = """\
-.plot text{font:12px system-ui,sans-serif;fill:#1b1b1b}
-.plot .mark{fill:#4477aa}.plot .path{fill:none;stroke:#4477aa;stroke-width:2}
-.plot .axis{stroke:#767676;fill:none}.plot .bad{fill:#ffe3e3;stroke:#bb0000;stroke-width:2}
-.plot .ring{fill:none;stroke:#bb0000;stroke-width:2}
-.plot .good{fill:#f1f4f8;stroke:#c3ccd6}.plot .none{fill:none;stroke:#c3ccd6;stroke-dasharray:3 3}
-@media screen and (prefers-color-scheme:dark){.plot text{fill:#e8e8e8}.plot .mark{fill:#6699cc}
-.plot .path{stroke:#6699cc}.plot .axis{stroke:#8f8f8f}.plot .bad{fill:#4a1414;stroke:#ff5555}
-.plot .ring{stroke:#ff5555}.plot .good{fill:#20262d;stroke:#48525d}.plot .none{stroke:#48525d}}"""
 
 _DASHES = ("", "6 3", "2 3", "8 3 2 3", "12 4", "4 6", "1 5")
 
@@ -145,12 +136,13 @@ def _cell(x: float, y: float, side: float, name: str, verdict: str) -> str:
 
 def plot_svg(title: str, says: str, width: float, height: float, body: Sequence[str]) -> str:
     """The element of a plot: its name, its words, its style and its parts."""
+    style = files("pfnlab.present.picture").joinpath("plots.css").read_text(encoding="utf-8")
     size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" {size} '
         f'role="img" aria-label={xml_attribute(title)}>'
         f"<title>{xml_line(title)}</title><desc>{xml_line(says)}</desc>"
-        f"<style>{_STYLE}</style>{''.join(body)}</svg>"
+        f"<style>{style}</style>{''.join(body)}</svg>"
     )
 
 

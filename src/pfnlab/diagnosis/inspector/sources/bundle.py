@@ -221,11 +221,6 @@ class Bundle:
         """
         return cls(bundle_bytes(path, bounds), str(path), bounds)
 
-    @property
-    def redacted(self) -> bool:
-        """True where its names and addresses are others than the machine's."""
-        return self._notes.get("redacted") == "yes"
-
     def read(self, path: str, most: int = MOST_SMALL) -> FileText:
         """The content of a file, as the bundle has it."""
         part = self._parts.get(path)
