@@ -93,11 +93,6 @@ class Walker:
         self._models: OrderedDict[tuple[str, str, str], tuple[KernelModel, list[Question]]] = OrderedDict()
         self._states: OrderedDict[tuple[str, str, str, tuple[int, ...]], _Expanded] = OrderedDict()
 
-    @property
-    def kept(self) -> int:
-        """The number of states in memory with what follows from them."""
-        return len(self._states)
-
     def place(self, machine: ModelMachine, scope: str, path: tuple[int, ...]) -> GraphPlace:
         """The state at the end of *path*.
 

@@ -128,7 +128,7 @@ class MessageEvent(msgspec.Struct, frozen=True):
     :param line: its number, from 1; *last_line* is that of the last line of the event
     :param start: the first byte of the range of the first line; *end* the byte after its last
     :param existing: modes that were there before, in the order of the line
-    :param holder: the name of what is in the way, *holder_range* its range
+    :param holder: the name of what is in the way
     :param rows: all ranges of the event, in the order of lines; the first ``MOST_ROWS``
     """
 
@@ -137,7 +137,6 @@ class MessageEvent(msgspec.Struct, frozen=True):
     text: str
     line: int
     last_line: int
-    stamp: float | None = None
     comm: str | None = None
     pid: int | None = None
     start: int | None = None
@@ -146,13 +145,8 @@ class MessageEvent(msgspec.Struct, frozen=True):
     granted: CacheMode | None = None
     existing: tuple[CacheMode, ...] = ()
     device: str | None = None
-    driver: str | None = None
-    bar: int | None = None
     errno: str | None = None
     holder: str | None = None
-    holder_range: tuple[int, int | None] | None = None
-    vm_flags: int | None = None
-    slots: tuple[CacheMode, ...] = ()
     rows: tuple[EventRow, ...] = ()
     parts: tuple[EventPart, ...] = ()
     unsure: tuple[str, ...] = ()
@@ -165,9 +159,7 @@ class GrowingEvent:
         self.match, self.placed = match, placed
         self.count = 1
         self.line, self.last_line = placed.line, placed.last
-        self.stamp = placed.piece.stamp
-        self.last_stamp = self.stamp
-        self.values: dict[str, str] = dict(match.values)
+        self.last_stamp = placed.piece.stamp
         self.said: dict[str, Any] = _values(match)
         self.missing: dict[str, None] = dict.fromkeys(match.missing)
         self.doubts: dict[str, None] = dict.fromkeys(placed.doubts)
@@ -236,33 +228,18 @@ class GrowingEvent:
     def event(self) -> MessageEvent:
         """The event as it is now."""
         said = self.said
-        existing = tuple(dict.fromkeys(said[name] for name in ("existing", "differs") if name in said))
-        holder = (said["holder_start"], said["holder_end"]) if "holder_start" in said else None
+        named = ("comm", "pid", "start", "end", "wanted", "granted", "device", "errno", "holder")
         return MessageEvent(
             self.match.family,
             max(1, self.count),
             self.placed.text,
             self.line,
             self.last_line,
-            self.stamp,
-            comm=said.get("comm"),
-            pid=said.get("pid"),
-            start=said.get("start"),
-            end=said.get("end"),
-            wanted=said.get("wanted"),
-            granted=said.get("granted"),
-            existing=existing,
-            device=said.get("device"),
-            driver=said.get("driver"),
-            bar=said.get("bar"),
-            errno=said.get("errno"),
-            holder=said.get("holder"),
-            holder_range=holder,
-            vm_flags=said.get("vm_flags"),
-            slots=said.get("slots", ()),
+            existing=tuple(dict.fromkeys(said[name] for name in ("existing", "differs") if name in said)),
             rows=tuple(self.rows),
             parts=tuple(self.parts),
             unsure=tuple(self._unsure()),
+            **{name: said.get(name) for name in named},
         )
 
     def _unsure(self) -> list[str]:
@@ -306,7 +283,7 @@ class GrowingEvent:
 
 
 def _is_known(name: str, said: dict[str, Any]) -> bool:
-    place = {"range": "start", "holder_range": "holder_start", "pfn": "start", "size": "end"}
+    place = {"range": "start", "pfn": "start", "size": "end"}
     return place.get(name, name) in said
 
 
@@ -321,13 +298,8 @@ def _values(match: Match) -> dict[str, Any]:
         # The range behind the name is cut.
         found["holder"] = values["holder"].partition("[")[0].strip()
         found["range_doubts"] = ("The line is cut behind the name of what is in the way.",)
-    for name in ("pid", "bar"):
-        if name in values and values[name].isdigit():
-            found[name] = int(values[name])
-    if "slots" in values:
-        found["slots"] = tuple(mode for mode in map(mode_of, values["slots"].split()) if mode is not None)
-    if "vm_flags" in values:
-        found["vm_flags"] = int(values["vm_flags"], 16)
+    if values.get("pid", "").isdigit():
+        found["pid"] = int(values["pid"])
     for name in ("wanted", "granted", "existing", "differs", "track"):
         mode = mode_of(values[name]) if name in values else None
         if mode is not None:
@@ -342,7 +314,7 @@ def _values(match: Match) -> dict[str, Any]:
             found["range_doubts"] = (*found.get("range_doubts", ()), *said.doubts)
     holder = range_of(values, match.wording, "holder_range")
     if holder is not None:
-        found |= {"holder_start": holder.start, "holder_end": holder.end}
+        found["holder_range"] = holder
         found["range_doubts"] = (*found.get("range_doubts", ()), *holder.doubts)
     is_of_pages = match.family.group in _OF_PAGES
     if is_of_pages and said is not None and said.end is not None and (said.start | said.end) % _PAGE:

@@ -1,4 +1,4 @@
-"""Templates of lines: read, made into patterns, and filled in to sample lines.
+"""Templates of lines: read, and made into patterns.
 
 One template makes two patterns: of the whole line, and of a line of which parts are missing.
 """

@@ -1,4 +1,4 @@
-"""The fields of templates: what each may look like in a paste, a sample of it, and its text as a value."""
+"""The fields of templates: what each may look like in a paste, and its text as a value."""
 
 from __future__ import annotations
 
@@ -38,56 +38,48 @@ class TemplateField(msgspec.Struct, frozen=True):
     """One kind of field.
 
     :param pattern: a regex without groups
-    :param sample: what a line made from a template has there
     :param kept: its text is a value of the event
     """
 
     pattern: str
-    sample: str
     kept: bool = True
 
 
 FIELDS: dict[str, TemplateField] = {
-    "comm": TemplateField(r"[^\s:](?:.{0,38}[^\s])?", "main"),
-    "pid": TemplateField(rf"(?:\d{{1,10}}|{ELIDED})", "177"),
-    "range": TemplateField(rf"(?:{_FIRST}{_TO}{_HEX}|{ELIDED})", "0xfd000000-0xfd003fff"),
-    "holder_range": TemplateField(rf"(?:{_FIRST}{_TO}{_HEX}|{ELIDED})", "0xfd000000-0xfdffffff"),
-    "start": TemplateField(rf"(?:{_HEX}|{ELIDED})", "0xfd000000"),
-    "end": TemplateField(rf"(?:{_HEX}|{ELIDED})", "0xfd004000"),
-    "size": TemplateField(rf"(?:{_HEX}|{ELIDED})", "0x4000"),
-    "bytes": TemplateField(r"\d{1,20}", "16384"),
-    "kib": TemplateField(r"\d{1,16}", "16"),
-    "mib": TemplateField(r"\d{1,16}", "64"),
-    "pfn": TemplateField(_HEX, "fd000"),
-    "wanted": TemplateField(_MODE, "write-combining"),
-    "granted": TemplateField(_MODE, "uncached-minus"),
-    "existing": TemplateField(_MODE, "uncached-minus"),
-    "differs": TemplateField(_MODE, "write-combining"),
+    "comm": TemplateField(r"[^\s:](?:.{0,38}[^\s])?"),
+    "pid": TemplateField(rf"(?:\d{{1,10}}|{ELIDED})"),
+    "range": TemplateField(rf"(?:{_FIRST}{_TO}{_HEX}|{ELIDED})"),
+    "holder_range": TemplateField(rf"(?:{_FIRST}{_TO}{_HEX}|{ELIDED})"),
+    "start": TemplateField(rf"(?:{_HEX}|{ELIDED})"),
+    "end": TemplateField(rf"(?:{_HEX}|{ELIDED})"),
+    "size": TemplateField(rf"(?:{_HEX}|{ELIDED})"),
+    "bytes": TemplateField(r"\d{1,20}"),
+    "kib": TemplateField(r"\d{1,16}"),
+    "mib": TemplateField(r"\d{1,16}"),
+    "pfn": TemplateField(_HEX),
+    "wanted": TemplateField(_MODE),
+    "granted": TemplateField(_MODE),
+    "existing": TemplateField(_MODE),
+    "differs": TemplateField(_MODE),
     # What the list would have taken; in 2.6.29 to 2.6.34 the mode of what is there.
-    "track": TemplateField(_MODE, "uncached-minus"),
-    "device": TemplateField(r"(?:\(NULL device \*\)|[\w.][\w.:-]{0,40}[\w.]|\w)", "0000:01:00.0"),
-    "driver": TemplateField(r"[\w.-]{1,40}", "vfio-pci"),
-    "bar": TemplateField(r"\d{1,2}", "1"),
-    "holder": TemplateField(r"\S(?:.{0,60}?\S)?", "PCI Bus 0000:00"),
-    "errno": TemplateField(rf"(?:-?\d{{1,4}}|-?E[A-Z0-9]{{2,12}}|{'|'.join(map(re.escape, _WORDS))})", "-16"),
-    "slots": TemplateField(
-        r"(?:(?:WB|WC|UC-|UC|WT|WP)(?:\s+|(?![\w-]))){2,8}", "WB  WC  UC- UC  WB  WP  UC- WT"
-    ),
-    "amount": TemplateField(r"\d{1,6}[KMGT]?", "16K"),
-    "perms": TemplateField(r"[r-][w-][x-][sp-](?:-{1,3}R?)?", "rw-s", False),
-    "path": TemplateField(r"(?:/|\[|anon_inode:)\S{1,200}(?:\s\(deleted\))?", "/dev/mem", False),
-    "vm_flags": TemplateField(r"(?:0x)?[0-9a-fA-F]{1,16}", "44644fb"),
-    "addr": TemplateField(
-        r"(?:(?:0x)?[0-9a-fA-F]{1,16}|\((?:null|ptrval|____ptrval____)\))", "7f20ae059000", False
-    ),
-    "number": TemplateField(r"-?\d{1,20}", "4", False),
-    "symbol": TemplateField(
-        r"[A-Za-z_][\w.]*(?:\+0x[0-9a-fA-F]+(?:/0x[0-9a-fA-F]+)?)?", "probe+0x15e/0x890", False
-    ),
-    "file": TemplateField(r"[\w./+~-]{1,200}\.(?:[chS]|rs)", "mm/memory.c", False),
-    "line": TemplateField(r"\d{1,6}", "1064", False),
-    "word": TemplateField(r"\S{1,200}", "word", False),
-    "text": TemplateField(r".{0,400}?", "some words", False),
+    "track": TemplateField(_MODE),
+    "device": TemplateField(r"(?:\(NULL device \*\)|[\w.][\w.:-]{0,40}[\w.]|\w)"),
+    "driver": TemplateField(r"[\w.-]{1,40}"),
+    "bar": TemplateField(r"\d{1,2}"),
+    "holder": TemplateField(r"\S(?:.{0,60}?\S)?"),
+    "errno": TemplateField(rf"(?:-?\d{{1,4}}|-?E[A-Z0-9]{{2,12}}|{'|'.join(map(re.escape, _WORDS))})"),
+    "slots": TemplateField(r"(?:(?:WB|WC|UC-|UC|WT|WP)(?:\s+|(?![\w-]))){2,8}"),
+    "amount": TemplateField(r"\d{1,6}[KMGT]?"),
+    "perms": TemplateField(r"[r-][w-][x-][sp-](?:-{1,3}R?)?", kept=False),
+    "path": TemplateField(r"(?:/|\[|anon_inode:)\S{1,200}(?:\s\(deleted\))?", kept=False),
+    "vm_flags": TemplateField(r"(?:0x)?[0-9a-fA-F]{1,16}"),
+    "addr": TemplateField(r"(?:(?:0x)?[0-9a-fA-F]{1,16}|\((?:null|ptrval|____ptrval____)\))", kept=False),
+    "number": TemplateField(r"-?\d{1,20}", kept=False),
+    "symbol": TemplateField(r"[A-Za-z_][\w.]*(?:\+0x[0-9a-fA-F]+(?:/0x[0-9a-fA-F]+)?)?", kept=False),
+    "file": TemplateField(r"[\w./+~-]{1,200}\.(?:[chS]|rs)", kept=False),
+    "line": TemplateField(r"\d{1,6}", kept=False),
+    "word": TemplateField(r"\S{1,200}", kept=False),
+    "text": TemplateField(r".{0,400}?", kept=False),
 }
 
 #: How a missing field is called where an event says what it does not know.
