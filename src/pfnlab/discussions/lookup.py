@@ -135,11 +135,8 @@ def claims_by(author: str, discussion: str | None = None) -> list[NumberedClaim]
         raise Misuse(f"{author!r} is {' and '.join(meant)}: write the whole name of one")
     if not meant:
         words = {word: name for name in names for word in name.split()}
-        raise Misuse(f"there is no author {author!r}{_author_meant(author, names, words)}")
+        # The nearest name, or the name with the nearest word.
+        word = nearest(author, words)
+        meant_one = f": did you mean `{words[word]}`?" if word is not None else did_you_mean(author, names)
+        raise Misuse(f"there is no author {author!r}{meant_one}")
     return [one for one in found if one.message.author == meant[0]]
-
-
-def _author_meant(author: str, names: list[str], words: dict[str, str]) -> str:
-    """The author who may be meant: the nearest name, or the name with the nearest word."""
-    word = nearest(author, words)
-    return f": did you mean `{words[word]}`?" if word is not None else did_you_mean(author, names)

@@ -78,8 +78,8 @@ def find_rule(number: str) -> Rule:
 
     :raises Misuse: there is none
     """
-    if bug := _bugs().get(number):
-        return bug
+    if bug := next((bug for bug in all_bugs() if bug.number == number), None):
+        return Rule(bug.number, bug.group, bug.what, bug.having, ())
     rules = _rules(_installed("semantics", "rules"))
     wanted = number
     while wanted and wanted not in rules:
@@ -89,12 +89,6 @@ def find_rule(number: str) -> Rule:
     rule, code = rules[wanted]
     # Of this rule alone: to find a name its file is read.
     return msgspec.structs.replace(rule, places=_places(code))
-
-
-@cache
-def _bugs() -> dict[str, Rule]:
-    """The bugs and changes by their identifiers."""
-    return {bug.number: Rule(bug.number, bug.group, bug.what, bug.having, ()) for bug in all_bugs()}
 
 
 @cache

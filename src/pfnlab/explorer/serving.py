@@ -118,7 +118,8 @@ class Gate:
 
         try:
             headers = _single(scope["headers"])
-            self._check_host(headers)
+            if headers.get("host") not in self._hosts:
+                raise _Refused(421, "this server answers to its own address only")
             body = b""
             if scope["path"].startswith(QUESTIONS):
                 form = _BUNDLE if scope["path"] == BUNDLES else _QUESTION
@@ -130,10 +131,6 @@ class Gate:
             await _answer(guarded, refused)
             return
         await self._app(scope, _whole(body, receive), guarded)
-
-    def _check_host(self, headers: dict[str, str]) -> None:
-        if headers.get("host") not in self._hosts:
-            raise _Refused(421, "this server answers to its own address only")
 
     def _check_question(self, method: str, headers: dict[str, str], form: _Form) -> None:
         if headers.get("origin", f"http://{headers['host']}") != f"http://{headers['host']}":

@@ -179,15 +179,13 @@ def _identity(machine: ModelMachine) -> tuple[str, str]:
     return machine.spec, files_of(machine.spec)
 
 
-def _causes(program: Program, machine: ModelMachine) -> Causes:
-    """The causes in *program* until its last operation."""
-    (run,) = machine.run([program])
-    return Causes(program, run.steps, len(program.ops) - 1, machine.profile)
-
-
 def _seen(
     question: Question, holds: bool | None, program: Program | None, machine: ModelMachine
 ) -> PropertySeen:
     broken = question.kind == "always" and holds is False and program is not None
-    why = known(_causes(program, machine), question.name) if broken and program else ""
+    why = ""
+    if broken and program is not None:
+        (run,) = machine.run([program])
+        # The causes until its last operation.
+        why = known(Causes(program, run.steps, len(program.ops) - 1, machine.profile), question.name)
     return PropertySeen(question.name, question.kind, question.asks, holds, why)

@@ -7,6 +7,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from operator import attrgetter
 
 import msgspec
 
@@ -122,6 +123,10 @@ def _plain(stream: Iterable[bytes | str]) -> Iterator[bytes | str]:
         yield decoder.decode(piece) if isinstance(piece, bytes) else piece
 
 
+#: The order of events.
+_line_of = attrgetter("line")
+
+
 class _Boot:
     """A boot while its lines come."""
 
@@ -172,7 +177,10 @@ class _Paste:
         """The explanation of the lines until now."""
         machines = []
         for host, boots in self._hosts.items():
-            told = [PastedBoot(self._said(boot), _in_order(boot)) for boot in boots]
+            told = [
+                PastedBoot(self._said(boot), tuple(one.event() for one in sorted(boot.events, key=_line_of)))
+                for boot in boots
+            ]
             shown = tuple(boot for boot in told if boot.events or boot.kernel.sure is KernelSure.SAID)
             if shown:
                 machines.append(PastedMachine(host, shown))
@@ -212,7 +220,9 @@ class _Paste:
         return boot
 
     def _event(self, boot: _Boot, placed: PlacedPiece, match: Match) -> GrowingEvent | None:
-        sign = _sign(match)
+        # What equal lines have in common: all but their addresses.
+        signs = () if match.family.kind is FamilyKind.FILE else _SIGNS
+        sign = match.family.name, *map(match.values.get, signs)
         same = boot.by_sign.get(sign)
         if same is not None and _is_same(placed, match, same):
             same.again(placed, match)
@@ -234,17 +244,6 @@ class _Paste:
         boot.events[new] = None
         boot.by_sign[sign] = new
         return new
-
-
-def _in_order(boot: _Boot) -> tuple[MessageEvent, ...]:
-    return tuple(one.event() for one in sorted(boot.events, key=lambda one: one.line))
-
-
-def _sign(match: Match) -> tuple[object, ...]:
-    """The values that equal lines have in common: all but their addresses."""
-    if match.family.kind is FamilyKind.FILE:
-        return (match.family.name,)
-    return (match.family.name, *map(match.values.get, _SIGNS))
 
 
 def _is_same(placed: PlacedPiece, match: Match, event: GrowingEvent) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Annotated
 
@@ -11,7 +11,7 @@ import msgspec
 from pfnlab.base.result import ALWAYS, Address, Count, Made, Outcome, Result
 from pfnlab.base.units import number_of
 from pfnlab.diagnosis.messages.errno_causes import causes
-from pfnlab.diagnosis.messages.explaining import PastedBoot, PasteExplanation
+from pfnlab.diagnosis.messages.explaining import PasteExplanation
 from pfnlab.diagnosis.messages.family_files import FamilyKind, FamilyVerdict
 from pfnlab.diagnosis.messages.message_event import KernelSaid, KernelSure, MessageEvent
 from pfnlab.kernel.bugs.here import BugHere, bugs_here
@@ -158,9 +158,20 @@ class ExplainResult(Result, frozen=True, kw_only=True, tag="pfnlab-explanation/1
 
 def explained(paste: PasteExplanation) -> ExplainResult:
     """The result of a paste."""
+
     # One kernel prints the same again and again.
-    bugs = cache(_bugs)
-    boots = tuple(_boot(machine.host, boot, bugs) for machine in paste.machines for boot in machine.boots)
+    @cache
+    def bugs(kernel: KernelSaid, ids: tuple[str, ...]) -> tuple[BugHere, ...]:
+        return tuple(bugs_here(kernel.version, ids, since=kernel.since, until=kernel.until))
+
+    boots = tuple(
+        ExplainedBoot(
+            *(machine.host, boot.kernel.version, boot.kernel.sure, boot.kernel.since, boot.kernel.until),
+            tuple(_event(event, bugs(boot.kernel, event.family.bugs)) for event in boot.events),
+        )
+        for machine in paste.machines
+        for boot in machine.boots
+    )
     return ExplainResult(
         made=Made.now(),
         lines=paste.lines,
@@ -216,20 +227,6 @@ def _says(paste: PasteExplanation, boots: tuple[ExplainedBoot, ...]) -> str:
         )
     look = sum(event.verdict in (FamilyVerdict.LOOK, FamilyVerdict.DEPENDS) for event in events)
     return f"{number_of(len(events), 'event')} in {number_of(paste.lines, 'line')}, {look} to look at."
-
-
-#: Finds the bugs of a kernel among some by their numbers.
-_BugsOf = Callable[[KernelSaid, tuple[str, ...]], tuple[BugHere, ...]]
-
-
-def _bugs(kernel: KernelSaid, ids: tuple[str, ...]) -> tuple[BugHere, ...]:
-    return tuple(bugs_here(kernel.version, ids, since=kernel.since, until=kernel.until))
-
-
-def _boot(host: str, boot: PastedBoot, bugs: _BugsOf) -> ExplainedBoot:
-    kernel = boot.kernel
-    events = tuple(_event(event, bugs(kernel, event.family.bugs)) for event in boot.events)
-    return ExplainedBoot(host, kernel.version, kernel.sure, kernel.since, kernel.until, events)
 
 
 def _event(event: MessageEvent, bugs: tuple[BugHere, ...]) -> ExplainedEvent:

@@ -246,10 +246,11 @@ class GrowingEvent:
         said = self.said
         found = [*self.doubts, *said.get("range_doubts", ())]
         both = "differs" in said and "existing" in said
+        places = {"range": "start", "pfn": "start", "size": "end"}
         gone = [
             CALLED[name]
             for name in self.missing
-            if not _is_known(name, said) and not (both and name == "wanted")
+            if places.get(name, name) not in said and not (both and name == "wanted")
         ]
         found += [f"The line does not say {name}." for name in dict.fromkeys(gone)]
         if both:
@@ -280,11 +281,6 @@ class GrowingEvent:
             return
         mode = mode_of(match.values.get("existing", "")) if match.family.kind is FamilyKind.FILE else None
         self.rows.append(EventRow(said.start, said.end, mode, match.values.get("holder", "")))
-
-
-def _is_known(name: str, said: dict[str, Any]) -> bool:
-    place = {"range": "start", "pfn": "start", "size": "end"}
-    return place.get(name, name) in said
 
 
 def _values(match: Match) -> dict[str, Any]:

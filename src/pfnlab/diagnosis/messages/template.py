@@ -49,6 +49,10 @@ class FieldSlot(NamedTuple):
 Token = Literal | FieldSlot
 
 
+#: Fields whose texts have no end of their own.
+_OPEN = tuple(map(FieldSlot, ("text", "holder", "device")))
+
+
 class FieldMatch(NamedTuple):
     """A line that matches a template.
 
@@ -195,7 +199,7 @@ class LineTemplate:
         ]
         found: list[tuple[re.Pattern[str], re.Pattern[str] | None]] = []
         for at, piece in enumerate(pieces):
-            end = r"(?=\s*(?:[\[(,]|$))" if _is_open(piece[-1]) else ""
+            end = r"(?=\s*(?:[\[(,]|$))" if piece[-1] in _OPEN else ""
             following = next(
                 (
                     re.compile(_literal(first.choices[0].strip()))
@@ -212,10 +216,6 @@ class LineTemplate:
 def _is_elided(value: str) -> bool:
     # Nearly all values end in something else.
     return value[-1:] in _ELIDED_ENDS and _ELIDED.fullmatch(value) is not None
-
-
-def _is_open(token: Token) -> bool:
-    return isinstance(token, FieldSlot) and token.name in ("text", "holder", "device")
 
 
 def _tokens(text: str) -> Iterator[Token]:

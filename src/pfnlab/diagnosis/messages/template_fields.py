@@ -171,7 +171,7 @@ def range_of(values: Mapping[str, str], wording: Wording, field: str = "range") 
     :param field: ``range`` or ``holder_range``
     """
     if field in values:
-        first, _, second = _parted(values[field])
+        first, second = _BETWEEN.split(values[field].strip(), maxsplit=1)
         return _range(_number(first, wording), _number(second, wording), wording.end)
     if field != "range":
         return None
@@ -180,7 +180,11 @@ def range_of(values: Mapping[str, str], wording: Wording, field: str = "range") 
         if "end" in values:
             return _range(start, _number(values["end"], wording), wording.end)
         size = _size(values, wording)
-        return SaidRange(_folded(start), None) if size is None else _range(start, size, RangeEnd.SIZE)
+        return (
+            SaidRange(start & 0xFFFF_FFFF if _EXTENDED <= start < TOP - 1 else start, None)
+            if size is None
+            else _range(start, size, RangeEnd.SIZE)
+        )
     if "pfn" in values:
         start = int(values["pfn"], 16) * _PAGE
         size = _size(values, wording)
@@ -192,11 +196,6 @@ def is_plausible(values: Mapping[str, str], wording: Wording) -> bool:
     """True where the range of a matched line, where it has one, ends behind its beginning."""
     said = range_of(values, wording)
     return said is None or said.end is None or said.end > said.start
-
-
-def _parted(text: str) -> tuple[str, str, str]:
-    first, second = _BETWEEN.split(text.strip(), maxsplit=1)
-    return first, "-", second
 
 
 def _number(text: str, wording: Wording) -> int:
@@ -221,11 +220,6 @@ def _size(values: Mapping[str, str], wording: Wording) -> int | None:
         if field in values:
             return int(values[field]) * unit
     return None
-
-
-def _folded(number: int) -> int:
-    """An address of a kernel of 32 bits without the sign it was extended with."""
-    return number & 0xFFFF_FFFF if _EXTENDED <= number < TOP - 1 else number
 
 
 def _range(start: int, second: int, kind: RangeEnd) -> SaidRange:

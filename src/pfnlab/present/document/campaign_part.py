@@ -87,7 +87,14 @@ def _blocks(content: FuzzResult) -> Iterator[Block]:
             "Under conditions",
             ("condition", "kinds", "pairs", "triples", "never"),
             tuple(
-                cells(name, _share(kinds), str(pairs), str(triples), _named(never) or "-", code=False)
+                cells(
+                    name,
+                    _share(kinds),
+                    str(pairs),
+                    str(triples),
+                    f"{', '.join(never[:_NAMED])}{', ...' * (len(never) > _NAMED)}" or "-",
+                    code=False,
+                )
                 for name, (kinds, pairs, triples, never) in coverage.under.items()
             ),
             glance=(0, 1, 2, 3, 4),
@@ -192,10 +199,6 @@ def _reached(coverage: ReachedCoverage) -> Iterator[str]:
         yield f"kernels: {blocks} in {number_of(coverage.kernel.functions, 'function')}"
     never = f"; never {', '.join(coverage.never)}" if coverage.never else ""
     yield f"kinds of kernel calls: {_share(coverage.words)}{never}"
-
-
-def _named(names: tuple[str, ...]) -> str:
-    return f"{', '.join(names[:_NAMED])}{', ...' if len(names) > _NAMED else ''}"
 
 
 def _share(pair: Reached) -> str:

@@ -22,6 +22,7 @@ from pfnlab.present.document.blocks import (
     Table,
     Tone,
     cell,
+    cells,
 )
 from pfnlab.present.document.part import Part, drawn, program_code, section, told
 from pfnlab.programs.lang.ops import Program
@@ -36,14 +37,11 @@ def part(content: CheckResult) -> Part:
     says = f"{content.machine} violates {broken}" if broken else f"{content.machine}: no violation"
     cut = f"; the search was cut: {content.cut[0]}" if content.cut else ""
     others = ((name, str(value)) for name, value in beside(content, SHOWN_APART).items() if value)
-    blocks = (Paragraph(f"{title}: {_bound(content)}"), *_blocks(content))
-    return told(content, title, f"{says} in {amount}{cut}.", blocks, ("cut", content.cut), *others)
-
-
-def _bound(content: CheckResult) -> str:
+    bound = f"at most {number_of(content.depth, 'operation')}"
     if content.ended:
-        return f"every sequence of operations, for no state is farther than {content.depth}"
-    return f"at most {number_of(content.depth, 'operation')}"
+        bound = f"every sequence of operations, for no state is farther than {content.depth}"
+    blocks = (Paragraph(f"{title}: {bound}"), *_blocks(content))
+    return told(content, title, f"{says} in {amount}{cut}.", blocks, ("cut", content.cut), *others)
 
 
 def differ_part(content: DifferResult) -> Part:
@@ -65,17 +63,9 @@ def differ_part(content: DifferResult) -> Part:
     return told(content, f"{names}, distinguished", f"{names} {says}.", blocks, ("cut", content.cut))
 
 
-def _amount(states: int, steps: int) -> str:
-    return f"{number_of(states, 'state')}, {number_of(steps, 'step')}"
-
-
-def _time(seconds: float, rate: float) -> str:
-    return f"{seconds:.1f} s ({rate:,.0f} states/s)"
-
-
 def _blocks(content: CheckResult) -> Iterator[Block]:
-    time = _time(content.seconds, content.rate)
-    yield Paragraph(f"{_amount(content.states, content.transitions)}, {time}")
+    amount = f"{number_of(content.states, 'state')}, {number_of(content.transitions, 'step')}"
+    yield Paragraph(f"{amount}, {content.seconds:.1f} s ({content.rate:,.0f} states/s)")
     yield Table(
         "Every property that was asked",
         ("property", "verdict", "asked in", "question"),
@@ -146,4 +136,4 @@ def _row(content: CheckResult, answer: PropertyResult) -> tuple[Cell, ...]:
     tone: Tone = "bad" if answer.verdict == VIOLATED else "pale"
     if answer.word in ("holds", "reached"):
         tone = "good"
-    return (cell(answer.name, code=True), cell(word, tone), cell(f"{answer.arose:,}"), cell(answer.asks))
+    return cells(answer.name, cell(word, tone), f"{answer.arose:,}", answer.asks)

@@ -104,8 +104,10 @@ _NARROWEST = 9
 def claim_mail(content: ClaimResult) -> str:
     """The text, with the end of its last line."""
     claim = content.claim
+    # Of a month alone it is "In January 2025".
+    when = f"{'On' if claim.date[:1].isdigit() else 'In'} {claim.date}"
     lines = [
-        *_wrapped(f"{_when(claim.date)} {claim.author} wrote ({claim.message}):"),
+        *_wrapped(f"{when} {claim.author} wrote ({claim.message}):"),
         "",
         f"> {one_line(claim.quote)}",
         "",
@@ -114,7 +116,8 @@ def claim_mail(content: ClaimResult) -> str:
         *_wrapped(f"Status: {claim.status}{f': {claim.because}' if claim.because else ''}."),
     ]
     for program in content.programs:
-        lines += ["", f"{one_line(program.file)}:", "", *_program(program.text)]
+        text = (f"    {line}".rstrip() for line in visible(program.text).splitlines())
+        lines += ["", f"{one_line(program.file)}:", "", *text]
     if content.answers:
         lines += ["", "What each shows:", "", *_mail_answers(content.answers)]
     if content.model_only:
@@ -129,11 +132,6 @@ def claim_mail(content: ClaimResult) -> str:
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _when(date: str) -> str:
-    """``On 27 January 2025``; of a month alone ``In January 2025``."""
-    return f"{'On' if date[:1].isdigit() else 'In'} {date}"
-
-
 def _wrapped(text: str, margin: str = "") -> list[str]:
     return textwrap.wrap(
         one_line(text),
@@ -143,12 +141,6 @@ def _wrapped(text: str, margin: str = "") -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
-
-
-def _program(text: str) -> Iterator[str]:
-    """A program, indented as lists have code."""
-    for line in visible(text).splitlines():
-        yield f"    {line}".rstrip()
 
 
 def _command(command: str) -> Iterator[str]:
@@ -172,7 +164,11 @@ def _mail_answers(answers: Sequence[ClaimAnswer]) -> Iterator[str]:
     ]
     keep = [columns.index(name) for name in shown]
     rows = [[_cells(one)[place] or "-" for place in keep] for one in answers]
-    widths = _widths([shown, *rows])
+    # The widest columns give way until all fit.
+    widths = [max(map(len, column)) for column in zip(shown, *rows, strict=True)]
+    room = WIDTH - len(_INDENT) - len(_GAP) * (len(widths) - 1)
+    while sum(widths) > room and max(widths) > _NARROWEST:
+        widths[widths.index(max(widths))] -= 1
     yield from _mail_row(shown, widths)
     yield f"{_INDENT}{_GAP.join('-' * width for width in widths)}"
     about = groupby(zip(answers, rows, strict=True), key=lambda pair: (pair[0].file, pair[0].asked))
@@ -191,15 +187,6 @@ _REMARKS = {"but": "this speaks against the claim"}
 def _cells(answer: ClaimAnswer) -> list[str]:
     texts = answer.on.removeprefix("model:"), answer.model, answer.kernel, answer.patched
     return [one_line(text or "") for text in texts]
-
-
-def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
-    """The widths of columns: the widest give way until all fit."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    room = WIDTH - len(_INDENT) - len(_GAP) * (len(widths) - 1)
-    while sum(widths) > room and max(widths) > _NARROWEST:
-        widths[widths.index(max(widths))] -= 1
-    return widths
 
 
 def _mail_row(cells: Iterable[str], widths: Sequence[int]) -> Iterator[str]:

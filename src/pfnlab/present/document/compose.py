@@ -46,27 +46,20 @@ def document_of(parts: Sequence[Part], title: str | None = None, *, unfolded: bo
         (part,) = ordered
         blocks: tuple[Block, ...] = (facts_of(part), *part.blocks)
         return Document(title or part.title, part.says, tuple(_whole(blocks)))
-    shown: list[Block] = [Contents(tuple(_entry(number, part) for number, part in enumerate(ordered, 1)))]
+    entries = (
+        ContentsEntry(part.title, part.word, _TONES[part.outcome], part.says, f"result-{number}")
+        for number, part in enumerate(ordered, 1)
+    )
+    shown: list[Block] = [Contents(tuple(entries))]
     for number, part in enumerate(ordered, 1):
         good = part.outcome is Outcome.AS_EXPECTED
         inside = (Paragraph(part.says), facts_of(part), *_whole(part.blocks))
         folded = good and len(ordered) > _OPEN and not unfolded
-        shown.append(Chapter(f"{number}. {part.title}", inside, folded, _anchor(number)))
-    return Document(title or "Results of pfnlab", _says(ordered), tuple(shown))
-
-
-def _says(parts: Sequence[Part]) -> str:
-    words = Counter(part.word for part in parts)
-    said = [f"{count} {word}" for word, count in words.items()]
-    return f"{number_of(len(parts), 'result')}: {', '.join(said)}."
-
-
-def _entry(number: int, part: Part) -> ContentsEntry:
-    return ContentsEntry(part.title, part.word, _TONES[part.outcome], part.says, _anchor(number))
-
-
-def _anchor(number: int) -> str:
-    return f"result-{number}"
+        shown.append(Chapter(f"{number}. {part.title}", inside, folded, f"result-{number}"))
+    words = Counter(part.word for part in ordered)
+    counts = ", ".join(f"{count} {word}" for word, count in words.items())
+    says = f"{number_of(len(ordered), 'result')}: {counts}."
+    return Document(title or "Results of pfnlab", says, tuple(shown))
 
 
 def _whole(blocks: Iterable[Block]) -> Iterator[Block]:

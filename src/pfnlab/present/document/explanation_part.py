@@ -37,7 +37,7 @@ def part(content: ExplainResult) -> Part:
 def _blocks(content: ExplainResult) -> Iterator[Block]:
     for boot in content.boots:
         if len(content.boots) > 1 or boot.host:
-            yield Paragraph(_boot(boot))
+            yield Paragraph(f"{boot.host or 'a machine without a name'}: {_kernel(boot)}")
         for event in boot.events:
             yield from _event(event, boot)
     for cause in content.causes:
@@ -59,10 +59,6 @@ def _of_cause(cause: ExplainedCause) -> Iterator[str | tuple[str, ...]]:
         yield f"  seen in: {', '.join(cause.programs)}"
     if cause.rules:
         yield f"  rules: {', '.join(cause.rules)} (docs/semantics)"
-
-
-def _boot(boot: ExplainedBoot) -> str:
-    return f"{boot.host or 'a machine without a name'}: {_kernel(boot)}"
 
 
 def _kernel(boot: ExplainedBoot) -> str:

@@ -71,6 +71,7 @@ _LEFT_OUT = "The picture is left out, so that the file stays small: pfnlab draw 
 
 def html(document: Document) -> str:
     """The file. Texts of *document* are escaped; only its drawings are markup."""
+    css = files("pfnlab.present.document").joinpath("document.css").read_text(encoding="utf-8")
     head = (
         Markup('<meta charset="utf-8">'),
         Markup(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
@@ -78,7 +79,7 @@ def html(document: Document) -> str:
         Markup('<meta name="color-scheme" content="light dark">'),
         Markup(f'<meta name="generator" content="pfnlab {VERSION}">'),
         element("title", document.title),
-        _below("style", Markup(_css())),
+        _below("style", Markup(css)),
     )
     main = (
         element("h1", document.title),
@@ -148,7 +149,7 @@ def _block(block: Block, level: int) -> Markup:
         case Facts():
             return _below("dl", *chain.from_iterable(_fact(block, *row) for row in block.rows))
         case Bullets():
-            return _below("ul", *(element("li", item, _sublist(below)) for item, below in block.groups))
+            return _below("ul", *(_item(*group) for group in block.groups))
         case Table():
             return _table(block)
         case Code():
@@ -184,8 +185,9 @@ def _fact(facts: Facts, name: str, values: Iterable[str]) -> Iterator[Markup]:
         yield element("dd", element("code", value) if name in facts.code else value)
 
 
-def _sublist(items: Sequence[str]) -> Markup:
-    return element("ul", *(element("li", item) for item in items)) if items else Markup()
+def _item(text: str, below: Sequence[str]) -> Markup:
+    sublist = [element("ul", *(element("li", line) for line in below))] if below else []
+    return element("li", text, *sublist)
 
 
 def _entry(entry: ContentsEntry) -> Markup:
@@ -214,7 +216,3 @@ def _cell(cell: Cell, is_first: bool) -> Markup:
     if is_first and cell.lines:
         return element("th", text, scope="row", class_=cell.tone)
     return element("td", text, class_=cell.tone)
-
-
-def _css() -> str:
-    return files("pfnlab.present.document").joinpath("document.css").read_text(encoding="utf-8")

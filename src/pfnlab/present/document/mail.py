@@ -59,7 +59,9 @@ def _block(block: Block, level: int) -> Iterator[str]:
         case Table():
             yield from _table(block)
         case Code():
-            yield from _code(block)
+            yield from (*_wrapped(f"{block.caption}:"), "")
+            for line in block.text.split("\n"):
+                yield f"    {visible(line)}".replace("\t", "    ").rstrip()
         case Figure() | Drawn():
             return
         case Contents():
@@ -73,15 +75,6 @@ def _block(block: Block, level: int) -> Iterator[str]:
             for inside in block.blocks:
                 yield from _block(inside, level + 1)
     yield ""
-
-
-def _code(block: Code) -> Iterator[str]:
-    yield from (*_wrapped(f"{block.caption}:"), "")
-    yield from (f"    {line}".rstrip() for line in _visible_lines(block.text))
-
-
-def _visible_lines(text: str) -> list[str]:
-    return [visible(line).replace("\t", "    ") for line in text.split("\n")]
 
 
 def _facts(block: Facts) -> Iterator[str]:

@@ -95,14 +95,12 @@ def files_of(paths: Sequence[Path]) -> Iterator[Path]:
             yield path
 
 
-def _inside(folder: Path) -> list[Path]:
-    with searching(str(folder)) as search:
-        return [folder / entry.name for entry in search.entries(str(folder))]
-
-
 def _places(folder: Path) -> list[Path]:
     """The finding that *folder* is, or those in it."""
-    folders = [folder] if _is_own(folder / PROGRAM) else _inside(folder)
+    folders = [folder]
+    if not _is_own(folder / PROGRAM):
+        with searching(str(folder)) as search:
+            folders = [folder / entry.name for entry in search.entries(str(folder))]
     found = [place for place in folders if _is_own(place / PROGRAM) and _is_own(place / REPORT)]
     if not found:
         raise Misuse(f"{folder}: no finding is in this folder ({PROGRAM} and {REPORT}): {takes()}")

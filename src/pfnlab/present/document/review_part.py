@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pfnlab.base.errors import ProgramError
 from pfnlab.base.units import number_of
 from pfnlab.checker.review.review_result import Broken, ReviewResult
-from pfnlab.present.document.blocks import Block, Bullets, Cell, Chapter, Code, Paragraph, Table, cell, cells
+from pfnlab.present.document.blocks import Block, Bullets, Chapter, Code, Paragraph, Table, cell, cells
 from pfnlab.present.document.part import Part, drawn, program_code, told
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.printer import op_lines
@@ -45,7 +45,14 @@ def _blocks(content: ReviewResult) -> Iterator[Block]:
         yield Table(
             "What is newly broken, and what is repaired",
             ("property", "verdict", "what happens", "noticed by", "where"),
-            tuple(_row(one, one in content.broken) for one in found),
+            tuple(
+                cells(
+                    one.name,
+                    cell("BROKEN", "bad") if one in content.broken else cell("repaired", "good"),
+                    *(one.happens, one.noticed, one.where),
+                )
+                for one in found
+            ),
             glance=(1, 0, 2),
             below=tuple(_shown(one, content.design) for one in content.broken),
             under=14,
@@ -58,11 +65,6 @@ def _blocks(content: ReviewResult) -> Iterator[Block]:
         names = ", ".join(f"{name} ({count:,})" for name, count in content.both.items())
         yield Paragraph(f"also in the base, in so many states: {names}")
     yield Bullets(tuple(_asked(content)))
-
-
-def _row(found: Broken, broken: bool) -> tuple[Cell, ...]:
-    word = cell("BROKEN", "bad") if broken else cell("repaired", "good")
-    return cells(found.name, word, found.happens, found.noticed, found.where)
 
 
 def _shown(found: Broken, machine: str) -> Chapter:

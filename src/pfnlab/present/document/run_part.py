@@ -48,7 +48,8 @@ def result_part(result: RunResult, made: Made, fields: Sequence[str] = ROWS) -> 
 def _part(
     result: RunResult, text: str, digest: str, made: Made, fields: Sequence[str], *, drawn: bool
 ) -> Part:
-    why = result.why or f"{', '.join(result.machines)}, {number_of(_operations(result), 'operation')}"
+    count = max((sum(step.op != "end" for step in run.steps) for run in result.runs), default=0)
+    why = result.why or f"{', '.join(result.machines)}, {number_of(count, 'operation')}"
     return Part(
         title=result.name,
         says=f"{result.name}: {result.status.value}: {why}.",
@@ -61,10 +62,6 @@ def _part(
             ("machines", [f"{run.machine} is {run.kernel}" for run in result.runs]),
         ),
     )
-
-
-def _operations(result: RunResult) -> int:
-    return max((sum(step.op != "end" for step in run.steps) for run in result.runs), default=0)
 
 
 def _blocks(result: RunResult, text: str, fields: Sequence[str], *, drawn: bool) -> Iterator[Block]:

@@ -194,11 +194,14 @@ class Canvas:
         :param apart: so far from any other at the left and the right
         :return: whether it stands there
         """
-        box = _label_box(x, y, text, size, face, anchor)
+        width = text_width(one_line(text), size, face)
+        left = x - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
+        box = left, y - _OVER * size, left + width, y + _UNDER * size
         wide = (box[0] - apart, box[1], box[2] + apart, box[3])
         if not text or (not must and not self._free(wide)):
             return False
-        self._take(box)
+        for band in range(int(box[1] // _BAND), int(box[3] // _BAND) + 1):
+            self._taken[band].append(box)
         classes = f"{face} s{_n(size)}{' ' + kind if kind else ''}"
         side = "" if anchor == "start" else f' text-anchor="{anchor}"'
         self._lines.append(f'<text class="{classes}" x="{_n(x)}" y="{_n(y)}"{side}>{xml_line(text)}</text>')
@@ -237,18 +240,6 @@ class Canvas:
             for band in range(int(top // _BAND), int(bottom // _BAND) + 1)
             for other in self._taken.get(band, ())
         )
-
-    def _take(self, box: tuple[float, float, float, float]) -> None:
-        for band in range(int(box[1] // _BAND), int(box[3] // _BAND) + 1):
-            self._taken[band].append(box)
-
-
-def _label_box(
-    x: float, y: float, text: str, size: float, face: Face, anchor: Anchor
-) -> tuple[float, float, float, float]:
-    width = text_width(one_line(text), size, face)
-    left = x - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
-    return left, y - _OVER * size, left + width, y + _UNDER * size
 
 
 def _n(number: float) -> str:

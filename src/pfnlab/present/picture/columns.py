@@ -126,8 +126,11 @@ def draw_columns(
         _names(sheet, groups, lefts, each)
     said = []
     differing = differing_words(scenes.runs)
-    # Where machines differ nowhere, one step is drawn all the same: the one with most to see.
-    shown = -1 if any(set(words) - {TRACKING} for words in differing) else _fullest(scenes)
+    shown = -1
+    if not any(set(words) - {TRACKING} for words in differing):
+        # Where machines differ nowhere, one step is drawn all the same: the one with most to see.
+        first = scenes.runs[0]
+        shown = max(range(len(first.steps)), key=lambda at: len(scenes.of(first, at).says), default=0)
     for index in steps or range(scenes.steps):
         row = [scenes.of(group[0], index) for group in groups]
         words = differing[index]
@@ -163,12 +166,6 @@ def _same(runs: Sequence[Run]) -> list[list[Run]]:
         else:
             groups.append([run])
     return groups
-
-
-def _fullest(scenes: Scenes) -> int:
-    """The step after which there is most to see."""
-    steps = scenes.runs[0].steps
-    return max(range(len(steps)), key=lambda index: len(scenes.of(scenes.runs[0], index).says), default=0)
 
 
 def _names(sheet: Sheet, groups: Sequence[Sequence[Run]], lefts: Sequence[float], each: float) -> None:

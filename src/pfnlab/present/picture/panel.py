@@ -151,7 +151,7 @@ class Panel:
                 drawing.text(
                     left,
                     top + sizes.vma / 2 + 4,
-                    _short(name, sizes),
+                    cut(name, sizes.margin - 20, 12, "bold"),
                     kind,
                     face="bold" if several else "sans",
                 )
@@ -256,7 +256,3 @@ def shared_rows(extents: Extents, panels: Iterable[Panel]) -> dict[RowName, floa
 def _former_tasks(scene: StateScene) -> Sequence[str]:
     """Those that had VMAs before this step alone."""
     return list(dict.fromkeys(vma.task for vma in scene.vmas or () if vma.task not in scene.tasks))
-
-
-def _short(name: str, sizes: Dimensions) -> str:
-    return cut(name, sizes.margin - 20, 12, "bold")

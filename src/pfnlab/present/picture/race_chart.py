@@ -78,7 +78,9 @@ class _Chart:
         bottom = top + sum(high)
         for lanes in self._chart:
             for violation in lanes.violations:
-                self._ground(lanes, violation, high[violation.row])
+                left, ground = self._left(lanes) - 4, high[violation.row] - 2
+                wide = len(lanes.tasks) * self._each + 8
+                self._drawing.rect(left, self._rows[violation.row] + 1, wide, ground, "bad-ground", 3)
         for y in self._rows:
             self._drawing.line(self._sheet.left, y, self._sheet.left + self._sheet.width, y, "rule")
         for lanes in self._chart:
@@ -220,11 +222,6 @@ class _Chart:
             plate = text_width(words, 10, "bold") + 6
             drawing.rect(middle - plate / 2, y - 17, plate, 13, "plate")
             drawing.text(middle, y - 7, words, size=10, face="bold", anchor="middle", must=False)
-
-    def _ground(self, lanes: Lanes, violation: LaneViolation, high: float) -> None:
-        left = self._left(lanes)
-        top, wide = self._rows[violation.row] + 1, len(lanes.tasks) * self._each + 8
-        self._drawing.rect(left - 4, top, wide, high - 2, "bad-ground", 3)
 
     def _violation(self, lanes: Lanes, violation: LaneViolation) -> None:
         """The word of what is broken, under the box of its operation."""

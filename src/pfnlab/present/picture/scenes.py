@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
@@ -20,7 +20,7 @@ from pfnlab.programs.lang.device_ops import DRIVER_RAM
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.compare import Difference, differences
-from pfnlab.programs.runs.observation import REGION, Run, Step, TlbSeen, VmaSeen
+from pfnlab.programs.runs.observation import REGION, Run, Step
 from pfnlab.programs.runs.places import ISA_PFN
 from pfnlab.programs.runs.texts import tracked_range
 
@@ -54,7 +54,8 @@ class Extents:
                     seen.add(id(step))
                     self._take(step)
             for tlbs in run.tlbs:
-                self._take_tlbs(tlbs)
+                for seen_tlb in tlbs:
+                    self._take_virtual(seen_tlb.span, seen_tlb.target)
         self._carry()
 
     def virtual(self, width: float) -> Axis:
@@ -78,28 +79,21 @@ class Extents:
         self.tasks |= dict.fromkeys(vma.task for vma in step.vmas or ())
         self.tasks |= dict.fromkeys(pte.task for pte in step.ptes or ())
         for vma in step.vmas or ():
-            self._virtual.setdefault(vma.span.name, set()).update((vma.span.start, vma.span.end))
-            if vma.offset is not None and vma.offset.name != REGION:
-                self._pair(vma.span, vma.offset)
+            region = vma.offset is not None and vma.offset.name == REGION
+            self._take_virtual(vma.span, None if region else vma.offset)
         for pte in step.ptes or ():
-            self._virtual.setdefault(pte.span.name, set()).update((pte.span.start, pte.span.end))
-            if pte.target is not None:
-                self._pair(pte.span, pte.target)
+            self._take_virtual(pte.span, pte.target)
         for entry in step.book or ():
             self._add(entry.span)
         for span, _ in step.direct_map_ranges:
             self._add(span)
 
-    def _take_tlbs(self, tlbs: Iterable[TlbSeen]) -> None:
-        for seen in tlbs:
-            self._virtual.setdefault(seen.span.name, set()).update((seen.span.start, seen.span.end))
-            if seen.target is not None:
-                self._pair(seen.span, seen.target)
-
-    def _pair(self, span: Span, target: Span) -> None:
-        self._add(target)
-        if span.pages == target.pages:
-            self._pairs.add((span, target))
+    def _take_virtual(self, span: Span, target: Span | None) -> None:
+        self._virtual.setdefault(span.name, set()).update((span.start, span.end))
+        if target is not None:
+            self._add(target)
+            if span.pages == target.pages:
+                self._pairs.add((span, target))
 
     def _add(self, span: Span) -> None:
         self.devices.setdefault(span.name, span.name == DRIVER_RAM)
@@ -194,14 +188,17 @@ def _only_tracking(difference: Difference) -> bool:
             values
         )
     if difference.field == "vmas":
-        bare = [[_without_mark(vma) for vma in vmas] for vmas in values]
+        bare = [
+            [
+                msgspec.structs.replace(
+                    vma, flags=" ".join(flag for flag in vma.flags.split() if flag != _VM_PAT)
+                )
+                for vma in vmas
+            ]
+            for vmas in values
+        ]
         return all(vmas == bare[0] for vmas in bare)
     return False
-
-
-def _without_mark(vma: VmaSeen) -> VmaSeen:
-    flags = " ".join(flag for flag in vma.flags.split() if flag != _VM_PAT)
-    return msgspec.structs.replace(vma, flags=flags)
 
 
 #: No picture is drawn of more steps than this.
@@ -255,14 +252,9 @@ class Scenes:
 
     def wished(self, sizes: Dimensions, most: float) -> float:
         """The width at which every VMA has room for its name, as far as *most* allows."""
-        labels = dict.fromkeys(self._labels())
+        seen = (vma for run in self.runs for step in run.steps for vma in step.vmas or ())
+        labels = dict.fromkeys((vma.span, text_width(f"{vma.span} {vma.perms}", 12) + 12) for vma in seen)
         return wished_width(self.extents.virtual, labels, most) + sizes.margin
-
-    def _labels(self) -> Iterator[tuple[Span, float]]:
-        for run in self.runs:
-            for step in run.steps:
-                for vma in step.vmas or ():
-                    yield vma.span, text_width(f"{vma.span} {vma.perms}", 12) + 12
 
     @cached_property
     def _kept(self) -> list[list[Sequence[Span]]]:

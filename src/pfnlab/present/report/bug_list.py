@@ -92,7 +92,13 @@ class BugList(Printed, frozen=True, kw_only=True, tag="pfnlab-bugs/1"):
     bugs: Annotated[tuple[ListedBug, ...], ALWAYS] = ()
 
     def __str__(self) -> str:
-        rows = [(one.id, one.kind, one.title, _dates(one)) for one in self.bugs]
+        rows = [
+            (
+                *(one.id, one.kind, one.title),
+                "; ".join(f"{word} {at}" for word, at in (("since", one.since), ("until", one.until)) if at),
+            )
+            for one in self.bugs
+        ]
         if not rows:
             return "No bug of the catalogue is like that."
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -169,8 +175,3 @@ def _prints(one: Bug, log: str, understood: tuple[Family, ...]) -> bool:
     if any(family.name in one.log or one.number in family.bugs for family in understood):
         return True
     return any(" " in wording and log.casefold() in wording.casefold() for wording in one.log)
-
-
-def _dates(one: ListedBug) -> str:
-    words = (("since", one.since), ("until", one.until))
-    return "; ".join(f"{word} {said}" for word, said in words if said)

@@ -290,9 +290,17 @@ def policies_result(
         book={name: _costs(_machine("tracker", name))[0] for name in POLICIES["tracker"]},
         distances=tuple(DISTANCES),
         flushes_by_distance=by_distance(program_files(library_folder())),
-        bytes={name: _bytes(name) for name in POLICIES["tracker"]},
+        bytes={
+            name: (tracker.BYTES_PER_VMA, tracker.BYTES_PER_CONTEXT)
+            for name in POLICIES["tracker"]
+            for tracker in [TRACKERS[name.partition("@")[0]]]
+        },
         read_again={
-            name: {series: _read_again(_machine("tracker", name, series)) for series in VFIO_SERIES}
+            name: {
+                series: step.result if step.result == "ok" else str(step.value)
+                for series in VFIO_SERIES
+                for step in _steps(_machine("tracker", name, series), _AGAIN)[-1:]
+            }
             for name in POLICIES["tracker"]
         },
     )
@@ -332,26 +340,12 @@ def _steps(machine: ModelMachine, lines: Iterable[str]) -> tuple[Step, ...]:
     return machine.run_one(load_text(f"{_HEAD}{text}\n")).steps[:-1]
 
 
-def _read_again(machine: ModelMachine) -> str:
-    *_, step = _steps(machine, _AGAIN)
-    return step.result if step.result == "ok" else str(step.value)
-
-
-def _bytes(policy: str) -> tuple[int, int]:
-    tracker = TRACKERS[policy.partition("@")[0]]
-    return tracker.BYTES_PER_VMA, tracker.BYTES_PER_CONTEXT
-
-
 def kernels_with(seam: str, policy: str, patched: Iterable[PatchedKernel]) -> str:
     """The kernels that have *policy*: stock ones of the measured series, and patched ones."""
     stock = [series for series in MEASURED if era_of(seam, exact(series)).name == policy]
-    words = [f"stock {_series_range(stock)}"] if stock else []
+    words = [f"stock {' to '.join(dict.fromkeys((stock[0], stock[-1])))}"] if stock else []
     for kernel in patched:
         if kernel.policy == f"{seam}={policy}":
             differ = f", {kernel.differences} differ" if kernel.differences else ""
             words.append(f"{kernel.series}: {kernel.programs:,}{differ}")
     return "; ".join(words) or "-"
-
-
-def _series_range(series: Sequence[str]) -> str:
-    return series[0] if len(series) == 1 else f"{series[0]} to {series[-1]}"

@@ -188,7 +188,11 @@ class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
                 if one.alarm is not None
             ),
             violations=tuple(
-                _violation(one.machine, broken) for one in machines for broken in one.violations
+                Violation(
+                    one.machine, broken.property, broken.step, broken.op, broken.says, broken.known or ""
+                )
+                for one in machines
+                for broken in one.violations
             ),
             compared=self.compared,
         )
@@ -227,10 +231,6 @@ def _run(printed: PrintedMachine) -> Run:
         undecided=Reason.read(printed.undecided),
         alarm=None if printed.alarm is None else Alarm(**_fields(printed.alarm)),
     )
-
-
-def _violation(machine: str, printed: PrintedViolation) -> Violation:
-    return Violation(machine, printed.property, printed.step, printed.op, printed.says, printed.known or "")
 
 
 def _fields(alarm: Alarm | PrintedAlarm) -> dict[str, Any]:

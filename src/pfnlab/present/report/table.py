@@ -143,7 +143,10 @@ def render(
     label = max(len(row.label) for row in rows)
     inner = width - (len(MARK) + 1 if marks else 0)
     for block in blocks(label, _natural(rows), inner):
-        _lay_out(text, [_of_block(row, block) for row in rows], inner, marks)
+        own = [_of_block(row, block) for row in rows]
+        label_width, columns = fit(max(len(row.label) for row in own), _natural(own), inner)
+        for row in own:
+            _lay_out_row(text, row, label_width, columns, marks)
         text.append("\n")
     _paragraph(text, "; ".join(_legend(rows, marks)), width, OP)
     for statement in verdict_lines(runs, verdict, width):
@@ -195,7 +198,8 @@ def step_rows(
             for field in fields
             for lit in [_lit(steps, field, spent) if (index, field) in differing else frozenset[int]()]
             if (index, field) in differing
-            or (op != "end" and _has_entries(steps, field))
+            # Reservations are repeated at every step: that one stays is as much an answer as that it goes.
+            or (op != "end" and field == "book" and any(step is not None and step.book for step in steps))
             or _changed(steps, before, field)
         ]
         differs = (index, "result") in differing
@@ -219,11 +223,6 @@ def _lit(steps: Sequence[Step | None], field: str, spent: frozenset[str]) -> fro
     values = {index: comparable(step, field, spent) for index, step in enumerate(steps) if step is not None}
     first = next((value for value in values.values() if value is not None), None)
     return frozenset(index for index, value in values.items() if value != first)
-
-
-# Reservations are repeated at every step: that one stays is as much an answer as that it goes.
-def _has_entries(steps: Sequence[Step | None], field: str) -> bool:
-    return field == "book" and any(step is not None and step.book for step in steps)
 
 
 # An event is always news, a state is news when it differs from that of the step before.
@@ -264,12 +263,6 @@ def _natural(rows: Sequence[TableRow]) -> list[int]:
 def _of_block(row: TableRow, block: range) -> TableRow:
     lit = frozenset(index - block.start for index in row.lit if index in block)
     return row._replace(cells=row.cells[block.start : block.stop], lit=lit)
-
-
-def _lay_out(text: StyledText, rows: Sequence[TableRow], width: int, marks: bool) -> None:
-    label, columns = fit(max(len(row.label) for row in rows), _natural(rows), width)
-    for row in rows:
-        _lay_out_row(text, row, label, columns, marks)
 
 
 def fit(label: int, natural: Sequence[int], width: int) -> tuple[int, list[int]]:

@@ -127,7 +127,8 @@ def not_looked_for(snapshot: Snapshot) -> tuple[NotLookedFor, ...]:
 def _lack(snapshot: Snapshot, name: str, *, cut: bool) -> SnapshotSource | None:
     # The source that is lacking for a part, with all words; None where the part is there.
     part = _PARTS[name]
-    unread = [one for one in _of_part(snapshot, part) if one.access is not Access.READ]
+    sources = map(snapshot.source, part.sources)
+    unread = [one for one in sources if one is not None and one.access is not Access.READ]
     if part.has(snapshot) and not (cut and unread):
         return None
     source = next(iter(unread), None) or snapshot.source("kernel types")
@@ -137,13 +138,6 @@ def _lack(snapshot: Snapshot, name: str, *, cut: bool) -> SnapshotSource | None:
     from_core = not source.name.startswith("/") and source.access in (Access.CUT, Access.ABSENT)
     command = source.command or (_WHOLE_CORE if from_core else part.command)
     return SnapshotSource(source.name, source.access, why, None, command)
-
-
-def _of_part(snapshot: Snapshot, part: _SnapshotPart) -> Iterator[SnapshotSource]:
-    for name in part.sources:
-        source = snapshot.source(name)
-        if source is not None:
-            yield source
 
 
 #: Of all processes of a finding so many are named, and so many lines are shown.

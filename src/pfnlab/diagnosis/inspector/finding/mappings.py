@@ -76,10 +76,13 @@ def odd(machine: JoinedHost) -> Iterator[RawFinding]:
 def _without_reservation(machine: JoinedHost, one: OddMapping) -> RawFinding | None:
     """Where a driver claimed the BAR the mapping was revoked."""
     mapping = one.mapping
+    # Neither the ISA hole nor RAM is ever reserved.
     missing = [
-        (piece.start, piece.end, None)
-        for piece in one.pieces
-        if piece.mode is None and not _never_reserved(machine, piece.start, piece.end)
+        (start, end, None)
+        for start, end, mode in one.pieces
+        if mode is None
+        and not (_ISA_HOLE[0] <= start and end <= _ISA_HOLE[1])
+        and not machine.ram.any_over(start, end)
     ]
     if not missing:
         return None
@@ -101,10 +104,6 @@ def _without_reservation(machine: JoinedHost, one: OddMapping) -> RawFinding | N
         pids=(mapping.pid,),
         evidence=lambda: (mapping_line(mapping), *(claim_line(line) for line in (claimed,) if line)),
     )
-
-
-def _never_reserved(machine: JoinedHost, start: int, end: int) -> bool:
-    return (_ISA_HOLE[0] <= start and end <= _ISA_HOLE[1]) or machine.ram.any_over(start, end)
 
 
 def _other_than_asked(machine: JoinedHost, one: OddMapping) -> RawFinding | None:
@@ -225,11 +224,6 @@ def _kind(mode: CacheMode) -> CacheMode:
     return CacheMode.UC if mode is CacheMode.UC_MINUS else mode
 
 
-def _differ(machine: JoinedHost, start: int, end: int, modes: set[CacheMode]) -> bool:
-    # Under an MTRR of UC write-back is UC as well: accesses agree, whatever the entries say (S1.6).
-    return len({_kind(machine.effective(start, end, mode) or mode) for mode in modes}) > 1
-
-
 def _in_two_modes(
     machine: JoinedHost, users: list[tuple[int, int, _User]]
 ) -> Iterator[tuple[int, int, set[CacheMode]]]:
@@ -247,7 +241,9 @@ def _in_two_modes(
             direct = any(one.owner.place == "direct map" for one in machine.aliases.over(last, at))
             if now and not direct and machine.ram.any_over(last, at):
                 now.add(CacheMode.WB)
-            two = len(now) > 1 and _differ(machine, last, at, now)
+            # Under an MTRR of UC write-back is UC as well: accesses agree, whatever the entries say (S1.6).
+            kinds = {_kind(machine.effective(last, at, one) or one) for one in now} if len(now) > 1 else now
+            two = len(kinds) > 1
             if two and open_at is None:
                 open_at, modes = last, now
             elif not two and open_at is not None:

@@ -143,7 +143,11 @@ def log_lines(data: bytes) -> tuple[str, ...]:
     of_records = _RECORD.match(data) is not None
     lines: list[str] = []
     for piece in line_pieces(data):
-        text = _RECORD.sub(_stamp, piece) if of_records else piece
+        text = (
+            _RECORD.sub(lambda found: b"[%5d.%06d] " % divmod(int(found[1]), 1_000_000), piece)
+            if of_records
+            else piece
+        )
         skipped = " " if of_records else "-- "
         lines += [line for line in decoded(text).split("\n") if line and not line.startswith(skipped)]
     of_kernel = [] if of_records else [line for line in lines if " kernel: " in line]
@@ -176,8 +180,3 @@ def version(lines: tuple[str, ...]) -> str:
 def hypervisor(lines: tuple[str, ...]) -> str:
     """The hypervisor that the kernel found, empty where it found none."""
     return next((found[1] for line in reversed(lines) if (found := _HYPERVISOR.search(line))), "")
-
-
-def _stamp(found: re.Match[bytes]) -> bytes:
-    microseconds = int(found[1])
-    return b"[%5d.%06d] " % (microseconds // 1_000_000, microseconds % 1_000_000)

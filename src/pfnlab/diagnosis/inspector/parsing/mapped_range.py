@@ -91,12 +91,10 @@ class BarPlaces:
             number, place = offset >> _REGION_SHIFT, offset & ((1 << _REGION_SHIFT) - 1)
             bar = own.get(number) if number < _BARS else None
             return bar.start + place if bar is not None and place < bar.end - bar.start else None
-        return offset if self._has(offset) else None
-
-    def _has(self, address: int) -> bool:
         # BARs nest in those of virtual functions, never beyond them.
-        at = bisect_right(self._starts, address)
-        return any(start <= address < end for start, end in self._sorted[max(0, at - 8) : at])
+        at = bisect_right(self._starts, offset)
+        nearby = self._sorted[max(0, at - 8) : at]
+        return offset if any(start <= offset < end for start, end in nearby) else None
 
 
 _SYSPATH = re.compile(rb"^vfio-device-syspath:\s*(\S+)\s*$", re.MULTILINE)

@@ -43,6 +43,7 @@ def devices(files: TextFiles) -> tuple[tuple[PciFunction, ...] | None, SnapshotS
         if driver and driver not in made_of:
             module = _last(files.link(f"{DRIVERS}/{driver}/module"))
             made_of[driver] = (module,) if module else ()
+        command = files.read(f"{folder}/config").data[_COMMAND : _COMMAND + 2]
         found.append(
             PciFunction(
                 address=name,
@@ -53,19 +54,13 @@ def devices(files: TextFiles) -> tuple[tuple[PciFunction, ...] | None, SnapshotS
                 driver=driver,
                 bars=bars(ranges.data, bridge=kind.startswith(("0604", "0609"))),
                 modules=made_of.get(driver or "", ()),
-                enabled=_enabled(files.read(f"{folder}/config").data),
+                enabled=bool(command[0] & _COMMAND_MEMORY) if len(command) == 2 else None,
                 group=_last(files.link(f"{folder}/iommu_group")) or "",
             )
         )
     if refused:
         source = SnapshotSource(DEVICES, Access.CUT, f"{refused} of {len(names)} refused", listing.seconds)
     return tuple(found), source
-
-
-def _enabled(config: bytes) -> bool | None:
-    if len(config) < _COMMAND + 2:
-        return None
-    return bool(int.from_bytes(config[_COMMAND : _COMMAND + 2], "little") & _COMMAND_MEMORY)
 
 
 def _last(target: str | None) -> str | None:

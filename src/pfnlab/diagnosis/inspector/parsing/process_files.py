@@ -273,7 +273,16 @@ class ProcessFiles:
             count += 1
             kind = known.get((file, flags, perms))
             if kind is None:
-                kind = known[file, flags, perms] = _kind_of(file, flags, perms)
+                words = tuple(decoded(flags).split()[1:]) if flags else None
+                text_name = decoded(file)
+                kind = (
+                    is_of_interest(file, flags),
+                    text_name,
+                    words,
+                    perms.decode(),
+                    text_name.startswith(_UIO),
+                )
+                known[file, flags, perms] = kind
             wanted, name, names, permitted, of_uio = kind
             if wanted:
                 first, last, at = int(start, 16), int(end, 16), int(offset, 16)
@@ -335,9 +344,3 @@ class ProcessFiles:
         # Memory of the kernel's own has its virtual address there.
         start -= start % PAGE_SIZE
         return (start, start + size) if 0 < start < _MOST_PHYSICAL else None
-
-
-def _kind_of(path: bytes, flags: bytes, perms: bytes) -> _Kind:
-    names = tuple(decoded(flags).split()[1:]) if flags else None
-    name = decoded(path)
-    return is_of_interest(path, flags), name, names, perms.decode(), name.startswith(_UIO)

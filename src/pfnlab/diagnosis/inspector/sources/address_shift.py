@@ -45,18 +45,14 @@ class AddressShift:
         if len(gaps) > _MOST_GAPS:
             gaps = sorted([gaps[0], *random.sample(gaps[1:], _MOST_GAPS - 1)])
         known = set(points)
-        self._jumps: list[int] = []
-        self._moved: list[int] = [0]
         # By chance something may come to lie where something else was.
+        self._jumps = gaps
         for _ in range(_TRIES):
-            self._draw(gaps, random)
+            self._moved = [0]
+            for _ in gaps:
+                self._moved.append(self._moved[-1] + random.randint(1, _MOST_STEPS) * _STEP)
             if not any(self(point) in known for point in points if self(point) != point):
                 return
-
-    def _draw(self, gaps: list[int], random: Random) -> None:
-        self._jumps, self._moved = gaps, [0]
-        for _ in gaps:
-            self._moved.append(self._moved[-1] + random.randint(1, _MOST_STEPS) * _STEP)
 
     def __call__(self, address: int) -> int:
         """The other address; one beyond 64 bits is the last."""

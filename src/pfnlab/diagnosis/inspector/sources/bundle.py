@@ -211,7 +211,9 @@ class Bundle:
         self._read_directives()
         self.root = self._notes.get("root", "yes") == "yes"
         self.left_out = tuple(self._left)
-        self._pids = frozenset(self._lines("/proc"))
+        proc = self._parts.get("/proc")
+        listed = proc is not None and proc.kind == b"folder"
+        self._pids = frozenset(decoded(self._content(proc)).split() if proc and listed else ())
 
     @classmethod
     def at(cls, path: Path, bounds: SnapshotBounds = ORDINARY) -> Bundle:
@@ -263,10 +265,6 @@ class Bundle:
         # A byte of content takes two of the bundle at most, of what is written as digits three.
         end = part.end if most is None else min(part.end, part.start + 4 * most)
         return self._data[part.start + 1 : end].replace(b"\n ", b"\n")
-
-    def _lines(self, folder: str) -> list[str]:
-        part = self._parts.get(folder)
-        return decoded(self._content(part)).split() if part is not None and part.kind == b"folder" else []
 
     def _bytes_of(self, part: _Part, digits: bytes) -> bytes:
         try:

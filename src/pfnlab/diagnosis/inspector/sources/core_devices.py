@@ -281,6 +281,8 @@ class Tasks:
             yield from (one if one.pid == task.pid else replace(one, pid=task.pid) for one in found)
 
     def _of_space(self, pid: int, mm: int) -> Iterator[HostMapping]:
+        from pfnlab.lab.lens.vma_bits import smaps_bits
+
         view = self._view
         root, pgd = view.members(mm, self._mm)
         for address in view.vma_addresses(root, 0, _ULONG_MAX):
@@ -297,17 +299,12 @@ class Tasks:
                 perms_text(bits),
                 path,
                 offset,
-                flags=tuple(self._flags(bits).split()),
+                flags=tuple(vm_flags_text(smaps_bits(bits, self._sealed)).split()),
                 physical=(offset, offset + end - start) if _PHYSICAL.fullmatch(path) else None,
                 entries=self._entries(pgd, start, end),
                 tracked=bool(tracker[0]) if tracker else bool(bits & VM_PAT),
                 mode=None if self._tables is None else self._tables.mode(prot),
             )
-
-    def _flags(self, bits: int) -> str:
-        from pfnlab.lab.lens.vma_bits import smaps_bits
-
-        return vm_flags_text(smaps_bits(bits, self._sealed))
 
     def _entries(self, pgd: int, start: int, end: int) -> tuple[Entries, ...] | None:
         if self._tables is None:

@@ -136,24 +136,20 @@ def _direct_map(
     start, end = view.word(view.symbol("page_offset_base")), view.word(view.symbol("vmalloc_base"))
     if not start < end:
         raise view.error(f"its direct map reaches from {start:#x} to {end:#x}")
-    devices = None if resources is None else _devices_of(resources)
+    # The ranges of PCI buses and other devices.
+    devices = [
+        (max(one.start, _LEGACY_END), one.end)
+        for one in resources or ()
+        if one.depth == 0 and one.end > _LEGACY_END and one.name.startswith("PCI Bus")
+    ]
     for run in tables.runs(top, start, end):
         if run.mode is not CacheMode.WB:
             yield DirectAlias(run.start, run.end, run.mode)
             continue
-        for first, behind in devices or ():
+        for first, behind in devices:
             low, high = max(run.start, first), min(run.end, behind)
             if low < high:
                 yield DirectAlias(low, high, run.mode)
-
-
-def _devices_of(resources: Iterable[IomemLine]) -> list[tuple[int, int]]:
-    # The ranges of PCI buses and other devices.
-    return [
-        (max(one.start, _LEGACY_END), one.end)
-        for one in resources
-        if one.depth == 0 and one.end > _LEGACY_END and one.name.startswith("PCI Bus")
-    ]
 
 
 def _areas(view: KernelView, tables: RunReader, top: int) -> Iterator[DirectAlias]:
@@ -219,16 +215,12 @@ def read_log(view: KernelView) -> Iterator[str]:
             first = 0 if first > last else first
             length = min(length, last - first - _WORD)
             if not begin & 1 and length > 0:
-                yield from _lines(view.read(data + first + _WORD, length), nanoseconds)
+                stamp = f"[{nanoseconds // 10**9:5}.{nanoseconds % 10**9 // 1000:06}]"
+                text = view.read(data + first + _WORD, length).decode("utf-8", "replace")
+                yield from (f"{stamp} {line}" for line in text.split("\n"))
         if number & _NUMBER == head & _NUMBER:
             return
         number = number + 1 & _NUMBER
-
-
-def _lines(text: bytes, nanoseconds: int) -> Iterator[str]:
-    stamp = f"[{nanoseconds // 10**9:5}.{nanoseconds % 10**9 // 1000:06}]"
-    for line in text.decode("utf-8", "replace").split("\n"):
-        yield f"{stamp} {line}"
 
 
 def read_options(view: KernelView) -> str:

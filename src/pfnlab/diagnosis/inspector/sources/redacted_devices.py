@@ -78,7 +78,10 @@ class RedactedDevices:
             **dict.fromkeys(
                 ("vendor", "device", "class"), lambda line: line if _IDS.fullmatch(line) else None
             ),
-            "resource": self._region,
+            "resource": lambda line: (
+                (found := _REGION.fullmatch(line))
+                and f"0x{self._moved(found[1])} 0x{self._moved(found[2])} 0x{found[3]}"
+            ),
             "driver": lambda target: f"../../../../bus/pci/drivers/{names.driver(_last(target))}",
             "iommu_group": lambda target: f"../../../kernel/iommu_groups/{names.group(_last(target))}",
         }
@@ -125,10 +128,6 @@ class RedactedDevices:
         size, unit = ((end - start) >> 20, "M") if whole else ((end - start) >> 10, "K")
         base = f"base=0x{start:09x} ({start >> 20:5d}MB)"
         return f"reg{number}: {base}, size={size:5d}{unit}B, count=1: {_TYPES[one.kind]}"
-
-    def _region(self, line: str) -> str | None:
-        found = _REGION.fullmatch(line)
-        return found and f"0x{self._moved(found[1])} 0x{self._moved(found[2])} 0x{found[3]}"
 
     def _address(self, line: str) -> str | None:
         found = _ADDRESS.fullmatch(line)

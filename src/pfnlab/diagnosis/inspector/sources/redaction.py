@@ -83,8 +83,12 @@ class _Redaction:
             HOST: lambda _: iter(("host",)),
             RELEASE: each(names.release),
             UNAME: self._system,
-            "/proc": self._pids,
-            machine_facts.CPUINFO: _flags,
+            "/proc": lambda text: map(
+                str, sorted(map(names.pid, map(int, filter(_PID.fullmatch, text.split()))))
+            ),
+            machine_facts.CPUINFO: lambda text: iter(
+                machine_facts.trimmed_processor(text.encode("ascii", "replace")).decode().splitlines()
+            ),
             machine_facts.HYPERVISOR_TYPE: each(lambda line: line if line in ("xen", "kvm") else "unknown"),
             **dict.fromkeys(machine_facts.DMI, _guest_words),
             PACKED_CONFIG: each(_setting),
@@ -165,19 +169,10 @@ class _Redaction:
         users = ",".join(map(self._names.driver, found[0].users))
         return f"{self._names.driver(found[0].name)} 0 0 {users or '-'}"
 
-    def _pids(self, text: str) -> Iterator[str]:
-        yield from map(
-            str, sorted(self._names.pid(int(name)) for name in text.split() if _PID.fullmatch(name))
-        )
-
 
 def _setting(line: str) -> str | None:
     found = _SETTING.fullmatch(line)
     return line if found and (found[1] or found[2]) in CONFIGURATION else None
-
-
-def _flags(text: str) -> Iterator[str]:
-    yield from machine_facts.trimmed_processor(text.encode("ascii", "replace")).decode().splitlines()
 
 
 def _guest_words(text: str) -> Iterator[str]:

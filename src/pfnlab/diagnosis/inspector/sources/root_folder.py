@@ -64,7 +64,9 @@ class RootFolder:
     def link(self, path: str) -> str | None:
         """The target as the link has it."""
         with suppress(OSError, ValueError):
-            return os.readlink(self._beside(path))
+            # The link itself, in a folder that lies inside.
+            folder, _, name = path.rpartition("/")
+            return os.readlink(f"{self._place(folder)}/{name}")
         return None
 
     def names(self, folder: str) -> FileText:
@@ -88,11 +90,6 @@ class RootFolder:
         if not place.startswith(self._folder + "/"):
             raise FileNotFoundError(errno.ENOENT, "outside of the folder")
         return place
-
-    def _beside(self, path: str) -> str:
-        # The link itself, in a folder that lies inside.
-        folder, _, name = path.rpartition("/")
-        return f"{self._place(folder)}/{name}"
 
     def _content(self, place: str, most: int, *, records: bool) -> tuple[bytes, bool]:
         # Without waiting: a file may be a pipe, and the log has no end.

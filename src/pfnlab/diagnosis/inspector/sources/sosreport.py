@@ -167,13 +167,10 @@ class SosArchive:
                         raise Misuse(f"{visible_name(self.origin)}: {visible_name(name)}: {larger}")
                 else:
                     continue
-                self._add_names(name)
-
-    def _add_names(self, name: str) -> None:
-        while "/" in name:
-            folder, _, child = name.rpartition("/")
-            self._folders.setdefault(folder, set()).add(child)
-            name = folder
+                while "/" in name:
+                    folder, _, child = name.rpartition("/")
+                    self._folders.setdefault(folder, set()).add(child)
+                    name = folder
 
 
 def _members(archive: tarfile.TarFile, origin: str) -> Iterator[tuple[str, tarfile.TarInfo]]:
