@@ -164,17 +164,14 @@ class Shows(NamedTuple):
 
     @property
     def command(self) -> str:
-        """Empty: that of its program asks it."""
         return ""
 
     @property
     def subject(self) -> str:
-        """The last operation, or the end."""
         return "end" if self.observed is left else self.lines[-1]
 
     @property
     def answer(self) -> str:
-        """The part of the step, and its value."""
         return part_words(self.observed, self.expected)
 
     @property
@@ -187,7 +184,6 @@ class Shows(NamedTuple):
         return run.steps[-1 if self.observed is left else -2]
 
     def ask(self) -> QuestionResult:
-        """Run the program."""
         step = self.step_of(ModelMachine(self.machine).run_one(self.program, check=True))
         right = self.observed(step) == self.expected
         return QuestionResult(self.machine, _program(self.lines), said(self.observed, step), right)
@@ -213,21 +209,17 @@ class Finds(NamedTuple):
 
     @property
     def subject(self) -> str:
-        """The property and its scope."""
         return f"{self.name} in the scope {self.scope}"
 
     @property
     def answer(self) -> str:
-        """The verdict."""
         return self.expected
 
     @property
     def command(self) -> str:
-        """The search by hand."""
         return f"{self.search.command} --property {shell_word(self.name)}"
 
     def ask(self) -> QuestionResult:
-        """Search."""
         found = searched(*self.search)
         (answer,) = (candidate for candidate in found.answers if candidate.name == self.name)
         shown: str = "never asked" if answer.vacuous else answer.verdict
@@ -260,26 +252,21 @@ class Costs(NamedTuple):
 
     @property
     def subject(self) -> str:
-        """The bytes."""
         return "bytes it takes"
 
     @property
     def machine(self) -> str:
-        """A model that has the tracker."""
         return f"7.2,tracker={self.tracker}"
 
     @property
     def answer(self) -> str:
-        """Both numbers, in words."""
         return self._words(self.expected)
 
     @property
     def command(self) -> str:
-        """The source of the tracker has them."""
         return f"pfnlab policies show {shell_word(self.tracker)}"
 
     def ask(self) -> QuestionResult:
-        """Look it up."""
         policy = TRACKERS[self.tracker]
         price = policy.BYTES_PER_VMA, policy.BYTES_PER_CONTEXT
         return QuestionResult(self.machine, self.subject, self._words(price), price == self.expected)
@@ -304,26 +291,21 @@ class HoldsWord(NamedTuple):
 
     @property
     def subject(self) -> str:
-        """The word."""
         return "a word in `vm_area_struct`, in the place of an unused one"
 
     @property
     def machine(self) -> str:
-        """The model of the kernel."""
         return self.series
 
     @property
     def answer(self) -> str:
-        """Both numbers, in words."""
         return self._words(self.expected)
 
     @property
     def command(self) -> str:
-        """The members of the structure, as the kernel has them."""
         return f"pfnlab kernels sizes {shell_word(self.series)}"
 
     def ask(self) -> QuestionResult:
-        """Lay the structure out as the compiler does."""
         (sizes,) = (kept for kept in known_sizes() if kept.series == self.series)
         found = sharing(sizes)
         return QuestionResult(self.series, self.subject, self._words(found), found == self.expected)

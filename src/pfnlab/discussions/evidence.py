@@ -80,10 +80,7 @@ class Seen(NamedTuple):
         ]
 
     def step_of(self, run: Run) -> Step:
-        """The step that is meant.
-
-        :raises Misuse: the run has none
-        """
+        """The step that is meant; raises Misuse where the run has none."""
         steps = [step for step in run.steps if step.op == self.op]
         if not steps:
             raise Misuse(f"{self.program} has no operation {self.op!r}")

@@ -200,10 +200,7 @@ def asked_programs(asks: Iterable[ClaimQuestion]) -> list[AskedProgram]:
 
 
 def counterexample(asked: Finds) -> Program:
-    """The shortest program that violates the property.
-
-    :raises Misuse: the search has none
-    """
+    """The shortest program that violates the property; raises Misuse where the search has none."""
     (answer,) = (answer for answer in searched(*asked.search).answers if answer.name == asked.name)
     if answer.program is None:
         raise Misuse(f"model:{asked.machine} has no program that violates {_violates(asked)}")

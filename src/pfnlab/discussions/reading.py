@@ -220,10 +220,7 @@ def discussion_numbers() -> list[str]:
 
 @cache
 def discussions() -> tuple[Discussion, ...]:
-    """All discussions, by their numbers.
-
-    :raises Misuse: a file is malformed
-    """
+    """All discussions, by their numbers; raises Misuse where a file is malformed."""
     return tuple(
         read_discussion(read_text(_HERE / f"{number}.toml", "discussions", MOST_TOML), number)
         for number in discussion_numbers()

@@ -14,7 +14,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.worker import End
 from pfnlab.checker.judging.judge import sentence_of
 from pfnlab.explorer import questions
-from pfnlab.explorer.questions import begin_answering, reply
+from pfnlab.explorer.questions import begin_answering, by_question, reply
 from pfnlab.explorer.stories import Story, Storyteller
 from pfnlab.explorer.walk import GraphPlace, Walker
 from pfnlab.export.formats import export, one_text
@@ -131,17 +131,6 @@ class Answers:
     def __init__(self, teller: Storyteller) -> None:
         self._teller, self._walker = teller, Walker()
 
-    def by_question(self) -> dict[type[Any], Callable[[Any], Any]]:
-        """The answer to each kind of question."""
-        return {
-            questions.StoryQuestion: self.story,
-            questions.PictureQuestion: self.picture,
-            questions.GraphQuestion: self.graph,
-            questions.RaceQuestion: self.race,
-            questions.CQuestion: self.as_c,
-            KeptRun: self.keep,
-        }
-
     def story(self, question: questions.StoryQuestion) -> Any:
         """The steps of a program."""
         story = self._teller.story(question.program, question.machines)
@@ -250,10 +239,7 @@ def _broken(broken: Violation) -> dict[str, str]:
 
 
 def kept_run(kept: KeptRun) -> Run:
-    """The run that was printed.
-
-    :raises ValueError: it is not what ``pfnlab run --json`` prints
-    """
+    """The run that was printed; raises ValueError where it is not what ``pfnlab run --json`` prints."""
     (run,) = msgspec.json.decode(kept.output, type=PrintedRun).runs
     return msgspec.structs.replace(run, machine=kept.machine, look=kept.look, alarm=None)
 
@@ -264,5 +250,5 @@ def answering(end: End, memory: int, *given: str) -> Callable[[Any], bytes]:
     :param memory: the most bytes of memory of this process
     """
     begin_answering(memory)
-    by_question = Answers(Storyteller(given, model_text)).by_question()
-    return lambda question: reply(by_question[type(question)], question)
+    answers = by_question(Answers(Storyteller(given, model_text)))
+    return lambda question: reply(answers[type(question)], question)

@@ -158,10 +158,7 @@ class Jobs:
         return self.progress(name)
 
     def progress(self, name: str) -> JobProgress:
-        """How far a command is.
-
-        :raises Misuse: there is none of that name
-        """
+        """How far a command is; raises Misuse where there is none of that name."""
         with self._lock:
             if name not in self._jobs:
                 raise Misuse("nothing of that name is running")
@@ -197,14 +194,6 @@ class Commands:
 
     def __init__(self, keep: Callable[[KeptRun], None], given: Sequence[str] = ()) -> None:
         self._keep, self._given, self._jobs = keep, tuple(given), Jobs()
-
-    def by_question(self) -> dict[type[Any], Callable[[Any], Any]]:
-        """The answer to each kind of question."""
-        return {
-            questions.SearchQuestion: self.search,
-            questions.KernelRunQuestion: self.kernel,
-            questions.JobQuestion: self.job,
-        }
 
     def end(self) -> None:
         """End everything that goes on."""

@@ -28,7 +28,7 @@ from pfnlab.diagnosis.inspector.sources.origins import of_a_machine, received_bu
 from pfnlab.diagnosis.messages.explaining import explain
 from pfnlab.diagnosis.messages.explanation import explained
 from pfnlab.explorer import questions
-from pfnlab.explorer.questions import NotOpen, begin_answering, reply
+from pfnlab.explorer.questions import NotOpen, begin_answering, by_question, reply
 from pfnlab.kernel.bugs.kernel_name import kernel_name
 from pfnlab.kernel.hw.pci_regions import Bar
 from pfnlab.present.document.blocks import Block, Cell, Paragraph, Table, cells
@@ -60,14 +60,6 @@ class Inspections:
     def __init__(self) -> None:
         self._bundle = ""
         self._machine: JoinedHost | None = None
-
-    def by_question(self) -> dict[type[Any], Callable[[Any], Any]]:
-        """The answer to each kind of question."""
-        return {
-            questions.BundleQuestion: self.bundle,
-            questions.DeviceQuestion: self.device,
-            questions.ExplainQuestion: self.explain,
-        }
 
     def bundle(self, question: questions.BundleQuestion) -> Any:
         """The findings of a bundle's machine, and its devices.
@@ -105,10 +97,7 @@ class Inspections:
         return _bounded({"says": visible_name(answer.says), "html": unstyled(blocks)})
 
     def explain(self, question: questions.ExplainQuestion) -> Any:
-        """The meaning of lines.
-
-        :raises Misuse: there is no line, or the kernel's version is none
-        """
+        """The meaning of lines; raises Misuse where there is no line, or the kernel's version is none."""
         if not question.lines.strip():
             raise Misuse("there is nothing to explain: paste a line of a log, or a whole log")
         kernel = question.kernel.strip() or None
@@ -152,5 +141,5 @@ def answering(end: End, memory: int) -> Callable[[Any], bytes]:
     :param memory: the most bytes of memory of this process
     """
     begin_answering(memory)
-    by_question = Inspections().by_question()
-    return lambda question: reply(by_question[type(question)], question)
+    answers = by_question(Inspections())
+    return lambda question: reply(answers[type(question)], question)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -173,15 +173,7 @@ class Offers:
     ) -> None:
         self._given, self._opened, self._bundle = tuple(given), opened, bundle
 
-    def by_question(self) -> dict[type[Any], Callable[[Any], Any]]:
-        """The answer to each kind of question."""
-        return {
-            questions.StartQuestion: self.start,
-            questions.ProgramQuestion: self.program,
-            questions.RuleQuestion: self.rule,
-        }
-
-    def start(self, _: questions.StartQuestion) -> Any:
+    def start(self, question: questions.StartQuestion) -> Any:
         """Everything there is to choose from."""
         lab = shutil.which("qemu-system-x86_64") is not None
         return {

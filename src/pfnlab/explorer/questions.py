@@ -11,7 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import msgspec
 
@@ -181,6 +181,13 @@ def begin_answering(memory: int) -> None:
     # The server hears Ctrl-C, and ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+
+
+def by_question(answers: object) -> dict[type[Any], Callable[[Any], Any]]:
+    """The methods of *answers* that take a question, by its kind."""
+    methods = [getattr(answers, name) for name in vars(type(answers)) if not name.startswith("_")]
+    hints = ((get_type_hints(method).get("question"), method) for method in methods)
+    return {kind: method for kind, method in hints if kind is not None}
 
 
 def reply(answer: Callable[[_Question], Any], question: _Question) -> bytes:

@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from pfnlab.explorer.commands import Commands
 from pfnlab.explorer.offers import Offers
-from pfnlab.explorer.questions import BundleQuestion, OpenedQuestion, Worked, refused, reply
+from pfnlab.explorer.questions import BundleQuestion, OpenedQuestion, Worked, by_question, refused, reply
 from pfnlab.explorer.serving import BUNDLES, Gate
 from pfnlab.explorer.workers import Workers
 
@@ -62,7 +62,7 @@ def application(
             workers.end()
             await asyncio.to_thread(commands.end)
 
-    at_once = {**offers.by_question(), **commands.by_question()}
+    at_once = {**by_question(offers), **by_question(commands)}
     return Starlette(
         routes=[
             *(Route(address, _file(*file), methods=["GET"]) for address, file in _FILES.items()),
@@ -178,10 +178,7 @@ def run(
     opened: str | None,
     bundle: tuple[str, bytes] | None = None,
 ) -> None:
-    """Answer on *listener* until Ctrl-C.
-
-    :raises KeyboardInterrupt: it was ended so
-    """
+    """Answer on *listener* until Ctrl-C; raises KeyboardInterrupt where it was ended so."""
     workers = Workers(given)
     about = None if bundle is None else received(*bundle)
     app = Gate(application(workers, given, opened, about), token, listener.getsockname()[1])

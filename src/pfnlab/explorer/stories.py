@@ -18,7 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -127,6 +127,31 @@ _HASH = re.compile(rb'"program": "(?P<hash>[^"]+)"')
 _BEGINNING = 200
 
 
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Recent(OrderedDict[K, V]):
+    """The values that were asked for last, by key.
+
+    :param most: so many
+    """
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def kept(self, key: K, make: Callable[[], V]) -> V:
+        """The value of *key*, which *make* gives where there is none."""
+        if key not in self:
+            self[key] = make()
+        self.move_to_end(key)
+        value = self[key]
+        while len(self) > self._most:
+            self.popitem(last=False)
+        return value
+
+
 class NotRunYet(Misuse):
     """A real kernel was named that has not run this program: it runs on request."""
 
@@ -184,8 +209,8 @@ class Storyteller:
     def __init__(self, given: Sequence[str] = (), model_text: Callable[[str], str] = str) -> None:
         self._text = model_text
         self._given = tuple(given)
-        self._stories: OrderedDict[tuple[str, tuple[str, ...], str], Story] = OrderedDict()
-        self._runs: OrderedDict[tuple[str, str, str, LookLevel | None], Run] = OrderedDict()
+        self._stories: Recent[tuple[str, tuple[str, ...], str], Story] = Recent(_STORIES)
+        self._runs: Recent[tuple[str, str, str, LookLevel | None], Run] = Recent(_KEPT)
 
     def story(self, text: str, machines: Sequence[str]) -> Story:
         """Read the program *text* and run it on *machines*.
@@ -196,14 +221,9 @@ class Storyteller:
         """
         files = " ".join(filter(None, map(self._files, machines)))
         key = text, tuple(machines), files
-        if key not in self._stories:
-            self._stories[key] = msgspec.structs.replace(self._told(text, machines), files=files)
-            while len(self._stories) > _STORIES:
-                self._stories.popitem(last=False)
-        self._stories.move_to_end(key)
-        return self._stories[key]
+        return self._stories.kept(key, lambda: self._told(text, machines, files))
 
-    def _told(self, text: str, machines: Sequence[str]) -> Story:
+    def _told(self, text: str, machines: Sequence[str], files: str) -> Story:
         if not 1 <= len(machines) <= MOST_MACHINES:
             raise Misuse(f"name one machine, or {MOST_MACHINES} to compare")
         program = load_text(text, _SOURCE)
@@ -211,12 +231,14 @@ class Storyteller:
         look = next((look for name in names if (look := self._look(program, name))), LookLevel.MEMORY)
         runs = [self._run(program, name, look) for name in names]
         verdict = judged(program, runs, {run.machine: None for run in runs})
-        return Story(program, op_lines_of(text), tuple(runs), verdict)
+        return Story(program, op_lines_of(text), tuple(runs), verdict, files)
 
     def keep(self, program: Program, machine: str, run: Run) -> None:
         """Store the run of a real kernel."""
         self._stories.clear()
-        self._keep((machine, "", program_hash(program), None), run)
+        key = machine, "", program_hash(program), None
+        self._runs.pop(key, None)
+        self._runs.kept(key, lambda: msgspec.structs.replace(run, machine=machine))
 
     def recorded(self, program: Program) -> list[str]:
         """The versions of real kernels that this very program was recorded on."""
@@ -234,10 +256,9 @@ class Storyteller:
     def _run(self, program: Program, name: MachineName, look: LookLevel) -> Run:
         model = name.kind == "model"
         key = str(name), self._files(str(name)), program_hash(program), look if model else None
-        if key not in self._runs:
-            self._keep(key, self._new(program, name, look))
-        self._runs.move_to_end(key)
-        return self._runs[key]
+        return self._runs.kept(
+            key, lambda: msgspec.structs.replace(self._new(program, name, look), machine=str(name))
+        )
 
     def _new(self, program: Program, name: MachineName, look: LookLevel) -> Run:
         if name.kind == "recorded":
@@ -253,10 +274,7 @@ class Storyteller:
         return run
 
     def model(self, name: str, look: LookLevel = LookLevel.MEMORY) -> ModelMachine:
-        """The model that the page calls *name*.
-
-        :raises Misuse: there is none
-        """
+        """The model that the page calls *name*; raises Misuse where there is none."""
         read = machine_name(name, self._given)
         if read.kind != "model":
             raise Misuse(f"{name} is no model: write model:7.2")
@@ -265,11 +283,6 @@ class Storyteller:
     def _files(self, name: str) -> str:
         """The state of the files that a machine of the command line is made of; others are made of none."""
         return files_of(self._text(name.partition(":")[2])) if name in self._given else ""
-
-    def _keep(self, key: tuple[str, str, str, LookLevel | None], run: Run) -> None:
-        self._runs[key] = msgspec.structs.replace(run, machine=key[0])
-        while len(self._runs) > _KEPT:
-            self._runs.popitem(last=False)
 
 
 def op_lines_of(text: str) -> tuple[int, ...]:

@@ -217,10 +217,7 @@ class _Answerer:
 
 
 async def _reply_of(worker: Worker, request: object) -> bytes:
-    """The reply of a worker; others go on meanwhile.
-
-    :raises Ended: it ended before it replied
-    """
+    """The reply of a worker; others go on meanwhile. Raises Ended where it ended before it replied."""
     # A large one is taken when the worker has begun.
     result = await asyncio.to_thread(worker.post, request)
     loop, descriptor = asyncio.get_running_loop(), worker.fileno()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
 import msgspec
@@ -164,7 +164,7 @@ def _bar_answer(machine: JoinedHost, place: BarOf, pid: int | None) -> BarAnswer
         place.bar.number,
         PhysicalPlace.of(start, end),
         place.bar.prefetchable,
-        tuple(PhysicalPlace.of(p.start, p.end, p.mode.short if p.mode else None) for p in pieces),
+        _places(pieces),
         reserved,
         one.short if one else None,
         tuple(_holders(machine, place)),
@@ -197,33 +197,29 @@ def _user(machine: JoinedHost, place: BarOf, mapping: HostMapping) -> BarUser:
         runs = [run for run in mapping.entries if run.start < high and low < run.end]
         places = tuple(PhysicalPlace.of(run.start, run.end, run.mode.short) for run in runs)
         modes = {machine.effective(run.start, run.end, run.mode) for run in runs}
-        known = "entries"
     else:
         # The mode of a mapping that reserves is that of its reservation, whoever made it (S2.10).
         start, end = mapping.physical or (low, high)
         pieces = list(machine.pieces(max(start, low), min(end, high)))
-        places = tuple(PhysicalPlace.of(p.start, p.end, p.mode.short if p.mode else None) for p in pieces)
+        places = _places(pieces)
         certain = mapped_file(mapping.path).reserves and machine.snapshot.book is not None
         modes = {_effective(machine, piece) for piece in pieces} if certain else {None}
-        known = "list"
-    one = modes.pop() if len(modes) == 1 else None
     several = len(modes) > 1 and None not in modes
-    combining = (
-        CombiningAnswer.YES
-        if one is CacheMode.WC
-        else CombiningAnswer.NO
-        if one or several
-        else CombiningAnswer.UNKNOWN
-    )
+    one = modes.pop() if len(modes) == 1 else None
+    combining = CombiningAnswer.NO if one or several else CombiningAnswer.UNKNOWN
     return BarUser(
         mapping.pid,
         process.comm if process else "",
         mapping.path,
         places,
         one.short if one else None,
-        known,
-        combining,
+        "list" if mapping.entries is None else "entries",
+        CombiningAnswer.YES if one is CacheMode.WC else combining,
     )
+
+
+def _places(pieces: Iterable[Piece]) -> tuple[PhysicalPlace, ...]:
+    return tuple(PhysicalPlace.of(start, end, mode.short if mode else None) for start, end, mode in pieces)
 
 
 def _todo(

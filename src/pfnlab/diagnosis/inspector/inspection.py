@@ -184,21 +184,20 @@ class InspectionResult(Result, frozen=True, kw_only=True, tag="pfnlab-inspection
     @property
     def outcome(self) -> Outcome:
         """A discovery where anything is wrong; of a device, where it is not write-combining."""
-        if self.device is not None:
-            return {
-                CombiningAnswer.YES: Outcome.AS_EXPECTED,
-                CombiningAnswer.NO: Outcome.DISCOVERY,
-                CombiningAnswer.UNKNOWN: Outcome.UNDECIDED,
-            }[self.device.combining]
-        if self.wrong:
-            return Outcome.DISCOVERY
-        return Outcome.AS_EXPECTED
+        if self.device is None:
+            return Outcome.DISCOVERY if self.wrong else Outcome.AS_EXPECTED
+        return {
+            CombiningAnswer.YES: Outcome.AS_EXPECTED,
+            CombiningAnswer.NO: Outcome.DISCOVERY,
+            CombiningAnswer.UNKNOWN: Outcome.UNDECIDED,
+        }[self.device.combining]
 
 
 def inspected(machine: JoinedHost, device: DeviceAnswer | None = None) -> InspectionResult:
     """The result for a machine."""
     snapshot = machine.snapshot
     found, lacking = findings(machine), not_looked_for(snapshot)
+    parts = (snapshot.book, snapshot.devices, snapshot.mappings, snapshot.processes, snapshot.resources)
     return InspectionResult(
         made=Made.now(),
         origin=snapshot.origin,
@@ -206,21 +205,8 @@ def inspected(machine: JoinedHost, device: DeviceAnswer | None = None) -> Inspec
         kernel=snapshot.kernel,
         virtual=snapshot.virtual,
         apart=round(snapshot.apart, 3),
-        counted=PartCounts(
-            *(
-                None if part is None else len(part)
-                for part in (
-                    snapshot.book,
-                    snapshot.devices,
-                    snapshot.mappings,
-                    snapshot.processes,
-                    snapshot.resources,
-                )
-            )
-        ),
-        sources=tuple(
-            LookedAt(source.name, source.access, source.why, source.command) for source in snapshot.sources
-        ),
+        counted=PartCounts(*(None if part is None else len(part) for part in parts)),
+        sources=tuple(LookedAt(one.name, one.access, one.why, one.command) for one in snapshot.sources),
         findings=tuple(PlacedFinding(one, around(machine, one)) for one in found),
         not_looked_for=lacking,
         device=device,

@@ -194,14 +194,8 @@ class JoinedHost:
         """The physical ranges of mappings: what their files say, and what their entries have."""
         starts, ends, owners = list[int](), list[int](), list[HostMapping]()
         for mapping in self.snapshot.mappings or ():
-            physical = mapping.physical
-            if mapping.entries is None:
-                if physical is not None:
-                    starts.append(physical[0])
-                    ends.append(physical[1])
-                    owners.append(mapping)
-                continue
-            for start, end in {*physical_of(mapping), *((physical,) if physical else ())}:
+            own = (mapping.physical,) if mapping.physical else ()
+            for start, end in own if mapping.entries is None else {*physical_of(mapping), *own}:
                 starts.append(start)
                 ends.append(end)
                 owners.append(mapping)

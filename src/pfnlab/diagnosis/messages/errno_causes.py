@@ -135,10 +135,7 @@ def known_errnos() -> tuple[str, ...]:
 
 @cache
 def all_causes() -> CauseFile:
-    """The content of the file: its ways and causes.
-
-    :raises Defect: it is not of its form
-    """
+    """The content of the file: its ways and causes; raises Defect where it is not of its form."""
     content = toml_content(read_text(_FILE, "file of causes", MOST_TOML), _FILE.name)
     try:
         return msgspec.convert(content, CauseFile)

@@ -231,33 +231,20 @@ def _says(paste: PasteExplanation, boots: tuple[ExplainedBoot, ...]) -> str:
 
 def _event(event: MessageEvent, bugs: tuple[BugHere, ...]) -> ExplainedEvent:
     family = event.family
+    told = ("count", "line", "last_line", "text", "comm", "pid", "device", "errno", "holder", "unsure")
+    known = ("title", "verdict", "meaning", "leak", "rules", "programs", "send")
     return ExplainedEvent(
         family=family.name,
-        title=family.title,
-        verdict=family.verdict,
-        count=event.count,
-        line=event.line,
-        last_line=event.last_line,
-        text=event.text,
         more=tuple(part.text for part in event.parts),
-        comm=event.comm,
-        pid=event.pid,
         places=tuple(_places(event)),
         wanted=event.wanted.short if event.wanted is not None else None,
         granted=event.granted.short if event.granted is not None else None,
         existing=tuple(mode.short for mode in event.existing),
-        device=event.device,
-        errno=event.errno,
-        holder=event.holder,
-        unsure=event.unsure,
-        meaning=family.meaning,
-        leak=family.leak,
         bugs=bugs,
-        rules=family.rules,
-        programs=family.programs,
         advice=tuple(f"{one.do} Costs: {one.costs}" for one in family.advice),
         remedies=tuple(_remedies(event)),
-        send=family.send,
+        **{name: getattr(event, name) for name in told},
+        **{name: getattr(family, name) for name in known},
     )
 
 

@@ -69,10 +69,7 @@ class _Likely(msgspec.Struct):
 
 
 class Matcher:
-    """All wordings of some families.
-
-    :raises Defect: a template is wrong
-    """
+    """All wordings of some families; raises Defect where a template is wrong."""
 
     def __init__(self, known: Iterable[Family]) -> None:
         self._entries = [

@@ -67,10 +67,7 @@ class FieldMatch(NamedTuple):
 
 
 class LineTemplate:
-    """A template, with its patterns.
-
-    :raises Defect: a brace is alone, or a field is unknown
-    """
+    """A template, with its patterns; raises Defect where a brace is alone, or a field is unknown."""
 
     def __init__(self, text: str) -> None:
         self.text = text

@@ -57,7 +57,7 @@ def draw_state(
     head = head_height(scene, sheet.width)
     draw_head(sheet.drawing, scene, sheet.left, sheet.at, sheet.width)
     sheet.at += head + 8
-    panel = Panel(scene, scenes.extents, axes, sizes, sheet.width, processors=scenes.extents.remembers)
+    panel = Panel(scene, scenes.extents, axes, sizes, sheet.width, scenes.extents.remembers)
     sheet.at = panel.draw(sheet.drawing, sheet.left, sheet.at, shared_rows(scenes.extents, [panel]))
     sheet.legend()
     return sheet.svg(f"{program.title}, step {scene.number} on {run.machine}", scene.says, theme)
@@ -72,10 +72,7 @@ def _sheet(scenes: Scenes, sizes: Dimensions, index: int, width: float) -> tuple
 
 
 def step_index(step: int, steps: int) -> int:
-    """*step* as an index.
-
-    :raises Misuse: there is none
-    """
+    """*step* as an index; raises Misuse where there is none."""
     index = step + steps if step < 0 else step
     if not 0 <= index < steps:
         last = f"0 to {steps - 1}" if steps else "none, for the run has no steps"
@@ -139,9 +136,7 @@ def draw_columns(
         named = next((scene for scene in row if scene.op), row[0])
         if steps or opened or (index == shown and not row[0].unreached):
             _bar(sheet, named, row, words)
-            panels = [
-                Panel(scene, scenes.extents, axes, AMONG, each, processors=scenes.ever_stale) for scene in row
-            ]
+            panels = [Panel(scene, scenes.extents, axes, AMONG, each, scenes.ever_stale) for scene in row]
             _draw_row(sheet, scenes, panels, row, groups, lefts, each, opened, slim=slim)
         else:
             _same_line(sheet, row[0], words)
@@ -155,16 +150,13 @@ def _same(runs: Sequence[Run]) -> list[list[Run]]:
     """Runs that are the same in every step, together: one column for them all."""
     groups: list[list[Run]] = []
     for run in runs:
-        for group in groups:
-            if len(runs) > 2 and (group[0].steps, group[0].tlbs, group[0].unfinished) == (
-                run.steps,
-                run.tlbs,
-                run.unfinished,
-            ):
-                group.append(run)
-                break
-        else:
+        what = run.steps, run.tlbs, run.unfinished
+        alike = (one for one in groups if what == (one[0].steps, one[0].tlbs, one[0].unfinished))
+        same = next(alike, None) if len(runs) > 2 else None
+        if same is None:
             groups.append([run])
+        else:
+            same.append(run)
     return groups
 
 
@@ -187,15 +179,12 @@ def _bar(sheet: Sheet, named: StateScene, row: Sequence[StateScene], differing: 
     number = text_width(f"{named.number}", 13, "bold") + 8
     beside = room - number - text_width(words, 12, "bold") - 24
     lines = wrapped(named.op or "–", max(beside, room / 2 - number) / 1.02, 12)
-    below = (
-        text_width(words, 12, "bold") + 24 + number + max(text_width(line, 12) * 1.02 for line in lines)
-        > room
-    )
+    widest = max(text_width(line, 12) * 1.02 for line in lines)
+    below = text_width(words, 12, "bold") + 24 + number + widest > room
     after = wrapped(words, room, 12, "bold") if below else []
     high = 12 + 16 * (len(lines) + len(after))
-    part = ScenePart(
-        part=f"step:{named.number}", says=f"step {named.number}: {named.op}: {words}", rule=named.rule
-    )
+    says = f"step {named.number}: {named.op}: {words}"
+    part = ScenePart(part=f"step:{named.number}", says=says, rule=named.rule)
     with drawing.part(part, "step"):
         drawing.rect(sheet.left, sheet.at, sheet.width, high, "panel", 4)
         drawing.text(sheet.left + 12, sheet.at + 18, f"{named.number}", size=13, face="bold")
@@ -214,18 +203,9 @@ def _difference_words(row: Sequence[StateScene], differing: Sequence[str]) -> st
     if not set(differing) - {TRACKING}:
         same = "= the same" if len(row) > 1 else ""
         return f"{same}, tracked in another way" if differing else same
-    words = []
-    for word in differing:
-        if word == TRACKING:
-            continue
-        if word == "result":
-            words.append(f"result {' ≠ '.join(scene.result for scene in row)}")
-        elif word == "flushes":
-            words.append(
-                f"flushes {' ≠ '.join('?' if scene.flushes is None else str(scene.flushes) for scene in row)}"
-            )
-        else:
-            words.append(word)
+    flushes = ("?" if scene.flushes is None else str(scene.flushes) for scene in row)
+    values = {"result": [scene.result for scene in row], "flushes": list(flushes)}
+    words = (f"{word} {' ≠ '.join(values.get(word, ()))}".rstrip() for word in differing if word != TRACKING)
     return f"≠ {', '.join(words)}"
 
 
@@ -238,9 +218,8 @@ def _same_line(sheet: Sheet, scene: StateScene, words: Sequence[str]) -> None:
     left, room = sheet.left + 12, sheet.width - 24
     lines = wrapped(scene.op, (room - number) / 1.02, 12)
     beside = number + max(text_width(line, 12) * 1.02 for line in lines) + text_width(said, 11) + 20 <= room
-    part = ScenePart(
-        part=f"step:{scene.number}", says=f"step {scene.number}: {scene.op}, {said}", rule=scene.rule
-    )
+    says = f"step {scene.number}: {scene.op}, {said}"
+    part = ScenePart(part=f"step:{scene.number}", says=says, rule=scene.rule)
     with drawing.part(part, "step"):
         drawing.text(left, sheet.at + 14, f"{scene.number}", size=13, face="bold")
         for at, line in enumerate(lines):
@@ -283,7 +262,8 @@ def _draw_row(
         with sheet.drawing.step(scene.number, group[0].machine):
             _highlight(sheet.drawing, left - 6, each + 12, top, rows, differing)
             bottom = max(bottom, panel.draw(sheet.drawing, left, top, rows, pale=bool(differing)))
-            _nothing(sheet.drawing, scene, left, top, rows, differing)
+            if not scene.log and "log" in differing:
+                _no_log(sheet.drawing, left, top, rows)
         bottom += 8 if slim else 0
     sheet.at = bottom
 
@@ -312,17 +292,10 @@ def _highlight(
         top += high
 
 
-def _nothing(
-    drawing: Canvas,
-    scene: StateScene,
-    left: float,
-    top: float,
-    rows: dict[RowName, float],
-    differing: Sequence[str],
-) -> None:
+def _no_log(drawing: Canvas, left: float, top: float, rows: dict[RowName, float]) -> None:
     """The word for a log that this machine has not and another has."""
     for row, high in rows.items():
-        if row[0] == "log" and not scene.log and "log" in differing:
+        if row[0] == "log":
             drawing.text(left + 12, top + 16, "no line in the log", "quiet", face="sans")
         top += high
 
@@ -354,9 +327,7 @@ def draw_story(
     whole = [scenes.of(run, index) for index in range(scenes.steps)]
     for first in range(0, len(whole), columns):
         row = whole[first : first + columns]
-        panels = [
-            Panel(scene, scenes.extents, axes, AMONG, each, processors=scenes.ever_stale) for scene in row
-        ]
+        panels = [Panel(scene, scenes.extents, axes, AMONG, each, scenes.ever_stale) for scene in row]
         heads = max(head_height(scene, each) for scene in row)
         rows = shared_rows(scenes.extents, panels)
         bottom = sheet.at

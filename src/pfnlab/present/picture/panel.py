@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
+from typing import cast
 
 from pfnlab.present.picture.axis import Axes, Dimensions
 from pfnlab.present.picture.bands import draw_link, draw_run, draw_vma, run_height
-from pfnlab.present.picture.canvas import Canvas, cut, wrapped
+from pfnlab.present.picture.canvas import Canvas, Face, cut, wrapped
 from pfnlab.present.picture.parts import StateScene
 from pfnlab.present.picture.physical import (
     BAR,
@@ -52,7 +53,6 @@ class Panel:
         axes: Axes,
         sizes: Dimensions,
         width: float,
-        *,
         processors: bool,
     ) -> None:
         self._scene, self._stage, self._axes, self._sizes, self._width = scene, extents, axes, sizes, width
@@ -146,15 +146,9 @@ class Panel:
         for row, task in places:
             top = places[row, task]
             if row == "vma" and (task in scene.tasks or task in _former_tasks(scene)):
-                name = task if several else sizes.words[0]
-                kind = "" if several else "quiet"
-                drawing.text(
-                    left,
-                    top + sizes.vma / 2 + 4,
-                    cut(name, sizes.margin - 20, 12, "bold"),
-                    kind,
-                    face="bold" if several else "sans",
-                )
+                name = cut(task if several else sizes.words[0], sizes.margin - 20, 12, "bold")
+                kind, face = "" if several else "quiet", "bold" if several else "sans"
+                drawing.text(left, top + sizes.vma / 2 + 4, name, kind, face=cast(Face, face))
                 for vma in scene.vmas or ():
                     if vma.task == task:
                         draw_vma(drawing, vma, sizes, self._axes.virtual, start, top, pale=pale)

@@ -38,17 +38,12 @@ def draw_device(
                 drawing.rect(left + at, top + BAR - 5, to - at, 5, "untracked")
         ticks = axis.ticks(part.name)
         for tick in ticks[1:-1]:
-            drawing.line(
-                left + axis.at(part.name, tick), top, left + axis.at(part.name, tick), top + BAR, "tick"
-            )
+            x = left + axis.at(part.name, tick)
+            drawing.line(x, top, x, top + BAR, "tick")
         for stretch in axis.stretches:
             if stretch.name == part.name and stretch.broken:
-                _break(
-                    drawing,
-                    left + axis.at(part.name, stretch.start),
-                    left + axis.at(part.name, stretch.end),
-                    top,
-                )
+                low, high = (left + axis.at(part.name, page) for page in (stretch.start, stretch.end))
+                _break(drawing, (low + high) / 2, top)
         name = cut(part.name, end - start - 8, 12, "bold")
         drawing.rect(start + 2, top + 4, text_width(name, 12, "bold") + 4, BAR - 8, "name-plate")
         drawing.text(start + 4, top + 15.5, name, "", face="bold", must=False)
@@ -121,12 +116,8 @@ def draw_reservation(
         else:
             drawing.mode_box(style, start, top, end - start, high, "edge")
             name = short_span(part.span)
-            words = [
-                *([f"{name} of {part.owner}"] if part.owner else []),
-                name,
-                name[len(part.span.name) :],
-                "",
-            ]
+            words = [*([f"{name} of {part.owner}"] if part.owner else []), name]
+            words += [name[len(part.span.name) :], ""]
             most = start + max(inside, CHIP + 10)
             labelled_mode(drawing, style, start, end, top + high / 2, words, most, centred=False)
         if part.leaked:
@@ -145,32 +136,23 @@ def _context(
     drawing: Canvas, part: BookPart, end: float, top: float, tag: float, *, outside: bool, right: float
 ) -> None:
     """The round tag of a context."""
-    says = ScenePart(
-        part=part.context,
-        says=part.context_says,
-        rule="S3",
-        beside=f"{part.part} {part.beside}",
-        changed=part.changed,
-    )
+    beside, says = f"{part.part} {part.beside}", part.context_says
+    context = ScenePart(part=part.context, says=says, rule="S3", beside=beside, changed=part.changed)
     at = end + 3 if outside and end + 3 + tag <= right else end - tag - 3
-    with drawing.part(says, "context"):
+    with drawing.part(context, "context"):
         drawing.rect(at, top + 2, tag, 18, "tag", 9)
-        drawing.text(
-            at + tag / 2, top + 15, f"×{part.refs}", size=11, face="bold", anchor="middle", must=False
-        )
+        words = f"×{part.refs}"
+        drawing.text(at + tag / 2, top + 15, words, size=11, face="bold", anchor="middle", must=False)
 
 
 def _broken_edge(drawing: Canvas, start: float, top: float, end: float, high: float) -> None:
-    drawing.path(
-        f"M{start:.1f} {top:.1f}H{end:.1f}V{top + high:.1f}H{start:.1f}l4 {-high / 4:.1f}l-6 {-high / 4:.1f}"
-        f"l6 {-high / 4:.1f}z",
-        "bad-edge",
-    )
+    up = f"{-high / 4:.1f}"
+    box = f"M{start:.1f} {top:.1f}H{end:.1f}V{top + high:.1f}H{start:.1f}"
+    drawing.path(f"{box}l4 {up}l-6 {up}l6 {up}z", "bad-edge")
 
 
-def _break(drawing: Canvas, start: float, end: float, top: float) -> None:
+def _break(drawing: Canvas, x: float, top: float) -> None:
     """The mark of a stretch that is drawn shorter than it is."""
-    x = (start + end) / 2
     for kind in ("break-ground", "break-mark"):
         for shift in (-2.5, 2.5):
             drawing.path(f"M{x + shift - 2:.1f} {top + BAR + 3:.1f}l4 {-BAR - 6:.1f}", kind)
@@ -201,9 +183,8 @@ def draw_cards(drawing: Canvas, scene: StateScene, left: float, top: float, widt
         for number, part in enumerate(parts[:_MOST]):
             _draw_card_line(drawing, part, left + 8, at + _HEAD + number * _CARD_LINE, width - 16)
         if len(parts) > _MOST:
-            drawing.text(
-                left + 10, at + high - 8, f"and {len(parts) - _MOST} more", "quiet", size=10, face="sans"
-            )
+            more = f"and {len(parts) - _MOST} more"
+            drawing.text(left + 10, at + high - 8, more, "quiet", size=10, face="sans")
         at += high + 8
     return at
 

@@ -113,12 +113,9 @@ class BugEntry(Printed, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
     def of(cls, one: Bug) -> BugEntry:
         """A bug, with the kernels of the goldens of its programs."""
         dated, dates = one.dated, one.dated.dates
+        same = ("since", "introduced", "mended", "commit", "remark")
         of_dates: dict[str, Any] = {
-            "since": dated.since,
-            "introduced": dated.introduced,
-            "mended": dated.mended,
-            "commit": dated.commit,
-            "remark": dated.remark,
+            **{name: getattr(dated, name) for name in same},
             "stable": tuple(map(StableRelease.of, dates.stable)),
             "came": tuple(map(StableRelease.of, dates.came)),
             "partial": dates.partial,

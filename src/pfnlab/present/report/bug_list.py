@@ -68,18 +68,13 @@ class ListedBug(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, one: Bug) -> ListedBug:
         """A bug, as lists have it."""
+        same = ("title", "kind", "what", "stable_only", "cve", "reach", "breaks")
         return cls(
             id=one.number,
-            title=one.title,
-            kind=one.kind,
-            what=one.what,
             since=one.dated.since_in_words,
             until=one.dated.until_in_words,
-            stable_only=one.stable_only,
-            cve=one.cve,
-            reach=one.reach,
-            breaks=one.breaks,
             config=dict(one.config),
+            **{name: getattr(one, name) for name in same},
         )
 
 
@@ -143,10 +138,7 @@ def property_names() -> list[str]:
 
 
 def _of(word: str | None, words: list[str], noun: str) -> str | None:
-    """*word*, where it is one of *words*.
-
-    :raises Misuse: it is none
-    """
+    """*word*, where it is one of *words*; raises Misuse where it is none."""
     if word is not None and word not in words:
         raise Misuse(f"there is no {noun} {word!r}{did_you_mean(word, words)}")
     return word

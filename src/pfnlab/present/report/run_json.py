@@ -26,15 +26,10 @@ _AS_IN_STEPS = Meta(
         "allOf": [
             {
                 "if": {"properties": {"field": {"const": field}}},
-                "then": {
-                    "properties": {
-                        "values": {
-                            "items": {"properties": {"value": {"$ref": f"#/$defs/Step/properties/{field}"}}}
-                        }
-                    }
-                },
+                "then": {"properties": {"values": {"items": {"properties": {"value": {"$ref": place}}}}}},
             }
             for field in FIELDS
+            for place in (f"#/$defs/Step/properties/{field}",)
         ]
     }
 )
@@ -136,13 +131,11 @@ class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
 
         :raises ValueError: steps of two machines are not the same operation
         """
-        said = mismatch(
-            [
-                Ran(one.machine, [step.op for step in one.steps], one.lost is None and one.undecided is None)
-                for one in self.machines
-            ]
-        )
-        if said is not None:
+        ran = [
+            Ran(one.machine, [step.op for step in one.steps], one.lost is None and one.undecided is None)
+            for one in self.machines
+        ]
+        if (said := mismatch(ran)) is not None:
             raise ValueError(said)
 
     @classmethod

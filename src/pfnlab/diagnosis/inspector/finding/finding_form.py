@@ -155,10 +155,7 @@ def finding_kinds() -> dict[str, FindingKind]:
 
 
 def check_bounds(start: int, end: int) -> None:
-    """Refuse a range that ends before it begins.
-
-    :raises ValueError: this one does
-    """
+    """Refuse a range that ends before it begins; raises ValueError where this one does."""
     if start > end:
         raise ValueError(f"a range ends at {end:#x}, before it begins at {start:#x}")
 
@@ -211,10 +208,7 @@ class RawFinding(msgspec.Struct, frozen=True):
 
 
 def composed(found: RawFinding, bugs: tuple[BugHere, ...]) -> Finding:
-    """The whole finding.
-
-    :raises KeyError: there is no such kind
-    """
+    """The whole finding; raises KeyError where there is no such kind."""
     kind = finding_kinds()[found.kind]
     place = found.place
     return Finding(

@@ -123,7 +123,6 @@ def guest_of(files: TextFiles, flags: tuple[str, ...] | None) -> str:
     return found or ("unknown" if flags is not None and "hypervisor" in flags else "")
 
 
-#: The file.
 KMSG = "/dev/kmsg"
 
 _RECORD = re.compile(rb"^[0-9]+,[0-9]+,([0-9]+),[^;\n]*;", re.MULTILINE)

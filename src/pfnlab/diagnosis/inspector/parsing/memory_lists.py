@@ -19,7 +19,6 @@ from pfnlab.diagnosis.inspector.parsing.text_files import decoded, line_pieces
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.mtrr import MtrrType
 
-#: The file.
 IOMEM = "/proc/iomem"
 
 #: A line; a resource without a name is ``<BAD>``.
@@ -72,7 +71,6 @@ class IomemTable(Sequence[IomemLine]):
         return len(self) > 0 and not any(self._starts) and not any(self._lasts)
 
 
-#: The file.
 MEMTYPES = "/sys/kernel/debug/x86/pat_memtype_list"
 
 _MODES = {mode.cattr.encode(): mode for mode in CacheMode}
@@ -82,7 +80,6 @@ _HEX = rb"0x([0-9a-f]{1,16})"
 _NEW = re.compile(rb"^PAT: \[mem " + _HEX + b"-" + _HEX + rb"\] (" + _MODE + rb")[ \r]*$", re.MULTILINE)
 _OLD = re.compile(rb"^(" + _MODE + b") @ " + _HEX + b"-" + _HEX + rb"[ \r]*$", re.MULTILINE)
 
-#: The first line.
 MEMTYPES_HEAD = b"PAT memtype list:"
 
 
@@ -113,7 +110,6 @@ def is_memtype_line(line: bytes) -> bool:
     return line.strip() == MEMTYPES_HEAD or reservations(line)[1] == 1
 
 
-#: The file.
 MTRRS = "/proc/mtrr"
 
 #: Types as the kernel words them (mtrr_attrib_to_str).

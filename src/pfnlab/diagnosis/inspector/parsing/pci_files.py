@@ -8,7 +8,6 @@ from pfnlab.diagnosis.inspector.host_snapshot import Access, PciFunction, Snapsh
 from pfnlab.diagnosis.inspector.parsing.text_files import TextFiles, decoded, first_line, line_pieces
 from pfnlab.kernel.hw.pci_regions import Bar, bars
 
-#: The folders.
 DEVICES, DRIVERS = "/sys/bus/pci/devices", "/sys/bus/pci/drivers"
 
 #: The head of the configuration space that is kept: nothing of it is an address.

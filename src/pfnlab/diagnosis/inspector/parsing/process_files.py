@@ -61,7 +61,6 @@ _VMA = re.compile(HEAD.pattern[:-1] + rb"(?:\n(VmFlags:[ a-z0-9?]*))?$", re.MULT
 #: The lines of a trimmed file, for the check of a bundle.
 TRIMMED_LINE = re.compile(HEAD.pattern[1:-1] + rb"|VmFlags:[ a-z0-9?]*")
 
-#: One of them in parts.
 Vma = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes]
 
 _OPEN = re.compile(DEVICE_FILE)

@@ -1,4 +1,7 @@
-"""Devices, resources, modules, and processes with their mappings of devices, in a kernel's memory."""
+"""Devices, resources, modules, and processes with their mappings of devices, in a kernel's memory.
+
+Each reader raises LensError where what it reads is not there, cannot be read, or has a loop.
+"""
 
 from __future__ import annotations
 
@@ -46,10 +49,7 @@ _LAST_VIRTUAL = "PCI_IOV_RESOURCE_END", 6
 
 
 def read_resources(view: KernelView) -> Iterator[IomemLine]:
-    """The tree of resources of memory, in the order of /proc/iomem.
-
-    :raises LensError: the tree cannot be read, or has a loop
-    """
+    """The tree of resources of memory, in the order of /proc/iomem."""
     record = view.layouts.record("struct resource", "start", "end", "name", "sibling", "child")
     *_, first = view.members(view.symbol("iomem_resource"), record)
     visited = set[int]()
@@ -65,10 +65,7 @@ def read_resources(view: KernelView) -> Iterator[IomemLine]:
 
 
 def read_devices(view: KernelView) -> Iterator[PciFunction]:
-    """The PCI devices, in the order of their addresses.
-
-    :raises LensError: a list cannot be read, or has a loop; or PCI is not built in
-    """
+    """The PCI devices, in the order of their addresses."""
     devices = _Devices(view)
     for address in devices.addresses():
         yield devices.device(address)
@@ -164,10 +161,7 @@ def _module_name(view: KernelView, module: int) -> str:
 
 
 def read_modules(view: KernelView) -> Iterator[Module]:
-    """The loaded modules, the newest first as /proc/modules has them, each with the modules that use it.
-
-    :raises LensError: a list cannot be read, or has a loop; or the kernel has no modules
-    """
+    """The loaded modules, the newest first as /proc/modules has them, each with the modules that use it."""
     layouts = view.layouts
     at = layouts.offset("struct module", "list")
     has_users = layouts.has("struct module", "source_list")
@@ -213,7 +207,6 @@ class Tasks:
     """Reads the processes of one kernel.
 
     :param tables: its page tables; None where its PAT is not known, so that entries have no modes
-    :raises LensError: a structure lacks a member
     :ivar troubles: what kept a process from being read whole
     """
 
@@ -242,10 +235,7 @@ class Tasks:
         return self._all
 
     def processes(self) -> Iterator[Process]:
-        """Every process, by its pid; those of the kernel itself too.
-
-        :raises LensError: the list of tasks cannot be read
-        """
+        """Every process, by its pid; those of the kernel itself too."""
         open_files = _OpenFiles(self._view, self._paths)
         for task in self._tasks():
             if not task.pid:
@@ -261,10 +251,7 @@ class Tasks:
     def mappings(self) -> Iterator[HostMapping]:
         """Every mapping of a device by a file, by pid and address.
 
-        A process that cannot be read is left out, and is among `troubles`.
-
-        :raises LensError: the list of tasks cannot be read
-        """
+        A process that cannot be read is left out, and is among `troubles`."""
         from msgspec.structs import replace
 
         for task in self._tasks():

@@ -1,4 +1,7 @@
-"""A kernel of itself, in its memory: PAT, MTRRs, its own mappings, its log and its options."""
+"""A kernel of itself, in its memory: PAT, MTRRs, its own mappings, its log and its options.
+
+Each reader raises LensError where what it reads is not there, cannot be read, or has a loop.
+"""
 
 from __future__ import annotations
 
@@ -59,10 +62,7 @@ _WORD = 8
 
 
 def read_pat(view: KernelView) -> PatConfig:
-    """The configuration of PAT, by the table in which the kernel looks up what a slot selects.
-
-    :raises LensError: there is no such table, or it holds what is no mode
-    """
+    """The configuration of PAT, by the table in which the kernel looks up what a slot selects."""
     modes = view.read(view.symbol("__pte2cachemode_tbl"), _SLOTS)
     if max(modes) >= len(CacheMode) or modes[0] != CacheMode.WB:
         raise view.error(f"its table of the slots of PAT holds {modes.hex(' ')}")
@@ -70,10 +70,7 @@ def read_pat(view: KernelView) -> PatConfig:
 
 
 def read_book(view: KernelView) -> Iterator[Reservation]:
-    """The tree of reservations, in its order.
-
-    :raises LensError: the tree cannot be read, or has a loop
-    """
+    """The tree of reservations, in its order."""
     kinds = view.layouts.enumerators("enum page_cache_mode")
     names = {value: name.removeprefix("_PAGE_CACHE_MODE_") for name, value in kinds.items()}
     modes = {value: CacheMode[name] for value, name in names.items() if name in CacheMode.__members__}
@@ -84,10 +81,7 @@ def read_book(view: KernelView) -> Iterator[Reservation]:
 
 
 def read_mtrrs(view: KernelView) -> tuple[tuple[MtrrRegister, ...], MtrrType | None]:
-    """The variable MTRRs that are in use, and the type of all other memory; None where MTRRs are off.
-
-    :raises LensError: their state cannot be read
-    """
+    """The variable MTRRs that are in use, and the type of all other memory; None where MTRRs are off."""
     layouts, at = view.layouts, view.symbol("mtrr_state")
     record = layouts.record("struct mtrr_state_type", "enabled", "def_type")
     enabled, default = view.members(at, record)
@@ -120,7 +114,6 @@ def read_aliases(
     the areas of ioremap.
 
     :param resources: say what is RAM; all of the direct map is taken for it when None
-    :raises LensError: page tables or areas cannot be read
     """
     root = view.info.symbol("swapper_pg_dir")
     if root is None:
@@ -186,10 +179,7 @@ def _area_addresses(view: KernelView) -> Iterator[int]:
 
 
 def read_log(view: KernelView) -> Iterator[str]:
-    """The lines of the kernel's log, each with its time as dmesg writes it.
-
-    :raises LensError: its ring of records cannot be read
-    """
+    """The lines of the kernel's log, each with its time as dmesg writes it."""
     layouts, ring = view.layouts, "struct printk_ringbuffer"
     (buffer,) = struct.unpack("<Q", view.read(view.symbol("prb"), _WORD))
     record = layouts.record(
@@ -224,18 +214,12 @@ def read_log(view: KernelView) -> Iterator[str]:
 
 
 def read_options(view: KernelView) -> str:
-    """The kernel's command line.
-
-    :raises LensError: it cannot be read
-    """
+    """The kernel's command line; raises LensError where it cannot be read."""
     return text_at(view, view.word(view.symbol("saved_command_line")), MAX_TEXT)
 
 
 def read_host(view: KernelView) -> str:
-    """The name of the machine.
-
-    :raises LensError: it cannot be read
-    """
+    """The name of the machine; raises LensError where it cannot be read."""
     at = view.info.symbol("init_uts_ns")
     if at is None:
         raise view.error("VMCOREINFO does not say where init_uts_ns is")
@@ -243,10 +227,7 @@ def read_host(view: KernelView) -> str:
 
 
 def read_hypervisor(view: KernelView) -> str:
-    """The hypervisor, as the kernel logs it; else the machine's maker. Empty where the machine is no guest.
-
-    :raises LensError: what the processor says cannot be read
-    """
+    """The hypervisor, as the kernel logs it, else the machine's maker; empty where it is no guest."""
     features = view.layouts.offset("struct cpuinfo_x86", "x86_capability")
     at = view.symbol("boot_cpu_data") + features + 4 * _FEATURES_WORD
     (word,) = struct.unpack("<I", view.read(at, 4))

@@ -34,10 +34,7 @@ def live_snapshot(bounds: SnapshotBounds = ORDINARY) -> Snapshot:
 
 
 def files_at(path: Path, bounds: SnapshotBounds = ORDINARY) -> TextFiles:
-    """The text files that a bundle or a report has.
-
-    :raises Misuse: it is neither
-    """
+    """The text files that a bundle or a report has; raises Misuse where it is neither."""
     if path.is_dir():
         return SosFolder(path, bounds)
     head = read_head(path, "bundle", _HEAD)

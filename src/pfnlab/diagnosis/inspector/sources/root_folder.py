@@ -80,10 +80,7 @@ class RootFolder:
         return FileText(listed, seconds=seconds)
 
     def _place(self, path: str) -> str:
-        """Where the file lies.
-
-        :raises FileNotFoundError: a link leads out of the folder
-        """
+        """Where the file lies; raises FileNotFoundError where a link leads out of the folder."""
         if self._live:
             return path
         place = os.path.realpath(self._folder + path)

@@ -62,10 +62,7 @@ def is_archive(head: bytes) -> bool:
 
 
 class SosFolder(RootFolder):
-    """The folder of a report, or any that mirrors a root.
-
-    :raises Misuse: nothing in it is a report
-    """
+    """The folder of a report, or any that mirrors a root; raises Misuse where nothing in it is a report."""
 
     def __init__(self, folder: Path, bounds: SnapshotBounds = ORDINARY) -> None:
         super().__init__(_report_in(folder), str(folder), bounds)
