@@ -34,10 +34,8 @@ if TYPE_CHECKING:
 
 #: The device of a machine where none is named.
 DEVICE = "bar: pci, 16 pages"
-
 #: Devices for a machine, as a program declares them.
 Devices = str | Device | Sequence[str | Device]
-
 #: Policies for models: files as `--policy` takes them, or names by their seam (``{"tracker": "vm_pat"}``).
 Policies = Mapping[str, str | Path] | Sequence[str | Path] | str | Path
 

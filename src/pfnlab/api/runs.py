@@ -93,16 +93,12 @@ def save(program: AnyProgram, path: str | Path) -> None:
 
 #: Machines by name, one or several: ``"model:7.2"``, ``["model:6.1", "qemu:6.1"]``.
 On = str | Iterable[str]
-
 #: How kernels are looked at.
 Look = LookLevel | Literal["memory", "proc", "end"] | None
-
 #: Fields of observations.
 Fields = str | Iterable[str] | None
-
 #: The rows of the table of steps in a notebook.
 _FIELDS = ("value", "log", "book", "vmas")
-
 #: The columns of a result as text.
 _WIDTH = 120
 

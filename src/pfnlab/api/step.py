@@ -231,7 +231,6 @@ class MappedPages(Pages):
 
 #: Pages as arguments: of a mapping or device, or in the words of the language, as ``"bar[0:16]"``.
 Where = Pages | str
-
 #: The bytes of a page as an argument: from which one on, and how many.
 Bytes = tuple[int, int] | None
 

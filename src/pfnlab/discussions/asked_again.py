@@ -25,7 +25,6 @@ from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.runs.golden import NO_GOLDENS, has_goldens
 
 AnswerWord = Literal["as expected", "otherwise", "not asked"]
-
 #: The parts of a step that ``pfnlab run`` prints unasked.
 _PRINTED: tuple[Observed, ...] = (result, book, left, log)
 

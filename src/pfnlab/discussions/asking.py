@@ -28,7 +28,6 @@ from pfnlab.programs.runs.observation import Run, Step
 
 #: How many operations in a row a search tries by default.
 DEPTH = 3
-
 #: The most states of a scope that is searched to its end: where a tracker leaks, there is none.
 MOST_STATES = 10_000
 
@@ -91,7 +90,6 @@ def _search(asked: AskedSearch) -> CheckResult:
 
 #: The answer of a property that holds after any number of operations: the search came to an end.
 ALWAYS = "always"
-
 #: The device of programs that say no other, a line of the header.
 DEVICE = "device bar: pci, 16 pages"
 

@@ -98,9 +98,7 @@ def ask_claims(pair: TwoMachines, like: str) -> AskedClaims:
     questions = list(_questions(series_of(like)))
     found, without = _changed(questions, pair)
     again, _ = _changed([questions[place] for place in found], pair)
-    seen_twice = {
-        place: found[place] for number, place in enumerate(found) if again.get(number) == found[place]
-    }
+    seen_twice = {place: found[place] for at, place in enumerate(found) if again.get(at) == found[place]}
     return AskedClaims(
         asked=len({question.claim.number for question in questions}),
         undecided=without,
@@ -128,9 +126,7 @@ def _changed(questions: Sequence[_AskedStep], pair: TwoMachines) -> tuple[dict[i
     for look in dict.fromkeys(question.look for question in questions):
         programs = list(dict.fromkeys(one.program for one in questions if one.look is look))
         with pair.looking(look):
-            runs |= {
-                (program, look): both for program, both in zip(programs, pair.runs(programs), strict=True)
-            }
+            runs |= {(one, look): both for one, both in zip(programs, pair.runs(programs), strict=True)}
     without = {asked for asked, both in runs.items() if undecided(both) or any(run.lost for run in both)}
     found = {}
     for place, question in enumerate(questions):

@@ -157,7 +157,6 @@ class SourceSays(NamedTuple):
 
 #: The tree of stable releases, file by file.
 _STABLE = "https://git.kernel.org/pub/scm/linux/kernel/git/stable/linux.git/tree"
-
 #: Something that kernels showed.
 Evidence = Seen | Sized
 

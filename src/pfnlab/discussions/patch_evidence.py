@@ -32,10 +32,8 @@ from pfnlab.programs.runs.observation import Run
 
 #: Compares a patched kernel with its model in thousands of programs.
 HOLD = "python evidence/tools/hold_patches.py"
-
 #: The property of a race, which is decided by a read of a processor that remembers an entry.
 _TOLD_FREE = "told_free"
-
 #: Properties of a state that a kernel's own run shows, whatever the model says.
 _JUDGED = frozenset(asked.name for asked in ASKED)
 
@@ -275,9 +273,8 @@ def _violates(asked: Finds) -> str:
 
 def _differences(golden: PatchGolden, recorded: RecordedRun) -> int:
     """In how many fields the model does otherwise than the kernel."""
-    return len(
-        differences([golden.run_of(recorded), predicted(golden.machine, golden.configured_as, recorded.text)])
-    )
+    model = predicted(golden.machine, golden.configured_as, recorded.text)
+    return len(differences([golden.run_of(recorded), model]))
 
 
 @cache

@@ -64,10 +64,8 @@ from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.programs.lang.words import did_you_mean
 
 _HERE = Path(__file__).parent
-
 T = TypeVar("T", bound=msgspec.Struct)
 A = TypeVar("A")
-
 #: Lists and tables that have to say something.
 _Some = msgspec.Meta(min_length=1)
 _Names = str | Annotated[list[str], _Some]

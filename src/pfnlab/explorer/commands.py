@@ -36,13 +36,10 @@ from pfnlab.programs.runs.look import LookLevel
 
 #: Seconds after which a command is ended.
 LIMIT = 900
-
 #: Seconds a command has to end by itself once it was asked to.
 _GRACE = 2
-
 #: The word of a command that stands for the file of the program.
 PROGRAM = "program.pfn"
-
 #: The commands that go on at the same time.
 _MOST = 2
 

@@ -39,7 +39,6 @@ from pfnlab.present.document.inspection_part import part as inspection_part
 
 #: The most bytes of an answer.
 MOST_ANSWER = 16 << 20
-
 #: The BARs that a question about a device may be about.
 _BARS = range(6)
 

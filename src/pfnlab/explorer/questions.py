@@ -21,7 +21,6 @@ from pfnlab.programs.lang.words import MAX_BYTES, MAX_OPS
 
 #: The most operations in a row that a walk through the checker's graph goes.
 MOST_DEPTH = 64
-
 Text = Annotated[str, msgspec.Meta(max_length=MAX_BYTES)]
 Word = Annotated[str, msgspec.Meta(max_length=200)]
 Names = Annotated[tuple[Word, ...], msgspec.Meta(max_length=4)]

@@ -37,16 +37,12 @@ if TYPE_CHECKING:
 
 #: The only address that is listened on.
 ADDRESS = "127.0.0.1"
-
 #: The most bytes of a question: a program of the largest size, and what is asked of it.
 MOST_ASKED = MAX_BYTES + (64 << 10)
-
 #: The most bytes of a bundle that is sent, packed or not.
 MOST_SENT = 128 << 20
-
 #: Where questions go; everything else is a file of the page.
 QUESTIONS = "/api/"
-
 #: Where bundles go.
 BUNDLES = "/api/bundle"
 
@@ -225,7 +221,7 @@ def serve(
     :param bundle: name and bytes of the bundle it begins with
     :param fragment: what the page opens with, as it stands behind ``#``
     :param port: 0 for any that is free
-    :raises Misuse: the port is taken
+    :raises Misuse: the port is busy
     :raises MissingTool: the packages of the extra ``web`` are not here
     """
     with imported_from("web", "the explorer"):
@@ -246,11 +242,9 @@ def _listening(port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((ADDRESS, port))
         listener.listen()
-    except OSError as taken:
+    except OSError as busy:
         listener.close()
-        raise Misuse(
-            f"port {port} is not free: {taken.strerror}; leave --port out for any that is"
-        ) from taken
+        raise Misuse(f"port {port} is not free: {busy.strerror}; leave --port out for any that is") from busy
     return listener
 
 

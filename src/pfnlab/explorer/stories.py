@@ -43,10 +43,8 @@ from pfnlab.programs.runs.observation import Run
 
 #: The machines a page shows side by side at most.
 MOST_MACHINES = 2
-
 #: The policies that can be chosen for each seam.
 SEAMS = {seam: tuple(policies) for seam, policies in POLICIES.items()}
-
 _LENGTH = 200
 _CHANGE = re.compile(r"[a-z0-9_]{1,40}(\.[a-z_]{1,40})?=[a-z0-9_-]{1,60}(@[0-9]{1,2}\.[0-9]{1,3})?")
 
@@ -117,7 +115,6 @@ def _written(path: str) -> str:
 
 #: The runs that are stored, and the stories: those one goes to and fro in.
 _KEPT, _STORIES = 64, 8
-
 #: The name of the text in errors.
 _SOURCE = "program"
 

@@ -25,7 +25,6 @@ from pfnlab.programs.model.model_machine import ModelMachine
 
 #: The models and the states that are stored.
 _MODELS, _STATES = 4, 256
-
 #: The counterexample's way begins with the number of the initial state, of which a kernel has one.
 _INITIAL = 0
 

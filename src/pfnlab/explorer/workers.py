@@ -20,20 +20,15 @@ from pfnlab.kernel.policies.own import files_in
 
 #: Seconds that one question may take.
 LIMIT = 60.0
-
 #: Bytes of memory that one process may have: twice what the largest bundle takes.
 MOST_MEMORY = 2 << 30
-
 #: Seconds that a question goes on which nobody waits for any more: most are answered until then, and the
 #: process keeps what it knows.
 GRACE = 0.5
-
 #: The processes at most.
 _MOST = 3
-
 #: The subjects that a process is taken to know, and the runs of real kernels that each was sent.
 _RECENT, _KEPT = 8, 64
-
 #: What a process runs, and what has no limit: for programs, and for what comes from outside.
 _PROGRAMS = "pfnlab.explorer.answers:answering", "shorten the program, or ask `pfnlab run`"
 _BUNDLES = "pfnlab.explorer.inspections:answering", "ask `pfnlab inspect` or `pfnlab explain`"

@@ -22,7 +22,6 @@ from pfnlab.diagnosis.inspector.host_snapshot import Access, UnkeptLines
 from pfnlab.diagnosis.inspector.joined_host import JoinedHost, driver_words
 
 RowKind = Literal["bar", "resource", "reservation", "free", "mapping"]
-
 #: Of each kind so many rows are shown.
 _MOST_ROWS = 8
 
@@ -70,16 +69,14 @@ def around(machine: JoinedHost, finding: Finding) -> tuple[MemoryRow, ...]:
     if bars:
         low, high = min(low, bars[0].bar.start), max(high, bars[-1].bar.end)
     about = [place.bounds for place in finding.places]
-    rows = list(_memory_rows(machine, low, high, about))
+    rows = list(_rows(machine, low, high, about))
     return tuple(sorted(rows, key=lambda row: (row.bounds[0], _ORDER.index(row.kind), -row.bounds[1])))
 
 
 _ORDER: tuple[RowKind, ...] = ("bar", "resource", "reservation", "free", "mapping")
 
 
-def _memory_rows(
-    machine: JoinedHost, low: int, high: int, about: list[tuple[int, int]]
-) -> Iterator[MemoryRow]:
+def _rows(machine: JoinedHost, low: int, high: int, about: list[tuple[int, int]]) -> Iterator[MemoryRow]:
     def row(kind: RowKind, start: int, end: int, label: str, mode: str = "") -> MemoryRow:
         return MemoryRow(kind, f"{start:#x}", f"{end:#x}", label, mode, (start, end) in about)
 

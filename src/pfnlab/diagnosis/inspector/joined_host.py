@@ -71,13 +71,10 @@ def mapped_file(path: str) -> MappableFile:
 
 #: Drivers that hold a device for others and reserve nothing for themselves.
 STAND_INS = frozenset({"vfio-pci", "pci-stub", "pciback", "uio_pci_generic", "xen-pciback"})
-
 #: What is below has no BARs.
 _ISA_END = 1 << 20
-
 #: BARs and the ROM of a device itself have numbers below this; from here on are those of virtual functions.
 _FIRST_VIRTUAL = 7
-
 #: Beginnings of the names of their claims: ``vfio-pci``, later ``vfio`` and ``vfio sub-page reserved``.
 _CLAIMS_OF_STAND_INS = ("vfio", "pci-stub", "pciback", "uio_pci_generic", "xen-pciback")
 
@@ -176,9 +173,7 @@ class JoinedHost:
     def book(self) -> Intervals[Reservation]:
         """The memtype list."""
         entries = list(self.snapshot.book or ())
-        return Intervals.of_columns(
-            [entry.start for entry in entries], [entry.end for entry in entries], entries
-        )
+        return Intervals.of_columns([one.start for one in entries], [one.end for one in entries], entries)
 
     @cached_property
     def resources(self) -> Intervals[int]:

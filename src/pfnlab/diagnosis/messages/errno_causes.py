@@ -40,7 +40,7 @@ _FILLING = frozenset(
 )
 
 #: The most letters of a word that are shown.
-_SHOWN = 60
+_MOST = 60
 
 
 class MappingWay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,7 +99,7 @@ def causes(errno_name: str, how: Sequence[str]) -> tuple[ErrnoCause, ...]:
     known = known_errnos()
     wanted = errno_name.strip().upper()
     if wanted not in known:
-        shown = visible_name(errno_name)[:_SHOWN]
+        shown = visible_name(errno_name)[:_MOST]
         raise Misuse(f"no causes of {shown!r} are known: write one of {', '.join(known)}")
     names = ways_of(how)
     return tuple(
@@ -119,9 +119,7 @@ def ways_of(how: Sequence[str]) -> tuple[str, ...]:
     for word in (part for text in how for part in text.split()):
         ways = [way for way in all_causes().way if _names(way, word)]
         if not ways and word.lower() not in _FILLING:
-            raise Misuse(
-                f"{visible_name(word)[:_SHOWN]!r} is no way to map that is known: write {_offered()}"
-            )
+            raise Misuse(f"{visible_name(word)[:_MOST]!r} is no way to map that is known: write {_offered()}")
         found.update(dict.fromkeys(way.name for way in ways))
     if not found:
         raise Misuse(f"this names no way to map: write {_offered()}")

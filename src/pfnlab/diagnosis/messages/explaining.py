@@ -28,16 +28,12 @@ from pfnlab.diagnosis.messages.scan import LogScan
 
 #: The most different events that are kept, and the most lines that nobody understood.
 MOST_EVENTS, MOST_SHOWN = 10_000, 20
-
 #: How near a line of another family belongs to an event: lines, and seconds; and the events it may belong to.
 _NEAR, _SOON, _RECENT = 40, 2.0, 8
-
 #: Seconds by which stamps may go back within one boot: processors print side by side.
 _BACK = 1.0
-
 #: The values that lines of one event have in common.
 _SIGNS = ("comm", "pid", "wanted", "granted", "existing", "differs", "device", "bar", "errno")
-
 _REPEATED = re.compile(r"(?:last )?message repeated (\d{1,9}) times")
 _SUPPRESSED = re.compile(r"(\d{1,9}) callbacks suppressed")
 _OURS = re.compile(r"x86/PAT\s?:|^x86 PAT |\b(?:reserve|free)_memtype [a-z]|\bmemtype_(?:reserve|free) [a-z]")

@@ -220,13 +220,11 @@ def _releases(since: str, until: str) -> str:
 
 
 def _says(paste: PasteExplanation, boots: tuple[ExplainedBoot, ...]) -> str:
-    events = [event for boot in boots for event in boot.events]
+    events, lines = [event for boot in boots for event in boot.events], number_of(paste.lines, "line")
     if not events:
-        return (
-            f"Nothing about PFN mappings, cache modes or device memory in {number_of(paste.lines, 'line')}."
-        )
+        return f"Nothing about PFN mappings, cache modes or device memory in {lines}."
     look = sum(event.verdict in (FamilyVerdict.LOOK, FamilyVerdict.DEPENDS) for event in events)
-    return f"{number_of(len(events), 'event')} in {number_of(paste.lines, 'line')}, {look} to look at."
+    return f"{number_of(len(events), 'event')} in {lines}, {look} to look at."
 
 
 def _event(event: MessageEvent, bugs: tuple[BugHere, ...]) -> ExplainedEvent:

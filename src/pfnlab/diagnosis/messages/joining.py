@@ -17,10 +17,8 @@ from pfnlab.diagnosis.messages.template_fields import CALLED, is_plausible
 
 #: Lines after a piece that it may go on in, and before.
 _AFTER, _BEFORE = 3, 1
-
 #: The shortest line that a mailer or a terminal breaks.
 _SHORTEST_BROKEN = 40
-
 _CUT = "A line break stands inside a value, which may be cut."
 
 

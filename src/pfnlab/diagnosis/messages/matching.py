@@ -18,7 +18,6 @@ from pfnlab.diagnosis.messages.template_fields import is_plausible
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
-
 #: The most texts of which an answer is kept, each of which is asked about several times in a row; the most
 #: shapes, of which a log has few; and the longest text whose shape is kept.
 _MOST_RECENT, _MOST_SHAPES, _LONGEST_SHAPE = 64, 1 << 13, 1 << 9

@@ -16,7 +16,6 @@ from pfnlab.kernel.bugs.kernel_name import release_key
 from pfnlab.kernel.hw.cachemode import CacheMode
 
 _VERSION = r"(\d{1,2}\.\d{1,3}(?:\.\d{1,3})?(?:[-+~.][\w.+~-]{1,80})?)"
-
 #: The line a boot begins with.
 BANNER = re.compile(rf"\bLinux version {_VERSION}")
 
@@ -31,7 +30,6 @@ _SAID = (
 
 #: What a line has in which a version may stand.
 VERSION_WORDS = ("Linux version", "Not tainted", "Tainted:", "/lib/modules/", "vmlinuz-", "uname -r", " SMP")
-
 #: What each of these patterns has in it; nearly no line has one of them.
 _VERSION_PARTS = ("Linux ", "ainted", "/lib/modules/", "vmlinuz-", "uname -r", "/linux")
 
@@ -87,7 +85,6 @@ def narrowed(ranges: list[tuple[str, str]]) -> tuple[str, str]:
 
 #: The most rows and parts of an event that are kept; its count goes on.
 MOST_ROWS, MOST_PARTS = 256, 32
-
 #: The longest name of a task that a kernel prints.
 _LONGEST_COMM = 15
 
@@ -264,9 +261,7 @@ class GrowingEvent:
             ):
                 found.append("The first mode is an entry's, or, after set_memory_*(), what was asked for.")
         if len(said.get("comm") or "") > _LONGEST_COMM:
-            found.append(
-                "The name of the task is longer than a kernel's: something else may stand before it."
-            )
+            found += ["The name of the task is longer than a kernel's: something else may stand before it."]
         return found
 
     def _moved(self, placed: PlacedPiece) -> None:

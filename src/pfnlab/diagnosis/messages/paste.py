@@ -15,7 +15,6 @@ import msgspec
 
 #: The longest part of a line that is looked at, in bytes; a line of a log has 1,000.
 MOST_LINE = 1 << 14
-
 _TERMINAL = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\u00ad\u200b-\u200f\u2028-\u202e\u2060\ufeff]")
 _BREAK = re.compile(r"<\s*/?\s*(?:br|p|div|li|tr)\b[^<>]{0,80}>", re.IGNORECASE)
@@ -45,7 +44,6 @@ _QUOTE_MARKS = str.maketrans(
 )
 _PRINTABLE = re.compile(r"=([0-9A-F]{2})")
 _IS_PRINTABLE = re.compile(r"=3D|=C2=A0|=E2=80|=20$|=09|=5B|=2D")
-
 #: A line in which nothing is to be undone but tags in brackets: nearly every one, and this is seen at once.
 _SOUND = re.compile(r"[A-Za-z0-9\[][^\x00-\x1f\x7f-\U0010ffff=&<>*`~]*")
 
@@ -114,7 +112,6 @@ def _from_printable(text: str) -> tuple[str, bool]:
 
 #: The most signs before a message, and the most pieces of a line into which several lines flowed.
 _MOST_SIGNS, _MOST_PIECES = 8, 64
-
 _STAMP = re.compile(r"\s*\[\s{0,8}(\d{1,9}\.\d{1,9})\s{0,3}\]:?")
 _LOST_BRACKET = re.compile(r"\s*(\d{1,7}\.\d{6})\]")
 _CLOCK = r"\d{1,2}:\d{2}:\d{2}(?:[.,]\d{1,9})?"
@@ -136,7 +133,6 @@ _OTHERS = re.compile(
 _KERNEL = re.compile(r"\s*(?:([\w.-]{1,64})\s{1,3})?(?:kernel|vmunix)(?:\[\d*\])?:\s?")
 _HOST = re.compile(r"\s*([\w.-]{1,64})\s{1,3}(?=kernel\b|[\w./-]{1,40}(?:\[\d{1,10}\])?:\s)")
 _LATER_STAMP = re.compile(r"(?<=\S)\s+(?=\[\s{0,8}\d{1,7}\.\d{4,9}\s{0,3}\](?:\[\s{0,8}[TC]\d{1,10}\])?\s)")
-
 _QUOTED_VALUE = re.compile(r"""(?:\b[\w.-]{1,40}=|"[\w.-]{1,40}"\s?:\s?)"((?:[^"\\]|\\.){8,})(?:"|$)""")
 
 

@@ -13,7 +13,6 @@ from pfnlab.diagnosis.messages.paste import MOST_LINE
 
 #: Bytes of a block.
 BLOCK = 1 << 20
-
 #: Lines that a message may go on in, and those of a block that come again in the next: one more, as context.
 _AHEAD = 3
 _AGAIN = _AHEAD + 1

@@ -16,10 +16,8 @@ from pfnlab.diagnosis.messages.template import LineTemplate, Literal
 
 #: Addresses, pids and stamps, where they stand as words of their own.
 _NUMBER = re.compile(r"\b(?:0x[0-9a-f]+|[0-9]+)\b")
-
 #: A part of one of these.
 _DIGITS = re.compile(r"[0-9a-fx]+")
-
 #: What two texts have in common that have the same words.
 WordShape = tuple[str, ...]
 
@@ -47,15 +45,11 @@ def may_touch_a_number(word: str) -> bool:
 
 #: Any one text of it is in a line.
 Choice = tuple[str, ...]
-
 #: Words that stand in many other lines of a log.
 _COMMON = frozenset(Path(__file__).with_name("common_words.txt").read_text(encoding="utf-8").split())
-
 #: The cost of a text that is looked for, against one more template that it finds.
 _RARE, _PLAIN, _PHRASE, _EVERYWHERE = 1.0, 2.0, 4.0, 60.0
-
 _SHORT_AND_RARE = frozenset({"pfn", "vma"})
-
 #: The shortest word that is looked for.
 _SHORTEST = 3
 

@@ -16,16 +16,11 @@ from pfnlab.diagnosis.messages.template_fields import CALLED, ELIDED, FIELDS
 #: The prefix of messages that old kernels, and many pastes, do not have.
 PAT_PREFIX = "x86/PAT: "
 _PAT = r"(?:x86\s?/\s?PAT\s*:\s*)?"
-
 _TOKEN = re.compile(r"\{(\??)([^{}]*)\}")
-
 #: The fewest letters of a literal by which a line is known although parts of it are missing.
 _FEWEST = 8
-
 _ELIDED, _ELIDED_ENDS = re.compile(ELIDED), ".…>?Xx"
-
 _LAST_ERROR = re.compile(r"\s(-\d{1,3})$")
-
 #: Fields that two numbers of a range are read from, or one.
 _ENDS_IN_NUMBER = frozenset({"range", "holder_range", "start", "end", "size", "pfn"})
 
@@ -103,9 +98,7 @@ class LineTemplate:
     @cached_property
     def fields(self) -> tuple[str, ...]:
         """Names of the fields whose texts are kept, in order."""
-        return tuple(
-            token.name for token in self.tokens if isinstance(token, FieldSlot) and FIELDS[token.name].kept
-        )
+        return tuple(one.name for one in self.tokens if isinstance(one, FieldSlot) and FIELDS[one.name].kept)
 
     def match(self, text: str) -> FieldMatch | None:
         """The values of a whole line; None where it is not of this template."""

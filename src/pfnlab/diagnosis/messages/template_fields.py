@@ -14,12 +14,9 @@ from pfnlab.kernel.hw.cachemode import CacheMode
 
 #: What stands in place of a value that was cut out by hand.
 ELIDED = r"(?:[0-9a-fx]{0,8}\.{2,}(?:-[0-9a-fx]{0,8}\.{2,})?|…|<(?!->)[^<>\s]{1,24}>|\?{2,}|[Xx]{4,})"
-
 _HEX = r"(?:0[xX])?[0-9a-fA-F]{1,16}"
-
 #: A number at the beginning of a range: of one without 0x, words such as "e" are no number.
 _FIRST = r"(?<![\w-])(?:0[xX][0-9a-fA-F]{1,16}|[0-9a-fA-F]{4,16})"
-
 #: Between the two numbers of a range; a mailer may break the line after the hyphen.
 _TO = r"\s*(?:->|-|,|\bto\b)\s*"
 
@@ -104,12 +101,9 @@ CALLED = {
 
 #: The number after the last address.
 TOP = 1 << 64
-
 #: From here on a number is an address of 32 bits that was extended with its sign.
 _EXTENDED = 0xFFFF_FFFF_0000_0000
-
 _PAGE = 4096
-
 _BETWEEN = re.compile(r"\s*(?:->|-|,|\bto\b)\s*")
 
 _BY_NAME = {
@@ -121,7 +115,6 @@ _BY_NAME = {
 
 #: Page bits of kernels before 3.19: PWT is 0x8, PCD 0x10.
 _BY_BITS = {0x8: CacheMode.WC, 0x10: CacheMode.UC_MINUS, 0x18: CacheMode.UC}
-
 _ERRORS = {os.strerror(number): name for number, name in sorted(_errno.errorcode.items(), reverse=True)}
 
 

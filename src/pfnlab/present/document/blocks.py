@@ -14,7 +14,6 @@ import msgspec
 #: The meaning of a cell or a sentence beside its words: as expected, differing from the first, a violation,
 #: or nothing to be looked at. Never shown by colour alone: :data:`SIGNS` are printed too.
 Tone = Literal["", "good", "lit", "bad", "pale"]
-
 #: The sign printed behind what has a tone.
 SIGNS: dict[str, str] = {"lit": " <"}
 

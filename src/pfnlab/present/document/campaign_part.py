@@ -18,7 +18,6 @@ from pfnlab.programs.lang.printer import op_lines
 
 #: The most reasons, files and kinds that are named in a line.
 _NAMED = 6
-
 #: The most files that are drawn.
 _DRAWN = 20
 
@@ -139,9 +138,7 @@ def _chapter(number: int, content: FuzzResult, cause: FindingCause) -> Chapter:
     shown = content.findings[cause.finding]
     others = (key for key in cause.findings if key in content.findings and key != cause.finding)
     named = ((key, content.findings[key]) for key in others)
-    alike = "; ".join(
-        f"{found.folder or key} ({short(found.says, content.machines)})" for key, found in named
-    )
+    alike = "; ".join(f"{one.folder or key} ({short(one.says, content.machines)})" for key, one in named)
     return Chapter(
         f"{number}. {short(shown.says, content.machines)}",
         (

@@ -96,7 +96,6 @@ def remarks(answer: ClaimAnswer) -> Iterator[str]:
 
 #: The columns of a table, and how many may stand before each of its rows.
 _INDENT, _GAP = "  ", "  "
-
 #: The narrowest column of a table.
 _NARROWEST = 9
 
@@ -159,9 +158,7 @@ def _command(command: str) -> Iterator[str]:
 def _mail_answers(answers: Sequence[ClaimAnswer]) -> Iterator[str]:
     """A table for each program and operation, with the machines as rows."""
     columns = ["on", "models", "stock kernels", "patched kernels"]
-    shown = [
-        name for place, name in enumerate(columns) if place == 0 or any(_cells(one)[place] for one in answers)
-    ]
+    shown = [name for at, name in enumerate(columns) if not at or any(_cells(one)[at] for one in answers)]
     keep = [columns.index(name) for name in shown]
     rows = [[_cells(one)[place] or "-" for place in keep] for one in answers]
     # The widest columns give way until all fit.

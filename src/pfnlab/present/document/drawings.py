@@ -19,9 +19,7 @@ from pfnlab.programs.runs.observation import Run
 
 #: The longest program whose story is drawn, in operations.
 MOST_STEPS = 40
-
 _MODEL = "model:"
-
 #: What an attribute may refer to: nothing but a place in the same drawing. A text that is read out or found
 #: by a name refers to nothing, whatever it says.
 _REFERENCE = re.compile(r"url\(\s*['\"]?(?!#)|@import|javascript:", re.IGNORECASE)

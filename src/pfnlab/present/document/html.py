@@ -65,7 +65,6 @@ def markup_of(text: str) -> Markup:
 
 #: The most bytes of all drawings of a document together, so that it can be mailed.
 MOST_DRAWN = 700_000
-
 _LEFT_OUT = "The picture is left out, so that the file stays small: pfnlab draw makes it."
 
 

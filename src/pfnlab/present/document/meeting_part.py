@@ -19,7 +19,6 @@ from pfnlab.present.document.part import Part, drawn, program_code, section, sho
 
 #: The most programs that show a difference, other differences of its cause, and commits that are named.
 _SHOWN, _OTHERS, _TITLES = 4, 8, 40
-
 _UNEXPLAINED = "UNEXPLAINED: no switch, and no two of them, make the model do this"
 
 

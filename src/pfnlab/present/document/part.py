@@ -30,7 +30,6 @@ from pfnlab.present.document.blocks import (
 
 #: The word for each outcome in an overview.
 WORDS = {Outcome.DISCOVERY: "to look at", Outcome.UNDECIDED: "undecided", Outcome.AS_EXPECTED: "as expected"}
-
 #: The word for what is undecided because a guest was lost.
 LOST = "lost"
 

@@ -26,9 +26,7 @@ def part(content: PoliciesResult) -> Part:
     """The verdicts of every policy by property, and the costs."""
     own = [seam for seam in content.seams if seam.series in ("", content.series)]
     whole = [policy for seam in own for policy in seam.policies]
-    breaking = {
-        policy.policy for policy in whole if any(length is not None for length in policy.verdicts.values())
-    }
+    breaking = {policy.policy for policy in whole if any(one is not None for one in policy.verdicts.values())}
     names = dict.fromkeys(policy.policy for policy in whole)
     amount = number_of(len(names), "policy", "policies")
     says = f"{len(names) - len(breaking)} of {amount} keep every property"

@@ -23,7 +23,6 @@ from pfnlab.present.document.part import KINDS, takes
 #: A place as messages of msgspec name it, and the steps to it.
 _PLACE = re.compile(r" - at `\$([^`]*)`$")
 _STEP = re.compile(r"\.(\w+)|\[(\d+|\.\.\.)\]")
-
 #: The most characters of a foreign ``format`` or value that a message repeats.
 _REPEATED = 40
 

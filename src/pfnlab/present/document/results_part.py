@@ -22,7 +22,6 @@ _TONES: dict[str, Tone] = {
 
 #: Verdicts that are a discovery, and those that leave the question open.
 _OPEN = frozenset({"undecided", "unstable"})
-
 #: The most results that are shown with their programs.
 _SHOWN = 60
 
@@ -116,10 +115,8 @@ def _counts(told: Sequence[ListedResult]) -> Sequence[Block]:
     tasks = sorted({item.task for item in told})
     counts = Counter((item.verdict, item.task) for item in told)
     rows = tuple(
-        cells(
-            cell(verdict, _TONES.get(verdict, "good")), *(str(counts[verdict, task] or "-") for task in tasks)
-        )
-        for verdict in sorted({item.verdict for item in told})
+        cells(cell(word, _TONES.get(word, "good")), *(str(counts[word, task] or "-") for task in tasks))
+        for word in sorted({item.verdict for item in told})
     )
     return [Table("Results by verdict and by what found them", ("verdict", *tasks), rows)]
 

@@ -11,7 +11,6 @@ from pfnlab.present.document.part import Part, told
 
 #: The most programs that are named for one rule.
 _NAMED = 6
-
 #: The most lines of a field that are shown.
 _LINES = 4
 

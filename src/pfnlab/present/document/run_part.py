@@ -21,7 +21,6 @@ from pfnlab.programs.runs.cells import cell as field_lines
 
 #: The statements that a document makes in a table, or below a heading of their own.
 _ELSEWHERE = (About.DIFFER, About.STEP, About.LOG)
-
 #: The fields whose values a difference shows at once; those of others are in the table of all that was seen.
 _FIRST = ("result", *ROWS)
 
@@ -45,9 +44,7 @@ def result_part(result: RunResult, made: Made, fields: Sequence[str] = ROWS) -> 
     return _part(result, text, program_hash(result.program), made, fields, drawn=True)
 
 
-def _part(
-    result: RunResult, text: str, digest: str, made: Made, fields: Sequence[str], *, drawn: bool
-) -> Part:
+def _part(result: RunResult, text: str, digest: str, made: Made, fields: Sequence[str], drawn: bool) -> Part:
     count = max((sum(step.op != "end" for step in run.steps) for run in result.runs), default=0)
     why = result.why or f"{', '.join(result.machines)}, {number_of(count, 'operation')}"
     return Part(

@@ -19,10 +19,8 @@ from pfnlab.programs.lang.span import Span
 
 #: So many pages are still drawn in one piece.
 BREAK_PAGES = 64
-
 #: The space between two areas or devices, and the least width between two ticks, with few and with many.
 GAP, _LEAST, _LEAST_OF_MANY, _MANY = 16.0, 12.0, 8.0, 80
-
 _TICK_SIZE = 10
 _PAGES_OF_MIB = (1 << 20) // PAGE_SIZE
 
@@ -68,9 +66,7 @@ class Axis:
         gaps = GAP * max(len(self._ticks) - 1, 0)
         least = [_least(stretch, len(self.stretches)) for stretch in self.stretches]
         fixed = gaps + sum(map(_box_width, boxes))
-        widths = _shared(
-            least, [1 + log2(stretch.end - stretch.start) for stretch in self.stretches], width - fixed
-        )
+        widths = _shared(least, [1 + log2(one.end - one.start) for one in self.stretches], width - fixed)
         self._places: dict[tuple[str, int], float] = {}
         at, number = 0.0, 0
         for name, ticks in self._ticks.items():
@@ -158,7 +154,6 @@ def wished_width(
 
 #: The width of a picture, in pixels, and of one for a narrow screen; the widest that counts as narrow.
 WIDE, NARROW, _NARROW_UP_TO = 960, 400, 560
-
 #: The space around a picture, and between its parts.
 MARGIN, SPACE = 24.0, 16.0
 
@@ -183,7 +178,6 @@ class Dimensions(msgspec.Struct, frozen=True):
 
 _WORDS = ("VMAs", "page table", "memory", "book", "TLBs")
 _SHORT = ("vma", "pte", "mem", "book", "tlb")
-
 #: A state alone, one of several, and either on a narrow screen.
 ALONE = Dimensions(88, 38, 26, 44, _WORDS, 224)
 AMONG = Dimensions(56, 26, 20, 22, _SHORT)

@@ -12,7 +12,6 @@ from pfnlab.programs.lang.span import Span
 
 #: So much higher is a run of entries for each level above the first.
 _PER_LEVEL = 7.0
-
 #: The space between a label and the edge of its box.
 _INSIDE = 4.0
 

@@ -18,10 +18,8 @@ from pfnlab.present.picture.palette import ModeStyle
 from pfnlab.present.picture.parts import ScenePart
 
 Face = Literal["mono", "sans", "bold"]
-
 #: The widest of the fonts that may be used, in parts of the size of the letters.
 _MONO, _OTHER = 0.612, 1.25
-
 #: The narrowest letter of any font, and how much wider bold letters are.
 _LEAST, _BOLD = 0.42, 1.1
 _NARROW = frozenset("iljtfrI.,:;'|!()[] -/")
@@ -93,13 +91,10 @@ def _sans(letter: str) -> float:
 
 
 Anchor = Literal["start", "middle", "end"]
-
 #: The height of letters over and under the line they stand on, in parts of their size.
 _OVER, _UNDER = 0.78, 0.22
-
 #: Labels are stored by bands of so many pixels, to be found quickly.
 _BAND = 32
-
 #: The height and width of a chip with a letter.
 CHIP = 14.0
 
@@ -144,9 +139,7 @@ class Canvas:
     @contextmanager
     def step(self, number: int, machine: str) -> Iterator[None]:
         """A group for all of a step on a machine, where one picture has several."""
-        self._lines.append(
-            f"<g data-step={xml_attribute(str(number))} data-machine={xml_attribute(machine)}>"
-        )
+        self._lines.append(f'<g data-step="{number}" data-machine={xml_attribute(machine)}>')
         yield
         self._lines.append("</g>")
 

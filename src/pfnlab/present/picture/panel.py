@@ -28,13 +28,10 @@ from pfnlab.programs.lang.ops import MAIN_TASK
 
 #: The space under a row, and the height of a line of the log.
 _UNDER, _LOG_LINE = 6.0, 17.0
-
 #: Links of more tasks than these are drawn faint, or they would be a wall.
 _SEVERAL = 2
-
 #: What a machine could not look at.
 _NOT_SEEN = "not looked at"
-
 #: A row by its name; of a task its name too.
 RowName = tuple[str, str]
 
@@ -242,9 +239,7 @@ def shared_rows(extents: Extents, panels: Iterable[Panel]) -> dict[RowName, floa
     order: list[RowName] = [("unseen", "")]
     order += chain.from_iterable((("vma", task), ("pte", task)) for task in tasks)
     order += [(row, "") for row in ("pages", "fall", "memory", "book", "tlb", "log")]
-    return {
-        row: max(rows.get(row, 0.0) for rows in needs) for row in order if any(row in rows for rows in needs)
-    }
+    return {row: max(own.get(row, 0.0) for own in needs) for row in order if any(row in own for own in needs)}
 
 
 def _former_tasks(scene: StateScene) -> Sequence[str]:

@@ -17,7 +17,6 @@ from pfnlab.present.picture.scenes import Extents
 
 #: The height of a bar of memory, of the numbers under it, and of a line of the book.
 BAR, TICKS, LINE = 22.0, 16.0, 26.0
-
 _LEAKED = "LEAKED"
 
 
@@ -160,7 +159,6 @@ def _break(drawing: Canvas, x: float, top: float) -> None:
 
 _HEAD, _CARD_LINE, _LINE = 26.0, 44.0, 22.0
 _STALE = "STALE"
-
 #: No card is higher than so many translations: the rest is counted.
 _MOST = 6
 

@@ -14,10 +14,8 @@ from pfnlab.present.picture.palette import mode_style
 
 #: Sizes in pixels: of letters, of a row, of the space between parts; the mean width of a letter.
 _LETTER, _ROW, _GAP, _WIDE = 12, 24, 8, 7.0
-
 #: The widest label before it is cut, in letters, and the widest bar, in pixels.
 _LABEL, _BAR = 42, 280
-
 #: Height and width of the field of lines.
 _HIGH, _BROAD = 220, 420
 

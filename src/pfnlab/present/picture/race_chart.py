@@ -18,7 +18,6 @@ from pfnlab.programs.runs.observation import Run
 
 #: The height of a row, of a line of its operation, of a box; the width of a life; the least width of a lane.
 _ROW, _LINE, _BOX, _LIFE, _LANE = 44.0, 16.0, 22.0, 9.0, 118.0
-
 #: So many lives of a lane have a place of their own; the rest is counted where it begins.
 _SLOTS = 4
 
@@ -50,9 +49,7 @@ def draw_race(
         sheet.at += 16
     sheet.legend()
     machines = " and ".join(run.machine for run in runs)
-    says = " ".join(
-        [f"On {machines}.", *(_said(run, lanes) for run, lanes in zip(runs, all_lanes, strict=True))]
-    )
+    says = " ".join([f"On {machines}.", *(_said(run, lanes) for lanes, run in pairs)])
     return sheet.svg(f"{program.title}: lanes of {machines}", says, theme)
 
 
@@ -244,9 +241,8 @@ class _Chart:
 
     def _lines(self, row: int) -> list[str]:
         step = next(run.steps[row] for run in self._runs if row < len(run.steps))
-        room = (
-            (self._sheet.width if self._slim else self._words - 12) - text_width(f"{row + 1}", 12, "bold") - 8
-        )
+        width = self._sheet.width if self._slim else self._words - 12
+        room = width - text_width(f"{row + 1}", 12, "bold") - 8
         return wrapped(step.op, (room - (50 if self._slim else 0)) / 1.02, 12)
 
     def _row_height(self, row: int, lines: int) -> float:

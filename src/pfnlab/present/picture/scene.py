@@ -294,9 +294,9 @@ def _book_part(
         vmas = [(vma.task, vma.span) for vma in mapping]
     said = f"reservation of {entry.span}, {entry.mode.upper()}"
     owner = ", ".join(names)
-    says = (
-        f"{said}, LEAKED: nobody maps it any more" if leaked else f"{said}{f', of {owner}' if owner else ''}"
-    )
+    says = f"{said}, of {owner}" if owner else said
+    if leaked:
+        says = f"{said}, LEAKED: nobody maps it any more"
     context = reserved_part("ctx", entry.span, nth) if refs is not None else ""
     there = {pages_part("vma", vma.task, vma.span) for vma in step.vmas or ()}
     owning = [part for part in (pages_part("vma", task, span) for task, span in vmas) if part in there]

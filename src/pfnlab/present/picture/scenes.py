@@ -26,7 +26,6 @@ from pfnlab.programs.runs.texts import tracked_range
 
 #: The ISA hole, from its beginning to the end of the first MiB, as page frames: the book does not know it.
 _HOLE, _HOLE_END = 0xA0, 0x100
-
 #: Borders are carried from addresses to frames and back so often, and as long as there are so few.
 _ROUNDS, _MOST_BORDERS = 4, 1200
 
@@ -139,7 +138,6 @@ _WORDS = {
 
 #: How a tracker keeps what it tracks: that another keeps it otherwise is no other state.
 TRACKING = "tracking"
-
 #: What processors remember.
 TLBS = "TLBs"
 

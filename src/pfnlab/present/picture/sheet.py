@@ -10,7 +10,6 @@ from pfnlab.present.picture.palette import MODES, ModeStyle, Theme, whole
 from pfnlab.present.picture.parts import ScenePart, StateScene
 
 _TITLE, _LINE, _HEAD_LINE, _LEGEND_LINE = 24.0, 18.0, 17.0, 26.0
-
 #: A result up to this part of the width stands at the right, a longer one under the operation.
 _RESULT = 0.4
 

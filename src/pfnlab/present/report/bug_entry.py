@@ -199,10 +199,8 @@ def _joined(release: str, commit: str) -> str:
 
 
 AffectedWord = Literal["has", "not known", "not with this configuration", "not yet", "mended", "never"]
-
 #: The words of rows that are printed unasked.
 OPEN: tuple[AffectedWord, ...] = ("has", "not known", "not with this configuration")
-
 #: What is wrong stands before what only differs, and that before rules.
 _ORDER = (BugKind.BUG, BugKind.REGRESSION, BugKind.CHANGE, BugKind.RULE, BugKind.PROPOSAL)
 

@@ -100,11 +100,9 @@ def by_distance(litmus: Mapping[str, Path]) -> dict[str, dict[str, tuple[int, ..
 
 #: How many operations in a row a search tries by default.
 DEPTH = 3
-
 #: The seam of the reports of a free in vain, and its name in that of a machine.
 REPORT: Literal["report"] = "report"
 _OPTION = "freed_in_vain"
-
 PolicySeam = Seam | Literal["report"]
 
 #: The rows of every seam, as the name of a machine says them.
@@ -181,7 +179,6 @@ _AGAIN = (
 )
 
 _BOOK = ("reserve", "erase")
-
 _HEAD = "pfnlab program 1\ndevice bar: pci, 16 pages\narea a: 16 pages\n\n"
 
 

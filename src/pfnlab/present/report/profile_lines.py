@@ -12,7 +12,6 @@ from pfnlab.kernel.policies.switches import Era, Switch
 
 #: What stands where there is nothing.
 NONE = "-"
-
 _KNOWN = {True: "known", False: "assumed"}
 
 

@@ -64,10 +64,8 @@ def junit(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> st
         outcome = result.verdict.outcome
         if outcome is not Outcome.AS_EXPECTED:
             tag = "failure" if outcome is Outcome.DISCOVERY else "error"
-            trouble = ElementTree.SubElement(
-                case, tag, type=result.status.value, message=one_line(result.why)
-            )
-            trouble.text = visible(table(result))
+            fault = ElementTree.SubElement(case, tag, type=result.status.value, message=one_line(result.why))
+            fault.text = visible(table(result))
     suites = ElementTree.Element("testsuites")
     suites.append(suite)
     ElementTree.indent(suites)

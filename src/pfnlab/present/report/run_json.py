@@ -181,11 +181,9 @@ class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
                 if one.alarm is not None
             ),
             violations=tuple(
-                Violation(
-                    one.machine, broken.property, broken.step, broken.op, broken.says, broken.known or ""
-                )
+                Violation(one.machine, bad.property, bad.step, bad.op, bad.says, bad.known or "")
                 for one in machines
-                for broken in one.violations
+                for bad in one.violations
             ),
             compared=self.compared,
         )

@@ -23,7 +23,6 @@ from pfnlab.programs.runs.violation import Violation
 
 #: Of a line: ``bad`` for a failed expectation, an alarm or no end, ``lit`` for a difference.
 Tone = Literal["", "lit", "bad"]
-
 #: As wide as a statement may be that is not to be wrapped.
 _UNWRAPPED = 1 << 20
 
@@ -99,9 +98,7 @@ def statements(runs: Sequence[Run], verdict: Verdict) -> Iterator[Statement]:
         yield Statement(About.COMPARED, verdict.narrowed)
     if verdict.differences:
         yield Statement(About.DIFFER, " | ".join(", ".join(group) for group in verdict.groups), "lit")
-        for step, members in groupby(
-            verdict.differences, key=lambda difference: (difference.step, difference.op)
-        ):
+        for step, members in groupby(verdict.differences, key=lambda one: (one.step, one.op)):
             fields = ", ".join(difference.field for difference in members)
             yield Statement(About.STEP, f"step {step[0] + 1} {step[1]}: {fields}", "lit")
     elif len(runs) > 1 and verdict.agree:
@@ -236,9 +233,8 @@ class RunResult(msgspec.Struct, frozen=True):
     def why(self) -> str:
         """The reason to look at it, in one line; empty where there is none."""
         if self.status is RunStatus.DIFFERS:
-            return (
-                f"{' | '.join(', '.join(group) for group in self.verdict.groups)}; {self._first_difference}"
-            )
+            groups = " | ".join(", ".join(group) for group in self.verdict.groups)
+            return f"{groups}; {self._first_difference}"
         about = _REASONS.get(self.status)
         said = statements(self.runs, self.verdict)
         return next((statement.rest for statement in said if statement.about is about), "")

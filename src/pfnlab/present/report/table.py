@@ -91,13 +91,11 @@ def lines_of(texts: Iterable[StyledText]) -> StyledText:
 
 #: Styles by the text they mark.
 HEAD, OP, LIT, FAILED = "bold", "", "bold yellow", "bold red"
-
 #: Space between columns, the width a column always has, and the width below which it moves to a block of its
 #: own instead.
 GAP = 3
 NARROWEST = 12
 READABLE = 16
-
 #: The end of rows that differ, and the explanation of the marks where they were used.
 MARK = "<"
 LEGEND = {LEAKED: "reserved, and nobody maps it any more", MARK: "not as on the first machine"}

@@ -29,7 +29,6 @@ from pfnlab.kernel.bugs.here import bugs_here
 from pfnlab.kernel.hw.cachemode import CacheMode
 
 _DEEP = "sudo pfnlab inspect --deep"
-
 #: What gives a part of a core that its memory has not.
 _WHOLE_CORE = "take a core of all pages: makedumpfile -d 0"
 
@@ -51,7 +50,7 @@ class NotLookedFor(msgspec.Struct, frozen=True):
     commands: tuple[str, ...]
 
 
-class _SnapshotPart(msgspec.Struct, frozen=True):
+class _Part(msgspec.Struct, frozen=True):
     """A part of a snapshot.
 
     :param sources: the names it has as a source: files, and parts of a kernel's memory
@@ -75,29 +74,25 @@ def _mtrrs_seen(snapshot: Snapshot) -> bool:
 
 #: The parts by the names that ``kinds.toml`` has for them. The types of a kernel give all parts of a core.
 _PARTS = {
-    "reservations": _SnapshotPart(
-        lambda seen: seen.book is not None, (memory_lists.MEMTYPES, "memtype tree")
-    ),
-    "resources": _SnapshotPart(
+    "reservations": _Part(lambda seen: seen.book is not None, (memory_lists.MEMTYPES, "memtype tree")),
+    "resources": _Part(
         lambda seen: seen.resources is not None,
         (memory_lists.IOMEM, "resource tree"),
         f"sudo cat {memory_lists.IOMEM}",
     ),
-    "devices": _SnapshotPart(
-        lambda seen: seen.devices is not None, (pci_files.DEVICES, LSPCI, "PCI devices")
-    ),
-    "mappings": _SnapshotPart(
+    "devices": _Part(lambda seen: seen.devices is not None, (pci_files.DEVICES, LSPCI, "PCI devices")),
+    "mappings": _Part(
         lambda seen: seen.mappings is not None, (MAPS, "tasks", "mappings"), "sudo pfnlab inspect"
     ),
-    "processes": _SnapshotPart(
+    "processes": _Part(
         lambda seen: seen.processes is not None, (DESCRIPTORS, "tasks", "processes"), "sudo pfnlab inspect"
     ),
-    "page tables": _SnapshotPart(_tables_seen, ("page tables",), _DEEP),
-    "kernel mappings": _SnapshotPart(
+    "page tables": _Part(_tables_seen, ("page tables",), _DEEP),
+    "kernel mappings": _Part(
         lambda seen: not seen.mappings or seen.aliases is not None, ("kernel mappings",), _DEEP
     ),
-    "MTRRs": _SnapshotPart(_mtrrs_seen, (memory_lists.MTRRS, "MTRRs"), f"cat {memory_lists.MTRRS}"),
-    "PAT": _SnapshotPart(
+    "MTRRs": _Part(_mtrrs_seen, (memory_lists.MTRRS, "MTRRs"), f"cat {memory_lists.MTRRS}"),
+    "PAT": _Part(
         lambda seen: seen.pat is not None or bool(pat_off(seen)),
         ("PAT", machine_facts.KMSG, DMESG, JOURNAL),
         "sudo journalctl -k -b -g 'x86/PAT: Configuration'",

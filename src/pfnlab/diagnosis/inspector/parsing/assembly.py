@@ -41,13 +41,10 @@ from pfnlab.diagnosis.inspector.parsing.text_files import (
 RELEASE, HOST = "/proc/sys/kernel/osrelease", "/proc/sys/kernel/hostname"
 COMMAND_LINE, MODULES = "/proc/cmdline", "/proc/modules"
 PACKED_CONFIG = "/proc/config.gz"
-
 _DEBUGFS = "/sys/kernel/debug"
 _MOUNT = f"sudo mount -t debugfs none {_DEBUGFS}"
-
 #: Finds the command that gives a file which is not there; empty for none.
 _Remedy = Callable[[FileText, TextFiles], str]
-
 #: A version as part of a path.
 _RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,128}")
 

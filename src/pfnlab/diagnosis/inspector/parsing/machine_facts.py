@@ -42,7 +42,6 @@ OPTION_LINE = re.compile(
 
 #: Flags of the processor that decide about cache modes.
 PROCESSOR_FLAGS = frozenset({"pat", "mtrr", "hypervisor"})
-
 _FLAGS_LINE = re.compile(rb"^flags\s*:([^\n]*)$", re.MULTILINE)
 _MODULE = re.compile(r"^([A-Za-z0-9_-]+) +[0-9]+ +[0-9-]+ *(\S*)", re.MULTILINE)
 
@@ -124,13 +123,11 @@ def guest_of(files: TextFiles, flags: tuple[str, ...] | None) -> str:
 
 
 KMSG = "/dev/kmsg"
-
 _RECORD = re.compile(rb"^[0-9]+,[0-9]+,([0-9]+),[^;\n]*;", re.MULTILINE)
 _CONFIGURATION = re.compile(r"Configuration \[0-7\]: ((?:[A-Z-]+ *){8})")
 _DEFAULT = re.compile(r"MTRR default type: ([a-z-]+)")
 _BANNER = re.compile(r"Linux version (\S+)")
 _HYPERVISOR = re.compile(r"Hypervisor detected: (.+?)\s*$")
-
 _MODES = {mode.short.upper(): mode for mode in CacheMode}
 
 

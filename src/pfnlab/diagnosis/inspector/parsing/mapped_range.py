@@ -19,15 +19,11 @@ from pfnlab.kernel.hw.pci_regions import Bar
 #: VFIO_PCI_OFFSET_SHIFT (drivers/vfio/pci).
 _REGION_SHIFT = 40
 _BARS = 6
-
 _SYSFS = re.compile(r"/sys/devices/.*/([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])/resource([0-5])(?:_wc)?")
 _DELETED = " (deleted)"
-
 #: The file of a mapping through VFIO.
 VFIO = "anon_inode:[vfio-device]"
-
 _MOST = 1 << 64
-
 #: No BAR lies below: a smaller offset is no address.
 _FIRST_OF_BARS = 1 << 20
 
@@ -100,7 +96,6 @@ class BarPlaces:
 _SYSPATH = re.compile(rb"^vfio-device-syspath:\s*(\S+)\s*$", re.MULTILINE)
 _INODE = re.compile(rb"^ino:\s*([0-9]+)\s*$", re.MULTILINE)
 _GROUP = re.compile(r"/dev/vfio/([0-9]+)")
-
 #: A device without its group (VFIO_DEVICE_CDEV), whose number says nothing of its address.
 _WITHOUT_GROUP = "/dev/vfio/devices/"
 

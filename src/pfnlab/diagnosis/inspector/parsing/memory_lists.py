@@ -20,7 +20,6 @@ from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.mtrr import MtrrType
 
 IOMEM = "/proc/iomem"
-
 #: A line; a resource without a name is ``<BAD>``.
 IOMEM_LINE = re.compile(rb"^( *)([0-9a-f]{1,16})-([0-9a-f]{1,16}) : ([^\n]*)$", re.MULTILINE)
 
@@ -72,14 +71,11 @@ class IomemTable(Sequence[IomemLine]):
 
 
 MEMTYPES = "/sys/kernel/debug/x86/pat_memtype_list"
-
 _MODES = {mode.cattr.encode(): mode for mode in CacheMode}
 _MODE = rb"(?:write-(?:back|combining|through|protected)|uncached(?:-minus)?)"
 _HEX = rb"0x([0-9a-f]{1,16})"
-
 _NEW = re.compile(rb"^PAT: \[mem " + _HEX + b"-" + _HEX + rb"\] (" + _MODE + rb")[ \r]*$", re.MULTILINE)
 _OLD = re.compile(rb"^(" + _MODE + b") @ " + _HEX + b"-" + _HEX + rb"[ \r]*$", re.MULTILINE)
-
 MEMTYPES_HEAD = b"PAT memtype list:"
 
 

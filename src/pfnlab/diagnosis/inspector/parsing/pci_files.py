@@ -9,12 +9,9 @@ from pfnlab.diagnosis.inspector.parsing.text_files import TextFiles, decoded, fi
 from pfnlab.kernel.hw.pci_regions import Bar, bars
 
 DEVICES, DRIVERS = "/sys/bus/pci/devices", "/sys/bus/pci/drivers"
-
 #: The head of the configuration space that is kept: nothing of it is an address.
 CONFIG_BYTES = 16
-
 _ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
-
 # include/uapi/linux/pci_regs.h.
 _COMMAND, _COMMAND_MEMORY = 4, 2
 
@@ -79,9 +76,7 @@ _SIZE = re.compile(r"\[size=([0-9]{1,6})([KMGT]?)\]")
 _CONTROL = re.compile(r"^\s+Control: .*\bMem([+-])")
 _GROUP = re.compile(r"^\s+IOMMU group: ([0-9]+)")
 _DRIVER = re.compile(r"^\s+Kernel driver in use: (\S+)")
-
 _FORMS = (_HEAD, _REGION, _ROM, _CONTROL, _GROUP, _DRIVER)
-
 _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _ROM_NUMBER = 6
 

@@ -42,10 +42,8 @@ _OF_FILE = re.compile(
 
 #: What a line of interest by its file has in it.
 _PARTS = (b"/dev/", b"/proc/bus/pci/", b"/resource", b"anon_inode:[vfio-device]")
-
 _OF_FLAGS = re.compile(rb"^VmFlags:[^\n]* (?:pf|io)(?= |$)[^\n]*$", re.MULTILINE)
 _FLAGS = re.compile(rb"^VmFlags:([^\n]*)$", re.MULTILINE)
-
 _DIGITS = b"0123456789abcdef"
 
 #: A line of maps; its path may have any byte but the end of a line.
@@ -57,14 +55,10 @@ HEAD = re.compile(
 
 #: The same, with the line of flags after it.
 _VMA = re.compile(HEAD.pattern[:-1] + rb"(?:\n(VmFlags:[ a-z0-9?]*))?$", re.MULTILINE)
-
 #: The lines of a trimmed file, for the check of a bundle.
 TRIMMED_LINE = re.compile(HEAD.pattern[1:-1] + rb"|VmFlags:[ a-z0-9?]*")
-
 Vma = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes]
-
 _OPEN = re.compile(DEVICE_FILE)
-
 _CLOCK = b"[vvar"
 
 
@@ -152,20 +146,15 @@ def _line_end(data: bytes, at: int) -> int:
 
 #: What gives the rest to a user who may not see other users' processes.
 _COMMAND = "sudo pfnlab inspect"
-
 #: The names of what all processes have, as sources: their mappings, and the files they have open.
 MAPS, DESCRIPTORS = "/proc/*/smaps", "/proc/*/fd"
-
 _VFIO = VFIO.encode()
 _ADDRESS = re.compile(r"0x[0-9a-f]{1,16}")
 _PID = re.compile(r"[0-9]{1,10}")
-
 #: The beginning of the path of a device of UIO; no region, and what is beyond physical addresses.
 _UIO, _NOWHERE, _MOST_PHYSICAL = "/dev/uio", 0, 1 << 52
-
 #: The process that every machine has.
 _FIRST = 1
-
 #: The most descriptors of a process that are looked at.
 MOST_DESCRIPTORS = 1 << 16
 

@@ -17,10 +17,8 @@ from pfnlab.diagnosis.inspector.host_snapshot import Access, UnkeptLines
 
 #: MiB of one file that are read without being asked for more, and the lines that a MiB may have: 2,000,000.
 MOST_MIB, LINES_PER_MIB = 64, 31_250
-
 #: So many files as large as one may be, and with as many lines, make the most of all.
 _FILES, _FILES_OF_LINES = 4, 2
-
 #: What is packed is at most so many times as large when it is unpacked, or so many bytes.
 _TIMES, _LEAST = 200, 16 << 20
 
@@ -96,14 +94,11 @@ ORDINARY = SnapshotBounds()
 
 #: The most bytes of a file with few lines.
 MOST_SMALL = 1 << 20
-
 #: Bytes of a piece of a long file that is parsed at once.
 _PIECE = 1 << 20
-
 #: A name without a leading slash is a command's, and its content what that prints.
 DMESG, JOURNAL = "dmesg", "journalctl -k -b -o short-monotonic"
 LSPCI, UNAME = "lspci -nnvv", "uname -a"
-
 #: Letters of a line that an error shows.
 _SHOWN = 60
 
@@ -165,10 +160,8 @@ class Unparsable(Misuse):
 
     def __init__(self, origin: str, path: str, container_line: int, reason: str) -> None:
         self.reason = reason
-        place = (
-            f"{visible_name(origin)}:{container_line}: " if container_line else f"{visible_name(origin)}: "
-        )
-        super().__init__(f"{place}{visible_name(path)}: {reason}")
+        line = f":{container_line}" if container_line else ""
+        super().__init__(f"{visible_name(origin)}{line}: {visible_name(path)}: {reason}")
 
 
 def shown(line: bytes) -> str:

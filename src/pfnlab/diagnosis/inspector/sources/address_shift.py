@@ -17,17 +17,13 @@ from pfnlab.diagnosis.inspector.host_snapshot import Snapshot
 
 #: Up to here every PC has the same addresses, which stay.
 COMMON = 1 << 20
-
 #: Steps by which a gap grows, so that numbers of megabytes stay whole, and the most of them.
 _STEP, _MOST_STEPS = 1 << 21, 64
-
 #: The most gaps that grow; what lies between moves by as much as the gap before it.
 _MOST_GAPS = 4096
 _TRIES = 50
-
 #: Memory and what the firmware keeps; a range of this name may grow.
 _GROWS = ("System RAM", "Reserved", "reserved", "Unknown E820 type")
-
 Range = tuple[int, int]
 
 

@@ -45,16 +45,12 @@ from pfnlab.diagnosis.inspector.parsing.text_files import (
 #: The first line, without the version.
 MAGIC = b"pfnlab-bundle "
 VERSION = b"1"
-
 GZIP = b"\x1f\x8b"
-
 #: The most bytes of a line of a bundle.
 MOST_LINE = 1 << 16
-
 #: Directives that say what became of a file that was not read whole.
 ACCESS = {b"refused": Access.REFUSED, b"absent": Access.ABSENT, b"cut": Access.CUT}
 WORDS = {access: word for word, access in ACCESS.items()}
-
 _CHUNK = 1 << 20
 
 
@@ -172,10 +168,8 @@ _NOTE = re.compile(rb"note ([a-z]{1,20}) ([^\n]{1,200})")
 _LEFT = re.compile(rb"note left ([0-9]{1,12}) ([^\n]{1,200})")
 _PROCESS_FILE = re.compile(r"/proc/([0-9]{1,10})/(smaps|maps|fd|fdinfo|comm)")
 _CONTENT = (b"file", b"hex", b"link", b"folder")
-
 #: So many lines that a file may have make room for a file or a link: half a million, if nobody asks for more.
 _LINES_PER_FILE = 4
-
 _NOT_THERE = FileText(b"", Access.ABSENT, "not in the bundle")
 
 

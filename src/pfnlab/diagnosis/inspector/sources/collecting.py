@@ -38,7 +38,6 @@ from pfnlab.diagnosis.inspector.sources.redaction import redacted
 
 #: The place of the program in the script.
 _PLACE = "program=''\n"
-
 _WORD = re.compile(r"@([A-Z]+)@")
 _TIMES = re.compile(r"(\[[^\]]+\]|\))\{([0-9]+)(?:,([0-9]+))?\}")
 

@@ -19,10 +19,8 @@ if TYPE_CHECKING:
     from pfnlab.lab.lens.view import KernelView
 
 T = TypeVar("T")
-
 #: The memory of the running kernel.
 KCORE = Path("/proc/kcore")
-
 #: How often a part of a running kernel is read that was in the middle of a change.
 TRIES = 5
 

@@ -33,17 +33,13 @@ if TYPE_CHECKING:
 
 #: The symbols these readers need.
 SYMBOLS = ("iomem_resource", "pci_root_buses", "modules")
-
 #: Walks are given up after this many resources, buses with their devices, and modules with their users.
 MAX_RESOURCES = 1_000_000
 MAX_DEVICES = 100_000
 MAX_MODULES = 100_000
-
 #: The deepest resource, and the deepest bus.
 MAX_DEPTH = 64
-
 _MAX_NAME = 256
-
 #: The last number of the resources of a device and its virtual functions; without types, that of the ROM.
 _LAST_VIRTUAL = "PCI_IOV_RESOURCE_END", 6
 
@@ -176,19 +172,15 @@ def read_modules(view: KernelView) -> Iterator[Module]:
 
 #: A mapping with one of these maps page frames of a device, or may.
 OF_DEVICES = VM_PFNMAP | VM_IO | VM_MIXEDMAP
-
 #: The most open files of one process that are looked at.
 MAX_FILES = 1 << 20
-
 #: Files whose mappings say in ``vm_pgoff`` which page frames they map.
 _PHYSICAL = re.compile(r"/dev/mem|/sys/.*/resource\d+(?:_wc)?|/proc/bus/pci/.*")
-
 #: Device files: their inodes are of devices, or they have such paths.
 _OF_DEVICES = re.compile(r"/sys/.*/resource\d+(?:_wc)?|/proc/bus/pci/.+|anon_inode:\[vfio.*")
 _DEVICE_KINDS = frozenset({stat.S_IFCHR, stat.S_IFBLK})
 #: Kinds without a path that matters.
 _OTHER_KINDS = frozenset({stat.S_IFSOCK, stat.S_IFIFO, stat.S_IFDIR, stat.S_IFLNK})
-
 _ULONG_MAX = (1 << 64) - 1
 _COMM = 16
 #: Members of a VMA that stand for a reservation, in kernels without VM_PAT: since 6.16, and in kernels with a

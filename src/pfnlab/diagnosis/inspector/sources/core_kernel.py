@@ -29,10 +29,8 @@ SYMBOLS = (
 #: Walks are given up after this many areas of vmalloc, and lists of these.
 MAX_AREAS = 2_000_000
 MAX_NODES = 4096
-
 #: Below lies what all machines have mapped in old ways.
 _LEGACY_END = 1 << 20
-
 _SLOTS = 8
 # Flags of an area of vmalloc (include/linux/vmalloc.h): of a device, and without a page behind it.
 _IOREMAP, _NO_GUARD = 0x1, 0x40
@@ -51,7 +49,6 @@ _HYPERVISORS = {
     "BHYVE": "Bhyve",
 }
 _NATIVE = "NATIVE"
-
 # A record of the log: its state is in the two highest bits, and the rest is its number
 # (kernel/printk/printk_ringbuffer.h).
 _STATE_SHIFT = 62

@@ -17,7 +17,6 @@ from pfnlab.diagnosis.inspector.sources.sosreport import SosArchive, SosFolder, 
 
 #: The name of the machine that pfnlab runs on.
 HERE = "this machine"
-
 #: The first bytes of cores: ELF, and the forms of makedumpfile.
 _CORES = (b"\x7fELF", b"KDUMP   ", b"makedumpfile", b"DISKDUMP")
 _HEAD = 512

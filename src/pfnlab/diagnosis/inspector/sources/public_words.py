@@ -19,7 +19,6 @@ DRIVERS, CONFIGURATION, DEBUGFS, SOURCES = (
 
 #: Hypervisors as the kernel names them in its log, and reasons for what is not read.
 HYPERVISORS, REASONS = frozenset(_TABLE["hypervisors"]), frozenset(_TABLE["reasons"])
-
 #: Beginnings of names of resources by which the inspector knows whose they are.
 TELLING: tuple[str, ...] = tuple(_TABLE["telling"])
 

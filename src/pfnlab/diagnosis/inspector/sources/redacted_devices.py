@@ -30,9 +30,7 @@ from pfnlab.kernel.hw.pci_regions import RESOURCE_LINE
 
 #: The bytes of configuration space that are kept: the IDs and the command.
 CONFIG_KEPT = 6
-
 _USER_END, _KERNEL_ADDRESS = 1 << 47, "0xffff800000000000"
-
 _PLACE = re.compile(rf"{DEVICES}/(?P<device>{PCI_ADDRESS})/(?P<file>[a-z_]+)")
 _MODULE = re.compile(rf"{DRIVERS}/(?P<driver>[^/]+)/module")
 _UIO = re.compile(r"/sys/class/uio/uio[0-9]{1,3}/maps/map[0-4]/addr")
@@ -75,9 +73,7 @@ class RedactedDevices:
             DEVICES: each(lambda name: name if re.fullmatch(PCI_ADDRESS, name) else None),
         }
         self._of_device: dict[str, LineForm] = {
-            **dict.fromkeys(
-                ("vendor", "device", "class"), lambda line: line if _IDS.fullmatch(line) else None
-            ),
+            **dict.fromkeys(("vendor", "device", "class"), lambda one: one if _IDS.fullmatch(one) else None),
             "resource": lambda line: (
                 (found := _REGION.fullmatch(line))
                 and f"0x{self._moved(found[1])} 0x{self._moved(found[2])} 0x{found[3]}"
@@ -162,7 +158,6 @@ _VMA = re.compile(HEAD.pattern.decode()[1:-1])
 _TRIMMED = re.compile(TRIMMED_LINE.pattern.decode())
 _FLAG = re.compile(r"[a-z?]{2}")
 _INFO = re.compile(r"(ino|vfio-device-syspath):\s*(\S+)\s*")
-
 #: Offsets that are none: the number of a region of UIO in pages, of one of VFIO above bit 40.
 _REGIONS_OF_UIO, _REGION_SHIFT, _REGIONS_OF_VFIO = 5, 40, 16
 

@@ -24,9 +24,7 @@ from pfnlab.diagnosis.messages.template_fields import FIELDS, error_of
 #: Where a field of free text was; readers of messages know it for words that were cut out.
 _CUT = "..."
 _NO_ADDRESS = "(ptrval)"
-
 _USER_END = 1 << 47
-
 #: The beginning of a line: a record of /dev/kmsg, a stamp of dmesg, one of the journal; then the host.
 _RECORD = re.compile(r"([0-9]{1,3},[0-9]{1,12},[0-9]{1,16}),[^;]*;")
 _STAMP = re.compile(r"(\[ *[0-9]{1,9}\.[0-9]{6}\]) (?:\[ *[TC][0-9]{1,10}\] )?")
@@ -45,7 +43,6 @@ _PAT = r"(x86/PAT: |x86 PAT: |PAT: )?"
 #: Where a function is named by one of several words, its place in it may follow.
 _PLACE = r"(?:\+0x[0-9a-f]{1,8}/0x[0-9a-f]{1,8})?"
 _TO = re.compile(r"(\s*(?:->|-|,|\bto\b)\s*)")
-
 #: Fields that are words or numbers which say nothing of a machine; numbers have few digits.
 _PLAIN = ("wanted", "granted", "existing", "differs", "track", "slots", "perms", "bar", "line", "amount")
 _NUMBER, _BYTES = re.compile(r"-?[0-9]{1,6}|0x[0-9a-fA-F]{1,4}"), re.compile(r"[0-9]{1,12}")

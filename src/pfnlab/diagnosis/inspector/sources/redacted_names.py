@@ -19,7 +19,6 @@ from pfnlab.diagnosis.inspector.sources.public_words import (
 
 #: What becomes of one line; None where it is of no form that is known.
 LineForm = Callable[[str], str | None]
-
 #: What becomes of a text, in lines.
 TextForm = Callable[[str], Iterator[str]]
 
@@ -49,7 +48,6 @@ def nothing(_: str) -> Iterator[str]:
 
 #: A PCI device's address, which is a place in a machine and no name of one.
 PCI_ADDRESS = r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
-
 _DELETED = " (deleted)"
 _DRIVERS = frozenset(name.replace("-", "_") for name in DRIVERS)
 _PCI_ADDRESS = re.compile(PCI_ADDRESS)

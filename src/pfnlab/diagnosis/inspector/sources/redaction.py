@@ -39,7 +39,6 @@ from pfnlab.diagnosis.inspector.sources.redacted_names import (
 
 #: The name under which lines of files without a form are counted: their own may be anybody's.
 OTHERS = "other files"
-
 _PROCESS = re.compile(r"/proc/([0-9]{1,10})/(smaps|maps|comm|fdinfo|fd|(?:fd|fdinfo)/[0-9]{1,7})")
 _PID = re.compile(r"[0-9]{1,10}")
 _CONFIG = re.compile(r"/boot/config-([^/]+)")

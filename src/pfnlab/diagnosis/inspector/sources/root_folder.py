@@ -23,13 +23,10 @@ from pfnlab.diagnosis.inspector.parsing.text_files import (
 
 #: Seconds that the journal may take, and that the log is read while it grows.
 _JOURNAL_LIMIT, _LOG_LIMIT = 60.0, 10.0
-
 _CHUNK = 1 << 20
 #: The largest record of /dev/kmsg (CONSOLE_EXT_LOG_MAX), which is read whole or not at all.
 _RECORD = 1 << 13
-
 _REFUSED = frozenset({errno.EACCES, errno.EPERM})
-
 #: The most names of a folder.
 _MOST_NAMES = 1 << 20
 

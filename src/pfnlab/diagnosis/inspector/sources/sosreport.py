@@ -42,7 +42,6 @@ PLACES = {
 
 #: What an archive is read of: all files below these, or of these names.
 _WANTED = ("proc/", "sys/", "boot/config-", *(place for places in PLACES.values() for place in places))
-
 #: The most bytes of an archive, unpacked, whatever it was packed; and the most files.
 MOST_UNPACKED, MOST_FILES = 8 << 30, 1 << 20
 
