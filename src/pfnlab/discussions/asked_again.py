@@ -102,10 +102,7 @@ class ClaimResult(Result, frozen=True, kw_only=True, tag="pfnlab-claim/1"):
 
 
 def ask_again(found: NumberedClaim, *, search: bool = False) -> ClaimResult:
-    """Ask the models of a claim again, and look the kernels up.
-
-    :param search: ask searches too, which may take minutes
-    """
+    """Ask the models of a claim again, with *search* for minutes, and look the kernels up."""
     number, discussion, message, claim = found
     programs = _Programs(number, claim.reading, claim.asks)
     answers = tuple(

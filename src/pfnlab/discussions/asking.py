@@ -74,10 +74,7 @@ def searched(machine: str, scope: str, depth: int = DEPTH) -> CheckResult:
 def search_ahead(
     searches: Iterable[AskedSearch], jobs: int | None = None, counted: PartCount = UNCOUNTED
 ) -> None:
-    """Make *searches*, several at a time, so that :func:`searched` has them.
-
-    :param jobs: processes at a time; None for as many as there are processors
-    """
+    """Make *searches* for :func:`searched`, *jobs* at a time, None for the number of processors."""
     missing = [asked for asked in dict.fromkeys(searches) if asked not in _results]
     counted.expect(len(missing))
     for asked, found in zip(missing, in_order(_search, missing, jobs, done=counted.advance), strict=True):
@@ -188,10 +185,7 @@ class Shows(NamedTuple):
 
 
 class Finds(NamedTuple):
-    """A search for a property that finds it to hold, its question having arisen, or to be violated.
-
-    In a scope that ends, a property that holds does so ``always``.
-    """
+    """A search that violates a property, or finds it to hold (``always`` in a scope that ends)."""
 
     machine: str
     name: str

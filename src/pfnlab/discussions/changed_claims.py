@@ -90,10 +90,8 @@ class _AskedStep(NamedTuple):
 
 
 def ask_claims(pair: TwoMachines, like: str) -> AskedClaims:
-    """The claims that change their answer on a kernel; each change is seen twice.
-
-    :param pair: the model of the stock kernel, configured as the kernel is, and the kernel
-    :param like: the version of the stock kernel
+    """The claims that change their answer on a kernel, each change seen twice: *pair* is the stock
+    model configured as the kernel, and the kernel; *like* is the stock version.
     """
     questions = list(_questions(series_of(like)))
     found, without = _changed(questions, pair)

@@ -87,20 +87,14 @@ class Seen(NamedTuple):
         return steps[self.nth]
 
     def on_kernel(self, series: str, litmus: Path | None = None) -> Step:
-        """The step as a kernel of *series* showed it.
-
-        :raises Misuse: the golden has no such kernel, or the program no such operation
-        """
+        """The step as a kernel of *series* showed it; raises Misuse where the golden has none."""
         golden = _golden((litmus or library_folder()) / f"{self.program}.pfn")
         run = golden_run(golden, _version(golden, series, self.program))
         assert run is not None
         return self.step_of(run)
 
     def on_model(self, series: str, litmus: Path | None = None) -> Step:
-        """The step as the model of that kernel predicts it, looked at as the golden was.
-
-        Where there are no goldens it is the model of the series.
-        """
+        """The step as the model of that kernel, or of the series without goldens, predicts it."""
         path = (litmus or library_folder()) / f"{self.program}.pfn"
         if not has_goldens():
             return self.step_of(_predicted(path, series, LookLevel.MEMORY))
@@ -167,10 +161,7 @@ def series_words(series: Sequence[str]) -> str:
 
 
 def range_words(names: Mapping[int, str]) -> str:
-    """Names in words, of three or more that follow each other the first and the last.
-
-    :param names: by their place among all there are
-    """
+    """Names in words, of three or more that follow each other among *names* the first and the last."""
     # The place grows with the count of those before it while they follow each other.
     grouped = groupby(enumerate(names.items()), lambda counted: counted[1][0] - counted[0])
     runs = [[name for _, (_, name) in run] for _, run in grouped]

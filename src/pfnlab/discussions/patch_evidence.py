@@ -105,10 +105,7 @@ def has_patch(asks: Iterable[ClaimQuestion]) -> bool:
 
 
 def golden_of(asked: ClaimQuestion) -> PatchGolden | None:
-    """The golden that answers a question; None where no patch has the policy.
-
-    What holds in a search has no answer either where nothing was compared that it could rest on.
-    """
+    """The golden that answers; None for no patch, or a search's "holds" without a comparison."""
     for golden in patch_goldens():
         if is_about(asked, golden.series, golden.policy):
             return None if _only_holds(asked) and golden.patch not in patched_kernels() else golden
@@ -116,22 +113,14 @@ def golden_of(asked: ClaimQuestion) -> PatchGolden | None:
 
 
 def is_about(asked: ClaimQuestion, series: str, policy: str) -> bool:
-    """True where a kernel of *series* with *policy* answers a question.
-
-    The cost of a tracker is the same on any series.
-    """
+    """True where a kernel of *series* with *policy* answers; a tracker's cost is that of any series."""
     if isinstance(asked, Costs):
         return policy == f"tracker={asked.tracker}"
     return isinstance(asked, Shows | Finds) and asked.machine == f"{series},{policy}"
 
 
 def patched_answers(asks: Iterable[ClaimQuestion]) -> Iterator[PatchedAnswer]:
-    """The answers of patched kernels to the questions of a claim; none where no patch has the policy.
-
-    No search is made.
-
-    :raises Misuse: a golden lacks a program; the command that records it
-    """
+    """A patched kernel's answers to a claim, none for no patch; raises Misuse where a golden lacks one."""
     for asked in asks:
         answer = patched_answer(asked)
         if answer is not None:
@@ -139,21 +128,13 @@ def patched_answers(asks: Iterable[ClaimQuestion]) -> Iterator[PatchedAnswer]:
 
 
 def patched_answer(asked: ClaimQuestion) -> PatchedAnswer | None:
-    """The answer of a patched kernel to a question; None where no patch has the policy.
-
-    No search is made.
-
-    :raises Misuse: a golden lacks a program; the command that records it
-    """
+    """A patched kernel's answer, None for no patch; raises Misuse where a golden lacks a program."""
     golden = golden_of(asked)
     return None if golden is None else _answer(golden, asked)
 
 
 def by_kernel(asks: Iterable[ClaimQuestion]) -> list[PatchedAnswers]:
-    """The same answers, those of a kernel together.
-
-    :raises Misuse: a golden lacks a program; the command that records it
-    """
+    """The same, those of a kernel together; raises Misuse where a golden lacks a program."""
     found: dict[tuple[str, bool], PatchedAnswers] = {}
     for answer in patched_answers(asks):
         before = found.setdefault(

@@ -134,11 +134,7 @@ class PatchGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         raise Misuse(f"the golden of {self.patch} lacks a program that a claim asks: run `{self.again}`")
 
     def violation(self, violates: str) -> RecordedRun:
-        """The run of the program that a search found.
-
-        :param violates: scope and property, ``standard no_leak``
-        :raises Misuse: it was not recorded
-        """
+        """The run that a search found, of ``standard no_leak``; raises Misuse for none recorded."""
         for one in self.runs:
             if violates in one.violates:
                 return one

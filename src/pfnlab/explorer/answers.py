@@ -57,11 +57,8 @@ _ORDER = (
 
 
 def rows(runs: Sequence[Run], verdict: Verdict, step: int) -> list[dict[str, Any]]:
-    """The rows of the table of one step: a part, and a cell of lines for each machine.
-
-    :param verdict: of the runs together; real kernels do not tell what processors remember, so that is shown
-        and never said to differ
-    :param step: counted from 0; of a machine that did not get there all cells are empty
+    """The rows of the table of one step, from 0: a part, and a cell of lines a machine, empty where it
+    never got there; what processors remember is never said to differ (real kernels do not tell).
     """
     differing = {difference.field for difference in verdict.differences if difference.step == step}
     answer = []
@@ -196,20 +193,14 @@ class Answers:
 
 
 def step_picture(story: Story, step: int, width: int | None = None) -> str:
-    """The picture of one step, of one machine or of two side by side, as SVG.
-
-    :param width: the room for it in pixels; None for the usual
-    """
+    """The picture of one step, of one machine or two side by side, as SVG, *width* pixels wide."""
     if len(story.runs) > 1:
         return draw_compare(story.program, story.runs, step, width=width, scenes=story.scenes)
     return draw_state(story.program, story.runs[0], step, width=width, scenes=story.scenes)
 
 
 def _differing(story: Story, step: int) -> list[str]:
-    """The words of what is not the same on both machines in a step, as the picture highlights it.
-
-    That a tracker keeps the same reservations in another way is no difference to highlight.
-    """
+    """What differs between both machines in a step, as highlighted; not how a tracker keeps the same."""
     if len(story.runs) < 2:
         return []
     return [word for word in differing_words(story.runs)[step] if word != TRACKING]
@@ -245,10 +236,7 @@ def kept_run(kept: KeptRun) -> Run:
 
 
 def answering(end: End, memory: int, *given: str) -> Callable[[Any], bytes]:
-    """The replies to questions, worked out in a process for them, which may be ended at any time.
-
-    :param memory: the most bytes of memory of this process
-    """
+    """The replies to questions, of a process with *memory* bytes at most, which may be ended at any time."""
     begin_answering(memory)
     answers = by_question(Answers(Storyteller(given, model_text)))
     return lambda question: reply(answers[type(question)], question)

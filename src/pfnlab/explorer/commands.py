@@ -138,12 +138,10 @@ class Jobs:
         program: str | None = None,
         memory: int | None = None,
     ) -> JobProgress:
-        """Begin a command.
+        """Begin a command of *words*, where :data:`PROGRAM` is the program; raises Misuse for too many.
 
-        :param words: of the command line; :data:`PROGRAM` stands for the program there
         :param read: what reads its output; it raises ValueError for one that is no answer
         :param memory: the most bytes of memory of each of its processes, None for any number
-        :raises Misuse: too many go on
         """
         with self._lock:
             if sum(job.running for job in self._jobs.values()) >= _MOST:

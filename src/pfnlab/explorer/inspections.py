@@ -44,10 +44,7 @@ _BARS = range(6)
 
 
 def read_bundle(path: Path) -> tuple[str, bytes]:
-    """Name and bytes of a bundle that the command line named, as they are; the page sends no path.
-
-    :raises Misuse: it is none, or damaged, or the file cannot be read
-    """
+    """Name and bytes of a bundle of the command line; raises Misuse for none or a damaged one."""
     data = read_bytes(path, "bundle", ORDINARY.all_bytes)
     received_bundle(data, str(path))
     return str(path), data
@@ -61,10 +58,7 @@ class Inspections:
         self._machine: JoinedHost | None = None
 
     def bundle(self, question: questions.BundleQuestion) -> Any:
-        """The findings of a bundle's machine, and its devices.
-
-        :raises Misuse: it is no bundle, or a damaged one
-        """
+        """The findings of a bundle's machine, and its devices; raises Misuse for a bad bundle."""
         # What was open before is not held beside it.
         self._bundle, self._machine = "", None
         machine = JoinedHost(of_a_machine(snapshot_of(received_bundle(question.data, question.name))))
@@ -84,10 +78,8 @@ class Inspections:
         return _bounded(answer)
 
     def device(self, question: questions.DeviceQuestion) -> Any:
-        """The answer to whether a device is write-combining, all of it.
-
-        :raises NotOpen: another bundle was opened since, or the process is another one
-        :raises Misuse: there is no such device
+        """All of whether a device is write-combining; raises NotOpen where another bundle or process is
+        there since, Misuse for no such device.
         """
         if self._machine is None or question.bundle != self._bundle:
             raise NotOpen("this bundle is not open any more: open it again")
@@ -135,10 +127,7 @@ def _bounded(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def answering(end: End, memory: int) -> Callable[[Any], bytes]:
-    """The replies to questions, worked out in a process for them, which may be ended at any time.
-
-    :param memory: the most bytes of memory of this process
-    """
+    """The replies to questions, of a process with *memory* bytes at most, which may be ended any time."""
     begin_answering(memory)
     answers = by_question(Inspections())
     return lambda question: reply(answers[type(question)], question)

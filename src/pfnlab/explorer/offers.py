@@ -63,10 +63,7 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 def _installed(name: str, noun: str) -> Path:
-    """A file or folder: package data of a wheel, ``docs/`` of a checkout.
-
-    :raises Misuse: it is not here
-    """
+    """A file or folder of the wheel's data or the checkout's ``docs/``; raises Misuse for none."""
     for path in (_PACKAGE / name, _PACKAGE.parents[1] / "docs" / name):
         if path.exists():
             return path
@@ -74,10 +71,7 @@ def _installed(name: str, noun: str) -> Path:
 
 
 def find_rule(number: str) -> Rule:
-    """The rule or the bug with that number; of a step that is not there, its section.
-
-    :raises Misuse: there is none
-    """
+    """The rule or bug with a number, or the section of a step; raises Misuse for none."""
     if bug := next((bug for bug in all_bugs() if bug.number == number), None):
         return Rule(bug.number, bug.group, bug.what, bug.having, ())
     rules = _rules(_installed("semantics", "rules"))

@@ -173,10 +173,7 @@ class NotOpen(Misuse):
 
 
 def begin_answering(memory: int) -> None:
-    """Be a process that answers questions: it takes no more than so many bytes of memory.
-
-    What wants more gets the line of :func:`answered`, and the server goes on.
-    """
+    """Be a process that answers questions; what wants more bytes gets :func:`answered`'s line."""
     # The server hears Ctrl-C, and ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))

@@ -64,11 +64,7 @@ class MachineName(msgspec.Struct, frozen=True):
 
 
 def machine_name(text: str, given: Sequence[str] = ()) -> MachineName:
-    """Read the name of a machine that the page sent.
-
-    :param given: names of the command line, which may name files
-    :raises Misuse: it is none that a page may name; the message says what to write
-    """
+    """The name of a machine that the page sent, or *given*; raises Misuse, which says what to write."""
     kind, _, rest = text.partition(":")
     if text in given:
         return MachineName(kind, rest)
@@ -95,10 +91,8 @@ def series_on_offer() -> list[str]:
 
 
 def files_of(model: str) -> str:
-    """The state of the files that *model* is made of, policies and a configuration: another text where one
-    of them was written meanwhile, empty where there are none.
-
-    :param model: in the words of :class:`~pfnlab.programs.model.model_machine.ModelMachine`
+    """The state of the files that *model* is made of, as model_machine has it: another text where one
+    was written meanwhile, empty for none.
     """
     configurations = [change[len("config=") :] for change in model.split(",") if change.startswith("config=")]
     return " ".join(map(_written, [*files_in(model), *configurations]))
@@ -210,11 +204,8 @@ class Storyteller:
         self._runs: Recent[tuple[str, str, str, LookLevel | None], Run] = Recent(_KEPT)
 
     def story(self, text: str, machines: Sequence[str]) -> Story:
-        """Read the program *text* and run it on *machines*.
-
-        :raises ProgramError: the text is no program; with line, column and what to write instead
-        :raises NotRunYet: a machine is a kernel that did not run it
-        :raises Misuse: there is no such machine, or are too many
+        """Read *text* and run it on *machines*; raises ProgramError (line, column, what to write), NotRunYet,
+        and Misuse for no such machine or too many.
         """
         files = " ".join(filter(None, map(self._files, machines)))
         key = text, tuple(machines), files
@@ -283,10 +274,7 @@ class Storyteller:
 
 
 def op_lines_of(text: str) -> tuple[int, ...]:
-    """The line of every operation of the program *text*, counted from 1.
-
-    :raises ProgramError: a line is too long to be read
-    """
+    """The line of every operation of *text*, from 1; raises ProgramError for one too long."""
     other = ("pfnlab", "expect", *HEADERS)
     lines = lines_of(text, _SOURCE)
     return tuple(line.number for line in lines if line.tokens and not line.free and line.next not in other)

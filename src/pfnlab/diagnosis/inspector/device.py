@@ -94,11 +94,10 @@ class DeviceAnswer(msgspec.Struct, frozen=True):
 def device_answer(
     machine: JoinedHost, address: str, *, bar: int | None = None, pid: int | None = None
 ) -> DeviceAnswer:
-    """The answer to whether a device's BARs are write-combining.
+    """The answer to whether a device's BARs are write-combining; raises Misuse for no such device or BAR.
 
     :param address: as ``0000:01:00.0``; the domain may be left out
-    :param bar: of this BAR alone; by default of the prefetchable ones, or of all where none is
-    :raises Misuse: there is no such device, BAR or mapping
+    :param bar: by default those that are prefetchable, or all where none is
     """
     if machine.snapshot.devices is None:
         raise Misuse(f"the devices of {machine.snapshot.origin} are not known: see --json for what was read")

@@ -143,10 +143,7 @@ class Piece(NamedTuple):
 
 
 class JoinedHost:
-    """A snapshot with its parts by place.
-
-    A part that was not read is empty here: who needs it asks the snapshot whether it is None.
-    """
+    """A snapshot with its parts by place; a part that was not read is empty here, and None there."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot

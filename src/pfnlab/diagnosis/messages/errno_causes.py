@@ -1,22 +1,4 @@
-"""Causes of an errno, for each way to map physical memory: ``errnos.toml``.
-
-The file has tables::
-
-    [[way]]
-    name = "resource_wc"          unique
-    title = "..."                 how a person calls it
-    words = ["resource\\\\d+_wc"]   regular expressions of whole words, or of the last part of a path
-    like = ["mmap"]               ways whose causes it has too
-
-    [[cause]]
-    errno = "EINVAL"
-    ways = ["resource", "resource_wc"]
-    what = "..."                  a sentence
-    check = "..."                 a command to run or a file to read, and what to see there
-    rules, bugs = []              of docs/semantics and docs/bugs.md
-    since, until = ""             the first and the last mainline release with it, where not all have it
-    shown = [{ program = "mmap-past-end", on = "7.2", step = "mmap bar[12:20] wc" }]
-"""
+"""Causes of an errno, for each way to map physical memory: ``errnos.toml``, whose head has its form."""
 
 from __future__ import annotations
 
@@ -91,11 +73,7 @@ class CauseFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def causes(errno_name: str, how: Sequence[str]) -> tuple[ErrnoCause, ...]:
-    """The causes of an errno, those of the most special way first; none where that way never says it.
-
-    :param how: the words of the call and of what it was asked of, as ``mmap``, ``resource0``
-    :raises Misuse: the errno or the way to map is unknown
-    """
+    """The causes of an errno, the most special way first; raises Misuse where it or the way is unknown."""
     known = known_errnos()
     wanted = errno_name.strip().upper()
     if wanted not in known:
@@ -111,10 +89,7 @@ def causes(errno_name: str, how: Sequence[str]) -> tuple[ErrnoCause, ...]:
 
 
 def ways_of(how: Sequence[str]) -> tuple[str, ...]:
-    """The names of the ways that the words name, and then of those they are like.
-
-    :raises Misuse: a word is unknown, or none names a way
-    """
+    """The ways that words name, then those they are like; raises Misuse for an unknown word or no way."""
     found: dict[str, None] = {}
     for word in (part for text in how for part in text.split()):
         ways = [way for way in all_causes().way if _names(way, word)]

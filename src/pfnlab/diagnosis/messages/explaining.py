@@ -83,9 +83,7 @@ class PasteExplanation(msgspec.Struct, frozen=True):
 def explain(
     stream: Iterable[bytes | str], *, kernel: str | None = None, known: Matcher | None = None
 ) -> PasteExplanation:
-    """Read a paste, a log or a mail, and say what happened.
-
-    Memory does not grow with the length of the stream. No input raises an error.
+    """Read a paste, log or mail of any length, and say what happened; no input raises an error.
 
     :param stream: the bytes, in pieces of any size, as an open file gives them
     :param kernel: the version where the user says it, as ``6.1.85``

@@ -184,11 +184,7 @@ def explained(paste: PasteExplanation) -> ExplainResult:
 
 
 def explained_errno(errno_name: str, how: Sequence[str], kernel: str) -> ExplainResult:
-    """The causes of an errno for one way to map.
-
-    :param kernel: a version; empty where it is not known
-    :raises Misuse: the errno or the way to map is unknown
-    """
+    """The causes of an errno for a way to map; raises Misuse where one of both is unknown."""
     found = causes(errno_name, how)
     call = " ".join(how)
     return ExplainResult(

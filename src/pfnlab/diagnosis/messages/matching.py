@@ -100,10 +100,7 @@ class Matcher:
         return bool(self._by_words(text).entries)
 
     def may_match(self, text: str, beside: Callable[[], str]) -> bool:
-        """True where a line with a word of interest may be of a family, by words alone.
-
-        :param beside: gives the same with the lines beside it
-        """
+        """True where a line may be of a family, by its words alone; with *beside*, by its neighbours'."""
         likely = self._by_words(text)
         if likely.telling or not likely.entries:
             return likely.telling
@@ -200,10 +197,7 @@ def _match(entry: _Entry, found: FieldMatch, whole: bool) -> Match:
 
 
 def _may_be_better(entry: _Entry, best: Match, length: int, first: bool) -> bool:
-    """False where *best* takes a whole text, and a match of the entry could not say more of it.
-
-    :param first: the entry comes before that of *best*, so that it need not say more, but as much
-    """
+    """False where no match of the entry could say more than *best*, or as much where it is *first*."""
     return best.reach[1] - best.reach[0] < length or len(entry.template.fields) + first > _said(best)
 
 

@@ -72,10 +72,7 @@ def version_in(text: str) -> str | None:
 
 
 def narrowed(ranges: list[tuple[str, str]]) -> tuple[str, str]:
-    """The first and the last release that have all of several wordings; empty where there is no bound.
-
-    Where none has them all, neither bound is known.
-    """
+    """The first and last release that have all of several wordings; empty for no bound, and for none."""
     since = max((first for first, _ in ranges if first), key=release_key, default="")
     until = min((last for _, last in ranges if last), key=release_key, default="")
     if since and until and release_key(since) > release_key(until):

@@ -49,19 +49,14 @@ _SOUND = re.compile(r"[A-Za-z0-9\[][^\x00-\x1f\x7f-\U0010ffff=&<>*`~]*")
 
 
 class CleanLine(str):
-    """A line without the damage of its paste.
-
-    :ivar glued: the next line goes on without a blank between, as quoted-printable says
-    """
+    """A line without its paste's damage; one that is *glued* goes on without a blank, as quoted-printable."""
 
     __slots__ = ("glued",)
     glued: bool
 
 
 def clean(raw: bytes | str) -> CleanLine:
-    """One line of a paste as the machine printed it, as far as that can be said of one line.
-
-    Its stamp and host are still there (:mod:`pfnlab.diagnosis.messages.paste`).
+    """One line as the machine printed it, as far as one line says that, with its stamp and host.
 
     :param raw: without its end; no more than ``MOST_LINE`` is looked at
     """
@@ -150,10 +145,7 @@ class LogPiece(msgspec.Struct, frozen=True):
 
 
 def pieces(line: str, interesting: Callable[[str], bool]) -> Iterator[LogPiece]:
-    """The messages of one line: one, or several where a paste made a paragraph of a log.
-
-    :param interesting: says of the text of a structured line's value that it may be a message
-    """
+    """The messages of a line: several of a paragraph, and those in a value whose text is *interesting*."""
     line = _unpacked(line, interesting)
     parts = _LATER_STAMP.split(line, _MOST_PIECES) if line.count("[") > 1 else [line]
     waiting: LogPiece | None = None

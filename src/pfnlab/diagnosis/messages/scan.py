@@ -34,10 +34,7 @@ class LogBlock(msgspec.Struct, frozen=True):
 
 
 class LogScan:
-    """The blocks of a log that have something to look at.
-
-    :ivar read: lines read until now
-    """
+    """The blocks of a log that have something to look at; *read* counts its lines until now."""
 
     def __init__(self, stream: Iterable[bytes | str], words: Sequence[str]) -> None:
         self._stream = stream

@@ -23,10 +23,7 @@ WordShape = tuple[str, ...]
 
 
 class WordShapes:
-    """Shapes of texts: two texts of one shape have the same ones of some words in them.
-
-    So whatever depends on these words alone is found out once for each shape.
-    """
+    """Shapes of texts: those of one shape share some words, so all that depends on these words alone."""
 
     def __init__(self, words: Iterable[str]) -> None:
         # These are looked for in the text as it is.
@@ -55,10 +52,7 @@ _SHORTEST = 3
 
 
 def choices(template: LineTemplate, given: Sequence[str]) -> list[Choice]:
-    """The texts of which one choice may be looked for, to find lines of a template.
-
-    :param given: texts that the family's file names for it, which are then the only choice
-    """
+    """The texts of which one choice finds a template's lines; those *given* alone, if any are."""
     if given:
         return [tuple(given)]
     found: list[Choice] = []
@@ -80,10 +74,7 @@ def choices(template: LineTemplate, given: Sequence[str]) -> list[Choice]:
 
 
 def chosen(wanted: Sequence[tuple[list[Choice], int]]) -> tuple[str, ...]:
-    """The texts to look for: of each template as many as are wanted, where it has so many.
-
-    :param wanted: the choices of each template, and how many of them
-    """
+    """The texts to look for: of each template's choices as many as are wanted with them, where there are."""
     owners: dict[Choice, set[int]] = defaultdict(set)
     for at, (some, _) in enumerate(wanted):
         for choice in some:

@@ -177,10 +177,7 @@ class LineTemplate:
 
     @cached_property
     def _loose_after(self) -> list[tuple[re.Pattern[str], re.Pattern[str] | None]]:
-        """Patterns of what stands behind the key, a piece each, of which any may be missing.
-
-        With each comes the word at which the next piece begins.
-        """
+        """Patterns of pieces behind the key, any of which may be missing, and their first words."""
         taken: set[str] = set()
         pieces = [
             piece
@@ -256,10 +253,7 @@ def _literal(text: str) -> str:
 
 
 def _pattern(tokens: tuple[Token, ...], taken: set[str]) -> str:
-    """Tokens as a pattern.
-
-    :param taken: fields that have a group already; those of these tokens are added
-    """
+    """Tokens as a pattern; fields that are *taken* have a group, and those of the tokens are added."""
     parts = []
     for token in tokens:
         if isinstance(token, Literal):
@@ -287,10 +281,7 @@ def _after(last: Token) -> str:
 
 
 def _pieces(tokens: tuple[Token, ...]) -> Iterator[tuple[Token, ...]]:
-    """Tokens behind a key in pieces: each begins at the last word before a field.
-
-    Fields with no letters between them are one piece, and the bracket that closes a range is a part of it.
-    """
+    """Tokens behind a key in pieces: each from the last word before a field, with a range's bracket."""
     piece: list[Token] = []
     for token in tokens:
         if isinstance(token, FieldSlot):

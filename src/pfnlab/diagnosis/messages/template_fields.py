@@ -130,10 +130,7 @@ class SaidRange(msgspec.Struct, frozen=True):
 
 
 def mode_of(text: str) -> CacheMode | None:
-    """The cache mode that a message writes as a name, as a number or as page bits; None for others.
-
-    Numbers from 0 to 5 are those of ``enum page_cache_mode``.
-    """
+    """The mode that a message writes as a name, number (0 to 5: page_cache_mode) or page bits, or None."""
     plain = re.sub(r"[\s-]", "", text).lower()
     if plain in ("uc", "ucminus"):
         return CacheMode.UC_MINUS if "-" in text else CacheMode.UC
@@ -159,10 +156,7 @@ def error_of(text: str) -> str | None:
 
 
 def range_of(values: Mapping[str, str], wording: Wording, field: str = "range") -> SaidRange | None:
-    """The range that a matched line names, half-open; None where it names none.
-
-    :param field: ``range`` or ``holder_range``
-    """
+    """The range that *field* (range or holder_range) of a line names, half-open; None for none."""
     if field in values:
         first, second = _BETWEEN.split(values[field].strip(), maxsplit=1)
         return _range(_number(first, wording), _number(second, wording), wording.end)

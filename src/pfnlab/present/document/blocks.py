@@ -40,10 +40,7 @@ def cell(text: str, tone: Tone = "", *, code: bool = False) -> Cell:
 
 
 def cells(*texts: str | Cell, code: bool = True) -> tuple[Cell, ...]:
-    """A row of cells, each of one line; the first has its name.
-
-    :param code: the first is in typewriter face
-    """
+    """A row of cells, each of one line; the first has its name, in typewriter face if it is *code*."""
     first, *rest = texts
     named = cell(first, code=code) if isinstance(first, str) else first
     return (named, *(cell(one) if isinstance(one, str) else one for one in rest))

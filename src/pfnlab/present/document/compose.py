@@ -76,11 +76,7 @@ WRITERS: dict[str, Callable[[Document], str]] = {"html": html, "md": mail}
 
 
 def writer_of(form: str | None, output: Path | None) -> Callable[[Document], str]:
-    """The writer of documents in a form.
-
-    :param form: html or md; None for Markdown where *output* ends in ``.md`` or ``.txt``, else for HTML
-    :raises Misuse: there is no such form
-    """
+    """The writer of html or md; None is Markdown for *output* in .md or .txt; raises Misuse for no form."""
     by_name = "md" if output is not None and output.suffix.lower() in (".md", ".txt") else "html"
     chosen = form or by_name
     if chosen not in WRITERS:

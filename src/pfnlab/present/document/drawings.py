@@ -29,10 +29,7 @@ _REFUSED = frozenset({"script", "foreignObject", "iframe", "image", "audio", "vi
 
 
 def checked(svg: str) -> str:
-    """*svg* without a declaration before its element.
-
-    :raises Defect: it is no SVG, or could run or load something; a drawing of ours never does
-    """
+    """*svg* without a declaration before it; raises Defect for no SVG, or one that could run or load."""
     text = svg[svg.find("<svg") :].strip()
     if "<!" in text:
         raise Defect("a drawing declares something: only elements belong in it")
@@ -60,10 +57,7 @@ def story(program: Program, runs: Sequence[Run], name: str) -> Iterator[Figure]:
 
 
 def story_of_text(text: str | None, machines: Sequence[str]) -> Iterator[Figure]:
-    """The steps of the program *text* on those of *machines* that are models, which run it for that.
-
-    A policy in a file is not run: a result that came by mail may name any file.
-    """
+    """The steps of *text* on those *machines* that are models; a file's policy is never run."""
     specs = dict.fromkeys(name for name in machines if name.startswith(_MODEL) and not files_in(name))
     if not text or not specs:
         return

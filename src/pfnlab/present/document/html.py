@@ -39,10 +39,7 @@ class Markup(str):
 
 
 def element(name: str, *content: str, **attributes: str) -> Markup:
-    """An element.
-
-    :param attributes: ``class_`` for ``class``, ``aria_label`` for ``aria-label``; an empty one is left out
-    """
+    """An element; ``class_`` is ``class``, ``aria_label`` is ``aria-label``, an empty one is left out."""
     given = ((key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items() if value)
     begin = "".join(f" {key}={xml_attribute(value)}" for key, value in given)
     return Markup(f"<{name}{begin}>{together(content)}</{name}>")

@@ -36,10 +36,7 @@ def mail(document: Document) -> str:
 
 
 def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
-    """*text* in lines, each made inert at its beginning; words are never broken.
-
-    :param first: what stands before the first line, and *rest* before the others
-    """
+    """*text* in inert lines of whole words, behind *first*, and *rest* in those that follow."""
     width = WIDTH - len(rest)
     pieces = textwrap.wrap(markdown(text), width, break_long_words=False, break_on_hyphens=False)
     return [f"{rest if number else first}{markdown_begun(piece)}" for number, piece in enumerate(pieces)]

@@ -66,10 +66,7 @@ def held_table(held: dict[str, HeldCount]) -> Table:
 def difference_section(
     number: int, shown: Sequence[ShownDifference], machines: tuple[str, ...], without: str = ""
 ) -> Chapter:
-    """A cause: the difference with the shortest program, and others that follow from it.
-
-    :param without: what is said where nothing explains it
-    """
+    """A cause: the difference with the shortest program, and others; or the words *without*."""
     first, *others = shown
     said = [f"explained by {explanation}" for explanation in first.explanations[:3]]
     if without and not said:

@@ -81,10 +81,7 @@ def told(
 
 
 def program_code(text: str, caption: str = "The program", *, glance: str | None = None) -> Iterator[Code]:
-    """The text of a program, where there is one.
-
-    :param glance: what a terminal shows of it; None for all
-    """
+    """The text of a program, where there is one; a terminal shows *glance* of it, all for None."""
     if text.strip():
         yield Code(caption, text.strip("\n"), glance)
 

@@ -28,20 +28,14 @@ _REPEATED = 40
 
 
 def read_results(paths: Sequence[Path]) -> list[Printed]:
-    """The results in files, and findings in folders, in the order given.
-
-    A file holds one result or several, one behind the other. A folder is a finding, or holds findings.
-
-    :raises Misuse: one is no JSON, or no result that a document can be made of
+    """The results in files (one or several behind one another) and folders (findings), in order; raises
+    Misuse for no JSON, or no result that a document can be made of.
     """
     return [result for path in paths for result in _read(path)]
 
 
 def result_of(content: Any, source: str = "<result>") -> Printed:
-    """The result that a JSON object is.
-
-    :raises Misuse: it is none; the message names the formats that are
-    """
+    """The result that a JSON object is; raises Misuse for none, naming the formats that are read."""
     name = content.get("format") if isinstance(content, dict) else None
     if not isinstance(name, str):
         raise Misuse(f"{source}: no result of pfnlab (the key `format` is missing): {takes()}")
@@ -83,10 +77,7 @@ def _read(path: Path) -> Iterator[Printed]:
 
 
 def files_of(paths: Sequence[Path]) -> Iterator[Path]:
-    """The files that :func:`read_results` reads, and those that belong to them.
-
-    :raises Misuse: a folder holds no finding
-    """
+    """The files that read_results reads, and what belongs to them; raises Misuse for a folder of none."""
     for path in paths:
         if os.path.isdir(path):
             yield from (place / name for place in _places(path) for name in (PROGRAM, REPORT, DATA))

@@ -36,10 +36,7 @@ def part(content: PrintedRun) -> Part:
 
 
 def result_part(result: RunResult, made: Made, fields: Sequence[str] = ROWS) -> Part:
-    """The part of a result.
-
-    :param fields: the rows of the table of steps
-    """
+    """The part of a result, with the rows *fields* in the table of steps."""
     text = format_program(result.program)
     return _part(result, text, program_hash(result.program), made, fields, drawn=True)
 

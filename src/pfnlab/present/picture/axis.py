@@ -133,10 +133,7 @@ def _shared(least: list[float], units: list[float], width: float) -> list[float]
 def wished_width(
     axis_of: Callable[[float], Axis], labels: Iterable[tuple[Span, float]], most: float
 ) -> float:
-    """The least width at which every label fits over its span, as far as *most* allows.
-
-    :param labels: spans and the widths that their labels need
-    """
+    """The least width at which the labels of spans, with the widths they need, fit; no more than *most*."""
     wanted = list(labels)
 
     def fits(width: float) -> bool:

@@ -126,11 +126,10 @@ def labelled_mode(
     *,
     centred: bool = True,
 ) -> float:
-    """The chip of a mode, its word where there is room, and the longest of *words* that fits after it.
+    """The chip of a mode, its word and the longest of *words* for which there is room; where it ends.
 
     :param middle: the height of the middle of the line
     :param most: where the label has to end
-    :return: where it ends
     """
     wide = text_width(style.name, 11) + 8
     for name, chip in ((style.name, wide), (style.letter, CHIP)):

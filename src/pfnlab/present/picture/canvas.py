@@ -182,11 +182,7 @@ class Canvas:
         must: bool = True,
         apart: float = 0,
     ) -> bool:
-        """A label whose letters stand on *y*; without *must* only where no other is.
-
-        :param apart: so far from any other at the left and the right
-        :return: whether it stands there
-        """
+        """A label on *y*, *apart* from others; without *must* only where there is room; says whether."""
         width = text_width(one_line(text), size, face)
         left = x - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
         box = left, y - _OVER * size, left + width, y + _UNDER * size

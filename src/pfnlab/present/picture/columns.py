@@ -38,11 +38,10 @@ def draw_state(
 ) -> str:
     """The state after one step: tasks above, physical memory and the book below, processors aside.
 
-    :param step: the index of the step, from 0; -1 is the last
-    :param width: of the picture in pixels, 960 for None; up to 560 it is for a narrow screen
+    :param step: from 0; -1 is the last
+    :param width: in pixels, 960 for None; up to 560 it is for a narrow screen
     :param theme: ``auto`` follows the reader's system
-    :param scenes: the scenes of this run, where they were made before: they save work
-    :return: SVG; the same for the same arguments
+    :param scenes: those of this run, where they were made before
     :raises Misuse: there is no such step, or the run is of another program
     """
     scenes = scenes or Scenes(program, [run])
@@ -93,10 +92,8 @@ def draw_compare(
     theme: Theme = "auto",
     scenes: Scenes | None = None,
 ) -> str:
-    """One state of several machines side by side, differences highlighted.
-
-    :param width: of the picture in pixels, 960 for None; up to 560 machines stand one under another
-    :raises Misuse: there is no such step, or a run is of another program
+    """One state of several machines side by side (one under another up to a width of 560), differences
+    highlighted; raises Misuse for no such step, or a run of another program.
     """
     scenes = scenes or Scenes(program, runs)
     return draw_columns(scenes, [step_index(step, scenes.steps)], width=width, theme=theme)
@@ -105,10 +102,7 @@ def draw_compare(
 def draw_columns(
     scenes: Scenes, steps: Sequence[int] = (), *, width: float | None = None, theme: Theme = "auto"
 ) -> str:
-    """Some steps of all machines, or all of them, those that are the same in one line.
-
-    :param steps: those that are drawn in any case; all, where there are none
-    """
+    """Some steps of all machines, or all, those that are the same in one line; *steps* in any case."""
     program, groups = scenes.program, _same(scenes.runs)
     slim = is_narrow(width)
     across = 1 if slim else len(groups)
@@ -307,11 +301,7 @@ _IN_A_ROW, _LEAST_PANEL = 4, 300.0
 def draw_story(
     program: Program, runs: Sequence[Run], *, width: float | None = None, theme: Theme = "auto"
 ) -> str:
-    """All steps of a program: a panel a step, or a column for each machine, differences highlighted.
-
-    :param width: of the picture in pixels, 960 for None; up to 560 it is for a narrow screen
-    :raises Misuse: there are no runs, or they are of another program
-    """
+    """All steps of a program, a panel a step or a column a machine; raises Misuse for bad runs."""
     scenes = Scenes(program, runs)
     if len(runs) > 1:
         return draw_columns(scenes, width=width, theme=theme)

@@ -76,10 +76,7 @@ class Lanes(msgspec.Struct, frozen=True):
 
 
 def lanes_of(program: Program, run: Run, tasks: Sequence[str]) -> Lanes:
-    """The lanes of one run.
-
-    :param tasks: those that have a lane, from left to right
-    """
+    """The lanes of one run, of *tasks* from left to right."""
     return Lanes(
         run.machine,
         tuple(tasks),
@@ -162,10 +159,7 @@ def _spans(program: Program, run: Run, results: Sequence[str]) -> Iterator[LaneS
 
 
 def _stops(program: Program, run: Run) -> Iterator[tuple[int, dict[str, tuple[str, str, str]]]]:
-    """The rows in which tasks stop, with their results as far as they came: a word, and what is behind it.
-
-    A release has the tasks that are held or wait anew, which were not so before it.
-    """
+    """The rows in which tasks stop with what came of them; a release has the tasks held or waiting anew."""
     before: dict[str, str] = {}
     for row, step in enumerate(run.steps):
         if _releases(program, row):

@@ -165,10 +165,7 @@ def whole(
     width: float, height: float, title: str, says: str, body: str, modes: Iterable[ModeStyle],
     theme: Theme, prefix: str,
 ) -> str:  # fmt: skip
-    """A picture as SVG text.
-
-    :param says: what it shows, in sentences
-    """
+    """A picture as SVG text, of which *says* says in sentences what it shows."""
     rules = xml_text(style_sheet(theme))
     wide, high = f"{width:.0f}", f"{height:.0f}"
     own = "" if theme == "auto" else f" {theme}"

@@ -85,10 +85,7 @@ class Panel:
     def draw(
         self, drawing: Canvas, left: float, top: float, rows: Mapping[RowName, float], *, pale: bool = False
     ) -> float:
-        """Draw it in rows of the heights *rows*, which may be more than its own.
-
-        :return: where it ends
-        """
+        """Draw it in rows of the heights *rows*, which may be more than its own; where it ends."""
         scene, sizes = self._scene, self._sizes
         places, at = {}, top
         for row, height in rows.items():

@@ -90,9 +90,8 @@ def book_lines(parts: Sequence[BookPart]) -> list[int]:
 def draw_reservation(
     drawing: Canvas, part: BookPart, axis: Axis, left: float, top: float, right: float, *, pale: bool
 ) -> None:
-    """One reservation with its mode, pages, owner, and its context as a round tag with the references.
-
-    :param right: where the next one begins, or the picture ends: so far a label may stand out of its box
+    """One reservation with mode, pages, owner, and its context as a round tag with the references; a
+    label may stand out of its box up to *right*.
     """
     start, end = ends(axis, part.span, left)
     high = LINE - 4
@@ -164,10 +163,7 @@ _MOST = 6
 
 
 def draw_cards(drawing: Canvas, scene: StateScene, left: float, top: float, width: float) -> float:
-    """The cards of all processors.
-
-    :return: where they end
-    """
+    """The cards of all processors, and where they end."""
     drawing.text(left, top + 13, "TLB of each processor", "quiet", face="sans")
     at = top + 24
     tlbs = scene.tlbs or {}

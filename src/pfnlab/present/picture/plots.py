@@ -24,10 +24,7 @@ _DASHES = ("", "6 3", "2 3", "8 3 2 3", "12 4", "4 6", "1 5")
 
 
 def bars(title: str, counts: Sequence[tuple[str, int]], unit: str) -> str:
-    """A bar a row, with its count after it.
-
-    :param unit: the noun of one, for the description
-    """
+    """A bar a row, with its count after it; *unit* is the noun of one, for the description."""
     most = max((count for _, count in counts), default=0) or 1
     labels = [_cut(label) for label, _ in counts]
     left = _text_width(labels) + _GAP
@@ -96,10 +93,7 @@ def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]])
 def verdict_matrix(
     title: str, rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[str]]
 ) -> str:
-    """A cell for each row and column: a number (the length of a counterexample), ``ok`` or ``-``.
-
-    :param cells: by row, then by column
-    """
+    """A cell by row and column: a number (the length of a counterexample), ``ok`` or ``-``."""
     left = _text_width(map(_cut, rows)) + _GAP
     # Names of columns stand at a slant, so that cells stay small.
     slant = 0.62 * _text_width(map(_cut, columns))

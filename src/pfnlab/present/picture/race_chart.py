@@ -25,10 +25,8 @@ _SLOTS = 4
 def draw_race(
     program: Program, runs: Sequence[Run], *, width: float | None = None, theme: Theme = "auto"
 ) -> str:
-    """The lanes of all processors, for one machine or several.
-
-    :param width: of the picture in pixels, 960 for None; up to 560 it is for a narrow screen
-    :raises Misuse: there are no runs, or they are of another program
+    """The lanes of all processors, for one machine or several, up to 560 pixels for a narrow screen;
+    raises Misuse for no runs, or of several programs.
     """
     scenes = Scenes(program, runs)
     tasks = lane_tasks(program, runs)

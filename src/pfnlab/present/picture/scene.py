@@ -91,9 +91,8 @@ def scene_of(
 ) -> StateScene:
     """The scene after step *index* of *run*.
 
-    :param devices: the names of all memory that the drawing shows, and whether it is RAM
-    :param kept: the ranges that a driver has reserved for itself; None where it may have any, so that no
-        entry is called leaked before the end
+    :param devices: the names of all memory that is shown, and whether it is RAM
+    :param kept: ranges that a driver has reserved, and does not leak; None for any
     """
     if index >= len(run.steps):
         return _not_reached(run, index, devices)

@@ -158,10 +158,7 @@ _VM_PAT = "ar"
 
 
 def differing_words(runs: Sequence[Run]) -> list[tuple[str, ...]]:
-    """For each step the words of what is not the same on all machines, in the order of a picture.
-
-    :raises Defect: the runs are of different programs
-    """
+    """For each step the words of what differs between machines; raises Defect for several programs."""
     steps = max((len(run.steps) for run in runs), default=0)
     found: list[set[str]] = [set() for _ in range(steps)]
     for difference in differences(runs):
@@ -204,10 +201,7 @@ MOST_STEPS = 400
 
 
 class Scenes:
-    """A program's runs, as scenes.
-
-    :raises Misuse: there is no run, or one is of another program or too long to draw
-    """
+    """A program's runs as scenes; raises Misuse for none, another program's, or one too long to draw."""
 
     def __init__(self, program: Program, runs: Sequence[Run]) -> None:
         check_runs(program, runs)
@@ -260,10 +254,7 @@ class Scenes:
 
 
 def check_runs(program: Program, runs: Sequence[Run]) -> None:
-    """Refuse what cannot be drawn.
-
-    :raises Misuse: there is no run, or one is of another program or too long to draw
-    """
+    """Raises Misuse where there is no run, or one is of another program or too long to draw."""
     if not runs:
         raise Misuse("there is nothing to draw: give at least one run")
     for run in runs:

@@ -256,12 +256,11 @@ class AffectsResult(Result, frozen=True, kw_only=True, tag="pfnlab-bugs-affects/
 def affecting(
     version: str, options: Mapping[str, str] | None = None, *, config: str = "", every: bool = False
 ) -> AffectsResult:
-    """Where the kernel *version* stands with each bug.
+    """Where the kernel *version* stands with each bug; raises Misuse where it begins like no version.
 
     :param version: upstream's, a distribution's package version, or what ``uname -r`` says
     :param options: those of its configuration; None where it is not known
     :param every: also rows that are over, rules, and proposals
-    :raises Misuse: *version* begins like no version
     """
     name = kernel_name(version)
     rows = sorted(_affected_rows(version, options), key=lambda row: (_ORDER.index(row.kind), row.id))

@@ -104,10 +104,7 @@ class BugList(Printed, frozen=True, kw_only=True, tag="pfnlab-bugs/1"):
 
 
 def listed(wish: BugWish) -> BugList:
-    """The bugs that *wish* leaves, in the order of their numbers.
-
-    :raises Misuse: there is no such kind, property, discussion or series
-    """
+    """The bugs that *wish* leaves, by number; raises Misuse for a kind or so that is unknown."""
     return BugList(bugs=tuple(map(ListedBug.of, _left(wish))))
 
 
@@ -145,10 +142,7 @@ def _of(word: str | None, words: list[str], noun: str) -> str | None:
 
 
 def _newest(series: str) -> str:
-    """The newest known point of *series*; the release itself where no point is known.
-
-    :raises Misuse: it is no series that is modelled
-    """
+    """The newest known point of *series*, or the release; raises Misuse for a series without model."""
     if series not in RELEASES:
         raise Misuse(f"there is no series {series!r}{did_you_mean(series, RELEASES)}")
     return newest_known(series) or series

@@ -113,12 +113,8 @@ POLICIES: dict[str, tuple[str, ...]] = {
 
 
 class SeamSearch(NamedTuple):
-    """The searches with every policy of one seam in one scope.
-
-    :ivar kernels: the kernels around them
-    :ivar depth: operations in a row; None for the depth that is asked for
-    :ivar more: properties that are asked beside those of the seam
-    :ivar holders: whether the kernels that have a policy are named
+    """The searches with every policy of one seam, around *kernels*, in one scope of *depth* (None: asked
+    for); *more* properties beside the seam's; with *holders*, the kernels of a policy are named.
     """
 
     seam: PolicySeam
@@ -262,10 +258,7 @@ class PoliciesResult(Result, frozen=True, kw_only=True, tag="pfnlab-policies/1")
 def policies_result(
     depth: int = DEPTH, jobs: int | None = 1, counted: PartCount = UNCOUNTED
 ) -> PoliciesResult:
-    """The verdicts and costs of every policy.
-
-    :param jobs: searches at a time; None for as many as there are processors
-    """
+    """The verdicts and costs of every policy; *jobs* searches at a time, None for the processors."""
     asked = [(search, series) for search in SEARCHES for series in search.kernels]
     pieces = [partial(_row, *one, policy, depth) for one in asked for policy in POLICIES[one[0].seam]]
     counted.expect(len(pieces))

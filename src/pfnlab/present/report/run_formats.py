@@ -26,10 +26,7 @@ _STYLES = {
 
 
 def summary_text(results: Sequence[RunResult], *, wrong_only: bool = False) -> StyledText:
-    """The summary: status, name and what is to be looked at, then the machines and the counts.
-
-    :param wrong_only: leave out what is as it should be, and all where nothing is wrong
-    """
+    """The summary: status, name, what to look at, machines, counts; with *wrong_only* what is wrong."""
     shown = [result for result in by_weight(results) if not (wrong_only and result.status.is_good)]
     text = StyledText()
     if wrong_only and not shown:

@@ -127,10 +127,7 @@ class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
     expectations: tuple[Expectation, ...]
 
     def __post_init__(self) -> None:
-        """Refuse runs of different programs.
-
-        :raises ValueError: steps of two machines are not the same operation
-        """
+        """Raises ValueError where steps of two machines are not the same operation."""
         ran = [
             Ran(one.machine, [step.op for step in one.steps], one.lost is None and one.undecided is None)
             for one in self.machines

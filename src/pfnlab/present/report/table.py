@@ -45,11 +45,7 @@ class StyledPiece(NamedTuple):
 
 
 class StyledText:
-    """A text that grows piece by piece.
-
-    Rich, which prints it in colours, takes longer to import than a small program runs: only a terminal needs
-    it.
-    """
+    """A text that grows piece by piece; rich, slow to import, is for a terminal alone."""
 
     def __init__(self, text: str = "", style: str = "") -> None:
         self.pieces: list[StyledPiece] = []
@@ -264,10 +260,8 @@ def _of_block(row: TableRow, block: range) -> TableRow:
 
 
 def fit(label: int, natural: Sequence[int], width: int) -> tuple[int, list[int]]:
-    """Widths of the label and of every column, so that the line fits *width* if it can.
-
-    The label gives way to a third of the width at most; the columns share the rest, and the
-    space that narrow ones do not need goes to the wide ones.
+    """Widths of the label, a third of *width* at most, and of every column, so that the line fits if it
+    can: wide columns share what narrow ones do not need.
     """
     if label + sum(natural) + GAP * len(natural) <= width:
         return label, list(natural)

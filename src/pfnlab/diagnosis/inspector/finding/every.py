@@ -101,10 +101,7 @@ _PARTS = {
 
 
 def not_looked_for(snapshot: Snapshot) -> tuple[NotLookedFor, ...]:
-    """The kinds that a snapshot has not the sources for, in the order of kinds.
-
-    :raises KeyError: ``kinds.toml`` names a part that a snapshot has not
-    """
+    """The kinds that a snapshot has not the sources for, in order; KeyError for a part that is none."""
     found = []
     for name, kind in finding_kinds().items():
         whole = [_lack(snapshot, part, cut=True) for part in kind.needs]
@@ -183,10 +180,7 @@ class _Gathering:
 
 
 def gathered(found: Iterable[RawFinding]) -> list[RawFinding]:
-    """One finding for each kind and BAR, or kind and device, with the size and the number of all of it.
-
-    What has no place by itself, as a source that is hidden, stays alone.
-    """
+    """One finding for each kind and BAR or device, with its size and number; a hidden source stays alone."""
     groups: dict[tuple[object, ...], _Gathering] = {}
     for one in found:
         key: tuple[object, ...]
@@ -218,10 +212,8 @@ _LOOKS: tuple[Callable[[JoinedHost], Iterator[RawFinding]], ...] = (
 
 
 def findings(machine: JoinedHost) -> tuple[Finding, ...]:
-    """The findings of a machine: by severity, then by kind, then by place.
-
-    Of one kind and place there is one, whatever it was put together of.
-    There are none of a kind for which a source is lacking (:func:`not_looked_for`).
+    """The findings of a machine by severity, kind and place, one of each kind and place; none of a kind
+    for which a source is lacking (:func:`not_looked_for`).
     """
     lacking = {one.kind for one in not_looked_for(machine.snapshot) if not one.in_part}
     kinds = finding_kinds()

@@ -143,10 +143,7 @@ MOST_PLACES = 8
 
 @cache
 def finding_kinds() -> dict[str, FindingKind]:
-    """The kinds of findings by name, in the order in which they are reported.
-
-    :raises Defect: the table is not as it should be
-    """
+    """The kinds of findings by name, in the order of reports; raises Defect where the table is wrong."""
     text = files("pfnlab.diagnosis.inspector.finding").joinpath("kinds.toml").read_text(encoding="utf-8")
     try:
         return msgspec.toml.decode(text, type=dict[str, FindingKind])

@@ -55,10 +55,8 @@ def config_path(release: str) -> str | None:
 
 
 def snapshot_of(files: TextFiles) -> Snapshot:
-    """The snapshot that these files make.
-
-    :raises Unparsable: the files are a bundle's and a line has not the form of its file; of others such a
-        line is left out, and the source is CUT and says which
+    """The snapshot that these files make. A line without the form of its file raises Unparsable in a
+    bundle; elsewhere it is left out, and the source is CUT and says which.
     """
     with working(f"reading {files.origin}") as work, uncollected():
         return _Assembly(files, work).snapshot()
@@ -188,10 +186,7 @@ class _Assembly:
         return None
 
     def _read(self, path: str, remedy: _Remedy | None = None) -> FileText | None:
-        """A file of the snapshot, noted as a source; None where it is not to be read.
-
-        :param remedy: what would give it, where a plain reading as the superuser would not
-        """
+        """A file of the snapshot, noted as a source; None where it is not. *remedy* would give it."""
         text = self._long.read(path)
         self._note(path, text, remedy)
         return text if text.there else None

@@ -132,10 +132,7 @@ _MODES = {mode.short.upper(): mode for mode in CacheMode}
 
 
 def log_lines(data: bytes) -> tuple[str, ...]:
-    """The lines of the log with their stamps; records of /dev/kmsg as dmesg prints them.
-
-    Of a journal that has other lines too, those of the kernel alone.
-    """
+    """The log's lines with stamps, as dmesg prints them; of a journal the kernel's lines alone."""
     of_records = _RECORD.match(data) is not None
     lines: list[str] = []
     for piece in line_pieces(data):

@@ -39,10 +39,9 @@ class BarPlaces:
         self._known: dict[str, tuple[str, Bar | None]] = {}
 
     def range_of(self, path: str, offset: int, size: int, device: str | None) -> tuple[int, int] | None:
-        """The bytes that a mapping of *size* bytes shows, half-open; None where nothing says which.
+        """The bytes that a mapping of *size* bytes at a file's *offset* shows, half-open, or None.
 
-        :param offset: bytes in the file
-        :param device: of a mapping through VFIO the device, where it is known
+        *device* is known of some that go through VFIO.
         """
         kind, bar = self._known.get(path) or self._know(path)
         start: int | None
@@ -137,10 +136,7 @@ class VfioOwners:
         self._own[pid] = by_inode, next(iter(found)) if len(found) == 1 else None
 
     def device_of(self, pid: int, inode: bytes) -> str | None:
-        """The device of a mapping, None where nothing says which; all processes have to be added before.
-
-        :param inode: of the file that it maps; until 6.9 all files of VFIO have the same
-        """
+        """The device that has *inode*, None where nothing says; all processes are added before."""
         by_inode, single = self._own.get(pid, ({}, None))
         for named in (by_inode.get(inode), {single} if single else None, self._by_inode.get(inode)):
             if named is not None:

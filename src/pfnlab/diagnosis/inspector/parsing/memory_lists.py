@@ -80,10 +80,8 @@ MEMTYPES_HEAD = b"PAT memtype list:"
 
 
 def reservations(data: bytes) -> tuple[tuple[Reservation, ...], int]:
-    """The entries in the order of the file, and how many of its lines are one or the head.
-
-    An end of zero is the end of memory that is addressed with 64 bits, which wrapped. A range that ends
-    before it begins is none.
+    """The entries in order, and how many lines are one or the head: an end of zero is that of 64 bits,
+    which wrapped, and a range that ends before it begins is none.
     """
     modes, end_of_all = _MODES, 1 << 64
     found = [

@@ -93,10 +93,7 @@ def trimmed_listing(data: bytes) -> bytes:
 
 
 def listed_devices(data: bytes) -> tuple[PciFunction, ...]:
-    """The devices in their order; what a line does not say is empty or None.
-
-    The modules that lspci names could serve a device, whether or not one is loaded, so they are left out.
-    """
+    """The devices in order; modules that could serve one, loaded or not, are left out."""
     found = []
     for piece in line_pieces(data, b"0123456789abcdef"):
         for block in re.split(r"\n(?=\S)", decoded(piece)):

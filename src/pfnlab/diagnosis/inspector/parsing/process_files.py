@@ -68,10 +68,7 @@ def is_device_file(target: str) -> bool:
 
 
 def trimmed(data: bytes) -> bytes:
-    """The VMAs of interest of a file maps or smaps: of each its line, and the one with its flags.
-
-    A trimmed file stays as it is. Nothing is done for the lines of other VMAs, which are nearly all.
-    """
+    """The lines of the VMAs of interest of a file maps or smaps: its own, and the one of its flags."""
     heads: dict[int, int] = {}
     for found in _OF_FLAGS.finditer(data):
         at = _head_before(data, found.start())
@@ -91,10 +88,7 @@ def trimmed(data: bytes) -> bytes:
 
 
 def vmas(data: bytes) -> Iterator[Vma]:
-    """The VMAs of a trimmed file: start, end, permissions, offset, inode, path and the line of flags.
-
-    A path or a line that is not there is empty.
-    """
+    """The VMAs of a trimmed file: start, end, permissions, offset, inode, path and the line of flags."""
     for piece in line_pieces(data, _DIGITS):
         yield from _VMA.findall(piece)
 
@@ -226,10 +220,7 @@ class ProcessFiles:
         self._maps, self._links = _Tally(MAPS), _Tally(DESCRIPTORS)
 
     def read(self, work: Work) -> ProcessesSeen:
-        """All processes, in the order of their numbers.
-
-        :raises Unparsable: a bundle has a line that no file of a process has
-        """
+        """All processes by number; raises Unparsable for a bundle's line that has no form of theirs."""
         listing = self._files.names("/proc")
         pids = sorted(int(name) for name in decoded(listing.data).split("\n") if _PID.fullmatch(name))
         if not listing.there or not pids:

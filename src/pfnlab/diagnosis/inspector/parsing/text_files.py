@@ -73,11 +73,7 @@ class SnapshotBounds(msgspec.Struct, frozen=True):
         )
 
     def is_too_packed(self, packed: int, size: int) -> str:
-        """The same of something that was packed.
-
-        :param packed: its bytes as it was found
-        :param size: its bytes unpacked, as far as it was
-        """
+        """The same of something packed: its bytes so, and unpacked as far as it was."""
         if size <= self.unpacked(packed):
             return ""
         return f"unpacked it is more than {_TIMES} times as large, over {size_text(size)}{self.remedy}"
@@ -153,10 +149,7 @@ class TextFiles(Protocol):
 
 
 class Unparsable(Misuse):
-    """A line has not the form of its file.
-
-    :ivar reason: the number and the beginning of the line
-    """
+    """A line, whose number and beginning is *reason*, has not the form of its file."""
 
     def __init__(self, origin: str, path: str, container_line: int, reason: str) -> None:
         self.reason = reason
@@ -193,10 +186,7 @@ def odd_line(data: bytes, good: Callable[[bytes], object]) -> tuple[int, bytes] 
 
 
 def line_pieces(data: bytes, first: bytes = b"") -> Iterator[bytes]:
-    """A long file in pieces of whole lines: what is parsed of one is kept in another form, and it is gone.
-
-    :param first: what the first line of a piece begins with, any one of these bytes; empty for anything
-    """
+    """A long file in pieces of whole lines, one parsed at a time; each begins with a byte of *first*."""
     start = 0
     while start < len(data):
         end = start + _PIECE
@@ -216,10 +206,8 @@ class LongFiles:
         self._bytes = self._lines = 0
 
     def read(self, path: str, kept: Callable[[bytes], bytes] = bytes) -> FileText:
-        """The content of the file at *path*; where it goes beyond a bound it is cut there, and says so.
-
-        :param kept: what is kept of it, which counts for the bound of all files
-        :raises Unparsable: the files are a bundle's, and it goes beyond a bound
+        """The content of the file at *path*, cut at a bound (a bundle's raises Unparsable), which it says.
+        *kept* is what is kept of it, and counts for all files' bound.
         """
         bounds, text = self._files.bounds, self._files.read(path, self._files.bounds.bytes + 1)
         lines = text.data.count(b"\n")

@@ -112,11 +112,7 @@ def is_bundle(head: bytes) -> bool:
 
 
 def bundle_bytes(path: Path, bounds: SnapshotBounds) -> bytes:
-    """The text of the bundle at *path*, unpacked.
-
-    :raises Unreadable: the file cannot be read
-    :raises Misuse: it is too large, unpacked too, or its packing is damaged
-    """
+    """The text of the bundle at *path*, unpacked; raises Unreadable, or Misuse for a large or damaged one."""
     _check_size(visible_name(path), check_regular(path, "bundle").st_size, bounds)
     return unpacked(read_bytes(path, "bundle", bounds.all_bytes), str(path), bounds)
 
@@ -128,10 +124,7 @@ def _check_size(name: str, size: int, bounds: SnapshotBounds) -> None:
 
 
 def unpacked(data: bytes, origin: str, bounds: SnapshotBounds) -> bytes:
-    """The text of a bundle, packed with gzip or not.
-
-    :raises Misuse: it is too large, unpacked too, or its packing is damaged
-    """
+    """The text of a bundle, packed with gzip or not; raises Misuse for a large or damaged one."""
     name = visible_name(origin)
     _check_size(name, len(data), bounds)
     if not data.startswith(GZIP):
@@ -186,10 +179,7 @@ class _Part(msgspec.Struct, gc=False):
 
 
 class Bundle:
-    """The files in a bundle.
-
-    :raises Misuse: it is none, was cut, or a line of it has not its form; file and line are named
-    """
+    """The files in a bundle; raises Misuse for none, a cut one, or a line that has not its form."""
 
     strict = True
 
@@ -211,10 +201,7 @@ class Bundle:
 
     @classmethod
     def at(cls, path: Path, bounds: SnapshotBounds = ORDINARY) -> Bundle:
-        """The bundle in a file, packed with gzip or not.
-
-        :raises Misuse: as the class, or the file cannot be read
-        """
+        """The bundle in a file, packed or not; raises Misuse as the class, and where it cannot be read."""
         return cls(bundle_bytes(path, bounds), str(path), bounds)
 
     def read(self, path: str, most: int = MOST_SMALL) -> FileText:

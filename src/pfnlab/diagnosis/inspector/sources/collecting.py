@@ -63,10 +63,7 @@ def script_text() -> str:
 
 
 def plain_expression(expression: str) -> str:
-    """The same expression for any awk: without groups that are not kept, and without {n}.
-
-    A group that repeats may do so more often than in *expression*.
-    """
+    """The same for any awk: no {n}, and all groups kept; a group that repeats may do so more often."""
 
     def times(found: re.Match[str]) -> str:
         least, most = int(found[2]), int(found[3] or found[2])
@@ -86,12 +83,10 @@ _INFO_LINE = re.compile(rb"^(?:ino|vfio-device-syspath):[^\n]*$", re.MULTILINE)
 
 
 def collect(path: Path, files: TextFiles, redact: bool = False) -> Snapshot:
-    """Write a bundle of *files* to *path*, packed with gzip where its name ends in ``.gz``.
+    """Write a bundle of *files* to *path*, packed with gzip for ``.gz``; the snapshot that they make.
 
     :param redact: lines of known forms alone, with other names and addresses, whose relations are the same
-    :return: the snapshot that the files make, as it is
-    :raises Misuse: the file cannot be written
-    :raises Undecided: the disk is full or fails
+    :raises Misuse: the file cannot be written; Undecided where the disk is full or fails
     """
     recorder = Recorder(files)
     found = snapshot_of(recorder)

@@ -241,9 +241,7 @@ class Tasks:
             yield Process(task.pid, comm.decode("utf-8", "replace"), files)
 
     def mappings(self) -> Iterator[HostMapping]:
-        """Every mapping of a device by a file, by pid and address.
-
-        A process that cannot be read is left out, and is among `troubles`."""
+        """Every mapping of a device, by pid and address; who cannot be read is in `troubles`."""
         from msgspec.structs import replace
 
         for task in self._tasks():

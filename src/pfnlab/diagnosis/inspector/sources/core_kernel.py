@@ -107,10 +107,8 @@ def _type(view: KernelView, number: int) -> MtrrType:
 def read_aliases(
     view: KernelView, tables: RunReader, resources: Iterable[IomemLine] | None
 ) -> Iterator[DirectAlias]:
-    """The kernel's own entries for devices, and for RAM that is not write-back: of the direct map, then of
-    the areas of ioremap.
-
-    :param resources: say what is RAM; all of the direct map is taken for it when None
+    """The kernel's entries for devices, and RAM (by *resources*, or all of the direct map) that is not
+    write-back: of the direct map, then of the areas of ioremap.
     """
     root = view.info.symbol("swapper_pg_dir")
     if root is None:

@@ -48,10 +48,7 @@ def files_at(path: Path, bounds: SnapshotBounds = ORDINARY) -> TextFiles:
 
 
 def received_bundle(data: bytes, origin: str) -> Bundle:
-    """The bundle whose bytes somebody sent, packed with gzip or not; no file is opened.
-
-    :raises Misuse: it is none, is too large, unpacked too, or damaged
-    """
+    """The bundle of bytes that somebody sent, packed or not; raises Misuse for none or a damaged one."""
     name, head = visible_name(origin), data[:_HEAD]
     if is_bundle(head):
         return Bundle(unpacked(data, origin, ORDINARY), origin)
@@ -65,10 +62,8 @@ def received_bundle(data: bytes, origin: str) -> Bundle:
 
 
 def open_origin(path: Path, bounds: SnapshotBounds = ORDINARY) -> Snapshot:
-    """The snapshot of a bundle, a report or a core; its content says which it is.
-
-    :raises Misuse: it is none of them, or damaged
-    :raises MissingTool: a core needs what is not installed
+    """The snapshot of a bundle, a report or a core, which its content says; raises Misuse for none of
+    them or a damaged one, MissingTool where a core needs what is not installed.
     """
     if not path.is_dir() and read_head(path, "bundle", _HEAD).startswith(_CORES):
         # Only here: the lens takes longer to import than a bundle to read.
@@ -79,10 +74,7 @@ def open_origin(path: Path, bounds: SnapshotBounds = ORDINARY) -> Snapshot:
 
 
 def of_a_machine(snapshot: Snapshot) -> Snapshot:
-    """*snapshot*, where anything of a machine was there to be read, or was refused to who collected it.
-
-    :raises Misuse: nothing was; all that were looked for are named
-    """
+    """*snapshot*; raises Misuse where nothing of a machine was there, naming all that was looked for."""
     if all(source.access is Access.ABSENT for source in snapshot.sources):
         names = ", ".join(source.name for source in snapshot.sources)
         raise Misuse(f"{visible_name(snapshot.origin)}: no file of a machine in it: looked for {names}")

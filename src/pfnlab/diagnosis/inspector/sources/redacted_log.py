@@ -150,10 +150,7 @@ def known() -> Matcher:
 
 @cache
 def full_form(text: str) -> tuple[re.Pattern[str], list[str | None]]:
-    """The expression of a whole line of a template, a group for each token behind the first.
-
-    :return: it, and the names of the groups' fields; None for words of the template
-    """
+    """The expression of a template's whole line, and the fields of its groups; None for words of it."""
     parts, fields = list[str](), list[str | None]()
     for token in LineTemplate(text).tokens:
         if isinstance(token, FieldSlot):

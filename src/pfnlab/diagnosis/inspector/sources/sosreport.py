@@ -84,10 +84,7 @@ class SosFolder(RootFolder):
 
 
 class SosArchive:
-    """The archive of a report: its files are in memory, as far as they are of use.
-
-    :raises Misuse: it is damaged, or larger than a report can be
-    """
+    """A report's archive, in memory as far as of use; raises Misuse for a damaged or too large one."""
 
     strict = False
     root = True
