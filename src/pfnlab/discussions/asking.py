@@ -33,10 +33,7 @@ MOST_STATES = 10_000
 
 
 class AskedSearch(NamedTuple):
-    """A search that a claim or a page asks for.
-
-    :param depth: operations in a row; a scope of races, or one without a depth, is searched to its end
-    """
+    """A search of *depth* operations in a row; one of races, or without a depth, goes to its end."""
 
     machine: str
     scope: str
@@ -144,10 +141,7 @@ class ClaimQuestion(Protocol):
 
 
 class Shows(NamedTuple):
-    """A program whose last operation shows something; ``left`` is looked at when every task is gone.
-
-    :param machine: a model, as ``6.1,tracker=unmap_only``
-    """
+    """A program whose last operation shows something, or what is ``left``, on ``6.1,tracker=unmap_only``."""
 
     machine: str
     lines: Sequence[str]
@@ -232,10 +226,7 @@ def _program(lines: Iterable[str]) -> str:
 
 
 class Costs(NamedTuple):
-    """The bytes a tracker needs in every VMA, and for each tracked mapping.
-
-    :param expected: both numbers
-    """
+    """The bytes a tracker needs in every VMA, and for each tracked mapping."""
 
     tracker: str
     expected: tuple[int, int]

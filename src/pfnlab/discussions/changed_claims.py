@@ -75,10 +75,7 @@ class AskedClaims(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _AskedStep(NamedTuple):
-    """A part of a step that a claim looks at on kernels of a series.
-
-    :param look: how the kernels were looked at; None as always
-    """
+    """A part of a step that a claim looks at on kernels of a series, looked at as *look*."""
 
     claim: NumberedClaim
     program: Program

@@ -103,10 +103,7 @@ class Seen(NamedTuple):
 
 
 class Sized(NamedTuple):
-    """The size of a structure, read from a kernel of some series.
-
-    :param expected: in bytes
-    """
+    """The size of a structure in bytes, read from a kernel of some series."""
 
     structure: str
     series: Sequence[str]

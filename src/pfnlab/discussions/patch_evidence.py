@@ -85,10 +85,7 @@ def _compared(programs: int, differing: int) -> str:
 
 
 class AskedProgram(NamedTuple):
-    """A program that claims ask a patched kernel.
-
-    :param violates: the searches whose shortest violation it is, as ``standard no_leak``
-    """
+    """A program that claims ask a patched kernel; *violates* are ``standard no_leak`` it is shortest for."""
 
     program: Program
     violates: tuple[str, ...]

@@ -111,10 +111,7 @@ def _line(field: str, item: Any) -> str:
 
 
 class KeptRun(msgspec.Struct, frozen=True, tag="keep", tag_field="ask"):
-    """A run of a real kernel that later questions may be about.
-
-    :param output: what ``pfnlab run --json`` printed of this one machine
-    """
+    """A run of a real kernel for later questions: what ``pfnlab run --json`` printed of it."""
 
     program: str
     machine: str

@@ -182,10 +182,7 @@ _SECONDS, _STATES = 60, 200_000
 
 
 class Commands:
-    """Answers about what goes on in the background.
-
-    :param keep: hears of a run of a real kernel, for the questions that are about it
-    """
+    """Answers about what goes on in the background; *keep* hears of a run of a real kernel."""
 
     def __init__(self, keep: Callable[[KeptRun], None], given: Sequence[str] = ()) -> None:
         self._keep, self._given, self._jobs = keep, tuple(given), Jobs()

@@ -78,9 +78,7 @@ class Inspections:
         return _bounded(answer)
 
     def device(self, question: questions.DeviceQuestion) -> Any:
-        """All of whether a device is write-combining; raises NotOpen where another bundle or process is
-        there since, Misuse for no such device.
-        """
+        """All of a device; raises NotOpen where another bundle is, Misuse for no such device."""
         if self._machine is None or question.bundle != self._bundle:
             raise NotOpen("this bundle is not open any more: open it again")
         answer = device_answer(self._machine, question.device)

@@ -35,11 +35,7 @@ _PLACE = re.compile(r"`(?P<file>[a-z0-9_/]+\.py):(?P<name>[A-Za-z0-9_.]+)`")
 
 
 class RulePlace(msgspec.Struct, frozen=True):
-    """Where a rule is implemented.
-
-    :param file: below ``src/pfnlab``
-    :param line: where *name* begins there, counted from 1; None where it is not found
-    """
+    """Where below ``src/pfnlab``, and in which line from 1 (None: not found), a rule is implemented."""
 
     file: str
     name: str
@@ -157,10 +153,7 @@ def _line_of(file: str, name: str) -> int | None:
 
 
 class Offers:
-    """Answers that need no run.
-
-    :param opened: the text the page begins with, where it is no program of the library
-    """
+    """Answers that need no run; the page begins with *opened* where it is no program of the library."""
 
     def __init__(
         self, given: Sequence[str] = (), opened: str | None = None, bundle: str | None = None

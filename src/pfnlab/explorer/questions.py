@@ -64,11 +64,7 @@ class StoryQuestion(OfProgram, frozen=True, tag="story"):
 
 
 class PictureQuestion(OfProgram, frozen=True, tag="picture"):
-    """The picture of one step.
-
-    :param step: counted from 0
-    :param width: the room for it on the screen, in pixels; None for the usual
-    """
+    """The picture of one step, from 0; *width* is its room in pixels, None for the usual."""
 
     step: Number
     width: Pixels | None = None
@@ -81,10 +77,7 @@ class RuleQuestion(PageQuestion, frozen=True, tag="rule"):
 
 
 class GraphQuestion(OfScope, frozen=True, tag="graph"):
-    """A state of the checker's graph.
-
-    :param path: for each operation so far its number among those that were possible
-    """
+    """A state of the checker's graph: *path* has each operation's number among those possible."""
 
     path: Choices
     width: Pixels | None = None
@@ -101,10 +94,7 @@ class RaceQuestion(OfProgram, frozen=True, tag="race"):
 
 
 class BundleQuestion(PageQuestion, frozen=True, tag="bundle"):
-    """A bundle that was sent, whose bytes come as they are, not as JSON.
-
-    :param bundle: its number, by which later questions name it
-    """
+    """A bundle whose bytes came as they are, not as JSON, by its number."""
 
     bundle: Word
     name: Word
@@ -123,10 +113,7 @@ class DeviceQuestion(PageQuestion, frozen=True, tag="device"):
 
 
 class ExplainQuestion(PageQuestion, frozen=True, tag="explain"):
-    """The meaning of lines of a log.
-
-    :param kernel: the version they are of, where they do not say it; empty where it is not known
-    """
+    """The meaning of a log's lines; *kernel* is the version where they do not say it, or empty."""
 
     lines: Text
     kernel: Word = ""

@@ -86,10 +86,7 @@ class _Refused(Exception):
 
 
 class Gate:
-    """The application *app* behind the checks of this module.
-
-    :param token: what a question has to carry, as ``Authorization: Bearer TOKEN``
-    """
+    """The application *app* behind the checks of this module: ``Authorization: Bearer TOKEN``."""
 
     def __init__(self, app: ASGIApp, token: str, port: int) -> None:
         self._app, self._token = app, token

@@ -50,11 +50,7 @@ _CHANGE = re.compile(r"[a-z0-9_]{1,40}(\.[a-z_]{1,40})?=[a-z0-9_-]{1,60}(@[0-9]{
 
 
 class MachineName(msgspec.Struct, frozen=True):
-    """A machine the page named.
-
-    :param kind: ``model``, ``recorded`` or ``qemu``
-    :param rest: what follows the colon
-    """
+    """A machine the page named: model, recorded or qemu, and what follows the colon."""
 
     kind: str
     rest: str
@@ -91,9 +87,7 @@ def series_on_offer() -> list[str]:
 
 
 def files_of(model: str) -> str:
-    """The state of the files that *model* is made of, as model_machine has it: another text where one
-    was written meanwhile, empty for none.
-    """
+    """The state of the files that *model* is made of: another text after a write, empty for none."""
     configurations = [change[len("config=") :] for change in model.split(",") if change.startswith("config=")]
     return " ".join(map(_written, [*files_in(model), *configurations]))
 
@@ -123,10 +117,7 @@ V = TypeVar("V")
 
 
 class Recent(OrderedDict[K, V]):
-    """The values that were asked for last, by key.
-
-    :param most: so many
-    """
+    """The values that were asked for last, by key, and no more than *most*."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
@@ -191,11 +182,7 @@ def _by_hash() -> dict[str, Path]:
 
 
 class Storyteller:
-    """Runs programs of the page.
-
-    :param model_text: the words that a model of the command line stands for, where it names a kernel that
-        was built here
-    """
+    """Runs programs of the page; *model_text* has the words for a kernel that was built here."""
 
     def __init__(self, given: Sequence[str] = (), model_text: Callable[[str], str] = str) -> None:
         self._text = model_text
@@ -204,9 +191,7 @@ class Storyteller:
         self._runs: Recent[tuple[str, str, str, LookLevel | None], Run] = Recent(_KEPT)
 
     def story(self, text: str, machines: Sequence[str]) -> Story:
-        """Read *text* and run it on *machines*; raises ProgramError (line, column, what to write), NotRunYet,
-        and Misuse for no such machine or too many.
-        """
+        """Run *text* on *machines*; raises ProgramError, NotRunYet, or Misuse for a bad machine."""
         files = " ".join(filter(None, map(self._files, machines)))
         key = text, tuple(machines), files
         return self._stories.kept(key, lambda: self._told(text, machines, files))

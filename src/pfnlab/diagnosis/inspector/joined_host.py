@@ -11,15 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pfnlab.diagnosis.inspector.host_snapshot import (
-    DirectAlias,
-    HostMapping,
-    IomemLine,
-    PciFunction,
-    Process,
-    Reservation,
-    Snapshot,
-)
+from pfnlab.diagnosis.inspector import host_snapshot
 from pfnlab.diagnosis.inspector.intervals import Intervals, Ranged
 from pfnlab.diagnosis.messages.family_files import families
 from pfnlab.diagnosis.messages.matching import Matcher
@@ -91,7 +83,7 @@ BOOT_FRAMEBUFFERS = (
 )
 
 
-def pat_off(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
+def pat_off(snapshot: host_snapshot.Snapshot) -> tuple[tuple[str, str], ...]:
     """The reasons why the kernel leaves PAT alone, each as a file and what it says; none where PAT is on."""
     found = []
     if "nopat" in snapshot.options.split():
@@ -105,12 +97,12 @@ def pat_off(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def of_stand_in(line: IomemLine) -> bool:
+def of_stand_in(line: host_snapshot.IomemLine) -> bool:
     """True for the claim of a driver that holds a device for others."""
     return line.name.startswith(_CLAIMS_OF_STAND_INS)
 
 
-def driver_words(device: PciFunction) -> str:
+def driver_words(device: host_snapshot.PciFunction) -> str:
     """The driver that holds a device, with the modules it is made of."""
     if device.driver is None:
         return "no driver"
@@ -119,7 +111,7 @@ def driver_words(device: PciFunction) -> str:
     return f"driver {device.driver}" + (f" ({word} {names})" if names else "")
 
 
-def driven_by_own(device: PciFunction) -> bool:
+def driven_by_own(device: host_snapshot.PciFunction) -> bool:
     """True where a driver is bound that uses the device, and does not hold it for others."""
     return device.driver is not None and device.driver not in STAND_INS
 
@@ -127,7 +119,7 @@ def driven_by_own(device: PciFunction) -> bool:
 class BarOf(NamedTuple):
     """A BAR and its device."""
 
-    device: PciFunction
+    device: host_snapshot.PciFunction
     bar: Bar
 
     def __str__(self) -> str:
@@ -145,7 +137,7 @@ class Piece(NamedTuple):
 class JoinedHost:
     """A snapshot with its parts by place; a part that was not read is empty here, and None there."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: host_snapshot.Snapshot) -> None:
         self.snapshot = snapshot
         self._claims: dict[tuple[int, int], Intervals[int]] = {}
         self._last_bar: Ranged[BarOf] | None = None
@@ -167,7 +159,7 @@ class JoinedHost:
         return Intervals([*own, *(one for one in virtual if not own.any_over(one[0], one[1]))])
 
     @cached_property
-    def book(self) -> Intervals[Reservation]:
+    def book(self) -> Intervals[host_snapshot.Reservation]:
         """The memtype list."""
         entries = list(self.snapshot.book or ())
         return Intervals.of_columns([one.start for one in entries], [one.end for one in entries], entries)
@@ -182,9 +174,9 @@ class JoinedHost:
         return Intervals.of_columns(starts, ends, range(len(lines)))
 
     @cached_property
-    def mapped(self) -> Intervals[HostMapping]:
+    def mapped(self) -> Intervals[host_snapshot.HostMapping]:
         """The physical ranges of mappings: what their files say, and what their entries have."""
-        starts, ends, owners = list[int](), list[int](), list[HostMapping]()
+        starts, ends, owners = list[int](), list[int](), list[host_snapshot.HostMapping]()
         for mapping in self.snapshot.mappings or ():
             own = (mapping.physical,) if mapping.physical else ()
             for start, end in own if mapping.entries is None else {*physical_of(mapping), *own}:
@@ -194,23 +186,23 @@ class JoinedHost:
         return Intervals.of_columns(starts, ends, owners)
 
     @cached_property
-    def ram(self) -> Intervals[IomemLine]:
+    def ram(self) -> Intervals[host_snapshot.IomemLine]:
         """The lines of /proc/iomem that are RAM."""
         lines = (one for one in self.snapshot.resources or () if one.name.startswith("System RAM"))
         return Intervals((line.start, line.end, line) for line in lines)
 
     @cached_property
-    def aliases(self) -> Intervals[DirectAlias]:
+    def aliases(self) -> Intervals[host_snapshot.DirectAlias]:
         """The kernel's own mappings of devices and of memory that is not write-back."""
         return Intervals((alias.start, alias.end, alias) for alias in self.snapshot.aliases or ())
 
     @cached_property
-    def processes(self) -> dict[int, Process]:
+    def processes(self) -> dict[int, host_snapshot.Process]:
         """The processes by pid."""
         return {process.pid: process for process in self.snapshot.processes or ()}
 
     @cached_property
-    def devices(self) -> dict[str, PciFunction]:
+    def devices(self) -> dict[str, host_snapshot.PciFunction]:
         """The PCI devices by address."""
         return {device.address: device for device in self.snapshot.devices or ()}
 
@@ -245,7 +237,7 @@ class JoinedHost:
         self._last_bar = Ranged(bars.starts[at], bars.ends[at], bars.owners[at])
         return self._last_bar
 
-    def claimants(self, start: int, end: int) -> Iterator[IomemLine]:
+    def claimants(self, start: int, end: int) -> Iterator[host_snapshot.IomemLine]:
         """The resources inside the BARs over a range that somebody claimed: the children of a BAR's line."""
         bar = self._bar_around(start, end)
         if bar is not None and not self.claims_in(bar):
@@ -254,7 +246,7 @@ class JoinedHost:
             for ranged in self.claims_in(place).over(max(start, place.start), min(end, place.end)):
                 yield self.line(ranged.owner)
 
-    def line(self, place: int) -> IomemLine:
+    def line(self, place: int) -> host_snapshot.IomemLine:
         """The line of /proc/iomem at a place in the snapshot."""
         return (self.snapshot.resources or ())[place]
 
@@ -271,7 +263,7 @@ class JoinedHost:
             )
         return self._claims[bounds]
 
-    def mappings_over(self, start: int, end: int) -> list[HostMapping]:
+    def mappings_over(self, start: int, end: int) -> list[host_snapshot.HostMapping]:
         """The mappings of a part of a range, each once."""
         found = (ranged.owner for ranged in self.mapped.over(start, end))
         return list({(mapping.pid, mapping.start): mapping for mapping in found}.values())
@@ -358,7 +350,7 @@ def _failed_frees(log: tuple[str, ...]) -> Iterator[tuple[int, int, str]]:
             yield said.start, said.end, line
 
 
-def physical_of(mapping: HostMapping) -> Iterator[tuple[int, int]]:
+def physical_of(mapping: host_snapshot.HostMapping) -> Iterator[tuple[int, int]]:
     """The physical memory that a mapping reaches: its entries where they were read, else its file's."""
     if mapping.entries is not None:
         yield from ((run.start, run.end) for run in mapping.entries)

@@ -11,19 +11,10 @@ from operator import attrgetter
 
 import msgspec
 
+from pfnlab.diagnosis.messages import message_event
 from pfnlab.diagnosis.messages.family_files import FamilyKind
 from pfnlab.diagnosis.messages.joining import Joiner, PlacedPiece
 from pfnlab.diagnosis.messages.matching import Match, Matcher, matcher
-from pfnlab.diagnosis.messages.message_event import (
-    BANNER,
-    VERSION_WORDS,
-    GrowingEvent,
-    KernelSaid,
-    KernelSure,
-    MessageEvent,
-    narrowed,
-    version_in,
-)
 from pfnlab.diagnosis.messages.scan import LogScan
 
 #: The most different events that are kept, and the most lines that nobody understood.
@@ -38,7 +29,7 @@ _REPEATED = re.compile(r"(?:last )?message repeated (\d{1,9}) times")
 _SUPPRESSED = re.compile(r"(\d{1,9}) callbacks suppressed")
 _OURS = re.compile(r"x86/PAT\s?:|^x86 PAT |\b(?:reserve|free)_memtype [a-z]|\bmemtype_(?:reserve|free) [a-z]")
 _WORDS = (
-    *VERSION_WORDS,
+    *message_event.VERSION_WORDS,
     "message repeated",
     "callbacks suppressed",
     "x86/PAT",
@@ -50,8 +41,8 @@ _WORDS = (
 class PastedBoot(msgspec.Struct, frozen=True):
     """One boot of a machine: its kernel, and what happened, in the order of first lines."""
 
-    kernel: KernelSaid
-    events: tuple[MessageEvent, ...]
+    kernel: message_event.KernelSaid
+    events: tuple[message_event.MessageEvent, ...]
 
 
 class PastedMachine(msgspec.Struct, frozen=True):
@@ -75,7 +66,7 @@ class PasteExplanation(msgspec.Struct, frozen=True):
     dropped: int = 0
 
     @property
-    def events(self) -> tuple[MessageEvent, ...]:
+    def events(self) -> tuple[message_event.MessageEvent, ...]:
         """The events of all machines and boots."""
         return tuple(event for one in self.machines for boot in one.boots for event in boot.events)
 
@@ -127,8 +118,8 @@ class _Boot:
     def __init__(self) -> None:
         self.said: str = ""
         #: The one that a line belongs to comes last.
-        self.events: OrderedDict[GrowingEvent, None] = OrderedDict()
-        self.by_sign: dict[tuple[object, ...], GrowingEvent] = {}
+        self.events: OrderedDict[message_event.GrowingEvent, None] = OrderedDict()
+        self.by_sign: dict[tuple[object, ...], message_event.GrowingEvent] = {}
         self.stamp: float | None = None
         self.is_empty = True
 
@@ -146,7 +137,7 @@ class _Paste:
         """The next piece."""
         boot = self._boot(placed)
         if not boot.said:
-            boot.said = version_in(placed.text) or ""
+            boot.said = message_event.version_in(placed.text) or ""
         repeated = _REPEATED.search(placed.text) if "message repeated" in placed.text else None
         if placed.match is not None:
             event = self._event(boot, placed, placed.match)
@@ -175,22 +166,24 @@ class _Paste:
                 PastedBoot(self._said(boot), tuple(one.event() for one in sorted(boot.events, key=_line_of)))
                 for boot in boots
             ]
-            shown = tuple(boot for boot in told if boot.events or boot.kernel.sure is KernelSure.SAID)
+            shown = tuple(
+                boot for boot in told if boot.events or boot.kernel.sure is message_event.KernelSure.SAID
+            )
             if shown:
                 machines.append(PastedMachine(host, shown))
         return PasteExplanation(
             tuple(machines), lines, self._not_understood, tuple(self._strange), self._dropped
         )
 
-    def _said(self, boot: _Boot) -> KernelSaid:
+    def _said(self, boot: _Boot) -> message_event.KernelSaid:
         wordings = [(one.since, one.until) for event in boot.events for one in event.wordings]
-        since, until = narrowed(wordings)
+        since, until = message_event.narrowed(wordings)
         if self._kernel:
-            return KernelSaid(self._kernel, KernelSure.GIVEN, since, until)
+            return message_event.KernelSaid(self._kernel, message_event.KernelSure.GIVEN, since, until)
         if boot.said:
-            return KernelSaid(boot.said, KernelSure.SAID, since, until)
-        sure = KernelSure.WORDING if since or until else KernelSure.UNKNOWN
-        return KernelSaid("", sure, since, until)
+            return message_event.KernelSaid(boot.said, message_event.KernelSure.SAID, since, until)
+        sure = message_event.KernelSure.WORDING if since or until else message_event.KernelSure.UNKNOWN
+        return message_event.KernelSaid("", sure, since, until)
 
     def _boot(self, placed: PlacedPiece) -> _Boot:
         """The boot a piece is of: a new one behind a banner, or where stamps go back."""
@@ -203,7 +196,7 @@ class _Paste:
         if boots is None:
             boots = self._hosts[host] = [_Boot()]
         boot = boots[-1]
-        is_banner = "Linux version" in placed.text and BANNER.search(placed.text) is not None
+        is_banner = "Linux version" in placed.text and message_event.BANNER.search(placed.text) is not None
         goes_back = piece.stamp is not None and boot.stamp is not None and piece.stamp < boot.stamp - _BACK
         if not boot.is_empty and (is_banner or goes_back) and len(boots) < MOST_EVENTS:
             boot = _Boot()
@@ -213,7 +206,7 @@ class _Paste:
             boot.stamp = piece.stamp
         return boot
 
-    def _event(self, boot: _Boot, placed: PlacedPiece, match: Match) -> GrowingEvent | None:
+    def _event(self, boot: _Boot, placed: PlacedPiece, match: Match) -> message_event.GrowingEvent | None:
         # What equal lines have in common: all but their addresses.
         signs = () if match.family.kind is FamilyKind.FILE else _SIGNS
         sign = match.family.name, *map(match.values.get, signs)
@@ -234,20 +227,20 @@ class _Paste:
             self._dropped += 1
             return None
         self._kept += 1
-        new = GrowingEvent(placed, match)
+        new = message_event.GrowingEvent(placed, match)
         boot.events[new] = None
         boot.by_sign[sign] = new
         return new
 
 
-def _is_same(placed: PlacedPiece, match: Match, event: GrowingEvent) -> bool:
+def _is_same(placed: PlacedPiece, match: Match, event: message_event.GrowingEvent) -> bool:
     """True where a line with the sign of an event is the same once more."""
     if match.family.kind is FamilyKind.FILE:
         return placed.line - event.last_line <= _NEAR
     return match.wording is event.match.wording
 
 
-def _belongs(placed: PlacedPiece, match: Match, event: GrowingEvent) -> bool:
+def _belongs(placed: PlacedPiece, match: Match, event: message_event.GrowingEvent) -> bool:
     """True where a line says more of an event before it: its family follows, or says it in other words."""
     if match.family is event.match.family:
         if match.wording is event.match.wording or match.family.kind is FamilyKind.FILE:

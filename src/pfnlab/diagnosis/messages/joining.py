@@ -23,11 +23,7 @@ _CUT = "A line break stands inside a value, which may be cut."
 
 
 class PlacedPiece(msgspec.Struct, frozen=True):
-    """A piece with its place.
-
-    :param last: the number of the last line the match takes
-    :param text: what was matched, of several lines joined
-    """
+    """A piece with its place, the number of its last line, and the text of all its lines."""
 
     line: int
     piece: LogPiece
@@ -48,10 +44,7 @@ class _Slot(msgspec.Struct):
 
 
 class Joiner:
-    """Finds the messages of blocks.
-
-    :param interests: says of a text that somebody wants it although no family matches it
-    """
+    """Finds the messages of blocks, and texts of no family that *interests* says somebody wants."""
 
     def __init__(self, known: Matcher, interests: str) -> None:
         self._known = known

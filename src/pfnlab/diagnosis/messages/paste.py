@@ -132,11 +132,7 @@ _QUOTED_VALUE = re.compile(r"""(?:\b[\w.-]{1,40}=|"[\w.-]{1,40}"\s?:\s?)"((?:[^"
 
 
 class LogPiece(msgspec.Struct, frozen=True):
-    """One message, as a line or a part of a line holds it.
-
-    :param stamp: seconds since the boot, where it has one
-    :param bare: nothing stands before the text, so it may go on with the line before
-    """
+    """A message with its *stamp* in seconds since boot; a *bare* one may go on with the line before."""
 
     text: str
     stamp: float | None = None

@@ -32,11 +32,7 @@ _MODE = (
 
 
 class TemplateField(msgspec.Struct, frozen=True):
-    """One kind of field.
-
-    :param pattern: a regex without groups
-    :param kept: its text is a value of the event
-    """
+    """One kind of field: a regex without groups, whose text is a value of the event if *kept*."""
 
     pattern: str
     kept: bool = True
@@ -119,10 +115,7 @@ _ERRORS = {os.strerror(number): name for number, name in sorted(_errno.errorcode
 
 
 class SaidRange(msgspec.Struct, frozen=True):
-    """A range that a message names.
-
-    :param end: the byte after its last; None where the message has one address only
-    """
+    """A range that a message names, half-open; without an end where it has one address only."""
 
     start: int
     end: int | None

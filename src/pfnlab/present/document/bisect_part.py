@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pfnlab.base.units import number_of
 from pfnlab.hunt.meeting.bisect import BisectedRule, BisectResult
-from pfnlab.present.document.blocks import Block, Bullets, Paragraph, Table, cell, cells
+from pfnlab.present.document.blocks import Block, Bullets, Paragraph, cell, cells, headed
 from pfnlab.present.document.part import Part, program_code, told
 
 #: So many changes of a model are named.
@@ -47,21 +47,16 @@ def _rule(rule: BisectedRule) -> str:
 
 def _blocks(content: BisectResult) -> Iterator[Block]:
     yield Paragraph(f"Sought: {content.says}.")
-    if content.tried:
-        yield Table(
-            f"Candidates that were asked, of {content.unasked} between the ends",
-            ("candidate", "word", "runs", "why"),
-            tuple(
-                cells(
-                    _short(tried.candidate),
-                    cell(tried.word, "bad" if tried.word == "bad" else ""),
-                    *(str(tried.runs or "before"), tried.says or "-"),
-                )
-                for tried in content.tried
-            ),
-            glance=(0, 1, 2),
-            headed=True,
+    rows = (
+        cells(
+            _short(tried.candidate),
+            cell(tried.word, "bad" if tried.word == "bad" else ""),
+            *(str(tried.runs or "before"), tried.says or "-"),
         )
+        for tried in content.tried
+    )
+    caption = f"Candidates that were asked, of {content.unasked} between the ends"
+    yield from headed(caption, ("candidate", "word", "runs", "why"), rows, 3)
     if content.left:
         yield Paragraph("Not known:")
         yield Bullets(content.left)

@@ -19,10 +19,7 @@ SIGNS: dict[str, str] = {"lit": " <"}
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """One cell of a table.
-
-    :param code: in typewriter face
-    """
+    """One cell of a table, in typewriter face where it is *code*."""
 
     lines: tuple[str, ...] = ()
     tone: Tone = ""
@@ -55,10 +52,7 @@ class Paragraph(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """Names and what they stand for: ``kernel``, ``command``; as many values a name as there are.
-
-    :param code: names whose values are commands or program text
-    """
+    """Names and all they stand for: ``kernel``, ``command``; *code* names those that are commands."""
 
     kind: ClassVar[str] = "facts"
     rows: tuple[tuple[str, tuple[str, ...]], ...]
@@ -99,11 +93,20 @@ class Table(msgspec.Struct, frozen=True):
     headed: bool = False
 
 
-class Code(msgspec.Struct, frozen=True):
-    """Text whose lines and spaces count: a program, a kernel's log.
+def headed(
+    caption: str,
+    head: tuple[str, ...],
+    rows: Iterable[tuple[Cell, ...]],
+    shown: int,
+    below: Iterable[Chapter] = (),
+) -> Iterator[Table]:
+    """A table with its head, of which a terminal shows the first columns; none without rows."""
+    if found := tuple(rows):
+        yield Table(caption, head, found, tuple(range(shown)), tuple(below), headed=True)
 
-    :param glance: what a terminal shows of it; None for all
-    """
+
+class Code(msgspec.Struct, frozen=True):
+    """Text whose lines and spaces count; a terminal shows *glance* of it, all for None."""
 
     kind: ClassVar[str] = "code"
     caption: str
@@ -112,10 +115,7 @@ class Code(msgspec.Struct, frozen=True):
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """A drawing.
-
-    :param svg: an SVG element that was checked; its title and description say what it shows
-    """
+    """A drawing: an SVG element that was checked, whose title and description say what it shows."""
 
     kind: ClassVar[str] = "figure"
     caption: str
@@ -130,11 +130,7 @@ class Drawn(msgspec.Struct, frozen=True):
 
 
 class Chapter(msgspec.Struct, frozen=True):
-    """Blocks under a heading.
-
-    :param folded: closed until the reader opens it; printed open
-    :param anchor: the name a list of contents points to
-    """
+    """Blocks under a heading: *folded* until the reader opens it; contents point to *anchor*."""
 
     kind: ClassVar[str] = "chapter"
     title: str
@@ -164,10 +160,7 @@ Block = Paragraph | Facts | Bullets | Table | Code | Figure | Drawn | Chapter | 
 
 
 class Document(msgspec.Struct, frozen=True):
-    """A whole document.
-
-    :param says: the result in one sentence
-    """
+    """A whole document; *says* is the result in one sentence."""
 
     title: str
     says: str

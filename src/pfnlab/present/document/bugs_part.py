@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pfnlab.base.units import number_of
 from pfnlab.hunt.meeting.bug_held import HeldMachine
 from pfnlab.hunt.meeting.bug_shown import BugRunResult, ShownMachine, ShownProgram
-from pfnlab.present.document.blocks import Block, Cell, Paragraph, Table, cell, cells
+from pfnlab.present.document.blocks import Block, Cell, Paragraph, Table, cell, cells, headed
 from pfnlab.present.document.part import Part, program_code, section, told
 from pfnlab.present.report.bug_entry import AffectedBy, AffectsResult
 
@@ -27,14 +27,8 @@ def _affected(content: AffectsResult) -> str:
 
 
 def _affects_blocks(content: AffectsResult) -> Iterator[Block]:
-    if content.bugs:
-        yield Table(
-            "Where this kernel stands",
-            ("id", "kind", "stands", "sentence", "sources", "what happens"),
-            tuple(map(_affected_row, content.bugs)),
-            glance=(0, 1, 2, 3, 4),
-            headed=True,
-        )
+    head = ("id", "kind", "stands", "sentence", "sources", "what happens")
+    yield from headed("Where this kernel stands", head, map(_affected_row, content.bugs), 5)
     if content.left_out:
         rows = number_of(content.left_out, "row")
         yield Paragraph(f"{rows} of what is over, and of rules, left out: --all has them.", "pale")

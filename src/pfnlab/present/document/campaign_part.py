@@ -11,7 +11,18 @@ from pfnlab.hunt.fuzz.hunt_state import FindingCause, FuzzResult, PrintedFinding
 from pfnlab.hunt.fuzz.known_rows import KnownRow
 from pfnlab.hunt.fuzz.letters import KNOWN, KNOWN_ROW, NEW, QUIET, CellTable, PrintedCells
 from pfnlab.hunt.fuzz.reach import Reached, ReachedCoverage
-from pfnlab.present.document.blocks import Block, Bullets, Cell, Chapter, Code, Table, Tone, cell, cells
+from pfnlab.present.document.blocks import (
+    Block,
+    Bullets,
+    Cell,
+    Chapter,
+    Code,
+    Table,
+    Tone,
+    cell,
+    cells,
+    headed,
+)
 from pfnlab.present.document.part import Part, drawn, program_code, short, told
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.printer import op_lines
@@ -81,24 +92,15 @@ def _blocks(content: FuzzResult) -> Iterator[Block]:
         yield from cell_tables(content.cells)
     if coverage is None:
         return
-    if coverage.under:
-        yield Table(
-            "Under conditions",
-            ("condition", "kinds", "pairs", "triples", "never"),
-            tuple(
-                cells(
-                    name,
-                    _share(kinds),
-                    str(pairs),
-                    str(triples),
-                    f"{', '.join(never[:_NAMED])}{', ...' * (len(never) > _NAMED)}" or "-",
-                    code=False,
-                )
-                for name, (kinds, pairs, triples, never) in coverage.under.items()
-            ),
-            glance=(0, 1, 2, 3, 4),
-            headed=True,
+    rows = (
+        cells(
+            *(name, _share(kinds), str(pairs), str(triples)),
+            f"{', '.join(never[:_NAMED])}{', ...' * (len(never) > _NAMED)}" or "-",
+            code=False,
         )
+        for name, (kinds, pairs, triples, never) in coverage.under.items()
+    )
+    yield from headed("Under conditions", ("condition", "kinds", "pairs", "triples", "never"), rows, 5)
     files = list(coverage.files.items())[:_DRAWN]
     lowest = [(name, round(100 * seen / all_)) for name, (seen, all_) in files if all_]
     title = "Branches reached in the least covered files, in percent"
@@ -109,20 +111,13 @@ def known_violations(rows: Mapping[str, KnownRow]) -> Iterator[Block]:
     """The known violations of a hunt, as a table by operation; none where there are none."""
     shapes = ((name, kind, shape) for name, row in rows.items() for kind, shape in row.shapes.items())
     known = sorted(shapes, key=lambda item: (item[2].programs, item[:2]))
-    if known:
-        yield Table(
-            "Known violations by operation, the rarest first",
-            ("property and reason", "operation", "programs", "first"),
-            tuple(
-                cells(row, kind, f"{shape.programs:,}", f"step {shape.step + 1}", code=False)
-                for row, kind, shape in known
-            ),
-            glance=(0, 1, 2),
-            below=tuple(
-                Chapter(f"{row}, in {kind}", tuple(program_code(shape.program))) for row, kind, shape in known
-            ),
-            headed=True,
-        )
+    lines = (
+        cells(row, kind, f"{shape.programs:,}", f"step {shape.step + 1}", code=False)
+        for row, kind, shape in known
+    )
+    below = (Chapter(f"{row}, in {kind}", tuple(program_code(shape.program))) for row, kind, shape in known)
+    head = ("property and reason", "operation", "programs", "first")
+    return headed("Known violations by operation, the rarest first", head, lines, 3, below)
 
 
 def _row(content: FuzzResult, key: str) -> tuple[Cell, ...]:

@@ -14,18 +14,7 @@ from textwrap import indent
 
 from pfnlab.base.inert import one_line, recorded_line, visible, visible_name
 from pfnlab.discussions.asked_again import ClaimAnswer, ClaimResult
-from pfnlab.present.document.blocks import (
-    Block,
-    Bullets,
-    Cell,
-    Code,
-    Facts,
-    Paragraph,
-    Table,
-    Tone,
-    cell,
-    cells,
-)
+from pfnlab.present.document import blocks
 from pfnlab.present.document.mail import WIDTH
 from pfnlab.present.document.part import Part, told
 
@@ -46,9 +35,9 @@ def commands_of(content: ClaimResult) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(recorded_line, (*content.builds, *of_programs, *of_answers))))
 
 
-def _blocks(content: ClaimResult) -> Iterator[Block]:
+def _blocks(content: ClaimResult) -> Iterator[blocks.Block]:
     claim = content.claim
-    yield Paragraph(f"“{claim.quote}”")
+    yield blocks.Paragraph(f"“{claim.quote}”")
     because = f": {claim.because}" if claim.because else ""
     lines = (
         f"hedged: {claim.hedge}" if claim.hedge else "",
@@ -57,32 +46,26 @@ def _blocks(content: ClaimResult) -> Iterator[Block]:
         f"no stock kernel: {content.model_only}" if content.model_only else "",
         *(f"source: {source}" for source in content.sources),
     )
-    yield Bullets(tuple(line for line in lines if line))
+    yield blocks.Bullets(tuple(line for line in lines if line))
     for program in content.programs:
-        yield Code(program.file, program.text, f"{program.file}\n{indent(program.text, '  ')}")
-    if content.answers:
-        yield Table(
-            "What each shows",
-            ("asked", "program", "on", "models", "stock kernels", "patched kernels", ""),
-            tuple(map(_row, content.answers)),
-            glance=(0, 1, 2, 3, 4, 5, 6),
-            headed=True,
-        )
+        yield blocks.Code(program.file, program.text, f"{program.file}\n{indent(program.text, '  ')}")
+    head = ("asked", "program", "on", "models", "stock kernels", "patched kernels", "")
+    yield from blocks.headed("What each shows", head, map(_row, content.answers), 7)
     commands = commands_of(content)
     if commands:
-        yield Facts((("again", commands),))
-    yield Paragraph(content.says)
+        yield blocks.Facts((("again", commands),))
+    yield blocks.Paragraph(content.says)
 
 
-def _row(answer: ClaimAnswer) -> tuple[Cell, ...]:
-    tone: Tone = "bad" if answer.word == "otherwise" else ""
+def _row(answer: ClaimAnswer) -> tuple[blocks.Cell, ...]:
+    tone: blocks.Tone = "bad" if answer.word == "otherwise" else ""
     shown = (
-        cell("-" if shown is None else shown, "" if shown in (None, answer.expected) else tone)
+        blocks.cell("-" if shown is None else shown, "" if shown in (None, answer.expected) else tone)
         for shown in (answer.model, answer.kernel)
     )
-    patched = cell("-" if answer.patched is None else answer.patched, tone)
-    return cells(
-        answer.asked, answer.file, answer.on, *shown, patched, cell(", ".join(remarks(answer)), tone)
+    patched = blocks.cell("-" if answer.patched is None else answer.patched, tone)
+    return blocks.cells(
+        answer.asked, answer.file, answer.on, *shown, patched, blocks.cell(", ".join(remarks(answer)), tone)
     )
 
 

@@ -28,9 +28,7 @@ _REPEATED = 40
 
 
 def read_results(paths: Sequence[Path]) -> list[Printed]:
-    """The results in files (one or several behind one another) and folders (findings), in order; raises
-    Misuse for no JSON, or no result that a document can be made of.
-    """
+    """The results in files, one or several each, or folders of findings; raises Misuse for others."""
     return [result for path in paths for result in _read(path)]
 
 

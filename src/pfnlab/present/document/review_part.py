@@ -7,7 +7,17 @@ from collections.abc import Iterator
 from pfnlab.base.errors import ProgramError
 from pfnlab.base.units import number_of
 from pfnlab.checker.review.review_result import Broken, ReviewResult
-from pfnlab.present.document.blocks import Block, Bullets, Chapter, Code, Paragraph, Table, cell, cells
+from pfnlab.present.document.blocks import (
+    Block,
+    Bullets,
+    Chapter,
+    Code,
+    Paragraph,
+    Table,
+    cell,
+    cells,
+    headed,
+)
 from pfnlab.present.document.part import Part, drawn, program_code, told
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.printer import op_lines
@@ -89,7 +99,7 @@ def _operations(text: str) -> str | None:
 
 
 def _costs(content: ReviewResult) -> Iterator[Block]:
-    rows = tuple(
+    rows = (
         cells(
             cost.operation,
             *(f"{number:,}" for number in (cost.base, cost.design, cost.more, cost.fewer)),
@@ -97,26 +107,23 @@ def _costs(content: ReviewResult) -> Iterator[Block]:
         )
         for cost in content.flushes
     )
-    if rows:
-        counts = "flushes of the base", "of the design", "more in", "fewer in"
-        heads = ("operation", *counts, "first with more")
-        yield Table("Flushes in all sequences", heads, rows, glance=(0, 1, 2, 3, 4), headed=True)
+    counts = "flushes of the base", "of the design", "more in", "fewer in"
+    yield from headed("Flushes in all sequences", ("operation", *counts, "first with more"), rows, 5)
     base, design = content.bytes_per_vma
     if base != design:
         yield Paragraph(f"each VMA of the system: {number_of(design, 'byte')}, was {number_of(base, 'byte')}")
 
 
 def _changes(content: ReviewResult) -> Iterator[Block]:
-    rows = tuple(
+    rows = (
         cells(
             *(change.operation, change.field, change.base or "-", change.design or "-"),
             *(f"{change.times:,}", cell("; ".join(change.example), code=True)),
         )
         for change in content.changes[:_SHOWN]
     )
-    if rows:
-        heads = ("operation", "field", "base", "design", "in", "first")
-        yield Table("Results and messages that differ", heads, rows, glance=(0, 1, 2, 3, 4), headed=True)
+    heads = ("operation", "field", "base", "design", "in", "first")
+    yield from headed("Results and messages that differ", heads, rows, 5)
     if more := content.changes[_SHOWN:]:
         yield Paragraph(f"{number_of(len(more), 'more change')} (--json has all)")
 

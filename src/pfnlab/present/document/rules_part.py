@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pfnlab.base.units import number_of
 from pfnlab.hunt.meeting.rules_between import RuleChange, RulesBetween, SeenChange
-from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, cell, cells
+from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, cell, cells, headed
 from pfnlab.present.document.part import Part, told
 
 #: The most programs that are named for one rule.
@@ -40,17 +40,12 @@ def _blocks(content: RulesBetween) -> Iterator[Block]:
     inside = [change for change in shown if change not in moot]
     yield from _rules("Rules inside the kernel: counters, entries, flushes, the order of calls", inside)
     yield from _rules("Rules that show in no program", [one for one in others if one.seen is None])
-    if content.programs:
-        yield Table(
-            "Programs in which a user sees a difference",
-            ("program", "step", "in", "rules", "question"),
-            tuple(
-                cells(one.program, str(one.seen.step), one.seen.field, ", ".join(one.rules), one.asks)
-                for one in content.programs
-            ),
-            glance=(0, 1, 2, 3),
-            headed=True,
-        )
+    rows = (
+        cells(one.program, str(one.seen.step), one.seen.field, ", ".join(one.rules), one.asks)
+        for one in content.programs
+    )
+    head = ("program", "step", "in", "rules", "question")
+    yield from headed("Programs in which a user sees a difference", head, rows, 4)
     if content.titles:
         yield Paragraph("Commits of the stable series between them that touch the area:")
         yield Bullets(content.titles)
@@ -60,18 +55,12 @@ def _blocks(content: RulesBetween) -> Iterator[Block]:
 
 def _rules(caption: str, changes: Sequence[RuleChange]) -> Iterator[Table]:
     """A table of changes, and below each what shows it."""
-    if changes:
-        yield Table(
-            caption,
-            ("rule", "bug", "program", "since"),
-            tuple(
-                cells(change.change, change.bug or "-", cell(change.program or "-", code=True), change.source)
-                for change in changes
-            ),
-            glance=(0, 1, 2),
-            below=tuple(Chapter(change.change, (Bullets(tuple(_lines(change))),)) for change in changes),
-            headed=True,
-        )
+    rows = (
+        cells(change.change, change.bug or "-", cell(change.program or "-", code=True), change.source)
+        for change in changes
+    )
+    below = (Chapter(change.change, (Bullets(tuple(_lines(change))),)) for change in changes)
+    return headed(caption, ("rule", "bug", "program", "since"), rows, 3, below)
 
 
 def _lines(change: RuleChange) -> Iterator[str]:

@@ -49,11 +49,7 @@ def size_words(pages: int) -> str:
 
 
 class Axis:
-    """Places of pages, in pixels from the left end.
-
-    :param borders: for every name its ticks; a name with a single tick is a box without pages
-    :param width: the pixels there are; it grows where the least widths need more
-    """
+    """Places of pages, in pixels from the left: *borders* are ticks by name, one for a box without pages."""
 
     def __init__(self, borders: Mapping[str, Iterable[int]], width: float) -> None:
         self._ticks = {name: sorted(set(ticks)) or [0] for name, ticks in borders.items()}

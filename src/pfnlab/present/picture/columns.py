@@ -5,18 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pfnlab.base.errors import Misuse
-from pfnlab.present.picture.axis import (
-    ALONE,
-    AMONG,
-    MARGIN,
-    NARROW,
-    SLIM,
-    SPACE,
-    WIDE,
-    Axes,
-    Dimensions,
-    is_narrow,
-)
+from pfnlab.present.picture import axis
 from pfnlab.present.picture.canvas import Canvas, Face, text_width, wrapped
 from pfnlab.present.picture.palette import Theme
 from pfnlab.present.picture.panel import Panel, RowName, shared_rows
@@ -47,11 +36,11 @@ def draw_state(
     scenes = scenes or Scenes(program, [run])
     index = step_index(step, scenes.steps)
     scene = scenes.of(run, index)
-    slim = is_narrow(width)
-    sizes = SLIM if slim else ALONE
+    slim = axis.is_narrow(width)
+    sizes = axis.SLIM if slim else axis.ALONE
     if not scenes.extents.remembers:
-        sizes = Dimensions(sizes.margin, sizes.vma, sizes.page, sizes.fall, sizes.words)
-    sheet, axes = _sheet(scenes, sizes, index, width or WIDE)
+        sizes = axis.Dimensions(sizes.margin, sizes.vma, sizes.page, sizes.fall, sizes.words)
+    sheet, axes = _sheet(scenes, sizes, index, width or axis.WIDE)
     sheet.title(program.title or "A program", [f"{run.machine} · step {scene.number} of {scenes.steps}"])
     head = head_height(scene, sheet.width)
     draw_head(sheet.drawing, scene, sheet.left, sheet.at, sheet.width)
@@ -62,9 +51,9 @@ def draw_state(
     return sheet.svg(f"{program.title}, step {scene.number} on {run.machine}", scene.says, theme)
 
 
-def _sheet(scenes: Scenes, sizes: Dimensions, index: int, width: float) -> tuple[Sheet, Axes]:
+def _sheet(scenes: Scenes, sizes: axis.Dimensions, index: int, width: float) -> tuple[Sheet, axis.Axes]:
     """A sheet of *width*, or of more where the axes need it."""
-    inner = max(width, NARROW / 2) - 2 * MARGIN
+    inner = max(width, axis.NARROW / 2) - 2 * axis.MARGIN
     axes = scenes.axes(inner - sizes.margin - sizes.aside)
     wide = max(inner, axes.width + sizes.margin + sizes.aside)
     return Sheet(wide, scenes.key("state", index, width)), axes
@@ -104,15 +93,15 @@ def draw_columns(
 ) -> str:
     """Some steps of all machines, or all, those that are the same in one line; *steps* in any case."""
     program, groups = scenes.program, _same(scenes.runs)
-    slim = is_narrow(width)
+    slim = axis.is_narrow(width)
     across = 1 if slim else len(groups)
-    inner = max(width or WIDE, NARROW / 2) - 2 * MARGIN
-    least = max(_LEAST if across > 1 else 0.0, (inner - (across - 1) * SPACE * 2) / across)
-    axes = scenes.axes(least - AMONG.margin)
-    each = max(least, axes.width + AMONG.margin)
-    sheet = Sheet(across * each + (across - 1) * SPACE * 2, scenes.key("columns", *steps, width))
+    inner = max(width or axis.WIDE, axis.NARROW / 2) - 2 * axis.MARGIN
+    least = max(_LEAST if across > 1 else 0.0, (inner - (across - 1) * axis.SPACE * 2) / across)
+    axes = scenes.axes(least - axis.AMONG.margin)
+    each = max(least, axes.width + axis.AMONG.margin)
+    sheet = Sheet(across * each + (across - 1) * axis.SPACE * 2, scenes.key("columns", *steps, width))
     sheet.title(program.title or "A program", [program.asks])
-    lefts = [sheet.left + column * (each + 2 * SPACE) for column in range(across)]
+    lefts = [sheet.left + column * (each + 2 * axis.SPACE) for column in range(across)]
     if not slim:
         _names(sheet, groups, lefts, each)
     said = []
@@ -130,7 +119,9 @@ def draw_columns(
         named = next((scene for scene in row if scene.op), row[0])
         if steps or opened or (index == shown and not row[0].unreached):
             _bar(sheet, named, row, words)
-            panels = [Panel(scene, scenes.extents, axes, AMONG, each, scenes.ever_stale) for scene in row]
+            panels = [
+                Panel(scene, scenes.extents, axes, axis.AMONG, each, scenes.ever_stale) for scene in row
+            ]
             _draw_row(sheet, scenes, panels, row, groups, lefts, each, opened, slim=slim)
         else:
             _same_line(sheet, row[0], words)
@@ -282,7 +273,7 @@ def _highlight(
             drawing.signs.add("differs")
             drawing.rect(left, top - 3, width, high, "differs", 3)
             if row[0] != "log":
-                drawing.text(left + AMONG.margin + 2, top + 15, "≠", size=12, face="bold", anchor="end")
+                drawing.text(left + axis.AMONG.margin + 2, top + 15, "≠", size=12, face="bold", anchor="end")
         top += high
 
 
@@ -305,24 +296,24 @@ def draw_story(
     scenes = Scenes(program, runs)
     if len(runs) > 1:
         return draw_columns(scenes, width=width, theme=theme)
-    inner = max(width or WIDE, NARROW / 2) - 2 * MARGIN
-    columns = 1 if is_narrow(width) else _columns(scenes, inner)
-    each = (inner - (columns - 1) * SPACE) / columns
-    axes = scenes.axes(each - AMONG.margin)
-    if axes.width > each - AMONG.margin:
-        columns, each = 1, max(inner, axes.width + AMONG.margin)
-    sheet = Sheet(columns * each + (columns - 1) * SPACE, scenes.key("story", width))
+    inner = max(width or axis.WIDE, axis.NARROW / 2) - 2 * axis.MARGIN
+    columns = 1 if axis.is_narrow(width) else _columns(scenes, inner)
+    each = (inner - (columns - 1) * axis.SPACE) / columns
+    axes = scenes.axes(each - axis.AMONG.margin)
+    if axes.width > each - axis.AMONG.margin:
+        columns, each = 1, max(inner, axes.width + axis.AMONG.margin)
+    sheet = Sheet(columns * each + (columns - 1) * axis.SPACE, scenes.key("story", width))
     run = runs[0]
     sheet.title(program.title or "A program", [program.asks, run.machine])
     whole = [scenes.of(run, index) for index in range(scenes.steps)]
     for first in range(0, len(whole), columns):
         row = whole[first : first + columns]
-        panels = [Panel(scene, scenes.extents, axes, AMONG, each, scenes.ever_stale) for scene in row]
+        panels = [Panel(scene, scenes.extents, axes, axis.AMONG, each, scenes.ever_stale) for scene in row]
         heads = max(head_height(scene, each) for scene in row)
         rows = shared_rows(scenes.extents, panels)
         bottom = sheet.at
         for column, (scene, panel) in enumerate(zip(row, panels, strict=True)):
-            left = sheet.left + column * (each + SPACE)
+            left = sheet.left + column * (each + axis.SPACE)
             with sheet.drawing.step(scene.number, run.machine):
                 draw_head(sheet.drawing, scene, left, sheet.at, each)
                 pale = scene.number > 1
@@ -338,8 +329,8 @@ def draw_story(
 
 def _columns(scenes: Scenes, width: float) -> int:
     """How many panels stand in a row: as many as leave room for the names of VMAs."""
-    wished = max(scenes.wished(AMONG, width - AMONG.margin), _LEAST_PANEL)
-    most = min(_IN_A_ROW, scenes.steps, int((width + SPACE) // (wished + SPACE)))
+    wished = max(scenes.wished(axis.AMONG, width - axis.AMONG.margin), _LEAST_PANEL)
+    most = min(_IN_A_ROW, scenes.steps, int((width + axis.SPACE) // (wished + axis.SPACE)))
     rows = -(-scenes.steps // max(most, 1))
     # As few columns as fill the same rows: no row has one panel and the next four.
     return max(-(-scenes.steps // rows), 1)

@@ -6,23 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import cast
 
+from pfnlab.present.picture import physical
 from pfnlab.present.picture.axis import Axes, Dimensions
 from pfnlab.present.picture.bands import draw_link, draw_run, draw_vma, run_height
 from pfnlab.present.picture.canvas import Canvas, Face, cut, wrapped
 from pfnlab.present.picture.parts import StateScene
-from pfnlab.present.picture.physical import (
-    BAR,
-    LINE,
-    TICKS,
-    book_lines,
-    draw_cards,
-    draw_device,
-    draw_lines,
-    draw_reservation,
-    draw_ticks,
-    lines_height,
-    stale_links,
-)
 from pfnlab.present.picture.scenes import Extents
 from pfnlab.programs.lang.ops import MAIN_TASK
 
@@ -54,7 +42,7 @@ class Panel:
     ) -> None:
         self._scene, self._stage, self._axes, self._sizes, self._width = scene, extents, axes, sizes, width
         self._processors = processors and scene.tlbs is not None
-        self._lines = book_lines(scene.book or ())
+        self._lines = physical.book_lines(scene.book or ())
 
     def rows(self) -> dict[RowName, float]:
         """The height of every row that this state needs, from top to bottom."""
@@ -69,15 +57,15 @@ class Panel:
             if any(run.task == task for run in scene.runs or ()):
                 rows["pte", task] = run_height(sizes, max(levels, default=1)) + _UNDER
         if self._broken:
-            rows["pages", ""] = TICKS
-        if any(run.target is not None for run in scene.runs or ()) or any(stale_links(scene)):
+            rows["pages", ""] = physical.TICKS
+        if any(run.target is not None for run in scene.runs or ()) or any(physical.stale_links(scene)):
             rows["fall", ""] = sizes.fall
         if self._axes.physical.names:
             direct = any(device.modes for device in scene.devices)
-            rows["memory", ""] = BAR + TICKS + (14 if direct else 0)
-            rows["book", ""] = max(max(self._lines, default=0) + 1, 1) * LINE + 2
+            rows["memory", ""] = physical.BAR + physical.TICKS + (14 if direct else 0)
+            rows["book", ""] = max(max(self._lines, default=0) + 1, 1) * physical.LINE + 2
         if self._processors and not sizes.aside:
-            rows["tlb", ""] = lines_height(scene)
+            rows["tlb", ""] = physical.lines_height(scene)
         if scene.log:
             rows["log", ""] = len(self._log_lines()) * _LOG_LINE + 12
         return rows
@@ -100,16 +88,18 @@ class Panel:
                 self._name(drawing, left, places["unseen", ""] + 13, sizes.words[0])
             drawing.text(start, places["unseen", ""] + 13, words, "quiet", face="sans")
         if ("pages", "") in places:
-            draw_ticks(drawing, self._axes.virtual, start, places["pages", ""] + 11, self._axes.virtual.names)
+            physical.draw_ticks(
+                drawing, self._axes.virtual, start, places["pages", ""] + 11, self._axes.virtual.names
+            )
         if ("memory", "") in places:
             self._draw_memory(drawing, left, start, places, rows, pale=pale)
         end = at
         if sizes.aside and self._processors:
             aside = left + self._width - sizes.aside + 16
-            end = max(end, draw_cards(drawing, scene, aside, top, sizes.aside - 16))
+            end = max(end, physical.draw_cards(drawing, scene, aside, top, sizes.aside - 16))
         elif ("tlb", "") in places and self._processors:
             self._name(drawing, left, places["tlb", ""] + 13, sizes.words[4])
-            draw_lines(drawing, scene, start, places["tlb", ""], self._axes_right(left))
+            physical.draw_lines(drawing, scene, start, places["tlb", ""], self._axes_right(left))
         if scene.log and ("log", "") in places:
             self._draw_log(drawing, left, places["log", ""])
         return end
@@ -125,7 +115,7 @@ class Panel:
             if run.target is not None:
                 top = places["pte", run.task] + run_height(self._sizes, run.level)
                 draw_link(drawing, run, self._axes, left, top, bottom, faint=faint)
-        for run in stale_links(self._scene):
+        for run in physical.stale_links(self._scene):
             if ("pte", run.task) in places:
                 top = places["pte", run.task] + run_height(self._sizes, 1)
             else:
@@ -166,8 +156,8 @@ class Panel:
         top = places["memory", ""] + self._raised(rows)
         self._name(drawing, left, top + 15, sizes.words[2])
         for device in scene.devices:
-            draw_device(drawing, device, self._stage, axis, start, top)
-        draw_ticks(drawing, axis, start, top + BAR + 11, axis.names)
+            physical.draw_device(drawing, device, self._stage, axis, start, top)
+        physical.draw_ticks(drawing, axis, start, top + physical.BAR + 11, axis.names)
         top = places["book", ""]
         self._name(drawing, left, top + 15, sizes.words[3])
         if scene.book is None:
@@ -182,7 +172,9 @@ class Panel:
                 for other, its in zip(scene.book, self._lines, strict=True)
                 if its == line and axis.span(other.span)[0] >= axis.span(part.span)[1]
             ]
-            draw_reservation(drawing, part, axis, start, top + line * LINE, min([edge, *begins]), pale=pale)
+            physical.draw_reservation(
+                drawing, part, axis, start, top + line * physical.LINE, min([edge, *begins]), pale=pale
+            )
 
     def _draw_log(self, drawing: Canvas, left: float, top: float) -> None:
         lines = self._log_lines()
@@ -222,7 +214,7 @@ class Panel:
         return left + self._width - self._sizes.aside
 
     def _raised(self, rows: Mapping[RowName, float]) -> float:
-        return rows.get(("memory", ""), 0.0) - BAR - TICKS
+        return rows.get(("memory", ""), 0.0) - physical.BAR - physical.TICKS
 
     def _name(self, drawing: Canvas, left: float, y: float, name: str) -> None:
         drawing.text(left, y, name, "quiet", face="sans", must=False)

@@ -90,9 +90,7 @@ def book_lines(parts: Sequence[BookPart]) -> list[int]:
 def draw_reservation(
     drawing: Canvas, part: BookPart, axis: Axis, left: float, top: float, right: float, *, pale: bool
 ) -> None:
-    """One reservation with mode, pages, owner, and its context as a round tag with the references; a
-    label may stand out of its box up to *right*.
-    """
+    """A reservation with mode, pages, owner and its context's tag; labels end before *right*."""
     start, end = ends(axis, part.span, left)
     high = LINE - 4
     if part.gone:

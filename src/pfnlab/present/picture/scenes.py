@@ -31,10 +31,7 @@ _ROUNDS, _MOST_BORDERS = 4, 1200
 
 
 class Extents:
-    """The areas and the physical memory of a drawing.
-
-    :param runs: whose every step is considered, so that all pictures of a run have the same places
-    """
+    """The areas and physical memory of all steps of *runs*, which so have the same places in all pictures."""
 
     def __init__(self, runs: Sequence[Run], program: Program | None = None) -> None:
         self.devices: dict[str, bool] = {}

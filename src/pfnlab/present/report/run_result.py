@@ -193,10 +193,7 @@ _REASONS = {
 
 
 class RunResult(msgspec.Struct, frozen=True):
-    """The runs of one program on all machines.
-
-    :param name: what the program is called in the output, as no other of it is
-    """
+    """The runs of one program on all machines; *name* is that in the output, of this one alone."""
 
     name: str
     program: Program

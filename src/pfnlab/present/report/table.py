@@ -35,10 +35,7 @@ _ACTING = dict.fromkeys((7, 8, 11, 12, 13))
 
 
 class StyledPiece(NamedTuple):
-    """A piece of text.
-
-    :param style: as rich names it, ``bold red``; empty for none
-    """
+    """A piece of text, in a style as rich names it, ``bold red``; empty for none."""
 
     text: str
     style: str
@@ -98,10 +95,7 @@ LEGEND = {LEAKED: "reserved, and nobody maps it any more", MARK: "not as on the 
 
 
 class TableRow(NamedTuple):
-    """One row before it is laid out: a label and the lines of every machine's cell.
-
-    :param lit: indices of the cells that are not as the first machine's
-    """
+    """A label and the lines of every machine's cell; *lit* cells are not as the first machine's."""
 
     label: str
     cells: tuple[tuple[str, ...], ...]

@@ -34,10 +34,7 @@ _ISA_HOLE = (0xA0000, 0x100000)
 
 
 class OddMapping(NamedTuple):
-    """A mapping of a file that reserves, whose memory does not simply lie in an entry of the mode asked for.
-
-    :param pieces: its physical memory, in the parts that the memtype list makes of it
-    """
+    """A mapping of a file that reserves, in *pieces* of memory, not simply in an entry of its mode."""
 
     mapping: HostMapping
     file: MappableFile

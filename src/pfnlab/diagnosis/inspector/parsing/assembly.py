@@ -19,23 +19,9 @@ from pfnlab.diagnosis.inspector.host_snapshot import (
     SnapshotSource,
 )
 from pfnlab.diagnosis.inspector.intervals import uncollected
-from pfnlab.diagnosis.inspector.parsing import machine_facts, memory_lists, pci_files
+from pfnlab.diagnosis.inspector.parsing import machine_facts, memory_lists, pci_files, text_files
 from pfnlab.diagnosis.inspector.parsing.pci_files import listed_devices
 from pfnlab.diagnosis.inspector.parsing.process_files import ProcessFiles
-from pfnlab.diagnosis.inspector.parsing.text_files import (
-    DMESG,
-    JOURNAL,
-    LSPCI,
-    UNAME,
-    FileText,
-    LongFiles,
-    TextFiles,
-    Unparsable,
-    decoded,
-    first_line,
-    odd_line,
-    shown,
-)
 
 #: Small files of one line.
 RELEASE, HOST = "/proc/sys/kernel/osrelease", "/proc/sys/kernel/hostname"
@@ -44,7 +30,7 @@ PACKED_CONFIG = "/proc/config.gz"
 _DEBUGFS = "/sys/kernel/debug"
 _MOUNT = f"sudo mount -t debugfs none {_DEBUGFS}"
 #: Finds the command that gives a file which is not there; empty for none.
-_Remedy = Callable[[FileText, TextFiles], str]
+_Remedy = Callable[[text_files.FileText, text_files.TextFiles], str]
 #: A version as part of a path.
 _RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,128}")
 
@@ -54,7 +40,7 @@ def config_path(release: str) -> str | None:
     return f"/boot/config-{release}" if _RELEASE.fullmatch(release) and ".." not in release else None
 
 
-def snapshot_of(files: TextFiles) -> Snapshot:
+def snapshot_of(files: text_files.TextFiles) -> Snapshot:
     """The snapshot that these files make. A line without the form of its file raises Unparsable in a
     bundle; elsewhere it is left out, and the source is CUT and says which.
     """
@@ -65,8 +51,8 @@ def snapshot_of(files: TextFiles) -> Snapshot:
 class _Assembly:
     """One reading: the sources as they are looked at, in order."""
 
-    def __init__(self, files: TextFiles, work: Work) -> None:
-        self._files, self._long = files, LongFiles(files)
+    def __init__(self, files: text_files.TextFiles, work: Work) -> None:
+        self._files, self._long = files, text_files.LongFiles(files)
         self._work = work
         self._sources: list[SnapshotSource] = []
 
@@ -87,7 +73,7 @@ class _Assembly:
         return Snapshot(
             origin=self._files.origin,
             sources=tuple(self._sources),
-            host=first_line(self._files, HOST),
+            host=text_files.first_line(self._files, HOST),
             kernel=release,
             book=book,
             resources=resources,
@@ -99,7 +85,7 @@ class _Assembly:
             mtrr_default=machine_facts.mtrr_default(log or ()),
             pat=machine_facts.pat_configuration(log or ()),
             log=log,
-            options="" if options is None else decoded(options.data).strip(),
+            options="" if options is None else text_files.decoded(options.data).strip(),
             config=config,
             virtual=machine_facts.hypervisor(log or ()) or machine_facts.guest_of(self._files, flags),
             root=self._files.root,
@@ -142,7 +128,7 @@ class _Assembly:
 
     def _log(self) -> tuple[str, ...] | None:
         texts = []
-        for name in (machine_facts.KMSG, DMESG, JOURNAL):
+        for name in (machine_facts.KMSG, text_files.DMESG, text_files.JOURNAL):
             text = self._long.read(name)
             if text.there and text.data:
                 self._note(name, text)
@@ -156,15 +142,15 @@ class _Assembly:
 
     def _devices(self) -> tuple[PciFunction, ...] | None:
         found, source = pci_files.devices(self._files)
-        if found is None and (text := self._long.read(LSPCI)).there:
-            self._note(LSPCI, text)
+        if found is None and (text := self._long.read(text_files.LSPCI)).there:
+            self._note(text_files.LSPCI, text)
             return listed_devices(text.data)
         self._sources.append(source)
         return found
 
     def _release(self, log: tuple[str, ...]) -> str:
-        release = first_line(self._files, RELEASE)
-        if not release and len(words := first_line(self._files, UNAME).split()) > 2:
+        release = text_files.first_line(self._files, RELEASE)
+        if not release and len(words := text_files.first_line(self._files, text_files.UNAME).split()) > 2:
             release = words[2]
         return release or machine_facts.version(log)
 
@@ -177,7 +163,7 @@ class _Assembly:
             if text.there:
                 plain, why = machine_facts.unpacked(text.data, self._files.bounds)
                 if why:
-                    text = FileText(text.data, Access.CUT, why, text.seconds, text.line)
+                    text = text_files.FileText(text.data, Access.CUT, why, text.seconds, text.line)
                 self._note(path, text)
                 return machine_facts.options_of(machine_facts.trimmed_config(plain))
             first = first or (path, text)
@@ -185,26 +171,28 @@ class _Assembly:
             self._note(*first)
         return None
 
-    def _read(self, path: str, remedy: _Remedy | None = None) -> FileText | None:
+    def _read(self, path: str, remedy: _Remedy | None = None) -> text_files.FileText | None:
         """A file of the snapshot, noted as a source; None where it is not. *remedy* would give it."""
         text = self._long.read(path)
         self._note(path, text, remedy)
         return text if text.there else None
 
-    def _check(self, path: str, text: FileText, good: int, is_line: Callable[[bytes], object]) -> None:
+    def _check(
+        self, path: str, text: text_files.FileText, good: int, is_line: Callable[[bytes], object]
+    ) -> None:
         """Say which line of a file has not its form."""
         data = text.data
         if good == data.count(b"\n") + (not data.endswith(b"\n") and data != b""):
             return
-        odd = odd_line(data, is_line)
+        odd = text_files.odd_line(data, is_line)
         if odd is not None:
             number, content = odd
-            reason = f"line {number} has not the form of this file: {shown(content)}"
+            reason = f"line {number} has not the form of this file: {text_files.shown(content)}"
             if self._files.strict:
-                raise Unparsable(self._files.origin, path, text.line + number, reason)
+                raise text_files.Unparsable(self._files.origin, path, text.line + number, reason)
             self._sources[-1] = msgspec.structs.replace(self._sources[-1], access=Access.CUT, why=reason)
 
-    def _note(self, path: str, text: FileText, remedy: _Remedy | None = None) -> None:
+    def _note(self, path: str, text: text_files.FileText, remedy: _Remedy | None = None) -> None:
         command = ""
         if text.access is Access.REFUSED and path.startswith("/"):
             command = f"sudo cat {shell_path(path)}"
@@ -213,7 +201,7 @@ class _Assembly:
         self._sources.append(SnapshotSource(path, text.access, text.why, text.seconds, command))
 
 
-def _to_mount(text: FileText, files: TextFiles) -> str:
+def _to_mount(text: text_files.FileText, files: text_files.TextFiles) -> str:
     if text.access is not Access.ABSENT:
         return ""
     mounted = files.names(_DEBUGFS)

@@ -45,21 +45,12 @@ PROCESSOR_FLAGS = frozenset({"pat", "mtrr", "hypervisor"})
 _FLAGS_LINE = re.compile(rb"^flags\s*:([^\n]*)$", re.MULTILINE)
 _MODULE = re.compile(r"^([A-Za-z0-9_-]+) +[0-9]+ +[0-9-]+ *(\S*)", re.MULTILINE)
 
-#: Hypervisors by what DMI says of their machines.
+#: What DMI says of the machines of hypervisors, and the names where it is not theirs.
 GUESTS = (
-    ("QEMU", "QEMU"),
-    ("KVM", "KVM"),
-    ("VMware", "VMware"),
-    ("Virtual Machine", "Hyper-V"),
-    ("VirtualBox", "VirtualBox"),
-    ("Xen", "Xen"),
-    ("HVM domU", "Xen"),
-    ("Google Compute Engine", "Google Compute Engine"),
-    ("Amazon EC2", "Amazon EC2"),
-    ("OpenStack", "OpenStack"),
-    ("Bochs", "Bochs"),
-    ("Parallels", "Parallels"),
+    "QEMU|KVM|VMware|Virtual Machine|VirtualBox|Xen|HVM domU|Google Compute Engine|Amazon EC2|OpenStack"
+    "|Bochs|Parallels"
 )
+_NAMED = {"Virtual Machine": "Hyper-V", "HVM domU": "Xen"}
 
 
 def modules(data: bytes) -> tuple[Module, ...]:
@@ -118,8 +109,8 @@ def guest_of(files: TextFiles, flags: tuple[str, ...] | None) -> str:
     # Such a vendor has machines of its own too, whose processors have no such flag.
     if flags is not None and "hypervisor" not in flags:
         return ""
-    found = next((name for words, name in GUESTS if words in named), "")
-    return found or ("unknown" if flags is not None and "hypervisor" in flags else "")
+    found = next((words for words in GUESTS.split("|") if words in named), "")
+    return _NAMED.get(found, found) or ("unknown" if flags is not None and "hypervisor" in flags else "")
 
 
 KMSG = "/dev/kmsg"
@@ -136,13 +127,10 @@ def log_lines(data: bytes) -> tuple[str, ...]:
     of_records = _RECORD.match(data) is not None
     lines: list[str] = []
     for piece in line_pieces(data):
-        text = (
-            _RECORD.sub(lambda found: b"[%5d.%06d] " % divmod(int(found[1]), 1_000_000), piece)
-            if of_records
-            else piece
-        )
+        if of_records:
+            piece = _RECORD.sub(lambda found: b"[%5d.%06d] " % divmod(int(found[1]), 1_000_000), piece)
         skipped = " " if of_records else "-- "
-        lines += [line for line in decoded(text).split("\n") if line and not line.startswith(skipped)]
+        lines += [line for line in decoded(piece).split("\n") if line and not line.startswith(skipped)]
     of_kernel = [] if of_records else [line for line in lines if " kernel: " in line]
     return tuple(of_kernel or lines)
 

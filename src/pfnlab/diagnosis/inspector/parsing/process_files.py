@@ -14,18 +14,8 @@ import msgspec
 from pfnlab.base.progress import Work
 from pfnlab.base.units import PAGE_SIZE, number_of
 from pfnlab.diagnosis.inspector.host_snapshot import Access, HostMapping, PciFunction, Process, SnapshotSource
+from pfnlab.diagnosis.inspector.parsing import text_files
 from pfnlab.diagnosis.inspector.parsing.mapped_range import VFIO, BarPlaces, VfioOwners
-from pfnlab.diagnosis.inspector.parsing.text_files import (
-    FileText,
-    LongFiles,
-    TextFiles,
-    Unparsable,
-    decoded,
-    first_line,
-    line_pieces,
-    odd_line,
-    shown,
-)
 
 #: Files whose mappings, and open descriptors, are of interest.
 DEVICE_FILE = (
@@ -89,7 +79,7 @@ def trimmed(data: bytes) -> bytes:
 
 def vmas(data: bytes) -> Iterator[Vma]:
     """The VMAs of a trimmed file: start, end, permissions, offset, inode, path and the line of flags."""
-    for piece in line_pieces(data, _DIGITS):
+    for piece in text_files.line_pieces(data, _DIGITS):
         yield from _VMA.findall(piece)
 
 
@@ -175,7 +165,7 @@ class _Tally:
         self.why = self.why_cut = ""
         self.seconds: float | None = None
 
-    def count(self, text: FileText) -> None:
+    def count(self, text: text_files.FileText) -> None:
         """One more file."""
         if text.access is Access.REFUSED:
             self.refused += 1
@@ -204,12 +194,11 @@ class _Tally:
 
 
 class ProcessFiles:
-    """Reads the processes of one machine.
+    """Reads the processes of one machine, whose PCI devices are *devices*, or None for not known."""
 
-    :param devices: its PCI devices, None where they are not known
-    """
-
-    def __init__(self, files: TextFiles, long: LongFiles, devices: tuple[PciFunction, ...] | None) -> None:
+    def __init__(
+        self, files: text_files.TextFiles, long: text_files.LongFiles, devices: tuple[PciFunction, ...] | None
+    ) -> None:
         self._files, self._long = files, long
         self._places = BarPlaces(devices or ())
         self._owners = VfioOwners(files, devices or ())
@@ -222,7 +211,9 @@ class ProcessFiles:
     def read(self, work: Work) -> ProcessesSeen:
         """All processes by number; raises Unparsable for a bundle's line that has no form of theirs."""
         listing = self._files.names("/proc")
-        pids = sorted(int(name) for name in decoded(listing.data).split("\n") if _PID.fullmatch(name))
+        pids = sorted(
+            int(name) for name in text_files.decoded(listing.data).split("\n") if _PID.fullmatch(name)
+        )
         if not listing.there or not pids:
             why = listing.why or "no processes"
             access = Access.ABSENT if listing.there else listing.access
@@ -252,8 +243,8 @@ class ProcessFiles:
             count += 1
             kind = known.get((file, flags, perms))
             if kind is None:
-                words = tuple(decoded(flags).split()[1:]) if flags else None
-                text_name = decoded(file)
+                words = tuple(text_files.decoded(flags).split()[1:]) if flags else None
+                text_name = text_files.decoded(file)
                 kind = (
                     is_of_interest(file, flags),
                     text_name,
@@ -273,15 +264,15 @@ class ProcessFiles:
                 mappings.append(HostMapping(pid, first, last, permitted, name, at, names, physical))
         # A bundle has nothing else.
         if self._files.strict and not is_trimmed(text.data, count):
-            odd = odd_line(text.data, TRIMMED_LINE.fullmatch)
+            odd = text_files.odd_line(text.data, TRIMMED_LINE.fullmatch)
             if odd is not None:
-                reason = f"line {odd[0]} is none of a mapping: {shown(odd[1])}"
-                raise Unparsable(self._files.origin, path, text.line + odd[0], reason)
+                reason = f"line {odd[0]} is none of a mapping: {text_files.shown(odd[1])}"
+                raise text_files.Unparsable(self._files.origin, path, text.line + odd[0], reason)
         if targets or len(mappings) > before:
             opened = tuple(sorted(set(targets.values())))
-            processes.append(Process(pid, first_line(self._files, f"/proc/{pid}/comm"), opened))
+            processes.append(Process(pid, text_files.first_line(self._files, f"/proc/{pid}/comm"), opened))
 
-    def _maps_of(self, pid: int) -> tuple[str, FileText]:
+    def _maps_of(self, pid: int) -> tuple[str, text_files.FileText]:
         # What is kept of another file than a bundle's is as small as that.
         kept = bytes if self._files.strict else trimmed
         path = f"/proc/{pid}/smaps"
@@ -293,14 +284,14 @@ class ProcessFiles:
         self._maps.count(text)
         return path, text
 
-    def _open_files(self, pid: int) -> tuple[dict[str, str], FileText]:
+    def _open_files(self, pid: int) -> tuple[dict[str, str], text_files.FileText]:
         folder = f"/proc/{pid}/fd"
         listing = self._files.names(folder)
         found = {}
-        for name in decoded(listing.data).split("\n")[:MOST_DESCRIPTORS]:
+        for name in text_files.decoded(listing.data).split("\n")[:MOST_DESCRIPTORS]:
             target = self._files.link(f"{folder}/{name}") if name.isdigit() else None
             if target is not None and is_device_file(target):
-                found[name] = decoded(target.encode("utf-8", "surrogateescape"))
+                found[name] = text_files.decoded(target.encode("utf-8", "surrogateescape"))
         return found, listing
 
     def _find_devices(self, mappings: list[HostMapping]) -> None:
@@ -318,7 +309,7 @@ class ProcessFiles:
         start = self._regions.get(key)
         if start is None:
             place = f"/sys/class/uio/uio{key[0]}/maps/map{key[1]}/addr"
-            text = first_line(self._files, place) if key[0].isdigit() else ""
+            text = text_files.first_line(self._files, place) if key[0].isdigit() else ""
             start = self._regions[key] = int(text, 16) if _ADDRESS.fullmatch(text) else _NOWHERE
         # Memory of the kernel's own has its virtual address there.
         start -= start % PAGE_SIZE

@@ -66,11 +66,8 @@ class SnapshotBounds(msgspec.Struct, frozen=True):
         """The same of all files together."""
         if size > self.all_bytes:
             return f"all files are larger than {size_text(self.all_bytes)}{self.remedy}"
-        return (
-            f"all files have more than {self.all_lines:,} lines{self.remedy}"
-            if lines > self.all_lines
-            else ""
-        )
+        more = lines > self.all_lines
+        return f"all files have more than {self.all_lines:,} lines{self.remedy}" if more else ""
 
     def is_too_packed(self, packed: int, size: int) -> str:
         """The same of something packed: its bytes so, and unpacked as far as it was."""

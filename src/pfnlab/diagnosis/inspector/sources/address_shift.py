@@ -28,11 +28,7 @@ Range = tuple[int, int]
 
 
 class AddressShift:
-    """A map from addresses to others, growing with them.
-
-    :param kept: ranges that keep their sizes, half-open
-    :param others: further ranges, whose relations are kept
-    """
+    """A map from addresses to others: *kept* ranges keep their sizes, *others* their relations."""
 
     def __init__(self, kept: Iterable[Range], others: Iterable[Range], random: Random) -> None:
         kept = list(kept)

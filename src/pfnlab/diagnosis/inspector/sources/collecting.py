@@ -12,28 +12,13 @@ from pathlib import Path
 from pfnlab.base.files import cannot_write, write_whole
 from pfnlab.diagnosis.inspector.host_snapshot import Access, Snapshot
 from pfnlab.diagnosis.inspector.joined_host import BOOT_FRAMEBUFFERS
+from pfnlab.diagnosis.inspector.parsing import machine_facts
 from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
-from pfnlab.diagnosis.inspector.parsing.machine_facts import (
-    CPUINFO,
-    GUESTS,
-    trimmed_config,
-    trimmed_processor,
-    unpacked,
-)
 from pfnlab.diagnosis.inspector.parsing.pci_files import CONFIG_BYTES, trimmed_listing
 from pfnlab.diagnosis.inspector.parsing.process_files import is_device_file, trimmed
 from pfnlab.diagnosis.inspector.parsing.text_files import LSPCI, MOST_SMALL, FileText, TextFiles
+from pfnlab.diagnosis.inspector.sources import public_words
 from pfnlab.diagnosis.inspector.sources.bundle import WORDS, Entry, packed, written
-from pfnlab.diagnosis.inspector.sources.public_words import (
-    CONFIGURATION,
-    DRIVERS,
-    FILES,
-    HYPERVISORS,
-    OPTIONS,
-    RELEASE,
-    RESOURCES,
-    TELLING,
-)
 from pfnlab.diagnosis.inspector.sources.redaction import redacted
 
 #: The place of the program in the script.
@@ -48,15 +33,15 @@ def script_text() -> str:
     script = folder.joinpath("pfnlab-collect.sh").read_text(encoding="utf-8")
     program = folder.joinpath("pfnlab-redact.awk").read_text(encoding="utf-8")
     words = {
-        "DRIVERS": " ".join(sorted(DRIVERS)),
-        "CONFIGURATION": " ".join(sorted(CONFIGURATION)),
-        "TELLING": "|".join((*TELLING, *BOOT_FRAMEBUFFERS)),
-        "GUESTS": "|".join(word for word, _ in GUESTS),
-        "HYPERVISORS": "|".join(sorted(HYPERVISORS)),
-        "FILES": plain_expression(FILES),
-        "RESOURCES": plain_expression(RESOURCES),
-        "RELEASE": plain_expression(RELEASE),
-        "OPTIONS": plain_expression(OPTIONS),
+        "DRIVERS": " ".join(sorted(public_words.DRIVERS)),
+        "CONFIGURATION": " ".join(sorted(public_words.CONFIGURATION)),
+        "TELLING": "|".join((*public_words.TELLING, *BOOT_FRAMEBUFFERS)),
+        "GUESTS": machine_facts.GUESTS,
+        "HYPERVISORS": "|".join(sorted(public_words.HYPERVISORS)),
+        "FILES": plain_expression(public_words.FILES),
+        "RESOURCES": plain_expression(public_words.RESOURCES),
+        "RELEASE": plain_expression(public_words.RELEASE),
+        "OPTIONS": plain_expression(public_words.OPTIONS),
     }
     whole = _WORD.sub(lambda found: words[found[1]].replace("\\", "\\\\"), program)
     return script.replace(_PLACE, f"program='{whole}'\n")
@@ -120,7 +105,7 @@ class Recorder:
             whole = self._files.read(path, most)
             data, access, why = whole.data, whole.access, whole.why
             if _CONFIG.fullmatch(path) and whole.there:
-                data, damage = unpacked(data, self.bounds)
+                data, damage = machine_facts.unpacked(data, self.bounds)
                 access, why = (Access.CUT, damage) if damage else (access, why)
             known = FileText(_kept(path, data), access, why, whole.seconds, whole.line)
             self._known["file", path] = known
@@ -163,9 +148,9 @@ def _kept(path: str, data: bytes) -> bytes:
     if _SPACE.fullmatch(path):
         return data[:CONFIG_BYTES]
     if _CONFIG.fullmatch(path):
-        return trimmed_config(data)
+        return machine_facts.trimmed_config(data)
     if path == LSPCI:
         return trimmed_listing(data)
     if _INFO.fullmatch(path):
         return b"".join(found[0] + b"\n" for found in _INFO_LINE.finditer(data))
-    return trimmed_processor(data) if path == CPUINFO else data
+    return machine_facts.trimmed_processor(data) if path == machine_facts.CPUINFO else data

@@ -23,18 +23,14 @@ TRIES = 5
 
 
 def core_snapshot(path: Path) -> Snapshot:
-    """The machine in a vmcore or kdump; raises LensError for none or a damaged one, MissingTool without
-    the lens.
-    """
+    """The machine in a vmcore or kdump; raises LensError for a bad file, MissingTool without the lens."""
     need_packages("lens", THE_LENS, "drgn")
     with open_core(path) as source:
         return _snapshot(source, path.name)
 
 
 def deep_snapshot(path: Path = KCORE) -> Snapshot:
-    """This machine by its kernel's memory, while it runs; raises LensError without root or locked down,
-    MissingTool without the lens.
-    """
+    """This machine by its kernel's memory; raises LensError where it is closed, or MissingTool."""
     need_packages("lens", THE_LENS, "drgn")
     with running_kernel(path) as source:
         return _snapshot(source, "this machine")

@@ -62,9 +62,7 @@ def received_bundle(data: bytes, origin: str) -> Bundle:
 
 
 def open_origin(path: Path, bounds: SnapshotBounds = ORDINARY) -> Snapshot:
-    """The snapshot of a bundle, a report or a core, which its content says; raises Misuse for none of
-    them or a damaged one, MissingTool where a core needs what is not installed.
-    """
+    """The snapshot of a bundle, report or core by its content; raises Misuse for others, or MissingTool."""
     if not path.is_dir() and read_head(path, "bundle", _HEAD).startswith(_CORES):
         # Only here: the lens takes longer to import than a bundle to read.
         core = importlib.import_module("pfnlab.diagnosis.inspector.sources.core")

@@ -176,7 +176,7 @@ def _setting(line: str) -> str | None:
 
 def _guest_words(text: str) -> Iterator[str]:
     first = text.partition("\n")[0]
-    yield " ".join(word for word, _ in machine_facts.GUESTS if word in first)
+    yield " ".join(word for word in machine_facts.GUESTS.split("|") if word in first)
 
 
 def _lines(data: bytes) -> int:

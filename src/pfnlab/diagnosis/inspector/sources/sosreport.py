@@ -14,28 +14,19 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.files import check_regular
 from pfnlab.base.inert import visible_name
 from pfnlab.diagnosis.inspector.host_snapshot import Access, UnkeptLines
+from pfnlab.diagnosis.inspector.parsing import text_files
 from pfnlab.diagnosis.inspector.parsing.assembly import HOST, MODULES
-from pfnlab.diagnosis.inspector.parsing.text_files import (
-    DMESG,
-    JOURNAL,
-    LSPCI,
-    MOST_SMALL,
-    ORDINARY,
-    UNAME,
-    FileText,
-    SnapshotBounds,
-)
 from pfnlab.diagnosis.inspector.sources.root_folder import RootFolder
 
 #: Where a report has what commands print, and files under another name; the first that is there is taken.
 PLACES = {
-    DMESG: ("sos_commands/kernel/dmesg", "dmesg", "sos_commands/kernel/dmesg_-T"),
-    JOURNAL: (
+    text_files.DMESG: ("sos_commands/kernel/dmesg", "dmesg", "sos_commands/kernel/dmesg_-T"),
+    text_files.JOURNAL: (
         "sos_commands/logs/journalctl_--no-pager_--boot",
         "sos_commands/logs/journalctl_--no-pager_--catalog_--boot",
     ),
-    LSPCI: ("sos_commands/pci/lspci_-nnvv", "lspci"),
-    UNAME: ("sos_commands/kernel/uname_-a", "uname"),
+    text_files.LSPCI: ("sos_commands/pci/lspci_-nnvv", "lspci"),
+    text_files.UNAME: ("sos_commands/kernel/uname_-a", "uname"),
     HOST: ("proc/sys/kernel/hostname", "hostname", "sos_commands/host/hostname", "etc/hostname"),
     MODULES: ("proc/modules", "sos_commands/kernel/lsmod", "lsmod"),
 }
@@ -63,24 +54,24 @@ def is_archive(head: bytes) -> bool:
 class SosFolder(RootFolder):
     """The folder of a report, or any that mirrors a root; raises Misuse where nothing in it is a report."""
 
-    def __init__(self, folder: Path, bounds: SnapshotBounds = ORDINARY) -> None:
+    def __init__(self, folder: Path, bounds: text_files.SnapshotBounds = text_files.ORDINARY) -> None:
         super().__init__(_report_in(folder), str(folder), bounds)
         self.root = True
 
-    def read(self, path: str, most: int = MOST_SMALL) -> FileText:
+    def read(self, path: str, most: int = text_files.MOST_SMALL) -> text_files.FileText:
         """The content of a file, or of what a command printed."""
-        found = FileText(b"", Access.ABSENT, "not in the report")
+        found = text_files.FileText(b"", Access.ABSENT, "not in the report")
         for place in PLACES.get(path, (path.lstrip("/"),)):
             found = super().read(f"/{place}", most)
             if found.there:
                 break
         # When it was copied is not when it was read.
-        return FileText(found.data, found.access, found.why)
+        return text_files.FileText(found.data, found.access, found.why)
 
-    def names(self, folder: str) -> FileText:
+    def names(self, folder: str) -> text_files.FileText:
         """The names in the folder."""
         found = super().names(folder)
-        return FileText(found.data, found.access, found.why)
+        return text_files.FileText(found.data, found.access, found.why)
 
 
 class SosArchive:
@@ -90,7 +81,7 @@ class SosArchive:
     root = True
     left_out: tuple[UnkeptLines, ...] = ()
 
-    def __init__(self, path: Path, bounds: SnapshotBounds = ORDINARY) -> None:
+    def __init__(self, path: Path, bounds: text_files.SnapshotBounds = text_files.ORDINARY) -> None:
         size = check_regular(path, "report").st_size
         self.origin, self.bounds = str(path), bounds
         self._files: dict[str, bytes] = {}
@@ -106,26 +97,26 @@ class SosArchive:
         except (tarfile.TarError, EOFError, OSError, lzma.LZMAError, ValueError) as trouble:
             raise Misuse(f"{visible_name(path)}: the archive is damaged: {visible_name(trouble)}") from None
 
-    def read(self, path: str, most: int = MOST_SMALL) -> FileText:
+    def read(self, path: str, most: int = text_files.MOST_SMALL) -> text_files.FileText:
         """The content of a file, or of what a command printed."""
         for place in PLACES.get(path, (path.lstrip("/"),)):
             data = self._files.get(self._followed(place))
             if data is not None:
                 if len(data) > most:
-                    return FileText(data[:most], Access.CUT, f"longer than {most >> 20} MiB")
-                return FileText(data)
-        return FileText(b"", Access.ABSENT, "not in the report")
+                    return text_files.FileText(data[:most], Access.CUT, f"longer than {most >> 20} MiB")
+                return text_files.FileText(data)
+        return text_files.FileText(b"", Access.ABSENT, "not in the report")
 
     def link(self, path: str) -> str | None:
         """The target of a link."""
         return self._links.get(path.lstrip("/"))
 
-    def names(self, folder: str) -> FileText:
+    def names(self, folder: str) -> text_files.FileText:
         """The names in a folder of which something was kept."""
         found = self._folders.get(folder.strip("/"))
         if found is None:
-            return FileText(b"", Access.ABSENT, "not in the report")
-        return FileText("\n".join(sorted(found)).encode("utf-8", "surrogateescape"))
+            return text_files.FileText(b"", Access.ABSENT, "not in the report")
+        return text_files.FileText("\n".join(sorted(found)).encode("utf-8", "surrogateescape"))
 
     def _followed(self, place: str) -> str:
         # One step: sos links short names to what its commands printed.
@@ -189,7 +180,7 @@ def _members(archive: tarfile.TarFile, origin: str) -> Iterator[tuple[str, tarfi
 class _Limited:
     """A stream that refuses to give more than a report has."""
 
-    def __init__(self, stream: IO[bytes], origin: str, size: int, bounds: SnapshotBounds) -> None:
+    def __init__(self, stream: IO[bytes], origin: str, size: int, bounds: text_files.SnapshotBounds) -> None:
         self._stream, self._origin, self._given = stream, origin, 0
         self._size, self._bounds = size, bounds
         self.member = ""
