@@ -197,7 +197,7 @@ def step_picture(story: Story, step: int, width: int | None = None) -> str:
 
 
 def _differing(story: Story, step: int) -> list[str]:
-    """What differs between both machines in a step, as highlighted; not how a tracker keeps the same."""
+    """The parts in which both machines differ, as highlighted; not how a tracker keeps the same."""
     if len(story.runs) < 2:
         return []
     return [word for word in differing_words(story.runs)[step] if word != TRACKING]

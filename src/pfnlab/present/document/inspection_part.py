@@ -10,7 +10,7 @@ from pfnlab.diagnosis.inspector.device import BarAnswer, CombiningAnswer, Device
 from pfnlab.diagnosis.inspector.finding.finding_form import Severity, finding_kinds
 from pfnlab.diagnosis.inspector.host_snapshot import Access
 from pfnlab.diagnosis.inspector.inspection import APART, InspectionResult, MemoryRow, PlacedFinding
-from pfnlab.present.document.blocks import Block, Bullets, Cell, Code, Paragraph, Tone, cell, cells, headed
+from pfnlab.present.document.blocks import Block, Bullets, Cell, Code, Paragraph, Table, Tone, cell, cells
 from pfnlab.present.document.part import Part, drawn, told
 
 _TONES: dict[Severity, Tone] = {Severity.WRONG: "bad", Severity.LOOK: "lit", Severity.NOTE: "pale"}
@@ -83,7 +83,8 @@ def device_blocks(device: DeviceAnswer) -> Iterator[Block]:
     """The answer about a device: each BAR with its cover and its users, and what to do."""
     for bar in device.bars:
         caption = f"BAR {bar.number} of {device.address} {device.ids}"
-        yield from headed(caption, ("place", "size", "reserved", ""), _cover(bar), 4)
+        heads = ("place", "size", "reserved", "")
+        yield Table(caption, heads, tuple(_cover(bar)), glance=(0, 1, 2, 3), headed=True)
         lines = [
             f"{'' if bar.prefetchable else 'not '}prefetchable",
             f"held by: {', '.join(bar.holders) or 'nobody who is known'}",

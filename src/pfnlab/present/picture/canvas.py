@@ -139,7 +139,8 @@ class Canvas:
     @contextmanager
     def step(self, number: int, machine: str) -> Iterator[None]:
         """A group for all of a step on a machine, where one picture has several."""
-        self._lines.append(f'<g data-step="{number}" data-machine={xml_attribute(machine)}>')
+        step = xml_attribute(str(number))
+        self._lines.append(f"<g data-step={step} data-machine={xml_attribute(machine)}>")
         yield
         self._lines.append("</g>")
 

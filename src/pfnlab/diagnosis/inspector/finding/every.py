@@ -50,7 +50,7 @@ class NotLookedFor(msgspec.Struct, frozen=True):
     commands: tuple[str, ...]
 
 
-class _Part(msgspec.Struct, frozen=True):
+class _SourcedPart(msgspec.Struct, frozen=True):
     """A part of a snapshot.
 
     :param sources: the names it has as a source: files, and parts of a kernel's memory
@@ -74,25 +74,25 @@ def _mtrrs_seen(snapshot: Snapshot) -> bool:
 
 #: The parts by the names that ``kinds.toml`` has for them. The types of a kernel give all parts of a core.
 _PARTS = {
-    "reservations": _Part(lambda seen: seen.book is not None, (memory_lists.MEMTYPES, "memtype tree")),
-    "resources": _Part(
+    "reservations": _SourcedPart(lambda seen: seen.book is not None, (memory_lists.MEMTYPES, "memtype tree")),
+    "resources": _SourcedPart(
         lambda seen: seen.resources is not None,
         (memory_lists.IOMEM, "resource tree"),
         f"sudo cat {memory_lists.IOMEM}",
     ),
-    "devices": _Part(lambda seen: seen.devices is not None, (pci_files.DEVICES, LSPCI, "PCI devices")),
-    "mappings": _Part(
+    "devices": _SourcedPart(lambda seen: seen.devices is not None, (pci_files.DEVICES, LSPCI, "PCI devices")),
+    "mappings": _SourcedPart(
         lambda seen: seen.mappings is not None, (MAPS, "tasks", "mappings"), "sudo pfnlab inspect"
     ),
-    "processes": _Part(
+    "processes": _SourcedPart(
         lambda seen: seen.processes is not None, (DESCRIPTORS, "tasks", "processes"), "sudo pfnlab inspect"
     ),
-    "page tables": _Part(_tables_seen, ("page tables",), _DEEP),
-    "kernel mappings": _Part(
+    "page tables": _SourcedPart(_tables_seen, ("page tables",), _DEEP),
+    "kernel mappings": _SourcedPart(
         lambda seen: not seen.mappings or seen.aliases is not None, ("kernel mappings",), _DEEP
     ),
-    "MTRRs": _Part(_mtrrs_seen, (memory_lists.MTRRS, "MTRRs"), f"cat {memory_lists.MTRRS}"),
-    "PAT": _Part(
+    "MTRRs": _SourcedPart(_mtrrs_seen, (memory_lists.MTRRS, "MTRRs"), f"cat {memory_lists.MTRRS}"),
+    "PAT": _SourcedPart(
         lambda seen: seen.pat is not None or bool(pat_off(seen)),
         ("PAT", machine_facts.KMSG, DMESG, JOURNAL),
         "sudo journalctl -k -b -g 'x86/PAT: Configuration'",
