@@ -32,9 +32,8 @@ from pfnlab.hunt.meeting.bug_shown import BugRunResult
 from pfnlab.hunt.meeting.meet import MeetingResult
 from pfnlab.hunt.meeting.rules_between import RulesBetween
 from pfnlab.hunt.meeting.trial import TrialResult
-from pfnlab.present.report.bug_entry import BugEntry
+from pfnlab.present.report.bug_entry import AffectsResult, BugEntry
 from pfnlab.present.report.bug_list import BugList
-from pfnlab.present.report.bugs_affecting import AffectsResult
 from pfnlab.present.report.policies_matrix import PoliciesResult
 from pfnlab.present.report.run_json import PrintedRun
 from pfnlab.programs.lang.library_list import LibraryList

@@ -42,7 +42,7 @@ from pfnlab.campaign.store.store import Store
 from pfnlab.checker.check import check
 from pfnlab.checker.limits import CheckLimits, Exhaustive, Swarm
 from pfnlab.checker.scopes.scope import load_scope
-from pfnlab.discussions import searches
+from pfnlab.discussions import asking
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.hunt import Hunt
 from pfnlab.hunt.fuzz.hunt_state import HuntState
@@ -127,7 +127,7 @@ def policed(depth: int, jobs: int) -> tuple[SeamPolicies, ...]:
 
 def paged(make: Callable[[int], str], jobs: int) -> str:
     """A page, with no search stored from before."""
-    searches._results.clear()
+    asking._results.clear()
     return make(jobs)
 
 

@@ -10,12 +10,11 @@ from itertools import groupby
 
 from evidence.pages.markdown import table
 from pfnlab.base.errors import Discovery
-from pfnlab.discussions.asking import Finds, QuestionResult
+from pfnlab.discussions.asking import Finds, QuestionResult, search_ahead
 from pfnlab.discussions.evidence import Evidence, Seen, SourceSays, range_words, series_words
 from pfnlab.discussions.form import MOST_WORDS, Claim, ClaimStatus, Discussion, Message
 from pfnlab.discussions.patch_evidence import by_kernel, has_patch
 from pfnlab.discussions.reading import discussions
-from pfnlab.discussions.searches import search_ahead
 
 _HEAD = (
     *("", "said", "read as", "asked of models", "K: shown by kernels"),

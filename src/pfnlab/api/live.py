@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pfnlab.api.acting import Acting, LiveTask
-from pfnlab.api.pages import Pages, Where
-from pfnlab.api.step import Listed, StepSeen, seen_steps
+from pfnlab.api.step import Listed, Pages, StepSeen, Where, seen_steps
 from pfnlab.base.errors import Misuse
 from pfnlab.base.own_code import is_served
 from pfnlab.base.supervised import supervised
@@ -34,10 +33,8 @@ if TYPE_CHECKING:
 
 #: The device of a machine where none is named.
 DEVICE = "bar: pci, 16 pages"
-
 #: Devices for a machine, as a program declares them.
 Devices = str | Device | Sequence[str | Device]
-
 #: Policies for models: files as `--policy` takes them, or names by their seam (``{"tracker": "vm_pat"}``).
 Policies = Mapping[str, str | Path] | Sequence[str | Path] | str | Path
 

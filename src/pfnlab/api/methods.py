@@ -14,8 +14,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, get_args
 
-from pfnlab.api.pages import Bytes, Where, byte_range
-from pfnlab.api.step import StepSeen
+from pfnlab.api.step import Bytes, StepSeen, Where, byte_range
 from pfnlab.programs.lang.device_ops import DriverMode, IoremapMode, MemremapMode
 from pfnlab.programs.lang.fields import Ending
 from pfnlab.programs.lang.ops import Call, Via

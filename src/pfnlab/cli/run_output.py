@@ -14,7 +14,7 @@ from pfnlab.verbs.run import RunRequest
 
 if TYPE_CHECKING:
     from pfnlab.present.document.blocks import Document
-    from pfnlab.present.report.styled import StyledText
+    from pfnlab.present.report.table import StyledText
 
 #: The width of a table that goes to a file or a pipe.
 _PIPED_WIDTH = 120
@@ -69,11 +69,11 @@ def document(results: Sequence[RunResult], request: RunRequest, form: str) -> st
 
             return "".join(f"{PrintedRun.of(result).as_json()}\n" for result in results)
         case "junit":
-            from pfnlab.present.report.run_junit import junit
+            from pfnlab.present.report.run_formats import junit
 
             return junit(results, table)
         case "tap":
-            from pfnlab.present.report.run_tap import tap
+            from pfnlab.present.report.run_formats import tap
 
             return tap(results, table)
         case "md":
@@ -122,14 +122,14 @@ def _asked(results: Sequence[RunResult], request: RunRequest, width: int, *, mar
     """The text that is printed: with ``--quiet`` only what is wrong."""
     if not request.quiet:
         return _text(results, request, width, marks=marks)
-    from pfnlab.present.report.run_summary import summary_text
+    from pfnlab.present.report.run_formats import summary_text
 
     return summary_text(results, wrong_only=True)
 
 
 def _text(results: Sequence[RunResult], request: RunRequest, width: int, *, marks: bool) -> StyledText:
-    from pfnlab.present.report.run_summary import summary_text
-    from pfnlab.present.report.styled import lines_of
+    from pfnlab.present.report.run_formats import summary_text
+    from pfnlab.present.report.table import lines_of
 
     if len(results) == 1:
         return _table(results[0], request, width, marks=marks)

@@ -32,9 +32,7 @@ _UNASKED = (ClaimStatus.CONFIRMED_IN_THREAD, ClaimStatus.OPEN)
 class Message(NamedTuple):
     """A message, or a part of one that quotes another author.
 
-    :param subject: of the message
     :param date: as far as the archive says it
-    :param author: who wrote these words
     :param role: the author's part in this discussion
     """
 
@@ -80,7 +78,6 @@ class Discussion(NamedTuple):
     """The claims of one discussion.
 
     :param number: ``004``
-    :param title: the subject of the discussion
     :param short: what comes out of it, for readers who read no row
     """
 

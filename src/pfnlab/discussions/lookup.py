@@ -87,11 +87,7 @@ class ClaimList(Printed, frozen=True, kw_only=True, tag="pfnlab-claims/1"):
 
 
 def claims_of(discussion: str | None = None) -> Iterator[NumberedClaim]:
-    """The claims of a discussion.
-
-    :param discussion: its number, ``004``; None for all
-    :raises Misuse: there is no such discussion
-    """
+    """The claims of a discussion, ``004``, or of all for None; raises Misuse for none such."""
     numbers = [one.number for one in discussions()]
     if discussion is not None and discussion not in numbers:
         raise Misuse(f"there is no discussion {discussion!r}{did_you_mean(discussion, numbers)}")
@@ -102,11 +98,7 @@ def claims_of(discussion: str | None = None) -> Iterator[NumberedClaim]:
 
 
 def claim_numbered(number: str) -> NumberedClaim:
-    """The claim with this number.
-
-    :param number: ``004.22``
-    :raises Misuse: there is none
-    """
+    """The claim with this number, ``004.22``; raises Misuse where there is none."""
     found = {one.number: one for one in claims_of()}
     if number in found:
         return found[number]
@@ -121,12 +113,7 @@ def claim_numbered(number: str) -> NumberedClaim:
 
 
 def claims_by(author: str, discussion: str | None = None) -> list[NumberedClaim]:
-    """The claims of an author, in their order.
-
-    :param author: the name, or a word of it, in any case of letters
-    :param discussion: of this discussion alone
-    :raises Misuse: nobody has this name, or several have it; there is no such discussion
-    """
+    """The claims of an author, by a word of the name; raises Misuse for nobody, several, no discussion."""
     found = list(claims_of(discussion))
     names = list(dict.fromkeys(one.message.author for one in found))
     asked = author.lower()
@@ -136,11 +123,8 @@ def claims_by(author: str, discussion: str | None = None) -> list[NumberedClaim]
         raise Misuse(f"{author!r} is {' and '.join(meant)}: write the whole name of one")
     if not meant:
         words = {word: name for name in names for word in name.split()}
-        raise Misuse(f"there is no author {author!r}{_author_meant(author, names, words)}")
+        # The nearest name, or the name with the nearest word.
+        word = nearest(author, words)
+        meant_one = f": did you mean `{words[word]}`?" if word is not None else did_you_mean(author, names)
+        raise Misuse(f"there is no author {author!r}{meant_one}")
     return [one for one in found if one.message.author == meant[0]]
-
-
-def _author_meant(author: str, names: list[str], words: dict[str, str]) -> str:
-    """The author who may be meant: the nearest name, or the name with the nearest word."""
-    word = nearest(author, words)
-    return f": did you mean `{words[word]}`?" if word is not None else did_you_mean(author, names)

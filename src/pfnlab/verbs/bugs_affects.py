@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from pfnlab.verbs.option import AsJson, Option, Request, Say
 
 if TYPE_CHECKING:
-    from pfnlab.present.report.bugs_affecting import AffectsResult
+    from pfnlab.present.report.bug_entry import AffectsResult
 
 EXAMPLES = (
     ("pfnlab bugs affects 6.1.20", "What 6.1.20 has, and what mends it"),
@@ -33,7 +33,7 @@ class AffectsRequest(Request, frozen=True):
 def perform(request: AffectsRequest, say: Say) -> Iterator[AffectsResult]:
     """Where the kernel stands with each bug; Misuse if it is no version, or the file no configuration."""
     from pfnlab.kernel.policies.kconfig import options_of
-    from pfnlab.present.report.bugs_affecting import affecting
+    from pfnlab.present.report.bug_entry import affecting
 
     options = options_of(request.config) if request.config is not None else None
     name = str(request.config) if request.config is not None else ""

@@ -28,9 +28,8 @@ def perform(request: CampaignReportRequest, say: Say) -> Iterator[PlainText]:
     from pfnlab.campaign.running import campaign_named
     from pfnlab.campaign.store.rows import ResultFilter
     from pfnlab.campaign.store.store import Store, files_of_store, store_address
-    from pfnlab.present.document.compose import document_of
+    from pfnlab.present.document.compose import document_of, writer_of
     from pfnlab.present.document.results_part import part
-    from pfnlab.present.document.writers import writer_of
 
     writer, address = writer_of(request.form, request.output), store_address(request.store)
     check_output(request.output, files_of_store(address))

@@ -55,7 +55,7 @@ def perform(request: DrawRequest, say: Say) -> Iterator[PlainText]:
     from pfnlab.base.files import check_output
     from pfnlab.base.inert import shell_path
     from pfnlab.present.picture import draw_compare, draw_race, draw_state, draw_story
-    from pfnlab.present.picture.dimensions import NARROW
+    from pfnlab.present.picture.axis import NARROW
     from pfnlab.present.picture.palette import Theme
     from pfnlab.programs.lang.library import load_found, program_paths
     from pfnlab.programs.runs.look import look_named

@@ -39,8 +39,8 @@ class ExploreRequest(Request, frozen=True):
 def perform(request: ExploreRequest, say: Say) -> Iterator[PlainText]:
     """Serve the page until Ctrl-C; it has no results. Misuse if there is not one program, or no bundle."""
     from pfnlab.base.inert import shell_word
-    from pfnlab.explorer.machines import MOST_MACHINES
     from pfnlab.explorer.serving import serve
+    from pfnlab.explorer.stories import MOST_MACHINES
     from pfnlab.programs.lang.library import in_library, long_name, program_paths
     from pfnlab.programs.lang.load import read_program_text
     from pfnlab.programs.runs.named_machines import name_machine

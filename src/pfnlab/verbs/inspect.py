@@ -20,7 +20,7 @@ from pfnlab.verbs.option import SECONDS, AsJson, Option, Request, Say, refuse_be
 if TYPE_CHECKING:
     from pfnlab.diagnosis.inspector.host_snapshot import Snapshot
     from pfnlab.diagnosis.inspector.inspection import InspectionResult
-    from pfnlab.diagnosis.inspector.snapshot_bounds import SnapshotBounds
+    from pfnlab.diagnosis.inspector.parsing.text_files import SnapshotBounds
 
 EXAMPLES = (
     ("pfnlab inspect", "What is wrong on this machine, as far as this user may see it"),
@@ -81,7 +81,7 @@ def perform(request: InspectRequest, say: Say) -> Iterator[InspectionResult | Pl
     """The inspection, once or again and again, or a script; Misuse if options or the file do not fit."""
     _check(request)
     if request.script:
-        from pfnlab.diagnosis.inspector.sources.collect_script import script_text
+        from pfnlab.diagnosis.inspector.sources.collecting import script_text
 
         yield PlainText(script_text())
         return
@@ -142,7 +142,7 @@ def _snapshot(request: InspectRequest) -> Snapshot:
 
 
 def _bounds(request: InspectRequest) -> SnapshotBounds:
-    from pfnlab.diagnosis.inspector.snapshot_bounds import ORDINARY, SnapshotBounds
+    from pfnlab.diagnosis.inspector.parsing.text_files import ORDINARY, SnapshotBounds
 
     return ORDINARY if request.most is None else SnapshotBounds(request.most)
 

@@ -32,10 +32,9 @@ class ReportRequest(Request, frozen=True):
 def perform(request: ReportRequest, say: Say) -> Iterator[PlainText]:
     """Read the results, and write their document; Misuse if one is no result, or is the output too."""
     from pfnlab.base.files import check_output
-    from pfnlab.present.document.compose import document_of
-    from pfnlab.present.document.kinds import part_of
+    from pfnlab.present.document.compose import document_of, writer_of
+    from pfnlab.present.document.part import part_of
     from pfnlab.present.document.read import files_of, read_results
-    from pfnlab.present.document.writers import writer_of
 
     writer = writer_of(request.form, request.output)
     check_output(request.output, files_of(request.results))

@@ -28,9 +28,9 @@ from pfnlab.kernel.policies.kconfig import configuration_of
 from pfnlab.kernel.policies.known_kernels import write_known
 from pfnlab.lab.images.kernels import KernelImage as Package
 from pfnlab.present.document.compose import document_of
-from pfnlab.present.document.kinds import part_of
 from pfnlab.present.document.mail import mail
 from pfnlab.present.document.meeting_part import part
+from pfnlab.present.document.part import part_of
 from pfnlab.present.document.read import result_of
 
 #: As few random programs as there can be: other tests are about them.
