@@ -1,4 +1,4 @@
-"""``claims show``: a claim, its programs, and the answers of models and kernels side by side."""
+"""``discussions show``: a claim, its programs, and the answers of models and kernels side by side."""
 
 from __future__ import annotations
 
