@@ -142,10 +142,10 @@ def test_a_defect_says_where_it_is(thread: PostedThread) -> None:
 @for_each("thread", threads)
 def test_a_message_is_named_without_brackets(thread: PostedThread) -> None:
     """By what stands between them."""
-    of_later = [name for later in thread.later for name in later.message_ids]
-    parts = (*thread.versions, *thread.defects)
+    of_versions = [name for version in thread.versions for name in version.message_ids]
+    of_defects = [name for defect in thread.defects for name in defect.message_ids]
 
-    names = [*(name for part in parts for name in part.message_ids), *of_later]
+    names = [*of_versions, *of_defects, *(name for later in thread.later for name in later.message_ids)]
 
     assert [] == [name for name in names if name.count("@") != 1 or set(name) & set("<> ")]
 
