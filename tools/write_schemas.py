@@ -26,6 +26,8 @@ from pfnlab.diagnosis.inspector.inspection import InspectionResult
 from pfnlab.diagnosis.messages.explanation import ExplainResult
 from pfnlab.discussions.asked_again import ClaimResult
 from pfnlab.discussions.lookup import ClaimList
+from pfnlab.discussions.thread_list import DiscussionList
+from pfnlab.discussions.thread_result import DefectResult, ThreadResult
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult
 from pfnlab.hunt.meeting.bisect import BisectResult
 from pfnlab.hunt.meeting.bug_shown import BugRunResult
@@ -55,6 +57,9 @@ RESULTS: dict[str, type[Printed]] = {
     "litmus-list": LibraryList,
     "policies-matrix": PoliciesResult,
     "kernels-meet": MeetingResult,
+    "discussions-list": DiscussionList,
+    "discussions-thread": ThreadResult,
+    "discussions-defect": DefectResult,
     "claims-list": ClaimList,
     "claims-show": ClaimResult,
     "bugs-list": BugList,

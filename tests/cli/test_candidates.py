@@ -56,7 +56,9 @@ def test_an_option_is_a_candidate_until_it_is_used() -> None:
 
 def test_a_discussion_is_no_claim() -> None:
     """Where one is asked for, all of them are candidates, and no number of a claim is."""
-    assert ["000", "001", "002", "003", "004"] == values("claims", "list", "--discussion", "")
+    assert ["000", "001", "002", "003", "004"] == values("discussions", "list", "--discussion", "")
+    assert {"004.22", "T2", "R11"} <= {*values("discussions", "show", "")}
+    # An earlier name of a verb completes as it is read.
     assert "004.22" in values("claims", "show", "004.2")
 
 

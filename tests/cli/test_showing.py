@@ -139,10 +139,10 @@ def slow_step(monkeypatch: pytest.MonkeyPatch, step: str, verb: str, **fields: A
             "pfnlab bugs affects",
         ),
         (
-            "claims show",
+            "discussions show",
             "pfnlab.discussions.asked_again.ask_again",
             {"number": ("001.1",)},
-            "pfnlab claims show",
+            "pfnlab discussions show",
         ),
     ],
 )

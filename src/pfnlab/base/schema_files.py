@@ -11,13 +11,32 @@ from pfnlab.base.errors import Misuse
 
 _PRINTING = (
     *("run", "fmt", "check", "review", "check --differ", "replay", "fuzz", "litmus list", "policies matrix"),
-    *("claims list", "claims by", "claims show", "bugs list", "bugs show", "bugs affects", "bugs run"),
+    *(
+        "discussions list",
+        "discussions list --claims",
+        "discussions by",
+        "discussions show",
+        "discussions show T2",
+        "discussions show R11",
+        "bugs list",
+        "bugs show",
+        "bugs affects",
+        "bugs run",
+    ),
     *("inspect", "explain", "try", "kernels meet", "kernels diff", "bisect", "kernels diff --model"),
     *("kernels sizes", "results", "campaign results", "campaign status"),
 )
 
 #: Verbs that print the form of another.
-_LIKE = {"claims by": "claims list", "kernels diff": "kernels meet", "campaign results": "results"}
+_LIKE = {
+    "discussions list --claims": "claims list",
+    "discussions by": "claims list",
+    "discussions show": "claims show",
+    "discussions show T2": "discussions thread",
+    "discussions show R11": "discussions defect",
+    "kernels diff": "kernels meet",
+    "campaign results": "results",
+}
 
 #: The file of each verb's form.
 FORMS = {verb: _LIKE.get(verb, verb).replace(" --", " ").replace(" ", "-") for verb in _PRINTING}

@@ -226,6 +226,15 @@ def claim_numbers(typed: str) -> Iterator[Candidate]:
         )
 
 
+def thread_numbers(typed: str) -> Iterator[Candidate]:
+    """The numbers of threads with their titles, and of defects with what happens."""
+    from pfnlab.discussions.posted import posted_threads
+
+    for one in posted_threads():
+        yield Candidate(one.number, one.title)
+        yield from (Candidate(defect.number, defect.scenario) for defect in one.defects)
+
+
 def claim_authors(typed: str) -> Iterator[Candidate]:
     """The authors of claims."""
     names = {message["who"] for _, table in _claim_tables() for message in table["message"]}

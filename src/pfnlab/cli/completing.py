@@ -8,6 +8,7 @@ from contextlib import suppress
 from pfnlab.base.schema_files import FORMS
 from pfnlab.cli import candidates as values
 from pfnlab.cli.candidates import Candidate, Values
+from pfnlab.cli.verb_modules import ALIASES
 from pfnlab.cli.verbs import HELP, VerbOption, page_of, paragraphs_of
 from pfnlab.verbs.completion import SHELLS
 
@@ -39,7 +40,7 @@ BY_METAVAR: dict[str, Values] = {
     "RESULT": values.paths(".json"),
     "STORE": values.paths(".db"),
     "DISCUSSION": values.discussions,
-    "NUMBER": values.claim_numbers,
+    "NUMBER": values.either(values.claim_numbers, values.thread_numbers),
     "BUG": values.bug_names,
     "PROPERTY": values.properties,
     "AUTHOR": values.claim_authors,
@@ -109,9 +110,10 @@ def _at(before: Sequence[str], typed: str) -> Iterable[Candidate]:
             used |= set(row.names) if row is not None and not row.many else set()
             awaited = [row] * (row.values - bool(equals)) if row is not None else []
         elif page.verbs:
-            if word not in page.verbs:
+            verb = word if page.name else ALIASES.get(word, word)
+            if verb not in page.verbs:
                 return []
-            page, used = page_of(f"{page.name} {word}".strip()), set()
+            page, used = page_of(f"{page.name} {verb}".strip()), set()
         else:
             given += 1
     if awaited:

@@ -64,7 +64,7 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
             text = _lines(result, apart) + _shown(result)
         case "try" | "kernels meet" | "kernels diff":
             return _page(result)
-        case "claims show" if request.mail:
+        case "discussions show" if request.mail:
             from pfnlab.present.document.claims_part import claim_mail
 
             return f"{chr(10) * apart}{claim_mail(result)}"
@@ -88,7 +88,7 @@ def _lines(result: Printed, apart: bool) -> str:
     from pfnlab.present.document.part import KINDS, part_of
 
     if result.form() not in KINDS:
-        return str(result)
+        return "\n" * apart + str(result)
     from pfnlab.present.document.part import terminal
 
     return "\n" * apart + terminal(part_of(result))

@@ -13,6 +13,9 @@ from pfnlab import verbs
 if TYPE_CHECKING:
     from pfnlab.verbs.option import Option
 
+#: Earlier names of verbs, which are read for one release more and stand in no help.
+ALIASES = {"claims": "discussions"}
+
 
 def module_of(verb: str) -> str:
     """The name of the module of *verb*: ``kernels_meet`` for ``kernels meet``, ``try_`` for ``try``.

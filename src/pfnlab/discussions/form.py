@@ -34,12 +34,14 @@ class Message(NamedTuple):
 
     :param date: as far as the archive says it
     :param role: the author's part in this discussion
+    :param message_id: without angle brackets; empty where nobody noted it
     """
 
     subject: str
     date: str
     author: str
     role: str
+    message_id: str = ""
 
 
 class Claim(NamedTuple):

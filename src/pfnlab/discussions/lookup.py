@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -12,6 +13,9 @@ from pfnlab.base.result import Printed
 from pfnlab.discussions.form import Claim, ClaimStatus, Discussion, Message
 from pfnlab.discussions.reading import discussions
 from pfnlab.programs.lang.words import did_you_mean, nearest
+
+#: The number of a claim, with or without zeros before it.
+_SHORT = re.compile(r"(\d{1,3})\.0*(\d+)")
 
 
 class NumberedClaim(NamedTuple):
@@ -79,11 +83,15 @@ class ClaimList(Printed, frozen=True, kw_only=True, tag="pfnlab-claims/1"):
 
     def __str__(self) -> str:
         rows = [(one.number, one.author, one.status, f"“{one.quote}”") for one in self.claims]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(
-            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        )
+        return "\n".join(in_columns(rows))
+
+
+def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a list, with the cells of *rows* below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
 
 
 def claims_of(discussion: str | None = None) -> Iterator[NumberedClaim]:
@@ -98,8 +106,10 @@ def claims_of(discussion: str | None = None) -> Iterator[NumberedClaim]:
 
 
 def claim_numbered(number: str) -> NumberedClaim:
-    """The claim with this number, ``004.22``; raises Misuse where there is none."""
+    """The claim with this number, ``004.22`` or ``4.22``; raises Misuse where there is none."""
     found = {one.number: one for one in claims_of()}
+    if short := _SHORT.fullmatch(number):
+        number = f"{short[1].zfill(3)}.{short[2]}"
     if number in found:
         return found[number]
     discussion = number.partition(".")[0]
@@ -108,7 +118,9 @@ def claim_numbered(number: str) -> NumberedClaim:
         raise Misuse(f"there is no claim {number!r}: discussion {discussion} has {there[0]} to {there[-1]}")
     meant = nearest(number, found)
     # All of them are too many to name.
-    instead = f"did you mean `{meant}`?" if meant is not None else "`pfnlab claims list` has all numbers"
+    instead = (
+        f"did you mean `{meant}`?" if meant is not None else "`pfnlab discussions list --claims` has all"
+    )
     raise Misuse(f"there is no claim {number!r}: {instead}")
 
 

@@ -44,6 +44,7 @@ class _Message(msgspec.Struct, forbid_unknown_fields=True):
     date: str
     subject: str
     claim: Annotated[list[dict[str, Any]], _Some]
+    message_id: str = ""
 
 
 class _Claim(msgspec.Struct, forbid_unknown_fields=True):
@@ -196,8 +197,12 @@ def read_discussion(text: str, number: str) -> Discussion:
         for written in message.claim:
             count += 1
             claims.append(_claim(written, f"{source}: claim {number}.{count}"))
-        said.append(Said(Message(message.subject, message.date, message.who, message.role), claims))
+        said.append(Said(_message_of(message), claims))
     return Discussion(number, file.title, file.short, said)
+
+
+def _message_of(read: _Message) -> Message:
+    return Message(read.subject, read.date, read.who, read.role, read.message_id)
 
 
 def _claim(table: dict[str, Any], where: str) -> Claim:

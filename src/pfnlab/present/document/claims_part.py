@@ -1,4 +1,4 @@
-"""``claims show``: a claim, its programs, and the answers of models and kernels side by side.
+"""``discussions show``: a claim, its programs, and the answers of models and kernels side by side.
 
 As plain text for a reply to a mailing list it has no markup: lists read mail as it is. Lines are short enough
 that no client breaks them; only a line of a program or of a command may be longer, for it has to be copied

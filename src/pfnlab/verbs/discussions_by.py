@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from pfnlab.discussions.lookup import ClaimList
 
 EXAMPLES = (
-    ("pfnlab claims by Zijlstra", "The sentences of one author that have a row"),
-    ("pfnlab claims by 'David Hildenbrand' --discussion 002 --json", "Those of one discussion, as JSON"),
+    ("pfnlab discussions by Zijlstra", "The sentences of one author that have a row"),
+    ("pfnlab discussions by 'David Hildenbrand' --discussion 002 --json", "Those of one discussion, as JSON"),
 )
 
 
