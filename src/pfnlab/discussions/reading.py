@@ -1,4 +1,4 @@
-"""Claims, read from the files of this folder, as ``004.toml``; ``README.md`` has their form."""
+"""Claims, read from the files of this folder, as ``004.toml``; ``form.txt`` has their form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Families, read from the files of ``families/``; the ``README.md`` there has their form."""
+"""Families, read from the files of ``families/``; the ``form.txt`` there has their form."""
 
 from __future__ import annotations
 
