@@ -125,6 +125,8 @@ def _is_inert(value: ast.expr, named: set[str]) -> bool:
         return True
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
         return value.func.id in _INERT
+    if isinstance(value, ast.Call) and ast.unparse(value.func).startswith("inert."):
+        return True
     if isinstance(value, ast.Call) and ast.unparse(value.func).endswith(".join"):
         words = ast.unparse(value.args[0])
         return words.isupper() or words.startswith("map(shell_word, ")

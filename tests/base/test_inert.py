@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import tokenize
 from pathlib import Path
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import pytest
@@ -41,6 +42,7 @@ from pfnlab.base.inert import (
     shell_word,
     shell_words,
     tap_description,
+    url_part,
     visible,
     word,
     xml_attribute,
@@ -273,6 +275,15 @@ def test_a_recorded_command_is_words_alone(recorded: str, shown: str) -> None:
 def test_a_file_is_no_option(name: str, written: str) -> None:
     """Its folder stands before it."""
     assert written == shell_path(name)
+
+
+@given(hostile_texts)
+def test_a_part_of_an_address_is_one_part(text: str) -> None:
+    """No slash, query, fragment or blank of it ends the part, and it is read back whole."""
+    part = url_part(text)
+
+    assert not set(part) & set("/?#&<>\"' \\\n")
+    assert text.encode(errors="backslashreplace").decode() == unquote(part)
 
 
 @given(hostile_texts)

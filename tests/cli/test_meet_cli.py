@@ -115,22 +115,22 @@ def test_a_kernel_that_differs(ask: Ask) -> None:
 
 
 def test_promote_writes_what_is_known(ask: Ask, tmp_path: Path) -> None:
-    """A small file by the package's version."""
-    answer = ask("kernels", "meet", "6.12.117", *FEW, "--promote", "--known", tmp_path)
+    """A line with the package's version."""
+    answer = ask("kernels", "meet", "6.12.117", *FEW, "--promote", "--known", tmp_path / "known.jsonl")
 
     assert 0 == answer.code
-    said = json.loads((tmp_path / "6.12.117-1.json").read_text())
-    assert (1, "trixie") == (said["held"]["litmus"]["programs"], said["suite"])
+    said = json.loads((tmp_path / "known.jsonl").read_text())
+    assert ("6.12.117-1", 1) == (said["package_version"], said["held"]["litmus"]["programs"])
 
 
 def test_promote_is_refused_where_it_differs(ask: Ask, tmp_path: Path) -> None:
     """Why is said, nothing is written, and the page is there all the same: 1."""
-    answer = ask("kernels", "meet", "6.12.116", *FEW, "--promote", "--known", tmp_path)
+    answer = ask("kernels", "meet", "6.12.116", *FEW, "--promote", "--known", tmp_path / "known.jsonl")
 
     assert 1 == answer.code
     assert "6.12.116 differs from its model and does not become known" in answer.err
     assert "explained by" in answer.out
-    assert [] == list(tmp_path.glob("*.json"))
+    assert not (tmp_path / "known.jsonl").exists()
 
 
 def test_promote_by_another_model(ask: Ask) -> None:

@@ -352,7 +352,7 @@ def test_a_lost_guest_is_undecided(
     ask("check", "--on", "model:6.1", "--scope", "small", "--property", "no_leak", "--save", tmp_path)
     alarm = Alarm("oops", "BUG: unable to handle page fault") if alarmed else None
     guest = msgspec.structs.replace(cut(careful(), 2), alarm=alarm)
-    monkeypatch.setattr(replaying, "side_by_side", lambda *_: [(careful(), guest)])
+    monkeypatch.setattr(replaying.named_machines, "side_by_side", lambda *_: [(careful(), guest)])
 
     answer = ask("replay", tmp_path / "no_leak.pfn", "--on", "qemu:6.1", "--json")
 

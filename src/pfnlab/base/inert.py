@@ -192,6 +192,14 @@ def recorded_line(command: str) -> str:
 # ---- Markup
 
 
+def url_part(text: str) -> str:
+    """*text* as one part of the path of an address, in which ``@+=`` mean nothing else."""
+    # Of all that starts, few write addresses.
+    from urllib.parse import quote
+
+    return quote(text, safe="@+=", errors="backslashreplace")
+
+
 def xml_text(text: str) -> str:
     """*text* as it may stand in an element, its lines kept."""
     return visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote
 
 import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import read_text
+from pfnlab.base.inert import url_part
 from pfnlab.base.toml_text import MOST_TOML, toml_content
 from pfnlab.programs.lang.words import did_you_mean
 
@@ -229,4 +229,4 @@ def archive_address(message_id: str) -> str:
 
     :param message_id: without angle brackets
     """
-    return f"{_ARCHIVE}/{quote(message_id, safe='@+=')}/"
+    return f"{_ARCHIVE}/{url_part(message_id)}/"

@@ -6,6 +6,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from pfnlab.base.inert import shell_word
 from pfnlab.base.result import Printed
 from pfnlab.discussions.lookup import ListedClaim, claims_of
 from pfnlab.discussions.posted import (
@@ -118,7 +119,7 @@ class DefectResult(Printed, frozen=True, kw_only=True, tag="pfnlab-defect/1"):
 def _version_lines(version: PostedVersion) -> Iterator[str]:
     """A version: the line with its date and policy, then its design and what became of it."""
     head = ", ".join(filter(None, (version.name, date_words(version.date) if version.date else "")))
-    yield from _wrapped(f"{head}  --on {version.machine}" if version.machine else head)
+    yield from _wrapped(f"{head}  --on {shell_word(version.machine)}" if version.machine else head)
     yield from _row("design", version.design)
     landed = ", ".join(version.landed)
     yield from _row("landed", f"{landed} ({version.release})" if version.release and landed else landed)
