@@ -5,7 +5,7 @@ from __future__ import annotations
 from pfnlab.programs.lang.fields import Ending, Field, Flag, Shape, Word
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Call, Program
-from pfnlab.programs.lang.shapes import ROWS, verbs_of, word_of
+from pfnlab.programs.lang.words import ROWS, verbs_of, word_of
 
 _TEXTS: dict[Shape, str] = {
     **{Shape.RANGE: "a[1:3]", Shape.ACCESS: "a[2]", Shape.DEVICE_PAGES: "bar[0:4]", Shape.MEMORY: "ram[0:2]"},

@@ -35,9 +35,9 @@ ESCAPING = frozenset(
 
 #: Replacements that read or are of our own texts, with the reason.
 READS = {
-    ("diagnosis/messages/prefix.py", r"""replace('\\"', '"')"""): "an escape of a log that is read",
+    ("diagnosis/messages/paste.py", r"""replace('\\"', '"')"""): "an escape of a log that is read",
     (
-        "diagnosis/inspector/sources/collect_script.py",
+        "diagnosis/inspector/sources/collecting.py",
         r"replace('\\', '\\\\')",
     ): "expressions of ours, for awk",
     ("campaign/store/postgres.py", "replace('%', '%%')"): "a statement of ours",

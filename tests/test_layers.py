@@ -147,7 +147,7 @@ _BEGINNINGS = (
 
 #: Where modules are looked for by their names: verbs, the parts of results, and the kinds of machines.
 _BY_NAME = re.compile(
-    r"verbs/|present/document/\w+_part\.py|programs/model/named_model|lab/running/named_kernel"
+    r"verbs/|present/document/\w+_part\.py|programs/model/model_machine|lab/running/named_kernel"
 )
 
 

@@ -12,8 +12,8 @@ from litmus_files import FILES, HOLDING, LITMUS, is_of_leaves, litmus_file, prog
 from pfnlab.base.errors import Undecided
 from pfnlab.kernel.policies.profiles import exact
 from pfnlab.kernel.policies.releases import CONFIRMED, RELEASES, is_series, series_of
-from pfnlab.programs.lang.canonical import format_text
-from pfnlab.programs.lang.json_form import program_hash
+from pfnlab.programs.lang.load import program_hash
+from pfnlab.programs.lang.problems import format_text
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import covers, expectation_failures
 from pfnlab.programs.runs.golden import golden_differences, golden_path, golden_run, read_golden

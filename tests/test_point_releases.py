@@ -13,7 +13,7 @@ from litmus_files import FILES, litmus_file, program_of
 from pfnlab.kernel.policies.known_kernels import known_versions
 from pfnlab.kernel.policies.profiles import profile_of
 from pfnlab.kernel.policies.releases import RELEASES, is_series, version_key
-from pfnlab.kernel.policies.switch_table import SWITCHES
+from pfnlab.kernel.policies.switches import SWITCHES
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import expectation_failures
 

@@ -14,8 +14,7 @@ from types import ModuleType
 import pytest
 from tooling import build_release, check_release
 
-from pfnlab.programs.lang.json_form import to_json
-from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.load import load_text, to_json
 
 REPORT = "# Pages forget who they are\nState: private\n\nThey do.\n"
 PROGRAM = (

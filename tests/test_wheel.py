@@ -98,7 +98,7 @@ def test_all_programs_are_there(command: Path) -> None:
 
 def test_what_kernels_did_stays_in_the_repository(command: Path) -> None:
     """Goldens are most of its bytes; what shows them says where they are."""
-    said = [ask(command, *words) for words in (("bugs", "show", "A06"), ("claims", "show", "002.3"))]
+    said = [ask(command, *words) for words in (("bugs", "show", "A06"), ("discussions", "show", "002.3"))]
 
     assert [] == list((command.parents[1]).rglob("*.expected.json"))
     assert [(0, ""), (0, "")] == [(answer.returncode, answer.stderr) for answer in said]

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pfnlab.base.errors import PfnlabError
-from pfnlab.programs.lang.json_form import program_hash
-from pfnlab.programs.lang.load import load_bytes
+from pfnlab.programs.lang.load import load_bytes, program_hash
 
 ROOT = Path(__file__).parents[1]
 STATES = ("private", "reported", "public")

@@ -16,11 +16,9 @@ from pathlib import Path
 import pfnlab.kernel.policies
 from pfnlab.base.processes import in_order
 from pfnlab.hunt.meeting.holding import Programs
-from pfnlab.hunt.meeting.rules_between import first_seen
-from pfnlab.kernel.policies.changes import field_of, single_changes
+from pfnlab.hunt.meeting.rules_between import first_seen, run_with_rules
+from pfnlab.kernel.policies.changes import FILE, field_of, key_of, single_changes
 from pfnlab.kernel.policies.releases import CONFIRMED
-from pfnlab.kernel.policies.shown_by import FILE, key_of
-from pfnlab.programs.model.asked_rules import run_with_rules
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel
 

@@ -14,7 +14,7 @@ import msgspec
 
 from pfnlab.programs.lang.fields import Ending, Flag
 from pfnlab.programs.lang.ops import Call
-from pfnlab.programs.lang.shapes import ROWS, verbs_of
+from pfnlab.programs.lang.words import ROWS, verbs_of
 
 PAGE = Path(__file__).parents[1] / "src" / "pfnlab" / "api" / "methods.py"
 #: All behind it is made, to the end of the file.

@@ -28,12 +28,12 @@ from pfnlab.base.units import number_of
 from pfnlab.checker.scopes.properties import QUESTIONS, RACE_QUESTIONS
 from pfnlab.checker.scopes.scope import RaceScope, Scope, load_scope, scope_names
 from pfnlab.cli.verbs import VerbOption, VerbPage, verb_pages
-from pfnlab.kernel.policies.eras import VM_PAT_ERAS
 from pfnlab.kernel.policies.releases import CONFIRMED
+from pfnlab.kernel.policies.seams import VM_PAT_ERAS
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Call, Program
 from pfnlab.programs.lang.printer import op_lines
-from pfnlab.programs.lang.shapes import word_of
+from pfnlab.programs.lang.words import word_of
 from pfnlab.programs.runs.observation import PteSeen, Run, Step, VmaSeen
 
 FOLDER = ROOT / "docs" / "reference"

@@ -26,15 +26,16 @@ from pfnlab.diagnosis.inspector.inspection import InspectionResult
 from pfnlab.diagnosis.messages.explanation import ExplainResult
 from pfnlab.discussions.asked_again import ClaimResult
 from pfnlab.discussions.lookup import ClaimList
+from pfnlab.discussions.thread_list import DiscussionList
+from pfnlab.discussions.thread_result import DefectResult, ThreadResult
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult
 from pfnlab.hunt.meeting.bisect import BisectResult
 from pfnlab.hunt.meeting.bug_shown import BugRunResult
 from pfnlab.hunt.meeting.meet import MeetingResult
 from pfnlab.hunt.meeting.rules_between import RulesBetween
 from pfnlab.hunt.meeting.trial import TrialResult
-from pfnlab.present.report.bug_entry import BugEntry
+from pfnlab.present.report.bug_entry import AffectsResult, BugEntry
 from pfnlab.present.report.bug_list import BugList
-from pfnlab.present.report.bugs_affecting import AffectsResult
 from pfnlab.present.report.policies_matrix import PoliciesResult
 from pfnlab.present.report.run_json import PrintedRun
 from pfnlab.programs.lang.library_list import LibraryList
@@ -56,6 +57,9 @@ RESULTS: dict[str, type[Printed]] = {
     "litmus-list": LibraryList,
     "policies-matrix": PoliciesResult,
     "kernels-meet": MeetingResult,
+    "discussions-list": DiscussionList,
+    "discussions-thread": ThreadResult,
+    "discussions-defect": DefectResult,
     "claims-list": ClaimList,
     "claims-show": ClaimResult,
     "bugs-list": BugList,

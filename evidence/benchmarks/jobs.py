@@ -34,15 +34,15 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from evidence.pages.claims_page import discussion_page
 from pfnlab.base.processes import in_order, processors
-from pfnlab.campaign.local import LocalExecutor
+from pfnlab.campaign.executor import LocalExecutor
 from pfnlab.campaign.plan_file import read_plan
 from pfnlab.campaign.running import begin_campaign, run_campaign
+from pfnlab.campaign.store.rows import ResultFilter
 from pfnlab.campaign.store.store import Store
-from pfnlab.campaign.store.stored import ResultFilter
 from pfnlab.checker.check import check
 from pfnlab.checker.limits import CheckLimits, Exhaustive, Swarm
 from pfnlab.checker.scopes.scope import load_scope
-from pfnlab.discussions import searches
+from pfnlab.discussions import asking
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.hunt import Hunt
 from pfnlab.hunt.fuzz.hunt_state import HuntState
@@ -127,7 +127,7 @@ def policed(depth: int, jobs: int) -> tuple[SeamPolicies, ...]:
 
 def paged(make: Callable[[int], str], jobs: int) -> str:
     """A page, with no search stored from before."""
-    searches._results.clear()
+    asking._results.clear()
     return make(jobs)
 
 

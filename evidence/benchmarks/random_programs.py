@@ -22,8 +22,8 @@ from pathlib import Path
 
 from measuring import busy, show
 
-from pfnlab.hunt.fuzz.bias import Bias
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.conditions import Bias
 from pfnlab.hunt.fuzz.grammar import draw
 from pfnlab.hunt.fuzz.hunt import Hunt
 from pfnlab.hunt.fuzz.hunt_state import HuntState

@@ -87,7 +87,7 @@ def _vma(number: int, *, whole: bool) -> str:
 
 def write_bundle(path: Path, root: Path, processes: int, vmas: int) -> None:
     """A bundle of such a machine, with VMAs of interest alone."""
-    from pfnlab.diagnosis.inspector.sources.bundle_form import Entry, written
+    from pfnlab.diagnosis.inspector.sources.bundle import Entry, written
 
     book = "/sys/kernel/debug/x86/pat_memtype_list"
     entries = [Entry("file", book, (root / book[1:]).read_bytes())]
@@ -104,7 +104,7 @@ def write_machine(path: Path, reservations: int, processes: int, vmas: int, *, i
 
     :param ill: one reservation of five is missing, one mapping of seven, and every second one is uncached
     """
-    from pfnlab.diagnosis.inspector.sources.bundle_form import Entry, written
+    from pfnlab.diagnosis.inspector.sources.bundle import Entry, written
 
     devices = -(-max(reservations, vmas) * 0x4000 // _BAR)
     names = [f"0000:{at >> 3:02x}:{at & 7:02x}.0" for at in range(devices)]
@@ -188,8 +188,7 @@ def read(path: Path) -> tuple[int, ...]:
     from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
     from pfnlab.diagnosis.inspector.sources.bundle import Bundle
     from pfnlab.diagnosis.inspector.sources.root_folder import RootFolder
-    from pfnlab.present.document.kinds import part_of
-    from pfnlab.present.document.terminal import terminal
+    from pfnlab.present.document.part import part_of, terminal
 
     with silent():
         found = snapshot_of(RootFolder(path) if path.is_dir() else Bundle.at(path))

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from evidence.pages.markdown import table
-from pfnlab.kernel.bugs.bug_parts import SettledWord
-from pfnlab.kernel.bugs.known_bugs import GROUPS, Bug, all_bugs
+from pfnlab.kernel.bugs.known_bugs import GROUPS, Bug, SettledWord, all_bugs
 
 _NONE = "-"
 

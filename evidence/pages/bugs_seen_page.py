@@ -13,10 +13,9 @@ from typing import NamedTuple
 from evidence.pages.bug_seen import SeenOn, seen_on, word_of_entry
 from evidence.pages.held_reverts import HELD, HeldRevert, read_held
 from evidence.pages.markdown import table
-from pfnlab.kernel.bugs.bug_parts import SettledWord
-from pfnlab.kernel.bugs.known_bugs import GROUPS, Bug, all_bugs
+from pfnlab.kernel.bugs.known_bugs import GROUPS, Bug, SettledWord, all_bugs
 from pfnlab.kernel.policies.releases import series_of, version_key
-from pfnlab.lab.building.reverts import reverts_folder
+from pfnlab.lab.building.patch_file import reverts_folder
 
 _NONE = "-"
 

@@ -14,7 +14,7 @@ from evidence.pages.markdown import code, table
 from pfnlab.checker.check import HOLDS
 from pfnlab.checker.differ import compare
 from pfnlab.checker.scopes.scope import RaceScope, load_scope
-from pfnlab.discussions.searches import DEPTH, searched
+from pfnlab.discussions.asking import DEPTH, searched
 from pfnlab.kernel.policies.commits import machine_without
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines

@@ -15,10 +15,10 @@ from evidence.pages.markdown import table
 from evidence.pages.reached import Reach, model_reach
 from pfnlab.base.errors import Misuse
 from pfnlab.kernel.policies.flushes import FLUSHES
-from pfnlab.present.report.flush_counts import (
-    BASE,
+from pfnlab.present.report.policies_matrix import (
     DISTANCES,
-    Count,
+    SERIES,
+    FlushedCount,
     counts,
     model_counts,
     programs,
@@ -86,7 +86,7 @@ def predicted_reach(litmus: Mapping[str, Path], kernel: str, distance: str, proc
     return model_reach(REACHING[kernel], program, processors)
 
 
-def kernel_counts(series: str, path: Path) -> list[Count] | None:
+def kernel_counts(series: str, path: Path) -> list[FlushedCount] | None:
     """The counts on the newest kernel of *series* in the golden beside *path*; None without a driver there.
 
     :raises Misuse: there is no golden, or none of that series
@@ -120,7 +120,7 @@ def _by_placement(head: str, rows: Mapping[str, Path], kernels: Sequence[str]) -
     alike: dict[tuple[str, ...], list[str]] = {}
     for flush in FLUSHES:
         column = tuple(
-            _flushes(model_counts(f"{BASE},flush={flush}", load_program(path))) for path in rows.values()
+            _flushes(model_counts(f"{SERIES},flush={flush}", load_program(path))) for path in rows.values()
         )
         alike.setdefault(column, []).append(f"`{flush}`")
     columns = [*alike, *([_flushes(kernel_counts(one, path)) for path in rows.values()] for one in kernels)]
@@ -130,7 +130,7 @@ def _by_placement(head: str, rows: Mapping[str, Path], kernels: Sequence[str]) -
 
 def advice_table(litmus: Mapping[str, Path]) -> str:
     """The third table: gathers and flushes of calls that free no VMA."""
-    machines = [f"{BASE},flush={flush}" for flush in ("end_vma", "gather_v4", "free_vmas")]
+    machines = [f"{SERIES},flush={flush}" for flush in ("end_vma", "gather_v4", "free_vmas")]
     machines.append("6.1,flush=free_vmas")
     rows = []
     for name, title in ADVICE.items():
@@ -179,11 +179,11 @@ def _reach(seen: Reach | None) -> str:
     return "-" if seen is None else f"{seen.flushes} / {seen.processors} / {seen.interrupts}"
 
 
-def _flushes(seen: list[Count] | None) -> str:
+def _flushes(seen: list[FlushedCount] | None) -> str:
     return "-" if seen is None else " ".join(str(count.flushes) for count in seen)
 
 
-def _both(seen: list[Count] | None) -> str:
+def _both(seen: list[FlushedCount] | None) -> str:
     return "-" if seen is None else ", ".join(f"{count.gathers} / {count.flushes}" for count in seen)
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pfnlab.diagnosis.messages.family import Family, FamilyKind, FamilyVerdict
-from pfnlab.diagnosis.messages.family_files import families
+from pfnlab.diagnosis.messages.family_files import Family, FamilyKind, FamilyVerdict, families
 
 #: The chapters by the verdict of their families.
 CHAPTERS = {

@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 
 from evidence.pages.markdown import table
 from pfnlab.kernel.policies.commits import NO_SWITCH
-from pfnlab.kernel.policies.known_by import ERAS_KNOWN, SWITCHES_KNOWN, fully
-from pfnlab.kernel.policies.profiles import ERAS, SEAMS, era_of, exact
+from pfnlab.kernel.policies.profiles import SEAMS, era_of, exact
 from pfnlab.kernel.policies.releases import CONFIRMED, RELEASES
-from pfnlab.kernel.policies.switch_table import SWITCHES
+from pfnlab.kernel.policies.switches import ERAS, SWITCHES, fully
 from pfnlab.present.report.profile_lines import NONE, origin, span
 
 _INTRO = """\
@@ -71,7 +70,7 @@ def _origins() -> Iterator[Sequence[str]]:
             era.since,
             *origin(era),
             also,
-            fully(ERAS_KNOWN[f"{era.seam}={era.name}"]),
+            fully(era.known_by),
             era.source,
         )
     for switch in SWITCHES:
@@ -81,7 +80,7 @@ def _origins() -> Iterator[Sequence[str]]:
             span(switch),
             *origin(switch),
             also,
-            fully(SWITCHES_KNOWN[switch.name]),
+            fully(switch.known_by),
             switch.source,
         )
 

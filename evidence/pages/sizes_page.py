@@ -15,8 +15,19 @@ from evidence.pages.sizes.sentences import sentences
 from evidence.pages.sizes.series import grouped, price_of, prices_of
 from pfnlab.base.units import number_of
 from pfnlab.kernel.policies.trackers import TRACKERS
-from pfnlab.lab.sizes.kernel_sizes import STRUCTURES, SeriesSizes, holes_in_words, known_sizes
-from pfnlab.lab.sizes.members import OPTIONS, OWN_FIELD, VMA, Configuration, members_of, options_of, possible
+from pfnlab.lab.sizes.kernel_sizes import (
+    OPTIONS,
+    OWN_FIELD,
+    STRUCTURES,
+    VMA,
+    Configuration,
+    SeriesSizes,
+    holes_in_words,
+    known_sizes,
+    members_of,
+    options_of,
+    possible,
+)
 
 _NONE = "-"
 #: A field of two words costs what a tracker of one's own might (docs/own-policy.md).

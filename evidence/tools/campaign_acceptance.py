@@ -19,8 +19,8 @@ from pathlib import Path
 from faults.disturbed import found
 
 from pfnlab.base.units import number_of
+from pfnlab.campaign.store.rows import DONE
 from pfnlab.campaign.store.store import Store
-from pfnlab.campaign.store.stored import DONE
 
 PLAN = """\
 form = 1

@@ -38,7 +38,7 @@ from pfnlab.lab.images.driver_module import modules_for
 from pfnlab.lab.images.kernels import KernelImage, kernel_for
 from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.vm.launch import NO_DRIVER_OF_CONTROLLER, controller_arguments, device_arguments
-from pfnlab.lab.vm.slot import Slot
+from pfnlab.lab.vm.qmp import Slot
 from pfnlab.programs.lang.library import find_program, library_paths
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import ONLY_KINDS, Program

@@ -35,7 +35,7 @@ from pfnlab.lab.building.patch_file import PatchFile, read_patch
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.present.document.compose import document_of
 from pfnlab.present.document.mail import mail
-from pfnlab.present.document.trial_part import part
+from pfnlab.present.document.meeting_part import trial_part
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.library import find_program
 from pfnlab.programs.lang.load import load_program
@@ -133,7 +133,7 @@ def hold(patch: PatchFile, programs: int, seed: int, configuration: str | None, 
         print(f"{patch.path.stem}: {reason}", file=sys.stderr)
         return reason.exit_code
     if trial.outcome is not Outcome.AS_EXPECTED:
-        print(mail(document_of([part(trial)])))
+        print(mail(document_of([trial_part(trial)])))
     if keeps:
         keep(patch.path.stem, row(trial, patch, kernel, changed_by(patch), stale))
     if stale is not None and stale[0] != stale[1]:

@@ -28,10 +28,9 @@ from pfnlab.hunt.meeting.sign import ended_at
 from pfnlab.kernel.bugs.known_bugs import Bug, all_bugs
 from pfnlab.kernel.bugs.standing import StandingWord
 from pfnlab.kernel.policies.known_kernels import newest_known
-from pfnlab.kernel.policies.switch_table import SWITCHES
+from pfnlab.kernel.policies.switches import SWITCHES
 from pfnlab.lab.building.build import build
-from pfnlab.lab.building.patch_file import read_patch
-from pfnlab.lab.building.reverts import FOLDER, Revert, known_reverts
+from pfnlab.lab.building.patch_file import FOLDER, Revert, known_reverts, read_patch
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.golden import golden_look

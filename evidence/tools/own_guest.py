@@ -12,8 +12,7 @@ from pfnlab.lab.images.configured import RAM_MIB
 from pfnlab.lab.images.image import initramfs
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.images.tools import complaint, run
-from pfnlab.lab.vm.guest_machine import PARAMETERS
-from pfnlab.lab.vm.launch import cpu_arguments, start_qemu
+from pfnlab.lab.vm.launch import PARAMETERS, cpu_arguments, start_qemu
 from pfnlab.lab.vm.qemu import QEMU
 from pfnlab.programs.runs.machine import Accel
 

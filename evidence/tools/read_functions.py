@@ -20,7 +20,7 @@ from pfnlab.lab.images.image import guest_image
 from pfnlab.lab.images.kernels import kernel_for
 from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.images.tools import run
-from pfnlab.lab.running.kernel_files import DATA, FILES, MODULE, MODULE_FILE
+from pfnlab.lab.running.kernel_blocks import DATA, FILES, MODULE, MODULE_FILE
 from pfnlab.lab.steering.symbols import kernel_symbols
 from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.qemu import Guest

@@ -38,8 +38,7 @@ from pfnlab.kernel.policies.patched import patched_kernels
 from pfnlab.lab.building.patch_file import PatchFile
 from pfnlab.lab.images.kernels import KernelImage, sha256_of
 from pfnlab.lab.running.qemu_machine import QemuMachine
-from pfnlab.lab.sizes.kernel_sizes import known_sizes, structures_of, types_of
-from pfnlab.lab.sizes.members import OWN_FIELD, VMA, members_of
+from pfnlab.lab.sizes.kernel_sizes import OWN_FIELD, VMA, known_sizes, members_of, structures_of, types_of
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.golden import check_whole

@@ -20,13 +20,13 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from evidence.pages.coverage.page import REACHED, ReachedFunction, ReachedFunctions
-from pfnlab.hunt.fuzz.bias import Bias
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.conditions import Bias
 from pfnlab.hunt.fuzz.grammar import draw
 from pfnlab.hunt.fuzz.signature import KERNELS_GO_ON
 from pfnlab.hunt.meeting.holding import litmus_programs
 from pfnlab.kernel.policies.releases import CONFIRMED
-from pfnlab.lab.running.kernel_files import files_by_function, function_of
+from pfnlab.lab.running.kernel_blocks import files_by_function, function_of
 from pfnlab.lab.running.qemu_machine import QemuMachine, guest_needed
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine

@@ -13,8 +13,7 @@ from for_each import for_each
 import pfnlab as pl
 from pfnlab.api.methods import Operations
 from pfnlab.programs.lang.fields import Ending
-from pfnlab.programs.lang.shapes import BY_VERB, ROWS
-from pfnlab.programs.lang.words import VERBS
+from pfnlab.programs.lang.words import BY_VERB, ROWS, VERBS
 
 
 def test_every_operation_is_a_method() -> None:

@@ -14,11 +14,11 @@ from for_each import for_each
 
 from pfnlab.api.check_report import CheckReport
 from pfnlab.base.result import Outcome
-from pfnlab.campaign.check_work import CheckWork, check_results
+from pfnlab.campaign.work import CheckWork, check_results
 from pfnlab.checker.check import CheckResult, check
 from pfnlab.checker.scopes.scope import load_scope
 from pfnlab.present.document.check_part import part
-from pfnlab.present.document.terminal import terminal
+from pfnlab.present.document.part import terminal
 from pfnlab.programs.model.model_machine import ModelMachine
 
 SOURCE = Path(__file__).parents[2] / "src" / "pfnlab"
@@ -26,7 +26,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "pfnlab"
 writer = tooling.write_schemas()
 
 #: What has a ``format`` and is no result: a program, and the words of the language.
-NO_RESULTS = {"programs.lang.json_form.to_json", "programs.lang.tokens.token_table"}
+NO_RESULTS = {"programs.lang.load.to_json", "programs.lang.tokens.token_table"}
 
 
 def nodes(kind: type[ast.AST]) -> Iterator[tuple[str, ast.AST]]:

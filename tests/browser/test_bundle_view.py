@@ -10,7 +10,7 @@ import starting
 from hostile_bundle import LEAK, SCRIPT, hostile
 from selenium.webdriver.common.keys import Keys
 
-from pfnlab.diagnosis.inspector.sources.bundle_form import packed
+from pfnlab.diagnosis.inspector.sources.bundle import packed
 
 LINE = "x86/PAT: Xorg:1234 freeing invalid memtype [mem 0xf8004000-0xf8007fff]"
 

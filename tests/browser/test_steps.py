@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from selenium.webdriver.support.ui import Select
 
-from pfnlab.explorer.machines import series_on_offer
+from pfnlab.explorer.stories import series_on_offer
 
 TWO = ["model:6.1", "model:7.3"]
 

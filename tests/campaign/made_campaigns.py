@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pfnlab.campaign.plan import Plan
 from pfnlab.campaign.plan_file import plan_of
+from pfnlab.campaign.store.rows import ResultFilter
 from pfnlab.campaign.store.store import Store
-from pfnlab.campaign.store.stored import ResultFilter
 
 #: A campaign of models, some seconds long.
 SMALL = """\

@@ -16,7 +16,7 @@ import pytest
 from made_campaigns import SMALL, odd_tracker, seen, small, with_tracker
 
 from pfnlab.base.errors import Misuse
-from pfnlab.campaign.local import LocalExecutor
+from pfnlab.campaign.executor import LocalExecutor
 from pfnlab.campaign.plan import BudgetTable, LimitsTable, Plan
 from pfnlab.campaign.running import (
     CampaignEnd,
@@ -26,9 +26,8 @@ from pfnlab.campaign.running import (
     stored_plan,
 )
 from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, ShardResults
-from pfnlab.campaign.store.rows import StoredResult
+from pfnlab.campaign.store.rows import DONE, ISOLATED, WAITING, StoredResult
 from pfnlab.campaign.store.store import Store
-from pfnlab.campaign.store.stored import DONE, ISOLATED, WAITING
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +234,7 @@ RUNS = """
 import sys
 sys.path.insert(0, sys.argv[2])
 from made_campaigns import small
-from pfnlab.campaign.local import LocalExecutor
+from pfnlab.campaign.executor import LocalExecutor
 from pfnlab.campaign.running import begin_campaign, run_campaign
 from pfnlab.campaign.store.store import Store
 with Store(sys.argv[1]) as store, LocalExecutor(2) as executor:

@@ -6,10 +6,10 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pfnlab.checker.search.exploration import Property
 from pfnlab.checker.search.model import Model
 from pfnlab.checker.search.owner import ChoiceWay, Holding, Owner, Reached, Round, Settled
 from pfnlab.checker.search.partitioned import PartsLostError
-from pfnlab.checker.search.property import Property
 
 
 class OwnersHere:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from typing import NamedTuple, TypeVar
 
-from pfnlab.checker.search.property import Property, always
+from pfnlab.checker.search.exploration import Property, always
 
 Slot = TypeVar("Slot")
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from typing import NamedTuple
 
+from pfnlab.checker.search.exploration import Property, always, sometimes
 from pfnlab.checker.search.model import Action
-from pfnlab.checker.search.property import Property, always, sometimes
 
 MUNMAP, REVOKE = "munmap", "unmap_mapping_range"
 

@@ -12,8 +12,8 @@ from pfnlab.checker.check import CheckResult, check
 from pfnlab.checker.limits import Exhaustive, Walks
 from pfnlab.checker.replay import ProgramReplay, Replay, check_same, path_text, read_path
 from pfnlab.checker.scopes.scope import load_scope, scope_names
-from pfnlab.programs.lang.canonical import program_text
 from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.problems import program_text
 from pfnlab.programs.model.model_machine import ModelMachine
 
 #: A model that breaks something, and how far to look, for each scope.

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from asking import Ask
 
+from pfnlab.campaign.store.rows import DONE
 from pfnlab.campaign.store.store import Store
-from pfnlab.campaign.store.stored import DONE
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,11 +16,10 @@ from pfnlab.cli.candidates import PROPERTIES, changes
 from pfnlab.cli.completing import _cut, answer, candidates, values_of
 from pfnlab.cli.verbs import VerbPage, verb_pages
 from pfnlab.kernel.policies import FOLDERS
-from pfnlab.kernel.policies.eras import VM_PAT_ERAS
 from pfnlab.kernel.policies.flushes import FLUSHES
 from pfnlab.kernel.policies.known_kernels import known_versions
 from pfnlab.kernel.policies.profiles import SEAMS as SEAM_NAMES
-from pfnlab.kernel.policies.seams import PLACES, POLICIES
+from pfnlab.kernel.policies.seams import PLACES, POLICIES, VM_PAT_ERAS
 from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.kernel.policies.walkers import WALKERS
 from pfnlab.lab.building.built import built_kernels
@@ -57,7 +56,9 @@ def test_an_option_is_a_candidate_until_it_is_used() -> None:
 
 def test_a_discussion_is_no_claim() -> None:
     """Where one is asked for, all of them are candidates, and no number of a claim is."""
-    assert ["000", "001", "002", "003", "004"] == values("claims", "list", "--discussion", "")
+    assert ["000", "001", "002", "003", "004"] == values("discussions", "list", "--discussion", "")
+    assert {"004.22", "T2", "R11"} <= {*values("discussions", "show", "")}
+    # An earlier name of a verb completes as it is read.
     assert "004.22" in values("claims", "show", "004.2")
 
 

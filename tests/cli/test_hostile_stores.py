@@ -12,9 +12,8 @@ from asking import Ask
 
 from pfnlab.campaign.plan_file import plan_of
 from pfnlab.campaign.running import begin_campaign
-from pfnlab.campaign.store.rows import HostClass, StoredResult
+from pfnlab.campaign.store.rows import HostClass, SeenWith, StoredResult
 from pfnlab.campaign.store.store import Store
-from pfnlab.campaign.store.stored import SeenWith
 
 PLAN = """\
 form = 1

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from asking import Ask
 
-from pfnlab.programs.lang.canonical import format_text
 from pfnlab.programs.lang.library import find_program, library_paths
 from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.problems import format_text
 
 
 @pytest.fixture(autouse=True)

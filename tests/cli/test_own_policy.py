@@ -201,7 +201,7 @@ def test_the_words_of_a_command_say_whether_it_is_supervised(
 ) -> None:
     """Only one that may run a file of the user's has the cost of it."""
     done: list[str] = []
-    monkeypatch.setattr("pfnlab.cli._dispatch", lambda argv: 0)
+    monkeypatch.setattr("pfnlab.cli.reader.perform_words", lambda argv: 0)
     monkeypatch.setattr(supervised, "supervised", lambda work: done.append("supervised") or work())
 
     ask(*words)

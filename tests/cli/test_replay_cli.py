@@ -20,7 +20,7 @@ from pfnlab.hunt.fuzz.filing import Folder, FoundDifference
 from pfnlab.hunt.fuzz.signature import signature_of
 from pfnlab.kernel.policies import own
 from pfnlab.lab.running.confirm import comparison
-from pfnlab.present.document.kinds import part_of
+from pfnlab.present.document.part import part_of
 from pfnlab.present.document.read import result_of
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine

@@ -130,19 +130,19 @@ def slow_step(monkeypatch: pytest.MonkeyPatch, step: str, verb: str, **fields: A
             "checking programs",
         ),
         ("inspect", "pfnlab.diagnosis.inspector.inspection.inspected", {}, "looking at what this machine"),
-        ("inspect", "pfnlab.diagnosis.inspector.parsing.iomem.IomemTable", {}, "reading this machine"),
+        ("inspect", "pfnlab.diagnosis.inspector.parsing.memory_lists.IomemTable", {}, "reading this machine"),
         ("report", "pfnlab.present.document.read.read_results", {"results": ()}, "pfnlab report"),
         (
             "bugs affects",
-            "pfnlab.present.report.bugs_affecting.affecting",
+            "pfnlab.present.report.bug_entry.affecting",
             {"version": "6.1"},
             "pfnlab bugs affects",
         ),
         (
-            "claims show",
+            "discussions show",
             "pfnlab.discussions.asked_again.ask_again",
             {"number": ("001.1",)},
-            "pfnlab claims show",
+            "pfnlab discussions show",
         ),
     ],
 )

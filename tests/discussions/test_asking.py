@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import pytest
+from counting import Parts
 from for_each import for_each
 
-from pfnlab.discussions.asking import ClaimQuestion, Costs, Finds, HoldsWord, Shows
+from pfnlab.discussions import asking
+from pfnlab.discussions.asking import (
+    AskedSearch,
+    ClaimQuestion,
+    Costs,
+    Finds,
+    HoldsWord,
+    Shows,
+    search_ahead,
+    searched,
+)
 from pfnlab.discussions.observed import book, left, log
 
 WC = "a = mmap bar[0:4] wc shared rw"
@@ -88,3 +100,32 @@ def test_only_searches_say_so() -> None:
     asked = (Finds("6.1", "no_leak", "holds"), Shows("7.2", [WC], book, ""), Costs("exact", (0, 0)))
 
     assert [True, False, False] == [one.searches for one in asked]
+
+
+def test_a_scope_without_a_depth_is_searched_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any other one as far as a page asks."""
+    monkeypatch.setattr(asking, "_results", {})
+
+    assert [True, False] == [searched("7.2", scope).ended for scope in ("ends_modes", "small")]
+
+
+def test_a_search_without_an_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a tracker leaks, states pile up."""
+    monkeypatch.setattr(asking, "_results", {})
+    monkeypatch.setattr(asking, "MOST_STATES", 200)
+
+    found = searched("6.12", "ends_areas")
+
+    assert not found.ended
+    assert found.cut
+
+
+def test_searches_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are not there yet: what was asked twice is one."""
+    monkeypatch.setattr(asking, "_results", {})
+    parts = Parts()
+    asked = [AskedSearch(model, "small", 1) for model in ("6.1", "7.2", "7.2")]
+
+    search_ahead(asked, 1, parts)
+
+    assert (2, 2) == (parts.expected, parts.done)

@@ -28,6 +28,12 @@ def test_a_number_is_one_claim() -> None:
     )
 
 
+@for_each("number", ["4.2", "04.2", "004.02"])
+def test_a_number_may_lack_zeros(number: str) -> None:
+    """Or have more."""
+    assert "004.2" == claim_numbered(number).number
+
+
 @for_each(
     ("author", "discussion"),
     [("Peter Zijlstra", None), ("peter zijlstra", None), ("zijlstra", "004")],
@@ -48,8 +54,8 @@ def test_a_discussion_narrows_the_claims_of_an_author() -> None:
 @for_each(
     ("number", "said"),
     [
-        ("4.22", "there is no claim '4.22': did you mean `004.22`?"),
-        ("x", "there is no claim 'x': `pfnlab claims list` has all numbers"),
+        ("004-22", "there is no claim '004-22': did you mean `004.22`?"),
+        ("x", "there is no claim 'x': `pfnlab discussions list --claims` has all"),
     ],
 )
 def test_an_unknown_number_is_one_line(number: str, said: str) -> None:

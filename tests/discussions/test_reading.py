@@ -71,6 +71,15 @@ def test_a_file_is_a_discussion() -> None:
     ]
 
 
+def test_a_message_may_have_its_id() -> None:
+    """By which it is found in the archive."""
+    head = f'{HEAD}message_id = "a@b"\n'
+
+    (said,) = read_discussion(head + CLAIM + KERNELS, "009").said
+
+    assert "a@b" == said.message.message_id
+
+
 def test_a_claim_has_its_words_and_its_status() -> None:
     """As they are written, and what is left out is empty."""
     seen = Seen("unmapping/munmap-whole", SERIES["vm_pat"], "munmap a", book, "empty")

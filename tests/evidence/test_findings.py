@@ -14,8 +14,8 @@ from tooling import check_release
 from pfnlab.checker.check import check
 from pfnlab.checker.scopes.properties import questions
 from pfnlab.checker.scopes.scope import load_scope
-from pfnlab.programs.lang.canonical import format_text
 from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.problems import format_text
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.golden import golden_differences, golden_look, golden_path, read_golden
 from pfnlab.programs.runs.look import LookLevel

@@ -11,8 +11,8 @@ from for_each import for_each
 from pfnlab.base.errors import Undecided
 from pfnlab.kernel.policies.commits import known_commits, machine_without
 from pfnlab.kernel.policies.releases import RELEASES
-from pfnlab.programs.lang.canonical import format_text
 from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.problems import format_text
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import covers, expectation_failures
 from pfnlab.programs.runs.observation import Step

@@ -16,11 +16,10 @@ from hostile_bundle import LEAK, hostile
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.worker import End, forked
-from pfnlab.diagnosis.inspector.sources.bundle_form import packed
+from pfnlab.diagnosis.inspector.sources.bundle import packed
 from pfnlab.explorer import inspections as module
 from pfnlab.explorer.inspections import Inspections, answering
-from pfnlab.explorer.questions import BundleQuestion, DeviceQuestion, ExplainQuestion
-from pfnlab.explorer.reply import NotOpen, answered
+from pfnlab.explorer.questions import BundleQuestion, DeviceQuestion, ExplainQuestion, NotOpen, answered
 
 LINE = "x86/PAT: Xorg:1234 freeing invalid memtype [mem 0xf8004000-0xf8007fff]"
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from pfnlab.explorer.answers import step_picture
-from pfnlab.explorer.rules import find_rule
+from pfnlab.explorer.offers import find_rule
 from pfnlab.explorer.stories import Story, Storyteller
 from pfnlab.present.picture import draw_race
 from pfnlab.programs.lang.library import find_program

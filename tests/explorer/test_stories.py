@@ -6,10 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from for_each import for_each
 
 from pfnlab.base.errors import Misuse, ProgramError
-from pfnlab.explorer.spoken import rows
-from pfnlab.explorer.stories import NotRunYet, Storyteller, mistake, op_lines_of
+from pfnlab.explorer.answers import rows
+from pfnlab.explorer.stories import NotRunYet, Storyteller, machine_name, mistake, op_lines_of
 from pfnlab.programs.lang.library import find_program
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.look import LookLevel
@@ -140,3 +141,17 @@ def test_the_table_says_what_the_picture_shows() -> None:
     assert said["book"]["differs"]
     assert [True, True] == said["book"]["changed"]
     assert list(said).index("book") < list(said).index("log")
+
+
+@for_each(
+    "text", ["model:7.2,walker.folio_walk_start=early_refusal", "model:7.2,flush=none,flush.zap=end_vma"]
+)
+def test_a_policy_of_one_place(text: str) -> None:
+    """It is named like that of a seam."""
+    assert text == str(machine_name(text))
+
+
+def test_a_place_is_no_way_to_a_file() -> None:
+    """The page names no files, whatever stands before them."""
+    with pytest.raises(Misuse, match="the page names policies, switches and commits alone"):
+        machine_name("model:7.2,walker.folio_walk_start=mine.py")

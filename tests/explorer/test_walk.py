@@ -61,7 +61,7 @@ def test_only_the_way_is_in_memory() -> None:
 
     walker.place(OLD, "wide", (0, 1, 0))
 
-    assert 4 == walker.kept
+    assert 4 == len(walker._states)
 
 
 @pytest.mark.target("long")
@@ -74,7 +74,7 @@ def test_a_long_walk_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
     for at in range(20):
         walker.place(OLD, "wide", (0, at % 4, at // 4))
 
-    assert 12 >= walker.kept
+    assert 12 >= len(walker._states)
     assert first == walker.place(OLD, "wide", (0, 0))
 
 

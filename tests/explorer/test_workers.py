@@ -16,7 +16,7 @@ from heavy_work import HEAVY, lives, works
 from hostile_bundle import LEAK, with_log_of
 from hostile_policies import METHOD, RAISES, tracker
 
-from pfnlab.diagnosis.inspector.sources.bundle_form import Entry, packed, written
+from pfnlab.diagnosis.inspector.sources.bundle import Entry, packed, written
 from pfnlab.explorer import workers as module
 from pfnlab.explorer.answers import KeptRun
 from pfnlab.explorer.questions import (

@@ -13,8 +13,8 @@ pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'
 from having import ASKED, bootable, have, recorded_as
 from litmus_files import litmus_file
 
+from pfnlab.export.formats import as_drgn
 from pfnlab.export.subject import Subject
-from pfnlab.export.to_drgn import as_drgn
 from pfnlab.lab.lens.memory import open_core
 from pfnlab.lab.lens.own_types import open_kernel
 from pfnlab.programs.lang.load import load_program

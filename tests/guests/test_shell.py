@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import pytest
 
 from pfnlab.base.errors import MissingTool, Undecided
 from pfnlab.lab.images.archive import Offered, Package
-from pfnlab.lab.images.image import _mode
+from pfnlab.lab.images.image import extended
 from tests.guests import shell as module
 from tests.guests.shell import shell
 
@@ -77,4 +78,8 @@ def test_what_can_be_executed_here_can_be_in_a_guest(tmp_path: Path) -> None:
     program.touch(0o700)
     text.touch(0o600)
 
-    assert (0o100755, 0o100644) == (_mode(program), _mode(text))
+    into = tmp_path / "image"
+    extended(text, {"program": program, "text": text}, into)
+
+    modes = re.findall(rb"070701[0-9A-F]{8}([0-9A-F]{8})", into.read_bytes())
+    assert [0o100755, 0o100644] == [int(mode, 16) for mode in modes[:2]]

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from pfnlab.lab.steering.gdbwire import framed, unescaped
+from pfnlab.lab.steering.gdbstub import framed, unescaped
 
 BLOB = bytes(range(256)) + bytes(300)
 INTERRUPT = b"\x03"

@@ -19,7 +19,7 @@ from archive_on_disk import PACKAGE, RELEASE, VERSION, DebianOnDisk, Key, bzimag
 from counting import Parts
 
 from pfnlab.base.errors import MissingTool, Undecided
-from pfnlab.lab.images import apt, archive, inventory, kernel_offers, kernels, search, sources
+from pfnlab.lab.images import apt, archive, kernel_offers, kernels, search, sources
 from pfnlab.lab.images.archive import Unreachable, Unverified
 
 pytestmark = pytest.mark.skipif(
@@ -65,7 +65,7 @@ def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path, keyri
     (etc / "sources.list").write_text(f"deb [signed-by={keyring}] file:{root} experimental main\n")
     monkeypatch.setattr(sources, "APT_ETC", etc)
     monkeypatch.setattr(kernel_offers, "ROLLING", ("experimental",))
-    for module in (search, inventory):
+    for module in (search, kernels):
         monkeypatch.setattr(module, "SUITES", ("experimental",))
 
 
@@ -389,7 +389,7 @@ def test_available_names_what_the_lists_offer(debian: DebianOnDisk) -> None:
     """
     kernel = kernels.fetch("7.3")[0]
 
-    (row,) = [one for one in inventory.inventory() if one.package_version == VERSION]
+    (row,) = [one for one in kernels.inventory() if one.package_version == VERSION]
 
     assert (kernel, VERSION, True) == (row.cached, row.offer and row.offer.package.version, row.confirmed)
     assert "known" == row.standing
@@ -413,7 +413,7 @@ def test_nobody_answers(debian: DebianOnDisk, monkeypatch: pytest.MonkeyPatch) -
     Said before anything else, once, and other suites are not asked for.
     """
     monkeypatch.setenv("PFNLAB_MIRROR", "http://127.0.0.1:9/debian http://127.0.0.1:9/debian")
-    for module in (search, inventory):
+    for module in (search, kernels):
         monkeypatch.setattr(module, "SUITES", ("experimental", "sid", "trixie"))
     said: list[str] = []
 

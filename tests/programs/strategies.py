@@ -47,7 +47,6 @@ from pfnlab.programs.lang.ops import (
     Via,
 )
 from pfnlab.programs.lang.process_ops import ProcessMrelease
-from pfnlab.programs.lang.shapes import ROWS
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import (
     BYTE_WALKERS,
@@ -66,6 +65,7 @@ from pfnlab.programs.lang.words import (
     MAX_PERF_PAGES,
     MODES,
     PROTS,
+    ROWS,
     THP,
     WALKERS,
 )

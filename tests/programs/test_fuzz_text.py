@@ -12,10 +12,9 @@ from strategies import commented, mutated, programs
 
 from pfnlab.base.errors import ProgramError
 from pfnlab.programs.lang import printer
-from pfnlab.programs.lang.canonical import format_text
-from pfnlab.programs.lang.json_form import from_json, program_hash, to_json
-from pfnlab.programs.lang.load import load_bytes, load_text
+from pfnlab.programs.lang.load import from_json, load_bytes, load_text, program_hash, to_json
 from pfnlab.programs.lang.ops import Op, Program
+from pfnlab.programs.lang.problems import format_text
 
 TEXT = st.text() | st.text(alphabet="amnpu[]:=0123456789 \n\t#,.-").map("pfnlab program 1\n".__add__)
 

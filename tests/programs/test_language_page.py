@@ -13,11 +13,10 @@ from pfnlab.base.errors import ProgramError
 from pfnlab.kernel.mm.processors import Need
 from pfnlab.kernel.policies.profiles import PROFILES
 from pfnlab.programs.lang import words
-from pfnlab.programs.lang.canonical import format_text
-from pfnlab.programs.lang.json_form import from_json, program_hash, to_json
-from pfnlab.programs.lang.kernel_numbers import ADVICE
-from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.load import from_json, load_text, program_hash, to_json
 from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.lang.problems import format_text
+from pfnlab.programs.lang.process_ops import ADVICE
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import expectation_failures
 from pfnlab.programs.runs.observation import BUSY, HELD, NOT_HELD, WAITS

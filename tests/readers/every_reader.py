@@ -116,8 +116,7 @@ def _replay(path: Path) -> str:
 
 
 def _program(path: Path) -> str:
-    from pfnlab.programs.lang.json_form import to_json
-    from pfnlab.programs.lang.load import load_bytes, load_program
+    from pfnlab.programs.lang.load import load_bytes, load_program, to_json
     from pfnlab.programs.lang.printer import format_program
 
     program = load_program(path)

@@ -22,7 +22,7 @@ from fake_root import fake_root
 from small_models import Counters
 from toy_kernel import IMAGE, KALLSYMS, SYMBOLS, TABLES, ToyKernel, type_bytes
 
-from pfnlab.checker.search.property import always
+from pfnlab.checker.search.exploration import always
 from pfnlab.cli.reader import perform_words
 
 TOP = Path(__file__).parents[2]
@@ -213,8 +213,7 @@ def configurations() -> Iterator[bytes]:
 
 def json_programs() -> Iterator[bytes]:
     """Programs as JSON."""
-    from pfnlab.programs.lang.json_form import to_json
-    from pfnlab.programs.lang.load import load_program
+    from pfnlab.programs.lang.load import load_program, to_json
 
     for path in sorted(TOP.glob("litmus/*/*.pfn"))[::8]:
         yield to_json(load_program(path))

@@ -29,7 +29,6 @@ from pfnlab.programs.lang.device_ops import (
     ZapVmaPtes,
 )
 from pfnlab.programs.lang.fields import Shape
-from pfnlab.programs.lang.kernel_numbers import ADVICE
 from pfnlab.programs.lang.ops import (
     MAIN_TASK,
     Call,
@@ -54,9 +53,10 @@ from pfnlab.programs.lang.ops import (
     Via,
     Write,
 )
-from pfnlab.programs.lang.shapes import ROWS
+from pfnlab.programs.lang.process_ops import ADVICE
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk, Walker
+from pfnlab.programs.lang.words import ROWS
 
 #: The recorded device: one BAR, of which every case has a window of its own of so many pages (S12.1).
 BAR = "bar"

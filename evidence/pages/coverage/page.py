@@ -15,7 +15,7 @@ from evidence.pages.markdown import table
 from pfnlab.base.errors import Misuse
 from pfnlab.base.toml_text import toml_content
 from pfnlab.base.units import number_of
-from pfnlab.lab.running.kernel_files import kernel_files
+from pfnlab.lab.running.kernel_blocks import kernel_files
 
 _HERE = Path(__file__).parent
 #: What was reached.

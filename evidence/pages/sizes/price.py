@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from pfnlab.lab.lens.structure_sizes import SizedMember, SlabCache
-from pfnlab.lab.sizes.members import WORD, Configuration, configured, options_of
+from pfnlab.lab.sizes.kernel_sizes import WORD, Configuration, configured, options_of
 
 #: Members the source aligns to more than their types ask for: ``____cacheline_aligned_in_smp``.
 FORCED = {"vm_refcnt": 64}

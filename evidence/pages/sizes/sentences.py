@@ -11,8 +11,15 @@ from evidence.pages.sizes.series import (
     prices_of,
     room_of_the_move,
 )
-from pfnlab.lab.sizes.kernel_sizes import SeriesSizes
-from pfnlab.lab.sizes.members import OWN_FIELD, UNUSED_IN_PFN_VMAS, WORD, configured, members_of, sharing
+from pfnlab.lab.sizes.kernel_sizes import (
+    OWN_FIELD,
+    UNUSED_IN_PFN_VMAS,
+    WORD,
+    SeriesSizes,
+    configured,
+    members_of,
+    sharing,
+)
 
 #: The bytes of discussion 002.
 LIMIT = 192

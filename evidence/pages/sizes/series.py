@@ -7,8 +7,15 @@ from itertools import groupby
 from typing import TypeVar
 
 from evidence.pages.sizes.price import Price, configuration_of, laid_out, price
-from pfnlab.lab.sizes.kernel_sizes import SeriesSizes
-from pfnlab.lab.sizes.members import VMA, WORD, Configuration, configurations, configured, members_of
+from pfnlab.lab.sizes.kernel_sizes import (
+    VMA,
+    WORD,
+    Configuration,
+    SeriesSizes,
+    configurations,
+    configured,
+    members_of,
+)
 
 T = TypeVar("T")
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from pfnlab.base.errors import Undecided
 from pfnlab.campaign.plan_file import read_plan
 from pfnlab.campaign.running import begin_campaign
+from pfnlab.campaign.store.rows import DONE, ISOLATED, ResultFilter
 from pfnlab.campaign.store.store import Store
-from pfnlab.campaign.store.stored import DONE, ISOLATED, ResultFilter
 
 #: Seconds of one phase.
 PHASE = 300.0

@@ -6,10 +6,8 @@
 from pfnlab.api.acting import Forced, LiveTask
 from pfnlab.api.check_report import CheckReport, check
 from pfnlab.api.live import LiveMachine, machine
-from pfnlab.api.pages import MappedPages, Pages
-from pfnlab.api.programs import load, save
-from pfnlab.api.runs import Differences, RunReport, diff, run
-from pfnlab.api.step import StepSeen
+from pfnlab.api.runs import Differences, RunReport, diff, load, run, save
+from pfnlab.api.step import MappedPages, Pages, StepSeen
 from pfnlab.base.errors import Misuse, PfnlabError, ProgramError, Undecided
 from pfnlab.programs.lang.ops import Program
 

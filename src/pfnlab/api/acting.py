@@ -8,22 +8,11 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from pfnlab.api.methods import Operations
-from pfnlab.api.pages import MappedPages, Where
-from pfnlab.api.step import StepSeen
+from pfnlab.api.step import MappedPages, StepSeen, Where
 from pfnlab.base.errors import Misuse
 from pfnlab.programs.lang.device_ops import DriverHow, DriverMap
 from pfnlab.programs.lang.forced import Fail, Hold, Skip
-from pfnlab.programs.lang.ops import (
-    MAIN_TASK,
-    Call,
-    Fork,
-    ForkRefusal,
-    Mmap,
-    Mremap,
-    Op,
-    Thread,
-    Via,
-)
+from pfnlab.programs.lang.ops import MAIN_TASK, Call, Fork, ForkRefusal, Mmap, Mremap, Op, Thread, Via
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import NO_DEVICE
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pfnlab.api.acting import Acting, LiveTask
-from pfnlab.api.pages import Pages, Where
-from pfnlab.api.step import Listed, StepSeen, seen_steps
+from pfnlab.api.step import Listed, Pages, StepSeen, Where, seen_steps
 from pfnlab.base.errors import Misuse
 from pfnlab.base.own_code import is_served
 from pfnlab.base.supervised import supervised
@@ -24,8 +23,7 @@ from pfnlab.programs.lang.printer import format_program, op_text
 from pfnlab.programs.lang.single import read_device, read_op, read_span
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import KEYWORDS
-from pfnlab.programs.model.model_machine import ModelMachine, OpenRun
-from pfnlab.programs.model.named_model import model_of
+from pfnlab.programs.model.model_machine import ModelMachine, OpenRun, model_of
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.named_machines import name_machine, newest_series, with_policies
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, VmaSeen
@@ -35,10 +33,8 @@ if TYPE_CHECKING:
 
 #: The device of a machine where none is named.
 DEVICE = "bar: pci, 16 pages"
-
 #: Devices for a machine, as a program declares them.
 Devices = str | Device | Sequence[str | Device]
-
 #: Policies for models: files as `--policy` takes them, or names by their seam (``{"tracker": "vm_pat"}``).
 Policies = Mapping[str, str | Path] | Sequence[str | Path] | str | Path
 

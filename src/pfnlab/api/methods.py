@@ -14,14 +14,12 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, get_args
 
-from pfnlab.api.pages import Bytes, Where, byte_range
-from pfnlab.api.step import StepSeen
+from pfnlab.api.step import Bytes, StepSeen, Where, byte_range
 from pfnlab.programs.lang.device_ops import DriverMode, IoremapMode, MemremapMode
 from pfnlab.programs.lang.fields import Ending
 from pfnlab.programs.lang.ops import Call, Via
-from pfnlab.programs.lang.shapes import BY_VERB, ROWS, ByHand, word_of
 from pfnlab.programs.lang.walk_ops import Node, Walk
-from pfnlab.programs.lang.words import WALKERS
+from pfnlab.programs.lang.words import BY_VERB, ROWS, WALKERS, ByHand, word_of
 
 T = TypeVar("T")
 

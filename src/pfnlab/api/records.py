@@ -19,28 +19,21 @@ if TYPE_CHECKING:
 
 #: What a row is about: a step, or one entry of a list that steps have.
 RowsOf = Literal["steps", "book", "vmas", "ptes"]
-
 #: One row; all rows of one result have the same keys and types, None where nothing is known.
 Record = dict[str, str | int | bool | None]
-
 #: The fields of a step that a row has as text, their lines joined.
 _TEXTS = ("log", "book", "vmas", "tracked", "prots", "direct_map", "ptes", "events")
 
 
 def records_html(records: Sequence[Record], empty: str) -> str:
-    """Rows as a table for notebooks, with their keys above and every word escaped.
-
-    :param empty: what is said where there are none
-    """
+    """Rows as a table for notebooks, with their keys above and every word escaped."""
     from pfnlab.present.document.blocks import Paragraph, Table
     from pfnlab.present.document.blocks import cell as text_cell
     from pfnlab.present.document.html import fragment
 
     if not records:
         return fragment((Paragraph(empty),))
-    rows = [
-        tuple(text_cell("" if value is None else str(value)) for value in row.values()) for row in records
-    ]
+    rows = [tuple(text_cell("" if one is None else str(one)) for one in row.values()) for row in records]
     return fragment((Table("Rows", tuple(records[0]), tuple(rows)),))
 
 

@@ -1,42 +1,104 @@
-"""`pl.run` and `pl.diff`: a program on machines, and what they saw."""
+"""`pl.load`, `pl.run` and `pl.diff`: a program by its path, text or name, on machines, and what they saw."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, overload
 
-from pfnlab.api.live import Policies, names_own, with_own
-from pfnlab.api.programs import AnyProgram, program_of
+import msgspec
+
+from pfnlab.api.live import LiveMachine, Policies, names_own, with_own
 from pfnlab.api.records import Record, Recorded, RowsOf, field_text, records_html, step_records
 from pfnlab.api.step import StepSeen, seen_steps
 from pfnlab.base.errors import Misuse
+from pfnlab.base.files import cannot_write, write_whole
 from pfnlab.base.result import Made
 from pfnlab.base.supervised import supervised
 from pfnlab.checker.judging.judge import judged
 from pfnlab.present.report.run_json import PrintedRun
-from pfnlab.present.report.run_result import RunResult
+from pfnlab.present.report.run_result import RunResult, verdict_lines
 from pfnlab.present.report.table import render
-from pfnlab.present.report.verdict import verdict_lines
+from pfnlab.programs.lang.library import load_found, program_paths
+from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.validity import check_program
 from pfnlab.programs.runs.compare import Difference, Verdict
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.named_machines import newest_series
 from pfnlab.programs.runs.observation import Run
 from pfnlab.verbs.run import RunRequest, programs_run
 
+#: What is taken for a program: one, its name, path or text, or a machine on which it was done.
+AnyProgram = Program | LiveMachine | str | Path
+
+
+def load(program: str | Path) -> Program:
+    """The program of that name or path, or with that text.
+
+    More than one line is text. A word is a path where there is such a file, or where it looks like one; else
+    the name of a program that comes with pfnlab (``pfnlab litmus list``).
+
+    :raises ProgramError: it cannot be read, or is no correct program
+    :raises Misuse: it is none of these, or several programs
+    """
+    if isinstance(program, Path):
+        return load_program(program)
+    if "\n" in program:
+        return load_text(program)
+    paths = program_paths([program])
+    if len(paths) != 1:
+        raise Misuse(f"{program} is {len(paths)} programs: name one of them")
+    return load_found(paths[0])
+
+
+def program_of(given: AnyProgram) -> Program:
+    """The program meant by *given*, judged as a whole.
+
+    :raises Misuse: it is none, or not complete
+    """
+    if isinstance(given, LiveMachine):
+        given = given.program
+    if isinstance(given, Program):
+        check_program(_of_its_types(given))
+        return given
+    return load(given)
+
+
+def _of_its_types(program: Program) -> Program:
+    """*program*, whose fields were never looked at where somebody has put it together.
+
+    :raises Misuse: one of them is not of its type
+    """
+    try:
+        return msgspec.convert(msgspec.to_builtins(program), Program)
+    except (msgspec.ValidationError, TypeError, ValueError) as wrong:
+        raise Misuse(f"this is no program: {wrong}: write its text, or do it on a machine") from None
+
+
+def save(program: AnyProgram, path: str | Path) -> None:
+    """Write *program* to the file *path*, in canonical form.
+
+    :raises Misuse: it is none, or the file cannot be written
+    """
+    text = str(program_of(program))
+    try:
+        write_whole(Path(path), text)
+    except OSError as trouble:
+        raise cannot_write(Path(path), trouble) from trouble
+    except ValueError as trouble:
+        raise Misuse(f"{str(path)!r} is no name of a file: {trouble}") from trouble
+
+
 #: Machines by name, one or several: ``"model:7.2"``, ``["model:6.1", "qemu:6.1"]``.
 On = str | Iterable[str]
-
 #: How kernels are looked at.
 Look = LookLevel | Literal["memory", "proc", "end"] | None
-
 #: Fields of observations.
 Fields = str | Iterable[str] | None
-
 #: The rows of the table of steps in a notebook.
 _FIELDS = ("value", "log", "book", "vmas")
-
 #: The columns of a result as text.
 _WIDTH = 120
 

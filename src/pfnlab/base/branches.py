@@ -46,17 +46,13 @@ class BranchWatch:
     A function all of whose branches were seen is not looked at any more, so watching costs less and less.
 
     :param named: what the file of a function is called, None for a file that is not watched
-    :param seen: branches that were seen already, as :meth:`name` calls them
+    :param seen: branches that were seen already, as :meth:`name` calls them; those that are taken are added
     :param checks: the names of functions that do not count
-    :ivar seen: branches that were taken
     :ivar ran: functions that ran, by the name of their file and their first line
     """
 
     def __init__(
-        self,
-        named: Callable[[str], str | None],
-        seen: Iterable[str] = (),
-        checks: Collection[str] = CHECKS,
+        self, named: Callable[[str], str | None], seen: Iterable[str] = (), checks: Collection[str] = CHECKS
     ) -> None:
         self._named, self._checks = named, checks
         self.seen: set[str] = set(seen)
@@ -133,10 +129,7 @@ class BranchWatch:
 
 @cache
 def branches_of(path: str, checks: frozenset[str] = frozenset(CHECKS)) -> tuple[Branch, ...]:
-    """The branches of one source file, in order; those outside functions do not count.
-
-    :param checks: the names of functions that do not count
-    """
+    """The branches of one source file, in order; those outside functions and in *checks* do not count."""
     found: list[Branch] = []
     _collect(ast.parse(Path(path).read_text(encoding="utf-8")), False, found, checks)
     return tuple(sorted(found))

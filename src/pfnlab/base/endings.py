@@ -1,7 +1,5 @@
 """How processes end: with the one that made them, and in words."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import os

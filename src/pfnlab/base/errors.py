@@ -18,8 +18,6 @@
 An error owns its exit code; the command line catches ``PfnlabError`` once and prints one line.
 """
 
-from __future__ import annotations
-
 import errno as _errno
 from enum import Enum
 from typing import Any
@@ -143,8 +141,7 @@ class LostGuest(Undecided):
     kind = Why.GUEST
 
     def __init__(self, message: str, console: str | None = None, answered: str = "") -> None:
-        self.console = console
-        self.answered = answered
+        self.console, self.answered = console, answered
         super().__init__(f"{message} (console kept in {console})" if console else message)
 
 
@@ -165,10 +162,7 @@ class Defect(PfnlabError):
 
 
 class ModelledErrno(Exception):
-    """The modelled kernel fails an operation, exactly as a system call would.
-
-    :param errno: the positive errno value
-    """
+    """The modelled kernel fails an operation, as a system call would, with a positive errno value."""
 
     def __init__(self, errno: int) -> None:
         self.errno = errno

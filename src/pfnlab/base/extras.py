@@ -4,8 +4,6 @@ An extra is installed by name, ``pfnlab[web]``. pip knows the extras of the pfnl
 command does for a clone and for a wheel; it names the interpreter that runs, whose packages they have to be.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,20 +23,13 @@ def installation(extra: str) -> str:
 
 
 def missing_package(package: str, extra: str, needing: str) -> MissingTool:
-    """The error for a package that is not here.
-
-    :param needing: the part of pfnlab that needs it, as ``the explorer``
-    """
+    """The error for a package that is not here; *needing* is the part of pfnlab, as ``the explorer``."""
     return MissingTool(f"{needing} needs {package}, which is not installed: {installation(extra)}")
 
 
 @contextmanager
 def imported_from(extra: str, needing: str) -> Iterator[None]:
-    """Packages of *extra* are imported within this context.
-
-    :param needing: the part of pfnlab that needs them, as ``the explorer``
-    :raises MissingTool: one of them, or what it needs itself, is not here
-    """
+    """Packages of *extra* are imported within this context; MissingTool, with *needing*, if one lacks."""
     try:
         yield
     except ImportError as missing:
@@ -58,10 +49,7 @@ def are_installed(*packages: str) -> bool:
 
 
 def need_packages(extra: str, needing: str, *packages: str) -> None:
-    """Ask for *packages* before any work is begun that ends with them.
-
-    :raises MissingTool: one of them is not here
-    """
+    """Ask for *packages* before work that ends with them; MissingTool if one is not here."""
     for package in _missing(packages)[:1]:
         raise missing_package(package, extra, needing)
 

@@ -4,8 +4,6 @@ Every file that a user named is read here. The name may be that of a device that
 a writer, or of a file a thousand times too large; each gives a message of one line instead of a wait.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import select
@@ -47,10 +45,7 @@ _STDIN = Path("standard input")
 
 
 class Unreadable(Misuse):
-    """A file cannot be read as the kind it should be.
-
-    :ivar reason: the reason and the remedy, without the file's name
-    """
+    """A file cannot be read as the kind it should be; the reason has a remedy, and not the file's name."""
 
     def __init__(self, path: Path, reason: str) -> None:
         self.reason = reason
@@ -80,11 +75,7 @@ def read_bytes(path: Path, kind: str, most: int) -> bytes:
 
 
 def read_head(path: Path, kind: str, most: int) -> bytes:
-    """The first *most* bytes of the file at *path*, or fewer where it has fewer.
-
-    :raises Missing: there is none
-    :raises Unreadable: it is no regular file, or cannot be read
-    """
+    """The first *most* bytes of the regular file at *path*, or all; errors as :func:`check_regular`."""
     check_regular(path, kind)
     try:
         with _opened(path, kind, MOST_ANY) as descriptor:
@@ -94,10 +85,7 @@ def read_head(path: Path, kind: str, most: int) -> bytes:
 
 
 def read_text(path: Path, kind: str, most: int = MOST_WRITTEN) -> str:
-    """The content of the file or pipe at *path* as text.
-
-    :raises Unreadable: as :func:`read_bytes`, or it is not UTF-8
-    """
+    """The content of the file or pipe at *path* as text; errors as :func:`read_bytes`, or it is not UTF-8."""
     try:
         return read_bytes(path, kind, most).decode()
     except UnicodeDecodeError:
@@ -150,21 +138,24 @@ def check_regular(path: Path, kind: str, most: int | None = None) -> os.stat_res
 
 
 def cannot_write(path: Path, trouble: OSError, instead: str = "") -> PfnlabError:
-    """The error for a file that was not written: undecided where the disk is full or fails, else misuse.
-
-    :param instead: the remedy
-    """
+    """The error of a file that was not written: Undecided if the disk is full, else Misuse, *instead*."""
     family = Undecided if is_full(trouble) else Misuse
     return family(f"{visible_name(path)} cannot be written: {trouble.strerror}{instead and f'; {instead}'}")
+
+
+@contextmanager
+def writing(path: Path, instead: str = "") -> Iterator[None]:
+    """An OSError of writing the file within this context is the error of :func:`cannot_write`."""
+    try:
+        yield
+    except OSError as trouble:
+        raise cannot_write(path, trouble, instead) from trouble
 
 
 def write_whole(
     path: Path, content: str | bytes, *, private: bool = False, new: bool = False, mode: int = 0o666
 ) -> None:
-    """Write *content* to *path* so that a reader finds the old file or the new one, never a part of it.
-
-    :param private: and *new* and *mode*, as for :func:`~pfnlab.base.whole_file.whole_file`, with its errors
-    """
+    """Write *content*: a reader finds the old file or the new one. Options and errors: ``whole_file``."""
     # Only here: most commands write no file.
     from pfnlab.base.whole_file import whole_file
 
@@ -188,11 +179,9 @@ def check_output(output: Path | None, inputs: Iterable[Path] = ()) -> None:
     for path in inputs if written else ():
         if _file_number(path) == written:
             which = "" if path == output else f" {path} by another name,"
-            raise Misuse(f"{output} is{which} a file that is read: name another file with -o")
-    try:
+            raise Misuse(f"{output} is{which} a file that is read: {_ANOTHER}")
+    with writing(output, _ANOTHER):
         try_writing(output)
-    except OSError as trouble:
-        raise cannot_write(output, trouble, _ANOTHER) from trouble
 
 
 def write_output(path: Path | None, text: str, *, append: bool = False) -> None:
@@ -208,10 +197,8 @@ def write_output(path: Path | None, text: str, *, append: bool = False) -> None:
         return
     from pfnlab.base.whole_file import append_text
 
-    try:
+    with writing(path, _ANOTHER):
         (append_text if append else write_whole)(path, text)
-    except OSError as trouble:
-        raise cannot_write(path, trouble, _ANOTHER) from trouble
 
 
 def is_full(trouble: OSError) -> bool:
@@ -316,10 +303,7 @@ def _is_endless(descriptor: int, status: os.stat_result) -> bool:
 
 
 def _by_lines(path: Path, kind: str, parts: Iterable[bytes]) -> Iterator[bytes]:
-    """The parts of a log, until it is none: there is no end of a line, or none of the whole.
-
-    :raises Unreadable: it is larger than a log, or has a line that no log has
-    """
+    """The parts of a log; Unreadable if it is larger than one, or has a line that no log has."""
     size = line = 0
     for part in parts:
         size += len(part)

@@ -6,8 +6,6 @@ quote, an operator of a shell), there is a function here for each of its places,
 calls that one: `tests/test_foreign_texts.py` finds who escapes in another way.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shlex
@@ -38,11 +36,10 @@ _MOST, _END = 1000, 300
 
 def message(text: str) -> str:
     """The text as :func:`visible`, as lines of a message; of a long line its beginning and its end."""
-    return "\n".join(map(_bounded, visible(text).split("\n")))
-
-
-def _bounded(line: str) -> str:
-    return line if len(line) <= _MOST else f"{line[: _MOST - _END]} … {line[-_END:]}"
+    return "\n".join(
+        line if len(line) <= _MOST else f"{line[: _MOST - _END]} … {line[-_END:]}"
+        for line in visible(text).split("\n")
+    )
 
 
 def one_line(text: str) -> str:
@@ -144,9 +141,9 @@ _CODE = re.compile(rb"\\(?:x([0-9a-f]{2})|(.))", re.DOTALL)
 
 
 def shell_words(line: str) -> list[str]:
-    """The words of a command line, as :func:`shell_line` writes one; operators of a shell are letters here.
+    """The words of a command line, as :func:`shell_line` writes one; ValueError if a quote has no end.
 
-    :raises ValueError: a quote has no end
+    Operators of a shell are letters here.
     """
     words, at, inside = [""], 0, False
     while at < len(line):
@@ -265,10 +262,7 @@ def tap_description(text: str) -> str:
 
 
 def annotation(text: str, more: str = "") -> str:
-    """*text* in a command of GitHub's runners.
-
-    :param more: the characters that end it, beside those of a line
-    """
+    """*text* in a command of GitHub's runners; *more* are characters that end it, beside those of a line."""
     return "".join(f"%{ord(letter):02X}" if letter in f"%\r\n{more}" else letter for letter in text)
 
 

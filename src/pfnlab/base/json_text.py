@@ -4,8 +4,6 @@ A result may come from a mail. Its numbers are those that a kernel can have, its
 file, and its depth is bounded; whatever is otherwise is refused here, in one line, and nowhere behind.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re

@@ -1,7 +1,5 @@
 """The command line that makes the results of this process."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextvars import ContextVar
 

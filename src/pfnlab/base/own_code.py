@@ -5,8 +5,6 @@ which method was wrong. A process that runs such code for another one (:mod:`pfn
 itself with every tick of a timer, and writes what it saw into a :class:`Heartbeats` that the other one reads.
 """
 
-from __future__ import annotations
-
 import os
 import resource
 import signal
@@ -51,7 +49,6 @@ class TooLong(BaseException):
 class Beat(NamedTuple):
     """The last tick of a process.
 
-    :param process: its number
     :param number: how many there were
     :param ticks: how many of the last ones saw one and the same call of a user's code
     :param place: that call: its file, and its method where there is one
@@ -138,11 +135,7 @@ def note_code(path: str, code: CodeType) -> None:
 
 
 class OwnCall(NamedTuple):
-    """A call of a user's code that is under way.
-
-    :param frame: that of its first function, which others have called
-    :param line: the line that it has come to, in the user's file
-    """
+    """A call of a user's code that is under way: the frame of its first function, and the line it is at."""
 
     frame: FrameType
     line: int
@@ -172,9 +165,7 @@ def goes_on() -> bool:
 def mistake_of(trouble: BaseException, prefix: str = "it raised ") -> PolicyError | None:
     """The mistake of a user's code that *trouble* has come out of; None where it has come from elsewhere.
 
-    What the protocol of a policy allows is none, and neither is Ctrl-C.
-
-    :param prefix: the beginning of the message
+    What the protocol of a policy allows is none, and neither is Ctrl-C. The message begins with *prefix*.
     """
     if isinstance(trouble, PolicyError):
         return trouble
@@ -320,11 +311,17 @@ def _of_process(trouble: BaseException | None) -> PolicyError | None:
     if resource.getrlimit(resource.RLIMIT_NOFILE) != _guest.open_files:
         what = "it changed the limit of open files (RLIMIT_NOFILE), which it must leave alone"
         return PolicyError(files, None, what)
+    closed = "it closed standard output, which it must leave open"
+    return None if is_open(1) else PolicyError(files, None, closed)
+
+
+def is_open(descriptor: int) -> bool:
+    """True of the number of an open file of this process."""
     try:
-        os.fstat(1)
+        os.fstat(descriptor)
     except OSError:
-        return PolicyError(files, None, "it closed standard output, which it must leave open")
-    return None
+        return False
+    return True
 
 
 def mistake_ended(code: int | None, files: str | None = None) -> PolicyError | None:

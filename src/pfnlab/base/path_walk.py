@@ -5,8 +5,6 @@ folder, and what is done is done in the folder that was reached, whatever the pa
 followed where it belongs to this user, to root, or to who called sudo.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import re
@@ -85,22 +83,14 @@ def path_end(path: Path, *, make: int | None = None) -> Iterator[PathEnd]:
 
 
 def make_folder(path: Path, mode: int = 0o777) -> None:
-    """Make the folder *path*, and those above it, where they are not there.
-
-    :param mode: their rights, before the umask
-    :raises Misuse: a link of another user is on the way
-    :raises OSError: it cannot be made
-    """
+    """Make the folder *path*, and those above it; Misuse if a link is not followed, OSError if not made."""
     # Only what is above a name is a folder.
     with path_end(path / "_", make=mode):
         pass
 
 
 class _Walk:
-    """The walk along a path.
-
-    :ivar folder: where it is, open
-    """
+    """The walk along a path; *folder* is where it is, open."""
 
     def __init__(self, path: Path, make: int | None) -> None:
         text = os.fspath(path)
@@ -158,10 +148,7 @@ class _Walk:
         self.folder = below
 
     def _link(self, part: str) -> str | None:
-        """Where *part* leads; None where it is no link.
-
-        :raises Misuse: it belongs to another user
-        """
+        """Where *part* leads; None where it is no link. Misuse if it belongs to another user."""
         try:
             found = os.open(part, _LOOKED_AT, dir_fd=self.folder)
         except FileNotFoundError:

@@ -72,11 +72,7 @@ class Processes(Generic[Piece, Result]):
         while 1 < self.jobs > len(self._workers):
             self._workers.append(forked(lambda: self._work))
 
-    def each(
-        self,
-        pieces: Sequence[Piece],
-        done: Callable[[], None] = lambda: None,
-    ) -> Iterator[Result]:
+    def each(self, pieces: Sequence[Piece], done: Callable[[], None] = lambda: None) -> Iterator[Result]:
         """The result of every one of *pieces*, in their order.
 
         :param done: called when a piece is done, in any order
@@ -136,7 +132,6 @@ def in_order(
     :param work: does one piece; what it knows beside the piece is as it was when the first result is taken
     :param jobs: None for as many as there are processors; with one, the work is done in this process
     :param named: a piece in words, for messages
-    :param done: called when a piece is done, in any order
     :raises PfnlabError: as :meth:`Processes.each` does
     """
     places = range(len(pieces))

@@ -162,11 +162,7 @@ class Work(PartCount):
 
 @contextmanager
 def working(what: str, total: int | None = None, every: float | None = None) -> Iterator[Work]:
-    """Show *what* as long as it lasts, once it has lasted two seconds.
-
-    :param total: how many parts the work has, where that is known
-    :param every: seconds between plain lines, None for :data:`EVERY`
-    """
+    """Show *what*, of *total* parts if known, once it has lasted two seconds; every so many a plain line."""
     with _begun(Work(what, total, every)) as work:
         yield work
 

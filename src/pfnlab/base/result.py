@@ -68,10 +68,7 @@ class Made(msgspec.Struct, frozen=True):
 
 
 class PlainText(NamedTuple):
-    """A result that is only read, or written to a file.
-
-    :param text: exactly what is printed or written
-    """
+    """A result that is only read, or written to a file, exactly so."""
 
     text: str
     outcome: Outcome = Outcome.AS_EXPECTED

@@ -3,52 +3,47 @@
 Keys are never renamed; one that goes or changes its meaning makes a new number after the form's name.
 """
 
-from __future__ import annotations
-
 import json
 from importlib.resources import files
 from typing import Any
 
 from pfnlab.base.errors import Misuse
 
-#: The file of each verb's form.
-FORMS = {
-    "run": "run",
-    "fmt": "fmt",
-    "check": "check",
-    "review": "review",
-    "check --differ": "check-differ",
-    "replay": "replay",
-    "fuzz": "fuzz",
-    "litmus list": "litmus-list",
-    "policies matrix": "policies-matrix",
-    "claims list": "claims-list",
-    "claims by": "claims-list",
-    "claims show": "claims-show",
-    "bugs list": "bugs-list",
-    "bugs show": "bugs-show",
-    "bugs affects": "bugs-affects",
-    "bugs run": "bugs-run",
-    "inspect": "inspect",
-    "explain": "explain",
-    "try": "try",
-    "kernels meet": "kernels-meet",
-    "kernels diff": "kernels-meet",
-    "bisect": "bisect",
-    "kernels diff --model": "kernels-diff-model",
-    "kernels sizes": "kernels-sizes",
-    "results": "results",
+_PRINTING = (
+    *("run", "fmt", "check", "review", "check --differ", "replay", "fuzz", "litmus list", "policies matrix"),
+    *(
+        "discussions list",
+        "discussions list --claims",
+        "discussions by",
+        "discussions show",
+        "discussions show T2",
+        "discussions show R11",
+        "bugs list",
+        "bugs show",
+        "bugs affects",
+        "bugs run",
+    ),
+    *("inspect", "explain", "try", "kernels meet", "kernels diff", "bisect", "kernels diff --model"),
+    *("kernels sizes", "results", "campaign results", "campaign status"),
+)
+
+#: Verbs that print the form of another.
+_LIKE = {
+    "discussions list --claims": "claims list",
+    "discussions by": "claims list",
+    "discussions show": "claims show",
+    "discussions show T2": "discussions thread",
+    "discussions show R11": "discussions defect",
+    "kernels diff": "kernels meet",
     "campaign results": "results",
-    "campaign status": "campaign-status",
 }
+
+#: The file of each verb's form.
+FORMS = {verb: _LIKE.get(verb, verb).replace(" --", " ").replace(" ", "-") for verb in _PRINTING}
 
 
 def schema_text(verb: str) -> str:
-    """The schema of what a verb prints with ``--json``, as its file has it.
-
-    :param verb: as typed, ``kernels meet``
-    :raises Misuse: it prints no JSON
-    """
+    """The schema of what a verb, as typed, prints with ``--json``; Misuse if it prints no JSON."""
     if verb not in FORMS:
         raise Misuse(f"{verb} prints no JSON: there are schemas for {', '.join(FORMS)}")
     return files("pfnlab.base").joinpath("schemas", f"{FORMS[verb]}.schema.json").read_text(encoding="utf-8")

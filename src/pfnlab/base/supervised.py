@@ -5,8 +5,6 @@ and a heartbeat (:class:`~pfnlab.base.own_code.Heartbeats`); this process waits 
 output, and ends it where the heart stands still or sees one call of a user's code for too long.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import signal
@@ -20,7 +18,16 @@ from typing import Any, NoReturn, TypeVar
 from pfnlab.base import own_code
 from pfnlab.base.endings import end_with, ending
 from pfnlab.base.errors import Killed, PfnlabError, PolicyError, Undecided
-from pfnlab.base.own_code import Heartbeats, check_process, goes_on, is_served, mistake_ended, serve, too_long
+from pfnlab.base.own_code import (
+    Heartbeats,
+    check_process,
+    goes_on,
+    is_open,
+    is_served,
+    mistake_ended,
+    serve,
+    too_long,
+)
 from pfnlab.base.worker import End, Ended, fork, hear, tell
 
 Result = TypeVar("Result")
@@ -55,10 +62,7 @@ def supervised(work: Callable[[], Result]) -> Result:
 
 @contextmanager
 def _interrupts_held() -> Iterator[set[signal.Signals] | None]:
-    """Ctrl-C waits to be looked at within this context, where it would reach this thread.
-
-    :return: the signals that were held before; None in a thread that has none
-    """
+    """Ctrl-C waits within this context, where it would reach this thread; the signals held before, if any."""
     if threading.current_thread() is not threading.main_thread():
         yield None
         return
@@ -70,10 +74,7 @@ def _interrupts_held() -> Iterator[set[signal.Signals] | None]:
 
 
 class _Watch:
-    """The process that waits.
-
-    :param mask: the signals that the child holds; None for those of this thread
-    """
+    """The process that waits; *mask* are the signals that the child holds, None for those of this thread."""
 
     def __init__(self, work: Callable[[], Any], mask: set[signal.Signals] | None) -> None:
         self._mask, self._beats = mask, Heartbeats()
@@ -151,7 +152,7 @@ class _Watch:
                 signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
             signal.set_wakeup_fd(self._signalling, warn_on_full_buffer=False)
             # All but pfnlab's own output, which is sent, goes to standard error.
-            os.dup2(2 if _is_open(2) else os.open(os.devnull, os.O_WRONLY), 1)
+            os.dup2(2 if is_open(2) else os.open(os.devnull, os.O_WRONLY), 1)
             sys.stdout = _Diverted(sys.stdout, end.say)
             serve(self._beats)
             end.answer(_checked, work)
@@ -183,19 +184,8 @@ def _checked(work: Callable[[], Any]) -> Any:
     return result
 
 
-def _is_open(descriptor: int) -> bool:
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True
-
-
 class _Diverted(io.TextIOBase):
-    """Standard output, for pfnlab; what a user's code prints, or a thread of it, goes to standard error.
-
-    :param like: the stream for which it stands
-    """
+    """Standard output, like *like*, for pfnlab; what a user's code prints goes to standard error."""
 
     def __init__(self, like: Any, write: Callable[[str], None]) -> None:
         self._like, self._write, self._owner = like, write, threading.get_ident()

@@ -1,7 +1,5 @@
 """TOML that users write: scopes and campaigns, with one line where a text is none."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from typing import Any
@@ -18,11 +16,7 @@ _DEEP = "this is nested too deeply: write tables of values"
 
 
 def toml_content(text: str, source: str) -> dict[str, Any]:
-    """The tables and values in *text*; a byte order mark before it is no part of it.
-
-    :param source: the name of the text in errors
-    :raises Misuse: it is no TOML, or nested too deeply
-    """
+    """The tables and values in *text*, *source* in errors, without byte order mark; Misuse if no TOML."""
     if _DOTTED.search(text):
         raise Misuse(f"{source}: {_DEEP}")
     try:

@@ -1,8 +1,4 @@
-"""The events inside one operation, in order, and the kernel log.
-
-The model appends events as it works. They carry no formatting: a report or a comparison with a
-kernel's function tracer decides how they read.
-"""
+"""The events inside one operation, in order and without a form of their own, and the kernel log."""
 
 from __future__ import annotations
 
@@ -30,10 +26,7 @@ LOG_LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "deb
 
 
 class LogLine(str):
-    """A line of the kernel log: its text, which it compares as, and besides its level.
-
-    :ivar level: one of :data:`LOG_LEVELS`
-    """
+    """A line of the kernel log: its text, which it compares as, and its level, of :data:`LOG_LEVELS`."""
 
     __slots__ = ("level",)
     level: str
@@ -67,10 +60,7 @@ class Trace:
         del self.events[count:]
 
     def printk(self, line: str, level: str = "warning") -> None:
-        """Append one kernel log line, without time stamp.
-
-        :param level: one of :data:`LOG_LEVELS`; that of pr_warn, of a WARN and of a printk that names none
-        """
+        """Append one kernel log line, without time stamp; its level is one of :data:`LOG_LEVELS`."""
         self.log.append(LogLine(line, level))
 
     def take(self) -> tuple[list[Event], list[LogLine]]:

@@ -56,10 +56,7 @@ def pages_of(size: int) -> int:
 
 
 def number_of(number: int, noun: str, plural: str = "") -> str:
-    """A count with its noun, in words: ``1 step``, ``1,200 steps``, ``2 searches``.
-
-    :param plural: the plural, where it is not *noun* with an s
-    """
+    """A count with its noun in words: ``1 step``, ``1,200 steps``; *plural* if it is not *noun* with an s."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 

@@ -76,11 +76,7 @@ def whole_file(
 
 
 def append_text(path: Path, text: str) -> None:
-    """Write *text* behind what is in the file *path*, which is made where there is none.
-
-    :raises Misuse: there is a link in the path that is not followed, or the file is another's
-    :raises OSError: it cannot be written
-    """
+    """Write *text* behind what is in the file *path*, or a new one; errors as :func:`whole_file`."""
     with path_end(path) as place:
         if _stays(place, place.status()):
             _pour(place, text.encode())
@@ -94,12 +90,7 @@ def append_text(path: Path, text: str) -> None:
 
 
 def try_writing(path: Path) -> None:
-    """Try whether a file can be written there; nothing is.
-
-
-    :raises Misuse: there is a link in the path that is not followed
-    :raises OSError: :func:`whole_file` could not begin
-    """
+    """Try whether a file can be written there; nothing is. Errors are those of :func:`whole_file`."""
     with path_end(path) as place:
         status, wrong = place.status(), 0
         if status is not None and stat.S_ISDIR(status.st_mode):
@@ -143,10 +134,7 @@ def _place(part: str, place: PathEnd, *, new: bool) -> None:
 
 
 def _pour(place: PathEnd, data: ReadableBuffer) -> None:
-    """Write *data* into what is there already.
-
-    :raises OSError: nobody reads it, or it is something else by now
-    """
+    """Write *data* into what is there; OSError if nobody reads it, or it is something else by now."""
     opened = _opened_to_pour(place)
     try:
         poll = select.poll()

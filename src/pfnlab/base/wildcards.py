@@ -4,8 +4,6 @@ A pattern may mean a whole disk, and a link may lead back to where it lies. Link
 where a pattern or a folder means all that is below, and there is an end of what is looked at.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,10 +24,7 @@ _ALL = "**"
 
 
 class FolderSearch:
-    """One search of folders, which has an end.
-
-    :param word: what the user wrote
-    """
+    """One search of folders for the *word* of a user; Misuse if too much was looked at, or for too long."""
 
     def __init__(self, word: str, work: Work) -> None:
         self._word, self._work = visible_name(word), work
@@ -37,10 +32,7 @@ class FolderSearch:
         self._walked: set[str] = set()
 
     def entries(self, folder: str) -> list[os.DirEntry[str]]:
-        """The entries of *folder*, by name; none where it cannot be read.
-
-        :raises Misuse: too much was looked at, or for too long
-        """
+        """The entries of *folder*, by name; none where it cannot be read."""
         found = []
         try:
             with os.scandir(folder or ".") as opened:
@@ -52,10 +44,7 @@ class FolderSearch:
         return sorted(found, key=lambda entry: entry.name)
 
     def below(self, folder: Path, suffix: str) -> list[Path]:
-        """The files with *suffix* in *folder* and the folders in it, without what was asked for before.
-
-        :raises Misuse: too much was looked at, or for too long
-        """
+        """The files with *suffix* in *folder* and the folders in it, without what was asked for before."""
         found = []
         for place in self._folders([str(folder)], self._walked):
             for entry in self.entries(place):
@@ -64,11 +53,7 @@ class FolderSearch:
         return sorted(found)
 
     def matching(self, pattern: str, folder: Path) -> list[Path]:
-        """The paths that *pattern* matches, as the shell has it; hidden ones where it says so.
-
-        :param folder: where relative ones are
-        :raises Misuse: too much was looked at, or for too long
-        """
+        """The paths that *pattern* matches in *folder*, as the shell has it; hidden ones where it says so."""
         places = [os.path.join(folder, "/" if pattern.startswith("/") else "")]
         parts = [part for part in pattern.split("/") if part]
         parts = [part for at, part in enumerate(parts) if part != _ALL or parts[at - 1 : at] != [_ALL]]

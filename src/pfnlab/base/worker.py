@@ -8,8 +8,6 @@ Messages are pickled, each behind its length: states, programs and errors are of
 the same program.
 """
 
-from __future__ import annotations
-
 import os
 import pickle
 import pkgutil
@@ -44,10 +42,7 @@ _READ = 1 << 18
 
 
 class Ended(Undecided):
-    """A worker ended without an answer.
-
-    :param code: its exit code, negative for the signal that has ended it
-    """
+    """A worker ended without an answer, with this exit code, negative for the signal that has ended it."""
 
     def __init__(self, code: int | None) -> None:
         super().__init__(f"its process {ending(code)}")
@@ -62,10 +57,7 @@ class _LostMessage(NamedTuple):
 
 
 class End:
-    """One end of a stream of messages.
-
-    :ivar messages: all that come; EOFError is raised after the last
-    """
+    """One end of a stream of messages; EOFError is raised after the last of those that come."""
 
     def __init__(self, stream: socket.socket) -> None:
         self.fileno, self.close = stream.fileno, stream.close
@@ -74,10 +66,7 @@ class End:
         self.messages = self._messages()
 
     def send(self, message: Any) -> None:
-        """Send a message.
-
-        :raises OSError: nobody reads at the other end, or this one was closed
-        """
+        """Send a message; OSError if nobody reads at the other end, or this one was closed."""
         self._write(pickle.dumps(message))
 
     def say(self, line: str) -> None:
@@ -85,10 +74,7 @@ class End:
         self.send((_LINE, line))
 
     def answer(self, work: Callable[..., Any], *arguments: Any) -> None:
-        """Send the result of *work*, or its error: a defect, with its place, where nobody expects it.
-
-        :raises OSError: nobody reads at the other end, or this one was closed
-        """
+        """Send the result of *work*, or its error: a defect where nobody expects it. Errors of `send`."""
         try:
             # It may be nothing that another process can have.
             message = pickle.dumps((_RESULT, work(*arguments)))
@@ -129,11 +115,7 @@ class End:
             yield from self.read()
 
     def read(self) -> list[Any]:
-        """The messages that are whole after one look at what has come; only the first byte is waited for.
-
-        :raises EOFError: the other end is closed
-        :raises ConnectionError: the same, before all messages to it were read
-        """
+        """The messages that are whole after one look, which waits for a byte; EOFError if it is closed."""
         part = self._stream.recv(_READ)
         if not part:
             raise EOFError
@@ -251,10 +233,7 @@ class Worker:
             self.owed.popleft()[0].set_exception(self._lost)
 
     def end(self, seconds: float = 0.0) -> None:
-        """Close the stream, so that it ends by itself; it is killed where it does not.
-
-        :param seconds: that it has to end by itself
-        """
+        """Close the stream, so that it ends by itself; it is killed where it does not in so many seconds."""
         self._end.close()
         end(self.process, seconds)
 
@@ -275,11 +254,7 @@ def fork(do: Callable[[End], object]) -> Worker:
 
 
 def forked(make: Callable[[], Callable[[Any], Any]], meanwhile: Callable[[], bool] = lambda: False) -> Worker:
-    """A fork that answers requests. Ctrl-C, which reaches all processes of a terminal, does not end it.
-
-    :param make: makes there what answers a request
-    :param meanwhile: as for :meth:`End.serve`
-    """
+    """A fork that answers requests, as :meth:`End.serve`; Ctrl-C, which reaches all, does not end it."""
 
     def do(end: End) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -353,10 +328,7 @@ def end_all(workers: Sequence[Worker]) -> None:
 
 
 def hear(workers: Iterable[Worker], seconds: float = 1.0) -> None:
-    """Take what has come from workers that owe answers.
-
-    :param seconds: that it waits at most where nothing has come
-    """
+    """Take what has come from workers that owe answers; it waits so many seconds at most."""
     owing = {worker.fileno(): worker for worker in workers if worker.owed}
     # One whose process is gone says no more than what has come, though another one may hold its stream.
     gone = {descriptor for descriptor, worker in owing.items() if worker.process.poll() is not None}

@@ -45,7 +45,6 @@ class FuzzWork(msgspec.Struct, frozen=True, kw_only=True):
 class SweepWork(msgspec.Struct, frozen=True, kw_only=True):
     """The work of a shard with cells of a scope.
 
-    :param machines: those that are compared
     :param cells: the digest of the programs of all cells of the scope
     :param first: the first cell; *end*: that behind the last
     :param look: as for ``pfnlab fuzz --enumerate``; empty for the usual one

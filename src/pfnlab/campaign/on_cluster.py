@@ -34,7 +34,6 @@ _THREAD = threading.local()
 def run_shard(line: bytes, client: Mapping[str, str]) -> bytes:
     """Run a shard in a process of its own: what a worker does.
 
-    :param line: the shard
     :param client: what the client has, see :func:`.connection.versions`
     :return: the attempt
     :raises Misuse: this worker has something else
@@ -62,8 +61,6 @@ class ClusterExecutor:
 
     A shard that needs QEMU goes to workers that have it as a resource, ``--resources "qemu=1"``; others go to
     any worker. Where a worker goes away, dask gives its shards to another.
-
-    :param address: of the scheduler
     """
 
     def __init__(self, address: str) -> None:

@@ -1,9 +1,14 @@
-"""A plan: what a campaign runs, and its bounds. It is cut into shards."""
+"""A plan: what a campaign runs, and its bounds. It is cut into shards.
+
+The content of programs and scopes beside its file becomes part of the work: a worker elsewhere needs no
+file, and a file that was changed is other work.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,21 +16,84 @@ import msgspec
 from msgspec import Meta
 
 from pfnlab.base.errors import Misuse
-from pfnlab.campaign.beside import Beside
-from pfnlab.campaign.catalogue_work import CatalogueWork
-from pfnlab.campaign.check_work import CheckWork
+from pfnlab.base.files import read_text
+from pfnlab.base.inert import visible
+from pfnlab.base.toml_text import MOST_TOML
 from pfnlab.campaign.fuzz_work import FuzzWork, SweepWork
-from pfnlab.campaign.meet_work import MeetWork
 from pfnlab.campaign.shard import Shard
-from pfnlab.campaign.store.rows import DISCOVERIES
-from pfnlab.campaign.store.stored import Seconds
-from pfnlab.campaign.work import FILES, files_of
+from pfnlab.campaign.store.rows import DISCOVERIES, Seconds
+from pfnlab.campaign.work import FILES, CatalogueWork, CheckWork, MeetWork, files_of
+from pfnlab.checker.scopes.scope import RaceScope, Scope, load_scope, scope_names
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.rounds import compared_together
 from pfnlab.hunt.meeting.holding import PROGRAMS, SEED
 from pfnlab.hunt.sweep.swept_cells import ALL, cells_digest, cells_of
 from pfnlab.kernel.policies import SEAM_OF
 from pfnlab.kernel.policies.seams import policy_names
+from pfnlab.programs.lang.library import STDIN, in_library, library_paths, long_name, program_paths
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.printer import format_program
+
+
+class Beside:
+    """The files, each read once.
+
+    :param folder: that of the campaign's file
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._programs: dict[tuple[str, ...], dict[str, str]] = {}
+        self._scopes: dict[str, str] = {}
+
+    def programs(self, words: tuple[str, ...]) -> dict[str, str]:
+        """The programs that *words* name, as text, by names that no two have.
+
+        A program of pfnlab has its name in the library, one of the user's own the path of its file with its
+        ending. The folder in which a command is given changes nothing.
+
+        :param words: as for ``pfnlab run``; none for all programs that come with pfnlab
+        :raises Misuse: there is no such program, or it is malformed
+        """
+        if words not in self._programs:
+            self._programs[words] = self._read_programs(words)
+        return self._programs[words]
+
+    def scope(self, name: str) -> Scope | RaceScope:
+        """The scope of that name, or in the file of that name.
+
+        :raises Misuse: there is none, or it is malformed
+        """
+        return load_scope(name, self._folder)
+
+    def scope_text(self, name: str) -> str:
+        """The content of the file of a scope; empty for one that pfnlab knows.
+
+        :raises Misuse: there is no such scope, or it is malformed
+        """
+        if name not in self._scopes:
+            known = name in scope_names()
+            self.scope(name)
+            self._scopes[name] = "" if known else read_text(self._folder / name, "scope", MOST_TOML)
+        return self._scopes[name]
+
+    def _read_programs(self, words: tuple[str, ...]) -> dict[str, str]:
+        paths = program_paths(words, folder=self._folder) if words else library_paths()
+        if STDIN in paths:
+            raise Misuse("a campaign reads no standard input: name a file")
+        texts: dict[str, str] = {}
+        for path in paths:
+            name = long_name(path) if in_library(path) else self._name_of(path)
+            text = format_program(load_program(path))
+            if texts.setdefault(name, text) != text:
+                raise Misuse(f"{name} is a program of pfnlab and a file: rename the file")
+        return texts
+
+    def _name_of(self, path: Path) -> str:
+        relative = path.relative_to(self._folder) if path.is_relative_to(self._folder) else path
+        # Names of files may hold bytes that are no text, which no result can keep.
+        return visible(str(relative))
+
 
 #: The most shards of a campaign: each is a row of its store, and a line of its status.
 MOST_SHARDS = 100_000
@@ -98,20 +166,11 @@ class FuzzTable(Vocabulary, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     def works(self, beside: Beside) -> Iterator[tuple[int, FuzzWork]]:
         """The work of each shard, and how many programs it is."""
+        how: dict[str, Any] = {"vocabulary": self.vocabulary, "look": self.look, "coverage": self.coverage}
         for machines in self.machines:
             for number, first in enumerate(range(0, self.programs, self.programs_per_shard)):
                 programs = min(self.programs_per_shard, self.programs - first)
-                yield (
-                    programs,
-                    FuzzWork(
-                        machines=machines,
-                        seed=self.seed + number,
-                        programs=programs,
-                        vocabulary=self.vocabulary,
-                        look=self.look,
-                        coverage=self.coverage,
-                    ),
-                )
+                yield programs, FuzzWork(machines=machines, seed=self.seed + number, programs=programs, **how)
 
 
 class CheckTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -131,20 +190,10 @@ class CheckTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         """The work of each shard; it is no program."""
         changes = [change for policy in self.policies for change in changes_of(policy)] or [""]
         texts = {scope: beside.scope_text(scope) for scope in self.scopes}
-        for machine in self.machines:
-            for change in dict.fromkeys(changes):
-                for scope, text in texts.items():
-                    yield (
-                        0,
-                        CheckWork(
-                            machine=machine + change,
-                            scope=scope,
-                            text=text,
-                            properties=self.properties,
-                            depth=self.depth,
-                            states=self.states,
-                        ),
-                    )
+        how: dict[str, Any] = {"properties": self.properties, "depth": self.depth, "states": self.states}
+        for machine, change in product(self.machines, dict.fromkeys(changes)):
+            for scope, text in texts.items():
+                yield 0, CheckWork(machine=machine + change, scope=scope, text=text, **how)
 
 
 class CatalogueTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -211,14 +260,8 @@ class SweepTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
                 count = len(cells_of(scope))
                 for first in range(0, count, self.cells_per_shard):
                     end = min(first + self.cells_per_shard, count)
-                    work = SweepWork(
-                        machines=tuple(machines),
-                        scope=scope,
-                        cells=cells_digest(scope),
-                        first=first,
-                        end=end,
-                        look=self.look,
-                    )
+                    cells: dict[str, Any] = {"cells": cells_digest(scope), "first": first, "end": end}
+                    work = SweepWork(machines=tuple(machines), scope=scope, look=self.look, **cells)
                     yield end - first, work
 
 
@@ -245,7 +288,6 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def shards(self, folder: Path = _HERE) -> list[Shard]:
         """The shards, in the order in which they begin; each once, and none behind the budget of programs.
 
-        :param folder: where the files of scopes and programs are
         :raises Misuse: there is no such scope or program, or there are more than :data:`MOST_SHARDS`
         """
         beside = Beside(folder)
@@ -270,14 +312,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def _works(self, beside: Beside) -> Iterator[tuple[str, Any]]:
         """The work of every shard that the budget of programs leaves, with its task."""
         programs = 0
-        for task, tables in (
-            ("check", self.check),
-            ("fuzz", self.fuzz),
-            ("catalogue", self.catalogue),
-            ("meet", self.meet),
-            ("sweep", self.sweep),
-        ):
-            for table in tables:
+        for task in ("check", "fuzz", "catalogue", "meet", "sweep"):
+            for table in getattr(self, task):
                 for count, work in table.works(beside):
                     if count and self.budget.programs is not None and programs >= self.budget.programs:
                         # All that follows in this table is programs too.

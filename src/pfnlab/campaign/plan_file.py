@@ -13,10 +13,8 @@ from pfnlab.base.errors import Misuse, ProgramError
 from pfnlab.base.files import MOST_WRITTEN, check_regular, read_text
 from pfnlab.base.inert import one_line
 from pfnlab.base.toml_text import MOST_TOML, toml_content
-from pfnlab.campaign.beside import Beside
-from pfnlab.campaign.key_places import KeyPlaces
-from pfnlab.campaign.plan import Plan, changes_of
-from pfnlab.campaign.plan_form import form_mistakes, plan_without, sample
+from pfnlab.campaign.plan import Beside, Plan, changes_of
+from pfnlab.campaign.plan_form import KeyPlaces, form_mistakes, plan_without, sample
 from pfnlab.campaign.store.rows import TASK_NAMES, VERDICTS
 from pfnlab.checker.scopes.properties import questions
 from pfnlab.hunt.fuzz.rounds import check_vocabulary, compared_together, looking_named
@@ -34,17 +32,12 @@ from pfnlab.programs.runs.named_machines import name_machine, open_machine
 _SAID = 20
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-
 _POLICIES = "write " + ", ".join(f'"{folder}"' for folder in SEAM_OF) + ', "trackers/exact" or "all"'
-
 _HERE = Path()
 
 
 class PlanMistakes(Misuse):
-    """A file of a campaign has mistakes, one line each.
-
-    :ivar mistakes: the lines
-    """
+    """A file of a campaign has mistakes, one line each."""
 
     def __init__(self, mistakes: list[str]) -> None:
         self.mistakes = mistakes
@@ -64,8 +57,6 @@ def read_plan(path: Path, *, trust: bool = False) -> Plan:
 def plan_of(text: str, source: str, folder: Path = _HERE, *, trust: bool = False) -> Plan:
     """The plan that *text* describes.
 
-    :param source: the name of its file, for messages
-    :param folder: where the files of scopes and programs are
     :param trust: as for :func:`read_plan`
     :raises PlanMistakes: it describes none
     """

@@ -1,18 +1,94 @@
-"""The form of a campaign's file: its keys, and the types and bounds of their values."""
+"""The form of a campaign's file: its keys, where they stand, and the types and bounds of their values."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, get_args
 
 import msgspec
 
 from pfnlab.base.inert import one_line
-from pfnlab.campaign.key_places import KeyPlaces
 from pfnlab.campaign.plan import Plan
 from pfnlab.campaign.store.rows import TASK_NAMES
 from pfnlab.programs.lang.words import did_you_mean
+
+#: What may hold the sign of a statement without being one, the signs themselves, and ends of lines.
+_PIECE = re.compile(
+    r'"""(?:[^\\]|\\.)*?"""|' r"'''.*?'''|" r'"(?:[^"\\\n]|\\.)*"|' r"'[^'\n]*'|#[^\n]*|[\[\]{}\n]", re.DOTALL
+)
+
+_NAME = r"""[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'"""
+_HEAD = re.compile(rf"[ \t]*(\[\[?)[ \t]*({_NAME})[ \t]*([].])")
+_KEY = re.compile(rf"[ \t]*({_NAME})[ \t]*[.=]")
+_BARE = re.compile(r"[A-Za-z0-9_-]{1,40}")
+
+#: The most letters of a key that a message repeats.
+_SHOWN_OF_KEY = 40
+
+
+class KeyPlaces:
+    """The lines of tables and keys."""
+
+    def __init__(self, text: str, source: str) -> None:
+        self._source = source
+        self._rows: dict[tuple[str, int, str], int] = {}
+        table, seen = "", dict[str, int]()
+        for row, line in _statements(text):
+            if match := _HEAD.match(line):
+                table = _plain(match[2])
+                if match[3] == "]":
+                    seen[table] = seen.get(table, -1) + 1
+                self._rows.setdefault((table, seen.get(table, 0), ""), row)
+            elif match := _KEY.match(line):
+                self._rows.setdefault((table, seen.get(table, 0), _plain(match[1])), row)
+
+    def at(self, table: str = "", number: int = 0, key: str = "") -> str:
+        """``FILE:LINE: [[fuzz]] 2, programs`` of a key, or of the head of its table."""
+        rows = self._rows
+        # A table may be written as a value too: name = {key = 1}.
+        row = rows.get((table, number, key)) or rows.get((table, number, "")) or rows.get(("", 0, table))
+        head = f"[[{table}]] {number + 1}" if table in TASK_NAMES else f"[{table}]" * bool(table)
+        words = ", ".join(filter(None, (head, shown_key(key) if key else "")))
+        place = f"{self._source}:{row}" if row else self._source
+        return f"{place}: {words}" if words else place
+
+
+def shown_key(key: str) -> str:
+    """A key as a message shows it: as it is written, on one line, and shortened."""
+    if _BARE.fullmatch(key):
+        return key
+    quoted = json.dumps(one_line(key), ensure_ascii=False)
+    return quoted if len(quoted) <= _SHOWN_OF_KEY else f"{quoted[: _SHOWN_OF_KEY - 4]}..."
+
+
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """The lines of *text* that begin a statement, with their numbers."""
+    row = first = 1
+    depth, begin = 0, 0
+    for piece in _PIECE.finditer(f"{text}\n"):
+        sign = piece[0]
+        row += sign.count("\n")
+        if sign == "\n" and not depth:
+            yield first, text[begin : piece.start()]
+            begin, first = piece.end(), row
+        elif sign in ("[", "{"):
+            depth += 1
+        elif sign in ("]", "}"):
+            depth -= 1
+
+
+def _plain(name: str) -> str:
+    """A key without its quotes."""
+    if name[0] == '"':
+        try:
+            return str(json.loads(name))
+        except ValueError:
+            # An escape that only TOML has.
+            return name
+    return name.strip("'")
+
 
 #: The version of the form that this pfnlab reads.
 FORM = 1
@@ -22,22 +98,15 @@ _SHOWN, _BITS = 60, 64
 
 #: A value of each key, for messages.
 _SAMPLES = {
-    "seconds": "600",
-    "tries": "3",
-    "lost": "20",
-    "programs": "500",
+    **{"seconds": "600", "tries": "3", "lost": "20", "programs": "500", "seed": "0", "depth": "3"},
+    **{"programs_per_shard": "250", "cells_per_shard": "500", "states": "100000"},
     "verdicts": '["differs", "violated"]',
     "machines": '[["model:6.1", "model:7.2"]]',
-    "seed": "0",
-    "programs_per_shard": "250",
-    "cells_per_shard": "500",
     **dict.fromkeys(("driver", "schedules", "vfio", "slots", "leaves", "fixed", "coverage"), "true"),
     "look": '"memory"',
     "scopes": '["small"]',
     "policies": '["trackers"]',
     "properties": '["no_leak"]',
-    "depth": "3",
-    "states": "100000",
     "kernels": '["6.12.107"]',
     "profile": '"7.2"',
 }
@@ -178,13 +247,8 @@ def _bound(value: Any, form: Any) -> str:
 
 #: What a list of each key has in it.
 _NOUNS = {
-    "machines": "machine",
-    "kernels": "kernel",
-    "programs": "program",
-    "scopes": "scope",
-    "policies": "policy",
-    "properties": "property",
-    "verdicts": "verdict",
+    **{"machines": "machine", "kernels": "kernel", "programs": "program", "scopes": "scope"},
+    **{"policies": "policy", "properties": "property", "verdicts": "verdict"},
 }
 
 

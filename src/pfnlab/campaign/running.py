@@ -20,9 +20,8 @@ from pfnlab.campaign.executor import Executor
 from pfnlab.campaign.plan import Plan
 from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard
 from pfnlab.campaign.store.database import damaged
-from pfnlab.campaign.store.rows import this_host
+from pfnlab.campaign.store.rows import DONE, WAITING, SeenWith, StoredShard, this_host
 from pfnlab.campaign.store.store import Store
-from pfnlab.campaign.store.stored import DONE, WAITING, SeenWith, StoredShard
 from pfnlab.campaign.work import TASKS, work_of
 
 _HERE = Path()
@@ -61,7 +60,6 @@ class CampaignProgress(msgspec.Struct, frozen=True):
 def begin_campaign(store: Store, plan: Plan, folder: Path = _HERE) -> None:
     """Keep *plan* with its shards in *store*; where it is there already, nothing that is done is done again.
 
-    :param folder: where the files of its scopes and programs are
     :raises Misuse: the store has other work under that name
     """
     shards = [

@@ -19,7 +19,6 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
 
     :param task: ``fuzz``, ``check``, ``catalogue``, ``meet`` or ``sweep``
     :param work: what to do, JSON; it says all that the results depend on
-    :param seconds: the limit of one attempt
     :param needs_qemu: whether a kernel is booted, so that the worker must have QEMU
     """
 
@@ -94,11 +93,9 @@ class AttemptEnd(StrEnum):
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt at a shard.
 
-    :param key: the shard's
     :param content: what it found, where it is done
     :param reason: why it is not done, one line
     :param seconds: how long it took, of a clock that does not jump
-    :param version: of the pfnlab that ran it
     """
 
     key: str

@@ -11,12 +11,194 @@ import msgspec
 
 from pfnlab.base.errors import Defect, Misuse
 from pfnlab.base.files import MOST_RECORDED, read_bytes
-from pfnlab.campaign.catalogue_work import CatalogueWork, catalogue_shard
-from pfnlab.campaign.check_work import CheckWork, check_shard
+from pfnlab.base.result import beside
+from pfnlab.base.units import number_of
 from pfnlab.campaign.fuzz_work import FuzzWork, SweepWork, fuzz_shard
-from pfnlab.campaign.meet_work import MeetWork, meet_shard
 from pfnlab.campaign.shard import Shard, ShardResults
-from pfnlab.programs.runs.named_machines import files_named
+from pfnlab.campaign.store.rows import StoredResult
+from pfnlab.checker.check import VIOLATED, CheckResult, PropertyResult
+from pfnlab.checker.check_all import check_all
+from pfnlab.checker.judging.judge import judged_runs
+from pfnlab.checker.limits import Exhaustive
+from pfnlab.checker.scopes.properties import questions
+from pfnlab.checker.scopes.scope import load_scope, read_scope
+from pfnlab.hunt.meeting.by_name import meet_named, named_kernel
+from pfnlab.hunt.meeting.holding import PROGRAMS, SEED, Programs
+from pfnlab.hunt.meeting.meet import Explained, Meeting
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.printer import format_program
+from pfnlab.programs.model.model_machine import model_of
+from pfnlab.programs.runs.compare import Verdict
+from pfnlab.programs.runs.look import look_named
+from pfnlab.programs.runs.named_machines import files_named, name_machine, name_machines
+
+
+class CatalogueWork(msgspec.Struct, frozen=True, kw_only=True):
+    """The work of a shard with programs of the catalogue.
+
+    :param look: as for ``pfnlab run``; empty for the usual one
+    """
+
+    machines: tuple[str, ...]
+    programs: dict[str, str]
+    look: str = ""
+
+
+def catalogue_shard(work: CatalogueWork) -> ShardResults:
+    """Run every program on every machine, and judge."""
+    programs = {name: load_text(text, name) for name, text in work.programs.items()}
+    look = look_named(work.look) if work.look else None
+    found = judged_runs(name_machines(work.machines), list(programs.values()), look)
+    results = tuple(_judged(work, name, verdict) for name, (_, verdict) in zip(programs, found, strict=True))
+    kernels = {run.machine: run.kernel for runs, _ in found for run in runs}
+    return ShardResults(results=results, kernels=kernels, programs=len(programs) * len(work.machines))
+
+
+def _judged(work: CatalogueWork, name: str, verdict: Verdict) -> StoredResult:
+    unexpected = [expectation for expectation in verdict.expectations if expectation.holds is False]
+    fields = sorted({difference.field for difference in verdict.differences})
+    if verdict.alarms:
+        word, says = "alarm", verdict.alarms[0].alarm.title
+    elif unexpected:
+        word = "unexpected"
+        says = f"{number_of(len(unexpected), 'expectation')} of the program failed"
+    elif verdict.lost:
+        word, says = "lost", f"lost: {', '.join(verdict.lost)}"
+    elif fields:
+        word, says = "differs", f"in {', '.join(fields)}"
+    elif verdict.undecided:
+        word, says = "undecided", f"undecided: {', '.join(verdict.undecided)}"
+    else:
+        word, says = "agrees", "as expected"
+    return StoredResult(
+        kind="verdict",
+        task="catalogue",
+        machines=work.machines,
+        verdict=word,
+        subject=name,
+        program=work.programs[name],
+        says=says,
+        detail={
+            "groups": [list(group) for group in verdict.groups],
+            "fields": fields,
+            "unexpected": [expectation.machine for expectation in unexpected],
+        },
+    )
+
+
+#: The fields of a check and of an answer that are columns of the store, rows of their own, or not kept.
+_OF_RUN = ("made", "machine", "scope", "answers", "untaken", "growth", "swarm", "seconds")
+_OF_VERDICT = ("name", "asks", "verdict", "text", "confirmed")
+
+
+class CheckWork(msgspec.Struct, frozen=True, kw_only=True):
+    """The work of a shard with a search.
+
+    :param scope: its name, or the name of its file
+    :param text: the content of that file; empty for a scope that pfnlab knows
+    :param properties: those to judge; all that the scope can answer where there is none
+    :param depth: instead of the scope's, as for ``pfnlab check``
+    :param states: the search is cut behind so many
+    """
+
+    machine: str
+    scope: str
+    text: str = ""
+    properties: tuple[str, ...] = ()
+    depth: int | None = None
+    states: int | None = None
+
+
+def check_shard(work: CheckWork) -> ShardResults:
+    """Search, and give the verdicts."""
+    scope = read_scope(work.text, work.scope) if work.text else load_scope(work.scope)
+    asked = questions(list(work.properties), scope)
+    limits = Exhaustive(depth=work.depth, states=work.states)
+    (checked,) = check_all([model_of(name_machine(work.machine))], scope, asked, limits, jobs=1)
+    kernel = checked.machine.removeprefix("model:")
+    return ShardResults(results=check_results(work, checked), kernels={work.machine: kernel})
+
+
+def check_results(work: CheckWork, checked: CheckResult) -> tuple[StoredResult, ...]:
+    """The results of a search for the store: the run, and a verdict a property."""
+    search = StoredResult(
+        kind="run",
+        task="check",
+        machines=(work.machine,),
+        verdict="complete" if checked.complete else "undecided",
+        scope=work.scope,
+        subject="search",
+        says=f"{number_of(checked.states, 'state')}, {number_of(checked.transitions, 'step')}",
+        detail=msgspec.to_builtins({"work": work, **beside(checked, _OF_RUN)}),
+    )
+    return (search, *(_answered(work, checked, answer) for answer in checked.answers))
+
+
+def _answered(work: CheckWork, checked: CheckResult, answer: PropertyResult) -> StoredResult:
+    detail = {**beside(answer, _OF_VERDICT), "depth": checked.depth, "ended": checked.ended}
+    unreached = answer.kind == "sometimes" and answer.verdict == VIOLATED
+    return StoredResult(
+        kind="verdict",
+        task="check",
+        machines=(work.machine,),
+        verdict=answer.verdict,
+        scope=work.scope,
+        subject=answer.name,
+        program=answer.text or "",
+        says=f"never reached: {answer.asks}" if unreached else answer.asks,
+        detail=msgspec.to_builtins(detail),
+    )
+
+
+class MeetWork(msgspec.Struct, frozen=True, kw_only=True):
+    """The work of a shard that meets a kernel.
+
+    :param kernel: a version, a bzImage, or the name of a kernel that was built here
+    :param profile: the version of the model, where it is another; empty for the kernel's own
+    """
+
+    kernel: str
+    profile: str = ""
+    programs: int = PROGRAMS
+    seed: int = SEED
+
+
+def meet_shard(work: MeetWork) -> ShardResults:
+    """Meet the kernel; what did not show again decides nothing."""
+    named = named_kernel(work.kernel)
+    meeting = meet_named(named, Programs.of(None, work.programs, work.seed), profile=work.profile or None)
+    run = StoredResult(
+        kind="run",
+        task="meet",
+        machines=meeting.machines,
+        verdict="differs" if meeting.found else "undecided" if meeting.unstable else "agrees",
+        subject=meeting.version,
+        says=f"{number_of(meeting.programs, 'program')}, {number_of(len(meeting.found), 'difference')}",
+        detail={"work": msgspec.to_builtins(work), "held": msgspec.to_builtins(meeting.held)},
+    )
+    found = StoredResult(kind="difference", task="meet", machines=meeting.machines, verdict="unstable")
+    results = [run, *(_differing(meeting, explained) for explained in meeting.found)]
+    results += [msgspec.structs.replace(found, says=unstable) for unstable in meeting.unstable]
+    kernels = dict(zip(meeting.machines, (meeting.against, named.words), strict=True))
+    return ShardResults(results=tuple(results), kernels=kernels, seed=work.seed, programs=meeting.programs)
+
+
+def _differing(meeting: Meeting, explained: Explained) -> StoredResult:
+    difference = explained.difference
+    return StoredResult(
+        kind="difference",
+        task="meet",
+        machines=meeting.machines,
+        verdict="differs",
+        subject=difference.signature.key,
+        program=format_program(difference.program),
+        says=str(difference.signature),
+        detail={
+            "signature": msgspec.to_builtins(difference.signature),
+            "explanations": [list(explanation.changes) for explanation in explained.explanations],
+        },
+    )
+
 
 #: For each task the form of its work, and what does it.
 TASKS: dict[str, tuple[type[Any], Callable[[Any], ShardResults]]] = {

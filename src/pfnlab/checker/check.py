@@ -20,16 +20,15 @@ from pfnlab.checker.scopes.domain import KernelModel, without_rule
 from pfnlab.checker.scopes.operations import ScopeStep
 from pfnlab.checker.scopes.properties import Question, properties, questions
 from pfnlab.checker.scopes.scope import RaceScope, Scope
-from pfnlab.checker.search.exploration import Exploration
+from pfnlab.checker.search.exploration import Exploration, Property
 from pfnlab.checker.search.local_owners import explore_side_by_side
 from pfnlab.checker.search.path import Path
-from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.random_walks import simulate, swarm
 from pfnlab.checker.untaken import PolicyWatch
 from pfnlab.kernel.hw.platform import qemu_q35
-from pfnlab.programs.lang.canonical import program_text
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.problems import program_text
 from pfnlab.programs.lang.shorter import shrunk
 from pfnlab.programs.model.model_machine import ModelMachine
 

@@ -26,11 +26,7 @@ def check_all(
     jobs: int,
     watch: bool = False,
 ) -> list[CheckResult]:
-    """One check a machine; several run side by side, without a line of how far each is.
-
-    :param jobs: processes that work at a time
-    :param watch: as for :func:`~pfnlab.checker.check.check`
-    """
+    """One check a machine; several run side by side, without a line of how far each is."""
     if len(machines) == 1:
         (machine,) = machines
         with working(f"checking model:{machine.spec}") as work:

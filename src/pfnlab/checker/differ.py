@@ -19,15 +19,14 @@ from pfnlab.checker.scopes.domain import KernelModel, KernelState, OperationEffe
 from pfnlab.checker.scopes.mark import Mark
 from pfnlab.checker.scopes.operations import ScopeStep, operations
 from pfnlab.checker.scopes.scope import Scope
-from pfnlab.checker.search.exploration import Exploration
+from pfnlab.checker.search.exploration import Exploration, Property, always
 from pfnlab.checker.search.explore import explore
 from pfnlab.checker.search.path import Path
-from pfnlab.checker.search.property import Property, always
 from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.kernel.mm.more.readers import normal_runs
-from pfnlab.programs.lang.canonical import program_text
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Op, Program
+from pfnlab.programs.lang.problems import program_text
 from pfnlab.programs.model.model_machine import ModelMachine
 
 
@@ -83,10 +82,7 @@ class DifferResult(Result, frozen=True, kw_only=True, tag="pfnlab-differ/1"):
 
 
 class BothModels:
-    """Two models that do the same operations.
-
-    :param flushes: whether to compare the number of flushes too
-    """
+    """Two models that do the same operations."""
 
     def __init__(
         self, first: ModelMachine, second: ModelMachine, scope: Scope, *, flushes: bool = False
@@ -139,14 +135,9 @@ class BothModels:
             "book": [kernel.book.entries() for kernel in kernels],
             "mapped": [_mapped(kernel) for kernel in kernels],
             "walked": [_walked(kernel) for kernel in kernels],
-            "flushes": [_flushes(effect) if self._flushes else 0 for effect in effects],
+            "flushes": [effect.flushes if self._flushes else 0 for effect in effects],
         }
         return tuple(name for name, (left, right) in fields.items() if left != right)
-
-
-def _flushes(effect: OperationEffect) -> int:
-    """The number of flushes of translations."""
-    return sum(event.name in ("flush", "flush_all") for event in effect.events)
 
 
 def _mapped(kernel: Kernel) -> list[object]:

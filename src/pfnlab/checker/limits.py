@@ -32,10 +32,7 @@ class Exhaustive(msgspec.Struct, frozen=True, kw_only=True, tag="exhaustive"):
 class Walks(msgspec.Struct, frozen=True, kw_only=True, tag="walks"):
     """Random walks.
 
-    :param count: the number of walks
-    :param seed: decides their choices
     :param guided: prefer states and pairs of operations that no walk has seen
-    :param depth: the most operations of one walk, as for :class:`Exhaustive`
     """
 
     count: int
@@ -48,10 +45,7 @@ class Walks(msgspec.Struct, frozen=True, kw_only=True, tag="walks"):
 class Swarm(msgspec.Struct, frozen=True, kw_only=True, tag="swarm"):
     """Searches into the depth, each in an order of its own and without some operations.
 
-    :param searches: the number of searches
     :param states: the most states of each search; None for the usual number
-    :param seed: decides their orders
-    :param depth: the most operations in a row, as for :class:`Exhaustive`
     """
 
     searches: int

@@ -180,11 +180,7 @@ class Replay:
 
 
 class ProgramReplay:
-    """A counterexample that was saved as a program, whose title names property and machine.
-
-    :ivar title: a line that tells what is replayed
-    :ivar machine: the machine on which it was found
-    """
+    """A counterexample that was saved as a program, whose title names property and machine."""
 
     def __init__(self, program: Program) -> None:
         match = _TITLE.fullmatch(program.title)
@@ -218,9 +214,7 @@ def _until_broken(steps: Sequence[str], kept: Sequence[bool | None]) -> list[Jud
 
 
 def check_same(question: Question, steps: Sequence[JudgedStep]) -> None:
-    """
-    :raises Differs: the property is not decided after the last step, or is decided before it
-    """
+    """:raises Differs: the property is not decided after the last step, or is decided before it"""
     decides = BROKEN if question.kind == "always" else REACHED
     for number, step in enumerate(steps, 1):
         if (step.word == decides) != (number == len(steps)):

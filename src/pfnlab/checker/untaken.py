@@ -24,8 +24,6 @@ class UntakenBranch(NamedTuple):
     """A branch of a policy that was never taken.
 
     :param source: the policy's file, without folders
-    :param line: of the condition
-    :param text: that line, without indentation
     :param way: ``never`` for a branch that was not entered, ``always`` for one that was not passed by
     """
 

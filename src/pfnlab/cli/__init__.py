@@ -92,9 +92,16 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     words = sys.argv[1:] if argv is None else list(argv)
     set_command(words)
     try:
-        code = _complete(words[1:]) if words[:1] == [_COMPLETE] else _answer(words)
-        if words[:1] == ["try"]:
-            code = _FOR_BISECT.get(code, code)
+        if words[:1] == [_COMPLETE]:
+            # What is printed is shown to somebody who types.
+            with suppress(Exception):
+                from pfnlab.cli.completing import answer
+
+                sys.stdout.write(answer(words[1:]))
+            code = 0
+        else:
+            code = _answer(words)
+            code = _FOR_BISECT.get(code, code) if words[:1] == ["try"] else code
         try:
             sys.stdout.flush()
         except OSError as trouble:
@@ -103,15 +110,6 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         # A second one may come while the first is answered, or the output is written.
         code = _INTERRUPTED
     sys.exit(code)
-
-
-def _complete(words: list[str]) -> int:
-    """Answer the completion script of a shell, which shows what is printed to somebody who types."""
-    with suppress(Exception):
-        from pfnlab.cli.completing import answer
-
-        sys.stdout.write(answer(words))
-    return 0
 
 
 def _through(kind: type[io.FileIO], stream: io.TextIOWrapper) -> io.TextIOWrapper:
@@ -128,7 +126,13 @@ def _through(kind: type[io.FileIO], stream: io.TextIOWrapper) -> io.TextIOWrappe
 
 def _answer(argv: list[str]) -> int:
     try:
-        return _supervised(argv) if _runs_own_code(argv) else _dispatch(argv)
+        from pfnlab.cli.reader import perform_words
+
+        if _runs_own_code(argv):
+            from pfnlab.base.supervised import supervised
+
+            return supervised(lambda: perform_words(argv))
+        return perform_words(argv)
     except PfnlabError as trouble:
         _say(f"pfnlab: {message(str(trouble))}")
         return trouble.exit_code
@@ -150,12 +154,6 @@ def _runs_own_code(argv: list[str]) -> bool:
         return False
     names = (name for word in argv for name in word.replace(",", " ").split())
     return "--trust" in argv or any(name.endswith(".py") for name in names)
-
-
-def _supervised(argv: list[str]) -> int:
-    from pfnlab.base.supervised import supervised
-
-    return supervised(lambda: _dispatch(argv))
 
 
 def _failed(trouble: OSError) -> int:
@@ -192,9 +190,3 @@ def _say(line: str) -> None:
 def _defect() -> int:
     _say(traceback.format_exc() + "pfnlab: this is a defect of pfnlab; please report it with the lines above")
     return Defect.exit_code
-
-
-def _dispatch(argv: list[str]) -> int:
-    from pfnlab.cli.reader import perform_words
-
-    return perform_words(argv)

@@ -4,8 +4,6 @@ A value ends in one of :data:`OPEN` where more belongs to it. Everything here is
 somebody types: what is imported is imported for the one list that needs it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from importlib.resources import files
 from itertools import islice
@@ -30,11 +28,7 @@ _MOST_ENTRIES = 2000
 
 
 class Candidate(NamedTuple):
-    """Something that may stand there.
-
-    :param value: the whole word
-    :param says: what it is, in a few words, or empty
-    """
+    """Something that may stand there: the whole word, and what it is, in a few words, or nothing."""
 
     value: str
     says: str = ""
@@ -139,16 +133,24 @@ def machines(typed: str) -> Iterator[Candidate]:
 def _changes(typed: str) -> Iterator[Candidate]:
     """The candidates after the comma of a model."""
     name, equals, value = typed.partition("=")
+    seam, dot, _ = name.partition(".")
     if not equals:
+        import dataclasses
+
+        from pfnlab.kernel.mm.profile import Profile
+        from pfnlab.kernel.policies.seams import PLACES
+
         yield from (Candidate(f"{seam}=", f"a {seam} of your choice") for seam in FOLDERS)
-        yield from _places(name)
+        # The places of the seam that is typed, once a dot follows it.
+        for place in PLACES.get(seam, ()) if dot else ():
+            yield Candidate(f"{seam}.{place}=", f"a {seam} at this place alone")
         yield Candidate("config=", "a kernel's .config")
         yield Candidate("without=", "a commit left out")
         yield Candidate("with=", "a commit more")
-        yield from (Candidate(f"{switch}=", "on or off") for switch in _switches())
+        switches = sorted(field.name for field in dataclasses.fields(Profile) if field.type == "bool")
+        yield from (Candidate(f"{switch}=", "on or off") for switch in switches)
         return
     kinds: Values = words("on", "off")
-    seam = name.partition(".")[0]
     if seam in FOLDERS:
         kinds = either(lambda _: _of_seam(seam), paths(".py"))
     elif name == "config":
@@ -156,23 +158,6 @@ def _changes(typed: str) -> Iterator[Candidate]:
     elif name in ("with", "without"):
         kinds = nothing
     yield from (Candidate(f"{name}={found.value}", found.says) for found in kinds(value))
-
-
-def _places(typed: str) -> Iterator[Candidate]:
-    """The places of the seam that is typed, once a dot follows it."""
-    from pfnlab.kernel.policies.seams import PLACES
-
-    seam, dot, _ = typed.partition(".")
-    for place in PLACES.get(seam, ()) if dot else ():
-        yield Candidate(f"{seam}.{place}=", f"a {seam} at this place alone")
-
-
-def _switches() -> list[str]:
-    from dataclasses import fields
-
-    from pfnlab.kernel.mm.profile import Profile
-
-    return sorted(field.name for field in fields(Profile) if field.type == "bool")
 
 
 # Policies.
@@ -187,7 +172,7 @@ def _of_seam(seam: str) -> Iterator[Candidate]:
                 says = source.readline().strip().strip('"')
             yield Candidate(module.name.removesuffix(".py"), says)
     if seam == "tracker":
-        from pfnlab.kernel.policies.eras import VM_PAT_ERAS
+        from pfnlab.kernel.policies.seams import VM_PAT_ERAS
 
         yield from (Candidate(name, says) for name, says in VM_PAT_ERAS.items())
 
@@ -239,6 +224,15 @@ def claim_numbers(typed: str) -> Iterator[Candidate]:
         yield from (
             Candidate(f"{discussion}.{count}", claim["words"]) for count, claim in enumerate(claims, start=1)
         )
+
+
+def thread_numbers(typed: str) -> Iterator[Candidate]:
+    """The numbers of threads with their titles, and of defects with what happens."""
+    from pfnlab.discussions.posted import posted_threads
+
+    for one in posted_threads():
+        yield Candidate(one.number, one.title)
+        yield from (Candidate(defect.number, defect.scenario) for defect in one.defects)
 
 
 def claim_authors(typed: str) -> Iterator[Candidate]:

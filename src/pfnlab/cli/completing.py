@@ -1,7 +1,5 @@
 """Shell completion: what may stand at a place of a command line, and the answer to the script of a shell."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,6 +8,7 @@ from contextlib import suppress
 from pfnlab.base.schema_files import FORMS
 from pfnlab.cli import candidates as values
 from pfnlab.cli.candidates import Candidate, Values
+from pfnlab.cli.verb_modules import ALIASES
 from pfnlab.cli.verbs import HELP, VerbOption, page_of, paragraphs_of
 from pfnlab.verbs.completion import SHELLS
 
@@ -34,19 +33,14 @@ BY_METAVAR: dict[str, Values] = {
     "NAME|FILE": values.either(values.scopes, values.paths(".toml")),
     "FILE.py": values.paths(".py"),
     "FILE.jsonl": values.paths(".jsonl"),
-    "FILE|PATH": _FILES,
-    "FILE|FOLDER": _FILES,
-    "COMMIT|FILE": _FILES,
-    "[DEVICE=]FILE": _FILES,
-    "FILE|-|LINE": _FILES,
-    "BUNDLE|VMCORE|SOSREPORT": _FILES,
-    "FILE": _FILES,
+    **dict.fromkeys(("FILE|PATH", "FILE|FOLDER", "COMMIT|FILE", "[DEVICE=]FILE", "FILE|-|LINE"), _FILES),
+    **dict.fromkeys(("BUNDLE|VMCORE|SOSREPORT", "FILE"), _FILES),
     "FIELD,...": values.fields,
     "VERB...": values.words(*FORMS),
     "RESULT": values.paths(".json"),
     "STORE": values.paths(".db"),
     "DISCUSSION": values.discussions,
-    "NUMBER": values.claim_numbers,
+    "NUMBER": values.either(values.claim_numbers, values.thread_numbers),
     "BUG": values.bug_names,
     "PROPERTY": values.properties,
     "AUTHOR": values.claim_authors,
@@ -62,26 +56,8 @@ BY_METAVAR: dict[str, Values] = {
     "SHELL": values.words(*SHELLS),
     "ERRNO": values.words("EACCES", "EAGAIN", "EBUSY", "EINVAL", "ENODEV", "ENOMEM", "ENXIO", "EPERM"),
     "LEVEL": values.words("memory", "proc", "end", "memory,proc"),
-    **dict.fromkeys(
-        (
-            "N",
-            "A:B",
-            "S",
-            "BDF",
-            "PID",
-            "SECONDS",
-            "MIB",
-            "DAYS",
-            "URI",
-            "NAME",
-            "WORD",
-            "PORT",
-            "TEXT",
-            "ADDRESS",
-            "CAMPAIGN",
-        ),
-        values.nothing,
-    ),
+    **dict.fromkeys(("N", "A:B", "S", "BDF", "PID", "SECONDS", "MIB", "DAYS", "URI"), values.nothing),
+    **dict.fromkeys(("NAME", "WORD", "PORT", "TEXT", "ADDRESS", "CAMPAIGN"), values.nothing),
 }
 
 #: The same for a word that means something else at one verb.
@@ -103,11 +79,7 @@ _CHOICES = re.compile(r"[a-z-]+(?:\|[a-z-]+)+")
 
 
 def candidates(before: Sequence[str], typed: str) -> list[Candidate]:
-    """The candidates for a place, sorted as they are to be shown.
-
-    :param before: the words before it, without ``pfnlab`` itself
-    :param typed: the beginning of the word there, which may be empty
-    """
+    """The candidates for the word *typed*, which follows the words *before*, sorted as they are shown."""
     found = dict.fromkeys(one for one in _at(before, typed) if one.value.startswith(typed))
     return list({one.value: one for one in reversed(found)}.values())[::-1]
 
@@ -138,9 +110,10 @@ def _at(before: Sequence[str], typed: str) -> Iterable[Candidate]:
             used |= set(row.names) if row is not None and not row.many else set()
             awaited = [row] * (row.values - bool(equals)) if row is not None else []
         elif page.verbs:
-            if word not in page.verbs:
+            verb = word if page.name else ALIASES.get(word, word)
+            if verb not in page.verbs:
                 return []
-            page, used = page_of(f"{page.name} {word}".strip()), set()
+            page, used = page_of(f"{page.name} {verb}".strip()), set()
         else:
             given += 1
     if awaited:

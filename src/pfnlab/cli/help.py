@@ -1,7 +1,5 @@
 """The help of a verb: it fits the terminal, cuts no sentence, and ends with examples."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import textwrap

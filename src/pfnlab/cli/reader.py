@@ -4,8 +4,6 @@ argparse tells options and their values apart. What is left are arguments, which
 become values here too, so that every mistake is one line that says what to write instead.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -15,6 +13,7 @@ from typing import Any, NamedTuple
 
 from pfnlab.base.errors import Misuse
 from pfnlab.cli.verb_modules import (
+    ALIASES,
     OptionField,
     default_of,
     loaded,
@@ -30,7 +29,6 @@ class CommandLine(NamedTuple):
 
     :param verb: its whole name; empty for pfnlab itself
     :param request: None where the help of the verb is asked for, or nothing is
-    :param is_help: whether it is the help
     :param of_group: the request of the group of the verb, where its options are used
     """
 
@@ -41,10 +39,7 @@ class CommandLine(NamedTuple):
 
 
 def perform_words(words: Sequence[str]) -> int:
-    """Do what the words after ``pfnlab`` say; the exit code.
-
-    :raises Misuse: they say nothing that can be done
-    """
+    """Do what the words after ``pfnlab`` say; the exit code. Misuse if nothing can be done."""
     if words[:1] == ["--version"]:
         from pfnlab.base.version import VERSION
 
@@ -63,10 +58,7 @@ def perform_words(words: Sequence[str]) -> int:
 
 
 def read(words: Sequence[str]) -> CommandLine:
-    """The content of a command line.
-
-    :raises Misuse: a word fits nothing, or something is missing
-    """
+    """The content of a command line; Misuse if a word fits nothing, or something is missing."""
     verb, rest, of_group = "", list(words), None
     while names := verbs_of(verb):
         own, rest = _before_verb(verb, rest)
@@ -81,6 +73,7 @@ def read(words: Sequence[str]) -> CommandLine:
             request = None if default is None else request_of(default)()
             return CommandLine(default or verb, request, of_group=of_group)
         name, *rest = rest
+        name = name if verb else ALIASES.get(name, name)
         if name not in names:
             raise Misuse(f"there is no verb {f'{verb} {name}'.strip()!r}{_instead(name, names, verb)}")
         verb = f"{verb} {name}".strip()
@@ -100,10 +93,7 @@ def _before_verb(group: str, words: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _values(verb: str, words: Sequence[str]) -> dict[str, Any] | None:
-    """The values that are given, by field; None where help is asked for.
-
-    :raises Misuse: a word fits nothing, or something is missing
-    """
+    """The values that are given, by field; None where help is asked for. Misuse if a word fits nothing."""
     fields = option_fields(verb)
     # What follows two dashes are arguments, whatever they look like.
     ends = words.index("--") if "--" in words else len(words)
@@ -128,10 +118,7 @@ def _values(verb: str, words: Sequence[str]) -> dict[str, Any] | None:
 def _options(
     verb: str, fields: Sequence[OptionField], words: Sequence[str]
 ) -> tuple[dict[str, Any], list[str]]:
-    """The words of each option that is given, a list for each use, and the words that belong to none.
-
-    :raises Misuse: an option lacks its value, or has one that it does not take
-    """
+    """The words of each option given, a list a use, and those of none; Misuse if a value is not there."""
     from argparse import SUPPRESS, ArgumentError, ArgumentParser
 
     parser = ArgumentParser(
@@ -177,10 +164,7 @@ def _lacking(field: OptionField, words: Sequence[str]) -> Misuse:
 
 
 def _arguments(verb: str, fields: Iterable[OptionField], words: list[str]) -> dict[str, Any]:
-    """The words of each argument by its place; one that is several takes all that are left.
-
-    :raises Misuse: there are more words than arguments
-    """
+    """The words of each argument by its place, the last may take all; Misuse if there are more words."""
     given: dict[str, Any] = {}
     for field in fields:
         if field.option.positional and words:
@@ -192,10 +176,9 @@ def _arguments(verb: str, fields: Iterable[OptionField], words: list[str]) -> di
 
 
 def _value(field: OptionField, uses: Any) -> Any:
-    """The value of a field.
+    """The value of a field; Misuse if a word stands for none.
 
     :param uses: of a flag its value, else a list of words for each use; the last counts
-    :raises Misuse: a word stands for no value
     """
     if field.form is bool:
         return uses
@@ -209,10 +192,7 @@ def _value(field: OptionField, uses: Any) -> Any:
 
 
 def _value_of_word(field: OptionField, form: Any, word: str) -> Any:
-    """The value of the type *form* that *word* stands for.
-
-    :raises Misuse: it stands for none
-    """
+    """The value of the type *form* that *word* stands for; Misuse if it stands for none."""
     name, option = _name(field), field.option
     if word == "":
         wanted = "one" if option.positional else f"{name} {_shown(field)}"

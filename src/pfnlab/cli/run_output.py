@@ -14,7 +14,7 @@ from pfnlab.verbs.run import RunRequest
 
 if TYPE_CHECKING:
     from pfnlab.present.document.blocks import Document
-    from pfnlab.present.report.styled import StyledText
+    from pfnlab.present.report.table import StyledText
 
 #: The width of a table that goes to a file or a pipe.
 _PIPED_WIDTH = 120
@@ -27,10 +27,7 @@ FORMATS = ("text", "json", "junit", "tap", "md", "html")
 
 
 def show_runs(request: RunRequest, results: Iterable[RunResults]) -> None:
-    """Print the results, or write them to the file that was asked for.
-
-    :raises Misuse: options of the output contradict each other, or the file cannot be written
-    """
+    """Print the results, or write them to a file; Misuse if options contradict, or it cannot be written."""
     form = _format(request)
     for found in results:
         if request.output is not None:
@@ -40,10 +37,7 @@ def show_runs(request: RunRequest, results: Iterable[RunResults]) -> None:
 
 
 def _format(request: RunRequest) -> str:
-    """The format that the request asks for.
-
-    :raises Misuse: there is none of that name, or two options contradict each other
-    """
+    """The format that the request asks for; Misuse if there is none, or two options contradict each other."""
     if request.as_json and request.form not in (None, "json"):
         raise Misuse(f"--json is --format json: leave it or --format {request.form} out")
     form = "json" if request.as_json else request.form or "text"
@@ -75,11 +69,11 @@ def document(results: Sequence[RunResult], request: RunRequest, form: str) -> st
 
             return "".join(f"{PrintedRun.of(result).as_json()}\n" for result in results)
         case "junit":
-            from pfnlab.present.report.run_junit import junit
+            from pfnlab.present.report.run_formats import junit
 
             return junit(results, table)
         case "tap":
-            from pfnlab.present.report.run_tap import tap
+            from pfnlab.present.report.run_formats import tap
 
             return tap(results, table)
         case "md":
@@ -128,14 +122,14 @@ def _asked(results: Sequence[RunResult], request: RunRequest, width: int, *, mar
     """The text that is printed: with ``--quiet`` only what is wrong."""
     if not request.quiet:
         return _text(results, request, width, marks=marks)
-    from pfnlab.present.report.run_summary import summary_text
+    from pfnlab.present.report.run_formats import summary_text
 
     return summary_text(results, wrong_only=True)
 
 
 def _text(results: Sequence[RunResult], request: RunRequest, width: int, *, marks: bool) -> StyledText:
-    from pfnlab.present.report.run_summary import summary_text
-    from pfnlab.present.report.styled import lines_of
+    from pfnlab.present.report.run_formats import summary_text
+    from pfnlab.present.report.table import lines_of
 
     if len(results) == 1:
         return _table(results[0], request, width, marks=marks)

@@ -42,7 +42,7 @@ def show(verb: str, request: Any, results: Iterator[Any]) -> None:
 
 
 def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
-    """A result as JSON, or as its verb prints it; with the end of its last line.
+    """A result as JSON, or as its verb prints it, with the end of its last line.
 
     :param apart: an empty line stands before a part, which follows another
     """
@@ -55,7 +55,7 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
             form = request.form or "text"
             return f"{result.as_json(indent=2)}\n" if form == "json" else result.as_lines(form)
         case "inspect" if request.form == "prometheus":
-            from pfnlab.diagnosis.inspector.metrics import metrics
+            from pfnlab.diagnosis.inspector.inspection import metrics
 
             return metrics(result)
         case "kernels diff" if request.model and request.output is None:
@@ -64,18 +64,18 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
             text = _lines(result, apart) + _shown(result)
         case "try" | "kernels meet" | "kernels diff":
             return _page(result)
-        case "claims show" if request.mail:
-            from pfnlab.present.document.claim_mail import claim_mail
+        case "discussions show" if request.mail:
+            from pfnlab.present.document.claims_part import claim_mail
 
             return f"{chr(10) * apart}{claim_mail(result)}"
         case "results" | "campaign results":
+            from pfnlab.present.document.part import terminal
             from pfnlab.present.document.results_part import listing_part
-            from pfnlab.present.document.terminal import terminal
 
             text = terminal(listing_part(result, full=request.full))
         case "campaign run" | "campaign resume" | "campaign status":
+            from pfnlab.present.document.part import terminal
             from pfnlab.present.document.results_part import status_part
-            from pfnlab.present.document.terminal import terminal
 
             text = terminal(status_part(result.campaigns if verb == "campaign status" else [result]))
         case _:
@@ -85,11 +85,11 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
 
 def _lines(result: Printed, apart: bool) -> str:
     """The lines of a result."""
-    from pfnlab.present.document.kinds import KINDS, part_of
+    from pfnlab.present.document.part import KINDS, part_of
 
     if result.form() not in KINDS:
-        return str(result)
-    from pfnlab.present.document.terminal import terminal
+        return "\n" * apart + str(result)
+    from pfnlab.present.document.part import terminal
 
     return "\n" * apart + terminal(part_of(result))
 
@@ -110,7 +110,7 @@ def _shown(result: DifferResult) -> str:
 def _page(result: Any) -> str:
     """A result as ``pfnlab report`` shows it in a mail."""
     from pfnlab.present.document.compose import document_of
-    from pfnlab.present.document.kinds import part_of
     from pfnlab.present.document.mail import mail
+    from pfnlab.present.document.part import part_of
 
     return mail(document_of([part_of(result)]))

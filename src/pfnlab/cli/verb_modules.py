@@ -13,6 +13,9 @@ from pfnlab import verbs
 if TYPE_CHECKING:
     from pfnlab.verbs.option import Option
 
+#: Earlier names of verbs, which are read for one release more and stand in no help.
+ALIASES = {"claims": "discussions"}
+
 
 def module_of(verb: str) -> str:
     """The name of the module of *verb*: ``kernels_meet`` for ``kernels meet``, ``try_`` for ``try``.
@@ -54,11 +57,7 @@ def request_of(verb: str) -> Any:
 
 
 class OptionField(NamedTuple):
-    """A field of a request that is given from outside.
-
-    :param form: its type, without notes
-    :param default: its value where nothing is given
-    """
+    """A field of a request that is given from outside: its type without notes, its option, its default."""
 
     name: str
     form: Any

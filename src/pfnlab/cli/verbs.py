@@ -1,7 +1,5 @@
 """Every verb as data: what help says of it, for help, man pages, the reference and completion."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -9,11 +7,7 @@ from pfnlab.cli.verb_modules import OptionField, help_of, loaded, option_fields,
 
 
 class Example(NamedTuple):
-    """One example of a verb: a command line as one types it in the repository.
-
-    :param line: the whole command
-    :param says: what it does, a sentence without its full stop
-    """
+    """One example of a verb: a whole command, and what it does, a sentence without its full stop."""
 
     line: str
     says: str
@@ -52,12 +46,7 @@ VERSION = VerbOption(("--version",), "", "Print the version.")
 
 
 class VerbPage(NamedTuple):
-    """One verb, or a group of them.
-
-    :param words: ``("kernels", "build")``; of pfnlab itself none
-    :param says: the paragraphs of its help
-    :param verbs: the names of the verbs of a group
-    """
+    """One verb, with the paragraphs of its help, or a group with the names of its verbs."""
 
     words: tuple[str, ...]
     says: tuple[str, ...]

@@ -13,7 +13,7 @@ from pfnlab.base.inert import shell_line, shell_word
 from pfnlab.base.result import Made, Outcome, Result
 from pfnlab.base.units import number_of
 from pfnlab.discussions.asking import ClaimQuestion, Shows
-from pfnlab.discussions.evidence import Evidence, Seen, Sized, SourceSays, series_words
+from pfnlab.discussions.evidence import Evidence, Seen, Sized, series_words
 from pfnlab.discussions.lookup import ListedClaim, NumberedClaim
 from pfnlab.discussions.observed import Observed, book, left, log, result, said
 from pfnlab.discussions.patch_evidence import PatchedAnswers, patched_answer
@@ -25,7 +25,6 @@ from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.runs.golden import NO_GOLDENS, has_goldens
 
 AnswerWord = Literal["as expected", "otherwise", "not asked"]
-
 #: The parts of a step that ``pfnlab run`` prints unasked.
 _PRINTED: tuple[Observed, ...] = (result, book, left, log)
 
@@ -103,10 +102,7 @@ class ClaimResult(Result, frozen=True, kw_only=True, tag="pfnlab-claim/1"):
 
 
 def ask_again(found: NumberedClaim, *, search: bool = False) -> ClaimResult:
-    """Ask the models of a claim again, and look the kernels up.
-
-    :param search: ask searches too, which may take minutes
-    """
+    """Ask the models of a claim again, with *search* for minutes, and look the kernels up."""
     number, discussion, message, claim = found
     programs = _Programs(number, claim.reading, claim.asks)
     answers = tuple(
@@ -124,7 +120,10 @@ def ask_again(found: NumberedClaim, *, search: bool = False) -> ClaimResult:
         discussion=discussion.title,
         role=message.role,
         model_only=claim.model_only,
-        sources=tuple(map(_source, claim.sources)),
+        sources=tuple(
+            f"{read.file}, {read.function}, {', '.join(read.releases)}: {read.shown}"
+            for read in claim.sources
+        ),
         builds=programs.builds(),
         programs=programs.all(),
         answers=answers,
@@ -258,11 +257,6 @@ def _on_series(shown: Evidence, series: str) -> tuple[str | None, str | None]:
         return shown.on_kernel(series), None
     kernel = said(shown.observed, shown.on_kernel(series)) if has_goldens() else None
     return kernel, said(shown.observed, shown.on_model(series))
-
-
-def _source(read: SourceSays) -> str:
-    """The statement of a source, and where it stands."""
-    return f"{read.file}, {read.function}, {', '.join(read.releases)}: {read.shown}"
 
 
 def _word(*, right: bool) -> AnswerWord:

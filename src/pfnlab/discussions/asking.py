@@ -1,7 +1,7 @@
 """The questions behind a claim: the result of a program, the verdict of a search, the cost of a policy.
 
 Each is asked with the answer it had. A claim rests on those answers, so a page of claims is wrong as soon as
-one of them comes out otherwise.
+one of them comes out otherwise. Several ask about the same machine, so results of searches are kept.
 """
 
 from __future__ import annotations
@@ -9,23 +9,80 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
-from pfnlab.base.inert import shell_word
+from pfnlab.base.inert import shell_line, shell_word
+from pfnlab.base.processes import in_order
+from pfnlab.base.progress import UNCOUNTED, PartCount
 from pfnlab.base.units import number_of
-from pfnlab.checker.check import HOLDS
+from pfnlab.checker.check import HOLDS, CheckResult, check
+from pfnlab.checker.limits import Exhaustive
+from pfnlab.checker.scopes.scope import RaceScope, load_scope
 from pfnlab.discussions.observed import Observed, left, part_words, said
-from pfnlab.discussions.searches import AskedSearch, searched
 from pfnlab.kernel.policies.trackers import TRACKERS
-from pfnlab.lab.sizes.kernel_sizes import known_sizes
-from pfnlab.lab.sizes.members import sharing
+from pfnlab.lab.sizes.kernel_sizes import known_sizes, sharing
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run, Step
 
+#: How many operations in a row a search tries by default.
+DEPTH = 3
+#: The most states of a scope that is searched to its end: where a tracker leaks, there is none.
+MOST_STATES = 10_000
+
+
+class AskedSearch(NamedTuple):
+    """A search of *depth* operations in a row; one of races, or without a depth, goes to its end."""
+
+    machine: str
+    scope: str
+    depth: int = DEPTH
+
+    def __str__(self) -> str:
+        return f"model:{self.machine} in scope {self.scope}"
+
+    @property
+    def limits(self) -> Exhaustive:
+        """The limits of the search."""
+        scope = load_scope(self.scope)
+        if isinstance(scope, RaceScope):
+            return Exhaustive()
+        return Exhaustive(states=MOST_STATES) if scope.depth is None else Exhaustive(depth=self.depth)
+
+    @property
+    def command(self) -> str:
+        """The command that makes it, for every property."""
+        depth = "" if self.limits.depth is None else f" --depth {self.limits.depth}"
+        return f"pfnlab check {shell_line(('--on', f'model:{self.machine}', '--scope', self.scope))}{depth}"
+
+
+_results: dict[AskedSearch, CheckResult] = {}
+
+
+def searched(machine: str, scope: str, depth: int = DEPTH) -> CheckResult:
+    """The result of a search of *machine* in the scope called *scope*, for every property."""
+    asked = AskedSearch(machine, scope, depth)
+    if asked not in _results:
+        _results[asked] = _search(asked)
+    return _results[asked]
+
+
+def search_ahead(
+    searches: Iterable[AskedSearch], jobs: int | None = None, counted: PartCount = UNCOUNTED
+) -> None:
+    """Make *searches* for :func:`searched`, *jobs* at a time, None for the number of processors."""
+    missing = [asked for asked in dict.fromkeys(searches) if asked not in _results]
+    counted.expect(len(missing))
+    for asked, found in zip(missing, in_order(_search, missing, jobs, done=counted.advance), strict=True):
+        _results[asked] = found
+
+
+def _search(asked: AskedSearch) -> CheckResult:
+    return check(ModelMachine(asked.machine), load_scope(asked.scope), limits=asked.limits)
+
+
 #: The answer of a property that holds after any number of operations: the search came to an end.
 ALWAYS = "always"
-
 #: The device of programs that say no other, a line of the header.
 DEVICE = "device bar: pci, 16 pages"
 
@@ -33,12 +90,9 @@ DEVICE = "device bar: pci, 16 pages"
 class QuestionResult(NamedTuple):
     """The answer to one question.
 
-    :param machine: the machine asked
     :param asked: the program, or the property and its scope
-    :param value: the answer
     :param right: whether it is the one that was expected
     :param by: what shows it: the operations of a counterexample, or how many turns a race takes
-    :param program: the counterexample
     """
 
     machine: str
@@ -86,14 +140,7 @@ class ClaimQuestion(Protocol):
 
 
 class Shows(NamedTuple):
-    """A program whose last operation shows something; ``left`` is looked at when every task is gone.
-
-    :param machine: a model, as ``6.1,tracker=unmap_only``
-    :param lines: the operations
-    :param observed: the part of the step to look at
-    :param expected: what it says
-    :param head: the lines of the header
-    """
+    """A program whose last operation shows something, or what is ``left``, on ``6.1,tracker=unmap_only``."""
 
     machine: str
     lines: Sequence[str]
@@ -105,17 +152,14 @@ class Shows(NamedTuple):
 
     @property
     def command(self) -> str:
-        """Empty: that of its program asks it."""
         return ""
 
     @property
     def subject(self) -> str:
-        """The last operation, or the end."""
         return "end" if self.observed is left else self.lines[-1]
 
     @property
     def answer(self) -> str:
-        """The part of the step, and its value."""
         return part_words(self.observed, self.expected)
 
     @property
@@ -128,19 +172,13 @@ class Shows(NamedTuple):
         return run.steps[-1 if self.observed is left else -2]
 
     def ask(self) -> QuestionResult:
-        """Run the program."""
         step = self.step_of(ModelMachine(self.machine).run_one(self.program, check=True))
         right = self.observed(step) == self.expected
         return QuestionResult(self.machine, _program(self.lines), said(self.observed, step), right)
 
 
 class Finds(NamedTuple):
-    """A search for a property that finds it to hold, its question having arisen, or to be violated.
-
-    In a scope that ends, a property that holds does so ``always``.
-
-    :param name: of the property
-    """
+    """A search that violates a property, or finds it to hold (``always`` in a scope that ends)."""
 
     machine: str
     name: str
@@ -156,21 +194,17 @@ class Finds(NamedTuple):
 
     @property
     def subject(self) -> str:
-        """The property and its scope."""
         return f"{self.name} in the scope {self.scope}"
 
     @property
     def answer(self) -> str:
-        """The verdict."""
         return self.expected
 
     @property
     def command(self) -> str:
-        """The search by hand."""
         return f"{self.search.command} --property {shell_word(self.name)}"
 
     def ask(self) -> QuestionResult:
-        """Search."""
         found = searched(*self.search)
         (answer,) = (candidate for candidate in found.answers if candidate.name == self.name)
         shown: str = "never asked" if answer.vacuous else answer.verdict
@@ -191,10 +225,7 @@ def _program(lines: Iterable[str]) -> str:
 
 
 class Costs(NamedTuple):
-    """The bytes a tracker needs in every VMA, and for each tracked mapping.
-
-    :param expected: both numbers
-    """
+    """The bytes a tracker needs in every VMA, and for each tracked mapping."""
 
     tracker: str
     expected: tuple[int, int]
@@ -203,26 +234,21 @@ class Costs(NamedTuple):
 
     @property
     def subject(self) -> str:
-        """The bytes."""
         return "bytes it takes"
 
     @property
     def machine(self) -> str:
-        """A model that has the tracker."""
         return f"7.2,tracker={self.tracker}"
 
     @property
     def answer(self) -> str:
-        """Both numbers, in words."""
         return self._words(self.expected)
 
     @property
     def command(self) -> str:
-        """The source of the tracker has them."""
         return f"pfnlab policies show {shell_word(self.tracker)}"
 
     def ask(self) -> QuestionResult:
-        """Look it up."""
         policy = TRACKERS[self.tracker]
         price = policy.BYTES_PER_VMA, policy.BYTES_PER_CONTEXT
         return QuestionResult(self.machine, self.subject, self._words(price), price == self.expected)
@@ -247,26 +273,21 @@ class HoldsWord(NamedTuple):
 
     @property
     def subject(self) -> str:
-        """The word."""
         return "a word in `vm_area_struct`, in the place of an unused one"
 
     @property
     def machine(self) -> str:
-        """The model of the kernel."""
         return self.series
 
     @property
     def answer(self) -> str:
-        """Both numbers, in words."""
         return self._words(self.expected)
 
     @property
     def command(self) -> str:
-        """The members of the structure, as the kernel has them."""
         return f"pfnlab kernels sizes {shell_word(self.series)}"
 
     def ask(self) -> QuestionResult:
-        """Lay the structure out as the compiler does."""
         (sizes,) = (kept for kept in known_sizes() if kept.series == self.series)
         found = sharing(sizes)
         return QuestionResult(self.series, self.subject, self._words(found), found == self.expected)

@@ -75,10 +75,7 @@ class AskedClaims(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _AskedStep(NamedTuple):
-    """A part of a step that a claim looks at on kernels of a series.
-
-    :param look: how the kernels were looked at; None as always
-    """
+    """A part of a step that a claim looks at on kernels of a series, looked at as *look*."""
 
     claim: NumberedClaim
     program: Program
@@ -90,17 +87,13 @@ class _AskedStep(NamedTuple):
 
 
 def ask_claims(pair: TwoMachines, like: str) -> AskedClaims:
-    """The claims that change their answer on a kernel; each change is seen twice.
-
-    :param pair: the model of the stock kernel, configured as the kernel is, and the kernel
-    :param like: the version of the stock kernel
+    """The claims that change their answer on a kernel, each change seen twice: *pair* is the stock
+    model configured as the kernel, and the kernel; *like* is the stock version.
     """
     questions = list(_questions(series_of(like)))
     found, without = _changed(questions, pair)
     again, _ = _changed([questions[place] for place in found], pair)
-    seen_twice = {
-        place: found[place] for number, place in enumerate(found) if again.get(number) == found[place]
-    }
+    seen_twice = {place: found[place] for at, place in enumerate(found) if again.get(at) == found[place]}
     return AskedClaims(
         asked=len({question.claim.number for question in questions}),
         undecided=without,
@@ -128,9 +121,7 @@ def _changed(questions: Sequence[_AskedStep], pair: TwoMachines) -> tuple[dict[i
     for look in dict.fromkeys(question.look for question in questions):
         programs = list(dict.fromkeys(one.program for one in questions if one.look is look))
         with pair.looking(look):
-            runs |= {
-                (program, look): both for program, both in zip(programs, pair.runs(programs), strict=True)
-            }
+            runs |= {(one, look): both for one, both in zip(programs, pair.runs(programs), strict=True)}
     without = {asked for asked, both in runs.items() if undecided(both) or any(run.lost for run in both)}
     found = {}
     for place, question in enumerate(questions):

@@ -52,9 +52,7 @@ class Seen(NamedTuple):
     """A step of a golden that shows something on some series.
 
     :param program: its path without suffix, below the folder of programs
-    :param series: the series that show it
     :param op: the operation, as the program writes it
-    :param observed: the part of the step to look at
     :param expected: what it says
     :param nth: which of several equal operations; the last by default
     """
@@ -82,30 +80,21 @@ class Seen(NamedTuple):
         ]
 
     def step_of(self, run: Run) -> Step:
-        """The step that is meant.
-
-        :raises Misuse: the run has none
-        """
+        """The step that is meant; raises Misuse where the run has none."""
         steps = [step for step in run.steps if step.op == self.op]
         if not steps:
             raise Misuse(f"{self.program} has no operation {self.op!r}")
         return steps[self.nth]
 
     def on_kernel(self, series: str, litmus: Path | None = None) -> Step:
-        """The step as a kernel of *series* showed it.
-
-        :raises Misuse: the golden has no such kernel, or the program no such operation
-        """
+        """The step as a kernel of *series* showed it; raises Misuse where the golden has none."""
         golden = _golden((litmus or library_folder()) / f"{self.program}.pfn")
         run = golden_run(golden, _version(golden, series, self.program))
         assert run is not None
         return self.step_of(run)
 
     def on_model(self, series: str, litmus: Path | None = None) -> Step:
-        """The step as the model of that kernel predicts it, looked at as the golden was.
-
-        Where there are no goldens it is the model of the series.
-        """
+        """The step as the model of that kernel, or of the series without goldens, predicts it."""
         path = (litmus or library_folder()) / f"{self.program}.pfn"
         if not has_goldens():
             return self.step_of(_predicted(path, series, LookLevel.MEMORY))
@@ -114,10 +103,7 @@ class Seen(NamedTuple):
 
 
 class Sized(NamedTuple):
-    """The size of a structure, read from a kernel of some series.
-
-    :param expected: in bytes
-    """
+    """The size of a structure in bytes, read from a kernel of some series."""
 
     structure: str
     series: Sequence[str]
@@ -144,7 +130,6 @@ class SourceSays(NamedTuple):
     """A statement of the source of old releases, where the archive has no kernel of them.
 
     :param file: as in the tree, ``mm/memory.c``
-    :param function: the one that says it
     :param releases: those whose file was read, as its tags name them: ``3.0.27``
     :param shown: what it does, in a few words of ours
     """
@@ -163,7 +148,6 @@ class SourceSays(NamedTuple):
 
 #: The tree of stable releases, file by file.
 _STABLE = "https://git.kernel.org/pub/scm/linux/kernel/git/stable/linux.git/tree"
-
 #: Something that kernels showed.
 Evidence = Seen | Sized
 
@@ -174,10 +158,7 @@ def series_words(series: Sequence[str]) -> str:
 
 
 def range_words(names: Mapping[int, str]) -> str:
-    """Names in words, of three or more that follow each other the first and the last.
-
-    :param names: by their place among all there are
-    """
+    """Names in words, of three or more that follow each other among *names* the first and the last."""
     # The place grows with the count of those before it while they follow each other.
     grouped = groupby(enumerate(names.items()), lambda counted: counted[1][0] - counted[0])
     runs = [[name for _, (_, name) in run] for _, run in grouped]

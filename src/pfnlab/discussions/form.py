@@ -32,16 +32,16 @@ _UNASKED = (ClaimStatus.CONFIRMED_IN_THREAD, ClaimStatus.OPEN)
 class Message(NamedTuple):
     """A message, or a part of one that quotes another author.
 
-    :param subject: of the message
     :param date: as far as the archive says it
-    :param author: who wrote these words
     :param role: the author's part in this discussion
+    :param message_id: without angle brackets; empty where nobody noted it
     """
 
     subject: str
     date: str
     author: str
     role: str
+    message_id: str = ""
 
 
 class Claim(NamedTuple):
@@ -80,7 +80,6 @@ class Discussion(NamedTuple):
     """The claims of one discussion.
 
     :param number: ``004``
-    :param title: the subject of the discussion
     :param short: what comes out of it, for readers who read no row
     """
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -12,6 +13,9 @@ from pfnlab.base.result import Printed
 from pfnlab.discussions.form import Claim, ClaimStatus, Discussion, Message
 from pfnlab.discussions.reading import discussions
 from pfnlab.programs.lang.words import did_you_mean, nearest
+
+#: The number of a claim, with or without zeros before it.
+_SHORT = re.compile(r"(\d{1,3})\.0*(\d+)")
 
 
 class NumberedClaim(NamedTuple):
@@ -79,19 +83,19 @@ class ClaimList(Printed, frozen=True, kw_only=True, tag="pfnlab-claims/1"):
 
     def __str__(self) -> str:
         rows = [(one.number, one.author, one.status, f"“{one.quote}”") for one in self.claims]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(
-            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        )
+        return "\n".join(in_columns(rows))
+
+
+def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a list, with the cells of *rows* below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
 
 
 def claims_of(discussion: str | None = None) -> Iterator[NumberedClaim]:
-    """The claims of a discussion.
-
-    :param discussion: its number, ``004``; None for all
-    :raises Misuse: there is no such discussion
-    """
+    """The claims of a discussion, ``004``, or of all for None; raises Misuse for none such."""
     numbers = [one.number for one in discussions()]
     if discussion is not None and discussion not in numbers:
         raise Misuse(f"there is no discussion {discussion!r}{did_you_mean(discussion, numbers)}")
@@ -102,12 +106,10 @@ def claims_of(discussion: str | None = None) -> Iterator[NumberedClaim]:
 
 
 def claim_numbered(number: str) -> NumberedClaim:
-    """The claim with this number.
-
-    :param number: ``004.22``
-    :raises Misuse: there is none
-    """
+    """The claim with this number, ``004.22`` or ``4.22``; raises Misuse where there is none."""
     found = {one.number: one for one in claims_of()}
+    if short := _SHORT.fullmatch(number):
+        number = f"{short[1].zfill(3)}.{short[2]}"
     if number in found:
         return found[number]
     discussion = number.partition(".")[0]
@@ -116,17 +118,14 @@ def claim_numbered(number: str) -> NumberedClaim:
         raise Misuse(f"there is no claim {number!r}: discussion {discussion} has {there[0]} to {there[-1]}")
     meant = nearest(number, found)
     # All of them are too many to name.
-    instead = f"did you mean `{meant}`?" if meant is not None else "`pfnlab claims list` has all numbers"
+    instead = (
+        f"did you mean `{meant}`?" if meant is not None else "`pfnlab discussions list --claims` has all"
+    )
     raise Misuse(f"there is no claim {number!r}: {instead}")
 
 
 def claims_by(author: str, discussion: str | None = None) -> list[NumberedClaim]:
-    """The claims of an author, in their order.
-
-    :param author: the name, or a word of it, in any case of letters
-    :param discussion: of this discussion alone
-    :raises Misuse: nobody has this name, or several have it; there is no such discussion
-    """
+    """The claims of an author, by a word of the name; raises Misuse for nobody, several, no discussion."""
     found = list(claims_of(discussion))
     names = list(dict.fromkeys(one.message.author for one in found))
     asked = author.lower()
@@ -136,11 +135,8 @@ def claims_by(author: str, discussion: str | None = None) -> list[NumberedClaim]
         raise Misuse(f"{author!r} is {' and '.join(meant)}: write the whole name of one")
     if not meant:
         words = {word: name for name in names for word in name.split()}
-        raise Misuse(f"there is no author {author!r}{_author_meant(author, names, words)}")
+        # The nearest name, or the name with the nearest word.
+        word = nearest(author, words)
+        meant_one = f": did you mean `{words[word]}`?" if word is not None else did_you_mean(author, names)
+        raise Misuse(f"there is no author {author!r}{meant_one}")
     return [one for one in found if one.message.author == meant[0]]
-
-
-def _author_meant(author: str, names: list[str], words: dict[str, str]) -> str:
-    """The author who may be meant: the nearest name, or the name with the nearest word."""
-    word = nearest(author, words)
-    return f": did you mean `{words[word]}`?" if word is not None else did_you_mean(author, names)

@@ -12,10 +12,8 @@ from pfnlab.programs.runs.observation import Step
 from pfnlab.programs.runs.texts import TableEntry, vma_name
 
 Observed = Callable[[Step], str]
-
 #: Kernel functions of a munmap whose order tells when it untracks and flushes.
 _ORDER = ("untrack", "clear", "flush", "free_pgtables", "unlink", "finish")
-
 #: Entries of the upper levels.
 _SIZES = {2: " 2 MiB", 3: " 1 GiB"}
 

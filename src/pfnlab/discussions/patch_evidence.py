@@ -17,14 +17,12 @@ from pfnlab.checker.check import VIOLATED
 from pfnlab.checker.judging.asked_once import ASKED
 from pfnlab.checker.judging.judge import violations
 from pfnlab.checker.races.race import still_read
-from pfnlab.discussions.asking import ClaimQuestion, Costs, Finds, Shows
+from pfnlab.discussions.asking import ClaimQuestion, Costs, Finds, Shows, searched
 from pfnlab.discussions.observed import said
 from pfnlab.discussions.patch_goldens import PatchGolden, RecordedRun, patch_goldens
-from pfnlab.discussions.searches import searched
 from pfnlab.kernel.mm.configuration import Configuration
 from pfnlab.kernel.policies.patched import patched_kernels
-from pfnlab.programs.lang.json_form import program_hash
-from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.load import load_text, program_hash
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program, op_lines
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -33,10 +31,8 @@ from pfnlab.programs.runs.observation import Run
 
 #: Compares a patched kernel with its model in thousands of programs.
 HOLD = "python evidence/tools/hold_patches.py"
-
 #: The property of a race, which is decided by a read of a processor that remembers an entry.
 _TOLD_FREE = "told_free"
-
 #: Properties of a state that a kernel's own run shows, whatever the model says.
 _JUDGED = frozenset(asked.name for asked in ASKED)
 
@@ -44,11 +40,9 @@ _JUDGED = frozenset(asked.name for asked in ASKED)
 class PatchedAnswer(NamedTuple):
     """The answer of a patched kernel to one question of a claim.
 
-    :param golden: patch and kernel
     :param asked: the program, or the property and its scope
     :param shown: the answer; where it rests on programs alone, the property
     :param right: whether it is the one that was expected of the model
-    :param against: whether it speaks against the claim
     :param programs: the programs that both ran; 0 where the types of the kernel show it
     :param differences: how many of them differ
     :param text: the one program that shows it; empty where it rests on many
@@ -90,10 +84,7 @@ def _compared(programs: int, differing: int) -> str:
 
 
 class AskedProgram(NamedTuple):
-    """A program that claims ask a patched kernel.
-
-    :param violates: the searches whose shortest violation it is, as ``standard no_leak``
-    """
+    """A program that claims ask a patched kernel; *violates* are ``standard no_leak`` it is shortest for."""
 
     program: Program
     violates: tuple[str, ...]
@@ -110,10 +101,7 @@ def has_patch(asks: Iterable[ClaimQuestion]) -> bool:
 
 
 def golden_of(asked: ClaimQuestion) -> PatchGolden | None:
-    """The golden that answers a question; None where no patch has the policy.
-
-    What holds in a search has no answer either where nothing was compared that it could rest on.
-    """
+    """The golden that answers; None for no patch, or a search's "holds" without a comparison."""
     for golden in patch_goldens():
         if is_about(asked, golden.series, golden.policy):
             return None if _only_holds(asked) and golden.patch not in patched_kernels() else golden
@@ -121,22 +109,14 @@ def golden_of(asked: ClaimQuestion) -> PatchGolden | None:
 
 
 def is_about(asked: ClaimQuestion, series: str, policy: str) -> bool:
-    """True where a kernel of *series* with *policy* answers a question.
-
-    The cost of a tracker is the same on any series.
-    """
+    """True where a kernel of *series* with *policy* answers; a tracker's cost is that of any series."""
     if isinstance(asked, Costs):
         return policy == f"tracker={asked.tracker}"
     return isinstance(asked, Shows | Finds) and asked.machine == f"{series},{policy}"
 
 
 def patched_answers(asks: Iterable[ClaimQuestion]) -> Iterator[PatchedAnswer]:
-    """The answers of patched kernels to the questions of a claim; none where no patch has the policy.
-
-    No search is made.
-
-    :raises Misuse: a golden lacks a program; the command that records it
-    """
+    """A patched kernel's answers to a claim, none for no patch; raises Misuse where a golden lacks one."""
     for asked in asks:
         answer = patched_answer(asked)
         if answer is not None:
@@ -144,21 +124,13 @@ def patched_answers(asks: Iterable[ClaimQuestion]) -> Iterator[PatchedAnswer]:
 
 
 def patched_answer(asked: ClaimQuestion) -> PatchedAnswer | None:
-    """The answer of a patched kernel to a question; None where no patch has the policy.
-
-    No search is made.
-
-    :raises Misuse: a golden lacks a program; the command that records it
-    """
+    """A patched kernel's answer, None for no patch; raises Misuse where a golden lacks a program."""
     golden = golden_of(asked)
     return None if golden is None else _answer(golden, asked)
 
 
 def by_kernel(asks: Iterable[ClaimQuestion]) -> list[PatchedAnswers]:
-    """The same answers, those of a kernel together.
-
-    :raises Misuse: a golden lacks a program; the command that records it
-    """
+    """The same, those of a kernel together; raises Misuse where a golden lacks a program."""
     found: dict[tuple[str, bool], PatchedAnswers] = {}
     for answer in patched_answers(asks):
         before = found.setdefault(
@@ -203,10 +175,7 @@ def asked_programs(asks: Iterable[ClaimQuestion]) -> list[AskedProgram]:
 
 
 def counterexample(asked: Finds) -> Program:
-    """The shortest program that violates the property.
-
-    :raises Misuse: the search has none
-    """
+    """The shortest program that violates the property; raises Misuse where the search has none."""
     (answer,) = (answer for answer in searched(*asked.search).answers if answer.name == asked.name)
     if answer.program is None:
         raise Misuse(f"model:{asked.machine} has no program that violates {_violates(asked)}")
@@ -281,9 +250,8 @@ def _violates(asked: Finds) -> str:
 
 def _differences(golden: PatchGolden, recorded: RecordedRun) -> int:
     """In how many fields the model does otherwise than the kernel."""
-    return len(
-        differences([golden.run_of(recorded), predicted(golden.machine, golden.configured_as, recorded.text)])
-    )
+    model = predicted(golden.machine, golden.configured_as, recorded.text)
+    return len(differences([golden.run_of(recorded), model]))
 
 
 @cache

@@ -19,8 +19,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.files import MOST_RECORDED, read_bytes, write_whole
 from pfnlab.base.inert import json_line
 from pfnlab.kernel.mm.configuration import DISTRIBUTION, Configuration
-from pfnlab.programs.lang.json_form import program_hash
-from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.load import load_text, program_hash
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.golden import GOLDEN, observation_text
 from pfnlab.programs.runs.observation import Run, Step
@@ -126,10 +125,7 @@ class PatchGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         return replace(DISTRIBUTION, **changes)
 
     def recorded(self, program: Program) -> RecordedRun:
-        """The run of *program*.
-
-        :raises Misuse: it was not recorded
-        """
+        """The run of *program*; raises Misuse where it was not recorded."""
         asked = program_hash(program)
         for one in self.runs:
             if program_hash(one.program) == asked:
@@ -137,11 +133,7 @@ class PatchGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         raise Misuse(f"the golden of {self.patch} lacks a program that a claim asks: run `{self.again}`")
 
     def violation(self, violates: str) -> RecordedRun:
-        """The run of the program that a search found.
-
-        :param violates: scope and property, ``standard no_leak``
-        :raises Misuse: it was not recorded
-        """
+        """The run that a search found, of ``standard no_leak``; raises Misuse for none recorded."""
         for one in self.runs:
             if violates in one.violates:
                 return one
@@ -175,18 +167,12 @@ def patch_golden_path(patch: str) -> Path:
 
 @cache
 def patch_goldens() -> tuple[PatchGolden, ...]:
-    """All goldens, by name.
-
-    :raises Misuse: a file is none
-    """
+    """All goldens, by name; raises Misuse where a file is none."""
     return tuple(map(read_patch_golden, sorted(patch_golden_path("").parent.glob("*.json"))))
 
 
 def read_patch_golden(path: Path) -> PatchGolden:
-    """The golden at *path*.
-
-    :raises Misuse: the file cannot be read or is none
-    """
+    """The golden at *path*; raises Misuse where the file cannot be read or is none."""
     try:
         return msgspec.json.decode(read_bytes(path, "golden", MOST_RECORDED), type=PatchGolden)
     except (msgspec.DecodeError, UnicodeDecodeError) as trouble:

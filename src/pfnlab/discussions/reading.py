@@ -1,44 +1,4 @@
-"""Claims, read from the files of this folder: one for each discussion, ``004.toml``.
-
-A file has a ``title``, the outcome in ``short``, and tables::
-
-    [[message]]
-    who, role, date, subject      the author of the words, and the message they stand in
-
-    [[message.claim]]
-    words                         the author's, at most 15
-    hedge                         those of them that hedge, where there are any
-    reading                       what we take them to say
-    status                        a ClaimStatus
-    because                       the condition, the refutation, or why it is open
-    models, kernels               questions, each a table on a line of its own
-    model_only                    why no kernel shows it, where no patched one does either
-    sources                       what old releases do, for which the archive has no kernel
-
-Each question has the ``expected`` answer, and ``against = true`` where that speaks against the claim.
-Models::
-
-    { on = "7.2", run = ["a = mmap ...", "munmap a"], expected = { book = "empty", log = "nothing" } }
-    { on = "7.2,walker=early_refusal", search = "standard", expected = { walks_all = "violated" } }
-    { tracker = "track_ctx", expected = { per_vma = 8, per_context = 24 } }
-    { shared_word = "7.2", expected = { able = 8, unable = 4 } }
-
-``run`` expects parts of the last step (:mod:`pfnlab.discussions.observed`), or of the end: ``left``.
-``header`` has lines of the program beside the device.
-``search`` names a scope, and expects properties: ``always`` in one that ends, where they hold.
-Kernels::
-
-    { on = "all", litmus = "fork/fork-copied-first", op = "c = fork", expected = { result = "ok" } }
-    { on = ["6.16", "7.2"], structure = "vm_area_struct", expected = { bytes = 192 } }
-
-Sources::
-
-    { source = "mm/memory.c", function = "unmap_vmas", on = ["3.0.27"], says = "untracks each VMA" }
-
-``nth`` chooses one of several equal operations.
-``on`` may be a list, and for kernels a name of ``SERIES``.
-A model's question is asked of the kernel too to which a patch gives that policy (``patch_evidence.py``).
-"""
+"""Claims, read from the files of this folder, as ``004.toml``; ``README.md`` has their form."""
 
 from __future__ import annotations
 
@@ -64,10 +24,8 @@ from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.programs.lang.words import did_you_mean
 
 _HERE = Path(__file__).parent
-
 T = TypeVar("T", bound=msgspec.Struct)
 A = TypeVar("A")
-
 #: Lists and tables that have to say something.
 _Some = msgspec.Meta(min_length=1)
 _Names = str | Annotated[list[str], _Some]
@@ -86,6 +44,7 @@ class _Message(msgspec.Struct, forbid_unknown_fields=True):
     date: str
     subject: str
     claim: Annotated[list[dict[str, Any]], _Some]
+    message_id: str = ""
 
 
 class _Claim(msgspec.Struct, forbid_unknown_fields=True):
@@ -220,10 +179,7 @@ def discussion_numbers() -> list[str]:
 
 @cache
 def discussions() -> tuple[Discussion, ...]:
-    """All discussions, by their numbers.
-
-    :raises Misuse: a file is malformed
-    """
+    """All discussions, by their numbers; raises Misuse where a file is malformed."""
     return tuple(
         read_discussion(read_text(_HERE / f"{number}.toml", "discussions", MOST_TOML), number)
         for number in discussion_numbers()
@@ -231,11 +187,7 @@ def discussions() -> tuple[Discussion, ...]:
 
 
 def read_discussion(text: str, number: str) -> Discussion:
-    """The discussion that *text* describes.
-
-    :param number: its number, the name of its file
-    :raises Misuse: it is malformed; the line names the claim, the question, and what to write instead
-    """
+    """The discussion that *text* describes; raises Misuse, which says where and what to write."""
     source = f"discussions/{number}.toml"
     file = _read(_File, toml_content(text, source), source)
     said, count = [], 0
@@ -245,8 +197,12 @@ def read_discussion(text: str, number: str) -> Discussion:
         for written in message.claim:
             count += 1
             claims.append(_claim(written, f"{source}: claim {number}.{count}"))
-        said.append(Said(Message(message.subject, message.date, message.who, message.role), claims))
+        said.append(Said(_message_of(message), claims))
     return Discussion(number, file.title, file.short, said)
+
+
+def _message_of(read: _Message) -> Message:
+    return Message(read.subject, read.date, read.who, read.role, read.message_id)
 
 
 def _claim(table: dict[str, Any], where: str) -> Claim:

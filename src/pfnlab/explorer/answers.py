@@ -1,8 +1,11 @@
-"""The answers that programs have to be run for, or states of the checker's graph worked out."""
+"""The answers that programs have to be run for, or states of the checker's graph worked out.
+
+A state is a picture and a table in its order from top to bottom, which is what a screen reader says of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -11,28 +14,104 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.worker import End
 from pfnlab.checker.judging.judge import sentence_of
 from pfnlab.explorer import questions
-from pfnlab.explorer.reply import begin_answering, reply
-from pfnlab.explorer.spoken import rows
+from pfnlab.explorer.questions import begin_answering, by_question, reply
 from pfnlab.explorer.stories import Story, Storyteller
 from pfnlab.explorer.walk import GraphPlace, Walker
 from pfnlab.export.formats import export, one_text
 from pfnlab.export.subject import Subject
 from pfnlab.present.picture import draw_compare, draw_race, draw_state
-from pfnlab.present.picture.differing import TRACKING, differing_words
+from pfnlab.present.picture.scenes import TRACKING, differing_words
 from pfnlab.present.report.run_json import PrintedRun
 from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import MAIN_TASK
+from pfnlab.programs.runs.compare import Verdict
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.named_machines import model_text
 from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.violation import Violation
 
+#: What processors remember: of a run, not of a step that is compared.
+_REMEMBERED = "tlbs"
+
+#: What each part of a state is called, by its field.
+PARTS = {
+    "result": "result",
+    "value": "value",
+    "log": "kernel log",
+    "vmas": "VMA",
+    "ptes": "entries",
+    "book": "book",
+    "tracked": "tracked",
+    "prots": "mode of VMA",
+    "direct_map": "direct map",
+    "tlbs": "processors remember",
+    "flushes": "TLB flushes",
+    "events": "order",
+}
+
+#: The fields in the order of the picture.
+_ORDER = (
+    *("result", "value", "vmas", "prots", "ptes", "direct_map", "book", "tracked"),
+    *(_REMEMBERED, "flushes", "log", "events"),
+)
+
+
+def rows(runs: Sequence[Run], verdict: Verdict, step: int) -> list[dict[str, Any]]:
+    """The rows of the table of one step, from 0: a part, and a cell of lines a machine, empty where it
+    never got there; what processors remember is never said to differ (real kernels do not tell).
+    """
+    differing = {difference.field for difference in verdict.differences if difference.step == step}
+    answer = []
+    for field in _ORDER:
+        cells = [spoken_lines(field, run, step) for run in runs]
+        if not any(cells):
+            continue
+        before = [spoken_lines(field, run, step - 1) for run in runs]
+        changed = [
+            0 < step <= len(run.steps) and earlier != cell
+            for run, earlier, cell in zip(runs, before, cells, strict=True)
+        ]
+        answer.append(
+            {
+                "part": PARTS[field],
+                "field": field,
+                "cells": cells,
+                "differs": field in differing,
+                "changed": changed,
+            }
+        )
+    return answer
+
+
+def spoken_lines(field: str, run: Run, step: int) -> list[str]:
+    """One field of a step as lines; none where it is empty, was not seen, or the run did not get there."""
+    seen: Sequence[Any] = run.tlbs if field == _REMEMBERED else run.steps
+    if not 0 <= step < len(seen):
+        return []
+    value = seen[step] if field == _REMEMBERED else getattr(seen[step], field)
+    if value is None or value == 0 or value == ():
+        return []
+    if not isinstance(value, tuple):
+        return [str(value)]
+    return [_line(field, item) for item in value]
+
+
+def _line(field: str, item: Any) -> str:
+    if field == "vmas":
+        task = "" if item.task == MAIN_TASK else f"{item.task}: "
+        return f"{task}{item.span} {item.perms} {item.file} {item.flags}"
+    if field == "ptes":
+        task = "" if item.task == MAIN_TASK else f"{item.task}: "
+        target = f" to {item.target}" if item.target is not None else ""
+        return f"{task}{item.span}{target} {item.entry}"
+    if field == _REMEMBERED:
+        target = f" to {item.target}" if item.target is not None else ""
+        return f"{item.task}: {item.span}{target} {item.entry}{' STALE' if item.stale else ''}"
+    return str(item)
+
 
 class KeptRun(msgspec.Struct, frozen=True, tag="keep", tag_field="ask"):
-    """A run of a real kernel that later questions may be about.
-
-    :param program: the text of the program
-    :param output: what ``pfnlab run --json`` printed of this one machine
-    """
+    """A run of a real kernel for later questions: what ``pfnlab run --json`` printed of it."""
 
     program: str
     machine: str
@@ -41,24 +120,10 @@ class KeptRun(msgspec.Struct, frozen=True, tag="keep", tag_field="ask"):
 
 
 class Answers:
-    """Answers to the questions that take work.
-
-    :param teller: runs the programs
-    """
+    """Answers to the questions that take work."""
 
     def __init__(self, teller: Storyteller) -> None:
         self._teller, self._walker = teller, Walker()
-
-    def by_question(self) -> dict[type[Any], Callable[[Any], Any]]:
-        """The answer to each kind of question."""
-        return {
-            questions.StoryQuestion: self.story,
-            questions.PictureQuestion: self.picture,
-            questions.GraphQuestion: self.graph,
-            questions.RaceQuestion: self.race,
-            questions.CQuestion: self.as_c,
-            KeptRun: self.keep,
-        }
 
     def story(self, question: questions.StoryQuestion) -> Any:
         """The steps of a program."""
@@ -125,20 +190,14 @@ class Answers:
 
 
 def step_picture(story: Story, step: int, width: int | None = None) -> str:
-    """The picture of one step, of one machine or of two side by side, as SVG.
-
-    :param width: the room for it in pixels; None for the usual
-    """
+    """The picture of one step, of one machine or two side by side, as SVG, *width* pixels wide."""
     if len(story.runs) > 1:
         return draw_compare(story.program, story.runs, step, width=width, scenes=story.scenes)
     return draw_state(story.program, story.runs[0], step, width=width, scenes=story.scenes)
 
 
 def _differing(story: Story, step: int) -> list[str]:
-    """The words of what is not the same on both machines in a step, as the picture highlights it.
-
-    That a tracker keeps the same reservations in another way is no difference to highlight.
-    """
+    """The parts in which both machines differ, as highlighted; not how a tracker keeps the same."""
     if len(story.runs) < 2:
         return []
     return [word for word in differing_words(story.runs)[step] if word != TRACKING]
@@ -168,20 +227,13 @@ def _broken(broken: Violation) -> dict[str, str]:
 
 
 def kept_run(kept: KeptRun) -> Run:
-    """The run that was printed.
-
-    :raises ValueError: it is not what ``pfnlab run --json`` prints
-    """
+    """The run that was printed; raises ValueError where it is not what ``pfnlab run --json`` prints."""
     (run,) = msgspec.json.decode(kept.output, type=PrintedRun).runs
     return msgspec.structs.replace(run, machine=kept.machine, look=kept.look, alarm=None)
 
 
 def answering(end: End, memory: int, *given: str) -> Callable[[Any], bytes]:
-    """The replies to questions, worked out in a process for them, which may be ended at any time.
-
-    :param memory: the most bytes of memory of this process
-    :param given: machines that the command line named, which may use files
-    """
+    """The replies to questions, of a process with *memory* bytes at most, which may be ended at any time."""
     begin_answering(memory)
-    by_question = Answers(Storyteller(given, model_text)).by_question()
-    return lambda question: reply(by_question[type(question)], question)
+    answers = by_question(Answers(Storyteller(given, model_text)))
+    return lambda question: reply(answers[type(question)], question)

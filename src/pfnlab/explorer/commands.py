@@ -1,45 +1,191 @@
-"""Searches and runs on real kernels, which the page begins and asks about until they are done."""
+"""Searches and runs on real kernels, which the page begins and asks about until they are done.
+
+They take longer than a question, so they are commands of pfnlab: each can be ended at any time, and a kernel
+that hangs does not hang the page. A command gets the program in a file whose name we choose; what the page
+wrote is never a word of a command. It runs in the folder of the explorer, where the files of machines are
+that the command line named.
+"""
 
 from __future__ import annotations
 
+import resource
+import secrets
+import signal
+import tempfile
+import threading
+import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from pfnlab.base.errors import Misuse
+from pfnlab.base.worker import end, python, tell
 from pfnlab.checker.check import CheckResult
 from pfnlab.explorer import questions
 from pfnlab.explorer.answers import KeptRun, kept_run
-from pfnlab.explorer.jobs import PROGRAM, Jobs
-from pfnlab.explorer.machines import machine_name
+from pfnlab.explorer.stories import machine_name
 from pfnlab.explorer.walk import walkable_scopes
 from pfnlab.explorer.workers import MOST_MEMORY
+from pfnlab.lab.images.tools import END_ALL, when_gone
 from pfnlab.lab.running.inside import can_look_inside
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.runs.look import LookLevel
+
+#: Seconds after which a command is ended.
+LIMIT = 900
+#: Seconds a command has to end by itself once it was asked to.
+_GRACE = 2
+#: The word of a command that stands for the file of the program.
+PROGRAM = "program.pfn"
+#: The commands that go on at the same time.
+_MOST = 2
+
+
+class JobProgress(msgspec.Struct, frozen=True):
+    """How far a command is.
+
+    :param said: the last line it said
+    :param seconds: since it began
+    :param answer: what it found, once it ended well
+    :param failed: why it did not
+    """
+
+    job: str
+    done: bool
+    said: str
+    seconds: int
+    answer: Any = None
+    failed: str | None = None
+
+
+class _Job:
+    def __init__(
+        self, words: Sequence[str], program: str | None, read: Callable[[str], Any], memory: int | None
+    ) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="pfnlab-job-")
+        folder = Path(self._folder.name)
+        self._out, self._said = folder / "answer", folder / "said"
+        self._read, self._began = read, time.monotonic()
+        self._last: JobProgress | None = None
+        self._interrupted = False
+        self._guard = ExitStack()
+        if program is not None:
+            (folder / PROGRAM).write_text(program, encoding="utf-8")
+            words = [str(folder / PROGRAM) if word == PROGRAM else word for word in words]
+        with self._out.open("wb") as out, self._said.open("wb") as said:
+            self._process = python(["-m", "pfnlab", *words], stdout=out, stderr=said)
+        if memory is not None:
+            resource.prlimit(self._process.pid, resource.RLIMIT_AS, (memory, memory))
+        # A command does not outlive the explorer, however that ends.
+        self._guard.enter_context(when_gone(END_ALL, str(self._process.pid)))
+
+    def progress(self, name: str) -> JobProgress:
+        if self._last is None:
+            progress = self._progress(name)
+            if not progress.done:
+                return progress
+            self._last = progress
+            self.end()
+        return self._last
+
+    def _progress(self, name: str) -> JobProgress:
+        code = self._process.poll()
+        seconds = int(time.monotonic() - self._began)
+        said = self._said.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
+        if code is None:
+            if seconds > LIMIT:
+                return JobProgress(name, True, said, seconds, failed=f"ended after {LIMIT} s")
+            return JobProgress(name, False, said[:200], seconds)
+        try:
+            answer = self._read(self._out.read_text(encoding="utf-8"))
+        except (ValueError, msgspec.MsgspecError):
+            reason = said.removeprefix("pfnlab: ") or f"the command ended with {code}"
+            return JobProgress(name, True, "", seconds, failed=reason[:2000])
+        return JobProgress(name, True, "", seconds, answer=answer)
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def interrupt(self) -> None:
+        """Ask it to end, once: a second signal would come while it ends."""
+        if not self._interrupted and self._process.poll() is None:
+            self._interrupted = True
+            tell(self._process, signal.SIGINT)
+
+    def end(self) -> None:
+        """End it: by itself where it does so in time."""
+        self.interrupt()
+        end(self._process, _GRACE)
+        self._guard.close()
+        self._folder.cleanup()
+
+
+class Jobs:
+    """The commands that go on. Its methods may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, _Job] = {}
+        self._lock = threading.Lock()
+
+    def begin(
+        self,
+        words: Sequence[str],
+        read: Callable[[str], Any],
+        program: str | None = None,
+        memory: int | None = None,
+    ) -> JobProgress:
+        """Begin a command of *words*, where :data:`PROGRAM` is the program; raises Misuse for too many.
+
+        :param read: what reads its output; it raises ValueError for one that is no answer
+        :param memory: the most bytes of memory of each of its processes, None for any number
+        """
+        with self._lock:
+            if sum(job.running for job in self._jobs.values()) >= _MOST:
+                raise Misuse("something is still running: wait for it, or stop it")
+            for name in [name for name, job in self._jobs.items() if not job.running]:
+                self._jobs.pop(name).end()
+            name = secrets.token_hex(8)
+            self._jobs[name] = _Job(words, program, read, memory)
+        return self.progress(name)
+
+    def progress(self, name: str) -> JobProgress:
+        """How far a command is; raises Misuse where there is none of that name."""
+        with self._lock:
+            if name not in self._jobs:
+                raise Misuse("nothing of that name is running")
+            return self._jobs[name].progress(name)
+
+    def stop(self, name: str) -> None:
+        """End a command, if it goes on."""
+        with self._lock:
+            job = self._jobs.pop(name, None)
+        # Others are heard of while it ends.
+        if job is not None:
+            job.end()
+
+    def end(self) -> None:
+        """End all, which have their time to end together."""
+        with self._lock:
+            jobs, self._jobs = list(self._jobs.values()), {}
+        for job in jobs:
+            job.interrupt()
+        for job in jobs:
+            job.end()
+
 
 #: Bounds of a search that the page asks for.
 _SECONDS, _STATES = 60, 200_000
 
 
 class Commands:
-    """Answers about what goes on in the background.
-
-    :param keep: hears of a run of a real kernel, for the questions that are about it
-    :param given: machines that the command line named, which may use files
-    """
+    """Answers about what goes on in the background; *keep* hears of a run of a real kernel."""
 
     def __init__(self, keep: Callable[[KeptRun], None], given: Sequence[str] = ()) -> None:
         self._keep, self._given, self._jobs = keep, tuple(given), Jobs()
-
-    def by_question(self) -> dict[type[Any], Callable[[Any], Any]]:
-        """The answer to each kind of question."""
-        return {
-            questions.SearchQuestion: self.search,
-            questions.KernelRunQuestion: self.kernel,
-            questions.JobQuestion: self.job,
-        }
 
     def end(self) -> None:
         """End everything that goes on."""

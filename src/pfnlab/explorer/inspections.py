@@ -23,15 +23,15 @@ from pfnlab.diagnosis.inspector.host_snapshot import PciFunction
 from pfnlab.diagnosis.inspector.inspection import inspected
 from pfnlab.diagnosis.inspector.joined_host import JoinedHost
 from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
-from pfnlab.diagnosis.inspector.snapshot_bounds import ORDINARY
+from pfnlab.diagnosis.inspector.parsing.text_files import ORDINARY
 from pfnlab.diagnosis.inspector.sources.origins import of_a_machine, received_bundle
 from pfnlab.diagnosis.messages.explaining import explain
 from pfnlab.diagnosis.messages.explanation import explained
 from pfnlab.explorer import questions
-from pfnlab.explorer.reply import NotOpen, begin_answering, reply
+from pfnlab.explorer.questions import NotOpen, begin_answering, by_question, reply
 from pfnlab.kernel.bugs.kernel_name import kernel_name
 from pfnlab.kernel.hw.pci_regions import Bar
-from pfnlab.present.document.blocks import Block, Cell, Paragraph, Table, cell
+from pfnlab.present.document.blocks import Block, Cell, Paragraph, Table, cells
 from pfnlab.present.document.explanation_part import part as explanation_part
 from pfnlab.present.document.html import unstyled
 from pfnlab.present.document.inspection_part import device_blocks
@@ -39,16 +39,12 @@ from pfnlab.present.document.inspection_part import part as inspection_part
 
 #: The most bytes of an answer.
 MOST_ANSWER = 16 << 20
-
 #: The BARs that a question about a device may be about.
 _BARS = range(6)
 
 
 def read_bundle(path: Path) -> tuple[str, bytes]:
-    """Name and bytes of a bundle that the command line named, as they are; the page sends no path.
-
-    :raises Misuse: it is none, or damaged, or the file cannot be read
-    """
+    """Name and bytes of a bundle of the command line; raises Misuse for none or a damaged one."""
     data = read_bytes(path, "bundle", ORDINARY.all_bytes)
     received_bundle(data, str(path))
     return str(path), data
@@ -61,19 +57,8 @@ class Inspections:
         self._bundle = ""
         self._machine: JoinedHost | None = None
 
-    def by_question(self) -> dict[type[Any], Callable[[Any], Any]]:
-        """The answer to each kind of question."""
-        return {
-            questions.BundleQuestion: self.bundle,
-            questions.DeviceQuestion: self.device,
-            questions.ExplainQuestion: self.explain,
-        }
-
     def bundle(self, question: questions.BundleQuestion) -> Any:
-        """The findings of a bundle's machine, and its devices.
-
-        :raises Misuse: it is no bundle, or a damaged one
-        """
+        """The findings of a bundle's machine, and its devices; raises Misuse for a bad bundle."""
         # What was open before is not held beside it.
         self._bundle, self._machine = "", None
         machine = JoinedHost(of_a_machine(snapshot_of(received_bundle(question.data, question.name))))
@@ -93,11 +78,7 @@ class Inspections:
         return _bounded(answer)
 
     def device(self, question: questions.DeviceQuestion) -> Any:
-        """The answer to whether a device is write-combining, all of it.
-
-        :raises NotOpen: another bundle was opened since, or the process is another one
-        :raises Misuse: there is no such device
-        """
+        """All of a device; raises NotOpen where another bundle is, Misuse for no such device."""
         if self._machine is None or question.bundle != self._bundle:
             raise NotOpen("this bundle is not open any more: open it again")
         answer = device_answer(self._machine, question.device)
@@ -105,10 +86,7 @@ class Inspections:
         return _bounded({"says": visible_name(answer.says), "html": unstyled(blocks)})
 
     def explain(self, question: questions.ExplainQuestion) -> Any:
-        """The meaning of lines.
-
-        :raises Misuse: there is no line, or the kernel's version is none
-        """
+        """The meaning of lines; raises Misuse where there is no line, or the kernel's version is none."""
         if not question.lines.strip():
             raise Misuse("there is nothing to explain: paste a line of a log, or a whole log")
         kernel = question.kernel.strip() or None
@@ -133,7 +111,7 @@ def _row(device: PciFunction) -> tuple[Cell, ...]:
         f"{', prefetchable' if bar.prefetchable else ''}"
         for bar in _in_memory(device)
     )
-    return cell(device.address), cell(device.ids), cell(device.driver or "none"), Cell(bars or ("none",))
+    return cells(device.address, device.ids, device.driver or "none", Cell(bars or ("none",)), code=False)
 
 
 def _in_memory(device: PciFunction) -> list[Bar]:
@@ -147,10 +125,7 @@ def _bounded(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def answering(end: End, memory: int) -> Callable[[Any], bytes]:
-    """The replies to questions, worked out in a process for them, which may be ended at any time.
-
-    :param memory: the most bytes of memory of this process
-    """
+    """The replies to questions, of a process with *memory* bytes at most, which may be ended any time."""
     begin_answering(memory)
-    by_question = Inspections().by_question()
-    return lambda question: reply(by_question[type(question)], question)
+    answers = by_question(Inspections())
+    return lambda question: reply(answers[type(question)], question)

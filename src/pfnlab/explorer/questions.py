@@ -1,16 +1,26 @@
-"""Questions of the page, with bounds: what fits none of them is refused before anything reads it."""
+"""Questions of the page, with bounds, and the replies to them.
+
+What fits no question is refused before anything reads it. A reply is an answer, or the one line that says why
+there is none.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+import resource
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import msgspec
 
+from pfnlab.base.errors import Misuse, PfnlabError, ProgramError
+from pfnlab.explorer.stories import NotRunYet, mistake
 from pfnlab.programs.lang.words import MAX_BYTES, MAX_OPS
 
 #: The most operations in a row that a walk through the checker's graph goes.
 MOST_DEPTH = 64
-
 Text = Annotated[str, msgspec.Meta(max_length=MAX_BYTES)]
 Word = Annotated[str, msgspec.Meta(max_length=200)]
 Names = Annotated[tuple[Word, ...], msgspec.Meta(max_length=4)]
@@ -54,11 +64,7 @@ class StoryQuestion(OfProgram, frozen=True, tag="story"):
 
 
 class PictureQuestion(OfProgram, frozen=True, tag="picture"):
-    """The picture of one step.
-
-    :param step: counted from 0
-    :param width: the room for it on the screen, in pixels; None for the usual
-    """
+    """The picture of one step, from 0; *width* is its room in pixels, None for the usual."""
 
     step: Number
     width: Pixels | None = None
@@ -71,10 +77,7 @@ class RuleQuestion(PageQuestion, frozen=True, tag="rule"):
 
 
 class GraphQuestion(OfScope, frozen=True, tag="graph"):
-    """A state of the checker's graph.
-
-    :param path: for each operation so far its number among those that were possible
-    """
+    """A state of the checker's graph: *path* has each operation's number among those possible."""
 
     path: Choices
     width: Pixels | None = None
@@ -91,11 +94,7 @@ class RaceQuestion(OfProgram, frozen=True, tag="race"):
 
 
 class BundleQuestion(PageQuestion, frozen=True, tag="bundle"):
-    """A bundle that was sent, whose bytes come as they are, not as JSON.
-
-    :param bundle: its number, by which later questions name it
-    :param name: of its file, for messages
-    """
+    """A bundle whose bytes came as they are, not as JSON, by its number."""
 
     bundle: Word
     name: Word
@@ -107,21 +106,14 @@ class OpenedQuestion(PageQuestion, frozen=True, tag="opened"):
 
 
 class DeviceQuestion(PageQuestion, frozen=True, tag="device"):
-    """The question whether a device is write-combining, all of it.
-
-    :param bundle: the number of the bundle
-    :param device: its PCI address
-    """
+    """The question whether a device is write-combining, all of it."""
 
     bundle: Word
     device: Word
 
 
 class ExplainQuestion(PageQuestion, frozen=True, tag="explain"):
-    """The meaning of lines of a log.
-
-    :param kernel: the version they are of, where they do not say it; empty where it is not known
-    """
+    """The meaning of a log's lines; *kernel* is the version where they do not say it, or empty."""
 
     lines: Text
     kernel: Word = ""
@@ -154,10 +146,64 @@ class KernelRunQuestion(PageQuestion, frozen=True, tag="kernel"):
 
 
 class JobQuestion(PageQuestion, frozen=True, tag="job"):
-    """How far what goes on in the background is.
-
-    :param stop: end it
-    """
+    """How far what goes on in the background is."""
 
     job: Word
     stop: bool = False
+
+
+_Question = TypeVar("_Question")
+
+
+class NotOpen(Misuse):
+    """A question is about a bundle that its process does not have any more."""
+
+
+def begin_answering(memory: int) -> None:
+    """Be a process that answers questions; what wants more bytes gets :func:`answered`'s line."""
+    # The server hears Ctrl-C, and ends this process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+
+
+def by_question(answers: object) -> dict[type[Any], Callable[[Any], Any]]:
+    """The methods of *answers* that take a question, by its kind."""
+    methods = [getattr(answers, name) for name in vars(type(answers)) if not name.startswith("_")]
+    hints = ((get_type_hints(method).get("question"), method) for method in methods)
+    return {kind: method for kind, method in hints if kind is not None}
+
+
+def reply(answer: Callable[[_Question], Any], question: _Question) -> bytes:
+    """The answer to *question* as JSON on one line."""
+    return msgspec.json.encode(answered(answer, question))
+
+
+def refused(reason: str) -> bytes:
+    """The reply where there is no answer."""
+    return msgspec.json.encode({"refused": reason})
+
+
+def is_refused(reply: bytes) -> bool:
+    """True for the reply where there is no answer."""
+    return reply.startswith(b'{"refused":')
+
+
+def answered(answer: Callable[[_Question], Any], question: _Question) -> Any:
+    """The answer, or what is wrong with the program or with what was asked."""
+    try:
+        return answer(question)
+    except ProgramError as wrong:
+        return {"mistake": mistake(wrong)}
+    except NotRunYet as wrong:
+        return {"refused": str(wrong), "runs": True}
+    except NotOpen as wrong:
+        return {"refused": str(wrong), "gone": True}
+    except PfnlabError as wrong:
+        return {"refused": str(wrong)}
+    except MemoryError:
+        return {"refused": "this takes more memory than a question may: the verbs of pfnlab have no limit"}
+    except RecursionError:
+        return {"refused": "the program is nested too deeply"}
+    except Exception:
+        traceback.print_exc(file=sys.stderr)
+        return {"refused": "this is a defect of pfnlab; please report what the terminal shows"}

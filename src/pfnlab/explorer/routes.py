@@ -21,11 +21,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pfnlab.explorer.access import BUNDLES, Gate
 from pfnlab.explorer.commands import Commands
 from pfnlab.explorer.offers import Offers
-from pfnlab.explorer.questions import BundleQuestion, OpenedQuestion, Worked
-from pfnlab.explorer.reply import refused, reply
+from pfnlab.explorer.questions import BundleQuestion, OpenedQuestion, Worked, by_question, refused, reply
+from pfnlab.explorer.serving import BUNDLES, Gate
 from pfnlab.explorer.workers import Workers
 
 #: The files of the page, by their address.
@@ -50,13 +49,7 @@ def application(
     opened: str | None = None,
     bundle: BundleQuestion | None = None,
 ) -> Starlette:
-    """The application behind the gate (:mod:`pfnlab.explorer.access`), which it does not repeat.
-
-    :param workers: answer the questions that take work
-    :param given: machines that the command line named, which may use files
-    :param opened: the text the page begins with, where it is no program of the library
-    :param bundle: the bundle that the command line named
-    """
+    """The application behind the gate (:mod:`pfnlab.explorer.serving`), which it does not repeat."""
     offers = Offers(given, opened, None if bundle is None else bundle.name)
     commands = Commands(workers.keep, given)
 
@@ -69,7 +62,7 @@ def application(
             workers.end()
             await asyncio.to_thread(commands.end)
 
-    at_once = {**offers.by_question(), **commands.by_question()}
+    at_once = {**by_question(offers), **by_question(commands)}
     return Starlette(
         routes=[
             *(Route(address, _file(*file), methods=["GET"]) for address, file in _FILES.items()),
@@ -185,14 +178,7 @@ def run(
     opened: str | None,
     bundle: tuple[str, bytes] | None = None,
 ) -> None:
-    """Answer on *listener* until Ctrl-C.
-
-    :param token: of who may ask
-    :param given: machines that the command line named
-    :param opened: the text the page begins with
-    :param bundle: name and bytes of the bundle it begins with
-    :raises KeyboardInterrupt: it was ended so
-    """
+    """Answer on *listener* until Ctrl-C; raises KeyboardInterrupt where it was ended so."""
     workers = Workers(given)
     about = None if bundle is None else received(*bundle)
     app = Gate(application(workers, given, opened, about), token, listener.getsockname()[1])

@@ -1,19 +1,204 @@
-"""The server: one process, one port of this machine, until Ctrl-C."""
+"""The server of the explorer: one port of this machine, until Ctrl-C, and the access to it.
+
+Only the page that it served itself may ask, on this machine, with the token.
+A browser lets any site send requests to this machine, and a name server can give a foreign name the address
+127.0.0.1. So each of these is refused, whatever the others say:
+
+1. a ``Host`` that is not this server (DNS rebinding);
+2. an ``Origin`` or ``Sec-Fetch-Site`` of another page, a file or another port of this machine;
+3. a question without the token, which only the address in the terminal holds; it stands behind ``#``, which
+   browsers do not send, and there is no cookie that a foreign page could make them send;
+4. a question that is no POST of JSON, or of bytes where a bundle is sent (a foreign page can send neither
+   unasked), or too large.
+
+What is answered may run nothing but the page's own files: no inline script, no foreign address.
+"""
 
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import tempfile
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.extras import imported_from
 from pfnlab.base.inert import xml_attribute
-from pfnlab.explorer.access import ADDRESS, new_token
+from pfnlab.programs.lang.words import MAX_BYTES
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+#: The only address that is listened on.
+ADDRESS = "127.0.0.1"
+#: The most bytes of a question: a program of the largest size, and what is asked of it.
+MOST_ASKED = MAX_BYTES + (64 << 10)
+#: The most bytes of a bundle that is sent, packed or not.
+MOST_SENT = 128 << 20
+#: Where questions go; everything else is a file of the page.
+QUESTIONS = "/api/"
+#: Where bundles go.
+BUNDLES = "/api/bundle"
+
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self' 'nonce-{nonce}'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+
+def new_token() -> str:
+    """A token that cannot be guessed: 256 random bits."""
+    return secrets.token_urlsafe(32)
+
+
+class _Form(NamedTuple):
+    """The form of a body: its type, and the most bytes of it."""
+
+    noun: str
+    media_type: str
+    most: int
+
+
+_QUESTION = _Form("a question", "application/json", MOST_ASKED)
+_BUNDLE = _Form("a bundle", "application/octet-stream", MOST_SENT)
+
+
+class _Refused(Exception):
+    """A request is not answered."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        self.status, self.reason = status, reason
+        super().__init__(reason)
+
+
+class Gate:
+    """The application *app* behind the checks of this module: ``Authorization: Bearer TOKEN``."""
+
+    def __init__(self, app: ASGIApp, token: str, port: int) -> None:
+        self._app, self._token = app, token
+        self._hosts = {f"{name}:{port}" for name in (ADDRESS, "localhost")}
+        if port == 80:
+            self._hosts |= {ADDRESS, "localhost"}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection, or refuse it."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        nonce = secrets.token_urlsafe(16)
+        scope["nonce"] = nonce
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], *_headers(nonce)]}
+            await send(message)
+
+        try:
+            headers = _single(scope["headers"])
+            if headers.get("host") not in self._hosts:
+                raise _Refused(421, "this server answers to its own address only")
+            body = b""
+            if scope["path"].startswith(QUESTIONS):
+                form = _BUNDLE if scope["path"] == BUNDLES else _QUESTION
+                self._check_question(scope["method"], headers, form)
+                body = await _bounded(headers, receive, form)
+            elif scope["method"] not in ("GET", "HEAD"):
+                raise _Refused(405, "files are only read")
+        except _Refused as refused:
+            await _answer(guarded, refused)
+            return
+        await self._app(scope, _whole(body, receive), guarded)
+
+    def _check_question(self, method: str, headers: dict[str, str], form: _Form) -> None:
+        if headers.get("origin", f"http://{headers['host']}") != f"http://{headers['host']}":
+            raise _Refused(403, "another page may not ask")
+        if headers.get("sec-fetch-site", "same-origin") != "same-origin":
+            raise _Refused(403, "another page may not ask")
+        given = headers.get("authorization", "").encode("utf-8", "replace")
+        if not secrets.compare_digest(given, f"Bearer {self._token}".encode()):
+            raise _Refused(401, "the token is missing or old: open the address that the terminal shows")
+        if method != "POST":
+            raise _Refused(405, f"{form.noun} is a POST")
+        if headers.get("content-type") != form.media_type:
+            raise _Refused(415, f"{form.noun} is {form.media_type}")
+
+
+def _single(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """The headers by name. One that decides and stands twice could be read in two ways, so it is refused."""
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        key = name.decode("latin-1").lower()
+        if key in headers and key in ("host", "origin", "authorization", "content-length", "content-type"):
+            raise _Refused(400, f"{key} is given twice")
+        headers[key] = value.decode("latin-1")
+    return headers
+
+
+def _headers(nonce: str) -> list[tuple[bytes, bytes]]:
+    named = {
+        "content-security-policy": _POLICY.format(nonce=nonce),
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+        "referrer-policy": "no-referrer",
+        "cross-origin-resource-policy": "same-origin",
+        "cross-origin-opener-policy": "same-origin",
+        "cache-control": "no-store",
+    }
+    return [(name.encode(), value.encode()) for name, value in named.items()]
+
+
+async def _bounded(headers: dict[str, str], receive: Receive, form: _Form) -> bytes:
+    """The whole body, of which no more is stored than its form may have, whatever its length says."""
+    too_large = _Refused(413, f"{form.noun} has at most {form.most} bytes")
+    length = headers.get("content-length", "0")
+    if not length.isascii() or not length.isdigit() or int(length) > form.most:
+        raise too_large
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise _Refused(400, "the question ended early")
+        body += message.get("body", b"")
+        if len(body) > form.most:
+            raise too_large
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _whole(body: bytes, receive: Receive) -> Receive:
+    """A receiver that hands out *body* once, and then only that the connection ended."""
+    given = False
+
+    async def hand_out() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return hand_out
+
+
+async def _answer(send: Send, refused: _Refused) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    await send({"type": "http.response.body", "body": refused.reason.encode()})
 
 
 def serve(
@@ -33,7 +218,7 @@ def serve(
     :param bundle: name and bytes of the bundle it begins with
     :param fragment: what the page opens with, as it stands behind ``#``
     :param port: 0 for any that is free
-    :raises Misuse: the port is taken
+    :raises Misuse: the port is busy
     :raises MissingTool: the packages of the extra ``web`` are not here
     """
     with imported_from("web", "the explorer"):
@@ -54,11 +239,9 @@ def _listening(port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((ADDRESS, port))
         listener.listen()
-    except OSError as taken:
+    except OSError as busy:
         listener.close()
-        raise Misuse(
-            f"port {port} is not free: {taken.strerror}; leave --port out for any that is"
-        ) from taken
+        raise Misuse(f"port {port} is not free: {busy.strerror}; leave --port out for any that is") from busy
     return listener
 
 

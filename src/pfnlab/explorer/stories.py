@@ -2,27 +2,36 @@
 
 Recorded runs of real kernels are found by the program and not by its name.
 So a program stays recorded when its comments change, and an edited one is not taken for it.
+
+The page may name fewer machines than the command line knows. What it asks must never reach a file, so a name
+is put together from known words alone: ``model:7.2`` with policies, switches and commits (no ``config=FILE``,
+no policy out of a file), ``recorded:6.1.192`` for what a real kernel did and a golden kept, and ``qemu:7.2``
+for a kernel that is run on request. Other names hold only where the command line gave them, as
+``pfnlab explore --on model:7.2,tracker=mine.py``.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from pfnlab.base.errors import Misuse, ProgramError
 from pfnlab.checker.judging.judge import judged
-from pfnlab.explorer.machines import MOST_MACHINES, MachineName, files_of, machine_name
+from pfnlab.kernel.policies.own import files_in
+from pfnlab.kernel.policies.profiles import PROFILES
+from pfnlab.kernel.policies.releases import is_version
+from pfnlab.kernel.policies.seams import POLICIES
 from pfnlab.present.picture.scenes import Scenes
-from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.lang.library import library_paths
 from pfnlab.programs.lang.lines import lines_of
-from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.load import load_text, program_hash
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.words import HEADERS
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -31,9 +40,68 @@ from pfnlab.programs.runs.golden import Golden, golden_path, golden_run, read_go
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 
+#: The machines a page shows side by side at most.
+MOST_MACHINES = 2
+#: The policies that can be chosen for each seam.
+SEAMS = {seam: tuple(policies) for seam, policies in POLICIES.items()}
+_LENGTH = 200
+_CHANGE = re.compile(r"[a-z0-9_]{1,40}(\.[a-z_]{1,40})?=[a-z0-9_-]{1,60}(@[0-9]{1,2}\.[0-9]{1,3})?")
+
+
+class MachineName(msgspec.Struct, frozen=True):
+    """A machine the page named: model, recorded or qemu, and what follows the colon."""
+
+    kind: str
+    rest: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.rest}"
+
+
+def machine_name(text: str, given: Sequence[str] = ()) -> MachineName:
+    """The name of a machine that the page sent, or *given*; raises Misuse, which says what to write."""
+    kind, _, rest = text.partition(":")
+    if text in given:
+        return MachineName(kind, rest)
+    version, *changes = rest.split(",")
+    if len(text) > _LENGTH or kind not in ("model", "recorded", "qemu") or not is_version(version):
+        raise Misuse(
+            "there is no such machine: write model:7.2, model:7.2,tracker=vm_pat, recorded:6.1.192 "
+            "or qemu:7.2"
+        )
+    if changes and kind != "model":
+        raise Misuse(f"policies belong to models: write model:{version},{changes[0]}"[:_LENGTH])
+    for change in changes:
+        if not _CHANGE.fullmatch(change) or change.startswith("config="):
+            raise Misuse(
+                "the page names policies, switches and commits alone: for a file, start the explorer with "
+                "--on model:7.2,tracker=FILE.py"
+            )
+    return MachineName(kind, rest)
+
+
+def series_on_offer() -> list[str]:
+    """The series of all models, newest first."""
+    return list(reversed(PROFILES))
+
+
+def files_of(model: str) -> str:
+    """The state of the files that *model* is made of: another text after a write, empty for none."""
+    configurations = [change[len("config=") :] for change in model.split(",") if change.startswith("config=")]
+    return " ".join(map(_written, [*files_in(model), *configurations]))
+
+
+def _written(path: str) -> str:
+    try:
+        status = os.stat(path)
+    except OSError as trouble:
+        # The model itself says so.
+        return str(trouble.errno)
+    return f"{status.st_mtime_ns}:{status.st_size}"
+
+
 #: The runs that are stored, and the stories: those one goes to and fro in.
 _KEPT, _STORIES = 64, 8
-
 #: The name of the text in errors.
 _SOURCE = "program"
 
@@ -41,6 +109,28 @@ _SOURCE = "program"
 #: How a golden begins: with the hash of its program.
 _HASH = re.compile(rb'"program": "(?P<hash>[^"]+)"')
 _BEGINNING = 200
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Recent(OrderedDict[K, V]):
+    """The values that were asked for last, by key, and no more than *most*."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def kept(self, key: K, make: Callable[[], V]) -> V:
+        """The value of *key*, which *make* gives where there is none."""
+        if key not in self:
+            self[key] = make()
+        self.move_to_end(key)
+        value = self[key]
+        while len(self) > self._most:
+            self.popitem(last=False)
+        return value
 
 
 class NotRunYet(Misuse):
@@ -91,36 +181,21 @@ def _by_hash() -> dict[str, Path]:
 
 
 class Storyteller:
-    """Runs programs of the page.
-
-    :param given: machines that the command line named, which may use files
-    :param model_text: the words that a model of the command line stands for, where it names a kernel that
-        was built here
-    """
+    """Runs programs of the page; *model_text* has the words for a kernel that was built here."""
 
     def __init__(self, given: Sequence[str] = (), model_text: Callable[[str], str] = str) -> None:
         self._text = model_text
         self._given = tuple(given)
-        self._stories: OrderedDict[tuple[str, tuple[str, ...], str], Story] = OrderedDict()
-        self._runs: OrderedDict[tuple[str, str, str, LookLevel | None], Run] = OrderedDict()
+        self._stories: Recent[tuple[str, tuple[str, ...], str], Story] = Recent(_STORIES)
+        self._runs: Recent[tuple[str, str, str, LookLevel | None], Run] = Recent(_KEPT)
 
     def story(self, text: str, machines: Sequence[str]) -> Story:
-        """Read the program *text* and run it on *machines*.
-
-        :raises ProgramError: the text is no program; with line, column and what to write instead
-        :raises NotRunYet: a machine is a kernel that did not run it
-        :raises Misuse: there is no such machine, or are too many
-        """
+        """Run *text* on *machines*; raises ProgramError, NotRunYet, or Misuse for a bad machine."""
         files = " ".join(filter(None, map(self._files, machines)))
         key = text, tuple(machines), files
-        if key not in self._stories:
-            self._stories[key] = msgspec.structs.replace(self._told(text, machines), files=files)
-            while len(self._stories) > _STORIES:
-                self._stories.popitem(last=False)
-        self._stories.move_to_end(key)
-        return self._stories[key]
+        return self._stories.kept(key, lambda: self._told(text, machines, files))
 
-    def _told(self, text: str, machines: Sequence[str]) -> Story:
+    def _told(self, text: str, machines: Sequence[str], files: str) -> Story:
         if not 1 <= len(machines) <= MOST_MACHINES:
             raise Misuse(f"name one machine, or {MOST_MACHINES} to compare")
         program = load_text(text, _SOURCE)
@@ -128,12 +203,14 @@ class Storyteller:
         look = next((look for name in names if (look := self._look(program, name))), LookLevel.MEMORY)
         runs = [self._run(program, name, look) for name in names]
         verdict = judged(program, runs, {run.machine: None for run in runs})
-        return Story(program, op_lines_of(text), tuple(runs), verdict)
+        return Story(program, op_lines_of(text), tuple(runs), verdict, files)
 
     def keep(self, program: Program, machine: str, run: Run) -> None:
         """Store the run of a real kernel."""
         self._stories.clear()
-        self._keep((machine, "", program_hash(program), None), run)
+        key = machine, "", program_hash(program), None
+        self._runs.pop(key, None)
+        self._runs.kept(key, lambda: msgspec.structs.replace(run, machine=machine))
 
     def recorded(self, program: Program) -> list[str]:
         """The versions of real kernels that this very program was recorded on."""
@@ -151,10 +228,9 @@ class Storyteller:
     def _run(self, program: Program, name: MachineName, look: LookLevel) -> Run:
         model = name.kind == "model"
         key = str(name), self._files(str(name)), program_hash(program), look if model else None
-        if key not in self._runs:
-            self._keep(key, self._new(program, name, look))
-        self._runs.move_to_end(key)
-        return self._runs[key]
+        return self._runs.kept(
+            key, lambda: msgspec.structs.replace(self._new(program, name, look), machine=str(name))
+        )
 
     def _new(self, program: Program, name: MachineName, look: LookLevel) -> Run:
         if name.kind == "recorded":
@@ -170,10 +246,7 @@ class Storyteller:
         return run
 
     def model(self, name: str, look: LookLevel = LookLevel.MEMORY) -> ModelMachine:
-        """The model that the page calls *name*.
-
-        :raises Misuse: there is none
-        """
+        """The model that the page calls *name*; raises Misuse where there is none."""
         read = machine_name(name, self._given)
         if read.kind != "model":
             raise Misuse(f"{name} is no model: write model:7.2")
@@ -183,17 +256,9 @@ class Storyteller:
         """The state of the files that a machine of the command line is made of; others are made of none."""
         return files_of(self._text(name.partition(":")[2])) if name in self._given else ""
 
-    def _keep(self, key: tuple[str, str, str, LookLevel | None], run: Run) -> None:
-        self._runs[key] = msgspec.structs.replace(run, machine=key[0])
-        while len(self._runs) > _KEPT:
-            self._runs.popitem(last=False)
-
 
 def op_lines_of(text: str) -> tuple[int, ...]:
-    """The line of every operation of the program *text*, counted from 1.
-
-    :raises ProgramError: a line is too long to be read
-    """
+    """The line of every operation of *text*, from 1; raises ProgramError for one too long."""
     other = ("pfnlab", "expect", *HEADERS)
     lines = lines_of(text, _SOURCE)
     return tuple(line.number for line in lines if line.tokens and not line.free and line.next not in other)

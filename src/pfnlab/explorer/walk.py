@@ -6,7 +6,6 @@ fits into the address of the page, and a graph of any size takes no more memory 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Any
 
 import msgspec
@@ -15,19 +14,17 @@ from pfnlab.base.errors import Misuse, ProgramError, Undecided
 from pfnlab.checker.judging.known import known
 from pfnlab.checker.judging.run_causes import Causes
 from pfnlab.checker.scopes.domain import KernelModel, KernelState
-from pfnlab.checker.scopes.operations import ScopeStep
 from pfnlab.checker.scopes.properties import Question, questions
 from pfnlab.checker.scopes.scope import RaceScope, load_scope, scope_names
 from pfnlab.checker.search.path import Path
-from pfnlab.explorer.machines import files_of
-from pfnlab.programs.lang.canonical import program_text
+from pfnlab.explorer.stories import Recent, files_of
 from pfnlab.programs.lang.ops import Look, Op, Program
 from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.lang.problems import program_text
 from pfnlab.programs.model.model_machine import ModelMachine
 
 #: The models and the states that are stored.
 _MODELS, _STATES = 4, 256
-
 #: The counterexample's way begins with the number of the initial state, of which a kernel has one.
 _INITIAL = 0
 
@@ -65,8 +62,6 @@ class GraphPlace(msgspec.Struct, frozen=True):
     :param way: the operations on the way to it
     :param program: the same as a program; one that only looks where there is none; None where the way is
         longer than a program
-    :param text: of the program
-    :param lacking: why there is none
     """
 
     way: tuple[str, ...]
@@ -92,19 +87,11 @@ class Walker:
     """Walks graphs, whose last states are stored."""
 
     def __init__(self) -> None:
-        self._models: OrderedDict[tuple[str, str, str], tuple[KernelModel, list[Question]]] = OrderedDict()
-        self._states: OrderedDict[tuple[str, str, str, tuple[int, ...]], _Expanded] = OrderedDict()
-
-    @property
-    def kept(self) -> int:
-        """The number of states in memory with what follows from them."""
-        return len(self._states)
+        self._models: Recent[tuple[str, str, str], tuple[KernelModel, list[Question]]] = Recent(_MODELS)
+        self._states: Recent[tuple[str, str, str, tuple[int, ...]], _Expanded] = Recent(_STATES)
 
     def place(self, machine: ModelMachine, scope: str, path: tuple[int, ...]) -> GraphPlace:
-        """The state at the end of *path*.
-
-        :raises Misuse: there is no such scope or path
-        """
+        """The state at the end of *path*; raises Misuse where there is no such scope or path."""
         if scope not in walkable_scopes():
             raise Misuse(f"there is no such graph: write one of {', '.join(walkable_scopes())}")
         model, asked = self._model(machine, scope)
@@ -139,46 +126,34 @@ class Walker:
             return None, "", str(lacking)
 
     def _model(self, machine: ModelMachine, scope: str) -> tuple[KernelModel, list[Question]]:
-        key = *_identity(machine), scope
-        if key not in self._models:
+        def made() -> tuple[KernelModel, list[Question]]:
             loaded = load_scope(scope)
             assert not isinstance(loaded, RaceScope)
-            self._models[key] = KernelModel(machine, loaded), questions(scope=loaded)
-            if len(self._models) > _MODELS:
-                self._models.popitem(last=False)
-        self._models.move_to_end(key)
-        return self._models[key]
+            return KernelModel(machine, loaded), questions(scope=loaded)
+
+        return self._models.kept((*_identity(machine), scope), made)
 
     def _expanded(self, model: KernelModel, scope: str, path: tuple[int, ...]) -> _Expanded:
-        key = *_identity(model.machine), scope, path
-        if key not in self._states:
-            state: KernelState
-            actions: tuple[ScopeStep, ...]
-            if path:
-                before = self._expanded(model, scope, path[:-1])
-                if path[-1] >= len(before.after):
-                    raise Misuse(
-                        f"operation {len(path)} of the way is number {path[-1]} of {len(before.after)}: "
-                        "the way is of another model or scope, go back to its beginning"
-                    )
-                action, state = before.after[path[-1]]
-                actions = (*before.actions, action)
-            else:
-                (state,), actions = tuple(model.initial()), ()
-            self._states[key] = _Expanded(state, actions, tuple(model.successors(state)))
-            if len(self._states) > _STATES:
-                self._states.popitem(last=False)
-        self._states.move_to_end(key)
-        return self._states[key]
+        def made() -> _Expanded:
+            if not path:
+                (state,) = model.initial()
+                return _Expanded(state, (), tuple(model.successors(state)))
+            before = self._expanded(model, scope, path[:-1])
+            if path[-1] >= len(before.after):
+                raise Misuse(
+                    f"operation {len(path)} of the way is number {path[-1]} of {len(before.after)}: "
+                    "the way is of another model or scope, go back to its beginning"
+                )
+            action, state = before.after[path[-1]]
+            return _Expanded(state, (*before.actions, action), tuple(model.successors(state)))
+
+        return self._states.kept((*_identity(model.machine), scope, path), made)
 
     @staticmethod
     def _violated(model: KernelModel, asked: list[Question], state: KernelState) -> tuple[str, ...]:
         moment = model.moment(state)
-        return tuple(
-            question.name
-            for question in asked
-            if question.kind == "always" and question.judge(moment) is False
-        )
+        always = (question for question in asked if question.kind == "always")
+        return tuple(question.name for question in always if question.judge(moment) is False)
 
 
 def _identity(machine: ModelMachine) -> tuple[str, str]:
@@ -186,15 +161,13 @@ def _identity(machine: ModelMachine) -> tuple[str, str]:
     return machine.spec, files_of(machine.spec)
 
 
-def _causes(program: Program, machine: ModelMachine) -> Causes:
-    """The causes in *program* until its last operation."""
-    (run,) = machine.run([program])
-    return Causes(program, run.steps, len(program.ops) - 1, machine.profile)
-
-
 def _seen(
     question: Question, holds: bool | None, program: Program | None, machine: ModelMachine
 ) -> PropertySeen:
     broken = question.kind == "always" and holds is False and program is not None
-    why = known(_causes(program, machine), question.name) if broken and program else ""
+    why = ""
+    if broken and program is not None:
+        (run,) = machine.run([program])
+        # The causes until its last operation.
+        why = known(Causes(program, run.steps, len(program.ops) - 1, machine.profile), question.name)
     return PropertySeen(question.name, question.kind, question.asks, holds, why)

@@ -15,26 +15,20 @@ from pfnlab.base.endings import signal_name
 from pfnlab.base.errors import PfnlabError
 from pfnlab.base.worker import Ended, Worker, executed, hear, tell
 from pfnlab.explorer.answers import KeptRun
-from pfnlab.explorer.questions import BundleQuestion, GraphQuestion, Inspected, Worked
-from pfnlab.explorer.reply import is_refused, refused
+from pfnlab.explorer.questions import BundleQuestion, GraphQuestion, Inspected, Worked, is_refused, refused
 from pfnlab.kernel.policies.own import files_in
 
 #: Seconds that one question may take.
 LIMIT = 60.0
-
 #: Bytes of memory that one process may have: twice what the largest bundle takes.
 MOST_MEMORY = 2 << 30
-
 #: Seconds that a question goes on which nobody waits for any more: most are answered until then, and the
 #: process keeps what it knows.
 GRACE = 0.5
-
 #: The processes at most.
 _MOST = 3
-
 #: The subjects that a process is taken to know, and the runs of real kernels that each was sent.
 _RECENT, _KEPT = 8, 64
-
 #: What a process runs, and what has no limit: for programs, and for what comes from outside.
 _PROGRAMS = "pfnlab.explorer.answers:answering", "shorten the program, or ask `pfnlab run`"
 _BUNDLES = "pfnlab.explorer.inspections:answering", "ask `pfnlab inspect` or `pfnlab explain`"
@@ -45,7 +39,6 @@ class Workers:
 
     Questions about one subject go to the process that knows it, where it is not busy with another one.
 
-    :param given: machines that the command line named, which may use files
     :param limit: seconds that one question may take
     :param memory: the most bytes of memory of each process
     """
@@ -109,8 +102,6 @@ class _Answerer:
     """One process after the other, each until it is ended.
 
     :param kind: what each runs, and what to do where a question takes too long
-    :param given: what that is given
-    :ivar subject: of the question that is worked out
     :ivar recent: the subjects of the last questions
     :ivar waiting: how many questions are worked out or wait
     :ivar untold: the runs of real kernels that were not sent to the process
@@ -221,10 +212,7 @@ class _Answerer:
 
 
 async def _reply_of(worker: Worker, request: object) -> bytes:
-    """The reply of a worker; others go on meanwhile.
-
-    :raises Ended: it ended before it replied
-    """
+    """The reply of a worker; others go on meanwhile. Raises Ended where it ended before it replied."""
     # A large one is taken when the worker has begun.
     result = await asyncio.to_thread(worker.post, request)
     loop, descriptor = asyncio.get_running_loop(), worker.fileno()

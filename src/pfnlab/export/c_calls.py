@@ -7,56 +7,17 @@ from typing import Any
 import msgspec
 
 from pfnlab.base.inert import c_string
-from pfnlab.export.c_text import area_at, bytes_of, device_at
 from pfnlab.export.driver_requests import DriverWork, module_request
-from pfnlab.export.pieces import pieces_called
+from pfnlab.export.pieces import area_at, bytes_of, device_at, pieces_called
+from pfnlab.programs.lang import device_ops, ops, walk_ops
 from pfnlab.programs.lang.areas import VVAR
-from pfnlab.programs.lang.device_ops import (
-    ArchPhysWcAdd,
-    Bind,
-    DriverCall,
-    Plug,
-    Rescan,
-    RescanMoved,
-    Unbind,
-    UnmapMappingRange,
-    Unplug,
-    VfioClose,
-)
 from pfnlab.programs.lang.fields import Field, Flag, Shape, Word
-from pfnlab.programs.lang.kernel_numbers import LIMITED_USES
-from pfnlab.programs.lang.ops import (
-    Call,
-    Exec,
-    Exit,
-    Fork,
-    Kill,
-    Mlockall,
-    Mmap,
-    Mremap,
-    Munlockall,
-    Op,
-    PkeyMprotect,
-    Read,
-    RemapFilePages,
-    Thread,
-    Via,
-)
-from pfnlab.programs.lang.process_ops import Setrlimit
-from pfnlab.programs.lang.shapes import ROWS, word_of
+from pfnlab.programs.lang.process_ops import LIMITED_USES, Setrlimit
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_ops import (
-    CLEARED_REFS,
-    STORING_WALKERS,
-    ByteRange,
-    ClearRefs,
-    ProcessVmReadv,
-    Status,
-    Walk,
-)
+from pfnlab.programs.lang.words import ROWS, word_of
 
 #: Names of the interfaces as C opens them, with the piece that does.
-_OPENED: dict[Via, tuple[str, str | None]] = {
+_OPENED: dict[ops.Via, tuple[str, str | None]] = {
     "wc": ('open_bar("_wc")', "open_bar"),
     "uc": ('open_bar("")', "open_bar"),
     "proc-wc": ("open_proc(true)", "open_proc"),
@@ -79,12 +40,8 @@ _REFUSED = {
 
 #: The pieces that move bytes of the task's memory as the kernel does it for others, by walkers.
 _WAYS = {
-    "mem_read": "mem_read",
-    "mem_write": "mem_write",
-    "process_vm_readv": "read_through",
-    "process_vm_writev": "write_through",
-    "pipe_write": "copied",
-    "vmsplice": "spliced",
+    **{"mem_read": "mem_read", "mem_write": "mem_write", "process_vm_readv": "read_through"},
+    **{"process_vm_writev": "write_through", "pipe_write": "copied", "vmsplice": "spliced"},
 }
 
 
@@ -92,10 +49,8 @@ class CCall(msgspec.Struct, frozen=True):
     """An operation in C.
 
     :param text: the expression; empty where the first process does it, by ``ends``
-    :param pieces: names of the pieces that it calls
     :param defines: macros that an old C library may lack, with their values
     :param ends: ``EXITS``, ``KILLED`` or ``CLOSES`` where the first process has to know of it
-    :param starts: the task that it starts
     :param names: the task whose process it is about, which only the first process knows
     :param reads: whether its value is what the device's memory holds
     """
@@ -109,23 +64,23 @@ class CCall(msgspec.Struct, frozen=True):
     reads: bool = False
 
 
-def why_not(op: Op) -> str | None:
+def why_not(op: ops.Op) -> str | None:
     """The reason why no program does *op* by itself; None where one can."""
     if op.hold is not None:
         return "a hold point needs a debugger"
     if op.fail is not None or op.skip is not None:
         return "a call that is made to fail, or is left out, needs a debugger"
-    if isinstance(op.call, Plug | Unplug):
+    if isinstance(op.call, device_ops.Plug | device_ops.Unplug):
         return "a device is plugged and unplugged from outside the machine"
-    if isinstance(op.call, RescanMoved):
+    if isinstance(op.call, device_ops.RescanMoved):
         return "the place where the device was is kept from it, from outside the machine"
     return None
 
 
-def why_not_without_driver(op: Op) -> str | None:
+def why_not_without_driver(op: ops.Op) -> str | None:
     """The reason why user space does not do *op*; None where it can."""
     call = op.call
-    drives = isinstance(call, DriverCall) or (isinstance(call, Mmap) and call.via == "driver")
+    drives = isinstance(call, device_ops.DriverCall) or (isinstance(call, ops.Mmap) and call.via == "driver")
     return "only a driver does this" if drives else None
 
 
@@ -143,7 +98,7 @@ class CProgram:
         #: A process may have a key, whose rights are each thread's own and are taken by a signal.
         self._keyed = False
 
-    def call(self, op: Op) -> CCall:
+    def call(self, op: ops.Op) -> CCall:
         """*op* as C; operations are asked for in their order."""
         assert why_not(op) is None, op
         found = self._call(op)
@@ -151,44 +106,46 @@ class CProgram:
             found = msgspec.structs.replace(
                 found, text=f"(let_through(), {found.text})", pieces=(*found.pieces, "let_through")
             )
-        self._keyed |= isinstance(op.call, PkeyMprotect) and op.call.keyed
+        self._keyed |= isinstance(op.call, ops.PkeyMprotect) and op.call.keyed
         return found
 
-    def _call(self, op: Op) -> CCall:
+    def _call(self, op: ops.Op) -> CCall:
         call = op.call
-        if isinstance(call, Mlockall | Munlockall):
+        if isinstance(call, ops.Mlockall | ops.Munlockall):
             # Of other threads as well, which are asked for so rarely that nobody counts them.
-            (self._all_locked.add if isinstance(call, Mlockall) else self._all_locked.discard)(op.task)
+            (self._all_locked.add if isinstance(call, ops.Mlockall) else self._all_locked.discard)(op.task)
         match call:
-            case Rescan() if self._work.binds:
+            case device_ops.Rescan() if self._work.binds:
                 return CCall("rescan_matched()", ("rescan_matched",))
-            case Mmap():
+            case ops.Mmap():
                 return self._mmap(call)
-            case Mremap():
+            case ops.Mremap():
                 return _mremap(call)
-            case Read():
+            case ops.Read():
                 piece = "load_only" if call.span.name in self._unknown else "load"
                 return CCall(f"{piece}({area_at(call.span)})", (piece,), reads=True)
-            case RemapFilePages():
+            case ops.RemapFilePages():
                 offset = _offset(call.via, call.source)
                 return CCall(
                     f"remap_pages({area_at(call.span)}, {call.span.pages}, {offset})", ("remap_pages",)
                 )
-            case Status():
+            case walk_ops.Status():
                 locked = "true" if op.task in self._all_locked else "false"
                 return CCall(f"locked_memory({locked})", ("locked_memory",))
             case Setrlimit():
                 resource, use = f"RLIMIT_{call.resource.upper()}", LIMITED_USES[call.resource]
                 room = _argument(Shape.ROOM, call.room)
                 return CCall(f'set_limit({resource}, "\\n{use}:", {room})', ("set_limit",))
-            case ClearRefs():
-                text = f'write_text("/proc/self/clear_refs", {c_string(str(CLEARED_REFS[call.kind]))})'
+            case walk_ops.ClearRefs():
+                text = (
+                    f'write_text("/proc/self/clear_refs", {c_string(str(walk_ops.CLEARED_REFS[call.kind]))})'
+                )
                 return CCall(text, ("write_text",))
-            case Walk() | ProcessVmReadv():
+            case walk_ops.Walk() | walk_ops.ProcessVmReadv():
                 return self._walk(call)
-        return self._asked(call) if isinstance(call, DriverCall) else self._of_tasks(op)
+        return self._asked(call) if isinstance(call, device_ops.DriverCall) else self._of_tasks(op)
 
-    def _mmap(self, call: Mmap) -> CCall:
+    def _mmap(self, call: ops.Mmap) -> CCall:
         at = area_at(call.over) if call.over is not None else f"area_{call.name}"
         flags = ["MAP_SHARED" if call.shared else "MAP_PRIVATE"]
         flags.append("MAP_FIXED" if call.over is not None else "MAP_FIXED_NOREPLACE")
@@ -200,7 +157,7 @@ class CProgram:
         offset = _offset(call.via, call.source)
         return CCall(f"map({opened}, {at}, {how}, {offset})", ("map", *([piece] if piece else [])))
 
-    def _opened(self, call: Mmap) -> tuple[str, str | None]:
+    def _opened(self, call: ops.Mmap) -> tuple[str, str | None]:
         """The file that is mapped as C opens it, and the piece that does."""
         if call.driver is None:
             return _OPENED[call.via]
@@ -208,59 +165,60 @@ class CProgram:
             return f"open_driver({self._work.ways.index(call.driver)})", "open_driver"
         return "open(DRIVER_DEVICE, O_RDWR | O_CLOEXEC)", None
 
-    def _asked(self, call: Call) -> CCall:
+    def _asked(self, call: ops.Call) -> CCall:
         """A call that the module beside the program does."""
-        if isinstance(call, Bind | Unbind):
+        if isinstance(call, device_ops.Bind | device_ops.Unbind):
             return CCall(
-                f"tell_driver({c_string('bind' if isinstance(call, Bind) else 'unbind')})", ("tell_driver",)
+                f"tell_driver({c_string('bind' if isinstance(call, device_ops.Bind) else 'unbind')})",
+                ("tell_driver",),
             )
         request = module_request(call)
         assert request is not None, call
         text = f"ask_driver({', '.join([request.name, *_asked_of(call)])})"
-        if isinstance(call, ArchPhysWcAdd):
+        if isinstance(call, device_ops.ArchPhysWcAdd):
             return CCall(f"counted({text})", ("ask_driver", "counted"))
         return CCall(text, ("ask_driver",))
 
-    def _of_tasks(self, op: Op) -> CCall:
+    def _of_tasks(self, op: ops.Op) -> CCall:
         call = op.call
         match call:
-            case Fork():
+            case ops.Fork():
                 piece = _REFUSED[call.refused]
                 return CCall(f"{piece}({self._number(call.child)})", (piece,), starts=call.child)
-            case Thread():
+            case ops.Thread():
                 return CCall(f"share({self._number(call.child)})", ("share",), starts=call.child)
-            case Exec():
+            case ops.Exec():
                 return CCall(f"become({self._number(op.task)})", ("become",))
-            case Exit():
+            case ops.Exit():
                 return CCall("", ends="EXITS")
-            case Kill():
+            case ops.Kill():
                 return CCall("", ends="KILLED")
-            case VfioClose():
+            case device_ops.VfioClose():
                 return CCall("", ("prepare_vfio",), ends="CLOSES")
         return _declared(call)
 
     def _number(self, task: str) -> int:
         return self._tasks.index(task)
 
-    def _walk(self, call: Walk | ProcessVmReadv) -> CCall:
+    def _walk(self, call: walk_ops.Walk | walk_ops.ProcessVmReadv) -> CCall:
         at, pages = area_at(call.span), call.span.pages
-        walker = call.walker if isinstance(call, Walk) else "process_vm_readv"
+        walker = call.walker if isinstance(call, walk_ops.Walk) else "process_vm_readv"
         if walker in _WAYS:
             return self._moved(call, _WAYS[walker])
         if walker == "futex_wake":
             return CCall(f"counted(wake({at}))", ("wake", "counted"))
         if walker == "move_pages":
-            node = "true" if isinstance(call, Walk) and call.node is not None else "false"
+            node = "true" if isinstance(call, walk_ops.Walk) and call.node is not None else "false"
             return CCall(f"move_pages({at}, {pages}, {node})", ("move_pages",))
         piece = "register_faults" if walker == "userfaultfd" else walker
         return CCall(f"{piece}({at}, {pages})", (piece,))
 
-    def _moved(self, call: Walk | ProcessVmReadv, way: str) -> CCall:
+    def _moved(self, call: walk_ops.Walk | walk_ops.ProcessVmReadv, way: str) -> CCall:
         """Bytes of the task's memory, or one word, that the kernel moves for it."""
         at, known = area_at(call.span), call.span.name not in self._unknown
-        value = (call.value if isinstance(call, Walk) else None) or 0
-        writes = isinstance(call, Walk) and call.walker in STORING_WALKERS
-        if isinstance(call.bytes, ByteRange):
+        value = (call.value if isinstance(call, walk_ops.Walk) else None) or 0
+        writes = isinstance(call, walk_ops.Walk) and call.walker in walk_ops.STORING_WALKERS
+        if isinstance(call.bytes, walk_ops.ByteRange):
             place, length = call.bytes.offset, call.bytes.length
             at = f"{at} + {place}" if place else at
             if writes:
@@ -271,12 +229,12 @@ class CProgram:
         if writes:
             return CCall(f"write_word({way}, {at}, {value:#x})", (way, "write_word"))
         text = f"read_word({way}, {at})"
-        if known and isinstance(call, Walk):
+        if known and isinstance(call, walk_ops.Walk):
             return CCall(text, (way, "read_word"), reads=True)
         return CCall(f"untold({text})", (way, "read_word", "untold"))
 
 
-def _asked_of(call: Call) -> tuple[str, str]:
+def _asked_of(call: ops.Call) -> tuple[str, str]:
     """The bytes that a request is about: where they begin, and how many they are."""
     span = getattr(call, "span", None)
     if span is None:
@@ -288,11 +246,11 @@ def _asked_of(call: Call) -> tuple[str, str]:
         case Shape.OWN_PAGES:
             return (bytes_of(span.start) if span.start else "0"), bytes_of(span.pages)
     # Length 0 is all to the end of the file.
-    to_end = isinstance(call, UnmapMappingRange) and call.to_end
+    to_end = isinstance(call, device_ops.UnmapMappingRange) and call.to_end
     return device_at(span), "0" if to_end else bytes_of(span.pages)
 
 
-def _declared(call: Call) -> CCall:
+def _declared(call: ops.Call) -> CCall:
     """An operation of the table: the expression of its row, or a function of its name with its fields."""
     row, words, arguments, defines, names = ROWS[type(call)], dict[str, str](), list[str](), [], None
     for name, field in zip(call.__struct_fields__, row.fields, strict=True):
@@ -330,7 +288,7 @@ def _argument(field: Field, value: Any) -> str:
     return f"{value:#x}"
 
 
-def _mremap(call: Mremap) -> CCall:
+def _mremap(call: ops.Mremap) -> CCall:
     flags = ["MREMAP_MAYMOVE"] * call.maymove + ["MREMAP_FIXED"] * call.fixed
     flags += ["MREMAP_DONTUNMAP"] * call.dontunmap
     to = "NULL"
@@ -345,7 +303,7 @@ def _mremap(call: Mremap) -> CCall:
     return CCall(f"move({words})", ("move",))
 
 
-def _offset(via: Via, source: Span) -> str:
+def _offset(via: ops.Via, source: Span) -> str:
     # In the file: those of resource files count from the begin of the BAR, others are physical.
     if via == "perf":
         return "0"

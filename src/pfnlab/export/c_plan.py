@@ -35,9 +35,6 @@ _LAST_POINT = 999
 class PlannedStep(msgspec.Struct, frozen=True):
     """An operation of the program.
 
-    :param text: its line
-    :param task: the number of its task
-    :param call: what it is in C
     :param expected: result and value that are expected, as C; ``NULL`` for any
     """
 
@@ -52,7 +49,6 @@ class CPlan:
 
     :param subject: the program; what a machine answered is expected
     :param drives: a module beside it does what a driver does
-    :ivar steps: its operations
     :ivar coordinated: whether the first process tells tasks when it is their turn
     :ivar bars: the devices in a BAR
     :ivar reads: whether values are expected that are what a device holds
@@ -115,16 +111,6 @@ class CPlan:
         return "leak_of_release()" if self.by_release else "NULL"
 
     @property
-    def has_thp(self) -> bool:
-        """True where the program says how transparent huge pages are set."""
-        return self.program.thp is not None
-
-    @property
-    def has_vfio(self) -> bool:
-        """True where the device is opened through vfio-pci."""
-        return self.program.needs.vfio
-
-    @property
     def faults(self) -> bool:
         """True where a step may be answered by a signal."""
         return bool(self.called & {"load", "load_only", "store"})
@@ -169,7 +155,7 @@ class CPlan:
         if self.bars:
             vias = {getattr(op.call, "via", "") for op in self.program.ops}
             needs = self.program.needs
-            whole = self.has_vfio or bool(needs.first_page)
+            whole = self.program.needs.vfio or bool(needs.first_page)
             whole |= any(alignment(self.program, bar) > 1 for bar in self.bars)
             yield "BAR_PAGES", sum(map(self._room, self.bars))
             yield "AT_END", int(bool(needs.past_end))
@@ -195,7 +181,7 @@ class CPlan:
             fields.append("bool blank;")
         if self.coordinated:
             fields.append("int turn[TASKS][2], answers[2];")
-        if self.has_vfio:
+        if self.program.needs.vfio:
             fields.append("pid_t holder;")
         devices = self.program.devices
         lines = ["/* Where everything is on this machine. */", "static struct {"]
@@ -241,9 +227,9 @@ class CPlan:
         lines += ['if (strcmp(left(), "nothing"))', '\tskip("its memory is reserved already");']
         if self.reads:
             lines.append(f"here.blank = {self._blank()};")
-        if self.has_thp:
+        if self.program.thp is not None:
             lines.append(f"set_thp({c_string(self.program.thp)});")
-        if self.has_vfio:
+        if self.program.needs.vfio:
             lines.append("prepare_vfio();")
             lines += ["open_vfio();"] * (not self.coordinated)
         return lines

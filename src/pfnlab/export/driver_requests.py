@@ -5,40 +5,22 @@ from __future__ import annotations
 import msgspec
 
 from pfnlab.export.pieces import pieces_called
-from pfnlab.programs.lang.device_ops import (
-    DRIVER_RAM,
-    OWN_RAM,
-    Bind,
-    DriverMap,
-    Ioremap,
-    IoremapMode,
-    RemapPfnRange,
-    Unbind,
-    UnmapMappingRange,
-)
+from pfnlab.programs.lang import device_ops
 from pfnlab.programs.lang.fields import Ending, Flag, Row, Shape, Word
 from pfnlab.programs.lang.ops import Call, Mmap, Program
-from pfnlab.programs.lang.shapes import ROWS, word_of
+from pfnlab.programs.lang.words import ROWS, word_of
 
 #: The letter of the requests' numbers, as the kernel's other drivers have one.
 LETTER = "p"
 
 #: The functions that an ioremap calls by its mode.
-_IOREMAP: dict[IoremapMode, str] = {
-    "uc-": "ioremap",
-    "wc": "ioremap_wc",
-    "wb": "ioremap_cache",
-    "uc": "ioremap_uc",
+_IOREMAP: dict[device_ops.IoremapMode, str] = {
+    **{"uc-": "ioremap", "wc": "ioremap_wc", "wb": "ioremap_cache", "uc": "ioremap_uc"},
     "wt": "ioremap_wt",
 }
 
 #: The modes of ``with_mode()`` in the module, and how a request ends that asks for them.
-_MODES = {
-    "asis": ("AS_IS", ""),
-    "wc": ("WC", "_WC"),
-    "uc-": ("UC_MINUS", "_UC_MINUS"),
-    "wt": ("WT", "_WT"),
-}
+_MODES = {"asis": ("AS_IS", ""), "wc": ("WC", "_WC"), "uc-": ("UC_MINUS", "_UC_MINUS"), "wt": ("WT", "_WT")}
 
 
 class ModuleRequest(msgspec.Struct, frozen=True):
@@ -63,13 +45,13 @@ _RANGE = "ask.start, ask.len"
 def module_request(call: Call) -> ModuleRequest | None:
     """The request that does *call*; None where no request does."""
     match call:
-        case UnmapMappingRange(keep_cows=keeps):
+        case device_ops.UnmapMappingRange(keep_cows=keeps):
             unmap = f"unmap_mapping_range(file->f_mapping, {_RANGE}, {int(not keeps)})"
             return ModuleRequest("DRIVER_UNMAP" + "_KEEP_COWS" * keeps, unmap, plain=True)
-        case RemapPfnRange(mode=mode):
+        case device_ops.RemapPfnRange(mode=mode):
             name, end = _MODES[mode]
             return ModuleRequest(f"DRIVER_REMAP{end}", f"remap_again({_RANGE}, {name})", ("remap_again",))
-        case Ioremap(mode=mode):
+        case device_ops.Ioremap(mode=mode):
             function = _IOREMAP[mode]
             at = f"(void __force *){function}({_RANGE})"
             answer = f"hold(undo_ioremap, {_RANGE}, {at})"
@@ -109,7 +91,7 @@ class DriverWork(msgspec.Struct, frozen=True):
     :param tells_pages: it says where these are, for requests that name them as any other memory
     """
 
-    ways: tuple[DriverMap, ...]
+    ways: tuple[device_ops.DriverMap, ...]
     requests: tuple[ModuleRequest, ...]
     binds: bool
     own_pages: bool
@@ -121,12 +103,16 @@ class DriverWork(msgspec.Struct, frozen=True):
         calls = [op.call for op in program.ops]
         ways = dict.fromkeys(call.driver for call in calls if isinstance(call, Mmap) and call.driver)
         found = {request.name: request for call in calls if (request := module_request(call))}
-        own = [call for call in calls if getattr(getattr(call, "span", None), "name", "") == DRIVER_RAM]
+        own = [
+            call
+            for call in calls
+            if getattr(getattr(call, "span", None), "name", "") == device_ops.DRIVER_RAM
+        ]
         return cls(
             tuple(ways),
             tuple(found.values()),
-            binds=any(isinstance(call, Bind | Unbind) for call in calls),
-            own_pages=bool(own) or any(way.how in OWN_RAM for way in ways),
+            binds=any(isinstance(call, device_ops.Bind | device_ops.Unbind) for call in calls),
+            own_pages=bool(own) or any(way.how in device_ops.OWN_RAM for way in ways),
             tells_pages=any(ROWS[type(call)].fields[0] is not Shape.OWN_PAGES for call in own),
         )
 

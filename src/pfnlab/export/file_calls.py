@@ -1,17 +1,98 @@
-"""The calls of a log of strace on files: which descriptor of which process is which device memory."""
+"""The calls of a log of strace on files: which descriptor of which process is which device memory.
+
+Each process has an address space, descriptors and a working folder.
+"""
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from pfnlab.base.units import PAGE_SIZE
-from pfnlab.export.device_files import DeviceFile, device_file
-from pfnlab.export.following import Follower
+from pfnlab.export.following import AddressSpace, Follower
 from pfnlab.export.printed_values import AT_FDCWD, OPEN, bits, descriptor, number, string
-from pfnlab.export.processes_traced import PIDFD, TracedFile, TracedTask
 from pfnlab.export.strace_lines import LoggedCall
-from pfnlab.export.windows import PHYSICAL, DeviceWindows, FilePlace, KnownBar
+from pfnlab.export.windows import PHYSICAL, DeviceFile, DeviceWindows, FilePlace, KnownBar, device_file
 from pfnlab.programs.lang.device_ops import VfioReset
+
+#: The path of every pidfd.
+PIDFD = "anon_inode:[pidfd]"
+
+
+@dataclass
+class TracedFile:
+    """An open file description.
+
+    :param path: its path, as far as it is known
+    :param flags: those of open(2), 0 where it was opened before the log
+    :param file: the device memory behind it, None where it is another file
+    :param combining: whether PCIIOC_WRITE_COMBINE was asked for
+    :param process: the process of a pidfd, by its number
+    """
+
+    path: str
+    flags: int = 0
+    file: DeviceFile | None = None
+    combining: bool = False
+    process: int | None = None
+
+
+@dataclass
+class Descriptors:
+    """The descriptors of a process, and those that exec closes."""
+
+    files: dict[int, TracedFile] = field(default_factory=dict)
+    closed_by_exec: set[int] = field(default_factory=set)
+
+    def copy(self) -> Descriptors:
+        """The same for a child."""
+        return Descriptors(dict(self.files), set(self.closed_by_exec))
+
+    def set(self, fd: int, file: TracedFile, *, cloexec: bool) -> None:
+        """Descriptor *fd* is *file* from now on."""
+        self.files[fd] = file
+        (self.closed_by_exec.add if cloexec else self.closed_by_exec.discard)(fd)
+
+    def exec(self) -> None:
+        """Close what exec closes."""
+        for fd in self.closed_by_exec:
+            self.files.pop(fd, None)
+        self.closed_by_exec.clear()
+
+
+@dataclass
+class TracedTask:
+    """A process or thread of the log.
+
+    :param task: its name in the steps; that of its parent while it borrows the parent's address space
+    :param leader: the first thread of its process
+    :param borrowed: a child of vfork that has not called exec
+    :param ended_with_memory: whether it had device memory when it ended
+    """
+
+    task: str
+    space: AddressSpace
+    descriptors: Descriptors
+    folder: str = "/"
+    leader: TracedTask | None = None
+    borrowed: bool = False
+    ended: bool = False
+    ended_with_memory: bool = False
+
+    @property
+    def process(self) -> TracedTask:
+        """The first thread of its process."""
+        return self.leader or self
+
+    def path(self, path: str, folder: str | None = None) -> str:
+        """An absolute path for *path*, without `.` and `..`.
+
+        :param folder: what it is relative to; None for the working folder
+        """
+        base = self.folder if folder is None else folder
+        return os.path.normpath(os.path.join(base, path)) if path else base
+
 
 #: The request of PCIIOC_WRITE_COMBINE, in the forms in which strace prints it.
 _COMBINE = ("PCIIOC_WRITE_COMBINE", "_IOC(_IOC_WRITE, 0x49, 0x3, 0x1043)", "0x50434903")
@@ -38,19 +119,10 @@ class FileCalls:
         self.follower = Follower()
         self.windows = DeviceWindows(known)
         self.calls: dict[str, Callable[[TracedTask, LoggedCall], bool]] = {
-            "open": self._open,
-            "openat": self._open,
-            "openat2": self._open,
-            "close": self._close,
-            "dup": self._dup,
-            "dup2": self._dup,
-            "dup3": self._dup,
-            "fcntl": self._dup,
-            "chdir": self._chdir,
-            "fstat": self._stat,
-            "newfstatat": self._stat,
-            "lseek": self._lseek,
-            "ioctl": self._ioctl,
+            **dict.fromkeys(("open", "openat", "openat2"), self._open),
+            **dict.fromkeys(("dup", "dup2", "dup3", "fcntl"), self._dup),
+            **dict.fromkeys(("fstat", "newfstatat"), self._stat),
+            **{"close": self._close, "chdir": self._chdir, "lseek": self._lseek, "ioctl": self._ioctl},
         }
 
     def unsaid(self, kind: str) -> bool:

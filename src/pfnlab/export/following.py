@@ -24,7 +24,6 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 class FollowedPages(NamedTuple):
     """Followed pages of an address space, from page *start* up to page *end*.
 
-    :param area: the area they are in
     :param at: their first page there
     """
 
@@ -43,7 +42,6 @@ class FoundOp(NamedTuple):
     """An operation of the program to be.
 
     :param task: who does it, by a name of the trace
-    :param says: its comment
     :param copied: of a fork, exec, exit or kill: whether it copies or ends anything that is followed
     :param always: whether an exec belongs to the program wherever its task does
     """
@@ -130,11 +128,9 @@ class Follower:
         says: str,
         failed: bool,
     ) -> None:
-        """
-        mmap(2).
+        """mmap(2).
 
         :param at: the page it came to; where it failed, the page that was asked for, 0 for none
-        :param flags: as the call has them
         """
         if source.pages is None:
             if not failed:

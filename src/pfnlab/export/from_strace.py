@@ -9,26 +9,14 @@ import re
 from collections import Counter
 
 from pfnlab.base.errors import Misuse
-from pfnlab.export.file_calls import says
+from pfnlab.export.file_calls import Descriptors, TracedTask, says
 from pfnlab.export.memory_calls import LEAST
-from pfnlab.export.printed_values import (
-    CLONE,
-    bits,
-    string,
-)
+from pfnlab.export.printed_values import CLONE, bits, string
 from pfnlab.export.process_calls import ProcessCalls
-from pfnlab.export.processes_traced import Descriptors, TracedTask
 from pfnlab.export.recovered import Recovered
 from pfnlab.export.strace_lines import RESTARTED, LogEvent, LoggedCall, TracedEnd, Unread, events_of
 from pfnlab.export.windows import KnownBar
-from pfnlab.programs.lang.ops import (
-    Call,
-    Exec,
-    Exit,
-    Fork,
-    Kill,
-    Thread,
-)
+from pfnlab.programs.lang.ops import Call, Exec, Exit, Fork, Kill, Thread
 
 _FORKS = ("fork", "vfork", "clone", "clone3")
 
@@ -39,7 +27,6 @@ _CHILD_PIDFD = {"clone": re.compile(r"parent_tid=\[(\d+)"), "clone3": re.compile
 def from_strace(text: str, source: str, known: dict[str, dict[int, KnownBar]]) -> Recovered:
     """The program of a log.
 
-    :param source: the name of the log
     :param known: BARs by device, where their sizes are known; the device ``""`` is the only one
     :raises Misuse: it is no log of strace
     """

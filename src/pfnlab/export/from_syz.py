@@ -13,34 +13,27 @@ from typing import Any
 
 from pfnlab.base.errors import Misuse, ProgramError
 from pfnlab.base.units import PAGE_SIZE
-from pfnlab.export.device_files import DeviceFile, device_file
 from pfnlab.export.following import pages_in
 from pfnlab.export.printed_values import CLONE, MAP, MBIND, OPEN, number, prot_letters
 from pfnlab.export.recovered import Heading, Recovered
-from pfnlab.export.syz_lines import SyzCall, address, calls_of, comments_of, pointed_text
-from pfnlab.export.syz_places import SyzPlaces, places_in
+from pfnlab.export.syz_lines import (
+    SyzCall,
+    SyzPlaces,
+    address,
+    calls_of,
+    comments_of,
+    places_in,
+    pointed_text,
+)
 from pfnlab.export.syz_processes import SyzProcessCalls
 from pfnlab.export.to_syz import BAR_ADDRESS, WRITE_COMBINE
-from pfnlab.export.windows import PHYSICAL, DeviceWindows, FilePlace, KnownBar
+from pfnlab.export.windows import PHYSICAL, DeviceFile, DeviceWindows, FilePlace, KnownBar, device_file
+from pfnlab.programs.lang import ops
 from pfnlab.programs.lang.fields import Flag, Shape, Word
-from pfnlab.programs.lang.kernel_numbers import POLICIES
-from pfnlab.programs.lang.ops import (
-    Area,
-    Call,
-    Fork,
-    Mbind,
-    Mlockall,
-    Mmap,
-    Mremap,
-    Msync,
-    Munlockall,
-    PkeyMprotect,
-    Via,
-)
-from pfnlab.programs.lang.shapes import ROWS, TRACED
+from pfnlab.programs.lang.process_ops import POLICIES
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.text import parse
-from pfnlab.programs.lang.words import ANON, FIRST_LINE
+from pfnlab.programs.lang.words import ANON, FIRST_LINE, ROWS, TRACED
 
 _POLICIES = {value: name for name, value in POLICIES.items()}
 #: Key -1.
@@ -134,11 +127,11 @@ class _SyzReading(SyzProcessCalls):
         )
         self.places = self.places._replace(areas=areas)
 
-    def areas(self) -> tuple[Area, ...]:
+    def areas(self) -> tuple[ops.Area, ...]:
         """The areas that have to be declared."""
         used = {name for step in self.steps for name in _areas_of(step.call)}
         rows = ((name, pages) for name, _, pages in self.places.areas if name in used)
-        return tuple(Area(name, pages) for name, pages in rows if pages > self._bound.get(name, 0))
+        return tuple(ops.Area(name, pages) for name, pages in rows if pages > self._bound.get(name, 0))
 
     def call(self, call: SyzCall) -> None:
         """One call."""
@@ -168,20 +161,20 @@ class _SyzReading(SyzProcessCalls):
                 return self._mremap(call)
             case "pkey_mprotect" if len(words) > 3 and number(words[3]) == _NO_KEY:
                 prot = prot_letters(number(words[2]) or 0)
-                return self._ranged(call, lambda span: PkeyMprotect(span, prot))
+                return self._ranged(call, lambda span: ops.PkeyMprotect(span, prot))
             case "mbind" if len(words) > 5:
                 policy, flags = _POLICIES.get(number(words[2]) or 0), number(words[5]) or 0
                 nodes = "" if policy == "default" else words[3].rpartition("=")[2]
                 if policy is None or nodes not in ("", "0x1") or flags not in (0, MBIND["MPOL_MF_MOVE"]):
                     self.unsaid[f"mbind {words[2]} {words[3]} {words[5]}"] += 1
                     return True
-                return self._ranged(call, lambda span: Mbind(span, policy, flags != 0))
+                return self._ranged(call, lambda span: ops.Mbind(span, policy, flags != 0))
             case "msync" if len(words) > 2:
-                return bool((number(words[2]) or 0) & 4) and self._ranged(call, Msync)
+                return bool((number(words[2]) or 0) & 4) and self._ranged(call, ops.Msync)
             case "mlockall" if words == ("0x3",):
-                return self.add(Mlockall(), call)
+                return self.add(ops.Mlockall(), call)
             case "munlockall":
-                return self.add(Munlockall(), call)
+                return self.add(ops.Munlockall(), call)
             case name if name in TRACED and len(words) > len(ROWS[TRACED[name]].fields):
                 return self._plain(call, TRACED[name])
             case name if name in _FORKS:
@@ -210,7 +203,7 @@ class _SyzReading(SyzProcessCalls):
         child = f"child{self._children}"
         if call.result:
             self.pids[call.result] = child
-        return self.add(Fork(child), call)
+        return self.add(ops.Fork(child), call)
 
     def _mmap(self, call: SyzCall) -> bool:
         words = call.arguments
@@ -225,7 +218,7 @@ class _SyzReading(SyzProcessCalls):
         if (file is None and not anonymous) or not found:
             return False
         span = Span(found[0].name, found[0].start, found[0].start + pages)
-        via: Via = "anon"
+        via: ops.Via = "anon"
         source: Span | None = Span(ANON, 0, pages)
         if file is not None:
             via, source = self._source(file, sync, words[4], offset // PAGE_SIZE, pages)
@@ -242,12 +235,12 @@ class _SyzReading(SyzProcessCalls):
             self._bound[span.name] = max(self._bound.get(span.name, 0), pages)
         fixed = flags & (MAP["MAP_FIXED"] | MAP["MAP_FIXED_NOREPLACE"])
         more = "" if fixed else ": its address is only a hint"
-        return self.add(Mmap(name, source, via, shared, prot_letters(prot), *options, over), call, more)
+        return self.add(ops.Mmap(name, source, via, shared, prot_letters(prot), *options, over), call, more)
 
     def _source(
         self, file: DeviceFile, sync: bool, variable: str, page: int, pages: int
-    ) -> tuple[Via, Span | None]:
-        via: Via = file.via
+    ) -> tuple[ops.Via, Span | None]:
+        via: ops.Via = file.via
         if via == "devmem" and sync:
             via = "devmem-sync"
         elif via == "proc-uc" and variable in self._combining:
@@ -283,9 +276,11 @@ class _SyzReading(SyzProcessCalls):
             self._bound[name] = max(self._bound.get(name, 0), pages)
         elif target:
             over = Span(target[0].name, target[0].start, target[0].start + pages)
-        return self.add(Mremap(spans[0], pages, bool(flags & 1), fixed, bool(flags & 4), name, over), call)
+        return self.add(
+            ops.Mremap(spans[0], pages, bool(flags & 1), fixed, bool(flags & 4), name, over), call
+        )
 
-    def _plain(self, call: SyzCall, kind: type[Call]) -> bool:
+    def _plain(self, call: SyzCall, kind: type[ops.Call]) -> bool:
         """A call that has address, length and the fields of an operation, in their order."""
         values: list[Any] = []
         for field, argument in zip(ROWS[kind].fields[1:], call.arguments[2:], strict=False):
@@ -299,7 +294,7 @@ class _SyzReading(SyzProcessCalls):
                     values += [word for word, known in field.numbers.items() if known == value]
                 case _:
                     return self.left_out(f"{call.name} {argument}")
-        make: Callable[..., Call] = kind
+        make: Callable[..., ops.Call] = kind
         return self._ranged(call, lambda span: make(span, *values))
 
     def _ranged(self, call: SyzCall, make: Any) -> bool:
@@ -313,7 +308,7 @@ class _SyzReading(SyzProcessCalls):
         return self.pages(call, start, length, make, "")
 
 
-def _areas_of(call: Call) -> list[str]:
+def _areas_of(call: ops.Call) -> list[str]:
     fields: dict[str, Any] = {name: getattr(call, name) for name in getattr(call, "__struct_fields__", ())}
     spans = [fields[word].name for word in ("span", "over") if isinstance(fields.get(word), Span)]
     return spans + ([fields["name"]] if isinstance(fields.get("name"), str) else [])

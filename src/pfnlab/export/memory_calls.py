@@ -4,41 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pfnlab.base.units import PAGE_SIZE
-from pfnlab.export.device_files import driver_file
-from pfnlab.export.file_calls import VFIO_BAR_PAGES, FileCalls, says
+from pfnlab.export import printed_values as printed
+from pfnlab.export.file_calls import VFIO_BAR_PAGES, FileCalls, TracedFile, TracedTask, says
 from pfnlab.export.following import MapSource, pages_in
-from pfnlab.export.printed_values import (
-    MAP,
-    MLOCKALL,
-    MREMAP,
-    MSYNC,
-    OPEN,
-    PROT,
-    bits,
-    number,
-    prot_letters,
-    string,
-)
-from pfnlab.export.processes_traced import TracedFile, TracedTask
 from pfnlab.export.strace_lines import LoggedCall
-from pfnlab.export.windows import KnownBar
+from pfnlab.export.windows import KnownBar, driver_file
 from pfnlab.programs.lang.device_ops import DriverMap
 from pfnlab.programs.lang.fields import Flag, Shape, Word
-from pfnlab.programs.lang.kernel_numbers import POLICIES
-from pfnlab.programs.lang.ops import (
-    Call,
-    Mbind,
-    Mlockall,
-    Msync,
-    Munlockall,
-    PkeyMprotect,
-)
-from pfnlab.programs.lang.shapes import ROWS, TRACED
+from pfnlab.programs.lang.ops import Call, Mbind, Mlockall, Msync, Munlockall, PkeyMprotect
+from pfnlab.programs.lang.process_ops import POLICIES
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import CLEARED_REFS, ClearRefs
+from pfnlab.programs.lang.words import ROWS, TRACED
 
 #: The fewest arguments of calls, of which damaged lines have fewer.
 LEAST = {
@@ -77,28 +58,23 @@ class MemoryCalls(FileCalls):
     def _mmap(self, task: TracedTask, call: LoggedCall) -> bool:
         if call.value is None and not call.errno:
             return False
-        asked, length, offset = (number(call.arguments[index]) for index in (0, 1, 5))
-        prot, _ = bits(call.arguments[2], PROT)
-        flags, unknown = bits(call.arguments[3], MAP)
+        asked, length, offset = (printed.number(call.arguments[index]) for index in (0, 1, 5))
+        prot, _ = printed.bits(call.arguments[2], printed.PROT)
+        flags, unknown = printed.bits(call.arguments[3], printed.MAP)
         if asked is None or not length or offset is None:
             return False
         failed = call.value is None or call.value < 0
         at = (asked if failed or call.value is None else call.value) // PAGE_SIZE
         pages = pages_in(length)
-        found = None if flags & MAP["MAP_ANONYMOUS"] else self.file(task, call.arguments[4])
+        found = None if flags & printed.MAP["MAP_ANONYMOUS"] else self.file(task, call.arguments[4])
+        letters = printed.prot_letters(prot)
+        how: dict[str, Any] = {"prot": letters, "flags": flags, "says": says(call), "failed": failed}
+        mapped: Callable[[MapSource], None] = partial(
+            self.follower.mmap, task.task, task.space, pages=pages, at=at, **how
+        )
         if found is None or found[1].file is None:
             met = bool(task.space.within(at, at + pages)) and not failed
-            self.follower.mmap(
-                task.task,
-                task.space,
-                MapSource(),
-                pages,
-                at=at,
-                prot=prot_letters(prot),
-                flags=flags,
-                says=says(call),
-                failed=failed,
-            )
+            mapped(MapSource())
             if found is not None and driver_file(found[1].path) and not met:
                 return self.unsaid(f"mmap of {found[1].path}: its driver maps in a way of its own")
             return met
@@ -109,17 +85,7 @@ class MemoryCalls(FileCalls):
             return self.unsaid(f"mmap of {file.path} at an offset that is no multiple of a page")
         if any(word.startswith("MAP_") for word in unknown):
             self.unsaid(f"mmap with {'|'.join(unknown)}, said without")
-        self.follower.mmap(
-            task.task,
-            task.space,
-            self._source(file, offset // PAGE_SIZE, pages, failed=failed),
-            pages,
-            at=at,
-            prot=prot_letters(prot),
-            flags=flags,
-            says=says(call),
-            failed=failed,
-        )
+        mapped(self._source(file, offset // PAGE_SIZE, pages, failed=failed))
         return True
 
     def _source(self, file: TracedFile, page: int, pages: int, *, failed: bool) -> MapSource:
@@ -127,7 +93,7 @@ class MemoryCalls(FileCalls):
         assert device is not None and place is not None
         driver = None
         via = device.via
-        if via == "devmem" and file.flags & OPEN["O_DSYNC"]:
+        if via == "devmem" and file.flags & printed.OPEN["O_DSYNC"]:
             via = "devmem-sync"
         elif via == "proc-uc" and file.combining:
             via = "proc-wc"
@@ -141,7 +107,7 @@ class MemoryCalls(FileCalls):
     def _on_pages(self, task: TracedTask, call: LoggedCall, make: Callable[[Span], Call]) -> bool:
         if len(call.arguments) < 2:
             return False
-        start, length = number(call.arguments[0]), number(call.arguments[1])
+        start, length = printed.number(call.arguments[0]), printed.number(call.arguments[1])
         if start is None or not length:
             return False
         first, end = start // PAGE_SIZE, pages_in(start + length)
@@ -158,7 +124,7 @@ class MemoryCalls(FileCalls):
                 word = argument.partition(" ")[0]
                 match field:
                     case Shape.PROT:
-                        values.append(prot_letters(bits(argument, PROT)[0]))
+                        values.append(printed.prot_letters(printed.bits(argument, printed.PROT)[0]))
                     case Flag():
                         values.append(word != "0")
                     case Word() if (found := named(field, word)) in field.numbers:
@@ -170,7 +136,7 @@ class MemoryCalls(FileCalls):
         return read
 
     def _munmap(self, task: TracedTask, call: LoggedCall) -> bool:
-        start, length = number(call.arguments[0]), number(call.arguments[1])
+        start, length = printed.number(call.arguments[0]), printed.number(call.arguments[1])
         if start is None or not length:
             return False
         end = start // PAGE_SIZE + pages_in(length)
@@ -178,10 +144,10 @@ class MemoryCalls(FileCalls):
         return self.follower.munmap(task.task, task.space, start // PAGE_SIZE, end, says(call), failed=failed)
 
     def _mremap(self, task: TracedTask, call: LoggedCall) -> bool:
-        start, old, new = (number(word) for word in call.arguments[:3])
+        start, old, new = (printed.number(word) for word in call.arguments[:3])
         if start is None or old is None or not new or (call.value is None and not call.errno):
             return False
-        flags, _ = bits(call.arguments[3], MREMAP)
+        flags, _ = printed.bits(call.arguments[3], printed.MREMAP)
         to = None if call.errno or call.value is None else call.value // PAGE_SIZE
         return self.follower.mremap(
             task.task,
@@ -195,7 +161,7 @@ class MemoryCalls(FileCalls):
 
     def _pkey_mprotect(self, task: TracedTask, call: LoggedCall) -> bool:
         """With -1, or with a key, of which a program has one; key 0 is that of all other memory."""
-        prot = prot_letters(bits(call.arguments[2], PROT)[0])
+        prot = printed.prot_letters(printed.bits(call.arguments[2], printed.PROT)[0])
         if call.arguments[3] == "0":
             return self._unsaid_of(task, call, "pkey_mprotect with key 0")
         keyed = call.arguments[3] != "-1"
@@ -204,25 +170,25 @@ class MemoryCalls(FileCalls):
     def _mbind(self, task: TracedTask, call: LoggedCall) -> bool:
         _, _, mode, nodes, _, flags = call.arguments[:6]
         policy = mode.removeprefix("MPOL_").lower()
-        about = policy == "default" or number(nodes.strip("[]")) == 1
+        about = policy == "default" or printed.number(nodes.strip("[]")) == 1
         if policy in POLICIES and about and flags in ("0", "MPOL_MF_MOVE"):
             return self._on_pages(task, call, lambda span: Mbind(span, policy, flags != "0"))
         return self._unsaid_of(task, call, f"mbind with {mode}, {nodes} and {flags}")
 
     def _unsaid_of(self, task: TracedTask, call: LoggedCall, kind: str) -> bool:
         """Count what a program cannot say, where it is about device memory."""
-        start, length = number(call.arguments[0]), number(call.arguments[1])
+        start, length = printed.number(call.arguments[0]), printed.number(call.arguments[1])
         if start is None or not length or not task.space.within(start // PAGE_SIZE, pages_in(start + length)):
             return False
         return self.unsaid(kind)
 
     def _msync(self, task: TracedTask, call: LoggedCall) -> bool:
-        flags = bits(call.arguments[2], MSYNC)[0] if len(call.arguments) > 2 else 0
-        return flags & MSYNC["MS_SYNC"] != 0 and self._on_pages(task, call, Msync)
+        flags = printed.bits(call.arguments[2], printed.MSYNC)[0] if len(call.arguments) > 2 else 0
+        return flags & printed.MSYNC["MS_SYNC"] != 0 and self._on_pages(task, call, Msync)
 
     def _mlockall(self, task: TracedTask, call: LoggedCall) -> bool:
-        flags = bits(call.arguments[0], MLOCKALL)[0]
-        if flags != MLOCKALL["MCL_CURRENT"] | MLOCKALL["MCL_FUTURE"]:
+        flags = printed.bits(call.arguments[0], printed.MLOCKALL)[0]
+        if flags != printed.MLOCKALL["MCL_CURRENT"] | printed.MLOCKALL["MCL_FUTURE"]:
             return self.unsaid(
                 f"mlockall with {call.arguments[0]}: a program has MCL_CURRENT|MCL_FUTURE only"
             )
@@ -236,7 +202,7 @@ class MemoryCalls(FileCalls):
         if named is None or call.errno:
             return False
         whose = task if named[1] == "self" else self.tasks.get(int(named[1]))
-        written = string(call.arguments[1])
+        written = printed.string(call.arguments[1])
         kind = None if written is None else _KINDS_OF_REFS.get(written[0].strip())
         if whose is None or whose.process is not task.process or kind is None:
             return self.unsaid(f"write of {call.arguments[1]} to {named[0]}")

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from pfnlab.base.inert import c_comment, c_string
 from pfnlab.base.made import command
 from pfnlab.base.version import VERSION
-from pfnlab.export.c_text import comment, function
 from pfnlab.export.driver_requests import LETTER, DriverWork
-from pfnlab.export.pieces import with_needs
+from pfnlab.export.pieces import comment, function, with_needs
 from pfnlab.export.subject import Subject
 from pfnlab.programs.lang.device_ops import DriverMap, DriverMode
 from pfnlab.programs.lang.printer import way_text

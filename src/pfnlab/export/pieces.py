@@ -1,8 +1,8 @@
-"""Pieces of C: functions that a reproducer may need, each with those it needs itself.
+"""Text of C in the kernel's coding style, and pieces of it: functions that a reproducer may need.
 
-A piece begins with a line ``//: NAME NEEDED...`` in a file of ``c/``, or of ``module/`` where it is one of a
-kernel module, and ends where the next begins. Those of the guest agent's ``calls/`` are among the first.
-Its ``#include`` lines go to the head of the file that is made.
+A piece comes with those that it needs itself. It begins with a line ``//: NAME NEEDED...`` in a file of
+``c/``, or of ``module/`` where it is one of a kernel module, and ends where the next begins. Those of the
+guest agent's ``calls/`` are among the first. Its ``#include`` lines go to the head of the file that is made.
 """
 
 from __future__ import annotations
@@ -11,16 +11,22 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
-from importlib.resources.abc import Traversable
+from operator import attrgetter
 
 import msgspec
+
+from pfnlab.base.inert import c_comment
+from pfnlab.programs.lang.span import Span
 
 #: The functions that a text defines, and the words that it has.
 _DEFINED = re.compile(r"^[a-z][^;={}()]*?\b(\w+)\(", re.MULTILINE)
 _NAMED = re.compile(r"[A-Za-z_]\w*")
 
 #: The folders of each kind of piece.
-_ROOMS = {"c": ("pfnlab.export/c", "pfnlab.lab/guest/calls"), "module": ("pfnlab.export/module",)}
+_ROOMS = {
+    "c": (("pfnlab.export", "c"), ("pfnlab.lab", "guest/calls")),
+    "module": (("pfnlab.export", "module"),),
+}
 
 _MARK = "//: "
 _INCLUDE = "#include "
@@ -31,7 +37,6 @@ class CPiece(msgspec.Struct, frozen=True):
 
     :param needs: names of the pieces that must stand before it
     :param includes: the headers, as ``<stdio.h>``
-    :param text: its lines, without empty ones around them
     """
 
     name: str
@@ -44,7 +49,8 @@ class CPiece(msgspec.Struct, frozen=True):
 def all_pieces(room: str = "c") -> dict[str, CPiece]:
     """Every piece of a kind by its name, in the order of the files."""
     pieces = {}
-    for file in (file for folder in _ROOMS[room] for file in _files(folder)):
+    folders = [files(package).joinpath(inside) for package, inside in _ROOMS[room]]
+    for file in (file for folder in folders for file in sorted(folder.iterdir(), key=attrgetter("name"))):
         for part in f"\n{file.read_text(encoding='utf-8')}".split(f"\n{_MARK}")[1:]:
             head, _, body = part.partition("\n")
             name, *needs = head.split()
@@ -53,11 +59,6 @@ def all_pieces(room: str = "c") -> dict[str, CPiece]:
             text = "\n".join(line for line in lines if not line.startswith(_INCLUDE)).strip("\n")
             pieces[name] = CPiece(name, tuple(needs), includes, text)
     return pieces
-
-
-def _files(folder: str) -> list[Traversable]:
-    package, _, inside = folder.partition("/")
-    return sorted(files(package).joinpath(inside).iterdir(), key=lambda entry: entry.name)
 
 
 @cache
@@ -95,3 +96,72 @@ def with_needs(names: Iterable[str], instead: Mapping[str, str], room: str = "c"
     for name in names:
         add(name)
     return list(ordered.values())
+
+
+#: Columns of a line of C, as the kernel's coding style has them, a tab being eight.
+_COLUMNS, _TAB = 100, 8
+
+
+def comment(lines: Iterable[str]) -> str:
+    """The comment at the head of a file."""
+    return "\n".join(["/*", *(f" * {c_comment(line)}".rstrip() for line in lines), " */"])
+
+
+def bytes_of(pages: int) -> str:
+    """So many pages, in bytes."""
+    return "PAGE" if pages == 1 else f"{pages} * PAGE"
+
+
+def area_at(span: Span) -> str:
+    """The address of pages of an area."""
+    return f"area_{span.name}" + (f" + {bytes_of(span.start)}" if span.start else "")
+
+
+def device_at(span: Span) -> str:
+    """The physical address of pages of a device."""
+    return f"at_{span.name}" + (f" + {bytes_of(span.start)}" if span.start else "")
+
+
+def function(head: str, lines: Iterable[str]) -> str:
+    """A function with the statements *lines*."""
+    body = "\n".join(f"\t{line}".rstrip() for line in lines)
+    return f"{head}\n{{\n{body}\n}}"
+
+
+def block(condition: str, statements: list[str]) -> list[str]:
+    """A condition or loop with its statements, in braces where they are several."""
+    inner = [f"\t{line}" for line in statements]
+    return [condition, *inner] if len(statements) == 1 else [f"{condition} {{", *inner, "}"]
+
+
+def called(before: str, call: str, behind: str, level: int) -> list[str]:
+    """A statement with a call in it, in lines of at most 100 columns where that is possible.
+
+    It is broken before the call, where other arguments come first, and at commas in it.
+
+    :param before: what stands before the call
+    :param level: the tabs that will stand before the lines
+    """
+    if level * _TAB + len(before + call + behind) <= _COLUMNS:
+        return [f"{before}{call}{behind}"]
+    lines = []
+    if before.endswith(", "):
+        lines.append(before.rstrip())
+        before = _blank(before.index("(") + 1)
+    name, bracket, arguments = f"{call}{behind}".partition("(")
+    line = f"{before}{name}{bracket}"
+    indent = len(line.expandtabs(_TAB))
+    words = arguments.split(", ")
+    for number, word in enumerate(words):
+        part = word if number == len(words) - 1 else f"{word},"
+        if number and level * _TAB + len(line.expandtabs(_TAB)) + len(part) + 1 > _COLUMNS:
+            lines.append(line)
+            line = _blank(indent) + part
+        else:
+            line += f" {part}" if number else part
+    return [*lines, line]
+
+
+def _blank(columns: int) -> str:
+    tabs, blanks = divmod(columns, _TAB)
+    return "\t" * tabs + " " * blanks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from math import prod
 
 _DESCRIPTOR = re.compile(r"(-?\d+|AT_FDCWD|0xffffff9c)(?:<(.*)>)?\Z", re.DOTALL)
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"(\.\.\.)?\Z', re.DOTALL)
@@ -18,31 +19,15 @@ AT_FDCWD = -100
 #: Bits of mmap(2) on x86.
 PROT = {"PROT_NONE": 0, "PROT_READ": 1, "PROT_WRITE": 2, "PROT_EXEC": 4}
 MAP = {
-    "MAP_SHARED": 0x01,
-    "MAP_PRIVATE": 0x02,
-    "MAP_SHARED_VALIDATE": 0x03,
-    "MAP_FIXED": 0x10,
-    "MAP_ANONYMOUS": 0x20,
-    "MAP_32BIT": 0x40,
-    "MAP_GROWSDOWN": 0x100,
-    "MAP_DENYWRITE": 0x800,
-    "MAP_EXECUTABLE": 0x1000,
-    "MAP_LOCKED": 0x2000,
-    "MAP_NORESERVE": 0x4000,
-    "MAP_POPULATE": 0x8000,
-    "MAP_NONBLOCK": 0x10000,
-    "MAP_STACK": 0x20000,
-    "MAP_HUGETLB": 0x40000,
-    "MAP_SYNC": 0x80000,
-    "MAP_FIXED_NOREPLACE": 0x100000,
+    **{"MAP_SHARED": 0x01, "MAP_PRIVATE": 0x02, "MAP_SHARED_VALIDATE": 0x03, "MAP_FIXED": 0x10},
+    **{"MAP_ANONYMOUS": 0x20, "MAP_32BIT": 0x40, "MAP_GROWSDOWN": 0x100, "MAP_DENYWRITE": 0x800},
+    **{"MAP_EXECUTABLE": 0x1000, "MAP_LOCKED": 0x2000, "MAP_NORESERVE": 0x4000},
+    **{"MAP_POPULATE": 0x8000, "MAP_NONBLOCK": 0x10000, "MAP_STACK": 0x20000, "MAP_HUGETLB": 0x40000},
+    **{"MAP_SYNC": 0x80000, "MAP_FIXED_NOREPLACE": 0x100000},
 }
 MREMAP = {"MREMAP_MAYMOVE": 1, "MREMAP_FIXED": 2, "MREMAP_DONTUNMAP": 4}
 OPEN = {
-    "O_RDONLY": 0,
-    "O_WRONLY": 1,
-    "O_RDWR": 2,
-    "O_SYNC": 0o4010000,
-    "O_DSYNC": 0o10000,
+    **{"O_RDONLY": 0, "O_WRONLY": 1, "O_RDWR": 2, "O_SYNC": 0o4010000, "O_DSYNC": 0o10000},
     "O_CLOEXEC": 0o2000000,
 }
 RLIMIT = {"as": 9, "data": 2, "memlock": 8}
@@ -51,10 +36,7 @@ MBIND = {"MPOL_MF_STRICT": 1, "MPOL_MF_MOVE": 2, "MPOL_MF_MOVE_ALL": 4}
 MLOCKALL = {"MCL_CURRENT": 1, "MCL_FUTURE": 2, "MCL_ONFAULT": 4}
 MSYNC = {"MS_ASYNC": 1, "MS_INVALIDATE": 2, "MS_SYNC": 4}
 CLONE = {
-    "CLONE_VM": 0x100,
-    "CLONE_FILES": 0x400,
-    "CLONE_PIDFD": 0x1000,
-    "CLONE_VFORK": 0x4000,
+    **{"CLONE_VM": 0x100, "CLONE_FILES": 0x400, "CLONE_PIDFD": 0x1000, "CLONE_VFORK": 0x4000},
     "CLONE_THREAD": 0x10000,
 }
 
@@ -69,18 +51,10 @@ def number(text: str) -> int | None:
     try:
         return int(word, 0)
     except ValueError:
-        return product(word) if "*" in word else None
-
-
-def product(word: str) -> int | None:
-    """A product of numbers, as strace prints sizes in pages: ``4*4096``."""
-    factors = [part.strip() for part in word.split("*")]
-    if not all(part.isdigit() for part in factors):
-        return None
-    result = 1
-    for part in factors:
-        result *= int(part)
-    return result
+        # A product, as strace prints sizes in pages: 4*4096.
+        factors = [part.strip() for part in word.split("*")]
+        is_product = len(factors) > 1 and all(part.isdigit() for part in factors)
+        return prod(map(int, factors)) if is_product else None
 
 
 def bits(text: str, names: Mapping[str, int]) -> tuple[int, tuple[str, ...]]:

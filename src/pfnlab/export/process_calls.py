@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 
 from pfnlab.base.units import PAGE_SIZE
-from pfnlab.export.file_calls import says
+from pfnlab.export.file_calls import PIDFD, TracedFile, TracedTask, says
 from pfnlab.export.following import pages_in
 from pfnlab.export.memory_calls import MemoryCalls, named
 from pfnlab.export.printed_values import PAGEMAP_SCAN, descriptor, number
-from pfnlab.export.processes_traced import PIDFD, TracedFile, TracedTask
 from pfnlab.export.strace_lines import LoggedCall
 from pfnlab.export.windows import KnownBar
-from pfnlab.programs.lang.kernel_numbers import ADVICE, LIMITS
-from pfnlab.programs.lang.process_ops import ADVICE_WORD, ProcessMadvise, ProcessMrelease, Setrlimit
+from pfnlab.programs.lang import process_ops
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import MAX_BYTES_MOVED, ByteRange, ProcessVmReadv, Walk
 
@@ -25,7 +23,7 @@ _PAGEMAP = re.compile(r"/proc/(self|thread-self|[0-9]+)/pagemap")
 _SCAN = ("PAGEMAP_SCAN", "_IOC(_IOC_READ|_IOC_WRITE, 0x66, 0x10, 0x60)", f"{PAGEMAP_SCAN:#x}")
 
 #: The limits of a program by their names in C.
-_LIMITED = {f"RLIMIT_{word.upper()}": word for word in LIMITS}
+_LIMITED = {f"RLIMIT_{word.upper()}": word for word in process_ops.LIMITS}
 _NO_LIMIT = ("RLIM_INFINITY", "RLIM64_INFINITY", f"{(1 << 64) - 1}", f"{(1 << 64) - 1:#x}")
 
 
@@ -81,8 +79,12 @@ class ProcessCalls(MemoryCalls):
         if whose is None or whose.ended or not any(_within(whose, *each) for each in ranges):
             return False
         word, flags = call.arguments[3], call.arguments[4]
-        advice = named(ADVICE_WORD, word)
-        if advice not in ADVICE or flags != "0" or call.errno in ("EBADF", "EPERM", "ESRCH", "EFAULT"):
+        advice = named(process_ops.ADVICE_WORD, word)
+        if (
+            advice not in process_ops.ADVICE
+            or flags != "0"
+            or call.errno in ("EBADF", "EPERM", "ESRCH", "EFAULT")
+        ):
             failed = f", which failed with {call.errno}" if call.errno else ""
             return self.unsaid(f"process_madvise with {word} and {flags}{failed}")
         if "..." in call.arguments[1]:
@@ -95,7 +97,7 @@ class ProcessCalls(MemoryCalls):
                 whose.space,
                 first,
                 end,
-                lambda span: ProcessMadvise(span, advice, whose.task),
+                lambda span: process_ops.ProcessMadvise(span, advice, whose.task),
                 says(call, "one range of several" if len(ranges) > 1 else ""),
             )
             if left < length:
@@ -111,7 +113,7 @@ class ProcessCalls(MemoryCalls):
         fits = call.errno == ("ESRCH" if whose.ended else "EINVAL") and call.arguments[1:] == ("0",)
         if whose.borrowed or not fits:
             return self.unsaid("process_mrelease of a process that dies: a program holds a processor for it")
-        self.follower.add(task.task, ProcessMrelease(whose.task), says(call))
+        self.follower.add(task.task, process_ops.ProcessMrelease(whose.task), says(call))
         return True
 
     def _setrlimit(self, task: TracedTask, call: LoggedCall) -> bool:
@@ -139,7 +141,7 @@ class ProcessCalls(MemoryCalls):
                 "process has, and no log says how many it has"
             )
         other = "" if whose.process is task.process else f"by {task.task}"
-        limit = Setrlimit(_LIMITED[resource], None)
+        limit = process_ops.Setrlimit(_LIMITED[resource], None)
         self.follower.add(whose.task, limit, says(call, other), copied=False)
         return True
 

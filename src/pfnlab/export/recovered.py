@@ -11,36 +11,19 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import msgspec
+from msgspec.structs import replace
 
 from pfnlab.base.errors import Misuse, ProgramError, Undecided
 from pfnlab.base.inert import line_comment, one_line
 from pfnlab.export.following import FoundOp
 from pfnlab.export.windows import DeviceWindows
-from pfnlab.programs.lang.canonical import format_text
+from pfnlab.programs.lang import ops
 from pfnlab.programs.lang.device_ops import VfioReset
-from pfnlab.programs.lang.ops import (
-    MAIN_TASK,
-    Area,
-    Device,
-    Exec,
-    Exit,
-    Expect,
-    Fork,
-    Kill,
-    Mlockall,
-    Mmap,
-    Munlockall,
-    Op,
-    Program,
-    RemapFilePages,
-    Thread,
-)
 from pfnlab.programs.lang.printer import expect_lines, header_lines, op_lines
+from pfnlab.programs.lang.problems import format_text
 from pfnlab.programs.lang.process_ops import Setrlimit
-from pfnlab.programs.lang.shapes import tasks_named
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.words import ANON, MAX_OPS, MAX_TASKS
+from pfnlab.programs.lang.words import ANON, MAX_OPS, MAX_TASKS, tasks_named
 from pfnlab.programs.runs.places import PAST_END_PAGES
 
 #: What is asked of a trace.
@@ -53,7 +36,7 @@ _WIDTH = 100
 _MOST_TITLE = 200
 
 #: Operations that matter only where a task has, or inherits, something that is followed.
-_WEAK = (Fork, Thread, Exec, Exit, Kill, Mlockall, Munlockall, Setrlimit)
+_WEAK = (ops.Fork, ops.Thread, ops.Exec, ops.Exit, ops.Kill, ops.Mlockall, ops.Munlockall, Setrlimit)
 
 
 class Heading(NamedTuple):
@@ -61,17 +44,15 @@ class Heading(NamedTuple):
 
     title: str = ""
     asks: str = ""
-    devices: tuple[Device, ...] = ()
-    areas: tuple[Area, ...] = ()
-    expects: tuple[Expect, ...] = ()
+    devices: tuple[ops.Device, ...] = ()
+    areas: tuple[ops.Area, ...] = ()
+    expects: tuple[ops.Expect, ...] = ()
 
 
 class Recovered(NamedTuple):
     """All that was found in a text.
 
-    :param source: the name of the log or program
     :param form: ``strace`` or ``syz``
-    :param lines: how many lines it has
     :param commands: the program that each task executes, as far as that is known
     :param unsaid: what cannot be said, by kind, and how often
     :param dropped: calls that are not about device memory, by name
@@ -82,7 +63,7 @@ class Recovered(NamedTuple):
     lines: int
     commands: dict[str, str]
     steps: tuple[FoundOp, ...]
-    areas: tuple[Area, ...]
+    areas: tuple[ops.Area, ...]
     windows: DeviceWindows
     unsaid: Counter[str]
     dropped: Counter[str]
@@ -96,13 +77,13 @@ class Recovered(NamedTuple):
         """
         steps, renamed, lost = _named(_kept(self.steps))
         unsaid = self.unsaid + lost
-        mapped = any(isinstance(step.call, Mmap) and step.call.source.name != ANON for step in steps)
+        mapped = any(isinstance(step.call, ops.Mmap) and step.call.source.name != ANON for step in steps)
         if not mapped and not (self.heading.devices and steps):
             raise Misuse(self._nothing())
         steps, far = self._reached(steps)
         unsaid += far
-        ops = tuple(self._op(step, renamed) for step in steps)
-        program = self._program(steps, ops)
+        acts = tuple(self._op(step, renamed) for step in steps)
+        program = self._program(steps, acts)
         return _laid_out(program, steps, self._remarks(unsaid), self.source)
 
     def _reached(self, steps: list[FoundOp]) -> tuple[list[FoundOp], Counter[str]]:
@@ -112,7 +93,7 @@ class Recovered(NamedTuple):
             return steps, far
         self.windows.resolve()
         for step in steps:
-            if isinstance(step.call, Mmap) and step.call.source.name != ANON:
+            if isinstance(step.call, ops.Mmap) and step.call.source.name != ANON:
                 span = self.windows.span(step.call.source)
                 pages = next(device.pages for device in self.windows.devices() if device.name == span.name)
                 if not span.start < pages or span.end > pages + PAST_END_PAGES:
@@ -129,7 +110,7 @@ class Recovered(NamedTuple):
             return f"{problem}{other}: a program of pfnlab needs one of /dev/mem or a PCI resource file"
         return f"{problem}{other}: trace with strace -f -y -o FILE, from the beginning of the process on"
 
-    def _program(self, steps: list[FoundOp], ops: tuple[Op, ...]) -> Program:
+    def _program(self, steps: list[FoundOp], acts: tuple[ops.Op, ...]) -> ops.Program:
         said = self.heading
         command = one_line(self.commands.get(steps[0].task, "").rpartition("/")[2])
         title = said.title or (f"From a trace of {command}" if command else "")
@@ -137,28 +118,28 @@ class Recovered(NamedTuple):
         sizes: dict[str, int] = {}
         for area in (*said.areas, *self.areas):
             sizes[area.name] = max(area.pages, sizes.get(area.name, 0))
-        return Program(
+        return ops.Program(
             title[:_MOST_TITLE],
             asks,
             said.devices or tuple(self.windows.devices()),
-            ops,
-            tuple(Area(name, pages) for name, pages in sizes.items()),
+            acts,
+            tuple(ops.Area(name, pages) for name, pages in sizes.items()),
             said.expects,
         )
 
-    def _op(self, step: FoundOp, renamed: dict[str, str]) -> Op:
+    def _op(self, step: FoundOp, renamed: dict[str, str]) -> ops.Op:
         call: Any = step.call
         found = not self.heading.devices
-        if found and isinstance(call, (Mmap, RemapFilePages)) and call.source.name != ANON:
-            call = msgspec.structs.replace(call, source=self.windows.span(call.source))
+        if found and isinstance(call, (ops.Mmap, ops.RemapFilePages)) and call.source.name != ANON:
+            call = replace(call, source=self.windows.span(call.source))
         elif isinstance(call, VfioReset):
             call = VfioReset(self.windows.span(Span(call.device, 0, 1)).name)
-        elif isinstance(call, (Fork, Thread)):
-            call = msgspec.structs.replace(call, child=renamed[call.child])
+        elif isinstance(call, (ops.Fork, ops.Thread)):
+            call = replace(call, child=renamed[call.child])
         named = {field: renamed[task] for field, task in tasks_named(call).items()}
         if named:
-            call = msgspec.structs.replace(call, **named)
-        return Op(call, renamed[step.task])
+            call = replace(call, **named)
+        return ops.Op(call, renamed[step.task])
 
     def _remarks(self, unsaid: Counter[str]) -> Iterator[str]:
         if not self.heading.devices:
@@ -180,7 +161,7 @@ def _kept(steps: tuple[FoundOp, ...]) -> list[FoundOp]:
     children: dict[str, str] = {}
     strong: set[str] = set()
     for step in steps:
-        if isinstance(step.call, (Fork, Thread)):
+        if isinstance(step.call, (ops.Fork, ops.Thread)):
             children[step.call.child] = step.task
             if step.copied:
                 strong.add(step.call.child)
@@ -194,7 +175,7 @@ def _kept(steps: tuple[FoundOp, ...]) -> list[FoundOp]:
             strong.add(above)
             above = children.get(above)
     kept = [step for step in steps if _matters(step, strong)]
-    while kept and isinstance(kept[0].call, Fork) and not kept[0].copied:
+    while kept and isinstance(kept[0].call, ops.Fork) and not kept[0].copied:
         # A shell that only began the process.
         if any(kept[0].task in _tasks_of(step) for step in kept[1:]):
             break
@@ -210,9 +191,9 @@ def _tasks_of(step: FoundOp) -> set[str]:
 def _matters(step: FoundOp, strong: set[str]) -> bool:
     if step.task not in strong:
         return False
-    if isinstance(step.call, (Fork, Thread)):
+    if isinstance(step.call, (ops.Fork, ops.Thread)):
         return step.call.child in strong
-    if isinstance(step.call, (Exec, Exit, Kill)):
+    if isinstance(step.call, (ops.Exec, ops.Exit, ops.Kill)):
         return step.copied or step.always
     return True
 
@@ -225,15 +206,15 @@ def _named(steps: list[FoundOp]) -> tuple[list[FoundOp], dict[str, str], Counter
     behind = ""
     for step in steps:
         if not renamed:
-            renamed[step.task] = MAIN_TASK
+            renamed[step.task] = ops.MAIN_TASK
         if not _tasks_of(step) <= renamed.keys():
             lost[f"operations of tasks behind the first {MAX_TASKS}"] += 1
             continue
-        if isinstance(step.call, (Fork, Thread)):
+        if isinstance(step.call, (ops.Fork, ops.Thread)):
             if len(renamed) == MAX_TASKS:
                 lost[f"tasks behind the first {MAX_TASKS}"] += 1
                 continue
-            word = "child" if isinstance(step.call, Fork) else "thread"
+            word = "child" if isinstance(step.call, ops.Fork) else "thread"
             number = sum(name.startswith(word) for name in renamed.values()) + 1
             renamed[step.call.child] = f"{word}{number}"
         if len(kept) == MAX_OPS:
@@ -244,7 +225,7 @@ def _named(steps: list[FoundOp]) -> tuple[list[FoundOp], dict[str, str], Counter
     return kept, renamed, lost
 
 
-def _laid_out(program: Program, steps: list[FoundOp], remarks: Iterator[str], source: str) -> str:
+def _laid_out(program: ops.Program, steps: list[FoundOp], remarks: Iterator[str], source: str) -> str:
     lines = [*header_lines(program), ""]
     for remark in remarks:
         folded = textwrap.wrap(one_line(remark), _WIDTH, subsequent_indent="  ", break_on_hyphens=False)

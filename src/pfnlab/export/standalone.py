@@ -1,4 +1,4 @@
-"""A program as one C file that stands alone: libc, the kernel's headers, and nothing else.
+"""A program as one C file that stands alone: libc, the kernel's headers, and nothing else; or as a selftest.
 
 Where a driver does something for it, a kernel module is written beside it (`module_files`).
 
@@ -16,9 +16,8 @@ from pfnlab.base.inert import c_comment, c_string, shell_path, shell_word
 from pfnlab.base.made import command
 from pfnlab.base.version import VERSION
 from pfnlab.export.c_plan import CPlan
-from pfnlab.export.c_text import block, called, comment, function
 from pfnlab.export.module_files import LOAD, module_files, module_name
-from pfnlab.export.pieces import with_needs
+from pfnlab.export.pieces import block, called, comment, function, with_needs
 from pfnlab.export.subject import Subject
 from pfnlab.programs.lang.ops import END_KINDS
 
@@ -36,12 +35,9 @@ class Dialect(msgspec.Struct, frozen=True):
     """How a C program says what it found.
 
     :param build: the command that makes it, with ``{name}`` and ``{source}``, or ``{folder}`` for its folder
-    :param variables: the variables of its main()
     :param begin: the statements with which it begins
     :param plan: the statement that says how many tests there are, with ``{count}``
     :param child: the statements that take over what a child has told, which are ``{count}`` tests
-    :param end: the statement that ends it
-    :param headers: headers of its own
     :param instead: pieces that take the place of others
     """
 
@@ -131,8 +127,10 @@ def _pieces(plan: CPlan) -> list[str]:
     kinds = {device.kind for device in plan.program.devices}
     names = ["skip", *(["find_bar"] if plan.bars else [])]
     names += ["find_lowmem"] * ("lowmem" in kinds) + ["end_of_physical"] * bool(kinds & {*END_KINDS})
-    names += ["blank"] * (plan.reads and bool(kinds & {"pci", "lowmem"})) + ["set_thp"] * plan.has_thp
-    names += ["open_bar"] * (plan.reads and bool(plan.bars)) + ["prepare_vfio"] * plan.has_vfio
+    names += ["blank"] * (plan.reads and bool(kinds & {"pci", "lowmem"})) + ["set_thp"] * (
+        plan.program.thp is not None
+    )
+    names += ["open_bar"] * (plan.reads and bool(plan.bars)) + ["prepare_vfio"] * plan.program.needs.vfio
     names += ["find_driver"] * bool(plan.work) + ["match_driver"] * plan.work.binds
     names += ["find_ram"] * plan.work.tells_pages
     names += ["step", "left"] + ["leak_of_release"] * plan.by_release
@@ -141,13 +139,13 @@ def _pieces(plan: CPlan) -> list[str]:
 
 
 def _end(plan: CPlan, dialect: Dialect) -> list[str]:
-    lines = ["end_vfio();"] * plan.has_vfio + ["restore_thp();"] * plan.has_thp
+    lines = ["end_vfio();"] * plan.program.needs.vfio + ["restore_thp();"] * (plan.program.thp is not None)
     lines += ['match_driver("\\n");'] * plan.work.binds
     return [*lines, f'check("left reserved", {plan.expected_left}, left());', dialect.end]
 
 
 def _straight(plan: CPlan, dialect: Dialect) -> Iterator[str]:
-    lines = ["catch_faults();"] * plan.faults + ["forget_vfio();"] * plan.has_vfio
+    lines = ["catch_faults();"] * plan.faults + ["forget_vfio();"] * plan.program.needs.vfio
     lines += [""] if lines else []
     for step in plan.steps:
         known = f"here.blank ? {step.expected} : NULL" if step.call.reads and plan.reads else step.expected
@@ -186,7 +184,7 @@ def _coordinated(plan: CPlan, dialect: Dialect) -> Iterator[str]:
     closes = any(step.call.ends == "CLOSES" for step in plan.steps)
     operated = "steps[i].ends == CLOSES ? close_vfio() : operate(i)" if closes else "operate(i)"
     shown = called("", f"step(steps[i].text, {expected}, {operated})", ";", 2)
-    opens = [f"if (i == {plan.opened_at})", "\topen_vfio();"] if plan.has_vfio else []
+    opens = [f"if (i == {plan.opened_at})", "\topen_vfio();"] if plan.program.needs.vfio else []
     yield function(
         "int main(int argc, char **argv)",
         [
@@ -198,9 +196,53 @@ def _coordinated(plan: CPlan, dialect: Dialect) -> Iterator[str]:
             *("if (pipe(here.answers))", '\tskip("there are no pipes");'),
             *(dialect.plan.format(count=len(plan.steps) + 1), ""),
             *("signal(SIGCHLD, SIG_IGN);", "child = fork();"),
-            *block("if (!child)", [*catches, *["forget_vfio();"] * plan.has_vfio, "serve(0);"]),
+            *block("if (!child)", [*catches, *["forget_vfio();"] * plan.program.needs.vfio, "serve(0);"]),
             "adopt(0, child);",
             *block(f"for (i = 0; i < {len(plan.steps)}; i++)", [*opens, *shown]),
             *("end_tasks();", *_end(plan, dialect)),
         ],
     )
+
+
+#: The words of the kernel's own header. What a child told has its numbers there, and is counted here.
+KSFT = Dialect(
+    build="Build: make -C tools/testing/selftests TARGETS={folder}",
+    variables=(),
+    begin=("setvbuf(stdout, NULL, _IOLBF, 0);", "ksft_print_header();"),
+    plan="ksft_set_plan({count});",
+    child=(
+        "ksft_cnt.ksft_fail += WEXITSTATUS(status);",
+        "ksft_cnt.ksft_pass += {count} - WEXITSTATUS(status);",
+    ),
+    end="ksft_finished();",
+    headers=('"../kselftest.h"',),
+    instead={"check": "check_ksft", "skip": "skip_ksft", "give_up": "give_up_ksft"},
+)
+
+_MAKEFILE = """\
+# SPDX-License-Identifier: GPL-2.0
+CFLAGS += -Wall -O2 $(KHDR_INCLUDES)
+
+TEST_GEN_PROGS := {program}
+
+include ../lib.mk
+"""
+
+_CONFIG = """\
+CONFIG_X86_PAT=y
+CONFIG_DEBUG_FS=y
+"""
+
+
+def as_kselftest(subject: Subject) -> dict[str, str]:
+    """The program as a folder of selftests: its C, ``Makefile`` and ``config``.
+
+    :raises Undecided: user space cannot do an operation of the program, or the machine gave no answer
+    """
+    plan = CPlan(subject)
+    config = _CONFIG + "CONFIG_VFIO_PCI=m\n" * plan.program.needs.vfio
+    return {
+        f"{subject.identifier}.c": c_text_of(plan, KSFT),
+        "Makefile": _MAKEFILE.format(program=subject.identifier),
+        "config": config,
+    }

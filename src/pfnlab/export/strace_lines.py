@@ -66,7 +66,6 @@ _STAMP = re.compile(
 )
 _POINTER = re.compile(r"\[[0-9a-f?]{8,16}\]\s+")
 _NUMBER = re.compile(r"\[\s*\d+\]\s+")
-
 _CALL = re.compile(r"([a-z_][a-z0-9_]*)\(")
 _RESUMED = re.compile(r"<\.\.\. ([a-z_][a-z0-9_]*) resumed>\s*(.*)\Z", re.DOTALL)
 _ENDED = re.compile(r"\+\+\+ (?:exited with \d+|killed by (\w+)(?: \(core dumped\))?) \+\+\+\Z")

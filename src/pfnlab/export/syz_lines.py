@@ -1,17 +1,27 @@
-"""The text of a syzkaller program: its calls, with their arguments and properties.
+"""The text of a syzkaller program: its calls, and the places that its comments say.
 
 The form is that of ``prog/encoding.go`` of syzkaller: a call a line, ``r0 = openat(...)``, memory as
 ``&(0x7f0000000000/0x4000)=nil`` (an address and how much is there), strings in ``'...'``, properties behind
-the call as ``(fail_nth: 5)`` and ``(async)``.
+the call as ``(fail_nth: 5)`` and ``(async)``. It names neither areas nor devices, so they stand in comments::
+
+    # bar: pci, 16 pages, from page 0 of BAR 2
+    # a[0:16] is at 0x7f0000200000
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from pfnlab.base.errors import Misuse
+from pfnlab.base.errors import Misuse, Undecided
+from pfnlab.base.units import PAGE_SIZE
 from pfnlab.export.printed_values import arguments_in, end_of_string, unescaped
+from pfnlab.programs.lang.areas import area_extents
+from pfnlab.programs.lang.ops import END_KINDS, Device, DeviceKind, Program
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.words import KINDS, page_count
+from pfnlab.programs.runs.places import ISA_PFN, LOWMEM, PAST_END_PAGES, WINDOW_PAGES
 
 #: Where the data area of programs begins, as their text has it, and how many pages it has.
 DATA_START = 0x7F0000000000
@@ -24,7 +34,6 @@ class SyzCall(NamedTuple):
     :param line: its line, counted from 1
     :param result: the variable that is its result, ``r0``, or ``""``
     :param name: of the system call, without the variant behind ``$``
-    :param arguments: as they stand there
     :param props: its properties, as ``fail_nth: 5``
     """
 
@@ -111,3 +120,97 @@ def _call(line: str, number: int, source: str) -> SyzCall:
 def _behind_text(text: str, at: int) -> int:
     """The place behind a string at *at*; *at* itself without one."""
     return end_of_string(text, at) if text[at] in "'\"`" else at
+
+
+#: Areas begin at multiples of this many pages, so that no two share a page table; the first of these in the
+#: data area is that of strings.
+_ALIGN = 512
+
+#: Where the fixed kinds of devices are in physical memory, in pages: RAM below 1 MiB that every PC has.
+_FIXED = {"lowmem": LOWMEM.start, "isa": ISA_PFN}
+
+_DEVICE = re.compile(
+    r"([a-z][a-z0-9_]{0,11}): ([a-z]+), (\d+) pages?, from page (\d+) of (?:BAR \d|memory)\Z"
+)
+_AREA = re.compile(r"([a-z][a-z0-9_]{0,11})\[0:(\d+)\] is at (0x[0-9a-f]+)\Z")
+
+
+class SyzPlaces(NamedTuple):
+    """Where everything is.
+
+    :param devices: each device with its first page, in the BAR or in physical memory
+    :param areas: each area with its first address and the pages that may be named
+    """
+
+    devices: tuple[tuple[Device, int], ...] = ()
+    areas: tuple[tuple[str, int, int], ...] = ()
+
+    def comments(self, bar: int) -> list[str]:
+        """The comments that say it."""
+        lines = []
+        for device, first in self.devices:
+            of = f"BAR {bar}" if device.kind == "pci" else "memory"
+            size = page_count(device.pages)
+            lines.append(f"{device.name}: {device.kind}, {size}, from page {first} of {of}")
+        return lines + [f"{name}[0:{pages}] is at {start:#x}" for name, start, pages in self.areas]
+
+    def address(self, span: Span) -> int:
+        """The address of the first page of *span*, which is in an area."""
+        return next(start for name, start, _ in self.areas if name == span.name) + span.start * PAGE_SIZE
+
+    def span(self, kind: Iterable[DeviceKind], page: int, pages: int) -> Span | None:
+        """The pages of a device of one of these kinds from *page* on; None where none has it."""
+        for device, first in self.devices:
+            if device.kind in kind and first <= page < first + device.pages + PAST_END_PAGES:
+                return Span(device.name, page - first, page - first + pages)
+        return None
+
+    def pages_of(self, start: int, length: int) -> list[Span]:
+        """The pages of areas between two addresses."""
+        spans = []
+        for name, first, pages in self.areas:
+            low = max(0, (start - first) // PAGE_SIZE)
+            high = min(pages, -(-(start + length - first) // PAGE_SIZE))
+            if low < high or (length == 0 and 0 <= start - first < pages * PAGE_SIZE):
+                spans.append(Span(name, low, max(low, high)))
+        return spans
+
+
+def places_for(program: Program, name: str) -> SyzPlaces:
+    """Places for all of *program*.
+
+    :raises Undecided: it needs more address space than a syzkaller program has, or memory that it cannot name
+    """
+    devices: list[tuple[Device, int]] = []
+    page = 0
+    for device in program.devices:
+        if device.kind in END_KINDS:
+            raise Undecided(
+                f"{name}: the form syz has no place for `{device.name}`: the end of memory is the machine's"
+            )
+        if device.kind == "pci":
+            devices.append((device, page))
+            page += -(-(device.pages + PAST_END_PAGES) // WINDOW_PAGES) * WINDOW_PAGES
+        else:
+            devices.append((device, _FIXED[device.kind]))
+    areas = []
+    first = _ALIGN
+    for area, pages in area_extents(program).items():
+        areas.append((area, DATA_START + first * PAGE_SIZE, pages))
+        first += (pages // _ALIGN + 1) * _ALIGN
+    if first > DATA_PAGES:
+        raise Undecided(
+            f"{name}: its areas need {first} pages, and a syzkaller program has {DATA_PAGES}: map less"
+        )
+    return SyzPlaces(tuple(devices), tuple(areas))
+
+
+def places_in(comments: Iterable[str]) -> SyzPlaces:
+    """The places that comments of a syzkaller program say."""
+    devices, areas = [], []
+    for comment in comments:
+        if (found := _DEVICE.match(comment)) and found[2] in KINDS:
+            devices.append((Device(found[1], KINDS[found[2]], int(found[3])), int(found[4])))
+        elif found := _AREA.match(comment):
+            areas.append((found[1], int(found[3], 16), int(found[2])))
+    return SyzPlaces(tuple(devices), tuple(areas))

@@ -10,12 +10,10 @@ from collections.abc import Callable
 
 from pfnlab.export.following import FoundOp
 from pfnlab.export.printed_values import PAGEMAP_SCAN, RLIMIT, number
-from pfnlab.export.syz_lines import SyzCall, address, members, pointed, pointed_text
-from pfnlab.export.syz_places import SyzPlaces
+from pfnlab.export.syz_lines import SyzCall, SyzPlaces, address, members, pointed, pointed_text
 from pfnlab.export.to_syz import NO_LIMIT
-from pfnlab.programs.lang.kernel_numbers import ADVICE
 from pfnlab.programs.lang.ops import MAIN_TASK, Call
-from pfnlab.programs.lang.process_ops import ProcessMadvise, ProcessMrelease, Setrlimit
+from pfnlab.programs.lang.process_ops import ADVICE, ProcessMadvise, ProcessMrelease, Setrlimit
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Walk
 
@@ -29,7 +27,6 @@ _RESOURCES = {value: name for name, value in RLIMIT.items()}
 class SyzProcessCalls:
     """The operations of a syzkaller program so far, and what its variables are.
 
-    :ivar steps: the operations
     :ivar unsaid: what cannot be said, by kind, and how often
     """
 
@@ -89,7 +86,8 @@ class SyzProcessCalls:
 
     def _process_madvise(self, call: SyzCall) -> bool:
         target = self._task_of(call.arguments[0])
-        ranges = [(address(part[0]), number(part[1])) for part in _parts_of(call.arguments[1], 2)]
+        parts = map(members, members(pointed(call.arguments[1])))
+        ranges = [(address(part[0]), number(part[1])) for part in parts if len(part) >= 2]
         if target is None:
             return False
         advice = _ADVICES.get(number(call.arguments[3]) or 0)
@@ -123,9 +121,3 @@ class SyzProcessCalls:
         if any(number(fields[place]) for place in (1, 7, 8, 9)):
             return self.left_out("PAGEMAP_SCAN with flags, a limit or categories that have to be there")
         return self.pages(call, start, end - start, lambda span: Walk("pagemap_scan", span), "")
-
-
-def _parts_of(argument: str, least: int) -> list[tuple[str, ...]]:
-    """The structures of an array that a pointer shows, those with as many members."""
-    parts = (members(part) for part in members(pointed(argument)))
-    return [part for part in parts if len(part) >= least]

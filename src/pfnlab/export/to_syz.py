@@ -10,38 +10,21 @@ from pfnlab.base.inert import line_comment
 from pfnlab.base.units import PAGE_SIZE
 from pfnlab.export.printed_values import MAP, MBIND, MLOCKALL, MREMAP, MSYNC, OPEN, PAGEMAP_SCAN, RLIMIT
 from pfnlab.export.subject import Subject
-from pfnlab.export.syz_lines import DATA_START
-from pfnlab.export.syz_places import SyzPlaces, places_for
+from pfnlab.export.syz_lines import DATA_START, SyzPlaces, places_for
+from pfnlab.programs.lang import ops
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.fields import Row, Shape, Word
-from pfnlab.programs.lang.kernel_numbers import ADVICE, POLICIES
-from pfnlab.programs.lang.ops import (
-    MAIN_TASK,
-    Call,
-    Fork,
-    Mbind,
-    Mlockall,
-    Mmap,
-    Mremap,
-    Mseal,
-    Msync,
-    Munlockall,
-    Op,
-    PkeyMprotect,
-    Via,
-)
 from pfnlab.programs.lang.printer import area_text, expect_lines, op_text
-from pfnlab.programs.lang.process_ops import ProcessMadvise, ProcessMrelease, Setrlimit
-from pfnlab.programs.lang.shapes import ROWS, tasks_named
+from pfnlab.programs.lang.process_ops import ADVICE, POLICIES, ProcessMadvise, ProcessMrelease, Setrlimit
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Mincore, Walk
-from pfnlab.programs.lang.words import ANON
+from pfnlab.programs.lang.words import ANON, ROWS, tasks_named
 
 #: The device whose BAR is mapped, and the physical address of that: to be replaced by those of the machine.
 DEVICE, BAR = "0000:00:04.0", 2
 BAR_ADDRESS = 0xFE000000
 
-_PATHS: dict[Via, str] = {
+_PATHS: dict[ops.Via, str] = {
     "wc": f"/sys/bus/pci/devices/{DEVICE}/resource{BAR}_wc",
     "uc": f"/sys/bus/pci/devices/{DEVICE}/resource{BAR}",
     "proc-wc": "/proc/bus/pci/00/04.0",
@@ -51,7 +34,7 @@ _PATHS: dict[Via, str] = {
 }
 
 #: Files whose offsets are addresses of physical memory.
-_PHYSICAL: tuple[Via, ...] = ("proc-wc", "proc-uc", "devmem", "devmem-sync")
+_PHYSICAL: tuple[ops.Via, ...] = ("proc-wc", "proc-uc", "devmem", "devmem-sync")
 
 #: Requests of /proc/bus/pci: to map memory, and write-combining.
 IS_MEM, WRITE_COMBINE = 0x50434902, 0x50434903
@@ -61,7 +44,6 @@ _ARGUMENTS, _REGIONS = DATA_START + PAGE_SIZE, DATA_START + 2 * PAGE_SIZE
 #: Every category that a scan has on every kernel, and what has no limit.
 _CATEGORIES = 0xFE
 NO_LIMIT = (1 << 64) - 1
-
 _NOWHERE = "0xffffffffffffffff"
 _FDCWD = "0xffffffffffffff9c"
 _PROT = {"r": 1, "w": 2, "x": 4}
@@ -113,51 +95,51 @@ class _Writing:
         self.places = places
         self.physical = False
         self._name, self._named = name, named
-        self._files: dict[Via, str] = {}
+        self._files: dict[ops.Via, str] = {}
         #: The variables that are pids and pidfds of tasks, and how many there are of all.
         self._pids: dict[str, str] = {}
         self._pidfds: dict[str, str] = {}
         self._page_map = ""
         self._variables = 0
 
-    def lines(self, op: Op, number: int) -> Iterator[str]:
+    def lines(self, op: ops.Op, number: int) -> Iterator[str]:
         """The calls of an operation."""
-        if op.task != MAIN_TASK:
+        if op.task != ops.MAIN_TASK:
             raise self._cannot(op, number, "a child or thread acts")
         if op.fail or op.skip or op.hold:
             raise self._cannot(op, number, "the kernel is steered")
-        for named in {*tasks_named(op.call).values()} - {MAIN_TASK, *self._pids}:
+        for named in {*tasks_named(op.call).values()} - {ops.MAIN_TASK, *self._pids}:
             raise self._cannot(op, number, f"`{named}` is no process that has started")
         call = op.call
         match call:
-            case Mmap():
+            case ops.Mmap():
                 if call.source.name != ANON and call.via not in _PATHS:
                     raise self._cannot(op, number, f"`{call.via}` has no file")
                 if call.source.name != ANON:
                     yield from self._opened(call.via)
                 yield self._mmap(call)
-            case Mseal():
+            case ops.Mseal():
                 yield f"mseal({self._range(call.span)}, 0x0)"
-            case PkeyMprotect(keyed=False):
+            case ops.PkeyMprotect(keyed=False):
                 yield f"pkey_mprotect({self._range(call.span)}, {_prot(call.prot)}, 0xffffffffffffffff)"
-            case Mbind():
+            case ops.Mbind():
                 nodes = "0x0, 0x0" if call.policy == "default" else f"&({_ARGUMENTS:#x})=0x1, 0x40"
                 flags = MBIND["MPOL_MF_MOVE"] if call.move else 0
                 yield f"mbind({self._range(call.span)}, {POLICIES[call.policy]:#x}, {nodes}, {flags:#x})"
-            case Msync():
+            case ops.Msync():
                 yield f"msync({self._range(call.span)}, {MSYNC['MS_SYNC']:#x})"
             case Mincore():
                 found = f'&({_ARGUMENTS:#x})=""/{call.span.pages}'
                 yield f"mincore({self._range(call.span)}, {found})"
-            case Mremap(span=Span(name=name)) if name == VVAR:
+            case ops.Mremap(span=Span(name=name)) if name == VVAR:
                 raise self._cannot(op, number, "where vvar lies is not known beforehand")
-            case Mremap():
+            case ops.Mremap():
                 yield self._mremap(call)
-            case Mlockall():
+            case ops.Mlockall():
                 yield f"mlockall({MLOCKALL['MCL_CURRENT'] | MLOCKALL['MCL_FUTURE']:#x})"
-            case Munlockall():
+            case ops.Munlockall():
                 yield "munlockall()"
-            case Fork() if call.refused is None:
+            case ops.Fork() if call.refused is None:
                 begin = ""
                 if call.child in self._named:
                     self._pids[call.child] = self._variable()
@@ -183,7 +165,7 @@ class _Writing:
             case _:
                 raise self._cannot(op, number, "no system call with fixed arguments does it")
 
-    def _plain(self, call: Call, row: Row) -> Iterator[str]:
+    def _plain(self, call: ops.Call, row: Row) -> Iterator[str]:
         """Address and length of a range, and the other fields in their order."""
         for name, field in zip(call.__struct_fields__, row.fields, strict=True):
             value: Any = getattr(call, name)
@@ -197,7 +179,7 @@ class _Writing:
                 case _:
                     yield f"{value:#x}"
 
-    def _cannot(self, op: Op, number: int, why: str) -> Undecided:
+    def _cannot(self, op: ops.Op, number: int, why: str) -> Undecided:
         return Undecided(f"{self._name}: the form syz cannot say operation {number}, `{op_text(op)}`: {why}")
 
     def _variable(self) -> str:
@@ -228,7 +210,7 @@ class _Writing:
         words = f"&({_ARGUMENTS:#x})={{{', '.join(fields)}}}"
         yield f"ioctl$PAGEMAP_SCAN({self._page_map}, {PAGEMAP_SCAN:#x}, {words})"
 
-    def _opened(self, via: Via) -> Iterator[str]:
+    def _opened(self, via: ops.Via) -> Iterator[str]:
         """Open the file of a way to map, the first time."""
         if via in self._files:
             return
@@ -241,7 +223,7 @@ class _Writing:
         if via == "proc-wc":
             yield f"ioctl({variable}, {WRITE_COMBINE:#x}, 0x1)"
 
-    def _mmap(self, call: Mmap) -> str:
+    def _mmap(self, call: ops.Mmap) -> str:
         flags = MAP["MAP_SHARED"] if call.shared else MAP["MAP_PRIVATE"]
         flags |= (MAP["MAP_POPULATE"] if call.populate else 0) | (MAP["MAP_LOCKED"] if call.locked else 0)
         span = call.over or Span(call.name or "", 0, call.source.pages)
@@ -251,13 +233,14 @@ class _Writing:
             file, offset = _NOWHERE, 0
         else:
             file = self._files[call.via]
-            offset = (self.places.first(call.source.name) + call.source.start) * PAGE_SIZE
-            if call.via in _PHYSICAL and self.places.is_bar(call.source.name):
+            device, first = next(one for one in self.places.devices if one[0].name == call.source.name)
+            offset = (first + call.source.start) * PAGE_SIZE
+            if call.via in _PHYSICAL and device.kind == "pci":
                 self.physical = True
                 offset += BAR_ADDRESS
         return f"mmap({self._range(span)}, {_prot(call.prot)}, {flags:#x}, {file}, {offset:#x})"
 
-    def _mremap(self, call: Mremap) -> str:
+    def _mremap(self, call: ops.Mremap) -> str:
         words = {"MAYMOVE": call.maymove, "FIXED": call.fixed, "DONTUNMAP": call.dontunmap}
         flags = sum(MREMAP[f"MREMAP_{word}"] for word, given in words.items() if given)
         to = call.over or (call.span if call.name is None else Span(call.name, 0, call.pages))

@@ -1,17 +1,18 @@
-"""The physical memory that a trace maps, as the devices of a program.
+"""The physical memory that a trace maps, and the files by which it does, as the devices of a program.
 
 What is mapped is noted in pages of its file; when all is known, each file's pages become those of a device.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.units import PAGE_SIZE
 from pfnlab.kernel.hw.pci_regions import RESOURCE_LINE, bars
-from pfnlab.programs.lang.ops import Device, DeviceKind
+from pfnlab.programs.lang.ops import Device, DeviceKind, Via
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import MAX_ISA_PAGES, MAX_LOWMEM_PAGES
 
@@ -143,7 +144,7 @@ class DeviceWindows:
     def _bar(self, place: FilePlace, bar: int, end: int) -> None:
         if any(window.place == place for window in self._windows):
             return
-        known = self._known_bars(place.device).get(bar)
+        known = (self._known.get(place.device) or self._known.get("", {})).get(bar)
         if known is not None:
             size, says = known.end - known.first, "that of the resource file"
         elif place in self._sizes:
@@ -187,15 +188,9 @@ class DeviceWindows:
                 continue
             for number, bar in known.items():
                 if bar.first <= page < bar.end:
-                    return FilePlace(device or self._only_device(), number), bar
+                    named = (mapped.device for mapped in self._mapped if mapped.device != PHYSICAL)
+                    return FilePlace(device or next(named, "the device"), number), bar
         return None
-
-    def _known_bars(self, device: str) -> dict[int, KnownBar]:
-        return self._known.get(device) or self._known.get("", {})
-
-    def _only_device(self) -> str:
-        names = [place.device for place in self._mapped if place.device != PHYSICAL]
-        return names[0] if names else "the device"
 
     def _name(self) -> None:
         bars = [window for window in self._windows if window.place.bar is not None]
@@ -228,3 +223,59 @@ def _joined(ranges: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]
         else:
             joined.append((first, end, kind))
     return joined
+
+
+class DeviceFile(NamedTuple):
+    """A file that maps physical memory.
+
+    :param via: its word in the program language; it may depend on how the file is opened
+    :param device: the device behind it, ``0000:00:04.0``; ``""`` for all physical memory
+    :param bar: the number of the BAR, where the file is that of one
+    """
+
+    via: Via
+    device: str = ""
+    bar: int | None = None
+
+
+_BDF = r"(?:[0-9a-f]{4,6}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
+_RESOURCE = re.compile(rf"/sys/(?:.*/)?({_BDF}|device)/resource([0-5])(_wc)?\Z")
+_PROC = re.compile(r"/proc/bus/pci/(?:([0-9a-f]{4,6}):)?([0-9a-f]{2})/([0-9a-f]{2}\.[0-7])\Z")
+_UIO = re.compile(r"/dev/(uio\d+)\Z")
+_VFIO = re.compile(r"/dev/vfio/devices/(vfio\d+)\Z")
+_FOLDERS = re.compile(r"/(?:\.?/)+")
+_CLASS = re.compile(r"/sys/class/(.+)/device/resource")
+
+#: Files of drivers that map device memory in ways of their own, which no word of the language says.
+_DRIVERS = re.compile(
+    r"/dev/(dri/(card|renderD)\d+|nvidia.*|kfd|infiniband/.*|fb\d+|mei\d+|accel/.*|vfio/\d+)\Z"
+)
+
+
+def device_file(path: str) -> DeviceFile | None:
+    """The device file at *path*; None where a mapping of it is ordinary memory."""
+    path = _FOLDERS.sub("/", path)
+    if path == "/dev/mem":
+        return DeviceFile("devmem")
+    if found := _RESOURCE.search(path):
+        device = found[1]
+        if device == "device":
+            owner = _CLASS.match(path)
+            device = owner[1] if owner else path
+        return DeviceFile("wc" if found[3] else "uc", _full(device), int(found[2]))
+    if found := _PROC.match(path):
+        return DeviceFile("proc-uc", _full(f"{found[1] or '0000'}:{found[2]}:{found[3]}"))
+    if found := _UIO.match(path):
+        return DeviceFile("driver", found[1])
+    if found := _VFIO.match(path):
+        return DeviceFile("vfio", found[1])
+    return None
+
+
+def driver_file(path: str) -> bool:
+    """True where a driver maps device memory in a way of its own at *path*."""
+    return _DRIVERS.match(path) is not None
+
+
+def _full(device: str) -> str:
+    return f"0000:{device}" if re.fullmatch(r"[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]", device) else device

@@ -14,9 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
-from pfnlab.verbs.option import JOBS, AsJson, Option, Say, refuse_beside
+from pfnlab.verbs.option import JOBS, AsJson, Option, Request, Say, refuse_beside
 
 if TYPE_CHECKING:
     from pfnlab.hunt.meeting.bisect import BisectResult
@@ -28,9 +26,7 @@ EXAMPLES = (
 )
 
 
-class BisectRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a bisection: what is sought, and its ends."""
-
+class BisectRequest(Request, frozen=True):
     sought: Annotated[
         str, Option("A program, a property, or a bug as A06.", "PROGRAM|PROPERTY|BUG", positional=True)
     ]
@@ -40,9 +36,7 @@ class BisectRequest(msgspec.Struct, frozen=True, kw_only=True):
     repeat: Annotated[
         int | None,
         Option(
-            "Runs of each candidate: bad once is bad. Default: 3 with held processors, else 1.",
-            "N",
-            min=1,
+            "Runs of each candidate: bad once is bad. Default: 3 with held processors, else 1.", "N", min=1
         ),
     ] = None
     afresh: Annotated[bool, Option("Ask again what an earlier search asked.")] = False
@@ -57,11 +51,7 @@ class BisectRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: BisectRequest, say: Say) -> Iterator[BisectResult]:
-    """Bisect, and say each candidate as it is answered.
-
-    :raises Misuse: the ends are alike, or one of them is nothing
-    :raises Undecided: an end cannot be run
-    """
+    """Bisect, and say each answer; Misuse if the ends are alike or none, Undecided if one cannot be run."""
     from pfnlab.hunt.meeting.bisection import BisectOptions, bisected
 
     if request.tree is None:

@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
-from pfnlab.verbs.option import AsJson, Option, Say
+from pfnlab.verbs.option import AsJson, Option, Request, Say
 
 if TYPE_CHECKING:
-    from pfnlab.present.report.bugs_affecting import AffectsResult
+    from pfnlab.present.report.bug_entry import AffectsResult
 
 EXAMPLES = (
     ("pfnlab bugs affects 6.1.20", "What 6.1.20 has, and what mends it"),
@@ -23,9 +21,7 @@ EXAMPLES = (
 )
 
 
-class AffectsRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of the bugs of a kernel."""
-
+class AffectsRequest(Request, frozen=True):
     version: Annotated[str, Option("6.1.85, 6.1.176-1, or what uname -r says.", "VERSION", positional=True)]
     config: Annotated[
         Path | None, Option("Its configuration: what that leaves out is said to be so.", "FILE")
@@ -35,12 +31,9 @@ class AffectsRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: AffectsRequest, say: Say) -> Iterator[AffectsResult]:
-    """Where the kernel stands with each bug.
-
-    :raises Misuse: the version is none, or the file no configuration
-    """
+    """Where the kernel stands with each bug; Misuse if it is no version, or the file no configuration."""
     from pfnlab.kernel.policies.kconfig import options_of
-    from pfnlab.present.report.bugs_affecting import affecting
+    from pfnlab.present.report.bug_entry import affecting
 
     options = options_of(request.config) if request.config is not None else None
     name = str(request.config) if request.config is not None else ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from pfnlab.verbs.option import AsJson, Option, Say
+from pfnlab.verbs.option import AsJson, Option, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.present.report.bug_list import BugList
@@ -23,9 +23,7 @@ EXAMPLES = (
 )
 
 
-class BugsRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a list of bugs."""
-
+class BugsRequest(Request, frozen=True):
     kind: Annotated[str | None, Option("Of this kind.", "bug|regression|change|rule|proposal")] = None
     breaks: Annotated[
         str | None, Option("Those that violate this property, as check and run name it.", "PROPERTY")
@@ -43,20 +41,9 @@ class BugsRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: BugsRequest, say: Say) -> Iterator[BugList]:
-    """The bugs that the options leave.
-
-    :raises Misuse: there is no such kind, property or series
-    """
+    """The bugs that the options leave; Misuse if there is no such kind, property or series."""
     from pfnlab.present.report.bug_list import BugWish, listed
 
-    yield listed(
-        BugWish(
-            kind=request.kind,
-            breaks=request.breaks,
-            discussion=request.discussion,
-            series=request.series,
-            reach=request.reach,
-            cve=request.cve,
-            log=request.log,
-        )
-    )
+    wishes = msgspec.structs.asdict(request)
+    del wishes["as_json"]
+    yield listed(BugWish(**wishes))

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
-from pfnlab.verbs.option import BUG, AccelOf, AsJson, LookOf, Option, Say
+from pfnlab.verbs.option import BUG, AccelOf, AsJson, LookOf, Option, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.hunt.meeting.bug_shown import BugRunResult
@@ -23,9 +21,7 @@ EXAMPLES = (
 )
 
 
-class BugRunRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a bug that is to be shown."""
-
+class BugRunRequest(Request, frozen=True):
     bug: Annotated[str, BUG]
     on: Annotated[tuple[str, ...], Option("A machine more, as for run; several times.", "MACHINE")] = ()
     accel: AccelOf = "tcg"
@@ -34,12 +30,9 @@ class BugRunRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: BugRunRequest, say: Say) -> Iterator[BugRunResult]:
-    """Run the programs that show the bug.
-
-    :raises Misuse: there is no such bug or machine, or no program shows it
-    """
+    """Run the programs that show the bug; Misuse if there is no such bug or machine, or no program."""
     from pfnlab.hunt.meeting.bug_shown import show_bug
-    from pfnlab.kernel.bugs.bug_lookup import bug_called
+    from pfnlab.kernel.bugs.here import bug_called
     from pfnlab.programs.runs.look import look_named
     from pfnlab.programs.runs.machine import accel_named
 

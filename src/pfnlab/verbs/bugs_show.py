@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
-from pfnlab.verbs.option import BUG, AsJson, Say
+from pfnlab.verbs.option import BUG, AsJson, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.present.report.bug_entry import BugEntry
@@ -18,19 +16,14 @@ EXAMPLES = (
 )
 
 
-class BugRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of one bug."""
-
+class BugRequest(Request, frozen=True):
     bug: Annotated[str, BUG]
     as_json: AsJson = False
 
 
 def perform(request: BugRequest, say: Say) -> Iterator[BugEntry]:
-    """The bug.
-
-    :raises Misuse: there is none of that name
-    """
-    from pfnlab.kernel.bugs.bug_lookup import bug_called
+    """The bug; Misuse if there is none of that name."""
+    from pfnlab.kernel.bugs.here import bug_called
     from pfnlab.present.report.bug_entry import BugEntry
 
     yield BugEntry.of(bug_called(request.bug))

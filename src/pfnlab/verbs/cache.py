@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import Say
+from pfnlab.verbs.option import Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.lab.images.inside_cache import Stored
@@ -21,7 +19,7 @@ EXAMPLES = (
 )
 
 
-class CacheRequest(msgspec.Struct, frozen=True, kw_only=True):
+class CacheRequest(Request, frozen=True):
     """The request of what the cache holds."""
 
 
@@ -53,11 +51,10 @@ def perform(request: CacheRequest, say: Say) -> Iterator[PlainText]:
         )
 
 
-def _row(kind: str, things: Iterable[Stored]) -> tuple[str, str, str, str]:
+def _row(kind: str, things: list[Stored]) -> tuple[str, str, str, str]:
     import time
 
     from pfnlab.base.units import in_mib
 
-    members = list(things)
-    day = time.strftime("%Y-%m-%d", time.localtime(max(thing.used for thing in members)))
-    return kind, f"{len(members):,}", in_mib(sum(thing.size for thing in members)), day
+    day = time.strftime("%Y-%m-%d", time.localtime(max(thing.used for thing in things)))
+    return kind, f"{len(things):,}", in_mib(sum(thing.size for thing in things)), day

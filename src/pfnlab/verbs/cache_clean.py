@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-import msgspec
-
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import Option, Say
+from pfnlab.verbs.option import Option, Request, Say
 
 EXAMPLES = (
     ("pfnlab cache clean", "Remove what was not used for a month"),
@@ -16,9 +14,7 @@ EXAMPLES = (
 )
 
 
-class CleanRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of cleaning the cache."""
-
+class CleanRequest(Request, frozen=True):
     older: Annotated[float, Option("What was not used for so many days.", "DAYS", min=0)] = 30
 
 

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
-
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import CAMPAIGN_FILE, Say, TrustOf
+from pfnlab.verbs.option import CAMPAIGN_FILE, Request, Say, TrustOf
 
 EXAMPLES = (
     ("pfnlab campaign check examples/campaign.toml", "What a file would do, in how many shards"),
@@ -17,25 +15,20 @@ EXAMPLES = (
 )
 
 
-class CampaignCheckRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a check of a campaign's file."""
-
+class CampaignCheckRequest(Request, frozen=True):
     file: Annotated[Path, CAMPAIGN_FILE]
     trust: TrustOf = False
 
 
 def perform(request: CampaignCheckRequest, say: Say) -> Iterator[PlainText]:
-    """The work of the campaign: its shards by task, its limits, and the policies that were not run.
-
-    :raises Misuse: the file is no campaign
-    """
+    """The campaign's shards by task, its limits, and policies that were not run; Misuse if it is none."""
     from collections import Counter
 
     from pfnlab.base.inert import one_line
     from pfnlab.base.units import number_of
+    from pfnlab.campaign.campaigns import what_it_does
     from pfnlab.campaign.plan_file import read_plan
     from pfnlab.campaign.shard import policies_of
-    from pfnlab.campaign.status import what_it_does
 
     plan = read_plan(request.file, trust=request.trust)
     shards = plan.shards(request.file.parent)

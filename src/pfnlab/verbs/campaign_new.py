@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import Option, Say
+from pfnlab.verbs.option import Option, Request, Say
 
 EXAMPLES = (
     ("pfnlab campaign new nightly.toml", "A file to begin with, with every kind of work"),
@@ -18,9 +16,7 @@ EXAMPLES = (
 )
 
 
-class NewCampaignRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a file of a campaign."""
-
+class NewCampaignRequest(Request, frozen=True):
     file: Annotated[
         Path | None, Option("The new file; it must not exist.", "CAMPAIGN.toml", positional=True)
     ] = None
@@ -28,13 +24,10 @@ class NewCampaignRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: NewCampaignRequest, say: Say) -> Iterator[PlainText]:
-    """Write the file, or give the schema.
-
-    :raises Misuse: no file is named, or it is there already
-    """
+    """Write the file, or give the schema; Misuse if no file is named, or it is there already."""
     from os.path import lexists
 
-    from pfnlab.base.files import cannot_write, write_whole
+    from pfnlab.base.files import write_whole, writing
     from pfnlab.base.inert import shell_path, visible_name
     from pfnlab.base.schema_files import campaign_file_text
     from pfnlab.campaign.new_file import new_text
@@ -49,8 +42,6 @@ def perform(request: NewCampaignRequest, say: Say) -> Iterator[PlainText]:
         raise Misuse("say which file: pfnlab campaign new nightly.toml")
     if lexists(file):
         raise Misuse(f"{file} exists: name a new file")
-    try:
+    with writing(file, "name another file"):
         write_whole(file, new_text(file), new=True)
-    except OSError as trouble:
-        raise cannot_write(file, trouble, "name another file") from trouble
     say(f"{visible_name(file)} written; then: pfnlab campaign check {shell_path(file)}")

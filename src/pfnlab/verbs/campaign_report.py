@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import CampaignName, ReportFile, ReportForm, ReportTitle, Say, StoreOf
+from pfnlab.verbs.option import CampaignName, ReportFile, ReportForm, ReportTitle, Request, Say, StoreOf
 
 EXAMPLES = (
     ("pfnlab campaign report --store nightly.db -o nightly.html", "A page for a browser"),
@@ -15,9 +13,7 @@ EXAMPLES = (
 )
 
 
-class CampaignReportRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a report of a campaign, and the form of its file."""
-
+class CampaignReportRequest(Request, frozen=True):
     name: CampaignName = None
     store: StoreOf = None
     output: ReportFile = None
@@ -26,19 +22,14 @@ class CampaignReportRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: CampaignReportRequest, say: Say) -> Iterator[PlainText]:
-    """Write the document of its results.
-
-    :raises Misuse: there is no such campaign, the form is unknown, or the output is the store
-    """
+    """Write the document of its results; Misuse if there is no such campaign or form, or to the store."""
     from pfnlab.base.files import check_output
-    from pfnlab.campaign.campaigns import ListedResults
+    from pfnlab.campaign.campaigns import ListedResults, status_of
     from pfnlab.campaign.running import campaign_named
-    from pfnlab.campaign.status import status_of
+    from pfnlab.campaign.store.rows import ResultFilter
     from pfnlab.campaign.store.store import Store, files_of_store, store_address
-    from pfnlab.campaign.store.stored import ResultFilter
-    from pfnlab.present.document.compose import document_of
+    from pfnlab.present.document.compose import document_of, writer_of
     from pfnlab.present.document.results_part import part
-    from pfnlab.present.document.writers import writer_of
 
     writer, address = writer_of(request.form, request.output), store_address(request.store)
     check_output(request.output, files_of_store(address))

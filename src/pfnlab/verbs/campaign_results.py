@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from pfnlab.verbs.option import AsJson, CampaignName, Say, StoreOf, VerdictOf, WithPrograms
+from pfnlab.verbs.option import AsJson, CampaignName, Request, Say, StoreOf, VerdictOf, WithPrograms
 
 if TYPE_CHECKING:
     from pfnlab.campaign.campaigns import ListedResults
@@ -18,9 +16,7 @@ EXAMPLES = (
 )
 
 
-class CampaignResultsRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of the results of a campaign."""
-
+class CampaignResultsRequest(Request, frozen=True):
     name: CampaignName = None
     store: StoreOf = None
     verdict: VerdictOf = None
@@ -29,10 +25,7 @@ class CampaignResultsRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: CampaignResultsRequest, say: Say) -> Iterator[ListedResults]:
-    """Its results.
-
-    :raises Misuse: there is no such campaign or verdict
-    """
+    """Its results; Misuse if there is no such campaign or verdict."""
     from pfnlab.campaign.running import campaign_named
     from pfnlab.campaign.store.store import Store, store_address
     from pfnlab.verbs import results

@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
-from pfnlab.verbs.option import CampaignName, Option, Say, ShardClusterOf, ShardsOf, StoreOf, TrustOf
+from pfnlab.verbs.option import CampaignName, Option, Request, Say, ShardClusterOf, ShardsOf, StoreOf, TrustOf
 
 if TYPE_CHECKING:
     from pfnlab.campaign.campaigns import CampaignStatus
@@ -28,9 +26,7 @@ EXAMPLES = (
 )
 
 
-class ResumeRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of what is left of a campaign."""
-
+class ResumeRequest(Request, frozen=True):
     name: CampaignName = None
     store: StoreOf = None
     jobs: ShardsOf = None
@@ -40,11 +36,7 @@ class ResumeRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: ResumeRequest, say: Say) -> Iterator[CampaignStatus]:
-    """Run what is left.
-
-    :raises Misuse: there is no such campaign, it names a policy that nobody trusts, or options contradict
-    :raises Undecided: no worker can run what is left
-    """
+    """Run what is left; Misuse if there is no such campaign, or no trust, Undecided if no worker can."""
     from pfnlab.campaign.running import campaign_named
     from pfnlab.campaign.shard import check_trust
     from pfnlab.campaign.store.store import Store, store_address

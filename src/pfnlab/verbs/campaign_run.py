@@ -12,10 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import CAMPAIGN_FILE, Say, ShardClusterOf, ShardsOf, StoreOf, TrustOf
+from pfnlab.verbs.option import CAMPAIGN_FILE, Request, Say, ShardClusterOf, ShardsOf, StoreOf, TrustOf
 
 if TYPE_CHECKING:
     from pfnlab.base.progress import Work
@@ -37,9 +35,7 @@ EXAMPLES = (
 )
 
 
-class ShardsRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a campaign's shards: its file, its store, and where they run."""
-
+class ShardsRequest(Request, frozen=True):
     file: Annotated[Path, CAMPAIGN_FILE]
     store: StoreOf = None
     jobs: ShardsOf = None
@@ -48,11 +44,7 @@ class ShardsRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: ShardsRequest, say: Say) -> Iterator[CampaignStatus]:
-    """Run the campaign of a file.
-
-    :raises Misuse: the file is no campaign, it names a policy that nobody trusts, or options contradict
-    :raises Undecided: no worker can run what is left
-    """
+    """Run the campaign of a file; Misuse if it is none, or no trust, Undecided if no worker can."""
     from pfnlab.campaign.plan_file import read_plan
     from pfnlab.campaign.running import begin_campaign
     from pfnlab.campaign.shard import check_trust
@@ -67,15 +59,11 @@ def perform(request: ShardsRequest, say: Say) -> Iterator[CampaignStatus]:
 
 
 def shards_run(store: Store, name: str, jobs: int | None, cluster: str | None, say: Say) -> CampaignStatus:
-    """How far the campaign *name* is, once those of its shards were run that can be.
-
-    :param jobs: shards that run at a time on this host; None for as many as there are processors
-    :param cluster: the address of a scheduler whose workers run them instead; None for this host
-    """
+    """How far the campaign *name* is, once shards were run, *jobs* at a time here or on a *cluster*."""
     from pfnlab.base.errors import Undecided
     from pfnlab.base.progress import working
+    from pfnlab.campaign.campaigns import status_of
     from pfnlab.campaign.running import CampaignEnd, run_campaign
-    from pfnlab.campaign.status import status_of
 
     total = len(store.shards(name))
     with executor_of(jobs, cluster) as executor, working(f"campaign {name}", total) as work:
@@ -91,12 +79,9 @@ def shards_run(store: Store, name: str, jobs: int | None, cluster: str | None, s
 
 
 def executor_of(jobs: int | None, cluster: str | None) -> Executor:
-    """Where shards run.
-
-    :raises Misuse: it says both of this host and of a cluster
-    """
+    """Where shards run; Misuse if it says both of this host and of a cluster."""
     from pfnlab.campaign.cluster.connection import check_address
-    from pfnlab.campaign.local import LocalExecutor
+    from pfnlab.campaign.executor import LocalExecutor
     from pfnlab.campaign.on_cluster import ClusterExecutor
 
     if cluster is None:
@@ -119,7 +104,7 @@ class _Shown:
     def show(self, progress: CampaignProgress) -> None:
         """Show it, and say what was given up."""
         if progress.isolated is not None:
-            from pfnlab.campaign.status import what_it_does
+            from pfnlab.campaign.campaigns import what_it_does
 
             shard = progress.isolated
             what = what_it_does(shard.task, shard.work)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from pfnlab.verbs.option import AsJson, CampaignName, Say, StoreOf
+from pfnlab.verbs.option import AsJson, CampaignName, Request, Say, StoreOf
 
 if TYPE_CHECKING:
     from pfnlab.campaign.campaigns import StatusResult
@@ -18,22 +16,16 @@ EXAMPLES = (
 )
 
 
-class StatusRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of how far campaigns are."""
-
+class StatusRequest(Request, frozen=True):
     name: CampaignName = None
     store: StoreOf = None
     as_json: AsJson = False
 
 
 def perform(request: StatusRequest, say: Say) -> Iterator[StatusResult]:
-    """How far they are.
-
-    :raises Misuse: there is no such campaign
-    """
+    """How far they are; Misuse if there is no such campaign."""
     from pfnlab.base.result import Made
-    from pfnlab.campaign.campaigns import StatusResult
-    from pfnlab.campaign.status import status_of
+    from pfnlab.campaign.campaigns import StatusResult, status_of
     from pfnlab.campaign.store.store import Store, store_address
 
     with Store(store_address(request.store), make=False, write=False) as store:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import CampaignName, Say, StoreOf
+from pfnlab.verbs.option import CampaignName, Request, Say, StoreOf
 
 EXAMPLES = (
     ("pfnlab campaign stop --store nightly.db", "The process that runs it ends within seconds"),
@@ -16,18 +14,13 @@ EXAMPLES = (
 )
 
 
-class StopRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of an end of a campaign."""
-
+class StopRequest(Request, frozen=True):
     name: CampaignName = None
     store: StoreOf = None
 
 
 def perform(request: StopRequest, say: Say) -> Iterator[PlainText]:
-    """Ask it; nothing is printed.
-
-    :raises Misuse: there is no such campaign, or it is not running
-    """
+    """Ask it; nothing is printed. Misuse if there is no such campaign, or it is not running."""
     from pfnlab.base.inert import shell_word
     from pfnlab.campaign.running import campaign_named
     from pfnlab.campaign.store.store import Store, store_address

@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import SECONDS, AccelOf, JobsOf, Option, ProfileOf, Say, refuse_beside
+from pfnlab.verbs.option import SECONDS, AccelOf, JobsOf, Option, ProfileOf, Request, Say, refuse_beside
 
 if TYPE_CHECKING:
     from pfnlab.checker.check import CheckResult
@@ -57,9 +55,7 @@ EXAMPLES = (
 )
 
 
-class CheckRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a check: models, what is tried, and what is asked."""
-
+class CheckRequest(Request, frozen=True):
     on: Annotated[
         tuple[str, ...], Option("model:SERIES[,SEAM=POLICY...]; may be given several times.", "MODEL")
     ] = ()
@@ -127,9 +123,7 @@ class CheckRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: CheckRequest, say: Say) -> Iterator[CheckResult | DifferResult]:
-    """Check every model, or tell two policies apart, as *request* says.
-
-    A counterexample is saved once its result was taken.
+    """Check every model, or tell two policies apart; a counterexample is saved once taken.
 
     :raises Misuse: an option is wrong, or does not go with another
     """
@@ -144,10 +138,7 @@ def perform(request: CheckRequest, say: Say) -> Iterator[CheckResult | DifferRes
 
 
 def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
-    """The check of every model, with what real machines show of its counterexamples.
-
-    :raises Misuse: an option is wrong, or does not go with another
-    """
+    """The check of every model, with what real machines show; Misuse if options do not go together."""
     from pfnlab.checker.scopes.properties import questions
     from pfnlab.checker.scopes.scope import load_scope
     from pfnlab.lab.running.confirm import confirm
@@ -182,10 +173,7 @@ def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
 
 
 def limits_of(request: CheckRequest) -> CheckLimits:
-    """The limits that the options of *request* mean.
-
-    :raises Misuse: they do not go together
-    """
+    """The limits that the options of *request* mean; Misuse if they do not go together."""
     from pfnlab.checker.limits import Exhaustive, Swarm, Walks
 
     depth, seconds = request.depth, request.seconds
@@ -220,14 +208,13 @@ def limits_of(request: CheckRequest) -> CheckLimits:
 
 
 def _specs(request: CheckRequest) -> list[str]:
-    """The models by their names."""
     from pfnlab.programs.runs.named_machines import newest_series, with_policies
 
     return with_policies(list(request.on) or [f"model:{newest_series()}"], request.policy)
 
 
 def _model(spec: str) -> ModelMachine:
-    from pfnlab.programs.model.named_model import model_of
+    from pfnlab.programs.model.model_machine import model_of
     from pfnlab.programs.runs.named_machines import name_machine
 
     named = name_machine(spec)
@@ -282,14 +269,12 @@ def _save(request: CheckRequest, texts: dict[str, str], say: Say) -> None:
     """Write each counterexample as a program of its own, where the request says so."""
     if request.save is None:
         return
-    from pfnlab.base.files import cannot_write, write_whole
+    from pfnlab.base.files import write_whole, writing
     from pfnlab.base.path_walk import make_folder
 
     for name, text in texts.items():
         path = request.save / f"{name}.pfn"
-        try:
+        with writing(path):
             make_folder(path.parent)
             write_whole(path, text)
-        except OSError as trouble:
-            raise cannot_write(path, trouble) from trouble
         say(f"{path} written")

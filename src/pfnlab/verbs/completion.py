@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import Option, Say
+from pfnlab.verbs.option import Option, Request, Say
 
 EXAMPLES = (
     ("source <(pfnlab completion bash)", "Completion in this bash; in ~/.bashrc, in every one"),
@@ -20,17 +18,12 @@ EXAMPLES = (
 SHELLS = ("bash", "zsh", "fish")
 
 
-class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a script for a shell."""
-
+class CompletionRequest(Request, frozen=True):
     shell: Annotated[str, Option("bash, zsh or fish.", "SHELL", positional=True)]
 
 
 def perform(request: CompletionRequest, say: Say) -> Iterator[PlainText]:
-    """The script.
-
-    :raises Misuse: there is none for the shell
-    """
+    """The script; Misuse if there is none for the shell."""
     from importlib.resources import files
 
     shell = request.shell

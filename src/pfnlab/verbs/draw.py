@@ -11,11 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import AccelOf, LookOf, Option, ProfileOf, Say
+from pfnlab.verbs.option import AccelOf, LookOf, Option, ProfileOf, Request, Say
 
 EXAMPLES = (
     (
@@ -30,9 +28,7 @@ EXAMPLES = (
 )
 
 
-class DrawRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a picture: a program, machines, and what of them is drawn."""
-
+class DrawRequest(Request, frozen=True):
     program: Annotated[
         str,
         Option("A name (`pfnlab litmus list`), a file, or - for standard input.", "PROGRAM", positional=True),
@@ -55,14 +51,11 @@ class DrawRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: DrawRequest, say: Say) -> Iterator[PlainText]:
-    """Run the program, and draw it.
-
-    :raises Misuse: there is not one program, or no such step or theme, or the output is a file that is read
-    """
+    """Run the program, and draw it; Misuse if it is not one, or there is no such step, theme or output."""
     from pfnlab.base.files import check_output
     from pfnlab.base.inert import shell_path
     from pfnlab.present.picture import draw_compare, draw_race, draw_state, draw_story
-    from pfnlab.present.picture.dimensions import NARROW
+    from pfnlab.present.picture.axis import NARROW
     from pfnlab.present.picture.palette import Theme
     from pfnlab.programs.lang.library import load_found, program_paths
     from pfnlab.programs.runs.look import look_named

@@ -11,10 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import AsJson, Option, Say
+from pfnlab.verbs.option import AsJson, Option, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.diagnosis.messages.explanation import ExplainResult
@@ -37,9 +35,7 @@ EXAMPLES = (
 _EVERY = 10.0
 
 
-class ExplainRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of an explanation."""
-
+class ExplainRequest(Request, frozen=True):
     words: Annotated[
         tuple[str, ...],
         Option("A file, - for standard input, or a line in quotes.", "FILE|-|LINE", positional=True),
@@ -56,10 +52,7 @@ class ExplainRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: ExplainRequest, say: Say) -> Iterator[ExplainResult]:
-    """The explanation.
-
-    :raises Misuse: there is nothing to explain, or the kernel's version is none
-    """
+    """The explanation; Misuse if there is nothing to explain, or the kernel's version is none."""
     from pfnlab.diagnosis.messages.explaining import explain
     from pfnlab.diagnosis.messages.explanation import explained, explained_errno
     from pfnlab.kernel.bugs.kernel_name import kernel_name

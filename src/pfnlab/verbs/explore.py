@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlencode
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import Option, Say
+from pfnlab.verbs.option import Option, Request, Say
 
 EXAMPLES = (
     ("pfnlab explore", "An editor and a picture of every step, in the browser"),
@@ -26,9 +24,7 @@ EXAMPLES = (
 )
 
 
-class ExploreRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a page in the browser: what it begins with, and its address."""
-
+class ExploreRequest(Request, frozen=True):
     program: Annotated[
         str | None, Option("A program of the library by its name, or a file.", "PROGRAM", positional=True)
     ] = None
@@ -41,13 +37,10 @@ class ExploreRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: ExploreRequest, say: Say) -> Iterator[PlainText]:
-    """Serve the page until Ctrl-C; it has no results.
-
-    :raises Misuse: there are too many machines, not one program, or the bundle is none
-    """
+    """Serve the page until Ctrl-C; it has no results. Misuse if there is not one program, or no bundle."""
     from pfnlab.base.inert import shell_word
-    from pfnlab.explorer.machines import MOST_MACHINES
     from pfnlab.explorer.serving import serve
+    from pfnlab.explorer.stories import MOST_MACHINES
     from pfnlab.programs.lang.library import in_library, long_name, program_paths
     from pfnlab.programs.lang.load import read_program_text
     from pfnlab.programs.runs.named_machines import name_machine

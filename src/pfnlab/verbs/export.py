@@ -20,7 +20,7 @@ import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import AccelOf, Option, ProfileOf, Say
+from pfnlab.verbs.option import AccelOf, Option, ProfileOf, Request, Say
 
 EXAMPLES = (
     ("pfnlab export munmap-middle", "The program as C, which tells what it sees"),
@@ -38,9 +38,7 @@ EXAMPLES = (
 )
 
 
-class ExportRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a reproducer: a program, its form, and the machine whose answers are expected."""
-
+class ExportRequest(Request, frozen=True):
     program: Annotated[
         str,
         Option("A name (`pfnlab litmus list`), a file, or - for standard input.", "PROGRAM", positional=True),
@@ -63,7 +61,7 @@ def perform(request: ExportRequest, say: Say) -> Iterator[PlainText]:
     :raises Misuse: there is not one program, or no such form, or the output cannot be written
     :raises Undecided: the form cannot say an operation of the program, or the machine cannot answer
     """
-    from pfnlab.base.files import cannot_write, check_output, write_whole
+    from pfnlab.base.files import check_output, write_whole, writing
     from pfnlab.base.path_walk import make_folder
     from pfnlab.export.formats import check_form, export
     from pfnlab.export.subject import Subject
@@ -100,13 +98,11 @@ def perform(request: ExportRequest, say: Say) -> Iterator[PlainText]:
     if request.to is None:
         yield PlainText("".join(files.values()))
         return
-    try:
-        for name, target in targets.items():
+    for name, target in targets.items():
+        with writing(request.to, "name another place with -o"):
             make_folder(target.parent)
             write_whole(target, files[name])
-            yield PlainText.line(str(target))
-    except OSError as trouble:
-        raise cannot_write(request.to, trouble, "name another place with -o") from trouble
+        yield PlainText.line(str(target))
 
 
 def _targets(names: list[str], to: Path | None) -> dict[str, Path]:

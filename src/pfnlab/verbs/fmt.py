@@ -9,11 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import Option, Say
+from pfnlab.verbs.option import Option, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.programs.lang.problems import FmtResult
@@ -28,12 +26,9 @@ EXAMPLES = (
 FORMATS = ("text", "json", "github")
 
 
-class FmtRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a canonical form: programs, and whether they are only checked."""
-
+class FmtRequest(Request, frozen=True):
     programs: Annotated[
-        tuple[str, ...],
-        Option("Files, folders, patterns; - is standard input.", "PROGRAM", positional=True),
+        tuple[str, ...], Option("Files, folders, patterns; - is standard input.", "PROGRAM", positional=True)
     ]
     check: Annotated[
         bool, Option("Change nothing; print what is wrong as FILE:LINE:COLUMN: MESSAGE.", names=("--check",))
@@ -51,11 +46,10 @@ def perform(request: FmtRequest, say: Say) -> Iterator[FmtResult | PlainText]:
     :raises Misuse: there is no such form, or a file cannot be written
     :raises ProgramError: what is to be rewritten is no program
     """
-    from pfnlab.base.files import cannot_write, check_regular, write_whole
+    from pfnlab.base.files import check_regular, write_whole, writing
     from pfnlab.base.progress import working
-    from pfnlab.programs.lang.canonical import format_text
     from pfnlab.programs.lang.library import STDIN, program_paths
-    from pfnlab.programs.lang.problems import FmtResult, problems_of
+    from pfnlab.programs.lang.problems import FmtResult, format_text, problems_of
 
     if request.form is not None and request.form not in FORMATS:
         raise Misuse(f"there is no format {request.form!r}: write {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
@@ -78,10 +72,8 @@ def perform(request: FmtRequest, say: Say) -> Iterator[FmtResult | PlainText]:
         elif formatted != text:
             # A pipe could be read, and writing into one may wait for ever.
             check_regular(path, "program")
-            try:
+            with writing(path):
                 write_whole(path, formatted)
-            except OSError as trouble:
-                raise cannot_write(path, trouble) from trouble
 
 
 def _text(path: Path) -> str:

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
 from pfnlab.verbs.option import (
     SECONDS,
@@ -19,6 +17,7 @@ from pfnlab.verbs.option import (
     KnownOf,
     Option,
     ProfileOf,
+    Request,
     ResumeOf,
     Say,
     StopAfterOf,
@@ -63,9 +62,7 @@ _BEAT = 4.0
 _DRAWN = "seed programs driver schedules vfio slots fixed leaves coverage no_coverage"
 
 
-class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a hunt: machines, what programs may have, and when it ends."""
-
+class FuzzRequest(Request, frozen=True):
     on: Annotated[
         tuple[str, ...],
         Option(
@@ -84,8 +81,7 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     cells: Annotated[str | None, Option("Of --enumerate the cells A to B, without B itself.", "A:B")] = None
     seed: Annotated[
-        int | None,
-        Option("What random numbers begin with: another N, other programs. Default: 0.", "N"),
+        int | None, Option("What random numbers begin with: another N, other programs. Default: 0.", "N")
     ] = None
     programs: Annotated[int | None, Option("How many in all; 500 without --seconds.", "N", min=1)] = None
     seconds: Annotated[
@@ -125,7 +121,7 @@ class FuzzRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
-    """Run the hunt, and say how fast it was; of enumerated programs one on each kernel that is named alone.
+    """Run a hunt, and say how fast it was; of enumerated programs one on each kernel that is named alone.
 
     :raises Misuse: an option is wrong, or does not go with another
     """
@@ -148,18 +144,16 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
 
 
 def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[str], say: Say) -> FuzzResult:
-    """The result of a hunt on machines that are compared.
-
-    :param known: keys of the signatures that are known
-    """
+    """The result of a hunt on machines that are compared; *known* are keys of signatures."""
     from pfnlab.base.processes import processors
     from pfnlab.base.progress import beating, working
     from pfnlab.base.units import number_of
+    from pfnlab.hunt.fuzz.call_kinds import Vocabulary
     from pfnlab.hunt.fuzz.coverage import Measure
     from pfnlab.hunt.fuzz.hunt import Hunt
     from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState
     from pfnlab.hunt.fuzz.letters import Cells
-    from pfnlab.hunt.fuzz.rounds import IN_MEMORY, MIXED, looking_named, opened
+    from pfnlab.hunt.fuzz.rounds import IN_MEMORY, MIXED, check_vocabulary, looking_named, opened
     from pfnlab.lab.running.inside import need_lens
     from pfnlab.programs.runs.look import LookLevel
     from pfnlab.programs.runs.machine import accel_named
@@ -169,7 +163,10 @@ def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[
     cells = Cells.named(request.enumerate, request.cells or ":") if request.enumerate is not None else None
     measure = _measure(request)
     named = name_machines(specs, request.profile)
-    vocabulary = _vocabulary(request)
+    vocabulary = Vocabulary(
+        *(request.driver, request.schedules, request.vfio, request.slots, request.leaves, request.fixed)
+    )
+    check_vocabulary(vocabulary)
     chosen = looking_named(request.look) if request.look is not None else None
     kept = _kept(request, specs, vocabulary, chosen, measure, cells)
     measure = kept.measure if kept is not None and measure is None else measure or Measure.MODEL
@@ -216,10 +213,7 @@ def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[
 
 
 def _measure(request: FuzzRequest) -> Measure | None:
-    """The coverage that was asked for, None where that of the hunt is.
-
-    :raises Misuse: there is no such coverage, two are asked for, or no kernel's blocks can be counted
-    """
+    """The coverage that was asked for, None for that of the hunt; Misuse if it cannot be."""
     from pfnlab.hunt.fuzz.coverage import Measure, measure_named
 
     measure = measure_named(request.coverage) if request.coverage is not None else None
@@ -235,18 +229,6 @@ def _measure(request: FuzzRequest) -> Measure | None:
     return measure
 
 
-def _vocabulary(request: FuzzRequest) -> Vocabulary:
-    """:raises Misuse: there would be leaves alone, and nobody who makes them"""
-    from pfnlab.hunt.fuzz.call_kinds import Vocabulary
-    from pfnlab.hunt.fuzz.rounds import check_vocabulary
-
-    vocabulary = Vocabulary(
-        request.driver, request.schedules, request.vfio, request.slots, request.leaves, request.fixed
-    )
-    check_vocabulary(vocabulary)
-    return vocabulary
-
-
 def _kept(
     request: FuzzRequest,
     specs: list[str],
@@ -255,12 +237,9 @@ def _kept(
     measure: Measure | None,
     cells: Cells | None,
 ) -> HuntState | None:
-    """The state from which the hunt goes on, None where one begins.
+    """The state from which the hunt goes on, None where one begins; Misuse if the file is of another hunt.
 
-    :param chosen: the levels of looking, None for those of the hunt
-    :param measure: the coverage, None for that of the hunt
-    :param cells: those that are enumerated, None where programs are drawn
-    :raises Misuse: the file is of another hunt
+    Of *chosen*, *measure* and *cells* None stands for those of the hunt.
     """
     from pfnlab.base.inert import shell_line
     from pfnlab.hunt.fuzz.hunt_state import read_state
@@ -292,10 +271,7 @@ def _kept(
 
 
 class _Kept:
-    """Shows how far a hunt is, and keeps its state in a file.
-
-    :param limit: the seconds of a hunt that time ends
-    """
+    """Shows how far a hunt is, which ends after *limit* seconds, and keeps its state in a file."""
 
     def __init__(self, work: Work, state: HuntState, state_file: Path | None, limit: float | None) -> None:
         self._work, self._state_file, self._limit = work, state_file, limit

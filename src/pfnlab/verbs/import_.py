@@ -14,11 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import Option, Say
+from pfnlab.verbs.option import Option, Request, Say
 
 EXAMPLES = (
     ("pfnlab import pcimem.strace -o pcimem.pfn", "The program of a traced process"),
@@ -30,9 +28,7 @@ EXAMPLES = (
 FORMATS = ("strace", "syz")
 
 
-class ImportRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a program: a text of another tool."""
-
+class ImportRequest(Request, frozen=True):
     source: Annotated[str, Option("A log or program; - is standard input.", "FILE", positional=True)]
     form: Annotated[
         str | None, Option("The form of FILE. Default: what its content says.", "strace|syz", ("--format",))
@@ -50,11 +46,7 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: ImportRequest, say: Say) -> Iterator[PlainText]:
-    """Make a program.
-
-    :raises Misuse: there is no such form, a file cannot be read, or nothing maps device memory
-    :raises Undecided: no program says what was found
-    """
+    """Make a program; Misuse if form, file or device memory lacks, Undecided if no program says it."""
     from pfnlab.base.files import MOST_RECORDED, check_output, read_bytes, read_text
     from pfnlab.export.from_strace import from_strace
     from pfnlab.export.from_syz import from_syz

@@ -12,17 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible_name
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import SECONDS, AsJson, Option, Say, refuse_beside
+from pfnlab.verbs.option import SECONDS, AsJson, Option, Request, Say, refuse_beside
 
 if TYPE_CHECKING:
     from pfnlab.diagnosis.inspector.host_snapshot import Snapshot
     from pfnlab.diagnosis.inspector.inspection import InspectionResult
-    from pfnlab.diagnosis.inspector.snapshot_bounds import SnapshotBounds
+    from pfnlab.diagnosis.inspector.parsing.text_files import SnapshotBounds
 
 EXAMPLES = (
     ("pfnlab inspect", "What is wrong on this machine, as far as this user may see it"),
@@ -37,9 +35,7 @@ EXAMPLES = (
 )
 
 
-class InspectRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of an inspection: of which machine, and what is asked about it."""
-
+class InspectRequest(Request, frozen=True):
     origin: Annotated[
         str | None,
         Option(
@@ -75,21 +71,17 @@ class InspectRequest(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
     form: Annotated[
-        str | None,
-        Option("For the textfile collector of node_exporter.", "text|prometheus", ("--format",)),
+        str | None, Option("For the textfile collector of node_exporter.", "text|prometheus", ("--format",))
     ] = None
     as_json: AsJson = False
     output: Annotated[Path | None, Option("Write it there.", "FILE", ("-o", "--output"))] = None
 
 
 def perform(request: InspectRequest, say: Say) -> Iterator[InspectionResult | PlainText]:
-    """The inspection, again and again with --watch; or a script, which is only printed.
-
-    :raises Misuse: options do not go together, or the file is nothing to look at
-    """
+    """The inspection, once or again and again, or a script; Misuse if options or the file do not fit."""
     _check(request)
     if request.script:
-        from pfnlab.diagnosis.inspector.sources.collect_script import script_text
+        from pfnlab.diagnosis.inspector.sources.collecting import script_text
 
         yield PlainText(script_text())
         return
@@ -150,7 +142,7 @@ def _snapshot(request: InspectRequest) -> Snapshot:
 
 
 def _bounds(request: InspectRequest) -> SnapshotBounds:
-    from pfnlab.diagnosis.inspector.snapshot_bounds import ORDINARY, SnapshotBounds
+    from pfnlab.diagnosis.inspector.parsing.text_files import ORDINARY, SnapshotBounds
 
     return ORDINARY if request.most is None else SnapshotBounds(request.most)
 

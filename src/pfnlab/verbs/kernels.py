@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from typing import Annotated
 
-import msgspec
-
-from pfnlab.verbs.option import Option
+from pfnlab.verbs.option import Option, Request
 
 VERBS = ("list", "fetch", "tested", "rm", "build", "sizes", "meet", "diff")
 
@@ -17,7 +15,7 @@ EXAMPLES = (
 )
 
 
-class MirrorRequest(msgspec.Struct, frozen=True, kw_only=True):
+class MirrorRequest(Request, frozen=True):
     """The request of every verb about kernels: the mirror that they are fetched from."""
 
     mirror: Annotated[

@@ -15,7 +15,7 @@ from typing import Annotated
 import msgspec
 
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import JOBS, Option, Say
+from pfnlab.verbs.option import JOBS, Option, Request, Say
 
 EXAMPLES = (
     ("pfnlab kernels build 7.2 --name mine --patch mine.patch", "A patched 7.2, then qemu:mine"),
@@ -24,9 +24,7 @@ EXAMPLES = (
 )
 
 
-class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a build: a source, and its kernel's patches, configuration and name."""
-
+class BuildRequest(Request, frozen=True):
     source: Annotated[
         str,
         Option(
@@ -58,11 +56,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: BuildRequest, say: Say) -> Iterator[PlainText]:
-    """Build the kernel, and say its name, what it is, and how to run a program on it.
-
-    :raises Misuse: no such tree, patch, configuration or series, or a patch does not apply
-    :raises Undecided: a program is missing, or the kernel does not build or come up
-    """
+    """Build the kernel, and say its name and how to run it; Misuse if an input is wrong, else Undecided."""
     from pfnlab.base.inert import shell_line
     from pfnlab.base.progress import working
     from pfnlab.lab.building.build import build

@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
 from pfnlab.verbs.option import (
     AsJson,
@@ -22,6 +20,7 @@ from pfnlab.verbs.option import (
     Option,
     PageFile,
     RandomPrograms,
+    Request,
     Say,
     SeedOf,
     refuse_beside,
@@ -38,9 +37,7 @@ EXAMPLES = (
 )
 
 
-class DiffRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a comparison of two kernels, and what they are compared in."""
-
+class DiffRequest(Request, frozen=True):
     first: Annotated[str, Option("6.12.94, a series, a bzImage, or one built here.", "A", positional=True)]
     second: Annotated[str, Option("Another one.", "B", positional=True)]
     litmus: LitmusOf = None
@@ -55,11 +52,7 @@ class DiffRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: DiffRequest, say: Say) -> Iterator[MeetingResult | RulesBetween]:
-    """Run everything on both kernels, or on the models of both.
-
-    :raises Misuse: they are one kernel, or have no model
-    :raises Undecided: one of them cannot be run
-    """
+    """Run everything on both kernels, or their models; Misuse if they are one, Undecided if not run."""
     if request.jobs is not None and not request.model:
         raise Misuse("--jobs is for --model: each kernel has one guest")
     if request.model:

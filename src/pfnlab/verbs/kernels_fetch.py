@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import Option, RefreshOf, Say
+from pfnlab.verbs.option import Option, RefreshOf, Request, Say
 
 EXAMPLES = (
     ("pfnlab kernels fetch 6.1 7.2", "The newest known kernel of each series"),
@@ -24,9 +22,7 @@ _STANDINGS = {
 }
 
 
-class FetchRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request to fetch kernels."""
-
+class FetchRequest(Request, frozen=True):
     names: Annotated[
         tuple[str, ...],
         Option(
@@ -41,10 +37,7 @@ class FetchRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: FetchRequest, say: Say) -> Iterator[PlainText]:
-    """Fetch every named kernel, and say where it lies.
-
-    :raises Misuse: a word for many kernels has others beside it, or there is no such kernel
-    """
+    """Fetch every named kernel, and say where it lies; Misuse if there is none, or a word for many beside."""
     from pfnlab.base.progress import working
     from pfnlab.base.units import number_of
     from pfnlab.kernel.policies.releases import CONFIRMED

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import RefreshOf, Say
+from pfnlab.verbs.option import RefreshOf, Request, Say
 
 EXAMPLES = (
     ("pfnlab kernels list", "Every kernel that is known, cached or on offer"),
@@ -18,17 +16,14 @@ EXAMPLES = (
 )
 
 
-class KernelsRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a list of kernels."""
-
+class KernelsRequest(Request, frozen=True):
     refresh: RefreshOf = False
 
 
 def perform(request: KernelsRequest, say: Say) -> Iterator[PlainText]:
     """One line a kernel: what it is, cached or not, and the offer of the archive; then those built here."""
     from pfnlab.lab.building.built import built_kernels
-    from pfnlab.lab.images.inventory import inventory
-    from pfnlab.lab.images.kernels import read_lists
+    from pfnlab.lab.images.kernels import inventory, read_lists
 
     if request.refresh:
         read_lists(refresh=True, say=say)

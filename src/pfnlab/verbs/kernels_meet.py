@@ -13,11 +13,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-import msgspec
-
 from pfnlab.base.errors import Discovery, Misuse, Undecided
 from pfnlab.base.result import Outcome
-from pfnlab.verbs.option import AsJson, JobsOf, LitmusOf, Option, PageFile, RandomPrograms, Say, SeedOf
+from pfnlab.verbs.option import (
+    AsJson,
+    JobsOf,
+    LitmusOf,
+    Option,
+    PageFile,
+    RandomPrograms,
+    Request,
+    Say,
+    SeedOf,
+)
 
 if TYPE_CHECKING:
     from pfnlab.hunt.meeting.meet import Meeting, MeetingResult
@@ -30,9 +38,7 @@ EXAMPLES = (
 )
 
 
-class MeetRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a meeting: kernels, and what each is compared in."""
-
+class MeetRequest(Request, frozen=True):
     names: Annotated[
         tuple[str, ...], Option("6.12.107, 6.12, a bzImage, or one built here.", "K", positional=True)
     ] = ()
@@ -40,8 +46,8 @@ class MeetRequest(msgspec.Struct, frozen=True, kw_only=True):
     profile: Annotated[str | None, Option("The model to compare it with, instead of its own.", "VERSION")] = (
         None
     )
-    promote: Annotated[bool, Option("What does not differ becomes known: a small file each.")] = False
-    known: Annotated[Path | None, Option("Where those files are, if not in the package.", "DIR")] = None
+    promote: Annotated[bool, Option("What does not differ becomes known: a line each.")] = False
+    known: Annotated[Path | None, Option("The file of those lines, if not the package's.", "FILE")] = None
     litmus: LitmusOf = None
     programs: RandomPrograms = 300
     seed: SeedOf = 7
@@ -117,24 +123,23 @@ def perform(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unmet]:
             _promote(request.known, meeting, kernel.image, say)
 
 
-def _promote(folder: Path | None, meeting: Meeting, kernel: KernelImage, say: Say) -> None:
-    """Write the file of a kernel that is known now, or say why it is not.
+def _promote(path: Path | None, meeting: Meeting, kernel: KernelImage, say: Say) -> None:
+    """Write the line of a kernel that is known now, or say why it is not.
 
-    :param folder: that of known kernels; None for that of the package
+    :param path: of the file of known kernels; None for that of the package
     """
-    from importlib.resources import files
-
     from pfnlab.hunt.meeting.meet import known_of
-    from pfnlab.kernel.policies.known_kernels import write_known
+    from pfnlab.kernel.policies.known_kernels import KNOWN, write_known
     from pfnlab.lab.images.kernels import suites_of
 
     if not kernel.package:
         raise Misuse("a kernel of one's own does not become known: only packages of the archive do")
-    folder = folder or Path(str(files("pfnlab.kernel.policies").joinpath("known")))
+    path = path or KNOWN
     try:
         known = known_of(meeting, kernel, next(iter(suites_of(kernel)), ""))
-        say(f"{write_known(folder, known)} written")
+        write_known(path, known)
+        say(f"{known.package_version} written into {path}")
     except Discovery as discovery:
         say(str(discovery))
     except OSError as trouble:
-        raise Misuse(f"{folder} cannot be written: {trouble}; name a folder with --known") from trouble
+        raise Misuse(f"{path} cannot be written: {trouble}; name a file with --known") from trouble

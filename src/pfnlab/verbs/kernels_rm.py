@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-import msgspec
-
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import Option, Say
+from pfnlab.verbs.option import Option, Request, Say
 
 EXAMPLES = (
     ("pfnlab kernels rm 6.12.94", "One version out of the cache"),
@@ -16,9 +14,7 @@ EXAMPLES = (
 )
 
 
-class RemoveRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request to remove kernels."""
-
+class RemoveRequest(Request, frozen=True):
     names: Annotated[tuple[str, ...], Option("6.12, or 6.12.107.", "K", positional=True)]
 
 

@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
-from pfnlab.verbs.option import AsJson, Option, Say, refuse_beside
+from pfnlab.verbs.option import AsJson, Option, Request, Say, refuse_beside
 
 if TYPE_CHECKING:
     from pfnlab.lab.sizes.kernel_sizes import ListedSizes
@@ -22,9 +20,7 @@ EXAMPLES = (
 )
 
 
-class SizesRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of sizes: kernels, or every series that is kept."""
-
+class SizesRequest(Request, frozen=True):
     names: Annotated[
         tuple[str, ...], Option("6.12, or 6.12.107; what is kept when none.", "K", positional=True)
     ] = ()
@@ -35,10 +31,7 @@ class SizesRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: SizesRequest, say: Say) -> Iterator[ListedSizes]:
-    """The structures of the kernels; or what is kept of each series, written and said.
-
-    :raises Misuse: there is no such kernel
-    """
+    """The structures of the kernels; or what is kept of each series, written. Misuse if no such kernel."""
     from pfnlab.base.inert import shell_word
     from pfnlab.base.progress import working
     from pfnlab.kernel.policies.releases import CONFIRMED

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-import msgspec
-
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import Option, Say
+from pfnlab.verbs.option import Option, Request, Say
 
 EXAMPLES = (
     ("pfnlab kernels tested", "The kernels of the demo and the tests"),
@@ -16,9 +14,7 @@ EXAMPLES = (
 )
 
 
-class TestedRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a list of the kernels that the demo and the tests ask."""
-
+class TestedRequest(Request, frozen=True):
     newest: Annotated[bool, Option("Only the newest that can be had.")] = False
 
 

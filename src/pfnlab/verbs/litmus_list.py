@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import AsJson, Option, Say
+from pfnlab.verbs.option import AsJson, Option, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.programs.lang.library_list import LibraryList
@@ -19,19 +17,14 @@ EXAMPLES = (
 )
 
 
-class LitmusRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a list of programs."""
-
+class LitmusRequest(Request, frozen=True):
     grep: Annotated[str | None, Option("Only those with this word in name, question or text.", "WORD")] = None
     section: Annotated[str | None, Option("Only those of one section, as Unmapping or vfio.", "S")] = None
     as_json: AsJson = False
 
 
 def perform(request: LitmusRequest, say: Say) -> Iterator[LibraryList]:
-    """The programs that were asked for; how many they are is said where they are read.
-
-    :raises Misuse: there is no such section, or none has the word, which JSON may say too
-    """
+    """The programs that were asked for; Misuse if there is no such section, or none (JSON may say none)."""
     from pfnlab.base.units import number_of
     from pfnlab.programs.lang.library_list import LibraryList, chosen_entries
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-import msgspec
-
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import LibraryNames, Option, Say
+from pfnlab.verbs.option import LibraryNames, Option, Request, Say
 
 EXAMPLES = (
     ("pfnlab litmus show munmap-middle", "The text of a program"),
@@ -16,9 +14,7 @@ EXAMPLES = (
 )
 
 
-class LitmusShowRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of the texts of programs."""
-
+class LitmusShowRequest(Request, frozen=True):
     names: LibraryNames
     form: Annotated[
         str | None,
@@ -27,10 +23,7 @@ class LitmusShowRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: LitmusShowRequest, say: Say) -> Iterator[PlainText]:
-    """Each text, with an empty line between two.
-
-    :raises Misuse: there is no such program or form
-    """
+    """Each text, with an empty line between two; Misuse if there is no such program or form."""
     from pfnlab.programs.lang.library import library_programs
     from pfnlab.programs.lang.load import load_program, read_program_text
 

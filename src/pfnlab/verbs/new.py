@@ -6,11 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import ForceOf, Option, Say
+from pfnlab.verbs.option import ForceOf, Option, Request, Say
 
 EXAMPLES = (
     ("pfnlab new", "Print a program to begin with, with comments"),
@@ -18,20 +16,16 @@ EXAMPLES = (
 )
 
 
-class NewRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a program to begin with."""
-
+class NewRequest(Request, frozen=True):
     file: Annotated[Path | None, Option("Write it there. Default: print it.", "FILE", positional=True)] = None
     force: ForceOf = False
 
 
 def perform(request: NewRequest, say: Say) -> Iterator[PlainText]:
-    """Its text, or where it was written.
-
-    :raises Misuse: the file is there already, or cannot be written
-    """
+    """Its text, or where it was written; Misuse if the file is there already, or cannot be written."""
     from importlib.resources import files
 
+    from pfnlab.base.files import write_whole, writing
     from pfnlab.base.inert import shell_path, visible_name
 
     text = files("pfnlab.programs.lang").joinpath("template.pfn").read_text(encoding="utf-8")
@@ -39,31 +33,15 @@ def perform(request: NewRequest, say: Say) -> Iterator[PlainText]:
         yield PlainText(text)
         return
     check_free([request.file], "name another file", force=request.force)
-    write(request.file, text)
+    with writing(request.file):
+        write_whole(request.file, text)
     written = f"{visible_name(request.file)} written"
     yield PlainText.line(f"{written}; run it: pfnlab run {shell_path(request.file)}")
 
 
 def check_free(targets: Iterable[Path], instead: str, *, force: bool) -> None:
-    """Nothing is written where one of the files may not be.
-
-    :param instead: what to do where one is there
-    :raises Misuse: one is there, and it is not forced
-    """
+    """Nothing is written where one of *targets* is and may not be: Misuse, which says what to do instead."""
     there = [str(path) for path in targets if path.exists() or path.is_symlink()]
     if there and not force:
         are = "is" if len(there) == 1 else "are"
         raise Misuse(f"{', '.join(there)} {are} there already: {instead}, or add --force")
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file completely or not at all.
-
-    :raises Misuse: it cannot be written
-    """
-    from pfnlab.base.files import cannot_write, write_whole
-
-    try:
-        write_whole(path, text)
-    except OSError as trouble:
-        raise cannot_write(path, trouble) from trouble

@@ -6,14 +6,19 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
+import msgspec
+
 #: Takes a line of progress.
 Say = Callable[[str], None]
+
+
+class Request(msgspec.Struct, frozen=True):
+    """The request of a verb."""
 
 
 class Option(NamedTuple):
     """An option or argument of a verb, as an annotation of a field of its request.
 
-    :param help: its meaning
     :param metavar: stands for its value
     :param names: how it is written; by default as its field, ``--every-order`` for ``every_order``
     :param min: the least number; *max*: the largest
@@ -46,12 +51,10 @@ def refuse_beside(
     :param but: or the fields that are refused, with blanks between; all others go with it
     :raises Misuse: one of them was given, as far as its value says so
     """
-    from msgspec.structs import fields
-
     from pfnlab.base.errors import Misuse
 
     refused = []
-    for field in fields(type(request)):
+    for field in msgspec.structs.fields(type(request)):
         notes = (note for note in getattr(field.type, "__metadata__", ()) if isinstance(note, Option))
         known = next(notes, None)
         ignored = field.name in but.split() if but else field.name not in takes
@@ -164,8 +167,7 @@ StoreOf = Annotated[
     ),
 ]
 CampaignName = Annotated[
-    str | None,
-    Option("Its name; may be left out where the store has one only.", "CAMPAIGN", positional=True),
+    str | None, Option("Its name; may be left out where the store has one only.", "CAMPAIGN", positional=True)
 ]
 ShardsOf = Annotated[
     int | None,

@@ -9,7 +9,7 @@ LEAKED: still reserved although no process and no driver has it. Other words are
 VERBS = (
     *("new", "review", "try", "run", "fmt", "fuzz", "check", "bisect", "explore", "replay", "draw", "export"),
     *("import", "report", "schema", "results", "completion", "explain", "inspect"),
-    *("kernels", "cache", "policies", "litmus", "bugs", "claims", "campaign"),
+    *("kernels", "cache", "policies", "litmus", "bugs", "discussions", "campaign"),
 )
 
 EXAMPLES = (

@@ -8,10 +8,8 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import NamedTuple
 
-import msgspec
-
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import Say
+from pfnlab.verbs.option import Request, Say
 
 EXAMPLES = (
     ("pfnlab policies list", "Every policy by seam, and the kernel profiles"),
@@ -19,15 +17,12 @@ EXAMPLES = (
 )
 
 
-class PolicyListRequest(msgspec.Struct, frozen=True, kw_only=True):
+class PolicyListRequest(Request, frozen=True):
     """The request of a list of policies."""
 
 
 class Policy(NamedTuple):
-    """One policy: a module in a folder named after its seam, whose docstring describes it.
-
-    :param seam: the name of the folder, ``trackers``
-    """
+    """One policy: a module in a folder named after its seam, ``trackers``; its docstring describes it."""
 
     seam: str
     name: str
@@ -52,19 +47,15 @@ def _lines() -> Iterator[str]:
             if policy.seam == seam:
                 yield f"  {policy.name:<{width}}   {policy.says.partition(chr(10))[0]}"
         if seam == "trackers":
-            yield from _eras(width)
+            from pfnlab.kernel.policies.seams import VM_PAT_ERAS
+
+            # One tracker with the repairs of its time.
+            yield from (f"  {name:<{width}}   {says}" for name, says in VM_PAT_ERAS.items())
         yield from _places(seam)
     series = all_series()
     yield "profiles"
     yield f"  {', '.join(name for name in series if name in CONFIRMED)}"
     yield f"  not confirmed on a kernel: {', '.join(name for name in series if name not in CONFIRMED)}"
-
-
-def _eras(width: int) -> Iterator[str]:
-    """One tracker with the repairs of its time."""
-    from pfnlab.kernel.policies.eras import VM_PAT_ERAS
-
-    yield from (f"  {name:<{width}}   {says}" for name, says in VM_PAT_ERAS.items())
 
 
 def _places(folder: str) -> Iterator[str]:

@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
-from pfnlab.verbs.option import AsJson, JobsOf, Option, Say
+from pfnlab.verbs.option import AsJson, JobsOf, Option, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.present.report.policies_matrix import PoliciesResult
@@ -22,9 +20,7 @@ EXAMPLES = (
 )
 
 
-class PoliciesRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a comparison of policies."""
-
+class PoliciesRequest(Request, frozen=True):
     depth: Annotated[int, Option("Operations in a row.", "N", min=1)] = 3
     jobs: JobsOf = None
     as_json: AsJson = False

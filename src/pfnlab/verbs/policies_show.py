@@ -9,11 +9,9 @@ import difflib
 from collections.abc import Iterator
 from typing import Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import Option, Say
+from pfnlab.verbs.option import Option, Request, Say
 
 EXAMPLES = (
     ("pfnlab policies show track_ctx", "The source of a policy"),
@@ -21,9 +19,7 @@ EXAMPLES = (
 )
 
 
-class PolicyRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a policy, a kernel, or two kernels."""
-
+class PolicyRequest(Request, frozen=True):
     name: Annotated[str, Option("A policy, or a kernel: 7.2, 6.12.94.", "NAME", positional=True)]
     other: Annotated[
         str | None, Option("Another kernel: what differs, side by side.", "OTHER", positional=True)
@@ -31,10 +27,7 @@ class PolicyRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: PolicyRequest, say: Say) -> Iterator[PlainText]:
-    """The source, or the switches.
-
-    :raises Misuse: there is no such policy or profile
-    """
+    """The source, or the switches; Misuse if there is no such policy or profile."""
     from pfnlab.present.report.profile_lines import profile_lines, two_profiles
 
     if request.other is not None:
@@ -48,17 +41,14 @@ def perform(request: PolicyRequest, say: Say) -> Iterator[PlainText]:
 
 
 def _one(name: str) -> str:
-    """The source of a policy, or the switches of an era of one.
-
-    :raises Misuse: there is none of this name
-    """
-    from pfnlab.kernel.policies.eras import KNOWN_BY, VM_PAT_ERAS, era_switches
+    """The source of a policy, or the switches of an era of one; Misuse if there is none of this name."""
+    from pfnlab.kernel.policies.seams import VM_PAT_ERAS, era_switches
     from pfnlab.programs.runs.named_machines import all_series
     from pfnlab.verbs.policies_list import all_policies
 
     if name in VM_PAT_ERAS:
         switches = (f"{switch:<26} {'on' if on else 'off'}\n" for switch, on in era_switches(name).items())
-        return f"{name}: {VM_PAT_ERAS[name]}; known by {KNOWN_BY}\n\n{''.join(switches)}"
+        return f"{name}: {VM_PAT_ERAS[name]}; known by commit message\n\n{''.join(switches)}"
     sources = {policy.name: policy.source for policy in all_policies()}
     if name not in sources:
         choices = [*sources, *VM_PAT_ERAS, *all_series()]
@@ -72,10 +62,7 @@ def _one(name: str) -> str:
 
 
 def _version(name: str) -> str:
-    """The version of a kernel as somebody calls it.
-
-    :raises Misuse: it is none, or its series has no profile
-    """
+    """The version of a kernel as somebody calls it; Misuse if it is none, or its series has no profile."""
     from pfnlab.kernel.bugs.kernel_name import version_named
     from pfnlab.kernel.policies.releases import series_of
     from pfnlab.programs.runs.named_machines import all_series

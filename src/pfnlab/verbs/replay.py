@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
-from pfnlab.verbs.option import AccelOf, AsJson, Option, ProfileOf, Say, TrustOf
+from pfnlab.verbs.option import AccelOf, AsJson, Option, ProfileOf, Request, Say, TrustOf
 
 if TYPE_CHECKING:
     from pfnlab.checker.replay import ReplayResult
@@ -27,9 +25,7 @@ EXAMPLES = (
 )
 
 
-class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a replay: what was recorded, and where it is replayed."""
-
+class ReplayRequest(Request, frozen=True):
     what: Annotated[
         tuple[str, ...],
         Option(
@@ -40,8 +36,7 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     on: Annotated[
-        tuple[str, ...],
-        Option("Instead of the machine it was found on; several are possible.", "MACHINE"),
+        tuple[str, ...], Option("Instead of the machine it was found on; several are possible.", "MACHINE")
     ] = ()
     as_json: AsJson = False
     accel: AccelOf = "tcg"
@@ -50,10 +45,7 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: ReplayRequest, say: Say) -> Iterator[ReplayResult]:
-    """Replay what was recorded on every machine.
-
-    :raises Misuse: there is no such file, or it records nothing that could be replayed
-    """
+    """Replay what was recorded on every machine; Misuse if nothing that could be replayed was."""
     from pfnlab.hunt.fuzz.replaying import Replaying
     from pfnlab.programs.runs.machine import accel_named
 

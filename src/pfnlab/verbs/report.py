@@ -10,10 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
-
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import Option, ReportFile, ReportForm, ReportTitle, Say
+from pfnlab.verbs.option import Option, ReportFile, ReportForm, ReportTitle, Request, Say
 
 EXAMPLES = (
     ("pfnlab report runs.json check.json -o report.html", "One file of what verbs printed"),
@@ -21,9 +19,7 @@ EXAMPLES = (
 )
 
 
-class ReportRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a report: results, and the form of the file."""
-
+class ReportRequest(Request, frozen=True):
     results: Annotated[
         tuple[Path, ...],
         Option("What a verb printed with --json; the folder of a finding.", "RESULT", positional=True),
@@ -34,15 +30,11 @@ class ReportRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: ReportRequest, say: Say) -> Iterator[PlainText]:
-    """Read the results, and write the document of them.
-
-    :raises Misuse: a file is no result, the form is unknown, or the output is one of the results
-    """
+    """Read the results, and write their document; Misuse if one is no result, or is the output too."""
     from pfnlab.base.files import check_output
-    from pfnlab.present.document.compose import document_of
-    from pfnlab.present.document.kinds import part_of
+    from pfnlab.present.document.compose import document_of, writer_of
+    from pfnlab.present.document.part import part_of
     from pfnlab.present.document.read import files_of, read_results
-    from pfnlab.present.document.writers import writer_of
 
     writer = writer_of(request.form, request.output)
     check_output(request.output, files_of(request.results))

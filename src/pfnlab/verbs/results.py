@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import AsJson, Option, Say, VerdictOf, WithPrograms, refuse_beside
+from pfnlab.verbs.option import AsJson, Option, Request, Say, VerdictOf, WithPrograms, refuse_beside
 
 if TYPE_CHECKING:
     from pfnlab.campaign.campaigns import ListedResults
@@ -24,9 +22,7 @@ EXAMPLES = (
 )
 
 
-class ResultsRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of results: a store, which of its results, and their form."""
-
+class ResultsRequest(Request, frozen=True):
     store: Annotated[
         str | None,
         Option("A file, or postgresql://... Default: $PFNLAB_STORE or pfnlab.db.", "STORE", positional=True),
@@ -53,16 +49,12 @@ class ResultsRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: ResultsRequest, say: Say) -> Iterator[ListedResults]:
-    """The results; none where they are exported to a file, or the store is copied.
-
-    :raises Misuse: a filter or the store is wrong, or options contradict each other
-    """
+    """The results; none for a file or a copy. Misuse if a filter or the store is wrong, or options."""
     from pfnlab.base.files import check_output
-    from pfnlab.campaign.campaigns import ListedResults
-    from pfnlab.campaign.status import status_of
+    from pfnlab.campaign.campaigns import ListedResults, status_of
     from pfnlab.campaign.store.export import COLUMNS, export, table_rows
+    from pfnlab.campaign.store.rows import ResultFilter
     from pfnlab.campaign.store.store import Store, files_of_store, store_address
-    from pfnlab.campaign.store.stored import ResultFilter
     from pfnlab.programs.lang.words import did_you_mean
 
     _check(request)

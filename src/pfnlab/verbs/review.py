@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import SECONDS, AsJson, JobsOf, Option, Say
+from pfnlab.verbs.option import SECONDS, AsJson, JobsOf, Option, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.checker.review.review_result import ReviewResult
-    from pfnlab.programs.model.model_machine import ModelMachine
 
 EXAMPLES = (
     ("pfnlab review mine.py", "A policy of your own, against the newest model"),
@@ -26,9 +23,7 @@ EXAMPLES = (
 )
 
 
-class ReviewRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a review: a design, its base, and the time it may take."""
-
+class ReviewRequest(Request, frozen=True):
     design: Annotated[
         str,
         Option(
@@ -46,22 +41,18 @@ class ReviewRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: ReviewRequest, say: Say) -> Iterator[ReviewResult]:
-    """The review of a design.
-
-    :raises Misuse: there is no such design or base
-    """
+    """The review of a design; Misuse if there is no such design or base."""
     from pfnlab.base.processes import processors
     from pfnlab.checker.review.review import review
+    from pfnlab.programs.model.model_machine import model_of
+    from pfnlab.programs.runs.named_machines import name_machine
 
-    base, design = models_of(request.design, request.base)
-    yield review(_model(base), _model(design), seconds=request.seconds, jobs=request.jobs or processors())
+    base, design = (model_of(name_machine(spec)) for spec in models_of(request.design, request.base))
+    yield review(base, design, seconds=request.seconds, jobs=request.jobs or processors())
 
 
 def models_of(design: str, base: str | None) -> tuple[str, str]:
-    """The names of the base and of the model with the design.
-
-    :raises Misuse: the base is no model, or the design none of a file, a change and a model
-    """
+    """The names of the base and of the model with the design; Misuse if one of them is none."""
     from pfnlab.programs.runs.named_machines import newest_series, with_policies
 
     base = base or f"model:{newest_series()}"
@@ -74,10 +65,3 @@ def models_of(design: str, base: str | None) -> tuple[str, str]:
     if "=" not in design:
         raise Misuse(f"{design!r} is no design: write FILE.py, SEAM=POLICY, SWITCH=on or model:SERIES")
     return base, f"{base},{design}"
-
-
-def _model(spec: str) -> ModelMachine:
-    from pfnlab.programs.model.named_model import model_of
-    from pfnlab.programs.runs.named_machines import name_machine
-
-    return model_of(name_machine(spec))

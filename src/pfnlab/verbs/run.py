@@ -13,10 +13,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import AccelOf, LookOf, Option, ProfileOf, Say
+from pfnlab.verbs.option import AccelOf, LookOf, Option, ProfileOf, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.present.report.run_result import RunResults
@@ -45,9 +43,7 @@ EXAMPLES = (
 )
 
 
-class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a run: programs, machines, and how they are compared and printed."""
-
+class RunRequest(Request, frozen=True):
     programs: Annotated[
         tuple[str, ...],
         Option(
@@ -109,9 +105,10 @@ def perform(request: RunRequest, say: Say) -> Iterator[RunResults]:
 def _results(request: RunRequest, say: Say) -> Iterator[RunResults]:
     from pfnlab.base.files import check_output
     from pfnlab.programs.lang.library import STDIN, load_found, program_paths
-    from pfnlab.programs.runs.golden import golden_look
+    from pfnlab.programs.runs.golden import golden_look, golden_path
     from pfnlab.programs.runs.look import look_named
     from pfnlab.programs.runs.machine import accel_named
+    from pfnlab.programs.runs.named_machines import files_named
 
     # Wrong options are refused before any program is read.
     accel_named(request.accel)
@@ -121,7 +118,9 @@ def _results(request: RunRequest, say: Say) -> Iterator[RunResults]:
     if request.promote and STDIN in paths:
         raise Misuse("a golden lies beside its program, and standard input is no file: name one")
     machines = _machines(request, look, compared)
-    check_output(request.output, _inputs(request, paths, machines))
+    # Goldens that are made anew are read too.
+    goldens = map(golden_path, paths) if request.promote else ()
+    check_output(request.output, [*paths, *map(Path, files_named(one.spec for one in machines)), *goldens])
     programs = dict(zip(shown_names(paths), map(load_found, paths), strict=True))
     # A golden that is made anew is looked at as it was made before.
     looks = [look or (golden_look(path) if request.promote else None) for path in paths]
@@ -192,15 +191,6 @@ def _machines(request: RunRequest, look: LookLevel | None, fields: tuple[str, ..
     return machines
 
 
-def _inputs(request: RunRequest, paths: Sequence[Path], machines: Sequence[Named]) -> list[Path]:
-    """The files that are read: programs, those that machines are made of, and goldens that are made anew."""
-    from pfnlab.programs.runs.golden import golden_path
-    from pfnlab.programs.runs.named_machines import files_named
-
-    files = files_named(machine.spec for machine in machines)
-    return [*paths, *map(Path, files), *(map(golden_path, paths) if request.promote else ())]
-
-
 def shown_names(paths: Sequence[Path]) -> list[str]:
     """A name for each program that no other has: its file's, with the path where two files are called the
     same, and a number where one file is given several times."""
@@ -220,10 +210,10 @@ def _promote(
     runs: Sequence[Run],
     say: Say,
 ) -> None:
-    from pfnlab.base.files import cannot_write
+    from pfnlab.base.files import writing
     from pfnlab.base.inert import shell_line, shell_path
     from pfnlab.kernel.policies.releases import upstream
-    from pfnlab.programs.lang.json_form import program_hash
+    from pfnlab.programs.lang.load import program_hash
     from pfnlab.programs.runs.golden import golden_path, promoted, read_golden, write_golden
 
     flags = shell_line(word for named in machines for word in ("--on", named.spec))
@@ -233,8 +223,6 @@ def _promote(
     # The version that a series stands for changes; a golden names the version that ran.
     by_version = {upstream(run.kernel.rpartition(" ")[2]): run for run in runs}
     golden = golden_path(path)
-    try:
+    with writing(golden):
         write_golden(golden, promoted(read_golden(golden), program_hash(program), made_by, by_version))
-    except OSError as trouble:
-        raise cannot_write(golden, trouble) from trouble
     say(f"{golden} written")

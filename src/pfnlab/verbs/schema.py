@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-import msgspec
-
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import Option, Say
+from pfnlab.verbs.option import Option, Request, Say
 
 EXAMPLES = (
     ("pfnlab schema run", "The form of what run prints with --json"),
@@ -16,17 +14,12 @@ EXAMPLES = (
 )
 
 
-class SchemaRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a schema."""
-
+class SchemaRequest(Request, frozen=True):
     verb: Annotated[tuple[str, ...], Option("For instance run, or kernels meet.", "VERB...", positional=True)]
 
 
 def perform(request: SchemaRequest, say: Say) -> Iterator[PlainText]:
-    """The schema as its file has it.
-
-    :raises Misuse: the verb prints no JSON
-    """
+    """The schema as its file has it; Misuse if the verb prints no JSON."""
     from pfnlab.base.schema_files import schema_text
 
     yield PlainText(schema_text(" ".join(request.verb)))

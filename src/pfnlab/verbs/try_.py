@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
-from pfnlab.verbs.option import AccelOf, AsJson, JobsOf, LitmusOf, Option, ReportFile, Say, SeedOf
+from pfnlab.verbs.option import AccelOf, AsJson, JobsOf, LitmusOf, Option, ReportFile, Request, Say, SeedOf
 
 if TYPE_CHECKING:
     from pfnlab.hunt.meeting.trial import TrialResult
@@ -27,17 +25,14 @@ EXAMPLES = (
 )
 
 
-class TryRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a trial: a tree, the model of its kernel, and what the two are compared in."""
-
+class TryRequest(Request, frozen=True):
     tree: Annotated[Path, Option("A tree, 7.2 for its package, or a bzImage.", "TREE", positional=True)]
     like: Annotated[str, Option("The kernel it should behave like: 7.2, 7.2.13.", "VERSION")]
     patch: Annotated[tuple[Path, ...], Option("A patch on top; may be given several times.", "FILE")] = ()
     policy: Annotated[
         tuple[str, ...],
         Option(
-            "What the patch means, as flush=end_vma. Default: what its `Policy:` lines say.",
-            "SEAM=POLICY",
+            "What the patch means, as flush=end_vma. Default: what its `Policy:` lines say.", "SEAM=POLICY"
         ),
     ] = ()
     config: Annotated[tuple[str, ...], Option("As for `pfnlab kernels build`.", "FRAGMENT")] = ()
@@ -51,10 +46,7 @@ class TryRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
-    """Build the kernel, and compare it with the model; the result is said where it is not printed.
-
-    :raises Undecided: it cannot be built or booted
-    """
+    """Build the kernel, and compare it with the model; Undecided if it cannot be built or booted."""
     from pfnlab.base.files import check_output
     from pfnlab.base.processes import processors
     from pfnlab.base.progress import working
@@ -79,11 +71,7 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
     name = tree.name or tree.resolve().name or str(tree)
     with (
         QemuMachine(
-            tried.kernel,
-            guests=request.jobs or processors(),
-            name=f"qemu:{name}",
-            accel=accel,
-            say=say,
+            tried.kernel, guests=request.jobs or processors(), name=f"qemu:{name}", accel=accel, say=say
         ) as machine,
         working(f"comparing {name} with model:{request.like}") as work,
     ):

@@ -10,7 +10,7 @@ from typing import Any
 
 from small_models import Graph
 
-from pfnlab.checker.search.property import Property, always, sometimes
+from pfnlab.checker.search.exploration import Property, always, sometimes
 
 SIZE = 60
 

@@ -16,8 +16,7 @@ from made_campaigns import SMALL, odd_tracker, seen, small, with_tracker
 from pfnlab.base.errors import Undecided
 from pfnlab.campaign import on_cluster as campaign
 from pfnlab.campaign.cluster.connection import connected
-from pfnlab.campaign.executor import Executor
-from pfnlab.campaign.local import LocalExecutor
+from pfnlab.campaign.executor import Executor, LocalExecutor
 from pfnlab.campaign.on_cluster import ClusterExecutor
 from pfnlab.campaign.running import CampaignEnd, begin_campaign, run_campaign
 from pfnlab.campaign.shard import AttemptEnd, Shard, encode

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pfnlab.campaign.store.rows import HostClass, StoredResult
-from pfnlab.campaign.store.stored import SeenWith, StoredShard
+from pfnlab.campaign.store.rows import HostClass, SeenWith, StoredResult, StoredShard
 
 HOST = HostClass("a processor", 2, 4096)
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from made_results import SEEN, result, shards
 
 from pfnlab.base.errors import Misuse, PfnlabError, Undecided
+from pfnlab.campaign.store.rows import DONE, ResultFilter
 from pfnlab.campaign.store.sqlite import SqliteDatabase
 from pfnlab.campaign.store.store import Store
-from pfnlab.campaign.store.stored import DONE, ResultFilter
 
 
 @pytest.fixture

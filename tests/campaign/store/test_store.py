@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from made_results import HOST, SEEN, result, shards
 
 from pfnlab.base.errors import Misuse
-from pfnlab.campaign.store.rows import StoredResult
+from pfnlab.campaign.store.rows import DONE, ISOLATED, WAITING, ResultFilter, SeenWith, StoredResult
 from pfnlab.campaign.store.store import Store
-from pfnlab.campaign.store.stored import DONE, ISOLATED, WAITING, ResultFilter, SeenWith
 
 
 @pytest.fixture

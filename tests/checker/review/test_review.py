@@ -13,9 +13,8 @@ from pfnlab.checker.review import pairs as review_pairs
 from pfnlab.checker.review import review as reviewing
 from pfnlab.checker.review.grounds import KINDS, NEIGHBOURS, OPERATIONS, ground, grounds, setup
 from pfnlab.checker.review.judged import ASKED, breaks_at, judged
-from pfnlab.checker.review.meanings import MEANINGS
 from pfnlab.checker.review.pairs import ASKED as ASKED_OF_SCHEDULES
-from pfnlab.checker.review.review import ReviewPiece, plan, review
+from pfnlab.checker.review.review import MEANINGS, ReviewPiece, plan, review
 from pfnlab.checker.review.review_result import ReviewResult
 from pfnlab.kernel.policies.own import load_policy
 from pfnlab.programs.lang.load import load_text
@@ -124,9 +123,48 @@ def test_a_flush_in_time_is_not_blamed(design: str, neighbour: str, kind: str, f
     assert () == found.broken
 
 
+_EARLY = """
+from pfnlab.design import TrackCtx
+
+
+class Early(TrackCtx):
+    def {method}(self, vma):
+        TrackCtx.vm_area_free(self, vma)
+
+    def {other}(self, vma):
+        pass
+"""
+
+
+def _early(folder: Path, method: str, other: str) -> str:
+    """A tracker that releases the reservation where *method* is called."""
+    own = folder / "early.py"
+    own.write_text(_EARLY.format(method=method, other=other))
+    return f"7.3,tracker={own}"
+
+
+@for_each("kind", ["a PCI file", "a private mapping", "a driver's remap"])
+def test_a_reservation_that_goes_before_the_flush_is_found(tmp_path: Path, kind: str) -> None:
+    """Another process maps the frames in another mode, and a processor remembers them in the old one."""
+    pieces = [piece for piece in owner_pieces("alone", kind, "munmap a[510:514]") if piece.stage == 3]
+
+    found = reviewed("7.3", _early(tmp_path, "unmap_vmas", "vm_area_free"), *pieces)
+
+    assert ["one_mode"] == [broken.name for broken in found.broken]
+
+
+def test_a_reservation_that_goes_behind_the_flush_is_not_blamed(tmp_path: Path) -> None:
+    """The same tracker with the release where it belongs."""
+    pieces = [piece for piece in owner_pieces("alone", "a PCI file", "munmap a[510:514]") if piece.stage == 3]
+
+    found = reviewed("7.3", _early(tmp_path, "vm_area_free", "unmap_vmas"), *pieces)
+
+    assert () == found.broken
+
+
 def test_more_flushes_are_a_cost_and_no_violation() -> None:
     """Each VMA by itself, as before 6.16."""
-    pieces = [ReviewPiece(4, number, doubles=True) for number in (len(KINDS), len(KINDS) + 1)]
+    pieces = [ReviewPiece(5, number, doubles=True) for number in (len(KINDS), len(KINDS) + 1)]
 
     found = reviewed("7.3", "7.3,flush=end_vma", *pieces)
 
@@ -156,7 +194,7 @@ def test_a_cut_behind_the_core_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> 
     clock = iter([0.0, 0.0, 1e9, 1e9])
     monkeypatch.setattr(reviewing.time, "monotonic", lambda: next(clock, 1e9))
 
-    found = review(ModelMachine("7.3"), ModelMachine("7.3"), seconds=1, pieces=[ReviewPiece(4, 13)])
+    found = review(ModelMachine("7.3"), ModelMachine("7.3"), seconds=1, pieces=[ReviewPiece(5, 13)])
 
     assert (True, Outcome.AS_EXPECTED) == (found.complete, found.outcome)
 

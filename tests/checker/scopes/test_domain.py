@@ -14,9 +14,9 @@ from pfnlab.checker.scopes.properties import no_leak, properties, questions
 from pfnlab.checker.scopes.scope import Scope, load_scope
 from pfnlab.checker.search.explore import Order, explore
 from pfnlab.checker.search.path import Path, path_along
-from pfnlab.programs.lang.canonical import program_text
-from pfnlab.programs.lang.json_form import program_hash
+from pfnlab.programs.lang.load import program_hash
 from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.lang.problems import program_text
 from pfnlab.programs.lang.shorter import shrunk
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.model.model_machine import ModelMachine

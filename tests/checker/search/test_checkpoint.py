@@ -22,9 +22,9 @@ from pfnlab.checker.scopes import packing
 from pfnlab.checker.scopes.domain import KernelModel
 from pfnlab.checker.scopes.properties import questions
 from pfnlab.checker.scopes.scope import load_scope, read_scope
-from pfnlab.checker.search import sealed
+from pfnlab.checker.search.checkpoint import records, writing
+from pfnlab.checker.search.exploration import always
 from pfnlab.checker.search.explore import explore
-from pfnlab.checker.search.property import always
 from pfnlab.checker.search.scratch import written
 from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.kernel.mm.vma import Vma
@@ -131,7 +131,7 @@ class Evil:
 
 def sealed_file(file: Path, letter: bytes, data: bytes) -> None:
     """A file that is as it was written, by anybody."""
-    with sealed.writing(file, b"pfnlab search 4\n") as add:
+    with writing(file, b"pfnlab search 4\n") as add:
         add(letter, data)
 
 
@@ -188,8 +188,8 @@ def test_a_sealed_file_whose_records_do_not_fit_is_refused(head: bytes, tmp_path
 def spoiled(file: Path, letter: bytes, change: Callable[[bytes], bytes]) -> None:
     """Change the records of one kind, and seal the file again."""
     with file.open("rb") as source:
-        kept = list(sealed.records(source, b"pfnlab search 4\n"))
-    with sealed.writing(file, b"pfnlab search 4\n") as add:
+        kept = list(records(source, b"pfnlab search 4\n"))
+    with writing(file, b"pfnlab search 4\n") as add:
         for one, data in kept:
             add(one, change(data) if one == letter else data)
 
@@ -338,7 +338,7 @@ def test_a_device_that_is_always_full() -> None:
     with (
         pytest.raises(Undecided, match="No space left on device: buy another"),
         written(file, "buy another"),
-        sealed.writing(file, b"") as add,
+        writing(file, b"") as add,
     ):
         add(b"x", bytes(1 << 20))
 

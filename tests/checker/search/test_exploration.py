@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from small_models import Rooted
 
-from pfnlab.checker.search.exploration import merged
+from pfnlab.checker.search.exploration import always, merged, sometimes
 from pfnlab.checker.search.explore import explore
-from pfnlab.checker.search.property import always, sometimes
 
 ASKED = (
     always("the last root stays short", lambda state: state != (2, 4)),

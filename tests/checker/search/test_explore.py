@@ -13,10 +13,9 @@ from shared_race import PROPERTIES, Race
 from small_models import Counters, Detour, Forgetful, Graph, Grid
 
 from pfnlab.base.errors import Defect, Misuse
-from pfnlab.checker.search.exploration import Exploration
+from pfnlab.checker.search.exploration import Exploration, Property, always, sometimes
 from pfnlab.checker.search.explore import explore
 from pfnlab.checker.search.frontier import Order
-from pfnlab.checker.search.property import Property, always, sometimes
 
 ORDERS: tuple[Order, ...] = ("breadth", "depth")
 SMALL = always("the sum stays below 7", lambda state: sum(state) < 7)

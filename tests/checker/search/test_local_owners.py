@@ -13,11 +13,11 @@ import pytest
 from small_models import StepCounts, told
 
 from pfnlab.base.errors import Defect, Misuse, Undecided
-from pfnlab.checker.search import local_owners, partitioned
+from pfnlab.checker.search import local_owners
+from pfnlab.checker.search.exploration import Property, always, sometimes
 from pfnlab.checker.search.explore import explore
 from pfnlab.checker.search.local_owners import explore_side_by_side
 from pfnlab.checker.search.model import UnmetError
-from pfnlab.checker.search.property import Property, always, sometimes
 
 
 class Plain:
@@ -149,7 +149,7 @@ def test_wherever_it_is_cut_it_is_saved_as_by_one_process(
 
 def test_a_search_is_saved_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between rounds, and goes on."""
-    monkeypatch.setattr(partitioned, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("pfnlab.checker.search.explore.SAVE_SECONDS", 0.0)
     file = tmp_path / "search"
     whole = told(explore(Plain(), ASKED))
 
@@ -163,7 +163,7 @@ def test_states_that_do_not_fit_go_to_disk_and_leave_it(
     """A folder for each process, which are gone at the end."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
-    monkeypatch.setattr(partitioned, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr("pfnlab.checker.search.explore.TELL_SECONDS", 0.0)
     seen: set[str] = set()
 
     found = explore_side_by_side(

@@ -16,7 +16,8 @@ from owners_here import OwnersHere
 from small_models import Counters, Graph, told
 
 from pfnlab.base.errors import Defect, Misuse, PfnlabError, Undecided
-from pfnlab.checker.search import partitioned, steps_met
+from pfnlab.checker.search import steps_met
+from pfnlab.checker.search.exploration import Property, always, sometimes
 from pfnlab.checker.search.explore import explore
 from pfnlab.checker.search.owner import (
     Holding,
@@ -29,7 +30,6 @@ from pfnlab.checker.search.owner import (
     states_along,
 )
 from pfnlab.checker.search.partitioned import explore_partitioned
-from pfnlab.checker.search.property import Property, always, sometimes
 
 SIZE = 14
 
@@ -258,7 +258,7 @@ def test_keys_without_a_fingerprint_are_refused() -> None:
 
 def test_the_search_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """After rounds, with growing counts."""
-    monkeypatch.setattr(partitioned, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr("pfnlab.checker.search.explore.TELL_SECONDS", 0.0)
     seen: list[tuple[int, int]] = []
 
     explore_partitioned(

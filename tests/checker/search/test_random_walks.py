@@ -8,7 +8,7 @@ import pytest
 from shared_race import PROPERTIES, Race
 from small_models import Counters, Grid
 
-from pfnlab.checker.search.property import always, sometimes
+from pfnlab.checker.search.exploration import always, sometimes
 from pfnlab.checker.search.random_walks import Novelty, ScopePart, simulate, swarm
 
 LARGE = Counters(top=40, count=4)  # 2.8 million states

@@ -10,9 +10,8 @@ from inspector.machines import entry, snapshot
 from pfnlab.base.result import Outcome
 from pfnlab.diagnosis.inspector.device import device_answer
 from pfnlab.diagnosis.inspector.host_snapshot import Access, SnapshotSource
-from pfnlab.diagnosis.inspector.inspection import InspectionResult, inspected
+from pfnlab.diagnosis.inspector.inspection import InspectionResult, inspected, metrics
 from pfnlab.diagnosis.inspector.joined_host import JoinedHost
-from pfnlab.diagnosis.inspector.metrics import metrics
 
 
 def result(**parts: Any) -> InspectionResult:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfnlab.diagnosis.inspector.intervals import Intervals, uncovered
+from pfnlab.diagnosis.inspector.intervals import Intervals, uncollected, uncovered
 
 _RANGES = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)))
 
@@ -64,3 +67,24 @@ def test_disjoint_is_said_of_ranges_without_a_common_byte(ranges: list[tuple[int
     assert Intervals((low, high, None) for low, high in ranges).disjoint == (
         len(bytes_of) == len(set(bytes_of))
     )
+
+
+def test_the_collector_rests_and_goes_on() -> None:
+    """Whatever ends the work."""
+    with uncollected():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    with pytest.raises(ZeroDivisionError), uncollected():
+        1 / 0  # noqa: B018
+    assert gc.isenabled()
+
+
+def test_a_collector_that_rested_before_rests_on() -> None:
+    """It is the caller's."""
+    gc.disable()
+    try:
+        with uncollected():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

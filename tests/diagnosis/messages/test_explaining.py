@@ -8,12 +8,10 @@ from types import FrameType
 
 import pytest
 from for_each import for_each
+from sampling import all_wordings, rendered
 
 from pfnlab.diagnosis.messages.explaining import MOST_EVENTS, PasteExplanation, explain, explain_line
-from pfnlab.diagnosis.messages.kernel_said import KernelSaid, KernelSure
-from pfnlab.diagnosis.messages.matching import matcher
-from pfnlab.diagnosis.messages.message_event import GrowingEvent
-from pfnlab.diagnosis.messages.template import LineTemplate
+from pfnlab.diagnosis.messages.message_event import GrowingEvent, KernelSaid, KernelSure
 from pfnlab.kernel.hw.cachemode import CacheMode
 
 FREED = "x86/PAT: Xorg:{pid} freeing invalid memtype [mem 0xfd000000-0xfd003fff]"
@@ -197,7 +195,7 @@ MANY: dict[str, Callable[[int], str]] = {
     "family": lambda at: SAMPLES[at % len(SAMPLES)],
 }
 
-SAMPLES = [LineTemplate(wording.text).render() for _, wording in matcher().wordings]
+SAMPLES = [rendered(wording.text) for _, wording in all_wordings()]
 
 #: The most steps of a line, in a log of lines that all say something.
 MOST_STEPS = 300

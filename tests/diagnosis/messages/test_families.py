@@ -7,8 +7,7 @@ from pathlib import Path
 
 from for_each import for_each
 
-from pfnlab.diagnosis.messages.family import Family, FamilyVerdict
-from pfnlab.diagnosis.messages.family_files import families
+from pfnlab.diagnosis.messages.family_files import Family, FamilyVerdict, families
 from pfnlab.kernel.bugs.known_bugs import all_bugs
 
 ROOT = Path(__file__).parents[3]

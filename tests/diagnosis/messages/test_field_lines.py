@@ -35,7 +35,7 @@ def written(event: MessageEvent) -> dict[str, Any]:
     found: dict[str, Any] = {"family": event.family.name, "verdict": event.family.verdict.value}
     if event.count != 1:
         found["count"] = event.count
-    for name in ("comm", "pid", "start", "end", "device", "driver", "bar", "errno", "holder", "vm_flags"):
+    for name in ("comm", "pid", "start", "end", "device", "errno", "holder"):
         value = getattr(event, name)
         if value is not None:
             found[name] = value
@@ -43,12 +43,8 @@ def written(event: MessageEvent) -> dict[str, Any]:
         mode = getattr(event, name)
         if mode is not None:
             found[name] = mode.short
-    for name in ("existing", "slots"):
-        modes = getattr(event, name)
-        if modes:
-            found[name] = [mode.short for mode in modes]
-    if event.holder_range is not None:
-        found["holder_range"] = list(event.holder_range)
+    if event.existing:
+        found["existing"] = [mode.short for mode in event.existing]
     if event.parts:
         found["parts"] = [part.family for part in event.parts]
     return found

@@ -7,11 +7,11 @@ from typing import Any
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from mangling import MARKUP, PREFIXES, cut_hard, wrapped
+from sampling import rendered
 from test_field_lines import written
 
 from pfnlab.diagnosis.messages.explaining import explain, explain_line
-from pfnlab.diagnosis.messages.family import Family, FamilyKind, Wording
-from pfnlab.diagnosis.messages.family_files import families
+from pfnlab.diagnosis.messages.family_files import Family, FamilyKind, Wording, families
 from pfnlab.diagnosis.messages.message_event import MessageEvent
 from pfnlab.diagnosis.messages.template import LineTemplate
 
@@ -48,7 +48,7 @@ def clean_lines(draw: st.DrawFn) -> tuple[Family, Wording, str]:
         "range": f"{sign}{start:08x}{between}{sign}{last:08x}",
         **{name: draw(_MODES) for name in ("wanted", "granted", "existing", "differs", "track")},
     }
-    return family, wording, LineTemplate(wording.text).render(values, choice=draw(st.integers(0, 3)))
+    return family, wording, rendered(wording.text, values, draw(st.integers(0, 3)))
 
 
 def only(text: str) -> MessageEvent | None:

@@ -7,17 +7,18 @@ from collections import Counter
 import pytest
 from call_counts import counting
 from for_each import for_each
+from sampling import all_wordings, rendered
 
-from pfnlab.diagnosis.messages.matching import Match, Matcher, matcher
+from pfnlab.diagnosis.messages.matching import Match, matcher
 from pfnlab.diagnosis.messages.template import LineTemplate
 
 FREED = "x86/PAT: Xorg:{pid} freeing invalid memtype [mem {start:#x}-{end:#x}]"
 
 
-def longest(known: Matcher, text: str) -> tuple[str, dict[str, str]] | None:
+def longest(text: str) -> tuple[str, dict[str, str]] | None:
     """The wording of a text and its values, of all templates that there are."""
     best: tuple[tuple[int, int], str, dict[str, str]] | None = None
-    for _, wording in known.wordings:
+    for _, wording in all_wordings():
         template = LineTemplate(wording.text)
         found = template.match(text)
         if found is None:
@@ -37,11 +38,11 @@ def test_a_text_is_of_the_template_that_says_most() -> None:
     """What was asked before changes nothing: not the words, and not the template of the text before it."""
     known = matcher()
     samples = [
-        LineTemplate(wording.text).render({"pid": "7"}, choice) + rest
-        for _, wording in known.wordings[::5]
+        rendered(wording.text, {"pid": "7"}, choice) + rest
+        for _, wording in [*all_wordings()][::5]
         for choice, rest in ((0, ""), (1, " and more"), (0, ", got write-back"))
     ]
-    expected = [longest(known, text) for text in samples]
+    expected = [longest(text) for text in samples]
 
     found = [[said(known.whole(text)) for text in order] for order in (samples, samples[::-1])]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from evidence.pages.bugs_page import bugs_page
-from pfnlab.kernel.bugs.bug_parts import SettledWord, ShownBy
-from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, all_bugs
+from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, SettledWord, ShownBy, all_bugs
 from pfnlab.kernel.bugs.standing import Point
 
 PAGE = Path(__file__).parents[3] / "docs" / "bugs.md"

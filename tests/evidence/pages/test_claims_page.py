@@ -12,6 +12,7 @@ from for_each import for_each
 from made_goldens import made_golden, only, with_value
 
 from evidence.pages import claims_page as page
+from evidence.pages.claim_block import LINE, MOST, anchor, columns_of, linked_date, quotation, verdict
 from evidence.pages.claims_page import claims, discussion_page
 from pfnlab.base.errors import Discovery, Misuse
 from pfnlab.checker.check import VIOLATED
@@ -130,10 +131,58 @@ def test_the_index_is_current() -> None:
 @for_each("number", all_claims)
 def test_the_page_has_every_claim_with_its_status(number: str) -> None:
     """A claim that was changed without making the page anew is noticed without a search."""
-    (row,) = re.findall(rf"^\| {re.escape(number)} \|.*$", kept(number[:3]), re.MULTILINE)
+    _, _, behind = kept(number[:3]).partition(f"\n### {anchor(number)}\n")
 
-    assert f"| *{all_claims()[number].status}*" in row
-    assert page._quotation(all_claims()[number]) in row
+    found = behind.partition("\n### ")[0]
+
+    assert verdict(all_claims()[number]) in found
+    assert f"> {quotation(all_claims()[number])}\n" in found
+
+
+@for_each("number", discussion_numbers)
+def test_surprises_stand_first(number: str) -> None:
+    """Then what is confirmed; both in the order of the thread."""
+    claims = [claim for claim in all_claims() if claim.startswith(f"{number}.")]
+    surprises = [one for one in claims if all_claims()[one].status is not ClaimStatus.CONFIRMED]
+
+    found = re.findall(r"^### (\d{3}-\d+)$", kept(number), re.MULTILINE)
+
+    assert [anchor(one) for one in sorted(claims, key=lambda one: one not in surprises)] == found
+
+
+def kept_pages() -> list[str]:
+    """The index and the page of each discussion, by their places in docs/."""
+    return ["claims.md", *(f"claims/{number}.md" for number in discussion_numbers())]
+
+
+@for_each("name", kept_pages)
+def test_no_line_is_longer_than_a_reader_follows(name: str) -> None:
+    """Of rows, paragraphs and items alike."""
+    lines = (DOCS / name).read_text(encoding="utf-8").splitlines()
+
+    assert [] == [line[:60] for line in lines if len(line) > MOST]
+
+
+@for_each("number", discussion_numbers)
+def test_the_two_lines_of_a_claim_are_short(number: str) -> None:
+    """Without the addresses of their links."""
+    rows = [line for line in kept(number).splitlines() if line.startswith("| ")]
+
+    assert rows
+    assert [] == [row for row in rows if columns_of(row[2:-2].split(" | ")) > LINE]
+
+
+@for_each("number", discussion_numbers)
+def test_a_message_leads_to_the_archive(number: str) -> None:
+    """Each that has a Message-ID, from each of its claims and from the list at the end."""
+    (discussion,) = (one for one in discussions() if one.number == number)
+    text = kept(number)
+
+    claims = {said.message: len(said.claims) for said in discussion.said if said.message.message_id}
+
+    assert claims
+    for message, count in claims.items():
+        assert count + 1 == text.count(f", {linked_date(message)}")
 
 
 def test_every_discussion_claims_something() -> None:
@@ -214,9 +263,10 @@ def test_a_patched_kernel_has_its_cell(monkeypatch: pytest.MonkeyPatch) -> None:
 
     text = discussion_page("000", said=[placed()])
 
-    link = "[flush-end_vma](../../evidence/patches/flush-end_vma.patch)"
-    cell = f"{link}, 7.2.13: flushes: 2 (1 program, 0 differences)"
-    assert f"| - | {cell} | *confirmed* |" in text
+    link = "[flush-end_vma](../../evidence/patches/flush-end_vma.patch), 7.2.13"
+    assert f"| `7.2,flush=end_vma` | no stock kernel | {link} |\n" in text
+    assert "| `flushes: 2` | - | `flushes: 2 (1 program, 0 differences)` |\n" in text
+    assert f"- {link}: flushes: 2 (1 program, 0 differences)\n" in text
     assert "a test | 1 | 0 | 1 |" in claims([placed()])
 
 
@@ -235,10 +285,3 @@ def test_a_program_that_was_not_recorded_makes_no_page(monkeypatch: pytest.Monke
 
     with pytest.raises(Misuse, match=r"run `python evidence/tools/record_claims\.py flush-end_vma`"):
         discussion_page("000", said=[placed()])
-
-
-def test_a_quotation_is_not_taken_for_markdown() -> None:
-    """Stars, bars and brackets of the message are shown as they are."""
-    claim = Claim("*all* (A|B) might [1]", "might", "", ClaimStatus.OPEN)
-
-    assert "“\\*all\\* (A&#124;B) **might** \\[1\\]”" == page._quotation(claim)

@@ -8,7 +8,7 @@ import pytest
 from evidence.pages.coverage.page import REACHED, REASONS, Group, ReachedFunctions, reasons_of
 from pfnlab.base.errors import Misuse
 from pfnlab.base.toml_text import toml_content
-from pfnlab.lab.running.kernel_files import kernel_files
+from pfnlab.lab.running.kernel_blocks import kernel_files
 
 FUNCTIONS = {"mm/memory.c": ("zap", "fill", "swap"), "mm/vma.c": ("split",)}
 RAN = {"zap": None, "split": None}

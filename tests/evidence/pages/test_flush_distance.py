@@ -22,7 +22,14 @@ from evidence.pages.flush_distance import (
     predicted_reach,
 )
 from pfnlab.kernel.policies.flushes import FLUSHES
-from pfnlab.present.report.flush_counts import BASE, DISTANCES, KINDS, Count, model_counts, programs
+from pfnlab.present.report.policies_matrix import (
+    DISTANCES,
+    KINDS,
+    SERIES,
+    FlushedCount,
+    model_counts,
+    programs,
+)
 from pfnlab.programs.lang.load import load_program
 
 ROOT = Path(__file__).parents[3]
@@ -34,7 +41,9 @@ each_program = for_each("name", [*MUNMAPS, *ADVICE])
 
 def flushes(flush: str, name: str) -> list[int]:
     """The flushes of two, three and four mappings with a placement."""
-    return [count.flushes for count in model_counts(f"{BASE},flush={flush}", load_program(litmus_file(name)))]
+    return [
+        count.flushes for count in model_counts(f"{SERIES},flush={flush}", load_program(litmus_file(name)))
+    ]
 
 
 def test_the_page_is_current() -> None:
@@ -63,7 +72,7 @@ def test_the_model_counts_as_the_kernel_behind_a_revocation(name: str, series: s
     assert kernel_counts(series, path) == model_counts(series, load_program(path))
 
 
-@for_each(("flush", "series"), [("end_vma", "6.1"), ("free_vmas", BASE)])
+@for_each(("flush", "series"), [("end_vma", "6.1"), ("free_vmas", SERIES)])
 @for_each("name", MUNMAPS)
 def test_the_placement_of_a_kernel_flushes_as_it_does(name: str, flush: str, series: str) -> None:
     """In a munmap the placement is all that differs, whatever else the base model does."""
@@ -124,13 +133,13 @@ def test_an_ordinary_mapping_in_front_hides_the_others(flush: str, kept: list[in
 @for_each(
     ("machine", "count"),
     [
-        ("6.1", Count(3, 3)),
-        ("6.1,flush=free_vmas", Count(3, 3)),
-        ("7.2", Count(1, 1)),
-        ("7.2,flush=end_vma", Count(1, 3)),
+        ("6.1", FlushedCount(3, 3)),
+        ("6.1,flush=free_vmas", FlushedCount(3, 3)),
+        ("7.2", FlushedCount(1, 1)),
+        ("7.2,flush=end_vma", FlushedCount(1, 3)),
     ],
 )
-def test_advice_takes_one_gather_and_the_placement(machine: str, count: Count) -> None:
+def test_advice_takes_one_gather_and_the_placement(machine: str, count: FlushedCount) -> None:
     """Neither alone makes one flush of three."""
     assert [count] == model_counts(machine, load_program(litmus_file("flushes-madvise-mixed")))
 

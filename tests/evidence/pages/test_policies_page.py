@@ -9,10 +9,10 @@ import pytest
 
 from evidence.pages.policies_page import policies_page
 from pfnlab.checker.scopes.properties import Seam
-from pfnlab.kernel.policies.eras import VM_PAT_ERAS
 from pfnlab.kernel.policies.flushes import FLUSHES
 from pfnlab.kernel.policies.patched import patched_kernels
 from pfnlab.kernel.policies.reports import REPORTS
+from pfnlab.kernel.policies.seams import VM_PAT_ERAS
 from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.kernel.policies.walkers import WALKERS
 from pfnlab.present.report.policies_matrix import WORKLOADS, kernels_with

@@ -18,11 +18,11 @@ from pfnlab.lab.sizes.kernel_sizes import (
     STRUCTURES,
     SeriesSizes,
     known_sizes,
+    sharing,
     slabs_of,
     structures_of,
     types_of,
 )
-from pfnlab.lab.sizes.members import sharing
 
 PAGE = (Path(__file__).parents[3] / "docs" / "sizes.md").read_text(encoding="utf-8")
 POLICIES = (Path(__file__).parents[3] / "docs" / "policies.md").read_text(encoding="utf-8")

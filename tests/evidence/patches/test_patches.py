@@ -15,7 +15,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.kernel.policies.flushes import FLUSHES
 from pfnlab.kernel.policies.reports import REPORTS
 from pfnlab.kernel.policies.seams import seam_and_place
-from pfnlab.kernel.policies.switch_table import SWITCHES
+from pfnlab.kernel.policies.switches import SWITCHES
 from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.kernel.policies.walkers import WALKERS
 from pfnlab.lab.building.patch_file import PatchFile, read_patch

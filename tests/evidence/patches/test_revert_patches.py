@@ -7,8 +7,7 @@ import re
 import pytest
 
 from pfnlab.kernel.bugs.known_bugs import all_bugs
-from pfnlab.lab.building.patch_file import read_patch
-from pfnlab.lab.building.reverts import Revert, known_reverts
+from pfnlab.lab.building.patch_file import Revert, known_reverts, read_patch
 from pfnlab.programs.model.model_machine import ModelMachine
 
 REVERTS = known_reverts()

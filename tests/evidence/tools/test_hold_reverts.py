@@ -11,7 +11,7 @@ from for_each import for_each
 
 from pfnlab.hunt.meeting.bug_shown import program_file, show_bug
 from pfnlab.kernel.bugs.known_bugs import bug
-from pfnlab.lab.building.reverts import Revert
+from pfnlab.lab.building.patch_file import Revert
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run

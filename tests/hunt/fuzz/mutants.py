@@ -445,7 +445,7 @@ _BOOK = (
     ),
     Mutant(
         "ioremap refuses a mode it cannot live with",
-        "mm/more/ioremap.py",
+        "mm/more/memremap.py",
         "if granted != mode and not is_new_memtype_allowed(",
         "if granted == mode and not is_new_memtype_allowed(",
     ),

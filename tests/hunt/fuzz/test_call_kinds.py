@@ -11,7 +11,7 @@ from pfnlab.hunt.fuzz.call_kinds import KINDS, Vocabulary
 from pfnlab.hunt.fuzz.simplifications import plain_flag, plainest
 from pfnlab.programs.lang.fields import Ending, Word
 from pfnlab.programs.lang.ops import Call
-from pfnlab.programs.lang.shapes import ROWS, word_of
+from pfnlab.programs.lang.words import ROWS, word_of
 
 #: The operations that a schedule is made of, which are drawn with it.
 OF_SCHEDULES = {"thread", "release"}

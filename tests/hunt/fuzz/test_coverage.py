@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pfnlab.base.branches import BranchWatch, branches_of
-from pfnlab.hunt.fuzz.bias import Bias
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary, kind_of
-from pfnlab.hunt.fuzz.conditions import CLAIMED, HELD, LEAVES, REMOVED, reached_under
+from pfnlab.hunt.fuzz.conditions import CLAIMED, HELD, LEAVES, REMOVED, Bias, reached_under
 from pfnlab.hunt.fuzz.coverage import KERNEL, WORDS, Coverage, all_branches, watch_rules
 from pfnlab.hunt.fuzz.grammar import draw
 from pfnlab.programs.lang.load import load_text

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pfnlab.hunt.fuzz.bias import Bias
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.conditions import Bias
 from pfnlab.hunt.fuzz.coverage import ModelProcesses
 from pfnlab.hunt.fuzz.grammar import draw
 from pfnlab.programs.lang.ops import Program

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from for_each import for_each
 
 from pfnlab.hunt.fuzz.call_kinds import KINDS, Vocabulary, kind_of
-from pfnlab.hunt.fuzz.drawn_schedule import OF_OWN_MEMORY
+from pfnlab.hunt.fuzz.drawn_schedule import ALWAYS, OF_OWN_MEMORY, PLACES
 from pfnlab.hunt.fuzz.grammar import draw
-from pfnlab.hunt.fuzz.hold_places import ALWAYS, PLACES
 from pfnlab.kernel.policies.profiles import SERIES
 from pfnlab.programs.lang.ops import Exec, Op, Program, Release, Thread
 from pfnlab.programs.lang.process_ops import ProcessMrelease, Setrlimit

@@ -14,8 +14,8 @@ from pfnlab.base.errors import Misuse, Why
 from pfnlab.base.inert import shell_words
 from pfnlab.hunt.fuzz.filing import FiledData, Folder, FoundDifference, read_data
 from pfnlab.hunt.fuzz.signature import Signature, signature_of, signatures_of
-from pfnlab.programs.lang.canonical import format_text
 from pfnlab.programs.lang.load import load_program, load_text
+from pfnlab.programs.lang.problems import format_text
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.look import LookLevel

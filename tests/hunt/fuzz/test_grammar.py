@@ -11,15 +11,14 @@ from for_each import for_each
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pfnlab.hunt.fuzz.bias import Bias
 from pfnlab.hunt.fuzz.call_kinds import AFTER_LEAF, ALL, EVERYWHERE, PLANS, Vocabulary, kind_of, pairs_of
+from pfnlab.hunt.fuzz.conditions import Bias
 from pfnlab.hunt.fuzz.grammar import draw
 from pfnlab.hunt.fuzz.ranges import GIGABYTE, touched_level
 from pfnlab.lab.running.placement import check_placeable
-from pfnlab.programs.lang.json_form import from_json, to_json
-from pfnlab.programs.lang.kernel_numbers import ADVICE
-from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.load import from_json, load_text, to_json
 from pfnlab.programs.lang.ops import Mmap, Program, Thp, tasks_of
+from pfnlab.programs.lang.process_ops import ADVICE
 from pfnlab.programs.lang.validity import check_program
 from pfnlab.programs.lang.walk_ops import Walk, Walker
 from pfnlab.programs.lang.words import PROTS

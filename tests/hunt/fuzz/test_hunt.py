@@ -20,9 +20,8 @@ from pfnlab.hunt.fuzz.hunt import FIRST_PART, Hunt
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState, read_state, write_state
 from pfnlab.hunt.fuzz.rounds import DrawnRound
 from pfnlab.present.document.campaign_part import part
-from pfnlab.present.document.kinds import part_of
+from pfnlab.present.document.part import part_of, terminal
 from pfnlab.present.document.read import result_of
-from pfnlab.present.document.terminal import terminal
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -460,7 +459,7 @@ def test_a_known_finding_is_none_of_those_asked_for(tmp_path: Path) -> None:
     Hunt(models(*OTHER), second, folder).run(programs=160, most=1)
 
     assert first.findings.keys() < second.findings.keys()
-    assert [True, False] == sorted((one.known for _, one in second.printed()), reverse=True)
+    assert [True, False] == sorted((one.known for _, one in second.printed().items()), reverse=True)
 
 
 #: A kernel and a model of other rules; what both are stands in the test.

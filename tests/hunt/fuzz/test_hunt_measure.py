@@ -10,15 +10,15 @@ import pytest
 
 from pfnlab.base.errors import Misuse
 from pfnlab.hunt.fuzz import rounds
-from pfnlab.hunt.fuzz.bias import Bias
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.conditions import Bias
 from pfnlab.hunt.fuzz.coverage import Coverage, Measure, measure_named
 from pfnlab.hunt.fuzz.grammar import draw
 from pfnlab.hunt.fuzz.hunt import Hunt
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult, HuntState, read_state, write_state
 from pfnlab.hunt.fuzz.reach import ReachedKernel
 from pfnlab.present.document.campaign_part import part
-from pfnlab.present.document.terminal import terminal
+from pfnlab.present.document.part import terminal
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.machine import Machine

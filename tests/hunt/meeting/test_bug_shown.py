@@ -14,8 +14,7 @@ from pfnlab.base.result import Outcome
 from pfnlab.hunt.meeting import bug_shown as showing
 from pfnlab.hunt.meeting.bug_shown import BugRunResult, program_file, show_bug
 from pfnlab.hunt.meeting.sign import sign_of, sign_word
-from pfnlab.kernel.bugs.bug_parts import ShownBy
-from pfnlab.kernel.bugs.known_bugs import Bug, all_bugs, bug
+from pfnlab.kernel.bugs.known_bugs import Bug, ShownBy, all_bugs, bug
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run

@@ -28,9 +28,9 @@ from pfnlab.kernel.policies.kconfig import configuration_of
 from pfnlab.kernel.policies.known_kernels import write_known
 from pfnlab.lab.images.kernels import KernelImage as Package
 from pfnlab.present.document.compose import document_of
-from pfnlab.present.document.kinds import part_of
 from pfnlab.present.document.mail import mail
 from pfnlab.present.document.meeting_part import part
+from pfnlab.present.document.part import part_of
 from pfnlab.present.document.read import result_of
 
 #: As few random programs as there can be: other tests are about them.
@@ -181,11 +181,11 @@ def test_a_kernel_is_met_by_a_model_of_its_configuration(tmp_path: Path) -> None
 
 
 def test_a_kernel_that_does_not_differ_becomes_known(package: Package, tmp_path: Path) -> None:
-    """Its file has the counts, the titles and the package."""
+    """Its line has the counts, the titles and the package."""
     known = known_of(met(Kernel("6.12.117")), package, "trixie")
-    path = write_known(tmp_path, known)
+    write_known(tmp_path / "known.jsonl", known)
 
-    assert tmp_path / "6.12.117-1.json" == path
+    assert '"package_version":"6.12.117-1"' in (tmp_path / "known.jsonl").read_text()
     assert ("6.12.117", "trixie", "6.12.117+deb13") == (known.version, known.suite, known.release)
     assert 3 == known.held["litmus"].programs
     assert ("6.12.114: mm/mremap: fix locked_vm leak by splitting VMA for MREMAP_DONTUNMAP",) == known.titles

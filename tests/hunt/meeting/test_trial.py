@@ -19,10 +19,10 @@ from pfnlab.hunt.meeting import holding
 from pfnlab.hunt.meeting.holding import Programs
 from pfnlab.hunt.meeting.trial import TrialResult, try_kernel
 from pfnlab.present.document.compose import document_of
-from pfnlab.present.document.kinds import part_of
 from pfnlab.present.document.mail import mail
+from pfnlab.present.document.meeting_part import trial_part
+from pfnlab.present.document.part import part_of
 from pfnlab.present.document.read import result_of
-from pfnlab.present.document.trial_part import part
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -92,7 +92,7 @@ def few_walkers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def page(trial: TrialResult) -> str:
     """The report."""
-    return mail(document_of([part(trial)]))
+    return mail(document_of([trial_part(trial)]))
 
 
 def test_a_kernel_that_is_like_it() -> None:

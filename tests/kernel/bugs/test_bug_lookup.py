@@ -6,7 +6,7 @@ import pytest
 from for_each import for_each
 
 from pfnlab.base.errors import Misuse
-from pfnlab.kernel.bugs.bug_lookup import bug_called, options_lacking
+from pfnlab.kernel.bugs.here import bug_called, options_lacking
 from pfnlab.kernel.bugs.known_bugs import bug
 
 

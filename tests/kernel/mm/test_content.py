@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pfnlab.base.units import PAGE_SIZE
 from pfnlab.kernel.mm.content import bytes_at, with_bytes, with_word, word
-from pfnlab.programs.runs.moved import ascending
+from pfnlab.programs.runs.texts import ascending
 
 CONTENTS = st.integers(0, 255).map(lambda first: ascending(first, PAGE_SIZE))
 

@@ -1,10 +1,11 @@
-"""The kernels that are known: small files, and which of them stands for a new version."""
+"""The kernels that are known, and which of them stands for a new version."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pfnlab.base.errors import Misuse
@@ -82,16 +83,31 @@ def test_version_of_a_release(release: str, version: str) -> None:
 
 
 def test_a_file_is_written_and_read(tmp_path: Path) -> None:
-    """What is written is a small JSON object under the package version."""
+    """A line each, oldest first, and one alone of a package."""
     one = KnownKernel(
         version="6.1.176", package="p", package_version="6.1.176-1", release="r", sha256="0" * 64, suite="s",
         met="2026-11-21", held={"random": HeldCount(300, 2000, seed=7)},
     )  # fmt: skip
 
-    path = known_kernels.write_known(tmp_path, one)
+    path = tmp_path / "known.jsonl"
+    path.write_bytes(b"")
+    for kernel in (one, msgspec.structs.replace(one, package_version="6.1.9-1"), one):
+        known_kernels.write_known(path, kernel)
 
-    assert "6.1.176-1.json" == path.name
-    assert {"programs": 300, "steps": 2000, "seed": 7} == json.loads(path.read_text())["held"]["random"]
+    written = [json.loads(line) for line in path.read_text().splitlines()]
+    assert ["6.1.9-1", "6.1.176-1"] == [line["package_version"] for line in written]
+    assert {"programs": 300, "steps": 2000, "seed": 7} == written[-1]["held"]["random"]
+
+
+def test_a_damaged_file_is_misuse(tmp_path: Path) -> None:
+    """With what to do, and it stays as it is."""
+    path = tmp_path / "known.jsonl"
+    path.write_text("{}\n")
+
+    with pytest.raises(Misuse, match=r"is damaged: .*; meet its kernels again with --promote"):
+        known_kernels.write_known(path, known_kernels.known_kernels()[0])
+
+    assert "{}\n" == path.read_text()
 
 
 def test_an_unknown_kernel_is_misuse() -> None:

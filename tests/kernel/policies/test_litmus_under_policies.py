@@ -8,9 +8,9 @@ import pytest
 from litmus_files import FILES, program_of
 
 from pfnlab.base.errors import Undecided
-from pfnlab.kernel.policies.eras import VM_PAT_ERAS
 from pfnlab.kernel.policies.flushes import FLUSHES
 from pfnlab.kernel.policies.reports import REPORTS
+from pfnlab.kernel.policies.seams import VM_PAT_ERAS
 from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.kernel.policies.walkers import WALKERS
 from pfnlab.programs.model.model_machine import ModelMachine

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pfnlab.kernel.policies.eras import VM_PAT_ERAS
 from pfnlab.kernel.policies.flushes import FLUSHES
 from pfnlab.kernel.policies.reports import REPORTS
+from pfnlab.kernel.policies.seams import VM_PAT_ERAS
 from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.kernel.policies.walkers import WALKERS
 

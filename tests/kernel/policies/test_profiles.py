@@ -13,16 +13,13 @@ import pfnlab
 from pfnlab.kernel.mm.profile import Profile
 from pfnlab.kernel.policies.flushes import FLUSHES
 from pfnlab.kernel.policies.known_kernels import newest_known
-from pfnlab.kernel.policies.profiles import ERAS, PROFILES, SERIES, assumed, described, profile_of
+from pfnlab.kernel.policies.profiles import PROFILES, SERIES, assumed, described, profile_of
 from pfnlab.kernel.policies.releases import CONFIRMED, RELEASES, series_of
 from pfnlab.kernel.policies.seams import policy_of
-from pfnlab.kernel.policies.switch_table import SWITCHES
+from pfnlab.kernel.policies.switches import ERAS, SWITCHES
 from pfnlab.kernel.policies.trackers import TRACKERS
 
 SOURCE = Path(pfnlab.__file__).parent
-
-#: The files that name every switch.
-_TABLES = ("profile", "memory_switches", "device_switches")
 
 
 def test_series_are_in_order() -> None:
@@ -149,7 +146,7 @@ def test_every_switch_is_a_field() -> None:
 
 def test_every_switch_is_asked() -> None:
     """A switch that no rule asks for could be turned off without any effect."""
-    sources = [path for path in SOURCE.rglob("*.py") if path.stem not in _TABLES]
+    sources = [path for path in SOURCE.rglob("*.py") if path.stem != "profile"]
     nodes = [node for path in sources for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
     asked = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
 

@@ -9,9 +9,8 @@ from litmus_files import FILES
 from tooling import find_shown
 
 from pfnlab.hunt.meeting.holding import Programs
-from pfnlab.kernel.policies.changes import single_changes
+from pfnlab.kernel.policies.changes import key_of, programs_of, single_changes
 from pfnlab.kernel.policies.releases import CONFIRMED
-from pfnlab.kernel.policies.shown_by import key_of, programs_of
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.look import LookLevel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from for_each import for_each
 
 from pfnlab.kernel.policies.releases import RELEASES
-from pfnlab.kernel.policies.switches import Backport, Era, Switch, taken_over
+from pfnlab.kernel.policies.switches import Backport, Era, Switch
 
 
 def on(switch: Switch) -> list[str]:
@@ -63,7 +63,8 @@ def test_what_the_oldest_kernel_had_is_assumed_before() -> None:
 )
 def test_a_backport_counts_from_its_point_release_on(version: str, has: bool) -> None:
     """A bare release is what was released; of its series, and no other, later points have the backport."""
-    switch = Switch("cow_knows_its_pfn", "6.9", "source", stable=taken_over("6.6.26", "6.1.85"))
+    stable = (Backport("6.6.26", ""), Backport("6.1.85", ""))
+    switch = Switch("cow_knows_its_pfn", "6.9", "source", stable=stable)
 
     assert has == switch.on(version)
 
@@ -77,7 +78,7 @@ def test_a_backport_counts_from_its_point_release_on(version: str, has: bool) ->
 )
 def test_what_a_backport_ended(version: str, has: bool) -> None:
     """A behaviour is gone from the point release that took the repair over, and from the mainline release."""
-    ended = taken_over("6.12.114", "7.2.11")
+    ended = (Backport("6.12.114", ""), Backport("7.2.11", ""))
     switch = Switch("dontunmap_unlocks_all", "6.1", "source", until="7.3", ended_stable=ended)
 
     assert has == switch.on(version)

@@ -7,7 +7,7 @@ from toy_tree import PATCH, toy_tree
 
 from pfnlab.base.errors import MissingTool, Misuse, Undecided
 from pfnlab.lab.building import build as building
-from pfnlab.lab.building import reverts as reverting
+from pfnlab.lab.building import patch_file
 from pfnlab.lab.building.build import build
 from pfnlab.lab.building.built import BuiltKernel, built_kernels
 from pfnlab.lab.building.fragments import REQUIRED
@@ -87,7 +87,7 @@ def revert(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     path = folder / "revert-04c35ab3bdae-7.2.patch"
     path.write_text(PATCH.replace("flush=end_vma", "without=04c35ab3bdae"))
-    monkeypatch.setattr(reverting, "reverts_folder", lambda: folder)
+    monkeypatch.setattr(patch_file, "reverts_folder", lambda: folder)
     return path
 
 

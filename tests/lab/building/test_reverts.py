@@ -7,8 +7,8 @@ from for_each import for_each
 from toy_tree import PATCH
 
 from pfnlab.base.errors import Misuse
-from pfnlab.lab.building import reverts
-from pfnlab.lab.building.reverts import known_reverts, read_revert, word_of_revert
+from pfnlab.lab.building import patch_file
+from pfnlab.lab.building.patch_file import known_reverts, read_revert, word_of_revert
 
 ONE, OTHER = "04c35ab3bdae", "04c35ab3bdff"
 
@@ -21,7 +21,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in (f"{ONE}-6.1", f"{ONE}-7.2", f"{OTHER}-6.1", "huge_pfnmap-6.12"):
         (home / f"revert-{name}.patch").write_text(PATCH)
     (home / "another.patch").write_text(PATCH)
-    monkeypatch.setattr(reverts, "reverts_folder", lambda: home)
+    monkeypatch.setattr(patch_file, "reverts_folder", lambda: home)
     return home
 
 
@@ -83,7 +83,7 @@ def test_what_cannot_be_taken_out_is_one_line(word: str, series: str, says: str)
 
 def test_without_patches_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where they are not installed."""
-    monkeypatch.setattr(reverts, "reverts_folder", lambda: None)
+    monkeypatch.setattr(patch_file, "reverts_folder", lambda: None)
 
     assert "nothing: they are not installed" in refusal(ONE, "6.1")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pfnlab.lab.images.asked_before import AskedBefore
+from pfnlab.lab.images.cache import AskedBefore
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from archive_on_disk import bzimage
 
 from pfnlab.base.errors import Misuse, TimedOut, Undecided
 from pfnlab.kernel.policies.known_kernels import known_packages
-from pfnlab.lab.images import inventory, kernels
+from pfnlab.lab.images import kernels
 from pfnlab.lab.images.archive import Unverified
 from pfnlab.lab.images.cache import cache_root, locked
 
@@ -160,7 +160,7 @@ def test_corrupted_vmlinuz_is_named() -> None:
     vmlinuz = put("7.3", "7.3-1")
     vmlinuz.write_bytes(b"")
 
-    assert [vmlinuz] == [row.damaged for row in inventory.inventory() if row.package_version == "7.3-1"]
+    assert [vmlinuz] == [row.damaged for row in kernels.inventory() if row.package_version == "7.3-1"]
 
 
 def test_half_a_note_is_damage() -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.btf import MAX_DEPTH, Btf
 from pfnlab.lab.lens.btf_types import (
+    VOID,
     Array,
     Composite,
     Declaration,
@@ -26,7 +27,6 @@ from pfnlab.lab.lens.btf_types import (
     Member,
     Prototype,
     Reference,
-    Void,
 )
 
 #: Bounded means this, in seconds; what is measured takes milliseconds.
@@ -56,7 +56,7 @@ def test_every_kind_is_read() -> None:
     """
     btf = Btf(SAMPLE)
 
-    assert btf[0] == Void()
+    assert btf[0] == VOID
     assert named(btf, "int") == Int(Kind.INT, "int", 4, 32, 0, True, False)
     assert named(btf, "_Bool") == Int(Kind.INT, "_Bool", 1, 8, 0, False, True)
     assert named(btf, "double") == Float(Kind.FLOAT, "double", 8)

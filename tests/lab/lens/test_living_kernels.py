@@ -29,12 +29,12 @@ from pfnlab.lab.lens.snapshot import Lens
 from pfnlab.lab.lens.vmlinux import btf_of
 from pfnlab.lab.running.inside_state import (
     LensState,
+    Words,
     prots_seen,
     ptes_seen,
     tracked_seen,
     vma_counted,
 )
-from pfnlab.lab.running.inside_words import Words
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.model.model_machine import ModelMachine

@@ -19,8 +19,7 @@ from pfnlab.lab.lens.memory import GuestRam
 from pfnlab.lab.lens.program import open_program
 from pfnlab.lab.lens.recall import Recall
 from pfnlab.lab.lens.snapshot import Lens
-from pfnlab.lab.running.inside_state import LensState
-from pfnlab.lab.running.inside_words import Words
+from pfnlab.lab.running.inside_state import LensState, Words
 
 TYPES = toy.types()
 

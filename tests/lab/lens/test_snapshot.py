@@ -24,11 +24,11 @@ from pfnlab.lab.lens.snapshot import Lens
 from pfnlab.lab.running.inside_state import (
     ContextState,
     LensState,
+    Words,
     ptes_seen,
     tracked_seen,
     vma_seen,
 )
-from pfnlab.lab.running.inside_words import Words
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, PteSeen
 from pfnlab.programs.runs.places import Places

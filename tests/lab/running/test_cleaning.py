@@ -12,11 +12,10 @@ from having import NEW, OLD, bootable
 from pfnlab.base.errors import LostGuest, Undecided
 from pfnlab.base.units import PfnRange
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lab.running.cleaning import cleared, turned_back
+from pfnlab.lab.running.cleaning import cleared, stored_pages, turned_back
 from pfnlab.lab.running.inside import Inside
 from pfnlab.lab.running.placement import Placement, Windows
 from pfnlab.lab.running.qemu_machine import QemuMachine
-from pfnlab.lab.running.stored_pages import stored_pages
 from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
 from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.load import load_text

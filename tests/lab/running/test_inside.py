@@ -16,8 +16,7 @@ from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.plain import RawState
 from pfnlab.lab.running import inside
 from pfnlab.lab.running.inside import TRIES, can_look_inside, disagreements, has_types, look, with_inside
-from pfnlab.lab.running.inside_state import LensState, TaskState, VmaState
-from pfnlab.lab.running.inside_words import Words
+from pfnlab.lab.running.inside_state import LensState, TaskState, VmaState, Words
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import Around
 from pfnlab.lab.running.qemu_machine import QemuMachine

@@ -7,7 +7,7 @@ from for_each import for_each
 from pfnlab.base.units import PfnRange
 from pfnlab.kernel.hw.bits import PAGE_PRESENT, PAGE_PWT, PAGE_RW, PAGE_SPECIAL, PAGE_USER
 from pfnlab.lab.lens.plain import Extent, RawBook, RawEntries, RawSpace, RawState
-from pfnlab.lab.running.inside_words import Words
+from pfnlab.lab.running.inside_state import Words
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, DeviceSpan, PteSeen
 from pfnlab.programs.runs.places import Places

@@ -8,8 +8,7 @@ import pytest
 from having import NEW, bootable
 
 from pfnlab.base.errors import Undecided
-from pfnlab.lab.running.kernel_blocks import NamedBlocks
-from pfnlab.lab.running.kernel_files import function_of
+from pfnlab.lab.running.kernel_blocks import NamedBlocks, function_of
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.steering.symbols import Symbols
 from pfnlab.lab.vm.qemu import Guest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pfnlab.lab.running.kernel_files import FILES, files_by_function, function_of, kernel_files
+from pfnlab.lab.running.kernel_blocks import FILES, files_by_function, function_of, kernel_files
 
 
 def test_every_file_has_functions() -> None:

@@ -8,8 +8,8 @@ pytest.importorskip("drgn", reason="drgn is not here: pip install 'pfnlab[lens]'
 
 from pfnlab.base.units import PfnRange
 from pfnlab.lab.lens.in_use import InUse
-from pfnlab.lab.running import left_behind as module
-from pfnlab.lab.running.left_behind import left_behind, settled
+from pfnlab.lab.running import cleaning as module
+from pfnlab.lab.running.cleaning import left_behind, settled
 from pfnlab.lab.running.placement import Placement, Windows
 from pfnlab.programs.lang.load import load_text
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pfnlab.lab.running.stops import StandingPoint, can_stand, stops_of
+from pfnlab.lab.running.preparations import StandingPoint, can_stand, stops_of
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pfnlab.lab.sizes.kernel_sizes import known_sizes
-from pfnlab.lab.sizes.members import configurations
+from pfnlab.lab.sizes.kernel_sizes import configurations, known_sizes
 
 
 def test_no_option_is_on_without_the_one_it_needs() -> None:

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pfnlab.base.errors import Defect, LostGuest, TimedOut, Undecided
-from pfnlab.lab.steering.gdbstub import REGISTERS, GdbError, GdbStub, Stop
-from pfnlab.lab.steering.gdbwire import Wire, framed, unescaped
+from pfnlab.lab.steering.gdbstub import REGISTERS, GdbError, GdbStub, Stop, Wire, framed, unescaped
 
 LIMIT = 0.3
 

@@ -6,8 +6,8 @@ import pytest
 
 from pfnlab.base.errors import Misuse
 from pfnlab.lab.vm.boots import GuestShape
-from pfnlab.lab.vm.guest_machine import kernel_parameters, machine_arguments
 from pfnlab.lab.vm.hardware import USUAL, Hardware, read_hardware
+from pfnlab.lab.vm.launch import kernel_parameters, machine_arguments
 from pfnlab.programs.lang.load import load_text
 
 

@@ -12,7 +12,7 @@ from having import OLD, bootable
 
 from pfnlab.base.errors import LostGuest
 from pfnlab.lab.vm import qemu
-from pfnlab.lab.vm.ports import Ports
+from pfnlab.lab.vm.channel import Ports
 from pfnlab.lab.vm.qemu import Guest
 
 #: Far longer than a ring takes; a test that waits as long fails by what it finds then.

@@ -9,8 +9,8 @@ import pytest
 from monitor import DONE, Monitor
 
 from pfnlab.base.errors import LostGuest
-from pfnlab.lab.vm import slot
-from pfnlab.lab.vm.slot import Slot
+from pfnlab.lab.vm import qmp
+from pfnlab.lab.vm.qmp import Slot
 
 
 def obedient(command: dict[str, Any]) -> list[dict[str, Any]]:
@@ -54,7 +54,7 @@ def test_every_device_has_memory_of_its_own(tmp_path: Path) -> None:
 
 def test_a_guest_that_does_not_let_go_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Within the limit."""
-    monkeypatch.setattr(slot, "UNPLUG_LIMIT", 0.2)
+    monkeypatch.setattr(qmp, "UNPLUG_LIMIT", 0.2)
 
     with (
         Monitor(tmp_path / "qmp", lambda _: [DONE]),

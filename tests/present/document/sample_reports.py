@@ -18,9 +18,8 @@ from pfnlab.base.errors import Why
 from pfnlab.present.document.blocks import Document
 from pfnlab.present.document.compose import document_of
 from pfnlab.present.document.html import html
-from pfnlab.present.document.kinds import part_of
 from pfnlab.present.document.mail import mail
-from pfnlab.present.document.part import Part
+from pfnlab.present.document.part import Part, part_of
 from pfnlab.present.document.read import result_of
 from pfnlab.present.report.run_json import PrintedRun
 from pfnlab.present.report.run_result import RunResult

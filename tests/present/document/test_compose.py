@@ -13,8 +13,7 @@ from pfnlab.base.result import Outcome
 from pfnlab.present.document import html
 from pfnlab.present.document.blocks import Block, Chapter, Contents, Figure
 from pfnlab.present.document.compose import document_of
-from pfnlab.present.document.kinds import part_of
-from pfnlab.present.document.part import Part
+from pfnlab.present.document.part import Part, part_of
 from pfnlab.present.document.read import result_of
 from pfnlab.present.report.run_result import RunResult
 

@@ -7,7 +7,7 @@ from functools import cache
 from for_each import for_each
 from sample_reports import GOLDEN, goldens, sample_contents
 
-from pfnlab.present.document.kinds import KINDS
+from pfnlab.present.document.part import KINDS
 
 texts = cache(goldens)
 

@@ -12,13 +12,15 @@ import html5lib
 import pytest
 from for_each import for_each
 from hostile_results import HOSTILE, differing
+from hypothesis import given
+from hypothesis import strategies as st
 from sample_reports import content_of, hostile_document, sample_documents
 
-from pfnlab.base.inert import one_line
+from pfnlab.base.inert import one_line, visible
 from pfnlab.present.document.blocks import Code, Document, Paragraph, Table, cell
 from pfnlab.present.document.compose import document_of
-from pfnlab.present.document.html import html
-from pfnlab.present.document.kinds import part_of
+from pfnlab.present.document.html import Markup, element, html, lines
+from pfnlab.present.document.part import part_of
 from pfnlab.present.document.read import result_of
 
 #: Bytes that a report of fifty programs may have.
@@ -45,16 +47,16 @@ def parsed(text: str) -> ElementTree.Element:
 def foreign(text: str) -> list[str]:
     """What in a page runs something or refers to something outside of it."""
     found = []
-    for element in parsed(text).iter():
-        name = str(element.tag).rpartition("}")[2]
+    for node in parsed(text).iter():
+        name = str(node.tag).rpartition("}")[2]
         if name in ("script", "link", "iframe", "img", "object", "embed", "form", "base"):
             found.append(name)
-        for key, value in element.attrib.items():
+        for key, value in node.attrib.items():
             key = key.rpartition("}")[2] if isinstance(key, str) else key[1]
             refers = key in ("href", "src", "action", "background") and not value.startswith("#")
             if refers or key.startswith("on") or "url(" in value.replace("url(#", ""):
                 found.append(f"{name} {key}={value}")
-        if name == "style" and re.search(r"url\(|@import", element.text or ""):
+        if name == "style" and re.search(r"url\(|@import", node.text or ""):
             found.append("style")
     return found
 
@@ -166,3 +168,30 @@ def test_fifty_programs_make_a_small_file() -> None:
 def test_a_hostile_report_has_no_control_character() -> None:
     """But ends of lines."""
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", html(hostile_document()))
+
+
+#: Texts in which much is a letter of HTML.
+TEXTS = st.text(st.one_of(st.sampled_from("<>&\"'/= "), st.characters(exclude_characters="\r")), min_size=1)
+
+
+@given(TEXTS)
+def test_a_text_stays_a_text(text: str) -> None:
+    """Between tags, and as an attribute on one line, for a browser."""
+    (shown,) = html5lib.parseFragment(element("p", text, title=text), namespaceHTMLElements=False)
+
+    assert (0, visible(text), one_line(text)) == (len(shown), shown.text, shown.attrib["title"])
+
+
+def test_markup_stays_markup() -> None:
+    """So elements stand in elements."""
+    assert '<p class="a"><b>&lt;</b></p>' == element("p", element("b", "<"), class_="a")
+
+
+def test_an_empty_attribute_is_left_out() -> None:
+    """Its name is written as HTML has it."""
+    assert '<td aria-label="x"></td>' == element("td", class_="", aria_label="x")
+
+
+def test_lines_keep_what_is_markup() -> None:
+    """A text among them is escaped."""
+    assert "<br>\n&lt;br&gt;" == lines(Markup("<br>"), "<br>")

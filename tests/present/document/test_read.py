@@ -16,8 +16,8 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.result import Outcome
 from pfnlab.present.document.compose import document_of
 from pfnlab.present.document.html import html
-from pfnlab.present.document.kinds import KINDS, part_of
 from pfnlab.present.document.mail import mail
+from pfnlab.present.document.part import KINDS, part_of
 from pfnlab.present.document.read import read_results, result_of
 
 

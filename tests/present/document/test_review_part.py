@@ -9,9 +9,9 @@ import msgspec
 
 from pfnlab.base.result import Outcome
 from pfnlab.checker.review.review_result import ReviewResult
+from pfnlab.present.document.part import terminal
 from pfnlab.present.document.read import result_of
 from pfnlab.present.document.review_part import part
-from pfnlab.present.document.terminal import terminal
 
 SAMPLE = Path(__file__).parent / "samples" / "review.json"
 

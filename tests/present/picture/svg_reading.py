@@ -12,7 +12,7 @@ from hypothesis import reject
 from litmus_files import litmus_file
 
 from pfnlab.base.errors import Undecided
-from pfnlab.present.picture.lettering import text_width
+from pfnlab.present.picture.canvas import text_width
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine

@@ -5,18 +5,29 @@ from __future__ import annotations
 import json
 
 import pytest
+from litmus_files import FILES
 from sample_reports import sample_contents
 
+from pfnlab.base.errors import Misuse
 from pfnlab.base.result import Outcome
-from pfnlab.kernel.policies.eras import VM_PAT_ERAS
 from pfnlab.kernel.policies.flushes import FLUSHES
 from pfnlab.kernel.policies.patched import PatchedKernel
 from pfnlab.kernel.policies.reports import REPORTS
+from pfnlab.kernel.policies.seams import VM_PAT_ERAS
 from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.kernel.policies.walkers import WALKERS
-from pfnlab.present.document.kinds import part_of
+from pfnlab.present.document.part import part_of
 from pfnlab.present.document.read import result_of
-from pfnlab.present.report.policies_matrix import kernels_with, policies_result
+from pfnlab.present.report.policies_matrix import (
+    DISTANCES,
+    KINDS,
+    by_distance,
+    counts,
+    kernels_with,
+    policies_result,
+)
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.model.model_machine import ModelMachine
 
 
 @pytest.mark.target("pages")
@@ -73,3 +84,22 @@ def test_programs_that_differ_are_not_hidden() -> None:
 def test_the_kernel_of_another_policy_is_not_counted() -> None:
     """Names of policies may repeat in another seam."""
     assert kernels_with("tracker", "none", [patched("flush=none")]) == "-"
+
+
+def test_another_operation_is_not_counted() -> None:
+    """A program of this page ends with one of three calls."""
+    program = load_text(
+        "pfnlab program 1\ndevice bar: pci, 4 pages\n\na = mmap bar[0:1] wc shared rw\nmlock a\n"
+    )
+
+    with pytest.raises(Misuse, match="no operation of this page"):
+        counts(program, ModelMachine("7.2").run_one(program).steps)
+
+
+def test_a_row_for_every_placement_as_data() -> None:
+    """Of each kind of mappings, with a count for every distance: that of the munmap of four."""
+    found = by_distance(FILES)
+
+    assert set(KINDS) == set(found)
+    assert {(len(DISTANCES),)} == {(len(counts),) for rows in found.values() for counts in rows.values()}
+    assert {"gather_v4": (2, 2, 2, 2), "end_vma": (5, 5, 5, 5)}.items() <= found["PFN"].items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pfnlab.kernel.policies.profiles import SEAMS
-from pfnlab.kernel.policies.switch_table import SWITCHES
+from pfnlab.kernel.policies.switches import SWITCHES
 from pfnlab.present.report.profile_lines import profile_lines, two_profiles
 
 

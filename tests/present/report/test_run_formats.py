@@ -10,9 +10,8 @@ from for_each import for_each
 from hostile_results import HOSTILE, agreeing, differing, hostile, lost, undecided
 
 from pfnlab.base.inert import one_line, visible
-from pfnlab.present.report.run_junit import junit
+from pfnlab.present.report.run_formats import junit, tap
 from pfnlab.present.report.run_result import RunResult
-from pfnlab.present.report.run_tap import tap
 from pfnlab.present.report.table import render
 
 #: What continuous integration reads: the attributes an element must have, and the elements it may hold.

@@ -16,7 +16,7 @@ from pfnlab.base.errors import Why
 from pfnlab.base.schema_files import schema
 from pfnlab.present.report.run_json import PrintedRun
 from pfnlab.present.report.run_result import RunResult
-from pfnlab.programs.lang.json_form import program_hash
+from pfnlab.programs.lang.load import program_hash
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.compare import FIELDS, Verdict, judge

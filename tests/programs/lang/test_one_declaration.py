@@ -17,7 +17,7 @@ import pytest
 from for_each import for_each
 
 from pfnlab.programs.lang.ops import Call
-from pfnlab.programs.lang.shapes import ROWS, word_of
+from pfnlab.programs.lang.words import ROWS, word_of
 
 ROOT = Path(__file__).parents[3]
 SOURCE = ROOT / "src" / "pfnlab"
@@ -32,25 +32,30 @@ BEFORE: dict[str, int] = {
     **{"mmap": 36, "munmap": 11, "mremap": 26, "mprotect": 9, "pkey_mprotect": 12, "madvise": 10},
     **{"process_madvise": 15, "mlock": 7, "munlock": 7, "mlockall": 11, "munlockall": 10},
     **{"msync": 8, "mseal": 7, "mbind": 10, "remap_file_pages": 16, "read": 18, "write": 19},
-    **{"fork": 33, "thread": 20, "exec": 17, "exit": 20, "kill": 22, "release": 19, "look": 8},
+    **{"fork": 32, "thread": 19, "exec": 15, "exit": 18, "kill": 20, "release": 18, "look": 8},
     **{"mincore": 11, "memory_disable": 9, "memory_enable": 8, "vfio_reset": 11, "d3": 10, "d0": 9},
     **{"vfio_close": 9, "unmap_mapping_range": 16, "remap_pfn_range": 7, "request_mem_region": 10},
     **{"ioremap": 9, "arch_io_free_memtype_wc": 7, "memremap_pages": 8, "bind": 12, "unbind": 11},
     **{"remove": 7, "rescan": 8, "rescan_moved": 12, "unplug": 13, "plug": 12},
     **{"process_vm_readv": 18, "walk": 29, "clear_refs": 9, "setrlimit": 13},
-    **{"process_mrelease": 17, "status": 11},
+    **{"process_mrelease": 16, "status": 11},
 }
 
 
 @cache
 def _imported() -> dict[str, set[str]]:
-    """The files that define or import each name of the language, by the name."""
+    """The files that define or import each name of the language, alone or with its module, by the name."""
     found: dict[str, set[str]] = {}
     for path in SOURCE.rglob("*.py"):
+        modules: set[str] = set()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names: list[str] = []
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pfnlab.programs.lang."):
                 names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module == "pfnlab.programs.lang":
+                modules |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                names = [node.attr] if node.value.id in modules else []
             elif isinstance(node, ast.ClassDef) and path.parent == SOURCE / "programs" / "lang":
                 names = [node.name]
             for name in names:
@@ -138,7 +143,7 @@ from pfnlab.hunt.fuzz.simplifications import simplifications
 from pfnlab.lab.running.placement import Windows
 from pfnlab.lab.running.wire import compile_program
 from pfnlab.lab.running.wire import USUAL
-from pfnlab.programs.lang.json_form import from_json, to_json
+from pfnlab.programs.lang.load import from_json, to_json
 from pfnlab.kernel.mm.configuration import Configuration
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.needs import lacking

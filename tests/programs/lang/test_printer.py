@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pfnlab.programs.lang.canonical import format_text
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Device, Expect, Leaked, Look, Mmap, Munmap, Op, Program
 from pfnlab.programs.lang.printer import format_program, op_lines, op_text
+from pfnlab.programs.lang.problems import format_text
 from pfnlab.programs.lang.span import Span
 
 WHOLE = """\

@@ -10,8 +10,7 @@ from for_each import for_each
 from litmus_files import FILES
 
 from pfnlab.base.errors import ProgramError
-from pfnlab.programs.lang.canonical import format_text
-from pfnlab.programs.lang.problems import TextPlace, TextProblem, problems_of
+from pfnlab.programs.lang.problems import TextPlace, TextProblem, format_text, problems_of
 
 
 def offset(text: str, place: TextPlace) -> int:

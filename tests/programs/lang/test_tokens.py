@@ -12,8 +12,8 @@ from for_each import for_each
 from litmus_files import FILES
 from table_lines import LINES
 
-from pfnlab.programs.lang.kernel_numbers import ADVICE
 from pfnlab.programs.lang.lines import Line, lines_of
+from pfnlab.programs.lang.process_ops import ADVICE
 from pfnlab.programs.lang.text import Reading
 from pfnlab.programs.lang.tokens import KINDS_OF_TOKEN, contexts, token_table
 from pfnlab.programs.lang.words import HEADERS, KEYWORDS, PREFIXES, PROTS, UNITS, VERBS

@@ -31,7 +31,6 @@ from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.kernel.policies.trackers.track_ctx import TrackCtx
 from pfnlab.kernel.policies.trackers.vm_pat import VmPat
 from pfnlab.programs.lang.device_ops import VfioCall
-from pfnlab.programs.lang.kernel_numbers import ADVICE, LIMITS, POLICIES
 from pfnlab.programs.lang.library import find_program
 from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.lang.ops import (
@@ -62,13 +61,13 @@ from pfnlab.programs.lang.ops import (
     Read,
     Write,
 )
-from pfnlab.programs.lang.process_ops import Setrlimit
+from pfnlab.programs.lang.process_ops import ADVICE, LIMITS, POLICIES, Setrlimit
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.validity import check_program
 from pfnlab.programs.lang.walk_ops import CLEARED_REFS, ClearRefs
 from pfnlab.programs.lang.words import PROTS
-from pfnlab.programs.model.dispatch import CallResult, close_files, perform
-from pfnlab.programs.model.model_machine import ModelMachine
+from pfnlab.programs.model.dispatch import CallResult, perform
+from pfnlab.programs.model.model_machine import ModelMachine, exit_all
 from pfnlab.programs.runs.observation import Step
 from pfnlab.programs.runs.places import Places
 
@@ -214,7 +213,7 @@ def walk(series: str, program: Program, tracker: Callable[[Kernel], Tracker] | N
     for task in list(kernel.tasks.values()):
         exit_group(kernel, task)
         kernel._check()
-    close_files(kernel)
+    exit_all(kernel)
     return kernel
 
 

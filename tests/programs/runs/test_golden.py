@@ -9,8 +9,7 @@ import pytest
 from middle_runs import careful, cut, forgetful
 
 from pfnlab.base.errors import Discovery, LostGuest, Misuse
-from pfnlab.programs.lang.json_form import program_hash
-from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.load import load_program, program_hash
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.golden import (
     Golden,

@@ -15,9 +15,8 @@ from pfnlab.checker.limits import UNLIMITED, CheckLimits, Exhaustive, Walks
 from pfnlab.checker.scopes.domain import KernelModel
 from pfnlab.checker.scopes.properties import Question, properties
 from pfnlab.checker.scopes.scope import RaceScope, Scope
-from pfnlab.checker.search.exploration import Exploration
+from pfnlab.checker.search.exploration import Exploration, Property
 from pfnlab.checker.search.partitioned import explore_partitioned
-from pfnlab.checker.search.property import Property
 from pfnlab.kernel.policies.own import files_in
 from pfnlab.programs.model.model_machine import ModelMachine
 

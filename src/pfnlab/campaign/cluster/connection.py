@@ -184,7 +184,6 @@ def versions() -> dict[str, str]:
 def check_same(who: str, here: Mapping[str, str], there: Mapping[str, str]) -> None:
     """Compare the :func:`versions` of a client with those of a worker or the scheduler.
 
-    :param who: the worker, or the scheduler
     :param there: those it has; nothing where it has no pfnlab
     :raises Misuse: they differ
     """

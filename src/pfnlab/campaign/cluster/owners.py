@@ -19,10 +19,10 @@ from weakref import WeakValueDictionary
 
 from pfnlab.base.errors import Defect, PfnlabError, Undecided
 from pfnlab.campaign.cluster.connection import check_same, dask_distributed, versions, worker_addresses
+from pfnlab.checker.search.exploration import Property
 from pfnlab.checker.search.model import Model
 from pfnlab.checker.search.owner import ChoiceWay, Holding, LostPartError, Owner, Reached, Round, Settled
 from pfnlab.checker.search.partitioned import PartsLostError
-from pfnlab.checker.search.property import Property
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -46,7 +46,6 @@ _HELD: WeakValueDictionary[tuple[str, int], PartHolder] = WeakValueDictionary()
 class PartHolder:
     """The owner of one part on a worker.
 
-    :param search: the name of the search
     :param client: what the client has, see :func:`~pfnlab.campaign.cluster.connection.versions`
     :raises Misuse: this worker has something else
     """
@@ -85,19 +84,9 @@ def _take_over(search: str, part: int, attempt: int, actor: object, round_: int,
         owner.take_over(round_, holding)
 
 
-def _expand(search: str, part: int, attempt: int, *arguments: Any) -> Reached:
+def _asked(search: str, part: int, attempt: int, method: str, *arguments: Any) -> Any:
     with _held(search, part, attempt) as owner:
-        return owner.expand(*arguments)
-
-
-def _go_on(search: str, part: int, attempt: int, way: ChoiceWay) -> Reached:
-    with _held(search, part, attempt) as owner:
-        return owner.go_on(way)
-
-
-def _box(search: str, part: int, attempt: int, target: int) -> bytes:
-    with _held(search, part, attempt) as owner:
-        return owner.box(target)
+        return getattr(owner, method)(*arguments)
 
 
 def _settle(search: str, part: int, attempt: int, end: int, *boxes: bytes) -> Settled:
@@ -139,24 +128,24 @@ class ClusterOwners:
 
     def expand(self, asked: Round, numbers: Sequence[array[int]]) -> dict[int, Reached]:
         self._attempt += 1
-        return self._answers({part: self._task(part, _expand, asked, numbers[part]) for part in self._homes})
+        return self._answers(
+            {part: self._task(part, _asked, "expand", asked, numbers[part]) for part in self._homes}
+        )
 
     def go_on(self, ways: Mapping[int, ChoiceWay]) -> dict[int, Reached]:
-        return self._answers({part: self._task(part, _go_on, way) for part, way in ways.items()})
+        return self._answers({part: self._task(part, _asked, "go_on", way) for part, way in ways.items()})
 
     def settle(self, end: int) -> list[Settled]:
         parts = range(self.parts)
         boxes = {
-            part: [self._task(sender, _box, part) for sender in parts if sender != part] for part in parts
+            part: [self._task(sender, _asked, "box", part) for sender in parts if sender != part]
+            for part in parts
         }
         answers = self._answers({part: self._task(part, _settle, end, *boxes[part]) for part in parts})
         return [answers[part] for part in parts]
 
     def _workers(self) -> list[str]:
-        """The workers that are there, at least one.
-
-        :raises Undecided: there is none for a while
-        """
+        """The workers that are there, at least one (Undecided: there is none for a while)."""
         until = time.monotonic() + _APPEARS
         while not (workers := worker_addresses(self._client)):
             if time.monotonic() > until:

@@ -1,11 +1,14 @@
-"""A database that a store is in: the little that SQLite and PostgreSQL are asked for."""
+"""A database that a store is in: the little that is asked of it, and its rows, read by their form."""
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.campaign.store.schema import MIGRATIONS, VERSION, VERSION_TABLE, columns_made
@@ -82,8 +85,6 @@ class Database(ABC):
 def open_database(address: str, *, make: bool = True) -> Database:
     """The database at *address*, with the tables of this version.
 
-    :param address: a file, or ``postgresql://USER@HOST/NAME``
-    :param make: whether to make a file that is not there
     :raises Misuse: it is no store, or one of a newer pfnlab
     :raises Undecided: it cannot be reached, or the disk is full
     :raises MissingTool: PostgreSQL was asked for, and psycopg is not installed
@@ -106,10 +107,7 @@ def open_database(address: str, *, make: bool = True) -> Database:
 
 
 def damaged(address: str, what: str) -> Misuse:
-    """The error for a store in which is what no pfnlab wrote.
-
-    :param what: what that is
-    """
+    """The error for a store in which is what no pfnlab wrote."""
     return Misuse(
         f"{address}: the store is damaged ({' '.join(what.split())}): restore it from a copy that "
         "`pfnlab results --backup` made, or name another file"
@@ -154,3 +152,53 @@ def _version(database: Database) -> int | None:
     for table, column in sorted(columns_made(MIGRATIONS[:version]) - found):
         raise damaged(database.address, f"table {table} with {column} is missing")
     return version
+
+
+_Form = TypeVar("_Form", bound=msgspec.Struct)
+
+#: The deepest values within values; those of pfnlab have about ten.
+_DEEPEST = 100
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+
+
+def row_of(
+    address: str,
+    place: str,
+    form: type[_Form],
+    row: Sequence[Any],
+    *,
+    json: Sequence[str] = (),
+    flags: Sequence[str] = (),
+) -> _Form:
+    """One row as a *form*.
+
+    :param row: the values, in the order of the fields of *form*
+    :raises Misuse: a value is none of its name
+    """
+    name, content = "", dict(zip(form.__struct_fields__, row, strict=True))
+    try:
+        for name in json:
+            content[name] = _json(content[name])
+        for name in flags:
+            content[name] = {0: False, 1: True}[content[name]]
+        return msgspec.convert(content, form)
+    except msgspec.ValidationError as wrong:
+        raise damaged(address, f"{place}: {wrong}") from None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise damaged(address, f"{place}: {name} is not what pfnlab writes") from None
+
+
+def _json(text: str) -> Any:
+    """:raises ValueError: *text* is no JSON, or nested too deeply"""
+    if text.count("[") + text.count("{") > _DEEPEST and _depth(text) > _DEEPEST:
+        raise ValueError("nested too deeply")
+    return msgspec.json.decode(text)
+
+
+def _depth(text: str) -> int:
+    depth = deepest = 0
+    for sign in _STRING.sub("", text):
+        depth += (sign in "[{") - (sign in "]}")
+        deepest = max(deepest, depth)
+    return deepest

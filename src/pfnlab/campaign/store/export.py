@@ -14,7 +14,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.extras import imported_from
 from pfnlab.base.files import cannot_write, write_whole
 from pfnlab.base.inert import csv_cell
-from pfnlab.campaign.store.stored import SeenResult
+from pfnlab.campaign.store.rows import SeenResult
 
 #: The forms of a file.
 FORMS = ("csv", "parquet")

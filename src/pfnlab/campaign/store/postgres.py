@@ -37,12 +37,10 @@ class PostgresDatabase(Database):
         return self._connection.execute(_asked(statement), tuple(values))
 
     def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run *statement* once for each of *rows*."""
         with self._errors(), self._connection.cursor() as cursor:
             cursor.executemany(_asked(statement), rows)
 
     def columns(self) -> set[tuple[str, str]]:
-        """Each table and column that there is."""
         # Asked as rows: what a session knows of names may be older than the lock it has just got.
         found = self.rows(
             "SELECT table_name, column_name FROM information_schema.columns "
@@ -51,12 +49,10 @@ class PostgresDatabase(Database):
         return {(table, column) for table, column in found}
 
     def only_read(self) -> None:
-        """Refuse whatever would write from here on."""
         self.execute("SET default_transaction_read_only = on")
 
     @contextmanager
     def transaction(self, *, by_one: bool = False) -> Iterator[None]:
-        """Whole or not at all."""
         with self._errors(), self._connection.transaction():
             if by_one:
                 self.execute("SELECT pg_advisory_xact_lock(?)", (_MAKING,))
@@ -68,18 +64,15 @@ class PostgresDatabase(Database):
         return bool(got)
 
     def release(self, number: int) -> None:
-        """Give the lock back."""
         self.rows("SELECT pg_advisory_unlock(?)", (number,))
 
     def is_taken(self, number: int) -> bool:
-        """True where another connection has the lock."""
         free = self.alone(number)
         if free:
             self.release(number)
         return not free
 
     def close(self) -> None:
-        """End the connection."""
         with suppress(self._error):
             self._connection.close()
 

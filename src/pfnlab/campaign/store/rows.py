@@ -1,4 +1,4 @@
-"""The rows of a store, as data: results, the places where they were seen, and hosts.
+"""The rows of a store, as data: campaigns, shards, results, the places where they were seen, and hosts.
 
 A result is what was found, and nothing of when and where; so the same finding of two shards, two campaigns or
 two machines has one digest, and is stored once. Where and with what it was seen is a sighting.
@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -39,10 +40,7 @@ _DIGITS = 32
 
 
 def digest_of(content: Any) -> str:
-    """The digest of JSON content; the order of keys does not matter.
-
-    :param content: what :mod:`msgspec` can make JSON of
-    """
+    """The digest of JSON content; the order of keys does not matter."""
     data = msgspec.json.encode(content, order="deterministic")
     return hashlib.sha256(data).hexdigest()[:_DIGITS]
 
@@ -113,3 +111,102 @@ def _cpu() -> str:
         lines = []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.machine())
+
+
+#: The states of a shard: not done yet, done, and given up after so many tries.
+WAITING: Final = "waiting"
+DONE: Final = "done"
+ISOLATED: Final = "isolated"
+
+#: The limit of an attempt; more than a year is a mistake.
+Seconds = Annotated[float, Meta(gt=0, le=365 * 86_400)]
+
+
+class StoredShard(msgspec.Struct, frozen=True, kw_only=True):
+    """A shard of a campaign as the store has it.
+
+    :param seconds: the limit of one attempt
+    :param state: :data:`WAITING`, :data:`DONE` or :data:`ISOLATED`
+    :param reason: of the last attempt that was not done
+    :param took: seconds of the attempt that was done
+    """
+
+    number: int
+    digest: str
+    task: str
+    work: dict[str, Any]
+    seconds: Seconds
+    needs_qemu: bool = False
+    state: Literal["waiting", "done", "isolated"] = WAITING
+    tries: int = 0
+    lost: int = 0
+    reason: str = ""
+    took: float = 0.0
+    programs: int = 0
+
+
+class StoredCampaign(msgspec.Struct, frozen=True):
+    """A campaign as the store has it.
+
+    :param digest: of the keys of its shards: the same for the same work
+    :param stop: whether somebody asked that it stops
+    """
+
+    name: str
+    digest: str
+    plan: dict[str, Any]
+    stop: bool
+
+
+class SeenWith(msgspec.Struct, frozen=True, kw_only=True):
+    """The circumstances that all results of one shard share.
+
+    :param version: of the pfnlab that saw them
+    :param kernels: the exact kernel or profile behind each machine
+    """
+
+    version: str
+    kernels: Mapping[str, str]
+    seed: int | None
+    host: HostClass
+
+
+class Sighting(msgspec.Struct, frozen=True):
+    """One shard that saw a result.
+
+    :param campaign: its campaign's name
+    :param shard: its place in the campaign
+    :param version: of the pfnlab that ran it
+    :param kernels: the exact kernel or profile behind each machine
+    :param seed: of random programs
+    :param host: the class of the host: hosts of one class are equally fast
+    """
+
+    campaign: str
+    shard: Amount
+    version: str
+    kernels: dict[str, str]
+    seed: int | None
+    host: HostClass
+
+
+class SeenResult(msgspec.Struct, frozen=True):
+    """A result, and who saw it."""
+
+    digest: str
+    result: StoredResult
+    sightings: tuple[Sighting, ...]
+
+
+class ResultFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which results; None is every one.
+
+    :param machine: one of its machines, or the beginning of its name up to a dot or a comma
+    """
+
+    campaign: str | None = None
+    kind: str | None = None
+    task: str | None = None
+    machine: str | None = None
+    verdict: str | None = None
+    scope: str | None = None

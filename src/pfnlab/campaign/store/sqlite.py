@@ -146,7 +146,6 @@ class SqliteDatabase(Database):
             raise damaged(self.address, "rows refer to others that are not there")
 
     def only_read(self) -> None:
-        """Refuse whatever would write from here on."""
         self.execute("PRAGMA query_only = ON")
 
     def _check_objects(self) -> None:
@@ -178,12 +177,10 @@ class SqliteDatabase(Database):
         return self._opened.execute(statement, tuple(values))
 
     def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run *statement* once for each of *rows*."""
         with self._errors():
             self._opened.executemany(statement, rows)
 
     def columns(self) -> set[tuple[str, str]]:
-        """Each table and column that there is."""
         return {(table, column) for table, column in self.rows(COLUMNS)}
 
     @contextmanager
@@ -213,7 +210,6 @@ class SqliteDatabase(Database):
         return self._set_lock(fcntl.F_WRLCK, number)
 
     def release(self, number: int) -> None:
-        """Give the lock back."""
         self._set_lock(fcntl.F_UNLCK, number)
 
     def is_taken(self, number: int) -> bool:

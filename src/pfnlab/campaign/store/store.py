@@ -11,21 +11,10 @@ from typing import Any
 import msgspec
 
 from pfnlab.base.errors import Misuse
-from pfnlab.campaign.store.database import Database, damaged, open_database
-from pfnlab.campaign.store.row_reader import row_of
+from pfnlab.campaign.store import rows as stored
+from pfnlab.campaign.store.database import Database, damaged, open_database, row_of
 from pfnlab.campaign.store.rows import HostClass, StoredResult, digest_of
 from pfnlab.campaign.store.sqlite import SqliteDatabase
-from pfnlab.campaign.store.stored import (
-    DONE,
-    ISOLATED,
-    WAITING,
-    ResultFilter,
-    SeenResult,
-    SeenWith,
-    Sighting,
-    StoredCampaign,
-    StoredShard,
-)
 
 #: The columns of a result, in the order of its struct.
 _RESULT = ", ".join(StoredResult.__struct_fields__)
@@ -92,19 +81,21 @@ class Store:
 
     # Campaigns and shards
 
-    def campaigns(self) -> list[StoredCampaign]:
+    def campaigns(self) -> list[stored.StoredCampaign]:
         """All campaigns, by name."""
         rows = self._database.rows("SELECT name, digest, plan, stop FROM campaigns ORDER BY name")
         return [
-            row_of(self.address, f"campaign {row[0]}", StoredCampaign, row, json=["plan"], flags=["stop"])
+            row_of(
+                self.address, f"campaign {row[0]}", stored.StoredCampaign, row, json=["plan"], flags=["stop"]
+            )
             for row in rows
         ]
 
-    def campaign(self, name: str) -> StoredCampaign | None:
+    def campaign(self, name: str) -> stored.StoredCampaign | None:
         """The campaign of that name, None where there is none."""
         return next((campaign for campaign in self.campaigns() if campaign.name == name), None)
 
-    def begin(self, name: str, plan: Mapping[str, Any], shards: Sequence[StoredShard]) -> None:
+    def begin(self, name: str, plan: Mapping[str, Any], shards: Sequence[stored.StoredShard]) -> None:
         """Store a campaign with its shards; one that is here already goes on, with what *plan* says now.
 
         :raises Misuse: there is another one of that name
@@ -130,20 +121,20 @@ class Store:
                 [
                     (
                         *(name, shard.number, shard.digest, shard.task, _json(shard.work), shard.seconds),
-                        *(int(shard.needs_qemu), WAITING),
+                        *(int(shard.needs_qemu), stored.WAITING),
                     )
                     for shard in shards
                 ],
             )
 
-    def shards(self, campaign: str) -> list[StoredShard]:
+    def shards(self, campaign: str) -> list[stored.StoredShard]:
         """The shards of a campaign, in order."""
         rows = self._database.rows(
             "SELECT number, digest, task, work, seconds, needs_qemu, state, tries, lost, reason, took, "
             "programs FROM shards WHERE campaign = ? ORDER BY number",
             (campaign,),
         )
-        form, flags = StoredShard, ["needs_qemu"]
+        form, flags = stored.StoredShard, ["needs_qemu"]
         return [
             row_of(self.address, f"shard {row[0]} of {campaign}", form, row, json=["work"], flags=flags)
             for row in rows
@@ -154,7 +145,7 @@ class Store:
         campaign: str,
         number: int,
         results: Sequence[StoredResult],
-        seen: SeenWith,
+        seen: stored.SeenWith,
         *,
         took: float = 0.0,
         programs: int = 0,
@@ -162,7 +153,6 @@ class Store:
         """Store what a shard found, whole or not at all; False where it was done already.
 
         :param took: seconds it ran
-        :param programs: how many programs it ran
         """
         by_digest = {result.digest: result for result in results}
         places = {digest: place for place, digest in enumerate(by_digest)}
@@ -171,7 +161,7 @@ class Store:
             changed = self._database.execute(
                 "UPDATE shards SET state = ?, took = ?, programs = ?, results = ?, reason = '' "
                 "WHERE campaign = ? AND number = ? AND state <> ?",
-                (DONE, took, programs, len(by_digest), campaign, number, DONE),
+                (stored.DONE, took, programs, len(by_digest), campaign, number, stored.DONE),
             )
             if not changed:
                 return False
@@ -215,18 +205,18 @@ class Store:
                 f"UPDATE shards SET {column} = {column} + 1, reason = ?, "
                 f"state = CASE WHEN {column} + 1 >= ? THEN ? ELSE state END "
                 "WHERE campaign = ? AND number = ? AND state = ?",
-                (reason, most_lost if lost else most, ISOLATED, campaign, number, WAITING),
+                (reason, most_lost if lost else most, stored.ISOLATED, campaign, number, stored.WAITING),
             )
             rows = self._database.rows(
                 "SELECT state FROM shards WHERE campaign = ? AND number = ?", (campaign, number)
             )
-        return rows == [(ISOLATED,)]
+        return rows == [(stored.ISOLATED,)]
 
     def try_again(self, campaign: str) -> int:
         """Give isolated shards all their tries again; how many there were."""
         return self._database.execute(
             "UPDATE shards SET state = ?, tries = 0, lost = 0 WHERE campaign = ? AND state = ?",
-            (WAITING, campaign, ISOLATED),
+            (stored.WAITING, campaign, stored.ISOLATED),
         )
 
     def go_on(self, campaign: str) -> None:
@@ -260,10 +250,10 @@ class Store:
 
     # Results
 
-    def results(self, asked: ResultFilter | None = None) -> list[SeenResult]:
+    def results(self, asked: stored.ResultFilter | None = None) -> list[stored.SeenResult]:
         """The results that *asked* names, with their sightings; by campaign and place, so the order is always
         the same."""
-        asked = asked or ResultFilter()
+        asked = asked or stored.ResultFilter()
         conditions, values = [], []
         for column, value in (
             ("sightings.campaign", asked.campaign),
@@ -285,23 +275,25 @@ class Store:
             "ORDER BY sightings.campaign, sightings.shard, sightings.place",
             values,
         )
-        found: dict[str, tuple[StoredResult, list[Sighting]]] = {}
+        found: dict[str, tuple[StoredResult, list[stored.Sighting]]] = {}
         for digest, *row in rows:
             if digest not in found:
                 found[digest] = (self._result(digest, row[:9]), [])
             result, seen = found[digest]
             if asked.machine is None or any(_is(asked.machine, name) for name in result.machines):
                 seen.append(self._sighting(digest, row[9:]))
-        return [SeenResult(digest, result, tuple(seen)) for digest, (result, seen) in found.items() if seen]
+        return [
+            stored.SeenResult(digest, result, tuple(seen)) for digest, (result, seen) in found.items() if seen
+        ]
 
     def _result(self, digest: Any, row: Sequence[Any]) -> StoredResult:
         if not isinstance(digest, str):
             raise damaged(self.address, f"a result has the digest {digest!r}")
         return row_of(self.address, f"result {digest[:8]}", StoredResult, row, json=["machines", "detail"])
 
-    def _sighting(self, digest: str, row: Sequence[Any]) -> Sighting:
+    def _sighting(self, digest: str, row: Sequence[Any]) -> stored.Sighting:
         values = [*row[:5], dict(zip(HostClass.__struct_fields__, row[5:], strict=True))]
-        return row_of(self.address, f"a sighting of {digest[:8]}", Sighting, values, json=["kernels"])
+        return row_of(self.address, f"a sighting of {digest[:8]}", stored.Sighting, values, json=["kernels"])
 
     def backup(self, path: Path) -> None:
         """A copy of one moment in the file *path*, also while others write.

@@ -7,59 +7,20 @@ what they depend on has changed since they held, only those are asked that are n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, cast
 
 from pfnlab.checker.judging.device_mappings import DeviceMappings
 from pfnlab.checker.judging.seen_moment import SeenMoment
-from pfnlab.checker.scopes.moment import Moment
-from pfnlab.checker.scopes.properties import (
-    claimed_free,
-    claimed_unmapped,
-    counters,
-    direct_map,
-    direct_map_back,
-    freed_once,
-    memory_off,
-    no_leak,
-    no_loss,
-    no_warning,
-    one_mode,
-    removed_unmapped,
-)
+from pfnlab.checker.scopes.moment import Moment, StateView
+from pfnlab.checker.scopes.properties import QUESTIONS, Question
 from pfnlab.programs.runs.changed_part import changed_part
 
-
-class Asked(NamedTuple):
-    """A property that is asked of an observed kernel after every step."""
-
-    name: str
-    asks: str
-    judge: Callable[[Moment], bool | None]
-
-
-def _asked(judge: Callable[[Moment], bool | None]) -> Asked:
-    return Asked(judge.__name__, " ".join((judge.__doc__ or "").split()).rstrip("."), judge)
-
-
-#: The properties of a state that `check` asks of modelled kernels too.
-ASKED: tuple[Asked, ...] = tuple(
-    map(
-        _asked,
-        (
-            no_leak,
-            no_loss,
-            freed_once,
-            one_mode,
-            direct_map,
-            direct_map_back,
-            memory_off,
-            removed_unmapped,
-            claimed_unmapped,
-            claimed_free,
-            no_warning,
-            counters,
-        ),
-    )
+#: The properties that `check` asks of modelled kernels too: all but those that only a model can answer.
+ASKED: tuple[Question, ...] = tuple(
+    question
+    for question in QUESTIONS
+    if question.kind == "always"
+    and question.name not in ("exact", "no_stale", "fork_whole", "walks_pages", "walks_all")
 )
 
 #: Those of what the last operation did, which are asked also where nobody has looked at the state.
@@ -83,15 +44,19 @@ _OF_OTHERS: dict[str, Callable[[SeenMoment], object]] = {
 _DEPENDS = {**_OF_MAPPINGS, **_OF_OTHERS}
 
 
-def events_broken(moment: SeenMoment) -> list[Asked]:
+def events_broken(moment: SeenMoment) -> list[Question]:
     """The properties of what the last operation did that do not hold."""
     asked = (question for question in ASKED if question.name in ASKED_OF_EVENTS)
-    return [question for question in asked if question.judge(moment) is False]
+    return [question for question in asked if _breaks(question, moment)]
+
+
+def _breaks(question: Question, moment: Moment) -> bool:
+    # The judges of these ask any moment, not that of a model alone.
+    return question.judge(cast(StateView, moment)) is False
 
 
 class AskedOnce:
-    """
-    The properties that held when they were asked last, with what they depended on.
+    """The properties that held when they were asked last, with what they depended on.
 
     :param mappings: the mappings of the step looked at last; it looks at every step that is asked about
     """
@@ -100,12 +65,12 @@ class AskedOnce:
         self._mappings = mappings
         self._held: dict[str, Any] = {}
 
-    def broken(self, moment: SeenMoment) -> Iterator[Asked]:
+    def broken(self, moment: SeenMoment) -> Iterator[Question]:
         """The properties that do not hold at *moment*."""
         for question in ASKED:
             name = question.name
             part = self._part(name, moment)
-            if part is not None and question.judge(part) is False:
+            if part is not None and _breaks(question, part):
                 self._held.pop(name, None)
                 yield question
             elif name in _DEPENDS:

@@ -30,8 +30,7 @@ _Place = tuple[int, int, int]
 
 
 class _Area(NamedTuple):
-    """
-    The things in one area of a task, by their first pages.
+    """The things in one area of a task, by their first pages.
 
     :param indices: of each among all things
     :param starts: the first page of each
@@ -52,14 +51,10 @@ class _Area(NamedTuple):
 
 
 class ByPlace(Generic[T]):
-    """
-    Things that lie in address spaces, found by their pages; they may overlap.
+    """Things that lie in address spaces, found by their pages; they may overlap.
 
     Those of one task and area mostly stand together, in ascending order and apart from each other. So their
     places are one ascending list, in which little changes from one step to the next.
-
-    :param things: in any order
-    :ivar things: all, in that order
     """
 
     def __init__(self, things: Iterable[T] = ()) -> None:
@@ -79,10 +74,7 @@ class ByPlace(Generic[T]):
         return number, span.start, span.end
 
     def replace(self, things: Sequence[T]) -> ChangedPart:
-        """Have *things* instead.
-
-        :return: where they are not those it had
-        """
+        """Have *things* instead; the part in which they are not those it had."""
         part = changed_part(self.things, things)
         if self._areas is not None:
             self._set(things)

@@ -22,8 +22,7 @@ _PCI_FILES = ("wc", "uc", "proc-wc", "proc-uc")
 
 
 class ClaimedPages:
-    """
-    The claimed pages that are reserved, but for what drivers have mapped.
+    """The claimed pages that are reserved, but for what drivers have mapped.
 
     :param ops: of a program, up to the last of *steps*
     :param steps: of a run, up to the one that is asked

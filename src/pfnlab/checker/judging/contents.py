@@ -34,11 +34,7 @@ class _Store:
 
 
 class PageContents:
-    """
-    The contents of pages at the step looked at last.
-
-    :param program: the program that runs
-    """
+    """The contents of pages at the step looked at last."""
 
     def __init__(self, program: Program) -> None:
         needs = program.needs
@@ -61,12 +57,10 @@ class PageContents:
     def look(
         self, step: Step, op: Op | None, process: str, memory: MemorySeen | None, spaces: SeenSpaces
     ) -> Iterator[tuple[str, str]]:
-        """
-        Name and sentence of what contents show to be wrong, after a step.
+        """Name and sentence of what contents show to be wrong, after a step.
 
         :param process: the task that stands for the address space of the acting one
         :param memory: what the look saw; nothing is asked where it saw no contents
-        :param spaces: VMAs and entries after the step
         """
         if memory is None or memory.pages is None:
             self.forget()

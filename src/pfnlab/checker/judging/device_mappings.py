@@ -33,8 +33,7 @@ class SeenMapping(NamedTuple):
 
 
 class DeviceMappings:
-    """
-    The VMAs of the step looked at last that map a device of the program by page frames.
+    """The VMAs of the step looked at last that map a device of the program by page frames.
 
     :ivar modes: how many ranges of frames are shown with each cache mode
     :ivar new: those that are not as they were after the step looked at before
@@ -57,10 +56,7 @@ class DeviceMappings:
         return list(filter(None, self._of_vmas))
 
     def look(self, step: Step, spaces: SeenSpaces, changes: SeenChanges) -> None:
-        """Look at *step*, at whose VMAs and entries *spaces* has looked.
-
-        :param changes: what is not as it was in them
-        """
+        """Look at *step*, at whose VMAs and entries *spaces* has looked."""
         part, touched = changes.vmas, set(changes.touched_vmas)
         if self._history_changes != self._history.changes:
             # How a driver filled its pages decides what is booked.

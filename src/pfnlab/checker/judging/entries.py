@@ -43,9 +43,6 @@ def entries_inside(
     """Every entry lies in a VMA, and maps the frames that the VMA's offset names.
 
     An entry of ordinary memory is a copy, or the driver's own page: which one, an observation does not say.
-
-    :param ptes: the entries that are asked
-    :param vmas: the VMAs whose entries are asked
     """
     for run in ptes:
         if not run.table_entry.maps:
@@ -107,10 +104,7 @@ def _is_behind(offset: Span, entry: SeenEntry, layout: Layout) -> bool:
 
 
 def leaves_fit(spaces: SeenSpaces, ptes: Iterable[PteSeen]) -> Iterator[str]:
-    """A leaf of 2 MiB or 1 GiB lies in one VMA.
-
-    :param ptes: the entries that are asked
-    """
+    """A leaf of 2 MiB or 1 GiB lies in one VMA."""
     for run in ptes:
         leaf = run.table_entry
         if not leaf.maps or leaf.level < 2:
@@ -131,7 +125,6 @@ def flushed(before: Step, ptes: ByPlace[PteSeen], gens: tuple[TlbGens, TlbGens])
 
     An entry that was never used to reach memory (no A) is in no TLB. ``pte_flags_need_flush`` decides so too.
 
-    :param ptes: the entries after it
     :param gens: ``tlb_gen`` of every address space, before and after, by task
     """
     for old in before.ptes or ():
@@ -157,8 +150,6 @@ def notified(
 ) -> Iterator[str]:
     """No entry is removed, or maps another frame, of which the address space's notifier was not told.
 
-    :param ptes: the entries after it
-    :param memory: what memory showed before and after
     :param starts: the page numbers at which the areas begin
     """
     told_of = _told_of(*memory)
@@ -240,9 +231,7 @@ def told(spaces: SeenSpaces, span: Span) -> Iterator[str]:
 def reached(step: Step, ptes: ByPlace[PteSeen], op: Op, process: str, look: LookLevel) -> Iterator[str]:
     """Memory is reached through an entry that is there, and that allows it.
 
-    :param ptes: the entries after the step
     :param process: the task that stands for the address space of the acting one
-    :param look: how the kernel was looked at
     """
     call = op.call
     if step.result != "ok" or not isinstance(call, Read | Write):
@@ -259,10 +248,7 @@ def reached(step: Step, ptes: ByPlace[PteSeen], op: Op, process: str, look: Look
 
 
 def mode_asked(before: Step, step: Step, op: Op, kinds: Mapping[str, str]) -> Iterator[str]:
-    """No pages that were asked for as uncached are write-combining, unless somebody has reserved them so.
-
-    :param kinds: of the program's devices, by name
-    """
+    """No pages that were asked for as uncached are write-combining, unless somebody has reserved them so."""
     call = op.call
     if step.result != "ok" or None in (before.book, step.book):
         return

@@ -9,37 +9,7 @@ from types import UnionType
 
 from pfnlab.checker.judging.by_place import ByPlace
 from pfnlab.checker.judging.history import History
-from pfnlab.programs.lang.device_ops import (
-    D3,
-    ArchIoFreeMemtypeWc,
-    Bind,
-    DriverCall,
-    MemoryDisable,
-    RemapPfnRange,
-    Remove,
-    RequestMemRegion,
-    UnmapMappingRange,
-    Unplug,
-    VfioReset,
-    ZapVmaPtes,
-)
-from pfnlab.programs.lang.ops import (
-    Call,
-    Fork,
-    Madvise,
-    Mlock,
-    Mmap,
-    Mprotect,
-    Mremap,
-    Munlock,
-    Munmap,
-    Op,
-    PkeyMprotect,
-    Program,
-    Read,
-    Release,
-    Write,
-)
+from pfnlab.programs.lang import device_ops, ops
 from pfnlab.programs.lang.process_ops import ProcessMadvise
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import (
@@ -55,34 +25,42 @@ from pfnlab.programs.runs.pte_text import RAM
 
 #: Calls that take entries away and leave the VMA.
 ZAPS = (
-    ZapVmaPtes
-    | UnmapMappingRange
-    | RequestMemRegion
-    | Bind
-    | Remove
-    | Unplug
-    | MemoryDisable
-    | D3
-    | VfioReset
+    device_ops.ZapVmaPtes
+    | device_ops.UnmapMappingRange
+    | device_ops.RequestMemRegion
+    | device_ops.Bind
+    | device_ops.Remove
+    | device_ops.Unplug
+    | device_ops.MemoryDisable
+    | device_ops.D3
+    | device_ops.VfioReset
 )
 
 #: Calls that copy a VMA, or read its flags and write them later.
-_COPIES = Munmap | Mmap | Mremap | Fork | Mprotect | PkeyMprotect | Madvise | ProcessMadvise | Mlock | Munlock
+_COPIES = (
+    ops.Munmap
+    | ops.Mmap
+    | ops.Mremap
+    | ops.Fork
+    | ops.Mprotect
+    | ops.PkeyMprotect
+    | ops.Madvise
+    | ProcessMadvise
+    | ops.Mlock
+    | ops.Munlock
+)
 
 #: The ways in which the guest driver fills a whole mapping and reserves what it shows.
 _RESERVING = ("remap", "bare", "fault_remap")
 
 
 class FirstSteps:
-    """
-    Of each event the index of the first step with it, in a whole run; None where there is none.
+    """Of each event the index of the first step with it, in a whole run; None where there is none.
 
     Each is looked for once, however many steps are explained by it.
-
-    :param steps: of the run, from the first
     """
 
-    def __init__(self, program: Program, steps: Sequence[Step]) -> None:
+    def __init__(self, program: ops.Program, steps: Sequence[Step]) -> None:
         self._ops, self._steps = program.ops, steps
         self._kinds = {device.name: device.kind for device in program.devices}
         self._leaves: dict[int, int | None] = {}
@@ -98,7 +76,8 @@ class FirstSteps:
         return _first(
             at
             for at, op in enumerate(self._ops)
-            if isinstance(op.call, DriverCall) or (isinstance(op.call, Mmap) and op.call.driver is not None)
+            if isinstance(op.call, device_ops.DriverCall)
+            or (isinstance(op.call, ops.Mmap) and op.call.driver is not None)
         )
 
     @cached_property
@@ -107,8 +86,8 @@ class FirstSteps:
         return _first(
             at
             for at, call in self._made()
-            if isinstance(call, RemapPfnRange)
-            or (isinstance(call, Mmap) and call.driver is not None and call.driver.how not in _RESERVING)
+            if isinstance(call, device_ops.RemapPfnRange)
+            or (isinstance(call, ops.Mmap) and call.driver is not None and call.driver.how not in _RESERVING)
         )
 
     @cached_property
@@ -123,17 +102,17 @@ class FirstSteps:
     @cached_property
     def vfio(self) -> int | None:
         """Something is mapped through vfio-pci."""
-        return _first(at for at, call in self._made() if isinstance(call, Mmap) and call.via == "vfio")
+        return _first(at for at, call in self._made() if isinstance(call, ops.Mmap) and call.via == "vfio")
 
     @cached_property
     def moved(self) -> int | None:
         """mremap moves something."""
-        return _first(at for at, call in self._made() if isinstance(call, Mremap))
+        return _first(at for at, call in self._made() if isinstance(call, ops.Mremap))
 
     @cached_property
     def forked(self) -> int | None:
         """A task is forked."""
-        return _first(at for at, call in self._made() if isinstance(call, Fork))
+        return _first(at for at, call in self._made() if isinstance(call, ops.Fork))
 
     @cached_property
     def fork_failed(self) -> int | None:
@@ -141,7 +120,7 @@ class FirstSteps:
         return _first(
             at
             for at, (op, step) in enumerate(self._done())
-            if isinstance(op.call, Fork) and step.result not in ("ok", HELD, WAITS)
+            if isinstance(op.call, ops.Fork) and step.result not in ("ok", HELD, WAITS)
         )
 
     @cached_property
@@ -154,7 +133,7 @@ class FirstSteps:
     def _shrunk_elsewhere(self) -> Iterator[int]:
         # Nothing is left at the place where it lost its end.
         for at, call in self._made():
-            if isinstance(call, Mremap) and call.pages < call.span.pages:
+            if isinstance(call, ops.Mremap) and call.pages < call.span.pages:
                 before = (self._steps[at - 1].vmas if at else None) or ()
                 if any("pf" in vma.flags.split() and vma.span.meets(call.span) for vma in before):
                     yield at
@@ -180,9 +159,9 @@ class FirstSteps:
 
     def _side_by_side(self, one: UnionType, other: UnionType) -> int | None:
         """A release while two calls of these kinds were under way."""
-        open_calls: list[Call] = []
+        open_calls: list[ops.Call] = []
         for at, call in self._made():
-            if isinstance(call, Release):
+            if isinstance(call, ops.Release):
                 pairs = permutations(open_calls, 2)
                 if any(isinstance(left, one) and isinstance(right, other) for left, right in pairs):
                     return at
@@ -198,10 +177,10 @@ class FirstSteps:
         zap = _first(at for at, call in self._made() if isinstance(call, ZAPS))
         if zap is None:
             return None
-        return _first(at for at, call in self._made() if isinstance(call, Read | Write) and at > zap)
+        return _first(at for at, call in self._made() if isinstance(call, ops.Read | ops.Write) and at > zap)
 
     @cached_property
-    def copied(self) -> int | None:
+    def copied_first(self) -> int | None:
         """The first page of a private mapping of a device is seen to be a copy."""
         return _first(at for at, step in enumerate(self._steps) if _copied_first(step))
 
@@ -242,7 +221,7 @@ class FirstSteps:
         task = self._ops[at].task
         for later in range(at + 1, min(len(self._ops), len(self._steps))):
             result = standings(self._steps[later]).get(task, "")
-            if isinstance(self._ops[later].call, Release) and result and not is_under_way(result):
+            if isinstance(self._ops[later].call, ops.Release) and result and not is_under_way(result):
                 return later
         return min(at, len(self._steps) - 1)
 
@@ -253,18 +232,18 @@ class FirstSteps:
         frees = []
         for at, (op, step) in enumerate(self._done()):
             call, booked = op.call, history.booked
-            if isinstance(call, ArchIoFreeMemtypeWc) and call.span not in booked:
+            if isinstance(call, device_ops.ArchIoFreeMemtypeWc) and call.span not in booked:
                 frees.append((at, any(span.contains(call.span) for span in booked)))
             history.follow(op, step, self._steps[at - 1 : at + 1] if at else ())
         return frees
 
-    def _made(self) -> Iterator[tuple[int, Call]]:
+    def _made(self) -> Iterator[tuple[int, ops.Call]]:
         """The operations that were not refused, with their places."""
         for at, (op, step) in enumerate(self._done()):
             if step.result in ("ok", HELD, WAITS):
                 yield at, op.call
 
-    def _done(self) -> Iterator[tuple[Op, Step]]:
+    def _done(self) -> Iterator[tuple[ops.Op, Step]]:
         return zip(self._ops, self._steps, strict=False)
 
 
@@ -272,7 +251,7 @@ def _first(found: Iterable[int]) -> int | None:
     return next(iter(found), None)
 
 
-def names_in(call: Call) -> set[str]:
+def names_in(call: ops.Call) -> set[str]:
     """The areas and devices that an operation names."""
     spans = (getattr(call, field, None) for field in ("span", "source"))
     device = getattr(call, "device", None)

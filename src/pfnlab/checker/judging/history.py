@@ -5,51 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from pfnlab.programs.lang.device_ops import (
-    D0,
-    D3,
-    ArchIoFreeMemtypeWc,
-    ArchIoReserveMemtypeWc,
-    Bind,
-    IoMappingCreateWc,
-    IoMappingFree,
-    Ioremap,
-    Iounmap,
-    MemoryDisable,
-    MemoryEnable,
-    Memremap,
-    MemremapPages,
-    Memunmap,
-    MemunmapPages,
-    Plug,
-    ReleaseMemRegion,
-    Remove,
-    RequestMemRegion,
-    Rescan,
-    RescanMoved,
-    Unbind,
-    Unplug,
-    VfioReset,
-)
+from pfnlab.programs.lang import device_ops
 from pfnlab.programs.lang.ops import MAIN_TASK, Call, Fork, Mmap, Mremap, Op, Program, Release, Thread
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import HELD, MOVED, WAITS, Run, Step, is_under_way, standings
 
 #: Calls with which a driver maps pages for itself.
-_Mapping = Ioremap | Memremap | IoMappingCreateWc | MemremapPages
+_Mapping = device_ops.Ioremap | device_ops.Memremap | device_ops.IoMappingCreateWc | device_ops.MemremapPages
 
 #: The same calls, and those that undo the newest of a kind.
 _KEEP: dict[type, type] = {
-    Ioremap: Iounmap,
-    Memremap: Memunmap,
-    IoMappingCreateWc: IoMappingFree,
-    MemremapPages: MemunmapPages,
+    device_ops.Ioremap: device_ops.Iounmap,
+    device_ops.Memremap: device_ops.Memunmap,
+    device_ops.IoMappingCreateWc: device_ops.IoMappingFree,
+    device_ops.MemremapPages: device_ops.MemunmapPages,
 }
 
 
 class History:
-    """
-    The claims, mappings of drivers and devices of one program.
+    """The claims, mappings of drivers and devices of one program.
 
     :ivar claims: device pages that a driver has claimed
     :ivar bound: devices to which the guest driver is bound
@@ -105,7 +79,7 @@ class History:
         return [
             call.span
             for call in self._pending.values()
-            if isinstance(call, _Mapping | ArchIoReserveMemtypeWc)
+            if isinstance(call, _Mapping | device_ops.ArchIoReserveMemtypeWc)
         ]
 
     def follow(self, op: Op, step: Step, steps: Sequence[Step] = ()) -> None:
@@ -124,37 +98,38 @@ class History:
             self.done(op.call, op.task, steps)
 
     def done(self, call: Call, task: str = MAIN_TASK, steps: Sequence[Step] = ()) -> None:
-        """*call* of *task* has succeeded.
-
-        :param steps: the steps before and after it, as far as they were observed
-        """
+        """*call* of *task* has succeeded."""
         match call:
-            case RequestMemRegion(span=span):
+            case device_ops.RequestMemRegion(span=span):
                 self.claims.append(span)
-            case ReleaseMemRegion():
+            case device_ops.ReleaseMemRegion():
                 self.claims.clear()
-            case MemoryDisable(device=device):
+            case device_ops.MemoryDisable(device=device):
                 self._disabled.add(device)
-            case MemoryEnable(device=device):
+            case device_ops.MemoryEnable(device=device):
                 self._disabled.discard(device)
-            case D3(device=device):
+            case device_ops.D3(device=device):
                 self._asleep.add(device)
-            case D0(device=device) | VfioReset(device=device):
+            case device_ops.D0(device=device) | device_ops.VfioReset(device=device):
                 self._asleep.discard(device)
-            case Bind(device=device):
+            case device_ops.Bind(device=device):
                 self.bound.add(device)
-            case Unbind(device=device):
+            case device_ops.Unbind(device=device):
                 self.bound.discard(device)
-            case Remove(device=device) | Unplug(device=device):
+            case device_ops.Remove(device=device) | device_ops.Unplug(device=device):
                 self.removed.add(device)
                 self.bound.discard(device)
-            case Rescan(device=device) | RescanMoved(device=device) | Plug(device=device):
+            case (
+                device_ops.Rescan(device=device)
+                | device_ops.RescanMoved(device=device)
+                | device_ops.Plug(device=device)
+            ):
                 if device in self.removed:
-                    self.moved = isinstance(call, RescanMoved)
+                    self.moved = isinstance(call, device_ops.RescanMoved)
                 self.removed.discard(device)
-            case ArchIoReserveMemtypeWc(span=span):
+            case device_ops.ArchIoReserveMemtypeWc(span=span):
                 self._booked.append(span)
-            case ArchIoFreeMemtypeWc(span=span):
+            case device_ops.ArchIoFreeMemtypeWc(span=span):
                 self._free(span, steps)
             case Thread(child=child):
                 self._processes[child] = self.process(task)

@@ -79,8 +79,7 @@ _EVENTS = {
 
 
 def violations(program: Program, run: Run, series: str | None = None) -> list[Violation]:
-    """
-    The properties that *run* breaks; those of a state where they begin to be broken.
+    """The properties that *run* breaks; those of a state where they begin to be broken.
 
     A step is judged where somebody looked at VMAs and entries, and no processor was held in it. What only
     memory shows is judged where the run has it.
@@ -124,7 +123,6 @@ def judged_runs(
     """Run every program on every machine: for each program its runs, and the verdict on them.
 
     :param looks: with *accel*, as for :func:`~pfnlab.programs.runs.named_machines.side_by_side`
-    :param fields: as for :func:`judged`
     :raises Misuse: there is no such model or kernel, or a program that no guest could hold
     :raises MissingTool: a tool or kernel is not here
     """
@@ -270,10 +268,7 @@ class _Judging:
         return name == "tables_left" and any(isinstance(op.call, MemremapPages) for op in self._program.ops)
 
     def _of_entries(self, changes: SeenChanges) -> Iterator[tuple[str, Iterable[str]]]:
-        """Name and sentences of what each entry, with its VMAs, shows to be wrong.
-
-        Where a property held in the step looked at before, what has not changed since keeps it.
-        """
+        """Name and sentences of what entries show to be wrong; what has not changed is kept."""
         spaces, now = self._spaces, self._history.changes
         vmas, ptes = spaces.vmas.things, spaces.ptes.things
         new_vmas = [vmas[index] for index in changes.touched_vmas]

@@ -9,10 +9,8 @@ from pfnlab.checker.judging.run_causes import Causes
 
 
 class Known(NamedTuple):
-    """
-    A violation that is explained.
+    """A violation that is explained.
 
-    :param name: of the property
     :param why: the explanation, with an id of docs/bugs.md or a step of docs/semantics
     :param cause: true where this explains it: what happened in the run, on a machine that does so
     """
@@ -125,150 +123,140 @@ def _by_offset(causes: Causes) -> bool:
     return causes.tracker(*_WHOLE_VMAS) and causes.lacks("vm_pat_flag")
 
 
-def _freed_in_vain(causes: Causes) -> bool:
-    return causes.driver and causes.freed_part
-
-
 def _freed_foreign(causes: Causes) -> bool:
     return (causes.freed_foreign and causes.now == "arch_io_free_memtype_wc") or causes.took_foreign
 
 
-#: Every known violation; the first that fits explains.
-KNOWN: tuple[Known, ...] = (
-    Known("looks_only", _LEAVES, lambda c: c.now in ("smaps", "smaps_rollup", "numa_maps") and c.had_leaf(3)),
-    Known(
-        "entries_inside",
-        _FRAMES,
-        lambda c: c.vfio and c.has("huge_pfnmap") and c.lacks("vfio_checks_leaf_pfn"),
+#: By property, the violations that are known; the first that fits explains.
+_BY_PROPERTY: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
+    "looks_only": ((_LEAVES, lambda c: c.now in ("smaps", "smaps_rollup", "numa_maps") and c.had_leaf(3)),),
+    "entries_inside": (
+        (_FRAMES, lambda c: c.vfio and c.has("huge_pfnmap") and c.lacks("vfio_checks_leaf_pfn")),
     ),
-    Known("no_leak", _HALVED, _halved),
-    Known("no_leak", _COPIED_FIRST, _copied_first),
-    Known("no_leak", _FORK, _fork_failed),
-    Known("no_leak", _MOVED, _moved_away),
-    Known("no_leak", _PIECES, _pieces),
-    Known("no_leak", _TWICE_BOOKED, _booked_again),
-    Known("no_leak", _LOOKED_UP, _looked_up),
-    Known("no_leak", _FOREIGN, lambda c: c.took_foreign),
-    Known("no_leak", _UNTRACKED, lambda c: c.tracker("vm_pat") and c.zapped_beside_change),
-    Known("no_leak", _BARE, _bare_moved),
-    Known("told_free", _BARE, _bare_moved),
-    Known("no_leak", _LIMIT, lambda c: c.device("limit")),
-    Known("no_warning", _NO_LAST, lambda c: c.device("limit") and c.lacks("reserve_keeps_top")),
-    Known("freed_once", _BY_OFFSET, _by_offset),
-    Known("no_loss", _BY_OFFSET, _by_offset),
-    Known("no_warning", _BY_OFFSET, lambda c: _by_offset(c) and c.fork_failed),
-    Known("freed_once", _FOREIGN, _freed_foreign),
-    Known("freed_once", _PART, lambda c: c.now == "arch_io_free_memtype_wc" and _freed_in_vain(c)),
-    Known("freed_once", _FORK, _fork_failed),
-    Known("freed_once", _PIECES, _pieces),
-    Known("freed_once", _UNTRACKED, lambda c: c.tracker("vm_pat") and c.zapped_beside_zap),
-    Known("freed_once", _REVIVED, lambda c: c.tracker("vm_pat") and c.zapped_beside_change),
-    Known("no_loss", _ZAPPED, _zapped),
-    Known("no_loss", _FOREIGN, lambda c: c.took_foreign),
-    Known("no_loss", _FORK, _fork_failed),
-    Known("no_loss", _BY_END, lambda c: c.has("end_match") and _pieces(c)),
-    Known("direct_map", _ZAPPED, lambda c: c.tracker("vm_pat") and c.zapped and c.ram),
-    Known("fork_whole", _FORK, _fork_failed),
-    Known("fork_whole", _PIECES, _pieces),
-    Known(
-        "no_warning",
-        _TWICE,
-        lambda c: c.tracker(*_WHOLE_VMAS) and c.has("failed_remap_zaps") and c.remap_failed,
+    "no_leak": (
+        (_HALVED, _halved),
+        (_COPIED_FIRST, _copied_first),
+        (_FORK, _fork_failed),
+        (_MOVED, _moved_away),
+        (_PIECES, _pieces),
+        (_TWICE_BOOKED, _booked_again),
+        (_LOOKED_UP, _looked_up),
+        (_FOREIGN, lambda c: c.took_foreign),
+        (_UNTRACKED, lambda c: c.tracker("vm_pat") and c.zapped_beside_change),
+        (_BARE, _bare_moved),
+        (_LIMIT, lambda c: c.device("limit")),
     ),
-    Known(
-        "no_warning",
-        _CHILD,
-        lambda c: c.tracker(*_WHOLE_VMAS) and c.lacks("failed_copy_clears_vm_pat") and c.fork_failed,
+    "told_free": ((_BARE, _bare_moved),),
+    "no_warning": (
+        (_NO_LAST, lambda c: c.device("limit") and c.lacks("reserve_keeps_top")),
+        (_BY_OFFSET, lambda c: _by_offset(c) and c.fork_failed),
+        (_TWICE, lambda c: c.tracker(*_WHOLE_VMAS) and c.has("failed_remap_zaps") and c.remap_failed),
+        (
+            _CHILD,
+            lambda c: c.tracker(*_WHOLE_VMAS) and c.lacks("failed_copy_clears_vm_pat") and c.fork_failed,
+        ),
+        (_MOVED, _moved_away),
+        (_LOOKED_UP, _looked_up),
+        (_UNTRACKED, lambda c: c.tracker("vm_pat") and c.now == "release" and c.zapped),
+        (_REVIVED, lambda c: c.tracker("vm_pat") and c.zapped_beside_change),
+        (_UNTRACKED, lambda c: c.has("lookup_asserts_mmap_lock") and c.zapped),
+        (
+            _ASSERTED,
+            lambda c: (
+                c.has("zap_asserts_mmap_lock")
+                and c.now in ("unmap_mapping_range", "request_mem_region")
+                and c.had_leaf(3)
+            ),
+        ),
+        (_HANDLER, lambda c: c.has("flags_assert_mmap_lock") and c.remaps_at_fault),
+        (_COPIED, lambda c: c.has("vfio_remaps") and c.vfio and c.now == "mremap"),
+        (_RAM, lambda c: c.now in ("ioremap", "memremap", "io_mapping_create_wc") and c.on_ram),
+        (_SECTION, lambda c: c.driver and c.now == "memremap_pages"),
+        (_ACCESS, lambda c: c.now in ("mem_read", "mem_write")),
+        (_SPANS, lambda c: c.device("isa") and c.now == "arch_io_reserve_memtype_wc"),
     ),
-    Known("no_warning", _MOVED, _moved_away),
-    Known("no_warning", _LOOKED_UP, _looked_up),
-    Known(
-        "no_warning",
-        _UNTRACKED,
-        lambda c: c.tracker("vm_pat") and c.now == "release" and c.zapped,
+    "freed_once": (
+        (_BY_OFFSET, _by_offset),
+        (_FOREIGN, _freed_foreign),
+        (_PART, lambda c: c.now == "arch_io_free_memtype_wc" and c.driver and c.freed_part),
+        (_FORK, _fork_failed),
+        (_PIECES, _pieces),
+        (_UNTRACKED, lambda c: c.tracker("vm_pat") and c.zapped_beside_zap),
+        (_REVIVED, lambda c: c.tracker("vm_pat") and c.zapped_beside_change),
     ),
-    Known("no_warning", _REVIVED, lambda c: c.tracker("vm_pat") and c.zapped_beside_change),
-    Known("no_warning", _UNTRACKED, lambda c: c.has("lookup_asserts_mmap_lock") and c.zapped),
-    Known(
-        "no_warning",
-        _ASSERTED,
-        lambda c: (
-            c.has("zap_asserts_mmap_lock")
-            and c.now in ("unmap_mapping_range", "request_mem_region")
-            and c.had_leaf(3)
+    "no_loss": (
+        (_BY_OFFSET, _by_offset),
+        (_ZAPPED, _zapped),
+        (_FOREIGN, lambda c: c.took_foreign),
+        (_FORK, _fork_failed),
+        (_BY_END, lambda c: c.has("end_match") and _pieces(c)),
+    ),
+    "direct_map": (
+        (_ZAPPED, lambda c: c.tracker("vm_pat") and c.zapped and c.ram),
+        (_DIRECT, lambda c: c.driver and c.device("isa")),
+        (_DIRECT, lambda c: c.driver and c.done("remap_file_pages")),
+        (_SET, lambda c: c.device("isa")),
+    ),
+    "fork_whole": (
+        (_FORK, _fork_failed),
+        (_PIECES, _pieces),
+    ),
+    "memory_off": (
+        (_UNMINDED, lambda c: c.vfio and c.lacks("vfio_minds_memory")),
+        (_FILLED, lambda c: c.has("vfio_remaps") and c.vfio and (c.forked or c.cut or c.moved)),
+    ),
+    "mm_counts": (
+        # What is counted twice once stays so: where more is locked later the numbers are others.
+        (_LOCKED_TWICE, lambda c: c.left_mapped and c.within("6.16", "7.2")),
+    ),
+    "committed_left": (
+        (_UNCOUNTED, lambda c: c.own_pages and c.done("mremap") and c.within("6.1", "6.12")),
+        (_REFUSED, lambda c: c.refused_devmem and c.within("6.19", "7.2")),
+        (_REPLACED, lambda c: c.failed_over and c.within("6.12", "7.3")),
+        (_UNACCOUNTED, lambda c: c.has("dontunmap_drops_account") and c.left_mapped),
+        (_UNCUT, lambda c: c.left_uncut),
+        (_GREW, lambda c: c.grew_in_vain and c.within("6.1", "7.3")),
+        (_SHRUNK, lambda c: c.shrank_elsewhere and c.within("6.16", "7.3")),
+    ),
+    "direct_map_back": (("S2.8: freeing a reservation does not turn the direct map back", lambda c: c.ram),),
+    "claimed_free": (
+        (_PIECES, _pieces),
+        (_LOOKED_UP, lambda c: c.tracker(*_OVER_ZAPS) and c.zapped),
+        (_FIRST_PAGE, lambda c: c.claimed.mapped_behind),
+        (_FOREIGN, lambda c: c.took_foreign),
+        (_KEPT, lambda c: c.counts and (c.zapped or c.cut) and c.claimed.kept),
+        (_ESCAPES, lambda c: c.driver and c.now == "release"),
+    ),
+    "claimed_unmapped": (
+        (_FIRST_PAGE, lambda c: c.claimed.maps_behind),
+        (_ESCAPES, lambda c: c.driver and c.now == "release"),
+        (_LOW, lambda c: c.device("isa")),
+    ),
+    "removed_unmapped": (
+        (
+            "S9.3: /proc/bus/pci has no address space of its own",
+            lambda c: c.done("remove", "unplug") and c.shown_by("proc") and not c.shown_by("wc", "uc"),
         ),
     ),
-    Known("no_warning", _HANDLER, lambda c: c.has("flags_assert_mmap_lock") and c.remaps_at_fault),
-    Known("no_warning", _COPIED, lambda c: c.has("vfio_remaps") and c.vfio and c.now == "mremap"),
-    Known("memory_off", _UNMINDED, lambda c: c.vfio and c.lacks("vfio_minds_memory")),
-    Known(
-        "memory_off",
-        _FILLED,
-        lambda c: c.has("vfio_remaps") and c.vfio and (c.forked or c.cut or c.moved),
+    "one_mode": (
+        (_HOLE, lambda c: c.device("isa")),
+        (_UNASKED, lambda c: c.unreserved),
+        (_UNFLUSHED, lambda c: c.tracker(*_WHOLE_VMAS) and c.unflushed),
+        (_ZAPPED, lambda c: c.tracker("vm_pat") and c.zapped),
+        (_BY_END, lambda c: c.has("end_match") and _pieces(c)),
+        (_FOREIGN, lambda c: c.took_foreign),
     ),
-    # What is counted twice once stays so: where more is locked later the numbers are others.
-    Known("mm_counts", _LOCKED_TWICE, lambda c: c.left_mapped and c.within("6.16", "7.2")),
-    Known(
-        "committed_left",
-        _UNCOUNTED,
-        lambda c: c.own_pages and c.done("mremap") and c.within("6.1", "6.12"),
-    ),
-    Known("committed_left", _REFUSED, lambda c: c.refused_devmem and c.within("6.19", "7.2")),
-    Known("committed_left", _REPLACED, lambda c: c.failed_over and c.within("6.12", "7.3")),
-    Known(
-        "committed_left",
-        _UNACCOUNTED,
-        lambda c: c.has("dontunmap_drops_account") and c.left_mapped,
-    ),
-    Known("committed_left", _UNCUT, lambda c: c.left_uncut),
-    Known("committed_left", _GREW, lambda c: c.grew_in_vain and c.within("6.1", "7.3")),
-    Known("committed_left", _SHRUNK, lambda c: c.shrank_elsewhere and c.within("6.16", "7.3")),
-    Known(
-        "no_warning",
-        _RAM,
-        lambda c: c.now in ("ioremap", "memremap", "io_mapping_create_wc") and c.on_ram,
-    ),
-    Known("no_warning", _SECTION, lambda c: c.driver and c.now == "memremap_pages"),
-    Known("no_warning", _ACCESS, lambda c: c.now in ("mem_read", "mem_write")),
-    Known(
-        "direct_map_back", "S2.8: freeing a reservation does not turn the direct map back", lambda c: c.ram
-    ),
-    Known("claimed_free", _PIECES, _pieces),
-    Known("claimed_free", _LOOKED_UP, lambda c: c.tracker(*_OVER_ZAPS) and c.zapped),
-    Known("claimed_free", _FIRST_PAGE, lambda c: c.claimed.mapped_behind),
-    Known("claimed_free", _FOREIGN, lambda c: c.took_foreign),
-    Known("claimed_free", _KEPT, lambda c: c.counts and (c.zapped or c.cut) and c.claimed.kept),
-    Known("claimed_free", _ESCAPES, lambda c: c.driver and c.now == "release"),
-    Known("claimed_unmapped", _FIRST_PAGE, lambda c: c.claimed.maps_behind),
-    Known("claimed_unmapped", _ESCAPES, lambda c: c.driver and c.now == "release"),
-    Known(
-        "removed_unmapped",
-        "S9.3: /proc/bus/pci has no address space of its own",
-        lambda c: c.done("remove", "unplug") and c.shown_by("proc") and not c.shown_by("wc", "uc"),
-    ),
-    Known("claimed_unmapped", _LOW, lambda c: c.device("isa")),
-    Known("no_warning", _SPANS, lambda c: c.device("isa") and c.now == "arch_io_reserve_memtype_wc"),
-    Known("direct_map", _DIRECT, lambda c: c.driver and c.device("isa")),
-    Known("direct_map", _DIRECT, lambda c: c.driver and c.done("remap_file_pages")),
-    Known("direct_map", _SET, lambda c: c.device("isa")),
-    Known("one_mode", _HOLE, lambda c: c.device("isa")),
-    Known("one_mode", _UNASKED, lambda c: c.unreserved),
-    Known("one_mode", _UNFLUSHED, lambda c: c.tracker(*_WHOLE_VMAS) and c.unflushed),
-    Known("one_mode", _ZAPPED, lambda c: c.tracker("vm_pat") and c.zapped),
-    Known("one_mode", _BY_END, lambda c: c.has("end_match") and _pieces(c)),
-    Known("one_mode", _FOREIGN, lambda c: c.took_foreign),
-)
+}
+
+#: Every known violation.
+KNOWN = tuple(Known(name, why, cause) for name, rows in _BY_PROPERTY.items() for why, cause in rows)
 
 #: Why a program that makes the kernel leave a call out breaks properties.
 LEFT_OUT = "the program left a call out"
 
 
 def known(causes: Causes, name: str) -> str:
-    """
-    Why the property *name* is broken; empty where nobody knows.
-
-    :param causes: what happened until the step that breaks it
-    """
+    """Why the property *name* is broken; empty where nobody knows."""
     if causes.left_out:
         return LEFT_OUT
     return next((entry.why for entry in KNOWN if entry.name == name and entry.cause(causes)), "")

@@ -20,10 +20,8 @@ from pfnlab.programs.runs.pte_text import RAM
 
 
 class ReachedModes:
-    """
-    The frames that the steps of a run reach, asked step by step.
+    """The frames that the steps of a run reach, asked step by step.
 
-    :param run: of a program
     :ivar remembered: of the step looked at last, what processors reach by translations that no entry has so
     """
 
@@ -36,7 +34,6 @@ class ReachedModes:
     def look(self, number: int, op: Op | None, *, held: bool) -> None:
         """Look at a step; those before it were looked at.
 
-        :param op: its operation
         :param held: a processor is held after it; where none is, only what is stale can be told from entries
         """
         step = self._run.steps[number]

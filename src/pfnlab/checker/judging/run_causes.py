@@ -13,30 +13,8 @@ from pfnlab.kernel.mm.profile import Profile
 from pfnlab.kernel.policies.releases import series_key
 from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.kernel.policies.trackers.track_ctx import TrackCtx
+from pfnlab.programs.lang import ops
 from pfnlab.programs.lang.device_ops import OWN_PAGES
-from pfnlab.programs.lang.ops import (
-    Call,
-    DeviceKind,
-    Exec,
-    Exit,
-    Kill,
-    Madvise,
-    Mbind,
-    Mlock,
-    Mmap,
-    Mprotect,
-    Mremap,
-    Mseal,
-    Munlock,
-    Munmap,
-    Op,
-    PkeyMprotect,
-    Program,
-    Read,
-    Release,
-    RemapFilePages,
-    Write,
-)
 from pfnlab.programs.lang.process_ops import ProcessMadvise
 from pfnlab.programs.lang.walk_ops import Walk
 from pfnlab.programs.model.model_machine import END
@@ -45,25 +23,34 @@ from pfnlab.programs.runs.pte_text import RAM
 
 #: Calls that may cut a VMA, where nobody looked at VMAs.
 _CUTS = (
-    Munmap
-    | Mprotect
-    | Madvise
+    ops.Munmap
+    | ops.Mprotect
+    | ops.Madvise
     | ProcessMadvise
-    | Mlock
-    | Munlock
-    | Mseal
-    | Mbind
-    | PkeyMprotect
-    | RemapFilePages
+    | ops.Mlock
+    | ops.Munlock
+    | ops.Mseal
+    | ops.Mbind
+    | ops.PkeyMprotect
+    | ops.RemapFilePages
 )
 
 #: Calls that may unmap whole VMAs, besides an mmap over others.
-_UNMAPS = Munmap | Mremap | RemapFilePages | Exit | Kill | Exec
+_UNMAPS = ops.Munmap | ops.Mremap | ops.RemapFilePages | ops.Exit | ops.Kill | ops.Exec
+
+
+class _Since:
+    """True where the event of that name among the :class:`FirstSteps` is not behind the step."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, causes: Causes, owner: type) -> bool:
+        return causes._since(getattr(causes._first, self._name))
 
 
 class Causes:
-    """
-    The events until a step, that step among them.
+    """The events until a step, that step among them.
 
     :param steps: of the run, from the first; later ones decide nothing
     :param step: index; after the last operation stands the end
@@ -71,9 +58,25 @@ class Causes:
     :param first: when what happens in the run happened first, for the causes of several steps
     """
 
+    left_out = _Since()
+    unreserved = _Since()
+    driver = _Since()
+    vfio = _Since()
+    moved = _Since()
+    forked = _Since()
+    zapped = _Since()
+    zapped_beside_change = _Since()
+    zapped_beside_zap = _Since()
+    refilled = _Since()
+    fork_failed = _Since()
+    freed_part = _Since()
+    freed_foreign = _Since()
+    took_foreign = _Since()
+    copied_first = _Since()
+
     def __init__(
         self,
-        program: Program,
+        program: ops.Program,
         steps: Sequence[Step],
         step: int,
         profile: Profile | None,
@@ -88,22 +91,17 @@ class Causes:
     @property
     def unflushed(self) -> bool:
         """True where an operation that takes mappings away stands in the middle of it."""
-        calls: dict[str, Call] = {}
+        calls: dict[str, ops.Call] = {}
         for op, step in zip(self._ops, self._steps, strict=False):
             if step.result in (HELD, WAITS):
                 calls[op.task] = op.call
-            elif isinstance(op.call, Release):
+            elif isinstance(op.call, ops.Release):
                 standing = standings(step)
                 calls = {task: call for task, call in calls.items() if is_under_way(standing.get(task, ""))}
         return any(
-            isinstance(call, _UNMAPS | ZAPS) or (isinstance(call, Mmap) and call.over is not None)
+            isinstance(call, _UNMAPS | ZAPS) or (isinstance(call, ops.Mmap) and call.over is not None)
             for call in calls.values()
         )
-
-    @property
-    def left_out(self) -> bool:
-        """True where the program made the kernel leave a call out."""
-        return self._since(self._first.left_out)
 
     @property
     def now(self) -> str:
@@ -111,7 +109,7 @@ class Causes:
         return word_of(self._program.ops[self._at].call) if self._at < len(self._program.ops) else END
 
     @property
-    def op(self) -> Op | None:
+    def op(self) -> ops.Op | None:
         """The operation; None for the end."""
         return self._program.ops[self._at] if self._at < len(self._program.ops) else None
 
@@ -139,7 +137,7 @@ class Causes:
             return False
         return series_key(since) <= series_key(self._profile.series) < series_key(until)
 
-    def device(self, kind: DeviceKind) -> bool:
+    def device(self, kind: ops.DeviceKind) -> bool:
         """True where an operation has named a device of this kind."""
         return self._since(self._first.named.get(kind))
 
@@ -171,25 +169,17 @@ class Causes:
         """The pages that a driver has claimed, and others still have reserved."""
         return ClaimedPages(self._ops, self._steps)
 
-    @property
-    def unreserved(self) -> bool:
-        """True where the guest driver has filled a mapping and reserved nothing for it."""
-        return self._since(self._first.unreserved)
-
     def done(self, *words: str) -> bool:
         """True where one of these operations is under way or was done."""
         return any(word_of(op.call) in words for op in self._ops)
 
     @property
-    def driver(self) -> bool:
-        """True where the guest driver was asked for something."""
-        return self._since(self._first.driver)
-
-    @property
     def remaps_at_fault(self) -> bool:
         """True where a fault handler calls remap_pfn_range: the driver's, or vfio-pci's until 6.9."""
         made = any(
-            isinstance(op.call, Mmap) and op.call.driver is not None and op.call.driver.how == "fault_remap"
+            isinstance(op.call, ops.Mmap)
+            and op.call.driver is not None
+            and op.call.driver.how == "fault_remap"
             for op in self._ops
         )
         return made or (self.vfio and self.has("vfio_remaps"))
@@ -198,14 +188,9 @@ class Causes:
     def own_pages(self) -> bool:
         """True where the guest driver was to map its own pages as pages."""
         return any(
-            isinstance(op.call, Mmap) and op.call.driver is not None and op.call.driver.how in OWN_PAGES
+            isinstance(op.call, ops.Mmap) and op.call.driver is not None and op.call.driver.how in OWN_PAGES
             for op in self._ops
         )
-
-    @property
-    def vfio(self) -> bool:
-        """True where something was mapped through vfio-pci."""
-        return self._since(self._first.vfio)
 
     @cached_property
     def cut(self) -> bool:
@@ -213,20 +198,15 @@ class Causes:
         return self._since(self._first.cut) or self._cut_unseen()
 
     @property
-    def moved(self) -> bool:
-        """True where mremap has moved something."""
-        return self._since(self._first.moved)
-
-    @property
     def left_mapped(self) -> bool:
         """True where an mremap has left the old place mapped."""
-        return any(isinstance(call, Mremap) and call.dontunmap for _, call in self._made())
+        return any(isinstance(call, ops.Mremap) and call.dontunmap for _, call in self._made())
 
     @property
     def shrank_elsewhere(self) -> bool:
         """True where an mremap to a place that it names made a mapping smaller."""
         return any(
-            isinstance(op.call, Mremap) and op.call.fixed and op.call.span.pages > op.call.pages
+            isinstance(op.call, ops.Mremap) and op.call.fixed and op.call.span.pages > op.call.pages
             for op in self._ops
         )
 
@@ -234,7 +214,7 @@ class Causes:
     def left_uncut(self) -> bool:
         """True where an mremap has moved what it could not cut and unmap: it is there still (S5.8.15)."""
         return any(
-            isinstance(op.call, Mremap)
+            isinstance(op.call, ops.Mremap)
             and not op.call.dontunmap
             and op.fail is not None
             and op.fail.function == "vm_area_dup"
@@ -247,7 +227,7 @@ class Causes:
     def grew_in_vain(self) -> bool:
         """True where an mremap was to make a mapping larger, and a page table to fail in it."""
         return any(
-            isinstance(op.call, Mremap)
+            isinstance(op.call, ops.Mremap)
             and op.call.pages > op.call.span.pages
             and op.fail is not None
             and op.fail.function == "__pte_alloc"
@@ -264,67 +244,32 @@ class Causes:
         """True where a private writable mapping of /dev/mem failed."""
         return any(call.via in ("devmem", "devmem-sync") for call in self._refused_memory())
 
-    def _refused_memory(self) -> Iterator[Mmap]:
+    def _refused_memory(self) -> Iterator[ops.Mmap]:
         """The private writable mappings that failed; they would have been committed to."""
         for op, step in zip(self._ops, self._steps, strict=False):
             call, failed = op.call, step.result not in ("ok", HELD, WAITS)
-            if failed and isinstance(call, Mmap) and not call.shared and "w" in call.prot:
+            if failed and isinstance(call, ops.Mmap) and not call.shared and "w" in call.prot:
                 yield call
-
-    @property
-    def forked(self) -> bool:
-        """True where a task was forked."""
-        return self._since(self._first.forked)
-
-    @property
-    def zapped(self) -> bool:
-        """True where entries were taken out of a VMA that stayed."""
-        return self._since(self._first.zapped)
-
-    @property
-    def zapped_beside_change(self) -> bool:
-        """True where a zap and a call that copies a VMA or changes it were under way together."""
-        return self._since(self._first.zapped_beside_change)
-
-    @property
-    def zapped_beside_zap(self) -> bool:
-        """True where two zaps were under way together."""
-        return self._since(self._first.zapped_beside_zap)
 
     @property
     def zaps(self) -> bool:
         """True where this step may have taken entries out of a VMA that stayed: it asks for that, or lets
         operations go on, or nobody looked before it."""
         looked = self._at > 0 and self._steps[self._at - 1].vmas is not None
-        asks = self.op is not None and isinstance(self.op.call, ZAPS | Release)
+        asks = self.op is not None and isinstance(self.op.call, ZAPS | ops.Release)
         return self.zapped and (asks or not looked)
 
     @property
     def unmaps_behind_zap(self) -> bool:
         """True where this step unmaps after a zap, and may free the last reservation of those pages."""
         call = self.op.call if self.op is not None else None
-        over = isinstance(call, Mmap) and call.over is not None
+        over = isinstance(call, ops.Mmap) and call.over is not None
         return self.zapped and (over or isinstance(call, _UNMAPS))
 
     @property
     def refills(self) -> bool:
         """True where this step reaches memory behind a zap, and may bring its entries back."""
-        return self.zapped and self.op is not None and isinstance(self.op.call, Read | Write | Walk)
-
-    @property
-    def refilled(self) -> bool:
-        """True where memory was reached after a zap."""
-        return self._since(self._first.refilled)
-
-    @property
-    def copied_first(self) -> bool:
-        """True where the first page of a private mapping of a device was seen to be a copy."""
-        return self._since(self._first.copied)
-
-    @property
-    def fork_failed(self) -> bool:
-        """True where a fork failed."""
-        return self._since(self._first.fork_failed)
+        return self.zapped and self.op is not None and isinstance(self.op.call, ops.Read | ops.Write | Walk)
 
     @property
     def remap_failed(self) -> bool:
@@ -337,25 +282,10 @@ class Causes:
         first = self._first.leaf(level)
         return first is not None and first < self._at
 
-    @property
-    def freed_part(self) -> bool:
-        """True where a driver gave a part back of what it had booked for itself."""
-        return self._since(self._first.freed_part)
-
-    @property
-    def freed_foreign(self) -> bool:
-        """True where a driver freed what it had not booked."""
-        return self._since(self._first.freed_foreign)
-
-    @property
-    def took_foreign(self) -> bool:
-        """True where a driver freed what it had not booked, and the book had it."""
-        return self._since(self._first.took_foreign)
-
     def _since(self, first: int | None) -> bool:
         return first is not None and first <= self._at
 
-    def _made(self) -> Iterator[tuple[int, Call]]:
+    def _made(self) -> Iterator[tuple[int, ops.Call]]:
         """The operations that were not refused, with their places."""
         for at, (op, step) in enumerate(zip(self._ops, self._steps, strict=False)):
             if step.result in ("ok", HELD, WAITS):
@@ -371,27 +301,27 @@ class Causes:
             # One that fails may have cut by then: to clear the way, or in front of a hole.
             if any(pages < sizes.get(area, 0) for area, pages in _parts_changed(call)):
                 return True
-            if isinstance(call, Mmap | Mremap) and call.name is not None:
-                pages = call.source.pages if isinstance(call, Mmap) else call.pages
+            if isinstance(call, ops.Mmap | ops.Mremap) and call.name is not None:
+                pages = call.source.pages if isinstance(call, ops.Mmap) else call.pages
                 sizes[call.name] = max(pages, sizes.get(call.name, 0))
         return False
 
 
-def _overlap(vma: VmaSeen, op: Op) -> bool:
+def _overlap(vma: VmaSeen, op: ops.Op) -> bool:
     """True where *vma*, of the task of *op*, has pages that *op* was to move away."""
-    assert isinstance(op.call, Mremap)
+    assert isinstance(op.call, ops.Mremap)
     moved, seen = op.call.span, vma.span
     alike = (vma.task, seen.name) == (op.task, moved.name)
     return alike and seen.start < moved.start + min(moved.pages, op.call.pages) and moved.start < seen.end
 
 
-def _parts_changed(call: Call) -> Iterator[tuple[str, int]]:
+def _parts_changed(call: ops.Call) -> Iterator[tuple[str, int]]:
     """The areas of which a call changes VMAs, each with how many pages: also those that it maps over."""
     if isinstance(call, _CUTS):
         yield call.span.name, call.span.pages
-    if isinstance(call, Mmap) and call.over is not None:
+    if isinstance(call, ops.Mmap) and call.over is not None:
         yield call.over.name, call.over.pages
-    if isinstance(call, Mremap):
+    if isinstance(call, ops.Mremap):
         # What it shrinks loses its end first.
         yield call.span.name, min(call.span.pages, call.pages)
         target = call.over.name if call.over is not None else call.name
@@ -399,6 +329,6 @@ def _parts_changed(call: Call) -> Iterator[tuple[str, int]]:
             yield target, call.pages
 
 
-def word_of(call: Call) -> str:
+def word_of(call: ops.Call) -> str:
     """The word of an operation in a program; of a walk its walker."""
     return call.walker if isinstance(call, Walk) else str(type(call).__struct_config__.tag)

@@ -21,12 +21,9 @@ from pfnlab.programs.runs.texts import TableEntry
 
 
 class Layout:
-    """
-    Where the devices of a program lie, as numbers that stand for frames.
+    """Where the devices of a program lie, as numbers that stand for frames.
 
     They are those of the modelled machine: a run names device pages, and so is the same on all machines.
-
-    :param configuration: of the kernel that ran it
     """
 
     def __init__(self, program: Program, configuration: Configuration = DISTRIBUTION) -> None:
@@ -71,8 +68,7 @@ def entries_in(vma: VmaSeen, ptes: ByPlace[PteSeen]) -> list[SeenEntry]:
 
 
 class SeenChanges(NamedTuple):
-    """
-    The VMAs and entries that are not as they were after the step looked at before.
+    """The VMAs and entries that are not as they were after the step looked at before.
 
     :param vmas: the part of the VMAs that differs
     :param touched_vmas: the indices, ascending, of those that differ, and of those with entries that do

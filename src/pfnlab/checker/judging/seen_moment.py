@@ -21,8 +21,7 @@ from pfnlab.programs.runs.observation import Step, direct_map_spans
 
 
 class SeenMoment:
-    """
-    A step and what came before it.
+    """A step and what came before it.
 
     :param step: with VMAs and page-table entries
     :param mappings: its VMAs that map a device; None where nobody looks at them
@@ -63,12 +62,10 @@ class SeenMoment:
 
     @cached_property
     def mappings(self) -> list[SeenMapping]:
-        """Every VMA that maps a device of the program by page frames."""
         return [] if self._mappings is None else self._mappings.all
 
     @cached_property
     def reservations(self) -> list[PfnRange]:
-        """The ranges that the book has for mappings into processes, without those for drivers."""
         layout = self._layout
         spans = [entry.span for entry in self.step.book or ()]
         for span in self._history.kept:
@@ -91,7 +88,6 @@ class SeenMoment:
 
     @cached_property
     def reserved(self) -> SpanSet:
-        """The frames of :attr:`reservations`."""
         return SpanSet(self.reservations)
 
     @cached_property
@@ -113,7 +109,6 @@ class SeenMoment:
         return self._direct_map is not None and self._layout.platform.phys.page_is_ram(pfn)
 
     def direct_map(self, pfn: int) -> CacheMode:
-        """The cache mode of a frame of RAM in the direct map."""
         changed = self._direct_map or ()
         modes = (shown.mode for shown in changed if shown.frames.start <= pfn < shown.frames.end)
         return next(modes, CacheMode.WB)
@@ -125,12 +120,10 @@ class SeenMoment:
 
     @cached_property
     def kept(self) -> SpanSet:
-        """The frames that a driver has mapped for itself."""
         return SpanSet(self._frames(self._history.kept))
 
     @cached_property
     def claims(self) -> list[PfnRange]:
-        """The ranges that drivers have claimed, where a claim revokes what others map."""
         if not self._layout.platform.io_strict_devmem:
             return []
         # vfio-pci claims when the device is opened or mapped first, and frees with the last user.
@@ -144,7 +137,6 @@ class SeenMoment:
 
     @property
     def removed(self) -> list[PfnRange]:
-        """The BARs of devices that the kernel does not have any more."""
         return [self._bar(name) for name in sorted(self._history.removed)]
 
     def _bar(self, device: str) -> PfnRange:

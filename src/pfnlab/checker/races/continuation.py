@@ -86,9 +86,7 @@ def variables(run: greenlet, name: Callable[[Any], Any]) -> Any:
 
 
 def _check_loops(frame: FrameType) -> None:
-    """
-    :raises UnsayableError: a loop of *frame* that is under way goes through something that no variable has
-    """
+    """:raises UnsayableError: a loop of *frame* that is under way goes through what no variable has"""
     at = frame.f_lasti
     for first, after, source in _loops(frame.f_code):
         if first <= at < after and not isinstance(frame.f_locals.get(source), list | tuple | dict):
@@ -97,10 +95,7 @@ def _check_loops(frame: FrameType) -> None:
 
 @cache
 def _loops(code: CodeType) -> tuple[tuple[int, int, str], ...]:
-    """The loops of *code*: first instruction, the one behind it, and the variable it goes through, if any.
-
-    A loop through a constant is none of them.
-    """
+    """The loops of *code*, but through constants: first instruction, the one behind it, and the variable."""
     loops, sources, before = [], [], ""
     for instruction in dis.get_instructions(code):
         if instruction.opname == "GET_ITER":

@@ -75,7 +75,6 @@ class Parts:
 
     Such an address space is reached through its task, or through the reverse map while fork fills it.
 
-    :ivar names: the names of the parts, in order
     :ivar stale_before: gives the tasks whose revocation began after a translation was made; set by the driver
     """
 
@@ -193,10 +192,7 @@ class Parts:
         return next((table[id(instance)][0] for table in tables if id(instance) in table), None)
 
     def notice(self, maker: str) -> set[int]:
-        """Name the objects that *maker* has made and other tasks can reach now. Called after each turn.
-
-        :return: the parts that have more objects now
-        """
+        """Name what *maker* has made and others can reach now, after each turn; the parts that have grown."""
         grown_parts: set[int] = set()
         for mm in self._all_spaces():
             if id(mm) not in self._space_parts and _name_object(self._new_spaces, mm, maker):

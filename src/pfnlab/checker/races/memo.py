@@ -29,7 +29,6 @@ class JointState(NamedTuple):
     """The joint state of all tasks of a race.
 
     :param schedule: the tasks in the order of their turns; one of the schedules that lead here
-    :param positions: the position of each task
     :param parts: digests of the values of the kernel's parts
     """
 
@@ -58,7 +57,6 @@ class TurnEffect(NamedTuple):
     """The effect of a turn.
 
     :param changed: the parts it changes, each with the digest of the new value
-    :param position: the position of its task afterwards
     :param footprint: the parts it reads and writes, and after these a bit for each task: whether that task is
         in the middle of an operation
     """
@@ -99,8 +97,6 @@ _Pick = Callable[[Sequence[int]], Any]
 class Turns:
     """All turns of one race. A turn runs when its effect is first needed.
 
-    :ivar tasks: the tasks that take part
-    :ivar names: the names of the parts of the kernel
     :ivar begin: the joint state before the first turn
     :ivar run: the number of turns that were run
     """

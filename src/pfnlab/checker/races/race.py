@@ -38,8 +38,8 @@ from pfnlab.checker.scopes.modes import modes_agree
 from pfnlab.checker.scopes.moment import StateView, facts_of, warn_again
 from pfnlab.checker.scopes.properties import STATE_QUESTIONS, Question, one_mode
 from pfnlab.checker.scopes.scope import Race, RaceScope
+from pfnlab.checker.search.exploration import Property
 from pfnlab.checker.search.path import Path
-from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.tallies import recall, tallies
 from pfnlab.kernel.mm.processors import WaitsForeverError
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
@@ -63,7 +63,6 @@ class RaceState(NamedTuple):
     """A state of a race.
 
     :param race: the number of the race in the scope, counted from 0
-    :param joint: the joint state of its tasks
     :param able: the numbers of the tasks that can run
     :param told_free: whether an owner was told that a frame is free while a processor still reached it
     :param stuck: whether no task can run although not all are done
@@ -104,7 +103,6 @@ class _Ending(NamedTuple):
 class RaceModel:
     """All schedules of the races of a scope, on one modelled kernel.
 
-    :ivar turns: the turns of each race
     :ivar outcomes: how often each kind of operation ended with each result
     :ivar unmodelled: how many turns the model has no rule for, by its message; they are left out
     """
@@ -397,10 +395,7 @@ def race_properties(asked: Sequence[Question]) -> list[Property[RaceState]]:
 
 
 def _at_the_end(question: Question) -> Property[RaceState]:
-    """A question about a state, asked when all operations are done, and again when every task has exited.
-
-    The cache modes are asked after every turn.
-    """
+    """A question that is asked at the end, and when every task has exited; cache modes after every turn."""
     number = STATE_QUESTIONS.index(question)
 
     def answer(state: RaceState) -> bool | None:

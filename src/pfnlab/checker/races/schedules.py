@@ -16,11 +16,9 @@ from collections.abc import Callable, Sequence, Set
 from pfnlab.base.processes import in_order
 from pfnlab.checker.races.memo import Footprint, TurnEffect
 from pfnlab.checker.races.race import RaceModel, RaceState
-from pfnlab.checker.search.exploration import Exploration, judgement, merged
-from pfnlab.checker.search.explore import SearchLimits
-from pfnlab.checker.search.interrupts import interrupts
+from pfnlab.checker.search.exploration import Exploration, Property, judgement, merged
+from pfnlab.checker.search.explore import SearchLimits, interrupts
 from pfnlab.checker.search.path import Path, path_along
-from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.tallies import add, tallies
 
 #: The footprint of a turn's effect.
@@ -43,9 +41,7 @@ def search(
 
     An interrupt (SIGINT) ends the search as a limit does.
 
-    :param states: about how many distinct states; none is expanded once there are that many
-    :param seconds: time at most
-    :param progress: called about once a second with the result so far
+    :param states: with *seconds* and *progress* as for :func:`~pfnlab.checker.search.explore.explore`
     :param look: gives the footprint of a turn's effect; others than the default are for tests
     :param jobs: races that are searched at a time where there is no limit; what is found is the same
     """

@@ -60,7 +60,6 @@ class TurnResult(NamedTuple):
     :param outcome: the result of its operation; None while the operation is not done
     :param told_free: when an owner was told that its frames are free: True if a processor still reached one
         of them, False if none did; None when no owner was told
-    :param facts: what it did, as far as the kernel does not show it any more
     """
 
     turn: Turn
@@ -73,8 +72,6 @@ class Position(NamedTuple):
     """The position of a task between two turns.
 
     :param done: how many of its operations are done
-    :param under_way: whether it is in the middle of an operation
-    :param waits: whether it waits for a lock or a processor
     :param value: a digest of these and of its continuation
     """
 
@@ -94,11 +91,7 @@ class Ground:
 
 
 class Live:
-    """One race on a kernel of its own.
-
-    :ivar tasks: the tasks that take part
-    :ivar parts: the parts of the kernel
-    """
+    """One race on a kernel of its own."""
 
     def __init__(self, machine: ModelMachine, race: Race, ground: Ground) -> None:
         self._devices, self._driven = ground.devices, ground.driven
@@ -223,7 +216,6 @@ def reached(kernel: Kernel, pfns: PfnRange, before: Sequence[Entry], driven: Spa
     """True where a processor has a translation to one of these frames that no page table has any more.
 
     :param before: the translations of all processors when the revocation began
-    :param driven: the virtual pages of mappings that are revoked (:func:`driven_pages`)
     """
     return any(
         entry.page is None

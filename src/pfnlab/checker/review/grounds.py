@@ -8,28 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from importlib.resources import files
 from typing import NamedTuple
 
 import msgspec
 
 from pfnlab.base.errors import ProgramError
+from pfnlab.base.toml_text import toml_content
 from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.text import parse
 
 #: The header of every program of a review.
 HEADER = "pfnlab program 1\ndevice bar: pci, 32 pages\n"
 
-#: The subject, in the words of the language, and the smallest range that has its near neighbours too.
-SUBJECT, NEAR = "a[510:514]", "a[506:522]"
-
-#: The page of the first neighbour that is more than a page table away.
-FAR = 1534
+#: The subject, in the words of the language.
+SUBJECT = "a[510:514]"
 
 
-class MappingKind(NamedTuple):
+class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A way to map a part of the device.
 
-    :param name: for people
     :param line: maps ``{device}`` over ``{area}``
     :param touched: operations behind it, for what has no entries before, or copies
     :param thp: the header line that it needs
@@ -47,36 +45,15 @@ class MappingKind(NamedTuple):
         """True where it is of the guest driver's file, whose mappings the driver revokes."""
         return " driver " in self.line
 
-
-#: The kinds, the most common first.
-KINDS = (
-    MappingKind("a PCI file", "mmap {device} wc shared rw over {area}"),
-    MappingKind("a driver's remap", "mmap {device} driver remap wc shared rw over {area}"),
-    MappingKind("a private mapping", "mmap {device} wc private rw over {area}"),
-    MappingKind(
-        "a private mapping with a copied page", "mmap {device} wc private rw over {area}", ("write a[510] 1",)
-    ),
-    MappingKind("/dev/mem", "mmap {device} devmem shared rw over {area}"),
-    MappingKind("a remapped part", "mmap {device} driver part[0:2] wc shared rw over {area}"),
-    MappingKind("faults", "mmap {device} driver fault wc shared rw over {area}", ("read a[510]",)),
-    MappingKind("a mixed map", "mmap {device} driver mixed wc shared rw over {area}", ("write a[510] 1",)),
-    MappingKind(
-        "counted pages and frames",
-        "mmap {device} driver mixed_pages wc shared rw over {area}",
-        ("write a[510] 1",),
-    ),
-    MappingKind("a remap on fault", "mmap {device} driver fault_remap wc shared rw over {area}"),
-    MappingKind("pages of the driver", "mmap {device} driver insert_page shared rw over {area}"),
-    MappingKind("a private remap", "mmap {device} driver remap wc private rw over {area}"),
-    MappingKind("vfio", "mmap {device} vfio shared rw over {area}", ("read a[510]",), alone=True),
-    MappingKind("ordinary memory", "mmap anon[0:4] private rw over {area}", ("write a[510] 1",)),
-)
+    @property
+    def framed(self) -> bool:
+        """True where it shows frames in a cache mode, and not counted pages alone."""
+        return self.line.startswith("mmap {device}") and "insert_page" not in self.line
 
 
-class Neighbour(NamedTuple):
+class Neighbour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A mapping that stands beside the subject.
 
-    :param name: for people
     :param area: its pages; *device*: its pages on the device, where it is of the subject's kind
     :param line: maps it, where it is of another kind
     :param before: whether it is mapped before the subject
@@ -89,71 +66,27 @@ class Neighbour(NamedTuple):
     before: bool = False
 
 
-#: The neighbourhoods, the plainest first.
-NEIGHBOURS = (
-    Neighbour("alone"),
-    Neighbour("behind it, touching", "a[514:518]", "bar[12:16]"),
-    Neighbour("behind it, overlapping by a page", "a[515:519]", "bar[11:15]"),
-    Neighbour("behind it, with a hole of one page", "a[515:519]", "bar[13:17]"),
-    Neighbour("behind it, with a hole of two pages on the device", "a[514:518]", "bar[14:18]"),
-    Neighbour("in front of it", "a[506:510]", "bar[4:8]", before=True),
-    Neighbour(
-        "ordinary memory in front",
-        "a[506:510]",
-        line="mmap anon[0:4] private rw over a[506:510]",
-        before=True,
-    ),
-    Neighbour("ordinary memory behind", "a[514:518]", line="mmap anon[0:4] private rw over a[514:518]"),
-    Neighbour("a page table away", f"a[{FAR}:{FAR + 4}]", "bar[16:20]"),
-)
+class GroundTables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of ``grounds.toml``.
 
-#: The operations, each a list of lines. ``{b}`` is an area and ``{c}`` a task of its own.
-OPERATIONS: tuple[tuple[str, ...], ...] = (
-    ("munmap a[510:514]",),
-    ("munmap a[510:511]",),
-    ("munmap a[511:512]",),
-    ("munmap a[513:514]",),
-    (f"munmap {NEAR}",),
-    ("munmap a[506:1542]",),
-    ("mprotect a[510:514] none",),
-    ("mprotect a[511:512] r",),
-    ("madvise a[510:514] dontneed",),
-    ("madvise a[511:512] dontneed",),
-    ("madvise a[510:514] dontfork",),
-    ("mremap a[510:514] 2 pages",),
-    ("mremap a[510:514] 6 pages maymove",),
-    ("{b} = mremap a[510:514] 4 pages maymove fixed",),
-    ("{b} = mremap a[510:512] 2 pages maymove fixed",),
-    ("{b} = mremap a[510:514] 4 pages maymove fixed dontunmap",),
-    ("mmap anon[0:1] private rw over a[511:512]",),
-    ("mmap bar[16:18] wc shared rw over a[510:512]",),
-    ("{b} = mmap bar[8:12] wc shared rw",),
-    ("{b} = mmap bar[8:10] uc shared rw",),
-    ("read a[510]",),
-    ("write a[510] 1",),
-    ("write a[513] 1",),
-    ("{c} = fork",),
-    ("{c} = fork", "{c}: munmap a[510:514]"),
-    ("{c} = fork", "munmap a[510:514]"),
-    ("{c} = fork", "{c}: write a[510] 1"),
-    ("{c} = fork", "{c}: exit"),
-    ("{c} = fork pids_max",),
-    ("mlock a[510:514]",),
-    ("fail __pte_alloc 1: {c} = fork",),
-    ("fail vm_area_dup 1: {c} = fork",),
-    ("fail vm_area_dup 1: munmap a[511:512]",),
-    ("fail __pte_alloc 1: {b} = mmap bar[16:20] wc shared rw",),
-    ("zap_vma_ptes a[510:514]",),
-    ("zap_vma_ptes a[510:511]",),
-    ("unmap_mapping_range bar[8:12]",),
-    ("unmap_mapping_range bar[8:9]",),
-    ("remap_pfn_range a[510:514] wc",),
-    ("remap_pfn_range a[510:511] wc",),
-    ("request_mem_region bar[8:12]",),
-    ("bind bar",),
-    ("memory_disable bar",),
-    ("vfio_reset bar",),
-)
+    :param operations: of sequences, each a list of lines
+    :param first: the operations of the first task of a schedule
+    :param frees: those of them that give frames up, each in a way of its own
+    :param beside_each_other: the neighbours that an order of functions may depend on
+    """
+
+    operations: tuple[tuple[str, ...], ...]
+    first: tuple[str, ...]
+    frees: tuple[str, ...]
+    beside: tuple[str, ...]
+    beside_each_other: tuple[str, ...]
+    kinds: tuple[MappingKind, ...]
+    neighbours: tuple[Neighbour, ...]
+
+
+_TEXT = files(__package__).joinpath("grounds.toml").read_text(encoding="utf-8")
+TABLES = msgspec.convert(toml_content(_TEXT, "grounds.toml"), type=GroundTables)
+KINDS, NEIGHBOURS, OPERATIONS = TABLES.kinds, TABLES.neighbours, TABLES.operations
 
 #: The names of the areas and tasks of the first and the second operation.
 _NAMES = (("b", "c"), ("d", "e"))
@@ -165,7 +98,6 @@ _VFIOS = ("memory_disable", "vfio_reset")
 class MadeSetup(NamedTuple):
     """A kind of mapping with its neighbours.
 
-    :param program: the setup as a program
     :param firsts: the operations, with the names of a first one; *seconds*: with those of a second
     """
 
@@ -213,9 +145,10 @@ def ground(kind: MappingKind, neighbour: Neighbour) -> MadeSetup:
     lines = setup(kind, neighbour)
     program = _parsed(kind, lines)
     assert program is not None, lines
-    parts = []
-    for b, c in _NAMES:
-        parts.append(tuple(filter(None, (_ops(kind, lines, op, b, c) for op in OPERATIONS))))
+    parts = [
+        tuple(filter(None, (_ops(kind, lines, operation, *names) for operation in OPERATIONS)))
+        for names in _NAMES
+    ]
     return MadeSetup(kind, neighbour, program, *parts)
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pfnlab.base.own_code import own_mistakes
-from pfnlab.checker.scopes.domain import fork_state
+from pfnlab.checker.scopes.domain import OperationEffect, performed
 from pfnlab.checker.scopes.mark import Mark
-from pfnlab.checker.scopes.moment import FORK_LEFT, StateView, facts_of, warn_again
+from pfnlab.checker.scopes.moment import StateView, facts_of, warn_again
 from pfnlab.checker.scopes.properties import QUESTIONS, Question
 from pfnlab.kernel.mm.kernel import Kernel
-from pfnlab.programs.lang.ops import MAIN_TASK, Fork, Op, Program
+from pfnlab.programs.lang.ops import MAIN_TASK, Op, Program
 from pfnlab.programs.model.execution import OneByOne
 from pfnlab.programs.model.model_machine import ModelMachine, exit_all, place
 from pfnlab.programs.runs.places import Places
@@ -28,8 +28,6 @@ class StepVerdict(NamedTuple):
 
     :param result: ``ok`` or an errno
     :param broken: the properties that the state after it violates
-    :param flushes: how many times translations were flushed
-    :param log: the kernel's messages
     """
 
     result: str
@@ -60,25 +58,17 @@ class JudgedKernel:
 
         :raises Undecided: the model has no rule for it
         """
-        kernel = self.kernel
-        warn_again(kernel)
-        if op is None:
-            with own_mistakes():
-                exit_all(kernel)
-            return self._judged(END, ())
-        fork = isinstance(op.call, Fork)
-        before = fork_state(kernel) if fork else None
         with own_mistakes():
-            result = self._one_by_one.step(op).result
-        left = fork and result != "ok" and fork_state(kernel) != before
-        return self._judged(result, (FORK_LEFT,) if left else ())
-
-    def _judged(self, result: str, facts: Iterable[str]) -> StepVerdict:
-        events, log = self.kernel.trace.take()
-        view = StateView(self.kernel, (*facts_of(log), *facts))
+            effect = self._ended() if op is None else performed(self.kernel, self._one_by_one, op)
+        view = StateView(self.kernel, effect.facts)
         broken = frozenset(question.name for question in ASKED if question.judge(view) is False)
-        flushes = sum(event.name in ("flush", "flush_all") for event in events)
-        return StepVerdict(result, broken, flushes, tuple(map(str, log)))
+        return StepVerdict(effect.result, broken, effect.flushes, tuple(map(str, effect.log)))
+
+    def _ended(self) -> OperationEffect:
+        warn_again(self.kernel)
+        exit_all(self.kernel)
+        events, log = self.kernel.trace.take()
+        return OperationEffect(END, tuple(facts_of(log)), list(log), events)
 
 
 def judged(machine: ModelMachine, program: Program) -> list[StepVerdict]:

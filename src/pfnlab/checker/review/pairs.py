@@ -1,7 +1,7 @@
 """Schedules of a review: two operations beside each other, and a reader that remembers, in every order.
 
-What an owner is told while another operation is under way comes first; then every pair of operations that
-change mappings.
+What an owner is told while another operation is under way comes first, then another process that asks for the
+same frames in another mode; then every pair of operations that change mappings.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pfnlab.base.errors import ProgramError
 from pfnlab.checker.races.race import RaceModel, RaceState, race_properties
 from pfnlab.checker.races.schedules import search
-from pfnlab.checker.review.grounds import FAR, KINDS, NEAR, NEIGHBOURS, MappingKind, Neighbour, header, setup
+from pfnlab.checker.review.grounds import KINDS, NEIGHBOURS, TABLES, MappingKind, Neighbour, header, setup
 from pfnlab.checker.scopes.properties import RACE_QUESTIONS, STATE_QUESTIONS, Question
 from pfnlab.checker.scopes.scope import Race, RaceScope
 from pfnlab.checker.search.exploration import Exploration
@@ -27,51 +27,21 @@ ASKED: tuple[Question, ...] = tuple(
 #: A schedule is searched for so many states at most.
 MOST_STATES = 20_000
 
-#: The operations of the first task.
-_FIRST = (
-    "munmap a[510:514]",
-    f"munmap {NEAR}",
-    f"munmap a[506:{FAR + 8}]",
-    "munmap a[510:511]",
-    "mmap anon[0:2] private rw over a[510:512]",
-    "b = mremap a[510:514] 4 pages maymove fixed",
-    "mremap a[510:514] 2 pages",
-    "madvise a[510:514] dontneed",
-    f"madvise {NEAR} dontneed",
-    "mprotect a[510:514] none",
-    "zap_vma_ptes a[510:514]",
-    "c = fork",
-    "memory_disable bar",
-)
+#: The owner's operation, by which it learns that frames are free.
+_OWNER = "t: unmap_mapping_range bar[0:32]"
 
-#: The operations beside it: first the owner's, who learns that frames are free.
-_OWNER = "unmap_mapping_range bar[0:32]"
-_BESIDE = (
-    "munmap a[510:514]",
-    "read a[510]",
-    "zap_vma_ptes a[510:514]",
-    "mmap anon[0:2] private rw over a[510:512]",
-    "d = mremap a[510:514] 4 pages maymove fixed",
-    "madvise a[510:514] dontneed",
-    "request_mem_region bar[8:12]",
-    "mprotect a[510:514] none",
-    "d = fork",
-    "memory_disable bar",
-)
+#: Of a process without the mapping, which shares no lock: is what is freed still remembered in its old mode?
+_CLAIM = "p: d = mmap bar[8:12] uc shared rw"
 
-#: The neighbours that an order of functions may depend on: what is unlinked, flushed and freed together.
-_BESIDE_EACH_OTHER = (
-    *("alone", "ordinary memory in front", "ordinary memory behind", "a page table away"),
-    *("behind it, touching", "in front of it"),
-)
 _NEIGHBOURS = tuple(
-    neighbour for name in _BESIDE_EACH_OTHER for neighbour in NEIGHBOURS if neighbour.name == name
+    neighbour for name in TABLES.beside_each_other for neighbour in NEIGHBOURS if neighbour.name == name
 )
 
 
 class OperationPair(NamedTuple):
     """Two operations beside each other on a ground.
 
+    :param second: with its task, thread ``t`` or process ``p``
     :param reader: a page that a third task read before and reads beside them; None without one
     """
 
@@ -88,8 +58,10 @@ class OperationPair(NamedTuple):
 
     def race(self) -> Race | None:
         """The pair to be searched; None where it is no program."""
-        before = [*setup(self.kind, self.neighbour), "t = thread"]
-        beside = [self.first, f"t: {self.second}"]
+        mapped = setup(self.kind, self.neighbour)
+        # A child that is forked before has none of it.
+        before = ["p = fork", *mapped] if self.second.startswith("p: ") else [*mapped, "t = thread"]
+        beside = [self.first, self.second]
         if self.reader is not None:
             before += ["s = thread", f"s: read a[{self.reader}]"]
             beside.append(f"s: read a[{self.reader}]")
@@ -105,17 +77,26 @@ def owners() -> Iterator[OperationPair]:
     for neighbour in _NEIGHBOURS:
         for kind in KINDS:
             if kind.revoked:
-                for first in _FIRST:
+                for first in TABLES.first:
                     for reader in _readers(neighbour):
                         yield OperationPair(kind, neighbour, first, _OWNER, reader)
+
+
+def claims() -> Iterator[OperationPair]:
+    """The same frames in another mode beside what gives them up, with a reader that remembers."""
+    for kind in KINDS:
+        if kind.framed:
+            for first in TABLES.frees:
+                yield OperationPair(kind, NEIGHBOURS[0], first, _CLAIM, 510)
 
 
 def pairs() -> Iterator[OperationPair]:
     """Every pair of other operations."""
     for neighbour in _NEIGHBOURS:
         for kind in KINDS:
-            for first in _FIRST:
-                yield from (OperationPair(kind, neighbour, first, second, None) for second in _BESIDE)
+            for first in TABLES.first:
+                beside = (f"t: {second}" for second in TABLES.beside)
+                yield from (OperationPair(kind, neighbour, first, second, None) for second in beside)
 
 
 def _readers(neighbour: Neighbour) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from importlib.resources import files
 from typing import NamedTuple
 
 import msgspec
@@ -16,25 +17,26 @@ import msgspec
 from pfnlab.base.errors import Undecided
 from pfnlab.base.processes import in_order
 from pfnlab.base.result import Made
+from pfnlab.base.toml_text import toml_content
 from pfnlab.checker.races.race import RaceState
 from pfnlab.checker.review.grounds import NEIGHBOURS, MadeSetup, ground, grounds
 from pfnlab.checker.review.judged import breaks_at, judged
-from pfnlab.checker.review.meanings import MEANINGS
-from pfnlab.checker.review.pairs import ASKED, OperationPair, owners, pairs, searched
+from pfnlab.checker.review.pairs import ASKED, OperationPair, claims, owners, pairs, searched
 from pfnlab.checker.review.review_result import (
     Broken,
     Change,
     ChangedField,
     FlushCost,
+    Form,
     ReviewResult,
     ReviewStage,
 )
 from pfnlab.checker.review.sequences import Differing, Parted, Sequel, SideBySideModels
 from pfnlab.checker.search.path import Path
 from pfnlab.kernel.hw.platform import qemu_q35
-from pfnlab.programs.lang.canonical import program_text
 from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.printer import op_text
+from pfnlab.programs.lang.problems import program_text
 from pfnlab.programs.lang.shorter import shrunk
 from pfnlab.programs.model.model_machine import ModelMachine
 
@@ -49,7 +51,6 @@ class FoundPair(NamedTuple):
 class ReviewPiece(NamedTuple):
     """A piece of a review, for one process.
 
-    :param stage: the number of its stage
     :param ground: of sequences: the number of the ground; *doubles*: two operations in a row
     :param pair: of schedules
     """
@@ -79,13 +80,29 @@ class _StagePlan(NamedTuple):
     core: bool = False
 
 
+class Meaning(msgspec.Struct, frozen=True):
+    """A violated property in words.
+
+    :param happens: what is there that should not be, or the other way round
+    :param noticed: who sees it, and how
+    """
+
+    happens: str
+    noticed: str
+
+
+#: By property; tests hold that every property that can be violated is here.
+MEANINGS = msgspec.convert(
+    toml_content(files(__package__).joinpath("meanings.toml").read_text(encoding="utf-8"), "meanings.toml"),
+    type=dict[str, Meaning],
+)
+
 _STAGES = (
     _StagePlan("every operation on every kind of mapping, and every pair of them in a row", core=True),
     _StagePlan("every operation on every kind of mapping with every neighbour", core=True),
-    _StagePlan(
-        "an owner's revocation beside every operation that unmaps its mappings", core=True
-    ),
-    _StagePlan("the same with neighbours"),
+    _StagePlan("an owner's revocation beside every operation that unmaps its mappings", core=True),
+    _StagePlan("another process maps in another mode beside what gives frames up", core=True),
+    _StagePlan("an owner's revocation beside them, with neighbours"),
     _StagePlan("pairs in a row, with neighbours"),
     _StagePlan("pairs of other operations beside each other"),
 )
@@ -101,9 +118,10 @@ def plan() -> list[ReviewPiece]:
         *(ReviewPiece(0, number, doubles=True) for number in alone),
         *(ReviewPiece(1, number) for number in beside),
         *(ReviewPiece(2, pair=pair) for pair in told if pair.neighbour is NEIGHBOURS[0]),
-        *(ReviewPiece(3, pair=pair) for pair in told if pair.neighbour is not NEIGHBOURS[0]),
-        *(ReviewPiece(4, number, doubles=True) for number in beside),
-        *(ReviewPiece(5, pair=pair) for pair in pairs()),
+        *(ReviewPiece(3, pair=pair) for pair in claims()),
+        *(ReviewPiece(4, pair=pair) for pair in told if pair.neighbour is not NEIGHBOURS[0]),
+        *(ReviewPiece(5, number, doubles=True) for number in beside),
+        *(ReviewPiece(6, pair=pair) for pair in pairs()),
     ]
 
 
@@ -119,7 +137,6 @@ def review(
     """Ask all questions of *base* and *design*, and compare their answers.
 
     :param seconds: the time after which no piece begins
-    :param jobs: processes at a time
     :param pieces: those of :func:`plan`, or some of them
     :param done: called when a piece is done
     """
@@ -229,22 +246,18 @@ class _Teller:
         """All that *machine* violates and *other* keeps, in the order in which properties are listed."""
         found = []
         for name, meaning in MEANINGS.items():
+            form: Form = "schedule"
+            schedule: tuple[str, ...] = ()
             if name in ways:
-                way = ways[name]
-                program = self._sequence(name, way, machine, other)
-                found.append(
-                    Broken(
-                        *(name, "sequence", *meaning, self._every[way.ground].name),
-                        text=program_text(program),
-                    )
-                )
+                form, where = "sequence", self._every[ways[name].ground].name
+                text: str | None = program_text(self._sequence(name, ways[name], machine, other))
             elif name in shown:
+                where = _where(shown[name].pair)
                 text, schedule = self._schedule(name, shown[name].pair, machine)
-                found.append(
-                    Broken(
-                        *(name, "schedule", *meaning, _where(shown[name].pair)), text=text, schedule=schedule
-                    )
-                )
+            else:
+                continue
+            words = name, form, meaning.happens, meaning.noticed, where
+            found.append(Broken(*words, text=text, schedule=schedule))
         return tuple(found)
 
     def _sequence(self, name: str, way: Sequel, machine: ModelMachine, other: ModelMachine) -> Program:

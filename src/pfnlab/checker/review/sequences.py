@@ -21,11 +21,7 @@ _RANGE = re.compile(r"\[mem [^]]*\]")
 
 
 class Sequel(msgspec.Struct, frozen=True):
-    """Operations behind the setup of a ground.
-
-    :param ground: the number of the ground
-    :param ops: the operations
-    """
+    """Operations behind the setup of a ground."""
 
     ground: int
     ops: tuple[Op, ...]
@@ -81,10 +77,7 @@ class Parted(msgspec.Struct):
 
 
 class SideBySideModels:
-    """Design and base on one ground.
-
-    :param number: the number of the ground
-    """
+    """Design and base on one ground."""
 
     def __init__(self, base: ModelMachine, design: ModelMachine, ground: MadeSetup, number: int) -> None:
         self._ground, self._number = ground, number

@@ -48,10 +48,7 @@ class KernelState(NamedTuple):
 class OperationEffect(NamedTuple):
     """The effect of one operation.
 
-    :param result: ``ok`` or an errno
     :param facts: as in :class:`KernelState`
-    :param log: the kernel's messages
-    :param events: the events of the operation, in order
     """
 
     result: str
@@ -59,11 +56,15 @@ class OperationEffect(NamedTuple):
     log: list[str]
     events: list[Event]
 
+    @property
+    def flushes(self) -> int:
+        """The number of flushes of translations."""
+        return sum(event.name in ("flush", "flush_all") for event in self.events)
+
 
 class KernelModel:
     """One modelled kernel and a scope.
 
-    :param machine: profile and policies
     :param symmetry: whether states that differ only in the names of tasks and areas count as one
     :param merging: whether states that differ only in what decides nothing count as one, too: orders, and the
         place of an area (docs/states.md)
@@ -121,10 +122,7 @@ class KernelModel:
         return self.perform(kernel, op)
 
     def _perform_checked(self, kernel: Kernel, op: Op, state: KernelState) -> OperationEffect:
-        """Do *op* with a policy of the user's own, which is watched at the first of its kind with its result.
-
-        :raises PolicyError: the policy breaks its protocol, or does not do the same again
-        """
+        """Do *op* with a policy of the user's own, watched at the first of its kind with its result."""
         kind = ScopeStep(op).kind
         try:
             with own_mistakes():
@@ -206,10 +204,7 @@ class KernelModel:
         return ops
 
     def _naming_of(self, kernel: Kernel, state: KernelState) -> Naming:
-        """The names under which *kernel* is *state*: of tasks and areas of equal shape each may be either.
-
-        :raises Defect: under none
-        """
+        """The names under which *kernel* is *state*: of tasks and areas of equal shape each may be either."""
         for naming in self._naming(kernel).others():
             if freeze(kernel, naming) == state.value:
                 return naming
@@ -242,16 +237,9 @@ class KernelModel:
         :param places: the places of its names; None for an operation of a state: the places of the model
         :raises Undecided: the model has no rule for it
         """
-        warn_again(kernel)
-        fork = isinstance(op.call, Fork)
-        before = fork_state(kernel) if fork else None
-        outcome = OneByOne(kernel, places or self.places).step(op)
-        self.outcomes[ScopeStep(op).kind, outcome.result] += 1
-        events, log = kernel.trace.take()
-        facts = facts_of(log)
-        if fork and outcome.result != "ok" and fork_state(kernel) != before:
-            facts.append(FORK_LEFT)
-        return OperationEffect(outcome.result, tuple(facts), list(log), events)
+        effect = performed(kernel, OneByOne(kernel, places or self.places), op)
+        self.outcomes[ScopeStep(op).kind, effect.result] += 1
+        return effect
 
     def _naming(self, kernel: Kernel) -> Naming:
         return Naming(kernel, self._left_out)
@@ -320,7 +308,22 @@ def _renamed(op: Op, area: str) -> Op:
     return Op(mmap, op.task)
 
 
-def fork_state(kernel: Kernel) -> object:
+def performed(kernel: Kernel, running: OneByOne, op: Op) -> OperationEffect:
+    """The effect of *op* in *kernel*.
+
+    :raises Undecided: the model has no rule for it
+    """
+    warn_again(kernel)
+    before = _fork_state(kernel) if isinstance(op.call, Fork) else None
+    result = running.step(op).result
+    events, log = kernel.trace.take()
+    facts = facts_of(log)
+    if before is not None and result != "ok" and _fork_state(kernel) != before:
+        facts.append(FORK_LEFT)
+    return OperationEffect(result, tuple(facts), list(log), events)
+
+
+def _fork_state(kernel: Kernel) -> object:
     """The state that a failed fork must not change: tasks, mappings and the book."""
     mms = [[(vma.start, vma.end, vma.flags) for vma in task.mm] for task in kernel.tasks.values()]
     return mms, sorted(kernel.book.entries()), len(kernel.i_mmap)

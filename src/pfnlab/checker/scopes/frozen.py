@@ -111,10 +111,7 @@ def _empty_tables_show(mm: MmStruct, naming: Naming) -> bool:
 def _translations(
     task: Task, packing: Packing, names: AreaNames | None, *, sort: bool
 ) -> tuple[tuple[int, ...], ...]:
-    """The translations that the processor of *task* remembers.
-
-    :param sort: whether their order, which decides nothing, is one of their own
-    """
+    """The translations of *task*'s processor; with *sort* in an order of their own, which decides nothing."""
     moved = names.moved if names is not None else _UNMOVED
     runs = [packing.run(run, moved) for run in task.tlb.state()]
     return tuple(sorted(runs) if sort else runs)

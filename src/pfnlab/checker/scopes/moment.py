@@ -72,10 +72,7 @@ class MappedDevice(Protocol):
 
 
 class Moment(Protocol):
-    """A kernel between two operations, as far as a property of kernels asks: modelled, or looked at.
-
-    :ivar facts: what the last operation did, as far as the kernel does not show it any more
-    """
+    """A kernel between two operations, as far as a property of kernels asks: modelled, or looked at."""
 
     @property
     def facts(self) -> Collection[str]:
@@ -131,7 +128,6 @@ class Moment(Protocol):
 class Mapping(NamedTuple):
     """One VMA that maps a device.
 
-    :param entries: all of its entries
     :param runs: its entries that map the device
     :param copies: its entries that map a page that was copied on write
     :param frames: the frames of the device for this mapping, whatever its entries map

@@ -36,7 +36,6 @@ AreaShape = tuple[tuple[tuple[int, ...], ...], tuple[EntryRow, ...], tuple[Entry
 class LeftOut(NamedTuple):
     """The parts that a state leaves out, for nothing that follows can show them (docs/states.md).
 
-    :param names: the names of tasks and areas
     :param orders: the order of reservations at one address, and where a run of equal entries is cut
     :param zaps: the order of the reverse map, in which VMAs are zapped
     :param starts: the pages of an area before the first one in use
@@ -63,10 +62,8 @@ class AreaNames:
     show the order; else areas are sorted by what is in them. Nothing compares the addresses of two address
     spaces.
 
-    :param mm: the address space
     :param tlbs: the translations that processors remember of it
     :param left_out: ``starts``, ``addresses`` and ``orders`` are those of areas
-    :param shaped: whether the shapes are asked for
     :ivar areas: the number of each area that is in use, by its new number
     :ivar unused: by the new number of an area, its pages before the first one in use; 0 where nothing slides
     :ivar moved: by the number of an area, how many pages the area moves down
@@ -168,7 +165,6 @@ def _unnamed(run: EntryRun, begin: int) -> EntryRow:
 class Naming:
     """The names of tasks and areas in a canonical state: tasks sorted, areas as :class:`AreaNames` has them.
 
-    :param left_out: the parts that a state leaves out
     :ivar tasks: the tasks in the order of their new names
     """
 

@@ -178,7 +178,6 @@ class Renaming:
         """*op* in the program's names.
 
         :param kernel: the kernel before the operation, in the program's names
-        :param naming: the names in the state
         :raises Undecided: no area is left that a program could name
         """
         task = naming.tasks[0 if op.task == MAIN_TASK else int(op.task[1:])]

@@ -62,7 +62,6 @@ _SLOT_VALUES: dict[type, Callable[[Any], tuple[Any, ...]]] = {}
 class Packing:
     """Turns objects into plain values, with a number for each object that occurs again.
 
-    :param kernel: the kernel of the objects
     :param vmas: VMAs for which a number stands
     :param mms: address spaces for which a number stands
     """

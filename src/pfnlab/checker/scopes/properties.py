@@ -14,7 +14,7 @@ from pfnlab.base.inert import shell_word
 from pfnlab.base.units import PfnRange
 from pfnlab.checker.scopes.modes import agree
 from pfnlab.checker.scopes.moment import FORK_LEFT, FREED_WRONGLY, WARNED, Judge, Moment, Shown, StateView
-from pfnlab.checker.search.property import Property
+from pfnlab.checker.search.exploration import Property
 from pfnlab.kernel.hw.spans import SpanSet
 from pfnlab.kernel.mm.more.readers import normal_runs
 from pfnlab.programs.lang.ops import Fork, Mmap, uses_vfio

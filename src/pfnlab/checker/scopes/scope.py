@@ -116,7 +116,6 @@ class Scope(msgspec.Struct, frozen=True):
 class Race(msgspec.Struct, frozen=True):
     """Operations that run side by side.
 
-    :param program: all operations, one after the other
     :param setup: the operations that run first
     :param beside: the operations that run side by side; those of one task run one after the other
     """
@@ -127,10 +126,7 @@ class Race(msgspec.Struct, frozen=True):
 
 
 class RaceScope(msgspec.Struct, frozen=True):
-    """Races, each with every schedule.
-
-    :param source: the name or the file by which it is loaded
-    """
+    """Races, each with every schedule."""
 
     name: str
     says: str
@@ -193,9 +189,7 @@ def read_scope(text: str, name: str, source: str = "") -> Scope | RaceScope:
 
 
 def _check_texts(content: dict[str, Any], field: str, source: str, *, least: int = 1) -> None:
-    """
-    :raises Misuse: *field* is no list of at least so many lines of text
-    """
+    """:raises Misuse: *field* is no list of at least so many lines of text"""
     _check_present(content, field, source)
     lines = content[field]
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
@@ -209,9 +203,7 @@ def _check_texts(content: dict[str, Any], field: str, source: str, *, least: int
 
 
 def _check_number(content: dict[str, Any], field: str, source: str) -> None:
-    """
-    :raises Misuse: *field* is no number that makes sense
-    """
+    """:raises Misuse: *field* is no number that makes sense"""
     _check_present(content, field, source)
     number = content[field]
     if not isinstance(number, int) or isinstance(number, bool):

@@ -5,6 +5,8 @@ To read the file runs nothing in it, so an untrusted file can at most be wrong.
 
 from __future__ import annotations
 
+import os
+import struct
 import sys
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +15,7 @@ from hashlib import blake2b
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path as File
-from typing import Any, Generic, Literal
+from typing import Any, BinaryIO, Generic, Literal
 
 import msgspec
 
@@ -21,15 +23,13 @@ from pfnlab.base.errors import Defect, Misuse
 from pfnlab.base.files import check_regular
 from pfnlab.base.inert import one_line
 from pfnlab.base.version import VERSION
-from pfnlab.base.whole_file import try_writing
+from pfnlab.base.whole_file import try_writing, whole_file
 from pfnlab.checker.search import plain_values
-from pfnlab.checker.search.exploration import Exploration
+from pfnlab.checker.search.exploration import Exploration, Property
 from pfnlab.checker.search.frontier import Waiting
 from pfnlab.checker.search.model import Model, State, Storable, UnmetError
 from pfnlab.checker.search.path import path_along, path_of
-from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.scratch import written
-from pfnlab.checker.search.sealed import Record, records, writing
 from pfnlab.checker.search.trail import Trail
 from pfnlab.checker.search.visited import Marks
 
@@ -52,7 +52,6 @@ class Progress(Generic[State]):
     """The progress of a search, as far as a resumed search needs it.
 
     :ivar trail: the origin of each state
-    :ivar visited: the states seen
     :ivar depths: the depth of each state, in searches in which it can change
     :ivar closed: whether each state is expanded, in searches that need it
     """
@@ -79,16 +78,13 @@ class _Found(msgspec.Struct):
 
 
 class _Maker(msgspec.Struct):
-    """
-    :param maker: the version that wrote the file; the form of a state depends on it
-    """
+    """:param maker: the version that wrote the file; the form of a state depends on it"""
 
     maker: str
 
 
 class _Header(_Maker):
-    """
-    :param model: the :func:`likeness` of the model
+    """:param model: the :func:`likeness` of the model
     :param properties: the names of the properties
     :param choices: the type code of the trail's choices
     :param tallies: the counts of the model
@@ -242,9 +238,7 @@ class Checkpoint(Generic[State]):
 
 
 def _check_whole(search: Progress[Any]) -> None:
-    """
-    :raises ValueError: a state has no way, or its depth is not known where the others' are
-    """
+    """:raises ValueError: a state has no way, or its depth is not known where the others' are"""
     count = len(search.trail)
     parts = (len(search.depths), len(search.closed))
     if parts not in ((0, 0), (count, count)) or not search.trail.is_sound():
@@ -269,10 +263,7 @@ class _AsItIs:
 
 @contextmanager
 def _saved_records(file: File) -> Iterator[Iterator[Record]]:
-    """The records in *file*.
-
-    :raises Misuse: it is not there, is damaged, or holds no search
-    """
+    """The records in *file*."""
     check_regular(file, "search")
     try:
         with file.open("rb") as source:
@@ -304,3 +295,65 @@ def likeness(model: Model[Any]) -> str:
         lines.append(repr(model.key(state)))
         lines.extend(f"{action} {model.key(after)!r}" for action, after in model.successors(state))
     return blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
+
+
+_SEAL_BYTES = 16
+_HEAD = struct.Struct("<cQ")
+_CHUNK = 1 << 20
+
+#: A letter that tells its kind, and its bytes.
+Record = tuple[bytes, bytes]
+
+
+@contextmanager
+def writing(file: File, magic: bytes) -> Iterator[Callable[[bytes, bytes], None]]:
+    """A function that adds a record to the new content of *file*.
+
+    The new content replaces *file* at the end, or after an error *file* stays as it was.
+
+    :raises OSError: it cannot be written
+    """
+    with whole_file(file, lasting=True) as out:
+        seal = blake2b(digest_size=_SEAL_BYTES)
+
+        def put(data: bytes) -> None:
+            seal.update(data)
+            out.write(data)
+
+        def add(letter: bytes, data: bytes) -> None:
+            put(_HEAD.pack(letter, len(data)))
+            put(data)
+
+        put(magic)
+        yield add
+        out.write(seal.digest())
+
+
+def records(source: BinaryIO, magic: bytes) -> Iterator[Record]:
+    """The records that were added, in order.
+
+    :raises ValueError: the file has changed since it was written
+    """
+    size = os.fstat(source.fileno()).st_size - _SEAL_BYTES
+    _check_seal(source, size)
+    source.seek(len(magic))
+    while source.tell() < size:
+        try:
+            letter, length = _HEAD.unpack(source.read(_HEAD.size))
+        except struct.error:
+            raise ValueError("a record without a head") from None
+        # The seal is no secret, and a length of somebody else is any number.
+        if length > size - source.tell():
+            raise ValueError("a record longer than the file")
+        yield letter, source.read(length)
+
+
+def _check_seal(source: BinaryIO, size: int) -> None:
+    seal = blake2b(digest_size=_SEAL_BYTES)
+    source.seek(0)
+    remaining = max(0, size)
+    while remaining and (data := source.read(min(remaining, _CHUNK))):
+        seal.update(data)
+        remaining -= len(data)
+    if seal.digest() != source.read():
+        raise ValueError("not as it was written")

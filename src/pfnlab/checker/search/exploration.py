@@ -1,4 +1,4 @@
-"""The result of a search: what it found, how much it saw, and what it left out."""
+"""The questions of a search, and its result: what it found, how much it saw, and what it left out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,40 @@ from typing import Generic, Literal
 
 from pfnlab.checker.search.model import State
 from pfnlab.checker.search.path import Path
-from pfnlab.checker.search.property import Property
+
+
+@dataclass(frozen=True)
+class Property(Generic[State]):
+    """A question about the reachable states.
+
+    :param kind: ``always``: no reachable state breaks it. ``sometimes``: some reachable state satisfies it,
+        which guards against a search that looked at nothing
+    :param premise: whether the question arises in a state; a property whose premise was never true holds
+        vacuously, and the verdict says so
+    :param of_step: whether it asks of the step to a state something that the state's key does not have: it is
+        judged where the state is known, too
+    """
+
+    name: str
+    kind: Literal["always", "sometimes"]
+    holds: Callable[[State], bool]
+    premise: Callable[[State], bool] | None = None
+    of_step: bool = False
+
+
+def always(
+    name: str, holds: Callable[[State], bool], premise: Callable[[State], bool] | None = None
+) -> Property[State]:
+    """A property that every reachable state has where *premise* is true."""
+    return Property(name, "always", holds, premise)
+
+
+def sometimes(
+    name: str, holds: Callable[[State], bool], premise: Callable[[State], bool] | None = None
+) -> Property[State]:
+    """A property that some reachable state has."""
+    return Property(name, "sometimes", holds, premise)
+
 
 Verdict = Literal["holds", "violated", "reached", "never", "vacuous", "undecided"]
 
@@ -33,10 +66,7 @@ def judgement(
 def broken_by_step(
     properties: Sequence[Property[State]], state: State, decided: Container[str]
 ) -> Iterator[str]:
-    """The properties of steps that a step to a known *state* breaks.
-
-    :param decided: the properties decided before; they are not asked again
-    """
+    """The properties of steps that a step to a known *state* breaks."""
     for question in properties:
         if question.of_step and question.name not in decided and not question.holds(state):
             yield question.name
@@ -46,7 +76,6 @@ def broken_by_step(
 class Exploration(Generic[State]):
     """The result of a search; while the search runs, the result so far.
 
-    :param properties: the properties that were judged
     :param states: distinct states found, the initial ones included
     :param transitions: steps looked at, those to known states included
     :param depth: the most steps from an initial state to any state found, on the way it was found
@@ -79,7 +108,6 @@ class Exploration(Generic[State]):
     def reached(self, depth: int, judged: Iterable[tuple[str, bool]], way: Callable[[], Path[State]]) -> None:
         """Count a new state.
 
-        :param judged: its judgement, see :func:`judgement`
         :param way: gives the way to it; called only if the state decides a property
         """
         if depth == len(self.growth):

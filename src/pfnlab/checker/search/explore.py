@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
+from abc import abstractmethod
 from array import array
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from itertools import chain
 from pathlib import Path as File
+from types import FrameType
+from typing import Any, TypedDict, Unpack
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.units import number_of
 from pfnlab.checker.search.checkpoint import Checkpoint, Progress, Settings
-from pfnlab.checker.search.exploration import Exploration, broken_by_step, judgement
-from pfnlab.checker.search.frontier import Frontier, Order
-from pfnlab.checker.search.interrupts import interrupts
+from pfnlab.checker.search.exploration import Exploration, Property, broken_by_step, judgement
+from pfnlab.checker.search.frontier import Frontier, Order, Waiting, storage
 from pfnlab.checker.search.model import Model, State, kind
 from pfnlab.checker.search.path import path_along
-from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.scratch import scratch
-from pfnlab.checker.search.storage import storage
 from pfnlab.checker.search.trail import Trail
 from pfnlab.checker.search.visited import Fingerprints, Numbered, Visited
 
@@ -31,19 +32,34 @@ FOLDERS = "pfnlab-spilled-"
 TELL_SECONDS, SAVE_SECONDS = 1.0, 60.0
 
 
+class SearchOptions(TypedDict, total=False):
+    """The options of every search; any may be left out.
+
+    :ivar depth: steps from an initial state at most
+    :ivar states: about how many distinct states; none is expanded once there are that many
+    :ivar seconds: time at most
+    :ivar stop_at_first: end when an ``always`` property is broken
+    :ivar progress: called about once a second with the result so far
+    :ivar save: the file to which the search is written every minute, and when it is cut
+    :ivar resume: the file with a saved search to resume; limits may differ
+    """
+
+    depth: int | None
+    states: int | None
+    seconds: float | None
+    stop_at_first: bool
+    progress: Callable[[Exploration[Any]], None] | None
+    save: File | None
+    resume: File | None
+
+
 def explore(
     model: Model[State],
     properties: Sequence[Property[State]] = (),
     *,
     order: Order = "breadth",
-    depth: int | None = None,
-    states: int | None = None,
-    seconds: float | None = None,
-    stop_at_first: bool = False,
-    progress: Callable[[Exploration[State]], None] | None = None,
     memory: int | None = None,
-    save: File | None = None,
-    resume: File | None = None,
+    **options: Unpack[SearchOptions],
 ) -> Exploration[State]:
     """Search *model* and judge every state found by *properties*.
 
@@ -51,19 +67,13 @@ def explore(
     An interrupt (SIGINT) ends the search as a limit does; a second one raises.
 
     :param order: ``breadth`` finds shortest ways; ``depth`` holds fewer states at a time
-    :param depth: steps from an initial state at most
-    :param states: about how many distinct states; none is expanded once there are that many
-    :param seconds: time at most
-    :param stop_at_first: end when an ``always`` property is broken
-    :param progress: called about once a second with the result so far
     :param memory: about how many bytes fingerprints and waiting states may take; the rest goes to disk.
         The ways take six bytes a state in addition
-    :param save: the file to which the search is written every minute, and when it is cut
-    :param resume: the file with a saved search to resume; limits may differ
     :raises Misuse: options that exclude each other, a saved search of something else, or states that cannot
         be saved (:class:`.model.Storable`)
     :raises Undecided: there is no room on disk
     """
+    depth = options.get("depth")
     numbered = order == "depth" and depth is not None
     if numbered and memory is not None:
         raise Misuse("memory does not go with depth-first order to a depth: leave one out")
@@ -76,24 +86,12 @@ def explore(
         settings: Settings = {"order": order}
         if order == "depth":
             settings["depth"] = depth
-        if save is not None or resume is not None:
-            search.checkpoint = Checkpoint(model, properties, settings)
-            if save is not None:
-                search.checkpoint.prepare(save)
-        search.begin(resume)
-        with interrupts() as interrupted:
-            limits = SearchLimits(states, seconds, stop_at_first, interrupted)
-            search.run(limits, progress, save)
-        if save is not None and search.found.cut:
-            search.write(save)
-        return search.found
+        return search.searched(settings, options)
 
 
 class SearchLimits:
     """The limits that end a search before it is complete.
 
-    :param states: about how many distinct states
-    :param seconds: time at most
     :param first: whether to end with the first violation
     :param interrupted: set when the user wants the search to end
     """
@@ -118,13 +116,79 @@ class SearchLimits:
         return None
 
 
-class _Search(Progress[State]):
-    """A search under way."""
+class RunningSearch(Progress[State]):
+    """A search under way, which may be saved and resumed."""
+
+    model: Model[State]
+    properties: Sequence[Property[State]]
+    checkpoint: Checkpoint[State] | None = None
+
+    def searched(self, settings: Settings, options: SearchOptions) -> Exploration[State]:
+        """The result of the search, which ends when no state waits or a limit passes."""
+        save, resume = options.get("save"), options.get("resume")
+        if save is not None or resume is not None:
+            self.checkpoint = Checkpoint(self.model, self.properties, settings)
+            if save is not None:
+                self.checkpoint.prepare(save)
+        if resume is None:
+            self._begin()
+        else:
+            self._resume(resume)
+        with interrupts() as interrupted:
+            first = options.get("stop_at_first", False)
+            self.limits = SearchLimits(options.get("states"), options.get("seconds"), first, interrupted)
+            self._run(options.get("progress"), save)
+        if save is not None and self.found.cut:
+            self._write(save)
+        return self.found
+
+    def _run(self, progress: Callable[[Exploration[Any]], None] | None, save: File | None) -> None:
+        last_report = last_save = begin = time.monotonic()
+        before = self.found.seconds
+        while True:
+            now = time.monotonic()
+            self.found.seconds = before + now - begin
+            if not self._goes_on():
+                break
+            if progress is not None and now - last_report >= TELL_SECONDS:
+                progress(self.found)
+                last_report = now
+            if save is not None and now - last_save >= SAVE_SECONDS:
+                self._write(save)
+                last_save = now
+            self._go_on()
+
+    def _write(self, file: File) -> None:
+        assert self.checkpoint is not None
+        self.checkpoint.write(file, self, self._waiting())
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Find the initial states."""
+
+    @abstractmethod
+    def _resume(self, file: File) -> None:
+        """Load a saved search."""
+
+    @abstractmethod
+    def _waiting(self) -> Iterator[Waiting[State]]:
+        """The states that wait, in the order of their numbers."""
+
+    @abstractmethod
+    def _goes_on(self) -> bool:
+        """True where a state waits that is to be expanded; notes why not."""
+
+    @abstractmethod
+    def _go_on(self) -> None:
+        """Expand what comes next."""
+
+
+class _Search(RunningSearch[State]):
+    """A search by this process."""
 
     #: Breadth first, the first way to a state is a shortest one. Depth first, a later way may be shorter, and
     #: states behind it may then be within the depth after all: states have numbers, and are opened again.
     numbers: Numbered | None = None
-    checkpoint: Checkpoint[State] | None = None
 
     def __init__(
         self,
@@ -144,49 +208,31 @@ class _Search(Progress[State]):
         self.closed = bytearray()
         self.beyond: dict[int, tuple[int, State]] = {}
 
-    def begin(self, resume: File | None) -> None:
-        """Find the initial states, or load a saved search."""
-        if resume is None:
-            for choice, state in enumerate(self.model.initial()):
-                if self.visited.add(self.model.key(state), len(self.trail)):
-                    self._admit(self.trail.start(choice), 0, state)
-            return
-        assert self.checkpoint is not None
-        self.checkpoint.read(resume, self, self.frontier.add)
+    def _begin(self) -> None:
+        for choice, state in enumerate(self.model.initial()):
+            if self.visited.add(self.model.key(state), len(self.trail)):
+                self._admit(self.trail.start(choice), 0, state)
 
-    def write(self, file: File) -> None:
-        """Save the search."""
+    def _resume(self, file: File) -> None:
         assert self.checkpoint is not None
+        self.checkpoint.read(file, self, self.frontier.add)
+
+    def _waiting(self) -> Iterator[Waiting[State]]:
         beyond = ((number, at, state) for number, (at, state) in self.beyond.items())
-        self.checkpoint.write(file, self, chain(self.frontier.everything(), beyond))
+        return chain(self.frontier.everything(), beyond)
 
-    def run(
-        self,
-        limits: SearchLimits,
-        progress: Callable[[Exploration[State]], None] | None,
-        save: File | None,
-    ) -> None:
-        """Expand waiting states until none waits or a limit passes."""
-        found, frontier = self.found, self.frontier
-        last_report = last_save = begin = time.monotonic()
-        before = found.seconds
-        while True:
-            now = time.monotonic()
-            found.seconds = before + now - begin
-            found.states, found.frontier = len(self.trail), len(frontier)
-            if not frontier or self._at_depth():
-                break
-            if (reason := limits.passed(found)) is not None:
-                found.passed.append(reason)
-                break
-            if progress is not None and now - last_report >= TELL_SECONDS:
-                progress(found)
-                last_report = now
-            if save is not None and now - last_save >= SAVE_SECONDS:
-                self.write(save)
-                last_save = now
-            self._expand(*frontier.take())
+    def _goes_on(self) -> bool:
+        found = self.found
+        found.states, found.frontier = len(self.trail), len(self.frontier)
+        if self.frontier and not self._at_depth():
+            if (reason := self.limits.passed(found)) is None:
+                return True
+            found.passed.append(reason)
         self._note_depth_cut()
+        return False
+
+    def _go_on(self) -> None:
+        self._expand(*self.frontier.take())
 
     def _at_depth(self) -> bool:
         # Breadth first, every waiting state is at least as deep as the next one.
@@ -249,3 +295,23 @@ class _Search(Progress[State]):
             self.depths.append(at)
         self.found.reached(at, judged, lambda: path_along(self.model, *self.trail.way_to(number)))
         self.frontier.add(number, at, state)
+
+
+@contextmanager
+def interrupts() -> Iterator[threading.Event]:
+    """An event that the first SIGINT sets; the second has the effect it had before."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -57,9 +57,7 @@ def forecast(found: Exploration[State], depth: int | None = None) -> Forecast | 
 
 
 def _whole(found: Exploration[State]) -> Sequence[int]:
-    """The complete levels. The first states of a level lead to more new states than the last ones, so an
-    incomplete level tells nothing.
-    """
+    """The complete levels: the first states of one lead to more new ones, so a part of one tells nothing."""
     *earlier, _ = found.growth
     return found.growth if found.expanded >= sum(earlier) else earlier
 

@@ -18,17 +18,16 @@ from heapq import merge
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path as File
-from typing import Any, Generic
+from typing import Any, Generic, Unpack
 
 from pfnlab.base.errors import Undecided
 from pfnlab.base.worker import Ended, Worker, end_all, forked, hear
-from pfnlab.checker.search.exploration import Exploration
-from pfnlab.checker.search.explore import FOLDERS, explore
+from pfnlab.checker.search.exploration import Exploration, Property
+from pfnlab.checker.search.explore import FOLDERS, SearchOptions, explore
 from pfnlab.checker.search.frontier import Waiting
 from pfnlab.checker.search.model import Counting, Model, State
 from pfnlab.checker.search.owner import ChoiceWay, Holding, Owner, Reached, Round, Settled
 from pfnlab.checker.search.partitioned import explore_partitioned
-from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.scratch import ROOM, scratch, written
 from pfnlab.checker.search.steps_met import StepsMet
 
@@ -47,14 +46,8 @@ def explore_side_by_side(
     properties: Sequence[Property[State]] = (),
     *,
     jobs: int,
-    depth: int | None = None,
-    states: int | None = None,
-    seconds: float | None = None,
-    stop_at_first: bool = False,
-    progress: Callable[[Exploration[State]], None] | None = None,
     memory: int | None = None,
-    save: File | None = None,
-    resume: File | None = None,
+    **options: Unpack[SearchOptions],
 ) -> Exploration[State]:
     """:func:`.explore.explore`, breadth first, in so many processes, with the same result.
 
@@ -65,10 +58,6 @@ def explore_side_by_side(
     :raises Undecided: there is no room on disk, or a process ended without an answer
     :raises PolicyError: a user's code ended a process
     """
-    options: dict[str, Any] = {
-        **{"depth": depth, "states": states, "seconds": seconds, "stop_at_first": stop_at_first},
-        **{"progress": progress, "save": save, "resume": resume},
-    }
     if jobs == 1:
         return explore(model, properties, memory=memory, **options)
     with (

@@ -23,13 +23,11 @@ from pathlib import Path as File
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from pfnlab.base.errors import Defect, PfnlabError
-from pfnlab.checker.search.exploration import broken_by_step, judgement
-from pfnlab.checker.search.frontier import Waiting
+from pfnlab.checker.search.exploration import Property, broken_by_step, judgement
+from pfnlab.checker.search.frontier import Waiting, storage
 from pfnlab.checker.search.model import Composed, Counting, Model, State, UnmetError, kind
 from pfnlab.checker.search.path import path_along
-from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.steps_met import StepsMet, spread
-from pfnlab.checker.search.storage import storage
 from pfnlab.checker.search.visited import fingerprint
 
 #: The number of an initial state, and the choices from there.
@@ -137,8 +135,6 @@ class LostPartError(Exception):
 class Owner(Generic[State]):
     """The owner of one part of the states.
 
-    :param part: the number of its part
-    :param parts: the number of all parts
     :param met: the steps that owners in forked processes have met; None for those of this owner alone
     :param memory: about how many bytes the states of its part may take; the rest goes to files in *folder*
     """

@@ -11,20 +11,17 @@ begun once more.
 
 from __future__ import annotations
 
-import time
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path as File
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Unpack, runtime_checkable
 
 from pfnlab.base.errors import Undecided
 from pfnlab.base.units import number_of
-from pfnlab.checker.search.checkpoint import Checkpoint, Progress
-from pfnlab.checker.search.exploration import Exploration, judgement
-from pfnlab.checker.search.explore import SAVE_SECONDS, TELL_SECONDS, SearchLimits
-from pfnlab.checker.search.frontier import Frontier, Waiting
-from pfnlab.checker.search.interrupts import interrupts
+from pfnlab.checker.search.exploration import Exploration, Property, judgement
+from pfnlab.checker.search.explore import RunningSearch, SearchOptions
+from pfnlab.checker.search.frontier import Frontier, Waiting, storage
 from pfnlab.checker.search.model import Counting, Model, State
 from pfnlab.checker.search.owner import (
     ChoiceWay,
@@ -36,8 +33,6 @@ from pfnlab.checker.search.owner import (
     step_of,
 )
 from pfnlab.checker.search.path import Path, path_along
-from pfnlab.checker.search.property import Property
-from pfnlab.checker.search.storage import storage
 from pfnlab.checker.search.trail import Trail
 from pfnlab.checker.search.visited import fingerprint
 
@@ -53,10 +48,7 @@ _TOGETHER = 1 << 16
 
 
 class PartsLostError(Exception):
-    """The owners of some parts are gone, or have no more what they had.
-
-    :param parts: the parts; the others have what they had
-    """
+    """The owners of some parts are gone, or have no more what they had."""
 
     def __init__(self, parts: Sequence[int]) -> None:
         self.parts = tuple(parts)
@@ -67,8 +59,6 @@ class Owners(Protocol):
     """The owners of all parts, wherever they are. Each method asks all of them side by side.
 
     The methods raise :class:`PartsLostError`.
-
-    :ivar parts: how many parts there are
     """
 
     parts: int
@@ -112,43 +102,23 @@ def explore_partitioned(
     properties: Sequence[Property[State]],
     owners: Owners,
     *,
-    depth: int | None = None,
-    states: int | None = None,
-    seconds: float | None = None,
-    stop_at_first: bool = False,
-    progress: Callable[[Exploration[State]], None] | None = None,
-    save: File | None = None,
-    resume: File | None = None,
     round_states: int | None = None,
+    **options: Unpack[SearchOptions],
 ) -> Exploration[State]:
     """Search *model* breadth first with *owners*; the result is that of :func:`.explore.explore`.
 
-    An interrupt (SIGINT) ends the search after the round.
+    An interrupt (SIGINT) ends the search after the round. To be saved, the owners are :class:`SavableOwners`;
+    what is resumed :func:`.explore.explore` may have saved.
 
     :param model: the model, with which ways are replayed; the owners have their own
-    :param depth: steps from an initial state at most
-    :param states: about how many distinct states; none is expanded once there are that many
-    :param seconds: time at most
-    :param stop_at_first: end when an ``always`` property is broken
-    :param progress: called about once a second with the result so far
-    :param save: as for :func:`.explore.explore`; the owners are :class:`SavableOwners`
-    :param resume: as for :func:`.explore.explore`, which may have saved the search
     :param round_states: states that each owner expands in one round; None for as many as there is
         time for. It does not change the result
     :raises Misuse: a saved search of something else, or states that cannot be saved
     :raises Undecided: nobody can take over a part whose owner is lost, or there is no room on disk
     """
+    depth, seconds = options.get("depth"), options.get("seconds")
     search = _Partitioned(model, properties, owners, depth, seconds, round_states)
-    if save is not None or resume is not None:
-        search.checkpoint = Checkpoint(model, properties, {"order": "breadth"})
-        if save is not None:
-            search.checkpoint.prepare(save)
-    search.begin(resume)
-    with interrupts() as interrupted:
-        search.run(SearchLimits(states, seconds, stop_at_first, interrupted), progress, save)
-    if save is not None and search.found.cut:
-        search.write(save)
-    return search.found
+    return search.searched({"order": "breadth"}, options)
 
 
 class _Marks:
@@ -171,10 +141,8 @@ class _Marks:
         self.all.extend(marks)
 
 
-class _Partitioned(Progress[State]):
-    """A search under way."""
-
-    checkpoint: Checkpoint[State] | None = None
+class _Partitioned(RunningSearch[State]):
+    """A search with owners."""
 
     def __init__(
         self,
@@ -185,7 +153,7 @@ class _Partitioned(Progress[State]):
         seconds: float | None,
         round_states: int | None,
     ) -> None:
-        self._model, self._owners, self._properties = model, owners, properties
+        self.model, self._owners, self.properties = model, owners, properties
         self._depth, self._most_seconds, self._round_states = depth, seconds, round_states
         self.found = Exploration(properties)
         self.trail = Trail()
@@ -200,32 +168,28 @@ class _Partitioned(Progress[State]):
         #: For each part the numbers of the states that were new in the round before.
         self._numbers = [array("I") for _ in range(owners.parts)]
 
-    def begin(self, resume: File | None) -> None:
-        """Find the initial states, or load a saved search."""
-        if resume is not None:
-            self._load(resume)
-            return
+    def _begin(self) -> None:
         seen: set[int] = set()
-        for choice, state in enumerate(self._model.initial()):
-            mark = fingerprint(self._model.key(state))
+        for choice, state in enumerate(self.model.initial()):
+            mark = fingerprint(self.model.key(state))
             if mark not in seen:
                 seen.add(mark)
-                judged = judgement(self._properties, state, self.found.discoveries)
+                judged = judgement(self.properties, state, self.found.discoveries)
                 self._admit(self.trail.start(choice), mark, 0, judged)
         self._level_end = len(self.trail)
 
-    def _load(self, resume: File) -> None:
-        _, self._saved = storage(self._model, "breadth")
+    def _resume(self, file: File) -> None:
+        _, self._saved = storage(self.model, "breadth")
         marks, depths = array("Q"), array("I")
 
         def add(number: int, depth: int, state: State) -> None:
             assert self._saved is not None
             self._saved.add(number, depth, state)
-            marks.append(fingerprint(self._model.key(state)))
+            marks.append(fingerprint(self.model.key(state)))
             depths.append(depth)
 
         assert self.checkpoint is not None
-        self.checkpoint.read(resume, self, add)
+        self.checkpoint.read(file, self, add)
         self.visited.put_last(marks)
         # Breadth first all states wait from some number on, and of two depths at most.
         self._next = self._level_end = len(self.trail) - len(depths)
@@ -233,13 +197,7 @@ class _Partitioned(Progress[State]):
             self._at = depths[0]
             self._level_end += depths.count(self._at)
 
-    def write(self, file: File) -> None:
-        """Save the search."""
-        assert self.checkpoint is not None
-        self.checkpoint.write(file, self, self._waiting())
-
     def _waiting(self) -> Iterator[Waiting[State]]:
-        """The states that wait, with their depths."""
         if self._lost:
             # No round has begun yet.
             self._host()
@@ -249,33 +207,10 @@ class _Partitioned(Progress[State]):
         self._numbers = [array("I") for _ in self._numbers]
 
     def _path(self, number: int) -> Path[State]:
-        return path_along(self._model, *self.trail.way_to(number))
+        return path_along(self.model, *self.trail.way_to(number))
 
-    def run(
-        self,
-        limits: SearchLimits,
-        progress: Callable[[Exploration[State]], None] | None,
-        save: File | None,
-    ) -> None:
-        """Hand out rounds until no state waits or a limit passes."""
-        self._limits = limits
-        begun = told = saved = time.monotonic()
-        before = self.found.seconds
-        while True:
-            now = time.monotonic()
-            self.found.seconds = before + now - begun
-            if not self._goes_on():
-                break
-            if progress is not None and now - told >= TELL_SECONDS:
-                progress(self.found)
-                told = now
-            if save is not None and now - saved >= SAVE_SECONDS:
-                self.write(save)
-                saved = now
-            self._take(*self._settled())
-        if not self.found.cut and self.found.frontier:
-            waiting = number_of(self.found.frontier, "state")
-            self.found.beyond = f"depth: {waiting} at depth {self._depth} not expanded"
+    def _go_on(self) -> None:
+        self._take(*self._settled())
 
     def _goes_on(self) -> bool:
         """True where the next state is to be expanded: one waits, not too deep, and no limit has passed.
@@ -289,9 +224,13 @@ class _Partitioned(Progress[State]):
         found.states, found.frontier = len(self.trail), len(self.trail) - self._next
         if self._next == self._level_end and found.frontier:
             self._at, self._level_end = self._at + 1, len(self.trail)
-        if not found.frontier or (self._depth is not None and self._at >= self._depth):
+        if not found.frontier:
             return False
-        reason = self._limits.passed(found)
+        if self._depth is not None and self._at >= self._depth:
+            waiting = number_of(found.frontier, "state")
+            found.beyond = f"depth: {waiting} at depth {self._depth} not expanded"
+            return False
+        reason = self.limits.passed(found)
         if reason is not None:
             found.passed.append(reason)
         return reason is None
@@ -372,11 +311,11 @@ class _Partitioned(Progress[State]):
                 found.transitions += count
                 found.fired[name] += count
             if counted is not None:
-                assert isinstance(self._model, Counting)
-                self._model.add_counts(counted)
+                assert isinstance(self.model, Counting)
+                self.model.add_counts(counted)
             for name, choice in broken:
                 if name not in found.discoveries:
-                    found.discoveries[name] = path_along(self._model, *self.trail.way_by(number, choice))
+                    found.discoveries[name] = path_along(self.model, *self.trail.way_by(number, choice))
             while new is not None and step_of(new[0])[0] == number:
                 tag, part, mark, judged = new
                 self._numbers[part].append(

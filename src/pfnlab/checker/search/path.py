@@ -16,7 +16,6 @@ class Path(Generic[State]):
 
     :param start: the number of the initial state, counted from 0
     :param choices: for each step the number of the successor, counted from 0
-    :param actions: the same steps by name
     """
 
     start: int

@@ -14,11 +14,10 @@ from typing import Any, Generic
 
 from pfnlab.base.processes import in_order
 from pfnlab.base.units import number_of
-from pfnlab.checker.search.exploration import Exploration
+from pfnlab.checker.search.exploration import Exploration, Property
 from pfnlab.checker.search.explore import explore
 from pfnlab.checker.search.model import Action, Counting, Model, State, kind
 from pfnlab.checker.search.path import Path, path_by_actions
-from pfnlab.checker.search.property import Property
 from pfnlab.checker.search.visited import fingerprint
 
 # With even chances no thread would run far ahead, and no kind of action would be frequent. So the weights of
@@ -52,7 +51,6 @@ def simulate(
     :param first: the number of the first walk; ``first=n, walks=1`` makes walk *n* alone
     :param guided: prefer steps to states that no walk has reached, and pairs of kinds of step that were rare.
         Then a walk depends on those before it, and cannot be made alone
-    :param done: called when a walk is done
     """
     found = Exploration(properties)
     begin = time.monotonic()
@@ -74,10 +72,7 @@ def simulate(
 
 
 class Novelty:
-    """The states that walks have reached so far, and how much a step leads away from them.
-
-    :param states: the fingerprints of the states that were reached; a walk adds to them
-    """
+    """The fingerprints of the states that walks have reached, and how much a step leads away from them."""
 
     def __init__(self, states: set[int]) -> None:
         self._states = states
@@ -153,11 +148,7 @@ def _judge(
 
 
 class ScopePart(Generic[State]):
-    """A model without some kinds of action, and with another order of steps: one member of a swarm.
-
-    :param without: the kinds that are left out
-    :param seed: decides the order
-    """
+    """A model without some kinds of action, and with another order of steps: one member of a swarm."""
 
     def __init__(self, model: Model[State], without: Collection[str], seed: str) -> None:
         self._model, self._without, self._seed = model, without, seed
@@ -198,8 +189,6 @@ def swarm(
     :param states: the most distinct states that each member may find
     :param seconds: the time for all members, of which each has an equal part
     :param member: called with the result of each member and the kinds that it left out, in order
-    :param jobs: how many search at a time
-    :param done: called when a member is done, in any order
     :return: states count once for each member that found them
     """
     total = Exploration(properties)

@@ -63,7 +63,6 @@ def _signals_wait() -> Iterator[None]:
 def written(file: File, remedy: str) -> Iterator[None]:
     """Turns an error of writing into a message of one line.
 
-    :param remedy: the remedy for a full disk
     :raises Undecided: there is no room
     :raises Misuse: it cannot be written there
     """

@@ -190,7 +190,6 @@ class Spilling:
     similar size are merged, so there are few: about the binary logarithm of states / (states in memory).
 
     :param limit: bytes that the recent ones may take
-    :param folder: the folder for the files
     """
 
     def __init__(self, limit: int, folder: File) -> None:

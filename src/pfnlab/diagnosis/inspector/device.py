@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
 import msgspec
@@ -11,8 +11,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import shell_word
 from pfnlab.diagnosis.inspector.finding.finding_form import PhysicalPlace, range_text
 from pfnlab.diagnosis.inspector.host_snapshot import HostMapping, PciFunction
-from pfnlab.diagnosis.inspector.joined_host import BarOf, JoinedHost, Piece, driver_words
-from pfnlab.diagnosis.inspector.mapped_file import mapped_file
+from pfnlab.diagnosis.inspector.joined_host import BarOf, JoinedHost, Piece, driver_words, mapped_file
 from pfnlab.kernel.hw.cachemode import CacheMode
 
 
@@ -95,12 +94,10 @@ class DeviceAnswer(msgspec.Struct, frozen=True):
 def device_answer(
     machine: JoinedHost, address: str, *, bar: int | None = None, pid: int | None = None
 ) -> DeviceAnswer:
-    """The answer to whether a device's BARs are write-combining.
+    """The answer to whether a device's BARs are write-combining; raises Misuse for no such device or BAR.
 
     :param address: as ``0000:01:00.0``; the domain may be left out
-    :param bar: of this BAR alone; by default of the prefetchable ones, or of all where none is
-    :param pid: for this process
-    :raises Misuse: there is no such device, BAR or mapping
+    :param bar: by default those that are prefetchable, or all where none is
     """
     if machine.snapshot.devices is None:
         raise Misuse(f"the devices of {machine.snapshot.origin} are not known: see --json for what was read")
@@ -166,7 +163,7 @@ def _bar_answer(machine: JoinedHost, place: BarOf, pid: int | None) -> BarAnswer
         place.bar.number,
         PhysicalPlace.of(start, end),
         place.bar.prefetchable,
-        tuple(PhysicalPlace.of(p.start, p.end, p.mode.short if p.mode else None) for p in pieces),
+        _places(pieces),
         reserved,
         one.short if one else None,
         tuple(_holders(machine, place)),
@@ -199,33 +196,29 @@ def _user(machine: JoinedHost, place: BarOf, mapping: HostMapping) -> BarUser:
         runs = [run for run in mapping.entries if run.start < high and low < run.end]
         places = tuple(PhysicalPlace.of(run.start, run.end, run.mode.short) for run in runs)
         modes = {machine.effective(run.start, run.end, run.mode) for run in runs}
-        known = "entries"
     else:
         # The mode of a mapping that reserves is that of its reservation, whoever made it (S2.10).
         start, end = mapping.physical or (low, high)
         pieces = list(machine.pieces(max(start, low), min(end, high)))
-        places = tuple(PhysicalPlace.of(p.start, p.end, p.mode.short if p.mode else None) for p in pieces)
+        places = _places(pieces)
         certain = mapped_file(mapping.path).reserves and machine.snapshot.book is not None
         modes = {_effective(machine, piece) for piece in pieces} if certain else {None}
-        known = "list"
-    one = modes.pop() if len(modes) == 1 else None
     several = len(modes) > 1 and None not in modes
-    combining = (
-        CombiningAnswer.YES
-        if one is CacheMode.WC
-        else CombiningAnswer.NO
-        if one or several
-        else CombiningAnswer.UNKNOWN
-    )
+    one = modes.pop() if len(modes) == 1 else None
+    combining = CombiningAnswer.NO if one or several else CombiningAnswer.UNKNOWN
     return BarUser(
         mapping.pid,
         process.comm if process else "",
         mapping.path,
         places,
         one.short if one else None,
-        known,
-        combining,
+        "list" if mapping.entries is None else "entries",
+        CombiningAnswer.YES if one is CacheMode.WC else combining,
     )
+
+
+def _places(pieces: Iterable[Piece]) -> tuple[PhysicalPlace, ...]:
+    return tuple(PhysicalPlace.of(start, end, mode.short if mode else None) for start, end, mode in pieces)
 
 
 def _todo(

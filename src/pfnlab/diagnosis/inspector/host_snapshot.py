@@ -71,7 +71,6 @@ class PciFunction(msgspec.Struct, frozen=True):
     :param ids: vendor and device, as ``10de:1db6``
     :param kind: the class, as ``030000``
     :param driver: None where none is bound
-    :param modules: the modules its driver is made of, where that is known
     :param enabled: memory accesses are on; None where that is not known
     """
 
@@ -176,17 +175,12 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     :param origin: where it comes from: ``this machine``, a bundle's or a core's name
     :param kernel: as ``uname -r``
-    :param pat: the configuration of PAT
     :param mtrr_default: the type of memory in no MTRR, None where it is not known
     :param log: the kernel's log, lines without their stamps cut
-    :param options: the command line of the kernel
-    :param config: options of the kernel's configuration by name
     :param virtual: the hypervisor, where the machine says it is a guest; ``unknown`` where it does not say
         which
     :param root: it was read as the superuser
     :param processor: of the flags of the processor those among ``pat``, ``mtrr`` and ``hypervisor``
-    :param sources: all that was to be read, in order
-    :param left_out: of a redacted bundle, what it lacks
     """
 
     origin: str

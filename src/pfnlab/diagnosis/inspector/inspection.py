@@ -1,20 +1,100 @@
-"""The result of an inspection: what was looked at, and what was found."""
+"""The result of an inspection: what was looked at, what was found, and the memory around it as rows.
+
+The same as metrics, in the text format that Prometheus' node_exporter reads from files.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from typing import Annotated, Literal
 
 import msgspec
 
-from pfnlab.base.result import ALWAYS, Made, Outcome, Result
-from pfnlab.base.units import number_of
-from pfnlab.diagnosis.inspector.around import MemoryRow, around
+from pfnlab.base.inert import metric_label
+from pfnlab.base.result import ALWAYS, Address, Made, Outcome, Result
+from pfnlab.base.units import number_of, size_text
 from pfnlab.diagnosis.inspector.device import CombiningAnswer, DeviceAnswer
-from pfnlab.diagnosis.inspector.finding.every import findings
-from pfnlab.diagnosis.inspector.finding.finding_form import Finding, Severity
-from pfnlab.diagnosis.inspector.finding.lacking import NotLookedFor, not_looked_for
+from pfnlab.diagnosis.inspector.finding.every import NotLookedFor, findings, not_looked_for
+from pfnlab.diagnosis.inspector.finding.finding_form import Finding, Severity, check_bounds, finding_kinds
 from pfnlab.diagnosis.inspector.host_snapshot import Access, UnkeptLines
-from pfnlab.diagnosis.inspector.joined_host import JoinedHost
+from pfnlab.diagnosis.inspector.joined_host import JoinedHost, driver_words
+
+RowKind = Literal["bar", "resource", "reservation", "free", "mapping"]
+#: Of each kind so many rows are shown.
+_MOST_ROWS = 8
+
+
+class MemoryRow(msgspec.Struct, frozen=True):
+    """Something that lies in physical memory.
+
+    :param kind: ``bar``, ``resource``, ``reservation``, ``free`` (not reserved) or ``mapping``
+    :param start: its first byte, in hexadecimal
+    :param end: the byte behind its last
+    :param label: its name
+    :param mode: the cache mode; empty where it has none
+    :param found: it is what the finding is about
+    """
+
+    kind: RowKind
+    start: Address
+    end: Address
+    label: str
+    mode: str = ""
+    found: bool = False
+
+    def __post_init__(self) -> None:
+        check_bounds(*self.bounds)
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Its first byte and the one behind its last."""
+        return int(self.start, 16), int(self.end, 16)
+
+    @property
+    def size(self) -> str:
+        """Its size in words."""
+        start, end = self.bounds
+        return size_text(end - start)
+
+
+def around(machine: JoinedHost, finding: Finding) -> tuple[MemoryRow, ...]:
+    """The rows around a finding that has a place, by their starts; the larger first."""
+    if not finding.places:
+        return ()
+    low = min(place.bounds[0] for place in finding.places)
+    high = max(place.bounds[1] for place in finding.places)
+    bars = machine.bar_over(low, high)
+    if bars:
+        low, high = min(low, bars[0].bar.start), max(high, bars[-1].bar.end)
+    about = [place.bounds for place in finding.places]
+    rows = list(_rows(machine, low, high, about))
+    return tuple(sorted(rows, key=lambda row: (row.bounds[0], _ORDER.index(row.kind), -row.bounds[1])))
+
+
+_ORDER: tuple[RowKind, ...] = ("bar", "resource", "reservation", "free", "mapping")
+
+
+def _rows(machine: JoinedHost, low: int, high: int, about: list[tuple[int, int]]) -> Iterator[MemoryRow]:
+    def row(kind: RowKind, start: int, end: int, label: str, mode: str = "") -> MemoryRow:
+        return MemoryRow(kind, f"{start:#x}", f"{end:#x}", label, mode, (start, end) in about)
+
+    for place in islice(machine.bars.over(low, high), _MOST_ROWS):
+        yield row("bar", place.start, place.end, f"{place.owner}, {driver_words(place.owner.device)}")
+    for line in islice(machine.claimants(low, high), _MOST_ROWS):
+        yield row("resource", line.start, line.end, line.name)
+    if machine.snapshot.book is not None:
+        for entry in islice(machine.book.over(low, high), _MOST_ROWS):
+            yield row("reservation", entry.start, entry.end, "reserved", entry.owner.mode.short)
+        for piece in islice(machine.pieces(low, high), _MOST_ROWS):
+            if piece.mode is None:
+                yield row("free", piece.start, piece.end, "not reserved")
+    for ranged in islice(machine.mapped.over(low, high), _MOST_ROWS):
+        mapping = ranged.owner
+        mode = mapping.mode.short if mapping.mode is not None else ""
+        yield row("mapping", ranged.start, ranged.end, f"{machine.who(mapping.pid)} {mapping.perms}", mode)
+
 
 #: Parts of a snapshot that are read seconds apart may contradict each other.
 APART = 5.0
@@ -101,24 +181,20 @@ class InspectionResult(Result, frozen=True, kw_only=True, tag="pfnlab-inspection
     @property
     def outcome(self) -> Outcome:
         """A discovery where anything is wrong; of a device, where it is not write-combining."""
-        if self.device is not None:
-            return {
-                CombiningAnswer.YES: Outcome.AS_EXPECTED,
-                CombiningAnswer.NO: Outcome.DISCOVERY,
-                CombiningAnswer.UNKNOWN: Outcome.UNDECIDED,
-            }[self.device.combining]
-        if self.wrong:
-            return Outcome.DISCOVERY
-        return Outcome.AS_EXPECTED
+        if self.device is None:
+            return Outcome.DISCOVERY if self.wrong else Outcome.AS_EXPECTED
+        return {
+            CombiningAnswer.YES: Outcome.AS_EXPECTED,
+            CombiningAnswer.NO: Outcome.DISCOVERY,
+            CombiningAnswer.UNKNOWN: Outcome.UNDECIDED,
+        }[self.device.combining]
 
 
 def inspected(machine: JoinedHost, device: DeviceAnswer | None = None) -> InspectionResult:
-    """The result for a machine.
-
-    :param device: the answer to the question about one device, where there was one
-    """
+    """The result for a machine."""
     snapshot = machine.snapshot
     found, lacking = findings(machine), not_looked_for(snapshot)
+    parts = (snapshot.book, snapshot.devices, snapshot.mappings, snapshot.processes, snapshot.resources)
     return InspectionResult(
         made=Made.now(),
         origin=snapshot.origin,
@@ -126,21 +202,8 @@ def inspected(machine: JoinedHost, device: DeviceAnswer | None = None) -> Inspec
         kernel=snapshot.kernel,
         virtual=snapshot.virtual,
         apart=round(snapshot.apart, 3),
-        counted=PartCounts(
-            *(
-                None if part is None else len(part)
-                for part in (
-                    snapshot.book,
-                    snapshot.devices,
-                    snapshot.mappings,
-                    snapshot.processes,
-                    snapshot.resources,
-                )
-            )
-        ),
-        sources=tuple(
-            LookedAt(source.name, source.access, source.why, source.command) for source in snapshot.sources
-        ),
+        counted=PartCounts(*(None if part is None else len(part) for part in parts)),
+        sources=tuple(LookedAt(one.name, one.access, one.why, one.command) for one in snapshot.sources),
         findings=tuple(PlacedFinding(one, around(machine, one)) for one in found),
         not_looked_for=lacking,
         device=device,
@@ -161,3 +224,35 @@ def _says(machine: JoinedHost, found: tuple[Finding, ...], lacking: tuple[NotLoo
     if machine.snapshot.book is None:
         return f"Nothing found, and the memtype list was not read{unread}."
     return f"Nothing found in {number_of(len(machine.snapshot.book), 'reservation')}{unread}."
+
+
+def metrics(result: InspectionResult) -> str:
+    """The metrics of an inspection; every kind of finding has its line, also where there is none of it."""
+    return "".join(f"{line}\n" for line in _lines(result))
+
+
+def _lines(result: InspectionResult) -> Iterator[str]:
+    yield from _head("pfnlab_findings", "Findings of the last inspection, by kind and severity.")
+    counts = Counter(one.finding.kind for one in result.findings)
+    for name, kind in finding_kinds().items():
+        yield f'pfnlab_findings{{kind="{name}",severity="{kind.severity}"}} {counts[name]}'
+    yield from _head("pfnlab_leaked_bytes", "Bytes of device memory that stay reserved without an owner.")
+    leaked = sum(one.finding.size for one in result.findings if one.finding.kind == "leaked_reservation")
+    yield f"pfnlab_leaked_bytes {leaked}"
+    for name, help_text, value in (
+        ("reservations", "Entries of the memtype list.", result.counted.reservations),
+        ("mappings", "Mappings of device memory.", result.counted.mappings),
+        ("devices", "PCI devices.", result.counted.devices),
+    ):
+        if value is not None:
+            yield from _head(f"pfnlab_{name}", help_text)
+            yield f"pfnlab_{name} {value}"
+    yield from _head("pfnlab_source_read", "1 where a source was read whole.")
+    for source in result.sources:
+        label = metric_label(source.name)
+        yield f"pfnlab_source_read{{source={label}}} {int(source.access is Access.READ)}"
+
+
+def _head(name: str, help_text: str) -> Iterator[str]:
+    yield f"# HELP {name} {help_text}"
+    yield f"# TYPE {name} gauge"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from operator import le, lt
 from typing import Generic, NamedTuple, TypeVar
@@ -39,11 +41,7 @@ class Intervals(Generic[T]):
 
     @classmethod
     def of_columns(cls, starts: list[int], ends: list[int], owners: Sequence[T]) -> Intervals[T]:
-        """The same of three sequences of one length, which become its own.
-
-        :param starts: first bytes
-        :param ends: the bytes behind the last
-        """
+        """The same of three sequences of one length, which become its own."""
         if not all(map(lt, starts, ends)):
             return cls(zip(starts, ends, owners, strict=True))
         made = cls.__new__(cls)
@@ -119,3 +117,15 @@ def uncovered(start: int, end: int, ranges: Iterable[tuple[int, int]]) -> Iterat
             return
     if at < end:
         yield at, end
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Let the collector of cycles rest."""
+    collected = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collected:
+            gc.enable()

@@ -2,38 +2,71 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from pfnlab.diagnosis.inspector.host_snapshot import (
-    DirectAlias,
-    HostMapping,
-    IomemLine,
-    PciFunction,
-    Process,
-    Reservation,
-    Snapshot,
-)
+import msgspec
+
+from pfnlab.diagnosis.inspector import host_snapshot
 from pfnlab.diagnosis.inspector.intervals import Intervals, Ranged
 from pfnlab.diagnosis.messages.family_files import families
 from pfnlab.diagnosis.messages.matching import Matcher
-from pfnlab.diagnosis.messages.values import range_of
+from pfnlab.diagnosis.messages.template_fields import range_of
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.mtrr import MtrrType, effective_type
 from pfnlab.kernel.hw.pci_regions import Bar
 
+#: Files whose mmap reserves what it maps, in every kernel: those of sysfs, /proc/bus/pci and /dev/mem (S9.1
+#: to S9.3). Of vfio-pci that depends on the kernel, and drivers may insert without a reservation.
+_RESERVES = re.compile(r"^/sys/.*/resource\d+(_wc)?( \(deleted\))?$|^/proc/bus/pci/|^/dev/mem$")
+
+_RESOURCE = re.compile(
+    r"^/sys/.*/(?P<device>[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])/resource(?P<bar>\d+)(?P<wc>_wc)?"
+)
+
+#: So many paths are remembered; a machine has some dozen.
+_MOST_PATHS = 4096
+
+
+class MappableFile(msgspec.Struct, frozen=True):
+    """The file of a mapping.
+
+    :param reserves: every kernel reserves what a mapping of it shows
+    :param combining: it asks for write-combining (``resourceN_wc``)
+    :param device: the address of the PCI device whose resource it is; empty of other files
+    :param bar: the number of the BAR, as the name of the file has it
+    :param deleted: the file is there no more
+    """
+
+    reserves: bool
+    combining: bool = False
+    device: str = ""
+    bar: str = ""
+    deleted: bool = False
+
+
+@lru_cache(_MOST_PATHS)
+def mapped_file(path: str) -> MappableFile:
+    """The file with this path, as /proc/PID/maps writes it."""
+    found = _RESOURCE.match(path)
+    reserves = _RESERVES.match(path) is not None
+    if found is None:
+        return MappableFile(reserves)
+    return MappableFile(
+        reserves, found["wc"] is not None, found["device"], found["bar"], path.endswith(" (deleted)")
+    )
+
+
 #: Drivers that hold a device for others and reserve nothing for themselves.
 STAND_INS = frozenset({"vfio-pci", "pci-stub", "pciback", "uio_pci_generic", "xen-pciback"})
-
 #: What is below has no BARs.
 _ISA_END = 1 << 20
-
 #: BARs and the ROM of a device itself have numbers below this; from here on are those of virtual functions.
 _FIRST_VIRTUAL = 7
-
 #: Beginnings of the names of their claims: ``vfio-pci``, later ``vfio`` and ``vfio sub-page reserved``.
 _CLAIMS_OF_STAND_INS = ("vfio", "pci-stub", "pciback", "uio_pci_generic", "xen-pciback")
 
@@ -50,7 +83,7 @@ BOOT_FRAMEBUFFERS = (
 )
 
 
-def pat_off(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
+def pat_off(snapshot: host_snapshot.Snapshot) -> tuple[tuple[str, str], ...]:
     """The reasons why the kernel leaves PAT alone, each as a file and what it says; none where PAT is on."""
     found = []
     if "nopat" in snapshot.options.split():
@@ -64,12 +97,12 @@ def pat_off(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def of_stand_in(line: IomemLine) -> bool:
+def of_stand_in(line: host_snapshot.IomemLine) -> bool:
     """True for the claim of a driver that holds a device for others."""
     return line.name.startswith(_CLAIMS_OF_STAND_INS)
 
 
-def driver_words(device: PciFunction) -> str:
+def driver_words(device: host_snapshot.PciFunction) -> str:
     """The driver that holds a device, with the modules it is made of."""
     if device.driver is None:
         return "no driver"
@@ -78,7 +111,7 @@ def driver_words(device: PciFunction) -> str:
     return f"driver {device.driver}" + (f" ({word} {names})" if names else "")
 
 
-def driven_by_own(device: PciFunction) -> bool:
+def driven_by_own(device: host_snapshot.PciFunction) -> bool:
     """True where a driver is bound that uses the device, and does not hold it for others."""
     return device.driver is not None and device.driver not in STAND_INS
 
@@ -86,7 +119,7 @@ def driven_by_own(device: PciFunction) -> bool:
 class BarOf(NamedTuple):
     """A BAR and its device."""
 
-    device: PciFunction
+    device: host_snapshot.PciFunction
     bar: Bar
 
     def __str__(self) -> str:
@@ -102,14 +135,9 @@ class Piece(NamedTuple):
 
 
 class JoinedHost:
-    """A snapshot with its parts by place.
+    """A snapshot with its parts by place; a part that was not read is empty here, and None there."""
 
-    A part that was not read is empty here: who needs it asks the snapshot whether it is None.
-
-    :param snapshot: the moment
-    """
-
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: host_snapshot.Snapshot) -> None:
         self.snapshot = snapshot
         self._claims: dict[tuple[int, int], Intervals[int]] = {}
         self._last_bar: Ranged[BarOf] | None = None
@@ -131,12 +159,10 @@ class JoinedHost:
         return Intervals([*own, *(one for one in virtual if not own.any_over(one[0], one[1]))])
 
     @cached_property
-    def book(self) -> Intervals[Reservation]:
+    def book(self) -> Intervals[host_snapshot.Reservation]:
         """The memtype list."""
         entries = list(self.snapshot.book or ())
-        return Intervals.of_columns(
-            [entry.start for entry in entries], [entry.end for entry in entries], entries
-        )
+        return Intervals.of_columns([one.start for one in entries], [one.end for one in entries], entries)
 
     @cached_property
     def resources(self) -> Intervals[int]:
@@ -148,41 +174,35 @@ class JoinedHost:
         return Intervals.of_columns(starts, ends, range(len(lines)))
 
     @cached_property
-    def mapped(self) -> Intervals[HostMapping]:
+    def mapped(self) -> Intervals[host_snapshot.HostMapping]:
         """The physical ranges of mappings: what their files say, and what their entries have."""
-        starts, ends, owners = list[int](), list[int](), list[HostMapping]()
+        starts, ends, owners = list[int](), list[int](), list[host_snapshot.HostMapping]()
         for mapping in self.snapshot.mappings or ():
-            physical = mapping.physical
-            if mapping.entries is None:
-                if physical is not None:
-                    starts.append(physical[0])
-                    ends.append(physical[1])
-                    owners.append(mapping)
-                continue
-            for start, end in {*physical_of(mapping), *((physical,) if physical else ())}:
+            own = (mapping.physical,) if mapping.physical else ()
+            for start, end in own if mapping.entries is None else {*physical_of(mapping), *own}:
                 starts.append(start)
                 ends.append(end)
                 owners.append(mapping)
         return Intervals.of_columns(starts, ends, owners)
 
     @cached_property
-    def ram(self) -> Intervals[IomemLine]:
+    def ram(self) -> Intervals[host_snapshot.IomemLine]:
         """The lines of /proc/iomem that are RAM."""
         lines = (one for one in self.snapshot.resources or () if one.name.startswith("System RAM"))
         return Intervals((line.start, line.end, line) for line in lines)
 
     @cached_property
-    def aliases(self) -> Intervals[DirectAlias]:
+    def aliases(self) -> Intervals[host_snapshot.DirectAlias]:
         """The kernel's own mappings of devices and of memory that is not write-back."""
         return Intervals((alias.start, alias.end, alias) for alias in self.snapshot.aliases or ())
 
     @cached_property
-    def processes(self) -> dict[int, Process]:
+    def processes(self) -> dict[int, host_snapshot.Process]:
         """The processes by pid."""
         return {process.pid: process for process in self.snapshot.processes or ()}
 
     @cached_property
-    def devices(self) -> dict[str, PciFunction]:
+    def devices(self) -> dict[str, host_snapshot.PciFunction]:
         """The PCI devices by address."""
         return {device.address: device for device in self.snapshot.devices or ()}
 
@@ -202,6 +222,10 @@ class JoinedHost:
         bar = self._bar_around(start, end)
         return [ranged.owner for ranged in self.bars.over(start, end)] if bar is None else [bar.owner]
 
+    def first_bar(self, start: int, end: int) -> BarOf | None:
+        """The first of them."""
+        return next(iter(self.bar_over(start, end)), None)
+
     def _bar_around(self, start: int, end: int) -> Ranged[BarOf] | None:
         # The only BAR over a range, where it has all of the range; one question in a BAR follows another.
         last, bars = self._last_bar, self.bars
@@ -213,7 +237,7 @@ class JoinedHost:
         self._last_bar = Ranged(bars.starts[at], bars.ends[at], bars.owners[at])
         return self._last_bar
 
-    def claimants(self, start: int, end: int) -> Iterator[IomemLine]:
+    def claimants(self, start: int, end: int) -> Iterator[host_snapshot.IomemLine]:
         """The resources inside the BARs over a range that somebody claimed: the children of a BAR's line."""
         bar = self._bar_around(start, end)
         if bar is not None and not self.claims_in(bar):
@@ -222,7 +246,7 @@ class JoinedHost:
             for ranged in self.claims_in(place).over(max(start, place.start), min(end, place.end)):
                 yield self.line(ranged.owner)
 
-    def line(self, place: int) -> IomemLine:
+    def line(self, place: int) -> host_snapshot.IomemLine:
         """The line of /proc/iomem at a place in the snapshot."""
         return (self.snapshot.resources or ())[place]
 
@@ -239,7 +263,7 @@ class JoinedHost:
             )
         return self._claims[bounds]
 
-    def mappings_over(self, start: int, end: int) -> list[HostMapping]:
+    def mappings_over(self, start: int, end: int) -> list[host_snapshot.HostMapping]:
         """The mappings of a part of a range, each once."""
         found = (ranged.owner for ranged in self.mapped.over(start, end))
         return list({(mapping.pid, mapping.start): mapping for mapping in found}.values())
@@ -326,7 +350,7 @@ def _failed_frees(log: tuple[str, ...]) -> Iterator[tuple[int, int, str]]:
             yield said.start, said.end, line
 
 
-def physical_of(mapping: HostMapping) -> Iterator[tuple[int, int]]:
+def physical_of(mapping: host_snapshot.HostMapping) -> Iterator[tuple[int, int]]:
     """The physical memory that a mapping reaches: its entries where they were read, else its file's."""
     if mapping.entries is not None:
         yield from ((run.start, run.end) for run in mapping.entries)

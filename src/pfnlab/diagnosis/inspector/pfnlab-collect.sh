@@ -6,7 +6,7 @@
 #
 # It needs a POSIX shell, awk, ls, od, tr and date, so it runs where nothing is installed. It only reads: nothing is
 # written elsewhere, mounted or loaded. The superuser sees all; for others the bundle says what was refused.
-# The form is in src/pfnlab/diagnosis/inspector/sources/bundle_form.py. PFNLAB_ROOT names a folder that mirrors a root.
+# The form is in src/pfnlab/diagnosis/inspector/sources/bundle.py. PFNLAB_ROOT names a folder that mirrors a root.
 LC_ALL=C
 PFNLAB_ROOT=${PFNLAB_ROOT-}
 export LC_ALL PFNLAB_ROOT

@@ -14,10 +14,7 @@ from pfnlab.diagnosis.inspector.joined_host import JoinedHost
 
 
 class WatchedMoment:
-    """One moment of a machine that is compared with the next; its findings are looked for once.
-
-    :param snapshot: the moment
-    """
+    """One moment of a machine that is compared with the next; its findings are looked for once."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.machine = JoinedHost(snapshot)
@@ -35,9 +32,7 @@ def changes(before: WatchedMoment, after: WatchedMoment) -> Iterator[str]:
     yield from _both("mapping", _mappings(before.machine), _mappings(after.machine))
     yield from _both("driver", _drivers(old), _drivers(new))
     yield from _both(
-        "module",
-        (module.name for module in old.modules or ()),
-        (module.name for module in new.modules or ()),
+        "module", (module.name for module in old.modules or ()), (module.name for module in new.modules or ())
     )
     yield from (line for line in _both("log", old.log or (), new.log or ()) if line.startswith("+"))
     yield from _both("finding", before.findings, after.findings)

@@ -1,22 +1,4 @@
-"""Causes of an errno, for each way to map physical memory: ``errnos.toml``.
-
-The file has tables::
-
-    [[way]]
-    name = "resource_wc"          unique
-    title = "..."                 how a person calls it
-    words = ["resource\\\\d+_wc"]   regular expressions of whole words, or of the last part of a path
-    like = ["mmap"]               ways whose causes it has too
-
-    [[cause]]
-    errno = "EINVAL"
-    ways = ["resource", "resource_wc"]
-    what = "..."                  a sentence
-    check = "..."                 a command to run or a file to read, and what to see there
-    rules, bugs = []              of docs/semantics and docs/bugs.md
-    since, until = ""             the first and the last mainline release with it, where not all have it
-    shown = [{ program = "mmap-past-end", on = "7.2", step = "mmap bar[12:20] wc" }]
-"""
+"""Causes of an errno, for each way to map physical memory: ``errnos.toml``, whose head has its form."""
 
 from __future__ import annotations
 
@@ -40,7 +22,7 @@ _FILLING = frozenset(
 )
 
 #: The most letters of a word that are shown.
-_SHOWN = 60
+_MOST = 60
 
 
 class MappingWay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,16 +73,11 @@ class CauseFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def causes(errno_name: str, how: Sequence[str]) -> tuple[ErrnoCause, ...]:
-    """The causes of an errno, those of the most special way first; none where that way never says it.
-
-    :param errno_name: ``EINVAL``
-    :param how: the words of the call and of what it was asked of, as ``mmap``, ``resource0``
-    :raises Misuse: the errno or the way to map is unknown
-    """
+    """The causes of an errno, the most special way first; raises Misuse where it or the way is unknown."""
     known = known_errnos()
     wanted = errno_name.strip().upper()
     if wanted not in known:
-        shown = visible_name(errno_name)[:_SHOWN]
+        shown = visible_name(errno_name)[:_MOST]
         raise Misuse(f"no causes of {shown!r} are known: write one of {', '.join(known)}")
     names = ways_of(how)
     return tuple(
@@ -112,17 +89,12 @@ def causes(errno_name: str, how: Sequence[str]) -> tuple[ErrnoCause, ...]:
 
 
 def ways_of(how: Sequence[str]) -> tuple[str, ...]:
-    """The names of the ways that the words name, and then of those they are like.
-
-    :raises Misuse: a word is unknown, or none names a way
-    """
+    """The ways that words name, then those they are like; raises Misuse for an unknown word or no way."""
     found: dict[str, None] = {}
     for word in (part for text in how for part in text.split()):
         ways = [way for way in all_causes().way if _names(way, word)]
         if not ways and word.lower() not in _FILLING:
-            raise Misuse(
-                f"{visible_name(word)[:_SHOWN]!r} is no way to map that is known: write {_offered()}"
-            )
+            raise Misuse(f"{visible_name(word)[:_MOST]!r} is no way to map that is known: write {_offered()}")
         found.update(dict.fromkeys(way.name for way in ways))
     if not found:
         raise Misuse(f"this names no way to map: write {_offered()}")
@@ -136,10 +108,7 @@ def known_errnos() -> tuple[str, ...]:
 
 @cache
 def all_causes() -> CauseFile:
-    """The content of the file: its ways and causes.
-
-    :raises Defect: it is not of its form
-    """
+    """The content of the file: its ways and causes; raises Defect where it is not of its form."""
     content = toml_content(read_text(_FILE, "file of causes", MOST_TOML), _FILE.name)
     try:
         return msgspec.convert(content, CauseFile)

@@ -7,40 +7,29 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from operator import attrgetter
 
 import msgspec
 
-from pfnlab.diagnosis.messages.family import FamilyKind
+from pfnlab.diagnosis.messages import message_event
+from pfnlab.diagnosis.messages.family_files import FamilyKind
 from pfnlab.diagnosis.messages.joining import Joiner, PlacedPiece
-from pfnlab.diagnosis.messages.kernel_said import (
-    BANNER,
-    VERSION_WORDS,
-    KernelSaid,
-    KernelSure,
-    narrowed,
-    version_in,
-)
 from pfnlab.diagnosis.messages.matching import Match, Matcher, matcher
-from pfnlab.diagnosis.messages.message_event import GrowingEvent, MessageEvent
 from pfnlab.diagnosis.messages.scan import LogScan
 
 #: The most different events that are kept, and the most lines that nobody understood.
 MOST_EVENTS, MOST_SHOWN = 10_000, 20
-
 #: How near a line of another family belongs to an event: lines, and seconds; and the events it may belong to.
 _NEAR, _SOON, _RECENT = 40, 2.0, 8
-
 #: Seconds by which stamps may go back within one boot: processors print side by side.
 _BACK = 1.0
-
 #: The values that lines of one event have in common.
 _SIGNS = ("comm", "pid", "wanted", "granted", "existing", "differs", "device", "bar", "errno")
-
 _REPEATED = re.compile(r"(?:last )?message repeated (\d{1,9}) times")
 _SUPPRESSED = re.compile(r"(\d{1,9}) callbacks suppressed")
 _OURS = re.compile(r"x86/PAT\s?:|^x86 PAT |\b(?:reserve|free)_memtype [a-z]|\bmemtype_(?:reserve|free) [a-z]")
 _WORDS = (
-    *VERSION_WORDS,
+    *message_event.VERSION_WORDS,
     "message repeated",
     "callbacks suppressed",
     "x86/PAT",
@@ -52,8 +41,8 @@ _WORDS = (
 class PastedBoot(msgspec.Struct, frozen=True):
     """One boot of a machine: its kernel, and what happened, in the order of first lines."""
 
-    kernel: KernelSaid
-    events: tuple[MessageEvent, ...]
+    kernel: message_event.KernelSaid
+    events: tuple[message_event.MessageEvent, ...]
 
 
 class PastedMachine(msgspec.Struct, frozen=True):
@@ -66,9 +55,7 @@ class PastedMachine(msgspec.Struct, frozen=True):
 class PasteExplanation(msgspec.Struct, frozen=True):
     """The content of a paste.
 
-    :param lines: lines that were read
     :param not_understood: those among them that look like ours and are of no family
-    :param strange: the first of those, with their numbers
     :param dropped: lines of events beyond the first ``MOST_EVENTS``
     """
 
@@ -79,7 +66,7 @@ class PasteExplanation(msgspec.Struct, frozen=True):
     dropped: int = 0
 
     @property
-    def events(self) -> tuple[MessageEvent, ...]:
+    def events(self) -> tuple[message_event.MessageEvent, ...]:
         """The events of all machines and boots."""
         return tuple(event for one in self.machines for boot in one.boots for event in boot.events)
 
@@ -87,13 +74,10 @@ class PasteExplanation(msgspec.Struct, frozen=True):
 def explain(
     stream: Iterable[bytes | str], *, kernel: str | None = None, known: Matcher | None = None
 ) -> PasteExplanation:
-    """Read a paste, a log or a mail, and say what happened.
-
-    Memory does not grow with the length of the stream. No input raises an error.
+    """Read a paste, log or mail of any length, and say what happened; no input raises an error.
 
     :param stream: the bytes, in pieces of any size, as an open file gives them
     :param kernel: the version where the user says it, as ``6.1.85``
-    :param known: what may match; all families without it
     """
     known = known or matcher()
     scan = LogScan(_plain(stream), (*known.seeds, *_WORDS))
@@ -124,14 +108,18 @@ def _plain(stream: Iterable[bytes | str]) -> Iterator[bytes | str]:
         yield decoder.decode(piece) if isinstance(piece, bytes) else piece
 
 
+#: The order of events.
+_line_of = attrgetter("line")
+
+
 class _Boot:
     """A boot while its lines come."""
 
     def __init__(self) -> None:
         self.said: str = ""
         #: The one that a line belongs to comes last.
-        self.events: OrderedDict[GrowingEvent, None] = OrderedDict()
-        self.by_sign: dict[tuple[object, ...], GrowingEvent] = {}
+        self.events: OrderedDict[message_event.GrowingEvent, None] = OrderedDict()
+        self.by_sign: dict[tuple[object, ...], message_event.GrowingEvent] = {}
         self.stamp: float | None = None
         self.is_empty = True
 
@@ -149,7 +137,7 @@ class _Paste:
         """The next piece."""
         boot = self._boot(placed)
         if not boot.said:
-            boot.said = version_in(placed.text) or ""
+            boot.said = message_event.version_in(placed.text) or ""
         repeated = _REPEATED.search(placed.text) if "message repeated" in placed.text else None
         if placed.match is not None:
             event = self._event(boot, placed, placed.match)
@@ -171,29 +159,31 @@ class _Paste:
                 self._strange.append((placed.line, placed.text))
 
     def explanation(self, lines: int) -> PasteExplanation:
-        """The explanation of the lines until now.
-
-        :param lines: read until now
-        """
+        """The explanation of the lines until now."""
         machines = []
         for host, boots in self._hosts.items():
-            told = [PastedBoot(self._said(boot), _in_order(boot)) for boot in boots]
-            shown = tuple(boot for boot in told if boot.events or boot.kernel.sure is KernelSure.SAID)
+            told = [
+                PastedBoot(self._said(boot), tuple(one.event() for one in sorted(boot.events, key=_line_of)))
+                for boot in boots
+            ]
+            shown = tuple(
+                boot for boot in told if boot.events or boot.kernel.sure is message_event.KernelSure.SAID
+            )
             if shown:
                 machines.append(PastedMachine(host, shown))
         return PasteExplanation(
             tuple(machines), lines, self._not_understood, tuple(self._strange), self._dropped
         )
 
-    def _said(self, boot: _Boot) -> KernelSaid:
+    def _said(self, boot: _Boot) -> message_event.KernelSaid:
         wordings = [(one.since, one.until) for event in boot.events for one in event.wordings]
-        since, until = narrowed(wordings)
+        since, until = message_event.narrowed(wordings)
         if self._kernel:
-            return KernelSaid(self._kernel, KernelSure.GIVEN, since, until)
+            return message_event.KernelSaid(self._kernel, message_event.KernelSure.GIVEN, since, until)
         if boot.said:
-            return KernelSaid(boot.said, KernelSure.SAID, since, until)
-        sure = KernelSure.WORDING if since or until else KernelSure.UNKNOWN
-        return KernelSaid("", sure, since, until)
+            return message_event.KernelSaid(boot.said, message_event.KernelSure.SAID, since, until)
+        sure = message_event.KernelSure.WORDING if since or until else message_event.KernelSure.UNKNOWN
+        return message_event.KernelSaid("", sure, since, until)
 
     def _boot(self, placed: PlacedPiece) -> _Boot:
         """The boot a piece is of: a new one behind a banner, or where stamps go back."""
@@ -206,7 +196,7 @@ class _Paste:
         if boots is None:
             boots = self._hosts[host] = [_Boot()]
         boot = boots[-1]
-        is_banner = "Linux version" in placed.text and BANNER.search(placed.text) is not None
+        is_banner = "Linux version" in placed.text and message_event.BANNER.search(placed.text) is not None
         goes_back = piece.stamp is not None and boot.stamp is not None and piece.stamp < boot.stamp - _BACK
         if not boot.is_empty and (is_banner or goes_back) and len(boots) < MOST_EVENTS:
             boot = _Boot()
@@ -216,8 +206,10 @@ class _Paste:
             boot.stamp = piece.stamp
         return boot
 
-    def _event(self, boot: _Boot, placed: PlacedPiece, match: Match) -> GrowingEvent | None:
-        sign = _sign(match)
+    def _event(self, boot: _Boot, placed: PlacedPiece, match: Match) -> message_event.GrowingEvent | None:
+        # What equal lines have in common: all but their addresses.
+        signs = () if match.family.kind is FamilyKind.FILE else _SIGNS
+        sign = match.family.name, *map(match.values.get, signs)
         same = boot.by_sign.get(sign)
         if same is not None and _is_same(placed, match, same):
             same.again(placed, match)
@@ -235,31 +227,20 @@ class _Paste:
             self._dropped += 1
             return None
         self._kept += 1
-        new = GrowingEvent(placed, match)
+        new = message_event.GrowingEvent(placed, match)
         boot.events[new] = None
         boot.by_sign[sign] = new
         return new
 
 
-def _in_order(boot: _Boot) -> tuple[MessageEvent, ...]:
-    return tuple(one.event() for one in sorted(boot.events, key=lambda one: one.line))
-
-
-def _sign(match: Match) -> tuple[object, ...]:
-    """The values that equal lines have in common: all but their addresses."""
-    if match.family.kind is FamilyKind.FILE:
-        return (match.family.name,)
-    return (match.family.name, *map(match.values.get, _SIGNS))
-
-
-def _is_same(placed: PlacedPiece, match: Match, event: GrowingEvent) -> bool:
+def _is_same(placed: PlacedPiece, match: Match, event: message_event.GrowingEvent) -> bool:
     """True where a line with the sign of an event is the same once more."""
     if match.family.kind is FamilyKind.FILE:
         return placed.line - event.last_line <= _NEAR
     return match.wording is event.match.wording
 
 
-def _belongs(placed: PlacedPiece, match: Match, event: GrowingEvent) -> bool:
+def _belongs(placed: PlacedPiece, match: Match, event: message_event.GrowingEvent) -> bool:
     """True where a line says more of an event before it: its family follows, or says it in other words."""
     if match.family is event.match.family:
         if match.wording is event.match.wording or match.family.kind is FamilyKind.FILE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Annotated
 
@@ -11,10 +11,9 @@ import msgspec
 from pfnlab.base.result import ALWAYS, Address, Count, Made, Outcome, Result
 from pfnlab.base.units import number_of
 from pfnlab.diagnosis.messages.errno_causes import causes
-from pfnlab.diagnosis.messages.explaining import PastedBoot, PasteExplanation
-from pfnlab.diagnosis.messages.family import FamilyKind, FamilyVerdict
-from pfnlab.diagnosis.messages.kernel_said import KernelSaid, KernelSure
-from pfnlab.diagnosis.messages.message_event import MessageEvent
+from pfnlab.diagnosis.messages.explaining import PasteExplanation
+from pfnlab.diagnosis.messages.family_files import FamilyKind, FamilyVerdict
+from pfnlab.diagnosis.messages.message_event import KernelSaid, KernelSure, MessageEvent
 from pfnlab.kernel.bugs.here import BugHere, bugs_here
 
 
@@ -159,9 +158,20 @@ class ExplainResult(Result, frozen=True, kw_only=True, tag="pfnlab-explanation/1
 
 def explained(paste: PasteExplanation) -> ExplainResult:
     """The result of a paste."""
+
     # One kernel prints the same again and again.
-    bugs = cache(_bugs)
-    boots = tuple(_boot(machine.host, boot, bugs) for machine in paste.machines for boot in machine.boots)
+    @cache
+    def bugs(kernel: KernelSaid, ids: tuple[str, ...]) -> tuple[BugHere, ...]:
+        return tuple(bugs_here(kernel.version, ids, since=kernel.since, until=kernel.until))
+
+    boots = tuple(
+        ExplainedBoot(
+            *(machine.host, boot.kernel.version, boot.kernel.sure, boot.kernel.since, boot.kernel.until),
+            tuple(_event(event, bugs(boot.kernel, event.family.bugs)) for event in boot.events),
+        )
+        for machine in paste.machines
+        for boot in machine.boots
+    )
     return ExplainResult(
         made=Made.now(),
         lines=paste.lines,
@@ -174,12 +184,7 @@ def explained(paste: PasteExplanation) -> ExplainResult:
 
 
 def explained_errno(errno_name: str, how: Sequence[str], kernel: str) -> ExplainResult:
-    """The causes of an errno for one way to map.
-
-    :param how: the words of the call, as ``mmap``, ``resource0``
-    :param kernel: a version; empty where it is not known
-    :raises Misuse: the errno or the way to map is unknown
-    """
+    """The causes of an errno for a way to map; raises Misuse where one of both is unknown."""
     found = causes(errno_name, how)
     call = " ".join(how)
     return ExplainResult(
@@ -211,58 +216,29 @@ def _releases(since: str, until: str) -> str:
 
 
 def _says(paste: PasteExplanation, boots: tuple[ExplainedBoot, ...]) -> str:
-    events = [event for boot in boots for event in boot.events]
+    events, lines = [event for boot in boots for event in boot.events], number_of(paste.lines, "line")
     if not events:
-        return (
-            f"Nothing about PFN mappings, cache modes or device memory in {number_of(paste.lines, 'line')}."
-        )
+        return f"Nothing about PFN mappings, cache modes or device memory in {lines}."
     look = sum(event.verdict in (FamilyVerdict.LOOK, FamilyVerdict.DEPENDS) for event in events)
-    return f"{number_of(len(events), 'event')} in {number_of(paste.lines, 'line')}, {look} to look at."
-
-
-#: Finds the bugs of a kernel among some by their numbers.
-_BugsOf = Callable[[KernelSaid, tuple[str, ...]], tuple[BugHere, ...]]
-
-
-def _bugs(kernel: KernelSaid, ids: tuple[str, ...]) -> tuple[BugHere, ...]:
-    return tuple(bugs_here(kernel.version, ids, since=kernel.since, until=kernel.until))
-
-
-def _boot(host: str, boot: PastedBoot, bugs: _BugsOf) -> ExplainedBoot:
-    kernel = boot.kernel
-    events = tuple(_event(event, bugs(kernel, event.family.bugs)) for event in boot.events)
-    return ExplainedBoot(host, kernel.version, kernel.sure, kernel.since, kernel.until, events)
+    return f"{number_of(len(events), 'event')} in {lines}, {look} to look at."
 
 
 def _event(event: MessageEvent, bugs: tuple[BugHere, ...]) -> ExplainedEvent:
     family = event.family
+    told = ("count", "line", "last_line", "text", "comm", "pid", "device", "errno", "holder", "unsure")
+    known = ("title", "verdict", "meaning", "leak", "rules", "programs", "send")
     return ExplainedEvent(
         family=family.name,
-        title=family.title,
-        verdict=family.verdict,
-        count=event.count,
-        line=event.line,
-        last_line=event.last_line,
-        text=event.text,
         more=tuple(part.text for part in event.parts),
-        comm=event.comm,
-        pid=event.pid,
         places=tuple(_places(event)),
         wanted=event.wanted.short if event.wanted is not None else None,
         granted=event.granted.short if event.granted is not None else None,
         existing=tuple(mode.short for mode in event.existing),
-        device=event.device,
-        errno=event.errno,
-        holder=event.holder,
-        unsure=event.unsure,
-        meaning=family.meaning,
-        leak=family.leak,
         bugs=bugs,
-        rules=family.rules,
-        programs=family.programs,
         advice=tuple(f"{one.do} Costs: {one.costs}" for one in family.advice),
         remedies=tuple(_remedies(event)),
-        send=family.send,
+        **{name: getattr(event, name) for name in told},
+        **{name: getattr(family, name) for name in known},
     )
 
 

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterator
 from itertools import product
 
 import msgspec
 
-from pfnlab.diagnosis.messages.family import FamilyKind
+from pfnlab.diagnosis.messages.family_files import FamilyKind
 from pfnlab.diagnosis.messages.matching import Match, Matcher
-from pfnlab.diagnosis.messages.paste import MOST_LINE, CleanLine, clean
-from pfnlab.diagnosis.messages.prefix import LogPiece, pieces
+from pfnlab.diagnosis.messages.paste import MOST_LINE, CleanLine, LogPiece, clean, pieces
 from pfnlab.diagnosis.messages.scan import LogBlock
-from pfnlab.diagnosis.messages.template_fields import CALLED
-from pfnlab.diagnosis.messages.values import is_plausible
+from pfnlab.diagnosis.messages.template_fields import CALLED, is_plausible
 
 #: Lines after a piece that it may go on in, and before.
 _AFTER, _BEFORE = 3, 1
-
 #: The shortest line that a mailer or a terminal breaks.
 _SHORTEST_BROKEN = 40
-
 _CUT = "A line break stands inside a value, which may be cut."
 
 
 class PlacedPiece(msgspec.Struct, frozen=True):
-    """A piece with its place.
-
-    :param line: the number of its line, from 1
-    :param match: the family it is of; None where it is of none
-    :param last: the number of the last line the match takes
-    :param text: what was matched, of several lines joined
-    """
+    """A piece with its place, the number of its last line, and the text of all its lines."""
 
     line: int
     piece: LogPiece
@@ -53,21 +44,17 @@ class _Slot(msgspec.Struct):
 
 
 class Joiner:
-    """Finds the messages of blocks.
-
-    :param known: what may match
-    :param interests: says of a text that somebody wants it although no family matches it
-    """
+    """Finds the messages of blocks, and texts of no family that *interests* says somebody wants."""
 
     def __init__(self, known: Matcher, interests: str) -> None:
-        import re
-
         self._known = known
         self._also = re.compile(interests)
+        self._block = LogBlock(0, (), 0, 0, ())
+        self._cache: dict[int, list[_Slot]] = {}
 
     def found(self, block: LogBlock) -> Iterator[PlacedPiece]:
         """The pieces of a block that are messages, or that somebody wants, in order."""
-        cache: dict[int, list[_Slot]] = {}
+        self._block, self._cache = block, {}
         hits = {hit for hit in block.hits if block.begin <= hit < block.end}
         queue, done = deque(sorted(hits)), set[int]()
         while queue:
@@ -75,47 +62,48 @@ class Joiner:
             if at in done or at >= block.end:
                 continue
             done.add(at)
-            if at in hits and not self._may_match(block, at):
+            if at in hits and not self._may_match(at):
                 continue
             is_file = False
-            for slot in self._slots(block, at, cache):
+            for slot in self._slots(at):
                 if slot.taken or (not self._wants(slot.piece.text) and not is_file):
                     continue
-                placed = self._placed(block, slot, cache)
+                placed = self._placed(slot)
                 yield placed
                 is_file = placed.match is not None and placed.match.family.kind is FamilyKind.FILE
             if is_file and at + 1 not in done:
                 queue.appendleft(at + 1)
 
-    def _may_match(self, block: LogBlock, at: int) -> bool:
+    def _may_match(self, at: int) -> bool:
         """A quick look at the line as it is, before it is cleaned."""
-        line = block.lines[at][:MOST_LINE].decode("utf-8", "replace")
 
-        def beside() -> str:
-            around = block.lines[max(0, at - _BEFORE) : at + _AFTER + 1]
+        def joined(first: int, last: int) -> str:
+            around = self._block.lines[max(0, first) : last]
             return b" ".join(part[:MOST_LINE] for part in around).decode("utf-8", "replace")
 
-        return self._known.may_match(line, beside) or self._also.search(line) is not None
+        line = joined(at, at + 1)
+        may = self._known.may_match(line, lambda: joined(at - _BEFORE, at + _AFTER + 1))
+        return may or self._also.search(line) is not None
 
     def _wants(self, text: str) -> bool:
         return self._known.interests(text) or self._also.search(text) is not None
 
-    def _slots(self, block: LogBlock, at: int, cache: dict[int, list[_Slot]]) -> list[_Slot]:
-        if at not in cache:
-            cache.pop(at - 16, None)
-            line: CleanLine = clean(block.lines[at])
-            found = pieces(line, self._known.interests)
-            cache[at] = [
-                _Slot(block.first + at, place, piece, line.glued) for place, piece in enumerate(found)
+    def _slots(self, at: int) -> list[_Slot]:
+        if at not in self._cache:
+            self._cache.pop(at - 16, None)
+            line: CleanLine = clean(self._block.lines[at])
+            found = enumerate(pieces(line, self._known.interests))
+            self._cache[at] = [
+                _Slot(self._block.first + at, place, piece, line.glued) for place, piece in found
             ]
-        return cache[at]
+        return self._cache[at]
 
-    def _placed(self, block: LogBlock, slot: _Slot, cache: dict[int, list[_Slot]]) -> PlacedPiece:
+    def _placed(self, slot: _Slot) -> PlacedPiece:
         alone = self._known.whole(slot.piece.text)
-        after = self._after(block, slot, cache)
+        after = self._after(slot)
         if alone is not None and is_plausible(alone.values, alone.wording):
-            return self._finished(slot, slot, slot.piece.text, alone, after)
-        joined = self._joined(block, slot, after, cache)
+            return self._finished([slot], slot.piece.text, alone, after)
+        joined = self._joined(slot, after)
         if joined is not None:
             return joined
         if alone is None:
@@ -127,9 +115,8 @@ class Joiner:
         for count in (1, 2):
             if best is None or not best.missing or len(after) < count:
                 break
-            joined = self._known.abridged(
-                " ".join([slot.piece.text, *(one.piece.text for one in after[:count])])
-            )
+            run = [slot, *after[:count]]
+            joined = self._known.abridged(" ".join(one.piece.text for one in run))
             if joined is None or joined.family is not best.family or len(joined.missing) >= len(best.missing):
                 break
             for one in after[:count]:
@@ -141,41 +128,28 @@ class Joiner:
         """The match of one line more, where the last value is broken: ``uncached`` and ``-minus``."""
         if not following or match.reach[1] != len(text) or len(text) < _SHORTEST_BROKEN:
             return None
-        rest = following[0].piece.text
-        if " " in rest:
+        whole = text + following[0].piece.text
+        longer = None if " " in following[0].piece.text else self._known.whole(whole)
+        if longer is None or longer.wording is not match.wording or longer.reach[1] != len(whole):
             return None
-        longer = self._known.whole(text + rest)
-        if (
-            longer is None
-            or longer.wording is not match.wording
-            or longer.reach[1] != len(text + rest)
-            or not is_plausible(longer.values, longer.wording)
-        ):
+        if not is_plausible(longer.values, longer.wording):
             return None
         following[0].taken = True
-        return text + rest, longer
+        return whole, longer
 
     def _finished(
-        self,
-        first: _Slot,
-        last: _Slot,
-        text: str,
-        match: Match,
-        following: list[_Slot],
-        doubts: tuple[str, ...] = (),
+        self, run: list[_Slot], text: str, match: Match, following: list[_Slot], doubts: tuple[str, ...] = ()
     ) -> PlacedPiece:
+        first, last = run[0], run[-1].line
         first.taken = True
         longer = self._perhaps_longer(text, match, following)
-        if longer is None:
-            return PlacedPiece(first.line, first.piece, match, last.line, text, doubts)
-        text, match = longer
-        return PlacedPiece(first.line, first.piece, match, following[0].line, text, (*doubts, _CUT))
+        if longer is not None:
+            (text, match), last, doubts = longer, following[0].line, (*doubts, _CUT)
+        return PlacedPiece(first.line, first.piece, match, last, text, doubts)
 
-    def _joined(
-        self, block: LogBlock, slot: _Slot, after: list[_Slot], cache: dict[int, list[_Slot]]
-    ) -> PlacedPiece | None:
+    def _joined(self, slot: _Slot, after: list[_Slot]) -> PlacedPiece | None:
         """A match of the piece with pieces beside it."""
-        for run in self._runs(block, slot, after, cache):
+        for run in self._runs(slot, after):
             for text, places in _joins(run):
                 match = self._known.whole(text)
                 if match is None or not is_plausible(match.values, match.wording):
@@ -183,28 +157,25 @@ class Joiner:
                 for one in run:
                     one.taken = True
                 following = [one for one in after if not one.taken]
-                doubts = _doubts(match, text, places)
-                return self._finished(run[0], run[-1], text, match, following, doubts)
+                return self._finished(run, text, match, following, _doubts(match, text, places))
         return None
 
-    def _runs(
-        self, block: LogBlock, slot: _Slot, after: list[_Slot], cache: dict[int, list[_Slot]]
-    ) -> Iterator[list[_Slot]]:
+    def _runs(self, slot: _Slot, after: list[_Slot]) -> Iterator[list[_Slot]]:
         for count in range(1, len(after) + 1):
             yield [slot, *after[:count]]
-        before = self._before(block, slot, cache)
+        before = self._before(slot)
         if before is not None:
             for count in range(len(after) + 1):
                 yield [before, slot, *after[:count]]
 
-    def _after(self, block: LogBlock, slot: _Slot, cache: dict[int, list[_Slot]]) -> list[_Slot]:
+    def _after(self, slot: _Slot) -> list[_Slot]:
         """The pieces that a piece may go on in: nothing stands before them, and they are no messages."""
-        at = slot.line - block.first
+        at = slot.line - self._block.first
         found: list[_Slot] = []
-        if slot.place + 1 < len(self._slots(block, at, cache)):
+        if slot.place + 1 < len(self._slots(at)):
             return found
-        for next_at in range(at + 1, min(at + 1 + _AFTER, len(block.lines))):
-            slots = self._slots(block, next_at, cache)
+        for next_at in range(at + 1, min(at + 1 + _AFTER, len(self._block.lines))):
+            slots = self._slots(next_at)
             if not slots or not slots[0].piece.bare or slots[0].taken or not slots[0].piece.text:
                 break
             if self._wants(slots[0].piece.text) and self._known.whole(slots[0].piece.text) is not None:
@@ -214,14 +185,12 @@ class Joiner:
                 break
         return found
 
-    def _before(self, block: LogBlock, slot: _Slot, cache: dict[int, list[_Slot]]) -> _Slot | None:
-        at = slot.line - block.first
+    def _before(self, slot: _Slot) -> _Slot | None:
+        at = slot.line - self._block.first
         if not slot.piece.bare or slot.place or at < _BEFORE:
             return None
-        slots = self._slots(block, at - 1, cache)
-        if not slots or slots[-1].taken or not slots[-1].piece.text:
-            return None
-        return slots[-1]
+        last = next(reversed(self._slots(at - 1)), None)
+        return None if last is None or last.taken or not last.piece.text else last
 
 
 def _joins(run: list[_Slot]) -> Iterator[tuple[str, list[int]]]:
@@ -243,7 +212,6 @@ def _doubts(match: Match, text: str, places: list[int]) -> tuple[str, ...]:
         value = match.values.get(name, "")
         at = text.find(value)
         if value and any(at < place <= at + len(value) for place in places):
-            found.append(
-                f"A line break stands in {CALLED.get(name, 'a name')} ({value}): a blank may be wrong."
-            )
+            called = CALLED.get(name, "a name")
+            found.append(f"A line break stands in {called} ({value}): a blank may be wrong.")
     return tuple(found)

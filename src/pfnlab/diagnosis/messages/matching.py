@@ -11,16 +11,13 @@ from typing import TypeVar
 
 import msgspec
 
-from pfnlab.diagnosis.messages.family import Family, Wording
-from pfnlab.diagnosis.messages.family_files import families
-from pfnlab.diagnosis.messages.seeds import choices, chosen
+from pfnlab.diagnosis.messages.family_files import Family, Wording, families
+from pfnlab.diagnosis.messages.seeds import WordShape, WordShapes, choices, chosen, may_touch_a_number
 from pfnlab.diagnosis.messages.template import FieldMatch, LineTemplate
-from pfnlab.diagnosis.messages.values import is_plausible
-from pfnlab.diagnosis.messages.word_shape import WordShape, WordShapes, may_touch_a_number
+from pfnlab.diagnosis.messages.template_fields import is_plausible
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
-
 #: The most texts of which an answer is kept, each of which is asked about several times in a row; the most
 #: shapes, of which a log has few; and the longest text whose shape is kept.
 _MOST_RECENT, _MOST_SHAPES, _LONGEST_SHAPE = 64, 1 << 13, 1 << 9
@@ -29,7 +26,6 @@ _MOST_RECENT, _MOST_SHAPES, _LONGEST_SHAPE = 64, 1 << 13, 1 << 9
 class Match(msgspec.Struct, frozen=True):
     """A text of a family.
 
-    :param values: texts of its fields by name
     :param missing: fields that a whole line has and this text has not
     :param whole: the text has all of the template's words
     :param reach: letters of the text that the template stands for
@@ -72,11 +68,7 @@ class _Likely(msgspec.Struct):
 
 
 class Matcher:
-    """All wordings of some families.
-
-    :param known: the families
-    :raises Defect: a template is wrong
-    """
+    """All wordings of some families; raises Defect where a template is wrong."""
 
     def __init__(self, known: Iterable[Family]) -> None:
         self._entries = [
@@ -103,21 +95,12 @@ class Matcher:
                 if seed in texts:
                     self._by_seed[seed].append(at)
 
-    @property
-    def wordings(self) -> list[tuple[Family, Wording]]:
-        """All families with each of their wordings."""
-        return [(entry.family, entry.wording) for entry in self._entries]
-
     def interests(self, text: str) -> bool:
         """True where *text* has a word that some template needs."""
         return bool(self._by_words(text).entries)
 
     def may_match(self, text: str, beside: Callable[[], str]) -> bool:
-        """True where a line with a word of interest may be of a family, by words alone.
-
-        :param text: the line as it was pasted
-        :param beside: gives the same with the lines beside it
-        """
+        """True where a line may be of a family, by its words alone; with *beside*, by its neighbours'."""
         likely = self._by_words(text)
         if likely.telling or not likely.entries:
             return likely.telling
@@ -214,10 +197,7 @@ def _match(entry: _Entry, found: FieldMatch, whole: bool) -> Match:
 
 
 def _may_be_better(entry: _Entry, best: Match, length: int, first: bool) -> bool:
-    """False where *best* takes a whole text, and a match of the entry could not say more of it.
-
-    :param first: the entry comes before that of *best*, so that it need not say more, but as much
-    """
+    """False where no match of the entry could say more than *best*, or as much where it is *first*."""
     return best.reach[1] - best.reach[0] < length or len(entry.template.fields) + first > _said(best)
 
 

@@ -1,21 +1,87 @@
-"""Events: what the lines of one happening say together."""
+"""Events: what the lines of one happening say together, and which kernel says it."""
 
 from __future__ import annotations
 
+import re
+from enum import Enum
 from typing import Any
 
 import msgspec
 
-from pfnlab.diagnosis.messages.family import Family, FamilyKind
+from pfnlab.diagnosis.messages.family_files import Family, FamilyKind
 from pfnlab.diagnosis.messages.joining import PlacedPiece
 from pfnlab.diagnosis.messages.matching import Match
-from pfnlab.diagnosis.messages.template_fields import CALLED
-from pfnlab.diagnosis.messages.values import error_of, mode_of, range_of
+from pfnlab.diagnosis.messages.template_fields import CALLED, error_of, mode_of, range_of
+from pfnlab.kernel.bugs.kernel_name import release_key
 from pfnlab.kernel.hw.cachemode import CacheMode
+
+_VERSION = r"(\d{1,2}\.\d{1,3}(?:\.\d{1,3})?(?:[-+~.][\w.+~-]{1,80})?)"
+#: The line a boot begins with.
+BANNER = re.compile(rf"\bLinux version {_VERSION}")
+
+_SAID = (
+    re.compile(rf"(?:Not tainted|Tainted: [A-Z ]{{1,32}}?)\s+\(?{_VERSION}(?=\s|\)|$)"),
+    re.compile(rf"\bLinux [\w.-]{{1,64}} {_VERSION} #\d"),
+    re.compile(rf"/lib/modules/{_VERSION}/"),
+    re.compile(rf"\bvmlinuz-{_VERSION}(?=\s|$)"),
+    re.compile(rf"^\S{{0,40}}[#$] uname -r\s+{_VERSION}(?=\s|$)"),
+    re.compile(r"/linux(?:-[a-z][\w.]{0,40}){0,3}-(\d\.\d{1,3}(?:\.\d{1,3})?)/(?:mm|arch|drivers|kernel)/"),
+)
+
+#: What a line has in which a version may stand.
+VERSION_WORDS = ("Linux version", "Not tainted", "Tainted:", "/lib/modules/", "vmlinuz-", "uname -r", " SMP")
+#: What each of these patterns has in it; nearly no line has one of them.
+_VERSION_PARTS = ("Linux ", "ainted", "/lib/modules/", "vmlinuz-", "uname -r", "/linux")
+
+
+class KernelSure(Enum):
+    """How a kernel's version is known."""
+
+    GIVEN = "given"
+    SAID = "said"
+    WORDING = "by the wording"
+    UNKNOWN = "not known"
+
+
+class KernelSaid(msgspec.Struct, frozen=True):
+    """The kernel of a boot.
+
+    :param version: as ``6.1.85-1-generic``; empty where only the wording says something
+    :param since: the first release with all wordings of the boot, empty where any may have them
+    :param until: the last one
+    """
+
+    version: str = ""
+    sure: KernelSure = KernelSure.UNKNOWN
+    since: str = ""
+    until: str = ""
+
+
+def version_in(text: str) -> str | None:
+    """The kernel's version that a line says, None where it says none."""
+    for part in _VERSION_PARTS:
+        if part in text:
+            break
+    else:
+        return None
+    for pattern in (BANNER, *_SAID):
+        found = pattern.search(text)
+        if found is not None:
+            return found[1].rstrip(".-")
+    return None
+
+
+def narrowed(ranges: list[tuple[str, str]]) -> tuple[str, str]:
+    """The first and last release that have all of several wordings; empty for no bound, and for none."""
+    since = max((first for first, _ in ranges if first), key=release_key, default="")
+    until = min((last for _, last in ranges if last), key=release_key, default="")
+    if since and until and release_key(since) > release_key(until):
+        return "", ""
+    return since, until
+
 
 #: The most rows and parts of an event that are kept; its count goes on.
 MOST_ROWS, MOST_PARTS = 256, 32
-
 #: The longest name of a task that a kernel prints.
 _LONGEST_COMM = 15
 
@@ -30,7 +96,6 @@ class EventRow(msgspec.Struct, frozen=True):
     """One range of an event, half-open.
 
     :param end: None where the line has one address only
-    :param name: of what it is, where the line says that
     """
 
     start: int
@@ -55,17 +120,10 @@ class MessageEvent(msgspec.Struct, frozen=True):
     :param count: how often, with lines that a logger folded
     :param text: the first line, as it was before a paste damaged it
     :param line: its number, from 1; *last_line* is that of the last line of the event
-    :param stamp: seconds since the boot
     :param start: the first byte of the range of the first line; *end* the byte after its last
-    :param wanted: the mode that was asked for
-    :param granted: the mode that was given, or would have been
     :param existing: modes that were there before, in the order of the line
-    :param errno: its name, as ``EBUSY``
-    :param holder: the name of what is in the way, *holder_range* its range
-    :param slots: the modes that page-table entries select, of the line that lists them
+    :param holder: the name of what is in the way
     :param rows: all ranges of the event, in the order of lines; the first ``MOST_ROWS``
-    :param parts: lines of other families that belong to it
-    :param unsure: sentences about what the lines do not say
     """
 
     family: Family
@@ -73,7 +131,6 @@ class MessageEvent(msgspec.Struct, frozen=True):
     text: str
     line: int
     last_line: int
-    stamp: float | None = None
     comm: str | None = None
     pid: int | None = None
     start: int | None = None
@@ -82,31 +139,21 @@ class MessageEvent(msgspec.Struct, frozen=True):
     granted: CacheMode | None = None
     existing: tuple[CacheMode, ...] = ()
     device: str | None = None
-    driver: str | None = None
-    bar: int | None = None
     errno: str | None = None
     holder: str | None = None
-    holder_range: tuple[int, int | None] | None = None
-    vm_flags: int | None = None
-    slots: tuple[CacheMode, ...] = ()
     rows: tuple[EventRow, ...] = ()
     parts: tuple[EventPart, ...] = ()
     unsure: tuple[str, ...] = ()
 
 
 class GrowingEvent:
-    """An event while its lines come.
-
-    :param placed: its first line, which has a match
-    """
+    """An event while its lines come."""
 
     def __init__(self, placed: PlacedPiece, match: Match) -> None:
         self.match, self.placed = match, placed
         self.count = 1
         self.line, self.last_line = placed.line, placed.last
-        self.stamp = placed.piece.stamp
-        self.last_stamp = self.stamp
-        self.values: dict[str, str] = dict(match.values)
+        self.last_stamp = placed.piece.stamp
         self.said: dict[str, Any] = _values(match)
         self.missing: dict[str, None] = dict.fromkeys(match.missing)
         self.doubts: dict[str, None] = dict.fromkeys(placed.doubts)
@@ -175,43 +222,29 @@ class GrowingEvent:
     def event(self) -> MessageEvent:
         """The event as it is now."""
         said = self.said
-        existing = tuple(dict.fromkeys(said[name] for name in ("existing", "differs") if name in said))
-        holder = (said["holder_start"], said["holder_end"]) if "holder_start" in said else None
+        named = ("comm", "pid", "start", "end", "wanted", "granted", "device", "errno", "holder")
         return MessageEvent(
             self.match.family,
             max(1, self.count),
             self.placed.text,
             self.line,
             self.last_line,
-            self.stamp,
-            comm=said.get("comm"),
-            pid=said.get("pid"),
-            start=said.get("start"),
-            end=said.get("end"),
-            wanted=said.get("wanted"),
-            granted=said.get("granted"),
-            existing=existing,
-            device=said.get("device"),
-            driver=said.get("driver"),
-            bar=said.get("bar"),
-            errno=said.get("errno"),
-            holder=said.get("holder"),
-            holder_range=holder,
-            vm_flags=said.get("vm_flags"),
-            slots=said.get("slots", ()),
+            existing=tuple(dict.fromkeys(said[name] for name in ("existing", "differs") if name in said)),
             rows=tuple(self.rows),
             parts=tuple(self.parts),
             unsure=tuple(self._unsure()),
+            **{name: said.get(name) for name in named},
         )
 
     def _unsure(self) -> list[str]:
         said = self.said
         found = [*self.doubts, *said.get("range_doubts", ())]
         both = "differs" in said and "existing" in said
+        places = {"range": "start", "pfn": "start", "size": "end"}
         gone = [
             CALLED[name]
             for name in self.missing
-            if not _is_known(name, said) and not (both and name == "wanted")
+            if places.get(name, name) not in said and not (both and name == "wanted")
         ]
         found += [f"The line does not say {name}." for name in dict.fromkeys(gone)]
         if both:
@@ -225,9 +258,7 @@ class GrowingEvent:
             ):
                 found.append("The first mode is an entry's, or, after set_memory_*(), what was asked for.")
         if len(said.get("comm") or "") > _LONGEST_COMM:
-            found.append(
-                "The name of the task is longer than a kernel's: something else may stand before it."
-            )
+            found += ["The name of the task is longer than a kernel's: something else may stand before it."]
         return found
 
     def _moved(self, placed: PlacedPiece) -> None:
@@ -244,11 +275,6 @@ class GrowingEvent:
         self.rows.append(EventRow(said.start, said.end, mode, match.values.get("holder", "")))
 
 
-def _is_known(name: str, said: dict[str, Any]) -> bool:
-    place = {"range": "start", "holder_range": "holder_start", "pfn": "start", "size": "end"}
-    return place.get(name, name) in said
-
-
 def _values(match: Match) -> dict[str, Any]:
     """The values of a match by the names of an event's fields; ``range_doubts`` are sentences."""
     values, found = match.values, dict[str, Any]()
@@ -260,13 +286,8 @@ def _values(match: Match) -> dict[str, Any]:
         # The range behind the name is cut.
         found["holder"] = values["holder"].partition("[")[0].strip()
         found["range_doubts"] = ("The line is cut behind the name of what is in the way.",)
-    for name in ("pid", "bar"):
-        if name in values and values[name].isdigit():
-            found[name] = int(values[name])
-    if "slots" in values:
-        found["slots"] = tuple(mode for mode in map(mode_of, values["slots"].split()) if mode is not None)
-    if "vm_flags" in values:
-        found["vm_flags"] = int(values["vm_flags"], 16)
+    if values.get("pid", "").isdigit():
+        found["pid"] = int(values["pid"])
     for name in ("wanted", "granted", "existing", "differs", "track"):
         mode = mode_of(values[name]) if name in values else None
         if mode is not None:
@@ -281,7 +302,7 @@ def _values(match: Match) -> dict[str, Any]:
             found["range_doubts"] = (*found.get("range_doubts", ()), *said.doubts)
     holder = range_of(values, match.wording, "holder_range")
     if holder is not None:
-        found |= {"holder_start": holder.start, "holder_end": holder.end}
+        found["holder_range"] = holder
         found["range_doubts"] = (*found.get("range_doubts", ()), *holder.doubts)
     is_of_pages = match.family.group in _OF_PAGES
     if is_of_pages and said is not None and said.end is not None and (said.start | said.end) % _PAGE:

@@ -7,11 +7,14 @@ that has none: ``size=2048MB`` is no quoted-printable, and ``__ioremap`` is no M
 from __future__ import annotations
 
 import html
+import json
 import re
+from collections.abc import Callable, Iterator
+
+import msgspec
 
 #: The longest part of a line that is looked at, in bytes; a line of a log has 1,000.
 MOST_LINE = 1 << 14
-
 _TERMINAL = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\u00ad\u200b-\u200f\u2028-\u202e\u2060\ufeff]")
 _BREAK = re.compile(r"<\s*/?\s*(?:br|p|div|li|tr)\b[^<>]{0,80}>", re.IGNORECASE)
@@ -41,25 +44,19 @@ _QUOTE_MARKS = str.maketrans(
 )
 _PRINTABLE = re.compile(r"=([0-9A-F]{2})")
 _IS_PRINTABLE = re.compile(r"=3D|=C2=A0|=E2=80|=20$|=09|=5B|=2D")
-
 #: A line in which nothing is to be undone but tags in brackets: nearly every one, and this is seen at once.
 _SOUND = re.compile(r"[A-Za-z0-9\[][^\x00-\x1f\x7f-\U0010ffff=&<>*`~]*")
 
 
 class CleanLine(str):
-    """A line without the damage of its paste.
-
-    :ivar glued: the next line goes on without a blank between, as quoted-printable says
-    """
+    """A line without its paste's damage; one that is *glued* goes on without a blank, as quoted-printable."""
 
     __slots__ = ("glued",)
     glued: bool
 
 
 def clean(raw: bytes | str) -> CleanLine:
-    """One line of a paste as the machine printed it, as far as that can be said of one line.
-
-    Its stamp and host are still there (:mod:`pfnlab.diagnosis.messages.prefix`).
+    """One line as the machine printed it, as far as one line says that, with its stamp and host.
 
     :param raw: without its end; no more than ``MOST_LINE`` is looked at
     """
@@ -106,3 +103,93 @@ def _from_printable(text: str) -> tuple[str, bool]:
     except UnicodeError:
         text = raw
     return text.replace("\xa0", " "), glued
+
+
+#: The most signs before a message, and the most pieces of a line into which several lines flowed.
+_MOST_SIGNS, _MOST_PIECES = 8, 64
+_STAMP = re.compile(r"\s*\[\s{0,8}(\d{1,9}\.\d{1,9})\s{0,3}\]:?")
+_LOST_BRACKET = re.compile(r"\s*(\d{1,7}\.\d{6})\]")
+_CLOCK = r"\d{1,2}:\d{2}:\d{2}(?:[.,]\d{1,9})?"
+_CALLER = r"\[\s{0,8}[TC]\d{1,10}\]"
+_LEVEL = r"<\d{1,3}>"
+#: `[Tue Aug 26 16:02:52 2025]`, in any language.
+_HUMAN = rf"\[[^\[\]]{{3,24}}?\s{_CLOCK}(?:\s[A-Z]{{2,5}})?\s{{1,3}}\d{{4}}\]"
+_SYSLOG = (
+    rf"(?:<\d{{1,3}}>)?(?:[^\W\d_]{{2,9}}\.?\s{{1,3}}\d{{1,2}}\.?|\d{{1,2}}\.?\s{{1,3}}[^\W\d_]{{2,9}}\.?"
+    rf"|\d{{1,2}}月\s{{0,3}}\d{{1,2}}日?)\s{{1,3}}(?:\d{{4}}\s{{1,3}})?{_CLOCK}\s{{1,3}}"
+)
+_ISO = rf"\[?\d{{4}}-\d{{2}}-\d{{2}}[T ]{_CLOCK}(?:\s?(?:Z|[+-]\d{{2}}:?\d{{2}}))?\]?[\s:]"
+_ONLY_CLOCK = rf"\[?{_CLOCK}\]?\s(?=.*\bkernel:)"
+_FACILITY = r"(?:kern|user|daemon|syslog|local\d)\s{0,6}(?::\s{0,3}|\.)(?:[a-z]{3,7})\s{0,6}:?\s"
+#: The first of them that fits; behind a clock a host may stand.
+_OTHERS = re.compile(
+    rf"\s*(?:{_CALLER}|{_LEVEL}|{_HUMAN}|(?P<clock>{_SYSLOG}|{_ISO})|{_FACILITY}|{_ONLY_CLOCK})"
+)
+_KERNEL = re.compile(r"\s*(?:([\w.-]{1,64})\s{1,3})?(?:kernel|vmunix)(?:\[\d*\])?:\s?")
+_HOST = re.compile(r"\s*([\w.-]{1,64})\s{1,3}(?=kernel\b|[\w./-]{1,40}(?:\[\d{1,10}\])?:\s)")
+_LATER_STAMP = re.compile(r"(?<=\S)\s+(?=\[\s{0,8}\d{1,7}\.\d{4,9}\s{0,3}\](?:\[\s{0,8}[TC]\d{1,10}\])?\s)")
+_QUOTED_VALUE = re.compile(r"""(?:\b[\w.-]{1,40}=|"[\w.-]{1,40}"\s?:\s?)"((?:[^"\\]|\\.){8,})(?:"|$)""")
+
+
+class LogPiece(msgspec.Struct, frozen=True):
+    """A message with its *stamp* in seconds since boot; a *bare* one may go on with the line before."""
+
+    text: str
+    stamp: float | None = None
+    host: str = ""
+    bare: bool = True
+
+
+def pieces(line: str, interesting: Callable[[str], bool]) -> Iterator[LogPiece]:
+    """The messages of a line: several of a paragraph, and those in a value whose text is *interesting*."""
+    line = _unpacked(line, interesting)
+    parts = _LATER_STAMP.split(line, _MOST_PIECES) if line.count("[") > 1 else [line]
+    waiting: LogPiece | None = None
+    for part in parts:
+        piece = _stripped(part)
+        if not piece.text and not piece.bare:
+            # Only stamps: those of a console capture, before the kernel's own.
+            waiting = piece
+            continue
+        if waiting is not None:
+            piece = msgspec.structs.replace(piece, host=piece.host or waiting.host, bare=False)
+            waiting = None
+        yield piece
+
+
+def _unpacked(line: str, interesting: Callable[[str], bool]) -> str:
+    """The kernel's line in a structured line of a container runtime; twice, for one may hold another."""
+    for _ in range(2):
+        if '="' not in line and '":' not in line:
+            break
+        held = [found[1] for found in _QUOTED_VALUE.finditer(line) if interesting(found[1])]
+        if not held:
+            break
+        inner = max(held, key=len)
+        try:
+            unescaped = json.loads(f'"{inner}"', strict=False)
+        except ValueError:
+            unescaped = inner.replace('\\"', '"')
+        line = str(unescaped).strip().replace("\n", " ")
+    return line
+
+
+def _stripped(text: str) -> LogPiece:
+    """A text without all that stands before the message."""
+    stamp, host, place = None, "", 0
+    may_be_kernel = "kernel" in text or "vmunix" in text
+    for _ in range(_MOST_SIGNS):
+        if found := _STAMP.match(text, place) or (_LOST_BRACKET.match(text, place) if not place else None):
+            stamp = float(found[1])
+        elif may_be_kernel and (found := _KERNEL.match(text, place)):
+            host = found[1] or host
+        elif found := _OTHERS.match(text, place):
+            named = _HOST.match(text, found.end()) if found.lastgroup == "clock" else None
+            if named is not None:
+                host = named[1]
+                place = named.end()
+                continue
+        if found is None:
+            break
+        place = found.end()
+    return LogPiece(text[place:].strip(), stamp, host, bare=place == 0)

@@ -13,7 +13,6 @@ from pfnlab.diagnosis.messages.paste import MOST_LINE
 
 #: Bytes of a block.
 BLOCK = 1 << 20
-
 #: Lines that a message may go on in, and those of a block that come again in the next: one more, as context.
 _AHEAD = 3
 _AGAIN = _AHEAD + 1
@@ -23,10 +22,8 @@ class LogBlock(msgspec.Struct, frozen=True):
     """Lines that follow each other, some of which have a word that is looked for.
 
     :param first: the number of the first line, from 1
-    :param lines: without their ends
     :param begin: lines before this place were there before, as context
     :param end: lines from this place on come again, and are context here
-    :param hits: places of the lines that have a word
     """
 
     first: int
@@ -37,12 +34,7 @@ class LogBlock(msgspec.Struct, frozen=True):
 
 
 class LogScan:
-    """The blocks of a log that have something to look at.
-
-    :param stream: the log, in pieces of any size
-    :param words: what is looked for
-    :ivar read: lines read until now
-    """
+    """The blocks of a log that have something to look at; *read* counts its lines until now."""
 
     def __init__(self, stream: Iterable[bytes | str], words: Sequence[str]) -> None:
         self._stream = stream

@@ -10,44 +10,49 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 
 from pfnlab.diagnosis.messages.template import LineTemplate, Literal
 
+#: Addresses, pids and stamps, where they stand as words of their own.
+_NUMBER = re.compile(r"\b(?:0x[0-9a-f]+|[0-9]+)\b")
+#: A part of one of these.
+_DIGITS = re.compile(r"[0-9a-fx]+")
+#: What two texts have in common that have the same words.
+WordShape = tuple[str, ...]
+
+
+class WordShapes:
+    """Shapes of texts: those of one shape share some words, so all that depends on these words alone."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        # These are looked for in the text as it is.
+        self._in_numbers = tuple(sorted({word for word in words if may_touch_a_number(word)}))
+
+    def of(self, text: str) -> WordShape:
+        """The shape of a text."""
+        found = [word for word in self._in_numbers if word in text]
+        return (_NUMBER.sub("0", text), *found)
+
+
+def may_touch_a_number(word: str) -> bool:
+    """True where a word may lie in a number, or have one in it: a text of the same shape need not have it."""
+    return any(map(_DIGITS.fullmatch, re.findall(r"\w+", word)))
+
+
 #: Any one text of it is in a line.
 Choice = tuple[str, ...]
-
 #: Words that stand in many other lines of a log.
-_COMMON_WORDS = """
-[mem about access accessed added addr address after allocate allocation allowed already another argument
-available base base: because before between bind bios blocked boot bound buffer cache called can't
-cannot change check class config conflict could couldn't count cover cpus current debug default detected
-device disabled driver enable enabled enabling error exceeded existing expected failed failed: failure
-fault file file: firmware fixing found framebuffer free from function generic getting group handle
-hardware have incorrect index information init initialization initialized invalid kernel line mapped
-mapping mapping: mask match memory mode module multiple offset only open option page pages permission
-physical platform pool probe process processor protections range read-only region regions register
-register: registration release remap reports request requested required reserve reserved resource
-resource: restoring resume returned root runtime section setting settings setup size size: size=
-specified start state support supported switching system the this timeout total trying type types unable
-unknown update updating used user using value variable virtual warning warning: while with write writing
-your zero {}
-"""
-_COMMON = frozenset(_COMMON_WORDS.split())
-
+_COMMON = frozenset(Path(__file__).with_name("common_words.txt").read_text(encoding="utf-8").split())
 #: The cost of a text that is looked for, against one more template that it finds.
 _RARE, _PLAIN, _PHRASE, _EVERYWHERE = 1.0, 2.0, 4.0, 60.0
-
 _SHORT_AND_RARE = frozenset({"pfn", "vma"})
-
 #: The shortest word that is looked for.
 _SHORTEST = 3
 
 
 def choices(template: LineTemplate, given: Sequence[str]) -> list[Choice]:
-    """The texts of which one choice may be looked for, to find lines of a template.
-
-    :param given: texts that the family's file names for it, which are then the only choice
-    """
+    """The texts of which one choice finds a template's lines; those *given* alone, if any are."""
     if given:
         return [tuple(given)]
     found: list[Choice] = []
@@ -69,10 +74,7 @@ def choices(template: LineTemplate, given: Sequence[str]) -> list[Choice]:
 
 
 def chosen(wanted: Sequence[tuple[list[Choice], int]]) -> tuple[str, ...]:
-    """The texts to look for: of each template as many as are wanted, where it has so many.
-
-    :param wanted: the choices of each template, and how many of them
-    """
+    """The texts to look for: of each template's choices as many as are wanted with them, where there are."""
     owners: dict[Choice, set[int]] = defaultdict(set)
     for at, (some, _) in enumerate(wanted):
         for choice in some:

@@ -1,4 +1,4 @@
-"""Templates of lines: read, made into patterns, and filled in to sample lines.
+"""Templates of lines: read, and made into patterns.
 
 One template makes two patterns: of the whole line, and of a line of which parts are missing.
 """
@@ -16,16 +16,11 @@ from pfnlab.diagnosis.messages.template_fields import CALLED, ELIDED, FIELDS
 #: The prefix of messages that old kernels, and many pastes, do not have.
 PAT_PREFIX = "x86/PAT: "
 _PAT = r"(?:x86\s?/\s?PAT\s*:\s*)?"
-
 _TOKEN = re.compile(r"\{(\??)([^{}]*)\}")
-
 #: The fewest letters of a literal by which a line is known although parts of it are missing.
 _FEWEST = 8
-
 _ELIDED, _ELIDED_ENDS = re.compile(ELIDED), ".…>?Xx"
-
 _LAST_ERROR = re.compile(r"\s(-\d{1,3})$")
-
 #: Fields that two numbers of a range are read from, or one.
 _ENDS_IN_NUMBER = frozenset({"range", "holder_range", "start", "end", "size", "pfn"})
 
@@ -49,6 +44,10 @@ class FieldSlot(NamedTuple):
 Token = Literal | FieldSlot
 
 
+#: Fields whose texts have no end of their own.
+_OPEN = tuple(map(FieldSlot, ("text", "holder", "device")))
+
+
 class FieldMatch(NamedTuple):
     """A line that matches a template.
 
@@ -63,11 +62,7 @@ class FieldMatch(NamedTuple):
 
 
 class LineTemplate:
-    """A template, with its patterns.
-
-    :param text: as it stands in a family's file
-    :raises Defect: a brace is alone, or a field is unknown
-    """
+    """A template, with its patterns; raises Defect where a brace is alone, or a field is unknown."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -103,9 +98,7 @@ class LineTemplate:
     @cached_property
     def fields(self) -> tuple[str, ...]:
         """Names of the fields whose texts are kept, in order."""
-        return tuple(
-            token.name for token in self.tokens if isinstance(token, FieldSlot) and FIELDS[token.name].kept
-        )
+        return tuple(one.name for one in self.tokens if isinstance(one, FieldSlot) and FIELDS[one.name].kept)
 
     def match(self, text: str) -> FieldMatch | None:
         """The values of a whole line; None where it is not of this template."""
@@ -148,22 +141,6 @@ class LineTemplate:
             given.setdefault("errno", error[1])
         return FieldMatch(given, missing, (at.start(), place))
 
-    def render(self, values: Mapping[str, str] | None = None, choice: int = 0, optional: bool = True) -> str:
-        """A line of this template.
-
-        :param values: texts of fields by name; others are samples
-        :param choice: which of several literals, counted round
-        :param optional: literals that may be missing are there
-        """
-        parts = []
-        for token in self.tokens:
-            if isinstance(token, FieldSlot):
-                parts.append((values or {}).get(token.name, FIELDS[token.name].sample))
-            elif optional or not token.optional:
-                parts.append(token.choices[choice % len(token.choices)])
-        pat = PAT_PREFIX if self.text.startswith(PAT_PREFIX) else ""
-        return pat + "".join(parts)
-
     def _not_in(self, given: Mapping[str, str]) -> tuple[str, ...]:
         return tuple([name for name in self._called if name not in given])
 
@@ -200,10 +177,7 @@ class LineTemplate:
 
     @cached_property
     def _loose_after(self) -> list[tuple[re.Pattern[str], re.Pattern[str] | None]]:
-        """Patterns of what stands behind the key, a piece each, of which any may be missing.
-
-        With each comes the word at which the next piece begins.
-        """
+        """Patterns of pieces behind the key, any of which may be missing, and their first words."""
         taken: set[str] = set()
         pieces = [
             piece
@@ -212,7 +186,7 @@ class LineTemplate:
         ]
         found: list[tuple[re.Pattern[str], re.Pattern[str] | None]] = []
         for at, piece in enumerate(pieces):
-            end = r"(?=\s*(?:[\[(,]|$))" if _is_open(piece[-1]) else ""
+            end = r"(?=\s*(?:[\[(,]|$))" if piece[-1] in _OPEN else ""
             following = next(
                 (
                     re.compile(_literal(first.choices[0].strip()))
@@ -229,10 +203,6 @@ class LineTemplate:
 def _is_elided(value: str) -> bool:
     # Nearly all values end in something else.
     return value[-1:] in _ELIDED_ENDS and _ELIDED.fullmatch(value) is not None
-
-
-def _is_open(token: Token) -> bool:
-    return isinstance(token, FieldSlot) and token.name in ("text", "holder", "device")
 
 
 def _tokens(text: str) -> Iterator[Token]:
@@ -283,10 +253,7 @@ def _literal(text: str) -> str:
 
 
 def _pattern(tokens: tuple[Token, ...], taken: set[str]) -> str:
-    """Tokens as a pattern.
-
-    :param taken: fields that have a group already; those of these tokens are added
-    """
+    """Tokens as a pattern; fields that are *taken* have a group, and those of the tokens are added."""
     parts = []
     for token in tokens:
         if isinstance(token, Literal):
@@ -314,10 +281,7 @@ def _after(last: Token) -> str:
 
 
 def _pieces(tokens: tuple[Token, ...]) -> Iterator[tuple[Token, ...]]:
-    """Tokens behind a key in pieces: each begins at the last word before a field.
-
-    Fields with no letters between them are one piece, and the bracket that closes a range is a part of it.
-    """
+    """Tokens behind a key in pieces: each from the last word before a field, with a range's bracket."""
     piece: list[Token] = []
     for token in tokens:
         if isinstance(token, FieldSlot):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from pfnlab.hunt.fuzz.causes import Weighed
 from pfnlab.programs.lang.ops import Program
@@ -19,11 +19,9 @@ class AskedMachines:
     """Machines by name, for each level of looking.
 
     :param machines: by name, and that for each level of looking if there are several
-    :param levels: those of the hunt
     :param predicting: the models of kernels, by level and name, that tell what looking changes; where there
         is none, the first model tells
     :ivar at: the machines by level and by name
-    :ivar names: the names of all
     :ivar models: the names of those that are models; of the others all are kernels
     :ivar model: the name of the first model, which tells whether there is a rule; None without one
     :ivar timed: by level, the programs that were run on all machines and the seconds this took
@@ -49,7 +47,7 @@ class AskedMachines:
     def runs_of(self, name: str, programs: Sequence[Program], level: LookLevel) -> list[Run]:
         """The runs of *programs* on the machine of that name."""
         runs = self.at[level][name].run(programs) if programs else []
-        return [msgspec.structs.replace(run, machine=name) for run in runs]
+        return [replace(run, machine=name) for run in runs]
 
     def run_of(self, name: str, program: Program, level: LookLevel) -> Run:
         """The run of one program on one machine."""
@@ -93,7 +91,7 @@ class AskedMachines:
         found: dict[int, Weighed] = {}
 
         def told(index: int, run: Run) -> None:
-            runs = [*(runs[index] for runs in by_machine), msgspec.structs.replace(run, machine=last)]
+            runs = [*(runs[index] for runs in by_machine), replace(run, machine=last)]
             found[index] = weigh(programs[index], runs)
 
         machine = self.at[level][last]

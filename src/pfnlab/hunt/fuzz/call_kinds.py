@@ -11,15 +11,13 @@ from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import DriverCall, SlotCall, VfioCall
 from pfnlab.programs.lang.fields import Shape
 from pfnlab.programs.lang.ops import Call, Fork, Mmap, Mremap, Program
-from pfnlab.programs.lang.shapes import BY_WORD, ROWS, word_of
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.words import NO_DEVICE
+from pfnlab.programs.lang.words import BY_WORD, NO_DEVICE, ROWS, word_of
 
 
 class CallKind(NamedTuple):
     """A kind of operation, as programs draw it.
 
-    :param weight: how often it is drawn
     :param seen: it does nothing but what the state shows, and returns
     """
 
@@ -202,12 +200,8 @@ AFTER_LEAF: dict[str, float] = {
     **{"mincore": 2, "walk": 6, "process_vm_readv": 1},
     **{"mlock": 2, "msync": 1, "mseal": 1, "remap_file_pages": 1, "exit": 2, "exec": 0.5, "mlockall": 1},
     **{
-        "vfio_close": 1,
-        "request_mem_region": 1,
-        "bind": 1,
-        "remap_pfn_range": 1,
-        "mmap driver": 2,
-        "mmap vfio": 2,
+        **{"vfio_close": 1, "request_mem_region": 1, "bind": 1, "remap_pfn_range": 1},
+        **{"mmap driver": 2, "mmap vfio": 2},
     },
 }
 

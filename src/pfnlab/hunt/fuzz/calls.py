@@ -10,60 +10,16 @@ from pfnlab.base.units import PAGE_SIZE
 from pfnlab.hunt.fuzz.drawn_mappings import ANON_PAGES, ANON_PROTS, DRAWN_PROTS, MappingGenerator
 from pfnlab.hunt.fuzz.ranges import DrawnPlaces
 from pfnlab.kernel.mm.more.madvise import REMOTE_ADVICE
-from pfnlab.programs.lang.device_ops import (
-    MOVED_PAGES,
-    SECTION_PAGES,
-    Ioremap,
-    IoremapMode,
-    RequestMemRegion,
-    UnmapMappingRange,
-)
+from pfnlab.programs.lang import device_ops, ops, walk_ops
 from pfnlab.programs.lang.fields import Ending, Field, Flag, Shape, Word
-from pfnlab.programs.lang.kernel_numbers import ADVICE, POLICIES
-from pfnlab.programs.lang.ops import (
-    MAIN_TASK,
-    Call,
-    Exec,
-    Exit,
-    Fork,
-    ForkRefusal,
-    Kill,
-    Madvise,
-    Mbind,
-    Mprotect,
-    Munmap,
-    Read,
-    RemapFilePages,
-    Via,
-    Write,
-)
-from pfnlab.programs.lang.process_ops import ProcessMadvise
-from pfnlab.programs.lang.shapes import BY_WORD, ROWS
+from pfnlab.programs.lang.process_ops import ADVICE, POLICIES, ProcessMadvise
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.walk_ops import (
-    BYTE_WALKERS,
-    RANGE_WALKERS,
-    STORING_WALKERS,
-    ByteRange,
-    Mincore,
-    Node,
-    ProcessVmReadv,
-    Walk,
-    Walker,
-)
-from pfnlab.programs.lang.words import ANON, PROTS
+from pfnlab.programs.lang.words import ANON, BY_WORD, PROTS, ROWS
 
 #: Advice for mappings of devices, and advice that clears ordinary memory.
 _COMMON_ADVICE = (
-    "normal",
-    "random",
-    "sequential",
-    "dontfork",
-    "dontdump",
-    "wipeonfork",
-    "dontneed",
-    "populate_read",
-    "populate_write",
+    *("normal", "random", "sequential", "dontfork", "dontdump", "wipeonfork", "dontneed"),
+    *("populate_read", "populate_write"),
 )
 
 #: Advice that ordinary memory takes and the model has a rule for.
@@ -72,9 +28,8 @@ _ANON_ADVICE = (
     *("dontneed", "dontneed_locked"),
 )
 
-_WALKERS: tuple[Walker, ...] = get_args(Walker)
-
-_REFUSALS: tuple[ForkRefusal, ...] = get_args(ForkRefusal)
+_WALKERS: tuple[walk_ops.Walker, ...] = get_args(walk_ops.Walker)
+_REFUSALS: tuple[ops.ForkRefusal, ...] = get_args(ops.ForkRefusal)
 
 #: The pages that a limit leaves.
 _ROOMS = (0, 0, 1, 2, 4, 8, 20)
@@ -83,7 +38,7 @@ _ROOMS = (0, 0, 1, 2, 4, 8, 20)
 _MINCORE_PAGES = 1024
 
 #: The files of which remap_file_pages gets an offset.
-_REMAP_VIAS: tuple[Via, ...] = ("wc", "uc", "devmem", "proc-wc")
+_REMAP_VIAS: tuple[ops.Via, ...] = ("wc", "uc", "devmem", "proc-wc")
 
 #: The operations of a driver on its own mappings.
 _ON_FILLED = frozenset({"zap_vma_ptes", "remap_pfn_range"})
@@ -95,7 +50,6 @@ _ON_ORDINARY = frozenset({"walk", "process_madvise", "mincore", "process_vm_read
 class CallGenerator(MappingGenerator):
     """Draws the operations of one program.
 
-    :param places: the places it has mapped so far
     :param rare: whether it may need a guest of its own
     :param leaves: whether most mappings of the driver and of vfio-pci are such that leaves fit
     """
@@ -104,14 +58,14 @@ class CallGenerator(MappingGenerator):
         super().__init__(random, places)
         self._rare, self._leaves = rare, leaves
         #: The tasks that live here.
-        self.tasks: Sequence[str] = (MAIN_TASK,)
+        self.tasks: Sequence[str] = (ops.MAIN_TASK,)
         #: The number of forks that were refused, each with a name of its own.
         self.refused = 0
         #: The areas the driver was to fill.
         self.filled: set[str] = set()
         self._within_page = any(device.kind == "top" for device in places.devices.values())
 
-    def call(self, kind: str, child: str | None) -> Call:
+    def call(self, kind: str, child: str | None) -> ops.Call:
         """An operation of *kind*, or munmap where *kind* is not possible.
 
         :param child: the name for a forked task, None where there are enough tasks
@@ -139,28 +93,26 @@ class CallGenerator(MappingGenerator):
             case "mremap vvar":
                 return self.mremap_vvar()
             case "fork" if child is not None:
-                return Fork(child)
+                return ops.Fork(child)
             case "fork refused":
-                return Fork(f"x{self.refused + 1}", draw.choice(_REFUSALS))
-            case "exit" | "kill":
-                return Exit() if kind == "exit" else Kill()
-            case "exec":
-                return Exec()
+                return ops.Fork(f"x{self.refused + 1}", draw.choice(_REFUSALS))
             case "request_mem_region" if (
                 claimed := places.claimed(self._rare or draw.random() < 0.25)
             ) is not None:
-                return RequestMemRegion(claimed)
-            case "rescan_moved" if any(device.pages > MOVED_PAGES for device in places.devices.values()):
+                return device_ops.RequestMemRegion(claimed)
+            case "rescan_moved" if any(
+                device.pages > device_ops.MOVED_PAGES for device in places.devices.values()
+            ):
                 return self.call("rescan", child)
             case "bind" | "unbind" if not (places.alone and (self._rare or draw.random() < 0.5)):
                 return self.ranged("munmap")
-        make: Callable[..., Call] | None = BY_WORD.get(kind)
+        make: Callable[..., ops.Call] | None = BY_WORD.get(kind)
         fields = ROWS[BY_WORD[kind]].fields if kind in BY_WORD else None
         if make is not None and fields == (Shape.DEVICE,):
             return make(places.bar_span().name)
         return make() if make is not None and fields == () else self.ranged(kind)
 
-    def ranged(self, kind: str) -> Call:
+    def ranged(self, kind: str) -> ops.Call:
         """An operation on one range; munmap where *kind* is not possible."""
         draw, places = self._random, self._places
         preferred = self.filled if kind in _ON_FILLED else set()
@@ -168,20 +120,20 @@ class CallGenerator(MappingGenerator):
             preferred = self.ordinary
         name = places.area(preferred)
         if kind in ADVICE:
-            return Madvise(places.span(name), kind)
+            return ops.Madvise(places.span(name), kind)
         if kind in PROTS:
-            return Mprotect(places.span(name), kind)
+            return ops.Mprotect(places.span(name), kind)
         if kind in _WALKERS:
             return self.walk(name, kind)
         match kind:
             case "mprotect":
-                return Mprotect(
+                return ops.Mprotect(
                     places.span(name), draw.choice(ANON_PROTS if name in self.ordinary else DRAWN_PROTS)
                 )
             case "madvise":
                 common = _ANON_ADVICE if name in self.ordinary else _COMMON_ADVICE
                 advice = draw.choice(common if draw.random() < 0.6 else list(ADVICE))
-                return Madvise(places.span(name), advice)
+                return ops.Madvise(places.span(name), advice)
             case "process_madvise":
                 likely = draw.random() < 0.7
                 advice = draw.choice(REMOTE_ADVICE if likely else list(ADVICE))
@@ -190,15 +142,15 @@ class CallGenerator(MappingGenerator):
                 # Ordinary pages that would go to the node they are on have no rule.
                 policy = draw.choice(("bind", "bind", *POLICIES))
                 stays = policy == "default" and name in self.ordinary
-                return Mbind(places.span(name), policy, not stays and draw.random() < 0.25)
+                return ops.Mbind(places.span(name), policy, not stays and draw.random() < 0.25)
             case "write" if self.stores:
-                return Write(places.page(name, again=True), draw.randrange(1, 100))
+                return ops.Write(places.page(name, again=True), draw.randrange(1, 100))
             case "read" | "write":
-                return Read(places.page(name, again=True))
+                return ops.Read(places.page(name, again=True))
             case "process_vm_readv":
-                return ProcessVmReadv(places.page(name), self.bytes())
+                return walk_ops.ProcessVmReadv(places.page(name), self.bytes())
             case "mincore":
-                return Mincore(places.span(name, _MINCORE_PAGES))
+                return walk_ops.Mincore(places.span(name, _MINCORE_PAGES))
             case "walk":
                 return self.walk(name)
             case "remap_file_pages":
@@ -207,28 +159,25 @@ class CallGenerator(MappingGenerator):
                 source = Span(source.name, source.start, source.start + over.pages)
                 device = places.devices[source.name]
                 if self._keeps_private(source) or (device.kind == "top" and source.end > device.pages):
-                    return Munmap(over)
+                    return ops.Munmap(over)
                 physical = device.kind != "pci"
-                return RemapFilePages(over, source, "devmem" if physical else draw.choice(_REMAP_VIAS))
+                return ops.RemapFilePages(over, source, "devmem" if physical else draw.choice(_REMAP_VIAS))
             case "unmap_mapping_range":
                 span, chance = places.driven_span(), draw.random()
                 to_end = span.end == places.devices[span.name].pages and not 0.25 <= chance < 0.75
-                return UnmapMappingRange(span, chance < 0.5, to_end)
+                return device_ops.UnmapMappingRange(span, chance < 0.5, to_end)
             case "ioremap":
-                modes: tuple[IoremapMode, ...] = get_args(IoremapMode)
-                return Ioremap(places.driven_span(), draw.choice(modes))
+                modes: tuple[device_ops.IoremapMode, ...] = get_args(device_ops.IoremapMode)
+                return device_ops.Ioremap(places.driven_span(), draw.choice(modes))
             case "request_mem_region":
-                return Munmap(places.span(name))
+                return ops.Munmap(places.span(name))
         if kind not in BY_WORD or (values := self._values(ROWS[BY_WORD[kind]].fields, name)) is None:
-            return Munmap(places.span(name))
-        make: Callable[..., Call] = BY_WORD[kind]
+            return ops.Munmap(places.span(name))
+        make: Callable[..., ops.Call] = BY_WORD[kind]
         return make(*values)
 
     def _values(self, fields: Sequence[Field], name: str) -> list[object] | None:
-        """Values for *fields*, drawn one after the other; None where one has no value here.
-
-        :param name: the area whose pages are meant
-        """
+        """Values for *fields*, drawn one after the other; None where one has no value here."""
         values: list[object] = []
         for field in fields:
             value = self._value(field, name)
@@ -271,7 +220,7 @@ class CallGenerator(MappingGenerator):
                 return draw.random() < 0.5
         assert_never(field)
 
-    def walk(self, name: str, kind: str = "walk") -> Walk:
+    def walk(self, name: str, kind: str = "walk") -> walk_ops.Walk:
         """A walk to pages of area *name*; a userfaultfd on ordinary memory has no rule.
 
         :param kind: the name of the walker, or ``walk`` for a random one
@@ -280,18 +229,22 @@ class CallGenerator(MappingGenerator):
         walker = next((walker_name for walker_name in _WALKERS if walker_name == kind), draw.choice(_WALKERS))
         while self._unfit(walker, name):
             walker = draw.choice(_WALKERS)
-        value = draw.randrange(1, 100) if walker in STORING_WALKERS else None
-        span = places.span(name, _MINCORE_PAGES) if walker in RANGE_WALKERS else places.page(name, again=True)
-        part = self.bytes() if walker in BYTE_WALKERS else None
-        node = draw.choice((None, *get_args(Node))) if walker == "move_pages" else None
-        return Walk(walker, span, value, part, node)
+        value = draw.randrange(1, 100) if walker in walk_ops.STORING_WALKERS else None
+        span = (
+            places.span(name, _MINCORE_PAGES)
+            if walker in walk_ops.RANGE_WALKERS
+            else places.page(name, again=True)
+        )
+        part = self.bytes() if walker in walk_ops.BYTE_WALKERS else None
+        node = draw.choice((None, *get_args(walk_ops.Node))) if walker == "move_pages" else None
+        return walk_ops.Walk(walker, span, value, part, node)
 
-    def _unfit(self, walker: Walker, name: str) -> bool:
-        if walker in STORING_WALKERS and not self.stores:
+    def _unfit(self, walker: walk_ops.Walker, name: str) -> bool:
+        if walker in walk_ops.STORING_WALKERS and not self.stores:
             return True
         return walker == "userfaultfd" and (name in self.ordinary or self._random.random() < 0.5)
 
-    def bytes(self) -> ByteRange | None:
+    def bytes(self) -> walk_ops.ByteRange | None:
         """Any bytes, often over the end of a page; or the first of the page.
 
         Beside the end of physical address space only bytes of one page.
@@ -303,7 +256,7 @@ class CallGenerator(MappingGenerator):
         length = draw.choice(
             (1, 8, PAGE_SIZE, PAGE_SIZE + 8, 2 * PAGE_SIZE, draw.randrange(1, 3 * PAGE_SIZE))
         )
-        return ByteRange(offset, min(length, PAGE_SIZE - offset) if self._within_page else length)
+        return walk_ops.ByteRange(offset, min(length, PAGE_SIZE - offset) if self._within_page else length)
 
     def memory(self) -> Span:
         """Pages of the device, or now and then the driver's own."""
@@ -314,10 +267,10 @@ class CallGenerator(MappingGenerator):
         large_devices = [
             device
             for device in self._places.devices.values()
-            if device.kind == "pci" and device.pages >= SECTION_PAGES
+            if device.kind == "pci" and device.pages >= device_ops.SECTION_PAGES
         ]
         if not large_devices:
             return None
         device = self._random.choice(large_devices)
-        first = self._random.randrange(min(4, device.pages // SECTION_PAGES))
-        return Span(device.name, first * SECTION_PAGES, (first + 1) * SECTION_PAGES)
+        first = self._random.randrange(min(4, device.pages // device_ops.SECTION_PAGES))
+        return Span(device.name, first * device_ops.SECTION_PAGES, (first + 1) * device_ops.SECTION_PAGES)

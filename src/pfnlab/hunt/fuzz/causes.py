@@ -32,13 +32,14 @@ from pfnlab.hunt.fuzz.signature import (
     LOOKING,
     STATE_FIELDS,
     Signature,
-    all_effects,
     kernel_violations,
     placed_signatures,
+    signature_between,
 )
 from pfnlab.hunt.fuzz.variations import VARIATIONS
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
+from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Reason, Run, undecided
 from pfnlab.programs.runs.violation import Violation
@@ -72,11 +73,6 @@ class Effect(msgspec.Struct, frozen=True, order=True):
     sides: tuple[tuple[str, ...], ...]
     shape: str
 
-    @property
-    def leads_to_state(self) -> bool:
-        """True where a difference of the state can follow from it."""
-        return not self.field or self.field in _STATE
-
 
 class Evidence(msgspec.Struct):
     """The knowledge of a finding from the programs that showed it.
@@ -101,7 +97,6 @@ class Evidence(msgspec.Struct):
 class Found(msgspec.Struct, frozen=True):
     """A finding as far as its cause depends on it.
 
-    :param key: of its signature
     :param program: the smallest program that shows it; None where it is not here
     """
 
@@ -118,7 +113,9 @@ class Found(msgspec.Struct, frozen=True):
         if self.program is None:
             return (1 << 30, 0, 0, self.key)
         behind = min((len(effects) for effects in self.evidence.before), default=0)
-        return (len(self.program.ops), len(_shown_text(self.program)), behind, self.key)
+        # Its title says where it came from.
+        text = format_program(msgspec.structs.replace(self.program, title="", asks=""))
+        return (len(self.program.ops), len(text), behind, self.key)
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -150,7 +147,6 @@ def sightings(
 ) -> dict[Signature, Evidence]:
     """The evidence of each finding in *runs* of *program*; none where only the end was looked at.
 
-    :param agreed: as for :func:`~pfnlab.hunt.fuzz.signature.signatures_of`
     :param smallest: it is the smallest program of a finding, so that what is in its step belongs to it
     """
     return evidence_of(program, runs, placed_signatures(program, runs, agreed=agreed), smallest=smallest)
@@ -163,10 +159,7 @@ def evidence_of(
     *,
     smallest: bool = False,
 ) -> dict[Signature, Evidence]:
-    """:func:`sightings`, where the findings are known.
-
-    :param placed: they, as :func:`~pfnlab.hunt.fuzz.signature.placed_signatures` told
-    """
+    """:func:`sightings`, where the findings are known."""
     if not placed or any(run.look is LookLevel.END for run in runs):
         return {}
     effects = _effects(program, runs, placed)
@@ -246,7 +239,8 @@ def _is_one(first: _Group, second: _Group, conditions: Callable[[Found], Conditi
 def _follows(finding: Found, own: set[Effect]) -> bool:
     """True where nothing is left of *finding* when the effects *own* are masked."""
     state = finding.signature.field in _STATE
-    masks = {effect for effect in own if effect.leads_to_state or not state}
+    # To a difference of the state no other field leads.
+    masks = {effect for effect in own if not (state and effect.field) or effect.field in _STATE}
     before = finding.evidence.before
     return bool(before) and all(masks & set(effects) for effects in before)
 
@@ -261,16 +255,9 @@ def _effects(
     program: Program, runs: Sequence[Run], placed: Sequence[tuple[int | None, Signature]]
 ) -> list[tuple[int, Effect]]:
     """Every effect with its step, that of an alarm before the first step with -1."""
-    signatures = [
-        *all_effects(program, runs),
-        *((_number(step), other) for step, other in placed),
-    ]
-    return [(step, effect_of(signature)) for step, signature in signatures]
-
-
-def _shown_text(program: Program) -> str:
-    """The program without its title, which says where it came from."""
-    return format_program(msgspec.structs.replace(program, title="", asks=""))
+    all_of = [(one.step, signature_between(program, runs, one)) for one in differences(runs)]
+    all_of += [(_number(step), signature) for step, signature in placed]
+    return [(step, effect_of(signature)) for step, signature in all_of]
 
 
 def _number(step: int | None) -> int:
@@ -282,7 +269,6 @@ class Grouping:
 
     :param ask: the runs of a program on all of them, in new guests where it is asked so; None where they have
         no answer
-    :param agreed: as for :func:`~pfnlab.hunt.fuzz.signature.signatures_of`
     """
 
     def __init__(self, ask: Callable[[Program, bool], Sequence[Run] | None], *, agreed: bool = True) -> None:
@@ -352,8 +338,6 @@ class Weighed:
     """The runs of a program, one a machine, and what they tell.
 
     :param reason: why they tell nothing, or not what to expect; None where they do
-    :param signatures: of all findings, each once (:func:`~pfnlab.hunt.fuzz.signature.signatures_of`)
-    :param sightings: what they tell of the cause of each (:func:`~pfnlab.hunt.fuzz.causes.sightings`)
     :param judged: they are of kernels alone, each judged by itself
     :param broken: the properties that kernels break in them, known or not
     """
@@ -367,10 +351,7 @@ class Weighed:
 
 
 def weigh(program: Program, runs: Sequence[Run], *, agreed: bool = True) -> Weighed:
-    """Evaluate *runs* of *program*.
-
-    :param agreed: as for :func:`~pfnlab.hunt.fuzz.signature.signatures_of`
-    """
+    """Evaluate *runs* of *program*."""
     reason = undecided(runs)
     if reason is not None:
         return Weighed(runs, reason)

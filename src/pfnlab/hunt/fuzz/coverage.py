@@ -75,10 +75,7 @@ class Coverage(msgspec.Struct):
     blocks: set[str] = msgspec.field(default_factory=set)
 
     def add(self, program: Program, runs: Sequence[Run], branches: Iterable[str] = ()) -> bool:
-        """Add what one program reached; whether anything of it is new.
-
-        :param branches: what the model reached while it ran
-        """
+        """Add what one program reached; whether anything of it is new."""
         before = self._size()
         for pair in pairs_of(program):
             self.pairs[pair] = self.pairs.get(pair, 0) + 1
@@ -120,10 +117,7 @@ def _words(run: Run) -> Iterator[str]:
 
 
 def watch_rules(reached: Iterable[str] = ()) -> BranchWatch:
-    """A watch of the branches of the model's rules.
-
-    :param reached: branches that were seen already
-    """
+    """A watch of the branches of the model's rules."""
     return BranchWatch(_rules, reached)
 
 
@@ -167,9 +161,7 @@ class ModelProcesses:
     """Models that answer programs, in processes of their own; a context manager.
 
     :param models: their names, that of the first one first
-    :param run: the run of one of them
     :param watched: whether to watch the branches of the first
-    :param reached: branches that were seen already
     :param jobs: processes; with one there is none, and only the first model is asked
     """
 

@@ -5,20 +5,11 @@ from __future__ import annotations
 from random import Random
 from typing import get_args
 
-import msgspec
+from msgspec.structs import replace
 
 from pfnlab.hunt.fuzz.ranges import DRIVER_LEAVES, DrawnPlaces
+from pfnlab.programs.lang import device_ops
 from pfnlab.programs.lang.areas import VVAR
-from pfnlab.programs.lang.device_ops import (
-    DRIVER_RAM,
-    DRIVER_RAM_PAGES,
-    MOVED_BAR,
-    OWN_RAM,
-    SHARED_ONLY,
-    DriverHow,
-    DriverMap,
-    DriverMode,
-)
 from pfnlab.programs.lang.ops import Mmap, Mremap, Via
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON, PERF, VVAR_PAGES
@@ -28,15 +19,14 @@ DRAWN_PROTS = ("none", "r", "r", *["rw"] * 7, "w", "rx", "rwx", "rwx", "wx", "x"
 #: Protections of ordinary memory, which can have any.
 ANON_PROTS = ("none", "r", "r", "rw", "rw", "rw", "rw", "w", "rx", "rwx", "x")
 
-_MODES: tuple[DriverMode, ...] = get_args(DriverMode)
-
-_HOWS: tuple[DriverHow, ...] = get_args(DriverHow)
+_MODES: tuple[device_ops.DriverMode, ...] = get_args(device_ops.DriverMode)
+_HOWS: tuple[device_ops.DriverHow, ...] = get_args(device_ops.DriverHow)
 
 #: Ways to map that allow nothing executable.
 _NOEXEC = ("wc", "uc", "proc-wc", "proc-uc")
 
 #: Ways to map whose fault handler fills entries; the kernel stops when such a mapping is private.
-_SHARED_ONLY = (*SHARED_ONLY, "mixed", "mixed_mkwrite", "mixed_pages")
+_SHARED_ONLY = (*device_ops.SHARED_ONLY, "mixed", "mixed_mkwrite", "mixed_pages")
 
 #: The most pages of memory that is filled page by page.
 ANON_PAGES, _RAM_PAGES = 24, 16
@@ -49,10 +39,7 @@ _BY_ADDRESS: tuple[Via, ...] = ("devmem", "devmem-sync", "proc-wc", "proc-uc")
 
 
 class MappingGenerator:
-    """Draws what maps, and what moves mappings, for one program.
-
-    :param places: the places it has mapped so far
-    """
+    """Draws what maps, and what moves mappings, for one program."""
 
     def __init__(self, random: Random, places: DrawnPlaces) -> None:
         self._random, self._places = random, places
@@ -71,7 +58,7 @@ class MappingGenerator:
         device = self._places.devices[source.name]
         if device.kind != "pci" or source.end > device.pages:
             return source, via
-        return Span(MOVED_BAR, source.start, source.end), via
+        return Span(device_ops.MOVED_BAR, source.start, source.end), via
 
     def _keeps_private(self, source: Span) -> bool:
         """True where a mapping of *source* must be private, because the program stores."""
@@ -82,7 +69,7 @@ class MappingGenerator:
         """Ordinary memory; shared memory is neither populated nor locked, because that has no rule."""
         mmap = self.mmap(source, "anon", over)
         if self._random.random() < _SHARED_RATE:
-            return msgspec.structs.replace(mmap, shared=True, populate=False, locked=False)
+            return replace(mmap, shared=True, populate=False, locked=False)
         return mmap
 
     def perf(self) -> Mmap:
@@ -90,12 +77,14 @@ class MappingGenerator:
         draw = self._random
         pages = draw.choice((1, 2, 3, 5, 5, 9, 17, 4)) if draw.random() < 0.9 else draw.randrange(1, 24)
         mmap = self.mmap(Span(PERF, 0, pages), PERF, None)
-        return msgspec.structs.replace(mmap, shared=draw.random() < 0.95)
+        return replace(mmap, shared=draw.random() < 0.95)
 
     def own_pages(self) -> Span:
         """Some of the driver's own pages."""
-        start = self._random.randrange(DRIVER_RAM_PAGES)
-        return Span(DRIVER_RAM, start, self._random.randrange(start + 1, DRIVER_RAM_PAGES + 1))
+        start = self._random.randrange(device_ops.DRIVER_RAM_PAGES)
+        return Span(
+            device_ops.DRIVER_RAM, start, self._random.randrange(start + 1, device_ops.DRIVER_RAM_PAGES + 1)
+        )
 
     def mmap(self, source: Span, via: str, over: Span | None) -> Mmap:
         draw = self._random
@@ -127,7 +116,7 @@ class MappingGenerator:
     def driver_mmap(self) -> Mmap:
         draw = self._random
         how = draw.choice(_HOWS)
-        source = self._places.driven_span(_RAM_PAGES if how in OWN_RAM else None)
+        source = self._places.driven_span(_RAM_PAGES if how in device_ops.OWN_RAM else None)
         if self._keeps_private(source) and how in _SHARED_ONLY:
             how = "remap"
         part = None
@@ -138,7 +127,7 @@ class MappingGenerator:
             how = "remap"
         shared = how in _SHARED_ONLY or draw.random() < 0.55
         shared = shared and not self._keeps_private(source)
-        driver = DriverMap(how, draw.choice(_MODES), part)
+        driver = device_ops.DriverMap(how, draw.choice(_MODES), part)
         return Mmap(
             self._places.free_area(), source, "driver", shared, draw.choice(DRAWN_PROTS), driver=driver
         )
@@ -153,8 +142,8 @@ class MappingGenerator:
         prot = draw.choice((*["rw"] * 8, "r", *DRAWN_PROTS[-3:])) if kind == "mmap driver" else "rw"
         if kind == "mmap vfio":
             return Mmap(name, source, "vfio", True, prot)
-        hows: tuple[DriverHow, ...] = (*DRIVER_LEAVES, "fault_pud")
-        driver = DriverMap(draw.choice(hows), draw.choice(_MODES))
+        hows: tuple[device_ops.DriverHow, ...] = (*DRIVER_LEAVES, "fault_pud")
+        driver = device_ops.DriverMap(draw.choice(hows), draw.choice(_MODES))
         return Mmap(name, source, "driver", True, prot, driver=driver)
 
     def movable(self) -> str:

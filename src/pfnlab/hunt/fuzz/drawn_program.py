@@ -6,41 +6,14 @@ from random import Random
 
 import msgspec
 
-from pfnlab.hunt.fuzz.bias import Bias
-from pfnlab.hunt.fuzz.call_kinds import (
-    AFTER_LEAF,
-    ALL,
-    DRIVER_KINDS,
-    ENDS,
-    EVERYWHERE,
-    ONCE,
-    PLANS,
-    RESET_KINDS,
-    VFIO_KINDS,
-    areas_of,
-    kind_of,
-)
+from pfnlab.hunt.fuzz import call_kinds
 from pfnlab.hunt.fuzz.calls import CallGenerator
-from pfnlab.hunt.fuzz.conditions import Conditions
+from pfnlab.hunt.fuzz.conditions import Bias, Conditions
 from pfnlab.hunt.fuzz.ranges import DrawnPlaces, areas, devices, leaf_level
+from pfnlab.programs.lang import ops
 from pfnlab.programs.lang.areas import VVAR, areas_showing
 from pfnlab.programs.lang.device_ops import Plug, RescanMoved, Unplug
 from pfnlab.programs.lang.forced import Fail
-from pfnlab.programs.lang.ops import (
-    MAIN_TASK,
-    Call,
-    Exit,
-    Fork,
-    Kill,
-    Mmap,
-    Mremap,
-    Munmap,
-    Op,
-    Program,
-    Thp,
-    Thread,
-    Write,
-)
 from pfnlab.programs.lang.process_ops import ProcessMrelease, Setrlimit
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON
@@ -75,14 +48,13 @@ _FAIL_RATE, _FORK_FAIL_RATE = 0.012, 0.03
 _PASSES_END = 0.2
 
 _MOST_TASKS = 4
-
 _LENGTHS = range(4, 21)
 
 #: How many operations follow on a leaf that was made, and how often an access follows each.
 _AFTER_LEAF, _ACCESS_AFTER = (1, 2, 2, 3, 4), 0.5
 
 #: The settings of transparent_hugepage, with weights; most programs say none.
-_THP: dict[Thp | None, int] = {None: 80, "always": 12, "madvise": 6, "never": 2}
+_THP: dict[ops.Thp | None, int] = {None: 80, "always": 12, "madvise": 6, "never": 2}
 
 #: How often one of the :data:`.call_kinds.PLANS` is begun where it can be, and how often after some kinds.
 _PLANNED, _PLANNED_RATHER = 0.3, {"mmap anon": 0.8, "munmap": 0.45}
@@ -91,7 +63,7 @@ _PLANNED, _PLANNED_RATHER = 0.3, {"mmap anon": 0.8, "munmap": 0.45}
 _AGAIN = 0.1
 
 
-def may_store(program: Program) -> bool:
+def may_store(program: ops.Program) -> bool:
     """True where what follows *program* may store: not where an ``isa`` device may be mapped shared."""
     isa = {device.name for device in program.devices if device.kind == "isa"}
     return not areas_showing((op.call for op in program.ops), isa, shared=True)
@@ -100,15 +72,10 @@ def may_store(program: Program) -> bool:
 class DrawnProgram:
     """One program while it is drawn: its operations so far decide which may come next.
 
-    :param random: the source of every choice
     :param weights: the kinds of operations that it may have, with their weights
-    :param bias: what earlier programs have reached
     :param prefix: an earlier program, with a part of which it begins
     :param rare: it may need a guest of its own
-    :param vfio: it has a device opened through vfio-pci
-    :param slot: its device comes and goes
     :param leaves: it has a device that leaves fit into
-    :param fixed: it has a device at a fixed place
     """
 
     def __init__(
@@ -116,7 +83,7 @@ class DrawnProgram:
         random: Random,
         weights: dict[str, float],
         bias: Bias,
-        prefix: Program | None,
+        prefix: ops.Program | None,
         *,
         rare: bool,
         vfio: bool,
@@ -141,20 +108,20 @@ class DrawnProgram:
         self.calls = CallGenerator(random, self.places, rare=rare, leaves=leaves)
         if prefix is not None:
             self.calls.stores = may_store(prefix)
-        self.tasks = [MAIN_TASK]
+        self.tasks = [ops.MAIN_TASK]
         self.calls.tasks = self.tasks
-        self.process_of = {MAIN_TASK: MAIN_TASK}
+        self.process_of = {ops.MAIN_TASK: ops.MAIN_TASK}
         #: By process, the resources that are limited.
-        self.limits: dict[str, set[str]] = {MAIN_TASK: set()}
+        self.limits: dict[str, set[str]] = {ops.MAIN_TASK: set()}
         #: Every task so far, ended ones too.
-        self.born_tasks = [MAIN_TASK]
+        self.born_tasks = [ops.MAIN_TASK]
         self.born = 0
         #: By area, the last two kinds.
         self.last: dict[str, str] = {}
         self.conditions = Conditions()
         #: Kinds that come next whatever else might.
         self.planned: list[str] = []
-        self.ops: list[Op] = []
+        self.ops: list[ops.Op] = []
         if prefix is not None and not prefix.needs.held:
             for op in prefix.ops[: random.randrange(len(prefix.ops)) + 1]:
                 self.add(op)
@@ -164,79 +131,83 @@ class DrawnProgram:
         draw = self.random
         length = draw.choice(_LENGTHS)
         if not self.ops and self.leaves:
-            self.add(Op(self.calls.leaf_mmap("mmap vfio" if self.vfio else "mmap driver"), MAIN_TASK))
+            self.add(ops.Op(self.calls.leaf_mmap("mmap vfio" if self.vfio else "mmap driver"), ops.MAIN_TASK))
         elif not self.ops:
             self.add(self.op("mmap vfio" if self.vfio else "mmap"))
         while len(self.ops) < length and self.tasks:
             earlier = draw.choice(self.ops) if draw.random() < _AGAIN else None
-            if earlier is not None and earlier.task in self.tasks and kind_of(earlier.call) not in ONCE:
+            if (
+                earlier is not None
+                and earlier.task in self.tasks
+                and call_kinds.kind_of(earlier.call) not in call_kinds.ONCE
+            ):
                 self.add(msgspec.structs.replace(earlier, fail=None))
             else:
                 self.add(self.op(self.kind()))
 
-    def program(self, title: str) -> Program:
+    def program(self, title: str) -> ops.Program:
         """The program as far as it is drawn."""
         devices = tuple(self.places.devices.values())
         thp = self.random.choices(list(_THP), list(_THP.values()))[0]
-        return Program(title, "", devices, tuple(self.ops), self.areas, thp=thp)
+        return ops.Program(title, "", devices, tuple(self.ops), self.areas, thp=thp)
 
-    def add(self, op: Op) -> None:
+    def add(self, op: ops.Op) -> None:
         """Append *op*, and record its effect."""
-        call, kind = op.call, kind_of(op.call)
+        call, kind = op.call, call_kinds.kind_of(op.call)
         self.ops.append(op)
-        for name in tuple(self.last) if kind in EVERYWHERE else areas_of(call):
+        for name in tuple(self.last) if kind in call_kinds.EVERYWHERE else call_kinds.areas_of(call):
             previous = self.last.get(name, "").rpartition(" > ")[2]
             self.last[name] = f"{previous} > {kind}" if previous else kind
         self.conditions.add(op)
         self.speaks_of(call)
         if kind == "fork refused":
             self.calls.refused += 1
-        elif isinstance(call, (Fork, Thread)):
+        elif isinstance(call, (ops.Fork, ops.Thread)):
             self.born += 1
             self.tasks.append(call.child)
             self.born_tasks.append(call.child)
             process = self.process_of[op.task]
-            self.process_of[call.child] = process if isinstance(call, Thread) else call.child
-            if isinstance(call, Fork):
+            self.process_of[call.child] = process if isinstance(call, ops.Thread) else call.child
+            if isinstance(call, ops.Fork):
                 self.limits[call.child] = set(self.limits[process])
         elif isinstance(call, RescanMoved):
             self.calls.moved = True
         elif isinstance(call, Plug | Unplug):
             self.empty = isinstance(call, Unplug)
-        elif isinstance(call, (Exit, Kill)):
+        elif isinstance(call, (ops.Exit, ops.Kill)):
             self.tasks.remove(op.task)
         elif isinstance(call, ProcessMrelease) and call.killed:
             self.tasks.remove(call.victim)
         elif isinstance(call, Setrlimit):
             limited = self.limits[self.process_of[op.task]]
             (limited.discard if call.room is None else limited.add)(call.resource)
-        elif isinstance(call, Munmap) and op.task == MAIN_TASK:
+        elif isinstance(call, ops.Munmap) and op.task == ops.MAIN_TASK:
             self.places.unmapped(call.span)
-        elif isinstance(call, (Mmap, Mremap)):
-            pages = call.source.pages if isinstance(call, Mmap) else call.pages
-            if isinstance(call, Mremap) and call.fixed and not call.dontunmap and call.span.name != VVAR:
+        elif isinstance(call, (ops.Mmap, ops.Mremap)):
+            pages = call.source.pages if isinstance(call, ops.Mmap) else call.pages
+            if isinstance(call, ops.Mremap) and call.fixed and not call.dontunmap and call.span.name != VVAR:
                 self.places.unmapped(call.span)
             if call.over is not None or call.name is not None:
                 self.places.mapped(call.over or Span(call.name or "", 0, pages))
 
-    def speaks_of(self, call: Call) -> None:
+    def speaks_of(self, call: ops.Call) -> None:
         """Record the pages of *call*, or those to which it moves them, for the operations that follow."""
-        if isinstance(call, (Mmap, Mremap)) and call.name is not None:
-            pages = call.source.pages if isinstance(call, Mmap) else call.pages
+        if isinstance(call, (ops.Mmap, ops.Mremap)) and call.name is not None:
+            pages = call.source.pages if isinstance(call, ops.Mmap) else call.pages
             self.places.used(Span(call.name, 0, pages))
         else:
             span = getattr(call, "over", None) or getattr(call, "span", None)
-            if isinstance(span, Span) and span.name in self.places.areas and not isinstance(call, Munmap):
+            if isinstance(span, Span) and span.name in self.places.areas and not isinstance(call, ops.Munmap):
                 self.places.used(span)
-                if isinstance(call, Write):
+                if isinstance(call, ops.Write):
                     self.places.touched.append(span)
-        if isinstance(call, Mmap) and call.driver is not None and call.name is not None:
+        if isinstance(call, ops.Mmap) and call.driver is not None and call.name is not None:
             self.calls.filled.add(call.name)
-        if isinstance(call, Mmap) and call.source.name == ANON:
+        if isinstance(call, ops.Mmap) and call.source.name == ANON:
             self.calls.ordinary.add(call.over.name if call.over is not None else call.name or "")
-        kind = kind_of(call)
-        plans = PLANS.get(kind, ())
-        if isinstance(call, Mmap) and self.leaves and leaf_level(call) > 1:
+        kind = call_kinds.kind_of(call)
+        plans = call_kinds.PLANS.get(kind, ())
+        if isinstance(call, ops.Mmap) and self.leaves and leaf_level(call) > 1:
             self.planned = self.after_leaf()
         elif plans and not self.planned and self.random.random() < _PLANNED_RATHER.get(kind, _PLANNED):
             self.planned = list(self.random.choice(plans))
@@ -244,8 +215,12 @@ class DrawnProgram:
     def after_leaf(self) -> list[str]:
         """An access that makes a leaf, and kinds that split it, move it, drop it or look at it."""
         draw = self.random
-        missing = {*DRIVER_KINDS, *VFIO_KINDS, *RESET_KINDS} - self.weights.keys()
-        kinds = {kind: weight for kind, weight in AFTER_LEAF.items() if kind not in missing}
+        missing = {
+            *call_kinds.DRIVER_KINDS,
+            *call_kinds.VFIO_KINDS,
+            *call_kinds.RESET_KINDS,
+        } - self.weights.keys()
+        kinds = {kind: weight for kind, weight in call_kinds.AFTER_LEAF.items() if kind not in missing}
         plan = [draw.choice(("read", "write", "write"))]
         for kind in draw.choices(list(kinds), list(kinds.values()), k=draw.choice(_AFTER_LEAF)):
             plan += [kind, *([draw.choice(("read", "write"))] if draw.random() < _ACCESS_AFTER else [])]
@@ -254,9 +229,9 @@ class DrawnProgram:
     def kind(self) -> str:
         """The next kind, preferably one that never followed the last one."""
         planned = self.planned.pop(0) if self.planned else ""
-        self.places.stays, self.places.all = bool(planned), planned.endswith(ALL)
+        self.places.stays, self.places.all = bool(planned), planned.endswith(call_kinds.ALL)
         if planned:
-            return planned.removesuffix(ALL)
+            return planned.removesuffix(call_kinds.ALL)
         return self.weighted(self.weights, self.conditions.anywhere())
 
     def weighted(self, weights: dict[str, float], conditions: set[str]) -> str:
@@ -266,28 +241,28 @@ class DrawnProgram:
         chances = [weight * factor for weight, factor in zip(weights.values(), factors, strict=True)]
         return self.random.choices(list(weights), chances)[0]
 
-    def op(self, kind: str) -> Op:
+    def op(self, kind: str) -> ops.Op:
         draw = self.random
         if kind in ("remove", "rescan", "rescan_moved", "unplug", "plug") and self.empty != (kind == "plug"):
             # A slot is full or empty.
             kind = "plug" if self.empty else "unplug"
-        if kind in ENDS:
+        if kind in call_kinds.ENDS:
             # The first task seldom ends: those that are left have less to do.
             early = len(self.tasks) == 1 or draw.random() < 0.05
             kind = "fork" if early and draw.random() < 0.9 else kind
             task = self.tasks[0] if early else draw.choice(self.tasks[1:])
         else:
             # Children have the mappings of the parent; within a plan, the youngest task may well act.
-            born = self.places.stays and isinstance(self.ops[-1].call, Fork) and draw.random() < 0.5
+            born = self.places.stays and isinstance(self.ops[-1].call, ops.Fork) and draw.random() < 0.5
             first = draw.random() < 0.4
             task = self.tasks[-1] if born else self.tasks[0] if first else draw.choice(self.tasks)
         call = (
             ProcessMrelease(draw.choice(self.born_tasks)) if kind == "process_mrelease" else self.call(kind)
         )
-        return Op(call, task, fail=self.fail(call))
+        return ops.Op(call, task, fail=self.fail(call))
 
-    def fail(self, call: Call) -> Fail | None:
-        kind = kind_of(call)
+    def fail(self, call: ops.Call) -> Fail | None:
+        kind = call_kinds.kind_of(call)
         functions = [function for function, kinds in _ALLOCATING.items() if kind in kinds]
         if not functions or self.random.random() >= (_FORK_FAIL_RATE if kind == "fork" else _FAIL_RATE):
             return None
@@ -295,6 +270,6 @@ class DrawnProgram:
         first_only = kind == "fork" and function == "__pte_alloc"
         return Fail(function, 1 if first_only else self.random.choice(_FAILING_CALLS), None)
 
-    def call(self, kind: str) -> Call:
+    def call(self, kind: str) -> ops.Call:
         """An operation of *kind*."""
         return self.calls.call(kind, f"t{self.born + 1}" if len(self.tasks) < _MOST_TASKS else None)

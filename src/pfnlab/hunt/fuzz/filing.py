@@ -15,26 +15,18 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from pfnlab.base import inert
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import Missing, cannot_write, read_text, write_whole
-from pfnlab.base.inert import (
-    markdown,
-    markdown_begun,
-    markdown_block,
-    markdown_code,
-    one_line,
-    shell_line,
-    shell_path,
-)
 from pfnlab.base.path_walk import make_folder
 from pfnlab.base.result import Outcome, Printed, beside
 from pfnlab.base.units import number_of
-from pfnlab.hunt.fuzz.signature import LOOKING, LOST, VIOLATION, Signature, unknown_violations
+from pfnlab.hunt.fuzz.signature import LOOKING, LOST, VIOLATION, Signature, kernel_violations
 from pfnlab.hunt.fuzz.value_shape import NOTHING
-from pfnlab.programs.lang.canonical import format_text
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program, op_lines
+from pfnlab.programs.lang.problems import format_text
 from pfnlab.programs.model.model_machine import END
 from pfnlab.programs.runs.alarm import Alarm, when
 from pfnlab.programs.runs.compare import Difference, alarms, differences
@@ -64,7 +56,6 @@ class FoundDifference(msgspec.Struct, frozen=True):
     :param origin: seed and index of the program that showed it first
     :param operations: the number of operations of that first program
     :param repeated: the number of runs that showed it, and the number of runs
-    :param minimal: whether every smaller program was tried
     :param looks: how the kernels were looked at; two levels where looking changed something
     :param with_it: the other signatures of its step in the smallest program
     :param verb: the command whose program showed it first
@@ -88,7 +79,6 @@ class FiledData(msgspec.Struct, frozen=True, kw_only=True):
     :param signatures: its own; more where a person found that several are one finding
     :param machines: by name, those that its program is run on
     :param looks: how they are looked at; two levels where looking changed something
-    :param minimal: whether every smaller program was tried
     :param with_it: the other signatures of its step in its program
     """
 
@@ -111,7 +101,7 @@ def read_data(folder: Path) -> FiledData:
     except Missing:
         raise Misuse(f"there is no {DATA} in {folder}: it holds no finding") from None
     except (ValueError, RecursionError) as trouble:
-        raise Misuse(f"{file} is no data of a finding: {one_line(str(trouble))}") from None
+        raise Misuse(f"{file} is no data of a finding: {inert.one_line(str(trouble))}") from None
 
 
 class FindingFolder(Printed, frozen=True, kw_only=True, tag="pfnlab-finding/1"):
@@ -238,26 +228,26 @@ def report_text(finding: FoundDifference, folder: Path) -> str:
     """The report: the differences, the command to see them, the origin."""
     signature = finding.signature
     shown, runs = finding.repeated
-    machines = "\n".join(markdown(f"- {run.machine}: {run.kernel}") for run in finding.runs)
+    machines = "\n".join(inert.markdown(f"- {run.machine}: {run.kernel}") for run in finding.runs)
     commands = "".join(f"    {command} --steps --trace\n" for command in _commands(finding, folder))
     smallest = "no operation of it can be left out" if finding.minimal else _CUT_SHORT
     return (
-        f"# {markdown(_title(signature))}\n"
+        f"# {inert.markdown(_title(signature))}\n"
         "State: private\n\n"
         "## What differs\n\n"
         f"{_differences(finding.program, finding.runs)}\n\n"
-        f"{markdown_block(program_text(finding), 'pfn')}\n"
+        f"{inert.markdown_block(program_text(finding), 'pfn')}\n"
         f"{_logs(finding.runs)}"
         "## How to see it\n\n"
         f"{commands}\n"
         f"{machines}\n\n"
         "## Where it comes from\n\n"
-        f"{markdown_code(finding.verb)}, program {markdown(finding.origin)} "
+        f"{inert.markdown_code(finding.verb)}, program {inert.markdown(finding.origin)} "
         f"of {number_of(finding.operations, 'operation')}, "
         f"shrunk to {len(finding.program.ops)}; {smallest}. "
         f"It showed in {shown} of {number_of(runs, 'run')}.\n\n"
-        f"{_SIGNATURE[1:]}{markdown(f'{signature.key} {signature}')}\n"
-        + "".join(f"{markdown(f'With it: {other.key} {other}')}\n" for other in finding.with_it)
+        f"{_SIGNATURE[1:]}{inert.markdown(f'{signature.key} {signature}')}\n"
+        + "".join(f"{inert.markdown(f'With it: {other.key} {other}')}\n" for other in finding.with_it)
     )
 
 
@@ -282,8 +272,10 @@ def _machines(finding: FoundDifference) -> tuple[str, ...]:
 
 def _commands(finding: FoundDifference, folder: Path) -> list[str]:
     """The command that shows it; of what looking changed the two."""
-    machines = shell_line(word for machine in _machines(finding) for word in ("--on", machine))
-    return [f"pfnlab run {shell_path(folder / PROGRAM)} {machines} --look {look}" for look in finding.looks]
+    machines = inert.shell_line(word for machine in _machines(finding) for word in ("--on", machine))
+    return [
+        f"pfnlab run {inert.shell_path(folder / PROGRAM)} {machines} --look {look}" for look in finding.looks
+    ]
 
 
 def _title(signature: Signature) -> str:
@@ -319,23 +311,26 @@ def _differences(program: Program, runs: Sequence[Run]) -> str:
     if len(found) > _LISTED:
         lines.append(f"- and {len(found) - _LISTED} more")
     lines += [
-        markdown(f"- {violation.machine} breaks {violation}")
-        for violation in unknown_violations(program, runs)
+        inert.markdown(f"- {violation.machine} breaks {violation}")
+        for violation in kernel_violations(program, runs)
+        if violation.unknown
     ]
-    lines += [markdown(f"- {item.machine} raised an alarm: {_alarm(item.alarm)}") for item in alarms(runs)]
+    lines += [
+        inert.markdown(f"- {item.machine} raised an alarm: {_alarm(item.alarm)}") for item in alarms(runs)
+    ]
     for run in runs:
         if run.lost is not None and run.alarm is None:
-            place = f"at step {len(run.steps) + 1} {markdown_code(ops[len(run.steps)])}"
-            lines.append(f"- {markdown(run.machine)} was lost {place}: {markdown(str(run.lost))}")
+            place = f"at step {len(run.steps) + 1} {inert.markdown_code(ops[len(run.steps)])}"
+            lines.append(f"- {inert.markdown(run.machine)} was lost {place}: {inert.markdown(str(run.lost))}")
     return "\n".join(lines)
 
 
 def _logs(runs: Sequence[Run]) -> str:
     """The alarms of the kernels, with the call traces."""
     return "".join(
-        f"## What {markdown(item.machine)} said\n\n"
-        f"{markdown_begun(markdown(_alarm(item.alarm)))}\n\n"
-        + markdown_block("\n".join(item.alarm.log), "text")
+        f"## What {inert.markdown(item.machine)} said\n\n"
+        f"{inert.markdown_begun(inert.markdown(_alarm(item.alarm)))}\n\n"
+        + inert.markdown_block("\n".join(item.alarm.log), "text")
         + "\n"
         for item in alarms(runs)
     )
@@ -346,22 +341,24 @@ def _alarm(alarm: Alarm) -> str:
 
 
 def _difference(difference: Difference) -> list[str]:
-    head = f"- step {difference.step + 1} {markdown_code(difference.op)}, {difference.field}:"
-    sides = (f"{markdown(side.machine)}: {_value(side.value, difference)}" for side in difference.values)
+    head = f"- step {difference.step + 1} {inert.markdown_code(difference.op)}, {difference.field}:"
+    sides = (
+        f"{inert.markdown(side.machine)}: {_value(side.value, difference)}" for side in difference.values
+    )
     return [head, *(f"  - {side}" for side in sides)]
 
 
 def _value(value: Any, difference: Difference) -> str:
     """A value in words; of a list only the elements that others do not have."""
     if not isinstance(value, tuple):
-        return markdown_code(value)
+        return inert.markdown_code(value)
     others = [
         side.value for side in difference.values if isinstance(side.value, tuple) and side.value != value
     ]
     if difference.field == "events":
-        return markdown_code("; ".join(value) or "-")
+        return inert.markdown_code("; ".join(value) or "-")
     elements = [element for element in value if any(element not in other for other in others)]
-    return markdown_code("; ".join(map(_words, elements)) or "-")
+    return inert.markdown_code("; ".join(map(_words, elements)) or "-")
 
 
 def _words(element: Any) -> str:

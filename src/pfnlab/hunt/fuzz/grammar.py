@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from random import Random
 
-from pfnlab.hunt.fuzz.bias import NO_BIAS, Bias
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.conditions import NO_BIAS, Bias
 from pfnlab.hunt.fuzz.drawn_program import DrawnProgram
 from pfnlab.hunt.fuzz.drawn_schedule import add_schedule
 from pfnlab.programs.lang.ops import Program

@@ -12,22 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 
 from pfnlab.base.errors import Misuse
+from pfnlab.hunt.fuzz import rounds
 from pfnlab.hunt.fuzz.asked_machines import AskedMachines
 from pfnlab.hunt.fuzz.causes import MOST_TELLING, Evidence, Found, Grouping, Weighed, weigh
 from pfnlab.hunt.fuzz.coverage import Measure, ModelProcesses
 from pfnlab.hunt.fuzz.filing import Folder, FoundDifference
 from pfnlab.hunt.fuzz.hunt_state import HuntState, KnownSignature, Unstable
-from pfnlab.hunt.fuzz.known_rows import note_known
-from pfnlab.hunt.fuzz.rounds import (
-    Drawing,
-    DrawnRound,
-    changed_by_looking,
-    end_of_round,
-    looked_at,
-    with_prefix,
-)
-from pfnlab.hunt.fuzz.shown_again import is_shown, machines_of
-from pfnlab.hunt.fuzz.shrink import Shrunk, shrink_quickly
+from pfnlab.hunt.fuzz.reach import note_known
+from pfnlab.hunt.fuzz.shrink import Shrunk, is_shown, machines_of, shrink_quickly
 from pfnlab.hunt.fuzz.signature import (
     KERNELS_GO_ON,
     LOOKING,
@@ -54,8 +46,6 @@ class Hunt:
 
     What the first model has no rule for is not compared: kernels run it all the same, each judged alone.
 
-    :param machines: by name, and that for each level of looking if there are several; the first model runs
-        each program first, to tell whether it has a rule
     :param state: the state to begin with; it changes during the hunt
     :param folder: the folder for findings, None to file none
     :param watched: whether to watch the branches of the first model, where they are the measure
@@ -64,7 +54,6 @@ class Hunt:
     :param on_compared: called with the runs of every program that all machines answered
     :param predicting: the models of kernels, by level and name, that tell what looking changes; where there
         is none, the first model tells
-    :ivar machines: they, as they are asked
     :param agreed: whether what machines agree in is a finding too, as for
         :func:`~pfnlab.hunt.fuzz.signature.signature_of`
     :param jobs: processes that run programs on models; programs, findings and their order are those of one
@@ -98,7 +87,7 @@ class Hunt:
             reached=state.coverage.branches,
             jobs=jobs,
         )
-        self._drawing = Drawing(state, self._models)
+        self._drawing = rounds.Drawing(state, self._models)
         self._progress = on_progress
         self._most: int | None = None
         self._until: float | None = None
@@ -140,7 +129,7 @@ class Hunt:
         while programs is None or self.state.next < programs:
             if self._is_late or self._enough:
                 return
-            end = end_of_round(self.state.next, self._drawing.together)
+            end = rounds.end_of_round(self.state.next, self._drawing.together)
             self._round(end if programs is None else min(end, programs), programs)
             self._progress(self.state)
 
@@ -157,7 +146,7 @@ class Hunt:
     def _round(self, end: int, programs_in_all: int | None) -> None:
         state = self.state
         drawn = self._drawing.round(end)
-        next_end = end_of_round(end, self._drawing.together)
+        next_end = rounds.end_of_round(end, self._drawing.together)
         if programs_in_all is not None:
             next_end = min(next_end, programs_in_all)
         ahead = self._drawing.ahead(end, next_end)
@@ -191,9 +180,9 @@ class Hunt:
         state.kernels |= {run.machine: run.kernel for run in runs}
         is_new = state.coverage.add_blocks(runs)
         if is_new and state.measure is Measure.KERNEL:
-            state.prefixes = with_prefix(state.prefixes, state.next, program)
+            state.prefixes = rounds.with_prefix(state.prefixes, state.next, program)
 
-    def _runs_of(self, drawn: DrawnRound, part: range) -> list[dict[LookLevel, Weighed]]:
+    def _runs_of(self, drawn: rounds.DrawnRound, part: range) -> list[dict[LookLevel, Weighed]]:
         """For each program of a part of a round, its runs on all machines by level; of what the first model
         has no answer for only that. They are weighed as they come, while guests run others."""
         drawn_programs = drawn.programs[part.start : part.stop]
@@ -286,7 +275,7 @@ class Hunt:
             own = {level: run for level in runs for run in runs[level] if run.machine == name}
             asked = {level: self.machines.predicted(name, program, level) for level in runs}
             predicted = {level: run for level, run in asked.items() if run is not None}
-            found += changed_by_looking(program, own, predicted)
+            found += rounds.changed_by_looking(program, own, predicted)
         return found
 
     def _note_differences(
@@ -349,7 +338,7 @@ class Hunt:
         )
         if signature.kind == LOOKING:
             asked = ((level, self.machines.runs(shrunk.program, level)) for level in levels)
-            named = (looked_at(run, level) for level, answers in asked for run in answers)
+            named = (rounds.looked_at(run, level) for level, answers in asked for run in answers)
             runs = tuple(run for run in named if run.machine in machines_of(signature))
         else:
             # The model may have no answer where a kernel shows it by itself.
@@ -371,10 +360,7 @@ class Hunt:
         return True
 
     def _ask_closely(self, program: Program, fresh: bool) -> Sequence[Run] | None:
-        """The runs of *program*, looked at as closely as possible; None where the machines have no answer.
-
-        :param fresh: in guests in which no program has run
-        """
+        """The runs of *program*, looked at as closely as possible; None where the machines have no answer."""
         level = self._telling
         if self.machines.lacks_rule(program, level):
             return None
@@ -399,10 +385,6 @@ class Hunt:
         """True where *program* shows the same difference; False at once where the model has no rule.
 
         What a kernel shows by itself needs no rule.
-
-        :param levels: those at which it was shown
-        :param repeated: it is the program that showed it
-        :param quick: as for :func:`~pfnlab.hunt.fuzz.shown_again.is_shown`
         """
         own = signature.by_itself
         if not own and self.machines.lacks_rule(program, levels[0]):

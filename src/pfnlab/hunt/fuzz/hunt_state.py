@@ -13,13 +13,12 @@ from pfnlab.base.files import MOST_RECORDED, Missing, cannot_write, read_bytes, 
 from pfnlab.base.inert import one_line
 from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result
 from pfnlab.base.units import number_of
-from pfnlab.hunt.fuzz.bias import Bias
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.causes import Cause, Evidence
+from pfnlab.hunt.fuzz.conditions import Bias
 from pfnlab.hunt.fuzz.coverage import Coverage, Measure
-from pfnlab.hunt.fuzz.known_rows import KnownRow
 from pfnlab.hunt.fuzz.letters import Cells, PrintedCells
-from pfnlab.hunt.fuzz.reach import ReachedCoverage, coverage_of
+from pfnlab.hunt.fuzz.reach import KnownRow, ReachedCoverage, coverage_of
 from pfnlab.hunt.fuzz.rounds import Looks
 from pfnlab.hunt.fuzz.signature import MODELS_OWN, Signature
 from pfnlab.programs.lang.ops import Program
@@ -53,7 +52,6 @@ class ShownFinding(msgspec.Struct):
 class KnownSignature(ShownFinding):
     """A signature that a program showed.
 
-    :ivar signature: the signature itself
     :ivar program: its smallest program; None where a folder is known and has none
     :ivar evidence: what programs that showed it tell of its cause
     """
@@ -81,18 +79,14 @@ class Unstable(msgspec.Struct, frozen=True):
 class HuntState(msgspec.Struct):
     """The state of a hunt, complete enough to resume it.
 
-    :ivar machines: by the names the user gave them
     :ivar next: the index of the next program
     :ivar compared: programs that ran on all machines
     :ivar undecided: programs not compared, because the model has no rule or a machine lacks something
     :ivar judged: of these, programs that kernels ran all the same and that were judged
     :ivar alarming: of these, programs in which a judge found something
-    :ivar different: programs that showed a difference
-    :ivar findings: the signatures found, by key
     :ivar causes: the findings by their causes, as far as the hunt has come to its end
     :ivar reasons: in words, why programs were not compared, and how many each
     :ivar kinds: of these reasons; one that an earlier version counted has none
-    :ivar looking: how kernels are looked at
     :ivar known: violations that are explained, by their rows
     :ivar measure: the coverage that programs are kept for; without branches it is the model's too
     :ivar known_keys: keys of the signatures that were filed when the hunt began
@@ -126,10 +120,7 @@ class HuntState(msgspec.Struct):
     format: str = FORMAT
 
     def __post_init__(self) -> None:
-        """Refuse a hunt that does not add up.
-
-        :raises ValueError: not every cell that is done has a letter
-        """
+        """Refuse a hunt that does not add up (ValueError: not every cell that is done has a letter)."""
         if self.cells is not None and not len(self.cells.letters) == self.next <= self.cells.count:
             raise ValueError(f"{self.next} of {number_of(self.cells.count, 'cell')} have not a letter each")
 
@@ -143,10 +134,10 @@ class HuntState(msgspec.Struct):
         """The number of findings that were not filed when the hunt began."""
         return len(self.findings.keys() - set(self.known_keys))
 
-    def printed(self) -> Iterator[tuple[str, PrintedFinding]]:
+    def printed(self) -> dict[str, PrintedFinding]:
         """The findings as they are printed, by key."""
-        for key, finding in self.findings.items():
-            yield key, PrintedFinding.of(finding, known=key in self.known_keys)
+        known = self.known_keys
+        return {key: PrintedFinding.of(one, known=key in known) for key, one in self.findings.items()}
 
 
 def read_state(path: Path) -> HuntState | None:
@@ -287,10 +278,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
 
     @classmethod
     def of(cls, state: HuntState, *, watched: bool) -> FuzzResult:
-        """The result of a hunt.
-
-        :param watched: whether branches were watched
-        """
+        """The result of a hunt."""
         return cls(
             made=Made.now(),
             machines=tuple(state.machines),
@@ -299,7 +287,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
             compared=state.compared,
             undecided=state.undecided,
             differences=state.different,
-            findings=dict(state.printed()),
+            findings=state.printed(),
             causes=tuple(FindingCause(cause.first, cause.keys) for cause in _all_causes(state)),
             unstable=tuple(state.unstable),
             reasons=state.reasons,

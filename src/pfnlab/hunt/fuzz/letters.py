@@ -83,10 +83,7 @@ class Cells(msgspec.Struct):
     shown: list[ShownCell] = msgspec.field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Refuse cells of another hunt.
-
-        :raises ValueError: one that is shown is not among them
-        """
+        """Refuse cells of another hunt (ValueError: one that is shown is not among them)."""
         for one in self.shown:
             if not self.first <= one.cell < self.end:
                 raise ValueError(f"cell {str(one.cell)[:20]} is none of {self.first}:{self.end}")
@@ -123,11 +120,7 @@ class Cells(msgspec.Struct):
         return cells_of(self.scope)[self.first + index].program
 
     def note(self, state: HuntState, weighed: Mapping[LookLevel, Weighed]) -> None:
-        """Give the next cell its letter, behind what a hunt has done for it.
-
-        :param state: the hunt's
-        :param weighed: the runs of the cell
-        """
+        """Give the next cell its letter, behind what a hunt has done for it."""
         signatures = dict.fromkeys(found for told in weighed.values() for found in told.signatures)
         broken = (violation for told in weighed.values() for violation in told.broken)
         known = dict.fromkeys(violation.known for violation in broken if violation.known)
@@ -171,10 +164,7 @@ class CellTable(msgspec.Struct, frozen=True):
     rows: dict[str, tuple[str, ...]]
 
     def __post_init__(self) -> None:
-        """Refuse rows of another width.
-
-        :raises ValueError: one has not two letters for each column
-        """
+        """Refuse rows of another width (ValueError: one has not two letters for each column)."""
         for name, row in self.rows.items():
             if len(row) != len(self.columns):
                 raise ValueError(f"row {name!r} has letters for {len(row)} of {len(self.columns)} columns")

@@ -6,20 +6,8 @@ from collections.abc import Collection
 from random import Random
 
 from pfnlab.kernel.hw.pgtable import LEAF_PAGES
+from pfnlab.programs.lang import ops
 from pfnlab.programs.lang.device_ops import DriverHow
-from pfnlab.programs.lang.ops import (
-    LOWMEM_VIAS,
-    ONLY_KINDS,
-    PCI_VIAS,
-    Area,
-    Call,
-    Device,
-    Mmap,
-    Program,
-    Read,
-    Via,
-    Write,
-)
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Walk
 from pfnlab.programs.lang.words import MAX_ISA_PAGES
@@ -31,12 +19,12 @@ TABLE, GIGABYTE = LEAF_PAGES[2], LEAF_PAGES[3]
 DRIVER_LEAVES: dict[DriverHow, int] = {"fault_pmd": 2, "fault_pud": 3}
 
 
-def path_end(call: Mmap) -> Span:
+def path_end(call: ops.Mmap) -> Span:
     """The pages of an area at which *call* maps."""
     return call.over if call.over is not None else Span(call.name or "", 0, call.source.pages)
 
 
-def leaf_level(call: Mmap) -> int:
+def leaf_level(call: ops.Mmap) -> int:
     """The level of the largest leaf that fits into the mapping of *call*: 1 where no leaf does (S6.3.1).
 
     Areas begin at a multiple of 1 GiB, as devices do that may have leaves.
@@ -53,7 +41,7 @@ def leaf_level(call: Mmap) -> int:
     return 1
 
 
-def touched_level(program: Program) -> int:
+def touched_level(program: ops.Program) -> int:
     """The level of the largest leaf that a mapping of *program* has room for and that a later access makes.
 
     It is 1 where there is none. Permissions, tasks and what happens in between are not looked at.
@@ -62,7 +50,7 @@ def touched_level(program: Program) -> int:
     found = 1
     for op in program.ops:
         call = op.call
-        if isinstance(call, Mmap) and leaf_level(call) > 1:
+        if isinstance(call, ops.Mmap) and leaf_level(call) > 1:
             mapped.append((path_end(call), leaf_level(call)))
         for place, level in mapped:
             if level > found and touches(call, place):
@@ -70,9 +58,9 @@ def touched_level(program: Program) -> int:
     return found
 
 
-def touches(call: Call, place: Span) -> bool:
+def touches(call: ops.Call, place: Span) -> bool:
     """True where *call* is an access that begins within *place*."""
-    if not isinstance(call, Read | Write | Walk):
+    if not isinstance(call, ops.Read | ops.Write | Walk):
         return False
     return call.span.name == place.name and place.start <= call.span.start < place.end
 
@@ -109,7 +97,7 @@ _TOP_SIZES = (1, 4, 16, 16, 64, 513, 2 * TABLE)
 #: How often a program has each of the two.
 _ISA_RATE, _TOP_RATE = 0.06, 0.05
 
-_USER_VIAS: tuple[Via, ...] = tuple(via for via in PCI_VIAS if via not in ("driver", "vfio"))
+_USER_VIAS: tuple[ops.Via, ...] = tuple(via for via in ops.PCI_VIAS if via not in ("driver", "vfio"))
 
 #: The most pages of all pci devices together with which a program may map past the end of one
 #: (``placement.py``).
@@ -118,7 +106,7 @@ _TAIL_PAGES = 1024
 
 def devices(
     random: Random, *, rare: bool, alone: bool = False, leaves: bool = False, fixed: bool = False
-) -> tuple[Device, ...]:
+) -> tuple[ops.Device, ...]:
     """One to five devices, neighbours in the order they are named.
 
     :param rare: whether the first may be large
@@ -130,34 +118,34 @@ def devices(
     alone = alone or leaves
     large = rare and not alone and random.random() < 0.4
     found = [
-        Device("bar", "pci", _LARGE if large else random.choices(list(choices), list(choices.values()))[0])
+        ops.Device(
+            "bar", "pci", _LARGE if large else random.choices(list(choices), list(choices.values()))[0]
+        )
     ]
     if not alone and random.random() < 0.25:
-        found.append(Device("bar2", "pci", random.choice((1, 4, 16, 64))))
+        found.append(ops.Device("bar2", "pci", random.choice((1, 4, 16, 64))))
     if random.random() < 0.2:
-        found.append(Device("low", "lowmem", random.choice(_LOW_SIZES)))
+        found.append(ops.Device("low", "lowmem", random.choice(_LOW_SIZES)))
     isa, top = random.random() < _ISA_RATE, random.random() < _TOP_RATE
     if fixed and not (isa or top):
         isa = random.random() < 0.7
         top = not isa
     if isa:
-        found.append(Device("hole", "isa", random.choice(_ISA_SIZES)))
+        found.append(ops.Device("hole", "isa", random.choice(_ISA_SIZES)))
     if top:
-        found.append(Device("last", "top", random.choice(_TOP_SIZES)))
+        found.append(ops.Device("last", "top", random.choice(_TOP_SIZES)))
     return tuple(found)
 
 
-def areas(on: tuple[Device, ...]) -> tuple[Area, ...]:
+def areas(on: tuple[ops.Device, ...]) -> tuple[ops.Area, ...]:
     """Areas with room for the largest of the devices, and half as much behind it."""
     pages = max(24, *(device.pages + device.pages // 2 for device in on))
-    return tuple(Area(name, pages) for name in AREAS)
+    return tuple(ops.Area(name, pages) for name in AREAS)
 
 
 class DrawnPlaces:
     """The mappings of a program so far, as far as its text tells, and ranges near them.
 
-    :param on: its devices
-    :param within: its areas
     :param passes_end: whether it may map past the end of its first device
     :param leaves: whether its devices may be of any size: few mappings without leaves are then large
     """
@@ -165,8 +153,8 @@ class DrawnPlaces:
     def __init__(
         self,
         random: Random,
-        on: tuple[Device, ...],
-        within: tuple[Area, ...],
+        on: tuple[ops.Device, ...],
+        within: tuple[ops.Area, ...],
         *,
         passes_end: bool,
         leaves: bool = False,
@@ -179,7 +167,7 @@ class DrawnPlaces:
         self.devices = {device.name: device for device in on}
         self.areas = {area.name: area.pages for area in within}
         self._pci = [device for device in on if device.kind == "pci"]
-        self._driven = [device for device in on if device.kind == "pci" or device.kind in ONLY_KINDS]
+        self._driven = [device for device in on if device.kind == "pci" or device.kind in ops.ONLY_KINDS]
         self._pieces: dict[str, list[tuple[int, int]]] = {name: [] for name in self.areas}
         self._last: Span | None = None
         self._sources: list[Span] = []
@@ -228,10 +216,7 @@ class DrawnPlaces:
         return self._random.choice(list(self.areas))
 
     def span(self, name: str, most: int | None = None) -> Span:
-        """Pages of area *name*: a mapping, a part of it, or pages across one of its borders.
-
-        :param most: the most pages
-        """
+        """Pages of area *name*: a mapping, a part of it, or pages across one of its borders."""
         draw, extent = self._random, self.areas[name]
         if self.all and name in self._whole:
             start, end = self._whole[name]
@@ -286,9 +271,7 @@ class DrawnPlaces:
         if self._last is not None and self._last.name == name and draw.random() < 0.6:
             start, end = self._last.start, self._last.end
         last = min(end, self.areas[name] - 1)
-        page = draw.choice(
-            (start, start, start, end - 1, draw.randrange(start, end), last),
-        )
+        page = draw.choice((start, start, start, end - 1, draw.randrange(start, end), last))
         return Span(name, page, page + 1)
 
     def destination(self, name: str, pages: int, like: int = 0) -> Span:
@@ -304,7 +287,7 @@ class DrawnPlaces:
         start = self._random.choice((0, min(self._cut(extent), room), room, self._random.randrange(room + 1)))
         return Span(name, start, start + pages)
 
-    def source(self, pages: int | None = None) -> tuple[Span, Via]:
+    def source(self, pages: int | None = None) -> tuple[Span, ops.Via]:
         """Pages of a device and a way to map them.
 
         :param pages: the number of pages, as far as the device has them
@@ -323,7 +306,7 @@ class DrawnPlaces:
         if device.kind == "top" and draw.random() < 0.05:
             span = Span(device.name, device.pages - span.pages + 1, device.pages + 1)
         if device.kind != "pci":
-            return span, draw.choice(LOWMEM_VIAS)
+            return span, draw.choice(ops.LOWMEM_VIAS)
         if device is self._pci[0] and self._passes_end and draw.random() < 0.3:
             behind = draw.choice((1, span.pages))
             span = Span(device.name, device.pages - span.pages + behind, device.pages + behind)
@@ -386,7 +369,7 @@ class DrawnPlaces:
         start = span.start if first and self.alone else max(span.start, 1)
         return Span(span.name, start, span.end) if start < span.end else None
 
-    def device_span(self, device: Device, pages: int | None = None) -> Span:
+    def device_span(self, device: ops.Device, pages: int | None = None) -> Span:
         """Pages of *device*: all, those at an end, or a few in the middle."""
         draw = self._random
         if pages is None:

@@ -1,18 +1,26 @@
-"""The reach of the programs of a hunt: what they covered, and what is possible."""
+"""The reach of the programs of a hunt: what they covered, what is possible, and known violations on the way.
+
+These are counted by the row that explains them and the operation. Where a row explains a new kind of
+operation, the first program that showed it is kept: a reader decides whether the reason is right there too.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
 from pfnlab.base.result import ALWAYS, Count
-from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.call_kinds import kind_of
 from pfnlab.hunt.fuzz.conditions import CONDITIONS
 from pfnlab.hunt.fuzz.coverage import WORDS, Measure, all_branches
-from pfnlab.lab.running.kernel_files import FILES, files_by_function, function_of
+from pfnlab.lab.running.kernel_blocks import FILES, files_by_function, function_of
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import format_program
+from pfnlab.programs.model.model_machine import END
+from pfnlab.programs.runs.violation import Violation
 
 if TYPE_CHECKING:
     from pfnlab.hunt.fuzz.hunt_state import HuntState
@@ -78,9 +86,12 @@ def coverage_of(state: HuntState, *, watched: bool) -> ReachedCoverage:
     reached = Counter(name.partition(":")[0] for name in coverage.branches)
     files = sorted(whole, key=lambda file: (reached[file] / whole[file], file))
     words = WORDS & coverage.words.keys()
+    can = state.vocabulary
+    met = (can.has_leaves, can.slots, can.has_leaves, can.schedules)
+    possible = [name for name, is_met in zip(CONDITIONS, met, strict=True) if is_met]
     return ReachedCoverage(
         pairs=(len(pairs), kinds * kinds),
-        under={name: _under(state, name) for name in _possible(state.vocabulary)},
+        under={name: _under(state, name) for name in possible},
         branches=(len(coverage.branches & branches), len(branches)) if watched else None,
         files={file: (reached[file], whole[file]) for file in files},
         words=(len(words), len(WORDS)),
@@ -89,15 +100,56 @@ def coverage_of(state: HuntState, *, watched: bool) -> ReachedCoverage:
     )
 
 
-def _possible(vocabulary: Vocabulary) -> list[str]:
-    """The conditions that programs can meet."""
-    possible = (vocabulary.has_leaves, vocabulary.slots, vocabulary.has_leaves, vocabulary.schedules)
-    return [name for name, can in zip(CONDITIONS, possible, strict=True) if can]
-
-
 def _under(state: HuntState, condition: str) -> tuple[Reached, int, int, tuple[str, ...]]:
     """The kinds reached and possible under *condition*, numbers of pairs and triples, the kinds missing."""
     kinds, pairs, triples = state.coverage.reached(condition)
     possible = set(state.vocabulary.kinds)
     missing = tuple(sorted(possible - kinds))
     return (len(kinds & possible), len(possible)), len(pairs), len(triples), missing
+
+
+class KnownShape(msgspec.Struct):
+    """A known violation in one kind of operation.
+
+    :param programs: the number of programs with it
+    :param step: of the first program, from 0
+    :param says: what was seen there
+    :param program: the first program, as text
+    """
+
+    programs: Count
+    step: Count
+    says: str
+    program: str
+
+
+class KnownRow(msgspec.Struct):
+    """A known violation.
+
+    :param programs: the number of programs with it
+    :param shapes: by the kind of operation that broke the property
+    """
+
+    programs: Count = 0
+    shapes: dict[str, KnownShape] = msgspec.field(default_factory=dict)
+
+
+def note_known(rows: dict[str, KnownRow], program: Program, broken: Iterable[Violation]) -> None:
+    """Count the known violations of one program in *rows*, which have property and reason as their names.
+
+    :param broken: known or not, on any machine
+    """
+    counted: set[tuple[str, str]] = set()
+    for violation in broken:
+        if not violation.known:
+            continue
+        name = f"{violation.name}: {violation.known}"
+        kind = kind_of(program.ops[violation.step].call) if violation.step < len(program.ops) else END
+        row = rows.setdefault(name, KnownRow())
+        if (name, "") not in counted:
+            row.programs += 1
+        if kind not in row.shapes:
+            row.shapes[kind] = KnownShape(0, violation.step, violation.says, format_program(program))
+        if (name, kind) not in counted:
+            row.shapes[kind].programs += 1
+        counted |= {(name, ""), (name, kind)}

@@ -15,17 +15,8 @@ from pfnlab.base.files import MOST_RECORDED, read_bytes, read_text
 from pfnlab.base.inert import one_line, shell_line
 from pfnlab.base.json_text import json_values
 from pfnlab.base.result import Made, Outcome
+from pfnlab.checker import replay
 from pfnlab.checker.check import VIOLATED, CheckResult
-from pfnlab.checker.replay import (
-    TAG,
-    Differs,
-    JudgedStep,
-    ProgramReplay,
-    Replay,
-    ReplayResult,
-    check_same,
-    read_path,
-)
 from pfnlab.hunt.fuzz.filing import DATA, PROGRAM, read_data
 from pfnlab.hunt.fuzz.rounds import changed_by_looking
 from pfnlab.hunt.fuzz.signature import LOST, Signature, signatures_of
@@ -34,16 +25,9 @@ from pfnlab.lab.running.confirm import AS_FOUND, Compared, comparison
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
+from pfnlab.programs.runs import named_machines
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
-from pfnlab.programs.runs.named_machines import (
-    Named,
-    name_machine,
-    name_machines,
-    newest_series,
-    open_machine,
-    side_by_side,
-)
 from pfnlab.programs.runs.observation import Run
 
 #: The beginning of a path of any version.
@@ -53,12 +37,11 @@ _PATH = "pfnlab path "
 class Case(NamedTuple):
     """A counterexample to replay.
 
-    :param machine: the machine that it was found on
     :param schedule: its turns, where they were recorded
     :param source: the file it comes from; empty for the command line
     """
 
-    recorded: Replay | ProgramReplay
+    recorded: replay.Replay | replay.ProgramReplay
     machine: str
     schedule: tuple[str, ...] = ()
     source: str = ""
@@ -77,7 +60,7 @@ class Replaying(NamedTuple):
     trust: bool = False
     profile: str | None = None
 
-    def results(self, what: Sequence[str]) -> Iterator[ReplayResult]:
+    def results(self, what: Sequence[str]) -> Iterator[replay.ReplayResult]:
         """The replays of what was recorded, each on every machine.
 
         :param what: a file, the folder of a finding, or the words of a path
@@ -89,7 +72,8 @@ class Replaying(NamedTuple):
         # What is too long for the name of a file is none.
         if text.startswith(_PATH):
             # A shell has taken the quotes of its words.
-            yield from self._replays(_of_path(text if len(what) == 1 else shell_line(what)))
+            path = replay.read_path(text if len(what) == 1 else shell_line(what))
+            yield from self._replays(Case(replay.Replay(path), path.machine))
         elif os.path.isdir(file):
             yield self._finding(file)
         elif os.path.isfile(file.parent / DATA):
@@ -98,14 +82,10 @@ class Replaying(NamedTuple):
             for case in self._cases(file):
                 yield from self._replays(case)
         else:
-            raise Misuse(f"there is no file {text!r}; a path begins with `{TAG}`")
+            raise Misuse(f"there is no file {text!r}; a path begins with `{replay.TAG}`")
 
     def _check_asked(self, machine: str, source: str) -> None:
-        """Refuse a policy file that the user has not asked for.
-
-        :param machine: one that is to be made because the file *source* names it
-        :raises Misuse: it would run such a policy
-        """
+        """Refuse a policy file that the user has not asked for (Misuse: it would run such a policy)."""
         asked_files = {file for spec in self.on for file in files_in(spec)}
         for file in files_in(machine):
             if not self.trust and file not in asked_files:
@@ -118,7 +98,7 @@ class Replaying(NamedTuple):
             return self._of_check(read_text(file, "counterexample", MOST_RECORDED), str(file))
         program = load_program(file)
         with _said_of(str(file)):
-            saved = ProgramReplay(program)
+            saved = replay.ProgramReplay(program)
         return [Case(saved, saved.machine, source=str(file))]
 
     def _of_check(self, text: str, source: str) -> list[Case]:
@@ -136,20 +116,20 @@ class Replaying(NamedTuple):
         if not recordings:
             raise Misuse(f"{source} records no counterexample: nothing was violated")
         with _said_of(source):
-            paths = [(read_path(path), schedule) for path, schedule in recordings]
+            paths = [(replay.read_path(path), schedule) for path, schedule in recordings]
         for path, _ in paths:
             # Its steps are found again on the machine it was found on, even to replay it on another.
             self._check_asked(path.machine, source)
         with _said_of(source):
-            return [Case(Replay(path), path.machine, schedule, source) for path, schedule in paths]
+            return [Case(replay.Replay(path), path.machine, schedule, source) for path, schedule in paths]
 
-    def _replays(self, case: Case) -> Iterator[ReplayResult]:
+    def _replays(self, case: Case) -> Iterator[replay.ReplayResult]:
         """The replay of a case on every machine."""
         with _said_of("" if self.on else case.source):
-            machines = name_machines(self.on or [case.machine], self.profile)
+            machines = named_machines.name_machines(self.on or [case.machine], self.profile)
         for named in machines:
             spec = named.spec
-            steps: list[JudgedStep] = []
+            steps: list[replay.JudgedStep] = []
             verdict = AS_FOUND
             model = named.kind == "model"
             # A kernel is compared with the machine it was found on.
@@ -160,10 +140,10 @@ class Replaying(NamedTuple):
                     for step in case.recorded.on(spec):
                         steps.append(step)
                     _same_schedule(case.schedule, steps)
-                    check_same(case.recorded.question, steps)
+                    replay.check_same(case.recorded.question, steps)
                 else:
                     verdict = self._on_kernel(case.recorded.program, case.machine, spec)
-            except Differs as difference:
+            except replay.Differs as difference:
                 verdict = _otherwise(str(difference))
             yield _result(case.recorded.title, spec, steps, verdict)
 
@@ -171,19 +151,19 @@ class Replaying(NamedTuple):
         """Compare a kernel with the model that the program was found on."""
         if program is None:
             raise Misuse(f"{spec} goes through no schedule: replay the program that `check --save` keeps")
-        ((model, kernel),) = side_by_side(
-            name_machines([machine, spec]), [program], LookLevel.PROC, self.accel
+        ((model, kernel),) = named_machines.side_by_side(
+            named_machines.name_machines([machine, spec]), [program], LookLevel.PROC, self.accel
         )
         return comparison(program, model, kernel)
 
-    def _finding(self, folder: Path) -> ReplayResult:
+    def _finding(self, folder: Path) -> replay.ReplayResult:
         data, program = read_data(folder), load_program(folder / PROGRAM)
         if not self.on:
             for spec in data.machines:
                 self._check_asked(spec, str(folder / DATA))
         with _said_of("" if self.on else str(folder / DATA)):
-            machines = name_machines(self.on or data.machines, self.profile)
-        all_runs = side_by_side(machines, [program] * len(data.looks), data.looks, self.accel)
+            machines = named_machines.name_machines(self.on or data.machines, self.profile)
+        all_runs = named_machines.side_by_side(machines, [program] * len(data.looks), data.looks, self.accel)
         runs_by_level = dict(zip(data.looks, all_runs, strict=True))
         runs = [run for level_runs in runs_by_level.values() for run in level_runs]
         is_lost = data.signatures[0].kind == LOST
@@ -200,7 +180,7 @@ class Replaying(NamedTuple):
             verdict = _otherwise("the machines do the same")
         elif not {one.key for one in signatures} & {one.key for one in data.signatures}:
             verdict = _otherwise(str(signatures[0]))
-        steps = [JudgedStep(line, "") for line in op_lines(program)]
+        steps = [replay.JudgedStep(line, "") for line in op_lines(program)]
         specs = " and ".join(machine.spec for machine in machines)
         return _result(f"finding {folder.name}: {data.signatures[0]}", specs, steps, verdict)
 
@@ -216,17 +196,12 @@ def _said_of(source: str) -> Iterator[None]:
         raise Misuse(f"{source}: {one_line(str(refused))}") from None
 
 
-def _of_path(text: str) -> Case:
-    path = read_path(text)
-    return Case(Replay(path), path.machine)
-
-
-def _same_schedule(schedule: Sequence[str], steps: Sequence[JudgedStep]) -> None:
+def _same_schedule(schedule: Sequence[str], steps: Sequence[replay.JudgedStep]) -> None:
     for number, (recorded, step) in enumerate(zip(schedule, steps, strict=False), 1):
         if recorded != step.step:
-            raise Differs(number, f"`{recorded}` was recorded, and it is `{step.step}`")
+            raise replay.Differs(number, f"`{recorded}` was recorded, and it is `{step.step}`")
     if schedule and len(schedule) != len(steps):
-        raise Differs(min(len(schedule), len(steps)) + 1, f"{len(schedule)} turns were recorded")
+        raise replay.Differs(min(len(schedule), len(steps)) + 1, f"{len(schedule)} turns were recorded")
 
 
 def _otherwise(says: str) -> Compared:
@@ -234,20 +209,22 @@ def _otherwise(says: str) -> Compared:
 
 
 def _by_looking(
-    program: Program, machines: Sequence[Named], runs: Mapping[LookLevel, Sequence[Run]]
+    program: Program, machines: Sequence[named_machines.Named], runs: Mapping[LookLevel, Sequence[Run]]
 ) -> list[Signature]:
     """The changes by looking that the models of *machines* do not explain."""
     found = []
     for number, machine in enumerate(machines):
         own = {look: level_runs[number] for look, level_runs in runs.items()}
-        model = name_machine(machine.model or f"model:{newest_series()}")
-        predicted = {look: open_machine(model, look=look).run([program])[0] for look in runs}
+        model = named_machines.name_machine(machine.model or f"model:{named_machines.newest_series()}")
+        predicted = {look: named_machines.open_machine(model, look=look).run([program])[0] for look in runs}
         found += [signature for _, signature in changed_by_looking(program, own, predicted)]
     return found
 
 
-def _result(title: str, machine: str, steps: Sequence[JudgedStep], verdict: Compared) -> ReplayResult:
-    return ReplayResult(
+def _result(
+    title: str, machine: str, steps: Sequence[replay.JudgedStep], verdict: Compared
+) -> replay.ReplayResult:
+    return replay.ReplayResult(
         made=Made.now(),
         title=title,
         machine=machine,

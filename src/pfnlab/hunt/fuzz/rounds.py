@@ -19,11 +19,12 @@ from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import shell_line
-from pfnlab.hunt.fuzz.bias import Bias
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
+from pfnlab.hunt.fuzz.conditions import Bias
 from pfnlab.hunt.fuzz.coverage import Coverage, Measure, ModelAnswer, ModelProcesses
 from pfnlab.hunt.fuzz.grammar import draw, is_rare
 from pfnlab.hunt.fuzz.signature import LOOKING, Signature, signature_between
@@ -80,7 +81,7 @@ def looking_named(text: str) -> Looks:
 
 def looked_at(run: Run, level: LookLevel) -> Run:
     """*run* with the level in the name of its machine."""
-    return msgspec.structs.replace(run, machine=f"{run.machine} {level}")
+    return replace(run, machine=f"{run.machine} {level}")
 
 
 def changed_by_looking(
@@ -95,23 +96,19 @@ def changed_by_looking(
     asked = [level for level in runs if level in predicted and predicted[level].unfinished is None]
     for pair in combinations(asked, 2):
         seen = [looked_at(runs[level], level) for level in pair]
-        explained = _places([looked_at(predicted[level], level) for level in pair])
+        told = differences([looked_at(predicted[level], level) for level in pair])
+        explained = {(difference.step, difference.field) for difference in told}
         for difference in differences(seen):
             if (difference.step, difference.field) not in explained:
                 signature = signature_between(program, seen, difference)
-                found.append((pair, msgspec.structs.replace(signature, kind=LOOKING)))
+                found.append((pair, replace(signature, kind=LOOKING)))
                 break
     return found
-
-
-def _places(runs: Sequence[Run]) -> set[tuple[int, str]]:
-    return {(difference.step, difference.field) for difference in differences(runs)}
 
 
 class Opened(NamedTuple):
     """The machines of a hunt.
 
-    :ivar looking: how they are looked at
     :ivar machines: by level of looking and by name
     :ivar predicting: by level and kernel the model that tells what looking changes on it; empty where each
         program has one level
@@ -209,10 +206,7 @@ _SWITCH = 0.0005
 
 
 def end_of_round(index: int, together: int) -> int:
-    """The index behind the last program of the round of program *index*.
-
-    :param together: the number of programs of a round
-    """
+    """The index behind the last program of the round of program *index*."""
     return (index // together + 1) * together
 
 

@@ -1,4 +1,4 @@
-"""A smaller program that shows the same difference: with fewer operations, then with simpler arguments.
+"""A finding shown again, and a smaller program that shows it: fewer operations, then simpler arguments.
 
 Operations are removed until none can be left out (:mod:`pfnlab.programs.lang.shorter`). Then simpler values
 of every argument are tried, along orders that have an end (:mod:`pfnlab.hunt.fuzz.simplifications`).
@@ -6,16 +6,78 @@ of every argument are tried, along orders that have an end (:mod:`pfnlab.hunt.fu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
-from pfnlab.hunt.fuzz.signature import Signature
-from pfnlab.hunt.fuzz.simplifications import simplifications
-from pfnlab.programs.lang.ops import (
-    Program,
+from pfnlab.base.errors import Misuse
+from pfnlab.hunt.fuzz.signature import (
+    Signature,
+    judged_signatures,
+    rests_on_spent,
+    signatures_of,
+    without_once,
 )
+from pfnlab.hunt.fuzz.simplifications import simplifications
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.shorter import first_that_shows, shrink_steps
+from pfnlab.programs.runs.machine import Machine, Rebooting
+from pfnlab.programs.runs.observation import Run, undecided
+
+
+def machines_of(signature: Signature) -> tuple[str, ...]:
+    """The machines that a signature names."""
+    return tuple(machine for side in signature.sides for machine in side)
+
+
+def is_shown(
+    program: Program,
+    signature: Signature,
+    ask: Callable[[], Sequence[Run]],
+    machines: Iterable[Machine],
+    *,
+    agreed: bool = True,
+    repeated: bool = False,
+    quick: bool = False,
+) -> bool:
+    """True where *program* shows *signature*; if its guests have spent a message of it, in new guests.
+
+    :param ask: runs the program on all *machines*
+    :param agreed: as for :func:`~pfnlab.hunt.fuzz.signature.signatures_of`
+    :param repeated: the program has shown it: new guests decide, and a message that was spent then may come
+        before it now
+    :param quick: in guests that have run programs, too, where an alarm is looked for: what shows in them is
+        to be confirmed in new ones
+    """
+    rebooting = [machine for machine in machines if isinstance(machine, Rebooting)]
+
+    def shows(runs: Sequence[Run]) -> bool:
+        if undecided(runs) is not None:
+            return False
+        if signature.by_itself:
+            found = judged_signatures(program, runs)
+        else:
+            found = signatures_of(program, runs, agreed=agreed)
+        return signature.key in {other.key for other in found}
+
+    def reboot() -> None:
+        for machine in rebooting:
+            machine.reboot()
+
+    # A guest that lived on after an alarm answers for nothing.
+    fresh = signature.raises_alarm and not quick
+    try:
+        if fresh:
+            reboot()
+        runs = ask()
+        if not shows(runs) and (rests_on_spent(signature, runs) or (repeated and rebooting and not fresh)):
+            reboot()
+            runs = ask()
+    except Misuse:
+        # No guest could hold it.
+        return False
+    return shows(runs) or (repeated and shows([without_once(run) for run in runs]))
+
 
 #: The most programs that are run to make one smaller.
 MOST_RUNS = 600
@@ -24,7 +86,6 @@ MOST_RUNS = 600
 class Shrunk(msgspec.Struct, frozen=True):
     """A smaller program, and the cost to find it.
 
-    :param runs: the number of programs that were run
     :param minimal: whether every smaller program was tried; False when the limit came first
     """
 
@@ -37,46 +98,33 @@ class _Enough(Exception):
     """The limit is reached."""
 
 
-class _Trial:
-    """Tells whether programs show the difference; runs each once, and no more than the limit."""
-
-    def __init__(self, shows: Callable[[Program], bool], most: int) -> None:
-        self._shows, self._most = shows, most
-        self._answers: dict[bytes, bool] = {}
-        self.runs = 0
-
-    def __call__(self, program: Program) -> bool:
-        """:raises _Enough: the limit is reached"""
-        key = msgspec.json.encode(program)
-        if key not in self._answers:
-            if self.runs >= self._most:
-                raise _Enough
-            self.runs += 1
-            self._answers[key] = self._shows(program)
-        return self._answers[key]
-
-
 def shrink(program: Program, shows: Callable[[Program], bool], most: int = MOST_RUNS) -> Shrunk:
     """The smallest program found, from *program* on, for which *shows* holds.
 
     :param shows: whether a program shows the same difference as *program* does
-    :param most: the most programs that may be tried
     """
-    trial = _Trial(shows, most)
+    answers: dict[bytes, bool] = {}
+
+    def tried(candidate: Program) -> bool:
+        # Each is run once.
+        key = msgspec.json.encode(candidate)
+        if key not in answers:
+            if len(answers) >= most:
+                raise _Enough
+            answers[key] = shows(candidate)
+        return answers[key]
+
     best = program
     try:
-        for smaller in _steps(program, trial):
+        for smaller in _steps(program, tried):
             best = smaller
     except _Enough:
-        return Shrunk(best, trial.runs, False)
-    return Shrunk(best, trial.runs, True)
+        return Shrunk(best, len(answers), False)
+    return Shrunk(best, len(answers), True)
 
 
 def shrink_quickly(
-    program: Program,
-    signature: Signature,
-    shows: Callable[[Program, bool], bool],
-    most: int = MOST_RUNS,
+    program: Program, signature: Signature, shows: Callable[[Program, bool], bool], most: int = MOST_RUNS
 ) -> Shrunk:
     """The smallest program that shows *signature*.
 
@@ -84,7 +132,6 @@ def shrink_quickly(
     programs. If a new guest does not confirm what is found so, each try has a new one.
 
     :param shows: whether a program shows it, quickly or not (:func:`is_shown`)
-    :param most: the most programs that may be tried each time
     """
     if signature.raises_alarm:
         small = shrink(program, lambda candidate: shows(candidate, True), most)
@@ -93,7 +140,7 @@ def shrink_quickly(
     return shrink(program, lambda candidate: shows(candidate, False), most)
 
 
-def _steps(program: Program, trial: _Trial) -> Iterator[Program]:
+def _steps(program: Program, trial: Callable[[Program], bool]) -> Iterator[Program]:
     """Ever smaller programs that show the difference, until no smaller one does."""
     before = None
     while before != program:

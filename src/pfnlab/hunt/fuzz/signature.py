@@ -29,6 +29,7 @@ from itertools import groupby
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from pfnlab.base.errors import Why
 from pfnlab.checker.judging.judge import violations
@@ -89,7 +90,7 @@ class Signature(msgspec.Struct, frozen=True):
     @property
     def key(self) -> str:
         """A short name for it; what a kernel shows by itself has one name for all kernels."""
-        named = msgspec.structs.replace(self, sides=()) if self.by_itself else self
+        named = replace(self, sides=()) if self.by_itself else self
         return hashlib.sha256(msgspec.json.encode(named)).hexdigest()[:12]
 
     @property
@@ -178,8 +179,6 @@ def signatures_of(program: Program, runs: Sequence[Run], *, agreed: bool = True)
 
     An alarm comes first. Behind it only what differed before it counts; for other findings see
     :func:`own_differences`.
-
-    :param agreed: as for :func:`signature_of`
     """
     placed = placed_signatures(program, runs, agreed=agreed)
     return list(dict.fromkeys(signature for _, signature in placed))
@@ -195,12 +194,12 @@ def judged_signatures(
     A line of the log is a finding where a property says so. A guest that was lost is none: what no rule
     decides may wait for ever.
     """
-    placed = (
-        one
-        for run in runs
-        for one in _placed(program, [run], alarms=False, judged=True, broken=_of_run(run, broken))
-    )
-    return list(dict.fromkeys(signature for _, signature in placed if signature.by_itself))
+    found: dict[Signature, None] = {}
+    for run in runs:
+        own = None if broken is None else [one for one in broken if one.machine == run.machine]
+        placed = _placed(program, [run], alarms=False, judged=True, broken=own)
+        found |= dict.fromkeys(signature for _, signature in placed if signature.by_itself)
+    return list(found)
 
 
 def in_same_step(program: Program, runs: Sequence[Run], signature: Signature) -> tuple[Signature, ...]:
@@ -216,22 +215,8 @@ def in_same_step(program: Program, runs: Sequence[Run], signature: Signature) ->
 def placed_signatures(
     program: Program, runs: Sequence[Run], *, agreed: bool = True, broken: Sequence[Violation] | None = None
 ) -> list[tuple[int | None, Signature]]:
-    """The signatures of :func:`signatures_of`, each with the step that shows it; None before the first.
-
-    :param broken: as :func:`kernel_violations` told; None to ask
-    """
+    """The signatures of :func:`signatures_of`, each with the step that shows it; None before the first."""
     return _placed(program, runs, alarms=agreed, judged=agreed, broken=broken)
-
-
-def _of_run(run: Run, broken: Sequence[Violation] | None) -> list[Violation] | None:
-    return None if broken is None else [one for one in broken if one.machine == run.machine]
-
-
-def all_effects(program: Program, runs: Sequence[Run]) -> list[tuple[int, Signature]]:
-    """The signatures of all differences of *runs* with their steps, also of those that follow from others."""
-    return [
-        (difference.step, signature_between(program, runs, difference)) for difference in differences(runs)
-    ]
 
 
 def _placed(
@@ -272,11 +257,6 @@ def _violated(program: Program, violated: Sequence[Violation]) -> list[tuple[int
     ]
 
 
-def unknown_violations(program: Program, runs: Sequence[Run]) -> list[Violation]:
-    """The properties that the kernels among *runs* break for no known reason."""
-    return [violation for violation in kernel_violations(program, runs) if violation.unknown]
-
-
 def kernel_violations(program: Program, runs: Sequence[Run]) -> list[Violation]:
     """The properties that the kernels among *runs* break, known or not."""
     kernels = (run for run in runs if not run.machine.startswith("model:"))
@@ -292,10 +272,10 @@ def _of_lost(program: Program, runs: Sequence[Run], run: Run) -> Signature:
 def without_once(run: Run) -> Run:
     """*run* without the log lines that print once per boot."""
     steps = (
-        msgspec.structs.replace(step, log=tuple(line for line in step.log if once_message(line) is None))
+        replace(step, log=tuple(line for line in step.log if once_message(line) is None))
         for step in run.steps
     )
-    return msgspec.structs.replace(run, steps=tuple(steps))
+    return replace(run, steps=tuple(steps))
 
 
 def rests_on_spent(signature: Signature, runs: Sequence[Run]) -> bool:

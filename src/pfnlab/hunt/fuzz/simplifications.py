@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from pfnlab.base.units import PAGE_SIZE
 from pfnlab.hunt.fuzz.ranges import AREAS, TABLE
@@ -17,21 +17,10 @@ from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import RequestMemRegion
 from pfnlab.programs.lang.fields import Ending, Field, Flag, Shape, Word
 from pfnlab.programs.lang.forced import Fail
-from pfnlab.programs.lang.ops import (
-    MAIN_TASK,
-    Area,
-    Device,
-    Fork,
-    Mmap,
-    Mremap,
-    Op,
-    Program,
-    RemapFilePages,
-)
-from pfnlab.programs.lang.shapes import ROWS
+from pfnlab.programs.lang.ops import MAIN_TASK, Area, Device, Fork, Mmap, Mremap, Op, Program, RemapFilePages
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ByteRange, ProcessVmReadv, Walk
-from pfnlab.programs.lang.words import NO_DEVICE
+from pfnlab.programs.lang.words import NO_DEVICE, ROWS
 
 #: Words of fields that declare none, the plainest first: a word is only replaced by one before it.
 _PLAINER: dict[str, tuple[str, ...]] = {
@@ -53,13 +42,8 @@ _ROOMS = (None, 0, 1, 4)
 
 #: The simpler value of each flag of an operation with a form of its own.
 FLAGS = {
-    "populate": False,
-    "locked": False,
-    "shared": True,
-    "maymove": False,
-    "dontunmap": False,
-    "keep_cows": False,
-    "to_end": False,
+    **{"populate": False, "locked": False, "shared": True, "maymove": False, "dontunmap": False},
+    **{"keep_cows": False, "to_end": False},
 }
 
 
@@ -72,10 +56,12 @@ _DECLARED: dict[type, dict[str, Field]] = {
 def simplifications(program: Program) -> Iterator[Program]:
     """Every program that is simpler than *program* in one respect, the greatest simplifications first."""
     if program.thp is not None:
-        yield msgspec.structs.replace(program, thp=None)
+        yield replace(program, thp=None)
     yield from _devices(program)
     yield from _areas(program)
-    yield from _tasks(program)
+    for place, op in enumerate(program.ops):
+        if op.task != MAIN_TASK:
+            yield _with_op(program, place, replace(op, task=MAIN_TASK))
     for place, op in enumerate(program.ops):
         for simpler in _ops(op):
             yield _with_op(program, place, simpler)
@@ -84,7 +70,7 @@ def simplifications(program: Program) -> Iterator[Program]:
 
 
 def _with_op(program: Program, place: int, op: Op) -> Program:
-    return msgspec.structs.replace(program, ops=(*program.ops[:place], op, *program.ops[place + 1 :]))
+    return replace(program, ops=(*program.ops[:place], op, *program.ops[place + 1 :]))
 
 
 def spans_of(call: Any) -> dict[str, Span]:
@@ -110,39 +96,39 @@ def _devices(program: Program) -> Iterator[Program]:
     used = [device for device in program.devices if _reach(program, device.name)]
     remaining = tuple(used or program.devices[:1])
     if remaining != program.devices:
-        yield msgspec.structs.replace(program, devices=remaining)
+        yield replace(program, devices=remaining)
     first = program.devices[0]
     for device in program.devices[1:]:
         if device.kind == first.kind:
             renamed = _renamed(program, device.name, first.name)
             devices = [other for other in renamed.devices if other is not device]
-            larger = msgspec.structs.replace(first, pages=max(first.pages, _reach(renamed, first.name)))
-            yield msgspec.structs.replace(renamed, devices=(larger, *devices[1:]))
+            larger = replace(first, pages=max(first.pages, _reach(renamed, first.name)))
+            yield replace(renamed, devices=(larger, *devices[1:]))
     if len(program.devices) == 1 and first.kind == "pci" and first.name != "bar":
         renamed = _renamed(program, first.name, "bar")
-        yield msgspec.structs.replace(renamed, devices=(msgspec.structs.replace(first, name="bar"),))
+        yield replace(renamed, devices=(replace(first, name="bar"),))
     for place, device in enumerate(program.devices):
         for pages in _page_counts(device.pages, _reach(program, device.name)):
             smaller: tuple[Device, ...] = (
                 *program.devices[:place],
-                msgspec.structs.replace(device, pages=pages),
+                replace(device, pages=pages),
                 *program.devices[place + 1 :],
             )
-            yield msgspec.structs.replace(program, devices=smaller)
+            yield replace(program, devices=smaller)
 
 
 def _areas(program: Program) -> Iterator[Program]:
     """*program* without a declared area, with a smaller one, or with one area instead of two."""
     for place, area in enumerate(program.areas):
         others = (*program.areas[:place], *program.areas[place + 1 :])
-        yield msgspec.structs.replace(program, areas=others)
+        yield replace(program, areas=others)
         for pages in _page_counts(area.pages, _reach(program, area.name)):
             smaller: tuple[Area, ...] = (
                 *program.areas[:place],
-                msgspec.structs.replace(area, pages=pages),
+                replace(area, pages=pages),
                 *program.areas[place + 1 :],
             )
-            yield msgspec.structs.replace(program, areas=smaller)
+            yield replace(program, areas=smaller)
     names = _area_names(program)
     for name in names:
         yield from (_renamed(program, name, other) for other in AREAS if other < name)
@@ -163,61 +149,54 @@ def _renamed(program: Program, old: str, new: str) -> Program:
     """*program* with the name *new* in place of *old*; two declared areas may become one."""
 
     def renamed(value: Any) -> Any:
-        return msgspec.structs.replace(value, name=new) if getattr(value, "name", None) == old else value
+        return replace(value, name=new) if getattr(value, "name", None) == old else value
 
     ops = []
     for op in program.ops:
         call = renamed(op.call)
         spans = {field: renamed(span) for field, span in spans_of(call).items()}
-        ops.append(msgspec.structs.replace(op, call=msgspec.structs.replace(call, **spans)))
+        ops.append(replace(op, call=replace(call, **spans)))
     areas: dict[str, int] = {}
     for area in program.areas:
         name = new if area.name == old else area.name
         areas[name] = max(areas.get(name, 0), area.pages)
     declared = tuple(Area(name, pages) for name, pages in areas.items())
-    return msgspec.structs.replace(program, ops=tuple(ops), areas=declared)
-
-
-def _tasks(program: Program) -> Iterator[Program]:
-    """*program* with an operation done by the main task instead of another."""
-    for place, op in enumerate(program.ops):
-        if op.task != MAIN_TASK:
-            yield _with_op(program, place, msgspec.structs.replace(op, task=MAIN_TASK))
+    return replace(program, ops=tuple(ops), areas=declared)
 
 
 def _ops(op: Op) -> Iterator[Op]:
     """*op* with one part simpler."""
     if op.fail is not None and op.fail.nth > 1:
-        yield msgspec.structs.replace(op, fail=Fail(op.fail.function, 1, op.fail.inside))
+        yield replace(op, fail=Fail(op.fail.function, 1, op.fail.inside))
     for prefix in ("fail", "skip"):
         if getattr(op, prefix) is not None:
-            yield msgspec.structs.replace(op, **{prefix: None})
+            yield replace(op, **{prefix: None})
     for call in _calls(op.call):
-        yield msgspec.structs.replace(op, call=call)
+        yield replace(op, call=call)
 
 
 def _calls(call: Any) -> Iterator[Any]:
     """*call* with one argument simpler."""
     if isinstance(call, Mmap) and call.driver is not None:
-        yield msgspec.structs.replace(call, via="wc", driver=None)
+        yield replace(call, via="wc", driver=None)
         for driver in _words(call.driver):
             part = driver.part if driver.how == "part" else None
-            yield msgspec.structs.replace(call, driver=msgspec.structs.replace(driver, part=part))
+            yield replace(call, driver=replace(driver, part=part))
     if isinstance(call, Mremap) and call.fixed and not call.dontunmap and call.span.name != VVAR:
-        yield msgspec.structs.replace(call, maymove=False, fixed=False, name=None, over=None)
+        yield replace(call, maymove=False, fixed=False, name=None, over=None)
     values = {"value": Shape.VALUE} if isinstance(call, Walk) else {}
     for name, field in _DECLARED.get(type(call), values).items():
         if field is Shape.VALUE and getattr(call, name) not in (None, 1):
-            yield msgspec.structs.replace(call, **{name: 1})
+            yield replace(call, **{name: 1})
         if field is Shape.ROOM and (left := getattr(call, name)) is not None:
             plainer = _ROOMS[: _ROOMS.index(left)] if left in _ROOMS else _ROOMS
-            yield from (msgspec.structs.replace(call, **{name: room}) for room in plainer)
+            yield from (replace(call, **{name: room}) for room in plainer)
     if isinstance(call, Walk | ProcessVmReadv) and call.bytes is not None:
-        yield from (msgspec.structs.replace(call, bytes=simpler) for simpler in _bytes(call.bytes))
+        yield from (replace(call, bytes=simpler) for simpler in _bytes(call.bytes))
     if isinstance(call, Walk) and call.node is not None:
-        yield msgspec.structs.replace(call, node=None)
+        yield replace(call, node=None)
     if isinstance(call, Fork) and call.refused is not None:
-        yield msgspec.structs.replace(call, refused=None)
+        yield replace(call, refused=None)
     yield from _words(call)
     yield from _shorter(call)
 
@@ -236,11 +215,11 @@ def _words(value: Any) -> Iterator[Any]:
         anonymous = isinstance(value, Mmap) and value.source.name in NO_DEVICE
         plain = False if field == "shared" and anonymous else plain_flag(type(value), field)
         if plain is not None and current is not plain:
-            yield msgspec.structs.replace(value, **{field: plain})
+            yield replace(value, **{field: plain})
         words = plainest(type(value), field)
         if isinstance(current, str) and words and current != "driver" and not (field == "via" and anonymous):
             before = words[: words.index(current)] if current in words else words
-            yield from (msgspec.structs.replace(value, **{field: word}) for word in before)
+            yield from (replace(value, **{field: word}) for word in before)
 
 
 def plainest(kind: type, field: str) -> tuple[str, ...]:
@@ -263,7 +242,7 @@ def _shorter(call: Any) -> Iterator[Any]:
         for pages in _page_counts(call.source.pages, 1):
             source = Span(call.source.name, call.source.start, call.source.start + pages)
             over = call.over and Span(call.over.name, call.over.start, call.over.start + pages)
-            yield msgspec.structs.replace(call, source=source, over=over)
+            yield replace(call, source=source, over=over)
         return
     if isinstance(call, Mremap):
         for pages in _page_counts(call.pages, 1):
@@ -274,19 +253,19 @@ def _shorter(call: Any) -> Iterator[Any]:
         for pages in _page_counts(call.span.pages, 1):
             source = Span(call.source.name, call.source.start, call.source.start + pages)
             over = Span(call.span.name, call.span.start, call.span.start + pages)
-            yield msgspec.structs.replace(call, source=source, span=over)
+            yield replace(call, source=source, span=over)
         return
     span = getattr(call, "span", None)
     if isinstance(span, Span):
         for pages in _page_counts(span.pages, 1):
             for start in dict.fromkeys((span.start, span.end - pages)):
-                yield msgspec.structs.replace(call, span=Span(span.name, start, start + pages))
+                yield replace(call, span=Span(span.name, start, start + pages))
 
 
 def _resized(call: Mremap, pages: int, old: int) -> Mremap:
     over = call.over and Span(call.over.name, call.over.start, call.over.start + pages)
     span = Span(call.span.name, call.span.start, call.span.start + old)
-    return msgspec.structs.replace(call, pages=pages, over=over, span=span)
+    return replace(call, pages=pages, over=over, span=span)
 
 
 def _page_counts(pages: int, least: int) -> Iterator[int]:
@@ -312,8 +291,8 @@ def _lower(program: Program) -> Iterator[Program]:
                 if start < 0 or (start == 0 and isinstance(op.call, RequestMemRegion)):
                     continue
                 lower = Span(span.name, start, start + span.pages)
-                call: Any = msgspec.structs.replace(op.call, **{field: lower})
-                yield _with_op(program, place, msgspec.structs.replace(op, call=call))
+                call: Any = replace(op.call, **{field: lower})
+                yield _with_op(program, place, replace(op, call=call))
 
 
 def _moved(program: Program) -> Iterator[Program]:
@@ -338,14 +317,14 @@ def _each_span(program: Program, name: str | None, lowered: Callable[[int], int]
             for field, span in spans_of(call).items()
             if span.pages and name in (None, span.name)
         }
-        call = msgspec.structs.replace(call, **spans)
+        call = replace(call, **spans)
         if isinstance(call, Mmap) and call.over is not None:
             over = Span(call.over.name, call.over.start, call.over.start + call.source.pages)
-            call = msgspec.structs.replace(call, over=over)
+            call = replace(call, over=over)
         elif isinstance(call, Mremap) and name is None:
             pages = max(1, lowered(call.pages))
             over_to = call.over and Span(call.over.name, call.over.start, call.over.start + pages)
-            call = msgspec.structs.replace(call, pages=pages, over=over_to)
-        ops.append(msgspec.structs.replace(op, call=call))
+            call = replace(call, pages=pages, over=over_to)
+        ops.append(replace(op, call=call))
     if tuple(ops) != program.ops:
-        yield msgspec.structs.replace(program, ops=tuple(ops))
+        yield replace(program, ops=tuple(ops))

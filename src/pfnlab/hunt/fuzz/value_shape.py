@@ -15,13 +15,9 @@ from pfnlab.programs.runs.observation import BookEntry, PteSeen, VmaSeen
 NOTHING = "-"
 
 _RANGE = re.compile(r"\b\w+\[\d+(?::\d+)?\]|\b\w+:(?=\w+\[)")
-
 _NUMBER = re.compile(r"\b(0x)?[0-9a-f]*\d[0-9a-f]*\b")
-
 _DECIMAL = re.compile(r"N\.N\b")
-
 _CONSOLE = re.compile(r" \(console kept in .*\)$")
-
 _TASK = re.compile(r"(x86/PAT: )\S+ ")
 
 #: How many VMAs share a reservation, and which, behind its range: numbers and names.

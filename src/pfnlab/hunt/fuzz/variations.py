@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from pfnlab.base.errors import ProgramError
 from pfnlab.hunt.fuzz.simplifications import spans_of
@@ -17,11 +17,7 @@ from pfnlab.programs.lang.words import NO_DEVICE
 
 #: The interface with the other cache mode.
 _OTHER_MODE = {
-    "wc": "uc",
-    "uc": "wc",
-    "proc-wc": "proc-uc",
-    "proc-uc": "proc-wc",
-    "devmem": "devmem-sync",
+    **{"wc": "uc", "uc": "wc", "proc-wc": "proc-uc", "proc-uc": "proc-wc", "devmem": "devmem-sync"},
     "devmem-sync": "devmem",
 }
 
@@ -36,23 +32,23 @@ def doubled(program: Program) -> Program | None:
             field: Span(span.name, 2 * span.start, 2 * span.start + 1 if single else 2 * span.end)
             for field, span in spans_of(call).items()
         }
-        call = msgspec.structs.replace(call, **spans)
+        call = replace(call, **spans)
         if isinstance(call, Mremap):
-            call = msgspec.structs.replace(call, pages=2 * call.pages)
-        ops.append(msgspec.structs.replace(op, call=call))
-    devices = tuple(msgspec.structs.replace(device, pages=2 * device.pages) for device in program.devices)
+            call = replace(call, pages=2 * call.pages)
+        ops.append(replace(op, call=call))
+    devices = tuple(replace(device, pages=2 * device.pages) for device in program.devices)
     areas = tuple(Area(area.name, 2 * area.pages) for area in program.areas)
-    return _valid(msgspec.structs.replace(program, ops=tuple(ops), devices=devices, areas=areas))
+    return _valid(replace(program, ops=tuple(ops), devices=devices, areas=areas))
 
 
 def _mapped(program: Program, change: Callable[[Mmap], dict[str, Any]]) -> Program | None:
     ops = tuple(
-        msgspec.structs.replace(op, call=msgspec.structs.replace(op.call, **change(op.call)))
+        replace(op, call=replace(op.call, **change(op.call)))
         if isinstance(op.call, Mmap) and op.call.source.name not in NO_DEVICE
         else op
         for op in program.ops
     )
-    return None if ops == program.ops else _valid(msgspec.structs.replace(program, ops=ops))
+    return None if ops == program.ops else _valid(replace(program, ops=ops))
 
 
 def _valid(program: Program) -> Program | None:

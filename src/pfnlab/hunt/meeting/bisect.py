@@ -3,17 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from pfnlab.base.result import ALWAYS, Count, Outcome, Result, Text
-from pfnlab.hunt.meeting.boundary import least
 from pfnlab.hunt.meeting.sought import BisectWord, Sought, of_all
 from pfnlab.kernel.policies.changes import changes_between, field_of, origin_of, source_of
 from pfnlab.kernel.policies.profiles import exact
 from pfnlab.kernel.policies.releases import version_key
 from pfnlab.programs.runs.observation import Run
+
+Candidate = TypeVar("Candidate")
+
+
+class Boundary(NamedTuple):
+    """Two places of a line with nothing decided between them.
+
+    :ivar good: the place that is good and next to it
+    :ivar bad: the place that is bad
+    :ivar left: places between them of which nobody knows
+    """
+
+    good: int
+    bad: int
+    left: tuple[int, ...]
+
+
+def boundary(line: Sequence[Candidate], ask: Callable[[Candidate], BisectWord]) -> Boundary:
+    """Halve a line whose first candidate is good and whose last is bad.
+
+    A candidate that is like none of both ends is passed over, and the nearest one asked instead.
+
+    :param ask: of one candidate; never of the first and the last
+    """
+    good, bad, passed = 0, len(line) - 1, set[int]()
+    while True:
+        middle = (good + bad) / 2
+        open_places = [place for place in range(good + 1, bad) if place not in passed]
+        if not open_places:
+            return Boundary(good, bad, tuple(range(good + 1, bad)))
+        place = min(open_places, key=lambda at: (abs(at - middle), at))
+        match ask(line[place]):
+            case "good":
+                good = place
+            case "bad":
+                bad = place
+            case _:
+                passed.add(place)
+
+
+def least(parts: Sequence[Candidate], suffice: Callable[[Sequence[Candidate]], bool]) -> Sequence[Candidate]:
+    """Of *parts*, which suffice together, as few as do; each that is left is needed.
+
+    Halves are tried first; where neither suffices, one part after the other is left out.
+    """
+    while len(parts) > 1:
+        middle = len(parts) // 2
+        half = next((half for half in (parts[:middle], parts[middle:]) if suffice(half)), None)
+        if half is None:
+            break
+        parts = half
+    for part in list(parts) if len(parts) > 1 else ():
+        rest = [other for other in parts if other != part]
+        if suffice(rest):
+            parts = rest
+    return parts
+
 
 #: The candidates of a bisection.
 BisectOver = Literal["rules", "versions", "commits"]
@@ -98,12 +154,8 @@ _KEPT: dict[str, BisectWord] = {"good": "good", "bad": "bad", "neither": "neithe
 class Asking:
     """Candidates asked for a word, and each answer kept.
 
-    :param sought: the test of a run
-    :param run_on: runs the program on a candidate
     :param repeat: how often each is run: bad once is bad
     :param before: an answer of an earlier search, if there is one
-    :param keep: keeps an answer for a later search
-    :param say: called with each answer as a line
     """
 
     def __init__(
@@ -153,10 +205,7 @@ def versions_between(good: str, bad: str, offered: Iterable[str]) -> list[str]:
 
 
 def bisect_rules(ends: tuple[str, str], asking: Asking) -> tuple[BisectedRule, ...]:
-    """The fewest rules that make the good model bad; none where the models do not show the difference.
-
-    :param ends: the versions of both models
-    """
+    """The fewest rules that make the good model bad; none where the models do not show the difference."""
     good, bad = map(exact, ends)
     changes = changes_between(good, bad)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pfnlab.base.errors import MissingTool, Misuse, Undecided
 from pfnlab.base.result import Made
@@ -12,29 +12,19 @@ from pfnlab.checker.check import check
 from pfnlab.checker.judging.judge import sentence_of
 from pfnlab.checker.scopes.properties import questions
 from pfnlab.checker.scopes.scope import load_scope
-from pfnlab.hunt.meeting.bisect import (
-    Asking,
-    BisectedRule,
-    BisectOver,
-    BisectResult,
-    RunOn,
-    bisect_rules,
-    versions_between,
-)
-from pfnlab.hunt.meeting.boundary import boundary
+from pfnlab.hunt.meeting import bisect
 from pfnlab.hunt.meeting.bug_shown import program_file
 from pfnlab.hunt.meeting.sought import PropertySought, SignSought, Sought, program_of_bug
-from pfnlab.kernel.bugs.bug_lookup import bug_called
+from pfnlab.kernel.bugs.here import bug_called
 from pfnlab.kernel.bugs.kernel_name import version_named
 from pfnlab.kernel.policies.changes import changes_between
 from pfnlab.kernel.policies.profiles import exact
 from pfnlab.lab.building.built import remove_built
 from pfnlab.lab.building.tree_commits import TreeCommits
-from pfnlab.lab.images.asked_before import AskedBefore
+from pfnlab.lab.images.cache import AskedBefore
 from pfnlab.lab.images.search import offered
-from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.lang.library import load_found, program_paths
-from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.load import load_program, program_hash
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -93,7 +83,7 @@ class _Aim(NamedTuple):
 
 def bisected(
     sought: str, good: str, bad: str, options: BisectOptions, say: Callable[[str], None]
-) -> BisectResult:
+) -> bisect.BisectResult:
     """Find what lies between a good end and a bad one.
 
     :param sought: a program, a property, or a bug by its number
@@ -114,16 +104,15 @@ def bisected(
     return _of_kernels(aim, ends, versions, options, say)
 
 
-def _of_models(aim: _Aim, versions: tuple[str, str]) -> BisectResult:
+def _of_models(aim: _Aim, versions: tuple[str, str]) -> bisect.BisectResult:
     good, bad = map(exact, versions)
     changes = changes_between(good, bad)
     if not changes:
         raise Misuse(f"the models of {good} and {bad} have the same rules: name two that differ")
     run_on, ends = _on_models(aim), (f"model:{good}", f"model:{bad}")
-    asking = Asking(aim.test(*(run_on(end, 1)[0] for end in ends)), run_on, 1)
-    rules = bisect_rules(versions, asking)
-    found = _Ended("rules", ends, *ends, (), len(changes), rules)
-    return _result(aim, asking, found)
+    asking = bisect.Asking(aim.test(*(run_on(end, 1)[0] for end in ends)), run_on, 1)
+    rules = bisect.bisect_rules(versions, asking)
+    return _result(aim, asking, "rules", ends, ends, unasked=len(changes), rules=rules)
 
 
 def _of_kernels(
@@ -132,7 +121,7 @@ def _of_kernels(
     versions: tuple[str, str],
     options: BisectOptions,
     say: Callable[[str], None],
-) -> BisectResult:
+) -> bisect.BisectResult:
     def run_on(version: str, times: int) -> Sequence[Run]:
         try:
             return _on_kernel(aim, version, times)
@@ -143,19 +132,19 @@ def _of_kernels(
     fetch_missing(ends)
     ((good, bad),) = side_by_side(ends, [aim.program], aim.look)
     test = aim.test(good, bad)
-    line = versions_between(*versions, [offer.version for offer in offered()])
+    line = bisect.versions_between(*versions, [offer.version for offer in offered()])
     asking = _asking(aim, test, run_on, (good.kernel, bad.kernel), options, say)
-    place = boundary(line, asking)
+    place = bisect.boundary(line, asking)
     beside = line[place.good], line[place.bad]
-    rules = bisect_rules(beside, Asking(test, _on_models(aim), 1))
+    rules = bisect.bisect_rules(beside, bisect.Asking(test, _on_models(aim), 1))
     left = tuple(line[at] for at in place.left)
-    found = _Ended("versions", (ends[0].spec, ends[1].spec), *beside, left, max(len(line) - 2, 0), rules)
-    return _result(aim, asking, found)
+    named = ends[0].spec, ends[1].spec
+    return _result(aim, asking, "versions", named, beside, left, unasked=max(len(line) - 2, 0), rules=rules)
 
 
 def _in_tree(
     aim: _Aim, good: str, bad: str, options: BisectOptions, say: Callable[[str], None]
-) -> BisectResult:
+) -> bisect.BisectResult:
     assert options.tree is not None
     tree = TreeCommits(options.tree)
     ends = tree.named(good), tree.named(bad)
@@ -181,19 +170,14 @@ def _in_tree(
     asking = _asking(aim, test, run_on, ends, options, say)
     total = len(tree.by_halves(ends[newer], [ends[1 - newer]])) - 1
     old, new, left = _halve_commits(tree, (ends[1 - newer], ends[newer]), asking, ("good", "bad")[newer])
-    named = [f"{commit} {tree.title(commit)}" for commit in ((old, new) if newer else (new, old))]
-    found = _Ended("commits", (good, bad), named[0], named[1], left, total, ())
-    return _result(aim, asking, found)
+    first, second = (f"{commit} {tree.title(commit)}" for commit in ((old, new) if newer else (new, old)))
+    return _result(aim, asking, "commits", (good, bad), (first, second), left, unasked=total)
 
 
 def _halve_commits(
-    tree: TreeCommits, ends: tuple[str, str], asking: Asking, like_new: str
+    tree: TreeCommits, ends: tuple[str, str], asking: bisect.Asking, like_new: str
 ) -> tuple[str, str, tuple[str, ...]]:
-    """The last commit that is like the older end, the first that is like the newer, and what is left.
-
-    :param ends: the older and the newer
-    :param like_new: the word of the newer one
-    """
+    """The last commit that is like the older end, the first that is like the newer, and what is left."""
     target, without, passed = ends[1], [ends[0]], list[str]()
     while candidates := [one for one in tree.by_halves(target, without)[:-1] if one not in passed]:
         word = asking(candidates[0])
@@ -207,48 +191,44 @@ def _halve_commits(
     return beside, target, tuple(one for one in tree.by_halves(target, without)[:-1] if one in passed)
 
 
-class _Ended(NamedTuple):
-    """The end of a search; the fields are those of :class:`BisectResult`."""
-
-    over: BisectOver
-    ends: tuple[str, str]
-    last_good: str
-    first_bad: str
-    left: tuple[str, ...]
-    unasked: int
-    rules: tuple[BisectedRule, ...]
-
-
-def _result(aim: _Aim, asking: Asking, found: _Ended) -> BisectResult:
-    return BisectResult(
+def _result(
+    aim: _Aim,
+    asking: bisect.Asking,
+    over: bisect.BisectOver,
+    ends: tuple[str, str],
+    beside: tuple[str, str],
+    left: tuple[str, ...] = (),
+    **more: Any,
+) -> bisect.BisectResult:
+    """The end of a search over candidates: its ends, and the two beside each other that it came to."""
+    return bisect.BisectResult(
         made=Made.now(),
         sought=aim.label,
         program=format_program(aim.program),
         says=asking.sought.says(),
-        over=found.over,
-        good=found.ends[0],
-        bad=found.ends[1],
+        over=over,
+        good=ends[0],
+        bad=ends[1],
         tried=tuple(asking.tried),
-        last_good=found.last_good,
-        first_bad=found.first_bad,
-        left=found.left,
-        rules=found.rules,
-        unasked=found.unasked,
+        last_good=beside[0],
+        first_bad=beside[1],
+        left=left,
+        **more,
     )
 
 
 def _asking(
     aim: _Aim,
     test: Sought,
-    run_on: RunOn,
+    run_on: bisect.RunOn,
     ends: tuple[str, str],
     options: BisectOptions,
     say: Callable[[str], None],
-) -> Asking:
+) -> bisect.Asking:
     """Candidates that take long: each answer is said, and kept for a later search of the same ends."""
     repeat = options.repeat or (_REPEAT_HELD if aim.program.needs.held else _REPEAT)
     kept = AskedBefore(program_hash(aim.program), test.says(), *ends, str(repeat), afresh=options.afresh)
-    return Asking(test, run_on, repeat, before=kept.__getitem__, keep=kept.keep, say=say)
+    return bisect.Asking(test, run_on, repeat, before=kept.__getitem__, keep=kept.keep, say=say)
 
 
 def _on_kernel(aim: _Aim, name: str, times: int) -> Sequence[Run]:
@@ -256,7 +236,7 @@ def _on_kernel(aim: _Aim, name: str, times: int) -> Sequence[Run]:
     return [run for (run,) in runs]
 
 
-def _on_models(aim: _Aim) -> RunOn:
+def _on_models(aim: _Aim) -> bisect.RunOn:
     def run_on(machine: str, times: int) -> Sequence[Run]:
         (run,) = ModelMachine(machine.removeprefix("model:"), aim.look).run([aim.program])
         return (run,)
@@ -265,18 +245,12 @@ def _on_models(aim: _Aim) -> RunOn:
 
 
 def _end(text: str) -> Named:
-    """An end: a machine's name, or a version, which stands for its model.
-
-    :raises Misuse: it is neither
-    """
+    """An end: a machine's name, or a version, which stands for its model (Misuse: it is neither)."""
     return name_machine(text if ":" in text else f"model:{version_named(text)}")
 
 
 def _version(end: Named) -> str:
-    """The version of an end.
-
-    :raises Misuse: it is a kernel of the user's own, or a model with changes
-    """
+    """The version of an end (Misuse: it is a kernel of the user's own, or a model with changes)."""
     if end.series is None or end.built or "," in end.spec or (end.kind == "qemu" and not end.stock):
         raise Misuse(f"{end.spec} is no version on offer: bisect a tree of yours with --tree")
     return end.series

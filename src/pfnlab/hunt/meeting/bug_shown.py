@@ -6,7 +6,7 @@ part there at all. A machine has the bug where it answers that step as the first
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,10 +16,8 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import shell_word
 from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result
 from pfnlab.checker.judging.judge import violations
-from pfnlab.hunt.meeting.bug_held import HeldMachine, held_machines
 from pfnlab.hunt.meeting.sign import answer_in, sign_of, sign_word
-from pfnlab.kernel.bugs.bug_parts import ShownBy
-from pfnlab.kernel.bugs.known_bugs import Bug, BugKind
+from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, HeldBy, ShownBy
 from pfnlab.kernel.bugs.known_bugs import bug as called
 from pfnlab.kernel.bugs.standing import StandingWord
 from pfnlab.kernel.policies.known_kernels import newest_known, version_of_release
@@ -30,11 +28,43 @@ from pfnlab.programs.lang.library_list import library_folder
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
+from pfnlab.programs.runs.cells import cell
 from pfnlab.programs.runs.golden import golden_look
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.named_machines import Named, name_machines, side_by_side
 from pfnlab.programs.runs.observation import Run
+
+
+class HeldMachine(msgspec.Struct, frozen=True):
+    """One machine's answer in a step that a rule is about.
+
+    :param program: its name
+    :param machine: its name
+    :param op: the step
+    :param field: the field of it
+    :param says: what the rule says of it
+    :param answer: what the machine answers
+    """
+
+    program: str
+    machine: str
+    op: str
+    field: str
+    says: str
+    answer: str
+
+
+def held_answer(row: HeldBy, run: Run) -> str:
+    """The answer of a run in the step that *row* names: ``EINVAL``; ``-`` where it has no line.
+
+    :raises Misuse: the run has no such step
+    """
+    step = next((one for one in run.steps if one.op == row.op), None)
+    if step is None:
+        raise Misuse(f"{row.program} has no step {row.op!r} on {run.machine}: write one as `run` prints it")
+    return ", ".join(cell(step, row.field)) or "-"
+
 
 #: The word for a machine: ``before`` and ``after`` stand for them at what is no fault, but a change.
 ShownWord = Literal["broken", "mended", "before", "after", "neither", "undecided"]
@@ -154,9 +184,7 @@ def show_bug(
 ) -> BugRunResult:
     """Run the programs of *bug* on the machines before and after it, and on others.
 
-    :param on: names of further machines
     :param look: how machines are looked at; None for the way in which a program's golden was made
-    :param accel: the accelerator of guests
     :raises Misuse: no program shows it yet, or a machine's name is none
     :raises MissingTool: a tool or a kernel is not here
     """
@@ -165,7 +193,8 @@ def show_bug(
             f"no program shows {bug.number} on two machines: "
             f"`pfnlab bugs show {shell_word(bug.number)}` says why"
         )
-    named = name_machines(dict.fromkeys((*_of_rows(bug.shown), *on)))
+    of_rows = (spec for row in bug.shown for spec in (row.before, row.after))
+    named = name_machines(dict.fromkeys((*of_rows, *on)))
     programs = {
         name: load_program(program_file(name)) for name in dict.fromkeys(one.program for one in bug.shown)
     }
@@ -179,10 +208,9 @@ def show_bug(
         what=bug.what,
         breaks=bug.breaks,
         programs=tuple(
-            shown_program(
-                bug, row, programs[row.program], [runs[row.program, spec] for spec in _specs(row, on)]
-            )
+            shown_program(bug, row, programs[row.program], [runs[row.program, spec] for spec in specs])
             for row in bug.shown
+            for specs in (dict.fromkeys((row.before, row.after, *on)),)
         ),
         held=_held(bug, on, look, accel),
     )
@@ -195,17 +223,9 @@ def _held(bug: Bug, on: Sequence[str], look: LookLevel | None, accel: Accel) -> 
         path = program_file(row.program)
         way = look or golden_look(path) or LookLevel.PROC
         (runs,) = side_by_side(name_machines(dict.fromkeys((*row.on, *on))), [load_program(path)], way, accel)
-        found += held_machines(row, runs)
+        said = row.op, row.field, row.says
+        found += [HeldMachine(row.program, run.machine, *said, held_answer(row, run)) for run in runs]
     return tuple(found)
-
-
-def _of_rows(rows: Sequence[ShownBy]) -> Iterator[str]:
-    for row in rows:
-        yield from (row.before, row.after)
-
-
-def _specs(row: ShownBy, on: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((row.before, row.after, *on)))
 
 
 def _runs(
@@ -253,7 +273,7 @@ def shown_program(bug: Bug, row: ShownBy, program: Program, runs: Sequence[Run])
     sign = sign_of(before, after, row.field)
     fields = tuple(one.field for one in sign)
     step = sign[0].step if sign else None
-    violated = [_violated(program, run) for run in runs]
+    violated = [tuple(dict.fromkeys(one.name for one in violations(program, run))) for run in runs]
     return ShownProgram(
         program=row.program,
         text=format_program(program),
@@ -284,10 +304,6 @@ def _answers(run: Run, step: int, fields: Sequence[str]) -> tuple[tuple[str, ...
     """Those of a run in the fields of a sign; none where it did not come so far."""
     found = [answer_in(run, step, field) for field in fields]
     return tuple(one for one in found if one is not None) if None not in found else ()
-
-
-def _violated(program: Program, run: Run) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(one.name for one in violations(program, run)))
 
 
 def _worded(bug: Bug, word: Literal["before", "after", "neither", "undecided"]) -> ShownWord:

@@ -23,9 +23,7 @@ class NamedKernel(msgspec.Struct, frozen=True):
     """A kernel that the user named: a version, a bzImage, or one that was built here.
 
     :param name: in results, without ``qemu:``
-    :param image: the kernel
     :param version: of its rules
-    :param words: where it comes from
     """
 
     name: str
@@ -54,7 +52,6 @@ def meet_named(
 ) -> Meeting:
     """Compare a kernel with the model of its exact version, in guests of its own.
 
-    :param guests: how many run side by side
     :param profile: the version of the model, where it is another
     """
     kernel, version = named.image, named.version

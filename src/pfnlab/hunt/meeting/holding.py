@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.progress import UNCOUNTED, PartCount
@@ -20,8 +21,7 @@ from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.causes import Evidence, Found, Grouping, sightings
 from pfnlab.hunt.fuzz.hunt import Hunt
 from pfnlab.hunt.fuzz.hunt_state import HuntState, KnownSignature
-from pfnlab.hunt.fuzz.shown_again import is_shown
-from pfnlab.hunt.fuzz.shrink import Shrunk, shrink, shrink_quickly
+from pfnlab.hunt.fuzz.shrink import Shrunk, is_shown, shrink, shrink_quickly
 from pfnlab.hunt.fuzz.signature import Signature, in_same_step, signature_of
 from pfnlab.hunt.meeting.walkers import KINDS, WALKERS, cell_program
 from pfnlab.kernel.policies.known_kernels import HeldCount
@@ -66,7 +66,6 @@ class Programs(NamedTuple):
     :param litmus: those of a folder, by name
     :param random: how many random programs without a driver; a tenth as many use the test driver, as many
         vfio-pci, and a seventh hold processors, though not more than :data:`SCHEDULES`
-    :param seed: of the random programs
     :param looks: how kernels were looked at for the goldens of programs, by name
     """
 
@@ -79,7 +78,6 @@ class Programs(NamedTuple):
     def of(cls, folder: Path | None = None, random: int = PROGRAMS, seed: int = SEED) -> Programs:
         """Those of *folder* and the folders in it, and random ones.
 
-        :param folder: None for the programs that come with pfnlab
         :raises Misuse: there are none
         """
         return cls(litmus_programs(folder), random, seed, litmus_looks(folder))
@@ -94,7 +92,6 @@ class Pair:
 
     A warning that both print is no difference between them.
 
-    :param say: called with each line of progress
     :param doubles: models that replace the two while a program is made smaller, for models answer at once
     :param counted: counts the programs that :meth:`hold` and :meth:`random` run
     :ivar unstable: differences that did not show again, in words
@@ -242,10 +239,7 @@ class Pair:
                 self._evidence.setdefault(signature.key, Evidence()).add(evidence)
 
     def _ask_closely(self, program: Program, fresh: bool) -> Sequence[Run] | None:
-        """Both runs of *program*, looked at as closely as possible; None where one has no answer.
-
-        :param fresh: in guests in which no program has run
-        """
+        """Both runs of *program*, looked at as closely as possible; None where one has no answer."""
         looking = [machine for machine in self.machines.values() if isinstance(machine, Looking)]
         closest = LookLevel.MEMORY if all(machine.sees_memory for machine in looking) else LookLevel.PROC
         with self.looking(closest):
@@ -324,7 +318,7 @@ class Pair:
             lost = [index for index, run in enumerate(runs) if run.lost is not None and run.alarm is None]
             for index in lost:
                 runs[index] = machine.run([programs[index]])[0]
-            runs_by_machine.append([msgspec.structs.replace(run, machine=name) for run in runs])
+            runs_by_machine.append([replace(run, machine=name) for run in runs])
         return list(zip(*runs_by_machine, strict=True))
 
 
@@ -343,17 +337,13 @@ def litmus_programs(folder: Path | None = None) -> dict[str, Program]:
 def litmus_files(folder: Path | None = None) -> list[Path]:
     """The files of the programs of a folder and the folders in it.
 
-    :param folder: None for the programs that come with pfnlab
     :raises Misuse: two have one name
     """
     return list(program_files(folder or library_folder()).values())
 
 
 def litmus_looks(folder: Path | None = None) -> dict[str, LookLevel]:
-    """How kernels were looked at for the goldens of the programs of a folder, by name.
-
-    :param folder: None for the programs that come with pfnlab
-    """
+    """How kernels were looked at for the goldens of the programs of a folder, by name."""
     looks = {path.stem: golden_look(path) for path in litmus_files(folder)}
     return {name: look for name, look in looks.items() if look is not None}
 
@@ -398,7 +388,7 @@ def _advancing(counted: PartCount) -> Callable[[int, Run], None]:
 
 
 def _with_program(difference: KernelDifference, name: str) -> KernelDifference:
-    return msgspec.structs.replace(difference, shown_by=(*difference.shown_by, name))
+    return replace(difference, shown_by=(*difference.shown_by, name))
 
 
 def _ordered_steps(runs: Iterable[Run]) -> int:

@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
+from msgspec.structs import replace
 
 from pfnlab.base.errors import Discovery, Misuse
 from pfnlab.base.progress import UNCOUNTED, PartCount
-from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result
+from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result, beside
 from pfnlab.checker.check import check
 from pfnlab.checker.scopes.properties import questions
 from pfnlab.checker.scopes.scope import load_scope
 from pfnlab.hunt.fuzz.signature import UNCOMPARABLE
-from pfnlab.hunt.meeting.explain import Explanation, explanations, explanations_between
+from pfnlab.hunt.meeting.explain import Explanation, ShownDifference, explanations, explanations_between
 from pfnlab.hunt.meeting.holding import Doubles, KernelDifference, Pair, Programs, hold_all
-from pfnlab.hunt.meeting.shown import ShownDifference
 from pfnlab.hunt.meeting.titles import titles_between
 from pfnlab.kernel.mm.configuration import DISTRIBUTION, Configuration
 from pfnlab.kernel.policies.changes import changes_between, source_of
@@ -44,10 +44,8 @@ class Explained(msgspec.Struct, frozen=True):
 class Meeting(msgspec.Struct, frozen=True):
     """The result of a meeting.
 
-    :param machines: the two machines that were compared
     :param against: the version of the first machine: of the model, or of the other kernel
     :param held: the counts of each kind of programs that were compared
-    :param found: every difference
     :param causes: the differences by cause, by their place in ``found``; the shortest program first
     :param titles: commits of stable releases between the two that touch the area
     :param verdicts: properties of ``check`` whose verdict changes with the explanations, each in words
@@ -122,20 +120,17 @@ class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
 
         :param kernels: package and version of each kernel, in the order of the machines that are kernels
         """
-        of_kernels = meeting.machines[0].startswith("qemu:")
+        models = None
+        if meeting.machines[0].startswith("qemu:"):
+            changes = changes_between(meeting.against, meeting.version)
+            models = [f"{change}: {source_of(change, meeting.version)}" for change in changes]
         return cls(
             made=Made.now(),
-            machines=meeting.machines,
             kernels=tuple(kernels),
-            held=meeting.held,
             differences=tuple(ShownDifference.of(one.difference, one.explanations) for one in meeting.found),
-            causes=meeting.causes,
             unexplained=meeting.unexplained,
-            unstable=meeting.unstable,
-            since=meeting.since,
-            titles=meeting.titles,
-            verdicts=meeting.verdicts,
-            models=tuple(_changes(meeting.against, meeting.version)) if of_kernels else None,
+            models=None if models is None else tuple(models),
+            **beside(meeting, ("against", "version", "found")),
         )
 
     @property
@@ -175,12 +170,8 @@ def meet(
 ) -> Meeting:
     """Compare a kernel with the model of its exact version.
 
-    :param version: the kernel's version
     :param profile: the version of the model, where it is another
-    :param configuration: the kernel's, and so the model's
-    :param changelog: the changelog of the kernel's package
     :param since: the kernel before it in its series, behind which titles begin
-    :param counted: counts the programs
     """
     model = profile or model_version(version)
 
@@ -191,10 +182,12 @@ def meet(
     machines = {f"model:{model}": modelled, f"qemu:{version}": machine}
     pair = Pair(machines, say, _doubles(model, explain), counted)
     meeting = _meeting(pair, (model, version), programs, explain)
-    return msgspec.structs.replace(
+    explained = (one.explanations[0] for one in meeting.found if one.explanations)
+    first = (change for explanation in explained for change in explanation.changes)
+    return replace(
         meeting,
         titles=titles_between(changelog or "", since, version) if since else (),
-        verdicts=tuple(verdicts(model, _first_changes(meeting.found))),
+        verdicts=tuple(verdicts(model, list(dict.fromkeys(first)))),
         since=since,
     )
 
@@ -208,13 +201,7 @@ def diff(
     say: Callable[[str], None] = lambda line: None,
     counted: PartCount = UNCOUNTED,
 ) -> Meeting:
-    """Compare two kernels.
-
-    :param machines: the two by name
-    :param versions: the versions of the two
-    :param changelog: the changelog of the newer kernel's package
-    :param counted: counts the programs
-    """
+    """Compare two kernels."""
     models = model_version(versions[0]), model_version(versions[1])
     first_model = ModelMachine(models[0])
 
@@ -224,7 +211,7 @@ def diff(
     comparables = {name: Comparable(machine, first_model) for name, machine in machines.items()}
     pair = Pair(comparables, say, _doubles(models[0], explain), counted)
     older, newer = sorted(versions, key=version_key)
-    return msgspec.structs.replace(
+    return replace(
         _meeting(pair, versions, programs, explain),
         titles=titles_between(changelog or "", older, newer),
         verdicts=tuple(verdicts(models[0], changes_between(*models))),
@@ -284,7 +271,6 @@ class Comparable:
 
     Where a model is one of the two it refuses such programs itself.
 
-    :param machine: the kernel
     :param model: tells which programs are such
     """
 
@@ -387,13 +373,3 @@ def verdicts(version: str, changes: Sequence[str]) -> list[str]:
         for name in before
         if before[name] != after[name]
     ]
-
-
-def _changes(first: str, second: str) -> list[str]:
-    """The changes between two models, each with its source."""
-    return [f"{change}: {source_of(change, second)}" for change in changes_between(first, second)]
-
-
-def _first_changes(differences: Sequence[Explained]) -> list[str]:
-    first_changes = (explained.explanations[0].changes for explained in differences if explained.explanations)
-    return list(dict.fromkeys(change for changes in first_changes for change in changes))

@@ -2,25 +2,61 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from pfnlab.base.processes import in_order
 from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result, Text
-from pfnlab.hunt.meeting.boundary import least
+from pfnlab.hunt.meeting.bisect import least
 from pfnlab.hunt.meeting.holding import Programs
 from pfnlab.hunt.meeting.sign import USER_FIELDS, answer_in, sign_of
-from pfnlab.kernel.policies.changes import changes_between, field_of, origin_of, source_of
+from pfnlab.kernel.mm.profile import Profile
+from pfnlab.kernel.policies.changes import changes_between, field_of, origin_of, programs_of, source_of
 from pfnlab.kernel.policies.known_kernels import known_titles
 from pfnlab.kernel.policies.profiles import described, exact
-from pfnlab.kernel.policies.shown_by import programs_of
-from pfnlab.programs.model.asked_rules import run_with_rules
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
+
+
+class AskedProfile(Profile):
+    """A profile that notes its fields as they are read; what nobody reads cannot change a run.
+
+    :ivar asked: the names since it was emptied
+    """
+
+    asked: set[str]
+
+    @classmethod
+    def of(cls, profile: Profile) -> AskedProfile:
+        """The same rules as *profile*."""
+        noting = object.__new__(cls)
+        # Frozen as it is, nothing but this gives it its fields.
+        vars(noting).update(vars(profile), asked=set())
+        return noting
+
+    def __getattribute__(self, name: str) -> Any:
+        fields = object.__getattribute__(self, "__dict__")
+        if name in fields and name != "asked":
+            fields["asked"].add(name)
+        return object.__getattribute__(self, name)
+
+
+def run_with_rules(machine: ModelMachine, program: Program) -> tuple[Run, frozenset[str]]:
+    """The run of *program*, and the fields of the profile that it asked.
+
+    A run that asks none of the changed fields is the same with the changes.
+    """
+    noting = copy.copy(machine)
+    profile = noting.profile = AskedProfile.of(machine.profile)
+    (run,) = noting.run([program])
+    return run, frozenset(profile.asked)
+
 
 #: So many programs are tried for a change of which a user sees nothing, the shortest first.
 _MOST_TRIED = 20

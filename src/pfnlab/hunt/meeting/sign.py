@@ -74,7 +74,9 @@ def sign_word(sign: Sequence[Difference], before: Run, after: Run, run: Run) -> 
     seen = [
         one.field for one in sign if one.field == "value" or getattr(run.steps[step], one.field) is not None
     ]
-    same_before, same_after = (not _differ(run, other, step, seen) for other in (before, after))
+    same_before, same_after = (
+        all(one.step != step for one in differences([run, other], seen)) for other in (before, after)
+    )
     if not seen or (same_before and same_after):
         return "undecided"
     return "before" if same_before else "after" if same_after else "neither"
@@ -91,7 +93,3 @@ def _sign_of_end(before: Run, after: Run) -> tuple[Difference, ...]:
         return ()
     values = tuple(SeenValue(run.machine, answer_in(run, step, END)) for run in (before, after))
     return (Difference(step, goes_on.steps[step].op, END, values),)
-
-
-def _differ(run: Run, other: Run, step: int, fields: Sequence[str]) -> bool:
-    return any(one.step == step for one in differences([run, other], fields))

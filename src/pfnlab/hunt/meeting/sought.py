@@ -33,7 +33,6 @@ class Sought(Protocol):
 class SignSought:
     """The first step in which the runs of both ends part.
 
-    :param name: of the program
     :param good: the run of the good end; *bad* that of the other
     :raises Misuse: they do not part, or one of them did not end
     """
@@ -64,7 +63,6 @@ class SignSought:
 class PropertySought:
     """A property that the bad end breaks and the good one does not.
 
-    :param prop: its name
     :raises Misuse: the bad end keeps it in the program, or the good one breaks it
     """
 

@@ -40,25 +40,9 @@ _NAMES = (
 # ... and in titles of mm/ alone.
 _WORDS = (
     *(r"\bPAT\b", "mremap", "mmap", "munmap", "mprotect", "madvise", r"\bmemremap", r"(?i:\bvmas?\b)"),
-    *(
-        "vma_",
-        "vm_flags",
-        "set_memory",
-        "smaps",
-        "pagemap",
-        r"(?i:\b(?:pmd|pud|pte|tlb)s?\b)",
-        "_(?:pmd|pud|pte)",
-    ),
-    *(
-        "special (?:page|zero)",
-        "page tables?",
-        "remap_file_pages",
-        "mm_access",
-        r"\bzap",
-        r"\bunmap",
-        r"\bfork",
-    ),
-    *("page_range", r"\bgup\b", "userfaultfd", "uffd"),
+    *("vma_", "vm_flags", "set_memory", "smaps", "pagemap", r"(?i:\b(?:pmd|pud|pte|tlb)s?\b)"),
+    *("_(?:pmd|pud|pte)", "special (?:page|zero)", "page tables?", "remap_file_pages", "mm_access"),
+    *(r"\bzap", r"\bunmap", r"\bfork", "page_range", r"\bgup\b", "userfaultfd", "uffd"),
 )
 _AREA = re.compile("|".join((*_SUBSYSTEMS, ".*(?:" + "|".join(_NAMES) + ")")))
 _MM = re.compile("mm[:/, ](?!damon|vmalloc|slab|slub|zswap|kmemleak|migrate_device|ptdump)")

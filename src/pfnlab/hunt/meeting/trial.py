@@ -19,10 +19,9 @@ from pfnlab.base.result import ALWAYS, Made, Outcome, Result
 from pfnlab.base.units import number_of
 from pfnlab.discussions.changed_claims import AskedClaims, ask_claims
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
-from pfnlab.hunt.meeting.explain import Explanation, explanations
+from pfnlab.hunt.meeting.explain import Explanation, ShownDifference, explanations
 from pfnlab.hunt.meeting.holding import KernelDifference, Pair, Programs, hold_all
 from pfnlab.hunt.meeting.meet import verdicts
-from pfnlab.hunt.meeting.shown import ShownDifference
 from pfnlab.kernel.mm.configuration import Configuration
 from pfnlab.kernel.policies.known_kernels import HeldCount, programs_in, steps_in
 from pfnlab.kernel.policies.own import is_path
@@ -64,15 +63,9 @@ class ShownCause(msgspec.Struct, frozen=True):
     differences: Annotated[tuple[ShownDifference, ...], Meta(min_length=1)]
 
     @classmethod
-    def of(
-        cls, differences: Iterable[KernelDifference], explanation: Explanation | None = None
-    ) -> ShownCause:
-        """The cause of *differences*.
-
-        :param explanation: the change of the model with which it does the same, where there is one
-        """
-        explanations = () if explanation is None else (explanation,)
-        return cls(tuple(ShownDifference.of(each, explanations) for each in differences))
+    def of(cls, differences: Iterable[KernelDifference], explained: Sequence[Explanation] = ()) -> ShownCause:
+        """The cause of *differences*, with the change of the model that does the same, if there is one."""
+        return cls(tuple(ShownDifference.of(each, explained) for each in differences))
 
 
 class TrialResult(Result, frozen=True, kw_only=True, tag="pfnlab-trial/1"):
@@ -118,10 +111,7 @@ class TrialResult(Result, frozen=True, kw_only=True, tag="pfnlab-trial/1"):
 
 
 def _headline(held: Mapping[str, HeldCount], causes: Sequence[ShownCause], unstable: int) -> str:
-    """The result in one sentence.
-
-    :param unstable: how many differences did not show again
-    """
+    """The result in one sentence."""
     amount = f"{number_of(programs_in(held), 'program')}, {number_of(steps_in(held), 'step')}"
     if causes:
         count = sum(len(cause.differences) for cause in causes)
@@ -175,11 +165,8 @@ def try_kernel(
 
     A difference that did not show again decides nothing, and neither does nothing compared.
 
-    :param tree: as the user named it
     :param built: what the kernel was built of, in a line
-    :param name: the kernel's in the report
     :param claims: ask the claims of the discussions too: which of them change their answer
-    :param counted: counts the programs
     :raises Misuse: there is no such model
     :raises LostGuest: the kernel does not boot, or does not survive a program that maps a page
     """
@@ -195,8 +182,8 @@ def try_kernel(
     pair = Pair({f"model:{model}": modelled, f"qemu:{name}": machine}, say, counted=counted)
     held = hold_all(pair, programs)
     causes = tuple(
-        ShownCause.of(differences, None if policies else _explanation(like, differences[0]))
-        for differences in pair.causes()
+        ShownCause.of(cause, () if policies else explanations(like, cause[0].program, cause[0].runs[1])[:1])
+        for cause in pair.causes()
     )
     meant: tuple[ShownCause, ...] = ()
     if policies:
@@ -240,11 +227,6 @@ def alive(machine: Machine) -> Run:
     return run
 
 
-def _explanation(like: str, difference: KernelDifference) -> Explanation | None:
-    found = explanations(like, difference.program, difference.runs[1])
-    return found[0] if found else None
-
-
 def _meant(
     models: tuple[str, str], configuration: Configuration, programs: Programs
 ) -> tuple[ShownCause, ...]:
@@ -267,11 +249,7 @@ class TriedKernel(msgspec.Struct, frozen=True):
 
 
 def kernel_of_tree(
-    tree: Path,
-    patches: Sequence[Path],
-    configuration: Sequence[str],
-    like: str,
-    say: Callable[[str], None],
+    tree: Path, patches: Sequence[Path], configuration: Sequence[str], like: str, say: Callable[[str], None]
 ) -> TriedKernel:
     """The kernel of *tree* with *patches* on top, built as ``pfnlab kernels build`` does.
 

@@ -27,15 +27,8 @@ WALKERS: dict[str, str] = {
     "/proc/self/mem, write": "mem_write a[0] 9",
     "process_vm_readv": "process_vm_readv a[0]",
     "process_vm_writev": "process_vm_writev a[0] 9",
-    "vmsplice": "vmsplice a[0]",
-    "futex_wake": "futex_wake a[0]",
-    "move_pages": "move_pages a[0]",
-    "mincore": "mincore a[0]",
-    "pagemap": "pagemap a[0]",
-    "pagemap_scan": "pagemap_scan a[0]",
-    "numa_maps": "numa_maps a[0]",
-    "smaps": "smaps a[0]",
-    "smaps_rollup": "smaps_rollup a[0]",
+    **{verb: f"{verb} a[0]" for verb in ("vmsplice", "futex_wake", "move_pages", "mincore", "pagemap")},
+    **{verb: f"{verb} a[0]" for verb in ("pagemap_scan", "numa_maps", "smaps", "smaps_rollup")},
     "userfaultfd": "userfaultfd a[0]",
 }
 

@@ -17,8 +17,16 @@ from itertools import product
 from typing import NamedTuple, TypeAlias
 
 from pfnlab.base.errors import Misuse
-from pfnlab.hunt.sweep.swept_calls import CALLS, FOLLOWED, Spot
-from pfnlab.hunt.sweep.swept_mappings import HOLDS, MAPPINGS, MARKS, TRIPLES, SweptMapping
+from pfnlab.hunt.sweep.swept_mappings import (
+    CALLS,
+    FOLLOWED,
+    HOLDS,
+    MAPPINGS,
+    MARKS,
+    TRIPLES,
+    Spot,
+    SweptMapping,
+)
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.words import did_you_mean
@@ -43,11 +51,7 @@ POINTS: dict[str, tuple[str, ...]] = {
 }
 
 #: The kinds of mapping that alone get to a function.
-_ONLY = {
-    "memtype_reserve": ("WC", "remap"),
-    "pfnlab_fault": ("fault",),
-    "vmf_insert_pfn_prot": ("fault",),
-}
+_ONLY = {"memtype_reserve": ("WC", "remap"), "pfnlab_fault": ("fault",), "vmf_insert_pfn_prot": ("fault",)}
 
 #: The areas, and tasks, that the operations of a cell make.
 _NAMES = ("b", "d", "e")
@@ -59,8 +63,6 @@ _FIRST_VALUE = 1
 class SweptCell(NamedTuple):
     """A cell: operations on a kind of mapping.
 
-    :param scope: the scope that has it
-    :param mapping: the kind of mapping
     :param kinds: the kinds of operation, two or three
     :param odd: whether they are at odd places
     :param fork: whether a fork lies behind the first one
@@ -115,9 +117,6 @@ class SweptCell(NamedTuple):
 class HeldCell(NamedTuple):
     """A cell of a hold: two operations on a kind of mapping, the second one while the first is held.
 
-    :param scope: the scope that has it
-    :param mapping: the kind of mapping
-    :param held: the kind of operation that is held
     :param point: the function it is held at
     :param beside: the kind of operation beside it
     :param odd: whether a child does that, with an address space of its own, and not a thread

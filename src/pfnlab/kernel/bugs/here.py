@@ -1,13 +1,16 @@
-"""The bugs that one kernel has, or may have, out of some that could be a cause."""
+"""Bugs looked up: by number, CVE or title, and of some possible causes those that one kernel may have."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
+from pfnlab.base.errors import Misuse
+from pfnlab.base.inert import visible_name
 from pfnlab.kernel.bugs.kernel_name import release_key
-from pfnlab.kernel.bugs.known_bugs import Bug, bug
+from pfnlab.kernel.bugs.known_bugs import Bug, all_bugs, bug
 from pfnlab.kernel.bugs.standing import ALL, StandingWord
 
 
@@ -62,3 +65,36 @@ def _dates(one: Bug) -> str:
 
 def _measured(one: Bug) -> str:
     return f"measured on {', '.join(one.measured)}" if one.measured else "since when is not known"
+
+
+_CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,7}", re.IGNORECASE)
+
+
+def bug_called(name: str) -> Bug:
+    """The bug that *name* names: ``A06``, ``CVE-2024-35877``, or its title ``partial-munmap``.
+
+    :raises Misuse: there is none
+    """
+    wanted = name.strip()
+    for one in all_bugs():
+        if wanted.upper() == one.number or (one.cve and wanted.upper() == one.cve) or wanted == one.title:
+            return one
+    shown = visible_name(wanted)[:40]
+    if _CVE.fullmatch(wanted):
+        raise Misuse(f"no bug of the catalogue has the number {shown}: `pfnlab bugs list --cve` lists those")
+    raise Misuse(f"there is no bug {shown!r}: `pfnlab bugs list` has them, as A06 or CVE-2024-35877")
+
+
+def options_lacking(one: Bug, options: Mapping[str, str]) -> tuple[str, ...]:
+    """The options that *one* needs and a configuration does not have, as ``LOCKDEP=y``.
+
+    :param options: those that the configuration sets, each with ``y`` or ``m``. What needs ``m`` is there
+        too where it is built in
+    """
+    return tuple(
+        f"{name}={value}" for name, value in one.config.items() if not _has(options.get(name, "n"), value)
+    )
+
+
+def _has(value: str, needed: str) -> bool:
+    return value == needed or (needed == "m" and value == "y")

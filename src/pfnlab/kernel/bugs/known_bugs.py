@@ -23,16 +23,16 @@ A file has::
     trigger      the shortest operations that bring it about, one or two sentences
     reach        who can do that: user, privileged, fault, driver, hardware
     see          what is observable
-    log          what it prints: names of families of pfnlab.diagnosis.messages, or wordings that no family
-    has breaks       the properties that it violates, as `check` and judged runs name them config
-    options of the kernel without which it is not there: { LOCKDEP = "y" } discussion   threads, or numbers of
-    the discussions of docs/claims.md settled      confirmed, refuted or undecided: what became of the entry
-    when somebody looked settled_by   the kernel and the program that settled it, or why it is undecided; one
-    sentence shown        [{ program, before, after, field, needs }]: machines between which the program
-    differs by it holds        [{ program, on, op, field, says }]: of a rule, what a step of the program
-    answers on machines
+    log          what it prints: names of families of pfnlab.diagnosis.messages, or wordings no family has
+    breaks       the properties that it violates, as `check` and judged runs name them
+    config       options of the kernel without which it is not there: { LOCKDEP = "y" }
+    discussion   threads, or numbers of the discussions of docs/claims.md
+    settled      confirmed, refuted or undecided: what became of the entry when somebody looked
+    settled_by   the kernel and the program that settled it, or why it is undecided; one sentence
+    shown        [{ program, before, after, field, needs }]: machines between which it differs by that
+    holds        [{ program, on, op, field, says }]: of a rule, what a step of the program answers
 
-A repair or a cause that has a switch (:mod:`pfnlab.kernel.policies.switch_table`) has its stable releases
+A repair or a cause that has a switch (:mod:`pfnlab.kernel.policies.switches`) has its stable releases
 there, and only what the switch lacks is in the file. ``version`` is a point release; ``5.10.y`` where only
 the series is known. ``after`` is the newest release known not to have it, where the date is only measured.
 """
@@ -50,9 +50,65 @@ from pfnlab.base.errors import Defect, Misuse
 from pfnlab.base.files import read_text
 from pfnlab.base.inert import visible_name
 from pfnlab.base.toml_text import MOST_TOML, toml_content
-from pfnlab.kernel.bugs.bug_parts import BugReach, HeldBy, SettledWord, ShownBy
 from pfnlab.kernel.bugs.standing import Dates, Point, Standing, standing_of
-from pfnlab.kernel.policies.switch_table import SWITCHES
+from pfnlab.kernel.policies.switches import SWITCHES
+
+
+class BugReach(StrEnum):
+    """The ways to bring a bug about.
+
+    A user needs a file that everybody may open; privilege is that of /dev/mem, sysfs and vfio.
+    A fault is an allocation that fails, or real memory pressure; a driver does something of its own.
+    """
+
+    USER = "user"
+    PRIVILEGED = "privileged"
+    FAULT = "fault"
+    DRIVER = "driver"
+    HARDWARE = "hardware"
+
+
+class SettledWord(StrEnum):
+    """The answers to whether an entry is true."""
+
+    CONFIRMED = "confirmed"
+    REFUTED = "refuted"
+    UNDECIDED = "undecided"
+
+
+class ShownBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A program that shows a bug, with a machine that has it and one that does not.
+
+    :param program: its name in litmus/, or ``history/NAME``
+    :param before: the machine that has the bug: ``model:6.1.84``, ``model:6.1,without=COMMIT``
+    :param after: the machine without it: ``model:6.1.85``
+    :param field: the field of a step in which to look for the sign, where they part earlier by something else
+    :param needs: another bug, without which the program does not show this one
+    """
+
+    program: str
+    before: str
+    after: str
+    field: str = ""
+    needs: str = ""
+
+
+class HeldBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A program whose answer is a rule: it has no machine before and after.
+
+    :param program: its name in litmus/, or ``history/NAME``
+    :param on: the machines on which the rule holds: ``model:6.1``
+    :param op: the step, as the program prints it: ``madvise a dodump``; the first of that text
+    :param field: the field of that step that the rule is about: ``result``
+    :param says: its lines, with commas between; ``-`` where it has none
+    """
+
+    program: str
+    on: tuple[str, ...]
+    op: str
+    field: str
+    says: str
+
 
 _FOLDER = Path(__file__).parent / "data"
 
@@ -182,7 +238,6 @@ class Bug(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
 def bug(number: str) -> Bug:
     """The entry called *number*.
 
-    :param number: ``A06``
     :raises Misuse: there is none
     """
     found = _bugs().get(number)

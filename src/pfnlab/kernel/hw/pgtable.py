@@ -186,12 +186,6 @@ class PageTables:
             if level >= lowest:
                 self._tables[level].add(start - start % pages, end + -end % pages)
 
-    @staticmethod
-    def span_count(start: int, end: int) -> int:
-        """How many PTE tables the pages ``[start, end)`` lie in."""
-        pages = TABLE_PAGES[1]
-        return (end + -end % pages - (start - start % pages)) // pages
-
     def absent(self, start: int, end: int) -> int:
         """How many PTE tables would have to be made for entries of ``[start, end)``."""
         pages = TABLE_PAGES[1]

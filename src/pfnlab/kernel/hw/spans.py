@@ -7,10 +7,7 @@ from collections.abc import Iterable, Iterator
 
 
 class SpanSet:
-    """Pages, in maximal half-open runs.
-
-    :param runs: in any order, overlapping or not; empty ones are left out
-    """
+    """Pages, in maximal half-open runs."""
 
     def __init__(self, runs: Iterable[tuple[int, int]] = ()) -> None:
         starts: list[int] = []

@@ -1,9 +1,8 @@
 """The effects of a kernel's configuration on its behaviour.
 
 The rules ask these fields and no option by name; they are read from a ``.config`` by
-:mod:`pfnlab.kernel.policies.kconfig`. A field that says what a program finds, and changes no rule, is asked
-    by
-:mod:`pfnlab.programs.lang.needs`.
+:mod:`pfnlab.kernel.policies.kconfig`. A field that changes no rule says what a program finds, and is asked
+by :mod:`pfnlab.programs.lang.needs`; ``kconfig`` has the options of each.
 """
 
 from __future__ import annotations
@@ -31,24 +30,6 @@ class Configuration:
     :ivar frees_tables: advice frees page tables (CONFIG_PT_RECLAIM; S13.11)
     :ivar strict_devmem: /dev/mem refuses RAM and claimed memory (CONFIG_STRICT_DEVMEM; S13.7)
     :ivar io_strict_devmem: claimed device memory too, and a claim revokes (CONFIG_IO_STRICT_DEVMEM; S13.8)
-    :ivar pat: page attributes, without which there is no book (CONFIG_X86_PAT)
-    :ivar memtype_list: the book can be read (CONFIG_DEBUG_FS)
-    :ivar devmem: /dev/mem (CONFIG_DEVMEM)
-    :ivar page_monitor: smaps and pagemap (CONFIG_PROC_PAGE_MONITOR)
-    :ivar nodes: numa_maps and mbind(2) (CONFIG_NUMA)
-    :ivar moves_pages: move_pages(2) (CONFIG_NUMA and CONFIG_MIGRATION, CONFIG_NUMA_MIGRATION since 7.2)
-    :ivar userfaultfd: userfaultfd(2) (CONFIG_USERFAULTFD)
-    :ivar cross_memory: process_vm_writev(2) (CONFIG_CROSS_MEMORY_ATTACH)
-    :ivar futex: futex(2) (CONFIG_FUTEX)
-    :ivar advice: madvise(2) (CONFIG_ADVISE_SYSCALLS)
-    :ivar shmem: shared anonymous memory is shmem (CONFIG_SHMEM)
-    :ivar pids_controller: control groups limit processes (CONFIG_CGROUP_PIDS)
-    :ivar processors: more than one (CONFIG_SMP)
-    :ivar modules: a driver can be loaded (CONFIG_MODULES)
-    :ivar zone_device: struct pages for device memory, memremap_pages (CONFIG_ZONE_DEVICE)
-    :ivar vfio: devices through vfio-pci (CONFIG_VFIO_PCI)
-    :ivar slots: devices come and go (CONFIG_HOTPLUG_PCI_PCIE)
-    :ivar kasan: memory and mappings of the kernel have a shadow, which itself needs memory (CONFIG_KASAN)
     """
 
     soft_dirty: bool = True

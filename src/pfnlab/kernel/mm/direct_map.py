@@ -19,10 +19,7 @@ _LEAF_SHIFT = 21
 
 
 class DirectMapModes:
-    """The modes of the direct map, write-back at first.
-
-    :param processors: those of its kernel, which flush where it changes
-    """
+    """The modes of the direct map, write-back at first."""
 
     def __init__(self, processors: Processors) -> None:
         self._processors = processors

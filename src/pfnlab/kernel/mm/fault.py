@@ -120,10 +120,7 @@ def _mark_refused(mm: MmStruct, vpn: int) -> None:
 
 
 def _fault(mm: MmStruct, vpn: int, write: bool, user: bool, *, keyed: bool) -> None:
-    """A page fault: under mmap_lock; where no handler is called a task needs the VMA's own lock (S8.3.9).
-
-    :param keyed: a protection key was met (X86_PF_PK)
-    """
+    """A page fault: under mmap_lock; where no handler is called a task needs the VMA's own lock (S8.3.9)."""
     vma = mm.vma_lookup(vpn)
     if user and vma is not None and _has_own_lock(vma):
         contended = mm.mmap_lock.contended
@@ -207,10 +204,7 @@ def handle_mm_fault(mm: MmStruct, vpn: int, write: bool, *, user: bool = False, 
 
 
 def _check_access(vma: Vma, write: bool, keyed: bool) -> None:
-    """access_error().
-
-    :raises Signal: SIGSEGV where the VMA forbids the access
-    """
+    """access_error()."""
     if keyed or vma.execute_only:
         raise Signal("SIGSEGV", 4)
     if not vma.flags & (VM_WRITE if write else VM_ACCESS):

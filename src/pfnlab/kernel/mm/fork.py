@@ -101,10 +101,7 @@ def _clear_own_memory(child: MmStruct) -> None:
 
 
 def _refuse_commit(parent: MmStruct) -> NoReturn:
-    """__vm_enough_memory() refuses.
-
-    :raises ModelledErrno: ENOMEM
-    """
+    """__vm_enough_memory() refuses."""
     kernel = parent.kernel
     amount = "bytes: 4096 not" if kernel.profile.overcommit_names_bytes else "no"
     task = f"pid: {kernel.current_pid}, comm: {kernel.current_comm}"
@@ -113,10 +110,7 @@ def _refuse_commit(parent: MmStruct) -> NoReturn:
 
 
 def _copy_vma(src: Vma, child: MmStruct, commits: bool) -> None:
-    """One VMA of the parent: copied, linked, then its entries.
-
-    :raises ModelledErrno: there is no room, or the tracker refuses
-    """
+    """One VMA of the parent: copied, linked, then its entries."""
     kernel = src.mm.kernel
     if src.flags & VM_ACCOUNT and not commits:
         _refuse_commit(src.mm)

@@ -62,7 +62,6 @@ _OWN_TABLES, _THREAD_TABLES = 16, 4
 class MmuGather:
     """One gather, from tlb_gather_mmu to tlb_finish_mmu.
 
-    :param call: the call it serves
     :ivar flushes: the placement of that call
     :ivar fullmm: the address space is dying: nothing is flushed before the end
     :ivar vma_pfn: a VMA of PFNs is, or was, among the VMAs worked on; the placement alone sets and clears it
@@ -106,10 +105,7 @@ class MmuGather:
         self._remove_tables(self.mm.tables.free_tables(floor, ceiling))
 
     def remove_zapped_tables(self, freed: Iterable[tuple[int, int, int]]) -> None:
-        """The same for tables that a zap has taken away (pte_free_tlb, S5.9.11).
-
-        :param freed: as :meth:`PageTables.free_tables` returned them
-        """
+        """The same for tables that a zap has taken away (pte_free_tlb, S5.9.11)."""
         behind = self.mm.kernel.profile.zap_flushes_behind
         self._remove_tables(
             [(first + pages * behind, last + pages * behind, pages) for first, last, pages in freed]
@@ -145,10 +141,7 @@ class MmuGather:
                     self.flush_mmu_tlbonly()
 
     def _leave_room(self, waiting: int) -> None:
-        """Check that so many waiting tables fill as many batches, however many of the process join them.
-
-        :raises Undecided: those for its own memory decide whether one more is flushed
-        """
+        """Check that so many waiting tables fill as many batches, however many of the process join them."""
         tasks = sum(task.mm is self.mm for task in self.mm.kernel.exiting.values())
         own = _OWN_TABLES + _THREAD_TABLES * max(0, tasks - 1)
         if waiting % MAX_TABLE_BATCH + own >= MAX_TABLE_BATCH:
@@ -181,10 +174,7 @@ class MmuGather:
 
 
 def in_walk_order(freed: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
-    """Runs of freed tables as free_pgd_range() has them: a table follows those that it leads to (S8.1.11).
-
-    :param freed: as :meth:`PageTables.free_tables` returns them, those of each level in order
-    """
+    """Runs of freed tables as free_pgd_range() has them: a table follows those that it leads to (S8.1.11)."""
     runs = sorted((-pages, start, end - 1 + pages) for start, end, pages in freed)
     least = -runs[-1][0] if runs else 0
     spans: list[tuple[int, int, int]] = []
@@ -244,16 +234,12 @@ class FlushPlacement(Protocol):
     """
 
     def tlb_gather_mmu(self, tlb: MmuGather) -> None:
-        """A gather begins, with a flag that is not set.
-
-        A user's policy may leave it out.
-        """
+        """A gather begins, with a flag that is not set."""
 
     def tlb_reset_range(self, tlb: MmuGather) -> None:
         """A flush has flushed what was pending, wherever it came from (__tlb_reset_range).
 
         It may have come in the middle of a VMA. A flush that finds nothing pending does not get here.
-        A user's policy may leave it out.
         """
 
     def tlb_start_vma(self, tlb: MmuGather, vma: Vma) -> None:
@@ -263,10 +249,7 @@ class FlushPlacement(Protocol):
         """Entries of *vma* have been cleared or changed."""
 
     def unmap_region(self, tlb: MmuGather, first: Vma) -> None:
-        """All VMAs have been cleared, and free_pgtables is next; not in an address space that dies.
-
-        A user's policy may leave it out.
-        """
+        """All VMAs have been cleared, and free_pgtables is next; not in an address space that dies."""
 
     def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
         """The head of free_pgtables: none is unlinked yet. *first* is the one that will be next."""

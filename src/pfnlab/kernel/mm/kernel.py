@@ -48,7 +48,6 @@ class Task:
 
     :ivar comm: its name, as kernel messages print it
     :ivar mm: its address space, which threads of a process share
-    :ivar tlb: the TLB of its processor
     :ivar exec_update_lock: the lock under which an exec replaces its address space
     """
 
@@ -64,8 +63,6 @@ class Task:
 class Kernel:
     """One modelled kernel since its boot.
 
-    :param profile: the rules it follows
-    :param platform: the machine below it
     :param tracker: makes the tracker, which needs the kernel to work on
     :param flushes: when flushes of PFN VMAs are forced, by call
     :param walkers: the pages that walkers accept

@@ -14,10 +14,8 @@ _SPINNING = frozenset({Need.BOOK, Need.PAGE_TABLE})
 
 @dataclass
 class Waiter:
-    """
-    A place in the queue of a lock.
+    """A place in the queue of a lock.
 
-    :param task: the task that waits
     :param write: it waits to write
     :param granted: it has the lock by now, and has not gone on yet
     :param spins: a writer owned a lock that sleeps when it came: a writer then spins, in no queue (S8.5.5)
@@ -30,8 +28,7 @@ class Waiter:
 
 
 class RwLock:
-    """
-    A lock held by one operation for writing, or by many for reading.
+    """A lock held by one operation for writing, or by many for reading.
 
     Where others read, a reader waits behind a waiting writer.
 
@@ -139,12 +136,7 @@ class RwLock:
 
 
 class Locked:
-    """
-    A lock that is held while in this context.
-
-    :ivar lock: the lock
-    :ivar write: held for writing
-    """
+    """A lock that is held while in this context."""
 
     __slots__ = ("lock", "write")
 

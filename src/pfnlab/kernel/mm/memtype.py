@@ -50,7 +50,6 @@ class MemtypeBook:
     :param neighbours_apart: a range does not overlap the entry that begins where it ends
     :param reserve_keeps_top: reserving looks at a range's last byte, not at the byte behind it (S2.2.1)
     :param processors: those of the book's kernel; without a kernel, the book makes its own
-    :ivar lock: memtype_lock
     :ivar warned: the functions that have given the warning they give once
     :ivar report: how a free in vain is reported
     :ivar entry_fails: whether there is no memory for the next entry (kzalloc)

@@ -83,10 +83,7 @@ def _moved(mm: MmStruct, run: EntryRun, shift: int) -> EntryRun:
 
 
 def _lose_gigabytes(mm: MmStruct, start: int, end: int) -> None:
-    """Leaves of 1 GiB are not moved: they are taken for broken page tables, and go (S6.3.10).
-
-    :raises Undecided: another thread has translations of one
-    """
+    """Leaves of 1 GiB are not moved: they are taken for broken page tables, and go (S6.3.10)."""
     for run in mm.tables.runs(start, end):
         if run.level == _GIGABYTE:
             _check_alone(mm, run.start, run.end)

@@ -159,10 +159,7 @@ def _clear_the_way(mm: MmStruct, call: Remap) -> Remap:
 
 
 def _place(vma: Vma, call: Remap) -> int:
-    """get_unmapped_area: the destination given, else a free place.
-
-    :raises ModelledErrno: the file has no place for it
-    """
+    """get_unmapped_area: the destination given, else a free place."""
     if vma.file is not None and vma.file.placement_errno:
         raise ModelledErrno(vma.file.placement_errno)
     return call.to if call.fixed else vma.mm.kernel.unmapped_area(vma.mm, call.new)
@@ -198,10 +195,7 @@ def _vma_to_resize(mm: MmStruct, vma: Vma | None, call: Remap) -> Vma:
 
 
 def _check_copy(vma: Vma, call: Remap) -> None:
-    """A copy whose source stays is as many pages more (S5.14.4).
-
-    :raises ModelledErrno: ENOMEM
-    """
+    """A copy whose source stays is as many pages more (S5.14.4)."""
     if call.dontunmap and not may_expand_vm(vma.mm, vma.flags, call.old):
         raise ModelledErrno(errno.ENOMEM)
 

@@ -44,8 +44,7 @@ class WaitsForeverError(Defect):
 
 @dataclass
 class Call:
-    """
-    One call of a kernel function within an operation.
+    """One call of a kernel function within an operation.
 
     :param nth: the number of the call, counted from 1
     :param at_return: its return, not its beginning
@@ -58,15 +57,12 @@ class Call:
 
 @dataclass
 class Operation:
-    """
-    An operation under way.
+    """An operation under way.
 
-    :param task: the task that does it
     :param hold: the call at which it is to be stopped
     :param skip: a call to leave out on the way there; `hold` does not count it
     :param everywhere: it stops where any function begins, to be driven with :meth:`Processors.step`
     :ivar at: the function at whose beginning it has stopped
-    :ivar result: its return value, once it is `done`
     :ivar waits: the reason it waits, or None
     :ivar yields: it waits for nothing but that others go on first
     """
@@ -103,8 +99,7 @@ class _Access:
 
 
 class Processors:
-    """
-    All operations of one kernel.
+    """All operations of one kernel.
 
     :param on_turn: called with the task whose operation goes on
     :ivar held: the operations that are held, in the order they came to their places

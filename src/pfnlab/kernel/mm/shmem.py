@@ -46,9 +46,6 @@ class ShmemFile(PlainFile):
     fsync_errno: int = 0
     fallocate_errno: int = 0
 
-    def prepare(self, vma: Vma) -> None:
-        """There is only one phase."""
-
     def mmap(self, vma: Vma) -> None:
         """shmem_zero_setup: nothing is mapped yet."""
 

@@ -37,20 +37,15 @@ OWN_VMAS = 8
 class MmStruct:
     """An address space.
 
-    :ivar kernel: the kernel it lives on
-    :ivar tables: its page tables
     :ivar def_flags: VM_LOCKED after mlockall(MCL_FUTURE): flags of mappings to come
     :ivar limit_as: RLIMIT_AS, and
     :ivar limit_data: RLIMIT_DATA of its process, in pages of its VMAs here; None without a limit (S5.14)
     :ivar locked_leak: pages that locked_vm counts though no VMA has them locked (S5.8.9)
     :ivar tlb_gen: how often its translations were flushed (mm->context.tlb_gen)
     :ivar tlb_flush_pending: how many gathers are under way (S8.1.1)
-    :ivar gathers: the gathers under way
     :ivar mmap_lock: the lock under which its VMAs do not change
     :ivar forking: fork has copied it and is not done
     :ivar stacks_shared: its threads' stacks are to be copied by their next write, which needs mmap_lock
-    :ivar vma_locks: the own locks of its VMAs
-    :ivar table_locks: the locks of its page tables
     :ivar guests: how many tasks of other processes work on it, and keep it from its end
     :ivar visible: a task runs in it; a copy that fork has not finished has no task yet, and whole
         flushes of it are not observed

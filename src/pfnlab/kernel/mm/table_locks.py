@@ -37,10 +37,8 @@ class PageTable(NamedTuple):
 
 @dataclass(eq=False)
 class TableWaiter:
-    """
-    A place in the queue of a lock.
+    """A place in the queue of a lock.
 
-    :param task: the task that waits
     :param granted: it has the lock by now, and has not gone on yet
     """
 
@@ -50,12 +48,9 @@ class TableWaiter:
 
 
 class TableLocks:
-    """
-    The locks of the page tables of one address space.
+    """The locks of the page tables of one address space.
 
     They are spinlocks: who waits first has the lock from the moment it is given back (S8.2.10).
-
-    :param tables: the page tables
     """
 
     def __init__(self, processors: Processors, tables: PageTables) -> None:
@@ -152,12 +147,7 @@ class TableLocks:
 
 
 class TablesLocked:
-    """
-    Locks that are held while in this context.
-
-    :ivar locks: those of the address space
-    :ivar tables: the tables
-    """
+    """Locks that are held while in this context."""
 
     __slots__ = ("locks", "tables")
 
@@ -178,13 +168,11 @@ class TablesLocked:
 
 
 class TablePiece:
-    """
-    The first pages of a range, with the locks of their tables while in this context, which gives their end.
+    """The first pages of a range, with their tables' locks while in this context, which gives their end.
 
     They are as many as can be had at once: up to a table that somebody has. Where that is the first one it is
     waited for, and they end with it. Who works on them neither stops nor waits.
 
-    :ivar locks: those of the address space
     :ivar table: the table that was waited for
     """
 

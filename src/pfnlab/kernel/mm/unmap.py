@@ -254,10 +254,7 @@ def _leave_files(vmas: list[Vma]) -> None:
 
 
 def free_vmas(mm: MmStruct, vmas: list[Vma], function: str = "vm_area_free") -> None:
-    """remove_vma for each: the tracker frees what it remembered of it (S4.5.4).
-
-    :param function: the kernel function that frees them
-    """
+    """remove_vma for each: the tracker frees what it remembered of it (S4.5.4)."""
     for vma in vmas:
         with mm.kernel.processors.inside(function):
             if vma.file is not None and vma.file.closed is not None:

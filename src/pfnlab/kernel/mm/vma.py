@@ -133,6 +133,9 @@ class PlainFile:
     def mkwrite(self, vma: Vma, vpn: int) -> None:
         """Nothing is refused."""
 
+    def prepare(self, vma: Vma) -> None:
+        """There is only one phase."""
+
 
 class SpecialMapping:
     """A mapping that the kernel gives every process (vm_special_mapping): it has operations, and is no file.
@@ -203,7 +206,6 @@ DEFAULT_POLICY = "default"
 class Vma:
     """One VMA of one address space.
 
-    :ivar mm: its address space
     :ivar start: first virtual page
     :ivar end: the page after its last
     :ivar pgoff: vm_pgoff, in pages

@@ -9,8 +9,7 @@ from pfnlab.kernel.mm.vma import Vma
 
 
 class VmaLocks:
-    """
-    The own locks of the VMAs of one address space.
+    """The own locks of the VMAs of one address space.
 
     Who has mmap_lock for writing takes them for writing, and gives all of them back with it. So one operation
     at most waits for one of them: who cannot have it for reading takes mmap_lock.
@@ -74,11 +73,7 @@ class VmaLocks:
 
 
 class VmaRead:
-    """
-    The own lock of a VMA, had for reading while in this context.
-
-    :ivar locks: those of the address space
-    """
+    """The own lock of a VMA, had for reading while in this context."""
 
     __slots__ = ("locks", "vma")
 

@@ -1,15 +1,15 @@
-"""The differences between the rules of two kernels, as changes in a machine's name, with their sources."""
+"""The differences between the rules of two kernels, as changes in a machine's name: sources and programs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
-from pfnlab.kernel.policies.profiles import ERAS, SEAMS, profile_of
+from pfnlab.kernel.policies.profiles import SEAMS, profile_of
 from pfnlab.kernel.policies.releases import series_of
 from pfnlab.kernel.policies.seams import policy_of
-from pfnlab.kernel.policies.switch_table import SWITCHES
-from pfnlab.kernel.policies.switches import Era, Switch
+from pfnlab.kernel.policies.switches import ERAS, SWITCHES, Era, Switch, table_of
 
 _BY_NAME = {switch.name: switch for switch in SWITCHES}
 
@@ -126,3 +126,27 @@ def _switch_source(switch: Switch) -> str:
     until = f" until {switch.until}" if switch.until else ""
     until += f" (commit {switch.ended_by})" if switch.ended_by else ""
     return f"since {switch.since}{until}: {switch.source}{commit}"
+
+
+#: The programs that show each change: made by ``python tools/find_shown.py --write``, which tries every
+#: program on the models of all confirmed series, each with the change and without.
+FILE = "shown_by.toml"
+
+
+def programs_of(change: str) -> tuple[str, ...]:
+    """The programs that show a change, the shortest first; none where nobody knows one.
+
+    :param change: as in a machine's name: ``mseal=off``, ``tracker=track_ctx``, ``with=c31783eeae7b``
+    """
+    return tuple(_shown().get(key_of(change), ()))
+
+
+def key_of(change: str) -> str:
+    """The name under which a change stands: of a switch it is the same for both directions."""
+    name, _, value = change.partition("=")
+    return name if value in ("on", "off") else value
+
+
+@cache
+def _shown() -> dict[str, list[str]]:
+    return table_of(FILE)

@@ -14,10 +14,8 @@ from typing import Any
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import shell_word
 from pfnlab.kernel.mm.profile import Profile
-from pfnlab.kernel.policies.profiles import ERAS
 from pfnlab.kernel.policies.seams import policy_of, with_policy
-from pfnlab.kernel.policies.switch_table import SWITCHES
-from pfnlab.kernel.policies.switches import Era, Switch
+from pfnlab.kernel.policies.switches import ERAS, SWITCHES, Era, Switch
 
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 

@@ -55,7 +55,6 @@ class Guard:
     """Stands for a user's policy in one kernel: has its methods, and watches each call.
 
     :param policy: the object of the user's class
-    :param seam: the one it is for
     :ivar path: the policy's file
     :ivar made: every call so far
     """

@@ -1,6 +1,6 @@
-"""The kernels that are known: a small file for each says what was compared with the model.
+"""The kernels that are known: a line for each says what was compared with the model.
 
-A file is called by its package version, ``6.1.192-2.json``. ``pfnlab kernels meet --promote`` writes them.
+``pfnlab kernels meet --promote`` writes them, oldest first.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from pfnlab.kernel.policies.releases import is_version, series_of, upstream, ver
 
 FORMAT = "pfnlab-known/1"
 
-_FOLDER = files("pfnlab.kernel.policies").joinpath("known")
+#: The file, a JSON object a line.
+KNOWN = Path(str(files("pfnlab.kernel.policies").joinpath("known_kernels.jsonl")))
 
 _RELEASE = re.compile(r"[0-9]+\.[0-9]+(?:\.(?P<point>[0-9]+))?")
 
@@ -85,10 +86,14 @@ class KnownKernel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 @cache
+def known_kernels() -> tuple[KnownKernel, ...]:
+    """Every known kernel, oldest first."""
+    return tuple(_read(KNOWN))
+
+
 def known_packages() -> tuple[str, ...]:
-    """The package versions of all known kernels, oldest first; no file is opened for it."""
-    names = [entry.name for entry in _FOLDER.iterdir() if entry.name.endswith(".json")]
-    return tuple(sorted((name.removesuffix(".json") for name in names), key=_order))
+    """The package versions of all known kernels, oldest first."""
+    return tuple(kernel.package_version for kernel in known_kernels())
 
 
 @cache
@@ -133,22 +138,14 @@ def version_of_release(release: str) -> str:
 
 
 def known_kernel(package_version: str) -> KnownKernel:
-    """The file of one known kernel.
+    """One known kernel.
 
-    :raises Misuse: it is not known, or its file is damaged
+    :raises Misuse: it is not known
     """
-    entry = _FOLDER / f"{package_version}.json"
-    try:
-        return msgspec.json.decode(entry.read_bytes(), type=KnownKernel)
-    except FileNotFoundError:
-        raise Misuse(f"{package_version} is no known kernel: see `pfnlab kernels list`") from None
-    except msgspec.DecodeError as damage:
-        raise Misuse(f"{entry} is damaged: {damage}; meet the kernel again with --promote") from damage
-
-
-def known_kernels() -> list[KnownKernel]:
-    """Every known kernel, oldest first."""
-    return [known_kernel(package_version) for package_version in known_packages()]
+    for kernel in known_kernels():
+        if kernel.package_version == package_version:
+            return kernel
+    raise Misuse(f"{package_version} is no known kernel: see `pfnlab kernels list`")
 
 
 def known_titles(first: str, second: str) -> tuple[str, ...]:
@@ -169,13 +166,24 @@ def known_titles(first: str, second: str) -> tuple[str, ...]:
     return tuple(titles)
 
 
-def write_known(folder: Path, known: KnownKernel) -> Path:
-    """Write the file of *known* into *folder*, in place of an older one; its path."""
-    path = folder / f"{known.package_version}.json"
-    write_whole(path, msgspec.json.format(msgspec.json.encode(known), indent=1) + b"\n")
-    known_packages.cache_clear()
+def write_known(path: Path, known: KnownKernel) -> None:
+    """Write the line of *known* into the file at *path*, in place of an older one.
+
+    :raises Misuse: the file is damaged
+    """
+    kernels = {kernel.package_version: kernel for kernel in (_read(path) if path.exists() else ())}
+    kernels[known.package_version] = known
+    lines = msgspec.json.Encoder().encode_lines(kernels[name] for name in sorted(kernels, key=_order))
+    write_whole(path, lines)
+    known_kernels.cache_clear()
     known_versions.cache_clear()
-    return path
+
+
+def _read(path: Path) -> list[KnownKernel]:
+    try:
+        return msgspec.json.Decoder(KnownKernel).decode_lines(path.read_bytes())
+    except msgspec.DecodeError as damage:
+        raise Misuse(f"{path} is damaged: {damage}; meet its kernels again with --promote") from damage
 
 
 def _order(package_version: str) -> tuple[tuple[int, ...], str]:

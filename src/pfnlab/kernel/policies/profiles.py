@@ -1,7 +1,6 @@
 """Kernel profiles: which policy and which switches make up each release.
 
-A profile follows from its release, and from the table of switches
-(:mod:`pfnlab.kernel.policies.switch_table`).
+A profile follows from its release, and from the table of switches (``switches.toml``).
 
 A kernel is an exact version, ``6.1.176``. A confirmed series (:data:`CONFIRMED`) by its bare name is the
 newest version of it that is known (:mod:`pfnlab.kernel.policies.known_kernels`). Any other bare release is
@@ -19,88 +18,13 @@ from pfnlab.kernel.mm.profile import Profile
 from pfnlab.kernel.mm.walk_policy import Walkers
 from pfnlab.kernel.policies.known_kernels import known_versions, newest_known
 from pfnlab.kernel.policies.releases import CONFIRMED, RELEASES, is_version, series_of, version_key
-from pfnlab.kernel.policies.switch_table import SWITCHES
-from pfnlab.kernel.policies.switches import Backport, Era
+from pfnlab.kernel.policies.switches import ERAS, SWITCHES, Backport, Era
 
 #: The series goldens exist for.
 SERIES = CONFIRMED
 
 #: The seams with eras, as a machine's name says them. Of the walkers only smaps and numa_maps changed.
 SEAMS = ("tracker", "flush", "walker")
-
-#: The policies of each era, oldest first, then those that only stable series had.
-ERAS = (
-    Era("tracker", "vm_pat", "3.7", "b3b9c2932c32, rework linear pfn-mmap tracking; S3"),
-    Era(
-        "tracker",
-        "track_ctx",
-        "6.16",
-        "convert VM_PFNMAP tracking to pfnmap_track() + pfnmap_untrack(); S4",
-        before="vm_pat",
-        after="6.15",
-        commit="f8e97613fed2",
-        catalogue="D01",
-    ),
-    Era("flush", "none", "2.6.29", "nothing forces a flush; S8.3"),
-    Era(
-        "flush",
-        "end_vma",
-        "5.19",
-        "Force tlb-flush VM_PFNMAP vmas; S8.1.4",
-        before="none",
-        commit="b67fbebd4cf9",
-        catalogue="B01",
-    ),
-    Era(
-        "flush",
-        "free_vmas",
-        "6.16",
-        "tlb_free_vmas() at the head of free_pgtables(); S8.1.5",
-        before="end_vma",
-        commit="bfe125f1b187",
-        catalogue="B03",
-    ),
-    Era(
-        "flush",
-        "first_vma",
-        "5.10.141",
-        "Force TLB flush for PFNMAP mappings before unlink_file_vma()",
-        before="none",
-        commit="895428ee124a",
-        catalogue="B02",
-        only="5.10",
-    ),
-    Era(
-        "flush",
-        "first_vma",
-        "5.15.65",
-        "Force TLB flush for PFNMAP mappings before unlink_file_vma()",
-        before="none",
-        commit="526a9ce7e134",
-        catalogue="B02",
-        only="5.15",
-    ),
-    Era(
-        "flush",
-        "any_vma",
-        "5.10.y",
-        "Fix TLB flush for not-first PFNMAP mappings in unmap_region(), September 2022",
-        before="first_vma",
-        commit="891f03f688de",
-        catalogue="B02",
-        only="5.10",
-    ),
-    Era("walker", "page_test_skip", "3.10", "walk_page_range() avoids VM_PFNMAP areas; S7.5"),
-    Era(
-        "walker",
-        "special_bits",
-        "6.2",
-        "walk_page_vma() without its VM_PFNMAP test; S7.5",
-        before="page_test_skip",
-        commit="c31783eeae7b",
-        catalogue="F02",
-    ),
-)
 
 
 def era_of(seam: str, version: str) -> Era:

@@ -10,9 +10,10 @@ from pfnlab.base.errors import Misuse
 from pfnlab.kernel.mm.gather import Flushes
 from pfnlab.kernel.mm.profile import Profile
 from pfnlab.kernel.mm.walk_policy import Walkers
-from pfnlab.kernel.policies.eras import VM_PAT_ERAS, era_switches
 from pfnlab.kernel.policies.flushes import FLUSHES
 from pfnlab.kernel.policies.own import is_path, load_policy
+from pfnlab.kernel.policies.releases import series_key
+from pfnlab.kernel.policies.switches import SWITCHES
 from pfnlab.kernel.policies.trackers import TRACKERS
 from pfnlab.kernel.policies.walkers import WALKERS
 
@@ -22,6 +23,19 @@ POLICIES: dict[str, Mapping[str, Callable[..., Any]]] = {
     "flush": FLUSHES,
     "walker": WALKERS,
 }
+
+#: vm_pat at the end of each of its eras, by name, with the property of that release: the same tracker with
+#: the repairs it had by then, so each switch it asks is as mainline had it, on any profile.
+VM_PAT_ERAS = {
+    "vm_pat@3.7": "as it began: a free takes whole entries only, every copy carries the flag",
+    "vm_pat@4.5": "a free may shrink an entry with the same end; a move takes the flag along (A12, A13)",
+    "vm_pat@6.9": "a copied first page no longer hides the pfn, but fork fails for it (A01, A02)",
+    "vm_pat@6.14.2": "a fork that fails undoes its own; a split loses its new half instead (A04, A16)",
+    "vm_pat@6.15": "all repairs it ever had",
+}
+
+#: Switches of the tracker beside those that only it asks.
+_ALSO = ("end_match", "failed_remap_zaps")
 
 #: The places of a seam that may have policies of their own: ``walker.folio_walk_start=early_refusal``.
 PLACES: dict[str, tuple[str, ...]] = {"flush": Flushes._fields, "walker": Walkers._fields}
@@ -84,3 +98,25 @@ def with_policy(profile: Profile, seam: str, name: str, place: str | None = None
         flushes = profile.flushes._replace(**{place: name}) if place else Flushes.all(name)
         return replace(profile, flushes=flushes)
     return replace(profile, walkers=profile.walkers._replace(**{place: name}) if place else Walkers.all(name))
+
+
+def era_switches(name: str) -> dict[str, bool]:
+    """The switches of the era *name*, one of :data:`VM_PAT_ERAS`: ``vm_pat@4.5``."""
+    release = series_key(name.partition("@")[2])
+    return {
+        switch.name: (
+            _reached(switch.since, release)
+            or any(_reached(backport.point, release) for backport in switch.stable)
+        )
+        and not (switch.until and _reached(switch.until, release))
+        for switch in SWITCHES
+        if switch.tracker == "vm_pat" or switch.name in _ALSO
+    }
+
+
+def _reached(since: str, release: tuple[int, ...]) -> bool:
+    """True where *release* is *since* or a later one: a point release only for its own series."""
+    first = series_key(since)
+    if len(first) == 3 and first[0] > 2:
+        return release[:2] == first[:2] and release >= first
+    return release >= first

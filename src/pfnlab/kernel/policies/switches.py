@@ -1,15 +1,27 @@
-"""Switches, and how the profile of a kernel that nobody ran follows from them.
+"""The switches, what differs from kernel to kernel, and how the profile of a kernel that nobody ran follows.
+
+``switches.toml`` has each behaviour once: the release that first has it, its source, and how it is known;
+``eras.toml`` the policies that releases had.
 
 Two kinds of dates are kept apart. A mainline release that a source names holds for every release before
 and after it. A behaviour that was only measured holds for the kernels that were asked: between two of them,
 and before the oldest, the answer is assumed and a profile says so. A change that a stable series took over
 has a date of its own, a :class:`Backport`.
+
+A behaviour is measured where the archive has a kernel that shows it: a golden of that kernel, from which the
+model of the same kernel differs as soon as the switch is the other way
+(``tests/kernel/policies/test_switches_known.py``). When it came is another matter.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from typing import Any, Literal
 
+import msgspec
+
+from pfnlab.base.toml_text import toml_content
 from pfnlab.kernel.policies.known_kernels import known_versions
 from pfnlab.kernel.policies.releases import (
     CONFIRMED,
@@ -23,8 +35,7 @@ from pfnlab.kernel.policies.releases import (
 _OLDEST = CONFIRMED[0]
 
 
-@dataclass(frozen=True)
-class Backport:
+class Backport(msgspec.Struct, frozen=True):
     """The point release in which a stable series took a change over.
 
     :param point: ``6.12.114``; every later one of its series has the change too
@@ -47,16 +58,52 @@ class Backport:
         return not version_key(self.after) < version_key(version) < version_key(self.point)
 
 
-def taken_over(*points: str, source: str = "the upstream commit") -> tuple[Backport, ...]:
-    """Backports of one change to several series, all known from the same source."""
-    return tuple(Backport(point, source) for point in points)
+class KnownBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a switch, or a policy of a release, is known.
+
+    Measured: kernels of the archive show which way it is. Seen: on kernels when it was found, but no program
+    of litmus shows it. Source: of releases, or their images. Commit message: that, or the notes of the
+    release, alone.
+
+    :param on: the series whose goldens of *program* show it, with it and without where there are both; the
+        kernels it was seen on, empty where that was not noted; the releases that were read
+    :param program: the path of a program below litmus/, without suffix
+    """
+
+    how: Literal["measured", "seen", "source", "commit message"]
+    on: tuple[str, ...] = ()
+    program: str = ""
+
+    def __str__(self) -> str:
+        series = ", ".join(self.on)
+        match self.how:
+            case "measured":
+                return f"measured on {series}: {self.program.rpartition('/')[2]}"
+            case "seen":
+                return f"seen on {series or 'kernels'}"
+            case "source":
+                return f"source of {series}"
+        return self.how
 
 
-@dataclass(frozen=True)
-class Switch:
+def briefly(known: Sequence[KnownBy]) -> str:
+    """How something is known, without programs: ``measured on 6.1, 7.2``."""
+    if known[0].how != "measured":
+        return str(known[0])
+    found = {series for by in known if by.how == "measured" for series in by.on}
+    return f"measured on {', '.join(sorted(found, key=series_key))}"
+
+
+def fully(known: Sequence[KnownBy]) -> str:
+    """How something is known, with the programs that show it."""
+    return "; ".join(map(str, known))
+
+
+class Switch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One behaviour that came with some release.
 
     :param name: the field of :class:`~pfnlab.kernel.mm.profile.Profile`
+    :param says: what a kernel does where it is on, a sentence
     :param since: the first mainline release that behaves so; where it was only measured, the first
         confirmed series that does
     :param source: commit, release or kernel function that brought it, and the step of docs/semantics
@@ -84,6 +131,8 @@ class Switch:
     stable: tuple[Backport, ...] = ()
     ended_stable: tuple[Backport, ...] = ()
     tracker: str | None = None
+    known_by: tuple[KnownBy, ...] = ()
+    says: str = ""
 
     def on(self, version: str) -> bool:
         """True where *version* behaves so; a series stands for its first release."""
@@ -120,8 +169,7 @@ class Switch:
         )
 
 
-@dataclass(frozen=True)
-class Era:
+class Era(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A policy that mainline, or a stable series, used from some release on.
 
     :param seam: ``tracker``, ``flush`` or ``walker``
@@ -140,6 +188,7 @@ class Era:
     commit: str | None = None
     catalogue: str | None = None
     only: str | None = None
+    known_by: tuple[KnownBy, ...] = ()
 
     def reached(self, version: str) -> bool:
         """True where mainline had it by *version*."""
@@ -154,3 +203,34 @@ def _between(first: str, after: str | None) -> tuple[str, ...]:
     """The releases that were not asked: after the newest known without it, before the first with it."""
     older = after if after is not None else confirmed_before(first)
     return between(older, first) if older is not None else ()
+
+
+def table_of(name: str) -> dict[str, Any]:
+    """The content of a data file beside this module."""
+    return toml_content(files(__package__).joinpath(name).read_text(encoding="utf-8"), name)
+
+
+def _backports(groups: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The backports of a switch: one change to several series, all known from the same source."""
+    for group in groups:
+        known = {"source": "the upstream commit", **group}
+        points = known.pop("points")
+        yield from ({"point": point, **known} for point in points)
+
+
+def _switch(name: str, row: dict[str, Any]) -> Switch:
+    content: dict[str, Any] = {"name": name, **row}
+    for key in ("stable", "ended_stable"):
+        content[key] = tuple(_backports(row.get(key, ())))
+    return msgspec.convert(content, type=Switch)
+
+
+#: Every switch, in the order of :class:`~pfnlab.kernel.mm.profile.Profile`.
+SWITCHES = tuple(_switch(name, row) for name, row in table_of("switches.toml").items())
+
+#: The policies of each era by seam, oldest first, then those that only stable series had.
+ERAS = tuple(
+    msgspec.convert({"seam": seam, **row}, type=Era)
+    for seam, rows in table_of("eras.toml").items()
+    for row in rows
+)

@@ -1,3 +1,1 @@
-"""Kernels from source: a tree or a package of the archive, patches, a configuration, and what a build
-leaves.
-"""
+"""Kernels from source: a tree or a package of the archive, patches, a configuration, and a build."""

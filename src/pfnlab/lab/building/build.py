@@ -1,7 +1,5 @@
 """A kernel from source, patches and a configuration: built, booted once, and stored under a name."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import os
@@ -26,8 +24,7 @@ from pfnlab.lab.building.fragments import (
 )
 from pfnlab.lab.building.inlined import uncalled
 from pfnlab.lab.building.make import STEPS, Make, check_tools, compiler, forecast
-from pfnlab.lab.building.patch_file import PatchFile, read_patch
-from pfnlab.lab.building.reverts import read_revert, word_of_revert
+from pfnlab.lab.building.patch_file import PatchFile, read_patch, read_revert, word_of_revert
 from pfnlab.lab.building.source import KernelSource, series_in, source_for
 from pfnlab.lab.building.worktree import worktree
 from pfnlab.lab.images.bzimage import release_of
@@ -44,10 +41,7 @@ _IMAGE = Path("arch/x86/boot/bzImage")
 
 
 def boots_in_lab(kernel: KernelImage) -> None:
-    """Boot *kernel* once, with the agent.
-
-    :raises Undecided: it does not come up; says what it said last
-    """
+    """Boot *kernel* once, with the agent; Undecided, with what it said last, if it does not come up."""
     from pfnlab.lab.vm.qemu import Guest
 
     try:
@@ -79,7 +73,6 @@ def build(
     :param name: what it is called afterwards; made of the others when None
     :param jobs: commands at once; one for each core when None
     :param series: whose model stands for it; by its Makefile when None
-    :param say: called with each line of progress
     :param boot: boots it once, and raises Undecided where it does not come up; for tests
     :raises Misuse: no such tree, patch or configuration, or a patch that does not apply
     :raises MissingTool: a program the build needs is not here, or the tree lacks what the lab needs
@@ -169,7 +162,6 @@ def _check_options(kernel: BuiltKernel, lacks: Sequence[str], say: Callable[[str
 
 
 def _configure(make: Make, fragment: str, asked: set[str]) -> list[str]:
-    # The options the tree lacks.
     config, merged_fragment = make.out / ".config", make.out / "pfnlab.fragment"
     if not merged_fragment.exists() or merged_fragment.read_text() != fragment:
         make.configure("tinyconfig")

@@ -4,8 +4,6 @@ Each is a folder with ``vmlinuz``, ``config`` and ``kernel.json``, which appears
 and its driver are where those of the archive's kernels are.
 """
 
-from __future__ import annotations
-
 import difflib
 import functools
 import re
@@ -28,10 +26,8 @@ PAT_INFO = "get_pat_info"
 class BuiltKernel(msgspec.Struct, frozen=True, kw_only=True):
     """A kernel that was built here.
 
-    :param name: what the user calls it
     :param version: of its source, ``7.2.13``
     :param series: whose model stands for it, ``7.2``
-    :param release: as ``uname -r`` prints it
     :param source: its source in words, ``linux-source-7.2 7.2.13-1``
     :param patches: the names of its patches, with ``in reverse`` where they were put on so
     :param policy: what the patches mean, ``flush=end_vma``; empty where they do not say
@@ -39,7 +35,6 @@ class BuiltKernel(msgspec.Struct, frozen=True, kw_only=True):
     :param lacks: options of the configuration which its source does not have
     :param content: a checksum of all it is made from, in hex
     :param sha256: of its vmlinuz, in hex
-    :param seconds: how long the build took
     :param uncalled: functions that orders are observed by, and :data:`PAT_INFO`, that nothing in it calls
     """
 
@@ -83,10 +78,7 @@ class BuiltKernel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_name(name: str) -> str:
-    """*name*, which a kernel may have.
-
-    :raises Misuse: it may not
-    """
+    """*name*, if a kernel may have it, else Misuse."""
     if not _NAME.fullmatch(name):
         raise Misuse(
             f"{name!r} is no name for a kernel: letters, digits and ._+- with a letter among them (7.2 and "
@@ -114,11 +106,7 @@ def find(name: str) -> BuiltKernel | None:
 
 
 def built(name: str) -> BuiltKernel:
-    """The kernel of that name, whole to the byte.
-
-    :raises Misuse: there is none
-    :raises Undecided: its file is damaged
-    """
+    """The kernel of that name, whole to the byte; Misuse if there is none, Undecided if it is damaged."""
     kernel = _existing(name)
     if sha256_of(kernel.image.vmlinuz) != kernel.sha256:
         raise Undecided(f"{kernel.image.vmlinuz} is damaged: build {name} again")
@@ -132,10 +120,7 @@ def uncalled_in(sha256: str) -> tuple[str, ...]:
 
 
 def keep_built(kernel: BuiltKernel, vmlinuz: Path, config: Path) -> BuiltKernel:
-    """Put *kernel* into the cache, in place of another of its name.
-
-    :raises Undecided: the cache cannot be written
-    """
+    """Put *kernel* into the cache, in place of another of its name; Undecided if it cannot be written."""
     home = _home(kernel.name)
     with usable(), new_folder(home) as part:
         shutil.copyfile(vmlinuz, part / "vmlinuz")
@@ -145,10 +130,7 @@ def keep_built(kernel: BuiltKernel, vmlinuz: Path, config: Path) -> BuiltKernel:
 
 
 def remove_built(name: str) -> None:
-    """Take the kernel of that name out of the cache; its modules go when they were not used for a while.
-
-    :raises Misuse: there is none
-    """
+    """Take the kernel of that name out of the cache; its modules go later. Misuse if there is none."""
     shutil.rmtree(_existing(name).home)
 
 

@@ -4,8 +4,6 @@
 ``lab`` with the checks of the kernel itself. A fragment of the user's own comes on top of ``lab``.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Container, Sequence
@@ -30,11 +28,7 @@ _LINE = re.compile(r"CONFIG_(\w+)=(.+)|# CONFIG_(\w+) is not set")
 
 
 def fragment_text(words: Sequence[str]) -> str:
-    """The lines of a configuration.
-
-    :param words: names of packaged configurations, or files; where the first is a file, ``lab`` comes first
-    :raises Misuse: there is no such configuration or file
-    """
+    """The lines of packaged configurations or files, ``lab`` first before a file; Misuse if there is none."""
     texts = []
     for word in words if words and words[0] in PACKAGED else ("lab", *words):
         if word in PACKAGED:
@@ -49,10 +43,7 @@ def fragment_text(words: Sequence[str]) -> str:
 
 
 def _own_text(word: str) -> str:
-    """The text of a user's own fragment, which is read several times.
-
-    :raises Misuse: there is no such file, or it is none
-    """
+    """The text of a user's own fragment, which is read several times; Misuse if it is none."""
     path = Path(word)
     try:
         check_regular(path, "configuration", MOST_WRITTEN)
@@ -66,17 +57,17 @@ def _own_text(word: str) -> str:
 
 def configuration_name(words: Sequence[str]) -> str:
     """The name of the configuration of these *words*; a file's has a checksum of its place."""
-    return "+".join(word if word in PACKAGED else _file_name(Path(word)) for word in words or ("lab",))
-
-
-def _file_name(path: Path) -> str:
-    place = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:8]
-    return f"{re.sub('[^A-Za-z0-9._-]', '_', path.stem)}_{place}"
+    names = []
+    for word in words or ("lab",):
+        if word not in PACKAGED:
+            place = hashlib.sha256(str(Path(word).absolute()).encode()).hexdigest()[:8]
+            word = f"{re.sub('[^A-Za-z0-9._-]', '_', Path(word).stem)}_{place}"
+        names.append(word)
+    return "+".join(names)
 
 
 def options_of(text: str) -> dict[str, str]:
-    """The options of a configuration by name without ``CONFIG_``; the last line of an option counts, and one
-    that is not set is ``n``."""
+    """The options of a configuration by name without ``CONFIG_``; the last line counts, ``n`` if not set."""
     found = {}
     for line in text.splitlines():
         match = _LINE.fullmatch(line.strip())

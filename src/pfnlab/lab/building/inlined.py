@@ -6,8 +6,6 @@ that only begins with a question, the beginning may be put into its callers, and
 ``NAME.part.0``, which they call past a probe on the whole.
 """
 
-from __future__ import annotations
-
 import mmap
 import re
 import struct
@@ -25,11 +23,9 @@ _FAR, _NEAR = re.compile(rb"[\xe8\xe9]|\x0f[\x80-\x8f]"), re.compile(rb"[\xeb\x7
 
 
 def uncalled(vmlinux: Path, functions: Collection[str]) -> tuple[str, ...]:
-    """Those of *functions* that are in the kernel's source and that some of their callers do not call, by
-    name.
+    """Those of *functions* in the kernel's source that some of their callers do not call; or LensError.
 
     :param vmlinux: the kernel as it is linked, with its symbols and debugging information
-    :raises LensError: it is no such file
     """
     with vmlinux.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as data:
         sections = named_sections(data, str(vmlinux))

@@ -1,7 +1,5 @@
 """The kernel's own build: its tools, ``make`` with progress, and the first error of one that failed."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil
@@ -38,22 +36,14 @@ _NOISE = re.compile(r"^make(?:\[\d+\])?: \*\*\* ")
 
 @dataclass(frozen=True)
 class Make:
-    """The kernel's build of one source in one folder of objects.
-
-    :param source: the source; not written to
-    :param out: the folder of objects
-    :param jobs: how many commands at once
-    """
+    """The kernel's build of one source, only read, in the folder *out*, with *jobs* commands at once."""
 
     source: Path
     out: Path
     jobs: int
 
     def configure(self, *targets: str) -> None:
-        """Make targets of the configuration (``tinyconfig``, ``olddefconfig``).
-
-        :raises Undecided: the tree's configuration cannot be made
-        """
+        """Make targets of the configuration (``tinyconfig``); Undecided if it cannot be made."""
         make_cache_folder(self.out)
         command = [*self._command(), "-s", *targets]
         answer = run(command, limit=_CONFIGURE_LIMIT, remedy=_REMEDY, env=_environment())
@@ -87,9 +77,8 @@ class Make:
         try:
             answer = run(command, limit=_LIMIT, remedy=_REMEDY, env=_environment(), meanwhile=progress)
         except TimedOut:
-            raise TimedOut(
-                f"the build did not end within {_LIMIT / 3600:g} h; its objects are kept"
-            ) from None
+            hours = f"{_LIMIT / 3600:g}"
+            raise TimedOut(f"the build did not end within {hours} h; its objects are kept") from None
         if answer.returncode:
             reason = first_error(log.read_text(errors="replace")).replace(f"{self.source}/", "")
             raise Undecided(f"the tree does not build: {reason}")
@@ -100,10 +89,7 @@ class Make:
 
 
 def check_tools() -> None:
-    """Check that all is here that a build needs.
-
-    :raises MissingTool: something is not; the message names all packages to install
-    """
+    """Check that all is here that a build needs; else MissingTool, which names all packages to install."""
     missing = [package for program, package in _PROGRAMS.items() if shutil.which(program) is None]
     missing += [package for header, package in _HEADERS.items() if not (_INCLUDE / header).exists()]
     if missing:
@@ -153,11 +139,6 @@ def _steps_in(log: Path) -> int:
 def _environment() -> dict[str, str]:
     return {
         **{"MAKEFLAGS": "", "MAKELEVEL": "", "KCONFIG_CONFIG": ".config", "CROSS_COMPILE": ""},
-        **{
-            "LOCALVERSION": "",
-            "KBUILD_BUILD_USER": "pfnlab",
-            "KBUILD_BUILD_HOST": "lab",
-            "KBUILD_BUILD_VERSION": "1",
-        },
-        "KBUILD_BUILD_TIMESTAMP": "2026-01-01 00:00:00 UTC",
+        **{"LOCALVERSION": "", "KBUILD_BUILD_USER": "pfnlab", "KBUILD_BUILD_HOST": "lab"},
+        **{"KBUILD_BUILD_VERSION": "1", "KBUILD_BUILD_TIMESTAMP": "2026-01-01 00:00:00 UTC"},
     }

@@ -5,15 +5,14 @@ policy that the patch makes of a kernel, and the source package it stands on. An
 a mail of git for instance; what it does not say is empty.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import MOST_RECORDED, check_regular, read_bytes
+from pfnlab.base.inert import visible_name
 
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _TRAILER = re.compile(r"(Policy|Base|SPDX-License-Identifier): *(.*\S) *")
@@ -25,17 +24,15 @@ _NOTHING = "/dev/null"
 
 @dataclass(frozen=True)
 class PatchFile:
-    """One patch.
+    """One patch; what it does not say is "".
 
-    :ivar path: where it was read
-    :ivar title: its first line, or the subject of a mail; "" where the diff begins at once
-    :ivar policy: what it makes of a kernel, as in a machine's name (``flush=end_vma``), or ""
-    :ivar base_package: the source package it stands on (``linux-source-7.2``), or ""
-    :ivar base_version: the version of that package (``7.2.13-1``), or ""
-    :ivar license: its SPDX identifier, or ""
+    :ivar title: its first line, or the subject of a mail
+    :ivar policy: what it makes of a kernel, as in a machine's name (``flush=end_vma``)
+    :ivar base_package: the source package it stands on (``linux-source-7.2``)
+    :ivar base_version: the version of that package (``7.2.13-1``)
+    :ivar license: its SPDX identifier
     :ivar files: what it changes, makes or removes, below the top of the tree, each once, in its order
-    :ivar added: lines it adds
-    :ivar removed: lines it removes
+    :ivar added: lines it adds; *removed*: lines it removes
     :ivar reverse: true where it is put on in reverse
     """
 
@@ -126,15 +123,12 @@ class _Diff:
                     raise self._wrong(f"both sides are {_NOTHING}; name the file")
                 yield from filter(None, sides)
                 self._at += 2
-                self._hunks()
+                if not _HUNK.match(self._line()):
+                    raise self._wrong("a hunk's '@@ -LINE,COUNT +LINE,COUNT @@' belongs here")
+                while found := _HUNK.match(self._line()):
+                    self._hunk(int(found[1] or 1), int(found[2] or 1))
             else:
                 self._at += 1
-
-    def _hunks(self) -> None:
-        if not _HUNK.match(self._line()):
-            raise self._wrong("a hunk's '@@ -LINE,COUNT +LINE,COUNT @@' belongs here")
-        while found := _HUNK.match(self._line()):
-            self._hunk(int(found[1] or 1), int(found[2] or 1))
 
     def _hunk(self, old: int, new: int) -> None:
         """The lines of one hunk: *old* of them are in the file before, *new* after."""
@@ -174,3 +168,91 @@ class _Diff:
 
     def _wrong(self, what: str, at: int | None = None) -> Misuse:
         return Misuse(f"{self._path}:{(self._at if at is None else at) + 1}: {what}")
+
+
+#: Where the patches lie that take out a commit: in a checkout beside ``src``, in a wheel in the package. Each
+#: restores what a kernel of its series did before. It is smaller than the commit put on in reverse, which
+#: seldom fits a source that has moved on.
+FOLDER = "evidence/patches/reverts"
+
+_PACKAGE = Path(__file__).parents[2]
+
+_NAME = re.compile(r"revert-(?P<commit>[0-9a-f]{12}|[a-z][a-z_]+)-(?P<series>\d+\.\d+)")
+_COMMIT = re.compile(r"[0-9a-f]{7,40}")
+
+
+@dataclass(frozen=True)
+class Revert:
+    """One patch that takes out a commit of twelve digits, or a switch's name, of the source of *series*."""
+
+    commit: str
+    series: str
+    path: Path
+
+
+def reverts_folder() -> Path | None:
+    """The folder of the patches that come with pfnlab; None where they are not installed."""
+    folders = (_PACKAGE / FOLDER, _PACKAGE.parents[1] / FOLDER)
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
+def known_reverts() -> list[Revert]:
+    """All patches that take a commit out, by commit and series."""
+    folder = reverts_folder()
+    paths = sorted(folder.glob("*.patch")) if folder else []
+    names = [(path, _NAME.fullmatch(path.stem)) for path in paths]
+    return [Revert(name["commit"], name["series"], path) for path, name in names if name]
+
+
+def read_revert(word: str, series: str) -> PatchFile:
+    """The patch that *word* stands for, in the direction in which it is put on a source of *series*.
+
+    :param word: a commit, with 7 to 40 digits, or the path of a patch, which is put on in reverse
+    :raises Misuse: there is no patch for that commit and series, or no such file
+    """
+    path = Path(word)
+    named = _COMMIT.fullmatch(word) or any(one.commit == word for one in known_reverts())
+    if not named or path.is_file():
+        if not path.exists() and "/" not in word and not path.suffix:
+            raise Misuse(
+                f"--revert {visible_name(word)}: neither a commit nor a patch: write 7 to 40 digits of "
+                "the commit, as 04c35ab3bdae, or the path of a patch"
+            )
+        # What it makes of a kernel is not what its absence makes.
+        return replace(read_patch(path), reverse=True, policy="")
+    return read_patch(_revert_of(word, series).path)
+
+
+def word_of_revert(word: str) -> str:
+    """The name of a kernel without it: ``without-04c35ab3bdae``, or of a patch's name."""
+    commits = {one.commit for one in known_reverts() if _same(one.commit, word)}
+    return f"without-{commits.pop() if len(commits) == 1 else Path(word).stem}"
+
+
+def _revert_of(commit: str, series: str) -> Revert:
+    known = known_reverts()
+    found = [one for one in known if _same(one.commit, commit)]
+    several = sorted({one.commit for one in found})
+    if len(several) > 1:
+        raise Misuse(f"--revert {commit} begins several commits: write {' or '.join(several)}")
+    fitting = next((one for one in found if one.series == series), None)
+    if fitting is not None:
+        return fitting
+    head = f"no patch of pfnlab takes {commit} out of {series}"
+    if found:
+        offer = f"there is one for {_listed([one.series for one in found])}"
+    elif of_series := [one.commit for one in known if one.series == series]:
+        offer = f"of {series} there are {_listed(of_series)}"
+    else:
+        offer = f"of {series} there is none, but of {_listed(sorted({one.series for one in known}))}"
+    raise Misuse(f"{head}: {offer}; a patch of your own goes in as --patch FILE, or as --revert FILE")
+
+
+def _listed(words: list[str]) -> str:
+    return ", ".join(words) or "nothing: they are not installed"
+
+
+def _same(commit: str, word: str) -> bool:
+    if not (_COMMIT.fullmatch(word) and _COMMIT.fullmatch(commit)):
+        return commit == word
+    return commit.startswith(word) or word.startswith(commit)

@@ -5,8 +5,6 @@ any other folder all but what a build in it left. A package of the archive (``li
 as kernels are, with its signature, and unpacked once under ``<cache>/trees``.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re
@@ -86,10 +84,7 @@ def check_source(what: str) -> None:
 
 
 def series_in(what: str) -> str:
-    """The series of the source under that name, before anything is fetched.
-
-    :raises Misuse: there is no such source
-    """
+    """The series of the source under that name, before anything is fetched; Misuse if there is none."""
     check_source(what)
     folder = Path(what)
     return series_of(_version(folder.absolute())) if folder.is_dir() else what
@@ -105,20 +100,18 @@ def source_for(what: str, *, say: Callable[[str], None]) -> KernelSource:
     :raises Undecided: the archive cannot be reached
     """
     check_source(what)
-    folder = Path(what)
-    return _of_folder(folder.absolute()) if folder.is_dir() else _of_archive(what, say)
+    if not Path(what).is_dir():
+        return _of_archive(what, say)
+    folder = Path(what).absolute()
+    content = (
+        _content_by_git(folder) if _files_by_git(folder) else _content_of(folder, _files_by_walk(folder))
+    )
+    return KernelSource(folder, folder.name, _version(folder), own=True, content=content)
 
 
 def files_of(source: KernelSource) -> list[str]:
     """The paths of the source's files and links, relative to its folder, sorted."""
     return _files_by_git(source.folder) or _files_by_walk(source.folder)
-
-
-def _of_folder(folder: Path) -> KernelSource:
-    version = _version(folder)
-    paths = _files_by_git(folder)
-    content = _content_by_git(folder) if paths else _content_of(folder, _files_by_walk(folder))
-    return KernelSource(folder, folder.name, version, own=True, content=content)
 
 
 def _version(folder: Path) -> str:

@@ -1,7 +1,5 @@
 """The commits of a git tree between two, each built from a clone: the tree itself is only read."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Callable, Sequence
@@ -19,42 +17,27 @@ _SHA = re.compile(r"[0-9a-f]{40}")
 
 
 class TreeCommits:
-    """A clone of a tree, which shares its objects, at one commit after the other.
-
-    :param tree: the folder of a git tree
-    :raises Misuse: it is none
-    """
+    """A clone of the git tree *tree*, which shares its objects, at one commit after the other; or Misuse."""
 
     def __init__(self, tree: Path) -> None:
         self._tree = tree.absolute()
-        self._git(
-            self._tree, "rev-parse", "--git-dir", trouble=f"{tree} is no git tree: give one with commits"
-        )
+        trouble = f"{tree} is no git tree: give one with commits"
+        self._git(self._tree, "rev-parse", "--git-dir", trouble=trouble)
         name = hashlib.sha256(str(self._tree).encode()).hexdigest()[:16]
         self.folder = cache_root() / "bisect" / f"{name}.tree" / (self._tree.name or "tree")
 
     def named(self, text: str) -> str:
-        """The full name of a commit.
-
-        :raises Misuse: the tree has none of that name
-        """
+        """The full name of a commit; Misuse if the tree has none of that name."""
         trouble = f"the tree has no commit {text!r}: write a tag, a branch or the digits of a commit"
         return self._git(self._tree, "rev-parse", "--verify", f"{text}^{{commit}}", trouble=trouble).strip()
 
     def comes_before(self, first: str, second: str) -> bool:
         """True where *first* is an ancestor of *second*."""
-        answer = run(
-            ["git", "-C", str(self._tree), "merge-base", "--is-ancestor", first, second],
-            limit=_GIT_LIMIT,
-            remedy=_GIT,
-        )
-        return answer.returncode == 0
+        command = ["git", "-C", str(self._tree), "merge-base", "--is-ancestor", first, second]
+        return run(command, limit=_GIT_LIMIT, remedy=_GIT).returncode == 0
 
     def by_halves(self, newest: str, without: Sequence[str]) -> list[str]:
-        """The commits that *newest* has and none of *without* has, the one that halves them best first.
-
-        *newest* itself is the last.
-        """
+        """The commits of *newest* that none of *without* has, the best half first, and *newest* last."""
         excluded = [f"^{commit}" for commit in without]
         trouble = f"git does not list the commits between {', '.join(without)} and {newest}"
         found = self._git(self._tree, "rev-list", "--bisect-all", newest, *excluded, trouble=trouble)
@@ -63,9 +46,8 @@ class TreeCommits:
 
     def title(self, commit: str) -> str:
         """The first line of a commit's message."""
-        return self._git(
-            self._tree, "log", "-1", "--format=%s", commit, trouble=f"no commit {commit}"
-        ).strip()
+        words = "log", "-1", "--format=%s", commit
+        return self._git(self._tree, *words, trouble=f"no commit {commit}").strip()
 
     def build(
         self,
@@ -75,20 +57,10 @@ class TreeCommits:
         series: str | None,
         say: Callable[[str], None],
     ) -> BuiltKernel:
-        """The kernel of a commit.
-
-        :raises Undecided: it does not build or come up
-        """
+        """The kernel of a commit; Undecided if it does not build or come up."""
         self._check_out(commit, say)
-        return build(
-            str(self.folder),
-            (),
-            configuration,
-            name=f"bisect-{commit[:12]}",
-            jobs=jobs,
-            series=series,
-            say=say,
-        )
+        name = f"bisect-{commit[:12]}"
+        return build(str(self.folder), (), configuration, name=name, jobs=jobs, series=series, say=say)
 
     def _check_out(self, commit: str, say: Callable[[str], None]) -> None:
         if not (trusted(self.folder) / ".git").exists():

@@ -12,8 +12,6 @@ A build folder is used again for other patches of the same source: only what a p
 anew. So files keep their times, and one that is put back gets a new one, as its objects are of the patch.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -43,10 +41,7 @@ _REFUSAL = re.compile(r"FAILED|can't find|malformed|garbage|ignored", re.IGNOREC
 
 @dataclass(frozen=True)
 class WorkTree:
-    """The copy of *source*; use it in `worktree`.
-
-    :param home: its folder in the cache
-    """
+    """The copy of *source* in *home*, its folder in the cache; use it in `worktree`."""
 
     source: KernelSource
     home: Path
@@ -67,24 +62,13 @@ class WorkTree:
             self._copy(say)
 
     def apply(self, patches: Sequence[PatchFile]) -> None:
-        """Apply *patches* in their order; the files they touch are kept aside first.
-
-        :raises Misuse: one does not apply, or names a file outside the tree; nothing of it stays
-        """
+        """Apply *patches* in order; Misuse if one does not, or leaves the tree; nothing of it stays."""
         for patch in patches:
             for name in patch.files:
                 self._keep_aside(patch.path, name)
             command = [
-                "patch",
-                "-p1",
-                "-f",
-                "-F0",
-                "--no-backup-if-mismatch",
-                "-r",
-                "-",
-                "-i",
-                str(patch.path.absolute()),
-                *(["-R"] if patch.reverse else []),
+                *("patch", "-p1", "-f", "-F0", "--no-backup-if-mismatch", "-r", "-"),
+                *("-i", str(patch.path.absolute()), *["-R"] * patch.reverse),
             ]
             answer = run(command, limit=_PATCH_LIMIT, remedy="apt-get install patch", cwd=self.folder)
             if answer.returncode:
@@ -101,7 +85,8 @@ class WorkTree:
     # A file that is not there yet is marked by an empty folder of its name.
     def _keep_aside(self, patch: Path, name: str) -> None:
         file, kept = self.folder / name, self._originals() / name
-        if os.path.isabs(name) or ".." in Path(name).parts or _leaves(self.folder, file):
+        leaves = self.folder.resolve() not in file.resolve().parents
+        if os.path.isabs(name) or ".." in Path(name).parts or leaves:
             raise Misuse(f"{patch} names {name}, which is outside the tree")
         if kept.exists():
             return
@@ -149,10 +134,7 @@ class WorkTree:
 
 @contextmanager
 def worktree(source: KernelSource, *, say: Callable[[str], None]) -> Iterator[WorkTree]:
-    """The copy of *source*, refreshed, and for this process alone meanwhile.
-
-    :raises TimedOut: another build of it did not end
-    """
+    """The copy of *source*, refreshed, and for this process alone; TimedOut if another build does not end."""
     if source.own:
         place = hashlib.sha256(os.fsencode(source.folder)).hexdigest()[:12]
         home = cache_root() / "trees" / f"{re.sub('[^A-Za-z0-9._-]', '_', source.folder.name)}_{place}"
@@ -166,10 +148,9 @@ def worktree(source: KernelSource, *, say: Callable[[str], None]) -> Iterator[Wo
 
 
 def original(source: KernelSource, name: str) -> Path:
-    """A file of *source* without patches: a package of the archive is built where it was unpacked, and has
-    those of its last build.
+    """A file of *source* without patches, *name* below the top of the tree.
 
-    :param name: below the top of the tree
+    A package of the archive is built where it was unpacked, and has those of its last build.
     """
     kept = source.folder.parent / _ORIGINALS / name
     return kept if not source.own and kept.is_file() else source.folder / name
@@ -186,7 +167,6 @@ def _refusal(output: str) -> str:
     return output.strip().partition("\n")[0] or "no message"
 
 
-# The source that the patch says it is made for, where that is another one.
 def _other_base(patch: PatchFile, source: KernelSource) -> str:
     base = f"{patch.base_package} {patch.base_version}".strip()
     if base in ("", source.label):
@@ -195,10 +175,6 @@ def _other_base(patch: PatchFile, source: KernelSource) -> str:
         return f"; it is made for {base}: make it anew for this source"
     build = f"pfnlab kernels build {shell_word(patch.base_series)} --patch {shell_path(patch.path)}"
     return f"; it is made for {base}: write {build}"
-
-
-def _leaves(folder: Path, file: Path) -> bool:
-    return folder.resolve() not in file.resolve().parents
 
 
 # Its time changes only where its content does.

@@ -5,8 +5,6 @@ can enter, which the cache is not: it is in ``$TMPDIR``, ``/var/tmp`` or ``/tmp`
 into the cache.
 """
 
-from __future__ import annotations
-
 import os
 import pwd
 import re
@@ -14,10 +12,13 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from pfnlab.base.errors import Undecided
+from pfnlab.base.inert import shell_path
 from pfnlab.lab.images.cache import NO_ROOM, make_cache_folder, workplace, write_cached
 from pfnlab.lab.images.sources import Mirror
 from pfnlab.lab.images.tools import run
@@ -96,22 +97,14 @@ DEFAULTS = AptSettings()
 
 
 class AptFolder(NamedTuple):
-    """A folder apt works in, for one command.
-
-    :param path: it has ``apt.conf``
-    :param user: who downloads, ``root`` for the user that runs
-    :param reason: why that is not apt's own user though root runs; empty otherwise
-    """
+    """A folder with ``apt.conf`` for one command; who downloads, and why root does, where it may not."""
 
     path: Path
     user: str
     reason: str
 
     def prepare(self, settings: AptSettings, entry: str, lists: Path | None = None) -> Path:
-        """Write what apt needs, as :func:`configure` does.
-
-        :return: the folder of the lists
-        """
+        """Write what apt needs, as :func:`configure` does; the folder of the lists."""
         configure(self.path, settings._replace(user=self.user), entry, lists)
         if self.user != "root":
             for part in filter(Path.is_dir, self.path.rglob("*")):
@@ -128,10 +121,7 @@ class AptFolder(NamedTuple):
 
 
 def machine_settings() -> AptSettings:
-    """The settings of the machine's apt.
-
-    :raises MissingTool: there is none
-    """
+    """The settings of the machine's apt; MissingTool if there is none."""
     dump = run(["apt-config", "dump"], limit=QUERY_LIMIT, remedy=NO_APT).stdout
     carried = "\n".join(line for line in dump.splitlines() if _CARRIED.fullmatch(line))
     found = _USER.search(dump)
@@ -148,11 +138,10 @@ def entry_of(mirror: Mirror, suite: str) -> str:
 
 
 def configure(folder: Path, settings: AptSettings, entry: str, lists: Path | None = None) -> bool:
-    """Write what apt needs into *folder*.
+    """Write what apt needs into *folder*; whether *entry* is another one than that which was there.
 
     :param entry: as :func:`entry_of` returns it
     :param lists: where the lists are; in *folder* by default
-    :return: whether the entry is another one than that which was there
     """
     for part in (folder / "cache" / "archives", folder / "state", folder / "lists"):
         make_cache_folder(part)
@@ -167,10 +156,7 @@ def configure(folder: Path, settings: AptSettings, entry: str, lists: Path | Non
 
 @contextmanager
 def apt_folder(user: str, beside: Path, mirror: Mirror) -> Iterator[AptFolder]:
-    """A temporary folder for apt: where *user* can enter it if root runs, else in the folder *beside*.
-
-    :raises Undecided: it is full
-    """
+    """A temporary folder of apt, where *user* can enter it if root runs, else in *beside*; or Undecided."""
     reason = _reason_against(user, mirror)
     places = [] if reason or os.geteuid() else [os.environ.get("TMPDIR", ""), "/var/tmp", "/tmp"]
     for place in places:
@@ -243,3 +229,53 @@ def _may(user: str, right: str, path: Path) -> bool:
     except (OSError, subprocess.SubprocessError):
         return False
     return answer.returncode == 0
+
+
+_DATE = re.compile(r"^Date:(.*)$", re.MULTILINE)
+
+
+def check_newest(memory: Path, suite: str, lists: Path) -> None:
+    """Refuse lists that are older than those seen before, and remember the date of others.
+
+    A signature says who made a list, and not that it is today's. Whoever answers for a mirror can send an old
+    one, and keep a machine on kernels and tools whose faults are known.
+
+    :param memory: the file with the newest date of *suite*
+    :param lists: the folder with its Release file, whose signature was verified
+    :raises Undecided: they are older, or say no date
+
+    """
+    newest, date = _remembered(memory), _date_of(lists)
+    if newest is not None and (date is None or date < newest):
+        said = f"is of {_shown(date)}" if date else "has no date"
+        seen = f"one of {_shown(newest)} was here before"
+        raise Undecided(
+            f"the package list of {suite} is refused: it {said}, and {seen}; try "
+            f"another mirror, or to accept it `rm {shell_path(memory)}`"
+        )
+    if date is not None and date != newest:
+        write_cached(memory, date.isoformat() + "\n")
+
+
+def _remembered(memory: Path) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(memory.read_text().strip())
+    except (OSError, ValueError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _date_of(lists: Path) -> datetime | None:
+    for path in lists.glob("*Release"):
+        found = _DATE.search(path.read_text(errors="replace"))
+        try:
+            date = parsedate_to_datetime(found[1].strip()) if found else None
+        except ValueError:
+            date = None
+        if date is not None:
+            return date if date.tzinfo else date.replace(tzinfo=UTC)
+    return None
+
+
+def _shown(date: datetime) -> str:
+    return f"{date.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

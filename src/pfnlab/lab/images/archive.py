@@ -3,7 +3,7 @@
 Each suite has a directory of its own under ``<cache>/apt``, so that refreshing one touches no other:
 ``apt.conf``, ``suite.sources``, ``lists/`` and ``listing.json``, which holds the kernel packages the
 signed lists name. Signatures are always checked; nothing here can turn that off. Lists come into the cache
-when they are verified and not older than those before (`pfnlab.lab.images.newest_lists`).
+when they are verified and not older than those before (`pfnlab.lab.images.apt`).
 """
 
 from __future__ import annotations
@@ -31,20 +31,13 @@ from pfnlab.lab.images.apt import (
     AptSettings,
     apt_folder,
     call_apt,
+    check_newest,
     configure,
     entry_of,
     machine_settings,
     say_once,
 )
-from pfnlab.lab.images.cache import (
-    cache_root,
-    locked,
-    new_folder,
-    quiet,
-    trusted,
-    write_cached,
-)
-from pfnlab.lab.images.newest_lists import check_newest
+from pfnlab.lab.images.cache import cache_root, locked, new_folder, quiet, trusted, write_cached
 from pfnlab.lab.images.sources import Mirror
 from pfnlab.lab.images.tools import complaint
 
@@ -124,17 +117,10 @@ class Archive:
     """The Debian archive: which kernel packages a suite holds, and the packages themselves.
 
     :param root: the directory the suites' apt states live in
-    :param main: the mirror of the main archive
-    :param security: the mirror of the security archive, if the machine has one
-    :param settings: of the machine's apt
     """
 
     def __init__(
-        self,
-        root: Path,
-        main: Mirror,
-        security: Mirror | None = None,
-        settings: AptSettings = DEFAULTS,
+        self, root: Path, main: Mirror, security: Mirror | None = None, settings: AptSettings = DEFAULTS
     ) -> None:
         self.root = root
         self.main = main
@@ -163,11 +149,10 @@ class Archive:
         return self.security is not None or not suite.endswith("-security")
 
     def listing(self, suite: str, *, refresh: bool = False, say: Callable[[str], None]) -> Listing:
-        """The kernel packages of *suite*, its lists fetched when they are older than a day.
+        """The kernel packages of *suite*, its lists fetched when they are older than a day, or to *refresh*.
 
         When the archive cannot be reached, older lists are used and *say* reports it.
 
-        :param refresh: fetch the lists however young they are
         :raises Unverified: the keyring does not verify the suite
         :raises Undecided: the lists cannot be had and there are no older ones
         """
@@ -203,11 +188,7 @@ class Archive:
     def find(
         self, suites: Iterable[str], name: str, version: str = "", *, say: Callable[[str], None]
     ) -> Offered | None:
-        """The package *name*, in exactly that version or in the newest one, of the first suite that has it.
-
-        :raises Unverified: the keyring does not verify a suite
-        :raises Undecided: the lists cannot be had and there are no older ones
-        """
+        """The package *name*, of that version or the newest, in the first suite with it; as `listing`."""
         query = [f"{name}={version}"] if version else ["--no-all-versions", name]
         for suite in suites:
             self.listing(suite, say=say)
@@ -217,12 +198,7 @@ class Archive:
                     return Offered(found, _number(fields, "installed-size"), fields.get("depends", ""))
         return None
 
-    def download(
-        self,
-        package: Package,
-        into: Path,
-        progress: Callable[[int], None] | None = None,
-    ) -> Path:
+    def download(self, package: Package, into: Path, progress: Callable[[int], None] | None = None) -> Path:
         """Fetch *package* into the directory *into*; apt checks it against the signed lists, and so do we.
 
         :param progress: gets the number of bytes so far, now and then
@@ -401,11 +377,8 @@ def _not_fetched(stderr: str, request: str, suite: str) -> Undecided:
 
 @contextmanager
 def opened_archive(say: Callable[[str], None]) -> Iterator[Archive]:
-    """The archive of this machine, for this process alone meanwhile.
+    """The archive of this machine, for this process alone; errors of :meth:`Archive.of_this_machine`.
 
-    :param say: called with each line of progress
-    :raises MissingTool: there is no apt, or no Debian archive among its sources
-    :raises Misuse: ``PFNLAB_MIRROR`` names no mirror
     :raises TimedOut: another process did not let go of it in time
     """
     root = cache_root()

@@ -1,9 +1,4 @@
-"""The setup header of an x86 kernel image: is it one, and which release is it?
-
-Offsets are those of the x86 boot protocol (2.00 and later).
-"""
-
-from __future__ import annotations
+"""The setup header of an x86 kernel image (boot protocol 2.00 and later): is it one, and which release?"""
 
 import re
 import struct
@@ -26,10 +21,7 @@ _RELEASE = re.compile(r"[0-9A-Za-z][!-.0-~]*")
 
 
 def release_of(path: Path) -> str:
-    """The release (``uname -r``) an x86 bzImage says it is.
-
-    :raises Misuse: the file cannot be read or is not a bzImage
-    """
+    """The release (``uname -r``) an x86 bzImage says it is; Misuse if it cannot be read or is none."""
     check_regular(path, "kernel", MOST_RECORDED)
     try:
         with path.open("rb") as file:
@@ -37,8 +29,11 @@ def release_of(path: Path) -> str:
     except OSError as trouble:
         raise Misuse(f"{path} cannot be read as a kernel: {trouble.strerror}") from trouble
     if head[_BOOT_FLAG_AT : _BOOT_FLAG_AT + 2] != b"\x55\xaa" or head[_MAGIC_AT : _MAGIC_AT + 4] != b"HdrS":
+        # The three files people give instead, by their first bytes.
+        formats = {b"\x7fELF": "an ELF file (vmlinux?)", b"\x1f\x8b": "gzip", b"!<arch>": "a .deb"}
+        other = next((f" but {name}" for magic, name in formats.items() if head.startswith(magic)), "")
         raise Misuse(
-            f"{path} is not an x86 bzImage{_other_format(head)}: give the file that arch/x86/boot/bzImage or "
+            f"{path} is not an x86 bzImage{other}: give the file that arch/x86/boot/bzImage or "
             "/boot/vmlinuz-* is"
         )
     (pointer,) = struct.unpack_from("<H", head, _VERSION_AT)
@@ -50,12 +45,3 @@ def release_of(path: Path) -> str:
     if not _RELEASE.fullmatch(release):
         raise Misuse(f"{path} says it is {visible_name(release)!r}, which is no kernel's release")
     return release
-
-
-def _other_format(head: bytes) -> str:
-    # The three files people give instead, by their first bytes.
-    formats = {b"\x7fELF": "an ELF file (vmlinux?)", b"\x1f\x8b": "gzip", b"!<arch>": "a .deb"}
-    for magic, name in formats.items():
-        if head.startswith(magic):
-            return f" but {name}"
-    return ""

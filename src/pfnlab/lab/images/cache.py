@@ -5,8 +5,6 @@ checksum of every file, compared at every use; a process reads a file again only
 since. One whose checksums do not hold is made anew, so no guest ever boots half an image.
 """
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import hashlib
@@ -16,9 +14,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
+
+import msgspec
 
 from pfnlab.base.errors import Misuse, TimedOut, Undecided
 from pfnlab.base.files import write_whole
@@ -64,10 +64,7 @@ def cache_root() -> Path:
 
 
 def trusted(path: Path) -> Path:
-    """*path* in the cache, before it is used: nobody else may write to it, or to anything below it.
-
-    :raises Untrusted: somebody else may have
-    """
+    """*path* in the cache, before it is used; Untrusted if others may write to it or anything below."""
     root = cache_root()
     if path.is_relative_to(root):
         with usable(root):
@@ -121,11 +118,7 @@ def write_cached(path: Path, content: str | bytes) -> None:
 
 @contextmanager
 def usable(root: Path | None = None) -> Iterator[None]:
-    """Turn an error of reading or writing the cache into one line that says so.
-
-    :param root: the folder of the cache, where it is not yet known to be sound
-    :raises Undecided: instead of an OSError
-    """
+    """Turn an OSError of the cache, *root* if not known to be sound, into one line, Undecided."""
     try:
         yield
     except OSError as trouble:
@@ -143,7 +136,6 @@ def kept(path: Path, make: Callable[[Path], None], *, say: Callable[[str], None]
     rename, and nothing is left of an unfinished one.
 
     :param make: makes it at the path it is given, in a temporary folder
-    :param say: called with each line of progress
     :raises TimedOut: another process did not finish it in time
     :raises Undecided: the cache cannot be written to, or is full
     """
@@ -206,10 +198,7 @@ def keep(part: Path, path: Path) -> None:
 
 
 def is_whole(path: Path) -> bool:
-    """True where the file or folder *path* is, to the byte, the one that was stored there.
-
-    :raises Untrusted: somebody else may have written to it
-    """
+    """True where the file or folder *path* is, to the byte, what was stored there; else as `trusted`."""
     for file in (path, _voucher(path)):
         trusted(file)
     try:
@@ -229,6 +218,28 @@ def forget(path: Path) -> None:
     """Remove the file *path* of the cache and its checksums, as far as they are there."""
     _voucher(path).unlink(missing_ok=True)
     path.unlink(missing_ok=True)
+
+
+class AskedBefore:
+    """Answers that a long search about *parts* keeps in ``<cache>/bisect/KEY.json``, unless *afresh*."""
+
+    def __init__(self, *parts: str, afresh: bool = False) -> None:
+        key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+        self._path = cache_root() / "bisect" / f"{key}.json"
+        self._answers: dict[str, str] = {}
+        # None yet, or one that was cut off: it is asked again.
+        with suppress(OSError, msgspec.MsgspecError):
+            if not afresh:
+                self._answers = msgspec.json.decode(trusted(self._path).read_bytes(), type=dict[str, str])
+
+    def __getitem__(self, question: str) -> str | None:
+        return self._answers.get(question)
+
+    def keep(self, question: str, answer: str) -> None:
+        """Remember an answer; Undecided if the cache cannot be written."""
+        self._answers[question] = answer
+        with usable():
+            write_cached(self._path, msgspec.json.encode(self._answers))
 
 
 def _voucher(path: Path) -> Path:

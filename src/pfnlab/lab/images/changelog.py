@@ -4,8 +4,6 @@ Up to 6.18 it is in the kernel's own package, and stored beside it. Later kernel
 ``linux-base-RELEASE``, which the archive may no longer hold.
 """
 
-from __future__ import annotations
-
 import gzip
 import re
 import tarfile
@@ -31,8 +29,7 @@ _MEMBER = re.compile(r"(?:\./)?usr/share/doc/linux-(?:base|image)-[^/]+/changelo
 
 
 def changelog_of(kernel: KernelImage, *, say: Callable[[str], None] = lambda line: None) -> str | None:
-    """The changelog of the kernel's package, fetched where it is not beside the kernel; None where the
-    archive has it no more.
+    """The changelog of the kernel's package, fetched where it is not here; None if the archive has none.
 
     :raises Unverified: a signature or checksum of the archive does not hold
     """

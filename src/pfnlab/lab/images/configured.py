@@ -1,7 +1,5 @@
 """The configuration of a kernel that is booted: beside its image, or inside it (CONFIG_IKCONFIG)."""
 
-from __future__ import annotations
-
 import functools
 import zlib
 from pathlib import Path
@@ -55,12 +53,7 @@ _MOST = 1 << 20
 
 
 def embedded_configuration(vmlinuz: Path) -> str | None:
-    """The ``.config`` inside a kernel image; None where it has none.
-
-    :raises LensError: the image cannot be unpacked
-    :raises MissingTool: the package that unpacks it is not here
-    :raises OSError: the image cannot be read
-    """
+    """The ``.config`` inside a kernel image, if any; LensError, MissingTool, OSError if unreadable."""
     content = vmlinux_of(vmlinuz.read_bytes(), str(vmlinuz))
     start = content.find(_START)
     end = content.find(_END, start)

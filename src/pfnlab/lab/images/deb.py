@@ -1,7 +1,5 @@
 """Taking files out of a Debian package; names and links in it decide nothing."""
 
-from __future__ import annotations
-
 import lzma
 import os
 import shutil
@@ -94,10 +92,7 @@ def _is_inside(place: Path, top: Path) -> bool:
 
 
 def unpack_modules(folder: Path) -> None:
-    """Unpack each ``*.xz`` of a folder, in place.
-
-    :raises Undecided: one cannot be read, or is too large
-    """
+    """Unpack each ``*.xz`` of a folder, in place; Undecided if one cannot be read, or is too large."""
     for packed in folder.glob("*.xz"):
         try:
             unpacker = lzma.LZMADecompressor()

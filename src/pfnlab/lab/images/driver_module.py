@@ -7,8 +7,6 @@ library than the machine may have: the compiler is called through a script that 
 compilers do not know, and tools that do not start are run with libraries unpacked beside them.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 import shutil
@@ -80,7 +78,6 @@ _TROUBLE = re.compile(r"\berror\b|undefined|not found|\*\*\*", re.IGNORECASE)
 def driver_for(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> Path:
     """The test driver's module for *kernel*; built on the first call, from the cache afterwards.
 
-    :param say: called with each line of progress
     :raises MissingTool: there are no headers of exactly this kernel, or no compiler
     :raises Unverified: a signature or checksum of the archive does not hold
     :raises Undecided: the archive cannot be reached, or the driver does not build
@@ -89,10 +86,7 @@ def driver_for(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> Pa
 
 
 def driver_in_tree(kernel: KernelImage, out: Path, *, say: Callable[[str], None] = quiet) -> Path:
-    """The test driver's module for *kernel*, built in the folder of objects *out* the kernel was built in.
-
-    Raises the errors of `driver_for`.
-    """
+    """The same, built in the folder of objects *out* in which *kernel* was built; errors as `driver_for`."""
     return _kept(kernel, lambda: _Kit(out, out, None), say)
 
 
@@ -140,10 +134,7 @@ def _check_tools(root: Path) -> None:
 
 
 def image_with_driver(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> Path:
-    """The initramfs for guests of *kernel* whose programs may use the test driver.
-
-    Raises the errors of `driver_for` and `guest_image`.
-    """
+    """The initramfs for guests of *kernel* with its driver; errors as of `driver_for` and `guest_image`."""
     return guest_image({MODULE: driver_for(kernel, say=say)}, say=say)
 
 

@@ -1,7 +1,5 @@
 """The guest image: an initramfs with the agent, compiled from ``lab/guest``, and further files."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import shlex
@@ -36,13 +34,15 @@ def guest_image(extra: Mapping[str, Path] | None = None, *, say: Callable[[str],
     """The initramfs to boot guests with; compiled on the first call, from the cache afterwards.
 
     :param extra: more files for the guest, by their names in its top folder
-    :param say: called with each line of progress
     :raises MissingTool: there is no C compiler, or it lacks a static C library
     :raises Defect: the compiler works, and does not take the agent
     :raises Undecided: the cache cannot be written to, or is full
     """
     image = _agent_image(say)
-    return _with_files(image, extra, say) if extra else image
+    if not extra:
+        return image
+    combined = image.with_name(f"{image.stem}-{hashlib.sha256(_archive(extra)).hexdigest()[:16]}.cpio")
+    return kept(combined, lambda part: extended(image, extra, part), say=say)
 
 
 def _agent_image(say: Callable[[str], None]) -> Path:
@@ -61,33 +61,20 @@ def _agent_image(say: Callable[[str], None]) -> Path:
 
 
 def extended(image: Path, extra: Mapping[str, Path], into: Path) -> None:
-    """Write an image with more files, which is not kept: they are large, or are different each time.
+    """Write an image with more files, by their names in the guest's top folder, to *into*; it is not kept.
 
-    :param extra: the files, by their names in the guest's top folder
-    :param into: the image it becomes
+    The kernel unpacks archives that follow each other one over the other.
     """
     into.write_bytes(image.read_bytes() + _archive(extra))
 
 
 def _archive(extra: Mapping[str, Path]) -> bytes:
-    members = [_member(name, _mode(extra[name]), extra[name].read_bytes()) for name in sorted(extra)]
+    members = []
+    for name, path in sorted(extra.items()):
+        # What can be executed here can be executed there.
+        mode = stat.S_IFREG | (0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644)
+        members.append(_member(name, mode, path.read_bytes()))
     return b"".join([*members, _member("TRAILER!!!", 0)])
-
-
-def _with_files(image: Path, extra: Mapping[str, Path], say: Callable[[str], None]) -> Path:
-    # The kernel unpacks archives that follow each other one over the other.
-    archive = _archive(extra)
-    combined = image.with_name(f"{image.stem}-{hashlib.sha256(archive).hexdigest()[:16]}.cpio")
-
-    def make(part: Path) -> None:
-        part.write_bytes(image.read_bytes() + archive)
-
-    return kept(combined, make, say=say)
-
-
-def _mode(path: Path) -> int:
-    # What can be executed here can be executed there.
-    return stat.S_IFREG | (0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644)
 
 
 def holds(image: Path, name: str) -> bool:
@@ -170,10 +157,7 @@ def _compile(compiler: Sequence[str], sources: Mapping[str, Traversable], into: 
 
 
 class DriverImage:
-    """An image of one kernel with a driver in it, asked for when the first program needs it.
-
-    :param build: makes it, in a minute perhaps (:func:`pfnlab.lab.images.driver_module.image_with_driver`)
-    """
+    """An image of one kernel with a driver in it, which *build* makes when the first program needs it."""
 
     def __init__(self, build: Callable[[], Path]) -> None:
         self._build = build
@@ -182,10 +166,7 @@ class DriverImage:
         self._refusal: Undecided | None = None
 
     def path(self) -> Path:
-        """The image, or the same refusal at every call.
-
-        :raises Undecided: it cannot be had; the message says why
-        """
+        """The image, or the same refusal at every call, Undecided, which says why it cannot be had."""
         with self._lock:
             if self._image is None and self._refusal is None:
                 try:

@@ -1,7 +1,5 @@
 """The contents of the cache with their sizes, and removal of things that were not used for a while."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import stat
@@ -17,21 +15,17 @@ from pfnlab.lab.images.cache import cache_root, locked, quiet
 #: The folders of the cache: the kind of thing in each, in words, and how deep below the folder a thing lies.
 _KINDS = {
     "kernels": ("kernels", 2),
-    "apt": ("package lists", 1),
-    "guest": ("guest images", 1),
-    "states": ("booted guests", 1),
-    "drivers": ("test drivers", 1),
-    "trees": ("kernel sources and objects", 1),
-    "built": ("kernels built here", 1),
-    "headers": ("kernel headers", 1),
-    "modules": ("kernel modules", 1),
-    "symbols": ("kernel symbols", 1),
-    "lens": ("kernel types", 1),
-    "debug": ("debug kernels", 1),
+    **{"apt": ("package lists", 1), "guest": ("guest images", 1), "states": ("booted guests", 1)},
+    **{"drivers": ("test drivers", 1), "trees": ("kernel sources and objects", 1)},
+    **{
+        "built": ("kernels built here", 1),
+        "headers": ("kernel headers", 1),
+        "modules": ("kernel modules", 1),
+    },
+    **{"symbols": ("kernel symbols", 1), "lens": ("kernel types", 1), "debug": ("debug kernels", 1)},
     "bisect": ("answers and clones of bisections", 1),
     # Earlier versions made them.
-    "compiled": ("compiled searches", 1),
-    "lost": ("consoles of lost guests", 1),
+    **{"compiled": ("compiled searches", 1), "lost": ("consoles of lost guests", 1)},
 }
 
 #: Folders that are written while fetching, under the lock of the kernels.
@@ -40,7 +34,6 @@ _FETCHED = ("kernels", "apt", "debug")
 _LOCK_LIMIT = 60.0
 _DAY = 24 * 3600
 
-#: Endings of companion files.
 _BESIDE = (".sha256",)
 
 
@@ -48,7 +41,7 @@ _BESIDE = (".sha256",)
 class Stored:
     """One thing in the cache, with its companion files.
 
-    :param kind: the kind of thing, in words
+    :param kind: in words
     :param size: bytes on disk
     :param used: when any of it was last read or written, seconds since 1970
     """

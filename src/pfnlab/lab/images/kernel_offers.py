@@ -1,9 +1,4 @@
-"""The offers of the archive: kernels of the cloud flavour, each an exact version, out of package lists.
-
-Pure functions over lists; nothing here reads or fetches anything.
-"""
-
-from __future__ import annotations
+"""The kernels of the cloud flavour that the archive offers, by exact version, out of package lists alone."""
 
 import functools
 import re
@@ -42,10 +37,7 @@ _COMPARE_LIMIT = 10.0
 
 @dataclass(frozen=True)
 class Offer:
-    """One kernel the archive holds.
-
-    :param version: the upstream version, ``6.12.107``
-    """
+    """One kernel the archive holds; the version is the upstream one, ``6.12.107``."""
 
     version: str
     package: Package
@@ -143,11 +135,7 @@ def roles_for(offers: Sequence[Offer], cached: Sequence[str]) -> list[Role]:
 def _role(
     offers: Sequence[Offer], cached: Sequence[str], is_of: Callable[[str], bool], otherwise: str
 ) -> Role:
-    """The kernel of one role.
-
-    :param is_of: whether a series plays it
-    :param otherwise: the name where nothing can be had
-    """
+    """The kernel of one role, which *is_of* the series that play it; *otherwise* if nothing can be had."""
     offer = best_known(offers)
     if offer is not None:
         return Role(offer.version, "known" if offer.known else "new")

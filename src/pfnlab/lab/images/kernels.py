@@ -7,8 +7,6 @@ package has them, ``config``, ``System.map`` and ``changelog.gz``; it appears by
 not there.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re
@@ -24,7 +22,7 @@ from pfnlab.base.progress import UNCOUNTED, PartCount
 from pfnlab.base.units import in_mib, number_of
 from pfnlab.kernel.policies.known_kernels import known_packages
 from pfnlab.kernel.policies.releases import series_of, upstream
-from pfnlab.lab.images.archive import Archive, opened_archive
+from pfnlab.lab.images.archive import Archive, opened_archive, read_listing
 from pfnlab.lab.images.bzimage import release_of
 from pfnlab.lab.images.cache import (
     cache_root,
@@ -37,7 +35,7 @@ from pfnlab.lab.images.cache import (
     write_cached,
 )
 from pfnlab.lab.images.deb import take_out
-from pfnlab.lab.images.kernel_offers import Offer, best_known, by_version, chosen
+from pfnlab.lab.images.kernel_offers import SUITES, Offer, best_known, by_version, chosen, suites_for
 from pfnlab.lab.images.search import Search, known_series, offered
 
 _LOCK_LIMIT = 900.0
@@ -61,12 +59,10 @@ _NOTED = ("series", "package", "version", "release", "sha256")
 class KernelImage:
     """One bootable kernel.
 
-    :param series: ``6.12``; empty for a file of the user's own
-    :param package: the package it came from; empty for a file of the user's own
+    :param series: ``6.12``, and *package* the one it came from; empty for a file of the user's own
     :param version: the package's version; for a file of the user's own, its release
     :param release: as ``uname -r`` prints it
-    :param vmlinuz: the bzImage
-    :param sha256: of that file, in hex
+    :param vmlinuz: the bzImage, whose checksum is *sha256*, in hex
     """
 
     series: str
@@ -98,8 +94,7 @@ def cached(name: str) -> KernelImage | None:
     Of several kernels the newest known one, else the newest. A damaged file counts as absent (`inventory`
     names it, `fetch` replaces it).
 
-    :param name: a series, an exact version or a package version
-    :raises Misuse: there is no such series
+    :param name: a series, an exact version or a package version; Misuse if there is no such series
     """
     kernels = {kernel.version: kernel for kernel in whole(known_series(name))[0]}
     versions = by_version(
@@ -109,17 +104,12 @@ def cached(name: str) -> KernelImage | None:
 
 
 def fetch(
-    *names: str,
-    refresh: bool = False,
-    say: Callable[[str], None] = quiet,
-    counted: PartCount = UNCOUNTED,
+    *names: str, refresh: bool = False, say: Callable[[str], None] = quiet, counted: PartCount = UNCOUNTED
 ) -> list[KernelImage]:
     """The kernel the archive offers under each name, downloaded unless the cache has it.
 
     :param names: series, exact versions or package versions
     :param refresh: read the package lists again even when they are younger than a day
-    :param say: called with each line of progress
-    :param counted: counts the kernels
     :raises Misuse: there is no such series
     :raises Unverified: a signature or checksum does not hold
     :raises Undecided: the archive cannot be reached, or holds no such kernel
@@ -143,21 +133,13 @@ def fetch(
 
 
 def read_lists(*, refresh: bool = False, say: Callable[[str], None] = quiet) -> list[Offer]:
-    """Every kernel on offer, the lists of all suites read unless they are younger than a day.
-
-    :raises Unverified: a signature does not hold
-    :raises Undecided: no suite at all can be read
-    """
+    """Every kernel on offer, by lists of today; Unverified if unsigned, Undecided if none can be read."""
     with usable(), opened_archive(say) as archive:
         return Search(archive, refresh, say).all()
 
 
 def kernel_for(name: str) -> KernelImage:
-    """The kernel the lists fetched so far offer under *name*, from the cache or fetched; without lists the
-    cached kernel of that name.
-
-    :param name: a series, an exact version or a package version
-    """
+    """The kernel that the lists fetched so far offer under *name*, cached or fetched; else a cached one."""
     kernel = cached(name)
     offer = chosen(name, offered())
     if kernel is not None and (offer is None or kernel.version == offer.package.version or not offer.known):
@@ -172,10 +154,7 @@ def cached_versions() -> list[str]:
 
 
 def remove(name: str, *, say: Callable[[str], None] = quiet) -> list[str]:
-    """Take the kernels under *name* out of the cache, damaged ones too; their package versions.
-
-    :raises Misuse: there is no such series, or the cache has none of that name
-    """
+    """Take the kernels under *name* out of the cache; their package versions. Misuse if there is none."""
     root = cache_root()
     series = known_series(name)
     with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
@@ -192,10 +171,7 @@ def remove(name: str, *, say: Callable[[str], None] = quiet) -> list[str]:
 
 
 def from_file(path: Path) -> KernelImage:
-    """A bzImage of the user's own, its release read from its header.
-
-    :raises Misuse: the file is not a bzImage
-    """
+    """A bzImage of the user's own, its release read from its header; Misuse if it is none."""
     release = release_of(path)
     return KernelImage("", "", release, release, path.absolute(), sha256_of(path))
 
@@ -247,12 +223,8 @@ def _write_note(kernel: KernelImage, suite: str) -> None:
 
 
 def _check_room(root: Path, offers: Sequence[Offer]) -> None:
-    """Check that there is room for the kernels that are still to be fetched.
-
-    :raises Undecided: there is not; nothing was fetched
-    """
-    missing = [offer for offer in offers if not _home(offer).exists()]
-    if not missing:
+    """Check that there is room for the kernels that are still to be fetched; else Undecided."""
+    if not (missing := [offer for offer in offers if not _home(offer).exists()]):
         return
     # A package lies beside the files taken out of it until all are out.
     needed = sum(offer.package.size for offer in missing) + max(offer.package.size for offer in missing)
@@ -300,7 +272,6 @@ def _unpack(deb: Path, into: Path) -> None:
 
 
 def _name_of(member: tarfile.TarInfo) -> str | None:
-    # Only the kernel's own files.
     match = _MEMBER.fullmatch(member.name)
     part = match and (match["boot"] or match["modules"] or match["doc"])
     return part if part == "vmlinuz" or member.size <= _EXTRAS_MAX else None
@@ -310,3 +281,54 @@ def sha256_of(path: Path) -> str:
     """The checksum of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class Availability:
+    """One kernel, as far as the cache and the lists fetched so far show it.
+
+    :param cached: the kernel in the cache, where its checksum holds
+    :param damaged: its cached vmlinuz, where the checksum does not hold
+    :param known: whether the kernel was compared with the model
+    :param confirmed: whether the lists of every suite that may hold it are here
+    """
+
+    version: str
+    package_version: str
+    cached: KernelImage | None
+    damaged: Path | None
+    offer: Offer | None
+    known: bool
+    confirmed: bool
+
+    @property
+    def standing(self) -> str:
+        """In words: ``known``, ``new`` (offered, not known yet), ``gone`` (known, no longer offered)."""
+        if self.known:
+            return "gone" if self.offer is None and self.confirmed else "known"
+        return "new" if self.offer is not None else "cached only"
+
+
+def inventory() -> list[Availability]:
+    """Every kernel that is known, cached or in the lists fetched so far, oldest first; no network."""
+    root = cache_root()
+    read_suites = {suite for suite in SUITES if read_listing(root / "apt", suite) is not None}
+    offers = {offer.package.version: offer for offer in offered()}
+    sound_kernels, damaged_files = {}, {}
+    for folder in (root / "kernels").glob("[!.]*"):
+        kernels, files = whole(folder.name)
+        sound_kernels.update({kernel.version: kernel for kernel in kernels})
+        damaged_files.update({vmlinuz.parent.name: vmlinuz for vmlinuz in files})
+    versions = by_version({*known_packages(), *offers, *sound_kernels, *damaged_files})
+    return [
+        Availability(
+            version=upstream(version),
+            package_version=version,
+            cached=sound_kernels.get(version),
+            damaged=damaged_files.get(version),
+            offer=offers.get(version),
+            known=version in known_packages(),
+            confirmed=read_suites.issuperset(suites_for(series_of(upstream(version)))),
+        )
+        for version in versions
+    ]

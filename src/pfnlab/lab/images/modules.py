@@ -4,8 +4,6 @@ Up to 6.18 modules are in the package of the kernel, later in one beside it, whi
 have. They are stored in ``<cache>/modules/<package version>/``, uncompressed.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 import shutil
@@ -38,7 +36,6 @@ _DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
 def vfio_modules(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> dict[str, Path]:
     """The modules of vfio-pci by the names they have in a guest, in the order they are loaded in.
 
-    :param say: called with each line of progress
     :raises MissingTool: the archive does not hold the modules of exactly this kernel
     :raises Unverified: a signature or checksum of the archive does not hold
     :raises Undecided: the archive cannot be reached, or its packages are laid out in another way
@@ -51,10 +48,7 @@ def vfio_modules(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> 
 
 
 def modules_in_tree(kernel: KernelImage, out: Path, *, say: Callable[[str], None] = quiet) -> None:
-    """Store the modules of vfio-pci for *kernel* out of the folder of objects *out* it was built in.
-
-    :raises MissingTool: its configuration has none
-    """
+    """Store the modules of vfio-pci that *kernel* was built with in the folder *out*; MissingTool if none."""
 
     def take(into: Path) -> None:
         into.mkdir()
@@ -68,11 +62,7 @@ def modules_in_tree(kernel: KernelImage, out: Path, *, say: Callable[[str], None
 
 
 def load_order(modules: dict[str, bytes]) -> list[str]:
-    """The modules that vfio-pci takes, each after its dependencies.
-
-    :param modules: their content by name, with underscores
-    :raises MissingTool: one of them is not there
-    """
+    """The modules that vfio-pci takes, by name, each after its dependencies; MissingTool if one lacks."""
     order: list[str] = []
 
     def add(name: str) -> None:
@@ -90,7 +80,6 @@ def load_order(modules: dict[str, bytes]) -> list[str]:
 
 
 def _module_name(name: str) -> str:
-    # A module's name is its file's with underscores.
     return name.replace("-", "_")
 
 

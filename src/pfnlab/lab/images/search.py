@@ -1,7 +1,5 @@
 """From a name such as ``6.12`` or ``6.12.107`` to the kernel the archive offers under it."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Callable
 
@@ -19,10 +17,7 @@ def offered() -> list[Offer]:
 
 
 def known_series(name: str) -> str:
-    """The series of *name*, which may be a package version.
-
-    :raises Misuse: it is no kernel's name, or there is no such series
-    """
+    """The series of *name*, which may be a package version; Misuse if it is no kernel's, or there is none."""
     version = name if is_version(name) else upstream(name)
     series = series_of(version) if version else name
     if series in CONFIRMED or (version and any(offer.series == series for offer in offered())):
@@ -56,10 +51,7 @@ class Search:
         """
         series = known_series(name)
         series_suites = suites_for(series)
-        for suites in (
-            series_suites,
-            (*series_suites, *(suite for suite in SUITES if suite not in series_suites)),
-        ):
+        for suites in (series_suites, tuple(dict.fromkeys((*series_suites, *SUITES)))):
             offers = offers_in(package for suite in suites for package in self._packages(suite))
             choice = chosen(name, offers)
             if choice is not None:

@@ -6,8 +6,6 @@ they are. Both forms of apt sources are read: deb822 stanzas (``*.sources``) and
 taken over.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -163,9 +161,8 @@ def named_mirrors(environment: Mapping[str, str]) -> tuple[Mirror, Mirror | None
 
 
 def debian_mirrors(sources: list[Source], etc: Path = APT_ETC) -> tuple[Mirror, Mirror | None]:
-    """The main Debian mirror among *sources*, and the security mirror if there is one.
+    """The main Debian mirror among *sources*, which came from *etc*, and the security mirror, if any.
 
-    :param etc: where the entries came from, for the message
     :raises MissingTool: no entry is for a Debian release, or no keyring for it is known
     """
     main = _best_mirror(sources, _MAIN_SUITE)
@@ -193,20 +190,15 @@ def _best_mirror(sources: list[Source], suite: re.Pattern[str]) -> Mirror | None
     if not candidates:
         return None
     _, uri, source = min(candidates, key=lambda candidate: candidate[0])
-    return Mirror(uri, _keyring(source))
-
-
-def _keyring(source: Source) -> str:
     # A path or a whole key is used as it stands; a fingerprint points into keyrings we do not read.
     if source.signed_by.startswith("/") or "-----BEGIN" in source.signed_by:
-        return source.signed_by
-    return _debian_keyring()
+        return Mirror(uri, source.signed_by)
+    return Mirror(uri, _debian_keyring())
 
 
 def _debian_keyring() -> str:
-    for path in DEBIAN_KEYRINGS:
-        if path.exists():
-            return str(path)
+    if here := next((path for path in DEBIAN_KEYRINGS if path.exists()), None):
+        return str(here)
     raise MissingTool(
         "no keyring of the Debian archive is on this machine: apt-get install debian-archive-keyring, which "
         f"Ubuntu has as well, or name a file with {KEYRING}"

@@ -1,7 +1,5 @@
 """Running another program: always with a time limit, always captured, failures in one line."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal
@@ -66,10 +64,7 @@ def _umask() -> int:
 
 @contextmanager
 def when_gone(script: str, *arguments: str) -> Iterator[None]:
-    """Let the shell run *script* where this process ends inside the context, for any reason.
-
-    :param arguments: what the script has as ``$1``, ``$2`` and so on
-    """
+    """Let the shell run *script*, with *arguments*, where this process ends inside the context."""
     guard = start_guard(script, *arguments)
     try:
         yield
@@ -80,10 +75,7 @@ def when_gone(script: str, *arguments: str) -> Iterator[None]:
 
 
 def start_guard(script: str, *arguments: str) -> subprocess.Popen[bytes]:
-    """A process in which the shell runs *script* as soon as this process is gone, or has closed its pipe.
-
-    :param arguments: what the script has as ``$1``, ``$2`` and so on
-    """
+    """A process that runs *script*, as `when_gone`, once this process is gone or closes its pipe."""
     return subprocess.Popen(
         ["/bin/sh", "-c", f"read -r _; {script}", "sh", *arguments],
         stdin=subprocess.PIPE,

@@ -9,8 +9,6 @@ and a umask that lets it write. In a user namespace an owner without a number th
 above the cache, for the real root is one of those.
 """
 
-from __future__ import annotations
-
 import errno
 import grp
 import os
@@ -37,9 +35,8 @@ class Untrusted(Misuse):
 
 
 def check_cache(root: Path) -> None:
-    """Refuse the folder of the cache if somebody else may write to it, or to a folder on the way to it.
+    """Refuse the folder of the cache, which need not exist, if others may write to it, or on the way to it.
 
-    :param root: its absolute path; it need not exist yet
     :raises Untrusted: it names the folder, its owner and mode, and what to do
     """
     if root in _sound:
@@ -60,12 +57,7 @@ def is_sound(folder: Path) -> bool:
 
 
 def check_part(path: Path, root: Path) -> None:
-    """Refuse a file or folder of the cache, and all below it, if somebody else owns it or may write to it.
-
-    :param path: in the folder of the cache; it need not exist yet
-    :param root: that folder, which was checked
-    :raises Untrusted: it names the file, its owner and mode, and what to do
-    """
+    """Refuse a part of the cache *root*, and all below it, as :func:`check_cache`; it need not exist yet."""
     if path in _sound:
         return
     place = _walk(path, root)

@@ -3,12 +3,10 @@
 In import order: :mod:`btf` (types from the kernel's BTF), :mod:`vmlinux` (where the BTF comes from),
 :mod:`memory` (where the bytes come from), :mod:`kallsyms` (where things are), :mod:`program` (all of it
 as a drgn program), :mod:`snapshot` (the state as a value, :mod:`plain`, with its page tables by
-:mod:`table_walk`). It knows no programs: :mod:`pfnlab.lab.running.inside_words` has the words for them.
+:mod:`table_walk`). It knows no programs: :mod:`pfnlab.lab.running.inside_state` has the words for them.
 
 Everything read here may be damaged or hostile: every walk is bounded, and ends in one `LensError`.
 """
-
-from __future__ import annotations
 
 from pfnlab.base.errors import Undecided
 from pfnlab.base.inert import visible_name

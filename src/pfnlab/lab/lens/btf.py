@@ -6,8 +6,6 @@ Nothing in the data is trusted: sizes and counts are checked against the data's 
 references have a longest length.
 """
 
-from __future__ import annotations
-
 import hashlib
 import struct
 from array import array
@@ -18,6 +16,7 @@ import msgspec
 from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.btf_types import (
     TRANSPARENT,
+    VOID,
     Array,
     BtfType,
     Composite,
@@ -30,26 +29,17 @@ from pfnlab.lab.lens.btf_types import (
     Member,
     Prototype,
     Reference,
-    Void,
 )
 from pfnlab.lab.lens.kept import read_kept, write_kept
 
 MAGIC = 0xEB9F
 
-#: No BTF larger than this is read, in bytes.
-MAX_SIZE = 64 << 20
+#: The most bytes of a BTF that is read, of a name (KSYM_NAME_LEN is 512), and of all names.
+MAX_SIZE, MAX_NAME, MAX_TEXT = 64 << 20, 1024, 128 << 20
 
-#: The longest name, in bytes (KSYM_NAME_LEN is 512 at most).
-MAX_NAME = 1024
-
-#: All names together, in bytes; a kernel has three million.
-MAX_TEXT = 128 << 20
-
-#: The longest chain of typedefs, qualifiers and arrays, and the deepest nesting of structures.
-MAX_DEPTH = 64
-
-#: The largest object a type may describe, in bytes.
-MAX_OBJECT = 1 << 47
+#: The longest chain of typedefs, qualifiers and arrays, and the deepest nesting of structures; and the most
+#: bytes of an object.
+MAX_DEPTH, MAX_OBJECT = 64, 1 << 47
 
 _HEADER = struct.Struct("<HBBIIIII")
 _VERSION = 1
@@ -57,14 +47,7 @@ _VERSION = 1
 _KIND_AT = 7
 # Bytes after the common twelve: fixed, and for each of vlen elements.
 _FIXED = {Kind.INT: 4, Kind.ARRAY: 12, Kind.VAR: 4, Kind.DECL_TAG: 4}
-_EACH = {
-    Kind.STRUCT: 12,
-    Kind.UNION: 12,
-    Kind.ENUM: 8,
-    Kind.FUNC_PROTO: 8,
-    Kind.DATASEC: 12,
-    Kind.ENUM64: 12,
-}
+_EACH = {Kind.STRUCT: 12, Kind.UNION: 12, Kind.ENUM: 8, Kind.FUNC_PROTO: 8, Kind.DATASEC: 12, Kind.ENUM64: 12}
 _ENUMERATIONS = frozenset({int(Kind.ENUM), int(Kind.ENUM64)})
 _DECLARATIONS = frozenset({Kind.FUNC, Kind.VAR, Kind.DATASEC, Kind.DECL_TAG})
 _REFERENCES = TRANSPARENT - {Kind.DECL_TAG} | {Kind.PTR}
@@ -80,7 +63,6 @@ class Btf:
     """The types of one kernel.
 
     :param data: a ``.BTF`` section, or /sys/kernel/btf/vmlinux
-    :param name: its name in error messages
     :param index: a file that stores the index for the next time; read only if it fits *data*
     :raises LensError: it is not BTF, or damaged
     """
@@ -124,12 +106,9 @@ class Btf:
         return Kind(info >> 24 & 0x1F)
 
     def __getitem__(self, type_id: int) -> BtfType:
-        """The type with this id.
-
-        :raises LensError: there is none, or its record is damaged
-        """
+        """The type with this id; LensError if there is none, or its record is damaged."""
         if type_id == 0:
-            return Void()
+            return VOID
         record = self._decoded.get(type_id)
         if record is None:
             try:
@@ -139,23 +118,13 @@ class Btf:
         return record
 
     def resolve(self, type_id: int) -> int:
-        """The id behind typedefs, qualifiers and tags.
-
-        :raises LensError: they go round in a circle
-        """
+        """The id behind typedefs, qualifiers and tags; LensError if they go round in a circle."""
         for _ in range(MAX_DEPTH):
             record = self[type_id]
             if record.kind not in TRANSPARENT or not isinstance(record, Reference | Declaration):
                 return type_id
             type_id = record.target
         raise self._error(f"type {type_id}: more than {MAX_DEPTH} typedefs and qualifiers on one another")
-
-    def size_of(self, type_id: int) -> int:
-        """The size of an object of this type in bytes; 0 for ``void``, functions and incomplete types.
-
-        :raises LensError: the type contains itself, or is absurdly large
-        """
-        return self._size(type_id, 0)
 
     def constants(self) -> dict[str, int]:
         """Every enumerator of every enumeration; where two share a name, the first."""
@@ -172,7 +141,8 @@ class Btf:
             self._constants = values
         return self._constants
 
-    def _size(self, type_id: int, depth: int) -> int:
+    def size_of(self, type_id: int, depth: int = 0) -> int:
+        """The size of an object of this type in bytes, or 0; LensError if it is too large, or in itself."""
         if type_id in self._sizes:
             return self._sizes[type_id]
         if depth > MAX_DEPTH:
@@ -180,12 +150,12 @@ class Btf:
         record = self[self.resolve(type_id)]
         size = 0
         if isinstance(record, Array):
-            size = record.length * self._size(record.target, depth + 1)
+            size = record.length * self.size_of(record.target, depth + 1)
         elif isinstance(record, Int | Float | Enum):
             size = record.size
         elif isinstance(record, Composite):
             for member in record.members:
-                self._size(member.target, depth + 1)
+                self.size_of(member.target, depth + 1)
             size = record.size
         elif record.kind is Kind.PTR:
             size = 8
@@ -195,7 +165,6 @@ class Btf:
         return size
 
     def _sections(self, data: bytes) -> tuple[bytes, bytes]:
-        # The type and the string section.
         if len(data) > MAX_SIZE:
             raise self._error(f"{len(data):,} bytes are more than the {MAX_SIZE:,} any kernel has")
         if len(data) < _HEADER.size:
@@ -265,7 +234,6 @@ class Btf:
         self._names = names
 
     def _string(self, offset: int) -> bytes:
-        # The string at an offset of the string section.
         if offset >= len(self._strings) and offset:
             raise self._error(
                 f"a name at byte {offset:,} is behind the strings ({len(self._strings):,} bytes)"
@@ -361,7 +329,6 @@ class Btf:
 
 
 def _read_index(path: Path, stamp: bytes) -> _Index | None:
-    # The index that was stored for this data.
     content = read_kept(path, stamp)
     try:
         return None if content is None else msgspec.msgpack.decode(content, type=_Index)

@@ -1,7 +1,5 @@
 """BTF as drgn's source of types: a type drgn asks for by name is made from the type graph."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import drgn
@@ -30,25 +28,17 @@ _QUALIFIERS = {
     Kind.RESTRICT: Qualifiers.RESTRICT,
 }
 
-#: The integer an enumeration is stored in, by size and sign.
+#: The integer an enumeration is stored in, by size, without and with a sign.
 _ENUM_INTEGERS = {
-    (1, False): "unsigned char",
-    (1, True): "signed char",
-    (2, False): "unsigned short",
-    (2, True): "short",
-    (4, False): "unsigned int",
-    (4, True): "int",
-    (8, False): "unsigned long",
-    (8, True): "long",
+    1: ("unsigned char", "signed char"),
+    2: ("unsigned short", "short"),
+    4: ("unsigned int", "int"),
+    8: ("unsigned long", "long"),
 }
 
 
 class BtfTypes:
-    """The types of *btf* for one drgn program.
-
-    :param program: the program that gets the types
-    :param btf: the source of the types
-    """
+    """The types of *btf* for the drgn program *program*."""
 
     def __init__(self, program: Program, btf: Btf) -> None:
         self._program = program
@@ -83,10 +73,7 @@ class BtfTypes:
         return declaration
 
     def type(self, type_id: int) -> Type:
-        """The drgn type of one type id.
-
-        :raises LensError: it is damaged, or refers to itself in a way no type can
-        """
+        """The drgn type of one type id; LensError if it is damaged, or refers to itself as no type can."""
         drgn_type = self._types.get(type_id)
         if drgn_type is None:
             # A chain of pointers has the same limit as one of typedefs: no real chain is near this long.
@@ -168,9 +155,9 @@ class BtfTypes:
     def _enum(self, type_id: int, record: Enum) -> Type:
         if not record.values:
             return self._program.enum_type(record.name or None)
-        integer = _ENUM_INTEGERS.get((record.size, record.is_signed))
-        if integer is None:
+        if record.size not in _ENUM_INTEGERS:
             raise LensError(f"{self._btf.name}: type {type_id} is an enumeration of {record.size} bytes")
+        integer = _ENUM_INTEGERS[record.size][record.is_signed]
         compatible = self._program.int_type(integer, record.size, record.is_signed)
         values = [TypeEnumerator(name, value) for name, value in record.values]
         return self._program.enum_type(record.name or None, compatible, values)

@@ -1,53 +1,33 @@
 """The type graph BTF describes: one small value per type, references by type id (0 is ``void``)."""
 
-from __future__ import annotations
-
 from enum import IntEnum
 from typing import NamedTuple
 
+import msgspec
 
-class Kind(IntEnum):
-    """The kinds of BTF records, with their numbers."""
-
-    VOID = 0
-    INT = 1
-    PTR = 2
-    ARRAY = 3
-    STRUCT = 4
-    UNION = 5
-    ENUM = 6
-    FWD = 7
-    TYPEDEF = 8
-    VOLATILE = 9
-    CONST = 10
-    RESTRICT = 11
-    FUNC = 12
-    FUNC_PROTO = 13
-    VAR = 14
-    DATASEC = 15
-    FLOAT = 16
-    DECL_TAG = 17
-    TYPE_TAG = 18
-    ENUM64 = 19
+#: The kinds of BTF records, in the order of their numbers.
+Kind = IntEnum(
+    "Kind",
+    "VOID INT PTR ARRAY STRUCT UNION ENUM FWD TYPEDEF VOLATILE CONST RESTRICT FUNC FUNC_PROTO VAR DATASEC "
+    "FLOAT DECL_TAG TYPE_TAG ENUM64",
+    start=0,
+)
 
 
-class Void(NamedTuple):
-    """No type, id 0."""
-
-    kind: Kind = Kind.VOID
-    name: str = ""
-
-
-class Int(NamedTuple):
-    """An integer or boolean.
-
-    :param size: bytes
-    :param bits: how many of its bits count; old compilers describe bit-fields with it
-    :param bit_offset: the first of these bits
-    """
+class BtfType(msgspec.Struct, frozen=True):
+    """A type: its kind, and its name or nothing."""
 
     kind: Kind
     name: str
+
+
+#: No type, id 0.
+VOID = BtfType(Kind.VOID, "")
+
+
+class Int(BtfType, frozen=True):
+    """An integer or boolean of *size* bytes, of which *bits* count from *bit_offset* on (old bit-fields)."""
+
     size: int
     bits: int
     bit_offset: int
@@ -55,35 +35,28 @@ class Int(NamedTuple):
     is_bool: bool
 
 
-class Float(NamedTuple):
+class Float(BtfType, frozen=True):
     """A floating-point number of *size* bytes."""
 
-    kind: Kind
-    name: str
     size: int
 
 
-class Reference(NamedTuple):
+class Reference(BtfType, frozen=True):
     """A pointer, typedef, qualifier or type tag: a type that wraps another type."""
 
-    kind: Kind
-    name: str
     target: int
 
 
-class Array(NamedTuple):
+class Array(BtfType, frozen=True):
     """*length* elements of type *target*; 0 for flexible arrays."""
 
-    kind: Kind
-    name: str
     target: int
     length: int
 
 
 class Member(NamedTuple):
-    """One member of a structure or union.
+    """One member of a structure or union; of an anonymous one the name is empty.
 
-    :param name: empty for anonymous structures and unions
     :param bit_offset: from the start of the structure
     :param bit_size: of a bit-field; 0 for ordinary members
     """
@@ -94,52 +67,40 @@ class Member(NamedTuple):
     bit_size: int
 
 
-class Composite(NamedTuple):
+class Composite(BtfType, frozen=True):
     """A structure or union of *size* bytes; *name* is empty for anonymous ones."""
 
-    kind: Kind
-    name: str
     size: int
     members: tuple[Member, ...]
 
 
-class Enum(NamedTuple):
+class Enum(BtfType, frozen=True):
     """An enumeration; without enumerators it is a forward declaration."""
 
-    kind: Kind
-    name: str
     size: int
     is_signed: bool
     values: tuple[tuple[str, int], ...]
 
 
-class Forward(NamedTuple):
+class Forward(BtfType, frozen=True):
     """A structure or union that is declared only."""
 
-    kind: Kind
-    name: str
     is_union: bool
 
 
-class Prototype(NamedTuple):
+class Prototype(BtfType, frozen=True):
     """The type of functions: name and type of each parameter."""
 
-    kind: Kind
-    name: str
     target: int
     parameters: tuple[tuple[str, int], ...]
     is_variadic: bool
 
 
-class Declaration(NamedTuple):
+class Declaration(BtfType, frozen=True):
     """A function, a variable, a section of variables, or an attribute on one of these: not a type itself."""
 
-    kind: Kind
-    name: str
     target: int
 
-
-BtfType = Void | Int | Float | Reference | Array | Composite | Enum | Forward | Prototype | Declaration
 
 #: Kinds that only wrap another type without changing its layout.
 TRANSPARENT = frozenset(

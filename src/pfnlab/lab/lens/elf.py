@@ -1,7 +1,5 @@
 """The little of ELF the lens needs: sections of a kernel image, memory segments of a core file."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Callable
 from mmap import mmap
@@ -26,11 +24,9 @@ ReadAt = Callable[[int, int], bytes]
 
 
 class Segment(NamedTuple):
-    """Memory in a core file.
+    """Memory in a core file: *size* bytes at *offset* of the file.
 
     :param physical: the address it has; all ones where the file does not say
-    :param offset: where it lies in the file
-    :param size: bytes of it in the file
     """
 
     physical: int
@@ -49,13 +45,7 @@ def _header(read: ReadAt, name: str) -> tuple[int, ...]:
 
 
 class Section(NamedTuple):
-    """A section of an ELF file.
-
-    :param address: where it is linked to
-    :param offset: where it lies in the file
-    :param size: its bytes
-    :param executable: whether it holds instructions
-    """
+    """A section of an ELF file: *size* bytes at *offset*, linked to *address*."""
 
     address: int
     offset: int
@@ -68,11 +58,7 @@ class Section(NamedTuple):
 
 
 def named_sections(data: bytes | mmap, name: str) -> dict[str, Section]:
-    """The sections of an ELF file that have content in it; of several with one name the first.
-
-    :param name: the file's name in messages
-    :raises LensError: it is not an ELF file, or a section ends behind it
-    """
+    """The sections with content of an ELF file, *name* in messages, the first of a name; or LensError."""
 
     def read(offset: int, count: int) -> bytes:
         return data[offset : offset + count]
@@ -96,12 +82,7 @@ def named_sections(data: bytes | mmap, name: str) -> dict[str, Section]:
 
 
 def section(data: bytes, wanted: str, name: str) -> bytes:
-    """The content of one section of an ELF file.
-
-    :param wanted: the section's name
-    :param name: the file's name in messages
-    :raises LensError: it is not an ELF file, or has no such section
-    """
+    """The content of the section *wanted* of an ELF file, *name* in messages; LensError if it has none."""
     sections = named_sections(data, name)
     if wanted not in sections:
         raise LensError(f"{name} has no section {wanted}")
@@ -109,10 +90,7 @@ def section(data: bytes, wanted: str, name: str) -> bytes:
 
 
 def segments(read: ReadAt, name: str) -> list[Segment]:
-    """The memory a core file holds, in file order.
-
-    :raises LensError: it is not an ELF file, or its headers are damaged
-    """
+    """The memory a core file holds, in file order; LensError if its headers are damaged."""
     fields = _header(read, name)
     at, section_at, entry_size, count = fields[4], fields[5], fields[8], fields[9]
     if count == _MANY_SEGMENTS and section_at:

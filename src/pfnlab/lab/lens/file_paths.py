@@ -1,7 +1,5 @@
 """The paths of open files, as /proc/PID/maps writes them, from dentries and mounts."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from pfnlab.lab.lens.own_types import text_at
@@ -27,10 +25,7 @@ class OpenFile(NamedTuple):
 
 
 class FilePaths:
-    """Names files of one kernel.
-
-    :raises LensError: a structure lacks a member
-    """
+    """Names files of one kernel; LensError if a structure lacks a member, or memory is damaged."""
 
     def __init__(self, view: KernelView) -> None:
         self._view = view
@@ -52,19 +47,13 @@ class FilePaths:
         self._known: dict[tuple[int, int], str] = {}
 
     def kind(self, file: int) -> int:
-        """The type bits of the mode of the inode of the ``struct file`` at this address.
-
-        :raises LensError: memory is damaged
-        """
+        """The type bits of the mode of the inode of the ``struct file`` at this address."""
         _, _, inode = self._view.members(file, self._file)
         (mode,) = self._view.members(inode, self._inode)
         return mode & _TYPE_MASK
 
     def of(self, file: int) -> OpenFile:
-        """The file behind the ``struct file`` at this address.
-
-        :raises LensError: memory is damaged
-        """
+        """The file behind the ``struct file`` at this address."""
         dentry, mnt, _ = self._view.members(file, self._file)
         path = self._known.get((dentry, mnt))
         if path is None:
@@ -79,7 +68,9 @@ class FilePaths:
         if parent == dentry != root:
             # In no folder at all.
             alone = text_at(self._view, name, min(length, MAX_NAME))
-            anonymous = self._filesystem(super_block) == _ANONYMOUS
+            (kind,) = members(super_block, self._super)
+            (filesystem,) = members(kind, self._type)
+            anonymous = text_at(self._view, filesystem, MAX_NAME) == _ANONYMOUS
             return f"anon_inode:{alone}" if anonymous else f"/{alone} (deleted)"
         deleted = " (deleted)" if not hashed and parent != dentry else ""
         for _ in range(MAX_PARTS):
@@ -95,8 +86,3 @@ class FilePaths:
         else:
             raise self._view.error(f"the folders above a file have a loop at dentry {dentry:#x}")
         return "/" + "/".join(reversed(names)) + deleted
-
-    def _filesystem(self, super_block: int) -> str:
-        (kind,) = self._view.members(super_block, self._super)
-        (name,) = self._view.members(kind, self._type)
-        return text_at(self._view, name, MAX_NAME)

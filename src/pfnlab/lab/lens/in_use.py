@@ -4,8 +4,6 @@ What is counted for processes that live, the guest's agent among them, is taken 
 A structure that a kernel does not have is not looked at, so two looks at one kernel have the same parts.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -37,11 +35,7 @@ COUNTED = {
 }
 
 #: What is listed, likewise.
-LISTED = {
-    "book_left": "the book has",
-    "areas_left": "vmalloc has",
-    "resources_left": "the resources have",
-}
+LISTED = {"book_left": "the book has", "areas_left": "vmalloc has", "resources_left": "the resources have"}
 
 _ULONG_MAX = (1 << 64) - 1
 _VM_IOREMAP = 1
@@ -56,21 +50,15 @@ def counts_vmas(has_symbol: Callable[[str], bool]) -> bool:
 
 
 class Thing(NamedTuple):
-    """A thing in a list.
-
-    :param says: what it is
-    :param pfns: the page frames of a reservation, from the first up to the one behind the last
-    """
+    """A thing in a list: what it is, and the page frames of a reservation, with the one behind the last."""
 
     says: str
     pfns: tuple[int, int] = (0, 0)
 
 
 class InUse(msgspec.Struct, frozen=True):
-    """The counts and lists of one look.
+    """The counts of one look, by the names of :data:`COUNTED`, and its lists, by those of :data:`LISTED`.
 
-    :param counts: by the names of :data:`COUNTED`
-    :param lists: by those of :data:`LISTED`
     :param spaces: how many address spaces there are: each has tables that its process does not count
     """
 
@@ -113,12 +101,7 @@ class _Living(NamedTuple):
 
 
 class Counts:
-    """Counts what is in use in one kernel.
-
-    :param view: its memory
-    :param levels: of its page tables
-    :raises LensError: a structure lacks a member
-    """
+    """Counts what is in use in one kernel, with so many levels of page tables; LensError if it cannot."""
 
     def __init__(self, view: KernelView, levels: int) -> None:
         self._view, self._levels = view, levels
@@ -131,17 +114,14 @@ class Counts:
         self._last: tuple[int, int] | None = None
 
     def look(self) -> InUse:
-        """The things in use now.
-
-        :raises LensError: memory is damaged, or in the middle of a change
-        """
+        """The things in use now; LensError if memory is damaged, or in the middle of a change."""
         living = self._living()
         counts = {}
         for name, number, own in (
-            ("committed_left", self._committed(), living.committed),
+            ("committed_left", self._counter("vm_committed_as"), living.committed),
             ("tables_left", self._tables(living), 0),
             ("vmas_left", self._vmas(), living.vmas),
-            ("files_left", self._files(), 0),
+            ("files_left", self._counter("nr_files"), 0),
         ):
             if number is not None:
                 counts[name] = number - own
@@ -166,9 +146,8 @@ class Counts:
 
     @cached_property
     def _cpus(self) -> tuple[int, ...]:
-        # The offset of each processor's memory.
         view = self._view
-        number = int.from_bytes(view.read(view.symbol("nr_cpu_ids"), 4), "little")
+        number = view.word(view.symbol("nr_cpu_ids"), 4)
         if not 0 < number <= _MAX_CPUS:
             raise view.error(f"nr_cpu_ids is {number:,}")
         return struct.unpack(f"<{number}Q", view.read(view.symbol("__per_cpu_offset"), 8 * number))
@@ -182,26 +161,9 @@ class Counts:
             return None
         view, at = self._view, self._view.symbol(symbol)
         kind = "struct percpu_counter"
-        count = view.word(at + view.layouts.offset(kind, "count"))
         parts = view.word(at + view.layouts.offset(kind, "counters"))
-        number = _signed(count, 8)
-        for offset in self._cpus:
-            number += int.from_bytes(view.read(parts + offset & _ULONG_MAX, 4), "little", signed=True)
-        return number
-
-    def _committed(self) -> int | None:
-        return self._counter("vm_committed_as")
-
-    def _files(self) -> int | None:
-        return self._counter("nr_files")
-
-    def _nodes(self) -> Iterator[int]:
-        # Every node of memory.
-        for place in range(_MAX_CPUS):
-            node = self._view.word(self._view.symbol("node_data") + 8 * place)
-            if not node:
-                return
-            yield node
+        count = view.word(at + view.layouts.offset(kind, "count"), signed=True)
+        return count + sum(view.word(parts + offset & _ULONG_MAX, 4, signed=True) for offset in self._cpus)
 
     def _tables(self, living: _Living) -> int | None:
         # Those of processes that are gone: the kernel's, and those of the living, are taken off. A processor
@@ -214,13 +176,12 @@ class Counts:
         parts_at = layouts.offset("struct pglist_data", "per_cpu_nodestats")
         diff = layouts.offset("struct per_cpu_nodestat", "vm_node_stat_diff") + item
         number = 0
-        for node in self._nodes():
-            number += _signed(view.word(node + stat), 8)
-            parts = view.word(node + parts_at)
-            for offset in self._cpus:
-                number += int.from_bytes(
-                    view.read(parts + offset + diff & _ULONG_MAX, 1), "little", signed=True
-                )
+        for place in range(_MAX_CPUS):
+            if not (node := view.word(view.symbol("node_data") + 8 * place)):
+                break
+            number += view.word(node + stat, signed=True)
+            parts = view.word(node + parts_at) + diff
+            number += sum(view.word(parts + offset & _ULONG_MAX, 1, signed=True) for offset in self._cpus)
         number -= living.tables
         # A walk of the kernel's tables takes long. It finds what it found while the sum is equal,
         # and where there are more for one look, a process is about to give them back.
@@ -268,12 +229,11 @@ class Counts:
             for part in ("main", "spare", "rcu_free"):
                 member = layouts.offset("struct slub_percpu_sheaves", part)
                 sheaf = view.word(sheaves + offset + member & _ULONG_MAX)
-                number -= int.from_bytes(view.read(sheaf + size, 4), "little") if sheaf else 0
+                number -= view.word(sheaf + size, 4) if sheaf else 0
         if barn:
             full = barn + layouts.offset("struct node_barn", "sheaves_full")
             linked = layouts.offset("struct slab_sheaf", "barn_list")
-            for link in self._list(full):
-                number -= int.from_bytes(view.read(link - linked + size, 4), "little")
+            number -= sum(view.word(link - linked + size, 4) for link in self._list(full))
         return number
 
     def _free_in(self, node: int) -> Iterator[int]:
@@ -282,11 +242,10 @@ class Counts:
         linked = layouts.offset("struct slab", "slab_list")
         counters = layouts.offset("struct slab", "counters")
         for link in self._list(node + layouts.offset("struct kmem_cache_node", "partial")):
-            word = int.from_bytes(self._view.read(link - linked + counters, 4), "little")
+            word = self._view.word(link - linked + counters, 4)
             yield (word >> 16 & 0x7FFF) - (word & 0xFFFF)
 
     def _list(self, head: int) -> Iterator[int]:
-        # The members of a list, each by its list_head.
         link = self._view.word(head)
         for _ in range(_MAX_LISTED):
             if link == head:
@@ -305,7 +264,7 @@ class Counts:
         view, layouts = self._view, self._view.layouts
         roots = []
         if self._has("vmap_nodes", "nr_vmap_nodes"):
-            number = int.from_bytes(view.read(view.symbol("nr_vmap_nodes"), 4), "little")
+            number = view.word(view.symbol("nr_vmap_nodes"), 4)
             nodes, size = view.word(view.symbol("vmap_nodes")), layouts.size("struct vmap_node")
             busy = layouts.offset("struct vmap_node", "busy.root.rb_node")
             roots = [view.word(nodes + place * size + busy) for place in range(min(number, 1 << 10))]
@@ -342,7 +301,3 @@ class Counts:
             following = ((sibling, depth), (child, depth + 1))
             stack += [(one, deep) for one, deep in following if one]
         return found
-
-
-def _signed(number: int, size: int) -> int:
-    return int.from_bytes(number.to_bytes(size, "little"), "little", signed=True)

@@ -4,8 +4,6 @@ The table is found by the addresses VMCOREINFO gives (Linux commit f09bddbd86619
 kallsyms_num_syms symbol" (in v6.0)). A name is a length and that many bytes, each standing for a token.
 """
 
-from __future__ import annotations
-
 import struct
 from array import array
 from collections.abc import Callable, Collection, Iterator
@@ -13,11 +11,8 @@ from collections.abc import Callable, Collection, Iterator
 from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.memory import VmCoreInfo
 
-#: No kernel has more symbols than this.
-MAX_SYMBOLS = 2_000_000
-
-#: The longest symbol, in bytes (KSYM_NAME_LEN).
-MAX_SYMBOL = 1024
+#: No kernel has more symbols than this, or a longer one, in bytes (KSYM_NAME_LEN).
+MAX_SYMBOLS, MAX_SYMBOL = 2_000_000, 1024
 
 #: Symbols VMCOREINFO also names: the layout of the table is the one that gives them the same addresses.
 _PROOFS = ("_stext", "swapper_pg_dir", "init_uts_ns")
@@ -64,7 +59,6 @@ def _address(info: VmCoreInfo, symbol: str) -> int:
 
 
 def _tokens(read: ReadVirtual, table: int, index: int, release: str) -> list[bytes]:
-    # The text each byte of a packed name stands for.
     starts = struct.unpack(f"<{_TOKENS}H", read(index, 2 * _TOKENS))
     text = read(table, max(starts) + MAX_SYMBOL)
     tokens = []

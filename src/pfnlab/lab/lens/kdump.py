@@ -4,8 +4,6 @@ The file is blocks: a header, a sub header, two bitmaps of page frames (all fram
 descriptor for each dumped frame, with the place of its compressed page.
 """
 
-from __future__ import annotations
-
 import re
 import struct
 import zlib
@@ -23,14 +21,8 @@ _DUMP = b"KDUMP   "
 #: The first eight bytes of such files.
 SIGNATURES = (_DUMP, _FLAT[:8])
 
-#: Dumps of more page frames than this (16 TiB) are refused.
-MAX_FRAMES = 1 << 32
-
-#: Dumps with more runs of dumped frames than this are refused.
-MAX_RUNS = 1_000_000
-
-#: Flattened files of more pieces than this are refused.
-MAX_PIECES = 4_000_000
+#: Dumps of more page frames (16 TiB), of more runs of them, or flattened in more pieces are refused.
+MAX_FRAMES, MAX_RUNS, MAX_PIECES = 1 << 32, 1_000_000, 4_000_000
 
 _FLAT_HEADER = 4096
 _PIECE = struct.Struct(">qq")
@@ -91,7 +83,6 @@ class KdumpCore(CoreFile):
         self._bitmap = self._read_exactly(start + bitmap, (frames + 7) // 8)
         self._descriptors = start + 2 * bitmap
         self._runs = _runs(self._bitmap)
-        # How many pages were dumped before each piece of the bitmap.
         self._pages_before = [0]
         for at in range(0, len(self._bitmap), _COUNT_BYTES):
             piece = self._bitmap[at : at + _COUNT_BYTES]
@@ -130,7 +121,6 @@ class KdumpCore(CoreFile):
         return data
 
     def _index_pieces(self) -> None:
-        # Reads the places where the pieces of a flattened file belong.
         pieces: list[tuple[int, int, int]] = []
         at = _FLAT_HEADER
         while True:
@@ -191,7 +181,6 @@ def _unzstd(data: bytes) -> bytes:
 
 
 def _runs(bitmap: bytes) -> list[tuple[int, int]]:
-    # Start and size in bytes of every run of set bits.
     runs: list[tuple[int, int]] = []
     start = -1
     for match in _SAME.finditer(bitmap):

@@ -1,7 +1,5 @@
 """Files that store results that took long to find; each knows its origin, and is whole or ignored."""
 
-from __future__ import annotations
-
 import hashlib
 from contextlib import suppress
 from pathlib import Path

@@ -3,11 +3,10 @@
 Members are found by name, through anonymous structures and unions, never by the kernel's version.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Callable
 from operator import itemgetter
+from typing import NamedTuple
 
 from drgn import Program, Type, TypeKind, offsetof, sizeof
 
@@ -17,24 +16,15 @@ from pfnlab.lab.lens import LensError
 _LETTERS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
-class Record:
-    """Some members of one structure.
+class Record(NamedTuple):
+    """A reader of some members: it unpacks *size* bytes of a structure, in the order they were asked for."""
 
-    :param size: bytes from the structure's start to the end of the last of these members
-    :param unpack: returns their values, in the order they were asked for, from that many bytes
-    """
-
-    def __init__(self, size: int, unpack: Callable[[bytes], tuple[int, ...]]) -> None:
-        self.size = size
-        self.unpack = unpack
+    size: int
+    unpack: Callable[[bytes], tuple[int, ...]]
 
 
 class Layouts:
-    """The structures of one kernel.
-
-    :param program: the drgn program that has the types
-    :param release: the kernel's release, for messages
-    """
+    """The structures of one kernel by *program*; LensError if it has no such structure or member."""
 
     def __init__(self, program: Program, release: str) -> None:
         self._program = program
@@ -49,10 +39,7 @@ class Layouts:
             return False
 
     def type(self, name: str) -> Type:
-        """A complete type by its C name.
-
-        :raises LensError: this kernel has none
-        """
+        """A complete type by its C name."""
         try:
             kind = self._program.type(name)
         except LookupError:
@@ -62,20 +49,12 @@ class Layouts:
         return kind
 
     def enumerators(self, name: str) -> dict[str, int]:
-        """The values of an enumeration, by name.
-
-        :raises LensError: this kernel has none
-        """
+        """The values of an enumeration, by name."""
         return {one.name: one.value for one in self.type(name).enumerators or ()}
 
     def offset(self, name: str, *paths: str) -> int:
-        """Byte offset of a member.
-
-        :param paths: the names of the member, the newest first
-        :raises LensError: it has none of these names
-        """
-        offset, _ = self._member(name, *paths)
-        return offset
+        """Byte offset of a member, by its names, the newest first."""
+        return self._member(name, *paths)[0]
 
     def length(self, name: str, path: str) -> int:
         """The number of elements of an array member."""
@@ -89,11 +68,7 @@ class Layouts:
         return int(sizeof(self.type(name)))
 
     def record(self, name: str, *members: str | tuple[str, ...]) -> Record:
-        """A reader of some members.
-
-        :param members: for each member its name, or its names, the newest first
-        :raises LensError: a member is missing; the message names kernel and member
-        """
+        """A reader of some members, each by its name, or its names, the newest first."""
         fields = []
         for place, paths in enumerate(members):
             offset, kind = self._member(name, *((paths,) if isinstance(paths, str) else paths))
@@ -131,7 +106,6 @@ class Layouts:
 
 
 def _without_typedefs(kind: Type) -> Type:
-    # The type behind typedefs.
     while kind.kind is TypeKind.TYPEDEF:
         kind = kind.type
     return kind

@@ -1,10 +1,8 @@
-"""Sources of a kernel's memory: a guest's RAM, a core file of a dead kernel, or the running kernel.
+"""Sources of a kernel's memory, with its bytes, the ranges of physical memory, and VMCOREINFO.
 
-All three give the same three things: the ranges of physical memory, its bytes, and the kernel's description
-of itself (VMCOREINFO).
+They are a guest's RAM, a core file of a dead kernel, and the running kernel.
+
 """
-
-from __future__ import annotations
 
 import mmap
 import os
@@ -19,11 +17,9 @@ from typing import Self
 from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.elf import Segment, segments
 
-#: Guest RAM from here on lies elsewhere in the physical address space (q35's hole below 4 GiB).
-MAX_RAM = 2 << 30
-
-#: VMCOREINFO is a page or two; a text that does not end within so many bytes is something else.
-MAX_VMCOREINFO = 16 << 10
+#: Guest RAM from here on lies elsewhere in physical memory (q35's hole below 4 GiB). VMCOREINFO is a
+#: page or two; a text that does not end within so many bytes is something else.
+MAX_RAM, MAX_VMCOREINFO = 2 << 30, 16 << 10
 
 _OSRELEASE = b"OSRELEASE="
 _PROOF = b"\nSYMBOL(swapper_pg_dir)="
@@ -36,10 +32,7 @@ _NO_PHYSICAL = (1 << 64) - 1
 
 
 class VmCoreInfo:
-    """A kernel's description of itself for readers of its memory.
-
-    :param text: lines ``NAME=value``, as the kernel wrote them
-    """
+    """A kernel's description of itself for readers of its memory: lines ``NAME=value``."""
 
     def __init__(self, text: bytes) -> None:
         self.text = text
@@ -49,16 +42,12 @@ class VmCoreInfo:
         self.release = self._values.get("OSRELEASE", "unknown")
 
     def number(self, name: str, default: int | None = None) -> int:
-        """``NUMBER(name)``; decimal, or hexadecimal with ``0x``.
-
-        :raises LensError: there is none and no *default*
-        """
+        """``NUMBER(name)``, decimal, or hexadecimal with ``0x``; LensError if none and no *default*."""
         return self._value(f"NUMBER({name})", 0, default)
 
     def symbol(self, name: str) -> int | None:
         """``SYMBOL(name)``, an address at run time; None when it is not listed."""
-        value = self._value(f"SYMBOL({name})", 16, 0)
-        return value or None
+        return self._value(f"SYMBOL({name})", 16, 0) or None
 
     def _value(self, name: str, base: int, default: int | None) -> int:
         text = self._values.get(name)
@@ -73,11 +62,7 @@ class VmCoreInfo:
 
 
 class MemorySource(ABC):
-    """Physical memory of one kernel; a context that closes it.
-
-    :ivar name: its name in messages
-    :ivar live: whether the kernel goes on running while it is read
-    """
+    """Physical memory of one kernel, which runs on if it is *live*; a context that closes it."""
 
     name: str
     live = False
@@ -88,10 +73,7 @@ class MemorySource(ABC):
 
     @abstractmethod
     def read(self, address: int, size: int) -> bytes:
-        """*size* bytes of physical memory.
-
-        :raises LensError: they are not (all) there
-        """
+        """*size* bytes of physical memory; LensError if they are not (all) there."""
 
     @abstractmethod
     def close(self) -> None:
@@ -99,10 +81,7 @@ class MemorySource(ABC):
 
     @cached_property
     def info(self) -> VmCoreInfo:
-        """The kernel's description of itself.
-
-        :raises LensError: it is not found
-        """
+        """The kernel's description of itself; LensError if it is not found."""
         for text in self._candidates():
             content, end, _ = text.partition(b"\0")
             if end and _PROOF in content and _LINES.fullmatch(content):
@@ -110,7 +89,6 @@ class MemorySource(ABC):
         raise LensError(f"{self.name} holds no VMCOREINFO: no Linux kernel is up in it, or it has none")
 
     def _candidates(self) -> Iterator[bytes]:
-        # Texts that begin as VMCOREINFO does.
         for start, size in self.ranges():
             for at in _occurrences(self, start, size, _OSRELEASE):
                 yield self.read(at, min(MAX_VMCOREINFO, start + size - at))
@@ -133,11 +111,7 @@ def _occurrences(source: MemorySource, start: int, size: int, text: bytes) -> It
 
 
 class GuestRam(MemorySource):
-    """A guest's RAM as the file QEMU shares it in: ``memory-backend-file,share=on``, below 2 GiB.
-
-    :param path: the file
-    :raises LensError: it cannot be mapped
-    """
+    """A guest's RAM as the file QEMU shares it in: ``memory-backend-file,share=on``, below 2 GiB."""
 
     live = True
 
@@ -165,10 +139,7 @@ class GuestRam(MemorySource):
         raise LensError(f"{self.name}: there is no memory at {address:#x}, {size:,} bytes")
 
     def write(self, address: int, data: bytes) -> None:
-        """Change bytes of the guest's memory, at this offset of the file.
-
-        :raises LensError: it cannot be written there
-        """
+        """Change bytes of the guest's memory, at this offset of the file; LensError if it cannot be."""
         if not 0 <= address <= self._size - len(data):
             raise LensError(f"{self.name}: there is no memory at {address:#x}, {len(data):,} bytes")
         try:
@@ -191,12 +162,7 @@ class GuestRam(MemorySource):
 
 
 class CoreFile(MemorySource):
-    """A file with the memory of a kernel.
-
-    :param path: the file
-    :param live: the kernel it shows is running
-    :raises LensError: it is no such file, or damaged
-    """
+    """A file with the memory of a kernel, which runs if *live*; LensError if it is none, or damaged."""
 
     def __init__(self, path: Path, *, live: bool = False) -> None:
         self.name, self.live = str(path), live
@@ -297,10 +263,7 @@ def running_kernel(path: Path = Path("/proc/kcore")) -> ElfCore:
 
 
 def open_core(path: Path) -> MemorySource:
-    """A vmcore of either form: ELF, or compressed as kdump does.
-
-    :raises LensError: it is neither, or damaged
-    """
+    """A vmcore of either form, ELF or as kdump compresses it; LensError if it is neither, or damaged."""
     from pfnlab.lab.lens.kdump import SIGNATURES, KdumpCore
 
     try:

@@ -4,8 +4,6 @@ The driver keeps them right behind its ``struct mmu_notifier`` (``guest/driver/n
 so, their number, and a ring of the last ones, first and behind the last byte.
 """
 
-from __future__ import annotations
-
 import struct
 
 from pfnlab.base.units import PAGE_SHIFT, pages_of
@@ -22,10 +20,7 @@ _MOST = 16
 
 
 class Notifiers:
-    """Finds the driver's notifiers.
-
-    :param view: the kernel's memory
-    """
+    """Finds the driver's notifiers in the memory of a kernel."""
 
     def __init__(self, view: KernelView) -> None:
         self._view, layouts = view, view.layouts

@@ -3,8 +3,6 @@
 So a core needs no other file: neither the image it was booted from nor debug information.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator
 
 from pfnlab.base.units import PAGE_SIZE
@@ -17,19 +15,12 @@ from pfnlab.lab.lens.view import KernelView
 #: The symbols before and behind the types (``include/asm-generic/vmlinux.lds.h``).
 _START, _STOP = "__start_BTF", "__stop_BTF"
 
-#: The most bytes of types; those of a distribution's kernel are 5 MB.
-MAX_TYPES = 64 << 20
-
-#: The longest string of a kernel that is read, in bytes.
-MAX_TEXT = 4096
+#: The most bytes of types, which are 5 MB in a distribution's kernel, and of a string that is read.
+MAX_TYPES, MAX_TEXT = 64 << 20, 4096
 
 
 def open_kernel(source: MemorySource, names: Collection[str] = ()) -> KernelView:
-    """The kernel in *source*, with the types it has itself.
-
-    :param names: symbols wanted beside those of :data:`pfnlab.lab.lens.program.OBJECTS`; some may be missing
-    :raises LensError: there is no kernel, or its symbol table or its types cannot be read
-    """
+    """The kernel in *source*, with its own types, and *names* of symbols beside OBJECTS; or LensError."""
     symbols = find_symbols(source, (*OBJECTS, *names, _START, _STOP))
     start, stop = symbols.get(_START), symbols.get(_STOP)
     release = source.info.release
@@ -43,10 +34,7 @@ def open_kernel(source: MemorySource, names: Collection[str] = ()) -> KernelView
 
 
 def text_at(view: KernelView, address: int, limit: int = MAX_TEXT) -> str:
-    """The string at an address, *limit* bytes of it at most.
-
-    :raises LensError: nothing is there
-    """
+    """The string at an address, *limit* bytes of it at most; LensError if nothing is there."""
     parts = b""
     while limit > 0:
         # Nothing behind the page need be there.
@@ -62,11 +50,9 @@ def text_at(view: KernelView, address: int, limit: int = MAX_TEXT) -> str:
 def list_at(view: KernelView, head: int, at: int, name: str, limit: int) -> Iterator[int]:
     """The structures of a list (``struct list_head``), by their addresses.
 
-    :param head: the address of the list's head
     :param at: where a structure has its link, in bytes
     :param name: what the list is called in messages
-    :param limit: no such list is longer
-    :raises LensError: the list has a loop, or is longer
+    :raises LensError: the list has a loop, or is longer than *limit*
     """
     visited = {head}
     link = view.word(head)

@@ -1,7 +1,5 @@
 """Page tables as runs: virtual addresses that map consecutive physical ones in one way."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -13,17 +11,11 @@ from pfnlab.kernel.hw.pat import PatConfig
 from pfnlab.lab.lens.view import ENTRIES, LEVEL_BITS, KernelView
 
 #: The most tables and runs that are read in one kernel: 2 TiB of single pages.
-MAX_TABLES = 1_000_000
-MAX_RUNS = 1_000_000
+MAX_TABLES = MAX_RUNS = 1_000_000
 
 
 class PageRun(NamedTuple):
-    """Present entries that follow each other.
-
-    :param virtual: the address of the first
-    :param start: the physical address there; *end* is behind the last
-    :param mode: what their cache bits select
-    """
+    """Present entries that follow each other: the first address, physical ones up to *end*, the mode."""
 
     virtual: int
     start: int
@@ -33,11 +25,7 @@ class PageRun(NamedTuple):
 
 
 class RunReader:
-    """Reads page tables of one kernel.
-
-    :param view: its memory
-    :param pat: its PAT
-    """
+    """Reads page tables of one kernel, whose PAT is *pat*."""
 
     def __init__(self, view: KernelView, pat: PatConfig) -> None:
         self._view, self._pat = view, pat
@@ -45,9 +33,8 @@ class RunReader:
         self._tables = self._runs = 0
 
     def runs(self, top: int, start: int, end: int) -> Iterator[PageRun]:
-        """The present entries from address *start* up to *end*, as the longest runs.
+        """The present entries below *top* from address *start* up to *end*, as the longest runs.
 
-        :param top: the physical address of the highest table
         :raises LensError: a table is not there, or there are more than :data:`MAX_TABLES` or :data:`MAX_RUNS`
         """
         last: PageRun | None = None

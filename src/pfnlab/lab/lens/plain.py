@@ -1,10 +1,4 @@
-"""Values of the lens: what it reads of a kernel, in the kernel's own numbers and without words for them.
-
-Who compares a kernel with a model puts them into the words of observations
-(:mod:`pfnlab.lab.running.inside_words`).
-"""
-
-from __future__ import annotations
+"""Values of the lens, in the kernel's own numbers; :mod:`pfnlab.lab.running.inside_state` has the words."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
@@ -16,7 +10,6 @@ class NamedPlaces(Protocol):
     """Where to look: page numbers and frames by the names that the asker has for them.
 
     :ivar areas: for every area its first virtual page and how many pages it has
-    :ivar devices: the page frames of every device
     :ivar memory: the page frames whose direct map is looked at
     """
 
@@ -37,22 +30,14 @@ class Extent(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """Something in a kernel's own structures that cannot be right.
-
-    :ivar name: of the property it breaks
-    :ivar says: what was seen
-    """
+    """Something in a kernel's own structures that cannot be right: the property broken, and how."""
 
     name: str
     says: str
 
 
 class Told(NamedTuple):
-    """The ranges that a notifier was told of.
-
-    :ivar told: how many so far
-    :ivar ranges: the last of them, as the first page number and the one behind the last
-    """
+    """The ranges that a notifier was told of: how many, and the last, with the page behind each."""
 
     told: int
     ranges: tuple[tuple[int, int], ...] = ()
@@ -79,9 +64,7 @@ class RawVma(NamedTuple):
 
     :ivar bits: ``vm_flags`` as it stands in this kernel
     :ivar flags: the same with VM_SEALED where it is one bit for all kernels
-    :ivar prot: ``vm_page_prot``
     :ivar file: the interface by its file's name, ``wc``, ``uc``, ``mem``, ``proc`` ..., ``vvar`` or ``anon``
-    :ivar pgoff: ``vm_pgoff``
     :ivar mapcounts: of its pages that are ordinary memory, how many entries map each
     :ivar anonymous: how many of these are anonymous
     :ivar pat: VM_PAT is set: this VMA stands for a reservation (kernels without track contexts)
@@ -116,7 +99,6 @@ class RawContext(NamedTuple):
 class RawSpace(NamedTuple):
     """One task's address space, as far as it lies in the areas.
 
-    :ivar vmas: in ascending order
     :ivar entries: by area, missing tables included; the same tuple while the tables hold what they held
     :ivar tlb_gen: ``mm->context.tlb_gen``: grows by one with every flush
     :ivar notifier: what the guest driver's notifier was told; None where there is none

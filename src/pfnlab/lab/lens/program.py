@@ -1,7 +1,5 @@
 """A kernel's memory and types as one drgn program: all of drgn's own functions work on it."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 
 from drgn import Architecture, BadDataError, FindObjectFlags, Object, Platform, Program
@@ -27,10 +25,7 @@ KERNEL_MAP = 0xFFFFFFFF80000000
 
 
 def find_symbols(source: MemorySource, names: Collection[str] = tuple(OBJECTS)) -> dict[str, int]:
-    """The run-time addresses of symbols, as far as the kernel's own symbol table has them.
-
-    :raises LensError: the table is not there or damaged
-    """
+    """Run-time addresses of symbols, as far as the kernel's table has them; LensError if it is damaged."""
     image = KERNEL_MAP - source.info.number("phys_base")
     return read_kallsyms(lambda address, size: source.read(address - image, size), source.info, names)
 

@@ -1,7 +1,5 @@
 """Values made of a kernel's memory, kept for as long as that memory holds what it held."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple, TypeVar
 
@@ -13,7 +11,6 @@ Reading = tuple[Callable[[int, Any], Any], int, Any, Any]
 
 
 class _Recalled(NamedTuple):
-    # A value, what it was made of, and the memory read for it.
     value: Any
     given: tuple[object, ...]
     readings: list[Reading]
@@ -34,8 +31,7 @@ class Recall:
         """The value that *make* returns, or returned before.
 
         :param make: reads memory through readers that :meth:`note` it; whatever else it depends on does not
-            change before :meth:`forget`, or is among *given*
-        :param given: compared by identity
+            change before :meth:`forget`, or is among *given*, which is compared by identity
         """
         kept = self._kept.get(name)
         if kept is not None and self._holds(kept, given):
@@ -65,6 +61,6 @@ class Recall:
 
     @staticmethod
     def _holds(kept: _Recalled, given: tuple[object, ...]) -> bool:
-        if len(given) != len(kept.given) or any(a is not b for a, b in zip(given, kept.given, strict=True)):
-            return False
-        return all(reader(address, what) == data for reader, address, what, data in kept.readings)
+        return [*map(id, given)] == [*map(id, kept.given)] and all(
+            reader(address, what) == data for reader, address, what, data in kept.readings
+        )

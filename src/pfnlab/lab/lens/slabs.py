@@ -1,7 +1,5 @@
 """Slab caches, read in a kernel's memory: how large an object becomes that a structure is put in."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from drgn import FaultError, Object, Program
@@ -20,7 +18,6 @@ CACHES = {
     "anon_vma_chain": "anon_vma_chain_cachep",
 }
 
-#: The symbols :func:`read_slabs` needs.
 SYMBOLS = (*CACHES.values(), "slab_caches")
 
 #: No kernel has more caches.
@@ -39,11 +36,7 @@ _KMALLOC = "kmalloc-"
 
 
 def read_slabs(program: Program, btf: Btf, symbols: Mapping[str, int]) -> dict[str, SlabCache]:
-    """The caches of :data:`CACHES`, and those kmalloc takes objects from, by name.
-
-    :param symbols: run-time addresses of :data:`SYMBOLS`, as far as the kernel has them
-    :raises LensError: the memory does not hold what it should
-    """
+    """The caches of :data:`CACHES` and of kmalloc, by name, with the *symbols* there are; or LensError."""
     try:
         found = {}
         for name, symbol in CACHES.items():
@@ -79,13 +72,12 @@ def _cache(pointer: Object, btf: Btf) -> SlabCache:
         int(pointer.object_size.value_()),
         int(pointer.size.value_()),
         int(pointer.align.value_()),
-        tuple(name for name, value in FLAGS.items() if bits & _bit(name, value, constants)),
+        # Since 6.9 flags are numbered by an enumeration, _SLAB_HWCACHE_ALIGN and so on.
+        tuple(
+            name
+            for name, value in FLAGS.items()
+            if bits & (1 << constants[f"_{name}"] if f"_{name}" in constants else value)
+        ),
         oo >> _ORDER_SHIFT,
         oo & (1 << _ORDER_SHIFT) - 1,
     )
-
-
-# Since 6.9 flags are numbered by an enumeration, _SLAB_HWCACHE_ALIGN and so on.
-def _bit(name: str, value: int, constants: Mapping[str, int]) -> int:
-    number = constants.get(f"_{name}")
-    return value if number is None else 1 << number

@@ -1,7 +1,5 @@
 """From kernel structures to a :class:`RawState`, for every kernel from 6.1 on, by probing its types."""
 
-from __future__ import annotations
-
 import functools
 from bisect import bisect_left, bisect_right
 from collections import Counter
@@ -12,10 +10,10 @@ from zlib import crc32
 from drgn import Program
 
 from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE, PfnRange, pages_of, phys_to_pfn
+from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.spans import SpanSet
 from pfnlab.kernel.mm.flags import VM_PAT
-from pfnlab.lab.lens.context_parts import ContextParts
-from pfnlab.lab.lens.in_use import Counts, InUse
+from pfnlab.lab.lens.in_use import Counts
 from pfnlab.lab.lens.layout import Record
 from pfnlab.lab.lens.memory import MemorySource
 from pfnlab.lab.lens.notifiers import Notifiers
@@ -33,21 +31,44 @@ from pfnlab.lab.lens.plain import (
 )
 from pfnlab.lab.lens.structure import Structures
 from pfnlab.lab.lens.table_walk import DirectMap, Pages, TableWalk
-from pfnlab.lab.lens.view import KernelView
-from pfnlab.lab.lens.vma_bits import sealed_bits, smaps_bits
+from pfnlab.lab.lens.view import KernelView, smaps_bits
 
-_VMA = "struct vm_area_struct"
+_VMA, _PART = "struct vm_area_struct", "struct pfnmap_part"
+
+
+class ContextParts:
+    """The parts of contexts that the VMAs of *view* cover.
+
+    There a VMA has no pointer to one context but a tree of parts, ``pfnmap_parts``: of which context
+    (``ctx``), from which frame (``first``) to which (``last``). A context is the frames of all its parts;
+    every run of them without a gap is one reservation.
+    """
+
+    #: The member of ``struct vm_area_struct`` that holds the root of its tree.
+    MEMBER = "pfnmap_parts.rb_node"
+
+    def __init__(self, view: KernelView) -> None:
+        self._view = view
+        self._record = view.layouts.record(
+            _PART, "ctx", "first", "last", "vma_node.rb_left", "vma_node.rb_right"
+        )
+        self._at = view.layouts.offset(_PART, "vma_node")
+
+    @staticmethod
+    def has(view: KernelView) -> bool:
+        """True where this kernel's VMAs have parts."""
+        return view.layouts.has(_VMA, "pfnmap_parts")
+
+    def of(self, root: int) -> Iterator[tuple[int, int, int]]:
+        """The parts below the ``rb_node`` *root* of one VMA: context, first frame, one behind the last."""
+        for ctx, first, last in self._view.rb_tree(root, self._record, self._at, "part"):
+            if first > last:
+                raise self._view.error(f"a part of context {ctx:#x} reaches from pfn {first:#x} to {last:#x}")
+            yield ctx, first, last + 1
 
 
 #: The names of the kernel's enumerators in observations.
-_MODES = {
-    "_PAGE_CACHE_MODE_WB": "wb",
-    "_PAGE_CACHE_MODE_WC": "wc",
-    "_PAGE_CACHE_MODE_UC_MINUS": "uc-",
-    "_PAGE_CACHE_MODE_UC": "uc",
-    "_PAGE_CACHE_MODE_WT": "wt",
-    "_PAGE_CACHE_MODE_WP": "wp",
-}
+_MODES = {f"_PAGE_CACHE_MODE_{mode.name}": mode.short for mode in CacheMode}
 
 #: The bit of a folio's mapping that says anonymous memory (FOLIO_MAPPING_ANON).
 _MAPPING_ANON = 1
@@ -71,10 +92,9 @@ _FILES = {
 
 
 class Lens:
-    """Looks at one kernel, again and again.
+    """Looks at one kernel, again and again; LensError if its memory is damaged, or in the middle of a change.
 
     :param program: from :func:`pfnlab.lab.lens.program.open_program`
-    :param source: its memory
     :param symbols: run-time addresses, as for the program
     :raises LensError: a structure lacks a member; the message names kernel and member
     """
@@ -111,21 +131,21 @@ class Lens:
         )
         kinds = layouts.enumerators("enum page_cache_mode")
         self._modes = {value: _MODES[name] for name, value in kinds.items() if name in _MODES}
-        self._sealed = sealed_bits(view)
+        self._sealed, self._page_size = view.sealed_bits(), layouts.size("struct page")
         self._structures = Structures(view, self._levels)
         self._direct_map = DirectMap(view, self._levels)
-        self._counts = Counts(view, self._levels)
+        #: The things in use now.
+        self.in_use = Counts(view, self._levels).look
+        #: Where the kernel stack of a process ends that does not run.
+        self.stack_pointer = view.stack_pointer
         self._without_space: set[int] = set()
         self._areas: tuple[NamedPlaces, list[tuple[int, int, str]]] | None = None
 
     def snapshot(self, pids: Mapping[str, int], places: NamedPlaces) -> RawState:
-        """The state now.
-
-        The kernel must stand still meanwhile, or at least not touch these tasks.
+        """The state now; the kernel must stand still meanwhile, or at least not touch these tasks.
 
         :param pids: the tasks to look at; those that are gone are left out
         :param places: where the program's devices and areas lie; what the lens remembers is for this object
-        :raises LensError: memory is damaged
         """
         areas = self._sorted_areas(places)
         # A process that has no address space any more gets none, and a thread is in no list: both are looked
@@ -147,26 +167,8 @@ class Lens:
             look.contents(),
         )
 
-    def stack_pointer(self, pid: int) -> int:
-        """Where the kernel stack of a process ends that does not run.
-
-        :raises LensError: there is no such process, or it cannot be read
-        """
-        return self._view.stack_pointer(pid)
-
-    def in_use(self) -> InUse:
-        """The things in use now.
-
-        :raises LensError: memory is damaged, or in the middle of a change
-        """
-        return self._counts.look()
-
     def other_pages(self, pfns: PfnRange) -> list[tuple[int, int]]:
-        """The entries of the direct map for single pages among these frames that are not write-back.
-
-        :return: of each the physical address, and its value were it write-back
-        :raises LensError: memory is damaged, or in the middle of a change
-        """
+        """Physical addresses of single pages' entries that are no write-back, and the values to be so."""
         return list(self._direct_map.other_pages(pfns))
 
     @cached_property
@@ -180,17 +182,13 @@ class Lens:
         return self._view.word(self._view.symbol("vmemmap_base"))
 
     @cached_property
-    def _page_size(self) -> int:
-        return self._view.layouts.size("struct page")
-
-    @cached_property
     def _folio(self) -> Record:
         return self._view.layouts.record("struct folio", "mapping", "_mapcount.counter")
 
     def folio(self, pfn: int) -> tuple[int, int]:
         """The mapping of a page of ordinary memory, and how many entries map it."""
         address = self._vmemmap + pfn * self._page_size
-        mapping, mapcount = self._folio.unpack(self._view.read(address, self._folio.size))
+        mapping, mapcount = self._view.members(address, self._folio)
         return mapping, mapcount + 1 & 0xFFFF_FFFF
 
     def _sorted_areas(self, places: NamedPlaces) -> list[tuple[int, int, str]]:
@@ -214,7 +212,6 @@ class Lens:
 
 
 def _extent(areas: Sequence[tuple[int, int, str]]) -> tuple[int, int]:
-    # The addresses at which the areas begin and end.
     if not areas:
         return 0, 0
     return areas[0][0] << PAGE_SHIFT, max(area[1] for area in areas) << PAGE_SHIFT
@@ -230,13 +227,13 @@ class _Look:
         self._users: dict[int, list[tuple[str, Extent]]] = {}
         self._covered: dict[int, list[tuple[int, int, tuple[str, Extent]]]] = {}
         self._names: dict[int, str] = {}
-        self._page_users: Counter[int] = Counter()
+        self._page_users = Counter[int]()
         self._everybodys: set[int] = set()
         self._shown: list[tuple[str, int, int]] = []
 
     def task(self, name: str, mm: int) -> RawSpace:
-        lens, read = self._lens, self._view.read
-        root, pgd, tlb_gen = lens._mm.unpack(read(mm, lens._mm.size))
+        lens = self._lens
+        root, pgd, tlb_gen = self._view.members(mm, lens._mm)
         if not self._areas:
             return RawSpace(name, (), (), tlb_gen, None, mm)
         notifier = None
@@ -276,8 +273,7 @@ class _Look:
 
     def _vma(self, task: str, pgd: int, address: int, pages: Pages) -> RawVma | None:
         lens = self._lens
-        data = self._view.read(address, lens._vma.size)
-        start, end, prot, bits, pgoff, file, ops, *tracked = lens._vma.unpack(data)
+        start, end, prot, bits, pgoff, file, ops, *tracked = self._view.members(address, lens._vma)
         if start >= end or (start | end) % PAGE_SIZE:
             raise self._view.error(f"the VMA at {address:#x} reaches from {start:#x} to {end:#x}")
         first, last = start >> PAGE_SHIFT, end >> PAGE_SHIFT
@@ -315,7 +311,7 @@ class _Look:
     def contexts(self) -> tuple[RawContext, ...]:
         lens, contexts = self._lens, []
         for address, users in self._users.items():
-            pfn, size, count = lens._context.unpack(self._view.read(address, lens._context.size))
+            pfn, size, count = self._view.members(address, lens._context)
             # A driver may name frames past the end of physical addresses, and they are tracked as it says.
             if not size or size % PAGE_SIZE or pfn + (size >> PAGE_SHIFT) > 1 << 64 - PAGE_SHIFT:
                 raise self._view.error(f"the track context at {address:#x} has pfn {pfn:#x}, size {size:#x}")
@@ -335,17 +331,16 @@ class _Look:
         """The contents of pages of ordinary memory; None for too many."""
         if len(self._shown) >= _PAGES_READ:
             return None
-        held = {pfn: self._held(pfn) for _, _, pfn in self._shown}
+        held = {}
+        for pfn in {pfn for _, _, pfn in self._shown}:
+            data = self._view.read_physical(pfn << PAGE_SHIFT, PAGE_SIZE)
+            held[pfn] = int.from_bytes(data[:4], "little"), crc32(data[4:]) ^ _OF_ZEROS
         pages = []
         for task, page, pfn in self._shown:
             area = self._area_span(page, page + 1)
             if area is not None:
                 pages.append(RawPage(task, area.area, area.start, pfn, *held[pfn]))
         return tuple(pages)
-
-    def _held(self, pfn: int) -> tuple[int, int]:
-        data = self._view.read_physical(pfn << PAGE_SHIFT, PAGE_SIZE)
-        return int.from_bytes(data[:4], "little"), crc32(data[4:]) ^ _OF_ZEROS
 
     def miscounted(self) -> Iterator[Fault]:
         """Pages of ordinary memory whose count is not the number of entries that map them."""
@@ -363,7 +358,7 @@ class _Look:
         return Extent(name, first - at, last - at)
 
     def _file_kind(self, file: int) -> str:
-        (dentry,) = self._lens._file.unpack(self._view.read(file, self._lens._file.size))
+        (dentry,) = self._view.members(file, self._lens._file)
         kind = self._names.get(dentry)
         if kind is None:
             kind = self._names[dentry] = self._dentry_kind(dentry)
@@ -373,8 +368,7 @@ class _Look:
         # The interface a file belongs to: by its name, for /proc/bus/pci/BUS/DEVICE by its parents' names.
         names = []
         for _ in range(4):
-            data = self._view.read(dentry, self._lens._dentry.size)
-            parent, name, length = self._lens._dentry.unpack(data)
+            parent, name, length = self._view.members(dentry, self._lens._dentry)
             if length > _MAX_NAME:
                 return "anon"
             names.append(self._view.read(name, length).decode("utf-8", "replace"))

@@ -1,7 +1,5 @@
 """The kernel's own structures of an address space, compared with each other: what cannot be right in any."""
 
-from __future__ import annotations
-
 import struct
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,12 +45,7 @@ class _Table(NamedTuple):
 
 
 class Structures:
-    """Checks address spaces of one kernel.
-
-    :param view: the kernel's memory
-    :param levels: of its page tables
-    :raises LensError: a structure lacks a member
-    """
+    """Checks address spaces of one kernel, with so many levels of page tables; or LensError."""
 
     def __init__(self, view: KernelView, levels: int) -> None:
         self._view, self._levels = view, levels
@@ -68,16 +61,14 @@ class Structures:
         self._f_mapping = layouts.offset("struct file", "f_mapping")
         self._i_mmap = layouts.offset("struct address_space", "i_mmap.rb_root.rb_node")
         self._rb_node = layouts.record("struct rb_node", "rb_left", "rb_right")
-        #: The tables read so far.
         self._read: dict[int, _Table] = {}
 
     def faults(self, mms: Mapping[str, int], low: int, high: int) -> Iterator[Fault]:
-        """The faults in the address spaces of tasks.
+        """The faults in the address spaces of tasks; LensError if memory is damaged.
 
         :param mms: the ``mm_struct`` of each task
         :param low: address at which the program's areas begin
         :param high: address behind them; only there files are asked for those that map them
-        :raises LensError: memory is damaged
         """
         recall = self._view.recall.value
         spaces = []
@@ -163,7 +154,6 @@ class Structures:
                 self._descend(frame, level - 1, at, found, leaves, visited)
 
     def _table(self, table: int, entries: int) -> _Table:
-        # Most are as they were at the last look.
         data = self._view.read_physical(table, 8 * entries)
         kept = self._read.get(table)
         if kept is not None and kept.data == data:
@@ -203,7 +193,6 @@ class Structures:
                 yield Fault("file_maps", "a file knows a VMA of an address space that is gone")
 
     def _members(self, mapping: int) -> set[int]:
-        # The VMAs in the tree of an address_space.
         members: set[int] = set()
         stack = [self._view.word(mapping + self._i_mmap)]
         while stack:

@@ -6,8 +6,6 @@ member's name, for nothing can be put there but by who defines the member's type
 to the structure around them. In a union only what no variant uses is a hole.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -15,7 +13,7 @@ import msgspec
 
 from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.btf import MAX_DEPTH, Btf
-from pfnlab.lab.lens.btf_types import Array, Composite, Kind
+from pfnlab.lab.lens.btf_types import Array, Composite, Kind, Member
 
 #: The most holes a structure may have, those of each element of an array counted.
 MAX_HOLES = 4096
@@ -67,13 +65,10 @@ class Hole(msgspec.Struct, frozen=True, array_like=True):
 
 
 class StructureSize(msgspec.Struct, frozen=True):
-    """One structure of one kernel.
+    """One structure of one kernel; sizes are in bytes, members without those of anonymous structures.
 
-    :param size: bytes
     :param alignment: the largest of its members; an attribute in the source may ask for more
     :param padding: unused bytes behind the last member
-    :param holes: by offset
-    :param members: in the order of the source, without members of anonymous structures
     """
 
     size: int
@@ -93,11 +88,9 @@ class SlabCache(msgspec.Struct, frozen=True):
 
     :param name: its own; a cache that was merged into another has the other's
     :param object_size: bytes asked for
-    :param size: bytes from one object to the next
-    :param align: what objects are aligned to
+    :param size: bytes from one object to the next, aligned to *align*
     :param flags: those of :data:`pfnlab.lab.lens.slabs.FLAGS` it has
-    :param order: of the pages of a slab
-    :param objects: in a slab
+    :param order: of the pages of a slab, which has so many *objects*
     """
 
     name: str
@@ -110,10 +103,7 @@ class SlabCache(msgspec.Struct, frozen=True):
 
 
 def size_of_structure(btf: Btf, name: str) -> StructureSize | None:
-    """The layout of ``struct NAME``; None where the kernel has none.
-
-    :raises LensError: its types are damaged
-    """
+    """The layout of ``struct NAME``; None if the kernel has none, LensError if its types are damaged."""
     type_id = btf.find(name, Kind.STRUCT)
     if type_id is None:
         return None
@@ -139,12 +129,10 @@ class _Gap(NamedTuple):
 
 
 class _Extent(NamedTuple):
-    # The bits a member takes, and its name and type.
+    # The bits a member takes, and the member.
     start: int
     end: int
-    name: str
-    target: int
-    is_bit_field: bool
+    member: Member
 
 
 def _spans(btf: Btf, record: Composite) -> list[_Extent]:
@@ -152,9 +140,7 @@ def _spans(btf: Btf, record: Composite) -> list[_Extent]:
         _Extent(
             member.bit_offset,
             member.bit_offset + (member.bit_size or _BYTE * btf.size_of(member.target)),
-            member.name,
-            member.target,
-            bool(member.bit_size),
+            member,
         )
         for member in record.members
     ]
@@ -175,8 +161,8 @@ def _unused(btf: Btf, type_id: int, depth: int) -> list[_Gap]:
         return []
     variants = []
     for span in _spans(btf, record):
-        inner = [] if span.is_bit_field else _unused(btf, span.target, depth + 1)
-        variants.append((span, [_shifted(gap, span.start, span.name) for gap in inner]))
+        inner = [] if span.member.bit_size else _unused(btf, span.member.target, depth + 1)
+        variants.append((span, [_shifted(gap, span.start, span.member.name) for gap in inner]))
     bits = _BYTE * record.size
     if record.kind is Kind.UNION:
         return _unused_by_all(bits, variants)

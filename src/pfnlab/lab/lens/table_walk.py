@@ -1,7 +1,5 @@
 """Walks over page tables: of a task, as runs of entries, and of the kernel's direct map of RAM."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 
@@ -25,12 +23,7 @@ _WORD = 8
 
 
 class TableWalk:
-    """Reads page-table entries of one area after the other, as runs.
-
-    :param view: the kernel's memory
-    :param task: whose tables these are
-    :ivar entries: those found
-    """
+    """Reads page-table *entries* of one area of *task* after the other, as runs."""
 
     def __init__(self, view: KernelView, task: str) -> None:
         self._view, self._task = view, task
@@ -43,10 +36,7 @@ class TableWalk:
         self._tables = 0
 
     def table(self, entry: int, level: int, start: int, end: int) -> None:
-        """The entries of one table that map pages *start* up to *end*.
-
-        :raises LensError: the tables never end
-        """
+        """The entries of one table that map pages *start* up to *end*; LensError if the tables never end."""
         self._tables += 1
         if self._tables > MAX_TABLES:
             raise self._view.error(f"task {self._task} has more than {MAX_TABLES:,} page tables in its areas")
@@ -96,12 +86,7 @@ _OF_A_PAGE = PAGE_PRESENT | PAGE_CACHE_MASK
 
 
 class DirectMap:
-    """Reads the direct map's own page tables.
-
-    :param view: the kernel's memory
-    :param levels: of its page tables
-    :raises LensError: nobody knows where they are
-    """
+    """Reads the direct map's own page tables, of so many levels; LensError if nobody knows where they are."""
 
     def __init__(self, view: KernelView, levels: int) -> None:
         self._view, self._levels = view, levels
@@ -112,11 +97,8 @@ class DirectMap:
         self._base = view.word(view.symbol("page_offset_base")) >> PAGE_SHIFT
 
     def look(self, memory: Mapping[str, PfnRange]) -> tuple[dict[str, list[str]], list[Fault]]:
-        """How the direct map has some RAM.
+        """How the direct map has some RAM, page frames by name; a device's memory in a dump is left out.
 
-        A dump may hold a device's memory, which the direct map does not have.
-
-        :param memory: page frames by name
         :return: by name the modes page by page, as ``wb`` or ``absent``, and what cannot be right
         """
         modes: dict[str, list[str]] = {}
@@ -131,10 +113,7 @@ class DirectMap:
         return modes, faults
 
     def other_pages(self, pfns: PfnRange) -> Iterator[tuple[int, int]]:
-        """The entries of single pages among these frames that are not write-back.
-
-        :return: of each the physical address, and its value were it write-back
-        """
+        """Physical addresses of single pages' entries that are no write-back, and the values to be so."""
         for leaf, mode in self._leaves(pfns):
             if mode in (_ABSENT, _USUAL):
                 continue

@@ -4,8 +4,6 @@ Every walk ends: it counts its steps, and a structure found twice is a loop. Mem
 read, or have been made to mislead; the worst it can cause is a `LensError`.
 """
 
-from __future__ import annotations
-
 import struct
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +13,7 @@ from typing import NamedTuple
 from drgn import FaultError, Program
 
 from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK
+from pfnlab.kernel.mm.flags import VM_SEALED
 from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.layout import Layouts, Record
 from pfnlab.lab.lens.memory import MemorySource
@@ -22,15 +21,11 @@ from pfnlab.lab.lens.program import KERNEL_MAP, OBJECTS
 from pfnlab.lab.lens.recall import Recall
 
 #: Walks are given up after this many steps.
-MAX_TASKS = 100_000
-MAX_VMAS = 300_000
-MAX_MEMTYPES = 2_000_000
+MAX_TASKS, MAX_VMAS, MAX_MEMTYPES = 100_000, 300_000, 2_000_000
 
 #: Address bits that one level of page tables resolves, the entries of a table, and how many of the highest
 #: table are a process's.
-LEVEL_BITS = 9
-ENTRIES = 1 << LEVEL_BITS
-USER_ENTRIES = ENTRIES // 2
+LEVEL_BITS, ENTRIES, USER_ENTRIES = 9, 512, 256
 
 #: No tree of the kernel is deeper.
 MAX_DEPTH = 128
@@ -38,10 +33,12 @@ MAX_DEPTH = 128
 #: The size of the image's mapping in kernels without KASLR, in bytes.
 _IMAGE_SIZE = 512 << 20
 _KERNEL_HALF = 1 << 63
-_WORD = struct.Struct("<Q")
 _NODE_MASK = 0xFF
 _NODE_WORDS = struct.Struct("<32Q")
 _ULONG_MAX = (1 << 64) - 1
+
+#: Where VM_SEALED is on 6.17 and later, which say so from 6.19 on.
+_SEALED_LATER = 1 << 42
 
 
 class _Cut(NamedTuple):
@@ -62,10 +59,9 @@ class _Maple(NamedTuple):
 
 
 class KernelView:
-    """Memory of one kernel as the kernel sees it.
+    """Memory of one kernel as the kernel sees it; LensError if it is damaged, or not in the source.
 
     :param program: knows its types, and translates addresses that lie in no linear mapping
-    :param source: its physical memory
     :param symbols: run-time addresses, at least of :data:`pfnlab.lab.lens.program.OBJECTS`
     """
 
@@ -110,10 +106,7 @@ class KernelView:
         )
 
     def check(self) -> None:
-        """Find out now whether the book and trees of VMAs can be read in this kernel.
-
-        :raises LensError: a structure lacks a member, or a symbol is not known
-        """
+        """Find out now whether the book and trees of VMAs can be read: LensError if something is missing."""
         assert self._memtype and self._maple
 
     def error(self, message: str) -> LensError:
@@ -121,10 +114,7 @@ class KernelView:
         return LensError(f"kernel {self.info.release} in {self.source.name}: {message}")
 
     def symbol(self, name: str) -> int:
-        """The address of a symbol.
-
-        :raises LensError: it is not known
-        """
+        """The address of a symbol; LensError if it is not known."""
         address = self._symbols.get(name)
         if address is None:
             hint = "" if name in OBJECTS else " and it is not one the lens looks for"
@@ -136,24 +126,15 @@ class KernelView:
         return name in self._symbols
 
     def read(self, address: int, size: int) -> bytes:
-        """Kernel memory at a virtual address.
-
-        :raises LensError: nothing is mapped there, or it is not in the source
-        """
+        """Kernel memory at a virtual address; LensError if nothing is mapped there."""
         return self.recall.note(self._read, address, size, self._read(address, size))
 
     def members(self, address: int, record: Record) -> tuple[int, ...]:
-        """Some members of the structure at a virtual address; what is between them may change.
-
-        :raises LensError: as `read` does
-        """
+        """Some members of the structure at a virtual address; what is between them may change."""
         return self.recall.note(self._members, address, record, self._members(address, record))
 
     def read_physical(self, address: int, size: int) -> bytes:
-        """Memory at a physical address.
-
-        :raises LensError: it is not in the source
-        """
+        """Memory at a physical address."""
         read = self.source.read
         return self.recall.note(read, address, size, read(address, size))
 
@@ -173,10 +154,9 @@ class KernelView:
         except (FaultError, OverflowError, ValueError) as trouble:
             raise self.error(f"{address:#x} cannot be read: {trouble}") from trouble
 
-    def word(self, address: int) -> int:
-        """Eight bytes as a number."""
-        (value,) = _WORD.unpack(self.read(address, 8))
-        return int(value)
+    def word(self, address: int, size: int = 8, *, signed: bool = False) -> int:
+        """So many bytes as a number."""
+        return int.from_bytes(self.read(address, size), "little", signed=signed)
 
     def holds(self, pfn: int) -> bool:
         """True where a page frame is memory of the source: RAM."""
@@ -207,11 +187,7 @@ class KernelView:
         return spaces
 
     def stack_pointer(self, pid: int) -> int:
-        """Where the kernel stack of a process ends that does not run: its innermost function has left it
-        there.
-
-        :raises LensError: there is no such process
-        """
+        """Where the kernel stack of a process ends that does not run; LensError if there is none."""
         self.spaces([pid])
         if pid not in self._places_of_tasks:
             raise self.error(f"there is no process {pid}")
@@ -228,10 +204,7 @@ class KernelView:
         return mm in self._owners
 
     def tasks(self) -> Iterator[tuple[int, int, int]]:
-        """Every process from the end of the list on: its ``task_struct``, pid and ``mm_struct``.
-
-        :raises LensError: the list has a loop
-        """
+        """Every process from the end of the list on: its ``task_struct``, pid and ``mm_struct``."""
         first = task = self.symbol("init_task")
         visited = set[int]()
         while True:
@@ -276,7 +249,6 @@ class KernelView:
             return False
 
     def _is_listed(self, task: int, members: tuple[int, ...]) -> bool:
-        # Whether its neighbours in the list of tasks point to it.
         link = task + self._task_tasks
         return self.word(members[0] + 8) == link == self.word(members[1])
 
@@ -286,13 +258,12 @@ class KernelView:
         return self.rb_tree(self.word(root), record, at, "memtype")
 
     def rb_tree(self, node: int, record: Record, at: int, name: str) -> Iterator[tuple[int, ...]]:
-        """The members of every structure in a red-black tree, in order.
+        """The members of every structure in a red-black tree, in order; LensError if it has a loop.
 
         :param node: the ``rb_node`` at the root, 0 for an empty tree
         :param record: the structure; its last members are those for rb_left and rb_right
         :param at: where the structure has its ``rb_node``, in bytes
         :param name: what a tree with a loop is called
-        :raises LensError: the tree has a loop
         """
         stack: list[tuple[tuple[int, ...], int]] = []
         visited: set[int] = set()
@@ -308,10 +279,7 @@ class KernelView:
             yield found
 
     def vma_addresses(self, root: int, low: int, high: int) -> list[int]:
-        """The ``vm_area_struct`` behind every entry of a maple tree that overlaps *low* up to *high*.
-
-        :param root: ``mm_mt.ma_root``, the value
-        """
+        """The ``vm_area_struct`` behind each entry of maple tree *root* that overlaps *low* up to *high*."""
         addresses: list[int] = []
         if root & 3 == 2 and root > PAGE_SIZE:
             self._descend(_Cut(low, high, addresses, set()), root, 0, _ULONG_MAX, 0)
@@ -355,16 +323,27 @@ class KernelView:
             raise self.error(f"{node}.{name} is larger than {_NODE_WORDS.size} bytes")
         return pivot // 8, pivots, slot // 8, slots
 
-    def table(self, entry: int, first: int, count: int) -> tuple[int, ...]:
-        """Entries of the page table another entry points to.
+    def sealed_bits(self) -> int:
+        """The bits of ``vm_flags`` that may be VM_SEALED in this kernel.
 
-        :param entry: the entry one level up, or the table's physical address
-        :param first: the index of the first of them
-        :param count: how many
+        Kernels that name their VMA bits say where it is; in the others it is one of two bits, and the other
+        bit is unused.
         """
+        try:
+            return 1 << int(self.program.constant("VMA_SEALED_BIT").value_())
+        except LookupError:
+            return VM_SEALED | _SEALED_LATER
+
+    def table(self, entry: int, first: int, count: int) -> tuple[int, ...]:
+        """*count* entries from index *first* on of the page table *entry* points to, or is the address of."""
         physical = (entry & PHYSICAL_MASK & -PAGE_SIZE) + 8 * first
         return struct.unpack(f"<{count}Q", self.read_physical(physical, 8 * count))
 
     def physical(self, address: int) -> int:
         """The physical address of something in the direct map or the kernel's image."""
         return address - (self._image if address >= KERNEL_MAP else self._direct)
+
+
+def smaps_bits(bits: int, sealed: int) -> int:
+    """*bits* of ``vm_flags`` with VM_SEALED where the model has it; *sealed* are those that may be it."""
+    return bits & ~sealed | (VM_SEALED if bits & sealed else 0)

@@ -1,7 +1,5 @@
 """From a bootable kernel image to its types: the compressed ELF file inside, and its ``.BTF`` section."""
 
-from __future__ import annotations
-
 import bz2
 import contextlib
 import hashlib
@@ -9,6 +7,7 @@ import lzma
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from pfnlab.base.errors import MissingTool
@@ -17,11 +16,8 @@ from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.elf import section
 from pfnlab.lab.lens.kept import read_kept, write_kept
 
-#: The largest kernel an image may unpack to, in bytes.
-MAX_VMLINUX = 512 << 20
-
-#: The largest image read, in bytes.
-MAX_IMAGE = 256 << 20
+#: The largest kernel an image may unpack to, and the largest image read, in bytes.
+MAX_VMLINUX, MAX_IMAGE = 512 << 20, 256 << 20
 
 #: The most places tried that look like the start of compressed data, over all formats.
 MAX_TRIES = 64
@@ -32,15 +28,12 @@ _CHUNK = 1 << 20
 
 
 class _WrongFormat(Exception):
-    # The data at this place is not in the format that its first bytes announce.
-    pass
+    """The data at this place is not in the format that its first bytes announce."""
 
 
 def vmlinux_of(image: bytes, name: str = "the kernel") -> bytes:
-    """The ELF file inside a bzImage; of an ELF file, the file itself.
+    """The ELF file inside a bzImage, or an ELF file itself; LensError, *name* in it, if there is none.
 
-    :param name: the image's name in messages
-    :raises LensError: none of the formats the kernel knows gives one
     :raises MissingTool: the package that unpacks the format is not here
     """
     if image[:4] == _ELF:
@@ -52,11 +45,11 @@ def vmlinux_of(image: bytes, name: str = "the kernel") -> bytes:
         if tries >= MAX_TRIES:
             break
         try:
-            content = unpack(image[at:])
+            content = _join_limited(unpack(image[at:]))
         except MissingTool as error:
             missing_tool = error
             continue
-        except _WrongFormat:
+        except (_WrongFormat, lzma.LZMAError, zlib.error, OSError, EOFError, ValueError):
             continue
         if content[:4] == _ELF:
             return content
@@ -66,10 +59,9 @@ def vmlinux_of(image: bytes, name: str = "the kernel") -> bytes:
 
 
 def btf_of(vmlinuz: Path, cache: Path | None = None) -> bytes:
-    """The ``.BTF`` section of a kernel image.
+    """The ``.BTF`` section of a kernel image; LensError if it cannot be read, or has no types in it.
 
     :param cache: a file that stores the section for the next time; it knows which image it is of
-    :raises LensError: the image cannot be read, or has no types in it
     """
     try:
         image = vmlinuz.read_bytes()
@@ -86,7 +78,7 @@ def btf_of(vmlinuz: Path, cache: Path | None = None) -> bytes:
     return btf
 
 
-def _places(image: bytes) -> Iterator[tuple[int, Callable[[bytes], bytes]]]:
+def _places(image: bytes) -> list[tuple[int, Callable[[bytes], Iterator[bytes]]]]:
     # Every place that may be the start of compressed data, in file order: the payload comes early.
     places = []
     for magic, unpack in _FORMATS.values():
@@ -96,7 +88,7 @@ def _places(image: bytes) -> Iterator[tuple[int, Callable[[bytes], bytes]]]:
                 break
             places.append((at, unpack))
             at = image.find(magic, at + 1)
-    yield from sorted(places, key=lambda place: place[0])
+    return sorted(places, key=lambda place: place[0])
 
 
 def _join_limited(chunks: Iterator[bytes]) -> bytes:
@@ -113,100 +105,68 @@ def _join_limited(chunks: Iterator[bytes]) -> bytes:
     return b"".join(parts)
 
 
-def _xz(data: bytes) -> bytes:
-    return _lzma_chunks(data, lzma.FORMAT_XZ)
-
-
-def _lzma_alone(data: bytes) -> bytes:
-    return _lzma_chunks(data, lzma.FORMAT_ALONE)
-
-
-def _lzma_chunks(data: bytes, form: int) -> bytes:
+def _lzma(form: int, data: bytes) -> Iterator[bytes]:
     return _unpacked(lzma.LZMADecompressor(format=form, memlimit=MAX_VMLINUX), data)
 
 
-def _bzip2(data: bytes) -> bytes:
-    return _unpacked(bz2.BZ2Decompressor(), data)
+def _unpacked(unpacker: lzma.LZMADecompressor | bz2.BZ2Decompressor, data: bytes) -> Iterator[bytes]:
+    while not unpacker.eof:
+        chunk = unpacker.decompress(data, max_length=_CHUNK)
+        data = b""
+        if not chunk and unpacker.needs_input:
+            raise _WrongFormat
+        yield chunk
 
 
-def _unpacked(unpacker: lzma.LZMADecompressor | bz2.BZ2Decompressor, data: bytes) -> bytes:
-    def chunks() -> Iterator[bytes]:
-        rest = data
-        while not unpacker.eof:
-            chunk = unpacker.decompress(rest, max_length=_CHUNK)
-            rest = b""
-            if not chunk and unpacker.needs_input:
-                raise _WrongFormat
-            yield chunk
-
-    try:
-        return _join_limited(chunks())
-    except (lzma.LZMAError, OSError, EOFError, ValueError):
-        raise _WrongFormat from None
+def _gzip(data: bytes) -> Iterator[bytes]:
+    unpacker = zlib.decompressobj(wbits=31)
+    while not unpacker.eof:
+        chunk = unpacker.decompress(data, _CHUNK)
+        data = unpacker.unconsumed_tail
+        if not chunk and not data:
+            raise _WrongFormat
+        yield chunk
 
 
-def _gzip(data: bytes) -> bytes:
-    def chunks() -> Iterator[bytes]:
-        unpacker = zlib.decompressobj(wbits=31)
-        rest = data
-        while not unpacker.eof:
-            chunk = unpacker.decompress(rest, _CHUNK)
-            rest = unpacker.unconsumed_tail
-            if not chunk and not rest:
-                raise _WrongFormat
-            yield chunk
-
-    try:
-        return _join_limited(chunks())
-    except zlib.error:
-        raise _WrongFormat from None
-
-
-def _zstd(data: bytes) -> bytes:
+def _zstd(data: bytes) -> Iterator[bytes]:
     with imported_from("lens", "a kernel that is packed with zstd"):
         import zstandard
 
-    def chunks() -> Iterator[bytes]:
-        unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 28).stream_reader(data)
-        with contextlib.suppress(zstandard.ZstdError, MemoryError):
-            # Bytes after the payload in the image end in an error; a kernel that breaks off is no ELF file.
-            while chunk := unpacker.read(_CHUNK):
-                yield chunk
-
-    return _join_limited(chunks())
+    unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 28).stream_reader(data)
+    with contextlib.suppress(zstandard.ZstdError, MemoryError):
+        # Bytes after the payload in the image end in an error; a kernel that breaks off is no ELF file.
+        while chunk := unpacker.read(_CHUNK):
+            yield chunk
 
 
-def _lz4(data: bytes) -> bytes:
+def _lz4(data: bytes) -> Iterator[bytes]:
     # The legacy frame: blocks of 8 MiB, each with its packed size in front.
     with imported_from("lens", "a kernel that is packed with lz4"):
         import lz4.block  # type: ignore[import-untyped]
 
-    def chunks() -> Iterator[bytes]:
-        at = 4
-        while at + 4 <= len(data):
-            (size,) = struct.unpack_from("<I", data, at)
-            at += 4
-            # The bytes after the last block (the unpacked size, then code) are no block.
-            if not 0 < size <= _LZ4_BLOCK + _LZ4_BLOCK // 255 + 16 or at + size > len(data):
-                return
-            try:
-                chunk: bytes = lz4.block.decompress(data[at : at + size], uncompressed_size=_LZ4_BLOCK)
-            except lz4.block.LZ4BlockError:
-                return
-            at += size
-            yield chunk
-            if len(chunk) < _LZ4_BLOCK:
-                return
-
-    return _join_limited(chunks())
+    at = 4
+    while at + 4 <= len(data):
+        (size,) = struct.unpack_from("<I", data, at)
+        at += 4
+        # The bytes after the last block (the unpacked size, then code) are no block.
+        if not 0 < size <= _LZ4_BLOCK + _LZ4_BLOCK // 255 + 16 or at + size > len(data):
+            return
+        try:
+            chunk: bytes = lz4.block.decompress(data[at : at + size], uncompressed_size=_LZ4_BLOCK)
+        except lz4.block.LZ4BlockError:
+            return
+        at += size
+        yield chunk
+        if len(chunk) < _LZ4_BLOCK:
+            return
 
 
 #: Name, first bytes and unpacker of the formats of ``CONFIG_KERNEL_*``; lzo is the one Python cannot unpack.
-_FORMATS: dict[str, tuple[bytes, Callable[[bytes], bytes]]] = {
+_FORMATS: dict[str, tuple[bytes, Callable[[bytes], Iterator[bytes]]]] = {
     "zstd": (b"\x28\xb5\x2f\xfd", _zstd),
-    "xz": (b"\xfd7zXZ\x00", _xz),
+    "xz": (b"\xfd7zXZ\x00", partial(_lzma, lzma.FORMAT_XZ)),
     "gzip": (b"\x1f\x8b\x08", _gzip),
     "lz4": (b"\x02\x21\x4c\x18", _lz4),
-    "bzip2": (b"BZh", _bzip2),
-    "lzma": (b"\x5d\x00\x00\x00", _lzma_alone),
+    "bzip2": (b"BZh", lambda data: _unpacked(bz2.BZ2Decompressor(), data)),
+    "lzma": (b"\x5d\x00\x00\x00", partial(_lzma, lzma.FORMAT_ALONE)),
 }

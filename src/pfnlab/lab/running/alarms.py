@@ -1,7 +1,5 @@
 """The alarm of a program's run: in the log of a guest that lives on, or what a guest ended of."""
 
-from __future__ import annotations
-
 from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.replies import ParsedReply, with_operation
 from pfnlab.lab.running.stepper import Stepper

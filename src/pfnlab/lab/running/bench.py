@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -16,22 +16,22 @@ from pfnlab.lab.building.built import PAT_INFO, uncalled_in
 from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.alarms import alarm_of_guest, alarm_of_reply
-from pfnlab.lab.running.cleaning import cleared, low_devices, turned_back
+from pfnlab.lab.running.cleaning import (
+    cleared,
+    left_behind,
+    low_devices,
+    settled,
+    stored_pages,
+    turned_back,
+)
 from pfnlab.lab.running.inside import disagreements, with_inside
 from pfnlab.lab.running.inside_state import LensState
 from pfnlab.lab.running.kernel_blocks import ReachedBlocks
-from pfnlab.lab.running.left_behind import left_behind, settled
 from pfnlab.lab.running.notes import Noise, with_notes
-from pfnlab.lab.running.placement import (
-    Placement,
-    Windows,
-    bar_mib_given,
-    check_placeable,
-)
+from pfnlab.lab.running.placement import Placement, Windows, bar_mib_given, check_placeable
 from pfnlab.lab.running.preparations import steered_cpus
 from pfnlab.lab.running.replies import ParsedReply, parse_reply, reply_until
 from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper
-from pfnlab.lab.running.stored_pages import stored_pages
 from pfnlab.lab.running.wire import Observed, compile_program
 from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
 from pfnlab.lab.vm.hardware import USUAL, Hardware
@@ -73,7 +73,6 @@ TRIES = 3
 class Sight:
     """The way a run is observed.
 
-    :param look: how the state is looked at
     :param lens: the guest's memory can be read
     :param demanded: a kernel that cannot be looked into is an error
     :param blocks: the blocks of the kernel that each program reaches are named
@@ -105,8 +104,6 @@ class Bench:
     """Runs one program after the other, in the same guest for as long as it is fit for it.
 
     :param shared: where guests come from
-    :param name: the machine's, for its runs
-    :param kernel: the kernel guests boot
     :param sight: what is seen of a run; it may be set anew between two
     :param hardware: what its guests have, beyond what a program needs
     """
@@ -164,13 +161,11 @@ class Bench:
         return self._ended_by(last, f"{last}; so it was {TRIES} times")
 
     def _alarm_of_guest(self, program: Program) -> Alarm | None:
-        # The alarm that ended the guest in the middle of the program, by the first that noticed.
         if self.booted is None:
             return None
         return alarm_of_guest(self.booted.guest, self.booted.stepper, program)
 
     def _image(self, program: Program) -> Path | None:
-        # The image the guest needs; None for the agent alone.
         if program.needs.vfio and program.needs.driver:
             raise Undecided("a guest has the test driver or vfio-pci, not both: write two programs")
         if any(op.hold is not None and isinstance(op.call, VfioClose) for op in program.ops):
@@ -188,10 +183,6 @@ class Bench:
         """True where it has a guest."""
         return self.booted is not None
 
-    def close(self) -> None:
-        """Give the guest up for good."""
-        self.drop()
-
     def kill(self) -> None:
         """Nothing: its guests are ended where they come from."""
 
@@ -201,6 +192,8 @@ class Bench:
             self.booted.stepper.close()
             self.shared.end(self.booted.guest)
             self.booted = None
+
+    close = drop
 
     def _attempt(self, program: Program, image: Path | None, again: bool = False) -> Run | None:
         # One try; None when the guest was not clean before the program. Where somebody disturbed the guest it
@@ -228,7 +221,11 @@ class Bench:
             stepped = booted.stepper.run(request, program, placement)
         else:
             booted.stepper.at = None
-            stepped = Stepped(_whole_reply(booted.guest, request, program))
+            try:
+                reply_text = booted.guest.request(request, PROGRAM_LIMIT + OP_LIMIT * len(program.ops))
+            except LostGuest as trouble:
+                reply_text = reply_until(trouble)
+            stepped = Stepped(reply_text)
         blocks = () if booted.reached is None else booted.reached.end()
         reply = parse_reply(
             stepped.reply, program, placement, observed, ram_mib=self._ram_mib, ended=stepped.ended
@@ -243,10 +240,7 @@ class Bench:
         for number, fault in list(disagreements(noted, stepped.states)):
             stepped.blame(number, [fault])
         steps = with_inside(
-            noted,
-            stepped.states,
-            alone=[note.alone for note in stepped.notes],
-            fill=look is LookLevel.MEMORY,
+            noted, stepped.states, alone=[note.alone for note in stepped.notes], fill=look is LookLevel.MEMORY
         )
         if lost is not None:
             alarm = alarm or self._alarm_of_guest(program)
@@ -271,18 +265,22 @@ class Bench:
         if lost is not None:
             run = self._lost(lost, steps, messages, alarm)
             return msgspec.structs.replace(run, blocks=blocks)
-        return Run(
-            self._name,
-            self._kernel.label,
+        return self._run(
             steps,
             once=messages,
             alarm=alarm or self._take_late_alarm(),
             warnings=tuple(alarm for alarm in reply.alarms if alarm.kind == WARN),
             memory=tuple(state.memory for state in stepped.states),
-            look=look,
+            blocks=blocks,
+        )
+
+    def _run(self, steps: tuple[Step, ...], **seen: Any) -> Run:
+        return Run(
+            *(self._name, self._kernel.label, steps),
+            look=self.sight.look,
             configuration=self._configuration,
             unobserved=self._unobserved,
-            blocks=blocks,
+            **seen,
         )
 
     def _take_late_alarm(self) -> Alarm | None:
@@ -290,7 +288,6 @@ class Bench:
         return alarm
 
     def _place(self, program: Program, image: Path | None) -> tuple[BootedGuest, Placement]:
-        # Room for the program, in this guest or in a new one.
         current = self.booted
         shape = self._shape(program, image)
         if current is not None and shape == current.shape:
@@ -309,17 +306,15 @@ class Bench:
             Windows(bar, driver_ram=ram, phys_bits=guest.hello.phys_bits),
             self._shape(program, image),
             stepper,
-            self._reached(guest, program) if self.sight.blocks else None,
+            ReachedBlocks(cast("Guest", guest), self._kernel.vmlinuz, has_module=program.needs.vfio)
+            if self.sight.blocks
+            else None,
         )
         placement = self.booted.windows.place(program)
         if placement is None:
             need = bar_mib_for(program)
             raise Defect(f"a BAR of {shape.bar_mib} MiB has no room for a program that needs {need} MiB")
         return self.booted, placement
-
-    def _reached(self, guest: GuestLike, program: Program) -> ReachedBlocks:
-        vmlinuz = self._kernel.vmlinuz
-        return ReachedBlocks(cast("Guest", guest), vmlinuz, has_module=program.needs.vfio)
 
     def _shape(self, program: Program, image: Path | None) -> GuestShape:
         needs = program.needs
@@ -344,7 +339,6 @@ class Bench:
         steps: Sequence[Step],
         states: Sequence[LensState],
     ) -> None:
-        # Records the traces the program left in the guest.
         lines = [*reply.before_log, *(line for step in reply.steps for line in step.log)]
         booted.once_messages.update(
             {message: None for message in map(once_message, lines) if message is not None}
@@ -395,17 +389,7 @@ class Bench:
         if alarm is not None and alarm.title not in reason:
             reason = f"the guest was lost: {alarm.title}; {reason}"
         alarm = alarm or self._take_late_alarm()
-        return Run(
-            self._name,
-            self._kernel.label,
-            steps,
-            lost=Reason(reason, Why.GUEST),
-            once=once,
-            alarm=alarm,
-            look=self.sight.look,
-            configuration=self._configuration,
-            unobserved=self._unobserved,
-        )
+        return self._run(steps, lost=Reason(reason, Why.GUEST), once=once, alarm=alarm)
 
 
 def driver_pages(guest: GuestLike) -> PfnRange | None:
@@ -419,11 +403,3 @@ def driver_pages(guest: GuestLike) -> PfnRange | None:
         return None
     start = phys_to_pfn(int(address[1]))
     return PfnRange(start, start + DRIVER_RAM_PAGES)
-
-
-def _whole_reply(guest: GuestLike, request: str, program: Program) -> str:
-    # The reply to a whole program, or what a guest that is lost has answered of it.
-    try:
-        return guest.request(request, PROGRAM_LIMIT + OP_LIMIT * len(program.ops))
-    except LostGuest as lost:
-        return reply_until(lost)

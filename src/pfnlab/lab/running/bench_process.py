@@ -1,10 +1,8 @@
 """A bench in a process of its own: looking, and reading replies, then cost no other bench time.
 
-The process is a worker that has a machine with one guest. When the stream to it is closed, it ends its guest
-and itself.
-"""
+It is a worker with one guest, and ends both when the stream to it is closed.
 
-from __future__ import annotations
+"""
 
 import atexit
 import signal
@@ -27,11 +25,7 @@ _END_LIMIT = 10.0
 
 
 class BenchProcess:
-    """A process with a bench in it, started when a program comes; used as a bench is.
-
-    :param settings: those of the machine there
-    :param say: called with each line it says
-    """
+    """A process with a bench in it, started when a program comes with these settings; used as a bench is."""
 
     def __init__(self, settings: dict[str, Any], say: Callable[[str], None] = quiet) -> None:
         self._settings, self._say = settings, say
@@ -41,11 +35,9 @@ class BenchProcess:
         self.is_up = False
 
     def run(self, program: Program) -> Run:
-        """The run of one program.
+        """The run of one program, or the error of the machine there.
 
-        :raises PfnlabError: as the machine there does
-        :raises Stopped: the process was killed meanwhile
-        :raises Defect: it ended by itself
+        :raises Stopped: the process was killed meanwhile; Defect: it ended by itself
         """
         if self._worker is None:
             # It stays when the thread that runs this program ends.

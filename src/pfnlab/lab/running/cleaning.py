@@ -1,21 +1,36 @@
-"""Making a guest fit for the next program where one has left traces, instead of booting another."""
+"""The rest of a program in its guest: found, and cleared for the next program instead of a boot."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pfnlab.base.errors import LostGuest, Undecided
 from pfnlab.base.units import PAGE_SIZE, PfnRange
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.vm.boots import GuestLike
 from pfnlab.programs.lang.areas import FIRST_AREA_PAGE
-from pfnlab.programs.runs.observation import direct_map_spans
+from pfnlab.programs.lang.ops import Call, Program, Thread, Write
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Walk
+from pfnlab.programs.runs.observation import MemoryFault, PteSeen, Step, direct_map_spans
+from pfnlab.programs.runs.pte_text import RAM
+
+if TYPE_CHECKING:
+    from pfnlab.lab.lens.in_use import InUse
 
 #: The most pages of a device that are cleared for the next program.
 MAX_CLEARED_PAGES = 2048
 
 #: Seconds that a request may take.
-_LIMIT = 30.0
+_REQUEST_LIMIT = 30.0
+
+#: How long things that a program has left behind are waited for, and the time between two looks, in seconds.
+_LIMIT, _PAUSE = 1.0, 0.002
+
+#: What is in use does not change where so many looks, with so many seconds between them, see the same.
+_SETTLED, _SETTLING = 2, 0.02
 
 _AT = FIRST_AREA_PAGE * PAGE_SIZE
 
@@ -40,7 +55,7 @@ def cleared(
 ) -> set[str]:
     """The devices whose bytes are zero again; not one that is too large, or cannot be mapped.
 
-    :param pages: of each device those that may have other bytes (:mod:`.stored_pages`), which count where all
+    :param pages: of each device those that may have other bytes (:func:`stored_pages`), which count where all
         of them are too many; None where any page may have
     """
     names = set()
@@ -81,9 +96,8 @@ def turned_back(
 
     Freeing a reservation leaves it as it is (S2.8.2).
 
-    :param lines: about the direct map at the end of the program
+    :param lines: about the direct map at the end of the program; *now* gives those of a look from outside
     :param turn_back: makes page frames write-back there
-    :param now: the lines that a look from outside shows
     """
     asked = {span.name for span, _ in direct_map_spans(lines)} & low_devices(placement)
     if not asked:
@@ -104,7 +118,100 @@ def _reached(window: PfnRange) -> PfnRange:
 def _done(guest: GuestLike, request: str, *, operations: int) -> bool | None:
     # Whether all operations, and the end after them, went well; None where the guest was lost.
     try:
-        reply = guest.request(request, _LIMIT)
+        reply = guest.request(request, _REQUEST_LIMIT)
     except LostGuest:
         return None
     return [line for line in reply.splitlines() if line.startswith("r ")] == ["r 0 0"] * (operations + 1)
+
+
+def settled(in_use: Callable[[], InUse | None]) -> InUse | None:
+    """The answer of *in_use*, once it does not change: after a boot the kernel still frees."""
+    last, same = in_use(), 0
+    end = time.monotonic() + _LIMIT
+    while last is not None and same < _SETTLED and time.monotonic() < end:
+        time.sleep(_SETTLING)
+        now = in_use()
+        same = same + 1 if now == last else 0
+        last = now
+    return last
+
+
+def left_behind(
+    in_use: Callable[[], InUse | None], before: InUse, placement: Placement
+) -> tuple[InUse, list[MemoryFault]]:
+    """The things in use when a program has ended, and those that it has left behind.
+
+    The kernel frees some things later, and so they are waited for.
+
+    :param in_use: looks at the guest; None where it cannot
+    """
+    from pfnlab.lab.lens.in_use import left_behind
+
+    end = time.monotonic() + _LIMIT
+    while True:
+        after = in_use() or before
+        left = left_behind(before, after, placement.places.overlaps_device)
+        faults = [MemoryFault(*fault) for fault in left]
+        # Page tables are compared where there are as many address spaces as before.
+        if (not faults and after.spaces == before.spaces) or time.monotonic() >= end:
+            return after, faults
+        time.sleep(_PAUSE)
+
+
+def stored_pages(program: Program, steps: Sequence[Step]) -> dict[str, set[int]] | None:
+    """The pages of each device that may hold other bytes after a run; None where the run does not tell.
+
+    A store reaches the frame that an entry of its page shows, or one that the processor still remembers.
+    So it is any frame that the page has shown in the run until then, in any task.
+
+    :param steps: of a run to its end
+    """
+    # While a processor is held, entries come and go within a step; a thread has no entries of its own.
+    if program.needs.held or program.needs.slot or program.needs.moved is not None:
+        return None
+    if any(isinstance(op.call, Thread) for op in program.ops):
+        return None
+    found: dict[str, set[int]] = {}
+    for number, op in enumerate(program.ops):
+        area, pages = _places(op.call)
+        if not pages:
+            continue
+        step = steps[number] if number < len(steps) else None
+        if step is None or step.ptes is None:
+            return None
+        if isinstance(op.call, Write) and step.result != "ok":
+            # The store itself has failed.
+            continue
+        for page in pages:
+            if all(target is None for target in _shown(step.ptes, area, page, op.task)):
+                return None
+            for earlier in steps[: number + 1]:
+                for target in _shown(earlier.ptes or (), area, page):
+                    if target is not None and target != RAM:
+                        found.setdefault(target.name, set()).add(target.start)
+    devices = {device.name for device in program.devices}
+    return found if found.keys() <= devices else None
+
+
+def _places(call: Call) -> tuple[str, range]:
+    """The area and the pages of it that *call* stores to; no page where it does not store."""
+    if isinstance(call, Write):
+        return call.span.name, range(call.span.start, call.span.start + 1)
+    if isinstance(call, Walk) and call.walker in STORING_WALKERS:
+        first = call.span.start
+        last = 0 if call.bytes is None else (call.bytes.offset + call.bytes.length - 1) // PAGE_SIZE
+        return call.span.name, range(first, first + last + 1)
+    return "", range(0)
+
+
+def _shown(ptes: Sequence[PteSeen], area: str, page: int, task: str | None = None) -> Iterator[Span | None]:
+    """The targets of the entries for a page of an area, of one task or of all; a device's as one page."""
+    for pte in ptes:
+        span = pte.span
+        if span.name == area and span.start <= page < span.end and task in (None, pte.task):
+            target = pte.target
+            if target is None or target == RAM:
+                yield target
+            else:
+                at = target.start + page - span.start
+                yield Span(target.name, at, at + 1)

@@ -1,7 +1,5 @@
 """Confirming: what a real machine shows of a program that a model gave."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -69,7 +67,6 @@ class Compared(NamedTuple):
     says: str
 
 
-#: It shows the same.
 AS_FOUND = Compared(Outcome.AS_EXPECTED, SAME)
 
 

@@ -1,6 +1,4 @@
-"""The lens on a guest: the part of a step only the kernel's memory shows, and a check that the lens and the
-agent agree on the rest.
-"""
+"""The lens on a guest: what only its memory shows of a step, and a check that lens and agent agree else."""
 
 from __future__ import annotations
 
@@ -20,13 +18,13 @@ from pfnlab.lab.lens import THE_LENS, LensError
 from pfnlab.lab.lens.kept import read_kept, write_kept
 from pfnlab.lab.running.inside_state import (
     LensState,
+    Words,
     prots_seen,
     ptes_seen,
     tracked_seen,
     vma_counted,
     vma_seen,
 )
-from pfnlab.lab.running.inside_words import Words
 from pfnlab.programs.runs.observation import LOOKS_AGREE, MemoryFault, Step
 from pfnlab.programs.runs.places import Places
 
@@ -41,7 +39,6 @@ T = TypeVar("T")
 #: How often a walk is tried that found a list of the kernel in the middle of a change.
 TRIES = 5
 
-#: The packages of the lens.
 _PACKAGES = ("drgn", "lz4", "zstandard")
 
 
@@ -51,10 +48,7 @@ def can_look_inside() -> bool:
 
 
 def need_lens() -> None:
-    """Ask before anything boots whose memory has to be looked into.
-
-    :raises MissingTool: a package of the lens is not here
-    """
+    """Ask before anything boots whose memory is looked into; MissingTool if a package is not here."""
     need_packages("lens", THE_LENS, *_PACKAGES)
 
 
@@ -74,10 +68,12 @@ def has_types(vmlinuz: Path) -> bool:
 class Inside:
     """A lens over a guest's RAM, opened once for each guest; files that only depend on the kernel are cached.
 
+    No task of a program may be running while it is used.
+
     :param vmlinuz: the kernel it runs
     :param ram: the file its RAM is
     :raises MissingTool: a package of the lens is not here
-    :raises LensError: the kernel has no types, or is not in that RAM
+    :raises LensError: the kernel has no types, or is not in that RAM; later, it cannot be read
     """
 
     def __init__(self, vmlinuz: Path, ram: Path) -> None:
@@ -98,34 +94,22 @@ class Inside:
             raise
 
     def look(self, pids: Mapping[str, int], places: Places) -> LensState:
-        """The state now; no task of the program may be running.
-
-        :raises LensError: it cannot be read
-        """
+        """The state now."""
         return look(self._lens, self._words, pids, places)
 
     def stack_pointer(self, pid: int) -> int:
-        """Where the kernel stack of a process ends that does not run; everything stands.
-
-        :raises LensError: it cannot be read
-        """
+        """Where the kernel stack of a process ends that does not run; everything stands."""
         return self._lens.stack_pointer(pid)
 
     def in_use(self) -> InUse:
-        """The things in use now; no task of the program may be running.
-
-        :raises LensError: it cannot be read
-        """
+        """The things in use now."""
         return _steady(self._lens.in_use)
 
     def turn_back(self, frames: Iterable[PfnRange]) -> None:
-        """Make RAM write-back in the direct map, by its entries, as a debugger would; no program may be
-        running.
+        """Make RAM write-back in the direct map, by its entries, as a debugger would.
 
         What the kernel itself does cannot be had for all of it: asking for the hole of ISA as write-back
         leaves the direct map as it is, for there is no RAM at its begin (``memtype_kernel_map_sync()``).
-
-        :raises LensError: it cannot be read or written
         """
         for pfns in frames:
             for address, entry in _steady(functools.partial(self._lens.other_pages, pfns)):
@@ -137,10 +121,7 @@ class Inside:
 
 
 def look(lens: Lens, words: Words, pids: Mapping[str, int], places: Places) -> LensState:
-    """A snapshot; the rest of the kernel runs on meanwhile, so a walk that fails is tried again.
-
-    :raises LensError: it failed every time
-    """
+    """A snapshot; the kernel runs on meanwhile, so a walk is tried again: LensError if all have failed."""
     return words.state(_steady(lambda: lens.snapshot(pids, places)), places)
 
 
@@ -154,16 +135,18 @@ def _steady(read: Callable[[], T]) -> T:
 
 
 def disagreements(steps: Sequence[Step], states: Sequence[LensState]) -> Iterator[tuple[int, MemoryFault]]:
-    """The parts that agent and lens both looked at and saw differently: the kernel is wrong, or one of the
-    two.
+    """The parts that agent and lens both looked at and saw differently: the kernel is wrong, or one of them.
 
-    :param steps: as the agent saw them
-    :param states: what the lens saw after each
+    :param states: what the lens saw after each step
     :return: the number of the step, and what is wrong
     """
     for number, (step, state) in enumerate(zip(steps, states, strict=False)):
-        for part, outside, inside in _common_parts(step, state):
-            if outside != inside:
+        # As far as the agent looked.
+        vmas = vma_counted(state, step.vmas) if step.vmas is not None else ()
+        ptes = ptes_seen(state) if step.ptes is not None else ()
+        common_parts = (("book", state.book), ("VMAs", vmas), ("page-table entries", ptes))
+        for (part, inside), outside in zip(common_parts, (step.book, step.vmas, step.ptes), strict=True):
+            if outside is not None and outside != inside:
                 says = (
                     f"two ways to look at one kernel disagree about the {part} after {step.op}: it shows "
                     f"{_only_in(outside, inside)}, and its memory holds {_only_in(inside, outside)}"
@@ -172,11 +155,7 @@ def disagreements(steps: Sequence[Step], states: Sequence[LensState]) -> Iterato
 
 
 def with_inside(
-    steps: Sequence[Step],
-    states: Sequence[LensState],
-    *,
-    alone: Sequence[bool] = (),
-    fill: bool = False,
+    steps: Sequence[Step], states: Sequence[LensState], *, alone: Sequence[bool] = (), fill: bool = False
 ) -> tuple[Step, ...]:
     """The steps as the agent saw them, with the state the lens saw after each.
 
@@ -205,19 +184,6 @@ def _types_path(vmlinuz: Path) -> Path:
     return folder / f"{vmlinuz.name}-{stat.st_size:x}-{stat.st_mtime_ns:x}.btf"
 
 
-# The parts of a step both channels see: name, the agent's value and the lens's, as far as the agent looked.
-def _common_parts(step: Step, state: LensState) -> list[tuple[str, tuple[Any, ...], tuple[Any, ...]]]:
-    parts: list[tuple[str, tuple[Any, ...], tuple[Any, ...]]] = []
-    if step.book is not None:
-        parts.append(("book", step.book, state.book))
-    if step.vmas is not None:
-        parts.append(("VMAs", step.vmas, vma_counted(state, step.vmas)))
-    if step.ptes is not None:
-        parts.append(("page-table entries", step.ptes, ptes_seen(state)))
-    return parts
-
-
-# The items only one side has, for messages.
 def _only_in(items: tuple[Any, ...], others: tuple[Any, ...]) -> str:
     differing = [item for item in items if item not in others] or list(items)
     return "; ".join(map(str, differing)) or "nothing"

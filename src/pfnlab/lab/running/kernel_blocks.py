@@ -1,24 +1,72 @@
 """The blocks of the kernel that each program reached, by name: ``do_wp_page+1a4``.
 
-Only functions of :mod:`pfnlab.lab.running.kernel_files` count: what else a kernel does meanwhile, as ticks of
-the clock, says nothing of a program. Counts are cleared before each program: the boot is no part of it.
+Only functions of the files that :func:`kernel_files` names count: what else a kernel does meanwhile, as ticks
+of the clock, says nothing of a program. Counts are cleared before each program: the boot is no part of it.
+
+A stock kernel does not say which file a function is from, so ``kernel_files.toml`` does:
+``python evidence/tools/read_functions.py`` makes it of a kernel's source and symbols. A function that the
+compiler put into its callers is no symbol and has no row; nor has one of the boot alone, or one whose name
+the kernel has twice.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Iterable
+from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pfnlab.base.errors import LostGuest, Undecided
-from pfnlab.lab.running.kernel_files import MODULE, files_by_function
 from pfnlab.lab.steering.symbols import Symbols, kernel_symbols, module_symbols
 
 if TYPE_CHECKING:
     from pfnlab.lab.vm.qemu import Guest
 
+#: The name of the data file, beside this one.
+DATA = "kernel_files.toml"
+
 #: Where modules are loaded (``MODULES_VADDR``).
 _MODULES = 0xFFFFFFFFA0000000
+
+#: The module among the files; all others are in the kernel's image.
+MODULE, MODULE_FILE = "vfio_pci_core", "drivers/vfio/pci/vfio_pci_core.c"
+
+#: The files: what maps physical pages, and what remembers it. x86 kernels do not have ``mm/ioremap.c``.
+FILES = (
+    *("mm/memory.c", "mm/vma.c", "mm/mremap.c", "mm/mmu_gather.c", "mm/huge_memory.c"),
+    *("arch/x86/mm/pat/memtype.c", "arch/x86/mm/pat/set_memory.c", "arch/x86/mm/ioremap.c"),
+    *("kernel/resource.c", MODULE_FILE),
+)
+
+
+class KernelFiles(msgspec.Struct, frozen=True):
+    """The data file: a kernel, and its functions by file, in the order of the source."""
+
+    kernel: str
+    functions: dict[str, tuple[str, ...]]
+
+
+@functools.cache
+def kernel_files() -> KernelFiles:
+    """The content of the data file."""
+    text = (resources.files("pfnlab.lab.running") / DATA).read_text(encoding="utf-8")
+    return msgspec.toml.decode(text, type=KernelFiles)
+
+
+@functools.cache
+def files_by_function() -> MappingProxyType[str, str]:
+    """The file of each function."""
+    functions = kernel_files().functions
+    return MappingProxyType({name: file for file, names in functions.items() for name in names})
+
+
+def function_of(block: str) -> str:
+    """The function of a block, ``do_wp_page+1a4``."""
+    return block.partition("+")[0]
 
 
 class NamedBlocks:
@@ -63,12 +111,7 @@ class NamedBlocks:
 
 
 class ReachedBlocks:
-    """The blocks that programs reach in one guest whose blocks are counted.
-
-    :param guest: it
-    :param vmlinuz: the kernel it runs
-    :param has_module: whether it loads the module that counts; to ask one that does not takes a second
-    """
+    """The blocks that programs reach in *guest*, which counts them in a kernel, or in its module too."""
 
     def __init__(self, guest: Guest, vmlinuz: Path, *, has_module: bool) -> None:
         self._guest = guest
@@ -81,7 +124,9 @@ class ReachedBlocks:
             except Undecided:
                 return None
 
-        symbols = _symbols(guest, vmlinuz)
+        if vmlinuz not in _by_kernel:
+            _by_kernel[vmlinuz] = kernel_symbols(guest, vmlinuz)
+        symbols = _by_kernel[vmlinuz]
         self._named = NamedBlocks(symbols, module) if has_module else NamedBlocks(symbols)
 
     def begin(self) -> None:
@@ -98,9 +143,3 @@ class ReachedBlocks:
 
 # Read once for all guests of a kernel.
 _by_kernel: dict[Path, Symbols] = {}
-
-
-def _symbols(guest: Guest, vmlinuz: Path) -> Symbols:
-    if vmlinuz not in _by_kernel:
-        _by_kernel[vmlinuz] = kernel_symbols(guest, vmlinuz)
-    return _by_kernel[vmlinuz]

@@ -1,7 +1,5 @@
 """Kernels by name: ``qemu:6.1``, ``qemu:arch/x86/boot/bzImage``, and what was built here by its own."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,8 +28,11 @@ def _read(spec: str, profile: str | None) -> Named:
         return Named(spec, version, stock=True)
     if is_file(name):
         return Named(spec, profile, stock=False)
-    if version and series_of(version) == name and _offered(name):
-        return Named(spec, name, stock=True)
+    if version and series_of(version) == name:
+        from pfnlab.lab.images.search import offered
+
+        if any(offer.series == name for offer in offered()):
+            return Named(spec, name, stock=True)
     names = [kernel.name for kernel in built_kernels()]
     close = difflib.get_close_matches(name, [*CONFIRMED, *names], n=1)
     guess = f"did you mean qemu:{close[0]}? " if close else ""
@@ -40,12 +41,6 @@ def _read(spec: str, profile: str | None) -> Named:
         f"{guess}known series are {', '.join(CONFIRMED)}"
         + (f"; built are {', '.join(names)}" if names else "")
     )
-
-
-def _offered(series: str) -> bool:
-    from pfnlab.lab.images.search import offered
-
-    return any(offer.series == series for offer in offered())
 
 
 def _modelled(name: str) -> str | None:

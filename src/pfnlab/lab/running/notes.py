@@ -1,7 +1,5 @@
 """Notes: the additions of a schedule to the observations of its steps."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -4,23 +4,13 @@ Programs of one boot must not see each other. Each gets windows of its own, roun
 window is handed out again only when nothing stayed behind in it: no book entry, no written memory.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.units import PHYSICAL_BITS, PfnRange
 from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, MOVED_BAR
-from pfnlab.programs.lang.ops import (
-    END_KINDS,
-    ONLY_KINDS,
-    Call,
-    Device,
-    DeviceKind,
-    Mmap,
-    Program,
-)
+from pfnlab.programs.lang.ops import END_KINDS, ONLY_KINDS, Call, DeviceKind, Mmap, Program
 from pfnlab.programs.lang.walk_ops import Mincore, Walk
 from pfnlab.programs.lang.words import MAX_TOP_PAGES
 from pfnlab.programs.runs.places import (
@@ -58,7 +48,6 @@ MINCORE_PAGES = 1024
 class Placement:
     """Where one program's devices lie in one guest.
 
-    :param places: its devices and areas by page number
     :param bar: the whole BAR of the device under test, which resource file offsets count from
     :param windows: the page frames each device has to itself, at least its own
     :param behind: how many pages behind the BAR's end the program may map as well
@@ -100,18 +89,14 @@ class Windows:
         self._taken_windows: list[PfnRange] = []
 
     def place(self, program: Program) -> Placement | None:
-        """Windows for *program*, or None when this guest has no room left for it.
-
-        :raises Misuse: no guest could hold it
-        """
+        """Windows for *program*, or None if this guest has no room left; Misuse if no guest could hold it."""
         check_placeable(program)
         tail, head = program.needs.past_end, program.needs.first_page
         ranges: dict[str, PfnRange] = {}
         windows: dict[str, PfnRange] = {}
         # The device that must lie at an end of the BAR comes first, the others go wherever there is room.
         for device in sorted(
-            program.devices,
-            key=lambda device: (device.name not in tail | head, -alignment(program, device)),
+            program.devices, key=lambda device: (device.name not in tail | head, -alignment(program, device))
         ):
             at_end = device.name in tail
             room = self._rooms[device.kind]
@@ -179,10 +164,7 @@ def bar_mib_given(program: Program) -> int:
 
 
 def check_placeable(program: Program) -> None:
-    """Check that some guest can hold *program*.
-
-    :raises Misuse: it cannot be placed in any
-    """
+    """Check that some guest can hold *program*; Misuse if none can."""
     tail = program.needs.past_end
     if len(tail) > 1:
         raise Misuse(
@@ -190,7 +172,7 @@ def check_placeable(program: Program) -> None:
             "at the end of the BAR: map past the end of one device only"
         )
     head = program.needs.first_page
-    if head and (tail or len(_pci_devices(program)) > 1):
+    if head and (tail or sum(device.kind == "pci" for device in program.devices) > 1):
         raise Misuse(
             f"the program claims the first page of {min(head)}, which is that of the guest's only BAR: "
             "declare no other pci device and map nothing past its end, or claim from the second page on"
@@ -221,20 +203,15 @@ def check_placeable(program: Program) -> None:
 
 
 def check_any_placeable(programs: Sequence[Program]) -> None:
-    """Check that some guest can hold one of *programs*: the others are undecided when they are run.
-
-    :raises Misuse: none can be placed; why the first cannot
-    """
-    refusals = []
+    """Check that some guest can hold one of *programs*; Misuse, as of the first, if none can be placed."""
+    first: Misuse | None = None
     for program in programs:
         try:
-            check_placeable(program)
+            return check_placeable(program)
         except Misuse as refusal:
-            refusals.append(refusal)
-        else:
-            return
-    if refusals:
-        raise refusals[0]
+            first = first or refusal
+    if first is not None:
+        raise first
 
 
 def _check_answerable(call: Call) -> None:
@@ -245,8 +222,3 @@ def _check_answerable(call: Call) -> None:
     ram = isinstance(call, Mmap) and call.driver is not None and call.driver.how in ("ram", "narrowed")
     if isinstance(call, Mmap) and ram and call.source.pages > DRIVER_RAM_PAGES:
         raise Misuse(f"the guest's driver has {DRIVER_RAM_PAGES} pages of RAM, not {call.source.pages}")
-
-
-def _pci_devices(program: Program) -> list[Device]:
-    # The devices that are windows of the BAR.
-    return [device for device in program.devices if device.kind == "pci"]

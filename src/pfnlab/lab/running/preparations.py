@@ -2,12 +2,12 @@
 
 The driver learns how to map before an mmap of its file, and gives the address space a notifier, by which is
 judged what others would be told. A task learns before a fork that the fork shall fail. Where a program stops
-processors, each of its tasks gets its own processor, and the driver is loaded before any is held.
+processors, each of its tasks gets its own processor, and the driver is loaded before any is held. The guest
+stands, so that the lens can look at it, where an operation is done with all that belongs to it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pfnlab.base.units import PAGE_SIZE
 from pfnlab.programs.lang.device_ops import DRIVER_MODE_NUMBERS, DriverHow, DriverMap, DriverMode
@@ -34,28 +34,10 @@ _LEAST_CPUS = 4
 
 #: The numbers of ``enum pfnlab_kind``.
 _KINDS: dict[DriverHow, int] = {
-    "remap": 0,
-    "fault": 1,
-    "part": 2,
-    "fault_prot": 3,
-    "mixed": 4,
-    "halves": 5,
-    "ram": 6,
-    "refuse": 8,
-    "fault_pmd": 9,
-    "fault_pud": 0xA,
-    "apply": 0xB,
-    "narrowed": 0xC,
-    "fault_remap": 0xD,
-    "bare": 0xE,
-    "iomap_memory": 0xF,
-    "fault_mkwrite": 0x10,
-    "mixed_mkwrite": 0x11,
-    "insert_page": 0x12,
-    "insert_pages": 0x13,
-    "map_pages": 0x14,
-    "page_mkwrite": 0x15,
-    "mixed_pages": 0x16,
+    **{"remap": 0, "fault": 1, "part": 2, "fault_prot": 3, "mixed": 4, "halves": 5, "ram": 6, "refuse": 8},
+    **{"fault_pmd": 9, "fault_pud": 0xA, "apply": 0xB, "narrowed": 0xC, "fault_remap": 0xD, "bare": 0xE},
+    **{"iomap_memory": 0xF, "fault_mkwrite": 0x10, "mixed_mkwrite": 0x11, "insert_page": 0x12},
+    **{"insert_pages": 0x13, "map_pages": 0x14, "page_mkwrite": 0x15, "mixed_pages": 0x16},
 }
 
 #: The numbers of ``enum refusal``.
@@ -85,14 +67,13 @@ def preparations(program: Program) -> list[Around]:
     lines_around = []
     for op in program.ops:
         around = Around() if processors is None else processors.around(op)
+        slot = slots.get(op.task, 0)
         if isinstance(op.call, Mmap) and op.call.driver is not None:
-            slot = slots.get(op.task, 0)
             if processors is None:
                 # To get a notifier takes every lock of the address space, which a held task may have.
                 around.before.append(f"op {slot} driver watch")
             around.before.append(f"op {slot} {_map_request(op.call.driver)}")
         if isinstance(op.call, Fork) and op.call.refused is not None:
-            slot = slots.get(op.task, 0)
             around.before.append(f"op {slot} refuse {_REFUSALS[op.call.refused]}")
             around.after.insert(0, f"op {slot} refuse 0")
         lines_around.append(around)
@@ -100,7 +81,6 @@ def preparations(program: Program) -> list[Around]:
 
 
 def _map_request(mapping: DriverMap) -> str:
-    # The request that tells the driver how the next mmap populates.
     start, end = (page * PAGE_SIZE for page in mapping.part or (0, 0))
     insert = DRIVER_MODE_NUMBERS[INSERTED] if mapping.how == "fault_prot" else 0
     kind, mode = _KINDS[mapping.how], DRIVER_MODE_NUMBERS[mapping.mode]
@@ -175,3 +155,49 @@ class _Processors:
 
     def _line(self, task: str, cpu: int) -> str:
         return f"op {self._slots.get(task, 0)} pin {cpu}"
+
+
+def _is_forced(op: Op) -> bool:
+    return op.fail is not None or op.skip is not None
+
+
+class StandingPoint(NamedTuple):
+    """A point of a request at which the guest stands.
+
+    :param operations: so many of it are done, preparations counted
+    :param looked_at: an operation of the program is done there, with all that belongs to it
+    :param forced: the operation of the program that leads there, where a call is to be forced in it
+    """
+
+    operations: int
+    looked_at: bool
+    forced: Op | None = None
+
+
+def stops_of(program: Program) -> list[StandingPoint]:
+    """One after each operation; around one in which a call is forced its preparations are apart."""
+    stops, operations = [], 0
+    for op, around in zip(program.ops, preparations(program), strict=True):
+        if _is_forced(op):
+            if around.before:
+                stops.append(StandingPoint(operations + len(around.before), looked_at=False))
+            operations += len(around.before) + 1
+            stops.append(StandingPoint(operations, looked_at=not around.after, forced=op))
+            if not around.after:
+                continue
+            operations += len(around.after)
+        else:
+            operations += len(around.before) + 1 + len(around.after)
+        stops.append(StandingPoint(operations, looked_at=True))
+    return stops
+
+
+def can_stand(program: Program) -> bool:
+    """True where *program* can be one request in which the guest stands after each operation."""
+    if program.needs.held or program.needs.slot:
+        return False
+    # The process id is not known before the first operation, so no call can be forced in that; and the
+    # functions of the driver are asked for in requests of their own.
+    if program.ops and _is_forced(program.ops[0]):
+        return False
+    return not (program.needs.driver and any(op.skip is not None for op in program.ops))

@@ -87,11 +87,7 @@ class QemuMachine:
         accel = Accel.TCG if blocks else accel
         self._blocks = blocks
         self._settings = {
-            "look": look,
-            "lens": lens,
-            "name": self.name,
-            "accel": accel,
-            "blocks": blocks,
+            **{"look": look, "lens": lens, "name": self.name, "accel": accel, "blocks": blocks},
             "hardware": hardware,
         }
         self.look = look
@@ -111,10 +107,7 @@ class QemuMachine:
 
     @property
     def look(self) -> LookLevel:
-        """How later programs are looked at.
-
-        :raises MissingTool: it is set to the guest's memory, and the lens is not here
-        """
+        """How later programs are looked at; to set it to memory without the lens is a MissingTool."""
         return self._sight.look
 
     @look.setter
@@ -143,14 +136,15 @@ class QemuMachine:
     @functools.cached_property
     def kernel(self) -> KernelImage:
         """The kernel that is booted; looked up when it is first needed, and fetched when it is not here."""
-        return _kernel(self._requested_kernel)
+        kernel = self._requested_kernel
+        if isinstance(kernel, KernelImage):
+            return kernel
+        if isinstance(kernel, Path) or (not is_version(kernel) and Path(kernel).is_file()):
+            return from_file(Path(kernel))
+        return kernel_for(kernel)
 
     def run(self, programs: Sequence[Program]) -> list[Run]:
-        """Every program's run, in the order of *programs*.
-
-        :raises Misuse: there is no such kernel, or no guest could hold any of them; nothing has been run then
-        :raises MissingTool: QEMU, the kernel or KVM that was asked for is not here
-        """
+        """Every program's run, in the order of *programs*, with the errors of :meth:`run_telling`."""
         return self.run_telling(programs, lambda index, run: None)
 
     def run_telling(self, programs: Sequence[Program], on_done: Callable[[int, Run], None]) -> list[Run]:
@@ -207,32 +201,24 @@ class QemuMachine:
         self.close()
 
     def _threads(
-        self,
-        pending: deque[tuple[int, Program]],
-        results: queue.SimpleQueue[tuple[int, Run] | BaseException],
+        self, pending: deque[tuple[int, Program]], results: queue.SimpleQueue[tuple[int, Run] | BaseException]
     ) -> list[threading.Thread]:
-        # One thread for each guest worth having.
         count = min(self._max_guests, -(-len(pending) // PROGRAMS_PER_GUEST))
         while len(self._benches) < count:
-            self._benches.append(self._bench(apart=self._apart and count > 1))
+            self._benches.append(
+                BenchProcess({"kernel": self.kernel, **self._settings}, self._say)
+                if self._apart and count > 1
+                else Bench(self._shared, self.name, self.kernel, self._sight, self.hardware)
+            )
         self._shared.stop.clear()
         self._shared.failed_boots = 0
-        # Guests that are up come first.
         benches = sorted(self._benches, key=lambda bench: not bench.is_up)[:count]
         return [
             threading.Thread(
-                target=_work,
-                args=(bench, self._shared.stop, pending, results),
-                name=self.name,
-                daemon=True,
+                target=_work, args=(bench, self._shared.stop, pending, results), name=self.name, daemon=True
             )
             for bench in benches
         ]
-
-    def _bench(self, *, apart: bool) -> Bench | BenchProcess:
-        if apart:
-            return BenchProcess({"kernel": self.kernel, **self._settings}, self._say)
-        return Bench(self._shared, self.name, self.kernel, self._sight, self.hardware)
 
     def _give_up(self, pending: deque[tuple[int, Program]], threads: list[threading.Thread]) -> None:
         # No thread starts a program any more, and a thread that waits for a guest loses it.
@@ -272,24 +258,11 @@ def _work(
 
 def guest_needed(program: Program) -> tuple[bool, bool, bool, bool, bool, bool, bool, int]:
     """The guest that *program* needs, as what sorts programs: those without special needs come first."""
+    needs = program.needs
     return (
-        program.needs.held,
-        program.needs.wide,
-        program.needs.driver,
-        program.needs.vfio,
-        program.needs.reset,
-        program.needs.slot,
-        bool(program.needs.past_end),
+        *(needs.held, needs.wide, needs.driver, needs.vfio, needs.reset, needs.slot, bool(needs.past_end)),
         bar_mib_given(program),
     )
-
-
-def _kernel(kernel: str | Path | KernelImage) -> KernelImage:
-    if isinstance(kernel, KernelImage):
-        return kernel
-    if isinstance(kernel, Path) or (not is_version(kernel) and Path(kernel).is_file()):
-        return from_file(Path(kernel))
-    return kernel_for(kernel)
 
 
 def _boot(

@@ -1,9 +1,7 @@
 """Replies of the guest agent (``guest/PROTOCOL.md``) as observations: addresses become names."""
 
-from __future__ import annotations
-
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -12,6 +10,7 @@ import msgspec
 from pfnlab.base.errors import LostGuest, errno_name
 from pfnlab.base.trace import LOG_LEVELS
 from pfnlab.base.units import PAGE_SHIFT, PfnRange, pages_of, phys_to_pfn
+from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.entry import entry_pfn, pte_special
 from pfnlab.lab.images.configured import RAM_MIB
 from pfnlab.lab.running.placement import Placement
@@ -20,13 +19,7 @@ from pfnlab.lab.running.walked import read_walk
 from pfnlab.lab.running.wire import COMM_LENGTH, USUAL, Observed, address_of
 from pfnlab.lab.vm.probes import read_order
 from pfnlab.programs.lang.device_ops import MOVED_BAR
-from pfnlab.programs.lang.ops import (
-    MAIN_TASK,
-    Mremap,
-    Op,
-    Program,
-    tasks_of,
-)
+from pfnlab.programs.lang.ops import MAIN_TASK, Mremap, Op, Program, tasks_of
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk
 from pfnlab.programs.runs.alarm import Alarm, alarms_in
@@ -42,18 +35,11 @@ from pfnlab.programs.runs.observation import (
     Step,
     VmaSeen,
 )
+from pfnlab.programs.runs.places import READING, without_contents
 from pfnlab.programs.runs.pte_text import RAM, entry_text, merge_ptes
-from pfnlab.programs.runs.unknown import READING, without_contents
 
-#: How the list of debugfs names a cache mode, and how observations do.
-MODES = {
-    "write-back": "wb",
-    "write-combining": "wc",
-    "uncached-minus": "uc-",
-    "uncached": "uc",
-    "write-through": "wt",
-    "write-protected": "wp",
-}
+#: The modes in observations, by their names in the list of debugfs.
+_MODES = {mode.cattr: mode.short for mode in CacheMode}
 
 #: The step after which everything is gone.
 END = "end"
@@ -65,20 +51,13 @@ LOST = "lost"
 _PREPARATION = "preparation"
 
 _FILES = (
-    ("/resource2_wc", "wc"),
-    ("/resource2", "uc"),
-    ("/dev/mem", "mem"),
-    ("/proc/bus/pci/", "proc"),
-    ("/dev/pfnlab", "driver"),
-    ("vfio", "vfio"),
-    ("[perf_event]", "perf"),
-    ("[vvar]", "vvar"),
+    *(("/resource2_wc", "wc"), ("/resource2", "uc"), ("/dev/mem", "mem"), ("/proc/bus/pci/", "proc")),
+    *(("/dev/pfnlab", "driver"), ("vfio", "vfio"), ("[perf_event]", "perf"), ("[vvar]", "vvar")),
 )
 
 
 class _Unreadable(Exception):
-    # A line of the reply does not follow the protocol.
-    pass
+    """A line of the reply does not follow the protocol."""
 
 
 @dataclass
@@ -147,25 +126,21 @@ def parse_reply(
     return _Reader(program, placement, ram, observed, ended).read(text)
 
 
+@dataclass
 class _Reader:
     # Reads one reply; ``task_names`` grows as tasks get pids.
-    def __init__(
-        self,
-        program: Program,
-        placement: Placement,
-        ram: PfnRange,
-        observed: Observed,
-        ended: Mapping[int, Sequence[Op]],
-    ) -> None:
-        self.program = program
-        self.placement = placement
-        self.places = placement.places
-        self.ram = ram
-        self.tasks = tasks_of(program)
-        self.lines = [*op_lines(program), END]
-        self.pci = frozenset(device.name for device in program.devices if device.kind == "pci") | {MOVED_BAR}
-        self.observed = observed
-        self.ended = ended
+    program: Program
+    placement: Placement
+    ram: PfnRange
+    observed: Observed
+    ended: Mapping[int, Sequence[Op]]
+
+    def __post_init__(self) -> None:
+        self.places = self.placement.places
+        self.tasks = tasks_of(self.program)
+        self.lines = [*op_lines(self.program), END]
+        pci = (device.name for device in self.program.devices if device.kind == "pci")
+        self.pci = frozenset((*pci, MOVED_BAR))
         self.task_names = {name[:COMM_LENGTH]: name for name in self.tasks}
         self.seen = ParsedReply()
 
@@ -214,12 +189,7 @@ class _Reader:
 
     def _line(self, section: _Section, number: int, line: str) -> None:
         word, _, rest = line.partition(" ")
-        readers: dict[str, Callable[[_Section, str], None]] = {
-            "m": self._book,
-            "v": self._vma,
-            "p": self._pte,
-            "pid": self._pid,
-        }
+        readers = {"m": self._book, "v": self._vma, "p": self._pte}
         try:
             if word == "k":
                 section.log.append(rest)
@@ -229,6 +199,9 @@ class _Reader:
                 section.result = rest.split()
             elif word == "e":
                 section.calls.append(rest)
+            elif word == "pid":
+                task, pid = rest.split()
+                self.task_names[pid] = self.tasks[int(task)]
             else:
                 readers[word](section, rest)
         except (KeyError, ValueError, IndexError):
@@ -237,7 +210,7 @@ class _Reader:
     def _book(self, section: _Section, rest: str) -> None:
         start, end, kind = rest.split()
         pfns = PfnRange(phys_to_pfn(int(start, 16)), pages_of(int(end, 16)))
-        section.book.append((pfns, MODES[kind]))
+        section.book.append((pfns, _MODES[kind]))
 
     def _vma(self, section: _Section, rest: str) -> None:
         task, start, end, perms, offset, rss, anonymous, locked, flags, path = (rest + " ").split(" ", 9)
@@ -294,11 +267,6 @@ class _Reader:
         if span.name == PHYSICAL:
             return RAM if pfn < self.ram.end else span
         return span if pte_special(raw) or span.name in self.pci else RAM
-
-    def _pid(self, section: _Section, rest: str) -> None:
-        del section
-        task, pid = rest.split()
-        self.task_names[pid] = self.tasks[int(task)]
 
     def _finish(self, name: str, section: _Section) -> None:
         alarms = alarms_in(section.log)

@@ -6,8 +6,6 @@ or an answer of the held processor, or is held too. After each step the whole ma
 memory is looked at: the agent could wait for the same locks.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -143,7 +141,6 @@ class Schedule:
         self._held.clear()
 
     def _hold(self, text: str, stage: Stage, op: Op) -> str:
-        # Begin an operation and stop its processor on the way.
         assert op.hold is not None
         slot, words = _operations(text)[0]
         pid = stage.pids.get(slot)
@@ -166,10 +163,7 @@ class Schedule:
         start = OperationStart(self._cast, slot, words)
         place = _place(op.hold, function)
         hold_point = HoldPoint(
-            place,
-            pid,
-            () if injection is None else (injection,),
-            partial(self._in_program_area, function),
+            place, pid, () if injection is None else (injection,), partial(self._in_program_area, function)
         )
         try:
             held_cpu = hold(self._steering, hold_point, start, _LIMIT)
@@ -201,7 +195,6 @@ class Schedule:
         return self._placement.places.area_span(page, page + 1) is not None
 
     def _attempt(self, text: str, stage: Stage, op: Op) -> str:
-        # Begin an operation while a processor is held, perhaps to hold another in it.
         slot, words = _operations(text)[0]
         if any(slot == open_slot for _, open_slot in self._open_ops):
             return self._memory_reply(stage, Note(alone=True, result=BUSY))
@@ -300,13 +293,11 @@ class Schedule:
         return ending(op, KILLED, None) if killed else ending(op, result, value)
 
     def _ends(self) -> list[Op]:
-        # The ends of the tasks that were killed and not waited for.
         killed = sorted(self._killed)
         self._killed.clear()
         return [Op(Kill(), task) for task in killed]
 
     def _release_all(self, text: str, stage: Stage) -> str:
-        # Wait for all open operations: no processor is held any more.
         deadline = time.monotonic() + _LIMIT
         endings = []
         for op, slot in self._open_ops:
@@ -320,7 +311,6 @@ class Schedule:
         return self._agent_reply(text, stage, _OK)
 
     def _prepare(self, text: str, stage: Stage) -> str:
-        # Do the requests around an operation while a processor is held.
         cast = self._cast
         for slot, words in _operations(text):
             if slot in stage.pids:
@@ -334,7 +324,6 @@ class Schedule:
         )
 
     def _memory_reply(self, stage: Stage, note: Note, answer: Answer = _OK) -> str:
-        # The reply to a step the agent does not look at.
         self._note = note
         lines = ["program 1", "before", "step 0", *self._answer_lines(stage, answer), "done 1", ""]
         return "\n".join(lines)
@@ -373,12 +362,7 @@ class Schedule:
 
 
 class OperationStart:
-    """An operation that is begun and waited for in small portions, until it is done or has to stop waiting.
-
-    :ivar cast: the tasks of its program
-    :ivar answer: its answer, once it is done
-    :ivar stop_waiting: set from outside where its processor is held
-    """
+    """An operation that is begun and waited for in small portions until its *answer*, or *stop_waiting*."""
 
     def __init__(self, cast: Cast, slot: int, words: Sequence[str]) -> None:
         self.cast, self._slot, self._words = cast, slot, words
@@ -399,7 +383,6 @@ def _place(hold: Hold, function: str) -> Place:
     return Place(function, hold.nth, hold.at_return)
 
 
-# Slot and words of every operation in a request.
 def _operations(text: str) -> list[tuple[int, list[str]]]:
     operations = []
     for line in text.splitlines():

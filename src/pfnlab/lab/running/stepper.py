@@ -19,11 +19,10 @@ from pfnlab.lab.running.inside import Inside
 from pfnlab.lab.running.inside_state import LensState
 from pfnlab.lab.running.notes import Note
 from pfnlab.lab.running.placement import Placement
-from pfnlab.lab.running.preparations import preparations
+from pfnlab.lab.running.preparations import can_stand, preparations, stops_of
 from pfnlab.lab.running.replies import reply_until
 from pfnlab.lab.running.schedule import Schedule
 from pfnlab.lab.running.stepwise import Ask, Stage, ask_stepwise
-from pfnlab.lab.running.stops import can_stand, stops_of
 from pfnlab.lab.steering.functions import Functions
 from pfnlab.lab.steering.gdbstub import GdbStub
 from pfnlab.lab.steering.hold import FreeCpus
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Why a program that holds a processor is not run.
 NO_LENS = (
     "a held processor is seen in the guest's memory only, and the lens is not installed: "
     f"{installation('lens')}"
@@ -52,6 +50,7 @@ _OP_LIMIT = 30.0
 #: The lines of a reply with the process id of a task.
 _PIDS = re.compile(r"^pid (\d+) (\d+)$", re.MULTILINE)
 
+#: Errors of a slot that come from the machine, not from the program.
 _SLOT_TROUBLES = {
     errno.ETIMEDOUT: "the kernel did not notice in time that the device came or went",
     errno.EADDRNOTAVAIL: "the kernel gave the device another address than the last one had",
@@ -107,10 +106,7 @@ class Stepper:
         self.at: int | None = None
 
     def wanted(self, program: Program) -> bool:
-        """True where *program* has to be run operation by operation, not as one request.
-
-        :raises Undecided: the kernel cannot be looked into, as an earlier program showed, and has to be
-        """
+        """True where *program* has to be run operation by operation; Undecided if that was tried."""
         if self._blind is not None and self.demanded and self.between:
             raise self._blind
         return self._looks or program.needs.forced or program.needs.held or program.needs.slot
@@ -160,16 +156,19 @@ class Stepper:
             of_program = stage.begun and not stage.preparing and stage.done < len(program.ops)
             op = program.ops[stage.done] if of_program else None
             pid = stage.pids.get(names.index(op.task)) if op is not None else None
-            if op is not None and pid is not None:
-                self._at_the_slot(op)
+            if op is not None and pid is not None and isinstance(op.call, Plug | Unplug):
+                # From outside; the agent then waits for the kernel to notice.
+                guest = cast("Guest", self._guest)
+                (guest.plug if isinstance(op.call, Plug) else guest.unplug)()
             injection = None
             if op is not None and pid is not None and self._functions is not None:
                 injection = self._functions.injection(op, pid)
             if injection is not None:
                 return self._force(injection, lambda: self._guest.request(text, _OP_LIMIT))
             reply = self._guest.request(text, _OP_LIMIT)
-            if op is not None and isinstance(op.call, SlotCall):
-                _check_slot(reply)
+            for error, reason in _SLOT_TROUBLES.items():
+                if op is not None and isinstance(op.call, SlotCall) and f"\nr -1 {error}\n" in reply:
+                    raise Undecided(reason)
             return reply
 
         def watched(ask: Ask) -> Ask:
@@ -277,10 +276,7 @@ class Stepper:
         return self._inside.look({}, placement.places)
 
     def turn_back(self, frames: Sequence[PfnRange]) -> None:
-        """Make these page frames write-back in the direct map of such a guest.
-
-        :raises LensError: its memory cannot be read or written
-        """
+        """Make these page frames write-back in the direct map of such a guest; LensError if it cannot be."""
         assert self._inside is not None
         self._inside.turn_back(frames)
 
@@ -336,13 +332,6 @@ class Stepper:
         self._steering = Steering(self._stub, symbols, guest.hello.offsets)
         self._functions = Functions(guest, self._steering)
 
-    def _at_the_slot(self, op: Op) -> None:
-        # A slot is plugged and unplugged from outside; the agent then waits for the kernel to notice.
-        if isinstance(op.call, Unplug):
-            cast("Guest", self._guest).unplug()
-        elif isinstance(op.call, Plug):
-            cast("Guest", self._guest).plug()
-
     def _force(self, injection: Injection, call: Callable[[], T]) -> T:
         """The result of *call*, an operation in which a call of the kernel is forced."""
         assert self._steering is not None
@@ -353,13 +342,6 @@ class Stepper:
                 f"an operation in which {injection.function} was to be forced: {error}"
             ) from error
         return outcome.result
-
-
-def _check_slot(reply: str) -> None:
-    # Errors of a slot that come from the machine, not from the program.
-    for error, reason in _SLOT_TROUBLES.items():
-        if f"\nr -1 {error}\n" in reply:
-            raise Undecided(reason)
 
 
 @contextlib.contextmanager

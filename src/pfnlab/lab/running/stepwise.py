@@ -57,12 +57,7 @@ def ask_stepwise(
 
 
 def _ask(
-    joined: _JoinedReply,
-    request: str,
-    ask: Ask,
-    look: Look,
-    preparations: Sequence[Around],
-    nop_first: bool,
+    joined: _JoinedReply, request: str, ask: Ask, look: Look, preparations: Sequence[Around], nop_first: bool
 ) -> str:
     lines = request.splitlines()
     head = [line for line in lines if not line.startswith("op ") and line != "end"]
@@ -85,7 +80,6 @@ def _ask(
     return joined.text
 
 
-# Each operation with the lines before and after it.
 def _parts(
     lines: list[str], preparations: Sequence[Around]
 ) -> Iterator[tuple[list[str], list[str], list[str]]]:
@@ -100,8 +94,6 @@ def _parts(
 
 
 class _JoinedReply:
-    # A reply being put together.
-
     def __init__(self) -> None:
         self.stage = Stage()
         self._lines: list[str] = []
@@ -128,7 +120,6 @@ class _JoinedReply:
         return self._take(reply.splitlines())
 
     def _take(self, lines: list[str]) -> bool:
-        # Whether the part was answered whole.
         before = False
         for line in lines:
             word, _, rest = line.partition(" ")

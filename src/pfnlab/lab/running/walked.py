@@ -1,7 +1,5 @@
 """The guest agent's answers to walkers, in the words of observations (``guest/PROTOCOL.md``)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from pfnlab.base.units import PAGE_SHIFT
@@ -15,8 +13,8 @@ from pfnlab.programs.model.walking import (
     rollup_text,
     smap_text,
 )
-from pfnlab.programs.runs.moved import ascending, moved_text
 from pfnlab.programs.runs.places import Places
+from pfnlab.programs.runs.texts import ascending, moved_text
 
 #: The letters of move_pages that are no node.
 _STATUSES = {"e": "EFAULT", "n": "ENOENT"}
@@ -26,10 +24,7 @@ _PAGEMAP_BITS = (8, 7, 6, 3, 2, 1, 0)
 
 
 def read_walk(call: Walk | Status | ProcessVmReadv, words: Sequence[str], places: Places) -> int | str | None:
-    """The value of *call*, from the *words* a reply has after its result.
-
-    :raises ValueError: they make no sense
-    """
+    """The value of *call*, by the *words* a reply has after its result; ValueError if they make no sense."""
     if isinstance(call, Status):
         locked, pinned = words
         return f"VmLck={locked} VmPin={int(pinned)}"

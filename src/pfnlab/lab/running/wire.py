@@ -1,9 +1,4 @@
-"""Programs as requests to the guest agent (``guest/PROTOCOL.md``): names become addresses.
-
-:mod:`pfnlab.lab.running.replies` reads the replies.
-"""
-
-from __future__ import annotations
+"""Programs as requests to the guest agent (``guest/PROTOCOL.md``): names become addresses."""
 
 from typing import Any, NamedTuple, assert_never
 
@@ -27,10 +22,10 @@ from pfnlab.programs.lang.ops import (
     Via,
     tasks_of,
 )
-from pfnlab.programs.lang.shapes import ROWS, is_by_hand
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, ByteRange, ProcessVmReadv, Walk
-from pfnlab.programs.runs.unknown import shows_unknown
+from pfnlab.programs.lang.words import ROWS, is_by_hand
+from pfnlab.programs.runs.places import shows_unknown
 
 #: How many tasks the agent can hold, and how long a comm the kernel keeps.
 MAX_TASKS = 16
@@ -56,10 +51,8 @@ _OF_RAM = _OF_VVAR = 1 << 63
 
 
 class Observed(NamedTuple):
-    """The parts of a run that the agent is asked for, in the words of a request.
+    """The parts of a run that the agent is asked for, in the words of a request; VMAs, PTEs after each step.
 
-    :param vmas: VMAs after every operation
-    :param ptes: page-table entries after every operation
     :param order: the order of kernel calls, in a guest with probes
     :param last: the memtype list before the first operation and at the end only
     :param stand: no operation begins before the host allows it
@@ -77,10 +70,7 @@ USUAL = Observed()
 
 
 def compile_program(program: Program, placement: Placement, observed: Observed) -> str:
-    """The request that runs *program* where *placement* puts it.
-
-    :raises Misuse: more tasks than the agent can hold, or a name nothing declares
-    """
+    """The request that runs *program* where *placement* puts it; Misuse if a guest cannot hold its tasks."""
     tasks = tasks_of(program)
     if len(tasks) > MAX_TASKS:
         raise Misuse(f"{len(tasks)} tasks are more than the guest holds: use at most {MAX_TASKS}")
@@ -99,10 +89,7 @@ def compile_program(program: Program, placement: Placement, observed: Observed) 
 
 
 def address_of(placement: Placement, span: Span) -> int:
-    """The virtual byte address at which *span* begins.
-
-    :raises Misuse: no area has that name
-    """
+    """The virtual byte address at which *span* begins; Misuse if no area has that name."""
     if span.name == VVAR:
         return _OF_VVAR | span.start * PAGE_SIZE
     try:
@@ -120,7 +107,6 @@ def _slot(slots: dict[str, int], task: str) -> int:
 
 
 def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
-    # The verb and its arguments.
     if not is_by_hand(call):
         row = ROWS[type(call)]
         values = (getattr(call, name) for name in call.__struct_fields__)
@@ -209,14 +195,12 @@ def _mmap(call: Mmap, placement: Placement) -> str:
 
 
 def _offset(via: Via, source: Span, placement: Placement) -> int:
-    # The file offset in bytes of the first page mapped.
     origin = placement.bar.start if via in _FROM_BAR else 0
     region = BAR_OFFSET * PAGE_SIZE if via == "vfio" else 0
     return _physical(placement, source) - pfn_to_phys(origin) + region
 
 
 def _physical(placement: Placement, span: Span) -> int:
-    # Where the device pages of a span begin.
     try:
         device = placement.places.devices[span.name]
     except KeyError:

@@ -1,14 +1,16 @@
 """Sizes of kernel structures and slab caches: read from images and guests, kept in a file for each series.
 
-``pfnlab kernels sizes --write`` writes these files, so that the page of sizes needs no kernel.
+``pfnlab kernels sizes --write`` writes these files, so that the page of sizes needs no kernel. From them
+follow the members that a VMA has in other configurations.
+
 """
 
-from __future__ import annotations
-
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +22,7 @@ from pfnlab.base.result import Outcome
 from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.lens.btf import Btf
-from pfnlab.lab.lens.structure_sizes import Hole, SlabCache, StructureSize, size_of_structure
+from pfnlab.lab.lens.structure_sizes import Hole, SizedMember, SlabCache, StructureSize, size_of_structure
 from pfnlab.lab.lens.vmlinux import btf_of
 from pfnlab.lab.running.inside import need_lens
 
@@ -49,7 +51,6 @@ STRUCTURES: Mapping[str, tuple[str, str]] = {
 class SeriesSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The sizes of one series.
 
-    :param series: ``6.12``
     :param package_version: the kernel that was read, the distribution's version
     :param sha256: of its vmlinuz
     :param made_by: the command that wrote the file
@@ -73,20 +74,14 @@ class SeriesSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 @cache
 def known_sizes() -> tuple[SeriesSizes, ...]:
-    """The sizes that are kept of every series, oldest first.
-
-    :raises Misuse: a file is missing or damaged
-    """
+    """The sizes that are kept of every series, oldest first; Misuse if a file is missing or damaged."""
     return tuple(
         read_sizes(files("pfnlab.lab.sizes").joinpath("data", f"{series}.json")) for series in CONFIRMED
     )
 
 
 def read_sizes(path: Any) -> SeriesSizes:
-    """One file.
-
-    :raises Misuse: it is missing or damaged
-    """
+    """One file; Misuse if it is missing or damaged."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=SeriesSizes)
     except (OSError, msgspec.DecodeError) as trouble:
@@ -102,10 +97,7 @@ def write_sizes(folder: Path, sizes: SeriesSizes) -> Path:
 
 
 def types_of(kernel: KernelImage) -> Btf:
-    """The types in a kernel's image.
-
-    :raises LensError: it has none
-    """
+    """The types in a kernel's image; LensError if it has none."""
     return Btf(btf_of(kernel.vmlinuz), name=kernel.label)
 
 
@@ -116,11 +108,7 @@ def structures_of(types: Btf) -> dict[str, StructureSize]:
 
 
 def slabs_of(kernel: KernelImage, types: Btf) -> dict[str, SlabCache]:
-    """The slab caches of a booted guest that has done nothing.
-
-    :raises MissingTool: QEMU or a package of the lens is not here
-    :raises LostGuest: it does not boot
-    """
+    """The slab caches of a booted guest that has done nothing; LostGuest or MissingTool if it cannot be."""
     need_lens()
     from pfnlab.lab.lens.memory import GuestRam
     from pfnlab.lab.lens.program import find_symbols, open_program
@@ -134,11 +122,7 @@ def slabs_of(kernel: KernelImage, types: Btf) -> dict[str, SlabCache]:
 
 
 def series_sizes(kernel: KernelImage, others: Iterable[KernelImage], made_by: str) -> SeriesSizes:
-    """The sizes of a series, as they are kept.
-
-    :param kernel: the kernel that stands for it, which is booted for its slab caches
-    :param others: the other kernels of the series, compared with it
-    """
+    """The sizes of a series, as they are kept: of *kernel*, which is booted, compared with the *others*."""
     types = types_of(kernel)
     structures = structures_of(types)
     alike, unlike = [], {}
@@ -165,11 +149,10 @@ def series_sizes(kernel: KernelImage, others: Iterable[KernelImage], made_by: st
 def holes_in_words(structure: StructureSize) -> str:
     """The holes of a structure: those between its own members, then how much is lost inside of members."""
     own = [_hole(hole) for hole in structure.own_holes]
-    inside: dict[str, int] = {}
+    inside = Counter[str]()
     for hole in structure.holes:
         if hole.inside:
-            member = hole.inside.partition(".")[0]
-            inside[member] = inside.get(member, 0) + hole.bits
+            inside[hole.inside.partition(".")[0]] += hole.bits
     within = [f"{_bits(bits)} in {member}" for member, bits in inside.items()]
     return ", ".join(own + within) or "none"
 
@@ -218,3 +201,105 @@ def _listed(label: str, structures: dict[str, StructureSize]) -> Iterator[str]:
     yield f"{label}:"
     for row in rows:
         yield f"  {'  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))}".rstrip()
+
+
+#: A tracker's field is made of these: a pointer, a frame, a size.
+WORD = 8
+
+#: The field of the kernel's own tracker, which another tracker takes the place of.
+OWN_FIELD = "pfnmap_track_ctx"
+
+
+class KernelOption(NamedTuple):
+    """A configuration option that decides about members of a VMA.
+
+    :param members: what is left out where it is off
+    :param added: what there is where it is on, if the kernels read have it off
+    :param needs: the option it depends on, where the kernel has that
+    """
+
+    name: str
+    members: tuple[str, ...] = ()
+    added: SizedMember | None = None
+    needs: str = ""
+
+
+#: As include/linux/mm_types.h has them, in the order of the page. On x86-64 PER_VMA_LOCK is on where SMP is,
+#: and NUMA needs SMP.
+OPTIONS = (
+    KernelOption("PER_VMA_LOCK", ("detached", "vm_lock_seq", "vm_lock", "vm_refcnt")),
+    KernelOption("NUMA", ("vm_policy",), needs="PER_VMA_LOCK"),
+    KernelOption("NUMA_BALANCING", ("numab_state",), needs="NUMA"),
+    KernelOption("SWAP", ("swap_readahead_info",)),
+    KernelOption("USERFAULTFD", ("vm_userfaultfd_ctx",)),
+    KernelOption("ANON_VMA_NAME", added=SizedMember("anon_name", 0, WORD, WORD)),
+)
+
+#: Kernels where a VMA has a name whatever is configured, beside the links of a file mapping.
+_NAMED_ANYWAY = "shared | anon_name"
+
+VMA = "vm_area_struct"
+
+#: Members of a VMA that a PFN mapping has no use for, so that a word could share their place: automatic NUMA
+#: balancing leaves VM_PFNMAP out (vma_migratable), and userfaultfd takes none (vma_can_userfault).
+UNUSED_IN_PFN_VMAS = ("numab_state", "vm_userfaultfd_ctx")
+
+#: The options that are on.
+Configuration = frozenset[str]
+
+
+def configured(members: Sequence[SizedMember], configuration: Configuration) -> tuple[SizedMember, ...]:
+    """The members a VMA has in a configuration, without the field of the kernel's own tracker."""
+    absent = {name for option in OPTIONS if option.name not in configuration for name in option.members}
+    kept = [member for member in members if member.name not in absent | {OWN_FIELD}]
+    # Without the option the type of this member is empty, and what is added comes before it or before a word.
+    names = {member.name for member in members}
+    for option in OPTIONS:
+        if option.added and option.name in configuration and not {_NAMED_ANYWAY, option.added.name} & names:
+            kept.append(option.added)
+    return tuple(kept)
+
+
+def options_of(members: Sequence[SizedMember]) -> tuple[KernelOption, ...]:
+    """The options that decide about anything in these members."""
+    names = {member.name for member in members}
+    return tuple(
+        option
+        for option in OPTIONS
+        if names & set(option.members) or (option.added and _NAMED_ANYWAY not in names)
+    )
+
+
+def configurations(members: Sequence[SizedMember]) -> Iterator[Configuration]:
+    """Every way to have options on and off, those that depend on another with that one only."""
+    options = options_of(members)
+    for states in product((False, True), repeat=len(options)):
+        on = frozenset(option.name for option, state in zip(options, states, strict=True) if state)
+        if on == possible(on, options):
+            yield on
+
+
+def possible(on: Configuration, options: Sequence[KernelOption]) -> Configuration:
+    """Of the options that are on those that can be: what they depend on is on, or unknown to the kernel."""
+    names = {option.name for option in options}
+    # An option comes after the one it depends on.
+    kept: set[str] = set()
+    for option in options:
+        if option.name in on and (option.needs not in names or option.needs in kept):
+            kept.add(option.name)
+    return frozenset(kept)
+
+
+def members_of(series: SeriesSizes) -> tuple[SizedMember, ...]:
+    """The members of a VMA."""
+    return series.structures[VMA].members
+
+
+def sharing(series: SeriesSizes) -> tuple[int, int]:
+    """In how many configurations a word could share a member PFN VMAs do not use, and in how many not."""
+    members = members_of(series)
+    able = [
+        any(member.name in UNUSED_IN_PFN_VMAS for member in configured(members, on))
+        for on in configurations(members)
+    ]
+    return sum(able), len(able) - sum(able)

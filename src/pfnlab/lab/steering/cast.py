@@ -1,9 +1,4 @@
-"""The tasks of a schedule: a program that stays open, so that the host chooses task, operation and time.
-
-Tasks are slots, verbs and arguments as in ``guest/PROTOCOL.md``; integers are sent in hexadecimal.
-"""
-
-from __future__ import annotations
+"""The tasks of a program that stays open, in the words of ``guest/PROTOCOL.md``; integers are hexadecimal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +14,8 @@ _STILL_RUNNING = "r -1 11 running"
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to one operation.
+    """The answer to one operation: 0, or the error's number.
 
-    :param errno: 0, or the error's number
     :param words: the words after it: the value loaded, the address mremap returned, or ``sig SIGNO CODE``
     """
 
@@ -49,10 +43,7 @@ class Whereabouts:
 
 
 class Cast:
-    """The tasks of a program that is open on *guest*; its opener ends them.
-
-    :param head: the first lines of every request
-    """
+    """The tasks of a program that is open on *guest*, whose opener ends them; *head* begins every request."""
 
     def __init__(self, guest: GuestLike, head: Sequence[str] = ()) -> None:
         self._guest, self._head = guest, head
@@ -93,7 +84,6 @@ class Cast:
         self._request([f"where {task}"])
         return self._whereabouts
 
-    # Send operations, keep the log, return the answers.
     def _request(self, lines: Sequence[str], limit: float = 0.0) -> list[str]:
         text = "\n".join([*self._head, *lines, "more", ""])
         self._whereabouts = Whereabouts("-", ())

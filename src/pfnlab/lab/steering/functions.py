@@ -18,13 +18,7 @@ if TYPE_CHECKING:
     from pfnlab.lab.vm.qemu import Guest
 
 #: The values kernel functions return when they fail; all others return -ENOMEM.
-FAILURES = {
-    "__get_free_page": 0,
-    "__pte_alloc": 1,
-    "kmalloc": 0,
-    "vm_area_alloc": 0,
-    "vm_area_dup": 0,
-}
+FAILURES = {"__get_free_page": 0, "__pte_alloc": 1, "kmalloc": 0, "vm_area_alloc": 0, "vm_area_dup": 0}
 
 #: Places whose functions have other names than the place: of the first group of which the kernel has any, all
 #: functions it has count.
@@ -45,10 +39,7 @@ _VFIO = "vfio_pci_core"
 
 
 class Functions:
-    """The functions of one guest's kernel by the names programs have for them.
-
-    :param steering: has the kernel's symbols; those of the driver are added when one is asked for
-    """
+    """The functions of one guest's kernel by programs' names; those of the driver once one is asked for."""
 
     def __init__(self, guest: Guest, steering: Steering) -> None:
         self._guest = guest
@@ -56,10 +47,7 @@ class Functions:
         self._driver = self._vfio = False
 
     def check(self, program: Program) -> None:
-        """Check that the kernel has the functions *program* names, as far as that is known before it runs.
-
-        :raises Undecided: it has not
-        """
+        """Check that the kernel has the functions *program* names, as far as is known; Undecided if not."""
         for op in program.ops:
             if op.fail is not None:
                 if op.fail.inside is not None:
@@ -71,12 +59,7 @@ class Functions:
                     self.kernel_name(target.function)
 
     def know_vfio(self) -> None:
-        """Know the functions of vfio-pci, in which tasks wait for its locks: its module is loaded by now.
-
-        The machine must run.
-
-        :raises Undecided: it is not loaded
-        """
+        """Know the functions of vfio-pci; the machine must run. Undecided if it is not loaded."""
         if not self._vfio:
             self._steering.symbols = self._steering.symbols.including(module_symbols(self._guest, _VFIO))
             self._vfio = True
@@ -84,9 +67,7 @@ class Functions:
     def kernel_name(self, function: str) -> str | None:
         """The kernel's function or functions (`Place.function`) that programs call *function*.
 
-        None when it lacks one that programs for all kernels name.
-
-        The machine must run.
+        None if it lacks one that programs for all kernels name. The machine must run.
 
         :raises Undecided: it has no such function
         """

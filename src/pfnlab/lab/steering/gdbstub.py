@@ -4,15 +4,144 @@
 the machine runs only on command.
 """
 
-from __future__ import annotations
-
 import re
+import socket
+import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pfnlab.base.errors import Defect, LostGuest, TimedOut, Undecided, Why
-from pfnlab.lab.steering.gdbwire import Wire
+
+_RESENDS = 3
+_NAP = 0.02
+_SHOWN = 40
+_SPECIAL = re.compile(rb"[$#}*]")
+_PACKET = re.compile(rb"\$([^#$]*)#([0-9a-fA-F]{2})", re.DOTALL)
+
+
+def framed(payload: bytes) -> bytes:
+    """*payload* as a packet: escaped, between ``$`` and ``#``, with its checksum."""
+    body = _SPECIAL.sub(lambda special: b"}" + bytes([special[0][0] ^ 0x20]), payload)
+    return b"$%s#%02x" % (body, sum(body) & 0xFF)
+
+
+def unescaped(body: bytes) -> bytes:
+    """The payload of a packet, its escapes (``}``) and run lengths (``*``) taken out."""
+    out = bytearray()
+    rest = iter(body)
+    for byte in rest:
+        if byte == ord("}"):
+            out.append(next(rest, 0) ^ 0x20)
+        elif byte == ord("*") and out:
+            out += out[-1:] * (next(rest, 29) - 29)
+        else:
+            out.append(byte)
+    return bytes(out)
+
+
+class Wire:
+    """One connection to a gdbstub at the unix socket *path*; TimedOut if none listens in *limit* seconds."""
+
+    def __init__(self, path: Path, limit: float) -> None:
+        self._socket = _connect(path, limit)
+        self._received = b""
+        self._acks: deque[bool] = deque()
+        self._packets: deque[str] = deque()
+        #: Whether packets are acknowledged, both ways.
+        self.acknowledge = True
+
+    def send(self, payload: str, limit: float) -> None:
+        """Send one packet, again when it arrives damaged; Undecided, TimedOut or LostGuest if not taken."""
+        frame = framed(payload.encode("latin-1"))
+        for _ in range(_RESENDS):
+            self.send_raw(frame)
+            if not self.acknowledge:
+                return
+            deadline = time.monotonic() + limit
+            while not self._acks:
+                self._fill(deadline, limit, f"acknowledge `{payload[:_SHOWN]}`")
+            if self._acks.popleft():
+                return
+        raise Undecided(f"the gdbstub did not take `{payload[:_SHOWN]}`, sent {_RESENDS} times")
+
+    def send_raw(self, data: bytes) -> None:
+        """Send *data* as it is, such as the byte 3 that interrupts."""
+        try:
+            self._socket.sendall(data)
+        except OSError as error:
+            raise LostGuest(f"the gdbstub is gone: {error}") from error
+
+    def receive(self, limit: float, action: str) -> str:
+        """The content of the next packet.
+
+        :param action: the action expected of the gdbstub, for the message
+        :raises TimedOut: it did not within *limit* seconds
+        :raises LostGuest: the connection is closed
+        """
+        deadline = time.monotonic() + limit
+        while not self._packets:
+            self._fill(deadline, limit, action)
+        return self._packets.popleft()
+
+    def forget(self) -> None:
+        """Drop the packets that have arrived and were not received."""
+        self._packets.clear()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
+
+    def _fill(self, deadline: float, limit: float, action: str) -> None:
+        self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+        try:
+            data = self._socket.recv(65536)
+        except TimeoutError:
+            raise TimedOut(f"the gdbstub did not {action} within {limit:g} s") from None
+        except OSError as error:
+            raise LostGuest(f"the gdbstub is gone before it could {action}: {error}") from error
+        if not data:
+            raise LostGuest(f"the gdbstub closed the connection before it could {action}")
+        self._received += data
+        self._digest()
+
+    # Sort the bytes that have arrived into acknowledgements and packets; other bytes are noise on the line.
+    def _digest(self) -> None:
+        while self._received:
+            first = self._received[:1]
+            packet = _PACKET.match(self._received) if first == b"$" else None
+            if packet:
+                self._received = self._received[packet.end() :]
+                self._take(packet[1], int(packet[2], 16))
+            elif first == b"$" and b"$" not in self._received[1:]:
+                return
+            else:
+                if first in (b"+", b"-"):
+                    self._acks.append(first == b"+")
+                self._received = self._received[1:]
+
+    def _take(self, body: bytes, checksum: int) -> None:
+        intact = sum(body) & 0xFF == checksum
+        if self.acknowledge:
+            self.send_raw(b"+" if intact else b"-")
+        if intact:
+            self._packets.append(unescaped(body).decode("latin-1"))
+
+
+def _connect(path: Path, limit: float) -> socket.socket:
+    deadline = time.monotonic() + limit
+    while True:
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(str(path))
+            return connection
+        except OSError as error:
+            connection.close()
+            if time.monotonic() > deadline:
+                raise TimedOut(f"no gdbstub listened at {path} within {limit:g} s: {error}") from None
+            time.sleep(_NAP)
+
 
 #: The registers at the start of a ``g`` packet in their order, with their sizes in bytes.
 REGISTERS: Mapping[str, int] = {
@@ -48,9 +177,7 @@ class Stop:
 
 
 class GdbStub:
-    """A connection to the gdbstub at the unix socket *path*.
-
-    Connecting stops the machine.
+    """A connection to the gdbstub at the unix socket *path*; connecting stops the machine.
 
     :param limit: seconds any single answer may take
     :raises TimedOut: nothing listens there, or it says nothing
@@ -107,10 +234,7 @@ class GdbStub:
         self._expect_ok(f"G{(data + rest).hex()}")
 
     def read(self, address: int, size: int) -> bytes:
-        """*size* bytes at the virtual *address*.
-
-        :raises GdbError: a part of it is not mapped
-        """
+        """*size* bytes at the virtual *address*; GdbError if a part of it is not mapped."""
         data = b""
         while len(data) < size:
             count = min(size - len(data), _CHUNK)
@@ -153,19 +277,13 @@ class GdbStub:
         return self.wait(self._limit, f"one step of CPU {thread - 1}")
 
     def step_over(self, thread: int, address: int) -> None:
-        """Let *thread* leave the breakpoint at *address*, where it stands.
-
-        :raises Undecided: it stays there after several steps
-        """
+        """Let *thread* leave the breakpoint at *address*, where it stands, as :meth:`step_off`."""
         self.remove_breakpoint(address)
         self.step_off(thread, address)
         self.insert_breakpoint(address)
 
     def step_off(self, thread: int, address: int) -> None:
-        """Let *thread* execute the instruction at *address*, where it stands.
-
-        :raises Undecided: it stays there after several steps
-        """
+        """Let *thread* execute the instruction at *address*, where it stands; Undecided if it stays there."""
         for _ in range(_STEPS):
             self.step(thread)
             # After a step that executes nothing, the same call would be counted twice.
@@ -184,11 +302,7 @@ class GdbStub:
         return self.reason
 
     def wait(self, limit: float, event: str) -> Stop:
-        """The next stop.
-
-        :param event: the event that is waited for, for the message
-        :raises TimedOut: it did not come within *limit* seconds
-        """
+        """The next stop, which *event* is in messages; TimedOut if it does not come in *limit* seconds."""
         stop = self.poll(limit)
         if stop is None:
             raise TimedOut(f"{event} did not happen within {limit:g} s")
@@ -214,7 +328,6 @@ class GdbStub:
         self._wire.send(packet, self._limit)
         self.running = True
 
-    # The named registers, and the rest of the packet after them.
     def _registers(self) -> tuple[dict[str, int], bytes]:
         reply = self._answer("g")
         data = _unhex(reply, len(reply) // 2)

@@ -35,9 +35,8 @@ class NotReached(Undecided):
 
 @dataclass(frozen=True)
 class HoldPoint:
-    """A place to hold a CPU at, and the task to hold there.
+    """A place to hold a CPU at, and the task *pid* to hold there.
 
-    :param pid: of the task whose passing counts, and whose calls are forced
     :param forced: calls on the way that are made to return at once
     :param counts: whether a call that begins with these registers counts
     """
@@ -64,11 +63,7 @@ class HoldOutcome:
 
 @dataclass
 class Coming:
-    """A task that is to be held too, and has not come to its place yet.
-
-    :param way: its way there
-    :ivar held: its CPU, once it stands there
-    """
+    """A task that is to be held too: the way to its place, and its CPU, once it stands there."""
 
     way: Way
     pid: int
@@ -181,22 +176,16 @@ class FreeCpus:
 
     def wait_of(self, cast: Cast, task: int) -> Wait:
         """The wait of *task*, whose operation is not finished."""
-        if cast.verbs.get(task) == "exec":
-            return self._wait_of_exec(cast.pids[task])
-        whereabouts = self.others(lambda: cast.where(task))
-        if whereabouts.state != "R":
-            return (
-                judge_sleeping(whereabouts.functions, *self._calls_around(whereabouts))
-                if whereabouts.state == "D"
-                else Wait(Obstacle.NOTHING, whereabouts.functions)
-            )
-        frames = self._frames_while_running(cast.pids[task])
-        return judge(with_jumps(self.steering, frames or []))
-
-    # The guest reads where a task is under a lock that the exec of the task may have.
-    def _wait_of_exec(self, pid: int) -> Wait:
+        pid, execs = cast.pids[task], cast.verbs.get(task) == "exec"
+        # The guest reads where a task is under a lock that the exec of the task may have.
+        if not execs:
+            whereabouts = self.others(lambda: cast.where(task))
+            if whereabouts.state == "D":
+                return judge_sleeping(whereabouts.functions, *self._calls_around(whereabouts))
+            if whereabouts.state != "R":
+                return Wait(Obstacle.NOTHING, whereabouts.functions)
         frames = self._frames_while_running(pid)
-        if frames is None and self._stack_pointer is not None:
+        if execs and frames is None and self._stack_pointer is not None:
             frames = list(frames_behind(self.steering, {"rip": 0, "rsp": self._stack_pointer(pid)}))
         return judge(with_jumps(self.steering, frames or []))
 
@@ -244,11 +233,7 @@ class HeldCpu(FreeCpus, Generic[T]):
 
 
 def hold(
-    steering: Steering,
-    at: HoldPoint,
-    call: Callable[[], T],
-    limit: float = 2.0,
-    grace: float = 0.0,
+    steering: Steering, at: HoldPoint, call: Callable[[], T], limit: float = 2.0, grace: float = 0.0
 ) -> HeldCpu[T]:
     """Run *call* and hold the CPU that comes to the place of *at*.
 

@@ -1,7 +1,5 @@
 """Points of a kernel's code, and forced calls: input and output of steering."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -47,7 +45,7 @@ class Injection:
 class Injected(Generic[T]):
     """The outcome of an injection.
 
-    :param result: the result of the operation
+    :param result: that of the operation
     :param forced: whether the call was reached and forced
     :param calls: number of calls that counted, the forced one included
     """
@@ -59,10 +57,7 @@ class Injected(Generic[T]):
 
 @dataclass(frozen=True)
 class Hit:
-    """The place was reached, and all CPUs stand.
-
-    :param calls: number of calls that counted, this one included
-    """
+    """The place was reached, and all CPUs stand; so many calls counted, this one included."""
 
     thread: int
     registers: dict[str, int]

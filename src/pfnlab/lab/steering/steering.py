@@ -4,8 +4,6 @@ An operation is any function that makes the guest do something, `Guest.request` 
 runs in a thread of its own, because the whole machine may stop before it is answered.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +14,7 @@ from pfnlab.base.errors import TimedOut, Undecided
 from pfnlab.lab.steering.gdbstub import GdbStub, Stop
 from pfnlab.lab.steering.points import Hit, Injected, Injection, Place, Way
 from pfnlab.lab.steering.symbols import Symbols
-from pfnlab.lab.steering.traps import TRAP, Breakpoints, Loops, Traps
+from pfnlab.lab.steering.traps import TRAP, Breakpoints, Loops
 
 T = TypeVar("T")
 
@@ -52,10 +50,7 @@ class BackgroundCall(Generic[T]):
         return self._future.done()
 
     def result(self, limit: float) -> T:
-        """The value the function returned; an exception it raised is raised again.
-
-        :raises TimedOut: the function is not done within *limit* seconds
-        """
+        """The value of the function, or its exception; TimedOut if not done in *limit* seconds."""
         if not wait([self._future], limit).done:
             raise TimedOut(f"the operation was not done within {limit:g} s")
         return self._future.result()
@@ -65,7 +60,6 @@ class Steering:
     """A guest whose CPUs are stopped and started by the host.
 
     :param stub: connected to the guest, which runs from now on
-    :param symbols: of its kernel
     :param offsets: ``hello.offsets`` of the guest, to know the current task of a CPU
     """
 
@@ -77,7 +71,7 @@ class Steering:
         self.threads = stub.threads()
         self._held_threads: list[int] = []
         # A held CPU stands while others run, so it cannot be in a loop.
-        self._traps: Traps = Loops(stub) if len(self.threads) == 1 else Breakpoints(stub)
+        self._traps = Loops(stub) if len(self.threads) == 1 else Breakpoints(stub)
         #: Whether one function leads to another, as far as that was found out.
         self._call_paths: dict[tuple[str, str], bool] = {}
         self.go()
@@ -149,9 +143,9 @@ class Steering:
             leads = self._call_paths[name, wanted] = wanted in visited
         return leads
 
-    def _callees(self, name: str) -> set[str]:
+    def _callees(self, name: str) -> list[str]:
         start, size = self.symbols.extent(name)
-        return set(self.symbols.called(self.stub.read(start, size), start))
+        return self.symbols.called(self.stub.read(start, size), start)
 
     def called_before(self, address: int) -> str | None:
         """The function whose direct call returns to *address*; None where none does."""
@@ -201,10 +195,7 @@ class Steering:
         return arrival and arrival[1]
 
     def way_to(self, place: Place, counts: Callable[[dict[str, int]], bool] = lambda registers: True) -> Way:
-        """A way to *place*, at its beginning; *counts* tells which calls are counted.
-
-        :raises Undecided: the kernel has no such function
-        """
+        """A way to *place*, where *counts* tells calls that count; Undecided if there is no such function."""
         return Way(place, frozenset(map(self.symbols.address, place.function.split("|"))), counts)
 
     def reach_first(
@@ -295,10 +286,7 @@ class Steering:
         return self.stub.word(registers["rsp"]), registers["rsp"] + 8
 
     def frames(self, registers: dict[str, int], words: Sequence[int]) -> Iterator[tuple[str, int]]:
-        """The functions *words* of a stack may return to, and where, after the one the CPU is in.
-
-        Each is once in a row.
-        """
+        """The functions *words* of a stack may return to, and where, after the CPU's; each once in a row."""
         last = None
         for word in (registers["rip"], *words):
             name = self.symbols.function(word)

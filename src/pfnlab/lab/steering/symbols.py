@@ -23,11 +23,7 @@ _BRANCH = re.compile(rb"(?=(?:\xe8|\xe9|\x0f[\x80-\x8f])(.{4}))", re.DOTALL)
 
 
 class Symbols:
-    """The symbols of ``/proc/kallsyms``.
-
-    :param text: its lines, ``ADDRESS TYPE NAME``
-    :param kernel: the kernel's name, for messages
-    """
+    """The symbols of ``/proc/kallsyms``, lines ``ADDRESS TYPE NAME``; *kernel* names it in messages."""
 
     def __init__(self, text: str, kernel: str = "this kernel") -> None:
         self._kernel = kernel
@@ -60,10 +56,7 @@ class Symbols:
         return name in self._addresses
 
     def address(self, name: str) -> int:
-        """Where *name* begins.
-
-        :raises Undecided: this kernel has no such symbol: it is inlined or has another name
-        """
+        """Where *name* begins; Undecided if there is none: it is inlined or has another name."""
         if name not in self._addresses:
             near_names = difflib.get_close_matches(name, self._names, n=3)
             hint = f"; near: {', '.join(near_names)}" if near_names else ""
@@ -71,20 +64,14 @@ class Symbols:
         return self._addresses[name]
 
     def extent(self, name: str) -> tuple[int, int]:
-        """Where the function *name* begins, and how many bytes it has at most.
-
-        :raises Undecided: this kernel has no such symbol
-        """
+        """Where the function *name* begins, and how many bytes it has at most; errors as `address`."""
         start = self.address(name)
         next_index = bisect.bisect_right(self._starts, start)
         end = self._starts[next_index] if next_index < len(self._starts) else start
         return start, min(end - start, _LARGEST_FUNCTION)
 
     def called(self, code: bytes, start: int) -> list[str]:
-        """The functions that x86 *code* at address *start* calls or jumps to, parts put aside among them.
-
-        :return: each once, in the order of the code
-        """
+        """The functions that x86 *code* at address *start* calls or jumps to, each once, in its order."""
         names: dict[str, None] = {}
         for match in _BRANCH.finditer(code):
             target = start + match.end(1) + int.from_bytes(match[1], "little", signed=True)
@@ -112,10 +99,7 @@ class Symbols:
 
 
 def kernel_symbols(guest: Guest, vmlinuz: Path) -> Symbols:
-    """The symbols of the kernel *vmlinuz* that *guest* runs; read from the guest once, then from the cache.
-
-    :raises LostGuest: the guest did not answer
-    """
+    """The symbols of *vmlinuz*, which *guest* runs; read from it once, with LostGuest, then cached."""
     path = cache_root() / "symbols" / f"{sha256_of(vmlinuz)[:16]}.kallsyms"
     if not trusted(path).exists():
         write_cached(path, _symbol_text(guest, "symbols\n"))
@@ -129,10 +113,7 @@ def _symbols_in(path: Path, release: str) -> Symbols:
 
 
 def module_symbols(guest: Guest, module: str) -> str:
-    """The symbols of a module *guest* has loaded, for `Symbols.including`; they may differ from boot to boot.
-
-    :raises Undecided: it has no such module
-    """
+    """The symbols of a module in this boot, for `Symbols.including`; Undecided if it is not loaded."""
     text = _symbol_text(guest, f"symbols {module}\n")
     if not text:
         raise Undecided(f"the guest has no module `{module}` loaded")

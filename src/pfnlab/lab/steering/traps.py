@@ -1,11 +1,8 @@
 """How a machine is made to stand when a CPU comes to an address: by breakpoints, or in loops."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from pfnlab.lab.steering.gdbstub import GdbStub, Stop
 
@@ -31,35 +28,22 @@ _LONGEST = 5
 _THREAD = 1
 
 
-class Traps(Protocol):
-    """Addresses at which a machine is stopped; it must stand while they change."""
-
-    def set(self, address: int) -> None:
-        """Stop at *address* from now on."""
-
-    def clear(self, address: int) -> None:
-        """Stop there no longer."""
-
-    def poll(self) -> Stop | None:
-        """The next stop of a machine that runs; None, and it runs on, where none comes soon."""
-
-    def leave(self, stop: Stop, registers: Mapping[str, int]) -> None:
-        """Let the CPU of *stop*, which stands at an address, be behind it; the machine stands."""
-
-
 class Breakpoints:
-    """Breakpoints of the gdbstub. After each stop QEMU translates the guest's code anew, for 0.1 s."""
+    """Breakpoints of the gdbstub. After each stop QEMU translates the guest's code anew, for 0.1 s.
+
+    Machines stop at them from `set` to `clear`, and must stand while they change.
+    """
 
     def __init__(self, stub: GdbStub) -> None:
         self._stub = stub
         self.set, self.clear = stub.insert_breakpoint, stub.remove_breakpoint
 
     def poll(self) -> Stop | None:
-        """The gdbstub tells of it."""
+        """The next stop of a machine that runs; None, and it runs on, where none comes soon."""
         return self._stub.poll(_WAIT)
 
     def leave(self, stop: Stop, registers: Mapping[str, int]) -> None:
-        """Execute what is there."""
+        """Let the CPU of *stop*, which stands at one, be behind it; the machine stands."""
         self._stub.step_over(stop.thread, registers["rip"])
 
 
@@ -76,7 +60,8 @@ class _Replaced:
 class Loops:
     """Jumps to themselves, in a machine with one CPU: it is interrupted now and then, to see where it is.
 
-    After an interrupt QEMU keeps its translated code, but for the pages that were written.
+    Otherwise as `Breakpoints`. After an interrupt QEMU keeps its translated code, but for the pages that
+    were written.
     """
 
     def __init__(self, stub: GdbStub) -> None:

@@ -1,7 +1,5 @@
 """The obstacle a task waits for, judged by the kernel functions it is in."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -28,10 +26,7 @@ class Obstacle(Enum):
 
 @dataclass(frozen=True)
 class Wait:
-    """A task's wait.
-
-    :param functions: the kernel functions it is in, innermost first, with some that it may have left
-    """
+    """A task's wait in these kernel functions, innermost first, with some that it may have left."""
 
     need: Obstacle
     functions: tuple[str, ...]
@@ -55,52 +50,21 @@ _SEMAPHORES: dict[Obstacle, tuple[str, ...]] = {
     ),
     Obstacle.MMAP_LOCK: (
         *("__vm_munmap", "vm_munmap", "dup_mm", "copy_process", "do_user_addr_fault", "lock_mm_and_find_vma"),
-        *(
-            "vm_mmap_pgoff",
-            "do_mprotect",
-            "do_madvise",
-            "madvise_",
-            "vector_madvise",
-            "__do_sys_",
-            "__se_sys_",
-            "do_mlock",
-            "do_mbind",
-        ),
+        *("vm_mmap_pgoff", "do_mprotect", "do_madvise", "madvise_", "vector_madvise", "__do_sys_"),
+        *("__se_sys_", "do_mlock", "do_mbind"),
         # System calls that take the lock themselves, where the compiler has put all of one into its entry.
-        *(
-            f"__x64_sys_{name}"
-            for name in (
-                "munlock",
-                "mlockall",
-                "msync",
-                "mincore",
-                "remap_file_pages",
-                "process_mrelease",
-                "process_madvise",
-            )
-        ),
-        *(
-            "do_mremap",
-            "mmap_write_lock",
-            "mmap_read_lock",
-            "__mm_populate",
-            "m_start",
-            "lock_next_vma",
-            "show_smaps_rollup",
-            "do_pagemap_scan",
-            "clear_refs_write",
-            "exit_mm",
-            *("do_mseal", "mseal_range"),
-            # Those who look at or copy the memory of another address space, or take its pages.
-            *("process_vm_rw", "__access_remote_vm", "access_remote_vm", "mem_rw", "do_pages_stat"),
-            *("get_user_pages", "__get_user_pages", "gup_", "__gup_", "internal_get_user_pages"),
-            *("pagemap_", "userfaultfd_"),
-            # The guest driver's two requests that take the lock themselves.
-            "pfnlab_zap",
-            "pfnlab_remap_live",
-            # Up to 6.9 vfio-pci takes it for each address space that it removes entries of.
-            "vfio_pci_zap_and_vma",
-        ),
+        *("__x64_sys_munlock", "__x64_sys_mlockall", "__x64_sys_msync", "__x64_sys_mincore"),
+        *("__x64_sys_remap_file_pages", "__x64_sys_process_mrelease", "__x64_sys_process_madvise"),
+        *("do_mremap", "mmap_write_lock", "mmap_read_lock", "__mm_populate", "m_start", "lock_next_vma"),
+        *("show_smaps_rollup", "do_pagemap_scan", "clear_refs_write", "exit_mm", "do_mseal", "mseal_range"),
+        # Those who look at or copy the memory of another address space, or take its pages.
+        *("process_vm_rw", "__access_remote_vm", "access_remote_vm", "mem_rw", "do_pages_stat"),
+        *("get_user_pages", "__get_user_pages", "gup_", "__gup_", "internal_get_user_pages"),
+        *("pagemap_", "userfaultfd_"),
+        # The guest driver's two requests that take the lock themselves.
+        *("pfnlab_zap", "pfnlab_remap_live"),
+        # Up to 6.9 vfio-pci takes it for each address space that it removes entries of.
+        "vfio_pci_zap_and_vma",
     ),
     Obstacle.EXEC_UPDATE: ("mm_access",),
     # A fault waits for it under mmap_lock; what takes mmap_lock in vfio-pci is named above.
@@ -114,13 +78,7 @@ _VMA_LOCK = ("__vma_start_write", "__vma_start_exclude_readers", "__vma_enter_lo
 _FILES: dict[Obstacle, tuple[str, ...]] = {Obstacle.I_MMAP: ("dup_mm", "copy_process")}
 _SPINLOCKS = {
     Obstacle.BOOK: (
-        "memtype_",
-        "pat_",
-        "reserve_pfn_range",
-        "lookup_memtype",
-        "track_pfn",
-        "pfnmap_",
-        "untrack_",
+        *("memtype_", "pat_", "reserve_pfn_range", "lookup_memtype", "track_pfn", "pfnmap_", "untrack_"),
     ),
     Obstacle.PAGE_TABLE: (
         *("follow_p", "zap_", "__zap_", "unmap_page_range", "insert_pfn", "copy_p", "move_", "remap_p"),

@@ -1,7 +1,5 @@
 """Finding out which accelerator guests have: the emulator's own (TCG) or the host's processor (KVM)."""
 
-from __future__ import annotations
-
 import os
 import threading
 from collections.abc import Callable
@@ -38,10 +36,7 @@ class Acceleration:
         self._current = Accel.TCG if self._requested is Accel.TCG else Accel.AUTO
 
     def settle(self) -> None:
-        """Find out once whether KVM can be used.
-
-        :raises MissingTool: KVM was asked for and cannot be used
-        """
+        """Find out once whether KVM can be used; MissingTool if it was asked for and cannot."""
         with self._lock:
             if self._current is not Accel.AUTO:
                 return
@@ -75,12 +70,7 @@ class Acceleration:
         self._kvm_works = True
 
     def falls_back(self, reason: str) -> bool:
-        """Give up KVM after a guest did not boot with it; True where that guest is to be tried without.
-
-        All later guests run without it too.
-
-        :param reason: why it did not boot, for the message
-        """
+        """Give up KVM, for *reason*; True if the guest that did not boot is to be tried without."""
         with self._lock:
             if self._kvm_works:
                 return False

@@ -1,7 +1,5 @@
 """The guests of one machine: booted when needed, ended together; a kernel that never boots is given up."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -27,10 +25,7 @@ class GuestLike(Protocol):
     hello: Hello
 
     def request(self, text: str, limit: float) -> str:
-        """The reply to *text*.
-
-        :raises LostGuest: none within *limit* seconds, or none at all any more
-        """
+        """The reply to *text*; LostGuest if none within *limit* seconds, or none at all any more."""
 
     def last_alarm(self) -> Alarm | None:
         """The alarm it ended of, or is about to end of, without its operation."""
@@ -89,13 +84,7 @@ class Stopped(Exception):
 
 @dataclass
 class Boots:
-    """The state the guests of one machine share.
-
-    :param boot: boots a guest
-    :param driver: the image with the driver in it
-    :param vfio: the image with the modules of vfio-pci
-    :param acceleration: whether KVM works
-    """
+    """The state the guests of one machine share, with the image of the driver and that of vfio-pci."""
 
     boot: Callable[[GuestShape, str | None], GuestLike]
     driver: DriverImage

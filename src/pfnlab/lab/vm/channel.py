@@ -1,15 +1,85 @@
-"""The shared memory between host and guest agent; its layout is fixed in ``guest/PROTOCOL.md``."""
+"""Memory shared by host and guest agent, and the ports by which they take turns: ``guest/PROTOCOL.md``."""
 
-from __future__ import annotations
-
+import contextlib
 import mmap
+import select
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pfnlab.base.errors import Defect
-from pfnlab.lab.vm.ports import RING, Ports
+
+#: Ways to wait, for the word of the channel that says so.
+RING, STAND, NAP = 1, 2, 4
+
+_IO_PORTS = {"bell": 0xE9, "gate": 0xEA}
+
+# As many rings as nobody has listened to, at most; there is one for each operation that is done.
+_MOST = 4096
+
+
+class Ports:
+    """Two ports by which host and guest take turns: neither polls while the other one works.
+
+    The agent rings the *bell* when it has something to say; the host sleeps until then. It stands at the
+    *gate* until the host lets it through. Both are debug consoles of QEMU, on sockets, of which these are the
+    host's ends. A write to a socket without room is what makes a processor stand, so QEMU itself stands, too:
+    nobody may ask it anything while the guest is at the gate.
+
+    """
+
+    def __init__(self) -> None:
+        self._mine: dict[str, socket.socket] = {}
+        self._of_guest: dict[str, socket.socket] = {}
+        for name in _IO_PORTS:
+            self._mine[name], self._of_guest[name] = socket.socketpair()
+            self._mine[name].setblocking(False)
+        # The least room there is: each byte that finds room is a poll.
+        self._of_guest["gate"].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 0)
+
+    @property
+    def files(self) -> Sequence[int]:
+        """The descriptors that QEMU needs."""
+        return [end.fileno() for end in self._of_guest.values()]
+
+    def arguments(self) -> list[str]:
+        """QEMU's arguments for the two devices."""
+        return [
+            word
+            for name, end in self._of_guest.items()
+            for word in (
+                *("-chardev", f"socket,id={name},fd={end.fileno()}"),
+                *("-device", f"isa-debugcon,iobase={_IO_PORTS[name]:#x},chardev={name}"),
+            )
+        ]
+
+    def started(self) -> None:
+        """QEMU has its ends; these here are closed, so that it notices when the host is gone."""
+        for end in self._of_guest.values():
+            end.close()
+
+    def listen(self, seconds: float) -> None:
+        """Sleep until the bell rings, or is broken, so many *seconds* at most."""
+        # Two threads may listen: one whose answer came too late may still do.
+        bell = select.poll()
+        bell.register(self._mine["bell"], select.POLLIN)
+        if bell.poll(1000 * seconds):
+            with contextlib.suppress(OSError):
+                self._mine["bell"].recv(_MOST)
+
+    def let_through(self) -> None:
+        """Let the guest through the gate, once; without effect while it is elsewhere."""
+        with contextlib.suppress(OSError):
+            self._mine["gate"].recv(1)
+
+    def close(self) -> None:
+        """Close everything; does nothing the second time."""
+        for end in (*self._mine.values(), *self._of_guest.values()):
+            end.close()
+
 
 #: Size of the shared memory, bytes.
 CHANNEL_SIZE = 16 << 20
@@ -34,8 +104,7 @@ class Hello:
     """The guest's description of itself once it is up.
 
     :param release: as ``uname -r`` prints it
-    :param bar_start: first physical byte of the device under test
-    :param bar_pages: its size in pages
+    :param bar_start: first physical byte of the device under test, which has *bar_pages*
     :param ptes: ``ok``, or why page tables cannot be read
     :param offsets: those the page-table reader found; a later guest of the same kernel boots faster with them
     :param order: ``ok`` when the order of kernel calls can be observed
@@ -63,10 +132,7 @@ class Hello:
 
 
 def read_hello(text: str) -> Hello:
-    """Read the agent's first reply.
-
-    :raises Defect: it is not a hello: agent and host disagree
-    """
+    """Read the agent's first reply; Defect if it is no hello: agent and host disagree."""
     lines = dict(line.partition(" ")[::2] for line in text.splitlines())
     try:
         start, pages = lines["bar"].split()
@@ -85,10 +151,7 @@ def read_hello(text: str) -> Hello:
 
 
 class Channel:
-    """The host's end of one guest's shared memory, backed by the file *path*.
-
-    :param ports: those of that guest
-    """
+    """The host's end of one guest's shared memory, backed by the file *path*."""
 
     def __init__(self, path: Path, ports: Ports) -> None:
         self._ports = ports
@@ -102,7 +165,7 @@ class Channel:
         """Hand *text* to the agent; its reply is the next one waited for.
 
         :param allowed: how many operations may begin at once, where the request says that they wait
-        :param turns: how both sides wait, as in :mod:`~pfnlab.lab.vm.ports`
+        :param turns: how both sides wait, as in :mod:`~pfnlab.lab.vm.channel`
         """
         data = text.encode("ascii")
         if len(data) > _REPLY - _REQUEST:
@@ -117,12 +180,7 @@ class Channel:
         self._words[_REQUEST_SEQUENCE] = self._sequence
 
     def reply(self, limit: float, lives: Callable[[], bool]) -> str | None:
-        """Wait for the reply that is due.
-
-        :param limit: seconds to wait at most
-        :param lives: called now and then: whether a reply can still come
-        :return: None when *limit* passed or *lives* returned False
-        """
+        """The reply that is due; None if *limit* seconds pass, or *lives* says that no reply can come."""
         words, sequence = self._words, self._sequence
         if not self._wait(lambda: words[_REPLY_SEQUENCE] == sequence, limit, lives):
             return None
@@ -143,10 +201,7 @@ class Channel:
         self._ports.let_through()
 
     def done(self, operations: int, limit: float, lives: Callable[[], bool]) -> bool | None:
-        """Wait until so many operations of the request are done; *limit* and *lives* as in `reply`.
-
-        :return: False where the reply is there instead, None where neither comes
-        """
+        """Wait, as `reply`, until so many operations are done; False for the reply, None for neither."""
         words, sequence = self._words, self._sequence
 
         def is_done() -> bool:
@@ -171,10 +226,7 @@ class Channel:
     # Whether *done* came true before *limit* passed and while *lives*; an agent without ports is polled.
     def _wait(self, done: Callable[[], bool], limit: float, lives: Callable[[], bool]) -> bool:
         rings = self._words[_PORTS] and self._words[_TURNS] & RING
-        return _wait(done, limit, lives, self._listen if rings else None)
-
-    def _listen(self) -> None:
-        self._ports.listen(_CHECK_EVERY)
+        return _wait(done, limit, lives, partial(self._ports.listen, _CHECK_EVERY) if rings else None)
 
     @property
     def begun(self) -> int:

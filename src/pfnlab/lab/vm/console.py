@@ -1,7 +1,5 @@
 """The console of a guest: its lines, and the file in the cache that keeps those of a lost guest."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import os
@@ -59,12 +57,7 @@ def gave_up(stderr: Sequence[str]) -> bool:
 
 
 def last_words(console: Sequence[str], stderr: Sequence[str], status: int | None) -> str:
-    """The reason why a guest ended without an alarm: a panic, QEMU's last message, or the console's last
-    line.
-
-    :param stderr: what QEMU said
-    :param status: with which it ended, None where it still lives
-    """
+    """Why a guest ended without an alarm: a panic, QEMU's *stderr*, the console; *status* if it ended."""
     panics = [line for line in console if "Kernel panic" in line or _AGENT in line]
     if panics:
         return "; ".join(dict.fromkeys(line.partition("] ")[2] or line for line in panics))

@@ -4,8 +4,6 @@ A block is a piece of code that the emulator translates at once; it is known by 
 The plugin (``blocks.c``) counts in a file that is mapped here too: counts are read and cleared from outside.
 """
 
-from __future__ import annotations
-
 import hashlib
 import mmap
 from collections.abc import Callable
@@ -26,11 +24,7 @@ _REMEDY = "apt-get install --no-install-recommends gcc libc6-dev"
 
 
 def plugin(*, say: Callable[[str], None] = quiet) -> Path:
-    """The plugin; compiled on the first call, from the cache afterwards.
-
-    :raises MissingTool: there is no C compiler
-    :raises Defect: the compiler works, and does not take it
-    """
+    """The plugin, compiled once; MissingTool if there is no C compiler, Defect if it does not take it."""
     source = (resources.files("pfnlab.lab.vm") / "blocks.c").read_text(encoding="utf-8")
     key = hashlib.sha256(repr((source, _FLAGS)).encode()).hexdigest()
 
@@ -51,10 +45,7 @@ def plugin_arguments(file: Path) -> list[str]:
 
 
 class Blocks:
-    """The counts of one guest; a file that the plugin has made.
-
-    :param file: its path
-    """
+    """The counts of one guest, in a file that the plugin has made."""
 
     def __init__(self, file: Path) -> None:
         with file.open("r+b") as opened:

@@ -14,7 +14,6 @@ from pfnlab.programs.lang.ops import Program
 if TYPE_CHECKING:
     from pfnlab.lab.vm.boots import GuestShape
 
-#: The forms of the words, for messages.
 FORMS = ("cpus=4", "memory=768 (MiB)", "phys_bits=52", "parameter=WORD")
 
 #: The least and the most of each number.
@@ -62,11 +61,7 @@ USUAL = Hardware()
 
 
 def read_hardware(machine: str, words: Sequence[str]) -> Hardware:
-    """The hardware that the *words* of a machine's name say.
-
-    :param machine: the whole name, for messages
-    :raises Misuse: a word is no ``KEY=VALUE`` of :class:`Hardware`, or a number is out of bounds
-    """
+    """The hardware that the *words* of a machine's name say; Misuse if one is none, or out of bounds."""
     numbers = dict[str, int]()
     parameters = list[str]()
     for word in words:

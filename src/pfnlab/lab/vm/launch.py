@@ -1,6 +1,4 @@
-"""QEMU's command line, part by part, and the start of its process."""
-
-from __future__ import annotations
+"""QEMU's command line: processor, devices, parameters of the kernel; and the start of its process."""
 
 import os
 import subprocess
@@ -8,7 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pfnlab.lab.images.tools import start_guard
+from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.lab.vm.channel import CHANNEL_SIZE
+from pfnlab.lab.vm.qmp import Slot
+from pfnlab.lab.vm.saved_state import SAVABLE
 from pfnlab.programs.runs.machine import Accel
 
 #: The model of each of several CPUs. With cx16, QEMU 7.2 was seen to kill a 6.12 guest in the instruction
@@ -33,6 +34,20 @@ NO_DRIVER_OF_CONTROLLER = "initcall_blacklist=nvme_init"
 
 _ROOM = 16 * CHANNEL_SIZE
 
+#: Kernel parameters of every guest: an oops ends it at once; the same addresses in every boot, less to wait
+#: for, and no DAMON statistics (on by default in Debian's kernels from 6.17 on), which clear accessed bits of
+#: page-table entries to sample them.
+PARAMETERS = (
+    "console=ttyS0 quiet oops=panic panic=-1 damon_stat.enabled=0 "
+    "nokaslr norandmaps mitigations=off no_timer_check tsc=reliable cryptomgr.notests random.trust_cpu=on"
+)
+
+#: The bus addresses of the device under test, or of its slot, and of the channel's device.
+UNDER_TEST, CHANNEL = 0x10, 0x11
+
+# Saving reads every page of the BAR, 0.1 s a GiB; a boot takes some seconds.
+_SAVABLE_BAR_MIB = 8192
+
 # Ends a QEMU whose owner is gone.
 _GUARD = 'case $(readlink "/proc/$1/exe") in */qemu-system-*) kill -9 "$1";; esac; rm -rf -- "$2"'
 
@@ -45,10 +60,7 @@ def cpu_arguments(accel: Accel, cpus: int, phys_bits: int | None = None) -> list
     model = CPU_OF_SEVERAL if several else CPU_OF_ONE
     if phys_bits is not None:
         model += f",phys-bits={phys_bits}"
-    return [
-        *("-cpu", model, "-smp", str(cpus)),
-        *("-accel", "tcg,thread=multi" if several else "tcg"),
-    ]
+    return [*("-cpu", model, "-smp", str(cpus)), *("-accel", "tcg,thread=multi" if several else "tcg")]
 
 
 def parameters_for(accel: Accel, cpus: int) -> list[str]:
@@ -111,10 +123,7 @@ def is_stopped(process: int) -> bool:
 def start_qemu(
     command: Sequence[str], folder: Path, files: Sequence[int] = ()
 ) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
-    """QEMU, and the process that ends it with its owner; what QEMU says is in *folder*.
-
-    :param files: descriptors that *command* names
-    """
+    """QEMU, which *command* gives *files*, and what ends it with its owner; what it says is in *folder*."""
     # Sessions of their own: a terminal's interrupt is for the owner, who then closes.
     with (folder / "stderr").open("wb") as stderr:
         qemu = subprocess.Popen(
@@ -132,3 +141,48 @@ def start_qemu(
         qemu.wait()
         raise
     return qemu, guard
+
+
+def machine_arguments(shape: GuestShape, ram_mib: int, *, iommu: bool) -> list[str]:
+    """The arguments for a machine without its kernel and channel; with an IOMMU, which vfio-pci wants."""
+    return [
+        *("-M", "q35"),
+        *cpu_arguments(shape.accel, shape.cpus, shape.phys_bits),
+        *("-m", str(ram_mib)),
+        # An IOMMU has to come before other devices.
+        *(("-device", "intel-iommu") if iommu else ()),
+        *("-nodefaults", "-no-reboot", "-display", "none", "-nic", "none"),
+        *(
+            Slot.arguments(shape.bar_mib, UNDER_TEST)
+            if shape.slot
+            else controller_arguments(shape.bar_mib, UNDER_TEST)
+            if shape.resets
+            else device_arguments("bar", f"memory-backend-ram,size={shape.bar_mib}M", UNDER_TEST)
+        ),
+        *(word for device in shape.devices for word in ("-device", device)),
+        *SAVABLE,
+    ]
+
+
+def common_parameters(shape: GuestShape) -> str:
+    """The kernel parameters of every guest on such a processor."""
+    return " ".join((PARAMETERS, *parameters_for(shape.accel, shape.cpus)))
+
+
+def kernel_parameters(shape: GuestShape, offsets: str | None, *, iommu: bool) -> str:
+    """All parameters of the kernel of a guest, with the offsets of an earlier one of the same kernel."""
+    words = (
+        common_parameters(shape),
+        *["intel_iommu=on"] * iommu,
+        *[NO_DRIVER_OF_CONTROLLER] * shape.resets,
+        *[f"pfnlab.offsets={offsets}"] * bool(offsets),
+        *shape.parameters,
+    )
+    return " ".join(words)
+
+
+def can_be_saved(shape: GuestShape) -> bool:
+    """True where the state of such a machine can be saved after its boot, and fits another time."""
+    # A state of the controller that stands for a device with resets cannot be saved.
+    special = shape.resets or bool(shape.devices or shape.parameters)
+    return not special and shape.bar_mib <= _SAVABLE_BAR_MIB and shape.accel is not Accel.KVM

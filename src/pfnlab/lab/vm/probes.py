@@ -6,8 +6,6 @@ bytes, ``byte`` a physical byte, ``pfn`` a page frame, ``mm`` the address space.
 of every series vm_start comes first and vm_mm at 16, in ``struct mmu_gather`` mm comes first.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Collection, Iterable, Iterator
@@ -36,11 +34,8 @@ _OF_A_SPACE = frozenset({"gather", "gather_full", "free_pgtables", "finish"})
 
 
 class EventSymbol(msgspec.Struct, frozen=True, rename={"first": "from", "last": "to"}):
-    """A kernel function that stands for an event.
+    """A kernel function that stands for an event, from the series *first*, if any, up to *last*, if any.
 
-    :param symbol: its name
-    :param first: the first series in which it does, None: from the beginning
-    :param last: the last series, None: up to now
     :param arguments: for each kind of argument the place where the function has it, in the words of kprobe
         events
     """
@@ -70,9 +65,7 @@ def _standing(release: str) -> Iterator[EventSymbol]:
 
 
 def address_of(symbol: str, release: str) -> str | None:
-    """The place of the virtual address a function of a kernel works at, in the words of probes; None where it
-    has none.
-    """
+    """The place of the virtual address a kernel's function works at, in the words of probes, if any."""
     candidates = (function for function in _standing(release) if function.symbol == symbol)
     return next((function.arguments.get("address") for function in candidates), None)
 
@@ -120,7 +113,6 @@ def read_order(lines: Iterable[str], places: Places) -> tuple[str, ...] | None:
 
 @dataclass(frozen=True)
 class _Call:
-    # One recorded call: its arguments by kind.
     event: str
     arguments: dict[str, int]
 
@@ -154,8 +146,10 @@ def _program_calls(calls: list[_Call], places: Places) -> Iterator[_Call]:
         elif call.event in _OF_A_SPACE:
             if execs and mm not in dying_spaces:
                 continue
-        elif "address" in call.arguments and not _in_an_area(call.arguments["address"], places):
-            continue
+        elif "address" in call.arguments:
+            page = call.arguments["address"] >> PAGE_SHIFT
+            if places.area_span(page, page + 1) is None:
+                continue
         yield call
 
 
@@ -165,11 +159,6 @@ def _spaces(calls: list[_Call], event: str) -> set[int | None]:
 
 def _is_whole(call: _Call) -> bool:
     return call.arguments["end"] == _TLB_FLUSH_ALL
-
-
-def _in_an_area(address: int, places: Places) -> bool:
-    page = address >> PAGE_SHIFT
-    return places.area_span(page, page + 1) is not None
 
 
 def _text(word: str, call: _Call, places: Places) -> str | None:

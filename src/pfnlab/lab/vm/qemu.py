@@ -18,28 +18,24 @@ from pfnlab.lab.images.configured import RAM_MIB
 from pfnlab.lab.images.image import guest_image, holds
 from pfnlab.lab.images.modules import MODULE as VFIO_MODULE
 from pfnlab.lab.vm.boots import SMALL, GuestShape
-from pfnlab.lab.vm.channel import Channel, Hello, read_hello
+from pfnlab.lab.vm.channel import NAP, RING, STAND, Channel, Hello, Ports, read_hello
 from pfnlab.lab.vm.console import alarm_of, gave_up, keep_console, last_words, lines_of
 from pfnlab.lab.vm.counted_blocks import Blocks, plugin_arguments
-from pfnlab.lab.vm.guest_machine import (
+from pfnlab.lab.vm.launch import (
     CHANNEL,
+    backing,
     can_be_saved,
     common_parameters,
-    kernel_parameters,
-    machine_arguments,
-)
-from pfnlab.lab.vm.launch import (
-    backing,
     device_arguments,
     is_stopped,
+    kernel_parameters,
+    machine_arguments,
     memory_folder,
     ram_arguments,
     start_qemu,
 )
-from pfnlab.lab.vm.ports import NAP, RING, STAND, Ports
-from pfnlab.lab.vm.qmp import CoreForm, dump_memory, tell_monitor
+from pfnlab.lab.vm.qmp import CoreForm, Slot, dump_memory, tell_monitor
 from pfnlab.lab.vm.saved_state import incoming, mark_used, save_state, state_file
-from pfnlab.lab.vm.slot import Slot
 from pfnlab.lab.vm.standstill import Standstill, processor_time
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.machine import Accel
@@ -67,8 +63,6 @@ class Guest:
     """One running virtual machine; a context manager.
 
     :param vmlinuz: the kernel to boot, a bzImage
-    :param shape: its devices, processors and image
-    :param ram_mib: RAM in MiB
     :param offsets: ``hello.offsets`` of an earlier guest with the same kernel, to boot faster
     :param boot_limit: seconds until the agent must have said hello
     :param fresh: boot, even where the state of an equal machine was saved after its boot
@@ -114,13 +108,8 @@ class Guest:
         self._shared_ram_mib = ram_mib * shared_ram
         self._counted = counted and shape.accel is not Accel.KVM
         if not fresh and can_be_saved(shape):
-            options = [
-                *machine,
-                common_parameters(shape),
-                *[probes] * bool(probes),
-                *["shared RAM"] * shared_ram,
-            ]
-            state = state_file([Path(qemu), vmlinuz, initrd], options)
+            options = [*machine, common_parameters(shape), *[probes] * bool(probes)]
+            state = state_file([Path(qemu), vmlinuz, initrd], [*options, *["shared RAM"] * shared_ram])
         self._lost: LostGuest | None = None
         self._alarm: Alarm | None = None
         self._lines_of_boot = self._begun = 0
@@ -158,7 +147,6 @@ class Guest:
         self.close()
         return False
 
-    # All files of a machine are in its folder.
     def _launch(self, command: Sequence[str]) -> None:
         room = self._shared_ram_mib << 20
         self._folder = Path(tempfile.mkdtemp(prefix="pfnlab-", dir=memory_folder(room)))
@@ -192,16 +180,12 @@ class Guest:
             self.blocks = Blocks(self._folder / "blocks")
 
     def _lives(self) -> bool:
-        return self._process.poll() is None and not self._stands()
-
-    def _stands(self) -> bool:
-        return gave_up(lines_of(self._folder / "stderr"))
+        return self._process.poll() is None and not gave_up(lines_of(self._folder / "stderr"))
 
     def request(self, text: str, limit: float = 30) -> str:
         """Send *text* to the agent and return its reply; both as in ``guest/PROTOCOL.md``.
 
-        :param limit: seconds to wait at most
-        :raises LostGuest: QEMU ended, the kernel panicked, or *limit* passed; the guest is then closed
+        :raises LostGuest: QEMU ended, the kernel panicked, or *limit* seconds passed; the guest is closed
         """
         self._send(text)
         return self._wait("answer", limit)
@@ -291,17 +275,11 @@ class Guest:
         return socket
 
     def unplug(self) -> None:
-        """Unplug the device under test, which is in its slot.
-
-        :raises LostGuest: the guest did not let go of it in time
-        """
+        """Unplug the device under test, which is in its slot; LostGuest if the guest keeps it."""
         self._its_slot.unplug(self._folder / "qmp")
 
     def plug(self) -> None:
-        """Plug a new device, whose memory is zero, into the empty slot.
-
-        :raises LostGuest: QEMU refused it
-        """
+        """Plug a new device, whose memory is zero, into the empty slot; LostGuest if QEMU refuses it."""
         self._its_slot.plug(self._folder / "qmp")
 
     @property
@@ -311,10 +289,7 @@ class Guest:
         return self._slot
 
     def dump(self, core: Path, form: CoreForm = "kdump-zlib") -> None:
-        """Write a core of the kernel to the new file *core*; the guest stands still meanwhile.
-
-        :raises LostGuest: QEMU did not write it
-        """
+        """Write a core of the kernel, which stands meanwhile, to the new file *core*; LostGuest if not."""
         dump_memory(self._folder / "qmp", core, form)
 
     @property
@@ -386,11 +361,12 @@ class Guest:
             return self._lost
         lives, self._disturbed = self._lives(), disturbed or self.is_disturbed
         self._alarm, self._begun = self._alarm_of_console(), self._channel.begun
-        if not lives:
-            reason = self._last_words()
-        elif self._alarm:
-            reason += f" ({self._alarm.title})"
-        console = keep_console([*lines_of(self.console), *lines_of(self._folder / "stderr")])
+        lines, stderr = lines_of(self.console), lines_of(self._folder / "stderr")
+        if self._alarm:
+            reason = f"{reason} ({self._alarm.title})" if lives else self._alarm.title
+        elif not lives:
+            reason = last_words(lines, stderr, self._process.poll())
+        console = keep_console([*lines, *stderr])
         self.console = console or self.console
         self._lost = LostGuest(
             f"the guest was lost: {reason}",
@@ -402,8 +378,3 @@ class Guest:
 
     def _alarm_of_console(self) -> Alarm | None:
         return alarm_of(lines_of(self.console)[self._lines_of_boot :])
-
-    def _last_words(self) -> str:
-        if self._alarm:
-            return self._alarm.title
-        return last_words(lines_of(self.console), lines_of(self._folder / "stderr"), self._process.poll())

@@ -1,4 +1,4 @@
-"""QEMU's monitor protocol, as much of it as a lab needs: commands, and waiting for an event."""
+"""QEMU's monitor protocol: commands, waiting for an event, and a device that is unplugged and plugged in."""
 
 from __future__ import annotations
 
@@ -10,11 +10,8 @@ from typing import Any, Literal
 
 from pfnlab.base.errors import LostGuest
 
-#: How long one answer may take, in seconds.
-ANSWER_LIMIT = 20.0
-
-#: How long writing a core may take, in seconds.
-DUMP_LIMIT = 300.0
+#: How long one answer may take, and writing a core, in seconds.
+ANSWER_LIMIT, DUMP_LIMIT = 20.0, 300.0
 
 #: The forms of a core: ELF, of the size of all memory, or packed as kdump does.
 CoreForm = Literal["elf", "kdump-zlib"]
@@ -25,10 +22,9 @@ class QmpError(Exception):
 
 
 class Qmp:
-    """A connection to the monitor that listens on the socket *path*; use it in a ``with`` statement.
+    """A connection, in a ``with`` statement, to the monitor that listens on the socket *path*.
 
-    :param limit: seconds an answer may take
-    :raises OSError: QEMU does not listen, or an answer takes longer than *limit*
+    :raises OSError: QEMU does not listen, or an answer takes longer than *limit* seconds
     """
 
     def __init__(self, path: Path, limit: float = ANSWER_LIMIT) -> None:
@@ -49,10 +45,7 @@ class Qmp:
         self._socket.close()
 
     def __call__(self, execute: str, **arguments: object) -> Any:
-        """The value QEMU returns for a command.
-
-        :raises QmpError: QEMU answered with an error, or hung up
-        """
+        """The value QEMU returns for a command; QmpError if it answers with an error, or hangs up."""
         self._lines.write(json.dumps({"execute": execute, "arguments": arguments}) + "\n")
         self._lines.flush()
         while answer := self._next():
@@ -64,18 +57,12 @@ class Qmp:
         raise QmpError(f"{execute}: QEMU hung up")
 
     def wait_for(self, event: str, device: str, limit: float) -> None:
-        """Wait until QEMU reports *event* of the device with that id, *limit* seconds at most.
-
-        :raises TimeoutError: it did not
-        :raises QmpError: QEMU hung up
-        """
+        """Wait for *event* of the device; TimeoutError after *limit* seconds, QmpError if QEMU hangs up."""
         deadline = time.monotonic() + limit
         while True:
             messages, self._events = self._events, []
-            if any(
-                message.get("event") == event and message["data"].get("device") == device
-                for message in messages
-            ):
+            seen = [(message.get("event"), message.get("data", {}).get("device")) for message in messages]
+            if (event, device) in seen:
                 return
             remaining = deadline - time.monotonic()
             if remaining <= 0:
@@ -95,10 +82,7 @@ class Qmp:
 
 
 def tell_monitor(qmp: Path, command: str) -> str:
-    """Give QEMU, which listens on the socket *qmp*, a command of its human monitor, and return its answer.
-
-    :raises LostGuest: it does not answer
-    """
+    """The answer of QEMU's human monitor, behind the socket *qmp*, to a command; LostGuest if none."""
     try:
         with Qmp(qmp) as ask:
             return str(ask("human-monitor-command", **{"command-line": command}))
@@ -107,12 +91,65 @@ def tell_monitor(qmp: Path, command: str) -> str:
 
 
 def dump_memory(qmp: Path, core: Path, form: CoreForm) -> None:
-    """Let QEMU, which listens on the socket *qmp*, write all memory of its guest to the file *core*.
-
-    :raises LostGuest: it did not
-    """
+    """Let QEMU, behind the socket *qmp*, write all memory to the file *core*; LostGuest if it does not."""
     try:
         with Qmp(qmp, DUMP_LIMIT) as ask:
             ask("dump-guest-memory", paging=False, protocol=f"file:{core.absolute()}", format=form)
     except (OSError, ValueError, QmpError) as trouble:
         raise LostGuest(f"QEMU wrote no core {core}: {trouble}") from trouble
+
+
+#: How long a guest may take to let go of a device, in seconds.
+UNPLUG_LIMIT = 30.0
+
+#: The largest BAR, in MiB, that has a second place in the slot's window of addresses.
+MOVABLE_BAR_MIB = 256
+
+#: The id of the port; no property of the port itself has this name.
+_BUS = "behind"
+
+
+class Slot:
+    """A PCI Express root port and its device, whose BAR, and that of every later device, has so many MiB."""
+
+    def __init__(self, bar_mib: int) -> None:
+        self._bar_mib = bar_mib
+        self._device = 0
+
+    @classmethod
+    def arguments(cls, bar_mib: int, address: int) -> list[str]:
+        """QEMU's arguments for the slot at *address* of the bus, and for the first device."""
+        name = cls(bar_mib)._name()
+        # Room for two BARs, so that the kernel can move the device's; larger ones stay where they are.
+        room = f",pref64-reserve={2 * bar_mib}M" if bar_mib <= MOVABLE_BAR_MIB else ""
+        return [
+            *("-object", f"memory-backend-ram,id=bar-{name},size={bar_mib}M"),
+            *("-device", f"pcie-root-port,id={_BUS},chassis=1,slot=1,addr={address:#x}{room}"),
+            *("-device", f"ivshmem-plain,id={name},memdev=bar-{name},bus={_BUS},master=on"),
+        ]
+
+    def unplug(self, qmp: Path) -> None:
+        """Take the device out; LostGuest if the guest does not let go of it within :data:`UNPLUG_LIMIT`."""
+        try:
+            with Qmp(qmp) as ask:
+                ask("device_del", id=self._name())
+                ask.wait_for("DEVICE_DELETED", self._name(), UNPLUG_LIMIT)
+        except (OSError, ValueError, QmpError) as trouble:
+            raise LostGuest(f"the device could not be unplugged: {trouble}") from trouble
+
+    def plug(self, qmp: Path) -> None:
+        """Put a new device in, with memory of its own; LostGuest if QEMU refuses."""
+        self._device += 1
+        name = self._name()
+        memory = {"qom-type": "memory-backend-ram", "id": f"bar-{name}"}
+        try:
+            with Qmp(qmp) as ask:
+                ask("object-add", **memory, size=self._bar_mib << 20)
+                device = {"driver": "ivshmem-plain", "memdev": memory["id"], "bus": _BUS}
+                # QEMU 10 takes no truth value here, of three: on, off, auto.
+                ask("device_add", id=name, master="on", **device)
+        except (OSError, ValueError, QmpError) as trouble:
+            raise LostGuest(f"no device could be plugged in: {trouble}") from trouble
+
+    def _name(self) -> str:
+        return f"device-{self._device}"

@@ -3,8 +3,6 @@
 A state fits one kernel file, one image, one QEMU and one command line; its name is a hash over them.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os
@@ -57,7 +55,10 @@ def save_state(qmp: Path, state: Path, while_stopped: Callable[[], None]) -> boo
                 ask("cont")
         if done:
             keep(part, state)
-            _forget_oldest(state.parent)
+            # States are large (a third of the guest's RAM): the least recently used go.
+            states = sorted(state.parent.glob("*.state"), key=lambda file: file.stat().st_atime)
+            for old in states[:-_KEPT]:
+                forget(old)
         return done
     except (OSError, QmpError):
         return False
@@ -85,10 +86,3 @@ def mark_used(state: Path) -> None:
     """
     with contextlib.suppress(FileNotFoundError):
         os.utime(state, ns=(time.time_ns(), state.stat().st_mtime_ns))
-
-
-# States are large (a third of the guest's RAM): the least recently used go.
-def _forget_oldest(folder: Path) -> None:
-    states = sorted(folder.glob("*.state"), key=lambda file: file.stat().st_atime)
-    for state in states[:-_KEPT]:
-        forget(state)

@@ -4,8 +4,6 @@ A kernel that hangs before its first line says nothing at all. To wait for the w
 minute for each guest.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import time
@@ -52,8 +50,7 @@ class Standstill:
         self._looks = 0
 
     def place(self) -> str | None:
-        """The place where the first processor hangs, in hexadecimal; None while the guest boots, or while it
-        waits for an interrupt."""
+        """Where the first processor hangs, in hexadecimal; None while it boots or awaits an interrupt."""
         if self._clock() >= self._next:
             self._look()
             self._next = self._clock() + _EVERY

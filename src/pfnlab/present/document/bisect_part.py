@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from pfnlab.base.units import number_of
 from pfnlab.hunt.meeting.bisect import BisectedRule, BisectResult
-from pfnlab.present.document.blocks import Block, Bullets, Paragraph, Table, cell
-from pfnlab.present.document.part import Part, done, program_code
+from pfnlab.present.document.blocks import Block, Bullets, Paragraph, cell, cells, headed
+from pfnlab.present.document.part import Part, program_code, told
 
 #: So many changes of a model are named.
 _CHANGES = 2
@@ -16,14 +16,9 @@ _CHANGES = 2
 def part(content: BisectResult) -> Part:
     """The rules, versions or commits at the boundary, and the way there."""
     says = f"{content.sought}: {_found(content)}"
-    return Part(
-        title=f"{content.sought} from {content.good} to {content.bad}",
-        says=says,
-        outcome=content.outcome,
-        blocks=tuple(_blocks(content)),
-        facts=done(content.made, ("good", content.good), ("bad", content.bad)),
-        first=says,
-    )
+    title = f"{content.sought} from {content.good} to {content.bad}"
+    ends = ("good", content.good), ("bad", content.bad)
+    return told(content, title, says, _blocks(content), *ends, first=says)
 
 
 def _found(content: BisectResult) -> str:
@@ -52,22 +47,16 @@ def _rule(rule: BisectedRule) -> str:
 
 def _blocks(content: BisectResult) -> Iterator[Block]:
     yield Paragraph(f"Sought: {content.says}.")
-    if content.tried:
-        yield Table(
-            f"Candidates that were asked, of {content.unasked} between the ends",
-            ("candidate", "word", "runs", "why"),
-            tuple(
-                (
-                    cell(_short(tried.candidate), code=True),
-                    cell(tried.word, "bad" if tried.word == "bad" else ""),
-                    cell(str(tried.runs) if tried.runs else "before"),
-                    cell(tried.says or "-"),
-                )
-                for tried in content.tried
-            ),
-            glance=(0, 1, 2),
-            headed=True,
+    rows = (
+        cells(
+            _short(tried.candidate),
+            cell(tried.word, "bad" if tried.word == "bad" else ""),
+            *(str(tried.runs or "before"), tried.says or "-"),
         )
+        for tried in content.tried
+    )
+    caption = f"Candidates that were asked, of {content.unasked} between the ends"
+    yield from headed(caption, ("candidate", "word", "runs", "why"), rows, 3)
     if content.left:
         yield Paragraph("Not known:")
         yield Bullets(content.left)

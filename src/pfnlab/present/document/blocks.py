@@ -14,17 +14,12 @@ import msgspec
 #: The meaning of a cell or a sentence beside its words: as expected, differing from the first, a violation,
 #: or nothing to be looked at. Never shown by colour alone: :data:`SIGNS` are printed too.
 Tone = Literal["", "good", "lit", "bad", "pale"]
-
 #: The sign printed behind what has a tone.
 SIGNS: dict[str, str] = {"lit": " <"}
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """One cell of a table.
-
-    :param lines: its lines, in order
-    :param code: in typewriter face
-    """
+    """One cell of a table, in typewriter face where it is *code*."""
 
     lines: tuple[str, ...] = ()
     tone: Tone = ""
@@ -41,6 +36,13 @@ def cell(text: str, tone: Tone = "", *, code: bool = False) -> Cell:
     return Cell((text,) if text else (), tone, code)
 
 
+def cells(*texts: str | Cell, code: bool = True) -> tuple[Cell, ...]:
+    """A row of cells, each of one line; the first has its name, in typewriter face if it is *code*."""
+    first, *rest = texts
+    named = cell(first, code=code) if isinstance(first, str) else first
+    return (named, *(cell(one) if isinstance(one, str) else one for one in rest))
+
+
 class Paragraph(msgspec.Struct, frozen=True):
     """One sentence or some."""
 
@@ -50,10 +52,7 @@ class Paragraph(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """Names and what they stand for: ``kernel``, ``command``; as many values a name as there are.
-
-    :param code: names whose values are commands or program text
-    """
+    """Names and all they stand for: ``kernel``, ``command``; *code* names those that are commands."""
 
     kind: ClassVar[str] = "facts"
     rows: tuple[tuple[str, tuple[str, ...]], ...]
@@ -77,7 +76,6 @@ class Bullets(msgspec.Struct, frozen=True):
 class Table(msgspec.Struct, frozen=True):
     """A table whose first column names its rows.
 
-    :param caption: what it shows, one sentence
     :param glance: the columns that a terminal shows, in their order there; without any it shows no table
     :param below: a chapter for each row that has one: a terminal shows it below the row, a document before
         the table
@@ -95,12 +93,20 @@ class Table(msgspec.Struct, frozen=True):
     headed: bool = False
 
 
-class Code(msgspec.Struct, frozen=True):
-    """Text whose lines and spaces count: a program, a kernel's log.
+def headed(
+    caption: str,
+    head: tuple[str, ...],
+    rows: Iterable[tuple[Cell, ...]],
+    shown: int,
+    below: Iterable[Chapter] = (),
+) -> Iterator[Table]:
+    """A table with its head, of which a terminal shows the first columns; none without rows."""
+    if found := tuple(rows):
+        yield Table(caption, head, found, tuple(range(shown)), tuple(below), headed=True)
 
-    :param caption: what it is
-    :param glance: what a terminal shows of it; None for all
-    """
+
+class Code(msgspec.Struct, frozen=True):
+    """Text whose lines and spaces count; a terminal shows *glance* of it, all for None."""
 
     kind: ClassVar[str] = "code"
     caption: str
@@ -109,11 +115,7 @@ class Code(msgspec.Struct, frozen=True):
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """A drawing.
-
-    :param caption: its name
-    :param svg: an SVG element that was checked; its title and description say what it shows
-    """
+    """A drawing: an SVG element that was checked, whose title and description say what it shows."""
 
     kind: ClassVar[str] = "figure"
     caption: str
@@ -128,11 +130,7 @@ class Drawn(msgspec.Struct, frozen=True):
 
 
 class Chapter(msgspec.Struct, frozen=True):
-    """Blocks under a heading.
-
-    :param folded: closed until the reader opens it; printed open
-    :param anchor: the name a list of contents points to
-    """
+    """Blocks under a heading: *folded* until the reader opens it; contents point to *anchor*."""
 
     kind: ClassVar[str] = "chapter"
     title: str
@@ -142,11 +140,7 @@ class Chapter(msgspec.Struct, frozen=True):
 
 
 class ContentsEntry(msgspec.Struct, frozen=True):
-    """One line of a list of contents.
-
-    :param word: what it is, in a word
-    :param anchor: that of its chapter
-    """
+    """One line of a list of contents."""
 
     title: str
     word: str
@@ -166,10 +160,7 @@ Block = Paragraph | Facts | Bullets | Table | Code | Figure | Drawn | Chapter | 
 
 
 class Document(msgspec.Struct, frozen=True):
-    """A whole document.
-
-    :param says: the result in one sentence
-    """
+    """A whole document; *says* is the result in one sentence."""
 
     title: str
     says: str

@@ -5,23 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pfnlab.base.units import number_of
-from pfnlab.hunt.meeting.bug_held import HeldMachine
-from pfnlab.hunt.meeting.bug_shown import BugRunResult, ShownMachine, ShownProgram
-from pfnlab.present.document.blocks import Block, Cell, Paragraph, Table, Tone, cell
-from pfnlab.present.document.part import Part, done, program_code, section
-from pfnlab.present.report.bugs_affecting import AffectedBy, AffectsResult
+from pfnlab.hunt.meeting.bug_shown import BugRunResult, HeldMachine, ShownMachine, ShownProgram
+from pfnlab.present.document.blocks import Block, Cell, Paragraph, Table, cell, cells, headed
+from pfnlab.present.document.part import Part, program_code, section, told
+from pfnlab.present.report.bug_entry import AffectedBy, AffectsResult
 
 
 def affects_part(content: AffectsResult) -> Part:
     """The rows, bugs and regressions first; a note on what was left out."""
-    return Part(
-        title=f"Bugs of {content.version}",
-        says=_affected(content),
-        outcome=content.outcome,
-        blocks=tuple(_affects_blocks(content)),
-        facts=done(content.made, ("version", content.upstream or ""), ("configuration", content.config)),
-        first=_affected(content),
-    )
+    facts = ("version", content.upstream or ""), ("configuration", content.config)
+    says = _affected(content)
+    return told(content, f"Bugs of {content.version}", says, _affects_blocks(content), *facts, first=says)
 
 
 def _affected(content: AffectsResult) -> str:
@@ -32,40 +26,26 @@ def _affected(content: AffectsResult) -> str:
 
 
 def _affects_blocks(content: AffectsResult) -> Iterator[Block]:
-    if content.bugs:
-        yield Table(
-            "Where this kernel stands",
-            ("id", "kind", "stands", "sentence", "sources", "what happens"),
-            tuple(tuple(_affected_row(row)) for row in content.bugs),
-            glance=(0, 1, 2, 3, 4),
-            headed=True,
-        )
+    head = ("id", "kind", "stands", "sentence", "sources", "what happens")
+    yield from headed("Where this kernel stands", head, map(_affected_row, content.bugs), 5)
     if content.left_out:
         rows = number_of(content.left_out, "row")
         yield Paragraph(f"{rows} of what is over, and of rules, left out: --all has them.", "pale")
 
 
-def _affected_row(row: AffectedBy) -> Iterator[Cell]:
-    tone: Tone = "bad" if row.word == "has" and row.kind.is_fault else ""
-    yield cell(row.id)
-    yield cell(row.kind)
-    yield cell(row.word, tone)
-    yield cell(f"{row.sentence}{f' {row.cve}' if row.cve else ''}")
-    yield cell("; ".join(row.sources))
-    yield cell(row.what)
+def _affected_row(row: AffectedBy) -> tuple[Cell, ...]:
+    word = cell(row.word, "bad" if row.word == "has" and row.kind.is_fault else "")
+    sentence = f"{row.sentence}{f' {row.cve}' if row.cve else ''}"
+    return cells(row.id, row.kind, word, sentence, "; ".join(row.sources), row.what, code=False)
 
 
 def part(content: BugRunResult) -> Part:
     """For each program its sign, and a row for each machine."""
     cve = f" ({content.cve})" if content.cve else ""
-    return Part(
-        title=f"Bug {content.id}",
-        says=f"{content.id}, {content.title}: {_shown(content)}",
-        outcome=content.outcome,
-        blocks=tuple(_run_blocks(content)),
-        facts=done(content.made, ("breaks", ", ".join(content.breaks))),
-        first=f"{content.id}  {content.title}{cve}: {content.what}",
-    )
+    says = f"{content.id}, {content.title}: {_shown(content)}"
+    first = f"{content.id}  {content.title}{cve}: {content.what}"
+    breaks = ", ".join(content.breaks)
+    return told(content, f"Bug {content.id}", says, _run_blocks(content), ("breaks", breaks), first=first)
 
 
 def _shown(content: BugRunResult) -> str:
@@ -88,7 +68,7 @@ def _run_blocks(content: BugRunResult) -> Iterator[Block]:
         yield Table(
             f"{program.program}",
             ("machine", "shows", "answer", "violates"),
-            tuple(tuple(_machine_row(program, machine)) for machine in program.machines),
+            tuple(_machine_row(program, machine) for machine in program.machines),
             glance=(0, 1, 2, 3),
         )
         yield from section(
@@ -98,7 +78,7 @@ def _run_blocks(content: BugRunResult) -> Iterator[Block]:
         yield Table(
             "The rule holds",
             ("program", "machine", "step", "answer"),
-            tuple(tuple(_held_row(one)) for one in content.held),
+            tuple(map(_held_row, content.held)),
             glance=(0, 1, 2, 3),
         )
     yield Paragraph(_shown(content))
@@ -114,17 +94,16 @@ def _sign(program: ShownProgram) -> str:
     return f"{program.program}, step {program.step + 1}, {program.op} ({fields}){broken}"
 
 
-def _held_row(one: HeldMachine) -> Iterator[Cell]:
-    yield from (cell(one.program), cell(one.machine), cell(one.op))
+def _held_row(one: HeldMachine) -> tuple[Cell, ...]:
     kept = one.answer == one.says
-    yield cell(f"{one.field} {one.answer}{'' if kept else f', expected {one.says}'}", "" if kept else "bad")
+    answer = f"{one.field} {one.answer}{'' if kept else f', expected {one.says}'}"
+    return cells(one.program, one.machine, one.op, cell(answer, "" if kept else "bad"), code=False)
 
 
-def _machine_row(program: ShownProgram, machine: ShownMachine) -> Iterator[Cell]:
-    tone: Tone = "" if machine.as_expected else "bad"
-    yield cell(machine.machine)
-    expected = "" if machine.as_expected else f", expected {machine.expected}"
-    yield cell(f"{machine.word}{expected}", tone)
+def _machine_row(program: ShownProgram, machine: ShownMachine) -> tuple[Cell, ...]:
+    word = cell(machine.word)
+    if not machine.as_expected:
+        word = cell(f"{machine.word}, expected {machine.expected}", "bad")
     answers = zip(program.sign, machine.answers, strict=False)
-    yield cell("; ".join(f"{one.field} {', '.join(lines) or '-'}" for one, lines in answers))
-    yield cell(", ".join(machine.violated))
+    shown = "; ".join(f"{one.field} {', '.join(lines) or '-'}" for one, lines in answers)
+    return cells(machine.machine, word, shown, ", ".join(machine.violated), code=False)

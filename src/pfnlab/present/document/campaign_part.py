@@ -8,18 +8,26 @@ from pfnlab.base.errors import ProgramError
 from pfnlab.base.units import number_of
 from pfnlab.hunt.fuzz.filing import FindingFolder
 from pfnlab.hunt.fuzz.hunt_state import FindingCause, FuzzResult, PrintedFinding
-from pfnlab.hunt.fuzz.known_rows import KnownRow
-from pfnlab.hunt.fuzz.letters import PrintedCells
-from pfnlab.hunt.fuzz.reach import Reached, ReachedCoverage
-from pfnlab.present.document.blocks import Block, Bullets, Cell, Chapter, Code, Table, cell
-from pfnlab.present.document.cell_tables import cell_tables
-from pfnlab.present.document.part import Part, done, drawn, program_code, short
+from pfnlab.hunt.fuzz.letters import KNOWN, KNOWN_ROW, NEW, QUIET, CellTable, PrintedCells
+from pfnlab.hunt.fuzz.reach import KnownRow, Reached, ReachedCoverage
+from pfnlab.present.document.blocks import (
+    Block,
+    Bullets,
+    Cell,
+    Chapter,
+    Code,
+    Table,
+    Tone,
+    cell,
+    cells,
+    headed,
+)
+from pfnlab.present.document.part import Part, drawn, program_code, short, told
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.printer import op_lines
 
 #: The most reasons, files and kinds that are named in a line.
 _NAMED = 6
-
 #: The most files that are drawn.
 _DRAWN = 20
 
@@ -28,6 +36,8 @@ def part(content: FuzzResult) -> Part:
     """The findings of a hunt by their causes, and what its programs reached, or each of its cells showed."""
     amount = f"{number_of(content.compared, content.noun)} compared on {', '.join(content.machines)}"
     title = f"Random programs, seed {content.seed}"
+    if content.cells is not None:
+        title = f"Sweep of {content.cells.scope}"
     if content.findings:
         more = f" of {number_of(len(content.causes), 'cause')}" if content.causes else ""
         if content.cells is not None:
@@ -37,14 +47,7 @@ def part(content: FuzzResult) -> Part:
         says = f"{number_of(len(content.unstable), 'difference')} did not show again in {amount}."
     else:
         says = f"No difference in {amount}."
-    return Part(
-        title=title if content.cells is None else f"Sweep of {content.cells.scope}",
-        says=says,
-        outcome=content.outcome,
-        blocks=tuple(_blocks(content)),
-        facts=done(content.made),
-        first=content.headline,
-    )
+    return told(content, title, says, _blocks(content), first=content.headline)
 
 
 def finding_part(content: FindingFolder) -> Part:
@@ -88,18 +91,15 @@ def _blocks(content: FuzzResult) -> Iterator[Block]:
         yield from cell_tables(content.cells)
     if coverage is None:
         return
-    if coverage.under:
-        rows = (
-            (_share(kinds), str(pairs), str(triples), _named(missing) or "-")
-            for kinds, pairs, triples, missing in coverage.under.values()
+    rows = (
+        cells(
+            *(name, _share(kinds), str(pairs), str(triples)),
+            f"{', '.join(never[:_NAMED])}{', ...' * (len(never) > _NAMED)}" or "-",
+            code=False,
         )
-        yield Table(
-            "Under conditions",
-            ("condition", "kinds", "pairs", "triples", "never"),
-            tuple((cell(name), *map(cell, row)) for name, row in zip(coverage.under, rows, strict=True)),
-            glance=(0, 1, 2, 3, 4),
-            headed=True,
-        )
+        for name, (kinds, pairs, triples, never) in coverage.under.items()
+    )
+    yield from headed("Under conditions", ("condition", "kinds", "pairs", "triples", "never"), rows, 5)
     files = list(coverage.files.items())[:_DRAWN]
     lowest = [(name, round(100 * seen / all_)) for name, (seen, all_) in files if all_]
     title = "Branches reached in the least covered files, in percent"
@@ -110,32 +110,21 @@ def known_violations(rows: Mapping[str, KnownRow]) -> Iterator[Block]:
     """The known violations of a hunt, as a table by operation; none where there are none."""
     shapes = ((name, kind, shape) for name, row in rows.items() for kind, shape in row.shapes.items())
     known = sorted(shapes, key=lambda item: (item[2].programs, item[:2]))
-    if known:
-        yield Table(
-            "Known violations by operation, the rarest first",
-            ("property and reason", "operation", "programs", "first"),
-            tuple(
-                (cell(row), cell(kind), cell(f"{shape.programs:,}"), cell(f"step {shape.step + 1}"))
-                for row, kind, shape in known
-            ),
-            glance=(0, 1, 2),
-            below=tuple(
-                Chapter(f"{row}, in {kind}", tuple(program_code(shape.program))) for row, kind, shape in known
-            ),
-            headed=True,
-        )
+    lines = (
+        cells(row, kind, f"{shape.programs:,}", f"step {shape.step + 1}", code=False)
+        for row, kind, shape in known
+    )
+    below = (Chapter(f"{row}, in {kind}", tuple(program_code(shape.program))) for row, kind, shape in known)
+    head = ("property and reason", "operation", "programs", "first")
+    return headed("Known violations by operation, the rarest first", head, lines, 3, below)
 
 
 def _row(content: FuzzResult, key: str) -> tuple[Cell, ...]:
     found = content.findings[key]
     smallest = ("" if found.minimal else "; a shorter one may exist") + ("; known" if found.known else "")
-    return (
-        cell(found.folder or key, code=True),
-        cell(short(found.says, content.machines), "" if found.known else "bad"),
-        cell(f"{found.met:,}"),
-        cell(f"{found.first:,}"),
-        cell(f"{number_of(found.operations, 'operation')}{smallest}"),
-    )
+    says = cell(short(found.says, content.machines), "" if found.known else "bad")
+    by = f"{number_of(found.operations, 'operation')}{smallest}"
+    return cells(found.folder or key, says, f"{found.met:,}", f"{found.first:,}", by)
 
 
 def _chapter(number: int, content: FuzzResult, cause: FindingCause) -> Chapter:
@@ -143,9 +132,7 @@ def _chapter(number: int, content: FuzzResult, cause: FindingCause) -> Chapter:
     shown = content.findings[cause.finding]
     others = (key for key in cause.findings if key in content.findings and key != cause.finding)
     named = ((key, content.findings[key]) for key in others)
-    alike = "; ".join(
-        f"{found.folder or key} ({short(found.says, content.machines)})" for key, found in named
-    )
+    alike = "; ".join(f"{one.folder or key} ({short(one.says, content.machines)})" for key, one in named)
     return Chapter(
         f"{number}. {short(shown.says, content.machines)}",
         (
@@ -205,9 +192,41 @@ def _reached(coverage: ReachedCoverage) -> Iterator[str]:
     yield f"kinds of kernel calls: {_share(coverage.words)}{never}"
 
 
-def _named(names: tuple[str, ...]) -> str:
-    return f"{', '.join(names[:_NAMED])}{', ...' if len(names) > _NAMED else ''}"
-
-
 def _share(pair: Reached) -> str:
     return f"{pair[0]} of {pair[1]}"
+
+
+def cell_tables(cells: PrintedCells) -> Iterator[Block]:
+    """The tables in which something differs, and the names of the others."""
+    for table in cells.tables:
+        if not table.letters <= QUIET:
+            yield _table(table)
+    agreed = [table.name for table in cells.tables if table.letters <= QUIET]
+    if agreed:
+        yield Bullets((f"agreement alone: {'; '.join(agreed)}",))
+
+
+def _table(table: CellTable) -> Table:
+    """The rows that have more than agreement; columns are numbered by their operations."""
+    columns, rows = table.loud
+    caption = (
+        f"{table.name}: two letters, at aligned and at odd places; first operations down, "
+        f"last ones across; {len(rows)} of {number_of(len(table.rows), 'row')} and {len(columns)} of "
+        f"{number_of(len(table.columns), 'column')}, those with more than agreement"
+    )
+    return Table(
+        caption,
+        ("", *(table.columns[number] for number in columns)),
+        tuple(
+            (cell(name), *(Cell((row[number],), _tone(row[number]), code=True) for number in columns))
+            for name, row in rows.items()
+        ),
+        glance=tuple(range(len(columns) + 1)),
+        headed=True,
+    )
+
+
+def _tone(letters: str) -> Tone:
+    if NEW & set(letters):
+        return "bad"
+    return "lit" if (KNOWN | {KNOWN_ROW}) & set(letters) else "pale" if QUIET.issuperset(letters) else ""

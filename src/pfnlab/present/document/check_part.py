@@ -22,8 +22,9 @@ from pfnlab.present.document.blocks import (
     Table,
     Tone,
     cell,
+    cells,
 )
-from pfnlab.present.document.part import Part, done, drawn, program_code, section
+from pfnlab.present.document.part import Part, drawn, program_code, section, told
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import op_lines
 
@@ -35,23 +36,12 @@ def part(content: CheckResult) -> Part:
     amount = f"{number_of(content.states, 'state')} of the scope {content.scope}"
     says = f"{content.machine} violates {broken}" if broken else f"{content.machine}: no violation"
     cut = f"; the search was cut: {content.cut[0]}" if content.cut else ""
-    return Part(
-        title=title,
-        says=f"{says} in {amount}{cut}.",
-        outcome=content.outcome,
-        blocks=(Paragraph(f"{title}: {_bound(content)}"), *_blocks(content)),
-        facts=done(
-            content.made,
-            ("cut", content.cut),
-            *((name, str(value)) for name, value in beside(content, SHOWN_APART).items() if value),
-        ),
-    )
-
-
-def _bound(content: CheckResult) -> str:
+    others = ((name, str(value)) for name, value in beside(content, SHOWN_APART).items() if value)
+    bound = f"at most {number_of(content.depth, 'operation')}"
     if content.ended:
-        return f"every sequence of operations, for no state is farther than {content.depth}"
-    return f"at most {number_of(content.depth, 'operation')}"
+        bound = f"every sequence of operations, for no state is farther than {content.depth}"
+    blocks = (Paragraph(f"{title}: {bound}"), *_blocks(content))
+    return told(content, title, f"{says} in {amount}{cut}.", blocks, ("cut", content.cut), *others)
 
 
 def differ_part(content: DifferResult) -> Part:
@@ -63,32 +53,19 @@ def differ_part(content: DifferResult) -> Part:
         word = "do the same" if content.complete else "did the same as far as the search came"
         says = f"{word} in every sequence of at most {number_of(content.depth, 'operation')}"
     states = f"{number_of(content.states, 'state')}, {content.seconds:.1f} s"
-    return Part(
-        title=f"{names}, distinguished",
-        says=f"{names} {says}.",
-        outcome=content.outcome,
-        blocks=(
-            Paragraph(f"{names}, scope {content.scope}: {states}"),
-            Paragraph(f"they {says}"),
-            # A terminal shows the runs of the program.
-            *program_code(content.text or "", "The shortest program", glance=""),
-            drawn(lambda draw: draw.story_of_text(content.text, content.machines)),
-        ),
-        facts=done(content.made, ("cut", content.cut)),
+    blocks: tuple[Block, ...] = (
+        Paragraph(f"{names}, scope {content.scope}: {states}"),
+        Paragraph(f"they {says}"),
+        # A terminal shows the runs of the program.
+        *program_code(content.text or "", "The shortest program", glance=""),
+        drawn(lambda draw: draw.story_of_text(content.text, content.machines)),
     )
-
-
-def _amount(states: int, steps: int) -> str:
-    return f"{number_of(states, 'state')}, {number_of(steps, 'step')}"
-
-
-def _time(seconds: float, rate: float) -> str:
-    return f"{seconds:.1f} s ({rate:,.0f} states/s)"
+    return told(content, f"{names}, distinguished", f"{names} {says}.", blocks, ("cut", content.cut))
 
 
 def _blocks(content: CheckResult) -> Iterator[Block]:
-    time = _time(content.seconds, content.rate)
-    yield Paragraph(f"{_amount(content.states, content.transitions)}, {time}")
+    amount = f"{number_of(content.states, 'state')}, {number_of(content.transitions, 'step')}"
+    yield Paragraph(f"{amount}, {content.seconds:.1f} s ({content.rate:,.0f} states/s)")
     yield Table(
         "Every property that was asked",
         ("property", "verdict", "asked in", "question"),
@@ -159,4 +136,4 @@ def _row(content: CheckResult, answer: PropertyResult) -> tuple[Cell, ...]:
     tone: Tone = "bad" if answer.verdict == VIOLATED else "pale"
     if answer.word in ("holds", "reached"):
         tone = "good"
-    return (cell(answer.name, code=True), cell(word, tone), cell(f"{answer.arose:,}"), cell(answer.asks))
+    return cells(answer.name, cell(word, tone), f"{answer.arose:,}", answer.asks)

@@ -1,28 +1,31 @@
-"""``claims show``: a claim, its programs, and the answers of models and kernels side by side."""
+"""``discussions show``: a claim, its programs, and the answers of models and kernels side by side.
+
+As plain text for a reply to a mailing list it has no markup: lists read mail as it is. Lines are short enough
+that no client breaks them; only a line of a program or of a command may be longer, for it has to be copied
+whole.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from textwrap import indent
 
-from pfnlab.base.inert import one_line, recorded_line
+from pfnlab.base.inert import one_line, recorded_line, visible, visible_name
 from pfnlab.discussions.asked_again import ClaimAnswer, ClaimResult
-from pfnlab.present.document.blocks import Block, Bullets, Cell, Code, Facts, Paragraph, Table, Tone, cell
-from pfnlab.present.document.part import Part, done
+from pfnlab.present.document import blocks
+from pfnlab.present.document.mail import WIDTH
+from pfnlab.present.document.part import Part, told
 
 
 def part(content: ClaimResult) -> Part:
     """The words, what became of them, and the answers."""
     claim = content.claim
-    said = f"{claim.author}, {content.role}, {claim.date}: {claim.message}"
-    return Part(
-        title=f"Claim {claim.number}",
-        says=f"{claim.number}, {claim.author}: {content.says}",
-        outcome=content.outcome,
-        blocks=tuple(_blocks(content)),
-        facts=done(content.made, ("discussion", content.discussion)),
-        first=one_line(f"{claim.number}  {said}"),
-    )
+    first = f"{claim.number}  {claim.author}, {content.role}, {claim.date}: {claim.message}"
+    says = f"{claim.number}, {claim.author}: {content.says}"
+    fact = "discussion", content.discussion
+    return told(content, f"Claim {claim.number}", says, _blocks(content), fact, first=one_line(first))
 
 
 def commands_of(content: ClaimResult) -> tuple[str, ...]:
@@ -32,9 +35,9 @@ def commands_of(content: ClaimResult) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(recorded_line, (*content.builds, *of_programs, *of_answers))))
 
 
-def _blocks(content: ClaimResult) -> Iterator[Block]:
+def _blocks(content: ClaimResult) -> Iterator[blocks.Block]:
     claim = content.claim
-    yield Paragraph(f"“{claim.quote}”")
+    yield blocks.Paragraph(f"“{claim.quote}”")
     because = f": {claim.because}" if claim.because else ""
     lines = (
         f"hedged: {claim.hedge}" if claim.hedge else "",
@@ -43,32 +46,27 @@ def _blocks(content: ClaimResult) -> Iterator[Block]:
         f"no stock kernel: {content.model_only}" if content.model_only else "",
         *(f"source: {source}" for source in content.sources),
     )
-    yield Bullets(tuple(line for line in lines if line))
+    yield blocks.Bullets(tuple(line for line in lines if line))
     for program in content.programs:
-        yield Code(program.file, program.text, f"{program.file}\n{indent(program.text, '  ')}")
-    if content.answers:
-        yield Table(
-            "What each shows",
-            ("asked", "program", "on", "models", "stock kernels", "patched kernels", ""),
-            tuple(tuple(_row(answer)) for answer in content.answers),
-            glance=(0, 1, 2, 3, 4, 5, 6),
-            headed=True,
-        )
+        yield blocks.Code(program.file, program.text, f"{program.file}\n{indent(program.text, '  ')}")
+    head = ("asked", "program", "on", "models", "stock kernels", "patched kernels", "")
+    yield from blocks.headed("What each shows", head, map(_row, content.answers), 7)
     commands = commands_of(content)
     if commands:
-        yield Facts((("again", commands),))
-    yield Paragraph(content.says)
+        yield blocks.Facts((("again", commands),))
+    yield blocks.Paragraph(content.says)
 
 
-def _row(answer: ClaimAnswer) -> Iterator[Cell]:
-    yield cell(answer.asked, code=True)
-    yield cell(answer.file)
-    yield cell(answer.on)
-    tone: Tone = "bad" if answer.word == "otherwise" else ""
-    for shown in (answer.model, answer.kernel):
-        yield cell("-" if shown is None else shown, "" if shown in (None, answer.expected) else tone)
-    yield cell("-" if answer.patched is None else answer.patched, tone)
-    yield cell(", ".join(remarks(answer)), tone)
+def _row(answer: ClaimAnswer) -> tuple[blocks.Cell, ...]:
+    tone: blocks.Tone = "bad" if answer.word == "otherwise" else ""
+    shown = (
+        blocks.cell("-" if shown is None else shown, "" if shown in (None, answer.expected) else tone)
+        for shown in (answer.model, answer.kernel)
+    )
+    patched = blocks.cell("-" if answer.patched is None else answer.patched, tone)
+    return blocks.cells(
+        answer.asked, answer.file, answer.on, *shown, patched, blocks.cell(", ".join(remarks(answer)), tone)
+    )
 
 
 def remarks(answer: ClaimAnswer) -> Iterator[str]:
@@ -77,3 +75,108 @@ def remarks(answer: ClaimAnswer) -> Iterator[str]:
         yield "but"
     if answer.word != "as expected":
         yield f"{answer.word}, expected {answer.expected}"
+
+
+#: The columns of a table, and how many may stand before each of its rows.
+_INDENT, _GAP = "  ", "  "
+#: The narrowest column of a table.
+_NARROWEST = 9
+
+
+def claim_mail(content: ClaimResult) -> str:
+    """The text, with the end of its last line."""
+    claim = content.claim
+    # Of a month alone it is "In January 2025".
+    when = f"{'On' if claim.date[:1].isdigit() else 'In'} {claim.date}"
+    lines = [
+        *_wrapped(f"{when} {claim.author} wrote ({claim.message}):"),
+        "",
+        f"> {one_line(claim.quote)}",
+        "",
+        *_wrapped(f"We read this as: {claim.reading}"),
+        *_wrapped(f"The author hedged: “{claim.hedge}”." if claim.hedge else ""),
+        *_wrapped(f"Status: {claim.status}{f': {claim.because}' if claim.because else ''}."),
+    ]
+    for program in content.programs:
+        text = (f"    {line}".rstrip() for line in visible(program.text).splitlines())
+        lines += ["", f"{one_line(program.file)}:", "", *text]
+    if content.answers:
+        lines += ["", "What each shows:", "", *_mail_answers(content.answers)]
+    if content.model_only:
+        lines += ["", *_wrapped(f"No stock kernel shows it: {content.model_only}.")]
+    for source in content.sources:
+        lines += ["", *_wrapped(f"The source says: {source}.")]
+    commands = commands_of(content)
+    if commands:
+        lines += ["", "To repeat it:", "", *(line for one in commands for line in _command(one))]
+    version = content.made.pfnlab
+    lines += ["", *_wrapped(f"{content.says} (claim {claim.number}, pfnlab {version})")]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _wrapped(text: str, margin: str = "") -> list[str]:
+    return textwrap.wrap(
+        one_line(text),
+        WIDTH,
+        initial_indent=margin,
+        subsequent_indent=margin,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _command(command: str) -> Iterator[str]:
+    """A command in lines that a shell reads as one: it is broken before its options."""
+    words = visible_name(command).split(" --")
+    line = f"    {words[0]}"
+    for option in (f"--{word}" for word in words[1:]):
+        if len(f"{line} {option} \\") > WIDTH:
+            yield f"{line} \\"
+            line = f"        {option}"
+        else:
+            line = f"{line} {option}"
+    yield line
+
+
+def _mail_answers(answers: Sequence[ClaimAnswer]) -> Iterator[str]:
+    """A table for each program and operation, with the machines as rows."""
+    columns = ["on", "models", "stock kernels", "patched kernels"]
+    shown = [name for at, name in enumerate(columns) if not at or any(_cells(one)[at] for one in answers)]
+    keep = [columns.index(name) for name in shown]
+    rows = [[_cells(one)[place] or "-" for place in keep] for one in answers]
+    # The widest columns give way until all fit.
+    widths = [max(map(len, column)) for column in zip(shown, *rows, strict=True)]
+    room = WIDTH - len(_INDENT) - len(_GAP) * (len(widths) - 1)
+    while sum(widths) > room and max(widths) > _NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    yield from _mail_row(shown, widths)
+    yield f"{_INDENT}{_GAP.join('-' * width for width in widths)}"
+    about = groupby(zip(answers, rows, strict=True), key=lambda pair: (pair[0].file, pair[0].asked))
+    for (file, asked), members in about:
+        yield from _wrapped(f"{asked} ({file})" if file else asked)
+        for answer, row in members:
+            yield from _mail_row(row, widths)
+            for remark in remarks(answer):
+                yield from _wrapped(f"^ {_REMARKS.get(remark, remark)}", _INDENT * 2)
+
+
+#: Remarks in more words than a column has room for.
+_REMARKS = {"but": "this speaks against the claim"}
+
+
+def _cells(answer: ClaimAnswer) -> list[str]:
+    texts = answer.on.removeprefix("model:"), answer.model, answer.kernel, answer.patched
+    return [one_line(text or "") for text in texts]
+
+
+def _mail_row(cells: Iterable[str], widths: Sequence[int]) -> Iterator[str]:
+    """The lines of a row, each cell within its column."""
+    pieces = [
+        textwrap.wrap(text, width, break_on_hyphens=False) for text, width in zip(cells, widths, strict=True)
+    ]
+    for place in range(max(map(len, pieces), default=0)):
+        line = _GAP.join(
+            (piece[place] if place < len(piece) else "").ljust(width)
+            for piece, width in zip(pieces, widths, strict=True)
+        )
+        yield f"{_INDENT}{line}".rstrip()

@@ -1,12 +1,14 @@
-"""Parts as one document: what was found first, every result with what was done."""
+"""Parts as one document: what was found first, every result with what was done; and its writers."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 from msgspec.structs import replace
 
+from pfnlab.base.errors import Misuse
 from pfnlab.base.result import Outcome
 from pfnlab.base.units import number_of
 from pfnlab.present.document.blocks import (
@@ -19,6 +21,8 @@ from pfnlab.present.document.blocks import (
     Table,
     Tone,
 )
+from pfnlab.present.document.html import html
+from pfnlab.present.document.mail import mail
 from pfnlab.present.document.part import Part, facts_of
 
 #: Results that are as expected are folded where there are more than so many results.
@@ -42,27 +46,20 @@ def document_of(parts: Sequence[Part], title: str | None = None, *, unfolded: bo
         (part,) = ordered
         blocks: tuple[Block, ...] = (facts_of(part), *part.blocks)
         return Document(title or part.title, part.says, tuple(_whole(blocks)))
-    shown: list[Block] = [Contents(tuple(_entry(number, part) for number, part in enumerate(ordered, 1)))]
+    entries = (
+        ContentsEntry(part.title, part.word, _TONES[part.outcome], part.says, f"result-{number}")
+        for number, part in enumerate(ordered, 1)
+    )
+    shown: list[Block] = [Contents(tuple(entries))]
     for number, part in enumerate(ordered, 1):
         good = part.outcome is Outcome.AS_EXPECTED
         inside = (Paragraph(part.says), facts_of(part), *_whole(part.blocks))
         folded = good and len(ordered) > _OPEN and not unfolded
-        shown.append(Chapter(f"{number}. {part.title}", inside, folded, _anchor(number)))
-    return Document(title or "Results of pfnlab", _says(ordered), tuple(shown))
-
-
-def _says(parts: Sequence[Part]) -> str:
-    words = Counter(part.word for part in parts)
-    said = [f"{count} {word}" for word, count in words.items()]
-    return f"{number_of(len(parts), 'result')}: {', '.join(said)}."
-
-
-def _entry(number: int, part: Part) -> ContentsEntry:
-    return ContentsEntry(part.title, part.word, _TONES[part.outcome], part.says, _anchor(number))
-
-
-def _anchor(number: int) -> str:
-    return f"result-{number}"
+        shown.append(Chapter(f"{number}. {part.title}", inside, folded, f"result-{number}"))
+    words = Counter(part.word for part in ordered)
+    counts = ", ".join(f"{count} {word}" for word, count in words.items())
+    says = f"{number_of(len(ordered), 'result')}: {counts}."
+    return Document(title or "Results of pfnlab", says, tuple(shown))
 
 
 def _whole(blocks: Iterable[Block]) -> Iterator[Block]:
@@ -73,3 +70,15 @@ def _whole(blocks: Iterable[Block]) -> Iterator[Block]:
             yield replace(block, below=())
         else:
             yield block
+
+
+WRITERS: dict[str, Callable[[Document], str]] = {"html": html, "md": mail}
+
+
+def writer_of(form: str | None, output: Path | None) -> Callable[[Document], str]:
+    """The writer of html or md; None is Markdown for *output* in .md or .txt; raises Misuse for no form."""
+    by_name = "md" if output is not None and output.suffix.lower() in (".md", ".txt") else "html"
+    chosen = form or by_name
+    if chosen not in WRITERS:
+        raise Misuse(f"there is no format {chosen!r}: write --format {'|'.join(WRITERS)}")
+    return WRITERS[chosen]

@@ -7,11 +7,11 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping, Sequence
 
 from pfnlab.base.errors import Defect, PfnlabError
-from pfnlab.diagnosis.inspector.around import MemoryRow
+from pfnlab.diagnosis.inspector.inspection import MemoryRow
 from pfnlab.kernel.policies.own import files_in
 from pfnlab.present.document.blocks import Figure
 from pfnlab.present.picture import draw_story, plots
-from pfnlab.present.picture.memory_strip import memory_strip
+from pfnlab.present.picture.plots import memory_strip
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -19,9 +19,7 @@ from pfnlab.programs.runs.observation import Run
 
 #: The longest program whose story is drawn, in operations.
 MOST_STEPS = 40
-
 _MODEL = "model:"
-
 #: What an attribute may refer to: nothing but a place in the same drawing. A text that is read out or found
 #: by a name refers to nothing, whatever it says.
 _REFERENCE = re.compile(r"url\(\s*['\"]?(?!#)|@import|javascript:", re.IGNORECASE)
@@ -31,10 +29,7 @@ _REFUSED = frozenset({"script", "foreignObject", "iframe", "image", "audio", "vi
 
 
 def checked(svg: str) -> str:
-    """*svg* without a declaration before its element.
-
-    :raises Defect: it is no SVG, or could run or load something; a drawing of ours never does
-    """
+    """*svg* without a declaration before it; raises Defect for no SVG, or one that could run or load."""
     text = svg[svg.find("<svg") :].strip()
     if "<!" in text:
         raise Defect("a drawing declares something: only elements belong in it")
@@ -62,10 +57,7 @@ def story(program: Program, runs: Sequence[Run], name: str) -> Iterator[Figure]:
 
 
 def story_of_text(text: str | None, machines: Sequence[str]) -> Iterator[Figure]:
-    """The steps of the program *text* on those of *machines* that are models, which run it for that.
-
-    A policy in a file is not run: a result that came by mail may name any file.
-    """
+    """The steps of *text* on those *machines* that are models; a file's policy is never run."""
     specs = dict.fromkeys(name for name in machines if name.startswith(_MODEL) and not files_in(name))
     if not text or not specs:
         return

@@ -13,10 +13,10 @@ from pfnlab.diagnosis.messages.explanation import (
     ExplainResult,
     SaidPlace,
 )
-from pfnlab.diagnosis.messages.family import FamilyVerdict
-from pfnlab.diagnosis.messages.kernel_said import KernelSure
+from pfnlab.diagnosis.messages.family_files import FamilyVerdict
+from pfnlab.diagnosis.messages.message_event import KernelSure
 from pfnlab.present.document.blocks import Block, Bullets, Paragraph, Tone
-from pfnlab.present.document.part import Part, done
+from pfnlab.present.document.part import Part, told
 
 _TONES: dict[FamilyVerdict, Tone] = {
     FamilyVerdict.LOOK: "lit",
@@ -31,19 +31,13 @@ _MOST = 6
 
 def part(content: ExplainResult) -> Part:
     """The boots with their events."""
-    return Part(
-        title="Explanation",
-        says=content.says,
-        outcome=content.outcome,
-        blocks=tuple(_blocks(content)),
-        facts=done(content.made),
-    )
+    return told(content, "Explanation", content.says, _blocks(content))
 
 
 def _blocks(content: ExplainResult) -> Iterator[Block]:
     for boot in content.boots:
         if len(content.boots) > 1 or boot.host:
-            yield Paragraph(_boot(boot))
+            yield Paragraph(f"{boot.host or 'a machine without a name'}: {_kernel(boot)}")
         for event in boot.events:
             yield from _event(event, boot)
     for cause in content.causes:
@@ -65,10 +59,6 @@ def _of_cause(cause: ExplainedCause) -> Iterator[str | tuple[str, ...]]:
         yield f"  seen in: {', '.join(cause.programs)}"
     if cause.rules:
         yield f"  rules: {', '.join(cause.rules)} (docs/semantics)"
-
-
-def _boot(boot: ExplainedBoot) -> str:
-    return f"{boot.host or 'a machine without a name'}: {_kernel(boot)}"
 
 
 def _kernel(boot: ExplainedBoot) -> str:

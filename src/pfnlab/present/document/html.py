@@ -1,4 +1,7 @@
-"""A document as one file of HTML: no script, nothing loaded from anywhere, readable as text."""
+"""A document as one file of HTML: no script, nothing loaded from anywhere, readable as text.
+
+A text in an element can only be a text, for it is escaped when the element is made.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from itertools import chain
 from msgspec.structs import replace
 
 from pfnlab.base.errors import Defect
+from pfnlab.base.inert import xml_attribute, xml_text
 from pfnlab.base.version import VERSION
 from pfnlab.present.document.blocks import (
     SIGNS,
@@ -26,16 +30,44 @@ from pfnlab.present.document.blocks import (
     Paragraph,
     Table,
 )
-from pfnlab.present.document.elements import Markup, element, lines, together
+
+
+class Markup(str):
+    """HTML that was made here, or was checked; any other text is escaped where it becomes a part of it."""
+
+    __slots__ = ()
+
+
+def element(name: str, *content: str, **attributes: str) -> Markup:
+    """An element; ``class_`` is ``class``, ``aria_label`` is ``aria-label``, an empty one is left out."""
+    given = ((key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items() if value)
+    begin = "".join(f" {key}={xml_attribute(value)}" for key, value in given)
+    return Markup(f"<{name}{begin}>{together(content)}</{name}>")
+
+
+def lines(*content: str) -> Markup:
+    """Elements and texts, each on lines of its own."""
+    return together(content, "\n")
+
+
+def together(content: Iterable[str], between: str = "") -> Markup:
+    """Elements and texts, with markup between two of them."""
+    return Markup(between.join(map(markup_of, content)))
+
+
+def markup_of(text: str) -> Markup:
+    """A text as markup, without control characters; markup as it is."""
+    return text if isinstance(text, Markup) else Markup(xml_text(text))
+
 
 #: The most bytes of all drawings of a document together, so that it can be mailed.
 MOST_DRAWN = 700_000
-
 _LEFT_OUT = "The picture is left out, so that the file stays small: pfnlab draw makes it."
 
 
 def html(document: Document) -> str:
     """The file. Texts of *document* are escaped; only its drawings are markup."""
+    css = files("pfnlab.present.document").joinpath("document.css").read_text(encoding="utf-8")
     head = (
         Markup('<meta charset="utf-8">'),
         Markup(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
@@ -43,12 +75,12 @@ def html(document: Document) -> str:
         Markup('<meta name="color-scheme" content="light dark">'),
         Markup(f'<meta name="generator" content="pfnlab {VERSION}">'),
         element("title", document.title),
-        _below("style", Markup(_css())),
+        _below("style", Markup(css)),
     )
     main = (
         element("h1", document.title),
         element("p", document.says, class_="says"),
-        _lines(drawn(document.blocks), 2),
+        _blocks(drawn(document.blocks), 2),
     )
     made = together((f"Made by pfnlab {VERSION}. ", element("code", "<"), _SIGNS_MEAN))
     body = (_below("main", *main), element("footer", element("p", made)))
@@ -79,7 +111,7 @@ def fragment(blocks: Sequence[Block]) -> str:
 
 def unstyled(blocks: Sequence[Block]) -> str:
     """*blocks* as a part of a page that has a style for them. Texts are escaped; only drawings are markup."""
-    return str(_lines(drawn(blocks), 3))
+    return str(_blocks(drawn(blocks), 3))
 
 
 def drawn(blocks: Sequence[Block]) -> Iterator[Block]:
@@ -101,7 +133,7 @@ def drawn(blocks: Sequence[Block]) -> Iterator[Block]:
     return chain.from_iterable(map(kept, blocks))
 
 
-def _lines(blocks: Iterable[Block], level: int) -> Markup:
+def _blocks(blocks: Iterable[Block], level: int) -> Markup:
     """*blocks* below each other; *level* is that of the headings of chapters among them."""
     return lines(*(_block(block, level) for block in blocks))
 
@@ -113,7 +145,7 @@ def _block(block: Block, level: int) -> Markup:
         case Facts():
             return _below("dl", *chain.from_iterable(_fact(block, *row) for row in block.rows))
         case Bullets():
-            return _below("ul", *(element("li", item, _sublist(below)) for item, below in block.groups))
+            return _below("ul", *(_item(*group) for group in block.groups))
         case Table():
             return _table(block)
         case Code():
@@ -129,7 +161,7 @@ def _block(block: Block, level: int) -> Markup:
             level = min(level, 6)
             heading = element(f"h{level}", block.title, id=block.anchor)
             heading = element("summary", heading) if block.folded else heading
-            return _below("details" if block.folded else "section", heading, _lines(block.blocks, level + 1))
+            return _below("details" if block.folded else "section", heading, _blocks(block.blocks, level + 1))
     raise Defect(f"a document has no {type(block).__name__}")
 
 
@@ -149,8 +181,9 @@ def _fact(facts: Facts, name: str, values: Iterable[str]) -> Iterator[Markup]:
         yield element("dd", element("code", value) if name in facts.code else value)
 
 
-def _sublist(items: Sequence[str]) -> Markup:
-    return element("ul", *(element("li", item) for item in items)) if items else Markup()
+def _item(text: str, below: Sequence[str]) -> Markup:
+    sublist = [element("ul", *(element("li", line) for line in below))] if below else []
+    return element("li", text, *sublist)
 
 
 def _entry(entry: ContentsEntry) -> Markup:
@@ -179,7 +212,3 @@ def _cell(cell: Cell, is_first: bool) -> Markup:
     if is_first and cell.lines:
         return element("th", text, scope="row", class_=cell.tone)
     return element("td", text, class_=cell.tone)
-
-
-def _css() -> str:
-    return files("pfnlab.present.document").joinpath("document.css").read_text(encoding="utf-8")

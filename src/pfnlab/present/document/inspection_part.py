@@ -6,29 +6,23 @@ from collections.abc import Iterator
 
 from pfnlab.base.inert import recorded_line, shell_path
 from pfnlab.base.units import number_of, size_text
-from pfnlab.diagnosis.inspector.around import MemoryRow
 from pfnlab.diagnosis.inspector.device import BarAnswer, CombiningAnswer, DeviceAnswer
 from pfnlab.diagnosis.inspector.finding.finding_form import Severity, finding_kinds
 from pfnlab.diagnosis.inspector.host_snapshot import Access
-from pfnlab.diagnosis.inspector.inspection import APART, InspectionResult, PlacedFinding
-from pfnlab.present.document.blocks import Block, Bullets, Cell, Code, Paragraph, Table, Tone, cell
-from pfnlab.present.document.part import Part, done, drawn
+from pfnlab.diagnosis.inspector.inspection import APART, InspectionResult, MemoryRow, PlacedFinding
+from pfnlab.present.document.blocks import Block, Bullets, Cell, Code, Paragraph, Table, Tone, cell, cells
+from pfnlab.present.document.part import Part, drawn, told
 
 _TONES: dict[Severity, Tone] = {Severity.WRONG: "bad", Severity.LOOK: "lit", Severity.NOTE: "pale"}
 
 
 def part(content: InspectionResult) -> Part:
     """The answer about a device or the findings, then what was looked at."""
-    kernel = content.kernel or "kernel not known"
     name = f"{content.host}, " if content.host else ""
-    return Part(
-        title=f"Inspection of {content.origin}",
-        says=content.device.says if content.device else content.says,
-        outcome=content.outcome,
-        blocks=tuple(_blocks(content)),
-        facts=done(content.made, ("kernel", content.kernel), ("runs under", content.virtual)),
-        first=f"{content.origin}: {name}{kernel}",
-    )
+    first = f"{content.origin}: {name}{content.kernel or 'kernel not known'}"
+    says = content.device.says if content.device else content.says
+    facts = ("kernel", content.kernel), ("runs under", content.virtual)
+    return told(content, f"Inspection of {content.origin}", says, _blocks(content), *facts, first=first)
 
 
 def _blocks(content: InspectionResult) -> Iterator[Block]:
@@ -88,13 +82,9 @@ def picture(rows: tuple[MemoryRow, ...]) -> str:
 def device_blocks(device: DeviceAnswer) -> Iterator[Block]:
     """The answer about a device: each BAR with its cover and its users, and what to do."""
     for bar in device.bars:
-        yield Table(
-            f"BAR {bar.number} of {device.address} {device.ids}",
-            ("place", "size", "reserved", ""),
-            tuple(_cover(bar)),
-            glance=(0, 1, 2, 3),
-            headed=True,
-        )
+        caption = f"BAR {bar.number} of {device.address} {device.ids}"
+        heads = ("place", "size", "reserved", "")
+        yield Table(caption, heads, tuple(_cover(bar)), glance=(0, 1, 2, 3), headed=True)
         lines = [
             f"{'' if bar.prefetchable else 'not '}prefetchable",
             f"held by: {', '.join(bar.holders) or 'nobody who is known'}",
@@ -115,12 +105,9 @@ def _cover(bar: BarAnswer) -> Iterator[tuple[Cell, ...]]:
     for place in bar.cover:
         start, end = place.bounds
         hole = place.mode is None
-        yield (
-            cell(f"{start:#x}", code=True),
-            cell(size_text(end - start)),
-            cell(place.mode or "-"),
-            cell("hole" if hole and bar.combining is not CombiningAnswer.YES else "", "lit" if hole else ""),
-        )
+        word = "hole" if hole and bar.combining is not CombiningAnswer.YES else ""
+        end_cell = cell(word, "lit" if hole else "")
+        yield cells(f"{start:#x}", size_text(end - start), place.mode or "-", end_cell)
 
 
 def _looked_at(content: InspectionResult) -> Iterator[str | tuple[str, ...]]:

@@ -7,27 +7,13 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from pfnlab.base.inert import markdown, markdown_begun, one_line, visible, visible_name
-from pfnlab.present.document.blocks import (
-    SIGNS,
-    Block,
-    Bullets,
-    Cell,
-    Chapter,
-    Code,
-    Contents,
-    Document,
-    Drawn,
-    Facts,
-    Figure,
-    Paragraph,
-    Table,
-)
+from pfnlab.present.document import blocks
 
 #: Columns: mail clients break longer lines.
 WIDTH = 72
 
 
-def mail(document: Document) -> str:
+def mail(document: blocks.Document) -> str:
     """The text: without drawings, whose tables have the numbers, and without what a browser shows folded."""
     lines = [f"# {markdown(document.title)}", "", *_wrapped(document.says), ""]
     for block in document.blocks:
@@ -36,36 +22,35 @@ def mail(document: Document) -> str:
 
 
 def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
-    """*text* in lines, each made inert at its beginning; words are never broken.
-
-    :param first: what stands before the first line, and *rest* before the others
-    """
+    """*text* in inert lines of whole words, behind *first*, and *rest* in those that follow."""
     width = WIDTH - len(rest)
     pieces = textwrap.wrap(markdown(text), width, break_long_words=False, break_on_hyphens=False)
     return [f"{rest if number else first}{markdown_begun(piece)}" for number, piece in enumerate(pieces)]
 
 
-def _block(block: Block, level: int) -> Iterator[str]:
+def _block(block: blocks.Block, level: int) -> Iterator[str]:
     match block:
-        case Paragraph():
+        case blocks.Paragraph():
             yield from _wrapped(block.text)
-        case Facts():
+        case blocks.Facts():
             yield from _facts(block)
-        case Bullets():
+        case blocks.Bullets():
             for item, below in block.groups:
                 yield from _wrapped(item, "- ", "  ")
                 for line in below:
                     yield from _wrapped(line, "  - ", "    ")
-        case Table():
+        case blocks.Table():
             yield from _table(block)
-        case Code():
-            yield from _code(block)
-        case Figure() | Drawn():
+        case blocks.Code():
+            yield from (*_wrapped(f"{block.caption}:"), "")
+            for line in block.text.split("\n"):
+                yield f"    {visible(line)}".replace("\t", "    ").rstrip()
+        case blocks.Figure() | blocks.Drawn():
             return
-        case Contents():
+        case blocks.Contents():
             for entry in block.entries:
                 yield from _wrapped(entry.says, "- ", "  ")
-        case Chapter():
+        case blocks.Chapter():
             # What a browser shows folded is not for a mail; what is as expected stands in the list.
             if block.folded:
                 return
@@ -75,16 +60,7 @@ def _block(block: Block, level: int) -> Iterator[str]:
     yield ""
 
 
-def _code(block: Code) -> Iterator[str]:
-    yield from (*_wrapped(f"{block.caption}:"), "")
-    yield from (f"    {line}".rstrip() for line in _visible_lines(block.text))
-
-
-def _visible_lines(text: str) -> list[str]:
-    return [visible(line).replace("\t", "    ") for line in text.split("\n")]
-
-
-def _facts(block: Facts) -> Iterator[str]:
+def _facts(block: blocks.Facts) -> Iterator[str]:
     for name, values in block.rows:
         if name in block.code:
             # In a line of its own, as it is: who copies it has the command.
@@ -96,7 +72,7 @@ def _facts(block: Facts) -> Iterator[str]:
                 yield from _wrapped(f"{name}: {value}", "- ", "  ")
 
 
-def _table(table: Table) -> Iterator[str]:
+def _table(table: blocks.Table) -> Iterator[str]:
     """The table drawn with spaces, as text whose columns stand; a list where it is too wide."""
     yield from (*_wrapped(f"{table.caption}:"), "")
     rows = [[_lines(cell) for cell in row] for row in table.rows]
@@ -134,9 +110,9 @@ def _listed(head: Sequence[str], row: Sequence[Sequence[str]]) -> Iterator[str]:
             yield f"      {one_line(name) if not number else '':<{width}}  {line}".rstrip()
 
 
-def _lines(cell: Cell) -> list[str]:
+def _lines(cell: blocks.Cell) -> list[str]:
     lines = [visible(line).replace("\n", " ").replace("\t", " ").rstrip() for line in cell.lines]
-    if lines and cell.tone in SIGNS:
-        lines[-1] += SIGNS[cell.tone]
+    if lines and cell.tone in blocks.SIGNS:
+        lines[-1] += blocks.SIGNS[cell.tone]
     # What is pale belongs to the row above.
     return [f"  {line}" for line in lines] if cell.tone == "pale" else lines

@@ -1,19 +1,24 @@
-"""``kernels meet`` and ``kernels diff``: a kernel compared with its model or another kernel."""
+"""``kernels meet``, ``kernels diff`` and ``try``: a kernel compared with its model or another kernel.
+
+And ``replay --json``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pfnlab.base.inert import one_line
 from pfnlab.base.units import number_of
+from pfnlab.checker.replay import ReplayResult
+from pfnlab.hunt.meeting.explain import ShownDifference
 from pfnlab.hunt.meeting.meet import MeetingResult
-from pfnlab.hunt.meeting.shown import ShownDifference
+from pfnlab.hunt.meeting.trial import ShownCause, TrialResult
 from pfnlab.kernel.policies.known_kernels import HeldCount, programs_in, steps_in
-from pfnlab.present.document.blocks import Block, Bullets, Chapter, Table, cell
-from pfnlab.present.document.part import Part, done, drawn, program_code, section, short
+from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, cell, cells
+from pfnlab.present.document.part import Part, drawn, program_code, section, short, told
 
 #: The most programs that show a difference, other differences of its cause, and commits that are named.
 _SHOWN, _OTHERS, _TITLES = 4, 8, 40
-
 _UNEXPLAINED = "UNEXPLAINED: no switch, and no two of them, make the model do this"
 
 
@@ -27,13 +32,8 @@ def part(content: MeetingResult) -> Part:
         unstable = f", and {len(content.unstable)} that did not show again" if content.unstable else ""
         count = number_of(len(found), "difference")
         says = f"{count}{causes} in {amount}, {content.unexplained} unexplained{unstable}"
-    return Part(
-        title=names,
-        says=f"{names}: {says}.",
-        outcome=content.outcome,
-        blocks=tuple(_blocks(content)),
-        facts=done(content.made, ("kernel", content.kernels), ("seed", seeds(content.held))),
-    )
+    facts = ("kernel", content.kernels), ("seed", seeds(content.held))
+    return told(content, names, f"{names}: {says}.", _blocks(content), *facts)
 
 
 def amount_of(held: dict[str, HeldCount]) -> str:
@@ -52,12 +52,11 @@ def held_table(held: dict[str, HeldCount]) -> Table:
         "What was compared: whole state, order of kernel calls and flushes, after every step",
         ("held", "programs", "steps", "undecided", "differ"),
         tuple(
-            (
-                cell(name),
-                cell(f"{count.programs:,}" if count.programs else "-"),
-                cell(f"{count.steps:,}"),
-                cell(f"{count.undecided:,}"),
+            cells(
+                *(name, f"{count.programs:,}" if count.programs else "-"),
+                *(f"{count.steps:,}", f"{count.undecided:,}"),
                 cell(f"{count.differences:,}", "bad" if count.differences else ""),
+                code=False,
             )
             for name, count in held.items()
         ),
@@ -67,10 +66,7 @@ def held_table(held: dict[str, HeldCount]) -> Table:
 def difference_section(
     number: int, shown: Sequence[ShownDifference], machines: tuple[str, ...], without: str = ""
 ) -> Chapter:
-    """A cause: the difference with the shortest program, and others that follow from it.
-
-    :param without: what is said where nothing explains it
-    """
+    """A cause: the difference with the shortest program, and others; or the words *without*."""
     first, *others = shown
     said = [f"explained by {explanation}" for explanation in first.explanations[:3]]
     if without and not said:
@@ -116,3 +112,74 @@ def _blocks(content: MeetingResult) -> Iterator[Block]:
         titles = (*content.titles[:_TITLES], *([f"and {more} more"] if more > 0 else []))
         title = f"Commits of stable releases since {content.since} that touch the area"
         yield from section(title, Bullets(titles))
+
+
+#: The most causes that are shown at once, so that the report fits under a cover letter.
+_CAUSES = 8
+
+
+def trial_part(content: TrialResult) -> Part:
+    """The differences of a trial by their causes, and what a policy changes."""
+    title = f"{content.tree} against {content.model}"
+    kernel = "kernel", (content.kernel, content.built)
+    policies = "said to be", ", ".join(content.policies)
+    facts = kernel, ("patch", content.patches), policies, ("seed", str(content.seed))
+    return told(content, title, f"{title}: {content.says}", _trial_blocks(content), *facts)
+
+
+def replay_part(content: ReplayResult) -> Part:
+    """The steps of a replay, and its verdict."""
+    rows = tuple(
+        (cell(str(number)), cell(step.step, code=True), cell(step.word))
+        for number, step in enumerate(content.steps, 1)
+    )
+    steps = Table("Step by step", ("", "step", "what it does"), rows, glance=(0, 1, 2), under=5)
+    blocks = (*((steps,) if rows else ()), Paragraph(one_line(content.verdict)))
+    name = f"{content.machine}, {content.title}"
+    says = f"{name}: {content.verdict}."
+    return told(content, f"{content.title}, again", says, blocks, first=one_line(name))
+
+
+def _trial_blocks(content: TrialResult) -> Iterator[Block]:
+    yield from _claims(content)
+    yield from _causes(f"What it does otherwise than {content.model}", content.causes, content)
+    yield from _causes(f"What {', '.join(content.policies)} changes", content.meant, content)
+    if content.policies:
+        yield from section("Properties that change their verdict", Bullets(content.verdicts or ("none",)))
+    if content.unstable:
+        yield from section("What did not show again", Bullets(content.unstable))
+    yield held_table(content.held)
+    yield from _undecided(sum(count.undecided for count in content.held.values()))
+
+
+def _undecided(programs: int) -> Iterator[Paragraph]:
+    if programs:
+        why = "the model has no rule, or the kernel lacks something"
+        yield Paragraph(f"{number_of(programs, 'program')} undecided: {why}.")
+
+
+def _claims(content: TrialResult) -> Iterator[Chapter]:
+    """The claims of the discussions that change their answer, first those that come first there."""
+    if content.claims is None:
+        return
+    changed = tuple(
+        (
+            f"{claim.number}, {claim.author}: “{claim.quote}”",
+            f"{claim.op}: expected {claim.expected}",
+            f"observed {claim.observed}",
+        )
+        for claim in content.claims.changed
+    )
+    none = f"none of {number_of(content.claims.asked, 'claim')}"
+    undecided = _undecided(content.claims.undecided)
+    yield from section("Claims that change their answer", Bullets(changed or (none,)), *undecided)
+
+
+def _causes(title: str, causes: tuple[ShownCause, ...], content: TrialResult) -> Iterator[Chapter]:
+    shown = [
+        difference_section(number, cause.differences, (content.model,))
+        for number, cause in enumerate(causes, 1)
+    ]
+    more = shown[_CAUSES:]
+    rest = section(f"And {number_of(len(more), 'cause')} more", *more, folded=True)
+    yield from section(title, *shown[:_CAUSES], *rest)

@@ -1,19 +1,35 @@
-"""The part of a document that every kind of result gives."""
+"""The part of a document that every kind of result gives, and the same as lines of a terminal.
+
+A report shows all of a part; a terminal shows neither drawings nor what is folded, nor what made it, for
+the command was typed there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib import import_module
+from itertools import zip_longest
 from types import ModuleType
+from typing import Any, get_type_hints
 
 import msgspec
 
-from pfnlab.base.inert import recorded_line
-from pfnlab.base.result import Made, Outcome
-from pfnlab.present.document.blocks import Block, Chapter, Code, Drawn, Facts, Figure
+from pfnlab.base.inert import one_line, recorded_line, visible
+from pfnlab.base.result import Made, Outcome, Printed, Result
+from pfnlab.present.document.blocks import (
+    Block,
+    Bullets,
+    Chapter,
+    Code,
+    Drawn,
+    Facts,
+    Figure,
+    Paragraph,
+    Table,
+)
 
 #: The word for each outcome in an overview.
 WORDS = {Outcome.DISCOVERY: "to look at", Outcome.UNDECIDED: "undecided", Outcome.AS_EXPECTED: "as expected"}
-
 #: The word for what is undecided because a guest was lost.
 LOST = "lost"
 
@@ -21,8 +37,6 @@ LOST = "lost"
 class Part(msgspec.Struct, frozen=True):
     """One result, as a document shows it.
 
-    :param title: its name
-    :param says: the result in one sentence
     :param blocks: what is below: differences, tables, program, picture
     :param facts: what was done: names and values, the command first
     :param lost: it is undecided because a guest was lost
@@ -54,11 +68,20 @@ def done(made: Made, *more: tuple[str, str | Sequence[str]]) -> tuple[tuple[str,
     return tuple((name, values) for name, values in rows if any(values))
 
 
-def program_code(text: str, caption: str = "The program", *, glance: str | None = None) -> Iterator[Code]:
-    """The text of a program, where there is one.
+def told(
+    content: Result,
+    title: str,
+    says: str,
+    blocks: Iterable[Block],
+    *facts: tuple[str, str | Sequence[str]],
+    first: str = "",
+) -> Part:
+    """The part of a result, with its outcome and what made it; the other arguments are those of a part."""
+    return Part(title, says, content.outcome, tuple(blocks), done(content.made, *facts), first=first)
 
-    :param glance: what a terminal shows of it; None for all
-    """
+
+def program_code(text: str, caption: str = "The program", *, glance: str | None = None) -> Iterator[Code]:
+    """The text of a program, where there is one; a terminal shows *glance* of it, all for None."""
     if text.strip():
         yield Code(caption, text.strip("\n"), glance)
 
@@ -88,3 +111,124 @@ def short(says: str, machines: Sequence[str]) -> str:
 def facts_of(part: Part) -> Facts:
     """The rows of what was done, as a block."""
     return Facts(part.facts)
+
+
+class ResultKind(msgspec.Struct, frozen=True):
+    """One kind of results.
+
+    :param place: the module, without its ``_part``, and the function there that makes the part; imported when
+        it is needed
+    """
+
+    verb: str
+    place: str
+
+    @property
+    def part(self) -> Callable[[Any], Part]:
+        """Makes the part of a result."""
+        module, _, name = self.place.partition(".")
+        part: Callable[[Any], Part] = getattr(import_module(f"pfnlab.present.document.{module}_part"), name)
+        return part
+
+    @property
+    def content(self) -> type[Printed]:
+        """The structure of its results, of which the part is made."""
+        content: type[Printed] = get_type_hints(self.part)["content"]
+        return content
+
+
+#: The form of the folders in which findings are filed.
+FINDING = "pfnlab-finding/1"
+
+KINDS = {
+    "pfnlab-run/1": ResultKind("pfnlab run --json", "run.part"),
+    "pfnlab-check/1": ResultKind("pfnlab check --json", "check.part"),
+    "pfnlab-differ/1": ResultKind("pfnlab check --differ --json", "check.differ_part"),
+    "pfnlab-review/1": ResultKind("pfnlab review --json", "review.part"),
+    "pfnlab-policies/1": ResultKind("pfnlab policies matrix --json", "policies.part"),
+    "pfnlab-meeting/1": ResultKind("pfnlab kernels meet --json, pfnlab kernels diff --json", "meeting.part"),
+    "pfnlab-bisect/1": ResultKind("pfnlab bisect --json", "bisect.part"),
+    "pfnlab-rules/1": ResultKind("pfnlab kernels diff --model --json", "rules.part"),
+    "pfnlab-fuzz/2": ResultKind("pfnlab fuzz --json", "campaign.part"),
+    FINDING: ResultKind("pfnlab fuzz --findings FOLDER", "campaign.finding_part"),
+    "pfnlab-trial/1": ResultKind("pfnlab try --json", "meeting.trial_part"),
+    "pfnlab-claim/1": ResultKind("pfnlab discussions show --json", "claims.part"),
+    "pfnlab-bugs-affects/1": ResultKind("pfnlab bugs affects --json", "bugs.affects_part"),
+    "pfnlab-bug-run/1": ResultKind("pfnlab bugs run --json", "bugs.part"),
+    "pfnlab-inspection/1": ResultKind("pfnlab inspect --json", "inspection.part"),
+    "pfnlab-explanation/1": ResultKind("pfnlab explain --json", "explanation.part"),
+    "pfnlab-results/1": ResultKind("pfnlab results --json", "results.part"),
+    "pfnlab-replay/1": ResultKind("pfnlab replay --json", "meeting.replay_part"),
+}
+
+
+def part_of(result: Printed) -> Part:
+    """The part of a result."""
+    return KINDS[result.form()].part(result)
+
+
+def takes() -> str:
+    """The results a report is made of, for messages."""
+    verbs = ", ".join(kind.verb for form, kind in KINDS.items() if form != FINDING)
+    return f"a report takes what {verbs} print, and folders of findings"
+
+
+_GAP = "  "
+
+
+def terminal(part: Part) -> str:
+    """The lines, without the end of the last: blocks, then facts."""
+    first = (Paragraph(part.first),) if part.first else ()
+    facts = [f"{name}: {value}" for name, values in part.facts if name not in MADE for value in values]
+    return "\n".join(map(visible, _lines((*first, *part.blocks, Bullets(tuple(facts))))))
+
+
+def _lines(blocks: Iterable[Block]) -> Iterator[str]:
+    """The lines of *blocks*; a table stands apart, unless it is a list with which everything begins."""
+    written = [(block, lines) for block in blocks if (lines := list(_block_lines(block)))]
+    apart = written and not isinstance(written[0][0], Table)
+    for place, (block, lines) in enumerate(written):
+        if apart and place and Table in (type(block), type(written[place - 1][0])):
+            yield ""
+        yield from lines
+
+
+def _block_lines(block: Block) -> Iterator[str]:
+    match block:
+        case Paragraph():
+            yield block.text
+        case Bullets():
+            for item, below in block.groups:
+                yield from (item, *(f"  {line}" for line in below))
+        case Code():
+            yield from visible(block.text if block.glance is None else block.glance).splitlines()
+        case Facts():
+            for name, values in block.rows:
+                # A line of its own from its first column on: who selects that line has the command.
+                yield from (f"  {name}:", *values)
+        case Table() if block.glance:
+            yield from _table_lines(block)
+
+
+def _table_lines(table: Table) -> Iterator[str]:
+    rows = [[one_line(row[place].text) for place in table.glance] for row in table.rows]
+    head = [table.head[place] for place in table.glance]
+    shown = [head, *rows] if table.headed else rows
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    widths[:1] = [max(width, table.under - len(_GAP)) for width in widths[:1]]
+    if table.headed:
+        yield from (table.caption, _row_line(head, widths))
+    for row, chapter in zip_longest(rows, table.below):
+        yield _row_line(row, widths)
+        for block in chapter.blocks if chapter is not None else ():
+            indent = "" if isinstance(block, Facts) else " " * table.under
+            yield from (f"{indent}{line}".rstrip() for line in _block_lines(block))
+
+
+def _row_line(texts: Sequence[str], widths: Sequence[int]) -> str:
+    """The cells of a row in columns; a number stands at the right of its column."""
+    cells = (
+        text.rjust(width) if text.replace(",", "").isdigit() else text.ljust(width)
+        for text, width in zip(texts, widths, strict=True)
+    )
+    return _GAP.join(cells).rstrip()

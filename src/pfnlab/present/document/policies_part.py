@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from pfnlab.base.units import number_of
-from pfnlab.present.document.blocks import Block, Cell, Table, cell
-from pfnlab.present.document.part import Part, done, drawn
+from pfnlab.present.document.blocks import Block, Cell, Table, cell, cells
+from pfnlab.present.document.part import Part, drawn, told
 from pfnlab.present.report.policies_matrix import REPORT, PoliciesResult, PolicyRow, SeamPolicies
 
 #: The policies of each seam, as a heading names them.
@@ -26,24 +26,12 @@ def part(content: PoliciesResult) -> Part:
     """The verdicts of every policy by property, and the costs."""
     own = [seam for seam in content.seams if seam.series in ("", content.series)]
     whole = [policy for seam in own for policy in seam.policies]
-    breaking = {
-        policy.policy for policy in whole if any(length is not None for length in policy.verdicts.values())
-    }
+    breaking = {policy.policy for policy in whole if any(one is not None for one in policy.verdicts.values())}
     names = dict.fromkeys(policy.policy for policy in whole)
     amount = number_of(len(names), "policy", "policies")
     says = f"{len(names) - len(breaking)} of {amount} keep every property"
-    return Part(
-        title=f"Policies on {content.series}",
-        says=f"{says}.",
-        first=says,
-        outcome=content.outcome,
-        blocks=tuple(_policies(content)),
-        facts=done(
-            content.made,
-            ("kernel", f"model:{content.series}"),
-            ("depth", number_of(content.depth, "operation")),
-        ),
-    )
+    facts = ("kernel", f"model:{content.series}"), ("depth", number_of(content.depth, "operation"))
+    return told(content, f"Policies on {content.series}", f"{says}.", _policies(content), *facts, first=says)
 
 
 def _policies(content: PoliciesResult) -> Iterator[Block]:
@@ -79,8 +67,7 @@ def _by_property(title: str, seam: SeamPolicies) -> Iterator[Block]:
     columns = tuple(dict.fromkeys(name for row in seam.policies for name in row.verdicts))
     # Those that break most stand first; the eye then finds where the colour ends.
     drawn_rows = sorted(
-        seam.policies,
-        key=lambda row: (-sum(each is not None for each in row.verdicts.values()), row.policy),
+        seam.policies, key=lambda row: (-sum(each is not None for each in row.verdicts.values()), row.policy)
     )
     names = [row.policy for row in drawn_rows]
     letters = [[_letter(row, name) for name in columns] for row in drawn_rows]
@@ -108,11 +95,8 @@ def _table(
     caption: str, head: Sequence[str], rows: Sequence[Sequence[str | Cell]], *, glance: bool = True
 ) -> Table:
     """A table of policies, whose names come first."""
-    cells = tuple(
-        (cell(str(first), code=True), *(cell(one) if isinstance(one, str) else one for one in rest))
-        for first, *rest in rows
-    )
-    return Table(caption, tuple(head), cells, tuple(range(len(head))) if glance else (), headed=True)
+    shown = tuple(range(len(head))) if glance else ()
+    return Table(caption, tuple(head), tuple(cells(*row) for row in rows), shown, headed=True)
 
 
 def _counted(
@@ -121,8 +105,8 @@ def _counted(
     """Counts as lines, and as a table."""
     if rows and columns:
         yield drawn(lambda draw: draw.lines(title, columns, rows))
-        cells = [(name, *(f"{count:,}" for count in counts)) for name, counts in rows.items()]
-        yield _table(title, ("policy", *columns), cells, glance=glance)
+        lines = [(name, *(f"{count:,}" for count in counts)) for name, counts in rows.items()]
+        yield _table(title, ("policy", *columns), lines, glance=glance)
 
 
 def _verdict(row: PolicyRow, name: str, unit: str) -> Cell:

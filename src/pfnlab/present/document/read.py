@@ -18,31 +18,22 @@ from pfnlab.base.json_text import json_values
 from pfnlab.base.result import Printed
 from pfnlab.base.wildcards import searching
 from pfnlab.hunt.fuzz.filing import DATA, PROGRAM, REPORT, FindingFolder
-from pfnlab.present.document.kinds import KINDS, takes
+from pfnlab.present.document.part import KINDS, takes
 
 #: A place as messages of msgspec name it, and the steps to it.
 _PLACE = re.compile(r" - at `\$([^`]*)`$")
 _STEP = re.compile(r"\.(\w+)|\[(\d+|\.\.\.)\]")
-
 #: The most characters of a foreign ``format`` or value that a message repeats.
 _REPEATED = 40
 
 
 def read_results(paths: Sequence[Path]) -> list[Printed]:
-    """The results in files, and findings in folders, in the order given.
-
-    A file holds one result or several, one behind the other. A folder is a finding, or holds findings.
-
-    :raises Misuse: one is no JSON, or no result that a document can be made of
-    """
+    """The results in files, one or several each, or folders of findings; raises Misuse for others."""
     return [result for path in paths for result in _read(path)]
 
 
 def result_of(content: Any, source: str = "<result>") -> Printed:
-    """The result that a JSON object is.
-
-    :raises Misuse: it is none; the message names the formats that are
-    """
+    """The result that a JSON object is; raises Misuse for none, naming the formats that are read."""
     name = content.get("format") if isinstance(content, dict) else None
     if not isinstance(name, str):
         raise Misuse(f"{source}: no result of pfnlab (the key `format` is missing): {takes()}")
@@ -84,10 +75,7 @@ def _read(path: Path) -> Iterator[Printed]:
 
 
 def files_of(paths: Sequence[Path]) -> Iterator[Path]:
-    """The files that :func:`read_results` reads, and those that belong to them.
-
-    :raises Misuse: a folder holds no finding
-    """
+    """The files that read_results reads, and what belongs to them; raises Misuse for a folder of none."""
     for path in paths:
         if os.path.isdir(path):
             yield from (place / name for place in _places(path) for name in (PROGRAM, REPORT, DATA))
@@ -95,14 +83,12 @@ def files_of(paths: Sequence[Path]) -> Iterator[Path]:
             yield path
 
 
-def _inside(folder: Path) -> list[Path]:
-    with searching(str(folder)) as search:
-        return [folder / entry.name for entry in search.entries(str(folder))]
-
-
 def _places(folder: Path) -> list[Path]:
     """The finding that *folder* is, or those in it."""
-    folders = [folder] if _is_own(folder / PROGRAM) else _inside(folder)
+    folders = [folder]
+    if not _is_own(folder / PROGRAM):
+        with searching(str(folder)) as search:
+            folders = [folder / entry.name for entry in search.entries(str(folder))]
     found = [place for place in folders if _is_own(place / PROGRAM) and _is_own(place / REPORT)]
     if not found:
         raise Misuse(f"{folder}: no finding is in this folder ({PROGRAM} and {REPORT}): {takes()}")

@@ -10,7 +10,7 @@ from pfnlab.base.result import Outcome
 from pfnlab.base.units import number_of
 from pfnlab.campaign.campaigns import CampaignStatus, ListedResult, ListedResults
 from pfnlab.campaign.store.rows import DISCOVERIES
-from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, Tone, cell
+from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, Tone, cell, cells
 from pfnlab.present.document.part import Part, done, program_code, section
 
 #: The tone of a verdict; every other is as expected.
@@ -22,7 +22,6 @@ _TONES: dict[str, Tone] = {
 
 #: Verdicts that are a discovery, and those that leave the question open.
 _OPEN = frozenset({"undecided", "unstable"})
-
 #: The most results that are shown with their programs.
 _SHOWN = 60
 
@@ -62,14 +61,11 @@ def part(content: ListedResults) -> Part:
 
 
 def listing_part(content: ListedResults, *, full: bool = False) -> Part:
-    """Every result in a line, as the store has them.
-
-    :param full: with their programs
-    """
+    """Every result in a line, as the store has them."""
     rows = Table(
         "Results of the store",
         ("digest", "verdict", "result"),
-        tuple((cell(item.digest[:8]), cell(item.verdict), cell(_line(item))) for item in content.results),
+        tuple(cells(item.digest[:8], item.verdict, _line(item), code=False) for item in content.results),
         glance=(0, 1, 2),
         below=tuple(map(_chapter, content.results)) if full else (),
     )
@@ -119,11 +115,8 @@ def _counts(told: Sequence[ListedResult]) -> Sequence[Block]:
     tasks = sorted({item.task for item in told})
     counts = Counter((item.verdict, item.task) for item in told)
     rows = tuple(
-        (
-            cell(verdict, _TONES.get(verdict, "good")),
-            *(cell(str(counts[verdict, task] or "-")) for task in tasks),
-        )
-        for verdict in sorted({item.verdict for item in told})
+        cells(cell(word, _TONES.get(word, "good")), *(str(counts[word, task] or "-") for task in tasks))
+        for word in sorted({item.verdict for item in told})
     )
     return [Table("Results by verdict and by what found them", ("verdict", *tasks), rows)]
 

@@ -6,9 +6,19 @@ from collections.abc import Iterator
 
 from pfnlab.base.errors import ProgramError
 from pfnlab.base.units import number_of
-from pfnlab.checker.review.review_result import Broken, FlushCost, ReviewResult
-from pfnlab.present.document.blocks import Block, Bullets, Cell, Chapter, Code, Paragraph, Table, cell
-from pfnlab.present.document.part import Part, done, drawn, program_code
+from pfnlab.checker.review.review_result import Broken, ReviewResult
+from pfnlab.present.document.blocks import (
+    Block,
+    Bullets,
+    Chapter,
+    Code,
+    Paragraph,
+    Table,
+    cell,
+    cells,
+    headed,
+)
+from pfnlab.present.document.part import Part, drawn, program_code, told
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.printer import op_lines
 
@@ -19,14 +29,7 @@ _SHOWN = 8
 def part(content: ReviewResult) -> Part:
     """The verdict, then what is newly broken, repaired, what it costs, changes, and what was not asked."""
     says = verdict(content)
-    return Part(
-        title=f"{content.design} against {content.base}",
-        says=says,
-        outcome=content.outcome,
-        blocks=tuple(_blocks(content)),
-        facts=done(content.made),
-        first=says,
-    )
+    return told(content, f"{content.design} against {content.base}", says, _blocks(content), first=says)
 
 
 def verdict(content: ReviewResult) -> str:
@@ -52,7 +55,14 @@ def _blocks(content: ReviewResult) -> Iterator[Block]:
         yield Table(
             "What is newly broken, and what is repaired",
             ("property", "verdict", "what happens", "noticed by", "where"),
-            tuple(_row(one, one in content.broken) for one in found),
+            tuple(
+                cells(
+                    one.name,
+                    cell("BROKEN", "bad") if one in content.broken else cell("repaired", "good"),
+                    *(one.happens, one.noticed, one.where),
+                )
+                for one in found
+            ),
             glance=(1, 0, 2),
             below=tuple(_shown(one, content.design) for one in content.broken),
             under=14,
@@ -65,11 +75,6 @@ def _blocks(content: ReviewResult) -> Iterator[Block]:
         names = ", ".join(f"{name} ({count:,})" for name, count in content.both.items())
         yield Paragraph(f"also in the base, in so many states: {names}")
     yield Bullets(tuple(_asked(content)))
-
-
-def _row(found: Broken, broken: bool) -> tuple[Cell, ...]:
-    word = cell("BROKEN", "bad") if broken else cell("repaired", "good")
-    return (cell(found.name, code=True), word, *map(cell, (found.happens, found.noticed, found.where)))
 
 
 def _shown(found: Broken, machine: str) -> Chapter:
@@ -94,48 +99,31 @@ def _operations(text: str) -> str | None:
 
 
 def _costs(content: ReviewResult) -> Iterator[Block]:
-    rows = tuple(
-        (
-            cell(cost.operation, code=True),
-            *map(cell, _flushes(cost)),
+    rows = (
+        cells(
+            cost.operation,
+            *(f"{number:,}" for number in (cost.base, cost.design, cost.more, cost.fewer)),
             cell("; ".join(cost.example), code=True),
         )
         for cost in content.flushes
     )
-    if rows:
-        heads = (
-            "operation",
-            "flushes of the base",
-            "of the design",
-            "more in",
-            "fewer in",
-            "first with more",
-        )
-        yield Table("Flushes in all sequences", heads, rows, glance=(0, 1, 2, 3, 4), headed=True)
+    counts = "flushes of the base", "of the design", "more in", "fewer in"
+    yield from headed("Flushes in all sequences", ("operation", *counts, "first with more"), rows, 5)
     base, design = content.bytes_per_vma
     if base != design:
         yield Paragraph(f"each VMA of the system: {number_of(design, 'byte')}, was {number_of(base, 'byte')}")
 
 
-def _flushes(cost: FlushCost) -> tuple[str, ...]:
-    return tuple(f"{number:,}" for number in (cost.base, cost.design, cost.more, cost.fewer))
-
-
 def _changes(content: ReviewResult) -> Iterator[Block]:
-    rows = tuple(
-        (
-            cell(change.operation, code=True),
-            cell(change.field),
-            cell(change.base or "-"),
-            cell(change.design or "-"),
-            cell(f"{change.times:,}"),
-            cell("; ".join(change.example), code=True),
+    rows = (
+        cells(
+            *(change.operation, change.field, change.base or "-", change.design or "-"),
+            *(f"{change.times:,}", cell("; ".join(change.example), code=True)),
         )
         for change in content.changes[:_SHOWN]
     )
-    if rows:
-        heads = ("operation", "field", "base", "design", "in", "first")
-        yield Table("Results and messages that differ", heads, rows, glance=(0, 1, 2, 3, 4), headed=True)
+    heads = ("operation", "field", "base", "design", "in", "first")
+    yield from headed("Results and messages that differ", heads, rows, 5)
     if more := content.changes[_SHOWN:]:
         yield Paragraph(f"{number_of(len(more), 'more change')} (--json has all)")
 

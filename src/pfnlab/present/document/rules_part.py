@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from pfnlab.base.units import number_of
 from pfnlab.hunt.meeting.rules_between import RuleChange, RulesBetween, SeenChange
-from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, cell
-from pfnlab.present.document.part import Part, done
+from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, cell, cells, headed
+from pfnlab.present.document.part import Part, told
 
 #: The most programs that are named for one rule.
 _NAMED = 6
-
 #: The most lines of a field that are shown.
 _LINES = 4
 
@@ -27,46 +26,26 @@ def part(content: RulesBetween) -> Part:
     )
     if not content.changes:
         says = "the same rules"
-    return Part(
-        title=names,
-        says=f"{names}: {says}.",
-        outcome=content.outcome,
-        blocks=tuple(_blocks(content)),
-        facts=done(content.made, ("profile", content.profiles)),
-        first=f"{names}: {says}.",
-    )
+    whole = f"{names}: {says}."
+    return told(content, names, whole, _blocks(content), ("profile", content.profiles), first=whole)
 
 
 def _blocks(content: RulesBetween) -> Iterator[Block]:
     others = [change for change in content.changes if not change.by_user]
     shown = [change for change in others if change.seen is not None]
     moot = [change for change in shown if change.seen is not None and change.seen.by_user]
-    yield from _rules(
-        "Rules of which a user sees something", [change for change in content.changes if change.by_user]
-    )
+    by_user = [change for change in content.changes if change.by_user]
+    yield from _rules("Rules of which a user sees something", by_user)
     yield from _rules("Rules that another one hides", moot)
-    yield from _rules(
-        "Rules inside the kernel: counters, entries, flushes, the order of calls",
-        [change for change in shown if change not in moot],
-    )
+    inside = [change for change in shown if change not in moot]
+    yield from _rules("Rules inside the kernel: counters, entries, flushes, the order of calls", inside)
     yield from _rules("Rules that show in no program", [one for one in others if one.seen is None])
-    if content.programs:
-        yield Table(
-            "Programs in which a user sees a difference",
-            ("program", "step", "in", "rules", "question"),
-            tuple(
-                (
-                    cell(one.program, code=True),
-                    cell(str(one.seen.step)),
-                    cell(one.seen.field),
-                    cell(", ".join(one.rules)),
-                    cell(one.asks),
-                )
-                for one in content.programs
-            ),
-            glance=(0, 1, 2, 3),
-            headed=True,
-        )
+    rows = (
+        cells(one.program, str(one.seen.step), one.seen.field, ", ".join(one.rules), one.asks)
+        for one in content.programs
+    )
+    head = ("program", "step", "in", "rules", "question")
+    yield from headed("Programs in which a user sees a difference", head, rows, 4)
     if content.titles:
         yield Paragraph("Commits of the stable series between them that touch the area:")
         yield Bullets(content.titles)
@@ -76,27 +55,12 @@ def _blocks(content: RulesBetween) -> Iterator[Block]:
 
 def _rules(caption: str, changes: Sequence[RuleChange]) -> Iterator[Table]:
     """A table of changes, and below each what shows it."""
-    if changes:
-        yield Table(
-            caption,
-            ("rule", "bug", "program", "since"),
-            tuple(
-                (
-                    cell(change.change, code=True),
-                    cell(change.bug or "-"),
-                    cell(change.program or "-", code=True),
-                    cell(change.source),
-                )
-                for change in changes
-            ),
-            glance=(0, 1, 2),
-            below=tuple(Chapter(change.change, (Bullets(tuple(_lines(change))),)) for change in changes),
-            headed=True,
-        )
-
-
-def _below(change: RuleChange) -> Chapter:
-    return Chapter(change.change, (Bullets(tuple(_lines(change))),))
+    rows = (
+        cells(change.change, change.bug or "-", cell(change.program or "-", code=True), change.source)
+        for change in changes
+    )
+    below = (Chapter(change.change, (Bullets(tuple(_lines(change))),)) for change in changes)
+    return headed(caption, ("rule", "bug", "program", "since"), rows, 3, below)
 
 
 def _lines(change: RuleChange) -> Iterator[str]:

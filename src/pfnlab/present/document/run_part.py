@@ -11,10 +11,9 @@ from pfnlab.present.document.blocks import Block, Bullets, Cell, Code, Paragraph
 from pfnlab.present.document.drawings import lines, story
 from pfnlab.present.document.part import Part, done, program_code, section
 from pfnlab.present.report.run_json import PrintedRun
-from pfnlab.present.report.run_result import RunResult
+from pfnlab.present.report.run_result import About, RunResult, statements
 from pfnlab.present.report.table import TableRow, step_rows
-from pfnlab.present.report.verdict import About, statements
-from pfnlab.programs.lang.json_form import program_hash
+from pfnlab.programs.lang.load import program_hash
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.runs.cells import LEAKED, NOTHING, ROWS, TRACE_ROWS
@@ -22,7 +21,6 @@ from pfnlab.programs.runs.cells import cell as field_lines
 
 #: The statements that a document makes in a table, or below a heading of their own.
 _ELSEWHERE = (About.DIFFER, About.STEP, About.LOG)
-
 #: The fields whose values a difference shows at once; those of others are in the table of all that was seen.
 _FIRST = ("result", *ROWS)
 
@@ -38,18 +36,14 @@ def part(content: PrintedRun) -> Part:
 
 
 def result_part(result: RunResult, made: Made, fields: Sequence[str] = ROWS) -> Part:
-    """The part of a result.
-
-    :param fields: the rows of the table of steps
-    """
+    """The part of a result, with the rows *fields* in the table of steps."""
     text = format_program(result.program)
     return _part(result, text, program_hash(result.program), made, fields, drawn=True)
 
 
-def _part(
-    result: RunResult, text: str, digest: str, made: Made, fields: Sequence[str], *, drawn: bool
-) -> Part:
-    why = result.why or f"{', '.join(result.machines)}, {number_of(_operations(result), 'operation')}"
+def _part(result: RunResult, text: str, digest: str, made: Made, fields: Sequence[str], drawn: bool) -> Part:
+    count = max((sum(step.op != "end" for step in run.steps) for run in result.runs), default=0)
+    why = result.why or f"{', '.join(result.machines)}, {number_of(count, 'operation')}"
     return Part(
         title=result.name,
         says=f"{result.name}: {result.status.value}: {why}.",
@@ -62,10 +56,6 @@ def _part(
             ("machines", [f"{run.machine} is {run.kernel}" for run in result.runs]),
         ),
     )
-
-
-def _operations(result: RunResult) -> int:
-    return max((sum(step.op != "end" for step in run.steps) for run in result.runs), default=0)
 
 
 def _blocks(result: RunResult, text: str, fields: Sequence[str], *, drawn: bool) -> Iterator[Block]:

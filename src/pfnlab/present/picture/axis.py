@@ -14,15 +14,13 @@ from math import log2
 import msgspec
 
 from pfnlab.base.units import PAGE_SIZE, size_text
-from pfnlab.present.picture.lettering import text_width
+from pfnlab.present.picture.canvas import text_width
 from pfnlab.programs.lang.span import Span
 
 #: So many pages are still drawn in one piece.
 BREAK_PAGES = 64
-
 #: The space between two areas or devices, and the least width between two ticks, with few and with many.
 GAP, _LEAST, _LEAST_OF_MANY, _MANY = 16.0, 12.0, 8.0, 80
-
 _TICK_SIZE = 10
 _PAGES_OF_MIB = (1 << 20) // PAGE_SIZE
 
@@ -51,11 +49,7 @@ def size_words(pages: int) -> str:
 
 
 class Axis:
-    """Places of pages, in pixels from the left end.
-
-    :param borders: for every name its ticks; a name with a single tick is a box without pages
-    :param width: the pixels there are; it grows where the least widths need more
-    """
+    """Places of pages, in pixels from the left: *borders* are ticks by name, one for a box without pages."""
 
     def __init__(self, borders: Mapping[str, Iterable[int]], width: float) -> None:
         self._ticks = {name: sorted(set(ticks)) or [0] for name, ticks in borders.items()}
@@ -68,9 +62,7 @@ class Axis:
         gaps = GAP * max(len(self._ticks) - 1, 0)
         least = [_least(stretch, len(self.stretches)) for stretch in self.stretches]
         fixed = gaps + sum(map(_box_width, boxes))
-        widths = _shared(
-            least, [1 + log2(stretch.end - stretch.start) for stretch in self.stretches], width - fixed
-        )
+        widths = _shared(least, [1 + log2(one.end - one.start) for one in self.stretches], width - fixed)
         self._places: dict[tuple[str, int], float] = {}
         at, number = 0.0, 0
         for name, ticks in self._ticks.items():
@@ -137,11 +129,7 @@ def _shared(least: list[float], units: list[float], width: float) -> list[float]
 def wished_width(
     axis_of: Callable[[float], Axis], labels: Iterable[tuple[Span, float]], most: float
 ) -> float:
-    """The least width at which every label fits over its span, as far as *most* allows.
-
-    :param axis_of: the axis for a width
-    :param labels: spans and the widths that their labels need
-    """
+    """The least width at which the labels of spans, with the widths they need, fit; no more than *most*."""
     wanted = list(labels)
 
     def fits(width: float) -> bool:
@@ -155,3 +143,52 @@ def wished_width(
         middle = (low + high) / 2
         low, high = (low, middle) if fits(middle) else (middle, high)
     return high
+
+
+#: The width of a picture, in pixels, and of one for a narrow screen; the widest that counts as narrow.
+WIDE, NARROW, _NARROW_UP_TO = 960, 400, 560
+#: The space around a picture, and between its parts.
+MARGIN, SPACE = 24.0, 16.0
+
+
+class Dimensions(msgspec.Struct, frozen=True):
+    """Sizes, in pixels.
+
+    :param margin: the column at the left with the names of rows
+    :param vma: the height of a VMA; ``page``: of a run of entries of level 1, and so much more for each level
+    :param fall: the height that links have between page tables and memory
+    :param words: the names of rows: VMAs, page tables, memory, book, processors
+    :param aside: the width of the column at the right for the processors; 0 where they stand below
+    """
+
+    margin: float
+    vma: float
+    page: float
+    fall: float
+    words: tuple[str, str, str, str, str]
+    aside: float = 0.0
+
+
+_WORDS = ("VMAs", "page table", "memory", "book", "TLBs")
+_SHORT = ("vma", "pte", "mem", "book", "tlb")
+#: A state alone, one of several, and either on a narrow screen.
+ALONE = Dimensions(88, 38, 26, 44, _WORDS, 224)
+AMONG = Dimensions(56, 26, 20, 22, _SHORT)
+SLIM = Dimensions(56, 38, 24, 32, _SHORT)
+
+
+class Axes(msgspec.Struct, frozen=True):
+    """The axis of addresses and that of frames, in pixels from the right end of the names of rows."""
+
+    virtual: Axis
+    physical: Axis
+
+    @property
+    def width(self) -> float:
+        """The width that both need."""
+        return max(self.virtual.width, self.physical.width)
+
+
+def is_narrow(width: float | None) -> bool:
+    """True where a picture of this width is one for a narrow screen."""
+    return width is not None and width <= _NARROW_UP_TO

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pfnlab.present.picture.axis import Axis
-from pfnlab.present.picture.canvas import CHIP, Canvas
-from pfnlab.present.picture.dimensions import Axes, Dimensions
-from pfnlab.present.picture.lettering import text_width
+from pfnlab.present.picture.axis import Axes, Axis, Dimensions
+from pfnlab.present.picture.canvas import CHIP, Canvas, text_width
 from pfnlab.present.picture.palette import ModeStyle, mode_style
 from pfnlab.present.picture.parts import RunPart, ScenePart, VmaPart, pages_part
 from pfnlab.programs.lang.span import Span
 
 #: So much higher is a run of entries for each level above the first.
 _PER_LEVEL = 7.0
-
 #: The space between a label and the edge of its box.
 _INSIDE = 4.0
 
@@ -129,11 +126,10 @@ def labelled_mode(
     *,
     centred: bool = True,
 ) -> float:
-    """The chip of a mode, its word where there is room, and the longest of *words* that fits after it.
+    """The chip of a mode, its word and the longest of *words* for which there is room; where it ends.
 
     :param middle: the height of the middle of the line
     :param most: where the label has to end
-    :return: where it ends
     """
     wide = text_width(style.name, 11) + 8
     for name, chip in ((style.name, wide), (style.letter, CHIP)):

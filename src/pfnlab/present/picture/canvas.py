@@ -1,25 +1,100 @@
-"""SVG as text: boxes, lines and labels, escaped; no label lies over another."""
+"""SVG as text: boxes, lines and labels, escaped; no label lies over another.
+
+No font is asked how wide a text is: every width is a safe one for the fonts of a picture.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from itertools import accumulate
 from typing import Literal
 
 from pfnlab.base.inert import one_line, xml_attribute, xml_line
-from pfnlab.present.picture.lettering import Face, text_width
 from pfnlab.present.picture.palette import ModeStyle
 from pfnlab.present.picture.parts import ScenePart
 
-Anchor = Literal["start", "middle", "end"]
+Face = Literal["mono", "sans", "bold"]
+#: The widest of the fonts that may be used, in parts of the size of the letters.
+_MONO, _OTHER = 0.612, 1.25
+#: The narrowest letter of any font, and how much wider bold letters are.
+_LEAST, _BOLD = 0.42, 1.1
+_NARROW = frozenset("iljtfrI.,:;'|!()[] -/")
+_WIDE = frozenset("mwMWQOGDHNU@%&=+<>")
 
+
+# The same words stand in every step of a story.
+@lru_cache(maxsize=1 << 14)
+def text_width(text: str, size: float, face: Face = "mono") -> float:
+    """The width of *text* in pixels, rather too much than too little."""
+    if face == "mono":
+        return sum(map(_mono, text)) * size
+    return sum(map(_sans, text)) * (size * (_BOLD if face == "bold" else 1.0))
+
+
+def cut(text: str, width: float, size: float, face: Face = "mono") -> str:
+    """*text*, with an ellipsis where it is wider than *width*; empty where not even that fits."""
+    if text_width(text, size, face) <= width:
+        return text
+    fits = _fitting(text, width - text_width("…", size, face), size, face)
+    return text[:fits].rstrip() + "…" if fits else ""
+
+
+def wrapped(text: str, width: float, size: float, face: Face = "mono") -> list[str]:
+    """*text* in lines of at most *width*, broken between words, and inside a word that is too long."""
+    lines, line = [], ""
+    for word in text.split(" "):
+        longer = f"{line} {word}" if line else word
+        if text_width(longer, size, face) <= width:
+            line = longer
+            continue
+        if line:
+            lines.append(line)
+        *whole, line = _broken(word, width, size, face)
+        lines += whole
+    return [*lines, line]
+
+
+def _broken(word: str, width: float, size: float, face: Face) -> Iterator[str]:
+    """*word* in pieces of at most *width*, each of one letter at least."""
+    start = 0
+    while (fits := max(_fitting(word, width, size, face, start), 1)) < len(word) - start:
+        yield word[start : start + fits]
+        start += fits
+    yield word[start:]
+
+
+def _fitting(text: str, width: float, size: float, face: Face, start: int = 0) -> int:
+    """How many letters of *text* from *start* on are at most *width* wide together."""
+    # As no letter is narrower than the narrowest, the rest of a very long text is not looked at.
+    most = max(int(width / (size * _LEAST)), 0) + 1
+    if face == "mono":
+        factor, letters = size, map(_mono, text[start : start + most])
+    else:
+        factor, letters = size * (_BOLD if face == "bold" else 1.0), map(_sans, text[start : start + most])
+    return bisect_right([end * factor for end in accumulate(letters)], width)
+
+
+def _mono(letter: str) -> float:
+    return _MONO if ord(letter) < 0x250 else _OTHER
+
+
+def _sans(letter: str) -> float:
+    if letter in _NARROW:
+        return _LEAST
+    if letter in _WIDE:
+        return 0.95
+    return 0.66 if ord(letter) < 0x250 else _OTHER
+
+
+Anchor = Literal["start", "middle", "end"]
 #: The height of letters over and under the line they stand on, in parts of their size.
 _OVER, _UNDER = 0.78, 0.22
-
 #: Labels are stored by bands of so many pixels, to be found quickly.
 _BAND = 32
-
 #: The height and width of a chip with a letter.
 CHIP = 14.0
 
@@ -64,9 +139,8 @@ class Canvas:
     @contextmanager
     def step(self, number: int, machine: str) -> Iterator[None]:
         """A group for all of a step on a machine, where one picture has several."""
-        self._lines.append(
-            f"<g data-step={xml_attribute(str(number))} data-machine={xml_attribute(machine)}>"
-        )
+        step = xml_attribute(str(number))
+        self._lines.append(f"<g data-step={step} data-machine={xml_attribute(machine)}>")
         yield
         self._lines.append("</g>")
 
@@ -96,10 +170,6 @@ class Canvas:
         )
         self.rect(x, y, width, height, kind)
 
-    def fits(self, x: float, y: float, text: str, size: float, face: Face, anchor: Anchor) -> bool:
-        """True where a label there would lie over no other."""
-        return self._free(_label_box(x, y, text, size, face, anchor))
-
     def text(
         self,
         x: float,
@@ -113,16 +183,15 @@ class Canvas:
         must: bool = True,
         apart: float = 0,
     ) -> bool:
-        """A label whose letters stand on *y*; without *must* only where no other is.
-
-        :param apart: so far from any other at the left and the right
-        :return: whether it stands there
-        """
-        box = _label_box(x, y, text, size, face, anchor)
+        """A label on *y*, *apart* from others; without *must* only where there is room; says whether."""
+        width = text_width(one_line(text), size, face)
+        left = x - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
+        box = left, y - _OVER * size, left + width, y + _UNDER * size
         wide = (box[0] - apart, box[1], box[2] + apart, box[3])
         if not text or (not must and not self._free(wide)):
             return False
-        self._take(box)
+        for band in range(int(box[1] // _BAND), int(box[3] // _BAND) + 1):
+            self._taken[band].append(box)
         classes = f"{face} s{_n(size)}{' ' + kind if kind else ''}"
         side = "" if anchor == "start" else f' text-anchor="{anchor}"'
         self._lines.append(f'<text class="{classes}" x="{_n(x)}" y="{_n(y)}"{side}>{xml_line(text)}</text>')
@@ -161,18 +230,6 @@ class Canvas:
             for band in range(int(top // _BAND), int(bottom // _BAND) + 1)
             for other in self._taken.get(band, ())
         )
-
-    def _take(self, box: tuple[float, float, float, float]) -> None:
-        for band in range(int(box[1] // _BAND), int(box[3] // _BAND) + 1):
-            self._taken[band].append(box)
-
-
-def _label_box(
-    x: float, y: float, text: str, size: float, face: Face, anchor: Anchor
-) -> tuple[float, float, float, float]:
-    width = text_width(one_line(text), size, face)
-    left = x - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
-    return left, y - _OVER * size, left + width, y + _UNDER * size
 
 
 def _n(number: float) -> str:

@@ -5,25 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pfnlab.base.errors import Misuse
-from pfnlab.present.picture.canvas import Canvas
-from pfnlab.present.picture.differing import ROWS, TRACKING, differing_words
-from pfnlab.present.picture.dimensions import (
-    ALONE,
-    AMONG,
-    MARGIN,
-    NARROW,
-    SLIM,
-    SPACE,
-    WIDE,
-    Axes,
-    Dimensions,
-    is_narrow,
-)
-from pfnlab.present.picture.lettering import Face, text_width, wrapped
+from pfnlab.present.picture import axis
+from pfnlab.present.picture.canvas import Canvas, Face, text_width, wrapped
 from pfnlab.present.picture.palette import Theme
 from pfnlab.present.picture.panel import Panel, RowName, shared_rows
 from pfnlab.present.picture.parts import ScenePart, StateScene
-from pfnlab.present.picture.scenes import Scenes
+from pfnlab.present.picture.scenes import ROWS, TRACKING, Scenes, differing_words
 from pfnlab.present.picture.sheet import Sheet, draw_head, head_height, step_words
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.observation import Run
@@ -40,45 +27,40 @@ def draw_state(
 ) -> str:
     """The state after one step: tasks above, physical memory and the book below, processors aside.
 
-    :param step: the index of the step, from 0; -1 is the last
-    :param width: of the picture in pixels, 960 for None; up to 560 it is for a narrow screen
+    :param step: from 0; -1 is the last
+    :param width: in pixels, 960 for None; up to 560 it is for a narrow screen
     :param theme: ``auto`` follows the reader's system
-    :param scenes: the scenes of this run, where they were made before: they save work
-    :return: SVG; the same for the same arguments
+    :param scenes: those of this run, where they were made before
     :raises Misuse: there is no such step, or the run is of another program
     """
     scenes = scenes or Scenes(program, [run])
     index = step_index(step, scenes.steps)
     scene = scenes.of(run, index)
-    slim = is_narrow(width)
-    sizes = SLIM if slim else ALONE
+    slim = axis.is_narrow(width)
+    sizes = axis.SLIM if slim else axis.ALONE
     if not scenes.extents.remembers:
-        sizes = Dimensions(sizes.margin, sizes.vma, sizes.page, sizes.fall, sizes.words)
-    sheet, axes = _sheet(scenes, sizes, index, width or WIDE)
+        sizes = axis.Dimensions(sizes.margin, sizes.vma, sizes.page, sizes.fall, sizes.words)
+    sheet, axes = _sheet(scenes, sizes, index, width or axis.WIDE)
     sheet.title(program.title or "A program", [f"{run.machine} · step {scene.number} of {scenes.steps}"])
     head = head_height(scene, sheet.width)
     draw_head(sheet.drawing, scene, sheet.left, sheet.at, sheet.width)
     sheet.at += head + 8
-    panel = Panel(scene, scenes.extents, axes, sizes, sheet.width, processors=scenes.extents.remembers)
+    panel = Panel(scene, scenes.extents, axes, sizes, sheet.width, scenes.extents.remembers)
     sheet.at = panel.draw(sheet.drawing, sheet.left, sheet.at, shared_rows(scenes.extents, [panel]))
     sheet.legend()
     return sheet.svg(f"{program.title}, step {scene.number} on {run.machine}", scene.says, theme)
 
 
-def _sheet(scenes: Scenes, sizes: Dimensions, index: int, width: float) -> tuple[Sheet, Axes]:
+def _sheet(scenes: Scenes, sizes: axis.Dimensions, index: int, width: float) -> tuple[Sheet, axis.Axes]:
     """A sheet of *width*, or of more where the axes need it."""
-    inner = max(width, NARROW / 2) - 2 * MARGIN
+    inner = max(width, axis.NARROW / 2) - 2 * axis.MARGIN
     axes = scenes.axes(inner - sizes.margin - sizes.aside)
     wide = max(inner, axes.width + sizes.margin + sizes.aside)
     return Sheet(wide, scenes.key("state", index, width)), axes
 
 
 def step_index(step: int, steps: int) -> int:
-    """*step* as an index.
-
-    :param step: counted from 0; negative from the end
-    :raises Misuse: there is none
-    """
+    """*step* as an index; raises Misuse where there is none."""
     index = step + steps if step < 0 else step
     if not 0 <= index < steps:
         last = f"0 to {steps - 1}" if steps else "none, for the run has no steps"
@@ -99,13 +81,8 @@ def draw_compare(
     theme: Theme = "auto",
     scenes: Scenes | None = None,
 ) -> str:
-    """One state of several machines side by side, differences highlighted.
-
-    :param step: the index of the step, from 0; -1 is the last
-    :param width: of the picture in pixels, 960 for None; up to 560 machines stand one under another
-    :param scenes: the scenes of these runs, where they were made before: they save work
-    :return: SVG; the same for the same arguments
-    :raises Misuse: there is no such step, or a run is of another program
+    """One state of several machines side by side (one under another up to a width of 560), differences
+    highlighted; raises Misuse for no such step, or a run of another program.
     """
     scenes = scenes or Scenes(program, runs)
     return draw_columns(scenes, [step_index(step, scenes.steps)], width=width, theme=theme)
@@ -114,26 +91,26 @@ def draw_compare(
 def draw_columns(
     scenes: Scenes, steps: Sequence[int] = (), *, width: float | None = None, theme: Theme = "auto"
 ) -> str:
-    """Some steps of all machines, or all of them, those that are the same in one line.
-
-    :param steps: those that are drawn in any case; all, where there are none
-    """
+    """Some steps of all machines, or all, those that are the same in one line; *steps* in any case."""
     program, groups = scenes.program, _same(scenes.runs)
-    slim = is_narrow(width)
+    slim = axis.is_narrow(width)
     across = 1 if slim else len(groups)
-    inner = max(width or WIDE, NARROW / 2) - 2 * MARGIN
-    least = max(_LEAST if across > 1 else 0.0, (inner - (across - 1) * SPACE * 2) / across)
-    axes = scenes.axes(least - AMONG.margin)
-    each = max(least, axes.width + AMONG.margin)
-    sheet = Sheet(across * each + (across - 1) * SPACE * 2, scenes.key("columns", *steps, width))
+    inner = max(width or axis.WIDE, axis.NARROW / 2) - 2 * axis.MARGIN
+    least = max(_LEAST if across > 1 else 0.0, (inner - (across - 1) * axis.SPACE * 2) / across)
+    axes = scenes.axes(least - axis.AMONG.margin)
+    each = max(least, axes.width + axis.AMONG.margin)
+    sheet = Sheet(across * each + (across - 1) * axis.SPACE * 2, scenes.key("columns", *steps, width))
     sheet.title(program.title or "A program", [program.asks])
-    lefts = [sheet.left + column * (each + 2 * SPACE) for column in range(across)]
+    lefts = [sheet.left + column * (each + 2 * axis.SPACE) for column in range(across)]
     if not slim:
         _names(sheet, groups, lefts, each)
     said = []
     differing = differing_words(scenes.runs)
-    # Where machines differ nowhere, one step is drawn all the same: the one with most to see.
-    shown = -1 if any(set(words) - {TRACKING} for words in differing) else _fullest(scenes)
+    shown = -1
+    if not any(set(words) - {TRACKING} for words in differing):
+        # Where machines differ nowhere, one step is drawn all the same: the one with most to see.
+        first = scenes.runs[0]
+        shown = max(range(len(first.steps)), key=lambda at: len(scenes.of(first, at).says), default=0)
     for index in steps or range(scenes.steps):
         row = [scenes.of(group[0], index) for group in groups]
         words = differing[index]
@@ -143,7 +120,7 @@ def draw_columns(
         if steps or opened or (index == shown and not row[0].unreached):
             _bar(sheet, named, row, words)
             panels = [
-                Panel(scene, scenes.extents, axes, AMONG, each, processors=scenes.ever_stale) for scene in row
+                Panel(scene, scenes.extents, axes, axis.AMONG, each, scenes.ever_stale) for scene in row
             ]
             _draw_row(sheet, scenes, panels, row, groups, lefts, each, opened, slim=slim)
         else:
@@ -158,23 +135,14 @@ def _same(runs: Sequence[Run]) -> list[list[Run]]:
     """Runs that are the same in every step, together: one column for them all."""
     groups: list[list[Run]] = []
     for run in runs:
-        for group in groups:
-            if len(runs) > 2 and (group[0].steps, group[0].tlbs, group[0].unfinished) == (
-                run.steps,
-                run.tlbs,
-                run.unfinished,
-            ):
-                group.append(run)
-                break
-        else:
+        what = run.steps, run.tlbs, run.unfinished
+        alike = (one for one in groups if what == (one[0].steps, one[0].tlbs, one[0].unfinished))
+        same = next(alike, None) if len(runs) > 2 else None
+        if same is None:
             groups.append([run])
+        else:
+            same.append(run)
     return groups
-
-
-def _fullest(scenes: Scenes) -> int:
-    """The step after which there is most to see."""
-    steps = scenes.runs[0].steps
-    return max(range(len(steps)), key=lambda index: len(scenes.of(scenes.runs[0], index).says), default=0)
 
 
 def _names(sheet: Sheet, groups: Sequence[Sequence[Run]], lefts: Sequence[float], each: float) -> None:
@@ -196,15 +164,12 @@ def _bar(sheet: Sheet, named: StateScene, row: Sequence[StateScene], differing: 
     number = text_width(f"{named.number}", 13, "bold") + 8
     beside = room - number - text_width(words, 12, "bold") - 24
     lines = wrapped(named.op or "–", max(beside, room / 2 - number) / 1.02, 12)
-    below = (
-        text_width(words, 12, "bold") + 24 + number + max(text_width(line, 12) * 1.02 for line in lines)
-        > room
-    )
+    widest = max(text_width(line, 12) * 1.02 for line in lines)
+    below = text_width(words, 12, "bold") + 24 + number + widest > room
     after = wrapped(words, room, 12, "bold") if below else []
     high = 12 + 16 * (len(lines) + len(after))
-    part = ScenePart(
-        part=f"step:{named.number}", says=f"step {named.number}: {named.op}: {words}", rule=named.rule
-    )
+    says = f"step {named.number}: {named.op}: {words}"
+    part = ScenePart(part=f"step:{named.number}", says=says, rule=named.rule)
     with drawing.part(part, "step"):
         drawing.rect(sheet.left, sheet.at, sheet.width, high, "panel", 4)
         drawing.text(sheet.left + 12, sheet.at + 18, f"{named.number}", size=13, face="bold")
@@ -223,18 +188,9 @@ def _difference_words(row: Sequence[StateScene], differing: Sequence[str]) -> st
     if not set(differing) - {TRACKING}:
         same = "= the same" if len(row) > 1 else ""
         return f"{same}, tracked in another way" if differing else same
-    words = []
-    for word in differing:
-        if word == TRACKING:
-            continue
-        if word == "result":
-            words.append(f"result {' ≠ '.join(scene.result for scene in row)}")
-        elif word == "flushes":
-            words.append(
-                f"flushes {' ≠ '.join('?' if scene.flushes is None else str(scene.flushes) for scene in row)}"
-            )
-        else:
-            words.append(word)
+    flushes = ("?" if scene.flushes is None else str(scene.flushes) for scene in row)
+    values = {"result": [scene.result for scene in row], "flushes": list(flushes)}
+    words = (f"{word} {' ≠ '.join(values.get(word, ()))}".rstrip() for word in differing if word != TRACKING)
     return f"≠ {', '.join(words)}"
 
 
@@ -247,9 +203,8 @@ def _same_line(sheet: Sheet, scene: StateScene, words: Sequence[str]) -> None:
     left, room = sheet.left + 12, sheet.width - 24
     lines = wrapped(scene.op, (room - number) / 1.02, 12)
     beside = number + max(text_width(line, 12) * 1.02 for line in lines) + text_width(said, 11) + 20 <= room
-    part = ScenePart(
-        part=f"step:{scene.number}", says=f"step {scene.number}: {scene.op}, {said}", rule=scene.rule
-    )
+    says = f"step {scene.number}: {scene.op}, {said}"
+    part = ScenePart(part=f"step:{scene.number}", says=says, rule=scene.rule)
     with drawing.part(part, "step"):
         drawing.text(left, sheet.at + 14, f"{scene.number}", size=13, face="bold")
         for at, line in enumerate(lines):
@@ -292,7 +247,8 @@ def _draw_row(
         with sheet.drawing.step(scene.number, group[0].machine):
             _highlight(sheet.drawing, left - 6, each + 12, top, rows, differing)
             bottom = max(bottom, panel.draw(sheet.drawing, left, top, rows, pale=bool(differing)))
-            _nothing(sheet.drawing, scene, left, top, rows, differing)
+            if not scene.log and "log" in differing:
+                _no_log(sheet.drawing, left, top, rows)
         bottom += 8 if slim else 0
     sheet.at = bottom
 
@@ -317,21 +273,14 @@ def _highlight(
             drawing.signs.add("differs")
             drawing.rect(left, top - 3, width, high, "differs", 3)
             if row[0] != "log":
-                drawing.text(left + AMONG.margin + 2, top + 15, "≠", size=12, face="bold", anchor="end")
+                drawing.text(left + axis.AMONG.margin + 2, top + 15, "≠", size=12, face="bold", anchor="end")
         top += high
 
 
-def _nothing(
-    drawing: Canvas,
-    scene: StateScene,
-    left: float,
-    top: float,
-    rows: dict[RowName, float],
-    differing: Sequence[str],
-) -> None:
+def _no_log(drawing: Canvas, left: float, top: float, rows: dict[RowName, float]) -> None:
     """The word for a log that this machine has not and another has."""
     for row, high in rows.items():
-        if row[0] == "log" and not scene.log and "log" in differing:
+        if row[0] == "log":
             drawing.text(left + 12, top + 16, "no line in the log", "quiet", face="sans")
         top += high
 
@@ -343,36 +292,28 @@ _IN_A_ROW, _LEAST_PANEL = 4, 300.0
 def draw_story(
     program: Program, runs: Sequence[Run], *, width: float | None = None, theme: Theme = "auto"
 ) -> str:
-    """All steps of a program: a panel a step, or a column for each machine, differences highlighted.
-
-    :param width: of the picture in pixels, 960 for None; up to 560 it is for a narrow screen
-    :param theme: ``auto`` follows the reader's system
-    :return: SVG; the same for the same arguments
-    :raises Misuse: there are no runs, or they are of another program
-    """
+    """All steps of a program, a panel a step or a column a machine; raises Misuse for bad runs."""
     scenes = Scenes(program, runs)
     if len(runs) > 1:
         return draw_columns(scenes, width=width, theme=theme)
-    inner = max(width or WIDE, NARROW / 2) - 2 * MARGIN
-    columns = 1 if is_narrow(width) else _columns(scenes, inner)
-    each = (inner - (columns - 1) * SPACE) / columns
-    axes = scenes.axes(each - AMONG.margin)
-    if axes.width > each - AMONG.margin:
-        columns, each = 1, max(inner, axes.width + AMONG.margin)
-    sheet = Sheet(columns * each + (columns - 1) * SPACE, scenes.key("story", width))
+    inner = max(width or axis.WIDE, axis.NARROW / 2) - 2 * axis.MARGIN
+    columns = 1 if axis.is_narrow(width) else _columns(scenes, inner)
+    each = (inner - (columns - 1) * axis.SPACE) / columns
+    axes = scenes.axes(each - axis.AMONG.margin)
+    if axes.width > each - axis.AMONG.margin:
+        columns, each = 1, max(inner, axes.width + axis.AMONG.margin)
+    sheet = Sheet(columns * each + (columns - 1) * axis.SPACE, scenes.key("story", width))
     run = runs[0]
     sheet.title(program.title or "A program", [program.asks, run.machine])
     whole = [scenes.of(run, index) for index in range(scenes.steps)]
     for first in range(0, len(whole), columns):
         row = whole[first : first + columns]
-        panels = [
-            Panel(scene, scenes.extents, axes, AMONG, each, processors=scenes.ever_stale) for scene in row
-        ]
+        panels = [Panel(scene, scenes.extents, axes, axis.AMONG, each, scenes.ever_stale) for scene in row]
         heads = max(head_height(scene, each) for scene in row)
         rows = shared_rows(scenes.extents, panels)
         bottom = sheet.at
         for column, (scene, panel) in enumerate(zip(row, panels, strict=True)):
-            left = sheet.left + column * (each + SPACE)
+            left = sheet.left + column * (each + axis.SPACE)
             with sheet.drawing.step(scene.number, run.machine):
                 draw_head(sheet.drawing, scene, left, sheet.at, each)
                 pale = scene.number > 1
@@ -388,8 +329,8 @@ def draw_story(
 
 def _columns(scenes: Scenes, width: float) -> int:
     """How many panels stand in a row: as many as leave room for the names of VMAs."""
-    wished = max(scenes.wished(AMONG, width - AMONG.margin), _LEAST_PANEL)
-    most = min(_IN_A_ROW, scenes.steps, int((width + SPACE) // (wished + SPACE)))
+    wished = max(scenes.wished(axis.AMONG, width - axis.AMONG.margin), _LEAST_PANEL)
+    most = min(_IN_A_ROW, scenes.steps, int((width + axis.SPACE) // (wished + axis.SPACE)))
     rows = -(-scenes.steps // max(most, 1))
     # As few columns as fill the same rows: no row has one panel and the next four.
     return max(-(-scenes.steps // rows), 1)

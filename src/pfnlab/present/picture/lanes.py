@@ -76,10 +76,7 @@ class Lanes(msgspec.Struct, frozen=True):
 
 
 def lanes_of(program: Program, run: Run, tasks: Sequence[str]) -> Lanes:
-    """The lanes of one run.
-
-    :param tasks: those that have a lane, from left to right
-    """
+    """The lanes of one run, of *tasks* from left to right."""
     return Lanes(
         run.machine,
         tuple(tasks),
@@ -135,12 +132,10 @@ def _through_stale(program: Program, run: Run, row: int) -> bool:
     if not isinstance(call, Read | Write) or step.result != "ok" or row >= len(run.tlbs):
         return False
     return any(
-        seen.stale and seen.task == step.task and _holds(seen.span, call.span) for seen in run.tlbs[row]
+        seen.stale and seen.task == step.task and seen.span.start <= call.span.start < seen.span.end
+        for seen in run.tlbs[row]
+        if seen.span.name == call.span.name
     )
-
-
-def _holds(whole: Span, part: Span) -> bool:
-    return whole.name == part.name and whole.start <= part.start < whole.end
 
 
 def _spans(program: Program, run: Run, results: Sequence[str]) -> Iterator[LaneSpan]:
@@ -164,10 +159,7 @@ def _spans(program: Program, run: Run, results: Sequence[str]) -> Iterator[LaneS
 
 
 def _stops(program: Program, run: Run) -> Iterator[tuple[int, dict[str, tuple[str, str, str]]]]:
-    """The rows in which tasks stop, with their results as far as they came: a word, and what is behind it.
-
-    A release has the tasks that are held or wait anew, which were not so before it.
-    """
+    """The rows in which tasks stop with what came of them; a release has the tasks held or waiting anew."""
     before: dict[str, str] = {}
     for row, step in enumerate(run.steps):
         if _releases(program, row):
@@ -209,7 +201,11 @@ def _lives(run: Run) -> Iterator[LaneLife]:
     open_: dict[tuple[str, str, int], tuple[int, TlbSeen, list[int]]] = {}
     slots: dict[str, dict[int, tuple[str, str, int]]] = {}
     for row in range(len(run.tlbs) + 1):
-        seen = {} if row == len(run.tlbs) else {_key(one): one for one in run.tlbs[row]}
+        seen = (
+            {}
+            if row == len(run.tlbs)
+            else {(one.task, one.span.name, one.span.start): one for one in run.tlbs[row]}
+        )
         for key in [key for key in open_ if key not in seen]:
             first, one, stale = open_.pop(key)
             own = slots[key[0]]
@@ -227,10 +223,6 @@ def _lives(run: Run) -> Iterator[LaneLife]:
                 open_[key] = (row, one, [])
             if one.stale:
                 open_[key][2].append(row)
-
-
-def _key(seen: TlbSeen) -> tuple[str, str, int]:
-    return seen.task, seen.span.name, seen.span.start
 
 
 def _told(program: Program, run: Run) -> Iterator[LaneViolation]:

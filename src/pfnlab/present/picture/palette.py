@@ -1,14 +1,22 @@
-"""The colours of all pictures, the one place: light and dark, a pattern and a letter for every cache mode.
+"""The colours of all pictures, the one place, and the style sheet, the patterns and the SVG made of them.
 
 The colours were chosen for deuteranopia and protanopia; what a colour says, a pattern, a letter or a word
 says too. Text stands on the ground or on a chip, each with a contrast of at least 4.5.
+Colours are custom properties, light and dark: the picture follows the reader's system, unless it has the
+class ``light`` or ``dark``; on paper it is light. A renderer without custom properties takes the light ones.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
 from typing import Literal
 
 import msgspec
+
+from pfnlab.base.inert import xml_attribute, xml_line, xml_text
 
 #: The look of a picture: as the reader's system has it, or one for good.
 Theme = Literal["auto", "light", "dark"]
@@ -19,7 +27,6 @@ class ModeStyle(msgspec.Struct, frozen=True):
 
     :param name: as entries have it, ``UC-``
     :param key: as class names have it, ``ucm``
-    :param letter: of its chip
     :param pattern: ``solid``, ``lines``, ``rise``, ``fall``, ``dots`` or ``cross``
     :param light: its colour on light ground; ``dark`` on dark ground
     :param light_text: the colour of letters on the chip; ``dark_text`` likewise
@@ -74,3 +81,99 @@ def variables() -> dict[str, tuple[str, str]]:
         colours[mode.key] = (mode.light, mode.dark)
         colours[f"{mode.key}-text"] = (mode.light_text, mode.dark_text)
     return colours
+
+
+#: The class of every picture.
+PICTURE = "pfn-picture"
+
+
+_VARIABLE = re.compile(r"(?P<property>[a-z-]+):\$(?P<name>[a-z-]+)")
+
+
+@cache
+def style_sheet(theme: Theme) -> str:
+    """The rules of a picture: ``picture.css``, whose ``$words`` are names of colours, and those of modes."""
+    colours = variables()
+    rules = files("pfnlab.present.picture").joinpath("picture.css").read_text(encoding="utf-8")
+    rules += "".join(map(_mode_rules, MODES))
+    scoped = "".join(f"{_scoped(line)}\n" for line in rules.splitlines())
+    if theme != "auto":
+        at = theme == "dark"
+        return _VARIABLE.sub(lambda found: f"{found['property']}:{colours[found['name']][at]}", scoped)
+    # The first of two declarations is for renderers without custom properties.
+    scoped = _VARIABLE.sub(
+        lambda found: (
+            f"{found['property']}:{colours[found['name']][0]};{found['property']}:var(--{found['name']})"
+        ),
+        scoped,
+    )
+    light, dark = (";".join(f"--{name}:{pair[at]}" for name, pair in colours.items()) for at in (False, True))
+    return (
+        f".{PICTURE}{{{light}}}\n"
+        f"@media screen and (prefers-color-scheme:dark){{.{PICTURE}:not(.light){{{dark}}}}}\n"
+        f"@media screen{{.{PICTURE}.dark{{{dark}}}}}\n{scoped}"
+    )
+
+
+def _mode_rules(mode: ModeStyle) -> str:
+    key = mode.key
+    return (
+        f".{key}-line{{stroke:${key}}}\n.{key}-dot{{fill:${key}}}\n.chip.{key}{{fill:${key}}}\n"
+        f".on-{key}{{fill:${key}-text}}\n.tint.{key},.link-box.{key}{{fill:${key}}}\n"
+    )
+
+
+def _scoped(line: str) -> str:
+    """The rules of one line, for elements of pictures alone."""
+    rules = re.findall(r"([^{}]+)(\{[^}]*\})", line)
+    return "".join(
+        ",".join(f".{PICTURE} {selector}" for selector in selectors.split(",")) + body
+        for selectors, body in rules
+    )
+
+
+def patterns(prefix: str, modes: Iterable[ModeStyle]) -> str:
+    """The patterns of the modes that are drawn."""
+    hatch = '<path class="hatch-line" fill="none" d="M-2 2L2 -2M0 8L8 0M6 10L10 6"/>'
+    return (
+        f'<pattern id="{prefix}-hatch" width="8" height="8" patternUnits="userSpaceOnUse">{hatch}</pattern>'
+    ) + "".join(
+        f'<pattern id="{prefix}-{mode.key}" width="8" height="8" patternUnits="userSpaceOnUse">'
+        f"{_pattern(mode)}</pattern>"
+        for mode in modes
+    )
+
+
+def _pattern(mode: ModeStyle) -> str:
+    line = f'class="{mode.key}-line" fill="none" stroke-width="1.5"'
+    rise, fall = "M-2 2L2 -2M0 8L8 0M6 10L10 6", "M-2 6L2 10M0 0L8 8M6 -2L10 2"
+    match mode.pattern:
+        case "rise":
+            return f'<path {line} d="{rise}"/>'
+        case "fall":
+            return f'<path {line} d="{fall}"/>'
+        case "cross":
+            return f'<path {line} d="{rise}{fall}"/>'
+        case "lines":
+            return f'<path {line} d="M0 2H8M0 6H8"/>'
+        case "dots":
+            return "".join(f'<circle class="{mode.key}-dot" cx="{at}" cy="{at}" r="1.3"/>' for at in (2, 6))
+    return f'<rect class="{mode.key}-dot" width="8" height="8" opacity=".45"/>'
+
+
+def whole(
+    width: float, height: float, title: str, says: str, body: str, modes: Iterable[ModeStyle],
+    theme: Theme, prefix: str,
+) -> str:  # fmt: skip
+    """A picture as SVG text, of which *says* says in sentences what it shows."""
+    rules = xml_text(style_sheet(theme))
+    wide, high = f"{width:.0f}", f"{height:.0f}"
+    own = "" if theme == "auto" else f" {theme}"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="{PICTURE}{own}" viewBox="0 0 {wide} {high}" '
+        f'width="{wide}" height="{high}" role="graphics-document" aria-label={xml_attribute(title)}>'
+        f"<title>{xml_line(title)}</title><desc>{xml_line(says)}</desc>\n"
+        f"<style>{rules}</style>\n"
+        f'<defs>{patterns(prefix, modes)}</defs>\n<rect class="ground" width="{wide}" height="{high}"/>\n'
+        f"{body}\n</svg>\n"
+    )

@@ -4,40 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
+from typing import cast
 
+from pfnlab.present.picture import physical
+from pfnlab.present.picture.axis import Axes, Dimensions
 from pfnlab.present.picture.bands import draw_link, draw_run, draw_vma, run_height
-from pfnlab.present.picture.canvas import Canvas
-from pfnlab.present.picture.dimensions import Axes, Dimensions
-from pfnlab.present.picture.extents import Extents
-from pfnlab.present.picture.lettering import cut, wrapped
+from pfnlab.present.picture.canvas import Canvas, Face, cut, wrapped
 from pfnlab.present.picture.parts import StateScene
-from pfnlab.present.picture.physical import (
-    BAR,
-    LINE,
-    TICKS,
-    book_lines,
-    draw_device,
-    draw_reservation,
-    draw_ticks,
-)
-from pfnlab.present.picture.translations import (
-    cards_height,
-    draw_cards,
-    draw_lines,
-    lines_height,
-    stale_links,
-)
+from pfnlab.present.picture.scenes import Extents
 from pfnlab.programs.lang.ops import MAIN_TASK
 
 #: The space under a row, and the height of a line of the log.
 _UNDER, _LOG_LINE = 6.0, 17.0
-
 #: Links of more tasks than these are drawn faint, or they would be a wall.
 _SEVERAL = 2
-
 #: What a machine could not look at.
 _NOT_SEEN = "not looked at"
-
 #: A row by its name; of a task its name too.
 RowName = tuple[str, str]
 
@@ -56,12 +38,11 @@ class Panel:
         axes: Axes,
         sizes: Dimensions,
         width: float,
-        *,
         processors: bool,
     ) -> None:
         self._scene, self._stage, self._axes, self._sizes, self._width = scene, extents, axes, sizes, width
         self._processors = processors and scene.tlbs is not None
-        self._lines = book_lines(scene.book or ())
+        self._lines = physical.book_lines(scene.book or ())
 
     def rows(self) -> dict[RowName, float]:
         """The height of every row that this state needs, from top to bottom."""
@@ -76,15 +57,15 @@ class Panel:
             if any(run.task == task for run in scene.runs or ()):
                 rows["pte", task] = run_height(sizes, max(levels, default=1)) + _UNDER
         if self._broken:
-            rows["pages", ""] = TICKS
-        if any(run.target is not None for run in scene.runs or ()) or any(stale_links(scene)):
+            rows["pages", ""] = physical.TICKS
+        if any(run.target is not None for run in scene.runs or ()) or any(physical.stale_links(scene)):
             rows["fall", ""] = sizes.fall
         if self._axes.physical.names:
             direct = any(device.modes for device in scene.devices)
-            rows["memory", ""] = BAR + TICKS + (14 if direct else 0)
-            rows["book", ""] = max(max(self._lines, default=0) + 1, 1) * LINE + 2
+            rows["memory", ""] = physical.BAR + physical.TICKS + (14 if direct else 0)
+            rows["book", ""] = max(max(self._lines, default=0) + 1, 1) * physical.LINE + 2
         if self._processors and not sizes.aside:
-            rows["tlb", ""] = lines_height(scene)
+            rows["tlb", ""] = physical.lines_height(scene)
         if scene.log:
             rows["log", ""] = len(self._log_lines()) * _LOG_LINE + 12
         return rows
@@ -92,10 +73,7 @@ class Panel:
     def draw(
         self, drawing: Canvas, left: float, top: float, rows: Mapping[RowName, float], *, pale: bool = False
     ) -> float:
-        """Draw it in rows of the heights *rows*, which may be more than its own.
-
-        :return: where it ends
-        """
+        """Draw it in rows of the heights *rows*, which may be more than its own; where it ends."""
         scene, sizes = self._scene, self._sizes
         places, at = {}, top
         for row, height in rows.items():
@@ -110,24 +88,21 @@ class Panel:
                 self._name(drawing, left, places["unseen", ""] + 13, sizes.words[0])
             drawing.text(start, places["unseen", ""] + 13, words, "quiet", face="sans")
         if ("pages", "") in places:
-            draw_ticks(drawing, self._axes.virtual, start, places["pages", ""] + 11, self._axes.virtual.names)
+            physical.draw_ticks(
+                drawing, self._axes.virtual, start, places["pages", ""] + 11, self._axes.virtual.names
+            )
         if ("memory", "") in places:
             self._draw_memory(drawing, left, start, places, rows, pale=pale)
         end = at
         if sizes.aside and self._processors:
             aside = left + self._width - sizes.aside + 16
-            end = max(end, draw_cards(drawing, scene, aside, top, sizes.aside - 16))
+            end = max(end, physical.draw_cards(drawing, scene, aside, top, sizes.aside - 16))
         elif ("tlb", "") in places and self._processors:
             self._name(drawing, left, places["tlb", ""] + 13, sizes.words[4])
-            draw_lines(drawing, scene, start, places["tlb", ""], self._axes_right(left))
+            physical.draw_lines(drawing, scene, start, places["tlb", ""], self._axes_right(left))
         if scene.log and ("log", "") in places:
             self._draw_log(drawing, left, places["log", ""])
         return end
-
-    def height(self) -> float:
-        """Its own height, with the cards of the column aside."""
-        cards = cards_height(self._scene) if self._sizes.aside and self._processors else 0.0
-        return max(sum(self.rows().values()), cards)
 
     def _draw_links(
         self, drawing: Canvas, left: float, places: Mapping[RowName, float], rows: Mapping[RowName, float]
@@ -140,7 +115,7 @@ class Panel:
             if run.target is not None:
                 top = places["pte", run.task] + run_height(self._sizes, run.level)
                 draw_link(drawing, run, self._axes, left, top, bottom, faint=faint)
-        for run in stale_links(self._scene):
+        for run in physical.stale_links(self._scene):
             if ("pte", run.task) in places:
                 top = places["pte", run.task] + run_height(self._sizes, 1)
             else:
@@ -155,15 +130,9 @@ class Panel:
         for row, task in places:
             top = places[row, task]
             if row == "vma" and (task in scene.tasks or task in _former_tasks(scene)):
-                name = task if several else sizes.words[0]
-                kind = "" if several else "quiet"
-                drawing.text(
-                    left,
-                    top + sizes.vma / 2 + 4,
-                    _short(name, sizes),
-                    kind,
-                    face="bold" if several else "sans",
-                )
+                name = cut(task if several else sizes.words[0], sizes.margin - 20, 12, "bold")
+                kind, face = "" if several else "quiet", "bold" if several else "sans"
+                drawing.text(left, top + sizes.vma / 2 + 4, name, kind, face=cast(Face, face))
                 for vma in scene.vmas or ():
                     if vma.task == task:
                         draw_vma(drawing, vma, sizes, self._axes.virtual, start, top, pale=pale)
@@ -187,8 +156,8 @@ class Panel:
         top = places["memory", ""] + self._raised(rows)
         self._name(drawing, left, top + 15, sizes.words[2])
         for device in scene.devices:
-            draw_device(drawing, device, self._stage, axis, start, top)
-        draw_ticks(drawing, axis, start, top + BAR + 11, axis.names)
+            physical.draw_device(drawing, device, self._stage, axis, start, top)
+        physical.draw_ticks(drawing, axis, start, top + physical.BAR + 11, axis.names)
         top = places["book", ""]
         self._name(drawing, left, top + 15, sizes.words[3])
         if scene.book is None:
@@ -203,7 +172,9 @@ class Panel:
                 for other, its in zip(scene.book, self._lines, strict=True)
                 if its == line and axis.span(other.span)[0] >= axis.span(part.span)[1]
             ]
-            draw_reservation(drawing, part, axis, start, top + line * LINE, min([edge, *begins]), pale=pale)
+            physical.draw_reservation(
+                drawing, part, axis, start, top + line * physical.LINE, min([edge, *begins]), pale=pale
+            )
 
     def _draw_log(self, drawing: Canvas, left: float, top: float) -> None:
         lines = self._log_lines()
@@ -243,7 +214,7 @@ class Panel:
         return left + self._width - self._sizes.aside
 
     def _raised(self, rows: Mapping[RowName, float]) -> float:
-        return rows.get(("memory", ""), 0.0) - BAR - TICKS
+        return rows.get(("memory", ""), 0.0) - physical.BAR - physical.TICKS
 
     def _name(self, drawing: Canvas, left: float, y: float, name: str) -> None:
         drawing.text(left, y, name, "quiet", face="sans", must=False)
@@ -257,15 +228,9 @@ def shared_rows(extents: Extents, panels: Iterable[Panel]) -> dict[RowName, floa
     order: list[RowName] = [("unseen", "")]
     order += chain.from_iterable((("vma", task), ("pte", task)) for task in tasks)
     order += [(row, "") for row in ("pages", "fall", "memory", "book", "tlb", "log")]
-    return {
-        row: max(rows.get(row, 0.0) for rows in needs) for row in order if any(row in rows for rows in needs)
-    }
+    return {row: max(own.get(row, 0.0) for own in needs) for row in order if any(row in own for own in needs)}
 
 
 def _former_tasks(scene: StateScene) -> Sequence[str]:
     """Those that had VMAs before this step alone."""
     return list(dict.fromkeys(vma.task for vma in scene.vmas or () if vma.task not in scene.tasks))
-
-
-def _short(name: str, sizes: Dimensions) -> str:
-    return cut(name, sizes.margin - 20, 12, "bold")

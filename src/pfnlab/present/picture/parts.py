@@ -17,10 +17,7 @@ def part_id(kind: str, *words: str | int) -> str:
 
 
 def pages_part(kind: str, task: str, span: Span) -> str:
-    """The id of what a task has at *span*, which is where that begins.
-
-    :param kind: ``vma``; ``run`` of entries; ``link`` from a run to its frames; ``tlb`` of a processor
-    """
+    """The id of what a task has from *span* on: vma, run of entries, link from it to frames, or tlb."""
     return part_id(kind, task, span.name, span.start)
 
 
@@ -30,18 +27,13 @@ def device_part(name: str) -> str:
 
 
 def reserved_part(kind: str, span: Span, nth: int) -> str:
-    """The id of a reservation.
-
-    :param kind: ``book``; ``ctx`` of its context
-    :param nth: counts those with the same pages from 0
-    """
+    """The id of a reservation (book) or its context (ctx), the *nth* with the same pages, from 0."""
     return part_id(kind, span.name, span.start, span.end, *([nth] if nth else []))
 
 
 class ScenePart(msgspec.Struct, frozen=True, kw_only=True):
     """The fields that every part has.
 
-    :param part: its id
     :param says: it in one sentence, for who does not see it
     :param rule: steps or sections of docs/semantics, separated by spaces; empty where there is none
     :param beside: the ids of the parts it belongs with, separated by spaces
@@ -126,7 +118,6 @@ class TlbPart(ScenePart, frozen=True, kw_only=True):
 class StateScene(msgspec.Struct, frozen=True):
     """One step of one machine.
 
-    :param number: of the step, counted from 1
     :param tasks: those with an address space
     :param vmas: None where nobody looked; likewise ``runs`` and ``book``
     :param tlbs: by processor; None where the machine cannot tell

@@ -1,20 +1,22 @@
-"""Physical memory, under it the book: reservations stacked by their arrival, with owners and contexts."""
+"""Physical memory, under it the book, and what processors remember.
+
+Reservations are stacked by their arrival, with owners and contexts; translations are cards beside a state, or
+lines under it, and stale ones are struck through.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pfnlab.present.picture.axis import Axis
 from pfnlab.present.picture.bands import ends, labelled_mode, short_span
-from pfnlab.present.picture.canvas import CHIP, Anchor, Canvas
-from pfnlab.present.picture.extents import Extents
-from pfnlab.present.picture.lettering import cut, text_width
+from pfnlab.present.picture.canvas import CHIP, Anchor, Canvas, cut, text_width
 from pfnlab.present.picture.palette import mode_style
-from pfnlab.present.picture.parts import BookPart, DevicePart, ScenePart
+from pfnlab.present.picture.parts import BookPart, DevicePart, RunPart, ScenePart, StateScene, TlbPart
+from pfnlab.present.picture.scenes import Extents
 
 #: The height of a bar of memory, of the numbers under it, and of a line of the book.
 BAR, TICKS, LINE = 22.0, 16.0, 26.0
-
 _LEAKED = "LEAKED"
 
 
@@ -35,17 +37,12 @@ def draw_device(
                 drawing.rect(left + at, top + BAR - 5, to - at, 5, "untracked")
         ticks = axis.ticks(part.name)
         for tick in ticks[1:-1]:
-            drawing.line(
-                left + axis.at(part.name, tick), top, left + axis.at(part.name, tick), top + BAR, "tick"
-            )
+            x = left + axis.at(part.name, tick)
+            drawing.line(x, top, x, top + BAR, "tick")
         for stretch in axis.stretches:
             if stretch.name == part.name and stretch.broken:
-                _break(
-                    drawing,
-                    left + axis.at(part.name, stretch.start),
-                    left + axis.at(part.name, stretch.end),
-                    top,
-                )
+                low, high = (left + axis.at(part.name, page) for page in (stretch.start, stretch.end))
+                _break(drawing, (low + high) / 2, top)
         name = cut(part.name, end - start - 8, 12, "bold")
         drawing.rect(start + 2, top + 4, text_width(name, 12, "bold") + 4, BAR - 8, "name-plate")
         drawing.text(start + 4, top + 15.5, name, "", face="bold", must=False)
@@ -91,19 +88,9 @@ def book_lines(parts: Sequence[BookPart]) -> list[int]:
 
 
 def draw_reservation(
-    drawing: Canvas,
-    part: BookPart,
-    axis: Axis,
-    left: float,
-    top: float,
-    right: float,
-    *,
-    pale: bool,
+    drawing: Canvas, part: BookPart, axis: Axis, left: float, top: float, right: float, *, pale: bool
 ) -> None:
-    """One reservation with its mode, pages, owner, and its context as a round tag with the references.
-
-    :param right: where the next one begins, or the picture ends: so far a label may stand out of its box
-    """
+    """A reservation with mode, pages, owner and its context's tag; labels end before *right*."""
     start, end = ends(axis, part.span, left)
     high = LINE - 4
     if part.gone:
@@ -125,12 +112,8 @@ def draw_reservation(
         else:
             drawing.mode_box(style, start, top, end - start, high, "edge")
             name = short_span(part.span)
-            words = [
-                *([f"{name} of {part.owner}"] if part.owner else []),
-                name,
-                name[len(part.span.name) :],
-                "",
-            ]
+            words = [*([f"{name} of {part.owner}"] if part.owner else []), name]
+            words += [name[len(part.span.name) :], ""]
             most = start + max(inside, CHIP + 10)
             labelled_mode(drawing, style, start, end, top + high / 2, words, most, centred=False)
         if part.leaked:
@@ -149,32 +132,134 @@ def _context(
     drawing: Canvas, part: BookPart, end: float, top: float, tag: float, *, outside: bool, right: float
 ) -> None:
     """The round tag of a context."""
-    says = ScenePart(
-        part=part.context,
-        says=part.context_says,
-        rule="S3",
-        beside=f"{part.part} {part.beside}",
-        changed=part.changed,
-    )
+    beside, says = f"{part.part} {part.beside}", part.context_says
+    context = ScenePart(part=part.context, says=says, rule="S3", beside=beside, changed=part.changed)
     at = end + 3 if outside and end + 3 + tag <= right else end - tag - 3
-    with drawing.part(says, "context"):
+    with drawing.part(context, "context"):
         drawing.rect(at, top + 2, tag, 18, "tag", 9)
-        drawing.text(
-            at + tag / 2, top + 15, f"×{part.refs}", size=11, face="bold", anchor="middle", must=False
-        )
+        words = f"×{part.refs}"
+        drawing.text(at + tag / 2, top + 15, words, size=11, face="bold", anchor="middle", must=False)
 
 
 def _broken_edge(drawing: Canvas, start: float, top: float, end: float, high: float) -> None:
-    drawing.path(
-        f"M{start:.1f} {top:.1f}H{end:.1f}V{top + high:.1f}H{start:.1f}l4 {-high / 4:.1f}l-6 {-high / 4:.1f}"
-        f"l6 {-high / 4:.1f}z",
-        "bad-edge",
-    )
+    up = f"{-high / 4:.1f}"
+    box = f"M{start:.1f} {top:.1f}H{end:.1f}V{top + high:.1f}H{start:.1f}"
+    drawing.path(f"{box}l4 {up}l-6 {up}l6 {up}z", "bad-edge")
 
 
-def _break(drawing: Canvas, start: float, end: float, top: float) -> None:
+def _break(drawing: Canvas, x: float, top: float) -> None:
     """The mark of a stretch that is drawn shorter than it is."""
-    x = (start + end) / 2
     for kind in ("break-ground", "break-mark"):
         for shift in (-2.5, 2.5):
             drawing.path(f"M{x + shift - 2:.1f} {top + BAR + 3:.1f}l4 {-BAR - 6:.1f}", kind)
+
+
+_HEAD, _CARD_LINE, _LINE = 26.0, 44.0, 22.0
+_STALE = "STALE"
+#: No card is higher than so many translations: the rest is counted.
+_MOST = 6
+
+
+def draw_cards(drawing: Canvas, scene: StateScene, left: float, top: float, width: float) -> float:
+    """The cards of all processors, and where they end."""
+    drawing.text(left, top + 13, "TLB of each processor", "quiet", face="sans")
+    at = top + 24
+    tlbs = scene.tlbs or {}
+    if not tlbs:
+        drawing.text(left, at + 13, "nothing remembered", "quiet", face="sans")
+        return at + 24
+    for task, parts in tlbs.items():
+        high = _card_height(len(parts))
+        drawing.rect(left, at, width, high, "panel", 4)
+        drawing.text(left + 10, at + 17, cut(task, width - 20, 12, "bold"), face="bold")
+        for number, part in enumerate(parts[:_MOST]):
+            _draw_card_line(drawing, part, left + 8, at + _HEAD + number * _CARD_LINE, width - 16)
+        if len(parts) > _MOST:
+            more = f"and {len(parts) - _MOST} more"
+            drawing.text(left + 10, at + high - 8, more, "quiet", size=10, face="sans")
+        at += high + 8
+    return at
+
+
+def lines_height(scene: StateScene) -> float:
+    """The height of all lines, one a translation."""
+    return max(sum(map(len, (scene.tlbs or {}).values())), 1) * _LINE + 2
+
+
+def draw_lines(drawing: Canvas, scene: StateScene, left: float, top: float, right: float) -> None:
+    """A line for each translation, with the processor at its left."""
+    tlbs = scene.tlbs or {}
+    if not tlbs:
+        drawing.text(left, top + 13, "nothing remembered", "quiet", face="sans")
+    number = 0
+    for task, parts in tlbs.items():
+        for part in parts:
+            y = top + number * _LINE
+            number += 1
+            with drawing.part(part, "tlb stale" if part.stale else "tlb"):
+                name = cut(task, 60, 12, "bold")
+                drawing.text(left, y + 13, name, face="bold")
+                _draw_words(drawing, part, left + text_width(name, 12, "bold") + 8, y + 1, right)
+
+
+def stale_links(scene: StateScene) -> Iterator[RunPart]:
+    """Runs that no page table has any more, and processors still use, each run once."""
+    seen = set()
+    for parts in (scene.tlbs or {}).values():
+        for part in parts:
+            if part.stale and part.target is not None and (part.span, part.target) not in seen:
+                seen.add((part.span, part.target))
+                yield RunPart(
+                    part=part.part, says=part.says, task=part.space, span=part.span, target=part.target,
+                    mode=part.mode, level=1, marks=part.marks,
+                )  # fmt: skip
+
+
+def _card_height(count: int) -> float:
+    return _HEAD + min(count, _MOST) * _CARD_LINE + 4 + (16 if count > _MOST else 0)
+
+
+def _draw_card_line(drawing: Canvas, part: TlbPart, left: float, top: float, width: float) -> None:
+    high = _CARD_LINE - 4
+    style = mode_style(part.mode)
+    with drawing.part(part, "tlb stale" if part.stale else "tlb"):
+        kind = "bad-edge" if part.stale else "edge"
+        if style is None:
+            drawing.rect(left, top, width, high, kind)
+        else:
+            drawing.mode_box(style, left, top, width, high, kind)
+        words = cut(_arrow(part), width - 14, 11)
+        drawing.rect(left + 4, top + 3, text_width(words, 11) + 6, 15, "plate")
+        drawing.text(left + 7, top + 14, words, size=11)
+        if part.stale:
+            drawing.line(left + 5, top + 10.5, left + 9 + text_width(words, 11), top + 10.5, "strike")
+            badge = text_width(_STALE, 11, "bold") + 26
+            drawing.rect(left + width - badge - 4, top + high - 19, badge, 16, "bad-fill")
+            drawing.bolt(left + width - badge, top + high - 17, "on-bad")
+            drawing.text(left + width - badge + 13, top + high - 7, _STALE, "on-bad", size=11, face="bold")
+        if style is not None:
+            end = left + width - (80 if part.stale else 0)
+            labelled_mode(drawing, style, left, end, top + high - 11, [part.marks, ""], end, centred=False)
+        if part.changed:
+            drawing.corner(left + width, top)
+
+
+def _draw_words(drawing: Canvas, part: TlbPart, left: float, top: float, right: float) -> None:
+    style = mode_style(part.mode)
+    words = _arrow(part)
+    badge = text_width(_STALE, 11, "bold") + 24
+    words = cut(words, right - left - badge - 34, 11)
+    if style is not None:
+        left = labelled_mode(drawing, style, left - 4, right, top + 8, [""], right, centred=False) + 5
+    drawing.text(left, top + 12, words, size=11, must=False)
+    if part.stale:
+        width = text_width(words, 11)
+        drawing.line(left - 1, top + 8.5, left + width + 1, top + 8.5, "strike")
+        drawing.rect(left + width + 6, top, badge - 4, 16, "bad-fill")
+        drawing.bolt(left + width + 10, top + 2, "on-bad")
+        drawing.text(left + width + 22, top + 12, _STALE, "on-bad", size=11, face="bold")
+
+
+def _arrow(part: TlbPart) -> str:
+    target = "" if part.target is None else short_span(part.target) if part.target.pages else part.target.name
+    return f"{short_span(part.span)} → {target}" if target else short_span(part.span)

@@ -6,37 +6,25 @@ Every number is written, every colour has a second sign, and the element names i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
 
 from pfnlab.base.inert import xml_attribute, xml_line
+from pfnlab.diagnosis.inspector.inspection import MemoryRow
+from pfnlab.present.picture.palette import mode_style
 
 #: Sizes in pixels: of letters, of a row, of the space between parts; the mean width of a letter.
 _LETTER, _ROW, _GAP, _WIDE = 12, 24, 8, 7.0
-
 #: The widest label before it is cut, in letters, and the widest bar, in pixels.
 _LABEL, _BAR = 42, 280
-
 #: Height and width of the field of lines.
 _HIGH, _BROAD = 220, 420
 
-#: Text, weak lines, marks and what is violated, on light and dark ground.
-_STYLE = """\
-.plot text{font:12px system-ui,sans-serif;fill:#1b1b1b}
-.plot .mark{fill:#4477aa}.plot .path{fill:none;stroke:#4477aa;stroke-width:2}
-.plot .axis{stroke:#767676;fill:none}.plot .bad{fill:#ffe3e3;stroke:#bb0000;stroke-width:2}
-.plot .ring{fill:none;stroke:#bb0000;stroke-width:2}
-.plot .good{fill:#f1f4f8;stroke:#c3ccd6}.plot .none{fill:none;stroke:#c3ccd6;stroke-dasharray:3 3}
-@media screen and (prefers-color-scheme:dark){.plot text{fill:#e8e8e8}.plot .mark{fill:#6699cc}
-.plot .path{stroke:#6699cc}.plot .axis{stroke:#8f8f8f}.plot .bad{fill:#4a1414;stroke:#ff5555}
-.plot .ring{stroke:#ff5555}.plot .good{fill:#20262d;stroke:#48525d}.plot .none{stroke:#48525d}}"""
 
 _DASHES = ("", "6 3", "2 3", "8 3 2 3", "12 4", "4 6", "1 5")
 
 
 def bars(title: str, counts: Sequence[tuple[str, int]], unit: str) -> str:
-    """A bar a row, with its count after it.
-
-    :param unit: the noun of one, for the description
-    """
+    """A bar a row, with its count after it; *unit* is the noun of one, for the description."""
     most = max((count for _, count in counts), default=0) or 1
     labels = [_cut(label) for label, _ in counts]
     left = _text_width(labels) + _GAP
@@ -105,10 +93,7 @@ def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]])
 def verdict_matrix(
     title: str, rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[str]]
 ) -> str:
-    """A cell for each row and column: a number (the length of a counterexample), ``ok`` or ``-``.
-
-    :param cells: by row, then by column
-    """
+    """A cell by row and column: a number (the length of a counterexample), ``ok`` or ``-``."""
     left = _text_width(map(_cut, rows)) + _GAP
     # Names of columns stand at a slant, so that cells stay small.
     slant = 0.62 * _text_width(map(_cut, columns))
@@ -143,12 +128,13 @@ def _cell(x: float, y: float, side: float, name: str, verdict: str) -> str:
 
 def plot_svg(title: str, says: str, width: float, height: float, body: Sequence[str]) -> str:
     """The element of a plot: its name, its words, its style and its parts."""
+    style = files("pfnlab.present.picture").joinpath("plots.css").read_text(encoding="utf-8")
     size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" {size} '
         f'role="img" aria-label={xml_attribute(title)}>'
         f"<title>{xml_line(title)}</title><desc>{xml_line(says)}</desc>"
-        f"<style>{_STYLE}</style>{''.join(body)}</svg>"
+        f"<style>{style}</style>{''.join(body)}</svg>"
     )
 
 
@@ -167,3 +153,75 @@ def _text_width(texts: Iterable[str]) -> float:
 
 def _cut(text: str, most: int = _LABEL) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+#: Sizes in pixels: of a row, of its words and its bar, of a letter and a digit, of the space between two
+#: borders, of the least and the most of all. On a phone a picture of few borders fits.
+_STRIP_ROW, _LINE, _STRIP_BAR, _STRIP_WIDE, _DIGIT, _STEP, _STRIP_LEAST, _STRIP_MOST = (
+    38,
+    14,
+    14,
+    7.0,
+    8.0,
+    110.0,
+    300.0,
+    760.0,
+)
+
+#: The classes of rows without a cache mode.
+_KINDS = {"bar": "good", "resource": "good", "free": "none", "mapping": "good", "reservation": "good"}
+
+
+def memory_strip(title: str, rows: Sequence[MemoryRow]) -> str:
+    """A row a thing, in their order: its words, and below them its bar from border to border."""
+    borders = sorted({border for row in rows for border in row.bounds})
+    broad = min(max(_STEP * (len(borders) - 1), _STRIP_LEAST), _STRIP_MOST)
+    places = {border: 4 + broad * at / max(len(borders) - 1, 1) for at, border in enumerate(borders)}
+    labels = [_row_words(row) for row in rows]
+    wide = max(broad, *(_STRIP_WIDE * len(label) for label in labels))
+    body = []
+    for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
+        start, end = row.bounds
+        left, width, top = places[start], places[end] - places[start], number * _STRIP_ROW + _LINE + 4
+        style = mode_style(row.mode)
+        look = f'fill="{style.light}"' if style else f'class="{_KINDS[row.kind]}"'
+        body.append(
+            f"<g data-row={xml_attribute(row.label)}>"
+            f"<title>{xml_line(f'{row.start}-{row.end} {label}')}</title>"
+            f'<rect {look} x="{left:g}" y="{top}" width="{width:g}" height="{_STRIP_BAR}"/>'
+        )
+        if row.found:
+            outline = f'x="{left:g}" y="{top}" width="{width:g}" height="{_STRIP_BAR}"'
+            body.append(f'<rect class="ring" {outline}/>')
+        # Where its bar begins, or as far to the right as they fit.
+        x = min(left, 4 + wide - _STRIP_WIDE * len(label))
+        body.append(f'<text x="{x:g}" y="{top - 4}">{xml_line(label)}</text></g>')
+    bottom = len(rows) * _STRIP_ROW + 2
+    body += _strip_axis(borders, places, bottom)
+    says = "; ".join(f"{row.start}-{row.end} {label}" for row, label in zip(rows, labels, strict=True))
+    return plot_svg(title, says, 8 + wide, bottom + 24, body)
+
+
+def _row_words(row: MemoryRow) -> str:
+    mode = f" {row.mode}" if row.mode else ""
+    return f"{row.label}{mode}, {row.size}{' (found)' if row.found else ''}"
+
+
+def _strip_axis(borders: Sequence[int], places: dict[int, float], bottom: int) -> list[str]:
+    # Numbers stand apart: of borders that are near each other not all are named, but the first and the last.
+    parts = [f'<path class="axis" d="M{x:g} {bottom} V{bottom + 5}"/>' for x in places.values()]
+    texts = {border: f"{border:#x}" for border in borders}
+    first, last = borders[0], borders[-1]
+    free, limit = (
+        places[first] + _DIGIT * (len(texts[first]) + 1),
+        places[last] - _DIGIT * (len(texts[last]) + 1),
+    )
+    for border, text in texts.items():
+        x, half = places[border], _DIGIT * len(text) / 2
+        anchor = {first: "start", last: "end"}.get(border, "middle")
+        if anchor == "middle":
+            if x - half < free or x + half > limit:
+                continue
+            free = x + half + _DIGIT
+        parts.append(f'<text x="{x:g}" y="{bottom + 18}" text-anchor="{anchor}">{text}</text>')
+    return parts

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pfnlab.present.picture.axis import MARGIN, NARROW, SPACE, WIDE, is_narrow
 from pfnlab.present.picture.bands import short_span
-from pfnlab.present.picture.canvas import Canvas
-from pfnlab.present.picture.dimensions import MARGIN, NARROW, SPACE, WIDE, is_narrow
+from pfnlab.present.picture.canvas import Canvas, cut, text_width, wrapped
 from pfnlab.present.picture.lanes import LaneLife, Lanes, LaneSpan, LaneViolation, lane_tasks, lanes_of
-from pfnlab.present.picture.lettering import cut, text_width, wrapped
 from pfnlab.present.picture.palette import Theme, mode_style
 from pfnlab.present.picture.parts import ScenePart, pages_part, part_id
-from pfnlab.present.picture.rule_numbers import op_rules
+from pfnlab.present.picture.scene import op_rules
 from pfnlab.present.picture.scenes import Scenes
 from pfnlab.present.picture.sheet import Sheet
 from pfnlab.programs.lang.ops import Program
@@ -19,7 +18,6 @@ from pfnlab.programs.runs.observation import Run
 
 #: The height of a row, of a line of its operation, of a box; the width of a life; the least width of a lane.
 _ROW, _LINE, _BOX, _LIFE, _LANE = 44.0, 16.0, 22.0, 9.0, 118.0
-
 #: So many lives of a lane have a place of their own; the rest is counted where it begins.
 _SLOTS = 4
 
@@ -27,11 +25,8 @@ _SLOTS = 4
 def draw_race(
     program: Program, runs: Sequence[Run], *, width: float | None = None, theme: Theme = "auto"
 ) -> str:
-    """The lanes of all processors, for one machine or several.
-
-    :param width: of the picture in pixels, 960 for None; up to 560 it is for a narrow screen
-    :return: SVG; the same for the same arguments
-    :raises Misuse: there are no runs, or they are of another program
+    """The lanes of all processors, for one machine or several, up to 560 pixels for a narrow screen;
+    raises Misuse for no runs, or of several programs.
     """
     scenes = Scenes(program, runs)
     tasks = lane_tasks(program, runs)
@@ -52,9 +47,7 @@ def draw_race(
         sheet.at += 16
     sheet.legend()
     machines = " and ".join(run.machine for run in runs)
-    says = " ".join(
-        [f"On {machines}.", *(_said(run, lanes) for run, lanes in zip(runs, all_lanes, strict=True))]
-    )
+    says = " ".join([f"On {machines}.", *(_said(run, lanes) for lanes, run in pairs)])
     return sheet.svg(f"{program.title}: lanes of {machines}", says, theme)
 
 
@@ -80,7 +73,9 @@ class _Chart:
         bottom = top + sum(high)
         for lanes in self._chart:
             for violation in lanes.violations:
-                self._ground(lanes, violation, high[violation.row])
+                left, ground = self._left(lanes) - 4, high[violation.row] - 2
+                wide = len(lanes.tasks) * self._each + 8
+                self._drawing.rect(left, self._rows[violation.row] + 1, wide, ground, "bad-ground", 3)
         for y in self._rows:
             self._drawing.line(self._sheet.left, y, self._sheet.left + self._sheet.width, y, "rule")
         for lanes in self._chart:
@@ -223,11 +218,6 @@ class _Chart:
             drawing.rect(middle - plate / 2, y - 17, plate, 13, "plate")
             drawing.text(middle, y - 7, words, size=10, face="bold", anchor="middle", must=False)
 
-    def _ground(self, lanes: Lanes, violation: LaneViolation, high: float) -> None:
-        left = self._left(lanes)
-        top, wide = self._rows[violation.row] + 1, len(lanes.tasks) * self._each + 8
-        self._drawing.rect(left - 4, top, wide, high - 2, "bad-ground", 3)
-
     def _violation(self, lanes: Lanes, violation: LaneViolation) -> None:
         """The word of what is broken, under the box of its operation."""
         drawing = self._drawing
@@ -249,9 +239,8 @@ class _Chart:
 
     def _lines(self, row: int) -> list[str]:
         step = next(run.steps[row] for run in self._runs if row < len(run.steps))
-        room = (
-            (self._sheet.width if self._slim else self._words - 12) - text_width(f"{row + 1}", 12, "bold") - 8
-        )
+        width = self._sheet.width if self._slim else self._words - 12
+        room = width - text_width(f"{row + 1}", 12, "bold") - 8
         return wrapped(step.op, (room - (50 if self._slim else 0)) / 1.02, 12)
 
     def _row_height(self, row: int, lines: int) -> float:

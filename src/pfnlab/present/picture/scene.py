@@ -1,10 +1,12 @@
 """The scene: what a picture of one state shows, as parts with ids, and nothing of where they stand.
 
-Every part knows what changed in this step, what it belongs with, and the rules behind it.
+Every part knows what changed in this step, what it belongs with, and the rules behind it: steps and sections
+of docs/semantics by number.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -19,12 +21,58 @@ from pfnlab.present.picture.parts import (
     pages_part,
     reserved_part,
 )
-from pfnlab.present.picture.rule_numbers import log_rules, op_rules
 from pfnlab.programs.lang.ops import MAIN_TASK
 from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.words import ROWS, verbs_of
 from pfnlab.programs.runs.cells import is_leaked
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, Run, Step, TlbSeen, VmaSeen
 from pfnlab.programs.runs.texts import TableEntry
+
+#: The rules of an operation by its verb; those of the table have them there.
+_VERBS = {
+    **{verb: row.rules for kind, row in ROWS.items() for verb in verbs_of(kind)},
+    "mmap": "S4.7",
+    "mremap": "S5.8",
+    "remap_file_pages": "S5.10",
+    "fork": "S3.5 S5.11",
+    "unmap_mapping_range": "S6.7 S8.3",
+    "userfaultfd": "S5.10",
+    **dict.fromkeys(("process_vm_readv", "process_vm_writev"), "S7.1"),
+    **dict.fromkeys(("pagemap", "pagemap_scan", "numa_maps", "smaps", "smaps_rollup", "move_pages"), "S7.5"),
+    **dict.fromkeys(("mem_read", "mem_write", "pipe_write", "vmsplice", "futex_wake"), "S7.6"),
+    "end": "S8.2.8",
+}
+
+#: The interface behind a mapping.
+_VIAS = {"wc": "S9.2", "uc": "S9.2", "devmem": "S9.1", "devmem-sync": "S9.1", "vfio": "S9.4"}
+_VIAS |= {"proc-wc": "S9.3", "proc-uc": "S9.3", "perf": "S9.10"}
+
+_LINES = (
+    ("freeing invalid memtype", "S2.4.5"),
+    ("conflicting memory types", "S2.3.5"),
+    ("memtype_reserve failed", "S2.2.2"),
+)
+
+_PREFIX = re.compile(r"^(?:[^\s:]+: |(?:hold|skip|fail) [^:]+: )+|^[^\s=]+ = ")
+
+
+def op_rules(op: str) -> str:
+    """The rules of an operation in a program's words; empty where none stands for it alone."""
+    rest = _PREFIX.sub("", _PREFIX.sub("", op))
+    words = rest.split()
+    if not words:
+        return ""
+    rules = _VERBS.get(words[0], "")
+    if words[0] == "mmap":
+        named = [word.partition("[")[0] for word in words]
+        rules = " ".join([next((_VIAS[word] for word in named if word in _VIAS), ""), rules]).strip()
+    return rules
+
+
+def log_rules(line: str) -> str:
+    """The rule that prints a line of the kernel's log."""
+    return next((rule for words, rule in _LINES if words in line), "S10.5")
+
 
 #: The flags of a VMA that decide what a picture shows: a PFN map, I/O, a mixed map, soft-dirty, VM_PAT.
 SHOWN_FLAGS = ("pf", "io", "mm", "sd", "ar")
@@ -43,9 +91,8 @@ def scene_of(
 ) -> StateScene:
     """The scene after step *index* of *run*.
 
-    :param devices: the names of all memory that the drawing shows, and whether it is RAM
-    :param kept: the ranges that a driver has reserved for itself; None where it may have any, so that no
-        entry is called leaked before the end
+    :param devices: the names of all memory that is shown, and whether it is RAM
+    :param kept: ranges that a driver has reserved, and does not leak; None for any
     """
     if index >= len(run.steps):
         return _not_reached(run, index, devices)
@@ -246,9 +293,9 @@ def _book_part(
         vmas = [(vma.task, vma.span) for vma in mapping]
     said = f"reservation of {entry.span}, {entry.mode.upper()}"
     owner = ", ".join(names)
-    says = (
-        f"{said}, LEAKED: nobody maps it any more" if leaked else f"{said}{f', of {owner}' if owner else ''}"
-    )
+    says = f"{said}, of {owner}" if owner else said
+    if leaked:
+        says = f"{said}, LEAKED: nobody maps it any more"
     context = reserved_part("ctx", entry.span, nth) if refs is not None else ""
     there = {pages_part("vma", vma.task, vma.span) for vma in step.vmas or ()}
     owning = [part for part in (pages_part("vma", task, span) for task, span in vmas) if part in there]

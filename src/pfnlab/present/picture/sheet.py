@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pfnlab.present.picture.canvas import Canvas
-from pfnlab.present.picture.dimensions import MARGIN
-from pfnlab.present.picture.lettering import text_width, wrapped
-from pfnlab.present.picture.palette import MODES, ModeStyle, Theme
+from pfnlab.present.picture.axis import MARGIN
+from pfnlab.present.picture.canvas import Canvas, text_width, wrapped
+from pfnlab.present.picture.palette import MODES, ModeStyle, Theme, whole
 from pfnlab.present.picture.parts import ScenePart, StateScene
-from pfnlab.present.picture.style import whole
 
 _TITLE, _LINE, _HEAD_LINE, _LEGEND_LINE = 24.0, 18.0, 17.0, 26.0
-
 #: A result up to this part of the width stands at the right, a longer one under the operation.
 _RESULT = 0.4
 

@@ -12,10 +12,8 @@ from pfnlab.base.result import ALWAYS, Printed
 from pfnlab.checker.judging.judge import SEEN
 from pfnlab.checker.scopes.properties import QUESTIONS, RACE_QUESTIONS
 from pfnlab.diagnosis.messages.explaining import explain_line
-from pfnlab.diagnosis.messages.family import Family
-from pfnlab.diagnosis.messages.family_files import families
-from pfnlab.kernel.bugs.bug_parts import BugReach
-from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, all_bugs
+from pfnlab.diagnosis.messages.family_files import Family, families
+from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, all_bugs
 from pfnlab.kernel.bugs.standing import StandingWord
 from pfnlab.kernel.policies.known_kernels import newest_known
 from pfnlab.kernel.policies.releases import RELEASES
@@ -25,10 +23,8 @@ from pfnlab.programs.lang.words import did_you_mean
 class BugWish(msgspec.Struct, frozen=True, kw_only=True):
     """The things that the bugs of a list have in common.
 
-    :param breaks: a property
     :param discussion: the number of a discussion of docs/claims.md, or a part of a thread's address
     :param series: a release whose newest known point has them
-    :param cve: they have a number
     :param log: a line of a log, or a part of its wording
     """
 
@@ -71,18 +67,13 @@ class ListedBug(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, one: Bug) -> ListedBug:
         """A bug, as lists have it."""
+        same = ("title", "kind", "what", "stable_only", "cve", "reach", "breaks")
         return cls(
             id=one.number,
-            title=one.title,
-            kind=one.kind,
-            what=one.what,
             since=one.dated.since_in_words,
             until=one.dated.until_in_words,
-            stable_only=one.stable_only,
-            cve=one.cve,
-            reach=one.reach,
-            breaks=one.breaks,
             config=dict(one.config),
+            **{name: getattr(one, name) for name in same},
         )
 
 
@@ -95,7 +86,13 @@ class BugList(Printed, frozen=True, kw_only=True, tag="pfnlab-bugs/1"):
     bugs: Annotated[tuple[ListedBug, ...], ALWAYS] = ()
 
     def __str__(self) -> str:
-        rows = [(one.id, one.kind, one.title, _dates(one)) for one in self.bugs]
+        rows = [
+            (
+                *(one.id, one.kind, one.title),
+                "; ".join(f"{word} {at}" for word, at in (("since", one.since), ("until", one.until)) if at),
+            )
+            for one in self.bugs
+        ]
         if not rows:
             return "No bug of the catalogue is like that."
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -106,10 +103,7 @@ class BugList(Printed, frozen=True, kw_only=True, tag="pfnlab-bugs/1"):
 
 
 def listed(wish: BugWish) -> BugList:
-    """The bugs that *wish* leaves, in the order of their numbers.
-
-    :raises Misuse: there is no such kind, property, discussion or series
-    """
+    """The bugs that *wish* leaves, by number; raises Misuse for a kind or so that is unknown."""
     return BugList(bugs=tuple(map(ListedBug.of, _left(wish))))
 
 
@@ -140,20 +134,14 @@ def property_names() -> list[str]:
 
 
 def _of(word: str | None, words: list[str], noun: str) -> str | None:
-    """*word*, where it is one of *words*.
-
-    :raises Misuse: it is none
-    """
+    """*word*, where it is one of *words*; raises Misuse where it is none."""
     if word is not None and word not in words:
         raise Misuse(f"there is no {noun} {word!r}{did_you_mean(word, words)}")
     return word
 
 
 def _newest(series: str) -> str:
-    """The newest known point of *series*; the release itself where no point is known.
-
-    :raises Misuse: it is no series that is modelled
-    """
+    """The newest known point of *series*, or the release; raises Misuse for a series without model."""
     if series not in RELEASES:
         raise Misuse(f"there is no series {series!r}{did_you_mean(series, RELEASES)}")
     return newest_known(series) or series
@@ -172,8 +160,3 @@ def _prints(one: Bug, log: str, understood: tuple[Family, ...]) -> bool:
     if any(family.name in one.log or one.number in family.bugs for family in understood):
         return True
     return any(" " in wording and log.casefold() in wording.casefold() for wording in one.log)
-
-
-def _dates(one: ListedBug) -> str:
-    words = (("since", one.since), ("until", one.until))
-    return "; ".join(f"{word} {said}" for word, said in words if said)

@@ -3,17 +3,21 @@
 Trackers and walkers are searched in the scope ``standard``, flush placements in ``race`` and in
 ``race_gathers``, all of them in ``leaves``. The scopes of vfio-pci are for trackers on several kernels, and
 reports are searched on two.
+How often a call flushes by the distance of its mappings is counted in programs of ``litmus/``:
+``docs/flush-distance.md`` is the table of all placements and kernels (discussion 004).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
+from pfnlab.base.errors import Misuse
 from pfnlab.base.processes import in_order
 from pfnlab.base.progress import UNCOUNTED, PartCount
 from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result
@@ -21,28 +25,84 @@ from pfnlab.checker.check import check
 from pfnlab.checker.limits import Exhaustive
 from pfnlab.checker.scopes.properties import SEAMS, Seam, questions
 from pfnlab.checker.scopes.scope import RaceScope, load_scope
+from pfnlab.kernel.policies.flushes import FLUSHES
 from pfnlab.kernel.policies.patched import PatchedKernel, patched_kernels
 from pfnlab.kernel.policies.profiles import SERIES as MEASURED
 from pfnlab.kernel.policies.profiles import era_of, exact
 from pfnlab.kernel.policies.reports import REPORTS
 from pfnlab.kernel.policies.seams import policy_names
 from pfnlab.kernel.policies.trackers import TRACKERS
-from pfnlab.present.report.flush_counts import DISTANCES, by_distance
 from pfnlab.programs.lang.library_list import library_folder
-from pfnlab.programs.lang.load import load_text, program_files
+from pfnlab.programs.lang.load import load_program, load_text, program_files
+from pfnlab.programs.lang.ops import Madvise, Mprotect, Munmap, Op, Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Step
 
-#: The kernel around every policy, where no other is named.
+#: The model the placements are tried on.
 SERIES = "7.2"
+
+#: The distances of the mappings, each with its word in the names of programs.
+DISTANCES = {
+    "side by side": "adjacent",
+    "in one page table": "same-table",
+    "2 MiB apart": "next-table",
+    "8 MiB apart": "far",
+}
+
+#: What the first mapping and every second one is, each with its word in the names of programs.
+KINDS = {"PFN": "pfn", "PFN, mixed": "mixed", "PFN, ordinary": "ordinary", "ordinary, PFN": "behind"}
+
+
+class FlushedCount(NamedTuple):
+    """The gathers and flushes of one operation."""
+
+    gathers: int
+    flushes: int
+
+
+def programs() -> Iterator[tuple[str, str, str]]:
+    """The rows of the first table: distance, kinds, and the program's name."""
+    for kinds, kinds_word in KINDS.items():
+        for distance, distance_word in DISTANCES.items():
+            yield distance, kinds, f"flushes-{distance_word}-{kinds_word}"
+
+
+def counts(program: Program, steps: Sequence[Step]) -> list[FlushedCount]:
+    """The counts of the operations that are asked about: every munmap, or the last operation without one."""
+    asked = [number for number, op in enumerate(program.ops) if isinstance(op.call, Munmap)]
+    return [_count(steps[number], program.ops[number]) for number in asked or (len(program.ops) - 1,)]
+
+
+def _count(step: Step, op: Op) -> FlushedCount:
+    if step.result != "ok" or step.flushes is None or step.events is None:
+        raise Misuse(f"{step.op} ended with {step.result}, or its flushes were not counted")
+    if not isinstance(op.call, Munmap | Madvise | Mprotect):
+        raise Misuse(f"{step.op} is no operation of this page")
+    return FlushedCount(sum(event == "gather" for event in step.events), step.flushes)
+
+
+def model_counts(machine: str, program: Program) -> list[FlushedCount]:
+    """The counts on a model."""
+    return counts(program, ModelMachine(machine).run_one(program).steps)
+
+
+def by_distance(litmus: Mapping[str, Path]) -> dict[str, dict[str, tuple[int, ...]]]:
+    """By what is mapped and placement: the flushes of a munmap of four mappings, by :data:`DISTANCES`."""
+    found: dict[str, dict[str, tuple[int, ...]]] = {}
+    for _, kinds, name in programs():
+        program = load_program(litmus[name])
+        for flush in FLUSHES:
+            *_, four = model_counts(f"{SERIES},flush={flush}", program)
+            row = found.setdefault(kinds, {})
+            row[flush] = (*row.get(flush, ()), four.flushes)
+    return found
+
 
 #: How many operations in a row a search tries by default.
 DEPTH = 3
-
 #: The seam of the reports of a free in vain, and its name in that of a machine.
 REPORT: Literal["report"] = "report"
 _OPTION = "freed_in_vain"
-
 PolicySeam = Seam | Literal["report"]
 
 #: The rows of every seam, as the name of a machine says them.
@@ -53,12 +113,8 @@ POLICIES: dict[str, tuple[str, ...]] = {
 
 
 class SeamSearch(NamedTuple):
-    """The searches with every policy of one seam in one scope.
-
-    :ivar kernels: the kernels around them
-    :ivar depth: operations in a row; None for the depth that is asked for
-    :ivar more: properties that are asked beside those of the seam
-    :ivar holders: whether the kernels that have a policy are named
+    """The searches with every policy of one seam, around *kernels*, in one scope of *depth* (None: asked
+    for); *more* properties beside the seam's; with *holders*, the kernels of a policy are named.
     """
 
     seam: PolicySeam
@@ -119,7 +175,6 @@ _AGAIN = (
 )
 
 _BOOK = ("reserve", "erase")
-
 _HEAD = "pfnlab program 1\ndevice bar: pci, 16 pages\narea a: 16 pages\n\n"
 
 
@@ -203,11 +258,7 @@ class PoliciesResult(Result, frozen=True, kw_only=True, tag="pfnlab-policies/1")
 def policies_result(
     depth: int = DEPTH, jobs: int | None = 1, counted: PartCount = UNCOUNTED
 ) -> PoliciesResult:
-    """The verdicts and costs of every policy.
-
-    :param jobs: searches at a time; None for as many as there are processors
-    :param counted: counts the searches
-    """
+    """The verdicts and costs of every policy; *jobs* searches at a time, None for the processors."""
     asked = [(search, series) for search in SEARCHES for series in search.kernels]
     pieces = [partial(_row, *one, policy, depth) for one in asked for policy in POLICIES[one[0].seam]]
     counted.expect(len(pieces))
@@ -229,9 +280,17 @@ def policies_result(
         book={name: _costs(_machine("tracker", name))[0] for name in POLICIES["tracker"]},
         distances=tuple(DISTANCES),
         flushes_by_distance=by_distance(program_files(library_folder())),
-        bytes={name: _bytes(name) for name in POLICIES["tracker"]},
+        bytes={
+            name: (tracker.BYTES_PER_VMA, tracker.BYTES_PER_CONTEXT)
+            for name in POLICIES["tracker"]
+            for tracker in [TRACKERS[name.partition("@")[0]]]
+        },
         read_again={
-            name: {series: _read_again(_machine("tracker", name, series)) for series in VFIO_SERIES}
+            name: {
+                series: step.result if step.result == "ok" else str(step.value)
+                for series in VFIO_SERIES
+                for step in _steps(_machine("tracker", name, series), _AGAIN)[-1:]
+            }
             for name in POLICIES["tracker"]
         },
     )
@@ -271,26 +330,12 @@ def _steps(machine: ModelMachine, lines: Iterable[str]) -> tuple[Step, ...]:
     return machine.run_one(load_text(f"{_HEAD}{text}\n")).steps[:-1]
 
 
-def _read_again(machine: ModelMachine) -> str:
-    *_, step = _steps(machine, _AGAIN)
-    return step.result if step.result == "ok" else str(step.value)
-
-
-def _bytes(policy: str) -> tuple[int, int]:
-    tracker = TRACKERS[policy.partition("@")[0]]
-    return tracker.BYTES_PER_VMA, tracker.BYTES_PER_CONTEXT
-
-
 def kernels_with(seam: str, policy: str, patched: Iterable[PatchedKernel]) -> str:
     """The kernels that have *policy*: stock ones of the measured series, and patched ones."""
     stock = [series for series in MEASURED if era_of(seam, exact(series)).name == policy]
-    words = [f"stock {_series_range(stock)}"] if stock else []
+    words = [f"stock {' to '.join(dict.fromkeys((stock[0], stock[-1])))}"] if stock else []
     for kernel in patched:
         if kernel.policy == f"{seam}={policy}":
             differ = f", {kernel.differences} differ" if kernel.differences else ""
             words.append(f"{kernel.series}: {kernel.programs:,}{differ}")
     return "; ".join(words) or "-"
-
-
-def _series_range(series: Sequence[str]) -> str:
-    return series[0] if len(series) == 1 else f"{series[0]} to {series[-1]}"

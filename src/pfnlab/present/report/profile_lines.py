@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pfnlab.kernel.policies.known_by import ERAS_KNOWN, SWITCHES_KNOWN, briefly
-from pfnlab.kernel.policies.profiles import ERAS, SEAMS, described, era_of, exact
+from pfnlab.kernel.policies.profiles import SEAMS, described, era_of, exact
 from pfnlab.kernel.policies.releases import is_version, series_of, version_key
-from pfnlab.kernel.policies.switch_table import SWITCHES
-from pfnlab.kernel.policies.switches import Era, Switch
+from pfnlab.kernel.policies.switches import ERAS, SWITCHES, Era, Switch, briefly
 
 #: What stands where there is nothing.
 NONE = "-"
+_KNOWN = {True: "known", False: "assumed"}
 
 
 def profile_lines(version: str) -> list[str]:
@@ -20,14 +19,14 @@ def profile_lines(version: str) -> list[str]:
     rows = [("switch", "is", "since", "commit", "catalogue", "known", "by", "source")]
     for seam in SEAMS:
         era = era_of(seam, exact_version)
-        known = _known(all(era.known(exact_version) for era in ERAS if era.seam == seam))
-        by = briefly(ERAS_KNOWN[f"{seam}={era.name}"])
+        known = _KNOWN[all(era.known(exact_version) for era in ERAS if era.seam == seam)]
+        by = briefly(era.known_by)
         rows.append((seam, era.name, era.since, *origin(era), known, by, era.source))
     for switch in SWITCHES:
         state = "on" if switch.on(exact_version) else "off"
         since = " ".join((span(switch), *_points(switch, exact_version)))
-        known = _known(switch.known(exact_version))
-        by = briefly(SWITCHES_KNOWN[switch.name])
+        known = _KNOWN[switch.known(exact_version)]
+        by = briefly(switch.known_by)
         rows.append((switch.name, state, since, *origin(switch), known, by, switch.source))
     return [described(version), *_table(rows)]
 
@@ -43,18 +42,18 @@ def two_profiles(first: str, second: str) -> list[str]:
             same += 1
             continue
         newer = max(eras, key=lambda era: version_key(era.since) if is_version(era.since) else ())
-        known = _known(all(era.known(version) for era in ERAS if era.seam == seam for version in versions))
+        known = all(era.known(version) for era in ERAS if era.seam == seam for version in versions)
         names = eras[0].name, eras[1].name
-        rows.append((seam, *names, newer.since, *origin(newer), known, newer.source))
+        rows.append((seam, *names, newer.since, *origin(newer), _KNOWN[known], newer.source))
     for switch in SWITCHES:
         states = ["on" if switch.on(version) else "off" for version in versions]
         if states[0] == states[1]:
             same += 1
             continue
         points = dict.fromkeys(point for version in versions for point in _points(switch, version))
-        known = _known(all(switch.known(version) for version in versions))
+        known = all(switch.known(version) for version in versions)
         since = " ".join((span(switch), *points))
-        rows.append((switch.name, *states, since, *origin(switch), known, switch.source))
+        rows.append((switch.name, *states, since, *origin(switch), _KNOWN[known], switch.source))
     if len(rows) == 1:
         return [described(first), described(second), f"all {same} switches are the same"]
     return [described(first), described(second), *_table(rows), f"{same} switches are the same"]
@@ -80,12 +79,6 @@ def span(switch: Switch) -> str:
 
 def _points(switch: Switch, version: str) -> list[str]:
     """The point releases of the version's series that took the change over, or its end."""
-    series = series_of(version)
-    points = [f"({backport.point})" for backport in switch.stable if series_of(backport.point) == series]
-    return points + [
-        f"(until {backport.point})" for backport in switch.ended_stable if series_of(backport.point) == series
-    ]
-
-
-def _known(known: bool) -> str:
-    return "known" if known else "assumed"
+    points = [(one.point, f"({one.point})") for one in switch.stable]
+    points += [(one.point, f"(until {one.point})") for one in switch.ended_stable]
+    return [words for point, words in points if series_of(point) == series_of(version)]

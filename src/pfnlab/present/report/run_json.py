@@ -11,20 +11,11 @@ from msgspec import Meta
 from pfnlab.base.errors import ProgramError, Why
 from pfnlab.base.result import ALWAYS, Made, Outcome, Result, Text
 from pfnlab.present.report.run_result import RunResult
-from pfnlab.programs.lang.json_form import program_hash
-from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.load import load_text, program_hash
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.runs.alarm import Alarm
-from pfnlab.programs.runs.compare import (
-    FIELDS,
-    Difference,
-    Expectation,
-    MachineAlarm,
-    Ran,
-    Verdict,
-    mismatch,
-)
+from pfnlab.programs.runs.compare import FIELDS, Difference, Expectation, MachineAlarm, Ran, Verdict, mismatch
 from pfnlab.programs.runs.observation import Reason, Run, Step
 from pfnlab.programs.runs.violation import Violation
 
@@ -34,15 +25,10 @@ _AS_IN_STEPS = Meta(
         "allOf": [
             {
                 "if": {"properties": {"field": {"const": field}}},
-                "then": {
-                    "properties": {
-                        "values": {
-                            "items": {"properties": {"value": {"$ref": f"#/$defs/Step/properties/{field}"}}}
-                        }
-                    }
-                },
+                "then": {"properties": {"values": {"items": {"properties": {"value": {"$ref": place}}}}}},
             }
             for field in FIELDS
+            for place in (f"#/$defs/Step/properties/{field}",)
         ]
     }
 )
@@ -140,17 +126,12 @@ class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
     expectations: tuple[Expectation, ...]
 
     def __post_init__(self) -> None:
-        """Refuse runs of different programs.
-
-        :raises ValueError: steps of two machines are not the same operation
-        """
-        said = mismatch(
-            [
-                Ran(one.machine, [step.op for step in one.steps], one.lost is None and one.undecided is None)
-                for one in self.machines
-            ]
-        )
-        if said is not None:
+        """Raises ValueError where steps of two machines are not the same operation."""
+        ran = [
+            Ran(one.machine, [step.op for step in one.steps], one.lost is None and one.undecided is None)
+            for one in self.machines
+        ]
+        if (said := mismatch(ran)) is not None:
             raise ValueError(said)
 
     @classmethod
@@ -196,7 +177,9 @@ class PrintedRun(Result, frozen=True, kw_only=True, tag="pfnlab-run/1"):
                 if one.alarm is not None
             ),
             violations=tuple(
-                _violation(one.machine, broken) for one in machines for broken in one.violations
+                Violation(one.machine, bad.property, bad.step, bad.op, bad.says, bad.known or "")
+                for one in machines
+                for bad in one.violations
             ),
             compared=self.compared,
         )
@@ -235,10 +218,6 @@ def _run(printed: PrintedMachine) -> Run:
         undecided=Reason.read(printed.undecided),
         alarm=None if printed.alarm is None else Alarm(**_fields(printed.alarm)),
     )
-
-
-def _violation(machine: str, printed: PrintedViolation) -> Violation:
-    return Violation(machine, printed.property, printed.step, printed.op, printed.says, printed.known or "")
 
 
 def _fields(alarm: Alarm | PrintedAlarm) -> dict[str, Any]:

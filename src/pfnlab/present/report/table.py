@@ -14,8 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pfnlab.checker.judging.history import kept_after
-from pfnlab.present.report.styled import StyledText
-from pfnlab.present.report.verdict import verdict_lines
+from pfnlab.present.report.run_result import verdict_lines
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.cells import (
     HAPPENED,
@@ -31,25 +30,72 @@ from pfnlab.programs.runs.cells import (
 from pfnlab.programs.runs.compare import Verdict, comparable, spent_messages
 from pfnlab.programs.runs.observation import Run, Step
 
+#: Characters that a terminal acts on instead of showing: bell, backspace, vertical tab, form feed, return.
+_ACTING = dict.fromkeys((7, 8, 11, 12, 13))
+
+
+class StyledPiece(NamedTuple):
+    """A piece of text, in a style as rich names it, ``bold red``; empty for none."""
+
+    text: str
+    style: str
+
+
+class StyledText:
+    """A text that grows piece by piece; rich, slow to import, is for a terminal alone."""
+
+    def __init__(self, text: str = "", style: str = "") -> None:
+        self.pieces: list[StyledPiece] = []
+        self.append(text, style)
+
+    def append(self, text: str, style: str = "") -> None:
+        """Add a piece."""
+        shown = text.translate(_ACTING)
+        if shown:
+            self.pieces.append(StyledPiece(shown, style))
+
+    def add(self, other: StyledText) -> None:
+        """Add the pieces of another text."""
+        self.pieces += other.pieces
+
+    def rstrip(self) -> None:
+        """Remove white space at the end."""
+        while self.pieces:
+            last = self.pieces.pop()
+            if kept := last.text.rstrip():
+                self.pieces.append(last._replace(text=kept))
+                return
+
+    @property
+    def plain(self) -> str:
+        """The text without styles."""
+        return "".join(piece.text for piece in self.pieces)
+
+
+def lines_of(texts: Iterable[StyledText]) -> StyledText:
+    """Texts with the end of a line between them."""
+    whole = StyledText()
+    for at, text in enumerate(texts):
+        if at:
+            whole.append("\n")
+        whole.add(text)
+    return whole
+
+
 #: Styles by the text they mark.
 HEAD, OP, LIT, FAILED = "bold", "", "bold yellow", "bold red"
-
 #: Space between columns, the width a column always has, and the width below which it moves to a block of its
 #: own instead.
 GAP = 3
 NARROWEST = 12
 READABLE = 16
-
 #: The end of rows that differ, and the explanation of the marks where they were used.
 MARK = "<"
 LEGEND = {LEAKED: "reserved, and nobody maps it any more", MARK: "not as on the first machine"}
 
 
 class TableRow(NamedTuple):
-    """One row before it is laid out: a label and the lines of every machine's cell.
-
-    :param lit: indices of the cells that are not as the first machine's
-    """
+    """A label and the lines of every machine's cell; *lit* cells are not as the first machine's."""
 
     label: str
     cells: tuple[tuple[str, ...], ...]
@@ -71,10 +117,7 @@ def render(
 ) -> StyledText:
     """The whole report on one program.
 
-    :param name: the name of the program, where several are shown
     :param width: columns of the terminal; long cells are wrapped to stay within it
-    :param steps: show VMAs, what is tracked, page-table entries and flushes too
-    :param trace: show the order of kernel calls as well
     :param marks: end rows that differ in ``<``, for output without colours
     :param options: what the reader writes to be shown *steps* and *trace*
     """
@@ -88,7 +131,10 @@ def render(
     label = max(len(row.label) for row in rows)
     inner = width - (len(MARK) + 1 if marks else 0)
     for block in blocks(label, _natural(rows), inner):
-        _lay_out(text, [_of_block(row, block) for row in rows], inner, marks)
+        own = [_of_block(row, block) for row in rows]
+        label_width, columns = fit(max(len(row.label) for row in own), _natural(own), inner)
+        for row in own:
+            _lay_out_row(text, row, label_width, columns, marks)
         text.append("\n")
     _paragraph(text, "; ".join(_legend(rows, marks)), width, OP)
     for statement in verdict_lines(runs, verdict, width):
@@ -140,7 +186,8 @@ def step_rows(
             for field in fields
             for lit in [_lit(steps, field, spent) if (index, field) in differing else frozenset[int]()]
             if (index, field) in differing
-            or (op != "end" and _has_entries(steps, field))
+            # Reservations are repeated at every step: that one stays is as much an answer as that it goes.
+            or (op != "end" and field == "book" and any(step is not None and step.book for step in steps))
             or _changed(steps, before, field)
         ]
         differs = (index, "result") in differing
@@ -166,11 +213,6 @@ def _lit(steps: Sequence[Step | None], field: str, spent: frozenset[str]) -> fro
     return frozenset(index for index, value in values.items() if value != first)
 
 
-# Reservations are repeated at every step: that one stays is as much an answer as that it goes.
-def _has_entries(steps: Sequence[Step | None], field: str) -> bool:
-    return field == "book" and any(step is not None and step.book for step in steps)
-
-
 # An event is always news, a state is news when it differs from that of the step before.
 def _changed(steps: Sequence[Step | None], steps_before: Sequence[Step | None], field: str) -> bool:
     for step, earlier in zip(steps, steps_before, strict=True):
@@ -187,10 +229,7 @@ def _changed(steps: Sequence[Step | None], steps_before: Sequence[Step | None], 
 
 
 def blocks(label: int, natural: Sequence[int], width: int) -> list[range]:
-    """Which columns stand side by side: all, or as few blocks below each other as are readable.
-
-    :param natural: the natural width of each column
-    """
+    """Which columns stand side by side: all, or as few blocks below each other as are readable."""
     label = min(label, max(width // 3, NARROWEST))
     per_block = len(natural)
     for count in range(1, len(natural) + 1):
@@ -214,17 +253,9 @@ def _of_block(row: TableRow, block: range) -> TableRow:
     return row._replace(cells=row.cells[block.start : block.stop], lit=lit)
 
 
-def _lay_out(text: StyledText, rows: Sequence[TableRow], width: int, marks: bool) -> None:
-    label, columns = fit(max(len(row.label) for row in rows), _natural(rows), width)
-    for row in rows:
-        _lay_out_row(text, row, label, columns, marks)
-
-
 def fit(label: int, natural: Sequence[int], width: int) -> tuple[int, list[int]]:
-    """Widths of the label and of every column, so that the line fits *width* if it can.
-
-    The label gives way to a third of the width at most; the columns share the rest, and the
-    space that narrow ones do not need goes to the wide ones.
+    """Widths of the label, a third of *width* at most, and of every column, so that the line fits if it
+    can: wide columns share what narrow ones do not need.
     """
     if label + sum(natural) + GAP * len(natural) <= width:
         return label, list(natural)

@@ -6,50 +6,20 @@ from collections.abc import Callable
 from typing import Any, assert_never
 
 from pfnlab.base.errors import Defect
+from pfnlab.programs.lang import words
 from pfnlab.programs.lang.areas import VVAR
-from pfnlab.programs.lang.device_ops import (
-    DRIVER_RAM,
-    DRIVER_RAM_PAGES,
-    DriverMap,
-    UnmapMappingRange,
-)
+from pfnlab.programs.lang.device_ops import DRIVER_RAM, DRIVER_RAM_PAGES, DriverMap, UnmapMappingRange
 from pfnlab.programs.lang.fields import Ending, Field, Flag, Shape, Word
 from pfnlab.programs.lang.lines import Line
 from pfnlab.programs.lang.ops import Call, Fork, Mmap, Mremap, RemapFilePages, Thread
-from pfnlab.programs.lang.shapes import BY_VERB, ROWS, word_of
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.validity import ProgramValidity
 from pfnlab.programs.lang.walk_ops import BYTE_WALKERS, STORING_WALKERS, ByteRange, ProcessVmReadv, Walk
-from pfnlab.programs.lang.words import (
-    BIRTHS,
-    DRIVER_HOW,
-    DRIVER_MODES,
-    FIRST_LINE,
-    FORK_WORDS,
-    HEADERS,
-    KEYWORDS,
-    KIND_OF_MEMORY,
-    MMAP_WORDS,
-    MREMAP_WORDS,
-    NO_DEVICE,
-    NODES,
-    PERF,
-    PREFIXES,
-    SHARING,
-    UNLIMITED,
-    VERBS,
-    VIAS,
-    VVAR_PAGES,
-    WALKERS,
-    did_you_mean,
-    quoted,
-)
 
 
 class CallReader:
     """Reads calls, with the names of the lines above in mind.
 
-    :ivar scope: the meaning of names here
     :ivar at: the columns of the fields of the current line, for the checks to point at
     """
 
@@ -64,30 +34,32 @@ class CallReader:
             return self._mmap(line, name)
         if verb == "mremap":
             return self._mremap(line, name)
-        if verb in BIRTHS:
+        if verb in words.BIRTHS:
             if name is None:
-                line.fail(f"a {verb} needs a name: write `{BIRTHS[verb]}`", self.at["verb"])
+                line.fail(f"a {verb} needs a name: write `{words.BIRTHS[verb]}`", self.at["verb"])
             if verb == "thread":
                 return Thread(name)
-            word = line.choice("word", FORK_WORDS, f"`{name} = fork set_tid`") if line.next else None
-            return Fork(name, None if word is None else FORK_WORDS[word])
-        if verb not in VERBS:
+            word = line.choice("word", words.FORK_WORDS, f"`{name} = fork set_tid`") if line.next else None
+            return Fork(name, None if word is None else words.FORK_WORDS[word])
+        if verb not in words.VERBS:
             line.fail(_unknown(verb), self.at["verb"])
         if name is not None:
-            line.fail(f"{verb} gives no name: write the line without {quoted(name + ' =')}", self.at["name"])
-        if verb in BY_VERB:
+            line.fail(
+                f"{verb} gives no name: write the line without {words.quoted(name + ' =')}", self.at["name"]
+            )
+        if verb in words.BY_VERB:
             return self._by_fields(line, verb)
         if verb == "unmap_mapping_range":
             return self._unmap_mapping_range(line, verb)
         span = self._span(line, verb)
-        if verb in WALKERS:
+        if verb in words.WALKERS:
             value = self._value(line, verb, span) if verb in STORING_WALKERS else None
             bytes_moved = self._bytes(line, verb, span, value) if verb in BYTE_WALKERS else None
             self.at["node"] = line.column
             node = None
             if verb == "move_pages" and line.next:
-                node = NODES[line.choice("node", NODES, f"`move_pages {span} node0`")]
-            return Walk(WALKERS[verb], span, value, bytes_moved, node)
+                node = words.NODES[line.choice("node", words.NODES, f"`move_pages {span} node0`")]
+            return Walk(words.WALKERS[verb], span, value, bytes_moved, node)
         if verb == "process_vm_readv":
             return ProcessVmReadv(span, self._bytes(line, verb, span, None))
         if verb == "remap_file_pages":
@@ -95,26 +67,25 @@ class CallReader:
             self.at["source"] = line.column
             source = self._source(line, example)
             self.at["via"] = line.column
-            return RemapFilePages(span, source, VIAS[line.choice("via", VIAS, example)])
+            return RemapFilePages(span, source, words.VIAS[line.choice("via", words.VIAS, example)])
         raise Defect(f"nobody reads {verb}")
 
     def _by_fields(self, line: Line, verb: str) -> Call:
         """Read an operation of the table, field by field."""
-        kind = BY_VERB[verb]
+        kind = words.BY_VERB[verb]
         if verb in ("kill", "exit") and line.kind == "word":
             line.fail(f"name the task in front: write `{line.next[:40]}: {verb}`", self.at["verb"])
         values: list[Any] = []
-        for name, field in zip(kind.__struct_fields__, ROWS[kind].fields, strict=True):
+        for name, field in zip(kind.__struct_fields__, words.ROWS[kind].fields, strict=True):
             values.append(self._field(line, verb, name, field, values[0] if values else None))
         make: Callable[..., Call] = kind
         return make(*values)
 
     def _field(self, line: Line, verb: str, name: str, field: Field, first: Any) -> object:
-        """Read a field.
-
-        :param name: its name in the structure
-        :param first: the first field, for examples
-        """
+        """Read a field."""
+        # What a line may leave out has no place of its own.
+        if not isinstance(field, Ending | Word) or (isinstance(field, Word) and field.default is None):
+            self.at[name] = line.column
         match field:
             case Shape.RANGE | Shape.ACCESS:
                 return self._span(line, verb)
@@ -130,28 +101,26 @@ class CallReader:
             case Shape.VALUE:
                 return self._value(line, verb, first)
             case Shape.TASK:
-                self.at[name] = line.column
                 return line.word("task", f"one as `{verb} {first} cold main`")
             case Shape.ANY_TASK:
-                self.at[name] = line.column
                 return line.word("task", f"`{verb} c`")
             case Shape.HELD:
-                self.at[name] = line.column
                 return line.word("task", f"`{verb} c`") if line.next else None
             case Shape.ROOM:
-                self.at[name] = line.column
-                return self._room(line, f"`{verb} {first} +16 pages`, or `{verb} {first} {UNLIMITED}`")
+                example = f"`{verb} {first} +16 pages`, or `{verb} {first} {words.UNLIMITED}`"
+                if line.accept(words.UNLIMITED):
+                    return None
+                line.need("+", example)
+                return line.pages(example)
             case Word(default=None):
-                self.at[name] = line.column
                 example = " ".join(str(word) for word in (verb, first, field.example) if word is not None)
                 return line.choice(field.says, field.numbers, f"`{example}`")
             case Word():
                 return line.take() if line.next in field.numbers else field.default
             case Flag():
-                self.at[field.word] = line.column
                 return line.accept(field.word)
             case Ending():
-                return verb.removeprefix(f"{word_of(BY_VERB[verb])}_")
+                return verb.removeprefix(f"{words.word_of(words.BY_VERB[verb])}_")
         assert_never(field)
 
     def _value(self, line: Line, verb: str, span: Span) -> int:
@@ -159,39 +128,33 @@ class CallReader:
         self.at["value"] = line.column
         return line.number_of("value", f"`{verb} {span.name}[{span.start}] 7`")
 
-    @staticmethod
-    def _room(line: Line, example: str) -> int | None:
-        """Read the pages that a limit leaves; None for any number."""
-        if line.accept(UNLIMITED):
-            return None
-        line.need("+", example)
-        return line.pages(example)
-
     def _mmap(self, line: Line, name: str | None) -> Mmap:
         example = "`a = mmap bar[0:16] wc shared rw`"
         self.at["source"] = line.column
         source = self._source(line, example)
         self.at["via"] = line.column
-        own = next((name for name in NO_DEVICE if name == source.name), None)
-        if own is not None and line.next in VIAS:
-            line.fail(f"{KIND_OF_MEMORY[own]} takes no via: leave the word out")
-        via = own or VIAS[line.choice("via", VIAS, example)]
+        own = next((name for name in words.NO_DEVICE if name == source.name), None)
+        if own is not None and line.next in words.VIAS:
+            line.fail(f"{words.KIND_OF_MEMORY[own]} takes no via: leave the word out")
+        via = own or words.VIAS[line.choice("via", words.VIAS, example)]
         driver = self._driver(line) if via == "driver" else None
         self.at["sharing"] = line.column
-        shared = SHARING[line.choice("sharing", SHARING, example)]
+        shared = words.SHARING[line.choice("sharing", words.SHARING, example)]
         prot = self._prot(line)
-        words, over = self._words(line, MMAP_WORDS)
-        return Mmap(name, source, via, shared, prot, "populate" in words, "locked" in words, over, driver)
+        given, over = self._words(line, words.MMAP_WORDS)
+        return Mmap(name, source, via, shared, prot, "populate" in given, "locked" in given, over, driver)
 
     def _driver(self, line: Line) -> DriverMap:
         """Read the way the guest driver maps."""
         self.at["driver"] = line.column
-        how = DRIVER_HOW[line.choice("way to map", DRIVER_HOW, "`mmap bar[0:8] driver remap wc shared rw`")]
+        how = words.DRIVER_HOW[
+            line.choice("way to map", words.DRIVER_HOW, "`mmap bar[0:8] driver remap wc shared rw`")
+        ]
         part = self.bracket(line, how) if how == "part" else None
         if how == "part" and part is None:
             line.fail("say which part: write part[2:4]")
         pages = None if part is None else (part.start, part.end)
-        mode = DRIVER_MODES[line.take()] if line.next in DRIVER_MODES else "asis"
+        mode = words.DRIVER_MODES[line.take()] if line.next in words.DRIVER_MODES else "asis"
         return DriverMap(how, mode, pages)
 
     def _unmap_mapping_range(self, line: Line, verb: str) -> Call:
@@ -204,23 +167,23 @@ class CallReader:
         span = self._span(line, "mremap")
         self.at["pages"] = line.column
         pages = line.pages(f"`mremap {span} 8 pages`")
-        words, over = self._words(line, MREMAP_WORDS)
-        return Mremap(span, pages, "maymove" in words, "fixed" in words, "dontunmap" in words, name, over)
+        given, over = self._words(line, words.MREMAP_WORDS)
+        return Mremap(span, pages, "maymove" in given, "fixed" in given, "dontunmap" in given, name, over)
 
     def _words(self, line: Line, choices: tuple[str, ...]) -> tuple[set[str], Span | None]:
         """Read the words that may follow, in any order, each once."""
-        words: set[str] = set()
+        given: set[str] = set()
         over = None
         while line.next:
             self.at[line.next] = column = line.column
             word = line.choice("word", choices, f"one of {', '.join(choices)}, or a comment after `#`")
-            if word in words:
+            if word in given:
                 line.fail(f"`{word}` is there already: leave out one", column)
-            words.add(word)
+            given.add(word)
             if word == "over":
                 self.at["over"] = line.column
                 over = self._span(line, "over", "over")
-        return words, over
+        return given, over
 
     def _prot(self, line: Line) -> str:
         self.at["prot"] = line.column
@@ -253,17 +216,14 @@ class CallReader:
         if span is not None:
             return span
         if name == VVAR:
-            return Span(VVAR, 0, VVAR_PAGES)
-        if name in KEYWORDS:
-            line.fail(f"{quoted(name)} is no range: write `{verb} a[4:8]`", self.at[part])
+            return Span(VVAR, 0, words.VVAR_PAGES)
+        if name in words.KEYWORDS:
+            line.fail(f"{words.quoted(name)} is no range: write `{verb} a[4:8]`", self.at[part])
         self.at["span"] = self.at[part]
         return Span(name, 0, self.scope.whole(name))
 
     def _source(self, line: Line, example: str, *, open_end: bool = False) -> Span:
-        """Read pages of a device or of anonymous memory.
-
-        :param open_end: ``[4:]`` is allowed, and reaches to the device's last page
-        """
+        """Read pages of a device or of anonymous memory."""
         name = line.word("range", example)
         device = self.scope.devices.get(name)
         last = (device.pages if device is not None else 1) if open_end else None
@@ -274,8 +234,10 @@ class CallReader:
             return Span(name, 0, device.pages)
         if name == DRIVER_RAM:
             return Span(name, 0, DRIVER_RAM_PAGES)
-        if name in NO_DEVICE:
-            line.fail(f"say how many pages: write {name}[0:{5 if name == PERF else 4}]", self.at["source"])
+        if name in words.NO_DEVICE:
+            line.fail(
+                f"say how many pages: write {name}[0:{5 if name == words.PERF else 4}]", self.at["source"]
+            )
         return Span(name, 0, 1)  # no such device: the checks say so
 
     def bracket(self, line: Line, name: str, last: int | None = None) -> Span | None:
@@ -285,7 +247,7 @@ class CallReader:
         """
         if not line.accept("["):
             return None
-        name = quoted(name)[1:-1] if len(name) > 40 else name
+        name = words.quoted(name)[1:-1] if len(name) > 40 else name
         example = f"{name}[4:8]"
         if line.next == ":":
             line.fail(f"the first page is missing: write {name}[0:8]")
@@ -307,7 +269,8 @@ class CallReader:
 def _unknown(verb: str) -> str:
     """The message for a line that starts with a word that is no operation."""
     if verb == "program":
-        return f"the line `{FIRST_LINE}` stands once, at the top: delete this one"
-    if verb in PREFIXES:
-        return f"`{verb}` comes first on its line: write {PREFIXES[verb]}"
-    return f"unknown operation {quoted(verb)}{did_you_mean(verb, VERBS, (*HEADERS, *PREFIXES, 'expect'))}"
+        return f"the line `{words.FIRST_LINE}` stands once, at the top: delete this one"
+    if verb in words.PREFIXES:
+        return f"`{verb}` comes first on its line: write {words.PREFIXES[verb]}"
+    near = words.did_you_mean(verb, words.VERBS, (*words.HEADERS, *words.PREFIXES, "expect"))
+    return f"unknown operation {words.quoted(verb)}{near}"

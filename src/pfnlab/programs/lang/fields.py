@@ -46,7 +46,6 @@ class Word(NamedTuple):
 
     :param numbers: each word with its number for the guest agent, in the order in which messages list them
     :param says: its name in messages
-    :param example: one of the words
     :param default: the word that is meant where none is written; None where one must be
     :param plainer: the words that the shrinker tries, the plainest first; all of them where none is said
     :param c: the beginning of its names in C; without one it is its number there
@@ -63,11 +62,7 @@ class Word(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """A field that is the end of the verb: ``set_memory_wc``.
-
-    :param numbers: as those of :class:`Word`
-    :param plainer: likewise
-    """
+    """A field that is the end of the verb: ``set_memory_wc``; its words are as those of :class:`Word`."""
 
     numbers: dict[str, int]
     plainer: tuple[str, ...] = ()

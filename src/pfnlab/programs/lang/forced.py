@@ -8,7 +8,6 @@ import msgspec
 class Fail(msgspec.Struct, frozen=True):
     """A forced refusal: a kernel function fails on one of its calls within an operation.
 
-    :param function: the kernel function
     :param nth: which call of it, counted from 1
     :param inside: count only from the first call of this function on, or None
     """

@@ -105,10 +105,9 @@ def chosen_entries(grep: str | None = None, section: str | None = None) -> list[
         entries = named
     if grep is not None:
         word = grep.casefold()
-        entries = [entry for entry in entries if word in _text_of(entry).casefold()]
+        texts = (
+            "\n".join((one.name, one.section, one.question, one.says, one.path.read_text(encoding="utf-8")))
+            for one in entries
+        )
+        entries = [entry for entry, text in zip(entries, texts, strict=True) if word in text.casefold()]
     return entries
-
-
-def _text_of(entry: LibraryEntry) -> str:
-    text = entry.path.read_text(encoding="utf-8")
-    return "\n".join((entry.name, entry.section, entry.question, entry.says, text))

@@ -7,16 +7,7 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple, NoReturn
 
 from pfnlab.base.errors import ProgramError
-from pfnlab.programs.lang.words import (
-    MAX_BYTES,
-    MAX_LINE,
-    MAX_LINES,
-    MAX_NUMBER,
-    TOO_LARGE,
-    UNITS,
-    did_you_mean,
-    quoted,
-)
+from pfnlab.programs.lang import words
 
 _TOKEN = re.compile(
     r"""[ \t]*(?:
@@ -76,11 +67,11 @@ class Line:
                     self.comment = text.rstrip()
                     break
                 length = match.end()
-                if length > MAX_LINE:
+                if length > words.MAX_LINE:
                     break
                 self.tokens.append(Token(kind, text, match.start(kind) + 1))
-        if length > MAX_LINE:
-            self.fail(f"a line has at most {MAX_LINE} characters before its comment: split it", 1)
+        if length > words.MAX_LINE:
+            self.fail(f"a line has at most {words.MAX_LINE} characters before its comment: split it", 1)
 
     def fail(self, message: str, column: int | None = None) -> NoReturn:
         """Refuse the line at *column*, by default at the next token."""
@@ -137,13 +128,13 @@ class Line:
     def need(self, text: str, example: str) -> None:
         """Read *text* or refuse, showing an *example* of the whole."""
         if not self.accept(text):
-            before = f" before {quoted(self.next)}" if self.next else ""
+            before = f" before {words.quoted(self.next)}" if self.next else ""
             self.fail(f"`{text}` is missing{before}: write {example}")
 
     def word(self, noun: str, example: str) -> str:
         """Read a word, or refuse; *noun* names what belongs there."""
         if self.kind != "word":
-            problem = f"{quoted(self.next)} is no {noun}" if self.next else f"the {noun} is missing"
+            problem = f"{words.quoted(self.next)} is no {noun}" if self.next else f"the {noun} is missing"
             self.fail(f"{problem}: write {example}")
         return self.take()
 
@@ -153,18 +144,18 @@ class Line:
             return self.take()
         if self.kind != "word":
             self.word(noun, example)
-        self.fail(f"unknown {noun} {quoted(self.next)}{did_you_mean(self.next, choices)}")
+        self.fail(f"unknown {noun} {words.quoted(self.next)}{words.did_you_mean(self.next, choices)}")
 
     def number_of(self, noun: str, example: str) -> int:
         """Read a whole number, decimal or hexadecimal, or refuse."""
         if self.kind != "number":
-            problem = f"{quoted(self.next)} is no {noun}" if self.next else f"the {noun} is missing"
+            problem = f"{words.quoted(self.next)} is no {noun}" if self.next else f"the {noun} is missing"
             self.fail(f"{problem}: write {example}")
         text = self.next
         if len(text) > 20:
             self.fail("numbers go up to 2^40: write a smaller one")
         value = int(text, 16 if text.lower().lstrip("-").startswith("0x") else 10)
-        if value > MAX_NUMBER:
+        if value > words.MAX_NUMBER:
             self.fail("numbers go up to 2^40: write a smaller one")
         self.position += 1
         return value
@@ -177,16 +168,16 @@ class Line:
             self.fail(f"a size is not negative: write {example}", column)
         if not self.next:
             self.fail(f"a size needs its unit: write `{count} pages` or `{count} KiB`")
-        unit = self.choice("unit", UNITS, example)
-        size = count * UNITS[unit]
-        if size % UNITS["page"]:
+        unit = self.choice("unit", words.UNITS, example)
+        size = count * words.UNITS[unit]
+        if size % words.UNITS["page"]:
             self.fail(f"{count} {unit} is not whole pages: a page is 4 KiB", column)
-        return size // UNITS["page"]
+        return size // words.UNITS["page"]
 
     def end(self, after: str) -> None:
         """Refuse further tokens on the line."""
         if self.position < len(self.tokens):
-            extra = quoted(self.next)
+            extra = words.quoted(self.next)
             self.fail(f"{extra} is too much after {after}: delete it, or write `#` before a comment")
 
 
@@ -195,14 +186,16 @@ def lines_of(text: str, source: str) -> Iterator[Line]:
 
     :raises ProgramError: the text is no program at all: too large, or binary
     """
-    if len(text) > MAX_BYTES:
-        raise ProgramError(TOO_LARGE, source=source)
+    if len(text) > words.MAX_BYTES:
+        raise ProgramError(words.TOO_LARGE, source=source)
     if "\0" in text:
         raise ProgramError("this is a binary file (it holds NUL bytes): name a program file", source=source)
     rows = text.removeprefix("\ufeff").split("\n")
     if rows[-1] == "":
         rows.pop()
-    if len(rows) > MAX_LINES:
-        raise ProgramError(f"a program has at most {MAX_LINES} lines: is it the right file?", source=source)
+    if len(rows) > words.MAX_LINES:
+        raise ProgramError(
+            f"a program has at most {words.MAX_LINES} lines: is it the right file?", source=source
+        )
     for number, row in enumerate(rows, 1):
         yield Line(row.removesuffix("\r"), number, source)

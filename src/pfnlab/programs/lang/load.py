@@ -1,14 +1,21 @@
-"""Programs from files, in any form."""
+"""Programs from files, in any form; their JSON form, with exactly the content of the text; its hash."""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from pfnlab.base.errors import ProgramError
 from pfnlab.base.files import Unreadable, read_bytes
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.printer import area_text, device_text, op_text, thp_lines
 from pfnlab.programs.lang.text import parse
-from pfnlab.programs.lang.words import MAX_BYTES, TOO_LARGE
+from pfnlab.programs.lang.validity import check_program
+from pfnlab.programs.lang.words import FIRST_LINE, MAX_BYTES, TOO_LARGE, VERSION, did_you_mean, quoted
 
 
 def load_program(path: str | Path) -> Program:
@@ -50,8 +57,6 @@ def load_bytes(content: bytes, source: str = "<program>") -> Program:
     if len(content) > MAX_BYTES:
         raise ProgramError(TOO_LARGE, source=source)
     if content.lstrip()[:1] == b"{":
-        from pfnlab.programs.lang.json_form import from_json
-
         return from_json(content, source)
     return load_text(_decode(content, source), source)
 
@@ -59,7 +64,6 @@ def load_bytes(content: bytes, source: str = "<program>") -> Program:
 def load_text(text: str, source: str = "<program>") -> Program:
     """Read a program from its text form.
 
-    :param source: the name of the text in errors
     :raises ProgramError: at the first place that is wrong
     """
     return parse(text, source)
@@ -84,3 +88,83 @@ def _decode(content: bytes, source: str) -> str:
         raise ProgramError(
             "this is not UTF-8: save the file as UTF-8", source=source, line=line, column=column
         ) from None
+
+
+#: The value of ``format`` in every JSON program.
+FORMAT = f"pfnlab-program/{VERSION}"
+
+_BYTE = re.compile(r" \(byte (\d+)\)")
+
+
+def to_json(program: Program) -> bytes:
+    """The JSON form of *program*, readable, ending in a newline."""
+    content = {"format": FORMAT, **msgspec.to_builtins(program)}
+    return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
+
+
+def from_json(content: bytes, source: str = "<program>") -> Program:
+    """Read the JSON form.
+
+    :raises ProgramError: malformed JSON, unknown fields, or a program that breaks a rule
+    """
+    if len(content) > MAX_BYTES:
+        raise ProgramError(TOO_LARGE, source=source)
+    fields = _decoded(content, source)
+    format_name = fields.pop("format", None)
+    if format_name != FORMAT:
+        problem = "is missing" if format_name is None else f"is {quoted(str(format_name))}"
+        raise ProgramError(f'the field `format` {problem}: write "format": "{FORMAT}"', source=source)
+    try:
+        program = msgspec.convert(fields, Program)
+    except msgspec.ValidationError as error:
+        raise ProgramError(f"the JSON is no program: {error}", source=source) from None
+    _check_fields(fields, msgspec.to_builtins(program), "$", source)
+    check_program(program, source)
+    return program
+
+
+def program_hash(program: Program) -> str:
+    """The sha256 of the content of *program*: its setting, devices, areas and operations.
+
+    Title, question, expectations, comments and layout do not count.
+    """
+    lines = [FIRST_LINE, *thp_lines(program)]
+    lines += map(device_text, program.devices)
+    lines += map(area_text, program.areas)
+    lines += map(op_text, program.ops)
+    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
+
+
+def _decoded(content: bytes, source: str) -> dict[str, Any]:
+    """The fields of a JSON object."""
+    try:
+        fields = msgspec.json.decode(content)
+    except msgspec.DecodeError as error:
+        message = str(error)
+        line = column = 0
+        if match := _BYTE.search(message):
+            before = content[: int(match[1])]
+            line = before.count(b"\n") + 1
+            column = len(before) - (before.rfind(b"\n") + 1) + 1
+            message = message.replace(match[0], "")
+        raise ProgramError(message, source=source, line=line, column=column) from None
+    except UnicodeDecodeError:
+        raise ProgramError("this is not UTF-8: save the file as UTF-8", source=source) from None
+    except RecursionError:
+        raise ProgramError("the JSON is nested too deeply to be a program", source=source) from None
+    if not isinstance(fields, dict):
+        raise ProgramError("the JSON is no program: write an object", source=source)
+    return fields
+
+
+def _check_fields(content: object, accepted: object, path: str, source: str) -> None:
+    """Refuse fields of *content* that *accepted*, the program read from it, does not have."""
+    if isinstance(content, dict) and isinstance(accepted, dict):
+        for field, value in content.items():
+            if field not in accepted:
+                hint = did_you_mean(field, accepted)
+                raise ProgramError(f"{path} has no field {quoted(field)}{hint}", source=source)
+            _check_fields(value, accepted[field], f"{path}.{field}", source)
+    elif isinstance(content, list) and isinstance(accepted, list | tuple):
+        for number, (value, accepted_item) in enumerate(zip(content, accepted, strict=True)):
+            _check_fields(value, accepted_item, f"{path}[{number}]", source)

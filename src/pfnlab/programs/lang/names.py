@@ -1,21 +1,11 @@
-"""The meaning of names at a line of a program: devices, areas and tasks."""
+"""The meaning of names at a line of a program, and where one may name a device (docs/programs.md)."""
 
 from __future__ import annotations
 
+from pfnlab.programs.lang import device_ops, words
 from pfnlab.programs.lang.areas import VVAR
-from pfnlab.programs.lang.ops import MAIN_TASK, Device
+from pfnlab.programs.lang.ops import DEVICE_VIAS, END_KINDS, MAIN_TASK, ONLY_KINDS, Call, Device
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.words import (
-    KEYWORDS,
-    MAX_AREAS,
-    MAX_NUMBER,
-    MAX_PAGES,
-    NAME,
-    VVAR_MOVED,
-    did_you_mean,
-    page_count,
-    quoted,
-)
 
 
 class Wrong(Exception):
@@ -58,11 +48,11 @@ class Names:
 
     def new_name(self, name: str, kind: str, part: str) -> None:
         """Refuse a name that breaks the rules for names, or that belongs to another kind than *kind*."""
-        if name in KEYWORDS:
+        if name in words.KEYWORDS:
             raise Wrong(f"`{name}` is a word of the language: choose another name", part)
-        if not NAME.fullmatch(name):
+        if not words.NAME.fullmatch(name):
             rule = "a lower-case letter, then at most 11 of a-z, 0-9 and _"
-            raise Wrong(f"{quoted(name)} is no name: write {rule}", part)
+            raise Wrong(f"{words.quoted(name)} is no name: write {rule}", part)
         for other_kind, names in (("device", self.devices), ("area", self.extents), ("task", self.tasks)):
             if other_kind != kind and name in names:
                 raise Wrong(
@@ -71,8 +61,8 @@ class Names:
 
     def grow(self, name: str, pages: int) -> None:
         """Ranges of area *name* may end at *pages* from now on."""
-        if name not in self.extents and len(self.extents) == MAX_AREAS:
-            raise Wrong(f"a program has at most {MAX_AREAS} areas: use a name again", "name")
+        if name not in self.extents and len(self.extents) == words.MAX_AREAS:
+            raise Wrong(f"a program has at most {words.MAX_AREAS} areas: use a name again", "name")
         self.extents[name] = max(self.extents.get(name, 0), pages)
 
     def bind(self, name: str, pages: int) -> None:
@@ -92,24 +82,21 @@ class Names:
             raise Wrong(f"{name} is a task, not an area: name pages of a mapping", part)
         if name == VVAR:
             raise Wrong(
-                f"{VVAR} lies where the kernel put it: move it to an area first, as {VVAR_MOVED}", part
+                f"{VVAR} lies where the kernel put it: move it to an area first, as {words.VVAR_MOVED}", part
             )
-        near = did_you_mean(name, self.extents) if self.extents else ""
+        near = words.did_you_mean(name, self.extents) if self.extents else ""
         hint = near if "did you mean" in near else ": map it above this line or declare it with `area`"
-        raise Wrong(f"nothing is mapped as {quoted(name)} yet{hint}", part)
+        raise Wrong(f"nothing is mapped as {words.quoted(name)} yet{hint}", part)
 
     def check_known(self, task: str, part: str) -> None:
         """Refuse a task that never was."""
         if task not in self.tasks:
-            near = did_you_mean(task, self.tasks)
+            near = words.did_you_mean(task, self.tasks)
             hint = near if "did you mean" in near else ": fork it above, as `c = fork`"
-            raise Wrong(f"there is no task {quoted(task)} yet{hint}", part)
+            raise Wrong(f"there is no task {words.quoted(task)} yet{hint}", part)
 
     def check_alive(self, task: str, part: str = "task") -> None:
-        """Refuse a task that does not live here.
-
-        :param part: where it is named
-        """
+        """Refuse a task that does not live here."""
         self.check_known(task, part)
         if ended := self.tasks[task]:
             raise Wrong(f"task `{task}` is gone since its {ended}: let another task act", part)
@@ -140,15 +127,17 @@ class Names:
         forwards(span, part, empty=empty)
         if span.end > extent:
             name, end = span.name, span.end
-            declare = "" if end > MAX_PAGES else f", or declare `area {name}: {page_count(end)}`"
-            raise Wrong(f"{name} is {page_count(extent)}: write {name}[0:{extent}] at most{declare}", part)
+            declare = "" if end > words.MAX_PAGES else f", or declare `area {name}: {words.page_count(end)}`"
+            raise Wrong(
+                f"{name} is {words.page_count(extent)}: write {name}[0:{extent}] at most{declare}", part
+            )
 
     def over(self, over: Span, pages: int) -> None:
         """Refuse a destination that is not *pages* long."""
         self.pages(over, "over")
         if over.pages != pages:
             right = Span(over.name, over.start, over.start + pages)
-            problem = f"`over` names {page_count(over.pages)} for {page_count(pages)}"
+            problem = f"`over` names {words.page_count(over.pages)} for {words.page_count(pages)}"
             raise Wrong(f"{problem}: write over {right}", "over")
 
 
@@ -157,8 +146,8 @@ def forwards(span: Span, part: str, *, empty: bool = False) -> None:
     name, start, end = span.name, span.start, span.end
     if start < 0 or end < 0:
         raise Wrong(f"pages count from 0: write {name}[0:{max(end, 1)}]", part)
-    if max(start, end) > MAX_NUMBER:
-        raise Wrong(f"page numbers go up to 2^40: write a smaller range of {quoted(name)[1:-1]}", part)
+    if max(start, end) > words.MAX_NUMBER:
+        raise Wrong(f"page numbers go up to 2^40: write a smaller range of {words.quoted(name)[1:-1]}", part)
     if end < start:
         raise Wrong(f"{span} runs backwards: write {name}[{end}:{start}]", part)
     if end == start and not empty:
@@ -168,3 +157,150 @@ def forwards(span: Span, part: str, *, empty: bool = False) -> None:
 def article(noun: str) -> str:
     """*noun* with ``a`` or ``an``."""
     return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+
+
+class DeviceValidity(Names):
+    """Judges what operations say of devices; records which driver has one, and whether its slot is full."""
+
+    def _pci(self, name: str) -> Device:
+        device = self.devices.get(name)
+        if device is None and name == device_ops.MOVED_BAR:
+            raise Wrong("no device has another address yet: write `rescan_moved bar` above", "source")
+        if device is None or device.kind != "pci":
+            hint = words.did_you_mean(
+                name, [other for other, candidate in self.devices.items() if candidate.kind == "pci"]
+            )
+            raise Wrong(f"there is no pci device {words.quoted(name)}{hint}", "source")
+        return device
+
+    def _device(self, call: Call, name: str) -> None:
+        """A device as a whole is the one BAR of a guest; its slot is full or empty."""
+        device = self._pci(name).name
+        if device == device_ops.MOVED_BAR:
+            raise Wrong(
+                f"{device_ops.MOVED_BAR} is an address of a device, not one itself: write the device",
+                "source",
+            )
+        if isinstance(call, device_ops.Bind | device_ops.Unbind):
+            self._alone(device, "a driver binds")
+            self._taken_by("the guest driver")
+            return
+        if not isinstance(call, device_ops.SlotCall):
+            self._alone(device, "vfio takes")
+            self._taken_by("vfio-pci")
+            return
+        self._alone(device, "a slot holds")
+        if isinstance(call, device_ops.Plug):
+            if device not in self.unplugged:
+                raise Wrong(f"{device} is in its slot: write `unplug {device}` above", "source")
+            self.unplugged.remove(device)
+        elif device in self.unplugged:
+            raise Wrong(f"{device} is out of its slot: write `plug {device}` above", "source")
+        elif isinstance(call, device_ops.Unplug):
+            self.unplugged.add(device)
+        elif isinstance(call, device_ops.RescanMoved):
+            self._moved(self.devices[device])
+
+    def _moved(self, device: Device) -> None:
+        """The device has a second place from now on."""
+        if device.pages > device_ops.MOVED_PAGES:
+            problem = f"a device that comes to another address has at most {device_ops.MOVED_PAGES} pages"
+            raise Wrong(f"{problem}: declare {device.name} smaller", "source")
+        self.devices[device_ops.MOVED_BAR] = Device(device_ops.MOVED_BAR, "pci", device.pages)
+
+    def _taken_by(self, driver: str) -> None:
+        """A device has one driver; vfio-pci has it for the whole program."""
+        if self.driver not in ("", driver):
+            raise Wrong(
+                f"{self.driver} has the device in this program, which {driver} cannot have too: "
+                "write two programs",
+                "verb",
+            )
+        self.driver = driver
+
+    def _alone(self, device: str, claim: str) -> None:
+        others = [
+            name
+            for name, candidate in self.devices.items()
+            if candidate.kind == "pci" and name not in (device, device_ops.MOVED_BAR)
+        ]
+        if others:
+            raise Wrong(
+                f"{claim} {device} as a whole, which {others[0]} would be part of: declare one pci device",
+                "source",
+            )
+
+    def _on_memory(self, span: Span) -> None:
+        if span.name != device_ops.DRIVER_RAM:
+            self._on_device(span)
+            return
+        self._own_pages(span)
+
+    def _own_pages(self, span: Span) -> None:
+        if span.name != device_ops.DRIVER_RAM:
+            right = f"{device_ops.DRIVER_RAM}[0:{max(1, min(span.pages, device_ops.DRIVER_RAM_PAGES))}]"
+            raise Wrong(f"the driver sets the mode of its own pages only: write {right}", "source")
+        forwards(span, "source")
+        if span.end > device_ops.DRIVER_RAM_PAGES:
+            problem = f"the driver has {device_ops.DRIVER_RAM_PAGES} pages of its own"
+            raise Wrong(
+                f"{problem}: write {device_ops.DRIVER_RAM}[0:{device_ops.DRIVER_RAM_PAGES}] at most", "source"
+            )
+
+    def _sections(self, verb: str, span: Span) -> None:
+        self._on_device(span, only_pci=True)
+        if span.start % device_ops.SECTION_PAGES or span.end % device_ops.SECTION_PAGES:
+            name, whole = span.name, device_ops.SECTION_PAGES
+            problem = f"{verb} takes whole sections of {whole} pages"
+            raise Wrong(f"{problem}: write {name}[0:{whole}]", "source")
+
+    def _on_device(self, span: Span, *, only_pci: bool = False) -> Device:
+        """Refuse pages that are none of a device; the device."""
+        device = self.devices.get(span.name)
+        if device is None or device.kind not in ONLY_KINDS or only_pci:
+            device = self._pci(span.name)
+        forwards(span, "source")
+        if span.end > device.pages:
+            pages = device.pages
+            most = f"{device.name}[0:{pages}]"
+            raise Wrong(f"{device.name} is {words.page_count(pages)}: write {most} at most", "source")
+        return device
+
+    def _unmap_mapping_range(self, call: device_ops.UnmapMappingRange) -> None:
+        device = self._on_device(call.span)
+        if call.to_end and call.span.end != device.pages:
+            name, start = call.span.name, call.span.start
+            raise Wrong(f"to the end is {name}[{start}:{device.pages}] and all behind: name these", "source")
+
+    def _device_via(self, source: Span, via: str) -> None:
+        device = self.devices.get(source.name)
+        if device is None:
+            if source.name == device_ops.MOVED_BAR:
+                self._pci(device_ops.MOVED_BAR)
+            if source.name in self.extents:
+                raise Wrong(f"{source.name} is an area: mmap takes pages of a device, anon or perf", "source")
+            hint = words.did_you_mean(source.name, (*self.devices, *words.NO_DEVICE))
+            raise Wrong(f"there is no device {words.quoted(source.name)}{hint}", "source")
+        if source.name == device_ops.MOVED_BAR and via in ("wc", "uc", "vfio"):
+            raise Wrong(f"pages of this file have no address: write pages of the device, not {source}", "via")
+        vias = DEVICE_VIAS[device.kind]
+        if via not in vias:
+            raise Wrong(
+                f"{device.name} is {article(device.kind)} device and cannot be mapped by `{via}`"
+                f": write one of {', '.join(vias)}",
+                "via",
+            )
+        if via == "vfio":
+            self._alone(device.name, "vfio takes")
+            self._taken_by("vfio-pci")
+        if source.end > device.pages and (
+            device.kind == "isa" or (device.kind in END_KINDS and via == "driver")
+        ):
+            pages = words.page_count(device.pages)
+            problem = (
+                "what lies behind is no program's" if device.kind == "isa" else "there is nothing behind"
+            )
+            raise Wrong(
+                f"{device.name} is {pages}, {problem}: write {device.name}[0:{device.pages}] at most",
+                "source",
+            )

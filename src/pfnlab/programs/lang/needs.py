@@ -8,31 +8,9 @@ import msgspec
 
 from pfnlab.kernel.mm.configuration import Configuration
 from pfnlab.kernel.policies.kconfig import option_names
-from pfnlab.programs.lang.device_ops import (
-    D0,
-    D3,
-    MOVED_BAR,
-    Bind,
-    DriverCall,
-    RequestMemRegion,
-    RescanMoved,
-    SlotCall,
-    Unbind,
-    VfioReset,
-)
-from pfnlab.programs.lang.ops import (
-    ONLY_KINDS,
-    Call,
-    Device,
-    Fork,
-    Mmap,
-    Program,
-    RemapFilePages,
-    Write,
-    uses_vfio,
-)
-from pfnlab.programs.lang.shapes import ROWS, is_by_hand, word_of
+from pfnlab.programs.lang import device_ops, ops
 from pfnlab.programs.lang.walk_ops import STORING_WALKERS, ProcessVmReadv, Walk
+from pfnlab.programs.lang.words import ROWS, is_by_hand, word_of
 
 #: The pages between the offsets of two regions in the file of a vfio-pci device (S9.4.1).
 VFIO_REGION_PAGES = 1 << 28
@@ -43,9 +21,6 @@ class GuestNeeds(msgspec.Struct, frozen=True):
 
     :param held: a processor is stopped, so that tasks run on processors of their own
     :param forced: the kernel is made to fail, or to leave something out, in some operation
-    :param driver: the guest driver
-    :param vfio: a device that is open through vfio-pci
-    :param slot: a device that comes or goes
     :param reset: a device that can be reset and put to sleep
     :param bound: the guest driver is bound to a device, so that all of its BAR is claimed
     :param wide: a processor with all 52 bits of a physical address
@@ -67,41 +42,48 @@ class GuestNeeds(msgspec.Struct, frozen=True):
     reset: bool
     bound: bool
     wide: bool
-    moved: Device | None
+    moved: ops.Device | None
     past_end: frozenset[str]
     first_page: frozenset[str]
     stored_to: frozenset[str]
 
     @classmethod
-    def of(cls, program: Program) -> GuestNeeds:
+    def of(cls, program: ops.Program) -> GuestNeeds:
         """The needs of *program*."""
         calls = [op.call for op in program.ops]
-        maps = [call for call in calls if isinstance(call, Mmap)]
+        maps = [call for call in calls if isinstance(call, ops.Mmap)]
         pages = {device.name: device.pages for device in program.devices if device.kind == "pci"}
-        rescanned = {call.device for call in calls if isinstance(call, RescanMoved)}
+        rescanned = {call.device for call in calls if isinstance(call, device_ops.RescanMoved)}
         moved = next((device for device in program.devices if device.name in rescanned), None)
-        bound, vfio = any(isinstance(call, Bind | Unbind) for call in calls), any(map(uses_vfio, calls))
+        bound, vfio = (
+            any(isinstance(call, device_ops.Bind | device_ops.Unbind) for call in calls),
+            any(map(ops.uses_vfio, calls)),
+        )
         claimed = {
-            call.span.name for call in calls if isinstance(call, RequestMemRegion) and call.span.start == 0
+            call.span.name
+            for call in calls
+            if isinstance(call, device_ops.RequestMemRegion) and call.span.start == 0
         }
-        ends = pages if moved is None else {**pages, MOVED_BAR: max(pages.values(), default=0)}
+        ends = pages if moved is None else {**pages, device_ops.MOVED_BAR: max(pages.values(), default=0)}
         # To vfio-pci pages far behind the BAR are another region of the device, not what lies behind it.
         sources = [
             call.source
             for call in calls
-            if isinstance(call, Mmap | RemapFilePages)
+            if isinstance(call, ops.Mmap | ops.RemapFilePages)
             and not (call.via == "vfio" and call.source.start >= VFIO_REGION_PAGES)
         ]
-        unchanged = {device.name for device in program.devices if device.kind in ONLY_KINDS}
+        unchanged = {device.name for device in program.devices if device.kind in ops.ONLY_KINDS}
         shared = {call.source.name for call in maps if call.shared}
         return cls(
             held=any(op.hold is not None for op in program.ops),
             forced=any(op.fail is not None or op.skip is not None for op in program.ops),
-            driver=any(isinstance(call, DriverCall | RescanMoved) for call in calls)
+            driver=any(isinstance(call, device_ops.DriverCall | device_ops.RescanMoved) for call in calls)
             or any(call.driver is not None for call in maps),
             vfio=vfio,
-            slot=any(isinstance(call, SlotCall) for call in calls),
-            reset=any(isinstance(call, VfioReset | D3 | D0) for call in calls),
+            slot=any(isinstance(call, device_ops.SlotCall) for call in calls),
+            reset=any(
+                isinstance(call, device_ops.VfioReset | device_ops.D3 | device_ops.D0) for call in calls
+            ),
             bound=bound,
             wide=any(device.kind == "limit" for device in program.devices),
             moved=moved,
@@ -112,11 +94,11 @@ class GuestNeeds(msgspec.Struct, frozen=True):
 
 
 #: What each field of a configuration without a rule is called, and the programs that need it.
-_NEEDS: tuple[tuple[str, str, Callable[[Program], bool]], ...] = (
+_NEEDS: tuple[tuple[str, str, Callable[[ops.Program], bool]], ...] = (
     ("pat", "PAT", lambda program: True),
     ("memtype_list", "list of memtypes", lambda program: True),
     ("page_monitor", "smaps", lambda program: True),
-    ("devmem", "/dev/mem", lambda program: _maps(program, "devmem", "devmem-sync")),
+    ("devmem", "/dev/mem", lambda program: _any(program, _maps_memory)),
     ("vfio", "vfio-pci", lambda program: program.needs.vfio),
     ("modules", "modules, and so no guest driver", lambda program: program.needs.driver),
     ("zone_device", "struct pages of devices", lambda program: _declares(program, "zone_device")),
@@ -142,7 +124,7 @@ _NEEDS: tuple[tuple[str, str, Callable[[Program], bool]], ...] = (
 )
 
 
-def lacking(program: Program, configuration: Configuration) -> str | None:
+def lacking(program: ops.Program, configuration: Configuration) -> str | None:
     """A sentence about the first thing that *program* needs and the kernel was configured without."""
     for field, thing, needs in _NEEDS:
         if not getattr(configuration, field) and needs(program):
@@ -154,34 +136,30 @@ def lacking(program: Program, configuration: Configuration) -> str | None:
     return None
 
 
-def _stores(call: Call) -> bool:
-    return isinstance(call, Write) or (isinstance(call, Walk) and call.walker in STORING_WALKERS)
+def _stores(call: ops.Call) -> bool:
+    return isinstance(call, ops.Write) or (isinstance(call, Walk) and call.walker in STORING_WALKERS)
 
 
-def _any(program: Program, test: Callable[[Call], bool]) -> bool:
+def _any(program: ops.Program, test: Callable[[ops.Call], bool]) -> bool:
     return any(test(op.call) for op in program.ops)
 
 
-def _declares(program: Program, option: str) -> bool:
+def _declares(program: ops.Program, option: str) -> bool:
     """True where an operation says in its row that it needs *option*."""
     return _any(program, lambda call: not is_by_hand(call) and ROWS[type(call)].option == option)
 
 
-def _reads_through(call: Call) -> bool:
-    return isinstance(call, ProcessVmReadv)
-
-
-def _walks(program: Program, walker: str) -> bool:
+def _walks(program: ops.Program, walker: str) -> bool:
     return _any(program, lambda call: isinstance(call, Walk) and call.walker == walker)
 
 
-def _maps(program: Program, *vias: str) -> bool:
-    return _any(program, lambda call: isinstance(call, Mmap) and call.via in vias)
+def _maps_memory(call: ops.Call) -> bool:
+    return isinstance(call, ops.Mmap) and call.via in ops.LOWMEM_VIAS
 
 
-def _exceeds_pids(call: Call) -> bool:
-    return isinstance(call, Fork) and call.refused == "pids_max"
+def _exceeds_pids(call: ops.Call) -> bool:
+    return isinstance(call, ops.Fork) and call.refused == "pids_max"
 
 
-def _is_shared_anon(call: Call) -> bool:
-    return isinstance(call, Mmap) and call.source.name == "anon" and call.shared
+def _is_shared_anon(call: ops.Call) -> bool:
+    return isinstance(call, ops.Mmap) and call.source.name == "anon" and call.shared

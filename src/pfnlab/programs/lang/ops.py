@@ -15,16 +15,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
 
-from pfnlab.programs.lang.device_ops import (
-    DriverCall,
-    DriverMap,
-    SlotCall,
-    VfioCall,
-)
+from pfnlab.programs.lang.device_ops import DriverCall, DriverMap, SlotCall, VfioCall
 from pfnlab.programs.lang.fields import Flag, Row, Shape, Word
 from pfnlab.programs.lang.forced import Fail, Hold, Skip
-from pfnlab.programs.lang.kernel_numbers import POLICIES
-from pfnlab.programs.lang.process_ops import ADVICE_WORD, ProcessMadvise, ProcessMrelease, Setrlimit
+from pfnlab.programs.lang.process_ops import ADVICE_WORD, POLICIES, ProcessMadvise, ProcessMrelease, Setrlimit
 from pfnlab.programs.lang.span import OnPages, Span
 from pfnlab.programs.lang.walk_ops import ClearRefs, Mincore, ProcessVmReadv, Status, Walk
 
@@ -97,7 +91,6 @@ class Mmap(msgspec.Struct, frozen=True, tag="mmap"):
     :param prot: ``none`` or letters of ``rwx`` in that order
     :param over: MAP_FIXED at these addresses, as many pages as ``source``; else the start of area
         ``name``, which must be free (MAP_FIXED_NOREPLACE)
-    :param driver: with ``via`` ``driver``: how it maps
     """
 
     name: str | None
@@ -166,13 +159,7 @@ class Madvise(OnPages, frozen=True, tag="madvise"):
     """madvise(2); ``advice`` is a key of :data:`ADVICE`."""
 
     row: ClassVar = Row(
-        (Shape.RANGE, ADVICE_WORD),
-        "madvise",
-        "S5.9",
-        weight=14,
-        seen=True,
-        traced="madvise",
-        option="advice",
+        (Shape.RANGE, ADVICE_WORD), "madvise", "S5.9", weight=14, seen=True, traced="madvise", option="advice"
     )
 
     advice: str

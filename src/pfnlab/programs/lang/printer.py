@@ -9,78 +9,60 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 
+from pfnlab.programs.lang import ops, words
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import DriverMap, UnmapMappingRange
 from pfnlab.programs.lang.fields import Ending, Field, Flag, Row, Shape, Word
-from pfnlab.programs.lang.forced import Fail, Hold, Skip
-from pfnlab.programs.lang.ops import (
-    MAIN_TASK,
-    Area,
-    Call,
-    Device,
-    Expect,
-    Fork,
-    Mmap,
-    Mremap,
-    Op,
-    Program,
-    RemapFilePages,
-    Thread,
-)
-from pfnlab.programs.lang.shapes import ROWS, ByHand, is_by_hand, word_of
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, ByteRange, ProcessVmReadv, Walk
-from pfnlab.programs.lang.words import FIRST_LINE, NO_DEVICE, UNLIMITED, VVAR_PAGES, page_count
 
 #: The pages mapped under each name.
 Mapped = Mapping[str, int]
 
-_KEYWORD_WIDTH = 8
 
-
-def op_text(op: Op) -> str:
+def op_text(op: ops.Op) -> str:
     """The line of *op* alone: every range is written out, and its task unless that is the main one."""
     return _op(op, {})
 
 
-def call_text(call: Call, mapped: Mapped) -> str:
+def call_text(call: ops.Call, mapped: Mapped) -> str:
     """The canonical text of *call* where *mapped* is mapped, without task and prefixes."""
-    return _by_hand(call, mapped) if is_by_hand(call) else _BY_FIELDS[type(call)](call, mapped)
+    return _by_hand(call, mapped) if words.is_by_hand(call) else _BY_FIELDS[type(call)](call, mapped)
 
 
-def op_lines(program: Program) -> list[str]:
+def op_lines(program: ops.Program) -> list[str]:
     """The canonical lines of all operations of *program*."""
-    mapped = {VVAR: VVAR_PAGES}
+    mapped = {VVAR: words.VVAR_PAGES}
     lines = []
     for op in program.ops:
         lines.append(_op(op, mapped))
         call = op.call
-        if isinstance(call, Mmap) and call.name is not None:
+        if isinstance(call, ops.Mmap) and call.name is not None:
             mapped[call.name] = call.source.pages
-        elif isinstance(call, Mremap) and call.name is not None:
+        elif isinstance(call, ops.Mremap) and call.name is not None:
             mapped[call.name] = call.pages
     return lines
 
 
-def device_text(device: Device) -> str:
+def device_text(device: ops.Device) -> str:
     """The canonical line of a device."""
-    return _header("device", f"{device.name}: {device.kind}, {page_count(device.pages)}")
+    return _header("device", f"{device.name}: {device.kind}, {words.page_count(device.pages)}")
 
 
-def area_text(area: Area) -> str:
+def area_text(area: ops.Area) -> str:
     """The canonical line of a declared area."""
-    return _header("area", f"{area.name}: {page_count(area.pages)}")
+    return _header("area", f"{area.name}: {words.page_count(area.pages)}")
 
 
-def thp_lines(program: Program) -> list[str]:
+def thp_lines(program: ops.Program) -> list[str]:
     """The canonical line of the setting of transparent_hugepage, where the program has one."""
     return [] if program.thp is None else [_header("thp", program.thp)]
 
 
-def header_lines(program: Program) -> list[str]:
+def header_lines(program: ops.Program) -> list[str]:
     """The canonical header of *program*."""
     return [
-        FIRST_LINE,
+        words.FIRST_LINE,
         *([_header("title", program.title)] if program.title else []),
         *([_header("asks", program.asks)] if program.asks else []),
         *thp_lines(program),
@@ -89,58 +71,46 @@ def header_lines(program: Program) -> list[str]:
     ]
 
 
-def expect_lines(program: Program) -> list[str]:
+def expect_lines(program: ops.Program) -> list[str]:
     """The canonical lines of all expectations of *program*, results aligned."""
     series = [_series(expect) for expect in program.expects]
     width = max(map(len, series), default=0) + 3
+    # In the form of the book's lines, so that the output of a run can be pasted here.
+    left = [", ".join(f"{leaked.span} {leaked.mode}" for leaked in one.leaked) for one in program.expects]
     return [
-        f"expect {kernels:<{width}}{_result(expect)}"
-        for kernels, expect in zip(series, program.expects, strict=True)
+        f"expect {kernels:<{width}}{f'leaked {entries}' if entries else 'nothing left'}"
+        for kernels, entries in zip(series, left, strict=True)
     ]
 
 
-def format_program(program: Program) -> str:
+def format_program(program: ops.Program) -> str:
     """The whole program in canonical form."""
     parts = [header_lines(program), op_lines(program), expect_lines(program)]
     return "\n".join("".join(f"{line}\n" for line in part) for part in parts if part)
 
 
 def _header(keyword: str, content: str) -> str:
-    return f"{keyword:<{_KEYWORD_WIDTH}}{content}"
+    return f"{keyword:<8}{content}"
 
 
-def _series(expect: Expect) -> str:
+def _series(expect: ops.Expect) -> str:
     if expect.last is None:
         return f"{expect.first}.."
     return expect.first if expect.first == expect.last else f"{expect.first}..{expect.last}"
 
 
-def _result(expect: Expect) -> str:
-    # In the form of the book's lines, so that the output of a run can be pasted here.
-    entries = ", ".join(f"{leaked.span} {leaked.mode}" for leaked in expect.leaked)
-    return f"leaked {entries}" if entries else "nothing left"
-
-
-def _op(op: Op, mapped: Mapped) -> str:
-    task = "" if op.task == MAIN_TASK else f"{op.task}: "
-    return _fail(op.fail) + _skip(op.skip) + _hold(op.hold) + task + call_text(op.call, mapped)
-
-
-def _fail(fail: Fail | None) -> str:
-    if fail is None:
-        return ""
-    inside = "" if fail.inside is None else f" in {fail.inside}"
-    return f"fail {fail.function} {fail.nth}{inside}: "
-
-
-def _skip(skip: Skip | None) -> str:
-    return "" if skip is None else f"skip {skip.function}{_nth(skip.nth)}: "
-
-
-def _hold(hold: Hold | None) -> str:
-    if hold is None:
-        return ""
-    return f"hold {hold.function}{_nth(hold.nth)}{' return' if hold.at_return else ''}: "
+def _op(op: ops.Op, mapped: Mapped) -> str:
+    line = ""
+    if op.fail is not None:
+        inside = "" if op.fail.inside is None else f" in {op.fail.inside}"
+        line += f"fail {op.fail.function} {op.fail.nth}{inside}: "
+    if op.skip is not None:
+        line += f"skip {op.skip.function}{_nth(op.skip.nth)}: "
+    if op.hold is not None:
+        line += f"hold {op.hold.function}{_nth(op.hold.nth)}{' return' if op.hold.at_return else ''}: "
+    if op.task != ops.MAIN_TASK:
+        line += f"{op.task}: "
+    return line + call_text(op.call, mapped)
 
 
 def _nth(nth: int) -> str:
@@ -157,10 +127,6 @@ def _pages(span: Span) -> str:
     return f"{span.name}[{span.start}]" if span.pages == 1 else str(span)
 
 
-def _to_end(span: Span) -> str:
-    return f"{span.name}[{span.start}:]"
-
-
 def _named(name: str | None) -> str:
     return "" if name is None else f"{name} = "
 
@@ -169,32 +135,25 @@ def _over(over: Span | None, mapped: Mapped) -> str:
     return "" if over is None else f" over {_span(over, mapped)}"
 
 
-def _mmap(call: Mmap, mapped: Mapped) -> str:
-    via = (
-        ""
-        if call.source.name in NO_DEVICE
-        else f" {call.via}" + (f" {way_text(call.driver)}" if call.driver else "")
-    )
+def _mmap(call: ops.Mmap, mapped: Mapped) -> str:
+    via = "" if call.source.name in words.NO_DEVICE else f" {call.via}"
+    via += f" {way_text(call.driver)}" if via and call.driver else ""
     sharing = "shared" if call.shared else "private"
-    words = (" populate" if call.populate else "") + (" locked" if call.locked else "")
-    text = f"{_named(call.name)}mmap {_pages(call.source)}{via} {sharing} {call.prot}{words}"
+    given = (" populate" if call.populate else "") + (" locked" if call.locked else "")
+    text = f"{_named(call.name)}mmap {_pages(call.source)}{via} {sharing} {call.prot}{given}"
     return text + _over(call.over, mapped)
 
 
 def way_text(how: DriverMap) -> str:
     """The words for the way in which a driver maps: ``remap wc``."""
     part = "" if how.part is None else f"[{how.part[0]}:{how.part[1]}]"
-    return f"{how.how}{part}{_mode(how.mode)}"
+    return f"{how.how}{part}{'' if how.mode == 'asis' else f' {how.mode}'}"
 
 
-def _mode(mode: str) -> str:
-    return "" if mode == "asis" else f" {mode}"
-
-
-def _mremap(call: Mremap, mapped: Mapped) -> str:
+def _mremap(call: ops.Mremap, mapped: Mapped) -> str:
     flags = (("maymove", call.maymove), ("fixed", call.fixed), ("dontunmap", call.dontunmap))
-    words = "".join(f" {word}" for word, given in flags if given)
-    text = f"{_named(call.name)}mremap {_span(call.span, mapped)} {page_count(call.pages)}{words}"
+    told = "".join(f" {word}" for word, given in flags if given)
+    text = f"{_named(call.name)}mremap {_span(call.span, mapped)} {words.page_count(call.pages)}{told}"
     return text + _over(call.over, mapped)
 
 
@@ -211,32 +170,32 @@ def _bytes(part: ByteRange | None) -> str:
     return f"{at} {part.length} {'byte' if part.length == 1 else 'bytes'}"
 
 
-def _by_hand(call: ByHand, mapped: Mapped) -> str:
+def _by_hand(call: words.ByHand, mapped: Mapped) -> str:
     """The line of an operation that has a form of its own."""
     match call:
-        case Mmap():
+        case ops.Mmap():
             return _mmap(call, mapped)
-        case Mremap():
+        case ops.Mremap():
             return _mremap(call, mapped)
         case Walk():
             return _walk(call, mapped)
-        case Fork():
+        case ops.Fork():
             return f"{call.child} = fork{'' if call.refused is None else f' {call.refused}'}"
-        case Thread():
+        case ops.Thread():
             return f"{call.child} = thread"
         case ProcessVmReadv():
             return f"process_vm_readv {_pages(call.span)}{_bytes(call.bytes)}"
-        case RemapFilePages():
+        case ops.RemapFilePages():
             return f"remap_file_pages {_span(call.span, mapped)} {_pages(call.source)} {call.via}"
         case UnmapMappingRange():
-            pages = _to_end(call.span) if call.to_end else _pages(call.span)
+            pages = f"{call.span.name}[{call.span.start}:]" if call.to_end else _pages(call.span)
             return f"unmap_mapping_range {pages}{' keep_cows' if call.keep_cows else ''}"
     assert_never(call)
 
 
-def _by_fields(kind: type[Call], row: Row) -> Callable[[Any, Mapped], str]:
+def _by_fields(kind: type[ops.Call], row: Row) -> Callable[[Any, Mapped], str]:
     """The printer of an operation of the table."""
-    verb = word_of(kind)
+    verb = words.word_of(kind)
     parts = [(name, _field(field)) for name, field in zip(kind.__struct_fields__, row.fields, strict=True)]
     ending = next((name for name, part in parts if part is None), None)
     printed = [(name, part) for name, part in parts if part is not None]
@@ -262,7 +221,9 @@ def _field(field: Field) -> Callable[[Any, Mapped], str] | None:
         case Shape.HELD:
             return lambda task, mapped: "" if task is None else f" {task}"
         case Shape.ROOM:
-            return lambda room, mapped: f" {UNLIMITED}" if room is None else f" +{page_count(room)}"
+            return lambda room, mapped: (
+                f" {words.UNLIMITED}" if room is None else f" +{words.page_count(room)}"
+            )
         case Word():
             return lambda word, mapped: "" if word == field.default else f" {word}"
         case Flag():
@@ -272,4 +233,4 @@ def _field(field: Field) -> Callable[[Any, Mapped], str] | None:
     assert_never(field)
 
 
-_BY_FIELDS = {kind: _by_fields(kind, row) for kind, row in ROWS.items()}
+_BY_FIELDS = {kind: _by_fields(kind, row) for kind, row in words.ROWS.items()}

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-import msgspec
+from msgspec.structs import replace
 
 from pfnlab.base.errors import ProgramError
 from pfnlab.programs.lang.ops import Fork, Op, Program, Release, Thread
-from pfnlab.programs.lang.shapes import tasks_named
 from pfnlab.programs.lang.validity import check_program
+from pfnlab.programs.lang.words import tasks_named
 
 
 def shrunk(program: Program, shows: Callable[[Program], bool]) -> Program:
@@ -55,8 +55,8 @@ def without(program: Program, places: Sequence[int]) -> Program | None:
         if isinstance(op.call, (Fork, Thread)):
             missing_tasks.add(op.call.child)
         if hold is not None and hold in ops:
-            ops[hold] = msgspec.structs.replace(ops[hold], hold=None)
-    return msgspec.structs.replace(program, ops=tuple(ops.values())) if ops else None
+            ops[hold] = replace(ops[hold], hold=None)
+    return replace(program, ops=tuple(ops.values())) if ops else None
 
 
 def _held_at(program: Program) -> dict[int, int]:

@@ -22,7 +22,6 @@ def read_op(text: str, program: Program, source: str = "<operation>") -> Op:
     """The operation *text*, the next one of *program*.
 
     :param program: it may still have no operation, and a processor may be held at its end
-    :param source: the name of the text in errors
     :raises ProgramError: it is no operation, or not one that can come here
     """
     reading = _reading(program, source)

@@ -23,33 +23,13 @@ from pfnlab.programs.lang.call_reader import CallReader
 from pfnlab.programs.lang.forced import Fail, Hold, Skip
 from pfnlab.programs.lang.lines import Line, lines_of
 from pfnlab.programs.lang.names import Wrong
-from pfnlab.programs.lang.ops import (
-    MAIN_TASK,
-    Area,
-    Device,
-    Expect,
-    Leaked,
-    Op,
-    Program,
-    Thp,
-)
+from pfnlab.programs.lang.ops import MAIN_TASK, Area, Device, Expect, Leaked, Op, Program, Thp
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.lang.words import (
-    FIRST_LINE,
-    KINDS,
-    MODES,
-    PREFIXES,
-    THP,
-    VERSION,
-    quoted,
-)
+from pfnlab.programs.lang.words import FIRST_LINE, KINDS, MODES, PREFIXES, THP, VERSION, quoted
 
 
 class Reading(CallReader):
-    """A program that is being read, line by line.
-
-    :param source: the name of the text in errors
-    """
+    """A program that is being read, line by line."""
 
     def __init__(self, source: str) -> None:
         super().__init__()
@@ -93,38 +73,19 @@ class Reading(CallReader):
     def line(self, line: Line) -> None:
         """Read one line with content."""
         self.at = {}
-        wrong = self._wrong(line)
-        if wrong is not None:
-            start = line.tokens[0].column if line.tokens else 1
-            line.fail(wrong.message, self.at.get(wrong.part, self.at.get("verb", start)))
-
-    def _wrong(self, line: Line) -> Wrong | None:
-        """Read *line*; the objection of the checks to it, if any."""
+        of_word = {"thp": self._thp, "device": self._device, "area": self._area, "expect": self._expect}
         try:
             if not self._started:
                 self._version(line)
             elif line.free is not None:
                 self._text(line)
+            elif line.next == "pfnlab":
+                line.fail(f"the line `{FIRST_LINE}` stands once, at the top: delete this one")
             else:
-                self._tokens(line)
+                of_word.get(line.next, self._op)(line)
         except Wrong as wrong:
-            return wrong
-        return None
-
-    def _tokens(self, line: Line) -> None:
-        first = line.next
-        if first == "thp":
-            self._thp(line)
-        elif first == "device":
-            self._device(line)
-        elif first == "area":
-            self._area(line)
-        elif first == "expect":
-            self._expect(line)
-        elif first == "pfnlab":
-            line.fail(f"the line `{FIRST_LINE}` stands once, at the top: delete this one")
-        else:
-            self._op(line)
+            start = line.tokens[0].column if line.tokens else 1
+            line.fail(wrong.message, self.at.get(wrong.part, self.at.get("verb", start)))
 
     # Header.
 
@@ -316,13 +277,22 @@ def read_prefixes(line: Line, at: dict[str, int]) -> tuple[Fail | None, Skip | N
         _in_order(line, prefix, [word for word in PREFIXES if word in at])
         at[prefix] = line.column
         line.take()
-        function = _function(line, at, prefix)
+        at[f"{prefix} function"] = line.column
+        function = line.word("kernel function", PREFIXES[prefix])
+        at[f"{prefix} nth"] = line.column
+        # Only of a refusal the number must be given.
+        needed = prefix == "fail" or line.kind == "number"
+        nth = line.number_of("number of the call", PREFIXES[prefix]) if needed else 1
         if prefix == "fail":
-            fail = _fail(line, at, function)
+            inside = None
+            if line.accept("in"):
+                at["fail inside"] = line.column
+                inside = line.word("kernel function", "`fail __pte_alloc 1 in copy_page_range: c = fork`")
+            fail = Fail(function, nth, inside)
         elif prefix == "skip":
-            skip = Skip(function, _nth(line, at, prefix))
+            skip = Skip(function, nth)
         else:
-            hold = Hold(function, _nth(line, at, prefix), line.accept("return"))
+            hold = Hold(function, nth, line.accept("return"))
         line.need(":", PREFIXES[prefix])
     return fail, skip, hold
 
@@ -335,25 +305,3 @@ def _in_order(line: Line, prefix: str, before: list[str]) -> None:
     later = [word for word in before if order.index(word) > order.index(prefix)]
     if later:
         line.fail(f"`{prefix}` comes before `{later[0]}`: write `{prefix} ...: {later[0]} ...:`")
-
-
-def _function(line: Line, at: dict[str, int], prefix: str) -> str:
-    at[f"{prefix} function"] = line.column
-    return line.word("kernel function", PREFIXES[prefix])
-
-
-def _fail(line: Line, at: dict[str, int], function: str) -> Fail:
-    """Read the rest of a forced refusal, whose number must be given."""
-    at["fail nth"] = line.column
-    nth = line.number_of("number of the call", PREFIXES["fail"])
-    inside = None
-    if line.accept("in"):
-        at["fail inside"] = line.column
-        inside = line.word("kernel function", "`fail __pte_alloc 1 in copy_page_range: c = fork`")
-    return Fail(function, nth, inside)
-
-
-def _nth(line: Line, at: dict[str, int], prefix: str) -> int:
-    """Read the number of the call; the first one is the default."""
-    at[f"{prefix} nth"] = line.column
-    return line.number_of("number of the call", PREFIXES[prefix]) if line.kind == "number" else 1

@@ -12,37 +12,13 @@ import re
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple, get_args
 
+from pfnlab.programs.lang import words
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import DRIVER_RAM, IOREMAP_NUMBERS, MEMREMAP_NUMBERS, MOVED_BAR
 from pfnlab.programs.lang.fields import Shape, Word
-from pfnlab.programs.lang.kernel_numbers import ADVICE, LIMITS, POLICIES
 from pfnlab.programs.lang.ops import MAIN_TASK
-from pfnlab.programs.lang.shapes import ROWS, word_of
+from pfnlab.programs.lang.process_ops import ADVICE, LIMITS, POLICIES
 from pfnlab.programs.lang.walk_ops import CLEARED_REFS
-from pfnlab.programs.lang.words import (
-    DRIVER_HOW,
-    DRIVER_MODES,
-    FLAGS,
-    FORK_WORDS,
-    HELD_VERBS,
-    KINDS,
-    MMAP_WORDS,
-    MODES,
-    MREMAP_WORDS,
-    NO_DEVICE,
-    NODES,
-    PLAIN_VERBS,
-    PREFIXES,
-    PROTS,
-    SHARING,
-    TASK_VERBS,
-    THP,
-    UNITS,
-    UNLIMITED,
-    UNMAP_WORDS,
-    VERBS,
-    VIAS,
-)
 
 #: What a token can be. ``text`` is a title or question, ``mark`` a bracket or other sign, ``builtin`` memory
 #: that is there without a declaration, ``error`` what cannot stand where it stands.
@@ -63,7 +39,6 @@ TokenKind = Literal[
     "error",
 ]
 KINDS_OF_TOKEN: tuple[TokenKind, ...] = get_args(TokenKind)
-
 _WORD = r"[A-Za-z_][A-Za-z0-9_]*(?:-[A-Za-z0-9_]+)*-?"
 _END = r"(?![A-Za-z0-9_-])"
 _NAME = r"[a-z][a-z0-9_]{0,11}" + _END
@@ -95,11 +70,11 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
     """All contexts by name, the one of a line's beginning first."""
     name, number = TokenRule("name", pattern=_NAME), TokenRule("number", pattern=_NUMBER)
     brackets = TokenRule("mark", pattern=r"[:\[\]]")
-    modes = TokenRule("mode", _once((*MODES, *IOREMAP_NUMBERS, *MEMREMAP_NUMBERS, *DRIVER_MODES)))
-    builtin = TokenRule("builtin", (*NO_DEVICE, VVAR, DRIVER_RAM, MOVED_BAR), context="arguments")
-    by_word = [(word_of(kind), row) for kind, row in ROWS.items()]
+    modes = TokenRule("mode", _once((*words.MODES, *IOREMAP_NUMBERS, *MEMREMAP_NUMBERS, *words.DRIVER_MODES)))
+    builtin = TokenRule("builtin", (*words.NO_DEVICE, VVAR, DRIVER_RAM, MOVED_BAR), context="arguments")
+    by_word = [(words.word_of(kind), row) for kind, row in words.ROWS.items()]
     verbs_on = {
-        "end": PLAIN_VERBS,
+        "end": words.PLAIN_VERBS,
         "birth": ("fork", "thread"),
         "protected": tuple(word for word, row in by_word if row.fields[:2] == (Shape.RANGE, Shape.PROT)),
         "advised": ("madvise",),
@@ -107,14 +82,23 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
         "bound": ("mbind",),
         "cleared": ("clear_refs",),
         "limited": ("setrlimit",),
-        "reaping": TASK_VERBS,
-        "released": HELD_VERBS,
+        "reaping": words.TASK_VERBS,
+        "released": words.HELD_VERBS,
         "mapped": ("remap_file_pages",),
     }
     special = {verb for verbs in verbs_on.values() for verb in verbs}
     others = [field for word, row in by_word if word not in special for field in row.fields]
     declared = (word for field in others if isinstance(field, Word) for word in field.numbers)
-    options = (*VIAS, *DRIVER_HOW, *MMAP_WORDS, *MREMAP_WORDS, *UNMAP_WORDS, *FLAGS, *NODES, *declared)
+    options = (
+        *words.VIAS,
+        *words.DRIVER_HOW,
+        *words.MMAP_WORDS,
+        *words.MREMAP_WORDS,
+        *words.UNMAP_WORDS,
+        *words.FLAGS,
+        *words.NODES,
+        *declared,
+    )
     return {
         "line": _closed(
             TokenRule("keyword", ("title", "asks"), context="text"),
@@ -127,20 +111,22 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
             TokenRule("keyword", ("thp",), context="setting"),
             TokenRule("keyword", ("device", "area"), context="declaration"),
             TokenRule("keyword", ("expect",), context="expectation"),
-            TokenRule("keyword", tuple(PREFIXES), context="call"),
+            TokenRule("keyword", tuple(words.PREFIXES), context="call"),
             *(TokenRule("operation", verbs, context=context) for context, verbs in verbs_on.items()),
-            TokenRule("operation", tuple(verb for verb in VERBS if verb not in special), context="operand"),
+            TokenRule(
+                "operation", tuple(verb for verb in words.VERBS if verb not in special), context="operand"
+            ),
             TokenRule("comment", pattern="#.*"),
             # No operation, or not yet: what follows is coloured as if it were one.
             TokenRule("error", pattern=_WORD, context="operand"),
         ),
         "text": (TokenRule("text", pattern=r"[^ \t].*"),),
         "version": _closed(TokenRule("keyword", ("program",)), number),
-        "setting": _closed(TokenRule("option", tuple(THP))),
+        "setting": _closed(TokenRule("option", tuple(words.THP))),
         "declaration": _closed(
             TokenRule("name", pattern=_NAME[: -len(_END)] + r"(?=[ \t]*:)"),
-            TokenRule("option", tuple(KINDS)),
-            TokenRule("unit", tuple(UNITS)),
+            TokenRule("option", tuple(words.KINDS)),
+            TokenRule("unit", tuple(words.UNITS)),
             number,
             TokenRule("mark", pattern="[:,]"),
         ),
@@ -166,7 +152,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
         "source": _closed(brackets, number, builtin, TokenRule("name", pattern=_NAME, context="arguments")),
         "protected": _closed(TokenRule("name", pattern=_NAME, context="protection")),
         "protection": _closed(
-            brackets, number, TokenRule("option", tuple(sorted(PROTS)), context="arguments")
+            brackets, number, TokenRule("option", tuple(sorted(words.PROTS)), context="arguments")
         ),
         "advised": _closed(TokenRule("name", pattern=_NAME, context="advice")),
         "advice": _closed(brackets, number, TokenRule("option", tuple(ADVICE))),
@@ -179,23 +165,23 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
         "limited": _closed(TokenRule("option", tuple(LIMITS), context="room")),
         "room": _closed(
             TokenRule("mark", pattern=r"\+"),
-            TokenRule("option", (UNLIMITED,)),
-            TokenRule("unit", tuple(UNITS)),
+            TokenRule("option", (words.UNLIMITED,)),
+            TokenRule("unit", tuple(words.UNITS)),
             number,
         ),
         "reaping": _closed(TokenRule("task", pattern=_NAME, context="arguments")),
         "released": _closed(TokenRule("task", pattern=_NAME)),
-        "birth": _closed(TokenRule("option", tuple(FORK_WORDS))),
+        "birth": _closed(TokenRule("option", tuple(words.FORK_WORDS))),
         "end": _closed(),
         "arguments": _closed(
-            TokenRule("option", tuple(SHARING), context="protection"),
+            TokenRule("option", tuple(words.SHARING), context="protection"),
             TokenRule("keyword", ("over",), context="operand"),
             TokenRule("keyword", ("at", "bytes", "byte")),
             modes,
             TokenRule(
                 "option", _once(word for word in options if word not in modes.words and word != "over")
             ),
-            TokenRule("unit", tuple(UNITS)),
+            TokenRule("unit", tuple(words.UNITS)),
             number,
             brackets,
         ),

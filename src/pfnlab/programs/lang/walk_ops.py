@@ -92,13 +92,7 @@ class Mincore(OnPages, frozen=True, tag="mincore"):
     """mincore(2): the value is a digit a page."""
 
     row: ClassVar = Row(
-        (Shape.RANGE,),
-        "mincore",
-        "S7.5",
-        weight=2,
-        seen=True,
-        traced="mincore",
-        c="in_core({at}, {pages})",
+        (Shape.RANGE,), "mincore", "S7.5", weight=2, seen=True, traced="mincore", c="in_core({at}, {pages})"
     )
 
 

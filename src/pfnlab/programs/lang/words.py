@@ -1,37 +1,98 @@
-"""The words and limits of the program language, and the nearest word to a misspelt one."""
+"""The words and limits of the language, the table of operations, and the nearest word to a misspelt one.
+
+The operations with a form of their own are :data:`ByHand`; the others have a row, by word and verb.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import get_args
+from typing import TypeGuard, get_args
 
+from pfnlab.programs.lang import ops
 from pfnlab.programs.lang.areas import VVAR
-from pfnlab.programs.lang.device_ops import DRIVER_RAM, MOVED_BAR, DriverHow, DriverMode
-from pfnlab.programs.lang.fields import Flag, Shape, Word
-from pfnlab.programs.lang.ops import (
-    MAIN_TASK,
-    PCI_VIAS,
-    DeviceKind,
-    ForkRefusal,
-    Thp,
-    Via,
+from pfnlab.programs.lang.device_ops import DRIVER_RAM, MOVED_BAR, DriverHow, DriverMode, UnmapMappingRange
+from pfnlab.programs.lang.fields import Ending, Flag, Row, Shape, Word
+from pfnlab.programs.lang.walk_ops import Node, ProcessVmReadv, Walk, Walker
+
+#: The operations that declare a row, in the order of the union.
+ROWS: dict[type[ops.Call], Row] = {kind: kind.row for kind in get_args(ops.Call) if hasattr(kind, "row")}
+
+#: The operations whose lines have a form of their own: they name something new, or one field depends on
+#: another.
+ByHand = (
+    ops.Mmap
+    | ops.Mremap
+    | ops.Fork
+    | ops.Thread
+    | Walk
+    | ProcessVmReadv
+    | ops.RemapFilePages
+    | UnmapMappingRange
 )
-from pfnlab.programs.lang.shapes import ROWS, verbs_of, verbs_on
-from pfnlab.programs.lang.walk_ops import Node, Walker
+
+
+def is_by_hand(call: ops.Call) -> TypeGuard[ByHand]:
+    """True where *call* is none of the table."""
+    return type(call) not in ROWS
+
+
+def word_of(kind: type[ops.Call]) -> str:
+    """The word of an operation, which is its tag in the JSON form too."""
+    return str(kind.__struct_config__.tag)
+
+
+def verbs_of(kind: type[ops.Call]) -> tuple[str, ...]:
+    """The verbs of an operation of the table: its word, or one for each ending."""
+    word = word_of(kind)
+    for field in ROWS[kind].fields:
+        if isinstance(field, Ending):
+            return tuple(f"{word}_{ending}" for ending in field.numbers)
+    return (word,)
+
+
+#: The operations of the table by their words, and by their verbs.
+BY_WORD: dict[str, type[ops.Call]] = {word_of(kind): kind for kind in ROWS}
+BY_VERB: dict[str, type[ops.Call]] = {verb: kind for kind in ROWS for verb in verbs_of(kind)}
+
+
+def verbs_on(*shapes: Shape, more: bool | None = None) -> tuple[str, ...]:
+    """The verbs of the operations whose first field is one of *shapes*, in the table's order.
+
+    :param more: only those that have other fields too, or only those that have none
+    """
+    return tuple(
+        verb
+        for kind, row in ROWS.items()
+        if row.fields and row.fields[0] in shapes and more in (None, len(row.fields) > 1)
+        for verb in verbs_of(kind)
+    )
+
+
+#: The operations that a trace has as plain calls, by the names of these.
+TRACED: dict[str, type[ops.Call]] = {name: kind for kind, row in ROWS.items() for name in row.traced.split()}
+
+
+def tasks_named(call: ops.Call) -> dict[str, str]:
+    """The tasks that an operation of the table names, by the fields they are in; none that is held."""
+    if is_by_hand(call):
+        return {}
+    fields = zip(call.__struct_fields__, ROWS[type(call)].fields, strict=True)
+    return {name: getattr(call, name) for name, field in fields if field in (Shape.TASK, Shape.ANY_TASK)}
+
 
 #: The version this pfnlab reads and writes; the first line of every program names it.
 VERSION = 1
 FIRST_LINE = f"pfnlab program {VERSION}"
 
 #: The source of an anonymous mapping, where others name a device.
-ANON: Via = "anon"
+ANON: ops.Via = "anon"
 
 #: The source of a mapping of perf_event_open(2): a page of the event and the pages of its ring buffer.
-PERF: Via = "perf"
+PERF: ops.Via = "perf"
 
 #: The sources that are no device: each is its own interface, and its pages are counted from 0.
-NO_DEVICE: tuple[Via, ...] = (ANON, PERF)
+NO_DEVICE: tuple[ops.Via, ...] = (ANON, PERF)
 
 #: What they are called.
 KIND_OF_MEMORY = {ANON: "anonymous memory", PERF: "a buffer of perf"}
@@ -47,9 +108,7 @@ MAX_PERF_PAGES = 65
 NAME = re.compile(r"[a-z][a-z0-9_]{0,11}")
 FUNCTION = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 #: A series, or one version of it.
-KERNEL = re.compile(
-    r"[1-9][0-9]?\.(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,3})|-rc[1-9][0-9]?)?",
-)
+KERNEL = re.compile(r"[1-9][0-9]?\.(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,3})|-rc[1-9][0-9]?)?")
 
 MAX_BYTES = 1 << 20
 TOO_LARGE = "a program is at most 1 MiB, this is larger: is it the right file?"
@@ -80,17 +139,17 @@ UNITS: dict[str, int] = {
     "TiB": 1 << 40,
 }
 
-KINDS: dict[str, DeviceKind] = {kind: kind for kind in get_args(DeviceKind)}
+KINDS: dict[str, ops.DeviceKind] = {kind: kind for kind in get_args(ops.DeviceKind)}
 #: The most pages of a device of a kind; others are limited by :data:`MAX_PAGES` alone.
-MOST_PAGES: dict[DeviceKind, int] = {
+MOST_PAGES: dict[ops.DeviceKind, int] = {
     "lowmem": MAX_LOWMEM_PAGES,
     "isa": MAX_ISA_PAGES,
     "top": MAX_TOP_PAGES,
     "limit": MAX_TOP_PAGES,
 }
 #: The settings of transparent_hugepage.
-THP: dict[str, Thp] = {setting: setting for setting in get_args(Thp)}
-VIAS: dict[str, Via] = {via: via for via in PCI_VIAS}
+THP: dict[str, ops.Thp] = {setting: setting for setting in get_args(ops.Thp)}
+VIAS: dict[str, ops.Via] = {via: via for via in ops.PCI_VIAS}
 SHARING: dict[str, bool] = {"shared": True, "private": False}
 PROTS = frozenset({"none", "r", "w", "x", "rw", "rx", "wx", "rwx"})
 MODES = ("wb", "wc", "uc-", "uc", "wt", "wp")
@@ -100,7 +159,7 @@ DRIVER_MODES: dict[str, DriverMode] = {mode: mode for mode in get_args(DriverMod
 #: Other ways to a page, and reasons why a fork is refused.
 WALKERS: dict[str, Walker] = {walker: walker for walker in get_args(Walker)}
 NODES: dict[str, Node] = {word: word for word in get_args(Node)}
-FORK_WORDS: dict[str, ForkRefusal] = {word: word for word in get_args(ForkRefusal)}
+FORK_WORDS: dict[str, ops.ForkRefusal] = {word: word for word in get_args(ops.ForkRefusal)}
 UNMAP_WORDS = ("keep_cows",)
 #: A limit that leaves any number of pages.
 UNLIMITED = "unlimited"
@@ -108,7 +167,6 @@ UNLIMITED = "unlimited"
 FLAGS = tuple(field.word for row in ROWS.values() for field in row.fields if isinstance(field, Flag))
 MMAP_WORDS = ("populate", "locked", "over")
 MREMAP_WORDS = ("maymove", "fixed", "dontunmap", "over")
-
 HEADERS = ("title", "asks", "thp", "device", "area")
 
 #: Operations without arguments.
@@ -135,19 +193,11 @@ BIRTHS: dict[str, str] = {"fork": "c = fork", "thread": "t = thread"}
 VERBS = (
     *("mmap", "mremap"),
     *verbs_on(Shape.RANGE, Shape.ACCESS, more=True),
-    *("remap_file_pages", "process_vm_readv"),
-    *WALKERS,
-    *BIRTHS,
+    *("remap_file_pages", "process_vm_readv", *WALKERS, *BIRTHS),
     *verbs_on(Shape.RANGE, Shape.ACCESS, more=False),
-    "unmap_mapping_range",
-    *verbs_on(Shape.DEVICE_PAGES, Shape.SECTIONS),
-    *verbs_on(Shape.MEMORY),
-    *verbs_on(Shape.OWN_PAGES),
-    *verbs_on(Shape.DEVICE),
-    *WORD_VERBS,
-    *TASK_VERBS,
-    *PLAIN_VERBS,
-    *HELD_VERBS,
+    *("unmap_mapping_range", *verbs_on(Shape.DEVICE_PAGES, Shape.SECTIONS)),
+    *(*verbs_on(Shape.MEMORY), *verbs_on(Shape.OWN_PAGES), *verbs_on(Shape.DEVICE)),
+    *(*WORD_VERBS, *TASK_VERBS, *PLAIN_VERBS, *HELD_VERBS),
 )
 
 #: The prefixes of a task, in this order, each at most once, with an example line.
@@ -171,22 +221,10 @@ HOLD_FUNCTIONS = (
 KEYWORDS = frozenset(
     {
         *("pfnlab", "program", "expect", "in", "return", "nothing", "left", "leaked", "page", "pages", "end"),
-        *(ANON, PERF, VVAR, "phys", DRIVER_RAM, MOVED_BAR, "region", MAIN_TASK, "none"),
-        *HEADERS,
-        *PREFIXES,
-        *VERBS,
-        *KINDS,
-        *VIAS,
-        *SHARING,
-        *MODES,
-        *MMAP_WORDS,
-        *MREMAP_WORDS,
-        *UNMAP_WORDS,
-        *FLAGS,
-        *FORK_WORDS,
-        *NODES,
-        *DRIVER_HOW,
-        *DRIVER_MODES,
+        *(ANON, PERF, VVAR, "phys", DRIVER_RAM, MOVED_BAR, "region", ops.MAIN_TASK, "none"),
+        *(*HEADERS, *PREFIXES, *VERBS, *KINDS, *VIAS, *SHARING, *MODES),
+        *(*MMAP_WORDS, *MREMAP_WORDS, *UNMAP_WORDS, *FLAGS, *FORK_WORDS, *NODES),
+        *(*DRIVER_HOW, *DRIVER_MODES),
     }
 )
 
@@ -200,11 +238,9 @@ def did_you_mean(word: str, choices: Iterable[str], unlisted: Iterable[str] = ()
     meant = nearest(word, (*words, *unlisted))
     if meant is not None:
         return f": did you mean `{meant}`?"
-    if not words:
-        return ""
     if len(words) == 1:
         return f": write `{words[0]}`"
-    return f": write one of {', '.join(words)}"
+    return f": write one of {', '.join(words)}" if words else ""
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:

@@ -40,82 +40,15 @@ from pfnlab.kernel.mm.users.perf import open_event
 from pfnlab.kernel.mm.users.vfio import BAR_OFFSET, VfioDevice
 from pfnlab.kernel.mm.vma import MappedFile
 from pfnlab.kernel.mm.zap import END_OF_FILE, unmap_mapping_range
+from pfnlab.programs.lang import device_ops, ops
 from pfnlab.programs.lang.areas import VVAR
-from pfnlab.programs.lang.device_ops import (
-    D0,
-    D3,
-    DRIVER_RAM,
-    MOVED_BAR,
-    OWN_PAGES,
-    ArchIoFreeMemtypeWc,
-    ArchIoReserveMemtypeWc,
-    ArchPhysWcAdd,
-    Bind,
-    DriverRequest,
-    IoMappingCreateWc,
-    IoMappingFree,
-    Ioremap,
-    Iounmap,
-    MemoryDisable,
-    MemoryEnable,
-    Memremap,
-    MemremapPages,
-    Memunmap,
-    MemunmapPages,
-    Plug,
-    ReleaseMemRegion,
-    RemapPfnRange,
-    Remove,
-    RequestMemRegion,
-    Rescan,
-    RescanMoved,
-    SetMemory,
-    SetPagesArray,
-    SlotCall,
-    Unbind,
-    UnmapMappingRange,
-    Unplug,
-    VfioClose,
-    VfioReset,
-    ZapVmaPtes,
-)
-from pfnlab.programs.lang.ops import (
-    Call,
-    Exec,
-    Exit,
-    Fork,
-    Kill,
-    Look,
-    Madvise,
-    Mbind,
-    Mlock,
-    Mlockall,
-    Mmap,
-    Mprotect,
-    Mremap,
-    Mseal,
-    Msync,
-    Munlock,
-    Munlockall,
-    Munmap,
-    PkeyMprotect,
-    Read,
-    ReadMemtypeList,
-    Release,
-    RemapFilePages,
-    SystemCall,
-    Thread,
-    Via,
-    Write,
-)
 from pfnlab.programs.lang.process_ops import ProcessMadvise, ProcessMrelease, Setrlimit
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ClearRefs, Mincore, ProcessVmReadv, Status, Walk
 from pfnlab.programs.lang.words import NO_DEVICE
 from pfnlab.programs.model.walking import process_vm_readv, status_text, walked
 from pfnlab.programs.runs.observation import MOVED, SAME
-from pfnlab.programs.runs.places import Places
-from pfnlab.programs.runs.unknown import without_contents
+from pfnlab.programs.runs.places import Places, without_contents
 
 #: So many frames an entry can name.
 _FRAMES = PHYSICAL_MASK + 1 >> PAGE_SHIFT
@@ -128,30 +61,30 @@ class CallResult(NamedTuple):
     value: int | str | None = None
 
 
-def perform(kernel: Kernel, task: Task, call: Call, places: Places) -> CallResult:
+def perform(kernel: Kernel, task: Task, call: ops.Call, places: Places) -> CallResult:
     """Run *call* as *task*; contents that are the machine's own are not reported."""
     error, value = _perform(kernel, task, call, places)
     return CallResult(error, without_contents(call, value, places))
 
 
-def _perform(kernel: Kernel, task: Task, call: Call, places: Places) -> CallResult:
+def _perform(kernel: Kernel, task: Task, call: ops.Call, places: Places) -> CallResult:
     match call:
-        case Read(span=span) | Write(span=span):
-            return _touch(task, span, call.value if isinstance(call, Write) else None, places)
-        case Fork(child=child):
+        case ops.Read(span=span) | ops.Write(span=span):
+            return _touch(task, span, call.value if isinstance(call, ops.Write) else None, places)
+        case ops.Fork(child=child):
             return CallResult(fork(kernel, task, child, call.refused))
-        case Exit() | Kill():
+        case ops.Exit() | ops.Kill():
             exit_group(kernel, task)
             return CallResult(0)
-        case Exec():
+        case ops.Exec():
             execve(kernel, task)
             return CallResult(0)
-        case Thread(child=child):
+        case ops.Thread(child=child):
             create_thread(kernel, task, child)
             return CallResult(0)
-        case Look():
+        case ops.Look():
             return CallResult(0)
-        case Release():
+        case ops.Release():
             raise Defect("a release is done by the machine that holds the processors")
         case Mincore(span=span):
             _, told = kernel.call(task, lambda: mincore(task.mm, *places.pages(span)))
@@ -161,7 +94,7 @@ def _perform(kernel: Kernel, task: Task, call: Call, places: Places) -> CallResu
     return CallResult(error, value if isinstance(value, int | str) else None)
 
 
-def _system_call(kernel: Kernel, task: Task, call: SystemCall, places: Places) -> int | str | None:
+def _system_call(kernel: Kernel, task: Task, call: ops.SystemCall, places: Places) -> int | str | None:
     """Make the system call behind *call*.
 
     :return: its value, where it has one
@@ -169,58 +102,64 @@ def _system_call(kernel: Kernel, task: Task, call: SystemCall, places: Places) -
     """
     mm = task.mm
     match call:
-        case Mmap():
+        case ops.Mmap():
             _mmap(kernel, task, call, places)
-        case Munmap(span=span):
+        case ops.Munmap(span=span):
             do_munmap(mm, *places.pages(span))
-        case Mprotect(span=span, prot=prot):
+        case ops.Mprotect(span=span, prot=prot):
             do_mprotect(mm, *places.pages(span), prot_flags(prot))
-        case PkeyMprotect(span=span, prot=prot, keyed=keyed):
+        case ops.PkeyMprotect(span=span, prot=prot, keyed=keyed):
             do_mprotect(mm, *places.pages(span), prot_flags(prot), keyed=keyed)
-        case Madvise(span=span, advice=advice):
+        case ops.Madvise(span=span, advice=advice):
             do_madvise(mm, *places.pages(span), advice)
         case ProcessMadvise(span=span, advice=advice, target=target):
             process_madvise(mm, kernel.tasks.get(target), *places.pages(span), advice)
-        case Mlock(span=span):
+        case ops.Mlock(span=span):
             do_mlock(mm, *places.pages(span), locked=True)
-        case Munlock(span=span):
+        case ops.Munlock(span=span):
             do_mlock(mm, *places.pages(span), locked=False)
-        case Mlockall():
+        case ops.Mlockall():
             do_mlockall(mm)
-        case Munlockall():
+        case ops.Munlockall():
             do_munlockall(mm)
-        case Msync(span=span):
+        case ops.Msync(span=span):
             do_msync(mm, *places.pages(span))
-        case Mseal(span=span):
+        case ops.Mseal(span=span):
             do_mseal(mm, *places.pages(span))
-        case Mbind(span=span, policy=policy, move=move):
+        case ops.Mbind(span=span, policy=policy, move=move):
             do_mbind(mm, *places.pages(span), policy, move=move)
-        case RemapFilePages(span=span):
+        case ops.RemapFilePages(span=span):
             check_offsets_of_device(mm, *places.pages(span))
             _check_offset(task, call, places)
             remap_file_pages(mm, *places.pages(span), _pgoff(call.via, call.source, places))
-        case ReadMemtypeList():
+        case ops.ReadMemtypeList():
             kernel.book.debugfs()
-        case MemoryDisable(device=device) | MemoryEnable(device=device):
-            _vfio(kernel, places, device).set_memory(isinstance(call, MemoryEnable))
-        case D3(device=device) | D0(device=device):
-            _vfio(kernel, places, device).set_power(asleep=isinstance(call, D3))
-        case VfioReset(device=device):
+        case device_ops.MemoryDisable(device=device) | device_ops.MemoryEnable(device=device):
+            _vfio(kernel, places, device).set_memory(isinstance(call, device_ops.MemoryEnable))
+        case device_ops.D3(device=device) | device_ops.D0(device=device):
+            _vfio(kernel, places, device).set_power(asleep=isinstance(call, device_ops.D3))
+        case device_ops.VfioReset(device=device):
             _vfio(kernel, places, device).reset()
-        case VfioClose(device=device):
+        case device_ops.VfioClose(device=device):
             # The agent has the descriptor, and its calls are no part of an order.
             with kernel.trace.unseen(), kernel.as_init():
                 _vfio(kernel, places, device).close()
-        case Remove() | Rescan() | RescanMoved() | Unplug() | Plug():
+        case (
+            device_ops.Remove()
+            | device_ops.Rescan()
+            | device_ops.RescanMoved()
+            | device_ops.Unplug()
+            | device_ops.Plug()
+        ):
             _slot(kernel, places, call.device, call)
-        case Bind(device=device):
+        case device_ops.Bind(device=device):
             _pci(kernel, places, device).bind(kernel)
-        case Unbind(device=device):
+        case device_ops.Unbind(device=device):
             _pci(kernel, places, device).unbind(kernel)
-        case ArchPhysWcAdd():
+        case device_ops.ArchPhysWcAdd():
             # A machine with PAT needs no MTRR: nothing happens, and there is no handle (S9.8).
             return 0
-        case Mremap():
+        case ops.Mremap():
             return _mremap(mm, call, places)
         case Walk():
             return walked(task, call, places)
@@ -239,7 +178,7 @@ def _system_call(kernel: Kernel, task: Task, call: SystemCall, places: Places) -
     return None
 
 
-def _check_offset(task: Task, call: RemapFilePages, places: Places) -> None:
+def _check_offset(task: Task, call: ops.RemapFilePages, places: Places) -> None:
     """Check that the offset means the same in the mapping's file on every machine.
 
     :raises Undecided: it does not
@@ -255,48 +194,48 @@ def _check_offset(task: Task, call: RemapFilePages, places: Places) -> None:
         )
 
 
-def _ask_driver(kernel: Kernel, task: Task, call: DriverRequest, places: Places) -> None:
+def _ask_driver(kernel: Kernel, task: Task, call: device_ops.DriverRequest, places: Places) -> None:
     """Make a call of *task* that only the driver can do."""
     if kernel.driver is None:
         kernel.driver = DriverState()
     driver: DriverState = kernel.driver
     match call:
-        case ZapVmaPtes(span=span):
+        case device_ops.ZapVmaPtes(span=span):
             driver.zap(task.mm, *places.pages(span))
-        case UnmapMappingRange(span=span, keep_cows=keep, to_end=to_end):
+        case device_ops.UnmapMappingRange(span=span, keep_cows=keep, to_end=to_end):
             pages = _pfns(places, span)
             if to_end:
                 pages = PfnRange(pages.start, END_OF_FILE)
             unmap_mapping_range(kernel, pages, "driver", even_cows=not keep)
-        case RemapPfnRange(span=span, mode=mode):
+        case device_ops.RemapPfnRange(span=span, mode=mode):
             driver.remap_pfn_range(task.mm, *places.pages(span), mode)
-        case RequestMemRegion(span=span):
+        case device_ops.RequestMemRegion(span=span):
             driver.request_mem_region(kernel, _pfns(places, span))
-        case ReleaseMemRegion():
+        case device_ops.ReleaseMemRegion():
             driver.release_mem_region(kernel)
-        case Ioremap(span=span, mode=mode):
+        case device_ops.Ioremap(span=span, mode=mode):
             driver.ioremap(kernel, _pfns(places, span), CacheMode.from_short(mode))
-        case Iounmap():
+        case device_ops.Iounmap():
             driver.let_go(kernel, "ioremap")
-        case Memremap(span=span, mode=mode):
+        case device_ops.Memremap(span=span, mode=mode):
             driver.memremap(kernel, _pfns(places, span), CacheMode.from_short(mode))
-        case Memunmap():
+        case device_ops.Memunmap():
             driver.let_go(kernel, "memremap")
-        case IoMappingCreateWc(span=span):
+        case device_ops.IoMappingCreateWc(span=span):
             driver.io_mapping_create_wc(kernel, _pfns(places, span))
-        case IoMappingFree():
+        case device_ops.IoMappingFree():
             driver.let_go(kernel, "io_mapping")
-        case ArchIoReserveMemtypeWc(span=span):
+        case device_ops.ArchIoReserveMemtypeWc(span=span):
             arch_io_reserve_memtype_wc(kernel, _pfns(places, span))
-        case ArchIoFreeMemtypeWc(span=span):
+        case device_ops.ArchIoFreeMemtypeWc(span=span):
             arch_io_free_memtype_wc(kernel, _pfns(places, span))
-        case SetMemory(span=span, mode=mode):
+        case device_ops.SetMemory(span=span, mode=mode):
             set_memory(kernel, _pfns(places, span), CacheMode.from_short(mode))
-        case SetPagesArray(span=span, mode=mode):
+        case device_ops.SetPagesArray(span=span, mode=mode):
             set_pages_array(kernel, _pfns(places, span), CacheMode.from_short(mode))
-        case MemremapPages(span=span, p2pdma=p2pdma):
+        case device_ops.MemremapPages(span=span, p2pdma=p2pdma):
             driver.memremap_pages(kernel, _pfns(places, span), p2pdma)
-        case MemunmapPages():
+        case device_ops.MemunmapPages():
             driver.let_go(kernel, "memremap_pages")
         case _:
             assert_never(call)
@@ -313,51 +252,40 @@ def _vfio(kernel: Kernel, places: Places, device: str) -> VfioDevice:
 
 
 def _pci(kernel: Kernel, places: Places, device: str) -> PciDevice:
-    """The device as the bus was scanned last; a kernel that was not booted with it scans now.
-
-    :param device: its name, or that of its second place
-    """
-    if device == MOVED_BAR:
+    """The device as the bus was scanned last; a kernel that was not booted with it scans now."""
+    if device == device_ops.MOVED_BAR:
         device = next(iter(kernel.pci))
     pci: PciDevice = kernel.pci.setdefault(device, PciDevice(places.devices[device]))
     return pci
 
 
-def _slot(kernel: Kernel, places: Places, name: str, call: SlotCall) -> None:
+def _slot(kernel: Kernel, places: Places, name: str, call: device_ops.SlotCall) -> None:
     """A device comes or goes."""
     device = _pci(kernel, places, name)
     match call:
-        case Remove():
+        case device_ops.Remove():
             device.remove(kernel)
-        case Unplug():
+        case device_ops.Unplug():
             # The kernel's own threads do it, unseen by those of the program.
             with kernel.trace.unseen():
                 if device.known:
                     device.remove(kernel)
                 unplugged(kernel, device.bar)
-        case Plug():
+        case device_ops.Plug():
             plugged(kernel, places.devices[name])
             kernel.pci[name] = found_again(kernel, places.devices[name])
-        case Rescan() | RescanMoved() if not device.known:
-            bar = places.devices[MOVED_BAR if isinstance(call, RescanMoved) else name]
+        case device_ops.Rescan() | device_ops.RescanMoved() if not device.known:
+            bar = places.devices[device_ops.MOVED_BAR if isinstance(call, device_ops.RescanMoved) else name]
             kernel.pci[name] = found_again(kernel, bar, device.bar)
-
-
-def close_files(kernel: Kernel) -> None:
-    """No task is left: the devices that the agent held open for them are closed."""
-    for device in kernel.vfio.values():
-        if device.open:
-            with kernel.trace.unseen():
-                device.close()
 
 
 def _pfns(places: Places, span: Span) -> PfnRange:
     """The page frames of a device's span."""
-    base = RAM_PFN if span.name == DRIVER_RAM else places.devices[span.name].start
+    base = RAM_PFN if span.name == device_ops.DRIVER_RAM else places.devices[span.name].start
     return PfnRange(base + span.start, base + span.end)
 
 
-def _mmap(kernel: Kernel, task: Task, call: Mmap, places: Places) -> None:
+def _mmap(kernel: Kernel, task: Task, call: ops.Mmap, places: Places) -> None:
     target = call.over or Span(call.name or "", 0, call.source.pages)
     if call.driver is not None and _pgoff(call.via, call.source, places) + call.source.pages > _FRAMES:
         raise Undecided("the model has no rule for frames past the end of physical addresses", Why.NO_RULE)
@@ -375,7 +303,7 @@ def _mmap(kernel: Kernel, task: Task, call: Mmap, places: Places) -> None:
     )
 
 
-def _pgoff(via: Via, source: Span, places: Places) -> int:
+def _pgoff(via: ops.Via, source: Span, places: Places) -> int:
     """The offset in pages at which *source* is in a file, as that interface counts."""
     if via in NO_DEVICE:
         return 0
@@ -384,7 +312,7 @@ def _pgoff(via: Via, source: Span, places: Places) -> int:
     return source.start if via in ("wc", "uc") else places.devices[source.name].start + source.start
 
 
-def _file(kernel: Kernel, task: Task, call: Mmap, places: Places) -> MappedFile | None:
+def _file(kernel: Kernel, task: Task, call: ops.Mmap, places: Places) -> MappedFile | None:
     """The file of a mapping, opened for it."""
     via = call.via
     if via == "anon":
@@ -395,7 +323,7 @@ def _file(kernel: Kernel, task: Task, call: Mmap, places: Places) -> MappedFile 
         return open_event(kernel)
     if call.driver is not None and call.driver.how == "bare":
         return BareDriverFile(call.driver.mode)
-    if call.driver is not None and call.driver.how in OWN_PAGES:
+    if call.driver is not None and call.driver.how in device_ops.OWN_PAGES:
         return OwnPagesFile(call.driver.how, call.driver.mode, _pgoff(via, call.source, places))
     if call.driver is not None:
         return DriverFile(call.driver.how, call.driver.mode, call.driver.part or (0, 0))
@@ -416,7 +344,7 @@ def _file(kernel: Kernel, task: Task, call: Mmap, places: Places) -> MappedFile 
     return PciBar(pci.bar, proc, via.endswith("wc"), fallocate, revoked, pci)
 
 
-def _mremap(mm: MmStruct, call: Mremap, places: Places) -> str:
+def _mremap(mm: MmStruct, call: ops.Mremap, places: Places) -> str:
     processors = mm.kernel.processors
     if call.span.name == VVAR and (processors.held or processors.place):
         raise Undecided("the model has no rule for looking for vvar with a processor to be held", Why.NO_RULE)

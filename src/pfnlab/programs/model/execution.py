@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
-import msgspec
+from msgspec.structs import replace
 
 from pfnlab.base.errors import Undecided, Why, errno_name
 from pfnlab.kernel.mm.kernel import NO_TASK, Kernel
@@ -196,13 +196,11 @@ class SideBySide(OneByOne):
         """The comparable fields of *step*."""
         earlier, self._generations = self._generations, self._tlb_generations()
         if self.settled:
-            return msgspec.structs.replace(step, flushes=None, events=None)
+            return replace(step, flushes=None, events=None)
         flushes = sum(
             generation - earlier[mm] for mm, generation in self._generations.items() if mm in earlier
         )
-        return msgspec.structs.replace(
-            step, vmas=None, flushes=flushes if self._counts else None, events=None
-        )
+        return replace(step, vmas=None, flushes=flushes if self._counts else None, events=None)
 
     # How often every address space was flushed.
     def _tlb_generations(self) -> dict[MmStruct, int]:
@@ -232,10 +230,7 @@ def _so_far(operation: Operation, hold_asked: bool, is_held: bool) -> Returned:
 
 
 def _hold(hold: Hold | None) -> Call | None:
-    """The call at which to stop.
-
-    :raises Undecided: the model does not stop there
-    """
+    """The call at which to stop (Undecided: the model does not stop there)."""
     if hold is None:
         return None
     if hold.function not in HOLD_FUNCTIONS:
@@ -245,10 +240,7 @@ def _hold(hold: Hold | None) -> Call | None:
 
 
 def _skip(skip: Skip | None) -> Call | None:
-    """The call to leave out.
-
-    :raises Undecided: the model does not know its consequences
-    """
+    """The call to leave out (Undecided: the model does not know its consequences)."""
     if skip is None:
         return None
     if skip.function not in _SKIPPED:

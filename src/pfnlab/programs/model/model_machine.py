@@ -1,4 +1,4 @@
-"""``model:7.2``: the machine that knows the rules and runs programs on them."""
+"""``model:7.2``, ``model:6.1,tracker=exact``: the machine that knows the rules and runs programs on them."""
 
 from __future__ import annotations
 
@@ -26,24 +26,14 @@ from pfnlab.programs.lang.device_ops import DRIVER_RAM_PAGES, MOVED_BAR
 from pfnlab.programs.lang.needs import lacking
 from pfnlab.programs.lang.ops import END_KINDS, MAIN_TASK, Program
 from pfnlab.programs.lang.printer import op_lines
-from pfnlab.programs.model.dispatch import close_files
 from pfnlab.programs.model.execution import OneByOne, SideBySide, refuse_unknown
 from pfnlab.programs.model.named_profile import profile_named, version_in
 from pfnlab.programs.model.observe import Observer
+from pfnlab.programs.runs import places
 from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.machine import Accel, Machine
+from pfnlab.programs.runs.named_machines import MachineKind, Named, model_text
 from pfnlab.programs.runs.observation import Reason, Run, Step, TlbSeen
-from pfnlab.programs.runs.places import (
-    ISA_PFN,
-    LOW_BAR_MIB,
-    PAST_END_PAGES,
-    Places,
-    alignment,
-    bar_mib_for,
-    passes_end,
-    reach_behind,
-    top_of,
-    window_pages,
-)
 
 #: The place of BARs: below 4 GiB while they fit, as firmware places them, else above.
 _LOW_BAR_PFN = phys_to_pfn(0xC000_0000)
@@ -186,7 +176,6 @@ class ModelMachine:
     def _check_decided(self, program: Program, run: Run, memory: dict[int, int], *, crowded: bool) -> None:
         """Check that *run* is the same in every order of those who wait (S8.2.10, S8.5.5).
 
-        :param crowded: several have waited at once, who have an order among them
         :raises Undecided: it is not
         """
         for order, reason in _ORDERS.items():
@@ -295,29 +284,33 @@ class _Setting(NamedTuple):
     """The decisions of a program before its first operation."""
 
     platform: Platform
-    places: Places
+    places: places.Places
     held: bool
     vvar: bool
 
     @classmethod
     def of(cls, program: Program) -> _Setting:
         platform, devices, whole = place(program)
-        places = replace(Places.of(program, devices), whole=whole, driver_ram=DRIVER_RAM_PFNS)
-        return cls(platform, places, program.needs.held, moves_vvar(program))
+        found = replace(places.Places.of(program, devices), whole=whole, driver_ram=DRIVER_RAM_PFNS)
+        return cls(platform, found, program.needs.held, moves_vvar(program))
 
 
 def exit_all(kernel: Kernel) -> None:
     """Every task is killed, the last created first, with a thread its process; files are closed (S12.3.1)."""
     while kernel.tasks:
         exit_group(kernel, max(kernel.tasks.values(), key=lambda task: task.pid))
-    close_files(kernel)
+    # The agent held devices open for them.
+    for device in kernel.vfio.values():
+        if device.open:
+            with kernel.trace.unseen():
+                device.close()
 
 
 def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | None]:
     """A machine with the program's devices, where they lie on it, and the BAR a driver takes as a whole."""
     platform = replace(qemu_q35(), transparent_hugepage=program.thp or "never")
     bar = _LOW_BAR_PFN
-    if bar_mib_for(program) > LOW_BAR_MIB:
+    if places.bar_mib_for(program) > places.LOW_BAR_MIB:
         bar = _HIGH_BAR_PFN
         platform = replace(platform, phys_bits=_HIGH_PHYS_BITS)
     if program.needs.wide:
@@ -335,24 +328,45 @@ def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | N
     for device in program.devices:
         if device.kind == "lowmem":
             devices[device.name] = PfnRange(lowmem, lowmem + device.pages)
-            lowmem += device.pages + reach_behind(program)
+            lowmem += device.pages + places.reach_behind(program)
             continue
         if device.kind == "isa":
-            devices[device.name] = PfnRange(ISA_PFN, ISA_PFN + device.pages)
+            devices[device.name] = PfnRange(places.ISA_PFN, places.ISA_PFN + device.pages)
             continue
         if device.kind in END_KINDS:
-            devices[device.name] = top_of(platform.phys_bits, device.pages)
+            devices[device.name] = places.top_of(platform.phys_bits, device.pages)
             continue
-        bar += -bar % alignment(program, device)
+        bar += -bar % places.alignment(program, device)
         pfns = devices[device.name] = PfnRange(bar, bar + device.pages)
         # In a guest a device is a part of the BAR, unless the program maps past its end.
-        inside = 0 if passes_end(program, device) else reach_behind(program)
+        inside = 0 if places.passes_end(program, device) else places.reach_behind(program)
         behind = pfns.end + inside if whole is None else whole.end
         resources.append(Resource(pfns.start * PAGE_SIZE, behind * PAGE_SIZE, f"BAR of {device.name}"))
-        bar += window_pages(program, device) + PAST_END_PAGES * passes_end(program, device)
+        bar += places.window_pages(program, device) + places.PAST_END_PAGES * places.passes_end(
+            program, device
+        )
     moved = program.needs.moved
     if moved is not None:
-        bar += -bar % alignment(program, moved)
+        bar += -bar % places.alignment(program, moved)
         devices[MOVED_BAR] = PfnRange(bar, bar + moved.pages)
     phys = type(platform.phys)(tuple(resources))
     return replace(platform, phys=phys), devices, whole
+
+
+def model_of(named: Named, look: LookLevel = LookLevel.PROC) -> ModelMachine:
+    """The model of that name.
+
+    :raises Misuse: there is no such model
+    """
+    return ModelMachine(model_text(named.rest), look)
+
+
+def _read(spec: str, profile: str | None) -> Named:
+    return Named(spec, version_in(model_text(spec.partition(":")[2])), stock=False)
+
+
+def _open(named: Named, accel: Accel, look: LookLevel, guests: int | None, blocks: bool) -> Machine:
+    return model_of(named, look)
+
+
+KIND = MachineKind(_read, _open)

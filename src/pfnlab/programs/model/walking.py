@@ -8,8 +8,8 @@ from pfnlab.kernel.mm.kernel import Task
 from pfnlab.kernel.mm.more import pagemap, readers, remote
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ByteRange, ProcessVmReadv, Walk
-from pfnlab.programs.runs.moved import ascending, moved_text
 from pfnlab.programs.runs.places import Places
+from pfnlab.programs.runs.texts import ascending, moved_text
 
 #: Bytes of a word, which is moved where an operation names no bytes.
 WORD = 4
@@ -69,7 +69,6 @@ def walked(task: Task, call: Walk, places: Places) -> int | str | None:
 def _moved(task: Task, call: Walk, page: int) -> int | str | None:
     """The answer of a walker that takes bytes: the first word, where it reads no bytes in particular.
 
-    :param page: where in memory the page begins
     :raises ModelledErrno: as the system call
     """
     part = call.bytes or ByteRange(0, WORD)

@@ -41,10 +41,8 @@ _PAGE = itemgetter(EntryRun._fields.index("page"))
 class WatchedSpace:
     """The address space of a process, as it was seen last.
 
-    :param task: the process
     :param counts: the counters of a VMA, as the observer learns them
     :ivar vmas: for each VMA what is seen of it; None for one outside of the program's areas
-    :ivar names: their names, likewise
     :ivar prots: their names with the cache mode of vm_page_prot, likewise
     """
 

@@ -24,7 +24,6 @@ MOST_LINES = 160
 # How far a report's lines may lie from its head: those of a report before its call trace.
 _PREAMBLE = 40
 _BEFORE = 8
-
 _STAMP = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?")
 _ADDRESS = re.compile(r"\b(?:0x[0-9a-f]+|(?=[0-9a-f]*\d)[0-9a-f]{8,16})\b")
 _OFFSET = re.compile(r"\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?")
@@ -32,16 +31,13 @@ _SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm)\b(?:\.\d+)?")
 _NUMBER = re.compile(r"(?<![\w.])\d+(?![\w.])")
 _PLACE = re.compile(r"(?<![\w./-])(?:/[\w./-]*/)?([\w.-][\w./-]*\.[ch]):\d+")
 _TASK = re.compile(r"(?<=[ \[])[^\s\[/:]+[/:]\d+(?:/(?:0x)?[0-9a-f]+)?\b")
-
 _TAINT = re.compile(r" \((?:Not t|T)ainted\b.*?\)")
-
 _CUT = "[ cut here ]"
 _END_TRACE = "---[ end trace"
 _RIP = re.compile(r"^RIP: 0010:([A-Za-z_][\w.]*)\+0x")
 _CALL = re.compile(r"^ +([A-Za-z_][\w.]*)\+0x")
 _USER_RIP = re.compile(r"^RIP: 0033:")
 _SECOND = re.compile(r"Fatal exception|panic_on_\w+|kasan\.fault|Aiee, killing interrupt handler")
-
 _OOPS = re.compile(r"^(?:Oops: )?(?P<title>[\w -]+?)(?:,.*|: [\w -]+)?: [0-9a-f]{4} \[#\d+\]")
 
 # The line that begins a report, with the kind of alarm unless the line names it; the first match counts.
@@ -50,10 +46,7 @@ _HEADS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("", re.compile(r"^(?P<title>BUG: (?P<kind>KASAN|KFENCE|KMSAN|KCSAN): .+)")),
     ("UBSAN", re.compile(r"^(?P<title>UBSAN: .+)")),
     ("oops", re.compile(r"^(?P<title>BUG: kernel NULL pointer dereference)")),
-    (
-        "oops",
-        re.compile(r"^(?P<title>BUG: unable to handle (?:kernel )?[a-zA-Z ]+?)(?: for | at |:|$)"),
-    ),
+    ("oops", re.compile(r"^(?P<title>BUG: unable to handle (?:kernel )?[a-zA-Z ]+?)(?: for | at |:|$)")),
     ("oops", re.compile(r"^(?:traps: )?(?P<title>PANIC: double fault)")),
     ("oops", _OOPS),
     ("lockup", re.compile(r"^(?:watchdog: )?(?P<title>BUG: (?:soft|workqueue) lockup)")),

@@ -21,6 +21,7 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from pfnlab.base.errors import Defect, Misuse
 from pfnlab.base.result import Count, Outcome, Text
@@ -34,28 +35,14 @@ from pfnlab.programs.runs.violation import Violation
 
 #: The fields of a step that are compared, in the order they are reported.
 FIELDS = (
-    *(
-        "result",
-        "value",
-        "log",
-        "levels",
-        "book",
-        "vmas",
-        "tracked",
-        "prots",
-        "direct_map",
-        "ptes",
-        "flushes",
-        "events",
-    ),
+    *("result", "value", "log", "levels", "book", "vmas"),
+    *("tracked", "prots", "direct_map", "ptes", "flushes", "events"),
 )
 
 _ARE = f"fields of observations are {', '.join(FIELDS)}"
 
 #: The fields that are None when the machine cannot see them; None anywhere else is a value.
-CHANNEL_FIELDS = frozenset(
-    {"levels", "book", "vmas", "tracked", "prots", "direct_map", "ptes", "flushes", "events"}
-)
+CHANNEL_FIELDS = frozenset(FIELDS) - {"result", "value", "log"}
 
 
 def fields_named(names: Sequence[str]) -> tuple[str, ...]:
@@ -194,7 +181,11 @@ def differences(runs: Sequence[Run], fields: Sequence[str] = FIELDS) -> list[Dif
 
     :raises Defect: the runs are not of one program, or one is short without a reason
     """
-    _check(runs)
+    said = mismatch(
+        [Ran(run.machine, [step.op for step in run.steps], run.unfinished is None) for run in runs]
+    )
+    if said is not None:
+        raise Defect(said)
     runs = seen_by_all(runs)
     spent = spent_messages(runs)
     found = []
@@ -210,19 +201,14 @@ def differences(runs: Sequence[Run], fields: Sequence[str] = FIELDS) -> list[Dif
 def seen_by_all(runs: Sequence[Run]) -> Sequence[Run]:
     """*runs* without the events that one of the machines cannot observe."""
     unobserved = frozenset[str]().union(*(run.unobserved for run in runs))
-    if not unobserved:
-        return runs
-    return [
-        msgspec.structs.replace(run, steps=tuple(_without(step, unobserved) for step in run.steps))
-        for run in runs
-    ]
 
+    def seen(step: Step) -> Step:
+        if step.events is None:
+            return step
+        events = (event for event in step.events if event.partition(" ")[0] not in unobserved)
+        return replace(step, events=tuple(events))
 
-def _without(step: Step, words: frozenset[str]) -> Step:
-    if step.events is None:
-        return step
-    events = tuple(event for event in step.events if event.partition(" ")[0] not in words)
-    return msgspec.structs.replace(step, events=events)
+    return [replace(run, steps=tuple(map(seen, run.steps))) for run in runs] if unobserved else runs
 
 
 def comparable(step: Step, field: str, spent: frozenset[str] = frozenset()) -> Any:
@@ -294,10 +280,7 @@ def covers(expect: Expect, version: str) -> bool:
 
 
 def judge(
-    program: Program,
-    runs: Sequence[Run],
-    series: Mapping[str, str | None],
-    fields: tuple[str, ...] = FIELDS,
+    program: Program, runs: Sequence[Run], series: Mapping[str, str | None], fields: tuple[str, ...] = FIELDS
 ) -> Verdict:
     """The verdict on one program's runs.
 
@@ -352,7 +335,6 @@ def _differ(steps: Sequence[Step], field: str, spent: frozenset[str]) -> bool:
 class Ran(msgspec.Struct, frozen=True):
     """How far a machine came with a program.
 
-    :param ops: the operations of its steps
     :param finished: nothing was lost, and the machine decided every step
     """
 
@@ -372,11 +354,3 @@ def mismatch(runs: Sequence[Ran]) -> str | None:
         if len(named) > 1:
             return f"step {index} is not the same operation on every machine: {', '.join(named)}"
     return None
-
-
-def _check(runs: Sequence[Run]) -> None:
-    said = mismatch(
-        [Ran(run.machine, [step.op for step in run.steps], run.unfinished is None) for run in runs]
-    )
-    if said is not None:
-        raise Defect(said)

@@ -18,9 +18,8 @@ from pfnlab.base.errors import Discovery, LostGuest, Misuse, Undecided
 from pfnlab.base.files import MOST_RECORDED, Missing, read_bytes, write_whole
 from pfnlab.base.inert import json_line, one_line, shell_path, shell_word
 from pfnlab.kernel.policies.releases import series_of, version_key
-from pfnlab.programs.lang.json_form import program_hash
 from pfnlab.programs.lang.library import library_paths
-from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.load import load_program, program_hash
 from pfnlab.programs.runs.compare import Difference, differences
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run, Step
@@ -65,10 +64,7 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     look: LookLevel = LookLevel.PROC
 
     def __post_init__(self) -> None:
-        """Refuse an observation of nobody, and a kernel that saw nothing.
-
-        :raises ValueError: there is one
-        """
+        """Refuse an observation of nobody, and a kernel that saw nothing (ValueError: there is one)."""
         seen = {version for one in self.observations for version in one.versions}
         if other := sorted(seen ^ self.kernels.keys()):
             raise ValueError(f"{other[0]} is not both among the kernels and in an observation")

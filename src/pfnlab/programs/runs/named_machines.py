@@ -31,10 +31,7 @@ FORMS = (
 
 #: The kinds of machines by the beginning of their names, each where its :class:`MachineKind` is.
 #: It is imported when a machine of that kind is named: models need no lab, and the lab may import this.
-KINDS = {
-    "model": "pfnlab.programs.model.named_model:KIND",
-    "qemu": "pfnlab.lab.running.named_kernel:KIND",
-}
+KINDS = {"model": "pfnlab.programs.model.model_machine:KIND", "qemu": "pfnlab.lab.running.named_kernel:KIND"}
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -128,13 +125,9 @@ def files_named(specs: Iterable[str]) -> list[str]:
 
     What is no file is left out, as a profile or the name of a policy.
     """
-    words = [word for spec in specs for part in spec.split(",") for word in _values(part)]
-    return [word for word in dict.fromkeys(words) if is_file(word)]
-
-
-def _values(part: str) -> list[str]:
-    _, equals, value = part.partition("=")
-    return [value] if equals else [part.partition(":")[2]]
+    parts = (part for spec in specs for part in spec.split(","))
+    values = (part.partition("=" if "=" in part else ":")[2] for part in parts)
+    return [value for value in dict.fromkeys(values) if is_file(value)]
 
 
 def model_text(rest: str) -> str:
@@ -221,7 +214,6 @@ def open_machine(
 ) -> Machine:
     """The machine of a name; a kernel that is not here yet is fetched when it runs.
 
-    :param accel: the accelerator of guests, where it is a kernel
     :param look: how the kernel is looked at, or is to be predicted to be looked at
     :param guests: how many guests a kernel has at most; None for one a processor
     :param blocks: whether the blocks of a kernel that programs reach are named
@@ -271,7 +263,6 @@ def side_by_side(
     No guest is left afterwards.
 
     :param look: how all programs are looked at, or each of them; None is as `settle_look` says
-    :param accel: the accelerator of guests
     :return: for each program one run a machine, in the order of *machines* and under their names
     :raises Misuse: there is no such model or kernel, or a program that no guest could hold
     :raises MissingTool: a tool or kernel is not here

@@ -15,8 +15,9 @@ from pfnlab.kernel.mm.space import OWN_PAGE
 from pfnlab.kernel.mm.users.vfio import BAR_OFFSET
 from pfnlab.programs.lang.areas import VVAR, area_extents, area_starts, areas_of_unknown
 from pfnlab.programs.lang.device_ops import DRIVER_RAM, MOVED_BAR, MemremapPages
-from pfnlab.programs.lang.ops import END_KINDS, Device, DeviceKind, Mmap, Program, RemapFilePages
+from pfnlab.programs.lang.ops import END_KINDS, Call, Device, DeviceKind, Mmap, Program, Read, RemapFilePages
 from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.walk_ops import ProcessVmReadv, Walk
 from pfnlab.programs.lang.words import ANON, MAX_ISA_PAGES, PERF
 from pfnlab.programs.runs.observation import PHYSICAL, REGION, DeviceSpan
 
@@ -241,3 +242,28 @@ def _reach(program: Program) -> dict[str, int]:
     calls = [op.call for op in program.ops]
     ends = [call.source.end for call in calls if isinstance(call, Mmap | RemapFilePages)]
     return {device.name: max(0, max(ends, default=0) - device.pages)}
+
+
+#: Walkers whose number is no content of the page.
+_COUNTING = ("futex_wake",)
+
+
+#: The operations that tell what is in a page.
+READING = (Read, ProcessVmReadv, Walk)
+
+
+def shows_unknown(call: Call, places: Places) -> bool:
+    """True where *call* reads from an area whose contents are the machine's own."""
+    if not isinstance(call, READING) or call.span.name not in places.unknown:
+        return False
+    return not isinstance(call, Walk) or (call.walker not in _COUNTING and call.value is None)
+
+
+def without_contents(call: Call, value: int | str | None, places: Places) -> int | str | None:
+    """The value of *call* without what the machine has in its pages: no word, and of bytes their number."""
+    if value is None or not shows_unknown(call, places):
+        return value
+    if isinstance(value, int):
+        return None
+    has_bytes = getattr(call, "bytes", None) is not None
+    return value.partition(":")[0] if has_bytes else value

@@ -8,18 +8,7 @@ from itertools import groupby
 
 from msgspec.structs import replace
 
-from pfnlab.kernel.hw.bits import (
-    PAGE_ACCESSED,
-    PAGE_CACHE_MASK,
-    PAGE_DIRTY,
-    PAGE_PAT_LARGE,
-    PAGE_PRESENT,
-    PAGE_PROTNONE,
-    PAGE_RW,
-    PAGE_SPECIAL,
-    PAGE_USER,
-    pgprot_large_2_4k,
-)
+from pfnlab.kernel.hw import bits
 from pfnlab.kernel.hw.pat import FULL_PAT
 from pfnlab.programs.runs.observation import DeviceSpan, PteSeen
 from pfnlab.programs.runs.texts import TableEntry
@@ -28,10 +17,17 @@ from pfnlab.programs.runs.texts import TableEntry
 RAM = DeviceSpan("ram", 0, 0)
 
 #: The bits that have a word, in the order of the words.
-_WORDS = {PAGE_USER: "US", PAGE_SPECIAL: "SPECIAL", PAGE_ACCESSED: "A", PAGE_DIRTY: "D"}
+_WORDS = {bits.PAGE_USER: "US", bits.PAGE_SPECIAL: "SPECIAL", bits.PAGE_ACCESSED: "A", bits.PAGE_DIRTY: "D"}
 
 #: All bits that words are made of; that of large leaves is a bit of the frame of small ones.
-_BITS = sum(_WORDS) | PAGE_PRESENT | PAGE_RW | PAGE_CACHE_MASK | PAGE_PROTNONE | PAGE_PAT_LARGE
+_BITS = (
+    sum(_WORDS)
+    | bits.PAGE_PRESENT
+    | bits.PAGE_RW
+    | bits.PAGE_CACHE_MASK
+    | bits.PAGE_PROTNONE
+    | bits.PAGE_PAT_LARGE
+)
 
 
 def entry_text(raw: int, level: int) -> str:
@@ -46,20 +42,20 @@ def entry_text(raw: int, level: int) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _text(bits: int | None, level: int) -> str:
-    # The frame is not among the bits, so there are few of them.
-    if bits is None:
+def _text(raw: int | None, level: int) -> str:
+    # The frame is not among these bits, so there are few of them.
+    if raw is None:
         return str(TableEntry(level, "", absent="none"))
-    if not bits & (PAGE_PRESENT | PAGE_PROTNONE):
+    if not raw & (bits.PAGE_PRESENT | bits.PAGE_PROTNONE):
         return str(TableEntry(level, "", absent="swap"))
-    flags = ["P" if bits & PAGE_PRESENT else "!P", "RW" if bits & PAGE_RW else "RO"]
-    flags += [word for bit, word in _WORDS.items() if bits & bit]
-    return str(TableEntry(level, cache_mode(bits, level), tuple(flags)))
+    flags = ["P" if raw & bits.PAGE_PRESENT else "!P", "RW" if raw & bits.PAGE_RW else "RO"]
+    flags += [word for bit, word in _WORDS.items() if raw & bit]
+    return str(TableEntry(level, cache_mode(raw, level), tuple(flags)))
 
 
 def cache_mode(raw: int, level: int) -> str:
     """The cache mode a leaf selects on a CPU with full PAT."""
-    return FULL_PAT.pgprot2cachemode(raw if level == 1 else pgprot_large_2_4k(raw)).short.upper()
+    return FULL_PAT.pgprot2cachemode(raw if level == 1 else bits.pgprot_large_2_4k(raw)).short.upper()
 
 
 def merge_ptes(ptes: Iterable[PteSeen]) -> tuple[PteSeen, ...]:

@@ -10,7 +10,7 @@ from pfnlab.diagnosis.inspector.finding.finding_form import (
     finding_kinds,
     range_text,
 )
-from pfnlab.explorer.rules import find_rule
+from pfnlab.explorer.offers import find_rule
 from pfnlab.kernel.bugs.known_bugs import bug
 from pfnlab.programs.lang.library import program_paths
 

@@ -9,7 +9,7 @@ from for_each import for_each
 
 from pfnlab.diagnosis.inspector.host_snapshot import Access, Process, Reservation, Snapshot
 from pfnlab.diagnosis.inspector.parsing.assembly import config_path, snapshot_of
-from pfnlab.diagnosis.inspector.parsing.memtype_list import PATH
+from pfnlab.diagnosis.inspector.parsing.memory_lists import MEMTYPES
 from pfnlab.diagnosis.inspector.sources.root_folder import RootFolder
 from pfnlab.kernel.hw.cachemode import CacheMode
 
@@ -96,7 +96,7 @@ def test_a_list_that_is_not_mounted_names_the_mount(machine_root: Path) -> None:
 
     snapshot = found(machine_root)
 
-    source = snapshot.source(PATH)
+    source = snapshot.source(MEMTYPES)
     assert source is not None
     assert (None, "sudo mount -t debugfs none /sys/kernel/debug") == (snapshot.book, source.command)
 
@@ -105,7 +105,7 @@ def test_a_list_that_a_kernel_has_not_needs_no_mount(machine_root: Path) -> None
     """Debugfs is there, and has other things."""
     (machine_root / LIST).unlink()
 
-    source = found(machine_root).source(PATH)
+    source = found(machine_root).source(MEMTYPES)
 
     assert source is not None
     assert (Access.ABSENT, "") == (source.access, source.command)
@@ -117,7 +117,7 @@ def test_a_line_that_is_not_understood_is_said(machine_root: Path) -> None:
 
     snapshot = found(machine_root)
 
-    source = snapshot.source(PATH)
+    source = snapshot.source(MEMTYPES)
     assert source is not None
     assert (
         (Reservation(0x1000, 0x2000, CacheMode.WB),),

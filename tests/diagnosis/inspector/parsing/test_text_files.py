@@ -6,14 +6,20 @@ from pathlib import Path
 
 import pytest
 from fake_root import write
+from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pfnlab.diagnosis.inspector.host_snapshot import Access
 from pfnlab.diagnosis.inspector.parsing import text_files
 from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
-from pfnlab.diagnosis.inspector.parsing.text_files import LongFiles, line_pieces, odd_line
-from pfnlab.diagnosis.inspector.snapshot_bounds import SnapshotBounds
+from pfnlab.diagnosis.inspector.parsing.text_files import (
+    ORDINARY,
+    LongFiles,
+    SnapshotBounds,
+    line_pieces,
+    odd_line,
+)
 from pfnlab.diagnosis.inspector.sources.root_folder import RootFolder
 
 ONE = SnapshotBounds(1)
@@ -91,3 +97,33 @@ def test_files_have_a_bound_together(tmp_path: Path) -> None:
 def nothing(data: bytes) -> bytes:
     """Keeps nothing."""
     return b""
+
+
+def test_the_bounds_that_nobody_asked_for() -> None:
+    """64 MiB and two million lines of a file, four and two times as much of all."""
+    assert (64 << 20, 2_000_000, 256 << 20, 4_000_000) == (
+        *(ORDINARY.bytes, ORDINARY.lines),
+        *(ORDINARY.all_bytes, ORDINARY.all_lines),
+    )
+
+
+@for_each(
+    ("bounds", "packed", "most"),
+    [
+        (ORDINARY, 1000, 16 << 20),
+        (ORDINARY, 1 << 20, 200 << 20),
+        (SnapshotBounds(1), 1000, 16 << 20),
+        (SnapshotBounds(128), 1000, 512 << 20),
+    ],
+)
+def test_what_is_packed_has_a_bound(bounds: SnapshotBounds, packed: int, most: int) -> None:
+    """200 times its size, or as much as is small; or what was asked for."""
+    assert most == bounds.unpacked(packed)
+
+
+@for_each("lines", [31_250, 31_251])
+def test_the_remedy_is_twice_as_much(lines: int) -> None:
+    """It is said where a bound is passed, and nothing where it is not."""
+    says = SnapshotBounds(1).is_longer(0, lines)
+
+    assert says == ("more than 31,250 lines: `pfnlab inspect --most 2` reads more" if lines > 31_250 else "")

@@ -15,10 +15,8 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible_name
 from pfnlab.diagnosis.inspector.host_snapshot import Access
 from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
-from pfnlab.diagnosis.inspector.parsing.text_files import FileText, Unparsable
-from pfnlab.diagnosis.inspector.snapshot_bounds import ORDINARY, SnapshotBounds
-from pfnlab.diagnosis.inspector.sources.bundle import Bundle
-from pfnlab.diagnosis.inspector.sources.bundle_form import Entry, bundle_bytes, is_bundle, packed, written
+from pfnlab.diagnosis.inspector.parsing.text_files import ORDINARY, FileText, SnapshotBounds, Unparsable
+from pfnlab.diagnosis.inspector.sources.bundle import Bundle, Entry, bundle_bytes, is_bundle, packed, written
 
 LIST = "/sys/kernel/debug/x86/pat_memtype_list"
 

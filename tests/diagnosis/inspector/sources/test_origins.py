@@ -16,9 +16,9 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible_name
 from pfnlab.diagnosis.inspector.host_snapshot import Snapshot
 from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
-from pfnlab.diagnosis.inspector.snapshot_bounds import SnapshotBounds
+from pfnlab.diagnosis.inspector.parsing.text_files import SnapshotBounds
 from pfnlab.diagnosis.inspector.sources import origins
-from pfnlab.diagnosis.inspector.sources.bundle_form import Entry, packed, written
+from pfnlab.diagnosis.inspector.sources.bundle import Entry, packed, written
 from pfnlab.diagnosis.inspector.sources.collecting import collect
 from pfnlab.diagnosis.inspector.sources.origins import HERE, live_snapshot, open_origin, received_bundle
 from pfnlab.diagnosis.inspector.sources.root_folder import RootFolder

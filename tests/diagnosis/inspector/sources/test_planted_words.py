@@ -19,8 +19,7 @@ from planted_words import plant, plant_reports
 from pfnlab.diagnosis.inspector.host_snapshot import Snapshot
 from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
 from pfnlab.diagnosis.inspector.parsing.text_files import TextFiles
-from pfnlab.diagnosis.inspector.sources.bundle import Bundle
-from pfnlab.diagnosis.inspector.sources.bundle_form import Entry, written
+from pfnlab.diagnosis.inspector.sources.bundle import Bundle, Entry, written
 from pfnlab.diagnosis.inspector.sources.collecting import Recorder, collect
 from pfnlab.diagnosis.inspector.sources.origins import open_origin
 from pfnlab.diagnosis.inspector.sources.redacted_log import RedactedLog

@@ -20,10 +20,8 @@ from planted_words import plant
 
 from pfnlab.base.errors import Misuse
 from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
-from pfnlab.diagnosis.inspector.sources.bundle import Bundle
-from pfnlab.diagnosis.inspector.sources.bundle_form import written
-from pfnlab.diagnosis.inspector.sources.collect_script import plain_expression, script_text
-from pfnlab.diagnosis.inspector.sources.collecting import Recorder
+from pfnlab.diagnosis.inspector.sources.bundle import Bundle, written
+from pfnlab.diagnosis.inspector.sources.collecting import Recorder, plain_expression, script_text
 from pfnlab.diagnosis.inspector.sources.public_words import FILES, OPTIONS, RELEASE, RESOURCES
 from pfnlab.diagnosis.inspector.sources.root_folder import RootFolder
 

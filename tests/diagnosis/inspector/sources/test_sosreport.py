@@ -21,7 +21,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible_name
 from pfnlab.diagnosis.inspector.host_snapshot import Access, Snapshot
 from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
-from pfnlab.diagnosis.inspector.snapshot_bounds import SnapshotBounds
+from pfnlab.diagnosis.inspector.parsing.text_files import SnapshotBounds
 from pfnlab.diagnosis.inspector.sources import sosreport
 from pfnlab.diagnosis.inspector.sources.origins import open_origin
 from pfnlab.diagnosis.inspector.sources.sosreport import SosArchive, SosFolder

@@ -17,8 +17,18 @@ from pfnlab.lab.images.cache import cache_root
 from pfnlab.lab.images.driver_module import driver_for
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.lens.structure_sizes import SizedMember, SlabCache
-from pfnlab.lab.sizes.kernel_sizes import SeriesSizes, known_sizes, structures_of, types_of
-from pfnlab.lab.sizes.members import OPTIONS, OWN_FIELD, WORD, Configuration, configurations, configured
+from pfnlab.lab.sizes.kernel_sizes import (
+    OPTIONS,
+    OWN_FIELD,
+    WORD,
+    Configuration,
+    SeriesSizes,
+    configurations,
+    configured,
+    known_sizes,
+    structures_of,
+    types_of,
+)
 
 KEPT = known_sizes()
 

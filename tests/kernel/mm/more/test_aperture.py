@@ -20,8 +20,8 @@ from pfnlab.kernel.mm.more.aperture import (
     set_memory,
     set_pages_array,
 )
-from pfnlab.kernel.mm.more.ioremap import ioremap, iounmap
 from pfnlab.kernel.mm.more.lives import create_thread, exit_group, fork
+from pfnlab.kernel.mm.more.memremap import ioremap, iounmap
 from pfnlab.kernel.mm.processors import Call, Need, Operation
 from pfnlab.kernel.policies.profiles import PROFILES
 from pfnlab.kernel.policies.trackers import TRACKERS

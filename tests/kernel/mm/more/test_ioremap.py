@@ -12,7 +12,7 @@ from pfnlab.base.units import PfnRange
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.platform import qemu_q35
 from pfnlab.kernel.mm.kernel import Kernel
-from pfnlab.kernel.mm.more.ioremap import ioremap, iounmap
+from pfnlab.kernel.mm.more.memremap import ioremap, iounmap
 from pfnlab.kernel.policies.profiles import PROFILES
 from pfnlab.kernel.policies.trackers import TRACKERS
 

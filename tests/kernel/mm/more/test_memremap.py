@@ -13,8 +13,7 @@ from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.platform import qemu_q35
 from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.kernel.mm.more.aperture import set_memory
-from pfnlab.kernel.mm.more.ioremap import ioremap
-from pfnlab.kernel.mm.more.memremap import memremap, memremap_pages, memunmap, memunmap_pages
+from pfnlab.kernel.mm.more.memremap import ioremap, memremap, memremap_pages, memunmap, memunmap_pages
 from pfnlab.kernel.policies.profiles import SERIES, profile_of
 from pfnlab.kernel.policies.trackers import TRACKERS
 

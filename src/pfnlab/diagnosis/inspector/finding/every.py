@@ -1,17 +1,201 @@
-"""All findings of a machine, what is wrong first."""
+"""All findings of a machine, what is wrong first, and the kinds that could not be looked for.
+
+Findings of one kind and place are one, however many entries or mappings there are of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+import msgspec
+
+from pfnlab.base.units import number_of, size_text
 from pfnlab.diagnosis.inspector.finding import mappings, reservations, whole_host
-from pfnlab.diagnosis.inspector.finding.finding_form import Finding, finding_kinds
-from pfnlab.diagnosis.inspector.finding.gathering import gathered
-from pfnlab.diagnosis.inspector.finding.lacking import not_looked_for
-from pfnlab.diagnosis.inspector.finding.raw_finding import RawFinding, composed
-from pfnlab.diagnosis.inspector.joined_host import JoinedHost
-from pfnlab.diagnosis.inspector.uncollected import uncollected
+from pfnlab.diagnosis.inspector.finding.finding_form import (
+    MOST_PLACES,
+    EvidenceLine,
+    Finding,
+    RawFinding,
+    composed,
+    finding_kinds,
+)
+from pfnlab.diagnosis.inspector.host_snapshot import Access, Snapshot, SnapshotSource
+from pfnlab.diagnosis.inspector.intervals import uncollected
+from pfnlab.diagnosis.inspector.joined_host import JoinedHost, pat_off
+from pfnlab.diagnosis.inspector.parsing import machine_facts, memory_lists, pci_files
+from pfnlab.diagnosis.inspector.parsing.process_files import DESCRIPTORS, MAPS
+from pfnlab.diagnosis.inspector.parsing.text_files import DMESG, JOURNAL, LSPCI
 from pfnlab.kernel.bugs.here import bugs_here
+from pfnlab.kernel.hw.cachemode import CacheMode
+
+_DEEP = "sudo pfnlab inspect --deep"
+#: What gives a part of a core that its memory has not.
+_WHOLE_CORE = "take a core of all pages: makedumpfile -d 0"
+
+
+class NotLookedFor(msgspec.Struct, frozen=True):
+    """A kind of findings that was not looked for, or not everywhere.
+
+    :param kind: its name
+    :param title: its name for a reader
+    :param in_part: it was looked for in what was read; false where it was not looked for at all
+    :param why: the sources that are lacking, each with the reason
+    :param commands: what would give them, for a user to run
+    """
+
+    kind: str
+    title: str
+    in_part: bool
+    why: str
+    commands: tuple[str, ...]
+
+
+class _SourcedPart(msgspec.Struct, frozen=True):
+    """A part of a snapshot.
+
+    :param sources: the names it has as a source: files, and parts of a kernel's memory
+    :param command: what gives it, where its source does not say
+    """
+
+    has: Callable[[Snapshot], bool]
+    sources: tuple[str, ...]
+    command: str = ""
+
+
+def _tables_seen(snapshot: Snapshot) -> bool:
+    mappings = snapshot.mappings
+    return not mappings or any(mapping.entries is not None for mapping in mappings)
+
+
+def _mtrrs_seen(snapshot: Snapshot) -> bool:
+    flags = snapshot.processor
+    return snapshot.mtrrs is not None or (flags is not None and "mtrr" not in flags)
+
+
+#: The parts by the names that ``kinds.toml`` has for them. The types of a kernel give all parts of a core.
+_PARTS = {
+    "reservations": _SourcedPart(lambda seen: seen.book is not None, (memory_lists.MEMTYPES, "memtype tree")),
+    "resources": _SourcedPart(
+        lambda seen: seen.resources is not None,
+        (memory_lists.IOMEM, "resource tree"),
+        f"sudo cat {memory_lists.IOMEM}",
+    ),
+    "devices": _SourcedPart(lambda seen: seen.devices is not None, (pci_files.DEVICES, LSPCI, "PCI devices")),
+    "mappings": _SourcedPart(
+        lambda seen: seen.mappings is not None, (MAPS, "tasks", "mappings"), "sudo pfnlab inspect"
+    ),
+    "processes": _SourcedPart(
+        lambda seen: seen.processes is not None, (DESCRIPTORS, "tasks", "processes"), "sudo pfnlab inspect"
+    ),
+    "page tables": _SourcedPart(_tables_seen, ("page tables",), _DEEP),
+    "kernel mappings": _SourcedPart(
+        lambda seen: not seen.mappings or seen.aliases is not None, ("kernel mappings",), _DEEP
+    ),
+    "MTRRs": _SourcedPart(_mtrrs_seen, (memory_lists.MTRRS, "MTRRs"), f"cat {memory_lists.MTRRS}"),
+    "PAT": _SourcedPart(
+        lambda seen: seen.pat is not None or bool(pat_off(seen)),
+        ("PAT", machine_facts.KMSG, DMESG, JOURNAL),
+        "sudo journalctl -k -b -g 'x86/PAT: Configuration'",
+    ),
+}
+
+
+def not_looked_for(snapshot: Snapshot) -> tuple[NotLookedFor, ...]:
+    """The kinds that a snapshot has not the sources for, in order; KeyError for a part that is none."""
+    found = []
+    for name, kind in finding_kinds().items():
+        whole = [_lack(snapshot, part, cut=True) for part in kind.needs]
+        missing = [_lack(snapshot, part, cut=False) for part in kind.through]
+        stops = [one for one in (*whole, *missing) if one is not None]
+        partly = [_lack(snapshot, part, cut=True) for part in (*kind.through, *kind.helps)]
+        lacks = stops or [one for one in partly if one is not None]
+        if lacks:
+            why = "; ".join(dict.fromkeys(one.why for one in lacks))
+            commands = tuple(dict.fromkeys(one.command for one in lacks if one.command))
+            found.append(NotLookedFor(name, kind.title, not stops, why, commands))
+    return tuple(found)
+
+
+def _lack(snapshot: Snapshot, name: str, *, cut: bool) -> SnapshotSource | None:
+    # The source that is lacking for a part, with all words; None where the part is there.
+    part = _PARTS[name]
+    sources = map(snapshot.source, part.sources)
+    unread = [one for one in sources if one is not None and one.access is not Access.READ]
+    if part.has(snapshot) and not (cut and unread):
+        return None
+    source = next(iter(unread), None) or snapshot.source("kernel types")
+    if source is None:
+        return SnapshotSource(name, Access.ABSENT, f"{name}: not read", None, part.command)
+    why = f"{source.name}: {source.access.value}{f' ({source.why})' if source.why else ''}"
+    from_core = not source.name.startswith("/") and source.access in (Access.CUT, Access.ABSENT)
+    command = source.command or (_WHOLE_CORE if from_core else part.command)
+    return SnapshotSource(source.name, source.access, why, None, command)
+
+
+#: Of all processes of a finding so many are named, and so many lines are shown.
+_MOST_PIDS, _MOST_EVIDENCE = 64, 12
+
+
+class _Gathering:
+    # All of one kind and place, of which the first few are kept.
+
+    def __init__(self, first: RawFinding) -> None:
+        self._first = first
+        self._places: list[tuple[int, int, CacheMode | None]] = []
+        self._evidence: dict[EvidenceLine, None] = {}
+        self._pids: dict[int, None] = {}
+        self._size = self._pieces = self._times = 0
+
+    def add(self, more: RawFinding) -> None:
+        self._times += 1
+        self._pieces += len(more.places)
+        for start, end, _ in more.places:
+            self._size += end - start
+        for pid in more.pids:
+            self._pids[pid] = None
+        if len(self._places) < MOST_PLACES:
+            self._places += more.places[: MOST_PLACES - len(self._places)]
+        if self._times == 1 or len(self._evidence) < _MOST_EVIDENCE:
+            self._evidence |= dict.fromkeys(more.evidence())
+
+    def whole(self) -> RawFinding:
+        first = self._first
+        evidence = tuple(self._evidence)
+        says = first.says()
+        if self._times > 1:
+            evidence = evidence[:_MOST_EVIDENCE]
+            users = f", of {number_of(len(self._pids), 'process', 'processes')}" if self._pids else ""
+            says += f" And {self._times - 1:,} more like it: {size_text(self._size)} in all{users}."
+        return RawFinding(
+            first.kind,
+            lambda: says,
+            self._places,
+            first.place,
+            first.device,
+            sorted(self._pids)[:_MOST_PIDS],
+            lambda: evidence,
+            size=self._size,
+            count=self._pieces,
+        )
+
+
+def gathered(found: Iterable[RawFinding]) -> list[RawFinding]:
+    """One finding for each kind and BAR or device, with its size and number; a hidden source stays alone."""
+    groups: dict[tuple[object, ...], _Gathering] = {}
+    for one in found:
+        key: tuple[object, ...]
+        if one.place is not None:
+            key = (one.kind, one.place.device.address, one.place.bar.number)
+        elif one.device is not None or one.places:
+            key = (one.kind, one.device)
+        else:
+            key = (one.kind, None, len(groups))
+        group = groups.get(key)
+        if group is None:
+            group = groups[key] = _Gathering(one)
+        group.add(one)
+    return [group.whole() for group in groups.values()]
+
 
 #: Each looks for some kinds in one pass.
 _LOOKS: tuple[Callable[[JoinedHost], Iterator[RawFinding]], ...] = (
@@ -28,10 +212,8 @@ _LOOKS: tuple[Callable[[JoinedHost], Iterator[RawFinding]], ...] = (
 
 
 def findings(machine: JoinedHost) -> tuple[Finding, ...]:
-    """The findings of a machine: by severity, then by kind, then by place.
-
-    Of one kind and place there is one, whatever it was put together of.
-    There are none of a kind for which a source is lacking (:func:`.lacking.not_looked_for`).
+    """The findings of a machine by severity, kind and place, one of each kind and place; none of a kind
+    for which a source is lacking (:func:`not_looked_for`).
     """
     lacking = {one.kind for one in not_looked_for(machine.snapshot) if not one.in_part}
     kinds = finding_kinds()

@@ -1,7 +1,11 @@
-"""The form of a finding, and the kinds there are (``kinds.toml``): what each means and what to do."""
+"""The form of a finding, and the kinds there are (``kinds.toml``): what each means and what to do.
+
+A finding is put together of the words of its kind, bugs of this kernel, and lines as their files have them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
@@ -11,7 +15,11 @@ import msgspec
 
 from pfnlab.base.errors import Defect
 from pfnlab.base.result import Address, Count
+from pfnlab.diagnosis.inspector.host_snapshot import IomemLine
+from pfnlab.diagnosis.inspector.joined_host import BarOf
+from pfnlab.diagnosis.inspector.parsing import memory_lists
 from pfnlab.kernel.bugs.here import BugHere
+from pfnlab.kernel.hw.cachemode import CacheMode
 
 
 class Severity(StrEnum):
@@ -33,11 +41,9 @@ class Severity(StrEnum):
 class FindingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One kind of findings, a table of ``kinds.toml``.
 
-    :param title: its name for a reader
     :param means: two sentences
     :param rules: steps of docs/semantics
     :param bugs: identifiers of docs/bugs.md that make it; which of them this kernel has is said with each
-    :param programs: programs that make it
     :param advice: what to do, each with its cost
     :param through: parts of a snapshot that are gone through: of a part that was cut, some findings are lost
     :param needs: parts that have to be whole, for something is concluded of what is not in them
@@ -137,10 +143,7 @@ MOST_PLACES = 8
 
 @cache
 def finding_kinds() -> dict[str, FindingKind]:
-    """The kinds of findings by name, in the order in which they are reported.
-
-    :raises Defect: the table is not as it should be
-    """
+    """The kinds of findings by name, in the order of reports; raises Defect where the table is wrong."""
     text = files("pfnlab.diagnosis.inspector.finding").joinpath("kinds.toml").read_text(encoding="utf-8")
     try:
         return msgspec.toml.decode(text, type=dict[str, FindingKind])
@@ -149,10 +152,7 @@ def finding_kinds() -> dict[str, FindingKind]:
 
 
 def check_bounds(start: int, end: int) -> None:
-    """Refuse a range that ends before it begins.
-
-    :raises ValueError: this one does
-    """
+    """Refuse a range that ends before it begins; raises ValueError where this one does."""
     if start > end:
         raise ValueError(f"a range ends at {end:#x}, before it begins at {start:#x}")
 
@@ -160,3 +160,83 @@ def check_bounds(start: int, end: int) -> None:
 def range_text(start: int, end: int) -> str:
     """A half-open range as the kernel's messages write it, with its last byte."""
     return f"[mem {start:#010x}-{end - 1:#010x}]"
+
+
+#: Of a finding so many lines are shown for one source.
+MOST_LINES = 6
+
+
+class RawFinding(msgspec.Struct, frozen=True):
+    """A finding before it is put together.
+
+    Of a million of one kind a dozen are shown: sentences and lines are made when they are asked for.
+
+    :param says: gives the sentences of this one
+    :param evidence: gives the lines that show it
+    :param places: ranges in question, each with the mode it is reserved with, None where it is not
+    :param device: the device, where no BAR is in question
+    :param size: bytes of all places, where *places* are the first of them
+    :param count: how many places there are; 0 where *places* are all
+    """
+
+    kind: str
+    says: Callable[[], str]
+    places: Sequence[tuple[int, int, CacheMode | None]] = ()
+    place: BarOf | None = None
+    device: str | None = None
+    pids: Sequence[int] = ()
+    evidence: Callable[[], Iterable[EvidenceLine]] = tuple
+    size: int = 0
+    count: int = 0
+
+    @classmethod
+    def ready(
+        cls,
+        kind: str,
+        says: str,
+        evidence: Iterable[EvidenceLine],
+        places: Sequence[tuple[int, int, CacheMode | None]] = (),
+        place: BarOf | None = None,
+        pids: Sequence[int] = (),
+    ) -> RawFinding:
+        """One of which there are few: its sentences and lines are there already."""
+        lines = tuple(evidence)
+        return cls(kind, lambda: says, places, place, None, pids, lambda: lines)
+
+
+def composed(found: RawFinding, bugs: tuple[BugHere, ...]) -> Finding:
+    """The whole finding; raises KeyError where there is no such kind."""
+    kind = finding_kinds()[found.kind]
+    place = found.place
+    return Finding(
+        kind=found.kind,
+        severity=kind.severity,
+        says=found.says(),
+        means=kind.means,
+        places=tuple(
+            PhysicalPlace.of(start, end, None if mode is None else mode.short)
+            for start, end, mode in found.places[:MOST_PLACES]
+        ),
+        size=found.size or sum(end - start for start, end, _ in found.places),
+        count=max(1, found.count or len(found.places)),
+        device=found.device if place is None else place.device.address,
+        bar=None if place is None else place.bar.number,
+        pids=tuple(found.pids),
+        evidence=tuple(found.evidence()),
+        bugs=bugs,
+        programs=kind.programs,
+        advice=kind.advice,
+    )
+
+
+def claim_line(line: IomemLine) -> EvidenceLine:
+    """A claim as /proc/iomem writes it."""
+    return EvidenceLine("/proc/iomem", f"{line.start:08x}-{line.end - 1:08x} : {line.name}")
+
+
+def evidence_of_book(entries: Sequence[tuple[int, int, CacheMode]]) -> Iterator[EvidenceLine]:
+    """Entries as the memtype list prints them since 5.13: with the byte behind their last."""
+    for start, end, mode in entries[:MOST_LINES]:
+        yield EvidenceLine(memory_lists.MEMTYPES, f"PAT: [mem {start:#018x}-{end:#018x}] {mode.cattr}")
+    if len(entries) > MOST_LINES:
+        yield EvidenceLine(memory_lists.MEMTYPES, f"and {len(entries) - MOST_LINES:,} more entries")

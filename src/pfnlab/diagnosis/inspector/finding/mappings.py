@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -9,17 +10,52 @@ from itertools import islice
 from typing import NamedTuple
 
 from pfnlab.base.units import size_text
-from pfnlab.diagnosis.inspector.finding.doubtful import OddMapping, odd_mappings
-from pfnlab.diagnosis.inspector.finding.finding_form import EvidenceLine, range_text
-from pfnlab.diagnosis.inspector.finding.raw_finding import RawFinding, evidence_of_book
-from pfnlab.diagnosis.inspector.host_snapshot import DirectAlias, HostMapping, IomemLine
+from pfnlab.diagnosis.inspector.finding.finding_form import (
+    EvidenceLine,
+    RawFinding,
+    claim_line,
+    evidence_of_book,
+    range_text,
+)
+from pfnlab.diagnosis.inspector.host_snapshot import DirectAlias, HostMapping
 from pfnlab.diagnosis.inspector.intervals import Intervals
-from pfnlab.diagnosis.inspector.joined_host import BarOf, JoinedHost, Piece, driver_words
-from pfnlab.diagnosis.inspector.mapped_file import mapped_file
+from pfnlab.diagnosis.inspector.joined_host import (
+    JoinedHost,
+    MappableFile,
+    Piece,
+    driver_words,
+    mapped_file,
+    physical_of,
+)
 from pfnlab.kernel.hw.cachemode import CacheMode
 
 #: Below 1 MiB: the ISA hole is never reserved (S2.2, C09).
 _ISA_HOLE = (0xA0000, 0x100000)
+
+
+class OddMapping(NamedTuple):
+    """A mapping of a file that reserves, in *pieces* of memory, not simply in an entry of its mode."""
+
+    mapping: HostMapping
+    file: MappableFile
+    pieces: list[Piece]
+
+
+def odd_mappings(machine: JoinedHost) -> Iterator[OddMapping]:
+    """Mappings of files that reserve, without those that lie in one entry of the mode asked for."""
+    starts, ends, owners = machine.book.starts, machine.book.ends, machine.book.owners
+    alone, combining = machine.book.disjoint, CacheMode.WC
+    for mapping in machine.snapshot.mappings or ():
+        file = mapped_file(mapping.path)
+        if not file.reserves:
+            continue
+        physical = mapping.physical
+        if alone and mapping.entries is None and physical is not None:
+            at = bisect_right(starts, physical[0]) - 1
+            if at >= 0 and physical[1] <= ends[at] and (not file.combining or owners[at].mode is combining):
+                continue
+        pieces = [piece for start, end in physical_of(mapping) for piece in machine.pieces(start, end)]
+        yield OddMapping(mapping, file, pieces)
 
 
 def odd(machine: JoinedHost) -> Iterator[RawFinding]:
@@ -37,80 +73,55 @@ def odd(machine: JoinedHost) -> Iterator[RawFinding]:
 def _without_reservation(machine: JoinedHost, one: OddMapping) -> RawFinding | None:
     """Where a driver claimed the BAR the mapping was revoked."""
     mapping = one.mapping
+    # Neither the ISA hole nor RAM is ever reserved.
     missing = [
-        (piece.start, piece.end, None)
-        for piece in one.pieces
-        if piece.mode is None and not _never_reserved(machine, piece.start, piece.end)
+        (start, end, None)
+        for start, end, mode in one.pieces
+        if mode is None
+        and not (_ISA_HOLE[0] <= start and end <= _ISA_HOLE[1])
+        and not machine.ram.any_over(start, end)
     ]
     if not missing:
         return None
     low, high = missing[0][0], missing[-1][1]
     claimed = next(machine.claimants(low, high), None)
-    places = machine.bar_over(low, high)
-    revoked = claimed is not None and mapping.entries is None
+    revoked = claimed if mapping.entries is None else None
+
+    def says() -> str:
+        size = sum(end - start for start, end, _ in missing)
+        maps = f"{machine.who(mapping.pid)} maps {range_text(low, high)} ({size_text(size)})"
+        by = f": {revoked.name} has claimed it." if revoked is not None else "."
+        return f"{maps} through {mapping.path}, without a reservation{by}"
+
     return RawFinding(
-        "revoked_mapping" if revoked else "mapping_without_reservation",
-        partial(_unreserved, machine, mapping, missing, claimed if revoked else None),
+        "mapping_without_reservation" if revoked is None else "revoked_mapping",
+        says,
         places=missing,
-        place=places[0] if places else None,
+        place=machine.first_bar(low, high),
         pids=(mapping.pid,),
-        evidence=partial(_lines_of_claimed, mapping, claimed),
+        evidence=lambda: (mapping_line(mapping), *(claim_line(line) for line in (claimed,) if line)),
     )
-
-
-def _unreserved(
-    machine: JoinedHost,
-    mapping: HostMapping,
-    missing: list[tuple[int, int, None]],
-    claimed: IomemLine | None,
-) -> str:
-    size = sum(end - start for start, end, _ in missing)
-    what = f"{range_text(missing[0][0], missing[-1][1])} ({size_text(size)})"
-    says = f"{machine.who(mapping.pid)} maps {what} through {mapping.path}, without a reservation"
-    return f"{says}: {claimed.name} has claimed it." if claimed is not None else f"{says}."
-
-
-def _lines_of_claimed(mapping: HostMapping, claimed: IomemLine | None) -> Iterator[EvidenceLine]:
-    yield mapping_line(mapping)
-    if claimed is not None:
-        yield EvidenceLine("/proc/iomem", f"{claimed.start:08x}-{claimed.end - 1:08x} : {claimed.name}")
-
-
-def _never_reserved(machine: JoinedHost, start: int, end: int) -> bool:
-    if _ISA_HOLE[0] <= start and end <= _ISA_HOLE[1]:
-        return True
-    return machine.ram.any_over(start, end)
 
 
 def _other_than_asked(machine: JoinedHost, one: OddMapping) -> RawFinding | None:
     """By the list or by its entries."""
-    combining = CacheMode.WC
-    others = [piece for piece in one.pieces if piece.mode is not None and piece.mode is not combining]
+    others = [piece for piece in one.pieces if piece.mode not in (None, CacheMode.WC)]
     if not others:
         return None
-    places = machine.bar_over(others[0].start, others[0].end)
+    mapping, (start, end, mode) = one.mapping, others[0]
     return RawFinding(
         "uc_where_wc_asked",
-        partial(_another_mode, machine, one.mapping, others[0]),
+        lambda: (
+            f"{machine.who(mapping.pid)} asked for write-combining at {range_text(start, end)}, "
+            f"which is reserved {mode.cattr if mode else ''}{_holders(machine, mapping, start, end)}."
+        ),
         places=others,
-        place=places[0] if places else None,
-        pids=(one.mapping.pid,),
-        evidence=partial(_lines_of_other, machine, one.mapping, others[0]),
-    )
-
-
-def _another_mode(machine: JoinedHost, mapping: HostMapping, other: Piece) -> str:
-    holders = _holders(machine, mapping, other.start, other.end)
-    return (
-        f"{machine.who(mapping.pid)} asked for write-combining at {range_text(other.start, other.end)}, "
-        f"which is reserved {other.mode.cattr if other.mode else ''}{holders}."
-    )
-
-
-def _lines_of_other(machine: JoinedHost, mapping: HostMapping, other: Piece) -> Iterator[EvidenceLine]:
-    yield mapping_line(mapping)
-    yield from evidence_of_book(
-        [(entry.start, entry.end, entry.owner.mode) for entry in machine.book.over(other.start, other.end)]
+        place=machine.first_bar(start, end),
+        pids=(mapping.pid,),
+        evidence=lambda: (
+            mapping_line(mapping),
+            *evidence_of_book([(*entry[:2], entry.owner.mode) for entry in machine.book.over(start, end)]),
+        ),
     )
 
 
@@ -131,91 +142,77 @@ def _over_two_modes(machine: JoinedHost, one: OddMapping) -> RawFinding | None:
         return None
     start, end = mapping.physical
     pieces = [piece for piece in machine.pieces(start, end) if piece.mode is not None]
-    if len({piece.mode for piece in pieces}) < 2:
+    modes = dict.fromkeys(piece.mode.cattr for piece in pieces if piece.mode)
+    if len(modes) < 2:
         return None
-    places = machine.bar_over(start, end)
+    reserved = f"{range_text(start, end)}, reserved as {' and '.join(modes)}"
     return RawFinding(
         "two_modes",
-        partial(_two_modes, machine, mapping, start, end, pieces),
+        lambda: f"{machine.who(mapping.pid)} maps {reserved}.",
         places=pieces,
-        place=places[0] if places else None,
+        place=machine.first_bar(start, end),
         pids=(mapping.pid,),
-        evidence=partial(_line_alone, mapping),
+        evidence=lambda: (mapping_line(mapping),),
     )
-
-
-def _two_modes(machine: JoinedHost, mapping: HostMapping, start: int, end: int, pieces: list[Piece]) -> str:
-    modes = " and ".join(dict.fromkeys(piece.mode.cattr for piece in pieces if piece.mode))
-    return f"{machine.who(mapping.pid)} maps {range_text(start, end)}, reserved as {modes}."
 
 
 def of_removed(machine: JoinedHost) -> Iterator[RawFinding]:
     """Mappings of resource files whose device is not there any more."""
-    gone = set()
-    for path in {mapping.path for mapping in machine.snapshot.mappings or ()}:
-        file = mapped_file(path)
-        if file.device and (file.deleted or file.device not in machine.devices):
-            gone.add(path)
-    for mapping in (machine.snapshot.mappings or ()) if gone else ():
-        if mapping.path not in gone:
-            continue
-        yield RawFinding(
-            "removed_device",
-            partial(_of_removed, machine, mapping),
-            places=[(*mapping.physical, None)] if mapping.physical else [],
-            device=mapped_file(mapping.path).device,
-            pids=(mapping.pid,),
-            evidence=partial(_line_alone, mapping),
-        )
+    mappings = machine.snapshot.mappings or ()
+    files = {path: mapped_file(path) for path in {mapping.path for mapping in mappings}}
+    gone = {
+        path: file
+        for path, file in files.items()
+        if file.device and (file.deleted or file.device not in machine.devices)
+    }
+    for mapping in mappings if gone else ():
+        if (file := gone.get(mapping.path)) is not None:
+            yield RawFinding(
+                "removed_device",
+                partial(_of_removed, machine, mapping, file),
+                places=[(*mapping.physical, None)] if mapping.physical else [],
+                device=file.device,
+                pids=(mapping.pid,),
+                evidence=partial(map, mapping_line, (mapping,)),
+            )
 
 
-def _of_removed(machine: JoinedHost, mapping: HostMapping) -> str:
-    file = mapped_file(mapping.path)
+def _of_removed(machine: JoinedHost, mapping: HostMapping, file: MappableFile) -> str:
     return f"{machine.who(mapping.pid)} maps BAR {file.bar} of {file.device}, which was removed."
-
-
-def _line_alone(mapping: HostMapping) -> tuple[EvidenceLine]:
-    return (mapping_line(mapping),)
 
 
 #: Of many users of one place so many are looked at for their names.
 _MOST_USERS = 64
 
 
-class _User(NamedTuple):
-    """Somebody with entries for a range: their mode, and who it is."""
-
-    mode: CacheMode
-    mapping: HostMapping | None
-    alias: DirectAlias | None
+#: Somebody with entries for a range: their mode, and who it is.
+_User = tuple[CacheMode, HostMapping | DirectAlias]
 
 
 def aliased(machine: JoinedHost) -> Iterator[RawFinding]:
     """Memory that is mapped in two modes at once; only page-table entries show it."""
-    users = [
-        (run.start, run.end, _User(run.mode, mapping, None))
+    users: list[tuple[int, int, _User]] = [
+        (run.start, run.end, (run.mode, mapping))
         for mapping in machine.snapshot.mappings or ()
         for run in mapping.entries or ()
     ]
     if not users:
         return
-    users += [
-        (alias.start, alias.end, _User(alias.mode, None, alias)) for alias in machine.snapshot.aliases or ()
-    ]
+    users += [(alias.start, alias.end, (alias.mode, alias)) for alias in machine.snapshot.aliases or ()]
     by_place = Intervals(users)
     for start, end, modes in _in_two_modes(machine, users):
         over = [ranged.owner for ranged in islice(by_place.over(start, end), _MOST_USERS)]
-        seen = {_kind(user.mode): user for user in reversed(over)}.values()
-        places: list[BarOf] = machine.bar_over(start, end)
+        seen = {_kind(mode): (mode, user) for mode, user in reversed(over)}.values()
+        place = machine.first_bar(start, end)
         words = " and ".join(mode.cattr for mode in sorted(modes))
         where = f"{range_text(start, end)} ({size_text(end - start)})"
         yield RawFinding.ready(
             "conflicting_alias",
-            f"{where} is mapped {words} at once{'' if places else ', and is RAM'}.",
-            [_user_line(user) for user in seen],
+            f"{where} is mapped {words} at once{', and is RAM' if place is None else ''}.",
+            [_user_line(*user) for user in seen],
             places=[(start, end, None)],
-            place=places[0] if places else None,
-            pids=sorted({user.mapping.pid for user in over if user.mapping is not None})[:8],
+            place=place,
+            pids=sorted({user.pid for _, user in over if isinstance(user, HostMapping)})[:8],
         )
 
 
@@ -224,18 +221,13 @@ def _kind(mode: CacheMode) -> CacheMode:
     return CacheMode.UC if mode is CacheMode.UC_MINUS else mode
 
 
-def _differ(machine: JoinedHost, start: int, end: int, modes: set[CacheMode]) -> bool:
-    # Under an MTRR of UC write-back is UC as well: accesses agree, whatever the entries say (S1.6).
-    return len({_kind(machine.effective(start, end, mode) or mode) for mode in modes}) > 1
-
-
 def _in_two_modes(
     machine: JoinedHost, users: list[tuple[int, int, _User]]
 ) -> Iterator[tuple[int, int, set[CacheMode]]]:
     # The ranges over which users have two modes; RAM in no list of aliases is write-back for the kernel.
     edges = sorted(
-        [(start, 1, user.mode) for start, _, user in users]
-        + [(end, -1, user.mode) for _, end, user in users],
+        [(start, 1, mode) for start, _, (mode, _) in users]
+        + [(end, -1, mode) for _, end, (mode, _) in users],
         key=lambda edge: edge[:2],
     )
     running: Counter[CacheMode] = Counter()
@@ -243,9 +235,12 @@ def _in_two_modes(
     for at, step, mode in edges:
         if at > last:
             now = {one for one, count in running.items() if count}
-            if now and machine.ram.any_over(last, at) and not _alias_over(machine, last, at):
+            direct = any(one.owner.place == "direct map" for one in machine.aliases.over(last, at))
+            if now and not direct and machine.ram.any_over(last, at):
                 now.add(CacheMode.WB)
-            two = len(now) > 1 and _differ(machine, last, at, now)
+            # Under an MTRR of UC write-back is UC as well: accesses agree, whatever the entries say (S1.6).
+            kinds = {_kind(machine.effective(last, at, one) or one) for one in now} if len(now) > 1 else now
+            two = len(kinds) > 1
             if two and open_at is None:
                 open_at, modes = last, now
             elif not two and open_at is not None:
@@ -257,17 +252,11 @@ def _in_two_modes(
         yield open_at, last, modes
 
 
-def _alias_over(machine: JoinedHost, start: int, end: int) -> bool:
-    return any(ranged.owner.place == "direct map" for ranged in machine.aliases.over(start, end))
-
-
-def _user_line(user: _User) -> EvidenceLine:
-    if user.mapping is not None:
-        line = mapping_line(user.mapping)
-        return EvidenceLine(line.source, f"{line.line} (entries {user.mode.cattr})")
-    alias = user.alias
-    assert alias is not None, "a user is a mapping or an alias"
-    return EvidenceLine(alias.place, f"{range_text(alias.start, alias.end)} {alias.mode.cattr}")
+def _user_line(mode: CacheMode, user: HostMapping | DirectAlias) -> EvidenceLine:
+    if isinstance(user, DirectAlias):
+        return EvidenceLine(user.place, f"{range_text(user.start, user.end)} {mode.cattr}")
+    line = mapping_line(user)
+    return EvidenceLine(line.source, f"{line.line} (entries {mode.cattr})")
 
 
 def mapping_line(mapping: HostMapping) -> EvidenceLine:

@@ -2,19 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from bisect import bisect_left
+from collections.abc import Iterator
 from itertools import islice
+from typing import NamedTuple
 
 from pfnlab.base.units import number_of, size_text
-from pfnlab.diagnosis.inspector.finding.doubtful import LooseEntry, loose_entries
-from pfnlab.diagnosis.inspector.finding.finding_form import EvidenceLine, range_text
-from pfnlab.diagnosis.inspector.finding.raw_finding import MOST_LINES, RawFinding, evidence_of_book
-from pfnlab.diagnosis.inspector.host_snapshot import PciFunction, Reservation
-from pfnlab.diagnosis.inspector.joined_host import BarOf, JoinedHost, driver_words, of_stand_in
+from pfnlab.diagnosis.inspector.finding.finding_form import (
+    MOST_LINES,
+    EvidenceLine,
+    RawFinding,
+    evidence_of_book,
+    range_text,
+)
+from pfnlab.diagnosis.inspector.host_snapshot import HostMapping, IomemLine, PciFunction, Reservation
+from pfnlab.diagnosis.inspector.intervals import Ranged, uncovered
+from pfnlab.diagnosis.inspector.joined_host import BarOf, JoinedHost, driven_by_own, driver_words, of_stand_in
 
 #: Where a VMM opens a device through its group, or through the device's own file.
 _VFIO_FILES = ("/dev/vfio/", "anon_inode:[vfio-device]")
+
+
+class LooseEntry(NamedTuple):
+    """An entry in BARs without a driver of their own, of which mappings show a part or nothing.
+
+    :param place: the first BAR it lies in
+    :param free: the rest, where anything maps a part
+    :param claimants: the resources inside its BARs that somebody claimed
+    """
+
+    place: BarOf
+    entry: Ranged[Reservation]
+    mapped: list[Ranged[HostMapping]]
+    free: list[tuple[int, int]]
+    claimants: list[IomemLine]
+
+
+def loose_entries(machine: JoinedHost) -> Iterator[LooseEntry]:
+    """Entries of the memtype list whose BARs have no driver of their own, and that no mapping covers."""
+    alone, mapped = machine.bars.disjoint, machine.mapped
+    starts, ends = mapped.starts, mapped.ends
+    for bar in machine.bars:
+        driven = driven_by_own(bar.owner.device)
+        if driven and alone:
+            continue
+        claims = machine.claims_in(bar)
+        for entry in machine.book.over(bar.start, bar.end):
+            first, last, _ = entry
+            inside = alone and bar.start <= first and last <= bar.end
+            if not inside:
+                places = machine.bar_over(first, last)
+                # An entry over several is looked at with the first.
+                if places[0] is not bar.owner or any(driven_by_own(place.device) for place in places):
+                    continue
+            at = bisect_left(starts, first)
+            if at < len(starts) and starts[at] == first and last <= ends[at]:
+                continue
+            over = list(mapped.over(first, last))
+            free = list(uncovered(first, last, [(one.start, one.end) for one in over])) if over else []
+            if over and not free:
+                continue
+            claimants = list(machine.claimants(first, last)) if claims or not inside else []
+            yield LooseEntry(bar.owner, entry, over, free, claimants)
 
 
 def loose(machine: JoinedHost) -> Iterator[RawFinding]:
@@ -35,42 +84,30 @@ def loose(machine: JoinedHost) -> Iterator[RawFinding]:
 
 
 def _leak(machine: JoinedHost, place: BarOf, entries: list[Reservation]) -> RawFinding:
-    return RawFinding(
-        "leaked_reservation",
-        partial(_leak_words, place, entries),
-        places=[(entry.start, entry.end, entry.mode) for entry in entries],
-        place=place,
-        evidence=partial(_leak_lines, machine, place, entries),
-    )
-
-
-def _leak_words(place: BarOf, entries: list[Reservation]) -> str:
-    size = sum(entry.end - entry.start for entry in entries)
     driver = place.device.driver
     bound = f"only {driver}, which reserves nothing for itself, is bound" if driver else "no driver is bound"
-    entry_words = number_of(len(entries), "entry", "entries")
-    return f"{size_text(size)} of {place} stay reserved in {entry_words}: {bound}, and no process maps it."
+    places = [(entry.start, entry.end, entry.mode) for entry in entries]
 
+    def says() -> str:
+        size = size_text(sum(end - start for start, end, _ in places))
+        stay = f"{size} of {place} stay reserved in {number_of(len(places), 'entry', 'entries')}"
+        return f"{stay}: {bound}, and no process maps it."
 
-def _leak_lines(machine: JoinedHost, place: BarOf, entries: list[Reservation]) -> Iterator[EvidenceLine]:
-    yield from evidence_of_book([(entry.start, entry.end, entry.mode) for entry in entries])
-    yield EvidenceLine("/sys/bus/pci/devices", device_line(place.device))
-    low, high = min(entry.start for entry in entries), max(entry.end for entry in entries)
-    yield from _frees(machine, low, high)
+    def lines() -> Iterator[EvidenceLine]:
+        yield from evidence_of_book(places)
+        yield device_line(place.device)
+        # Failed frees say by whom and when.
+        low, high = min(start for start, _, _ in places), max(end for _, end, _ in places)
+        for ranged in islice(machine.failed_frees.over(low, high), MOST_LINES):
+            yield EvidenceLine("kernel log", ranged.owner)
 
-
-def _frees(machine: JoinedHost, low: int, high: int) -> Iterator[EvidenceLine]:
-    # They say by whom and when.
-    for ranged in islice(machine.failed_frees.over(low, high), MOST_LINES):
-        yield EvidenceLine("kernel log", ranged.owner)
+    return RawFinding("leaked_reservation", says, places, place, evidence=lines)
 
 
 def _may_hold(machine: JoinedHost, one: LooseEntry) -> bool:
     """True where somebody may have this entry: then it is no leak, whatever its form."""
     entry = one.entry
-    if machine.aliases.any_over(entry.start, entry.end):
-        return True
-    if not all(map(of_stand_in, one.claimants)):
+    if machine.aliases.any_over(entry.start, entry.end) or not all(map(of_stand_in, one.claimants)):
         return True
     # A VMM that reads a BAR through the descriptor lets vfio-pci ioremap all of it, until it is closed: where
     # the kernel's own mappings were read, that was seen above.
@@ -92,22 +129,20 @@ def _opened(machine: JoinedHost, device: PciFunction) -> bool:
 def _over_tracked(machine: JoinedHost, one: LooseEntry) -> RawFinding:
     start, end, owner = one.entry
     pids = tuple(sorted({ranged.owner.pid for ranged in one.mapped}))
+
+    def says() -> str:
+        size = size_text(sum(high - low for low, high in one.free))
+        who = ", ".join(machine.who(pid) for pid in pids[:3])
+        still = f"beside what {who} still maps of {range_text(start, end)}"
+        return f"{size} of {one.place} are reserved and not mapped, {still}."
+
     return RawFinding(
         "over_tracking",
-        partial(_over_tracked_words, machine, one, pids),
+        says,
         places=[(low, high, owner.mode) for low, high in one.free],
         place=one.place,
         pids=pids,
-        evidence=partial(evidence_of_book, [(start, end, owner.mode)]),
-    )
-
-
-def _over_tracked_words(machine: JoinedHost, one: LooseEntry, pids: Sequence[int]) -> str:
-    size = sum(high - low for low, high in one.free)
-    who = ", ".join(machine.who(pid) for pid in pids[:3])
-    return (
-        f"{size_text(size)} of {one.place} are reserved and not mapped, "
-        f"beside what {who} still maps of {range_text(one.entry.start, one.entry.end)}."
+        evidence=lambda: evidence_of_book([(start, end, owner.mode)]),
     )
 
 
@@ -122,24 +157,20 @@ def spanning(machine: JoinedHost) -> Iterator[RawFinding]:
             over = machine.resources.over(start, end)
             if any(resource.start == start and resource.end == end for resource in over):
                 continue
+            reserved = f"{range_text(start, end)} {owner.mode.cattr}"
+            entry = [(start, end, owner.mode)]
             yield RawFinding.ready(
                 "spans_bars",
-                f"{range_text(start, end)} {owner.mode.cattr} begins at {places[0]} "
-                f"and reaches into {places[-1]}.",
-                [
-                    *evidence_of_book([(start, end, owner.mode)]),
-                    *(
-                        EvidenceLine("/sys/bus/pci/devices", device_line(place.device, place))
-                        for place in places[:4]
-                    ),
-                ],
-                places=[(start, end, owner.mode)],
+                f"{reserved} begins at {places[0]} and reaches into {places[-1]}.",
+                [*evidence_of_book(entry), *(device_line(place.device, place) for place in places[:4])],
+                places=entry,
                 place=places[0],
             )
 
 
-def device_line(device: PciFunction, place: BarOf | None = None) -> str:
+def device_line(device: PciFunction, place: BarOf | None = None) -> EvidenceLine:
     """A device in a line, with one BAR of it or its driver."""
+    line = f"{device.address} {device.ids}: {driver_words(device)}"
     if place is not None:
-        return f"{place}: {range_text(place.bar.start, place.bar.end)}"
-    return f"{device.address} {device.ids}: {driver_words(device)}"
+        line = f"{place}: {range_text(place.bar.start, place.bar.end)}"
+    return EvidenceLine("/sys/bus/pci/devices", line)

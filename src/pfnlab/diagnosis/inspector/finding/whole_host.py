@@ -5,55 +5,47 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from pfnlab.diagnosis.inspector.finding.finding_form import EvidenceLine, range_text
-from pfnlab.diagnosis.inspector.finding.raw_finding import RawFinding, evidence_of_book
+from pfnlab.diagnosis.inspector import joined_host
+from pfnlab.diagnosis.inspector.finding.finding_form import (
+    EvidenceLine,
+    RawFinding,
+    claim_line,
+    evidence_of_book,
+    range_text,
+)
 from pfnlab.diagnosis.inspector.finding.reservations import device_line
 from pfnlab.diagnosis.inspector.host_snapshot import Access
-from pfnlab.diagnosis.inspector.joined_host import (
-    BOOT_FRAMEBUFFERS,
-    STAND_INS,
-    BarOf,
-    JoinedHost,
-    of_stand_in,
-    pat_off,
-)
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.mtrr import MtrrType, effective_type
 
 
-def claimed(machine: JoinedHost) -> Iterator[RawFinding]:
+def claimed(machine: joined_host.JoinedHost) -> Iterator[RawFinding]:
     """BARs of devices that are to be given away, and that a boot framebuffer or another claims."""
     for place in machine.bars:
         bar = place.owner
-        if bar.device.driver not in STAND_INS:
+        if bar.device.driver not in joined_host.STAND_INS:
             continue
         for line in machine.claimants(place.start, place.end):
-            if of_stand_in(line):
+            if joined_host.of_stand_in(line):
                 continue
-            boot = line.name.lower().startswith(BOOT_FRAMEBUFFERS)
+            boot = line.name.lower().startswith(joined_host.BOOT_FRAMEBUFFERS)
             yield RawFinding.ready(
                 "claimed_by_another",
                 f"{line.name}{', the boot framebuffer,' if boot else ''} claims "
                 f"{range_text(line.start, line.end)} of {bar}, which {bar.device.driver} is to give away.",
-                [
-                    EvidenceLine("/proc/iomem", f"{line.start:08x}-{line.end - 1:08x} : {line.name}"),
-                    EvidenceLine("/sys/bus/pci/devices", device_line(bar.device)),
-                ],
+                [claim_line(line), device_line(bar.device)],
                 places=[(line.start, line.end, None)],
                 place=bar,
             )
 
 
-def no_write_combining(machine: JoinedHost) -> Iterator[RawFinding]:
+def no_write_combining(machine: joined_host.JoinedHost) -> Iterator[RawFinding]:
     """A PAT without a slot for write-combining."""
-    pat, reasons = machine.snapshot.pat, pat_off(machine.snapshot)
+    pat, reasons = machine.snapshot.pat, joined_host.pat_off(machine.snapshot)
     if CacheMode.WC in pat.slots if pat is not None else not reasons:
         return
-    guest = (
-        f" This is a guest of {machine.snapshot.virtual}: its host may decide."
-        if machine.snapshot.virtual
-        else ""
-    )
+    virtual = machine.snapshot.virtual
+    guest = f" This is a guest of {virtual}: its host may decide." if virtual else ""
     yield RawFinding.ready(
         "pat_without_wc",
         f"PAT is {'off' if reasons else 'set up without write-combining'}.{guest}",
@@ -64,7 +56,7 @@ def no_write_combining(machine: JoinedHost) -> Iterator[RawFinding]:
     )
 
 
-def mtrrs_decide(machine: JoinedHost) -> Iterator[RawFinding]:
+def mtrrs_decide(machine: joined_host.JoinedHost) -> Iterator[RawFinding]:
     """Entries of BARs whose effective mode is not what the list says, because of an MTRR."""
     for bar in machine.bars if machine.snapshot.mtrrs else ():
         # A BAR mostly has one type, by which the mode alone decides.
@@ -93,11 +85,13 @@ def _as_listed(mode: CacheMode, kind: MtrrType) -> bool:
     return effective is mode or (mode in weak and effective in weak)
 
 
-def _decided(start: int, end: int, place: BarOf, mode: CacheMode, effective: CacheMode) -> str:
+def _decided(start: int, end: int, place: joined_host.BarOf, mode: CacheMode, effective: CacheMode) -> str:
     return f"{range_text(start, end)} of {place} is reserved {mode.cattr} and is accessed {effective.cattr}."
 
 
-def _lines_of_mtrrs(machine: JoinedHost, start: int, end: int, mode: CacheMode) -> Iterator[EvidenceLine]:
+def _lines_of_mtrrs(
+    machine: joined_host.JoinedHost, start: int, end: int, mode: CacheMode
+) -> Iterator[EvidenceLine]:
     yield from evidence_of_book([(start, end, mode)])
     for line in machine.snapshot.mtrrs or ():
         if line.start < end and start < line.end:
@@ -106,7 +100,7 @@ def _lines_of_mtrrs(machine: JoinedHost, start: int, end: int, mode: CacheMode) 
             )
 
 
-def hidden(machine: JoinedHost) -> Iterator[RawFinding]:
+def hidden(machine: joined_host.JoinedHost) -> Iterator[RawFinding]:
     """Sources whose addresses this user is not shown."""
     for source in machine.snapshot.sources:
         if source.access is Access.HIDDEN:

@@ -18,43 +18,19 @@ from pfnlab.diagnosis.inspector.host_snapshot import (
     Snapshot,
     SnapshotSource,
 )
-from pfnlab.diagnosis.inspector.parsing import (
-    iomem,
-    kernel_log,
-    machine_facts,
-    memtype_list,
-    mtrr_file,
-    pci_files,
-)
-from pfnlab.diagnosis.inspector.parsing.lspci import listed_devices
+from pfnlab.diagnosis.inspector.intervals import uncollected
+from pfnlab.diagnosis.inspector.parsing import machine_facts, memory_lists, pci_files, text_files
+from pfnlab.diagnosis.inspector.parsing.pci_files import listed_devices
 from pfnlab.diagnosis.inspector.parsing.process_files import ProcessFiles
-from pfnlab.diagnosis.inspector.parsing.text_files import (
-    DMESG,
-    JOURNAL,
-    LSPCI,
-    UNAME,
-    FileText,
-    LongFiles,
-    TextFiles,
-    Unparsable,
-    decoded,
-    first_line,
-    odd_line,
-    shown,
-)
-from pfnlab.diagnosis.inspector.uncollected import uncollected
 
 #: Small files of one line.
 RELEASE, HOST = "/proc/sys/kernel/osrelease", "/proc/sys/kernel/hostname"
 COMMAND_LINE, MODULES = "/proc/cmdline", "/proc/modules"
 PACKED_CONFIG = "/proc/config.gz"
-
 _DEBUGFS = "/sys/kernel/debug"
 _MOUNT = f"sudo mount -t debugfs none {_DEBUGFS}"
-
 #: Finds the command that gives a file which is not there; empty for none.
-_Remedy = Callable[[FileText, TextFiles], str]
-
+_Remedy = Callable[[text_files.FileText, text_files.TextFiles], str]
 #: A version as part of a path.
 _RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,128}")
 
@@ -64,11 +40,9 @@ def config_path(release: str) -> str | None:
     return f"/boot/config-{release}" if _RELEASE.fullmatch(release) and ".." not in release else None
 
 
-def snapshot_of(files: TextFiles) -> Snapshot:
-    """The snapshot that these files make.
-
-    :raises Unparsable: the files are a bundle's and a line has not the form of its file; of others such a
-        line is left out, and the source is CUT and says which
+def snapshot_of(files: text_files.TextFiles) -> Snapshot:
+    """The snapshot that these files make. A line without the form of its file raises Unparsable in a
+    bundle; elsewhere it is left out, and the source is CUT and says which.
     """
     with working(f"reading {files.origin}") as work, uncollected():
         return _Assembly(files, work).snapshot()
@@ -77,8 +51,8 @@ def snapshot_of(files: TextFiles) -> Snapshot:
 class _Assembly:
     """One reading: the sources as they are looked at, in order."""
 
-    def __init__(self, files: TextFiles, work: Work) -> None:
-        self._files, self._long = files, LongFiles(files)
+    def __init__(self, files: text_files.TextFiles, work: Work) -> None:
+        self._files, self._long = files, text_files.LongFiles(files)
         self._work = work
         self._sources: list[SnapshotSource] = []
 
@@ -99,7 +73,7 @@ class _Assembly:
         return Snapshot(
             origin=self._files.origin,
             sources=tuple(self._sources),
-            host=first_line(self._files, HOST),
+            host=text_files.first_line(self._files, HOST),
             kernel=release,
             book=book,
             resources=resources,
@@ -108,54 +82,57 @@ class _Assembly:
             processes=seen.processes,
             mappings=seen.mappings,
             mtrrs=mtrrs,
-            mtrr_default=kernel_log.mtrr_default(log or ()),
-            pat=kernel_log.pat_configuration(log or ()),
+            mtrr_default=machine_facts.mtrr_default(log or ()),
+            pat=machine_facts.pat_configuration(log or ()),
             log=log,
-            options="" if options is None else decoded(options.data).strip(),
+            options="" if options is None else text_files.decoded(options.data).strip(),
             config=config,
-            virtual=kernel_log.hypervisor(log or ()) or machine_facts.guest_of(self._files, flags),
+            virtual=machine_facts.hypervisor(log or ()) or machine_facts.guest_of(self._files, flags),
             root=self._files.root,
             processor=flags,
             left_out=self._files.left_out,
         )
 
     def _book(self) -> tuple[Reservation, ...] | None:
-        text = self._read(memtype_list.PATH, _to_mount)
+        text = self._read(memory_lists.MEMTYPES, _to_mount)
         if text is None:
             return None
-        found, lines = memtype_list.reservations(text.data)
-        self._check(memtype_list.PATH, text, lines, memtype_list.is_line)
+        found, lines = memory_lists.reservations(text.data)
+        self._check(memory_lists.MEMTYPES, text, lines, memory_lists.is_memtype_line)
         return found
 
     def _mtrrs(self) -> tuple[MtrrRegister, ...] | None:
-        text = self._read(mtrr_file.PATH)
+        text = self._read(memory_lists.MTRRS)
         if text is None:
             return None
-        found = mtrr_file.mtrr_ranges(text.data)
-        self._check(mtrr_file.PATH, text, len(found), mtrr_file.LINE.fullmatch)
+        found = memory_lists.mtrr_ranges(text.data)
+        self._check(memory_lists.MTRRS, text, len(found), memory_lists.MTRR_LINE.fullmatch)
         return found
 
     def _resources(self) -> Sequence[IomemLine] | None:
-        text = self._read(iomem.PATH)
+        text = self._read(memory_lists.IOMEM)
         if text is None:
             return None
-        found = iomem.IomemTable(text.data)
-        self._check(iomem.PATH, text, len(found), iomem.LINE.fullmatch)
+        found = memory_lists.IomemTable(text.data)
+        self._check(memory_lists.IOMEM, text, len(found), memory_lists.IOMEM_LINE.fullmatch)
         if not found.is_hidden:
             return found
         hidden = self._sources[-1]
         self._sources[-1] = msgspec.structs.replace(
-            hidden, access=Access.HIDDEN, why="all addresses are zero", command=f"sudo cat {iomem.PATH}"
+            hidden,
+            access=Access.HIDDEN,
+            why="all addresses are zero",
+            command=f"sudo cat {memory_lists.IOMEM}",
         )
         return None
 
     def _log(self) -> tuple[str, ...] | None:
         texts = []
-        for name in (kernel_log.KMSG, DMESG, JOURNAL):
+        for name in (machine_facts.KMSG, text_files.DMESG, text_files.JOURNAL):
             text = self._long.read(name)
             if text.there and text.data:
                 self._note(name, text)
-                return kernel_log.log_lines(text.data)
+                return machine_facts.log_lines(text.data)
             texts.append((name, text))
         refused = next((one for one in texts if one[1].access is Access.REFUSED), texts[0])
         why = refused[1].why or "nothing in it"
@@ -165,17 +142,17 @@ class _Assembly:
 
     def _devices(self) -> tuple[PciFunction, ...] | None:
         found, source = pci_files.devices(self._files)
-        if found is None and (text := self._long.read(LSPCI)).there:
-            self._note(LSPCI, text)
+        if found is None and (text := self._long.read(text_files.LSPCI)).there:
+            self._note(text_files.LSPCI, text)
             return listed_devices(text.data)
         self._sources.append(source)
         return found
 
     def _release(self, log: tuple[str, ...]) -> str:
-        release = first_line(self._files, RELEASE)
-        if not release and len(words := first_line(self._files, UNAME).split()) > 2:
+        release = text_files.first_line(self._files, RELEASE)
+        if not release and len(words := text_files.first_line(self._files, text_files.UNAME).split()) > 2:
             release = words[2]
-        return release or kernel_log.version(log)
+        return release or machine_facts.version(log)
 
     def _config(self, release: str) -> dict[str, str] | None:
         first = None
@@ -186,7 +163,7 @@ class _Assembly:
             if text.there:
                 plain, why = machine_facts.unpacked(text.data, self._files.bounds)
                 if why:
-                    text = FileText(text.data, Access.CUT, why, text.seconds, text.line)
+                    text = text_files.FileText(text.data, Access.CUT, why, text.seconds, text.line)
                 self._note(path, text)
                 return machine_facts.options_of(machine_facts.trimmed_config(plain))
             first = first or (path, text)
@@ -194,32 +171,28 @@ class _Assembly:
             self._note(*first)
         return None
 
-    def _read(self, path: str, remedy: _Remedy | None = None) -> FileText | None:
-        """A file of the snapshot, noted as a source; None where it is not to be read.
-
-        :param remedy: what would give it, where a plain reading as the superuser would not
-        """
+    def _read(self, path: str, remedy: _Remedy | None = None) -> text_files.FileText | None:
+        """A file of the snapshot, noted as a source; None where it is not. *remedy* would give it."""
         text = self._long.read(path)
         self._note(path, text, remedy)
         return text if text.there else None
 
-    def _check(self, path: str, text: FileText, good: int, is_line: Callable[[bytes], object]) -> None:
-        """Say which line of a file has not its form.
-
-        :param good: how many lines have it
-        """
+    def _check(
+        self, path: str, text: text_files.FileText, good: int, is_line: Callable[[bytes], object]
+    ) -> None:
+        """Say which line of a file has not its form."""
         data = text.data
         if good == data.count(b"\n") + (not data.endswith(b"\n") and data != b""):
             return
-        odd = odd_line(data, is_line)
+        odd = text_files.odd_line(data, is_line)
         if odd is not None:
             number, content = odd
-            reason = f"line {number} has not the form of this file: {shown(content)}"
+            reason = f"line {number} has not the form of this file: {text_files.shown(content)}"
             if self._files.strict:
-                raise Unparsable(self._files.origin, path, text.line + number, reason)
+                raise text_files.Unparsable(self._files.origin, path, text.line + number, reason)
             self._sources[-1] = msgspec.structs.replace(self._sources[-1], access=Access.CUT, why=reason)
 
-    def _note(self, path: str, text: FileText, remedy: _Remedy | None = None) -> None:
+    def _note(self, path: str, text: text_files.FileText, remedy: _Remedy | None = None) -> None:
         command = ""
         if text.access is Access.REFUSED and path.startswith("/"):
             command = f"sudo cat {shell_path(path)}"
@@ -228,7 +201,7 @@ class _Assembly:
         self._sources.append(SnapshotSource(path, text.access, text.why, text.seconds, command))
 
 
-def _to_mount(text: FileText, files: TextFiles) -> str:
+def _to_mount(text: text_files.FileText, files: text_files.TextFiles) -> str:
     if text.access is not Access.ABSENT:
         return ""
     mounted = files.names(_DEBUGFS)

@@ -1,13 +1,26 @@
-"""Facts of a machine in small files: version, modules, configuration, processor, whether it is a guest."""
+"""Facts of a machine: in small files, and in the kernel's log.
+
+The log comes as records of /dev/kmsg, or as lines of dmesg or the journal.
+"""
 
 from __future__ import annotations
 
 import re
 import zlib
 
+from pfnlab.base.errors import Misuse
 from pfnlab.diagnosis.inspector.host_snapshot import Module
-from pfnlab.diagnosis.inspector.parsing.text_files import TextFiles, decoded, first_line
-from pfnlab.diagnosis.inspector.snapshot_bounds import SnapshotBounds
+from pfnlab.diagnosis.inspector.parsing.memory_lists import MTRR_TYPES
+from pfnlab.diagnosis.inspector.parsing.text_files import (
+    SnapshotBounds,
+    TextFiles,
+    decoded,
+    first_line,
+    line_pieces,
+)
+from pfnlab.kernel.hw.cachemode import CacheMode
+from pfnlab.kernel.hw.mtrr import MtrrType
+from pfnlab.kernel.hw.pat import PatConfig
 
 #: Files that say whether the machine is a guest.
 HYPERVISOR_TYPE = "/sys/hypervisor/type"
@@ -29,25 +42,15 @@ OPTION_LINE = re.compile(
 
 #: Flags of the processor that decide about cache modes.
 PROCESSOR_FLAGS = frozenset({"pat", "mtrr", "hypervisor"})
-
 _FLAGS_LINE = re.compile(rb"^flags\s*:([^\n]*)$", re.MULTILINE)
 _MODULE = re.compile(r"^([A-Za-z0-9_-]+) +[0-9]+ +[0-9-]+ *(\S*)", re.MULTILINE)
 
-#: Hypervisors by what DMI says of their machines.
+#: What DMI says of the machines of hypervisors, and the names where it is not theirs.
 GUESTS = (
-    ("QEMU", "QEMU"),
-    ("KVM", "KVM"),
-    ("VMware", "VMware"),
-    ("Virtual Machine", "Hyper-V"),
-    ("VirtualBox", "VirtualBox"),
-    ("Xen", "Xen"),
-    ("HVM domU", "Xen"),
-    ("Google Compute Engine", "Google Compute Engine"),
-    ("Amazon EC2", "Amazon EC2"),
-    ("OpenStack", "OpenStack"),
-    ("Bochs", "Bochs"),
-    ("Parallels", "Parallels"),
+    "QEMU|KVM|VMware|Virtual Machine|VirtualBox|Xen|HVM domU|Google Compute Engine|Amazon EC2|OpenStack"
+    "|Bochs|Parallels"
 )
+_NAMED = {"Virtual Machine": "Hyper-V", "HVM domU": "Xen"}
 
 
 def modules(data: bytes) -> tuple[Module, ...]:
@@ -60,10 +63,7 @@ def modules(data: bytes) -> tuple[Module, ...]:
 
 
 def unpacked(data: bytes, bounds: SnapshotBounds) -> tuple[bytes, str]:
-    """The text of a configuration, which may be packed with gzip, or why there is none; the other is empty.
-
-    :param bounds: the most that it may be unpacked
-    """
+    """The text of a configuration, packed with gzip or not, or why there is none; the other is empty."""
     if data[:2] != b"\x1f\x8b":
         return data, ""
     unpacking = zlib.decompressobj(wbits=31)
@@ -109,5 +109,55 @@ def guest_of(files: TextFiles, flags: tuple[str, ...] | None) -> str:
     # Such a vendor has machines of its own too, whose processors have no such flag.
     if flags is not None and "hypervisor" not in flags:
         return ""
-    found = next((name for words, name in GUESTS if words in named), "")
-    return found or ("unknown" if flags is not None and "hypervisor" in flags else "")
+    found = next((words for words in GUESTS.split("|") if words in named), "")
+    return _NAMED.get(found, found) or ("unknown" if flags is not None and "hypervisor" in flags else "")
+
+
+KMSG = "/dev/kmsg"
+_RECORD = re.compile(rb"^[0-9]+,[0-9]+,([0-9]+),[^;\n]*;", re.MULTILINE)
+_CONFIGURATION = re.compile(r"Configuration \[0-7\]: ((?:[A-Z-]+ *){8})")
+_DEFAULT = re.compile(r"MTRR default type: ([a-z-]+)")
+_BANNER = re.compile(r"Linux version (\S+)")
+_HYPERVISOR = re.compile(r"Hypervisor detected: (.+?)\s*$")
+_MODES = {mode.short.upper(): mode for mode in CacheMode}
+
+
+def log_lines(data: bytes) -> tuple[str, ...]:
+    """The log's lines with stamps, as dmesg prints them; of a journal the kernel's lines alone."""
+    of_records = _RECORD.match(data) is not None
+    lines: list[str] = []
+    for piece in line_pieces(data):
+        if of_records:
+            piece = _RECORD.sub(lambda found: b"[%5d.%06d] " % divmod(int(found[1]), 1_000_000), piece)
+        skipped = " " if of_records else "-- "
+        lines += [line for line in decoded(piece).split("\n") if line and not line.startswith(skipped)]
+    of_kernel = [] if of_records else [line for line in lines if " kernel: " in line]
+    return tuple(of_kernel or lines)
+
+
+def pat_configuration(lines: tuple[str, ...]) -> PatConfig | None:
+    """The last configuration of the PAT that the log prints; None where it prints none that can be."""
+    for line in reversed(lines):
+        if (found := _CONFIGURATION.search(line)) and "PAT" in line:
+            names = found[1].split()
+            try:
+                return PatConfig(tuple(_MODES[name] for name in names))
+            except (KeyError, Misuse):
+                return None
+    return None
+
+
+def mtrr_default(lines: tuple[str, ...]) -> MtrrType | None:
+    """The type of memory in no MTRR, as the log says it."""
+    found = next((found for line in lines if (found := _DEFAULT.search(line))), None)
+    return MTRR_TYPES.get(found[1].encode()) if found else None
+
+
+def version(lines: tuple[str, ...]) -> str:
+    """The version of the last banner in the log, empty where there is none."""
+    return next((found[1] for line in reversed(lines) if (found := _BANNER.search(line))), "")
+
+
+def hypervisor(lines: tuple[str, ...]) -> str:
+    """The hypervisor that the kernel found, empty where it found none."""
+    return next((found[1] for line in reversed(lines) if (found := _HYPERVISOR.search(line))), "")

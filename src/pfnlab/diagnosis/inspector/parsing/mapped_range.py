@@ -10,23 +10,20 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pfnlab.diagnosis.inspector.host_snapshot import PciFunction
+from pfnlab.diagnosis.inspector.parsing.text_files import TextFiles, decoded
 from pfnlab.kernel.hw.pci_regions import Bar
 
 #: VFIO_PCI_OFFSET_SHIFT (drivers/vfio/pci).
 _REGION_SHIFT = 40
 _BARS = 6
-
 _SYSFS = re.compile(r"/sys/devices/.*/([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])/resource([0-5])(?:_wc)?")
 _DELETED = " (deleted)"
-
 #: The file of a mapping through VFIO.
 VFIO = "anon_inode:[vfio-device]"
-
 _MOST = 1 << 64
-
 #: No BAR lies below: a smaller offset is no address.
 _FIRST_OF_BARS = 1 << 20
 
@@ -42,11 +39,9 @@ class BarPlaces:
         self._known: dict[str, tuple[str, Bar | None]] = {}
 
     def range_of(self, path: str, offset: int, size: int, device: str | None) -> tuple[int, int] | None:
-        """The bytes that a mapping of *size* bytes shows, half-open; None where nothing says which.
+        """The bytes that a mapping of *size* bytes at a file's *offset* shows, half-open, or None.
 
-        :param path: its file as maps writes it
-        :param offset: bytes in the file
-        :param device: of a mapping through VFIO the device, where it is known
+        *device* is known of some that go through VFIO.
         """
         kind, bar = self._known.get(path) or self._know(path)
         start: int | None
@@ -91,9 +86,62 @@ class BarPlaces:
             number, place = offset >> _REGION_SHIFT, offset & ((1 << _REGION_SHIFT) - 1)
             bar = own.get(number) if number < _BARS else None
             return bar.start + place if bar is not None and place < bar.end - bar.start else None
-        return offset if self._has(offset) else None
-
-    def _has(self, address: int) -> bool:
         # BARs nest in those of virtual functions, never beyond them.
-        at = bisect_right(self._starts, address)
-        return any(start <= address < end for start, end in self._sorted[max(0, at - 8) : at])
+        at = bisect_right(self._starts, offset)
+        nearby = self._sorted[max(0, at - 8) : at]
+        return offset if any(start <= offset < end for start, end in nearby) else None
+
+
+_SYSPATH = re.compile(rb"^vfio-device-syspath:\s*(\S+)\s*$", re.MULTILINE)
+_INODE = re.compile(rb"^ino:\s*([0-9]+)\s*$", re.MULTILINE)
+_GROUP = re.compile(r"/dev/vfio/([0-9]+)")
+#: A device without its group (VFIO_DEVICE_CDEV), whose number says nothing of its address.
+_WITHOUT_GROUP = "/dev/vfio/devices/"
+
+
+class VfioOwners:
+    """Devices by process and by file, as far as descriptors say them."""
+
+    def __init__(self, files: TextFiles, devices: Iterable[PciFunction]) -> None:
+        self._files = files
+        self._bound = [device for device in devices if (device.driver or "").startswith("vfio")]
+        # Of a process the files of which the device is known, and its only device.
+        self._own: dict[int, tuple[dict[bytes, set[str]], str | None]] = {}
+        self._by_inode: dict[bytes, set[str]] = {}
+        self._groups: set[str] = set()
+        self._without_group = False
+
+    def add(self, pid: int, targets: Mapping[str, str]) -> None:
+        """Look at the device files that a process has open, by the number of the descriptor."""
+        groups = {group[1] for target in targets.values() if (group := _GROUP.fullmatch(target))}
+        self._groups |= groups
+        self._without_group |= any(target.startswith(_WITHOUT_GROUP) for target in targets.values())
+        descriptors = [name for name, target in targets.items() if target == VFIO]
+        by_inode: dict[bytes, set[str]] = {}
+        found: set[str] = set()
+        unknown = not descriptors
+        for name in descriptors:
+            text = self._files.read(f"/proc/{pid}/fdinfo/{name}").data
+            syspath, inode = _SYSPATH.search(text), _INODE.search(text)
+            if syspath is None:
+                unknown = True
+                continue
+            address = decoded(syspath[1]).rpartition("/")[2]
+            found.add(address)
+            if inode is not None:
+                for table in (by_inode, self._by_inode):
+                    table.setdefault(inode[1], set()).add(address)
+        if unknown:
+            found |= {device.address for device in self._bound if device.group in groups}
+        self._own[pid] = by_inode, next(iter(found)) if len(found) == 1 else None
+
+    def device_of(self, pid: int, inode: bytes) -> str | None:
+        """The device that has *inode*, None where nothing says; all processes are added before."""
+        by_inode, single = self._own.get(pid, ({}, None))
+        for named in (by_inode.get(inode), {single} if single else None, self._by_inode.get(inode)):
+            if named is not None:
+                return next(iter(named)) if len(named) == 1 else None
+        # Nothing open says it: the only device that VFIO has, unless something else may have been open.
+        if len(self._bound) == 1 and not self._without_group and self._groups <= {self._bound[0].group}:
+            return self._bound[0].address
+        return None

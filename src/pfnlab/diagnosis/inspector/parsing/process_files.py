@@ -1,51 +1,144 @@
-"""Processes with mappings of page frames or open device files: /proc/PID/smaps, maps, fd, fdinfo and comm."""
+"""Processes with mappings of page frames or open device files: /proc/PID/smaps, maps, fd, fdinfo and comm.
+
+A VMA is of interest where its flags have ``pf`` (VM_PFNMAP) or ``io`` (VM_IO), or where it maps a file of
+which page frames can be mapped. The clock pages that the kernel maps into every process ([vvar]) are not.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import msgspec
 
 from pfnlab.base.progress import Work
 from pfnlab.base.units import PAGE_SIZE, number_of
 from pfnlab.diagnosis.inspector.host_snapshot import Access, HostMapping, PciFunction, Process, SnapshotSource
-from pfnlab.diagnosis.inspector.parsing.mapped_range import VFIO, BarPlaces
-from pfnlab.diagnosis.inspector.parsing.process_maps import (
-    TRIMMED_LINE,
-    is_device_file,
-    is_of_interest,
-    is_trimmed,
-    trimmed,
-    vmas,
+from pfnlab.diagnosis.inspector.parsing import text_files
+from pfnlab.diagnosis.inspector.parsing.mapped_range import VFIO, BarPlaces, VfioOwners
+
+#: Files whose mappings, and open descriptors, are of interest.
+DEVICE_FILE = (
+    rb"(?:/dev/(?:mem|kfd|hpet|fb[0-9]+|dri/|nvidia|uio[0-9]|infiniband/|vfio/|accel/)"
+    rb"|/proc/bus/pci/|/sys/devices/[^\n]*/resource[0-9]|anon_inode:\[vfio-device\])"
 )
-from pfnlab.diagnosis.inspector.parsing.text_files import (
-    FileText,
-    LongFiles,
-    TextFiles,
-    Unparsable,
-    decoded,
-    first_line,
-    odd_line,
-    shown,
+
+#: A line of maps that is of interest by its file; smaps has the same.
+_OF_FILE = re.compile(
+    rb"^[0-9a-f]{1,16}-[0-9a-f]{1,16} [rwxsp-]{4} [0-9a-f]{1,16} [0-9a-f]+:[0-9a-f]+ [0-9]+ +"
+    + DEVICE_FILE
+    + rb"[^\n]*$"
 )
-from pfnlab.diagnosis.inspector.parsing.vfio_owners import VfioOwners
+
+#: What a line of interest by its file has in it.
+_PARTS = (b"/dev/", b"/proc/bus/pci/", b"/resource", b"anon_inode:[vfio-device]")
+_OF_FLAGS = re.compile(rb"^VmFlags:[^\n]* (?:pf|io)(?= |$)[^\n]*$", re.MULTILINE)
+_FLAGS = re.compile(rb"^VmFlags:([^\n]*)$", re.MULTILINE)
+_DIGITS = b"0123456789abcdef"
+
+#: A line of maps; its path may have any byte but the end of a line.
+HEAD = re.compile(
+    rb"^([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([rwxsp-]{4}) ([0-9a-f]{1,16}) [0-9a-f]+:[0-9a-f]+ ([0-9]+)"
+    rb"(?: +([^\n]*))?$",
+    re.MULTILINE,
+)
+
+#: The same, with the line of flags after it.
+_VMA = re.compile(HEAD.pattern[:-1] + rb"(?:\n(VmFlags:[ a-z0-9?]*))?$", re.MULTILINE)
+#: The lines of a trimmed file, for the check of a bundle.
+TRIMMED_LINE = re.compile(HEAD.pattern[1:-1] + rb"|VmFlags:[ a-z0-9?]*")
+Vma = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes]
+_OPEN = re.compile(DEVICE_FILE)
+_CLOCK = b"[vvar"
+
+
+def is_device_file(target: str) -> bool:
+    """True for the file of an open descriptor that is of interest."""
+    return _OPEN.match(target.encode("utf-8", "surrogateescape")) is not None
+
+
+def trimmed(data: bytes) -> bytes:
+    """The lines of the VMAs of interest of a file maps or smaps: its own, and the one of its flags."""
+    heads: dict[int, int] = {}
+    for found in _OF_FLAGS.finditer(data):
+        at = _head_before(data, found.start())
+        if at is not None and _CLOCK not in data[at : data.find(b"\n", at)]:
+            heads[at] = found.start()
+    for part in _PARTS:
+        if part in data:
+            heads.update((at, -1) for at in _lines_with(data, part) if at not in heads)
+    kept = []
+    for at in sorted(heads):
+        end = _line_end(data, at)
+        kept.append(data[at:end])
+        flags = heads[at] if heads[at] >= 0 else _flags_after(data, end)
+        if flags is not None:
+            kept.append(data[flags : _line_end(data, flags)])
+    return b"\n".join((*kept, b"")) if kept else b""
+
+
+def vmas(data: bytes) -> Iterator[Vma]:
+    """The VMAs of a trimmed file: start, end, permissions, offset, inode, path and the line of flags."""
+    for piece in text_files.line_pieces(data, _DIGITS):
+        yield from _VMA.findall(piece)
+
+
+def is_trimmed(data: bytes, count: int) -> bool:
+    """True where a file has no lines but those of the VMAs in it, of which there are *count*."""
+    lines = data.count(b"\n") + (not data.endswith(b"\n") and data != b"")
+    return lines == count + data.count(b"\nVmFlags:")
+
+
+def is_of_interest(path: bytes, flags: bytes) -> bool:
+    """True for a VMA of this file, with this line of flags."""
+    return _OPEN.match(path) is not None or (_OF_FLAGS.match(flags) is not None and _CLOCK not in path)
+
+
+def _head_before(data: bytes, at: int) -> int | None:
+    # Fields of smaps begin with a capital, the line of the VMA with a digit; there are about 25 between.
+    for _ in range(64):
+        if at <= 0:
+            return None
+        at = data.rfind(b"\n", 0, at - 1) + 1
+        if data[at : at + 1] in _DIGITS:
+            return at
+    return None
+
+
+def _lines_with(data: bytes, part: bytes) -> Iterator[int]:
+    at = data.find(part)
+    while at >= 0:
+        start, end = data.rfind(b"\n", 0, at) + 1, _line_end(data, at)
+        if _OF_FILE.match(data[start:end]):
+            yield start
+        at = data.find(part, end)
+
+
+def _flags_after(data: bytes, at: int) -> int | None:
+    # Of the next fields, up to the next VMA.
+    found = _FLAGS.search(data, at, at + 4096)
+    if found is None:
+        return None
+    between = HEAD.search(data, at, found.start())
+    return found.start() if between is None else None
+
+
+def _line_end(data: bytes, at: int) -> int:
+    end = data.find(b"\n", at)
+    return end if end >= 0 else len(data)
+
 
 #: What gives the rest to a user who may not see other users' processes.
 _COMMAND = "sudo pfnlab inspect"
-
 #: The names of what all processes have, as sources: their mappings, and the files they have open.
 MAPS, DESCRIPTORS = "/proc/*/smaps", "/proc/*/fd"
-
 _VFIO = VFIO.encode()
 _ADDRESS = re.compile(r"0x[0-9a-f]{1,16}")
 _PID = re.compile(r"[0-9]{1,10}")
-
 #: The beginning of the path of a device of UIO; no region, and what is beyond physical addresses.
 _UIO, _NOWHERE, _MOST_PHYSICAL = "/dev/uio", 0, 1 << 52
-
 #: The process that every machine has.
 _FIRST = 1
-
 #: The most descriptors of a process that are looked at.
 MOST_DESCRIPTORS = 1 << 16
 
@@ -72,7 +165,7 @@ class _Tally:
         self.why = self.why_cut = ""
         self.seconds: float | None = None
 
-    def count(self, text: FileText) -> None:
+    def count(self, text: text_files.FileText) -> None:
         """One more file."""
         if text.access is Access.REFUSED:
             self.refused += 1
@@ -101,13 +194,11 @@ class _Tally:
 
 
 class ProcessFiles:
-    """Reads the processes of one machine.
+    """Reads the processes of one machine, whose PCI devices are *devices*, or None for not known."""
 
-    :param long: those of its files that have many lines
-    :param devices: its PCI devices, None where they are not known
-    """
-
-    def __init__(self, files: TextFiles, long: LongFiles, devices: tuple[PciFunction, ...] | None) -> None:
+    def __init__(
+        self, files: text_files.TextFiles, long: text_files.LongFiles, devices: tuple[PciFunction, ...] | None
+    ) -> None:
         self._files, self._long = files, long
         self._places = BarPlaces(devices or ())
         self._owners = VfioOwners(files, devices or ())
@@ -118,12 +209,11 @@ class ProcessFiles:
         self._maps, self._links = _Tally(MAPS), _Tally(DESCRIPTORS)
 
     def read(self, work: Work) -> ProcessesSeen:
-        """All processes, in the order of their numbers.
-
-        :raises Unparsable: a bundle has a line that no file of a process has
-        """
+        """All processes by number; raises Unparsable for a bundle's line that has no form of theirs."""
         listing = self._files.names("/proc")
-        pids = sorted(int(name) for name in decoded(listing.data).split("\n") if _PID.fullmatch(name))
+        pids = sorted(
+            int(name) for name in text_files.decoded(listing.data).split("\n") if _PID.fullmatch(name)
+        )
         if not listing.there or not pids:
             why = listing.why or "no processes"
             access = Access.ABSENT if listing.there else listing.access
@@ -153,7 +243,16 @@ class ProcessFiles:
             count += 1
             kind = known.get((file, flags, perms))
             if kind is None:
-                kind = known[file, flags, perms] = _kind_of(file, flags, perms)
+                words = tuple(text_files.decoded(flags).split()[1:]) if flags else None
+                text_name = text_files.decoded(file)
+                kind = (
+                    is_of_interest(file, flags),
+                    text_name,
+                    words,
+                    perms.decode(),
+                    text_name.startswith(_UIO),
+                )
+                known[file, flags, perms] = kind
             wanted, name, names, permitted, of_uio = kind
             if wanted:
                 first, last, at = int(start, 16), int(end, 16), int(offset, 16)
@@ -165,15 +264,15 @@ class ProcessFiles:
                 mappings.append(HostMapping(pid, first, last, permitted, name, at, names, physical))
         # A bundle has nothing else.
         if self._files.strict and not is_trimmed(text.data, count):
-            odd = odd_line(text.data, TRIMMED_LINE.fullmatch)
+            odd = text_files.odd_line(text.data, TRIMMED_LINE.fullmatch)
             if odd is not None:
-                reason = f"line {odd[0]} is none of a mapping: {shown(odd[1])}"
-                raise Unparsable(self._files.origin, path, text.line + odd[0], reason)
+                reason = f"line {odd[0]} is none of a mapping: {text_files.shown(odd[1])}"
+                raise text_files.Unparsable(self._files.origin, path, text.line + odd[0], reason)
         if targets or len(mappings) > before:
             opened = tuple(sorted(set(targets.values())))
-            processes.append(Process(pid, first_line(self._files, f"/proc/{pid}/comm"), opened))
+            processes.append(Process(pid, text_files.first_line(self._files, f"/proc/{pid}/comm"), opened))
 
-    def _maps_of(self, pid: int) -> tuple[str, FileText]:
+    def _maps_of(self, pid: int) -> tuple[str, text_files.FileText]:
         # What is kept of another file than a bundle's is as small as that.
         kept = bytes if self._files.strict else trimmed
         path = f"/proc/{pid}/smaps"
@@ -185,14 +284,14 @@ class ProcessFiles:
         self._maps.count(text)
         return path, text
 
-    def _open_files(self, pid: int) -> tuple[dict[str, str], FileText]:
+    def _open_files(self, pid: int) -> tuple[dict[str, str], text_files.FileText]:
         folder = f"/proc/{pid}/fd"
         listing = self._files.names(folder)
         found = {}
-        for name in decoded(listing.data).split("\n")[:MOST_DESCRIPTORS]:
+        for name in text_files.decoded(listing.data).split("\n")[:MOST_DESCRIPTORS]:
             target = self._files.link(f"{folder}/{name}") if name.isdigit() else None
             if target is not None and is_device_file(target):
-                found[name] = decoded(target.encode("utf-8", "surrogateescape"))
+                found[name] = text_files.decoded(target.encode("utf-8", "surrogateescape"))
         return found, listing
 
     def _find_devices(self, mappings: list[HostMapping]) -> None:
@@ -210,14 +309,8 @@ class ProcessFiles:
         start = self._regions.get(key)
         if start is None:
             place = f"/sys/class/uio/uio{key[0]}/maps/map{key[1]}/addr"
-            text = first_line(self._files, place) if key[0].isdigit() else ""
+            text = text_files.first_line(self._files, place) if key[0].isdigit() else ""
             start = self._regions[key] = int(text, 16) if _ADDRESS.fullmatch(text) else _NOWHERE
         # Memory of the kernel's own has its virtual address there.
         start -= start % PAGE_SIZE
         return (start, start + size) if 0 < start < _MOST_PHYSICAL else None
-
-
-def _kind_of(path: bytes, flags: bytes, perms: bytes) -> _Kind:
-    names = tuple(decoded(flags).split()[1:]) if flags else None
-    name = decoded(path)
-    return is_of_interest(path, flags), name, names, perms.decode(), name.startswith(_UIO)

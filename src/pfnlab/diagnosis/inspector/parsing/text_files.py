@@ -1,4 +1,7 @@
-"""Files of a machine by their absolute paths, wherever they lie: its root, a bundle, a report's folder."""
+"""Files of a machine by their absolute paths, wherever they lie: its root, a bundle, a report's folder.
+
+The most that is read of one machine has bounds: what a file holds never decides how much memory is used.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,86 @@ import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible_name
+from pfnlab.base.units import size_text
 from pfnlab.diagnosis.inspector.host_snapshot import Access, UnkeptLines
-from pfnlab.diagnosis.inspector.snapshot_bounds import SnapshotBounds
+
+#: MiB of one file that are read without being asked for more, and the lines that a MiB may have: 2,000,000.
+MOST_MIB, LINES_PER_MIB = 64, 31_250
+#: So many files as large as one may be, and with as many lines, make the most of all.
+_FILES, _FILES_OF_LINES = 4, 2
+#: What is packed is at most so many times as large when it is unpacked, or so many bytes.
+_TIMES, _LEAST = 200, 16 << 20
+
+
+class SnapshotBounds(msgspec.Struct, frozen=True):
+    """The bounds of a reading: of one file, of all files, and of what is packed.
+
+    :param mib: MiB of one file; a larger number than :data:`MOST_MIB` is one that a user asked for
+    """
+
+    mib: int = MOST_MIB
+
+    @property
+    def bytes(self) -> int:
+        """The most bytes of one file."""
+        return self.mib << 20
+
+    @property
+    def lines(self) -> int:
+        """The most lines of one file."""
+        return self.mib * LINES_PER_MIB
+
+    @property
+    def all_bytes(self) -> int:
+        """The most bytes of all files, and of a bundle."""
+        return self.bytes * _FILES
+
+    @property
+    def all_lines(self) -> int:
+        """The most lines of all files, and of a bundle."""
+        return self.lines * _FILES_OF_LINES
+
+    def unpacked(self, size: int) -> int:
+        """The most bytes that *size* packed bytes may be unpacked; whoever asked for more may have it."""
+        asked = self.all_bytes if self.mib > MOST_MIB else _LEAST
+        return max(_TIMES * size, asked)
+
+    def is_longer(self, size: int, lines: int) -> str:
+        """The bound that such a file goes beyond, with what to do; empty where it goes beyond none."""
+        if size > self.bytes:
+            return f"longer than {size_text(self.bytes)}{self.remedy}"
+        return f"more than {self.lines:,} lines{self.remedy}" if lines > self.lines else ""
+
+    def is_larger(self, size: int, lines: int) -> str:
+        """The same of all files together."""
+        if size > self.all_bytes:
+            return f"all files are larger than {size_text(self.all_bytes)}{self.remedy}"
+        more = lines > self.all_lines
+        return f"all files have more than {self.all_lines:,} lines{self.remedy}" if more else ""
+
+    def is_too_packed(self, packed: int, size: int) -> str:
+        """The same of something packed: its bytes so, and unpacked as far as it was."""
+        if size <= self.unpacked(packed):
+            return ""
+        return f"unpacked it is more than {_TIMES} times as large, over {size_text(size)}{self.remedy}"
+
+    @property
+    def remedy(self) -> str:
+        """The words that say what reads more."""
+        return f": `pfnlab inspect --most {2 * self.mib}` reads more"
+
+
+#: Those of a reading for which nobody asked for more.
+ORDINARY = SnapshotBounds()
+
 
 #: The most bytes of a file with few lines.
 MOST_SMALL = 1 << 20
-
 #: Bytes of a piece of a long file that is parsed at once.
 _PIECE = 1 << 20
-
 #: A name without a leading slash is a command's, and its content what that prints.
 DMESG, JOURNAL = "dmesg", "journalctl -k -b -o short-monotonic"
 LSPCI, UNAME = "lspci -nnvv", "uname -a"
-
 #: Letters of a line that an error shows.
 _SHOWN = 60
 
@@ -76,17 +146,12 @@ class TextFiles(Protocol):
 
 
 class Unparsable(Misuse):
-    """A line has not the form of its file.
-
-    :ivar reason: the number and the beginning of the line
-    """
+    """A line, whose number and beginning is *reason*, has not the form of its file."""
 
     def __init__(self, origin: str, path: str, container_line: int, reason: str) -> None:
         self.reason = reason
-        place = (
-            f"{visible_name(origin)}:{container_line}: " if container_line else f"{visible_name(origin)}: "
-        )
-        super().__init__(f"{place}{visible_name(path)}: {reason}")
+        line = f":{container_line}" if container_line else ""
+        super().__init__(f"{visible_name(origin)}{line}: {visible_name(path)}: {reason}")
 
 
 def shown(line: bytes) -> str:
@@ -118,10 +183,7 @@ def odd_line(data: bytes, good: Callable[[bytes], object]) -> tuple[int, bytes] 
 
 
 def line_pieces(data: bytes, first: bytes = b"") -> Iterator[bytes]:
-    """A long file in pieces of whole lines: what is parsed of one is kept in another form, and it is gone.
-
-    :param first: what the first line of a piece begins with, any one of these bytes; empty for anything
-    """
+    """A long file in pieces of whole lines, one parsed at a time; each begins with a byte of *first*."""
     start = 0
     while start < len(data):
         end = start + _PIECE
@@ -134,20 +196,15 @@ def line_pieces(data: bytes, first: bytes = b"") -> Iterator[bytes]:
 
 
 class LongFiles:
-    """Files of many lines out of those of a machine, as far as the bounds of a reading go.
-
-    :param files: all files
-    """
+    """Files of many lines out of those of a machine, as far as the bounds of a reading go."""
 
     def __init__(self, files: TextFiles) -> None:
         self._files = files
         self._bytes = self._lines = 0
 
     def read(self, path: str, kept: Callable[[bytes], bytes] = bytes) -> FileText:
-        """The content of the file at *path*; where it goes beyond a bound it is cut there, and says so.
-
-        :param kept: what is kept of it, which counts for the bound of all files
-        :raises Unparsable: the files are a bundle's, and it goes beyond a bound
+        """The content of the file at *path*, cut at a bound (a bundle's raises Unparsable), which it says.
+        *kept* is what is kept of it, and counts for all files' bound.
         """
         bounds, text = self._files.bounds, self._files.read(path, self._files.bounds.bytes + 1)
         lines = text.data.count(b"\n")

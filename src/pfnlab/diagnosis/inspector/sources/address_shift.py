@@ -17,27 +17,18 @@ from pfnlab.diagnosis.inspector.host_snapshot import Snapshot
 
 #: Up to here every PC has the same addresses, which stay.
 COMMON = 1 << 20
-
 #: Steps by which a gap grows, so that numbers of megabytes stay whole, and the most of them.
 _STEP, _MOST_STEPS = 1 << 21, 64
-
 #: The most gaps that grow; what lies between moves by as much as the gap before it.
 _MOST_GAPS = 4096
 _TRIES = 50
-
 #: Memory and what the firmware keeps; a range of this name may grow.
 _GROWS = ("System RAM", "Reserved", "reserved", "Unknown E820 type")
-
 Range = tuple[int, int]
 
 
 class AddressShift:
-    """A map from addresses to others, growing with them.
-
-    :param kept: ranges that keep their sizes, half-open
-    :param others: further ranges, whose relations are kept
-    :param random: where the growth comes from
-    """
+    """A map from addresses to others: *kept* ranges keep their sizes, *others* their relations."""
 
     def __init__(self, kept: Iterable[Range], others: Iterable[Range], random: Random) -> None:
         kept = list(kept)
@@ -46,18 +37,14 @@ class AddressShift:
         if len(gaps) > _MOST_GAPS:
             gaps = sorted([gaps[0], *random.sample(gaps[1:], _MOST_GAPS - 1)])
         known = set(points)
-        self._jumps: list[int] = []
-        self._moved: list[int] = [0]
         # By chance something may come to lie where something else was.
+        self._jumps = gaps
         for _ in range(_TRIES):
-            self._draw(gaps, random)
+            self._moved = [0]
+            for _ in gaps:
+                self._moved.append(self._moved[-1] + random.randint(1, _MOST_STEPS) * _STEP)
             if not any(self(point) in known for point in points if self(point) != point):
                 return
-
-    def _draw(self, gaps: list[int], random: Random) -> None:
-        self._jumps, self._moved = gaps, [0]
-        for _ in gaps:
-            self._moved.append(self._moved[-1] + random.randint(1, _MOST_STEPS) * _STEP)
 
     def __call__(self, address: int) -> int:
         """The other address; one beyond 64 bits is the last."""

@@ -1,13 +1,32 @@
-"""A bundle, read: the files of one machine out of one text (:mod:`.bundle_form`)."""
+"""The form of a bundle: files of one machine as one text, which ``pfnlab-collect.sh`` writes too.
+
+The first line is ``pfnlab-bundle 1``. Each further line is a directive, or begins with one blank and is
+content of the directive before it, so no content can be a directive::
+
+    at SECONDS            when what follows was read, since 1970
+    note WORD VALUE       root yes, redacted yes; left LINES FILE: so many lines of it have no known form
+    file PATH             a file, its lines as content
+    hex PATH              a file of bytes, as hexadecimal digits
+    link PATH             a link, its target as content
+    folder PATH           a folder, the names in it as content
+    cut PATH<tab>WHY      the file before it was not read whole
+    refused PATH<tab>WHY  it may not be read
+    absent PATH<tab>WHY   it is not there
+    end LINES             so many lines come before this one, the last
+"""
 
 from __future__ import annotations
 
+import gzip
 import re
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from pfnlab.base.errors import Misuse
+from pfnlab.base.files import check_regular, read_bytes
 from pfnlab.base.inert import visible_name
 from pfnlab.diagnosis.inspector.host_snapshot import Access, UnkeptLines
 from pfnlab.diagnosis.inspector.parsing.text_files import (
@@ -15,13 +34,123 @@ from pfnlab.diagnosis.inspector.parsing.text_files import (
     JOURNAL,
     LSPCI,
     MOST_SMALL,
+    ORDINARY,
     UNAME,
     FileText,
+    SnapshotBounds,
     decoded,
     shown,
 )
-from pfnlab.diagnosis.inspector.snapshot_bounds import ORDINARY, SnapshotBounds
-from pfnlab.diagnosis.inspector.sources.bundle_form import ACCESS, MAGIC, MOST_LINE, VERSION, bundle_bytes
+
+#: The first line, without the version.
+MAGIC = b"pfnlab-bundle "
+VERSION = b"1"
+GZIP = b"\x1f\x8b"
+#: The most bytes of a line of a bundle.
+MOST_LINE = 1 << 16
+#: Directives that say what became of a file that was not read whole.
+ACCESS = {b"refused": Access.REFUSED, b"absent": Access.ABSENT, b"cut": Access.CUT}
+WORDS = {access: word for word, access in ACCESS.items()}
+_CHUNK = 1 << 20
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One directive about a file, with its content.
+
+    :param kind: ``file``, ``hex``, ``link``, ``folder``, ``refused``, ``absent`` or ``cut``
+    """
+
+    kind: str
+    path: str
+    data: bytes = b""
+    why: str = ""
+    seconds: float | None = None
+
+
+def written(entries: Iterable[Entry], notes: Iterable[tuple[str, str]]) -> bytes:
+    """The bundle of these entries."""
+    parts = [MAGIC + VERSION + b"\n"]
+    parts += [b"note %s %s\n" % (word.encode(), value.encode()) for word, value in notes]
+    parts += _directives(entries)
+    lines = sum(part.count(b"\n") for part in parts)
+    parts.append(b"end %d\n" % lines)
+    return b"".join(parts)
+
+
+def _directives(entries: Iterable[Entry]) -> Iterator[bytes]:
+    before = ""
+    for entry in entries:
+        now = before if entry.seconds is None else f"{entry.seconds:.3f}"
+        if now != before:
+            yield f"at {now}\n".encode()
+            before = now
+        # A path of a machine may have bytes that are no text.
+        head = f"{entry.kind} {entry.path}".encode("utf-8", "surrogateescape")
+        why = b"\t" + visible_name(entry.why).encode() if entry.kind.encode() in ACCESS else b""
+        yield head + why + b"\n" + _content(entry)
+
+
+def _content(entry: Entry) -> bytes:
+    data = entry.data
+    if entry.kind == "hex":
+        data = b"\n".join(data[at : at + 16].hex(" ").encode() for at in range(0, len(data), 16))
+    if not data:
+        return b""
+    # What is no text has no place in a line.
+    data = data.removesuffix(b"\n").replace(b"\0", b"\\x00").replace(b"\n", b"\n ")
+    return b" " + data + b"\n"
+
+
+def is_bundle(head: bytes) -> bool:
+    """True where the first bytes of a file are those of a bundle, packed or not."""
+    if head.startswith(GZIP):
+        try:
+            head = zlib.decompressobj(wbits=31).decompress(head, len(MAGIC))
+        except zlib.error:
+            return False
+    return head.startswith(MAGIC)
+
+
+def bundle_bytes(path: Path, bounds: SnapshotBounds) -> bytes:
+    """The text of the bundle at *path*, unpacked; raises Unreadable, or Misuse for a large or damaged one."""
+    _check_size(visible_name(path), check_regular(path, "bundle").st_size, bounds)
+    return unpacked(read_bytes(path, "bundle", bounds.all_bytes), str(path), bounds)
+
+
+def _check_size(name: str, size: int, bounds: SnapshotBounds) -> None:
+    why = bounds.is_larger(size, 0)
+    if why:
+        raise Misuse(f"{name}: {why}")
+
+
+def unpacked(data: bytes, origin: str, bounds: SnapshotBounds) -> bytes:
+    """The text of a bundle, packed with gzip or not; raises Misuse for a large or damaged one."""
+    name = visible_name(origin)
+    _check_size(name, len(data), bounds)
+    if not data.startswith(GZIP):
+        return data
+    parts, size, before = [], 0, len(data)
+    unpacking = zlib.decompressobj(wbits=31)
+    try:
+        while data and not unpacking.eof:
+            parts.append(unpacking.decompress(data, _CHUNK))
+            data = unpacking.unconsumed_tail
+            size += len(parts[-1])
+            why = bounds.is_too_packed(before, size)
+            if why:
+                raise Misuse(f"{name}: {why}")
+            _check_size(name, size, bounds)
+    except zlib.error:
+        raise Misuse(f"{name}: its packing is damaged: copy it again") from None
+    if not unpacking.eof:
+        raise Misuse(f"{name}: its packing ends too early: it was cut, collect it again")
+    return b"".join(parts)
+
+
+def packed(data: bytes) -> bytes:
+    """The same bytes for the same text, whenever it is packed."""
+    return gzip.compress(data, mtime=0)
+
 
 _DIRECTIVE = re.compile(rb"\n([^ \n][^\n]*|(?=\n))")
 _PATH = re.compile(r"(?:/[^/\x00-\x1f\x7f]+)+|/")
@@ -32,10 +161,8 @@ _NOTE = re.compile(rb"note ([a-z]{1,20}) ([^\n]{1,200})")
 _LEFT = re.compile(rb"note left ([0-9]{1,12}) ([^\n]{1,200})")
 _PROCESS_FILE = re.compile(r"/proc/([0-9]{1,10})/(smaps|maps|fd|fdinfo|comm)")
 _CONTENT = (b"file", b"hex", b"link", b"folder")
-
 #: So many lines that a file may have make room for a file or a link: half a million, if nobody asks for more.
 _LINES_PER_FILE = 4
-
 _NOT_THERE = FileText(b"", Access.ABSENT, "not in the bundle")
 
 
@@ -52,13 +179,7 @@ class _Part(msgspec.Struct, gc=False):
 
 
 class Bundle:
-    """The files in a bundle.
-
-    :param data: its text
-    :param origin: its name for messages
-    :param bounds: the most that is read of it
-    :raises Misuse: it is none, was cut, or a line of it has not its form; file and line are named
-    """
+    """The files in a bundle; raises Misuse for none, a cut one, or a line that has not its form."""
 
     strict = True
 
@@ -74,20 +195,14 @@ class Bundle:
         self._read_directives()
         self.root = self._notes.get("root", "yes") == "yes"
         self.left_out = tuple(self._left)
-        self._pids = frozenset(self._lines("/proc"))
+        proc = self._parts.get("/proc")
+        listed = proc is not None and proc.kind == b"folder"
+        self._pids = frozenset(decoded(self._content(proc)).split() if proc and listed else ())
 
     @classmethod
     def at(cls, path: Path, bounds: SnapshotBounds = ORDINARY) -> Bundle:
-        """The bundle in a file, packed with gzip or not.
-
-        :raises Misuse: as the class, or the file cannot be read
-        """
+        """The bundle in a file, packed or not; raises Misuse as the class, and where it cannot be read."""
         return cls(bundle_bytes(path, bounds), str(path), bounds)
-
-    @property
-    def redacted(self) -> bool:
-        """True where its names and addresses are others than the machine's."""
-        return self._notes.get("redacted") == "yes"
 
     def read(self, path: str, most: int = MOST_SMALL) -> FileText:
         """The content of a file, as the bundle has it."""
@@ -131,10 +246,6 @@ class Bundle:
         # A byte of content takes two of the bundle at most, of what is written as digits three.
         end = part.end if most is None else min(part.end, part.start + 4 * most)
         return self._data[part.start + 1 : end].replace(b"\n ", b"\n")
-
-    def _lines(self, folder: str) -> list[str]:
-        part = self._parts.get(folder)
-        return decoded(self._content(part)).split() if part is not None and part.kind == b"folder" else []
 
     def _bytes_of(self, part: _Part, digits: bytes) -> bytes:
         try:

@@ -1,25 +1,63 @@
-"""Collecting: whatever a snapshot reads of a machine, recorded and written as a bundle."""
+"""Collecting: whatever a snapshot reads of a machine, recorded and written as a bundle.
+
+The script makes the same where nothing is installed, with the program that redacts and its words.
+"""
 
 from __future__ import annotations
 
 import re
+from importlib.resources import files
 from pathlib import Path
 
 from pfnlab.base.files import cannot_write, write_whole
 from pfnlab.diagnosis.inspector.host_snapshot import Access, Snapshot
+from pfnlab.diagnosis.inspector.joined_host import BOOT_FRAMEBUFFERS
+from pfnlab.diagnosis.inspector.parsing import machine_facts
 from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
-from pfnlab.diagnosis.inspector.parsing.lspci import trimmed_listing
-from pfnlab.diagnosis.inspector.parsing.machine_facts import (
-    CPUINFO,
-    trimmed_config,
-    trimmed_processor,
-    unpacked,
-)
-from pfnlab.diagnosis.inspector.parsing.pci_files import CONFIG_BYTES
-from pfnlab.diagnosis.inspector.parsing.process_maps import is_device_file, trimmed
+from pfnlab.diagnosis.inspector.parsing.pci_files import CONFIG_BYTES, trimmed_listing
+from pfnlab.diagnosis.inspector.parsing.process_files import is_device_file, trimmed
 from pfnlab.diagnosis.inspector.parsing.text_files import LSPCI, MOST_SMALL, FileText, TextFiles
-from pfnlab.diagnosis.inspector.sources.bundle_form import WORDS, Entry, packed, written
+from pfnlab.diagnosis.inspector.sources import public_words
+from pfnlab.diagnosis.inspector.sources.bundle import WORDS, Entry, packed, written
 from pfnlab.diagnosis.inspector.sources.redaction import redacted
+
+#: The place of the program in the script.
+_PLACE = "program=''\n"
+_WORD = re.compile(r"@([A-Z]+)@")
+_TIMES = re.compile(r"(\[[^\]]+\]|\))\{([0-9]+)(?:,([0-9]+))?\}")
+
+
+def script_text() -> str:
+    """The script that writes the same bundle on a machine where nothing is installed."""
+    folder = files("pfnlab.diagnosis.inspector")
+    script = folder.joinpath("pfnlab-collect.sh").read_text(encoding="utf-8")
+    program = folder.joinpath("pfnlab-redact.awk").read_text(encoding="utf-8")
+    words = {
+        "DRIVERS": " ".join(sorted(public_words.DRIVERS)),
+        "CONFIGURATION": " ".join(sorted(public_words.CONFIGURATION)),
+        "TELLING": "|".join((*public_words.TELLING, *BOOT_FRAMEBUFFERS)),
+        "GUESTS": machine_facts.GUESTS,
+        "HYPERVISORS": "|".join(sorted(public_words.HYPERVISORS)),
+        "FILES": plain_expression(public_words.FILES),
+        "RESOURCES": plain_expression(public_words.RESOURCES),
+        "RELEASE": plain_expression(public_words.RELEASE),
+        "OPTIONS": plain_expression(public_words.OPTIONS),
+    }
+    whole = _WORD.sub(lambda found: words[found[1]].replace("\\", "\\\\"), program)
+    return script.replace(_PLACE, f"program='{whole}'\n")
+
+
+def plain_expression(expression: str) -> str:
+    """The same for any awk: no {n}, and all groups kept; a group that repeats may do so more often."""
+
+    def times(found: re.Match[str]) -> str:
+        least, most = int(found[2]), int(found[3] or found[2])
+        if found[1] == ")":
+            return ")+" if least else ")*"
+        return found[1] * least + f"{found[1]}?" * (most - least)
+
+    return _TIMES.sub(times, expression.replace("(?:", "("))
+
 
 _MAPS = re.compile(r"/proc/[0-9]+/s?maps")
 _DESCRIPTORS = re.compile(r"/proc/[0-9]+/fd")
@@ -30,12 +68,10 @@ _INFO_LINE = re.compile(rb"^(?:ino|vfio-device-syspath):[^\n]*$", re.MULTILINE)
 
 
 def collect(path: Path, files: TextFiles, redact: bool = False) -> Snapshot:
-    """Write a bundle of *files* to *path*, packed with gzip where its name ends in ``.gz``.
+    """Write a bundle of *files* to *path*, packed with gzip for ``.gz``; the snapshot that they make.
 
     :param redact: lines of known forms alone, with other names and addresses, whose relations are the same
-    :return: the snapshot that the files make, as it is
-    :raises Misuse: the file cannot be written
-    :raises Undecided: the disk is full or fails
+    :raises Misuse: the file cannot be written; Undecided where the disk is full or fails
     """
     recorder = Recorder(files)
     found = snapshot_of(recorder)
@@ -52,10 +88,7 @@ def collect(path: Path, files: TextFiles, redact: bool = False) -> Snapshot:
 
 
 class Recorder:
-    """Files of a machine that notes what is read of them, without the parts that no snapshot uses.
-
-    :ivar entries: what was read, in order
-    """
+    """Files of a machine that notes what is read of them, without the parts that no snapshot uses."""
 
     def __init__(self, files: TextFiles) -> None:
         self._files = files
@@ -72,7 +105,7 @@ class Recorder:
             whole = self._files.read(path, most)
             data, access, why = whole.data, whole.access, whole.why
             if _CONFIG.fullmatch(path) and whole.there:
-                data, damage = unpacked(data, self.bounds)
+                data, damage = machine_facts.unpacked(data, self.bounds)
                 access, why = (Access.CUT, damage) if damage else (access, why)
             known = FileText(_kept(path, data), access, why, whole.seconds, whole.line)
             self._known["file", path] = known
@@ -115,9 +148,9 @@ def _kept(path: str, data: bytes) -> bytes:
     if _SPACE.fullmatch(path):
         return data[:CONFIG_BYTES]
     if _CONFIG.fullmatch(path):
-        return trimmed_config(data)
+        return machine_facts.trimmed_config(data)
     if path == LSPCI:
         return trimmed_listing(data)
     if _INFO.fullmatch(path):
         return b"".join(found[0] + b"\n" for found in _INFO_LINE.finditer(data))
-    return trimmed_processor(data) if path == CPUINFO else data
+    return machine_facts.trimmed_processor(data) if path == machine_facts.CPUINFO else data

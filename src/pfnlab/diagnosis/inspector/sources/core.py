@@ -8,42 +8,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from pfnlab.base.extras import need_packages
 from pfnlab.diagnosis.inspector.host_snapshot import Access, Snapshot, SnapshotSource
 from pfnlab.lab.lens import THE_LENS, LensError
 from pfnlab.lab.lens.memory import MemorySource, open_core, running_kernel
 
-if TYPE_CHECKING:
-    from pfnlab.lab.lens.view import KernelView
-
 T = TypeVar("T")
-
 #: The memory of the running kernel.
 KCORE = Path("/proc/kcore")
-
 #: How often a part of a running kernel is read that was in the middle of a change.
 TRIES = 5
 
 
 def core_snapshot(path: Path) -> Snapshot:
-    """The machine whose memory is in the file *path*: a vmcore, or a kdump.
-
-    :raises LensError: the file is neither, is damaged, or has no kernel in it
-    :raises MissingTool: the lens is not installed
-    """
+    """The machine in a vmcore or kdump; raises LensError for a bad file, MissingTool without the lens."""
     need_packages("lens", THE_LENS, "drgn")
     with open_core(path) as source:
         return _snapshot(source, path.name)
 
 
 def deep_snapshot(path: Path = KCORE) -> Snapshot:
-    """This machine, by the memory of its kernel, which runs on meanwhile.
-
-    :raises LensError: it cannot be read: that takes root, and a kernel that is not locked down
-    :raises MissingTool: the lens is not installed
-    """
+    """This machine by its kernel's memory; raises LensError where it is closed, or MissingTool."""
     need_packages("lens", THE_LENS, "drgn")
     with running_kernel(path) as source:
         return _snapshot(source, "this machine")
@@ -58,17 +45,8 @@ class _Parts:
 
     def value(self, name: str, read: Callable[[], T]) -> T | None:
         # What *read* returns; None where it fails.
-        why = ""
-        for _ in range(TRIES if self._live else 1):
-            try:
-                value = read()
-            except LensError as trouble:
-                why = str(trouble)
-                continue
-            self._note(name, Access.READ)
-            return value
-        self._note(name, Access.ABSENT, why)
-        return None
+        found = self.rows(name, lambda: (read(),))
+        return found[0] if found else None
 
     def rows(
         self, name: str, read: Callable[[], Iterable[T]], troubles: Sequence[str] = ()
@@ -80,7 +58,8 @@ class _Parts:
         for _ in range(TRIES if self._live else 1):
             found = []
             try:
-                found += _each(read, found)
+                for row in read():
+                    found.append(row)
             except LensError as trouble:
                 why = str(trouble)
                 continue
@@ -98,30 +77,16 @@ class _Parts:
         self.sources.append(SnapshotSource(name, access, why, time.time() if self._live else None))
 
 
-def _each(read: Callable[[], Iterable[T]], found: list[T]) -> Iterable[T]:
-    # Appends the rows one by one, so that those before a failure stay.
-    for row in read():
-        found.append(row)
-    return ()
-
-
 def _snapshot(source: MemorySource, origin: str) -> Snapshot:
     from pfnlab.diagnosis.inspector.sources import core_devices, core_kernel
     from pfnlab.lab.lens.own_types import open_kernel
+    from pfnlab.lab.lens.page_runs import RunReader
 
-    release = source.info.release
     parts = _Parts(live=source.live)
     names = (*core_devices.SYMBOLS, *core_kernel.SYMBOLS)
     view = parts.value("kernel types", lambda: open_kernel(source, names))
     if view is None:
-        return Snapshot(origin, tuple(parts.sources), kernel=release)
-    return _seen(view, parts, origin)
-
-
-def _seen(view: KernelView, parts: _Parts, origin: str) -> Snapshot:
-    from pfnlab.diagnosis.inspector.sources import core_devices, core_kernel
-    from pfnlab.diagnosis.inspector.sources.core_mappings import Tasks
-    from pfnlab.lab.lens.page_runs import RunReader
+        return Snapshot(origin, tuple(parts.sources), kernel=source.info.release)
 
     def tables() -> RunReader:
         if pat is None:
@@ -133,7 +98,9 @@ def _seen(view: KernelView, parts: _Parts, origin: str) -> Snapshot:
     resources = parts.rows("resource tree", lambda: core_devices.read_resources(view))
     devices = parts.rows("PCI devices", lambda: core_devices.read_devices(view))
     modules = parts.rows("modules", lambda: core_devices.read_modules(view))
-    tasks = parts.value("tasks", lambda: Tasks(view, None if pat is None else RunReader(view, pat)))
+    tasks = parts.value(
+        "tasks", lambda: core_devices.Tasks(view, None if pat is None else RunReader(view, pat))
+    )
     mappings = processes = None
     if tasks is not None:
         processes = parts.rows("processes", tasks.processes, tasks.troubles)

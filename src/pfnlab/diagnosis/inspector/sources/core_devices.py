@@ -1,39 +1,51 @@
-"""Devices, resources and modules in a kernel's memory."""
+"""Devices, resources, modules, and processes with their mappings of devices, in a kernel's memory.
+
+Each reader raises LensError where what it reads is not there, cannot be read, or has a loop.
+"""
 
 from __future__ import annotations
 
+import re
+import stat
+import struct
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from pfnlab.diagnosis.inspector.host_snapshot import IomemLine, Module, PciFunction
+from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE
+from pfnlab.diagnosis.inspector.host_snapshot import (
+    Entries,
+    HostMapping,
+    IomemLine,
+    Module,
+    PciFunction,
+    Process,
+)
 from pfnlab.kernel.hw.pci_regions import Bar, bar_of
+from pfnlab.kernel.mm.flags import VM_IO, VM_MIXEDMAP, VM_PAT, VM_PFNMAP, perms_text, vm_flags_text
+from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.own_types import list_at, text_at
 
 if TYPE_CHECKING:
+    from pfnlab.lab.lens.file_paths import FilePaths
+    from pfnlab.lab.lens.page_runs import RunReader
     from pfnlab.lab.lens.view import KernelView
+
 
 #: The symbols these readers need.
 SYMBOLS = ("iomem_resource", "pci_root_buses", "modules")
-
 #: Walks are given up after this many resources, buses with their devices, and modules with their users.
 MAX_RESOURCES = 1_000_000
 MAX_DEVICES = 100_000
 MAX_MODULES = 100_000
-
 #: The deepest resource, and the deepest bus.
 MAX_DEPTH = 64
-
 _MAX_NAME = 256
-
 #: The last number of the resources of a device and its virtual functions; without types, that of the ROM.
 _LAST_VIRTUAL = "PCI_IOV_RESOURCE_END", 6
 
 
 def read_resources(view: KernelView) -> Iterator[IomemLine]:
-    """The tree of resources of memory, in the order of /proc/iomem.
-
-    :raises LensError: the tree cannot be read, or has a loop
-    """
+    """The tree of resources of memory, in the order of /proc/iomem."""
     record = view.layouts.record("struct resource", "start", "end", "name", "sibling", "child")
     *_, first = view.members(view.symbol("iomem_resource"), record)
     visited = set[int]()
@@ -49,10 +61,7 @@ def read_resources(view: KernelView) -> Iterator[IomemLine]:
 
 
 def read_devices(view: KernelView) -> Iterator[PciFunction]:
-    """The PCI devices, in the order of their addresses.
-
-    :raises LensError: a list cannot be read, or has a loop; or PCI is not built in
-    """
+    """The PCI devices, in the order of their addresses."""
     devices = _Devices(view)
     for address in devices.addresses():
         yield devices.device(address)
@@ -148,10 +157,7 @@ def _module_name(view: KernelView, module: int) -> str:
 
 
 def read_modules(view: KernelView) -> Iterator[Module]:
-    """The loaded modules, the newest first as /proc/modules has them, each with the modules that use it.
-
-    :raises LensError: a list cannot be read, or has a loop; or the kernel has no modules
-    """
+    """The loaded modules, the newest first as /proc/modules has them, each with the modules that use it."""
     layouts = view.layouts
     at = layouts.offset("struct module", "list")
     has_users = layouts.has("struct module", "source_list")
@@ -162,3 +168,153 @@ def read_modules(view: KernelView) -> Iterator[Module]:
         using = [] if use is None else list_at(view, module + users, use_at, "a module's users", MAX_MODULES)
         names = [_module_name(view, view.members(one, use)[0]) for one in using if use is not None]
         yield Module(_module_name(view, module), tuple(names))
+
+
+#: A mapping with one of these maps page frames of a device, or may.
+OF_DEVICES = VM_PFNMAP | VM_IO | VM_MIXEDMAP
+#: The most open files of one process that are looked at.
+MAX_FILES = 1 << 20
+#: Files whose mappings say in ``vm_pgoff`` which page frames they map.
+_PHYSICAL = re.compile(r"/dev/mem|/sys/.*/resource\d+(?:_wc)?|/proc/bus/pci/.*")
+#: Device files: their inodes are of devices, or they have such paths.
+_OF_DEVICES = re.compile(r"/sys/.*/resource\d+(?:_wc)?|/proc/bus/pci/.+|anon_inode:\[vfio.*")
+_DEVICE_KINDS = frozenset({stat.S_IFCHR, stat.S_IFBLK})
+#: Kinds without a path that matters.
+_OTHER_KINDS = frozenset({stat.S_IFSOCK, stat.S_IFIFO, stat.S_IFDIR, stat.S_IFLNK})
+_ULONG_MAX = (1 << 64) - 1
+_COMM = 16
+#: Members of a VMA that stand for a reservation, in kernels without VM_PAT: since 6.16, and in kernels with a
+#: tracker of evidence/patches/.
+_TRACKERS = ("pfnmap_track_ctx", "pfnmap_parts.rb_node", "pfnmap_end")
+
+
+class _Task(NamedTuple):
+    # A process: its task_struct, pid and mm_struct.
+    address: int
+    pid: int
+    mm: int
+
+
+class Tasks:
+    """Reads the processes of one kernel.
+
+    :param tables: its page tables; None where its PAT is not known, so that entries have no modes
+    :ivar troubles: what kept a process from being read whole
+    """
+
+    def __init__(self, view: KernelView, tables: RunReader | None) -> None:
+        from pfnlab.lab.lens.file_paths import FilePaths
+
+        self._view, self._tables = view, tables
+        layouts = view.layouts
+        self._comm = layouts.offset("struct task_struct", "comm")
+        self._mm = layouts.record("struct mm_struct", "mm_mt.ma_root", "pgd")
+        vma = "struct vm_area_struct"
+        members = ["vm_start", "vm_end", "vm_page_prot.pgprot", "vm_flags", "vm_pgoff", "vm_file"]
+        self._tracker = next((name for name in _TRACKERS if layouts.has(vma, name)), None)
+        self._vma = layouts.record(vma, *members, *([self._tracker] if self._tracker else []))
+        self._paths = FilePaths(view)
+        self._sealed = view.sealed_bits()
+        self._spaces: dict[int, list[HostMapping]] = {}
+        self.troubles: list[str] = []
+        self._all: list[_Task] | None = None
+
+    def _tasks(self) -> list[_Task]:
+        if self._all is None:
+            found = (_Task(*task) for task in self._view.tasks())
+            self._all = sorted(found, key=lambda task: task.pid)
+        return self._all
+
+    def processes(self) -> Iterator[Process]:
+        """Every process, by its pid; those of the kernel itself too."""
+        open_files = _OpenFiles(self._view, self._paths)
+        for task in self._tasks():
+            if not task.pid:
+                continue
+            try:
+                comm = self._view.read(task.address + self._comm, _COMM).partition(b"\0")[0]
+                files = open_files.of(task.address) if task.mm else ()
+            except LensError as trouble:
+                self.troubles.append(f"process {task.pid}: {trouble}")
+                continue
+            yield Process(task.pid, comm.decode("utf-8", "replace"), files)
+
+    def mappings(self) -> Iterator[HostMapping]:
+        """Every mapping of a device, by pid and address; who cannot be read is in `troubles`."""
+        from msgspec.structs import replace
+
+        for task in self._tasks():
+            if not task.mm:
+                continue
+            # Processes may share an address space.
+            found = self._spaces.get(task.mm)
+            if found is None:
+                found = self._spaces[task.mm] = []
+                try:
+                    found += self._of_space(task.pid, task.mm)
+                except LensError as trouble:
+                    self.troubles.append(f"process {task.pid}: {trouble}")
+            yield from (one if one.pid == task.pid else replace(one, pid=task.pid) for one in found)
+
+    def _of_space(self, pid: int, mm: int) -> Iterator[HostMapping]:
+        from pfnlab.lab.lens.view import smaps_bits
+
+        view = self._view
+        root, pgd = view.members(mm, self._mm)
+        for address in view.vma_addresses(root, 0, _ULONG_MAX):
+            start, end, prot, bits, pgoff, file, *tracker = view.members(address, self._vma)
+            if not file or not bits & OF_DEVICES:
+                continue
+            if start >= end or (start | end) % PAGE_SIZE:
+                raise view.error(f"the VMA at {address:#x} reaches from {start:#x} to {end:#x}")
+            path, offset = self._paths.of(file).path, pgoff << PAGE_SHIFT & _ULONG_MAX
+            yield HostMapping(
+                pid,
+                start,
+                end,
+                perms_text(bits),
+                path,
+                offset,
+                flags=tuple(vm_flags_text(smaps_bits(bits, self._sealed)).split()),
+                physical=(offset, offset + end - start) if _PHYSICAL.fullmatch(path) else None,
+                entries=self._entries(pgd, start, end),
+                tracked=bool(tracker[0]) if tracker else bool(bits & VM_PAT),
+                mode=None if self._tables is None else self._tables.mode(prot),
+            )
+
+    def _entries(self, pgd: int, start: int, end: int) -> tuple[Entries, ...] | None:
+        if self._tables is None:
+            return None
+        return tuple(Entries(*run) for run in self._tables.runs(self._view.physical(pgd), start, end))
+
+
+class _OpenFiles:
+    # The device files that processes have open.
+
+    def __init__(self, view: KernelView, paths: FilePaths) -> None:
+        layouts = view.layouts
+        self._view, self._paths = view, paths
+        self._task = layouts.record("struct task_struct", "files")
+        self._files = layouts.record("struct files_struct", "fdt")
+        self._table = layouts.record("struct fdtable", "max_fds", "fd")
+
+    def of(self, task: int) -> tuple[str, ...]:
+        view = self._view
+        (files,) = view.members(task, self._task)
+        if not files:
+            return ()
+        (table,) = view.members(files, self._files)
+        count, at = view.members(table, self._table)
+        if count > MAX_FILES:
+            raise view.error(f"the table of files at {table:#x} has {count:,}")
+        words = struct.unpack(f"<{count}Q", view.read(at, 8 * count))
+        found = dict.fromkeys(path for file in words if file for path in self._device_file(file))
+        return tuple(found)
+
+    def _device_file(self, file: int) -> Iterator[str]:
+        kind = self._paths.kind(file)
+        if kind in _OTHER_KINDS:
+            return
+        path = self._paths.of(file).path
+        if kind in _DEVICE_KINDS or _OF_DEVICES.fullmatch(path):
+            yield path

@@ -1,4 +1,7 @@
-"""A kernel of itself, in its memory: PAT, MTRRs, its own mappings, its log and its options."""
+"""A kernel of itself, in its memory: PAT, MTRRs, its own mappings, its log and its options.
+
+Each reader raises LensError where what it reads is not there, cannot be read, or has a loop.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +29,8 @@ SYMBOLS = (
 #: Walks are given up after this many areas of vmalloc, and lists of these.
 MAX_AREAS = 2_000_000
 MAX_NODES = 4096
-
 #: Below lies what all machines have mapped in old ways.
 _LEGACY_END = 1 << 20
-
 _SLOTS = 8
 # Flags of an area of vmalloc (include/linux/vmalloc.h): of a device, and without a page behind it.
 _IOREMAP, _NO_GUARD = 0x1, 0x40
@@ -48,7 +49,6 @@ _HYPERVISORS = {
     "BHYVE": "Bhyve",
 }
 _NATIVE = "NATIVE"
-
 # A record of the log: its state is in the two highest bits, and the rest is its number
 # (kernel/printk/printk_ringbuffer.h).
 _STATE_SHIFT = 62
@@ -59,10 +59,7 @@ _WORD = 8
 
 
 def read_pat(view: KernelView) -> PatConfig:
-    """The configuration of PAT, by the table in which the kernel looks up what a slot selects.
-
-    :raises LensError: there is no such table, or it holds what is no mode
-    """
+    """The configuration of PAT, by the table in which the kernel looks up what a slot selects."""
     modes = view.read(view.symbol("__pte2cachemode_tbl"), _SLOTS)
     if max(modes) >= len(CacheMode) or modes[0] != CacheMode.WB:
         raise view.error(f"its table of the slots of PAT holds {modes.hex(' ')}")
@@ -70,10 +67,7 @@ def read_pat(view: KernelView) -> PatConfig:
 
 
 def read_book(view: KernelView) -> Iterator[Reservation]:
-    """The tree of reservations, in its order.
-
-    :raises LensError: the tree cannot be read, or has a loop
-    """
+    """The tree of reservations, in its order."""
     kinds = view.layouts.enumerators("enum page_cache_mode")
     names = {value: name.removeprefix("_PAGE_CACHE_MODE_") for name, value in kinds.items()}
     modes = {value: CacheMode[name] for value, name in names.items() if name in CacheMode.__members__}
@@ -84,10 +78,7 @@ def read_book(view: KernelView) -> Iterator[Reservation]:
 
 
 def read_mtrrs(view: KernelView) -> tuple[tuple[MtrrRegister, ...], MtrrType | None]:
-    """The variable MTRRs that are in use, and the type of all other memory; None where MTRRs are off.
-
-    :raises LensError: their state cannot be read
-    """
+    """The variable MTRRs that are in use, and the type of all other memory; None where MTRRs are off."""
     layouts, at = view.layouts, view.symbol("mtrr_state")
     record = layouts.record("struct mtrr_state_type", "enabled", "def_type")
     enabled, default = view.members(at, record)
@@ -116,11 +107,8 @@ def _type(view: KernelView, number: int) -> MtrrType:
 def read_aliases(
     view: KernelView, tables: RunReader, resources: Iterable[IomemLine] | None
 ) -> Iterator[DirectAlias]:
-    """The kernel's own entries for devices, and for RAM that is not write-back: of the direct map, then of
-    the areas of ioremap.
-
-    :param resources: say what is RAM; all of the direct map is taken for it when None
-    :raises LensError: page tables or areas cannot be read
+    """The kernel's entries for devices, and RAM (by *resources*, or all of the direct map) that is not
+    write-back: of the direct map, then of the areas of ioremap.
     """
     root = view.info.symbol("swapper_pg_dir")
     if root is None:
@@ -136,24 +124,20 @@ def _direct_map(
     start, end = view.word(view.symbol("page_offset_base")), view.word(view.symbol("vmalloc_base"))
     if not start < end:
         raise view.error(f"its direct map reaches from {start:#x} to {end:#x}")
-    devices = None if resources is None else _devices_of(resources)
+    # The ranges of PCI buses and other devices.
+    devices = [
+        (max(one.start, _LEGACY_END), one.end)
+        for one in resources or ()
+        if one.depth == 0 and one.end > _LEGACY_END and one.name.startswith("PCI Bus")
+    ]
     for run in tables.runs(top, start, end):
         if run.mode is not CacheMode.WB:
             yield DirectAlias(run.start, run.end, run.mode)
             continue
-        for first, behind in devices or ():
+        for first, behind in devices:
             low, high = max(run.start, first), min(run.end, behind)
             if low < high:
                 yield DirectAlias(low, high, run.mode)
-
-
-def _devices_of(resources: Iterable[IomemLine]) -> list[tuple[int, int]]:
-    # The ranges of PCI buses and other devices.
-    return [
-        (max(one.start, _LEGACY_END), one.end)
-        for one in resources
-        if one.depth == 0 and one.end > _LEGACY_END and one.name.startswith("PCI Bus")
-    ]
 
 
 def _areas(view: KernelView, tables: RunReader, top: int) -> Iterator[DirectAlias]:
@@ -190,10 +174,7 @@ def _area_addresses(view: KernelView) -> Iterator[int]:
 
 
 def read_log(view: KernelView) -> Iterator[str]:
-    """The lines of the kernel's log, each with its time as dmesg writes it.
-
-    :raises LensError: its ring of records cannot be read
-    """
+    """The lines of the kernel's log, each with its time as dmesg writes it."""
     layouts, ring = view.layouts, "struct printk_ringbuffer"
     (buffer,) = struct.unpack("<Q", view.read(view.symbol("prb"), _WORD))
     record = layouts.record(
@@ -219,31 +200,21 @@ def read_log(view: KernelView) -> Iterator[str]:
             first = 0 if first > last else first
             length = min(length, last - first - _WORD)
             if not begin & 1 and length > 0:
-                yield from _lines(view.read(data + first + _WORD, length), nanoseconds)
+                stamp = f"[{nanoseconds // 10**9:5}.{nanoseconds % 10**9 // 1000:06}]"
+                text = view.read(data + first + _WORD, length).decode("utf-8", "replace")
+                yield from (f"{stamp} {line}" for line in text.split("\n"))
         if number & _NUMBER == head & _NUMBER:
             return
         number = number + 1 & _NUMBER
 
 
-def _lines(text: bytes, nanoseconds: int) -> Iterator[str]:
-    stamp = f"[{nanoseconds // 10**9:5}.{nanoseconds % 10**9 // 1000:06}]"
-    for line in text.decode("utf-8", "replace").split("\n"):
-        yield f"{stamp} {line}"
-
-
 def read_options(view: KernelView) -> str:
-    """The kernel's command line.
-
-    :raises LensError: it cannot be read
-    """
+    """The kernel's command line; raises LensError where it cannot be read."""
     return text_at(view, view.word(view.symbol("saved_command_line")), MAX_TEXT)
 
 
 def read_host(view: KernelView) -> str:
-    """The name of the machine.
-
-    :raises LensError: it cannot be read
-    """
+    """The name of the machine; raises LensError where it cannot be read."""
     at = view.info.symbol("init_uts_ns")
     if at is None:
         raise view.error("VMCOREINFO does not say where init_uts_ns is")
@@ -251,10 +222,7 @@ def read_host(view: KernelView) -> str:
 
 
 def read_hypervisor(view: KernelView) -> str:
-    """The hypervisor, as the kernel logs it; else the machine's maker. Empty where the machine is no guest.
-
-    :raises LensError: what the processor says cannot be read
-    """
+    """The hypervisor, as the kernel logs it, else the machine's maker; empty where it is no guest."""
     features = view.layouts.offset("struct cpuinfo_x86", "x86_capability")
     at = view.symbol("boot_cpu_data") + features + 4 * _FEATURES_WORD
     (word,) = struct.unpack("<I", view.read(at, 4))

@@ -10,16 +10,13 @@ from pfnlab.base.files import read_head
 from pfnlab.base.inert import visible_name
 from pfnlab.diagnosis.inspector.host_snapshot import Access, Snapshot
 from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
-from pfnlab.diagnosis.inspector.parsing.text_files import TextFiles
-from pfnlab.diagnosis.inspector.snapshot_bounds import ORDINARY, SnapshotBounds
-from pfnlab.diagnosis.inspector.sources.bundle import Bundle
-from pfnlab.diagnosis.inspector.sources.bundle_form import GZIP, is_bundle, unpacked
+from pfnlab.diagnosis.inspector.parsing.text_files import ORDINARY, SnapshotBounds, TextFiles
+from pfnlab.diagnosis.inspector.sources.bundle import GZIP, Bundle, is_bundle, unpacked
 from pfnlab.diagnosis.inspector.sources.root_folder import RootFolder
 from pfnlab.diagnosis.inspector.sources.sosreport import SosArchive, SosFolder, is_archive
 
 #: The name of the machine that pfnlab runs on.
 HERE = "this machine"
-
 #: The first bytes of cores: ELF, and the forms of makedumpfile.
 _CORES = (b"\x7fELF", b"KDUMP   ", b"makedumpfile", b"DISKDUMP")
 _HEAD = 512
@@ -36,11 +33,7 @@ def live_snapshot(bounds: SnapshotBounds = ORDINARY) -> Snapshot:
 
 
 def files_at(path: Path, bounds: SnapshotBounds = ORDINARY) -> TextFiles:
-    """The text files that a bundle or a report has.
-
-    :param bounds: the most that is read of them
-    :raises Misuse: it is neither
-    """
+    """The text files that a bundle or a report has; raises Misuse where it is neither."""
     if path.is_dir():
         return SosFolder(path, bounds)
     head = read_head(path, "bundle", _HEAD)
@@ -55,11 +48,7 @@ def files_at(path: Path, bounds: SnapshotBounds = ORDINARY) -> TextFiles:
 
 
 def received_bundle(data: bytes, origin: str) -> Bundle:
-    """The bundle whose bytes somebody sent, packed with gzip or not; no file is opened.
-
-    :param origin: its name for messages, which is no path
-    :raises Misuse: it is none, is too large, unpacked too, or damaged
-    """
+    """The bundle of bytes that somebody sent, packed or not; raises Misuse for none or a damaged one."""
     name, head = visible_name(origin), data[:_HEAD]
     if is_bundle(head):
         return Bundle(unpacked(data, origin, ORDINARY), origin)
@@ -73,12 +62,7 @@ def received_bundle(data: bytes, origin: str) -> Bundle:
 
 
 def open_origin(path: Path, bounds: SnapshotBounds = ORDINARY) -> Snapshot:
-    """The snapshot of a bundle, a report or a core; its content says which it is.
-
-    :param bounds: the most that is read of it, where it is no core
-    :raises Misuse: it is none of them, or damaged
-    :raises MissingTool: a core needs what is not installed
-    """
+    """The snapshot of a bundle, report or core by its content; raises Misuse for others, or MissingTool."""
     if not path.is_dir() and read_head(path, "bundle", _HEAD).startswith(_CORES):
         # Only here: the lens takes longer to import than a bundle to read.
         core = importlib.import_module("pfnlab.diagnosis.inspector.sources.core")
@@ -88,10 +72,7 @@ def open_origin(path: Path, bounds: SnapshotBounds = ORDINARY) -> Snapshot:
 
 
 def of_a_machine(snapshot: Snapshot) -> Snapshot:
-    """*snapshot*, where anything of a machine was there to be read, or was refused to who collected it.
-
-    :raises Misuse: nothing was; all that were looked for are named
-    """
+    """*snapshot*; raises Misuse where nothing of a machine was there, naming all that was looked for."""
     if all(source.access is Access.ABSENT for source in snapshot.sources):
         names = ", ".join(source.name for source in snapshot.sources)
         raise Misuse(f"{visible_name(snapshot.origin)}: no file of a machine in it: looked for {names}")

@@ -1,33 +1,47 @@
-"""Devices and physical memory with other names and addresses: PCI, UIO, lspci, the kernel's lists."""
+"""Devices, physical memory and processes with other names and addresses.
+
+Those of PCI, UIO, lspci and the kernel's lists; of processes mappings, what is open, and commands.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from random import Random
 
-from pfnlab.diagnosis.inspector.parsing import iomem, memtype_list, mtrr_file
+from pfnlab.base.units import PAGE_SIZE
+from pfnlab.diagnosis.inspector.host_snapshot import Snapshot
+from pfnlab.diagnosis.inspector.parsing import memory_lists
+from pfnlab.diagnosis.inspector.parsing.mapped_range import VFIO
 from pfnlab.diagnosis.inspector.parsing.pci_files import DEVICES, DRIVERS
+from pfnlab.diagnosis.inspector.parsing.process_files import HEAD, TRIMMED_LINE
 from pfnlab.diagnosis.inspector.parsing.text_files import LSPCI
 from pfnlab.diagnosis.inspector.sources.address_shift import AddressShift
-from pfnlab.diagnosis.inspector.sources.line_forms import FileForm, LineForm, TextForm, each
-from pfnlab.diagnosis.inspector.sources.redacted_names import PCI_ADDRESS, RedactedNames
+from pfnlab.diagnosis.inspector.sources.redacted_names import (
+    PCI_ADDRESS,
+    FileForm,
+    LineForm,
+    RedactedNames,
+    TextForm,
+    each,
+    nothing,
+)
 from pfnlab.kernel.hw.pci_regions import RESOURCE_LINE
 
 #: The bytes of configuration space that are kept: the IDs and the command.
 CONFIG_KEPT = 6
-
 _USER_END, _KERNEL_ADDRESS = 1 << 47, "0xffff800000000000"
-
 _PLACE = re.compile(rf"{DEVICES}/(?P<device>{PCI_ADDRESS})/(?P<file>[a-z_]+)")
 _MODULE = re.compile(rf"{DRIVERS}/(?P<driver>[^/]+)/module")
 _UIO = re.compile(r"/sys/class/uio/uio[0-9]{1,3}/maps/map[0-4]/addr")
 _ADDRESS, _IDS = re.compile(r"0x([0-9a-f]{1,16})"), re.compile(r"0x[0-9a-f]{4,6}")
 _REGION, _RESOURCE = (
     re.compile(RESOURCE_LINE.pattern.decode()[1:-1]),
-    re.compile(iomem.LINE.pattern.decode()[1:-1]),
+    re.compile(memory_lists.IOMEM_LINE.pattern.decode()[1:-1]),
 )
-_REGISTER = re.compile(mtrr_file.LINE.pattern.decode()[1:-1])
+_REGISTER = re.compile(memory_lists.MTRR_LINE.pattern.decode()[1:-1])
 _RANGE = re.compile(r"0x([0-9a-f]{1,16})-0x([0-9a-f]{1,16})")
-_TYPES = {kind: word.decode() for word, kind in mtrr_file.TYPES.items()}
+_TYPES = {kind: word.decode() for word, kind in memory_lists.MTRR_TYPES.items()}
 
 #: Lines of lspci that the inspector reads; of the first its words are those of a list of names.
 _HEAD = re.compile(
@@ -46,27 +60,24 @@ _LAST = re.compile(
 
 
 class RedactedDevices:
-    """The files of devices and of physical memory, each with its form.
-
-    :param names: those of the bundle
-    :param shift: that of physical addresses
-    """
+    """The files of devices and of physical memory, each with its form."""
 
     def __init__(self, names: RedactedNames, shift: AddressShift) -> None:
         self._names = names
         self._shift = shift
         self._files: dict[str, TextForm] = {
-            memtype_list.PATH: each(self._reservation),
-            iomem.PATH: each(self._resource),
-            mtrr_file.PATH: each(self._register),
+            memory_lists.MEMTYPES: each(self._reservation),
+            memory_lists.IOMEM: each(self._resource),
+            memory_lists.MTRRS: each(self._register),
             LSPCI: each(self._listed),
             DEVICES: each(lambda name: name if re.fullmatch(PCI_ADDRESS, name) else None),
         }
         self._of_device: dict[str, LineForm] = {
-            **dict.fromkeys(
-                ("vendor", "device", "class"), lambda line: line if _IDS.fullmatch(line) else None
+            **dict.fromkeys(("vendor", "device", "class"), lambda one: one if _IDS.fullmatch(one) else None),
+            "resource": lambda line: (
+                (found := _REGION.fullmatch(line))
+                and f"0x{self._moved(found[1])} 0x{self._moved(found[2])} 0x{found[3]}"
             ),
-            "resource": self._region,
             "driver": lambda target: f"../../../../bus/pci/drivers/{names.driver(_last(target))}",
             "iommu_group": lambda target: f"../../../kernel/iommu_groups/{names.group(_last(target))}",
         }
@@ -91,9 +102,9 @@ class RedactedDevices:
 
     def _reservation(self, line: str) -> str | None:
         plain = line.strip(" \r")
-        found, _ = memtype_list.reservations(plain.encode("ascii", "replace"))
+        found, _ = memory_lists.reservations(plain.encode("ascii", "replace"))
         if not found:
-            return plain if plain.encode("ascii", "replace") == memtype_list.HEAD else None
+            return plain if plain.encode("ascii", "replace") == memory_lists.MEMTYPES_HEAD else None
         return _RANGE.sub(lambda ends: f"0x{self._moved(ends[1])}-0x{self._moved(ends[2])}", plain)
 
     def _resource(self, line: str) -> str | None:
@@ -104,7 +115,7 @@ class RedactedDevices:
 
     def _register(self, line: str) -> str | None:
         found = _REGISTER.fullmatch(line)
-        registers = mtrr_file.mtrr_ranges(line.encode("ascii", "replace"))
+        registers = memory_lists.mtrr_ranges(line.encode("ascii", "replace"))
         if found is None or not registers:
             return None
         number, one = line[3:].partition(":")[0][-3:], registers[0]
@@ -113,10 +124,6 @@ class RedactedDevices:
         size, unit = ((end - start) >> 20, "M") if whole else ((end - start) >> 10, "K")
         base = f"base=0x{start:09x} ({start >> 20:5d}MB)"
         return f"reg{number}: {base}, size={size:5d}{unit}B, count=1: {_TYPES[one.kind]}"
-
-    def _region(self, line: str) -> str | None:
-        found = _REGION.fullmatch(line)
-        return found and f"0x{self._moved(found[1])} 0x{self._moved(found[2])} 0x{found[3]}"
 
     def _address(self, line: str) -> str | None:
         found = _ADDRESS.fullmatch(line)
@@ -145,3 +152,90 @@ class RedactedDevices:
 
 def _last(target: str) -> str:
     return target.rstrip("/").rpartition("/")[2]
+
+
+_VMA = re.compile(HEAD.pattern.decode()[1:-1])
+_TRIMMED = re.compile(TRIMMED_LINE.pattern.decode())
+_FLAG = re.compile(r"[a-z?]{2}")
+_INFO = re.compile(r"(ino|vfio-device-syspath):\s*(\S+)\s*")
+#: Offsets that are none: the number of a region of UIO in pages, of one of VFIO above bit 40.
+_REGIONS_OF_UIO, _REGION_SHIFT, _REGIONS_OF_VFIO = 5, 40, 16
+
+
+class RedactedProcesses:
+    """The files of processes, each with its form."""
+
+    def __init__(self, names: RedactedNames, shift: AddressShift, snapshot: Snapshot, random: Random) -> None:
+        self._names = names
+        self._shift = shift
+        self._random = random
+        mappings = snapshot.mappings or ()
+        self._physical = {(one.pid, one.start): one.physical for one in mappings}
+        self._lowest: dict[int, int] = {}
+        for one in mappings:
+            self._lowest[one.pid] = min(one.start, self._lowest.get(one.pid, one.start))
+        # By as much in both files of a process.
+        self._down: dict[int, int] = {}
+
+    def form(self, pid: int, file: str) -> TextForm:
+        """The form of a file of a process."""
+        if file in ("maps", "smaps"):
+            return lambda text: self._mappings(pid, text)
+        if file == "comm":
+            return lambda text: iter((self._names.process(text.partition("\n")[0].strip()),))
+        if file.startswith("fd/"):
+            return each(self._names.path)
+        return self._info if file.startswith("fdinfo/") else nothing
+
+    def _mappings(self, pid: int, text: str) -> Iterator[str]:
+        kept = False
+        for line in text.split("\n"):
+            if found := _VMA.fullmatch(line):
+                yield self._mapping(pid, found)
+                kept = True
+            elif kept and line.startswith("VmFlags:") and _TRIMMED.fullmatch(line):
+                flags = line.split()[1:]
+                yield " ".join(["VmFlags:", *(flag if _FLAG.fullmatch(flag) else "??" for flag in flags)])
+                kept = False
+            else:
+                # Flags belong to the line right before them.
+                kept = False
+
+    def _mapping(self, pid: int, found: re.Match[str]) -> str:
+        start, end, offset = int(found[1], 16), int(found[2], 16), int(found[4], 16)
+        path = found[6] or ""
+        offset = self._offset(path, offset, self._physical.get((pid, start)))
+        down = self._below(pid)
+        head = (
+            f"{max(0, start - down):08x}-{max(0, end - down):08x} {found[3]} {offset:08x} 00:00 "
+            f"{self._names.inode(found[5])}"
+        )
+        return f"{head}        {self._names.path(path)}" if path else head
+
+    def _below(self, pid: int) -> int:
+        down = self._down.get(pid)
+        if down is None:
+            pages = self._lowest.get(pid, 0) // PAGE_SIZE
+            down = self._down[pid] = self._random.randint(1, pages // 2) * PAGE_SIZE if pages > 1 else 0
+        return down
+
+    def _offset(self, path: str, offset: int, physical: tuple[int, int] | None) -> int:
+        if physical is not None and not path.startswith("/dev/uio"):
+            # A place in a BAR is no address.
+            return self._shift(offset) if offset == physical[0] else offset
+        if path.startswith("/dev/uio") and offset < _REGIONS_OF_UIO * PAGE_SIZE:
+            return offset
+        if path.startswith(VFIO) and 0 < offset >> _REGION_SHIFT < _REGIONS_OF_VFIO:
+            return offset
+        return self._shift(offset)
+
+    def _info(self, text: str) -> Iterator[str]:
+        for line in text.split("\n"):
+            found = _INFO.fullmatch(line)
+            if found is None:
+                continue
+            if found[1] == "ino":
+                if found[2].isdecimal():
+                    yield f"ino:\t{self._names.inode(found[2])}"
+            else:
+                yield f"vfio-device-syspath: {self._names.system_path(found[2])}"

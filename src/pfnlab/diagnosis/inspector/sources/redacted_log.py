@@ -12,24 +12,19 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 from pfnlab.base.units import PAGE_SIZE
-from pfnlab.diagnosis.inspector.parsing.mtrr_file import TYPES
+from pfnlab.diagnosis.inspector.parsing.memory_lists import MTRR_TYPES
 from pfnlab.diagnosis.inspector.sources.address_shift import AddressShift
-from pfnlab.diagnosis.inspector.sources.line_forms import each
 from pfnlab.diagnosis.inspector.sources.public_words import HYPERVISORS, SOURCES
-from pfnlab.diagnosis.inspector.sources.redacted_names import RedactedNames
-from pfnlab.diagnosis.messages.family import FamilyKind, RangeEnd, Wording
-from pfnlab.diagnosis.messages.family_files import families
+from pfnlab.diagnosis.inspector.sources.redacted_names import RedactedNames, each
+from pfnlab.diagnosis.messages.family_files import FamilyKind, RangeEnd, Wording, families
 from pfnlab.diagnosis.messages.matching import Matcher
 from pfnlab.diagnosis.messages.template import FieldSlot, LineTemplate
-from pfnlab.diagnosis.messages.template_fields import FIELDS
-from pfnlab.diagnosis.messages.values import error_of
+from pfnlab.diagnosis.messages.template_fields import FIELDS, error_of
 
 #: Where a field of free text was; readers of messages know it for words that were cut out.
 _CUT = "..."
 _NO_ADDRESS = "(ptrval)"
-
 _USER_END = 1 << 47
-
 #: The beginning of a line: a record of /dev/kmsg, a stamp of dmesg, one of the journal; then the host.
 _RECORD = re.compile(r"([0-9]{1,3},[0-9]{1,12},[0-9]{1,16}),[^;]*;")
 _STAMP = re.compile(r"(\[ *[0-9]{1,9}\.[0-9]{6}\]) (?:\[ *[TC][0-9]{1,10}\] )?")
@@ -48,7 +43,6 @@ _PAT = r"(x86/PAT: |x86 PAT: |PAT: )?"
 #: Where a function is named by one of several words, its place in it may follow.
 _PLACE = r"(?:\+0x[0-9a-f]{1,8}/0x[0-9a-f]{1,8})?"
 _TO = re.compile(r"(\s*(?:->|-|,|\bto\b)\s*)")
-
 #: Fields that are words or numbers which say nothing of a machine; numbers have few digits.
 _PLAIN = ("wanted", "granted", "existing", "differs", "track", "slots", "perms", "bar", "line", "amount")
 _NUMBER, _BYTES = re.compile(r"-?[0-9]{1,6}|0x[0-9a-fA-F]{1,4}"), re.compile(r"[0-9]{1,12}")
@@ -57,11 +51,7 @@ _SMALL = re.compile(r"(?:0x)?[0-9a-f]{1,4}")
 
 
 class RedactedLog:
-    """The form of the log: its lines, with other names and addresses.
-
-    :param names: those of the bundle
-    :param shift: that of physical addresses
-    """
+    """The form of the log: its lines, with other names and addresses."""
 
     def __init__(self, names: RedactedNames, shift: AddressShift) -> None:
         self._names = names
@@ -109,7 +99,7 @@ class RedactedLog:
         if found["release"]:
             return f"Linux version {self._names.release(found['release'])}"
         if found["type"]:
-            return text if found["type"].encode() in TYPES else None
+            return text if found["type"].encode() in MTRR_TYPES else None
         name = found["hypervisor"]
         return f"Hypervisor detected: {name if name in HYPERVISORS else 'unknown'}"
 
@@ -160,10 +150,7 @@ def known() -> Matcher:
 
 @cache
 def full_form(text: str) -> tuple[re.Pattern[str], list[str | None]]:
-    """The expression of a whole line of a template, a group for each token behind the first.
-
-    :return: it, and the names of the groups' fields; None for words of the template
-    """
+    """The expression of a template's whole line, and the fields of its groups; None for words of it."""
     parts, fields = list[str](), list[str | None]()
     for token in LineTemplate(text).tokens:
         if isinstance(token, FieldSlot):

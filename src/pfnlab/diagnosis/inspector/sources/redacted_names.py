@@ -1,11 +1,13 @@
-"""Names and numbers of ours for those of one machine, each the same wherever it stands."""
+"""Names and numbers of ours for those of one machine, and what becomes of the lines of a file."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from pfnlab.diagnosis.inspector.joined_host import BOOT_FRAMEBUFFERS
-from pfnlab.diagnosis.inspector.parsing.process_maps import DEVICE_FILE
+from pfnlab.diagnosis.inspector.parsing.process_files import DEVICE_FILE
 from pfnlab.diagnosis.inspector.sources.public_words import (
     DRIVERS,
     FILES,
@@ -15,9 +17,37 @@ from pfnlab.diagnosis.inspector.sources.public_words import (
     TELLING,
 )
 
+#: What becomes of one line; None where it is of no form that is known.
+LineForm = Callable[[str], str | None]
+#: What becomes of a text, in lines.
+TextForm = Callable[[str], Iterator[str]]
+
+
+class FileForm(NamedTuple):
+    """The form of a file, a folder or a link.
+
+    :param path: its name in the redacted bundle
+    :param called: its name where lines are counted, which is the same for all machines
+    :param form: what becomes of its text; of a link, of its target
+    """
+
+    path: str
+    called: str
+    form: TextForm
+
+
+def each(form: LineForm) -> TextForm:
+    """The lines of a text for which *form* has another; empty ones are none."""
+    return lambda text: (other for line in text.split("\n") if line and (other := form(line)) is not None)
+
+
+def nothing(_: str) -> Iterator[str]:
+    """No line."""
+    return iter(())
+
+
 #: A PCI device's address, which is a place in a machine and no name of one.
 PCI_ADDRESS = r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
-
 _DELETED = " (deleted)"
 _DRIVERS = frozenset(name.replace("-", "_") for name in DRIVERS)
 _PCI_ADDRESS = re.compile(PCI_ADDRESS)

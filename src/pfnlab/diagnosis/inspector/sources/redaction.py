@@ -16,21 +16,29 @@ from random import Random
 import msgspec
 
 from pfnlab.diagnosis.inspector.host_snapshot import Snapshot, UnkeptLines
-from pfnlab.diagnosis.inspector.parsing import iomem, kernel_log, machine_facts, memtype_list, mtrr_file
+from pfnlab.diagnosis.inspector.parsing import machine_facts, memory_lists
 from pfnlab.diagnosis.inspector.parsing.assembly import COMMAND_LINE, HOST, MODULES, PACKED_CONFIG, RELEASE
 from pfnlab.diagnosis.inspector.parsing.text_files import DMESG, JOURNAL, UNAME
 from pfnlab.diagnosis.inspector.sources.address_shift import shift_for
-from pfnlab.diagnosis.inspector.sources.bundle_form import ACCESS, Entry
-from pfnlab.diagnosis.inspector.sources.line_forms import FileForm, TextForm, each, nothing
+from pfnlab.diagnosis.inspector.sources.bundle import ACCESS, Entry
 from pfnlab.diagnosis.inspector.sources.public_words import CONFIGURATION, DEBUGFS, OPTIONS
-from pfnlab.diagnosis.inspector.sources.redacted_devices import CONFIG_KEPT, RedactedDevices
+from pfnlab.diagnosis.inspector.sources.redacted_devices import (
+    CONFIG_KEPT,
+    RedactedDevices,
+    RedactedProcesses,
+)
 from pfnlab.diagnosis.inspector.sources.redacted_log import RedactedLog
-from pfnlab.diagnosis.inspector.sources.redacted_names import PCI_ADDRESS, RedactedNames
-from pfnlab.diagnosis.inspector.sources.redacted_processes import RedactedProcesses
+from pfnlab.diagnosis.inspector.sources.redacted_names import (
+    PCI_ADDRESS,
+    FileForm,
+    RedactedNames,
+    TextForm,
+    each,
+    nothing,
+)
 
 #: The name under which lines of files without a form are counted: their own may be anybody's.
 OTHERS = "other files"
-
 _PROCESS = re.compile(r"/proc/([0-9]{1,10})/(smaps|maps|comm|fdinfo|fd|(?:fd|fdinfo)/[0-9]{1,7})")
 _PID = re.compile(r"[0-9]{1,10}")
 _CONFIG = re.compile(r"/boot/config-([^/]+)")
@@ -38,15 +46,15 @@ _SPACE = re.compile(rf"/sys/bus/pci/devices/{PCI_ADDRESS}/config")
 _OPTION = re.compile(OPTIONS)
 _SETTING = re.compile(r"CONFIG_([A-Z0-9_]+)=(?:[ymn]|[0-9]{1,9})|# CONFIG_([A-Z0-9_]+) is not set")
 #: Lists of which every line counts.
-_WHOLE, _LOST = (memtype_list.PATH, iomem.PATH, mtrr_file.PATH), "some lines have not the form of this file"
+_WHOLE, _LOST = (
+    (memory_lists.MEMTYPES, memory_lists.IOMEM, memory_lists.MTRRS),
+    "some lines have not the form of this file",
+)
 _DEBUGFS = "/sys/kernel/debug"
 
 
 def redacted(entries: Iterable[Entry], snapshot: Snapshot) -> tuple[list[Entry], tuple[UnkeptLines, ...]]:
-    """The entries with other names and addresses, and how much was left out; the same give the same.
-
-    :param snapshot: what they make
-    """
+    """The entries with other names and addresses, and how much was left out; the same give the same."""
     redaction = _Redaction(list(entries), snapshot)
     found = list(redaction.entries())
     return found, tuple(UnkeptLines(name, lines) for name, lines in sorted(redaction.left.items()) if lines)
@@ -68,14 +76,18 @@ class _Redaction:
         self._devices = RedactedDevices(names, shift)
         self._processes = RedactedProcesses(names, shift, snapshot, random)
         self._forms: dict[str, TextForm] = {
-            **dict.fromkeys((kernel_log.KMSG, DMESG, JOURNAL), log.lines),
+            **dict.fromkeys((machine_facts.KMSG, DMESG, JOURNAL), log.lines),
             COMMAND_LINE: self._options,
             MODULES: each(self._module),
             HOST: lambda _: iter(("host",)),
             RELEASE: each(names.release),
             UNAME: self._system,
-            "/proc": self._pids,
-            machine_facts.CPUINFO: _flags,
+            "/proc": lambda text: map(
+                str, sorted(map(names.pid, map(int, filter(_PID.fullmatch, text.split()))))
+            ),
+            machine_facts.CPUINFO: lambda text: iter(
+                machine_facts.trimmed_processor(text.encode("ascii", "replace")).decode().splitlines()
+            ),
             machine_facts.HYPERVISOR_TYPE: each(lambda line: line if line in ("xen", "kvm") else "unknown"),
             **dict.fromkeys(machine_facts.DMI, _guest_words),
             PACKED_CONFIG: each(_setting),
@@ -156,24 +168,15 @@ class _Redaction:
         users = ",".join(map(self._names.driver, found[0].users))
         return f"{self._names.driver(found[0].name)} 0 0 {users or '-'}"
 
-    def _pids(self, text: str) -> Iterator[str]:
-        yield from map(
-            str, sorted(self._names.pid(int(name)) for name in text.split() if _PID.fullmatch(name))
-        )
-
 
 def _setting(line: str) -> str | None:
     found = _SETTING.fullmatch(line)
     return line if found and (found[1] or found[2]) in CONFIGURATION else None
 
 
-def _flags(text: str) -> Iterator[str]:
-    yield from machine_facts.trimmed_processor(text.encode("ascii", "replace")).decode().splitlines()
-
-
 def _guest_words(text: str) -> Iterator[str]:
     first = text.partition("\n")[0]
-    yield " ".join(word for word, _ in machine_facts.GUESTS if word in first)
+    yield " ".join(word for word in machine_facts.GUESTS.split("|") if word in first)
 
 
 def _lines(data: bytes) -> int:

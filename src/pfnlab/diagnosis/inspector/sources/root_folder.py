@@ -12,30 +12,27 @@ from contextlib import suppress
 from pathlib import Path
 
 from pfnlab.diagnosis.inspector.host_snapshot import Access, UnkeptLines
-from pfnlab.diagnosis.inspector.parsing.kernel_log import KMSG
-from pfnlab.diagnosis.inspector.parsing.text_files import JOURNAL, MOST_SMALL, FileText
-from pfnlab.diagnosis.inspector.snapshot_bounds import ORDINARY, SnapshotBounds
+from pfnlab.diagnosis.inspector.parsing.machine_facts import KMSG
+from pfnlab.diagnosis.inspector.parsing.text_files import (
+    JOURNAL,
+    MOST_SMALL,
+    ORDINARY,
+    FileText,
+    SnapshotBounds,
+)
 
 #: Seconds that the journal may take, and that the log is read while it grows.
 _JOURNAL_LIMIT, _LOG_LIMIT = 60.0, 10.0
-
 _CHUNK = 1 << 20
 #: The largest record of /dev/kmsg (CONSOLE_EXT_LOG_MAX), which is read whole or not at all.
 _RECORD = 1 << 13
-
 _REFUSED = frozenset({errno.EACCES, errno.EPERM})
-
 #: The most names of a folder.
 _MOST_NAMES = 1 << 20
 
 
 class RootFolder:
-    """Files below a folder, which may be ``/``. Nothing outside of it is read, whatever its links say.
-
-    :param folder: the root
-    :param origin: its name for messages
-    :param bounds: the most that is read of it
-    """
+    """Files below a folder, which may be ``/``. Nothing outside of it is read, whatever its links say."""
 
     strict = False
     left_out: tuple[UnkeptLines, ...] = ()
@@ -64,7 +61,9 @@ class RootFolder:
     def link(self, path: str) -> str | None:
         """The target as the link has it."""
         with suppress(OSError, ValueError):
-            return os.readlink(self._beside(path))
+            # The link itself, in a folder that lies inside.
+            folder, _, name = path.rpartition("/")
+            return os.readlink(f"{self._place(folder)}/{name}")
         return None
 
     def names(self, folder: str) -> FileText:
@@ -78,21 +77,13 @@ class RootFolder:
         return FileText(listed, seconds=seconds)
 
     def _place(self, path: str) -> str:
-        """Where the file lies.
-
-        :raises FileNotFoundError: a link leads out of the folder
-        """
+        """Where the file lies; raises FileNotFoundError where a link leads out of the folder."""
         if self._live:
             return path
         place = os.path.realpath(self._folder + path)
         if not place.startswith(self._folder + "/"):
             raise FileNotFoundError(errno.ENOENT, "outside of the folder")
         return place
-
-    def _beside(self, path: str) -> str:
-        # The link itself, in a folder that lies inside.
-        folder, _, name = path.rpartition("/")
-        return f"{self._place(folder)}/{name}"
 
     def _content(self, place: str, most: int, *, records: bool) -> tuple[bytes, bool]:
         # Without waiting: a file may be a pipe, and the log has no end.

@@ -14,27 +14,25 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.files import check_regular
 from pfnlab.base.inert import visible_name
 from pfnlab.diagnosis.inspector.host_snapshot import Access, UnkeptLines
+from pfnlab.diagnosis.inspector.parsing import text_files
 from pfnlab.diagnosis.inspector.parsing.assembly import HOST, MODULES
-from pfnlab.diagnosis.inspector.parsing.text_files import DMESG, JOURNAL, LSPCI, MOST_SMALL, UNAME, FileText
-from pfnlab.diagnosis.inspector.snapshot_bounds import ORDINARY, SnapshotBounds
 from pfnlab.diagnosis.inspector.sources.root_folder import RootFolder
 
 #: Where a report has what commands print, and files under another name; the first that is there is taken.
 PLACES = {
-    DMESG: ("sos_commands/kernel/dmesg", "dmesg", "sos_commands/kernel/dmesg_-T"),
-    JOURNAL: (
+    text_files.DMESG: ("sos_commands/kernel/dmesg", "dmesg", "sos_commands/kernel/dmesg_-T"),
+    text_files.JOURNAL: (
         "sos_commands/logs/journalctl_--no-pager_--boot",
         "sos_commands/logs/journalctl_--no-pager_--catalog_--boot",
     ),
-    LSPCI: ("sos_commands/pci/lspci_-nnvv", "lspci"),
-    UNAME: ("sos_commands/kernel/uname_-a", "uname"),
+    text_files.LSPCI: ("sos_commands/pci/lspci_-nnvv", "lspci"),
+    text_files.UNAME: ("sos_commands/kernel/uname_-a", "uname"),
     HOST: ("proc/sys/kernel/hostname", "hostname", "sos_commands/host/hostname", "etc/hostname"),
     MODULES: ("proc/modules", "sos_commands/kernel/lsmod", "lsmod"),
 }
 
 #: What an archive is read of: all files below these, or of these names.
 _WANTED = ("proc/", "sys/", "boot/config-", *(place for places in PLACES.values() for place in places))
-
 #: The most bytes of an archive, unpacked, whatever it was packed; and the most files.
 MOST_UNPACKED, MOST_FILES = 8 << 30, 1 << 20
 
@@ -54,45 +52,36 @@ def is_archive(head: bytes) -> bool:
 
 
 class SosFolder(RootFolder):
-    """The folder of a report, or any that mirrors a root.
+    """The folder of a report, or any that mirrors a root; raises Misuse where nothing in it is a report."""
 
-    :param folder: the report's, or one that has it alone
-    :param bounds: the most that is read of it
-    :raises Misuse: nothing in it is a report
-    """
-
-    def __init__(self, folder: Path, bounds: SnapshotBounds = ORDINARY) -> None:
+    def __init__(self, folder: Path, bounds: text_files.SnapshotBounds = text_files.ORDINARY) -> None:
         super().__init__(_report_in(folder), str(folder), bounds)
         self.root = True
 
-    def read(self, path: str, most: int = MOST_SMALL) -> FileText:
+    def read(self, path: str, most: int = text_files.MOST_SMALL) -> text_files.FileText:
         """The content of a file, or of what a command printed."""
-        found = FileText(b"", Access.ABSENT, "not in the report")
+        found = text_files.FileText(b"", Access.ABSENT, "not in the report")
         for place in PLACES.get(path, (path.lstrip("/"),)):
             found = super().read(f"/{place}", most)
             if found.there:
                 break
         # When it was copied is not when it was read.
-        return FileText(found.data, found.access, found.why)
+        return text_files.FileText(found.data, found.access, found.why)
 
-    def names(self, folder: str) -> FileText:
+    def names(self, folder: str) -> text_files.FileText:
         """The names in the folder."""
         found = super().names(folder)
-        return FileText(found.data, found.access, found.why)
+        return text_files.FileText(found.data, found.access, found.why)
 
 
 class SosArchive:
-    """The archive of a report: its files are in memory, as far as they are of use.
-
-    :param bounds: the most that is read of it
-    :raises Misuse: it is damaged, or larger than a report can be
-    """
+    """A report's archive, in memory as far as of use; raises Misuse for a damaged or too large one."""
 
     strict = False
     root = True
     left_out: tuple[UnkeptLines, ...] = ()
 
-    def __init__(self, path: Path, bounds: SnapshotBounds = ORDINARY) -> None:
+    def __init__(self, path: Path, bounds: text_files.SnapshotBounds = text_files.ORDINARY) -> None:
         size = check_regular(path, "report").st_size
         self.origin, self.bounds = str(path), bounds
         self._files: dict[str, bytes] = {}
@@ -108,26 +97,26 @@ class SosArchive:
         except (tarfile.TarError, EOFError, OSError, lzma.LZMAError, ValueError) as trouble:
             raise Misuse(f"{visible_name(path)}: the archive is damaged: {visible_name(trouble)}") from None
 
-    def read(self, path: str, most: int = MOST_SMALL) -> FileText:
+    def read(self, path: str, most: int = text_files.MOST_SMALL) -> text_files.FileText:
         """The content of a file, or of what a command printed."""
         for place in PLACES.get(path, (path.lstrip("/"),)):
             data = self._files.get(self._followed(place))
             if data is not None:
                 if len(data) > most:
-                    return FileText(data[:most], Access.CUT, f"longer than {most >> 20} MiB")
-                return FileText(data)
-        return FileText(b"", Access.ABSENT, "not in the report")
+                    return text_files.FileText(data[:most], Access.CUT, f"longer than {most >> 20} MiB")
+                return text_files.FileText(data)
+        return text_files.FileText(b"", Access.ABSENT, "not in the report")
 
     def link(self, path: str) -> str | None:
         """The target of a link."""
         return self._links.get(path.lstrip("/"))
 
-    def names(self, folder: str) -> FileText:
+    def names(self, folder: str) -> text_files.FileText:
         """The names in a folder of which something was kept."""
         found = self._folders.get(folder.strip("/"))
         if found is None:
-            return FileText(b"", Access.ABSENT, "not in the report")
-        return FileText("\n".join(sorted(found)).encode("utf-8", "surrogateescape"))
+            return text_files.FileText(b"", Access.ABSENT, "not in the report")
+        return text_files.FileText("\n".join(sorted(found)).encode("utf-8", "surrogateescape"))
 
     def _followed(self, place: str) -> str:
         # One step: sos links short names to what its commands printed.
@@ -162,13 +151,10 @@ class SosArchive:
                         raise Misuse(f"{visible_name(self.origin)}: {visible_name(name)}: {larger}")
                 else:
                     continue
-                self._add_names(name)
-
-    def _add_names(self, name: str) -> None:
-        while "/" in name:
-            folder, _, child = name.rpartition("/")
-            self._folders.setdefault(folder, set()).add(child)
-            name = folder
+                while "/" in name:
+                    folder, _, child = name.rpartition("/")
+                    self._folders.setdefault(folder, set()).add(child)
+                    name = folder
 
 
 def _members(archive: tarfile.TarFile, origin: str) -> Iterator[tuple[str, tarfile.TarInfo]]:
@@ -192,13 +178,9 @@ def _members(archive: tarfile.TarFile, origin: str) -> Iterator[tuple[str, tarfi
 
 
 class _Limited:
-    """A stream that refuses to give more than a report has.
+    """A stream that refuses to give more than a report has."""
 
-    :param size: bytes of the archive
-    :ivar member: the file that is read
-    """
-
-    def __init__(self, stream: IO[bytes], origin: str, size: int, bounds: SnapshotBounds) -> None:
+    def __init__(self, stream: IO[bytes], origin: str, size: int, bounds: text_files.SnapshotBounds) -> None:
         self._stream, self._origin, self._given = stream, origin, 0
         self._size, self._bounds = size, bounds
         self.member = ""

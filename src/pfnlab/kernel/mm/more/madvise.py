@@ -123,7 +123,6 @@ def do_madvise(mm: MmStruct, start: int, end: int, advice: str, *, remote: bool 
 
     Every mapped part is processed; the first error ends the call, else a hole anywhere is ENOMEM.
 
-    :param advice: a name as programs write it
     :param remote: another process asks, which takes no lock of a VMA
     :raises ModelledErrno: as the system call
     :raises Undecided: advice on anonymous memory that the model has no rule for
@@ -289,10 +288,7 @@ def _holds_leaf(vma: Vma) -> bool:
 
 
 def _populate(vma: Vma, start: int, end: int, advice: str) -> None:
-    """madvise_populate: fault the pages in, as reads or writes would.
-
-    :raises ModelledErrno: EINVAL where the protection forbids it, else as populate()
-    """
+    """madvise_populate: fault the pages in, as reads or writes would."""
     if not vma.flags & (VM_READ if advice == "populate_read" else VM_WRITE):
         raise ModelledErrno(errno.EINVAL)
     populate(vma, start, end, write=advice == "populate_write")

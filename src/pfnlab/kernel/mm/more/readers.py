@@ -113,10 +113,7 @@ def _status(mm: MmStruct, vpn: int) -> str:
 
 
 class NumaCounts(NamedTuple):
-    """The counts of one VMA in /proc/PID/numa_maps.
-
-    :param start: the VMA's first page
-    """
+    """The counts of one VMA in /proc/PID/numa_maps."""
 
     start: int
     pages: int

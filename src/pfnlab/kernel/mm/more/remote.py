@@ -13,7 +13,7 @@ from pfnlab.kernel.mm.content import bytes_at, with_bytes
 from pfnlab.kernel.mm.flags import VM_IO, VM_PFNMAP
 from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.kernel.mm.more.gup import get_user_page
-from pfnlab.kernel.mm.more.ioremap import ioremap, iounmap, is_memory, warn_about_ram
+from pfnlab.kernel.mm.more.memremap import ioremap, iounmap, is_memory, warn_about_ram
 from pfnlab.kernel.mm.space import MmStruct
 
 
@@ -47,8 +47,6 @@ def _pinned(mm: MmStruct, start: int, length: int, *, write: bool) -> list[Entry
     """The pages of the bytes, up to the first that is refused twice.
 
     Those in front of one that is refused are copied, and the rest is tried anew (process_vm_rw_single_vec).
-
-    :raises ModelledErrno: EFAULT, the first is refused
     """
     pinned: list[EntryRun] = []
     refused = -1
@@ -133,10 +131,7 @@ def _finds_vma(mm: MmStruct, vpn: int) -> bool:
 
 
 def _access_phys(mm: MmStruct, vpn: int, offset: int, length: int, stored: bytes | None) -> bytes:
-    """generic_access_phys: frames are mapped for the kernel, for as long as it takes (S7.6.3, S7.6.5).
-
-    :raises ModelledErrno: EIO for every failure
-    """
+    """generic_access_phys: frames are mapped for the kernel, for as long as it takes (S7.6.3, S7.6.5)."""
     kernel = mm.kernel
     if kernel.profile.access_phys_by_page:
         length = min(length, PAGE_SIZE - offset)
@@ -165,10 +160,7 @@ def _access_phys(mm: MmStruct, vpn: int, offset: int, length: int, stored: bytes
 
 
 def _map_frames(kernel: Kernel, entry: EntryRun | None, pages: int, *, writes: bool) -> PfnRange:
-    """Map the frame of *entry*, and those behind it, for the kernel, with the entry's mode.
-
-    :raises ModelledErrno: EIO, also where there is no entry
-    """
+    """Map the frame of *entry*, and those behind it, for the kernel, with the entry's mode."""
     if entry is None or (writes and not pte_write(entry.bits)):
         raise ModelledErrno(errno.EIO)
     frames = PfnRange(entry.pfn, entry.pfn + pages)

@@ -23,8 +23,7 @@ class SmapCounts(NamedTuple):
 
     @classmethod
     def of(cls, runs: Iterable[tuple[int, int]], anonymous: int) -> SmapCounts:
-        """
-        The counters of ordinary pages.
+        """The counters of ordinary pages.
 
         :param runs: so many pages, each mapped by so many entries
         :param anonymous: how many of all these pages have no file

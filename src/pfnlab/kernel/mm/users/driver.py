@@ -25,8 +25,14 @@ from pfnlab.kernel.mm.flags import (
 )
 from pfnlab.kernel.mm.insert import vmf_insert_pfn, vmf_insert_pfn_leaf
 from pfnlab.kernel.mm.kernel import Kernel
-from pfnlab.kernel.mm.more.ioremap import ioremap, iounmap
-from pfnlab.kernel.mm.more.memremap import memremap, memremap_pages, memunmap, memunmap_pages
+from pfnlab.kernel.mm.more.memremap import (
+    ioremap,
+    iounmap,
+    memremap,
+    memremap_pages,
+    memunmap,
+    memunmap_pages,
+)
 from pfnlab.kernel.mm.remap import fill, remap_pfn_range
 from pfnlab.kernel.mm.space import MmStruct
 from pfnlab.kernel.mm.vma import AddressSpace, PlainFile, Vma
@@ -87,14 +93,8 @@ class DriverDeviceFile(PlainFile):
         """Where it has either."""
         return self.has_pfn_mkwrite or self.has_page_mkwrite
 
-    def prepare(self, vma: Vma) -> None:
-        """There is only one phase."""
-
     def mmap(self, vma: Vma) -> None:
-        """The driver's mmap.
-
-        :raises ModelledErrno: as the way to map has it
-        """
+        """The driver's mmap."""
         with vma.mm.kernel.processors.inside("pfnlab_mmap"):
             vma.page_prot = prot_of(vma, self.mode)
             self._fill(vma)
@@ -122,11 +122,7 @@ class DriverFile(DriverDeviceFile):
     part: tuple[int, int] = (0, 0)
 
     def _fill(self, vma: Vma) -> None:
-        """Fill entries as ``how`` says.
-
-        :raises ModelledErrno: ENXIO for ``refuse``, EOPNOTSUPP for leaves the kernel does not have, else the
-            error of remap_pfn_range
-        """
+        """Fill entries as ``how`` says."""
         device, half = vma.pgoff, vma.nr // 2
         match self.how:
             case "refuse":
@@ -219,10 +215,7 @@ class BareDriverFile(DriverDeviceFile):
     huge_fault: None = None
 
     def _fill(self, vma: Vma) -> None:
-        """Remap all.
-
-        :raises ModelledErrno: the error of remap_pfn_range
-        """
+        """Remap all."""
         remap_pfn_range(vma, vma.start, PfnRange(vma.pgoff, vma.pgoff + vma.nr), vma.page_prot)
 
 
@@ -252,6 +245,8 @@ _UNDO = {"ioremap": iounmap, "memremap": memunmap, "io_mapping": iounmap, "memre
 @dataclass
 class DriverState:
     """The driver's own state between calls: one claimed region, and its mappings by kind, newest last.
+
+    What maps for the driver itself raises ENOMEM where the kernel gives it no pointer.
 
     :ivar pages: its own pages that were ever mapped as pages, by frame
     :ivar unlisted: ranges with struct pages that the kernel does not find by their frames any more (S4.9.1)
@@ -286,26 +281,17 @@ class DriverState:
             self.resource = None
 
     def ioremap(self, kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
-        """Map *pfns* for the driver itself.
-
-        :raises ModelledErrno: ENOMEM
-        """
+        """Map *pfns* for the driver itself."""
         ioremap(kernel, pfns, mode)
         self._hold("ioremap", pfns)
 
     def memremap(self, kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
-        """Map *pfns* for the driver as memory.
-
-        :raises ModelledErrno: ENOMEM
-        """
+        """Map *pfns* for the driver as memory."""
         memremap(kernel, pfns, mode)
         self._hold("memremap", pfns)
 
     def io_mapping_create_wc(self, kernel: Kernel, pfns: PfnRange) -> None:
-        """An io_mapping: on this processor an ioremap_wc with a name (S4.10.1).
-
-        :raises ModelledErrno: ENOMEM
-        """
+        """An io_mapping: on this processor an ioremap_wc with a name (S4.10.1)."""
         ioremap(kernel, pfns, CacheMode.WC)
         self._hold("io_mapping", pfns)
 

@@ -225,9 +225,6 @@ class PciBar(PlainFile):
         """vm_pgoff is the frame, since it was mapped."""
         return vma.pgoff
 
-    def prepare(self, vma: Vma) -> None:
-        """There is only one phase."""
-
     def mmap(self, vma: Vma) -> None:
         """pci_mmap_resource_range: the whole VMA at once, cache mode as the interface says.
 

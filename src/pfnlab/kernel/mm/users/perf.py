@@ -118,10 +118,7 @@ class PerfFile:
         return self._fault if self.has_fault else None
 
     def _fault(self, vma: Vma, vpn: int, write: bool) -> None:
-        """perf_mmap_fault: give the page to the kernel.
-
-        :raises Signal: SIGBUS for a write to a page of data
-        """
+        """perf_mmap_fault: give the page to the kernel."""
         if write:
             self.mkwrite(vma, vpn)
         page = self.pages.setdefault(vma.pgoff + vpn - vma.start, Page(0, anonymous=False))

@@ -18,8 +18,8 @@ from pfnlab.kernel.mm.flags import VM_ALLOW_ANY_UNCACHED, VM_REMAP, VM_SHARED
 from pfnlab.kernel.mm.insert import vmf_insert_pfn, vmf_insert_pfn_leaf
 from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.kernel.mm.locks import RwLock
-from pfnlab.kernel.mm.more.ioremap import ioremap, iounmap
 from pfnlab.kernel.mm.more.lives import mmget
+from pfnlab.kernel.mm.more.memremap import ioremap, iounmap
 from pfnlab.kernel.mm.processors import Need
 from pfnlab.kernel.mm.remap import remap_pfn_range
 from pfnlab.kernel.mm.vma import AddressSpace, PlainFile, Vma
@@ -42,6 +42,8 @@ REGISTERS = PfnRange(0xFEBF0, 0xFEBF1)
 @dataclass(eq=False)
 class VfioDevice(PlainFile):
     """The open device; mappings keep it open when its descriptor is closed.
+
+    What needs the descriptor raises EBADF without one: ``set_memory``, ``set_power`` and ``reset``.
 
     :param bar: its one BAR
     :param pages: the part of it that may be mapped: its beginning
@@ -110,9 +112,6 @@ class VfioDevice(PlainFile):
     def base_pfn(self, vma: Vma) -> int:
         """The frame that the offset within the BAR's region stands for."""
         return self._pfn(vma, vma.start)
-
-    def prepare(self, vma: Vma) -> None:
-        """There is only one phase."""
 
     def mmap(self, vma: Vma) -> None:
         """vfio_pci_core_mmap: nothing is filled, but the BAR is claimed by now (S9.4.6).
@@ -238,27 +237,18 @@ class VfioDevice(PlainFile):
         self.kernel.later(self._release)
 
     def set_memory(self, enabled: bool) -> None:
-        """Write the command register: entries go before decoding is switched off, or stays so (S9.4.4).
-
-        :raises ModelledErrno: EBADF without a descriptor
-        """
+        """Write the command register: entries go before decoding is switched off, or stays so (S9.4.4)."""
         with self._changed(zapped=not enabled):
             self.memory = enabled
             self.kernel.undecoded = () if enabled else (self.bar,)
 
     def set_power(self, *, asleep: bool) -> None:
-        """Write the power state, D3hot or D0: as the memory bit, but the device goes on decoding (S9.4.8).
-
-        :raises ModelledErrno: EBADF without a descriptor
-        """
+        """Write the power state, D3hot or D0: as the memory bit, but the device goes on decoding (S9.4.8)."""
         with self._changed(zapped=asleep):
             self.asleep = asleep
 
     def reset(self) -> None:
-        """VFIO_DEVICE_RESET: entries go, the device wakes, and its memory bit is as it was (S9.4.9).
-
-        :raises ModelledErrno: EBADF without a descriptor
-        """
+        """VFIO_DEVICE_RESET: entries go, the device wakes, and its memory bit is as it was (S9.4.9)."""
         with self._changed(zapped=True):
             self.asleep = False
 
@@ -266,10 +256,7 @@ class VfioDevice(PlainFile):
     def _changed(self, *, zapped: bool) -> Iterator[None]:
         """Within this context the device may change, and where *zapped* its entries have gone before.
 
-        Without ``vfio_minds_memory`` they stay.
-
-        :raises ModelledErrno: EBADF without a descriptor
-        """
+        Without ``vfio_minds_memory`` they stay."""
         if not self.open:
             raise ModelledErrno(errno.EBADF)
         zapped = zapped and self.kernel.profile.vfio_minds_memory
@@ -326,10 +313,7 @@ class VfioDevice(PlainFile):
             self.claimed = None
 
     def _check_memory(self) -> None:
-        """__vfio_pci_memory_enabled, which kernels without ``vfio_minds_memory`` do not ask.
-
-        :raises Signal: SIGBUS while memory is disabled or the device asleep
-        """
+        """__vfio_pci_memory_enabled, which kernels without ``vfio_minds_memory`` do not ask."""
         if self.kernel.profile.vfio_minds_memory and (not self.memory or self.asleep):
             raise Signal("SIGBUS", 2)
 

@@ -8,19 +8,15 @@ vma_pfn flag setting").
 
 from __future__ import annotations
 
-from pfnlab.kernel.mm.gather import MmuGather, NoForcedFlush, is_pfn_vma
+from pfnlab.kernel.mm.gather import MmuGather, is_pfn_vma
 from pfnlab.kernel.mm.vma import Vma
+from pfnlab.kernel.policies.flushes.free_vmas import FreeVmas
 
 
-class GatherV1(NoForcedFlush):
+class GatherV1(FreeVmas):
     """Flush at the head of free_pgtables, if the last VMA asks for it."""
 
     def tlb_start_vma(self, tlb: MmuGather, vma: Vma) -> None:
         """The flag is assigned anew."""
         if not tlb.fullmm:
             tlb.vma_pfn = is_pfn_vma(vma)
-
-    def tlb_free_vmas(self, tlb: MmuGather, first: Vma) -> None:
-        """Flush everything cleared so far if the last of it was a PFN VMA (tlb_flush_mmu)."""
-        if not tlb.fullmm and tlb.vma_pfn:
-            tlb.flush_mmu_tlbonly()

@@ -17,6 +17,7 @@ from pfnlab.base.units import PfnRange
 from pfnlab.kernel.mm.pfnmap import lookup_prot, pfnmap_track, pfnmap_untrack
 from pfnlab.kernel.mm.tracker import Tracked
 from pfnlab.kernel.mm.vma import MappedFile, Vma
+from pfnlab.kernel.policies.trackers.untracked import Untracked
 
 if TYPE_CHECKING:
     from pfnlab.kernel.mm.kernel import Kernel
@@ -33,13 +34,9 @@ class FileReservation:
         self.vmas = 0
 
 
-class CallerManaged:
+class CallerManaged(Untracked):
     """The drivers' own bookkeeping: ``vma.pfnmap`` is the :class:`FileReservation` that filled it."""
 
-    END_MATCH: ClassVar = False
-    ZAPS_IN_ANY_ORDER: ClassVar = True
-    #: A driver finds its record through vm_file.
-    BYTES_PER_VMA: ClassVar = 0
     #: A reservation: its range, in a list.
     BYTES_PER_CONTEXT: ClassVar = 32
 
@@ -70,9 +67,6 @@ class CallerManaged:
     def remap_pfn_range_failed(self, vma: Vma, pfns: PfnRange) -> None:
         """The VMA counts until it is freed."""
 
-    def remap_pfn_range_filled(self, vma: Vma, pfns: PfnRange) -> None:
-        """It counts already."""
-
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
         """The owner of the struct pages remembers the range."""
         return pfnmap_track(self._kernel, pfns, prot)
@@ -85,38 +79,11 @@ class CallerManaged:
         """The book gives the mode of the first frame."""
         return lookup_prot(self._kernel.book, PfnRange(pfns.start, pfns.start + 1), prot)
 
-    def may_split(self, vma: Vma, at: int) -> None:
-        """Always."""
-
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
         """vm_ops->open: one VMA more."""
         if orig.pfnmap is not None:
             new.pfnmap = orig.pfnmap
             orig.pfnmap.vmas += 1
-
-    def vma_prepare(self, vma: Vma, new: Vma) -> None:
-        """VMAs are counted, not their ranges."""
-
-    def split_vma(self, lower: Vma, upper: Vma) -> None:
-        """Both count."""
-
-    def copy_page_range(self, dst: Vma, src: Vma) -> None:
-        """Entries are no matter of the book."""
-
-    def copy_page_range_failed(self, dst: Vma, src: Vma) -> None:
-        """Freeing the VMA undoes everything."""
-
-    def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
-        """Entries may go and come back."""
-
-    def zap_page_range_single_flushed(self, vma: Vma, start: int, end: int) -> None:
-        """The driver frees with the last mapping."""
-
-    def unmap_vmas(self, vma: Vma) -> None:
-        """The reservation outlives the entries."""
-
-    def move_vma(self, old: Vma, new: Vma) -> None:
-        """Both count until the old one is freed."""
 
     def vm_area_free(self, vma: Vma) -> None:
         """vm_ops->close: with the file's last VMA everything goes."""
@@ -128,8 +95,7 @@ class CallerManaged:
         if caller.vmas:
             return
         self._callers.remove(caller)
-        reserved = caller.reserved
-        for pfns in reserved:
+        for pfns in caller.reserved:
             pfnmap_untrack(self._kernel, pfns)
 
     def tracked(self, vmas: list[Vma]) -> list[Tracked]:

@@ -36,6 +36,7 @@ from pfnlab.kernel.mm.pfnmap import lookup_prot, pfnmap_is_tracked, pfnmap_track
 from pfnlab.kernel.mm.processors import Need
 from pfnlab.kernel.mm.tracker import Tracked
 from pfnlab.kernel.mm.vma import Vma
+from pfnlab.kernel.policies.trackers.untracked import Untracked
 
 if TYPE_CHECKING:
     from pfnlab.kernel.mm.kernel import Kernel
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 class Counted:
     """The frames that one call put into a mapping, and how many VMAs cover each of them.
 
-    :ivar pfns: the frames
     :ivar offset: the difference between a frame and its file offset in pages
     :ivar edges: the frames where the count changes, and by how much; the count is 0 at first
     :ivar reserved: the runs of frames that count, each an entry of the book
@@ -80,10 +80,7 @@ class Counted:
 
 
 class CoveredPart(NamedTuple):
-    """The part of a context that a VMA covers.
-
-    :param pfns: the frames
-    """
+    """The part of a context that a VMA covers."""
 
     ctx: Counted
     pfns: PfnRange
@@ -100,10 +97,9 @@ class CoveredPart(NamedTuple):
         return CoveredPart(self.ctx, self.pfns.meet(pages)) if self.pfns.overlaps(pages) else None
 
 
-class Exact:
+class Exact(Untracked):
     """Counted ranges: ``vma.pfnmap`` is the parts of contexts a VMA covers, in file order, or None."""
 
-    END_MATCH: ClassVar = False
     ZAPS_IN_ANY_ORDER: ClassVar = True
     AREAS_IN_ANY_ORDER: ClassVar = True
     BYTES_PER_VMA: ClassVar = 8
@@ -133,9 +129,6 @@ class Exact:
         """The VMA gives up the frames it was about to cover."""
         self._cover(vma, [part for part in vma.pfnmap or () if part.ctx.pfns != pfns])
 
-    def remap_pfn_range_filled(self, vma: Vma, pfns: PfnRange) -> None:
-        """The VMA covers them already."""
-
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
         """The owner of the struct pages remembers the range."""
         return pfnmap_track(self._kernel, pfns, prot)
@@ -158,15 +151,6 @@ class Exact:
             return prot
         return self._track(vma, pfns, pfns.start - pgoff, prot)
 
-    def may_split(self, vma: Vma, at: int) -> None:
-        """Always."""
-
-    def vm_area_dup(self, orig: Vma, new: Vma) -> None:
-        """A copy covers nothing until it is known what it is for."""
-
-    def vma_prepare(self, vma: Vma, new: Vma) -> None:
-        """A cut takes nothing that could be short."""
-
     def split_vma(self, lower: Vma, upper: Vma) -> None:
         """Each half covers its own part of the frames that the VMA covered before the cut."""
         new, cut = (lower, upper) if lower.pfnmap is None else (upper, lower)
@@ -178,12 +162,6 @@ class Exact:
     def copy_page_range(self, dst: Vma, src: Vma) -> None:
         """The child covers what the parent covers, before it gets entries."""
         self._cover(dst, _within(src, dst.pgoff, dst.nr))
-
-    def copy_page_range_failed(self, dst: Vma, src: Vma) -> None:
-        """Nothing was done that freeing the VMA does not undo."""
-
-    def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
-        """The reservation outlives the entries."""
 
     def zap_page_range_single_flushed(self, vma: Vma, start: int, end: int) -> None:
         """The VMA no longer covers frames that no fault can fill again; copied pages may have been kept."""
@@ -197,9 +175,6 @@ class Exact:
         shift = vma.pgoff - vma.start
         self._cover(vma, [part for at, behind in covered for part in _within(vma, at + shift, behind - at)])
 
-    def unmap_vmas(self, vma: Vma) -> None:
-        """The reservation outlives the entries, until no translation can be left."""
-
     def move_vma(self, old: Vma, new: Vma) -> None:
         """The new place covers the frames once they have moved; the old one, until it is unmapped."""
         self._cover(new, _within(old, new.pgoff, new.nr))
@@ -209,10 +184,7 @@ class Exact:
         self._cover(vma, [])
 
     def _track(self, vma: Vma, pfns: PfnRange, offset: int, prot: int) -> int:
-        """A context for the frames *vma* is about to map.
-
-        :raises ModelledErrno: EINVAL, the book refuses
-        """
+        """A context for the frames *vma* is about to map."""
         booked = pfnmap_is_tracked(self._kernel, pfns)
         try:
             prot = pfnmap_track(self._kernel, pfns, prot)

@@ -16,6 +16,7 @@ from pfnlab.base.units import PfnRange
 from pfnlab.kernel.mm.pfnmap import lookup_prot, pfnmap_track, pfnmap_untrack
 from pfnlab.kernel.mm.tracker import Tracked
 from pfnlab.kernel.mm.vma import Vma
+from pfnlab.kernel.policies.trackers.untracked import Untracked
 
 if TYPE_CHECKING:
     from pfnlab.kernel.mm.kernel import Kernel
@@ -34,10 +35,9 @@ class PfnmapTrackCtx:
         self.refs = 1
 
 
-class TrackCtx:
+class TrackCtx(Untracked):
     """The tracker since 6.16."""
 
-    END_MATCH: ClassVar = False
     ZAPS_IN_ANY_ORDER: ClassVar = True
     AREAS_IN_ANY_ORDER: ClassVar = True
     BYTES_PER_VMA: ClassVar = 8
@@ -70,9 +70,6 @@ class TrackCtx:
             vma.pfnmap = None
             pfnmap_untrack(self._kernel, pfns)
 
-    def remap_pfn_range_filled(self, vma: Vma, pfns: PfnRange) -> None:
-        """The VMA points to the context already."""
-
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
         """pfnmap_track (S4.4): the owner of the struct pages remembers the range."""
         return pfnmap_track(self._kernel, pfns, prot)
@@ -85,9 +82,6 @@ class TrackCtx:
         """pfnmap_setup_cachemode_pfn (S4.3): the book gives the mode of the first frame, nothing is kept."""
         return lookup_prot(self._kernel.book, PfnRange(pfns.start, pfns.start + 1), prot)
 
-    def may_split(self, vma: Vma, at: int) -> None:
-        """Always."""
-
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
         """vma_pfnmap_track_ctx_dup (S4.5.3): one more VMA shares the range."""
         ctx: PfnmapTrackCtx | None = orig.pfnmap
@@ -98,26 +92,8 @@ class TrackCtx:
         ctx.refs += 1
         new.pfnmap = ctx
 
-    def vma_prepare(self, vma: Vma, new: Vma) -> None:
-        """Both will share the context."""
-
-    def split_vma(self, lower: Vma, upper: Vma) -> None:
-        """Both share the context."""
-
-    def copy_page_range(self, dst: Vma, src: Vma) -> None:
-        """fork shares the context when the VMA is copied; entries are no matter of the book."""
-
-    def copy_page_range_failed(self, dst: Vma, src: Vma) -> None:
-        """Freeing the VMA undoes everything."""
-
     def zap_page_range_single(self, vma: Vma, start: int, end: int) -> None:
         """Entries may go and come back: the reservation stays (S4.8)."""
-
-    def zap_page_range_single_flushed(self, vma: Vma, start: int, end: int) -> None:
-        """The reservation stays as long as the VMA."""
-
-    def unmap_vmas(self, vma: Vma) -> None:
-        """The reservation outlives the entries; see :meth:`vm_area_free`."""
 
     def move_vma(self, old: Vma, new: Vma) -> None:
         """Both share the context until the old one is freed."""

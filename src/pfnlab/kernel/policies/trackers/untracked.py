@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Untracked:
-    """No tracker at all."""
+    """No tracker at all, and what the others leave as it is."""
 
     END_MATCH: ClassVar = False
     ZAPS_IN_ANY_ORDER: ClassVar = True

@@ -19,6 +19,7 @@ from pfnlab.kernel.mm.pfnmap import lookup_prot
 from pfnlab.kernel.mm.remap import vm_flags_clear, vm_flags_set
 from pfnlab.kernel.mm.tracker import Tracked
 from pfnlab.kernel.mm.vma import Vma
+from pfnlab.kernel.policies.trackers.untracked import Untracked
 
 if TYPE_CHECKING:
     from pfnlab.kernel.mm.kernel import Kernel
@@ -27,14 +28,11 @@ if TYPE_CHECKING:
 _SOME_RAM_PFN = 0x4000
 
 
-class VmPat:
+class VmPat(Untracked):
     """The tracker of the VM_PAT era."""
 
     END_MATCH: ClassVar = True
     ZAPS_IN_ANY_ORDER: ClassVar = True
-    #: A flag that was free.
-    BYTES_PER_VMA: ClassVar = 0
-    BYTES_PER_CONTEXT: ClassVar = 0
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
@@ -61,9 +59,6 @@ class VmPat:
             self._free(pfns)
             vm_flags_clear(vma, VM_PAT)
 
-    def remap_pfn_range_filled(self, vma: Vma, pfns: PfnRange) -> None:
-        """The flag was set before."""
-
     def memremap_pages(self, pfns: PfnRange, prot: int) -> int:
         """track_pfn_remap without a VMA (S3.1.1): the range is reserved, and no VMA is flagged."""
         return self._kernel.book.reserve_pfn_range(
@@ -78,9 +73,6 @@ class VmPat:
         """track_pfn_insert (S3.2): the book gives the mode of the first frame, nothing is kept."""
         return lookup_prot(self._kernel.book, PfnRange(pfns.start, pfns.start + 1), prot)
 
-    def may_split(self, vma: Vma, at: int) -> None:
-        """Always."""
-
     def vm_area_dup(self, orig: Vma, new: Vma) -> None:
         """The flag is copied with the others to every piece, but not to a child (S3.5.1)."""
         profile = self._kernel.profile
@@ -91,12 +83,6 @@ class VmPat:
         if (forked or not profile.only_fork_clears_vm_pat) and orig.flags & VM_PFNMAP:
             # The copy still has the range of what it is of.
             self._clear(new, orig.start)
-
-    def vma_prepare(self, vma: Vma, new: Vma) -> None:
-        """The flag needs no memory."""
-
-    def split_vma(self, lower: Vma, upper: Vma) -> None:
-        """Both have the flag, and one reservation between them."""
 
     def copy_page_range(self, dst: Vma, src: Vma) -> None:
         """track_pfn_copy (S3.5): the child gets a reservation of its own, for the frames it covers now."""
@@ -139,9 +125,6 @@ class VmPat:
         """Any zap of any size untracks the whole VMA (S3.6.1)."""
         self._untrack(vma)
 
-    def zap_page_range_single_flushed(self, vma: Vma, start: int, end: int) -> None:
-        """The reservation is freed by now."""
-
     def unmap_vmas(self, vma: Vma) -> None:
         """untrack_pfn(vma, 0, 0), before any entry is cleared (S3.6)."""
         self._untrack(vma)
@@ -150,9 +133,6 @@ class VmPat:
         """untrack_pfn_moved (S3.7): the flag goes from the *whole* old VMA, moved or not."""
         if self._kernel.profile.move_clears_vm_pat and old.flags & VM_PFNMAP:
             self._clear(old, old.start)
-
-    def vm_area_free(self, vma: Vma) -> None:
-        """There is nothing to free."""
 
     def _clear(self, vma: Vma, start: int) -> None:
         """untrack_pfn_clear: the flag goes, the reservation stays.
@@ -185,10 +165,7 @@ class VmPat:
         return bool(vma.flags & VM_PAT if self._kernel.profile.vm_pat_flag else vma.pgoff)
 
     def _first_pfn(self, vma: Vma) -> int:
-        """The frame at which what a VMA has reserved begins (S3.4), in the eyes of untrack_pfn().
-
-        :raises ModelledErrno: as :meth:`_get_pat_info`
-        """
+        """The frame at which what a VMA has reserved begins (S3.4), in the eyes of untrack_pfn()."""
         if not self._kernel.profile.vm_pat_flag:
             return vma.pgoff
         pfn, _ = self._get_pat_info(vma, "untrack_pfn")

@@ -1,0 +1,299 @@
+"""One claim of a page: anchor, words, outcome, the answer that decides in two lines, and all answers."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
+
+from evidence.pages.markdown import table
+from pfnlab.base.errors import Discovery
+from pfnlab.discussions.asking import ClaimQuestion, Finds, QuestionResult
+from pfnlab.discussions.evidence import Evidence, Seen, SourceSays, series_words
+from pfnlab.discussions.form import Claim, Message
+from pfnlab.discussions.patch_evidence import PatchedAnswers, by_kernel, has_patch
+from pfnlab.discussions.posted import LaterWord, archive_address, date_words, later_words
+
+#: The most columns of a line of the two, without the addresses of its links.
+LINE = 100
+
+#: The most letters of any line of a page.
+MOST = 800
+
+#: The words that a page explains where they first stand, each with what shows that it stands there.
+_WORDS = {
+    "book": (
+        r"\bbook\b",
+        "which physical range is reserved with which cache mode, the kernel's pat_memtype_list",
+    ),
+    "left": (r"\bleft: ", "what is still reserved once every process is gone"),
+    "always": (
+        r"→ always",
+        "the scope ends: it has so few states that the search saw all, after any number of operations",
+    ),
+}
+
+
+A = TypeVar("A", ClaimQuestion, Evidence, PatchedAnswers)
+
+
+class _Cell(NamedTuple):
+    """A cell of the two lines.
+
+    :param core: what is cut where the line would be too wide
+    :param form: the cell with a core put into it
+    :param target: the address to which the core leads
+    """
+
+    core: str
+    form: str = "{}"
+    target: str = ""
+
+    def cut(self, letters: int) -> str:
+        """The cell with at most so many letters of its core."""
+        whole = len(self.core) <= letters
+        core = self.core if whole else f"{self.core[: letters - 1].rstrip(' ,')}…"
+        shown = f"[{core}]({self.target})" if self.target else core
+        return self.form.replace("{}", shown)
+
+
+class Explained:
+    """The words that a page has explained so far."""
+
+    def __init__(self) -> None:
+        self._left = dict(_WORDS)
+
+    def lines(self, text: str) -> list[str]:
+        """A line for each word that first stands in *text*."""
+        found = [word for word, (sign, _) in self._left.items() if re.search(sign, text)]
+        return [f"*{word}*: {self._left.pop(word)[1]}." for word in found]
+
+
+def anchor(number: str) -> str:
+    """The anchor of a claim on its page.
+
+    :param number: ``004.22``
+    """
+    return number.replace(".", "-")
+
+
+def block(number: str, message: Message, claim: Claim, explained: Explained) -> str:
+    """The claim as a part of its page, links as on a page of docs/.
+
+    :param number: ``004.22``
+    :param explained: the words that stand before it, to which its own are added
+    :raises Discovery: an answer is not the one the claim rests on
+    """
+    parts = [
+        f"> {quotation(claim)}",
+        f"{message.author}, {message.role}, {linked_date(message)}. Read as: {plain(claim.reading)}",
+        verdict(claim),
+        *(_later(word) for word in later_words(number)),
+    ]
+    asked = list(_asked(claim))
+    rows = table(("model", "kernel", "patched"), _rows(claim)).rstrip("\n")
+    every = [*asked, *_shown_by(claim), *map(_read_in, claim.sources), *_patched(claim)]
+    folded = [
+        *("<details>", f"<summary>All answers: {len(every)}</summary>", ""),
+        *(f"- {line}" for line in every),
+        *("", "</details>"),
+    ]
+    body = "\n\n".join([*parts, rows, *(["\n".join(folded)] if every else [])])
+    words = explained.lines(body)
+    if words:
+        body = "\n\n".join([*parts, "\n".join(words), rows, *(["\n".join(folded)] if every else [])])
+    return f"### {anchor(number)}\n\n{body}\n"
+
+
+def verdict(claim: Claim) -> str:
+    """The outcome in a sentence."""
+    because = f": {plain(claim.because)}" if claim.because else ""
+    return f"**{claim.status.capitalize()}**{because}."
+
+
+def linked_date(message: Message) -> str:
+    """The date of a message, which leads to the public archive where its Message-ID is known."""
+    return f"[{message.date}]({archive_address(message.message_id)})" if message.message_id else message.date
+
+
+def quotation(claim: Claim) -> str:
+    """The words, with those that hedge in bold."""
+    before, hedge, behind = claim.quote.partition(claim.hedge) if claim.hedge else (claim.quote, "", "")
+    bold = f"**{plain(hedge)}**" if hedge else ""
+    return f"“{plain(before)}{bold}{plain(behind)}”"
+
+
+def plain(words: str) -> str:
+    """Words that markdown would take for its own, made harmless; a bar would end a cell."""
+    escaped = html.escape(words, quote=False)
+    for sign in "*_[]`~":
+        escaped = escaped.replace(sign, f"\\{sign}")
+    return escaped.replace("|", "&#124;")
+
+
+def _later(word: LaterWord) -> str:
+    when = date_words(word.date)
+    linked = f"[{when}]({archive_address(word.message_ids[0])})" if word.message_ids else when
+    return f"Later, {linked}, {word.who}: {plain(word.says)}"
+
+
+# The two lines.
+
+
+def _rows(claim: Claim) -> list[list[str]]:
+    """Where it was asked, and what that shows, in the three columns."""
+    columns = [_model(claim), _kernel(claim), _of_patch(claim)]
+    return [fitting(cells) for cells in zip(*columns, strict=True)]
+
+
+_NOTHING = (_Cell("-"), _Cell("-"))
+
+
+def _model(claim: Claim) -> tuple[_Cell, _Cell]:
+    """The answer of a model: what speaks against the claim before what speaks for it."""
+    if not claim.asks:
+        return _NOTHING
+    asked = _telling(claim.asks)
+    answer = answered(asked)
+    # A search is about a property; a program shows a part of a step, which its answer names.
+    shown = f"{asked.name} {answer.value}" if isinstance(asked, Finds) else answer.value
+    return _Cell(asked.machine, f"`{{}}`{_more(claim.asks)}"), _Cell(shown, f"{_but(asked.against)}`{{}}`")
+
+
+def _kernel(claim: Claim) -> tuple[_Cell, _Cell]:
+    if claim.kernels:
+        seen = _telling(claim.kernels)
+        name, target = _program(seen)
+        where = _Cell(name, f"{{}}, {series_words(seen.series)}{_more(claim.kernels)}", target)
+        return where, _Cell(seen.shown, f"{_but(seen.against)}`{{}}`")
+    if claim.sources:
+        source = claim.sources[0]
+        where = _Cell(source.file, f"{{}}, {source.releases[0]}{_more(claim.sources)}", source.places[0])
+        return where, _Cell(plain(source.shown))
+    why = _Cell(plain(claim.model_only) or "-")
+    return _Cell("no stock kernel" if has_patch(claim.asks) else "model only"), why
+
+
+def _of_patch(claim: Claim) -> tuple[_Cell, _Cell]:
+    found = patched(claim)
+    if not found:
+        return _NOTHING
+    one = next((kernel for kernel in found if kernel.against), found[0])
+    where = _Cell(one.golden.patch, f"{{}}, {one.golden.version}{_more(found)}", _patch(one))
+    return where, _Cell(str(one).replace("`", ""), f"{_but(one.against)}`{{}}`")
+
+
+def _telling(answers: Sequence[A]) -> A:
+    """The answer that decides: the first that speaks against the claim, else the first."""
+    return next((one for one in answers if one.against), answers[0])
+
+
+def _more(answers: Sequence[object]) -> str:
+    return f" (+{len(answers) - 1})" if len(answers) > 1 else ""
+
+
+def fitting(cells: Sequence[_Cell]) -> list[str]:
+    """The cells of a line, the widest of them cut until the line is not too wide."""
+    letters = [len(cell.core) for cell in cells]
+    while True:
+        texts = [cell.cut(most) for cell, most in zip(cells, letters, strict=True)]
+        if columns_of(texts) <= LINE or max(letters) <= 1:
+            return texts
+        letters[letters.index(max(letters))] -= 1
+
+
+def columns_of(cells: Sequence[str]) -> int:
+    """The columns of a line of a table, without the addresses of its links."""
+    return len(re.sub(r"\]\([^)]*\)", "]", f"| {' | '.join(cells)} |"))
+
+
+# All of it.
+
+
+def answered(asked: ClaimQuestion) -> QuestionResult:
+    """The answer to a question.
+
+    :raises Discovery: it is not the one that was expected
+    """
+    answer = asked.ask()
+    if not answer.right:
+        raise Discovery(f"model:{answer.machine} answers otherwise: {answer.asked} shows {answer.shown}")
+    return answer
+
+
+def patched(claim: Claim) -> list[PatchedAnswers]:
+    """The answers of every patched kernel.
+
+    :raises Discovery: one is not as expected
+    """
+    found = by_kernel(claim.asks)
+    for kernel in found:
+        for answer in kernel.answers:
+            if not answer.right:
+                name = kernel.golden.patch
+                raise Discovery(f"{name} answers otherwise: {answer.asked} shows {answer.shown}")
+    return found
+
+
+def _asked(claim: Claim) -> Iterator[str]:
+    """Every question with its answer; machines and answers of the same program together."""
+    answers = [(answered(asked), asked.against) for asked in claim.asks]
+    by_program: dict[tuple[str, str, bool], list[str]] = {}
+    for answer, against in answers:
+        by_program.setdefault((answer.asked, answer.shown, against), []).append(answer.machine)
+    together: dict[tuple[str, tuple[str, ...], bool], list[str]] = {}
+    for (asked, shown, against), machines in by_program.items():
+        together.setdefault((asked, tuple(machines), against), []).append(shown)
+    for (asked, names, against), all_shown in together.items():
+        on = ", ".join(f"`model:{name}`" for name in names)
+        yield f"{_but(against)}{on}: {asked} → {'; '.join(all_shown)}"
+
+
+def _shown_by(claim: Claim) -> list[str]:
+    alone = "no stock kernel" if has_patch(claim.asks) else "model only"
+    return [*_seen(claim.kernels)] or ([f"*{alone}*: {plain(claim.model_only)}"] if claim.model_only else [])
+
+
+def _seen(kernels: Iterable[Evidence]) -> Iterator[str]:
+    """Every step and size; what the same operation shows beside it together."""
+    together: dict[tuple[str, str, bool, int], list[str]] = {}
+    for seen in kernels:
+        nth = seen.nth if isinstance(seen, Seen) else 0
+        place = series_words(seen.series), _where(seen), seen.against, nth
+        together.setdefault(place, []).append(seen.shown)
+    for (series, where, against, _), shown in together.items():
+        yield f"{_but(against)}{series}: {where} → {'; '.join(shown)}"
+
+
+def _read_in(source: SourceSays) -> str:
+    links = (f"[{name}]({place})" for name, place in zip(source.releases, source.places, strict=True))
+    where = f"`{source.function}` of {source.file}"
+    return f"{_but(source.against)}*source*, {', '.join(links)}: {where} → {plain(source.shown)}"
+
+
+def _patched(claim: Claim) -> Iterator[str]:
+    for found in patched(claim):
+        link = f"[{found.golden.patch}]({_patch(found)})"
+        yield f"{_but(found.against)}{link}, {found.golden.version}: {found}"
+
+
+def _program(seen: Evidence) -> tuple[str, str]:
+    """The name of a program and its address, or those of the page of sizes."""
+    if isinstance(seen, Seen):
+        return seen.program.rpartition("/")[2], f"../litmus/{seen.program}.pfn"
+    return "sizes", "sizes.md"
+
+
+def _patch(found: PatchedAnswers) -> str:
+    return f"../evidence/patches/{found.golden.file}"
+
+
+def _where(seen: Evidence) -> str:
+    """A link to the program, with the operation; or to the page of sizes."""
+    name, target = _program(seen)
+    return f"[{name}]({target}), `{seen.op if isinstance(seen, Seen) else seen.structure}`"
+
+
+def _but(against: bool) -> str:
+    return "**but** " if against else ""

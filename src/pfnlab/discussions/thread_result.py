@@ -1,0 +1,183 @@
+"""A thread, and a defect of one, as they are shown: wrapped, with what belongs to each version."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from pfnlab.base.result import Printed
+from pfnlab.discussions.lookup import ListedClaim, claims_of
+from pfnlab.discussions.posted import (
+    PostedDefect,
+    PostedThread,
+    PostedVersion,
+    archive_address,
+    date_words,
+)
+
+#: The most columns of a line; only an address may be longer.
+_WIDTH = 100
+
+#: The columns of the name of a row.
+_NAME = 13
+
+
+class ThreadResult(Printed, frozen=True, kw_only=True, tag="pfnlab-thread/1"):
+    """A thread with its versions, their defects, and the claims about it.
+
+    :param thread: all that is known of it
+    :param claims: the claims of the discussions that are about it
+    """
+
+    thread: PostedThread
+    claims: tuple[ListedClaim, ...]
+
+    @classmethod
+    def of(cls, thread: PostedThread) -> ThreadResult:
+        """A thread, with its claims."""
+        claims = (found for number in thread.claims for found in claims_of(number))
+        return cls(thread=thread, claims=tuple(map(ListedClaim.of, claims)))
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        thread = self.thread
+        yield from _wrapped(f"{thread.number}  {thread.title}, {thread.years}")
+        if thread.stock:
+            yield from _row("before", thread.stock)
+        shown: dict[str, str] = {}
+        for version in thread.versions:
+            yield from ("", *_version_lines(version))
+            for defect in thread.defects:
+                if version.name in defect.versions:
+                    yield from _in_version(defect, version, shown)
+        kernels = [defect for defect in thread.defects if not defect.versions]
+        if kernels:
+            yield from ("", "In kernels, and in no version alone")
+            for defect in kernels:
+                yield from _defect_row(defect)
+        if thread.later:
+            yield from ("", "What came later")
+        for word in thread.later:
+            yield from _row(word.claim, f"{date_words(word.date)}, {word.who}: {word.says}")
+            yield from _messages("", word.message_ids, word.mail)
+        for number in thread.claims:
+            yield from ("", *_row(f"claims {number}", self._counted(number)))
+        if thread.remarks:
+            yield ""
+        for remark in thread.remarks:
+            yield from _row("remark", remark)
+
+    def _counted(self, discussion: str) -> str:
+        """The claims of a discussion in words."""
+        found = [one for one in self.claims if one.number.startswith(f"{discussion}.")]
+        statuses = Counter(one.status for one in found)
+        counts = ", ".join(f"{status} {count}" for status, count in statuses.items())
+        listed = f"pfnlab discussions list --discussion {discussion}"
+        return f"{found[0].number} to {found[-1].number}: {counts}; {listed}"
+
+
+class DefectResult(Printed, frozen=True, kw_only=True, tag="pfnlab-defect/1"):
+    """A defect of posted versions, with its thread.
+
+    :param thread: the number of the thread
+    :param title: its subject
+    :param defect: all that is known of it
+    :param on: the versions that have it and are a policy, as ``--on`` takes them
+    """
+
+    thread: str
+    title: str
+    defect: PostedDefect
+    on: tuple[str, ...]
+
+    @classmethod
+    def of(cls, thread: PostedThread, defect: PostedDefect) -> DefectResult:
+        """A defect of *thread*."""
+        having = (one.machine for one in thread.versions if one.name in defect.versions)
+        return cls(
+            thread=thread.number,
+            title=thread.title,
+            defect=defect,
+            on=tuple(dict.fromkeys(filter(None, having))),
+        )
+
+    def __str__(self) -> str:
+        lines = [
+            *_wrapped(f"{self.defect.number}  {self.thread}, {self.title}"),
+            *_row("in", "; ".join(filter(None, (", ".join(self.defect.versions), self.defect.kernels)))),
+            *_row("scenario", self.defect.scenario),
+            *_defect_rows(self.defect),
+            *_row("on", ", ".join(self.on)),
+        ]
+        return "\n".join(lines)
+
+
+def _version_lines(version: PostedVersion) -> Iterator[str]:
+    """A version: the line with its date and policy, then its design and what became of it."""
+    head = ", ".join(filter(None, (version.name, date_words(version.date) if version.date else "")))
+    yield from _wrapped(f"{head}  --on {version.machine}" if version.machine else head)
+    yield from _row("design", version.design)
+    landed = ", ".join(version.landed)
+    yield from _row("landed", f"{landed} ({version.release})" if version.release and landed else landed)
+    yield from _row("fate", version.fate)
+    yield from _row("base", "" if version.machine or not version.base else f"model:{version.base}")
+    yield from _row("patch", f"evidence/patches/{version.patch}" if version.patch else "")
+    yield from _messages("mail", version.message_ids, version.mail)
+
+
+def _in_version(defect: PostedDefect, version: PostedVersion, shown: dict[str, str]) -> Iterator[str]:
+    """A defect below its first version, and its number below the others.
+
+    :param shown: the version below which each stands whole; this one is added
+    """
+    if defect.number in shown:
+        yield from _row(defect.number, f"as in {shown[defect.number]}")
+        return
+    shown[defect.number] = version.name
+    yield from _defect_row(defect)
+
+
+def _defect_row(defect: PostedDefect) -> Iterator[str]:
+    kernels = f"{defect.kernels}: " if defect.kernels else ""
+    yield from _row(defect.number, f"{kernels}{defect.scenario}")
+    when = f", {date_words(defect.when)}" if defect.when else ""
+    yield from _row("", f"{defect.found_by}{when}; {defect.fate}.")
+
+
+def _defect_rows(defect: PostedDefect) -> Iterator[str]:
+    yield from _row("found by", f"{defect.found_by}: {defect.how}")
+    yield from _row("when", date_words(defect.when) if defect.when else "")
+    yield from _messages("mail", defect.message_ids, defect.mail)
+    yield from _row("fate", defect.fate)
+    yield from _row("to be shown", defect.expressible)
+    yield from _row("breaks", ", ".join(defect.properties))
+    yield from _row("not asked yet", defect.new)
+    yield from _row("bugs", ", ".join(defect.bugs))
+    yield from _row("program", defect.program)
+
+
+def _messages(name: str, message_ids: Iterable[str], mail: Iterable[str]) -> Iterator[str]:
+    """Where messages are: addresses, a line each, and numbers of the stored archive."""
+    numbers = ", ".join(mail)
+    for text in (*map(archive_address, message_ids), f"stored as {numbers}" if numbers else ""):
+        yield from _row(name, text)
+        name = ""
+
+
+def _row(name: str, text: str) -> list[str]:
+    """A name and what belongs to it; nothing where that is empty."""
+    return _wrapped(text, f"  {name}".ljust(_NAME) + "  ", " " * (_NAME + 2)) if text else []
+
+
+def _wrapped(text: str, first: str = "", other: str = "    ") -> list[str]:
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=first,
+        subsequent_indent=other,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -1,0 +1,94 @@
+"""Runs of several programs in the forms that others read: a few lines, JUnit XML and TAP.
+
+In JUnit XML, which continuous integration shows, a program that is not as it should be is a failure, and one
+that is lost or undecided an error of that type. In the Test Anything Protocol (version 14) that is
+``not ok``, and its diagnostics say which.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+
+from pfnlab.base.inert import one_line, tap_description, visible
+from pfnlab.base.result import Outcome
+from pfnlab.present.report.run_result import RunResult, RunStatus, asked, by_weight, counts
+from pfnlab.present.report.table import FAILED, LIT, StyledText
+
+_STYLES = {
+    RunStatus.DIFFERS: LIT,
+    RunStatus.ALARM: FAILED,
+    RunStatus.UNEXPECTED: FAILED,
+    RunStatus.VIOLATES: FAILED,
+    RunStatus.LOST: FAILED,
+    RunStatus.UNDECIDED: FAILED,
+}
+
+
+def summary_text(results: Sequence[RunResult], *, wrong_only: bool = False) -> StyledText:
+    """The summary: status, name, what to look at, machines, counts; with *wrong_only* what is wrong."""
+    shown = [result for result in by_weight(results) if not (wrong_only and result.status.is_good)]
+    text = StyledText()
+    if wrong_only and not shown:
+        return text
+    status_width = max((len(result.status.value) for result in shown), default=0)
+    name_width = max((len(one_line(result.name)) for result in shown), default=0)
+    for result in shown:
+        line = StyledText(result.status.value.ljust(status_width), _STYLES.get(result.status, ""))
+        line.append(f"   {one_line(result.name).ljust(name_width)}   {one_line(result.why)}", "")
+        line.rstrip()
+        text.add(line)
+        text.append("\n")
+    text.append(f"on {one_line(asked(results))}, {counts(results)}\n")
+    return text
+
+
+def junit(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> str:
+    """The document."""
+    from xml.etree import ElementTree
+
+    bad = [result.verdict.outcome for result in results]
+    suite = ElementTree.Element(
+        "testsuite",
+        name=one_line(f"pfnlab run on {asked(results)}"),
+        tests=str(len(results)),
+        failures=str(bad.count(Outcome.DISCOVERY)),
+        errors=str(bad.count(Outcome.UNDECIDED)),
+        skipped="0",
+    )
+    for result in results:
+        case = ElementTree.SubElement(suite, "testcase", name=one_line(result.name), classname="pfnlab.run")
+        outcome = result.verdict.outcome
+        if outcome is not Outcome.AS_EXPECTED:
+            tag = "failure" if outcome is Outcome.DISCOVERY else "error"
+            fault = ElementTree.SubElement(case, tag, type=result.status.value, message=one_line(result.why))
+            fault.text = visible(table(result))
+    suites = ElementTree.Element("testsuites")
+    suites.append(suite)
+    ElementTree.indent(suites)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(suites, encoding="unicode")}\n'
+
+
+def tap(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> str:
+    """The document."""
+    return "".join(f"{line}\n" for line in _tap_lines(results, table))
+
+
+def _tap_lines(results: Sequence[RunResult], table: Callable[[RunResult], str]) -> Iterator[str]:
+    yield "TAP version 14"
+    yield f"1..{len(results)}"
+    yield f"# on {one_line(asked(results))}"
+    for number, result in enumerate(results, 1):
+        good = result.verdict.outcome is Outcome.AS_EXPECTED
+        yield f"{'ok' if good else 'not ok'} {number} - {tap_description(result.name)}"
+        if good:
+            continue
+        yield "  ---"
+        # A string of JSON is one of YAML.
+        yield f"  status: {json.dumps(result.status.value)}"
+        yield f"  message: {json.dumps(one_line(result.why))}"
+        yield f"  machines: {json.dumps(result.machines)}"
+        yield "  table: |2"
+        for line in visible(table(result)).splitlines():
+            yield f"    {line}".rstrip()
+        yield "  ..."

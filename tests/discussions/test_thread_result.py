@@ -1,0 +1,136 @@
+"""A thread as it is shown: every version with its design and defects, within a hundred columns."""
+
+from __future__ import annotations
+
+from for_each import for_each
+
+from pfnlab.discussions.posted import (
+    LaterWord,
+    PostedDefect,
+    PostedThread,
+    PostedVersion,
+    defect_numbered,
+    posted_threads,
+    thread_numbered,
+)
+from pfnlab.discussions.thread_result import DefectResult, ThreadResult
+
+
+def threads() -> tuple[PostedThread, ...]:
+    """Every thread of the package."""
+    return posted_threads()
+
+
+def shown(thread: PostedThread) -> str:
+    """Its text, each run of blanks as one."""
+    return " ".join(str(ThreadResult.of(thread)).split())
+
+
+def defect(number: str, *versions: str, kernels: str = "") -> PostedDefect:
+    """A defect of some versions."""
+    return PostedDefect(
+        number=number,
+        versions=versions,
+        kernels=kernels,
+        scenario=f"{number} happens",
+        found_by="A. Nobody",
+        how="reading",
+        fate="left",
+        expressible="yes",
+    )
+
+
+def thread(*defects: PostedDefect, later: tuple[LaterWord, ...] = ()) -> PostedThread:
+    """A thread of two versions, the first of which is a policy."""
+    first = PostedVersion(name="v1", design="It flushes.", date="2025-01-21", base="7.2", policy="flush=none")
+    second = PostedVersion(name="v2", design="It does not.", message_ids=("a+b@c",), mail=("1", "2"))
+    return PostedThread(
+        number="T99", title="a test", years="2025", versions=(first, second), defects=defects, later=later
+    )
+
+
+@for_each("thread", threads)
+def test_a_thread_is_shown_whole(thread: PostedThread) -> None:
+    """The design of each version, the scenario of each defect, each later word and remark."""
+    text = shown(thread)
+
+    said = [
+        *(version.design for version in thread.versions),
+        *(one.scenario for one in thread.defects),
+        *(word.says for word in thread.later),
+        *thread.remarks,
+    ]
+
+    assert [] == [words for words in said if " ".join(words.split()) not in text]
+
+
+@for_each("thread", threads)
+def test_a_line_of_a_thread_fits(thread: PostedThread) -> None:
+    """All but an address, which stands alone."""
+    lines = str(ThreadResult.of(thread)).splitlines()
+
+    assert [] == [line for line in lines if len(line) > 100 and "https://" not in line]
+
+
+def test_a_version_has_date_and_machine() -> None:
+    """On one line; of one that is no policy the name is all."""
+    lines = str(ThreadResult.of(thread())).splitlines()
+
+    assert "v1, 21 January 2025  --on model:7.2,flush=none" in lines
+    assert "v2" in lines
+
+
+def test_a_message_is_an_address() -> None:
+    """A line of its own, and the numbers of the stored archive below."""
+    lines = [line.strip() for line in str(ThreadResult.of(thread())).splitlines()]
+
+    at = lines.index("mail         https://lore.kernel.org/all/a+b@c/")
+    assert "stored as 1, 2" == lines[at + 1]
+
+
+def test_a_defect_stands_whole_once() -> None:
+    """Below the other versions that have it its number does."""
+    text = shown(thread(defect("R98", "v1", "v2")))
+
+    assert 1 == text.count("R98 happens")
+    assert "R98 as in v1" in text
+
+
+def test_a_defect_of_kernels_alone_is_no_versions() -> None:
+    """It stands behind them, with the kernels."""
+    text = shown(thread(defect("R98", "v2"), defect("R99", kernels="to 6.15")))
+
+    assert text.index("R98 happens") < text.index("In kernels, and in no version alone")
+    assert "R99 to 6.15: R99 happens" in text
+
+
+def test_what_came_later_has_its_claim() -> None:
+    """With the date and who said it."""
+    later = LaterWord(claim="004.21", who="A. Nobody", says="It is so.", date="2025-05-21")
+
+    assert "004.21 21 May 2025, A. Nobody: It is so." in shown(thread(later=(later,)))
+
+
+def test_a_thread_has_the_claims_about_it() -> None:
+    """Those of its discussions."""
+    found = ThreadResult.of(thread_numbered("T3"))
+
+    assert {"000", "003"} == {one.number[:3] for one in found.claims}
+    assert "003.1 to 003.38" in str(found)
+
+
+def test_a_defect_has_the_machines_of_its_versions() -> None:
+    """Each once, and none of a version that is no policy."""
+    found = DefectResult.of(*defect_numbered("R11"))
+
+    assert tuple(f"model:7.2,flush=gather_{one}" for one in ("v3", "v4", "v5")) == found.on
+    assert () == DefectResult.of(thread(), defect("R98", "v2")).on
+
+
+def test_a_defect_is_shown_with_its_thread() -> None:
+    """Versions, scenario, and the property that it breaks."""
+    text = " ".join(str(DefectResult.of(*defect_numbered("R11"))).split())
+
+    assert text.startswith("R11 T2, mmu_gather: the flush moves to free_pgtables()")
+    assert "in v3, v4, v5 scenario munmap of one mixed map" in text
+    assert "breaks told_free" in text
