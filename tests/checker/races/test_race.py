@@ -236,6 +236,17 @@ def test_a_control_leaves_the_flush_out_by_force() -> None:
     assert still_read(program, machine.run([control(program)])[0])
 
 
+def test_a_program_without_a_read_behind_what_was_told_says_neither() -> None:
+    """It is not said that nobody reads where nobody tried."""
+    program = raced(FLUSHES["none"], ONE).answers[0].program
+    assert program is not None
+    ops = tuple(op for op in program.ops if not isinstance(op.call, Read) or op is program.ops[-1])
+    told = next(at for at, op in enumerate(ops) if isinstance(op.call, UnmapMappingRange))
+    cut = msgspec.structs.replace(program, ops=(*ops[: told + 1], program.ops[-1]))
+
+    assert still_read(cut, ModelMachine("7.2,flush=none").run([cut])[0]) is None
+
+
 @pytest.mark.parametrize("limits", [Exhaustive(), Exhaustive(every_order=True)])
 def test_a_turn_without_a_rule_is_left_out(limits: CheckLimits) -> None:
     """Advice on ordinary memory that no rule is there for: then nothing is said to hold."""
