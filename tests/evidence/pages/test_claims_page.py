@@ -174,7 +174,7 @@ def test_the_two_lines_of_a_claim_are_short(number: str) -> None:
 
 @for_each("number", discussion_numbers)
 def test_a_message_leads_to_the_archive(number: str) -> None:
-    """Each that has a Message-ID, from each of its claims and from the list at the end; a later word has its own."""
+    """Each with a Message-ID, from each of its claims and from the list at the end; later words apart."""
     (discussion,) = (one for one in discussions() if one.number == number)
     text = kept(number)
 
