@@ -201,7 +201,7 @@ def test_a_defect_is_found_by_its_number(number: str) -> None:
     """With its thread."""
     thread, defect = defect_numbered(number)
 
-    assert ("T2", "R11", ("v3", "v4", "v5")) == (thread.number, defect.number, defect.versions)
+    assert ("T2", "R11", ("v3", "draft", "v4", "v5")) == (thread.number, defect.number, defect.versions)
 
 
 def test_an_unknown_number_is_one_line() -> None:
