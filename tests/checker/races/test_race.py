@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from broken import Broken, lines
 from some_races import REVOCATIONS, races
@@ -17,7 +18,8 @@ from pfnlab.kernel.mm.gather import FlushPlacement, MmuGather
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.policies.flushes import FLUSHES
 from pfnlab.kernel.policies.flushes.free_vmas import FreeVmas
-from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.device_ops import UnmapMappingRange
+from pfnlab.programs.lang.ops import Program, Read
 from pfnlab.programs.model.model_machine import ModelMachine
 
 ONE = """
