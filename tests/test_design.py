@@ -27,6 +27,7 @@ GatherV2 GatherV2Junk GatherV3 GatherV4 GatherV5 Kernel MappedFile MemtypeBook M
 ModelledErrno Need NoCow NoForcedFlush NoPartial Page PAGE_SIZE PageTestSkip PerVma PfnmapTrackCtx
 PfnRange PrErr PrInfo RemapAgain RwLock SpanSet SpecialBits SplitCtx Task TrackCtx Tracked Tracker
 Undecided UnmapOnly Untracked VM_IO VM_MIXEDMAP VM_PAT VM_PFNMAP Vma VmPat VmPgoff WalkerPolicy WarnOnOnce
+WholeLeaf
 is_cow_mapping is_pfn_vma lookup_prot pfn_to_phys pfnmap_is_tracked pfnmap_track pfnmap_untrack
 phys_to_pfn vm_flags_set
 """,

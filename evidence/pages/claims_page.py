@@ -31,7 +31,7 @@ A block has:
 - the author and the date, which leads to the message, and what we take the words to say.
   If that is wrong, so is the rest of the block;
 - the status: *confirmed*; *confirmed in the thread*, where another author of it, or the same one later, says
-  what was hedged without a hedge; *refuted*, which only what was said without a hedge can be; *refuted in
+  without a hedge what was hedged; *refuted*, which only what was said without a hedge can be; *refuted in
   the thread*, by another author of it, or later by the same one; *holds with a condition*, which follows;
   *open*, where nothing here decides it;
 - two lines with the answer that decides: where it was asked, and what that shows; (+3) counts the others;

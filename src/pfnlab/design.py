@@ -56,6 +56,7 @@ from pfnlab.kernel.policies.trackers.unmap_only import UnmapOnly
 from pfnlab.kernel.policies.trackers.untracked import Untracked
 from pfnlab.kernel.policies.trackers.vm_pat import VmPat
 from pfnlab.kernel.policies.trackers.vm_pgoff import VmPgoff
+from pfnlab.kernel.policies.trackers.whole_leaf import WholeLeaf
 from pfnlab.kernel.policies.walkers.early_refusal import EarlyRefusal
 from pfnlab.kernel.policies.walkers.page_test_skip import PageTestSkip
 from pfnlab.kernel.policies.walkers.special_bits import SpecialBits
@@ -125,6 +126,7 @@ __all__ = [
     "Vma",
     "WalkerPolicy",
     "WarnOnOnce",
+    "WholeLeaf",
     "is_cow_mapping",
     "is_pfn_vma",
     "lookup_prot",

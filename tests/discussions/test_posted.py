@@ -201,7 +201,7 @@ def test_a_defect_is_found_by_its_number(number: str) -> None:
     """With its thread."""
     thread, defect = defect_numbered(number)
 
-    assert ("T2", "R11", ("v3", "v4", "v5")) == (thread.number, defect.number, defect.versions)
+    assert ("T2", "R11", ("v3", "draft", "v4", "v5")) == (thread.number, defect.number, defect.versions)
 
 
 def test_an_unknown_number_is_one_line() -> None:
@@ -214,7 +214,7 @@ def test_an_unknown_number_is_one_line() -> None:
 
 def test_what_came_later_belongs_to_a_claim() -> None:
     """Of a claim that nobody spoke of again nothing."""
-    assert ["2024-07-12"] == [word.date for word in later_words("000.7")]
+    assert ["2024-07-11", "2024-07-12"] == [word.date for word in later_words("000.7")]
     assert [] == list(later_words("000.1"))
 
 

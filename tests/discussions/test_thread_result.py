@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from for_each import for_each
 
 from pfnlab.discussions.posted import (
@@ -88,6 +89,22 @@ def test_a_message_is_an_address() -> None:
     assert "stored as 1, 2" == lines[at + 1]
 
 
+def test_a_version_may_be_known_by_the_mail_of_another() -> None:
+    """Its number is not said to be that of the version."""
+    version = PostedVersion(name="v1", design="It flushes.", named_in=("3",))
+    found = PostedThread(number="T99", title="a test", years="2025", versions=(version,))
+
+    assert "mail named in mail 3" in shown(found)
+
+
+def test_a_defect_may_have_been_found_nobody_says_how() -> None:
+    """The line ends with who found it."""
+    found = msgspec.structs.replace(defect("R98", "v2"), how="")
+    rows = str(DefectResult.of(thread(), found)).splitlines()
+
+    assert "  found by     A. Nobody" in rows
+
+
 def test_a_defect_stands_whole_once() -> None:
     """Below the other versions that have it its number does."""
     text = shown(thread(defect("R98", "v1", "v2")))
@@ -123,7 +140,7 @@ def test_a_defect_has_the_machines_of_its_versions() -> None:
     """Each once, and none of a version that is no policy."""
     found = DefectResult.of(*defect_numbered("R11"))
 
-    assert tuple(f"model:7.2,flush=gather_{one}" for one in ("v3", "v4", "v5")) == found.on
+    assert tuple(f"model:7.2,flush=gather_{one}" for one in ("v3", "draft", "v4", "v5")) == found.on
     assert () == DefectResult.of(thread(), defect("R98", "v2")).on
 
 
@@ -132,5 +149,5 @@ def test_a_defect_is_shown_with_its_thread() -> None:
     text = " ".join(str(DefectResult.of(*defect_numbered("R11"))).split())
 
     assert text.startswith("R11 T2, mmu_gather: the flush moves to free_pgtables()")
-    assert "in v3, v4, v5 scenario munmap of one mixed map" in text
+    assert "in v3, draft, v4, v5 scenario munmap of one mixed map" in text
     assert "breaks told_free" in text

@@ -205,8 +205,9 @@ def _violated(golden: PatchGolden, asked: Finds) -> PatchedAnswer:
     """The kernel's run of the shortest program: it breaks the property by itself, where a run shows that."""
     recorded = golden.violation(_violates(asked))
     program, run = recorded.program, golden.run_of(recorded)
-    if asked.name == _TOLD_FREE:
-        broken = still_read(program, run)
+    read = still_read(program, run) if asked.name == _TOLD_FREE else None
+    if read is not None:
+        broken = read
         shown = "a processor still reads what was told free" if broken else "nobody reads what was told free"
     elif asked.name in _JUDGED:
         broken = any(found.name == asked.name for found in violations(program, run, golden.series))

@@ -40,7 +40,8 @@ class PostedVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     :param design: what it does, in our words
     :param date: of the message; empty where nobody noted it
     :param message_ids: of the message, without angle brackets
-    :param mail: numbers under which a stored public archive has the message, or another that speaks of it
+    :param mail: numbers under which a stored public archive has the message
+    :param named_in: the same of mails by others that speak of it
     :param base: the model to compare it with, ``7.2``
     :param policy: the design as a policy, as ``--on`` takes it behind *base*; empty where none is it
     :param patch: a file of evidence/patches that gives a kernel this policy; empty where none does
@@ -54,6 +55,7 @@ class PostedVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     date: IsoDate = ""
     message_ids: tuple[str, ...] = ()
     mail: tuple[str, ...] = ()
+    named_in: tuple[str, ...] = ()
     base: str = ""
     policy: str = ""
     patch: str = ""
@@ -75,7 +77,7 @@ class PostedDefect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     :param kernels: releases or commits that have it
     :param scenario: what happens
     :param found_by: who found it
-    :param how: reading, a user, fuzzing, a measurement
+    :param how: reading, a user, fuzzing, a measurement; empty where nobody says it
     :param when: the day; empty where nobody noted it
     :param message_ids: of the messages that tell it
     :param mail: the same as numbers of a stored public archive
@@ -90,9 +92,9 @@ class PostedDefect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     number: Annotated[str, msgspec.Meta(pattern=r"^R\d\d$")]
     scenario: str
     found_by: str
-    how: str
     fate: str
     expressible: str
+    how: str = ""
     versions: tuple[str, ...] = ()
     kernels: str = ""
     when: IsoDate = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from pfnlab.base.inert import shell_word
 from pfnlab.base.result import Printed
@@ -126,7 +126,7 @@ def _version_lines(version: PostedVersion) -> Iterator[str]:
     yield from _row("fate", version.fate)
     yield from _row("base", "" if version.machine or not version.base else f"model:{version.base}")
     yield from _row("patch", f"evidence/patches/{version.patch}" if version.patch else "")
-    yield from _messages("mail", version.message_ids, version.mail)
+    yield from _messages("mail", version.message_ids, version.mail, version.named_in)
 
 
 def _in_version(defect: PostedDefect, version: PostedVersion, shown: dict[str, str]) -> Iterator[str]:
@@ -149,7 +149,7 @@ def _defect_row(defect: PostedDefect) -> Iterator[str]:
 
 
 def _defect_rows(defect: PostedDefect) -> Iterator[str]:
-    yield from _row("found by", f"{defect.found_by}: {defect.how}")
+    yield from _row("found by", ": ".join(filter(None, (defect.found_by, defect.how))))
     yield from _row("when", date_words(defect.when) if defect.when else "")
     yield from _messages("mail", defect.message_ids, defect.mail)
     yield from _row("fate", defect.fate)
@@ -160,10 +160,16 @@ def _defect_rows(defect: PostedDefect) -> Iterator[str]:
     yield from _row("program", defect.program)
 
 
-def _messages(name: str, message_ids: Iterable[str], mail: Iterable[str]) -> Iterator[str]:
+def _messages(
+    name: str, message_ids: Sequence[str], mail: Sequence[str], named_in: Sequence[str] = ()
+) -> Iterator[str]:
     """Where messages are: addresses, a line each, and numbers of the stored archive."""
-    numbers = ", ".join(mail)
-    for text in (*map(archive_address, message_ids), f"stored as {numbers}" if numbers else ""):
+    stored = [
+        f"{words} {', '.join(found)}"
+        for words, found in (("stored as", mail), ("named in mail", named_in))
+        if found
+    ]
+    for text in (*map(archive_address, message_ids), *stored):
         yield from _row(name, text)
         name = ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from broken import Broken, lines
 from some_races import REVOCATIONS, races
@@ -17,7 +18,8 @@ from pfnlab.kernel.mm.gather import FlushPlacement, MmuGather
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.policies.flushes import FLUSHES
 from pfnlab.kernel.policies.flushes.free_vmas import FreeVmas
-from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.lang.device_ops import UnmapMappingRange
+from pfnlab.programs.lang.ops import Program, Read
 from pfnlab.programs.model.model_machine import ModelMachine
 
 ONE = """
@@ -234,6 +236,17 @@ def test_a_control_leaves_the_flush_out_by_force() -> None:
     assert still_read(program, ModelMachine("7.2,flush=none").run([program])[0])
     assert not still_read(program, machine.run([program])[0])
     assert still_read(program, machine.run([control(program)])[0])
+
+
+def test_a_program_without_a_read_behind_what_was_told_says_neither() -> None:
+    """It is not said that nobody reads where nobody tried."""
+    program = raced(FLUSHES["none"], ONE).answers[0].program
+    assert program is not None
+    ops = tuple(op for op in program.ops if not isinstance(op.call, Read) or op is program.ops[-1])
+    told = next(at for at, op in enumerate(ops) if isinstance(op.call, UnmapMappingRange))
+    cut = msgspec.structs.replace(program, ops=(*ops[: told + 1], program.ops[-1]))
+
+    assert still_read(cut, ModelMachine("7.2,flush=none").run([cut])[0]) is None
 
 
 @pytest.mark.parametrize("limits", [Exhaustive(), Exhaustive(every_order=True)])

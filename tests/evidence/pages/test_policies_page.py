@@ -48,10 +48,10 @@ def test_the_page_names_the_kernels_that_are_recorded_now(text: str, part: str, 
 
 
 def test_every_policy_has_a_row(text: str) -> None:
-    """Fifteen trackers, sixteen flush placements, three walkers, three reports."""
+    """Sixteen trackers, sixteen flush placements, three walkers, three reports."""
     rows = {line.split(" | ")[0].removeprefix("| ") for line in text.splitlines() if line.startswith("| ")}
 
-    assert (15, 16, 3, 3) == (len(TRACKERS), len(FLUSHES), len(WALKERS), len(REPORTS))
+    assert (16, 16, 3, 3) == (len(TRACKERS), len(FLUSHES), len(WALKERS), len(REPORTS))
     assert {*TRACKERS, *FLUSHES, *WALKERS, *REPORTS} <= rows
 
 
@@ -110,14 +110,14 @@ def test_who_cannot_read_again_on_6_1(text: str) -> None:
     """Trackers that have a context in the VMA, which is still there when a fault remaps."""
     read = rows(text, "and reads again. In")
 
-    assert {"ctx_adjust", "no_cow", "per_vma", "split_ctx", "track_ctx"} == {
+    assert {"ctx_adjust", "no_cow", "per_vma", "split_ctx", "track_ctx", "whole_leaf"} == {
         name for name, cells in read.items() if cells[0] != "ok"
     }
 
 
 def test_every_workload_costs_somebody_something(text: str) -> None:
     """A workload that no policy does anything in measures nothing."""
-    costs = rows(text, "| vm_pgoff | 0 | 0 |\n")
+    costs = rows(text, "| whole_leaf | 8 | 24 |\n")
 
     assert len(WORKLOADS) == len(costs["track_ctx"])
     assert all(map(int, costs["track_ctx"]))

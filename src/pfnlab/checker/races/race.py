@@ -324,14 +324,19 @@ def control(program: Program) -> Program:
     return msgspec.structs.replace(program, ops=tuple(ops))
 
 
-def still_read(program: Program, run: Run) -> bool:
-    """True where a task read the device in *run* after its owner had learnt that no processor reaches it."""
+def still_read(program: Program, run: Run) -> bool | None:
+    """True where a task read the device in *run* after its owner had learnt that no processor reaches it.
+
+    None where no task reads then: a program that was cut before a read without a rule.
+    """
     told_free = False
     for op, step in zip(program.ops, run.steps, strict=False):
         if isinstance(op.call, UnmapMappingRange):
             told_free = step.result == "ok"
-        elif told_free and isinstance(op.call, Read | Release):
-            return isinstance(op.call, Read) and step.result == "ok"
+        elif told_free and isinstance(op.call, Read):
+            return step.result == "ok"
+        elif told_free and isinstance(op.call, Release):
+            return None
     return False
 
 

@@ -42,7 +42,7 @@ def confirm(checked: CheckResult, specs: Sequence[str], accel: Accel = Accel.TCG
             statements[answer.name][spec] = words[program.ops]
             if _of_frame(answer):
                 read = still_read(program, next(forced))
-                word = "STILL READS the device" if read else "does not read the device any more"
+                word = _READS[read]
                 statements[answer.name][f"{spec}, its flush left out by force"] = word
     return msgspec.structs.replace(
         checked,
@@ -53,6 +53,13 @@ def confirm(checked: CheckResult, specs: Sequence[str], accel: Accel = Accel.TCG
             for answer in checked.answers
         ),
     )
+
+
+_READS = {
+    True: "STILL READS the device",
+    False: "does not read the device any more",
+    None: "has no read that a rule covers: the order of calls shows it",
+}
 
 
 def _of_frame(answer: PropertyResult) -> bool:

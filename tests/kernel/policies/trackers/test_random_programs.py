@@ -12,7 +12,7 @@ from pfnlab.kernel.policies.trackers import TRACKERS
 #: Trackers that free what they reserved and nothing else, however mappings are taken apart.
 NEVER_WRONG = (
     *("caller_managed", "ctx_adjust", "exact", "no_cow", "no_partial", "per_vma"),
-    *("remap_again", "split_ctx", "track_ctx", "untracked"),
+    *("remap_again", "split_ctx", "track_ctx", "untracked", "whole_leaf"),
 )
 
 SEEDS = st.integers(0, 2**32)

@@ -18,6 +18,7 @@ from pfnlab.kernel.policies.trackers.unmap_only import UnmapOnly
 from pfnlab.kernel.policies.trackers.untracked import Untracked
 from pfnlab.kernel.policies.trackers.vm_pat import VmPat
 from pfnlab.kernel.policies.trackers.vm_pgoff import VmPgoff
+from pfnlab.kernel.policies.trackers.whole_leaf import WholeLeaf
 
 TRACKERS: dict[str, TrackerPolicy] = {
     "base_pfn": BasePfn,
@@ -35,4 +36,5 @@ TRACKERS: dict[str, TrackerPolicy] = {
     "untracked": Untracked,
     "vm_pat": VmPat,
     "vm_pgoff": VmPgoff,
+    "whole_leaf": WholeLeaf,
 }
