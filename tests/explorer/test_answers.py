@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import pytest
 
 from pfnlab.base.errors import Misuse, Undecided
 from pfnlab.explorer import questions
-from pfnlab.explorer.answers import Answers
+from pfnlab.explorer.answers import Answers, KeptRun
+from pfnlab.explorer.inspections import Inspections
 from pfnlab.explorer.stories import Storyteller
 from pfnlab.programs.lang.library import find_program
 
@@ -113,3 +115,10 @@ def test_a_way_that_is_no_program_is_walked_all_the_same() -> None:
     assert "the way is no program: a program has at most 16 tasks" == here["lacking"]
     assert ("", 32) == (here["svg"], len(here["ops"]))
     assert here["next"]
+
+
+def test_every_question_that_takes_work_has_its_answer() -> None:
+    """And the run of a kernel, which a process is told of, is kept."""
+    kinds = {*questions.by_question(Answers(Storyteller())), *questions.by_question(Inspections())}
+
+    assert {*get_args(questions.Worked), KeptRun} <= kinds

@@ -49,6 +49,8 @@ def test_a_wrong_program_shows_nothing() -> None:
     assert next(shows(Programs.of(), "devmem", "mincore_walks"), None) is None
 
 
+# Every switch on every series: minutes, also where nothing else runs.
+@pytest.mark.timeout(1200)
 @pytest.mark.target("long")
 def test_the_file_is_current() -> None:
     """As the tool makes it."""
