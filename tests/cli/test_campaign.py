@@ -46,7 +46,7 @@ def test_a_new_file_can_be_checked(folder: Path, ask: Ask) -> None:
     assert 0 == ask("campaign", "new", "My night.toml").code
     answer = ask("campaign", "check", "My night.toml")
 
-    assert (0, "my-night: 25 shards, 0 with a kernel") == (answer.code, answer.out.splitlines()[0])
+    assert (0, "my-night: 26 shards, 0 with a kernel") == (answer.code, answer.out.splitlines()[0])
 
 
 def test_a_new_file_takes_none_that_is_there(folder: Path, ask: Ask) -> None:
