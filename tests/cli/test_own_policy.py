@@ -44,7 +44,7 @@ def test_a_policy_needs_a_model(ask: Ask) -> None:
 
 
 def test_every_policy_is_listed_and_shown(ask: Ask) -> None:
-    """Fifteen trackers, sixteen placements, three walkers, three reports, and what each is."""
+    """Sixteen trackers, sixteen placements, three walkers, three reports, and what each is."""
     listed = ask("policies", "list").out
 
     names = re.findall(r"^  ([a-z_0-9]+) {3,}", listed, re.MULTILINE)
