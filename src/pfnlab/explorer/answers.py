@@ -183,9 +183,9 @@ class Answers:
         story = self._teller.story(question.program, question.machines)
         return {"text": one_text(export(Subject("program", story.program, story.runs[0]), "c"))}
 
-    def keep(self, question: KeptRun) -> Any:
+    def keep(self, kept: KeptRun) -> Any:
         """Store the run of a real kernel."""
-        self._teller.keep(load_text(question.program, "program"), question.machine, kept_run(question))
+        self._teller.keep(load_text(kept.program, "program"), kept.machine, kept_run(kept))
         return {}
 
 

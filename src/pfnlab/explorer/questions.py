@@ -167,10 +167,17 @@ def begin_answering(memory: int) -> None:
 
 
 def by_question(answers: object) -> dict[type[Any], Callable[[Any], Any]]:
-    """The methods of *answers* that take a question, by its kind."""
+    """The methods of *answers* whose argument is a question, by its kind."""
     methods = [getattr(answers, name) for name in vars(type(answers)) if not name.startswith("_")]
-    hints = ((get_type_hints(method).get("question"), method) for method in methods)
-    return {kind: method for kind, method in hints if kind is not None}
+    return {
+        kind: method for method in methods for kind in get_type_hints(method).values() if _is_question(kind)
+    }
+
+
+def _is_question(kind: object) -> bool:
+    """Whatever the argument is called: a structure that says what is asked."""
+    config = getattr(kind, "__struct_config__", None)
+    return config is not None and config.tag_field == "ask"
 
 
 def reply(answer: Callable[[_Question], Any], question: _Question) -> bytes:
