@@ -83,7 +83,10 @@ def path_end(path: Path, *, make: int | None = None) -> Iterator[PathEnd]:
 
 
 def make_folder(path: Path, mode: int = 0o777) -> None:
-    """Make the folder *path*, and those above it; Misuse if a link is not followed, OSError if not made."""
+    """Make the folder *path*, and those above it, with rights *mode* before the umask.
+
+    Misuse if a link of another user is on the way, OSError if it cannot be made.
+    """
     # Only what is above a name is a folder.
     with path_end(path / "_", make=mode):
         pass

@@ -7,7 +7,7 @@ schema (``tools/write_schemas.py``), and reports read the same structure back.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from enum import Enum
 from typing import Annotated, Any, NamedTuple
 
@@ -110,3 +110,11 @@ class Result(Printed, frozen=True, kw_only=True):
 def beside(result: msgspec.Struct, said: Collection[str]) -> dict[str, Any]:
     """The fields of *result* that are not among *said*, by name: so a field that is new shows everywhere."""
     return {name: getattr(result, name) for name in result.__struct_fields__ if name not in said}
+
+
+def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a list, with the cells of *rows* below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]

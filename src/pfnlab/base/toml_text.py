@@ -1,7 +1,8 @@
-"""TOML that users write: scopes and campaigns, with one line where a text is none."""
+"""TOML: scopes and campaigns that users write, with one line where a text is none; tables of the package."""
 
 import re
 import tomllib
+from importlib.resources import files
 from typing import Any
 
 from pfnlab.base.errors import Misuse
@@ -13,6 +14,11 @@ MOST_TOML = 256 << 10
 _DOTTED = re.compile(r"""(?<![\w."'-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){32}""")
 
 _DEEP = "this is nested too deeply: write tables of values"
+
+
+def package_toml(package: str, name: str) -> dict[str, Any]:
+    """The tables in a data file of a package of ours."""
+    return toml_content(files(package).joinpath(name).read_text(encoding="utf-8"), name)
 
 
 def toml_content(text: str, source: str) -> dict[str, Any]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from pfnlab.base.result import ALWAYS, Count, Made, Outcome, Result, beside
 from pfnlab.base.units import number_of
-from pfnlab.campaign.running import stored_plan, stored_shards
 from pfnlab.campaign.store.rows import (
     DISCOVERIES,
     DONE,
@@ -26,7 +25,9 @@ from pfnlab.campaign.store.rows import (
     StoredShard,
     TaskName,
 )
-from pfnlab.campaign.store.store import Store
+
+if TYPE_CHECKING:
+    from pfnlab.campaign.store.store import Store
 
 #: How many results have a verdict.
 _Verdicts = Annotated[
@@ -167,6 +168,9 @@ def status_of(store: Store, name: str) -> CampaignStatus:
 
     :raises Misuse: the store has no such campaign
     """
+    # Readers of the forms above need neither.
+    from pfnlab.campaign.running import stored_plan, stored_shards
+
     plan = stored_plan(store, name)
     shards = stored_shards(store, name)
     seen = store.results(ResultFilter(campaign=name))

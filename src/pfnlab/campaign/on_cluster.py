@@ -11,7 +11,14 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from pfnlab.base.errors import Misuse, Undecided
-from pfnlab.campaign.cluster.connection import QEMU, check_same, connected, dask_distributed, versions
+from pfnlab.campaign.cluster.connection import (
+    QEMU,
+    check_same,
+    connected,
+    dask_distributed,
+    versions,
+    worker_addresses,
+)
 from pfnlab.campaign.nursery import Nursery
 from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, decode_attempt, decode_shard, encode
 
@@ -142,8 +149,10 @@ class ClusterExecutor:
         self._looked = now
         self._threads = self._with_qemu = 0
         if self._client is not None and self._client.status == "running":
-            with suppress(OSError, TimeoutError):
-                workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+            with suppress(OSError, TimeoutError, Undecided):
+                heard = worker_addresses(self._client)
+                known = self._client.scheduler_info(n_workers=-1)["workers"]
+                workers = [known[address] for address in heard if address in known]
                 self._threads = sum(worker["nthreads"] for worker in workers)
                 self._with_qemu = sum(int(worker["resources"].get(QEMU, 0)) for worker in workers)
         if self._threads:

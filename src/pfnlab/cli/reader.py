@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 from pfnlab.base.errors import Misuse
 from pfnlab.cli.verb_modules import (
-    ALIASES,
     OptionField,
     default_of,
     loaded,
     option_fields,
     performed,
+    renamed,
     request_of,
     verbs_of,
 )
@@ -73,7 +73,7 @@ def read(words: Sequence[str]) -> CommandLine:
             request = None if default is None else request_of(default)()
             return CommandLine(default or verb, request, of_group=of_group)
         name, *rest = rest
-        name = name if verb else ALIASES.get(name, name)
+        name, rest = (name, rest) if verb else renamed(name, rest)
         if name not in names:
             raise Misuse(f"there is no verb {f'{verb} {name}'.strip()!r}{_instead(name, names, verb)}")
         verb = f"{verb} {name}".strip()

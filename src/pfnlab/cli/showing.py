@@ -85,12 +85,10 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
 
 def _lines(result: Printed, apart: bool) -> str:
     """The lines of a result."""
-    from pfnlab.present.document.part import KINDS, part_of
+    from pfnlab.present.document.part import KINDS, part_of, terminal
 
     if result.form() not in KINDS:
         return "\n" * apart + str(result)
-    from pfnlab.present.document.part import terminal
-
     return "\n" * apart + terminal(part_of(result))
 
 

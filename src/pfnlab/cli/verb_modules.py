@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 ALIASES = {"claims": "discussions"}
 
 
+def renamed(name: str, rest: list[str]) -> tuple[str, list[str]]:
+    """A verb as it is called now, and the words behind it: those of an earlier name do what they did."""
+    if name == "claims" and rest[:1] in ([], ["list"]):
+        rest = ["list", "--claims", *rest[1:]]
+    return ALIASES.get(name, name), rest
+
+
 def module_of(verb: str) -> str:
     """The name of the module of *verb*: ``kernels_meet`` for ``kernels meet``, ``try_`` for ``try``.
 

@@ -1,4 +1,4 @@
-"""The claims: what the discussions say, sentence by sentence, with the answers of models and kernels.
+"""The mail threads, version by version, and what discussions claim, with the answers of models and kernels.
 
 ``form`` has a claim, ``reading`` the files that have the claims of a discussion (``004.toml``),
 ``asking`` the questions to models, ``evidence`` what kernels showed, and ``observed`` the parts of a step

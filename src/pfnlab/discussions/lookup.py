@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
 
 from pfnlab.base.errors import Misuse
-from pfnlab.base.result import Printed
+from pfnlab.base.result import Printed, in_columns
 from pfnlab.discussions.form import Claim, ClaimStatus, Discussion, Message
 from pfnlab.discussions.reading import discussions
 from pfnlab.programs.lang.words import did_you_mean, nearest
@@ -86,17 +86,10 @@ class ClaimList(Printed, frozen=True, kw_only=True, tag="pfnlab-claims/1"):
         return "\n".join(in_columns(rows))
 
 
-def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a list, with the cells of *rows* below each other."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
-
-
 def claims_of(discussion: str | None = None) -> Iterator[NumberedClaim]:
     """The claims of a discussion, ``004``, or of all for None; raises Misuse for none such."""
     numbers = [one.number for one in discussions()]
+    discussion = discussion and discussion.zfill(3)
     if discussion is not None and discussion not in numbers:
         raise Misuse(f"there is no discussion {discussion!r}{did_you_mean(discussion, numbers)}")
     for one in discussions():

@@ -6,10 +6,9 @@ from collections import Counter
 
 import msgspec
 
-from pfnlab.base.result import Count, Printed
+from pfnlab.base.result import Count, Printed, in_columns
 from pfnlab.base.units import number_of
 from pfnlab.discussions.form import ClaimStatus, Discussion
-from pfnlab.discussions.lookup import in_columns
 from pfnlab.discussions.posted import PostedThread, posted_threads
 from pfnlab.discussions.reading import discussions
 

@@ -156,7 +156,7 @@ class SyzPlaces(NamedTuple):
 
     def address(self, span: Span) -> int:
         """The address of the first page of *span*, which is in an area."""
-        return next(start for name, start, _ in self.areas if name == span.name) + span.start * PAGE_SIZE
+        return {name: start for name, start, _ in self.areas}[span.name] + span.start * PAGE_SIZE
 
     def span(self, kind: Iterable[DeviceKind], page: int, pages: int) -> Span | None:
         """The pages of a device of one of these kinds from *page* on; None where none has it."""

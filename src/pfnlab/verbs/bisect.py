@@ -26,7 +26,7 @@ EXAMPLES = (
 )
 
 
-class BisectRequest(Request, frozen=True):
+class BisectRequest(Request, frozen=True, kw_only=True):
     sought: Annotated[
         str, Option("A program, a property, or a bug as A06.", "PROGRAM|PROPERTY|BUG", positional=True)
     ]

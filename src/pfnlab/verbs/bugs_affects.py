@@ -21,7 +21,7 @@ EXAMPLES = (
 )
 
 
-class AffectsRequest(Request, frozen=True):
+class AffectsRequest(Request, frozen=True, kw_only=True):
     version: Annotated[str, Option("6.1.85, 6.1.176-1, or what uname -r says.", "VERSION", positional=True)]
     config: Annotated[
         Path | None, Option("Its configuration: what that leaves out is said to be so.", "FILE")

@@ -23,7 +23,7 @@ EXAMPLES = (
 )
 
 
-class BugsRequest(Request, frozen=True):
+class BugsRequest(Request, frozen=True, kw_only=True):
     kind: Annotated[str | None, Option("Of this kind.", "bug|regression|change|rule|proposal")] = None
     breaks: Annotated[
         str | None, Option("Those that violate this property, as check and run name it.", "PROPERTY")

@@ -21,7 +21,7 @@ EXAMPLES = (
 )
 
 
-class BugRunRequest(Request, frozen=True):
+class BugRunRequest(Request, frozen=True, kw_only=True):
     bug: Annotated[str, BUG]
     on: Annotated[tuple[str, ...], Option("A machine more, as for run; several times.", "MACHINE")] = ()
     accel: AccelOf = "tcg"

@@ -16,7 +16,7 @@ EXAMPLES = (
 )
 
 
-class BugRequest(Request, frozen=True):
+class BugRequest(Request, frozen=True, kw_only=True):
     bug: Annotated[str, BUG]
     as_json: AsJson = False
 

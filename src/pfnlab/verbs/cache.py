@@ -19,7 +19,7 @@ EXAMPLES = (
 )
 
 
-class CacheRequest(Request, frozen=True):
+class CacheRequest(Request, frozen=True, kw_only=True):
     """The request of what the cache holds."""
 
 

@@ -14,7 +14,7 @@ EXAMPLES = (
 )
 
 
-class CleanRequest(Request, frozen=True):
+class CleanRequest(Request, frozen=True, kw_only=True):
     older: Annotated[float, Option("What was not used for so many days.", "DAYS", min=0)] = 30
 
 

@@ -15,7 +15,7 @@ EXAMPLES = (
 )
 
 
-class CampaignCheckRequest(Request, frozen=True):
+class CampaignCheckRequest(Request, frozen=True, kw_only=True):
     file: Annotated[Path, CAMPAIGN_FILE]
     trust: TrustOf = False
 

@@ -16,7 +16,7 @@ EXAMPLES = (
 )
 
 
-class NewCampaignRequest(Request, frozen=True):
+class NewCampaignRequest(Request, frozen=True, kw_only=True):
     file: Annotated[
         Path | None, Option("The new file; it must not exist.", "CAMPAIGN.toml", positional=True)
     ] = None

@@ -13,7 +13,7 @@ EXAMPLES = (
 )
 
 
-class CampaignReportRequest(Request, frozen=True):
+class CampaignReportRequest(Request, frozen=True, kw_only=True):
     name: CampaignName = None
     store: StoreOf = None
     output: ReportFile = None
@@ -22,7 +22,7 @@ class CampaignReportRequest(Request, frozen=True):
 
 
 def perform(request: CampaignReportRequest, say: Say) -> Iterator[PlainText]:
-    """Write the document of its results; Misuse if there is no such campaign or form, or to the store."""
+    """Write the document of its results; Misuse for no such campaign or form, or the store as output."""
     from pfnlab.base.files import check_output
     from pfnlab.campaign.campaigns import ListedResults, status_of
     from pfnlab.campaign.running import campaign_named

@@ -16,7 +16,7 @@ EXAMPLES = (
 )
 
 
-class CampaignResultsRequest(Request, frozen=True):
+class CampaignResultsRequest(Request, frozen=True, kw_only=True):
     name: CampaignName = None
     store: StoreOf = None
     verdict: VerdictOf = None

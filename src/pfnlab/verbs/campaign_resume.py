@@ -26,7 +26,7 @@ EXAMPLES = (
 )
 
 
-class ResumeRequest(Request, frozen=True):
+class ResumeRequest(Request, frozen=True, kw_only=True):
     name: CampaignName = None
     store: StoreOf = None
     jobs: ShardsOf = None

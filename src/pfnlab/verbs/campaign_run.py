@@ -35,7 +35,7 @@ EXAMPLES = (
 )
 
 
-class ShardsRequest(Request, frozen=True):
+class ShardsRequest(Request, frozen=True, kw_only=True):
     file: Annotated[Path, CAMPAIGN_FILE]
     store: StoreOf = None
     jobs: ShardsOf = None

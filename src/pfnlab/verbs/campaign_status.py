@@ -16,7 +16,7 @@ EXAMPLES = (
 )
 
 
-class StatusRequest(Request, frozen=True):
+class StatusRequest(Request, frozen=True, kw_only=True):
     name: CampaignName = None
     store: StoreOf = None
     as_json: AsJson = False

@@ -14,7 +14,7 @@ EXAMPLES = (
 )
 
 
-class StopRequest(Request, frozen=True):
+class StopRequest(Request, frozen=True, kw_only=True):
     name: CampaignName = None
     store: StoreOf = None
 

@@ -55,7 +55,7 @@ EXAMPLES = (
 )
 
 
-class CheckRequest(Request, frozen=True):
+class CheckRequest(Request, frozen=True, kw_only=True):
     on: Annotated[
         tuple[str, ...], Option("model:SERIES[,SEAM=POLICY...]; may be given several times.", "MODEL")
     ] = ()

@@ -18,7 +18,7 @@ EXAMPLES = (
 SHELLS = ("bash", "zsh", "fish")
 
 
-class CompletionRequest(Request, frozen=True):
+class CompletionRequest(Request, frozen=True, kw_only=True):
     shell: Annotated[str, Option("bash, zsh or fish.", "SHELL", positional=True)]
 
 

@@ -16,7 +16,7 @@ EXAMPLES = (
 )
 
 
-class AuthorRequest(Request, frozen=True):
+class AuthorRequest(Request, frozen=True, kw_only=True):
     author: Annotated[str, Option("The name, or a word of it.", "AUTHOR", positional=True)]
     discussion: DiscussionOf = None
     as_json: AsJson = False

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
-from pfnlab.verbs.option import AsJson, Option, Say
+from pfnlab.verbs.option import AsJson, DiscussionOf, Option, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.discussions.lookup import ClaimList
@@ -20,11 +18,9 @@ EXAMPLES = (
 )
 
 
-class DiscussionsRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of a list of threads, or of claims."""
-
+class DiscussionsRequest(Request, frozen=True, kw_only=True):
     claims: Annotated[bool, Option("The claims of all five, in their words.")] = False
-    discussion: Annotated[str | None, Option("The claims of this discussion: 004.", "DISCUSSION")] = None
+    discussion: DiscussionOf = None
     as_json: AsJson = False
 
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import AsJson, Option, Say
+from pfnlab.verbs.option import AsJson, Option, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.discussions.asked_again import ClaimResult
@@ -28,9 +26,7 @@ EXAMPLES = (
 )
 
 
-class ShowRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The request of threads, defects and claims by their numbers."""
-
+class ShowRequest(Request, frozen=True, kw_only=True):
     number: Annotated[
         tuple[str, ...],
         Option(

@@ -28,7 +28,7 @@ EXAMPLES = (
 )
 
 
-class DrawRequest(Request, frozen=True):
+class DrawRequest(Request, frozen=True, kw_only=True):
     program: Annotated[
         str,
         Option("A name (`pfnlab litmus list`), a file, or - for standard input.", "PROGRAM", positional=True),

@@ -35,7 +35,7 @@ EXAMPLES = (
 _EVERY = 10.0
 
 
-class ExplainRequest(Request, frozen=True):
+class ExplainRequest(Request, frozen=True, kw_only=True):
     words: Annotated[
         tuple[str, ...],
         Option("A file, - for standard input, or a line in quotes.", "FILE|-|LINE", positional=True),

@@ -24,7 +24,7 @@ EXAMPLES = (
 )
 
 
-class ExploreRequest(Request, frozen=True):
+class ExploreRequest(Request, frozen=True, kw_only=True):
     program: Annotated[
         str | None, Option("A program of the library by its name, or a file.", "PROGRAM", positional=True)
     ] = None

@@ -38,7 +38,7 @@ EXAMPLES = (
 )
 
 
-class ExportRequest(Request, frozen=True):
+class ExportRequest(Request, frozen=True, kw_only=True):
     program: Annotated[
         str,
         Option("A name (`pfnlab litmus list`), a file, or - for standard input.", "PROGRAM", positional=True),

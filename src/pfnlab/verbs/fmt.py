@@ -26,7 +26,7 @@ EXAMPLES = (
 FORMATS = ("text", "json", "github")
 
 
-class FmtRequest(Request, frozen=True):
+class FmtRequest(Request, frozen=True, kw_only=True):
     programs: Annotated[
         tuple[str, ...], Option("Files, folders, patterns; - is standard input.", "PROGRAM", positional=True)
     ]

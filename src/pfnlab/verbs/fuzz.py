@@ -62,7 +62,7 @@ _BEAT = 4.0
 _DRAWN = "seed programs driver schedules vfio slots fixed leaves coverage no_coverage"
 
 
-class FuzzRequest(Request, frozen=True):
+class FuzzRequest(Request, frozen=True, kw_only=True):
     on: Annotated[
         tuple[str, ...],
         Option(

@@ -28,7 +28,7 @@ EXAMPLES = (
 FORMATS = ("strace", "syz")
 
 
-class ImportRequest(Request, frozen=True):
+class ImportRequest(Request, frozen=True, kw_only=True):
     source: Annotated[str, Option("A log or program; - is standard input.", "FILE", positional=True)]
     form: Annotated[
         str | None, Option("The form of FILE. Default: what its content says.", "strace|syz", ("--format",))

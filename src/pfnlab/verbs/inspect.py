@@ -35,7 +35,7 @@ EXAMPLES = (
 )
 
 
-class InspectRequest(Request, frozen=True):
+class InspectRequest(Request, frozen=True, kw_only=True):
     origin: Annotated[
         str | None,
         Option(

@@ -15,7 +15,7 @@ EXAMPLES = (
 )
 
 
-class MirrorRequest(Request, frozen=True):
+class MirrorRequest(Request, frozen=True, kw_only=True):
     """The request of every verb about kernels: the mirror that they are fetched from."""
 
     mirror: Annotated[

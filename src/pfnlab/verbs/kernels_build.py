@@ -24,7 +24,7 @@ EXAMPLES = (
 )
 
 
-class BuildRequest(Request, frozen=True):
+class BuildRequest(Request, frozen=True, kw_only=True):
     source: Annotated[
         str,
         Option(

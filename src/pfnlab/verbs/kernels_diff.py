@@ -37,7 +37,7 @@ EXAMPLES = (
 )
 
 
-class DiffRequest(Request, frozen=True):
+class DiffRequest(Request, frozen=True, kw_only=True):
     first: Annotated[str, Option("6.12.94, a series, a bzImage, or one built here.", "A", positional=True)]
     second: Annotated[str, Option("Another one.", "B", positional=True)]
     litmus: LitmusOf = None

@@ -22,7 +22,7 @@ _STANDINGS = {
 }
 
 
-class FetchRequest(Request, frozen=True):
+class FetchRequest(Request, frozen=True, kw_only=True):
     names: Annotated[
         tuple[str, ...],
         Option(

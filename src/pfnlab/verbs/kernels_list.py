@@ -16,7 +16,7 @@ EXAMPLES = (
 )
 
 
-class KernelsRequest(Request, frozen=True):
+class KernelsRequest(Request, frozen=True, kw_only=True):
     refresh: RefreshOf = False
 
 

@@ -38,7 +38,7 @@ EXAMPLES = (
 )
 
 
-class MeetRequest(Request, frozen=True):
+class MeetRequest(Request, frozen=True, kw_only=True):
     names: Annotated[
         tuple[str, ...], Option("6.12.107, 6.12, a bzImage, or one built here.", "K", positional=True)
     ] = ()

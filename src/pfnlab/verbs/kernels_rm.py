@@ -14,7 +14,7 @@ EXAMPLES = (
 )
 
 
-class RemoveRequest(Request, frozen=True):
+class RemoveRequest(Request, frozen=True, kw_only=True):
     names: Annotated[tuple[str, ...], Option("6.12, or 6.12.107.", "K", positional=True)]
 
 

@@ -20,7 +20,7 @@ EXAMPLES = (
 )
 
 
-class SizesRequest(Request, frozen=True):
+class SizesRequest(Request, frozen=True, kw_only=True):
     names: Annotated[
         tuple[str, ...], Option("6.12, or 6.12.107; what is kept when none.", "K", positional=True)
     ] = ()

@@ -14,7 +14,7 @@ EXAMPLES = (
 )
 
 
-class TestedRequest(Request, frozen=True):
+class TestedRequest(Request, frozen=True, kw_only=True):
     newest: Annotated[bool, Option("Only the newest that can be had.")] = False
 
 

@@ -15,7 +15,7 @@ EXAMPLES = (
 )
 
 
-class CopyRequest(Request, frozen=True):
+class CopyRequest(Request, frozen=True, kw_only=True):
     names: LibraryNames
     to: Annotated[Path, Option("Where to; made where it is missing.", "FOLDER")] = Path()
     force: ForceOf = False

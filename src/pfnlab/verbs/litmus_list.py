@@ -17,7 +17,7 @@ EXAMPLES = (
 )
 
 
-class LitmusRequest(Request, frozen=True):
+class LitmusRequest(Request, frozen=True, kw_only=True):
     grep: Annotated[str | None, Option("Only those with this word in name, question or text.", "WORD")] = None
     section: Annotated[str | None, Option("Only those of one section, as Unmapping or vfio.", "S")] = None
     as_json: AsJson = False

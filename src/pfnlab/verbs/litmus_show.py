@@ -14,7 +14,7 @@ EXAMPLES = (
 )
 
 
-class LitmusShowRequest(Request, frozen=True):
+class LitmusShowRequest(Request, frozen=True, kw_only=True):
     names: LibraryNames
     form: Annotated[
         str | None,

@@ -16,7 +16,7 @@ EXAMPLES = (
 )
 
 
-class NewRequest(Request, frozen=True):
+class NewRequest(Request, frozen=True, kw_only=True):
     file: Annotated[Path | None, Option("Write it there. Default: print it.", "FILE", positional=True)] = None
     force: ForceOf = False
 

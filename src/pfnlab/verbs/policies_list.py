@@ -17,7 +17,7 @@ EXAMPLES = (
 )
 
 
-class PolicyListRequest(Request, frozen=True):
+class PolicyListRequest(Request, frozen=True, kw_only=True):
     """The request of a list of policies."""
 
 

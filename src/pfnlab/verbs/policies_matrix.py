@@ -20,7 +20,7 @@ EXAMPLES = (
 )
 
 
-class PoliciesRequest(Request, frozen=True):
+class PoliciesRequest(Request, frozen=True, kw_only=True):
     depth: Annotated[int, Option("Operations in a row.", "N", min=1)] = 3
     jobs: JobsOf = None
     as_json: AsJson = False

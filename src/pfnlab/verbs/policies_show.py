@@ -19,7 +19,7 @@ EXAMPLES = (
 )
 
 
-class PolicyRequest(Request, frozen=True):
+class PolicyRequest(Request, frozen=True, kw_only=True):
     name: Annotated[str, Option("A policy, or a kernel: 7.2, 6.12.94.", "NAME", positional=True)]
     other: Annotated[
         str | None, Option("Another kernel: what differs, side by side.", "OTHER", positional=True)

@@ -25,7 +25,7 @@ EXAMPLES = (
 )
 
 
-class ReplayRequest(Request, frozen=True):
+class ReplayRequest(Request, frozen=True, kw_only=True):
     what: Annotated[
         tuple[str, ...],
         Option(

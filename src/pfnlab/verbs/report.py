@@ -19,7 +19,7 @@ EXAMPLES = (
 )
 
 
-class ReportRequest(Request, frozen=True):
+class ReportRequest(Request, frozen=True, kw_only=True):
     results: Annotated[
         tuple[Path, ...],
         Option("What a verb printed with --json; the folder of a finding.", "RESULT", positional=True),

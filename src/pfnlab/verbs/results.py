@@ -22,7 +22,7 @@ EXAMPLES = (
 )
 
 
-class ResultsRequest(Request, frozen=True):
+class ResultsRequest(Request, frozen=True, kw_only=True):
     store: Annotated[
         str | None,
         Option("A file, or postgresql://... Default: $PFNLAB_STORE or pfnlab.db.", "STORE", positional=True),
@@ -49,7 +49,7 @@ class ResultsRequest(Request, frozen=True):
 
 
 def perform(request: ResultsRequest, say: Say) -> Iterator[ListedResults]:
-    """The results; none for a file or a copy. Misuse if a filter or the store is wrong, or options."""
+    """The results; none for a file or a copy. Misuse for a wrong filter or store, or options at odds."""
     from pfnlab.base.files import check_output
     from pfnlab.campaign.campaigns import ListedResults, status_of
     from pfnlab.campaign.store.export import COLUMNS, export, table_rows

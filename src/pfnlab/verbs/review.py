@@ -23,7 +23,7 @@ EXAMPLES = (
 )
 
 
-class ReviewRequest(Request, frozen=True):
+class ReviewRequest(Request, frozen=True, kw_only=True):
     design: Annotated[
         str,
         Option(

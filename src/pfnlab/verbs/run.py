@@ -43,7 +43,7 @@ EXAMPLES = (
 )
 
 
-class RunRequest(Request, frozen=True):
+class RunRequest(Request, frozen=True, kw_only=True):
     programs: Annotated[
         tuple[str, ...],
         Option(

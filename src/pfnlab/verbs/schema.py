@@ -14,7 +14,7 @@ EXAMPLES = (
 )
 
 
-class SchemaRequest(Request, frozen=True):
+class SchemaRequest(Request, frozen=True, kw_only=True):
     verb: Annotated[tuple[str, ...], Option("For instance run, or kernels meet.", "VERB...", positional=True)]
 
 

@@ -25,7 +25,7 @@ EXAMPLES = (
 )
 
 
-class TryRequest(Request, frozen=True):
+class TryRequest(Request, frozen=True, kw_only=True):
     tree: Annotated[Path, Option("A tree, 7.2 for its package, or a bzImage.", "TREE", positional=True)]
     like: Annotated[str, Option("The kernel it should behave like: 7.2, 7.2.13.", "VERSION")]
     patch: Annotated[tuple[Path, ...], Option("A patch on top; may be given several times.", "FILE")] = ()

@@ -156,3 +156,15 @@ def test_without_dask_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     line = r"a cluster needs distributed, which is not installed: .*'pfnlab\[cluster\]'"
     with pytest.raises(MissingTool, match=line), connected("tcp://127.0.0.1:8786"):
         pass
+
+
+@pytest.mark.parametrize("name", ["mm.py", "switches.toml", "known_kernels.jsonl", "munmap-middle.pfn"])
+def test_other_rules_are_other_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    """They are in data files too."""
+    monkeypatch.setattr(connection, "files", lambda _: tmp_path)
+    (tmp_path / name).write_text("one\n")
+    first = connection.sources_digest.__wrapped__()
+
+    (tmp_path / name).write_text("two\n")
+
+    assert first != connection.sources_digest.__wrapped__()

@@ -153,6 +153,37 @@ def test_a_reservation_that_goes_before_the_flush_is_found(tmp_path: Path, kind:
     assert ["one_mode"] == [broken.name for broken in found.broken]
 
 
+def test_a_claim_asks_for_what_is_given_up_and_its_reader_was_there() -> None:
+    """Else the rest of the mapping decides on the mode, or nobody remembers it."""
+    claims = [piece.pair for piece in plan() if piece.stage == 3 and piece.pair is not None]
+
+    asked = {
+        (pair.first, pair.second.partition("mmap ")[2].partition(" ")[0], pair.reader) for pair in claims
+    }
+    assert {
+        ("munmap a[510:514]", "bar[8:12]", 510),
+        ("munmap a[510:511]", "bar[8:9]", 510),
+        ("mmap anon[0:2] private rw over a[510:512]", "bar[8:10]", 510),
+        ("mremap a[510:514] 2 pages", "bar[10:12]", 512),
+        ("zap_vma_ptes a[510:514]", "bar[8:12]", 510),
+    } == asked
+
+
+@for_each("first", ["munmap a[510:511]", "mremap a[510:514] 2 pages"])
+def test_a_part_that_goes_before_the_flush_is_found(tmp_path: Path, first: str) -> None:
+    """Of a tracker that frees parts, and frees them while entries are there."""
+    own = tmp_path / "early.py"
+    own.write_text(
+        "from pfnlab.design import PerVma\n\n\nclass Early(PerVma):\n    def unmap_vmas(self, vma):\n"
+        "        PerVma.vm_area_free(self, vma)\n"
+    )
+    pieces = [piece for piece in owner_pieces("alone", "a PCI file", first) if piece.stage == 3]
+
+    found = reviewed("7.3,tracker=per_vma", f"7.3,tracker={own}", *pieces)
+
+    assert "one_mode" in [broken.name for broken in found.broken]
+
+
 def test_a_reservation_that_goes_behind_the_flush_is_not_blamed(tmp_path: Path) -> None:
     """The same tracker with the release where it belongs."""
     pieces = [piece for piece in owner_pieces("alone", "a PCI file", "munmap a[510:514]") if piece.stage == 3]

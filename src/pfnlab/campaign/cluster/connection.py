@@ -30,6 +30,9 @@ ANSWERS = 5.0
 #: Seconds without a word after which a worker counts as gone: it says every few that it is there.
 SILENT = 30.0
 
+#: The endings of files that may decide on a result.
+_SOURCES = (".py", ".toml", ".json", ".jsonl", ".c", ".h", ".pfn")
+
 _ADDRESS = re.compile(r"(?:(?:tcp|tls|ws|wss)://)?(?:[\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}")
 
 #: The resource of workers that can boot kernels, as in ``dask worker ... --resources "qemu=1"``.
@@ -135,7 +138,9 @@ def worker_addresses(client: Client) -> list[str]:
 
 def _seconds_of_silence(dask_scheduler: Any) -> dict[str, float]:
     """How long ago each worker said that it is there; runs in the scheduler, which names its argument so."""
-    now = time.time()
+    # By the newest word: a scheduler that was stopped, or whose clock was set, has heard of nobody for long.
+    heard = [worker.last_seen for worker in dask_scheduler.workers.values()]
+    now = max(heard) if len(heard) > 1 else time.time()
     return {address: now - worker.last_seen for address, worker in dask_scheduler.workers.items()}
 
 
@@ -221,9 +226,12 @@ def _teller() -> Callable[[], dict[str, str]]:
 
 @cache
 def sources_digest() -> str:
-    """A digest of the sources of pfnlab that this process has, as they are when it first asks."""
+    """A digest of the sources of pfnlab that this process has, as they are when it first asks.
+
+    Rules are in data files too: switches, eras, scopes.
+    """
     root = Path(str(files("pfnlab")))
     digest = blake2b(digest_size=16)
-    for file in sorted(root.rglob("*.py")):
+    for file in sorted(file for file in root.rglob("*") if file.suffix in _SOURCES):
         digest.update(f"{file.relative_to(root)}\n".encode() + file.read_bytes())
     return digest.hexdigest()

@@ -12,7 +12,7 @@ import time
 import uuid
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, wait
+from concurrent.futures import wait
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -177,16 +177,15 @@ class ClusterOwners:
                 late = [part for part, future in asked.items() if not future.done()]
                 self._check_homes(asked, late if time.monotonic() > until else [])
             return dict(zip(asked, got.result(), strict=True))
-        except PfnlabError:
+        except (PfnlabError, PartsLostError):
             raise
-        except PartsLostError:
-            got.cancel()
-            raise
-        except (Exception, CancelledError) as error:
+        except Exception as error:
             self._check_homes(
                 asked, [part for part, future in asked.items() if future.done() and _lost(future)]
             )
             raise Defect(f"a worker cannot do its part: {type(error).__name__}: {error}") from error
+        finally:
+            got.cancel()
 
     def _check_homes(self, asked: Mapping[int, Future], lost: Sequence[int]) -> None:
         """:param lost: parts of which more is known

@@ -336,8 +336,8 @@ def still_read(program: Program, run: Run) -> bool | None:
         elif told_free and isinstance(op.call, Read):
             return step.result == "ok"
         elif told_free and isinstance(op.call, Release):
-            return None
-    return False
+            break
+    return None if told_free else False
 
 
 def _with_holds(race: Race, title: str, asks: str) -> Iterator[Program]:

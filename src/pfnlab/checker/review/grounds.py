@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from importlib.resources import files
 from typing import NamedTuple
 
 import msgspec
 
 from pfnlab.base.errors import ProgramError
-from pfnlab.base.toml_text import toml_content
+from pfnlab.base.toml_text import package_toml
 from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.text import parse
 
@@ -31,6 +30,7 @@ class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :param line: maps ``{device}`` over ``{area}``
     :param touched: operations behind it, for what has no entries before, or copies
     :param thp: the header line that it needs
+    :param frames: whether it shows frames in a cache mode, and not counted pages alone
     :param alone: whether the guest driver's own operations cannot be in its programs
     """
 
@@ -38,17 +38,13 @@ class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     line: str
     touched: tuple[str, ...] = ()
     thp: str = ""
+    frames: bool = True
     alone: bool = False
 
     @property
     def revoked(self) -> bool:
         """True where it is of the guest driver's file, whose mappings the driver revokes."""
         return " driver " in self.line
-
-    @property
-    def framed(self) -> bool:
-        """True where it shows frames in a cache mode, and not counted pages alone."""
-        return self.line.startswith("mmap {device}") and "insert_page" not in self.line
 
 
 class Neighbour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,6 +62,18 @@ class Neighbour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     before: bool = False
 
 
+class GivingUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An operation that gives frames up.
+
+    :param device: the frames
+    :param reader: a page of ``a`` that showed one of them
+    """
+
+    operation: str
+    device: str
+    reader: int
+
+
 class GroundTables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of ``grounds.toml``.
 
@@ -77,15 +85,14 @@ class GroundTables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     operations: tuple[tuple[str, ...], ...]
     first: tuple[str, ...]
-    frees: tuple[str, ...]
+    frees: tuple[GivingUp, ...]
     beside: tuple[str, ...]
     beside_each_other: tuple[str, ...]
     kinds: tuple[MappingKind, ...]
     neighbours: tuple[Neighbour, ...]
 
 
-_TEXT = files(__package__).joinpath("grounds.toml").read_text(encoding="utf-8")
-TABLES = msgspec.convert(toml_content(_TEXT, "grounds.toml"), type=GroundTables)
+TABLES = msgspec.convert(package_toml(__package__, "grounds.toml"), type=GroundTables)
 KINDS, NEIGHBOURS, OPERATIONS = TABLES.kinds, TABLES.neighbours, TABLES.operations
 
 #: The names of the areas and tasks of the first and the second operation.

@@ -30,8 +30,6 @@ MOST_STATES = 20_000
 #: The owner's operation, by which it learns that frames are free.
 _OWNER = "t: unmap_mapping_range bar[0:32]"
 
-#: Of a process without the mapping, which shares no lock: is what is freed still remembered in its old mode?
-_CLAIM = "p: d = mmap bar[8:12] uc shared rw"
 
 _NEIGHBOURS = tuple(
     neighbour for name in TABLES.beside_each_other for neighbour in NEIGHBOURS if neighbour.name == name
@@ -83,11 +81,15 @@ def owners() -> Iterator[OperationPair]:
 
 
 def claims() -> Iterator[OperationPair]:
-    """The same frames in another mode beside what gives them up, with a reader that remembers."""
+    """The same frames in another mode beside what gives them up, with a reader that remembers the old one.
+
+    A process without the mapping asks for them: it shares no lock.
+    """
     for kind in KINDS:
-        if kind.framed:
-            for first in TABLES.frees:
-                yield OperationPair(kind, NEIGHBOURS[0], first, _CLAIM, 510)
+        if kind.frames:
+            for freed in TABLES.frees:
+                claim = f"p: d = mmap {freed.device} uc shared rw"
+                yield OperationPair(kind, NEIGHBOURS[0], freed.operation, claim, freed.reader)
 
 
 def pairs() -> Iterator[OperationPair]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from importlib.resources import files
 from typing import NamedTuple
 
 import msgspec
@@ -17,7 +16,7 @@ import msgspec
 from pfnlab.base.errors import Undecided
 from pfnlab.base.processes import in_order
 from pfnlab.base.result import Made
-from pfnlab.base.toml_text import toml_content
+from pfnlab.base.toml_text import package_toml
 from pfnlab.checker.races.race import RaceState
 from pfnlab.checker.review.grounds import NEIGHBOURS, MadeSetup, ground, grounds
 from pfnlab.checker.review.judged import breaks_at, judged
@@ -80,7 +79,7 @@ class _StagePlan(NamedTuple):
     core: bool = False
 
 
-class Meaning(msgspec.Struct, frozen=True):
+class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A violated property in words.
 
     :param happens: what is there that should not be, or the other way round
@@ -93,7 +92,7 @@ class Meaning(msgspec.Struct, frozen=True):
 
 #: By property; tests hold that every property that can be violated is here.
 MEANINGS = msgspec.convert(
-    toml_content(files(__package__).joinpath("meanings.toml").read_text(encoding="utf-8"), "meanings.toml"),
+    package_toml(__package__, "meanings.toml"),
     type=dict[str, Meaning],
 )
 

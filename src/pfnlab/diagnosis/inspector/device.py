@@ -94,7 +94,9 @@ class DeviceAnswer(msgspec.Struct, frozen=True):
 def device_answer(
     machine: JoinedHost, address: str, *, bar: int | None = None, pid: int | None = None
 ) -> DeviceAnswer:
-    """The answer to whether a device's BARs are write-combining; raises Misuse for no such device or BAR.
+    """The answer to whether a device's BARs are write-combining.
+
+    Raises Misuse for no such device or BAR, or where *pid* maps none of them.
 
     :param address: as ``0000:01:00.0``; the domain may be left out
     :param bar: by default those that are prefetchable, or all where none is

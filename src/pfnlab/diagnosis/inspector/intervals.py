@@ -121,7 +121,7 @@ def uncovered(start: int, end: int, ranges: Iterable[tuple[int, int]]) -> Iterat
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Let the collector of cycles rest."""
+    """Let the collector of cycles rest: it would look at a million values without cycles again and again."""
     collected = gc.isenabled()
     gc.disable()
     try:

@@ -72,7 +72,7 @@ def version_in(text: str) -> str | None:
 
 
 def narrowed(ranges: list[tuple[str, str]]) -> tuple[str, str]:
-    """The first and last release that have all of several wordings; empty for no bound, and for none."""
+    """The first and last release with all of several wordings; empty for no bound, both if none has all."""
     since = max((first for first, _ in ranges if first), key=release_key, default="")
     until = min((last for _, last in ranges if last), key=release_key, default="")
     if since and until and release_key(since) > release_key(until):

@@ -204,7 +204,7 @@ def handle_mm_fault(mm: MmStruct, vpn: int, write: bool, *, user: bool = False, 
 
 
 def _check_access(vma: Vma, write: bool, keyed: bool) -> None:
-    """access_error()."""
+    """access_error(): SIGSEGV."""
     if keyed or vma.execute_only:
         raise Signal("SIGSEGV", 4)
     if not vma.flags & (VM_WRITE if write else VM_ACCESS):

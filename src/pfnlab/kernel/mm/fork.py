@@ -101,7 +101,7 @@ def _clear_own_memory(child: MmStruct) -> None:
 
 
 def _refuse_commit(parent: MmStruct) -> NoReturn:
-    """__vm_enough_memory() refuses."""
+    """__vm_enough_memory() refuses: ENOMEM."""
     kernel = parent.kernel
     amount = "bytes: 4096 not" if kernel.profile.overcommit_names_bytes else "no"
     task = f"pid: {kernel.current_pid}, comm: {kernel.current_comm}"

@@ -141,7 +141,7 @@ class MmuGather:
                     self.flush_mmu_tlbonly()
 
     def _leave_room(self, waiting: int) -> None:
-        """Check that so many waiting tables fill as many batches, however many of the process join them."""
+        """Undecided where the process's own tables decide how many batches so many waiting ones fill."""
         tasks = sum(task.mm is self.mm for task in self.mm.kernel.exiting.values())
         own = _OWN_TABLES + _THREAD_TABLES * max(0, tasks - 1)
         if waiting % MAX_TABLE_BATCH + own >= MAX_TABLE_BATCH:
@@ -228,6 +228,8 @@ class FlushPlacement(Protocol):
     """When pending flushes of PFN VMAs are forced: one method for each place the kernel could do it.
 
     The flag of the gather, ``vma_pfn``, is the placement's alone, which sets, ors, clears and reads it.
+
+    A user's policy may leave out tlb_gather_mmu, tlb_reset_range and unmap_region.
 
     The rule every placement must keep: after the entries are cleared, before the VMA leaves the file's
     reverse map, or unmap_mapping_range can return while old translations still answer (S8.3).

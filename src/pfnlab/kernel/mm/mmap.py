@@ -110,7 +110,7 @@ def map_locked(
 
 
 def _vm_flags(mm: MmStruct, access: int, file: MappedFile | None, shared: bool) -> int:
-    """The flags a new VMA starts with."""
+    """The flags a new VMA starts with; EPERM for PROT_EXEC where the file allows none."""
     flags = access | mm.def_flags | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC
     if shared:
         flags |= VM_SHARED | VM_MAYSHARE

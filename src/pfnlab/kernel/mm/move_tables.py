@@ -83,7 +83,10 @@ def _moved(mm: MmStruct, run: EntryRun, shift: int) -> EntryRun:
 
 
 def _lose_gigabytes(mm: MmStruct, start: int, end: int) -> None:
-    """Leaves of 1 GiB are not moved: they are taken for broken page tables, and go (S6.3.10)."""
+    """Leaves of 1 GiB are not moved: they are taken for broken page tables, and go (S6.3.10).
+
+    Undecided where others use them meanwhile.
+    """
     for run in mm.tables.runs(start, end):
         if run.level == _GIGABYTE:
             _check_alone(mm, run.start, run.end)

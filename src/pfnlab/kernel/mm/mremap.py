@@ -195,7 +195,7 @@ def _vma_to_resize(mm: MmStruct, vma: Vma | None, call: Remap) -> Vma:
 
 
 def _check_copy(vma: Vma, call: Remap) -> None:
-    """A copy whose source stays is as many pages more (S5.14.4)."""
+    """A copy whose source stays is as many pages more (S5.14.4): ENOMEM beyond the limit."""
     if call.dontunmap and not may_expand_vm(vma.mm, vma.flags, call.old):
         raise ModelledErrno(errno.ENOMEM)
 

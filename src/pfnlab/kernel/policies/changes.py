@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
+from pfnlab.base.toml_text import package_toml
 from pfnlab.kernel.policies.profiles import SEAMS, profile_of
 from pfnlab.kernel.policies.releases import series_of
 from pfnlab.kernel.policies.seams import policy_of
-from pfnlab.kernel.policies.switches import ERAS, SWITCHES, Era, Switch, table_of
+from pfnlab.kernel.policies.switches import ERAS, SWITCHES, Era, Switch
 
 _BY_NAME = {switch.name: switch for switch in SWITCHES}
 
@@ -149,4 +150,4 @@ def key_of(change: str) -> str:
 
 @cache
 def _shown() -> dict[str, list[str]]:
-    return table_of(FILE)
+    return package_toml(__package__, FILE)

@@ -137,17 +137,6 @@ def version_of_release(release: str) -> str:
     )
 
 
-def known_kernel(package_version: str) -> KnownKernel:
-    """One known kernel.
-
-    :raises Misuse: it is not known
-    """
-    for kernel in known_kernels():
-        if kernel.package_version == package_version:
-            return kernel
-    raise Misuse(f"{package_version} is no known kernel: see `pfnlab kernels list`")
-
-
 def known_titles(first: str, second: str) -> tuple[str, ...]:
     """The titles of stable commits between two versions of one series, from the files of its known kernels.
 
@@ -183,7 +172,7 @@ def _read(path: Path) -> list[KnownKernel]:
     try:
         return msgspec.json.Decoder(KnownKernel).decode_lines(path.read_bytes())
     except msgspec.DecodeError as damage:
-        raise Misuse(f"{path} is damaged: {damage}; meet its kernels again with --promote") from damage
+        raise Misuse(f"{path} is damaged: {damage}; take it anew from pfnlab") from damage
 
 
 def _order(package_version: str) -> tuple[tuple[int, ...], str]:

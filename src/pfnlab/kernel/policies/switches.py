@@ -16,12 +16,11 @@ model of the same kernel differs as soon as the switch is the other way
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from importlib.resources import files
 from typing import Any, Literal
 
 import msgspec
 
-from pfnlab.base.toml_text import toml_content
+from pfnlab.base.toml_text import package_toml
 from pfnlab.kernel.policies.known_kernels import known_versions
 from pfnlab.kernel.policies.releases import (
     CONFIRMED,
@@ -35,7 +34,7 @@ from pfnlab.kernel.policies.releases import (
 _OLDEST = CONFIRMED[0]
 
 
-class Backport(msgspec.Struct, frozen=True):
+class Backport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The point release in which a stable series took a change over.
 
     :param point: ``6.12.114``; every later one of its series has the change too
@@ -205,11 +204,6 @@ def _between(first: str, after: str | None) -> tuple[str, ...]:
     return between(older, first) if older is not None else ()
 
 
-def table_of(name: str) -> dict[str, Any]:
-    """The content of a data file beside this module."""
-    return toml_content(files(__package__).joinpath(name).read_text(encoding="utf-8"), name)
-
-
 def _backports(groups: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The backports of a switch: one change to several series, all known from the same source."""
     for group in groups:
@@ -226,11 +220,11 @@ def _switch(name: str, row: dict[str, Any]) -> Switch:
 
 
 #: Every switch, in the order of :class:`~pfnlab.kernel.mm.profile.Profile`.
-SWITCHES = tuple(_switch(name, row) for name, row in table_of("switches.toml").items())
+SWITCHES = tuple(_switch(name, row) for name, row in package_toml(__package__, "switches.toml").items())
 
 #: The policies of each era by seam, oldest first, then those that only stable series had.
 ERAS = tuple(
     msgspec.convert({"seam": seam, **row}, type=Era)
-    for seam, rows in table_of("eras.toml").items()
+    for seam, rows in package_toml(__package__, "eras.toml").items()
     for row in rows
 )

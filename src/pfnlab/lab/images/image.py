@@ -41,8 +41,14 @@ def guest_image(extra: Mapping[str, Path] | None = None, *, say: Callable[[str],
     image = _agent_image(say)
     if not extra:
         return image
-    combined = image.with_name(f"{image.stem}-{hashlib.sha256(_archive(extra)).hexdigest()[:16]}.cpio")
-    return kept(combined, lambda part: extended(image, extra, part), say=say)
+    # Read once: what is kept is what its name says.
+    archive = _archive(extra)
+    combined = image.with_name(f"{image.stem}-{hashlib.sha256(archive).hexdigest()[:16]}.cpio")
+
+    def make(part: Path) -> None:
+        part.write_bytes(image.read_bytes() + archive)
+
+    return kept(combined, make, say=say)
 
 
 def _agent_image(say: Callable[[str], None]) -> Path:

@@ -142,7 +142,10 @@ class Btf:
         return self._constants
 
     def size_of(self, type_id: int, depth: int = 0) -> int:
-        """The size of an object of this type in bytes, or 0; LensError if it is too large, or in itself."""
+        """The size of an object of this type in bytes; 0 for void, functions and incomplete types.
+
+        LensError if it is too large, or contains itself. *depth* is the recursion's own.
+        """
         if type_id in self._sizes:
             return self._sizes[type_id]
         if depth > MAX_DEPTH:

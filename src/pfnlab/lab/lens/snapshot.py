@@ -168,7 +168,10 @@ class Lens:
         )
 
     def other_pages(self, pfns: PfnRange) -> list[tuple[int, int]]:
-        """Physical addresses of single pages' entries that are no write-back, and the values to be so."""
+        """The direct map's entries for single pages among these frames that are not write-back.
+
+        Of each the physical address, and its value were it write-back. LensError if memory changes meanwhile.
+        """
         return list(self._direct_map.other_pages(pfns))
 
     @cached_property

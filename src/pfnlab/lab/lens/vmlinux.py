@@ -49,6 +49,7 @@ def vmlinux_of(image: bytes, name: str = "the kernel") -> bytes:
         except MissingTool as error:
             missing_tool = error
             continue
+        # What a reader of any format says of bytes that are no kernel of it.
         except (_WrongFormat, lzma.LZMAError, zlib.error, OSError, EOFError, ValueError):
             continue
         if content[:4] == _ELF:

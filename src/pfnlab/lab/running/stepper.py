@@ -106,7 +106,10 @@ class Stepper:
         self.at: int | None = None
 
     def wanted(self, program: Program) -> bool:
-        """True where *program* has to be run operation by operation; Undecided if that was tried."""
+        """True where *program* has to be run operation by operation.
+
+        Undecided if an earlier program showed that the kernel cannot be looked into, and it has to be.
+        """
         if self._blind is not None and self.demanded and self.between:
             raise self._blind
         return self._looks or program.needs.forced or program.needs.held or program.needs.slot
@@ -166,9 +169,10 @@ class Stepper:
             if injection is not None:
                 return self._force(injection, lambda: self._guest.request(text, _OP_LIMIT))
             reply = self._guest.request(text, _OP_LIMIT)
-            for error, reason in _SLOT_TROUBLES.items():
-                if op is not None and isinstance(op.call, SlotCall) and f"\nr -1 {error}\n" in reply:
-                    raise Undecided(reason)
+            if op is not None and isinstance(op.call, SlotCall):
+                for error, reason in _SLOT_TROUBLES.items():
+                    if f"\nr -1 {error}\n" in reply:
+                        raise Undecided(reason)
             return reply
 
         def watched(ask: Ask) -> Ask:

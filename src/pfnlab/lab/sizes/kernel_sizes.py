@@ -18,7 +18,7 @@ import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.files import write_whole
-from pfnlab.base.result import Outcome
+from pfnlab.base.result import Outcome, in_columns
 from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.lens.btf import Btf
@@ -197,10 +197,8 @@ def _listed(label: str, structures: dict[str, StructureSize]) -> Iterator[str]:
     rows = [("structure", "bytes", "padding", "holes")]
     for name, structure in structures.items():
         rows.append((name, str(structure.size), str(structure.padding or "-"), holes_in_words(structure)))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     yield f"{label}:"
-    for row in rows:
-        yield f"  {'  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))}".rstrip()
+    yield from (f"  {line}" for line in in_columns(rows))
 
 
 #: A tracker's field is made of these: a pointer, a frame, a size.

@@ -152,7 +152,7 @@ KINDS = {
     "pfnlab-fuzz/2": ResultKind("pfnlab fuzz --json", "campaign.part"),
     FINDING: ResultKind("pfnlab fuzz --findings FOLDER", "campaign.finding_part"),
     "pfnlab-trial/1": ResultKind("pfnlab try --json", "meeting.trial_part"),
-    "pfnlab-claim/1": ResultKind("pfnlab discussions show --json", "claims.part"),
+    "pfnlab-claim/1": ResultKind("pfnlab discussions show 004.22 --json", "claims.part"),
     "pfnlab-bugs-affects/1": ResultKind("pfnlab bugs affects --json", "bugs.affects_part"),
     "pfnlab-bug-run/1": ResultKind("pfnlab bugs run --json", "bugs.part"),
     "pfnlab-inspection/1": ResultKind("pfnlab inspect --json", "inspection.part"),

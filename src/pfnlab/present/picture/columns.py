@@ -292,7 +292,10 @@ _IN_A_ROW, _LEAST_PANEL = 4, 300.0
 def draw_story(
     program: Program, runs: Sequence[Run], *, width: float | None = None, theme: Theme = "auto"
 ) -> str:
-    """All steps of a program, a panel a step or a column a machine; raises Misuse for bad runs."""
+    """All steps of a program, a panel a step or a column a machine; raises Misuse for bad runs.
+
+    :param width: in pixels, as of :func:`draw_state`
+    """
     scenes = Scenes(program, runs)
     if len(runs) > 1:
         return draw_columns(scenes, width=width, theme=theme)

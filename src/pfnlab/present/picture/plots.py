@@ -6,11 +6,15 @@ Every number is written, every colour has a second sign, and the element names i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from pfnlab.base.inert import xml_attribute, xml_line
-from pfnlab.diagnosis.inspector.inspection import MemoryRow
 from pfnlab.present.picture.palette import mode_style
+
+if TYPE_CHECKING:
+    from pfnlab.diagnosis.inspector.inspection import MemoryRow
 
 #: Sizes in pixels: of letters, of a row, of the space between parts; the mean width of a letter.
 _LETTER, _ROW, _GAP, _WIDE = 12, 24, 8, 7.0
@@ -128,13 +132,12 @@ def _cell(x: float, y: float, side: float, name: str, verdict: str) -> str:
 
 def plot_svg(title: str, says: str, width: float, height: float, body: Sequence[str]) -> str:
     """The element of a plot: its name, its words, its style and its parts."""
-    style = files("pfnlab.present.picture").joinpath("plots.css").read_text(encoding="utf-8")
     size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" {size} '
         f'role="img" aria-label={xml_attribute(title)}>'
         f"<title>{xml_line(title)}</title><desc>{xml_line(says)}</desc>"
-        f"<style>{style}</style>{''.join(body)}</svg>"
+        f"<style>{_style()}</style>{''.join(body)}</svg>"
     )
 
 
@@ -225,3 +228,8 @@ def _strip_axis(borders: Sequence[int], places: dict[int, float], bottom: int) -
             free = x + half + _DIGIT
         parts.append(f'<text x="{x:g}" y="{bottom + 18}" text-anchor="{anchor}">{text}</text>')
     return parts
+
+
+@cache
+def _style() -> str:
+    return files("pfnlab.present.picture").joinpath("plots.css").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from pfnlab.base.errors import Misuse
-from pfnlab.base.result import ALWAYS, Printed
+from pfnlab.base.result import ALWAYS, Printed, in_columns
 from pfnlab.checker.judging.judge import SEEN
 from pfnlab.checker.scopes.properties import QUESTIONS, RACE_QUESTIONS
 from pfnlab.diagnosis.messages.explaining import explain_line
@@ -95,11 +95,7 @@ class BugList(Printed, frozen=True, kw_only=True, tag="pfnlab-bugs/1"):
         ]
         if not rows:
             return "No bug of the catalogue is like that."
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(
-            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        )
+        return "\n".join(in_columns(rows))
 
 
 def listed(wish: BugWish) -> BugList:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
+from pfnlab.base.result import in_columns
 from pfnlab.kernel.policies.profiles import SEAMS, described, era_of, exact
 from pfnlab.kernel.policies.releases import is_version, series_of, version_key
 from pfnlab.kernel.policies.switches import ERAS, SWITCHES, Era, Switch, briefly
@@ -28,7 +27,7 @@ def profile_lines(version: str) -> list[str]:
         known = _KNOWN[switch.known(exact_version)]
         by = briefly(switch.known_by)
         rows.append((switch.name, state, since, *origin(switch), known, by, switch.source))
-    return [described(version), *_table(rows)]
+    return [described(version), *in_columns(rows)]
 
 
 def two_profiles(first: str, second: str) -> list[str]:
@@ -56,13 +55,7 @@ def two_profiles(first: str, second: str) -> list[str]:
         rows.append((switch.name, *states, since, *origin(switch), _KNOWN[known], switch.source))
     if len(rows) == 1:
         return [described(first), described(second), f"all {same} switches are the same"]
-    return [described(first), described(second), *_table(rows), f"{same} switches are the same"]
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    return [described(first), described(second), *in_columns(rows), f"{same} switches are the same"]
 
 
 def origin(source: Switch | Era) -> tuple[str, str]:

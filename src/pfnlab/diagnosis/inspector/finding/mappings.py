@@ -235,8 +235,12 @@ def _in_two_modes(
     for at, step, mode in edges:
         if at > last:
             now = {one for one, count in running.items() if count}
-            direct = any(one.owner.place == "direct map" for one in machine.aliases.over(last, at))
-            if now and not direct and machine.ram.any_over(last, at):
+            # What costs most is asked last: there may be a million edges.
+            if (
+                now
+                and machine.ram.any_over(last, at)
+                and not any(one.owner.place == "direct map" for one in machine.aliases.over(last, at))
+            ):
                 now.add(CacheMode.WB)
             # Under an MTRR of UC write-back is UC as well: accesses agree, whatever the entries say (S1.6).
             kinds = {_kind(machine.effective(last, at, one) or one) for one in now} if len(now) > 1 else now

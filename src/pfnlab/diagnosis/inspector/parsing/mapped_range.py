@@ -137,6 +137,8 @@ class VfioOwners:
 
     def device_of(self, pid: int, inode: bytes) -> str | None:
         """The device that has *inode*, None where nothing says; all processes are added before."""
+        # A mapping outlives the descriptor it was made with, and may come from another process: what is open
+        # anywhere counts. Until 6.9 all files of VFIO have the same inode.
         by_inode, single = self._own.get(pid, ({}, None))
         for named in (by_inode.get(inode), {single} if single else None, self._by_inode.get(inode)):
             if named is not None:

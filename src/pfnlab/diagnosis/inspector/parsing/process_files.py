@@ -58,7 +58,10 @@ def is_device_file(target: str) -> bool:
 
 
 def trimmed(data: bytes) -> bytes:
-    """The lines of the VMAs of interest of a file maps or smaps: its own, and the one of its flags."""
+    """The lines of the VMAs of interest of a file maps or smaps: its own, and the one of its flags.
+
+    A trimmed file stays as it is, and the lines of other VMAs cost nothing.
+    """
     heads: dict[int, int] = {}
     for found in _OF_FLAGS.finditer(data):
         at = _head_before(data, found.start())
@@ -78,7 +81,7 @@ def trimmed(data: bytes) -> bytes:
 
 
 def vmas(data: bytes) -> Iterator[Vma]:
-    """The VMAs of a trimmed file: start, end, permissions, offset, inode, path and the line of flags."""
+    """The VMAs of a trimmed file: start, end, permissions, offset, inode, path, flags; empty if not there."""
     for piece in text_files.line_pieces(data, _DIGITS):
         yield from _VMA.findall(piece)
 

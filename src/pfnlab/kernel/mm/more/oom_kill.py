@@ -33,7 +33,7 @@ def process_mrelease(kernel: Kernel, victim: str, *, killed: bool) -> None:
 
 
 def _check_stays(kernel: Kernel, task: Task) -> None:
-    """Check that something keeps a killed process in the kernel."""
+    """Undecided where nothing keeps a killed process in the kernel."""
     under_way = kernel.processors.under_way
     operation = next((one for one in under_way if one.task == task.comm), None)
     if sum(other.mm is task.mm for other in kernel.tasks.values()) > 1:

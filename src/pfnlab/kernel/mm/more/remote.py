@@ -131,7 +131,7 @@ def _finds_vma(mm: MmStruct, vpn: int) -> bool:
 
 
 def _access_phys(mm: MmStruct, vpn: int, offset: int, length: int, stored: bytes | None) -> bytes:
-    """generic_access_phys: frames are mapped for the kernel, for as long as it takes (S7.6.3, S7.6.5)."""
+    """generic_access_phys: frames are mapped for the kernel, or EIO, as long as it takes (S7.6.3, S7.6.5)."""
     kernel = mm.kernel
     if kernel.profile.access_phys_by_page:
         length = min(length, PAGE_SIZE - offset)
@@ -160,7 +160,7 @@ def _access_phys(mm: MmStruct, vpn: int, offset: int, length: int, stored: bytes
 
 
 def _map_frames(kernel: Kernel, entry: EntryRun | None, pages: int, *, writes: bool) -> PfnRange:
-    """Map the frame of *entry*, and those behind it, for the kernel, with the entry's mode."""
+    """Map the frame of *entry*, and those behind, for the kernel, in the entry's mode; EIO without one."""
     if entry is None or (writes and not pte_write(entry.bits)):
         raise ModelledErrno(errno.EIO)
     frames = PfnRange(entry.pfn, entry.pfn + pages)

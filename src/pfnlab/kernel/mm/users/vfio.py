@@ -313,7 +313,7 @@ class VfioDevice(PlainFile):
             self.claimed = None
 
     def _check_memory(self) -> None:
-        """__vfio_pci_memory_enabled, which kernels without ``vfio_minds_memory`` do not ask."""
+        """__vfio_pci_memory_enabled or SIGBUS; kernels without ``vfio_minds_memory`` do not ask."""
         if self.kernel.profile.vfio_minds_memory and (not self.memory or self.asleep):
             raise Signal("SIGBUS", 2)
 

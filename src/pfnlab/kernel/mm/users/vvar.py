@@ -60,7 +60,7 @@ class VvarMapping(SpecialMapping):
         return self._fault
 
     def _fault(self, vma: Vma, vpn: int, write: bool) -> None:
-        """Map a page that there is: nobody may write to one."""
+        """Map a page that there is, else SIGBUS: nobody may write to one."""
         number = vma.pgoff + vpn - vma.start
         if number not in _existing(self.profile):
             raise Signal("SIGBUS", 2)
