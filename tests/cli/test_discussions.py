@@ -35,10 +35,24 @@ def test_threads_and_discussions_are_listed(ask: Ask) -> None:
     assert answer.out == ask("discussions").out
 
 
-@for_each("words", [("list",), ("show", "R11"), ("by", "Zijlstra"), ("--help",), ("show", "--help")])
+@for_each("words", [("show", "R11"), ("by", "Zijlstra"), ("--help",), ("show", "--help")])
 def test_the_earlier_name_does_the_same(ask: Ask, words: tuple[str, ...]) -> None:
     """For one release more."""
     assert ask("discussions", *words) == ask("claims", *words)
+
+
+@for_each("words", [(), ("list",), ("list", "--json"), ("list", "--discussion", "4")])
+def test_the_earlier_list_is_of_claims(ask: Ask, words: tuple[str, ...]) -> None:
+    """As it was, with the form that programs read."""
+    now = ("discussions", "list", "--claims", *words[1:])
+
+    assert [ask(*now).out.count("\n")] == [ask("claims", *words).out.count("\n")]
+    assert ask(*now).out.partition('"made"')[0] == ask("claims", *words).out.partition('"made"')[0]
+
+
+def test_the_earlier_name_has_its_schemas(ask: Ask) -> None:
+    """Those of the forms, which are the same."""
+    assert ask("schema", "discussions", "by").out == ask("schema", "claims", "list").out
 
 
 def test_the_earlier_name_is_in_no_help(ask: Ask) -> None:
@@ -95,7 +109,7 @@ def test_what_is_shown_for_a_mail_runs_as_it_is_pasted(ask: Ask, tmp_path: Path)
         (("show", "004.22", "T2", "--mail"), "--mail is of claims, as 004.22: leave it or T2 out"),
         (("show", "R11", "--search"), "--search is of claims, as 004.22: leave it or R11 out"),
         (("by", "Zijlstar"), "there is no author 'Zijlstar': did you mean `Peter Zijlstra`?"),
-        (("list", "--discussion", "04"), "there is no discussion '04': did you mean `004`?"),
+        (("list", "--discussion", "0044"), "there is no discussion '0044': did you mean `004`?"),
         (("show", "004.22", "--mail", "--json"), "write one of them"),
     ],
 )
