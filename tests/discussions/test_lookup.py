@@ -88,8 +88,13 @@ def test_a_name_of_two_authors_is_refused() -> None:
 
 def test_an_unknown_discussion_is_one_line() -> None:
     """Whatever else is asked."""
-    with pytest.raises(Misuse, match="there is no discussion '04': did you mean `004`"):
-        list(claims_of("04"))
+    with pytest.raises(Misuse, match="there is no discussion '0044': did you mean `004`"):
+        list(claims_of("0044"))
+
+
+def test_a_discussion_may_be_written_short() -> None:
+    """As the number of a claim may."""
+    assert list(claims_of("4")) == list(claims_of("004"))
 
 
 def test_a_list_is_read_in_columns() -> None:

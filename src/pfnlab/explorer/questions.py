@@ -175,7 +175,7 @@ def by_question(answers: object) -> dict[type[Any], Callable[[Any], Any]]:
 
 
 def _is_question(kind: object) -> bool:
-    """Whatever the argument is called: a structure that says what is asked."""
+    """True for a structure that says what is asked, whatever the argument is called."""
     config = getattr(kind, "__struct_config__", None)
     return config is not None and config.tag_field == "ask"
 

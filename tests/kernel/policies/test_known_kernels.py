@@ -108,9 +108,3 @@ def test_a_damaged_file_is_misuse(tmp_path: Path) -> None:
         known_kernels.write_known(path, known_kernels.known_kernels()[0])
 
     assert "{}\n" == path.read_text()
-
-
-def test_an_unknown_kernel_is_misuse() -> None:
-    """Asking for a package nobody met names the command that lists them."""
-    with pytest.raises(Misuse, match=r"6\.1\.5-1 is no known kernel: see `pfnlab kernels list`"):
-        known_kernels.known_kernel("6.1.5-1")
