@@ -3,8 +3,6 @@
 Inner paths may change; this one only grows. ``docs/own-policy.md`` shows what to write with it.
 """
 
-from __future__ import annotations
-
 from pfnlab.base.errors import ModelledErrno, Undecided
 from pfnlab.base.units import PAGE_SIZE, PfnRange, pfn_to_phys, phys_to_pfn
 from pfnlab.kernel.hw.cachemode import CacheMode

@@ -1,7 +1,5 @@
 """Hunts as shards, of random programs and of cells: what :mod:`pfnlab.hunt.fuzz` finds becomes results."""
 
-from __future__ import annotations
-
 import msgspec
 
 from pfnlab.base.result import Outcome

@@ -1,7 +1,5 @@
 """A file of a campaign to begin with."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -4,8 +4,6 @@ The process is a worker. It imports once what shards need; a fork of it begins a
 shard does reaches the next one.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import time

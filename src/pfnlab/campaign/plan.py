@@ -4,8 +4,6 @@ The content of programs and scopes beside its file becomes part of the work: a w
 file, and a file that was changed is other work.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import cache
 from itertools import product

@@ -1,7 +1,5 @@
 """The file of a campaign: read, with a line for every mistake."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Hashable, Iterator
 from functools import partial

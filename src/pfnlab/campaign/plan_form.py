@@ -1,7 +1,5 @@
 """The form of a campaign's file: its keys, where they stand, and the types and bounds of their values."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Iterator

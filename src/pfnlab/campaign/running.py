@@ -5,8 +5,6 @@ any time; a resumed one runs the shards that are not done. Waiting is by a clock
 the numbers of shards decide what comes first.
 """
 
-from __future__ import annotations
-
 import time
 from collections import deque
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """A shard: a piece of a campaign that runs by itself, and what an attempt at it gives."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Any, Protocol

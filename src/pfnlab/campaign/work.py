@@ -1,7 +1,5 @@
 """The work of shards, by their tasks. Nothing here writes to the store."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One check: a model, a scope, properties, and the verdict of the search on each."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Annotated, Any, Literal, Protocol

@@ -1,7 +1,5 @@
 """Checks of several models in one scope, side by side, and how far they are."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -5,8 +5,6 @@ book, the mappings with their cache modes, and the entries that walkers take for
 expands only states in which they still agree.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated, Any, NamedTuple

@@ -1,7 +1,5 @@
 """The limits of a check: a search of every sequence, random walks, or a swarm of small searches."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import msgspec

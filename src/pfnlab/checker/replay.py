@@ -6,8 +6,6 @@ three letters that follow from all steps so far. The letters show when a step is
     pfnlab path 1: model:6.1 small no_leak 0/0tpr/2kfa/3bxd
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """One claim asked again: what models answer today, beside what kernels showed, and how to repeat each."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Literal

@@ -4,8 +4,6 @@ Each is asked with the answer it had. A claim rests on those answers, so a page 
 one of them comes out otherwise. Several ask about the same machine, so results of searches are kept.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 

@@ -4,8 +4,6 @@ A claim rests on what a program shows on stock kernels (:mod:`pfnlab.discussions
 the kernel that is tried. What only its configuration changes is no change: the model says so as well.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol

@@ -1,7 +1,5 @@
 """Evidence of kernels: steps of goldens, each repeated by the model of the same kernel, and sizes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import groupby

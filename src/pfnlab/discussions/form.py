@@ -1,7 +1,5 @@
 """The form of a claim: who said it, in which words, what was asked, what kernels show, and what follows."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple

@@ -3,8 +3,6 @@
 A page prints the name of the function in front of them, so it says what is looked at.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from pfnlab.programs.lang.span import Span

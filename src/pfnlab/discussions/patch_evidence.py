@@ -5,8 +5,6 @@ its shortest program, which was run too. What a search finds to hold no run can 
 that kernel and model ran without a difference (:mod:`pfnlab.kernel.policies.patched`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import NamedTuple

@@ -4,8 +4,6 @@ Each is a file of ``threads/``, ``T02.toml``, whose tables are the structures be
 ``[[defect]]`` and ``[[later]]``. A list of defects is not complete: a version without one may have one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Claims, read from the files of this folder, as ``004.toml``; ``form.txt`` has their form."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path

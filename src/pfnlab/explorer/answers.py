@@ -3,8 +3,6 @@
 A state is a picture and a table in its order from top to bottom, which is what a screen reader says of it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

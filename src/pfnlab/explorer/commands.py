@@ -6,8 +6,6 @@ wrote is never a word of a command. It runs in the folder of the explorer, where
 that the command line named.
 """
 
-from __future__ import annotations
-
 import resource
 import secrets
 import signal

@@ -5,8 +5,6 @@ bundle holds is text there, and only drawings of ours are markup. A bundle stays
 next is opened. The process that does this has a bound of its memory, and the time of every question.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any

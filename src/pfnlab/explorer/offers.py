@@ -4,8 +4,6 @@ Among them are the rules behind what a picture shows: the steps of docs/semantic
 bug is found by its identifier in the same way.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 import shutil

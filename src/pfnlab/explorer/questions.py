@@ -4,8 +4,6 @@ What fits no question is refused before anything reads it. A reply is an answer,
 there is none.
 """
 
-from __future__ import annotations
-
 import resource
 import signal
 import sys

@@ -3,8 +3,6 @@
 The server on its port, which Ctrl-C ends at once, whatever is being worked out.
 """
 
-from __future__ import annotations
-
 import asyncio
 import secrets
 import socket

@@ -10,8 +10,6 @@ for a kernel that is run on request. Other names hold only where the command lin
 ``pfnlab explore --on model:7.2,tracker=mine.py``.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections import OrderedDict

@@ -4,8 +4,6 @@ A place in the graph is the way to it, one number for each operation among those
 fits into the address of the page, and a graph of any size takes no more memory than the way.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import msgspec

@@ -1,7 +1,5 @@
 """Operations of a program as expressions of C, which have the value of a system call."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import msgspec

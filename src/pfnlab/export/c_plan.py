@@ -1,7 +1,5 @@
 """A program on its way to C: its operations, what is expected of each, and the data that they need."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import msgspec

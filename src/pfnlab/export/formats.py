@@ -1,7 +1,5 @@
 """The forms of a reproducer, by the name that ``pfnlab export --format`` takes; that of drgn is here."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

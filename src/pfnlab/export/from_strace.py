@@ -3,8 +3,6 @@
 A mapping of a device file is followed with all that touches it. Other calls are counted and left out.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 

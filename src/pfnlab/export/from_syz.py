@@ -5,8 +5,6 @@ One process makes all calls, so nothing has to be followed. Where comments say p
 A child of fork does nothing of its own: it has a copy of all mappings.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from typing import Any

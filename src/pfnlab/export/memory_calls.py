@@ -1,7 +1,5 @@
 """The calls of a log of strace on memory: mmap and its family, with addresses."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from functools import partial

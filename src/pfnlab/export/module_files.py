@@ -4,8 +4,6 @@ It has the functions that the program needs, and no more: a misc device that map
 requests; where the program binds a driver to its device, a PCI driver too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from pfnlab.base.inert import c_comment, c_string

@@ -5,8 +5,6 @@ A piece comes with those that it needs itself. It begins with a line ``//: NAME 
 guest agent's ``calls/`` are among the first. Its ``#include`` lines go to the head of the file that is made.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache

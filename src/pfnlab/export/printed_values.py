@@ -1,7 +1,5 @@
 """The values that strace and syzkaller print: numbers, flags, strings, descriptors."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from math import prod

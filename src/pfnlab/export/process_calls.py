@@ -1,7 +1,5 @@
 """The calls of a log of strace on other processes, on what a process may have, and on its page map."""
 
-from __future__ import annotations
-
 import re
 
 from pfnlab.base.units import PAGE_SIZE

@@ -4,8 +4,6 @@ Tasks that touch no device memory are left out with their forks. Each operation 
 comes from, and the error that it had there. What the language cannot say is counted at the top.
 """
 
-from __future__ import annotations
-
 import textwrap
 from collections import Counter
 from collections.abc import Iterator

@@ -6,8 +6,6 @@ A program with one task is a child process that makes its calls one after the ot
 one ends before the program does, the first process tells each task when it is its turn.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 import msgspec

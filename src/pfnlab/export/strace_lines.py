@@ -6,8 +6,6 @@ instruction pointers (``-i``) and numbers of calls (``-n``). A call that another
 log (``<unfinished ...>``, ``<... mmap resumed>``) is one call again.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple

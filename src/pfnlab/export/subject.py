@@ -1,7 +1,5 @@
 """The subject of an export: a program with its name, and what a machine said of it."""
 
-from __future__ import annotations
-
 import msgspec
 
 from pfnlab.base.inert import word

@@ -8,8 +8,6 @@ the call as ``(fail_nth: 5)`` and ``(async)``. It names neither areas nor device
     # a[0:16] is at 0x7f0000200000
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from typing import NamedTuple

@@ -3,8 +3,6 @@
 Processes and descriptors are results of calls there: ``r0 = getpid()``, ``r1 = syz_pidfd_open(r0, 0x0)``.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 

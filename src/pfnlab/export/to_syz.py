@@ -1,7 +1,5 @@
 """A program as one of syzkaller: system calls at fixed addresses, in one process."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -3,8 +3,6 @@
 What is mapped is noted in pages of its file; when all is known, each file's pages become those of a device.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from typing import NamedTuple

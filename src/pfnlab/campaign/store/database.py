@@ -1,7 +1,5 @@
 """A database that a store is in: the little that is asked of it, and its rows, read by their form."""
 
-from __future__ import annotations
-
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence

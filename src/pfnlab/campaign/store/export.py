@@ -1,7 +1,5 @@
 """Rows of a store as a file for other tools: CSV, or Parquet."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence

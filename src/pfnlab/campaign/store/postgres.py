@@ -1,7 +1,5 @@
 """A store on a PostgreSQL server, for campaigns of several hosts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any

@@ -4,8 +4,6 @@ A result is what was found, and nothing of when and where; so the same finding o
 two machines has one digest, and is stored once. Where and with what it was seen is a sighting.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 import platform

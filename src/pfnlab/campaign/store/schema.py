@@ -5,8 +5,6 @@ steps make; a step that was released is never changed. There is no wall clock in
 found by numbers, so a clock that jumps changes nothing.
 """
 
-from __future__ import annotations
-
 import re
 import sqlite3
 from collections.abc import Iterable, Sequence

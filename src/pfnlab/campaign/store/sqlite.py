@@ -1,7 +1,5 @@
 """A store in a file: SQLite with a write-ahead log, so that one process writes while others read."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import shutil

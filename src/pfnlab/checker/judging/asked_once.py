@@ -4,8 +4,6 @@ Most hold of a state where they hold of each of its mappings, reservations or co
 what they depend on has changed since they held, only those are asked that are not as they were then.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 

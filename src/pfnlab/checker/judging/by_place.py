@@ -1,7 +1,5 @@
 """The content of an address space, found by where it lies, however much there is of it."""
 
-from __future__ import annotations
-
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise

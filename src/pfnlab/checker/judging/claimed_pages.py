@@ -1,7 +1,5 @@
 """The pages that drivers have claimed, as far as others still have them reserved, and why."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import cached_property
 

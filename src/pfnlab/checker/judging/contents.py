@@ -4,8 +4,6 @@ Of ordinary memory a look sees what each page holds. Of a device it sees nothing
 last counts, as long as nothing else may have changed it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from pfnlab.checker.judging.by_place import ByPlace

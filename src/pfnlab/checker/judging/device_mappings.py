@@ -1,7 +1,5 @@
 """The VMAs that map a device, as properties ask them: worked out anew only where something changed."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple

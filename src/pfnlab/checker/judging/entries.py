@@ -1,7 +1,5 @@
 """Properties of page-table entries: each entry against its VMA, and against what was there before."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 

@@ -1,7 +1,5 @@
 """The first steps of a run in which something happened that known defects follow from."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain, pairwise, permutations

@@ -1,7 +1,5 @@
 """Requests of a program so far, as far as the state after a step does not show them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 

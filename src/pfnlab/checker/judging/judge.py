@@ -1,7 +1,5 @@
 """Every step of a run, checked for the properties."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec

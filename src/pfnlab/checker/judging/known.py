@@ -1,7 +1,5 @@
 """The violations that are known: what a kernel or a design does there, by the cause in the run."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

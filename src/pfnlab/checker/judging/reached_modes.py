@@ -4,8 +4,6 @@ A model says what its processors remember. Of a kernel it is known where a task 
 entry any more, while a processor is held.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from pfnlab.checker.judging.device_mappings import MODES

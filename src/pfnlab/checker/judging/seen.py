@@ -1,7 +1,5 @@
 """A step as it was observed: where its devices lie, and its VMAs and entries by their places."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import NamedTuple
 

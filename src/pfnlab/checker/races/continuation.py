@@ -4,8 +4,6 @@ Two operations with equal continuations do the same from there on, whatever happ
 What a loop has still to go through must therefore be in a variable: Python shows no other values of a frame.
 """
 
-from __future__ import annotations
-
 import dis
 from collections.abc import Callable, Iterator
 from enum import Enum

@@ -9,8 +9,6 @@ The value of a part must follow only from objects whose attributes are noted for
 change without being touched.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial

@@ -11,8 +11,6 @@ takes the frame for free and may give it to another. An entry that a fault handl
 count: the driver has to prevent it.
 """
 
-from __future__ import annotations
-
 import itertools
 from array import array
 from collections import Counter

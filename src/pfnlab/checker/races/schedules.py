@@ -7,8 +7,6 @@ state is found, by a schedule as short as without reduction. (Godefroid, Holzman
 caching revisited", 1992.)
 """
 
-from __future__ import annotations
-
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence, Set

@@ -1,7 +1,5 @@
 """One schedule of a race on a modelled kernel, driven turn by turn."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial

@@ -4,8 +4,6 @@ A ground is a kind of mapping with its neighbours, in the area and on the device
 ``a[510:514]``, across two page tables; its neighbours are in ``a[506:522]``, or more than a page table away.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """A program on one model, judged after every operation by all that a state can be asked."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ What an owner is told while another operation is under way comes first, then ano
 same frames in another mode; then every pair of operations that change mappings.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

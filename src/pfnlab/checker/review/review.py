@@ -4,8 +4,6 @@ Stages of questions follow each other. Those of the core are asked of every desi
 without harm where time runs out.
 """
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence

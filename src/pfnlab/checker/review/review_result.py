@@ -1,7 +1,5 @@
 """The result of a review: what is newly broken, repaired, costs and changes, and what was asked."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import msgspec

@@ -1,7 +1,5 @@
 """The modelled kernel as a model to search: states are kernels between operations, steps are operations."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace

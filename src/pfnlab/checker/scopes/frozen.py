@@ -5,8 +5,6 @@ a driver is packed attribute by attribute, so a user's own policy needs no code 
 under way in a kernel that is frozen.
 """
 
-from __future__ import annotations
-
 import marshal
 from collections.abc import Callable, Iterator, Sequence, Set
 from functools import lru_cache

@@ -5,8 +5,6 @@ mark gives each object its old content. The objects stay the same, so references
 has some twenty-five steps and needs one mark; to make a kernel anew for each step took as long as the step.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import is_dataclass
 from enum import Enum

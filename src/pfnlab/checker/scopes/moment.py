@@ -1,7 +1,5 @@
 """A state to be judged, with the answers that judges need most often."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple, Protocol

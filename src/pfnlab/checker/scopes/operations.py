@@ -1,7 +1,5 @@
 """The operations of a state: the templates of a scope, filled in with the mappings of the state."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Objects as plain values and back: all that policies, drivers and VMAs hold, also in a user's own policy."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
 from enum import Enum

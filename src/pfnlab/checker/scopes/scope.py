@@ -29,8 +29,6 @@ A scope of races has operations that run first, and operations that then run sid
     beside = ["munmap a", "t: unmap_mapping_range bar[0:2]"]
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from importlib.resources import files

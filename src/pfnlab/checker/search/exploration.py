@@ -1,7 +1,5 @@
 """The questions of a search, and its result: what it found, how much it saw, and what it left out."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The search: every state reachable from the initial ones, breadth or depth first."""
 
-from __future__ import annotations
-
 import signal
 import threading
 import time

@@ -1,7 +1,5 @@
 """A forecast for a breadth-first search: the number of states at its end, from the growth of its levels."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """The states found and not yet expanded: a queue or a stack, whose middle may lie on disk."""
 
-from __future__ import annotations
-
 import pickle
 import struct
 from collections import deque

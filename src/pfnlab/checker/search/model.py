@@ -1,7 +1,5 @@
 """The models that are searched: a model is three methods, which must be deterministic."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Iterable
 from typing import Any, Protocol, TypeVar, runtime_checkable
 

@@ -1,7 +1,5 @@
 """The way to a state: the steps from an initial state, as a value that can be printed and replayed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar

@@ -4,8 +4,6 @@ The bytes are those of marshal, version 2, which writes equal values as equal by
 trusts what it reads, and makes code objects too; this one makes nothing but values.
 """
 
-from __future__ import annotations
-
 import marshal
 import struct
 from typing import Any

@@ -4,8 +4,6 @@ Nothing here is complete, and every result says so. All choices follow from a se
 limits find the same, and a walk can be repeated alone from its seed and number.
 """
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence

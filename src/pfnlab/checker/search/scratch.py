@@ -4,8 +4,6 @@ A folder is locked as long as its maker lives. The next call for a folder remove
 process holds any more.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import fcntl

@@ -1,7 +1,5 @@
 """The steps that owners have met lately, in memory that forked processes share."""
 
-from __future__ import annotations
-
 import mmap
 
 #: Places, of 16 bytes each; the system gives memory for those that are used.

@@ -1,7 +1,5 @@
 """The counts of models during a search, as plain values."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any

@@ -1,7 +1,5 @@
 """The origin of each state: its parent and a choice, in six bytes a state."""
 
-from __future__ import annotations
-
 from array import array
 
 _NONE = 0xFFFF_FFFF

@@ -1,7 +1,5 @@
 """One device: whether its BARs are write-combining, all of them, by whom, and for which process."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 

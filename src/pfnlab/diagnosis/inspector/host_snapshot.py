@@ -4,8 +4,6 @@ Addresses are bytes, ranges half-open, whatever the file they come from prints. 
 is None and never empty: its :class:`SnapshotSource` says why.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from enum import Enum
 

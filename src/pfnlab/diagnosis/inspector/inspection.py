@@ -3,8 +3,6 @@
 The same as metrics, in the text format that Prometheus' node_exporter reads from files.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice

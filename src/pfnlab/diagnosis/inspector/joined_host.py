@@ -1,7 +1,5 @@
 """A snapshot, joined: who owns a range of physical memory, who has reserved it, and who maps it."""
 
-from __future__ import annotations
-
 import re
 from bisect import bisect_right
 from collections.abc import Iterator

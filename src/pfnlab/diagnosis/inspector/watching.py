@@ -1,7 +1,5 @@
 """The changes between two moments of one machine, a line each."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property

@@ -1,7 +1,5 @@
 """Causes of an errno, for each way to map physical memory: ``errnos.toml``, whose head has its form."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache

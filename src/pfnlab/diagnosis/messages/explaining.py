@@ -1,7 +1,5 @@
 """Anything that is pasted, as events of machines and their boots: the door of this room."""
 
-from __future__ import annotations
-
 import codecs
 import re
 from collections import OrderedDict

@@ -1,7 +1,5 @@
 """The explanation of a paste as a result: what each event means here, and what to do."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Families, read from the files of ``families/``; the ``form.txt`` there has their form."""
 
-from __future__ import annotations
-
 from enum import Enum
 from functools import cache
 from pathlib import Path

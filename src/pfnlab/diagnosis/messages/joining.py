@@ -1,7 +1,5 @@
 """Lines of a block to matches: each piece alone, or with pieces beside it where a mailer broke a line."""
 
-from __future__ import annotations
-
 import re
 from collections import deque
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Which family a text is of: all templates at once, and the words that a text needs for any of them."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable

@@ -1,7 +1,5 @@
 """Events: what the lines of one happening say together, and which kernel says it."""
 
-from __future__ import annotations
-
 import re
 from enum import Enum
 from typing import Any

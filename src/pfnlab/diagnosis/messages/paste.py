@@ -4,8 +4,6 @@ One line at a time, before any pattern looks at it. What is undone for one kind 
 that has none: ``size=2048MB`` is no quoted-printable, and ``__ioremap`` is no Markdown.
 """
 
-from __future__ import annotations
-
 import html
 import json
 import re

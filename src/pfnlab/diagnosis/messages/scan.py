@@ -3,8 +3,6 @@
 Memory does not grow with the log: one block is held, and of an endless line its beginning.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec

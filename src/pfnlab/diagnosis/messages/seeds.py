@@ -3,8 +3,6 @@
 Each costs a pass over the log, and each line that has one costs much more. So they are few, and rare in logs.
 """
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence

@@ -3,8 +3,6 @@
 One template makes two patterns: of the whole line, and of a line of which parts are missing.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property

@@ -1,7 +1,5 @@
 """The fields of templates: what each may look like in a paste, and its text as a value."""
 
-from __future__ import annotations
-
 import errno as _errno
 import os
 import re

@@ -1,7 +1,5 @@
 """The machines of a hunt, asked by name and by level of looking."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """The kinds of operations, their names, and the order in which they often follow each other."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple, get_args
 

@@ -1,7 +1,5 @@
 """One operation of a kind: its arguments, drawn with pages that are mapped and pages that are not."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import assert_never, get_args

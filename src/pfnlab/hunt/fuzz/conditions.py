@@ -3,8 +3,6 @@
 Pairs and triples of operations count under each: on leaves, removed devices, claimed ranges, under holds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import msgspec

@@ -1,7 +1,5 @@
 """Mappings of a random program: what is mapped, how, and where it moves."""
 
-from __future__ import annotations
-
 from random import Random
 from typing import get_args
 

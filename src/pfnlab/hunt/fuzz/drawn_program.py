@@ -1,7 +1,5 @@
 """One random program while it is drawn: its operations so far decide which may come next."""
 
-from __future__ import annotations
-
 from random import Random
 
 import msgspec

@@ -1,7 +1,5 @@
 """The schedule at the end of a random program: processors that are held, and what goes on beside them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import msgspec

@@ -5,8 +5,6 @@ triples that earlier programs have not reached yet, also under each condition. S
 bias decide the whole program.
 """
 
-from __future__ import annotations
-
 from random import Random
 
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary

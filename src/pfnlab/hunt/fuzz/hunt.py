@@ -5,8 +5,6 @@ is chance, and so is what that guest has spent; a difference does not depend on 
 not show the difference is made once more in a fresh boot, and that one decides.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext

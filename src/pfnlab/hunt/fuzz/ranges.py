@@ -1,7 +1,5 @@
 """The places of a random program: devices, areas, leaves, and ranges that meet at every kind of border."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from random import Random
 

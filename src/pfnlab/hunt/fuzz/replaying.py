@@ -1,7 +1,5 @@
 """Replaying: a counterexample or a finding once more, and whether it still shows the same."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -4,8 +4,6 @@ Operations are removed until none can be left out (:mod:`pfnlab.programs.lang.sh
 of every argument are tried, along orders that have an end (:mod:`pfnlab.hunt.fuzz.simplifications`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec

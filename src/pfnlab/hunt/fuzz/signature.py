@@ -20,8 +20,6 @@ reason alone. So after a difference a step counts only if the machines were in t
 Fields of one step all count: what follows from what within a step, a smaller program tells.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter
 from collections.abc import Sequence

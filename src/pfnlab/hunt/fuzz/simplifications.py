@@ -4,8 +4,6 @@ These have fewer or smaller devices and areas, lower page numbers, shorter range
 words. So simplifying again and again has an end.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any
 

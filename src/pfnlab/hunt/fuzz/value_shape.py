@@ -3,8 +3,6 @@
 ``a[4:8]`` and ``b[0:1]`` have one shape, a missing flag and a missing VMA have two.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from typing import Any

@@ -1,7 +1,5 @@
 """Variations of a program: all its mappings are changed in the same way, to see whether a finding stays."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

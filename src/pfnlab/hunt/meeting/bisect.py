@@ -1,7 +1,5 @@
 """Bisection: the rules, the versions on offer, or the commits of a tree between a good end and a bad one."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Literal, NamedTuple, TypeVar
 

@@ -1,7 +1,5 @@
 """A bisection from its words: what is sought, the two ends, and the candidates between them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple

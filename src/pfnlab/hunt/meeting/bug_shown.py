@@ -4,8 +4,6 @@ The sign of a bug in a program is the first step in which the two machines part,
 part there at all. A machine has the bug where it answers that step as the first does.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal

@@ -1,7 +1,5 @@
 """Meeting a kernel by the name that a user gives it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import msgspec

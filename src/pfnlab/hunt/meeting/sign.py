@@ -3,8 +3,6 @@
 A kernel that ends in a step, where another goes on, is a sign as well.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """The thing a bisection looks for: a program's sign between two machines, or a property that one breaks."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Literal, Protocol
 

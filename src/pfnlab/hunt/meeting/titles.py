@@ -1,7 +1,5 @@
 """The commits of stable releases that touch pfnlab's area, by their titles in a package's changelog."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

@@ -3,8 +3,6 @@
 ``docs/walkers.md`` is the table of their results on the models.
 """
 
-from __future__ import annotations
-
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 

@@ -8,8 +8,6 @@ A cell of a hold has its first operation held at a function of the kernel, while
 second one; then the first one is released.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Sequence
 from functools import cache

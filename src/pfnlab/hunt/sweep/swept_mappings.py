@@ -1,7 +1,5 @@
 """The mappings of a sweep, by kind: how pages are mapped and reached, and the lines that then do it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Bugs looked up: by number, CVE or title, and of some possible causes those that one kernel may have."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping
 

@@ -1,7 +1,5 @@
 """The version of a kernel in any of the forms people write: upstream's, a distribution's, ``uname -r``."""
 
-from __future__ import annotations
-
 import re
 
 import msgspec

@@ -1,7 +1,5 @@
 """Where a kernel stands with a bug: it follows from the bug's dates and the kernel's version alone."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 import msgspec

@@ -4,8 +4,6 @@ A pgprot value always uses the layout of a 4K leaf. In a 2M or 1G leaf bit 7 say
 so the PAT bit lives in bit 12 there, which a 4K leaf needs for the page frame number.
 """
 
-from __future__ import annotations
-
 PAGE_PRESENT = 1 << 0
 PAGE_RW = 1 << 1
 PAGE_USER = 1 << 2

@@ -7,8 +7,6 @@ Since 6.6 an entry that loses its write permission hides its dirty bit in a soft
 back with the permission (S1.3, measured); ``saved_dirty`` says whether the kernel does that.
 """
 
-from __future__ import annotations
-
 from pfnlab.base.units import PAGE_SHIFT, PHYSICAL_MASK
 from pfnlab.kernel.hw.bits import (
     PAGE_ACCESSED,

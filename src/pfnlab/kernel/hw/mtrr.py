@@ -4,8 +4,6 @@ The book looks here only to weaken a write-back request. Two eras read the same 
 differently; ``merged_map`` chooses: the newer one looks in a map of all registers built once.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The regions of a PCI device in physical memory, as resources have them (include/linux/ioport.h)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

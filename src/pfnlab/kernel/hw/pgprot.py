@@ -1,7 +1,5 @@
 """Cache modes written into page protections (S1.5). A pgprot is an int in the layout of a 4K leaf."""
 
-from __future__ import annotations
-
 from pfnlab.kernel.hw.bits import PAGE_CACHE_MASK
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.pat import PatConfig

@@ -1,7 +1,5 @@
 """One machine: everything about the hardware that the kernel's rules look at."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from pfnlab.base.units import phys_to_pfn

@@ -1,7 +1,5 @@
 """The translations one processor remembers: they answer until they are flushed (S8.3)."""
 
-from __future__ import annotations
-
 from pfnlab.kernel.hw.bits import PAGE_ACCESSED, PAGE_DIRTY
 from pfnlab.kernel.hw.entry import pte_write
 from pfnlab.kernel.hw.pgtable import EntryRun, PageTables

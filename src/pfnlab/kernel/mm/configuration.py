@@ -5,8 +5,6 @@ The rules ask these fields and no option by name; they are read from a ``.config
 by :mod:`pfnlab.programs.lang.needs`; ``kconfig`` has the options of each.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

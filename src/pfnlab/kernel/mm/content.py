@@ -3,8 +3,6 @@
 Loads and stores of a task are of the first 32 bits, the kernel's of any bytes (S7.6.5).
 """
 
-from __future__ import annotations
-
 _WORD = (1 << 32) - 1
 
 

@@ -1,7 +1,5 @@
 """Pages of a task's own: a write to a page that it may not write in place copies it (S6.4)."""
 
-from __future__ import annotations
-
 from pfnlab.base.errors import Undecided, Why
 from pfnlab.kernel.hw.bits import PAGE_ACCESSED
 from pfnlab.kernel.hw.entry import pte_mkdirty, pte_mkwrite, pte_mkyoung

@@ -1,7 +1,5 @@
 """Touching memory: accesses of the hardware, and the fault handler (S6.2, S6.4)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from pfnlab.base.errors import Undecided, Why

@@ -1,7 +1,5 @@
 """VMA flag bits (``VM_*``), the derived tests on them, and their letters in smaps (S5.1, S10.3)."""
 
-from __future__ import annotations
-
 from pfnlab.kernel.hw.bits import (
     PAGE_ACCESSED,
     PAGE_NX,

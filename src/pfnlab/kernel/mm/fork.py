@@ -1,7 +1,5 @@
 """fork(2): the VMAs and entries that are copied, and the state after a failure (S3.5, S4.8, S5.11)."""
 
-from __future__ import annotations
-
 import errno
 from typing import NoReturn
 

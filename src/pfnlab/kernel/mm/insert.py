@@ -4,8 +4,6 @@ The tracker gives the cache mode; the two trackers of kernels look the frame up 
 (S3.2, S4.3).
 """
 
-from __future__ import annotations
-
 import errno
 
 from pfnlab.base.errors import ModelledErrno, Undecided, Why

@@ -1,7 +1,5 @@
 """The pages a processor has put aside on their way out of locked memory (mm/mlock.c, S5.10.1)."""
 
-from __future__ import annotations
-
 from pfnlab.kernel.hw.pgtable import Page
 
 

@@ -1,7 +1,5 @@
 """mmap(2), MAP_FIXED over anything included (S4.7, S4.8, S5.10.6)."""
 
-from __future__ import annotations
-
 import errno
 
 from pfnlab.base.errors import ModelledErrno

@@ -1,7 +1,5 @@
 """The entries of a mapping move to another place, or their tables do (S8.1.10)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import nullcontext
 

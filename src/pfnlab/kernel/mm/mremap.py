@@ -4,8 +4,6 @@ Up to 6.16 a fixed destination is unmapped before the source is judged; from 6.1
 first, and a same-size move may take several VMAs along.
 """
 
-from __future__ import annotations
-
 import errno
 from contextlib import nullcontext
 from dataclasses import dataclass, replace

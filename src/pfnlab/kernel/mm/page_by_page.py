@@ -1,7 +1,5 @@
 """Ranges that the model goes through page by page, where every page may have another answer."""
 
-from __future__ import annotations
-
 from pfnlab.base.errors import Undecided, Why
 
 #: The most pages of one such range (256 MiB): each takes the model ten microseconds and memory of its own.

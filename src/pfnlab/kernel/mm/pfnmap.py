@@ -3,8 +3,6 @@
 Partial remaps and inserts book nothing, and look the cache mode up (S3.1.2, S4.2).
 """
 
-from __future__ import annotations
-
 import errno
 
 from pfnlab.base.errors import ModelledErrno

@@ -1,7 +1,5 @@
 """Pages that are faulted in ahead, for mlock, MAP_POPULATE and advice (S5.10.1)."""
 
-from __future__ import annotations
-
 import errno
 from contextlib import nullcontext, suppress
 

@@ -8,8 +8,6 @@ they are greenlets, so the functions between need not know.
 Where nothing drives them, as in programs that hold nothing, all of this is passed over.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field

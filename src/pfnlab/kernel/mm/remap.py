@@ -1,7 +1,5 @@
 """remap_pfn_range: fill entries of a VMA with consecutive frames (S3.3, S4.6)."""
 
-from __future__ import annotations
-
 import errno
 
 from pfnlab.base.errors import ModelledErrno, Undecided, Why

@@ -1,7 +1,5 @@
 """Limits of a process on its memory: RLIMIT_AS, RLIMIT_DATA and RLIMIT_MEMLOCK (S5.14)."""
 
-from __future__ import annotations
-
 from pfnlab.base.errors import Undecided, Why
 from pfnlab.kernel.mm.flags import VM_SHARED, VM_WRITE
 from pfnlab.kernel.mm.space import MmStruct

@@ -1,7 +1,5 @@
 """Shared anonymous memory: pages of a file without a name (S6.2.6)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """Taking mappings away: munmap, the end of a process, and their common steps (S8.2)."""
 
-from __future__ import annotations
-
 import errno
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """Entries removed while their VMAs live: by a driver, by a revocation (S6.7)."""
 
-from __future__ import annotations
-
 import errno
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """A kernel with the policies its profile names, those of this package or a user's own."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """The differences between the rules of two kernels, as changes in a machine's name: sources and programs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple

@@ -4,8 +4,6 @@ A commit is written as git abbreviates it, at least 7 digits. Those that brought
 policy can be had; of some others it is known why they cannot.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import replace

@@ -6,8 +6,6 @@ walker writes nothing. The protocol also says which methods may refuse, and the 
 are noted, so that two runs of one program can be compared: a policy must do the same again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple

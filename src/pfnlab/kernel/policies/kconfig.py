@@ -1,7 +1,5 @@
 """A kernel's ``.config`` as a :class:`~pfnlab.kernel.mm.configuration.Configuration`, and what follows."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import re

@@ -3,8 +3,6 @@
 ``pfnlab kernels meet --promote`` writes them, oldest first.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from functools import cache

@@ -4,8 +4,6 @@ The file is run as a module; which seam it is for follows from the methods its c
 registered anywhere: ``model:7.2,tracker=path/to/mine.py`` names the file.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import inspect
 from collections.abc import Callable

@@ -3,8 +3,6 @@
 ``python evidence/tools/hold_patches.py`` writes ``patched.json``, which lies beside this module.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files

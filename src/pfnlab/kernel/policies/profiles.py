@@ -8,8 +8,6 @@ mainline as it was released; the exact version, or ``with=COMMIT``, has what its
 later.
 """
 
-from __future__ import annotations
-
 from functools import cache
 
 from pfnlab.kernel.mm.configuration import DISTRIBUTION

@@ -5,8 +5,6 @@ release itself. The version of a distribution's package (``6.1.176-1``, ``7.3~rc
 version*.
 """
 
-from __future__ import annotations
-
 import re
 from functools import cache
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """The seams of a profile, and the policies of each: of this package, eras of vm_pat, or a user's own file."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any

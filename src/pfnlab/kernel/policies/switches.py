@@ -13,8 +13,6 @@ model of the same kernel differs as soon as the switch is the other way
 (``tests/kernel/policies/test_switches_known.py``). When it came is another matter.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """``bisect``: the boundary that was found, and each candidate that was asked."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from pfnlab.base.units import number_of

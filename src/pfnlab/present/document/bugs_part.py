@@ -1,7 +1,5 @@
 """``bugs affects`` and ``bugs run``: the bugs of a kernel, and a bug that programs show."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from pfnlab.base.units import number_of

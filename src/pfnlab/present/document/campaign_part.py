@@ -1,7 +1,5 @@
 """``fuzz --json``: programs or cells on several machines; and the folders in which findings are filed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from pfnlab.base.errors import ProgramError

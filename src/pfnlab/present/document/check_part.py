@@ -1,7 +1,5 @@
 """``check`` and ``check --differ``: a search and its verdicts."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterator
 

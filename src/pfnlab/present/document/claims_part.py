@@ -5,8 +5,6 @@ that no client breaks them; only a line of a program or of a command may be long
 whole.
 """
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby

@@ -1,7 +1,5 @@
 """Parts as one document: what was found first, every result with what was done; and its writers."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path

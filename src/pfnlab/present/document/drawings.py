@@ -1,7 +1,5 @@
 """The drawings of a document: made by ``picture/``, and checked before they become part of a file."""
 
-from __future__ import annotations
-
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping, Sequence

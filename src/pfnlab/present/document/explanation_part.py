@@ -1,7 +1,5 @@
 """``explain``: events of a paste, each with its meaning, what is known of it here, and what to do."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from pfnlab.base.inert import shell_path

@@ -3,8 +3,6 @@
 A text in an element can only be a text, for it is escaped when the element is made.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
 from itertools import chain

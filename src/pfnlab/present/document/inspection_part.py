@@ -1,7 +1,5 @@
 """``inspect``: the findings of one machine with their evidence and the memory around them, or one device."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from pfnlab.base.inert import recorded_line, shell_path

@@ -1,7 +1,5 @@
 """A document as Markdown for a mail: no HTML, and lines that mail clients leave as they are."""
 
-from __future__ import annotations
-
 import re
 import textwrap
 from collections.abc import Iterator, Sequence

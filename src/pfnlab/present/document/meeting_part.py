@@ -3,8 +3,6 @@
 And ``replay --json``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from pfnlab.base.inert import one_line

@@ -4,8 +4,6 @@ A report shows all of a part; a terminal shows neither drawings nor what is fold
 the command was typed there.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from itertools import zip_longest

@@ -1,7 +1,5 @@
 """``policies matrix --json``: policies against properties."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 

@@ -1,7 +1,5 @@
 """Results that verbs printed with ``--json``, read from files and recognised by their ``format``."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Sequence

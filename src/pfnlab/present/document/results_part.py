@@ -1,7 +1,5 @@
 """``results`` and ``campaign status``: what campaigns found, discoveries first, and how far they are."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 

@@ -1,7 +1,5 @@
 """``review``: what a design newly breaks, repairs, costs and changes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from pfnlab.base.errors import ProgramError

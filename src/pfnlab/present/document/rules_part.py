@@ -1,7 +1,5 @@
 """``kernels diff --model``: the rules of two kernels, and what a user sees of each."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from pfnlab.base.units import number_of

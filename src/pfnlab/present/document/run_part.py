@@ -1,7 +1,5 @@
 """``run``: one program on machines, from its result or from what ``--json`` printed of it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 

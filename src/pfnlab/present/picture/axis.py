@@ -5,8 +5,6 @@ and more than :data:`BREAK_PAGES` are broken, with their size in words. One axis
 border has the same place in every panel and on every machine.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from math import log2

@@ -1,7 +1,5 @@
 """Tasks: a band each, with its VMAs, under them their page tables, and links down to memory."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from pfnlab.present.picture.axis import Axes, Axis, Dimensions

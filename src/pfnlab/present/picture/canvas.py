@@ -3,8 +3,6 @@
 No font is asked how wide a text is: every width is a safe one for the fonts of a picture.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator

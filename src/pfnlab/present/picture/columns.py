@@ -1,7 +1,5 @@
 """One state, a story, or machines side by side: a column each, differences highlighted."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from pfnlab.base.errors import Misuse

@@ -1,7 +1,5 @@
 """Events in the lanes of a race: boxes, spans and lives by row, without their places."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import msgspec

@@ -6,8 +6,6 @@ Colours are custom properties, light and dark: the picture follows the reader's 
 class ``light`` or ``dark``; on paper it is light. A renderer without custom properties takes the light ones.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from functools import cache

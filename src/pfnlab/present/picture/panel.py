@@ -1,7 +1,5 @@
 """A panel: the picture of one state, in rows whose heights several panels may share."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import cast

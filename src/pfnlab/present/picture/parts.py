@@ -3,8 +3,6 @@
 The same part has the same id in every step, on every machine and in every picture.
 """
 
-from __future__ import annotations
-
 import msgspec
 
 from pfnlab.base.inert import id_word

@@ -4,8 +4,6 @@ Reservations are stacked by their arrival, with owners and contexts; translation
 lines under it, and stale ones are struck through.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from pfnlab.present.picture.axis import Axis

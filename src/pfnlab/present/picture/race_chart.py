@@ -1,7 +1,5 @@
 """A race as swim lanes: time runs down, a lane a processor; who is held, who waits, what is remembered."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from pfnlab.present.picture.axis import MARGIN, NARROW, SPACE, WIDE, is_narrow

@@ -4,8 +4,6 @@ Every part knows what changed in this step, what it belongs with, and the rules 
 of docs/semantics by number.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """All scenes of a program's runs, the extents and axes they share, and the words for their differences."""
 
-from __future__ import annotations
-
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from functools import cached_property

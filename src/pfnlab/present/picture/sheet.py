@@ -1,7 +1,5 @@
 """The sheet: title, heads of steps and legend around what is drawn, and the SVG of it all."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 from pfnlab.present.picture.axis import MARGIN

@@ -7,8 +7,6 @@ How often a call flushes by the distance of its mappings is counted in programs 
 ``docs/flush-distance.md`` is the table of all placements and kernels (discussion 004).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path

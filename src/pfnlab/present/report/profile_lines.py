@@ -1,7 +1,5 @@
 """One profile as text: every switch, and how far it is known."""
 
-from __future__ import annotations
-
 from pfnlab.base.result import in_columns
 from pfnlab.kernel.policies.profiles import SEAMS, described, era_of, exact
 from pfnlab.kernel.policies.releases import is_version, series_of, version_key

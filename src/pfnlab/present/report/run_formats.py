@@ -5,8 +5,6 @@ that is lost or undecided an error of that type. In the Test Anything Protocol (
 ``not ok``, and its diagnostics say which.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Sequence
 

@@ -3,8 +3,6 @@
 Every format prints these results and the statements on them; none decides anew what they mean.
 """
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterator, Sequence
 from enum import Enum

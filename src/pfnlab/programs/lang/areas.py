@@ -1,7 +1,5 @@
 """The areas of a program: their places, alike on every machine, and those that may show pages of a device."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable
 
 from pfnlab.programs.lang.ops import Call, Mmap, Mremap, Program, RemapFilePages

@@ -1,7 +1,5 @@
 """Reading the call of an operation line, after the task and ``name =``."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, assert_never
 

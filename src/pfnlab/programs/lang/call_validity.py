@@ -1,7 +1,5 @@
 """The rules of single operations: their ranges, devices, modes and destinations, after the lines above."""
 
-from __future__ import annotations
-
 from typing import Any, assert_never
 
 from pfnlab.base.units import PAGE_SIZE

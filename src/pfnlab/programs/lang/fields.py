@@ -4,8 +4,6 @@ Parser, printer, checks, requests to the guest agent, methods, fuzzer, shrinker,
 an operation from its row. Its effect in the model is in ``programs/model/dispatch.py``.
 """
 
-from __future__ import annotations
-
 from enum import Enum, auto
 from typing import NamedTuple
 

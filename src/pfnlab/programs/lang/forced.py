@@ -1,7 +1,5 @@
 """The prefixes of an operation: the kernel is made to fail, to leave a call out, or to stand still."""
 
-from __future__ import annotations
-
 import msgspec
 
 

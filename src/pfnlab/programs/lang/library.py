@@ -4,8 +4,6 @@ In a wheel they are package data (``pfnlab/litmus``), in a checkout the folder `
 :mod:`pfnlab.programs.lang.library_list`. All who need them ask here.
 """
 
-from __future__ import annotations
-
 import difflib
 import glob
 import os

@@ -4,8 +4,6 @@ In a wheel they are package data (``pfnlab/litmus``), in a checkout the folder `
 program is read here, so nothing of the language is imported.
 """
 
-from __future__ import annotations
-
 import re
 from itertools import groupby
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Lines and tokens: the layer of the text form that knows columns but no meaning."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterator
 from typing import NamedTuple, NoReturn

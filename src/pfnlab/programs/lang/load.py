@@ -1,7 +1,5 @@
 """Programs from files, in any form; their JSON form, with exactly the content of the text; its hash."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The meaning of names at a line of a program, and where one may name a device (docs/programs.md)."""
 
-from __future__ import annotations
-
 from pfnlab.programs.lang import device_ops, words
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.ops import DEVICE_VIAS, END_KINDS, MAIN_TASK, ONLY_KINDS, Call, Device

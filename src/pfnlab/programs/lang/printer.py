@@ -4,8 +4,6 @@ Canonical pages: the bare name where a range is the whole mapping under it, ``a[
 ``a[4:8]`` otherwise.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any, assert_never
 

@@ -1,7 +1,5 @@
 """The canonical layout of a program text, and its problems as places: for editors and ``pfnlab fmt``."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher

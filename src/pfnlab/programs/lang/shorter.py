@@ -4,8 +4,6 @@ Operations are left out in ever smaller groups, then one by one until none can g
 operation goes together with those that need it, as a fork with all operations of its child.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from msgspec.structs import replace

@@ -4,8 +4,6 @@ For machines that are given their operations one at a time. The reader of whole 
 the names of the program in mind, so the same words are understood and the same mistakes refused.
 """
 
-from __future__ import annotations
-
 from pfnlab.base.errors import ProgramError
 from pfnlab.programs.lang.device_ops import DRIVER_RAM, MOVED_BAR
 from pfnlab.programs.lang.lines import Line

@@ -14,8 +14,6 @@ Written by hand rather than with a grammar tool: every refusal says what to writ
 to know where in which operation reading stopped.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable
 
 from pfnlab.base.errors import ProgramError

@@ -6,8 +6,6 @@ the context that matches there gives the token, and names the context of what fo
 context ends with rules that match anything, so that no letter is without a token.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple, get_args

@@ -4,8 +4,6 @@ A :class:`ProgramValidity` is given every header, operation and expectation in o
 names at that point. It judges values, not text, so the text and the JSON form obey the same rules.
 """
 
-from __future__ import annotations
-
 from pfnlab.base.errors import ProgramError
 from pfnlab.kernel.policies.releases import is_series, series_of, version_key
 from pfnlab.programs.lang import ops, words

@@ -3,8 +3,6 @@
 The operations with a form of their own are :data:`ByHand`; the others have a row, by word and verb.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from typing import TypeGuard, get_args

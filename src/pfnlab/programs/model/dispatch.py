@@ -1,7 +1,5 @@
 """A program's call as a system call of the modelled kernel."""
 
-from __future__ import annotations
-
 import errno
 from typing import NamedTuple, assert_never
 

@@ -4,8 +4,6 @@ Programs for which it has no rule are refused. Of kernels before 6.1 only the tr
 known, from the list of bugs (``docs/bugs.md``).
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import NamedTuple
 

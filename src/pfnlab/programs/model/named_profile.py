@@ -1,7 +1,5 @@
 """The profile that the name of a model says: a version, and what is changed of it."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Sequence

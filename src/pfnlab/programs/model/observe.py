@@ -1,7 +1,5 @@
 """The model's state as an observer outside would report it (S10)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain

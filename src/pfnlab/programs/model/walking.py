@@ -1,7 +1,5 @@
 """The results of a program's walkers: the modelled kernel's answers in the words of observations."""
 
-from __future__ import annotations
-
 from pfnlab.base.errors import Defect
 from pfnlab.base.units import PAGE_SIZE
 from pfnlab.kernel.mm.kernel import Task

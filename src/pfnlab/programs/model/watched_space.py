@@ -4,8 +4,6 @@ What was seen of it last is remembered by value: VMAs by their fields, page tabl
 So whatever changed them is noticed, and a step of a long run costs what it changes.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, compress

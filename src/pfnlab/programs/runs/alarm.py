@@ -4,8 +4,6 @@ The text is that of a console or of the kernel log. An alarm is one report in it
 what belongs to it, and its call trace. Reports of one event are one alarm: an oops and the panic it ends in.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Sequence
 

@@ -1,7 +1,5 @@
 """The cells of a step in the table: every field of an observation as lines of text."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 

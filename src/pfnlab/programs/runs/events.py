@@ -9,8 +9,6 @@ flushes, entering and leaving the file's reverse map, freeing. The rest (locks, 
 inside a split) differs between builds without saying anything about the order.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 from typing import Literal, TypeVar

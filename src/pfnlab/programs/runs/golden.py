@@ -5,8 +5,6 @@ A run is compared with it by looking the way the golden was made (S10.3.7).
 Each step is one line, so a changed kernel reads as a diff of lines.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any

@@ -5,8 +5,6 @@
 no addresses, no source lines. Register dumps, traces and the noise of timers are dropped.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 

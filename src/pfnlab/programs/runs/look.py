@@ -1,7 +1,5 @@
 """How a kernel is looked at while a program runs: looking can change what is seen."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 from pfnlab.base.errors import Misuse

@@ -1,7 +1,5 @@
 """The interface of every machine, the model and real kernels alike, and the accelerators of a kernel's."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Protocol, runtime_checkable

@@ -1,7 +1,5 @@
 """Machines by the names users give them: ``model:7.2``, ``qemu:6.1``, ``qemu:arch/x86/boot/bzImage``."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence

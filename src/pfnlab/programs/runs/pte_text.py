@@ -1,7 +1,5 @@
 """Page-table entries in the form of observations: raw bits to words, and equal neighbours to runs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import groupby

@@ -3,8 +3,6 @@
 Reading never fails, because texts come from files too: any other text reads as a value that says nothing.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache

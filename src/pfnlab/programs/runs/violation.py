@@ -1,7 +1,5 @@
 """A property that a run breaks: what is wrong with a kernel, whatever other machines did."""
 
-from __future__ import annotations
-
 import msgspec
 
 

@@ -3,8 +3,6 @@
 Findings of one kind and place are one, however many entries or mappings there are of them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 
 import msgspec

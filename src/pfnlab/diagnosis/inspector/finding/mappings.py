@@ -1,7 +1,5 @@
 """Findings about mappings: without a reservation, in two modes at once, of a device that is gone."""
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator

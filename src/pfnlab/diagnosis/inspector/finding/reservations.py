@@ -1,7 +1,5 @@
 """Findings about reservations: entries whose owner is gone, that cover more than is mapped, or two BARs."""
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import islice

@@ -1,7 +1,5 @@
 """Findings about the machine: claimants of BARs, PAT and MTRRs, and what is hidden from this user."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import partial
 

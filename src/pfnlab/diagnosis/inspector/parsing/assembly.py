@@ -1,7 +1,5 @@
 """A snapshot from the text files of one machine, wherever they lie (:class:`.text_files.TextFiles`)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 

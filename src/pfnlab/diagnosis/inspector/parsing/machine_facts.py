@@ -3,8 +3,6 @@
 The log comes as records of /dev/kmsg, or as lines of dmesg or the journal.
 """
 
-from __future__ import annotations
-
 import re
 import zlib
 

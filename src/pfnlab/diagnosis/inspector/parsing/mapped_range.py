@@ -6,8 +6,6 @@ aac6db75a9fc, of 6.10, an offset of VFIO stays the number of a region and a plac
 their size, so an address in a BAR is never also a place in it.
 """
 
-from __future__ import annotations
-
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping

@@ -6,8 +6,6 @@ although the newer form looks like that of messages, where they are inclusive (m
 arch/x86/mm/pat/memtype.c).
 """
 
-from __future__ import annotations
-
 import re
 from array import array
 from collections.abc import Sequence

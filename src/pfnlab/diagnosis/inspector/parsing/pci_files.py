@@ -1,7 +1,5 @@
 """PCI devices as sysfs shows them, or as ``lspci -vv`` prints them for reports that have no sysfs."""
 
-from __future__ import annotations
-
 import re
 
 from pfnlab.diagnosis.inspector.host_snapshot import Access, PciFunction, SnapshotSource

@@ -4,8 +4,6 @@ A VMA is of interest where its flags have ``pf`` (VM_PFNMAP) or ``io`` (VM_IO), 
 which page frames can be mapped. The clock pages that the kernel maps into every process ([vvar]) are not.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 

@@ -3,8 +3,6 @@
 The most that is read of one machine has bounds: what a file holds never decides how much memory is used.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Protocol
 

@@ -5,8 +5,6 @@ A thing that is reserved or mapped, or a region of a device, keeps its size; a w
 grow with what is in it.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from itertools import pairwise

@@ -3,8 +3,6 @@
 The script makes the same where nothing is installed, with the program that redacts and its words.
 """
 
-from __future__ import annotations
-
 import re
 from importlib.resources import files
 from pathlib import Path

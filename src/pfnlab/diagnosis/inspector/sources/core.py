@@ -3,8 +3,6 @@
 Each part that cannot be read leaves a source that says why; only a file without a kernel in it is an error.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A snapshot of whatever a path names: a bundle, a report of sos, a core."""
 
-from __future__ import annotations
-
 import importlib
 from pathlib import Path
 

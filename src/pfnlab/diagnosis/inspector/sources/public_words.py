@@ -3,8 +3,6 @@
 They are in ``public_words.toml``. Whoever adds one asks if it could say whose a machine is.
 """
 
-from __future__ import annotations
-
 import tomllib
 from pathlib import Path
 from typing import Any

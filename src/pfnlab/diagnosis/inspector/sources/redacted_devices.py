@@ -3,8 +3,6 @@
 Those of PCI, UIO, lspci and the kernel's lists; of processes mappings, what is open, and commands.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from random import Random

@@ -5,8 +5,6 @@ The forms are what the inspector reads of the log itself, and the wordings of al
 its place.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from functools import cache

@@ -1,7 +1,5 @@
 """Names and numbers of ours for those of one machine, and what becomes of the lines of a file."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple

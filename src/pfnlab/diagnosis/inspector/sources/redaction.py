@@ -5,8 +5,6 @@ that is a name becomes one of ours (:mod:`.redacted_names`) unless it is a word 
 (:mod:`.public_words`). Physical addresses move (:mod:`.address_shift`), those of a process all by as much.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections import Counter

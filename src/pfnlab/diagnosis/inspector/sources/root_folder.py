@@ -1,7 +1,5 @@
 """A folder that is a root of files, or mirrors one: the live machine's, or a copy."""
 
-from __future__ import annotations
-
 import errno
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Apertures that graphics drivers book before any mapping (S2.7, S9.8), and cache modes of memory (S2.9)."""
 
-from __future__ import annotations
-
 import errno
 
 from pfnlab.base.errors import ModelledErrno

@@ -1,7 +1,5 @@
 """/proc/PID/clear_refs: pages seem unused, or unwritten, from now on (S7.7)."""
 
-from __future__ import annotations
-
 from pfnlab.kernel.hw.entry import pte_clear_soft_dirty, pte_mkold, pte_wrprotect
 from pfnlab.kernel.hw.pgtable import EntryRun
 from pfnlab.kernel.mm.flags import VM_SOFTDIRTY

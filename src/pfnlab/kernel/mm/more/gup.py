@@ -1,7 +1,5 @@
 """get_user_pages: the kernel gets hold of a task's page, by its VMA or fast by its entry (S7.1)."""
 
-from __future__ import annotations
-
 import errno
 
 from pfnlab.base.errors import ModelledErrno

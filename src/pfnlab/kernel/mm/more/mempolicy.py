@@ -1,7 +1,5 @@
 """mbind(2): the memory policy of VMAs, which cuts and merges them (S5.12)."""
 
-from __future__ import annotations
-
 import errno
 from collections.abc import Sequence
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """memremap and memremap_pages: the kernel maps memory, or a device as memory (S9.7, S4.9)."""
 
-from __future__ import annotations
-
 import errno
 
 from pfnlab.base.errors import ModelledErrno, Undecided, Why

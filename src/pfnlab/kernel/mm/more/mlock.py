@@ -1,7 +1,5 @@
 """mlock(2) and its kin, msync(2), mseal(2): calls that mostly pass PFN mappings by (S5.10)."""
 
-from __future__ import annotations
-
 import errno
 
 from pfnlab.base.errors import ModelledErrno

@@ -1,7 +1,5 @@
 """mprotect(2): VMA by VMA, so changes before an error stay (S5.10.2)."""
 
-from __future__ import annotations
-
 import errno
 from contextlib import suppress
 

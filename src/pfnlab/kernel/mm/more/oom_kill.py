@@ -1,7 +1,5 @@
 """process_mrelease(2): the memory of a dying process is taken before its end comes (S8.4)."""
 
-from __future__ import annotations
-
 import errno
 
 from pfnlab.base.errors import ModelledErrno, Undecided, Why

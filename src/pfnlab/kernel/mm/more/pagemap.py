@@ -1,7 +1,5 @@
 """Readers of a page map: each page by itself, or regions of pages that are alike (S7.5)."""
 
-from __future__ import annotations
-
 import errno
 from collections.abc import Iterator
 from functools import partial

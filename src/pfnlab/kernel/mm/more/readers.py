@@ -1,7 +1,5 @@
 """Other readers of a mapping: walkers of page tables and foreign readers (S7)."""
 
-from __future__ import annotations
-
 import errno
 from contextlib import suppress
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """remap_file_pages(2), which is a MAP_FIXED mmap of the same file by now (S5.10.8)."""
 
-from __future__ import annotations
-
 import errno
 
 from pfnlab.base.errors import ModelledErrno

@@ -1,7 +1,5 @@
 """Bytes of a task, read and written as another process could: process_vm_readv and /proc/PID/mem (S7.6)."""
 
-from __future__ import annotations
-
 import errno
 from collections.abc import Iterator
 

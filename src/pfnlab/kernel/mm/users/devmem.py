@@ -1,7 +1,5 @@
 """/dev/mem (S9.1): physical memory by its address, on device ranges and below 1 MiB."""
 
-from __future__ import annotations
-
 import errno
 from dataclasses import dataclass
 

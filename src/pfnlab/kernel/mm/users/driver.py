@@ -1,7 +1,5 @@
 """A driver that maps a device in every way a driver can: the model of the guest driver's /dev/pfnlab."""
 
-from __future__ import annotations
-
 import errno
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """The guest driver's own pages, mapped as pages with a struct page, which are counted (S5.7.3)."""
 
-from __future__ import annotations
-
 import errno
 from dataclasses import dataclass
 

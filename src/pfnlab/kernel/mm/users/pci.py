@@ -1,7 +1,5 @@
 """The BAR of a PCI device by sysfs and /proc/bus/pci (S9.2, S9.3); its driver and removal (S9.9)."""
 
-from __future__ import annotations
-
 import errno
 from dataclasses import dataclass
 

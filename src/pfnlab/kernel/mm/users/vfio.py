@@ -1,7 +1,5 @@
 """A PCI device opened through vfio-pci (S9.4): faults fill it, and switching its memory off empties it."""
 
-from __future__ import annotations
-
 import errno
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext

@@ -5,8 +5,6 @@ VM_PFNMAP vmas" of 2022, ``gather_*`` "mmu_gather: move tlb flush ... into free_
 (discussion 004).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from pfnlab.kernel.mm.gather import FlushPlacement

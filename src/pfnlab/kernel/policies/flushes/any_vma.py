@@ -6,8 +6,6 @@ Posted by Jann Horn in September 2022 and landed in 4.9.y to 5.15.y (891f03f688d
 the same here.
 """
 
-from __future__ import annotations
-
 from pfnlab.kernel.mm.gather import MmuGather, NoForcedFlush, is_pfn_vma
 from pfnlab.kernel.mm.vma import Vma
 

@@ -7,8 +7,6 @@ The flag follows the VMA at hand, so one call over three PFN VMAs flushes three 
 that frees no VMA at all.
 """
 
-from __future__ import annotations
-
 from pfnlab.kernel.mm.gather import MmuGather, NoForcedFlush, is_pfn_vma
 from pfnlab.kernel.mm.vma import Vma
 

@@ -5,8 +5,6 @@ tlb_end_vma: unmap_region tests the flags of the VMA it begins with and forgets 
 weeks later it tested all (``any_vma``). Operations that free no VMA never flush early.
 """
 
-from __future__ import annotations
-
 from pfnlab.kernel.mm.gather import MmuGather, NoForcedFlush, is_pfn_vma
 from pfnlab.kernel.mm.vma import Vma
 

@@ -4,8 +4,6 @@
 Its difference to v1 (``force_v1``): tlb_end_vma looks at the flags of its VMA, which is at hand there.
 """
 
-from __future__ import annotations
-
 from pfnlab.kernel.mm.flags import VM_PFNMAP
 from pfnlab.kernel.mm.gather import MmuGather, NoForcedFlush
 from pfnlab.kernel.mm.vma import Vma

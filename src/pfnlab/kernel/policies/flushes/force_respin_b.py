@@ -5,8 +5,6 @@ Its difference to the first respin (``force_respin_a``): VM_MIXEDMAP flushes lik
 (``end_vma``) does the same with the bit of v1.
 """
 
-from __future__ import annotations
-
 from pfnlab.kernel.mm.gather import MmuGather, NoForcedFlush, is_pfn_vma
 from pfnlab.kernel.mm.vma import Vma
 

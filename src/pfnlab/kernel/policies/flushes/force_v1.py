@@ -4,8 +4,6 @@
 Its difference to what landed (``end_vma``): the bit that tlb_start_vma sets is for VM_PFNMAP alone.
 """
 
-from __future__ import annotations
-
 from pfnlab.kernel.mm.flags import VM_PFNMAP
 from pfnlab.kernel.mm.gather import MmuGather
 from pfnlab.kernel.mm.vma import Vma

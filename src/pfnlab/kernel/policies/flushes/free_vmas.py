@@ -8,8 +8,6 @@ The flag sticks to the gather: any PFN VMA among those cleared forces one flush 
 thing in free_pgtables. Operations that free no VMA flush in tlb_finish_mmu like everybody else.
 """
 
-from __future__ import annotations
-
 from pfnlab.kernel.mm.gather import MmuGather, NoForcedFlush, is_pfn_vma
 from pfnlab.kernel.mm.vma import Vma
 

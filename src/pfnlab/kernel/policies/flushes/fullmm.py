@@ -5,8 +5,6 @@ exit. Here the end of a process is like any munmap. Each process has a PFN VMA, 
 each exit and exec costs a flush more, whatever was mapped.
 """
 
-from __future__ import annotations
-
 from pfnlab.kernel.mm.gather import MmuGather, NoForcedFlush, is_pfn_vma
 from pfnlab.kernel.mm.vma import Vma
 

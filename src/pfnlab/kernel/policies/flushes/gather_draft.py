@@ -7,8 +7,6 @@ has no VM_PFNMAP set, but some other do?": then nothing is flushed, and the othe
 translations pending. It is the mistake of ``first_vma`` by another way. The flag is cleared as in v3.
 """
 
-from __future__ import annotations
-
 from pfnlab.kernel.mm.gather import MmuGather, is_pfn_vma
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.policies.flushes.gather_v3 import GatherV3

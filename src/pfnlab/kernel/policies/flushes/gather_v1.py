@@ -6,8 +6,6 @@ head it is that of the last one: behind a PFN mapping, ordinary memory hides it.
 vma_pfn flag setting").
 """
 
-from __future__ import annotations
-
 from pfnlab.kernel.mm.gather import MmuGather, is_pfn_vma
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.policies.flushes.free_vmas import FreeVmas

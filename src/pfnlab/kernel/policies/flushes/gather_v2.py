@@ -6,8 +6,6 @@ free_pgtables, clears it. No other flush does, and nobody gives it a first value
 stack (Hugh Dickins, 22 January). Found unset, it is ``gather_v2``, found set ``gather_v2_junk``.
 """
 
-from __future__ import annotations
-
 from pfnlab.kernel.mm.gather import MmuGather
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.policies.flushes.free_vmas import FreeVmas

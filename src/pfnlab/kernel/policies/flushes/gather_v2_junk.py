@@ -5,8 +5,6 @@ Its difference to ``gather_v2``: nobody gives the flag a first value, and here i
 (Hugh Dickins, 22 January).
 """
 
-from __future__ import annotations
-
 from pfnlab.kernel.mm.gather import MmuGather
 from pfnlab.kernel.policies.flushes.gather_v2 import GatherV2
 

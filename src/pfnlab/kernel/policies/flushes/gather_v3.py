@@ -7,8 +7,6 @@ middle of a VMA clears it too, and nobody sets it again for what is cleared behi
 2025, <CAG48ez39SaJe=cwq3JZ6UM0BLMHEj76Kdmd9=Ho1nr17fAco6Q@mail.gmail.com>).
 """
 
-from __future__ import annotations
-
 from pfnlab.kernel.mm.gather import MmuGather
 from pfnlab.kernel.policies.flushes.free_vmas import FreeVmas
 

@@ -11,8 +11,6 @@ unlinked, and no flush is asked for them. And as in v3, a flush in the middle of
 early.
 """
 
-from __future__ import annotations
-
 from pfnlab.kernel.mm.gather import MmuGather, is_pfn_vma
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.policies.flushes.gather_v3 import GatherV3

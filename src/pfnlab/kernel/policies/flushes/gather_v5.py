@@ -5,8 +5,6 @@ Its difference to v4: tlb_free_vmas() is called once, and looks at the gather's 
 checks"). That is v3 with another name, and with its mistake, which was found in this version.
 """
 
-from __future__ import annotations
-
 from pfnlab.kernel.policies.flushes.gather_v3 import GatherV3
 
 

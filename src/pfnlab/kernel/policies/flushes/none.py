@@ -4,8 +4,6 @@ By then the VMAs have left their files' reverse maps: unmap_mapping_range finds 
 lets the driver free the frames, which old translations reach for a moment longer (B01).
 """
 
-from __future__ import annotations
-
 # The gather's own default.
 from pfnlab.kernel.mm.gather import NoForcedFlush
 

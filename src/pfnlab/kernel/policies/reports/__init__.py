@@ -1,7 +1,5 @@
 """The reports: what the kernel prints where it frees a range that is not in the book. One module a policy."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from pfnlab.kernel.mm.freed_in_vain import FreedInVain

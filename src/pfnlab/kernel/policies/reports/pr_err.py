@@ -4,8 +4,6 @@
 filters by level; nothing else is observed, and no test system stops.
 """
 
-from __future__ import annotations
-
 from pfnlab.kernel.mm.memtype import MemtypeBook
 
 

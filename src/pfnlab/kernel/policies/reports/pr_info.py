@@ -3,8 +3,6 @@
 Who does not read the log learns nothing, and no test system stops.
 """
 
-from __future__ import annotations
-
 # The book's own default.
 from pfnlab.kernel.mm.freed_in_vain import PrInfo
 

@@ -5,8 +5,6 @@ with ``track_ctx`` no mapping of a process triggers it. With ``vm_pat`` the firs
 machine with panic_on_warn stops there. Later frees in vain have the line alone.
 """
 
-from __future__ import annotations
-
 from pfnlab.kernel.mm.memtype import MemtypeBook
 
 

@@ -1,7 +1,5 @@
 """The trackers: who remembers which pfns a mapping reserved. One module a policy, sorted by name."""
 
-from __future__ import annotations
-
 from pfnlab.kernel.mm.tracker import TrackerPolicy
 from pfnlab.kernel.policies.trackers.base_pfn import BasePfn
 from pfnlab.kernel.policies.trackers.caller_managed import CallerManaged

@@ -8,8 +8,6 @@ vm_page_prot where that has gone ("the pgprot part should be easy"), which does 
 Its price made its author drop it: 8 bytes in every VMA of the system for the few that are tracked.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from pfnlab.base.units import PfnRange

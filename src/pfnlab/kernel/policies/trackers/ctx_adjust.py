@@ -6,8 +6,6 @@ again; one in two pieces, or shared with a child, keeps everything as ``track_ct
 the context keeps a list of its VMAs, and the file offset it began at tells which frames a VMA covers.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from pfnlab.base.units import PAGE_SIZE, PfnRange, pfn_to_phys

@@ -5,8 +5,6 @@ mapping goes or is copied. One that does not, like the driver of our guests, whi
 served as with ``unmap_only``: from the page tables, and once the first entry was zapped it is lost.
 """
 
-from __future__ import annotations
-
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.policies.trackers.unmap_only import UnmapOnly
 

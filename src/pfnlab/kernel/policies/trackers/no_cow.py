@@ -11,8 +11,6 @@ frame of a mapping. The price is paid by programs that map /dev/mem or a PCI fil
 might not actually write to these areas": the PCI files answer EINVAL, /dev/mem EAGAIN as for any refusal.
 """
 
-from __future__ import annotations
-
 import errno
 
 from pfnlab.base.errors import ModelledErrno

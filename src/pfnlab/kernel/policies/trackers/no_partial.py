@@ -9,8 +9,6 @@ answer for every reason. What is zapped or unmapped whole is untracked as in ``v
 The price is paid by programs that unmap or protect parts, and by drivers whose revocations are refused.
 """
 
-from __future__ import annotations
-
 import errno
 
 from pfnlab.base.errors import ModelledErrno

@@ -10,8 +10,6 @@ Its price: an entry for each copy and each piece, also of a cut that unmaps noth
 fork, a move or an unmap that fails with ENOMEM where an entry cannot be allocated. A zap frees nothing.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from pfnlab.base.units import PfnRange, pfn_to_phys

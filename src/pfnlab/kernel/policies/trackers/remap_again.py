@@ -14,8 +14,6 @@ a mode. Here the old range is reserved until the entries are filled, so another 
 the rules for any two mappings, and the frames are never free for somebody else in between.
 """
 
-from __future__ import annotations
-
 from pfnlab.base.errors import ModelledErrno
 from pfnlab.base.units import PfnRange
 from pfnlab.kernel.mm.pfnmap import pfnmap_untrack

@@ -12,8 +12,6 @@ Its price: a context and an entry more for each cut, also for those that unmap n
 and a book that cuts an entry in one operation, which no kernel's can. Memory for that is taken for granted.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from pfnlab.base.units import PAGE_SIZE, PfnRange, pfn_to_phys

@@ -6,8 +6,6 @@ any more: the kernel warns, and the reservation stays for ever. A driver that ca
 fault behind a zap, as vfio-pci does on 6.1, books once more each time, and all but the last stay.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from pfnlab.kernel.mm.vma import Vma

@@ -9,8 +9,6 @@ unmap_mapping_range() does not find the mapping at its offset in the file. From 
 driver, and is spared because it reserves nothing. The book still has one entry for all pieces.
 """
 
-from __future__ import annotations
-
 from pfnlab.base.units import PfnRange
 from pfnlab.kernel.mm.flags import VM_PAT
 from pfnlab.kernel.mm.tracker import Tracked

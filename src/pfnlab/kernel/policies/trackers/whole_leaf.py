@@ -5,8 +5,6 @@ page, as Peter Xu wrote on 25 April 2025. The second version asks the first fram
 asked; where they disagree the fault falls back to smaller entries, each of which asks its own.
 """
 
-from __future__ import annotations
-
 from pfnlab.base.units import PfnRange
 from pfnlab.kernel.mm.pfnmap import lookup_prot
 from pfnlab.kernel.mm.vma import Vma

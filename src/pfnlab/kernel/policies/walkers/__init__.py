@@ -1,7 +1,5 @@
 """The walkers: what those who look at a task's pages take for a page. One module a policy, sorted by name."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from pfnlab.kernel.mm.walk_policy import WalkerPolicy

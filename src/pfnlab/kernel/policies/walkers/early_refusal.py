@@ -5,8 +5,6 @@ mapping that was written to has ordinary pages, and a walker that leaves at the 
 get_user_pages does so in every kernel.
 """
 
-from __future__ import annotations
-
 from pfnlab.kernel.mm.flags import VM_IO, VM_PFNMAP
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.mm.walk_policy import SpecialBits

@@ -4,8 +4,6 @@
 miss anon folios on COW PFNMAP mappings". smaps did until 6.2, pagemap does in every kernel.
 """
 
-from __future__ import annotations
-
 from pfnlab.kernel.mm.flags import VM_PFNMAP
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.mm.walk_policy import SpecialBits

@@ -4,8 +4,6 @@
 copied pages of a private PFN mapping are found like any others.
 """
 
-from __future__ import annotations
-
 # The default of mm.
 from pfnlab.kernel.mm.walk_policy import SpecialBits
 
