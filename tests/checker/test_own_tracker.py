@@ -92,8 +92,11 @@ def test_a_policy_that_returns_another_type_is_said(tmp_path: Path) -> None:
         searched(path)
 
 
-def watched_steps(tracker: Path, depth: int) -> int:
-    """The steps that a search of this depth watches."""
+def watched_steps(tracker: Path, depth: int, taken: bool = False) -> int:
+    """The steps that a search of this depth watches.
+
+    :param taken: whether its counts are taken away after each step, as a search on several processors does
+    """
     model = KernelModel(ModelMachine(f"7.2,tracker={tracker}"), read_scope(SCOPE, "tiny"))
     calls: list[Op] = []
     watch = model._watched
@@ -104,6 +107,9 @@ def watched_steps(tracker: Path, depth: int) -> int:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model, "_watched", counted)
+        if taken:
+            perform = model.perform
+            patch.setattr(model, "perform", lambda *given: (model.take_counts(), perform(*given))[1])
         explore(model, depth=depth)
     return len(calls)
 
@@ -113,3 +119,10 @@ def test_only_the_first_steps_of_their_kind_are_watched(tmp_path: Path) -> None:
     tracker = own(tmp_path, "pass")
 
     assert watched_steps(tracker, 2) == watched_steps(tracker, 3) > 0
+
+
+def test_counts_that_are_taken_away_watch_no_step_again(tmp_path: Path) -> None:
+    """A search on several processors takes the counts of each part of it."""
+    tracker = own(tmp_path, "pass")
+
+    assert watched_steps(tracker, 3) == watched_steps(tracker, 3, taken=True)

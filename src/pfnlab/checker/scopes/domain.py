@@ -86,6 +86,9 @@ class KernelModel:
         self._live: tuple[KernelState, Kernel] | None = None
         self._moment: tuple[KernelState, StateView] | None = None
         self._own = has_own(machine.profile)
+        #: Operations and their results at which a user's own policy was watched. Not those of ``outcomes``,
+        #: which are taken away while a search on several processors goes on.
+        self._watched_kinds: set[tuple[str, str]] = set()
         self._register_files()
         tracker = type(self.booted().tracker)
         self._left_out = _all_left_out(scope, tracker) if merging else LeftOut(orders=False)
@@ -126,7 +129,8 @@ class KernelModel:
             with own_mistakes():
                 effect = self.perform(kernel, op)
                 check_own(kernel)
-            if self.outcomes[kind, effect.result] == 1:
+            if (kind, effect.result) not in self._watched_kinds:
+                self._watched_kinds.add((kind, effect.result))
                 first, second = self._watched(op, state), self._watched(op, state)
                 for guard, repeat in zip(first, second, strict=True):
                     check_deterministic(guard.path, guard.made, repeat.made)
