@@ -196,6 +196,7 @@ def test_model_meets_the_expectations(folder, path, series):
     assert judged(path, exact(series)).unmet == []
 
 
+@pytest.mark.target("long")
 @each_folder
 @of_folder
 @for_each("series", UNCONFIRMED)

@@ -60,9 +60,9 @@ def test_there_are_versions() -> None:
     assert len(versions_by_rules()) > len(RELEASES)
 
 
-@for_each("path", OF_VERSIONS, ids=lambda path: path.stem)
+@for_each("path", OF_VERSIONS[::4], ids=lambda path: path.stem)
 def test_a_program_that_names_versions_is_right_on_all(path: Path) -> None:
-    """Its lines are right on both sides of each release that they name."""
+    """Its lines are right on both sides of each release that they name; one program of four."""
     assert unmet(path) == []
 
 

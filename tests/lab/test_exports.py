@@ -75,13 +75,14 @@ def test_a_wrong_expectation_is_told() -> None:
 @pytest.mark.lab
 @pytest.mark.timeout(300)
 @pytest.mark.xdist_group(f"kernel-{NEW}")
-def test_exported_modules_do_what_the_driver_does() -> None:
-    """Each program with its own module, which is loaded for it and goes again."""
-    programs = held(DRIVEN)
+@pytest.mark.parametrize("names", [DRIVEN[:2], pytest.param(DRIVEN[2:], marks=pytest.mark.target("long"))])
+def test_exported_modules_do_what_the_driver_does(names: Sequence[str]) -> None:
+    """Each program with its own module, which is built and loaded for it and goes again."""
+    programs = held(names)
 
     told = TOOL.run_in_guests(bootable(NEW), programs)
 
-    assert sorted(DRIVEN) == sorted(told)
+    assert sorted(names) == sorted(told)
     assert [] == [line for one in programs for line in TOOL.difference(one, told[one.name])]
 
 

@@ -22,7 +22,7 @@ STATES = inspect_states()
     ("series", "found"),
     [
         pytest.param(OLD, {("leaked_reservation", 8): 1}, marks=pytest.mark.xdist_group(f"kernel-{OLD}")),
-        pytest.param(NEW, {}, marks=pytest.mark.xdist_group(f"kernel-{NEW}")),
+        pytest.param(NEW, {}, marks=(pytest.mark.target("long"), pytest.mark.xdist_group(f"kernel-{NEW}"))),
     ],
 )
 def test_the_middle_that_went_first(series: str, found: dict[tuple[str, int], int], tmp_path: Path) -> None:
