@@ -39,7 +39,7 @@ class PostedVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     :param date: of the message; empty where nobody noted it
     :param message_ids: of the message, without angle brackets
     :param mail: numbers under which a stored public archive has the message
-    :param named_in: the same of mails by others that speak of it
+    :param named_in: the same of other mails that speak of it
     :param base: the model to compare it with, ``7.2``
     :param policy: the design as a policy, as ``--on`` takes it behind *base*; empty where none is it
     :param patch: a file of evidence/patches that gives a kernel this policy; empty where none does
