@@ -255,10 +255,7 @@ def _retraced(model: KernelModel | RaceModel, recorded: RecordedPath) -> Path[An
     for number, (choice, letters) in enumerate(recorded.steps, 1):
         steps: list[Any] = list(model.successors(state))
         if choice >= len(steps):
-            raise Differs(
-                number,
-                f"{number_of(len(steps), 'step')} can be taken, and {choice} was recorded",
-            )
+            raise Differs(number, f"{number_of(len(steps), 'step')} can be taken, and {choice} was recorded")
         action, state = steps[choice]
         actions.append(action)
         if letters != list(_letters(map(str, actions)))[-1]:

@@ -116,12 +116,7 @@ class PageContents:
                 )
 
     def _begun(
-        self,
-        pages: Mapping[_Place, PageHeld],
-        op: Op,
-        process: str,
-        store: _Store | None,
-        spaces: SeenSpaces,
+        self, pages: Mapping[_Place, PageHeld], op: Op, process: str, store: _Store | None, spaces: SeenSpaces
     ) -> Iterator[tuple[str, str]]:
         # A page that was not mapped at a place, and of which nobody knows what it held.
         assert self._pages is not None
@@ -213,12 +208,7 @@ def _store(op: Op | None, process: str) -> _Store | None:
 
 
 def _shared(
-    pages: Mapping[_Place, PageHeld],
-    op: Op,
-    process: str,
-    step: Step,
-    memory: MemorySeen,
-    spaces: SeenSpaces,
+    pages: Mapping[_Place, PageHeld], op: Op, process: str, step: Step, memory: MemorySeen, spaces: SeenSpaces
 ) -> Iterator[tuple[str, str]]:
     # A page that took a store through a private mapping is nobody else's.
     call = op.call

@@ -16,15 +16,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import LOOKING_WALKERS, Mincore, Status, Walk
 from pfnlab.programs.lang.words import PERF
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.observation import (
-    PHYSICAL,
-    REGION,
-    BookEntry,
-    MemorySeen,
-    PteSeen,
-    Step,
-    VmaSeen,
-)
+from pfnlab.programs.runs.observation import PHYSICAL, REGION, BookEntry, MemorySeen, PteSeen, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
 from pfnlab.programs.runs.texts import TableEntry, vma_name
 
@@ -141,10 +133,7 @@ def flushed(before: Step, ptes: ByPlace[PteSeen], gens: tuple[TlbGens, TlbGens])
 
 
 def notified(
-    before: Step,
-    ptes: ByPlace[PteSeen],
-    memory: tuple[MemorySeen, MemorySeen],
-    starts: Mapping[str, int],
+    before: Step, ptes: ByPlace[PteSeen], memory: tuple[MemorySeen, MemorySeen], starts: Mapping[str, int]
 ) -> Iterator[str]:
     """No entry is removed, or maps another frame, of which the address space's notifier was not told.
 

@@ -10,15 +10,7 @@ from pfnlab.checker.judging.history import History
 from pfnlab.programs.lang import device_ops, ops
 from pfnlab.programs.lang.process_ops import ProcessMadvise
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import (
-    HELD,
-    WAITS,
-    PteSeen,
-    Step,
-    VmaSeen,
-    is_under_way,
-    standings,
-)
+from pfnlab.programs.runs.observation import HELD, WAITS, PteSeen, Step, VmaSeen, is_under_way, standings
 from pfnlab.programs.runs.pte_text import RAM
 
 #: Calls that take entries away and leave the VMA.

@@ -97,10 +97,7 @@ def violations(program: Program, run: Run, series: str | None = None) -> list[Vi
 
 
 def judged(
-    program: Program,
-    runs: Sequence[Run],
-    series: Mapping[str, str | None],
-    fields: tuple[str, ...] = FIELDS,
+    program: Program, runs: Sequence[Run], series: Mapping[str, str | None], fields: tuple[str, ...] = FIELDS
 ) -> Verdict:
     """The verdict on one program's runs, with the properties that each of them breaks.
 

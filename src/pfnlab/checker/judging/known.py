@@ -195,10 +195,7 @@ _BY_PROPERTY: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
         (_DIRECT, lambda c: c.driver and c.done("remap_file_pages")),
         (_SET, lambda c: c.device("isa")),
     ),
-    "fork_whole": (
-        (_FORK, _fork_failed),
-        (_PIECES, _pieces),
-    ),
+    "fork_whole": ((_FORK, _fork_failed), (_PIECES, _pieces)),
     "memory_off": (
         (_UNMINDED, lambda c: c.vfio and c.lacks("vfio_minds_memory")),
         (_FILLED, lambda c: c.has("vfio_remaps") and c.vfio and (c.forked or c.cut or c.moved)),

@@ -89,10 +89,7 @@ class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 #: By property; tests hold that every property that can be violated is here.
-MEANINGS = msgspec.convert(
-    package_toml(__package__, "meanings.toml"),
-    type=dict[str, Meaning],
-)
+MEANINGS = msgspec.convert(package_toml(__package__, "meanings.toml"), type=dict[str, Meaning])
 
 _STAGES = (
     _StagePlan("every operation on every kind of mapping, and every pair of them in a row", core=True),
@@ -234,11 +231,7 @@ class _Teller:
         self._base, self._design, self._every = base, design, every
 
     def all(
-        self,
-        ways: dict[str, Sequel],
-        shown: dict[str, FoundPair],
-        machine: ModelMachine,
-        other: ModelMachine,
+        self, ways: dict[str, Sequel], shown: dict[str, FoundPair], machine: ModelMachine, other: ModelMachine
     ) -> tuple[Broken, ...]:
         """All that *machine* violates and *other* keeps, in the order in which properties are listed."""
         found = []

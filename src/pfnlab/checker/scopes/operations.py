@@ -11,19 +11,7 @@ from pfnlab.checker.scopes.scope import Part, Scope, Template
 from pfnlab.kernel.mm.kernel import Kernel, Task
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.programs.lang.areas import AREA_ALIGN_PAGES
-from pfnlab.programs.lang.ops import (
-    MAIN_TASK,
-    Call,
-    Exec,
-    Exit,
-    Fork,
-    Kill,
-    Mmap,
-    Mremap,
-    Op,
-    Read,
-    Write,
-)
+from pfnlab.programs.lang.ops import MAIN_TASK, Call, Exec, Exit, Fork, Kill, Mmap, Mremap, Op, Read, Write
 from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, ProcessVmReadv, Walk

@@ -189,11 +189,7 @@ class _Search(RunningSearch[State]):
     numbers: Numbered | None = None
 
     def __init__(
-        self,
-        model: Model[State],
-        properties: Sequence[Property[State]],
-        order: Order,
-        depth: int | None,
+        self, model: Model[State], properties: Sequence[Property[State]], order: Order, depth: int | None
     ) -> None:
         self.model, self.properties, self.depth = model, properties, depth
         self.of_steps = [question for question in properties if question.of_step]

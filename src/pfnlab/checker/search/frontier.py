@@ -163,10 +163,7 @@ def storage(
 def _codec(model: Composed[State]) -> StateCodec[State]:
     """States as words of one table of parts."""
     table = PartTable()
-    return (
-        lambda state: table.words(model.parts(state)),
-        lambda words: model.composed(table.parts(words)),
-    )
+    return (lambda state: table.words(model.parts(state)), lambda words: model.composed(table.parts(words)))
 
 
 def _part(model: Model[State], limit: int) -> int:

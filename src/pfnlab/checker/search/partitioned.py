@@ -23,15 +23,7 @@ from pfnlab.checker.search.exploration import Exploration, Property, judgement
 from pfnlab.checker.search.explore import RunningSearch, SearchOptions
 from pfnlab.checker.search.frontier import Frontier, Waiting, storage
 from pfnlab.checker.search.model import Counting, Model, State
-from pfnlab.checker.search.owner import (
-    ChoiceWay,
-    Holding,
-    Reached,
-    Round,
-    Settled,
-    part_of,
-    step_of,
-)
+from pfnlab.checker.search.owner import ChoiceWay, Holding, Reached, Round, Settled, part_of, step_of
 from pfnlab.checker.search.path import Path, path_along
 from pfnlab.checker.search.trail import Trail
 from pfnlab.checker.search.visited import fingerprint

@@ -32,12 +32,5 @@ class CacheMode(IntEnum):
 
 
 # Both in the order of the values above.
-_CATTR = (
-    "write-back",
-    "write-combining",
-    "uncached-minus",
-    "uncached",
-    "write-through",
-    "write-protected",
-)
+_CATTR = ("write-back", "write-combining", "uncached-minus", "uncached", "write-through", "write-protected")
 _SHORT = ("wb", "wc", "uc-", "uc", "wt", "wp")

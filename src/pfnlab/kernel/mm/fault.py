@@ -10,14 +10,7 @@ from pfnlab.kernel.hw.tlb import Tlb
 from pfnlab.kernel.mm import copy_on_write
 from pfnlab.kernel.mm.content import with_word, word
 from pfnlab.kernel.mm.failures import pte_alloc
-from pfnlab.kernel.mm.flags import (
-    VM_ACCESS,
-    VM_HUGEPAGE,
-    VM_MAYSHARE,
-    VM_NOHUGEPAGE,
-    VM_SHARED,
-    VM_WRITE,
-)
+from pfnlab.kernel.mm.flags import VM_ACCESS, VM_HUGEPAGE, VM_MAYSHARE, VM_NOHUGEPAGE, VM_SHARED, VM_WRITE
 from pfnlab.kernel.mm.shmem import ShmemFile, set_file_page, shmem_fault
 from pfnlab.kernel.mm.space import MmStruct
 from pfnlab.kernel.mm.vma import SpecialMapping, Vma

@@ -54,15 +54,7 @@ def do_mmap(
         raise ModelledErrno(errno.ENOMEM)
     with mm.mmap_lock.write():
         fills = map_locked(
-            mm,
-            start,
-            nr,
-            access,
-            file=file,
-            pgoff=pgoff,
-            shared=shared,
-            fixed=fixed,
-            locked=locked,
+            mm, start, nr, access, file=file, pgoff=pgoff, shared=shared, fixed=fixed, locked=locked
         )
     if populated or fills:
         mm_populate(mm, start, end)

@@ -18,12 +18,7 @@ _BATCH = 8
 
 
 def _zap_page_range(
-    tlb: MmuGather,
-    vma: Vma,
-    start: int,
-    end: int,
-    keep: Callable[[EntryRun], bool] | None,
-    empties: bool,
+    tlb: MmuGather, vma: Vma, start: int, end: int, keep: Callable[[EntryRun], bool] | None, empties: bool
 ) -> None:
     """Clear the entries of ``[start, end)``, a page table after the other (zap_pte_range, S6.7.1).
 

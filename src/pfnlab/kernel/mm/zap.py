@@ -48,12 +48,7 @@ def zap_vma_ptes(vma: Vma, start: int, end: int) -> None:
 
 
 def unmap_mapping_range(
-    kernel: Kernel,
-    pages: PfnRange,
-    mapping: AddressSpace,
-    *,
-    even_cows: bool,
-    file: MappedFile | None = None,
+    kernel: Kernel, pages: PfnRange, mapping: AddressSpace, *, even_cows: bool, file: MappedFile | None = None
 ) -> None:
     """Clear the entries of *pages* in every mapping of a file, of any process (S6.7.2).
 

@@ -16,14 +16,7 @@ from pfnlab.lab.building.built import PAT_INFO, uncalled_in
 from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.running.alarms import alarm_of_guest, alarm_of_reply
-from pfnlab.lab.running.cleaning import (
-    cleared,
-    left_behind,
-    low_devices,
-    settled,
-    stored_pages,
-    turned_back,
-)
+from pfnlab.lab.running.cleaning import cleared, left_behind, low_devices, settled, stored_pages, turned_back
 from pfnlab.lab.running.inside import disagreements, with_inside
 from pfnlab.lab.running.inside_state import LensState
 from pfnlab.lab.running.kernel_blocks import ReachedBlocks

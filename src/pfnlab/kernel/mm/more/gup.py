@@ -82,9 +82,7 @@ def _touch(mm: MmStruct, entry: EntryRun, vpn: int, write: bool) -> None:
     saved_dirty = mm.kernel.profile.saved_dirty
     if entry.level == 1:
         mm.tables.change(
-            vpn,
-            vpn + 1,
-            lambda run: pte_mkyoung(pte_mkdirty(run.bits, saved_dirty) if write else run.bits),
+            vpn, vpn + 1, lambda run: pte_mkyoung(pte_mkdirty(run.bits, saved_dirty) if write else run.bits)
         )
 
 

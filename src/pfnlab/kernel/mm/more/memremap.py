@@ -95,8 +95,7 @@ def ioremap(kernel: Kernel, pfns: PfnRange, mode: CacheMode) -> None:
         kernel.platform.phys, start, pfns.nr * PAGE_SIZE, mode, granted
     ):
         kernel.trace.printk(
-            f"ioremap error for {start:#x}-{end:#x}, requested {mode.value:#x}, got {granted.value:#x}",
-            "err",
+            f"ioremap error for {start:#x}-{end:#x}, requested {mode.value:#x}, got {granted.value:#x}", "err"
         )
         kernel.book.free(start, end, who=kernel.who)
         raise ModelledErrno(errno.ENOMEM)
