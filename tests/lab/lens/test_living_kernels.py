@@ -24,15 +24,13 @@ from pfnlab.kernel.policies.releases import series_of
 from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.btf import Btf
 from pfnlab.lab.lens.memory import GuestRam, MemorySource, open_core
+from pfnlab.lab.lens.plain import RawState
 from pfnlab.lab.lens.program import find_symbols, open_program
 from pfnlab.lab.lens.snapshot import Lens
 from pfnlab.lab.lens.vmlinux import btf_of
 from pfnlab.lab.running.inside_state import (
     LensState,
     Words,
-    prots_seen,
-    ptes_seen,
-    tracked_seen,
     vma_counted,
 )
 from pfnlab.programs.lang.load import load_program
@@ -105,7 +103,7 @@ def seen_outside(step: Step) -> tuple[object, ...]:
 
 def seen_inside(state: LensState, outside: Step) -> tuple[object, ...]:
     """The same, read in the memory of the kernel."""
-    return state.book, vma_counted(state, outside.vmas or ()), ptes_seen(state)
+    return state.book, vma_counted(state, outside.vmas or ()), state.ptes
 
 
 def test_a_split_mapping(subject: Subject) -> None:
@@ -115,17 +113,13 @@ def test_a_split_mapping(subject: Subject) -> None:
     (_, before), (_, state) = subject.guest.run(MIDDLE, subject.look)
     pieces = (Span("a", 0, 4), Span("a", 8, 16))
 
-    assert [vma.span for vma in state.tasks[0].vmas] == list(pieces)
-    assert {vma.mode for vma in state.tasks[0].vmas} == {"wc"}
-    assert state.tasks[0].tlb_gen == before.tasks[0].tlb_gen + 1
+    assert [vma.span for vma in state.vmas] == list(pieces)
+    assert state.prots == tuple(f"{span} WC" for span in pieces)
+    assert state.memory.tlb_gens["main"][1] == before.memory.tlb_gens["main"][1] + 1
     if series_of(subject.series) in ("6.1", "6.12"):
-        assert [vma.pat for vma in state.tasks[0].vmas] == [True, True]
-        assert state.contexts == ()
+        assert state.tracked == tuple(f"VM_PAT {span}" for span in pieces)
     else:
-        (context,) = state.contexts
-        assert (context.span, context.references) == (Span("bar", 0, 16), 2)
-        assert context.users == tuple(("main", span) for span in pieces)
-        assert [vma.pat for vma in state.tasks[0].vmas] == [False, False]
+        assert state.tracked == ("bar[0:16] x2 a[0:4] a[8:16]",)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -138,8 +132,8 @@ def test_inside_is_outside_is_the_model(name: str, subject: Subject) -> None:
 
     for step, (outside, state) in zip(model.steps, subject.guest.run(program, subject.look), strict=False):
         assert seen_outside(outside) == seen_inside(state, outside), outside.op
-        assert tracked_seen(state) == step.tracked, outside.op
-        assert prots_seen(state) == step.prots, outside.op
+        assert state.tracked == step.tracked, outside.op
+        assert state.prots == step.prots, outside.op
 
 
 def test_drgn_sees_the_same(subject: Subject) -> None:
@@ -147,18 +141,18 @@ def test_drgn_sees_the_same(subject: Subject) -> None:
     drgn's own walks over lists, VMAs and trees work on the program and find what the lens found.
     """
 
-    def both(pids: Mapping[str, int], places: Places) -> tuple[LensState, list[int], int]:
+    def both(pids: Mapping[str, int], places: Places) -> tuple[RawState, list[int], int]:
         program = subject.program(subject.ram)
         tasks = list_for_each_entry("struct task_struct", program["init_task"].tasks.address_of_(), "tasks")
         (task,) = (task for task in tasks if task.pid.value_() == pids["main"])
         bits = [int(vma.vm_flags.value_()) for vma in for_each_vma(task.mm)]
         root = program["memtype_rbroot"].rb_root.address_of_()
         entries = list(rbtree_inorder_for_each_entry("struct memtype", root, "rb"))
-        return subject.look(pids, places), bits, len(entries)
+        return subject.lens.snapshot(pids, places), bits, len(entries)
 
     ((_, (state, bits, entries)),) = subject.guest.run(MIDDLE, both, [1])
 
-    assert {vma.bits for vma in state.tasks[0].vmas} <= set(bits)
+    assert {vma.bits for vma in state.spaces[0].vmas} <= set(bits)
     assert entries >= len(state.book) > 0
 
 
@@ -216,5 +210,5 @@ def test_many_mappings_at_once(subject: Subject) -> None:
 
     ((outside, state),) = subject.guest.run(text, subject.look, [49])
 
-    assert len(state.tasks[0].vmas) == 50
+    assert len(state.vmas) == 50
     assert seen_outside(outside) == seen_inside(state, outside)

@@ -21,14 +21,7 @@ from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.memory import GuestRam
 from pfnlab.lab.lens.program import find_symbols, open_program
 from pfnlab.lab.lens.snapshot import Lens
-from pfnlab.lab.running.inside_state import (
-    ContextState,
-    LensState,
-    Words,
-    ptes_seen,
-    tracked_seen,
-    vma_seen,
-)
+from pfnlab.lab.running.inside_state import LensState, Words
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import BookEntry, PteSeen
 from pfnlab.programs.runs.places import Places
@@ -56,25 +49,19 @@ def test_the_whole_state_is_read(tmp_path: Path) -> None:
     flags = "rd wr sh mr mw ms pf io de dd"
     entry = "L1 WC P RW US SPECIAL A D"
 
-    assert [(vma.span, vma.mode, vma.file) for vma in state.tasks[0].vmas] == [
-        (first, "wc", "wc"),
-        (second, "wc", "wc"),
+    assert [(vma.span, vma.file, vma.perms, vma.offset, vma.flags) for vma in state.vmas] == [
+        (first, "wc", "rw-s", Span("bar", 0, 4), flags),
+        (second, "wc", "rw-s", Span("bar", 8, 16), flags),
     ]
-    assert [(vma.perms, vma.offset, vma.flags) for vma in vma_seen(state)] == [
-        ("rw-s", Span("bar", 0, 4), flags),
-        ("rw-s", Span("bar", 8, 16), flags),
-    ]
-    assert state.contexts == (ContextState(Span("bar", 0, 16), 2, (("main", first), ("main", second))),)
-    assert tracked_seen(state) == ("bar[0:16] x2 a[0:4] a[8:16]",)
+    assert state.prots == ("a[0:4] WC", "a[8:16] WC")
+    assert state.tracked == ("bar[0:16] x2 a[0:4] a[8:16]",)
     assert state.book == (BookEntry("bar", 0, 16, "wc"), BookEntry("bar", 2, 4, "wc"))
-    assert [
-        (run.span, run.target, run.entry.replace(" A", "").replace(" D", "")) for run in ptes_seen(state)
-    ] == [
+    assert [(run.span, run.target, run.entry.replace(" A", "").replace(" D", "")) for run in state.ptes] == [
         (first, Span("bar", 0, 4), entry.replace(" A D", "")),
         (Span("a", 4, 8), None, "none@L1"),
         (second, Span("bar", 8, 16), entry.replace(" A D", "")),
     ]
-    assert state.tasks[0].tlb_gen == 5
+    assert state.memory.tlb_gens["main"][1] == 5
 
 
 def test_pages_count_for_the_vma_they_are_in(tmp_path: Path) -> None:
@@ -86,7 +73,7 @@ def test_pages_count_for_the_vma_they_are_in(tmp_path: Path) -> None:
         kernel.ordinary(page, frame, anonymous=anonymous, mapcount=mapcount)
     kernel.put(toy.VMAS + toy.VMA_SIZE + 24, toy.FLAGS | VM_LOCKED)
 
-    first, second = look(kernel, tmp_path).tasks[0].vmas
+    first, second = look(kernel, tmp_path).vmas
 
     assert (4, 0, 0) == (first.rss, first.anonymous, first.locked)
     assert (8, 8, 3) == (second.rss, second.anonymous, second.locked)
@@ -112,8 +99,8 @@ def test_pages_behind_its_area_count_for_a_vma_that_grew(
 
     state = look(kernel, tmp_path, Places(PLACES.devices, areas))
 
-    assert (16, 16) == (state.tasks[0].vmas[1].rss, state.tasks[0].vmas[1].anonymous)
-    assert set(areas) >= {run.span.name for run in ptes_seen(state)}
+    assert (16, 16) == (state.vmas[1].rss, state.vmas[1].anonymous)
+    assert set(areas) >= {run.span.name for run in state.ptes}
 
 
 @pytest.mark.parametrize("mapcount, faults", [(1, 0), (2, 1)])
@@ -139,10 +126,10 @@ def test_the_pages_of_the_clock_are_a_special_mapping(tmp_path: Path) -> None:
     special = look(kernel, tmp_path)
 
     assert ("anon", None) == (
-        without_operations.tasks[0].vmas[0].file,
-        without_operations.tasks[0].vmas[0].offset,
+        without_operations.vmas[0].file,
+        without_operations.vmas[0].offset,
     )
-    assert ("vvar", None) == (special.tasks[0].vmas[0].file, special.tasks[0].vmas[0].offset)
+    assert ("vvar", None) == (special.vmas[0].file, special.vmas[0].offset)
     assert [1, 0] == [
         sum(fault.name == "counts_left" for fault in state.memory.faults)
         for state in (without_operations, special)
@@ -154,10 +141,10 @@ def test_a_vma_in_two_slots_of_the_tree_is_one(tmp_path: Path) -> None:
     So it is on 6.1 while a VMA is split.
     """
     kernel = ToyKernel()
-    (_, whole) = look(kernel, tmp_path).tasks[0].vmas
+    (_, whole) = look(kernel, tmp_path).vmas
     kernel.put(toy.TREE + 136, toy.DIRECT + toy.VMAS + toy.VMA_SIZE)
 
-    assert (whole,) == look(kernel, tmp_path).tasks[0].vmas
+    assert (whole,) == look(kernel, tmp_path).vmas
 
 
 def test_missing_tables_are_said_with_their_level(tmp_path: Path) -> None:
@@ -167,7 +154,7 @@ def test_missing_tables_are_said_with_their_level(tmp_path: Path) -> None:
     kernel = ToyKernel()
     kernel.put(toy.TABLES + 2 * toy.PAGE + 8 * (toy.AREA >> 9 & 511), 0)
 
-    assert ptes_seen(look(kernel, tmp_path)) == (PteSeen("main", "a", 0, 16, None, "none@L2"),)
+    assert look(kernel, tmp_path).ptes == (PteSeen("main", "a", 0, 16, None, "none@L2"),)
 
 
 def test_a_stack_ends_where_its_task_says(tmp_path: Path) -> None:
@@ -190,7 +177,7 @@ def test_large_leaves_are_one_run(tmp_path: Path) -> None:
     leaf = 0x80000000 | 1 << 12 | 0xE7
     kernel.put(toy.TABLES + 2 * toy.PAGE + 8 * (toy.AREA >> 9 & 511), leaf)
 
-    (run,) = ptes_seen(look(kernel, tmp_path))
+    (run,) = look(kernel, tmp_path).ptes
 
     assert (run.target, run.entry) == (Span("bar", 0, 16), "L2 WB P RW US A D")
 
@@ -203,7 +190,7 @@ def test_a_task_that_is_gone_is_left_out(tmp_path: Path) -> None:
     kernel.put(toy.TASKS + toy.TASK_SIZE + 16, 8)
     state = look(kernel, tmp_path)
 
-    assert state.tasks == ()
+    assert state.vmas == ()
     assert len(state.book) == 2
 
 
@@ -233,8 +220,8 @@ def test_a_task_that_was_seen_is_seen_as_it_is(case: str, tmp_path: Path) -> Non
                 file.write(struct.pack("<Q", word))
         second = Words().state(lens.snapshot({"main": 7}, PLACES), PLACES)
 
-    assert [5] == [task.tlb_gen for task in first.tasks]
-    assert seen == [task.tlb_gen for task in second.tasks]
+    assert [5] == [generation for _, generation in first.memory.tlb_gens.values()]
+    assert seen == [generation for _, generation in second.memory.tlb_gens.values()]
 
 
 def test_a_thread_is_looked_for_once(tmp_path: Path) -> None:
@@ -251,7 +238,7 @@ def test_a_thread_is_looked_for_once(tmp_path: Path) -> None:
         state = Words().state(lens.snapshot({"main": 7, "thread": 9}, PLACES), PLACES)
 
     assert [[7]] == asked
-    assert ["main"] == [task.task for task in state.tasks]
+    assert ["main"] == list(state.memory.tlb_gens)
 
 
 @pytest.mark.parametrize(
@@ -280,7 +267,7 @@ def test_kernels_without_contexts_have_vm_pat(tmp_path: Path) -> None:
         program = open_program(ram, toy.types(without="pfnmap_track_ctx"), SYMBOLS)
         state = Words().state(Lens(program, ram, SYMBOLS).snapshot({"main": 7}, PLACES), PLACES)
 
-    assert tracked_seen(state) == ("VM_PAT a[0:4]",)
+    assert state.tracked == ("VM_PAT a[0:4]",)
 
 
 def test_a_kernel_may_keep_the_first_frame_in_each_vma(tmp_path: Path) -> None:
@@ -294,7 +281,7 @@ def test_a_kernel_may_keep_the_first_frame_in_each_vma(tmp_path: Path) -> None:
         program = open_program(ram, toy.types(vma_word="vm_base_pfn"), SYMBOLS)
         state = Words().state(Lens(program, ram, SYMBOLS).snapshot({"main": 7}, PLACES), PLACES)
 
-    assert tracked_seen(state) == ("bar[2:6] a[0:4]",)
+    assert state.tracked == ("bar[2:6] a[0:4]",)
 
 
 def test_a_kernel_may_keep_the_end_of_its_frames_in_each_vma(tmp_path: Path) -> None:
@@ -308,7 +295,7 @@ def test_a_kernel_may_keep_the_end_of_its_frames_in_each_vma(tmp_path: Path) -> 
         program = open_program(ram, toy.types(vma_word="pfnmap_end"), SYMBOLS)
         state = Words().state(Lens(program, ram, SYMBOLS).snapshot({"main": 7}, PLACES), PLACES)
 
-    assert tracked_seen(state) == ("bar[2:6] a[0:4]",)
+    assert state.tracked == ("bar[2:6] a[0:4]",)
 
 
 def test_a_context_is_read_as_the_driver_named_its_frames(tmp_path: Path) -> None:
@@ -316,9 +303,10 @@ def test_a_context_is_read_as_the_driver_named_its_frames(tmp_path: Path) -> Non
     kernel = ToyKernel()
     kernel.put(toy.CONTEXT, 2, 1 << 40, 16 * toy.PAGE)
 
-    state = look(kernel, tmp_path)
+    with GuestRam(kernel.save(tmp_path / "ram")) as ram:
+        raw = Lens(open_program(ram, TYPES, SYMBOLS), ram, SYMBOLS).snapshot({"main": 7}, PLACES)
 
-    assert Span("phys", 1 << 40, (1 << 40) + 16) == state.contexts[0].span
+    assert (1 << 40, (1 << 40) + 16) == raw.contexts[0].pfns
 
 
 def loop_in_tasks(kernel: ToyKernel) -> None:
@@ -398,7 +386,7 @@ def test_tables_that_loop_end(tmp_path: Path) -> None:
     kernel = ToyKernel()
     loop_in_tables(kernel)
 
-    assert look(kernel, tmp_path).tasks[0].ptes
+    assert look(kernel, tmp_path).ptes
 
 
 #: Places worth hitting: words that are pointers or counts.
@@ -479,7 +467,7 @@ def tracked(kernel: ToyKernel, folder: Path) -> tuple[str, ...]:
     """What is tracked for the VMAs a[0:4] and a[8:16]."""
     with GuestRam(kernel.save(folder / "ram")) as ram:
         lens = Lens(open_program(ram, toy.types(vma_word="pfnmap_parts"), SYMBOLS), ram, SYMBOLS)
-        return tracked_seen(Words().state(lens.snapshot({"main": 7}, PLACES), PLACES))
+        return Words().state(lens.snapshot({"main": 7}, PLACES), PLACES).tracked
 
 
 def test_runs_without_a_gap_are_reservations(tmp_path: Path) -> None:

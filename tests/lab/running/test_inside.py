@@ -16,7 +16,7 @@ from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.plain import RawState
 from pfnlab.lab.running import inside
 from pfnlab.lab.running.inside import TRIES, can_look_inside, disagreements, has_types, look, with_inside
-from pfnlab.lab.running.inside_state import LensState, TaskState, VmaState, Words
+from pfnlab.lab.running.inside_state import LensState, Words
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import Around
 from pfnlab.lab.running.qemu_machine import QemuMachine
@@ -161,12 +161,8 @@ class TestStepwise:
 
 A, BAR = Span("a", 0, 16), DeviceSpan("bar", 0, 16)
 ENTRY = BookEntry("bar", 0, 16, "wc")
-STATE = LensState(
-    (TaskState("main", (VmaState(A, "rd wr sh", 0x8B, "wc", "wc", BAR, pat=True, rss=4),), ()),),
-    (),
-    (ENTRY,),
-)
 SEEN = VmaSeen("main", *A.parts, "rw-s", "wc", BAR, "rd wr sh", rss=4)
+STATE = LensState((ENTRY,), (SEEN,), tracked=("VM_PAT a[0:16]",), prots=("a[0:16] WC",))
 STEP = Step(
     "look",
     "main",
@@ -233,8 +229,8 @@ class TestBothChannels:
         Or smaps passed a whole PFN mapping by, as kernels up to 6.1 do; nothing else it leaves out.
         """
         seen = VmaSeen("main", *A.parts, "rw-s", "wc", BAR, flags, *counts)
-        vma = VmaState(A, flags, 0x8B, "wc", "wc", BAR, rss=4, anonymous=4, locked=2)
-        state = LensState((TaskState("main", (vma,), ()),), (), STATE.book)
+        vma = VmaSeen("main", *A.parts, "rw-s", "wc", BAR, flags, rss=4, anonymous=4, locked=2)
+        state = LensState(STATE.book, (vma,))
         step = msgspec.structs.replace(STEP, vmas=(seen,))
 
         found = ["disagree about the VMAs" in fault.says for _, fault in disagreements([step], [state])]

@@ -1,42 +1,48 @@
-"""States as values: how they compare, and what a difference says."""
+"""States as values: the tracker in words, and the counts that are compared."""
 
 from __future__ import annotations
 
 import msgspec
 from for_each import for_each
 
-from pfnlab.lab.running.inside_state import (
-    ContextState,
-    LensState,
-    TaskState,
-    VmaState,
-    prots_seen,
-    tracked_seen,
-    vma_counted,
-    vma_seen,
-)
-from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import BookEntry, DeviceSpan, PteSeen
+from pfnlab.base.units import PfnRange
+from pfnlab.kernel.hw.bits import PAGE_PRESENT, PAGE_PWT
+from pfnlab.lab.lens.plain import Extent, RawContext, RawSpace, RawState, RawVma
+from pfnlab.lab.running.inside_state import LensState, Words, vma_counted
+from pfnlab.programs.runs.observation import VmaSeen
+from pfnlab.programs.runs.places import Places
 
-VMA = VmaState(Span("a", 0, 4), "rd wr", 3, "wc", "wc", Span("bar", 0, 4))
-CONTEXT = ContextState(Span("bar", 0, 16), 2, (("main", Span("a", 0, 4)), ("child", Span("a", 8, 16))))
-ENTRY = PteSeen("main", "a", 0, 4, DeviceSpan("bar", 0, 4), "L1 WC P RW US SPECIAL A")
-STATE = LensState(
-    (TaskState("main", (VMA,), (ENTRY,), 4),),
-    (CONTEXT,),
-    (BookEntry("bar", 0, 16, "wc"),),
-)
+PLACES = Places({"bar": PfnRange(0x100, 0x110)}, {"a": (0x4000, 16)})
+WC = PAGE_PRESENT | PAGE_PWT
+VMA = RawVma(Extent("a", 0, 4), 3, 3, WC, "wc", 0, (), 0, False, None)
+EMPTY = RawState((), (), (), {}, (), None)
+SEEN = VmaSeen("main", "a", 0, 4, "rw-s", "wc", None, "rd wr")
+
+
+def state(*contexts: RawContext, vma: RawVma = VMA) -> LensState:
+    """The state of one task with one VMA, in words."""
+    space = RawSpace("main", (vma,), (), 4, None, 0x1000)
+    return Words().state(EMPTY._replace(spaces=(space,), contexts=contexts), PLACES)
 
 
 def test_the_tracker_in_the_words_of_observations() -> None:
     """
     Shared contexts with their users, flagged VMAs, and the mode of every VMA.
     """
-    pat = LensState((TaskState("main", (msgspec.structs.replace(VMA, pat=True),), ()),), (), ())
+    users = (("main", Extent("a", 0, 4)), ("child", Extent("a", 8, 16)))
+    shared = state(RawContext((0x100, 0x110), 2, users))
+    flagged = state(vma=VMA._replace(pat=True))
+    with_frames = state(vma=VMA._replace(pat=True, base=0x102))
 
-    assert tracked_seen(STATE) == ("bar[0:16] x2 a[0:4] child:a[8:16]",)
-    assert tracked_seen(pat) == ("VM_PAT a[0:4]",)
-    assert prots_seen(STATE) == ("a[0:4] WC",)
+    assert shared.tracked == ("bar[0:16] x2 a[0:4] child:a[8:16]",)
+    assert flagged.tracked == ("VM_PAT a[0:4]",)
+    assert with_frames.tracked == ("bar[2:6] a[0:4]",)
+    assert shared.prots == ("a[0:4] WC",)
+
+
+def test_frames_of_no_device_have_no_numbers() -> None:
+    """RAM that a driver maps lies elsewhere on every machine."""
+    assert state(RawContext((0x900, 0x904), None, (("main", Extent("a", 0, 4)),))).tracked == ("phys a[0:4]",)
 
 
 @for_each(
@@ -51,9 +57,7 @@ def test_the_tracker_in_the_words_of_observations() -> None:
 )
 def test_pages_of_a_vma_that_smaps_passed_by_are_not_counted(flags: str, counted: int, told: int) -> None:
     """Only where a walker may pass it by, and smaps counted nothing at all."""
-    vma = msgspec.structs.replace(VMA, flags=flags, rss=4, anonymous=4)
-    state = LensState((TaskState("main", (vma,), ()),), (), ())
-    (inside,) = vma_seen(state)
+    inside = msgspec.structs.replace(SEEN, flags=flags, rss=4, anonymous=4)
     outside = msgspec.structs.replace(inside, rss=counted, anonymous=counted)
 
-    assert [told] == [one.rss for one in vma_counted(state, [outside])]
+    assert [told] == [one.rss for one in vma_counted(LensState(vmas=(inside,)), [outside])]

@@ -6,13 +6,13 @@ from typing import cast
 
 from for_each import for_each
 
-from pfnlab.lab.running.inside_state import LensState, TaskState
+from pfnlab.lab.running.inside_state import LensState
 from pfnlab.lab.running.notes import Note, ending, flushes_between, with_notes
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.replies import read_result
 from pfnlab.programs.lang.ops import Munmap, Op
 from pfnlab.programs.lang.span import Span
-from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step
+from pfnlab.programs.runs.observation import BookEntry, MemorySeen, PteSeen, Step
 
 BAR = BookEntry("bar", 0, 4, "wc")
 ENTRY = PteSeen("main", "a", 0, 4, None, "none@L1")
@@ -21,8 +21,8 @@ STEP = Step("munmap a", "main", "ok", None, book=(), log=("said",), vmas=(), pte
 
 def state(**generations: int) -> LensState:
     """A state of tasks with these flush generations."""
-    tasks = tuple(TaskState(task, (), (ENTRY,) * (task == "main"), gen) for task, gen in generations.items())
-    return LensState(tasks, (), (BAR,))
+    memory = MemorySeen({task: (0, generation) for task, generation in generations.items()})
+    return LensState(book=(BAR,), ptes=(ENTRY,) * ("main" in generations), memory=memory)
 
 
 class TestNotes:

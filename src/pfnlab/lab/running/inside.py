@@ -16,15 +16,7 @@ from pfnlab.base.units import PfnRange
 from pfnlab.lab.images.cache import cache_root, make_cache_folder, trusted
 from pfnlab.lab.lens import THE_LENS, LensError
 from pfnlab.lab.lens.kept import read_kept, write_kept
-from pfnlab.lab.running.inside_state import (
-    LensState,
-    Words,
-    prots_seen,
-    ptes_seen,
-    tracked_seen,
-    vma_counted,
-    vma_seen,
-)
+from pfnlab.lab.running.inside_state import LensState, Words, vma_counted
 from pfnlab.programs.runs.observation import LOOKS_AGREE, MemoryFault, Step
 from pfnlab.programs.runs.places import Places
 
@@ -141,11 +133,12 @@ def disagreements(steps: Sequence[Step], states: Sequence[LensState]) -> Iterato
     :return: the number of the step, and what is wrong
     """
     for number, (step, state) in enumerate(zip(steps, states, strict=False)):
-        # As far as the agent looked.
-        vmas = vma_counted(state, step.vmas) if step.vmas is not None else ()
-        ptes = ptes_seen(state) if step.ptes is not None else ()
-        common_parts = (("book", state.book), ("VMAs", vmas), ("page-table entries", ptes))
-        for (part, inside), outside in zip(common_parts, (step.book, step.vmas, step.ptes), strict=True):
+        for part, outside, inside in (
+            ("book", step.book, state.book),
+            ("VMAs", step.vmas, vma_counted(state, step.vmas or ())),
+            ("page-table entries", step.ptes, state.ptes),
+        ):
+            # As far as the agent looked.
             if outside is not None and outside != inside:
                 says = (
                     f"two ways to look at one kernel disagree about the {part} after {step.op}: it shows "
@@ -165,12 +158,12 @@ def with_inside(
     merged = []
     for number, (step, state) in enumerate(zip(steps, states, strict=False)):
         step = msgspec.structs.replace(
-            step, tracked=tracked_seen(state), prots=prots_seen(state), direct_map=state.direct_map
+            step, tracked=state.tracked, prots=state.prots, direct_map=state.direct_map
         )
         if fill:
-            vmas = None if any(alone[number : number + 1]) else vma_seen(state)
+            vmas = None if any(alone[number : number + 1]) else state.vmas
             book = state.book if step.book is None else step.book
-            step = msgspec.structs.replace(step, book=book, vmas=vmas, ptes=ptes_seen(state))
+            step = msgspec.structs.replace(step, book=book, vmas=vmas, ptes=state.ptes)
         merged.append(step)
     return (*merged, *steps[len(merged) :])
 

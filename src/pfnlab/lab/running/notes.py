@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 
 from pfnlab.base.errors import Undecided, Why
-from pfnlab.lab.running.inside_state import LensState, ptes_seen
+from pfnlab.lab.running.inside_state import LensState
 from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.runs.observation import NOT_HELD, Step
 
@@ -50,7 +50,7 @@ def with_notes(steps: Sequence[Step], states: Sequence[LensState], notes: Sequen
             value = NOT_HELD if step.value is None else f"{step.value}, {NOT_HELD}"
             step = msgspec.structs.replace(step, value=value)
         if note.alone:
-            ptes = None if step.ptes is None else ptes_seen(state)
+            ptes = None if step.ptes is None else state.ptes
             step = msgspec.structs.replace(
                 step, book=state.book, vmas=None, ptes=ptes, flushes=note.flushes, events=None
             )
@@ -60,9 +60,11 @@ def with_notes(steps: Sequence[Step], states: Sequence[LensState], notes: Sequen
 
 def flushes_between(before: LensState, after: LensState) -> int:
     """How often address spaces were flushed between two looks; a new address space counts 0."""
-    generations = {(task.task, task.mm): task.tlb_gen for task in before.tasks}
+    had = before.memory.tlb_gens
     return sum(
-        max(0, task.tlb_gen - generations.get((task.task, task.mm), task.tlb_gen)) for task in after.tasks
+        max(0, generation - had[task][1])
+        for task, (space, generation) in after.memory.tlb_gens.items()
+        if task in had and had[task][0] == space
     )
 
 

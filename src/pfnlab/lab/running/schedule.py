@@ -94,7 +94,7 @@ class Schedule:
         self._open_ops: list[tuple[Op, int]] = []
         #: The tasks that were killed and not waited for.
         self._killed: set[str] = set()
-        self._state_before = LensState((), (), ())
+        self._state_before = LensState()
         self._note = Note()
         #: One note for each step so far.
         self.notes: list[Note] = []
