@@ -181,9 +181,5 @@ def kept_after(program: Program, run: Run) -> Iterator[list[Span]]:
 def has_moved(op: Op, step: Step) -> bool:
     """True where *op* has moved something to a place of the kernel's choice, or one has that it let go on."""
     words = re.split(r"[ ,;]+", step.value) if isinstance(step.value, str) else []
-    return MOVED in words and (isinstance(op.call, Release) or is_unplaced(op.call))
-
-
-def is_unplaced(call: Call) -> bool:
-    """True where the kernel chooses the place to which *call* moves."""
-    return isinstance(call, Mremap) and call.name is None and call.over is None
+    unplaced = isinstance(op.call, Mremap) and op.call.name is None and op.call.over is None
+    return MOVED in words and (isinstance(op.call, Release) or unplaced)

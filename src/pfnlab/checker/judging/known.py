@@ -1,22 +1,8 @@
 """The violations that are known: what a kernel or a design does there, by the cause in the run."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from pfnlab.checker.judging.run_causes import Causes
-
-
-class Known(NamedTuple):
-    """A violation that is explained.
-
-    :param why: the explanation, with an id of docs/bugs.md or a step of docs/semantics
-    :param cause: true where this explains it: what happened in the run, on a machine that does so
-    """
-
-    name: str
-    why: str
-    cause: Callable[[Causes], bool]
-
 
 _PIECES = "A06: the pieces of a split VMA free what was never reserved"
 _BY_END = "A07: an end that is unmapped shrinks the reservation of another"
@@ -82,16 +68,8 @@ def _pieces(causes: Causes) -> bool:
     return causes.tracker(*_WHOLE_VMAS) and (causes.cut or causes.left_uncut)
 
 
-def _zapped(causes: Causes) -> bool:
-    return causes.tracker("vm_pat") and (causes.zaps or causes.refills or causes.unmaps_behind_zap)
-
-
 def _looked_up(causes: Causes) -> bool:
     return causes.tracker(*_LOOK_UP) and causes.zapped
-
-
-def _booked_again(causes: Causes) -> bool:
-    return causes.tracker(*_OVER_ZAPS) and causes.has("vfio_remaps") and causes.vfio and causes.refilled
 
 
 def _halved(causes: Causes) -> bool:
@@ -121,12 +99,9 @@ def _by_offset(causes: Causes) -> bool:
     return causes.tracker(*_WHOLE_VMAS) and causes.lacks("vm_pat_flag")
 
 
-def _freed_foreign(causes: Causes) -> bool:
-    return (causes.freed_foreign and causes.now == "arch_io_free_memtype_wc") or causes.took_foreign
-
-
-#: By property, the violations that are known; the first that fits explains.
-_BY_PROPERTY: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
+#: By property, the violations that are known: the explanation, with an id of docs/bugs.md or a step of
+#: docs/semantics, and what happened in the run where that explains it; the first that fits does.
+KNOWN: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
     "looks_only": ((_LEAVES, lambda c: c.now in ("smaps", "smaps_rollup", "numa_maps") and c.had_leaf(3)),),
     "entries_inside": (
         (_FRAMES, lambda c: c.vfio and c.has("huge_pfnmap") and c.lacks("vfio_checks_leaf_pfn")),
@@ -137,7 +112,12 @@ _BY_PROPERTY: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
         (_FORK, _fork_failed),
         (_MOVED, _moved_away),
         (_PIECES, _pieces),
-        (_TWICE_BOOKED, _booked_again),
+        (
+            *(
+                _TWICE_BOOKED,
+                lambda c: c.tracker(*_OVER_ZAPS) and c.has("vfio_remaps") and c.vfio and c.refilled,
+            ),
+        ),
         (_LOOKED_UP, _looked_up),
         (_FOREIGN, lambda c: c.took_foreign),
         (_UNTRACKED, lambda c: c.tracker("vm_pat") and c.zapped_beside_change),
@@ -175,7 +155,7 @@ _BY_PROPERTY: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
     ),
     "freed_once": (
         (_BY_OFFSET, _by_offset),
-        (_FOREIGN, _freed_foreign),
+        (_FOREIGN, lambda c: c.took_foreign or (c.freed_foreign and c.now == "arch_io_free_memtype_wc")),
         (_PART, lambda c: c.now == "arch_io_free_memtype_wc" and c.driver and c.freed_part),
         (_FORK, _fork_failed),
         (_PIECES, _pieces),
@@ -184,7 +164,7 @@ _BY_PROPERTY: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
     ),
     "no_loss": (
         (_BY_OFFSET, _by_offset),
-        (_ZAPPED, _zapped),
+        (_ZAPPED, lambda c: c.tracker("vm_pat") and (c.zaps or c.refills or c.unmaps_behind_zap)),
         (_FOREIGN, lambda c: c.took_foreign),
         (_FORK, _fork_failed),
         (_BY_END, lambda c: c.has("end_match") and _pieces(c)),
@@ -243,9 +223,6 @@ _BY_PROPERTY: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
     ),
 }
 
-#: Every known violation.
-KNOWN = tuple(Known(name, why, cause) for name, rows in _BY_PROPERTY.items() for why, cause in rows)
-
 #: Why a program that makes the kernel leave a call out breaks properties.
 LEFT_OUT = "the program left a call out"
 
@@ -254,4 +231,4 @@ def known(causes: Causes, name: str) -> str:
     """Why the property *name* is broken; empty where nobody knows."""
     if causes.left_out:
         return LEFT_OUT
-    return next((entry.why for entry in KNOWN if entry.name == name and entry.cause(causes)), "")
+    return next((why for why, cause in KNOWN.get(name, ()) if cause(causes)), "")

@@ -150,7 +150,9 @@ class Live:
             del self._under_way[task]
             self._done[task] += 1
             if isinstance(op.call, UnmapMappingRange):
-                told_free = self._told_free(task, op.call) if operation.result.result == "ok" else None
+                if operation.result.result == "ok":
+                    pfns = revoked(op.call, self._devices)
+                    told_free = reached(self.kernel, pfns, self._before_revocation[task], self._driven)
                 # Read the translations once more, so that they count as touched: their ages end here.
                 translations(self.kernel)
                 del self._before_revocation[task]
@@ -166,10 +168,6 @@ class Live:
             exit_all(self.kernel)
         _, log = self.kernel.trace.take()
         return tuple(facts_of(log))
-
-    def _told_free(self, task: str, call: UnmapMappingRange) -> bool:
-        pfns = revoked(call, self._devices)
-        return reached(self.kernel, pfns, self._before_revocation[task], self._driven)
 
     def variables(self, task: str) -> Any:
         """The function that the operation of *task* has come to, and its continuation. It must be under way.

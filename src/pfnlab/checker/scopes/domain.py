@@ -103,11 +103,12 @@ class KernelModel:
         """Every operation of the scope that can be tried in *state*, with the state after it."""
         kernel = self.thawed(state)
         mark = Mark(kernel, constant=(kernel.profile, kernel.platform))
-        perform = self._perform_checked if self._own else self._perform_in
         for op in list(operations(kernel, self.scope)):
             try:
                 try:
-                    effect = perform(kernel, op, state)
+                    effect = (
+                        self._perform_checked(kernel, op, state) if self._own else self.perform(kernel, op)
+                    )
                 except Undecided as unknown:
                     self.unmodelled[str(unknown)] += 1
                 else:
@@ -118,9 +119,6 @@ class KernelModel:
             finally:
                 # Also where nobody asks for the next step: other kernels may have a file of this one.
                 mark.restore()
-
-    def _perform_in(self, kernel: Kernel, op: Op, state: KernelState) -> OperationEffect:
-        return self.perform(kernel, op)
 
     def _perform_checked(self, kernel: Kernel, op: Op, state: KernelState) -> OperationEffect:
         """Do *op* with a policy of the user's own, watched at the first of its kind with its result."""

@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -114,7 +114,7 @@ class SearchLimits:
         return None
 
 
-class RunningSearch(Progress[State]):
+class RunningSearch(Progress[State], ABC):
     """A search under way, which may be saved and resumed."""
 
     model: Model[State]
@@ -123,6 +123,8 @@ class RunningSearch(Progress[State]):
 
     def searched(self, settings: Settings, options: SearchOptions) -> Exploration[State]:
         """The result of the search, which ends when no state waits or a limit passes."""
+        if unknown := options.keys() - SearchOptions.__annotations__.keys():
+            raise TypeError(f"a search has no option {min(unknown)}")
         save, resume = options.get("save"), options.get("resume")
         if save is not None or resume is not None:
             self.checkpoint = Checkpoint(self.model, self.properties, settings)
@@ -218,7 +220,9 @@ class _Search(RunningSearch[State]):
     def _goes_on(self) -> bool:
         found = self.found
         found.states, found.frontier = len(self.trail), len(self.frontier)
-        if self.frontier and not self._at_depth():
+        # Breadth first, every waiting state is at least as deep as the next one.
+        deepest = self.depth if self.breadth else None
+        if self.frontier and (deepest is None or self.frontier.first_depth() < deepest):
             if (reason := self.limits.passed(found)) is None:
                 return True
             found.passed.append(reason)
@@ -227,10 +231,6 @@ class _Search(RunningSearch[State]):
 
     def _go_on(self) -> None:
         self._expand(*self.frontier.take())
-
-    def _at_depth(self) -> bool:
-        # Breadth first, every waiting state is at least as deep as the next one.
-        return self.breadth and self.depth is not None and self.frontier.first_depth() >= self.depth
 
     def _note_depth_cut(self) -> None:
         waiting = sum(not self.closed[number] for number in self.beyond)
@@ -257,17 +257,14 @@ class _Search(RunningSearch[State]):
                 self._admit(self.trail.step(number, choice), at + 1, after)
                 continue
             for name in broken_by_step(self.of_steps, after, self.found.discoveries):
-                self._discover(name, number, choice)
+                # A step decides it, whether or not it leads to a new state.
+                self.found.discoveries[name] = path_along(self.model, *self.trail.way_by(number, choice))
             if self.numbers is not None:
                 earlier = self.numbers.peek(key)
                 if earlier is not None and at + 1 < self.depths[earlier]:
                     self.trail.move(earlier, number, choice)
                     self.depths[earlier] = at + 1
                     self.frontier.add(earlier, at + 1, after)
-
-    def _discover(self, name: str, number: int, choice: int) -> None:
-        """A step decides property *name*, whether or not it leads to a new state."""
-        self.found.discoveries[name] = path_along(self.model, *self.trail.way_by(number, choice))
 
     def _close(self, number: int) -> bool:
         """Mark a state as expanded; whether it was expanded before."""

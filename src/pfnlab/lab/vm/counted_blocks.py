@@ -39,11 +39,6 @@ def plugin(*, say: Callable[[str], None] = quiet) -> Path:
     return kept(cache_root() / "guest" / f"blocks-{key[:16]}.so", make, say=say)
 
 
-def plugin_arguments(file: Path) -> list[str]:
-    """QEMU's arguments for a machine whose blocks are counted in the new file *file*."""
-    return ["-plugin", f"file={plugin()},counts={file}"]
-
-
 class Blocks:
     """The counts of one guest, in a file that the plugin has made."""
 

@@ -87,11 +87,6 @@ def controller_arguments(bar_mib: int, slot: int) -> list[str]:
     return ["-device", f"nvme,serial=pfnlab,max_ioqpairs=1,msix_qsize=1,cmb_size_mb={bar_mib},addr={slot:#x}"]
 
 
-def backing(path: Path) -> str:
-    """The memory of the channel's device, which is the file *path*."""
-    return f"memory-backend-file,mem-path={path},size={CHANNEL_SIZE},share=on"
-
-
 def ram_arguments(path: Path, size: int) -> tuple[str, ...]:
     """The arguments for RAM of *size* bytes that is the file *path*."""
     backend = f"memory-backend-file,id=ram,mem-path={path},size={size},share=on"

@@ -13,17 +13,17 @@ from functools import partial
 from pathlib import Path
 
 from pfnlab.base.errors import Defect, LostGuest, MissingTool
+from pfnlab.base.inert import shell_path
 from pfnlab.lab.images.cache import forget, is_whole
 from pfnlab.lab.images.configured import RAM_MIB
 from pfnlab.lab.images.image import guest_image, holds
 from pfnlab.lab.images.modules import MODULE as VFIO_MODULE
 from pfnlab.lab.vm.boots import SMALL, GuestShape
-from pfnlab.lab.vm.channel import NAP, RING, STAND, Channel, Hello, Ports, read_hello
+from pfnlab.lab.vm.channel import CHANNEL_SIZE, NAP, RING, STAND, Channel, Hello, Ports, read_hello
 from pfnlab.lab.vm.console import alarm_of, gave_up, keep_console, last_words, lines_of
-from pfnlab.lab.vm.counted_blocks import Blocks, plugin_arguments
+from pfnlab.lab.vm.counted_blocks import Blocks, plugin
 from pfnlab.lab.vm.launch import (
     CHANNEL,
-    backing,
     can_be_saved,
     common_parameters,
     device_arguments,
@@ -35,7 +35,7 @@ from pfnlab.lab.vm.launch import (
     start_qemu,
 )
 from pfnlab.lab.vm.qmp import CoreForm, Slot, dump_memory, tell_monitor
-from pfnlab.lab.vm.saved_state import incoming, mark_used, save_state, state_file
+from pfnlab.lab.vm.saved_state import mark_used, save_state, state_file
 from pfnlab.lab.vm.standstill import Standstill, processor_time
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.machine import Accel
@@ -132,7 +132,7 @@ class Guest:
     # Start from a saved state; a state that is damaged or does not come to life is thrown away. It is checked
     # while QEMU reads it.
     def _restore(self, command: Sequence[str], state: Path, requests: int) -> bool:
-        self._launch([*command, *incoming(state)])
+        self._launch([*command, "-incoming", f"exec:cat {shell_path(state)}"])
         self._channel.resume(requests)
         try:
             if is_whole(state) and self._channel.heart_beats(_RESTORE_LIMIT, self._lives):
@@ -153,17 +153,20 @@ class Guest:
         self.console = self._folder / "console"
         self.ram = self._folder / "ram" if room else None
         ports = Ports()
+        shared = self._folder / "channel"
+        channel = f"memory-backend-file,mem-path={shared},size={CHANNEL_SIZE},share=on"
         try:
-            self._channel = Channel(self._folder / "channel", ports)
+            counting = f"file={plugin()},counts={self._folder / 'blocks'}" if self._counted else ""
+            self._channel = Channel(shared, ports)
             self._process, self._guard = start_qemu(
                 [
                     *command,
-                    *device_arguments("channel", backing(self._folder / "channel"), CHANNEL),
+                    *device_arguments("channel", channel, CHANNEL),
                     *ports.arguments(),
                     *("-serial", f"file:{self.console}"),
                     *("-qmp", f"unix:{self._folder / 'qmp'},server=on,wait=off"),
                     *(ram_arguments(self.ram, room) if self.ram else ()),
-                    *(plugin_arguments(self._folder / "blocks") if self._counted else ()),
+                    *(("-plugin", counting) if counting else ()),
                 ],
                 self._folder,
                 ports.files,

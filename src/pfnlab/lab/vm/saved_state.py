@@ -32,11 +32,6 @@ def state_file(files: Sequence[Path], arguments: Sequence[str]) -> Path:
     return cache_root() / "states" / f"{key[:16]}.state"
 
 
-def incoming(state: Path) -> list[str]:
-    """QEMU's arguments to start from *state*."""
-    return ["-incoming", f"exec:cat {shell_path(state)}"]
-
-
 def save_state(qmp: Path, state: Path, while_stopped: Callable[[], None]) -> bool:
     """Save the machine that listens on the socket *qmp* to *state* and let it go on.
 

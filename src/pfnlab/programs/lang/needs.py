@@ -98,16 +98,22 @@ _NEEDS: tuple[tuple[str, str, Callable[[ops.Program], bool]], ...] = (
     ("pat", "PAT", lambda program: True),
     ("memtype_list", "list of memtypes", lambda program: True),
     ("page_monitor", "smaps", lambda program: True),
-    ("devmem", "/dev/mem", lambda program: _any(program, _maps_memory)),
+    ("devmem", "/dev/mem", lambda program: _maps(program, lambda call: call.via in ops.LOWMEM_VIAS)),
     ("vfio", "vfio-pci", lambda program: program.needs.vfio),
     ("modules", "modules, and so no guest driver", lambda program: program.needs.driver),
     ("zone_device", "struct pages of devices", lambda program: _declares(program, "zone_device")),
     ("slots", "hot-plug of PCI devices", lambda program: _declares(program, "slots")),
     ("processors", "second processor", lambda program: program.needs.held),
     ("huge_pages", "transparent huge pages", lambda program: program.thp not in (None, "never")),
-    ("pids_controller", "pids controller", lambda program: _any(program, _exceeds_pids)),
+    (
+        *("pids_controller", "pids controller"),
+        lambda program: _any(program, lambda call: isinstance(call, ops.Fork) and call.refused == "pids_max"),
+    ),
     ("advice", "madvise", lambda program: _declares(program, "advice")),
-    ("shmem", "shared memory", lambda program: _any(program, _is_shared_anon)),
+    (
+        *("shmem", "shared memory"),
+        lambda program: _maps(program, lambda call: call.source.name == "anon" and call.shared),
+    ),
     ("nodes", "numa_maps", lambda program: _walks(program, "numa_maps")),
     ("nodes", "mbind", lambda program: _declares(program, "nodes")),
     ("moves_pages", "move_pages", lambda program: _walks(program, "move_pages")),
@@ -153,13 +159,5 @@ def _walks(program: ops.Program, walker: str) -> bool:
     return _any(program, lambda call: isinstance(call, Walk) and call.walker == walker)
 
 
-def _maps_memory(call: ops.Call) -> bool:
-    return isinstance(call, ops.Mmap) and call.via in ops.LOWMEM_VIAS
-
-
-def _exceeds_pids(call: ops.Call) -> bool:
-    return isinstance(call, ops.Fork) and call.refused == "pids_max"
-
-
-def _is_shared_anon(call: ops.Call) -> bool:
-    return isinstance(call, ops.Mmap) and call.source.name == "anon" and call.shared
+def _maps(program: ops.Program, test: Callable[[ops.Mmap], bool]) -> bool:
+    return _any(program, lambda call: isinstance(call, ops.Mmap) and test(call))

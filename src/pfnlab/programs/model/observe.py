@@ -11,7 +11,7 @@ from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.policies.guard import Guard
 from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.model.watched_space import WatchedSpace, entry_seen
-from pfnlab.programs.runs.events import event_texts, is_flush
+from pfnlab.programs.runs.events import event_text, is_flush, without_own_tables
 from pfnlab.programs.runs.kmsg import in_known_order, is_anybody, normalise
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import PHYSICAL, BookEntry, Step, TlbSeen, direct_map_lines
@@ -40,7 +40,7 @@ class Observer:
         :param ended: the operations that ended; None where all tasks do
         """
         trace_events, log = self.kernel.trace.take()
-        events = event_texts(trace_events, self.places)
+        events = without_own_tables(event_text(event, self.places) for event in trace_events)
         task_names = {name: name for name in self.kernel.tasks} | {task: task}
         anonymous = ended is None or is_anybody(ended)
         normalised = [(normalise(line, self.places, task_names, anonymous), line.level) for line in log]

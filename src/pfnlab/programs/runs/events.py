@@ -62,11 +62,6 @@ EVENTS: dict[str, tuple[str, Argument]] = {
 _LOW_END = 0x100
 
 
-def event_texts(events: Iterable[Event], places: Places) -> tuple[str, ...]:
-    """The steps inside one operation in words, as far as a tracer tells them from others."""
-    return without_own_tables(event_text(event, places) for event in events)
-
-
 def without_own_tables(texts: Iterable[str | None]) -> tuple[str, ...]:
     """Leave out page tables freed by an address space without mappings of the program."""
     words, cleared = [], True
@@ -137,11 +132,6 @@ def _zaps(events: Sequence[tuple[str, T]]) -> bool:
     return not any(name in _NOT_IN_SPLIT for name in inside)
 
 
-def _relinks(names: Iterable[str]) -> bool:
-    """True where VMAs merge: a reverse map loses some, and has one again before anything else happens."""
-    return "rmap_add" in takewhile(("rmap_add", "rmap_del").__contains__, names)
-
-
 def core_order(events: Sequence[tuple[str, T]]) -> Iterator[tuple[str, T]]:
     """The core order of *events*, each the tracer's name with its detail, in our words."""
     # From 7.1 on the two functions that clear a VMA are one, under the outer one's name.
@@ -155,7 +145,9 @@ def core_order(events: Sequence[tuple[str, T]]) -> Iterator[tuple[str, T]]:
         if name not in ("rmap_add", "rmap_del"):
             relinking = None
         elif name == "rmap_del" and relinking is None:
-            relinking = _relinks(events[later][0] for later in range(at, len(events)))
+            # VMAs merge: a reverse map loses some, and has one again before anything else happens.
+            names = (events[later][0] for later in range(at, len(events)))
+            relinking = "rmap_add" in takewhile(("rmap_add", "rmap_del").__contains__, names)
         if name in ("rmap_add", "rmap_del") and (splitting or relinking):
             continue
         word = "clear" if name == clear else _WORDS.get(name)

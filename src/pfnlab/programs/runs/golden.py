@@ -145,7 +145,11 @@ def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str,
     kernels = dict(previous.kernels) if previous else {}
     for version, run in runs.items():
         steps, once = run.steps, run.once
-        for older in [known for known in by_version if _outdated(known, version)]:
+        key, series = version_key(version), series_of(version)
+        older_versions = [
+            known for known in by_version if series_of(known) == series and version_key(known) < key
+        ]
+        for older in older_versions:
             if by_version[older][0] == _as_looked(steps, by_version[older][0]):
                 # Equal steps lack no message, whatever the guest had printed before.
                 _, once = by_version.pop(older)
@@ -162,11 +166,6 @@ def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str,
         observations=tuple(Observation(tuple(names), steps, once) for (steps, once), names in groups.items()),
         look=look,
     )
-
-
-def _outdated(known: str, version: str) -> bool:
-    """True where *known* is an older version of the series of *version*."""
-    return series_of(known) == series_of(version) and version_key(known) < version_key(version)
 
 
 def _as_looked(steps: tuple[Step, ...], before: tuple[Step, ...]) -> tuple[Step, ...]:
