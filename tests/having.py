@@ -23,9 +23,8 @@ from pfnlab.kernel.policies.known_kernels import nearest
 from pfnlab.kernel.policies.releases import CONFIRMED, RELEASES, series_of
 from pfnlab.lab.images.archive import Unverified, read_listing
 from pfnlab.lab.images.cache import cache_root
-from pfnlab.lab.images.kernel_offers import SUITES, Role, roles_for
+from pfnlab.lab.images.kernel_offers import SUITES, Role, offered, roles_for
 from pfnlab.lab.images.kernels import KernelImage, cached_versions, kernel_for, read_lists
-from pfnlab.lab.images.search import offered
 
 T = TypeVar("T")
 

@@ -18,9 +18,8 @@ from pfnlab.base.errors import PfnlabError, Undecided
 from pfnlab.kernel.policies.known_kernels import nearest
 from pfnlab.kernel.policies.releases import RELEASES, series_of
 from pfnlab.lab.images.archive import Unverified
-from pfnlab.lab.images.kernel_offers import Role, roles_for
+from pfnlab.lab.images.kernel_offers import Role, offered, roles_for
 from pfnlab.lab.images.kernels import cached_versions, read_lists
-from pfnlab.lab.images.search import offered
 from pfnlab.programs.lang.library import find_program
 from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.model.model_machine import ModelMachine

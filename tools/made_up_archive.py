@@ -30,8 +30,7 @@ from pathlib import Path
 from pfnlab.base.errors import PfnlabError
 from pfnlab.lab.images.archive import Archive
 from pfnlab.lab.images.cache import cache_root
-from pfnlab.lab.images.kernel_offers import SUITES
-from pfnlab.lab.images.search import Search
+from pfnlab.lab.images.kernel_offers import SUITES, Search
 from pfnlab.lab.images.sources import KEYRING, MIRROR
 
 CASES = ("newer", "gone", "expired", "one", "none")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from small_models import Counters
 
+from pfnlab.checker.check_all import forecast, forecast_line
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.checker.search.explore import explore
-from pfnlab.checker.search.forecast import forecast, line
 
 FINITE = Counters(top=11, count=4)  # 20,736 states
 
@@ -67,6 +67,6 @@ def test_a_line_says_all_of_it() -> None:
 
     assert (
         "1,023 states, 512/s, 512 waiting, depth 9 of 10, about 2,047 states in all: 49 %, 2 s to go"
-        == line(found, 10)
+        == forecast_line(found, 10)
     )
-    assert "each level 2.0 times the last: no end in sight" in line(found)
+    assert "each level 2.0 times the last: no end in sight" in forecast_line(found)

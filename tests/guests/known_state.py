@@ -7,7 +7,7 @@ No operation comes in between, so both show one state.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,7 +35,7 @@ from pfnlab.lab.vm.qemu import Guest
 from pfnlab.lab.vm.qmp import CoreForm
 from pfnlab.programs.lang.device_ops import Plug, Unplug
 from pfnlab.programs.lang.needs import lacking
-from pfnlab.programs.lang.ops import Program, tasks_of
+from pfnlab.programs.lang.ops import Op, Program, tasks_of
 from pfnlab.programs.runs.observation import Step
 from pfnlab.programs.runs.places import bar_mib_for
 from tests.guests.equipment import Equipment
@@ -113,6 +113,24 @@ def known_state(
             stepper.close()
 
 
+def forcing(stepper: Stepper, program: Program) -> Callable[[Op, int, Callable[[], str]], str]:
+    """The way to ask for an operation of *program* in which a call of the kernel may be forced.
+
+    :return: gets the operation, the process id of its task, and what asks for it, whose result it returns
+    :raises Undecided: nothing can be steered in this guest, or the kernel has no such function
+    """
+    stepper._open_steering()
+    functions = stepper._functions
+    assert functions is not None
+    functions.check(program)
+
+    def force(op: Op, pid: int, call: Callable[[], str]) -> str:
+        injection = functions.injection(op, pid)
+        return call() if injection is None else stepper._force(injection, call)
+
+    return force
+
+
 class _Taking:
     # A program on its way to the state that is wanted.
 
@@ -120,7 +138,7 @@ class _Taking:
         self, guest: Guest, program: Program, placement: Placement, stepper: Stepper, *, live: Sequence[str]
     ) -> None:
         self._guest, self._program, self._placement, self._live = guest, program, placement, live
-        self._force = stepper.forcing(program) if program.needs.forced else None
+        self._force = forcing(stepper, program) if program.needs.forced else None
         self._names = tasks_of(program)
         self._bundle: str | None = None
         self._pids: dict[str, int] = {}

@@ -16,7 +16,7 @@ import pytest
 from archive_on_disk import RELEASE, VERSION, DebianOnDisk, Key
 
 from pfnlab.base.errors import MissingTool, Undecided
-from pfnlab.lab.images import apt, kernel_offers, kernels, search, sources
+from pfnlab.lab.images import apt, kernel_offers, kernels, sources
 from pfnlab.lab.images.apt import check_newest
 from pfnlab.lab.images.archive import Archive, Unverified
 from pfnlab.lab.images.tools import run
@@ -118,8 +118,7 @@ def cache(
     monkeypatch.setenv(sources.MIRROR, server.uri)
     monkeypatch.setenv(sources.KEYRING, str(key.keyring))
     monkeypatch.setattr(kernel_offers, "ROLLING", ("experimental",))
-    for module in (search, kernels):
-        monkeypatch.setattr(module, "SUITES", ("experimental",))
+    monkeypatch.setattr(kernel_offers, "SUITES", ("experimental",))
     monkeypatch.setattr(apt, "_said", set())
     return tmp_path / "cache"
 

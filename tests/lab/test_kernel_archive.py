@@ -19,7 +19,7 @@ from archive_on_disk import PACKAGE, RELEASE, VERSION, DebianOnDisk, Key, bzimag
 from counting import Parts
 
 from pfnlab.base.errors import MissingTool, Undecided
-from pfnlab.lab.images import apt, archive, kernel_offers, kernels, search, sources
+from pfnlab.lab.images import apt, archive, kernel_offers, kernels, sources
 from pfnlab.lab.images.archive import Unreachable, Unverified
 
 pytestmark = pytest.mark.skipif(
@@ -65,8 +65,7 @@ def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path, keyri
     (etc / "sources.list").write_text(f"deb [signed-by={keyring}] file:{root} experimental main\n")
     monkeypatch.setattr(sources, "APT_ETC", etc)
     monkeypatch.setattr(kernel_offers, "ROLLING", ("experimental",))
-    for module in (search, kernels):
-        monkeypatch.setattr(module, "SUITES", ("experimental",))
+    monkeypatch.setattr(kernel_offers, "SUITES", ("experimental",))
 
 
 def left_in_cache(cache: Path) -> list[str]:
@@ -413,8 +412,7 @@ def test_nobody_answers(debian: DebianOnDisk, monkeypatch: pytest.MonkeyPatch) -
     Said before anything else, once, and other suites are not asked for.
     """
     monkeypatch.setenv("PFNLAB_MIRROR", "http://127.0.0.1:9/debian http://127.0.0.1:9/debian")
-    for module in (search, kernels):
-        monkeypatch.setattr(module, "SUITES", ("experimental", "sid", "trixie"))
+    monkeypatch.setattr(kernel_offers, "SUITES", ("experimental", "sid", "trixie"))
     said: list[str] = []
 
     with pytest.raises(Unreachable, match=r"^the archive cannot be reached \(no network\?\): "):

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from pfnlab.base.errors import Misuse
 from pfnlab.base.units import number_of
 from pfnlab.checker.check import VIOLATED
-from pfnlab.checker.judging.asked_once import ASKED
 from pfnlab.checker.judging.judge import violations
+from pfnlab.checker.judging.seen_moment import ASKED
 from pfnlab.checker.races.race import still_read
 from pfnlab.discussions.asking import ClaimQuestion, Costs, Finds, Shows, searched
 from pfnlab.discussions.observed import said

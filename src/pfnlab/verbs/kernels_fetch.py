@@ -69,9 +69,8 @@ def _fetch_tested(request: FetchRequest, say: Say) -> Iterator[PlainText]:
     from pfnlab.base.errors import Undecided
     from pfnlab.base.progress import working
     from pfnlab.lab.images.archive import Unverified
-    from pfnlab.lab.images.kernel_offers import roles_for
+    from pfnlab.lab.images.kernel_offers import offered, roles_for
     from pfnlab.lab.images.kernels import cached, cached_versions, fetch, read_lists
-    from pfnlab.lab.images.search import offered
 
     try:
         read_lists(refresh=request.refresh, say=say)

@@ -20,9 +20,8 @@ class TestedRequest(Request, frozen=True, kw_only=True):
 
 def perform(request: TestedRequest, say: Say) -> Iterator[PlainText]:
     """A version and its standing a line; nothing where the newest is wanted and none can be had."""
-    from pfnlab.lab.images.kernel_offers import roles_for
+    from pfnlab.lab.images.kernel_offers import offered, roles_for
     from pfnlab.lab.images.kernels import cached_versions
-    from pfnlab.lab.images.search import offered
 
     roles = roles_for(offered(), cached_versions())
     if request.newest:

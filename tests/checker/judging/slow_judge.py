@@ -8,12 +8,11 @@ from typing import NamedTuple
 import msgspec
 
 from pfnlab.base.units import pfn_to_phys
-from pfnlab.checker.judging.asked_once import ASKED
 from pfnlab.checker.judging.device_mappings import SeenMapping
 from pfnlab.checker.judging.entries import _as_offset, _target_at, fork_whole, looks_only
 from pfnlab.checker.judging.history import History, has_moved
 from pfnlab.checker.judging.seen import Layout, SeenEntry
-from pfnlab.checker.judging.seen_moment import SeenMoment
+from pfnlab.checker.judging.seen_moment import ASKED, SeenMoment
 from pfnlab.checker.scopes.moment import Shown
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.pgtable import LEAF_PAGES

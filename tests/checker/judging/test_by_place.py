@@ -7,8 +7,7 @@ from typing import NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfnlab.checker.judging.by_place import ByPlace
-from pfnlab.checker.judging.seen import entries_in
+from pfnlab.checker.judging.seen import ByPlace, entries_in
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import DeviceSpan, PteSeen, VmaSeen
 

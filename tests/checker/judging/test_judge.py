@@ -11,8 +11,8 @@ from configurations import config_text
 from for_each import for_each
 from litmus_files import litmus_file
 
-from pfnlab.checker.judging.asked_once import ASKED
 from pfnlab.checker.judging.judge import SEEN, violations
+from pfnlab.checker.judging.seen_moment import ASKED
 from pfnlab.kernel.mm.configuration import DISTRIBUTION
 from pfnlab.programs.lang.areas import FIRST_AREA_PAGE
 from pfnlab.programs.lang.load import load_program, load_text

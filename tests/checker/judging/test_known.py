@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 from for_each import for_each
 
-from pfnlab.checker.judging.asked_once import ASKED
 from pfnlab.checker.judging.judge import SEEN, violations
 from pfnlab.checker.judging.known import KNOWN, LEFT_OUT
+from pfnlab.checker.judging.seen_moment import ASKED
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine

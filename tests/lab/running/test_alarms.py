@@ -7,11 +7,10 @@ from fake_guests import HELD, KERNEL, PROGRAM, STORE, FakeGuest, Lab, clean, wit
 
 from pfnlab.base.errors import LostGuest
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lab.running.alarms import operation_begun
 from pfnlab.lab.running.notes import Noise
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.qemu_machine import QemuMachine
-from pfnlab.lab.running.stepper import Stepped, Stepper
+from pfnlab.lab.running.stepper import Stepped, Stepper, operation_begun
 from pfnlab.lab.vm.boots import GuestShape
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program

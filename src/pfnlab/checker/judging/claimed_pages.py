@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
-from pfnlab.checker.judging.by_place import ByPlace
 from pfnlab.checker.judging.history import History
-from pfnlab.checker.judging.seen import entries_in
+from pfnlab.checker.judging.seen import ByPlace, entries_in
 from pfnlab.checker.scopes.properties import REVOKED
 from pfnlab.programs.lang.device_ops import MOVED_BAR
 from pfnlab.programs.lang.ops import Mmap, Op, RemapFilePages

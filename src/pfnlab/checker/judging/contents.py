@@ -6,8 +6,7 @@ last counts, as long as nothing else may have changed it.
 
 from collections.abc import Iterator, Mapping
 
-from pfnlab.checker.judging.by_place import ByPlace
-from pfnlab.checker.judging.seen import SeenSpaces
+from pfnlab.checker.judging.seen import ByPlace, SeenSpaces
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.ops import Fork, Mmap, Mremap, Op, Program, Read, Write
 from pfnlab.programs.lang.span import Span

@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
-from pfnlab.checker.judging.by_place import ByPlace
 from pfnlab.checker.judging.history import History
-from pfnlab.checker.judging.seen import Layout, SeenEntry, SeenSpaces, entries_in
+from pfnlab.checker.judging.seen import ByPlace, Layout, SeenEntry, SeenSpaces, entries_in
 from pfnlab.kernel.hw.pgtable import LEAF_PAGES
 from pfnlab.kernel.hw.spans import SpanSet
 from pfnlab.programs.lang.device_ops import OWN_RAM, Ioremap

@@ -5,8 +5,8 @@ from functools import cached_property
 from itertools import chain, pairwise, permutations
 from types import UnionType
 
-from pfnlab.checker.judging.by_place import ByPlace
 from pfnlab.checker.judging.history import History
+from pfnlab.checker.judging.seen import ByPlace
 from pfnlab.programs.lang import device_ops, ops
 from pfnlab.programs.lang.process_ops import ProcessMadvise
 from pfnlab.programs.lang.span import Span

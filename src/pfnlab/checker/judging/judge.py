@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from pfnlab.base.errors import Misuse
-from pfnlab.checker.judging.asked_once import ASKED, ASKED_OF_EVENTS, AskedOnce, events_broken
 from pfnlab.checker.judging.contents import PageContents
 from pfnlab.checker.judging.device_mappings import DeviceMappings
 from pfnlab.checker.judging.entries import (
@@ -25,7 +24,7 @@ from pfnlab.checker.judging.known import known
 from pfnlab.checker.judging.reached_modes import ReachedModes
 from pfnlab.checker.judging.run_causes import Causes
 from pfnlab.checker.judging.seen import Layout, SeenChanges, SeenSpaces
-from pfnlab.checker.judging.seen_moment import SeenMoment
+from pfnlab.checker.judging.seen_moment import ASKED, ASKED_OF_EVENTS, AskedOnce, SeenMoment, events_broken
 from pfnlab.checker.scopes.properties import one_mode
 from pfnlab.kernel.mm.profile import Profile
 from pfnlab.kernel.policies.known_kernels import version_of_release

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
-from pfnlab.checker.judging.by_place import ByPlace
 from pfnlab.checker.judging.claimed_pages import ClaimedPages
 from pfnlab.checker.judging.first_steps import ZAPS, FirstSteps, names_in
-from pfnlab.checker.judging.seen import entries_in
+from pfnlab.checker.judging.seen import ByPlace, entries_in
 from pfnlab.kernel.mm.profile import Profile
 from pfnlab.kernel.policies.releases import series_key
 from pfnlab.kernel.policies.trackers import TRACKERS

@@ -37,8 +37,8 @@ from pfnlab.checker.scopes.moment import StateView, facts_of, warn_again
 from pfnlab.checker.scopes.properties import STATE_QUESTIONS, Question, one_mode
 from pfnlab.checker.scopes.scope import Race, RaceScope
 from pfnlab.checker.search.exploration import Property
+from pfnlab.checker.search.model import recall, tallies
 from pfnlab.checker.search.path import Path
-from pfnlab.checker.search.tallies import recall, tallies
 from pfnlab.kernel.mm.processors import WaitsForeverError
 from pfnlab.programs.lang.device_ops import UnmapMappingRange
 from pfnlab.programs.lang.forced import Hold, Skip

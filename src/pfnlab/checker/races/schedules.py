@@ -16,8 +16,8 @@ from pfnlab.checker.races.memo import Footprint, TurnEffect
 from pfnlab.checker.races.race import RaceModel, RaceState
 from pfnlab.checker.search.exploration import Exploration, Property, judgement, merged
 from pfnlab.checker.search.explore import SearchLimits, interrupts
+from pfnlab.checker.search.model import add, tallies
 from pfnlab.checker.search.path import Path, path_along
-from pfnlab.checker.search.tallies import add, tallies
 
 #: The footprint of a turn's effect.
 Look = Callable[[TurnEffect], Footprint]

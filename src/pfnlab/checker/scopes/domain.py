@@ -16,8 +16,8 @@ from pfnlab.checker.scopes.naming import LeftOut, Naming, area_base
 from pfnlab.checker.scopes.operations import Renaming, ScopeStep, area_name, operations
 from pfnlab.checker.scopes.packing import registered_numbers
 from pfnlab.checker.scopes.scope import Scope
+from pfnlab.checker.search.model import add, recall, tallies
 from pfnlab.checker.search.path import Path
-from pfnlab.checker.search.tallies import add, recall, tallies
 from pfnlab.kernel.hw.pgtable import LEAF_PAGES
 from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.kernel.mm.tracker import areas_in_any_order, zaps_in_any_order

@@ -1,5 +1,6 @@
 """The models that are searched: a model is three methods, which must be deterministic."""
 
+from collections import Counter
 from collections.abc import Hashable, Iterable
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -103,3 +104,28 @@ def kind(action: Action) -> str:
     if isinstance(action, tuple) and action:
         return str(action[0])
     return str(action).split(maxsplit=1)[0] if str(action).strip() else ""
+
+
+def tallies(*counters: Counter[Any]) -> tuple[Any, ...]:
+    """*counters* as plain values; their keys must be plain values."""
+    return tuple(tuple(counter.items()) for counter in counters)
+
+
+def add(tallies: Iterable[Any], *counters: Counter[Any]) -> None:
+    """Add *tallies*, which :func:`tallies` gave for as many counters in another process."""
+    for counter, counts in zip(counters, tallies, strict=True):
+        counter.update(dict(counts))
+
+
+def recall(tallies: Iterable[Any], *counters: Counter[Any]) -> None:
+    """Let *counters* continue from *tallies*, which :func:`tallies` gave for as many counters.
+
+    :raises ValueError: it gave no such value
+    """
+    try:
+        tables = [dict(counts) for counts in tallies]
+        for counter, counts in zip(counters, tables, strict=True):
+            counter.clear()
+            counter.update(counts)
+    except TypeError:
+        raise ValueError("no tallies") from None

@@ -20,7 +20,7 @@ from pfnlab.kernel.policies.profiles import exact
 from pfnlab.lab.building.built import remove_built
 from pfnlab.lab.building.tree_commits import TreeCommits
 from pfnlab.lab.images.cache import AskedBefore
-from pfnlab.lab.images.search import offered
+from pfnlab.lab.images.kernel_offers import offered
 from pfnlab.programs.lang.library import load_found, program_paths
 from pfnlab.programs.lang.load import load_program, program_hash
 from pfnlab.programs.lang.ops import Program

@@ -12,8 +12,8 @@ from pfnlab.kernel.policies.releases import is_version
 from pfnlab.lab.building.built import built, find
 from pfnlab.lab.images.changelog import changelog_of
 from pfnlab.lab.images.configured import configuration_of_kernel
+from pfnlab.lab.images.kernel_offers import offered
 from pfnlab.lab.images.kernels import KernelImage, from_file, kernel_for
-from pfnlab.lab.images.search import offered
 from pfnlab.lab.running.qemu_machine import QemuMachine
 
 

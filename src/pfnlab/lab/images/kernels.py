@@ -35,8 +35,17 @@ from pfnlab.lab.images.cache import (
     write_cached,
 )
 from pfnlab.lab.images.deb import take_out
-from pfnlab.lab.images.kernel_offers import SUITES, Offer, best_known, by_version, chosen, suites_for
-from pfnlab.lab.images.search import Search, known_series, offered
+from pfnlab.lab.images.kernel_offers import (
+    SUITES,
+    Offer,
+    Search,
+    best_known,
+    by_version,
+    chosen,
+    known_series,
+    offered,
+    suites_for,
+)
 
 _LOCK_LIMIT = 900.0
 

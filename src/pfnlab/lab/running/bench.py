@@ -15,7 +15,6 @@ from pfnlab.base.units import PHYSICAL_BITS, PfnRange, phys_to_pfn
 from pfnlab.lab.building.built import PAT_INFO, uncalled_in
 from pfnlab.lab.images.configured import configuration_of_kernel, ram_mib
 from pfnlab.lab.images.kernels import KernelImage
-from pfnlab.lab.running.alarms import alarm_of_guest, alarm_of_reply
 from pfnlab.lab.running.cleaning import cleared, left_behind, low_devices, settled, stored_pages, turned_back
 from pfnlab.lab.running.inside import disagreements, with_inside
 from pfnlab.lab.running.inside_state import LensState
@@ -24,7 +23,7 @@ from pfnlab.lab.running.notes import Noise, with_notes
 from pfnlab.lab.running.placement import Placement, Windows, bar_mib_given, check_placeable
 from pfnlab.lab.running.preparations import steered_cpus
 from pfnlab.lab.running.replies import ParsedReply, parse_reply, reply_until
-from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper
+from pfnlab.lab.running.stepper import NO_LENS, Stepped, Stepper, is_stall_of_hold
 from pfnlab.lab.running.wire import Observed, compile_program
 from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
 from pfnlab.lab.vm.hardware import USUAL, Hardware
@@ -154,9 +153,7 @@ class Bench:
         return self._ended_by(last, f"{last}; so it was {TRIES} times")
 
     def _alarm_of_guest(self, program: Program) -> Alarm | None:
-        if self.booted is None:
-            return None
-        return alarm_of_guest(self.booted.guest, self.booted.stepper, program)
+        return None if self.booted is None else self.booted.stepper.alarm(program)
 
     def _image(self, program: Program) -> Path | None:
         if program.needs.vfio and program.needs.driver:
@@ -228,7 +225,9 @@ class Bench:
                 self.late_alarm = self.late_alarm or first_alarm(reply.late_alarms)
             return None
         messages = tuple(booted.once_messages)
-        alarm, lost = alarm_of_reply(reply, program), reply.lost
+        # A WARN is none by itself.
+        alarm = first_alarm(alarm for alarm in reply.alarms if not is_stall_of_hold(alarm, program))
+        lost = reply.lost
         noted = with_notes(reply.steps, stepped.states, stepped.notes)
         for number, fault in list(disagreements(noted, stepped.states)):
             stepped.blame(number, [fault])

@@ -29,7 +29,7 @@ def _read(spec: str, profile: str | None) -> Named:
     if is_file(name):
         return Named(spec, profile, stock=False)
     if version and series_of(version) == name:
-        from pfnlab.lab.images.search import offered
+        from pfnlab.lab.images.kernel_offers import offered
 
         if any(offer.series == name for offer in offered()):
             return Named(spec, name, stock=True)

@@ -20,7 +20,7 @@ from pfnlab.lab.running.inside_state import LensState
 from pfnlab.lab.running.notes import Note
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import can_stand, preparations, stops_of
-from pfnlab.lab.running.replies import reply_until
+from pfnlab.lab.running.replies import reply_until, with_operation
 from pfnlab.lab.running.schedule import Schedule
 from pfnlab.lab.running.stepwise import Ask, Stage, ask_stepwise
 from pfnlab.lab.steering.functions import Functions
@@ -32,6 +32,7 @@ from pfnlab.lab.steering.symbols import kernel_symbols
 from pfnlab.lab.vm.boots import GuestLike
 from pfnlab.programs.lang.device_ops import Plug, SlotCall, Unplug
 from pfnlab.programs.lang.ops import Op, Program, tasks_of
+from pfnlab.programs.runs.alarm import STALLS, Alarm
 from pfnlab.programs.runs.observation import MemoryFault
 
 if TYPE_CHECKING:
@@ -257,22 +258,15 @@ class Stepper:
             reply = self._reply_until(lost)
         return Stepped(reply, states)
 
-    def forcing(self, program: Program) -> Callable[[Op, int, Callable[[], T]], T]:
-        """The way to ask for an operation of *program* in which a call of the kernel may be forced.
-
-        :return: gets the operation, the process id of its task, and what asks for it, whose result it returns
-        :raises Undecided: nothing can be steered in this guest, or the kernel has no such function
-        """
-        self._open_steering()
-        assert self._functions is not None
-        functions = self._functions
-        functions.check(program)
-
-        def force(op: Op, pid: int, call: Callable[[], T]) -> T:
-            injection = functions.injection(op, pid)
-            return call() if injection is None else self._force(injection, call)
-
-        return force
+    def alarm(self, program: Program) -> Alarm | None:
+        """The alarm that ended the guest in the middle of *program*, with its operation."""
+        alarm = self._guest.last_alarm()
+        if alarm is None or is_stall_of_hold(alarm, program):
+            return None
+        step = self.at
+        if step is None and not self.wanted(program):
+            step = operation_begun(program, self._guest.begun)
+        return with_operation(alarm, program, step)
 
     def now(self, placement: Placement) -> LensState:
         """The state of a guest in which no program runs, but whose memory was looked at before."""
@@ -346,6 +340,24 @@ class Stepper:
                 f"an operation in which {injection.function} was to be forced: {error}"
             ) from error
         return outcome.result
+
+
+def operation_begun(program: Program, begun: int) -> int | None:
+    """The operation of *program* the guest was at, when it had begun so many operations of the request.
+
+    :return: None before the first; the number of operations for the end of the program
+    """
+    at = [
+        index
+        for index, around in enumerate(preparations(program))
+        for _ in range(len(around.before) + 1 + len(around.after))
+    ]
+    return [*at, len(program.ops)][min(begun, len(at) + 1) - 1] if begun else None
+
+
+def is_stall_of_hold(alarm: Alarm, program: Program) -> bool:
+    """True where others were made to wait by *program*, which holds a processor."""
+    return alarm.kind in STALLS and program.needs.held
 
 
 @contextlib.contextmanager
