@@ -334,3 +334,9 @@ def test_the_shortest_schedule_of_the_race() -> None:
     kinds = [str(action[1]) for action in way.actions if isinstance(action, tuple)]
     assert kinds.index("unlink") < kinds.index("look") < kinds.index("free")
     assert "flush" not in kinds
+
+
+def test_an_option_that_is_none_is_refused() -> None:
+    """A misspelt limit would else end nothing."""
+    with pytest.raises(TypeError, match="a search has no option secnods"):
+        explore(Counters(top=1, count=1), secnods=1)  # type: ignore[call-arg]

@@ -70,13 +70,6 @@ class Answered(NamedTuple):
     repaired: dict[str, FoundPair]
 
 
-class _StagePlan(NamedTuple):
-    """A stage before it is asked."""
-
-    name: str
-    core: bool = False
-
-
 class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A violated property in words.
 
@@ -91,15 +84,19 @@ class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 #: By property; tests hold that every property that can be violated is here.
 MEANINGS = msgspec.convert(package_toml(__package__, "meanings.toml"), type=dict[str, Meaning])
 
+#: The stages by name, in their order.
 _STAGES = (
-    _StagePlan("every operation on every kind of mapping, and every pair of them in a row", core=True),
-    _StagePlan("every operation on every kind of mapping with every neighbour", core=True),
-    _StagePlan("an owner's revocation beside every operation that unmaps its mappings", core=True),
-    _StagePlan("another process maps in another mode beside what gives frames up", core=True),
-    _StagePlan("an owner's revocation beside them, with neighbours"),
-    _StagePlan("pairs in a row, with neighbours"),
-    _StagePlan("pairs of other operations beside each other"),
+    "every operation on every kind of mapping, and every pair of them in a row",
+    "every operation on every kind of mapping with every neighbour",
+    "an owner's revocation beside every operation that unmaps its mappings",
+    "another process maps in another mode beside what gives frames up",
+    "an owner's revocation beside them, with neighbours",
+    "pairs in a row, with neighbours",
+    "pairs of other operations beside each other",
 )
+
+#: So many of them, the first, are the core.
+_CORE = 4
 
 
 def plan() -> list[ReviewPiece]:
@@ -164,8 +161,8 @@ def review(
         bytes_per_vma=(_bytes(base), _bytes(design)),
         changes=tuple(told.changes(total)),
         stages=tuple(
-            ReviewStage(stage.name, stage.core, asked[number], sum(piece.stage == number for piece in chosen))
-            for number, stage in enumerate(_STAGES)
+            ReviewStage(name, number < _CORE, asked[number], sum(piece.stage == number for piece in chosen))
+            for number, name in enumerate(_STAGES)
         ),
         states=total.asked,
         schedules=schedules,
@@ -199,7 +196,7 @@ def _answered(
         return Answered(True, Parted(), {}, {})
     parted, found = Parted(), dict[ModelMachine, dict[str, int]]()
     for machine in (design, base):
-        if found == {design: {}} and not _STAGES[piece.stage].core:
+        if found == {design: {}} and piece.stage >= _CORE:
             # What the base alone violates is told of the core.
             return Answered(True, parted, {}, {})
         try:
@@ -242,8 +239,9 @@ class _Teller:
                 form, where = "sequence", self._every[ways[name].ground].name
                 text: str | None = program_text(self._sequence(name, ways[name], machine, other))
             elif name in shown:
-                where = _where(shown[name].pair)
-                text, schedule = self._schedule(name, shown[name].pair, machine)
+                pair = shown[name].pair
+                where = f"{pair.kind.name}, {pair.neighbour.name}"
+                text, schedule = self._schedule(name, pair, machine)
             else:
                 continue
             words = name, form, meaning.happens, meaning.noticed, where
@@ -299,7 +297,3 @@ class _Teller:
     def _lines(self, way: Sequel) -> tuple[str, ...]:
         ops: tuple[Op, ...] = (*self._every[way.ground].program.ops, *way.ops)
         return tuple(op_text(op) if op.task == "main" else f"{op.task}: {op_text(op)}" for op in ops)
-
-
-def _where(pair: OperationPair) -> str:
-    return f"{pair.kind.name}, {pair.neighbour.name}"

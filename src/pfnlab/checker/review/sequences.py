@@ -59,8 +59,7 @@ class Parted(msgspec.Struct):
         """Take the findings of other grounds too; of two ways the shorter stays, of equal ones the own."""
         for own, others in ((self.broken, other.broken), (self.repaired, other.repaired)):
             for name, way in others.items():
-                if name not in own or len(way.ops) < len(own[name].ops):
-                    own[name] = way
+                _keep(own, name, way)
         for key, way in other.costly.items():
             self.costly.setdefault(key, way)
         for counted, others_counted in ((self.results, other.results), (self.logs, other.logs)):
