@@ -103,7 +103,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def say(carried: str = "", user: str = "_apt") -> None:
         answer = apt.AptSettings(carried, user)
-        monkeypatch.setattr("pfnlab.lab.images.archive.machine_settings", lambda: answer)
+        monkeypatch.setattr("pfnlab.lab.images.apt.machine_settings", lambda: answer)
 
     say()
     return say
@@ -421,7 +421,7 @@ def test_a_package_that_changes_after_apt_looked_is_refused(
             deb.write_bytes(b"another")
         return answer
 
-    monkeypatch.setattr("pfnlab.lab.images.archive.call_apt", changing)
+    monkeypatch.setattr("pfnlab.lab.images.apt.call_apt", changing)
 
     with pytest.raises(Unverified, match=r"\.deb is not the file that the list of experimental says"):
         kernels.fetch("7.3")

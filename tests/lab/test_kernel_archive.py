@@ -429,10 +429,10 @@ def test_nobody_answers_for_a_package(
     The lists are here, and the network has gone since.
     """
     kernels.fetch("7.3")
-    called = archive.call_apt
+    called = apt.call_apt
     said = subprocess.CompletedProcess([], 100, "", "E: Failed to fetch x  Could not connect to m:80\n")
     monkeypatch.setattr(
-        archive,
+        apt,
         "call_apt",
         lambda folder, command, *more: said if "download" in command else called(folder, command, *more),
     )

@@ -18,16 +18,6 @@ from typing import Any, NoReturn, TypeVar
 from pfnlab.base import own_code
 from pfnlab.base.endings import end_with, ending
 from pfnlab.base.errors import Killed, PfnlabError, PolicyError, Undecided
-from pfnlab.base.own_code import (
-    Heartbeats,
-    check_process,
-    goes_on,
-    is_open,
-    is_served,
-    mistake_ended,
-    serve,
-    too_long,
-)
 from pfnlab.base.worker import End, Ended, fork, hear, tell
 
 Result = TypeVar("Result")
@@ -53,7 +43,7 @@ def supervised(work: Callable[[], Result]) -> Result:
     :raises PfnlabError: that of the work
     :raises Killed: something else has ended the process
     """
-    if is_served():
+    if own_code.is_served():
         return work()
     with _interrupts_held() as mask:
         result: Result = _Watch(work, mask).result()
@@ -77,7 +67,7 @@ class _Watch:
     """The process that waits; *mask* are the signals that the child holds, None for those of this thread."""
 
     def __init__(self, work: Callable[[], Any], mask: set[signal.Signals] | None) -> None:
-        self._mask, self._beats = mask, Heartbeats()
+        self._mask, self._beats = mask, own_code.Heartbeats()
         # The numbers of the signals that have reached the child, however it handles them.
         self._signals, self._signalling = os.pipe()
         for descriptor in (self._signals, self._signalling):
@@ -140,7 +130,7 @@ class _Watch:
             if max(looks, beat.ticks) > own_code.TICKS + _GRACE and self._mistake is None:
                 path, method = beat.place if beat.place[0] else (self._beats.files, None)
                 if path:
-                    self._mistake = PolicyError(path, method, too_long())
+                    self._mistake = PolicyError(path, method, own_code.too_long())
                     tell(self._child.process, signal.SIGKILL)
 
     def _do(self, work: Callable[[], Any], end: End, maker: int) -> NoReturn:
@@ -152,9 +142,9 @@ class _Watch:
                 signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
             signal.set_wakeup_fd(self._signalling, warn_on_full_buffer=False)
             # All but pfnlab's own output, which is sent, goes to standard error.
-            os.dup2(2 if is_open(2) else os.open(os.devnull, os.O_WRONLY), 1)
+            os.dup2(2 if own_code.is_open(2) else os.open(os.devnull, os.O_WRONLY), 1)
             sys.stdout = _Diverted(sys.stdout, end.say)
-            serve(self._beats)
+            own_code.serve(self._beats)
             end.answer(_checked, work)
             code = 0
         finally:
@@ -169,7 +159,7 @@ class _Watch:
         files = self._beats.files
         if files and code == _MUTE:
             return PolicyError(files, None, "it closed the files of the process it is called in")
-        trouble: PfnlabError | None = mistake_ended(code, files)
+        trouble: PfnlabError | None = own_code.mistake_ended(code, files)
         return trouble or Killed(f"{files or 'the command'}: its process {ending(code)}")
 
 
@@ -178,9 +168,9 @@ def _checked(work: Callable[[], Any]) -> Any:
         result = work()
     except Undecided:
         # What is missing may have been taken.
-        check_process()
+        own_code.check_process()
         raise
-    check_process()
+    own_code.check_process()
     return result
 
 
@@ -201,13 +191,13 @@ class _Diverted(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
-        if threading.get_ident() != self._owner or goes_on():
+        if threading.get_ident() != self._owner or own_code.goes_on():
             return sys.stderr.write(text)
-        check_process()
+        own_code.check_process()
         self._write(text)
         return len(text)
 
     def close(self) -> None:
         """Close the descriptor where a user's code does, which is then told so."""
-        if goes_on():
+        if own_code.goes_on():
             os.close(1)

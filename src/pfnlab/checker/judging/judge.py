@@ -5,19 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from pfnlab.base.errors import Misuse
+from pfnlab.checker.judging import entries
 from pfnlab.checker.judging.contents import PageContents
 from pfnlab.checker.judging.device_mappings import DeviceMappings
-from pfnlab.checker.judging.entries import (
-    entries_inside,
-    flushed,
-    fork_whole,
-    leaves_fit,
-    looks_only,
-    mode_asked,
-    notified,
-    reached,
-    told,
-)
 from pfnlab.checker.judging.first_steps import FirstSteps
 from pfnlab.checker.judging.history import History, has_moved
 from pfnlab.checker.judging.known import known
@@ -229,21 +219,21 @@ class _Judging:
         found = list(self._of_entries(changes))
         if op is not None:
             look = self._run.look
-            found.append(("reached", reached(step, spaces.ptes, op, history.process(op.task), look)))
+            found.append(("reached", entries.reached(step, spaces.ptes, op, history.process(op.task), look)))
             if isinstance(op.call, UnmapMappingRange) and not op.call.keep_cows and step.result == "ok":
-                found.append(("told_free", told(spaces, op.call.span)))
+                found.append(("told_free", entries.told(spaces, op.call.span)))
         if self._before is not None:
             before, memory_before = self._run.steps[self._before], _memory(self._run, self._before)
             if memory is not None and memory_before is not None:
                 gens = memory_before.tlb_gens, memory.tlb_gens
-                found.append(("flushed", flushed(before, spaces.ptes, gens)))
+                found.append(("flushed", entries.flushed(before, spaces.ptes, gens)))
                 seen = memory_before, memory
-                found.append(("notified", notified(before, spaces.ptes, seen, self._starts)))
+                found.append(("notified", entries.notified(before, spaces.ptes, seen, self._starts)))
             if op is not None and op.hold is None:
-                found.append(("looks_only", looks_only(before, step, op)))
-                found.append(("mode_asked", mode_asked(before, step, op, self._kinds)))
+                found.append(("looks_only", entries.looks_only(before, step, op)))
+                found.append(("mode_asked", entries.mode_asked(before, step, op, self._kinds)))
             if op is not None and isinstance(op.call, Fork) and step.result != "ok":
-                found.append(("fork_whole", fork_whole(before, step, op)))
+                found.append(("fork_whole", entries.fork_whole(before, step, op)))
         for name, texts in found:
             yield from ((name, text) for text in texts)
         process = history.process(op.task) if op is not None else ""
@@ -271,8 +261,8 @@ class _Judging:
         inside = (new_ptes, new_vmas) if ("entries_inside", now) in held else (ptes, vmas)
         fit = new_ptes if ("leaves_fit", now) in held else ptes
         for name, texts in (
-            ("entries_inside", list(entries_inside(spaces, *inside, self._layout, self._history))),
-            ("leaves_fit", list(leaves_fit(spaces, fit))),
+            ("entries_inside", list(entries.entries_inside(spaces, *inside, self._layout, self._history))),
+            ("leaves_fit", list(entries.leaves_fit(spaces, fit))),
         ):
             if not texts:
                 self._entries_held.add((name, now))

@@ -13,15 +13,8 @@ import msgspec
 
 from pfnlab.base.errors import LostGuest, MissingTool, Undecided
 from pfnlab.base.units import in_mib
+from pfnlab.lab.building import fragments
 from pfnlab.lab.building.built import PAT_INFO, BuiltKernel, check_name, keep_built, with_content
-from pfnlab.lab.building.fragments import (
-    REQUIRED,
-    asked_for,
-    configuration_name,
-    fragment_text,
-    lacking,
-    merged,
-)
 from pfnlab.lab.building.inlined import uncalled
 from pfnlab.lab.building.make import STEPS, Make, check_tools, compiler, forecast
 from pfnlab.lab.building.patch_file import PatchFile, read_patch, read_revert, word_of_revert
@@ -80,7 +73,7 @@ def build(
     :raises Undecided: the tree does not build, or its kernel does not come up in the lab
     """
     of_series = series_in(source)
-    fragment = fragment_text(configuration)
+    fragment = fragments.fragment_text(configuration)
     read_patches = [read_patch(path) for path in patches]
     read_patches += [read_revert(word, of_series) for word in reverts]
     name = check_name(name or _name(source, patches, reverts, configuration))
@@ -94,7 +87,7 @@ def build(
         source=tree_source.label,
         patches=tuple(patch.path.name + " in reverse" * patch.reverse for patch in read_patches),
         policy=",".join(patch.policy for patch in read_patches if patch.policy),
-        configuration=configuration_name(configuration),
+        configuration=fragments.configuration_name(configuration),
         lacks=(),
         content=_content(tree_source, read_patches, fragment),
         sha256="",
@@ -108,7 +101,7 @@ def build(
     with worktree(tree_source, say=say) as tree:
         tree.apply(read_patches)
         make = Make(tree.folder, tree.out(kernel.configuration), jobs or os.cpu_count() or 1)
-        return _build(kernel, make, (fragment, asked_for(configuration)), say, boot)
+        return _build(kernel, make, (fragment, fragments.asked_for(configuration)), say, boot)
 
 
 def _build(
@@ -152,7 +145,7 @@ def _build(
 
 
 def _check_options(kernel: BuiltKernel, lacks: Sequence[str], say: Callable[[str], None]) -> None:
-    missing = [f"CONFIG_{option}" for option in lacks if option in REQUIRED]
+    missing = [f"CONFIG_{option}" for option in lacks if option in fragments.REQUIRED]
     if missing:
         raise MissingTool(
             f"{kernel.source} has no {', '.join(missing)}, which the lab needs: the kernel was not built"
@@ -165,11 +158,11 @@ def _configure(make: Make, fragment: str, asked: set[str]) -> list[str]:
     config, merged_fragment = make.out / ".config", make.out / "pfnlab.fragment"
     if not merged_fragment.exists() or merged_fragment.read_text() != fragment:
         make.configure("tinyconfig")
-        write_cached(config, merged(config.read_text(), fragment))
+        write_cached(config, fragments.merged(config.read_text(), fragment))
     # A patch may bring options of its own.
     make.configure("olddefconfig")
     write_cached(merged_fragment, fragment)
-    return lacking(config.read_text(), fragment, asked)
+    return fragments.lacking(config.read_text(), fragment, asked)
 
 
 def _content(source: KernelSource, patches: Sequence[PatchFile], fragment: str) -> str:

@@ -16,7 +16,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -24,19 +24,7 @@ import msgspec
 
 from pfnlab.base.errors import MissingTool, Undecided
 from pfnlab.base.inert import visible_name
-from pfnlab.lab.images import sources
-from pfnlab.lab.images.apt import (
-    DEFAULTS,
-    QUERY_LIMIT,
-    AptSettings,
-    apt_folder,
-    call_apt,
-    check_newest,
-    configure,
-    entry_of,
-    machine_settings,
-    say_once,
-)
+from pfnlab.lab.images import apt, sources
 from pfnlab.lab.images.cache import cache_root, locked, new_folder, quiet, trusted, write_cached
 from pfnlab.lab.images.sources import Mirror
 from pfnlab.lab.images.tools import complaint
@@ -113,22 +101,20 @@ def read_listing(root: Path, suite: str) -> Listing | None:
         return None
 
 
+@dataclass(eq=False)
 class Archive:
     """The Debian archive: which kernel packages a suite holds, and the packages themselves.
 
     :param root: the directory the suites' apt states live in
     """
 
-    def __init__(
-        self, root: Path, main: Mirror, security: Mirror | None = None, settings: AptSettings = DEFAULTS
-    ) -> None:
-        self.root = root
-        self.main = main
-        self.security = security
-        self.settings = settings
-        # What the machine does not check is said to whoever asked last.
-        self._say: Callable[[str], None] = quiet
-        self._failures: dict[str, str] = {}
+    root: Path
+    main: Mirror
+    security: Mirror | None = None
+    settings: apt.AptSettings = apt.DEFAULTS
+    # What the machine does not check is said to whoever asked last.
+    _say: Callable[[str], None] = field(default=quiet, init=False)
+    _failures: dict[str, str] = field(default_factory=dict, init=False)
 
     @classmethod
     def of_this_machine(cls, root: Path) -> Archive:
@@ -137,7 +123,7 @@ class Archive:
         :raises MissingTool: there is no apt, or no Debian archive among its sources
         :raises Misuse: ``PFNLAB_MIRROR`` names no mirror
         """
-        settings = machine_settings()
+        settings = apt.machine_settings()
         mirrors = sources.named_mirrors(os.environ)
         main, security = mirrors or sources.debian_mirrors(
             sources.read_sources(sources.APT_ETC), sources.APT_ETC
@@ -159,7 +145,7 @@ class Archive:
         self._say = say
         mirror = self._mirror(suite)
         home = trusted(self._home(suite))
-        changed = configure(home, self.settings._replace(user="root"), entry_of(mirror, suite))
+        changed = apt.configure(home, self.settings._replace(user="root"), apt.entry_of(mirror, suite))
         if changed:
             (home / "listing.json").unlink(missing_ok=True)
         old_listing = None if changed else read_listing(self.root, suite)
@@ -209,12 +195,12 @@ class Archive:
         home = self._home(package.suite)
         digests = self._digests(package, request)
         mirror = self._mirror(package.suite)
-        with apt_folder(self.settings.user, self.root, mirror) as folder:
+        with apt.apt_folder(self.settings.user, self.root, mirror) as folder:
             entry = (home / "suite.sources").read_text()
             folder.prepare(self.settings, entry, home / "lists")
             place = folder.give("download")
             homes = (place, folder.path / "cache" / "archives" / "partial")
-            answer = call_apt(
+            answer = apt.call_apt(
                 folder.path,
                 ["apt-get", "-q", "download", request],
                 _DOWNLOAD_LIMIT,
@@ -233,7 +219,7 @@ class Archive:
             deb.unlink()
             raise Unverified(f"{deb.name} is not the file that the list of {package.suite} says; try again")
         if folder.reason:
-            say_once(f"downloads run as root: {folder.reason}", self._say)
+            apt.say_once(f"downloads run as root: {folder.reason}", self._say)
         return deb
 
     def _digests(self, package: Package, request: str) -> set[str]:
@@ -263,16 +249,16 @@ class Archive:
 
     def _update(self, suite: str, mirror: Mirror) -> None:
         home = self._home(suite)
-        with apt_folder(self.settings.user, self.root, mirror) as folder:
+        with apt.apt_folder(self.settings.user, self.root, mirror) as folder:
             # The user that downloads may not be able to read the machine's own.
             keyring = Path(mirror.signed_by)
             if mirror.signed_by.startswith("/") and keyring.is_file():
                 keyring = folder.path / f"keyring{keyring.suffix}"
                 shutil.copyfile(mirror.signed_by, keyring)
                 keyring.chmod(0o644)
-                entry = entry_of(Mirror(mirror.uri, str(keyring)), suite)
+                entry = apt.entry_of(Mirror(mirror.uri, str(keyring)), suite)
             else:
-                entry = entry_of(mirror, suite)
+                entry = apt.entry_of(mirror, suite)
             lists = folder.prepare(self.settings, entry)
             # With the old Release file apt leaves an older one unused, and says nothing of it. Lists of
             # packages are not fetched again if they are the same.
@@ -280,23 +266,23 @@ class Archive:
             for path in old:
                 shutil.copy2(path, lists)
             command = ["apt-get", "-q", "update"]
-            answer = call_apt(folder.path, command, _UPDATE_LIMIT)
+            answer = apt.call_apt(folder.path, command, _UPDATE_LIMIT)
             if answer.returncode and old and "Hash Sum" in answer.stderr:
                 # A server may say of an older list that the one here is not older.
                 for path in old:
                     (lists / path.name).unlink(missing_ok=True)
-                answer = call_apt(folder.path, command, _UPDATE_LIMIT)
+                answer = apt.call_apt(folder.path, command, _UPDATE_LIMIT)
             self._check_update(suite, mirror, answer)
-            check_newest(self.root / ".newest" / suite, suite, lists)
+            apt.check_newest(self.root / ".newest" / suite, suite, lists)
             with new_folder(home / "lists") as part:
                 for path in lists.iterdir():
                     if path.is_file() and path.name != "lock":
                         shutil.copy2(path, part)
         if folder.reason:
-            say_once(f"downloads run as root: {folder.reason}", self._say)
+            apt.say_once(f"downloads run as root: {folder.reason}", self._say)
         if self.settings.undated:
             line = f"dates of package lists are not checked: the machine's apt says {self.settings.undated}"
-            say_once(line, self._say)
+            apt.say_once(line, self._say)
 
     def _check_update(self, suite: str, mirror: Mirror, answer: subprocess.CompletedProcess[str]) -> None:
         # A signature that fails while older lists exist can be a mere warning to apt; to us it is an error.
@@ -339,7 +325,7 @@ class Archive:
         return listing
 
     def _query(self, suite: str, command: list[str]) -> str:
-        answer = call_apt(self._home(suite), command, QUERY_LIMIT)
+        answer = apt.call_apt(self._home(suite), command, apt.QUERY_LIMIT)
         if answer.returncode:
             raise Undecided(
                 f"`{command[0]} {command[1]}` failed for {suite}: {complaint(answer.stderr)}; "
@@ -349,7 +335,7 @@ class Archive:
 
     def _stanzas(self, suite: str, query: list[str]) -> Iterator[dict[str, str]]:
         # Nothing where the list has no such package.
-        answer = call_apt(self._home(suite), ["apt-cache", "show", *query], QUERY_LIMIT)
+        answer = apt.call_apt(self._home(suite), ["apt-cache", "show", *query], apt.QUERY_LIMIT)
         return sources.stanzas(answer.stdout)
 
 

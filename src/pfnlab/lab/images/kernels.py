@@ -22,30 +22,10 @@ from pfnlab.base.progress import UNCOUNTED, PartCount
 from pfnlab.base.units import in_mib, number_of
 from pfnlab.kernel.policies.known_kernels import known_packages
 from pfnlab.kernel.policies.releases import series_of, upstream
+from pfnlab.lab.images import cache, kernel_offers
 from pfnlab.lab.images.archive import Archive, opened_archive, read_listing
 from pfnlab.lab.images.bzimage import release_of
-from pfnlab.lab.images.cache import (
-    cache_root,
-    locked,
-    new_folder,
-    quiet,
-    sweep,
-    trusted,
-    usable,
-    write_cached,
-)
 from pfnlab.lab.images.deb import take_out
-from pfnlab.lab.images.kernel_offers import (
-    SUITES,
-    Offer,
-    Search,
-    best_known,
-    by_version,
-    chosen,
-    known_series,
-    offered,
-    suites_for,
-)
 
 _LOCK_LIMIT = 900.0
 
@@ -105,15 +85,18 @@ def cached(name: str) -> KernelImage | None:
 
     :param name: a series, an exact version or a package version; Misuse if there is no such series
     """
-    kernels = {kernel.version: kernel for kernel in whole(known_series(name))[0]}
-    versions = by_version(
+    kernels = {kernel.version: kernel for kernel in whole(kernel_offers.known_series(name))[0]}
+    versions = kernel_offers.by_version(
         version for version in kernels if name in (series_of(upstream(version)), upstream(version), version)
     )
-    return best_known([kernels[version] for version in versions])
+    return kernel_offers.best_known([kernels[version] for version in versions])
 
 
 def fetch(
-    *names: str, refresh: bool = False, say: Callable[[str], None] = quiet, counted: PartCount = UNCOUNTED
+    *names: str,
+    refresh: bool = False,
+    say: Callable[[str], None] = cache.quiet,
+    counted: PartCount = UNCOUNTED,
 ) -> list[KernelImage]:
     """The kernel the archive offers under each name, downloaded unless the cache has it.
 
@@ -124,15 +107,15 @@ def fetch(
     :raises Undecided: the archive cannot be reached, or holds no such kernel
     """
     for name in names:
-        known_series(name)
+        kernel_offers.known_series(name)
     if not names:
         return []
-    with usable(), opened_archive(say) as archive:
-        for folder in (cache_root() / "kernels").glob("*"):
-            sweep(folder)
-        search = Search(archive, refresh, say)
+    with cache.usable(), opened_archive(say) as archive:
+        for folder in (cache.cache_root() / "kernels").glob("*"):
+            cache.sweep(folder)
+        search = kernel_offers.Search(archive, refresh, say)
         offers = [search.offer(name) for name in names]
-        _check_room(cache_root(), offers)
+        _check_room(cache.cache_root(), offers)
         counted.expect(len(offers))
         kernels = []
         for offer in offers:
@@ -141,16 +124,18 @@ def fetch(
         return kernels
 
 
-def read_lists(*, refresh: bool = False, say: Callable[[str], None] = quiet) -> list[Offer]:
+def read_lists(
+    *, refresh: bool = False, say: Callable[[str], None] = cache.quiet
+) -> list[kernel_offers.Offer]:
     """Every kernel on offer, by lists of today; Unverified if unsigned, Undecided if none can be read."""
-    with usable(), opened_archive(say) as archive:
-        return Search(archive, refresh, say).all()
+    with cache.usable(), opened_archive(say) as archive:
+        return kernel_offers.Search(archive, refresh, say).all()
 
 
 def kernel_for(name: str) -> KernelImage:
     """The kernel that the lists fetched so far offer under *name*, cached or fetched; else a cached one."""
     kernel = cached(name)
-    offer = chosen(name, offered())
+    offer = kernel_offers.chosen(name, kernel_offers.offered())
     if kernel is not None and (offer is None or kernel.version == offer.package.version or not offer.known):
         return kernel
     return fetch(name)[0]
@@ -158,15 +143,15 @@ def kernel_for(name: str) -> KernelImage:
 
 def cached_versions() -> list[str]:
     """The package versions of all whole kernels in the cache, in no order."""
-    folders = (folder.name for folder in (cache_root() / "kernels").glob("[!.]*") if folder.is_dir())
+    folders = (folder.name for folder in (cache.cache_root() / "kernels").glob("[!.]*") if folder.is_dir())
     return [kernel.version for series in folders for kernel in whole(series)[0]]
 
 
-def remove(name: str, *, say: Callable[[str], None] = quiet) -> list[str]:
+def remove(name: str, *, say: Callable[[str], None] = cache.quiet) -> list[str]:
     """Take the kernels under *name* out of the cache; their package versions. Misuse if there is none."""
-    root = cache_root()
-    series = known_series(name)
-    with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
+    root = cache.cache_root()
+    series = kernel_offers.known_series(name)
+    with cache.locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
         homes = [
             home
             for home in (root / "kernels" / series).glob("[!.]*")
@@ -176,7 +161,7 @@ def remove(name: str, *, say: Callable[[str], None] = quiet) -> list[str]:
             raise Misuse(f"the cache has no kernel {name}: see `pfnlab kernels list`")
         for home in homes:
             shutil.rmtree(home)
-    return by_version(home.name for home in homes)
+    return kernel_offers.by_version(home.name for home in homes)
 
 
 def from_file(path: Path) -> KernelImage:
@@ -203,7 +188,7 @@ def suites_of(kernel: KernelImage) -> list[str]:
 def whole(series: str) -> tuple[list[KernelImage], list[Path]]:
     """The cached kernels of *series* whose checksum holds, and the vmlinuz files of the others."""
     sound_kernels, damaged_files = [], []
-    for note in sorted(trusted(cache_root() / "kernels" / series).glob("[!.]*/kernel.json")):
+    for note in sorted(cache.trusted(cache.cache_root() / "kernels" / series).glob("[!.]*/kernel.json")):
         vmlinuz = note.parent / "vmlinuz"
         kernel = _read_note(note)
         if kernel is not None and vmlinuz.is_file() and sha256_of(vmlinuz) == kernel.sha256:
@@ -228,10 +213,10 @@ def _write_note(kernel: KernelImage, suite: str) -> None:
         "fetched": datetime.now(UTC).date().isoformat(),
         "suite": suite,
     }
-    write_cached(kernel.vmlinuz.parent / "kernel.json", json.dumps(content, indent=1) + "\n")
+    cache.write_cached(kernel.vmlinuz.parent / "kernel.json", json.dumps(content, indent=1) + "\n")
 
 
-def _check_room(root: Path, offers: Sequence[Offer]) -> None:
+def _check_room(root: Path, offers: Sequence[kernel_offers.Offer]) -> None:
     """Check that there is room for the kernels that are still to be fetched; else Undecided."""
     if not (missing := [offer for offer in offers if not _home(offer).exists()]):
         return
@@ -245,11 +230,11 @@ def _check_room(root: Path, offers: Sequence[Offer]) -> None:
         )
 
 
-def _home(offer: Offer) -> Path:
-    return cache_root() / "kernels" / offer.series / offer.package.version
+def _home(offer: kernel_offers.Offer) -> Path:
+    return cache.cache_root() / "kernels" / offer.series / offer.package.version
 
 
-def _obtain(archive: Archive, offer: Offer, say: Callable[[str], None]) -> KernelImage:
+def _obtain(archive: Archive, offer: kernel_offers.Offer, say: Callable[[str], None]) -> KernelImage:
     series, package = offer.series, offer.package
     home = _home(offer)
     if home.exists():
@@ -260,7 +245,7 @@ def _obtain(archive: Archive, offer: Offer, say: Callable[[str], None]) -> Kerne
         say(f"{offer.version}: {home} is damaged and is replaced")
     whole_size = in_mib(package.size)
     say(f"{offer.version}: fetching {package.name} {package.version} from {package.suite}, {whole_size}")
-    with new_folder(home) as part:
+    with cache.new_folder(home) as part:
         deb = archive.download(
             package, part.parent, lambda size: say(f"{offer.version}: {in_mib(size)} of {whole_size}")
         )
@@ -306,7 +291,7 @@ class Availability:
     package_version: str
     cached: KernelImage | None
     damaged: Path | None
-    offer: Offer | None
+    offer: kernel_offers.Offer | None
     known: bool
     confirmed: bool
 
@@ -320,15 +305,15 @@ class Availability:
 
 def inventory() -> list[Availability]:
     """Every kernel that is known, cached or in the lists fetched so far, oldest first; no network."""
-    root = cache_root()
-    read_suites = {suite for suite in SUITES if read_listing(root / "apt", suite) is not None}
-    offers = {offer.package.version: offer for offer in offered()}
+    root = cache.cache_root()
+    read_suites = {suite for suite in kernel_offers.SUITES if read_listing(root / "apt", suite) is not None}
+    offers = {offer.package.version: offer for offer in kernel_offers.offered()}
     sound_kernels, damaged_files = {}, {}
     for folder in (root / "kernels").glob("[!.]*"):
         kernels, files = whole(folder.name)
         sound_kernels.update({kernel.version: kernel for kernel in kernels})
         damaged_files.update({vmlinuz.parent.name: vmlinuz for vmlinuz in files})
-    versions = by_version({*known_packages(), *offers, *sound_kernels, *damaged_files})
+    versions = kernel_offers.by_version({*known_packages(), *offers, *sound_kernels, *damaged_files})
     return [
         Availability(
             version=upstream(version),
@@ -337,7 +322,7 @@ def inventory() -> list[Availability]:
             damaged=damaged_files.get(version),
             offer=offers.get(version),
             known=version in known_packages(),
-            confirmed=read_suites.issuperset(suites_for(series_of(upstream(version)))),
+            confirmed=read_suites.issuperset(kernel_offers.suites_for(series_of(upstream(version)))),
         )
         for version in versions
     ]

@@ -13,22 +13,11 @@ from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE, PfnRange, pages_of, phys_to
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.spans import SpanSet
 from pfnlab.kernel.mm.flags import VM_PAT
+from pfnlab.lab.lens import plain
 from pfnlab.lab.lens.in_use import Counts
 from pfnlab.lab.lens.layout import Record
 from pfnlab.lab.lens.memory import MemorySource
 from pfnlab.lab.lens.notifiers import Notifiers
-from pfnlab.lab.lens.plain import (
-    Extent,
-    Fault,
-    NamedPlaces,
-    RawBook,
-    RawContext,
-    RawEntries,
-    RawPage,
-    RawSpace,
-    RawState,
-    RawVma,
-)
 from pfnlab.lab.lens.structure import Structures
 from pfnlab.lab.lens.table_walk import DirectMap, Pages, TableWalk
 from pfnlab.lab.lens.view import KernelView, smaps_bits
@@ -139,9 +128,9 @@ class Lens:
         #: Where the kernel stack of a process ends that does not run.
         self.stack_pointer = view.stack_pointer
         self._without_space: set[int] = set()
-        self._areas: tuple[NamedPlaces, list[tuple[int, int, str]]] | None = None
+        self._areas: tuple[plain.NamedPlaces, list[tuple[int, int, str]]] | None = None
 
-    def snapshot(self, pids: Mapping[str, int], places: NamedPlaces) -> RawState:
+    def snapshot(self, pids: Mapping[str, int], places: plain.NamedPlaces) -> plain.RawState:
         """The state now; the kernel must stand still meanwhile, or at least not touch these tasks.
 
         :param pids: the tasks to look at; those that are gone are left out
@@ -158,7 +147,7 @@ class Lens:
         tasks = tuple(look.task(name, mm) for name, mm in mms.items())
         recall = self._view.recall.value
         direct_map, faults = recall("direct map", lambda: self._direct_map.look(places.memory))
-        return RawState(
+        return plain.RawState(
             tasks,
             look.contexts(),
             recall("book", lambda: self._book(places)),
@@ -194,7 +183,7 @@ class Lens:
         mapping, mapcount = self._view.members(address, self._folio)
         return mapping, mapcount + 1 & 0xFFFF_FFFF
 
-    def _sorted_areas(self, places: NamedPlaces) -> list[tuple[int, int, str]]:
+    def _sorted_areas(self, places: plain.NamedPlaces) -> list[tuple[int, int, str]]:
         if self._areas is None or self._areas[0] is not places:
             self._without_space.clear()
             self._view.recall.forget()
@@ -202,7 +191,7 @@ class Lens:
             self._areas = places, areas
         return self._areas[1]
 
-    def _book(self, places: NamedPlaces) -> tuple[RawBook, ...]:
+    def _book(self, places: plain.NamedPlaces) -> tuple[plain.RawBook, ...]:
         entries = []
         for start, end, mode in self._view.memtypes():
             pfns = PfnRange(phys_to_pfn(start), pages_of(end))
@@ -210,7 +199,7 @@ class Lens:
                 name = self._modes.get(mode)
                 if name is None:
                     raise self._view.error(f"the memtype tree has an entry of mode {mode}")
-                entries.append(RawBook(pfns.start, pfns.end, name))
+                entries.append(plain.RawBook(pfns.start, pfns.end, name))
         return tuple(entries)
 
 
@@ -227,18 +216,18 @@ class _Look:
         self._lens, self._view = lens, lens._view
         self._areas = areas
         self._starts = [area[0] for area in areas]
-        self._users: dict[int, list[tuple[str, Extent]]] = {}
-        self._covered: dict[int, list[tuple[int, int, tuple[str, Extent]]]] = {}
+        self._users: dict[int, list[tuple[str, plain.Extent]]] = {}
+        self._covered: dict[int, list[tuple[int, int, tuple[str, plain.Extent]]]] = {}
         self._names: dict[int, str] = {}
         self._page_users = Counter[int]()
         self._everybodys: set[int] = set()
         self._shown: list[tuple[str, int, int]] = []
 
-    def task(self, name: str, mm: int) -> RawSpace:
+    def task(self, name: str, mm: int) -> plain.RawSpace:
         lens = self._lens
         root, pgd, tlb_gen = self._view.members(mm, lens._mm)
         if not self._areas:
-            return RawSpace(name, (), (), tlb_gen, None, mm)
+            return plain.RawSpace(name, (), (), tlb_gen, None, mm)
         notifier = None
         if lens._notifiers is not None:
             notifier = self._view.recall.value(("notifier", mm), functools.partial(lens._notifiers.of, mm))
@@ -249,13 +238,13 @@ class _Look:
         # In the middle of a split the tree of 6.1 leads to one VMA twice.
         addresses = dict.fromkeys(self._view.vma_addresses(root, low, high))
         vmas = [self._vma(name, pgd, at, pages) for at in addresses]
-        return RawSpace(name, tuple(vma for vma in vmas if vma), entries, tlb_gen, notifier, mm)
+        return plain.RawSpace(name, tuple(vma for vma in vmas if vma), entries, tlb_gen, notifier, mm)
 
     def _entries(
         self, task: str, pgd: int, areas: list[tuple[int, int, str]]
-    ) -> tuple[tuple[RawEntries, ...], Pages]:
+    ) -> tuple[tuple[plain.RawEntries, ...], Pages]:
         # The page-table entries of a task, and the pages of ordinary memory among them.
-        def walked() -> tuple[tuple[RawEntries, ...], Pages]:
+        def walked() -> tuple[tuple[plain.RawEntries, ...], Pages]:
             walk = TableWalk(self._view, task)
             table = self._view.physical(pgd)
             for start, end, area in areas:
@@ -274,7 +263,7 @@ class _Look:
             first = max(first, end)
         return parts
 
-    def _vma(self, task: str, pgd: int, address: int, pages: Pages) -> RawVma | None:
+    def _vma(self, task: str, pgd: int, address: int, pages: Pages) -> plain.RawVma | None:
         lens = self._lens
         start, end, prot, bits, pgoff, file, ops, *tracked = self._view.members(address, lens._vma)
         if start >= end or (start | end) % PAGE_SIZE:
@@ -304,21 +293,21 @@ class _Look:
             self._page_users.update(pfn for _, pfn in outside)
             inside = [*inside, *outside]
         folios = [self._lens.folio(pfn) for _, pfn in inside]
-        return RawVma(
+        return plain.RawVma(
             *(span, bits, smaps_bits(bits, lens._sealed), prot, kind, pgoff),
             tuple(mapcount for _, mapcount in folios),
             sum(mapping & _MAPPING_ANON for mapping, _ in folios),
             *(pat, base),
         )
 
-    def contexts(self) -> tuple[RawContext, ...]:
+    def contexts(self) -> tuple[plain.RawContext, ...]:
         lens, contexts = self._lens, []
         for address, users in self._users.items():
             pfn, size, count = self._view.members(address, lens._context)
             # A driver may name frames past the end of physical addresses, and they are tracked as it says.
             if not size or size % PAGE_SIZE or pfn + (size >> PAGE_SHIFT) > 1 << 64 - PAGE_SHIFT:
                 raise self._view.error(f"the track context at {address:#x} has pfn {pfn:#x}, size {size:#x}")
-            contexts.append(RawContext((pfn, pfn + (size >> PAGE_SHIFT)), count, tuple(users)))
+            contexts.append(plain.RawContext((pfn, pfn + (size >> PAGE_SHIFT)), count, tuple(users)))
         for parts in self._covered.values():
             runs = SpanSet()
             for first, behind, _ in parts:
@@ -327,10 +316,10 @@ class _Look:
                 sharing = dict.fromkeys(
                     user for first, behind, user in parts if first < end and start < behind
                 )
-                contexts.append(RawContext((start, end), None, tuple(sharing)))
+                contexts.append(plain.RawContext((start, end), None, tuple(sharing)))
         return tuple(contexts)
 
-    def contents(self) -> tuple[RawPage, ...] | None:
+    def contents(self) -> tuple[plain.RawPage, ...] | None:
         """The contents of pages of ordinary memory; None for too many."""
         if len(self._shown) >= _PAGES_READ:
             return None
@@ -342,23 +331,23 @@ class _Look:
         for task, page, pfn in self._shown:
             area = self._area_span(page, page + 1)
             if area is not None:
-                pages.append(RawPage(task, area.area, area.start, pfn, *held[pfn]))
+                pages.append(plain.RawPage(task, area.area, area.start, pfn, *held[pfn]))
         return tuple(pages)
 
-    def miscounted(self) -> Iterator[Fault]:
+    def miscounted(self) -> Iterator[plain.Fault]:
         """Pages of ordinary memory whose count is not the number of entries that map them."""
         for pfn, users in self._page_users.items():
             _, mapcount = self._lens.folio(pfn)
             if mapcount != users and pfn not in self._everybodys:
                 name = "counters" if mapcount < users else "counts_left"
-                yield Fault(name, f"a page counts {mapcount:,} mappings and has {users:,}")
+                yield plain.Fault(name, f"a page counts {mapcount:,} mappings and has {users:,}")
 
-    def _area_span(self, first: int, last: int) -> Extent | None:
+    def _area_span(self, first: int, last: int) -> plain.Extent | None:
         place = bisect_right(self._starts, first) - 1
         if place < 0 or first >= self._areas[place][1]:
             return None
         at, _, name = self._areas[place]
-        return Extent(name, first - at, last - at)
+        return plain.Extent(name, first - at, last - at)
 
     def _file_kind(self, file: int) -> str:
         (dentry,) = self._view.members(file, self._lens._file)

@@ -22,19 +22,10 @@ from pfnlab.programs.lang.device_ops import MOVED_BAR
 from pfnlab.programs.lang.ops import MAIN_TASK, Mremap, Op, Program, tasks_of
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk
+from pfnlab.programs.runs import observation
 from pfnlab.programs.runs.alarm import Alarm, alarms_in
 from pfnlab.programs.runs.events import is_flush
 from pfnlab.programs.runs.kmsg import in_known_order, is_anybody, normalise
-from pfnlab.programs.runs.observation import (
-    MOVED,
-    PHYSICAL,
-    SAME,
-    BookEntry,
-    DeviceSpan,
-    PteSeen,
-    Step,
-    VmaSeen,
-)
 from pfnlab.programs.runs.places import READING, without_contents
 from pfnlab.programs.runs.pte_text import RAM, entry_text, merge_ptes
 
@@ -73,9 +64,9 @@ class ParsedReply:
     :param late_alarms: those in the log before the first operation, which are of an earlier program
     """
 
-    before: tuple[BookEntry, ...] = ()
+    before: tuple[observation.BookEntry, ...] = ()
     before_log: tuple[str, ...] = ()
-    steps: tuple[Step, ...] = ()
+    steps: tuple[observation.Step, ...] = ()
     left: tuple[PfnRange, ...] = ()
     lost: str | None = None
     alarms: tuple[Alarm, ...] = ()
@@ -95,8 +86,8 @@ class _Section:
     book: list[tuple[PfnRange, str]] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     levels: list[str] = field(default_factory=list)
-    vmas: list[VmaSeen] = field(default_factory=list)
-    ptes: list[PteSeen] = field(default_factory=list)
+    vmas: list[observation.VmaSeen] = field(default_factory=list)
+    ptes: list[observation.PteSeen] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
 
 
@@ -222,10 +213,10 @@ class _Reader:
         file = next((name for part, name in _FILES if part in path), "anon")
         pfn = phys_to_pfn(int(offset, 16))
         file_span = self.places.offset_span(file, pfn, pfn + last - first)
-        if file == "driver" and file_span is not None and file_span.name == PHYSICAL:
+        if file == "driver" and file_span is not None and file_span.name == observation.PHYSICAL:
             file_span = RAM
         section.vmas.append(
-            VmaSeen(
+            observation.VmaSeen(
                 self.tasks[int(task)],
                 *span.parts,
                 perms=perms,
@@ -250,13 +241,13 @@ class _Reader:
         if level == 1 and stride == "0" and pages > 1 and target not in (None, RAM):
             page_target = self._target(raw, level, 1)
             section.ptes += [
-                PteSeen(name, span.name, page, page + 1, page_target, text)
+                observation.PteSeen(name, span.name, page, page + 1, page_target, text)
                 for page in range(span.start, span.end)
             ]
         else:
-            section.ptes.append(PteSeen(name, *span.parts, target, text))
+            section.ptes.append(observation.PteSeen(name, *span.parts, target, text))
 
-    def _target(self, raw: int, level: int, pages: int) -> DeviceSpan | None:
+    def _target(self, raw: int, level: int, pages: int) -> observation.DeviceSpan | None:
         # The pages a run of entries maps. The zero page is special too and RAM all the same, and a page the
         # kernel took from the window of low memory is the device only where it is mapped as special. Not all
         # below the BAR is RAM: frames past the end of physical addresses may come out there.
@@ -264,7 +255,7 @@ class _Reader:
             return None
         pfn = entry_pfn(raw, level)
         span = self.places.device_span(pfn, pfn + pages)
-        if span.name == PHYSICAL:
+        if span.name == observation.PHYSICAL:
             return RAM if pfn < self.ram.end else span
         return span if pte_special(raw) or span.name in self.pci else RAM
 
@@ -279,7 +270,7 @@ class _Reader:
             self._result(None, section.result)
             return
         book = tuple(
-            BookEntry(*self.places.device_span(*pfns).parts, mode)
+            observation.BookEntry(*self.places.device_span(*pfns).parts, mode)
             for pfns, mode in section.book
             if name == "before" or self.places.overlaps_device(*pfns)
         )
@@ -300,7 +291,7 @@ class _Reader:
             return
         result, value = self._result(op, section.result)
         flushes, events = self._order(section.calls)
-        step = Step(
+        step = observation.Step(
             op=self.lines[len(self.seen.steps)],
             task=MAIN_TASK if op is None else op.task,
             result=result,
@@ -360,8 +351,10 @@ def _read_result(op: Op | None, words: Sequence[str], placement: Placement) -> t
     if words[2].isalpha() and result != "ok":
         return result, words[2]
     if op is not None and isinstance(op.call, Mremap):
-        old = address_of(placement, op.call.span)
-        return result, None if result != "ok" else SAME if int(words[2], 16) == old else MOVED
+        if result != "ok":
+            return result, None
+        stays = int(words[2], 16) == address_of(placement, op.call.span)
+        return result, observation.SAME if stays else observation.MOVED
     if op is not None and isinstance(op.call, Mincore):
         return result, words[2]
     if op is not None and isinstance(op.call, Walk | Status | ProcessVmReadv) and result == "ok":

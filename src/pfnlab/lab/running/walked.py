@@ -5,14 +5,7 @@ from collections.abc import Sequence
 from pfnlab.base.units import PAGE_SHIFT
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ProcessVmReadv, Status, Walk
-from pfnlab.programs.model.walking import (
-    CATEGORIES,
-    PAGEMAP_WORDS,
-    pagemap_text,
-    region_text,
-    rollup_text,
-    smap_text,
-)
+from pfnlab.programs.model import walking
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.texts import ascending, moved_text
 
@@ -48,7 +41,7 @@ def read_walk(call: Walk | Status | ProcessVmReadv, words: Sequence[str], places
         return "; ".join(_smaps_lines(words, places))
     if call.walker == "smaps_rollup":
         rss, anonymous = map(int, words)
-        return rollup_text(rss, anonymous)
+        return walking.rollup_text(rss, anonymous)
     return int(words[0])
 
 
@@ -60,8 +53,8 @@ def _run(word: str) -> bytes:
 
 
 def _page(bits: int) -> str:
-    word_bits = zip(PAGEMAP_WORDS, _PAGEMAP_BITS, strict=True)
-    return pagemap_text([word for word, bit in word_bits if bits >> bit & 1])
+    word_bits = zip(walking.PAGEMAP_WORDS, _PAGEMAP_BITS, strict=True)
+    return walking.pagemap_text([word for word, bit in word_bits if bits >> bit & 1])
 
 
 def _regions(words: Sequence[str], span: Span) -> list[str]:
@@ -69,10 +62,10 @@ def _regions(words: Sequence[str], span: Span) -> list[str]:
     numbers = list(map(int, words))
     regions: list[str] = []
     for start, end, bits in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True):
-        names = [word for word, bit in CATEGORIES.items() if bits & bit]
-        if sum(CATEGORIES[word] for word in names) != bits:
+        names = [word for word, bit in walking.CATEGORIES.items() if bits & bit]
+        if sum(walking.CATEGORIES[word] for word in names) != bits:
             raise ValueError(bits)
-        regions.append(region_text(Span(span.name, span.start + start, span.start + end), names))
+        regions.append(walking.region_text(Span(span.name, span.start + start, span.start + end), names))
     return regions
 
 
@@ -99,5 +92,5 @@ def _smaps_lines(words: Sequence[str], places: Places) -> list[str]:
         span = places.area_span(start, end)
         if span is None:
             raise ValueError(addresses)
-        lines.append(smap_text(span, int(rss)))
+        lines.append(walking.smap_text(span, int(rss)))
     return lines

@@ -7,21 +7,10 @@ from pfnlab.base.units import PAGE_SIZE, pfn_to_phys
 from pfnlab.kernel.mm.users.vfio import BAR_OFFSET
 from pfnlab.lab.running.placement import Placement
 from pfnlab.lab.running.preparations import preparations
+from pfnlab.programs.lang import ops
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import DRIVER_RAM, UnmapMappingRange
 from pfnlab.programs.lang.fields import Ending, Field, Flag, Shape, Word
-from pfnlab.programs.lang.ops import (
-    Call,
-    Fork,
-    Mmap,
-    Mremap,
-    PkeyMprotect,
-    Program,
-    RemapFilePages,
-    Thread,
-    Via,
-    tasks_of,
-)
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, ByteRange, ProcessVmReadv, Walk
 from pfnlab.programs.lang.words import ROWS, is_by_hand
@@ -69,16 +58,16 @@ class Observed(NamedTuple):
 USUAL = Observed()
 
 
-def compile_program(program: Program, placement: Placement, observed: Observed) -> str:
+def compile_program(program: ops.Program, placement: Placement, observed: Observed) -> str:
     """The request that runs *program* where *placement* puts it; Misuse if a guest cannot hold its tasks."""
-    tasks = tasks_of(program)
+    tasks = ops.tasks_of(program)
     if len(tasks) > MAX_TASKS:
         raise Misuse(f"{len(tasks)} tasks are more than the guest holds: use at most {MAX_TASKS}")
     slots = {name: slot for slot, name in enumerate(tasks)}
     observe_words = ["observe", *(word for word, wanted in observed._asdict().items() if wanted)]
     lines = ["program 1", " ".join(observe_words)]
     lines += [f"thp {program.thp}"] * (program.thp is not None)
-    lines += ["keys"] * any(isinstance(op.call, PkeyMprotect) and op.call.keyed for op in program.ops)
+    lines += ["keys"] * any(isinstance(op.call, ops.PkeyMprotect) and op.call.keyed for op in program.ops)
     lines += [f"watch {pfn_to_phys(pfns.start):x} {pfn_to_phys(pfns.end):x}" for pfns in placement.watched]
     lines += [f"area {start * PAGE_SIZE:x} {pages:x}" for start, pages in placement.places.areas.values()]
     lines += [f"name {slot} {name[:COMM_LENGTH]}" for name, slot in slots.items()]
@@ -106,7 +95,7 @@ def _slot(slots: dict[str, int], task: str) -> int:
         raise Misuse(f"there is no task {task}: write `{task} = fork` before it") from None
 
 
-def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
+def _request(call: ops.Call, placement: Placement, slots: dict[str, int]) -> str:
     if not is_by_hand(call):
         row = ROWS[type(call)]
         values = (getattr(call, name) for name in call.__struct_fields__)
@@ -115,12 +104,12 @@ def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
         )
         return " ".join(word for word in (row.wire, *sent) if word)
     match call:
-        case Mmap():
+        case ops.Mmap():
             return _mmap(call, placement)
-        case Mremap():
+        case ops.Mremap():
             return _mremap(call, placement)
-        case Fork() | Thread():
-            return f"{'fork' if isinstance(call, Fork) else 'thread'} {slots[call.child]}"
+        case ops.Fork() | ops.Thread():
+            return f"{'fork' if isinstance(call, ops.Fork) else 'thread'} {slots[call.child]}"
         case Walk(bytes=ByteRange()) | ProcessVmReadv(bytes=ByteRange()):
             return _bytes(call, placement)
         case ProcessVmReadv():
@@ -129,7 +118,7 @@ def _request(call: Call, placement: Placement, slots: dict[str, int]) -> str:
             number = call.span.pages * PAGE_SIZE if call.walker in RANGE_WALKERS else call.value or 0
             walker = call.walker if call.node is None else f"{call.walker}_{call.node}"
             return f"walk {walker} {address_of(placement, call.span):x} {number:x}"
-        case RemapFilePages():
+        case ops.RemapFilePages():
             offset = _offset(call.via, call.source, placement)
             return f"remap-file {_range(placement, call.span)} {offset // PAGE_SIZE:x}"
         case UnmapMappingRange(to_end=True):
@@ -177,7 +166,7 @@ def _bytes(call: Walk | ProcessVmReadv, placement: Placement) -> str:
     return f"bytes {walker} {address:x} {call.bytes.length:x} {first:x}"
 
 
-def _mmap(call: Mmap, placement: Placement) -> str:
+def _mmap(call: ops.Mmap, placement: Placement) -> str:
     flags = _MAP_SHARED if call.shared else _MAP_PRIVATE
     flags |= _MAP_POPULATE * call.populate | _MAP_LOCKED * call.locked
     if call.over is not None:
@@ -194,7 +183,7 @@ def _mmap(call: Mmap, placement: Placement) -> str:
     return f"mmap {call.via} {address:x} {size:x} {_prot(call.prot):x} {flags:x} {offset:x}"
 
 
-def _offset(via: Via, source: Span, placement: Placement) -> int:
+def _offset(via: ops.Via, source: Span, placement: Placement) -> int:
     origin = placement.bar.start if via in _FROM_BAR else 0
     region = BAR_OFFSET * PAGE_SIZE if via == "vfio" else 0
     return _physical(placement, source) - pfn_to_phys(origin) + region
@@ -214,7 +203,7 @@ def _device_range(placement: Placement, span: Span) -> str:
     return f"{_physical(placement, span):x} {span.pages * PAGE_SIZE:x}"
 
 
-def _mremap(call: Mremap, placement: Placement) -> str:
+def _mremap(call: ops.Mremap, placement: Placement) -> str:
     flags = _MREMAP_MAYMOVE * call.maymove
     flags |= _MREMAP_FIXED * call.fixed | _MREMAP_DONTUNMAP * call.dontunmap
     target = call.over or (Span(call.name, 0, call.pages) if call.name is not None else None)

@@ -18,22 +18,11 @@ from pfnlab.lab.images.cache import forget, is_whole
 from pfnlab.lab.images.configured import RAM_MIB
 from pfnlab.lab.images.image import guest_image, holds
 from pfnlab.lab.images.modules import MODULE as VFIO_MODULE
+from pfnlab.lab.vm import launch
 from pfnlab.lab.vm.boots import SMALL, GuestShape
 from pfnlab.lab.vm.channel import CHANNEL_SIZE, NAP, RING, STAND, Channel, Hello, Ports, read_hello
 from pfnlab.lab.vm.console import alarm_of, gave_up, keep_console, last_words, lines_of
 from pfnlab.lab.vm.counted_blocks import Blocks, plugin
-from pfnlab.lab.vm.launch import (
-    CHANNEL,
-    can_be_saved,
-    common_parameters,
-    device_arguments,
-    is_stopped,
-    kernel_parameters,
-    machine_arguments,
-    memory_folder,
-    ram_arguments,
-    start_qemu,
-)
 from pfnlab.lab.vm.qmp import CoreForm, Slot, dump_memory, tell_monitor
 from pfnlab.lab.vm.saved_state import mark_used, save_state, state_file
 from pfnlab.lab.vm.standstill import Standstill, processor_time
@@ -100,15 +89,15 @@ class Guest:
             raise MissingTool(f"`{QEMU}` is not on this machine: {_REMEDY}")
         initrd = shape.image or guest_image()
         iommu = holds(initrd, VFIO_MODULE.format(0))
-        machine = [qemu, *machine_arguments(shape, ram_mib, iommu=iommu)]
-        parameters = kernel_parameters(shape, offsets, iommu=iommu)
+        machine = [qemu, *launch.machine_arguments(shape, ram_mib, iommu=iommu)]
+        parameters = launch.kernel_parameters(shape, offsets, iommu=iommu)
         command = [*machine, "-kernel", str(vmlinuz), "-initrd", str(initrd), "-append", parameters]
         state = None
         self._slot = Slot(shape.bar_mib) if shape.slot else None
         self._shared_ram_mib = ram_mib * shared_ram
         self._counted = counted and shape.accel is not Accel.KVM
-        if not fresh and can_be_saved(shape):
-            options = [*machine, common_parameters(shape), *[probes] * bool(probes)]
+        if not fresh and launch.can_be_saved(shape):
+            options = [*machine, launch.common_parameters(shape), *[probes] * bool(probes)]
             state = state_file([Path(qemu), vmlinuz, initrd], [*options, *["shared RAM"] * shared_ram])
         self._lost: LostGuest | None = None
         self._alarm: Alarm | None = None
@@ -149,7 +138,7 @@ class Guest:
 
     def _launch(self, command: Sequence[str]) -> None:
         room = self._shared_ram_mib << 20
-        self._folder = Path(tempfile.mkdtemp(prefix="pfnlab-", dir=memory_folder(room)))
+        self._folder = Path(tempfile.mkdtemp(prefix="pfnlab-", dir=launch.memory_folder(room)))
         self.console = self._folder / "console"
         self.ram = self._folder / "ram" if room else None
         ports = Ports()
@@ -158,14 +147,14 @@ class Guest:
         try:
             counting = f"file={plugin()},counts={self._folder / 'blocks'}" if self._counted else ""
             self._channel = Channel(shared, ports)
-            self._process, self._guard = start_qemu(
+            self._process, self._guard = launch.start_qemu(
                 [
                     *command,
-                    *device_arguments("channel", channel, CHANNEL),
+                    *launch.device_arguments("channel", channel, launch.CHANNEL),
                     *ports.arguments(),
                     *("-serial", f"file:{self.console}"),
                     *("-qmp", f"unix:{self._folder / 'qmp'},server=on,wait=off"),
-                    *(ram_arguments(self.ram, room) if self.ram else ()),
+                    *(launch.ram_arguments(self.ram, room) if self.ram else ()),
                     *(("-plugin", counting) if counting else ()),
                 ],
                 self._folder,
@@ -263,7 +252,7 @@ class Guest:
         if self._lost or not self._open:
             return self._disturbed
         status = self._process.poll()
-        return is_stopped(self._process.pid) if status is None else status == -signal.SIGKILL
+        return launch.is_stopped(self._process.pid) if status is None else status == -signal.SIGKILL
 
     @property
     def begun(self) -> int:

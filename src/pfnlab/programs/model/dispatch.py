@@ -10,12 +10,7 @@ from pfnlab.kernel.mm.fault import Signal, access
 from pfnlab.kernel.mm.flags import prot_flags
 from pfnlab.kernel.mm.kernel import Kernel, Task
 from pfnlab.kernel.mm.mmap import do_mmap
-from pfnlab.kernel.mm.more.aperture import (
-    arch_io_free_memtype_wc,
-    arch_io_reserve_memtype_wc,
-    set_memory,
-    set_pages_array,
-)
+from pfnlab.kernel.mm.more import aperture
 from pfnlab.kernel.mm.more.clear_refs import clear_refs
 from pfnlab.kernel.mm.more.lives import create_thread, execve, exit_group, fork
 from pfnlab.kernel.mm.more.madvise import do_madvise, process_madvise
@@ -224,13 +219,13 @@ def _ask_driver(kernel: Kernel, task: Task, call: device_ops.DriverRequest, plac
         case device_ops.IoMappingFree():
             driver.let_go(kernel, "io_mapping")
         case device_ops.ArchIoReserveMemtypeWc(span=span):
-            arch_io_reserve_memtype_wc(kernel, _pfns(places, span))
+            aperture.arch_io_reserve_memtype_wc(kernel, _pfns(places, span))
         case device_ops.ArchIoFreeMemtypeWc(span=span):
-            arch_io_free_memtype_wc(kernel, _pfns(places, span))
+            aperture.arch_io_free_memtype_wc(kernel, _pfns(places, span))
         case device_ops.SetMemory(span=span, mode=mode):
-            set_memory(kernel, _pfns(places, span), CacheMode.from_short(mode))
+            aperture.set_memory(kernel, _pfns(places, span), CacheMode.from_short(mode))
         case device_ops.SetPagesArray(span=span, mode=mode):
-            set_pages_array(kernel, _pfns(places, span), CacheMode.from_short(mode))
+            aperture.set_pages_array(kernel, _pfns(places, span), CacheMode.from_short(mode))
         case device_ops.MemremapPages(span=span, p2pdma=p2pdma):
             driver.memremap_pages(kernel, _pfns(places, span), p2pdma)
         case device_ops.MemunmapPages():
