@@ -74,9 +74,8 @@ WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "present": (("present.report",), ("present.picture",), ("present.document",)),
     "faces": (
         ("verbs",),
-        ("verbs.campaign_new", "verbs.campaign_check", "verbs.campaign_stop"),
-        ("verbs.campaign_run", "verbs.campaign_status", "verbs.campaign_report", "verbs.results"),
-        ("verbs.campaign_resume", "verbs.campaign_results"),
+        ("verbs.results",),
+        ("verbs.campaign",),
         ("explorer",),
         ("verbs.explore",),
         ("api",),

@@ -112,7 +112,7 @@ def test_a_disk_or_memory_that_is_full_is_no_defect(
     def fail() -> int:
         raise trouble
 
-    monkeypatch.setattr("pfnlab.verbs.policies_list.all_policies", fail)
+    monkeypatch.setattr("pfnlab.verbs.policies.all_policies", fail)
 
     answer = ask("policies")
 

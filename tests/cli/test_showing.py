@@ -15,13 +15,15 @@ from terminals import Clock, Screen
 from pfnlab.base.errors import Undecided
 from pfnlab.base.result import PlainText
 from pfnlab.cli import verb_modules as module
-from pfnlab.cli.verb_modules import loaded, performed, request_of
+from pfnlab.cli.verb_modules import function_of, loaded, performed, request_of
 from pfnlab.cli.verbs import verb_pages
 
 #: Verbs that have no end of their own: nobody waits for it.
 ENDLESS = frozenset({"explore"})
 
-VERBS = [page.name for page in verb_pages() if page.name and hasattr(loaded(page.name), "perform")]
+VERBS = [
+    page.name for page in verb_pages() if getattr(function_of(page.name), "__name__", "prepare") != "prepare"
+]
 
 
 class Slow(Undecided):
@@ -39,7 +41,7 @@ def shown(verb: str, seconds: float, monkeypatch: pytest.MonkeyPatch, **fields: 
         seen = screen.seen
         yield from ()
 
-    monkeypatch.setattr(module, "loaded", lambda _: SimpleNamespace(perform=perform))
+    monkeypatch.setattr(module, "function_of", lambda _: perform)
     request = SimpleNamespace(**{"output": None, "form": None, "as_json": False, "quiet": False, **fields})
     with redirect_stderr(screen):
         performed(verb, request)
@@ -85,7 +87,7 @@ def test_nothing_is_shown_while_a_result_is_printed(monkeypatch: pytest.MonkeyPa
         # The last that a line of progress does is to erase itself.
         printed.append((text, screen.getvalue().rstrip().endswith("\x1b[2K")))
 
-    monkeypatch.setattr(module, "loaded", lambda _: SimpleNamespace(perform=perform))
+    monkeypatch.setattr(module, "function_of", lambda _: perform)
     monkeypatch.setattr("pfnlab.base.files.write_output", write)
     with redirect_stderr(screen):
         performed("results", SimpleNamespace(output=None, as_json=False))

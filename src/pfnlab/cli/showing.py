@@ -26,7 +26,7 @@ def show(verb: str, request: Any, results: Iterator[Any]) -> None:
             show_runs(request, waited(what, results))
         case "kernels meet" | "kernels diff":
             from pfnlab.base.files import write_output
-            from pfnlab.verbs.kernels_meet import Unmet
+            from pfnlab.verbs.kernels_compared import Unmet
 
             met = (result for result in results if not isinstance(result, Unmet))
             for text in waited(what, (_text(verb, request, result) for result in met)):

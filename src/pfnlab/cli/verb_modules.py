@@ -1,4 +1,4 @@
-"""The verbs of :mod:`pfnlab.verbs` by name: their modules, their help, their requests, and doing them."""
+"""The verbs of :mod:`pfnlab.verbs` by name: their modules, help, examples and requests, and doing them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ def renamed(name: str, rest: list[str]) -> tuple[str, list[str]]:
 
 
 def module_of(verb: str) -> str:
-    """The name of the module of *verb*: ``kernels_meet`` for ``kernels meet``, ``try_`` for ``try``.
+    """The name of the module of *verb*: ``kernels`` for ``kernels fetch``, ``try_`` for ``try``.
 
     That of pfnlab itself, whose verb is empty, is ``pfnlab``.
     """
-    return f"{verb}_" if iskeyword(verb) else verb.replace(" ", "_").replace("-", "_") or "pfnlab"
+    word = verb.partition(" ")[0]
+    return f"{word}_" if iskeyword(word) else word.replace("-", "_") or "pfnlab"
 
 
 def loaded(verb: str) -> Any:
@@ -38,15 +39,17 @@ def loaded(verb: str) -> Any:
 
 
 def help_of(verb: str) -> str:
-    """The docstring of the module of *verb*, read without an import: the list of all verbs has it quickly."""
+    """The docstring of *verb*; that of a module without an import: the list of all verbs has it quickly."""
+    if " " in verb:
+        return str(request_of(verb).__doc__)
     (folder,) = verbs.__path__
     with open(f"{folder}/{module_of(verb)}.py", encoding="utf-8") as file:
         return file.read().split('"""', 2)[1]
 
 
-def verbs_of(group: str) -> tuple[str, ...]:
+def verbs_of(verb: str) -> tuple[str, ...]:
     """The verbs of a group in the order of help; of a verb that is no group none."""
-    return tuple(getattr(loaded(group), "VERBS", ()))
+    return () if " " in verb else tuple(getattr(loaded(verb), "VERBS", ()))
 
 
 def default_of(group: str) -> str | None:
@@ -56,11 +59,24 @@ def default_of(group: str) -> str | None:
     return f"{group} list" if "list" in verbs_of(group) else None
 
 
+def function_of(verb: str) -> Any:
+    """The function that takes the requests of *verb*; None of a group that has none."""
+    module, (_, _, name) = loaded(verb), verb.partition(" ")
+    if name:
+        return getattr(module, f"perform_{name}")
+    return getattr(module, "perform", getattr(module, "prepare", None))
+
+
 def request_of(verb: str) -> Any:
     """The class of the requests of *verb*; None of a group that has none."""
-    module = loaded(verb)
-    taken_by = getattr(module, "perform", getattr(module, "prepare", None))
-    return taken_by and getattr(module, taken_by.__annotations__["request"])
+    taken_by = function_of(verb)
+    return taken_by and taken_by.__globals__[taken_by.__annotations__["request"]]
+
+
+def examples_of(verb: str) -> tuple[tuple[str, str], ...]:
+    """Command lines of *verb*, and what each shows."""
+    shown: tuple[tuple[str, str], ...] = (request_of(verb) if " " in verb else loaded(verb)).EXAMPLES
+    return shown
 
 
 class OptionField(NamedTuple):
@@ -134,7 +150,7 @@ def performed(verb: str, request: Any) -> int:
     outcomes: list[Outcome] = []
 
     def results() -> Iterator[Any]:
-        for result in loaded(verb).perform(request, say):
+        for result in function_of(verb)(request, say):
             outcomes.append(result.outcome)
             yield result
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pfnlab.cli.verb_modules import OptionField, help_of, loaded, option_fields, verbs_of
+from pfnlab.cli.verb_modules import OptionField, examples_of, help_of, option_fields, verbs_of
 
 
 class Example(NamedTuple):
@@ -102,7 +102,7 @@ def page_of(verb: str) -> VerbPage:
         tuple(row for is_argument, row in rows if is_argument),
         tuple(row for is_argument, row in rows if not is_argument) or ((VERSION,) if not verb else ()),
         verbs_of(verb),
-        tuple(Example(*example) for example in loaded(verb).EXAMPLES),
+        tuple(Example(*example) for example in examples_of(verb)),
     )
 
 

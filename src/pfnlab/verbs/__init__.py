@@ -1,4 +1,4 @@
-"""The verbs of pfnlab, one module each: a request, whose fields are its options, and its results.
+"""The verbs of pfnlab, one module for each or for a group: requests, whose fields are options, and results.
 
 A verb is a module with
 
@@ -8,11 +8,12 @@ A verb is a module with
   :class:`~pfnlab.base.result.PlainText` where there is no more than what is read;
 - ``EXAMPLES``, command lines and what each shows.
 
-The command line, the library and campaigns call ``perform``. A module is named as its verb, ``kernels_meet``
-for ``kernels meet``; the command line finds it here by that name, and reads its options (``cli/reader.py``).
-It is imported for its own help and for completion, so what ``perform`` needs is imported there.
+The command line, the library and campaigns call ``perform``. A module is named as its verb; the command line
+finds it here by that name, and reads its options (``cli/reader.py``). It is imported for its own help and for
+completion, so what ``perform`` needs is imported there.
 
 A group of verbs is a module too, ``kernels``, and so is pfnlab itself: ``VERBS`` has their names in the order
-of help. Where none of them is named, its own ``perform`` is called, or ``list`` is done. It may have options,
-which stand before the verb: ``prepare(request)`` takes them.
+of help. Verbs of a group are in its module: ``perform_fetch`` does ``kernels fetch``, and its request has
+docstring and ``EXAMPLES``. Where none of them is named, the group's own ``perform`` is called, or ``list`` is
+done. It may have options, which stand before the verb: ``prepare(request)`` takes them.
 """

@@ -1,8 +1,147 @@
 """The known bugs, which kernels have them, and programs that show them."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+from pfnlab.verbs.option import BUG, AccelOf, AsJson, LookOf, Option, Request, Say
+
+if TYPE_CHECKING:
+    from pfnlab.hunt.meeting.bug_shown import BugRunResult
+    from pfnlab.present.report.bug_entry import AffectsResult, BugEntry
+    from pfnlab.present.report.bug_list import BugList
+
+
 VERBS = ("list", "show", "affects", "run")
 
 EXAMPLES = (
     ("pfnlab bugs", "Every bug with its kind, its title and its dates"),
     ("pfnlab bugs affects 6.1.20", "Those that a kernel has, with what mends them"),
 )
+
+
+class BugsRequest(Request, frozen=True, kw_only=True):
+    """The bugs, regressions, changes and rules of PFN mappings that are known (docs/bugs.md).
+
+    Several options leave what all of them fit.
+    """
+
+    EXAMPLES = (
+        ("pfnlab bugs list", "Every entry with its kind, its title and its dates"),
+        ("pfnlab bugs list --kind regression --series 6.12", "The regressions that the newest 6.12 has"),
+        ("pfnlab bugs list --breaks no_leak --reach privileged", "Leaks that root can bring about"),
+        ("pfnlab bugs list --log 'freeing invalid memtype'", "Those that print such a line"),
+    )
+
+    kind: Annotated[str | None, Option("Of this kind.", "bug|regression|change|rule|proposal")] = None
+    breaks: Annotated[
+        str | None, Option("Those that violate this property, as check and run name it.", "PROPERTY")
+    ] = None
+    discussion: Annotated[str | None, Option("Those of this discussion, 002, or thread.", "DISCUSSION")] = (
+        None
+    )
+    series: Annotated[str | None, Option("Those that its newest point has: 6.1.", "SERIES")] = None
+    reach: Annotated[
+        str | None, Option("Those that can be reached so.", "user|privileged|fault|driver|hardware")
+    ] = None
+    cve: Annotated[bool, Option("Those that have a CVE.")] = False
+    log: Annotated[str | None, Option("Those that print this line, or a part of it.", "TEXT")] = None
+    as_json: AsJson = False
+
+
+def perform_list(request: BugsRequest, say: Say) -> Iterator[BugList]:
+    """The bugs that the options leave; Misuse if there is no such kind, property or series."""
+    from pfnlab.present.report.bug_list import BugWish, listed
+
+    wishes = msgspec.structs.asdict(request)
+    del wishes["as_json"]
+    yield listed(BugWish(**wishes))
+
+
+class BugRequest(Request, frozen=True, kw_only=True):
+    """One bug: what happens, since when and until when, how to trigger it, and what shows it."""
+
+    EXAMPLES = (
+        ("pfnlab bugs show A06", "All that is known of one bug, with its sources"),
+        ("pfnlab bugs show CVE-2024-35877", "The one that has this number"),
+    )
+
+    bug: Annotated[str, BUG]
+    as_json: AsJson = False
+
+
+def perform_show(request: BugRequest, say: Say) -> Iterator[BugEntry]:
+    """The bug; Misuse if there is none of that name."""
+    from pfnlab.kernel.bugs.here import bug_called
+    from pfnlab.present.report.bug_entry import BugEntry
+
+    yield BugEntry.of(bug_called(request.bug))
+
+
+class AffectsRequest(Request, frozen=True, kw_only=True):
+    """The bugs that a kernel has, by its version, each with its sources.
+
+    What a distribution took over beyond its version is not known. Exit code 0, whatever is found.
+    """
+
+    EXAMPLES = (
+        ("pfnlab bugs affects 6.1.20", "What 6.1.20 has, and what mends it"),
+        (
+            "pfnlab bugs affects 6.12.117+deb13-cloud-amd64",
+            "The kernel of a distribution, as uname -r says it",
+        ),
+        ("pfnlab bugs affects 6.16.12 --all", "Also what is over, and rules"),
+    )
+
+    version: Annotated[str, Option("6.1.85, 6.1.176-1, or what uname -r says.", "VERSION", positional=True)]
+    config: Annotated[
+        Path | None, Option("Its configuration: what that leaves out is said to be so.", "FILE")
+    ] = None
+    every: Annotated[bool, Option("Also rows that are over, rules and proposals.", names=("--all",))] = False
+    as_json: AsJson = False
+
+
+def perform_affects(request: AffectsRequest, say: Say) -> Iterator[AffectsResult]:
+    """Where the kernel stands with each bug; Misuse if it is no version, or the file no configuration."""
+    from pfnlab.kernel.policies.kconfig import options_of
+    from pfnlab.present.report.bug_entry import affecting
+
+    options = options_of(request.config) if request.config is not None else None
+    name = str(request.config) if request.config is not None else ""
+    yield affecting(request.version, options, config=name, every=request.every)
+
+
+class BugRunRequest(Request, frozen=True, kw_only=True):
+    """A bug shown by its programs: on a machine that has it, on one that does not, and on those you name.
+
+    The first step in which the two part is its sign; a machine is broken where it answers that as the first
+    does.
+    Exit codes: 0 all is as the bug's dates have it, 1 something is not, 3 a machine could not tell.
+    """
+
+    EXAMPLES = (
+        ("pfnlab bugs run CVE-2024-35877", "The bug on the model before its repair, and on the one after it"),
+        ("pfnlab bugs run A06 --on model:6.12 --on model:7.3", "Whether two more machines have it"),
+        ("pfnlab bugs run A06 --on qemu:6.12", "The same asked of a kernel"),
+    )
+
+    bug: Annotated[str, BUG]
+    on: Annotated[tuple[str, ...], Option("A machine more, as for run; several times.", "MACHINE")] = ()
+    accel: AccelOf = "tcg"
+    look: LookOf = None
+    as_json: AsJson = False
+
+
+def perform_run(request: BugRunRequest, say: Say) -> Iterator[BugRunResult]:
+    """Run the programs that show the bug; Misuse if there is no such bug or machine, or no program."""
+    from pfnlab.hunt.meeting.bug_shown import show_bug
+    from pfnlab.kernel.bugs.here import bug_called
+    from pfnlab.programs.runs.look import look_named
+    from pfnlab.programs.runs.machine import accel_named
+
+    look = None if request.look is None else look_named(request.look)
+    yield show_bug(bug_called(request.bug), request.on, look=look, accel=accel_named(request.accel))

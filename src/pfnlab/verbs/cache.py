@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import Request, Say
+from pfnlab.verbs.option import Option, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.lab.images.inside_cache import Stored
+
 
 VERBS = ("clean",)
 
@@ -58,3 +59,27 @@ def _row(kind: str, things: list[Stored]) -> tuple[str, str, str, str]:
 
     day = time.strftime("%Y-%m-%d", time.localtime(max(thing.used for thing in things)))
     return kind, f"{len(things):,}", in_mib(sum(thing.size for thing in things)), day
+
+
+class CleanRequest(Request, frozen=True, kw_only=True):
+    """Remove what was not used for a while; it is made or fetched anew when it is needed."""
+
+    EXAMPLES = (
+        ("pfnlab cache clean", "Remove what was not used for a month"),
+        ("pfnlab cache clean --older 7", "What was not used for a week"),
+    )
+
+    older: Annotated[float, Option("What was not used for so many days.", "DAYS", min=0)] = 30
+
+
+def perform_clean(request: CleanRequest, say: Say) -> Iterator[PlainText]:
+    """A line for each thing that was removed, and how many they were."""
+    from pfnlab.base.units import in_mib, number_of
+    from pfnlab.lab.images.cache import cache_root
+    from pfnlab.lab.images.inside_cache import clean
+
+    removed = clean(request.older)
+    for thing in removed:
+        yield PlainText.line(f"removed {thing.paths[0].relative_to(cache_root())}, {in_mib(thing.size)}")
+    total = in_mib(sum(thing.size for thing in removed))
+    yield PlainText.line(f"{number_of(len(removed), 'thing')} removed, {total}")

@@ -1,8 +1,375 @@
 """Long work from a file, in shards: it may be killed at any time, and goes on where it was."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.result import PlainText
+from pfnlab.verbs.option import (
+    CAMPAIGN_FILE,
+    AsJson,
+    CampaignName,
+    Option,
+    ReportFile,
+    ReportForm,
+    ReportTitle,
+    Request,
+    Say,
+    ShardClusterOf,
+    ShardsOf,
+    StoreOf,
+    TrustOf,
+    VerdictOf,
+    WithPrograms,
+)
+
+if TYPE_CHECKING:
+    from pfnlab.base.progress import Work
+    from pfnlab.campaign.campaigns import CampaignStatus, ListedResults, StatusResult
+    from pfnlab.campaign.executor import Executor
+    from pfnlab.campaign.running import CampaignProgress
+    from pfnlab.campaign.store.store import Store
+
+
 VERBS = ("new", "check", "run", "resume", "status", "stop", "results", "report")
 
 EXAMPLES = (
     ("pfnlab campaign new nightly.toml", "A file to begin with"),
     ("pfnlab campaign run nightly.toml --store nightly.db", "All of it, on all processors"),
 )
+
+
+class NewCampaignRequest(Request, frozen=True, kw_only=True):
+    """Write a file of a campaign to begin with."""
+
+    EXAMPLES = (
+        ("pfnlab campaign new nightly.toml", "A file to begin with, with every kind of work"),
+        ("pfnlab campaign new --schema", "The JSON Schema of such files, for an editor"),
+    )
+
+    file: Annotated[
+        Path | None, Option("The new file; it must not exist.", "CAMPAIGN.toml", positional=True)
+    ] = None
+    schema: Annotated[bool, Option("Print the JSON Schema of such files instead.")] = False
+
+
+def perform_new(request: NewCampaignRequest, say: Say) -> Iterator[PlainText]:
+    """Write the file, or give the schema; Misuse if no file is named, or it is there already."""
+    from os.path import lexists
+
+    from pfnlab.base.files import write_whole, writing
+    from pfnlab.base.inert import shell_path, visible_name
+    from pfnlab.base.schema_files import campaign_file_text
+    from pfnlab.campaign.new_file import new_text
+
+    file = request.file
+    if request.schema and file is not None:
+        raise Misuse("--schema prints the schema of all such files: leave the file's name out")
+    if request.schema:
+        yield PlainText(campaign_file_text())
+        return
+    if file is None:
+        raise Misuse("say which file: pfnlab campaign new nightly.toml")
+    if lexists(file):
+        raise Misuse(f"{file} exists: name a new file")
+    with writing(file, "name another file"):
+        write_whole(file, new_text(file), new=True)
+    say(f"{visible_name(file)} written; then: pfnlab campaign check {shell_path(file)}")
+
+
+class CampaignCheckRequest(Request, frozen=True, kw_only=True):
+    """Check the file of a campaign, and print what it would do."""
+
+    EXAMPLES = (
+        ("pfnlab campaign check examples/campaign.toml", "What a file would do, in how many shards"),
+        ("pfnlab campaign check nightly.toml", "A line for each mistake, with what to write instead"),
+    )
+
+    file: Annotated[Path, CAMPAIGN_FILE]
+    trust: TrustOf = False
+
+
+def perform_check(request: CampaignCheckRequest, say: Say) -> Iterator[PlainText]:
+    """The campaign's shards by task, its limits, and policies that were not run; Misuse if it is none."""
+    from collections import Counter
+
+    from pfnlab.base.inert import one_line
+    from pfnlab.base.units import number_of
+    from pfnlab.campaign.campaigns import what_it_does
+    from pfnlab.campaign.plan_file import read_plan
+    from pfnlab.campaign.shard import policies_of
+
+    plan = read_plan(request.file, trust=request.trust)
+    shards = plan.shards(request.file.parent)
+    with_qemu = sum(shard.needs_qemu for shard in shards)
+    yield PlainText.line(f"{plan.name}: {number_of(len(shards), 'shard')}, {with_qemu} with a kernel")
+    for task, count in Counter(shard.task for shard in shards).items():
+        first = next(shard for shard in shards if shard.task == task)
+        what = one_line(what_it_does(task, first.work))
+        yield PlainText.line(f"  {task}: {number_of(count, 'shard')}, the first: {what}")
+    yield PlainText.line(
+        f"  an attempt: {plan.limits.seconds:g} s; a shard: {number_of(plan.limits.tries, 'try', 'tries')}; "
+        f"a discovery: {', '.join(plan.count.verdicts)}"
+    )
+    if not request.trust and (files := policies_of(shards)):
+        names = one_line(", ".join(files))
+        yield PlainText.line(f"  not run, and so not checked: {names}; read that policy, then say --trust")
+
+
+class ShardsRequest(Request, frozen=True, kw_only=True):
+    """Run a campaign; what its store has of it already is not run again.
+
+    Each shard runs in a process of its own. One that crashes or passes its limit is tried again, and after so
+    many tries isolated; the others go on. Results are in the store after each shard.
+
+    Exit codes: 0 as expected, 1 a discovery, 3 shards are left or isolated, or something is undecided.
+    """
+
+    EXAMPLES = (
+        ("pfnlab campaign run nightly.toml --store nightly.db", "All of it, on all processors"),
+        (
+            "pfnlab campaign run nightly.toml --store postgresql://lab@db/pfnlab --jobs 4",
+            "Four shards at a time, with the results on a server",
+        ),
+        (
+            "pfnlab campaign run nightly.toml --store nightly.db --cluster tcp://lab:8786",
+            "On the workers of a dask scheduler",
+        ),
+    )
+
+    file: Annotated[Path, CAMPAIGN_FILE]
+    store: StoreOf = None
+    jobs: ShardsOf = None
+    cluster: ShardClusterOf = None
+    trust: TrustOf = False
+
+
+def perform_run(request: ShardsRequest, say: Say) -> Iterator[CampaignStatus]:
+    """Run the campaign of a file; Misuse if it is none, or no trust, Undecided if no worker can."""
+    from pfnlab.campaign.plan_file import read_plan
+    from pfnlab.campaign.running import begin_campaign
+    from pfnlab.campaign.shard import check_trust
+    from pfnlab.campaign.store.store import Store, store_address
+
+    plan = read_plan(request.file, trust=request.trust)
+    if not request.trust:
+        check_trust(plan.shards(request.file.parent), str(request.file))
+    with Store(store_address(request.store)) as store:
+        begin_campaign(store, plan, request.file.parent)
+        yield shards_run(store, plan.name, request.jobs, request.cluster, say)
+
+
+def shards_run(store: Store, name: str, jobs: int | None, cluster: str | None, say: Say) -> CampaignStatus:
+    """How far the campaign *name* is, once shards were run, *jobs* at a time here or on a *cluster*."""
+    from pfnlab.base.errors import Undecided
+    from pfnlab.base.progress import working
+    from pfnlab.campaign.campaigns import status_of
+    from pfnlab.campaign.running import CampaignEnd, run_campaign
+
+    total = len(store.shards(name))
+    with executor_of(jobs, cluster) as executor, working(f"campaign {name}", total) as work:
+        end = run_campaign(store, name, executor, on_progress=_Shown(work, say).show)
+    if end is CampaignEnd.NO_WORKER:
+        raise Undecided(
+            f"campaign {name}: the shards that are left need QEMU, which no worker has: "
+            f"{_HOW_QEMU[cluster is not None]}, then pfnlab campaign resume"
+        )
+    if end is not CampaignEnd.OVER:
+        say(f"campaign {name}: {end}")
+    return status_of(store, name)
+
+
+def executor_of(jobs: int | None, cluster: str | None) -> Executor:
+    """Where shards run; Misuse if it says both of this host and of a cluster."""
+    from pfnlab.campaign.cluster.connection import check_address
+    from pfnlab.campaign.executor import LocalExecutor
+    from pfnlab.campaign.on_cluster import ClusterExecutor
+
+    if cluster is None:
+        return LocalExecutor(jobs)
+    if jobs is not None:
+        raise Misuse("--cluster does not go with --jobs: leave one out")
+    return ClusterExecutor(check_address(cluster))
+
+
+#: How a worker has QEMU: one of this host, one of a cluster.
+_HOW_QEMU = ("install qemu-system-x86", 'start one that has it with --resources "qemu=1"')
+
+
+class _Shown:
+    """Shows how far a campaign is."""
+
+    def __init__(self, work: Work, say: Say) -> None:
+        self._work, self._say, self._done = work, say, 0
+
+    def show(self, progress: CampaignProgress) -> None:
+        """Show it, and say what was given up."""
+        if progress.isolated is not None:
+            from pfnlab.campaign.campaigns import what_it_does
+
+            shard = progress.isolated
+            what = what_it_does(shard.task, shard.work)
+            self._say(f"shard {shard.number} is isolated, {shard.task} {what}: {shard.reason}")
+        self._work.advance(progress.done - self._done)
+        self._done = progress.done
+
+
+class ResumeRequest(Request, frozen=True, kw_only=True):
+    """Go on with a campaign that was stopped or killed; its file is not needed.
+
+    Exit codes: 0 as expected, 1 a discovery, 3 shards are left or isolated, or something is undecided.
+    """
+
+    EXAMPLES = (
+        ("pfnlab campaign resume --store nightly.db", "What was killed goes on"),
+        (
+            "pfnlab campaign resume nightly --store nightly.db --isolated",
+            "Once more what crashed too often, after it was mended",
+        ),
+        (
+            "pfnlab campaign resume --store nightly.db --cluster tcp://lab:8786",
+            "What is left, on the workers of a dask scheduler",
+        ),
+    )
+
+    name: CampaignName = None
+    store: StoreOf = None
+    jobs: ShardsOf = None
+    cluster: ShardClusterOf = None
+    trust: TrustOf = False
+    isolated: Annotated[bool, Option("Try shards that were isolated once more too.")] = False
+
+
+def perform_resume(request: ResumeRequest, say: Say) -> Iterator[CampaignStatus]:
+    """Run what is left; Misuse if there is no such campaign, or no trust, Undecided if no worker can."""
+    from pfnlab.campaign.running import campaign_named
+    from pfnlab.campaign.shard import check_trust
+    from pfnlab.campaign.store.store import Store, store_address
+
+    with Store(store_address(request.store), make=False) as store:
+        name = campaign_named(store, request.name)
+        if not request.trust:
+            check_trust(store.shards(name), f"campaign {name}")
+        if request.isolated:
+            store.try_again(name)
+        yield shards_run(store, name, request.jobs, request.cluster, say)
+
+
+class StatusRequest(Request, frozen=True, kw_only=True):
+    """Print how far campaigns are; of all of a store where none is named."""
+
+    EXAMPLES = (
+        ("pfnlab campaign status --store nightly.db", "How far all campaigns of a store are"),
+        ("pfnlab campaign status nightly --json", "One of them as JSON"),
+    )
+
+    name: CampaignName = None
+    store: StoreOf = None
+    as_json: AsJson = False
+
+
+def perform_status(request: StatusRequest, say: Say) -> Iterator[StatusResult]:
+    """How far they are; Misuse if there is no such campaign."""
+    from pfnlab.base.result import Made
+    from pfnlab.campaign.campaigns import StatusResult, status_of
+    from pfnlab.campaign.store.store import Store, store_address
+
+    with Store(store_address(request.store), make=False, write=False) as store:
+        names = [request.name] if request.name else [campaign.name for campaign in store.campaigns()]
+        statuses = tuple(status_of(store, name) for name in names)
+        yield StatusResult(made=Made.now(), store=store.address, campaigns=statuses)
+
+
+class StopRequest(Request, frozen=True, kw_only=True):
+    """Ask the process that runs a campaign to stop, from anywhere that reaches the store."""
+
+    EXAMPLES = (
+        ("pfnlab campaign stop --store nightly.db", "The process that runs it ends within seconds"),
+        ("pfnlab campaign stop nightly --store postgresql://lab@db/pfnlab", "The same from another host"),
+    )
+
+    name: CampaignName = None
+    store: StoreOf = None
+
+
+def perform_stop(request: StopRequest, say: Say) -> Iterator[PlainText]:
+    """Ask it; nothing is printed. Misuse if there is no such campaign, or it is not running."""
+    from pfnlab.base.inert import shell_word
+    from pfnlab.campaign.running import campaign_named
+    from pfnlab.campaign.store.store import Store, store_address
+
+    with Store(store_address(request.store), make=False) as store:
+        name = campaign_named(store, request.name)
+        if not store.is_running(name):
+            raise Misuse(f"campaign {name!r} is not running: there is nothing to stop")
+        store.ask_to_stop(name)
+        say(f"campaign {name} stops; pfnlab campaign resume {shell_word(name)} goes on")
+    yield from ()
+
+
+class CampaignResultsRequest(Request, frozen=True, kw_only=True):
+    """Print the results of one campaign; `pfnlab results` has more filters and exports."""
+
+    EXAMPLES = (
+        ("pfnlab campaign results --store nightly.db --verdict violated", "What is violated"),
+        ("pfnlab campaign results nightly --full", "Every result with its program"),
+    )
+
+    name: CampaignName = None
+    store: StoreOf = None
+    verdict: VerdictOf = None
+    full: WithPrograms = False
+    as_json: AsJson = False
+
+
+def perform_results(request: CampaignResultsRequest, say: Say) -> Iterator[ListedResults]:
+    """Its results; Misuse if there is no such campaign or verdict."""
+    from pfnlab.campaign.running import campaign_named
+    from pfnlab.campaign.store.store import Store, store_address
+    from pfnlab.verbs import results
+
+    with Store(store_address(request.store), make=False, write=False) as store:
+        name = campaign_named(store, request.name)
+    yield from results.perform(
+        results.ResultsRequest(
+            store=request.store, campaign=name, verdict=request.verdict, as_json=request.as_json
+        ),
+        say,
+    )
+
+
+class CampaignReportRequest(Request, frozen=True, kw_only=True):
+    """Make a report of a campaign: a file that needs nothing else, what was found first."""
+
+    EXAMPLES = (
+        ("pfnlab campaign report --store nightly.db -o nightly.html", "A page for a browser"),
+        ("pfnlab campaign report nightly --format md", "Markdown for a mail"),
+    )
+
+    name: CampaignName = None
+    store: StoreOf = None
+    output: ReportFile = None
+    form: ReportForm = None
+    title: ReportTitle = None
+
+
+def perform_report(request: CampaignReportRequest, say: Say) -> Iterator[PlainText]:
+    """Write the document of its results; Misuse for no such campaign or form, or the store as output."""
+    from pfnlab.base.files import check_output
+    from pfnlab.campaign.campaigns import ListedResults, status_of
+    from pfnlab.campaign.running import campaign_named
+    from pfnlab.campaign.store.rows import ResultFilter
+    from pfnlab.campaign.store.store import Store, files_of_store, store_address
+    from pfnlab.present.document.compose import document_of, writer_of
+    from pfnlab.present.document.results_part import part
+
+    writer, address = writer_of(request.form, request.output), store_address(request.store)
+    check_output(request.output, files_of_store(address))
+    with Store(address, make=False, write=False) as store:
+        name = campaign_named(store, request.name)
+        seen = store.results(ResultFilter(campaign=name))
+        content = ListedResults.of(seen, store.address, [status_of(store, name)])
+    yield PlainText(writer(document_of([part(content)], request.title)))

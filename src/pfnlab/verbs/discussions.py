@@ -1,5 +1,20 @@
 """The discussions behind this project: threads with their posted versions, and claims, asked again."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+from pfnlab.base.errors import Misuse
+from pfnlab.verbs.option import AsJson, DiscussionOf, Option, Request, Say
+
+if TYPE_CHECKING:
+    from pfnlab.discussions.asked_again import ClaimResult
+    from pfnlab.discussions.lookup import ClaimList, NumberedClaim
+    from pfnlab.discussions.thread_list import DiscussionList
+    from pfnlab.discussions.thread_result import DefectResult, ThreadResult
+
+
 VERBS = ("list", "show", "by")
 
 EXAMPLES = (
@@ -7,3 +22,123 @@ EXAMPLES = (
     ("pfnlab discussions show T2", "A thread: each version, its design as a policy, what is wrong with it"),
     ("pfnlab discussions show 004.22 --mail", "A claim asked again, as text for a reply"),
 )
+
+
+class DiscussionsRequest(Request, frozen=True, kw_only=True):
+    """The threads behind this project, a line each, and the five discussions with claims (docs/claims.md)."""
+
+    EXAMPLES = (
+        ("pfnlab discussions list", "The threads, then the five discussions"),
+        (
+            "pfnlab discussions list --discussion 004",
+            "The claims of the one about TLB flushes, and their status",
+        ),
+        ("pfnlab discussions list --claims", "Every claim, in its words, and its status"),
+    )
+
+    claims: Annotated[bool, Option("The claims of all five, in their words.")] = False
+    discussion: DiscussionOf = None
+    as_json: AsJson = False
+
+
+def perform_list(request: DiscussionsRequest, say: Say) -> Iterator[DiscussionList | ClaimList]:
+    """The threads and discussions; or claims, of all discussions or of one.
+
+    :raises Misuse: there is no such discussion
+    """
+    from pfnlab.discussions.lookup import ClaimList, claims_of
+    from pfnlab.discussions.thread_list import DiscussionList
+
+    if request.claims or request.discussion is not None:
+        yield ClaimList.of(claims_of(request.discussion))
+    else:
+        yield DiscussionList.now()
+
+
+class ShowRequest(Request, frozen=True, kw_only=True):
+    """A thread with its versions, a defect of one, or a claim with the answers of models and kernels.
+
+    Models are asked again. Exit code 1: an answer is no longer the one on which the claim rests.
+    What kernels showed is read from what is kept of them; the commands below ask them again.
+    """
+
+    EXAMPLES = (
+        (
+            "pfnlab discussions show T2",
+            "A thread: versions, designs, what is wrong with each, what came later",
+        ),
+        ("pfnlab discussions show R11", "One defect, with the designs that have it"),
+        ("pfnlab discussions show 004.22", "A claim, its programs, and what each machine shows"),
+        ("pfnlab discussions show 004.22 --mail", "The same to be pasted into a reply to a mailing list"),
+        ("pfnlab discussions show 002.17 --search", "With searches, which may take minutes"),
+    )
+
+    number: Annotated[
+        tuple[str, ...],
+        Option(
+            "The number of a thread, T2, of a defect, R11, or of a claim, 004.22.", "NUMBER", positional=True
+        ),
+    ]
+    search: Annotated[bool, Option("Ask searches of claims too, which may take minutes.")] = False
+    mail: Annotated[bool, Option("A claim as plain text of 72 columns, for a reply to a list.")] = False
+    as_json: AsJson = False
+
+
+def perform_show(request: ShowRequest, say: Say) -> Iterator[ThreadResult | DefectResult | ClaimResult]:
+    """Each thread, defect or claim.
+
+    :raises Misuse: nothing has this number, two forms are asked for, or an option is of claims alone
+    """
+    from pfnlab.discussions.asked_again import ask_again
+    from pfnlab.discussions.lookup import NumberedClaim
+
+    if request.mail and request.as_json:
+        raise Misuse("--mail and --json are two forms of the same: write one of them")
+    # All are looked up before the first claim is asked.
+    found = [_numbered(number) for number in request.number]
+    for number, one in zip(request.number, found, strict=True):
+        option = "--mail" if request.mail else "--search" if request.search else ""
+        if option and not isinstance(one, NumberedClaim):
+            raise Misuse(f"{option} is of claims, as 004.22: leave it or {number} out")
+    for one in found:
+        yield ask_again(one, search=request.search) if isinstance(one, NumberedClaim) else one
+
+
+def _numbered(number: str) -> ThreadResult | DefectResult | NumberedClaim:
+    """The thread, the defect or the claim of a number.
+
+    :raises Misuse: there is none
+    """
+    from pfnlab.discussions.lookup import claim_numbered
+    from pfnlab.discussions.posted import defect_numbered, thread_numbered
+    from pfnlab.discussions.thread_result import DefectResult, ThreadResult
+
+    match number[:1].upper():
+        case "T":
+            return ThreadResult.of(thread_numbered(number))
+        case "R":
+            return DefectResult.of(*defect_numbered(number))
+    return claim_numbered(number)
+
+
+class AuthorRequest(Request, frozen=True, kw_only=True):
+    """The claims of one author, with what became of each."""
+
+    EXAMPLES = (
+        ("pfnlab discussions by Zijlstra", "The sentences of one author that have a row"),
+        (
+            "pfnlab discussions by 'David Hildenbrand' --discussion 002 --json",
+            "Those of one discussion, as JSON",
+        ),
+    )
+
+    author: Annotated[str, Option("The name, or a word of it.", "AUTHOR", positional=True)]
+    discussion: DiscussionOf = None
+    as_json: AsJson = False
+
+
+def perform_by(request: AuthorRequest, say: Say) -> Iterator[ClaimList]:
+    """The claims of the author; Misuse if nobody has this name, or several have, or no such discussion."""
+    from pfnlab.discussions.lookup import ClaimList, claims_by
+
+    yield ClaimList.of(claims_by(request.author, request.discussion))

@@ -1,8 +1,185 @@
 """The competing ideas the model can run."""
 
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Iterator
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.result import PlainText
+from pfnlab.verbs.option import AsJson, JobsOf, Option, Request, Say
+
+if TYPE_CHECKING:
+    from pfnlab.present.report.policies_matrix import PoliciesResult
+
+
 VERBS = ("list", "matrix", "show")
 
 EXAMPLES = (
     ("pfnlab policies", "Every policy by seam, and the kernel profiles"),
     ("pfnlab policies show vm_pat", "The source of one"),
 )
+
+
+class PolicyListRequest(Request, frozen=True, kw_only=True):
+    """Every policy by seam, and the kernel profiles."""
+
+    EXAMPLES = (
+        ("pfnlab policies list", "Every policy by seam, and the kernel profiles"),
+        ("pfnlab run docs/own-policy/middle.pfn --on model:7.2,tracker=vm_pat", "Run one of them"),
+    )
+
+
+class Policy(NamedTuple):
+    """One policy: a module in a folder named after its seam, ``trackers``; its docstring describes it."""
+
+    seam: str
+    name: str
+    says: str
+    source: str
+
+
+def perform_list(request: PolicyListRequest, say: Say) -> Iterator[PlainText]:
+    """Every policy with its first sentence, then the profiles."""
+    yield PlainText("".join(f"{line}\n" for line in _lines()))
+
+
+def _lines() -> Iterator[str]:
+    from pfnlab.kernel.policies.releases import CONFIRMED
+    from pfnlab.programs.runs.named_machines import all_series
+
+    policies = list(all_policies())
+    width = max((len(policy.name) for policy in policies), default=0)
+    for seam in dict.fromkeys(policy.seam for policy in policies):
+        yield seam
+        for policy in policies:
+            if policy.seam == seam:
+                yield f"  {policy.name:<{width}}   {policy.says.partition(chr(10))[0]}"
+        if seam == "trackers":
+            from pfnlab.kernel.policies.seams import VM_PAT_ERAS
+
+            # One tracker with the repairs of its time.
+            yield from (f"  {name:<{width}}   {says}" for name, says in VM_PAT_ERAS.items())
+        yield from _places(seam)
+    series = all_series()
+    yield "profiles"
+    yield f"  {', '.join(name for name in series if name in CONFIRMED)}"
+    yield f"  not confirmed on a kernel: {', '.join(name for name in series if name not in CONFIRMED)}"
+
+
+def _places(folder: str) -> Iterator[str]:
+    """The places of a seam that may have a policy of their own."""
+    from pfnlab.kernel.policies import FOLDERS
+    from pfnlab.kernel.policies.seams import PLACES
+
+    for seam, places in PLACES.items():
+        if FOLDERS[seam] == folder:
+            yield f"  at one place: {', '.join(f'{seam}.{place}=' for place in places)}"
+
+
+def all_policies() -> Iterator[Policy]:
+    """Every policy, by seam and name."""
+    for seam in sorted(files("pfnlab.kernel.policies").iterdir(), key=_name):
+        if seam.is_dir() and seam.joinpath("__init__.py").is_file():
+            for module in sorted(seam.iterdir(), key=_name):
+                if module.name.endswith(".py") and module.name != "__init__.py":
+                    source = module.read_text(encoding="utf-8")
+                    says = ast.get_docstring(ast.parse(source)) or ""
+                    yield Policy(seam.name, module.name.removesuffix(".py"), says, source)
+
+
+def _name(entry: Traversable) -> str:
+    return entry.name
+
+
+class PoliciesRequest(Request, frozen=True, kw_only=True):
+    """Every policy against every property of its seam, and what it costs; takes two minutes.
+
+    Exit codes: 0 every policy keeps every property, 1 a property is violated, 2 misuse.
+    """
+
+    EXAMPLES = (
+        ("pfnlab policies matrix", "Every policy against every property of its seam"),
+        ("pfnlab policies matrix --depth 2", "The same with shorter sequences, in less time"),
+        ("pfnlab policies matrix --jobs 1", "The same, one search after the other"),
+    )
+
+    depth: Annotated[int, Option("Operations in a row.", "N", min=1)] = 3
+    jobs: JobsOf = None
+    as_json: AsJson = False
+
+
+def perform_matrix(request: PoliciesRequest, say: Say) -> Iterator[PoliciesResult]:
+    """Search with every policy."""
+    from pfnlab.base.progress import working
+    from pfnlab.present.report.policies_matrix import policies_result
+
+    with working("every policy against every property") as work:
+        yield policies_result(request.depth, request.jobs, work)
+
+
+class PolicyRequest(Request, frozen=True, kw_only=True):
+    """The source of one policy, the switches of a kernel, or those in which two kernels differ.
+
+    A kernel is a series, an exact version, or what a distribution calls it: 6.1.176-1.
+    """
+
+    EXAMPLES = (
+        ("pfnlab policies show track_ctx", "The source of a policy"),
+        ("pfnlab policies show 6.12", "The switches of a kernel profile"),
+    )
+
+    name: Annotated[str, Option("A policy, or a kernel: 7.2, 6.12.94.", "NAME", positional=True)]
+    other: Annotated[
+        str | None, Option("Another kernel: what differs, side by side.", "OTHER", positional=True)
+    ] = None
+
+
+def perform_show(request: PolicyRequest, say: Say) -> Iterator[PlainText]:
+    """The source, or the switches; Misuse if there is no such policy or profile."""
+    from pfnlab.present.report.profile_lines import profile_lines, two_profiles
+
+    if request.other is not None:
+        lines = two_profiles(_version(request.name), _version(request.other))
+    elif request.name[:1].isdigit():
+        lines = profile_lines(_version(request.name))
+    else:
+        yield PlainText(_one(request.name))
+        return
+    yield PlainText.line("\n".join(lines))
+
+
+def _one(name: str) -> str:
+    """The source of a policy, or the switches of an era of one; Misuse if there is none of this name."""
+    from pfnlab.kernel.policies.seams import VM_PAT_ERAS, era_switches
+    from pfnlab.programs.runs.named_machines import all_series
+
+    if name in VM_PAT_ERAS:
+        switches = (f"{switch:<26} {'on' if on else 'off'}\n" for switch, on in era_switches(name).items())
+        return f"{name}: {VM_PAT_ERAS[name]}; known by commit message\n\n{''.join(switches)}"
+    sources = {policy.name: policy.source for policy in all_policies()}
+    if name not in sources:
+        choices = [*sources, *VM_PAT_ERAS, *all_series()]
+        close = difflib.get_close_matches(name, choices, n=1)
+        guess = f"did you mean {close[0]}? " if close else ""
+        raise Misuse(
+            f"there is no policy or profile {name!r}: {guess}known are {', '.join(choices)}, "
+            "and exact versions such as 6.12.94"
+        )
+    return sources[name]
+
+
+def _version(name: str) -> str:
+    """The version of a kernel as somebody calls it; Misuse if it is none, or its series has no profile."""
+    from pfnlab.kernel.bugs.kernel_name import version_named
+    from pfnlab.kernel.policies.releases import series_of
+    from pfnlab.programs.runs.named_machines import all_series
+
+    version = version_named(name)
+    if series_of(version) not in all_series():
+        raise Misuse(f"there is no profile of {series_of(version)}: known are {', '.join(all_series())}")
+    return version

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.litmus_list import LitmusRequest, perform
+from pfnlab.verbs.litmus import LitmusRequest, perform_list
 
 
 def test_programs_stand_under_their_sections() -> None:
     """With an empty line between two sections; how many there are is said once the list was taken."""
     said: list[str] = []
-    results = perform(LitmusRequest(grep="munmap-middle"), said.append)
+    results = perform_list(LitmusRequest(grep="munmap-middle"), said.append)
 
     text = str(next(results))
 
@@ -25,8 +25,8 @@ def test_programs_stand_under_their_sections() -> None:
 
 def test_nothing_is_a_list_for_programs_and_misuse_for_people() -> None:
     """JSON has an empty list."""
-    (empty,) = perform(LitmusRequest(grep="no such word", as_json=True), print)
+    (empty,) = perform_list(LitmusRequest(grep="no such word", as_json=True), print)
 
     assert () == empty.programs
     with pytest.raises(Misuse, match="no program has 'no such word' in it"):
-        list(perform(LitmusRequest(grep="no such word"), print))
+        list(perform_list(LitmusRequest(grep="no such word"), print))

@@ -1,0 +1,234 @@
+"""The verbs that compare a kernel: with the model of its version, or with another kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+from pfnlab.base.errors import Discovery, Misuse, Undecided
+from pfnlab.base.result import Outcome
+from pfnlab.verbs.option import (
+    AsJson,
+    JobsOf,
+    LitmusOf,
+    Option,
+    PageFile,
+    RandomPrograms,
+    Request,
+    Say,
+    SeedOf,
+    refuse_beside,
+)
+
+if TYPE_CHECKING:
+    from pfnlab.hunt.meeting.meet import Meeting, MeetingResult
+    from pfnlab.hunt.meeting.rules_between import RulesBetween
+    from pfnlab.lab.images.kernels import KernelImage
+
+
+class MeetRequest(Request, frozen=True, kw_only=True):
+    """Run every comparison of a kernel with the model of its version.
+
+    That is litmus programs, walkers, orders of calls, schedules and random programs.
+    The page says what differs from the model of its version, each difference shrunk and with the switch that
+    explains it, and which commits of stable releases touch the area. About two minutes a kernel.
+
+    Exit codes: 0 nothing differs, 1 something does, 3 it could not be compared, or did not differ again.
+    """
+
+    EXAMPLES = (
+        ("pfnlab kernels meet 6.12.107", "Compare one kernel with the model of its version"),
+        ("pfnlab kernels meet --new -o met.md", "Every new kernel on offer, as a page"),
+        ("pfnlab kernels meet 6.12.107 --jobs 1", "In one guest at a time"),
+    )
+
+    names: Annotated[
+        tuple[str, ...], Option("6.12.107, 6.12, a bzImage, or one built here.", "K", positional=True)
+    ] = ()
+    new: Annotated[bool, Option("Every new kernel on offer.")] = False
+    profile: Annotated[str | None, Option("The model to compare it with, instead of its own.", "VERSION")] = (
+        None
+    )
+    promote: Annotated[bool, Option("What does not differ becomes known: a line each.")] = False
+    known: Annotated[Path | None, Option("The file of those lines, if not the package's.", "FILE")] = None
+    litmus: LitmusOf = None
+    programs: RandomPrograms = 300
+    seed: SeedOf = 7
+    output: PageFile = None
+    jobs: JobsOf = None
+    as_json: AsJson = False
+
+
+class Unmet(NamedTuple):
+    """One of several kernels, which could not be compared; why was said."""
+
+    name: str
+    outcome: Outcome = Outcome.UNDECIDED
+
+
+def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unmet]:
+    """Meet every kernel; one becomes known once its result was taken.
+
+    Of several, one that cannot be compared is reported, and the others are compared all the same.
+
+    :raises Undecided: the only one could not be compared
+    :raises Misuse: an option is wrong, or does not go with another
+    """
+    from pfnlab.base.files import check_output
+    from pfnlab.base.processes import in_order, processors
+    from pfnlab.base.progress import working
+    from pfnlab.base.units import number_of
+    from pfnlab.hunt.meeting.by_name import NamedKernel, meet_named, named_kernel
+    from pfnlab.hunt.meeting.holding import Programs, litmus_files
+    from pfnlab.hunt.meeting.meet import MeetingResult
+    from pfnlab.lab.images.kernels import read_lists
+
+    offers = read_lists(say=say) if request.new else []
+    names = [*request.names, *(offer.package.version for offer in offers if not offer.known)]
+    if request.new and not names:
+        say("every kernel on offer is known")
+        return
+    if not names:
+        raise Misuse("no kernel was named: write 6.12.107, --new, or a bzImage")
+    if request.known is not None and not request.promote:
+        raise Misuse("--known says where --promote writes: add --promote")
+    if request.promote and request.profile:
+        raise Misuse("a kernel becomes known by the model of its own version: leave --profile out")
+    check_output(request.output, [*map(Path, names), *litmus_files(request.litmus)])
+    programs = Programs.of(request.litmus, request.programs, request.seed)
+    jobs = request.jobs or processors()
+
+    def met(name: str) -> tuple[NamedKernel, Meeting] | Unmet:
+        try:
+            kernel = named_kernel(name)
+            guests = max(1, jobs // len(names))
+            return kernel, meet_named(kernel, programs, guests=guests, profile=request.profile)
+        except Undecided as trouble:
+            if len(names) == 1:
+                raise
+            say(f"{name} could not be compared: {trouble}")
+            return Unmet(name)
+
+    def answers() -> Iterator[tuple[NamedKernel, Meeting] | Unmet]:
+        if len(names) == 1:
+            yield met(names[0])
+            return
+        with working(f"meeting {number_of(len(names), 'kernel')}", len(names)) as work:
+            yield from in_order(met, names, jobs, done=work.advance)
+
+    for answer in answers():
+        if isinstance(answer, Unmet):
+            yield answer
+            continue
+        kernel, meeting = answer
+        yield MeetingResult.of(meeting, [kernel.words])
+        if request.promote:
+            _promote(request.known, meeting, kernel.image, say)
+
+
+def _promote(path: Path | None, meeting: Meeting, kernel: KernelImage, say: Say) -> None:
+    """Write the line of a kernel that is known now, or say why it is not.
+
+    :param path: of the file of known kernels; None for that of the package
+    """
+    from pfnlab.hunt.meeting.meet import known_of
+    from pfnlab.kernel.policies.known_kernels import KNOWN, write_known
+    from pfnlab.lab.images.kernels import suites_of
+
+    if not kernel.package:
+        raise Misuse("a kernel of one's own does not become known: only packages of the archive do")
+    path = path or KNOWN
+    try:
+        known = known_of(meeting, kernel, next(iter(suites_of(kernel)), ""))
+        write_known(path, known)
+        say(f"{known.package_version} written into {path}")
+    except Discovery as discovery:
+        say(str(discovery))
+    except OSError as trouble:
+        raise Misuse(f"{path} cannot be written: {trouble}; name a file with --known") from trouble
+
+
+class DiffRequest(Request, frozen=True, kw_only=True):
+    """The changes between two kernels: the same programs on both, and what explains each difference.
+
+    With --model the models of the two are compared, in seconds and without a kernel: each rule that differs,
+    with the shortest program and what a user sees in it.
+
+    Exit codes: 0 no difference, 1 they differ, 3 one could not be run, or they did not differ again.
+    """
+
+    EXAMPLES = (
+        ("pfnlab kernels diff 6.12.94 6.12.107", "What changed between two point releases"),
+        ("pfnlab kernels diff 7.2 mine --programs 50", "What one's own build does otherwise"),
+        ("pfnlab kernels diff --model 6.12.94 6.12.107", "The rules that differ, at once"),
+    )
+
+    first: Annotated[str, Option("6.12.94, a series, a bzImage, or one built here.", "A", positional=True)]
+    second: Annotated[str, Option("Another one.", "B", positional=True)]
+    litmus: LitmusOf = None
+    programs: RandomPrograms = 300
+    seed: SeedOf = 7
+    model: Annotated[bool, Option("Compare their rules alone: no kernel is booted.", names=("--model",))] = (
+        False
+    )
+    jobs: JobsOf = None
+    output: PageFile = None
+    as_json: AsJson = False
+
+
+def perform_diff(request: DiffRequest, say: Say) -> Iterator[MeetingResult | RulesBetween]:
+    """Run everything on both kernels, or their models; Misuse if they are one, Undecided if not run."""
+    if request.jobs is not None and not request.model:
+        raise Misuse("--jobs is for --model: each kernel has one guest")
+    if request.model:
+        refuse_beside(request, "--model", "has no random programs", but="programs seed")
+    yield from _models(request) if request.model else _kernels(request, say)
+
+
+def _models(request: DiffRequest) -> Iterator[RulesBetween]:
+    from pfnlab.base.files import check_output
+    from pfnlab.hunt.meeting.holding import Programs, litmus_files
+    from pfnlab.hunt.meeting.rules_between import rules_between
+    from pfnlab.kernel.bugs.kernel_name import version_named
+    from pfnlab.kernel.policies.profiles import exact
+
+    check_output(request.output, litmus_files(request.litmus))
+    versions = version_named(request.first), version_named(request.second)
+    if exact(versions[0]) == exact(versions[1]):
+        raise Misuse(f"{request.first} and {request.second} are the same version: name two")
+    yield rules_between(versions, Programs.of(request.litmus), jobs=request.jobs)
+
+
+def _kernels(request: DiffRequest, say: Say) -> Iterator[MeetingResult]:
+    from pfnlab.base.files import check_output
+    from pfnlab.base.progress import working
+    from pfnlab.hunt.meeting.by_name import named_kernel
+    from pfnlab.hunt.meeting.holding import Programs, litmus_files
+    from pfnlab.hunt.meeting.meet import MeetingResult, diff
+    from pfnlab.kernel.policies.releases import version_key
+    from pfnlab.lab.images.changelog import changelog_of
+    from pfnlab.lab.running.qemu_machine import QemuMachine
+
+    names = request.first, request.second
+    check_output(request.output, [*map(Path, names), *litmus_files(request.litmus)])
+    programs = Programs.of(request.litmus, request.programs, request.seed)
+    kernels = named_kernel(request.first), named_kernel(request.second)
+    if kernels[0].name == kernels[1].name:
+        raise Misuse(f"{request.first} and {request.second} are the same kernel: name two")
+    newer = max(kernels, key=lambda kernel: version_key(kernel.version))
+    changelog = changelog_of(newer.image, say=say)
+    with (
+        QemuMachine(kernels[0].image, guests=1, say=say) as first,
+        QemuMachine(kernels[1].image, guests=1, say=say) as second,
+        working(f"comparing {kernels[0].name} and {kernels[1].name}") as work,
+    ):
+        meeting = diff(
+            {f"qemu:{kernels[0].name}": first, f"qemu:{kernels[1].name}": second},
+            (kernels[0].version, kernels[1].version),
+            programs,
+            changelog=changelog,
+            say=say,
+            counted=work,
+        )
+    yield MeetingResult.of(meeting, [kernel.words for kernel in kernels])
