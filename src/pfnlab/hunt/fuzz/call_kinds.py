@@ -1,6 +1,7 @@
 """The kinds of operations, their names, and the order in which they often follow each other."""
 
 from collections.abc import Collection, Iterable, Iterator
+from importlib.resources import files
 from typing import NamedTuple, get_args
 
 import msgspec
@@ -23,43 +24,32 @@ class CallKind(NamedTuple):
     seen: bool
 
 
-#: The kinds of operations with a form of their own, of which one may have several.
-_BY_HAND: dict[str, CallKind] = {
-    **{"mmap": CallKind(20, seen=True), "mmap anon": CallKind(14, seen=True)},
-    **{"mmap perf": CallKind(4, seen=True), "mmap over": CallKind(9, seen=True)},
-    **{"mmap driver": CallKind(16, seen=True), "mmap vfio": CallKind(22, seen=False)},
-    **{"mremap": CallKind(6, seen=True), "mremap to": CallKind(9, seen=True)},
-    **{"mremap vvar": CallKind(4, seen=True), "fork": CallKind(9, seen=False)},
-    **{"fork refused": CallKind(1.5, seen=False), "walk": CallKind(8, seen=True)},
-    **{"process_vm_readv": CallKind(2, seen=True), "remap_file_pages": CallKind(3, seen=True)},
-    "unmap_mapping_range": CallKind(7, seen=True),
-}
+class _KindTables(msgspec.Struct, forbid_unknown_fields=True):
+    """``call_kinds.toml``, which says what each table means."""
 
-#: The order in which a seed draws them: those that are not here came later, and follow in the table's order.
-_ORDER = (
-    *("mmap", "mmap anon", "mmap perf", "mmap over", "munmap", "mremap", "mremap to", "mremap vvar"),
-    *("mprotect", "pkey_mprotect", "madvise", "read", "write", "fork", "exit", "kill", "exec", "mlock"),
-    *("munlock", "mlockall", "munlockall", "msync", "mseal", "mbind", "process_madvise", "walk", "mincore"),
-    *("process_vm_readv", "remap_file_pages", "status", "clear_refs", "setrlimit", "process_mrelease"),
-    *("fork refused", "memtype_list", "look", "mmap driver", "zap_vma_ptes", "remap_pfn_range"),
-    *("unmap_mapping_range", "request_mem_region", "release_mem_region", "bind", "unbind", "ioremap"),
-    *("iounmap", "memremap", "memunmap", "io_mapping_create_wc", "io_mapping_free"),
-    *("arch_io_reserve_memtype_wc", "arch_io_free_memtype_wc", "arch_phys_wc_add", "set_memory"),
-    *("set_pages_array", "memremap_pages", "memunmap_pages", "mmap vfio", "memory_disable"),
-    *("memory_enable", "vfio_close", "vfio_reset", "d3", "d0"),
+    order: tuple[str, ...]
+    by_hand: dict[str, CallKind]
+    plans: dict[str, tuple[tuple[str, ...], ...]]
+    after_leaf: dict[str, float]
+    allocating: dict[str, frozenset[str]]
+    plainer: dict[str, tuple[str, ...]]
+    flags: dict[str, bool]
+
+
+_TABLES = msgspec.toml.decode(
+    files("pfnlab.hunt.fuzz").joinpath("call_kinds.toml").read_bytes(), type=_KindTables
 )
-
 
 #: All kinds that are drawn.
 _KNOWN = {
-    **_BY_HAND,
+    **_TABLES.by_hand,
     **{word_of(kind): CallKind(row.weight, row.seen) for kind, row in ROWS.items() if row.weight},
 }
 
 
 def _in_order(names: Iterable[str], without: Collection[str] = ()) -> dict[str, CallKind]:
     """The kinds of these names that are drawn, but those of *without*."""
-    places = {name: place for place, name in enumerate(_ORDER)}
+    places = {name: place for place, name in enumerate(_TABLES.order)}
     drawn = [name for name in names if name in _KNOWN and name not in without]
     return {name: _KNOWN[name] for name in sorted(drawn, key=lambda name: places.get(name, len(places)))}
 
@@ -99,109 +89,14 @@ EVERYWHERE |= {"fork", "fork refused", "unmap_mapping_range"}
 #: The suffix of a kind in :data:`PLANS`: on all pages ever mapped in the area, holes included.
 ALL = " all"
 
-#: Kinds that often follow in realistic programs: a page is written, shared with a child and written again;
-#: ordinary memory is touched and then changed. Random draws make such rows too seldom. A word of advice
-#: stands for madvise with it, a protection for mprotect to it, a walker for a walk by it.
-PLANS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "mmap anon": (
-        ("write", "mprotect"),
-        ("write", "mprotect", "read"),
-        ("write", "wipeonfork", "fork"),
-        ("write", "dontneed", "fork"),
-        ("madvise",),
-        *(("pkey_mprotect", "mprotect all"), ("write", "pkey_mprotect", "x", "rw")),
-        *(("mbind", "mbind all"), ("write", "mbind", "fork", "mbind"), ("mbind", "mremap to", "mbind all")),
-        ("random", "sequential"),
-        ("dontfork", "mprotect"),
-        ("mprotect", "madvise"),
-        ("mlock",),
-        ("mremap to",),
-        ("mprotect", "read"),
-        *(("rw all", "rwx", "populate_write all", "rw all"),) * 2,
-        *(("rw all", "populate_write all", "write", "r", "fork", "rw all"),) * 3,
-        *(("rw all", "read", "r", "populate_write all", "fork", "rw all"),) * 2,
-        *(("r all", "mseal all", "dontneed"), ("r all", "mseal all", "dontfork")),
-        *(("rw all", "write", "fork", "process_vm_readv"),) * 2,
-        ("rw all", "write", "r", "futex_wake"),
-        *(("write", "clear_refs", "rw all", "write"), ("clear_refs", "mremap to", "pagemap")),
-        *(
-            ("setrlimit", "mmap over", "rw all"),
-            ("setrlimit", "mremap", "mremap to"),
-            ("r", "setrlimit", "rw"),
-        ),
-    ),
-    "mmap": (
-        *(("write", "fork", "exit", "write"), ("fork", "munmap"), ("mmap", "fork"), ("munmap",)),
-        *(("write", "walk"), ("walk",), ("mbind", "munmap"), ("pkey_mprotect", "mprotect", "munmap")),
-        *(("write", "clear_refs", "mprotect", "rw", "write"), ("clear_refs", "mremap to")),
-        *(("setrlimit", "mmap over", "munmap"), ("setrlimit", "mmap over", "mmap over", "rw all")),
-    ),
-    "mmap over": (
-        *(("write", "munmap"), ("fork",), ("munmap all",), ("msync all",), ("madvise all",)),
-        *(("mremap to all",), ("write", "mremap to all", "munmap all"), ("munmap", "mremap to all")),
-        *(("mem_read",), ("mem_write", "mem_read")),
-    ),
-    "mmap driver": (
-        *(("write",), ("read", "zap_vma_ptes"), ("zap_vma_ptes",), ("write", "unmap_mapping_range")),
-        *(("mprotect", "read"), ("write", "unmap_mapping_range", "read"), ("madvise",)),
-    ),
-    "mmap vfio": (
-        *(("read", "memory_disable", "read"), ("write", "fork", "memory_disable"), ("write", "munmap")),
-        *(("read", "mprotect", "read"), ("read", "fork", "read"), ("read", "mremap to", "read"), ("munmap",)),
-    ),
-    "mmap perf": (
-        *(("write", "fork", "read"), ("read", "walk"), ("dofork", "fork", "write"), ("munmap",), ("mremap",)),
-        *(
-            ("mprotect all", "write"),
-            ("mremap to all", "write"),
-            ("write", "dontneed", "read"),
-            ("mlock all",),
-        ),
-        *(("write", "process_vm_readv"), ("mem_read",), ("write", "futex_wake"), ("write", "numa_maps")),
-    ),
-    "mremap vvar": (
-        *(("read", "walk"), ("read", "fork", "read"), ("munmap all",), ("munmap",), ("read", "mprotect all")),
-        *(("read", "mremap to all", "read"), ("mprotect", "read"), ("read", "dontneed", "read"), ("mlock",)),
-        *(("process_vm_readv",), ("read", "process_vm_readv"), ("mem_read",), ("read", "mem_read")),
-        *(
-            ("populate_read",),
-            ("read", "numa_maps"),
-            ("clear_refs", "pagemap"),
-            ("read", "munmap all", "fork"),
-        ),
-        *(("mlockall",), ("mmap over",), ("exec", "mremap vvar"), ("madvise all", "fork", "read")),
-    ),
-    "munmap": (("msync all",), ("random all",), ("madvise all",), ("mlock all",), ("mprotect all",)),
-    "fork": (("mprotect", "mprotect", "write"), ("walk",), ("read",)),
-    "zap_vma_ptes": (("remap_pfn_range",), ("read",)),
-    "memory_disable": (("read",), ("memory_enable", "read")),
-    "d3": (("read",), ("d0", "read")),
-    "vfio_reset": (("read",),),
-    "mprotect": (("read",), ("write",)),
-    "mseal": (("munmap",), ("mmap over",), ("mprotect",), ("dontneed",), ("dontfork",)),
-    "bind": (("unbind", "mmap"), ("read",), ("write",), ("mmap", "unbind"), ("fork", "read")),
-    "request_mem_region": (("mmap",), ("mmap", "write"), ("read",), ("write",)),
-    "write": (
-        *(("fork", "write"), ("fork", "exit", "write"), ("mprotect", "read")),
-        *(("fork", "process_vm_readv"), ("r", "futex_wake")),
-    ),
-}
+#: Kinds that often follow in realistic programs, and what follows when a leaf was made, with weights.
+PLANS, AFTER_LEAF = _TABLES.plans, _TABLES.after_leaf
 
-#: What follows when a leaf was made: operations that split it, move it, take it away or look at it, with
-#: weights. A word of advice, a protection and a walker stand for what they do in :data:`PLANS`.
-AFTER_LEAF: dict[str, float] = {
-    **{"mprotect": 6, "r": 3, "munmap": 6, "mremap to": 6, "mremap": 3, "fork": 6, "mmap over": 4},
-    **{"unmap_mapping_range": 6, "zap_vma_ptes": 4, "memory_disable": 6, "memory_enable": 2},
-    **{"vfio_reset": 4, "d3": 4, "d0": 2},
-    **{"dontneed": 2, "dontfork": 2, "random": 2, "wipeonfork": 1, "populate_read": 2, "madvise": 4},
-    **{"smaps": 3, "smaps_rollup": 2, "numa_maps": 3, "pagemap": 2, "pagemap_scan": 2},
-    **{"mincore": 2, "walk": 6, "process_vm_readv": 1},
-    **{"mlock": 2, "msync": 1, "mseal": 1, "remap_file_pages": 1, "exit": 2, "exec": 0.5, "mlockall": 1},
-    **{
-        **{"vfio_close": 1, "request_mem_region": 1, "bind": 1, "remap_pfn_range": 1},
-        **{"mmap driver": 2, "mmap vfio": 2},
-    },
-}
+#: By function that can be made to fail, the kinds that may call it.
+ALLOCATING = _TABLES.allocating
+
+#: Simpler words of fields that declare none, and the simpler value of each flag.
+PLAINER, FLAGS = _TABLES.plainer, _TABLES.flags
 
 #: Kinds that are not drawn in the middle of a schedule, such as those that end or make tasks.
 NEVER_HELD = frozenset({"exit", "kill", "exec", "fork", "fork refused", "look"})

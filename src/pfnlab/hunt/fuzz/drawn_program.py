@@ -16,25 +16,6 @@ from pfnlab.programs.lang.process_ops import ProcessMrelease, Setrlimit
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON
 
-#: The kinds that may make page tables, and those that may copy a VMA: that can be made to fail in them. A
-#: thread and an exec are none: both map memory of the program's own.
-_ALLOCATING: dict[str, frozenset[str]] = {
-    "__pte_alloc": frozenset(
-        {
-            *("mmap", "mmap anon", "mmap perf", "mmap over", "mmap driver", "remap_file_pages"),
-            *("remap_pfn_range", "mremap", "mremap to", "mremap vvar", "fork", "fork refused", "madvise"),
-            *("read", "write", "walk", "process_vm_readv", "mlock", "mlockall", "mprotect"),
-        }
-    ),
-    "vm_area_dup": frozenset(
-        {
-            *("mmap over", "remap_file_pages", "mremap", "mremap to", "mremap vvar", "fork"),
-            *("fork refused", "munmap", "mprotect", "pkey_mprotect", "madvise", "process_madvise"),
-            *("mlock", "munlock", "mbind", "mseal"),
-        }
-    ),
-}
-
 #: The calls that fail, as often as they are listed. A fork makes page tables for the process's own memory
 #: too, last of all: the model knows the first one of those only.
 _FAILING_CALLS = (1, 1, 1, 2, 2, 3)
@@ -261,7 +242,7 @@ class DrawnProgram:
 
     def fail(self, call: ops.Call) -> Fail | None:
         kind = call_kinds.kind_of(call)
-        functions = [function for function, kinds in _ALLOCATING.items() if kind in kinds]
+        functions = [function for function, kinds in call_kinds.ALLOCATING.items() if kind in kinds]
         if not functions or self.random.random() >= (_FORK_FAIL_RATE if kind == "fork" else _FAIL_RATE):
             return None
         function = self.random.choice(functions)

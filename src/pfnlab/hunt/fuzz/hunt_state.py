@@ -279,27 +279,22 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
     @classmethod
     def of(cls, state: HuntState, *, watched: bool) -> FuzzResult:
         """The result of a hunt."""
+        same = ("seed", "compared", "undecided", "reasons", "judged", "alarming", "vocabulary")
         return cls(
             made=Made.now(),
             machines=tuple(state.machines),
-            seed=state.seed,
             programs=state.next,
-            compared=state.compared,
-            undecided=state.undecided,
             differences=state.different,
             findings=state.printed(),
             causes=tuple(FindingCause(cause.first, cause.keys) for cause in _all_causes(state)),
             unstable=tuple(state.unstable),
-            reasons=state.reasons,
             coverage=coverage_of(state, watched=watched) if state.cells is None else None,
             models_own=tuple(name for name in state.reasons if state.kinds.get(name) in MODELS_OWN),
-            judged=state.judged,
-            alarming=state.alarming,
             known=dict(sorted(state.known.items())),
             kernels=dict(sorted(state.kernels.items())),
-            vocabulary=state.vocabulary,
             looking=str(state.looking),
             cells=None if state.cells is None else PrintedCells.of(state.cells),
+            **{name: getattr(state, name) for name in same},
         )
 
     def as_json(self, indent: int | None = None) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from pfnlab.base.units import PAGE_SIZE
+from pfnlab.hunt.fuzz.call_kinds import FLAGS, PLAINER
 from pfnlab.hunt.fuzz.ranges import AREAS, TABLE
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import RequestMemRegion
@@ -20,30 +21,8 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ByteRange, ProcessVmReadv, Walk
 from pfnlab.programs.lang.words import NO_DEVICE, ROWS
 
-#: Words of fields that declare none, the plainest first: a word is only replaced by one before it.
-_PLAINER: dict[str, tuple[str, ...]] = {
-    "via": ("wc", "uc", "devmem-sync", "devmem", "proc-uc", "proc-wc"),
-    "prot": ("rw", "r", "none", "w", "x", "rx", "wx", "rwx"),
-    "mode": ("asis", "wc", "uc-", "wt"),
-    "walker": (
-        *("pagemap", "pagemap_scan", "move_pages", "numa_maps", "smaps", "smaps_rollup", "futex_wake"),
-        *("mem_read", "pipe_write", "vmsplice", "mem_write", "process_vm_writev"),
-    ),
-    "how": (
-        *("remap", "bare", "fault", "fault_prot", "mixed", "halves", "ram", "narrowed", "fault_pmd"),
-        "fault_pud",
-    ),
-}
-
 #: The pages that a limit leaves, the plainest first.
 _ROOMS = (None, 0, 1, 4)
-
-#: The simpler value of each flag of an operation with a form of its own.
-FLAGS = {
-    **{"populate": False, "locked": False, "shared": True, "maymove": False, "dontunmap": False},
-    **{"keep_cows": False, "to_end": False},
-}
-
 
 #: The fields of each operation of the table by their names.
 _DECLARED: dict[type, dict[str, Field]] = {
@@ -225,7 +204,7 @@ def plainest(kind: type, field: str) -> tuple[str, ...]:
     declared = _DECLARED.get(kind, {}).get(field)
     if isinstance(declared, Word | Ending):
         return declared.plainer or tuple(declared.numbers)
-    return _PLAINER.get(field, ())
+    return PLAINER.get(field, ())
 
 
 def plain_flag(kind: type, field: str) -> bool | None:
