@@ -11,12 +11,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from made_campaigns import odd_tracker
 
 from pfnlab import __version__
 from pfnlab.campaign.nursery import Nursery
-from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, decode_attempt, decode_shard, encode
+from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, encode
 from pfnlab.campaign.store.rows import this_host
 
 
@@ -214,7 +215,7 @@ def test_everything_ends_with_the_process_that_started_it(tmp_path: Path) -> Non
 
 def test_the_key_of_a_shard_is_of_what_it_does() -> None:
     """Its limit is no part of that, and a shard comes back from JSON with it."""
-    assert check().key == check(seconds=5.0).key == decode_shard(encode(check())).key
+    assert check().key == check(seconds=5.0).key == msgspec.json.decode(encode(check()), type=Shard).key
     assert check().key != check("model:7.3").key
 
 
@@ -222,4 +223,4 @@ def test_an_attempt_comes_back_from_json(nursery: Nursery) -> None:
     """As it was."""
     attempt = attempted(nursery, check())
 
-    assert attempt == decode_attempt(encode(attempt))
+    assert attempt == msgspec.json.decode(encode(attempt), type=Attempt)

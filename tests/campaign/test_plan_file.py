@@ -17,7 +17,6 @@ from made_campaigns import SMALL, small
 
 from pfnlab.base.files import Unreadable
 from pfnlab.base.schema_files import campaign_file_text
-from pfnlab.campaign.new_file import EXAMPLE, new_text
 from pfnlab.campaign.plan import (
     BudgetTable,
     CatalogueTable,
@@ -32,6 +31,7 @@ from pfnlab.campaign.plan_file import PlanMistakes, plan_of, read_plan
 from pfnlab.campaign.running import begin_campaign, stored_plan
 from pfnlab.campaign.store.rows import VERDICTS
 from pfnlab.campaign.store.store import Store
+from pfnlab.verbs.campaign import new_text
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,7 +62,7 @@ def mistakes(text: str, *, trust: bool = False) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("text", [EXAMPLE.format(name="x"), SMALL, HEAD + FUZZ, HEAD + CHECK])
+@pytest.mark.parametrize("text", [new_text(Path("x.toml")), SMALL, HEAD + FUZZ, HEAD + CHECK])
 def test_a_plan_is_read(text: str) -> None:
     """Without a mistake."""
     assert [] == mistakes(text)
@@ -439,7 +439,7 @@ def refused_by_schema(text: str) -> bool:
     return bool(list(jsonschema.Draft202012Validator(schema).iter_errors(tomllib.loads(text))))
 
 
-@pytest.mark.parametrize("text", [EXAMPLE.format(name="x"), SMALL, HEAD + FUZZ, HEAD + CHECK])
+@pytest.mark.parametrize("text", [new_text(Path("x.toml")), SMALL, HEAD + FUZZ, HEAD + CHECK])
 def test_the_schema_takes_what_is_read(text: str) -> None:
     """Editors that know it mark nothing there."""
     assert not refused_by_schema(text)

@@ -18,7 +18,7 @@ from pfnlab.base.progress import silent
 from pfnlab.base.supervised import supervised
 from pfnlab.base.version import VERSION
 from pfnlab.base.worker import End, Ended, Worker, executed, forked, hear
-from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, decode_attempt, encode
+from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, encode
 from pfnlab.campaign.store.rows import this_host
 
 #: Seconds that a nursery has to begin, on a host that is busy.
@@ -80,7 +80,7 @@ class Nursery:
             limit = shard.seconds if self._ready else BEGINS
             return None if self.left else self._over(AttemptEnd.HUNG, f"it did not end within {limit:g} s")
         try:
-            attempt = decode_attempt(self._answer.result())
+            attempt = msgspec.json.decode(self._answer.result(), type=Attempt)
         except Ended:
             return self._over(AttemptEnd.LOST, "the process that runs shards was ended")
         except PfnlabError as trouble:

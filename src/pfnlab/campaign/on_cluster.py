@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pfnlab.base.errors import Misuse, Undecided
 from pfnlab.campaign.cluster.connection import (
     QEMU,
@@ -20,7 +22,7 @@ from pfnlab.campaign.cluster.connection import (
     worker_addresses,
 )
 from pfnlab.campaign.nursery import Nursery
-from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, decode_attempt, decode_shard, encode
+from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, encode
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -47,7 +49,7 @@ def run_shard(line: bytes, client: Mapping[str, str]) -> bytes:
     """
     worker = dask_distributed().get_worker()
     check_same(f"worker {worker.address}", client, versions())
-    shard, key = decode_shard(line), worker.get_current_task()
+    shard, key = msgspec.json.decode(line, type=Shard), worker.get_current_task()
     if not hasattr(_THREAD, "nursery"):
         _THREAD.nursery = Nursery()
     nursery: Nursery = _THREAD.nursery
@@ -180,7 +182,7 @@ class ClusterExecutor:
         del self._running[shard.key]
         if future.status == "finished":
             try:
-                return [decode_attempt(future.result(timeout=COMES_BACK))]
+                return [msgspec.json.decode(future.result(timeout=COMES_BACK), type=Attempt)]
             except Exception as trouble:
                 # Its answer went with its worker.
                 return [_lost(shard.key, f"its answer is lost: {type(trouble).__name__}")]

@@ -3,6 +3,8 @@
 import json
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.resources import files
 from typing import Any, get_args
 
 import msgspec
@@ -94,27 +96,18 @@ FORM = 1
 #: The most letters of a value that a message repeats, and the most bits of a number.
 _SHOWN, _BITS = 60, 64
 
-#: A value of each key, for messages.
-_SAMPLES = {
-    **{"seconds": "600", "tries": "3", "lost": "20", "programs": "500", "seed": "0", "depth": "3"},
-    **{"programs_per_shard": "250", "cells_per_shard": "500", "states": "100000"},
-    "verdicts": '["differs", "violated"]',
-    "machines": '[["model:6.1", "model:7.2"]]',
-    **dict.fromkeys(("driver", "schedules", "vfio", "slots", "leaves", "fixed", "coverage"), "true"),
-    "look": '"memory"',
-    "scopes": '["small"]',
-    "policies": '["trackers"]',
-    "properties": '["no_leak"]',
-    "kernels": '["6.12.107"]',
-    "profile": '"7.2"',
-}
 
-_SAMPLES_OF = {
-    ("check", "machines"): '["model:7.2"]',
-    ("sweep", "machines"): '[["qemu:7.2"]]',
-    ("sweep", "scopes"): '["pci"]',
-    ("catalogue", "programs"): '["fork", "munmap-*", "mine.pfn"]',
-}
+class _Samples(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``samples.toml``: what messages say of keys."""
+
+    of_key: dict[str, str]
+    of_table: dict[str, dict[str, str]]
+    nouns: dict[str, str]
+
+
+@cache
+def _samples() -> _Samples:
+    return msgspec.toml.decode(files("pfnlab.campaign").joinpath("samples.toml").read_bytes(), type=_Samples)
 
 
 #: A line, and the table, its number and the key whose value is left out where the rest is looked at.
@@ -179,7 +172,8 @@ def _copied(value: Any) -> Any:
 
 def sample(table: str, key: str) -> str:
     """``key = value``, as one may write it."""
-    return f"{key} = {_SAMPLES_OF.get((table, key), _SAMPLES[key])}"
+    samples = _samples()
+    return f"{key} = {samples.of_table.get(table, {}).get(key) or samples.of_key[key]}"
 
 
 def shown(value: Any) -> str:
@@ -243,13 +237,6 @@ def _bound(value: Any, form: Any) -> str:
     return f"at least {meta.ge:,}" if meta.ge not in (None, 1) else "more than 0"
 
 
-#: What a list of each key has in it.
-_NOUNS = {
-    **{"machines": "machine", "kernels": "kernel", "programs": "program", "scopes": "scope"},
-    **{"policies": "policy", "properties": "property", "verdicts": "verdict"},
-}
-
-
 def _list_mistakes(value: Any, table: str, key: str, *, required: bool) -> Iterator[str]:
     """Lists without anything, and what is in one twice."""
     if not isinstance(value, list):
@@ -257,7 +244,7 @@ def _list_mistakes(value: Any, table: str, key: str, *, required: bool) -> Itera
     # A campaign for which nothing is a discovery makes sense.
     if key != "verdicts" and (not value or [] in value):
         leave = "" if required else f", or leave {key} out"
-        yield f"name at least one {_NOUNS[key]}: write {sample(table, key)}{leave}"
+        yield f"name at least one {_samples().nouns[key]}: write {sample(table, key)}{leave}"
     for items in (value, *(item for item in value if isinstance(item, list))):
         seen = set()
         for item in items:

@@ -108,19 +108,3 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 def encode(value: Shard | Attempt) -> bytes:
     """One line of JSON, without its end, to be sent to another process."""
     return msgspec.json.encode(value)
-
-
-def decode_shard(line: bytes) -> Shard:
-    """The shard of :func:`encode`.
-
-    :raises msgspec.DecodeError: it is none
-    """
-    return msgspec.json.decode(line, type=Shard)
-
-
-def decode_attempt(line: bytes) -> Attempt:
-    """The attempt of :func:`encode`.
-
-    :raises msgspec.DecodeError: it is none
-    """
-    return msgspec.json.decode(line, type=Attempt)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,7 +65,6 @@ def perform_new(request: NewCampaignRequest, say: Say) -> Iterator[PlainText]:
     from pfnlab.base.files import write_whole, writing
     from pfnlab.base.inert import shell_path, visible_name
     from pfnlab.base.schema_files import campaign_file_text
-    from pfnlab.campaign.new_file import new_text
 
     file = request.file
     if request.schema and file is not None:
@@ -78,6 +79,13 @@ def perform_new(request: NewCampaignRequest, say: Say) -> Iterator[PlainText]:
     with writing(file, "name another file"):
         write_whole(file, new_text(file), new=True)
     say(f"{visible_name(file)} written; then: pfnlab campaign check {shell_path(file)}")
+
+
+def new_text(file: Path) -> str:
+    """The content of a new file, whose campaign is called as the file is, in letters that a name may have."""
+    name = re.sub(r"[^a-z0-9._-]+", "-", file.stem.lower()).strip("._-")[:64].rstrip("._-")
+    text = files("pfnlab.campaign").joinpath("new.toml").read_text(encoding="utf-8")
+    return text.format(name=name or "campaign")
 
 
 class CampaignCheckRequest(Request, frozen=True, kw_only=True):

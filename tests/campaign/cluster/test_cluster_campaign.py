@@ -157,10 +157,11 @@ def test_what_still_runs_ends_with_the_campaign(pair: LocalCluster, tmp_path: Pa
 #: A process that runs a shard until it is told to end.
 CAMPAIGN = """\
 import sys
-from pfnlab.campaign.shard import decode_shard
+import msgspec
+from pfnlab.campaign.shard import Shard
 from pfnlab.campaign.on_cluster import ClusterExecutor
 with ClusterExecutor(sys.argv[1]) as executor:
-    executor.submit(decode_shard(sys.argv[2].encode()))
+    executor.submit(msgspec.json.decode(sys.argv[2], type=Shard))
     sys.stdin.readline()
 """
 

@@ -31,7 +31,7 @@ ANSWERS = 5.0
 SILENT = 30.0
 
 #: The endings of files that may decide on a result.
-_SOURCES = (".py", ".toml", ".json", ".jsonl", ".c", ".h", ".pfn")
+_SOURCES = (".py", ".toml", ".json", ".jsonl", ".c", ".h", ".pfn", ".sql")
 
 _ADDRESS = re.compile(r"(?:(?:tcp|tls|ws|wss)://)?(?:[\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}")
 

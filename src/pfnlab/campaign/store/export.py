@@ -6,13 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from pfnlab.base.errors import Misuse
 from pfnlab.base.extras import imported_from
 from pfnlab.base.files import cannot_write, write_whole
 from pfnlab.base.inert import csv_cell
-from pfnlab.campaign.store.rows import SeenResult
+from pfnlab.campaign.store.rows import SeenResult, json_text
 
 #: The forms of a file.
 FORMS = ("csv", "parquet")
@@ -30,15 +28,11 @@ def table_rows(results: Sequence[SeenResult]) -> Iterator[tuple[Any, ...]]:
         result = one.result
         for sighting in one.sightings:
             yield (
-                *(one.digest, result.kind, result.task, _json(result.machines), result.verdict),
-                *(result.scope, result.subject, result.program, result.says, _json(result.detail)),
-                *(sighting.campaign, sighting.shard, sighting.version, _json(sighting.kernels)),
+                *(one.digest, result.kind, result.task, json_text(result.machines), result.verdict),
+                *(result.scope, result.subject, result.program, result.says, json_text(result.detail)),
+                *(sighting.campaign, sighting.shard, sighting.version, json_text(sighting.kernels)),
                 *(sighting.seed, sighting.host.cpu, sighting.host.cores, sighting.host.memory),
             )
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value, order="deterministic").decode()
 
 
 def export(path: Path, form: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

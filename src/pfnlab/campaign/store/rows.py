@@ -37,10 +37,14 @@ Amount = Annotated[int, Meta(extra_json_schema={"minimum": 0})]
 _DIGITS = 32
 
 
+def json_text(content: Any) -> str:
+    """Content as JSON, whose keys are in one order."""
+    return msgspec.json.encode(content, order="deterministic").decode()
+
+
 def digest_of(content: Any) -> str:
     """The digest of JSON content; the order of keys does not matter."""
-    data = msgspec.json.encode(content, order="deterministic")
-    return hashlib.sha256(data).hexdigest()[:_DIGITS]
+    return hashlib.sha256(json_text(content).encode()).hexdigest()[:_DIGITS]
 
 
 class StoredResult(msgspec.Struct, frozen=True, kw_only=True):

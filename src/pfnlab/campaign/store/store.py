@@ -13,7 +13,7 @@ import msgspec
 from pfnlab.base.errors import Misuse
 from pfnlab.campaign.store import rows as stored
 from pfnlab.campaign.store.database import Database, damaged, open_database, row_of
-from pfnlab.campaign.store.rows import HostClass, StoredResult, digest_of
+from pfnlab.campaign.store.rows import HostClass, StoredResult, digest_of, json_text
 from pfnlab.campaign.store.sqlite import SqliteDatabase
 
 #: The columns of a result, in the order of its struct.
@@ -101,7 +101,7 @@ class Store:
         :raises Misuse: there is another one of that name
         """
         digest = digest_of([shard.digest for shard in shards])
-        text = _json(plan)
+        text = json_text(plan)
         with self._database.transaction():
             self._database.execute(
                 "INSERT INTO campaigns (name, digest, plan) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
@@ -120,7 +120,7 @@ class Store:
                 "DO UPDATE SET seconds = excluded.seconds",
                 [
                     (
-                        *(name, shard.number, shard.digest, shard.task, _json(shard.work), shard.seconds),
+                        *(name, shard.number, shard.digest, shard.task, json_text(shard.work), shard.seconds),
                         *(int(shard.needs_qemu), stored.WAITING),
                     )
                     for shard in shards
@@ -183,7 +183,7 @@ class Store:
                 [
                     (
                         *(campaign, number, digest, places[digest], seen.version),
-                        *(_json(seen.kernels), seen.seed, host.digest),
+                        *(json_text(seen.kernels), seen.seed, host.digest),
                     )
                     for digest in ordered
                 ],
@@ -255,15 +255,9 @@ class Store:
         the same."""
         asked = asked or stored.ResultFilter()
         conditions, values = [], []
-        for column, value in (
-            ("sightings.campaign", asked.campaign),
-            ("results.kind", asked.kind),
-            ("results.task", asked.task),
-            ("results.verdict", asked.verdict),
-            ("results.scope", asked.scope),
-        ):
-            if value is not None:
-                conditions.append(f"{column} = ?")
+        for name in ("campaign", "kind", "task", "verdict", "scope"):
+            if (value := getattr(asked, name)) is not None:
+                conditions.append(f"{'sightings' if name == 'campaign' else 'results'}.{name} = ?")
                 values.append(value)
         where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
         columns = ", ".join(f"results.{name}" for name in StoredResult.__struct_fields__)
@@ -316,8 +310,4 @@ def _is(asked: str, name: str) -> bool:
 
 def _columns(result: StoredResult) -> tuple[str, ...]:
     values = msgspec.structs.astuple(result)
-    return tuple(value if isinstance(value, str) else _json(value) for value in values)
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value, order="deterministic").decode()
+    return tuple(value if isinstance(value, str) else json_text(value) for value in values)
