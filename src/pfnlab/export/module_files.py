@@ -5,6 +5,10 @@ requests; where the program binds a driver to its device, a PCI driver too.
 """
 
 from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+
+import msgspec
 
 from pfnlab.base.inert import c_comment, c_string
 from pfnlab.base.made import command
@@ -23,31 +27,23 @@ LOAD = "Load: insmod {module}.ko, and rmmod {module} when it is done"
 #: Headers of what is written here, not in pieces.
 _HEADERS = ("<linux/fs.h>", "<linux/miscdevice.h>", "<linux/module.h>")
 
-#: The ways to fill entries, each with its pieces, the VMA's operations, and the answer of mmap().
-_WAYS: dict[str, tuple[tuple[str, ...], str, str]] = {
-    "remap": (("fault", "remap_all"), "fault_ops", "remap_all(vma)"),
-    "bare": (("remap_all",), "", "remap_all(vma)"),
-    "iomap_memory": (("fault", "iomap_memory"), "fault_ops", "iomap_memory(vma)"),
-    "part": (("fault", "remap_part"), "fault_ops", "remap_part(vma, {start}, {length})"),
-    "halves": (("fault", "remap_halves"), "fault_ops", "remap_halves(vma)"),
-    "ram": (("fault", "remap_ram"), "fault_ops", "remap_ram(vma)"),
-    "narrowed": (("fault", "remap_narrowed"), "fault_ops", "remap_narrowed(vma)"),
-    "apply": (("fault", "apply"), "fault_ops", "apply(vma)"),
-    "fault": (("fault", "populate_later"), "fault_ops", "populate_later(vma, VM_PFNMAP)"),
-    "fault_prot": (("fault_prot", "populate_later"), "fault_prot_ops", "populate_later(vma, VM_PFNMAP)"),
-    "fault_remap": (("fault_remap",), "fault_remap_ops", "remap_later(vma)"),
-    "fault_mkwrite": (("fault_mkwrite",), "fault_mkwrite_ops", "populate_later(vma, VM_PFNMAP)"),
-    "fault_pmd": (("fault_pmd",), "fault_pmd_ops", "populate_by_leaves(vma)"),
-    "fault_pud": (("fault_pud",), "fault_pud_ops", "populate_by_leaves(vma)"),
-    "mixed": (("fault_mixed", "populate_later"), "fault_mixed_ops", "populate_later(vma, VM_MIXEDMAP)"),
-    "mixed_mkwrite": (("mixed_mkwrite",), "mixed_mkwrite_ops", "mixed_mkwrite_later(vma)"),
-    "insert_page": (("insert_page",), "own_pages_ops", "insert_own(vma, insert_page)"),
-    "insert_pages": (("insert_pages",), "own_pages_ops", "insert_own(vma, insert_pages)"),
-    "map_pages": (("map_pages",), "own_pages_ops", "insert_own(vma, map_pages)"),
-    "page_mkwrite": (("page_mkwrite",), "page_mkwrite_ops", "insert_own(vma, page_mkwrite_later)"),
-    "mixed_pages": (("mixed_pages",), "mixed_pages_ops", "insert_own(vma, mixed_pages_later)"),
-    "refuse": ((), "", "-ENXIO"),
-}
+
+class _Way(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A way to fill entries, a table of ``module/ways.toml``."""
+
+    pieces: tuple[str, ...]
+    answer: str
+    operations: str = ""
+
+
+@cache
+def _ways() -> dict[str, _Way]:
+    return msgspec.toml.decode(_file("ways.toml"), type=dict[str, _Way])
+
+
+def _file(name: str) -> str:
+    return files("pfnlab.export").joinpath("module", name).read_text(encoding="utf-8")
+
 
 #: What the driver makes of a mode of vm_page_prot, which is write-back at first.
 _PROT: dict[DriverMode, str] = {
@@ -58,23 +54,6 @@ _PROT: dict[DriverMode, str] = {
 
 #: Each of the driver's own pages has a count of its own.
 _FREE_RAM = "free_pages_exact(page_address(ram), RAM_PAGES * PAGE_SIZE);"
-
-_MAKEFILE = """\
-# {license}
-obj-m := {module}.o
-
-KDIR ?= /lib/modules/$(shell uname -r)/build
-
-all: {program}
-	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
-
-{program}: {program}.c {module}.h
-	gcc -static -Wall -Wextra -Werror -O2 -o $@ $<
-
-clean:
-	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
-	$(RM) {program}
-"""
 
 
 def module_name(subject: Subject) -> str:
@@ -88,7 +67,7 @@ def module_files(subject: Subject, work: DriverWork) -> dict[str, str]:
     return {
         f"{name}.c": _source(subject, work),
         f"{name}.h": _header(subject, work),
-        "Makefile": _MAKEFILE.format(license=_LICENSE, module=name, program=subject.identifier),
+        "Makefile": _file("Makefile.in").format(license=_LICENSE, module=name, program=subject.identifier),
     }
 
 
@@ -116,7 +95,7 @@ def _number(direction: str, number: int) -> str:
 
 
 def _source(subject: Subject, work: DriverWork) -> str:
-    names = [piece for way in work.ways for piece in _WAYS[way.how][0]]
+    names = [piece for way in work.ways for piece in _ways()[way.how].pieces]
     names += [piece for request in work.requests for piece in request.pieces]
     names += ["ram"] * work.own_pages + ["set_memory"] * work.own_pages + ["pci_driver"] * work.binds
     pieces = with_needs(dict.fromkeys(names), {}, "module")
@@ -176,12 +155,12 @@ def _mmap(work: DriverWork) -> list[str]:
 
 
 def _way(way: DriverMap) -> list[str]:
-    _, operations, answer = _WAYS[way.how]
+    found = _ways()[way.how]
     start, end = way.part or (0, 0)
-    lines = [f"vma->vm_ops = &{operations};"] * bool(operations)
+    lines = [f"vma->vm_ops = &{found.operations};"] * bool(found.operations)
     if mode := _PROT.get(way.mode):
         lines.append(f"vma->vm_page_prot = {mode}(vma->vm_page_prot);")
-    answer = answer.format(start=f"{start} * PAGE_SIZE", length=f"{end - start} * PAGE_SIZE")
+    answer = found.answer.format(start=f"{start} * PAGE_SIZE", length=f"{end - start} * PAGE_SIZE")
     return [*lines, f"return {answer};"]
 
 
