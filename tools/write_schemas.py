@@ -26,8 +26,7 @@ from pfnlab.diagnosis.inspector.inspection import InspectionResult
 from pfnlab.diagnosis.messages.explanation import ExplainResult
 from pfnlab.discussions.asked_again import ClaimResult
 from pfnlab.discussions.lookup import ClaimList
-from pfnlab.discussions.thread_list import DiscussionList
-from pfnlab.discussions.thread_result import DefectResult, ThreadResult
+from pfnlab.discussions.thread_result import DefectResult, DiscussionList, ThreadResult
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult
 from pfnlab.hunt.meeting.bisect import BisectResult
 from pfnlab.hunt.meeting.bug_shown import BugRunResult

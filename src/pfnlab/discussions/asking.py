@@ -5,7 +5,7 @@ one of them comes out otherwise. Several ask about the same machine, so results 
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from pfnlab.base.inert import shell_line, shell_word
 from pfnlab.base.processes import in_order
@@ -104,37 +104,6 @@ class QuestionResult(NamedTuple):
     def shown(self) -> str:
         """The answer, with what shows it."""
         return f"{self.value} by {self.by}" if self.by else self.value
-
-
-class ClaimQuestion(Protocol):
-    """Something to ask a machine."""
-
-    @property
-    def machine(self) -> str:
-        """The model that is asked, as ``6.1,tracker=unmap_only``."""
-
-    @property
-    def subject(self) -> str:
-        """An operation, a property and its scope, or what is counted."""
-
-    @property
-    def answer(self) -> str:
-        """The answer that is expected, as :class:`QuestionResult` has it."""
-
-    @property
-    def command(self) -> str:
-        """The command that asks this alone; empty where that of its program does."""
-
-    @property
-    def searches(self) -> bool:
-        """True where it needs a search, which may take seconds."""
-
-    @property
-    def against(self) -> bool:
-        """True where the expected answer speaks against the claim."""
-
-    def ask(self) -> QuestionResult:
-        """Ask it."""
 
 
 class Shows(NamedTuple):
@@ -293,3 +262,10 @@ class HoldsWord(NamedTuple):
     @staticmethod
     def _words(found: tuple[int, int]) -> str:
         return f"costs nothing in {found[0]} configurations, cannot in {found[1]}"
+
+
+#: Something to ask a machine. Each has the *machine* that is asked, its *subject* (an operation, a property
+#: with its scope, or what is counted), the *answer* that is expected, and whether it is *against* the claim;
+#: and the *command* that asks it alone, empty where that of its program does. It *searches* where that may
+#: take seconds.
+ClaimQuestion = Shows | Finds | Costs | HoldsWord

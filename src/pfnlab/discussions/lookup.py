@@ -60,11 +60,7 @@ class ListedClaim(msgspec.Struct, frozen=True, kw_only=True):
             author=message.author,
             date=message.date,
             message=message.subject,
-            quote=claim.quote,
-            hedge=claim.hedge,
-            reading=claim.reading,
-            status=claim.status,
-            because=claim.because,
+            **{name: getattr(claim, name) for name in ("quote", "hedge", "reading", "status", "because")},
         )
 
 

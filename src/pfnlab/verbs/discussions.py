@@ -11,8 +11,7 @@ from pfnlab.verbs.option import AsJson, DiscussionOf, Option, Request, Say
 if TYPE_CHECKING:
     from pfnlab.discussions.asked_again import ClaimResult
     from pfnlab.discussions.lookup import ClaimList, NumberedClaim
-    from pfnlab.discussions.thread_list import DiscussionList
-    from pfnlab.discussions.thread_result import DefectResult, ThreadResult
+    from pfnlab.discussions.thread_result import DefectResult, DiscussionList, ThreadResult
 
 
 VERBS = ("list", "show", "by")
@@ -47,7 +46,7 @@ def perform_list(request: DiscussionsRequest, say: Say) -> Iterator[DiscussionLi
     :raises Misuse: there is no such discussion
     """
     from pfnlab.discussions.lookup import ClaimList, claims_of
-    from pfnlab.discussions.thread_list import DiscussionList
+    from pfnlab.discussions.thread_result import DiscussionList
 
     if request.claims or request.discussion is not None:
         yield ClaimList.of(claims_of(request.discussion))

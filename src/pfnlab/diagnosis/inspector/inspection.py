@@ -195,10 +195,6 @@ def inspected(machine: JoinedHost, device: DeviceAnswer | None = None) -> Inspec
     parts = (snapshot.book, snapshot.devices, snapshot.mappings, snapshot.processes, snapshot.resources)
     return InspectionResult(
         made=Made.now(),
-        origin=snapshot.origin,
-        host=snapshot.host,
-        kernel=snapshot.kernel,
-        virtual=snapshot.virtual,
         apart=round(snapshot.apart, 3),
         counted=PartCounts(*(None if part is None else len(part) for part in parts)),
         sources=tuple(LookedAt(one.name, one.access, one.why, one.command) for one in snapshot.sources),
@@ -206,7 +202,7 @@ def inspected(machine: JoinedHost, device: DeviceAnswer | None = None) -> Inspec
         not_looked_for=lacking,
         device=device,
         says=_says(machine, found, lacking),
-        left_out=snapshot.left_out,
+        **{name: getattr(snapshot, name) for name in ("origin", "host", "kernel", "virtual", "left_out")},
     )
 
 

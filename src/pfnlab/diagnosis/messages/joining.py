@@ -11,7 +11,7 @@ from pfnlab.diagnosis.messages.family_files import FamilyKind
 from pfnlab.diagnosis.messages.matching import Match, Matcher
 from pfnlab.diagnosis.messages.paste import MOST_LINE, CleanLine, LogPiece, clean, pieces
 from pfnlab.diagnosis.messages.scan import LogBlock
-from pfnlab.diagnosis.messages.template_fields import CALLED, is_plausible
+from pfnlab.diagnosis.messages.template_fields import FIELDS, is_plausible
 
 #: Lines after a piece that it may go on in, and before.
 _AFTER, _BEFORE = 3, 1
@@ -210,6 +210,6 @@ def _doubts(match: Match, text: str, places: list[int]) -> tuple[str, ...]:
         value = match.values.get(name, "")
         at = text.find(value)
         if value and any(at < place <= at + len(value) for place in places):
-            called = CALLED.get(name, "a name")
+            called = FIELDS[name].called or "a name"
             found.append(f"A line break stands in {called} ({value}): a blank may be wrong.")
     return tuple(found)

@@ -9,7 +9,7 @@ import msgspec
 from pfnlab.diagnosis.messages.family_files import Family, FamilyKind
 from pfnlab.diagnosis.messages.joining import PlacedPiece
 from pfnlab.diagnosis.messages.matching import Match
-from pfnlab.diagnosis.messages.template_fields import CALLED, error_of, mode_of, range_of
+from pfnlab.diagnosis.messages.template_fields import FIELDS, error_of, mode_of, range_of
 from pfnlab.kernel.bugs.kernel_name import release_key
 from pfnlab.kernel.hw.cachemode import CacheMode
 
@@ -240,7 +240,7 @@ class GrowingEvent:
         both = "differs" in said and "existing" in said
         places = {"range": "start", "pfn": "start", "size": "end"}
         gone = [
-            CALLED[name]
+            FIELDS[name].called
             for name in self.missing
             if places.get(name, name) not in said and not (both and name == "wanted")
         ]

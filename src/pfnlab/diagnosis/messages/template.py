@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from pfnlab.base.errors import Defect
-from pfnlab.diagnosis.messages.template_fields import CALLED, ELIDED, FIELDS
+from pfnlab.diagnosis.messages.template_fields import ELIDED, FIELDS
 
 #: The prefix of messages that old kernels, and many pastes, do not have.
 PAT_PREFIX = "x86/PAT: "
@@ -145,7 +145,7 @@ class LineTemplate:
     @cached_property
     def _called(self) -> tuple[str, ...]:
         """The fields of :attr:`fields` that an event misses where a line has them not."""
-        return tuple(name for name in self.fields if name in CALLED)
+        return tuple(name for name in self.fields if FIELDS[name].called)
 
     @cached_property
     def _loose_key(self) -> re.Pattern[str]:

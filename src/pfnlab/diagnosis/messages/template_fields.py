@@ -30,35 +30,43 @@ _MODE = (
 
 
 class TemplateField(msgspec.Struct, frozen=True):
-    """One kind of field: a regex without groups, whose text is a value of the event if *kept*."""
+    """One kind of field: a regex without groups, whose text is a value of the event if *kept*.
+
+    :param called: its name where an event says what it does not know; empty where it does not say so
+    """
 
     pattern: str
     kept: bool = True
+    called: str = ""
 
 
 FIELDS: dict[str, TemplateField] = {
-    "comm": TemplateField(r"[^\s:](?:.{0,38}[^\s])?"),
-    "pid": TemplateField(rf"(?:\d{{1,10}}|{ELIDED})"),
-    "range": TemplateField(rf"(?:{_FIRST}{_TO}{_HEX}|{ELIDED})"),
-    "holder_range": TemplateField(rf"(?:{_FIRST}{_TO}{_HEX}|{ELIDED})"),
-    "start": TemplateField(rf"(?:{_HEX}|{ELIDED})"),
-    "end": TemplateField(rf"(?:{_HEX}|{ELIDED})"),
-    "size": TemplateField(rf"(?:{_HEX}|{ELIDED})"),
+    "comm": TemplateField(r"[^\s:](?:.{0,38}[^\s])?", called="the task"),
+    "pid": TemplateField(rf"(?:\d{{1,10}}|{ELIDED})", called="the process"),
+    "range": TemplateField(rf"(?:{_FIRST}{_TO}{_HEX}|{ELIDED})", called="the range"),
+    "holder_range": TemplateField(
+        rf"(?:{_FIRST}{_TO}{_HEX}|{ELIDED})", called="the range of what is in the way"
+    ),
+    "start": TemplateField(rf"(?:{_HEX}|{ELIDED})", called="the address"),
+    "end": TemplateField(rf"(?:{_HEX}|{ELIDED})", called="the end of the range"),
+    "size": TemplateField(rf"(?:{_HEX}|{ELIDED})", called="the size"),
     "bytes": TemplateField(r"\d{1,20}"),
     "kib": TemplateField(r"\d{1,16}"),
     "mib": TemplateField(r"\d{1,16}"),
-    "pfn": TemplateField(_HEX),
-    "wanted": TemplateField(_MODE),
-    "granted": TemplateField(_MODE),
-    "existing": TemplateField(_MODE),
-    "differs": TemplateField(_MODE),
+    "pfn": TemplateField(_HEX, called="the page frame"),
+    "wanted": TemplateField(_MODE, called="the mode that was asked for"),
+    "granted": TemplateField(_MODE, called="the mode that was given"),
+    "existing": TemplateField(_MODE, called="the mode of what is there"),
+    "differs": TemplateField(_MODE, called="the modes of what is there"),
     # What the list would have taken; in 2.6.29 to 2.6.34 the mode of what is there.
     "track": TemplateField(_MODE),
-    "device": TemplateField(r"(?:\(NULL device \*\)|[\w.][\w.:-]{0,40}[\w.]|\w)"),
-    "driver": TemplateField(r"[\w.-]{1,40}"),
+    "device": TemplateField(r"(?:\(NULL device \*\)|[\w.][\w.:-]{0,40}[\w.]|\w)", called="the device"),
+    "driver": TemplateField(r"[\w.-]{1,40}", called="the driver"),
     "bar": TemplateField(r"\d{1,2}"),
     "holder": TemplateField(r"\S(?:.{0,60}?\S)?"),
-    "errno": TemplateField(rf"(?:-?\d{{1,4}}|-?E[A-Z0-9]{{2,12}}|{'|'.join(map(re.escape, _WORDS))})"),
+    "errno": TemplateField(
+        rf"(?:-?\d{{1,4}}|-?E[A-Z0-9]{{2,12}}|{'|'.join(map(re.escape, _WORDS))})", called="the error"
+    ),
     "slots": TemplateField(r"(?:(?:WB|WC|UC-|UC|WT|WP)(?:\s+|(?![\w-]))){2,8}"),
     "amount": TemplateField(r"\d{1,6}[KMGT]?"),
     "perms": TemplateField(r"[r-][w-][x-][sp-](?:-{1,3}R?)?", kept=False),
@@ -72,26 +80,6 @@ FIELDS: dict[str, TemplateField] = {
     "word": TemplateField(r"\S{1,200}", kept=False),
     "text": TemplateField(r".{0,400}?", kept=False),
 }
-
-#: How a missing field is called where an event says what it does not know.
-CALLED = {
-    "comm": "the task",
-    "pid": "the process",
-    "range": "the range",
-    "holder_range": "the range of what is in the way",
-    "start": "the address",
-    "end": "the end of the range",
-    "size": "the size",
-    "pfn": "the page frame",
-    "wanted": "the mode that was asked for",
-    "granted": "the mode that was given",
-    "existing": "the mode of what is there",
-    "differs": "the modes of what is there",
-    "device": "the device",
-    "driver": "the driver",
-    "errno": "the error",
-}
-
 
 #: The number after the last address.
 TOP = 1 << 64

@@ -22,7 +22,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
 from pfnlab.diagnosis.inspector.sources.bundle import Bundle, written
 from pfnlab.diagnosis.inspector.sources.collecting import Recorder, plain_expression, script_text
-from pfnlab.diagnosis.inspector.sources.public_words import FILES, OPTIONS, RELEASE, RESOURCES
+from pfnlab.diagnosis.inspector.sources.redacted_names import FILES, OPTIONS, RELEASE, RESOURCES
 from pfnlab.diagnosis.inspector.sources.root_folder import RootFolder
 
 #: Each with a shell and an awk; a program that is not here is passed over.

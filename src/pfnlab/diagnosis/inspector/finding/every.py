@@ -51,13 +51,19 @@ class NotLookedFor(msgspec.Struct, frozen=True):
 class _SourcedPart(msgspec.Struct, frozen=True):
     """A part of a snapshot.
 
+    :param seen: the field that is None where it was not read, or a function that is false there
     :param sources: the names it has as a source: files, and parts of a kernel's memory
     :param command: what gives it, where its source does not say
     """
 
-    has: Callable[[Snapshot], bool]
+    seen: str | Callable[[Snapshot], bool]
     sources: tuple[str, ...]
     command: str = ""
+
+    def has(self, snapshot: Snapshot) -> bool:
+        """True where it was read."""
+        seen = self.seen
+        return getattr(snapshot, seen) is not None if isinstance(seen, str) else seen(snapshot)
 
 
 def _tables_seen(snapshot: Snapshot) -> bool:
@@ -72,19 +78,13 @@ def _mtrrs_seen(snapshot: Snapshot) -> bool:
 
 #: The parts by the names that ``kinds.toml`` has for them. The types of a kernel give all parts of a core.
 _PARTS = {
-    "reservations": _SourcedPart(lambda seen: seen.book is not None, (memory_lists.MEMTYPES, "memtype tree")),
+    "reservations": _SourcedPart("book", (memory_lists.MEMTYPES, "memtype tree")),
     "resources": _SourcedPart(
-        lambda seen: seen.resources is not None,
-        (memory_lists.IOMEM, "resource tree"),
-        f"sudo cat {memory_lists.IOMEM}",
+        "resources", (memory_lists.IOMEM, "resource tree"), f"sudo cat {memory_lists.IOMEM}"
     ),
-    "devices": _SourcedPart(lambda seen: seen.devices is not None, (pci_files.DEVICES, LSPCI, "PCI devices")),
-    "mappings": _SourcedPart(
-        lambda seen: seen.mappings is not None, (MAPS, "tasks", "mappings"), "sudo pfnlab inspect"
-    ),
-    "processes": _SourcedPart(
-        lambda seen: seen.processes is not None, (DESCRIPTORS, "tasks", "processes"), "sudo pfnlab inspect"
-    ),
+    "devices": _SourcedPart("devices", (pci_files.DEVICES, LSPCI, "PCI devices")),
+    "mappings": _SourcedPart("mappings", (MAPS, "tasks", "mappings"), "sudo pfnlab inspect"),
+    "processes": _SourcedPart("processes", (DESCRIPTORS, "tasks", "processes"), "sudo pfnlab inspect"),
     "page tables": _SourcedPart(_tables_seen, ("page tables",), _DEEP),
     "kernel mappings": _SourcedPart(
         lambda seen: not seen.mappings or seen.aliases is not None, ("kernel mappings",), _DEEP
@@ -164,14 +164,12 @@ class _Gathering:
             evidence = evidence[:_MOST_EVIDENCE]
             users = f", of {number_of(len(self._pids), 'process', 'processes')}" if self._pids else ""
             says += f" And {self._times - 1:,} more like it: {size_text(self._size)} in all{users}."
-        return RawFinding(
-            first.kind,
-            lambda: says,
-            self._places,
-            first.place,
-            first.device,
-            sorted(self._pids)[:_MOST_PIDS],
-            lambda: evidence,
+        return msgspec.structs.replace(
+            first,
+            says=lambda: says,
+            places=self._places,
+            pids=sorted(self._pids)[:_MOST_PIDS],
+            evidence=lambda: evidence,
             size=self._size,
             count=self._pieces,
         )

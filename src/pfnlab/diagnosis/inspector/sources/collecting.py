@@ -15,7 +15,7 @@ from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
 from pfnlab.diagnosis.inspector.parsing.pci_files import CONFIG_BYTES, trimmed_listing
 from pfnlab.diagnosis.inspector.parsing.process_files import is_device_file, trimmed
 from pfnlab.diagnosis.inspector.parsing.text_files import LSPCI, MOST_SMALL, FileText, TextFiles
-from pfnlab.diagnosis.inspector.sources import public_words
+from pfnlab.diagnosis.inspector.sources import redacted_names
 from pfnlab.diagnosis.inspector.sources.bundle import WORDS, Entry, packed, written
 from pfnlab.diagnosis.inspector.sources.redaction import redacted
 
@@ -31,15 +31,15 @@ def script_text() -> str:
     script = folder.joinpath("pfnlab-collect.sh").read_text(encoding="utf-8")
     program = folder.joinpath("pfnlab-redact.awk").read_text(encoding="utf-8")
     words = {
-        "DRIVERS": " ".join(sorted(public_words.DRIVERS)),
-        "CONFIGURATION": " ".join(sorted(public_words.CONFIGURATION)),
-        "TELLING": "|".join((*public_words.TELLING, *BOOT_FRAMEBUFFERS)),
+        "DRIVERS": " ".join(sorted(redacted_names.DRIVERS)),
+        "CONFIGURATION": " ".join(sorted(redacted_names.CONFIGURATION)),
+        "TELLING": "|".join((*redacted_names.TELLING, *BOOT_FRAMEBUFFERS)),
         "GUESTS": machine_facts.GUESTS,
-        "HYPERVISORS": "|".join(sorted(public_words.HYPERVISORS)),
-        "FILES": plain_expression(public_words.FILES),
-        "RESOURCES": plain_expression(public_words.RESOURCES),
-        "RELEASE": plain_expression(public_words.RELEASE),
-        "OPTIONS": plain_expression(public_words.OPTIONS),
+        "HYPERVISORS": "|".join(sorted(redacted_names.HYPERVISORS)),
+        "FILES": plain_expression(redacted_names.FILES),
+        "RESOURCES": plain_expression(redacted_names.RESOURCES),
+        "RELEASE": plain_expression(redacted_names.RELEASE),
+        "OPTIONS": plain_expression(redacted_names.OPTIONS),
     }
     whole = _WORD.sub(lambda found: words[found[1]].replace("\\", "\\\\"), program)
     return script.replace(_PLACE, f"program='{whole}'\n")

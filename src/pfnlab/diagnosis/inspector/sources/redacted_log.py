@@ -12,8 +12,7 @@ from functools import cache
 from pfnlab.base.units import PAGE_SIZE
 from pfnlab.diagnosis.inspector.parsing.memory_lists import MTRR_TYPES
 from pfnlab.diagnosis.inspector.sources.address_shift import AddressShift
-from pfnlab.diagnosis.inspector.sources.public_words import HYPERVISORS, SOURCES
-from pfnlab.diagnosis.inspector.sources.redacted_names import RedactedNames, each
+from pfnlab.diagnosis.inspector.sources.redacted_names import HYPERVISORS, SOURCES, RedactedNames, each
 from pfnlab.diagnosis.messages.family_files import FamilyKind, RangeEnd, Wording, families
 from pfnlab.diagnosis.messages.matching import Matcher
 from pfnlab.diagnosis.messages.template import FieldSlot, LineTemplate

@@ -1,18 +1,34 @@
 """Names and numbers of ours for those of one machine, and what becomes of the lines of a file."""
 
 import re
+import tomllib
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from pfnlab.diagnosis.inspector.joined_host import BOOT_FRAMEBUFFERS
 from pfnlab.diagnosis.inspector.parsing.process_files import DEVICE_FILE
-from pfnlab.diagnosis.inspector.sources.public_words import (
-    DRIVERS,
-    FILES,
-    REASONS,
-    RELEASE,
-    RESOURCES,
-    TELLING,
+
+#: Words that every machine may have, so that they say nothing of one: a redacted bundle keeps these alone.
+#: Whoever adds one asks if it could say whose a machine is.
+_TABLE: dict[str, Any] = tomllib.loads(
+    Path(__file__).with_name("public_words.toml").read_text(encoding="utf-8")
+)
+
+#: Names of drivers and modules, options of the kernel's configuration without CONFIG_, folders of debugfs
+#: and source files of the kernel.
+DRIVERS, CONFIGURATION, DEBUGFS, SOURCES = (
+    frozenset(_TABLE[name].split()) for name in ("drivers", "configuration", "debugfs", "sources")
+)
+
+#: Hypervisors as the kernel names them in its log, and reasons for what is not read.
+HYPERVISORS, REASONS = frozenset(_TABLE["hypervisors"]), frozenset(_TABLE["reasons"])
+#: Beginnings of names of resources by which the inspector knows whose they are.
+TELLING: tuple[str, ...] = tuple(_TABLE["telling"])
+
+#: Expressions: names of resources, files that are mapped, options of the command line, a kernel's release.
+RESOURCES, FILES, OPTIONS, RELEASE = (
+    "".join(_TABLE[name]) for name in ("resources", "files", "options", "release")
 )
 
 #: What becomes of one line; None where it is of no form that is known.

@@ -2,7 +2,7 @@
 
 Of every file the lines of a known form pass, field by field; what has none is left out and counted. A field
 that is a name becomes one of ours (:mod:`.redacted_names`) unless it is a word that every machine may have
-(:mod:`.public_words`). Physical addresses move (:mod:`.address_shift`), those of a process all by as much.
+(``public_words.toml``). Physical addresses move (:mod:`.address_shift`), those of a process all by as much.
 """
 
 import hashlib
@@ -19,7 +19,6 @@ from pfnlab.diagnosis.inspector.parsing.assembly import COMMAND_LINE, HOST, MODU
 from pfnlab.diagnosis.inspector.parsing.text_files import DMESG, JOURNAL, UNAME
 from pfnlab.diagnosis.inspector.sources.address_shift import shift_for
 from pfnlab.diagnosis.inspector.sources.bundle import ACCESS, Entry
-from pfnlab.diagnosis.inspector.sources.public_words import CONFIGURATION, DEBUGFS, OPTIONS
 from pfnlab.diagnosis.inspector.sources.redacted_devices import (
     CONFIG_KEPT,
     RedactedDevices,
@@ -27,6 +26,9 @@ from pfnlab.diagnosis.inspector.sources.redacted_devices import (
 )
 from pfnlab.diagnosis.inspector.sources.redacted_log import RedactedLog
 from pfnlab.diagnosis.inspector.sources.redacted_names import (
+    CONFIGURATION,
+    DEBUGFS,
+    OPTIONS,
     PCI_ADDRESS,
     FileForm,
     RedactedNames,
