@@ -31,27 +31,21 @@ from pfnlab.programs.runs.violation import Violation
 #: What processors remember: of a run, not of a step that is compared.
 _REMEMBERED = "tlbs"
 
-#: What each part of a state is called, by its field.
+#: What each part of a state is called, by its field, in the order of the picture.
 PARTS = {
     "result": "result",
     "value": "value",
-    "log": "kernel log",
     "vmas": "VMA",
+    "prots": "mode of VMA",
     "ptes": "entries",
+    "direct_map": "direct map",
     "book": "book",
     "tracked": "tracked",
-    "prots": "mode of VMA",
-    "direct_map": "direct map",
-    "tlbs": "processors remember",
+    _REMEMBERED: "processors remember",
     "flushes": "TLB flushes",
+    "log": "kernel log",
     "events": "order",
 }
-
-#: The fields in the order of the picture.
-_ORDER = (
-    *("result", "value", "vmas", "prots", "ptes", "direct_map", "book", "tracked"),
-    *(_REMEMBERED, "flushes", "log", "events"),
-)
 
 
 def rows(runs: Sequence[Run], verdict: Verdict, step: int) -> list[dict[str, Any]]:
@@ -60,7 +54,7 @@ def rows(runs: Sequence[Run], verdict: Verdict, step: int) -> list[dict[str, Any
     """
     differing = {difference.field for difference in verdict.differences if difference.step == step}
     answer = []
-    for field in _ORDER:
+    for field, part in PARTS.items():
         cells = [spoken_lines(field, run, step) for run in runs]
         if not any(cells):
             continue
@@ -71,7 +65,7 @@ def rows(runs: Sequence[Run], verdict: Verdict, step: int) -> list[dict[str, Any
         ]
         answer.append(
             {
-                "part": PARTS[field],
+                "part": part,
                 "field": field,
                 "cells": cells,
                 "differs": field in differing,

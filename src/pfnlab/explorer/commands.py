@@ -231,10 +231,7 @@ def _searched(output: str) -> Any:
         "complete": found.complete,
         "properties": [
             {
-                "name": item.name,
-                "kind": item.kind,
-                "asks": item.asks,
-                "verdict": item.verdict,
+                **{key: getattr(item, key) for key in ("name", "kind", "asks", "verdict")},
                 # The first number is that of the initial state, of which a kernel has one.
                 "path": None if item.path is None else [int(part) for part in item.path.split("/")[1:]],
             }

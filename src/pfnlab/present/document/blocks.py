@@ -73,6 +73,12 @@ class Bullets(msgspec.Struct, frozen=True):
             yield first, tuple(rest)
 
 
+def listed(lead: str, lines: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    """An item of bullets with its lines below it, each two columns further in; none without lines."""
+    if below := tuple(f"  {line}" for line in lines):
+        yield (lead, *below)
+
+
 class Table(msgspec.Struct, frozen=True):
     """A table whose first column names its rows.
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from pfnlab.base.errors import ProgramError
 from pfnlab.base.units import number_of
 from pfnlab.hunt.fuzz.filing import FindingFolder
-from pfnlab.hunt.fuzz.hunt_state import FindingCause, FuzzResult, PrintedFinding
+from pfnlab.hunt.fuzz.hunt_state import FindingCause, FuzzResult
 from pfnlab.hunt.fuzz.letters import KNOWN, KNOWN_ROW, NEW, QUIET, CellTable, PrintedCells
 from pfnlab.hunt.fuzz.reach import KnownRow, Reached, ReachedCoverage
 from pfnlab.present.document.blocks import (
@@ -20,9 +19,7 @@ from pfnlab.present.document.blocks import (
     cells,
     headed,
 )
-from pfnlab.present.document.part import Part, drawn, program_code, short, told
-from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.printer import op_lines
+from pfnlab.present.document.part import Part, drawn, operations_of, program_code, short, told
 
 #: The most reasons, files and kinds that are named in a line.
 _NAMED = 6
@@ -134,19 +131,11 @@ def _chapter(number: int, content: FuzzResult, cause: FindingCause) -> Chapter:
     return Chapter(
         f"{number}. {short(shown.says, content.machines)}",
         (
-            *program_code(shown.program or "", glance=_operations(shown)),
+            *program_code(shown.program or "", glance=operations_of(shown.program or "")),
             drawn(lambda draw: draw.story_of_text(shown.program, content.machines)),
             *((Bullets((f"of the same cause: {alike}",)),) if alike else ()),
         ),
     )
-
-
-def _operations(found: PrintedFinding) -> str | None:
-    """The lines of a program without its head; None where this version does not read it."""
-    try:
-        return "\n".join(op_lines(load_text(found.program or "")))
-    except ProgramError:
-        return None
 
 
 def _unstable(content: FuzzResult) -> Iterator[str]:

@@ -15,13 +15,14 @@ from pfnlab.present.document.blocks import (
     Contents,
     ContentsEntry,
     Document,
+    Facts,
     Paragraph,
     Table,
     Tone,
 )
 from pfnlab.present.document.html import html
 from pfnlab.present.document.mail import mail
-from pfnlab.present.document.part import Part, facts_of
+from pfnlab.present.document.part import Part
 
 #: Results that are as expected are folded where there are more than so many results.
 _OPEN = 3
@@ -42,7 +43,7 @@ def document_of(parts: Sequence[Part], title: str | None = None, *, unfolded: bo
     ordered = sorted(parts, key=lambda part: part.outcome.weight)
     if len(ordered) == 1:
         (part,) = ordered
-        blocks: tuple[Block, ...] = (facts_of(part), *part.blocks)
+        blocks: tuple[Block, ...] = (Facts(part.facts), *part.blocks)
         return Document(title or part.title, part.says, tuple(_whole(blocks)))
     entries = (
         ContentsEntry(part.title, part.word, _TONES[part.outcome], part.says, f"result-{number}")
@@ -51,7 +52,7 @@ def document_of(parts: Sequence[Part], title: str | None = None, *, unfolded: bo
     shown: list[Block] = [Contents(tuple(entries))]
     for number, part in enumerate(ordered, 1):
         good = part.outcome is Outcome.AS_EXPECTED
-        inside = (Paragraph(part.says), facts_of(part), *_whole(part.blocks))
+        inside = (Paragraph(part.says), Facts(part.facts), *_whole(part.blocks))
         folded = good and len(ordered) > _OPEN and not unfolded
         shown.append(Chapter(f"{number}. {part.title}", inside, folded, f"result-{number}"))
     words = Counter(part.word for part in ordered)

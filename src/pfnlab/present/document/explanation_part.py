@@ -13,7 +13,7 @@ from pfnlab.diagnosis.messages.explanation import (
 )
 from pfnlab.diagnosis.messages.family_files import FamilyVerdict
 from pfnlab.diagnosis.messages.message_event import KernelSure
-from pfnlab.present.document.blocks import Block, Bullets, Paragraph, Tone
+from pfnlab.present.document.blocks import Block, Bullets, Paragraph, Tone, listed
 from pfnlab.present.document.part import Part, told
 
 _TONES: dict[FamilyVerdict, Tone] = {
@@ -51,8 +51,7 @@ def _of_cause(cause: ExplainedCause) -> Iterator[str | tuple[str, ...]]:
     if cause.releases:
         yield f"  in kernels {cause.releases}"
     yield f"  check: {cause.check}"
-    if cause.bugs:
-        yield ("  bugs and changes:", *(f"  {bug.says} {bug.what}" for bug in cause.bugs))
+    yield from listed("  bugs and changes:", (f"{bug.says} {bug.what}" for bug in cause.bugs))
     if cause.programs:
         yield f"  seen in: {', '.join(cause.programs)}"
     if cause.rules:
@@ -82,23 +81,16 @@ def _below(event: ExplainedEvent, boot: ExplainedBoot) -> Iterator[str | tuple[s
     values = list(_values(event))
     if values:
         yield f"  here: {'; '.join(values)}"
-    if event.more:
-        yield ("  lines that belong to it:", *(f"  {line}" for line in event.more[:_MOST]))
-    if event.unsure:
-        yield ("  not said:", *(f"  {line}" for line in event.unsure))
+    yield from listed("  lines that belong to it:", event.more[:_MOST])
+    yield from listed("  not said:", event.unsure)
     if event.leak:
         yield f"  leaked? {event.leak}"
-    if event.bugs:
-        yield (
-            f"  {_kernel(boot)}; bugs and changes behind it:",
-            *(f"  {bug.says} {bug.what}" for bug in event.bugs),
-        )
-    if event.programs:
-        yield ("  programs that make it:", *(f"  pfnlab run {shell_path(name)}" for name in event.programs))
-    if event.advice:
-        yield ("  to do:", *(f"  {line}" for line in event.advice))
-    if event.remedies:
-        yield ("  seen elsewhere:", *(f"  {line}" for line in event.remedies))
+    bugs = (f"{bug.says} {bug.what}" for bug in event.bugs)
+    yield from listed(f"  {_kernel(boot)}; bugs and changes behind it:", bugs)
+    commands = (f"pfnlab run {shell_path(name)}" for name in event.programs)
+    yield from listed("  programs that make it:", commands)
+    yield from listed("  to do:", event.advice)
+    yield from listed("  seen elsewhere:", event.remedies)
     if event.send:
         yield f"  to know more: {event.send}"
     if event.rules:

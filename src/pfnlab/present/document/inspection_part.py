@@ -8,7 +8,18 @@ from pfnlab.diagnosis.inspector.device import BarAnswer, CombiningAnswer, Device
 from pfnlab.diagnosis.inspector.finding.finding_form import Severity, finding_kinds
 from pfnlab.diagnosis.inspector.host_snapshot import Access
 from pfnlab.diagnosis.inspector.inspection import APART, InspectionResult, MemoryRow, PlacedFinding
-from pfnlab.present.document.blocks import Block, Bullets, Cell, Code, Paragraph, Table, Tone, cell, cells
+from pfnlab.present.document.blocks import (
+    Block,
+    Bullets,
+    Cell,
+    Code,
+    Paragraph,
+    Table,
+    Tone,
+    cell,
+    cells,
+    listed,
+)
 from pfnlab.present.document.part import Part, drawn, told
 
 _TONES: dict[Severity, Tone] = {Severity.WRONG: "bad", Severity.LOOK: "lit", Severity.NOTE: "pale"}
@@ -49,17 +60,11 @@ def _finding(shown: PlacedFinding) -> Iterator[Block]:
 
 def _below(shown: PlacedFinding) -> Iterator[tuple[str, ...]]:
     found = shown.finding
-    if found.bugs:
-        yield ("  bugs that do it:", *(f"  {bug.says}" for bug in found.bugs))
-    if found.programs:
-        yield (
-            "  programs that make the same:",
-            *(f"  pfnlab run {shell_path(name)}" for name in found.programs),
-        )
-    if found.advice:
-        yield ("  to do:", *(f"  {line}" for line in found.advice))
-    if found.evidence:
-        yield ("  evidence:", *(f"  {line.source}: {line.line}" for line in found.evidence))
+    yield from listed("  bugs that do it:", (bug.says for bug in found.bugs))
+    commands = (f"pfnlab run {shell_path(name)}" for name in found.programs)
+    yield from listed("  programs that make the same:", commands)
+    yield from listed("  to do:", found.advice)
+    yield from listed("  evidence:", (f"{line.source}: {line.line}" for line in found.evidence))
 
 
 def picture(rows: tuple[MemoryRow, ...]) -> str:

@@ -84,6 +84,18 @@ def program_code(text: str, caption: str = "The program", *, glance: str | None 
         yield Code(caption, text.strip("\n"), glance)
 
 
+def operations_of(text: str) -> str | None:
+    """The lines of a program without its head; None where this version does not read it."""
+    from pfnlab.base.errors import ProgramError
+    from pfnlab.programs.lang.load import load_text
+    from pfnlab.programs.lang.printer import op_lines
+
+    try:
+        return "\n".join(op_lines(load_text(text)))
+    except ProgramError:
+        return None
+
+
 def drawn(draw: Callable[[ModuleType], Iterable[Figure]]) -> Drawn:
     """The figures that *draw* makes of :mod:`pfnlab.present.document.drawings`; no terminal imports it."""
 
@@ -104,11 +116,6 @@ def section(title: str, *blocks: Block, folded: bool = False) -> Iterator[Chapte
 def short(says: str, machines: Sequence[str]) -> str:
     """A signature in words, without its machines and that they differ, which the document said already."""
     return says.replace(f" ({' | '.join(machines)})", "").removeprefix("difference ")
-
-
-def facts_of(part: Part) -> Facts:
-    """The rows of what was done, as a block."""
-    return Facts(part.facts)
 
 
 class ResultKind(msgspec.Struct, frozen=True):

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from pfnlab.base.errors import ProgramError
 from pfnlab.base.units import number_of
 from pfnlab.checker.review.review_result import Broken, ReviewResult
 from pfnlab.present.document.blocks import (
@@ -16,9 +15,7 @@ from pfnlab.present.document.blocks import (
     cells,
     headed,
 )
-from pfnlab.present.document.part import Part, drawn, program_code, told
-from pfnlab.programs.lang.load import load_text
-from pfnlab.programs.lang.printer import op_lines
+from pfnlab.present.document.part import Part, drawn, operations_of, program_code, told
 
 #: So many changes are shown; the rest are in the JSON.
 _SHOWN = 8
@@ -83,17 +80,9 @@ def _shown(found: Broken, machine: str) -> Chapter:
         if found.text is not None:
             blocks.append(Paragraph("as a program:"))
     if found.text is not None:
-        blocks += program_code(found.text, "The shortest program", glance=_operations(found.text))
+        blocks += program_code(found.text, "The shortest program", glance=operations_of(found.text))
         blocks.append(drawn(lambda draw: draw.story_of_text(found.text, [machine])))
     return Chapter(f"{found.name} is newly broken", tuple(blocks))
-
-
-def _operations(text: str) -> str | None:
-    """The operations of a program; all of it where this version does not read it."""
-    try:
-        return "\n".join(op_lines(load_text(text, "counterexample")))
-    except ProgramError:
-        return None
 
 
 def _costs(content: ReviewResult) -> Iterator[Block]:

@@ -160,16 +160,8 @@ def _cut(text: str, most: int = _LABEL) -> str:
 
 #: Sizes in pixels: of a row, of its words and its bar, of a letter and a digit, of the space between two
 #: borders, of the least and the most of all. On a phone a picture of few borders fits.
-_STRIP_ROW, _LINE, _STRIP_BAR, _STRIP_WIDE, _DIGIT, _STEP, _STRIP_LEAST, _STRIP_MOST = (
-    38,
-    14,
-    14,
-    7.0,
-    8.0,
-    110.0,
-    300.0,
-    760.0,
-)
+_STRIP_ROW, _LINE, _STRIP_BAR, _STRIP_WIDE, _DIGIT = 38, 14, 14, 7.0, 8.0
+_STEP, _STRIP_LEAST, _STRIP_MOST = 110.0, 300.0, 760.0
 
 #: The classes of rows without a cache mode.
 _KINDS = {"bar": "good", "resource": "good", "free": "none", "mapping": "good", "reservation": "good"}

@@ -37,6 +37,10 @@ _SIGNS = {
     "hatch": "RAM",
 }
 
+#: The box of a sign, where it has one of the usual size.
+_BOXES = {"gone": "ghost", "absent-run": "absent", "leaked": "bad-edge", "stale": "bad-edge"}
+_BOXES |= {"differs": "differs", "hatch": "memory-box"}
+
 
 class Sheet:
     """A picture while it is made, from top to bottom.
@@ -152,34 +156,26 @@ def _mode_item(drawing: Canvas, mode: ModeStyle) -> tuple[float, Callable[[float
 
 def _sign_item(drawing: Canvas, sign: str, words: str) -> tuple[float, Callable[[float, float], None]]:
     def draw(x: float, y: float) -> None:
+        if sign in _BOXES:
+            drawing.rect(x, y + 2, 24, 16, _BOXES[sign])
         match sign:
-            case "gone":
-                drawing.rect(x, y + 2, 24, 16, "ghost")
-            case "absent-run":
-                drawing.rect(x, y + 2, 24, 16, "absent")
+            case "changed":
+                drawing.rect(x + 1, y + 2, 22, 16, "changed-sign")
+                drawing.corner(x + 23, y + 2)
             case "context":
                 drawing.rect(x, y + 1, 24, 18, "tag", 9)
                 drawing.text(x + 12, y + 14, "×2", size=11, face="bold", anchor="middle")
-            case "leaked" | "stale":
-                drawing.rect(x, y + 2, 24, 16, "bad-edge")
             case "differs":
-                drawing.rect(x, y + 2, 24, 16, "differs")
                 drawing.text(x + 12, y + 14, "≠", size=12, face="bold", anchor="middle")
             case "held":
                 drawing.rect(x + 6, y + 1, 12, 18, "held", 0)
                 drawing.hatch(x + 6, y + 1, 12, 18, "held")
-            case "waits":
-                drawing.line(x + 12, y + 1, x + 12, y + 19, "waits")
-            case "life" | "life-stale":
+            case "waits" | "life" | "life-stale":
                 drawing.line(x + 12, y + 1, x + 12, y + 19, sign)
             case "bolt":
                 drawing.bolt(x + 8, y + 4)
             case "hatch":
-                drawing.rect(x, y + 2, 24, 16, "memory-box")
                 drawing.hatch(x, y + 2, 24, 16)
-            case _:
-                drawing.rect(x + 1, y + 2, 22, 16, "changed-sign")
-                drawing.corner(x + 23, y + 2)
         drawing.text(x + 30, y + 14, words, "quiet", face="sans")
 
     return 30 + text_width(words, 12, "sans"), draw

@@ -13,15 +13,6 @@ from pfnlab.base.result import Outcome
 from pfnlab.present.report.run_result import RunResult, RunStatus, asked, by_weight, counts
 from pfnlab.present.report.table import FAILED, LIT, StyledText
 
-_STYLES = {
-    RunStatus.DIFFERS: LIT,
-    RunStatus.ALARM: FAILED,
-    RunStatus.UNEXPECTED: FAILED,
-    RunStatus.VIOLATES: FAILED,
-    RunStatus.LOST: FAILED,
-    RunStatus.UNDECIDED: FAILED,
-}
-
 
 def summary_text(results: Sequence[RunResult], *, wrong_only: bool = False) -> StyledText:
     """The summary: status, name, what to look at, machines, counts; with *wrong_only* what is wrong."""
@@ -32,7 +23,8 @@ def summary_text(results: Sequence[RunResult], *, wrong_only: bool = False) -> S
     status_width = max((len(result.status.value) for result in shown), default=0)
     name_width = max((len(one_line(result.name)) for result in shown), default=0)
     for result in shown:
-        line = StyledText(result.status.value.ljust(status_width), _STYLES.get(result.status, ""))
+        style = "" if result.status.is_good else LIT if result.status is RunStatus.DIFFERS else FAILED
+        line = StyledText(result.status.value.ljust(status_width), style)
         line.append(f"   {one_line(result.name).ljust(name_width)}   {one_line(result.why)}", "")
         line.rstrip()
         text.add(line)

@@ -180,16 +180,6 @@ class RunStatus(Enum):
         return self in (RunStatus.AGREES, RunStatus.EXPECTED, RunStatus.RAN)
 
 
-#: The subject of the statement that says why.
-_REASONS = {
-    RunStatus.ALARM: About.ALARM,
-    RunStatus.UNEXPECTED: About.UNEXPECTED,
-    RunStatus.VIOLATES: About.VIOLATES,
-    RunStatus.LOST: About.LOST,
-    RunStatus.UNDECIDED: About.UNDECIDED,
-}
-
-
 class RunResult(msgspec.Struct, frozen=True):
     """The runs of one program on all machines; *name* is that in the output, of this one alone."""
 
@@ -230,7 +220,8 @@ class RunResult(msgspec.Struct, frozen=True):
         if self.status is RunStatus.DIFFERS:
             groups = " | ".join(", ".join(group) for group in self.verdict.groups)
             return f"{groups}; {self._first_difference}"
-        about = _REASONS.get(self.status)
+        # The subject of the statement that says why.
+        about = None if self.status.is_good else About[self.status.name]
         said = statements(self.runs, self.verdict)
         return next((statement.rest for statement in said if statement.about is about), "")
 
