@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 
 from pfnlab.base.errors import Misuse
-from pfnlab.hunt.sweep.swept_cells import ALL, POINTS, HeldCell, SweptCell, cells_digest, cells_of, scopes
-from pfnlab.hunt.sweep.swept_mappings import CALLS, HOLDS, MAPPINGS, MARKS, TRIPLES, SweptMapping
+from pfnlab.hunt.sweep.swept_cells import ALL, HeldCell, SweptCell, cells_digest, cells_of, scopes
+from pfnlab.hunt.sweep.swept_mappings import CALLS, HOLDS, MAPPINGS, MARKS, POINTS, TRIPLES, SweptMapping
 from pfnlab.programs.lang.ops import Fork
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import HELD

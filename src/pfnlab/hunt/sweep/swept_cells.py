@@ -16,11 +16,11 @@ from typing import NamedTuple, TypeAlias
 
 from pfnlab.base.errors import Misuse
 from pfnlab.hunt.sweep.swept_mappings import (
-    CALLS,
-    FOLLOWED,
     HOLDS,
     MAPPINGS,
     MARKS,
+    ONLY,
+    POINTS,
     TRIPLES,
     Spot,
     SweptMapping,
@@ -32,30 +32,14 @@ from pfnlab.programs.lang.words import did_you_mean
 #: The scope of all others but those of marks, and of holds, whose cells take far longer.
 ALL = "all"
 
-_GATHER = ("tlb_gather_mmu", "flush_tlb_mm_range", "tlb_finish_mmu")
-_UNMAP = ("unmap_vmas", *_GATHER, "free_pgtables", "unlink", "vm_area_free", "rmap_add")
-
-#: The functions to which an operation gets, of those where it can be held.
-POINTS: dict[str, tuple[str, ...]] = {
-    "munmap": _UNMAP,
-    "mprotect": ("change_protection", *_GATHER, "rmap_add"),
-    "move": ("move_page_tables", *_UNMAP),
-    "mmap over": ("memtype_reserve", *_UNMAP),
-    "mmap": ("memtype_reserve", "rmap_add"),
-    "fork": ("copy_page_range", "flush_tlb_mm_range", "rmap_add"),
-    "zap": _GATHER,
-    "unmap": _GATHER,
-    "write": ("pfnlab_fault", "vmf_insert_pfn_prot"),
-}
-
-#: The kinds of mapping that alone get to a function.
-_ONLY = {"memtype_reserve": ("WC", "remap"), "pfnlab_fault": ("fault",), "vmf_insert_pfn_prot": ("fault",)}
-
 #: The areas, and tasks, that the operations of a cell make.
 _NAMES = ("b", "d", "e")
 
 #: The value that is written to the first page that is reached; the next page has the next one.
 _FIRST_VALUE = 1
+
+#: That which leads the pages to another area, which the next operation follows at aligned places.
+_FOLLOWED = "move"
 
 
 class SweptCell(NamedTuple):
@@ -83,7 +67,7 @@ class SweptCell(NamedTuple):
         lines = _beginning(self)
         spots = list(self._spots())
         for number, (kind, spot) in enumerate(zip(self.kinds, spots, strict=True)):
-            lines += CALLS[kind](spot)
+            lines += spot.lines(kind)
             if self.fork and number == 0:
                 lines.append("c = fork")
         lines.append(f"read {spots[-1].page}")
@@ -106,9 +90,8 @@ class SweptCell(NamedTuple):
             if area != "a":
                 # All that was led there.
                 start, end = 0, first[1] - first[0]
-            second = number > 0
-            yield Spot(area, start, end, mapping.via, mapping.sharing, mapping.pages, second, _NAMES[number])
-            if kind in FOLLOWED and not self.odd and area == "a" and number == 0:
+            yield Spot(mapping, area, start, end, number > 0, _NAMES[number])
+            if kind == _FOLLOWED and not self.odd and area == "a" and number == 0:
                 area = _NAMES[number]
 
 
@@ -139,17 +122,16 @@ class HeldCell(NamedTuple):
     @property
     def text(self) -> str:
         """The text of its program."""
-        mapping, spots = self.mapping, []
-        for number, (start, end) in enumerate(mapping.aligned):
-            names = "a", start, end, mapping.via, mapping.sharing, mapping.pages
-            spots.append(Spot(*names, second=number > 0, name=_NAMES[number]))
+        mapping = self.mapping
+        places = enumerate(mapping.aligned)
+        spots = [Spot(mapping, "a", *place, number > 0, _NAMES[number]) for number, place in places]
         lines = [
             *_beginning(self),
             f"t = {'fork' if self.odd else 'thread'}",
             # Its processor has the translations.
             *(f"t: read a[{page}]" for page in mapping.reached),
-            f"hold {self.point}: {CALLS[self.held](spots[0])[0]}",
-            f"t: {CALLS[self.beside](spots[1])[0]}",
+            f"hold {self.point}: {spots[0].lines(self.held)[0]}",
+            f"t: {spots[1].lines(self.beside)[0]}",
             "release",
             *(f"{task}read {spot.page}" for task, spot in product(("", "t: "), spots)),
         ]
@@ -221,7 +203,7 @@ def _held_cells(scope: str, mapping: SweptMapping) -> Iterator[HeldCell]:
         if held not in mapping.kinds:
             continue
         for point, beside, odd in product(points, mapping.kinds, (False, True)):
-            if mapping.name in _ONLY.get(point, (mapping.name,)):
+            if mapping.name in ONLY.get(point, (mapping.name,)):
                 yield HeldCell(scope, mapping, held, point, beside, odd)
 
 
