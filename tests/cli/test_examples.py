@@ -71,7 +71,7 @@ def words_of(line: str) -> list[str]:
 
 @for_each("page", PAGES, ids=lambda page: page.name or "pfnlab")
 def test_every_verb_has_two_examples(page: VerbPage) -> None:
-    """Whoever adds a verb adds examples of it to its module."""
+    """Whoever adds a verb adds examples of it to ``examples.txt``."""
     assert len(page.examples) >= 2
 
 

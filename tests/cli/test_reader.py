@@ -73,7 +73,7 @@ HELP = {"counting": "Count things."}
 def counting(monkeypatch: pytest.MonkeyPatch) -> None:
     """A verb ``counting`` that is not there, with a field of every kind."""
     module = ModuleType("pfnlab.verbs.counting")
-    module.__dict__.update(perform=perform, CountedRequest=CountedRequest, EXAMPLES=())
+    module.__dict__.update(perform=perform, CountedRequest=CountedRequest)
     monkeypatch.setitem(sys.modules, "pfnlab.verbs.counting", module)
     monkeypatch.setattr(loaded(""), "VERBS", ("counting", *loaded("").VERBS))
     monkeypatch.setattr("pfnlab.cli.verbs.help_of", lambda verb: HELP.get(verb) or help_of(verb))

@@ -75,8 +75,11 @@ def request_of(verb: str) -> Any:
 
 def examples_of(verb: str) -> tuple[tuple[str, str], ...]:
     """Command lines of *verb*, and what each shows."""
-    shown: tuple[tuple[str, str], ...] = (request_of(verb) if " " in verb else loaded(verb)).EXAMPLES
-    return shown
+    (folder,) = verbs.__path__
+    with open(f"{folder}/examples.txt", encoding="utf-8") as file:
+        _, _, behind = file.read().partition(f"\n[{verb or 'pfnlab'}]\n")
+    lines = [line.strip() for line in behind.partition("\n\n")[0].splitlines()]
+    return tuple(zip(lines[::2], lines[1::2], strict=True))
 
 
 class OptionField(NamedTuple):

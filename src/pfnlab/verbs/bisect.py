@@ -19,12 +19,6 @@ from pfnlab.verbs.option import JOBS, AsJson, Option, Request, Say, refuse_besid
 if TYPE_CHECKING:
     from pfnlab.hunt.meeting.bisect import BisectResult
 
-EXAMPLES = (
-    ("pfnlab bisect munmap-middle --good 7.3 --bad 6.1", "The rule that mended it, by the models"),
-    ("pfnlab bisect A06 --good qemu:7.3 --bad qemu:6.1", "The first version on offer that is mended"),
-    ("pfnlab bisect munmap-middle --tree ~/linux --good v6.16 --bad v6.15", "The commit, by builds"),
-)
-
 
 class BisectRequest(Request, frozen=True, kw_only=True):
     sought: Annotated[

@@ -18,24 +18,12 @@ if TYPE_CHECKING:
 
 VERBS = ("list", "show", "affects", "run")
 
-EXAMPLES = (
-    ("pfnlab bugs", "Every bug with its kind, its title and its dates"),
-    ("pfnlab bugs affects 6.1.20", "Those that a kernel has, with what mends them"),
-)
-
 
 class BugsRequest(Request, frozen=True, kw_only=True):
     """The bugs, regressions, changes and rules of PFN mappings that are known (docs/bugs.md).
 
     Several options leave what all of them fit.
     """
-
-    EXAMPLES = (
-        ("pfnlab bugs list", "Every entry with its kind, its title and its dates"),
-        ("pfnlab bugs list --kind regression --series 6.12", "The regressions that the newest 6.12 has"),
-        ("pfnlab bugs list --breaks no_leak --reach privileged", "Leaks that root can bring about"),
-        ("pfnlab bugs list --log 'freeing invalid memtype'", "Those that print such a line"),
-    )
 
     kind: Annotated[str | None, Option("Of this kind.", "bug|regression|change|rule|proposal")] = None
     breaks: Annotated[
@@ -65,11 +53,6 @@ def perform_list(request: BugsRequest, say: Say) -> Iterator[BugList]:
 class BugRequest(Request, frozen=True, kw_only=True):
     """One bug: what happens, since when and until when, how to trigger it, and what shows it."""
 
-    EXAMPLES = (
-        ("pfnlab bugs show A06", "All that is known of one bug, with its sources"),
-        ("pfnlab bugs show CVE-2024-35877", "The one that has this number"),
-    )
-
     bug: Annotated[str, BUG]
     as_json: AsJson = False
 
@@ -87,15 +70,6 @@ class AffectsRequest(Request, frozen=True, kw_only=True):
 
     What a distribution took over beyond its version is not known. Exit code 0, whatever is found.
     """
-
-    EXAMPLES = (
-        ("pfnlab bugs affects 6.1.20", "What 6.1.20 has, and what mends it"),
-        (
-            "pfnlab bugs affects 6.12.117+deb13-cloud-amd64",
-            "The kernel of a distribution, as uname -r says it",
-        ),
-        ("pfnlab bugs affects 6.16.12 --all", "Also what is over, and rules"),
-    )
 
     version: Annotated[str, Option("6.1.85, 6.1.176-1, or what uname -r says.", "VERSION", positional=True)]
     config: Annotated[
@@ -122,12 +96,6 @@ class BugRunRequest(Request, frozen=True, kw_only=True):
     does.
     Exit codes: 0 all is as the bug's dates have it, 1 something is not, 3 a machine could not tell.
     """
-
-    EXAMPLES = (
-        ("pfnlab bugs run CVE-2024-35877", "The bug on the model before its repair, and on the one after it"),
-        ("pfnlab bugs run A06 --on model:6.12 --on model:7.3", "Whether two more machines have it"),
-        ("pfnlab bugs run A06 --on qemu:6.12", "The same asked of a kernel"),
-    )
 
     bug: Annotated[str, BUG]
     on: Annotated[tuple[str, ...], Option("A machine more, as for run; several times.", "MACHINE")] = ()

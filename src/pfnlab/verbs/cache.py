@@ -14,11 +14,6 @@ if TYPE_CHECKING:
 
 VERBS = ("clean",)
 
-EXAMPLES = (
-    ("pfnlab cache", "What is kept on disk, and how large it is"),
-    ("pfnlab cache clean", "Remove what was not used for a month"),
-)
-
 
 class CacheRequest(Request, frozen=True, kw_only=True):
     """The request of what the cache holds."""
@@ -63,11 +58,6 @@ def _row(kind: str, things: list[Stored]) -> tuple[str, str, str, str]:
 
 class CleanRequest(Request, frozen=True, kw_only=True):
     """Remove what was not used for a while; it is made or fetched anew when it is needed."""
-
-    EXAMPLES = (
-        ("pfnlab cache clean", "Remove what was not used for a month"),
-        ("pfnlab cache clean --older 7", "What was not used for a week"),
-    )
 
     older: Annotated[float, Option("What was not used for so many days.", "DAYS", min=0)] = 30
 

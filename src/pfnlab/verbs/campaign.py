@@ -38,19 +38,9 @@ if TYPE_CHECKING:
 
 VERBS = ("new", "check", "run", "resume", "status", "stop", "results", "report")
 
-EXAMPLES = (
-    ("pfnlab campaign new nightly.toml", "A file to begin with"),
-    ("pfnlab campaign run nightly.toml --store nightly.db", "All of it, on all processors"),
-)
-
 
 class NewCampaignRequest(Request, frozen=True, kw_only=True):
     """Write a file of a campaign to begin with."""
-
-    EXAMPLES = (
-        ("pfnlab campaign new nightly.toml", "A file to begin with, with every kind of work"),
-        ("pfnlab campaign new --schema", "The JSON Schema of such files, for an editor"),
-    )
 
     file: Annotated[
         Path | None, Option("The new file; it must not exist.", "CAMPAIGN.toml", positional=True)
@@ -91,11 +81,6 @@ def new_text(file: Path) -> str:
 class CampaignCheckRequest(Request, frozen=True, kw_only=True):
     """Check the file of a campaign, and print what it would do."""
 
-    EXAMPLES = (
-        ("pfnlab campaign check examples/campaign.toml", "What a file would do, in how many shards"),
-        ("pfnlab campaign check nightly.toml", "A line for each mistake, with what to write instead"),
-    )
-
     file: Annotated[Path, CAMPAIGN_FILE]
     trust: TrustOf = False
 
@@ -135,18 +120,6 @@ class ShardsRequest(Request, frozen=True, kw_only=True):
 
     Exit codes: 0 as expected, 1 a discovery, 3 shards are left or isolated, or something is undecided.
     """
-
-    EXAMPLES = (
-        ("pfnlab campaign run nightly.toml --store nightly.db", "All of it, on all processors"),
-        (
-            "pfnlab campaign run nightly.toml --store postgresql://lab@db/pfnlab --jobs 4",
-            "Four shards at a time, with the results on a server",
-        ),
-        (
-            "pfnlab campaign run nightly.toml --store nightly.db --cluster tcp://lab:8786",
-            "On the workers of a dask scheduler",
-        ),
-    )
 
     file: Annotated[Path, CAMPAIGN_FILE]
     store: StoreOf = None
@@ -231,18 +204,6 @@ class ResumeRequest(Request, frozen=True, kw_only=True):
     Exit codes: 0 as expected, 1 a discovery, 3 shards are left or isolated, or something is undecided.
     """
 
-    EXAMPLES = (
-        ("pfnlab campaign resume --store nightly.db", "What was killed goes on"),
-        (
-            "pfnlab campaign resume nightly --store nightly.db --isolated",
-            "Once more what crashed too often, after it was mended",
-        ),
-        (
-            "pfnlab campaign resume --store nightly.db --cluster tcp://lab:8786",
-            "What is left, on the workers of a dask scheduler",
-        ),
-    )
-
     name: CampaignName = None
     store: StoreOf = None
     jobs: ShardsOf = None
@@ -269,11 +230,6 @@ def perform_resume(request: ResumeRequest, say: Say) -> Iterator[CampaignStatus]
 class StatusRequest(Request, frozen=True, kw_only=True):
     """Print how far campaigns are; of all of a store where none is named."""
 
-    EXAMPLES = (
-        ("pfnlab campaign status --store nightly.db", "How far all campaigns of a store are"),
-        ("pfnlab campaign status nightly --json", "One of them as JSON"),
-    )
-
     name: CampaignName = None
     store: StoreOf = None
     as_json: AsJson = False
@@ -293,11 +249,6 @@ def perform_status(request: StatusRequest, say: Say) -> Iterator[StatusResult]:
 
 class StopRequest(Request, frozen=True, kw_only=True):
     """Ask the process that runs a campaign to stop, from anywhere that reaches the store."""
-
-    EXAMPLES = (
-        ("pfnlab campaign stop --store nightly.db", "The process that runs it ends within seconds"),
-        ("pfnlab campaign stop nightly --store postgresql://lab@db/pfnlab", "The same from another host"),
-    )
 
     name: CampaignName = None
     store: StoreOf = None
@@ -320,11 +271,6 @@ def perform_stop(request: StopRequest, say: Say) -> Iterator[PlainText]:
 
 class CampaignResultsRequest(Request, frozen=True, kw_only=True):
     """Print the results of one campaign; `pfnlab results` has more filters and exports."""
-
-    EXAMPLES = (
-        ("pfnlab campaign results --store nightly.db --verdict violated", "What is violated"),
-        ("pfnlab campaign results nightly --full", "Every result with its program"),
-    )
 
     name: CampaignName = None
     store: StoreOf = None
@@ -351,11 +297,6 @@ def perform_results(request: CampaignResultsRequest, say: Say) -> Iterator[Liste
 
 class CampaignReportRequest(Request, frozen=True, kw_only=True):
     """Make a report of a campaign: a file that needs nothing else, what was found first."""
-
-    EXAMPLES = (
-        ("pfnlab campaign report --store nightly.db -o nightly.html", "A page for a browser"),
-        ("pfnlab campaign report nightly --format md", "Markdown for a mail"),
-    )
 
     name: CampaignName = None
     store: StoreOf = None

@@ -18,42 +18,6 @@ if TYPE_CHECKING:
     from pfnlab.checker.limits import CheckLimits
     from pfnlab.programs.model.model_machine import ModelMachine
 
-EXAMPLES = (
-    ("pfnlab check --on model:7.2 --scope small", "Every property of the rules of 7.2, in seconds"),
-    (
-        "pfnlab check --on model:6.1 --scope small --property tracker --save /tmp/found",
-        "The properties of the tracker alone; each counterexample is saved as a program",
-    ),
-    (
-        "pfnlab check --on model:7.2 --scope wide --cluster tcp://lab:8786",
-        "A large scope on the workers of a dask scheduler",
-    ),
-    (
-        "pfnlab check --scope standard --depth 6 --cluster tcp://127.0.0.1:8786 --json",
-        "A deep search on a cluster of this host, as JSON",
-    ),
-    (
-        "pfnlab check --differ trackers/vm_pat trackers/track_ctx",
-        "The shortest program that tells two policies apart",
-    ),
-    (
-        "pfnlab check --on model:6.1 --scope wide --swarm 8 --seconds 600",
-        "Eight searches into a scope that does not end, side by side",
-    ),
-    (
-        "pfnlab check --on model:6.1 --scope wide --swarm 4 --states 2000 --seed 7",
-        "A swarm that finds the same whenever and wherever it is made",
-    ),
-    (
-        "pfnlab check --on model:7.2 --scope wide --random 200 --depth 12 --guided",
-        "Walks that prefer new states and new pairs of operations",
-    ),
-    (
-        "pfnlab check --on model:7.2 --scope standard --random 50 --guided --seed 3",
-        "Other walks, by another seed",
-    ),
-)
-
 
 class CheckRequest(Request, frozen=True, kw_only=True):
     on: Annotated[

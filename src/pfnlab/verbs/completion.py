@@ -9,11 +9,6 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import Option, Request, Say
 
-EXAMPLES = (
-    ("source <(pfnlab completion bash)", "Completion in this bash; in ~/.bashrc, in every one"),
-    ("pfnlab completion fish > ~/.config/fish/completions/pfnlab.fish", "Completion in every fish"),
-)
-
 #: The shells that have a script.
 SHELLS = ("bash", "zsh", "fish")
 

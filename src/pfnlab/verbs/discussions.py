@@ -16,24 +16,9 @@ if TYPE_CHECKING:
 
 VERBS = ("list", "show", "by")
 
-EXAMPLES = (
-    ("pfnlab discussions", "Every thread with its versions and defects, and the five with claims"),
-    ("pfnlab discussions show T2", "A thread: each version, its design as a policy, what is wrong with it"),
-    ("pfnlab discussions show 004.22 --mail", "A claim asked again, as text for a reply"),
-)
-
 
 class DiscussionsRequest(Request, frozen=True, kw_only=True):
     """The threads behind this project, a line each, and the five discussions with claims (docs/claims.md)."""
-
-    EXAMPLES = (
-        ("pfnlab discussions list", "The threads, then the five discussions"),
-        (
-            "pfnlab discussions list --discussion 004",
-            "The claims of the one about TLB flushes, and their status",
-        ),
-        ("pfnlab discussions list --claims", "Every claim, in its words, and its status"),
-    )
 
     claims: Annotated[bool, Option("The claims of all five, in their words.")] = False
     discussion: DiscussionOf = None
@@ -60,17 +45,6 @@ class ShowRequest(Request, frozen=True, kw_only=True):
     Models are asked again. Exit code 1: an answer is no longer the one on which the claim rests.
     What kernels showed is read from what is kept of them; the commands below ask them again.
     """
-
-    EXAMPLES = (
-        (
-            "pfnlab discussions show T2",
-            "A thread: versions, designs, what is wrong with each, what came later",
-        ),
-        ("pfnlab discussions show R11", "One defect, with the designs that have it"),
-        ("pfnlab discussions show 004.22", "A claim, its programs, and what each machine shows"),
-        ("pfnlab discussions show 004.22 --mail", "The same to be pasted into a reply to a mailing list"),
-        ("pfnlab discussions show 002.17 --search", "With searches, which may take minutes"),
-    )
 
     number: Annotated[
         tuple[str, ...],
@@ -122,14 +96,6 @@ def _numbered(number: str) -> ThreadResult | DefectResult | NumberedClaim:
 
 class AuthorRequest(Request, frozen=True, kw_only=True):
     """The claims of one author, with what became of each."""
-
-    EXAMPLES = (
-        ("pfnlab discussions by Zijlstra", "The sentences of one author that have a row"),
-        (
-            "pfnlab discussions by 'David Hildenbrand' --discussion 002 --json",
-            "Those of one discussion, as JSON",
-        ),
-    )
 
     author: Annotated[str, Option("The name, or a word of it.", "AUTHOR", positional=True)]
     discussion: DiscussionOf = None

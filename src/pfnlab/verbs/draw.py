@@ -15,18 +15,6 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import AccelOf, LookOf, Option, ProfileOf, Request, Say
 
-EXAMPLES = (
-    (
-        "pfnlab draw munmap-middle --on model:6.12 --on model:7.2 -o story.svg",
-        "The steps of a program on two models side by side, what differs highlighted",
-    ),
-    ("pfnlab draw munmap-middle --step 3 --theme dark -o state.svg", "The state after one step"),
-    (
-        "pfnlab draw race-revoked-before-flush --race -o lanes.svg",
-        "The lanes of its processors: who waits for whom, and which translations are stale",
-    ),
-)
-
 
 class DrawRequest(Request, frozen=True, kw_only=True):
     program: Annotated[

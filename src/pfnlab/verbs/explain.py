@@ -17,19 +17,6 @@ from pfnlab.verbs.option import AsJson, Option, Request, Say
 if TYPE_CHECKING:
     from pfnlab.diagnosis.messages.explanation import ExplainResult
 
-EXAMPLES = (
-    (
-        "pfnlab explain 'x86/PAT: Xorg:1234 freeing invalid memtype [mem 0xf8004000-0xf8007fff]'",
-        "What happened, to whom, and whether something is leaked",
-    ),
-    ("pfnlab explain dmesg.txt", "All of a log: machines and boots apart, repetitions counted"),
-    ("pfnlab explain --errno EINVAL mmap resource0_wc", "The causes of a failed mmap, with checks"),
-    (
-        "pfnlab explain --kernel 6.1.85 'x86/PAT: X:7 freeing invalid memtype [mem 0xf8004000-0xf8007fff]'",
-        "The same for a kernel that no line names",
-    ),
-)
-
 
 #: Seconds between lines that say how much of a log is read.
 _EVERY = 10.0

@@ -14,15 +14,6 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import Option, Request, Say
 
-EXAMPLES = (
-    ("pfnlab explore", "An editor and a picture of every step, in the browser"),
-    (
-        "pfnlab explore munmap-middle --on model:6.1 --on model:7.3",
-        "Two kernels side by side, what differs highlighted",
-    ),
-    ("pfnlab explore --bundle host.bundle", "What is wrong on the machine a bundle is of, with pictures"),
-)
-
 
 class ExploreRequest(Request, frozen=True, kw_only=True):
     program: Annotated[

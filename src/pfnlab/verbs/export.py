@@ -22,21 +22,6 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import AccelOf, Option, ProfileOf, Request, Say
 
-EXAMPLES = (
-    ("pfnlab export munmap-middle", "The program as C, which tells what it sees"),
-    (
-        "pfnlab export munmap-middle --on model:6.1 -o repro.c",
-        "C that expects what 6.1 does, and tells where another kernel does something else",
-    ),
-    (
-        "pfnlab export munmap-middle --on model:7.2 --format kselftest -o munmap_middle/",
-        "A folder for the kernel's selftests",
-    ),
-    ("pfnlab export driver-unmap-split --on model:6.1 -o split/", "C and a kernel module with the driver"),
-    ("pfnlab export munmap-middle --format syz", "The system calls as a program of syzkaller"),
-    ("pfnlab export munmap-middle --format drgn", "A script for drgn that shows book and VMAs of a kernel"),
-)
-
 
 class ExportRequest(Request, frozen=True, kw_only=True):
     program: Annotated[

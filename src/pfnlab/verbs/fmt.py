@@ -16,12 +16,6 @@ from pfnlab.verbs.option import Option, Request, Say
 if TYPE_CHECKING:
     from pfnlab.programs.lang.problems import FmtResult
 
-EXAMPLES = (
-    ("pfnlab fmt mine.pfn", "Rewrite a file in its canonical form"),
-    ("pfnlab fmt --check munmap-middle", "Only say which lines would be rewritten, 1 when any"),
-    ("pfnlab fmt --check --format json munmap-middle", "The same for an editor: positions and repairs"),
-)
-
 #: The forms in which problems are printed.
 FORMATS = ("text", "json", "github")
 

@@ -33,25 +33,6 @@ if TYPE_CHECKING:
     from pfnlab.hunt.fuzz.letters import Cells
     from pfnlab.hunt.fuzz.rounds import Looks
 
-EXAMPLES = (
-    (
-        "pfnlab fuzz --on model:6.1 --on model:7.2 --programs 50 --findings /tmp/found",
-        "What two models differ in, fifty random programs long",
-    ),
-    (
-        "pfnlab fuzz --on model:7.2 --on qemu:7.2 --seconds 600 --resume /tmp/campaign",
-        "Model against kernel for ten minutes; the same line again goes on from there",
-    ),
-    (
-        "pfnlab fuzz --enumerate pci --on model:7.3 --on model:7.2 --cells 0:40",
-        "The first forty pairs of operations on the PCI resource files, on two models",
-    ),
-    (
-        "pfnlab fuzz --enumerate all --on qemu:7.3 --resume /tmp/cells",
-        "Every pair of operations on every kind of mapping, on a kernel and the model of its series",
-    ),
-)
-
 #: How many programs are run where neither a number nor a time is given.
 PROGRAMS = 500
 

@@ -18,12 +18,6 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import Option, Request, Say
 
-EXAMPLES = (
-    ("pfnlab import pcimem.strace -o pcimem.pfn", "The program of a traced process"),
-    ("pfnlab import pcimem.strace --resource resource", "The same, with the BARs of a sysfs resource file"),
-    ("pfnlab import repro.syz", "A program of syzkaller"),
-)
-
 #: The forms that are read.
 FORMATS = ("strace", "syz")
 

@@ -22,18 +22,6 @@ if TYPE_CHECKING:
     from pfnlab.diagnosis.inspector.inspection import InspectionResult
     from pfnlab.diagnosis.inspector.parsing.text_files import SnapshotBounds
 
-EXAMPLES = (
-    ("pfnlab inspect", "What is wrong on this machine, as far as this user may see it"),
-    (
-        "pfnlab inspect --device 01:00.0",
-        "Whether its BAR is write-combining, all of it, by whom and for which process",
-    ),
-    ("pfnlab inspect --collect host.bundle", "The same facts in one file, to be looked at elsewhere"),
-    ("pfnlab inspect host.bundle", "What is wrong on the machine a bundle is of"),
-    ("pfnlab inspect --script > pfnlab-collect.sh", "A script that makes a bundle where pfnlab is not"),
-    ("pfnlab inspect vmcore", "The same of a kernel that died"),
-)
-
 
 class InspectRequest(Request, frozen=True, kw_only=True):
     origin: Annotated[

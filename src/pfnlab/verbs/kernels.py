@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 
 VERBS = ("list", "fetch", "tested", "rm", "build", "sizes", "meet", "diff")
 
-EXAMPLES = (
-    ("pfnlab kernels", "Every kernel that is known, cached or on offer"),
-    ("pfnlab kernels fetch 7.2", "One of them into the cache"),
-)
-
 
 class MirrorRequest(Request, frozen=True, kw_only=True):
     """The request of every verb about kernels: the mirror that they are fetched from."""
@@ -51,11 +46,6 @@ class KernelsRequest(Request, frozen=True, kw_only=True):
 
     A kernel is known (it was compared with the model), new (it was not) or gone (no longer offered).
     """
-
-    EXAMPLES = (
-        ("pfnlab kernels list", "Every kernel that is known, cached or on offer"),
-        ("pfnlab kernels list --refresh", "The same after asking the archive what is new"),
-    )
 
     refresh: RefreshOf = False
 
@@ -94,11 +84,6 @@ _STANDINGS = {
 
 class FetchRequest(Request, frozen=True, kw_only=True):
     """Fetch kernels from the distribution's archive, 13 to 50 MiB each; at first its lists, 40 MiB."""
-
-    EXAMPLES = (
-        ("pfnlab kernels fetch 6.1 7.2", "The newest known kernel of each series"),
-        ("pfnlab kernels fetch --missing tested", "What the demo runs, as far as it is not here"),
-    )
 
     names: Annotated[
         tuple[str, ...],
@@ -168,11 +153,6 @@ def _fetch_tested(request: FetchRequest, say: Say) -> Iterator[PlainText]:
 class TestedRequest(Request, frozen=True, kw_only=True):
     """The kernels that the demo and the tests run, by the lists fetched so far."""
 
-    EXAMPLES = (
-        ("pfnlab kernels tested", "The kernels of the demo and the tests"),
-        ("pfnlab kernels tested --newest", "The newest of them"),
-    )
-
     newest: Annotated[bool, Option("Only the newest that can be had.")] = False
 
 
@@ -189,11 +169,6 @@ def perform_tested(request: TestedRequest, say: Say) -> Iterator[PlainText]:
 
 class RemoveRequest(Request, frozen=True, kw_only=True):
     """Remove kernels from the cache."""
-
-    EXAMPLES = (
-        ("pfnlab kernels rm 6.12.94", "One version out of the cache"),
-        ("pfnlab kernels rm 6.12", "All of a series"),
-    )
 
     names: Annotated[tuple[str, ...], Option("6.12, or 6.12.107.", "K", positional=True)]
 
@@ -219,12 +194,6 @@ class BuildRequest(Request, frozen=True, kw_only=True):
 
     Exit codes: 0 built, 2 no such tree or the patch does not apply, 3 it does not build or come up.
     """
-
-    EXAMPLES = (
-        ("pfnlab kernels build 7.2 --name mine --patch mine.patch", "A patched 7.2, then qemu:mine"),
-        ("pfnlab kernels build 6.1 --revert 04c35ab3bdae", "A 6.1 without the repair of CVE-2024-35877"),
-        ("pfnlab kernels build ~/linux --config debug --jobs 2", "One's own tree with debug options"),
-    )
 
     source: Annotated[
         str,
@@ -279,11 +248,6 @@ class SizesRequest(Request, frozen=True, kw_only=True):
 
     Nothing is booted, but to write what is kept of a series: that needs its slab caches.
     """
-
-    EXAMPLES = (
-        ("pfnlab kernels sizes", "What structures take in the kernels that are kept"),
-        ("pfnlab kernels sizes 6.12 --json", "Those of one series as JSON"),
-    )
 
     names: Annotated[
         tuple[str, ...], Option("6.12, or 6.12.107; what is kept when none.", "K", positional=True)

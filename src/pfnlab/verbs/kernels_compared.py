@@ -37,12 +37,6 @@ class MeetRequest(Request, frozen=True, kw_only=True):
     Exit codes: 0 nothing differs, 1 something does, 3 it could not be compared, or did not differ again.
     """
 
-    EXAMPLES = (
-        ("pfnlab kernels meet 6.12.107", "Compare one kernel with the model of its version"),
-        ("pfnlab kernels meet --new -o met.md", "Every new kernel on offer, as a page"),
-        ("pfnlab kernels meet 6.12.107 --jobs 1", "In one guest at a time"),
-    )
-
     names: Annotated[
         tuple[str, ...], Option("6.12.107, 6.12, a bzImage, or one built here.", "K", positional=True)
     ] = ()
@@ -157,12 +151,6 @@ class DiffRequest(Request, frozen=True, kw_only=True):
 
     Exit codes: 0 no difference, 1 they differ, 3 one could not be run, or they did not differ again.
     """
-
-    EXAMPLES = (
-        ("pfnlab kernels diff 6.12.94 6.12.107", "What changed between two point releases"),
-        ("pfnlab kernels diff 7.2 mine --programs 50", "What one's own build does otherwise"),
-        ("pfnlab kernels diff --model 6.12.94 6.12.107", "The rules that differ, at once"),
-    )
 
     first: Annotated[str, Option("6.12.94, a series, a bzImage, or one built here.", "A", positional=True)]
     second: Annotated[str, Option("Another one.", "B", positional=True)]

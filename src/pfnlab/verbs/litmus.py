@@ -16,19 +16,9 @@ if TYPE_CHECKING:
 
 VERBS = ("list", "show", "copy")
 
-EXAMPLES = (
-    ("pfnlab litmus", "Every program that comes with pfnlab, with its question"),
-    ("pfnlab litmus show munmap-middle", "The text of one"),
-)
-
 
 class LitmusRequest(Request, frozen=True, kw_only=True):
     """Every program: its name and its question, by section."""
-
-    EXAMPLES = (
-        ("pfnlab litmus list --grep fork", "Programs with this word in name, question or text"),
-        ("pfnlab litmus list --section Unmapping", "Those of one section"),
-    )
 
     grep: Annotated[str | None, Option("Only those with this word in name, question or text.", "WORD")] = None
     section: Annotated[str | None, Option("Only those of one section, as Unmapping or vfio.", "S")] = None
@@ -50,11 +40,6 @@ def perform_list(request: LitmusRequest, say: Say) -> Iterator[LibraryList]:
 
 class LitmusShowRequest(Request, frozen=True, kw_only=True):
     """Print the text of programs."""
-
-    EXAMPLES = (
-        ("pfnlab litmus show munmap-middle", "The text of a program"),
-        ("pfnlab litmus show 'munmap-*'", "Those of several"),
-    )
 
     names: LibraryNames
     form: Annotated[
@@ -81,11 +66,6 @@ def perform_show(request: LitmusShowRequest, say: Say) -> Iterator[PlainText]:
 
 class CopyRequest(Request, frozen=True, kw_only=True):
     """Copy programs to files of your own, to change them."""
-
-    EXAMPLES = (
-        ("pfnlab litmus copy munmap-middle", "A file of one's own to change, here"),
-        ("pfnlab litmus copy fork --to mine", "All programs about fork, into a folder"),
-    )
 
     names: LibraryNames
     to: Annotated[Path, Option("Where to; made where it is missing.", "FOLDER")] = Path()

@@ -10,11 +10,6 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import ForceOf, Option, Request, Say
 
-EXAMPLES = (
-    ("pfnlab new", "Print a program to begin with, with comments"),
-    ("pfnlab new mine.pfn", "Write it to a file"),
-)
-
 
 class NewRequest(Request, frozen=True, kw_only=True):
     file: Annotated[Path | None, Option("Write it there. Default: print it.", "FILE", positional=True)] = None

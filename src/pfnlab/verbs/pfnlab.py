@@ -11,10 +11,3 @@ VERBS = (
     *("import", "report", "schema", "results", "completion", "explain", "inspect"),
     *("kernels", "cache", "policies", "litmus", "bugs", "discussions", "campaign"),
 )
-
-EXAMPLES = (
-    ("pfnlab run munmap-middle", "What a program leaves reserved, by the newest model"),
-    ("pfnlab check --on model:7.2 --scope small", "Whether any sequence of operations leaks"),
-    ("pfnlab review flush=first_vma", "What a design newly breaks, repairs, costs and changes"),
-    ("pfnlab policies", "The competing ideas the model can run"),
-)

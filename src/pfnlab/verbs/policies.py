@@ -19,19 +19,9 @@ if TYPE_CHECKING:
 
 VERBS = ("list", "matrix", "show")
 
-EXAMPLES = (
-    ("pfnlab policies", "Every policy by seam, and the kernel profiles"),
-    ("pfnlab policies show vm_pat", "The source of one"),
-)
-
 
 class PolicyListRequest(Request, frozen=True, kw_only=True):
     """Every policy by seam, and the kernel profiles."""
-
-    EXAMPLES = (
-        ("pfnlab policies list", "Every policy by seam, and the kernel profiles"),
-        ("pfnlab run docs/own-policy/middle.pfn --on model:7.2,tracker=vm_pat", "Run one of them"),
-    )
 
 
 class Policy(NamedTuple):
@@ -102,12 +92,6 @@ class PoliciesRequest(Request, frozen=True, kw_only=True):
     Exit codes: 0 every policy keeps every property, 1 a property is violated, 2 misuse.
     """
 
-    EXAMPLES = (
-        ("pfnlab policies matrix", "Every policy against every property of its seam"),
-        ("pfnlab policies matrix --depth 2", "The same with shorter sequences, in less time"),
-        ("pfnlab policies matrix --jobs 1", "The same, one search after the other"),
-    )
-
     depth: Annotated[int, Option("Operations in a row.", "N", min=1)] = 3
     jobs: JobsOf = None
     as_json: AsJson = False
@@ -127,11 +111,6 @@ class PolicyRequest(Request, frozen=True, kw_only=True):
 
     A kernel is a series, an exact version, or what a distribution calls it: 6.1.176-1.
     """
-
-    EXAMPLES = (
-        ("pfnlab policies show track_ctx", "The source of a policy"),
-        ("pfnlab policies show 6.12", "The switches of a kernel profile"),
-    )
 
     name: Annotated[str, Option("A policy, or a kernel: 7.2, 6.12.94.", "NAME", positional=True)]
     other: Annotated[

@@ -13,17 +13,6 @@ from pfnlab.verbs.option import AccelOf, AsJson, Option, ProfileOf, Request, Say
 if TYPE_CHECKING:
     from pfnlab.checker.replay import ReplayResult
 
-EXAMPLES = (
-    (
-        "pfnlab replay pfnlab path 1: model:6.1 small no_leak 0/0rne/1dzm/0alu",
-        "A counterexample by the words that check prints, step by step",
-    ),
-    (
-        "pfnlab replay /tmp/found/counterexample.pfn --on qemu:6.1",
-        "A counterexample of check --save on a real kernel",
-    ),
-)
-
 
 class ReplayRequest(Request, frozen=True, kw_only=True):
     what: Annotated[

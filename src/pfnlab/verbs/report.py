@@ -13,11 +13,6 @@ from typing import Annotated
 from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import Option, ReportFile, ReportForm, ReportTitle, Request, Say
 
-EXAMPLES = (
-    ("pfnlab report runs.json check.json -o report.html", "One file of what verbs printed"),
-    ('pfnlab report runs.json --format md --title "Two kernels"', "The same for a mail"),
-)
-
 
 class ReportRequest(Request, frozen=True, kw_only=True):
     results: Annotated[

@@ -15,12 +15,6 @@ from pfnlab.verbs.option import AsJson, Option, Request, Say, VerdictOf, WithPro
 if TYPE_CHECKING:
     from pfnlab.campaign.campaigns import ListedResults
 
-EXAMPLES = (
-    ("pfnlab results nightly.db --machine model:7.2 --verdict violated", "Of one machine"),
-    ("pfnlab results nightly.db -o nightly.parquet", "All of it as a table"),
-    ("pfnlab results nightly.db --backup copy.db", "A copy, while a campaign runs"),
-)
-
 
 class ResultsRequest(Request, frozen=True, kw_only=True):
     store: Annotated[

@@ -15,13 +15,6 @@ from pfnlab.verbs.option import SECONDS, AsJson, JobsOf, Option, Request, Say
 if TYPE_CHECKING:
     from pfnlab.checker.review.review_result import ReviewResult
 
-EXAMPLES = (
-    ("pfnlab review mine.py", "A policy of your own, against the newest model"),
-    ("pfnlab review flush=first_vma", "A flush placement that looks right"),
-    ("pfnlab review tracker=exact --base model:7.3 --seconds 300", "A tracker, with more questions"),
-    ("pfnlab review model:7.2 --base model:6.12 --json", "One release against another, as JSON"),
-)
-
 
 class ReviewRequest(Request, frozen=True, kw_only=True):
     design: Annotated[

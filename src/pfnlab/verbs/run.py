@@ -23,25 +23,6 @@ if TYPE_CHECKING:
     from pfnlab.programs.runs.named_machines import Named
     from pfnlab.programs.runs.observation import Run
 
-EXAMPLES = (
-    ("pfnlab run munmap-middle", "What a program leaves reserved, by the newest model"),
-    (
-        "pfnlab run munmap-middle --on model:6.1 --on model:7.2 --steps",
-        "Two models side by side, with page-table entries and flushes after every step",
-    ),
-    ("pfnlab run munmap-middle --on model:7.2 --on qemu:7.2", "The model beside the real kernel"),
-    ("pfnlab run fork --on model:6.1", "All programs of a folder: a line each, differences first"),
-    ("pfnlab run 'munmap-*' --format junit -o results.xml", "Results as a build server reads them"),
-    (
-        "pfnlab run @all --on model:6.1 --on model:7.2 --compare result,book,log,ptes",
-        "In which programs a user can tell two kernels apart",
-    ),
-    (
-        "pfnlab run munmap-middle --on model:7.2 --on model:7.2,tracker=vm_pat@6.9",
-        "A kernel beside the same with another tracker",
-    ),
-)
-
 
 class RunRequest(Request, frozen=True, kw_only=True):
     programs: Annotated[

@@ -8,11 +8,6 @@ from typing import Annotated
 from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import Option, Request, Say
 
-EXAMPLES = (
-    ("pfnlab schema run", "The form of what run prints with --json"),
-    ("pfnlab schema kernels meet > meet.schema.json", "The same of a verb of a group, in a file"),
-)
-
 
 class SchemaRequest(Request, frozen=True, kw_only=True):
     verb: Annotated[tuple[str, ...], Option("For instance run, or kernels meet.", "VERB...", positional=True)]

@@ -15,15 +15,6 @@ from pfnlab.verbs.option import AccelOf, AsJson, JobsOf, LitmusOf, Option, Repor
 if TYPE_CHECKING:
     from pfnlab.hunt.meeting.trial import TrialResult
 
-EXAMPLES = (
-    (
-        "pfnlab try ~/linux --like 7.2 --patch mine.patch -o report.txt",
-        "A patch on one's own tree against the model of 7.2, as a report for a cover letter",
-    ),
-    ("git bisect run pfnlab try . --like 7.2", "The commit that changed what kernels do"),
-    ("pfnlab try ~/linux --like 7.2 --jobs 1", "The same tree in one guest at a time"),
-)
-
 
 class TryRequest(Request, frozen=True, kw_only=True):
     tree: Annotated[Path, Option("A tree, 7.2 for its package, or a bzImage.", "TREE", positional=True)]
