@@ -40,29 +40,19 @@ class ModeStyle(msgspec.Struct, frozen=True):
     dark_text: str = "#101010"
 
 
-#: The modes in the order of `enum page_cache_mode`.
-MODES = (
-    ModeStyle("WB", "wb", "B", "solid", "#4477aa", "#6699cc", "#ffffff"),
-    ModeStyle("WC", "wc", "C", "rise", "#228833", "#55bb66", "#ffffff"),
-    ModeStyle("UC-", "ucm", "u", "fall", "#ccbb44", "#ddcc66", "#101010"),
-    ModeStyle("UC", "uc", "U", "cross", "#ee6677", "#ff8899", "#101010"),
-    ModeStyle("WT", "wt", "T", "lines", "#66ccee", "#88ddf5", "#101010"),
-    ModeStyle("WP", "wp", "P", "dots", "#aa3377", "#cc6699", "#ffffff"),
-)
+class _Palette(msgspec.Struct, forbid_unknown_fields=True):
+    """``palette.toml``, which says what each table means."""
 
-#: Names of colours that are no mode, on light and dark ground: the ground, text, quiet text, weak and strong
-#: lines, the ground of headers, the ground of what differs, and what is wrong.
-COLOURS = {
-    "ground": ("#ffffff", "#16191d"),
-    "ink": ("#1a1c1f", "#eceef0"),
-    "quiet": ("#59616b", "#a3acb6"),
-    "weak": ("#c8ced5", "#464e57"),
-    "strong": ("#6a727c", "#8d97a2"),
-    "panel": ("#f2f4f6", "#20252b"),
-    "differs": ("#fff0bf", "#332b0c"),
-    "bad": ("#bb0000", "#ff5555"),
-    "bad-text": ("#ffffff", "#101010"),
-}
+    modes: tuple[ModeStyle, ...]
+    colours: dict[str, tuple[str, str]]
+    patterns: dict[str, str]
+
+
+_PICTURE = files("pfnlab.present.picture")
+_PALETTE = msgspec.toml.decode(_PICTURE.joinpath("palette.toml").read_bytes(), type=_Palette)
+
+#: The modes in the order of `enum page_cache_mode`, and the colours that are no mode, light and dark.
+MODES, COLOURS = _PALETTE.modes, _PALETTE.colours
 
 _BY_NAME = {mode.name.lower(): mode for mode in MODES}
 
@@ -92,7 +82,7 @@ _VARIABLE = re.compile(r"(?P<property>[a-z-]+):\$(?P<name>[a-z-]+)")
 def style_sheet(theme: Theme) -> str:
     """The rules of a picture: ``picture.css``, whose ``$words`` are names of colours, and those of modes."""
     colours = variables()
-    rules = files("pfnlab.present.picture").joinpath("picture.css").read_text(encoding="utf-8")
+    rules = _PICTURE.joinpath("picture.css").read_text(encoding="utf-8")
     rules += "".join(map(_mode_rules, MODES))
     scoped = "".join(f"{_scoped(line)}\n" for line in rules.splitlines())
     if theme != "auto":
@@ -132,31 +122,12 @@ def _scoped(line: str) -> str:
 
 def patterns(prefix: str, modes: Iterable[ModeStyle]) -> str:
     """The patterns of the modes that are drawn."""
-    hatch = '<path class="hatch-line" fill="none" d="M-2 2L2 -2M0 8L8 0M6 10L10 6"/>'
-    return (
-        f'<pattern id="{prefix}-hatch" width="8" height="8" patternUnits="userSpaceOnUse">{hatch}</pattern>'
-    ) + "".join(
-        f'<pattern id="{prefix}-{mode.key}" width="8" height="8" patternUnits="userSpaceOnUse">'
-        f"{_pattern(mode)}</pattern>"
-        for mode in modes
+    drawn = {"hatch": _PALETTE.patterns["hatch"]}
+    drawn |= {mode.key: _PALETTE.patterns[mode.pattern].format(key=mode.key) for mode in modes}
+    return "".join(
+        f'<pattern id="{prefix}-{key}" width="8" height="8" patternUnits="userSpaceOnUse">{path}</pattern>'
+        for key, path in drawn.items()
     )
-
-
-def _pattern(mode: ModeStyle) -> str:
-    line = f'class="{mode.key}-line" fill="none" stroke-width="1.5"'
-    rise, fall = "M-2 2L2 -2M0 8L8 0M6 10L10 6", "M-2 6L2 10M0 0L8 8M6 -2L10 2"
-    match mode.pattern:
-        case "rise":
-            return f'<path {line} d="{rise}"/>'
-        case "fall":
-            return f'<path {line} d="{fall}"/>'
-        case "cross":
-            return f'<path {line} d="{rise}{fall}"/>'
-        case "lines":
-            return f'<path {line} d="M0 2H8M0 6H8"/>'
-        case "dots":
-            return "".join(f'<circle class="{mode.key}-dot" cx="{at}" cy="{at}" r="1.3"/>' for at in (2, 6))
-    return f'<rect class="{mode.key}-dot" width="8" height="8" opacity=".45"/>'
 
 
 def whole(
