@@ -7,6 +7,7 @@ one ends before the program does, the first process tells each task when it is i
 """
 
 from collections.abc import Iterator, Mapping
+from importlib.resources import files
 
 import msgspec
 
@@ -49,15 +50,20 @@ class Dialect(msgspec.Struct, frozen=True):
     instead: Mapping[str, str] = {}
 
 
-#: Plain TAP.
-TAP = Dialect(
-    build="Build: gcc -static -Wall -Wextra -Werror -O2 -o {name} {source}",
-    variables=("static char output[4096];",),
-    begin=("setvbuf(stdout, output, _IOLBF, sizeof(output));", 'printf("TAP version 13\\n");'),
-    plan='printf("1..%d\\n", {count});',
-    child=("tests = {count};", "failures = WEXITSTATUS(status);"),
-    end="return failures ? 1 : 0;",
-)
+class _Dialects(msgspec.Struct, forbid_unknown_fields=True):
+    """``dialects.toml``: plain TAP and the words of selftests, whose folder has the other files.
+
+    :param makefile: with ``{program}``
+    """
+
+    tap: Dialect
+    ksft: Dialect
+    makefile: str
+    config: str
+    vfio_config: str
+
+
+_SAID = msgspec.toml.decode(files("pfnlab.export").joinpath("dialects.toml").read_bytes(), type=_Dialects)
 
 
 def as_c(subject: Subject) -> dict[str, str]:
@@ -67,9 +73,9 @@ def as_c(subject: Subject) -> dict[str, str]:
     """
     plan = CPlan(subject, drives=True)
     if not plan.work:
-        return {f"{subject.name}.c": c_text_of(plan, TAP)}
+        return {f"{subject.name}.c": c_text_of(plan, _SAID.tap)}
     # make has no names with blanks, and a module none with dashes.
-    return {f"{subject.identifier}.c": c_text_of(plan, TAP), **module_files(subject, plan.work)}
+    return {f"{subject.identifier}.c": c_text_of(plan, _SAID.tap), **module_files(subject, plan.work)}
 
 
 def c_text_of(plan: CPlan, dialect: Dialect) -> str:
@@ -202,45 +208,14 @@ def _coordinated(plan: CPlan, dialect: Dialect) -> Iterator[str]:
     )
 
 
-#: The words of the kernel's own header. What a child told has its numbers there, and is counted here.
-KSFT = Dialect(
-    build="Build: make -C tools/testing/selftests TARGETS={folder}",
-    variables=(),
-    begin=("setvbuf(stdout, NULL, _IOLBF, 0);", "ksft_print_header();"),
-    plan="ksft_set_plan({count});",
-    child=(
-        "ksft_cnt.ksft_fail += WEXITSTATUS(status);",
-        "ksft_cnt.ksft_pass += {count} - WEXITSTATUS(status);",
-    ),
-    end="ksft_finished();",
-    headers=('"../kselftest.h"',),
-    instead={"check": "check_ksft", "skip": "skip_ksft", "give_up": "give_up_ksft"},
-)
-
-_MAKEFILE = """\
-# SPDX-License-Identifier: GPL-2.0
-CFLAGS += -Wall -O2 $(KHDR_INCLUDES)
-
-TEST_GEN_PROGS := {program}
-
-include ../lib.mk
-"""
-
-_CONFIG = """\
-CONFIG_X86_PAT=y
-CONFIG_DEBUG_FS=y
-"""
-
-
 def as_kselftest(subject: Subject) -> dict[str, str]:
     """The program as a folder of selftests: its C, ``Makefile`` and ``config``.
 
     :raises Undecided: user space cannot do an operation of the program, or the machine gave no answer
     """
     plan = CPlan(subject)
-    config = _CONFIG + "CONFIG_VFIO_PCI=m\n" * plan.program.needs.vfio
     return {
-        f"{subject.identifier}.c": c_text_of(plan, KSFT),
-        "Makefile": _MAKEFILE.format(program=subject.identifier),
-        "config": config,
+        f"{subject.identifier}.c": c_text_of(plan, _SAID.ksft),
+        "Makefile": _SAID.makefile.format(program=subject.identifier),
+        "config": _SAID.config + _SAID.vfio_config * plan.program.needs.vfio,
     }
