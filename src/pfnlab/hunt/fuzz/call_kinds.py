@@ -34,22 +34,26 @@ class _KindTables(msgspec.Struct, forbid_unknown_fields=True):
     allocating: dict[str, frozenset[str]]
     plainer: dict[str, tuple[str, ...]]
     flags: dict[str, bool]
+    functions: dict[str, tuple[str, ...]]
+    places: dict[str, tuple[str, ...]]
+    vfio_locked: tuple[str, ...]
 
 
-_TABLES = msgspec.toml.decode(
+#: The tables of all that is drawn.
+TABLES = msgspec.toml.decode(
     files("pfnlab.hunt.fuzz").joinpath("call_kinds.toml").read_bytes(), type=_KindTables
 )
 
 #: All kinds that are drawn.
 _KNOWN = {
-    **_TABLES.by_hand,
+    **TABLES.by_hand,
     **{word_of(kind): CallKind(row.weight, row.seen) for kind, row in ROWS.items() if row.weight},
 }
 
 
 def _in_order(names: Iterable[str], without: Collection[str] = ()) -> dict[str, CallKind]:
     """The kinds of these names that are drawn, but those of *without*."""
-    places = {name: place for place, name in enumerate(_TABLES.order)}
+    places = {name: place for place, name in enumerate(TABLES.order)}
     drawn = [name for name in names if name in _KNOWN and name not in without]
     return {name: _KNOWN[name] for name in sorted(drawn, key=lambda name: places.get(name, len(places)))}
 
@@ -90,13 +94,13 @@ EVERYWHERE |= {"fork", "fork refused", "unmap_mapping_range"}
 ALL = " all"
 
 #: Kinds that often follow in realistic programs, and what follows when a leaf was made, with weights.
-PLANS, AFTER_LEAF = _TABLES.plans, _TABLES.after_leaf
+PLANS, AFTER_LEAF = TABLES.plans, TABLES.after_leaf
 
 #: By function that can be made to fail, the kinds that may call it.
-ALLOCATING = _TABLES.allocating
+ALLOCATING = TABLES.allocating
 
 #: Simpler words of fields that declare none, and the simpler value of each flag.
-PLAINER, FLAGS = _TABLES.plainer, _TABLES.flags
+PLAINER, FLAGS = TABLES.plainer, TABLES.flags
 
 #: Kinds that are not drawn in the middle of a schedule, such as those that end or make tasks.
 NEVER_HELD = frozenset({"exit", "kill", "exec", "fork", "fork refused", "look"})

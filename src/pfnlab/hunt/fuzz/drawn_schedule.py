@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pfnlab.hunt.fuzz.call_kinds import NEVER_HELD, RESET_KINDS
+from pfnlab.hunt.fuzz.call_kinds import NEVER_HELD, RESET_KINDS, TABLES
 from pfnlab.hunt.fuzz.conditions import HELD
 from pfnlab.hunt.fuzz.drawn_program import DrawnProgram
 from pfnlab.programs.lang.forced import Hold
@@ -12,44 +12,14 @@ from pfnlab.programs.lang.ops import MAIN_TASK, Exec, Exit, Kill, Op, Release, T
 from pfnlab.programs.lang.process_ops import ProcessMrelease, Setrlimit
 from pfnlab.programs.lang.words import HOLD_FUNCTIONS
 
-_CLEARS = ("tlb_gather_mmu", "flush_tlb_mm_range", "tlb_finish_mmu")
-_FREES = (
-    *("unmap_vmas", *_CLEARS, "free_pgtables", "unlink", "rmap_del", "vm_area_free"),
-    *("untrack_pfn", "pfnmap_untrack", "memtype_erase"),
-)
-_MAPS = ("memtype_reserve", "rmap_add", "pfnlab_mmap")
-_FAULTS = ("vmf_insert_pfn_prot", "pfnlab_fault")
-
-#: By kind of operation (``call_kinds.KINDS``), functions that it comes by.
-PLACES: dict[str, tuple[str, ...]] = {
-    "munmap": _FREES,
-    "mmap": _MAPS,
-    "mmap driver": _MAPS,
-    "mmap over": (*_FREES, *_MAPS),
-    "remap_file_pages": (*_FREES, *_MAPS),
-    "mremap": ("move_page_tables", "untrack_pfn_clear", "rmap_add", "rmap_del", *_CLEARS, "vm_area_free"),
-    "mprotect": ("change_protection", "rmap_add", *_CLEARS),
-    "madvise": _CLEARS,
-    "zap_vma_ptes": _CLEARS,
-    "unmap_mapping_range": _CLEARS,
-    "read": (*_FAULTS, "flush_tlb_mm_range"),
-    "write": (*_FAULTS, "flush_tlb_mm_range"),
-    "remap_pfn_range": ("memtype_reserve",),
-    "ioremap": ("memtype_reserve",),
-    "iounmap": ("memtype_erase",),
+#: By kind of operation, functions that it comes by.
+PLACES = {
+    kind: tuple(name for word in words for name in TABLES.functions.get(word, (word,)))
+    for kind, words in TABLES.places.items()
 }
 
 #: Functions that a munmap comes by in every kernel, as soon as there is something to unmap.
-ALWAYS = ("unmap_vmas", "tlb_gather_mmu", "free_pgtables", "tlb_finish_mmu", "vm_area_free")
-
-
-#: Kinds that meet at a lock of a vfio-pci device, and functions they are held in while they have it.
-_VFIO_LOCKED = ("read", "read", "write", "memory_disable", "memory_disable", "memory_enable", "munmap")
-
-_VFIO_HOLDS = (
-    *("vmf_insert_pfn_prot", "flush_tlb_mm_range", "tlb_gather_mmu", "tlb_finish_mmu"),
-    "memtype_reserve",
-)
+ALWAYS = TABLES.functions["always"]
 
 #: How often another process ends, or executes a program, while a processor is held.
 _ENDS = 0.2
@@ -86,8 +56,8 @@ class _Schedule:
         self._functions: Sequence[str] = HOLD_FUNCTIONS
         if drawing.vfio and drawing.random.random() < 0.5:
             # Faults and changes of the memory bit, which have a lock in common.
-            locked = (*_VFIO_LOCKED, *(kind for kind in RESET_KINDS if kind in drawing.weights))
-            self._kinds, self._functions = dict.fromkeys(locked, 1.0), _VFIO_HOLDS
+            locked = (*TABLES.vfio_locked, *(kind for kind in RESET_KINDS if kind in drawing.weights))
+            self._kinds, self._functions = dict.fromkeys(locked, 1.0), TABLES.functions["vfio"]
 
     def add(self) -> None:
         drawing, draw = self._drawing, self._random
