@@ -4,29 +4,12 @@ import errno as _errno
 import os
 import re
 from collections.abc import Mapping
+from importlib.resources import files
 
 import msgspec
 
 from pfnlab.diagnosis.messages.family_files import RangeEnd, Wording
 from pfnlab.kernel.hw.cachemode import CacheMode
-
-#: What stands in place of a value that was cut out by hand.
-ELIDED = r"(?:[0-9a-fx]{0,8}\.{2,}(?:-[0-9a-fx]{0,8}\.{2,})?|…|<(?!->)[^<>\s]{1,24}>|\?{2,}|[Xx]{4,})"
-_HEX = r"(?:0[xX])?[0-9a-fA-F]{1,16}"
-#: A number at the beginning of a range: of one without 0x, words such as "e" are no number.
-_FIRST = r"(?<![\w-])(?:0[xX][0-9a-fA-F]{1,16}|[0-9a-fA-F]{4,16})"
-#: Between the two numbers of a range; a mailer may break the line after the hyphen.
-_TO = r"\s*(?:->|-|,|\bto\b)\s*"
-
-_WORDS = sorted(
-    {os.strerror(number) for number in _errno.errorcode} | {"Operation not supported"}, key=len, reverse=True
-)
-
-_MODE = (
-    r"(?:write[-\s]{1,2}combining|write[-\s]{0,2}back|write[-\s]{1,2}through|write[-\s]{1,2}protect(?:ed)?"
-    r"|uncached[-\s]{1,2}minus|uncached|uncachable|0x[0-9a-fA-F]{1,4}|\d{1,3}|(?:UC-|UC|WC|WB|WT|WP)(?![\w-])"
-    r"|broken|(?<=req )-)"
-)
 
 
 class TemplateField(msgspec.Struct, frozen=True):
@@ -40,45 +23,29 @@ class TemplateField(msgspec.Struct, frozen=True):
     called: str = ""
 
 
-FIELDS: dict[str, TemplateField] = {
-    "comm": TemplateField(r"[^\s:](?:.{0,38}[^\s])?", called="the task"),
-    "pid": TemplateField(rf"(?:\d{{1,10}}|{ELIDED})", called="the process"),
-    "range": TemplateField(rf"(?:{_FIRST}{_TO}{_HEX}|{ELIDED})", called="the range"),
-    "holder_range": TemplateField(
-        rf"(?:{_FIRST}{_TO}{_HEX}|{ELIDED})", called="the range of what is in the way"
-    ),
-    "start": TemplateField(rf"(?:{_HEX}|{ELIDED})", called="the address"),
-    "end": TemplateField(rf"(?:{_HEX}|{ELIDED})", called="the end of the range"),
-    "size": TemplateField(rf"(?:{_HEX}|{ELIDED})", called="the size"),
-    "bytes": TemplateField(r"\d{1,20}"),
-    "kib": TemplateField(r"\d{1,16}"),
-    "mib": TemplateField(r"\d{1,16}"),
-    "pfn": TemplateField(_HEX, called="the page frame"),
-    "wanted": TemplateField(_MODE, called="the mode that was asked for"),
-    "granted": TemplateField(_MODE, called="the mode that was given"),
-    "existing": TemplateField(_MODE, called="the mode of what is there"),
-    "differs": TemplateField(_MODE, called="the modes of what is there"),
-    # What the list would have taken; in 2.6.29 to 2.6.34 the mode of what is there.
-    "track": TemplateField(_MODE),
-    "device": TemplateField(r"(?:\(NULL device \*\)|[\w.][\w.:-]{0,40}[\w.]|\w)", called="the device"),
-    "driver": TemplateField(r"[\w.-]{1,40}", called="the driver"),
-    "bar": TemplateField(r"\d{1,2}"),
-    "holder": TemplateField(r"\S(?:.{0,60}?\S)?"),
-    "errno": TemplateField(
-        rf"(?:-?\d{{1,4}}|-?E[A-Z0-9]{{2,12}}|{'|'.join(map(re.escape, _WORDS))})", called="the error"
-    ),
-    "slots": TemplateField(r"(?:(?:WB|WC|UC-|UC|WT|WP)(?:\s+|(?![\w-]))){2,8}"),
-    "amount": TemplateField(r"\d{1,6}[KMGT]?"),
-    "perms": TemplateField(r"[r-][w-][x-][sp-](?:-{1,3}R?)?", kept=False),
-    "path": TemplateField(r"(?:/|\[|anon_inode:)\S{1,200}(?:\s\(deleted\))?", kept=False),
-    "vm_flags": TemplateField(r"(?:0x)?[0-9a-fA-F]{1,16}"),
-    "addr": TemplateField(r"(?:(?:0x)?[0-9a-fA-F]{1,16}|\((?:null|ptrval|____ptrval____)\))", kept=False),
-    "number": TemplateField(r"-?\d{1,20}", kept=False),
-    "symbol": TemplateField(r"[A-Za-z_][\w.]*(?:\+0x[0-9a-fA-F]+(?:/0x[0-9a-fA-F]+)?)?", kept=False),
-    "file": TemplateField(r"[\w./+~-]{1,200}\.(?:[chS]|rs)", kept=False),
-    "line": TemplateField(r"\d{1,6}", kept=False),
-    "word": TemplateField(r"\S{1,200}", kept=False),
-    "text": TemplateField(r".{0,400}?", kept=False),
+class _Fields(msgspec.Struct, forbid_unknown_fields=True):
+    """``fields.toml``, whose head has its form."""
+
+    parts: dict[str, str]
+    fields: dict[str, TemplateField]
+
+    def whole(self, pattern: str) -> str:
+        """A pattern with the parts that it names."""
+        return re.sub(r"\(\?&(\w+)\)", lambda found: self.whole(self.parts[found[1]]), pattern)
+
+
+_FIELDS = msgspec.toml.decode(
+    files("pfnlab.diagnosis.messages").joinpath("fields.toml").read_bytes(), type=_Fields
+)
+_ERROR_WORDS = {os.strerror(number) for number in _errno.errorcode} | {"Operation not supported"}
+_FIELDS.parts["error"] = "|".join(map(re.escape, sorted(_ERROR_WORDS, key=len, reverse=True)))
+
+#: What stands in place of a value that was cut out by hand.
+ELIDED = _FIELDS.parts["elided"]
+
+FIELDS = {
+    name: msgspec.structs.replace(field, pattern=_FIELDS.whole(field.pattern))
+    for name, field in _FIELDS.fields.items()
 }
 
 #: The number after the last address.
