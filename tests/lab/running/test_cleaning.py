@@ -19,6 +19,7 @@ from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.lab.vm.boots import Boots, GuestLike, GuestShape
 from pfnlab.lab.vm.qemu import Guest
 from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 
 PROGRAM = load_text(
@@ -116,6 +117,35 @@ def test_the_page_behind_an_access_is_written_back_too() -> None:
         _, after = machine.run([ACROSS, BESIDE])
 
     assert () == after.steps[0].direct_map
+
+
+#: Up to 6.15 the entry of the middle stays booked for good, in a mode of its own.
+LEAKING = load_text(
+    "pfnlab program 1\ntitle t\ndevice low: lowmem, 4 pages\n"
+    "a = mmap low[0:4] devmem-sync shared rw\nmunmap a[1:3]\nmunmap a\n"
+)
+#: Have other pages of low memory, and are asked operation by operation.
+FAILING = [
+    load_text(f"pfnlab program 1\ntitle t\ndevice bar: pci, 4 pages\ndevice low: lowmem, {lines}")
+    for lines in (
+        "8 pages\nfail __pte_alloc 1: a = mmap bar[0:4] wc private rw\nread a[0]\n",
+        "32 pages\nfail vm_area_dup 1: c = fork\na = mmap bar[0:4] uc shared rw\n",
+    )
+]
+
+
+@pytest.mark.lab
+@pytest.mark.xdist_group(f"kernel-{OLD}")
+@pytest.mark.parametrize("later", FAILING, ids=["of a page table", "of a VMA"])
+def test_what_a_program_has_booked_for_good_changes_nothing_for_the_next(
+    later: Program, started: list[GuestShape]
+) -> None:
+    """What the agent maps before a program does not get the mode that stayed in low memory."""
+    with QemuMachine(bootable(OLD), guests=1, look=LookLevel.MEMORY) as machine:
+        before, after = machine.run([LEAKING, later])
+
+    assert (True, 1) == (bool(before.steps[-1].book), len(started))
+    assert {()} == {step.direct_map for step in after.steps}
 
 
 @pytest.mark.lab

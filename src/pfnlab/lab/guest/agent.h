@@ -50,6 +50,8 @@
 /* RAM below 1 MiB that programs may map; the kernel keeps it for nothing else. */
 #define LOWMEM_START 0x10000UL
 #define LOWMEM_END 0x80000UL
+/* The page in front of it, which nobody maps but the agent. */
+#define AGENT_PAGE (LOWMEM_START - PAGE)
 
 /* Sockets live at fixed descriptors, so that fork and exec need not pass them on. */
 #define ACTOR_FD(slot) (10 + (slot))
@@ -148,7 +150,7 @@ struct range {
 /* main.c */
 void give_up(const char *what) __attribute__((noreturn));
 void say_hello(void);
-void map_lowmem(bool clear);
+void map_low(unsigned long start, unsigned long end, bool clear);
 
 /* channel.c */
 void channel_open(void);

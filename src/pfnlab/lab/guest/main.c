@@ -154,19 +154,20 @@ static void say_physical(void)
 }
 
 /*
- * Map low memory as it is, write-back. The mapping is booked and freed whole, so nothing of it stays, but the kernel
- * flushes first what it has unmapped of its own, for it looks whether its direct map is to change.
+ * Map RAM below 1 MiB as it is, write-back. The mapping is booked and freed whole, so nothing of it stays, but the kernel
+ * flushes first what it has unmapped of its own, for it looks whether its direct map is to change. Over an entry of
+ * another mode, which a program may have left, it would take that mode, and so would the direct map of all that is mapped.
  * CLEAR: low memory starts at zero, as a BAR does; the boot loader left its own in it.
  */
-void map_lowmem(bool clear)
+void map_low(unsigned long start, unsigned long end, bool clear)
 {
-	size_t size = LOWMEM_END - LOWMEM_START;
+	size_t size = end - start;
 	int fd = open("/dev/mem", O_RDWR | O_CLOEXEC);
 	void *low;
 
 	if (fd < 0)
 		return;
-	low = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, LOWMEM_START);
+	low = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, start);
 	if (low != MAP_FAILED) {
 		if (clear)
 			memset(low, 0, size);
@@ -210,7 +211,7 @@ int main(int argc, char **argv)
 	tasks_open();
 	observe_open();
 	ptes_open();
-	map_lowmem(true);
+	map_low(LOWMEM_START, LOWMEM_END, true);
 	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
 		await_clock();
 	say_hello();

@@ -192,7 +192,7 @@ static void answer_program(char **text)
 	 */
 	if (!wrong && program.more && !open) {
 		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
-		map_lowmem(false);
+		map_low(AGENT_PAGE, LOWMEM_START, false);
 	}
 	if (wrong) {
 		say("error ");
