@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from configurations import config_text
-from kernels_of_models import LITMUS, Kernel, Moody, Odd
+from kernels_of_models import HEAD, LITMUS, Kernel, Moody, Odd
 
 from pfnlab.base.errors import Discovery, Misuse
 from pfnlab.base.result import Outcome
@@ -101,19 +101,21 @@ def test_a_difference_is_told_with_what_explains_it() -> None:
     assert "  - model:6.12.117: " in page and "  - qemu:6.12.117: " in page
     assert "- shown by locked, locked-again" in page
     assert "explained by dontunmap_unlocks_all=on (6.12.114: mm/mremap: fix locked_vm leak" in page
+    assert "- touched by 6.12.114: mm/mremap: fix locked_vm leak by splitting VMA" in page
     assert "## Commits of stable releases since 6.12.113 that touch the area" in page
     assert "- 6.12.114: mm/mremap: fix locked_vm leak by splitting VMA for MREMAP_DONTUNMAP" in page
     assert "drm/amd" not in page
 
 
 def test_what_nobody_explains() -> None:
-    """It is said, and counted."""
+    """It is said, and counted, and no commit stands for it."""
     meeting = met(Odd("6.12.117"))
 
     assert meeting.unexplained
     assert len(meeting.found) == meeting.unexplained
     assert "- UNEXPLAINED" in page_of(meeting, [])
     assert () == MeetingResult.of(meeting, []).differences[0].explanations
+    assert {()} == set(MeetingResult.of(meeting, []).commits)
 
 
 def test_what_showed_only_once() -> None:
@@ -138,8 +140,27 @@ def test_the_same_as_data() -> None:
     assert found["program"].startswith("pfnlab program 1")
     assert ["model:6.12.117", "qemu:6.12.117"] == [line.partition(": ")[0] for line in found["seen"][0][1:]]
     assert found["seen"][0][0].startswith("step 3 mremap a[") and said["models"] is None
+    assert [said["titles"]] == [commits for commits in said["commits"] if commits]
+    assert len(said["causes"]) == len(said["commits"])
     assert (0, "6.12.113", 1) == (said["unexplained"], said["since"], len(said["titles"]))
     assert "qemu:6.12.117 against model:6.12.117" == part_of(result_of(said)).title
+
+
+def test_findings_that_do_not_show_any_more(tmp_path: Path) -> None:
+    """They are named, on the page and as data; where nobody says where they are, none is."""
+    folder = tmp_path / "one-that-leaks"
+    folder.mkdir()
+    (folder / "program.pfn").write_text(HEAD + "a = mmap bar[0:16] wc shared rw\nmunmap a[4:8]\nmunmap a\n")
+    (folder / "observed-6.12.txt").write_text("violates no_leak in step 3, munmap a: leaked\n")
+    kernel = Kernel("6.12.117,tracker=exact")
+
+    without = meet(kernel, "6.12.117", Programs({"locked": LITMUS["locked"]}, 1))
+    meeting = meet(kernel, "6.12.117", Programs({"locked": LITMUS["locked"]}, 1), findings=tmp_path)
+
+    assert ((), ("one-that-leaks",)) == (without.gone, MeetingResult.of(meeting, []).gone)
+    page = page_of(meeting, [])
+    assert "## Findings that qemu:6.12.117 does not show any more\n\n- one-that-leaks\n" in page
+    assert "does not show any more" not in page_of(without, [])
 
 
 def test_what_showed_only_once_is_undecided() -> None:

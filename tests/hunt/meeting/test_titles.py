@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from for_each import for_each
 
-from pfnlab.hunt.meeting.titles import titles_between, touches
+from pfnlab.hunt.meeting.titles import concerning, titles_between, touches
 
 CHANGELOG = """\
 linux (6.12.23-2~deb12u1) bookworm; urgency=medium
@@ -125,3 +125,49 @@ def test_a_list_that_is_none_of_commits() -> None:
 def test_there_are_none(after: str, upto: str) -> None:
     """Two series have no list between them, nor has an older version, the same, or a candidate."""
     assert () == titles_between(CHANGELOG, after, upto)
+
+
+LISTED = [
+    "6.12.118: mm/gup: fix out-of-bounds write for nr_pages == 0 in GUP-fast",
+    "6.12.118: mm/huge_memory: split huge PUDs when adjusting VMA boundaries",
+    "6.12.118: mm/memory: constrain generic_access_phys() to page boundary",
+    "6.12.118: mm/page_vma_mapped: continue past nonmatching huge PMDs",
+    "6.12.118: mm: disallow ioremap'ing ordinary RAM in generic_access_phys()",
+    "6.12.118: mm: fix unmap_mapping_range() beyond 4 GiB on 32-bit",
+]
+
+
+@for_each(
+    ("said", "places"),
+    [
+        ("It goes page by page, not over a border; generic_access_phys() is told the page", [2, 4]),
+        ("generic_access_phys() leaves ordinary memory alone, RAM of a driver too", [4, 2]),
+        ("vma_adjust_trans_huge() splits leaves of 2 MiB", [1]),
+        ("mm: fix unmap_mapping_range() beyond 4 GiB on 32-bit", [5]),
+        (
+            "mm/page_vma_mapped: continue past nonmatching huge PMDs; vma_adjust_trans_huge()",
+            [3, 1],
+        ),
+    ],
+    ids=["named", "the better one first", "by words of its name", "quoted", "quoted first"],
+)
+def test_titles_that_concern_a_change(said: str, places: list[int]) -> None:
+    """They touch a function that is named, or are quoted; the best match first."""
+    assert [LISTED[place] for place in places] == list(concerning(LISTED, said))
+
+
+@for_each(
+    "said",
+    ["", "Huge PUDs are split when VMA boundaries move", "page_vma_walk() goes on", "write() is refused"],
+    ids=["nothing", "no function", "half of a name", "a word that is a function too"],
+)
+def test_titles_that_concern_nothing(said: str) -> None:
+    """Words alone are no match, nor is a part of a function's name."""
+    assert () == concerning(LISTED, said)
+
+
+def test_at_most_three_titles_concern_a_change() -> None:
+    """However many touch its function."""
+    many = [f"6.12.118: mm: change copy_page_range() for the {number}th time" for number in range(9)]
+
+    assert tuple(many[:3]) == concerning(many, "copy_page_range() copies less")

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 
 from pfnlab.base.progress import say, working
+from pfnlab.hunt.meeting.gone_findings import findings_folder
 from pfnlab.hunt.meeting.holding import Programs
 from pfnlab.hunt.meeting.meet import Meeting, kernel_before, meet, model_version
 from pfnlab.kernel.policies.known_kernels import known_versions, version_of_release
@@ -66,6 +67,7 @@ def meet_named(
             profile=profile,
             configuration=configuration_of_kernel(kernel),
             changelog=changelog,
+            findings=findings_folder(),
             since=kernel_before(version, [*known_versions(), *(offer.version for offer in offered())]),
             say=say,
             counted=work,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -17,10 +18,11 @@ from pfnlab.checker.scopes.properties import questions
 from pfnlab.checker.scopes.scope import load_scope
 from pfnlab.hunt.fuzz.signature import UNCOMPARABLE
 from pfnlab.hunt.meeting.explain import Explanation, ShownDifference, explanations, explanations_between
+from pfnlab.hunt.meeting.gone_findings import gone_findings
 from pfnlab.hunt.meeting.holding import Doubles, KernelDifference, Pair, Programs, hold_all
-from pfnlab.hunt.meeting.titles import titles_between
+from pfnlab.hunt.meeting.titles import concerning, titles_between
 from pfnlab.kernel.mm.configuration import DISTRIBUTION, Configuration
-from pfnlab.kernel.policies.changes import changes_between, source_of
+from pfnlab.kernel.policies.changes import changes_between, said_of, source_of
 from pfnlab.kernel.policies.known_kernels import HeldCount, KnownKernel, nearest, programs_in, steps_in
 from pfnlab.kernel.policies.releases import RELEASES, is_version, series_of, version_key
 from pfnlab.lab.images.kernels import KernelImage
@@ -51,6 +53,7 @@ class Meeting(msgspec.Struct, frozen=True):
     :param verdicts: properties of ``check`` whose verdict changes with the explanations, each in words
     :param unstable: differences that did not show again, each in words
     :param since: the version the titles begin behind; None where there is none
+    :param gone: filed findings that kernels of the series showed, and this one does not, by identifier
     """
 
     machines: tuple[str, str]
@@ -63,6 +66,7 @@ class Meeting(msgspec.Struct, frozen=True):
     unstable: tuple[str, ...] = ()
     since: str | None = None
     causes: tuple[tuple[int, ...], ...] = ()
+    gone: tuple[str, ...] = ()
 
     @property
     def differs(self) -> bool:
@@ -93,11 +97,13 @@ class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
     :param held: what was compared, by kind of program
     :param differences: every difference between them
     :param causes: the differences of each cause, as places in differences
+    :param commits: of each cause, the titles that touch the functions it is about, the best match first
     :param unexplained: the number of differences that no change of the model explains
     :param unstable: differences that did not show again
     :param since: the version behind which titles begin; null where there is none
     :param titles: commits of stable releases between the two that touch the area
     :param verdicts: properties whose verdict changes between the two
+    :param gone: filed findings that kernels of its series showed, and this one does not, by identifier
     :param models: the changes between the models of two kernels, with their sources; null where one of the
         two is a model
     """
@@ -107,11 +113,13 @@ class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
     held: dict[str, HeldCount]
     differences: tuple[ShownDifference, ...]
     causes: tuple[tuple[Count, ...], ...]
+    commits: Annotated[tuple[tuple[str, ...], ...], ALWAYS] = ()
     unexplained: Count
     unstable: tuple[str, ...]
     since: str | None
     titles: tuple[str, ...]
     verdicts: tuple[str, ...]
+    gone: Annotated[tuple[str, ...], ALWAYS] = ()
     models: Annotated[tuple[str, ...] | None, ALWAYS] = None
 
     @classmethod
@@ -128,6 +136,7 @@ class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
             made=Made.now(),
             kernels=tuple(kernels),
             differences=tuple(ShownDifference.of(one.difference, one.explanations) for one in meeting.found),
+            commits=tuple(_commits(meeting, cause) for cause in meeting.causes),
             unexplained=meeting.unexplained,
             models=None if models is None else tuple(models),
             **beside(meeting, ("against", "version", "found")),
@@ -165,6 +174,7 @@ def meet(
     configuration: Configuration = DISTRIBUTION,
     changelog: str | None = None,
     since: str | None = None,
+    findings: Path | None = None,
     say: Callable[[str], None] = lambda line: None,
     counted: PartCount = UNCOUNTED,
 ) -> Meeting:
@@ -172,6 +182,7 @@ def meet(
 
     :param profile: the version of the model, where it is another
     :param since: the kernel before it in its series, behind which titles begin
+    :param findings: the folder of filed findings whose programs it runs too; None for none
     """
     model = profile or model_version(version)
 
@@ -189,6 +200,7 @@ def meet(
         titles=titles_between(changelog or "", since, version) if since else (),
         verdicts=tuple(verdicts(model, list(dict.fromkeys(first)))),
         since=since,
+        gone=() if findings is None else gone_findings(machine, version, findings, say),
     )
 
 
@@ -247,6 +259,13 @@ def _causes(pair: Pair, found: Sequence[Explained]) -> tuple[tuple[int, ...], ..
         else:
             same += cause
     return tuple(tuple(cause) for cause in causes)
+
+
+def _commits(meeting: Meeting, cause: Sequence[int]) -> tuple[str, ...]:
+    """The titles of *meeting* that touch what explains the shortest program of a cause."""
+    explained = meeting.found[cause[0]].explanations
+    changes = dict.fromkeys(change for explanation in explained for change in explanation.changes)
+    return concerning(meeting.titles, "; ".join(map(said_of, changes)))
 
 
 def _changes_of(explained: Explained) -> set[tuple[str, ...]]:

@@ -1,7 +1,7 @@
 """The commits of stable releases that touch pfnlab's area, by their titles in a package's changelog."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pfnlab.kernel.policies.releases import series_of, upstream, version_key
 
@@ -79,6 +79,55 @@ def titles_between(changelog: str, after: str, upto: str) -> tuple[str, ...]:
         )
         if series_of(release) == series_of(upto) and low < version_key(release) <= high and touches(title)
     )
+
+
+#: The most commits that are named for one cause.
+MOST_CONCERNING = 3
+
+_FUNCTION = re.compile(r"\b([a-z_][a-z0-9_]+)\(\)")
+_SUBSYSTEM = re.compile(r"(?:[\w/.-]+: )+")
+_LETTERS = re.compile(r"[a-z]+")
+_ENDING = re.compile(r"(?<=[a-z]{3})(?:ing|ed|es|s|e)$")
+
+#: So many letters has a word, outside of names of functions, that tells one text from another.
+_TELLING = 3
+
+
+def concerning(titles: Iterable[str], said: str) -> tuple[str, ...]:
+    """Of *titles* those that touch the functions which *said* names, at most three, the best match first.
+
+    A title touches a function that it names, and one of whose name it has more than half of the words: that
+    "split huge PUDs when adjusting VMA boundaries" is about vma_adjust_trans_huge() is in its words alone.
+    One that *said* quotes comes first. Among those that match alike, the one comes first that has more words
+    of *said* besides.
+
+    :param titles: as of :func:`titles_between`
+    :param said: what is known of a change, with functions as ``generic_access_phys()``
+    """
+    functions = set(_FUNCTION.findall(said))
+    besides = _words(_FUNCTION.sub(" ", said))
+    ranked = []
+    for title in titles:
+        text = title.partition(": ")[2]
+        match = 2.0 if text in said else max((_match(function, text) for function in functions), default=0.0)
+        if match:
+            telling = {word for word in _words(_FUNCTION.sub(" ", text)) if len(word) >= _TELLING}
+            ranked.append((-match, -len(besides & telling), len(ranked), title))
+    return tuple(title for *_, title in sorted(ranked)[:MOST_CONCERNING])
+
+
+def _match(function: str, title: str) -> float:
+    """The share of *function* that *title* names: 1 for all of it, 0 for half of it or less."""
+    if (re.search(rf"\b{function}\b", title) and "_" in function) or f"{function}()" in title:
+        return 1.0
+    parts = _words(function.replace("_", " "))
+    share = len(parts & _words(_SUBSYSTEM.sub("", title, count=1))) / len(parts) if len(parts) > 1 else 0.0
+    return share if share > 1 / 2 else 0.0
+
+
+def _words(text: str) -> set[str]:
+    """The words of a text without their endings."""
+    return {_ENDING.sub("", word) for word in _LETTERS.findall(text.lower())}
 
 
 def _commits(changelog: str) -> Iterator[tuple[str, str]]:

@@ -59,6 +59,15 @@ def source_of(change: str, version: str) -> str:
     return _switch_source(switch)
 
 
+def said_of(change: str) -> str:
+    """All that is said of a change: what the behaviour is, its source, and the titles of its backports."""
+    switch = _BY_NAME.get(change.partition("=")[0])
+    if switch is None:
+        return "; ".join(era.source for era in _eras_of(change))
+    backports = (backport.source for backport in (*switch.stable, *switch.ended_stable))
+    return "; ".join(dict.fromkeys((switch.says, switch.source, *backports)))
+
+
 class Origin(NamedTuple):
     """Where a change comes from.
 

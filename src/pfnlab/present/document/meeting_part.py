@@ -4,6 +4,7 @@ And ``replay --json``.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 from pfnlab.base.inert import one_line
 from pfnlab.base.units import number_of
@@ -62,13 +63,19 @@ def held_table(held: dict[str, HeldCount]) -> Table:
 
 
 def difference_section(
-    number: int, shown: Sequence[ShownDifference], machines: tuple[str, ...], without: str = ""
+    number: int,
+    shown: Sequence[ShownDifference],
+    machines: tuple[str, ...],
+    without: str = "",
+    commits: Sequence[str] = (),
 ) -> Chapter:
-    """A cause: the difference with the shortest program, and others; or the words *without*."""
+    """A cause: the difference with the shortest program, others, and *commits*; or the words *without*."""
     first, *others = shown
     said = [f"explained by {explanation}" for explanation in first.explanations[:3]]
     if without and not said:
         said.append(without)
+    if commits:
+        said.append(f"touched by {'; '.join(commits)}")
     same = list(dict.fromkeys(short(other.says, machines) for other in others))
     if same:
         said.append(f"of the same cause: {'; '.join(same[:_OTHERS])}{_more(same, _OTHERS)}")
@@ -90,10 +97,10 @@ def _more(items: Sequence[str], most: int) -> str:
 def _blocks(content: MeetingResult) -> Iterator[Block]:
     found = content.differences
     causes = content.causes or tuple((place,) for place in range(len(found)))
-    for number, cause in enumerate(causes, 1):
+    for number, (cause, commits) in enumerate(zip_longest(causes, content.commits, fillvalue=()), 1):
         shown = [found[place] for place in cause if 0 <= place < len(found)]
         if shown:
-            yield difference_section(number, shown, content.machines, _UNEXPLAINED)
+            yield difference_section(number, shown, content.machines, _UNEXPLAINED, commits)
     if len(found) > 1:
         counts = [(short(shown.says, content.machines), len(shown.shown_by)) for shown in found]
         yield drawn(lambda draw: draw.bars("Programs that show each difference", counts, "program"))
@@ -104,6 +111,9 @@ def _blocks(content: MeetingResult) -> Iterator[Block]:
         yield from section("What did not show again", Bullets(content.unstable))
     if content.verdicts:
         yield from section("Properties that change their verdict", Bullets(content.verdicts))
+    if content.gone:
+        title = f"Findings that {content.machines[1]} does not show any more"
+        yield from section(title, Bullets(content.gone))
     yield held_table(content.held)
     if content.titles:
         more = len(content.titles) - _TITLES

@@ -1,0 +1,115 @@
+"""The filed findings that a kernel does not show any more.
+
+The program a finding is filed with is run, and the kernel judged by itself: no model is asked. What kernels
+of the same series showed when it was filed lies beside it: their golden, or what ``pfnlab run`` printed.
+
+Findings may be private, so of each only its identifier is told, the name of its folder. Only a clone has any.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pfnlab.base.files import MOST_RECORDED, Missing, read_text
+from pfnlab.base.units import number_of
+from pfnlab.checker.judging.judge import violations
+from pfnlab.hunt.fuzz.filing import PROGRAM
+from pfnlab.kernel.policies.releases import series_of
+from pfnlab.programs.lang.library_list import library_folder
+from pfnlab.programs.lang.load import load_program
+from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.golden import golden_path, read_golden
+from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.machine import Looking, Machine
+from pfnlab.programs.runs.observation import Run
+
+#: Stands among the names of properties for any alarm.
+_ALARM = "alarm"
+
+#: A line that ``pfnlab run`` prints of a kernel that breaks a property.
+_VIOLATED = re.compile(r"^violates (\w+) in ", re.MULTILINE)
+
+
+class FiledFinding(NamedTuple):
+    """The program of a finding, with what it showed on kernels of one series.
+
+    :ivar name: its identifier
+    :ivar look: how those kernels were looked at
+    :ivar broken: the properties that were broken there, or the word for an alarm
+    """
+
+    name: str
+    program: Program
+    look: LookLevel
+    broken: frozenset[str]
+
+
+def findings_folder() -> Path:
+    """The folder of findings in a clone, which need not be there."""
+    return library_folder().parent / "evidence" / "findings"
+
+
+def filed_findings(folder: Path, series: str) -> list[FiledFinding]:
+    """The findings in *folder* that kernels of *series* showed.
+
+    :raises Misuse: a program or golden cannot be read
+    """
+    found = []
+    for path in sorted(folder.glob(f"*/{PROGRAM}")):
+        program, golden = load_program(path), read_golden(golden_path(path))
+        look, broken = golden.look if golden else LookLevel.MEMORY, _printed(path.parent, series)
+        for seen in golden.observations if golden else ():
+            version = next((one for one in seen.versions if series_of(one) == series), None)
+            if version is not None:
+                broken |= _broken(program, Run(f"qemu:{version}", "", seen.steps, look=look))
+        if broken:
+            found.append(FiledFinding(path.parent.name, program, look, frozenset(broken)))
+    return found
+
+
+def gone_findings(
+    machine: Machine, version: str, folder: Path, say: Callable[[str], None]
+) -> tuple[str, ...]:
+    """The findings in *folder* that kernels of its series showed and the kernel *version* does not, by name.
+
+    One that it has no answer for is not among them.
+    """
+    findings = filed_findings(folder, series_of(version))
+    if findings:
+        say(f"filed findings: {number_of(len(findings), 'program')}")
+    gone = []
+    for look in dict.fromkeys(finding.look for finding in findings):
+        asked = [finding for finding in findings if finding.look is look]
+        for finding, run in zip(asked, _runs(machine, asked, look), strict=True):
+            if run.unfinished is None and not finding.broken & _broken(finding.program, run):
+                gone.append(finding.name)
+    return tuple(sorted(gone))
+
+
+def _runs(machine: Machine, findings: Sequence[FiledFinding], look: LookLevel) -> list[Run]:
+    programs = [finding.program for finding in findings]
+    if not isinstance(machine, Looking):
+        return machine.run(programs)
+    before, machine.look = machine.look, look
+    try:
+        return machine.run(programs)
+    finally:
+        machine.look = before
+
+
+def _broken(program: Program, run: Run) -> set[str]:
+    alarms = set() if run.alarm is None else {_ALARM}
+    return alarms | {violation.name for violation in violations(program, run)}
+
+
+def _printed(folder: Path, series: str) -> set[str]:
+    """The properties that kernels of *series* broke by what is kept of ``pfnlab run``."""
+    broken: set[str] = set()
+    for name in (f"alarm-{series}.txt", f"observed-{series}.txt"):
+        try:
+            text = read_text(folder / name, "output", MOST_RECORDED)
+        except Missing:
+            continue
+        broken |= {*_VIOLATED.findall(text), *([_ALARM] if name.startswith(_ALARM) else [])}
+    return broken
