@@ -17,6 +17,7 @@ from pfnlab.lab.running import qemu_machine as of_machines
 from pfnlab.lab.running.bench_process import BenchProcess
 from pfnlab.lab.vm.boots import Stopped
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Reason, Run
 
 RUN = Run("qemu:6.1", "linux 6.1.1-1", (), lost=Reason("nobody is there", Why.GUEST))
@@ -25,16 +26,27 @@ RUN = Run("qemu:6.1", "linux 6.1.1-1", (), lost=Reason("nobody is there", Why.GU
 class Made:
     """A machine that notes in a file what is asked of it, and does what it was made for."""
 
-    def __init__(self, guests: int, say: Callable[[str], None], file: str, does: str = "") -> None:
+    def __init__(
+        self, guests: int, say: Callable[[str], None], file: str, does: str, look: LookLevel
+    ) -> None:
         assert guests == 1
         self._file, self._does = Path(file), does
-        self._note("made")
+        self._note(f"made-{look}")
         if does == "say":
             say("compiling")
 
     def _note(self, word: str) -> None:
         with self._file.open("a") as file:
             file.write(f"{word}\n")
+
+    @property
+    def look(self) -> LookLevel:
+        """Not asked for."""
+        raise NotImplementedError
+
+    @look.setter
+    def look(self, look: LookLevel) -> None:
+        self._note(f"look-{look}")
 
     def run(self, programs: list[Program]) -> list[Run]:
         """Always the same."""
@@ -56,7 +68,7 @@ class Made:
         self._note("close")
 
 
-def machine(end: End, settings: dict[str, Any]) -> Callable[[Program | None], Run | None]:
+def machine(end: End, settings: dict[str, Any]) -> Callable[[Program | LookLevel | None], Run | None]:
     """What the process runs, with a machine that needs no guest."""
     of_machines.QemuMachine = Made  # type: ignore[assignment, misc]
     return bench_process.machine(end, settings)
@@ -68,7 +80,8 @@ class Bench(BenchProcess):
     def __init__(self, folder: Path, does: str = "") -> None:
         self.said: list[str] = []
         self._file = folder / "noted"
-        super().__init__({"file": str(self._file), "does": does}, self.said.append)
+        settings = {"file": str(self._file), "does": does, "look": LookLevel.PROC}
+        super().__init__(settings, self.said.append)
 
     @property
     def noted(self) -> list[str]:
@@ -102,7 +115,7 @@ def test_programs_are_run_until_there_are_no_more(bench: Make) -> None:
     one.drop()
     one.close()
 
-    assert ([RUN, RUN], ["made", "run", "run", "reboot", "close"]) == (runs, one.noted)
+    assert ([RUN, RUN], ["made-proc", "run", "run", "reboot", "close"]) == (runs, one.noted)
 
 
 def test_one_that_was_given_up_is_up_again_with_the_next_program(bench: Make) -> None:
@@ -116,7 +129,36 @@ def test_one_that_was_given_up_is_up_again_with_the_next_program(bench: Make) ->
     up.append(one.is_up)
     one.run(PROGRAM)
 
-    assert ([False, True, False, True], 1) == ([*up, one.is_up], one.noted.count("made"))
+    assert ([False, True, False, True], 1) == ([*up, one.is_up], one.noted.count("made-proc"))
+
+
+def test_another_way_of_looking_takes_no_other_process(bench: Make) -> None:
+    """Nor another guest; one that is not up yet begins with it."""
+    one, later = bench(), bench()
+
+    one.run(PROGRAM)
+    for machine in (one, later):
+        machine.look(LookLevel.MEMORY)
+    one.run(PROGRAM)
+    noted = one.noted
+    one.close()
+    later.run(PROGRAM)
+
+    assert ["made-proc", "run", "look-memory", "run"] == noted
+    assert ["made-memory", "run"] == later.noted[-2:]
+
+
+def test_a_guest_that_is_looked_at_in_the_end_serves_no_other_way(bench: Make) -> None:
+    """It was booted without probes, so the process ends with it, before and after."""
+    one = bench()
+
+    for look in (LookLevel.PROC, LookLevel.END, LookLevel.PROC):
+        one.look(look)
+        one.run(PROGRAM)
+
+    assert ["made-proc", "run", "close", "made-end", "run", "close", "made-proc", "run"] == [
+        word for word in one.noted if word != "look-proc"
+    ]
 
 
 def test_lines_are_said_where_the_user_sees_them(bench: Make) -> None:
@@ -136,7 +178,7 @@ def test_an_error_keeps_its_kind_and_its_parts(bench: Make) -> None:
         one.run(PROGRAM)
 
     one.drop()
-    assert ("console.txt", ["made", "run", "reboot"]) == (caught.value.console, one.noted)
+    assert ("console.txt", ["made-proc", "run", "reboot"]) == (caught.value.console, one.noted)
 
 
 def test_an_error_that_is_nobodys_is_a_defect(bench: Make) -> None:

@@ -15,6 +15,7 @@ from pfnlab.base.worker import End, Ended, Worker, executed, tell
 from pfnlab.lab.images.cache import quiet
 from pfnlab.lab.vm.boots import Stopped
 from pfnlab.programs.lang.ops import Program
+from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 
 #: What the process runs.
@@ -46,6 +47,19 @@ class BenchProcess:
         run: Run = self._ask(self._worker, program)
         return run
 
+    def look(self, look: LookLevel) -> None:
+        """Look so at later programs, in the guest that is there.
+
+        A guest that is looked at in the end alone has no probes, which another way of looking wants.
+        """
+        before, self._settings["look"] = self._settings["look"], look
+        if self._worker is None or before is look:
+            return
+        if LookLevel.END in (before, look):
+            self.close()
+        else:
+            self._ask(self._worker, look)
+
     def drop(self) -> None:
         """Give the guest up; the process stays."""
         if self._worker is not None and self.is_up:
@@ -64,7 +78,7 @@ class BenchProcess:
         if self._worker is not None:
             tell(self._worker.process, signal.SIGKILL)
 
-    def _ask(self, worker: Worker, request: Program | None) -> Any:
+    def _ask(self, worker: Worker, request: Program | LookLevel | None) -> Any:
         try:
             return worker.ask(request, self._say)
         except Ended as lost:
@@ -74,17 +88,20 @@ class BenchProcess:
             raise Defect(f"the process of a guest ended with status {lost.code}") from None
 
 
-def machine(end: End, settings: dict[str, Any]) -> Callable[[Program | None], Run | None]:
-    """The runs of a machine with one guest; None is for giving the guest up."""
+def machine(end: End, settings: dict[str, Any]) -> Callable[[Program | LookLevel | None], Run | None]:
+    """The runs of a machine with one guest; None is for giving the guest up, a level for looking so."""
     from pfnlab.lab.running.qemu_machine import QemuMachine
 
     one = QemuMachine(**settings, guests=1, say=say)
     atexit.register(one.close)
 
-    def answer(program: Program | None) -> Run | None:
-        if program is not None:
-            return one.run([program])[0]
-        one.reboot()
+    def answer(request: Program | LookLevel | None) -> Run | None:
+        if request is None:
+            one.reboot()
+        elif isinstance(request, LookLevel):
+            one.look = request
+        else:
+            return one.run([request])[0]
         return None
 
     return answer

@@ -124,9 +124,7 @@ class QemuMachine:
             if isinstance(bench, Bench):
                 bench.sight = self._sight
             else:
-                # The machine there looks as it did when it began.
-                bench.close()
-        self._benches = [bench for bench in self._benches if isinstance(bench, Bench)]
+                bench.look(look)
 
     @property
     def sees_memory(self) -> bool:
