@@ -27,7 +27,8 @@ from pfnlab.hunt.fuzz.signature import KERNELS_GO_ON
 from pfnlab.hunt.meeting.holding import litmus_programs
 from pfnlab.kernel.policies.releases import CONFIRMED
 from pfnlab.lab.running.kernel_blocks import files_by_function, function_of
-from pfnlab.lab.running.qemu_machine import QemuMachine, guest_needed
+from pfnlab.lab.running.pending import guest_needed
+from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.look import LookLevel

@@ -13,7 +13,6 @@ import queue
 import threading
 import time
 import weakref
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +27,8 @@ from pfnlab.lab.images.modules import vfio_modules
 from pfnlab.lab.running.bench import Bench, Sight
 from pfnlab.lab.running.bench_process import BenchProcess
 from pfnlab.lab.running.inside import can_look_inside, has_types, need_lens
-from pfnlab.lab.running.placement import bar_mib_given, check_any_placeable
+from pfnlab.lab.running.pending import Pending
+from pfnlab.lab.running.placement import check_any_placeable
 from pfnlab.lab.vm.accel import HELLO_LIMIT, Acceleration
 from pfnlab.lab.vm.boots import Boots, GuestFactory, GuestLike, GuestShape, Stopped
 from pfnlab.lab.vm.hardware import USUAL, Hardware
@@ -157,10 +157,9 @@ class QemuMachine:
         assert self.kernel  # looked up here, before threads ask for it
         self._shared.acceleration.settle()
         runs: dict[int, Run] = {}
-        # Programs that need the same kind of guest come one after the other.
-        pending = deque(sorted(enumerate(programs), key=lambda entry: guest_needed(entry[1])))
+        pending = Pending(programs)
         results: queue.SimpleQueue[tuple[int, Run] | BaseException] = queue.SimpleQueue()
-        threads = self._threads(pending, results)
+        threads = self._threads(len(programs), pending, results)
         try:
             for thread in threads:
                 thread.start()
@@ -199,9 +198,9 @@ class QemuMachine:
         self.close()
 
     def _threads(
-        self, pending: deque[tuple[int, Program]], results: queue.SimpleQueue[tuple[int, Run] | BaseException]
+        self, programs: int, pending: Pending, results: queue.SimpleQueue[tuple[int, Run] | BaseException]
     ) -> list[threading.Thread]:
-        count = min(self._max_guests, -(-len(pending) // PROGRAMS_PER_GUEST))
+        count = min(self._max_guests, -(-programs // PROGRAMS_PER_GUEST))
         while len(self._benches) < count:
             self._benches.append(
                 BenchProcess({"kernel": self.kernel, **self._settings}, self._say)
@@ -218,7 +217,7 @@ class QemuMachine:
             for bench in benches
         ]
 
-    def _give_up(self, pending: deque[tuple[int, Program]], threads: list[threading.Thread]) -> None:
+    def _give_up(self, pending: Pending, threads: list[threading.Thread]) -> None:
         # No thread starts a program any more, and a thread that waits for a guest loses it.
         pending.clear()
         self._shared.stop.set()
@@ -235,15 +234,15 @@ class QemuMachine:
 def _work(
     bench: Bench | BenchProcess,
     stop: threading.Event,
-    pending: deque[tuple[int, Program]],
+    pending: Pending,
     results: queue.SimpleQueue[tuple[int, Run] | BaseException],
 ) -> None:
     # A thread: runs programs until none is pending. Any other exception is handed to the caller.
     while not stop.is_set():
-        try:
-            index, program = pending.popleft()
-        except IndexError:
+        taken = pending.take(bench)
+        if taken is None:
             return
+        index, program = taken
         try:
             results.put((index, bench.run(program)))
         except Stopped:
@@ -252,15 +251,6 @@ def _work(
             bench.drop()
             results.put(error)
             return
-
-
-def guest_needed(program: Program) -> tuple[bool, bool, bool, bool, bool, bool, bool, int]:
-    """The guest that *program* needs, as what sorts programs: those without special needs come first."""
-    needs = program.needs
-    return (
-        *(needs.held, needs.wide, needs.driver, needs.vfio, needs.reset, needs.slot, bool(needs.past_end)),
-        bar_mib_given(program),
-    )
 
 
 def _boot(

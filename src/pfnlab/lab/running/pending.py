@@ -1,0 +1,57 @@
+"""The programs that no guest runs yet, handed out so that few guests are booted for them."""
+
+import threading
+from collections import deque
+from collections.abc import Iterable
+
+from pfnlab.lab.running.placement import bar_mib_given
+from pfnlab.lab.running.preparations import steered_cpus
+from pfnlab.programs.lang.ops import Program
+
+#: What tells one kind of guest from another, as what sorts programs.
+Need = tuple[bool, bool, bool, bool, bool, bool, bool, int, int]
+
+
+class Pending:
+    """The programs of a run, by the guest they need.
+
+    A bench stays with one kind of guest until there is no program for it, goes on to one that no other bench
+    has, and helps another only when there is none. So a guest that few programs need is booted once.
+    """
+
+    def __init__(self, programs: Iterable[Program]) -> None:
+        self._lock = threading.Lock()
+        self._kinds: dict[Need, deque[tuple[int, Program]]] = {}
+        self._at: dict[object, Need] = {}
+        for index, program in sorted(enumerate(programs), key=lambda entry: guest_needed(entry[1])):
+            self._kinds.setdefault(guest_needed(program), deque()).append((index, program))
+
+    def take(self, bench: object) -> tuple[int, Program] | None:
+        """The next program for *bench*, with its index; None where there is none any more."""
+        with self._lock:
+            if not self._kinds:
+                return None
+            at = self._at.pop(bench, None)
+            if at not in self._kinds:
+                others = set(self._at.values())
+                fullest = max(self._kinds, key=lambda need: len(self._kinds[need]))
+                at = next((need for need in self._kinds if need not in others), fullest)
+            self._at[bench] = at
+            taken = self._kinds[at].popleft()
+            if not self._kinds[at]:
+                del self._kinds[at]
+            return taken
+
+    def clear(self) -> None:
+        """Hand out none any more."""
+        with self._lock:
+            self._kinds.clear()
+
+
+def guest_needed(program: Program) -> Need:
+    """The guest that *program* needs; those of programs without special needs sort first."""
+    needs = program.needs
+    return (
+        *(needs.held, needs.wide, needs.driver, needs.vfio, needs.reset, needs.slot, bool(needs.past_end)),
+        *(bar_mib_given(program), steered_cpus(program) if needs.held else 1),
+    )
