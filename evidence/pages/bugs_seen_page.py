@@ -31,7 +31,7 @@ How to read the tables:
   or by answers that are a rule (*rule*).
 - **models**: those of the first program, the one with the entry first.
   `pfnlab bugs run A01` runs all of them.
-- **a series**: what its newest stock kernel answered in the goldens of these programs: KERNELS.
+- **a series**: what the newest stock kernel of it in each golden of these programs answered, of KERNELS.
   *broken* and *mended* are the words for a fault, *before* and *after* for a change, *holds* for a rule.
   *neither*: another change hides the sign.
 - **without the commit**: kernels of ours.
@@ -57,8 +57,8 @@ class _Row(NamedTuple):
             return f"{_model(self.bug.shown[0].before)} / {_model(self.bug.shown[0].after)}"
         return ", ".join(map(_model, self.bug.holds[0].on)) if self.bug.holds else _NONE
 
-    def on(self, version: str) -> str:
-        return word_of_entry(one.word for one in self.seen if one.version == version)
+    def on(self, series: str) -> str:
+        return word_of_entry(one.word for one in _newest(self.seen) if series_of(one.version) == series)
 
     @property
     def words(self) -> set[str]:
@@ -98,26 +98,30 @@ def _row(bug: Bug, held: Mapping[str, HeldRevert]) -> _Row:
 def _parts(rows: Sequence[_Row]) -> Iterator[str]:
     kernels = _kernels(rows)
     yield _INTRO.replace("KERNELS", ", ".join(kernels))
+    all_series = list(dict.fromkeys(map(series_of, kernels)))
     yield "## In all\n"
     yield table(("", "entries"), ((name, str(count)) for name, count in _totals(rows).items()))
     for letter, title in GROUPS.items():
         of_group = [row for row in rows if row.bug.number.startswith(letter)]
         if of_group:
             yield f"## {letter}: {title}\n"
-            series = map(series_of, kernels)
-            head = ("id", "entry", "expressed", "models", *series, "without the commit", "settled")
-            yield table(head, (_cells(row, kernels) for row in of_group))
+            head = ("id", "entry", "expressed", "models", *all_series, "without the commit", "settled")
+            yield table(head, (_cells(row, all_series) for row in of_group))
 
 
 def _kernels(rows: Iterable[_Row]) -> list[str]:
-    """The newest version of each series among the goldens, oldest first."""
-    newest: dict[str, str] = {}
-    for version in sorted({one.version for row in rows for one in row.seen}, key=version_key):
-        newest[series_of(version)] = version
-    return list(newest.values())
+    """The versions that columns tell of, oldest first."""
+    return sorted({one.version for row in rows for one in _newest(row.seen)}, key=version_key)
 
 
-def _cells(row: _Row, kernels: Sequence[str]) -> tuple[str, ...]:
+def _newest(seen: Iterable[SeenOn]) -> list[SeenOn]:
+    """Of each program the words of the newest kernel of each series: one alone may be seen on a newer one."""
+    ordered = sorted(seen, key=lambda one: version_key(one.version))
+    newest = {(one.program, series_of(one.version)): one.version for one in ordered}
+    return [one for one in ordered if newest[one.program, series_of(one.version)] == one.version]
+
+
+def _cells(row: _Row, all_series: Sequence[str]) -> tuple[str, ...]:
     bug = row.bug
     without: dict[str, list[str]] = {}
     for name, (word, _) in row.without.items():
@@ -125,7 +129,7 @@ def _cells(row: _Row, kernels: Sequence[str]) -> tuple[str, ...]:
         without.setdefault(f"{commit}: {word}", []).append(series)
     return (
         *(bug.number, bug.title, row.expressed or _NONE, row.models),
-        *(row.on(version) or _NONE for version in kernels),
+        *(row.on(series) or _NONE for series in all_series),
         "; ".join(f"{says} on {', '.join(series)}" for says, series in without.items()) or _NONE,
         bug.settled or _NONE,
     )

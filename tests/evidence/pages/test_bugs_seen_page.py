@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import pytest
 
+from evidence.pages.bug_seen import SeenOn
 from evidence.pages.bugs_seen_page import bugs_seen_page
 from evidence.pages.held_reverts import HeldProgram, HeldRevert
 from pfnlab.kernel.bugs.known_bugs import Bug, bug
@@ -49,6 +51,22 @@ def test_a_row_has_models_kernels_and_what_became_of_it() -> None:
     assert ["A06", "partial-munmap", "two machines", "6.16,without=f8e97613fed2 / 6.16"] == row[:4]
     assert ["broken", "broken", "mended"] == row[4:7]
     assert ["-", "confirmed"] == row[-2:]
+
+
+def test_a_program_that_a_newer_kernel_was_not_asked_has_its_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one golden alone was made on a new kernel, the others are of the kernel before, and count."""
+    seen = {
+        "A01": (SeenOn("one", "6.12.117", "mended", ""), SeenOn("one", "6.12.90", "broken", "")),
+        "A06": (SeenOn("two", "6.12.117", "broken", ""), SeenOn("two", "6.12.118", "mended", "")),
+    }
+    monkeypatch.setattr("evidence.pages.bugs_seen_page.seen_on", lambda bug: seen[bug.number])
+
+    page = bugs_seen_page([bug("A01"), bug("A06")], {})
+
+    assert "answered, of 6.12.117, 6.12.118.\n" in page
+    assert ["mended", "mended"] == [
+        line.split(" | ")[4] for line in page.splitlines() if line.startswith(("| A01", "| A06"))
+    ]
 
 
 def test_kernels_without_a_commit_are_named_together() -> None:

@@ -117,9 +117,11 @@ def test_what_is_no_version_is_refused() -> None:
         # A stable release has a repair of which no mainline release is known.
         ("G06", "6.12.91", "not known"),
         ("G06", "6.12.92", "mended"),
-        # Measured behind a candidate.
+        # Measured between two.
+        ("A05", "6.12.100", "not known"),
+        # Its title is in the changelog.
         ("F06", "7.3-rc7", "has"),
-        ("F06", "7.3.2", "not known"),
+        ("F06", "7.3.2", "has"),
         ("F06", "7.3.4", "mended"),
         # Of one stable series.
         ("P04", "5.4.200", "not known"),
