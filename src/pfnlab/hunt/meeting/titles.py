@@ -106,7 +106,7 @@ def concerning(titles: Iterable[str], said: str) -> tuple[str, ...]:
     """
     functions = set(_FUNCTION.findall(said))
     besides = _words(_FUNCTION.sub(" ", said))
-    ranked = []
+    ranked: list[tuple[float, int, int, str]] = []
     for title in titles:
         text = title.partition(": ")[2]
         match = 2.0 if text in said else max((_match(function, text) for function in functions), default=0.0)

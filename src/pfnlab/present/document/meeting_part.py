@@ -4,7 +4,6 @@ And ``replay --json``.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
 
 from pfnlab.base.inert import one_line
 from pfnlab.base.units import number_of
@@ -97,10 +96,12 @@ def _more(items: Sequence[str], most: int) -> str:
 def _blocks(content: MeetingResult) -> Iterator[Block]:
     found = content.differences
     causes = content.causes or tuple((place,) for place in range(len(found)))
-    for number, (cause, commits) in enumerate(zip_longest(causes, content.commits, fillvalue=()), 1):
+    # A result of an early version names no commits.
+    commits = dict(enumerate(content.commits, 1))
+    for number, cause in enumerate(causes, 1):
         shown = [found[place] for place in cause if 0 <= place < len(found)]
         if shown:
-            yield difference_section(number, shown, content.machines, _UNEXPLAINED, commits)
+            yield difference_section(number, shown, content.machines, _UNEXPLAINED, commits.get(number, ()))
     if len(found) > 1:
         counts = [(short(shown.says, content.machines), len(shown.shown_by)) for shown in found]
         yield drawn(lambda draw: draw.bars("Programs that show each difference", counts, "program"))
