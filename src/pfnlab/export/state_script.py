@@ -8,6 +8,8 @@
 # Every kernel from 6.1 on: up to 6.15 a tracked VMA has the flag VM_PAT; since 6.16 it has a
 # pfnmap_track_ctx, which counts the VMAs that own the reservation.
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Iterator
 from typing import Any
