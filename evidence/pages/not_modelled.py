@@ -113,9 +113,10 @@ OTHERS = (
         (_BAR, "a = mmap bar[0] wc shared rw", "fail __pte_alloc 1: t = thread"),
     ),
     Absence(
-        "allocations that fail, but for two",
-        "A page table and a VMA can be made to fail, because the way back from there undoes PFN mappings; "
-        "what else is allocated, and where, changes with every release.",
+        "allocations that fail, but for five",
+        "A page table, the copy of a VMA, an entry of the book, what a VMA points to and a batch of page "
+        "tables can be made to fail, because the way back from there undoes PFN mappings; what else is "
+        "allocated, and where, changes with every release.",
         (_BAR, "a = mmap bar[0] wc shared rw", "fail kmem_cache_alloc 1: c = fork"),
     ),
     Absence(

@@ -231,3 +231,50 @@ def test_a_table_is_made_unless_it_is_to_fail(vpn: int, nth: int) -> None:
     assert [number + 1 != nth for number in range(3)] == made
     assert made == [mm.tables.has_table(vpn + number * 512, 1) for number in range(3)]
     assert all(mm.tables.has_table(vpn + number * 512, 2) for number in range(3))
+
+
+VFIO = "a = mmap bar[0:4] vfio shared rw"
+DEVMEM = "a = mmap bar[0:4] devmem shared rw"
+
+
+@for_each(
+    ("series", "mapping", "result"),
+    [
+        *(("7.3", VFIO, "ok"), ("6.12", VFIO, "ok"), ("6.1", VFIO, "ok")),
+        *(("7.3", DEVMEM, "ok"), ("6.12", DEVMEM, "EAGAIN"), ("6.1", DEVMEM, "EAGAIN")),
+        *(("7.3", WC, "EINVAL"), ("6.12", WC, "EINVAL"), ("6.1", WC, "EINVAL")),
+    ],
+)
+def test_an_entry_of_the_book_fails_in_its_function_alone(series: str, mapping: str, result: str) -> None:
+    """vfio-pci maps registers first, outside of it; in two phases /dev/mem comes to another one (S5.16.5)."""
+    failed, _ = run(series, f"fail kmalloc 1 in remap_pfn_range: {mapping}")
+
+    assert result == failed.result
+
+
+@every_series
+def test_only_the_first_call_of_the_outer_function_counts(series: str) -> None:
+    """The second VMA of a fork is copied by a call of its own."""
+    alone = run(
+        series, WC, "b = mmap bar[8:12] wc shared rw", "fail __pte_alloc 2 in copy_page_range: c = fork"
+    )
+    anywhere = run(series, WC, "b = mmap bar[8:12] wc shared rw", "fail __pte_alloc 2: c = fork")
+
+    assert ("ok", "ENOMEM") == (alone[-2].result, anywhere[-2].result)
+
+
+@every_series
+def test_an_outer_function_that_is_not_called(series: str) -> None:
+    """Nothing fails in it: the page table is made by a fault."""
+    _, touched, _ = run(series, ANON, "fail __pte_alloc 1 in copy_page_range: read a[3]")
+
+    assert "ok" == touched.result
+
+
+@every_series
+def test_an_outer_function_that_the_model_does_not_know(series: str) -> None:
+    """Undecided, with those that it knows."""
+    with pytest.raises(
+        Undecided, match="what is called in dup_mmap, only in copy_page_range, free_pgtables, r"
+    ):
+        run(series, ANON, "fail vm_area_dup 1 in dup_mmap: c = fork")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from pfnlab.base.errors import ModelledErrno, Undecided, Why
@@ -19,19 +21,26 @@ _CAN_FAIL = ("__get_free_page", "__pte_alloc", "kmalloc", "pfnmap_track", "vm_ar
 #: the context (S4.6.2), and for a batch of page tables (S8.1.12).
 _ONLY_INSIDE = {"kmalloc": "remap_pfn_range", "__get_free_page": "free_pgtables"}
 
+#: Functions in which alone calls may be counted.
+_INSIDE = ("copy_page_range", "free_pgtables", "remap_pfn_range")
+
+_NOT_ASKED = nullcontext()
+
 
 class Failures:
     """The function that is made to fail, if one is, and in which of its calls to come."""
 
     def __init__(self) -> None:
         self._forced: tuple[str, int] | None = None
+        #: The function in which alone calls count, while it was not called.
+        self._outer: str | None = None
 
     def state(self) -> tuple[str, int] | None:
         """The function, and how many of its calls are left until it fails; None if nothing is made to."""
         return self._forced
 
     def force(self, function: str, nth: int, inside: str | None = None) -> None:
-        """Make *function* fail on its *nth* call from now on, or from the first call of *inside* on.
+        """Make *function* fail on its *nth* call from now on, or within the first call of *inside*.
 
         :raises Undecided: the model does not know its consequences
         """
@@ -42,11 +51,28 @@ class Failures:
             raise Undecided(
                 f"the model does not know what follows when {function} fails, only {functions}", Why.NO_RULE
             )
-        self._forced = (function, nth)
+        if inside not in (None, *_INSIDE):
+            where = ", ".join(_INSIDE)
+            raise Undecided(
+                f"the model does not know what is called in {inside}, only in {where}", Why.NO_RULE
+            )
+        self._forced, self._outer = (function, nth), inside
+
+    def inside(self, function: str) -> AbstractContextManager[None]:
+        """The kernel is in *function* within this context: what is to fail in it may fail, the first time."""
+        return self._counting() if self._outer == function else _NOT_ASKED
+
+    @contextmanager
+    def _counting(self) -> Iterator[None]:
+        self._outer = None
+        try:
+            yield
+        finally:
+            self._forced = None
 
     def unforce(self) -> None:
         """Nothing is made to fail any more."""
-        self._forced = None
+        self._forced = self._outer = None
 
     def fails(self, function: str, calls: int = 1) -> bool:
         """True where one of the next *calls* calls of *function* is the one that fails."""
@@ -54,7 +80,7 @@ class Failures:
 
     def failing(self, function: str, calls: int) -> int | None:
         """How many of the next *calls* calls of *function* succeed before one fails; None if all do."""
-        if self._forced is None or self._forced[0] != function or calls <= 0:
+        if self._outer or self._forced is None or self._forced[0] != function or calls <= 0:
             return None
         remaining = self._forced[1]
         self._forced = (function, remaining - calls)
@@ -73,7 +99,9 @@ class Failures:
 
     def awaits(self, function: str) -> bool:
         """True where a later call of *function* is to fail."""
-        return self._forced is not None and self._forced[0] == function and self._forced[1] > 0
+        if self._outer or self._forced is None:
+            return False
+        return self._forced[0] == function and self._forced[1] > 0
 
 
 def pte_alloc(mm: MmStruct, vpn: int) -> bool:

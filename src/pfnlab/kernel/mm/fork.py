@@ -127,7 +127,7 @@ def _copy_vma(src: Vma, child: MmStruct, commits: bool) -> None:
     if src.flags & VM_WIPEONFORK:
         dst.anon_vma = None
     else:
-        with kernel.processors.inside("copy_page_range"):
+        with kernel.processors.inside("copy_page_range"), kernel.failures.inside("copy_page_range"):
             kernel.trace.event("copy_range", src.start)
             if _vma_needs_copy(src):
                 _copy_page_range(dst, src)

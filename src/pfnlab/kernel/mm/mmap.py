@@ -207,7 +207,7 @@ def _teardown(vma: Vma) -> None:
         kernel.tracker.unmap_vmas(vma)
         zap_vma(tlb, vma, vma.start, vma.end)
     tlb.flushes.unmap_region(tlb, vma)
-    with processors.inside("free_pgtables"):
+    with processors.inside("free_pgtables"), kernel.failures.inside("free_pgtables"):
         kernel.trace.event("free_pgtables")
         tlb.flushes.tlb_free_vmas(tlb, vma)
         tlb.flushes.tlb_free_vma(tlb, vma)

@@ -21,12 +21,20 @@ def remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int, *, prepared
     :raises ModelledErrno: EINVAL when the tracker refuses or a private mapping is mapped in part, ENOMEM
         where no page table could be had
     """
+    kernel = vma.mm.kernel
+    if not pfns.nr:
+        raise Undecided("the kernel stops with BUG: remap_pfn_range of no pages", Why.NO_END)
+    if prepared:
+        _remap_pfn_range(vma, start, pfns, prot)
+        return
+    with kernel.failures.inside("remap_pfn_range"):
+        kernel.trace.event("remap", start)
+        _remap_pfn_range(vma, start, pfns, prot)
+
+
+def _remap_pfn_range(vma: Vma, start: int, pfns: PfnRange, prot: int) -> None:
     kernel, tracker = vma.mm.kernel, vma.mm.kernel.tracker
     end = start + pfns.nr
-    if start == end:
-        raise Undecided("the kernel stops with BUG: remap_pfn_range of no pages", Why.NO_END)
-    if not prepared:
-        kernel.trace.event("remap", start)
     # A private mapping must be mapped whole, for one vm_pgoff has to tell its frames.
     private = is_cow_mapping(vma.flags)
     partial_private = private and (start != vma.start or end != vma.end)

@@ -165,7 +165,7 @@ def clear_vmas(
         _clear_own(tlb, whole)
     else:
         tlb.flushes.unmap_region(tlb, vmas[0])
-    with processors.inside("free_pgtables"):
+    with processors.inside("free_pgtables"), kernel.failures.inside("free_pgtables"):
         kernel.trace.event("free_pgtables")
         tlb.flushes.tlb_free_vmas(tlb, vmas[0])
         floor, ceiling = mm.gap_around(vmas[0].start, vmas[-1].end)
