@@ -40,7 +40,7 @@ PROGRAMS = 500
 _BEAT = 4.0
 
 #: The options that say what is drawn.
-_DRAWN = "seed programs driver schedules vfio slots fixed leaves coverage no_coverage"
+_DRAWN = "seed programs driver schedules vfio slots fixed leaves failures coverage no_coverage"
 
 
 class FuzzRequest(Request, frozen=True, kw_only=True):
@@ -77,6 +77,7 @@ class FuzzRequest(Request, frozen=True, kw_only=True):
     slots: Annotated[bool, Option("With devices that come and go.")] = False
     fixed: Annotated[bool, Option("Only programs with an isa or a top device.")] = False
     leaves: Annotated[bool, Option("Only programs with leaves of 2 MiB and 1 GiB.")] = False
+    failures: Annotated[bool, Option("A quarter of the operations that may allocate fails.")] = False
     coverage: Annotated[
         str | None,
         Option(
@@ -145,7 +146,8 @@ def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[
     measure = _measure(request)
     named = name_machines(specs, request.profile)
     vocabulary = Vocabulary(
-        *(request.driver, request.schedules, request.vfio, request.slots, request.leaves, request.fixed)
+        *(request.driver, request.schedules, request.vfio, request.slots, request.leaves, request.fixed),
+        failures=request.failures,
     )
     check_vocabulary(vocabulary)
     chosen = looking_named(request.look) if request.look is not None else None

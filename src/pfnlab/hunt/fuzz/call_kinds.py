@@ -124,6 +124,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
     :param slots: devices that come and go
     :param leaves: every program has a device that leaves fit into, and a mapping that has some
     :param fixed: every program has a device at a fixed place, ``isa`` or ``top``
+    :param failures: a quarter of the operations that may allocate is made to fail
     """
 
     driver: bool = False
@@ -132,6 +133,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
     slots: bool = False
     leaves: bool = False
     fixed: bool = False
+    failures: bool = False
 
     @property
     def has_leaves(self) -> bool:

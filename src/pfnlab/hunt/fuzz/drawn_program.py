@@ -23,6 +23,9 @@ _FAILING_CALLS = (1, 1, 1, 2, 2, 3)
 #: How often such an operation is made to fail, and a fork; the program then takes five times as long.
 _FAIL_RATE, _FORK_FAIL_RATE = 0.012, 0.03
 
+#: The same where programs are about failures.
+_FAIL_OFTEN = 0.25
+
 #: How often a program with fixed places may map past the end of the BAR.
 _PASSES_END = 0.2
 
@@ -55,6 +58,7 @@ class DrawnProgram:
     :param prefix: an earlier program, with a part of which it begins
     :param rare: it may need a guest of its own
     :param leaves: it has a device that leaves fit into
+    :param failures: whether its operations are often made to fail
     """
 
     def __init__(
@@ -69,8 +73,10 @@ class DrawnProgram:
         slot: bool,
         leaves: bool,
         fixed: bool,
+        failures: bool,
     ) -> None:
         self.random, self.bias, self.vfio, self.leaves = random, bias, vfio, leaves
+        self.failures = failures
         self.weights = weights
         #: Its device is out of its slot.
         self.empty = False
@@ -243,7 +249,8 @@ class DrawnProgram:
     def fail(self, call: ops.Call) -> Fail | None:
         kind = call_kinds.kind_of(call)
         functions = [function for function, kinds in call_kinds.ALLOCATING.items() if kind in kinds]
-        if not functions or self.random.random() >= (_FORK_FAIL_RATE if kind == "fork" else _FAIL_RATE):
+        rate = _FAIL_OFTEN if self.failures else _FORK_FAIL_RATE if kind == "fork" else _FAIL_RATE
+        if not functions or self.random.random() >= rate:
             return None
         function = self.random.choice(functions)
         first_only = kind == "fork" and function == "__pte_alloc"

@@ -48,7 +48,13 @@ def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias
     rare = is_rare(index) and not leaves
     kinds = vocabulary.kinds_of(vfio=vfio, slot=slot, resets=index % _RESET_PERIOD < _RESETS)
     drawing = DrawnProgram(
-        random, kinds, bias, prefix, rare=rare, vfio=vfio, slot=slot, leaves=leaves, fixed=vocabulary.fixed
+        *(random, kinds, bias, prefix),
+        rare=rare,
+        vfio=vfio,
+        slot=slot,
+        leaves=leaves,
+        fixed=vocabulary.fixed,
+        failures=vocabulary.failures,
     )
     # A held processor with a device that goes has no rule.
     held = vocabulary.schedules and not slot and random.random() < _HELD_RATE
