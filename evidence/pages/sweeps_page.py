@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from evidence.pages.markdown import table
 from evidence.pages.recorded_sweep import RecordedSweep, recorded_sweeps
 from pfnlab.hunt.fuzz.letters import KNOWN, LETTERS, NEW, CellTable
+from pfnlab.hunt.sweep.failing_cells import FailingCell, failing_cells
 from pfnlab.hunt.sweep.swept_cells import ALL, cells_of, mappings_of, scopes
 
 _INTRO = """\
@@ -31,6 +32,7 @@ The scope `triples` has three operations in a row on leaves.
 In the scope `holds` the first operation is held at a function of the kernel.
 Meanwhile a thread does the second one, or a child with an address space of its own.
 Then the first is released.
+In the scope `failures` a cell is one operation, in which one allocation fails ([S5.16](semantics/S5.md)).
 Behind the last operation the task reads a page of its place, and so does the child.
 At aligned places an operation behind `move` follows the pages to their new place.
 
@@ -75,13 +77,13 @@ def page() -> str:
 
 def _scopes() -> Iterator[str]:
     cells = f"{len(cells_of(ALL)):,} cells together"
-    yield f"## The scopes\n\n`{ALL}` is all of them but `marks` and `holds`: {cells}.\n\n"
+    yield f"## The scopes\n\n`{ALL}` is all of them but `marks`, `holds` and `failures`: {cells}.\n\n"
     rows = [
         (
             f"`{scope}`",
             mapping.name,
             f"`{mapping.device}` `{mapping.via} {mapping.sharing}`",
-            f"{sum(cell.mapping is mapping for cell in cells_of(scope)):,}",
+            f"{sum(cell.table == mapping.name for cell in cells_of(scope)):,}",
             ", ".join(mapping.kinds),
         )
         for scope in scopes()
@@ -90,6 +92,19 @@ def _scopes() -> Iterator[str]:
         for mapping in mappings
     ]
     yield table(("scope", "mapping", "how it is mapped", "cells", "kinds of operation"), rows)
+    yield "\nIn `failures` a row of a table is an operation behind the lines that lead to it.\n\n"
+    tables: dict[str, list[FailingCell]] = {}
+    for cell in failing_cells():
+        tables.setdefault(cell.table, []).append(cell)
+    failing = (
+        (
+            name,
+            f"{len(cells):,}",
+            ", ".join(f"`{fails}`" for fails in dict.fromkeys(one.fails for one in cells)),
+        )
+        for name, cells in tables.items()
+    )
+    yield table(("table", "cells", "the calls that fail"), failing)
     yield "\n"
 
 
@@ -97,7 +112,8 @@ def _letters() -> Iterator[str]:
     yield "## The letters\n\n"
     yield "A table has a row for each first operation, and a column for each last one.\n"
     yield "Two letters stand for a pair: at aligned places, and at odd ones.\n"
-    yield "In `holds` they are those beside a thread, and beside a child.\n\n"
+    yield "In `holds` they are those beside a thread, and beside a child.\n"
+    yield "In `failures` one letter stands for a cell.\n\n"
     yield table(("letter", "what happened"), ((f"`{letter}`", says) for letter, says in LETTERS.items()))
     yield "\nWhere several happened in a cell, the first of this list is written.\n\n"
 

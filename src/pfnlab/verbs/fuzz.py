@@ -56,7 +56,8 @@ class FuzzRequest(Request, frozen=True, kw_only=True):
         str | None,
         Option(
             "Draw nothing: run every pair of operations on every kind of mapping of a scope, each in two "
-            "cells: pci, mem, private, driver, vfio, leaves, triples, marks, holds or all.",
+            "cells: pci, mem, private, driver, vfio, leaves, triples, marks, holds or all. In failures "
+            "every operation that may allocate has an allocation that fails.",
             "SCOPE",
         ),
     ] = None

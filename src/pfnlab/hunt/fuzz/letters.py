@@ -155,7 +155,8 @@ class CellTable(msgspec.Struct, frozen=True):
     :param scope: the scope that has it
     :param mapping: the kind of mapping
     :param columns: the last operation of each cell
-    :param rows: by the operations before it, for each column two letters: at aligned and at odd places
+    :param rows: by the operations before it, for each column two letters: at aligned and at odd places; one
+        where an allocation fails
     """
 
     scope: str
@@ -229,7 +230,7 @@ def _tables(cells: Cells) -> Iterator[CellTable]:
     rows: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
     for cell, letter in zip(every, letters, strict=True):
         *first, last = cell.kinds
-        of_row = rows.setdefault((cell.scope, cell.mapping.name), {}).setdefault(", ".join(first), {})
+        of_row = rows.setdefault((cell.scope, cell.table), {}).setdefault(", ".join(first), {})
         of_row[last] = of_row.get(last, "") + letter
     for (scope, mapping), table in rows.items():
         if any(letters.strip() for row in table.values() for letters in row.values()):

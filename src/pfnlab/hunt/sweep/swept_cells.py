@@ -6,6 +6,8 @@ the next. Behind the last operation the task reads a page of its place, and so d
 
 A cell of a hold has its first operation held at a function of the kernel, while a thread or a child does the
 second one; then the first one is released.
+
+The cells of failures are :mod:`.failing_cells`.
 """
 
 import hashlib
@@ -15,6 +17,7 @@ from itertools import product
 from typing import NamedTuple, TypeAlias
 
 from pfnlab.base.errors import Misuse
+from pfnlab.hunt.sweep.failing_cells import FAILURES, FailingCell, failing_cells
 from pfnlab.hunt.sweep.swept_mappings import (
     HOLDS,
     MAPPINGS,
@@ -29,7 +32,7 @@ from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.words import did_you_mean
 
-#: The scope of all others but those of marks, and of holds, whose cells take far longer.
+#: The scope of all others but those of marks, of failures, and of holds, whose cells take far longer.
 ALL = "all"
 
 #: The areas, and tasks, that the operations of a cell make.
@@ -60,6 +63,11 @@ class SweptCell(NamedTuple):
         first, *others = self.kinds
         row = ", ".join((first, *(("fork",) if self.fork else ()), *others))
         return f"{self.scope}, {self.mapping.name}: {row} at {'odd' if self.odd else 'aligned'} places"
+
+    @property
+    def table(self) -> str:
+        """The table that it is in."""
+        return self.mapping.name
 
     @property
     def text(self) -> str:
@@ -120,6 +128,11 @@ class HeldCell(NamedTuple):
         return f"{self.scope}, {self.mapping.name}: {self.kinds[0]}, {beside} meanwhile"
 
     @property
+    def table(self) -> str:
+        """The table that it is in."""
+        return self.mapping.name
+
+    @property
     def text(self) -> str:
         """The text of its program."""
         mapping = self.mapping
@@ -143,10 +156,10 @@ class HeldCell(NamedTuple):
         return load_text(self.text, str(self))
 
 
-Cell: TypeAlias = SweptCell | HeldCell
+Cell: TypeAlias = SweptCell | HeldCell | FailingCell
 
 
-def _beginning(cell: Cell) -> list[str]:
+def _beginning(cell: SweptCell | HeldCell) -> list[str]:
     """The lines of a cell's program up to where its mapping is there, with the pages that are reached."""
     mapping = cell.mapping
     return [
@@ -159,17 +172,17 @@ def _beginning(cell: Cell) -> list[str]:
 
 def scopes() -> tuple[str, ...]:
     """The names of all scopes."""
-    return (*MAPPINGS, *TRIPLES, *MARKS, *HOLDS, ALL)
+    return (*MAPPINGS, *TRIPLES, *MARKS, *HOLDS, FAILURES, ALL)
 
 
 def mappings_of(scope: str) -> dict[str, tuple[SweptMapping, ...]]:
-    """The kinds of mapping of a scope, by the scope that has them.
+    """The kinds of mapping of a scope, by the scope that has them; failures have none.
 
     :raises Misuse: there is no such scope
     """
     if scope == ALL:
         return MAPPINGS | TRIPLES
-    every = MAPPINGS | TRIPLES | MARKS | HOLDS
+    every = MAPPINGS | TRIPLES | MARKS | HOLDS | {FAILURES: ()}
     if scope not in every:
         raise Misuse(f"there is no scope `{scope}`{did_you_mean(scope, scopes())}")
     return {scope: every[scope]}
@@ -181,6 +194,8 @@ def cells_of(scope: str) -> Sequence[Cell]:
 
     :raises Misuse: there is no such scope
     """
+    if scope == FAILURES:
+        return failing_cells()
     return tuple(
         cell
         for name, mappings in mappings_of(scope).items()

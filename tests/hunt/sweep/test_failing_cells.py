@@ -10,9 +10,10 @@ from functools import cache
 
 import msgspec
 import pytest
-from failing_programs import EVERY, ROWS, programs
 from having import ASKED_WIDELY, NEW, bootable, model_of
 
+from pfnlab.hunt.sweep.failing_cells import GROUPS, FailingCell, failing_cells
+from pfnlab.hunt.sweep.swept_cells import ALL, cells_of
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -41,7 +42,7 @@ def reached(found: Sequence[Program]) -> list[Program]:
 @cache
 def asked() -> list[Program]:
     """The programs of ``make test``."""
-    return reached(list(programs().values())[::_EACH])
+    return reached([cell.program for cell in failing_cells()[::_EACH]])
 
 
 def differing(series: str, found: Sequence[Program]) -> list[str]:
@@ -54,21 +55,54 @@ def differing(series: str, found: Sequence[Program]) -> list[str]:
     return [f"{one.title}: {told[0]}" for one, *runs in pairs if (told := differences(runs))]
 
 
-def test_each_operation_fails_on_its_first_call() -> None:
-    """By the function that it is asked about at all; both are asked about everywhere."""
-    functions = {function for function, _ in EVERY}
+def test_failures_are_a_scope() -> None:
+    """With the cells of no other, and not among all of them, which no allocation fails in."""
+    assert failing_cells() == cells_of("failures")
+    assert not [cell for cell in cells_of(ALL) if isinstance(cell, FailingCell)]
 
-    for rows, forced in ROWS:
-        assert {(function, 1) for function in functions} <= set(forced)
-        assert rows
+
+def test_each_cell_is_a_program_of_its_own() -> None:
+    """In which the operation of its row fails as its column says, once."""
+    cells = failing_cells()
+
+    forced = [[op.fail for op in cell.program.ops if op.fail is not None] for cell in cells]
+
+    assert [cell.fails.split()[0] for cell in cells] == [fail.function for (fail,) in forced]
+    texts = [cell.text.partition("\ndevice")[2] for cell in cells]
+    assert len(cells) == len(set(texts)) == len({str(cell) for cell in cells})
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_table_has_a_cell_for_each_column(group: str) -> None:
+    """Of every row: a letter that is missing would shift those behind it."""
+    columns: dict[str, list[str]] = {}
+    for cell in failing_cells():
+        if cell.table == group:
+            columns.setdefault(cell.kinds[0], []).append(cell.fails)
+
+    assert 1 == len({tuple(fails) for fails in columns.values()})
+
+
+def test_each_operation_fails_on_its_first_call() -> None:
+    """By a page table, or where tables are freed by the page that has a batch of them."""
+    firsts = {
+        group: {cell.fails for cell in failing_cells() if cell.table == group and " 1" in cell.fails}
+        for group in GROUPS
+    }
+
+    batch = {"__get_free_page 1 in free_pgtables"}
+    assert [batch] == [fails for group, fails in firsts.items() if group == "frees"]
+    assert all(
+        {"__pte_alloc 1", "vm_area_dup 1"} <= fails for group, fails in firsts.items() if group != "frees"
+    )
 
 
 def test_a_failure_is_reached_in_each_group() -> None:
     """Of mappings, moves, touches and changes; those of drivers allocate nothing but entries of a remap."""
     titles = [one.title for one in asked()]
 
-    words = ("mmap", "move", "mem_read", "mprotect", "remap_pfn_range")
-    assert [] == [word for word in words if not any(title.startswith(word) for title in titles)]
+    words = (" = mmap", " = mremap", ": mem_read", ": mprotect", ": remap_pfn_range")
+    assert [] == [word for word in words if not any(word in title for title in titles)]
     assert len(titles) > 150
 
 
@@ -89,4 +123,4 @@ def test_an_allocation_fails_as_on_the_kernel(series: str) -> None:
 @pytest.mark.xdist_group(f"kernel-{NEW}")
 def test_every_allocation_fails_as_on_the_kernel() -> None:
     """All of them, those too that come to no call that fails."""
-    assert [] == differing(NEW, list(programs().values()))
+    assert [] == differing(NEW, [cell.program for cell in failing_cells()])

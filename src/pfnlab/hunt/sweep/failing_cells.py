@@ -1,0 +1,137 @@
+"""The cells of a sweep of failures: an operation that may allocate, and the allocation that fails in it.
+
+A row is an operation behind the lines that lead to it, and a column a function that is made to fail on one of
+its calls. Where there is no such call, the operation runs as if nothing was asked for.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+from itertools import product
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.ops import Program
+
+#: The scope of failures.
+FAILURES = "failures"
+
+#: Texts by a name that stands for them.
+_Named: TypeAlias = dict[str, tuple[str, ...]]
+
+
+class FailingRows(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rows of one set-up or of several: each operation behind each of the lines that may lead to it.
+
+    :param op: the operations, or names of them
+    :param before: lines that lead to an operation, one behind the other with ``;``, or names of them
+    :param after: lines that show what is left
+    :param page: what ``{page}`` stands for in an operation; *pages* and *span* likewise
+    :param area: an area that it needs
+    :param device: the device, as a program declares it
+    """
+
+    op: tuple[str, ...]
+    before: tuple[str, ...] = ("",)
+    after: str = ""
+    page: str = "a[3]"
+    pages: int = 16
+    span: str = "a[4:8]"
+    area: str = ""
+    device: str = "pci, 2048 pages"
+
+
+class FailingGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rows with the same columns.
+
+    :param calls: names of the calls that are made to fail
+    """
+
+    calls: tuple[str, ...]
+    rows: tuple[FailingRows, ...]
+
+
+class _Failures(msgspec.Struct, forbid_unknown_fields=True):
+    """``failures.toml``, which says what each table means."""
+
+    calls: _Named
+    lines: dict[str, str]
+    ops: _Named
+    groups: dict[str, FailingGroup]
+
+
+_FAILURES = msgspec.toml.decode(
+    files("pfnlab.hunt.sweep").joinpath("failures.toml").read_bytes(), type=_Failures
+)
+
+#: The groups of rows, each a table.
+GROUPS = _FAILURES.groups
+
+
+class FailingCell(NamedTuple):
+    """A cell: an operation in which one call of a function fails.
+
+    :param table: the name of its group
+    :param op: the operation
+    :param before: what leads to it, as its row has it
+    :param fails: the call that fails, as a line has it
+    """
+
+    table: str
+    rows: FailingRows
+    op: str
+    before: str
+    fails: str
+
+    @property
+    def scope(self) -> str:
+        """The scope of failures."""
+        return FAILURES
+
+    @property
+    def kinds(self) -> tuple[str, str]:
+        """Its row and its column."""
+        return f"{self.op} behind {self.before}" if self.before else self.op, self.fails
+
+    def __str__(self) -> str:
+        return f"{self.scope}, {self.table}: {self.kinds[0]}, {self.fails} fails"
+
+    @property
+    def text(self) -> str:
+        """The text of its program."""
+        rows = self.rows
+        before = ";".join(_FAILURES.lines.get(part.strip(), part) for part in self.before.split(";"))
+        area = (f"area    {rows.area}",) if rows.area else ()
+        lines = (
+            *("pfnlab program 1", f"title   {self}", f"device  bar: {rows.device}", *area, ""),
+            *(line.strip() for line in before.split(";") if line.strip()),
+            f"fail {self.fails}: {self.op}",
+            *(line.strip() for line in rows.after.split(";") if line.strip()),
+        )
+        return "".join(f"{line}\n" for line in lines)
+
+    @property
+    def program(self) -> Program:
+        """Its program."""
+        return load_text(self.text, str(self))
+
+
+def _called(names: Sequence[str], of: _Named) -> Iterator[str]:
+    """The texts that *names* stand for, each itself where it is no name."""
+    for name in names:
+        yield from of.get(name, (name,))
+
+
+@cache
+def failing_cells() -> tuple[FailingCell, ...]:
+    """The cells of all groups, row by row."""
+    return tuple(
+        FailingCell(name, rows, op.format(page=rows.page, pages=rows.pages, span=rows.span), before, fails)
+        for name, group in GROUPS.items()
+        for rows in group.rows
+        for before, op, fails in product(
+            rows.before, _called(rows.op, _FAILURES.ops), _called(group.calls, _FAILURES.calls)
+        )
+    )
