@@ -127,7 +127,7 @@ class Acting(Operations, ABC):
         """The task's next operation, with the kernel made to fail: ``m.fail("__pte_alloc").fork()``.
 
         :param nth: the call of *function* that fails, from 1
-        :param inside: count only from the first call of this function on
+        :param inside: count only within the first call of this function
         """
         return Forced(self, {"fail": Fail(function, nth, inside)})
 

@@ -96,18 +96,19 @@ def test_everything_is_said_sooner_or_later() -> None:
     assert {1, 2, 3, 4} <= {len(program.devices) for program in programs}
     assert {None, *get_args(Thp)} == {program.thp for program in programs}
     assert max(len(tasks_of(program)) for program in programs) >= 4
-    assert {"__pte_alloc", "vm_area_dup"} == {op.fail.function for op in ops if op.fail is not None}
+    failing = {"__pte_alloc", "kmalloc", "vm_area_dup"}
+    assert failing == {op.fail.function for op in ops if op.fail is not None}
     assert set(get_args(Walker)) == {op.call.walker for op in ops if isinstance(op.call, Walk)}
 
 
 def test_operations_that_may_allocate_are_made_to_fail() -> None:
-    """Of either allocation many operations, faults and moves too; a thread, an exec and an end never."""
+    """Of either many operations, faults and moves too; a thread, an exec and an end never."""
     ops = [op for index in range(2000) for op in draw(1, index, Vocabulary(driver=True)).ops]
 
     failed = {(op.fail.function, kind_of(op.call)) for op in ops if op.fail is not None}
 
     counts = Counter(function for function, _ in failed)
-    assert {"__pte_alloc": True, "vm_area_dup": True} == {name: count > 8 for name, count in counts.items()}
+    assert {"__pte_alloc", "vm_area_dup"} == {name for name, count in counts.items() if count > 8}
     assert {"read", "write", "munmap", "mremap to"} <= {kind for _, kind in failed}
     assert set() == {kind for _, kind in failed} & {"thread", "exec", "exit", "kill", "look", "status"}
 

@@ -19,9 +19,10 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.look import LookLevel
+from pfnlab.programs.runs.observation import Run, Step
 
 #: One program of so many is asked in ``make test``.
-_EACH = 17
+_EACH = 5
 
 
 def without_failure(program: Program) -> Program:
@@ -30,12 +31,17 @@ def without_failure(program: Program) -> Program:
     return msgspec.structs.replace(program, ops=ops)
 
 
+def _done(run: Run) -> list[Step]:
+    """What was done in each step, whatever was asked for."""
+    return [msgspec.structs.replace(step, op="") for step in run.steps]
+
+
 def reached(found: Sequence[Program]) -> list[Program]:
-    """Those in which the model comes to the call that fails: it would do something else without."""
+    """Those in which the model comes to the call that fails: without, it does something else."""
     model = ModelMachine("7.3")
     with_it, without = model.run(found), model.run([without_failure(one) for one in found])
     return [
-        one for one, failed, ran in zip(found, with_it, without, strict=True) if failed.steps != ran.steps
+        one for one, failed, ran in zip(found, with_it, without, strict=True) if _done(failed) != _done(ran)
     ]
 
 
@@ -103,7 +109,7 @@ def test_a_failure_is_reached_in_each_group() -> None:
 
     words = (" = mmap", " = mremap", ": mem_read", ": mprotect", ": remap_pfn_range")
     assert [] == [word for word in words if not any(word in title for title in titles)]
-    assert len(titles) > 150
+    assert len(titles) > 100
 
 
 @pytest.mark.lab

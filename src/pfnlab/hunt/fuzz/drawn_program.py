@@ -252,9 +252,9 @@ class DrawnProgram:
         rate = _FAIL_OFTEN if self.failures else _FORK_FAIL_RATE if kind == "fork" else _FAIL_RATE
         if not functions or self.random.random() >= rate:
             return None
-        function = self.random.choice(functions)
+        function, _, inside = self.random.choice(functions).partition(" in ")
         first_only = kind == "fork" and function == "__pte_alloc"
-        return Fail(function, 1 if first_only else self.random.choice(_FAILING_CALLS), None)
+        return Fail(function, 1 if first_only else self.random.choice(_FAILING_CALLS), inside or None)
 
     def call(self, kind: str) -> ops.Call:
         """An operation of *kind*."""

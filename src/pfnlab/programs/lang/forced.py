@@ -7,7 +7,7 @@ class Fail(msgspec.Struct, frozen=True):
     """A forced refusal: a kernel function fails on one of its calls within an operation.
 
     :param nth: which call of it, counted from 1
-    :param inside: count only from the first call of this function on, or None
+    :param inside: count only within the first call of this function, or None
     """
 
     function: str
