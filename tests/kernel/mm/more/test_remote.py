@@ -43,13 +43,15 @@ def test_a_hole_in_front_is_an_error(series: str) -> None:
     assert ("EIO", None) == last(series, *HOLE, "mem_read a[1] at 8 4098 bytes")
 
 
-to_7_3 = for_each("series", [*(series for series in SERIES if series != "7.3"), "7.3-rc7"])
+#: 7.3.4 and 6.12.118 map each page for the kernel by itself.
+apart = for_each("version", ["6.12.118", "7.3.4"])
+before = for_each("series", [*(one for one in SERIES if one not in ("6.12", "7.3")), "6.12.117", "7.3-rc7"])
 
 #: The second page shows another frame than the one behind the first.
 APART = (*DEVICE, "mmap bar[8] wc shared rw over a[1]", "write a[1] 9")
 
 
-@to_7_3
+@before
 def test_the_next_frame_is_read_behind_a_device_page(series: str) -> None:
     """Not the next page."""
     moves = ("mem_write a[0] 7 at 4094 4 bytes", "mem_read a[0] at 4094 4 bytes")
@@ -59,9 +61,10 @@ def test_the_next_frame_is_read_behind_a_device_page(series: str) -> None:
     assert ("reserve bar[0]", "erase bar[0]") == steps[3].events
 
 
-def test_from_7_3_4_on_the_next_page_is_read() -> None:
-    """Each page is mapped for the kernel by itself."""
-    steps = run("7.3.4", *APART, "mem_write a[0] 7 at 4094 4 bytes", "mem_read a[0] at 4094 4 bytes")
+@apart
+def test_the_next_page_is_read(version: str) -> None:
+    """Not the next frame."""
+    steps = run(version, *APART, "mem_write a[0] 7 at 4094 4 bytes", "mem_read a[0] at 4094 4 bytes")
 
     assert "4 bytes: 07+4" == steps[-1].value
     assert ("reserve bar[0]", "erase bar[0]", "reserve bar[8]", "erase bar[8]") == steps[-1].events
@@ -73,7 +76,7 @@ def test_whole_pages_are_those_that_are_mapped(series: str) -> None:
     assert ("ok", "8192 bytes: 00*4096 09 00*4095") == last(series, *APART, "mem_read a[0] 8192 bytes")
 
 
-@to_7_3
+@before
 def test_two_frames_are_booked_at_once(series: str) -> None:
     """Another mode of the second refuses both."""
     steps = (*DEVICE, "b = mmap bar[2] uc shared rw")
@@ -82,9 +85,10 @@ def test_two_frames_are_booked_at_once(series: str) -> None:
     assert ("EIO", None) == last(series, *steps, "mem_read a[1] at 4092 8 bytes")
 
 
-def test_from_7_3_4_on_the_last_page_is_the_end() -> None:
+@apart
+def test_the_last_page_is_the_end(version: str) -> None:
     """What lies behind the mapping is left alone."""
-    assert ("ok", "4 bytes: 00*4") == last("7.3.4", *DEVICE, "mem_read a[1] at 4092 8 bytes")
+    assert ("ok", "4 bytes: 00*4") == last(version, *DEVICE, "mem_read a[1] at 4092 8 bytes")
 
 
 @every_series
