@@ -140,10 +140,8 @@ def _of_name(word: str) -> Sequence[Path]:
         if not found:
             raise Misuse(f"{word} matches no program, neither a file nor a name: {_close_names(name)}")
         return found
-    folder = name.rstrip("/")
-    of_folder = [
-        path for path in library_paths() if path.parent.relative_to(library_folder()).as_posix() == folder
-    ]
+    folder = library_folder() / name.rstrip("/")
+    of_folder = [path for path in library_paths() if path.parent == folder] if _is_there(folder) else []
     return of_folder if of_folder and not _named(name, library_paths()) else [find_program(name)]
 
 
