@@ -9,7 +9,7 @@ import msgspec
 
 from pfnlab.base.units import pfn_to_phys
 from pfnlab.checker.judging.device_mappings import SeenMapping
-from pfnlab.checker.judging.entries import _as_offset, _target_at, fork_whole, looks_only
+from pfnlab.checker.judging.entries import _as_offset, _target_at, fork_whole, looks_only, mode_asked
 from pfnlab.checker.judging.history import History, has_moved
 from pfnlab.checker.judging.seen import Layout, SeenEntry
 from pfnlab.checker.judging.seen_moment import ASKED, SeenMoment
@@ -24,7 +24,10 @@ from pfnlab.programs.runs.pte_text import RAM
 from pfnlab.programs.runs.texts import TableEntry, vma_name
 
 #: Properties of an operation: each time counts.
-_EVENTS = ("freed_once", "no_warning", "told_free", "reached", "flushed", "fork_whole", "looks_only")
+_EVENTS = (
+    *("freed_once", "no_warning", "told_free", "reached", "flushed", "fork_whole"),
+    *("looks_only", "mode_asked"),
+)
 
 
 class Broken(NamedTuple):
@@ -56,7 +59,7 @@ def slowly_judged(program: Program, run: Run) -> list[Broken]:
         else:
             asked, moment = list(ASKED), SeenMoment(step, history, layout)
             moment.mappings = list(_mappings(step, history, layout))
-            for name, text in _of_entries(run, number, before, op, history, layout):
+            for name, text in _of_entries(program, run, number, before, op, history, layout):
                 says.setdefault(name, text)
             before = number
         for question in asked:
@@ -108,7 +111,13 @@ def _entries_in(vma: VmaSeen, ptes: Sequence[PteSeen]) -> Iterator[SeenEntry]:
 
 
 def _of_entries(
-    run: Run, number: int, before: int | None, op: Op | None, history: History, layout: Layout
+    program: Program,
+    run: Run,
+    number: int,
+    before: int | None,
+    op: Op | None,
+    history: History,
+    layout: Layout,
 ) -> Iterator[tuple[str, str]]:
     step = run.steps[number]
     vmas, ptes = step.vmas or (), step.ptes or ()
@@ -139,6 +148,8 @@ def _of_entries(
             yield from _flushed(run, before, number)
         if op is not None and op.hold is None:
             yield from (("looks_only", text) for text in looks_only(earlier, step, op))
+            kinds = {device.name: device.kind for device in program.devices}
+            yield from (("mode_asked", text) for text in mode_asked(earlier, step, op, kinds))
         if op is not None and isinstance(op.call, Fork) and step.result != "ok":
             yield from (("fork_whole", text) for text in fork_whole(earlier, step, op))
 
