@@ -32,7 +32,7 @@ class MeetRequest(Request, frozen=True, kw_only=True):
 
     That is litmus programs, walkers, orders of calls, schedules and random programs.
     The page says what differs from the model of its version, each difference shrunk and with the switch that
-    explains it, and which commits of stable releases touch the area. About two minutes a kernel.
+    explains it, and which commits of stable releases touch the area. Two to three minutes a kernel.
 
     Exit codes: 0 nothing differs, 1 something does, 3 it could not be compared, or did not differ again.
     """
