@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from having import ASKED_WIDELY, NEW, bootable, model_of
 
-from pfnlab.hunt.sweep.failing_cells import GROUPS, FailingCell, failing_cells
+from pfnlab.hunt.sweep.failing_cells import FailingCell, failing_cells
 from pfnlab.hunt.sweep.swept_cells import ALL, cells_of
 from pfnlab.lab.running.qemu_machine import QemuMachine
 from pfnlab.programs.lang.ops import Program
@@ -20,6 +20,9 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.compare import differences
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run, Step
+
+#: The tables.
+GROUPS = tuple(dict.fromkeys(cell.table for cell in failing_cells()))
 
 #: One program of so many is asked in ``make test``.
 _EACH = 5

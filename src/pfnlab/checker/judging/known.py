@@ -113,10 +113,8 @@ KNOWN: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
         (_MOVED, _moved_away),
         (_PIECES, _pieces),
         (
-            *(
-                _TWICE_BOOKED,
-                lambda c: c.tracker(*_OVER_ZAPS) and c.has("vfio_remaps") and c.vfio and c.refilled,
-            ),
+            _TWICE_BOOKED,
+            lambda c: c.tracker(*_OVER_ZAPS) and c.has("vfio_remaps") and c.vfio and c.refilled,
         ),
         (_LOOKED_UP, _looked_up),
         (_FOREIGN, lambda c: c.took_foreign),

@@ -62,18 +62,18 @@ class _Failures(msgspec.Struct, forbid_unknown_fields=True):
     groups: dict[str, FailingGroup]
 
 
-_FAILURES = msgspec.toml.decode(
-    files("pfnlab.hunt.sweep").joinpath("failures.toml").read_bytes(), type=_Failures
-)
-
-#: The groups of rows, each a table.
-GROUPS = _FAILURES.groups
+@cache
+def _failures() -> _Failures:
+    # Only who asks for the scope reads it.
+    text = files("pfnlab.hunt.sweep").joinpath("failures.toml").read_bytes()
+    return msgspec.toml.decode(text, type=_Failures)
 
 
 class FailingCell(NamedTuple):
     """A cell: an operation in which one call of a function fails.
 
     :param table: the name of its group
+    :param rows: the rows it is of
     :param op: the operation
     :param before: what leads to it, as its row has it
     :param fails: the call that fails, as a line has it
@@ -101,8 +101,8 @@ class FailingCell(NamedTuple):
     @property
     def text(self) -> str:
         """The text of its program."""
-        rows = self.rows
-        before = ";".join(_FAILURES.lines.get(part.strip(), part) for part in self.before.split(";"))
+        rows, named = self.rows, _failures().lines
+        before = ";".join(named.get(part.strip(), part) for part in self.before.split(";"))
         area = (f"area    {rows.area}",) if rows.area else ()
         lines = (
             *("pfnlab program 1", f"title   {self}", f"device  bar: {rows.device}", *area, ""),
@@ -127,11 +127,12 @@ def _called(names: Sequence[str], of: _Named) -> Iterator[str]:
 @cache
 def failing_cells() -> tuple[FailingCell, ...]:
     """The cells of all groups, row by row."""
+    table = _failures()
     return tuple(
         FailingCell(name, rows, op.format(page=rows.page, pages=rows.pages, span=rows.span), before, fails)
-        for name, group in GROUPS.items()
+        for name, group in table.groups.items()
         for rows in group.rows
         for before, op, fails in product(
-            rows.before, _called(rows.op, _FAILURES.ops), _called(group.calls, _FAILURES.calls)
+            rows.before, _called(rows.op, table.ops), _called(group.calls, table.calls)
         )
     )
