@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from for_each import for_each
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pfnlab.base.errors import Misuse
-from pfnlab.base.toml_text import MOST_TOML, toml_content
+from pfnlab.base.toml_text import MOST_TOML, package_tables, toml_content
 
 
 @pytest.fixture
@@ -66,3 +67,13 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         assert "\n" not in str(refused)
     else:
         assert isinstance(content, dict)
+
+
+def test_tables_of_the_package_have_the_form_that_is_asked_for() -> None:
+    """A table that the form has not is no slip that goes unseen."""
+
+    class Other(msgspec.Struct, forbid_unknown_fields=True):
+        modes: tuple[object, ...]
+
+    with pytest.raises(msgspec.ValidationError, match="unknown field"):
+        package_tables("pfnlab.present.picture", "palette.toml", Other)

@@ -3,9 +3,13 @@
 import re
 import tomllib
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from pfnlab.base.errors import Misuse
+
+Form = TypeVar("Form")
 
 #: The largest size of such a file, in bytes.
 MOST_TOML = 256 << 10
@@ -19,6 +23,14 @@ _DEEP = "this is nested too deeply: write tables of values"
 def package_toml(package: str, name: str) -> dict[str, Any]:
     """The tables in a data file of a package of ours."""
     return toml_content(files(package).joinpath(name).read_text(encoding="utf-8"), name)
+
+
+def package_tables(package: str, name: str, form: type[Form]) -> Form:
+    """The same as a structure, whose fields are the tables.
+
+    :raises msgspec.ValidationError: they have another form
+    """
+    return msgspec.convert(package_toml(package, name), type=form)
 
 
 def toml_content(text: str, source: str) -> dict[str, Any]:

@@ -4,12 +4,12 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
-from importlib.resources import files
 from typing import Any, get_args
 
 import msgspec
 
 from pfnlab.base.inert import one_line
+from pfnlab.base.toml_text import package_tables
 from pfnlab.campaign.plan import Plan
 from pfnlab.campaign.store.rows import TASK_NAMES
 from pfnlab.programs.lang.words import did_you_mean
@@ -107,7 +107,7 @@ class _Samples(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @cache
 def _samples() -> _Samples:
-    return msgspec.toml.decode(files("pfnlab.campaign").joinpath("samples.toml").read_bytes(), type=_Samples)
+    return package_tables(__package__, "samples.toml", _Samples)
 
 
 #: A line, and the table, its number and the key whose value is left out where the rest is looked at.

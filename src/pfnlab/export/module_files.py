@@ -12,6 +12,7 @@ import msgspec
 
 from pfnlab.base.inert import c_comment, c_string
 from pfnlab.base.made import command
+from pfnlab.base.toml_text import package_tables
 from pfnlab.base.version import VERSION
 from pfnlab.export.driver_requests import LETTER, DriverWork
 from pfnlab.export.pieces import comment, function, with_needs
@@ -38,7 +39,7 @@ class _Way(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @cache
 def _ways() -> dict[str, _Way]:
-    return msgspec.toml.decode(_file("ways.toml"), type=dict[str, _Way])
+    return package_tables(__package__, "module/ways.toml", dict[str, _Way])
 
 
 def _file(name: str) -> str:

@@ -7,12 +7,12 @@ one ends before the program does, the first process tells each task when it is i
 """
 
 from collections.abc import Iterator, Mapping
-from importlib.resources import files
 
 import msgspec
 
 from pfnlab.base.inert import c_comment, c_string, shell_path, shell_word
 from pfnlab.base.made import command
+from pfnlab.base.toml_text import package_tables
 from pfnlab.base.version import VERSION
 from pfnlab.export.c_plan import CPlan
 from pfnlab.export.module_files import LOAD, module_files, module_name
@@ -63,7 +63,7 @@ class _Dialects(msgspec.Struct, forbid_unknown_fields=True):
     vfio_config: str
 
 
-_SAID = msgspec.toml.decode(files("pfnlab.export").joinpath("dialects.toml").read_bytes(), type=_Dialects)
+_SAID = package_tables(__package__, "dialects.toml", _Dialects)
 
 
 def as_c(subject: Subject) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from pfnlab.base.errors import ProgramError
-from pfnlab.base.toml_text import package_toml
+from pfnlab.base.toml_text import package_tables
 from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.text import parse
 
@@ -90,7 +90,7 @@ class GroundTables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     neighbours: tuple[Neighbour, ...]
 
 
-TABLES = msgspec.convert(package_toml(__package__, "grounds.toml"), type=GroundTables)
+TABLES = package_tables(__package__, "grounds.toml", GroundTables)
 KINDS, NEIGHBOURS, OPERATIONS = TABLES.kinds, TABLES.neighbours, TABLES.operations
 
 #: The names of the areas and tasks of the first and the second operation.

@@ -14,7 +14,7 @@ import msgspec
 from pfnlab.base.errors import Undecided
 from pfnlab.base.processes import in_order
 from pfnlab.base.result import Made
-from pfnlab.base.toml_text import package_toml
+from pfnlab.base.toml_text import package_tables
 from pfnlab.checker.races.race import RaceState
 from pfnlab.checker.review.grounds import NEIGHBOURS, MadeSetup, ground, grounds
 from pfnlab.checker.review.judged import breaks_at, judged
@@ -82,7 +82,7 @@ class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 #: By property; tests hold that every property that can be violated is here.
-MEANINGS = msgspec.convert(package_toml(__package__, "meanings.toml"), type=dict[str, Meaning])
+MEANINGS = package_tables(__package__, "meanings.toml", dict[str, Meaning])
 
 #: The stages by name, in their order.
 _STAGES = (

@@ -4,10 +4,10 @@ import errno as _errno
 import os
 import re
 from collections.abc import Mapping
-from importlib.resources import files
 
 import msgspec
 
+from pfnlab.base.toml_text import package_tables
 from pfnlab.diagnosis.messages.family_files import RangeEnd, Wording
 from pfnlab.kernel.hw.cachemode import CacheMode
 
@@ -34,9 +34,7 @@ class _Fields(msgspec.Struct, forbid_unknown_fields=True):
         return re.sub(r"\(\?&(\w+)\)", lambda found: self.whole(self.parts[found[1]]), pattern)
 
 
-_FIELDS = msgspec.toml.decode(
-    files("pfnlab.diagnosis.messages").joinpath("fields.toml").read_bytes(), type=_Fields
-)
+_FIELDS = package_tables(__package__, "fields.toml", _Fields)
 _ERROR_WORDS = {os.strerror(number) for number in _errno.errorcode} | {"Operation not supported"}
 _FIELDS.parts["error"] = "|".join(map(re.escape, sorted(_ERROR_WORDS, key=len, reverse=True)))
 

@@ -1,11 +1,11 @@
 """The kinds of operations, their names, and the order in which they often follow each other."""
 
 from collections.abc import Collection, Iterable, Iterator
-from importlib.resources import files
 from typing import NamedTuple, get_args
 
 import msgspec
 
+from pfnlab.base.toml_text import package_tables
 from pfnlab.programs.lang.areas import VVAR
 from pfnlab.programs.lang.device_ops import DriverCall, SlotCall, VfioCall
 from pfnlab.programs.lang.fields import Shape
@@ -40,9 +40,7 @@ class _KindTables(msgspec.Struct, forbid_unknown_fields=True):
 
 
 #: The tables of all that is drawn.
-TABLES = msgspec.toml.decode(
-    files("pfnlab.hunt.fuzz").joinpath("call_kinds.toml").read_bytes(), type=_KindTables
-)
+TABLES = package_tables(__package__, "call_kinds.toml", _KindTables)
 
 #: All kinds that are drawn.
 _KNOWN = {

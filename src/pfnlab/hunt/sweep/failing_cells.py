@@ -6,12 +6,12 @@ its calls. Where there is no such call, the operation runs as if nothing was ask
 
 from collections.abc import Iterator, Sequence
 from functools import cache
-from importlib.resources import files
 from itertools import product
 from typing import NamedTuple, TypeAlias
 
 import msgspec
 
+from pfnlab.base.toml_text import package_tables
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 
@@ -65,8 +65,7 @@ class _Failures(msgspec.Struct, forbid_unknown_fields=True):
 @cache
 def _failures() -> _Failures:
     # Only who asks for the scope reads it.
-    text = files("pfnlab.hunt.sweep").joinpath("failures.toml").read_bytes()
-    return msgspec.toml.decode(text, type=_Failures)
+    return package_tables(__package__, "failures.toml", _Failures)
 
 
 class FailingCell(NamedTuple):

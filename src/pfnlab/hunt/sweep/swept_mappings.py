@@ -1,10 +1,11 @@
 """The mappings of a sweep, by kind: how pages are mapped and reached, and the lines that then do it."""
 
-from importlib.resources import files
 from typing import NamedTuple, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
+
+from pfnlab.base.toml_text import package_tables
 
 #: Rows of words by a name: of kinds of operation, or of functions.
 _Rows: TypeAlias = dict[str, tuple[str, ...]]
@@ -82,7 +83,7 @@ class _Sweep(msgspec.Struct, forbid_unknown_fields=True):
         }
 
 
-_SWEEP = msgspec.toml.decode(files("pfnlab.hunt.sweep").joinpath("sweep.toml").read_bytes(), type=_Sweep)
+_SWEEP = package_tables(__package__, "sweep.toml", _Sweep)
 
 #: The lines of each kind of operation: of the first one, and of a later one where that has others.
 CALLS = _SWEEP.calls

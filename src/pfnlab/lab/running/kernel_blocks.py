@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection, Iterable
-from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pfnlab.base.errors import LostGuest, Undecided
+from pfnlab.base.toml_text import package_tables
 from pfnlab.lab.steering.symbols import Symbols, kernel_symbols, module_symbols
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ class KernelFiles(msgspec.Struct, frozen=True):
 @functools.cache
 def kernel_files() -> KernelFiles:
     """The content of the data file."""
-    text = (resources.files("pfnlab.lab.running") / DATA).read_text(encoding="utf-8")
-    return msgspec.toml.decode(text, type=KernelFiles)
+    return package_tables(__package__, DATA, KernelFiles)
 
 
 @functools.cache

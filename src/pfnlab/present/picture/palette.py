@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from pfnlab.base.inert import xml_attribute, xml_line, xml_text
+from pfnlab.base.toml_text import package_tables
 
 #: The look of a picture: as the reader's system has it, or one for good.
 Theme = Literal["auto", "light", "dark"]
@@ -49,7 +50,7 @@ class _Palette(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _PICTURE = files("pfnlab.present.picture")
-_PALETTE = msgspec.toml.decode(_PICTURE.joinpath("palette.toml").read_bytes(), type=_Palette)
+_PALETTE = package_tables(__package__, "palette.toml", _Palette)
 
 #: The modes in the order of `enum page_cache_mode`, and the colours that are no mode, light and dark.
 MODES, COLOURS = _PALETTE.modes, _PALETTE.colours
