@@ -21,7 +21,7 @@ from pfnlab.programs.lang.load import load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.golden import golden_path, read_golden
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Looking, Machine
+from pfnlab.programs.runs.machine import Machine, looking_at
 from pfnlab.programs.runs.observation import Run
 
 #: Stands among the names of properties for any alarm.
@@ -88,14 +88,8 @@ def gone_findings(
 
 
 def _runs(machine: Machine, findings: Sequence[FiledFinding], look: LookLevel) -> list[Run]:
-    programs = [finding.program for finding in findings]
-    if not isinstance(machine, Looking):
-        return machine.run(programs)
-    before, machine.look = machine.look, look
-    try:
-        return machine.run(programs)
-    finally:
-        machine.look = before
+    with looking_at((machine,), look):
+        return machine.run([finding.program for finding in findings])
 
 
 def _broken(program: Program, run: Run) -> set[str]:

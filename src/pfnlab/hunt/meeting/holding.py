@@ -5,8 +5,8 @@ One of the two is a kernel, the other its model or another kernel.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -30,7 +30,7 @@ from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.golden import golden_look
 from pfnlab.programs.runs.look import LookLevel
-from pfnlab.programs.runs.machine import Looking, Machine, Rebooting, run_telling
+from pfnlab.programs.runs.machine import Looking, Machine, Rebooting, looking_at, run_telling
 from pfnlab.programs.runs.observation import Run, undecided
 
 #: The number of random programs, and their seed, unless the user names others.
@@ -252,18 +252,9 @@ class Pair:
                 return None
         return None if undecided(runs) else runs
 
-    @contextmanager
-    def looking(self, look: LookLevel | None) -> Iterator[None]:
+    def looking(self, look: LookLevel | None) -> AbstractContextManager[None]:
         """Within it both machines are looked at so; None is as always."""
-        machines = [machine for machine in self.machines.values() if isinstance(machine, Looking)]
-        before = [machine.look for machine in machines]
-        try:
-            for machine in machines:
-                machine.look = look or machine.look
-            yield
-        finally:
-            for machine, own in zip(machines, before, strict=True):
-                machine.look = own
+        return looking_at(self.machines.values(), look)
 
     def _keep(self, signature: Signature, name: str, program: Program) -> None:
         for index, difference in enumerate(self.differences):

@@ -1,6 +1,7 @@
 """The interface of every machine, the model and real kernels alike, and the accelerators of a kernel's."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
@@ -80,6 +81,20 @@ class Looking(Protocol):
     def sees_memory(self) -> bool:
         """True where its memory can be looked at."""
         ...
+
+
+@contextmanager
+def looking_at(machines: Iterable[Machine], look: LookLevel | None) -> Iterator[None]:
+    """Within it *machines* are looked at so; None is as always."""
+    looked = [machine for machine in machines if isinstance(machine, Looking)]
+    before = [machine.look for machine in looked]
+    try:
+        for machine in looked:
+            machine.look = look or machine.look
+        yield
+    finally:
+        for machine, own in zip(looked, before, strict=True):
+            machine.look = own
 
 
 @runtime_checkable
