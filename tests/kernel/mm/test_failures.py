@@ -278,3 +278,39 @@ def test_an_outer_function_that_the_model_does_not_know(series: str) -> None:
         Undecided, match="what is called in dup_mmap, only in copy_page_range, free_pgtables, r"
     ):
         run(series, ANON, "fail vm_area_dup 1 in dup_mmap: c = fork")
+
+
+@for_each(
+    "moved",
+    [
+        ("a = mmap anon[0] private rw populate", "fail __pte_alloc 1: mremap a 1 page maymove dontunmap"),
+        (
+            "a = mmap anon[0:3] private rw populate",
+            "mprotect a[2] r",
+            "fail __pte_alloc 1: mremap a[0:2] 4 pages maymove",
+        ),
+        (
+            "a = mmap anon[0:2] private rw populate",
+            "mremap a 2 pages maymove dontunmap",
+            "fail __pte_alloc 1: c = fork",
+        ),
+    ],
+)
+@every_series
+def test_a_table_that_is_to_fail_where_the_kernel_chose_the_place(
+    series: str, moved: tuple[str, ...]
+) -> None:
+    """The program's own memory may have the table there already (S5.16.6)."""
+    with pytest.raises(Undecided, match="where the kernel chose the place"):
+        run(series, *moved)
+
+
+@every_series
+def test_a_table_that_is_to_fail_at_a_place_of_the_programs(series: str) -> None:
+    """Nothing else is there, so the move fails."""
+    *_, failed, _ = run(
+        *(series, "a = mmap anon[0] private rw populate"),
+        "fail __pte_alloc 1: b = mremap a 1 page maymove fixed dontunmap",
+    )
+
+    assert "ENOMEM" == failed.result

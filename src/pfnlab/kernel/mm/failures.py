@@ -104,12 +104,35 @@ class Failures:
         return self._forced[0] == function and self._forced[1] > 0
 
 
+def absent_tables(mm: MmStruct, start: int, end: int) -> int:
+    """How many page tables ``[start, end)`` lacks: so many calls of ``__pte_alloc`` fill it.
+
+    :raises Undecided: one of them is to fail, and the kernel chose the place (S5.16.6)
+    """
+    absent = mm.tables.absent(start, end)
+    if absent:
+        check_chosen(mm, start)
+    return absent
+
+
+def check_chosen(mm: MmStruct, vpn: int) -> None:
+    """Check that no page table is to fail where the kernel chose the place of page *vpn* (S5.16.6).
+
+    :raises Undecided: one is
+    """
+    if mm.kernel.failures.awaits("__pte_alloc") and mm.kernel_chose(vpn):
+        raise Undecided(
+            "the model does not know which page tables are there already where the kernel chose the place",
+            Why.NO_RULE,
+        )
+
+
 def pte_alloc(mm: MmStruct, vpn: int) -> bool:
     """Make the page table that has the entry of page *vpn*, unless it is there.
 
     :return: False where none could be had (``__pte_alloc``); those above it are there
     """
-    fails = mm.kernel.failures.fails("__pte_alloc", mm.tables.absent(vpn, vpn + 1))
+    fails = mm.kernel.failures.fails("__pte_alloc", absent_tables(mm, vpn, vpn + 1))
     mm.tables.allocate(vpn, vpn + 1, lowest=2 if fails else 1)
     return not fails
 

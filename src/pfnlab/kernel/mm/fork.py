@@ -5,7 +5,7 @@ from typing import NoReturn
 
 from pfnlab.base.errors import ModelledErrno, Undecided, Why
 from pfnlab.kernel.hw.entry import pte_mkclean, pte_mkold, pte_wrprotect
-from pfnlab.kernel.mm.failures import vm_area_dup
+from pfnlab.kernel.mm.failures import check_chosen, vm_area_dup
 from pfnlab.kernel.mm.flags import (
     VM_ACCOUNT,
     VM_DONTCOPY,
@@ -165,6 +165,9 @@ def _copy_page_range(dst: Vma, src: Vma) -> None:
     # A VMA in front of it may have a table in common with it.
     there = src.mm.tables.table_starts(src.start, src.end, present=True)
     needed = [first for first in there if not dst.mm.tables.has_table(first, 1)]
+    if needed:
+        # A child's place that the kernel chose may have a table of the program's own memory too.
+        check_chosen(src.mm, src.start)
     table_count = kernel.failures.failing("__pte_alloc", len(needed))
     if table_count is not None:
         # What is there already decides what the teardown finds (A03) and flushes (S3.5.8).

@@ -6,6 +6,7 @@ from pfnlab.base.errors import ModelledErrno, Undecided, Why
 from pfnlab.base.units import PfnRange
 from pfnlab.kernel.hw.bits import PAGE_SPECIAL
 from pfnlab.kernel.hw.pgtable import EntryRun
+from pfnlab.kernel.mm.failures import absent_tables
 from pfnlab.kernel.mm.flags import VM_REMAP, is_cow_mapping
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.mm.zap import zap_page_range_single
@@ -62,7 +63,7 @@ def fill(vma: Vma, run: EntryRun) -> bool:
     :return: False where a table could not be had: the entries in front of it are filled
     """
     tables, end = vma.mm.tables, run.end
-    made = vma.mm.kernel.failures.failing("__pte_alloc", tables.absent(run.start, end))
+    made = vma.mm.kernel.failures.failing("__pte_alloc", absent_tables(vma.mm, run.start, end))
     if made is not None:
         end = tables.table_starts(run.start, end, present=False)[made]
         tables.allocate(end, end + 1, lowest=2)

@@ -30,6 +30,10 @@ MAX_MAP_COUNT = 65530
 #: there while it lives. Only vvar of it is modelled.
 OWN_PAGE = TASK_PAGES + 1 - 64
 
+#: From this page up to there are the places that the kernel chooses, top down; every area is below.
+#: The process's memory of its own may have page tables there.
+CHOSEN_PAGE = 1 << 34
+
 #: VMAs a freshly started process has of its own (program, heap, stack, vdso, vvar ...).
 OWN_VMAS = 8
 
@@ -140,6 +144,11 @@ class MmStruct:
         if first < 0 or self._vmas[first].end <= start:
             first += 1
         return self._vmas[first : bisect_left(self._starts, end)]
+
+    @staticmethod
+    def kernel_chose(vpn: int) -> bool:
+        """True where page *vpn* is of a mapping for which the kernel chose the place."""
+        return CHOSEN_PAGE <= vpn < OWN_PAGE
 
     def gap_around(self, start: int, end: int) -> tuple[int, int]:
         """The free address range around an unmapped ``[start, end)``; memory of its own is never alone."""
