@@ -11,7 +11,7 @@ from for_each import for_each
 from pfnlab.base.result import Outcome
 from pfnlab.checker.review import pairs as review_pairs
 from pfnlab.checker.review import review as reviewing
-from pfnlab.checker.review.grounds import KINDS, NEIGHBOURS, OPERATIONS, ground, grounds, setup
+from pfnlab.checker.review.grounds import GROUNDS, KINDS, NEIGHBOURS, OPERATIONS, ground, setup
 from pfnlab.checker.review.judged import ASKED, breaks_at, judged
 from pfnlab.checker.review.pairs import ASKED as ASKED_OF_SCHEDULES
 from pfnlab.checker.review.review import MEANINGS, ReviewPiece, plan, review
@@ -238,8 +238,8 @@ def test_every_property_has_its_words(name: str) -> None:
 
 def test_every_kind_can_stand_beside_every_neighbour() -> None:
     """The setups are programs, and nearly all operations follow them."""
-    for kind, neighbour in grounds():
-        found = ground(kind, neighbour)
+    for number, (kind, neighbour) in enumerate(GROUNDS):
+        found = ground(number)
         assert len(setup(kind, neighbour)) == len(found.program.ops)
         assert len(found.firsts) == len(found.seconds) > 30
 

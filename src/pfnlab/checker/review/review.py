@@ -16,7 +16,7 @@ from pfnlab.base.processes import in_order
 from pfnlab.base.result import Made
 from pfnlab.base.toml_text import package_tables
 from pfnlab.checker.races.race import RaceState
-from pfnlab.checker.review.grounds import NEIGHBOURS, MadeSetup, ground, grounds
+from pfnlab.checker.review.grounds import GROUNDS, NEIGHBOURS, ground
 from pfnlab.checker.review.judged import breaks_at, judged
 from pfnlab.checker.review.pairs import ASKED, OperationPair, claims, owners, pairs, searched
 from pfnlab.checker.review.review_result import (
@@ -101,7 +101,7 @@ _CORE = 4
 
 def plan() -> list[ReviewPiece]:
     """The pieces of a review, in their order."""
-    numbered = list(enumerate(grounds()))
+    numbered = list(enumerate(GROUNDS))
     alone = [number for number, (_, neighbour) in numbered if neighbour is NEIGHBOURS[0]]
     beside = [number for number, (_, neighbour) in numbered if neighbour is not NEIGHBOURS[0]]
     told = list(owners())
@@ -134,10 +134,9 @@ def review(
     begin = time.monotonic()
     chosen = plan() if pieces is None else list(pieces)
     deadline = begin + seconds
-    every = [ground(*found) for found in grounds()]
 
     def answered(piece: ReviewPiece) -> Answered:
-        return _answered(base, design, every, piece, deadline)
+        return _answered(base, design, piece, deadline)
 
     total, asked = Parted(), [0] * len(_STAGES)
     broken: dict[str, FoundPair] = {}
@@ -149,7 +148,7 @@ def review(
         schedules += answer.done and piece.pair is not None
         _shorter(broken, answer.broken)
         _shorter(repaired, answer.repaired)
-    told = _Teller(base, design, every)
+    told = _Teller(base, design)
     return ReviewResult(
         made=Made.now(),
         design=f"model:{design.spec}",
@@ -181,14 +180,12 @@ def _shorter(shown: dict[str, FoundPair], more: dict[str, FoundPair]) -> None:
             shown[name] = found
 
 
-def _answered(
-    base: ModelMachine, design: ModelMachine, every: Sequence[MadeSetup], piece: ReviewPiece, deadline: float
-) -> Answered:
+def _answered(base: ModelMachine, design: ModelMachine, piece: ReviewPiece, deadline: float) -> Answered:
     """The answer of one piece; none where time is over."""
     if time.monotonic() > deadline:
         return Answered(False, Parted(), {}, {})
     if piece.pair is None:
-        both = SideBySideModels(base, design, every[piece.ground], piece.ground)
+        both = SideBySideModels(base, design, piece.ground)
         complete = both.try_all(piece.doubles, deadline)
         return Answered(complete, both.parted, {}, {})
     race = piece.pair.race()
@@ -224,8 +221,8 @@ def _alone(pair: OperationPair, violated: dict[str, int], others: dict[str, int]
 class _Teller:
     """Tells what was found: the shortest programs and schedules."""
 
-    def __init__(self, base: ModelMachine, design: ModelMachine, every: Sequence[MadeSetup]) -> None:
-        self._base, self._design, self._every = base, design, every
+    def __init__(self, base: ModelMachine, design: ModelMachine) -> None:
+        self._base, self._design = base, design
 
     def all(
         self, ways: dict[str, Sequel], shown: dict[str, FoundPair], machine: ModelMachine, other: ModelMachine
@@ -236,7 +233,7 @@ class _Teller:
             form: Form = "schedule"
             schedule: tuple[str, ...] = ()
             if name in ways:
-                form, where = "sequence", self._every[ways[name].ground].name
+                form, where = "sequence", ground(ways[name].ground).name
                 text: str | None = program_text(self._sequence(name, ways[name], machine, other))
             elif name in shown:
                 pair = shown[name].pair
@@ -250,7 +247,7 @@ class _Teller:
 
     def _sequence(self, name: str, way: Sequel, machine: ModelMachine, other: ModelMachine) -> Program:
         asks = f"Why is {name} violated by model:{machine.spec} and kept by model:{other.spec}?"
-        program = self._every[way.ground].program_of(way.ops, f"{name} on model:{machine.spec}", asks)
+        program = ground(way.ground).program_of(way.ops, f"{name} on model:{machine.spec}", asks)
 
         def shows(candidate: Program) -> bool:
             try:
@@ -295,5 +292,5 @@ class _Teller:
                 yield Change(word, field, base, design, times, self._lines(way))
 
     def _lines(self, way: Sequel) -> tuple[str, ...]:
-        ops: tuple[Op, ...] = (*self._every[way.ground].program.ops, *way.ops)
+        ops: tuple[Op, ...] = (*ground(way.ground).program.ops, *way.ops)
         return tuple(op_text(op) if op.task == "main" else f"{op.task}: {op_text(op)}" for op in ops)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from pfnlab.base.errors import Undecided
-from pfnlab.checker.review.grounds import MadeSetup
+from pfnlab.checker.review.grounds import ground
 from pfnlab.checker.review.judged import END, JudgedKernel, StepVerdict
 from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -78,10 +78,10 @@ class Parted(msgspec.Struct):
 class SideBySideModels:
     """Design and base on one ground."""
 
-    def __init__(self, base: ModelMachine, design: ModelMachine, ground: MadeSetup, number: int) -> None:
-        self._ground, self._number = ground, number
-        everything = ground.program_of(
-            [op for part in (*ground.firsts, *ground.seconds) for op in part], "", ""
+    def __init__(self, base: ModelMachine, design: ModelMachine, number: int) -> None:
+        self._ground, self._number = ground(number), number
+        everything = self._ground.program_of(
+            [op for part in (*self._ground.firsts, *self._ground.seconds) for op in part], "", ""
         )
         self._kernels = (JudgedKernel(base, everything), JudgedKernel(design, everything))
         self.parted = Parted()
