@@ -278,3 +278,12 @@ def test_the_page_has_the_counts_of_the_plan() -> None:
     counts.append(f"{len(OPERATIONS)} operations")
     assert [] == [count for count in counts if count not in page]
     assert [] == [count for count in pieces.values() if f"| {count:,} |" not in page]
+
+
+def test_a_driver_that_remembers_mappings_in_the_middle_of_their_end_is_kept() -> None:
+    """vfio-pci up to 6.9: a schedule stops where a VMA is in no address space any more."""
+    pieces = [piece for piece in owner_pieces("alone", "vfio", "munmap a[510:511]") if piece.stage == 3]
+
+    found = reviewed("6.1", "6.1", *pieces)
+
+    assert (1, {}) == (found.schedules, found.left_out)
