@@ -392,3 +392,52 @@ def test_the_recorded_processes_are_their_program_again() -> None:
     found = lines_of((RECORDED / "processes.strace").read_text())
 
     assert lines == [line.replace("child1", "c").replace("bar[64:80]", "bar[0:16]") for line in found]
+
+
+RESOURCE = 'openat(AT_FDCWD, "/sys/bus/pci/devices/0000:00:04.0/resource2", O_RDWR) = 3\n'
+
+
+@for_each(
+    ("calls", "lines"),
+    [
+        (
+            "mmap(NULL, 33554432, PROT_READ, MAP_SHARED, 3, 0) = -1 EINVAL (Invalid argument)",
+            ["a = mmap bar[0:65] uc shared r"],
+        ),
+        (
+            "mmap2(NULL, 8192, PROT_READ, MAP_SHARED, 3, 0) = 0xb6f00000\n"
+            "mmap2(NULL, 266240, PROT_READ, MAP_SHARED, 3, 0x1000) = -1 EINVAL (Invalid argument)\n"
+            "munmap(0xb6f01000, 4096) = 0",
+            ["a = mmap bar[0:2] uc shared r", "b = mmap bar[1:66] uc shared r", "munmap a[1]"],
+        ),
+    ],
+)
+def test_a_mapping_that_failed_past_the_end_is_in_the_program(calls: str, lines: list[str]) -> None:
+    """As long as a program can say it, and it fails all the same; mmap2 is the mmap of 32 bits."""
+    assert lines == lines_of(RESOURCE + calls)
+
+
+@for_each("length", [262144, 266240, 8388608])
+def test_a_mapping_that_failed_fails_in_the_program(length: int) -> None:
+    """With the errno of the trace, however long it was."""
+    text = imported(f"{RESOURCE}mmap(NULL, {length}, PROT_READ, MAP_SHARED, 3, 0) = -1 EINVAL (Invalid)")
+
+    (run,) = ModelMachine("7.3").run([load_text(text)])
+
+    assert "EINVAL" == run.steps[0].result
+
+
+def test_a_mapping_that_begins_past_the_end_is_told() -> None:
+    """Alone it leaves nothing to make a program of."""
+    with pytest.raises(
+        Misuse, match=r"every mapping lies behind the end of its device: mmap of pages .* \(1\)"
+    ):
+        imported(f"{RESOURCE}mmap(NULL, 4096, PROT_READ, MAP_SHARED, 3, 0x40000000) = -1 EINVAL (Invalid)")
+
+
+def test_an_errno_of_the_file_names_who_explains_it() -> None:
+    """A program cannot say it: who may map is no question of memory management."""
+    with pytest.raises(Misuse, match="`pfnlab explain --errno EPERM mmap resource2`"):
+        imported(
+            f"{RESOURCE}mmap(NULL, 4096, PROT_READ, MAP_SHARED, 3, 0) = -1 EPERM (Operation not permitted)"
+        )

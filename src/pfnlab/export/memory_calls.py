@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import partial
+from pathlib import PurePosixPath
 from typing import Any
 
 from pfnlab.base.units import PAGE_SIZE
@@ -22,7 +23,7 @@ from pfnlab.programs.lang.words import ROWS, TRACED
 #: The fewest arguments of calls, of which damaged lines have fewer.
 LEAST = {
     **{name: 1 + len(ROWS[kind].fields) for name, kind in TRACED.items()},
-    **{"mmap": 6, "mremap": 4, "pkey_mprotect": 4, "mbind": 6, "mlockall": 1},
+    **{"mmap": 6, "mmap2": 6, "mremap": 4, "pkey_mprotect": 4, "mbind": 6, "mlockall": 1},
 }
 
 _CLEAR_REFS = re.compile(r"/proc/(self|[0-9]+)/clear_refs")
@@ -42,6 +43,8 @@ class MemoryCalls(FileCalls):
         self.calls |= {name: self._plain(kind) for name, kind in TRACED.items()}
         self.calls |= {
             "mmap": self._mmap,
+            # The mmap of 32 bits, whose offset strace prints in bytes too.
+            "mmap2": self._mmap,
             "munmap": self._munmap,
             "mremap": self._mremap,
             "pkey_mprotect": self._pkey_mprotect,
@@ -78,7 +81,8 @@ class MemoryCalls(FileCalls):
             return met
         file = found[1]
         if call.errno in _OF_FILES:
-            return self.unsaid(f"mmap of {file.path} failed with {call.errno}, which is the file's")
+            asked = f"`pfnlab explain --errno {call.errno} mmap {PurePosixPath(file.path).name}`"
+            return self.unsaid(f"mmap of {file.path} failed with {call.errno}, which is the file's: {asked}")
         if offset % PAGE_SIZE:
             return self.unsaid(f"mmap of {file.path} at an offset that is no multiple of a page")
         if any(word.startswith("MAP_") for word in unknown):

@@ -80,33 +80,48 @@ class Recovered(NamedTuple):
             raise Misuse(self._nothing())
         steps, far = self._reached(steps)
         unsaid += far
+        if not steps:
+            raise Misuse(f"{self.source}: every mapping lies behind the end of its device: {_listed(unsaid)}")
         acts = tuple(self._op(step, renamed) for step in steps)
         program = self._program(steps, acts)
         return _laid_out(program, steps, self._remarks(unsaid), self.source)
 
     def _reached(self, steps: list[FoundOp]) -> tuple[list[FoundOp], Counter[str]]:
-        """The steps without mappings far behind the end of a device, which fail everywhere."""
+        """The steps as far as a program reaches behind the end of a device.
+
+        A mapping that ends farther behind it becomes as long as one can be, and fails all the same; one that
+        begins there is left out.
+        """
         kept, far = [], Counter[str]()
         if self.heading.devices:
             return steps, far
         self.windows.resolve()
         for step in steps:
-            if isinstance(step.call, ops.Mmap) and step.call.source.name != ANON:
-                span = self.windows.span(step.call.source)
+            call = step.call
+            if isinstance(call, ops.Mmap) and call.source.name != ANON:
+                span = self.windows.span(call.source)
                 pages = next(device.pages for device in self.windows.devices() if device.name == span.name)
-                if not span.start < pages or span.end > pages + PAST_END_PAGES:
+                if not span.start < pages:
                     far[f"mmap of pages behind the end of {span.name}"] += 1
                     continue
+                if (beyond := span.end - pages - PAST_END_PAGES) > 0:
+                    source = replace(call.source, end=call.source.end - beyond)
+                    says = f"{step.says} ({call.source.pages} pages)".lstrip()
+                    step = step._replace(call=replace(call, source=source), says=says)
             kept.append(step)
         return kept, far
 
     def _nothing(self) -> str:
-        calls, maps = sum(self.dropped.values()), self.dropped["mmap"]
-        problem = f"{self.source}: no call maps device memory: of {calls} calls {maps} are mmap"
-        other = "".join(f"; {kind} ({count})" for kind, count in self.unsaid.items())
+        calls, maps = sum(self.dropped.values()), self.dropped["mmap"] + self.dropped["mmap2"]
+        problem = f"{self.source}: no call maps device memory"
+        if self.unsaid:
+            problem += f": {_listed(self.unsaid)}"
+        if self.unsaid and not calls:
+            return problem
+        problem += f"{';' if self.unsaid else ':'} of {calls} calls {maps} are mmap"
         if self.form == "syz":
-            return f"{problem}{other}: a program of pfnlab needs one of /dev/mem or a PCI resource file"
-        return f"{problem}{other}: trace with strace -f -y -o FILE, from the beginning of the process on"
+            return f"{problem}: a program of pfnlab needs one of /dev/mem or a PCI resource file"
+        return f"{problem}: trace with strace -f -y -o FILE, from the beginning of the process on"
 
     def _program(self, steps: list[FoundOp], acts: tuple[ops.Op, ...]) -> ops.Program:
         said = self.heading
@@ -152,6 +167,10 @@ class Recovered(NamedTuple):
         if self.dropped:
             names = ", ".join(f"{name} {count}" for name, count in sorted(self.dropped.items()))
             yield f"other calls, {sum(self.dropped.values())}: {names}"
+
+
+def _listed(counted: Counter[str]) -> str:
+    return "; ".join(f"{kind} ({count})" for kind, count in counted.items())
 
 
 def _kept(steps: tuple[FoundOp, ...]) -> list[FoundOp]:
