@@ -63,6 +63,9 @@ def _section(family: Family) -> Iterator[str]:
         yield "\nLeaked?"
         yield from sentences(family.leak)
     yield ""
+    for ending in family.endings:
+        title = f"{ending.title}. " if ending.title else ""
+        yield f"- With other lines of the boot, *{ending.verdict.value}*: {_plain(title + ending.meaning)}"
     for advice in family.advice:
         yield f"- {_plain(advice.do)} Costs: {_plain(advice.costs)}"
     for remedy in family.remedies:

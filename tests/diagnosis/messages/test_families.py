@@ -42,7 +42,8 @@ def test_what_a_family_refers_to_is_there(one: Family) -> None:
     assert [] == [rule for rule in one.rules if rule not in RULES]
     assert [] == [bug for bug in one.bugs if bug not in BUGS]
     assert [] == [program for program in one.programs if program not in PROGRAMS]
-    assert [] == [other for other in one.follows if other not in others]
+    assert [] == [other for other in (*one.follows, *one.after) if other not in others]
+    assert [] == [bug for ending in one.endings for bug in ending.bugs if bug not in BUGS]
 
 
 @for_each("one", NAMED, ids=name)
@@ -51,10 +52,21 @@ def test_a_meaning_is_two_sentences(one: Family) -> None:
     assert 2 == len(re.findall(r"[.?!](?=\s[A-Z]|$)", one.meaning)), one.meaning
 
 
+@for_each("one", [one for one in NAMED if one.endings], ids=name)
+def test_an_ending_is_told_as_a_family_is(one: Family) -> None:
+    """Two sentences; and who is to look is helped there too."""
+    for ending in one.endings:
+        assert 2 == len(re.findall(r"[.?!](?=\s[A-Z]|$)", ending.meaning)), ending.meaning
+        assert ending.verdict is not FamilyVerdict.LOOK or ending.advice or ending.send, ending.when
+
+
 @for_each("one", NAMED, ids=name)
 def test_no_advice_does_harm(one: Family) -> None:
     """No check is taken out, and nothing is freed by force."""
-    said = " ".join([*(advice.do for advice in one.advice), *(remedy.text for remedy in one.remedies)])
+    endings = (advice.do for ending in one.endings for advice in ending.advice)
+    said = " ".join(
+        [*(advice.do for advice in one.advice), *(remedy.text for remedy in one.remedies), *endings]
+    )
 
     assert None is HARM.search(said)
 

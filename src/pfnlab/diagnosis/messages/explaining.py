@@ -9,16 +9,20 @@ from operator import attrgetter
 
 import msgspec
 
-from pfnlab.diagnosis.messages import message_event
+from pfnlab.diagnosis.messages import boot_facts, message_event
+from pfnlab.diagnosis.messages.boot_story import case_of, story
 from pfnlab.diagnosis.messages.family_files import FamilyKind
 from pfnlab.diagnosis.messages.joining import Joiner, PlacedPiece
 from pfnlab.diagnosis.messages.matching import Match, Matcher, matcher
+from pfnlab.diagnosis.messages.resource_words import COURSE, FAILURES, ResourceWord, resource_word
 from pfnlab.diagnosis.messages.scan import LogScan
 
 #: The most different events that are kept, and the most lines that nobody understood.
 MOST_EVENTS, MOST_SHOWN = 10_000, 20
 #: How near a line of another family belongs to an event: lines, and seconds; and the events it may belong to.
 _NEAR, _SOON, _RECENT = 40, 2.0, 8
+#: How far apart lines of one file may stand that say something: lspci -vvv prints long lists between them.
+_NEAR_IN_FILE = 400
 #: Seconds by which stamps may go back within one boot: processors print side by side.
 _BACK = 1.0
 #: The values that lines of one event have in common.
@@ -28,6 +32,7 @@ _SUPPRESSED = re.compile(r"(\d{1,9}) callbacks suppressed")
 _OURS = re.compile(r"x86/PAT\s?:|^x86 PAT |\b(?:reserve|free)_memtype [a-z]|\bmemtype_(?:reserve|free) [a-z]")
 _WORDS = (
     *message_event.VERSION_WORDS,
+    *boot_facts.FACT_WORDS,
     "message repeated",
     "callbacks suppressed",
     "x86/PAT",
@@ -108,6 +113,15 @@ def _plain(stream: Iterable[bytes | str]) -> Iterator[bytes | str]:
 
 #: The order of events.
 _line_of = attrgetter("line")
+#: The ending of a claim whose device works all the same.
+_CAME_UP = "came_up"
+#: A device has six BARs; each line of a claim is a step for each of them.
+_MOST_CLAIMS = 8
+
+
+def _resource(word: ResourceWord) -> object:
+    """Key of a resource of a device."""
+    return word.slot or (word.kind, word.size)
 
 
 class _Boot:
@@ -118,8 +132,44 @@ class _Boot:
         #: The one that a line belongs to comes last.
         self.events: OrderedDict[message_event.GrowingEvent, None] = OrderedDict()
         self.by_sign: dict[tuple[object, ...], message_event.GrowingEvent] = {}
+        self.facts = boot_facts.BootFacts()
+        #: Failures by device and slot, or size if a line says no slot; and those that end if a device works.
+        #: There are no more of them than events.
+        self.resources: dict[tuple[str, object], message_event.GrowingEvent] = {}
+        self.claims: dict[str, list[message_event.GrowingEvent]] = {}
         self.stamp: float | None = None
         self.is_empty = True
+
+    def heard(self, placed: PlacedPiece) -> None:
+        """Let a line end events of this boot that it is not a part of, or begin them anew."""
+        self.facts.take(placed)
+        if not self.claims:
+            return
+        works = boot_facts.came_up(placed.text) if placed.match is None else None
+        failed = boot_facts.probe_failed(placed.text)
+        for claim in self.claims.get(works or failed or "", ()):
+            claim.settled(placed, "" if failed else _CAME_UP)
+
+    def remember(self, event: message_event.GrowingEvent, word: ResourceWord | None) -> None:
+        """Keep a failure that a later line may end."""
+        device = event.said.get("device")
+        if device is None:
+            return
+        if word is not None:
+            self.resources[device, _resource(word)] = event
+        elif any(one.when == _CAME_UP for one in event.match.family.endings):
+            driver = event.said.get("driver") or ""
+            # Whoever wants the device for a guest is not served by its own driver.
+            if not driver.startswith("vfio"):
+                claims = self.claims.setdefault(device, [])
+                claims += [event] if len(claims) < _MOST_CLAIMS else []
+
+    def given(self, device: str | None, word: ResourceWord) -> list[message_event.GrowingEvent]:
+        """The failures that a line ends which gives a resource its addresses."""
+        if not word.given or device is None:
+            return []
+        keys = (word.slot, (word.kind, word.size))
+        return [self.resources[device, key] for key in keys if (device, key) in self.resources]
 
 
 class _Paste:
@@ -136,6 +186,7 @@ class _Paste:
         boot = self._boot(placed)
         if not boot.said:
             boot.said = message_event.version_in(placed.text) or ""
+        boot.heard(placed)
         repeated = _REPEATED.search(placed.text) if "message repeated" in placed.text else None
         if placed.match is not None:
             event = self._event(boot, placed, placed.match)
@@ -161,7 +212,7 @@ class _Paste:
         machines = []
         for host, boots in self._hosts.items():
             told = [
-                PastedBoot(self._said(boot), tuple(one.event() for one in sorted(boot.events, key=_line_of)))
+                PastedBoot(self._said(boot), story(sorted(boot.events, key=_line_of), boot.facts))
                 for boot in boots
             ]
             shown = tuple(
@@ -205,12 +256,25 @@ class _Paste:
         return boot
 
     def _event(self, boot: _Boot, placed: PlacedPiece, match: Match) -> message_event.GrowingEvent | None:
-        # What equal lines have in common: all but their addresses.
-        signs = () if match.family.kind is FamilyKind.FILE else _SIGNS
-        sign = match.family.name, *map(match.values.get, signs)
+        family, device = match.family, match.values.get("device")
+        word: ResourceWord | None = None
+        if family.name in (FAILURES, COURSE):
+            is_bridge = boot.facts.is_bridge(device, match.values.get("driver"))
+            word = resource_word(placed.text, is_bridge)
+        ended = boot.given(device, word) if word is not None and family.name == COURSE else []
+        for event in ended:
+            event.more(placed, match)
+            event.settled(placed, "assigned")
+        if ended:
+            return None
+        sign = self._sign(placed, match, word)
         same = boot.by_sign.get(sign)
-        if same is not None and _is_same(placed, match, same):
-            same.again(placed, match)
+        if same is not None and (family.name == FAILURES or _is_same(placed, match, same)):
+            same.endings.clear()
+            if match.wording is same.match.wording or family.name != FAILURES:
+                same.again(placed, match)
+            else:
+                same.more(placed, match)
             # What comes next belongs to it again.
             boot.events.move_to_end(same)
             return same
@@ -219,27 +283,43 @@ class _Paste:
         if head is not None:
             head.more(placed, match)
             return None
-        if not match.family.alone:
+        if not family.alone:
             return None
         if self._kept >= MOST_EVENTS:
             self._dropped += 1
             return None
         self._kept += 1
-        new = message_event.GrowingEvent(placed, match)
+        new = message_event.GrowingEvent(placed, match, case_of(placed.text, match))
         boot.events[new] = None
         boot.by_sign[sign] = new
+        boot.remember(new, word if family.name == FAILURES else None)
         return new
+
+    def _sign(self, placed: PlacedPiece, match: Match, word: ResourceWord | None) -> tuple[object, ...]:
+        """Sign that equal lines share: all but their addresses."""
+        name = match.family.name
+        if match.family.fact or match.family.kind is FamilyKind.FILE:
+            return (name,)
+        if word is not None:
+            return name, match.values.get("device"), _resource(word)
+        return name, case_of(placed.text, match), *map(match.values.get, _SIGNS)
 
 
 def _is_same(placed: PlacedPiece, match: Match, event: message_event.GrowingEvent) -> bool:
     """True where a line with the sign of an event is the same once more."""
+    if match.family.fact:
+        return True
     if match.family.kind is FamilyKind.FILE:
-        return placed.line - event.last_line <= _NEAR
+        return placed.line - event.last_line <= _NEAR_IN_FILE
     return match.wording is event.match.wording
 
 
 def _belongs(placed: PlacedPiece, match: Match, event: message_event.GrowingEvent) -> bool:
     """True where a line says more of an event before it: its family follows, or says it in other words."""
+    if event.match.family.name in match.family.after and event.is_of(match):
+        return True
+    if match.family.fact or match.family.name == FAILURES or not _is_same_device(match, event):
+        return False
     if match.family is event.match.family:
         if match.wording is event.match.wording or match.family.kind is FamilyKind.FILE:
             return False
@@ -256,3 +336,9 @@ def _belongs(placed: PlacedPiece, match: Match, event: message_event.GrowingEven
     if pid is not None and event.said.get("pid") is not None and pid != str(event.said["pid"]):
         return False
     return event.overlaps(match)
+
+
+def _is_same_device(match: Match, event: message_event.GrowingEvent) -> bool:
+    """False where a line and an event name two devices."""
+    names = match.values.get("device"), event.said.get("device")
+    return None in names or names[0] == names[1]

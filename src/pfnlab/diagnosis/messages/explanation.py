@@ -1,5 +1,6 @@
 """The explanation of a paste as a result: what each event means here, and what to do."""
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Annotated
@@ -10,7 +11,7 @@ from pfnlab.base.result import ALWAYS, Address, Count, Made, Outcome, Result
 from pfnlab.base.units import number_of
 from pfnlab.diagnosis.messages.errno_causes import causes
 from pfnlab.diagnosis.messages.explaining import PasteExplanation
-from pfnlab.diagnosis.messages.family_files import FamilyKind, FamilyVerdict
+from pfnlab.diagnosis.messages.family_files import Advice, FamilyKind, FamilyVerdict, Remedy
 from pfnlab.diagnosis.messages.message_event import KernelSaid, KernelSure, MessageEvent
 from pfnlab.kernel.bugs.here import BugHere, bugs_here
 
@@ -59,6 +60,7 @@ class ExplainedEvent(msgspec.Struct, frozen=True):
     :param advice: what to do, with its cost
     :param remedies: what others tried, with where it worked and where it failed
     :param send: what else to send where the lines do not say enough; empty otherwise
+    :param notes: what several of the ranges say together
     """
 
     family: str
@@ -87,6 +89,7 @@ class ExplainedEvent(msgspec.Struct, frozen=True):
     advice: tuple[str, ...]
     remedies: tuple[str, ...]
     send: str
+    notes: Annotated[tuple[str, ...], ALWAYS] = ()
 
 
 class ExplainedBoot(msgspec.Struct, frozen=True):
@@ -223,7 +226,19 @@ def _says(paste: PasteExplanation, boots: tuple[ExplainedBoot, ...]) -> str:
 
 def _event(event: MessageEvent, bugs: tuple[BugHere, ...]) -> ExplainedEvent:
     family = event.family
-    told = ("count", "line", "last_line", "text", "comm", "pid", "device", "errno", "holder", "unsure")
+    told = (
+        "count",
+        "line",
+        "last_line",
+        "text",
+        "comm",
+        "pid",
+        "device",
+        "errno",
+        "holder",
+        "unsure",
+        "notes",
+    )
     known = ("title", "verdict", "meaning", "leak", "rules", "programs", "send")
     return ExplainedEvent(
         family=family.name,
@@ -233,7 +248,7 @@ def _event(event: MessageEvent, bugs: tuple[BugHere, ...]) -> ExplainedEvent:
         granted=event.granted.short if event.granted is not None else None,
         existing=tuple(mode.short for mode in event.existing),
         bugs=bugs,
-        advice=tuple(f"{one.do} Costs: {one.costs}" for one in family.advice),
+        advice=tuple(f"{one.do} Costs: {one.costs}" for one in family.advice if _fits(one, event)),
         remedies=tuple(_remedies(event)),
         **{name: getattr(event, name) for name in told},
         **{name: getattr(family, name) for name in known},
@@ -254,6 +269,16 @@ def _places(event: MessageEvent) -> Iterator[SaidPlace]:
 
 def _remedies(event: MessageEvent) -> Iterator[str]:
     for remedy in event.family.remedies:
+        if not _fits(remedy, event):
+            continue
         works = f" Seen to work: {remedy.works}." if remedy.works else ""
         fails = f" Seen to fail: {remedy.fails}." if remedy.fails else ""
         yield f"{remedy.text}{works}{fails}"
+
+
+_PCI = re.compile(r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
+
+
+def _fits(one: Advice | Remedy, event: MessageEvent) -> bool:
+    """False where it is meant for PCI devices, and the event names another one."""
+    return not one.pci_only or event.device is None or _PCI.fullmatch(event.device) is not None

@@ -58,6 +58,7 @@ class Advice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     do: str
     costs: str
+    pci_only: bool = False
 
 
 class Remedy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,10 +67,31 @@ class Remedy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: str
     works: str = ""
     fails: str = ""
+    pci_only: bool = False
+
+
+class FamilyEnding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A way in which an event of a family ends, known only from other lines of the boot.
+
+    :param when: a word of the story (boot_story.py), or the family of a line that belongs to the event
+    :param title: in place of the family's; empty to keep it
+    """
+
+    when: str
+    verdict: FamilyVerdict
+    meaning: str
+    title: str = ""
+    bugs: tuple[str, ...] = ()
+    advice: tuple[Advice, ...] = ()
+    send: str = ""
 
 
 class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One kind of message."""
+    """One kind of message.
+
+    :param after: families whose event of the same range and task a line of this one joins, however late
+    :param fact: every machine prints it: one event a boot
+    """
 
     name: str
     title: str
@@ -80,13 +102,33 @@ class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: FamilyKind = FamilyKind.LOG
     leak: str = ""
     follows: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
     alone: bool = True
+    fact: bool = False
+    endings: tuple[FamilyEnding, ...] = ()
     rules: tuple[str, ...] = ()
     bugs: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     advice: tuple[Advice, ...] = ()
     remedies: tuple[Remedy, ...] = ()
     send: str = ""
+
+
+@cache
+def ended(family: Family, ending: FamilyEnding) -> Family:
+    """The family of an event that ended so: what it means and what to do are the ending's alone."""
+    return msgspec.structs.replace(
+        family,
+        title=ending.title or family.title,
+        verdict=ending.verdict,
+        meaning=ending.meaning,
+        bugs=ending.bugs,
+        advice=ending.advice,
+        remedies=(),
+        send=ending.send,
+        leak="",
+        programs=(),
+    )
 
 
 _HERE = Path(__file__).parent / "families"

@@ -121,7 +121,9 @@ class MessageEvent(msgspec.Struct, frozen=True):
     :param start: the first byte of the range of the first line; *end* the byte after its last
     :param existing: modes that were there before, in the order of the line
     :param holder: the name of what is in the way
+    :param family: its family, with the verdict and the meaning that the end of the boot gives it
     :param rows: all ranges of the event, in the order of lines; the first ``MOST_ROWS``
+    :param notes: sentences about several of its rows
     """
 
     family: Family
@@ -142,13 +144,20 @@ class MessageEvent(msgspec.Struct, frozen=True):
     rows: tuple[EventRow, ...] = ()
     parts: tuple[EventPart, ...] = ()
     unsure: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class GrowingEvent:
-    """An event while its lines come."""
+    """An event while its lines come.
 
-    def __init__(self, placed: PlacedPiece, match: Match) -> None:
-        self.match, self.placed = match, placed
+    :param case: what its lines say of how grave it is
+    :ivar endings: words of the story that later lines of the boot add
+    """
+
+    def __init__(self, placed: PlacedPiece, match: Match, case: str = "") -> None:
+        self.match, self.placed, self.case = match, placed, case
+        self.endings: list[str] = []
+        self.notes: list[str] = []
         self.count = 1
         self.line, self.last_line = placed.line, placed.last
         self.last_stamp = placed.piece.stamp
@@ -159,6 +168,7 @@ class GrowingEvent:
         self.rows: list[EventRow] = []
         self.parts: list[EventPart] = []
         self._texts: set[str] = set()
+        self._device = ""
         self._add_row(match)
         if match.family.kind is FamilyKind.FILE:
             self.count = len(self.rows)
@@ -176,8 +186,32 @@ class GrowingEvent:
         end = said.start + 1 if said.end is None else said.end
         return any(
             said.start < (row.start + 1 if row.end is None else row.end) and row.start < end
-            for row in self.rows[-1:] + self.rows[:1]
+            for row in self._ends
         )
+
+    def overlaps_event(self, other: "GrowingEvent") -> bool:
+        """True where a first or last range of both overlap."""
+        return any(
+            one.start < (row.start + 1 if row.end is None else row.end)
+            and row.start < (one.start + 1 if one.end is None else one.end)
+            for one in self._ends
+            for row in other._ends
+        )
+
+    def is_of(self, match: Match) -> bool:
+        """True where a line names the range of the event, and no other task."""
+        said = range_of(match.values, match.wording)
+        if said is None or (said.start, said.end) not in ((row.start, row.end) for row in self._ends):
+            return False
+        names = ("comm", "pid")
+        return all(
+            name not in self.said or match.values.get(name, str(self.said[name])) == str(self.said[name])
+            for name in names
+        )
+
+    @property
+    def _ends(self) -> list[EventRow]:
+        return self.rows[-1:] + self.rows[:1]
 
     def again(self, placed: PlacedPiece, match: Match) -> None:
         """The same once more, perhaps of another range."""
@@ -188,7 +222,11 @@ class GrowingEvent:
         # A head line of a file is no row of it.
         self.count += not is_file or len(self.rows) > before or len(self.rows) == MOST_ROWS
         if is_file:
-            for name, value in _values(match).items():
+            values = _values(match)
+            if self.said.get("device") != values.get("device", self.said.get("device")):
+                # Which of the devices a row is of stands beside the row.
+                values["device"] = self.said["device"] = None
+            for name, value in values.items():
                 self.said.setdefault(name, value)
 
     def more(self, placed: PlacedPiece, match: Match) -> None:
@@ -209,6 +247,32 @@ class GrowingEvent:
                 self.said.setdefault(name, value)
         self.missing |= dict.fromkeys(name for name in match.missing if name in ("wanted",))
 
+    def settled(self, placed: PlacedPiece, ending: str) -> None:
+        """A later line ends it, or begins it anew where *ending* is empty."""
+        self._moved(placed)
+        self.endings = [ending] if ending else []
+        if (
+            ending
+            and placed.match is None
+            and len(self.parts) < MOST_PARTS
+            and placed.text not in self._texts
+        ):
+            self._texts.add(placed.text)
+            self.parts.append(EventPart(placed.line, placed.text, ending))
+
+    def absorb(self, other: "GrowingEvent") -> None:
+        """Another event with the same cause becomes a part of this one."""
+        is_same = other.match.family is self.match.family
+        self.last_line = max(self.last_line, other.last_line)
+        if is_same:
+            self.count += other.count
+            self.rows += other.rows[: MOST_ROWS - len(self.rows)]
+            if self.said.get("device") != other.said.get("device"):
+                self.said["device"] = None
+        first = EventPart(other.line, other.placed.text, other.match.family.name)
+        self.parts += [first, *other.parts][: MOST_PARTS - len(self.parts)]
+        self.notes += other.notes
+
     def folded(self, times: int) -> None:
         """A logger says that the last line came so many times more."""
         self.count += times
@@ -217,12 +281,12 @@ class GrowingEvent:
         """The kernel says that it left lines out."""
         self.doubts[f"The kernel left {lines} lines out, of this kind or another."] = None
 
-    def event(self) -> MessageEvent:
-        """The event as it is now."""
+    def event(self, family: Family) -> MessageEvent:
+        """The event as it is now, told as one of *family*."""
         said = self.said
         named = ("comm", "pid", "start", "end", "wanted", "granted", "device", "errno", "holder")
         return MessageEvent(
-            self.match.family,
+            family,
             max(1, self.count),
             self.placed.text,
             self.line,
@@ -231,6 +295,7 @@ class GrowingEvent:
             rows=tuple(self.rows),
             parts=tuple(self.parts),
             unsure=tuple(self._unsure()),
+            notes=tuple(dict.fromkeys(self.notes)),
             **{name: said.get(name) for name in named},
         )
 
@@ -264,13 +329,18 @@ class GrowingEvent:
         self.last_stamp = placed.piece.stamp if placed.piece.stamp is not None else self.last_stamp
 
     def _add_row(self, match: Match) -> None:
+        self._device = match.values.get("pci", self._device)
         if len(self.rows) >= MOST_ROWS:
             return
         said = range_of(match.values, match.wording)
         if said is None:
             return
-        mode = mode_of(match.values.get("existing", "")) if match.family.kind is FamilyKind.FILE else None
-        self.rows.append(EventRow(said.start, said.end, mode, match.values.get("holder", "")))
+        is_file = match.family.kind is FamilyKind.FILE
+        mode = mode_of(match.values.get("existing", "")) if is_file else None
+        name = match.values.get("holder", "")
+        if is_file and "prefetch" in match.values:
+            name = ", ".join(filter(None, (self._device, match.values["prefetch"])))
+        self.rows.append(EventRow(said.start, said.end, mode, name))
 
 
 def _values(match: Match) -> dict[str, Any]:
@@ -280,10 +350,13 @@ def _values(match: Match) -> dict[str, Any]:
         if name in values:
             # A paste doubles blanks; no kernel does.
             found[name] = " ".join(values[name].split())
+    if "pci" in values:
+        found["device"] = values["pci"]
     if "[" in values.get("holder", ""):
         # The range behind the name is cut.
         found["holder"] = values["holder"].partition("[")[0].strip()
-        found["range_doubts"] = ("The line is cut behind the name of what is in the way.",)
+        if not values["holder"].endswith("]"):
+            found["range_doubts"] = ("The line is cut behind the name of what is in the way.",)
     if values.get("pid", "").isdigit():
         found["pid"] = int(values["pid"])
     for name in ("wanted", "granted", "existing", "differs", "track"):

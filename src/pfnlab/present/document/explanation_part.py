@@ -25,6 +25,8 @@ _TONES: dict[FamilyVerdict, Tone] = {
 
 #: Of the ranges of an event so many are named, and of further lines.
 _MOST = 6
+#: In a boot with more events than these, the harmless ones are named in one line.
+_MOST_TOLD = 2
 
 
 def part(content: ExplainResult) -> Part:
@@ -36,8 +38,13 @@ def _blocks(content: ExplainResult) -> Iterator[Block]:
     for boot in content.boots:
         if len(content.boots) > 1 or boot.host:
             yield Paragraph(f"{boot.host or 'a machine without a name'}: {_kernel(boot)}")
+        quiet = [event for event in boot.events if event.verdict is FamilyVerdict.HARMLESS]
+        is_long = len(boot.events) > _MOST_TOLD
         for event in boot.events:
-            yield from _event(event, boot)
+            if not is_long or event.verdict is not FamilyVerdict.HARMLESS:
+                yield from _event(event, boot)
+        if is_long and quiet:
+            yield Paragraph(f"harmless: {'; '.join(map(_in_short, quiet))}", _TONES[FamilyVerdict.HARMLESS])
     for cause in content.causes:
         yield Paragraph(cause.what)
         yield Bullets(tuple(_of_cause(cause)))
@@ -45,6 +52,11 @@ def _blocks(content: ExplainResult) -> Iterator[Block]:
         number = number_of(content.not_understood, "line")
         yield Bullets(((f"{number} of this subject that no table has:", *content.strange[:_MOST]),))
     yield Paragraph(content.says)
+
+
+def _in_short(event: ExplainedEvent) -> str:
+    times = f" ({number_of(event.count, 'time')})" if event.count > 1 else ""
+    return f"{event.title}{times}"
 
 
 def _of_cause(cause: ExplainedCause) -> Iterator[str | tuple[str, ...]]:
@@ -82,6 +94,7 @@ def _below(event: ExplainedEvent, boot: ExplainedBoot) -> Iterator[str | tuple[s
     if values:
         yield f"  here: {'; '.join(values)}"
     yield from listed("  lines that belong to it:", event.more[:_MOST])
+    yield from listed("  together:", event.notes[:_MOST])
     yield from listed("  not said:", event.unsure)
     if event.leak:
         yield f"  leaked? {event.leak}"

@@ -1,0 +1,130 @@
+"""Facts that lines of a boot state, by which other events of the boot are judged."""
+
+import re
+from collections import OrderedDict
+
+from pfnlab.diagnosis.messages.joining import PlacedPiece
+
+#: The most devices of which a fact is kept; beyond them the oldest go.
+MOST_DEVICES = 4096
+#: Texts of lines that no family has and that state a fact.
+FACT_WORDS = (
+    "paravirtualized kernel on Xen",
+    "Xen version:",
+    "nopat",
+    "type 01 class",
+    "PCI bridge to",
+    "Invalid PCI ROM header",
+    "locate a BIOS ROM",
+    "no VBIOS",
+    "No VBIOS",
+    " on minor ",
+    "Link is Up",
+    "Link is up",
+    "link is up",
+    "Link up",
+    "link up",
+    "registered",
+    "initialized",
+)
+_DEVICE = r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
+_XEN_PV = re.compile(r"kernel on Xen(?: PV)?\s*$|Xen version: .*preserve-AD")
+_NO_PAT = re.compile(r"[Cc]ommand line: .*\bnopat\b")
+_BRIDGE = re.compile(rf"^pci (?P<device>{_DEVICE}): (?:\[[0-9a-f:]+\] type 01 class 0x06|PCI bridge to \[)")
+_NO_ROM = re.compile(rf"(?P<device>{_DEVICE}).*(?:Invalid PCI ROM header|locate a BIOS ROM|[nN]o VBIOS)")
+_CAME_UP = (
+    re.compile(r"\bInitialized \S{1,40} .{0,60}for (?P<device>\S{1,60}) on minor\b"),
+    re.compile(
+        r"^[\w.-]{1,40} (?P<device>[\w.][\w.:-]{0,40}[\w.])(?: \w[\w.-]{0,20})?: "
+        r"(?!.*\b(?:not|unable|failed|cannot|can't)\b)"
+        r".*(?:\b[Ll]ink (?:is )?[Uu]p\b|\b(?:registered|initialized)\b)"
+    ),
+)
+_PROBE_FAILED = re.compile(
+    r"probe of (?P<first>\S{1,60}) failed|^\S{1,40} (?P<second>\S{1,60}): probe with driver \S+ failed"
+)
+#: The MSR of PAT: three bits of each byte are a mode.
+_MSR_MODES = {0: "UC", 1: "WC", 4: "WT", 5: "WP", 6: "WB", 7: "UC-"}
+_SLOTS = 8
+#: The fewest letters of the MSR with 0x; a shorter number is cut.
+_SHORTEST_MSR = 14
+#: The hypervisor's layout, which a guest of Xen without its own page tables cannot change.
+_XEN_LAYOUT = {1: "WT", 4: "WC", 5: "WP"}
+
+
+class BootFacts:
+    """Facts of a boot until now; their memory is bounded."""
+
+    def __init__(self) -> None:
+        self.slots: tuple[str, ...] = ()
+        self.has_no_pat_option = False
+        #: Some device was named so long ago that it is forgotten.
+        self.is_forgetful = False
+        self._is_xen = False
+        self._bridges: OrderedDict[str, None] = OrderedDict()
+        self._no_rom: OrderedDict[str, None] = OrderedDict()
+
+    def take(self, placed: PlacedPiece) -> None:
+        """The next piece, of a family or not."""
+        text, match = placed.text, placed.match
+        if match is not None:
+            if "slots" in match.values:
+                self.slots = tuple(match.values["slots"].split())
+            elif len(match.values.get("pat_msr", "")) >= _SHORTEST_MSR:
+                self.slots = _slots_of(int(match.values["pat_msr"], 16))
+            return
+        if "Xen" in text:
+            self._is_xen = self._is_xen or _XEN_PV.search(text) is not None
+        if "nopat" in text:
+            self.has_no_pat_option = self.has_no_pat_option or _NO_PAT.search(text) is not None
+        for pattern, known in ((_BRIDGE, self._bridges), (_NO_ROM, self._no_rom)):
+            found = pattern.search(text)
+            if found is not None:
+                self._remember(known, found["device"])
+
+    def is_bridge(self, device: str | None, driver: str | None = None) -> bool:
+        """True of a device that a line called a bridge, or that the driver of bridges speaks of."""
+        return device in self._bridges or driver == "pcieport"
+
+    def wants_rom(self, device: str | None) -> bool:
+        """True of a device whose driver looked for its ROM in vain."""
+        return device in self._no_rom
+
+    @property
+    def is_xen(self) -> bool:
+        """A guest of Xen whose PAT the hypervisor has set."""
+        layout = len(self.slots) > max(_XEN_LAYOUT)
+        return self._is_xen or (layout and all(self.slots[at] == one for at, one in _XEN_LAYOUT.items()))
+
+    @property
+    def has_wc(self) -> bool | None:
+        """True if page tables can say write-combining; None if no line says it."""
+        if "WC" in self.slots:
+            return not self.has_no_pat_option or self.is_xen
+        return False if len(self.slots) >= _SLOTS or self.has_no_pat_option else None
+
+    def _remember(self, known: "OrderedDict[str, None]", device: str) -> None:
+        known[device] = None
+        known.move_to_end(device)
+        if len(known) > MOST_DEVICES:
+            known.popitem(last=False)
+            self.is_forgetful = True
+
+
+def came_up(text: str) -> str | None:
+    """The device that a line says works; None where it says so of none."""
+    for pattern in _CAME_UP:
+        found = pattern.search(text)
+        if found is not None:
+            return found["device"]
+    return None
+
+
+def probe_failed(text: str) -> str | None:
+    """The device whose driver a line says gave up."""
+    found = _PROBE_FAILED.search(text)
+    return None if found is None else found["first"] or found["second"]
+
+
+def _slots_of(msr: int) -> tuple[str, ...]:
+    return tuple(_MSR_MODES.get(msr >> 8 * at & 7, "?") for at in range(_SLOTS))

@@ -1,0 +1,173 @@
+"""A boot as a story: its events judged by its last words and its facts, one event for one cause."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from pfnlab.diagnosis.messages.boot_facts import MOST_DEVICES, BootFacts
+from pfnlab.diagnosis.messages.family_files import Family, FamilyEnding, FamilyKind, FamilyVerdict, ended
+from pfnlab.diagnosis.messages.file_notes import large_entries, overlaps, uncached_prefetchable
+from pfnlab.diagnosis.messages.matching import Match
+from pfnlab.diagnosis.messages.message_event import EventRow, GrowingEvent, MessageEvent
+from pfnlab.diagnosis.messages.resource_words import FAILURES, resource_word
+
+#: Families that tell of one thing, whether page tables can say write-combining; the cause before its signs.
+_SETUP = (
+    "pat_off_by_option",
+    "pat_off_by_processor",
+    "pat_off_by_mtrr",
+    "pat_configuration",
+    "mtrr_absent",
+    "mtrr_state",
+    "file_mtrr_boot",
+)
+#: Those of them without which the others are only facts.
+_ABOUT_PAT = frozenset(_SETUP[:5])
+_LOCKDOWN, _LINK = "devmem_lockdown", "pcie_link"
+#: Tasks that probe at each boot, and live without an answer.
+_SERVICES = re.compile(r"systemd|Xorg|X$|swapper|fwupd|dmidecode|lsmod|udev|biosdecode|kdump|smartd|lshw")
+_PORTS = "raw io port"
+_LINK_WIDTHS = re.compile(
+    r"limited by (?P<speed>.+?) x(?P<now>\d+) link.*\(capable of .* x(?P<able>\d+) link"
+)
+_ASLEEP = "2.5 GT/s"
+#: A clause at the end of a line in which the kernel says that it repaired something.
+_REPAIRED = re.compile(
+    r"(?:^|[,;:.-] *)(?:has been |was |were |it )?"
+    r"(?:corrected|fixing|fixed|working around|clearing|enabled|enabling)\b[^,;:]*$"
+)
+_BY_ITSELF = FamilyEnding(
+    "repaired",
+    FamilyVerdict.HARMLESS,
+    "The kernel found a fault of the firmware and repaired it, as the line says. "
+    "Nothing is left to do unless the fault comes back after a suspend.",
+)
+_LOUDNESS = (FamilyVerdict.LOOK, FamilyVerdict.DEPENDS, FamilyVerdict.OTHER, FamilyVerdict.HARMLESS)
+#: Endings that one event of a boot tells of one device; all others are told of all devices together.
+_OF_A_DEVICE = frozenset({"", "assigned", "rom_wanted"})
+_SOON = 100
+_FORGETFUL = (
+    f"More than {MOST_DEVICES:,} devices are named; which of the first ones are bridges is forgotten."
+)
+
+
+def case_of(text: str, match: Match) -> str:
+    """Return the case of its family that a line is by itself; empty for none."""
+    if match.family.name == _LOCKDOWN:
+        is_service = _SERVICES.match(match.values.get("comm", "")) is not None
+        return "service" if is_service or _PORTS in text else ""
+    if match.family.name == _LINK:
+        widths = _LINK_WIDTHS.search(text)
+        if widths is None:
+            return ""
+        is_unread = widths["now"] == "0" or widths["speed"].startswith("Unknown")
+        is_idle = widths["now"] == widths["able"] and widths["speed"].startswith(_ASLEEP)
+        return "asleep" if is_unread or is_idle else ""
+    return ""
+
+
+def story(growing: Sequence[GrowingEvent], facts: BootFacts) -> tuple[MessageEvent, ...]:
+    """The events of a boot, in the order of their first lines, as its end shows them."""
+    has_setup = any(one.match.family.name in _ABOUT_PAT for one in growing)
+    bars = [row for one in growing if one.match.family.name == "file_lspci" for row in one.rows]
+    groups: dict[object, list[tuple[GrowingEvent, Family]]] = {}
+    for at, event in enumerate(growing):
+        ending = _ending(event, facts, bars)
+        if ending is None and _is_repaired(event, growing[at + 1 : at + 1 + _SOON]):
+            ending = _BY_ITSELF
+        family = event.match.family if ending is None else ended(event.match.family, ending)
+        key = _key(event, "" if ending is None else ending.when, has_setup)
+        groups.setdefault(event if key is None else key, []).append((event, family))
+    return tuple(sorted(map(_told, groups.values()), key=lambda one: one.line))
+
+
+def _told(group: list[tuple[GrowingEvent, Family]]) -> MessageEvent:
+    """One event for several with one cause: the gravest is the head, and the cause before its signs."""
+    head, family = min(group, key=_rank)
+    for event, _ in group:
+        if event is not head:
+            head.absorb(event)
+    return head.event(family)
+
+
+def _rank(one: tuple[GrowingEvent, Family]) -> tuple[int, int, int]:
+    event, family = one
+    place = _SETUP.index(family.name) if family.name in _SETUP else 0
+    return _LOUDNESS.index(family.verdict), place, event.line
+
+
+def _key(event: GrowingEvent, when: str, has_setup: bool) -> object | None:
+    """Key of the events that are told as one; None for an event of its own."""
+    name, device = event.match.family.name, event.said.get("device")
+    if name in _SETUP and has_setup:
+        return "setup"
+    if name == FAILURES:
+        return name, when, device if when in _OF_A_DEVICE else None
+    return name if name == _LOCKDOWN else None
+
+
+def _ending(event: GrowingEvent, facts: BootFacts, bars: Sequence[EventRow]) -> FamilyEnding | None:
+    by_name = {one.when: one for one in event.match.family.endings}
+    _note(event, facts, bars)
+    return next((by_name[when] for when in _whens(event, facts) if when in by_name), None)
+
+
+def _whens(event: GrowingEvent, facts: BootFacts) -> Iterator[str]:
+    """The words of the story that are true of an event, the most telling first."""
+    if event.match.family.name == FAILURES:
+        yield from _of_resource(event, facts)
+    yield from event.endings
+    yield event.case
+    if facts.is_xen:
+        yield "xen"
+    if facts.has_wc is not None:
+        yield "wc" if facts.has_wc else "no_wc"
+    for part in event.parts:
+        yield part.family
+
+
+def _of_resource(event: GrowingEvent, facts: BootFacts) -> Iterator[str]:
+    device = event.said.get("device")
+    is_bridge = facts.is_bridge(device, event.said.get("driver"))
+    case = resource_word(event.placed.text, is_bridge).case(is_bridge)
+    if case and "assigned" in event.endings:
+        yield "spare_assigned"
+    elif case == "rom" and facts.wants_rom(device):
+        yield "rom_wanted"
+    elif "assigned" not in event.endings:
+        yield case
+
+
+def _note(event: GrowingEvent, facts: BootFacts, bars: Sequence[EventRow]) -> None:
+    """Add what only several rows, or other lines, say of an event."""
+    match event.match.family.name:
+        case "file_memtype_list":
+            wrong = uncached_prefetchable(event.rows, bars)
+            if wrong:
+                event.endings.append("prefetchable")
+            event.notes += [*wrong, *large_entries(event.rows)]
+        case "file_mtrr":
+            decided, undefined = overlaps(event.rows)
+            if undefined:
+                event.endings.append("undefined")
+            event.notes += [*undefined, *decided]
+        case name if name == FAILURES and facts.is_forgetful:
+            event.doubts[_FORGETFUL] = None
+        case _:
+            pass
+
+
+def _is_repaired(event: GrowingEvent, later: Sequence[GrowingEvent]) -> bool:
+    """True where the kernel says that it repaired it, and nothing fails there afterwards."""
+    family = event.match.family
+    if family.kind is FamilyKind.FILE or family.verdict not in _LOUDNESS[:2]:
+        return False
+    texts = (event.placed.text, *(part.text for part in event.parts))
+    if not any(_REPAIRED.search(text) for text in texts):
+        return False
+    return not any(
+        one.match.family.verdict is FamilyVerdict.LOOK
+        and one.rows
+        and event.rows
+        and one.overlaps_event(event)
+        for one in later
+    )

@@ -1,0 +1,73 @@
+"""Notes about rows of files: large reservations, and MTRRs that overlap."""
+
+from collections.abc import Sequence
+
+from pfnlab.base.units import size_text
+from pfnlab.diagnosis.messages.message_event import EventRow
+from pfnlab.kernel.hw.cachemode import CacheMode
+
+#: From this size on, above 4 GiB, an entry is the memory of a GPU or another large aperture.
+_LARGE, _HIGH = 128 << 20, 4 << 30
+_UNCACHED = frozenset({CacheMode.UC, CacheMode.UC_MINUS})
+#: The most rows that are compared with each other: a processor has some ten MTRRs.
+_MOST = 64
+#: The last word of a row's name where lspci calls the range prefetchable.
+_PREFETCHABLE = "prefetchable"
+
+
+def large_entries(rows: Sequence[EventRow]) -> list[str]:
+    """Sentences about large entries of the list of reservations, each once."""
+    found: dict[str, None] = {}
+    for row in rows:
+        if row.end is None or row.end - row.start < _LARGE or row.start < _HIGH or row.mode is None:
+            continue
+        where = f"{size_text(row.end - row.start)} at {row.start:#x} in one entry"
+        if row.mode is CacheMode.WC:
+            found[f"{where}: write-combining, as a GPU's memory should be."] = None
+        elif row.mode in _UNCACHED:
+            found[f"{where}: not write-combining. Right for registers, slow for a GPU's memory."] = None
+    return list(found)
+
+
+def uncached_prefetchable(rows: Sequence[EventRow], bars: Sequence[EventRow]) -> list[str]:
+    """Sentences about large uncached entries in BARs that lspci calls prefetchable."""
+    wide = [bar for bar in bars if bar.name.rpartition(", ")[2] == _PREFETCHABLE]
+    return [
+        f"{size_text((row.end or 0) - row.start)} at {row.start:#x} are uncached, "
+        f"and lspci calls the BAR of {bar.name.partition(',')[0]} there prefetchable."
+        for row in rows
+        if row.mode in _UNCACHED and row.end is not None and row.end - row.start >= _LARGE
+        for bar in wide
+        if bar.end is not None and bar.start <= row.start and row.end <= bar.end
+    ]
+
+
+def overlaps(rows: Sequence[EventRow]) -> tuple[list[str], list[str]]:
+    """Sentences about MTRRs that overlap in two types: those with a winner, and those without one."""
+    decided: dict[str, None] = {}
+    undefined: dict[str, None] = {}
+    some = [row for row in rows if row.end is not None and row.mode is not None][:_MOST]
+    for at, one in enumerate(some):
+        for other in some[at + 1 :]:
+            start, end = max(one.start, other.start), min(one.end or 0, other.end or 0)
+            if start >= end or one.mode is other.mode or one.mode is None or other.mode is None:
+                continue
+            where = f"{start:#x} up to {end:#x} ({size_text(end - start)})"
+            winner = _winner(one.mode, other.mode)
+            if winner is None:
+                types = f"{one.mode.short} and {other.mode.short}"
+                undefined[f"{where} has two MTRRs, {types}: the processor defines no winner."] = None
+                continue
+            loser = other if one.mode is winner else one
+            whole = (start, end) == (loser.start, loser.end)
+            lost = f"the MTRR {loser.mode.short if loser.mode else ''} of exactly this range has no effect"
+            decided[f"{where} is {winner.short}{': ' + lost if whole else ''}."] = None
+    return list(decided), list(undefined)
+
+
+def _winner(one: CacheMode, other: CacheMode) -> CacheMode | None:
+    """The type of a range that two MTRRs cover: uncached wins, and write-through over write-back."""
+    both = {one, other}
+    if CacheMode.UC in both:
+        return CacheMode.UC
+    return CacheMode.WT if both == {CacheMode.WT, CacheMode.WB} else None
