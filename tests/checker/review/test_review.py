@@ -287,3 +287,60 @@ def test_a_driver_that_remembers_mappings_in_the_middle_of_their_end_is_kept() -
     found = reviewed("6.1", "6.1", *pieces)
 
     assert (1, {}) == (found.schedules, found.left_out)
+
+
+def test_what_does_the_same_is_asked_once() -> None:
+    """A munmap of all around a mapping that stands alone is a munmap of the mapping."""
+    asked = {
+        (piece.pair.neighbour.name, piece.pair.first)
+        for piece in plan()
+        if piece.pair is not None and piece.stage in (2, 4) and piece.pair.kind.name == _REMAP
+    }
+
+    wide = {name for name, first in asked if first == "munmap a[506:1542]"}
+    near = {name for name, first in asked if first == "munmap a[506:522]"}
+    assert {"a page table away"} == wide
+    assert {
+        "ordinary memory in front",
+        "ordinary memory behind",
+        "behind it, touching",
+        "in front of it",
+    } == near
+
+
+def test_a_driver_is_asked_about_its_own_mappings() -> None:
+    """vfio's operations are of no use elsewhere."""
+    firsts = {piece.pair.first for piece in plan() if piece.pair is not None and not piece.pair.kind.alone}
+
+    assert "zap_vma_ptes a[510:514]" in firsts
+    assert "memory_disable bar" not in firsts
+
+
+def test_a_walker_that_the_design_leaves_alone_is_not_its_fault() -> None:
+    """Others of the base miss copied pages too, which hides nothing."""
+    pieces = [ReviewPiece(0, number) for number, kind in enumerate(KINDS) if kind.name == "a private mapping"]
+
+    found = reviewed("7.3", "7.3,walker.folio_walk_start=early_refusal", *pieces)
+
+    assert ["walks_all"] == [broken.name for broken in found.broken]
+    assert "walks_all" in reviewed("7.3", "7.3", *pieces).both
+
+
+def test_the_kinds_that_differ_are_named() -> None:
+    """And those that do not are not: vfio of 6.10 has no reservation to lose."""
+    pieces = [
+        ReviewPiece(0, number)
+        for number, kind in enumerate(KINDS)
+        if kind.name in ("vfio", "a driver's remap")
+    ]
+
+    found = reviewed("6.10", "6.10,tracker=unmap_only", *pieces)
+
+    assert ["a driver's remap"] == list(found.differs)
+
+
+def test_a_schedule_that_differs_counts_for_its_kind() -> None:
+    """As a state of a sequence does."""
+    found = reviewed("7.3", "7.3,flush=none", *owner_pieces("alone", _REMAP, "munmap a[510:514]"))
+
+    assert {_REMAP: 2} == found.differs

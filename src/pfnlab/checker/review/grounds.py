@@ -16,7 +16,7 @@ from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.text import parse
 
 #: The header of every program of a review.
-HEADER = "pfnlab program 1\ndevice bar: pci, 32 pages\n"
+HEADER = "pfnlab program 1\ndevice bar: pci, 1024 pages\n"
 
 #: The subject, in the words of the language.
 SUBJECT = "a[510:514]"
@@ -26,6 +26,8 @@ class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A way to map a part of the device.
 
     :param line: maps ``{device}`` over ``{area}``
+    :param device: the pages of the device that the subject shows
+    :param area: its pages; those of a leaf end in the subject's
     :param touched: operations behind it, for what has no entries before, or copies
     :param thp: the header line that it needs
     :param frames: whether it shows frames in a cache mode, and not counted pages alone
@@ -34,6 +36,8 @@ class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     line: str
+    device: str = "bar[8:12]"
+    area: str = SUBJECT
     touched: tuple[str, ...] = ()
     thp: str = ""
     frames: bool = True
@@ -135,7 +139,7 @@ def header(kind: MappingKind) -> str:
 
 def setup(kind: MappingKind, neighbour: Neighbour) -> list[str]:
     """The lines that make a kind of mapping and its neighbours."""
-    own = kind.line.format(device="bar[8:12]", area=SUBJECT)
+    own = kind.line.format(device=kind.device, area=kind.area)
     lines = [own]
     if neighbour.area:
         beside = neighbour.line or kind.line.format(device=neighbour.device, area=neighbour.area)
@@ -157,12 +161,22 @@ def ground(number: int) -> MadeSetup:
     return MadeSetup(kind, neighbour, program, *parts)
 
 
+def can_follow(kind: MappingKind, operation: str) -> bool:
+    """False for an operation of a driver that has none of the mappings of *kind*."""
+    return not operation.startswith(_DRIVERS if kind.alone else _VFIOS)
+
+
+def pages_of(area: str) -> tuple[int, int]:
+    """The first page of ``a[510:514]``, and the one behind the last."""
+    first, last = area.removesuffix("]").partition("[")[2].split(":")
+    return int(first), int(last)
+
+
 def _ops(
     kind: MappingKind, lines: list[str], operation: tuple[str, ...], b: str, c: str
 ) -> tuple[Op, ...] | None:
     """An operation of a ground; None where it cannot be in one program with its kind."""
-    others = _DRIVERS if kind.alone else _VFIOS
-    if operation[0].startswith(others):
+    if not can_follow(kind, operation[0]):
         return None
     written = [line.format(b=b, c=c) for line in operation]
     program = _parsed(kind, [*lines, *written])

@@ -9,6 +9,7 @@ from pfnlab.checker.scopes.mark import Mark
 from pfnlab.checker.scopes.moment import StateView, facts_of, warn_again
 from pfnlab.checker.scopes.properties import QUESTIONS, Question
 from pfnlab.kernel.mm.kernel import Kernel
+from pfnlab.kernel.mm.walk_policy import Walkers
 from pfnlab.programs.lang.ops import MAIN_TASK, Op, Program
 from pfnlab.programs.model.execution import OneByOne
 from pfnlab.programs.model.model_machine import ModelMachine, exit_all, place
@@ -38,9 +39,11 @@ class JudgedKernel:
     """A kernel of one model, on which the operations of programs are tried.
 
     :param program: has the devices and the areas; its operations are not run
+    :param walkers: the places whose walkers are asked, where not all are
     """
 
-    def __init__(self, machine: ModelMachine, program: Program) -> None:
+    def __init__(self, machine: ModelMachine, program: Program, walkers: Sequence[str] = ()) -> None:
+        self._walkers = walkers
         platform, devices, whole = place(program)
         self.kernel: Kernel = machine.boot(platform, devices)
         self.kernel.start_task(MAIN_TASK)
@@ -59,6 +62,8 @@ class JudgedKernel:
         with own_mistakes():
             effect = self._ended() if op is None else performed(self.kernel, self._one_by_one, op)
         view = StateView(self.kernel, effect.facts)
+        if self._walkers:
+            view.walkers = [getattr(self.kernel.walkers, place) for place in self._walkers]
         broken = frozenset(question.name for question in ASKED if question.judge(view) is False)
         return StepVerdict(effect.result, broken, effect.flushes, tuple(map(str, effect.log)))
 
@@ -69,12 +74,25 @@ class JudgedKernel:
         return OperationEffect(END, tuple(facts_of(log)), list(log), events)
 
 
-def judged(machine: ModelMachine, program: Program) -> list[StepVerdict]:
+def other_walkers(base: ModelMachine, design: ModelMachine) -> tuple[str, ...]:
+    """The places at which the walkers of the two differ: what the others do is not the design's.
+
+    None where all are the same; then all are asked.
+    """
+    return tuple(
+        place
+        for place in Walkers._fields
+        if getattr(base.profile.walkers, place) != getattr(design.profile.walkers, place)
+    )
+
+
+def judged(machine: ModelMachine, program: Program, walkers: Sequence[str] = ()) -> list[StepVerdict]:
     """Every step of *program* and its end.
 
+    :param walkers: the places whose walkers are asked, where not all are
     :raises Undecided: the model has no rule for one of them
     """
-    kernel = JudgedKernel(machine, program)
+    kernel = JudgedKernel(machine, program, walkers)
     return [*map(kernel.step, program.ops), kernel.step(None)]
 
 

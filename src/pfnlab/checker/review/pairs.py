@@ -10,7 +10,18 @@ from typing import NamedTuple
 from pfnlab.base.errors import ProgramError
 from pfnlab.checker.races.race import RaceModel, RaceState, race_properties
 from pfnlab.checker.races.schedules import search
-from pfnlab.checker.review.grounds import KINDS, NEIGHBOURS, TABLES, MappingKind, Neighbour, header, setup
+from pfnlab.checker.review.grounds import (
+    KINDS,
+    NEIGHBOURS,
+    SUBJECT,
+    TABLES,
+    MappingKind,
+    Neighbour,
+    can_follow,
+    header,
+    pages_of,
+    setup,
+)
 from pfnlab.checker.scopes.properties import RACE_QUESTIONS, STATE_QUESTIONS, Question
 from pfnlab.checker.scopes.scope import Race, RaceScope
 from pfnlab.checker.search.exploration import Exploration
@@ -28,6 +39,9 @@ MOST_STATES = 20_000
 #: The owner's operation, by which it learns that frames are free.
 _OWNER = "t: unmap_mapping_range bar[0:32]"
 
+
+#: Operations on a range that do to it what they do to each part of it that is mapped.
+_BY_RANGE = frozenset({"munmap", "madvise"})
 
 _NEIGHBOURS = tuple(
     neighbour for name in TABLES.beside_each_other for neighbour in NEIGHBOURS if neighbour.name == name
@@ -70,11 +84,12 @@ class OperationPair(NamedTuple):
 
 def owners() -> Iterator[OperationPair]:
     """An owner's revocation beside every operation, with a reader that remembers."""
-    for neighbour in _NEIGHBOURS:
-        for kind in KINDS:
-            if kind.revoked:
-                for first in TABLES.first:
-                    for reader in _readers(neighbour):
+    # The plainest kind with every neighbour first: those are less like each other than the kinds are.
+    for kind in KINDS:
+        if kind.revoked:
+            for neighbour in _NEIGHBOURS:
+                for first in _firsts(kind, neighbour):
+                    for reader in _readers(kind, neighbour):
                         yield OperationPair(kind, neighbour, first, _OWNER, reader)
 
 
@@ -84,7 +99,7 @@ def claims() -> Iterator[OperationPair]:
     A process without the mapping asks for them: it shares no lock.
     """
     for kind in KINDS:
-        if kind.frames:
+        if kind.frames and kind.area == SUBJECT:
             for freed in TABLES.frees:
                 claim = f"p: d = mmap {freed.device} uc shared rw"
                 yield OperationPair(kind, NEIGHBOURS[0], freed.operation, claim, freed.reader)
@@ -94,16 +109,34 @@ def pairs() -> Iterator[OperationPair]:
     """Every pair of other operations."""
     for neighbour in _NEIGHBOURS:
         for kind in KINDS:
-            for first in TABLES.first:
-                beside = (f"t: {second}" for second in TABLES.beside)
+            for first in _firsts(kind, neighbour):
+                beside = (f"t: {second}" for second in TABLES.beside if can_follow(kind, second))
                 yield from (OperationPair(kind, neighbour, first, second, None) for second in beside)
 
 
-def _readers(neighbour: Neighbour) -> tuple[int, ...]:
-    """The pages that a reader remembers: the subject's first and last, and its neighbour's."""
+def _firsts(kind: MappingKind, neighbour: Neighbour) -> Iterator[str]:
+    """The first operations, without those that do the same to all that is mapped as one before."""
+    done = set[tuple[object, ...]]()
+    mapped = [pages_of(area) for area in (kind.area, neighbour.area) if area]
+    for first in TABLES.first:
+        word, area, *rest = first.split()
+        does: tuple[object, ...] = (first,)
+        if word in _BY_RANGE:
+            low, high = pages_of(area)
+            parts = [(max(low, start), min(high, end)) for start, end in mapped if start < high and low < end]
+            does = (word, *parts, *rest)
+        if does not in done and can_follow(kind, first):
+            done.add(does)
+            yield first
+
+
+def _readers(kind: MappingKind, neighbour: Neighbour) -> tuple[int, ...]:
+    """The pages that a reader remembers: the subject's first and last there, and its neighbour's."""
+    subject, mapped = range(*pages_of(SUBJECT)), range(*pages_of(kind.area))
+    own = [page for page in subject if page in mapped]
     if neighbour.area and not neighbour.line:
-        return 510, 513, int(neighbour.area.partition("[")[2].partition(":")[0])
-    return 510, 513
+        return own[0], own[-1], pages_of(neighbour.area)[0]
+    return own[0], own[-1]
 
 
 def searched(

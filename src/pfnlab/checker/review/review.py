@@ -17,7 +17,7 @@ from pfnlab.base.result import Made
 from pfnlab.base.toml_text import package_tables
 from pfnlab.checker.races.race import RaceState
 from pfnlab.checker.review.grounds import GROUNDS, NEIGHBOURS, ground
-from pfnlab.checker.review.judged import breaks_at, judged
+from pfnlab.checker.review.judged import breaks_at, judged, other_walkers
 from pfnlab.checker.review.pairs import ASKED, OperationPair, claims, owners, pairs, searched
 from pfnlab.checker.review.review_result import (
     Broken,
@@ -68,6 +68,19 @@ class Answered(NamedTuple):
     parted: Parted
     broken: dict[str, FoundPair]
     repaired: dict[str, FoundPair]
+
+
+class ReviewSoFar(NamedTuple):
+    """The findings of a review so far, when a piece is done.
+
+    :param broken: the properties that are newly broken
+    :param parted: what the sequences did otherwise
+    :param core: whether the core is over
+    """
+
+    broken: frozenset[str]
+    parted: Parted
+    core: bool
 
 
 class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,12 +137,14 @@ def review(
     jobs: int = 1,
     pieces: Sequence[ReviewPiece] | None = None,
     done: Callable[[], None] = lambda: None,
+    enough: Callable[[ReviewSoFar], bool] = lambda found: False,
 ) -> ReviewResult:
     """Ask all questions of *base* and *design*, and compare their answers.
 
     :param seconds: the time after which no piece begins
     :param pieces: those of :func:`plan`, or some of them
     :param done: called when a piece is done
+    :param enough: asked when a piece is done whether the rest may be left out
     """
     begin = time.monotonic()
     chosen = plan() if pieces is None else list(pieces)
@@ -141,13 +156,21 @@ def review(
     total, asked = Parted(), [0] * len(_STAGES)
     broken: dict[str, FoundPair] = {}
     repaired: dict[str, FoundPair] = {}
-    schedules = 0
-    for piece, answer in zip(chosen, in_order(answered, chosen, jobs, done=done), strict=True):
+    schedules, differs = 0, dict[str, int]()
+    answers = in_order(answered, chosen, jobs, done=done)
+    for number, answer in enumerate(answers, start=1):
+        piece = chosen[number - 1]
         total.add(answer.parted)
         asked[piece.stage] += answer.done
         schedules += answer.done and piece.pair is not None
+        if differing := answer.parted.differing + bool(answer.broken or answer.repaired):
+            kind = piece.pair.kind if piece.pair is not None else GROUNDS[piece.ground][0]
+            differs[kind.name] = differs.get(kind.name, 0) + differing
         _shorter(broken, answer.broken)
         _shorter(repaired, answer.repaired)
+        core = number == len(chosen) or chosen[number].stage >= _CORE
+        if enough(ReviewSoFar(frozenset(total.broken) | frozenset(broken), total, core)):
+            break
     told = _Teller(base, design)
     return ReviewResult(
         made=Made.now(),
@@ -163,6 +186,7 @@ def review(
             ReviewStage(name, number < _CORE, asked[number], sum(piece.stage == number for piece in chosen))
             for number, name in enumerate(_STAGES)
         ),
+        differs=differs,
         states=total.asked,
         schedules=schedules,
         left_out=dict(sorted(total.unmodelled.items())),
@@ -249,12 +273,11 @@ class _Teller:
         asks = f"Why is {name} violated by model:{machine.spec} and kept by model:{other.spec}?"
         program = ground(way.ground).program_of(way.ops, f"{name} on model:{machine.spec}", asks)
 
+        walkers = other_walkers(self._base, self._design)
+
         def shows(candidate: Program) -> bool:
             try:
-                at, kept = (
-                    breaks_at(judged(machine, candidate), name),
-                    breaks_at(judged(other, candidate), name),
-                )
+                at, kept = (breaks_at(judged(one, candidate, walkers), name) for one in (machine, other))
             except Undecided:
                 return False
             return at is not None and (kept is None or kept > at)

@@ -1,10 +1,10 @@
 """The result of a review: what is newly broken, repaired, costs and changes, and what was asked."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
-from pfnlab.base.result import Count, Outcome, Result
+from pfnlab.base.result import ALWAYS, Count, Outcome, Result
 
 #: The kinds of questions.
 Form = Literal["sequence", "schedule"]
@@ -98,6 +98,7 @@ class ReviewResult(Result, frozen=True, kw_only=True, tag="pfnlab-review/1"):
     :param flushes: the operations whose flushes differ
     :param bytes_per_vma: of base and design: what a tracker costs in every VMA, in bytes
     :param changes: what is answered or printed otherwise
+    :param differs: by kind of mapping: in how many states and pairs the two differ
     :param stages: what was asked
     :param states: how many states of sequences were compared
     :param schedules: how many pairs of operations beside each other were searched on both
@@ -113,6 +114,7 @@ class ReviewResult(Result, frozen=True, kw_only=True, tag="pfnlab-review/1"):
     flushes: tuple[FlushCost, ...]
     bytes_per_vma: tuple[int, int]
     changes: tuple[Change, ...]
+    differs: Annotated[dict[str, Count], ALWAYS] = msgspec.field(default_factory=dict)
     stages: tuple[ReviewStage, ...]
     states: Count
     schedules: Count

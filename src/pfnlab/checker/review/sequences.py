@@ -13,7 +13,7 @@ import msgspec
 
 from pfnlab.base.errors import Undecided
 from pfnlab.checker.review.grounds import ground
-from pfnlab.checker.review.judged import END, JudgedKernel, StepVerdict
+from pfnlab.checker.review.judged import END, JudgedKernel, StepVerdict, other_walkers
 from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.model.model_machine import ModelMachine
 
@@ -42,6 +42,7 @@ class Parted(msgspec.Struct):
     :param results: by operation, result of the base and of the design
     :param logs: by operation, the last message of the base and of the design
     :param asked: how many states were compared
+    :param differing: in how many of them the two differ
     :param unmodelled: how many operations the model has no rule for, by its message
     """
 
@@ -53,6 +54,7 @@ class Parted(msgspec.Struct):
     results: Differing = {}
     logs: Differing = {}
     asked: int = 0
+    differing: int = 0
     unmodelled: dict[str, int] = {}
 
     def add(self, other: Parted) -> None:
@@ -73,6 +75,7 @@ class Parted(msgspec.Struct):
             for key, count in more.items():
                 totals[key] = totals.get(key, 0) + count
         self.asked += other.asked
+        self.differing += other.differing
 
 
 class SideBySideModels:
@@ -83,7 +86,8 @@ class SideBySideModels:
         everything = self._ground.program_of(
             [op for part in (*self._ground.firsts, *self._ground.seconds) for op in part], "", ""
         )
-        self._kernels = (JudgedKernel(base, everything), JudgedKernel(design, everything))
+        walkers = other_walkers(base, design)
+        self._kernels = tuple(JudgedKernel(machine, everything, walkers) for machine in (base, design))
         self.parted = Parted()
         self._violated: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
 
@@ -151,6 +155,7 @@ class SideBySideModels:
         found.flushes[word] = (old[0] + base.flushes, old[1] + design.flushes, old[2] + more, old[3] + fewer)
         if more:
             _keep(found.costly, word, way)
+        found.differing += base != design
 
     def _without_rule(self, unknown: Undecided) -> None:
         reasons = self.parted.unmodelled

@@ -69,6 +69,9 @@ def _blocks(content: ReviewResult) -> Iterator[Block]:
     if content.both:
         names = ", ".join(f"{name} ({count:,})" for name, count in content.both.items())
         yield Paragraph(f"also in the base, in so many states: {names}")
+    if content.differs:
+        kinds = ", ".join(f"{kind} ({count:,})" for kind, count in content.differs.items())
+        yield Paragraph(f"differs on, in so many states and pairs: {kinds}")
     yield Bullets(tuple(_asked(content)))
 
 
