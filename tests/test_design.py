@@ -23,8 +23,8 @@ PROMISED = re.findall(
     """
 AnyVma BasePfn CacheMode CallerManaged CtxAdjust DriverHook EarlyRefusal EndVma EntryRun Exact FirstVma
 FlushPlacement ForceRespinA ForceRespinB ForceV1 FreedInVain FreeVmas FullMm GatherDraft GatherV1
-GatherV2 GatherV2Junk GatherV3 GatherV4 GatherV5 Kernel MappedFile MemtypeBook MmStruct MmuGather
-ModelledErrno Need NoCow NoForcedFlush NoPartial Page PAGE_SIZE PageTestSkip PerVma PfnmapTrackCtx
+GatherV2 GatherV2Junk GatherV3 GatherV4 GatherV5 Kernel LockedUntrack MappedFile MemtypeBook MmStruct
+MmuGather ModelledErrno Need NoCow NoForcedFlush NoPartial Page PAGE_SIZE PageTestSkip PerVma PfnmapTrackCtx
 PfnRange PrErr PrInfo RemapAgain RwLock SpanSet SpecialBits SplitCtx Task TrackCtx Tracked Tracker
 Undecided UnmapOnly Untracked VM_IO VM_MIXEDMAP VM_PAT VM_PFNMAP Vma VmPat VmPgoff WalkerPolicy WarnOnOnce
 WholeLeaf

@@ -44,6 +44,7 @@ from pfnlab.kernel.policies.trackers.caller_managed import CallerManaged
 from pfnlab.kernel.policies.trackers.ctx_adjust import CtxAdjust
 from pfnlab.kernel.policies.trackers.driver_hook import DriverHook
 from pfnlab.kernel.policies.trackers.exact import Exact
+from pfnlab.kernel.policies.trackers.locked_untrack import LockedUntrack
 from pfnlab.kernel.policies.trackers.no_cow import NoCow
 from pfnlab.kernel.policies.trackers.no_partial import NoPartial
 from pfnlab.kernel.policies.trackers.per_vma import PerVma
@@ -91,6 +92,7 @@ __all__ = [
     "GatherV4",
     "GatherV5",
     "Kernel",
+    "LockedUntrack",
     "MappedFile",
     "MemtypeBook",
     "MmStruct",

@@ -6,6 +6,7 @@ from pfnlab.kernel.policies.trackers.caller_managed import CallerManaged
 from pfnlab.kernel.policies.trackers.ctx_adjust import CtxAdjust
 from pfnlab.kernel.policies.trackers.driver_hook import DriverHook
 from pfnlab.kernel.policies.trackers.exact import Exact
+from pfnlab.kernel.policies.trackers.locked_untrack import LockedUntrack
 from pfnlab.kernel.policies.trackers.no_cow import NoCow
 from pfnlab.kernel.policies.trackers.no_partial import NoPartial
 from pfnlab.kernel.policies.trackers.per_vma import PerVma
@@ -24,6 +25,7 @@ TRACKERS: dict[str, TrackerPolicy] = {
     "ctx_adjust": CtxAdjust,
     "driver_hook": DriverHook,
     "exact": Exact,
+    "locked_untrack": LockedUntrack,
     "no_cow": NoCow,
     "no_partial": NoPartial,
     "per_vma": PerVma,
