@@ -26,6 +26,7 @@ from pfnlab.diagnosis.inspector.inspection import InspectionResult
 from pfnlab.diagnosis.messages.explanation import ExplainResult
 from pfnlab.discussions.asked_again import ClaimResult
 from pfnlab.discussions.lookup import ClaimList
+from pfnlab.discussions.reviewed import PostedReviews
 from pfnlab.discussions.thread_result import DefectResult, DiscussionList, ThreadResult
 from pfnlab.hunt.fuzz.hunt_state import FuzzResult
 from pfnlab.hunt.meeting.bisect import BisectResult
@@ -59,6 +60,7 @@ RESULTS: dict[str, type[Printed]] = {
     "discussions-list": DiscussionList,
     "discussions-thread": ThreadResult,
     "discussions-defect": DefectResult,
+    "discussions-review": PostedReviews,
     "claims-list": ClaimList,
     "claims-show": ClaimResult,
     "bugs-list": BugList,

@@ -24,6 +24,7 @@ from evidence.pages.kernels_page import page as kernels
 from evidence.pages.messages_page import messages_page
 from evidence.pages.not_modelled import not_modelled
 from evidence.pages.policies_page import policies_page
+from evidence.pages.posted_reviews_page import page as posted_reviews
 from evidence.pages.profiles_page import profiles_page
 from evidence.pages.sizes_page import page as sizes
 from evidence.pages.sweeps_page import page as sweeps
@@ -51,6 +52,7 @@ PAGES: dict[str, Callable[[int | None], str]] = {
     "kernel-coverage": lambda _: kernel_coverage(),
     "not-modelled": lambda _: not_modelled(),
     "sizes": lambda _: sizes(),
+    "posted-reviews": lambda _: posted_reviews(),
     "sweeps": lambda _: sweeps(),
     "hunts": lambda _: hunts(),
 }

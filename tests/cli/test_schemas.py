@@ -54,6 +54,7 @@ COMMANDS = {
     "discussions show": ("discussions", "show", "004.22", "--json"),
     "discussions show T2": ("discussions", "show", "T2", "--json"),
     "discussions show R11": ("discussions", "show", "R11", "--json"),
+    "discussions review": ("discussions", "review", "R47", "--json"),
     "bugs list": ("bugs", "list", "--json"),
     "bugs show": ("bugs", "show", "A06", "--json"),
     "bugs affects": ("bugs", "affects", "6.12.25", "--all", "--json"),

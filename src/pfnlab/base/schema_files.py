@@ -26,6 +26,7 @@ FORMS = {
     "discussions show": "claims-show",
     "discussions show T2": "discussions-thread",
     "discussions show R11": "discussions-defect",
+    "discussions review": "discussions-review",
     "bugs list": "bugs-list",
     "bugs show": "bugs-show",
     "bugs affects": "bugs-affects",

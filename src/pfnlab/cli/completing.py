@@ -41,6 +41,7 @@ BY_METAVAR: dict[str, Values] = {
     "STORE": values.paths(".db"),
     "DISCUSSION": values.discussions,
     "NUMBER": values.either(values.claim_numbers, values.thread_numbers),
+    "ROW": values.thread_numbers,
     "BUG": values.bug_names,
     "PROPERTY": values.properties,
     "AUTHOR": values.claim_authors,

@@ -7,7 +7,7 @@ Each is a file of ``threads/``, ``T02.toml``, whose tables are the structures be
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -31,6 +31,31 @@ _MONTHS = (
 _ARCHIVE = "https://lore.kernel.org/all"
 
 
+#: What comes out of the review of a row.
+ReviewOutcome = Literal["broken", "cost", "changed", "same", "holds"]
+
+
+class PostedReview(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A review of a version or a defect: the models, and what comes out.
+
+    :param base: the model it is compared with, ``7.2``: without the defect
+    :param design: the model with it, ``7.2,flush=gather_v1``
+    :param expected: ``broken``: the properties are newly broken; ``cost``: the operation takes more
+        flushes, and nothing is newly broken; ``changed``: it answers or prints otherwise; ``same``: nothing
+        differs on mappings of the kind; ``holds``: nothing is newly broken
+    :param properties: those that are newly broken; empty: those of the defect
+    :param operation: the word of the operation
+    :param kind: the kind of mappings, of which a review says on how many it differs
+    """
+
+    base: str
+    design: str
+    expected: ReviewOutcome
+    properties: tuple[str, ...] = ()
+    operation: str = ""
+    kind: str = ""
+
+
 class PostedVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One version of a patch or series, or what landed of it.
 
@@ -46,6 +71,7 @@ class PostedVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     :param landed: the commits; those of stable series too
     :param release: the first releases with them
     :param fate: what became of it otherwise
+    :param reviews: of a version with a defect that nobody posted
     """
 
     name: str
@@ -60,6 +86,7 @@ class PostedVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     landed: tuple[str, ...] = ()
     release: str = ""
     fate: str = ""
+    reviews: tuple[PostedReview, ...] = msgspec.field(default=(), name="review")
 
     @property
     def machine(self) -> str:
@@ -85,6 +112,8 @@ class PostedDefect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     :param new: the property that would ask it, where there is none
     :param bugs: its rows of docs/bugs.md
     :param program: a program that comes with pfnlab and is about it
+    :param reviews: what a review says of it
+    :param not_reviewed: why no review says anything of it, where that is so
     """
 
     number: Annotated[str, msgspec.Meta(pattern=r"^R\d\d$")]
@@ -102,6 +131,8 @@ class PostedDefect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     new: str = ""
     bugs: tuple[str, ...] = ()
     program: str = ""
+    reviews: tuple[PostedReview, ...] = msgspec.field(default=(), name="review")
+    not_reviewed: str = ""
 
 
 class LaterWord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
 from pfnlab.base.errors import Misuse
-from pfnlab.verbs.option import AsJson, DiscussionOf, Option, Request, Say
+from pfnlab.verbs.option import SECONDS, AsJson, DiscussionOf, JobsOf, Option, Request, Say
 
 if TYPE_CHECKING:
     from pfnlab.discussions.asked_again import ClaimResult
     from pfnlab.discussions.lookup import ClaimList, NumberedClaim
+    from pfnlab.discussions.reviewed import PostedReviews
     from pfnlab.discussions.thread_result import DefectResult, DiscussionList, ThreadResult
 
 
-VERBS = ("list", "show", "by")
+VERBS = ("list", "show", "by", "review")
 
 
 class DiscussionsRequest(Request, frozen=True, kw_only=True):
@@ -107,3 +108,37 @@ def perform_by(request: AuthorRequest, say: Say) -> Iterator[ClaimList]:
     from pfnlab.discussions.lookup import ClaimList, claims_by
 
     yield ClaimList.of(claims_by(request.author, request.discussion))
+
+
+class PostedReviewRequest(Request, frozen=True, kw_only=True):
+    """Review the posted versions and defects of threads, each against its base, as `pfnlab review` does.
+
+    Exit code 0: all come out as the threads say; 1: one does not; 3: one was cut.
+    """
+
+    number: Annotated[
+        str | None,
+        Option("The number of a thread, T2, or of a defect, R11. Default: all.", "ROW", positional=True),
+    ] = None
+    seconds: Annotated[
+        float, SECONDS._replace(help="Each review asks no more questions after so many seconds.", metavar="S")
+    ] = 60
+    jobs: JobsOf = None
+    as_json: AsJson = False
+
+
+def perform_review(request: PostedReviewRequest, say: Say) -> Iterator[PostedReviews]:
+    """The reviews; Misuse if nothing has this number."""
+    from pfnlab.base.processes import processors
+    from pfnlab.checker.review.review import ReviewSoFar, review
+    from pfnlab.checker.review.review_result import ReviewResult
+    from pfnlab.discussions.reviewed import posted_rows, review_rows
+    from pfnlab.programs.model.model_machine import ModelMachine
+
+    def reviewed(base: str, design: str, enough: Callable[[ReviewSoFar], bool]) -> ReviewResult:
+        say(f"model:{design} against model:{base}")
+        models = ModelMachine(base), ModelMachine(design)
+        jobs = request.jobs or processors()
+        return review(*models, seconds=request.seconds, jobs=jobs, enough=enough)
+
+    yield review_rows(posted_rows(request.number), reviewed, request.seconds)

@@ -158,6 +158,7 @@ KINDS = {
     FINDING: ResultKind("pfnlab fuzz --findings FOLDER", "campaign.finding_part"),
     "pfnlab-trial/1": ResultKind("pfnlab try --json", "meeting.trial_part"),
     "pfnlab-claim/1": ResultKind("pfnlab discussions show 004.22 --json", "claims.part"),
+    "pfnlab-posted-reviews/1": ResultKind("pfnlab discussions review --json", "posted_reviews.part"),
     "pfnlab-bugs-affects/1": ResultKind("pfnlab bugs affects --json", "bugs.affects_part"),
     "pfnlab-bug-run/1": ResultKind("pfnlab bugs run --json", "bugs.part"),
     "pfnlab-inspection/1": ResultKind("pfnlab inspect --json", "inspection.part"),

@@ -1,0 +1,28 @@
+"""Keep what reviews of posted designs have said, for the page: ``record_reviews.py RESULT.json...``.
+
+RESULT.json is what ``pfnlab discussions review --json`` has printed, of all threads or of some.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from evidence.pages.posted_reviews_page import RECORD, record
+from pfnlab.discussions.reviewed import PostedReviews
+
+
+def main(names: Sequence[str]) -> int:
+    """Record the rows; the exit code."""
+    results = [msgspec.json.decode(Path(name).read_bytes(), type=PostedReviews) for name in names]
+    print(f"{record(results)} reviews recorded in {RECORD}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,219 @@
+"""Reviews of what was posted: each defect of a thread is asked by a review as any design is, and compared.
+
+No review has a set-up of its own. Rows with the same base and design share one. A review ends where its
+answer is known: what is broken stays broken, and that nothing is takes the core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.result import Made, Outcome, Result
+from pfnlab.checker.review.review import ReviewSoFar
+from pfnlab.checker.review.review_result import Broken, Form, ReviewResult
+from pfnlab.discussions.posted import (
+    PostedReview,
+    PostedThread,
+    ReviewOutcome,
+    defect_numbered,
+    posted_threads,
+    thread_numbered,
+)
+
+#: Makes the review of a design against a base, both as models are named, without ``model:``; it may end when
+#: it has found enough.
+Reviewer = Callable[[str, str, Callable[[ReviewSoFar], bool]], ReviewResult]
+
+
+class PostedRow(msgspec.Struct, frozen=True):
+    """A defect, or a version with one, that a review can be asked about.
+
+    :param row: ``R11``, or thread and version, ``T3 Pei Li v1``
+    :param properties: those that it breaks
+    :param reviews: what is compared
+    :param not_reviewed: the reason where nothing is
+    """
+
+    row: str
+    properties: tuple[str, ...]
+    reviews: tuple[PostedReview, ...]
+    not_reviewed: str = ""
+
+
+class ShownProperty(msgspec.Struct, frozen=True):
+    """A property that came out newly broken, as it was expected to.
+
+    :param name: its name
+    :param form: what shows it
+    :param length: the operations of its shortest program; the turns of a schedule that is no program
+    :param text: the program; null where a schedule is none
+    """
+
+    name: str
+    form: Form
+    length: Annotated[int, Meta(ge=1)]
+    text: str | None = msgspec.field(name="program")
+
+
+class ReviewedRow(msgspec.Struct, frozen=True):
+    """One row and what its review said.
+
+    :param row: ``R11``, or thread and version, ``T3 Pei Li v1``
+    :param base: the model it was compared with
+    :param design: the model with the design
+    :param expected: what comes out
+    :param of: the properties, the operation or the kind of mappings that this is about
+    :param says: what came out, in words
+    :param as_expected: whether that is what is expected; null where the review was cut and may have missed it
+    :param shown: the expected properties that are newly broken, with what shows each
+    :param seconds: how long the review took until that was known, in seconds
+    """
+
+    row: str
+    base: str
+    design: str
+    expected: ReviewOutcome
+    of: tuple[str, ...]
+    says: str
+    as_expected: bool | None
+    shown: tuple[ShownProperty, ...]
+    seconds: float
+
+
+class PostedReviews(Result, frozen=True, kw_only=True, tag="pfnlab-posted-reviews/1"):
+    """Reviews of the defects of threads, each with what was expected of it.
+
+    :param rows: by their numbers
+    :param not_reviewed: the defects that no review says anything of, with the reasons
+    :param limit: the seconds that each review had
+    """
+
+    rows: tuple[ReviewedRow, ...]
+    not_reviewed: dict[str, str]
+    limit: float
+
+    @property
+    def outcome(self) -> Outcome:
+        """A row that did not come out is a discovery; one that was cut is undecided."""
+        came = [row.as_expected for row in self.rows]
+        if False in came:
+            return Outcome.DISCOVERY
+        return Outcome.UNDECIDED if None in came else Outcome.AS_EXPECTED
+
+
+def posted_rows(number: str | None = None) -> list[PostedRow]:
+    """The rows of a thread or of a defect; without *number* all of them.
+
+    :param number: ``T2`` or ``R11``
+    :raises Misuse: there is none
+    """
+    if number is None:
+        return [row for thread in posted_threads() for row in _rows_of(thread)]
+    match number[:1].upper():
+        case "T":
+            return list(_rows_of(thread_numbered(number)))
+        case "R":
+            thread, defect = defect_numbered(number)
+            return [row for row in _rows_of(thread) if row.row == defect.number]
+    raise Misuse(f"{number!r} is neither a thread nor a defect: write T2 or R11")
+
+
+def _rows_of(thread: PostedThread) -> Iterator[PostedRow]:
+    for version in thread.versions:
+        if version.reviews:
+            yield PostedRow(f"{thread.number} {version.name}", (), version.reviews)
+    for defect in thread.defects:
+        yield PostedRow(defect.number, defect.properties, defect.reviews, defect.not_reviewed)
+
+
+def review_rows(rows: Sequence[PostedRow], reviewer: Reviewer, limit: float) -> PostedReviews:
+    """Review every one of *rows*.
+
+    :param limit: the seconds that each review has
+    """
+    pairs: dict[tuple[str, str], list[tuple[PostedRow, PostedReview]]] = {}
+    for row in rows:
+        for asked in row.reviews:
+            pairs.setdefault((asked.base, asked.design), []).append((row, asked))
+    answers = {pair: reviewer(*pair, partial(_enough, same)) for pair, same in pairs.items()}
+    found = [compared(row, asked, answers[asked.base, asked.design]) for row in rows for asked in row.reviews]
+    reasons = {row.row: row.not_reviewed for row in rows if row.not_reviewed}
+    return PostedReviews(made=Made.now(), rows=tuple(found), not_reviewed=reasons, limit=limit)
+
+
+def _enough(asked_of: Sequence[tuple[PostedRow, PostedReview]], found: ReviewSoFar) -> bool:
+    """True where no further piece can change how these rows come out.
+
+    What is broken or changed stays so. That nothing is takes the core.
+    """
+    return all(_known(row, asked, found) for row, asked in asked_of)
+
+
+def _known(row: PostedRow, asked: PostedReview, found: ReviewSoFar) -> bool:
+    match asked.expected:
+        case "broken":
+            return set(_wanted(row, asked)) <= found.broken
+        case "changed":
+            differing = (*found.parted.results, *found.parted.logs)
+            return any(word == asked.operation for word, _, _ in differing)
+    return found.core
+
+
+def _wanted(row: PostedRow, asked: PostedReview) -> tuple[str, ...]:
+    """The properties that a row breaks."""
+    return (asked.properties or row.properties) if asked.expected == "broken" else ()
+
+
+def compared(row: PostedRow, asked: PostedReview, came: ReviewResult) -> ReviewedRow:
+    """A row with what its review said."""
+    wanted = _wanted(row, asked)
+    said, right = _said(asked, wanted, came)
+    if not right and not came.complete:
+        # What was cut may be what is missing.
+        right = None
+    elif right and asked.expected in ("same", "holds") and not came.complete:
+        right = None
+    return ReviewedRow(
+        *(row.row, came.base, came.design, asked.expected),
+        of=wanted or tuple(filter(None, (asked.operation, asked.kind))),
+        says=said,
+        as_expected=right,
+        shown=tuple(_shown(found) for found in came.broken if found.name in wanted),
+        seconds=came.seconds,
+    )
+
+
+def _said(asked: PostedReview, wanted: Sequence[str], came: ReviewResult) -> tuple[str, bool | None]:
+    """The outcome in words, and whether it is what was expected."""
+    names = [found.name for found in came.broken]
+    broken = f"broken: {', '.join(names)}" if names else "nothing newly broken"
+    match asked.expected:
+        case "broken":
+            return broken, bool(wanted) and set(wanted) <= set(names)
+        case "holds":
+            return broken, not names
+        case "same":
+            differs = came.differs.get(asked.kind, 0)
+            return f"{asked.kind}: {f'differs in {differs:,}' if differs else 'the same'}", not differs
+        case "cost":
+            more = sum(cost.more for cost in came.flushes if cost.operation == asked.operation)
+            return f"{broken}; {asked.operation}: {more:,} with more flushes", bool(more) and not names
+        case "changed":
+            changes = [change for change in came.changes if change.operation == asked.operation]
+            if not changes:
+                return f"{asked.operation}: answers as before", False
+            first = changes[0]
+            return f"{asked.operation}: {first.base or '-'} is {first.design or '-'}", True
+
+
+def _shown(found: Broken) -> ShownProperty:
+    from pfnlab.programs.lang.load import load_text
+
+    length = len(found.schedule) if found.text is None else len(load_text(found.text).ops)
+    return ShownProperty(found.name, found.form, length, found.text)
