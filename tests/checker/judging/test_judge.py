@@ -300,6 +300,60 @@ def test_a_failed_fork_that_changes_the_book_is_noticed() -> None:
     assert ("fork_whole", 1) in broken(program, wrong)
 
 
+def test_a_fork_that_fails_for_no_reason_is_noticed() -> None:
+    """Nothing in the program makes it fail."""
+    program, found = run("a = mmap bar[0:4] wc shared rw\nc = fork\nread a[0]\n")
+
+    wrong = changed(found, 1, lambda step: msgspec.structs.replace(step, result="ENOMEM"))
+
+    assert ("fork_works", 1) in broken(program, wrong)
+
+
+def test_a_fork_that_is_made_to_fail_is_not_blamed() -> None:
+    """Of a page table that cannot be had."""
+    program, found = run("a = mmap bar[0:4] wc shared rw\nfail __pte_alloc 1: c = fork\n")
+
+    assert "ENOMEM" == found.steps[1].result
+    assert ("fork_works", 1) not in broken(program, found)
+
+
+def _read_only(step: Step) -> Step:
+    """The step with the entries of main made read-only."""
+    ptes = tuple(
+        msgspec.structs.replace(pte, entry=pte.entry.replace("RW", "RO")) if pte.task == "main" else pte
+        for pte in step.ptes or ()
+    )
+    return msgspec.structs.replace(step, ptes=ptes)
+
+
+@for_each(("sharing", "expected"), [("shared", True), ("private", False)])
+def test_a_fork_that_changes_the_parent_is_noticed(sharing: str, expected: bool) -> None:
+    """Entries of private mappings are to be read-only, those of shared ones stay."""
+    program, found = run(f"a = mmap bar[0:4] wc {sharing} rw\nread a[0]\nc = fork\n")
+
+    wrong = changed(found, 2, _read_only)
+
+    assert expected == (("fork_keeps_parent", 2) in broken(program, wrong))
+
+
+def test_an_entry_in_another_mode_than_its_reservation_is_noticed() -> None:
+    """The book has it write-combining, the entry is uncached."""
+    program, found = run("a = mmap bar[0:4] wc shared rw\n")
+
+    wrong = changed(
+        found,
+        0,
+        lambda step: msgspec.structs.replace(
+            step,
+            ptes=tuple(
+                msgspec.structs.replace(pte, entry=pte.entry.replace("WC", "UC-")) for pte in step.ptes or ()
+            ),
+        ),
+    )
+
+    assert ("booked_mode", 0) in broken(program, wrong)
+
+
 def test_a_failed_fork_that_changes_the_order_of_the_book_has_changed_nothing() -> None:
     """Reservations with one start stand as they came, and the copy of one may take the other back."""
     program, found = run("a = mmap bar[0:4] wc shared rw\nb = mmap bar[0:8] wc shared rw\nc = fork set_tid\n")

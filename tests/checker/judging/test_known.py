@@ -586,7 +586,7 @@ def test_a_device_that_nobody_has_named_is_no_cause() -> None:
     head = HEAD + "device hole: isa, 16 pages\n"
     modes = ("a = mmap bar[0:8] driver apply shared rw", "b = mmap bar[0:8] uc shared rw")
 
-    assert {"one_mode": "C01"} == whys("7.2", *modes, head=head)
+    assert {"one_mode": "C01", "booked_mode": "C01"} == whys("7.2", *modes, head=head)
 
 
 @for_each(("machine", "reason"), [("6.1", "A08"), ("7.2", None)])

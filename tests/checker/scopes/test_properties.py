@@ -13,10 +13,12 @@ from pfnlab.base.errors import Misuse, ModelledErrno
 from pfnlab.base.units import PAGE_SIZE, PfnRange, pfn_to_phys
 from pfnlab.checker.check import check
 from pfnlab.checker.limits import Exhaustive
+from pfnlab.checker.review.judged import breaks_at, judged
 from pfnlab.checker.scopes.domain import KernelModel
 from pfnlab.checker.scopes.properties import QUESTIONS, questions, shared
-from pfnlab.checker.scopes.scope import Scope, load_scope
+from pfnlab.checker.scopes.scope import Scope, load_scope, read_scope
 from pfnlab.kernel.hw.cachemode import CacheMode
+from pfnlab.kernel.hw.entry import pte_wrprotect
 from pfnlab.kernel.hw.pgprot import pgprot_set_cachemode
 from pfnlab.kernel.hw.pgtable import EntryRun
 from pfnlab.kernel.mm.gather import MmuGather
@@ -115,6 +117,28 @@ class Miscounts(TrackCtx):
         new.pfnmap = orig.pfnmap
 
 
+class OtherMode(TrackCtx):
+    """Reserves the mode that is asked for, and maps uncached."""
+
+    def remap_pfn_range(self, vma: Vma, start: int, pfns: PfnRange, prot: int) -> int:
+        prot = super().remap_pfn_range(vma, start, pfns, prot)
+        return pgprot_set_cachemode(prot, CacheMode.UC_MINUS, self._kernel.platform.pat)
+
+
+class RefusesCopies(TrackCtx):
+    """Lets nobody fork who maps a device."""
+
+    def copy_page_range(self, dst: Vma, src: Vma) -> None:
+        raise ModelledErrno(errno.ENOMEM)
+
+
+class Protects(TrackCtx):
+    """A fork takes the right to write from shared entries of the parent too (E09)."""
+
+    def copy_page_range(self, dst: Vma, src: Vma) -> None:
+        src.mm.tables.change(src.start, src.end, lambda run: pte_wrprotect(run.bits, True))
+
+
 TRACKERS: list[tuple[str, Callable[[Kernel], Tracker], list[str], list[str]]] = [
     ("no_leak", Keeps, [MAPPED, "munmap <whole>"], ["a = mmap bar[0:3] wc shared rw", "munmap a"]),
     (
@@ -130,6 +154,14 @@ TRACKERS: list[tuple[str, Callable[[Kernel], Tracker], list[str], list[str]]] = 
         AsAsked,
         [MAPPED, "new = mmap bar[0:3] uc shared rw"],
         ["a = mmap bar[0:3] wc shared rw", "b = mmap bar[0:3] uc shared rw"],
+    ),
+    ("booked_mode", OtherMode, [MAPPED], ["a = mmap bar[0:3] wc shared rw"]),
+    ("fork_works", RefusesCopies, [MAPPED, "child = fork"], ["a = mmap bar[0:3] wc shared rw", "p = fork"]),
+    (
+        "fork_keeps_parent",
+        Protects,
+        [MAPPED, "child = fork"],
+        ["a = mmap bar[0:3] wc shared rw", "p = fork"],
     ),
     (
         "claimed_free",
@@ -156,6 +188,107 @@ def test_a_broken_tracker_is_found(
     found = answer(Broken(tracker), name, *operations)
 
     assert ("violated", program) == (found.verdict, lines(found))
+
+
+@for_each(
+    ("name", "tracker"),
+    [("booked_mode", OtherMode), ("fork_works", RefusesCopies), ("fork_keeps_parent", Protects)],
+)
+def test_a_broken_tracker_breaks_nothing_else(name: str, tracker: Callable[[Kernel], Tracker]) -> None:
+    """No other property would have found it."""
+    scope = read_scope(
+        'devices = ["bar: pci, 3 pages"]\ntasks = 2\nareas = 1\ndepth = 2\n'
+        f'operations = ["{MAPPED}", "child = fork"]',
+        "tiny",
+    )
+
+    found = check(Broken(tracker), scope, questions([], scope))
+
+    assert [name] == [one.name for one in found.answers if one.verdict != "holds" and one.kind == "always"]
+
+
+def test_a_leaf_over_frames_in_another_mode_is_found() -> None:
+    """It has the mode of its first frame, whatever the others are reserved with (C11)."""
+    found = answer(
+        ModelMachine("7.3"),
+        "booked_mode",
+        "new = mmap bar[0:512] driver fault_pmd wc shared rw",
+        "new = mmap bar[256:258] wc shared rw",
+        "read <first>",
+        device="bar: pci, 512 pages",
+        thp="always",
+    )
+
+    assert "violated" == found.verdict
+    assert 3 == len(lines(found))
+
+
+@for_each(("spec", "verdict"), [("7.3,vfio_checks_leaf_pfn=off", "violated"), ("7.3", "holds")])
+def test_a_leaf_over_frames_that_are_not_aligned_is_found(spec: str, verdict: str) -> None:
+    """The low bits of the first frame are cut (E03)."""
+    found = answer(
+        ModelMachine(spec),
+        "right_frames",
+        "new = mmap bar[1:513] vfio shared rw",
+        "read <first>",
+        device="bar: pci, 1024 pages",
+        thp="always",
+    )
+
+    assert (verdict, False) == (found.verdict, found.vacuous)
+
+
+@for_each(("spec", "verdict"), [("6.12", "violated"), ("7.3", "holds")])
+def test_a_fork_of_copies_works(spec: str, verdict: str) -> None:
+    """The trackers that look into the first entry refuse it (A02)."""
+    found = answer(
+        ModelMachine(spec),
+        "fork_works",
+        "new = mmap bar[0:3] wc private rw",
+        "write <whole> 1",
+        "child = fork",
+    )
+
+    assert verdict == found.verdict
+
+
+def test_a_fork_that_is_made_to_fail_is_not_blamed() -> None:
+    """No process may be made, whatever it maps."""
+    found = answer(ModelMachine("7.3"), "fork_works", MAPPED, "child = fork pids_max")
+
+    assert "holds" == found.verdict
+
+
+_BUFFER = "pfnlab program 1\ndevice bar: pci, 4 pages\narea a: 1024 pages\n"
+
+
+@for_each(
+    ("spec", "line", "expected"),
+    [
+        ("7.3,failed_remap_zaps=off", "fail __pte_alloc 2 in remap_pfn_range: ", False),
+        # The first page table: there is no entry yet.
+        ("7.3,failed_remap_zaps=off", "fail __pte_alloc 1 in remap_pfn_range: ", True),
+        ("7.3,failed_remap_zaps=off", "", True),
+        ("7.3", "fail __pte_alloc 2 in remap_pfn_range: ", True),
+    ],
+)
+def test_a_buffer_that_is_freed_while_entries_show_it_is_found(spec: str, line: str, expected: bool) -> None:
+    """A remap fails at the second page table, and the driver frees its buffer (A18)."""
+    program = load_text(f"{_BUFFER}{line}mmap bar[0:4] driver buffer shared rw over a[510:514]\n")
+
+    steps = judged(ModelMachine(spec), program)
+
+    assert expected == (breaks_at(steps, "freed_unmapped") is None)
+
+
+def test_frames_that_move_are_not_blamed() -> None:
+    """Where faults give other frames than mmap did, the offset names none of them."""
+    program = load_text(
+        "pfnlab program 1\ndevice bar: pci, 8 pages\na = mmap bar[0:4] driver fault_moved wc shared rw\n"
+        "zap_vma_ptes a\nread a[1]\n"
+    )
+
+    assert None is breaks_at(judged(ModelMachine("7.3"), program), "right_frames")
 
 
 def test_a_direct_map_that_disagrees_is_found() -> None:
@@ -384,6 +517,8 @@ def test_every_property_is_seen_to_fail() -> None:
         "no_stale",
         "memory_off",
         "claimed_unmapped",
+        "right_frames",
+        "freed_unmapped",
         "split",
         "shared",
         "copied",

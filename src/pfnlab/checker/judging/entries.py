@@ -22,6 +22,9 @@ from pfnlab.programs.runs.texts import TableEntry, vma_name
 #: Interfaces that ask for UC-.
 _UNCACHED = ("uc", "devmem-sync", "proc-uc", "vfio")
 
+#: What a fork that the kernel refuses for its mappings answers.
+_FORK_ERRORS = ("ENOMEM", "EINVAL")
+
 #: The entry of a page that no table has.
 _NO_ENTRY = TableEntry(1, "", absent="none")
 
@@ -81,6 +84,8 @@ def _as_offset(entry: SeenEntry, vma: VmaSeen, layout: Layout, history: History)
         return True
     if offset.name == REGION:
         offset = replace(offset, name=layout.vfio or "")
+    if "fault_moved" in history.hows_of(offset):
+        return True
     if target.name != offset.name:
         return _is_behind(offset, entry, layout)
     return target.start == offset.start + entry.first
@@ -201,6 +206,34 @@ def fork_whole(before: Step, step: Step, op: Op) -> Iterator[str]:
         was, now = (Counter(getattr(seen, field) or ()) for seen in (before, step))
         if was != now:
             yield f"fork of {op.task} failed ({step.result}), and changed its {field}"
+
+
+def fork_failed(step: Step, op: Op) -> Iterator[str]:
+    """A fork that the program does not make fail works; a kill is a reason of its own."""
+    if op.fail is None and op.skip is None and step.result in _FORK_ERRORS:
+        yield f"fork of {op.task} failed ({step.result}), and nothing made it fail"
+
+
+def fork_changed(before: Step, ptes: ByPlace[PteSeen], process: str) -> Iterator[str]:
+    """A fork changes no entry of a shared mapping of the parent.
+
+    Processors may mark entries as accessed or dirty meanwhile.
+    """
+    shared = ByPlace(vma for vma in before.vmas or () if vma.perms.endswith("s"))
+    for old in before.ptes or ():
+        if old.task != process or not old.table_entry.is_present or not shared.overlapping(process, old.span):
+            continue
+        for span, now in _now(old, ptes):
+            if now is None or _by_kernel(now) != _by_kernel(old) or _lost(old, span, now):
+                change = now.entry if now is not None else "nothing"
+                yield f"{vma_name(old.task, span)} was {old.entry}, is {change} after a fork"
+                break
+
+
+def _by_kernel(run: PteSeen) -> tuple[int, str, str, frozenset[str]]:
+    """The parts of an entry that the kernel alone writes."""
+    entry = run.table_entry
+    return entry.level, entry.mode, entry.absent, frozenset(entry.flags) - {"A", "D"}
 
 
 def told(spaces: SeenSpaces, span: Span) -> Iterator[str]:

@@ -42,6 +42,8 @@ SEEN: dict[str, str] = {
     "flushed": "No entry that a processor may remember is removed without a flush",
     "notified": "No entry is removed of which a notifier was not told",
     "fork_whole": "A fork that fails leaves mappings and reservations as they were",
+    "fork_works": "A fork that nothing forces to fail works",
+    "fork_keeps_parent": "A fork changes no entry of a shared mapping of the parent",
     "looks_only": "A look changes nothing",
     "mode_asked": "Who asks for uncached memory gets none that is write-combining",
     "contents_kept": "A page changes by a store through a mapping that shows it",
@@ -60,7 +62,7 @@ def sentence_of(name: str) -> str:
 #: Properties of an operation, not of a state: each time counts.
 _EVENTS = {
     *(*ASKED_OF_EVENTS, "told_free", "reached", "flushed", "notified", "fork_whole"),
-    *("looks_only", "mode_asked"),
+    *("fork_works", "fork_keeps_parent", "looks_only", "mode_asked"),
     *("contents_kept", "fresh_zero", "copied_whole", "private_kept", "reads_shown"),
 }
 
@@ -232,8 +234,13 @@ class _Judging:
             if op is not None and op.hold is None:
                 found.append(("looks_only", entries.looks_only(before, step, op)))
                 found.append(("mode_asked", entries.mode_asked(before, step, op, self._kinds)))
-            if op is not None and isinstance(op.call, Fork) and step.result != "ok":
-                found.append(("fork_whole", entries.fork_whole(before, step, op)))
+            if op is not None and isinstance(op.call, Fork):
+                if step.result != "ok":
+                    found.append(("fork_whole", entries.fork_whole(before, step, op)))
+                if op.call.refused is None:
+                    found.append(("fork_works", entries.fork_failed(step, op)))
+                parent = history.process(op.task)
+                found.append(("fork_keeps_parent", entries.fork_changed(before, spaces.ptes, parent)))
         for name, texts in found:
             yield from ((name, text) for text in texts)
         process = history.process(op.task) if op is not None else ""

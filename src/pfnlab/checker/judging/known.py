@@ -52,6 +52,9 @@ _REPLACED = "S4.7.5: a mapping that fails keeps what it was to replace committed
 _UNACCOUNTED = "S5.8.9: MREMAP_DONTUNMAP takes VM_ACCOUNT from the source"
 _REFUSED = "S4.7.6: a mapping that the first phase refuses stays committed"
 _UNFLUSHED = "S8.2.6: a reservation is freed before the flush, and processors remember the mode"
+_REFUSED_FORK = "A02: a fork is refused where the first page of a private mapping was copied"
+_FIRST_FRAME = "C11: a leaf has the mode of its first frame"
+_LEAF_MODE = "C12: a leaf of 1 GiB ignores the mode that was looked up for it"
 _TWICE = "A17: a remap that fails halfway untracks twice"
 
 #: Trackers that have one entry in the book for all pieces of a mapping, and know only whole VMAs.
@@ -89,6 +92,10 @@ def _fork_failed(causes: Causes) -> bool:
 
 def _moved_away(causes: Causes) -> bool:
     return causes.tracker(*_WHOLE_VMAS) and causes.lacks("move_clears_vm_pat") and causes.moved
+
+
+def _refused_fork(causes: Causes) -> bool:
+    return causes.tracker("vm_pat", "unmap_only", "driver_hook") and causes.copied_first
 
 
 def _bare_moved(causes: Causes) -> bool:
@@ -174,6 +181,7 @@ KNOWN: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
         (_SET, lambda c: c.device("isa")),
     ),
     "fork_whole": ((_FORK, _fork_failed), (_PIECES, _pieces)),
+    "fork_works": ((_REFUSED_FORK, _refused_fork), (_LOOKED_UP, _looked_up)),
     "memory_off": (
         (_UNMINDED, lambda c: c.vfio and c.lacks("vfio_minds_memory")),
         (_FILLED, lambda c: c.has("vfio_remaps") and c.vfio and (c.forked or c.cut or c.moved)),
@@ -210,6 +218,16 @@ KNOWN: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
             "S9.3: /proc/bus/pci has no address space of its own",
             lambda c: c.done("remove", "unplug") and c.shown_by("proc") and not c.shown_by("wc", "uc"),
         ),
+    ),
+    "booked_mode": (
+        (_HOLE, lambda c: c.device("isa")),
+        (_NO_LAST, lambda c: c.device("limit") and c.lacks("reserve_keeps_top")),
+        (_LEAF_MODE, lambda c: c.has("pud_forgets_mode") and c.had_leaf(3)),
+        (_FIRST_FRAME, lambda c: c.had_leaf(2) or c.had_leaf(3)),
+        (_UNASKED, lambda c: c.unreserved),
+        (_ZAPPED, lambda c: c.tracker("vm_pat") and c.zapped),
+        (_BY_END, lambda c: c.has("end_match") and _pieces(c)),
+        (_FOREIGN, lambda c: c.took_foreign),
     ),
     "one_mode": (
         (_HOLE, lambda c: c.device("isa")),

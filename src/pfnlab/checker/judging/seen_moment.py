@@ -86,6 +86,15 @@ class SeenMoment:
                 spans.remove(whole)
         return [frames for span in spans for frames in [layout.frames(span)] if frames is not None]
 
+    @cached_property
+    def booked(self) -> list[Shown]:
+        return [
+            Shown(frames, CacheMode.from_short(entry.mode))
+            for entry in self.step.book or ()
+            for frames in [self._layout.frames(entry.span)]
+            if frames is not None
+        ]
+
     def _whole(self, device: str) -> Span:
         return Span(device, 0, self._layout.devices[device].nr)
 
@@ -164,20 +173,26 @@ class SeenMoment:
         return [frames for span in spans for frames in [self._layout.frames(span)] if frames is not None]
 
 
-#: The properties that `check` asks of modelled kernels too: all but those that only a model can answer.
+#: The properties that `check` asks of modelled kernels too: all but those that only a model can answer, and
+#: those that a step is asked in a form of its own, with what was seen: `entries_inside` has the frames.
 ASKED: tuple[Question, ...] = tuple(
     question
     for question in QUESTIONS
     if question.kind == "always"
-    and question.name not in ("exact", "no_stale", "fork_whole", "walks_pages", "walks_all")
+    and question.name
+    not in (
+        *("exact", "no_stale", "walks_pages", "walks_all"),
+        *("right_frames", "fork_whole", "fork_works", "fork_keeps_parent"),
+    )
 )
 
 #: Those of what the last operation did, which are asked also where nobody has looked at the state.
-ASKED_OF_EVENTS = ("freed_once", "no_warning")
+ASKED_OF_EVENTS = ("freed_once", "no_warning", "freed_unmapped")
 
 #: Properties that hold where they hold of each mapping, with what else they depend on.
 _OF_MAPPINGS: dict[str, Callable[[SeenMoment], object]] = {
     "no_loss": lambda moment: moment.reservations,
+    "booked_mode": lambda moment: moment.booked,
     "direct_map": lambda moment: moment.step.direct_map,
     "memory_off": lambda moment: moment.switched_off,
     "removed_unmapped": lambda moment: moment.removed,

@@ -1,7 +1,7 @@
 """The modelled kernel as a model to search: states are kernels between operations, steps are operations."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -11,15 +11,25 @@ from pfnlab.base.trace import Event
 from pfnlab.base.units import number_of
 from pfnlab.checker.scopes.frozen import check_frozen, freeze, thaw
 from pfnlab.checker.scopes.mark import Mark
-from pfnlab.checker.scopes.moment import FORK_LEFT, Judge, StateView, facts_of, warn_again
+from pfnlab.checker.scopes.moment import (
+    FORK_CHANGED,
+    FORK_FAILED,
+    FORK_LEFT,
+    Judge,
+    StateView,
+    facts_of,
+    warn_again,
+)
 from pfnlab.checker.scopes.naming import LeftOut, Naming, area_base
 from pfnlab.checker.scopes.operations import Renaming, ScopeStep, area_name, operations
 from pfnlab.checker.scopes.packing import registered_numbers
 from pfnlab.checker.scopes.scope import Scope
 from pfnlab.checker.search.model import add, recall, tallies
 from pfnlab.checker.search.path import Path
-from pfnlab.kernel.hw.pgtable import LEAF_PAGES
+from pfnlab.kernel.hw.pgtable import LEAF_PAGES, EntryRun
+from pfnlab.kernel.mm.flags import VM_SHARED
 from pfnlab.kernel.mm.kernel import Kernel
+from pfnlab.kernel.mm.space import MmStruct
 from pfnlab.kernel.mm.tracker import areas_in_any_order, zaps_in_any_order
 from pfnlab.kernel.policies.boot import check_own, guard_own, has_own
 from pfnlab.kernel.policies.guard import Guard, check_deterministic
@@ -314,16 +324,42 @@ def performed(kernel: Kernel, running: OneByOne, op: Op) -> OperationEffect:
     :raises Undecided: the model has no rule for it
     """
     warn_again(kernel)
-    before = _fork_state(kernel) if isinstance(op.call, Fork) else None
+    is_fork = isinstance(op.call, Fork) and op.task in kernel.tasks
+    before = _BeforeFork(kernel, op) if is_fork else None
     result = running.step(op).result
     events, log = kernel.trace.take()
     facts = facts_of(log)
-    if before is not None and result != "ok" and _fork_state(kernel) != before:
-        facts.append(FORK_LEFT)
+    if before is not None:
+        facts += before.facts(kernel, result)
     return OperationEffect(result, tuple(facts), list(log), events)
+
+
+class _BeforeFork:
+    """A kernel before a fork, and what the fork must leave as it is."""
+
+    def __init__(self, kernel: Kernel, op: Op) -> None:
+        self._state, self._parent = _fork_state(kernel), kernel.tasks[op.task].mm
+        self._entries = _shared_entries(self._parent)
+        forced = op.fail is not None or op.skip is not None or op.call.refused  # type: ignore[union-attr]
+        self._may_fail = bool(forced) or op.task in kernel.doomed
+
+    def facts(self, kernel: Kernel, result: str) -> Iterator[str]:
+        """The facts of the fork, which ended with *result*."""
+        if result != "ok":
+            if _fork_state(kernel) != self._state:
+                yield FORK_LEFT
+            if not self._may_fail:
+                yield FORK_FAILED
+        if _shared_entries(self._parent) != self._entries:
+            yield FORK_CHANGED
 
 
 def _fork_state(kernel: Kernel) -> object:
     """The state that a failed fork must not change: tasks, mappings and the book."""
     mms = [[(vma.start, vma.end, vma.flags) for vma in task.mm] for task in kernel.tasks.values()]
     return mms, sorted(kernel.book.entries()), len(kernel.i_mmap)
+
+
+def _shared_entries(mm: MmStruct) -> list[list[EntryRun]]:
+    """The entries of shared mappings."""
+    return [mm.tables.runs(vma.start, vma.end) for vma in mm.vmas if vma.flags & VM_SHARED]

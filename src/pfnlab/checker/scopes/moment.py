@@ -14,14 +14,25 @@ from pfnlab.kernel.mm.flags import VM_PFNMAP
 from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.kernel.mm.space import MmStruct
 from pfnlab.kernel.mm.users.devmem import DevMem
-from pfnlab.kernel.mm.users.driver import BareDriverFile, DriverFile
+from pfnlab.kernel.mm.users.driver import OTHER_FRAMES, BareDriverFile, DriverFile
 from pfnlab.kernel.mm.users.pci import PciBar
 from pfnlab.kernel.mm.users.vfio import BAR_OFFSET, VfioDevice
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.mm.walk_policy import WalkerPolicy
 
-FREED_WRONGLY, WARNED, FORK_LEFT = "freed wrongly", "warned", "fork left something"
-_MESSAGES = (("freeing invalid memtype", FREED_WRONGLY), ("WARNING", WARNED))
+FREED_WRONGLY, WARNED, FREED_MAPPED = "freed wrongly", "warned", "freed while mapped"
+FORK_LEFT, FORK_FAILED, FORK_CHANGED = "fork left something", "fork failed", "fork changed its parent"
+_MESSAGES = (
+    ("freeing invalid memtype", FREED_WRONGLY),
+    ("WARNING", WARNED),
+    ("pfnlab: entries show memory that is freed", FREED_MAPPED),
+)
+
+#: The files a PCI device has, by :attr:`~pfnlab.kernel.mm.vma.MappedFile.kind`.
+PCI_FILES = ("wc", "uc", "proc")
+
+#: The files of which the offset of a mapping names frames, in pages of physical memory or of a BAR.
+_BY_FRAME = (*PCI_FILES, "mem", "vfio", "driver")
 
 
 def facts_of(log: Sequence[str]) -> list[str]:
@@ -33,6 +44,9 @@ def warn_again(kernel: Kernel) -> None:
     """Let *kernel* give messages again that it gives only once, so that every step shows its own."""
     kernel.warned.clear()
     kernel.book.warned = frozenset()
+
+
+_MODES = tuple(CacheMode)
 
 
 class Shown(NamedTuple):
@@ -91,6 +105,10 @@ class Moment(Protocol):
     @property
     def reserved(self) -> SpanSet:
         """The frames of :attr:`reservations`."""
+
+    @property
+    def booked(self) -> Sequence[Shown]:
+        """All that the book has, for whomever: the frames, and the cache mode in which they are reserved."""
 
     def is_ram(self, pfn: int) -> bool:
         """True where a frame is RAM, which the kernel's direct map has."""
@@ -154,6 +172,12 @@ class Mapping(NamedTuple):
     @property
     def kind(self) -> str:
         return self.vma.file.kind if self.vma.file is not None else ""
+
+    @property
+    def names_frames(self) -> bool:
+        """True where its offset names the frames that its entries should show."""
+        file = self.vma.file
+        return self.kind in _BY_FRAME and not (isinstance(file, DriverFile) and file.how in OTHER_FRAMES)
 
 
 # Judges ask a mapping again and again, so all that is asked is worked out once.
@@ -226,6 +250,11 @@ class StateView:
             if pfns in ranges:
                 ranges.remove(pfns)
         return ranges
+
+    @cached_property
+    def booked(self) -> list[Shown]:
+        rows = self.kernel.book.rows()[0]
+        return [Shown(PfnRange(phys_to_pfn(start), pages_of(end)), _MODES[mode]) for start, end, mode in rows]
 
     @cached_property
     def walkers(self) -> list[WalkerPolicy]:

@@ -12,11 +12,23 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import shell_word
 from pfnlab.base.units import PfnRange
+from pfnlab.checker.scopes.entry_judges import booked_mode, no_stale, right_frames, walks_all, walks_pages
 from pfnlab.checker.scopes.modes import agree
-from pfnlab.checker.scopes.moment import FORK_LEFT, FREED_WRONGLY, WARNED, Judge, Moment, Shown, StateView
+from pfnlab.checker.scopes.moment import (
+    FORK_CHANGED,
+    FORK_FAILED,
+    FORK_LEFT,
+    FREED_MAPPED,
+    FREED_WRONGLY,
+    PCI_FILES,
+    WARNED,
+    Judge,
+    Moment,
+    Shown,
+    StateView,
+)
 from pfnlab.checker.search.exploration import Property
 from pfnlab.kernel.hw.spans import SpanSet
-from pfnlab.kernel.mm.more.readers import normal_runs
 from pfnlab.programs.lang.ops import Fork, Mmap, uses_vfio
 from pfnlab.programs.lang.words import did_you_mean, quoted
 
@@ -25,8 +37,7 @@ if TYPE_CHECKING:
     from pfnlab.checker.scopes.domain import KernelModel, KernelState
     from pfnlab.checker.scopes.scope import RaceScope, Scope
 
-#: The files a PCI device has, and those a claim revokes, by :attr:`~pfnlab.kernel.mm.vma.MappedFile.kind`.
-PCI_FILES = ("wc", "uc", "proc")
+#: The files that a claim revokes, by :attr:`~pfnlab.kernel.mm.vma.MappedFile.kind`.
 REVOKED = (*PCI_FILES, "mem")
 
 
@@ -174,6 +185,21 @@ def fork_whole(moment: StateView) -> bool | None:
     return FORK_LEFT not in moment.facts
 
 
+def fork_works(moment: Moment) -> bool | None:
+    """A fork that nothing forces to fail works."""
+    return FORK_FAILED not in moment.facts
+
+
+def fork_keeps_parent(moment: Moment) -> bool | None:
+    """A fork changes no entry of a shared mapping of the parent."""
+    return FORK_CHANGED not in moment.facts
+
+
+def freed_unmapped(moment: Moment) -> bool | None:
+    """A driver whose mmap fails frees no memory that entries still show."""
+    return FREED_MAPPED not in moment.facts
+
+
 def fork_refused(outcomes: Outcomes) -> bool:
     """True where a fork failed.
 
@@ -186,35 +212,6 @@ def counters(moment: Moment) -> bool | None:
     """The counters of pages and tracked ranges equal the number of their users."""
     counted = list(moment.counted)
     return all(count == users for count, users in counted) if counted else None
-
-
-def walks_pages(moment: StateView) -> bool | None:
-    """No walker takes a device's frame for a page."""
-    if not moment.mappings:
-        return None
-    for mapping in moment.mappings:
-        entries = [run for run in mapping.entries if run.page is None]
-        if entries and any(normal_runs(mapping.vma, walker, entries) for walker in moment.walkers):
-            return False
-    return True
-
-
-def walks_all(moment: StateView) -> bool | None:
-    """Every walker finds the pages that were copied on write."""
-    with_copies = [mapping for mapping in moment.mappings if mapping.copies]
-    if not with_copies:
-        return None
-    return all(
-        len(normal_runs(mapping.vma, walker, mapping.copies)) == len(mapping.copies)
-        for mapping in with_copies
-        for walker in moment.walkers
-    )
-
-
-def no_stale(moment: StateView) -> bool | None:
-    """No processor remembers a translation that the page tables no longer have."""
-    tasks = [task for task in moment.kernel.tasks.values() if task.tlb.state()]
-    return not any(task.tlb.stale(task.mm.tables) for task in tasks) if tasks else None
 
 
 def split(moment: StateView) -> bool | None:
@@ -262,6 +259,8 @@ QUESTIONS: tuple[Question, ...] = (
     _always("tracker", freed_once),
     _always("tracker", exact),
     _always("tracker", one_mode),
+    _always("tracker", booked_mode),
+    _always(None, right_frames),
     _always("tracker", direct_map, "low memory"),
     _always("tracker", direct_map_back, "low memory"),
     _always("flush", no_stale, "write or read"),
@@ -270,6 +269,9 @@ QUESTIONS: tuple[Question, ...] = (
     _always(None, claimed_unmapped, "request_mem_region or bind or vfio"),
     _always("tracker", claimed_free, "request_mem_region or bind or vfio"),
     _always("tracker", fork_whole, "fork that fails")._replace(occasion=fork_refused),
+    _always("tracker", fork_works, "fork"),
+    _always(None, fork_keeps_parent, "fork"),
+    _always(None, freed_unmapped, "buffer"),
     _always("walker", walks_pages),
     _always("walker", walks_all, "write", "private"),
     _always("tracker", no_warning),
@@ -287,11 +289,12 @@ def _race(
 
 
 #: The judges of facts, which are of a step and not of the state after it.
-_OF_STEPS = (freed_once, no_warning, fork_whole)
+_OF_FORKS = (fork_whole, fork_works, fork_keeps_parent)
+_OF_STEPS = (freed_once, no_warning, freed_unmapped, *_OF_FORKS)
 
 #: The properties of a state that are asked at the end of a race: those of no single operation.
 STATE_QUESTIONS: tuple[Question, ...] = tuple(
-    question for question in QUESTIONS if question.kind == "always" and question.judge is not fork_whole
+    question for question in QUESTIONS if question.kind == "always" and question.judge not in _OF_FORKS
 )
 
 #: The properties of races alone; a race is judged while it runs (:mod:`pfnlab.checker.races`).
@@ -382,6 +385,7 @@ def _words_of(scope: Scope | RaceScope) -> set[str]:
     words = {str(type(call).__struct_config__.tag) for call in calls}
     words |= {"vfio" for call in calls if uses_vfio(call)}
     words |= {"private" for call in calls if isinstance(call, Mmap) and not call.shared}
+    words |= {call.driver.how for call in calls if isinstance(call, Mmap) and call.driver is not None}
     words |= {"low memory" for device in devices if device.kind in ("lowmem", "isa")}
     forks = [op for op in ops if isinstance(op.call, Fork)]
     return words | {"fork that fails" for op in forks if op.fail is not None or op.call.refused}  # type: ignore[union-attr]

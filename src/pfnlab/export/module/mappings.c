@@ -91,6 +91,21 @@ static const struct vm_operations_struct fault_ops = {
 	.access = generic_access_phys,
 };
 
+//: fault_moved is_cow
+#include <linux/mm.h>
+/* Faults give other frames than mmap did: the buffer has moved by four pages. */
+static vm_fault_t fault_moved(struct vm_fault *vmf)
+{
+	if (is_cow(vmf->vma))
+		return VM_FAULT_SIGBUS;
+	return vmf_insert_pfn(vmf->vma, vmf->address, vmf->pgoff ^ 4);
+}
+
+static const struct vm_operations_struct fault_moved_ops = {
+	.fault = fault_moved,
+	.access = generic_access_phys,
+};
+
 //: populate_later vm_flags is_cow
 #include <linux/mm.h>
 /* Entries come with faults. */
@@ -352,6 +367,13 @@ static int remap_ram(struct vm_area_struct *vma)
 	if (size > RAM_PAGES * PAGE_SIZE)
 		return -EINVAL;
 	return remap_pfn_range(vma, vma->vm_start, page_to_pfn(ram), size, vma->vm_page_prot);
+}
+
+//: remap_buffer remap_ram
+/* A driver that frees its buffer in the error path. This one keeps it; kernels before 6.11 may leave entries. */
+static int remap_buffer(struct vm_area_struct *vma)
+{
+	return remap_ram(vma);
 }
 
 //: remap_narrowed ram

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from pfnlab.hunt.fuzz.ranges import DRIVER_LEAVES, DrawnPlaces
 from pfnlab.programs.lang import device_ops
 from pfnlab.programs.lang.areas import VVAR
+from pfnlab.programs.lang.call_validity import moves_inside
 from pfnlab.programs.lang.ops import Mmap, Mremap, Via
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON, PERF, VVAR_PAGES
@@ -121,7 +122,8 @@ class MappingGenerator:
         if how == "part":
             first = draw.randrange(source.pages)
             part = (first, draw.randrange(first + 1, source.pages + 1))
-        if how == "halves" and source.pages < 2:
+        fits = how != "fault_moved" or moves_inside(self._places.devices[source.name], source)
+        if (how == "halves" and source.pages < 2) or not fits:
             how = "remap"
         shared = how in _SHARED_ONLY or draw.random() < 0.55
         shared = shared and not self._keeps_private(source)

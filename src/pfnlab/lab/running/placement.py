@@ -219,6 +219,10 @@ def _check_answerable(call: Call) -> None:
     answered = isinstance(call, Mincore) or verb in ("move_pages", "pagemap")
     if isinstance(call, Mincore | Walk) and answered and call.span.pages > MINCORE_PAGES:
         raise Misuse(f"a guest answers {verb} of at most {MINCORE_PAGES} pages, not {call.span.pages}")
-    ram = isinstance(call, Mmap) and call.driver is not None and call.driver.how in ("ram", "narrowed")
+    ram = (
+        isinstance(call, Mmap)
+        and call.driver is not None
+        and call.driver.how in ("ram", "narrowed", "buffer")
+    )
     if isinstance(call, Mmap) and ram and call.source.pages > DRIVER_RAM_PAGES:
         raise Misuse(f"the guest's driver has {DRIVER_RAM_PAGES} pages of RAM, not {call.source.pages}")

@@ -166,6 +166,11 @@ class CallValidity(DeviceValidity):
                 raise Wrong(
                     f"the mapping is {words.page_count(call.source.pages)}: write a smaller part", "driver"
                 )
+        device = self.devices[call.source.name]
+        if call.driver.how == "fault_moved" and not moves_inside(device, call.source):
+            whole = device.pages // 8 * 8
+            right = f"map pages of the first {whole}" if whole else "write `fault`"
+            raise Wrong(f"faults insert frames four pages away, of a pci device: {right}", "driver")
         if not call.shared and call.driver.how in SHARED_ONLY:
             raise Wrong("a private mapping filled on fault stops the kernel: write `shared`", "sharing")
 
@@ -265,6 +270,11 @@ class CallValidity(DeviceValidity):
         self.new_name(call.child, "task", "name")
         if len(self.tasks) == words.MAX_TASKS:
             raise Wrong(f"a program has at most {words.MAX_TASKS} tasks", "name")
+
+
+def moves_inside(device: ops.Device, span: Span) -> bool:
+    """True where `fault_moved` inserts frames of *device* for *span*: of the other half of eight pages."""
+    return device.kind == "pci" and span.end <= device.pages // 8 * 8
 
 
 def _value(value: int) -> None:

@@ -11,11 +11,12 @@ from pfnlab.programs.lang.span import OnPages
 
 #: How the driver maps: all at once (also without operations, or by vm_iomap_memory), a part or two halves,
 #: ordinary RAM instead of the device (at once, or page by page with the VMA narrowed to each, as hfi1 and
-#: comedi do), as i915 does (apply_to_page_range, where nobody is asked for a cache mode), page by page
-#: on fault (with a mode of its own; by leaves of 2 MiB, or of 1 GiB too; by remap_pfn_range of all; where
-#: first writes ask the driver; in a VM_MIXEDMAP, where they may do so too), its own pages as pages (one by
-#: one, several at once, by vm_map_pages, or on fault, where first writes ask the driver; by turns with frames
-#: of the device), or not at all.
+#: comedi do; or a buffer that is given back where mmap fails), as i915 does (apply_to_page_range, where
+#: nobody is asked for a cache mode), page by page on fault (with a mode of its own; by leaves of 2 MiB, or of
+#: 1 GiB too; by remap_pfn_range of all; other frames than at mmap; where first writes ask the driver; in a
+#: VM_MIXEDMAP, where they may do so too), its own pages as pages (one by one, several at once, by
+#: vm_map_pages, or on fault, where first writes ask the driver; by turns with frames of the device), or not
+#: at all.
 DriverHow = Literal[
     "remap",
     "bare",
@@ -24,12 +25,14 @@ DriverHow = Literal[
     "halves",
     "ram",
     "narrowed",
+    "buffer",
     "apply",
     "fault",
     "fault_prot",
     "fault_pmd",
     "fault_pud",
     "fault_remap",
+    "fault_moved",
     "fault_mkwrite",
     "mixed",
     "mixed_mkwrite",
@@ -48,7 +51,7 @@ INSERTED: tuple[DriverHow, ...] = ("insert_page", "insert_pages", "map_pages")
 OWN_PAGES: tuple[DriverHow, ...] = (*INSERTED, "page_mkwrite", "mixed_pages")
 
 #: Ways that map the driver's own pages of ordinary memory instead of the device's.
-OWN_RAM: tuple[DriverHow, ...] = ("ram", "narrowed", *OWN_PAGES)
+OWN_RAM: tuple[DriverHow, ...] = ("ram", "narrowed", "buffer", *OWN_PAGES)
 
 #: Ways to fill entries on fault for which the kernel stops when the mapping is private.
 SHARED_ONLY: tuple[DriverHow, ...] = ("fault", "fault_prot", "fault_pmd", "fault_pud", "fault_mkwrite")

@@ -275,12 +275,24 @@ def test_a_second_buffer_of_a_narrowed_vma(machine: str, result: str) -> None:
     assert result == mapped.result
 
 
-@for_each("how", ["ram", "narrowed"])
+@for_each("how", ["ram", "narrowed", "buffer"])
 def test_more_than_the_driver_has(how: str) -> None:
     """The driver has 16 pages of ordinary memory."""
     (mapped, *_) = run("6.1", f"a = mmap bar[0:17] driver {how} shared rw", device="bar: pci, 32 pages")
 
     assert "EINVAL" == mapped.result
+
+
+@every_series
+def test_frames_that_move_between_mmap_and_fault(series: str) -> None:
+    """The mmap shows the frames that the offset names, a fault those four pages away."""
+    mapped, _, read, _ = run(
+        series, "a = mmap bar[8:12] driver fault_moved wc shared rw", "zap_vma_ptes a[0:2]", "read a[0]"
+    )
+
+    assert [["bar[8:12]"], ["bar[12:13]", "bar[10:12]"]] == [
+        [str(seen.target) for seen in step.ptes or () if seen.target] for step in (mapped, read)
+    ]
 
 
 def gibibyte(machine: str, *ops: str, mode: str = "wc") -> tuple[Step, ...]:

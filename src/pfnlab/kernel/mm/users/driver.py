@@ -39,6 +39,12 @@ from pfnlab.kernel.mm.zap import revoke_iomem, zap_vma_ptes
 #: The ordinary pages the driver hands out for the kinds that map no device: the first, and how many.
 RAM_PFN, RAM_PAGES = 0x4000, 16
 
+#: The ways to map in which entries show other frames than the offset names.
+OTHER_FRAMES = ("ram", "narrowed", "buffer", "fault_moved")
+
+#: How far away, in pages, the frame is that ``fault_moved`` inserts: at this bit of the frame number.
+MOVED_BY = 4
+
 
 def prot_of(vma: Vma, mode: str) -> int:
     """vm_page_prot with the mode that is asked of the driver: ``asis``, ``wc``, ``uc-`` or ``wt``."""
@@ -107,10 +113,11 @@ class DriverFile(DriverDeviceFile):
     """/dev/pfnlab, opened, for a mapping with operations.
 
     :param how: ``remap`` all, ``part`` of the pages, ``halves`` in two calls, ``ram`` instead of the device
-        (``narrowed``: page by page, the VMA narrowed to each), ``apply`` without asking for a cache mode, on
-        ``fault`` (``fault_prot`` with a mode of its own, ``fault_pmd`` and ``fault_pud`` by leaves,
-        ``fault_remap`` all at once, ``mixed`` in a VM_MIXEDMAP; ``fault_mkwrite`` and ``mixed_mkwrite`` where
-        first writes ask the driver), or ``refuse``; ``iomap_memory`` maps all too
+        (``narrowed``: page by page, the VMA narrowed to each; ``buffer``: at once, and given back where that
+        fails), ``apply`` without asking for a cache mode, on ``fault`` (``fault_prot`` with a mode of its
+        own, ``fault_pmd`` and ``fault_pud`` by leaves, ``fault_remap`` all at once, ``fault_moved`` all at
+        mmap and other frames on fault, ``mixed`` in a VM_MIXEDMAP; ``fault_mkwrite`` and ``mixed_mkwrite``
+        where first writes ask the driver), or ``refuse``; ``iomap_memory`` maps all too
     :param mode: cache mode of vm_page_prot
     :param part: for ``part``: first page and page behind the last, in pages of the mapping
     """
@@ -125,17 +132,19 @@ class DriverFile(DriverDeviceFile):
         match self.how:
             case "refuse":
                 raise ModelledErrno(errno.ENXIO)
-            case "remap" | "iomap_memory":
+            case "remap" | "iomap_memory" | "fault_moved":
                 self._remap(vma, device, 0, vma.nr)
             case "part":
                 self._remap(vma, device, *self.part)
             case "halves":
                 self._remap(vma, device, 0, half)
                 self._remap(vma, device, half, vma.nr)
-            case "ram" | "narrowed" if vma.nr > RAM_PAGES:
+            case "ram" | "narrowed" | "buffer" if vma.nr > RAM_PAGES:
                 raise ModelledErrno(errno.EINVAL)
             case "ram":
                 self._remap(vma, RAM_PFN, 0, vma.nr)
+            case "buffer":
+                _remap_buffer(vma)
             case "narrowed":
                 _remap_narrowed(vma)
             case "apply":
@@ -167,6 +176,8 @@ class DriverFile(DriverDeviceFile):
             if not _may_insert(vma):
                 raise Signal("SIGBUS", 2)
             pfn = vma.pgoff + vpn - vma.start
+            if self.how == "fault_moved":
+                pfn ^= MOVED_BY
             prot = prot_of(vma, "wc") if self.how == "fault_prot" else vma.page_prot
             mkwrite = self.how == "mixed_mkwrite" and write and bool(vma.flags & VM_SHARED)
             vmf_insert_pfn(vma, vpn, pfn, prot, mkwrite=mkwrite)
@@ -230,6 +241,16 @@ def _remap_narrowed(vma: Vma) -> None:
             remap_pfn_range(vma, vma.start, PfnRange(RAM_PFN + page, RAM_PFN + page + 1), vma.page_prot)
     finally:
         vma.start, vma.end = start, end
+
+
+def _remap_buffer(vma: Vma) -> None:
+    """Remap a buffer of RAM, which the driver gives back where that fails: entries may show it then (A18)."""
+    try:
+        remap_pfn_range(vma, vma.start, PfnRange(RAM_PFN, RAM_PFN + vma.nr), vma.page_prot)
+    except ModelledErrno:
+        if vma.mm.tables.runs(vma.start, vma.end):
+            vma.mm.kernel.trace.printk("pfnlab: entries show memory that is freed")
+        raise
 
 
 def _may_insert(vma: Vma) -> bool:

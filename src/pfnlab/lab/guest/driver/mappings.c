@@ -15,6 +15,8 @@
 #define zap_special_vma_range zap_vma_ptes
 #endif
 
+#define MOVED_BY 4      /* pages, at this bit of a frame number */
+
 static atomic64_t faults;
 
 void count_fault(void)
@@ -150,6 +152,8 @@ static vm_fault_t pfnlab_fault(struct vm_fault *vmf)
 		return insert_by_access(vmf);
 	case PFNLAB_FAULT_REMAP:
 		return remap_all(vma);
+	case PFNLAB_FAULT_MOVED:
+		return vmf_insert_pfn(vma, vmf->address, vmf->pgoff ^ MOVED_BY);
 	default:
 		return vmf_insert_pfn(vma, vmf->address, vmf->pgoff);
 	}
@@ -253,6 +257,23 @@ static int remap_narrowed(struct vm_area_struct *vma, unsigned long size)
 	return error;
 }
 
+static int remap_ram(struct vm_area_struct *vma, unsigned long size)
+{
+	if (size > PFNLAB_RAM_PAGES * PAGE_SIZE)
+		return -EINVAL;
+	return remap_pfn_range(vma, vma->vm_start, page_to_pfn(driver_ram), size, vma->vm_page_prot);
+}
+
+/* A driver that frees its buffer in the error path; this one keeps it, and says who would reach it. */
+static int remap_buffer(struct vm_area_struct *vma, unsigned long size)
+{
+	int error = remap_ram(vma, size);
+
+	if (error && any_mapped(vma, vma->vm_start, size))
+		pr_warn("pfnlab: entries show memory that is freed\n");
+	return error;
+}
+
 static int apply_one(pte_t *pte, unsigned long addr, void *data)
 {
 	struct vm_area_struct *vma = data;
@@ -285,6 +306,7 @@ static int populate(struct vm_area_struct *vma, const struct pfnlab_map *map)
 	switch (map->kind) {
 	case PFNLAB_REMAP:
 	case PFNLAB_REMAP_BARE:
+	case PFNLAB_FAULT_MOVED:
 		return remap(vma, 0, size);
 	case PFNLAB_IOMAP:
 		return vm_iomap_memory(vma, 0, 1ULL << 52);
@@ -293,9 +315,9 @@ static int populate(struct vm_area_struct *vma, const struct pfnlab_map *map)
 	case PFNLAB_REMAP_HALVES:
 		return remap_halves(vma, size);
 	case PFNLAB_REMAP_RAM:
-		if (size > PFNLAB_RAM_PAGES * PAGE_SIZE)
-			return -EINVAL;
-		return remap_pfn_range(vma, vma->vm_start, page_to_pfn(driver_ram), size, vma->vm_page_prot);
+		return remap_ram(vma, size);
+	case PFNLAB_BUFFER:
+		return remap_buffer(vma, size);
 	case PFNLAB_REMAP_NARROWED:
 		return remap_narrowed(vma, size);
 	case PFNLAB_FAULT:

@@ -35,6 +35,8 @@ enum pfnlab_kind {
 	PFNLAB_MAP_PAGES,             /* vm_map_pages_zero of them */
 	PFNLAB_PAGE_MKWRITE,          /* nothing; faults give them to the kernel, and first writes ask page_mkwrite */
 	PFNLAB_MIXED_PAGES,           /* nothing; faults insert every second one, and frames between them */
+	PFNLAB_BUFFER,                /* as PFNLAB_REMAP_RAM; where it fails, says whether entries show what is freed */
+	PFNLAB_FAULT_MOVED,           /* as PFNLAB_REMAP; the fault handler inserts the frame four pages away */
 };
 
 /* Cache mode of vm_page_prot. */
