@@ -43,10 +43,14 @@ class LogLine(str):
 
 @dataclass
 class Trace:
-    """Events and kernel log lines since the last :meth:`take`."""
+    """Events and kernel log lines since the last :meth:`take`.
+
+    :ivar needless: how many flushes were forced that nothing needed, since the boot; for readers, no state
+    """
 
     events: list[Event] = field(default_factory=list)
     log: list[LogLine] = field(default_factory=list)
+    needless: int = 0
 
     def event(self, name: str, start: int = 0, end: int = 0) -> None:
         """Append one event."""

@@ -202,6 +202,58 @@ def test_more_flushes_are_a_cost_and_no_violation() -> None:
     assert ((), True) == (found.broken, any(cost.more for cost in found.flushes))
 
 
+def _needless(design: str, *lines: str) -> list[int]:
+    """The flushes of each step that nothing needed."""
+    text = "\n".join(("pfnlab program 1", "device bar: pci, 16 pages", "area a: 1024 pages", *lines, ""))
+    return [step.needless for step in judged(ModelMachine(design), load_text(text))][: len(lines)]
+
+
+_MAPPED = "mmap bar[0:4] driver remap wc shared rw over a[0:4]"
+_MIXED_MAP = "mmap bar[0:4] driver mixed wc shared rw over a[0:4]"
+_TOLD = "unmap_mapping_range bar[0:4]"
+
+
+@for_each(
+    ("design", "lines", "expected"),
+    [
+        # R05: each of two maps is flushed in a madvise that takes neither away.
+        ("7.3,flush=end_vma", (_MIXED_MAP, "read a[0]", "madvise a[0:4] dontneed"), 1),
+        ("7.3", (_MIXED_MAP, "read a[0]", "madvise a[0:4] dontneed"), 0),
+        # R09: a revocation has emptied the map, and the flag of its VMA is set all the same.
+        (
+            "7.3",
+            (_MAPPED, "mmap anon[0:4] private rw over a[4:8]", "write a[4] 1", _TOLD, "munmap a[0:8]"),
+            1,
+        ),
+        ("7.3", (_MAPPED, "munmap a[0:4]"), 0),
+        ("7.3,flush=none", (_MAPPED, "munmap a[0:4]"), 0),
+        ("7.3,flush=end_vma", (_MAPPED, "munmap a[0:4]"), 0),
+    ],
+)
+def test_a_flush_that_nothing_needs_is_counted(design: str, lines: tuple[str, ...], expected: int) -> None:
+    """It is needed where frames have gone from a mapping that goes, and its owner may be told."""
+    assert expected == _needless(design, *lines)[-1]
+
+
+@for_each(("design", "expected"), [("gather_v2", 1), ("gather_v3", 0)])
+def test_a_flag_that_outlives_another_flush_is_a_cost(design: str, expected: int) -> None:
+    """A counted page flushes in a mixed map: the flag of v2 stays for ordinary memory, v3 clears it (R07)."""
+    head = "mmap bar[0:2] driver mixed_pages wc shared rw over a[510:512]"
+    ordinary = "mmap anon[0:2] private rw over a[512:514]", "write a[512] 1"
+
+    counted = _needless(f"7.3,flush={design}", head, "write a[510] 1", *ordinary, "munmap a[510:514]")
+
+    assert expected == counted[-1]
+
+
+def test_needless_flushes_are_a_cost_of_a_design() -> None:
+    """By operation, of base and design."""
+    found = reviewed("7.3", "7.3,flush=end_vma", ReviewPiece(0, 1))
+
+    needless = {cost.operation: (cost.base_needless, cost.needless) for cost in found.flushes}
+    assert needless["zap_vma_ptes"][0] == 0 < needless["zap_vma_ptes"][1]
+
+
 def test_a_core_that_was_cut_is_undecided() -> None:
     """With what was cut."""
     found = review(ModelMachine("7.3"), ModelMachine("7.3"), seconds=0, pieces=list(PLAIN))

@@ -27,11 +27,13 @@ class StepVerdict(NamedTuple):
 
     :param result: ``ok`` or an errno
     :param broken: the properties that the state after it violates
+    :param needless: how many of its flushes nothing needed
     """
 
     result: str
     broken: frozenset[str]
     flushes: int
+    needless: int
     log: tuple[str, ...]
 
 
@@ -65,13 +67,17 @@ class JudgedKernel:
         if self._walkers:
             view.walkers = [getattr(self.kernel.walkers, place) for place in self._walkers]
         broken = frozenset(question.name for question in ASKED if question.judge(view) is False)
-        return StepVerdict(effect.result, broken, effect.flushes, tuple(map(str, effect.log)))
+        return StepVerdict(
+            effect.result, broken, effect.flushes, effect.needless, tuple(map(str, effect.log))
+        )
 
     def _ended(self) -> OperationEffect:
         warn_again(self.kernel)
+        flushed_before = self.kernel.trace.needless
         exit_all(self.kernel)
         events, log = self.kernel.trace.take()
-        return OperationEffect(END, tuple(facts_of(log)), list(log), events)
+        needless = self.kernel.trace.needless - flushed_before
+        return OperationEffect(END, tuple(facts_of(log)), list(log), events, needless)
 
 
 def other_walkers(base: ModelMachine, design: ModelMachine) -> tuple[str, ...]:

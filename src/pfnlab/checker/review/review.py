@@ -302,10 +302,10 @@ class _Teller:
 
     def flushes(self, total: Parted) -> Iterator[FlushCost]:
         """The operations whose flushes differ."""
-        for word, (base, design, more, fewer) in sorted(total.flushes.items()):
-            if more or fewer:
+        for word, count in sorted(total.flushes.items()):
+            if count.more or count.fewer or count.needless != count.base_needless:
                 example = self._lines(total.costly[word]) if word in total.costly else ()
-                yield FlushCost(word, base, design, more, fewer, example)
+                yield FlushCost(word, *count, example)
 
     def changes(self, total: Parted) -> Iterator[Change]:
         """Results and messages that differ, the most frequent first."""

@@ -42,6 +42,9 @@ class FlushCost(msgspec.Struct, frozen=True):
     :param design: how many the design took
     :param more: how many operations took more in the design
     :param fewer: how many took fewer
+    :param base_needless: how many of the base's were forced, and nothing needed them: no frame had gone that
+        an owner may be told of, so the flush at the end was enough
+    :param needless: how many of the design's
     :param example: operations of which the last took more
     """
 
@@ -50,6 +53,8 @@ class FlushCost(msgspec.Struct, frozen=True):
     design: Count
     more: Count
     fewer: Count
+    base_needless: Count = 0
+    needless: Count = 0
     example: tuple[str, ...] = ()
 
 

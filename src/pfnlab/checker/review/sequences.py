@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -31,13 +32,31 @@ class Sequel(msgspec.Struct, frozen=True):
 Differing = dict[tuple[str, str, str], tuple[int, Sequel]]
 
 
+class FlushCount(NamedTuple):
+    """The flushes of one kind of operation: of base and design, and how many operations had more or fewer.
+
+    :param base_needless: of those of the base, how many nothing needed; *needless*: of the design
+    """
+
+    base: int = 0
+    design: int = 0
+    more: int = 0
+    fewer: int = 0
+    base_needless: int = 0
+    needless: int = 0
+
+    def plus(self, other: FlushCount) -> FlushCount:
+        """Both counted together."""
+        return FlushCount(*map(sum, zip(self, other, strict=True)))
+
+
 class Parted(msgspec.Struct):
     """All that design and base did otherwise, each with the first and shortest way to it.
 
     :param broken: by property: what the design violates first
     :param repaired: by property: what the base violates first
     :param both: how many states violate a property in both, by property
-    :param flushes: by operation: flushes of the base, of the design, and how many had more, and fewer
+    :param flushes: by operation
     :param costly: by operation: the first that took more flushes in the design
     :param results: by operation, result of the base and of the design
     :param logs: by operation, the last message of the base and of the design
@@ -49,7 +68,7 @@ class Parted(msgspec.Struct):
     broken: dict[str, Sequel] = {}
     repaired: dict[str, Sequel] = {}
     both: dict[str, int] = {}
-    flushes: dict[str, tuple[int, int, int, int]] = {}
+    flushes: dict[str, FlushCount] = {}
     costly: dict[str, Sequel] = {}
     results: Differing = {}
     logs: Differing = {}
@@ -69,8 +88,7 @@ class Parted(msgspec.Struct):
                 before, first = counted.get(key_of, (0, way))
                 counted[key_of] = (before + count, first)
         for key, numbers in other.flushes.items():
-            old = self.flushes.get(key, (0, 0, 0, 0))
-            self.flushes[key] = tuple(map(sum, zip(old, numbers, strict=True)))  # type: ignore[assignment]
+            self.flushes[key] = self.flushes.get(key, FlushCount()).plus(numbers)
         for totals, more in ((self.both, other.both), (self.unmodelled, other.unmodelled)):
             for key, count in more.items():
                 totals[key] = totals.get(key, 0) + count
@@ -151,8 +169,8 @@ class SideBySideModels:
         if base.log != design.log:
             _count(found.logs, (word, _last(base), _last(design)), way)
         more, fewer = design.flushes > base.flushes, design.flushes < base.flushes
-        old = found.flushes.get(word, (0, 0, 0, 0))
-        found.flushes[word] = (old[0] + base.flushes, old[1] + design.flushes, old[2] + more, old[3] + fewer)
+        count = FlushCount(base.flushes, design.flushes, more, fewer, base.needless, design.needless)
+        found.flushes[word] = found.flushes.get(word, FlushCount()).plus(count)
         if more:
             _keep(found.costly, word, way)
         found.differing += base != design

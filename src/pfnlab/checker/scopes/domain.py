@@ -57,12 +57,14 @@ class OperationEffect(NamedTuple):
     """The effect of one operation.
 
     :param facts: as in :class:`KernelState`
+    :param needless: how many of its flushes were forced, and nothing needed them
     """
 
     result: str
     facts: tuple[str, ...]
     log: list[str]
     events: list[Event]
+    needless: int
 
     @property
     def flushes(self) -> int:
@@ -326,12 +328,13 @@ def performed(kernel: Kernel, running: OneByOne, op: Op) -> OperationEffect:
     warn_again(kernel)
     is_fork = isinstance(op.call, Fork) and op.task in kernel.tasks
     before = _BeforeFork(kernel, op) if is_fork else None
+    flushed_before = kernel.trace.needless
     result = running.step(op).result
     events, log = kernel.trace.take()
     facts = facts_of(log)
     if before is not None:
         facts += before.facts(kernel, result)
-    return OperationEffect(result, tuple(facts), list(log), events)
+    return OperationEffect(result, tuple(facts), list(log), events, kernel.trace.needless - flushed_before)
 
 
 class _BeforeFork:

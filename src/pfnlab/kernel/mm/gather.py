@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from pfnlab.base.errors import Undecided, Why
+from pfnlab.kernel.hw.pgtable import EntryRun
 from pfnlab.kernel.mm.flags import VM_MIXEDMAP, VM_PFNMAP
 from pfnlab.kernel.mm.vma import Vma
 
@@ -52,6 +53,9 @@ class Flushes(NamedTuple, Generic[T]):
         return list({id(value): value for value in self}.values())
 
 
+#: Those that take VMAs out of their files' reverse maps, where an owner finds what it revokes.
+_UNLINKING: tuple[GatherCall, ...] = ("munmap", "exit", "fork")
+
 #: How many page tables a gather frees at once, as fit into a page beside its header (MAX_TABLE_BATCH).
 MAX_TABLE_BATCH = 509
 
@@ -71,10 +75,13 @@ class MmuGather:
         self.mm = mm
         self.flushes: FlushPlacement = getattr(mm.kernel.flushes, call)
         self.fullmm = fullmm = call == "exit"
+        self._unlinks = call in _UNLINKING
         self.vma_pfn = False
         self._start: int | None = None
         self._end = 0
         self._tables = 0
+        #: Whether an owner may be told that frames are free, of which nothing was flushed since they went.
+        self._owned = False
         with mm.kernel.processors.inside("tlb_gather_mmu_fullmm" if fullmm else "tlb_gather_mmu"):
             mm.kernel.trace.event("gather_full" if fullmm else "gather")
             self.flushes.tlb_gather_mmu(self)
@@ -82,7 +89,7 @@ class MmuGather:
             mm.gathers.append(self)
 
     def state(self) -> tuple[bool, bool, int | None, int, int]:
-        """All its fields, for comparison."""
+        """All its fields that decide anything, for comparison."""
         return self.fullmm, self.vma_pfn, self._start, self._end, self._tables
 
     @property
@@ -94,6 +101,12 @@ class MmuGather:
         """Entries of pages ``[start, end)`` changed and old translations may be cached."""
         self._start = start if self._start is None else min(self._start, start)
         self._end = max(self._end, end)
+
+    def clear(self, vma: Vma, cleared: Iterable[EntryRun]) -> None:
+        """Entries of *vma* are gone and pending; where *vma* goes, an owner may ask for their frames."""
+        for run in cleared:
+            self.extend(run.start, run.end)
+            self._owned |= self._unlinks and run.page is None and vma.i_mapping is not None
 
     def extend_all(self, ranges: Iterable[tuple[int, int]]) -> None:
         """:meth:`extend` for several ranges."""
@@ -128,7 +141,7 @@ class MmuGather:
                     # There is no batch for this one: it is freed alone.
                     self.extend(start, start + 1)
                     if kernel.profile.lone_table_flushes:
-                        self.flush_mmu_tlbonly()
+                        self.flush_pending()
                     start += pages
                     continue
                 stop = min(end, start + (MAX_TABLE_BATCH - self._tables - 1) * pages + 1)
@@ -138,7 +151,7 @@ class MmuGather:
                 start += tables * pages
                 if self._tables == MAX_TABLE_BATCH:
                     self._tables = 0
-                    self.flush_mmu_tlbonly()
+                    self.flush_pending()
 
     def _leave_room(self, waiting: int) -> None:
         """Undecided where the process's own tables decide how many batches so many waiting ones fill."""
@@ -151,14 +164,23 @@ class MmuGather:
             )
 
     def flush_mmu_tlbonly(self) -> None:
-        """tlb_flush_mmu_tlbonly: flush the pending range, if there is one (S8.1.6)."""
+        """tlb_flush_mmu_tlbonly: a placement forces a flush of the pending range, if there is one (S8.1.6).
+
+        Nothing needs it unless frames went that an owner may ask for: the rest can wait for tlb_finish_mmu.
+        """
+        if self._start is not None and not self._owned:
+            self.mm.kernel.trace.needless += 1
+        self.flush_pending()
+
+    def flush_pending(self) -> None:
+        """Flush the pending range, if there is one."""
         if self._start is None:
             return
         if self.fullmm:
             self.mm.flush_tlb()
         else:
             self.mm.flush_tlb(self._start, self._end)
-        self._start, self._end = None, 0
+        self._start, self._end, self._owned = None, 0, False
         self.flushes.tlb_reset_range(self)
 
     def finish(self) -> None:
@@ -168,7 +190,7 @@ class MmuGather:
             if self.fullmm or self.mm.tlb_flush_pending > 1:
                 self.mm.flush_tlb()
             else:
-                self.flush_mmu_tlbonly()
+                self.flush_pending()
             self.mm.tlb_flush_pending -= 1
             self.mm.gathers.remove(self)
 

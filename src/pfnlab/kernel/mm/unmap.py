@@ -39,7 +39,7 @@ def _zap_page_range(
                 cleared = _clear(tlb, vma, start, stop, keep)
                 freed = tables.free_tables(start, stop, highest=1) if empties else []
                 if dirtied(cleared):
-                    tlb.flush_mmu_tlbonly()
+                    tlb.flush_pending()
         tlb.remove_zapped_tables(freed)
         start = stop
 
@@ -66,7 +66,7 @@ def _clear(
                 tables.set(run)
         cleared = [run for run in cleared if not keep(run)]
     unmap_pages(vma, cleared)
-    tlb.extend_all((run.start, run.end) for run in cleared)
+    tlb.clear(vma, cleared)
     return cleared
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from pfnlab.base.units import number_of
-from pfnlab.checker.review.review_result import Broken, ReviewResult
+from pfnlab.checker.review.review_result import Broken, FlushCost, ReviewResult
 from pfnlab.present.document.blocks import (
     Block,
     Bullets,
@@ -88,17 +88,21 @@ def _shown(found: Broken, machine: str) -> Chapter:
     return Chapter(f"{found.name} is newly broken", tuple(blocks))
 
 
+def _counts(cost: FlushCost) -> tuple[int, ...]:
+    return cost.base, cost.design, cost.more, cost.fewer, cost.base_needless, cost.needless
+
+
 def _costs(content: ReviewResult) -> Iterator[Block]:
     rows = (
         cells(
             cost.operation,
-            *(f"{number:,}" for number in (cost.base, cost.design, cost.more, cost.fewer)),
+            *(f"{number:,}" for number in _counts(cost)),
             cell("; ".join(cost.example), code=True),
         )
         for cost in content.flushes
     )
-    counts = "flushes of the base", "of the design", "more in", "fewer in"
-    yield from headed("Flushes in all sequences", ("operation", *counts, "first with more"), rows, 5)
+    counts = "flushes of the base", "of the design", "more in", "fewer in", "needless before", "now"
+    yield from headed("Flushes in all sequences", ("operation", *counts, "first with more"), rows, 7)
     base, design = content.bytes_per_vma
     if base != design:
         yield Paragraph(f"each VMA of the system: {number_of(design, 'byte')}, was {number_of(base, 'byte')}")
