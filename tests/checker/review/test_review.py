@@ -16,6 +16,7 @@ from pfnlab.checker.review.judged import ASKED, breaks_at, judged
 from pfnlab.checker.review.pairs import ASKED as ASKED_OF_SCHEDULES
 from pfnlab.checker.review.review import MEANINGS, ReviewPiece, plan, review
 from pfnlab.checker.review.review_result import ReviewResult
+from pfnlab.checker.review.sequences import SideBySideModels
 from pfnlab.kernel.policies.own import load_policy
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -71,6 +72,40 @@ def test_a_found_program_breaks_the_design_and_not_the_base() -> None:
             for spec in ("7.3,tracker=vm_pat", "7.3")
         )
         assert at is not None and (kept is None or kept > at)
+
+
+@for_each("design", ["7.3,tracker=vm_pat", "7.3,flush=end_vma", "7.3,failed_remap_zaps=off"])
+def test_a_state_that_was_met_before_needs_no_second_try(design: str) -> None:
+    """What is found is the same where every operation is tried behind every other."""
+    found, patch = reviewed("7.3", design, PLAIN[1]), pytest.MonkeyPatch()
+
+    with patch.context() as every:
+        every.setattr(SideBySideModels, "_is_new", lambda self: True)
+        whole = reviewed("7.3", design, PLAIN[1])
+
+    assert found.states < whole.states
+    assert [(one.name, one.text) for one in whole.broken] == [(one.name, one.text) for one in found.broken]
+    assert [(one.name, one.text) for one in whole.repaired] == [
+        (one.name, one.text) for one in found.repaired
+    ]
+
+
+@for_each(
+    ("design", "name"),
+    [
+        ("7.3,failed_remap_zaps=off", "freed_unmapped"),
+        ("6.12", "fork_works"),
+    ],
+)
+def test_a_new_property_finds_its_defect(design: str, name: str) -> None:
+    """By a question that nobody wrote for it: a buffer freed on error, a fork of copies."""
+    kinds = [kind.name for kind in KINDS]
+    alone = [ReviewPiece(0, kinds.index("a private mapping with a copied page"))]
+
+    found = reviewed("7.3", design, *alone)
+
+    (one,) = (broken for broken in found.broken if broken.name == name)
+    assert len(load_text(one.text or "", "found").ops) <= 3
 
 
 def test_what_is_broken_one_way_is_repaired_the_other() -> None:

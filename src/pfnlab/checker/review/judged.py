@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pfnlab.base.errors import Undecided
 from pfnlab.base.own_code import own_mistakes
 from pfnlab.checker.scopes.domain import OperationEffect, performed
+from pfnlab.checker.scopes.frozen import freeze
 from pfnlab.checker.scopes.mark import Mark
 from pfnlab.checker.scopes.moment import StateView, facts_of, warn_again
 from pfnlab.checker.scopes.properties import QUESTIONS, Question
@@ -55,6 +57,13 @@ class JudgedKernel:
     def mark(self) -> Mark:
         """The present state, to come back to."""
         return Mark(self.kernel, constant=(self.kernel.profile, self.kernel.platform))
+
+    def state(self) -> tuple[bytes, ...] | None:
+        """The present state as a value, as far as what follows depends on it; None where it is none."""
+        try:
+            return freeze(self.kernel, counts=False)
+        except Undecided:
+            return None
 
     def step(self, op: Op | None) -> StepVerdict:
         """Do *op*; without one every task exits.

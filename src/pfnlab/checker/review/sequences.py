@@ -108,6 +108,8 @@ class SideBySideModels:
         self._kernels = tuple(JudgedKernel(machine, everything, walkers) for machine in (base, design))
         self.parted = Parted()
         self._violated: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+        #: The states, with what was violated on the way, behind which every operation was tried.
+        self._tried: set[object] = set()
 
     def try_all(self, pairs: bool, deadline: float) -> bool:
         """Try every operation, and with *pairs* every second one behind it; False where time ran out."""
@@ -117,6 +119,7 @@ class SideBySideModels:
         except Undecided as unknown:
             self._without_rule(unknown)
             return True
+        self._is_new()
         return self._branch(self._ground.firsts, (), 2 if pairs else 1, deadline)
 
     def _branch(
@@ -143,12 +146,21 @@ class SideBySideModels:
         except Undecided as unknown:
             self._without_rule(unknown)
             return True
-        if more > 1 and not self._branch(self._ground.seconds, ops, more - 1, deadline):
+        if more > 1 and self._is_new() and not self._branch(self._ground.seconds, ops, more - 1, deadline):
             return False
         try:
             self._both(None, ops)
         except Undecided as unknown:
             self._without_rule(unknown)
+        return True
+
+    def _is_new(self) -> bool:
+        """True where nothing was yet tried behind this state of both; from now on it counts as tried."""
+        states = [kernel.state() for kernel in self._kernels]
+        key = (*states, self._violated)
+        if None not in states and key in self._tried:
+            return False
+        self._tried.add(key)
         return True
 
     def _both(self, op: Op | None, ops: tuple[Op, ...]) -> None:

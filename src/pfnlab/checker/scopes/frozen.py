@@ -33,7 +33,7 @@ _MODES = tuple(CacheMode)
 _UNMOVED: dict[int, int] = {}
 
 
-def freeze(kernel: Kernel, naming: Naming | None = None) -> tuple[bytes, ...]:
+def freeze(kernel: Kernel, naming: Naming | None = None, *, counts: bool = True) -> tuple[bytes, ...]:
     """The state of *kernel* that outlives an operation, in parts; kernel log and events do not.
 
     The parts are such that many kernels have some of them in common: the book, what policies and drivers
@@ -42,6 +42,8 @@ def freeze(kernel: Kernel, naming: Naming | None = None) -> tuple[bytes, ...]:
     :param naming: other names for its tasks and areas. Then values that only name or count are left out:
         process numbers, contents of pages, accessed and soft-dirty bits, counters that only grow, warnings
         given once
+    :param counts: without *naming*: whether process numbers, contents, counters that only grow and warnings
+        given once belong to the state
     :raises Undecided: a policy holds an object that is no value
     """
     tasks = list(kernel.tasks.values()) if naming is None else naming.tasks
@@ -71,7 +73,7 @@ def freeze(kernel: Kernel, naming: Naming | None = None) -> tuple[bytes, ...]:
         _reverse_map(kernel, packing, naming),
         tuple([(0 if naming else page.value, page.mapcount, *_page_flags(page)) for page in packing.pages]),
         None
-        if naming is not None
+        if naming is not None or not counts
         else (
             tuple((task.comm, task.pid) for task in tasks),
             tuple(mm.tlb_gen for mm in mms),
