@@ -51,7 +51,7 @@ class VfioDevice(PlainFile):
     :ivar claimed: its BAR, from when the device is opened or from its first mapping on
     :ivar mapped: what its driver has mapped for itself, in the order of mapping
     :ivar refused: the errno with which its BAR could not be claimed when the device was opened, else 0
-    :ivar vmas: every VMA of it, in an order, so that a search can keep one that is in no address space
+    :ivar users: how many VMAs have its file, with those that are made or go
     :ivar filled: up to 6.9, the VMAs that faulted and were not zapped since, newest first
     :ivar zapping: up to 6.9, entries of VMAs that were filled are being removed
     :ivar memory_lock: a fault has it for reading, a change of the command register for writing
@@ -67,7 +67,7 @@ class VfioDevice(PlainFile):
     claimed: Resource | None = None
     mapped: list[PfnRange] = field(default_factory=list)
     refused: int = 0
-    vmas: dict[Vma, None] = field(default_factory=dict)
+    users: int = 0
     filled: list[Vma] = field(default_factory=list)
     zapping: bool = False
     kind: str = "vfio"
@@ -118,6 +118,8 @@ class VfioDevice(PlainFile):
             ENOMEM when the kernel cannot map it for itself
         :raises Undecided: the kernel stops with an oops, for it takes a region that is not there for one
         """
+        # A VMA whose mmap fails is closed too.
+        self.users += 1
         first = vma.pgoff - BAR_OFFSET
         shared = bool(vma.flags & VM_SHARED)
         if shared and vma.pgoff >= _REGIONS_END and not self.kernel.profile.vfio_checks_region:
@@ -133,7 +135,6 @@ class VfioDevice(PlainFile):
             vma.pgoff = self.bar.start + first
         else:
             vma.flags |= VM_ALLOW_ANY_UNCACHED
-        self.vmas[vma] = None
 
     def _claim(self) -> None:
         """The BAR is the driver's: mappings by others go, and the driver maps it for itself."""
@@ -218,7 +219,7 @@ class VfioDevice(PlainFile):
 
     def opened(self, new: Vma, orig: Vma) -> None:
         """A VMA was copied: up to 6.9 the copy loses its entries (S9.4.5)."""
-        self.vmas |= {new: None, orig: None}
+        self.users += 1
         if not self.kernel.profile.vfio_remaps:
             return
         if new in self.filled:
@@ -228,7 +229,7 @@ class VfioDevice(PlainFile):
 
     def closed(self, vma: Vma) -> None:
         """A VMA goes, and with the last reference the device is closed."""
-        self.vmas.pop(vma, None)
+        self.users -= 1
         with self._vma_locked():
             if vma in self.filled:
                 self.filled.remove(vma)
@@ -298,7 +299,7 @@ class VfioDevice(PlainFile):
 
     def _release(self) -> None:
         """With neither descriptor nor mapping the device is closed, once: the driver gives its BARs back."""
-        if self.open or self.vmas:
+        if self.open or self.users:
             return
         if self.kernel.processors.held:
             raise Undecided(
