@@ -46,11 +46,13 @@ class Trace:
     """Events and kernel log lines since the last :meth:`take`.
 
     :ivar needless: how many flushes were forced that nothing needed, since the boot; for readers, no state
+    :ivar misuses: what was done that no kernel may do, and that none logs, since it was last emptied
     """
 
     events: list[Event] = field(default_factory=list)
     log: list[LogLine] = field(default_factory=list)
     needless: int = 0
+    misuses: set[str] = field(default_factory=set)
 
     def event(self, name: str, start: int = 0, end: int = 0) -> None:
         """Append one event."""

@@ -82,7 +82,9 @@ class MemoryCalls(FileCalls):
         file = found[1]
         if call.errno in _OF_FILES:
             explains = f"`pfnlab explain --errno {call.errno} mmap {PurePosixPath(file.path).name}`"
-            return self.unsaid(f"mmap of {file.path} failed with {call.errno}, which is the file's: {explains}")
+            return self.unsaid(
+                f"mmap of {file.path} failed with {call.errno}, which is the file's: {explains}"
+            )
         if offset % PAGE_SIZE:
             return self.unsaid(f"mmap of {file.path} at an offset that is no multiple of a page")
         if any(word.startswith("MAP_") for word in unknown):

@@ -136,7 +136,7 @@ STATE: dict[type, set[str]] = {
             "stacks_shared",
         )
     }
-    | {"tlb_flush_pending", "visible"},
+    | {"tlb_flush_pending", "visible", "lookups"},
     PageTables: {"_runs", "_starts", "_tables"},
     Tlb: {"_entries"},
     RwLock: {"_readers", "_queue", "written"},

@@ -230,7 +230,7 @@ def test_a_reservation_that_goes_behind_the_flush_is_not_blamed(tmp_path: Path) 
 
 def test_more_flushes_are_a_cost_and_no_violation() -> None:
     """Each VMA by itself, as before 6.16."""
-    pieces = [ReviewPiece(5, number, doubles=True) for number in (len(KINDS), len(KINDS) + 1)]
+    pieces = [ReviewPiece(7, number, doubles=True) for number in (len(KINDS), len(KINDS) + 1)]
 
     found = reviewed("7.3", "7.3,flush=end_vma", *pieces)
 
@@ -312,7 +312,7 @@ def test_a_cut_behind_the_core_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> 
     clock = iter([0.0, 0.0, 1e9, 1e9])
     monkeypatch.setattr(reviewing.time, "monotonic", lambda: next(clock, 1e9))
 
-    found = review(ModelMachine("7.3"), ModelMachine("7.3"), seconds=1, pieces=[ReviewPiece(5, 13)])
+    found = review(ModelMachine("7.3"), ModelMachine("7.3"), seconds=1, pieces=[ReviewPiece(7, 13)])
 
     assert (True, Outcome.AS_EXPECTED) == (found.complete, found.outcome)
 
@@ -381,7 +381,7 @@ def test_what_does_the_same_is_asked_once() -> None:
     asked = {
         (piece.pair.neighbour.name, piece.pair.first)
         for piece in plan()
-        if piece.pair is not None and piece.stage in (2, 4) and piece.pair.kind.name == _REMAP
+        if piece.pair is not None and piece.stage in (2, 5) and piece.pair.kind.name == _REMAP
     }
 
     wide = {name for name, first in asked if first == "munmap a[506:1542]"}
@@ -431,3 +431,34 @@ def test_a_schedule_that_differs_counts_for_its_kind() -> None:
     found = reviewed("7.3", "7.3,flush=none", *owner_pieces("alone", _REMAP, "munmap a[510:514]"))
 
     assert {_REMAP: 2} == found.differs
+
+
+@for_each(
+    ("switch", "kind", "expected"),
+    [
+        ("leaf_read_unlocked", "a leaf of 2 MiB", ["told_free"]),
+        ("walk_trusts_split", "a leaf of 1 GiB", ["walks_tables"]),
+    ],
+)
+def test_who_looks_at_leaves_meets_what_takes_them_away(switch: str, kind: str, expected: list[str]) -> None:
+    """Two defects that kernels had, each as a switch of one that has none of them."""
+    pieces = [piece for piece in plan() if piece.stage == 4 and piece.pair and piece.pair.kind.name == kind]
+
+    found = reviewed("7.3", f"7.3,{switch}=on", *pieces)
+
+    assert expected == [broken.name for broken in found.broken]
+
+
+@for_each("stage", [4, 6])
+def test_what_meets_is_a_program(stage: int) -> None:
+    """Of every meeting and every triple, so that none is left out in silence."""
+    made = [piece.pair for piece in plan() if piece.stage == stage and piece.pair is not None]
+
+    assert [] == [pair.name for pair in made if pair.race() is None]
+
+
+def test_a_triple_has_a_third_task_beside_both() -> None:
+    """Three operations, each of a task of its own."""
+    made = [piece.pair.race() for piece in plan() if piece.stage == 6 and piece.pair is not None]
+
+    assert {3} == {len({op.task for op in race.beside}) for race in made if race is not None}

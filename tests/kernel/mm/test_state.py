@@ -65,7 +65,14 @@ STATE: dict[type, dict[str, Any]] = {
     },
     TableLocks: {"_held": {PageTable(0, 1)}, "_queue": [TableWaiter("t", PageTable(0, 1))]},
     VmaLocks: {"_written": {a_vma(): None}, "_readers": {a_vma(): 1}, "_awaited": a_vma()},
-    MmuGather: {"fullmm": True, "vma_pfn": True, "_start": 8, "_end": 9, "_tables": 1},
+    MmuGather: {
+        "fullmm": True,
+        "vma_pfn": True,
+        "_start": 8,
+        "_end": 9,
+        "_tables": 1,
+        "_waiting": [(0, 512)],
+    },
     MemtypeBook: {
         "_entries": MemtypeIntervals([ENTRY]),
         "_ram_types": page_modes(),
@@ -86,7 +93,7 @@ OTHER: dict[type, dict[str, str]] = {
     PageTables: {"_starts": "follows from the runs"},
     MmStruct: {
         **dict.fromkeys(
-            ("tables", "mmap_lock", "vma_locks", "table_locks", "gathers"), "they have their own"
+            ("tables", "mmap_lock", "vma_locks", "table_locks", "gathers", "lookups"), "they have their own"
         ),
         **{"kernel": "a way to others", "_starts": "follows from the VMAs"},
         **dict.fromkeys(("tlb_gen", "tlb_flush_pending"), "counters of flushes and of gathers"),

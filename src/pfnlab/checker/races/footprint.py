@@ -17,6 +17,7 @@ from types import FunctionType
 from typing import Any, cast
 
 from pfnlab.checker.scopes.modes import ReachedAt, reaches
+from pfnlab.checker.scopes.moment import USED_VMA
 from pfnlab.checker.scopes.packing import Packing
 from pfnlab.kernel.hw.pgtable import EntryRun, Page, PageTables
 from pfnlab.kernel.hw.tlb import Tlb
@@ -34,7 +35,8 @@ from pfnlab.kernel.mm.vma_locks import VmaLocks
 #: Attributes that are no state: constants, references to objects noted themselves, counters for readers.
 _QUIET: dict[type, tuple[str, ...]] = {
     MmStruct: ("kernel", "tables", "mmap_lock", "vma_locks", "table_locks", "tlb_gen"),
-    Vma: ("mm",),
+    # Who frees a VMA has looked at it.
+    Vma: ("mm", "freed"),
     Task: ("comm", "pid", "tlb", "exec_update_lock"),
     # That an entry seems unused since is no part of a state, as the accessed bit is none.
     Tlb: ("flushed", "_aged", "_spared"),
@@ -83,6 +85,7 @@ class Parts:
         self.stale_before: Callable[[EntryRun], list[str]] = lambda run: []
         self.names: list[str] = []
         self._values: list[Callable[[], Any]] = []
+        self._locks: list[RwLock | TableLocks | VmaLocks] = []
         #: The number of the part that an object is, by the identity of the object.
         self._object_parts: dict[int, int] = {}
         self._space_parts: dict[int, int] = {}
@@ -90,6 +93,7 @@ class Parts:
         self._reaching: dict[int, Callable[[], tuple[list[ReachedAt], list[ReachedAt]]]] = {}
         self._vma_parts: dict[int, int] = {}
         self._gather_parts: dict[int, int] = {}
+        self._lookup_parts: dict[int, int] = {}
         self._vma_lock_parts: dict[int, int] = {}
         #: Objects with an identity that tasks have made, by that identity.
         self._contexts: dict[int, _NamedObject] = {}
@@ -108,6 +112,9 @@ class Parts:
             self._add_lock(f"i_mmap_rwsem {mapping}", lock)
         self._add_lock("book lock", kernel.book.lock)
         self._add_lock("device lock", kernel.device_lock)
+        for name, device in sorted(kernel.vfio.items()):
+            self._add_lock(f"memory_lock of {name}", device.memory_lock)
+            self._add_lock(f"vma_lock of {name}", device.vma_lock)
         for policy in self._policies_with_memory():
             for attribute, lock in getattr(policy, "__dict__", {}).items():
                 if isinstance(lock, RwLock):
@@ -135,11 +142,13 @@ class Parts:
         self._gather_parts[id(mm)] = self._add(
             f"gathers {number}", lambda: (mm.tlb_flush_pending, len(mm.gathers))
         )
+        self._lookup_parts[id(mm)] = self._add(f"lookups {number}", lambda: self._lookups_value(mm))
         self._add_lock(f"mmap_lock {number}", mm.mmap_lock)
         self._vma_lock_parts[id(mm)] = self._add_lock(f"VMA locks {number}", mm.vma_locks)
         self._add_lock(f"page-table locks {number}", mm.table_locks)
 
     def _add_lock(self, name: str, lock: RwLock | TableLocks | VmaLocks) -> int:
+        self._locks.append(lock)
         return self._add(name, lock.state, lock)
 
     def _add(self, name: str, value: Callable[[], Any], instance: object = None) -> int:
@@ -149,6 +158,11 @@ class Parts:
         self.names.append(name)
         self._values.append(value)
         return number
+
+    @property
+    def taken(self) -> bool:
+        """True where somebody has a lock, of a VMA left aside: they go with mmap_lock."""
+        return any(lock.taken for lock in self._locks if not isinstance(lock, VmaLocks))
 
     def value(self, number: int) -> Any:
         """The present value of part *number*, as plain values."""
@@ -231,11 +245,12 @@ class Parts:
             touched.add(self._kernel_parts.get(_OF_KERNEL.get(name, ""), machine_part))
 
         def note_space(mm: MmStruct, name: str, sets: bool) -> None:
-            touched.add(
-                (self._gather_parts if name in _GATHERING else self._space_parts).get(id(mm), tasks_part)
-            )
+            parts = self._gather_parts if name in _GATHERING else self._space_parts
+            touched.add((self._lookup_parts if name == "lookups" else parts).get(id(mm), tasks_part))
 
         def note_vma(vma: Vma, name: str, sets: bool) -> None:
+            if object.__getattribute__(vma, "freed"):
+                self._kernel.trace.misuses.add(USED_VMA)
             mm = id(object.__getattribute__(vma, "mm"))
             touched.add(self._vma_parts.get(mm, tasks_part))
             if name == "pfnmap":
@@ -295,7 +310,8 @@ class Parts:
             self._name_or_value(self._anons, vma.anon_vma),
             self._name_or_value(self._contexts, vma.pfnmap),
         )
-        return vma.start, vma.end, vma.pgoff, vma.flags, vma.page_prot, file, anon, context
+        place = vma.start, vma.end, vma.pgoff
+        return *place, vma.flags, vma.page_prot, file, anon, context, vma.freed
 
     @staticmethod
     def _name_or_value(table: dict[int, _NamedObject], value: Any) -> Any:
@@ -311,6 +327,9 @@ class Parts:
     def _run_value(self, run: EntryRun) -> Any:
         page = self._name_or_value(self._pages, run.page)
         return run.start, run.end, run.pfn, run.bits, page, run.level
+
+    def _lookups_value(self, mm: MmStruct) -> Any:
+        return [(*self._run_value(run), self.stale_before(run)) for run in mm.lookups]
 
     def _tlb_value(self, task: Task) -> Any:
         translations = sorted(task.tlb.state(), key=attrgetter("start"))
@@ -335,6 +354,7 @@ class Parts:
                         self._tables_value(mm),
                         mm.tlb_flush_pending,
                         len(mm.gathers),
+                        self._lookups_value(mm),
                     ),
                     *(mm.mmap_lock.state(), mm.vma_locks.state(), mm.table_locks.state()),
                 )

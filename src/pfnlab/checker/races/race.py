@@ -33,7 +33,7 @@ from pfnlab.checker.races.turns import (
     translations,
 )
 from pfnlab.checker.scopes.modes import modes_agree
-from pfnlab.checker.scopes.moment import StateView, facts_of, warn_again
+from pfnlab.checker.scopes.moment import StateView, facts_since, warn_again
 from pfnlab.checker.scopes.properties import STATE_QUESTIONS, Question, one_mode
 from pfnlab.checker.scopes.scope import Race, RaceScope
 from pfnlab.checker.search.exploration import Property
@@ -90,7 +90,7 @@ class _Ending(NamedTuple):
 
     :param answers: those of :data:`STATE_QUESTIONS` when all operations are done
     :param facts: what the exit of every task did, as far as the kernel does not show it
-    :param exited: the answers after it; none where the exit cannot come to an end
+    :param exited: the answers after it; none where the exit cannot come to an end, or a lock is left taken
     """
 
     answers: tuple[bool | None, ...]
@@ -150,8 +150,11 @@ class RaceModel:
             live = self.turns[race].take_kernel(joint)
             answers = self._answers(live, facts)
             try:
-                exit_facts = live.exit()
+                # What returns with a lock is waited for by whoever needs it next.
+                exit_facts = None if live.parts.taken else live.exit()
             except WaitsForeverError:
+                exit_facts = None
+            if exit_facts is None:
                 ending = _Ending(answers, (), ())
             else:
                 ending = _Ending(answers, exit_facts, self._answers(live, _together(facts, exit_facts)))
@@ -241,7 +244,10 @@ class RaceModel:
         candidates = itertools.chain(rows, _with_holds(race, title, asks))
         for candidate in candidates:
             program = _with_exits(candidate) if state.exited else candidate
-            answers = answers_by_op(self.machine, program, question)
+            try:
+                answers = answers_by_op(self.machine, program, question)
+            except Undecided:
+                continue
             if _readable(program) and False in answers:
                 # What comes after the operation that breaks it shows nothing more.
                 ops = program.ops[: answers.index(False) + 1]
@@ -302,8 +308,7 @@ def answers_by_op(machine: ModelMachine, program: Program, question: Question) -
     for op in program.ops:
         warn_again(kernel)
         running.step(op)
-        _, log = kernel.trace.take()
-        facts = _together(facts, tuple(facts_of(log)))
+        facts = _together(facts, facts_since(kernel.trace))
         if running.settled:
             answers.append(question.judge(StateView(kernel, facts)))
         else:

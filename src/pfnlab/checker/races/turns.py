@@ -1,7 +1,7 @@
 """One schedule of a race on a modelled kernel, driven turn by turn."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -10,21 +10,29 @@ from pfnlab.base.own_code import own_mistakes
 from pfnlab.base.units import PfnRange
 from pfnlab.checker.races.continuation import in_policy, variables
 from pfnlab.checker.races.footprint import Parts
-from pfnlab.checker.scopes.moment import facts_of, warn_again
+from pfnlab.checker.scopes.moment import LEFT_BEHIND, LOOKED_BEHIND, facts_since, warn_again
 from pfnlab.checker.scopes.scope import Race
 from pfnlab.kernel.hw.pgtable import EntryRun as Entry
 from pfnlab.kernel.hw.spans import SpanSet
 from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.kernel.mm.processors import Operation
-from pfnlab.kernel.mm.space import TASK_PAGES
+from pfnlab.kernel.mm.space import TASK_PAGES, MmStruct
 from pfnlab.kernel.mm.zap import END_OF_FILE
 from pfnlab.programs.lang.areas import area_starts, areas_of_driver
-from pfnlab.programs.lang.device_ops import UnmapMappingRange
-from pfnlab.programs.lang.ops import MAIN_TASK, Exit, Op, Program
+from pfnlab.programs.lang.device_ops import MemoryDisable, UnmapMappingRange
+from pfnlab.programs.lang.ops import MAIN_TASK, Exit, Op, Program, Read, Write
 from pfnlab.programs.lang.printer import op_text
+from pfnlab.programs.lang.walk_ops import ProcessVmReadv, Walk
 from pfnlab.programs.model.execution import OneByOne, Returned
 from pfnlab.programs.model.model_machine import ModelMachine, exit_all, place
 from pfnlab.programs.runs.places import Places
+
+#: The operations whose return tells an owner that its frames are free.
+REVOKING = (UnmapMappingRange, MemoryDisable)
+
+
+#: The operations that access memory, and so may call the fault handler of a driver.
+FAULTING = (Read, Write, Walk, ProcessVmReadv)
 
 
 class Turn(NamedTuple):
@@ -86,13 +94,16 @@ class Ground:
         self.platform, self.devices, _ = place(race.program)
         self.places = Places.of(race.program, self.devices)
         self.driven = driven_pages(race.program)
+        self.vfio = driven_pages(race.program, vfio=True)
 
 
 class Live:
     """One race on a kernel of its own."""
 
     def __init__(self, machine: ModelMachine, race: Race, ground: Ground) -> None:
-        self._devices, self._driven = ground.devices, ground.driven
+        #: Whether a fault may put an entry back that the guest driver has revoked, which no kernel prevents.
+        self._faults = any(isinstance(op.call, FAULTING) for op in race.beside)
+        self._devices, self._driven, self._vfio = ground.devices, ground.driven, ground.vfio
         self.kernel = machine.boot(ground.platform, self._devices)
         self.kernel.start_task(MAIN_TASK)
         self._one_by_one = OneByOne(self.kernel, ground.places)
@@ -134,7 +145,7 @@ class Live:
     def _go(self, task: str) -> TurnResult:
         operation = self._under_way.get(task)
         op = self._ops[task][self._done[task]]
-        revokes = isinstance(op.call, UnmapMappingRange)
+        revokes = isinstance(op.call, REVOKING)
         turn = Turn(task, op, operation.at if operation is not None else "")
         if operation is None:
             if revokes:
@@ -144,19 +155,26 @@ class Live:
         warn_again(self.kernel)
         with own_mistakes():
             self.kernel.processors.step(operation)
-        _, log = self.kernel.trace.take()
         told_free = None
         if operation.done:
             del self._under_way[task]
             self._done[task] += 1
-            if isinstance(op.call, UnmapMappingRange):
+            if isinstance(op.call, REVOKING):
                 if operation.result.result == "ok":
                     pfns = revoked(op.call, self._devices)
-                    told_free = reached(self.kernel, pfns, self._before_revocation[task], self._driven)
+                    pages = self._driven if isinstance(op.call, UnmapMappingRange) else self._vfio
+                    told_free = reached(self.kernel, pfns, self._before_revocation[task], pages)
+                    if pages is self._vfio or not self._faults:
+                        found = (
+                            (LOOKED_BEHIND, LEFT_BEHIND)
+                            if _left_behind(self.kernel, pfns, pages)
+                            else (LOOKED_BEHIND,)
+                        )
+                        self.kernel.trace.misuses.update(found)
                 # Read the translations once more, so that they count as touched: their ages end here.
                 translations(self.kernel)
                 del self._before_revocation[task]
-        return TurnResult(turn, operation.result, told_free, tuple(facts_of(log)))
+        return TurnResult(turn, operation.result, told_free, facts_since(self.kernel.trace))
 
     def exit(self) -> tuple[str, ...]:
         """Every task exits, the last created first; what that did, as far as the kernel does not show it.
@@ -166,8 +184,7 @@ class Live:
         warn_again(self.kernel)
         with own_mistakes():
             exit_all(self.kernel)
-        _, log = self.kernel.trace.take()
-        return tuple(facts_of(log))
+        return facts_since(self.kernel.trace)
 
     def variables(self, task: str) -> Any:
         """The function that the operation of *task* has come to, and its continuation. It must be under way.
@@ -194,22 +211,29 @@ def _among(run: Entry, entries: Sequence[Entry]) -> bool:
 
 
 def translations(kernel: Kernel) -> list[Entry]:
-    """The translations of all processors."""
-    return [entry for task in kernel.tasks.values() for entry in task.tlb.state()]
+    """The translations of all processors, and those that the kernel has looked up to use."""
+    remembered = [entry for task in kernel.tasks.values() for entry in task.tlb.state()]
+    return [*remembered, *(entry for mm in _spaces(kernel) for entry in mm.lookups)]
 
 
-def driven_pages(program: Program) -> SpanSet:
+def _spaces(kernel: Kernel) -> list[MmStruct]:
+    return list({id(task.mm): task.mm for task in kernel.tasks.values()}.values())
+
+
+def driven_pages(program: Program, *, vfio: bool = False) -> SpanSet:
     """The virtual pages at which *program* has mappings of the guest driver, which its revocations are about.
 
     What is mapped through another file of the device is left to that file's owner.
+
+    :param vfio: mappings of vfio-pci
     """
-    driven, starts = areas_of_driver(op.call for op in program.ops), area_starts(program)
+    driven, starts = areas_of_driver((op.call for op in program.ops), vfio=vfio), area_starts(program)
     areas = zip(starts, pairwise((*starts.values(), TASK_PAGES)), strict=True)
     return SpanSet(pages for name, pages in areas if name in driven)
 
 
 def reached(kernel: Kernel, pfns: PfnRange, before: Sequence[Entry], driven: SpanSet) -> bool:
-    """True where a processor has a translation to one of these frames that no page table has any more.
+    """True where a processor, or the kernel, has a translation to one of these frames that no page table has.
 
     :param before: the translations of all processors when the revocation began
     """
@@ -218,12 +242,31 @@ def reached(kernel: Kernel, pfns: PfnRange, before: Sequence[Entry], driven: Spa
         and pfns.start <= entry.pfn < pfns.end
         and driven.covers(entry.start, entry.end)
         and _among(entry, before)
-        for task in kernel.tasks.values()
-        for entry in task.tlb.stale(task.mm.tables)
+        for entry in _stale(kernel)
     )
 
 
-def revoked(call: UnmapMappingRange, devices: dict[str, PfnRange]) -> PfnRange:
+def _stale(kernel: Kernel) -> Iterator[Entry]:
+    """The translations that no page table has any more."""
+    for task in kernel.tasks.values():
+        yield from task.tlb.stale(task.mm.tables)
+    for mm in _spaces(kernel):
+        yield from (seen for seen in mm.lookups if mm.tables.entry(seen.start) != seen)
+
+
+def _left_behind(kernel: Kernel, pfns: PfnRange, driven: SpanSet) -> bool:
+    """True where an entry of these pages still shows one of these frames, which were revoked."""
+    return any(
+        run.page is None and run.pfn < pfns.end and pfns.start < run.pfn + run.end - run.start
+        for mm in _spaces(kernel)
+        for start, end in driven
+        for run in mm.tables.runs(start, end)
+    )
+
+
+def revoked(call: UnmapMappingRange | MemoryDisable, devices: dict[str, PfnRange]) -> PfnRange:
     """The frames that *call* revokes."""
+    if isinstance(call, MemoryDisable):
+        return devices[call.device]
     base = devices[call.span.name].start
     return PfnRange(base + call.span.start, END_OF_FILE if call.to_end else base + call.span.end)

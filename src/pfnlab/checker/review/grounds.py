@@ -16,7 +16,7 @@ from pfnlab.programs.lang.ops import Op, Program
 from pfnlab.programs.lang.text import parse
 
 #: The header of every program of a review.
-HEADER = "pfnlab program 1\ndevice bar: pci, 1024 pages\n"
+HEADER = "pfnlab program 1\ndevice bar: pci, {pages} pages\n"
 
 #: The subject, in the words of the language.
 SUBJECT = "a[510:514]"
@@ -32,6 +32,7 @@ class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :param thp: the header line that it needs
     :param frames: whether it shows frames in a cache mode, and not counted pages alone
     :param alone: whether the guest driver's own operations cannot be in its programs
+    :param pages: of the device
     """
 
     name: str
@@ -42,6 +43,7 @@ class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     thp: str = ""
     frames: bool = True
     alone: bool = False
+    pages: int = 1024
 
     @property
     def revoked(self) -> bool:
@@ -76,6 +78,19 @@ class GivingUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reader: int
 
 
+class MeetingOperations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Operations that meet on some kinds of mappings: each of *first* beside each of *beside*.
+
+    :param kinds: the names of the kinds
+    :param thirds: what a third task does beside both; none for a pair
+    """
+
+    kinds: tuple[str, ...]
+    first: tuple[str, ...]
+    beside: tuple[str, ...]
+    thirds: tuple[str, ...] = ("",)
+
+
 class GroundTables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of ``grounds.toml``.
 
@@ -83,6 +98,9 @@ class GroundTables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :param first: the operations of the first task of a schedule
     :param frees: those of them that give frames up, each in a way of its own
     :param beside_each_other: the neighbours that an order of functions may depend on
+    :param leaves: kinds of schedules alone
+    :param meetings: of who looks at entries, or puts them in, beside what takes them away
+    :param triples: the same with a third task
     """
 
     operations: tuple[tuple[str, ...], ...]
@@ -92,6 +110,9 @@ class GroundTables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     beside_each_other: tuple[str, ...]
     kinds: tuple[MappingKind, ...]
     neighbours: tuple[Neighbour, ...]
+    leaves: tuple[MappingKind, ...]
+    meetings: tuple[MeetingOperations, ...]
+    triples: tuple[MeetingOperations, ...]
 
 
 TABLES = package_tables(__package__, "grounds.toml", GroundTables)
@@ -134,7 +155,7 @@ GROUNDS = tuple((kind, neighbour) for neighbour in NEIGHBOURS for kind in KINDS)
 def header(kind: MappingKind) -> str:
     """The header of the programs of a kind."""
     areas = "".join(f"area {name}: {pages} pages\n" for name, pages in (("a", 1600), ("b", 16), ("d", 16)))
-    return HEADER + kind.thp + areas
+    return HEADER.format(pages=kind.pages) + kind.thp + areas
 
 
 def setup(kind: MappingKind, neighbour: Neighbour) -> list[str]:

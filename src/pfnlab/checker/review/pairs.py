@@ -4,6 +4,7 @@ What an owner is told while another operation is under way comes first, then ano
 same frames in another mode; then every pair of operations that change mappings.
 """
 
+import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -16,22 +17,21 @@ from pfnlab.checker.review.grounds import (
     SUBJECT,
     TABLES,
     MappingKind,
+    MeetingOperations,
     Neighbour,
     can_follow,
     header,
     pages_of,
     setup,
 )
-from pfnlab.checker.scopes.properties import RACE_QUESTIONS, STATE_QUESTIONS, Question
+from pfnlab.checker.scopes.properties import ALL_OF_RACES, Question
 from pfnlab.checker.scopes.scope import Race, RaceScope
 from pfnlab.checker.search.exploration import Exploration
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.model.model_machine import ModelMachine
 
 #: All that has to hold of a schedule.
-ASKED: tuple[Question, ...] = tuple(
-    question for question in (*RACE_QUESTIONS, *STATE_QUESTIONS) if question.kind == "always"
-)
+ASKED: tuple[Question, ...] = tuple(question for question in ALL_OF_RACES if question.kind == "always")
 
 #: A schedule is searched for so many states at most.
 MOST_STATES = 20_000
@@ -53,6 +53,7 @@ class OperationPair(NamedTuple):
 
     :param second: with its task, thread ``t`` or process ``p``
     :param reader: a page that a third task read before and reads beside them; None without one
+    :param third: an operation of a third task, beside both; empty without one
     """
 
     kind: MappingKind
@@ -60,11 +61,13 @@ class OperationPair(NamedTuple):
     first: str
     second: str
     reader: int | None
+    third: str = ""
 
     @property
     def name(self) -> str:
         """The pair in words."""
-        return f"{self.first} beside {self.second}; {self.kind.name}, {self.neighbour.name}"
+        others = f"{self.second} and {self.third}" if self.third else self.second
+        return f"{self.first} beside {others}; {self.kind.name}, {self.neighbour.name}"
 
     def race(self) -> Race | None:
         """The pair to be searched; None where it is no program."""
@@ -75,6 +78,9 @@ class OperationPair(NamedTuple):
         if self.reader is not None:
             before += ["s = thread", f"s: read a[{self.reader}]"]
             beside.append(f"s: read a[{self.reader}]")
+        if self.third:
+            before.append("w = thread")
+            beside.append(f"w: {self.third}")
         try:
             program = parse(header(self.kind) + "\n".join([*before, *beside]) + "\n", "review")
         except ProgramError:
@@ -103,6 +109,20 @@ def claims() -> Iterator[OperationPair]:
             for freed in TABLES.frees:
                 claim = f"p: d = mmap {freed.device} uc shared rw"
                 yield OperationPair(kind, NEIGHBOURS[0], freed.operation, claim, freed.reader)
+
+
+def meetings(tables: tuple[MeetingOperations, ...] = TABLES.meetings) -> Iterator[OperationPair]:
+    """Pairs of who looks at entries, or puts them in, and what takes them away; triples with a third task."""
+    kinds = {kind.name: kind for kind in (*KINDS, *TABLES.leaves)}
+    for found in tables:
+        for name in found.kinds:
+            for first, second, third in itertools.product(found.first, found.beside, found.thirds):
+                yield OperationPair(kinds[name], NEIGHBOURS[0], first, f"t: {second}", None, third)
+
+
+def triples() -> Iterator[OperationPair]:
+    """Two operations and a page walker, or a writer of mmap_lock that waits, beside each other."""
+    return meetings(TABLES.triples)
 
 
 def pairs() -> Iterator[OperationPair]:

@@ -18,7 +18,16 @@ from pfnlab.base.toml_text import package_tables
 from pfnlab.checker.races.race import RaceState
 from pfnlab.checker.review.grounds import GROUNDS, NEIGHBOURS, ground
 from pfnlab.checker.review.judged import breaks_at, judged, other_walkers
-from pfnlab.checker.review.pairs import ASKED, OperationPair, claims, owners, pairs, searched
+from pfnlab.checker.review.pairs import (
+    ASKED,
+    OperationPair,
+    claims,
+    meetings,
+    owners,
+    pairs,
+    searched,
+    triples,
+)
 from pfnlab.checker.review.review_result import (
     Broken,
     Change,
@@ -103,13 +112,15 @@ _STAGES = (
     "every operation on every kind of mapping with every neighbour",
     "an owner's revocation beside every operation that unmaps its mappings",
     "another process maps in another mode beside what gives frames up",
+    "who looks at entries, or puts them in, beside what takes them away",
     "an owner's revocation beside them, with neighbours",
+    "a page walker, or a writer that waits, beside two operations",
     "pairs in a row, with neighbours",
     "pairs of other operations beside each other",
 )
 
 #: So many of them, the first, are the core.
-_CORE = 4
+_CORE = 5
 
 
 def plan() -> list[ReviewPiece]:
@@ -123,9 +134,11 @@ def plan() -> list[ReviewPiece]:
         *(ReviewPiece(1, number) for number in beside),
         *(ReviewPiece(2, pair=pair) for pair in told if pair.neighbour is NEIGHBOURS[0]),
         *(ReviewPiece(3, pair=pair) for pair in claims()),
-        *(ReviewPiece(4, pair=pair) for pair in told if pair.neighbour is not NEIGHBOURS[0]),
-        *(ReviewPiece(5, number, doubles=True) for number in beside),
-        *(ReviewPiece(6, pair=pair) for pair in pairs()),
+        *(ReviewPiece(4, pair=pair) for pair in meetings()),
+        *(ReviewPiece(5, pair=pair) for pair in told if pair.neighbour is not NEIGHBOURS[0]),
+        *(ReviewPiece(6, pair=pair) for pair in triples()),
+        *(ReviewPiece(7, number, doubles=True) for number in beside),
+        *(ReviewPiece(8, pair=pair) for pair in pairs()),
     ]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
+from pfnlab.base.trace import Trace
 from pfnlab.base.units import PfnRange, pages_of, pfn_to_phys, phys_to_pfn
 from pfnlab.checker.scopes.modes import differing, reaches, remembered_in
 from pfnlab.kernel.hw.cachemode import CacheMode
@@ -22,6 +23,8 @@ from pfnlab.kernel.mm.walk_policy import WalkerPolicy
 
 FREED_WRONGLY, WARNED, FREED_MAPPED = "freed wrongly", "warned", "freed while mapped"
 FORK_LEFT, FORK_FAILED, FORK_CHANGED = "fork left something", "fork failed", "fork changed its parent"
+USED_VMA = "used a VMA that was freed"
+LOOKED_BEHIND, LEFT_BEHIND = "looked behind a revocation", "left an entry behind a revocation"
 _MESSAGES = (
     ("freeing invalid memtype", FREED_WRONGLY),
     ("WARNING", WARNED),
@@ -38,6 +41,13 @@ _BY_FRAME = (*PCI_FILES, "mem", "vfio", "driver")
 def facts_of(log: Sequence[str]) -> list[str]:
     """The facts that the messages *log* tell."""
     return [fact for text, fact in _MESSAGES if any(text in line for line in log)] if log else []
+
+
+def facts_since(trace: Trace) -> tuple[str, ...]:
+    """The facts of all that was done since the last call: what was logged, and the misuses."""
+    _, log = trace.take()
+    misuses, trace.misuses = trace.misuses, set()
+    return (*facts_of(log), *sorted(misuses))
 
 
 def warn_again(kernel: Kernel) -> None:

@@ -20,7 +20,10 @@ from pfnlab.checker.scopes.moment import (
     FORK_LEFT,
     FREED_MAPPED,
     FREED_WRONGLY,
+    LEFT_BEHIND,
+    LOOKED_BEHIND,
     PCI_FILES,
+    USED_VMA,
     WARNED,
     Judge,
     Moment,
@@ -28,7 +31,10 @@ from pfnlab.checker.scopes.moment import (
     StateView,
 )
 from pfnlab.checker.search.exploration import Property
+from pfnlab.kernel.hw.pgtable import TABLE_PAGES
 from pfnlab.kernel.hw.spans import SpanSet
+from pfnlab.kernel.mm.gather import FREED_TABLE
+from pfnlab.kernel.mm.more.readers import WALKED_LEAF
 from pfnlab.programs.lang.ops import Fork, Mmap, uses_vfio
 from pfnlab.programs.lang.words import did_you_mean, quoted
 
@@ -214,6 +220,32 @@ def counters(moment: Moment) -> bool | None:
     return all(count == users for count, users in counted) if counted else None
 
 
+def walks_tables(moment: Moment) -> bool | None:
+    """No walker takes a leaf for a page table."""
+    return WALKED_LEAF not in moment.facts
+
+
+def vmas_alive(moment: Moment) -> bool | None:
+    """No VMA is used after it was freed."""
+    return USED_VMA not in moment.facts
+
+
+def tables_alive(moment: StateView) -> bool | None:
+    """No page table stays where nothing is mapped, and none is freed while a processor may walk it."""
+    if FREED_TABLE in moment.facts:
+        return False
+    return all(
+        SpanSet(tables) <= SpanSet((vma.start - vma.start % pages, vma.end + -vma.end % pages) for vma in mm)
+        for mm in moment.mms
+        for tables, pages in zip(mm.tables.state()[1], TABLE_PAGES.values(), strict=True)
+    )
+
+
+def revoked_whole(moment: Moment) -> bool | None:
+    """No entry that was put in before a revocation returned stays behind it."""
+    return LEFT_BEHIND not in moment.facts if LOOKED_BEHIND in moment.facts else None
+
+
 def split(moment: StateView) -> bool | None:
     """A mapping is cut in two."""
     pairs = (pair for mm in moment.mms for pair in pairwise(mm.vmas))
@@ -292,24 +324,37 @@ def _race(
 _OF_FORKS = (fork_whole, fork_works, fork_keeps_parent)
 _OF_STEPS = (freed_once, no_warning, freed_unmapped, *_OF_FORKS)
 
+#: The properties of races that are facts of their turns.
+_OF_MEETINGS = (
+    _always(None, revoked_whole, "unmap_mapping_range or memory_disable"),
+    _always(None, walks_tables, "walk or mincore"),
+    _always("tracker", vmas_alive),
+    _always("flush", tables_alive),
+)
+
 #: The properties of a state that are asked at the end of a race: those of no single operation.
-STATE_QUESTIONS: tuple[Question, ...] = tuple(
-    question for question in QUESTIONS if question.kind == "always" and question.judge not in _OF_FORKS
+STATE_QUESTIONS: tuple[Question, ...] = (
+    *(question for question in QUESTIONS if question.kind == "always" and question.judge not in _OF_FORKS),
+    *_OF_MEETINGS,
 )
 
 #: The properties of races alone; a race is judged while it runs (:mod:`pfnlab.checker.races`).
 RACE_QUESTIONS: tuple[Question, ...] = (
     _race(
         *("told_free", "always", "No processor reaches a frame whose owner was told that it is free"),
-        "unmap_mapping_range",
+        "unmap_mapping_range or memory_disable",
         seam="flush",
     ),
     _race("no_deadlock", "always", "Operations never wait for each other", seam="flush"),
     _race(
         *("told_beside", "sometimes", "An owner is told while another operation is under way"),
-        "unmap_mapping_range",
+        "unmap_mapping_range or memory_disable",
     ),
+    *_OF_MEETINGS,
 )
+
+#: Every property that is asked of races.
+ALL_OF_RACES: tuple[Question, ...] = tuple(dict.fromkeys((*RACE_QUESTIONS, *STATE_QUESTIONS)))
 
 
 def questions(names: Sequence[str] = (), scope: Scope | RaceScope | None = None) -> list[Question]:
@@ -340,7 +385,7 @@ def _possible(scope: Scope | RaceScope | None) -> tuple[Question, ...]:
         return QUESTIONS
     from pfnlab.checker.scopes.scope import RaceScope
 
-    return (*RACE_QUESTIONS, *STATE_QUESTIONS) if isinstance(scope, RaceScope) else QUESTIONS
+    return ALL_OF_RACES if isinstance(scope, RaceScope) else QUESTIONS
 
 
 def _not_asked(name: str, scope: Scope | RaceScope | None) -> str:

@@ -56,6 +56,9 @@ class Flushes(NamedTuple, Generic[T]):
 #: Those that take VMAs out of their files' reverse maps, where an owner finds what it revokes.
 _UNLINKING: tuple[GatherCall, ...] = ("munmap", "exit", "fork")
 
+#: A processor could walk a page table after it was freed.
+FREED_TABLE = "freed a page table that a processor may walk"
+
 #: How many page tables a gather frees at once, as fit into a page beside its header (MAX_TABLE_BATCH).
 MAX_TABLE_BATCH = 509
 
@@ -82,15 +85,18 @@ class MmuGather:
         self._tables = 0
         #: Whether an owner may be told that frames are free, of which nothing was flushed since they went.
         self._owned = False
+        #: Of the tables that go with the next flush, the pages.
+        self._waiting: list[tuple[int, int]] = []
         with mm.kernel.processors.inside("tlb_gather_mmu_fullmm" if fullmm else "tlb_gather_mmu"):
             mm.kernel.trace.event("gather_full" if fullmm else "gather")
             self.flushes.tlb_gather_mmu(self)
             mm.tlb_flush_pending += 1
             mm.gathers.append(self)
 
-    def state(self) -> tuple[bool, bool, int | None, int, int]:
+    def state(self) -> tuple[bool, bool, int | None, int, int, tuple[tuple[int, int], ...]]:
         """All its fields that decide anything, for comparison."""
-        return self.fullmm, self.vma_pfn, self._start, self._end, self._tables
+        waiting = tuple(self._waiting)
+        return self.fullmm, self.vma_pfn, self._start, self._end, self._tables, waiting
 
     @property
     def pending(self) -> bool:
@@ -126,6 +132,8 @@ class MmuGather:
 
     def _remove_tables(self, freed: list[tuple[int, int, int]]) -> None:
         kernel = self.mm.kernel
+        if kernel.processors.driven:
+            self._waiting += [(start, end - 1 + pages) for start, end, pages in freed]
         if not kernel.profile.tables_in_batches:
             self.extend_all((start, end) for start, end, _ in freed)
             return
@@ -142,6 +150,7 @@ class MmuGather:
                     self.extend(start, start + 1)
                     if kernel.profile.lone_table_flushes:
                         self.flush_pending()
+                    self._let_tables_go()
                     start += pages
                     continue
                 stop = min(end, start + (MAX_TABLE_BATCH - self._tables - 1) * pages + 1)
@@ -191,8 +200,19 @@ class MmuGather:
                 self.mm.flush_tlb()
             else:
                 self.flush_pending()
+            self._let_tables_go()
             self.mm.tlb_flush_pending -= 1
             self.mm.gathers.remove(self)
+
+    def _let_tables_go(self) -> None:
+        """The tables are free now: a processor that remembers translations of one may walk it still."""
+        kernel = self.mm.kernel
+        if not self._waiting:
+            return
+        remembered = [run for task in kernel.tasks.values() if task.mm is self.mm for run in task.tlb.state()]
+        if any(start <= run.start < end for run in remembered for start, end in self._waiting):
+            kernel.trace.misuses.add(FREED_TABLE)
+        self._waiting.clear()
 
 
 def in_walk_order(freed: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:

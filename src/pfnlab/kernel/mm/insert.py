@@ -79,8 +79,12 @@ def vmf_insert_pfn_leaf(vma: Vma, start: int, pfn: int, prot: int, level: int) -
     """
     pages = LEAF_PAGES[level]
     pfns = PfnRange(pfn, pfn + pages)
-    granted = vma.mm.kernel.tracker.vmf_insert_pfn(vma, start, pfns, prot)
-    if level == 3 and vma.mm.kernel.profile.pud_forgets_mode:
-        granted = prot
-    first = pfn - pfn % pages
-    vma.mm.tables.set(EntryRun(start, start + pages, first, granted & ~PAGE_PAT | PAGE_SPECIAL, level=level))
+    with vma.mm.kernel.processors.inside("vmf_insert_pfn_leaf"):
+        granted = vma.mm.kernel.tracker.vmf_insert_pfn(vma, start, pfns, prot)
+        if level == 3 and vma.mm.kernel.profile.pud_forgets_mode:
+            granted = prot
+        if vma.mm.tables.entry(start) is not None:
+            # Another fault has filled it meanwhile, with the same leaf.
+            return
+        bits = granted & ~PAGE_PAT | PAGE_SPECIAL
+        vma.mm.tables.set(EntryRun(start, start + pages, pfn - pfn % pages, bits, level=level))

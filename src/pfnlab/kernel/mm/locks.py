@@ -71,6 +71,11 @@ class RwLock:
         """How many have it for reading, and whether one has it for writing."""
         return self._readers, self.written
 
+    @property
+    def taken(self) -> bool:
+        """True where anybody has it."""
+        return self.written or self._readers > 0
+
     def take(self, write: bool) -> None:
         """Wait for it and take it."""
         # Who runs takes a free lock before a writer that was woken; behind readers it queues.

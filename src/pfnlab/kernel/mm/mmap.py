@@ -152,7 +152,9 @@ def _mmap_region(vma: Vma) -> None:
         free_vmas(mm, replaced)
         raise
     if not two_phases:
-        _enter(vma, in_tree)
+        # The file may have filled it, and a revocation does not find it yet (S8.3.10).
+        with mm.kernel.processors.inside("vma_link"):
+            _enter(vma, in_tree)
     _finish(vma)
     free_vmas(mm, replaced)
 

@@ -126,6 +126,8 @@ class Profile:
     access_phys_asks_again: bool
     access_phys_spares_ram: bool
     access_phys_by_page: bool
+    leaf_read_unlocked: bool
+    walk_trusts_split: bool
 
     # Cache modes and the book.
     pgprot_replaces: bool

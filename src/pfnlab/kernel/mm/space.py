@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from pfnlab.base.errors import ModelledErrno, Undecided, Why
-from pfnlab.kernel.hw.pgtable import TABLE_PAGES, PageTables
+from pfnlab.kernel.hw.pgtable import TABLE_PAGES, EntryRun, PageTables
 from pfnlab.kernel.mm.failures import vm_area_dup
 from pfnlab.kernel.mm.flags import VM_LOCKED
 from pfnlab.kernel.mm.locks import RwLock
@@ -47,6 +47,7 @@ class MmStruct:
     :ivar locked_leak: pages that locked_vm counts though no VMA has them locked (S5.8.9)
     :ivar tlb_gen: how often its translations were flushed (mm->context.tlb_gen)
     :ivar tlb_flush_pending: how many gathers are under way (S8.1.1)
+    :ivar lookups: entries that the kernel has looked up and uses without another look (S7.6.3)
     :ivar mmap_lock: the lock under which its VMAs do not change
     :ivar forking: fork has copied it and is not done
     :ivar stacks_shared: its threads' stacks are to be copied by their next write, which needs mmap_lock
@@ -63,6 +64,7 @@ class MmStruct:
         self.limit_data: int | None = None
         self.tlb_gen = self.tlb_flush_pending = 0
         self.gathers: list[MmuGather] = []
+        self.lookups: list[EntryRun] = []
         self.vma_locks = VmaLocks(kernel.processors)
         self.mmap_lock = RwLock(kernel.processors, Need.MMAP_LOCK, self.vma_locks.give_back)
         self.forking = self.stacks_shared = False
@@ -81,7 +83,7 @@ class MmStruct:
         return self._vmas
 
     def state(self) -> tuple[object, ...]:
-        """Its state, without that of its own objects: tables, locks, gathers."""
+        """Its state, without that of its own objects: tables, locks, gathers, lookups."""
         return (
             (self.limit_as, self.limit_data),
             (self.def_flags, self.locked_leak, self.forking, self.stacks_shared),

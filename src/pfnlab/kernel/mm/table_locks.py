@@ -68,6 +68,11 @@ class TableLocks:
         """How many of them somebody has."""
         return len(self._held)
 
+    @property
+    def taken(self) -> bool:
+        """True where anybody has one."""
+        return bool(self._held)
+
     def holding(self, *tables: PageTable) -> TablesLocked:
         """Have the locks of *tables*, of each once, within this context."""
         return TablesLocked(self, tuple(dict.fromkeys(tables)))

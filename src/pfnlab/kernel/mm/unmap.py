@@ -254,6 +254,7 @@ def free_vmas(mm: MmStruct, vmas: list[Vma], function: str = "vm_area_free") -> 
                 vma.file.closed(vma)
             mm.kernel.trace.event("free", vma.start)
             mm.kernel.tracker.vm_area_free(vma)
+            vma.freed = True
 
 
 def do_munmap(mm: MmStruct, start: int, end: int) -> None:

@@ -215,6 +215,7 @@ class Vma:
     :ivar anon_vma: set once it holds anonymous pages
     :ivar mempolicy: vm_policy, as programs write it: ``default``, ``preferred`` or ``bind``, of node 0
     :ivar pfnmap: the tracker's memory of it; others leave it alone
+    :ivar freed: it is no VMA any more, and nobody may use it
     """
 
     __slots__ = (
@@ -222,6 +223,7 @@ class Vma:
         "end",
         "file",
         "flags",
+        "freed",
         "mempolicy",
         "mm",
         "page_prot",
@@ -242,6 +244,7 @@ class Vma:
         file: MappedFile | None,
     ) -> None:
         self.mm = mm
+        self.freed = False
         self.start = start
         self.end = end
         self.pgoff = pgoff

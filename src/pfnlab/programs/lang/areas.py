@@ -56,11 +56,16 @@ def areas_showing(calls: Iterable[Call], devices: Collection[str], *, shared: bo
     return _moved_to(showing, areas | ({VVAR} & set(devices)))
 
 
-def areas_of_driver(calls: Iterable[Call]) -> frozenset[str]:
-    """The areas in which the guest driver maps something, or into which such a mapping may be moved."""
+def areas_of_driver(calls: Iterable[Call], *, vfio: bool = False) -> frozenset[str]:
+    """The areas in which the guest driver maps something, or into which such a mapping may be moved.
+
+    :param vfio: what vfio-pci maps, not the guest driver
+    """
     showing = [call for call in calls if isinstance(call, SHOWING)]
+    maps = [call for call in showing if isinstance(call, Mmap)]
     return _moved_to(
-        showing, {target_of(call) for call in showing if isinstance(call, Mmap) and call.driver is not None}
+        showing,
+        {target_of(call) for call in maps if (call.via == "vfio" if vfio else call.driver is not None)},
     )
 
 

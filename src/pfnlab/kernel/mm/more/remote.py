@@ -140,11 +140,14 @@ def _access_phys(mm: MmStruct, vpn: int, offset: int, length: int, stored: bytes
         if not vma.flags & (VM_IO | VM_PFNMAP):
             raise ModelledErrno(errno.EIO)
         pages, writes = -(-(offset + length) // PAGE_SIZE), stored is not None
-        entry = mm.table_locks.entry(vpn)
+        entry = _follow_pfnmap_start(mm, vpn)
         frames = _map_frames(kernel, entry, pages, writes=writes)
-        while kernel.profile.access_phys_asks_again and mm.table_locks.changed(vpn, entry):
+        while kernel.profile.access_phys_asks_again:
+            again = _follow_pfnmap_start(mm, vpn, entry)
+            if again == entry:
+                break
             iounmap(kernel, frames)
-            entry = mm.tables.entry(vpn)
+            entry = again
             frames = _map_frames(kernel, entry, pages, writes=writes)
         start = frames.start * PAGE_SIZE + offset
         moved = b""
@@ -155,6 +158,26 @@ def _access_phys(mm: MmStruct, vpn: int, offset: int, length: int, stored: bytes
             moved += _load(mm, pfn, None, place, size)
         iounmap(kernel, frames)
         return moved
+
+
+def _follow_pfnmap_start(mm: MmStruct, vpn: int, expected: EntryRun | None = None) -> EntryRun | None:
+    """The entry of page *vpn*, with its table locked; a leaf is read before that (S7.6.6).
+
+    :param expected: the entry whose frame is read or written, if it is this one
+    """
+    while (seen := mm.tables.entry(vpn)) is not None and seen.level > 1:
+        unlocked = mm.kernel.profile.leaf_read_unlocked
+        if unlocked and seen == expected:
+            mm.lookups.append(seen)
+        with mm.kernel.processors.inside("follow_pfnmap_start"):
+            locked = mm.table_locks.entry(vpn)
+        if unlocked:
+            # Whatever became of it.
+            mm.lookups[:] = [other for other in mm.lookups if other is not seen]
+            return seen
+        if locked is not None and locked.level > 1:
+            return locked
+    return mm.table_locks.entry(vpn)
 
 
 def _map_frames(kernel: Kernel, entry: EntryRun | None, pages: int, *, writes: bool) -> PfnRange:
