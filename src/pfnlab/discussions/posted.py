@@ -43,7 +43,7 @@ class PostedReview(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     :param expected: ``broken``: the properties are newly broken; ``cost``: the operation takes more
         flushes, and nothing is newly broken; ``changed``: it answers or prints otherwise; ``same``: nothing
         differs on mappings of the kind; ``holds``: nothing is newly broken
-    :param properties: those that are newly broken; empty: those of the defect
+    :param properties: those that are newly broken, or hold; empty: those of the defect, or all
     :param operation: the word of the operation
     :param kind: the kind of mappings, of which a review says on how many it differs
     """

@@ -197,7 +197,7 @@ def _said(asked: PostedReview, wanted: Sequence[str], came: ReviewResult) -> tup
         case "broken":
             return broken, bool(wanted) and set(wanted) <= set(names)
         case "holds":
-            return broken, not names
+            return broken, not set(names) & set(asked.properties or names)
         case "same":
             differs = came.differs.get(asked.kind, 0)
             return f"{asked.kind}: {f'differs in {differs:,}' if differs else 'the same'}", not differs
