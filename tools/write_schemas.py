@@ -19,7 +19,6 @@ import msgspec
 from pfnlab.base.result import Printed
 from pfnlab.campaign.campaigns import ListedResults, StatusResult
 from pfnlab.checker.check import CheckResult
-from pfnlab.checker.differ import DifferResult
 from pfnlab.checker.replay import ReplayResult
 from pfnlab.checker.review.review_result import ReviewResult
 from pfnlab.diagnosis.inspector.inspection import InspectionResult
@@ -47,7 +46,6 @@ FOLDER = Path(__file__).resolve().parents[1] / "src" / "pfnlab" / "base" / "sche
 RESULTS: dict[str, type[Printed]] = {
     "check": CheckResult,
     "review": ReviewResult,
-    "check-differ": DifferResult,
     "kernels-diff-model": RulesBetween,
     "bisect": BisectResult,
     "run": PrintedRun,

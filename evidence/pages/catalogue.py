@@ -12,13 +12,14 @@ from typing import NamedTuple
 
 from evidence.pages.markdown import code, table
 from pfnlab.checker.check import HOLDS
-from pfnlab.checker.differ import compare
+from pfnlab.checker.review.review import plan, review
 from pfnlab.checker.scopes.scope import RaceScope, load_scope
 from pfnlab.discussions.asking import DEPTH, searched
 from pfnlab.kernel.policies.commits import machine_without
-from pfnlab.programs.lang.ops import Program
-from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.model_machine import ModelMachine
+
+#: In seconds: no review is cut.
+_LONG = 3600.0
 
 
 class Entry(NamedTuple):
@@ -66,11 +67,12 @@ class EntryFinding(NamedTuple):
     """The result of the search for one entry.
 
     :param changed: the properties whose verdict the commit changes: without it, and with it
-    :param shortest: the shortest program on which the two machines part, where no property does
+    :param part: where no property does: the operations at the last of which a review sees them part, and the
+        field in which they do
     """
 
     changed: tuple[tuple[PropertyCount, PropertyCount], ...]
-    shortest: Program | None
+    part: tuple[tuple[str, ...], str] | None
 
 
 def search(entry: Entry, depth: int = DEPTH) -> EntryFinding:
@@ -82,8 +84,23 @@ def search(entry: Entry, depth: int = DEPTH) -> EntryFinding:
     )
     if changed or isinstance(scope, RaceScope):
         return EntryFinding(changed, None)
-    machines = ModelMachine(without), ModelMachine(entry.machine)
-    return EntryFinding((), compare(*machines, scope, depth=depth, flushes=True).program)
+    return EntryFinding((), reviewed(without, entry.machine))
+
+
+def reviewed(without: str, machine: str) -> tuple[tuple[str, ...], str] | None:
+    """The fewest operations at which a review of *machine* against *without* sees one of them do otherwise.
+
+    Single operations, on every kind of mapping with every neighbour.
+    """
+    found = review(
+        ModelMachine(without),
+        ModelMachine(machine),
+        seconds=_LONG,
+        pieces=[piece._replace(doubles=False) for piece in plan() if piece.stage in (0, 1)],
+    )
+    ways: list[tuple[tuple[str, ...], str]] = [(change.example, change.field) for change in found.changes]
+    ways += [(cost.example, cost.kind) for cost in found.costs if cost.example]
+    return min(ways, key=lambda way: len(way[0]), default=None)
 
 
 def _verdicts(machine: str, scope: str, depth: int) -> list[PropertyCount]:
@@ -101,8 +118,9 @@ hand. Here nobody wrote one: a search tried every sequence of at most {depth} op
 scope `race` every schedule) on a machine with the commit and on the same machine without it.
 
 A property is listed where the commit changes its verdict. `in 2` means: violated, and the shortest program
-has two operations (turns, in `race`). Where no property tells the machines apart, the shortest program on
-which they part stands there instead; where there is none either, the scope does not reach the commit.
+has two operations (turns, in `race`). Where no property tells the machines apart, [a review](../review.md)
+of the two says at which operations they part, and in what; where it sees no difference, nothing here reaches
+the commit.
 """
 
 
@@ -119,8 +137,9 @@ def _rows(depth: int) -> Iterator[Sequence[str]]:
         if finding.changed:
             sides = zip(*finding.changed, strict=True)
             yield *head, *(", ".join(map(_verdict, side)) for side in sides)
-        elif finding.shortest is not None:
-            yield *head, f"they part at {code(op_lines(finding.shortest))}", "-"
+        elif finding.part is not None:
+            ops, field = finding.part
+            yield *head, f"they part in {field} at {code(ops)}", "-"
         else:
             yield *head, "not reached", "-"
 

@@ -45,8 +45,6 @@ def test_a_search_cut_off_is_exit_code_3(ask: Ask) -> None:
         (["--property", "no_leek"], "did you mean `no_leak`"),
         (["--scope", "smal"], "did you mean `small`"),
         (["--on", "qemu:6.1"], "check takes models"),
-        (["--differ", "vm_pat", "trackers/track_ctx"], "write trackers/NAME"),
-        (["--differ", "flushes/none", "flushes/gather_v4", "--scope", "race"], "has races"),
     ],
 )
 def test_misuse_is_exit_code_2(ask: Ask, arguments: list[str], said: str) -> None:
@@ -87,22 +85,6 @@ def test_a_depth_of_ones_own(ask: Ask) -> None:
     answer = ask("check", "--on", "model:6.1", "--scope", "small", "--property", "no_leak", "--depth", "2")
 
     assert 0 == answer.code
-
-
-def test_policies_are_told_apart(ask: Ask) -> None:
-    """--differ prints the shortest program, and both machines with it: 1."""
-    answer = ask("check", "--differ", "trackers/vm_pat", "trackers/track_ctx", "--scope", "small")
-
-    assert 1 == answer.code
-    assert "they part in log" in answer.out
-    assert "munmap a[0]" in answer.out
-
-
-def test_policies_that_are_the_same(ask: Ask) -> None:
-    """--differ of equal policies finds nothing: 0."""
-    answer = ask("check", "--differ", "trackers/exact", "trackers/exact", "--scope", "small", "--json")
-
-    assert (0, None) == (answer.code, json.loads(answer.out)["program"])
 
 
 @pytest.mark.target("long")

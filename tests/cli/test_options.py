@@ -13,10 +13,6 @@ from for_each import for_each
     ("words", "says"),
     [
         (
-            ("check", "--differ", "trackers/vm_pat", "trackers/track_ctx", "--states", "5"),
-            "--differ asks for one program alone: leave --states out",
-        ),
-        (
             ("check", "--seed", "4"),
             "a search without --random and --swarm has no random numbers: leave --seed out",
         ),

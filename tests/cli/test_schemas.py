@@ -34,8 +34,6 @@ ROOT = Path(__file__).parents[2]
 MIDDLE = "litmus/unmapping/munmap-middle.pfn"
 PATH = "pfnlab path 1: model:6.1 small no_leak 0/0rne/1dzm/0alu"
 
-DESIGNS = ("trackers/vm_pat", "trackers/exact")
-
 #: A command for every verb that needs no kernel.
 COMMANDS = {
     "run": ("run", MIDDLE, "--on", "model:6.1", "--on", "model:7.3", "--json"),
@@ -44,7 +42,6 @@ COMMANDS = {
     "bisect": ("bisect", "munmap-middle", "--good", "7.3", "--bad", "6.1", "--json"),
     "kernels diff --model": ("kernels", "diff", "--model", "6.12.107", "6.12.117", "--json"),
     "review": ("review", "mseal=off", "--seconds", "0", "--json"),
-    "check --differ": ("check", "--scope", "small", "--differ", *DESIGNS, "--json"),
     "replay": ("replay", *PATH.split(), "--json"),
     "fuzz": ("fuzz", "--on", "model:6.1", "--on", "model:7.2", "--seed", "3", "--programs", "6", "--json"),
     "litmus list": ("litmus", "list", "--grep", "fork", "--json"),
@@ -171,7 +168,7 @@ def complaints(verb: str, content: object) -> list[str]:
 
 def test_every_verb_with_json_has_a_schema() -> None:
     """And no other, but for those whose options or numbers make another form."""
-    others = {"check --differ", "kernels diff --model", "discussions list --claims"}
+    others = {"kernels diff --model", "discussions list --claims"}
 
     assert {*verbs(), *others, "discussions show T2", "discussions show R11"} == set(FORMS)
 

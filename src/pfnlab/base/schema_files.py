@@ -15,7 +15,6 @@ FORMS = {
     "fmt": "fmt",
     "check": "check",
     "review": "review",
-    "check --differ": "check-differ",
     "replay": "replay",
     "fuzz": "fuzz",
     "litmus list": "litmus-list",

@@ -7,13 +7,10 @@ them, or in a form that the verb has here; or they are written to the file that 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pfnlab.base.progress import waited
 from pfnlab.base.result import PlainText, Printed
-
-if TYPE_CHECKING:
-    from pfnlab.checker.differ import DifferResult
 
 
 def show(verb: str, request: Any, results: Iterator[Any]) -> None:
@@ -60,8 +57,6 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
             return metrics(result)
         case "kernels diff" if request.model and request.output is None:
             text = _lines(result, apart)
-        case "check" if request.differ:
-            text = _lines(result, apart) + _shown(result)
         case "try" | "kernels meet" | "kernels diff":
             return _page(result)
         case "discussions show" if request.mail:
@@ -90,19 +85,6 @@ def _lines(result: Printed, apart: bool) -> str:
     if result.form() not in KINDS:
         return "\n" * apart + str(result)
     return "\n" * apart + terminal(part_of(result))
-
-
-def _shown(result: DifferResult) -> str:
-    """Of two models that differ, the runs of the program that shows it."""
-    if (program := result.program) is None:
-        return ""
-    from pfnlab.present.report.table import render
-    from pfnlab.programs.runs.compare import judge
-    from pfnlab.programs.runs.look import LookLevel
-    from pfnlab.programs.runs.named_machines import name_machines, side_by_side
-
-    (runs,) = side_by_side(name_machines(result.machines), [program], LookLevel.PROC)
-    return f"\n\n{render(program, runs, judge(program, runs, {}), width=120).plain}".removesuffix("\n")
 
 
 def _page(result: Any) -> str:

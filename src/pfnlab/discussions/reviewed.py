@@ -160,9 +160,14 @@ def _known(row: PostedRow, asked: PostedReview, found: ReviewSoFar) -> bool:
         case "broken":
             return set(_wanted(row, asked)) <= found.broken
         case "changed":
-            differing = (*found.parted.results, *found.parted.logs)
-            return any(word == asked.operation for word, _, _ in differing)
+            return any(
+                word == asked.operation and field in _ANSWERS for word, field, _, _ in found.parted.changed
+            )
     return found.core
+
+
+#: The fields of changes that a user sees.
+_ANSWERS = ("result", "log")
 
 
 def _wanted(row: PostedRow, asked: PostedReview) -> tuple[str, ...]:
@@ -202,10 +207,12 @@ def _said(asked: PostedReview, wanted: Sequence[str], came: ReviewResult) -> tup
             differs = came.differs.get(asked.kind, 0)
             return f"{asked.kind}: {f'differs in {differs:,}' if differs else 'the same'}", not differs
         case "cost":
-            more = sum(cost.more for cost in came.flushes if cost.operation == asked.operation)
+            flushes = [cost for cost in came.costs if cost.kind == "flushes"]
+            more = sum(cost.more for cost in flushes if cost.operation == asked.operation)
             return f"{broken}; {asked.operation}: {more:,} with more flushes", bool(more) and not names
         case "changed":
-            changes = [change for change in came.changes if change.operation == asked.operation]
+            answers = [change for change in came.changes if change.field in _ANSWERS]
+            changes = [change for change in answers if change.operation == asked.operation]
             if not changes:
                 return f"{asked.operation}: answers as before", False
             first = changes[0]

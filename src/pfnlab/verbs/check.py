@@ -14,7 +14,6 @@ from pfnlab.verbs.option import SECONDS, AccelOf, JobsOf, Option, ProfileOf, Req
 
 if TYPE_CHECKING:
     from pfnlab.checker.check import CheckResult
-    from pfnlab.checker.differ import DifferResult
     from pfnlab.checker.limits import CheckLimits
     from pfnlab.programs.model.model_machine import ModelMachine
 
@@ -71,12 +70,6 @@ class CheckRequest(Request, frozen=True, kw_only=True):
     policy: Annotated[
         tuple[str, ...], Option("A policy of your own, in place of that of every model.", "FILE.py")
     ] = ()
-    differ: Annotated[
-        tuple[str, str] | None,
-        Option(
-            "Tell two policies apart, as trackers/vm_pat trackers/track_ctx: the shortest program.", "A B"
-        ),
-    ] = None
     jobs: JobsOf = None
     cluster: Annotated[
         str | None, Option("Search on the workers of a dask scheduler, as tcp://HOST:8786.", "ADDRESS")
@@ -86,19 +79,14 @@ class CheckRequest(Request, frozen=True, kw_only=True):
     profile: ProfileOf = None
 
 
-def perform(request: CheckRequest, say: Say) -> Iterator[CheckResult | DifferResult]:
-    """Check every model, or tell two policies apart; a counterexample is saved once taken.
+def perform(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
+    """Check every model; a counterexample is saved once taken.
 
     :raises Misuse: an option is wrong, or does not go with another
     """
-    if request.differ is None and request.random is None and request.swarm is None:
+    if request.random is None and request.swarm is None:
         refuse_beside(request, "a search without --random and --swarm", "has no random numbers", but="seed")
-    if request.differ is not None:
-        yield (differing := _differing(request, request.differ))
-        if differing.text is not None:
-            _save(request, {"differ": differing.text}, say)
-    else:
-        yield from checks(request, say)
+    yield from checks(request, say)
 
 
 def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
@@ -185,48 +173,6 @@ def _model(spec: str) -> ModelMachine:
     if named.kind != "model":
         raise Misuse(f"{spec} cannot be searched: check takes models, and --confirm {spec} asks a kernel")
     return model_of(named)
-
-
-#: The options that go with --differ.
-_OF_DIFFER = ("differ", "on", "scope", "depth", "seconds", "policy", "save", "as_json")
-
-
-def _differing(request: CheckRequest, policies: tuple[str, str]) -> DifferResult:
-    """The shortest program on which two policies of the first machine differ."""
-    from pfnlab.base.inert import shell_word
-    from pfnlab.checker.differ import compare
-    from pfnlab.checker.scopes.scope import RaceScope, load_scope
-    from pfnlab.programs.runs.machine import accel_named
-
-    limits_of(request)
-    accel_named(request.accel)
-    scope, base = load_scope(request.scope), _specs(request)[0]
-    if request.cluster is not None:
-        raise Misuse("--cluster does not go with --differ: leave one out")
-    if isinstance(scope, RaceScope):
-        raise Misuse(f"--differ compares operations one after the other: scope {scope.name} has races")
-    refuse_beside(request, "--differ", "asks for one program alone", takes=_OF_DIFFER)
-    if len(request.on) > 1:
-        raise Misuse(f"--differ is of one machine: leave --on {shell_word(request.on[1])} out")
-    first, second = (_model(_replaced(base, policy)) for policy in policies)
-    flushes = any(policy.startswith("flushes/") for policy in policies)
-    return compare(first, second, scope, depth=request.depth, seconds=request.seconds, flushes=flushes)
-
-
-def _replaced(base: str, policy: str) -> str:
-    """The name of the machine *base* with a policy as ``trackers/vm_pat``; *policy* where it is a machine."""
-    from pfnlab.kernel.policies import SEAM_OF
-    from pfnlab.programs.runs.named_machines import with_policies
-
-    seam, _, name = policy.partition("/")
-    if policy.startswith("model:"):
-        return policy
-    if policy.endswith(".py"):
-        return with_policies([base], [policy])[0]
-    if seam not in SEAM_OF or not name:
-        forms = "trackers/NAME, flushes/NAME, walkers/NAME, FILE.py or model:..."
-        raise Misuse(f"{policy!r} names no policy: write {forms}")
-    return f"{base},{SEAM_OF[seam]}={name}"
 
 
 def _save(request: CheckRequest, texts: dict[str, str], say: Say) -> None:

@@ -234,13 +234,39 @@ def test_more_flushes_are_a_cost_and_no_violation() -> None:
 
     found = reviewed("7.3", "7.3,flush=end_vma", *pieces)
 
-    assert ((), True) == (found.broken, any(cost.more for cost in found.flushes))
+    assert ((), True) == (found.broken, any(cost.more for cost in found.costs if cost.kind == "flushes"))
+
+
+def test_reservations_and_allocations_are_costs() -> None:
+    """Of a tracker that reserves once more for a child, and allocates less for a mapping."""
+    found = reviewed("7.3", "7.3,tracker=vm_pat", *PLAIN)
+
+    more = {(cost.kind, cost.operation) for cost in found.costs if cost.more}
+    fewer = {(cost.kind, cost.operation) for cost in found.costs if cost.fewer}
+    assert ("reservations", "fork") in more
+    assert ("allocations", "mmap") in fewer
+
+
+def test_another_book_is_a_change_and_no_violation() -> None:
+    """What an owner of a part has freed is reserved no longer, and nobody else notices."""
+    found = reviewed("7.3", "7.3,tracker=per_vma", ReviewPiece(0, 0))
+
+    book = [change for change in found.changes if change.field == "book"]
+    assert ((), False) == (found.broken, found.same)
+    assert ("munmap", "4 wc", "3 wc") in [(one.operation, one.base, one.design) for one in book]
+
+
+def test_a_state_that_differs_is_counted_once_on_its_way() -> None:
+    """Where it began to, not at every operation behind."""
+    found = reviewed("7.3", "7.3,tracker=per_vma", ReviewPiece(0, 0))
+
+    assert "end" not in {change.operation for change in found.changes}
 
 
 def _needless(design: str, *lines: str) -> list[int]:
     """The flushes of each step that nothing needed."""
     text = "\n".join(("pfnlab program 1", "device bar: pci, 16 pages", "area a: 1024 pages", *lines, ""))
-    return [step.needless for step in judged(ModelMachine(design), load_text(text))][: len(lines)]
+    return [step.costs.needless for step in judged(ModelMachine(design), load_text(text))][: len(lines)]
 
 
 _MAPPED = "mmap bar[0:4] driver remap wc shared rw over a[0:4]"
@@ -285,7 +311,7 @@ def test_needless_flushes_are_a_cost_of_a_design() -> None:
     """By operation, of base and design."""
     found = reviewed("7.3", "7.3,flush=end_vma", ReviewPiece(0, 1))
 
-    needless = {cost.operation: (cost.base_needless, cost.needless) for cost in found.flushes}
+    needless = {cost.operation: (cost.base, cost.design) for cost in found.costs if cost.kind == "needless"}
     assert needless["zap_vma_ptes"][0] == 0 < needless["zap_vma_ptes"][1]
 
 

@@ -37,13 +37,13 @@ def test_a_repair_changes_a_verdict() -> None:
     assert ("fork_whole", None) == with_it
 
 
-def test_machines_no_property_tells_apart_part_at_a_program() -> None:
-    """C02: a neighbour's cache mode is taken for a conflict."""
-    found = search(Entry("C02", "91298f1a302d", "6.1", "neighbours"), depth=2)
+def test_machines_no_property_tells_apart_part_in_a_review() -> None:
+    """B03: one flush fewer, which breaks nothing."""
+    found = search(Entry("B03", "bfe125f1b187", "6.16", "small"), depth=2)
 
     assert () == found.changed
-    assert found.shortest is not None
-    assert 2 == len(found.shortest.ops)
+    assert found.part is not None
+    assert "flushes" == found.part[1]
 
 
 def test_what_a_scope_does_not_reach_is_not_found() -> None:

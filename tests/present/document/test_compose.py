@@ -103,9 +103,9 @@ def test_drawings_are_left_out_where_a_file_grows_too_large(monkeypatch: pytest.
         ("replay", Outcome.AS_EXPECTED, "model:6.1, no_leak on model:6.1: shows the same."),
         ("policies", Outcome.DISCOVERY, ""),
         (
-            "differ",
+            "review",
             Outcome.DISCOVERY,
-            "model:7.3,tracker=vm_pat and model:7.3,tracker=track_ctx part",
+            "model:7.3,tracker=vm_pat,flush=first_vma, against model:7.3: newly broken: no_leak",
         ),
     ],
 )

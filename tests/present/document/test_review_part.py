@@ -42,18 +42,18 @@ def test_each_violation_has_its_program_and_its_schedule() -> None:
 
 
 def test_what_it_costs_and_changes_is_shown() -> None:
-    """Flushes, bytes, results and messages."""
+    """Flushes and other costs, bytes, results and messages."""
     said = terminal(part(sample()))
 
-    assert "Flushes in all sequences\n" in said
-    assert "Results and messages that differ\n" in said
+    assert "Costs in all sequences\n" in said
+    assert "What else differs\n" in said
     assert "each VMA of the system: 0 bytes, was 8 bytes" in said
 
 
 def test_a_design_that_changes_nothing() -> None:
     """Is said to, and is as expected."""
     same = msgspec.structs.replace(
-        sample(), broken=(), repaired=(), flushes=(), changes=(), stages=(), bytes_per_vma=(8, 8)
+        sample(), broken=(), repaired=(), costs=(), changes=(), stages=(), bytes_per_vma=(8, 8)
     )
 
     assert Outcome.AS_EXPECTED is same.outcome

@@ -1,16 +1,21 @@
 """A program on one model, judged after every operation by all that a state can be asked."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from pfnlab.base.errors import Undecided
 from pfnlab.base.own_code import own_mistakes
+from pfnlab.base.units import PAGE_SHIFT, number_of
 from pfnlab.checker.scopes.domain import OperationEffect, performed
 from pfnlab.checker.scopes.frozen import freeze
 from pfnlab.checker.scopes.mark import Mark
 from pfnlab.checker.scopes.moment import StateView, facts_of, warn_again
 from pfnlab.checker.scopes.properties import QUESTIONS, Question
+from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.mm.kernel import Kernel
+from pfnlab.kernel.mm.memtype import MemtypeEntry
+from pfnlab.kernel.mm.more.readers import normal_runs
 from pfnlab.kernel.mm.walk_policy import Walkers
 from pfnlab.programs.lang.ops import MAIN_TASK, Op, Program
 from pfnlab.programs.model.execution import OneByOne
@@ -24,19 +29,60 @@ ASKED: tuple[Question, ...] = tuple(question for question in QUESTIONS if questi
 END = "end"
 
 
+class StepCosts(NamedTuple):
+    """The costs of one operation.
+
+    :param flushes: of translations
+    :param needless: of those, how many nothing needed: no frame had gone that an owner may be told of, so the
+        flush at the end was enough
+    :param reservations: how often it asked the book for one
+    :param allocations: of memory, each of which may fail
+    """
+
+    flushes: int
+    needless: int
+    reservations: int
+    allocations: int
+
+
+class SeenState(NamedTuple):
+    """The part of a state in which a design may differ without being wrong.
+
+    :param book: the reservations
+    :param entries: those of every task, with their cache modes
+    :param walks: by mapping and walker, the number of entries that it takes for ordinary pages
+    """
+
+    book: tuple[MemtypeEntry, ...]
+    entries: tuple[tuple[tuple[int, int, int, CacheMode, bool], ...], ...]
+    walks: tuple[int, ...]
+
+    def words(self, part: str) -> str:
+        """*part* in a few words: ``4 wc``, the pages by cache mode."""
+        pages = Counter[str]()
+        if part == "walks":
+            return number_of(sum(self.walks), "page")
+        if part == "book":
+            for one in self.book:
+                pages[one.type.short] += (one.end - one.start) >> PAGE_SHIFT
+        else:
+            for start, end, _, mode, _ in (run for task in self.entries for run in task):
+                pages[mode.short] += end - start
+        return ", ".join(f"{count} {mode}" for mode, count in sorted(pages.items())) or "-"
+
+
 class StepVerdict(NamedTuple):
     """The result of one operation, and the properties of the state after it.
 
     :param result: ``ok`` or an errno
     :param broken: the properties that the state after it violates
-    :param needless: how many of its flushes nothing needed
     """
 
     result: str
     broken: frozenset[str]
-    flushes: int
-    needless: int
     log: tuple[str, ...]
+    costs: StepCosts
+    seen: SeenState
 
 
 class JudgedKernel:
@@ -70,15 +116,17 @@ class JudgedKernel:
 
         :raises Undecided: the model has no rule for it
         """
+        before = self.kernel.failures.allocations
         with own_mistakes():
             effect = self._ended() if op is None else performed(self.kernel, self._one_by_one, op)
         view = StateView(self.kernel, effect.facts)
         if self._walkers:
             view.walkers = [getattr(self.kernel.walkers, place) for place in self._walkers]
         broken = frozenset(question.name for question in ASKED if question.judge(view) is False)
-        return StepVerdict(
-            effect.result, broken, effect.flushes, effect.needless, tuple(map(str, effect.log))
-        )
+        reserved = sum(event.name == "memtype_reserve" for event in effect.events)
+        allocated = self.kernel.failures.allocations - before
+        costs = StepCosts(effect.flushes, effect.needless, reserved, allocated)
+        return StepVerdict(effect.result, broken, tuple(map(str, effect.log)), costs, seen(self.kernel))
 
     def _ended(self) -> OperationEffect:
         warn_again(self.kernel)
@@ -87,6 +135,22 @@ class JudgedKernel:
         events, log = self.kernel.trace.take()
         needless = self.kernel.trace.needless - flushed_before
         return OperationEffect(END, tuple(facts_of(log)), list(log), events, needless)
+
+
+def seen(kernel: Kernel) -> SeenState:
+    """The state of *kernel*, as far as reviews compare it."""
+    modes = kernel.platform.pat.pgprot2cachemode
+    tasks = [task.mm for task in kernel.tasks.values()]
+    return SeenState(
+        tuple(kernel.book.entries()),
+        tuple(
+            tuple(
+                (run.start, run.end, run.pfn, modes(run.bits), run.page is None) for run in mm.tables.entries
+            )
+            for mm in tasks
+        ),
+        tuple(len(normal_runs(vma, walker)) for mm in tasks for vma in mm.vmas for walker in kernel.walkers),
+    )
 
 
 def other_walkers(base: ModelMachine, design: ModelMachine) -> tuple[str, ...]:

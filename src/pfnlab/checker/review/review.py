@@ -7,7 +7,7 @@ without harm where time runs out.
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import msgspec
 
@@ -29,15 +29,16 @@ from pfnlab.checker.review.pairs import (
     triples,
 )
 from pfnlab.checker.review.review_result import (
+    COST_KINDS,
     Broken,
     Change,
     ChangedField,
-    FlushCost,
     Form,
+    OperationCost,
     ReviewResult,
     ReviewStage,
 )
-from pfnlab.checker.review.sequences import Differing, Parted, Sequel, SideBySideModels
+from pfnlab.checker.review.sequences import Parted, Sequel, SideBySideModels
 from pfnlab.checker.search.path import Path
 from pfnlab.kernel.hw.platform import qemu_q35
 from pfnlab.programs.lang.ops import Op, Program
@@ -192,7 +193,7 @@ def review(
         broken=told.all(total.broken, broken, design, base),
         repaired=told.all(total.repaired, repaired, base, design),
         both=dict(sorted(total.both.items())),
-        flushes=tuple(told.flushes(total)),
+        costs=tuple(told.costs(total)),
         bytes_per_vma=(_bytes(base), _bytes(design)),
         changes=tuple(told.changes(total)),
         stages=tuple(
@@ -313,19 +314,20 @@ class _Teller:
         )
         return (None if program is None else program_text(program)), tuple(map(str, path.actions))
 
-    def flushes(self, total: Parted) -> Iterator[FlushCost]:
-        """The operations whose flushes differ."""
-        for word, count in sorted(total.flushes.items()):
-            if count.more or count.fewer or count.needless != count.base_needless:
-                example = self._lines(total.costly[word]) if word in total.costly else ()
-                yield FlushCost(word, *count, example)
+    def costs(self, total: Parted) -> Iterator[OperationCost]:
+        """The operations whose costs differ."""
+        ordered = sorted(total.costs.items(), key=lambda row: (COST_KINDS.index(row[0][0]), row[0][1]))
+        for cost, (base, design, more, fewer) in ordered:
+            if more or fewer:
+                first = total.costly.get(cost) or total.spared[cost]
+                yield OperationCost(*cost, base, design, more, fewer, self._lines(first))
 
     def changes(self, total: Parted) -> Iterator[Change]:
-        """Results and messages that differ, the most frequent first."""
-        kinds: tuple[tuple[ChangedField, Differing], ...] = (("result", total.results), ("log", total.logs))
-        for field, counted in kinds:
-            for (word, base, design), (times, way) in sorted(counted.items(), key=lambda row: -row[1][0]):
-                yield Change(word, field, base, design, times, self._lines(way))
+        """Differences that are no violation: results first, of each kind the most frequent first."""
+        fields = get_args(ChangedField)
+        ordered = sorted(total.changed.items(), key=lambda row: (fields.index(row[0][1]), -row[1][0], row[0]))
+        for (word, field, base, design), (times, way) in ordered:
+            yield Change(word, field, base, design, times, self._lines(way))
 
     def _lines(self, way: Sequel) -> tuple[str, ...]:
         ops: tuple[Op, ...] = (*ground(way.ground).program.ops, *way.ops)

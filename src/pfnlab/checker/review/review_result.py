@@ -1,6 +1,6 @@
 """The result of a review: what is newly broken, repaired, costs and changes, and what was asked."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
@@ -9,8 +9,12 @@ from pfnlab.base.result import ALWAYS, Count, Outcome, Result
 #: The kinds of questions.
 Form = Literal["sequence", "schedule"]
 
-#: The parts of an answer in which two models may differ without a violation.
-ChangedField = Literal["result", "log"]
+#: The parts of an answer, and of the state after it, in which two models may differ without a violation.
+ChangedField = Literal["result", "log", "book", "entries", "walks"]
+
+#: What an operation costs: flushes, those that nothing needs, calls that reserve, allocations that may fail.
+CostKind = Literal["flushes", "needless", "reservations", "allocations"]
+COST_KINDS: tuple[CostKind, ...] = get_args(CostKind)
 
 
 class Broken(msgspec.Struct, frozen=True):
@@ -34,37 +38,35 @@ class Broken(msgspec.Struct, frozen=True):
     schedule: tuple[str, ...] = ()
 
 
-class FlushCost(msgspec.Struct, frozen=True):
-    """The flushes of one kind of operation in all sequences.
+class OperationCost(msgspec.Struct, frozen=True):
+    """What one kind of operation costs in all sequences.
 
+    :param kind: what is counted
     :param operation: its word
-    :param base: how many flushes the base took
+    :param base: how many the base took
     :param design: how many the design took
     :param more: how many operations took more in the design
     :param fewer: how many took fewer
-    :param base_needless: how many of the base's were forced, and nothing needed them: no frame had gone that
-        an owner may be told of, so the flush at the end was enough
-    :param needless: how many of the design's
-    :param example: operations of which the last took more
+    :param example: operations of which the last took more; or fewer, where none took more
     """
 
+    kind: CostKind
     operation: str
     base: Count
     design: Count
     more: Count
     fewer: Count
-    base_needless: Count = 0
-    needless: Count = 0
     example: tuple[str, ...] = ()
 
 
 class Change(msgspec.Struct, frozen=True):
-    """An operation that answers or prints otherwise.
+    """An operation that answers or prints otherwise, or leaves another state, without a violation.
 
     :param operation: its word
-    :param field: ``result`` or ``log``
-    :param base: what the base answers or prints
-    :param design: what the design answers or prints
+    :param field: ``result`` or ``log``; of the state: the ``book``, the ``entries`` of tasks, or what
+        ``walks`` take for ordinary pages
+    :param base: what the base answers or prints, or its pages by cache mode
+    :param design: the same of the design
     :param times: in how many sequences
     :param example: the first operations of which the last differs
     """
@@ -100,9 +102,9 @@ class ReviewResult(Result, frozen=True, kw_only=True, tag="pfnlab-review/1"):
     :param broken: what the design newly breaks
     :param repaired: what the base breaks and the design does not
     :param both: how many states violate a property in both, by property
-    :param flushes: the operations whose flushes differ
+    :param costs: the operations whose costs differ
     :param bytes_per_vma: of base and design: what a tracker costs in every VMA, in bytes
-    :param changes: what is answered or printed otherwise
+    :param changes: what is answered, printed or seen otherwise
     :param differs: by kind of mapping: in how many states and pairs the two differ
     :param stages: what was asked
     :param states: how many states of sequences were compared
@@ -116,7 +118,7 @@ class ReviewResult(Result, frozen=True, kw_only=True, tag="pfnlab-review/1"):
     broken: tuple[Broken, ...]
     repaired: tuple[Broken, ...]
     both: dict[str, Count]
-    flushes: tuple[FlushCost, ...]
+    costs: tuple[OperationCost, ...]
     bytes_per_vma: tuple[int, int]
     changes: tuple[Change, ...]
     differs: Annotated[dict[str, Count], ALWAYS] = msgspec.field(default_factory=dict)
@@ -133,8 +135,9 @@ class ReviewResult(Result, frozen=True, kw_only=True, tag="pfnlab-review/1"):
 
     @property
     def same(self) -> bool:
-        """True where the two did the same in all that was asked."""
-        return not (self.broken or self.repaired or self.flushes or self.changes)
+        """True where the two did the same in all that was asked, at the same cost."""
+        base, design = self.bytes_per_vma
+        return base == design and not (self.broken or self.repaired or self.costs or self.changes)
 
     @property
     def outcome(self) -> Outcome:

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Hashable, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from pfnlab.base.errors import Undecided
 from pfnlab.checker.review.grounds import ground
 from pfnlab.checker.review.judged import END, JudgedKernel, StepVerdict, other_walkers
+from pfnlab.checker.review.review_result import COST_KINDS, ChangedField, CostKind
 from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.model.model_machine import ModelMachine
+
+Key = TypeVar("Key", bound=Hashable)
 
 _RANGE = re.compile(r"\[mem [^]]*\]")
 
@@ -28,26 +31,11 @@ class Sequel(msgspec.Struct, frozen=True):
     ops: tuple[Op, ...]
 
 
-#: By operation and what base and design answer: how often, and the first way to it.
-Differing = dict[tuple[str, str, str], tuple[int, Sequel]]
+#: By operation, what differs, and the words for it in base and design: how often, and the first way to it.
+Differing = dict[tuple[str, ChangedField, str, str], tuple[int, Sequel]]
 
-
-class FlushCount(NamedTuple):
-    """The flushes of one kind of operation: of base and design, and how many operations had more or fewer.
-
-    :param base_needless: of those of the base, how many nothing needed; *needless*: of the design
-    """
-
-    base: int = 0
-    design: int = 0
-    more: int = 0
-    fewer: int = 0
-    base_needless: int = 0
-    needless: int = 0
-
-    def plus(self, other: FlushCount) -> FlushCount:
-        """Both counted together."""
-        return FlushCount(*map(sum, zip(self, other, strict=True)))
+#: The parts of a state that are compared, each until they differ.
+_SEEN: tuple[ChangedField, ...] = ("book", "entries", "walks")
 
 
 class Parted(msgspec.Struct):
@@ -56,10 +44,10 @@ class Parted(msgspec.Struct):
     :param broken: by property: what the design violates first
     :param repaired: by property: what the base violates first
     :param both: how many states violate a property in both, by property
-    :param flushes: by operation
-    :param costly: by operation: the first that took more flushes in the design
-    :param results: by operation, result of the base and of the design
-    :param logs: by operation, the last message of the base and of the design
+    :param costs: by kind and operation: of the base, of the design, and how many had more, and fewer
+    :param costly: by kind and operation: the first that cost more in the design; *spared*: the first that
+        cost less
+    :param changed: what differs without being wrong
     :param asked: how many states were compared
     :param differing: in how many of them the two differ
     :param unmodelled: how many operations the model has no rule for, by its message
@@ -68,10 +56,10 @@ class Parted(msgspec.Struct):
     broken: dict[str, Sequel] = {}
     repaired: dict[str, Sequel] = {}
     both: dict[str, int] = {}
-    flushes: dict[str, FlushCount] = {}
-    costly: dict[str, Sequel] = {}
-    results: Differing = {}
-    logs: Differing = {}
+    costs: dict[tuple[CostKind, str], tuple[int, int, int, int]] = {}
+    costly: dict[tuple[CostKind, str], Sequel] = {}
+    spared: dict[tuple[CostKind, str], Sequel] = {}
+    changed: Differing = {}
     asked: int = 0
     differing: int = 0
     unmodelled: dict[str, int] = {}
@@ -81,17 +69,17 @@ class Parted(msgspec.Struct):
         for own, others in ((self.broken, other.broken), (self.repaired, other.repaired)):
             for name, way in others.items():
                 _keep(own, name, way)
-        for key, way in other.costly.items():
-            self.costly.setdefault(key, way)
-        for counted, others_counted in ((self.results, other.results), (self.logs, other.logs)):
-            for key_of, (count, way) in others_counted.items():
-                before, first = counted.get(key_of, (0, way))
-                counted[key_of] = (before + count, first)
-        for key, numbers in other.flushes.items():
-            self.flushes[key] = self.flushes.get(key, FlushCount()).plus(numbers)
+        for first, others_first in ((self.costly, other.costly), (self.spared, other.spared)):
+            for cost, way in others_first.items():
+                _keep(first, cost, way)
+        for key, (count, way) in other.changed.items():
+            _count(self.changed, key, way, count)
+        for cost, numbers in other.costs.items():
+            old = self.costs.get(cost, (0, 0, 0, 0))
+            self.costs[cost] = tuple(map(sum, zip(old, numbers, strict=True)))  # type: ignore[assignment]
         for totals, more in ((self.both, other.both), (self.unmodelled, other.unmodelled)):
-            for key, count in more.items():
-                totals[key] = totals.get(key, 0) + count
+            for name, count in more.items():
+                totals[name] = totals.get(name, 0) + count
         self.asked += other.asked
         self.differing += other.differing
 
@@ -108,6 +96,7 @@ class SideBySideModels:
         self._kernels = tuple(JudgedKernel(machine, everything, walkers) for machine in (base, design))
         self.parted = Parted()
         self._violated: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+        self._apart: frozenset[str] = frozenset()
         #: The states, with what was violated on the way, behind which every operation was tried.
         self._tried: set[object] = set()
 
@@ -125,14 +114,14 @@ class SideBySideModels:
     def _branch(
         self, parts: Sequence[tuple[Op, ...]], before: tuple[Op, ...], more: int, deadline: float
     ) -> bool:
-        marks, violated = [kernel.mark() for kernel in self._kernels], self._violated
+        marks, before_it = [kernel.mark() for kernel in self._kernels], (self._violated, self._apart)
         for part in parts:
             if time.monotonic() > deadline:
                 return False
             complete = self._try(part, before, more, deadline)
             for mark in marks:
                 mark.restore()
-            self._violated = violated
+            self._violated, self._apart = before_it
             if not complete:
                 return False
         return True
@@ -157,7 +146,7 @@ class SideBySideModels:
     def _is_new(self) -> bool:
         """True where nothing was yet tried behind this state of both; from now on it counts as tried."""
         states = [kernel.state() for kernel in self._kernels]
-        key = (*states, self._violated)
+        key = (*states, self._violated, self._apart)
         if None not in states and key in self._tried:
             return False
         self._tried.add(key)
@@ -176,16 +165,30 @@ class SideBySideModels:
             found.both[name] = found.both.get(name, 0) + 1
         self._violated = (base_before | base.broken, design_before | design.broken)
         word = END if op is None else str(type(op.call).__struct_config__.tag)
-        if base.result != design.result:
-            _count(found.results, (word, base.result, design.result), way)
-        if base.log != design.log:
-            _count(found.logs, (word, _last(base), _last(design)), way)
-        more, fewer = design.flushes > base.flushes, design.flushes < base.flushes
-        count = FlushCount(base.flushes, design.flushes, more, fewer, base.needless, design.needless)
-        found.flushes[word] = found.flushes.get(word, FlushCount()).plus(count)
-        if more:
-            _keep(found.costly, word, way)
         found.differing += base != design
+        if base.result != design.result:
+            _count(found.changed, (word, "result", base.result, design.result), way)
+        if base.log != design.log:
+            _count(found.changed, (word, "log", _last(base), _last(design)), way)
+        if base.seen != design.seen:
+            self._seen(base, design, word, way)
+        for kind, one, other in zip(COST_KINDS, base.costs, design.costs, strict=True):
+            if one or other:
+                more, fewer = other > one, other < one
+                old = found.costs.get((kind, word), (0, 0, 0, 0))
+                found.costs[kind, word] = (old[0] + one, old[1] + other, old[2] + more, old[3] + fewer)
+                if more or fewer:
+                    _keep(found.costly if more else found.spared, (kind, word), way)
+
+    def _seen(self, base: StepVerdict, design: StepVerdict, word: str, way: Sequel) -> None:
+        """Count the parts of the state that differ now and did not before."""
+        for part in _SEEN:
+            if part not in self._apart and getattr(base.seen, part) != getattr(design.seen, part):
+                self._apart |= {part}
+                words = base.seen.words(part), design.seen.words(part)
+                if words[0] == words[1]:
+                    words = words[0], f"{words[0]}, others"
+                _count(self.parted.changed, (word, part, *words), way)
 
     def _without_rule(self, unknown: Undecided) -> None:
         reasons = self.parted.unmodelled
@@ -197,11 +200,11 @@ def _last(step: StepVerdict) -> str:
     return _RANGE.sub("[mem ...]", step.log[-1]) if step.log else ""
 
 
-def _keep(ways: dict[str, Sequel], name: str, way: Sequel) -> None:
+def _keep(ways: dict[Key, Sequel], name: Key, way: Sequel) -> None:
     if name not in ways or len(way.ops) < len(ways[name].ops):
         ways[name] = way
 
 
-def _count(counted: Differing, key: tuple[str, str, str], way: Sequel) -> None:
+def _count(counted: Differing, key: tuple[str, ChangedField, str, str], way: Sequel, times: int = 1) -> None:
     before, first = counted.get(key, (0, way))
-    counted[key] = (before + 1, first)
+    counted[key] = (before + times, min(first, way, key=lambda one: len(one.ops)))

@@ -27,13 +27,21 @@ _INSIDE = ("copy_page_range", "free_pgtables", "remap_pfn_range")
 _NOT_ASKED = nullcontext()
 
 
+#: Of those, the functions that ask for memory of their own.
+_ALLOCATIONS = frozenset(_CAN_FAIL) - {"pfnmap_track"}
+
+
 class Failures:
-    """The function that is made to fail, if one is, and in which of its calls to come."""
+    """The function that is made to fail, if one is, and in which of its calls to come.
+
+    :ivar allocations: how many calls asked for memory so far; for readers, no state
+    """
 
     def __init__(self) -> None:
         self._forced: tuple[str, int] | None = None
         #: The function in which alone calls count, while it was not called.
         self._outer: str | None = None
+        self.allocations = 0
 
     def state(self) -> tuple[str, int] | None:
         """The function, and how many of its calls are left until it fails; None if nothing is made to."""
@@ -80,6 +88,8 @@ class Failures:
 
     def failing(self, function: str, calls: int) -> int | None:
         """How many of the next *calls* calls of *function* succeed before one fails; None if all do."""
+        if function in _ALLOCATIONS:
+            self.allocations += max(0, calls)
         if self._outer or self._forced is None or self._forced[0] != function or calls <= 0:
             return None
         remaining = self._forced[1]

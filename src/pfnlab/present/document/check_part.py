@@ -1,4 +1,4 @@
-"""``check`` and ``check --differ``: a search and its verdicts."""
+"""``check``: a search and its verdicts."""
 
 import textwrap
 from collections.abc import Iterator
@@ -8,7 +8,6 @@ from pfnlab.base.inert import recorded_line
 from pfnlab.base.result import beside
 from pfnlab.base.units import number_of
 from pfnlab.checker.check import HOLDS, SHOWN_APART, VIOLATED, CheckResult, PropertyResult
-from pfnlab.checker.differ import DifferResult
 from pfnlab.present.document.blocks import (
     Block,
     Bullets,
@@ -40,25 +39,6 @@ def part(content: CheckResult) -> Part:
         bound = f"every sequence of operations, for no state is farther than {content.depth}"
     blocks = (Paragraph(f"{title}: {bound}"), *_blocks(content))
     return told(content, title, f"{says} in {amount}{cut}.", blocks, ("cut", content.cut), *others)
-
-
-def differ_part(content: DifferResult) -> Part:
-    """The shortest program that tells two models apart."""
-    names = " and ".join(content.machines)
-    if content.differ:
-        says = f"part in {', '.join(content.differ)}"
-    else:
-        word = "do the same" if content.complete else "did the same as far as the search came"
-        says = f"{word} in every sequence of at most {number_of(content.depth, 'operation')}"
-    states = f"{number_of(content.states, 'state')}, {content.seconds:.1f} s"
-    blocks: tuple[Block, ...] = (
-        Paragraph(f"{names}, scope {content.scope}: {states}"),
-        Paragraph(f"they {says}"),
-        # A terminal shows the runs of the program.
-        *program_code(content.text or "", "The shortest program", glance=""),
-        drawn(lambda draw: draw.story_of_text(content.text, content.machines)),
-    )
-    return told(content, f"{names}, distinguished", f"{names} {says}.", blocks, ("cut", content.cut))
 
 
 def _blocks(content: CheckResult) -> Iterator[Block]:

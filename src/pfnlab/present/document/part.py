@@ -148,7 +148,6 @@ FINDING = "pfnlab-finding/1"
 KINDS = {
     "pfnlab-run/1": ResultKind("pfnlab run --json", "run.part"),
     "pfnlab-check/1": ResultKind("pfnlab check --json", "check.part"),
-    "pfnlab-differ/1": ResultKind("pfnlab check --differ --json", "check.differ_part"),
     "pfnlab-review/1": ResultKind("pfnlab review --json", "review.part"),
     "pfnlab-policies/1": ResultKind("pfnlab policies matrix --json", "policies.part"),
     "pfnlab-meeting/1": ResultKind("pfnlab kernels meet --json, pfnlab kernels diff --json", "meeting.part"),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from pfnlab.base.units import number_of
-from pfnlab.checker.review.review_result import Broken, FlushCost, ReviewResult
+from pfnlab.checker.review.review_result import Broken, ChangedField, CostKind, ReviewResult
 from pfnlab.present.document.blocks import (
     Block,
     Bullets,
@@ -16,6 +16,22 @@ from pfnlab.present.document.blocks import (
     headed,
 )
 from pfnlab.present.document.part import Part, drawn, operations_of, program_code, told
+
+#: Words for changes, with their fields.
+_CHANGED: dict[str, tuple[ChangedField, ...]] = {
+    "other results": ("result",),
+    "other messages": ("log",),
+    "other reservations": ("book",),
+    "other entries": ("entries", "walks"),
+}
+
+#: Words for costs.
+_COSTS: dict[CostKind, str] = {
+    "flushes": "other flushes",
+    "needless": "other needless flushes",
+    "reservations": "other calls that reserve",
+    "allocations": "other allocations",
+}
 
 #: So many changes are shown; the rest are in the JSON.
 _SHOWN = 8
@@ -38,8 +54,9 @@ def verdict(content: ReviewResult) -> str:
         return f"{who}: does the same in all that was asked{cut}."
     extra = [
         f"{number_of(len(content.repaired), 'property', 'properties')} repaired" if content.repaired else "",
-        "other flushes" if content.flushes else "",
-        "other results or messages" if content.changes else "",
+        *(words for kind, words in _COSTS.items() if any(cost.kind == kind for cost in content.costs)),
+        *(words for words, fields in _CHANGED.items() if any(one.field in fields for one in content.changes)),
+        "other bytes in each VMA" if len(set(content.bytes_per_vma)) > 1 else "",
     ]
     return f"{who}: nothing is newly broken; {', '.join(filter(None, extra))}{cut}."
 
@@ -88,21 +105,17 @@ def _shown(found: Broken, machine: str) -> Chapter:
     return Chapter(f"{found.name} is newly broken", tuple(blocks))
 
 
-def _counts(cost: FlushCost) -> tuple[int, ...]:
-    return cost.base, cost.design, cost.more, cost.fewer, cost.base_needless, cost.needless
-
-
 def _costs(content: ReviewResult) -> Iterator[Block]:
     rows = (
         cells(
-            cost.operation,
-            *(f"{number:,}" for number in _counts(cost)),
+            *(cost.operation, cost.kind),
+            *(f"{number:,}" for number in (cost.base, cost.design, cost.more, cost.fewer)),
             cell("; ".join(cost.example), code=True),
         )
-        for cost in content.flushes
+        for cost in content.costs
     )
-    counts = "flushes of the base", "of the design", "more in", "fewer in", "needless before", "now"
-    yield from headed("Flushes in all sequences", ("operation", *counts, "first with more"), rows, 7)
+    counts = "of the base", "of the design", "more in", "fewer in"
+    yield from headed("Costs in all sequences", ("operation", "cost", *counts, "first"), rows, 6)
     base, design = content.bytes_per_vma
     if base != design:
         yield Paragraph(f"each VMA of the system: {number_of(design, 'byte')}, was {number_of(base, 'byte')}")
@@ -117,7 +130,7 @@ def _changes(content: ReviewResult) -> Iterator[Block]:
         for change in content.changes[:_SHOWN]
     )
     heads = ("operation", "field", "base", "design", "in", "first")
-    yield from headed("Results and messages that differ", heads, rows, 5)
+    yield from headed("What else differs", heads, rows, 5)
     if more := content.changes[_SHOWN:]:
         yield Paragraph(f"{number_of(len(more), 'more change')} (--json has all)")
 
