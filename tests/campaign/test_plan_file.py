@@ -45,6 +45,7 @@ TABLES = [
 ]
 
 FUZZ = '[[fuzz]]\nmachines = [["model:6.1", "model:7.2"]]\n'
+REVIEW = '[[review]]\ndesigns = ["flush=none"]\nbases = ["model:7.3"]\n'
 CATALOGUE = '[[catalogue]]\nmachines = [["model:6.1", "model:7.2"]]\n'
 MEET = '[[meet]]\nkernels = ["6.12"]\n'
 SWEEP = '[[sweep]]\nmachines = [["qemu:7.2"]]\n'
@@ -439,7 +440,7 @@ def refused_by_schema(text: str) -> bool:
     return bool(list(jsonschema.Draft202012Validator(schema).iter_errors(tomllib.loads(text))))
 
 
-@pytest.mark.parametrize("text", [new_text(Path("x.toml")), SMALL, HEAD + FUZZ, HEAD + CHECK])
+@pytest.mark.parametrize("text", [new_text(Path("x.toml")), SMALL, HEAD + FUZZ, HEAD + CHECK, HEAD + REVIEW])
 def test_the_schema_takes_what_is_read(text: str) -> None:
     """Editors that know it mark nothing there."""
     assert not refused_by_schema(text)
@@ -459,6 +460,8 @@ def test_the_schema_takes_what_is_read(text: str) -> None:
         HEAD + FUZZ + "programs = 0\n",
         HEAD + CHECK + 'policies = ["tracker"]\n',
         HEAD + "[[meet]]\nkernels = []\n",
+        HEAD + "[[review]]\ndesigns = ['flush=none']\n",
+        HEAD + REVIEW + "pieces = 3\n",
     ],
 )
 def test_the_schema_refuses_what_is_refused(text: str) -> None:

@@ -18,6 +18,7 @@ TABLES = {
     "check": f'[[check]]\nmachines = ["{OWN}"]\ndepth = 1\n',
     "fuzz": f'[[fuzz]]\nmachines = [["{OWN}", "model:7.2"]]\nprograms = 1\n',
     "catalogue": f'[[catalogue]]\nmachines = [["{OWN}"]]\nprograms = ["munmap-middle"]\n',
+    "review": '[[review]]\ndesigns = ["tracker=evil.py"]\nbases = ["model:7.2"]\n',
     "sweep": f'[[sweep]]\nmachines = [["{OWN}", "model:7.2"]]\n',
 }
 

@@ -212,6 +212,9 @@ def what_it_does(task: str, work: dict[str, Any]) -> str:
         return f"{machines}, seed {work['seed']}, {number_of(work['programs'], 'program')}"
     if task == "check":
         return f"{machines}, scope {work['scope']}"
+    if task == "review":
+        base, design = work["machines"]
+        return f"{design} against {base}, pieces {work['first']}:{work['end']}"
     if task == "catalogue":
         return f"{machines}, {number_of(len(work['programs']), 'program')}"
     return str(work.get("kernel", ""))

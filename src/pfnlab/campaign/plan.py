@@ -18,9 +18,13 @@ from pfnlab.base.files import read_text
 from pfnlab.base.inert import visible
 from pfnlab.base.toml_text import MOST_TOML
 from pfnlab.campaign.fuzz_work import FuzzWork, SweepWork
+from pfnlab.campaign.review_work import ReviewWork
 from pfnlab.campaign.shard import Shard
 from pfnlab.campaign.store.rows import DISCOVERIES, Seconds
 from pfnlab.campaign.work import FILES, CatalogueWork, CheckWork, MeetWork, files_of
+from pfnlab.checker.review.designs import models_reviewed
+from pfnlab.checker.review.kept_answers import plan_digest
+from pfnlab.checker.review.review import plan as review_plan
 from pfnlab.checker.scopes.scope import RaceScope, Scope, load_scope, scope_names
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.rounds import compared_together
@@ -263,6 +267,31 @@ class SweepTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
                     yield end - first, work
 
 
+class ReviewTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``[[review]]``: reviews of designs, each against each base.
+
+    :param designs: as for ``pfnlab review``
+    :param bases: models
+    :param core: whether the core questions alone are asked
+    """
+
+    designs: tuple[str, ...]
+    bases: tuple[str, ...]
+    core: bool = False
+    pieces_per_shard: Count = 100
+
+    def works(self, beside: Beside) -> Iterator[tuple[int, ReviewWork]]:
+        """The work of each shard; it is no program."""
+        pieces = review_plan()
+        digest = plan_digest(pieces)
+        count = sum(piece.core for piece in pieces) if self.core else len(pieces)
+        for base, design in product(self.bases, self.designs):
+            machines = models_reviewed(design, base)
+            for first in range(0, count, self.pieces_per_shard):
+                end = min(first + self.pieces_per_shard, count)
+                yield 0, ReviewWork(machines=machines, plan=digest, first=first, end=end)
+
+
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The content of a campaign's file: the work of a campaign, and its bounds.
 
@@ -282,6 +311,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     catalogue: tuple[CatalogueTable, ...] = ()
     meet: tuple[MeetTable, ...] = ()
     sweep: tuple[SweepTable, ...] = ()
+    review: tuple[ReviewTable, ...] = ()
 
     def shards(self, folder: Path = _HERE) -> list[Shard]:
         """The shards, in the order in which they begin; each once, and none behind the budget of programs.
@@ -310,7 +340,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def _works(self, beside: Beside) -> Iterator[tuple[str, Any]]:
         """The work of every shard that the budget of programs leaves, with its task."""
         programs = 0
-        for task in ("check", "fuzz", "catalogue", "meet", "sweep"):
+        for task in ("check", "fuzz", "catalogue", "meet", "sweep", "review"):
             for table in getattr(self, task):
                 for count, work in table.works(beside):
                     if count and self.budget.programs is not None and programs >= self.budget.programs:
@@ -336,7 +366,9 @@ def changes_of(policy: str) -> list[str]:
     return [f",{seam}={one}" for one in ([name] if slash else names)]
 
 
-def _machines(work: CheckWork | FuzzWork | CatalogueWork | MeetWork | SweepWork) -> tuple[str, ...]:
+def _machines(
+    work: CheckWork | FuzzWork | CatalogueWork | MeetWork | SweepWork | ReviewWork,
+) -> tuple[str, ...]:
     if isinstance(work, CheckWork):
         return (work.machine,)
     return (f"qemu:{work.kernel}",) if isinstance(work, MeetWork) else work.machines

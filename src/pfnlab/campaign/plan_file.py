@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Hashable, Iterator
 from functools import partial
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from pfnlab.base.toml_text import MOST_TOML, toml_content
 from pfnlab.campaign.plan import Beside, Plan, changes_of
 from pfnlab.campaign.plan_form import KeyPlaces, form_mistakes, plan_without, sample
 from pfnlab.campaign.store.rows import TASK_NAMES, VERDICTS
+from pfnlab.checker.review.designs import models_reviewed
 from pfnlab.checker.scopes.properties import questions
 from pfnlab.hunt.fuzz.rounds import check_vocabulary, compared_together, looking_named
 from pfnlab.hunt.meeting.meet import model_version
@@ -133,11 +134,19 @@ class _Meaning:
                 yield "scopes", self._refusal(cells_of, scope)
             if table.look:
                 yield "look", self._refusal(looking_named, table.look)
+        elif name == "review":
+            for base, design in product(table.bases, table.designs):
+                yield from self._reviewed(base, design)
         else:
             for kernel in table.kernels:
                 yield "kernels", self._refusal(_check_machine, f"qemu:{kernel}", self._trust)
             if table.profile:
                 yield "profile", self._refusal(model_version, table.profile)
+
+    def _reviewed(self, base: str, design: str) -> Iterator[tuple[str, str]]:
+        """The base and the design of one review, with what is wrong."""
+        yield "bases", self._refusal(_check_base, base, self._trust)
+        yield "designs", self._refusal(_check_design, base, design, self._trust)
 
     def _check_scope(self, scope: str, properties: tuple[str, ...]) -> None:
         questions(list(properties), self._beside.scope(scope))
@@ -177,6 +186,22 @@ def _check_machine(spec: str, trust: bool) -> None:
     elif not (named.stock or named.built):
         # Its name is that of a file, and it would be booted.
         release_of(Path(named.kernel))
+
+
+def _check_base(base: str, trust: bool) -> None:
+    models_reviewed(base, base)
+    _check_machine(base, trust)
+
+
+def _check_design(base: str, design: str, trust: bool) -> None:
+    if is_path(design):
+        # Which seam it is for is known once it was run.
+        raise Misuse(f"{design} is for a seam that only running it tells: write tracker={design}, or flush=")
+    if base.startswith("model:"):
+        machine = models_reviewed(design, base)[1]
+        if not machine.startswith("model:"):
+            raise Misuse(f"{design} cannot be reviewed: name a model")
+        _check_machine(machine, trust)
 
 
 def _packaged(change: str) -> str:

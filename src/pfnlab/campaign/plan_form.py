@@ -146,8 +146,8 @@ def form_mistakes(content: dict[str, Any], places: KeyPlaces) -> Iterator[Mistak
         for number, table in enumerate(tables):
             yield from _table_mistakes(table, fields[name].type.__args__[0], places, name, number)
     if all(content.get(name, []) == [] for name in TASK_NAMES):
-        said = f"{places.at()}: nothing is to be run: add [[fuzz]], [[check]], [[catalogue]], [[meet]] "
-        said += "or [[sweep]]"
+        said = f"{places.at()}: nothing is to be run: add [[fuzz]], [[check]], [[catalogue]], [[meet]], "
+        said += "[[sweep]] or [[review]]"
         yield said, ("", 0, "")
 
 

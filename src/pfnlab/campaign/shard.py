@@ -15,7 +15,7 @@ from pfnlab.kernel.policies.own import files_in
 class Shard(msgspec.Struct, frozen=True, kw_only=True):
     """A piece of work that can be done anywhere, any number of times, with the same results.
 
-    :param task: ``fuzz``, ``check``, ``catalogue``, ``meet`` or ``sweep``
+    :param task: ``fuzz``, ``check``, ``catalogue``, ``meet``, ``sweep`` or ``review``
     :param work: what to do, JSON; it says all that the results depend on
     :param needs_qemu: whether a kernel is booted, so that the worker must have QEMU
     """

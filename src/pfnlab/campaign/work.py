@@ -12,6 +12,7 @@ from pfnlab.base.files import MOST_RECORDED, read_bytes
 from pfnlab.base.result import beside
 from pfnlab.base.units import number_of
 from pfnlab.campaign.fuzz_work import FuzzWork, SweepWork, fuzz_shard
+from pfnlab.campaign.review_work import ReviewWork, review_shard
 from pfnlab.campaign.shard import Shard, ShardResults
 from pfnlab.campaign.store.rows import StoredResult
 from pfnlab.checker.check import VIOLATED, CheckResult, PropertyResult
@@ -205,6 +206,7 @@ TASKS: dict[str, tuple[type[Any], Callable[[Any], ShardResults]]] = {
     "catalogue": (CatalogueWork, catalogue_shard),
     "meet": (MeetWork, meet_shard),
     "sweep": (SweepWork, fuzz_shard),
+    "review": (ReviewWork, review_shard),
 }
 
 #: The key under which the work of a shard has the digests of the files that its machines are made of.

@@ -23,9 +23,9 @@ class ResultsRequest(Request, frozen=True, kw_only=True):
     ] = None
     campaign: Annotated[str | None, Option("Only of this campaign.", "CAMPAIGN")] = None
     kind: Annotated[str | None, Option("Only results of this kind.", "run|verdict|difference")] = None
-    task: Annotated[str | None, Option("Only those that this found.", "fuzz|check|catalogue|meet|sweep")] = (
-        None
-    )
+    task: Annotated[
+        str | None, Option("Only those that this found.", "fuzz|check|catalogue|meet|sweep|review")
+    ] = None
     machine: Annotated[
         str | None, Option("Only of this machine; model:7.2 stands for its versions too.", "MACHINE")
     ] = None

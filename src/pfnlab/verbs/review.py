@@ -6,10 +6,10 @@ questions were cut.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pfnlab.base.errors import Misuse
 from pfnlab.verbs.option import SECONDS, AsJson, JobsOf, Option, Request, Say
 
 if TYPE_CHECKING:
@@ -29,32 +29,58 @@ class ReviewRequest(Request, frozen=True, kw_only=True):
     seconds: Annotated[
         float, SECONDS._replace(help="Ask no more questions after so many seconds.", metavar="S")
     ] = 60
+    resume: Annotated[
+        Path | None, Option("Keep the answers there, and go on from those that are there.", "FILE")
+    ] = None
+    store: Annotated[
+        str | None, Option("Take the answers that campaigns have in this store first.", "STORE")
+    ] = None
     jobs: JobsOf = None
     as_json: AsJson = False
 
 
 def perform(request: ReviewRequest, say: Say) -> Iterator[ReviewResult]:
-    """The review of a design; Misuse if there is no such design or base."""
+    """The review of a design.
+
+    :raises Misuse: there is no such design or base, or the answers to go on from are of another review
+    """
+    from contextlib import ExitStack
+
     from pfnlab.base.processes import processors
-    from pfnlab.checker.review.review import review
+    from pfnlab.base.progress import working
+    from pfnlab.checker.review.designs import models_reviewed
+    from pfnlab.checker.review.kept_answers import AnswerFile, PieceAnswer, ReviewHead
+    from pfnlab.checker.review.review import plan, review
     from pfnlab.programs.model.model_machine import model_of
     from pfnlab.programs.runs.named_machines import name_machine
 
-    base, design = (model_of(name_machine(spec)) for spec in models_of(request.design, request.base))
-    yield review(base, design, seconds=request.seconds, jobs=request.jobs or processors())
+    base, design = (model_of(name_machine(spec)) for spec in models_reviewed(request.design, request.base))
+    pieces = plan()
+    with ExitStack() as stack:
+        head = ReviewHead.of(base, design, pieces)
+        known: dict[int, PieceAnswer] = {}
+        if request.store is not None:
+            from pfnlab.campaign.review_work import answers_in
+            from pfnlab.campaign.store.store import Store, store_address
+
+            with Store(store_address(request.store), make=False, write=False) as store:
+                known |= answers_in(store, head)
+        keep: Callable[[PieceAnswer], None] = _forget
+        if request.resume is not None:
+            kept = stack.enter_context(AnswerFile(request.resume, head))
+            known, keep = known | kept.known, kept.keep
+        work = stack.enter_context(working(f"reviewing model:{design.spec}"))
+        work.expect(len(pieces) - len(known))
+        yield review(
+            *(base, design),
+            seconds=request.seconds,
+            jobs=request.jobs or processors(),
+            pieces=pieces,
+            known=known,
+            keep=keep,
+            done=work.advance,
+        )
 
 
-def models_of(design: str, base: str | None) -> tuple[str, str]:
-    """The names of the base and of the model with the design; Misuse if one of them is none."""
-    from pfnlab.programs.runs.named_machines import newest_series, with_policies
-
-    base = base or f"model:{newest_series()}"
-    if not base.startswith("model:"):
-        raise Misuse(f"--base {base} cannot be reviewed against: write a model, as --base model:7.2")
-    if design.startswith("model:"):
-        return base, design
-    if design.endswith(".py"):
-        return base, with_policies([base], [design])[0]
-    if "=" not in design:
-        raise Misuse(f"{design!r} is no design: write FILE.py, SEAM=POLICY, SWITCH=on or model:SERIES")
-    return base, f"{base},{design}"
+def _forget(answer: object) -> None:
+    """Nobody wants the answers but for the review itself."""

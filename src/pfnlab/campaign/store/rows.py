@@ -25,7 +25,7 @@ DISCOVERIES = ("differs", "violated", "alarm", "unexpected", "lost")
 VERDICTS = (*DISCOVERIES, "agrees", "holds", "undecided", "unstable", "complete")
 
 #: The tasks of shards; the file of a campaign has a list of tables for each.
-TASK_NAMES = ("fuzz", "check", "catalogue", "meet", "sweep")
+TASK_NAMES = ("fuzz", "check", "catalogue", "meet", "sweep", "review")
 
 #: The task of a shard.
 TaskName = Annotated[str, Meta(extra_json_schema={"enum": list(TASK_NAMES)})]
@@ -51,7 +51,7 @@ class StoredResult(msgspec.Struct, frozen=True, kw_only=True):
     """One result, without times and places.
 
     :param kind: run, verdict or difference
-    :param task: what found it: ``fuzz``, ``check``, ``catalogue``, ``meet`` or ``sweep``
+    :param task: what found it: ``fuzz``, ``check``, ``catalogue``, ``meet``, ``sweep`` or ``review``
     :param machines: the machines it is about, in order
     :param verdict: ``differs``, ``violated``, ``alarm``, ``unexpected``, ``lost``, ``agrees``, ``holds``,
         ``undecided``, ``unstable`` or ``complete``

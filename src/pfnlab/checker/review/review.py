@@ -6,7 +6,7 @@ without harm where time runs out.
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, get_args
 
 import msgspec
@@ -18,6 +18,7 @@ from pfnlab.base.toml_text import package_tables
 from pfnlab.checker.races.race import RaceState
 from pfnlab.checker.review.grounds import GROUNDS, NEIGHBOURS, ground
 from pfnlab.checker.review.judged import breaks_at, judged, other_walkers
+from pfnlab.checker.review.kept_answers import PieceAnswer
 from pfnlab.checker.review.pairs import (
     ASKED,
     OperationPair,
@@ -67,17 +68,26 @@ class ReviewPiece(NamedTuple):
     doubles: bool = False
     pair: OperationPair | None = None
 
+    @property
+    def core(self) -> bool:
+        """True where the review is not complete without it."""
+        return self.stage < _CORE
+
     def __str__(self) -> str:
         return self.pair.name if self.pair is not None else f"ground {self.ground}"
 
 
 class Answered(NamedTuple):
-    """The answer of a piece; one that time did not reach is not *done*."""
+    """The answer of a piece; one that time did not reach is not *done*.
+
+    :param broken: of schedules: what the design alone violates, with the length of the shortest
+    :param repaired: the same of the base
+    """
 
     done: bool
     parted: Parted
-    broken: dict[str, FoundPair]
-    repaired: dict[str, FoundPair]
+    broken: Mapping[str, int] = {}
+    repaired: Mapping[str, int] = {}
 
 
 class ReviewSoFar(NamedTuple):
@@ -150,6 +160,8 @@ def review(
     seconds: float,
     jobs: int = 1,
     pieces: Sequence[ReviewPiece] | None = None,
+    known: Mapping[int, PieceAnswer] = {},
+    keep: Callable[[PieceAnswer], None] = lambda answer: None,
     done: Callable[[], None] = lambda: None,
     enough: Callable[[ReviewSoFar], bool] = lambda found: False,
 ) -> ReviewResult:
@@ -157,6 +169,8 @@ def review(
 
     :param seconds: the time after which no piece begins
     :param pieces: those of :func:`plan`, or some of them
+    :param known: answers that are there already, by the place of their piece among *pieces*
+    :param keep: called with each new answer of a piece that was asked to its end
     :param done: called when a piece is done
     :param enough: asked when a piece is done whether the rest may be left out
     """
@@ -167,22 +181,26 @@ def review(
     def answered(piece: ReviewPiece) -> Answered:
         return _answered(base, design, piece, deadline)
 
+    new = in_order(answered, [piece for at, piece in enumerate(chosen) if at not in known], jobs, done=done)
     total, asked = Parted(), [0] * len(_STAGES)
     broken: dict[str, FoundPair] = {}
     repaired: dict[str, FoundPair] = {}
     schedules, differs = 0, dict[str, int]()
-    answers = in_order(answered, chosen, jobs, done=done)
-    for number, answer in enumerate(answers, start=1):
-        piece = chosen[number - 1]
+    for at, piece in enumerate(chosen):
+        if at in known:
+            kept = known[at]
+            answer = Answered(True, kept.parted, kept.schedules, kept.mended)
+        elif (answer := next(new)).done:
+            keep(PieceAnswer.of(at, answer.parted, answer.broken, answer.repaired))
         total.add(answer.parted)
         asked[piece.stage] += answer.done
         schedules += answer.done and piece.pair is not None
         if differing := answer.parted.differing + bool(answer.broken or answer.repaired):
             kind = piece.pair.kind if piece.pair is not None else GROUNDS[piece.ground][0]
             differs[kind.name] = differs.get(kind.name, 0) + differing
-        _shorter(broken, answer.broken)
-        _shorter(repaired, answer.repaired)
-        core = number == len(chosen) or chosen[number].stage >= _CORE
+        _shorter(broken, answer.broken, piece)
+        _shorter(repaired, answer.repaired, piece)
+        core = at + 1 == len(chosen) or not chosen[at + 1].core
         if enough(ReviewSoFar(frozenset(total.broken) | frozenset(broken), total, core)):
             break
     told = _Teller(base, design)
@@ -212,48 +230,45 @@ def _bytes(machine: ModelMachine) -> int:
     return machine.boot(qemu_q35(), {}).tracker.BYTES_PER_VMA
 
 
-def _shorter(shown: dict[str, FoundPair], more: dict[str, FoundPair]) -> None:
-    for name, found in more.items():
-        if name not in shown or found.length < shown[name].length:
-            shown[name] = found
+def _shorter(shown: dict[str, FoundPair], more: Mapping[str, int], piece: ReviewPiece) -> None:
+    for name, length in more.items():
+        assert piece.pair is not None
+        if name not in shown or length < shown[name].length:
+            shown[name] = FoundPair(piece.pair, length)
 
 
 def _answered(base: ModelMachine, design: ModelMachine, piece: ReviewPiece, deadline: float) -> Answered:
     """The answer of one piece; none where time is over."""
     if time.monotonic() > deadline:
-        return Answered(False, Parted(), {}, {})
+        return Answered(False, Parted())
     if piece.pair is None:
         both = SideBySideModels(base, design, piece.ground)
         complete = both.try_all(piece.doubles, deadline)
-        return Answered(complete, both.parted, {}, {})
+        return Answered(complete, both.parted)
     race = piece.pair.race()
     if race is None:
-        return Answered(True, Parted(), {}, {})
+        return Answered(True, Parted())
     parted, found = Parted(), dict[ModelMachine, dict[str, int]]()
     for machine in (design, base):
         if found == {design: {}} and piece.stage >= _CORE:
             # What the base alone violates is told of the core.
-            return Answered(True, parted, {}, {})
+            return Answered(True, parted)
         try:
             model, exploration = searched(machine, race, max(0.0, deadline - time.monotonic()))
         except Undecided as unknown:
-            return Answered(True, Parted(unmodelled={str(unknown): 1}), {}, {})
+            return Answered(True, Parted(unmodelled={str(unknown): 1}))
         if exploration.passed:
             # Whether this one keeps what the other violates is not known.
-            return Answered(False, parted, {}, {})
+            return Answered(False, parted)
         parted.unmodelled.update(model.unmodelled)
         found[machine] = {name: len(path.actions) for name, path in exploration.discoveries.items()}
-    return Answered(
-        True,
-        parted,
-        _alone(piece.pair, found[design], found[base]),
-        _alone(piece.pair, found[base], found[design]),
-    )
+    here, there = found[design], found[base]
+    return Answered(True, parted, _alone(here, there), _alone(there, here))
 
 
-def _alone(pair: OperationPair, violated: dict[str, int], others: dict[str, int]) -> dict[str, FoundPair]:
+def _alone(violated: dict[str, int], others: dict[str, int]) -> dict[str, int]:
     """The properties that one model violates and the other keeps."""
-    return {name: FoundPair(pair, length) for name, length in violated.items() if name not in others}
+    return {name: length for name, length in violated.items() if name not in others}
 
 
 class _Teller:

@@ -1,0 +1,92 @@
+"""Reviews as shards: pieces of one plan, whose answers are put together wherever all are there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.units import number_of
+from pfnlab.campaign.shard import ShardResults
+from pfnlab.campaign.store.rows import ResultFilter, StoredResult
+from pfnlab.campaign.store.store import Store
+from pfnlab.checker.review.kept_answers import PieceAnswer, ReviewHead, other_review, plan_digest
+from pfnlab.checker.review.review import plan, review
+from pfnlab.programs.model.model_machine import model_of
+from pfnlab.programs.runs.named_machines import name_machine
+
+#: In seconds: the limit of a shard is that of its campaign.
+_LONG = 1e9
+
+
+class ReviewWork(msgspec.Struct, frozen=True, kw_only=True):
+    """The work of a shard with pieces of a review.
+
+    :param machines: the base, and the model with the design
+    :param plan: the digest of all pieces
+    :param first: the first piece; *end*: that behind the last
+    """
+
+    machines: tuple[str, str]
+    plan: str
+    first: int
+    end: int
+
+
+def review_shard(work: ReviewWork) -> ShardResults:
+    """Ask the pieces; the results are their answers, and a verdict for each property that is newly broken.
+
+    :raises Misuse: the pieces are those of another version of pfnlab
+    """
+    pieces = plan()
+    if plan_digest(pieces) != work.plan:
+        raise Misuse("the questions of reviews are others in this version of pfnlab: begin another campaign")
+    base, design = (model_of(name_machine(spec)) for spec in work.machines)
+    answers: list[PieceAnswer] = []
+    found = review(base, design, seconds=_LONG, pieces=pieces[work.first : work.end], keep=answers.append)
+    placed = [msgspec.structs.replace(answer, piece=answer.piece + work.first) for answer in answers]
+    run = StoredResult(
+        kind="run",
+        task="review",
+        machines=work.machines,
+        verdict="differs" if found.broken else "agrees",
+        subject=f"pieces {work.first}:{work.end}",
+        says=f"{number_of(found.states, 'state')}, {number_of(found.schedules, 'pair')}, "
+        f"{number_of(len(found.broken), 'property', 'properties')} newly broken",
+        detail={
+            "head": msgspec.to_builtins(ReviewHead.of(base, design, pieces)),
+            "answers": msgspec.to_builtins(placed),
+        },
+    )
+    broken = (
+        StoredResult(
+            kind="verdict",
+            task="review",
+            machines=work.machines,
+            verdict="violated",
+            subject=one.name,
+            program=one.text or "",
+            says=one.happens,
+            detail={"schedule": list(one.schedule), "where": one.where},
+        )
+        for one in found.broken
+    )
+    kernels = {spec: model.spec for spec, model in zip(work.machines, (base, design), strict=True)}
+    return ShardResults(results=(run, *broken), kernels=kernels)
+
+
+def answers_in(store: Store, head: ReviewHead) -> dict[int, PieceAnswer]:
+    """The answers to the pieces of a review that campaigns have in *store*, by their places.
+
+    :raises Misuse: there are none
+    """
+    known: dict[int, PieceAnswer] = {}
+    for seen in store.results(ResultFilter(task="review", kind="run")):
+        content: dict[str, Any] = seen.result.detail
+        if other_review(msgspec.convert(content["head"], ReviewHead), head) is None:
+            answers = msgspec.convert(content["answers"], list[PieceAnswer])
+            known |= {answer.piece: answer for answer in answers}
+    if not known:
+        raise Misuse(f"no campaign there has reviewed model:{head.design} against model:{head.base}")
+    return known

@@ -1,0 +1,22 @@
+"""Designs by their names: a policy file, changes of the base, or a model."""
+
+from pfnlab.base.errors import Misuse
+from pfnlab.programs.runs.named_machines import newest_series, with_policies
+
+
+def models_reviewed(design: str, base: str | None = None) -> tuple[str, str]:
+    """The names of the base and of the model with the design.
+
+    :param base: None for the newest model
+    :raises Misuse: one of them is none
+    """
+    base = base or f"model:{newest_series()}"
+    if not base.startswith("model:"):
+        raise Misuse(f"{base} cannot be reviewed against: write a model, as model:7.2")
+    if design.startswith("model:"):
+        return base, design
+    if design.endswith(".py"):
+        return base, with_policies([base], [design])[0]
+    if "=" not in design:
+        raise Misuse(f"{design!r} is no design: write FILE.py, SEAM=POLICY, SWITCH=on or model:SERIES")
+    return base, f"{base},{design}"

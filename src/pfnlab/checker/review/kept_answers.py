@@ -1,0 +1,209 @@
+"""The answers of the pieces of a review: kept in a file to go on from, or sent by shards and put together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.files import MOST_RECORDED, Missing, cannot_write, read_bytes, writing
+from pfnlab.base.inert import visible_name
+from pfnlab.base.version import VERSION
+from pfnlab.checker.review.grounds import TABLES
+from pfnlab.checker.review.review_result import ChangedField, CostKind
+from pfnlab.checker.review.sequences import Parted, Sequel
+from pfnlab.kernel.policies.own import files_in
+from pfnlab.programs.model.model_machine import ModelMachine
+
+
+class CostRow(msgspec.Struct, frozen=True, array_like=True):
+    """The costs of an operation, as :class:`~pfnlab.checker.review.sequences.Parted` has them."""
+
+    kind: CostKind
+    operation: str
+    numbers: tuple[int, int, int, int]
+    costly: Sequel | None = None
+    spared: Sequel | None = None
+
+
+class ChangeRow(msgspec.Struct, frozen=True, array_like=True):
+    """A difference that is no violation."""
+
+    operation: str
+    field: ChangedField
+    base: str
+    design: str
+    times: int
+    way: Sequel
+
+
+class PieceAnswer(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
+    """The answer of one piece, whole.
+
+    :param piece: its place in the plan
+    :param states: how many states were compared; *differing*: in how many of them the two differ
+    :param costs: of sequences; *changed*: what else differs
+    :param schedules: what the design alone violates beside each other: the length of its shortest schedule
+    :param mended: the same of the base
+    """
+
+    piece: int
+    states: int = 0
+    differing: int = 0
+    broken: dict[str, Sequel] = {}
+    repaired: dict[str, Sequel] = {}
+    both: dict[str, int] = {}
+    unmodelled: dict[str, int] = {}
+    costs: tuple[CostRow, ...] = ()
+    changed: tuple[ChangeRow, ...] = ()
+    schedules: dict[str, int] = {}
+    mended: dict[str, int] = {}
+
+    @classmethod
+    def of(
+        cls, piece: int, parted: Parted, schedules: Mapping[str, int], mended: Mapping[str, int]
+    ) -> PieceAnswer:
+        """The answer of what a piece found."""
+        return cls(
+            piece=piece,
+            states=parted.asked,
+            differing=parted.differing,
+            broken=parted.broken,
+            repaired=parted.repaired,
+            both=parted.both,
+            unmodelled=parted.unmodelled,
+            costs=tuple(
+                CostRow(*key, numbers, parted.costly.get(key), parted.spared.get(key))
+                for key, numbers in parted.costs.items()
+            ),
+            changed=tuple(ChangeRow(*key, times, way) for key, (times, way) in parted.changed.items()),
+            schedules=dict(schedules),
+            mended=dict(mended),
+        )
+
+    @property
+    def parted(self) -> Parted:
+        """The findings of its sequences."""
+        costs = [((row.kind, row.operation), row) for row in self.costs]
+        return Parted(
+            broken=self.broken,
+            repaired=self.repaired,
+            both=self.both,
+            costs={key: row.numbers for key, row in costs},
+            costly={key: row.costly for key, row in costs if row.costly is not None},
+            spared={key: row.spared for key, row in costs if row.spared is not None},
+            changed={
+                (row.operation, row.field, row.base, row.design): (row.times, row.way) for row in self.changed
+            },
+            asked=self.states,
+            differing=self.differing,
+            unmodelled=self.unmodelled,
+        )
+
+
+class ReviewHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The review that answers are of.
+
+    :param plan: the digest of its pieces, and of the version of pfnlab that asks them
+    :param files: the digest of each file of a policy
+    """
+
+    format: Literal["pfnlab-answers/1"]
+    base: str
+    design: str
+    plan: str
+    files: dict[str, str]
+
+    @classmethod
+    def of(cls, base: ModelMachine, design: ModelMachine, pieces: Iterable[object]) -> ReviewHead:
+        """The head of the answers to *pieces*.
+
+        :raises Unreadable: a file of a policy is gone
+        """
+        files = sorted({*files_in(base.spec), *files_in(design.spec)})
+        digests = {name: _digest(read_bytes(Path(name), "policy", MOST_RECORDED)) for name in files}
+        return cls("pfnlab-answers/1", base.spec, design.spec, plan_digest(pieces), digests)
+
+
+def plan_digest(pieces: Iterable[object]) -> str:
+    """The digest of *pieces*, and of the version of pfnlab."""
+    return _digest("\n".join([VERSION, repr(TABLES), *map(repr, pieces)]).encode())
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+class AnswerFile:
+    """A file of answers, a line each, which are written as they come.
+
+    :param path: a new file, or one of the same review
+    :raises Misuse: it is of another one
+    :raises Unreadable: it is none
+    """
+
+    def __init__(self, path: Path, head: ReviewHead) -> None:
+        self._path = path
+        self.known: dict[int, PieceAnswer] = {}
+        try:
+            content = read_bytes(path, "review", MOST_RECORDED)
+        except Missing:
+            content = b""
+        # What is behind the last end of a line was not written whole.
+        whole = content[: content.rfind(b"\n") + 1]
+        if whole:
+            self._read(whole, head)
+        elif content:
+            raise Misuse(self._no_review())
+        with writing(path, "name another file"):
+            self._file = path.open("r+b" if content else "xb", buffering=0)
+            self._file.truncate(len(whole))
+            self._file.seek(len(whole))
+            if not whole:
+                self._file.write(msgspec.json.encode(head) + b"\n")
+
+    def __enter__(self) -> AnswerFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def keep(self, answer: PieceAnswer) -> None:
+        """Write an answer at the end.
+
+        :raises Misuse: it cannot be written
+        """
+        self.known[answer.piece] = answer
+        try:
+            self._file.write(msgspec.json.encode(answer) + b"\n")
+        except OSError as trouble:
+            raise cannot_write(self._path, trouble) from trouble
+
+    def _read(self, whole: bytes, head: ReviewHead) -> None:
+        first, *lines = whole.splitlines()
+        try:
+            kept = msgspec.json.decode(first, type=ReviewHead)
+            answers = [msgspec.json.decode(line, type=PieceAnswer) for line in lines]
+        except (msgspec.DecodeError, msgspec.ValidationError):
+            raise Misuse(self._no_review()) from None
+        if (other := other_review(kept, head)) is not None:
+            raise Misuse(f"{visible_name(self._path)} is of {other}: name another file")
+        self.known = {answer.piece: answer for answer in answers}
+
+    def _no_review(self) -> str:
+        return f"{visible_name(self._path)} keeps no review: name a new file, or one that --resume made"
+
+
+def other_review(kept: ReviewHead, head: ReviewHead) -> str | None:
+    """In which words *kept* is another review than *head*; None where it is the same."""
+    if kept.design != head.design:
+        return f"the design model:{visible_name(kept.design)}"
+    if kept.base != head.base:
+        return f"a review against model:{visible_name(kept.base)}"
+    if kept.files != head.files:
+        return "a policy that has changed since"
+    return "another version of pfnlab, with other questions" if kept.plan != head.plan else None
