@@ -14,7 +14,7 @@ from pfnlab.base.toml_text import MOST_TOML, toml_content
 from pfnlab.campaign.plan import Beside, Plan, changes_of
 from pfnlab.campaign.plan_form import KeyPlaces, form_mistakes, plan_without, sample
 from pfnlab.campaign.store.rows import TASK_NAMES, VERDICTS
-from pfnlab.checker.review.designs import models_reviewed
+from pfnlab.checker.review.designs import is_file, models_reviewed
 from pfnlab.checker.scopes.properties import questions
 from pfnlab.hunt.fuzz.rounds import check_vocabulary, compared_together, looking_named
 from pfnlab.hunt.meeting.meet import model_version
@@ -194,7 +194,7 @@ def _check_base(base: str, trust: bool) -> None:
 
 
 def _check_design(base: str, design: str, trust: bool) -> None:
-    if is_path(design):
+    if is_file(design):
         # Which seam it is for is known once it was run.
         raise Misuse(f"{design} is for a seam that only running it tells: write tracker={design}, or flush=")
     if base.startswith("model:"):

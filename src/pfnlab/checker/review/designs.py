@@ -1,7 +1,17 @@
 """Designs by their names: a policy file, changes of the base, or a model."""
 
+import re
+
 from pfnlab.base.errors import Misuse
 from pfnlab.programs.runs.named_machines import newest_series, with_policies
+
+#: The beginning of a change of a model.
+_CHANGE = re.compile(r"[\w.]+=")
+
+
+def is_file(design: str) -> bool:
+    """True for the file of a policy, whose seam only running it tells: ``mine.py``, not ``tracker=mine.py``."""
+    return design.endswith(".py") and _CHANGE.match(design) is None
 
 
 def models_reviewed(design: str, base: str | None = None) -> tuple[str, str]:
@@ -15,7 +25,7 @@ def models_reviewed(design: str, base: str | None = None) -> tuple[str, str]:
         raise Misuse(f"{base} cannot be reviewed against: write a model, as model:7.2")
     if design.startswith("model:"):
         return base, design
-    if design.endswith(".py"):
+    if is_file(design):
         return base, with_policies([base], [design])[0]
     if "=" not in design:
         raise Misuse(f"{design!r} is no design: write FILE.py, SEAM=POLICY, SWITCH=on or model:SERIES")
