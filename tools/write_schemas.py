@@ -35,7 +35,6 @@ from pfnlab.hunt.meeting.rules_between import RulesBetween
 from pfnlab.hunt.meeting.trial import TrialResult
 from pfnlab.present.report.bug_entry import AffectsResult, BugEntry
 from pfnlab.present.report.bug_list import BugList
-from pfnlab.present.report.policies_matrix import PoliciesResult
 from pfnlab.present.report.run_json import PrintedRun
 from pfnlab.programs.lang.library_list import LibraryList
 from pfnlab.programs.lang.problems import FmtResult
@@ -53,7 +52,6 @@ RESULTS: dict[str, type[Printed]] = {
     "results": ListedResults,
     "campaign-status": StatusResult,
     "litmus-list": LibraryList,
-    "policies-matrix": PoliciesResult,
     "kernels-meet": MeetingResult,
     "discussions-list": DiscussionList,
     "discussions-thread": ThreadResult,

@@ -46,7 +46,6 @@ from pfnlab.discussions import asking
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.fuzz.hunt import Hunt
 from pfnlab.hunt.fuzz.hunt_state import HuntState
-from pfnlab.present.report.policies_matrix import SeamPolicies, policies_result
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.machine import Machine
 from tests.recorded.matrix import predict_files
@@ -120,11 +119,6 @@ def sharded(quick: bool, jobs: int) -> set[tuple[int, str]]:
         return {(sighting.shard, result.digest) for result in results for sighting in result.sightings}
 
 
-def policed(depth: int, jobs: int) -> tuple[SeamPolicies, ...]:
-    """The verdicts of all policies."""
-    return policies_result(depth, jobs).seams
-
-
 def paged(make: Callable[[int], str], jobs: int) -> str:
     """A page, with no search stored from before."""
     asking._results.clear()
@@ -151,7 +145,6 @@ def works(quick: bool, depth: int | None = None) -> Iterator[tuple[str, Work]]:
     if not quick:
         files = [RECORDED / f"{name}.jsonl" for name in ("cases", "order")]
         yield "matrix", partial(predict_files, files)
-        yield "policies matrix", partial(policed, 2)
         yield "claims", partial(paged, partial(discussion_page, "002"))
 
 

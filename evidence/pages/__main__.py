@@ -23,7 +23,7 @@ from evidence.pages.hunts_page import page as hunts
 from evidence.pages.kernels_page import page as kernels
 from evidence.pages.messages_page import messages_page
 from evidence.pages.not_modelled import not_modelled
-from evidence.pages.policies_page import policies_page
+from evidence.pages.policies_review import policies_review
 from evidence.pages.posted_reviews_page import page as posted_reviews
 from evidence.pages.profiles_page import profiles_page
 from evidence.pages.sizes_page import page as sizes
@@ -45,7 +45,7 @@ PAGES: dict[str, Callable[[int | None], str]] = {
     "callers": lambda _: callers(),
     "claims": lambda _: claims(),
     **{f"claims/{number}": partial(discussion_page, number) for number in discussion_numbers()},
-    "policies-matrix": policies_page,
+    "policies-review": policies_review,
     "evidence/bugs": lambda _: bugs_seen_page(),
     "evidence/catalogue": lambda _: catalogue(),
     "kernels": lambda _: kernels(),

@@ -11,11 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from evidence.pages.markdown import table
-from evidence.pages.reached import Reach, model_reach
-from pfnlab.base.errors import Misuse
-from pfnlab.kernel.policies.flushes import FLUSHES
-from pfnlab.present.report.policies_matrix import (
+from evidence.pages.flushed_counts import (
     DISTANCES,
     SERIES,
     FlushedCount,
@@ -23,6 +19,10 @@ from pfnlab.present.report.policies_matrix import (
     model_counts,
     programs,
 )
+from evidence.pages.markdown import table
+from evidence.pages.reached import Reach, model_reach
+from pfnlab.base.errors import Misuse
+from pfnlab.kernel.policies.flushes import FLUSHES
 from pfnlab.programs.lang.library_list import library_folder
 from pfnlab.programs.lang.load import load_program, program_files
 from pfnlab.programs.runs.golden import golden_path, golden_run, newest_version, read_golden

@@ -29,7 +29,6 @@ COSTLY = (
     "pfnlab try",
     "pfnlab kernels",
     "pfnlab cache",
-    "policies matrix",
     "/tmp/",
     "--tree",
     "--cluster",

@@ -12,9 +12,7 @@ from asking import PROGRAM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pfnlab.base.result import PlainText
 from pfnlab.cli import main
-from pfnlab.present.report import policies_matrix
 
 WORDS = st.sampled_from(
     [
@@ -24,7 +22,6 @@ WORDS = st.sampled_from(
         "policies",
         "list",
         "show",
-        "matrix",
         "--on",
         "--json",
         "--steps",
@@ -59,11 +56,8 @@ def test_garbage_never_is_a_defect(argv: list[str], tmp_path: Path) -> None:
     """Whatever is typed, the answer is a verdict or misuse, never a traceback."""
     (tmp_path / "middle.pfn").write_text(PROGRAM)
     before, stdin = Path.cwd(), sys.stdin
-    none = PlainText("")
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
-        # A minute.
-        patch.setattr(policies_matrix, "policies_result", lambda depth, jobs, counted: none)
         patch.setattr(sys, "stdin", io.StringIO("\udcff" if "--" in argv else "odd"))
         os.chdir(tmp_path)
         try:

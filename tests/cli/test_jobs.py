@@ -13,10 +13,10 @@ import pytest
 from asking import Answer, Ask, open_with
 
 from pfnlab.base.processes import processors
+from pfnlab.checker.review import review as reviewing
 from pfnlab.cli.verb_modules import option_fields
 from pfnlab.cli.verbs import verb_pages
 from pfnlab.hunt.fuzz import rounds
-from pfnlab.present.report import policies_matrix
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
@@ -37,21 +37,13 @@ def both(ask: Ask, *words: object) -> tuple[Answer, Answer]:
     return answers[0], answers[1]
 
 
-@pytest.fixture
-def few_policies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first and the last policy of each seam, and few scopes."""
-    few = {seam: (names[0], names[-1]) for seam, names in policies_matrix.POLICIES.items()}
-    monkeypatch.setattr(policies_matrix, "POLICIES", few)
-    searches = [search for search in policies_matrix.SEARCHES if search.scope != "vfio_memory"]
-    monkeypatch.setattr(policies_matrix, "SEARCHES", searches)
-
-
 @pytest.mark.target("long")
-@pytest.mark.usefixtures("few_policies")
-@pytest.mark.parametrize("options", [(), ("--json",)])
-def test_policies(ask: Ask, options: tuple[str, ...]) -> None:
-    """Every policy on every kernel and scope; some violate a property."""
-    one, two = both(ask, "policies", "matrix", "--depth", 1, *options)
+def test_a_review(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a few pieces, each in a process."""
+    pieces = [piece for piece in reviewing.plan() if piece.stage in (1, 3)][:120:10]
+    monkeypatch.setattr(reviewing, "plan", lambda: pieces)
+
+    one, two = both(ask, "review", "tracker=vm_pat", "--seconds", 600)
 
     assert (1, one) == (one.code, two)
 

@@ -14,7 +14,6 @@ import jsonschema
 import pytest
 from asking import Ask
 from for_each import for_each
-from sample_reports import sample_contents
 
 from pfnlab.base.result import Made
 from pfnlab.base.schema_files import FORMS, schema, schema_text
@@ -157,7 +156,6 @@ OBJECTS = {
     "kernels meet": meeting,
     "kernels diff": meeting,
     "try": trial,
-    "policies matrix": lambda: sample_contents()["policies"],
 }
 
 

@@ -20,6 +20,7 @@ from pfnlab.hunt.meeting.trial import TriedKernel
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run
+from pfnlab.verbs import try_
 
 MIDDLE = """pfnlab program 1
 device bar: pci, 16 pages
@@ -153,8 +154,9 @@ def test_a_defect_ends_a_bisection(ask: Ask, tree: Path) -> None:
     assert 132 == ask("try", tree, *OPTIONS).code
 
 
-def test_a_patch_says_what_it_means(ask: Ask, tree: Path) -> None:
-    """Its policy is that of the model, and its title stands in the report, which is written to a file."""
+def test_a_patch_says_what_it_means(ask: Ask, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its policy is that of the model, and its title stands in the report, which begins with its review."""
+    monkeypatch.setattr(try_, "_REVIEWED", 0.0)
     (tree / "rules").write_text("7.2,flush=none")
     Path("idea.patch").write_text("No flush at all\n\nPolicy: flush=none\n---\n" + DIFF)
 
@@ -164,6 +166,9 @@ def test_a_patch_says_what_it_means(ask: Ask, tree: Path) -> None:
     assert (0, "") == (answer.code, answer.out)
     assert f"# {tree} against model:7.2,flush=none\n" == report.splitlines(keepends=True)[0]
     assert "- patch: No flush at all (idea.patch)" in report
+    assert "## The review of flush=none\n" == next(
+        line for line in report.splitlines(keepends=True) if line.startswith("## ")
+    )
     assert "- kernel: 7.2.13 of linux, 1 patches" in report
     assert "- seed: 7" in report and "--patch idea.patch -o report.md\n" in report
 

@@ -18,7 +18,6 @@ FORMS = {
     "replay": "replay",
     "fuzz": "fuzz",
     "litmus list": "litmus-list",
-    "policies matrix": "policies-matrix",
     "discussions list": "discussions-list",
     "discussions list --claims": "claims-list",
     "discussions by": "claims-list",

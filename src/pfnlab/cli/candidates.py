@@ -185,13 +185,6 @@ def policies(typed: str) -> Iterator[Candidate]:
     yield from series(typed)
 
 
-def policies_by_seam(typed: str) -> Iterator[Candidate]:
-    """``trackers/vm_pat``, or a model."""
-    for seam, folder in FOLDERS.items():
-        yield from (Candidate(f"{folder}/{name}", says) for name, says in _of_seam(seam))
-    yield from models(typed)
-
-
 def changes(typed: str) -> Iterator[Candidate]:
     """``flush=end_vma``: a seam and a policy of it."""
     seam, equals, _ = typed.partition("=")

@@ -27,7 +27,6 @@ BY_METAVAR: dict[str, Values] = {
     "K": values.kernels,
     "A": values.own_kernels,
     "B": values.own_kernels,
-    "A B": values.policies_by_seam,
     "TREE": values.either(values.series, _FILES),
     "TREE|SERIES": values.either(values.series, values.folders),
     "NAME|FILE": values.either(values.scopes, values.paths(".toml")),

@@ -7,17 +7,13 @@ import difflib
 from collections.abc import Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated, NamedTuple
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
-from pfnlab.verbs.option import AsJson, JobsOf, Option, Request, Say
+from pfnlab.verbs.option import Option, Request, Say
 
-if TYPE_CHECKING:
-    from pfnlab.present.report.policies_matrix import PoliciesResult
-
-
-VERBS = ("list", "matrix", "show")
+VERBS = ("list", "show")
 
 
 class PolicyListRequest(Request, frozen=True, kw_only=True):
@@ -84,26 +80,6 @@ def all_policies() -> Iterator[Policy]:
 
 def _name(entry: Traversable) -> str:
     return entry.name
-
-
-class PoliciesRequest(Request, frozen=True, kw_only=True):
-    """Every policy against every property of its seam, and what it costs; takes two minutes.
-
-    Exit codes: 0 every policy keeps every property, 1 a property is violated, 2 misuse.
-    """
-
-    depth: Annotated[int, Option("Operations in a row.", "N", min=1)] = 3
-    jobs: JobsOf = None
-    as_json: AsJson = False
-
-
-def perform_matrix(request: PoliciesRequest, say: Say) -> Iterator[PoliciesResult]:
-    """Search with every policy."""
-    from pfnlab.base.progress import working
-    from pfnlab.present.report.policies_matrix import policies_result
-
-    with working("every policy against every property") as work:
-        yield policies_result(request.depth, request.jobs, work)
 
 
 class PolicyRequest(Request, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """Make one report of results: a file that needs nothing else, what was found first.
 
-Results are what run, check, matrix, policies matrix, kernels meet, kernels diff, fuzz, try and replay
+Results are what run, check, matrix, review, kernels meet, kernels diff, fuzz, try and replay
 print with --json, and folders of findings. What was found comes first.
 """
 

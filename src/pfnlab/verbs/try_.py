@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pfnlab.hunt.meeting.trial import TrialResult
 
 
+#: The time for the review of a patch that names its policy, in seconds.
+_REVIEWED = 60.0
+
+
 class TryRequest(Request, frozen=True, kw_only=True):
     tree: Annotated[Path, Option("A tree, 7.2 for its package, or a bzImage.", "TREE", positional=True)]
     like: Annotated[str, Option("The kernel it should behave like: 7.2, 7.2.13.", "VERSION")]
@@ -57,6 +61,19 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
     patches = [read_patch(path) for path in request.patch]
     policies = policies_of(patches, request.policy)
     programs = Programs.of(request.litmus, request.programs, request.seed)
+    reviewed = None
+    if policies:
+        from pfnlab.checker.review.review import review
+        from pfnlab.programs.model.model_machine import ModelMachine
+
+        # Before the kernel is built: it takes less time, and may say all.
+        with working(f"reviewing {', '.join(policies)}"):
+            reviewed = review(
+                ModelMachine(request.like),
+                ModelMachine(",".join((request.like, *policies))),
+                seconds=_REVIEWED,
+                jobs=request.jobs or processors(),
+            )
     with working(f"building {tree}"):
         tried = kernel_of_tree(tree, request.patch, request.config, request.like, say)
     name = tree.name or tree.resolve().name or str(tree)
@@ -77,6 +94,7 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
             name=name,
             # Programs that somebody has chosen are to be all that is run.
             claims=request.litmus is None,
+            review=reviewed,
             say=say,
             counted=work,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from for_each import for_each
 from litmus_files import FILES, litmus_file
 
@@ -21,16 +22,19 @@ from evidence.pages.flush_distance import (
     page,
     predicted_reach,
 )
-from pfnlab.kernel.policies.flushes import FLUSHES
-from pfnlab.present.report.policies_matrix import (
+from evidence.pages.flushed_counts import (
     DISTANCES,
     KINDS,
     SERIES,
     FlushedCount,
+    counts,
     model_counts,
     programs,
 )
-from pfnlab.programs.lang.load import load_program
+from pfnlab.base.errors import Misuse
+from pfnlab.kernel.policies.flushes import FLUSHES
+from pfnlab.programs.lang.load import load_program, load_text
+from pfnlab.programs.model.model_machine import ModelMachine
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "flush-distance.md"
@@ -166,3 +170,13 @@ def test_sleeping_threads_are_interrupted_once(processors: int) -> None:
     counted = [kernel_reach(kernel, "sleeping", "side by side", processors) for kernel in REACHING]
 
     assert {(1, processors - 1, processors - 1)} == {tuple(seen) for seen in counted if seen is not None}
+
+
+def test_another_operation_is_not_counted() -> None:
+    """A program of this page ends with one of three calls."""
+    program = load_text(
+        "pfnlab program 1\ndevice bar: pci, 4 pages\n\na = mmap bar[0:1] wc shared rw\nmlock a\n"
+    )
+
+    with pytest.raises(Misuse, match="no operation of this page"):
+        counts(program, ModelMachine("7.2").run_one(program).steps)

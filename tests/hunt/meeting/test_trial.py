@@ -10,6 +10,7 @@ import pytest
 
 from pfnlab.base.errors import LostGuest, Misuse, Why
 from pfnlab.base.result import Outcome
+from pfnlab.checker.review.review import ReviewPiece, review
 from pfnlab.discussions import lookup
 from pfnlab.discussions.asking import Shows
 from pfnlab.discussions.changed_claims import AskedClaims
@@ -127,6 +128,27 @@ def test_what_a_policy_describes() -> None:
     assert "## What tracker=vm_pat changes" in said
     assert "## Properties that change their verdict\n\n- " in said
     assert trial.meant and trial.verdicts
+
+
+def test_the_review_of_a_policy_comes_first() -> None:
+    """Before anything that kernel and model do, with its verdict; a report of the JSON has it too."""
+    reviewed = review(
+        ModelMachine("7.2"), ModelMachine("7.2,flush=end_vma"), seconds=240, pieces=[ReviewPiece(1, 14)]
+    )
+    trial = tried(Kernel("7.2,flush=end_vma"), "flush=end_vma")
+    told = msgspec.structs.replace(trial, review=reviewed)
+
+    again = " ".join(page_of_json(told).split())
+
+    title, verdict = "The review of flush=end_vma", "nothing is newly broken; other flushes."
+    assert 0 < again.index(title) < again.index(verdict) < again.index("What flush=end_vma changes")
+    assert title not in page(trial)
+    assert Outcome.AS_EXPECTED is told.outcome
+
+
+def page_of_json(trial: TrialResult) -> str:
+    """The report that is made of the JSON of a trial."""
+    return mail(document_of([part_of(result_of(json.loads(trial.as_json())))]))
 
 
 def test_a_policy_at_one_place() -> None:

@@ -101,7 +101,6 @@ def test_drawings_are_left_out_where_a_file_grows_too_large(monkeypatch: pytest.
         ("meeting", Outcome.DISCOVERY, "qemu:6.12.117 against model:6.12.117: 2 differences of 2 causes"),
         ("trial", Outcome.DISCOVERY, "linux against model:7.2,flush=end_vma: 1 cause of 1 difference in"),
         ("replay", Outcome.AS_EXPECTED, "model:6.1, no_leak on model:6.1: shows the same."),
-        ("policies", Outcome.DISCOVERY, ""),
         (
             "review",
             Outcome.DISCOVERY,

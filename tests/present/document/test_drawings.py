@@ -6,7 +6,7 @@ import pytest
 from for_each import for_each
 
 from pfnlab.base.errors import Defect
-from pfnlab.present.document.drawings import bars, checked, lines, story_of_text, verdict_matrix
+from pfnlab.present.document.drawings import bars, checked, lines, story_of_text
 
 _SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">{}</svg>'
 
@@ -50,16 +50,15 @@ def test_hostile_labels_are_inert() -> None:
     drawn = [
         *bars(name, [(name, 1)], name),
         *lines(name, [name], {name: [1]}),
-        *verdict_matrix(name, [name], [name], [["ok"]]),
     ]
 
-    assert 3 == len(drawn)
+    assert 2 == len(drawn)
     assert not [drawing for drawing in drawn if "<script" in drawing.svg or "\x1b" in drawing.svg]
 
 
 def test_nothing_is_drawn_of_nothing() -> None:
     """No empty frame."""
-    assert [] == [*bars("t", [("a", 0)], "x"), *lines("t", [], {}), *verdict_matrix("t", [], [], [])]
+    assert [] == [*bars("t", [("a", 0)], "x"), *lines("t", [], {})]
 
 
 @for_each("text", [None, "", "no program", "pfnlab program 99\n"])

@@ -173,12 +173,6 @@ def test_a_hostile_value_is_shown(tmp_path: Path, name: str, place: Place, value
             "columns - at `$.cells.tables[0]`, which is {",
         ),
         ("campaign", ("coverage", "pairs", 0), "a number of 401 digits", "a number of 401 digits is in no"),
-        (
-            "policies",
-            ("flushes_by_distance", "PFN", "end_vma"),
-            "no list",
-            "a number for each of the distances",
-        ),
     ],
 )
 def test_a_hostile_value_is_refused(tmp_path: Path, name: str, place: Place, value: str, says: str) -> None:

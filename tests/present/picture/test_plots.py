@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from itertools import combinations, pairwise
 
 from pfnlab.diagnosis.inspector.inspection import MemoryRow
-from pfnlab.present.picture.plots import bars, lines, memory_strip, verdict_matrix
+from pfnlab.present.picture.plots import bars, lines, memory_strip
 
 _TEXT, _RECT = "{http://www.w3.org/2000/svg}text", "{http://www.w3.org/2000/svg}rect"
 
@@ -45,15 +45,6 @@ def test_lines_that_are_one_share_a_label() -> None:
 
     assert {"a, b", "c", "d"} == set(ends)
     assert all(abs(one - other) >= 12 for one, other in combinations(ends.values(), 2))
-
-
-def test_a_matrix_says_its_verdicts() -> None:
-    """A word in each cell, beside the colour."""
-    svg = verdict_matrix("t", ["p", "q"], ["x", "y"], [["2", "ok"], ["-", "ok"]])
-    kinds = [rect.attrib["class"] for rect in ElementTree.fromstring(svg).iter(_RECT)]
-
-    assert ["x", "y", "p", "2", "ok", "q", "-", "ok"] == texts(svg)
-    assert ["bad", "good", "none", "good"] == kinds
 
 
 def test_a_plot_names_itself() -> None:

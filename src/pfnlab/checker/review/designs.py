@@ -10,7 +10,7 @@ _CHANGE = re.compile(r"[\w.]+=")
 
 
 def is_file(design: str) -> bool:
-    """True for the file of a policy, whose seam only running it tells: ``mine.py``, not ``tracker=mine.py``."""
+    """True for the file of a policy, whose seam only running it tells: not for ``tracker=mine.py``."""
     return design.endswith(".py") and _CHANGE.match(design) is None
 
 

@@ -16,7 +16,7 @@ from pfnlab.base.processes import in_order
 from pfnlab.base.result import Made
 from pfnlab.base.toml_text import package_tables
 from pfnlab.checker.races.race import RaceState
-from pfnlab.checker.review.grounds import GROUNDS, NEIGHBOURS, ground
+from pfnlab.checker.review.grounds import GROUNDS, NEIGHBOURS, Neighbour, ground
 from pfnlab.checker.review.judged import breaks_at, judged, other_walkers
 from pfnlab.checker.review.kept_answers import PieceAnswer
 from pfnlab.checker.review.pairs import (
@@ -67,6 +67,11 @@ class ReviewPiece(NamedTuple):
     ground: int = 0
     doubles: bool = False
     pair: OperationPair | None = None
+
+    @property
+    def neighbour(self) -> Neighbour:
+        """The neighbour of its mapping."""
+        return self.pair.neighbour if self.pair is not None else GROUNDS[self.ground][1]
 
     @property
     def core(self) -> bool:

@@ -17,6 +17,7 @@ from pfnlab.base.errors import LostGuest, Misuse, Undecided
 from pfnlab.base.progress import UNCOUNTED, PartCount
 from pfnlab.base.result import ALWAYS, Made, Outcome, Result
 from pfnlab.base.units import number_of
+from pfnlab.checker.review.review_result import ReviewResult
 from pfnlab.discussions.changed_claims import AskedClaims, ask_claims
 from pfnlab.hunt.fuzz.call_kinds import Vocabulary
 from pfnlab.hunt.meeting.explain import Explanation, ShownDifference, explanations
@@ -81,6 +82,7 @@ class TrialResult(Result, frozen=True, kw_only=True, tag="pfnlab-trial/1"):
     :param word: ``differs``: something differs that is not meant
     :param says: the result in one sentence
     :param claims: the claims of the discussions that were asked; null where nobody wanted it
+    :param review: the review of the policies against the model without them; null without policies
     :param held: what was compared, by kind of program
     :param causes: what the kernel does otherwise than the model
     :param meant: what the policies change of the model
@@ -103,6 +105,7 @@ class TrialResult(Result, frozen=True, kw_only=True, tag="pfnlab-trial/1"):
     verdicts: tuple[str, ...]
     unstable: tuple[str, ...]
     claims: Annotated[AskedClaims | None, ALWAYS] = None
+    review: Annotated[ReviewResult | None, ALWAYS] = None
 
     @property
     def outcome(self) -> Outcome:
@@ -158,6 +161,7 @@ def try_kernel(
     policies: Sequence[str] = (),
     name: str = "kernel",
     claims: bool = False,
+    review: ReviewResult | None = None,
     say: Callable[[str], None] = lambda line: None,
     counted: PartCount = UNCOUNTED,
 ) -> TrialResult:
@@ -167,6 +171,7 @@ def try_kernel(
 
     :param built: what the kernel was built of, in a line
     :param claims: ask the claims of the discussions too: which of them change their answer
+    :param review: that of *policies*
     :raises Misuse: there is no such model
     :raises LostGuest: the kernel does not boot, or does not survive a program that maps a page
     """
@@ -207,6 +212,7 @@ def try_kernel(
         verdicts=tuple(verdicts(like, list(policies))),
         unstable=tuple(pair.unstable),
         claims=asked,
+        review=review,
     )
 
 

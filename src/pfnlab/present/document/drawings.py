@@ -86,11 +86,3 @@ def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]])
     """Counts over columns as lines."""
     if rows and columns:
         yield Figure(title, checked(plots.lines(title, columns, rows)))
-
-
-def verdict_matrix(
-    title: str, rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[str]]
-) -> Iterator[Figure]:
-    """Verdicts by row and column."""
-    if rows and columns:
-        yield Figure(title, checked(plots.verdict_matrix(title, rows, columns, cells)))

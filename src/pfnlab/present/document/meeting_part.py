@@ -14,6 +14,7 @@ from pfnlab.hunt.meeting.trial import ShownCause, TrialResult
 from pfnlab.kernel.policies.known_kernels import HeldCount, programs_in, steps_in
 from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, cell, cells
 from pfnlab.present.document.part import Part, drawn, program_code, section, short, told
+from pfnlab.present.document.review_part import chapters
 
 #: The most programs that show a difference, other differences of its cause, and commits that are named.
 _SHOWN, _OTHERS, _TITLES = 4, 8, 40
@@ -150,6 +151,8 @@ def replay_part(content: ReplayResult) -> Part:
 
 
 def _trial_blocks(content: TrialResult) -> Iterator[Block]:
+    if content.review is not None:
+        yield from section(f"The review of {', '.join(content.policies)}", *chapters(content.review))
     yield from _claims(content)
     yield from _causes(f"What it does otherwise than {content.model}", content.causes, content)
     yield from _causes(f"What {', '.join(content.policies)} changes", content.meant, content)

@@ -149,7 +149,6 @@ KINDS = {
     "pfnlab-run/1": ResultKind("pfnlab run --json", "run.part"),
     "pfnlab-check/1": ResultKind("pfnlab check --json", "check.part"),
     "pfnlab-review/1": ResultKind("pfnlab review --json", "review.part"),
-    "pfnlab-policies/1": ResultKind("pfnlab policies matrix --json", "policies.part"),
     "pfnlab-meeting/1": ResultKind("pfnlab kernels meet --json, pfnlab kernels diff --json", "meeting.part"),
     "pfnlab-bisect/1": ResultKind("pfnlab bisect --json", "bisect.part"),
     "pfnlab-rules/1": ResultKind("pfnlab kernels diff --model --json", "rules.part"),

@@ -61,6 +61,12 @@ def verdict(content: ReviewResult) -> str:
     return f"{who}: nothing is newly broken; {', '.join(filter(None, extra))}{cut}."
 
 
+def chapters(content: ReviewResult) -> Iterator[Block]:
+    """The review as a part of another result: its verdict, then the rest."""
+    yield Paragraph(verdict(content))
+    yield from _blocks(content)
+
+
 def _blocks(content: ReviewResult) -> Iterator[Block]:
     found = (*content.broken, *content.repaired)
     if found:

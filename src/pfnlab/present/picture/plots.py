@@ -1,4 +1,4 @@
-"""Plots of counts, as SVG: bars, lines labelled where they end, and the matrix of verdicts.
+"""Plots of counts, as SVG: bars, lines labelled where they end, and strips of memory.
 
 Every number is written, every colour has a second sign, and the element names itself for who does not see it.
 """
@@ -92,42 +92,6 @@ def lines(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[int]])
     width = left + broad + 3 * _GAP + _text_width(names.values())
     bottom = max([top + _HIGH + 24, *(y + 8 for y in ends.values())])
     return plot_svg(title, says, width, bottom, body)
-
-
-def verdict_matrix(
-    title: str, rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[str]]
-) -> str:
-    """A cell by row and column: a number (the length of a counterexample), ``ok`` or ``-``."""
-    left = _text_width(map(_cut, rows)) + _GAP
-    # Names of columns stand at a slant, so that cells stay small.
-    slant = 0.62 * _text_width(map(_cut, columns))
-    top, side = slant + _GAP * 2, 34
-    body = []
-    for number, column in enumerate(columns):
-        x = left + number * side + side / 2
-        body.append(
-            f'<text x="{x:g}" y="{top - 6:g}" transform="rotate(-38 {x:g} {top - 6:g})">'
-            f"{xml_line(_cut(column))}</text>"
-        )
-    for down, (row, verdicts) in enumerate(zip(rows, cells, strict=True)):
-        y = top + down * _ROW
-        name = xml_line(_cut(row))
-        body.append(f'<text x="{left - _GAP:g}" y="{y + 16:g}" text-anchor="end">{name}</text>')
-        for across, verdict in enumerate(verdicts):
-            body.append(_cell(left + across * side, y, side, f"{row}, {columns[across]}", verdict))
-    named = ((row, zip(columns, verdicts, strict=True)) for row, verdicts in zip(rows, cells, strict=True))
-    says = "; ".join(f"{row}: {', '.join(map(' '.join, verdicts))}" for row, verdicts in named)
-    width = left + len(columns) * side + 0.79 * _text_width(map(_cut, columns))
-    return plot_svg(title, says, width, top + len(rows) * _ROW + 4, body)
-
-
-def _cell(x: float, y: float, side: float, name: str, verdict: str) -> str:
-    kind = {"ok": "good", "-": "none"}.get(verdict, "bad")
-    return (
-        f"<g data-cell={xml_attribute(name)}><title>{xml_line(name)}: {xml_line(verdict)}</title>"
-        f'<rect class="{kind}" x="{x + 1:g}" y="{y + 1:g}" width="{side - 2:g}" height="{_ROW - 2}"/>'
-        f'<text x="{x + side / 2:g}" y="{y + 16:g}" text-anchor="middle">{xml_line(verdict)}</text></g>'
-    )
 
 
 def plot_svg(title: str, says: str, width: float, height: float, body: Sequence[str]) -> str:
