@@ -41,6 +41,9 @@ _AROUND = ("alone", "ordinary memory in front", "ordinary memory behind")
 _CLAIMED = ("a PCI file", "a driver's remap")
 _READER = 510
 
+#: The stages of an owner's revocation, and of another process that maps.
+_TOLD, _CLAIMS = (2, 5), 3
+
 #: In seconds: nothing is cut.
 _LONG = 1e9
 
@@ -73,9 +76,9 @@ def _asked(piece: ReviewPiece, seam: str) -> bool:
     pair = piece.pair
     if pair is None:
         return piece.core and piece.neighbour.name in (_BESIDE if seam != "flush" else _BESIDE[:2])
-    if piece.stage == 3:
+    if piece.stage == _CLAIMS:
         return seam == "tracker" and pair.kind.name in _CLAIMED and pair.reader == _READER
-    if pair.reader is None:
+    if piece.stage not in _TOLD:
         return False
     told = pair.first in _MUNMAPS and pair.kind.name in _REVOKED and pair.neighbour.name in _AROUND
     return seam == "flush" and told
@@ -130,8 +133,8 @@ def page_of(found: Iterable[tuple[ReviewedDesign, ReviewResult]]) -> str:
         base=BASES[0],
         kinds=len(KINDS),
         beside="; ".join(_BESIDE[1:]),
-        claims=stages.count(3),
-        owners=stages.count(2) + stages.count(4),
+        claims=stages.count(_CLAIMS),
+        owners=sum(stage in _TOLD for stage in stages),
     )
     columns = ("policy", "base", "newly broken", "repaired", "costs and changes", "kernels")
     parts = (f"## {SEAMS[seam][0]}\n\n{table(columns, of_seam)}" for seam, of_seam in rows.items())

@@ -488,3 +488,24 @@ def test_a_triple_has_a_third_task_beside_both() -> None:
     made = [piece.pair.race() for piece in plan() if piece.stage == 6 and piece.pair is not None]
 
     assert {3} == {len({op.task for op in race.beside}) for race in made if race is not None}
+
+
+def test_an_operation_that_waits_for_a_lock_of_its_own_is_a_deadlock() -> None:
+    """A failed remap zaps within mmap, and the tracker takes the lock that mmap has."""
+    found = reviewed("7.3", "7.3,tracker=locked_untrack", ReviewPiece(0, 0))
+
+    (stuck,) = (broken for broken in found.broken if broken.name == "no_deadlock")
+    assert "sequence" == stuck.form
+    (last,) = load_text(stuck.text or "", "found").ops
+    assert "__pte_alloc" == (last.fail.function if last.fail is not None else "")
+    assert ("ok", "never returns") not in {
+        (change.base, change.design) for change in found.changes if change.operation == "end"
+    }
+
+
+def test_the_locks_of_what_never_returns_are_free_again() -> None:
+    """Other operations of the ground are tried as ever."""
+    found = reviewed("7.3", "7.3,tracker=locked_untrack", ReviewPiece(0, 0))
+
+    assert (True, 1) == (found.complete, sum(broken.name == "no_deadlock" for broken in found.broken))
+    assert {"munmap", "mmap"} <= {change.operation for change in found.changes}

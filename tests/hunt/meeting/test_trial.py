@@ -10,6 +10,7 @@ import pytest
 
 from pfnlab.base.errors import LostGuest, Misuse, Why
 from pfnlab.base.result import Outcome
+from pfnlab.checker.review.grounds import KINDS
 from pfnlab.checker.review.review import ReviewPiece, review
 from pfnlab.discussions import lookup
 from pfnlab.discussions.asking import Shows
@@ -133,14 +134,20 @@ def test_what_a_policy_describes() -> None:
 def test_the_review_of_a_policy_comes_first() -> None:
     """Before anything that kernel and model do, with its verdict; a report of the JSON has it too."""
     reviewed = review(
-        ModelMachine("7.2"), ModelMachine("7.2,flush=end_vma"), seconds=240, pieces=[ReviewPiece(1, 14)]
+        ModelMachine("7.2"),
+        ModelMachine("7.2,flush=end_vma"),
+        seconds=240,
+        pieces=[ReviewPiece(1, len(KINDS))],
     )
     trial = tried(Kernel("7.2,flush=end_vma"), "flush=end_vma")
     told = msgspec.structs.replace(trial, review=reviewed)
 
     again = " ".join(page_of_json(told).split())
 
-    title, verdict = "The review of flush=end_vma", "nothing is newly broken; other flushes."
+    title, verdict = (
+        "The review of flush=end_vma",
+        "nothing is newly broken; other flushes, other needless",
+    )
     assert 0 < again.index(title) < again.index(verdict) < again.index("What flush=end_vma changes")
     assert title not in page(trial)
     assert Outcome.AS_EXPECTED is told.outcome

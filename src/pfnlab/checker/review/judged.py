@@ -16,6 +16,7 @@ from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.mm.kernel import Kernel
 from pfnlab.kernel.mm.memtype import MemtypeEntry
 from pfnlab.kernel.mm.more.readers import normal_runs
+from pfnlab.kernel.mm.processors import WaitsForeverError
 from pfnlab.kernel.mm.walk_policy import Walkers
 from pfnlab.programs.lang.ops import MAIN_TASK, Op, Program
 from pfnlab.programs.model.execution import OneByOne
@@ -27,6 +28,10 @@ ASKED: tuple[Question, ...] = tuple(question for question in QUESTIONS if questi
 
 #: The step at the end, when every task exits.
 END = "end"
+
+
+#: The result of an operation that waits for a lock of its own.
+STUCK = "never returns"
 
 
 class StepCosts(NamedTuple):
@@ -71,10 +76,14 @@ class SeenState(NamedTuple):
         return ", ".join(f"{count} {mode}" for mode, count in sorted(pages.items())) or "-"
 
 
+#: Nobody looks at the state within an operation.
+NOTHING_SEEN = SeenState((), (), ())
+
+
 class StepVerdict(NamedTuple):
     """The result of one operation, and the properties of the state after it.
 
-    :param result: ``ok`` or an errno
+    :param result: ``ok``, an errno or :data:`STUCK`
     :param broken: the properties that the state after it violates
     """
 
@@ -118,7 +127,13 @@ class JudgedKernel:
         """
         before = self.kernel.failures.allocations
         with own_mistakes():
-            effect = self._ended() if op is None else performed(self.kernel, self._one_by_one, op)
+            try:
+                effect = self._ended() if op is None else performed(self.kernel, self._one_by_one, op)
+            except WaitsForeverError:
+                self.kernel.trace.take()
+                return StepVerdict(
+                    STUCK, frozenset(("no_deadlock",)), (), StepCosts(0, 0, 0, 0), NOTHING_SEEN
+                )
         view = StateView(self.kernel, effect.facts)
         if self._walkers:
             view.walkers = [getattr(self.kernel.walkers, place) for place in self._walkers]
@@ -166,13 +181,18 @@ def other_walkers(base: ModelMachine, design: ModelMachine) -> tuple[str, ...]:
 
 
 def judged(machine: ModelMachine, program: Program, walkers: Sequence[str] = ()) -> list[StepVerdict]:
-    """Every step of *program* and its end.
+    """Every step of *program* and its end, or up to the one that never returns.
 
     :param walkers: the places whose walkers are asked, where not all are
     :raises Undecided: the model has no rule for one of them
     """
     kernel = JudgedKernel(machine, program, walkers)
-    return [*map(kernel.step, program.ops), kernel.step(None)]
+    steps: list[StepVerdict] = []
+    for op in (*program.ops, None):
+        steps.append(kernel.step(op))
+        if steps[-1].result == STUCK:
+            break
+    return steps
 
 
 def breaks_at(steps: Sequence[StepVerdict], name: str) -> int | None:

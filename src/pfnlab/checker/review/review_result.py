@@ -39,7 +39,7 @@ class Broken(msgspec.Struct, frozen=True):
 
 
 class OperationCost(msgspec.Struct, frozen=True):
-    """What one kind of operation costs in all sequences.
+    """The costs of one kind of operation in all sequences.
 
     :param kind: what is counted
     :param operation: its word

@@ -14,7 +14,7 @@ import msgspec
 
 from pfnlab.base.errors import Undecided
 from pfnlab.checker.review.grounds import ground
-from pfnlab.checker.review.judged import END, JudgedKernel, StepVerdict, other_walkers
+from pfnlab.checker.review.judged import END, STUCK, JudgedKernel, StepVerdict, other_walkers
 from pfnlab.checker.review.review_result import COST_KINDS, ChangedField, CostKind
 from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -104,7 +104,8 @@ class SideBySideModels:
         """Try every operation, and with *pairs* every second one behind it; False where time ran out."""
         try:
             for op in self._ground.program.ops:
-                self._both(op, ())
+                if not self._both(op, ()):
+                    return True
         except Undecided as unknown:
             self._without_rule(unknown)
             return True
@@ -131,7 +132,8 @@ class SideBySideModels:
         try:
             for op in part:
                 ops = (*ops, op)
-                self._both(op, ops)
+                if not self._both(op, ops):
+                    return True
         except Undecided as unknown:
             self._without_rule(unknown)
             return True
@@ -152,7 +154,8 @@ class SideBySideModels:
         self._tried.add(key)
         return True
 
-    def _both(self, op: Op | None, ops: tuple[Op, ...]) -> None:
+    def _both(self, op: Op | None, ops: tuple[Op, ...]) -> bool:
+        """Do *op* on both, and compare; False where one of them never returns."""
         base, design = (kernel.step(op) for kernel in self._kernels)
         found, way = self.parted, Sequel(self._number, ops)
         found.asked += 1
@@ -170,7 +173,7 @@ class SideBySideModels:
             _count(found.changed, (word, "result", base.result, design.result), way)
         if base.log != design.log:
             _count(found.changed, (word, "log", _last(base), _last(design)), way)
-        if base.seen != design.seen:
+        if base.seen != design.seen and STUCK not in (base.result, design.result):
             self._seen(base, design, word, way)
         for kind, one, other in zip(COST_KINDS, base.costs, design.costs, strict=True):
             if one or other:
@@ -179,6 +182,8 @@ class SideBySideModels:
                 found.costs[kind, word] = (old[0] + one, old[1] + other, old[2] + more, old[3] + fewer)
                 if more or fewer:
                     _keep(found.costly if more else found.spared, (kind, word), way)
+
+        return STUCK not in (base.result, design.result)
 
     def _seen(self, base: StepVerdict, design: StepVerdict, word: str, way: Sequel) -> None:
         """Count the parts of the state that differ now and did not before."""
