@@ -38,14 +38,14 @@ def test_a_repair_changes_a_verdict() -> None:
 
 
 def test_machines_no_property_tells_apart_part_in_a_review() -> None:
-    """B03: one flush fewer, which breaks nothing."""
+    """B03: a flush that nothing needs, which breaks nothing."""
     found = search(Entry("B03", "bfe125f1b187", "6.16", "small"), depth=2)
 
     assert () == found.changed
     assert found.part is not None
-    assert "flushes" == found.part[1]
+    assert "needless" == found.part[1]
 
 
 def test_what_a_scope_does_not_reach_is_not_found() -> None:
-    """Nobody has two ranges side by side there."""
-    assert ((), None) == search(Entry("C02", "91298f1a302d", "6.1", "small"), depth=2)
+    """No schedule there has two ranges side by side, and a scope of races is not reviewed."""
+    assert ((), None) == search(Entry("C02", "91298f1a302d", "6.1", "race"), depth=2)
