@@ -95,6 +95,7 @@ class GroundTables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of ``grounds.toml``.
 
     :param operations: of sequences, each a list of lines
+    :param allocations: the calls that fail in each of *allocating*, in the words behind ``fail``
     :param first: the operations of the first task of a schedule
     :param frees: those of them that give frames up, each in a way of its own
     :param beside_each_other: the neighbours that an order of functions may depend on
@@ -104,6 +105,8 @@ class GroundTables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     operations: tuple[tuple[str, ...], ...]
+    allocations: tuple[str, ...]
+    allocating: tuple[str, ...]
     first: tuple[str, ...]
     frees: tuple[GivingUp, ...]
     beside: tuple[str, ...]
@@ -118,8 +121,13 @@ class GroundTables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 TABLES = package_tables(__package__, "grounds.toml", GroundTables)
 KINDS, NEIGHBOURS, OPERATIONS = TABLES.kinds, TABLES.neighbours, TABLES.operations
 
-#: The names of the areas and tasks of the first and the second operation.
-_NAMES = (("b", "c"), ("d", "e"))
+#: Every operation in which an allocation fails.
+FAILING = tuple(
+    (f"fail {call}: {operation}",) for operation in TABLES.allocating for call in TABLES.allocations
+)
+
+#: The operations that are tried first and second, with the names of their areas and tasks.
+_TRIED = (((*OPERATIONS, *FAILING), "b", "c"), (OPERATIONS, "d", "e"))
 
 _DRIVERS = ("zap_vma_ptes", "unmap_mapping_range", "remap_pfn_range", "request_mem_region", "bind")
 _VFIOS = ("memory_disable", "vfio_reset")
@@ -176,8 +184,8 @@ def ground(number: int) -> MadeSetup:
     program = _parsed(kind, lines)
     assert program is not None, lines
     parts = [
-        tuple(filter(None, (_ops(kind, lines, operation, *names) for operation in OPERATIONS)))
-        for names in _NAMES
+        tuple(filter(None, (_ops(kind, lines, operation, *names) for operation in operations)))
+        for operations, *names in _TRIED
     ]
     return MadeSetup(kind, neighbour, program, *parts)
 
