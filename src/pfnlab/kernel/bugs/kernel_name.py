@@ -6,13 +6,14 @@ import msgspec
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible_name
+from pfnlab.kernel.bugs.distributions import Distribution, distribution_of
 from pfnlab.kernel.policies.known_kernels import version_of_release
 from pfnlab.kernel.policies.releases import is_version, version_key
 
 #: 2.6.32 is a release, and its fourth number a point; of all others the third is.
 _NAMED = re.compile(
     r"v?(?P<release>2\.6\.[0-9]{1,3}|(?!2\.6)[0-9]{1,3}\.[0-9]{1,3})(?:\.(?P<point>[0-9]{1,4}))?"
-    r"(?:[-~]rc(?P<candidate>[0-9]{1,3}))?(?P<rest>(?![0-9.,]).*)?"
+    r"(?:[-~]rc(?P<candidate>[0-9]{1,3}))?(?P<rest>(?:\.[0-9]{1,4}(?=$|[-.][a-z]))?(?![0-9.,]).*)?"
 )
 
 #: A point release, for messages.
@@ -31,6 +32,7 @@ class KernelName(msgspec.Struct, frozen=True):
         ``5.15.0-91-generic``
     :param candidate: the number of a release candidate, or None
     :param packaged: more follows the version: somebody's package or build, which may have other commits too
+    :param distribution: whose it is, as far as the version names it
     """
 
     text: str
@@ -38,6 +40,7 @@ class KernelName(msgspec.Struct, frozen=True):
     point: int | None
     candidate: int | None = None
     packaged: bool = False
+    distribution: Distribution | None = None
 
     @property
     def mainline(self) -> tuple[int, ...]:
@@ -78,11 +81,12 @@ def kernel_name(text: str) -> KernelName:
             f"{shown!r} is no version of a kernel: write 6.1.85, 6.12.107-1, or what `uname -r` says"
         )
     packaged = bool(match["rest"])
+    distribution = distribution_of(match["rest"] or "")
     point: int | None = int(match["point"] or 0)
     if packaged and point == 0 and match["candidate"] is None:
         point = _hidden_point(text.strip())
     candidate = int(match["candidate"]) if match["candidate"] is not None else None
-    return KernelName(shown, match["release"], point, candidate, packaged)
+    return KernelName(shown, match["release"], point, candidate, packaged, distribution)
 
 
 def version_named(text: str) -> str:

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
+from pfnlab.kernel.bugs.distributions import Backports
 from pfnlab.kernel.bugs.kernel_name import KernelName, kernel_name, release_key
 
 #: The release a bug has where every one has it.
@@ -98,11 +99,26 @@ def standing_of(dates: Dates, version: str) -> Standing:
     :raises Misuse: *version* begins like no version of a kernel
     """
     kernel = kernel_name(version)
-    word, said = _judged(dates, kernel)
+    word, said = _backported(dates, kernel, *_judged(dates, kernel))
     sentence = f"{said[0].upper()}{said[1:]}."
     if kernel.packaged and word in (StandingWord.HAS, StandingWord.NOT_YET, StandingWord.NOT_KNOWN):
         sentence += " A distribution's kernel may have taken repairs over that its version does not show."
     return Standing(dates.number, kernel.text, word, sentence)
+
+
+def _backported(dates: Dates, kernel: KernelName, word: StandingWord, said: str) -> tuple[StandingWord, str]:
+    """The same of a distribution that backports more than its version shows."""
+    family = kernel.distribution
+    if family is None or family.backports is Backports.FEW:
+        return word, said
+    ends = bool(dates.mended or dates.commit or dates.stable)
+    taken = bool(dates.stable) or (family.backports is Backports.ANY and ends)
+    # What a backport of a fix brought came to others too.
+    brought = family.backports is Backports.ANY and bool(dates.came)
+    if (word is StandingWord.HAS and taken) or (word is StandingWord.NOT_YET and brought):
+        unknown = f"whether {kernel.text} has {dates.number} is not known: {family.name} backports"
+        return StandingWord.NOT_KNOWN, "; ".join(filter(None, (unknown, _went(dates, kernel))))
+    return word, said
 
 
 def _judged(dates: Dates, kernel: KernelName) -> tuple[StandingWord, str]:
@@ -208,3 +224,28 @@ def _went(dates: Dates, kernel: KernelName) -> str:
     if kernel.point:
         return f"{said}, whether {kernel.release}.y took that over is not known"
     return said
+
+
+def fix_of(dates: Dates, kernel: KernelName) -> tuple[str, str]:
+    """The releases that fixed a bug, and what that means for the series of a kernel; both may be empty.
+
+    E.g. ``Fixed in 6.16 (f8e97613fed2).`` and ``No stable series has the fix.``
+    """
+    own = next((point for point in dates.stable if point.series == kernel.release), None)
+    mainline = _commit(dates.mended, dates.commit)
+    ended = "Ended" if dates.change else "Fixed"
+    if own is not None:
+        commit = f" ({own.commit})" if own.commit else ""
+        where = f"{own.series}.y, release unknown" if own.version.endswith(".y") else f"{own.version}{commit}"
+        seen = f"; {own.after} does not have the fix yet" if own.after else ""
+        return f"{ended} in {where}{f'; in mainline {mainline}' if mainline else ''}{seen}.", ""
+    if not mainline:
+        return (f"{dates.remark[0].upper()}{dates.remark[1:]}." if dates.remark else ""), ""
+    where = f"{ended} in {mainline}."
+    if dates.change or not kernel.point or _passed(dates.mended or "999.0", kernel):
+        return where, ""
+    if dates.no_stable:
+        return where, "No stable series has the fix."
+    if dates.stable and not dates.partial:
+        return where, f"{kernel.release}.y is not known to have the fix."
+    return where, f"It is not known whether {kernel.release}.y has the fix."

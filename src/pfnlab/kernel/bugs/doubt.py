@@ -1,0 +1,76 @@
+"""Versions that no kernel has: releases and points that never were, or that are newer than is known here."""
+
+from functools import cache
+
+from pfnlab.kernel.bugs.kernel_name import KernelName, release_key
+from pfnlab.kernel.bugs.known_bugs import all_bugs
+from pfnlab.kernel.policies.known_kernels import known_versions
+from pfnlab.kernel.policies.releases import RELEASES
+
+#: The last minor release of each major one that is over.
+_LAST_MINOR = {"2.6": 39, "3": 19, "4": 20, "5": 19, "6": 19}
+
+#: The last point release on kernel.org of series that are over.
+_LAST_POINT = {
+    **{"3.10": 108, "3.16": 85, "4.4": 302, "4.9": 337, "4.14": 336, "4.19": 325, "5.11": 22, "5.12": 19},
+    **{"5.13": 19, "5.14": 21, "5.16": 20, "5.17": 15, "5.18": 19, "5.19": 17, "6.0": 19, "6.2": 16},
+    **{"6.3": 13, "6.4": 16, "6.5": 13, "6.7": 12, "6.8": 12, "6.9": 12, "6.10": 14, "6.11": 11},
+    **{"6.13": 12, "6.14": 11, "6.15": 11, "6.16": 12, "6.17": 13},
+}
+
+
+def never_released(kernel: KernelName) -> str:
+    """The reason why no kernel has this version, e.g. ``the last 3.x is 3.19``; empty if one may have it.
+
+    The points of packages are not judged: others continue series that are over.
+    """
+    major, minor = _parts(kernel.release)
+    last = _LAST_MINOR.get(major)
+    if last is not None and minor > last:
+        return f"the last {major}.x is {major}.{last}"
+    if major not in _LAST_MINOR and release_key(kernel.release) < release_key("7.0"):
+        return "there was no such series"
+    point = _LAST_POINT.get(kernel.release)
+    if not kernel.packaged and point is not None and (kernel.point or 0) > point:
+        return f"the last {kernel.release}.y on kernel.org is {kernel.release}.{point}"
+    return ""
+
+
+def newer_than_known(kernel: KernelName) -> str:
+    """The newest version known here, if *kernel* is newer: ``7.4`` for 9.1, ``6.12.118`` for 6.12.999.
+
+    The points of packages are not judged.
+    """
+    newest = _newest_release()
+    if release_key(kernel.release) > release_key(newest):
+        return newest
+    point = _LAST_POINT.get(kernel.release) or _newest_points().get(kernel.release, 0)
+    newer = not kernel.packaged and point and (kernel.point or 0) > point
+    return f"{kernel.release}.{point}" if newer else ""
+
+
+def is_future(kernel: KernelName) -> bool:
+    """True if its release is newer than any that is known here, so no date says anything about it."""
+    return release_key(kernel.release) > release_key(_newest_release())
+
+
+def _parts(release: str) -> tuple[str, int]:
+    major, _, minor = release.rpartition(".")
+    return major, int(minor)
+
+
+@cache
+def _newest_release() -> str:
+    named = (one.mended for one in all_bugs() if one.mended)
+    return max((*RELEASES, *named), key=release_key)
+
+
+@cache
+def _newest_points() -> dict[str, int]:
+    found: dict[str, int] = {}
+    dated = (point.version for one in all_bugs() for point in (*one.dates.stable, *one.dates.came))
+    for version in (*known_versions(), *dated):
+        series, _, point = version.rpartition(".")
+        if point.isdigit():
+            found[series] = max(found.get(series, 0), int(point))
+    return found
