@@ -33,8 +33,10 @@ from pfnlab.hunt.meeting.bug_shown import BugRunResult
 from pfnlab.hunt.meeting.meet import MeetingResult
 from pfnlab.hunt.meeting.rules_between import RulesBetween
 from pfnlab.hunt.meeting.trial import TrialResult
-from pfnlab.present.report.bug_entry import AffectsResult, BugEntry
+from pfnlab.present.report.affected import AffectsResult
+from pfnlab.present.report.bug_entry import BugEntry
 from pfnlab.present.report.bug_list import BugList
+from pfnlab.present.report.bug_search import BugFindings
 from pfnlab.present.report.run_json import PrintedRun
 from pfnlab.programs.lang.library_list import LibraryList
 from pfnlab.programs.lang.problems import FmtResult
@@ -62,6 +64,7 @@ RESULTS: dict[str, type[Printed]] = {
     "bugs-list": BugList,
     "bugs-show": BugEntry,
     "bugs-affects": AffectsResult,
+    "bugs-find": BugFindings,
     "bugs-run": BugRunResult,
     "try": TrialResult,
     "fuzz": FuzzResult,

@@ -71,9 +71,41 @@ def test_a_machine_that_cannot_tell_is_undecided(ask: Ask) -> None:
     assert 3 == ask("bugs", "run", "A16", "--on", "model:7.3").code
 
 
+@for_each("version", VERSIONS)
+def test_lines_of_a_kernel_fit_a_terminal(ask: Ask, version: str) -> None:
+    """80 columns where there is none."""
+    assert max(map(len, ask("bugs", "affects", version).out.splitlines())) <= 80
+
+
+def test_a_sentence_that_repeats_is_said_once(ask: Ask) -> None:
+    """Below all rows; each has its mark."""
+    out = ask("bugs", "affects", "6.12.25").out
+
+    assert 1 == out.count("No stable series has the fix.")
+    assert out.count("[1]") > 2
+
+
+def test_a_commit_is_found_and_shown(ask: Ask) -> None:
+    """The bug that it fixes, and the one that it brings."""
+    found, shown = ask("bugs", "find", "04c35ab3bdae").out, ask("bugs", "show", "04c35ab3bdae").out
+
+    assert all(part in found for part in ("A01  fixed by it", "A02  came with it"))
+    assert all(part in shown for part in ("A01  cow-first-pte", "A02  "))
+
+
+def test_words_need_no_quotes(ask: Ask) -> None:
+    """Several are one search."""
+    assert ask("bugs", "find", "freeing", "invalid").out == ask("bugs", "find", "freeing invalid").out
+
+
 @for_each(
     ("words", "said"),
     [
+        (("find", "?"), "nothing to search for"),
+        (("show", "1234567"), "no bug of the list is about commit 1234567"),
+        (("affects", "6.11.99"), "the last 6.11.y on kernel.org is 6.11.11"),
+        (("affects", "6.12.25", "--arch", "vax"), "unknown architecture 'vax'"),
+        (("affects", "6.12.25", "--changelog", "nothing"), "nothing"),
         (("show", "A99"), "there is no bug 'A99'"),
         (("run", "CVE-2024-35878"), "no bug of the catalogue has the number CVE-2024-35878"),
         (("run", "C07"), "no program shows C07"),

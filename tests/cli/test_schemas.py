@@ -52,6 +52,7 @@ COMMANDS = {
     "discussions show R11": ("discussions", "show", "R11", "--json"),
     "discussions review": ("discussions", "review", "R47", "--json"),
     "bugs list": ("bugs", "list", "--json"),
+    "bugs find": ("bugs", "find", "04c35ab3bdae", "--json"),
     "bugs show": ("bugs", "show", "A06", "--json"),
     "bugs affects": ("bugs", "affects", "6.12.25", "--all", "--json"),
     "bugs run": ("bugs", "run", "CVE-2024-35877", "--json"),

@@ -136,7 +136,7 @@ def slow_step(monkeypatch: pytest.MonkeyPatch, step: str, verb: str, **fields: A
         ("report", "pfnlab.present.document.read.read_results", {"results": ()}, "pfnlab report"),
         (
             "bugs affects",
-            "pfnlab.present.report.bug_entry.affecting",
+            "pfnlab.present.report.affected.affecting",
             {"version": "6.1"},
             "pfnlab bugs affects",
         ),

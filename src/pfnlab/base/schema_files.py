@@ -26,6 +26,7 @@ FORMS = {
     "discussions show R11": "discussions-defect",
     "discussions review": "discussions-review",
     "bugs list": "bugs-list",
+    "bugs find": "bugs-find",
     "bugs show": "bugs-show",
     "bugs affects": "bugs-affects",
     "bugs run": "bugs-run",

@@ -12,11 +12,13 @@ from pfnlab.verbs.option import BUG, AccelOf, AsJson, LookOf, Option, Request, S
 
 if TYPE_CHECKING:
     from pfnlab.hunt.meeting.bug_shown import BugRunResult
-    from pfnlab.present.report.bug_entry import AffectsResult, BugEntry
+    from pfnlab.present.report.affected import AffectsResult
+    from pfnlab.present.report.bug_entry import BugEntry
     from pfnlab.present.report.bug_list import BugList
+    from pfnlab.present.report.bug_search import BugFindings
 
 
-VERBS = ("list", "show", "affects", "run")
+VERBS = ("list", "find", "show", "affects", "run")
 
 
 class BugsRequest(Request, frozen=True, kw_only=True):
@@ -50,43 +52,82 @@ def perform_list(request: BugsRequest, say: Say) -> Iterator[BugList]:
     yield listed(BugWish(**wishes))
 
 
-class BugRequest(Request, frozen=True, kw_only=True):
-    """One bug: what happens, since when and until when, how to trigger it, and what shows it."""
+class FindRequest(Request, frozen=True, kw_only=True):
+    """Search bugs, messages, programs and claims by a commit, a CVE, a log line, or words.
 
-    bug: Annotated[str, BUG]
+    Exit code 0, also if nothing is found.
+    """
+
+    words: Annotated[
+        tuple[str, ...],
+        Option("7 to 40 digits of a commit, a CVE, a log line, or words.", "WORD", positional=True),
+    ]
+    every: Annotated[bool, Option("All matches, not the best of each kind.", names=("--all",))] = False
+    as_json: AsJson = False
+
+
+def perform_find(request: FindRequest, say: Say) -> Iterator[BugFindings]:
+    """The entries that fit; Misuse if there is nothing to search for."""
+    from pfnlab.present.report.bug_search import bug_findings
+
+    yield bug_findings(" ".join(request.words), every=request.every)
+
+
+class BugRequest(Request, frozen=True, kw_only=True):
+    """One bug: what happens, since when and until when, how to trigger it, and what shows it.
+
+    For a commit, all bugs that it fixes or brings.
+    """
+
+    bug: Annotated[str, BUG._replace(help="Its number, A06, its CVE or title, or a commit.")]
     as_json: AsJson = False
 
 
 def perform_show(request: BugRequest, say: Say) -> Iterator[BugEntry]:
-    """The bug; Misuse if there is none of that name."""
-    from pfnlab.kernel.bugs.here import bug_called
+    """The bug, or those that a commit fixes or brings; Misuse if there is none of that name."""
+    from pfnlab.kernel.bugs.repairs import bugs_called
     from pfnlab.present.report.bug_entry import BugEntry
 
-    yield BugEntry.of(bug_called(request.bug))
+    yield from map(BugEntry.of, bugs_called(request.bug))
 
 
 class AffectsRequest(Request, frozen=True, kw_only=True):
-    """The bugs that a kernel has, by its version, each with its sources.
+    """Bugs that a kernel has, by its version, gravest first, and where each is fixed.
 
-    What a distribution took over beyond its version is not known. Exit code 0, whatever is found.
+    Backports of distributions are not known from the version; --changelog reads what a package names.
+    Exit code 0, whatever is found.
     """
 
     version: Annotated[str, Option("6.1.85, 6.1.176-1, or what uname -r says.", "VERSION", positional=True)]
-    config: Annotated[
-        Path | None, Option("Its configuration: what that leaves out is said to be so.", "FILE")
+    config: Annotated[Path | None, Option("Kernel .config; bugs it rules out are marked.", "FILE")] = None
+    changelog: Annotated[
+        Path | None,
+        Option("Changelog of its package (Debian, RPM) or git log of its tree: fixes it names.", "FILE"),
     ] = None
-    every: Annotated[bool, Option("Also rows that are over, rules and proposals.", names=("--all",))] = False
+    arch: Annotated[
+        str | None, Option("Architecture, e.g. arm64. Default: that of VERSION, if it names one.", "ARCH")
+    ] = None
+    every: Annotated[bool, Option("Include fixed bugs, rules and proposals.", names=("--all",))] = False
     as_json: AsJson = False
 
 
 def perform_affects(request: AffectsRequest, say: Say) -> Iterator[AffectsResult]:
-    """Where the kernel stands with each bug; Misuse if it is no version, or the file no configuration."""
+    """Where the kernel stands with each bug.
+
+    :raises Misuse: it is no version, no kernel has it, or a file cannot be read
+    """
     from pfnlab.kernel.policies.kconfig import options_of
-    from pfnlab.present.report.bug_entry import affecting
+    from pfnlab.present.report.affected import affecting
 
     options = options_of(request.config) if request.config is not None else None
-    name = str(request.config) if request.config is not None else ""
-    yield affecting(request.version, options, config=name, every=request.every)
+    yield affecting(
+        request.version,
+        options,
+        config=str(request.config) if request.config is not None else "",
+        every=request.every,
+        arch=request.arch,
+        changelog=request.changelog,
+    )
 
 
 class BugRunRequest(Request, frozen=True, kw_only=True):

@@ -44,11 +44,15 @@ def cells(*texts: str | Cell, code: bool = True) -> tuple[Cell, ...]:
 
 
 class Paragraph(msgspec.Struct, frozen=True):
-    """One sentence or some."""
+    """One sentence or some.
+
+    :param wrapped: a terminal breaks it at its width
+    """
 
     kind: ClassVar[str] = "paragraph"
     text: str
     tone: Tone = ""
+    wrapped: bool = False
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -87,6 +91,7 @@ class Table(msgspec.Struct, frozen=True):
         the table
     :param under: the columns by which a terminal indents what is below a row; its first column is as wide
     :param headed: a terminal shows the caption and the names of the columns too
+    :param wrapped: a terminal shows the caption, and breaks the lines of the last column at its width
     """
 
     kind: ClassVar[str] = "table"
@@ -97,6 +102,7 @@ class Table(msgspec.Struct, frozen=True):
     below: tuple[Chapter | None, ...] = ()
     under: int = 4
     headed: bool = False
+    wrapped: bool = False
 
 
 def headed(

@@ -1,40 +1,99 @@
 """``bugs affects`` and ``bugs run``: the bugs of a kernel, and a bug that programs show."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 
+from pfnlab.base.terminal_text import linkless
 from pfnlab.base.units import number_of
 from pfnlab.hunt.meeting.bug_shown import BugRunResult, HeldMachine, ShownMachine, ShownProgram
-from pfnlab.present.document.blocks import Block, Cell, Paragraph, Table, cell, cells, headed
+from pfnlab.present.document.blocks import Block, Cell, Paragraph, Table, cell, cells
 from pfnlab.present.document.part import Part, program_code, section, told
-from pfnlab.present.report.bug_entry import AffectedBy, AffectsResult
+from pfnlab.present.report.affected import AffectedBy, AffectsResult
 
 
 def affects_part(content: AffectsResult) -> Part:
-    """The rows, bugs and regressions first; a note on what was left out."""
-    facts = ("version", content.upstream or ""), ("configuration", content.config)
+    """The rows, gravest first; repeated notes and what was left out below."""
+    facts = (
+        ("upstream", content.upstream if content.upstream != content.version else ""),
+        ("architecture", content.arch),
+        ("configuration", content.config),
+        ("changelog", content.changelog),
+    )
     says = _affected(content)
-    return told(content, f"Bugs of {content.version}", says, _affects_blocks(content), *facts, first=says)
+    shown = [(name, value) for name, value in facts if value]
+    return told(content, f"Bugs of {content.version}", says, _affects_blocks(content), *shown, first=says)
 
 
 def _affected(content: AffectsResult) -> str:
     counts = content.counts
     words = [number_of(counts.get("has", 0), "known bug")]
-    words += [f"{count} {word}" for word, count in counts.items() if word != "has"]
+    others = (one for one in counts.items() if one[0] != "has")
+    words += [f"{count} {_FIXED if word == 'mended' else word}" for word, count in others]
     return f"{content.version}: {', '.join(words)}."
 
 
+#: In place of the word for a bug whose fix a changelog names.
+_FIXED = "fixed by its changelog"
+#: The words of rows that something other than a date decides.
+_RULED_OUT = ("not with this configuration", "not on this architecture")
+#: The groups of rows: a caption, and whether a row belongs there.
+_GROUPS: tuple[tuple[str, Callable[[AffectedBy], bool]], ...] = (
+    ("It has", lambda row: row.kind.is_fault and row.word == "has"),
+    ("Not known", lambda row: row.kind.is_fault and row.word == "not known"),
+    ("Fixed by its changelog", lambda row: row.kind.is_fault and row.word == "mended" and bool(row.named)),
+    ("Ruled out", lambda row: row.kind.is_fault and row.word in _RULED_OUT),
+    ("Changes, not bugs", lambda row: not row.kind.is_fault and row.word == "has"),
+    ("Changes, not known", lambda row: not row.kind.is_fault and row.word == "not known"),
+)
+
+
 def _affects_blocks(content: AffectsResult) -> Iterator[Block]:
-    head = ("id", "kind", "stands", "sentence", "sources", "what happens")
-    yield from headed("Where this kernel stands", head, map(_affected_row, content.bugs), 5)
+    yield from (Paragraph(text, wrapped=True) for text in content.about)
+    rows = content.rows
+    notes = Counter(row.note for row in rows if row.note)
+    marks = {note: f"[{at}]" for at, note in enumerate((note for note, n in notes.items() if n > 1), 1)}
+    left = list(rows)
+    for caption, belongs in _GROUPS:
+        group = [row for row in left if belongs(row)]
+        left = [row for row in left if row not in group]
+        yield from _affects_table(caption, group, marks)
+    yield from _affects_table("Others", left, marks)
+    yield from (Paragraph(f"{mark} {note}", wrapped=True) for note, mark in marks.items())
     if content.left_out:
-        rows = number_of(content.left_out, "row")
-        yield Paragraph(f"{rows} of what is over, and of rules, left out: --all has them.", "pale")
+        number = number_of(content.left_out, "entry", "entries")
+        yield Paragraph(f"{number} not shown (fixed, not yet there, or rules): --all.", "pale", wrapped=True)
 
 
-def _affected_row(row: AffectedBy) -> tuple[Cell, ...]:
+def _affects_table(caption: str, rows: list[AffectedBy], marks: Mapping[str, str]) -> Iterator[Block]:
+    head = ("id", "what happens", "kind", "stands", "sentence", "sources")
+    if rows:
+        cells_of = tuple(_affected_row(row, marks) for row in rows)
+        yield Table(caption, head, cells_of, glance=(0, 1), wrapped=True)
+
+
+def _affected_row(row: AffectedBy, marks: Mapping[str, str]) -> tuple[Cell, ...]:
     word = cell(row.word, "bad" if row.word == "has" and row.kind.is_fault else "")
-    sentence = f"{row.sentence}{f' {row.cve}' if row.cve else ''}"
-    return cells(row.id, row.kind, word, sentence, "; ".join(row.sources), row.what, code=False)
+    what = linkless(row.what)
+    what += f" {row.cve}." if row.cve and row.cve not in what else ""
+    only = f"On {', '.join(row.architectures)} only." if _is_rare(row) else ""
+    also = f"Measured: {', '.join(row.also)}." if row.also else ""
+    note = marks.get(row.note, row.note)
+    ended = "" if row.word in _RULED_OUT else " ".join(filter(None, (row.fixed, note, only, also)))
+    named = [f"Line {one.line:,} of the changelog: {one.how} {one.text}" for one in row.named]
+    says = row.sentence if row.word in _RULED_OUT or (row.named and row.word != "mended") else ""
+    lines = tuple(filter(None, (what, says, ended, *named)))
+    return (
+        cell(row.id),
+        Cell(lines),
+        cell(row.kind),
+        word,
+        *cells(row.sentence, "; ".join(row.sources), code=False),
+    )
+
+
+def _is_rare(row: AffectedBy) -> bool:
+    """True if it exists on a single architecture, which most readers do not have."""
+    return len(row.architectures) == 1 and row.architectures[0] != "x86_64"
 
 
 def part(content: BugRunResult) -> Part:

@@ -14,6 +14,7 @@ import msgspec
 
 from pfnlab.base.inert import one_line, recorded_line, visible
 from pfnlab.base.result import Made, Outcome, Printed, Result
+from pfnlab.base.terminal_text import wrapped
 from pfnlab.present.document.blocks import (
     Block,
     Bullets,
@@ -200,7 +201,7 @@ def _lines(blocks: Iterable[Block]) -> Iterator[str]:
 def _block_lines(block: Block) -> Iterator[str]:
     match block:
         case Paragraph():
-            yield block.text
+            yield from wrapped(block.text) if block.wrapped else (block.text,)
         case Bullets():
             for item, below in block.groups:
                 yield from (item, *(f"  {line}" for line in below))
@@ -211,7 +212,19 @@ def _block_lines(block: Block) -> Iterator[str]:
                 # A line of its own from its first column on: who selects that line has the command.
                 yield from (f"  {name}:", *values)
         case Table() if block.glance:
-            yield from _table_lines(block)
+            yield from _wrapped_lines(block) if block.wrapped else _table_lines(block)
+
+
+def _wrapped_lines(table: Table) -> Iterator[str]:
+    """The caption, and each row with the lines of its last column below each other."""
+    *before, last = table.glance
+    rows = [([one_line(row[place].text) for place in before], row[last].lines) for row in table.rows]
+    widths = [max(map(len, column)) for column in zip(*(names for names, _ in rows), strict=True)]
+    yield table.caption
+    for names, lines in rows:
+        start = _GAP.join(("", *(name.ljust(width) for name, width in zip(names, widths, strict=True)), ""))
+        for place, line in enumerate(lines):
+            yield from wrapped(line, len(start), start if place == 0 else "")
 
 
 def _table_lines(table: Table) -> Iterator[str]:

@@ -1,0 +1,284 @@
+"""The bugs of one kernel: by its version, configuration, architecture, and its package's changelog."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.result import ALWAYS, Count, Made, Result
+from pfnlab.kernel.bugs.architectures import arch_named, arch_of_version, architectures_with
+from pfnlab.kernel.bugs.distributions import Backports
+from pfnlab.kernel.bugs.doubt import is_future, never_released, newer_than_known
+from pfnlab.kernel.bugs.here import options_lacking
+from pfnlab.kernel.bugs.kernel_name import KernelName, kernel_name
+from pfnlab.kernel.bugs.known_bugs import Bug, BugKind, BugReach, all_bugs
+from pfnlab.kernel.bugs.named_repairs import NamedRepairs, NamingLine, repairs_named_in
+from pfnlab.kernel.bugs.repairs import measurements_of
+from pfnlab.kernel.bugs.standing import StandingWord, fix_of
+from pfnlab.present.report.bug_entry import sources_of
+
+AffectedWord = Literal[
+    "has",
+    "not known",
+    "not with this configuration",
+    "not on this architecture",
+    "not yet",
+    "mended",
+    "never",
+]
+#: The words of rows that are printed unasked.
+OPEN: tuple[AffectedWord, ...] = ("has", "not known", "not with this configuration")
+#: What is wrong stands before what only differs, and that before rules.
+_ORDER = (BugKind.BUG, BugKind.REGRESSION, BugKind.CHANGE, BugKind.RULE, BugKind.PROPOSAL)
+_SEES = (StandingWord.HAS, StandingWord.NOT_KNOWN)
+
+
+class NamedFix(msgspec.Struct, frozen=True):
+    """A line of a changelog that decides about a bug.
+
+    :param line: its number
+    :param how: what it names: commit, subject or CVE
+    :param text: the commit, the subject or the CVE
+    """
+
+    line: Count
+    how: str
+    text: str
+
+    @classmethod
+    def of(cls, naming: NamingLine) -> NamedFix:
+        """A naming of a changelog."""
+        return cls(naming.line, naming.how, naming.text)
+
+
+class AffectedBy(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the kernel stands with one bug.
+
+    :param id: the bug's number
+    :param title: its short name
+    :param what: what happens, in Markdown
+    :param word: whether the kernel has it
+    :param sentence: the same with dates and commits
+    :param fixed: where it is fixed, a sentence; empty where no fix is known
+    :param note: what that means for the kernel's series, a sentence; often empty
+    :param cve: its number; empty where it has none
+    :param architectures: those on which it can exist; empty for all
+    :param also: entries that measured the same bug
+    :param named: the lines of the changelog that decided
+    :param sources: the commits, records and measurements behind the sentence
+    """
+
+    id: str
+    title: str
+    kind: BugKind
+    what: str
+    word: AffectedWord
+    sentence: str
+    fixed: str = ""
+    note: str = ""
+    cve: str
+    architectures: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    named: tuple[NamedFix, ...] = ()
+    sources: tuple[str, ...]
+
+
+class AffectsResult(Result, frozen=True, kw_only=True, tag="pfnlab-bugs-affects/1"):
+    """The bugs of one kernel.
+
+    :param version: as it was written
+    :param upstream: the release and point it comes from; null where the text does not say the point
+    :param about: what kind of kernel it is and what its version does not say, a sentence each
+    :param config: the file of its configuration; empty where none was given
+    :param arch: its architecture; empty where it is not known
+    :param changelog: the file of its changelog; empty where none was given
+    :param bugs: the rows, gravest first; bugs and regressions before changes and rules
+    :param left_out: how many rows are over, or rules, and were not asked for
+    """
+
+    version: str
+    upstream: Annotated[str | None, ALWAYS]
+    about: tuple[str, ...] = ()
+    config: str
+    arch: str = ""
+    changelog: str = ""
+    bugs: tuple[AffectedBy, ...]
+    left_out: Count
+
+    @property
+    def rows(self) -> list[AffectedBy]:
+        """The rows, without measurements of a bug that has a row of its own."""
+        measured = {number for row in self.bugs for number in row.also}
+        return [row for row in self.bugs if row.id not in measured]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many bugs and regressions have each word."""
+        found: dict[str, int] = {}
+        for one in self.rows:
+            if one.kind.is_fault:
+                found[one.word] = found.get(one.word, 0) + 1
+        return found
+
+
+class _Kernel(msgspec.Struct, frozen=True):
+    """The kernel that is asked about."""
+
+    name: KernelName
+    options: Mapping[str, str] | None
+    arch: str
+    repairs: NamedRepairs | None
+
+
+def affecting(
+    version: str,
+    options: Mapping[str, str] | None = None,
+    *,
+    config: str = "",
+    every: bool = False,
+    arch: str | None = None,
+    changelog: Path | None = None,
+) -> AffectsResult:
+    """Where the kernel *version* stands with each bug.
+
+    :param version: upstream's, a distribution's package version, or what ``uname -r`` says
+    :param options: those of its configuration; None where it is not known
+    :param every: also rows that are over, rules, and proposals
+    :param arch: its architecture; by default that of the version, if it says one
+    :param changelog: of its package, or the log of its tree
+    :raises Misuse: it begins like no version, no kernel has it, or the changelog cannot be read
+    """
+    name = kernel_name(version)
+    if why := never_released(name):
+        raise Misuse(f"{name.text} is not a known kernel: {why}")
+    kernel = _Kernel(
+        name,
+        options,
+        arch_of_version(name.text) if arch is None else arch_named(arch),
+        repairs_named_in(changelog) if changelog is not None else None,
+    )
+    shown = set(OPEN) | ({"mended"} if kernel.repairs is not None else set())
+    found = [(one, _row(one, kernel)) for one in all_bugs()]
+    rows = [row for _, row in sorted(found, key=lambda pair: _gravity(*pair))]
+    kept = [
+        row
+        for row in rows
+        if every or (row.word in shown and row.kind not in _ORDER[3:] and (row.word != "mended" or row.named))
+    ]
+    candidate = f"-rc{name.candidate}" if name.candidate is not None else ""
+    point = f".{name.point}" if name.point else ""
+    return AffectsResult(
+        made=Made.now(),
+        version=name.text,
+        upstream=None if name.point is None else f"{name.release}{point}{candidate}",
+        about=tuple(_about(kernel)),
+        config=config,
+        arch=kernel.arch,
+        changelog=str(changelog) if changelog is not None else "",
+        bugs=tuple(kept),
+        left_out=len(rows) - len(kept),
+    )
+
+
+def _about(kernel: _Kernel) -> Iterator[str]:
+    name = kernel.name
+    base = f"{name.release}.{name.point}" if name.point else name.release
+    if name.distribution is not None:
+        # A frozen number says less than the family does.
+        frozen = name.distribution.backports is Backports.ANY
+        yield name.distribution.about(name.release if frozen else base)
+    elif name.packaged and name.point is None:
+        yield f"The version does not say which {name.release}.y it was built from."
+    if newest := newer_than_known(name):
+        yield (
+            f"{name.text} is not known here: the newest known is {newest}. "
+            "Later fixes and bugs are not listed."
+        )
+    if kernel.repairs is not None:
+        count = len({naming.line for naming in kernel.repairs.named.values()})
+        yield f"The changelog has {kernel.repairs.lines:,} lines; {count:,} of them name a fix or a cause."
+
+
+def _row(one: Bug, kernel: _Kernel) -> AffectedBy:
+    word, sentence, named = _standing(one, kernel)
+    fixed, note = fix_of(one.dated.dates, kernel.name)
+    return AffectedBy(
+        id=one.number,
+        title=one.title,
+        kind=one.kind,
+        what=one.what,
+        word=word,
+        sentence=sentence,
+        fixed=fixed,
+        note=note,
+        cve=one.cve,
+        architectures=architectures_with(one),
+        also=measurements_of(one.number),
+        named=tuple(map(NamedFix.of, named)),
+        sources=_sources_of_dates(one),
+    )
+
+
+def _standing(one: Bug, kernel: _Kernel) -> tuple[AffectedWord, str, tuple[NamingLine, ...]]:
+    standing = one.standing(kernel.name.text)
+    word: AffectedWord = standing.word.value
+    sentence = standing.sentence
+    named: tuple[NamingLine, ...] = ()
+    if standing.word is StandingWord.HAS and is_future(kernel.name) and not one.dated.dates.change:
+        word, sentence = "not known", f"Whether {kernel.name.text} has {one.number} is not known."
+    if kernel.repairs is not None:
+        word, sentence, named = _by_changelog(one, kernel.repairs, word, sentence)
+    lacking = options_lacking(one, kernel.options) if kernel.options is not None else ()
+    if lacking and word in _SEES:
+        word = "not with this configuration"
+        sentence = f"{one.number} needs {', '.join(lacking)}, which this configuration does not set."
+    elsewhere = architectures_with(one)
+    if kernel.arch and elsewhere and kernel.arch not in elsewhere and word in (*_SEES, OPEN[2]):
+        word = "not on this architecture"
+        sentence = f"{one.number} exists on {', '.join(elsewhere)} only."
+    return word, sentence, named
+
+
+def _by_changelog(
+    one: Bug, repairs: NamedRepairs, word: AffectedWord, sentence: str
+) -> tuple[AffectedWord, str, tuple[NamingLine, ...]]:
+    """The same with what a changelog says: a fix that it names, takes back, or a cause that it brings."""
+    if word in ("mended", "never") or one.dated.dates.change:
+        return word, sentence, ()
+    fix, cause = repairs.of_fix(one), repairs.of_cause(one)
+    if fix and fix[0].reverted:
+        back: AffectedWord = "has" if word == "has" else "not known"
+        return back, f"The changelog takes the fix of {one.number} back.", fix
+    if fix:
+        return "mended", f"The changelog names the fix of {one.number}.", fix
+    if cause and not cause[0].reverted and word in ("not yet", "not known"):
+        return "has", f"The changelog names what brought {one.number}, and not its fix.", cause
+    if cause and cause[0].reverted and word == "has":
+        return "not known", f"The changelog takes back what brought {one.number}.", cause
+    return word, sentence, ()
+
+
+def _gravity(one: Bug, row: AffectedBy) -> tuple[int | str | bool, ...]:
+    """The order of rows: faults, then what has a CVE, then who can reach it, then what breaks."""
+    reach = min((_REACH.index(who) for who in one.reach), default=len(_REACH))
+    harm = next((at for at, words in enumerate(_HARM) if words & set(one.breaks)), len(_HARM))
+    return max(_ORDER.index(row.kind), 1), not one.cve, reach, harm, row.id
+
+
+_REACH = (BugReach.USER, BugReach.PRIVILEGED, BugReach.HARDWARE, BugReach.DRIVER, BugReach.FAULT)
+#: Properties by harm: memory of others, then a crash or a hang, then a leak.
+_HARM = (
+    {"walks_tables", "told_free", "entries_inside", "reached", "freed_once", "flushed", "claimed_unmapped"},
+    {"no_warning", "no_deadlock", "walks_pages"},
+    {"no_leak", "no_loss", "exact", "one_mode", "fork_whole"},
+)
+
+
+def _sources_of_dates(one: Bug) -> tuple[str, ...]:
+    dates = one.dated.dates
+    commits = (dates.introduced, dates.commit, *(point.commit for point in (*dates.stable, *dates.came)))
+    return tuple(dict.fromkeys((*filter(None, commits), *sources_of(one))))

@@ -1,0 +1,316 @@
+"""Bugs, messages, programs and claims, found by a commit, a CVE, an identifier, a log line, or words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache, lru_cache
+from math import log
+from typing import Literal
+
+import msgspec
+
+from pfnlab.base.errors import Misuse
+from pfnlab.base.inert import visible_name
+from pfnlab.base.result import Count, Printed
+from pfnlab.base.terminal_text import linkless, wrapped
+from pfnlab.diagnosis.messages.explaining import explain_line
+from pfnlab.diagnosis.messages.family_files import Family, families
+from pfnlab.discussions.lookup import claims_of
+from pfnlab.kernel.bugs.known_bugs import Bug, all_bugs, bug
+from pfnlab.kernel.bugs.repairs import bugs_of_commit, commit_titled, fix_subjects, is_commit, subject_of
+from pfnlab.programs.lang.library_list import library_entries
+
+#: What a search was taken for.
+AskedFor = Literal["commit", "CVE", "bug", "log line", "words"]
+#: What can be found, in the order of lists.
+FoundKind = Literal["bug", "message", "program", "claim"]
+
+
+class FoundEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry that fits.
+
+    :param kind: what it is
+    :param name: the number of a bug or claim, the name of a message or program
+    :param says: its title or first sentence
+    :param why: what it has to do with a commit, a CVE or a log line; empty for words
+    :param command: the command that shows it
+    """
+
+    kind: FoundKind
+    name: str
+    says: str
+    why: str = ""
+    command: str
+
+
+class BugFindings(Printed, frozen=True, kw_only=True, tag="pfnlab-bugs-find/1"):
+    """Entries that fit a search, the best of each kind first.
+
+    :param asked: what was searched for
+    :param read_as: what it was taken for
+    :param title: of a commit, its subject; empty where it is not known
+    :param found: the entries
+    :param left_out: how many more fit less well
+    """
+
+    asked: str
+    read_as: AskedFor
+    title: str = ""
+    found: tuple[FoundEntry, ...]
+    left_out: Count = 0
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        if self.title:
+            yield from wrapped(f"{self.asked}: {self.title}")
+        if not self.found:
+            yield from wrapped(f"Nothing found for the {self.read_as} {self.asked}. {_INSTEAD[self.read_as]}")
+        for kind, heading in _HEADINGS.items():
+            rows = [one for one in self.found if one.kind == kind]
+            width = max((len(one.name) for one in rows), default=0)
+            if rows:
+                yield heading
+            for one in rows:
+                says = f"{one.why}: {one.says}" if one.why else one.says
+                yield from wrapped(linkless(says), width + 4, f"  {one.name}")
+        if self.found:
+            shown = dict.fromkeys(one.command for one in self.found if one.command)
+            yield from wrapped(f"More: {next(iter(shown))}")
+        if self.left_out:
+            yield f"{self.left_out} more: --all."
+
+
+_HEADINGS: dict[FoundKind, str] = {
+    "bug": "Bugs and changes",
+    "message": "Messages",
+    "program": "Programs",
+    "claim": "Claims of discussions",
+}
+#: What to do where nothing was found.
+_INSTEAD: dict[AskedFor, str] = {
+    "commit": "Backports have commits of their own: search for the subject. "
+    "Only bugs of PFN mappings, cache modes and device memory are listed.",
+    "CVE": "Only bugs of PFN mappings, cache modes and device memory are listed: `pfnlab bugs list --cve`.",
+    "bug": "",
+    "log line": "",
+    "words": "Use fewer or other words; `pfnlab explain` reads whole logs.",
+}
+#: The most entries of a kind that are shown unasked.
+_MOST = 5
+
+
+def bug_findings(asked: str, *, every: bool = False) -> BugFindings:
+    """The entries that fit a commit, a CVE, an identifier, a line of a log, or words.
+
+    :param every: all of them; by default the best of each kind
+    :raises Misuse: nothing to search for
+    """
+    text = " ".join(asked.split())
+    if not _TOKEN.search(text.lower()):
+        raise Misuse("nothing to search for: write words, a commit, a CVE or a log line")
+    read_as, found = _found(commit_titled(text) or text)
+    kept = found if every else [one for kind in _HEADINGS for one in _first(found, kind)]
+    commits = (one.commit for one in bugs_of_commit(text)) if is_commit(text) else ()
+    title = next(filter(None, map(subject_of, commits)), "")
+    shown = visible_name(text)[:_MOST_SHOWN]
+    return BugFindings(
+        asked=shown, read_as=read_as, title=title, found=tuple(kept), left_out=len(found) - len(kept)
+    )
+
+
+#: The most letters of a search that are repeated.
+_MOST_SHOWN = 200
+_CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,7}", re.IGNORECASE)
+
+
+def _found(text: str) -> tuple[AskedFor, list[FoundEntry]]:
+    if is_commit(text):
+        named = [
+            _bug(one.bug, f"{_ROLES[one.role]}{f' in {one.where}' if one.where else ''}")
+            for one in bugs_of_commit(text)
+        ]
+        return "commit", named
+    if cve := _CVE.fullmatch(text):
+        number = cve[0].upper()
+        own = [_bug(one, "has this CVE") for one in all_bugs() if one.cve == number]
+        others = [one for one in all_bugs() if one.cve != number and number in f"{one.what} {one.notes}"]
+        return "CVE", own + [_bug(one, "mentions it") for one in others]
+    if exact := next((one for one in all_bugs() if text.upper() == one.number or text == one.title), None):
+        return "bug", [_bug(exact)]
+    if " " in text and (said := tuple(dict.fromkeys(event.family for event in explain_line(text).events))):
+        numbers = dict.fromkeys(number for family in said for number in family.bugs)
+        printed = {one.number: None for one in all_bugs() for family in said if family.name in one.log}
+        bugs = [_bug(bug(number), "can print it") for number in {**numbers, **printed}]
+        programs = dict.fromkeys(name for family in said for name in family.programs)
+        return "log line", [
+            *bugs,
+            *(_message(family, "is this message") for family in said),
+            *(_program(entry.name, entry.question) for entry in library_entries() if entry.name in programs),
+        ]
+    return "words", _by_words(text)
+
+
+_ROLES = {
+    "fixes": "fixed by it",
+    "backports the fix of": "fixed by it",
+    "introduced": "came with it",
+    "backported the cause of": "came with it",
+    "is about": "mentions it",
+}
+
+
+def _first(found: list[FoundEntry], kind: FoundKind) -> list[FoundEntry]:
+    most = _MOST if kind != "bug" else 2 * _MOST
+    return [one for one in found if one.kind == kind][:most]
+
+
+def _bug(one: Bug, why: str = "") -> FoundEntry:
+    return FoundEntry(
+        kind="bug", name=one.number, says=one.what, why=why, command=f"pfnlab bugs show {one.number}"
+    )
+
+
+def _message(family: Family, why: str = "") -> FoundEntry:
+    return FoundEntry(
+        kind="message", name=family.name, says=family.title, why=why, command="pfnlab explain 'LINE'"
+    )
+
+
+def _program(name: str, question: str) -> FoundEntry:
+    return FoundEntry(kind="program", name=name, says=question, command=f"pfnlab run {name}")
+
+
+# Words.
+
+_TOKEN = re.compile(r"[a-z0-9_]{2,}")
+#: Words that say nothing.
+_EMPTY = frozenset(
+    _TOKEN.findall(
+        "an and are as at be been but by can do does for from has have how if in into is it its my no not "
+        "of on or so that the then there this to too was when where which while why with you your"
+    )
+)
+#: Words of people, and those of the entries that mean the same.
+_SAME = {
+    "hang": ("stall", "deadlock", "waits", "lockup"),
+    "freeze": ("stall", "deadlock", "lockup"),
+    "stuck": ("stall", "deadlock", "ever"),
+    "crash": ("oops", "panic", "bug_on", "dereference", "stopped"),
+    "slow": ("second", "thousand", "uncached"),
+    "passthrough": ("vfio",),
+    "gpu": ("i915", "framebuffer", "nvidia", "amdgpu"),
+    "wc": ("write", "combining"),
+    "cow": ("copied",),
+    "hugepage": ("huge", "transparent"),
+    "refused": ("einval", "ebusy", "eperm", "fails"),
+    "security": ("cve",),
+}
+_SYNONYM = 0.6
+#: How much of the best match an entry has to match.
+_SHARE = 0.7
+
+
+class _Document(msgspec.Struct, frozen=True):
+    """An entry with its words, each with the weight of the text it stands in."""
+
+    entry: FoundEntry
+    words: dict[str, float]
+
+
+def _by_words(text: str) -> list[FoundEntry]:
+    tokens = [word for word in dict.fromkeys(_TOKEN.findall(text.lower())) if word not in _EMPTY]
+    tokens = tokens or _TOKEN.findall(text.lower())
+    scored: list[tuple[float, float, int, FoundEntry]] = []
+    weights = {token: _rarity(token) for token in tokens}
+    for place, document in enumerate(_documents()):
+        met = {token: _match(token, document.words) for token in tokens}
+        share = sum(weights[token] for token in tokens if met[token])
+        if share:
+            score = sum(weights[token] * met[token] for token in tokens)
+            scored.append((share, score, place, document.entry))
+    best = max((share for share, *_ in scored), default=0.0)
+    kept = [one for one in scored if one[0] >= _SHARE * best and one[0] >= _SHARE / 2 * sum(weights.values())]
+    kept.sort(key=lambda one: (-one[0], -one[1], one[2]))
+    return [entry for *_, entry in kept]
+
+
+def _match(token: str, words: dict[str, float]) -> float:
+    """The weight with which an entry has a word, its plural or another form, or one that means the same."""
+    own = max((words[word] for word in _forms(token) & words.keys()), default=0.0)
+    same = (words[word] for other in _SAME.get(_stem(token), ()) for word in _forms(other) & words.keys())
+    return max(own, _SYNONYM * max(same, default=0.0))
+
+
+@lru_cache(maxsize=1000)
+def _forms(token: str) -> frozenset[str]:
+    """All words of the entries that are a form of *token*."""
+    return frozenset(word for word in _vocabulary() if _alike(token, word))
+
+
+@cache
+def _vocabulary() -> frozenset[str]:
+    return frozenset(word for document in _documents() for word in document.words)
+
+
+def _alike(token: str, word: str) -> bool:
+    if token == word:
+        return True
+    stem = _stem(token)
+    return len(stem) >= 3 and (_stem(word) == stem or (len(stem) >= 5 and word.startswith(stem)))
+
+
+def _stem(word: str) -> str:
+    for ending in ("ing", "ed", "es", "s", "e"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word.removesuffix(ending)
+    return word
+
+
+@lru_cache(maxsize=1000)
+def _rarity(token: str) -> float:
+    documents = _documents()
+    having = sum(1 for one in documents if _match(token, one.words))
+    return log(1 + len(documents) / (1 + having))
+
+
+@cache
+def _documents() -> tuple[_Document, ...]:
+    return tuple(_all_documents())
+
+
+def _all_documents() -> Iterator[_Document]:
+    for one in all_bugs():
+        words = _weighed(
+            (3.0, (one.number, one.title, one.what, one.cve)),
+            (2.0, (one.see, one.trigger, *one.log, *fix_subjects(one), subject_of(one.introduced))),
+            (1.0, (one.notes, one.group, one.kind, *one.config, *one.breaks, *one.reach, *one.programs)),
+        )
+        yield _Document(_bug(one), words)
+    for family in families():
+        wordings = tuple(wording.text for wording in family.wording)
+        words = _weighed((3.0, (family.name, family.title)), (2.0, wordings), (1.0, (family.meaning,)))
+        yield _Document(_message(family), words)
+    for entry in library_entries():
+        words = _weighed((3.0, (entry.name, entry.question)), (1.0, (entry.says, entry.section)))
+        yield _Document(_program(entry.name, entry.question), words)
+    for number, _, message, claim in claims_of():
+        words = _weighed(
+            (3.0, (claim.reading,)), (2.0, (claim.quote,)), (1.0, (claim.because, message.author))
+        )
+        says, command = claim.reading or claim.quote, f"pfnlab discussions show {number}"
+        yield _Document(FoundEntry(kind="claim", name=number, says=says, command=command), words)
+
+
+def _weighed(*texts: tuple[float, Iterable[str]]) -> dict[str, float]:
+    """The words of *texts*, the heaviest first, each with the weight of the first that has it."""
+    found: dict[str, float] = {}
+    for weight, parts in texts:
+        for part in parts:
+            for word in _TOKEN.findall(part.lower()):
+                found.setdefault(word, weight)
+                for piece in word.split("_"):
+                    found.setdefault(piece, weight)
+    return found
