@@ -74,6 +74,7 @@ def _mended(text: str) -> tuple[str, bool]:
         text = _TERMINAL.sub("", text)
     text = _CONTROL.sub("", text.translate(_QUOTE_MARKS))
     text, glued = _from_printable(text)
+    is_row = text.lstrip().startswith("|") and text.rstrip().endswith("|")
     if "&" in text:
         text = _ENTITY.sub(lambda found: html.unescape(found[0]), text).replace("\xa0", " ")
     if "<" in text:
@@ -83,6 +84,8 @@ def _mended(text: str) -> tuple[str, bool]:
     text = _ARROW.sub("<->", _DASH.sub("-", text))
     text = _QUOTED.sub("", text)
     text = _SIGN.sub(r"\1", text)
+    if is_row:
+        text = text.rstrip(" |")
     if "*" in text or "`" in text or "~~" in text:
         text = _MARKDOWN.sub("", text)
     return text, glued
@@ -107,6 +110,8 @@ def _from_printable(text: str) -> tuple[str, bool]:
 _MOST_SIGNS, _MOST_PIECES = 8, 64
 _STAMP = re.compile(r"\s*\[\s{0,8}(\d{1,9}\.\d{1,9})\s{0,3}\]:?")
 _LOST_BRACKET = re.compile(r"\s*(\d{1,7}\.\d{6})\]")
+#: A record of /dev/kmsg: level, number, microseconds, flags.
+_KMSG = re.compile(r"\s*\d{1,4},\d{1,12},(\d{1,16}),[-c+](?:,[^;]{0,64})?;")
 _CLOCK = r"\d{1,2}:\d{2}:\d{2}(?:[.,]\d{1,9})?"
 _CALLER = r"\[\s{0,8}[TC]\d{1,10}\]"
 _LEVEL = r"<\d{1,3}>"
@@ -119,9 +124,21 @@ _SYSLOG = (
 _ISO = rf"\[?\d{{4}}-\d{{2}}-\d{{2}}[T ]{_CLOCK}(?:\s?(?:Z|[+-]\d{{2}}:?\d{{2}}))?\]?[\s:]"
 _ONLY_CLOCK = rf"\[?{_CLOCK}\]?\s(?=.*\bkernel:)"
 _FACILITY = r"(?:kern|user|daemon|syslog|local\d)\s{0,6}(?::\s{0,3}|\.)(?:[a-z]{3,7})\s{0,6}:?\s"
+#: `(3)[2512:app]`, `[0:  init:    1]` and `c1   345` of phones' kernels; `[C3] [swapper]` of others.
+_VENDOR = (
+    r"\(\d{1,2}\)\[\d{1,7}:[^\[\]]{1,32}\]:?|\[\d{1,2}:\s{0,16}[^\[\]:]{1,32}:\s{0,8}\d{1,7}\]"
+    r"|c\d{1,2}\s{1,8}\d{1,7}\s(?=\S)|\[\d{1,7}:[^\[\]\s]{1,32}\](?=\s?x86)"
+)
+#: `01-02 03:04:05.678     0     0 W KERNEL  : `
+_LOGCAT = rf"\d{{2}}-\d{{2}}\s{{1,3}}{_CLOCK}\s{{1,8}}\d{{1,7}}\s{{1,8}}\d{{1,7}}\s[VDIWEF]\s[^:]{{0,24}}:\s"
+#: A cell of a table before the message: a number, a clock, a date, a level.
+_CELL = (
+    r"\|{0,2}\s{0,8}(?:[\dT.:+/ -]{1,40}Z?|kern|kernel|info|warn|warning|err|error|notice|debug)?"
+    r"\s{0,8}\|{1,2}\s"
+)
 #: The first of them that fits; behind a clock a host may stand.
 _OTHERS = re.compile(
-    rf"\s*(?:{_CALLER}|{_LEVEL}|{_HUMAN}|(?P<clock>{_SYSLOG}|{_ISO})|{_FACILITY}|{_ONLY_CLOCK})"
+    rf"\s*(?:{_CALLER}|{_LEVEL}|{_HUMAN}|{_VENDOR}|{_LOGCAT}|{_CELL}|(?P<clock>{_SYSLOG}|{_ISO})|{_FACILITY}|{_ONLY_CLOCK})"
 )
 _KERNEL = re.compile(r"\s*(?:([\w.-]{1,64})\s{1,3})?(?:kernel|vmunix)(?:\[\d*\])?:\s?")
 _HOST = re.compile(r"\s*([\w.-]{1,64})\s{1,3}(?=kernel\b|[\w./-]{1,40}(?:\[\d{1,10}\])?:\s)")
@@ -179,6 +196,8 @@ def _stripped(text: str) -> LogPiece:
     for _ in range(_MOST_SIGNS):
         if found := _STAMP.match(text, place) or (_LOST_BRACKET.match(text, place) if not place else None):
             stamp = float(found[1])
+        elif not place and (found := _KMSG.match(text)):
+            stamp = int(found[1]) / 1e6
         elif may_be_kernel and (found := _KERNEL.match(text, place)):
             host = found[1] or host
         elif found := _OTHERS.match(text, place):
