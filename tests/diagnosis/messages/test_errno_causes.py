@@ -16,7 +16,9 @@ from pfnlab.diagnosis.messages.errno_causes import (
     ShownErrno,
     all_causes,
     causes,
+    causes_of,
     known_errnos,
+    way_of,
     ways_of,
 )
 from pfnlab.kernel.bugs.known_bugs import all_bugs
@@ -148,3 +150,25 @@ def test_any_words_are_understood_or_refused(words: str) -> None:
         causes("EINVAL", [words])
     except Misuse as refusal:
         assert str(refusal).isprintable()
+
+
+@for_each(
+    "name, how, word",
+    [
+        ("EFAULT", "ioctl VFIO_IOMMU_MAP_DMA", "BAR"),
+        ("EEXIST", "ioctl VFIO_IOMMU_MAP_DMA", "IOVA"),
+        ("EFAULT", "KVM_RUN", "guest"),
+        ("EBUSY", "open /dev/vfio/41", "group"),
+        ("ENOENT", "open /dev/mem", "/dev/mem"),
+    ],
+)
+def test_calls_of_vfio_and_kvm_have_causes(name: str, how: str, word: str) -> None:
+    """EFAULT and EEXIST among them."""
+    found = causes(name, how.split())
+
+    assert found and any(word in cause.what for cause in found)
+
+
+def test_causes_of_a_call_are_not_those_of_another() -> None:
+    """EEXIST of a mapping for DMA is none of an mmap."""
+    assert () == causes_of("EEXIST", way_of("/dev/mem"))

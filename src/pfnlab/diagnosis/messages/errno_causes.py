@@ -16,7 +16,7 @@ _FILE = Path(__file__).parent / "errnos.toml"
 
 #: Words of a question that name no way to map.
 _FILLING = frozenset(
-    ("a", "an", "at", "by", "file", "for", "from", "in", "of", "on", "open", "the", "through")
+    ("a", "an", "at", "by", "file", "for", "from", "in", "ioctl", "of", "on", "open", "the", "through")
 )
 
 #: The most letters of a word that are shown.
@@ -77,13 +77,7 @@ def causes(errno_name: str, how: Sequence[str]) -> tuple[ErrnoCause, ...]:
     if wanted not in known:
         shown = visible_name(errno_name)[:_MOST]
         raise Misuse(f"no causes of {shown!r} are known: write one of {', '.join(known)}")
-    names = ways_of(how)
-    return tuple(
-        cause
-        for name in names
-        for cause in all_causes().cause
-        if cause.errno == wanted and name in cause.ways
-    )
+    return _of(wanted, ways_of(how))
 
 
 def ways_of(how: Sequence[str]) -> tuple[str, ...]:
@@ -97,6 +91,25 @@ def ways_of(how: Sequence[str]) -> tuple[str, ...]:
     if not found:
         raise Misuse(f"this names no way to map: write {_offered()}")
     return _special_first(tuple(found))
+
+
+def way_of(word: str) -> str:
+    """The name of the most special way that one word names; empty where it names none."""
+    return next((way.name for way in all_causes().way if _names(way, word)), "") if word else ""
+
+
+def causes_of(errno_name: str, way: str) -> tuple[ErrnoCause, ...]:
+    """The causes of an errno for a way by its name, the most special first; none for an errno without any."""
+    return _of(errno_name, _special_first((way,)))
+
+
+def _of(errno_name: str, ways: tuple[str, ...]) -> tuple[ErrnoCause, ...]:
+    return tuple(
+        cause
+        for name in ways
+        for cause in all_causes().cause
+        if cause.errno == errno_name and name in cause.ways
+    )
 
 
 def known_errnos() -> tuple[str, ...]:
