@@ -45,6 +45,13 @@ _SAMPLES = {
     "file": "mm/memory.c",
     "line": "1064",
     "word": "word",
+    "failure": "Operation not permitted",
+    "node": "/dev/mem",
+    "fd": "5",
+    "iova": "0xe0000000",
+    "entry": "80000000fd000227",
+    "version": "6.1.85",
+    "function": "track_pfn_insert+0x11/0x30",
     "text": "some words",
 }
 

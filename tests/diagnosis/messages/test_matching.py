@@ -19,13 +19,15 @@ def longest(text: str) -> tuple[str, dict[str, str]] | None:
     """The wording of a text and its values, of all templates that there are."""
     best: tuple[tuple[int, int], str, dict[str, str]] | None = None
     for _, wording in all_wordings():
+        if wording.seeds and not any(seed in text for seed in wording.seeds):
+            continue
         template = LineTemplate(wording.text)
         found = template.match(text)
         if found is None:
             continue
         rank = (found.span[1] - found.span[0], len(found.values) - len(found.missing))
         if best is None or rank > best[0]:
-            best = rank, wording.text, found.values
+            best = rank, wording.text, {**wording.implies, **found.values}
     return best and best[1:]
 
 

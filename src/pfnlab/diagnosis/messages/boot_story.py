@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from pfnlab.diagnosis.messages.boot_facts import MOST_DEVICES, BootFacts
+from pfnlab.diagnosis.messages.cases import KernelRange, possible
 from pfnlab.diagnosis.messages.family_files import Family, FamilyEnding, FamilyKind, FamilyVerdict, ended
 from pfnlab.diagnosis.messages.file_notes import large_entries, overlaps, uncached_prefetchable
 from pfnlab.diagnosis.messages.matching import Match
@@ -65,16 +66,19 @@ def case_of(text: str, match: Match) -> str:
     return ""
 
 
-def story(growing: Sequence[GrowingEvent], facts: BootFacts) -> tuple[MessageEvent, ...]:
+def story(growing: Sequence[GrowingEvent], facts: BootFacts, kernel: KernelRange) -> tuple[MessageEvent, ...]:
     """The events of a boot, in the order of their first lines, as its end shows them."""
+    fitting = [(event, event.fitted(kernel)) for event in growing]
+    read = [(event, family) for event, family in fitting if family is not None]
+    growing = [event for event, _ in read]
     has_setup = any(one.match.family.name in _ABOUT_PAT for one in growing)
     bars = [row for one in growing if one.match.family.name == "file_lspci" for row in one.rows]
     groups: dict[object, list[tuple[GrowingEvent, Family]]] = {}
-    for at, event in enumerate(growing):
+    for at, (event, fit) in enumerate(read):
         ending = _ending(event, facts, bars)
         if ending is None and _is_repaired(event, growing[at + 1 : at + 1 + _SOON]):
             ending = _BY_ITSELF
-        family = event.match.family if ending is None else ended(event.match.family, ending)
+        family = possible(fit if ending is None else ended(fit, ending), kernel)
         key = _key(event, "" if ending is None else ending.when, has_setup)
         groups.setdefault(event if key is None else key, []).append((event, family))
     return tuple(sorted(map(_told, groups.values()), key=lambda one: one.line))

@@ -26,7 +26,10 @@ _NEAR_IN_FILE = 400
 #: Seconds by which stamps may go back within one boot: processors print side by side.
 _BACK = 1.0
 #: The values that lines of one event have in common.
-_SIGNS = ("comm", "pid", "wanted", "granted", "existing", "differs", "device", "bar", "errno")
+_SIGNS = (
+    *("comm", "pid", "wanted", "granted", "existing", "differs", "device", "bar", "errno", "failure", "node"),
+    "function",
+)
 _REPEATED = re.compile(r"(?:last )?message repeated (\d{1,9}) times")
 _SUPPRESSED = re.compile(r"(\d{1,9}) callbacks suppressed")
 _OURS = re.compile(r"x86/PAT\s?:|^x86 PAT |\b(?:reserve|free)_memtype [a-z]|\bmemtype_(?:reserve|free) [a-z]")
@@ -211,10 +214,7 @@ class _Paste:
         """The explanation of the lines until now."""
         machines = []
         for host, boots in self._hosts.items():
-            told = [
-                PastedBoot(self._said(boot), story(sorted(boot.events, key=_line_of), boot.facts))
-                for boot in boots
-            ]
+            told = [self._told(boot) for boot in boots]
             shown = tuple(
                 boot for boot in told if boot.events or boot.kernel.sure is message_event.KernelSure.SAID
             )
@@ -223,6 +223,10 @@ class _Paste:
         return PasteExplanation(
             tuple(machines), lines, self._not_understood, tuple(self._strange), self._dropped
         )
+
+    def _told(self, boot: _Boot) -> PastedBoot:
+        kernel = self._said(boot)
+        return PastedBoot(kernel, story(sorted(boot.events, key=_line_of), boot.facts, kernel.range))
 
     def _said(self, boot: _Boot) -> message_event.KernelSaid:
         wordings = [(one.since, one.until) for event in boot.events for one in event.wordings]
@@ -257,6 +261,13 @@ class _Paste:
 
     def _event(self, boot: _Boot, placed: PlacedPiece, match: Match) -> message_event.GrowingEvent | None:
         family, device = match.family, match.values.get("device")
+        if family.kind is FamilyKind.TRACE:
+            recent = islice(reversed(boot.events), _RECENT)
+            head = next((one for one in recent if _has_frame(placed, match, one)), None)
+            if head is not None:
+                head.frame(placed, match)
+                boot.events.move_to_end(head)
+                return None
         word: ResourceWord | None = None
         if family.name in (FAILURES, COURSE):
             is_bridge = boot.facts.is_bridge(device, match.values.get("driver"))
@@ -269,7 +280,11 @@ class _Paste:
             return None
         sign = self._sign(placed, match, word)
         same = boot.by_sign.get(sign)
-        if same is not None and (family.name == FAILURES or _is_same(placed, match, same)):
+        if family.needs_case and same is not None and not same.parts and not same.frames:
+            # What was opened again: the last time counts.
+            del boot.events[same], boot.by_sign[sign]
+            self._kept -= 1
+        elif same is not None and (family.name == FAILURES or _is_same(placed, match, same)):
             same.endings.clear()
             if match.wording is same.match.wording or family.name != FAILURES:
                 same.again(placed, match)
@@ -314,6 +329,13 @@ def _is_same(placed: PlacedPiece, match: Match, event: message_event.GrowingEven
     return match.wording is event.match.wording
 
 
+def _has_frame(placed: PlacedPiece, match: Match, event: message_event.GrowingEvent) -> bool:
+    """True where a line is of the call trace of an event before it."""
+    if event.match.family.name != match.family.name and event.match.family.name not in match.family.follows:
+        return False
+    return placed.line - event.last_line <= _NEAR and placed.piece.host == event.placed.piece.host
+
+
 def _belongs(placed: PlacedPiece, match: Match, event: message_event.GrowingEvent) -> bool:
     """True where a line says more of an event before it: its family follows, or says it in other words."""
     if event.match.family.name in match.family.after and event.is_of(match):
@@ -332,9 +354,10 @@ def _belongs(placed: PlacedPiece, match: Match, event: message_event.GrowingEven
     stamp = placed.piece.stamp
     if stamp is not None and event.last_stamp is not None and abs(stamp - event.last_stamp) > _SOON:
         return False
-    pid = match.values.get("pid")
-    if pid is not None and event.said.get("pid") is not None and pid != str(event.said["pid"]):
-        return False
+    for name in ("pid", "fd"):
+        number = match.values.get(name)
+        if number is not None and event.texts.get(name) is not None and number != event.texts[name]:
+            return False
     return event.overlaps(match)
 
 

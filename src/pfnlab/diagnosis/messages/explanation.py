@@ -9,7 +9,7 @@ import msgspec
 
 from pfnlab.base.result import ALWAYS, Address, Count, Made, Outcome, Result
 from pfnlab.base.units import number_of
-from pfnlab.diagnosis.messages.errno_causes import causes
+from pfnlab.diagnosis.messages.errno_causes import ErrnoCause, causes, causes_of
 from pfnlab.diagnosis.messages.explaining import PasteExplanation
 from pfnlab.diagnosis.messages.family_files import Advice, FamilyKind, FamilyVerdict, Remedy
 from pfnlab.diagnosis.messages.message_event import KernelSaid, KernelSure, MessageEvent
@@ -29,6 +29,25 @@ class SaidPlace(msgspec.Struct, frozen=True):
     end: Address | None
     mode: str | None = None
     name: str = ""
+
+
+class ExplainedCause(msgspec.Struct, frozen=True):
+    """A cause of an errno.
+
+    :param what: what makes it
+    :param check: the command or file that shows whether it is this one
+    :param releases: the releases that answer so; empty for all
+    :param rules: steps of docs/semantics
+    :param bugs: bugs of this kernel that make it
+    :param programs: programs in which it is seen
+    """
+
+    what: str
+    check: str
+    releases: str
+    rules: tuple[str, ...]
+    bugs: tuple[BugHere, ...]
+    programs: tuple[str, ...]
 
 
 class ExplainedEvent(msgspec.Struct, frozen=True):
@@ -61,6 +80,7 @@ class ExplainedEvent(msgspec.Struct, frozen=True):
     :param remedies: what others tried, with where it worked and where it failed
     :param send: what else to send where the lines do not say enough; empty otherwise
     :param notes: what several of the ranges say together
+    :param causes: those of the errno of a call that maps physical memory, as ``--errno`` has them
     """
 
     family: str
@@ -90,6 +110,7 @@ class ExplainedEvent(msgspec.Struct, frozen=True):
     remedies: tuple[str, ...]
     send: str
     notes: Annotated[tuple[str, ...], ALWAYS] = ()
+    causes: Annotated[tuple[ExplainedCause, ...], ALWAYS] = ()
 
 
 class ExplainedBoot(msgspec.Struct, frozen=True):
@@ -109,25 +130,6 @@ class ExplainedBoot(msgspec.Struct, frozen=True):
     since: str
     until: str
     events: tuple[ExplainedEvent, ...]
-
-
-class ExplainedCause(msgspec.Struct, frozen=True):
-    """A cause of an errno.
-
-    :param what: what makes it
-    :param check: the command or file that shows whether it is this one
-    :param releases: the releases that answer so; empty for all
-    :param rules: steps of docs/semantics
-    :param bugs: bugs of this kernel that make it
-    :param programs: programs in which it is seen
-    """
-
-    what: str
-    check: str
-    releases: str
-    rules: tuple[str, ...]
-    bugs: tuple[BugHere, ...]
-    programs: tuple[str, ...]
 
 
 class ExplainResult(Result, frozen=True, kw_only=True, tag="pfnlab-explanation/1"):
@@ -168,7 +170,10 @@ def explained(paste: PasteExplanation) -> ExplainResult:
     boots = tuple(
         ExplainedBoot(
             *(machine.host, boot.kernel.version, boot.kernel.sure, boot.kernel.since, boot.kernel.until),
-            tuple(_event(event, bugs(boot.kernel, event.family.bugs)) for event in boot.events),
+            tuple(
+                _event(event, bugs(boot.kernel, event.family.bugs), boot.kernel.version)
+                for event in boot.events
+            ),
         )
         for machine in paste.machines
         for boot in machine.boots
@@ -197,18 +202,14 @@ def explained_errno(errno_name: str, how: Sequence[str], kernel: str) -> Explain
         says=f"{number_of(len(found), 'cause')} of {errno_name.upper()} from {call} known."
         if found
         else f"{call} never answers {errno_name.upper()}, as far as is known: look at the call before it.",
-        causes=tuple(
-            ExplainedCause(
-                cause.what,
-                cause.check,
-                _releases(cause.since, cause.until),
-                cause.rules,
-                tuple(bugs_here(kernel, cause.bugs)),
-                cause.programs,
-            )
-            for cause in found
-        ),
+        causes=tuple(_cause(cause, kernel) for cause in found),
     )
+
+
+def _cause(cause: ErrnoCause, kernel: str) -> ExplainedCause:
+    releases = _releases(cause.since, cause.until)
+    bugs = tuple(bugs_here(kernel, cause.bugs))
+    return ExplainedCause(cause.what, cause.check, releases, cause.rules, bugs, cause.programs)
 
 
 def _releases(since: str, until: str) -> str:
@@ -224,7 +225,7 @@ def _says(paste: PasteExplanation, boots: tuple[ExplainedBoot, ...]) -> str:
     return f"{number_of(len(events), 'event')} in {lines}, {look} to look at."
 
 
-def _event(event: MessageEvent, bugs: tuple[BugHere, ...]) -> ExplainedEvent:
+def _event(event: MessageEvent, bugs: tuple[BugHere, ...], kernel: str) -> ExplainedEvent:
     family = event.family
     told = (
         "count",
@@ -250,6 +251,9 @@ def _event(event: MessageEvent, bugs: tuple[BugHere, ...]) -> ExplainedEvent:
         bugs=bugs,
         advice=tuple(f"{one.do} Costs: {one.costs}" for one in family.advice if _fits(one, event)),
         remedies=tuple(_remedies(event)),
+        causes=tuple(_cause(cause, kernel) for cause in causes_of(event.errno or "", event.way))
+        if event.way
+        else (),
         **{name: getattr(event, name) for name in told},
         **{name: getattr(family, name) for name in known},
     )

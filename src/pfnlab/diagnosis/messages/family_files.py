@@ -28,6 +28,8 @@ class FamilyKind(Enum):
     LOG = "log"
     #: A part of a file, or of what a command prints.
     FILE = "file"
+    #: A line of a call trace: all lines of one trace are one event.
+    TRACE = "trace"
 
 
 class RangeEnd(Enum):
@@ -51,6 +53,9 @@ class Wording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unit: int = 1
     seeds: tuple[str, ...] = ()
     abridged: bool = True
+    implies: dict[str, str] = {}
+    every_row: bool = False
+    wraps: bool = True
 
 
 class Advice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,6 +64,8 @@ class Advice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     do: str
     costs: str
     pci_only: bool = False
+    since: str = ""
+    until: str = ""
 
 
 class Remedy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +75,8 @@ class Remedy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     works: str = ""
     fails: str = ""
     pci_only: bool = False
+    since: str = ""
+    until: str = ""
 
 
 class FamilyEnding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,6 +93,33 @@ class FamilyEnding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bugs: tuple[str, ...] = ()
     advice: tuple[Advice, ...] = ()
     send: str = ""
+
+
+class CaseWhen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Conditions of a case; ``form.txt`` has the fields."""
+
+    values: dict[str, str] = {}
+    frames: tuple[str, ...] = ()
+    text: str = ""
+    since: str = ""
+    until: str = ""
+
+
+class FamilyCase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Meaning of a family's message in one case; None stands for what the family says."""
+
+    when: CaseWhen
+    title: str | None = None
+    verdict: FamilyVerdict | None = None
+    meaning: str | None = None
+    leak: str | None = None
+    rules: tuple[str, ...] | None = None
+    bugs: tuple[str, ...] | None = None
+    programs: tuple[str, ...] | None = None
+    advice: tuple[Advice, ...] | None = None
+    remedies: tuple[Remedy, ...] | None = None
+    send: str | None = None
+    way: str | None = None
 
 
 class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,9 +148,11 @@ class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     advice: tuple[Advice, ...] = ()
     remedies: tuple[Remedy, ...] = ()
     send: str = ""
+    case: tuple[FamilyCase, ...] = ()
+    needs_case: bool = False
+    way: str = ""
 
 
-@cache
 def ended(family: Family, ending: FamilyEnding) -> Family:
     """The family of an event that ended so: what it means and what to do are the ending's alone."""
     return msgspec.structs.replace(

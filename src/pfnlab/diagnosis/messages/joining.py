@@ -3,11 +3,11 @@
 import re
 from collections import deque
 from collections.abc import Iterator
-from itertools import product
+from itertools import pairwise, product
 
 import msgspec
 
-from pfnlab.diagnosis.messages.family_files import FamilyKind
+from pfnlab.diagnosis.messages.family_files import Family, FamilyKind
 from pfnlab.diagnosis.messages.matching import Match, Matcher
 from pfnlab.diagnosis.messages.paste import MOST_LINE, CleanLine, LogPiece, clean, pieces
 from pfnlab.diagnosis.messages.scan import LogBlock
@@ -15,6 +15,8 @@ from pfnlab.diagnosis.messages.template_fields import FIELDS, is_plausible
 
 #: Lines after a piece that it may go on in, and before.
 _AFTER, _BEFORE = 3, 1
+#: The most rows of a table before the first that has a word of it.
+_MOST_ROWS = 64
 #: The shortest line that a mailer or a terminal breaks.
 _SHORTEST_BROKEN = 40
 _CUT = "A line break stands inside a value, which may be cut."
@@ -67,10 +69,41 @@ class Joiner:
                 if slot.taken or (not self._wants(slot.piece.text) and not is_file):
                     continue
                 placed = self._placed(slot)
-                yield placed
                 is_file = placed.match is not None and placed.match.family.kind is FamilyKind.FILE
+                if placed.match is not None and placed.match.wording.every_row:
+                    yield from self._table(at, placed, placed.match.family, done)
+                else:
+                    yield placed
             if is_file and at + 1 not in done:
                 queue.appendleft(at + 1)
+
+    def _table(self, at: int, placed: PlacedPiece, family: Family, done: set[int]) -> Iterator[PlacedPiece]:
+        """A row with those directly before and behind it, whatever words they have."""
+        before = []
+        for place in range(at - 1, max(self._block.begin, at - _MOST_ROWS) - 1, -1):
+            row = None if place in done else self._row(place, family)
+            if row is None:
+                break
+            before.append(row)
+            done.add(place)
+        yield from reversed(before)
+        yield placed
+        for place in range(at + 1, self._block.end):
+            row = None if place in done else self._row(place, family)
+            if row is None:
+                break
+            done.add(place)
+            yield row
+
+    def _row(self, at: int, family: Family) -> PlacedPiece | None:
+        slots = self._slots(at)
+        if len(slots) != 1 or slots[0].taken:
+            return None
+        match = self._known.row(family, slots[0].piece.text)
+        if match is None or not is_plausible(match.values, match.wording):
+            return None
+        slots[0].taken = True
+        return PlacedPiece(slots[0].line, slots[0].piece, match, slots[0].line, slots[0].piece.text)
 
     def _may_match(self, at: int) -> bool:
         """A quick look at the line as it is, before it is cleaned."""
@@ -99,14 +132,50 @@ class Joiner:
     def _placed(self, slot: _Slot) -> PlacedPiece:
         alone = self._known.whole(slot.piece.text)
         after = self._after(slot)
-        if alone is not None and is_plausible(alone.values, alone.wording):
+        glued = self._glued(slot, after, alone)
+        if glued is not None:
+            return glued
+        is_whole = alone is not None and is_plausible(alone.values, alone.wording)
+        if alone is not None and is_whole and not self._may_be_a_part(slot, alone):
             return self._finished([slot], slot.piece.text, alone, after)
         joined = self._joined(slot, after)
         if joined is not None:
             return joined
-        if alone is None:
-            alone = self._abridged(slot, after)
+        if alone is None or alone.family.needs_case:
+            alone = self._abridged(slot, after) or alone
         return PlacedPiece(slot.line, slot.piece, alone, slot.line, slot.piece.text)
+
+    def _may_be_a_part(self, slot: _Slot, match: Match) -> bool:
+        """True where a name is all that a line has, and it may be of a message that was broken beside it."""
+        if match.family.kind is not FamilyKind.TRACE:
+            return match.family.needs_case
+        before = self._before(slot)
+        return before is not None and "WARNING:" in before.piece.text
+
+    def _glued(self, slot: _Slot, after: list[_Slot], alone: Match | None) -> PlacedPiece | None:
+        """The match of a line that says itself that it goes on, unless it says less than without."""
+        count = 0
+        while count < len(after) and (slot, *after)[count].glued:
+            count += 1
+        if not count:
+            return None
+        run = [slot, *after[:count]]
+        text = slot.piece.text
+        for first, second in pairwise(run):
+            text += self._seam(first.line - self._block.first) + second.piece.text
+        match = self._known.whole(text)
+        if match is None or not is_plausible(match.values, match.wording):
+            return None
+        if alone is not None and (match.family is not alone.family or match.reach[1] < alone.reach[1]):
+            return None
+        for one in run:
+            one.taken = True
+        return self._finished(run, text, match, after[count:])
+
+    def _seam(self, at: int) -> str:
+        """The blank between a line that goes on and the next, where one of both has it."""
+        first, second = (line.rstrip(b"\r\n") for line in self._block.lines[at : at + 2])
+        return " " if first.endswith(b" =") or clean(second).startswith(" ") else ""
 
     def _abridged(self, slot: _Slot, after: list[_Slot]) -> Match | None:
         best = self._known.abridged(slot.piece.text)
@@ -123,17 +192,28 @@ class Joiner:
         return best
 
     def _perhaps_longer(self, text: str, match: Match, following: list[_Slot]) -> tuple[str, Match] | None:
-        """The match of one line more, where the last value is broken: ``uncached`` and ``-minus``."""
-        if not following or match.reach[1] != len(text) or len(text) < _SHORTEST_BROKEN:
+        """The match of one line more, where a value goes on there: ``uncached`` and ``-minus``, or slots."""
+        if not following or len(text) < _SHORTEST_BROKEN:
             return None
-        whole = text + following[0].piece.text
-        longer = None if " " in following[0].piece.text else self._known.whole(whole)
-        if longer is None or longer.wording is not match.wording or longer.reach[1] != len(whole):
-            return None
-        if not is_plausible(longer.values, longer.wording):
-            return None
-        following[0].taken = True
-        return whole, longer
+        more = following[0].piece.text
+        for seam in ("", " "):
+            if not seam and (match.reach[1] != len(text) or " " in more):
+                continue
+            whole = text + seam + more
+            longer = self._known.whole(whole)
+            if longer is None or longer.family is not match.family or longer.reach[0] != match.reach[0]:
+                continue
+            # Behind a blank any text is more of an open field.
+            goes_on = longer.reach[1] == len(whole) if not seam else longer.reach[1] > len(text)
+            if not goes_on or (seam and longer.wording.text.endswith(("{text}", "{holder}", "{path}"))):
+                continue
+            if (not seam and longer.wording is not match.wording) or not is_plausible(
+                longer.values, longer.wording
+            ):
+                continue
+            following[0].taken = True
+            return whole, longer
+        return None
 
     def _finished(
         self, run: list[_Slot], text: str, match: Match, following: list[_Slot], doubts: tuple[str, ...] = ()
@@ -142,7 +222,8 @@ class Joiner:
         first.taken = True
         longer = self._perhaps_longer(text, match, following)
         if longer is not None:
-            (text, match), last, doubts = longer, following[0].line, (*doubts, _CUT)
+            doubts = doubts if len(longer[0]) > len(text) + len(following[0].piece.text) else (*doubts, _CUT)
+            (text, match), last = longer, following[0].line
         return PlacedPiece(first.line, first.piece, match, last, text, doubts)
 
     def _joined(self, slot: _Slot, after: list[_Slot]) -> PlacedPiece | None:
@@ -151,6 +232,8 @@ class Joiner:
             for text, places in _joins(run):
                 match = self._known.whole(text)
                 if match is None or not is_plausible(match.values, match.wording):
+                    continue
+                if not match.wording.wraps:
                     continue
                 for one in run:
                     one.taken = True

@@ -128,6 +128,15 @@ class Matcher:
                 likely.last = at
         return best
 
+    def row(self, family: Family, text: str) -> Match | None:
+        """The match of a row of a table whose rows are beside it, whatever words it has; None for no row."""
+        for entry in self._entries:
+            if entry.family is family and entry.wording.every_row:
+                found = entry.template.match(text)
+                if found is not None and found.span == (0, len(text)):
+                    return _match(entry, found, True)
+        return None
+
     def abridged(self, text: str) -> Match | None:
         """The best match of a line of which parts are missing: by its longest literal."""
         best: tuple[int, int, int, Match] | None = None
@@ -191,7 +200,8 @@ def _has_telling(choices: tuple[tuple[str, ...], ...], text: str) -> bool:
 
 
 def _match(entry: _Entry, found: FieldMatch, whole: bool) -> Match:
-    return Match(entry.family, entry.wording, found.values, found.missing, whole, found.span)
+    values = {**entry.wording.implies, **found.values} if entry.wording.implies else found.values
+    return Match(entry.family, entry.wording, values, found.missing, whole, found.span)
 
 
 def _may_be_better(entry: _Entry, best: Match, length: int, first: bool) -> bool:

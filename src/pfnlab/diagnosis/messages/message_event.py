@@ -6,10 +6,13 @@ from typing import Any
 
 import msgspec
 
-from pfnlab.diagnosis.messages.family_files import Family, FamilyKind
+from pfnlab.diagnosis.messages.cases import KernelRange, fitted
+from pfnlab.diagnosis.messages.dating import Dating, dated
+from pfnlab.diagnosis.messages.errno_causes import way_of
+from pfnlab.diagnosis.messages.family_files import Family, FamilyKind, Wording
 from pfnlab.diagnosis.messages.joining import PlacedPiece
 from pfnlab.diagnosis.messages.matching import Match
-from pfnlab.diagnosis.messages.template_fields import FIELDS, error_of, mode_of, range_of
+from pfnlab.diagnosis.messages.template_fields import FIELDS, SaidRange, error_of, mode_of, range_of
 from pfnlab.kernel.bugs.kernel_name import release_key
 from pfnlab.kernel.hw.cachemode import CacheMode
 
@@ -54,6 +57,11 @@ class KernelSaid(msgspec.Struct, frozen=True):
     since: str = ""
     until: str = ""
 
+    @property
+    def range(self) -> KernelRange:
+        """The releases that it may be of."""
+        return KernelRange(self.version, self.since, self.until)
+
 
 def version_in(text: str) -> str | None:
     """The kernel's version that a line says, None where it says none."""
@@ -78,11 +86,19 @@ def narrowed(ranges: list[tuple[str, str]]) -> tuple[str, str]:
     return since, until
 
 
-#: The most rows and parts of an event that are kept; its count goes on.
-MOST_ROWS, MOST_PARTS = 256, 32
+#: The most rows, parts and functions of a trace of an event that are kept; its count goes on.
+MOST_ROWS, MOST_PARTS, MOST_FRAMES = 256, 32, 64
 #: The longest name of a task that a kernel prints.
 _LONGEST_COMM = 15
 
+
+#: The fields with an error.
+_ERRORS = frozenset({"errno", "failure"})
+#: A BAR in a table of resources, and what claims the part of one with the firmware's screen.
+_BAR = re.compile(r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
+_BOOT_SCREEN = re.compile(r"BOOTFB|simple|efi(?:fb|drm)|vesa|offb|ofdrm|hyperv_fb|Video RAM")
+#: What stands before the function in which the kernel was.
+_STOPPED_AT = re.compile(r"\b(?:RIP|EIP|IP|PC is at|pc|NIP|epc)\b")
 
 #: Kinds of messages whose ranges are of whole pages.
 _OF_PAGES = frozenset({"conflict", "reserve", "free", "map_ram", "map_expected", "ioremap_error"})
@@ -122,6 +138,7 @@ class MessageEvent(msgspec.Struct, frozen=True):
     :param existing: modes that were there before, in the order of the line
     :param holder: the name of what is in the way
     :param family: its family, with the verdict and the meaning that the end of the boot gives it
+    :param way: the way to map of errnos.toml whose call failed; empty where the lines name none
     :param rows: all ranges of the event, in the order of lines; the first ``MOST_ROWS``
     :param notes: sentences about several of its rows
     """
@@ -145,6 +162,7 @@ class MessageEvent(msgspec.Struct, frozen=True):
     parts: tuple[EventPart, ...] = ()
     unsure: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    way: str = ""
 
 
 class GrowingEvent:
@@ -164,7 +182,12 @@ class GrowingEvent:
         self.said: dict[str, Any] = _values(match)
         self.missing: dict[str, None] = dict.fromkeys(match.missing)
         self.doubts: dict[str, None] = dict.fromkeys(placed.doubts)
-        self.wordings = [match.wording] if match.whole else []
+        self.wordings: list[Wording | Dating] = [match.wording] if match.whole else []
+        self.wordings += dated(placed.text)
+        #: Texts of fields by name, and the functions of a call trace.
+        self.texts: dict[str, str] = dict(match.values)
+        self.frames: dict[str, None] = {}
+        self._bar: tuple[str, SaidRange] | None = None
         self.rows: list[EventRow] = []
         self.parts: list[EventPart] = []
         self._texts: set[str] = set()
@@ -172,6 +195,8 @@ class GrowingEvent:
         self._add_row(match)
         if match.family.kind is FamilyKind.FILE:
             self.count = len(self.rows)
+        if "function" in match.values:
+            self.frame(placed, match)
 
     @property
     def range(self) -> tuple[int, int | None] | None:
@@ -239,6 +264,8 @@ class GrowingEvent:
         if len(self.parts) < MOST_PARTS:
             self._texts.add(placed.text)
             self.parts.append(EventPart(placed.line, placed.text, match.family.name))
+            self.wordings += dated(placed.text)
+            self.texts = {**match.values, **self.texts}
         has_range = self.range is not None
         for name, value in _values(match).items():
             if name == "range_doubts":
@@ -273,6 +300,16 @@ class GrowingEvent:
         self.parts += [first, *other.parts][: MOST_PARTS - len(self.parts)]
         self.notes += other.notes
 
+    def frame(self, placed: PlacedPiece, match: Match) -> None:
+        """A line of its call trace."""
+        self._moved(placed)
+        if len(self.frames) < MOST_FRAMES:
+            function = match.values["function"].partition(".")[0]
+            self.frames[function] = None
+            if _STOPPED_AT.search(placed.text):
+                self.texts.setdefault("rip", function)
+            self.wordings += dated(placed.text)
+
     def folded(self, times: int) -> None:
         """A logger says that the last line came so many times more."""
         self.count += times
@@ -280,6 +317,11 @@ class GrowingEvent:
     def hidden(self, lines: int) -> None:
         """The kernel says that it left lines out."""
         self.doubts[f"The kernel left {lines} lines out, of this kind or another."] = None
+
+    def fitted(self, kernel: KernelRange) -> Family | None:
+        """Its family in the case that its lines are of; None where the family needs a case and none fits."""
+        lines = (self.placed.text, *(part.text for part in self.parts))
+        return fitted(self.match.family, self.texts, lines, tuple(self.frames), kernel)
 
     def event(self, family: Family) -> MessageEvent:
         """The event as it is now, told as one of *family*."""
@@ -296,6 +338,7 @@ class GrowingEvent:
             parts=tuple(self.parts),
             unsure=tuple(self._unsure()),
             notes=tuple(dict.fromkeys(self.notes)),
+            way=self.texts.get("way") or family.way or way_of(self.texts.get("node", "")),
             **{name: said.get(name) for name in named},
         )
 
@@ -328,31 +371,53 @@ class GrowingEvent:
         self.last_line = max(self.last_line, placed.last)
         self.last_stamp = placed.piece.stamp if placed.piece.stamp is not None else self.last_stamp
 
+    def _claim(self, said: SaidRange, name: str) -> None:
+        """A row of a table of resources: who has claimed a part of the BAR above it."""
+        if _BAR.fullmatch(name):
+            self._bar = (name, said)
+            return
+        bar, whole = self._bar or ("", said)
+        if not bar or said.end is None or whole.end is None:
+            return
+        inside = whole.start <= said.start and said.end <= whole.end
+        before = self.texts.get("claimant")
+        if inside and (before is None or (_is_boot_screen(name) and not _is_boot_screen(before))):
+            self.texts |= {"claimant": name, "bdf": bar}
+            self.said |= {"holder": name, "device": bar}
+
     def _add_row(self, match: Match) -> None:
         self._device = match.values.get("pci", self._device)
-        if len(self.rows) >= MOST_ROWS:
-            return
         said = range_of(match.values, match.wording)
         if said is None:
             return
         is_file = match.family.kind is FamilyKind.FILE
-        mode = mode_of(match.values.get("existing", "")) if is_file else None
         name = match.values.get("holder", "")
+        if is_file and name:
+            self._claim(said, name)
+        if len(self.rows) >= MOST_ROWS:
+            return
+        mode = mode_of(match.values.get("existing", "")) if is_file else None
         if is_file and "prefetch" in match.values:
             name = ", ".join(filter(None, (self._device, match.values["prefetch"])))
         self.rows.append(EventRow(said.start, said.end, mode, name))
 
 
+def _is_boot_screen(name: str) -> bool:
+    return _BOOT_SCREEN.match(name) is not None
+
+
 def _values(match: Match) -> dict[str, Any]:
     """The values of a match by the names of an event's fields; ``range_doubts`` are sentences."""
     values, found = match.values, dict[str, Any]()
+    is_file = match.family.kind is FamilyKind.FILE
     for name in ("comm", "device", "driver", "holder"):
-        if name in values:
+        # The name of a row is none of the whole table.
+        if name in values and not (is_file and name == "holder"):
             # A paste doubles blanks; no kernel does.
             found[name] = " ".join(values[name].split())
     if "pci" in values:
         found["device"] = values["pci"]
-    if "[" in values.get("holder", ""):
+    if "[" in values.get("holder", "") and not is_file:
         # The range behind the name is cut.
         found["holder"] = values["holder"].partition("[")[0].strip()
         if not values["holder"].endswith("]"):
@@ -360,10 +425,12 @@ def _values(match: Match) -> dict[str, Any]:
     if values.get("pid", "").isdigit():
         found["pid"] = int(values["pid"])
     for name in ("wanted", "granted", "existing", "differs", "track"):
+        if is_file and name == "existing" and range_of(values, match.wording) is not None:
+            continue
         mode = mode_of(values[name]) if name in values else None
         if mode is not None:
             found[name] = mode
-    error = error_of(values["errno"]) if "errno" in values else None
+    error = error_of(values.get("errno") or values["failure"]) if values.keys() & _ERRORS else None
     if error is not None:
         found["errno"] = error
     said = range_of(values, match.wording)

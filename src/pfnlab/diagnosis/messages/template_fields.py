@@ -37,6 +37,7 @@ class _Fields(msgspec.Struct, forbid_unknown_fields=True):
 _FIELDS = package_tables(__package__, "fields.toml", _Fields)
 _ERROR_WORDS = {os.strerror(number) for number in _errno.errorcode} | {"Operation not supported"}
 _FIELDS.parts["error"] = "|".join(map(re.escape, sorted(_ERROR_WORDS, key=len, reverse=True)))
+_FIELDS.parts["errors"] = "|".join(sorted(_errno.errorcode.values(), key=len, reverse=True))
 
 #: What stands in place of a value that was cut out by hand.
 ELIDED = _FIELDS.parts["elided"]
@@ -62,7 +63,9 @@ _BY_NAME = {
 
 #: Page bits of kernels before 3.19: PWT is 0x8, PCD 0x10.
 _BY_BITS = {0x8: CacheMode.WC, 0x10: CacheMode.UC_MINUS, 0x18: CacheMode.UC}
-_ERRORS = {os.strerror(number): name for number, name in sorted(_errno.errorcode.items(), reverse=True)}
+_ERRORS = {
+    os.strerror(number).lower(): name for number, name in sorted(_errno.errorcode.items(), reverse=True)
+}
 
 
 class SaidRange(msgspec.Struct, frozen=True):
@@ -91,8 +94,8 @@ def mode_of(text: str) -> CacheMode | None:
 
 def error_of(text: str) -> str | None:
     """The name of an error, as ``EBUSY``, whichever way a message writes it; None where it is none."""
-    if text in _ERRORS:
-        return _ERRORS[text]
+    if text.lower() in _ERRORS:
+        return _ERRORS[text.lower()]
     plain = text.lstrip("-")
     if plain.isdigit():
         return _errno.errorcode.get(int(plain))

@@ -23,8 +23,8 @@ _TONES: dict[FamilyVerdict, Tone] = {
     FamilyVerdict.OTHER: "pale",
 }
 
-#: Of the ranges of an event so many are named, and of further lines.
-_MOST = 6
+#: Of the ranges of an event so many are named, and of further lines; and of the causes of an error.
+_MOST, _MOST_CAUSES = 6, 4
 #: In a boot with more events than these, the harmless ones are named in one line.
 _MOST_TOLD = 2
 
@@ -102,6 +102,11 @@ def _below(event: ExplainedEvent, boot: ExplainedBoot) -> Iterator[str | tuple[s
     yield from listed(f"  {_kernel(boot)}; bugs and changes behind it:", bugs)
     commands = (f"pfnlab run {shell_path(name)}" for name in event.programs)
     yield from listed("  programs that make it:", commands)
+    causes = [f"{cause.what} Check: {cause.check}" for cause in event.causes]
+    if len(causes) > _MOST_CAUSES:
+        rest = number_of(len(causes) - _MOST_CAUSES, "more cause")
+        causes[_MOST_CAUSES:] = [f"{rest}: `pfnlab explain --errno` has them all."]
+    yield from listed(f"  what {event.errno} means here, the most special first:", causes)
     yield from listed("  to do:", event.advice)
     yield from listed("  seen elsewhere:", event.remedies)
     if event.send:

@@ -1,0 +1,143 @@
+"""Cases of a family: meanings of its message by values, by functions of a call trace, and by kernel."""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from pfnlab.base.errors import Misuse
+from pfnlab.diagnosis.messages.family_files import Family, FamilyCase
+from pfnlab.diagnosis.messages.template_fields import error_of, mode_of
+from pfnlab.kernel.bugs.kernel_name import kernel_name, release_key
+
+#: Flags of a VMA.
+_PFNMAP, _MIXEDMAP = 0x400, 0x1000_0000
+#: The bit of an x86 entry that says that no struct page belongs to it.
+_SPECIAL = 0x200
+#: On x86 a guest's RAM ends here at the latest below 4 GiB; elsewhere it begins at 1 GiB, and BARs lie below.
+_X86_HOLE, _OTHER_RAM, _FOUR_GIB = 0x8000_0000, 0x4000_0000, 1 << 32
+#: No guest of today has RAM above it; 64-bit BARs lie there.
+_FAR = 1 << 39
+
+
+class KernelRange(msgspec.Struct, frozen=True):
+    """The releases that a kernel may be of.
+
+    :param version: as ``uname -r`` says it; empty where it is not known
+    :param since: the first release it may be, empty where any may be the first; *until* the last
+    """
+
+    version: str = ""
+    since: str = ""
+    until: str = ""
+
+    def within(self, since: str, until: str) -> bool | None:
+        """True if it lies between two releases, both included; None if that is not known."""
+        return _within(self, since, until) if since or until else True
+
+
+@lru_cache(maxsize=1 << 10)
+def _within(kernel: KernelRange, since: str, until: str) -> bool | None:
+    first, last = _release(kernel.since), _release(kernel.until)
+    if kernel.version:
+        try:
+            first = last = kernel_name(kernel.version).mainline[:3]
+        except Misuse:
+            first = last = None
+    low, high = _release(since), _release(until)
+    if (high and first and first > high) or (low and last and last < low):
+        return False
+    is_after = not low or (first is not None and first >= low)
+    is_before = not high or (last is not None and last <= high)
+    return True if is_after and is_before else None
+
+
+def _release(text: str) -> tuple[int, ...] | None:
+    return release_key(text)[:3] if text else None
+
+
+def fitted(
+    family: Family,
+    values: Mapping[str, str],
+    lines: Sequence[str],
+    frames: Sequence[str],
+    kernel: KernelRange,
+) -> Family | None:
+    """The family as it reads in the first of its cases that fits.
+
+    :param values: texts of fields by name
+    :param lines: the lines of the event
+    :param frames: functions of its call trace
+    :return: None if the family needs a case and none fits
+    """
+    if not family.case:
+        return family
+    facts = _facts(values, lines)
+    case = next((one for one in family.case if _fits(one, facts, lines, frames, kernel)), None)
+    if case is None:
+        return None if family.needs_case else family
+    return msgspec.structs.replace(family, **_said(case, facts))
+
+
+def possible(family: Family, kernel: KernelRange) -> Family:
+    """The family without the advice and remedies that the kernel rules out."""
+    advice = tuple(one for one in family.advice if kernel.within(one.since, one.until) is not False)
+    remedies = tuple(one for one in family.remedies if kernel.within(one.since, one.until) is not False)
+    if len(advice) == len(family.advice) and len(remedies) == len(family.remedies):
+        return family
+    return msgspec.structs.replace(family, advice=advice, remedies=remedies)
+
+
+def _said(case: FamilyCase, facts: Mapping[str, str]) -> dict[str, Any]:
+    names = (name for name in case.__struct_fields__ if name != "when")
+    said = {name: value for name in names if (value := getattr(case, name)) is not None}
+    for name in ("title", "meaning"):
+        for field in case.when.values if name in said else ():
+            said[name] = said[name].replace(f"{{{field}}}", facts.get(field, ""))
+    return said
+
+
+def _fits(
+    case: FamilyCase,
+    facts: Mapping[str, str],
+    lines: Sequence[str],
+    frames: Sequence[str],
+    kernel: KernelRange,
+) -> bool:
+    when = case.when
+    return (
+        kernel.within(when.since, when.until) is True
+        and all(re.fullmatch(pattern, facts.get(name, "")) for name, pattern in when.values.items())
+        and all(any(re.fullmatch(pattern, frame) for frame in frames) for pattern in when.frames)
+        and (not when.text or any(re.search(when.text, line) for line in lines))
+    )
+
+
+def _facts(values: Mapping[str, str], lines: Sequence[str]) -> dict[str, str]:
+    """The values, modes and errors by their short names, and what they say together."""
+    facts = dict(values)
+    for name in ("wanted", "granted", "existing", "differs"):
+        mode = mode_of(values[name]) if name in values else None
+        if mode is not None:
+            facts[name] = mode.short
+    if "errno" in values or "failure" in values:
+        facts["error"] = error_of(values.get("errno") or values["failure"]) or ""
+    if "vm_flags" in values:
+        flags = int(values["vm_flags"], 16)
+        facts["vma"] = "pfn" if flags & _PFNMAP else "mixed" if flags & _MIXEDMAP else "pages"
+    if "entry" in values:
+        facts["special"] = "yes" if int(values["entry"], 16) & _SPECIAL else "no"
+    if "iova" in values:
+        facts["target"] = _target(int(values["iova"], 16), any("aarch64" in line for line in lines))
+    return facts
+
+
+def _target(iova: int, is_arm: bool) -> str:
+    """Kind of memory that a guest has at an address: ``ram``, ``bar``, or empty where both may be."""
+    if iova >= _FAR:
+        return "bar"
+    if iova >= _FOUR_GIB:
+        return ""
+    return "ram" if (iova >= _OTHER_RAM if is_arm else iova < _X86_HOLE) else "bar"

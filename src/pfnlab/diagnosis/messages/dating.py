@@ -1,0 +1,43 @@
+"""Releases that a line may be of, by files, functions and forms that came or went: ``datings.toml``."""
+
+import re
+from functools import cache
+
+import msgspec
+
+from pfnlab.base.toml_text import package_tables
+
+
+class Dating(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of a line that only some releases print.
+
+    :param text: a regex of it
+    :param since: the first release with it, empty where it is not known; *until* the last
+    """
+
+    text: str
+    since: str = ""
+    until: str = ""
+
+
+class _DatingFile(msgspec.Struct, forbid_unknown_fields=True):
+    dating: tuple[Dating, ...]
+
+
+_DATINGS = package_tables(__package__, "datings.toml", _DatingFile).dating
+
+
+#: A line that has none of these is dated by nothing; nearly every one is such.
+_MAY_BE_DATED = re.compile(r"WARNING: |\.[chS]:\d|\+0x|UID: |\[vfio_pci_core\]|^[RE]IP: ")
+
+
+@cache
+def _patterns() -> tuple[tuple[re.Pattern[str], Dating], ...]:
+    return tuple((re.compile(one.text), one) for one in _DATINGS)
+
+
+def dated(text: str) -> list[Dating]:
+    """Parts of a line that date it."""
+    if _MAY_BE_DATED.search(text) is None:
+        return []
+    return [one for pattern, one in _patterns() if pattern.search(text)]
