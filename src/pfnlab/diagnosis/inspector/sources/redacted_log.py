@@ -41,7 +41,10 @@ _PAT = r"(x86/PAT: |x86 PAT: |PAT: )?"
 _PLACE = r"(?:\+0x[0-9a-f]{1,8}/0x[0-9a-f]{1,8})?"
 _TO = re.compile(r"(\s*(?:->|-|,|\bto\b)\s*)")
 #: Fields that are words or numbers which say nothing of a machine; numbers have few digits.
-_PLAIN = ("wanted", "granted", "existing", "differs", "track", "slots", "perms", "bar", "line", "amount")
+_PLAIN = (
+    *("wanted", "granted", "existing", "differs", "track", "slots", "pat_msr"),
+    *("perms", "bar", "line", "amount", "prefetch", "function"),
+)
 _NUMBER, _BYTES = re.compile(r"-?[0-9]{1,6}|0x[0-9a-fA-F]{1,4}"), re.compile(r"[0-9]{1,12}")
 _SIZE, _FLAGS = re.compile(r"(?:0[xX])?[0-9a-fA-F]{1,12}"), re.compile(r"(?:0x)?[0-9a-f]{1,9}")
 _SMALL = re.compile(r"(?:0x)?[0-9a-f]{1,4}")
@@ -57,18 +60,24 @@ class RedactedLog:
             **dict.fromkeys(_PLAIN, str),
             "comm": names.process,
             "pid": lambda digits: str(names.pid(int(digits))) if digits.isdecimal() else _CUT,
-            "device": names.device,
+            **dict.fromkeys(("device", "pci"), names.device),
             "driver": names.driver,
             "holder": names.resource,
-            "path": names.path,
+            **dict.fromkeys(("path", "device_path"), names.path),
             "symbol": lambda text: f"{names.symbol(text.partition('+')[0])}+0x0/0x0",
             "file": lambda name: name if name in SOURCES else "mm/file.c",
-            "errno": lambda text: text if error_of(text) is not None else _CUT,
+            **dict.fromkeys(("errno", "failure"), lambda text: text if error_of(text) is not None else _CUT),
+            "node": lambda text: text if text == "/dev/mem" else _CUT,
+            "version": names.release,
+            # The bits of a page-table entry that are no address.
+            "entry": lambda digits: f"{int(digits, 16) % PAGE_SIZE:x}",
             "size": lambda digits: digits if _SIZE.fullmatch(digits) else _CUT,
             **dict.fromkeys(("bytes", "kib", "mib"), lambda text: text if _BYTES.fullmatch(text) else "0"),
             "vm_flags": lambda digits: digits if _FLAGS.fullmatch(digits) else "0",
-            "addr": lambda digits: digits if _SMALL.fullmatch(digits) else _NO_ADDRESS,
-            "number": lambda digits: digits if _NUMBER.fullmatch(digits) else "0",
+            **dict.fromkeys(
+                ("addr", "iova"), lambda digits: digits if _SMALL.fullmatch(digits) else _NO_ADDRESS
+            ),
+            **dict.fromkeys(("number", "fd"), lambda digits: digits if _NUMBER.fullmatch(digits) else "0"),
             "word": lambda _: _CUT,
             "text": lambda _: _CUT,
         }
