@@ -137,7 +137,7 @@ def test_a_line_is_explained(page: Any) -> None:
 
     explain(page, LINE)
 
-    assert "DEPENDS: A range is freed that is not reserved" in page.text("#explanation")
+    assert "DEPENDS: A process released a range without a reservation" in page.text("#explanation")
     assert "pfnlab run munmap-middle" == page.text("#explanation a")
     assert [] == page.violations()
 

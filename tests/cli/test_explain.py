@@ -13,19 +13,36 @@ LINE = "x86/PAT: Xorg:1234 freeing invalid memtype [mem 0xf8004000-0xf8007fff]"
 
 
 def test_a_line_is_explained(ask: Ask) -> None:
-    """What happened, to whom, whether something is leaked, and which versions."""
+    """The answer first, what to do, and the bugs, on twelve lines."""
     answer = ask("explain", LINE)
 
-    assert 0 == answer.code
-    assert "task Xorg, pid 1234; bytes 0xf8004000 up to 0xf8008000 (16 KiB)" in answer.out
-    assert "Not from the line alone" in answer.out
-    assert "A06: since 2.6.29; mended in 6.16 (f8e97613fed2), no stable series has it." in answer.out
+    rows = answer.out.splitlines()
+    assert (0, True) == (answer.code, len(rows) <= 12)
+    assert rows[0].startswith("1 thing, may be: Xorg (pid 1234) released 16 KiB at 0xf8004000 without")
+    assert "bug: one of A06, A01" in answer.out
+
+
+def test_long_has_everything(ask: Ask) -> None:
+    """Whom, whether something is leaked, and which versions."""
+    said = " ".join(ask("explain", "--long", LINE).out.split())
+
+    assert "task Xorg, pid 1234; bytes 0xf8004000 up to 0xf8008000 (16 KiB)" in said
+    assert "Not from the line alone" in said
+    assert "A06: since 2.6.29; mended in 6.16 (f8e97613fed2), no stable series has it." in said
+
+
+def test_lines_fit_a_terminal(ask: Ask) -> None:
+    """With --long and an errno too."""
+    asked = (("--long", LINE), ("--errno", "EINVAL", "mmap", "resource0"))
+    lines = [line for words in asked for line in ask("explain", *words).out.splitlines()]
+
+    assert [] == [line for line in lines if len(line) > 80]
 
 
 def test_the_bugs_are_those_of_the_kernel(ask: Ask) -> None:
     """6.16 has no A06."""
-    assert "6.1.85 has A06" in ask("explain", "--kernel", "6.1.85", LINE).out
-    assert "A06" not in ask("explain", "--kernel", "6.16.3", LINE).out
+    assert "6.1.85 has A06" in ask("explain", "--long", "--kernel", "6.1.85", LINE).out
+    assert "A06" not in ask("explain", "--long", "--kernel", "6.16.3", LINE).out
 
 
 def test_a_file_and_standard_input_are_read(
@@ -46,6 +63,7 @@ def test_json_has_values(ask: Ask) -> None:
     """Ranges are half-open."""
     content = json.loads(ask("explain", LINE, "--json").out)
 
+    assert (1, True) == (content["to_review"], content["answer"].startswith("1 thing, may be: Xorg"))
     ((event,),) = [boot["events"] for boot in content["boots"]]
     assert ("Xorg", 1234) == (event["comm"], event["pid"])
     assert [("0xf8004000", "0xf8008000")] == [(place["start"], place["end"]) for place in event["places"]]

@@ -63,6 +63,10 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
             from pfnlab.present.document.claims_part import claim_mail
 
             return f"{chr(10) * apart}{claim_mail(result)}"
+        case "explain":
+            from pfnlab.present.document.explanation_part import screen
+
+            text = screen(result, full=request.full)
         case "results" | "campaign results":
             from pfnlab.present.document.part import terminal
             from pfnlab.present.document.results_part import listing_part

@@ -1,7 +1,8 @@
-"""Lines of a kernel's log, or of a tool, about cache modes, reservations and device memory: what they mean.
+"""Explain kernel log lines about cache modes, reservations and device memory.
 
-A file, standard input (-), or a line in quotes: a whole dmesg, a mail, or anything that was pasted. With
---errno it is a failed call: `--errno EINVAL mmap resource0`. Exit code 3: not one line was understood.
+A file, standard input (-), or a line in quotes: a whole dmesg, a mail, or anything that was pasted. The first
+line says whether something is to do. With --errno, explain a failed call: `--errno EINVAL mmap resource0`.
+Exit code 3: no line was understood.
 """
 
 from __future__ import annotations
@@ -32,8 +33,11 @@ class ExplainRequest(Request, frozen=True, kw_only=True):
         Option("A failed call: its errno, with the call and its file as words: mmap resource0.", "ERRNO"),
     ] = None
     kernel: Annotated[
-        str | None, Option("The kernel the lines are of, where they do not say it: 6.1.85.", "VERSION")
+        str | None, Option("Kernel version, if the lines do not say it: 6.1.85.", "VERSION")
     ] = None
+    full: Annotated[
+        bool, Option("Print everything: harmless events, rules, reproducers, remedies.", names=("--long",))
+    ] = False
     as_json: AsJson = False
     output: Annotated[Path | None, Option("Write it there.", "FILE", ("-o", "--output"))] = None
 

@@ -7,8 +7,19 @@ from pfnlab.diagnosis.messages.joining import PlacedPiece
 
 #: The most devices of which a fact is kept; beyond them the oldest go.
 MOST_DEVICES = 4096
+#: Lines of which it counts only that a text has them, by the name of what they are.
+SEEN_WORDS = {
+    "Call Trace:": "trace",
+    "Call trace:": "trace",
+    "ommand line: ": "command line",
+    "Modules linked in:": "modules",
+    "BIOS-e820:": "e820",
+    "Hypervisor detected:": "hypervisor",
+    "Linux version ": "boot",
+}
 #: Texts of lines that no family has and that state a fact.
 FACT_WORDS = (
+    *SEEN_WORDS,
     "paravirtualized kernel on Xen",
     "Xen version:",
     "nopat",
@@ -58,6 +69,8 @@ class BootFacts:
     def __init__(self) -> None:
         self.slots: tuple[str, ...] = ()
         self.has_no_pat_option = False
+        #: Names of ``SEEN_WORDS`` of which a line came.
+        self.seen: set[str] = set()
         #: Some device was named so long ago that it is forgotten.
         self.is_forgetful = False
         self._is_xen = False
@@ -67,6 +80,9 @@ class BootFacts:
     def take(self, placed: PlacedPiece) -> None:
         """The next piece, of a family or not."""
         text, match = placed.text, placed.match
+        for word, name in SEEN_WORDS.items():
+            if name not in self.seen and word in text:
+                self.seen.add(name)
         if match is not None:
             if "slots" in match.values:
                 self.slots = tuple(match.values["slots"].split())

@@ -101,11 +101,14 @@ def _rank(one: tuple[GrowingEvent, Family]) -> tuple[int, int, int]:
 
 def _key(event: GrowingEvent, when: str, has_setup: bool) -> object | None:
     """Key of the events that are told as one; None for an event of its own."""
-    name, device = event.match.family.name, event.said.get("device")
+    family, device = event.match.family, event.said.get("device")
+    name = family.name
     if name in _SETUP and has_setup:
         return "setup"
     if name == FAILURES:
         return name, when, device if when in _OF_A_DEVICE else None
+    if device is not None and family.kind is FamilyKind.LOG and not family.fact:
+        return name, when, device, event.said.get("driver"), event.said.get("errno")
     return name if name == _LOCKDOWN else None
 
 

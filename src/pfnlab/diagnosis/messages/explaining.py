@@ -45,10 +45,14 @@ _WORDS = (
 
 
 class PastedBoot(msgspec.Struct, frozen=True):
-    """One boot of a machine: its kernel, and what happened, in the order of first lines."""
+    """One boot of a machine: its kernel, and what happened, in the order of first lines.
+
+    :param seen: names of further parts that the text has of it (boot_facts.SEEN_WORDS)
+    """
 
     kernel: message_event.KernelSaid
     events: tuple[message_event.MessageEvent, ...]
+    seen: frozenset[str] = frozenset()
 
 
 class PastedMachine(msgspec.Struct, frozen=True):
@@ -226,7 +230,8 @@ class _Paste:
 
     def _told(self, boot: _Boot) -> PastedBoot:
         kernel = self._said(boot)
-        return PastedBoot(kernel, story(sorted(boot.events, key=_line_of), boot.facts, kernel.range))
+        events = story(sorted(boot.events, key=_line_of), boot.facts, kernel.range)
+        return PastedBoot(kernel, events, frozenset(boot.facts.seen))
 
     def _said(self, boot: _Boot) -> message_event.KernelSaid:
         wordings = [(one.since, one.until) for event in boot.events for one in event.wordings]

@@ -1,7 +1,7 @@
 """The explanation of a paste as a result: what each event means here, and what to do."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Annotated
 
@@ -9,8 +9,16 @@ import msgspec
 
 from pfnlab.base.result import ALWAYS, Address, Count, Made, Outcome, Result
 from pfnlab.base.units import number_of
+from pfnlab.diagnosis.messages.answer import (
+    answer_of,
+    is_to_review,
+    parts_of,
+    ranked,
+    still_wanted,
+    thing_of,
+)
 from pfnlab.diagnosis.messages.errno_causes import ErrnoCause, causes, causes_of
-from pfnlab.diagnosis.messages.explaining import PasteExplanation
+from pfnlab.diagnosis.messages.explaining import PastedBoot, PasteExplanation
 from pfnlab.diagnosis.messages.family_files import Advice, FamilyKind, FamilyVerdict, Remedy
 from pfnlab.diagnosis.messages.message_event import KernelSaid, KernelSure, MessageEvent
 from pfnlab.kernel.bugs.here import BugHere, bugs_here
@@ -73,14 +81,17 @@ class ExplainedEvent(msgspec.Struct, frozen=True):
     :param unsure: what the lines do not say
     :param meaning: two sentences
     :param leak: where to look to know what is leaked; empty where nothing can be
-    :param bugs: the bugs of this kernel that print it
+    :param bugs: known bugs of this kernel with this effect, the likeliest first
     :param rules: steps of docs/semantics
-    :param programs: programs that make the message
+    :param programs: reproducers
     :param advice: what to do, with its cost
     :param remedies: what others tried, with where it worked and where it failed
-    :param send: what else to send where the lines do not say enough; empty otherwise
+    :param send: what else to send, without what the text has; empty if the lines say enough
     :param notes: what several of the ranges say together
     :param causes: those of the errno of a call that maps physical memory, as ``--errno`` has them
+    :param thing: the event in one sentence, with its objects
+    :param review: something is wrong, or may be
+    :param likely: numbers of the bugs that fit best; one, or several that fit alike
     """
 
     family: str
@@ -111,6 +122,14 @@ class ExplainedEvent(msgspec.Struct, frozen=True):
     send: str
     notes: Annotated[tuple[str, ...], ALWAYS] = ()
     causes: Annotated[tuple[ExplainedCause, ...], ALWAYS] = ()
+    thing: Annotated[str, ALWAYS] = ""
+    review: Annotated[bool, ALWAYS] = False
+    likely: Annotated[tuple[str, ...], ALWAYS] = ()
+
+    @property
+    def key(self) -> object:
+        """Key of events with the same cause and the same objects, whichever process they are of."""
+        return self.title, self.verdict, self.comm, self.device, self.places[:1], self.holder, self.likely
 
 
 class ExplainedBoot(msgspec.Struct, frozen=True):
@@ -142,6 +161,8 @@ class ExplainResult(Result, frozen=True, kw_only=True, tag="pfnlab-explanation/1
     :param says: the result in a sentence
     :param dropped: lines of events beyond those that are kept
     :param causes: of an errno that was asked for
+    :param answer: whether something is to do, and what, in one line
+    :param to_review: things that are wrong or may be; events with one cause and the same objects are one
     """
 
     lines: Count
@@ -151,6 +172,8 @@ class ExplainResult(Result, frozen=True, kw_only=True, tag="pfnlab-explanation/1
     says: str
     dropped: Annotated[Count, ALWAYS] = 0
     causes: Annotated[tuple[ExplainedCause, ...], ALWAYS] = ()
+    answer: Annotated[str, ALWAYS] = ""
+    to_review: Annotated[Count, ALWAYS] = 0
 
     @property
     def outcome(self) -> Outcome:
@@ -167,41 +190,71 @@ def explained(paste: PasteExplanation) -> ExplainResult:
     def bugs(kernel: KernelSaid, ids: tuple[str, ...]) -> tuple[BugHere, ...]:
         return tuple(bugs_here(kernel.version, ids, since=kernel.since, until=kernel.until))
 
+    files = {event.family.name for event in paste.events if event.family.kind is FamilyKind.FILE}
     boots = tuple(
         ExplainedBoot(
             *(machine.host, boot.kernel.version, boot.kernel.sure, boot.kernel.since, boot.kernel.until),
             tuple(
-                _event(event, bugs(boot.kernel, event.family.bugs), boot.kernel.version)
+                _event(
+                    event,
+                    bugs(boot.kernel, event.family.bugs),
+                    boot.kernel.version,
+                    files | _known_of(boot),
+                )
                 for event in boot.events
             ),
         )
         for machine in paste.machines
         for boot in machine.boots
     )
+    things = tuple(group[0].thing for _, group in things_of(boots))
+    says = _says(paste, boots)
+    others = [event.title for boot in boots for event in boot.events if event.verdict is FamilyVerdict.OTHER]
     return ExplainResult(
         made=Made.now(),
         lines=paste.lines,
         boots=boots,
         not_understood=paste.not_understood,
         strange=tuple(text for _, text in paste.strange),
-        says=_says(paste, boots),
+        says=says,
         dropped=paste.dropped,
+        answer=answer_of(things, others, paste.not_understood, "Nothing to do." if paste.events else says),
+        to_review=len(things),
     )
+
+
+def things_of(boots: Iterable[ExplainedBoot]) -> list[tuple[ExplainedBoot, list[ExplainedEvent]]]:
+    """The events to review, those with one cause and the same objects together; what is sure comes first."""
+    found: dict[object, tuple[ExplainedBoot, list[ExplainedEvent]]] = {}
+    for place, boot in enumerate(boots):
+        for event in boot.events:
+            if event.review:
+                found.setdefault((place, event.key), (boot, []))[1].append(event)
+    return sorted(found.values(), key=lambda thing: thing[1][0].verdict is FamilyVerdict.DEPENDS)
+
+
+def _known_of(boot: PastedBoot) -> set[str]:
+    """The names of what a text has of a boot: families, and other parts."""
+    version = {"version"} if boot.kernel.version else set()
+    names = {part.family for event in boot.events for part in event.parts}
+    return names | {event.family.name for event in boot.events} | boot.seen | version
 
 
 def explained_errno(errno_name: str, how: Sequence[str], kernel: str) -> ExplainResult:
     """The causes of an errno for a way to map; raises Misuse where one of both is unknown."""
     found = causes(errno_name, how)
     call = " ".join(how)
+    says = f"{call} never answers {errno_name.upper()}, as far as is known: look at the call before it."
+    if found:
+        says = f"{number_of(len(found), 'cause')} of {errno_name.upper()} from {call} known."
     return ExplainResult(
         made=Made.now(),
         lines=0,
         boots=(),
         not_understood=0,
         strange=(),
-        says=f"{number_of(len(found), 'cause')} of {errno_name.upper()} from {call} known."
-        if found
-        else f"{call} never answers {errno_name.upper()}, as far as is known: look at the call before it.",
+        says=says,
+        answer=says,
         causes=tuple(_cause(cause, kernel) for cause in found),
     )
 
@@ -221,12 +274,14 @@ def _says(paste: PasteExplanation, boots: tuple[ExplainedBoot, ...]) -> str:
     events, lines = [event for boot in boots for event in boot.events], number_of(paste.lines, "line")
     if not events:
         return f"Nothing about PFN mappings, cache modes or device memory in {lines}."
-    look = sum(event.verdict in (FamilyVerdict.LOOK, FamilyVerdict.DEPENDS) for event in events)
-    return f"{number_of(len(events), 'event')} in {lines}, {look} to look at."
+    return f"{number_of(len(events), 'event')} in {lines}, {len(things_of(boots))} to review."
 
 
-def _event(event: MessageEvent, bugs: tuple[BugHere, ...], kernel: str) -> ExplainedEvent:
+def _event(
+    event: MessageEvent, bugs: tuple[BugHere, ...], kernel: str, has: Collection[str]
+) -> ExplainedEvent:
     family = event.family
+    fitting, likely = ranked(event, bugs)
     told = (
         "count",
         "line",
@@ -240,7 +295,7 @@ def _event(event: MessageEvent, bugs: tuple[BugHere, ...], kernel: str) -> Expla
         "unsure",
         "notes",
     )
-    known = ("title", "verdict", "meaning", "leak", "rules", "programs", "send")
+    known = ("title", "verdict", "meaning", "leak", "rules", "programs")
     return ExplainedEvent(
         family=family.name,
         more=tuple(part.text for part in event.parts),
@@ -248,7 +303,11 @@ def _event(event: MessageEvent, bugs: tuple[BugHere, ...], kernel: str) -> Expla
         wanted=event.wanted.short if event.wanted is not None else None,
         granted=event.granted.short if event.granted is not None else None,
         existing=tuple(mode.short for mode in event.existing),
-        bugs=bugs,
+        bugs=fitting,
+        send=still_wanted(family.send, {*has, *parts_of(event)}),
+        thing=thing_of(event),
+        review=is_to_review(family),
+        likely=likely,
         advice=tuple(f"{one.do} Costs: {one.costs}" for one in family.advice if _fits(one, event)),
         remedies=tuple(_remedies(event)),
         causes=tuple(_cause(cause, kernel) for cause in causes_of(event.errno or "", event.way))

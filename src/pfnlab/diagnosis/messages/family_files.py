@@ -126,6 +126,7 @@ class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One kind of message.
 
     :param after: families whose event of the same range and task a line of this one joins, however late
+    :param state: it tells of a state, not of a failure
     :param fact: every machine prints it: one event a boot
     """
 
@@ -140,6 +141,7 @@ class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     follows: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     alone: bool = True
+    state: bool = False
     fact: bool = False
     endings: tuple[FamilyEnding, ...] = ()
     rules: tuple[str, ...] = ()

@@ -1,6 +1,8 @@
-"""``explain``: events of a paste, each with its meaning, what is known of it here, and what to do."""
+"""``explain``: the answer first, then the events of a paste: what happened, to whom, and what to do."""
 
-from collections.abc import Iterator
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
 
 from pfnlab.base.inert import shell_path
 from pfnlab.base.units import number_of, size_text
@@ -10,11 +12,12 @@ from pfnlab.diagnosis.messages.explanation import (
     ExplainedEvent,
     ExplainResult,
     SaidPlace,
+    things_of,
 )
 from pfnlab.diagnosis.messages.family_files import FamilyVerdict
 from pfnlab.diagnosis.messages.message_event import KernelSure
 from pfnlab.present.document.blocks import Block, Bullets, Paragraph, Tone, listed
-from pfnlab.present.document.part import Part, told
+from pfnlab.present.document.part import Part, terminal, told
 
 _TONES: dict[FamilyVerdict, Tone] = {
     FamilyVerdict.LOOK: "lit",
@@ -29,9 +32,149 @@ _MOST, _MOST_CAUSES = 6, 4
 _MOST_TOLD = 2
 
 
+#: Columns of a screen, and the lines of an event on it.
+_COLUMNS, _MOST_LINES = 80, 8
+#: The most lines of one part of an event.
+_MOST_PART = 2
+#: The most events on a screen, and the most notes of a file.
+_MOST_THINGS, _MOST_NOTES = 10, 3
+_SENTENCE = re.compile(r"(?<=[.?!]) (?=[A-Z])")
+_INDENT = "  "
+
+
 def part(content: ExplainResult) -> Part:
-    """The boots with their events."""
-    return told(content, "Explanation", content.says, _blocks(content))
+    """The boots with all of their events."""
+    return told(content, "Explanation", content.answer or content.says, _blocks(content))
+
+
+def screen(content: ExplainResult, *, full: bool) -> str:
+    """The lines of a terminal: the answer, and what is to review; everything with *full*."""
+    blocks = _blocks(content) if full or content.causes else _brief(content)
+    shown = told(content, "Explanation", content.answer, blocks, first=content.answer)
+    lines = terminal(shown).splitlines()
+    return "\n".join(row for line in lines for row in _rows(line))
+
+
+def _rows(line: str) -> list[str]:
+    """A line in rows of a screen; what has no blank stays whole."""
+    indent = line[: len(line) - len(line.lstrip())]
+    return _wrapped(line, indent + _INDENT) if len(line) > _COLUMNS else [line]
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(
+        text, _COLUMNS, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _brief(content: ExplainResult) -> Iterator[Block]:
+    """The events to review, the gravest first; the rest as counts."""
+    things = things_of(content.boots)
+    events = [(boot, event) for boot in content.boots for event in boot.events]
+    others = [one for one in events if one[1].verdict is FamilyVerdict.OTHER]
+    shown = things or [(boot, [event]) for boot, event in (others or events[: len(events) == 1])]
+    for number, (boot, group) in enumerate(shown[:_MOST_THINGS], 1):
+        lead = f"{number}. " if len(shown) > 1 else ""
+        yield Paragraph("")
+        if len(content.boots) > 1:
+            yield Paragraph(f"{boot.host or 'a machine without a name'}: {_kernel(boot)}")
+        for line in _summary(lead, group, boot):
+            yield Paragraph(line, _TONES[group[0].verdict])
+    if len(shown) > _MOST_THINGS:
+        yield Paragraph(f"{len(shown) - _MOST_THINGS:,} more to review: --long has them all")
+    for _, event in events:
+        if not event.review:
+            yield Bullets(tuple(f"note: {note}" for note in event.notes[:_MOST_NOTES]))
+    told_now = {id(event) for _, group in shown[:_MOST_THINGS] for event in group}
+    for verdict in (FamilyVerdict.OTHER, FamilyVerdict.DEPENDS, FamilyVerdict.HARMLESS):
+        rest = [
+            one for _, one in events if one.verdict is verdict and not one.review and id(one) not in told_now
+        ]
+        if rest:
+            titles = dict.fromkeys(event.title for event in rest)
+            word = "a state" if verdict is FamilyVerdict.DEPENDS else verdict.value
+            yield Paragraph(_cut(f"{word}: {number_of(len(rest), 'event')} ({'; '.join(titles)})"), "pale")
+    if content.strange:
+        yield Paragraph(_cut(f"not understood: {content.strange[0]}"))
+    if content.dropped:
+        yield Paragraph(f"not kept: {number_of(content.dropped, 'line')} of further events")
+    yield Paragraph(content.says if not events else f"{content.says} More: --long.")
+
+
+def _cut(text: str, most: int = _COLUMNS) -> str:
+    """The text on one row of a screen."""
+    return text if len(text) <= most else f"{text[: most - 4].rstrip()} ..."
+
+
+def _summary(lead: str, group: Sequence[ExplainedEvent], boot: ExplainedBoot) -> Iterator[str]:
+    """An event in at most ``_MOST_LINES`` lines: its line, what happened, to whom, what to do, the bug."""
+    event, count = group[0], sum(one.count for one in group)
+    of = f", {len(group)} processes" if len(group) > 1 else ""
+    tail = f"  ({number_of(count, 'time')}{of})" if count > 1 else ""
+    # A single thing is the answer, which stands above.
+    rows = _few(f"{lead}{event.thing[:1].upper()}{event.thing[1:]}.") if lead else []
+    rows.append(_cut(f"{_INDENT if lead else ''}{' '.join(event.text.split())}", _COLUMNS - len(tail)) + tail)
+    asked = event.send[:1].lower() + event.send[1:]
+    parts = {
+        "here": "; ".join((*event.notes[:1], *_objects(event))),
+        "do": _advice(event) or (f"send {asked}" if asked else ""),
+        "bug": _bug(event),
+    }
+    below = [line for name, text in parts.items() if text for line in _few(f"{_INDENT}{name}: {text}")]
+    yield from rows
+    yield from _meaning(event, _MOST_LINES - len(rows) - len(below))
+    yield from below
+
+
+def _few(text: str, most: int = _MOST_PART) -> list[str]:
+    """The first rows of a text."""
+    rows = _wrapped(text, _INDENT * 2)
+    if len(rows) <= most:
+        return rows
+    return [*rows[: most - 1], _cut(f"{rows[most - 1]} {rows[most]}")]
+
+
+def _meaning(event: ExplainedEvent, most: int) -> list[str]:
+    """As many sentences of the meaning as fit, and at least the first."""
+    rows: list[str] = []
+    text = "" if event.review else f"{event.title}."
+    for sentence in _SENTENCE.split(event.meaning):
+        text = f"{text} {sentence}".strip()
+        more = _wrapped(_INDENT + text, _INDENT)
+        if rows and len(more) > most:
+            break
+        rows = more
+    return rows
+
+
+def _advice(event: ExplainedEvent) -> str:
+    """The first thing to do; its cost only where it is short."""
+    return event.advice[0].partition(" Costs: ")[0] if event.advice else ""
+
+
+def _bug(event: ExplainedEvent) -> str:
+    """The bug that fits best, or the ones that fit alike."""
+    if not event.likely:
+        return ""
+    if len(event.likely) > 1:
+        first = event.likely[0]
+        return f"one of {', '.join(event.likely)} (`pfnlab bugs show {first}`)"
+    best = next(bug for bug in event.bugs if bug.id == event.likely[0])
+    dates = best.says.partition(" (")[0].rstrip(".")
+    return f"{dates}. {_SENTENCE.split(best.what)[0]}"
+
+
+def _objects(event: ExplainedEvent) -> Iterator[str]:
+    """The objects of an event that its sentence does not name."""
+    if event.comm is not None and event.comm not in event.thing:
+        yield event.comm + (f" (pid {event.pid})" if event.pid is not None else "")
+    if event.device is not None and event.device not in event.thing:
+        yield event.device
+    if event.places and event.places[0].start not in event.thing:
+        yield _place(event.places[0])
+    if len(event.places) > 1:
+        yield number_of(len(event.places), "range")
+    yield from _outcome(event)
 
 
 def _blocks(content: ExplainResult) -> Iterator[Block]:
@@ -51,7 +194,8 @@ def _blocks(content: ExplainResult) -> Iterator[Block]:
     if content.strange:
         number = number_of(content.not_understood, "line")
         yield Bullets(((f"{number} of this subject that no table has:", *content.strange[:_MOST]),))
-    yield Paragraph(content.says)
+    if content.says != content.answer:
+        yield Paragraph(content.says)
 
 
 def _in_short(event: ExplainedEvent) -> str:
@@ -63,7 +207,7 @@ def _of_cause(cause: ExplainedCause) -> Iterator[str | tuple[str, ...]]:
     if cause.releases:
         yield f"  in kernels {cause.releases}"
     yield f"  check: {cause.check}"
-    yield from listed("  bugs and changes:", (f"{bug.says} {bug.what}" for bug in cause.bugs))
+    yield from listed("  known bugs and changes:", (f"{bug.says} {bug.what}" for bug in cause.bugs))
     if cause.programs:
         yield f"  seen in: {', '.join(cause.programs)}"
     if cause.rules:
@@ -99,9 +243,9 @@ def _below(event: ExplainedEvent, boot: ExplainedBoot) -> Iterator[str | tuple[s
     if event.leak:
         yield f"  leaked? {event.leak}"
     bugs = (f"{bug.says} {bug.what}" for bug in event.bugs)
-    yield from listed(f"  {_kernel(boot)}; bugs and changes behind it:", bugs)
+    yield from listed(f"  {_kernel(boot)}; known bugs and changes with this effect:", bugs)
     commands = (f"pfnlab run {shell_path(name)}" for name in event.programs)
-    yield from listed("  programs that make it:", commands)
+    yield from listed("  reproducers:", commands)
     causes = [f"{cause.what} Check: {cause.check}" for cause in event.causes]
     if len(causes) > _MOST_CAUSES:
         rest = number_of(len(causes) - _MOST_CAUSES, "more cause")
@@ -124,6 +268,11 @@ def _values(event: ExplainedEvent) -> Iterator[str]:
         yield _place(place)
     if len(event.places) > _MOST:
         yield f"and {number_of(len(event.places) - _MOST, 'more range')}"
+    yield from _outcome(event)
+
+
+def _outcome(event: ExplainedEvent) -> Iterator[str]:
+    """The modes, what was in the way, and the error."""
     for word, mode in (("wanted", event.wanted), ("got", event.granted)):
         if mode is not None:
             yield f"{word} {mode}"
