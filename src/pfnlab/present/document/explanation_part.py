@@ -117,13 +117,18 @@ def _summary(lead: str, group: Sequence[ExplainedEvent], boot: ExplainedBoot) ->
     asked = event.send[:1].lower() + event.send[1:]
     parts = {
         "here": "; ".join((*event.notes[:1], *_objects(event))),
-        "do": _advice(event) or (f"send {asked}" if asked else ""),
+        "do": _advice(event) or _first_check(event) or (f"send {asked}" if asked else ""),
         "bug": _bug(event),
     }
     below = [line for name, text in parts.items() if text for line in _few(f"{_INDENT}{name}: {text}")]
     yield from rows
     yield from _meaning(event, _MOST_LINES - len(rows) - len(below))
     yield from below
+
+
+def _first_check(event: ExplainedEvent) -> str:
+    """What shows whether it is the most special cause of the errno; empty without one."""
+    return f"{event.causes[0].what} Check: {event.causes[0].check}" if event.causes else ""
 
 
 def _few(text: str, most: int = _MOST_PART) -> list[str]:
