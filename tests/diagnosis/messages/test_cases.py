@@ -194,7 +194,7 @@ def test_a_bug_in_the_memtype_list_is_known(place: str) -> None:
     [
         ("1c0444bb", "80000000c8000227", "look here", "An entry does not fit the mapping of a driver"),
         ("140644fb", "80000000c8000227", "look here", "An entry does not fit the mapping of a driver"),
-        ("08100073", "80000000c8000227", "another subject", "A page-table entry that cannot be"),
+        ("08100073", "80000000c8000227", "another subject", "A page-table entry is not valid"),
     ],
 )
 def test_the_flags_of_a_bad_page_decide_the_subject(flags: str, pte: str, verdict: str, title: str) -> None:
