@@ -134,8 +134,8 @@ def _other_commits() -> Iterator[tuple[str, str]]:
         for commit in (switch.commit, switch.ended_by):
             if commit and switch.catalogue:
                 yield commit, switch.catalogue
-    for commit, reason in NO_SWITCH.items():
-        yield commit, reason.partition(":")[0]
+    for commit, told in NO_SWITCH.items():
+        yield commit, told.partition(":")[0]
 
 
 def commit_titled(subject: str) -> str:

@@ -127,7 +127,7 @@ def _summary(lead: str, group: Sequence[ExplainedEvent], boot: ExplainedBoot) ->
 
 
 def _first_check(event: ExplainedEvent) -> str:
-    """What shows whether it is the most special cause of the errno; empty without one."""
+    """The most special cause of the errno, and the check that shows it; empty without one."""
     return f"{event.causes[0].what} Check: {event.causes[0].check}" if event.causes else ""
 
 

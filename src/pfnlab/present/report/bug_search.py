@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from pfnlab.base.errors import Misuse
-from pfnlab.base.inert import visible_name
+from pfnlab.base.inert import shell_path, visible_name
 from pfnlab.base.result import Count, Printed
 from pfnlab.base.terminal_text import linkless, wrapped
 from pfnlab.diagnosis.messages.explaining import explain_line
@@ -180,7 +180,7 @@ def _message(family: Family, why: str = "") -> FoundEntry:
 
 
 def _program(name: str, question: str) -> FoundEntry:
-    return FoundEntry(kind="program", name=name, says=question, command=f"pfnlab run {name}")
+    return FoundEntry(kind="program", name=name, says=question, command=f"pfnlab run {shell_path(name)}")
 
 
 # Words.
