@@ -54,6 +54,7 @@ BY_METAVAR: dict[str, Values] = {
     "SEAM=POLICY": values.changes,
     "FRAGMENT": values.either(values.words("lab", "minimal", "debug"), _FILES),
     "SHELL": values.words(*SHELLS),
+    "ARCH": values.words("x86_64", "i386", "arm64", "arm", "riscv", "powerpc", "s390", "loongarch"),
     "ERRNO": values.words("EACCES", "EAGAIN", "EBUSY", "EINVAL", "ENODEV", "ENOMEM", "ENXIO", "EPERM"),
     "LEVEL": values.words("memory", "proc", "end", "memory,proc"),
     **dict.fromkeys(("N", "A:B", "S", "BDF", "PID", "SECONDS", "MIB", "DAYS", "URI"), values.nothing),

@@ -13,7 +13,7 @@ from pfnlab.kernel.policies.releases import is_version, version_key
 #: 2.6.32 is a release, and its fourth number a point; of all others the third is.
 _NAMED = re.compile(
     r"v?(?P<release>2\.6\.[0-9]{1,3}|(?!2\.6)[0-9]{1,3}\.[0-9]{1,3})(?:\.(?P<point>[0-9]{1,4}))?"
-    r"(?:[-~]rc(?P<candidate>[0-9]{1,3}))?(?P<rest>(?:\.[0-9]{1,4}(?=$|[-.][a-z]))?(?![0-9.,]).*)?"
+    r"(?:[-~]rc(?P<candidate>[0-9]{1,3}))?(?P<rest>(?:\.[0-9]{1,4}(?=$|-|\.[a-z]))?(?![0-9.,]).*)?"
 )
 
 #: A point release, for messages.

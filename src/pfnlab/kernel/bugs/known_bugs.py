@@ -39,6 +39,7 @@ the series is known. ``after`` is the newest release known not to have it, where
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from functools import cache
@@ -51,7 +52,7 @@ from pfnlab.base.files import read_text
 from pfnlab.base.inert import visible_name
 from pfnlab.base.toml_text import MOST_TOML, toml_content
 from pfnlab.kernel.bugs.standing import Dates, Point, Standing, standing_of
-from pfnlab.kernel.policies.switches import SWITCHES
+from pfnlab.kernel.policies.switches import SWITCHES, Backport
 
 
 class BugReach(StrEnum):
@@ -275,7 +276,7 @@ def _points_by_commit() -> dict[str, tuple[Point, ...]]:
     for switch in SWITCHES:
         for named, backports in ((switch.commit, switch.stable), (switch.ended_by, switch.ended_stable)):
             if named:
-                points = (Point(one.point, after=one.after or "") for one in backports)
+                points = map(_point, backports)
                 found[named] = (*found.get(named, ()), *points)
     return found
 
@@ -284,4 +285,13 @@ def _points_of_undated(bug: Bug) -> Iterator[Point]:
     """The same of a repair whose commit nobody names: its switch has the number and the release."""
     for switch in SWITCHES:
         if not bug.commit and bug.mended and switch.catalogue == bug.number and switch.since == bug.mended:
-            yield from (Point(one.point, after=one.after or "") for one in switch.stable)
+            yield from map(_point, switch.stable)
+
+
+#: A stable commit, as the source of a backport.
+_STABLE_COMMIT = re.compile(r"[0-9a-f]{12}")
+
+
+def _point(backport: Backport) -> Point:
+    commit = backport.source if _STABLE_COMMIT.fullmatch(backport.source) else ""
+    return Point(backport.point, commit, backport.after or "")

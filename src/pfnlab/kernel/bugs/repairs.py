@@ -121,8 +121,8 @@ def _commits_of(one: Bug) -> Iterator[BugCommit]:
     if one.introduced:
         yield BugCommit(one, "introduced", one.introduced)
     roles: tuple[tuple[CommitRole, tuple[Point, ...]], ...] = (
-        ("backports the fix of", one.stable),
-        ("backported the cause of", one.came),
+        ("backports the fix of", one.dates.stable),
+        ("backported the cause of", one.dates.came),
     )
     for role, points in roles:
         yield from (BugCommit(one, role, at.commit, at.version) for at in points if at.commit)

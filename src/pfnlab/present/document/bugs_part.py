@@ -79,7 +79,7 @@ def _affected_row(row: AffectedBy, marks: Mapping[str, str]) -> tuple[Cell, ...]
     also = f"Measured: {', '.join(row.also)}." if row.also else ""
     note = marks.get(row.note, row.note)
     ended = "" if row.word in _RULED_OUT else " ".join(filter(None, (row.fixed, note, only, also)))
-    named = [f"Line {one.line:,} of the changelog: {one.how} {one.text}" for one in row.named]
+    named = [f"Line {one.line:,} of the changelog: {one.text}" for one in row.named]
     says = row.sentence if row.word in _RULED_OUT or (row.named and row.word != "mended") else ""
     lines = tuple(filter(None, (what, says, ended, *named)))
     return (
