@@ -46,7 +46,17 @@ SLOW = ("--swarm", "--guided", "@all")
 WRITING = ("pfnlab litmus copy", "mine.pfn", " -o ", "--collect", "--script >")
 
 #: What reads results that other commands write.
-READING = (".strace", "repro.syz", "runs.json", "nightly", "--store", "dmesg.txt", "host.bundle", "vmcore")
+READING = (
+    ".strace",
+    "repro.syz",
+    "runs.json",
+    "nightly",
+    "--store",
+    "dmesg.txt",
+    "changelog.txt",
+    "host.bundle",
+    "vmcore",
+)
 
 
 def commands(typed: str) -> Iterator[list[str]]:
