@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pfnlab.checker.races import footprint
+from pfnlab.checker.races import noting
 from pfnlab.checker.races.footprint import Parts
 from pfnlab.checker.races.turns import Ground, Live
 from pfnlab.checker.scopes.scope import RaceScope, load_scope
@@ -105,7 +105,7 @@ def test_nothing_is_noted_any_more_behind_it() -> None:
 
 
 #: The attributes that the values of parts follow from, by class. One that is missing could change without a
-#: footprint saying so: add it to the value of its part (``footprint.py``) and here, or to ``_QUIET``.
+#: footprint saying so: add it to the value of its part (``footprint.py``) and here, or to ``noting.QUIET``.
 STATE: dict[type, set[str]] = {
     Kernel: {
         "failures",
@@ -173,7 +173,7 @@ def objects() -> dict[type, object]:
 @pytest.mark.parametrize("kind", STATE, ids=lambda kind: kind.__name__)
 def test_every_attribute_is_state_or_quiet(kind: type) -> None:
     """A new one is noticed here."""
-    quiet = set(footprint._QUIET.get(kind, ()))
+    quiet = set(noting.QUIET.get(kind, ()))
 
     assert STATE[kind] | quiet == attributes(objects()[kind])
     assert set() == STATE[kind] & quiet
@@ -181,4 +181,4 @@ def test_every_attribute_is_state_or_quiet(kind: type) -> None:
 
 def test_every_watched_class_has_its_state() -> None:
     """What is noted with reasons of its own is among them."""
-    assert set(footprint._QUIET) <= set(STATE)
+    assert set(noting.QUIET) <= set(STATE)

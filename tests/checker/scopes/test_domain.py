@@ -10,8 +10,9 @@ from pfnlab.checker.check import check
 from pfnlab.checker.limits import Exhaustive, Walks
 from pfnlab.checker.scopes.domain import KernelModel, KernelState
 from pfnlab.checker.scopes.frozen import freeze
-from pfnlab.checker.scopes.properties import no_leak, properties, questions
+from pfnlab.checker.scopes.properties import properties, questions
 from pfnlab.checker.scopes.scope import Scope, load_scope
+from pfnlab.checker.scopes.state_judges import no_leak
 from pfnlab.checker.search.explore import Order, explore
 from pfnlab.checker.search.path import Path, path_along
 from pfnlab.programs.lang.load import program_hash

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pfnlab.base.units import PfnRange
 from pfnlab.checker.scopes.modes import ReachedAt, agree, differing, modes_agree, remembered_in
 from pfnlab.checker.scopes.moment import StateView
-from pfnlab.checker.scopes.properties import one_mode
+from pfnlab.checker.scopes.state_judges import one_mode
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.hw.pgtable import EntryRun
 from pfnlab.kernel.mm.kernel import Kernel

@@ -6,7 +6,7 @@ from for_each import for_each
 
 from pfnlab.diagnosis.messages.dating import dated
 from pfnlab.diagnosis.messages.explaining import explain_line
-from pfnlab.diagnosis.messages.message_event import narrowed
+from pfnlab.diagnosis.messages.kernel_said import narrowed
 
 
 @for_each(

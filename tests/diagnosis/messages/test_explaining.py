@@ -11,7 +11,8 @@ from for_each import for_each
 from sampling import all_wordings, rendered
 
 from pfnlab.diagnosis.messages.explaining import MOST_EVENTS, PasteExplanation, explain, explain_line
-from pfnlab.diagnosis.messages.message_event import GrowingEvent, KernelSaid, KernelSure
+from pfnlab.diagnosis.messages.kernel_said import KernelSaid, KernelSure
+from pfnlab.diagnosis.messages.message_event import GrowingEvent
 from pfnlab.kernel.hw.cachemode import CacheMode
 
 FREED = "x86/PAT: Xorg:{pid} freeing invalid memtype [mem 0xfd000000-0xfd003fff]"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pfnlab.diagnosis.messages.message_event import narrowed, version_in
+from pfnlab.diagnosis.messages.kernel_said import narrowed, version_in
 
 
 @pytest.mark.parametrize(

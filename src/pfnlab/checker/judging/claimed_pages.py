@@ -5,7 +5,7 @@ from functools import cached_property
 
 from pfnlab.checker.judging.history import History
 from pfnlab.checker.judging.seen import ByPlace, entries_in
-from pfnlab.checker.scopes.properties import REVOKED
+from pfnlab.checker.scopes.state_judges import REVOKED
 from pfnlab.programs.lang.device_ops import MOVED_BAR
 from pfnlab.programs.lang.ops import Mmap, Op, RemapFilePages
 from pfnlab.programs.lang.span import Span

@@ -15,7 +15,7 @@ from pfnlab.checker.judging.reached_modes import ReachedModes
 from pfnlab.checker.judging.run_causes import Causes
 from pfnlab.checker.judging.seen import Layout, SeenChanges, SeenSpaces
 from pfnlab.checker.judging.seen_moment import ASKED, ASKED_OF_EVENTS, AskedOnce, SeenMoment, events_broken
-from pfnlab.checker.scopes.properties import one_mode
+from pfnlab.checker.scopes.state_judges import one_mode
 from pfnlab.kernel.mm.profile import Profile
 from pfnlab.kernel.policies.known_kernels import version_of_release
 from pfnlab.kernel.policies.patched import patched_kernels

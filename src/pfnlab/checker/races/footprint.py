@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from operator import attrgetter, itemgetter
-from types import FunctionType
 from typing import Any, cast
 
+from pfnlab.checker.races.noting import Note, notable, noting
 from pfnlab.checker.scopes.modes import ReachedAt, reaches
 from pfnlab.checker.scopes.moment import USED_VMA
 from pfnlab.checker.scopes.packing import Packing
@@ -31,28 +31,6 @@ from pfnlab.kernel.mm.users.pci import PciDevice
 from pfnlab.kernel.mm.users.vfio import VfioDevice
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.mm.vma_locks import VmaLocks
-
-#: Attributes that are no state: constants, references to objects noted themselves, counters for readers.
-_QUIET: dict[type, tuple[str, ...]] = {
-    MmStruct: ("kernel", "tables", "mmap_lock", "vma_locks", "table_locks", "tlb_gen"),
-    # Who frees a VMA has looked at it.
-    Vma: ("mm", "freed"),
-    Task: ("comm", "pid", "tlb", "exec_update_lock"),
-    # That an entry seems unused since is no part of a state, as the accessed bit is none.
-    Tlb: ("flushed", "_aged", "_spared"),
-    RwLock: ("_processors", "need", "_unlocked"),
-    TableLocks: ("_processors", "_tables"),
-    VmaLocks: ("_processors",),
-    MemtypeBook: ("platform", "trace", "_processors", "lock", "report", "warned"),
-    Kernel: (
-        *("profile", "trace", "processors", "book", "i_mmap_rwsems", "device_lock"),
-        *("current", "warned", "next_pid", "additional_pages"),
-        # Only for a turn of a task that is out of `tasks`.
-        "exiting",
-        # Whether a page is in it is noted with the page.
-        "mlock_batch",
-    ),
-}
 
 #: The part to which an attribute of the kernel belongs.
 _OF_KERNEL = {
@@ -262,10 +240,10 @@ class Parts:
         def note_object(instance: object, name: str, sets: bool) -> None:
             touched.add(object_parts.get(id(instance), tasks_part))
 
-        def note_part(number: int) -> _Note:
+        def note_part(number: int) -> Note:
             return lambda instance, name, sets: touched.add(number)
 
-        notes: dict[type, _Note] = {
+        notes: dict[type, Note] = {
             **{Kernel: note_kernel, MmStruct: note_space, Vma: note_vma},
             **dict.fromkeys((PageTables, Tlb, RwLock, TableLocks, VmaLocks), note_object),
             **{
@@ -275,22 +253,15 @@ class Parts:
             },
             **dict.fromkeys((DriverState, VfioDevice, PciDevice), note_part(devices_part)),
             **dict.fromkeys(
-                _notable({type(context) for _, context in self._contexts.values()}),
+                notable({type(context) for _, context in self._contexts.values()}),
                 note_part(self._contexts_part),
             ),
             **dict.fromkeys(
-                _notable(map(type, self._policies_with_memory())), note_part(self._kernel_parts["policies"])
+                notable(map(type, self._policies_with_memory())), note_part(self._kernel_parts["policies"])
             ),
         }
-        _NOTES.append(notes)
-        for kind in notes:
-            _watch(kind)
-        try:
+        with noting(notes):
             yield touched
-        finally:
-            _NOTES.pop()
-            for kind in notes:
-                _unwatch(kind)
 
     # The values of parts.
 
@@ -405,54 +376,3 @@ def _values(table: dict[int, _NamedObject], value: Callable[[Any], Any]) -> Any:
 
 def _page_value(page: Page) -> Any:
     return page.value, page.mapcount, page.exclusive, page.anonymous, page.dirty, page.batched, page.maker
-
-
-# Noting attributes: while a class is watched, it has methods of its own to read and set attributes.
-
-_Note = Callable[[Any, str, bool], None]
-_NOTES: list[dict[type, _Note]] = []
-_METHODS: dict[type, tuple[Any, Any]] = {}
-
-
-def _notable(kinds: Iterable[type]) -> list[type]:
-    """The classes whose attributes can be noted: of Python code, without own methods to read and set them."""
-    methods = ("__getattribute__", "__setattr__")
-    return [
-        kind
-        for kind in kinds
-        if kind.__flags__ & _HEAP_TYPE
-        and not any(method in base.__dict__ for base in kind.__mro__[:-1] for method in methods)
-    ]
-
-
-#: Py_TPFLAGS_HEAPTYPE: the class comes from a class statement.
-_HEAP_TYPE = 1 << 9
-
-
-def _watch(kind: type) -> None:
-    if kind not in _METHODS:
-        _METHODS[kind] = _noting_methods(kind)
-    kind.__getattribute__, kind.__setattr__ = _METHODS[kind]  # type: ignore[method-assign]
-
-
-def _unwatch(kind: type) -> None:
-    del kind.__getattribute__, kind.__setattr__
-
-
-def _noting_methods(kind: type) -> tuple[Any, Any]:
-    """The methods to read and to set an attribute of *kind*; they note it unless it is no state."""
-    methods = (name for name in dir(kind) if isinstance(getattr(kind, name), FunctionType | property))
-    quiet = frozenset((*dir(object), *_QUIET.get(kind, ()), *methods))
-    read, write = object.__getattribute__, object.__setattr__
-
-    def __getattribute__(self: Any, name: str) -> Any:
-        if name not in quiet:
-            _NOTES[-1][kind](self, name, False)
-        return read(self, name)
-
-    def __setattr__(self: Any, name: str, value: Any) -> None:
-        if name not in quiet:
-            _NOTES[-1][kind](self, name, True)
-        write(self, name, value)
-
-    return __getattribute__, __setattr__

@@ -34,8 +34,9 @@ from pfnlab.checker.races.turns import (
 )
 from pfnlab.checker.scopes.modes import modes_agree
 from pfnlab.checker.scopes.moment import StateView, facts_since, warn_again
-from pfnlab.checker.scopes.properties import STATE_QUESTIONS, Question, one_mode
+from pfnlab.checker.scopes.properties import STATE_QUESTIONS, Question
 from pfnlab.checker.scopes.scope import Race, RaceScope
+from pfnlab.checker.scopes.state_judges import one_mode
 from pfnlab.checker.search.exploration import Property
 from pfnlab.checker.search.model import recall, tallies
 from pfnlab.checker.search.path import Path

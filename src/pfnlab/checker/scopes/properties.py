@@ -1,40 +1,43 @@
-"""The properties of a kernel: each is a short function of one state.
-
-A judge answers True or False, or None where its question does not arise.
-"""
+"""The properties of a kernel by name, and which of them a scope can ask."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
-from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import shell_word
-from pfnlab.base.units import PfnRange
 from pfnlab.checker.scopes.entry_judges import booked_mode, no_stale, right_frames, walks_all, walks_pages
-from pfnlab.checker.scopes.modes import agree
 from pfnlab.checker.scopes.moment import (
-    FORK_CHANGED,
-    FORK_FAILED,
-    FORK_LEFT,
-    FREED_MAPPED,
-    FREED_WRONGLY,
-    LEFT_BEHIND,
-    LOOKED_BEHIND,
-    PCI_FILES,
-    USED_VMA,
-    WARNED,
     Judge,
-    Moment,
-    Shown,
-    StateView,
+)
+from pfnlab.checker.scopes.state_judges import (
+    claimed_free,
+    claimed_unmapped,
+    copied,
+    counters,
+    direct_map,
+    direct_map_back,
+    exact,
+    fork_keeps_parent,
+    fork_whole,
+    fork_works,
+    freed_once,
+    freed_unmapped,
+    memory_off,
+    no_leak,
+    no_loss,
+    no_warning,
+    one_mode,
+    removed_unmapped,
+    revoked_whole,
+    shared,
+    split,
+    tables_alive,
+    vmas_alive,
+    walks_tables,
 )
 from pfnlab.checker.search.exploration import Property
-from pfnlab.kernel.hw.pgtable import TABLE_PAGES
-from pfnlab.kernel.hw.spans import SpanSet
-from pfnlab.kernel.mm.gather import FREED_TABLE
-from pfnlab.kernel.mm.more.readers import WALKED_LEAF
 from pfnlab.programs.lang.ops import Fork, Mmap, uses_vfio
 from pfnlab.programs.lang.words import did_you_mean, quoted
 
@@ -42,10 +45,6 @@ if TYPE_CHECKING:
     # Who judges a run needs no search.
     from pfnlab.checker.scopes.domain import KernelModel, KernelState
     from pfnlab.checker.scopes.scope import RaceScope, Scope
-
-#: The files that a claim revokes, by :attr:`~pfnlab.kernel.mm.vma.MappedFile.kind`.
-REVOKED = (*PCI_FILES, "mem")
-
 
 #: The seams a question may belong to, as a machine's name has them.
 Seam = Literal["tracker", "flush", "walker"]
@@ -81,195 +80,12 @@ class Question(NamedTuple):
         return all(any(word in words for word in need.split(" or ")) for need in self.needs)
 
 
-def no_leak(moment: Moment) -> bool | None:
-    """A reservation ends with the last mapping of its range."""
-    if not moment.reservations:
-        return None
-    mapped = [mapping.frames for mapping in moment.mappings]
-    return all(any(pfns.overlaps(frames) for frames in mapped) for pfns in moment.reservations)
-
-
-def no_loss(moment: Moment) -> bool | None:
-    """Every device page that a mapping shows is reserved."""
-    shown = [shown.frames for mapping in moment.mappings if mapping.booked_whole for shown in mapping.shown]
-    if not shown:
-        return None
-    return all(moment.reserved.covers(*pfns) for pfns in shown)
-
-
-def exact(moment: StateView) -> bool | None:
-    """Exactly the pages that are mapped, or may be mapped again by a fault, are reserved."""
-    mapped = [pfns for vma in moment.mappings if vma.booked_whole for pfns in vma.covered]
-    if not moment.reserved and not mapped:
-        return None
-    # No kernel reserves what is inserted page by page, and a tracker may.
-    inserted = [pfns for vma in moment.mappings if not vma.booked_whole for pfns in vma.covered]
-    return SpanSet(mapped) <= moment.reserved <= SpanSet(mapped + inserted)
-
-
-def freed_once(moment: Moment) -> bool | None:
-    """The book is never asked to free an entry that it does not have."""
-    return FREED_WRONGLY not in moment.facts
-
-
-def no_warning(moment: Moment) -> bool | None:
-    """The kernel never prints a WARNING."""
-    return WARNED not in moment.facts
-
-
-def one_mode(moment: Moment) -> bool | None:
-    """All mappings of a frame, and all that processors remember of it, have one cache mode."""
-    return agree([*(shown for mapping in moment.mappings for shown in mapping.shown), *moment.remembered])
-
-
-def _ram_shown(moment: Moment) -> list[Shown]:
-    return [
-        Shown(PfnRange(pfn, pfn + 1), shown.mode)
-        for mapping in moment.mappings
-        for shown in mapping.shown
-        # A range that neither begins nor ends in RAM has none.
-        if moment.is_ram(shown.frames.start) or moment.is_ram(shown.frames.end - 1)
-        for pfn in range(shown.frames.start, shown.frames.end)
-        if moment.is_ram(pfn)
-    ]
-
-
-def direct_map(moment: Moment) -> bool | None:
-    """Mapped RAM has its cache mode in the direct map, the kernel's own mapping of RAM."""
-    pages = _ram_shown(moment)
-    return all(moment.direct_map(page.frames.start) == page.mode for page in pages) if pages else None
-
-
-def direct_map_back(moment: Moment) -> bool | None:
-    """RAM that nothing maps any more is write-back in the direct map again."""
-    changed, mapped = moment.direct_map_changed, SpanSet(page.frames for page in _ram_shown(moment))
-    if not changed and not mapped:
-        return None
-    return changed <= mapped | moment.kept
-
-
-def memory_off(moment: Moment) -> bool | None:
-    """While a device's memory is off, or it sleeps, nothing maps it through the driver that did that."""
-    ranges = moment.switched_off
-    return not any(_shows(moment, pfns, ("vfio",)) for pfns in ranges) if ranges else None
-
-
-def removed_unmapped(moment: Moment) -> bool | None:
-    """After a device was removed, nothing maps it through the files it had."""
-    bars = moment.removed
-    return not any(_shows(moment, pfns, PCI_FILES) for pfns in bars) if bars else None
-
-
-def claimed_unmapped(moment: Moment) -> bool | None:
-    """Once a driver has claimed a range, nothing maps it through /dev/mem or the PCI files."""
-    claims = moment.claims
-    return not any(_shows(moment, pfns, REVOKED) for pfns in claims) if claims else None
-
-
-def _shows(moment: Moment, pfns: PfnRange, kinds: Sequence[str]) -> bool:
-    """True where a mapping of a file of one of these *kinds* shows one of these frames."""
-    return any(
-        pfns.overlaps(shown.frames)
-        for mapping in moment.mappings
-        if mapping.kind in kinds
-        for shown in mapping.shown
-    )
-
-
-def claimed_free(moment: Moment) -> bool | None:
-    """Once a driver has claimed a range, no reservation of its earlier users decides its cache mode."""
-    claims = moment.claims
-    if not claims:
-        return None
-    drivers = [mapping.frames for mapping in moment.mappings if mapping.kind not in REVOKED]
-    reserved = [pfns for pfns in moment.reservations if any(pfns.overlaps(claimed) for claimed in claims)]
-    return all(any(pfns.overlaps(frames) for frames in drivers) for pfns in reserved)
-
-
-def fork_whole(moment: StateView) -> bool | None:
-    """A fork that fails leaves tasks, mappings and reservations as they were."""
-    return FORK_LEFT not in moment.facts
-
-
-def fork_works(moment: Moment) -> bool | None:
-    """A fork that nothing forces to fail works."""
-    return FORK_FAILED not in moment.facts
-
-
-def fork_keeps_parent(moment: Moment) -> bool | None:
-    """A fork changes no entry of a shared mapping of the parent."""
-    return FORK_CHANGED not in moment.facts
-
-
-def freed_unmapped(moment: Moment) -> bool | None:
-    """A driver whose mmap fails frees no memory that entries still show."""
-    return FREED_MAPPED not in moment.facts
-
-
 def fork_refused(outcomes: Outcomes) -> bool:
     """True where a fork failed.
 
     One that leaves all as it was leaves no state that differs from the others.
     """
     return any(kind.startswith("fork") and result != "ok" for kind, result in outcomes)
-
-
-def counters(moment: Moment) -> bool | None:
-    """The counters of pages and tracked ranges equal the number of their users."""
-    counted = list(moment.counted)
-    return all(count == users for count, users in counted) if counted else None
-
-
-def walks_tables(moment: Moment) -> bool | None:
-    """No walker takes a leaf for a page table."""
-    return WALKED_LEAF not in moment.facts
-
-
-def vmas_alive(moment: Moment) -> bool | None:
-    """No VMA is used after it was freed."""
-    return USED_VMA not in moment.facts
-
-
-def tables_alive(moment: StateView) -> bool | None:
-    """No page table stays where nothing is mapped, and none is freed while a processor may walk it."""
-    if FREED_TABLE in moment.facts:
-        return False
-    return all(
-        SpanSet(tables) <= SpanSet((vma.start - vma.start % pages, vma.end + -vma.end % pages) for vma in mm)
-        for mm in moment.mms
-        for tables, pages in zip(mm.tables.state()[1], TABLE_PAGES.values(), strict=True)
-    )
-
-
-def revoked_whole(moment: Moment) -> bool | None:
-    """No entry that was put in before a revocation returned stays behind it."""
-    return LEFT_BEHIND not in moment.facts if LOOKED_BEHIND in moment.facts else None
-
-
-def split(moment: StateView) -> bool | None:
-    """A mapping is cut in two."""
-    pairs = (pair for mm in moment.mms for pair in pairwise(mm.vmas))
-    return any(left.end == right.start for left, right in pairs)
-
-
-def shared(moment: StateView) -> bool | None:
-    """Two tasks map the same frame of a device."""
-    if len(moment.mms) < 2:
-        return False
-    pieces = sorted(
-        (*shown.frames, id(mapping.vma.mm)) for mapping in moment.mappings for shown in mapping.shown
-    )
-    reached: dict[int, int] = {}
-    for start, end, mm in pieces:
-        if any(start < reach for other, reach in reached.items() if other != mm):
-            return True
-        reached[mm] = max(end, reached.get(mm, 0))
-    return False
-
-
-def copied(moment: StateView) -> bool | None:
-    """A page of a device has been copied on write."""
-    return any(mapping.copies for mapping in moment.mappings)
 
 
 def _always(seam: Seam | None, judge: Judge, *needs: str) -> Question:

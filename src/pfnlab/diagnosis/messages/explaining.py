@@ -9,7 +9,7 @@ from operator import attrgetter
 
 import msgspec
 
-from pfnlab.diagnosis.messages import boot_facts, message_event
+from pfnlab.diagnosis.messages import boot_facts, kernel_said, message_event
 from pfnlab.diagnosis.messages.boot_story import case_of, story
 from pfnlab.diagnosis.messages.family_files import FamilyKind
 from pfnlab.diagnosis.messages.joining import Joiner, PlacedPiece
@@ -34,7 +34,7 @@ _REPEATED = re.compile(r"(?:last )?message repeated (\d{1,9}) times")
 _SUPPRESSED = re.compile(r"(\d{1,9}) callbacks suppressed")
 _OURS = re.compile(r"x86/PAT\s?:|^x86 PAT |\b(?:reserve|free)_memtype [a-z]|\bmemtype_(?:reserve|free) [a-z]")
 _WORDS = (
-    *message_event.VERSION_WORDS,
+    *kernel_said.VERSION_WORDS,
     *boot_facts.FACT_WORDS,
     "message repeated",
     "callbacks suppressed",
@@ -50,7 +50,7 @@ class PastedBoot(msgspec.Struct, frozen=True):
     :param seen: names of further parts that the text has of it (boot_facts.SEEN_WORDS)
     """
 
-    kernel: message_event.KernelSaid
+    kernel: kernel_said.KernelSaid
     events: tuple[message_event.MessageEvent, ...]
     seen: frozenset[str] = frozenset()
 
@@ -192,7 +192,7 @@ class _Paste:
         """The next piece."""
         boot = self._boot(placed)
         if not boot.said:
-            boot.said = message_event.version_in(placed.text) or ""
+            boot.said = kernel_said.version_in(placed.text) or ""
         boot.heard(placed)
         repeated = _REPEATED.search(placed.text) if "message repeated" in placed.text else None
         if placed.match is not None:
@@ -220,7 +220,7 @@ class _Paste:
         for host, boots in self._hosts.items():
             told = [self._told(boot) for boot in boots]
             shown = tuple(
-                boot for boot in told if boot.events or boot.kernel.sure is message_event.KernelSure.SAID
+                boot for boot in told if boot.events or boot.kernel.sure is kernel_said.KernelSure.SAID
             )
             if shown:
                 machines.append(PastedMachine(host, shown))
@@ -233,15 +233,15 @@ class _Paste:
         events = story(sorted(boot.events, key=_line_of), boot.facts, kernel.range)
         return PastedBoot(kernel, events, frozenset(boot.facts.seen))
 
-    def _said(self, boot: _Boot) -> message_event.KernelSaid:
+    def _said(self, boot: _Boot) -> kernel_said.KernelSaid:
         wordings = [(one.since, one.until) for event in boot.events for one in event.wordings]
-        since, until = message_event.narrowed(wordings)
+        since, until = kernel_said.narrowed(wordings)
         if self._kernel:
-            return message_event.KernelSaid(self._kernel, message_event.KernelSure.GIVEN, since, until)
+            return kernel_said.KernelSaid(self._kernel, kernel_said.KernelSure.GIVEN, since, until)
         if boot.said:
-            return message_event.KernelSaid(boot.said, message_event.KernelSure.SAID, since, until)
-        sure = message_event.KernelSure.WORDING if since or until else message_event.KernelSure.UNKNOWN
-        return message_event.KernelSaid("", sure, since, until)
+            return kernel_said.KernelSaid(boot.said, kernel_said.KernelSure.SAID, since, until)
+        sure = kernel_said.KernelSure.WORDING if since or until else kernel_said.KernelSure.UNKNOWN
+        return kernel_said.KernelSaid("", sure, since, until)
 
     def _boot(self, placed: PlacedPiece) -> _Boot:
         """The boot a piece is of: a new one behind a banner, or where stamps go back."""
@@ -254,7 +254,7 @@ class _Paste:
         if boots is None:
             boots = self._hosts[host] = [_Boot()]
         boot = boots[-1]
-        is_banner = "Linux version" in placed.text and message_event.BANNER.search(placed.text) is not None
+        is_banner = "Linux version" in placed.text and kernel_said.BANNER.search(placed.text) is not None
         goes_back = piece.stamp is not None and boot.stamp is not None and piece.stamp < boot.stamp - _BACK
         if not boot.is_empty and (is_banner or goes_back) and len(boots) < MOST_EVENTS:
             boot = _Boot()

@@ -20,7 +20,8 @@ from pfnlab.diagnosis.messages.answer import (
 from pfnlab.diagnosis.messages.errno_causes import ErrnoCause, causes, causes_of
 from pfnlab.diagnosis.messages.explaining import PastedBoot, PasteExplanation
 from pfnlab.diagnosis.messages.family_files import Advice, FamilyKind, FamilyVerdict, Remedy
-from pfnlab.diagnosis.messages.message_event import KernelSaid, KernelSure, MessageEvent
+from pfnlab.diagnosis.messages.kernel_said import KernelSaid, KernelSure
+from pfnlab.diagnosis.messages.message_event import MessageEvent
 from pfnlab.kernel.bugs.here import BugHere, bugs_here
 
 

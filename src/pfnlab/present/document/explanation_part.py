@@ -15,7 +15,7 @@ from pfnlab.diagnosis.messages.explanation import (
     things_of,
 )
 from pfnlab.diagnosis.messages.family_files import FamilyVerdict
-from pfnlab.diagnosis.messages.message_event import KernelSure
+from pfnlab.diagnosis.messages.kernel_said import KernelSure
 from pfnlab.present.document.blocks import Block, Bullets, Paragraph, Tone, listed
 from pfnlab.present.document.part import Part, terminal, told
 

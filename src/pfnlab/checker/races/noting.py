@@ -1,0 +1,100 @@
+"""Notes of accesses to attributes: a watched class has methods of its own to read and to set them."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FunctionType
+from typing import Any
+
+from pfnlab.kernel.hw.tlb import Tlb
+from pfnlab.kernel.mm.kernel import Kernel, Task
+from pfnlab.kernel.mm.locks import RwLock
+from pfnlab.kernel.mm.memtype import MemtypeBook
+from pfnlab.kernel.mm.space import MmStruct
+from pfnlab.kernel.mm.table_locks import TableLocks
+from pfnlab.kernel.mm.vma import Vma
+from pfnlab.kernel.mm.vma_locks import VmaLocks
+
+#: Attributes that are no state: constants, references to objects noted themselves, counters for readers.
+QUIET: dict[type, tuple[str, ...]] = {
+    MmStruct: ("kernel", "tables", "mmap_lock", "vma_locks", "table_locks", "tlb_gen"),
+    # Who frees a VMA has looked at it.
+    Vma: ("mm", "freed"),
+    Task: ("comm", "pid", "tlb", "exec_update_lock"),
+    # That an entry seems unused since is no part of a state, as the accessed bit is none.
+    Tlb: ("flushed", "_aged", "_spared"),
+    RwLock: ("_processors", "need", "_unlocked"),
+    TableLocks: ("_processors", "_tables"),
+    VmaLocks: ("_processors",),
+    MemtypeBook: ("platform", "trace", "_processors", "lock", "report", "warned"),
+    Kernel: (
+        *("profile", "trace", "processors", "book", "i_mmap_rwsems", "device_lock"),
+        *("current", "warned", "next_pid", "additional_pages"),
+        # Only for a turn of a task that is out of `tasks`.
+        "exiting",
+        # Whether a page is in it is noted with the page.
+        "mlock_batch",
+    ),
+}
+
+#: Takes the object, the name of the attribute, and whether it is set.
+Note = Callable[[Any, str, bool], None]
+_NOTES: list[Mapping[type, Note]] = []
+_METHODS: dict[type, tuple[Any, Any]] = {}
+
+
+def notable(kinds: Iterable[type]) -> list[type]:
+    """The classes whose attributes can be noted: of Python code, without own methods to read and set them."""
+    methods = ("__getattribute__", "__setattr__")
+    return [
+        kind
+        for kind in kinds
+        if kind.__flags__ & _HEAP_TYPE
+        and not any(method in base.__dict__ for base in kind.__mro__[:-1] for method in methods)
+    ]
+
+
+#: Py_TPFLAGS_HEAPTYPE: the class comes from a class statement.
+_HEAP_TYPE = 1 << 9
+
+
+@contextmanager
+def noting(notes: Mapping[type, Note]) -> Iterator[None]:
+    """Each access to an attribute of an object of these classes is noted within this context."""
+    _NOTES.append(notes)
+    for kind in notes:
+        _watch(kind)
+    try:
+        yield
+    finally:
+        _NOTES.pop()
+        for kind in notes:
+            _unwatch(kind)
+
+
+def _watch(kind: type) -> None:
+    if kind not in _METHODS:
+        _METHODS[kind] = _noting_methods(kind)
+    kind.__getattribute__, kind.__setattr__ = _METHODS[kind]  # type: ignore[method-assign]
+
+
+def _unwatch(kind: type) -> None:
+    del kind.__getattribute__, kind.__setattr__
+
+
+def _noting_methods(kind: type) -> tuple[Any, Any]:
+    """The methods to read and to set an attribute of *kind*; they note it unless it is no state."""
+    methods = (name for name in dir(kind) if isinstance(getattr(kind, name), FunctionType | property))
+    quiet = frozenset((*dir(object), *QUIET.get(kind, ()), *methods))
+    read, write = object.__getattribute__, object.__setattr__
+
+    def __getattribute__(self: Any, name: str) -> Any:
+        if name not in quiet:
+            _NOTES[-1][kind](self, name, False)
+        return read(self, name)
+
+    def __setattr__(self: Any, name: str, value: Any) -> None:
+        if name not in quiet:
+            _NOTES[-1][kind](self, name, True)
+        write(self, name, value)
+
+    return __getattribute__, __setattr__
