@@ -46,7 +46,7 @@ def test_a_new_file_can_be_checked(folder: Path, ask: Ask) -> None:
     assert 0 == ask("campaign", "new", "My night.toml").code
     answer = ask("campaign", "check", "My night.toml")
 
-    assert (0, "my-night: 26 shards, 0 with a kernel") == (answer.code, answer.out.splitlines()[0])
+    assert (0, "my-night: 27 shards, 0 with a kernel") == (answer.code, answer.out.splitlines()[0])
 
 
 def test_a_new_file_takes_none_that_is_there(folder: Path, ask: Ask) -> None:
@@ -75,8 +75,8 @@ def test_a_campaign_runs_and_is_told(folder: Path, ask: Ask) -> None:
     assert ran.out == status.out
     assert [
         "quick: over, 2 of 2 shards done",
-        "  0 programs, 22 results",
-        "      18 holds",
+        "  0 programs, 30 results",
+        "      26 holds",
         "       2 violated",
     ] == ran.out.splitlines()
 

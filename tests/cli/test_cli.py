@@ -35,7 +35,7 @@ def test_help_names_every_verb(ask: Ask) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [(), ("run",), ("fuzz",), ("kernels",), ("kernels", "fetch"), ("policies", "matrix")],
+    [(), ("run",), ("fuzz",), ("kernels",), ("kernels", "fetch"), ("policies", "list")],
     ids=" ".join,
 )
 def test_help_has_a_short_name(ask: Ask, words: tuple[str, ...]) -> None:

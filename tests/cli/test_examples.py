@@ -36,6 +36,7 @@ COSTLY = (
     # The same options with smaller numbers are among the examples that run.
     "--swarm 8",
     "pfnlab review",
+    "discussions review",
     "--random 200",
 )
 

@@ -158,7 +158,6 @@ TOO_MANY = 8 * processors() + 1
         ("check", "--jobs"),
         ("fuzz", "--jobs"),
         ("fuzz", "--enumerate", "pci", "--jobs"),
-        ("policies", "matrix", "--jobs"),
         ("kernels", "build", "7.2", "--jobs"),
         ("kernels", "build", "7.2", "-j"),
         ("kernels", "meet", "6.1", "--jobs"),
