@@ -152,12 +152,12 @@ def test_no_order_shows_the_entry_that_a_copy_has_cleared() -> None:
 
 def test_a_turn_that_looks_at_less_than_it_touches_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Page tables that nobody notes: then turns are taken for the same that are not."""
-    from pfnlab.checker.races import footprint as parts
+    from pfnlab.checker.races import noting
     from pfnlab.kernel.hw.pgtable import PageTables
 
-    watch, unwatch = parts._watch, parts._unwatch
-    monkeypatch.setattr(parts, "_watch", lambda kind: kind is PageTables or watch(kind))
-    monkeypatch.setattr(parts, "_unwatch", lambda kind: kind is PageTables or unwatch(kind))
+    watch, unwatch = noting._watch, noting._unwatch
+    monkeypatch.setattr(noting, "_watch", lambda kind: kind is PageTables or watch(kind))
+    monkeypatch.setattr(noting, "_unwatch", lambda kind: kind is PageTables or unwatch(kind))
 
     assert all_wrong("7.2", races(OTHERS), every=7)
 

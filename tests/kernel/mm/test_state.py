@@ -98,7 +98,10 @@ OTHER: dict[type, dict[str, str]] = {
         **{"kernel": "a way to others", "_starts": "follows from the VMAs"},
         **dict.fromkeys(("tlb_gen", "tlb_flush_pending"), "counters of flushes and of gathers"),
     },
-    MmuGather: {"mm": "a way to others", "flushes": "a policy, and the same all along"},
+    MmuGather: {
+        **{"mm": "a way to others", "flushes": "a policy, and the same all along"},
+        **{"_unlinks": "follows from the call", "_owned": "tells readers which flushes nothing needed"},
+    },
     MemtypeBook: {
         **dict.fromkeys(("platform", "trace", "_processors", "entry_fails"), "ways to others"),
         "report": "a policy, which remembers nothing",

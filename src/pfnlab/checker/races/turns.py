@@ -19,17 +19,13 @@ from pfnlab.kernel.mm.processors import Operation
 from pfnlab.kernel.mm.space import TASK_PAGES, MmStruct
 from pfnlab.kernel.mm.zap import END_OF_FILE
 from pfnlab.programs.lang.areas import area_starts, areas_of_driver
-from pfnlab.programs.lang.device_ops import MemoryDisable, UnmapMappingRange
+from pfnlab.programs.lang.device_ops import REVOKING, Revoking, UnmapMappingRange
 from pfnlab.programs.lang.ops import MAIN_TASK, Exit, Op, Program, Read, Write
 from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.lang.walk_ops import ProcessVmReadv, Walk
 from pfnlab.programs.model.execution import OneByOne, Returned
 from pfnlab.programs.model.model_machine import ModelMachine, exit_all, place
 from pfnlab.programs.runs.places import Places
-
-#: The operations whose return tells an owner that its frames are free.
-REVOKING = (UnmapMappingRange, MemoryDisable)
-
 
 #: The operations that access memory, and so may call the fault handler of a driver.
 FAULTING = (Read, Write, Walk, ProcessVmReadv)
@@ -264,9 +260,9 @@ def _left_behind(kernel: Kernel, pfns: PfnRange, driven: SpanSet) -> bool:
     )
 
 
-def revoked(call: UnmapMappingRange | MemoryDisable, devices: dict[str, PfnRange]) -> PfnRange:
+def revoked(call: Revoking, devices: dict[str, PfnRange]) -> PfnRange:
     """The frames that *call* revokes."""
-    if isinstance(call, MemoryDisable):
+    if not isinstance(call, UnmapMappingRange):
         return devices[call.device]
     base = devices[call.span.name].start
     return PfnRange(base + call.span.start, END_OF_FILE if call.to_end else base + call.span.end)

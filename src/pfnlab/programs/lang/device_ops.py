@@ -343,6 +343,10 @@ class VfioClose(OnDevice, frozen=True, tag="vfio_close"):
     row: ClassVar = Row((Shape.DEVICE,), "vfio-close", "S9.4", weight=2)
 
 
+#: A call whose return tells an owner that its frames are free.
+Revoking = UnmapMappingRange | MemoryDisable
+REVOKING = (UnmapMappingRange, MemoryDisable)
+
 #: The calls of a program on a device that was opened through vfio-pci.
 VfioCall = MemoryDisable | MemoryEnable | VfioReset | D3 | D0 | VfioClose
 
