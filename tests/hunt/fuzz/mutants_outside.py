@@ -119,7 +119,7 @@ _VFIO = (
     Mutant(
         "the last mapping closes the device",
         "mm/users/vfio.py",
-        "if self.open or self.vmas:",
+        "if self.open or self.users:",
         "if self.open:",
     ),
     Mutant(

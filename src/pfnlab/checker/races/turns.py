@@ -20,15 +20,11 @@ from pfnlab.kernel.mm.space import TASK_PAGES, MmStruct
 from pfnlab.kernel.mm.zap import END_OF_FILE
 from pfnlab.programs.lang.areas import area_starts, areas_of_driver
 from pfnlab.programs.lang.device_ops import REVOKING, Revoking, UnmapMappingRange
-from pfnlab.programs.lang.ops import MAIN_TASK, Exit, Op, Program, Read, Write
+from pfnlab.programs.lang.ops import FAULTING, MAIN_TASK, Exit, Op, Program
 from pfnlab.programs.lang.printer import op_text
-from pfnlab.programs.lang.walk_ops import ProcessVmReadv, Walk
 from pfnlab.programs.model.execution import OneByOne, Returned
 from pfnlab.programs.model.model_machine import ModelMachine, exit_all, place
 from pfnlab.programs.runs.places import Places
-
-#: The operations that access memory, and so may call the fault handler of a driver.
-FAULTING = (Read, Write, Walk, ProcessVmReadv)
 
 
 class Turn(NamedTuple):

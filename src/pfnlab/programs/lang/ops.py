@@ -355,6 +355,9 @@ SystemCall = (
 #: All operations, in the order in which messages list those of one kind.
 Call = MemoryCall | TaskCall | Mincore | SystemCall
 
+#: Those that access memory, and so may call the fault handler of a driver.
+FAULTING = (Read, Write, Walk, ProcessVmReadv)
+
 
 class Op(msgspec.Struct, frozen=True):
     """One line of a program: *task* does *call*.
