@@ -10,13 +10,9 @@ from pfnlab.kernel.policies.releases import RELEASES
 #: The last minor release of each major one that is over.
 _LAST_MINOR = {"2.6": 39, "3": 19, "4": 20, "5": 19, "6": 19}
 
-#: The last point release on kernel.org of series that are over.
-_LAST_POINT = {
-    **{"3.10": 108, "3.16": 85, "4.4": 302, "4.9": 337, "4.14": 336, "4.19": 325, "5.11": 22, "5.12": 19},
-    **{"5.13": 19, "5.14": 21, "5.16": 20, "5.17": 15, "5.18": 19, "5.19": 17, "6.0": 19, "6.2": 16},
-    **{"6.3": 13, "6.4": 16, "6.5": 13, "6.7": 12, "6.8": 12, "6.9": 12, "6.10": 14, "6.11": 11},
-    **{"6.13": 12, "6.14": 11, "6.15": 11, "6.16": 12, "6.17": 13},
-}
+#: The last point release on kernel.org of series that are over, as far as a public text says so: that of the
+#: end of 4.19, and a table of releases. Of any other series the newest point that is known here counts.
+_LAST_POINT = {"4.19": 325, "6.8": 12, "6.9": 12, "6.10": 14, "6.11": 11}
 
 
 def never_released(kernel: KernelName) -> str:
