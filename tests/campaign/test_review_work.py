@@ -132,7 +132,7 @@ def test_questions_of_another_version_are_refused() -> None:
     [
         ('designs = ["mine.py"]\nbases = ["model:7.3"]\n', "designs: mine.py is for a seam that only"),
         ('designs = ["flush=non"]\nbases = ["model:7.3"]\n', "designs: "),
-        ('designs = ["flush"]\nbases = ["model:7.3"]\n', "designs: 'flush' is no design"),
+        ('designs = ["flush"]\nbases = ["model:7.3"]\n', "designs: 'flush' is not a design"),
         ('designs = ["flush=none"]\nbases = ["qemu:7.3"]\n', "bases: qemu:7.3 cannot be reviewed against"),
         ('designs = ["flush=none"]\nbases = []\n', "bases: name at least one base"),
         ('designs = ["flush=none"]\n', "bases is missing"),

@@ -111,7 +111,7 @@ def perform_by(request: AuthorRequest, say: Say) -> Iterator[ClaimList]:
 
 
 class PostedReviewRequest(Request, frozen=True, kw_only=True):
-    """Review the posted versions and defects of threads, each against its base, as `pfnlab review` does.
+    """Review the posted versions and defects of threads, each against its base, like `pfnlab review`.
 
     Exit code 0: all come out as the threads say; 1: one does not; 3: one was cut.
     """
@@ -121,7 +121,7 @@ class PostedReviewRequest(Request, frozen=True, kw_only=True):
         Option("The number of a thread, T2, or of a defect, R11. Default: all.", "ROW", positional=True),
     ] = None
     seconds: Annotated[
-        float, SECONDS._replace(help="Each review asks no more questions after so many seconds.", metavar="S")
+        float, SECONDS._replace(help="Time limit of each review, in seconds.", metavar="S")
     ] = 60
     jobs: JobsOf = None
     as_json: AsJson = False

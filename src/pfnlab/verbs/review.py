@@ -30,7 +30,7 @@ class ReviewRequest(Request, frozen=True, kw_only=True):
         float, SECONDS._replace(help="Ask no more questions after so many seconds.", metavar="S")
     ] = 60
     resume: Annotated[
-        Path | None, Option("Keep the answers there, and go on from those that are there.", "FILE")
+        Path | None, Option("Keep the answers in FILE, and continue from those it has.", "FILE")
     ] = None
     store: Annotated[
         str | None, Option("Take the answers that campaigns have in this store first.", "STORE")
@@ -42,7 +42,7 @@ class ReviewRequest(Request, frozen=True, kw_only=True):
 def perform(request: ReviewRequest, say: Say) -> Iterator[ReviewResult]:
     """The review of a design.
 
-    :raises Misuse: there is no such design or base, or the answers to go on from are of another review
+    :raises Misuse: there is no such design or base, or the kept answers are of another review
     """
     from contextlib import ExitStack
 
@@ -83,4 +83,4 @@ def perform(request: ReviewRequest, say: Say) -> Iterator[ReviewResult]:
 
 
 def _forget(answer: object) -> None:
-    """Nobody wants the answers but for the review itself."""
+    """Does nothing: the answers are needed for this review alone."""

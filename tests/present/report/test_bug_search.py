@@ -61,7 +61,7 @@ def test_nothing_found_says_what_to_do(asked: str) -> None:
     found = bug_findings(asked)
 
     assert () == found.found
-    assert str(found).startswith(f"Nothing found for the {found.read_as} {asked}. ")
+    assert str(found).startswith(f"No result for the {found.read_as} {asked}. ")
 
 
 @for_each("asked", ["", "  ", "?!"])

@@ -28,5 +28,5 @@ def models_reviewed(design: str, base: str | None = None) -> tuple[str, str]:
     if is_file(design):
         return base, with_policies([base], [design])[0]
     if "=" not in design:
-        raise Misuse(f"{design!r} is no design: write FILE.py, SEAM=POLICY, SWITCH=on or model:SERIES")
+        raise Misuse(f"{design!r} is not a design: write FILE.py, SEAM=POLICY, SWITCH=on or model:SERIES")
     return base, f"{base},{design}"

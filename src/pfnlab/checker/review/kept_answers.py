@@ -47,8 +47,8 @@ class PieceAnswer(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     :param piece: its place in the plan
     :param states: how many states were compared; *differing*: in how many of them the two differ
     :param costs: of sequences; *changed*: what else differs
-    :param schedules: what the design alone violates beside each other: the length of its shortest schedule
-    :param mended: the same of the base
+    :param broken_pairs: what the design alone violates beside each other: the length of its shortest schedule
+    :param repaired_pairs: the same of the base
     """
 
     piece: int
@@ -60,12 +60,12 @@ class PieceAnswer(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     unmodelled: dict[str, int] = {}
     costs: tuple[CostRow, ...] = ()
     changed: tuple[ChangeRow, ...] = ()
-    schedules: dict[str, int] = {}
-    mended: dict[str, int] = {}
+    broken_pairs: dict[str, int] = {}
+    repaired_pairs: dict[str, int] = {}
 
     @classmethod
     def of(
-        cls, piece: int, parted: Parted, schedules: Mapping[str, int], mended: Mapping[str, int]
+        cls, piece: int, parted: Parted, broken_pairs: Mapping[str, int], repaired_pairs: Mapping[str, int]
     ) -> PieceAnswer:
         """The answer of what a piece found."""
         return cls(
@@ -81,8 +81,8 @@ class PieceAnswer(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
                 for key, numbers in parted.costs.items()
             ),
             changed=tuple(ChangeRow(*key, times, way) for key, (times, way) in parted.changed.items()),
-            schedules=dict(schedules),
-            mended=dict(mended),
+            broken_pairs=dict(broken_pairs),
+            repaired_pairs=dict(repaired_pairs),
         )
 
     @property

@@ -194,7 +194,7 @@ def review(
     for at, piece in enumerate(chosen):
         if at in known:
             kept = known[at]
-            answer = Answered(True, kept.parted, kept.schedules, kept.mended)
+            answer = Answered(True, kept.parted, kept.broken_pairs, kept.repaired_pairs)
         elif (answer := next(new)).done:
             keep(PieceAnswer.of(at, answer.parted, answer.broken, answer.repaired))
         total.add(answer.parted)

@@ -67,7 +67,7 @@ class BugFindings(Printed, frozen=True, kw_only=True, tag="pfnlab-bugs-find/1"):
         if self.title:
             yield from wrapped(f"{self.asked}: {self.title}")
         if not self.found:
-            yield from wrapped(f"Nothing found for the {self.read_as} {self.asked}. {_INSTEAD[self.read_as]}")
+            yield from wrapped(f"No result for the {self.read_as} {self.asked}. {_INSTEAD[self.read_as]}")
         for kind, heading in _HEADINGS.items():
             rows = [one for one in self.found if one.kind == kind]
             width = max((len(one.name) for one in rows), default=0)
@@ -91,7 +91,7 @@ _HEADINGS: dict[FoundKind, str] = {
 }
 #: What to do where nothing was found.
 _INSTEAD: dict[AskedFor, str] = {
-    "commit": "Backports have commits of their own: search for the subject. "
+    "commit": "A backport has its own commit: search for the subject. "
     "Only bugs of PFN mappings, cache modes and device memory are listed.",
     "CVE": "Only bugs of PFN mappings, cache modes and device memory are listed: `pfnlab bugs list --cve`.",
     "bug": "",
