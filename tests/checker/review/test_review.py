@@ -566,3 +566,33 @@ def test_an_error_path_that_forgets_a_reservation_is_found(tmp_path: Path) -> No
 
     (leak,) = (one for one in found.broken if one.name == "no_leak")
     assert "fail pfnmap_track 2: " in (leak.text or "")
+
+
+_CHILD_ANEW = """
+import errno
+
+from pfnlab.design import ModelledErrno, PfnmapTrackCtx, TrackCtx, pfnmap_track
+
+
+class ChildAnew(TrackCtx):
+    def vm_area_dup(self, orig, new):
+        if orig.pfnmap is None or new.mm is orig.mm:
+            super().vm_area_dup(orig, new)
+            return
+        try:
+            pfnmap_track(self._kernel, orig.pfnmap.pfns, orig.page_prot)
+        except ModelledErrno:
+            raise ModelledErrno(errno.ENOMEM) from None
+        new.pfnmap = PfnmapTrackCtx(orig.pfnmap.pfns)
+"""
+
+
+def test_a_refused_operation_does_not_lend_what_it_would_have_left(tmp_path: Path) -> None:
+    """A fork that fails leaves no child: a cut of the parent shows the same in the base without a fork."""
+    own = tmp_path / "child.py"
+    own.write_text(_CHILD_ANEW)
+
+    found = reviewed("7.3", f"7.3,tracker={own}", ReviewPiece(0, 0, doubles=True))
+
+    assert any(change.operation == "fork" and "ENOMEM" in change.design for change in found.changes)
+    assert () == found.broken

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from pfnlab.base.errors import Undecided
 from pfnlab.base.own_code import own_mistakes
 from pfnlab.base.units import PAGE_SHIFT, number_of
@@ -193,6 +195,33 @@ def judged(machine: ModelMachine, program: Program, walkers: Sequence[str] = ())
         if steps[-1].result == STUCK:
             break
     return steps
+
+
+def newly_broken(
+    name: str, machine: ModelMachine, other: ModelMachine, program: Program, walkers: Sequence[str] = ()
+) -> bool:
+    """True where *machine* violates the property *name* in a step of *program*, and *other* keeps it so far.
+
+    Operations that *machine* refuses and *other* does are left out for *other* too: a refused fork leaves
+    other mappings, and with the same ones *other* may violate it as well.
+
+    :raises Undecided: a model has no rule for a step
+    """
+    steps, others = (judged(one, program, walkers) for one in (machine, other))
+    at, kept = breaks_at(steps, name), breaks_at(others, name)
+    if at is None or (kept is not None and kept <= at):
+        return False
+    done = [
+        op
+        for op, step, one in zip(program.ops, steps[: at + 1], others, strict=False)
+        if step.result == "ok" or one.result != "ok"
+    ]
+    if len(done) == min(at + 1, len(program.ops)):
+        return True
+    without = judged(other, msgspec.structs.replace(program, ops=tuple(done)), walkers)
+    # The end counts where it is the end that shows it.
+    shown = without if at == len(program.ops) else without[: len(done)]
+    return breaks_at(shown, name) is None
 
 
 def breaks_at(steps: Sequence[StepVerdict], name: str) -> int | None:

@@ -17,7 +17,7 @@ from pfnlab.base.result import Made
 from pfnlab.base.toml_text import package_tables
 from pfnlab.checker.races.race import RaceState
 from pfnlab.checker.review.grounds import GROUNDS, NEIGHBOURS, Neighbour, ground
-from pfnlab.checker.review.judged import breaks_at, judged, other_walkers
+from pfnlab.checker.review.judged import newly_broken, other_walkers
 from pfnlab.checker.review.kept_answers import PieceAnswer
 from pfnlab.checker.review.pairs import (
     ASKED,
@@ -311,10 +311,9 @@ class _Teller:
 
         def shows(candidate: Program) -> bool:
             try:
-                at, kept = (breaks_at(judged(one, candidate, walkers), name) for one in (machine, other))
+                return newly_broken(name, machine, other, candidate, walkers)
             except Undecided:
                 return False
-            return at is not None and (kept is None or kept > at)
 
         shortest = shrunk(program, shows)
         named = "; ".join(map(op_text, shortest.ops))

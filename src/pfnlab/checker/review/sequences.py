@@ -14,7 +14,7 @@ import msgspec
 
 from pfnlab.base.errors import Undecided
 from pfnlab.checker.review.grounds import ground
-from pfnlab.checker.review.judged import END, STUCK, JudgedKernel, StepVerdict, other_walkers
+from pfnlab.checker.review.judged import END, STUCK, JudgedKernel, StepVerdict, newly_broken, other_walkers
 from pfnlab.checker.review.review_result import COST_KINDS, ChangedField, CostKind
 from pfnlab.programs.lang.ops import Op
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -92,11 +92,13 @@ class SideBySideModels:
         everything = self._ground.program_of(
             [op for part in (*self._ground.firsts, *self._ground.seconds) for op in part], "", ""
         )
-        walkers = other_walkers(base, design)
-        self._kernels = tuple(JudgedKernel(machine, everything, walkers) for machine in (base, design))
+        self._machines, self._walkers = (base, design), other_walkers(base, design)
+        self._kernels = tuple(JudgedKernel(machine, everything, self._walkers) for machine in self._machines)
         self.parted = Parted()
         self._violated: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
         self._apart: frozenset[str] = frozenset()
+        #: Whether one of the two has refused what the other has done, on the way here.
+        self._refused = False
         #: The states, with what was violated on the way, behind which every operation was tried.
         self._tried: set[object] = set()
 
@@ -115,14 +117,15 @@ class SideBySideModels:
     def _branch(
         self, parts: Sequence[tuple[Op, ...]], before: tuple[Op, ...], more: int, deadline: float
     ) -> bool:
-        marks, before_it = [kernel.mark() for kernel in self._kernels], (self._violated, self._apart)
+        marks = [kernel.mark() for kernel in self._kernels]
+        before_it = self._violated, self._apart, self._refused
         for part in parts:
             if time.monotonic() > deadline:
                 return False
             complete = self._try(part, before, more, deadline)
             for mark in marks:
                 mark.restore()
-            self._violated, self._apart = before_it
+            self._violated, self._apart, self._refused = before_it
             if not complete:
                 return False
         return True
@@ -148,7 +151,7 @@ class SideBySideModels:
     def _is_new(self) -> bool:
         """True where nothing was yet tried behind this state of both; from now on it counts as tried."""
         states = [kernel.state() for kernel in self._kernels]
-        key = (*states, self._violated, self._apart)
+        key = (*states, self._violated, self._apart, self._refused)
         if None not in states and key in self._tried:
             return False
         self._tried.add(key)
@@ -160,10 +163,11 @@ class SideBySideModels:
         found, way = self.parted, Sequel(self._number, ops)
         found.asked += 1
         base_before, design_before = self._violated
+        self._refused |= "ok" in (base.result, design.result) and base.result != design.result
         for name in design.broken - design_before - base_before - base.broken:
-            _keep(found.broken, name, way)
+            self._broken(found.broken, name, way, *reversed(self._machines))
         for name in base.broken - base_before - design_before - design.broken:
-            _keep(found.repaired, name, way)
+            self._broken(found.repaired, name, way, *self._machines)
         for name in base.broken & design.broken:
             found.both[name] = found.both.get(name, 0) + 1
         self._violated = (base_before | base.broken, design_before | design.broken)
@@ -184,6 +188,16 @@ class SideBySideModels:
                     _keep(found.costly if more else found.spared, (kind, word), way)
 
         return STUCK not in (base.result, design.result)
+
+    def _broken(
+        self, ways: dict[str, Sequel], name: str, way: Sequel, machine: ModelMachine, other: ModelMachine
+    ) -> None:
+        """Keep a way on which *machine* violates a property that *other* keeps, if it is a shorter one."""
+        if name in ways and len(ways[name].ops) <= len(way.ops):
+            return
+        program = self._ground.program_of(way.ops, "", "")
+        if not self._refused or newly_broken(name, machine, other, program, self._walkers):
+            ways[name] = way
 
     def _seen(self, base: StepVerdict, design: StepVerdict, word: str, way: Sequel) -> None:
         """Count the parts of the state that differ now and did not before."""
