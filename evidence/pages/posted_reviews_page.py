@@ -44,7 +44,7 @@ pfnlab discussions show R11           what is wrong there, and who found it
 | holds | nothing is newly broken: the objection was refuted, or is one of form |
 
 The seconds are those until the answer is known: what is broken stays so, and that nothing is takes the core.
-They were taken on two processors that had other work.
+They were taken on two processors.
 Other words: [glossary](glossary.md).
 
 """

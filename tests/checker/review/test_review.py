@@ -452,6 +452,19 @@ def test_the_kinds_that_differ_are_named() -> None:
     assert ["a driver's remap"] == list(found.differs)
 
 
+def test_what_a_neighbour_of_another_kind_does_is_not_the_subjects() -> None:
+    """The PCI file next to vfio loses its reservation."""
+    (number,) = (
+        number
+        for number, (kind, neighbour) in enumerate(GROUNDS)
+        if (kind.name, neighbour.name) == ("vfio", "its first page elsewhere, uncached")
+    )
+
+    found = reviewed("6.10", "6.10,tracker=unmap_only", ReviewPiece(1, number))
+
+    assert ["vfio and a PCI file"] == list(found.differs)
+
+
 def test_a_schedule_that_differs_counts_for_its_kind() -> None:
     """As a state of a sequence does."""
     found = reviewed("7.3", "7.3,flush=none", *owner_pieces("alone", _REMAP, "munmap a[510:514]"))

@@ -56,6 +56,7 @@ class Neighbour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     :param area: its pages; *device*: its pages on the device, where it is of the subject's kind
     :param line: maps it, where it is of another kind
+    :param kind: the name of that kind, where it shows the device
     :param before: whether it is mapped before the subject
     """
 
@@ -63,6 +64,7 @@ class Neighbour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     area: str = ""
     device: str = ""
     line: str = ""
+    kind: str = ""
     before: bool = False
 
 

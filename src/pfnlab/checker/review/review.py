@@ -74,6 +74,12 @@ class ReviewPiece(NamedTuple):
         return self.pair.neighbour if self.pair is not None else GROUNDS[self.ground][1]
 
     @property
+    def shown(self) -> str:
+        """The kinds of mappings that show the device: its subject's, and its neighbour's if that is another."""
+        kind = self.pair.kind if self.pair is not None else GROUNDS[self.ground][0]
+        return " and ".join(dict.fromkeys(filter(None, (kind.name, self.neighbour.kind))))
+
+    @property
     def core(self) -> bool:
         """True where the review is not complete without it."""
         return self.stage < _CORE
@@ -201,8 +207,7 @@ def review(
         asked[piece.stage] += answer.done
         schedules += answer.done and piece.pair is not None
         if differing := answer.parted.differing + bool(answer.broken or answer.repaired):
-            kind = piece.pair.kind if piece.pair is not None else GROUNDS[piece.ground][0]
-            differs[kind.name] = differs.get(kind.name, 0) + differing
+            differs[piece.shown] = differs.get(piece.shown, 0) + differing
         _shorter(broken, answer.broken, piece)
         _shorter(repaired, answer.repaired, piece)
         core = at + 1 == len(chosen) or not chosen[at + 1].core
