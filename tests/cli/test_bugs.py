@@ -93,6 +93,31 @@ def test_a_commit_is_found_and_shown(ask: Ask) -> None:
     assert all(part in shown for part in ("A01  cow-first-pte", "A02  "))
 
 
+def test_a_commit_of_a_stable_series_is_found(ask: Ask) -> None:
+    """With the release that got it."""
+    found = ask("bugs", "find", "138ada1337b4").out
+
+    assert "E06  fixed by it in 6.12.84" in found
+
+
+def test_a_version_of_five_numbers_is_read(ask: Ask) -> None:
+    """By the release it was built from; what else was backported is not known."""
+    found = ask("bugs", "affects", "6.6.57.1-6.azl3").out
+
+    assert "Azure Linux (Microsoft): built from 6.6.57; extra backports are not known." in found
+    assert "Fixed in 6.6.87" in found
+
+
+def test_a_changelogs_line_says_a_cve_once(ask: Ask, tmp_path: Path) -> None:
+    """A bug is fixed by it once, whatever the line repeats."""
+    log = tmp_path / "changelog"
+    log.write_text("linux (6.1.20-2) x\n\n  * CVE-2024-35877, see also cve-2024-35877\n", encoding="utf-8")
+
+    found = ask("bugs", "affects", "6.1.20", "--changelog", str(log)).out
+
+    assert 1 == found.count("Line 3 of the changelog: CVE-2024-35877")
+
+
 def test_words_need_no_quotes(ask: Ask) -> None:
     """Several are one search."""
     assert ask("bugs", "find", "freeing", "invalid").out == ask("bugs", "find", "freeing invalid").out

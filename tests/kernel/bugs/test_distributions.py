@@ -25,6 +25,8 @@ from pfnlab.kernel.bugs.kernel_name import kernel_name
         ("6.12.117+deb13-cloud-amd64", "Debian", Backports.FEW),
         ("6.11.4-301.fc41.x86_64", "Fedora", Backports.FEW),
         ("6.1.102-111.182.amzn2023.x86_64", "Amazon Linux", Backports.FEW),
+        ("6.6.57.1-6.azl3", "Azure Linux", Backports.FEW),
+        ("5.15.148.2-2.cm2", "Azure Linux", Backports.FEW),
     ],
 )
 def test_a_version_names_its_distribution(version: str, name: str, backports: Backports) -> None:

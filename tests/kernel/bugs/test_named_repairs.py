@@ -53,6 +53,15 @@ def test_a_fix_that_is_spoken_of_is_not_there(line: str) -> None:
     assert () == repairs_named([line]).of_fix(bug("A01"))
 
 
+def test_a_line_says_a_cve_once() -> None:
+    """However often it stands there, and in which letters."""
+    found = repairs_named(["* CVE-2024-35877: mm, fix for cve-2024-35877 (CVE-2024-35877)"]).of_fix(
+        bug("A01")
+    )
+
+    assert [("CVE", "CVE-2024-35877")] == [(one.how, one.text) for one in found]
+
+
 def test_a_subject_may_go_on_below() -> None:
     """As changelogs of Debian wrap it."""
     lines = ["    - mm: avoid leaving partial pfn mappings around in", "      error case", "    - next: one"]
