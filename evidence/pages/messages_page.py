@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from evidence.pages.message_example import example_of
 from pfnlab.diagnosis.messages.family_files import Family, FamilyKind, FamilyVerdict, families
 
 #: The chapters by the verdict of their families.
@@ -55,6 +56,9 @@ def _parts() -> Iterator[str]:
 
 def _section(family: Family) -> Iterator[str]:
     yield f"### {family.title}\n"
+    example = example_of(family)
+    if example:
+        yield f"Example:\n\n```text\n{example}\n```\n\nForms:\n"
     yield "```text"
     yield from dict.fromkeys(wording.text for wording in family.wording)
     yield "```\n"

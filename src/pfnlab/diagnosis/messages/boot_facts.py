@@ -11,7 +11,8 @@ MOST_DEVICES = 4096
 SEEN_WORDS = {
     "Call Trace:": "trace",
     "Call trace:": "trace",
-    "ommand line: ": "command line",
+    "Command line: ": "command line",
+    "command line: ": "command line",
     "Modules linked in:": "modules",
     "BIOS-e820:": "e820",
     "Hypervisor detected:": "hypervisor",
@@ -54,6 +55,7 @@ _CAME_UP = (
 _PROBE_FAILED = re.compile(
     r"probe of (?P<first>\S{1,60}) failed|^\S{1,40} (?P<second>\S{1,60}): probe with driver \S+ failed"
 )
+_OPTION, _MOST_OPTIONS = re.compile(r"(?<!\S)([\w.-]{1,40})=([\w:,.-]{1,80})"), 64
 #: The MSR of PAT: three bits of each byte are a mode.
 _MSR_MODES = {0: "UC", 1: "WC", 4: "WT", 5: "WP", 6: "WB", 7: "UC-"}
 _SLOTS = 8
@@ -73,6 +75,10 @@ class BootFacts:
         self.seen: set[str] = set()
         #: Some device was named so long ago that it is forgotten.
         self.is_forgetful = False
+        #: Boot options of the kernel, each with one value.
+        self.options: set[str] = set()
+        #: A BAR of memory has no addresses at the end of the boot.
+        self.has_lost_bar = False
         self._is_xen = False
         self._bridges: OrderedDict[str, None] = OrderedDict()
         self._no_rom: OrderedDict[str, None] = OrderedDict()
@@ -83,6 +89,8 @@ class BootFacts:
         for word, name in SEEN_WORDS.items():
             if name not in self.seen and word in text:
                 self.seen.add(name)
+        if "ommand line: " in text or "blacklisting initcall " in text:
+            self._take_options(text)
         if match is not None:
             if "slots" in match.values:
                 self.slots = tuple(match.values["slots"].split())
@@ -97,6 +105,11 @@ class BootFacts:
             found = pattern.search(text)
             if found is not None:
                 self._remember(known, found["device"])
+
+    def _take_options(self, text: str) -> None:
+        text = text.replace("blacklisting initcall ", "initcall_blacklist=")
+        for name, values in _OPTION.findall(text)[:_MOST_OPTIONS]:
+            self.options |= {f"{name}={value}" for value in values.split(",")}
 
     def is_bridge(self, device: str | None, driver: str | None = None) -> bool:
         """True of a device that a line called a bridge, or that the driver of bridges speaks of."""

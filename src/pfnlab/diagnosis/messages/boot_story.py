@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from pfnlab.diagnosis.messages.boot_facts import MOST_DEVICES, BootFacts
-from pfnlab.diagnosis.messages.cases import KernelRange, possible
+from pfnlab.diagnosis.messages.cases import KernelRange, possible, untried
 from pfnlab.diagnosis.messages.family_files import Family, FamilyEnding, FamilyKind, FamilyVerdict, ended
 from pfnlab.diagnosis.messages.file_notes import large_entries, overlaps, uncached_prefetchable
 from pfnlab.diagnosis.messages.matching import Match
@@ -23,6 +23,9 @@ _SETUP = (
 )
 #: Those of them without which the others are only facts.
 _ABOUT_PAT = frozenset(_SETUP[:5])
+#: Families that tell of a claim in the way of a device; whose claim it is comes before who was refused.
+_CLAIMS = ("file_iomem", "bar_not_reserved", "vmm_mmap_failed")
+_FOR_GUESTS = "vfio"
 _LOCKDOWN, _LINK = "devmem_lockdown", "pcie_link"
 #: Tasks that probe at each boot, and live without an answer.
 _SERVICES = re.compile(r"systemd|Xorg|X$|swapper|fwupd|dmidecode|lsmod|udev|biosdecode|kdump|smartd|lshw")
@@ -30,7 +33,6 @@ _PORTS = "raw io port"
 _LINK_WIDTHS = re.compile(
     r"limited by (?P<speed>.+?) x(?P<now>\d+) link.*\(capable of .* x(?P<able>\d+) link"
 )
-_ASLEEP = "2.5 GT/s"
 #: A clause at the end of a line in which the kernel says that it repaired something.
 _REPAIRED = re.compile(
     r"(?:^|[,;:.-] *)(?:has been |was |were |it )?"
@@ -46,6 +48,8 @@ _LOUDNESS = (FamilyVerdict.LOOK, FamilyVerdict.DEPENDS, FamilyVerdict.OTHER, Fam
 #: Endings that one event of a boot tells of one device; all others are told of all devices together.
 _OF_A_DEVICE = frozenset({"", "assigned", "rom_wanted"})
 _SOON = 100
+#: From here on a window is none of the spare ones that the kernel keeps for hot plug (pci=hpmemsize).
+_LARGE_WINDOW = 1 << 24
 _FORGETFUL = (
     f"More than {MOST_DEVICES:,} devices are named; which of the first ones are bridges is forgotten."
 )
@@ -61,8 +65,7 @@ def case_of(text: str, match: Match) -> str:
         if widths is None:
             return ""
         is_unread = widths["now"] == "0" or widths["speed"].startswith("Unknown")
-        is_idle = widths["now"] == widths["able"] and widths["speed"].startswith(_ASLEEP)
-        return "asleep" if is_unread or is_idle else ""
+        return "asleep" if is_unread or widths["now"] == widths["able"] else ""
     return ""
 
 
@@ -73,12 +76,15 @@ def story(growing: Sequence[GrowingEvent], facts: BootFacts, kernel: KernelRange
     growing = [event for event, _ in read]
     has_setup = any(one.match.family.name in _ABOUT_PAT for one in growing)
     bars = [row for one in growing if one.match.family.name == "file_lspci" for row in one.rows]
+    facts.has_lost_bar = any(_is_lost_bar(one) for one in growing if one.match.family.name == FAILURES)
     groups: dict[object, list[tuple[GrowingEvent, Family]]] = {}
     for at, (event, fit) in enumerate(read):
         ending = _ending(event, facts, bars)
         if ending is None and _is_repaired(event, growing[at + 1 : at + 1 + _SOON]):
             ending = _BY_ITSELF
         family = possible(fit if ending is None else ended(fit, ending), kernel)
+        if facts.options:
+            family = untried(family, facts.options)
         key = _key(event, "" if ending is None else ending.when, has_setup)
         groups.setdefault(event if key is None else key, []).append((event, family))
     return tuple(sorted(map(_told, groups.values()), key=lambda one: one.line))
@@ -95,7 +101,7 @@ def _told(group: list[tuple[GrowingEvent, Family]]) -> MessageEvent:
 
 def _rank(one: tuple[GrowingEvent, Family]) -> tuple[int, int, int]:
     event, family = one
-    place = _SETUP.index(family.name) if family.name in _SETUP else 0
+    place = next((names.index(family.name) for names in (_SETUP, _CLAIMS) if family.name in names), 0)
     return _LOUDNESS.index(family.verdict), place, event.line
 
 
@@ -105,6 +111,10 @@ def _key(event: GrowingEvent, when: str, has_setup: bool) -> object | None:
     name = family.name
     if name in _SETUP and has_setup:
         return "setup"
+    if name in _CLAIMS and device is not None and not when:
+        driver = event.said.get("driver") or _FOR_GUESTS
+        if driver.startswith(_FOR_GUESTS):
+            return "claim", device
     if name == FAILURES:
         return name, when, device if when in _OF_A_DEVICE else None
     if device is not None and family.kind is FamilyKind.LOG and not family.fact:
@@ -135,13 +145,22 @@ def _whens(event: GrowingEvent, facts: BootFacts) -> Iterator[str]:
 def _of_resource(event: GrowingEvent, facts: BootFacts) -> Iterator[str]:
     device = event.said.get("device")
     is_bridge = facts.is_bridge(device, event.said.get("driver"))
-    case = resource_word(event.placed.text, is_bridge).case(is_bridge)
+    word = resource_word(event.placed.text, is_bridge)
+    case = word.case(is_bridge)
     if case and "assigned" in event.endings:
         yield "spare_assigned"
     elif case == "rom" and facts.wants_rom(device):
         yield "rom_wanted"
+    elif case == "window" and word.kind == "mem" and (word.size or 0) >= _LARGE_WINDOW:
+        # A device behind it that has lost a BAR says so itself.
+        yield "window" if facts.has_lost_bar else "window_needed"
     elif "assigned" not in event.endings:
         yield case
+
+
+def _is_lost_bar(event: GrowingEvent) -> bool:
+    """True of a BAR of memory that has no addresses at the end of the boot."""
+    return "assigned" not in event.endings and not resource_word(event.placed.text, False).case(False)
 
 
 def _note(event: GrowingEvent, facts: BootFacts, bars: Sequence[EventRow]) -> None:

@@ -1,7 +1,7 @@
 """Cases of a family: meanings of its message by values, by functions of a call trace, and by kernel."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +16,8 @@ from pfnlab.kernel.bugs.kernel_name import kernel_name, release_key
 _PFNMAP, _MIXEDMAP = 0x400, 0x1000_0000
 #: The bit of an x86 entry that says that no struct page belongs to it.
 _SPECIAL = 0x200
+#: Bits of which one is set in an entry of a frame: present, and on x86 for PROT_NONE.
+_PRESENT = 0x101
 #: On x86 a guest's RAM ends here at the latest below 4 GiB; elsewhere it begins at 1 GiB, and BARs lie below.
 _X86_HOLE, _OTHER_RAM, _FOUR_GIB = 0x8000_0000, 0x4000_0000, 1 << 32
 #: No guest of today has RAM above it; 64-bit BARs lie there.
@@ -90,6 +92,31 @@ def possible(family: Family, kernel: KernelRange) -> Family:
     return msgspec.structs.replace(family, advice=advice, remedies=remedies)
 
 
+def untried(family: Family, options: Collection[str]) -> Family:
+    """The family without the boot options that the text shows in use."""
+    found = [one for one in sorted(options) if any(one in text for text in _told(family))]
+    for option in found:
+        family = msgspec.structs.replace(
+            family,
+            advice=tuple(
+                msgspec.structs.replace(one, do=_without(option, one.do))
+                for one in family.advice
+                if option not in _without(option, one.do)
+            ),
+            remedies=tuple(one for one in family.remedies if option not in one.text),
+        )
+    return family
+
+
+def _told(family: Family) -> tuple[str, ...]:
+    return (*(one.do for one in family.advice), *(one.text for one in family.remedies))
+
+
+def _without(option: str, text: str) -> str:
+    """A sentence without the alternative that is the option."""
+    return re.sub(rf",? or (?:the boot option |boot with ){re.escape(option)}(?![\w:=,-]*\w)", "", text)
+
+
 def _said(case: FamilyCase, facts: Mapping[str, str]) -> dict[str, Any]:
     names = (name for name in case.__struct_fields__ if name != "when")
     said = {name: value for name in names if (value := getattr(case, name)) is not None}
@@ -128,7 +155,9 @@ def _facts(values: Mapping[str, str], lines: Sequence[str]) -> dict[str, str]:
         flags = int(values["vm_flags"], 16)
         facts["vma"] = "pfn" if flags & _PFNMAP else "mixed" if flags & _MIXEDMAP else "pages"
     if "entry" in values:
-        facts["special"] = "yes" if int(values["entry"], 16) & _SPECIAL else "no"
+        entry = int(values["entry"], 16)
+        facts["special"] = "yes" if entry & _SPECIAL else "no"
+        facts["present"] = "yes" if entry & _PRESENT else "no"
     if "iova" in values:
         facts["target"] = _target(int(values["iova"], 16), any("aarch64" in line for line in lines))
     return facts

@@ -16,6 +16,7 @@ from pfnlab.diagnosis.messages.joining import Joiner, PlacedPiece
 from pfnlab.diagnosis.messages.matching import Match, Matcher, matcher
 from pfnlab.diagnosis.messages.resource_words import COURSE, FAILURES, ResourceWord, resource_word
 from pfnlab.diagnosis.messages.scan import LogScan
+from pfnlab.diagnosis.messages.template_fields import error_of
 
 #: The most different events that are kept, and the most lines that nobody understood.
 MOST_EVENTS, MOST_SHOWN = 10_000, 20
@@ -127,8 +128,8 @@ _MOST_CLAIMS = 8
 
 
 def _resource(word: ResourceWord) -> object:
-    """Key of a resource of a device."""
-    return word.slot or (word.kind, word.size)
+    """Key of a resource of a device: a window of ports is not that of memory."""
+    return (word.slot, word.kind) if word.slot == "window" else word.slot or (word.kind, word.size)
 
 
 class _Boot:
@@ -175,7 +176,7 @@ class _Boot:
         """The failures that a line ends which gives a resource its addresses."""
         if not word.given or device is None:
             return []
-        keys = (word.slot, (word.kind, word.size))
+        keys = (_resource(word), (word.kind, word.size))
         return [self.resources[device, key] for key in keys if (device, key) in self.resources]
 
 
@@ -363,7 +364,17 @@ def _belongs(placed: PlacedPiece, match: Match, event: message_event.GrowingEven
         number = match.values.get(name)
         if number is not None and event.texts.get(name) is not None and number != event.texts[name]:
             return False
-    return event.overlaps(match)
+    return event.overlaps(match) and not _fails_otherwise(match, event)
+
+
+def _fails_otherwise(match: Match, event: message_event.GrowingEvent) -> bool:
+    """True where both say a call of one way failed, for different errors."""
+    families = match.family, event.match.family
+    if families[0] is families[1] or not any(one.way for one in families):
+        return False
+    said = match.values.get("errno") or match.values.get("failure")
+    error = error_of(said) if said else None
+    return None not in (error, event.said.get("errno")) and error != event.said["errno"]
 
 
 def _is_same_device(match: Match, event: message_event.GrowingEvent) -> bool:

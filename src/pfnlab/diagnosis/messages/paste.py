@@ -157,7 +157,9 @@ class LogPiece(msgspec.Struct, frozen=True):
 
 def pieces(line: str, interesting: Callable[[str], bool]) -> Iterator[LogPiece]:
     """The messages of a line: several of a paragraph, and those in a value whose text is *interesting*."""
-    line = _unpacked(line, interesting)
+    outer, line = line, _unpacked(line, interesting)
+    # A runtime's own line is of its host; what has a stamp of its own may be a guest's console.
+    named = "" if line is outer else _stripped(outer).host
     parts = _LATER_STAMP.split(line, _MOST_PIECES) if line.count("[") > 1 else [line]
     waiting: LogPiece | None = None
     for part in parts:
@@ -169,6 +171,8 @@ def pieces(line: str, interesting: Callable[[str], bool]) -> Iterator[LogPiece]:
         if waiting is not None:
             piece = msgspec.structs.replace(piece, host=piece.host or waiting.host, bare=False)
             waiting = None
+        if named and not piece.host and piece.stamp is None:
+            piece = msgspec.structs.replace(piece, host=named)
         yield piece
 
 

@@ -1,0 +1,202 @@
+"""Kinds of reports by strangers: what the lines of one cause say together, and what stays loud."""
+
+from __future__ import annotations
+
+from for_each import for_each
+
+from pfnlab.diagnosis.messages.explaining import explain_line
+
+WARNED = (
+    "WARNING: CPU: 3 PID: 1 at arch/x86/mm/ioremap.c:180 __ioremap_caller+0x2a0/0x300()\n"
+    "{info}\n"
+    "CPU: 3 PID: 1 Comm: swapper/0 Not tainted 4.1.20 #3"
+)
+BAD = (
+    "BUG: Bad page map in process app  pte:{pte} pmd:1a2b3067\n"
+    "addr:00007f1200000000 vm_flags:{flags} anon_vma:0000000000000000 mapping:ffff888012345678 index:40"
+)
+WINDOW = "pcieport 0002:00:00.0: bridge window [mem {what}]: {how}"
+LARGE = "size 0x400000000 64bit pref"
+NEEDED = WINDOW.format(what=LARGE, how="can't assign; no space")
+GIVEN = WINDOW.format(what="0x1000000000-0x13ffffffff 64bit pref", how="assigned")
+PORTS = "pcieport 0002:00:00.0: bridge window [io  0x2000-0x2fff]: assigned"
+LOST = "pci 0002:01:00.0: BAR 1 [mem size 0x200000000 64bit pref]: can't assign; no space"
+LINK = (
+    "pci 0000:08:00.0: 31.504 Gb/s available PCIe bandwidth, limited by 8.0 GT/s PCIe x{lanes} link "
+    "at 0000:00:03.1 (capable of 63.01 Gb/s with 16.0 GT/s PCIe x4 link)"
+)
+WIDE = "qemu: vfio_dma_map(0x55aa00000000, 0x388000000000, 0x800000, 0x7f0040000000) = -22 (Invalid argument)"
+STOPPED = (
+    "kernel BUG at mm/memory.c:1700!\nRIP: 0010:[<ffffffff811b0000>]\n foo_mmap+0x40/0x90 [foo]\n{frames}"
+)
+CLAIM = "{driver} {device}: can't request region for resource [mem 0x0a500000-0x0a500fff]"
+REFUSED = "vfio-pci 0000:41:00.0: BAR 1: can't reserve [mem 0x4000000000-0x4fffffffff 64bit pref]"
+READ = "qemu: vfio_region_read({name}:region0+0x40, 2) failed: {error}"
+UUID = "0a1b2c3d-0000-11ef-8000-0123456789ab"
+#: Lines, and the titles and verdicts of their events.
+KINDS: dict[str, tuple[str, list[tuple[str, str]]]] = {
+    "a warning whose text says that all is well": (
+        WARNED.format(info="Info: mapping multiple BARs. Your kernel is fine."),
+        [("A driver maps more than one resource", "harmless")],
+    ),
+    "a warning with another text": (
+        WARNED.format(info="Modules linked in: foo"),
+        [("ioremap of ordinary memory is refused", "look here")],
+    ),
+    "a damaged entry": (
+        BAD.format(pte="7fffff0000000c00", flags="0c0444fb"),
+        [("A page-table entry of a PFN mapping is damaged", "look here")],
+    ),
+    "an entry of a frame": (
+        BAD.format(pte="80000000e1000227", flags="0c0444fb"),
+        [("An entry does not fit the mapping of a driver", "look here")],
+    ),
+    "a damaged entry of pages": (
+        BAD.format(pte="7fffff0000000c00", flags="00000075"),
+        [("A page-table entry is not valid", "another subject")],
+    ),
+    "a window that devices need": (
+        NEEDED,
+        [("A bridge has no room for the memory of the devices behind it", "depends")],
+    ),
+    "the same, assigned later": (
+        f"{NEEDED}\n{GIVEN}",
+        [("Ports, windows or ROMs were assigned at a second attempt", "harmless")],
+    ),
+    "the same, ports assigned later": (
+        f"{NEEDED}\n{PORTS}",
+        [
+            ("A bridge has no room for the memory of the devices behind it", "depends"),
+            ("The kernel gives a BAR its addresses", "harmless"),
+        ],
+    ),
+    "the same, and the device says so": (
+        f"{NEEDED}\n{LOST}",
+        [("A bridge has no window for more devices", "harmless"), ("A BAR has no addresses", "look here")],
+    ),
+    "a spare window": (
+        WINDOW.format(what="size 0x00400000 64bit pref", how="failed to assign"),
+        [("A bridge has no window for more devices", "harmless")],
+    ),
+    "a link with all its lanes": (
+        LINK.format(lanes=4),
+        [("A PCIe link has all its lanes, or cannot be read", "harmless")],
+    ),
+    "a link with fewer": (
+        LINK.format(lanes=2),
+        [("A PCIe link is slower than it could be", "another subject")],
+    ),
+    "a wide address, said twice": (
+        f"{WIDE}\nqemu: VFIO_MAP_DMA failed: Invalid argument",
+        [("An address is too wide for the IOMMU", "another subject")],
+    ),
+    "a wide address, said the other way round": (
+        f"qemu: VFIO_MAP_DMA failed: Invalid argument\n{WIDE}",
+        [("An address is too wide for the IOMMU", "another subject")],
+    ),
+    "a wide address, and memory": (
+        f"{WIDE}\nqemu: vfio_dma_map(0x55aa00000000, 0x1000, 0x8000, 0x7f0040000000) = -14 (Bad address)",
+        [
+            ("An address is too wide for the IOMMU", "another subject"),
+            ("Guest RAM cannot be mapped for DMA", "look here"),
+        ],
+    ),
+    "a BAR that a monitor calls so": (
+        "Failed to map VFIO MMIO region: cannot map the IOVA range: Bad address (os error 14)",
+        [("A BAR cannot be mapped for DMA, and the guest does not start", "look here")],
+    ),
+    "a stop in a driver's mmap": (
+        STOPPED.format(frames=" mmap_region+0x300/0x600\n do_mmap+0x2f0/0x3d0"),
+        [("A driver's mmap remapped beyond its VMA, or over entries", "look here")],
+    ),
+    "a stop elsewhere": (
+        STOPPED.format(frames=" __do_fault+0x30/0x80"),
+        [("The kernel stopped in mm/memory.c", "look here")],
+    ),
+    "a node of the device tree": (
+        CLAIM.format(driver="foo-wdt", device="a500000.watchdog"),
+        [("A driver cannot claim the registers of a device", "look here")],
+    ),
+    "a device of the firmware's tables": (
+        CLAIM.format(driver="foo_pinctrl", device="INTC1056:00"),
+        [("A driver cannot claim the registers of a device", "look here")],
+    ),
+    "a PCI device": (REFUSED, [("A driver cannot claim a BAR", "look here")]),
+    "a refusal that host and monitor report": (
+        f"{REFUSED}\nqemu: Failed to mmap 0000:41:00.0 BAR 1. Performance may be slow",
+        [("A driver cannot claim a BAR", "look here")],
+    ),
+    "refusals of two devices": (
+        f"{REFUSED}\nqemu: Failed to mmap 0000:42:00.0 BAR 1. Performance may be slow",
+        [
+            ("A driver cannot claim a BAR", "look here"),
+            ("A virtual machine monitor could not map a BAR", "look here"),
+        ],
+    ),
+    "a framebuffer that is nowhere": (
+        "vesafb: cannot reserve video memory at 0x0\nvesafb: abort, cannot ioremap video memory 0x3000 @ 0x0",
+        [("The boot framebuffer's BAR cannot be mapped", "look here")],
+    ),
+    "a framebuffer that somebody claims": (
+        "vesafb: cannot reserve video memory at 0xd8000000",
+        [("The boot framebuffer's memory cannot be claimed", "harmless")],
+    ),
+    "a tool's own words for a refused BAR": (
+        "regtool: mmap of BAR 2 (0xf7800000) failed: Operation not permitted",
+        [("A call that maps physical memory failed", "depends")],
+    ),
+    "a file that cannot be mapped": ("regtool: mmap of index.bin failed: Operation not permitted", []),
+    "a mediated device": (
+        READ.format(name=UUID, error="Bad address"),
+        [("A mediated device refuses an access of its guest", "another subject")],
+    ),
+    "a device that sleeps": (
+        READ.format(name="0000:41:00.0", error="Input/output error"),
+        [("A region of a device is switched off", "depends")],
+    ),
+    "a region that the kernel cannot map": (
+        READ.format(name="0000:41:00.0", error="Cannot allocate memory"),
+        [("QEMU cannot reach a region of a device", "look here")],
+    ),
+    "a VMA that is printed": (
+        "vma ffff888100000000 start 00007f1200000000 end 00007f1200004000 mm ffff888100001000\n"
+        "kernel BUG at include/linux/mm.h:800!",
+        [("A check of a VMA failed", "look here")],
+    ),
+    "a module that makes pages read-only": (
+        "WARNING: CPU: 1 PID: 90 at arch/x86/include/asm/pgtable.h:770 __change_page_attr+0x300/0x320",
+        [("An entry looks like one of a shadow stack", "another subject")],
+    ),
+    "a caller of another protection": (
+        "WARNING: CPU: 1 PID: 90 at arch/arm64/include/asm/io.h:280 foo_probe+0x44/0x100 [foo]",
+        [("ioremap_prot() was called with a protection of the kernel", "look here")],
+    ),
+}
+
+
+@for_each(("text", "expected"), KINDS.values(), ids=list(KINDS))
+def test_a_kind_of_report_is_told(text: str, expected: list[tuple[str, str]]) -> None:
+    """One cause is one event; what looks like it and is another stays what it is."""
+    found = [(one.family.title, one.family.verdict.value) for one in explain_line(text).events]
+
+    assert expected == found
+
+
+IOMEM = "4000000000-4fffffffff : 0000:41:00.0\n  4000000000-4000ffffff : BOOTFB"
+TRIED = {
+    "nothing": ("", True),
+    "an option of the command line": ("Command line: ro initcall_blacklist=sysfb_init quiet", False),
+    "a line of the option": ("blacklisting initcall sysfb_init", False),
+    "another option": ("Command line: ro initcall_blacklist=simpledrm_init", True),
+}
+
+
+@for_each(("line", "offered"), TRIED.values(), ids=list(TRIED))
+def test_an_option_in_use_is_not_advised(line: str, offered: bool) -> None:
+    """The rest of the advice stays."""
+    found = explain_line(f"{line}\n{IOMEM}\n{REFUSED}").events
+    event = next(one for one in found if one.family.name == "file_iomem")
+    said = " ".join(one.do for one in event.family.advice)
+
+    assert offered is ("initcall_blacklist=sysfb_init" in said)
+    assert "unbind the framebuffer's driver" in said
