@@ -273,8 +273,8 @@ def test_a_call_that_returns_with_a_lock_is_found(monkeypatch: pytest.MonkeyPatc
 def test_an_error_path_that_keeps_a_lock_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """mmap that the driver refuses, and that forgets the lock of its reverse map."""
 
-    def torn_down(vma: Vma, teardown: Callable[[Vma], None] = mmap._teardown) -> None:
-        teardown(vma)
+    def torn_down(vma: Vma, *, linked: bool, teardown: Callable[..., None] = mmap._teardown) -> None:
+        teardown(vma, linked=linked)
         lock: RwLock = vma.mm.kernel.i_mmap_rwsem("driver")
         lock.take(write=True)
 
