@@ -19,6 +19,7 @@ from pfnlab.kernel.mm.gather import MmuGather
 from pfnlab.kernel.mm.locks import RwLock
 from pfnlab.kernel.mm.space import MmStruct
 from pfnlab.kernel.mm.users.driver import DriverFile
+from pfnlab.kernel.mm.users.second_file import StackFile
 from pfnlab.kernel.mm.users.vfio import VfioDevice
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.policies.flushes.free_vmas import FreeVmas
@@ -117,6 +118,32 @@ def test_a_mapping_that_is_linked_first_is_filled_under_the_lock_of_its_reverse_
     found = violated(ModelMachine("7.3"), SMALL, REMAPPED, _NEW, "t: unmap_mapping_range bar[0:8]")
 
     assert expected == found
+
+
+@for_each("how", ["export", "stack"])
+def test_a_revocation_is_whole_without_another_file(how: str) -> None:
+    """A second file's mappings keep their entries; one that was handed over is revoked (S9.12.1)."""
+    mapped = [f"mmap bar[0:4] driver {how} wc shared rw over a[0:4]", "t = thread"]
+
+    found = violated(
+        ModelMachine("7.3"), SMALL, mapped, "mprotect a[0:2] r", "t: unmap_mapping_range bar[0:8]"
+    )
+
+    assert set() == found
+
+
+def test_a_stacked_mmap_that_keeps_the_opened_file_is_missed_by_a_revocation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A driver that calls the other file's mmap and forgets vma_set_file."""
+    monkeypatch.setattr(StackFile, "mmap", DriverFile.mmap)
+    mapped = ["mmap bar[0:4] driver stack wc shared rw over a[0:4]", "t = thread"]
+
+    found = violated(
+        ModelMachine("7.3"), SMALL, mapped, "mprotect a[0:2] r", "t: unmap_mapping_range bar[0:8]"
+    )
+
+    assert {"revoked_whole"} == found
 
 
 @for_each(
@@ -246,8 +273,8 @@ def test_a_call_that_returns_with_a_lock_is_found(monkeypatch: pytest.MonkeyPatc
 def test_an_error_path_that_keeps_a_lock_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """mmap that the driver refuses, and that forgets the lock of its reverse map."""
 
-    def torn_down(vma: Vma, teardown: Callable[[Vma], None] = mmap._teardown) -> None:
-        teardown(vma)
+    def torn_down(vma: Vma, *, linked: bool, teardown: Callable[..., None] = mmap._teardown) -> None:
+        teardown(vma, linked=linked)
         lock: RwLock = vma.mm.kernel.i_mmap_rwsem("driver")
         lock.take(write=True)
 

@@ -94,11 +94,12 @@ def test_a_state_that_was_met_before_needs_no_second_try(design: str) -> None:
     ("design", "name"),
     [
         ("7.3,failed_remap_zaps=off", "freed_unmapped"),
+        ("7.3,error_puts_vm_file=off", "right_file"),
         ("6.12", "fork_works"),
     ],
 )
 def test_a_new_property_finds_its_defect(design: str, name: str) -> None:
-    """By a question that nobody wrote for it: a buffer freed on error, a fork of copies."""
+    """By a question that nobody wrote for it: a buffer freed on error, a stacked mmap, a fork of copies."""
     kinds = [kind.name for kind in KINDS]
     alone = [ReviewPiece(0, kinds.index("a private mapping with a copied page"))]
 

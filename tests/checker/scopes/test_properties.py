@@ -281,6 +281,26 @@ def test_a_buffer_that_is_freed_while_entries_show_it_is_found(spec: str, line: 
     assert expected == (breaks_at(steps, "freed_unmapped") is None)
 
 
+@for_each(
+    ("spec", "how", "expected"),
+    [
+        ("7.3,error_puts_vm_file=off", "stack", False),
+        # One file alone, and a kernel that gives the right one up.
+        ("7.3,error_puts_vm_file=off", "remap", True),
+        ("7.3", "stack", True),
+        ("5.10", "stack", False),
+        ("6.1", "stack", True),
+    ],
+)
+def test_a_file_that_is_given_up_for_another_is_found(spec: str, how: str, expected: bool) -> None:
+    """The inner mmap of two fails at its second page table (S9.12.4)."""
+    line = f"fail __pte_alloc 2 in remap_pfn_range: mmap bar[0:4] driver {how} shared rw over a[510:514]\n"
+
+    steps = judged(ModelMachine(spec), load_text(_BUFFER + line))
+
+    assert expected == (breaks_at(steps, "right_file") is None)
+
+
 def test_frames_that_move_are_not_blamed() -> None:
     """Where faults give other frames than mmap did, the offset names none of them."""
     program = load_text(
@@ -519,6 +539,7 @@ def test_every_property_is_seen_to_fail() -> None:
         "claimed_unmapped",
         "right_frames",
         "freed_unmapped",
+        "right_file",
         "split",
         "shared",
         "copied",

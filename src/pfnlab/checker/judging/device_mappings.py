@@ -9,6 +9,7 @@ from pfnlab.checker.judging.history import History
 from pfnlab.checker.judging.seen import Layout, SeenChanges, SeenSpaces, entries_in
 from pfnlab.checker.scopes.moment import Shown
 from pfnlab.kernel.hw.cachemode import CacheMode
+from pfnlab.programs.lang.device_ops import DRIVER_FILES, REMAPPED_WHOLE
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.changed_part import changed_part
 from pfnlab.programs.runs.observation import Step, VmaSeen
@@ -114,12 +115,13 @@ class DeviceMappings:
             return False
         phys = self._layout.platform.phys
         start, end = pfn_to_phys(frames.start), pfn_to_phys(frames.end)
-        if not phys.is_booked(start, end, piece_of_ram=vma.file == "driver"):
+        if not phys.is_booked(start, end, piece_of_ram=vma.file in DRIVER_FILES):
             return False
         if vma.file in _REMAPPED:
             return True
-        if vma.file == "driver":
-            return self._history.hows_of(offset) == {"remap"}
+        if vma.file in DRIVER_FILES:
+            hows = self._history.hows_of(offset)
+            return bool(hows) and hows <= REMAPPED_WHOLE
         # vfio-pci remaps a whole VMA in some kernels; where it did, the VMA is tracked.
         return (vma.task, vma.span) in users
 

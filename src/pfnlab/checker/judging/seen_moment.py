@@ -187,7 +187,7 @@ ASKED: tuple[Question, ...] = tuple(
 )
 
 #: Those of what the last operation did, which are asked also where nobody has looked at the state.
-ASKED_OF_EVENTS = ("freed_once", "no_warning", "freed_unmapped")
+ASKED_OF_EVENTS = ("freed_once", "no_warning", "freed_unmapped", "right_file")
 
 #: Properties that hold where they hold of each mapping, with what else they depend on.
 _OF_MAPPINGS: dict[str, Callable[[SeenMoment], object]] = {

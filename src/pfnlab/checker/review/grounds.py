@@ -47,8 +47,8 @@ class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def revoked(self) -> bool:
-        """True where it is of the guest driver's file, whose mappings the driver revokes."""
-        return " driver " in self.line
+        """True where it is of the guest driver's first file, whose mappings the driver revokes."""
+        return " driver " in self.line and " driver export " not in self.line
 
 
 class Neighbour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

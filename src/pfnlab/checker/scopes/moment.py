@@ -20,8 +20,10 @@ from pfnlab.kernel.mm.users.pci import PciBar
 from pfnlab.kernel.mm.users.vfio import BAR_OFFSET, VfioDevice
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.mm.walk_policy import WalkerPolicy
+from pfnlab.programs.lang.device_ops import DRIVER_FILES, REMAPPED_WHOLE
 
 FREED_WRONGLY, WARNED, FREED_MAPPED = "freed wrongly", "warned", "freed while mapped"
+HOLDS_FILE = "holds a file that is not mapped"
 FORK_LEFT, FORK_FAILED, FORK_CHANGED = "fork left something", "fork failed", "fork changed its parent"
 USED_VMA = "used a VMA that was freed"
 LOOKED_BEHIND, LEFT_BEHIND = "looked behind a revocation", "left an entry behind a revocation"
@@ -29,13 +31,14 @@ _MESSAGES = (
     ("freeing invalid memtype", FREED_WRONGLY),
     ("WARNING", WARNED),
     ("pfnlab: entries show memory that is freed", FREED_MAPPED),
+    ("pfnlab: a mapping that failed holds its file", HOLDS_FILE),
 )
 
 #: The files a PCI device has, by :attr:`~pfnlab.kernel.mm.vma.MappedFile.kind`.
 PCI_FILES = ("wc", "uc", "proc")
 
 #: The files of which the offset of a mapping names frames, in pages of physical memory or of a BAR.
-_BY_FRAME = (*PCI_FILES, "mem", "vfio", "driver")
+_BY_FRAME = (*PCI_FILES, "mem", "vfio", *DRIVER_FILES)
 
 
 def facts_of(log: Sequence[str]) -> list[str]:
@@ -219,7 +222,7 @@ def _booked_whole(vma: Vma, frames: PfnRange) -> bool:
     if isinstance(file, VfioDevice):
         return vma in file.filled
     return isinstance(file, PciBar | DevMem | BareDriverFile) or (
-        isinstance(file, DriverFile) and file.how == "remap"
+        isinstance(file, DriverFile) and file.how in REMAPPED_WHOLE
     )
 
 

@@ -31,6 +31,7 @@ from pfnlab.checker.scopes.state_judges import (
     one_mode,
     removed_unmapped,
     revoked_whole,
+    right_file,
     shared,
     split,
     tables_alive,
@@ -120,6 +121,7 @@ QUESTIONS: tuple[Question, ...] = (
     _always("tracker", fork_works, "fork"),
     _always(None, fork_keeps_parent, "fork"),
     _always(None, freed_unmapped, "buffer"),
+    _always(None, right_file, "stack"),
     _always("walker", walks_pages),
     _always("walker", walks_all, "write", "private"),
     _always("tracker", no_warning),
@@ -138,7 +140,7 @@ def _race(
 
 #: The judges of facts, which are of a step and not of the state after it.
 _OF_FORKS = (fork_whole, fork_works, fork_keeps_parent)
-_OF_STEPS = (freed_once, no_warning, freed_unmapped, *_OF_FORKS)
+_OF_STEPS = (freed_once, no_warning, freed_unmapped, right_file, *_OF_FORKS)
 
 #: The properties of races that are facts of their turns.
 _OF_MEETINGS = (

@@ -11,6 +11,7 @@ from pfnlab.checker.scopes.moment import (
     FORK_LEFT,
     FREED_MAPPED,
     FREED_WRONGLY,
+    HOLDS_FILE,
     LEFT_BEHIND,
     LOOKED_BEHIND,
     PCI_FILES,
@@ -152,6 +153,11 @@ def fork_keeps_parent(moment: Moment) -> bool | None:
 def freed_unmapped(moment: Moment) -> bool | None:
     """A driver whose mmap fails frees no memory that entries still show."""
     return FREED_MAPPED not in moment.facts
+
+
+def right_file(moment: Moment) -> bool | None:
+    """A stacked mmap that fails gives up the file that it has by then, not the one that was opened."""
+    return HOLDS_FILE not in moment.facts
 
 
 def counters(moment: Moment) -> bool | None:

@@ -308,6 +308,83 @@ static int remap_all(struct vm_area_struct *vma)
 	return remap(vma, 0, vma->vm_end - vma->vm_start);
 }
 
+//: hand_over
+#include <linux/cred.h>
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+/* The VMA becomes one of another file of the driver, which mmap() gives up where it fails. */
+static struct file *hand_over(struct file *file, struct vm_area_struct *vma)
+{
+	struct file *inner = dentry_open(&file->f_path, O_RDWR, current_cred());
+
+	if (IS_ERR(inner))
+		return inner;
+	vma_set_file(vma, inner);
+	fput(inner);
+	return inner;
+}
+
+//: stack hand_over remap_all
+static int stack(struct file *file, struct vm_area_struct *vma)
+{
+	struct file *inner = hand_over(file, vma);
+
+	return IS_ERR(inner) ? PTR_ERR(inner) : remap_all(vma);
+}
+
+//: export_file hand_over remap_all
+/* Of a file with an address space of its own, as a dma-buf has: what the driver revokes is not there. */
+static int export_file(struct file *file, struct vm_area_struct *vma)
+{
+	static struct address_space own;
+	struct file *inner = hand_over(file, vma);
+
+	if (IS_ERR(inner))
+		return PTR_ERR(inner);
+	if (!own.host) {
+		address_space_init_once(&own);
+		own.a_ops = &empty_aops;
+		own.host = file->f_inode;
+	}
+	inner->f_mapping = &own;
+	return remap_all(vma);
+}
+
+//: stack_prepare hand_over fault
+#include <linux/module.h>
+#include <linux/version.h>
+/* The other file maps in two phases, which kernels know since 6.19. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
+static int remap_prepare(struct vm_area_desc *desc)
+{
+	desc->vm_ops = &fault_ops;
+	mmap_action_remap_full(desc, desc->pgoff);
+	return 0;
+}
+
+static const struct file_operations prepare_operations = {
+	.owner = THIS_MODULE,
+	.mmap_prepare = remap_prepare,
+};
+
+static int stack_prepare(struct file *file, struct vm_area_struct *vma)
+{
+	struct file *inner = hand_over(file, vma);
+
+	if (IS_ERR(inner))
+		return PTR_ERR(inner);
+	inner->f_op = &prepare_operations;
+	return vfs_mmap(inner, vma);
+}
+#else
+static int stack_prepare(struct file *file, struct vm_area_struct *vma)
+{
+	return -EOPNOTSUPP;
+}
+#endif
+
 //: iomap_memory
 #include <linux/mm.h>
 /* The file's offsets are physical addresses, so all of physical memory is what the mapping is a part of. */

@@ -147,7 +147,10 @@ def _mmap_region(vma: Vma) -> None:
         if file is not None:
             file.mmap(vma)
     except ModelledErrno:
-        _teardown(vma)
+        if vma.file is not file and not mm.kernel.profile.error_puts_vm_file:
+            # The guest driver finds that nobody gives its other file up (S9.12.4).
+            mm.kernel.trace.printk("pfnlab: a mapping that failed holds its file")
+        _teardown(vma, linked=two_phases)
         detach(mm, in_tree)
         free_vmas(mm, replaced)
         raise
@@ -198,10 +201,9 @@ def _enter(vma: Vma, replaced: list[Vma]) -> None:
         vma.mm.link(vma)
 
 
-def _teardown(vma: Vma) -> None:
+def _teardown(vma: Vma, *, linked: bool) -> None:
     """A VMA whose mmap failed goes again, with its entries; only a two-phase one was linked (S4.7)."""
     mm, kernel, processors = vma.mm, vma.mm.kernel, vma.mm.kernel.processors
-    linked = vma.file is not None and vma.file.mmap_prepare
     if linked:
         detach(mm, [vma])
     tlb = MmuGather(mm, "munmap")

@@ -51,6 +51,7 @@ class Profile:
     vvar_whole: bool
     overcommit_names_bytes: bool
     anon_inodes_noexec: bool
+    error_puts_vm_file: bool
 
     # Fork.
     fork_opens_first: bool

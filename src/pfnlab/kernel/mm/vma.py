@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: The reverse map of a mapping: that of all physical memory, which revocations search, that of its file, or
 #: that of shared anonymous memory. In a kernel every mapping of shared anonymous memory has one of its own.
-AddressSpace = Literal["iomem", "uc", "wc", "proc", "driver", "vfio", "shmem", "perf"]
+AddressSpace = Literal["iomem", "uc", "wc", "proc", "driver", "export", "vfio", "shmem", "perf"]
 
 
 class MappedFile(Protocol):

@@ -68,7 +68,8 @@ const char *driver_load(void)
 /* A file that populates as the task's last `map` said. */
 int driver_open_to_map(void)
 {
-	int fd = driver_open();
+	bool second = next_map.kind >= PFNLAB_EXPORT && next_map.kind <= PFNLAB_STACK_PREPARE;
+	int fd = open(second ? PFNLAB_EXPORT_DEVICE : PFNLAB_DEVICE, O_RDWR | O_CLOEXEC);
 
 	if (fd >= 0)
 		ioctl(fd, PFNLAB_MAP, &next_map);

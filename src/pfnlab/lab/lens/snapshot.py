@@ -76,6 +76,7 @@ _VVAR = "vvar"
 #: The interfaces by the name of their file; those of /proc/bus/pci are named after devices.
 _FILES = {
     **{"resource2_wc": "wc", "resource2": "uc", "mem": "mem", "pfnlab": "driver"},
+    "pfnlab_export": "export",
     **{"[vfio-device]": "vfio", "[perf_event]": "perf"},
 }
 

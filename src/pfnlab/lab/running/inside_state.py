@@ -9,6 +9,7 @@ from pfnlab.kernel.hw.entry import pte_special
 from pfnlab.kernel.mm.flags import VM_LOCKED, perms_text, vm_flags_text
 from pfnlab.kernel.mm.more.smap_counts import SmapCounts
 from pfnlab.lab.lens.plain import RawEntries, RawSpace, RawState, RawVma
+from pfnlab.programs.lang.device_ops import DRIVER_FILES
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import (
     PHYSICAL,
@@ -145,7 +146,7 @@ class Words:
     def _vma(self, task: str, vma: RawVma, places: Places) -> VmaSeen:
         pages = vma.pages.end - vma.pages.start
         offset = places.offset_span(vma.file, vma.pgoff, vma.pgoff + pages)
-        if vma.file == "driver" and offset is not None and offset.name == PHYSICAL:
+        if vma.file in DRIVER_FILES and offset is not None and offset.name == PHYSICAL:
             offset = RAM
         counts = SmapCounts.of(((1, max(1, count)) for count in vma.mapcounts), anonymous=vma.anonymous)
         locked = counts.pss if vma.bits & VM_LOCKED else 0

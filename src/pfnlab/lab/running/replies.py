@@ -18,7 +18,7 @@ from pfnlab.lab.running.preparations import preparations
 from pfnlab.lab.running.walked import read_walk
 from pfnlab.lab.running.wire import COMM_LENGTH, USUAL, Observed, address_of
 from pfnlab.lab.vm.probes import read_order
-from pfnlab.programs.lang.device_ops import MOVED_BAR
+from pfnlab.programs.lang.device_ops import DRIVER_FILES, MOVED_BAR
 from pfnlab.programs.lang.ops import MAIN_TASK, Mremap, Op, Program, tasks_of
 from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.lang.walk_ops import Mincore, ProcessVmReadv, Status, Walk
@@ -43,7 +43,8 @@ _PREPARATION = "preparation"
 
 _FILES = (
     *(("/resource2_wc", "wc"), ("/resource2", "uc"), ("/dev/mem", "mem"), ("/proc/bus/pci/", "proc")),
-    *(("/dev/pfnlab", "driver"), ("vfio", "vfio"), ("[perf_event]", "perf"), ("[vvar]", "vvar")),
+    *(("/dev/pfnlab_export", "export"), ("/dev/pfnlab", "driver")),
+    *(("vfio", "vfio"), ("[perf_event]", "perf"), ("[vvar]", "vvar")),
 )
 
 
@@ -213,7 +214,7 @@ class _Reader:
         file = next((name for part, name in _FILES if part in path), "anon")
         pfn = phys_to_pfn(int(offset, 16))
         file_span = self.places.offset_span(file, pfn, pfn + last - first)
-        if file == "driver" and file_span is not None and file_span.name == observation.PHYSICAL:
+        if file in DRIVER_FILES and file_span is not None and file_span.name == observation.PHYSICAL:
             file_span = RAM
         section.vmas.append(
             observation.VmaSeen(

@@ -57,7 +57,9 @@ def areas_showing(calls: Iterable[Call], devices: Collection[str], *, shared: bo
 
 
 def areas_of_driver(calls: Iterable[Call], *, vfio: bool = False) -> frozenset[str]:
-    """The areas in which the guest driver maps something, or into which such a mapping may be moved.
+    """The areas in which the guest driver maps something by its first file, or into which that may be moved.
+
+    What its second file shows no revocation of the first is about (S9.12.1).
 
     :param vfio: what vfio-pci maps, not the guest driver
     """
@@ -65,8 +67,12 @@ def areas_of_driver(calls: Iterable[Call], *, vfio: bool = False) -> frozenset[s
     maps = [call for call in showing if isinstance(call, Mmap)]
     return _moved_to(
         showing,
-        {target_of(call) for call in maps if (call.via == "vfio" if vfio else call.driver is not None)},
+        {target_of(call) for call in maps if (call.via == "vfio" if vfio else _by_first_file(call))},
     )
+
+
+def _by_first_file(call: Mmap) -> bool:
+    return call.driver is not None and call.driver.how != "export"
 
 
 def _moved_to(showing: Iterable[Call], areas: set[str]) -> frozenset[str]:

@@ -15,8 +15,9 @@ from pfnlab.programs.lang.span import OnPages
 #: nobody is asked for a cache mode), page by page on fault (with a mode of its own; by leaves of 2 MiB, or of
 #: 1 GiB too; by remap_pfn_range of all; other frames than at mmap; where first writes ask the driver; in a
 #: VM_MIXEDMAP, where they may do so too), its own pages as pages (one by one, several at once, by
-#: vm_map_pages, or on fault, where first writes ask the driver; by turns with frames of the device), or not
-#: at all.
+#: vm_map_pages, or on fault, where first writes ask the driver; by turns with frames of the device), all at
+#: once by a second file of the device, or by a mmap that hands the VMA to the first (which may have
+#: mmap_prepare), or not at all.
 DriverHow = Literal[
     "remap",
     "bare",
@@ -41,6 +42,9 @@ DriverHow = Literal[
     "map_pages",
     "page_mkwrite",
     "mixed_pages",
+    "export",
+    "stack",
+    "stack_prepare",
     "refuse",
 ]
 
@@ -52,6 +56,15 @@ OWN_PAGES: tuple[DriverHow, ...] = (*INSERTED, "page_mkwrite", "mixed_pages")
 
 #: Ways that map the driver's own pages of ordinary memory instead of the device's.
 OWN_RAM: tuple[DriverHow, ...] = ("ram", "narrowed", "buffer", *OWN_PAGES)
+
+#: The ways in which the mmap of one file hands the VMA to another.
+STACKED: tuple[DriverHow, ...] = ("stack", "stack_prepare")
+
+#: The ways in which one remap_pfn_range makes the whole mapping, of the frames that the offset names.
+REMAPPED_WHOLE: frozenset[DriverHow] = frozenset(("remap", "export", *STACKED))
+
+#: The files of the guest driver, as observations name them.
+DRIVER_FILES = ("driver", "export")
 
 #: Ways to fill entries on fault for which the kernel stops when the mapping is private.
 SHARED_ONLY: tuple[DriverHow, ...] = ("fault", "fault_prot", "fault_pmd", "fault_pud", "fault_mkwrite")

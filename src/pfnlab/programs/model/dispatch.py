@@ -30,6 +30,7 @@ from pfnlab.kernel.mm.users.driver import RAM_PFN, BareDriverFile, DriverFile, D
 from pfnlab.kernel.mm.users.own_pages import OwnPagesFile
 from pfnlab.kernel.mm.users.pci import PciBar, PciDevice, found_again, plugged, unplugged
 from pfnlab.kernel.mm.users.perf import open_event
+from pfnlab.kernel.mm.users.second_file import ExportFile, StackFile
 from pfnlab.kernel.mm.users.vfio import BAR_OFFSET, VfioDevice
 from pfnlab.kernel.mm.vma import MappedFile
 from pfnlab.kernel.mm.zap import END_OF_FILE, unmap_mapping_range
@@ -319,7 +320,9 @@ def _file(kernel: Kernel, task: Task, call: ops.Mmap, places: Places) -> MappedF
     if call.driver is not None and call.driver.how in device_ops.OWN_PAGES:
         return OwnPagesFile(call.driver.how, call.driver.mode, _pgoff(via, call.source, places))
     if call.driver is not None:
-        return DriverFile(call.driver.how, call.driver.mode, call.driver.part or (0, 0))
+        second = {"export": ExportFile, **dict.fromkeys(device_ops.STACKED, StackFile)}
+        kind = second.get(call.driver.how, DriverFile)
+        return kind(call.driver.how, call.driver.mode, call.driver.part or (0, 0))
     if via == "vfio":
         vfio = _vfio(kernel, places, call.source.name)
         if not vfio.open:

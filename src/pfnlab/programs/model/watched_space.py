@@ -20,6 +20,7 @@ from pfnlab.kernel.mm.kernel import Kernel, Task
 from pfnlab.kernel.mm.more.smap_counts import SmapCounts
 from pfnlab.kernel.mm.space import TASK_PAGES
 from pfnlab.kernel.mm.vma import Vma
+from pfnlab.programs.lang.device_ops import DRIVER_FILES
 from pfnlab.programs.runs.changed_part import changed_part, changed_rows
 from pfnlab.programs.runs.observation import PHYSICAL, DeviceSpan, PteSeen, VmaSeen
 from pfnlab.programs.runs.places import Places
@@ -159,7 +160,7 @@ class WatchedSpace:
         if vma.file is None:
             return None
         span = self._places.offset_span(vma.file.kind, vma.pgoff, vma.pgoff + vma.nr)
-        is_ram = vma.file.kind == "driver" and span is not None and span.name == PHYSICAL
+        is_ram = vma.file.kind in DRIVER_FILES and span is not None and span.name == PHYSICAL
         return RAM if is_ram else span
 
     def _name(self, vma: Vma) -> str | None:

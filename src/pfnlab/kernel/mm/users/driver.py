@@ -117,7 +117,7 @@ class DriverFile(DriverDeviceFile):
         fails), ``apply`` without asking for a cache mode, on ``fault`` (``fault_prot`` with a mode of its
         own, ``fault_pmd`` and ``fault_pud`` by leaves, ``fault_remap`` all at once, ``fault_moved`` all at
         mmap and other frames on fault, ``mixed`` in a VM_MIXEDMAP; ``fault_mkwrite`` and ``mixed_mkwrite``
-        where first writes ask the driver), or ``refuse``; ``iomap_memory`` maps all too
+        where first writes ask the driver), or ``refuse``; ``iomap_memory`` and ``export`` map all too
     :param mode: cache mode of vm_page_prot
     :param part: for ``part``: first page and page behind the last, in pages of the mapping
     """
@@ -132,7 +132,7 @@ class DriverFile(DriverDeviceFile):
         match self.how:
             case "refuse":
                 raise ModelledErrno(errno.ENXIO)
-            case "remap" | "iomap_memory" | "fault_moved":
+            case "remap" | "iomap_memory" | "fault_moved" | "export" | "stack":
                 self._remap(vma, device, 0, vma.nr)
             case "part":
                 self._remap(vma, device, *self.part)

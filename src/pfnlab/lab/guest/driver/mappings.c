@@ -3,6 +3,7 @@
  * Mappings of user space: how mmap and faults populate them, and what is done to living ones.
  * Nothing here holds a lock of ours while it works, so that one task may be held in it and others go on.
  */
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -16,6 +17,13 @@
 #endif
 
 #define MOVED_BY 4      /* pages, at this bit of a frame number */
+
+/* A file of the driver, and for a stacked mmap the one to which it hands its VMAs. */
+struct opened {
+	struct pfnlab_map map;
+	struct file *inner;
+	bool failed;            /* its mmap, after the VMA was handed over */
+};
 
 static atomic64_t faults;
 
@@ -307,6 +315,7 @@ static int populate(struct vm_area_struct *vma, const struct pfnlab_map *map)
 	case PFNLAB_REMAP:
 	case PFNLAB_REMAP_BARE:
 	case PFNLAB_FAULT_MOVED:
+	case PFNLAB_EXPORT:
 		return remap(vma, 0, size);
 	case PFNLAB_IOMAP:
 		return vm_iomap_memory(vma, 0, 1ULL << 52);
@@ -340,10 +349,60 @@ static int populate(struct vm_area_struct *vma, const struct pfnlab_map *map)
 	}
 }
 
+static bool is_stacked(u64 kind)
+{
+	return kind == PFNLAB_STACK || kind == PFNLAB_STACK_PREPARE;
+}
+
+#if SINCE(6, 19)
+static int pfnlab_mmap_prepare(struct vm_area_desc *desc)
+{
+	const struct opened *opened = desc->file->private_data;
+
+	desc->page_prot = with_mode(desc->page_prot, opened->map.mode);
+	desc->vm_ops = &pfnlab_vm_ops;
+	desc->private_data = remembered(&opened->map);
+	mmap_action_remap_full(desc, desc->pgoff);
+	return 0;
+}
+
+static const struct file_operations prepare_operations = {
+	.owner = THIS_MODULE,
+	.release = pfnlab_release,
+	.mmap_prepare = pfnlab_mmap_prepare,
+};
+#endif
+
+/* The mmap of FILE as another file's calls it. */
+static int call_inner(struct file *file, struct vm_area_struct *vma)
+{
+#if SINCE(6, 19)
+	return vfs_mmap(file, vma);
+#else
+	return file->f_op->mmap(file, vma);
+#endif
+}
+
+/* As dma_buf_mmap() and the exporters behind it do. */
+static int hand_over(struct opened *opened, struct vm_area_struct *vma)
+{
+	int error;
+
+	if (!opened->inner)
+		return -EOPNOTSUPP;
+	vma_set_file(vma, opened->inner);
+	error = call_inner(opened->inner, vma);
+	opened->failed = error;
+	return error;
+}
+
 int pfnlab_mmap(struct file *file, struct vm_area_struct *vma)
 {
-	const struct pfnlab_map *map = file->private_data;
+	struct opened *opened = file->private_data;
+	const struct pfnlab_map *map = &opened->map;
 
+	if (is_stacked(map->kind))
+		return hand_over(opened, vma);
 	vma->vm_page_prot = with_mode(vma->vm_page_prot, map->mode);
 	if (operations_of(map->kind))
 		vma->vm_ops = operations_of(map->kind);
@@ -354,19 +413,50 @@ int pfnlab_mmap(struct file *file, struct vm_area_struct *vma)
 /* How mmap populates is the file's, so that a task that is held in it keeps what it asked for. */
 int pfnlab_open(struct inode *inode, struct file *file)
 {
-	file->private_data = kzalloc(sizeof(struct pfnlab_map), GFP_KERNEL);
+	file->private_data = kzalloc(sizeof(struct opened), GFP_KERNEL);
 	return file->private_data ? 0 : -ENOMEM;
 }
 
+/* Who made a mapping that failed has given up the file that the VMA had by then, and no other. */
 int pfnlab_release(struct inode *inode, struct file *file)
 {
-	kfree(file->private_data);
+	struct opened *opened = file->private_data;
+
+	if (opened->failed && file_count(opened->inner) != 1)
+		pr_warn("pfnlab: a mapping that failed holds its file\n");
+	if (opened->inner)
+		fput(opened->inner);
+	kfree(opened);
 	return 0;
+}
+
+/* The file to which a stacked mmap hands the VMA; NULL where the kernel has no such files. */
+static struct file *open_inner(const struct pfnlab_map *map)
+{
+	struct file *inner;
+
+	if (map->kind == PFNLAB_STACK_PREPARE && !SINCE(6, 19))
+		return NULL;
+	inner = filp_open(PFNLAB_DEVICE, O_RDWR, 0);
+	if (IS_ERR(inner))
+		return inner;
+	((struct opened *)inner->private_data)->map = (struct pfnlab_map){ .mode = map->mode };
+#if SINCE(6, 19)
+	if (map->kind == PFNLAB_STACK_PREPARE)
+		inner->f_op = &prepare_operations;
+#endif
+	return inner;
 }
 
 long set_map(struct file *file, const struct pfnlab_map *map)
 {
-	*(struct pfnlab_map *)file->private_data = *map;
+	struct opened *opened = file->private_data;
+	struct file *inner = is_stacked(map->kind) && !opened->inner ? open_inner(map) : opened->inner;
+
+	if (IS_ERR(inner))
+		return PTR_ERR(inner);
+	opened->map = *map;
+	opened->inner = inner;
 	return 0;
 }
 

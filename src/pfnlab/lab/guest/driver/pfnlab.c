@@ -90,6 +90,14 @@ static const struct file_operations pfnlab_operations = {
 	.unlocked_ioctl = pfnlab_ioctl,
 };
 
+/* Another node has another inode, and so an address space of its own, as the file of a dma-buf has. */
+static struct miscdevice export_device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "pfnlab_export",
+	.fops = &pfnlab_operations,
+	.mode = 0600,
+};
+
 static struct miscdevice pfnlab_device = {
 	.minor = MISC_DYNAMIC_MINOR,
 	.name = "pfnlab",
@@ -105,6 +113,9 @@ static int __init pfnlab_init(void)
 	if (error)
 		return error;
 	find_functions();
+	error = misc_register(&export_device);
+	if (error)
+		goto no_export;
 	error = misc_register(&pfnlab_device);
 	if (error)
 		goto no_device;
@@ -116,6 +127,8 @@ static int __init pfnlab_init(void)
 no_driver:
 	misc_deregister(&pfnlab_device);
 no_device:
+	misc_deregister(&export_device);
+no_export:
 	own_pages_free();
 	return error;
 }

@@ -10,6 +10,7 @@
 #include <linux/types.h>
 
 #define PFNLAB_DEVICE "/dev/pfnlab"
+#define PFNLAB_EXPORT_DEVICE "/dev/pfnlab_export"   /* the same, by a file with an address space of its own */
 
 /* How mmap populates; the file offset is the physical address. The numbers are those of the recorded cases. */
 enum pfnlab_kind {
@@ -37,6 +38,9 @@ enum pfnlab_kind {
 	PFNLAB_MIXED_PAGES,           /* nothing; faults insert every second one, and frames between them */
 	PFNLAB_BUFFER,                /* as PFNLAB_REMAP_RAM; where it fails, says whether entries show what is freed */
 	PFNLAB_FAULT_MOVED,           /* as PFNLAB_REMAP; the fault handler inserts the frame four pages away */
+	PFNLAB_EXPORT,                /* as PFNLAB_REMAP, of PFNLAB_EXPORT_DEVICE */
+	PFNLAB_STACK,                 /* the mmap of PFNLAB_EXPORT_DEVICE hands the VMA to a file of PFNLAB_DEVICE */
+	PFNLAB_STACK_PREPARE,         /* the same, and that file has mmap_prepare; from 6.19 */
 };
 
 /* Cache mode of vm_page_prot. */
