@@ -88,7 +88,7 @@ def test_a_path_that_was_changed_is_noticed(ask: Ask, path: str, step: int, said
         (LEAK.replace("no_leak", "no_leek"), "did you mean `no_leak`"),
         (LEAK.replace("small", "smal"), "did you mean `small`"),
         (LEAK.replace("model:6.1", "qemu:6.1"), "is no model"),
-        ("nowhere.pfn", "there is no file"),
+        ("nowhere.pfn", "no such file"),
     ],
 )
 def test_what_is_no_recording_is_refused(ask: Ask, words: str, said: str) -> None:
@@ -267,7 +267,7 @@ def test_another_machine_needs_no_trust(ask: Ask, tmp_path: Path, noting: tuple[
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("[" * 100_000, "values within values, deeper than the 100"),
+        ("[" * 100_000, "values nested deeper than the 100"),
         (
             '{"properties": [{"kind": "always", "verdict": "violated", "replay": 5}]}',
             "is not what `check --json` prints: Expected `str | null`, got `int`",
