@@ -90,7 +90,7 @@ def test_a_folder_without_findings(tmp_path: Path) -> None:
         ("[" * 300 + "]" * 300, "result.json:1: values nested deeper than the 100 levels that a result"),
         ("{}\n" * 3 + "[" * 300 + "]" * 300, "result.json:1: no result of pfnlab"),
         ('{"format": "pfnlab-check/1"}', "result.json: no pfnlab-check/1: "),
-        (f'{{"format": {"1" * 5000}}}', "result.json:1: a number of 5000 digits is in no result: they have"),
+        (f'{{"format": {"1" * 5000}}}', "result.json:1: no result has a number of 5000 digits: they have"),
         (f"[1, {1 << 64}]", "result.json:1: no result has a number of 20 digits: they have 64 bits; print"),
         ("[1, -1e999]", "result.json:1: no result has an infinite number; print it again with --json"),
     ],
@@ -172,7 +172,7 @@ def test_a_hostile_value_is_shown(tmp_path: Path, name: str, place: Place, value
             "no list",
             "columns - at `$.cells.tables[0]`, which is {",
         ),
-        ("campaign", ("coverage", "pairs", 0), "a number of 401 digits", "a number of 401 digits is in no"),
+        ("campaign", ("coverage", "pairs", 0), "a number of 401 digits", "no result has a number of 401"),
     ],
 )
 def test_a_hostile_value_is_refused(tmp_path: Path, name: str, place: Place, value: str, says: str) -> None:
