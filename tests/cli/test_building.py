@@ -25,7 +25,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ((".",), " is not a kernel tree: "),
         (("linux", "--config", "nowhere"), "no configuration 'nowhere': "),
         (("linux", "--patch", "nowhere"), "nowhere: no such file: "),
-        (("linux", "--name", "7.2"), "'7.2' is no name for a kernel: "),
+        (("linux", "--name", "7.2"), "'7.2' is not a valid kernel name: "),
         (("linux", "--like", "9.9"), "there is no profile '9.9': "),
     ],
 )

@@ -88,7 +88,7 @@ def test_a_path_that_was_changed_is_noticed(ask: Ask, path: str, step: int, said
         (LEAK.replace("no_leak", "no_leek"), "did you mean `no_leak`"),
         (LEAK.replace("small", "smal"), "did you mean `small`"),
         (LEAK.replace("model:6.1", "qemu:6.1"), "is no model"),
-        ("nowhere.pfn", "no such file"),
+        ("nowhere.pfn", "there is no file"),
     ],
 )
 def test_what_is_no_recording_is_refused(ask: Ask, words: str, said: str) -> None:
@@ -273,7 +273,7 @@ def test_another_machine_needs_no_trust(ask: Ask, tmp_path: Path, noting: tuple[
             "is not what `check --json` prints: Expected `str | null`, got `int`",
         ),
         ("{\xff", "this is not UTF-8"),
-        ("1" * 401, "a number of 401 digits is in no result"),
+        ("1" * 401, "no result has a number of 401 digits"),
     ],
 )
 def test_what_check_never_printed_is_refused(ask: Ask, tmp_path: Path, content: str, says: str) -> None:

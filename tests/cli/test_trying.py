@@ -185,7 +185,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tree: Path) -> Path:
     ("words", "says"),
     [
         (("nowhere", "--like", "7.2"), "no source "),
-        (("linux", "--like", "7.2"), "linux is not a kernel tree:  "),
+        (("linux", "--like", "7.2"), "linux is not a kernel tree: "),
         (("linux", "--like", "7.2", "--config", "nowhere"), "no configuration 'nowhere': "),
     ],
 )
