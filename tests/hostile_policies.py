@@ -22,8 +22,8 @@ ENDLESS = {
 
 #: Ends its process without a word, and what is said of its file.
 ENDS = {
-    "import os; os._exit(0)": "it ended the process it is called in (exit 0)",
-    "import os; os._exit(3)": "it ended the process it is called in (exit 3)",
+    "import os; os._exit(0)": "it ended the process it runs in (exit 0)",
+    "import os; os._exit(3)": "it ended the process it runs in (exit 3)",
     "import ctypes, faulthandler; faulthandler.disable(); ctypes.string_at(0)": (
         "it was killed by SIGSEGV: does it recurse without end?"
     ),

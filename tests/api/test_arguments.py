@@ -138,7 +138,7 @@ def refused(body: str, ask: Callable[[], object]) -> str:
 @pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
 def test_a_policy_does_not_end_the_caller(ask: Callable[[], object]) -> None:
     """It is an error like another."""
-    assert refused("import os; os._exit(0)", ask) == "it ended the process it is called in (exit 0)"
+    assert refused("import os; os._exit(0)", ask) == "it ended the process it runs in (exit 0)"
 
 
 @pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)

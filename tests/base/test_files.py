@@ -75,7 +75,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_file_has_its_own_error(tmp_path: Path) -> None:
     """Where a file may be missing that can be told from one that cannot be read."""
-    with pytest.raises(Missing, match="there is no such file"):
+    with pytest.raises(Missing, match="no such file"):
         read_bytes(tmp_path / "none", "scope", MIB)
 
 
@@ -89,7 +89,7 @@ def test_a_pipe_without_a_writer_is_given_up(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(files, "NO_WRITER", 0.01)
     os.mkfifo(tmp_path / "pipe")
 
-    assert "nobody writes into this pipe: name a file" == refusal(tmp_path / "pipe")
+    assert "nothing writes to this pipe: name a file" == refusal(tmp_path / "pipe")
 
 
 def test_a_pipe_whose_writer_is_silent_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +101,7 @@ def test_a_pipe_whose_writer_is_silent_is_given_up(tmp_path: Path, monkeypatch: 
 
     reason = refusal(tmp_path / "pipe")
 
-    assert "nobody writes into this pipe: name a file" == reason
+    assert "nothing writes to this pipe: name a file" == reason
     os.close(reader)
     os.close(writer)
 
@@ -163,7 +163,7 @@ def test_a_line_without_an_end_is_no_log(
     monkeypatch.setattr(files, "_PIECE", 10)
     (tmp_path / "log").write_bytes(content)
 
-    assert "a line is longer than 32 bytes: this is no log" == log_refusal(tmp_path / "log")
+    assert "a line is longer than 32 bytes: this is not a log" == log_refusal(tmp_path / "log")
 
 
 def test_lines_at_the_bound_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,7 +249,7 @@ def test_standard_input_that_is_silent_is_given_up(monkeypatch: pytest.MonkeyPat
     read, write = os.pipe()
     stdin_from(read, monkeypatch)
 
-    assert "nothing came for 0.01 s: give a file, or what ends" == log_refusal(None)
+    assert "no input for 0.01 s: give a file or a pipe that ends" == log_refusal(None)
     os.close(read)
     os.close(write)
 
@@ -361,7 +361,7 @@ def test_a_name_with_ends_of_lines_stays_on_its_line(tmp_path: Path) -> None:
         write_output(path, "new")
 
     assert [1, 1] == [len(str(error.value).splitlines()) for error in (missing, unwritten)]
-    assert "a\\nb\\x1b/c: there is no such file" in str(missing.value)
+    assert "a\\nb\\x1b/c: no such file" in str(missing.value)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_a_folder_that_is_a_link_of_another_user_is_refused(tmp_path: Path) -> N
 
     said = refusal(tmp_path / "trap" / "file")
 
-    assert f"{tmp_path}/trap/file: trap is a link of another user, to a: name the place itself" == said
+    assert f"{tmp_path}/trap/file: trap is a link owned by another user, to a: name the place itself" == said
 
 
 @needs_root
@@ -95,7 +95,7 @@ def test_a_user_follows_no_link_of_another(tmp_path: Path, usual_user: None) -> 
     (tmp_path / "link").symlink_to("file")
     os.lchown(tmp_path / "link", STRANGER, STRANGER)
 
-    assert "link is a link of another user, to file" in refusal(tmp_path / "link")
+    assert "link is a link owned by another user, to file" in refusal(tmp_path / "link")
 
 
 def test_links_in_a_circle_end(tmp_path: Path, usual_user: None) -> None:
@@ -213,7 +213,7 @@ def test_nothing_is_appended_to_a_file_with_other_names(tmp_path: Path, as_root:
     (tmp_path / "secret").write_text("old")
     (tmp_path / "name").hardlink_to(tmp_path / "secret")
 
-    with pytest.raises(Misuse, match="has other names"):
+    with pytest.raises(Misuse, match="has other hard links"):
         append_text(tmp_path / "name", "new")
 
     assert "old" == (tmp_path / "secret").read_text()

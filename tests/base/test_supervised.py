@@ -123,7 +123,7 @@ def test_what_waits_to_be_written_is_written_once(capfd: pytest.CaptureFixture[s
 
 def test_a_call_that_ends_its_process_is_named() -> None:
     """Also with the code of success."""
-    assert (FILE, None, "it ended the process it is called in (exit 0)") == mistake("os._exit(0)")
+    assert (FILE, None, "it ended the process it runs in (exit 0)") == mistake("os._exit(0)")
 
 
 def test_an_exception_of_a_call_has_its_line() -> None:
@@ -216,7 +216,7 @@ def test_a_process_of_several_is_named() -> None:
         note_file(FILE)
         return list(in_order(work, range(3), 2))
 
-    with pytest.raises(PolicyError, match="it ended the process it is called in"):
+    with pytest.raises(PolicyError, match="it ended the process it runs in"):
         supervised(all_pieces)
 
 

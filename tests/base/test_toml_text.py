@@ -32,8 +32,8 @@ def test_a_byte_order_mark_is_no_part_of_it() -> None:
 @for_each(
     ("text", "says"),
     [
-        ("a = ", "x.toml: this is no TOML: "),
-        ("a = 1\r2", "x.toml: this is no TOML: "),
+        ("a = ", "x.toml: this is not TOML: "),
+        ("a = 1\r2", "x.toml: this is not TOML: "),
         (f"a = {'[' * 5000}", "x.toml: this is nested too deeply: write tables of values"),
         (f"a = {'{a = ' * 5000}", "x.toml: this is nested too deeply"),
         (f"a = {'9' * 5000}", "x.toml: a number has thousands of digits: write one of at most 18"),

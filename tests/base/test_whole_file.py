@@ -125,8 +125,9 @@ def test_a_pipe_without_a_reader_is_given_up(
     with pytest.raises(Misuse) as refused:
         write_output(tmp_path / "pipe", "new")
 
-    assert f"{tmp_path}/pipe cannot be written: nobody reads this pipe; name another file with -o" == str(
-        refused.value
+    assert (
+        f"{tmp_path}/pipe cannot be written: nothing reads from this pipe; name another file with -o"
+        == str(refused.value)
     )
 
 
@@ -138,7 +139,7 @@ def test_a_pipe_whose_reader_takes_nothing_is_given_up(
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
 
-    with pytest.raises(OSError, match="nobody reads this pipe any more"):
+    with pytest.raises(OSError, match="nothing reads from this pipe any longer"):
         write_whole(tmp_path / "pipe", b"x" * (1 << 21))
 
     os.close(reader)
@@ -165,7 +166,7 @@ def test_root_writes_into_no_pipe_of_another_user(tmp_path: Path, as_root: None)
     os.chown(tmp_path / "pipe", STRANGER, STRANGER)
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
 
-    with pytest.raises(OSError, match="a pipe of another user"):
+    with pytest.raises(OSError, match="this pipe belongs to another user"):
         write_whole(tmp_path / "pipe", "secret")
 
     assert b"" == os.read(reader, 10)

@@ -104,7 +104,7 @@ def test_a_file_is_no_other_program_of_the_same_name(beside: Path) -> None:
 @pytest.mark.parametrize(
     ("word", "says"),
     [
-        ("none.pfn", "there is no such file"),
+        ("none.pfn", "no such file"),
         ("bad.pfn", "bad.pfn:1:1"),
         ("-", "a campaign reads no standard input"),
     ],

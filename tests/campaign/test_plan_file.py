@@ -115,7 +115,7 @@ def test_the_example_of_the_repository_is_a_plan() -> None:
         ),
         (
             HEAD + '[[check]]\nmachines = ["model:99"]\n',
-            "c.toml:4: [[check]] 1, machines: there is no kernel",
+            "c.toml:4: [[check]] 1, machines: no kernel",
         ),
         (
             HEAD + '[[check]]\nmachines = ["qemu:7.2"]\n',
@@ -134,7 +134,7 @@ def test_the_example_of_the_repository_is_a_plan() -> None:
             HEAD + '[[catalogue]]\nmachines = [["model:7.2"]]\nprograms = ["nothing-*"]\n',
             "c.toml:5: [[catalogue]] 1, programs: ",
         ),
-        ("form = ", "c.toml: this is no TOML: "),
+        ("form = ", "c.toml: this is not TOML: "),
         (f"x = {'[' * 5000}", "c.toml: this is"),
         (f"x = {'9' * 5000}", "c.toml: a number has thousands of digits"),
         ("form = true\n" + FUZZ, "c.toml:1: form: the form of the file is 1, not true: write form = 1"),
@@ -157,7 +157,7 @@ def test_the_example_of_the_repository_is_a_plan() -> None:
         (HEAD + "limits = { tries = -1 }\n" + FUZZ, "c.toml:3: [limits], tries: this is more than 0, not -1"),
         (HEAD + "limits.tries = -1\n" + FUZZ, "c.toml:3: [limits], tries: this is more than 0, not -1"),
         (HEAD + 'says = """\n[fuzz]\n"""\n' + FUZZ + "sed = 1\n", "c.toml:8: [[fuzz]] 1, sed: there is no"),
-        (HEAD + "[[meet]]\nkernels = ['nothing']\n", "c.toml:4: [[meet]] 1, kernels: there is no kernel"),
+        (HEAD + "[[meet]]\nkernels = ['nothing']\n", "c.toml:4: [[meet]] 1, kernels: no kernel"),
         (
             HEAD + SWEEP + "scopes = ['pcie']\n",
             "c.toml:5: [[sweep]] 1, scopes: there is no scope `pcie`: did you mean `pci`",
@@ -233,7 +233,7 @@ def test_a_machine_is_named_on_one_line(name: str) -> None:
     """What follows a version may be that of a package."""
     (said,) = mistakes(f"{HEAD}{CATALOGUE.replace('model:7.2', name)}")
 
-    assert said.startswith("c.toml:4: [[catalogue]] 1, machines: there is no kernel")
+    assert said.startswith("c.toml:4: [[catalogue]] 1, machines: no kernel")
 
 
 def test_every_mistake_has_a_line() -> None:
@@ -429,7 +429,7 @@ def test_a_file_that_is_too_large_is_said(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     """As with every other file."""
-    with pytest.raises(Unreadable, match="there is no such file"):
+    with pytest.raises(Unreadable, match="no such file"):
         read_plan(tmp_path / "none.toml")
 
 
@@ -551,5 +551,5 @@ def test_a_policy_that_ends_its_process_is_a_mistake(tmp_path: Path) -> None:
 
     text = f'{HEAD}[[check]]\nmachines = ["model:7.2,tracker={policy}"]\n'
 
-    says = f"c.toml:4: [[check]] 1, machines: {policy}: it ended the process it is called in (exit 0)"
+    says = f"c.toml:4: [[check]] 1, machines: {policy}: it ended the process it runs in (exit 0)"
     assert [says] == mistakes(text, trust=True)

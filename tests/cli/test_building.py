@@ -21,11 +21,11 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("nowhere",), "there is no source 'nowhere': "),
-        ((".",), " is no kernel tree: "),
-        (("linux", "--config", "nowhere"), "there is no configuration 'nowhere': "),
-        (("linux", "--patch", "nowhere"), "nowhere: there is no such file: "),
-        (("linux", "--name", "7.2"), "'7.2' is no name for a kernel: "),
+        (("nowhere",), "no source 'nowhere': "),
+        ((".",), " is not a kernel tree: "),
+        (("linux", "--config", "nowhere"), "no configuration 'nowhere': "),
+        (("linux", "--patch", "nowhere"), "nowhere: no such file: "),
+        (("linux", "--name", "7.2"), "'7.2' is not a valid kernel name: "),
         (("linux", "--like", "9.9"), "there is no profile '9.9': "),
     ],
 )

@@ -59,5 +59,5 @@ def test_a_mirror_has_to_be_one(ask: Ask, verb: list[str], monkeypatch: pytest.M
 
     answer = ask("kernels", "--mirror", "example.org", *verb)
 
-    says = "PFNLAB_MIRROR: example.org is no mirror: write a URI, as http://HOST/debian or file:/DIR"
+    says = "PFNLAB_MIRROR: example.org is not a mirror: write a URI, e.g. http://HOST/debian or file:/DIR"
     assert (2, f"pfnlab: {says}\n") == (answer.code, answer.err)

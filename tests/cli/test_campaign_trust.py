@@ -63,7 +63,7 @@ def test_a_check_runs_no_policy(ask: Ask, table: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("evil.py", "none.py", "none.py: there is no such file"),
+        ("evil.py", "none.py", "none.py: no such file"),
         ("7.2,", "1.0,", "1.0"),
         ("tracker=", "trucker=", "trucker"),
     ],

@@ -216,7 +216,7 @@ def test_without_on_the_newest_model_runs(ask: Ask, program: Path) -> None:
             "qemu:7.22",
             "not a series, a file or one that was built here: did you mean qemu:7.2? known series are 6.1, ",
         ),
-        ("qemu:/no/such/file", "there is no kernel '/no/such/file', not a series, a file or one"),
+        ("qemu:/no/such/file", "no kernel '/no/such/file': not a series, a file or a kernel"),
         ("model:9.9", "9.9"),
     ],
 )

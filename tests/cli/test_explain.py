@@ -90,7 +90,7 @@ def test_an_errno_has_causes(ask: Ask) -> None:
     [
         (
             ("nowhere.txt",),
-            "nowhere.txt: there is no such file: check the path; a line is given in quotes",
+            "nowhere.txt: no such file: check the path; a line is given in quotes",
         ),
         (("/dev/zero",), "/dev/zero: this is a device: name a log file"),
         (("/tmp",), "/tmp: this is a directory: name a log file in it"),

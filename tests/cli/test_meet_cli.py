@@ -61,7 +61,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
     def had(name: str) -> KernelImage:
         if name.startswith("6.12.99"):
-            raise MissingTool(f"the archive holds no kernel {name}")
+            raise MissingTool(f"the archive has no kernel {name}")
         version = name.partition("-")[0]
         return KernelImage(
             "6.12",
@@ -145,7 +145,7 @@ def test_a_kernel_that_cannot_be_had(ask: Ask) -> None:
     answer = ask("kernels", "meet", "6.12.99", *FEW)
 
     assert (3, "") == (answer.code, answer.out)
-    assert "the archive holds no kernel 6.12.99" in answer.err
+    assert "the archive has no kernel 6.12.99" in answer.err
 
 
 def test_new_meets_all_it_can(ask: Ask, world: list[str]) -> None:
@@ -276,7 +276,7 @@ def test_several_kernels_are_met_side_by_side(ask: Ask) -> None:
     # The page has the command that prints it again.
     assert (1, one) == (one.code, two._replace(out=two.out.replace("--jobs 2", "--jobs 1")))
     assert one.out.index("# qemu:6.12.116 ") < one.out.index("# qemu:6.12.117 ")
-    assert "6.12.99 could not be compared: the archive holds no kernel 6.12.99" in one.err
+    assert "6.12.99 could not be compared: the archive has no kernel 6.12.99" in one.err
 
 
 def test_a_single_kernel_has_all_guests(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,7 +137,7 @@ def test_a_file_that_ends_its_process(ask: Ask, write: Write) -> None:
 
     answer = ask("run", MIDDLE, "--policy", "mine.py")
 
-    assert (2, "pfnlab: mine.py: it ended the process it is called in (exit 0)\n") == (
+    assert (2, "pfnlab: mine.py: it ended the process it runs in (exit 0)\n") == (
         answer.code,
         answer.err,
     )
@@ -174,7 +174,7 @@ def test_a_policy_is_ended_in_every_verb(ask: Ask, write: Write, words: Sequence
     """Where it runs in another process of the command, too."""
     write("import os; os._exit(0)")
 
-    assert "it ended the process it is called in (exit 0)" == refused(ask, *words)
+    assert "it ended the process it runs in (exit 0)" == refused(ask, *words)
 
 
 def test_a_policy_that_only_a_file_names(ask: Ask, write: Write) -> None:
@@ -183,7 +183,7 @@ def test_a_policy_that_only_a_file_names(ask: Ask, write: Write) -> None:
     found = json.loads(ask("check", "--on", "model:6.1", "--scope", "small", "--depth", 3, "--json").out)
     Path("found.json").write_text(json.dumps(found).replace("model:6.1", OWN))
 
-    assert refused(ask, "replay", "found.json", "--trust").startswith("it ended the process it is called in")
+    assert refused(ask, "replay", "found.json", "--trust").startswith("it ended the process it runs in")
 
 
 @pytest.mark.parametrize(

@@ -267,13 +267,13 @@ def test_another_machine_needs_no_trust(ask: Ask, tmp_path: Path, noting: tuple[
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("[" * 100_000, "values within values, deeper than the 100"),
+        ("[" * 100_000, "values nested deeper than the 100"),
         (
             '{"properties": [{"kind": "always", "verdict": "violated", "replay": 5}]}',
             "is not what `check --json` prints: Expected `str | null`, got `int`",
         ),
         ("{\xff", "this is not UTF-8"),
-        ("1" * 401, "a number of 401 digits is in no result"),
+        ("1" * 401, "no result has a number of 401 digits"),
     ],
 )
 def test_what_check_never_printed_is_refused(ask: Ask, tmp_path: Path, content: str, says: str) -> None:

@@ -184,9 +184,9 @@ def bare(monkeypatch: pytest.MonkeyPatch, tree: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("nowhere", "--like", "7.2"), "there is no source "),
-        (("linux", "--like", "7.2"), "linux is no kernel tree: "),
-        (("linux", "--like", "7.2", "--config", "nowhere"), "there is no configuration 'nowhere': "),
+        (("nowhere", "--like", "7.2"), "no source "),
+        (("linux", "--like", "7.2"), "linux is not a kernel tree: "),
+        (("linux", "--like", "7.2", "--config", "nowhere"), "no configuration 'nowhere': "),
     ],
 )
 def test_arguments_are_judged_before_tools(

@@ -177,7 +177,7 @@ def test_a_file_is_a_thread() -> None:
         ('number = "R99"', 'number = "99"', "$.defects[0].number"),
         ('versions = ["v1"]', 'versions = ["v2"]', "R99 has no version 'v2': write `v1`"),
         ("fate", "fates", "unknown field `fates`"),
-        ("title = ", "title ", "this is no TOML"),
+        ("title = ", "title ", "this is not TOML"),
     ],
 )
 def test_a_malformed_file_is_one_line(was: str, is_: str, said: str) -> None:

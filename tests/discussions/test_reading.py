@@ -204,4 +204,4 @@ def test_a_malformed_question_to_models_is_one_line(line: str, said: str) -> Non
 
 def test_text_that_is_no_toml_is_one_line() -> None:
     """With its line."""
-    assert refusal("title = \n").startswith("discussions/009.toml: this is no TOML: ")
+    assert refusal("title = \n").startswith("discussions/009.toml: this is not TOML: ")

@@ -249,7 +249,7 @@ def test_it_begins_with_the_bundle_of_the_command_line() -> None:
     ("name", "says"),
     [
         ("README.md", "this is no bundle"),
-        ("nowhere.bundle", "there is no such file"),
+        ("nowhere.bundle", "no such file"),
         (".", "this is a directory"),
     ],
 )

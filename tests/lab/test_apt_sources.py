@@ -157,7 +157,9 @@ def test_no_debian_among_the_sources() -> None:
     """
     found = [Source(("http://archive.example.org/ubuntu",), ("noble",), ("main",))]
 
-    with pytest.raises(MissingTool, match=r"no apt source .* PFNLAB_MIRROR=URI .* .leave .* qemu:FILE"):
+    with pytest.raises(
+        MissingTool, match=r"no apt source .* PFNLAB_MIRROR=URI .* .do not change .* qemu:FILE"
+    ):
         sources.debian_mirrors(found)
 
 
@@ -195,9 +197,9 @@ def test_no_mirror_is_named() -> None:
 @pytest.mark.parametrize(
     ("mirror", "keyring", "says"),
     [
-        ("deb.example.org", "", "is no mirror: write a URI"),
+        ("deb.example.org", "", "is not a mirror: write a URI"),
         ("file:/a file:/b file:/c", "", "write one URI"),
-        ("file:/a", "/nowhere/keys.gpg", "PFNLAB_KEYRING: there is no file /nowhere/keys.gpg"),
+        ("file:/a", "/nowhere/keys.gpg", "PFNLAB_KEYRING: no such file: /nowhere/keys.gpg"),
     ],
 )
 def test_what_is_named_has_to_be_there(mirror: str, keyring: str, says: str) -> None:
@@ -214,5 +216,5 @@ def test_a_mirror_without_a_keyring(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     """
     monkeypatch.setattr(sources, "DEBIAN_KEYRINGS", (tmp_path / "none.gpg",))
 
-    with pytest.raises(MissingTool, match="install debian-archive-keyring, which Ubuntu has as well"):
+    with pytest.raises(MissingTool, match="install debian-archive-keyring, which Ubuntu has too"):
         sources.named_mirrors({"PFNLAB_MIRROR": "http://m/debian"})

@@ -149,11 +149,11 @@ def test_an_older_list_is_refused(debian: DebianOnDisk, key: Key, cache: Path) -
     kernel = kernels.fetch("7.3", refresh=True, say=said.append)[0]
 
     assert VERSION == kernel.version
-    (line,) = [one for one in said if "refused" in one]
+    (line,) = [one for one in said if "rejected" in one]
     assert line.startswith(
-        "the package list of experimental is refused: it is of 2023-04-01 00:00 UTC, and one of 2024-06-01 "
+        "the package list of experimental is rejected: it is of 2023-04-01 00:00 UTC, and one of 2024-06-01 "
         "00:00 UTC was here before; try another mirror, or to accept it `rm "
-        f"{cache}/apt/.newest/experimental`; going on with the lists of "
+        f"{cache}/apt/.newest/experimental`; using the lists of "
     )
 
 
@@ -165,7 +165,7 @@ def test_an_older_list_is_refused_where_no_other_is_left(debian: DebianOnDisk, k
     dated(debian, key, "Sat, 01 Apr 2023")
 
     with pytest.raises(
-        MissingTool, match=r"the package list of experimental is refused: it is of 2023-04-01"
+        MissingTool, match=r"the package list of experimental is rejected: it is of 2023-04-01"
     ):
         kernels.fetch("7.3")
 
@@ -177,11 +177,11 @@ def test_the_command_accepts_it(debian: DebianOnDisk, key: Key) -> None:
     dated(debian, key, "Sat, 01 Apr 2023")
     said: list[str] = []
     kernels.fetch("7.3", refresh=True, say=said.append)
-    (command,) = [one.split("`")[1] for one in said if "refused" in one]
+    (command,) = [one.split("`")[1] for one in said if "rejected" in one]
 
     run(["sh", "-c", command], limit=10, remedy="")
 
-    with pytest.raises(MissingTool, match=r"the archive holds no kernel 7\.3"):
+    with pytest.raises(MissingTool, match=r"the archive has no kernel 7\.3"):
         kernels.fetch("7.3", refresh=True)
 
 
@@ -192,7 +192,7 @@ def test_a_list_of_the_same_day_or_later_is_taken(debian: DebianOnDisk, key: Key
     debian.write_index("")
     dated(debian, key, day)
 
-    with pytest.raises(MissingTool, match=r"the archive holds no kernel 7\.3"):
+    with pytest.raises(MissingTool, match=r"the archive has no kernel 7\.3"):
         kernels.fetch("7.3", refresh=True)
 
 
@@ -222,7 +222,7 @@ def test_a_list_without_a_date_is_refused_after_one_with(tmp_path: Path, cache: 
     memory.parent.mkdir(parents=True)
     memory.write_text("2024-06-01T00:00:00+00:00\n")
 
-    with pytest.raises(Undecided, match="the package list of sid is refused: it has no date"):
+    with pytest.raises(Undecided, match="the package list of sid is rejected: it has no date"):
         check_newest(memory, "sid", lists)
 
 
@@ -423,7 +423,7 @@ def test_a_package_that_changes_after_apt_looked_is_refused(
 
     monkeypatch.setattr("pfnlab.lab.images.apt.call_apt", changing)
 
-    with pytest.raises(Unverified, match=r"\.deb is not the file that the list of experimental says"):
+    with pytest.raises(Unverified, match=r"\.deb does not match its checksum in the list of experimental"):
         kernels.fetch("7.3")
 
     assert [] == list((cache / "kernels").rglob("*.deb"))

@@ -76,7 +76,7 @@ def test_a_huge_file_is_answered_at_once(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """A path without a file is a mistake of the caller, not a traceback."""
-    assert answer(tmp_path / "x.pfn") == "x.pfn: there is no such file: check the path"
+    assert answer(tmp_path / "x.pfn") == "x.pfn: no such file: check the path"
 
 
 def test_a_directory_is_named(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_json_has_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [("\n\n", "holds no cases"), (None, "there is no such file"), ("{", "not a recorded case")],
+    [("\n\n", "holds no cases"), (None, "no such file"), ("{", "not a recorded case")],
 )
 def test_what_cannot_be_read_is_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, content: str | None, says: str

@@ -1,7 +1,8 @@
-"""The branches of Python functions, and which of them are taken while something runs.
+"""The branches of Python functions, and which of them a run takes.
 
 A branch is one way out of an ``if``, ``while``, ``for`` or ``case`` in a function: into its body, or past it.
-Conditions within a line (``and``, ``or``, conditional expressions, comprehensions) are not counted apart.
+Conditions within a line (``and``, ``or``, conditional expressions, comprehensions) are not counted
+separately.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-#: Checks that the model and policies make of themselves: no rules.
+#: Self-checks of the model and of policies, which are not rules.
 CHECKS = ("_check", "_check_tables_have_vmas")
 
 #: The two ways out of a statement.
@@ -22,11 +23,11 @@ IN, PAST = "in", "past"
 
 
 class Branch(NamedTuple):
-    """A statement that goes one way or the other.
+    """A statement with two ways out.
 
     :param test: first and last line of its condition
-    :param body: first and last line of its body, where it goes when the condition holds
-    :param both: False where it always goes into its body: ``case _``, ``while True``
+    :param body: first and last line of its body, entered if the condition holds
+    :param both: False if it always enters its body: ``case _``, ``while True``
     """
 
     line: int
@@ -36,18 +37,18 @@ class Branch(NamedTuple):
 
     @property
     def ways(self) -> tuple[str, ...]:
-        """Those it can go."""
+        """The ways out it has."""
         return (IN, PAST) if self.both else (IN,)
 
 
 class BranchWatch:
-    """Sees which branches are taken in this thread; use it in a ``with`` statement.
+    """Record the branches taken in this thread; use as a context manager.
 
-    A function all of whose branches were seen is not looked at any more, so watching costs less and less.
+    A function is no longer traced once all its branches have been seen, so the overhead shrinks over time.
 
-    :param named: what the file of a function is called, None for a file that is not watched
-    :param seen: branches that were seen already, as :meth:`name` calls them; those that are taken are added
-    :param checks: the names of functions that do not count
+    :param named: display name of a function's file, None for a file that is not watched
+    :param seen: branches already seen, as named by :meth:`name`; branches taken are added
+    :param checks: names of functions to ignore
     :ivar ran: functions that ran, by the name of their file and their first line
     """
 
@@ -70,11 +71,11 @@ class BranchWatch:
 
     @staticmethod
     def name(file: str, branch: Branch, way: str) -> str:
-        """One way out of a branch, as ``mm/unmap.py:31 in``."""
+        """Name one way out of a branch, e.g. ``mm/unmap.py:31 in``."""
         return f"{file}:{branch.line} {way}"
 
     def settle(self) -> None:
-        """Look no more at functions of which everything was seen."""
+        """Stop tracing functions whose branches have all been seen."""
         for code, lines in self._left.items():
             if lines is not None and self._done(code, lines):
                 self._left[code] = None
@@ -129,7 +130,7 @@ class BranchWatch:
 
 @cache
 def branches_of(path: str, checks: frozenset[str] = frozenset(CHECKS)) -> tuple[Branch, ...]:
-    """The branches of one source file, in order; those outside functions and in *checks* do not count."""
+    """Branches of one source file, in order; code outside functions and in *checks* is ignored."""
     found: list[Branch] = []
     _collect(ast.parse(Path(path).read_text(encoding="utf-8")), False, found, checks)
     return tuple(sorted(found))
@@ -147,7 +148,7 @@ def _collect(node: ast.AST, inside: bool, found: list[Branch], checks: frozenset
 
 
 def statement_branches(node: ast.AST) -> Iterator[Branch]:
-    """The branch that a statement itself is, if it is one."""
+    """The branch that a statement is, if it is one."""
     if isinstance(node, (ast.If, ast.While)):
         endless = isinstance(node.test, ast.Constant)
         yield Branch(node.lineno, _lines(node.test), _body(node.body), not endless)

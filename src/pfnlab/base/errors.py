@@ -1,19 +1,19 @@
-"""All errors, grouped by the party that has to act next.
+"""All errors, grouped by who has to act next.
 
 ::
 
     PfnlabError
      +-- Discovery      a property failed, machines differ: exit 1
      +-- Misuse         bad program text, flag or name: exit 2
-     |    +-- ProgramError   the same, with the place in the text
-     |    +-- PolicyError    a user's own code breaks its protocol or its process, with the method
+     |    +-- ProgramError   the same, with the position in the text
+     |    +-- PolicyError    user code breaks its protocol or its process; names the method
      +-- Undecided      the question stays open: exit 3
-     |    +-- MissingTool    a tool or kernel is not here
-     |    +-- LostGuest      a guest hung, died or answered nonsense
+     |    +-- MissingTool    a tool or kernel is not installed
+     |    +-- LostGuest      a guest hung, died or sent an invalid reply
      |    +-- TimedOut       a limit passed
-     |    +-- Killed         something ended a process of ours, perhaps for want of memory
+     |    +-- Killed         one of our processes was killed, perhaps for lack of memory
      +-- Defect         pfnlab itself is wrong: exit 4
-    ModelledErrno       the *modelled* kernel says no; part of a normal run, never an exit code
+    ModelledErrno       the *modelled* kernel returns an error; part of a normal run, never an exit code
 
 An error owns its exit code; the command line catches ``PfnlabError`` once and prints one line.
 """
@@ -24,12 +24,12 @@ from typing import Any
 
 
 class PfnlabError(Exception):
-    """The base of every error pfnlab raises on purpose."""
+    """Base of every error pfnlab raises on purpose."""
 
     exit_code = 4
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Raised in another process, it comes here pickled, whatever its class is called with.
+        # Lets errors be unpickled in this process, whatever arguments their class takes.
         return _again, (type(self), self.args, vars(self))
 
 
@@ -40,19 +40,19 @@ def _again(kind: type[PfnlabError], arguments: tuple[Any, ...], state: dict[str,
 
 
 class Discovery(PfnlabError):
-    """Something was found: machines differ or an expectation does not hold."""
+    """A finding: machines differ or an expectation does not hold."""
 
     exit_code = 1
 
 
 class Misuse(PfnlabError):
-    """The caller asked for something that cannot be; the message says what to write instead."""
+    """The request is invalid; the message says what to write instead."""
 
     exit_code = 2
 
 
 class ProgramError(Misuse):
-    """A program text is wrong at one place.
+    """A program text has an error at one position.
 
     :param message: what is wrong and what to write instead, one sentence
     :param source: the file's name, or ``<program>``
@@ -81,10 +81,10 @@ class ProgramError(Misuse):
 
 
 class PolicyError(Misuse):
-    """A user's own policy breaks its protocol, or the process it runs in.
+    """A user's policy breaks its protocol or the process it runs in.
 
     :param path: its file
-    :param hook: the method that does, or None where it is the file
+    :param hook: the method at fault, or None for the file itself
     :param what: what is wrong, and what to write instead
     """
 
@@ -94,25 +94,25 @@ class PolicyError(Misuse):
 
 
 class Why(Enum):
-    """The kinds of reasons for which a question stays open; the values are those of files."""
+    """Kinds of reasons why a question stays open; the values are those used in files."""
 
     #: The model has no rule for it.
     NO_RULE = "no rule"
-    #: The answer is another one on another machine.
+    #: The result depends on the machine.
     MACHINE_DECIDES = "the machine decides"
-    #: No kernel goes on after it.
+    #: No kernel survives it.
     NO_END = "no end"
-    #: Something is not here, or fails: a tool, a kernel, headers, an option of its configuration.
+    #: A requirement is missing or fails: a tool, a kernel, headers, a configuration option.
     MISSING = "missing"
-    #: A guest did not do its part.
+    #: A guest failed.
     GUEST = "guest"
 
 
 class Undecided(PfnlabError):
     """The question could not be settled here; nothing is known to be wrong.
 
-    :param message: what is open, and what would settle it: for people, nothing decides by its words
-    :param kind: of the reason; None for that of the class
+    :param message: what is open and what would settle it; for people, no code depends on its wording
+    :param kind: kind of reason; None for the default of the class
     """
 
     exit_code = 3
@@ -125,17 +125,18 @@ class Undecided(PfnlabError):
 
 
 class MissingTool(Undecided):
-    """A program, package or kernel is not on this machine; the message names the exact remedy."""
+    """A program, package or kernel is not installed; the message gives the exact remedy."""
 
 
 class LostGuest(Undecided):
-    """A guest stopped answering: it hung, panicked, or its QEMU ended.
+    """A guest stopped answering: it hung, panicked, or its QEMU exited.
 
-    Where its kernel said why, the run has an alarm (:mod:`pfnlab.programs.runs.alarm`), which is a discovery.
+    If its kernel logged the reason, the run has an alarm (:mod:`pfnlab.programs.runs.alarm`), which is a
+    discovery.
 
     :param message: what was being waited for, and how long
     :param console: where the guest's console was stored, if anywhere
-    :param answered: its reply until then, in whole sections
+    :param answered: the complete sections of its reply so far
     """
 
     kind = Why.GUEST
@@ -146,33 +147,33 @@ class LostGuest(Undecided):
 
 
 class TimedOut(Undecided):
-    """A limit the caller set has passed."""
+    """A limit set by the caller has passed."""
 
     kind = Why.GUEST
 
 
 class Killed(Undecided):
-    """A process of ours was killed from outside, as the kernel does where memory is short."""
+    """One of our processes was killed from outside, e.g. by the kernel for lack of memory."""
 
 
 class Defect(PfnlabError):
-    """An internal check failed: pfnlab is wrong, and should be reported."""
+    """An internal check failed: a bug in pfnlab that should be reported."""
 
     exit_code = 4
 
 
 class ModelledErrno(Exception):
-    """The modelled kernel fails an operation, as a system call would, with a positive errno value."""
+    """The modelled kernel fails an operation with a positive errno value, as a system call would."""
 
     def __init__(self, errno: int) -> None:
         self.errno = errno
         super().__init__(errno_name(errno))
 
 
-#: Where two names share a number, the one Linux documents.
+#: For numbers with two names, the name Linux documents.
 _NAMES = {_errno.EOPNOTSUPP: "EOPNOTSUPP", _errno.EAGAIN: "EAGAIN", _errno.EDEADLK: "EDEADLK"}
 
 
 def errno_name(errno: int) -> str:
-    """The symbolic name of an errno value, as ``EINVAL``; unknown values read ``E123``."""
+    """Symbolic name of an errno value, e.g. ``EINVAL``; unknown values become ``E123``."""
     return _NAMES.get(errno) or _errno.errorcode.get(errno, f"E{errno}")

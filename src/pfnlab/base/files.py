@@ -1,7 +1,7 @@
-"""Files that users name: reading up to a bound, and the errors where one cannot be read or written.
+"""Files that users name: bounded reading, and errors for files that cannot be read or written.
 
-Every file that a user named is read here. The name may be that of a device that never ends, of a pipe without
-a writer, or of a file a thousand times too large; each gives a message of one line instead of a wait.
+Every file named by a user is read here. The name may refer to an endless device, a pipe without a writer, or
+a file a thousand times too large; each gives a one-line message instead of a hang.
 """
 
 import errno
@@ -17,26 +17,26 @@ from pfnlab.base.errors import Misuse, PfnlabError, Undecided
 from pfnlab.base.inert import visible_name
 from pfnlab.base.units import size_text
 
-#: The largest size of a file, in bytes: of one written by hand, and of one recorded by a machine.
+#: Largest size of a file in bytes: one written by hand, and one recorded by a machine.
 MOST_WRITTEN = 1 << 20
 MOST_RECORDED = 256 << 20
 
-#: More than any file has, of which only the beginning is read.
+#: Larger than any file; used if only the beginning is read.
 MOST_ANY = 1 << 63
 
-#: Seconds until a pipe without a writer is given up, and a pipe whose writer is silent.
+#: Seconds to wait for a pipe without a writer, and for a pipe whose writer is silent.
 NO_WRITER, SILENT = 5.0, 120.0
 
-#: Seconds until standard input is given up, where nothing comes and nobody types.
+#: Seconds to wait for standard input that is not a terminal and stays silent.
 UNSAID = 600.0
 
-#: The largest log, and the longest line of one, in bytes.
+#: Largest size of a log, and of one of its lines, in bytes.
 MOST_LOG, MOST_LINE = 2 << 30, 8 << 20
 
-#: Errors of a write that the user did not cause: it can succeed another time.
+#: Write errors that the user did not cause: retrying later may succeed.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 
-#: The remedy where the file of ``-o`` cannot be written.
+#: The remedy if the file of ``-o`` cannot be written.
 _ANOTHER = "name another file with -o"
 
 _READ, _PIECE = 1 << 16, 1 << 20
@@ -45,7 +45,7 @@ _STDIN = Path("standard input")
 
 
 class Unreadable(Misuse):
-    """A file cannot be read as the kind it should be; the reason has a remedy, and not the file's name."""
+    """A file cannot be read as the expected kind; the reason has a remedy, and not the file's name."""
 
     def __init__(self, path: Path, reason: str) -> None:
         self.reason = reason
@@ -53,17 +53,17 @@ class Unreadable(Misuse):
 
 
 class Missing(Unreadable):
-    """There is no such file."""
+    """No such file."""
 
 
 def read_bytes(path: Path, kind: str, most: int) -> bytes:
-    """The content of the file or pipe at *path*.
+    """Content of the file or pipe at *path*.
 
     :param kind: the kind of file expected, for messages: ``program``
     :param most: the largest size allowed, in bytes
-    :raises Missing: there is none
-    :raises Unreadable: it is a folder or a device, it cannot be read, it is larger than *most*, or it is a
-        pipe without a writer
+    :raises Missing: no such file
+    :raises Unreadable: it is a folder, a device or a pipe without a writer, it cannot be read, or it is
+        larger than *most*
     """
     try:
         with _opened(path, kind, most) as descriptor:
@@ -75,7 +75,7 @@ def read_bytes(path: Path, kind: str, most: int) -> bytes:
 
 
 def read_head(path: Path, kind: str, most: int) -> bytes:
-    """The first *most* bytes of the regular file at *path*, or all; errors as :func:`check_regular`."""
+    """First *most* bytes of the regular file at *path*, or all of it; errors as for :func:`check_regular`."""
     check_regular(path, kind)
     try:
         with _opened(path, kind, MOST_ANY) as descriptor:
@@ -85,7 +85,7 @@ def read_head(path: Path, kind: str, most: int) -> bytes:
 
 
 def read_text(path: Path, kind: str, most: int = MOST_WRITTEN) -> str:
-    """The content of the file or pipe at *path* as text; errors as :func:`read_bytes`, or it is not UTF-8."""
+    """Content of a file or pipe as text; errors as for :func:`read_bytes`, also if it is not UTF-8."""
     try:
         return read_bytes(path, kind, most).decode()
     except UnicodeDecodeError:
@@ -93,13 +93,13 @@ def read_text(path: Path, kind: str, most: int = MOST_WRITTEN) -> str:
 
 
 def log_pieces(path: Path | None, kind: str) -> Iterator[bytes]:
-    """The content of a log of any length, in pieces of at most 1 MiB.
+    """Content of a log of any length, in pieces of at most 1 MiB.
 
     :param path: a file or a pipe; None for standard input
     :param kind: the kind of file expected, for messages
-    :raises Missing: there is none
-    :raises Unreadable: as :func:`read_bytes`; or a line is longer than :data:`MOST_LINE`, or all of it than
-        :data:`MOST_LOG`
+    :raises Missing: no such file
+    :raises Unreadable: as for :func:`read_bytes`, or a line is longer than :data:`MOST_LINE`, or the log is
+        larger than :data:`MOST_LOG`
     """
     name = _STDIN if path is None else path
     try:
@@ -115,7 +115,7 @@ def log_pieces(path: Path | None, kind: str) -> Iterator[bytes]:
 @contextmanager
 def _opened(path: Path, kind: str, most: int) -> Iterator[int]:
     _check_size(path, _stat(path, kind).st_size, kind, most)
-    # Without waiting: a pipe may never get a writer.
+    # Non-blocking: a pipe may never get a writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         yield descriptor
@@ -124,10 +124,10 @@ def _opened(path: Path, kind: str, most: int) -> Iterator[int]:
 
 
 def check_regular(path: Path, kind: str, most: int | None = None) -> os.stat_result:
-    """The status of the regular file at *path*, for a caller that may open it several times later.
+    """Status of the regular file at *path*, for a caller that may open it several times later.
 
-    :raises Missing: there is none
-    :raises Unreadable: it is no regular file, or larger than *most* bytes
+    :raises Missing: no such file
+    :raises Unreadable: it is not a regular file, or larger than *most* bytes
     """
     status = _stat(path, kind)
     if not stat.S_ISREG(status.st_mode):
@@ -138,14 +138,14 @@ def check_regular(path: Path, kind: str, most: int | None = None) -> os.stat_res
 
 
 def cannot_write(path: Path, trouble: OSError, instead: str = "") -> PfnlabError:
-    """The error of a file that was not written: Undecided if the disk is full, else Misuse, *instead*."""
+    """Error for a failed write: Undecided if the disk is full, else Misuse; *instead* is the remedy."""
     family = Undecided if is_full(trouble) else Misuse
     return family(f"{visible_name(path)} cannot be written: {trouble.strerror}{instead and f'; {instead}'}")
 
 
 @contextmanager
 def writing(path: Path, instead: str = "") -> Iterator[None]:
-    """An OSError of writing the file within this context is the error of :func:`cannot_write`."""
+    """Turn an OSError raised while writing in this context into the error of :func:`cannot_write`."""
     try:
         yield
     except OSError as trouble:
@@ -155,8 +155,8 @@ def writing(path: Path, instead: str = "") -> Iterator[None]:
 def write_whole(
     path: Path, content: str | bytes, *, private: bool = False, new: bool = False, mode: int = 0o666
 ) -> None:
-    """Write *content*: a reader finds the old file or the new one. Options and errors: ``whole_file``."""
-    # Only here: most commands write no file.
+    """Write *content* atomically: readers see the old file or the new one. See ``whole_file``."""
+    # Imported here: most commands write no file.
     from pfnlab.base.whole_file import whole_file
 
     with whole_file(path, private=private, new=new, mode=mode) as out:
@@ -164,12 +164,12 @@ def write_whole(
 
 
 def check_output(output: Path | None, inputs: Iterable[Path] = ()) -> None:
-    """Refuse a file named with ``-o`` before the work whose result it is for.
+    """Check the file named with ``-o`` before starting the work that produces it.
 
-    :param output: None for none
-    :param inputs: files that are read; those that are not there do not matter
-    :raises Misuse: it is one of the inputs, by its own name, through a link, or as another name of the same
-        file; its folder is not there or may not be written to, or it is a folder itself
+    :param output: the file; None for standard output
+    :param inputs: files that are read; missing ones are ignored
+    :raises Misuse: it is one of the inputs (also through a link or another name), a folder, or in a folder
+        that is missing or not writable
     """
     if output is None:
         return
@@ -185,10 +185,10 @@ def check_output(output: Path | None, inputs: Iterable[Path] = ()) -> None:
 
 
 def write_output(path: Path | None, text: str, *, append: bool = False) -> None:
-    """Print what a verb prints, or write it to the file named with ``-o``, completely or not at all.
+    """Print the output of a verb, or write it to the file named with ``-o``, completely or not at all.
 
     :param path: the file; None for standard output
-    :param append: add it to what is in the file
+    :param append: append to the file
     :raises Misuse: the file cannot be written
     :raises Undecided: the disk is full or fails
     """
@@ -202,12 +202,12 @@ def write_output(path: Path | None, text: str, *, append: bool = False) -> None:
 
 
 def is_full(trouble: OSError) -> bool:
-    """True where a file could not be written or read because the disk is full or fails."""
+    """True if the file could not be written or read because the disk is full or fails."""
     return trouble.errno in _FULL
 
 
 def _file_number(path: Path) -> tuple[int, int] | None:
-    """The device and number of a file, by which it is known under each of its names; None where none is."""
+    """Device and inode of a file, the same under each of its names; None if there is no such file."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):
@@ -219,7 +219,7 @@ def _stat(path: Path, kind: str) -> os.stat_result:
     try:
         status = os.stat(path)
     except FileNotFoundError:
-        raise Missing(path, "there is no such file: check the path") from None
+        raise Missing(path, "no such file: check the path") from None
     except (OSError, ValueError) as trouble:
         reason = getattr(trouble, "strerror", None) or str(trouble)
         raise Unreadable(path, f"the file cannot be read: {reason}") from None
@@ -238,7 +238,7 @@ def _check_size(path: Path, size: int, kind: str, most: int) -> None:
 
 
 def _read_up_to(path: Path, descriptor: int, most: int) -> bytes:
-    """At most *most* bytes, and what came with the last of them."""
+    """At most *most* bytes, plus the rest of the last part read."""
     parts, size = [], 0
     for part in _parts(path, descriptor, min(_READ, most)):
         parts.append(part)
@@ -249,18 +249,18 @@ def _read_up_to(path: Path, descriptor: int, most: int) -> bytes:
 
 
 def _parts(path: Path, descriptor: int, most: int) -> Iterator[bytes]:
-    """The content in parts of at most *most* bytes; of a pipe, all until its last writer has closed it."""
+    """The content in parts of at most *most* bytes; for a pipe, until its last writer closes it."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
-    # Before the first writer has come, the end of a pipe is no end of its content.
+    # Before the first writer opens a pipe, end of file does not mean the end of its content.
     writer_seen = not is_pipe
     while True:
         try:
             part = os.read(descriptor, most)
         except BlockingIOError:
             if not is_pipe:
-                # As that of /proc/kmsg: more comes when the kernel has more to say.
+                # /proc/kmsg is such a file: it waits for the kernel's next message.
                 raise Unreadable(path, "this file has no end: name a copy of it") from None
             part, writer_seen, wait = b"", True, SILENT
         else:
@@ -273,11 +273,11 @@ def _parts(path: Path, descriptor: int, most: int) -> Iterator[bytes]:
         elif poll.poll(wait * 1000):
             writer_seen = True
         else:
-            raise Unreadable(path, "nobody writes into this pipe: name a file")
+            raise Unreadable(path, "nothing writes to this pipe: name a file")
 
 
 def _of_stdin() -> Iterator[bytes]:
-    """The parts of standard input, which others may read too: it stays as it is, waiting or not."""
+    """The parts of standard input; its blocking mode, which other processes may share, is unchanged."""
     if sys.stdin is None:
         raise Unreadable(_STDIN, "it is closed: give a file or a pipe")
     descriptor = sys.stdin.fileno()
@@ -293,23 +293,23 @@ def _of_stdin() -> Iterator[bytes]:
             if not part:
                 return
             yield part
-    raise Unreadable(_STDIN, f"nothing came for {UNSAID:g} s: give a file, or what ends")
+    raise Unreadable(_STDIN, f"no input for {UNSAID:g} s: give a file or a pipe that ends")
 
 
 def _is_endless(descriptor: int, status: os.stat_result) -> bool:
-    """True of a device but a terminal, which a person ends, and the one that is always empty."""
+    """True for a device other than a terminal, which the user can end, and /dev/null."""
     device = stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)
     return device and not os.isatty(descriptor) and not os.path.samestat(status, os.stat(os.devnull))
 
 
 def _by_lines(path: Path, kind: str, parts: Iterable[bytes]) -> Iterator[bytes]:
-    """The parts of a log; Unreadable if it is larger than one, or has a line that no log has."""
+    """The parts of a log; Unreadable if the log or one of its lines is too long."""
     size = line = 0
     for part in parts:
         size += len(part)
         first, last = part.find(b"\n"), part.rfind(b"\n")
         if line + (len(part) if first < 0 else first) > MOST_LINE:
-            raise Unreadable(path, f"a line is longer than {size_text(MOST_LINE)}: this is no {kind}")
+            raise Unreadable(path, f"a line is longer than {size_text(MOST_LINE)}: this is not a {kind}")
         line = line + len(part) if last < 0 else len(part) - last - 1
         _check_size(path, size, kind, MOST_LOG)
         yield part

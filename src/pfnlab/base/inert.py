@@ -1,9 +1,11 @@
-"""Texts that others wrote, made inert: names of files and machines, titles, lines of a kernel's log.
+"""Escaping of foreign text: names of files and machines, titles, lines of a kernel log.
 
-What such a text holds is shown, and never acts: no character of it moves a terminal's cursor, breaks XML,
-turns the direction of writing, or hides. Where a form reads some characters as its own (a comment's end, a
-quote, an operator of a shell), there is a function here for each of its places, and whoever writes the form
-calls that one: `tests/test_foreign_texts.py` finds who escapes in another way.
+Such text is shown and never acts: no character of it moves a terminal's cursor, breaks XML, changes the
+writing
+direction, or is invisible. For each place in an output format where characters are special (the end of a
+comment,
+a quote, a shell operator) there is one function here, used by all code that writes the format;
+`tests/test_foreign_texts.py` finds code that escapes in another way.
 """
 
 import json
@@ -12,8 +14,9 @@ import shlex
 from collections.abc import Iterable
 from typing import Any
 
-# Control characters but the end of a line and the tabulator, what turns the direction of writing or has no
-# width, and what XML and UTF-8 do not have.
+# Control characters except newline and tab, characters that change the writing direction or have no width,
+# and
+# characters that XML and UTF-8 do not allow.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff"
     "\ufe00-\ufe0f\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e0fff]"
@@ -21,21 +24,21 @@ _UNSEEN = re.compile(
 
 
 def visible(text: str) -> str:
-    """The text with each control character written out, as ``\\x1b``; ends of lines and tabulators stay."""
+    """The text with each control character escaped, e.g. ``\\x1b``; newlines and tabs are kept."""
     return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def visible_name(text: object) -> str:
-    """A name as :func:`visible`, with its ends of lines and tabulators written out too."""
+    """A name as by :func:`visible`, with newlines and tabs escaped too."""
     return visible(str(text)).replace("\n", "\\n").replace("\t", "\\t")
 
 
-#: The most characters of a line of a message: its beginning says where, and its end what to do.
+#: The longest line of a message, in characters: its beginning says where, its end what to do.
 _MOST, _END = 1000, 300
 
 
 def message(text: str) -> str:
-    """The text as :func:`visible`, as lines of a message; of a long line its beginning and its end."""
+    """The text as by :func:`visible`, as lines of a message; long lines are cut in the middle."""
     return "\n".join(
         line if len(line) <= _MOST else f"{line[: _MOST - _END]} … {line[-_END:]}"
         for line in visible(text).split("\n")
@@ -43,12 +46,12 @@ def message(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text as :func:`visible`, on one line."""
+    """The text as by :func:`visible`, on one line."""
     return " ".join(visible(text).split())
 
 
 def json_line(value: Any) -> str:
-    """*value* as JSON on one line; :func:`visible`, and the same value when it is read again."""
+    """*value* as JSON on one line, with invisible characters escaped; reading it returns the same value."""
     return _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], json.dumps(value, ensure_ascii=False))
 
 
@@ -56,9 +59,10 @@ def json_line(value: Any) -> str:
 
 
 def line_comment(text: object) -> str:
-    """One line of a comment that ends with its line, as syzkaller and shells have it.
+    """One line of a comment that ends with its line, e.g. in syzkaller programs and shells.
 
-    What is printable stays, as every title of a program is: `pfnlab import` reads the same title again.
+    Printable text, such as the title of a program, stays unchanged: `pfnlab import` reads the same title
+    back.
     """
     return "".join(letter if letter.isprintable() else _written(letter) for letter in str(text))
 
@@ -68,39 +72,40 @@ def _written(letter: str) -> str:
 
 
 def python_comment(text: object) -> str:
-    """One line of a comment of Python, which takes some at the beginning of a file for its encoding."""
+    """One line of a Python comment that is not taken for an encoding declaration."""
     return re.sub(r"(?<=coding)(?=[:=])", " ", line_comment(text))
 
 
 def c_comment(text: object) -> str:
-    """One line of a comment of C between its marks, which compilers warn of nowhere.
+    """One line of a C comment, without its delimiters, that no compiler warns about.
 
-    Its end is spaced out, ``* /``, and so is what begins one, and a trigraph at the end of a line.
+    A space splits comment delimiters, ``* /``, and a trigraph at the end of a line.
     """
     return re.sub(r"(?<=\*)(?=/)|(?<=/)(?=\*)|(?<=\?\?)(?=/)", " ", line_comment(text))
 
 
 def c_string(text: object) -> str:
-    """A string of C, with its quotes, that is one line where it is printed; also where trigraphs count."""
+    """A C string with its quotes, on one line of source; safe if the compiler reads trigraphs."""
     plain = line_comment(text).replace("\\", "\\\\").replace('"', '\\"')
     return '"' + re.sub(r"(?<=\?)\?", r"\\?", plain) + '"'
 
 
 def word(text: str) -> str:
-    """*text* as one word of C, of make, and of the names of files and modules: ``munmap_middle``."""
+    """*text* as one word for C, make, and the names of files and modules: ``munmap_middle``."""
     plain = re.sub("[^A-Za-z0-9]", "_", text)
-    # What make has in every file of ours is no name of a program.
+    # Targets in all our Makefiles cannot be names of programs.
     return plain if plain[:1].isalpha() and plain not in ("all", "clean") else f"program_{plain}"
 
 
-# ---- Words of a command line, for who copies it
+# ---- Words of a command line, to copy
 
 
 def shell_word(text: object) -> str:
     """*text* as one word of a shell, on one line.
 
-    With characters that are not seen it is in quotes that bash, zsh and ksh read as the same bytes. Other
-    shells read another word, but one all the same: no quote stands within.
+    Text with invisible characters is quoted so that bash, zsh and ksh read the same bytes. Other shells read
+    different
+    text, but still one word, since no quote occurs within.
     """
     shown = str(text)
     if shown.isprintable() and not _UNSEEN.search(shown):
@@ -121,17 +126,18 @@ def _quoted(letter: str) -> str:
 
 
 def shell_path(path: object) -> str:
-    """The name of a file as :func:`shell_word`, which no program takes for an option."""
+    """A file name as by :func:`shell_word` that no program takes for an option."""
     shown = str(path)
     return shell_word(f"./{shown}" if shown.startswith(("-", "@")) else shown)
 
 
 def shell_line(words: Iterable[object]) -> str:
-    """Words as a command line, each as :func:`shell_word`."""
+    """Words as a command line, each as by :func:`shell_word`."""
     return " ".join(map(shell_word, words))
 
 
-# A piece of a word: in $'' as shell_word() writes it, in quotes, a letter; or what is between words.
+# A piece of a word: $'...' as written by shell_word(), a quoted string, or a letter; or the space between
+# words.
 _PIECE = re.compile(
     r"""\$'(?P<coded>(?:[^'\\]|\\.)*)'|'(?P<plain>[^']*)'|"(?P<double>(?:[^"\\]|\\.)*)"|"""
     r"""(?P<letter>[^\s'"\\]|\\.)|\s+""",
@@ -141,15 +147,15 @@ _CODE = re.compile(rb"\\(?:x([0-9a-f]{2})|(.))", re.DOTALL)
 
 
 def shell_words(line: str) -> list[str]:
-    """The words of a command line, as :func:`shell_line` writes one; ValueError if a quote has no end.
+    """The words of a command line as written by :func:`shell_line`; ValueError if a quote is not closed.
 
-    Operators of a shell are letters here.
+    Shell operators are treated as letters.
     """
     words, at, inside = [""], 0, False
     while at < len(line):
         piece = _PIECE.match(line, at)
         if piece is None:
-            raise ValueError("a quote has no end")
+            raise ValueError("a quote is not closed")
         at = piece.end()
         kind = piece.lastgroup
         if kind is None and inside:
@@ -174,13 +180,13 @@ def _byte(found: re.Match[bytes]) -> bytes:
     return {b"n": b"\n", b"t": b"\t"}.get(found[2], found[2])
 
 
-# What shell_line() writes.
+# Output of shell_line().
 _PLAIN_WORD = r"(?:[A-Za-z0-9@%+=:,./_-]|'[^'\n]*'|\"'\"|\$'(?:[^'\\\n]|\\[^'\n])*')+"
 _PLAIN_LINE = re.compile(f"{_PLAIN_WORD}(?: {_PLAIN_WORD})*")
 
 
 def recorded_line(command: str) -> str:
-    """A command line that a file has, as words alone: none of its characters makes it two commands."""
+    """A command line read from a file, requoted so that none of its characters makes it two commands."""
     if not command or (_PLAIN_LINE.fullmatch(command) and not _UNSEEN.search(command)):
         return command
     try:
@@ -193,65 +199,66 @@ def recorded_line(command: str) -> str:
 
 
 def url_part(text: str) -> str:
-    """*text* as one part of the path of an address, in which ``@+=`` mean nothing else."""
-    # Of all that starts, few write addresses.
+    """*text* as one part of the path of a URL, in which ``@+=`` have no special meaning."""
+    # Imported here: few commands write URLs.
     from urllib.parse import quote
 
     return quote(text, safe="@+=", errors="backslashreplace")
 
 
 def xml_text(text: str) -> str:
-    """*text* as it may stand in an element, its lines kept."""
+    """*text* as content of an element, with its line breaks."""
     return visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def xml_line(text: str) -> str:
-    """*text* as :func:`xml_text`, on one line."""
+    """*text* as by :func:`xml_text`, on one line."""
     return xml_text(one_line(text))
 
 
 def xml_attribute(text: str) -> str:
-    """*text* as a value of an attribute, with its quotes, on one line."""
+    """*text* as an attribute value, with its quotes, on one line."""
     plain = xml_line(text)
     if '"' in plain and "'" not in plain:
         return f"'{plain}'"
     return '"' + plain.replace('"', "&quot;") + '"'
 
 
-# What Markdown gives a meaning within a line. A bracket means something only where a second thing follows,
-# an underscore only at the border of a word; addresses become links by themselves.
+# Characters with a meaning within a line of Markdown. A bracket has one only before a second part, an
+# underscore
+# only at the edge of a word; URLs become links by themselves.
 _MEANS = re.compile(
     r"[\\`*<>]|~~|&(?=#|\w+;)|\](?=[(\[])|(?<![^\W_])_|_(?![^\W_])|(?<=:)/(?=/)|(?<=www)\.", re.IGNORECASE
 )
 
-# What it gives a meaning at the beginning of a line: headings, items, rules, tables, fences, definitions.
+# Text with a meaning at the beginning of a line: headings, items, rules, tables, fences, definitions.
 _BEGINS = re.compile(r"(#{1,6}|[-+]|\d+[.)])(?=\s|$)|[-=:|\s]+$|-{3}|~~~|\||\[[^\]]*\]:")
 
 
 def markdown(text: str) -> str:
-    """*text* on one line, with nothing left that Markdown would read within it."""
+    """*text* on one line, with all inline Markdown escaped."""
     return _MEANS.sub(lambda found: "".join(f"\\{char}" for char in found.group()), one_line(text))
 
 
 def markdown_begun(line: str) -> str:
-    """A line of :func:`markdown` where a line begins."""
+    """A line from :func:`markdown`, for use at the beginning of a line."""
     found = _BEGINS.match(line)
     if found is None:
         return line
-    # A number keeps its digits: the backslash goes before the point behind them.
+    # The backslash goes before the period or parenthesis after a number.
     at = found.end() - 1 if line[0].isdigit() else 0
     return f"{line[:at]}\\{line[at:]}"
 
 
 def markdown_code(text: object) -> str:
-    """*text* in typewriter face within a line of Markdown."""
+    """*text* as inline code in Markdown."""
     plain = one_line(str(text))
     marks = _more_than("`", plain, 1)
     return f"{marks} {plain} {marks}" if "`" in plain else f"{marks}{plain}{marks}"
 
 
 def markdown_block(text: str, language: str) -> str:
-    """Lines as a block of code in Markdown, with the end of its last line."""
+    """Lines as a code block in Markdown, with a final newline."""
     plain = visible(text).rstrip("\n")
     fence = _more_than("`", plain, 3)
     return f"{fence}{language}\n{plain}\n{fence}\n"
@@ -261,35 +268,35 @@ def _more_than(mark: str, text: str, least: int) -> str:
     return mark * max([least, *(len(run) + 1 for run in re.findall(f"{mark}+", text))])
 
 
-# ---- Fields of other forms
+# ---- Fields of other formats
 
 
 def tap_description(text: str) -> str:
-    """The name of a test point; a ``#`` would begin a directive."""
+    """The name of a test point, with ``#`` escaped, since it would begin a directive."""
     return one_line(text).replace("\\", "\\\\").replace("#", "\\#")
 
 
 def annotation(text: str, more: str = "") -> str:
-    """*text* in a command of GitHub's runners; *more* are characters that end it, beside those of a line."""
+    """*text* in a command of GitHub's runners; *more* are further characters to escape."""
     return "".join(f"%{ord(letter):02X}" if letter in f"%\r\n{more}" else letter for letter in text)
 
 
 def metric_label(text: str) -> str:
-    """The value of a label of Prometheus, with its quotes."""
+    """The value of a Prometheus label, with its quotes."""
     plain = visible(text).replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
     return f'"{plain}"'
 
 
-#: What a spreadsheet takes for the beginning of a formula.
+#: Characters that begin a formula in a spreadsheet.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 def csv_cell(value: Any) -> Any:
-    """A value of a table; a text that a spreadsheet takes for a formula, as a text."""
+    """A table cell; text that a spreadsheet would take for a formula is marked as text."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def id_word(text: object) -> str:
-    """A word of an id whose words have colons or blanks between them."""
+    """A word of an id whose words are separated by colons or blanks."""
     plain = str(text).encode("utf-8", "backslashreplace").decode("latin-1")
     return re.sub("[^A-Za-z0-9_.~-]", lambda found: f"%{ord(found[0]):02X}", plain)

@@ -1,7 +1,8 @@
-"""JSON that somebody else may have written, as values that everything behind can work with.
+"""JSON from an untrusted source, as values that all later code can handle.
 
-A result may come from a mail. Its numbers are those that a kernel can have, its texts can be written to a
-file, and its depth is bounded; whatever is otherwise is refused here, in one line, and nowhere behind.
+A result may come from a mail. Its numbers fit a kernel's integers, its texts can be written to a file, and
+its
+depth is bounded; anything else is rejected here, with one line.
 """
 
 import json
@@ -13,29 +14,29 @@ from typing import Any
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible
 
-#: The numbers of a kernel: signed and unsigned ones of 64 bits.
+#: Range of a kernel's integers: signed and unsigned 64 bits.
 _LEAST, _MOST = -(1 << 63), (1 << 64) - 1
 
-#: The deepest values within values; results of pfnlab have about ten.
+#: Deepest nesting allowed; results of pfnlab have about ten levels.
 _DEEPEST = 100
 
-#: Halves of a character, which no file can hold: pfnlab prints them for the name of a file that is no text.
+#: Lone surrogates, which no file can hold: pfnlab prints them for file names that are not UTF-8.
 _HALF = re.compile("[\ud800-\udfff]")
 
 _AGAIN = "print it again with --json"
 
 
 class _Foreign(ValueError):
-    """JSON, but nothing that pfnlab prints."""
+    """JSON that pfnlab never prints."""
 
 
 def json_values(text: str, source: str) -> Iterator[tuple[int, Any]]:
-    """The JSON values in *text*, one behind the other, each with the line on which it begins.
+    """The JSON values in *text*, in sequence, each with the line on which it begins.
 
-    Halves of characters come as the text that stands for them in JSON.
+    Lone surrogates are returned as their JSON escapes.
 
     :param source: the name of the text in errors
-    :raises Misuse: there is something else, with line and column; a number, or values within values, that no
+    :raises Misuse: the text is not JSON (with line and column), or has a number or a nesting depth that no
         result has
     """
     decoder = json.JSONDecoder(parse_constant=_no_number, parse_int=_whole, parse_float=_fraction)
@@ -48,7 +49,7 @@ def json_values(text: str, source: str) -> Iterator[tuple[int, Any]]:
             yield line, _plain(value, _DEEPEST)
         except json.JSONDecodeError as trouble:
             place = f"{source}:{trouble.lineno}:{trouble.colno}"
-            raise Misuse(f"{place}: this is no JSON: {trouble.msg}; {_AGAIN}") from None
+            raise Misuse(f"{place}: this is not JSON: {trouble.msg}; {_AGAIN}") from None
         except RecursionError:
             raise Misuse(f"{source}:{line}: {_TOO_DEEP}; {_AGAIN}") from None
         except _Foreign as trouble:
@@ -56,7 +57,7 @@ def json_values(text: str, source: str) -> Iterator[tuple[int, Any]]:
         at = _skip(text, end)
 
 
-_TOO_DEEP = f"values within values, deeper than the {_DEEPEST} that a result may have"
+_TOO_DEEP = f"values nested deeper than the {_DEEPEST} levels that a result may have"
 
 
 def _skip(text: str, at: int) -> int:
@@ -66,19 +67,19 @@ def _skip(text: str, at: int) -> int:
 
 
 def _no_number(name: str) -> Any:
-    raise _Foreign(f"this is no JSON: {name} is no number of JSON")
+    raise _Foreign(f"this is not JSON: {name} is not a JSON number")
 
 
 def _whole(digits: str) -> int:
-    # Python refuses to read very long ones.
+    # Python refuses to parse very long integers.
     if len(digits) > len(str(_LEAST)) or not _LEAST <= int(digits) <= _MOST:
-        raise _Foreign(f"a number of {len(digits.lstrip('-'))} digits is in no result: they have 64 bits")
+        raise _Foreign(f"no result has a number of {len(digits.lstrip('-'))} digits: they have 64 bits")
     return int(digits)
 
 
 def _fraction(digits: str) -> float:
     if not math.isfinite(float(digits)):
-        raise _Foreign("a number without end is in no result")
+        raise _Foreign("no result has an infinite number")
     return float(digits)
 
 

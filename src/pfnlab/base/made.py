@@ -1,4 +1,4 @@
-"""The command line that makes the results of this process."""
+"""Command line that produced the results of this process."""
 
 from collections.abc import Sequence
 from contextvars import ContextVar
@@ -9,10 +9,10 @@ _COMMAND: ContextVar[str | None] = ContextVar("command", default=None)
 
 
 def set_command(words: Sequence[str]) -> None:
-    """Record the words after ``pfnlab`` of the command line, for the results it prints."""
+    """Record the words after ``pfnlab`` on the command line, for the results it prints."""
     _COMMAND.set(shell_line(["pfnlab", *words]))
 
 
 def command() -> str | None:
-    """The command line; None where pfnlab was called as a library."""
+    """The command line; None if pfnlab was called as a library."""
     return _COMMAND.get()

@@ -1,8 +1,10 @@
-"""A user's own code, which runs among ours: whose mistake an exception is, and where it goes on too long.
+"""User code running in our process: attributing its exceptions, and noticing calls that take too long.
 
-Nothing is done at a call of it. Its frames are known by their files (:func:`note_code`), so a traceback says
-which method was wrong. A process that runs such code for another one (:mod:`pfnlab.base.supervised`) looks at
-itself with every tick of a timer, and writes what it saw into a :class:`Heartbeats` that the other one reads.
+Calls have no overhead. Frames of user code are recognized by their files (:func:`note_code`), so a traceback
+shows
+which method was at fault. A process that runs user code for another one (:mod:`pfnlab.base.supervised`)
+inspects
+itself on each tick of a timer and publishes the result in shared :class:`Heartbeats`.
 """
 
 import os
@@ -23,35 +25,35 @@ from greenlet import GreenletExit
 from pfnlab.base.endings import signal_name
 from pfnlab.base.errors import ModelledErrno, PolicyError, Undecided
 
-#: Seconds a call may take, and the ticks within them.
+#: Seconds a call may take, and ticks in that time.
 LIMIT, TICKS = 10.0, 10
 
-#: Bytes of address space that a process with such code may have.
+#: Address space limit of a process with user code, in bytes.
 MOST_MEMORY = 8 << 30
 
-#: The letters of an exception's text that a message has.
+#: Characters kept of an exception's text in a message.
 _MOST_TEXT = 300
 
-#: Signals with which somebody else ends a process, the kernel where memory is short among them.
+#: Signals sent from outside, e.g. by the kernel for lack of memory.
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-#: A file of a user, and its method; None for the file itself.
+#: A user's file and the method in it; None for the file itself.
 Place = tuple[str, str | None]
 
 _NOWHERE: Place = ("", None)
 
 
 class TooLong(BaseException):
-    """Raised inside the user's code, where its own ``except Exception`` does not catch it."""
+    """Raised inside user code, whose own ``except Exception`` does not catch it."""
 
 
 class Beat(NamedTuple):
-    """The last tick of a process.
+    """Last tick of a process.
 
-    :param number: how many there were
-    :param ticks: how many of the last ones saw one and the same call of a user's code
-    :param place: that call: its file, and its method where there is one
+    :param number: ticks so far
+    :param ticks: how many of the last ticks saw the same call of user code
+    :param place: that call: its file, and its method if it has one
     """
 
     process: int
@@ -61,20 +63,20 @@ class Beat(NamedTuple):
 
 
 class Heartbeats:
-    """The last ticks of several processes, in memory that they share, and the files of a user that they run.
+    """Last ticks of several processes, and the user files they run, in shared memory.
 
-    Each process writes at a place that follows from its number.
+    Each process writes to a slot derived from its pid.
     """
 
     _BEAT = struct.Struct("IQII")
-    #: Bytes of a place with its names, how many there are, and bytes for the files before them.
+    #: Bytes of a slot with its names, number of slots, and bytes for the file names before them.
     _ROOM, _PLACES, _NAMES = 2 << 10, 1 << 9, 16 << 10
 
     def __init__(self) -> None:
         self._memory = mmap(-1, self._NAMES + self._ROOM * self._PLACES)
 
     def name(self, path: str) -> None:
-        """The user's file at *path* is run from now on."""
+        """Record that the user's file at *path* is about to run."""
         names = self._names()
         taken = len(names.encode(errors="surrogateescape"))
         text = f"{path}\n".encode(errors="surrogateescape")
@@ -86,18 +88,18 @@ class Heartbeats:
 
     @property
     def files(self) -> str:
-        """The files that were run, in words; empty for none."""
+        """The files that were run, in words; empty if there are none."""
         return ", ".join(self._names().split())
 
     def beat(self, count: int, ticks: int, place: Place) -> None:
-        """This process goes on."""
+        """Publish a tick of this process."""
         names = f"{place[0]}\0{place[1] or ''}".encode(errors="surrogateescape")[: self._ROOM // 2]
         start = self._NAMES + os.getpid() % self._PLACES * self._ROOM
         self._memory[start + self._BEAT.size : start + self._BEAT.size + len(names)] = names
         self._BEAT.pack_into(self._memory, start, os.getpid(), count, ticks, len(names))
 
     def of(self, process: int) -> Beat | None:
-        """The last tick of a process; None where it is gone, or has not ticked."""
+        """Last tick of a process; None if it is gone or has not ticked."""
         start = self._NAMES + process % self._PLACES * self._ROOM
         written, count, ticks, length = self._BEAT.unpack_from(self._memory, start)
         if written != process or not _is_there(process):
@@ -108,7 +110,7 @@ class Heartbeats:
         return Beat(process, count, ticks, place)
 
     def all(self) -> Iterator[Beat]:
-        """The last tick of every process that is there."""
+        """Last tick of every live process."""
         for start in range(self._NAMES, len(self._memory), self._ROOM):
             (process, *_) = self._BEAT.unpack_from(self._memory, start)
             beat = self.of(process) if process else None
@@ -116,12 +118,12 @@ class Heartbeats:
                 yield beat
 
 
-#: The user's files that were loaded here, by the name that their code has; the value is the user's name.
+#: User files loaded here: from the file name of their code to the name the user gave.
 _files: dict[str, str] = {}
 
 
 def note_file(path: str) -> None:
-    """Code of the user's file at *path* runs in this process from now on."""
+    """Record that code of the user's file at *path* runs in this process from now on."""
     _files[path] = _files[os.path.abspath(path)] = path
     if _guest is not None and path not in _guest.named:
         _guest.named.add(path)
@@ -129,13 +131,13 @@ def note_file(path: str) -> None:
 
 
 def note_code(path: str, code: CodeType) -> None:
-    """*code* is of the policy at *path*, in whatever file it is."""
+    """Record that *code* belongs to the policy at *path*, whatever file it is in."""
     if not code.co_filename.startswith("<"):
         _files.setdefault(code.co_filename, path)
 
 
 class OwnCall(NamedTuple):
-    """A call of a user's code that is under way: the frame of its first function, and the line it is at."""
+    """A call of user code in progress: the frame of its first function, and its current line."""
 
     frame: FrameType
     line: int
@@ -148,7 +150,7 @@ class OwnCall(NamedTuple):
 
 
 def call_under(frame: FrameType | None) -> OwnCall | None:
-    """The call of a user's code that *frame* is in; None where it is in none."""
+    """The call of user code that *frame* is in; None if it is in none."""
     call = None
     while frame is not None:
         if frame.f_code.co_filename in _files:
@@ -158,14 +160,15 @@ def call_under(frame: FrameType | None) -> OwnCall | None:
 
 
 def goes_on() -> bool:
-    """True where a user's code is what calls this."""
+    """True if called from user code."""
     return bool(_files) and call_under(sys._getframe(1)) is not None
 
 
 def mistake_of(trouble: BaseException, prefix: str = "it raised ") -> PolicyError | None:
-    """The mistake of a user's code that *trouble* has come out of; None where it has come from elsewhere.
+    """The user's mistake that *trouble* came from; None if it came from elsewhere.
 
-    What the protocol of a policy allows is none, and neither is Ctrl-C. The message begins with *prefix*.
+    Exceptions allowed by the protocol of policies are not mistakes, nor is Ctrl-C. The message begins with
+    *prefix*.
     """
     if isinstance(trouble, PolicyError):
         return trouble
@@ -194,11 +197,11 @@ def mistake_of(trouble: BaseException, prefix: str = "it raised ") -> PolicyErro
 def own_mistakes(
     path: str | None = None, method: str | None = None, prefix: str = "it raised "
 ) -> Iterator[None]:
-    """An exception of a user's code within this context is its own mistake.
+    """Turn an exception of user code within this context into a PolicyError.
 
-    :param path: the file that is to blame also where no line of it ran, as for a syntax error, and
-    :param method: the method of it that was called
-    :raises PolicyError: that mistake, on one line
+    :param path: the file to blame even if no line of it ran, e.g. for a syntax error
+    :param method: its method that was called
+    :raises PolicyError: the mistake, on one line
     """
     try:
         yield
@@ -215,7 +218,7 @@ def own_mistakes(
 
 
 def _raised(trouble: BaseException, prefix: str) -> str:
-    """An exception on one line; its text is of a user's code as well."""
+    """An exception on one line; its text may itself be computed by user code."""
     try:
         text = " ".join(str(trouble).split())[:_MOST_TEXT]
     except BaseException:
@@ -224,7 +227,7 @@ def _raised(trouble: BaseException, prefix: str) -> str:
 
 
 def too_long() -> str:
-    """The mistake of a call that takes longer, in words."""
+    """Message for a call that takes too long."""
     return f"it did not return within {LIMIT:g} s: does it loop?"
 
 
@@ -233,18 +236,18 @@ def _too_much() -> str:
 
 
 class _Guest:
-    """The process, where it does nothing but run a user's code for another one."""
+    """This process, if all it does is run user code for another one."""
 
     def __init__(self, beats: Heartbeats) -> None:
         self.beats = beats
         self.named: set[str] = set()
         self.count = 0
-        #: The calls that the last tick saw, by thread, with the ticks that saw each.
+        #: Calls seen by the last tick, by thread, with the number of ticks that saw each.
         self.calls: dict[int, tuple[FrameType, int]] = {}
         self.open_files = resource.getrlimit(resource.RLIMIT_NOFILE)
 
     def tick(self, number: int, frame: FrameType | None) -> None:
-        """Look at what every thread does."""
+        """Inspect what every thread is doing."""
         calls = {thread: call_under(top) for thread, top in sys._current_frames().items()}
         before, self.calls = self.calls, {}
         most, place = 0, _NOWHERE
@@ -257,19 +260,19 @@ class _Guest:
                     most, place = ticks, call.place
         self.count += 1
         self.beats.beat(self.count, most, place)
-        # Code that swallows the exception gets another with every tick.
+        # Code that swallows the exception gets another on each tick.
         if self.calls.get(threading.get_ident(), (None, 0))[1] > TICKS:
             raise TooLong
 
     def begin(self) -> None:
-        """Tick from now on."""
+        """Start ticking."""
         self.calls = {}
         self.beats.beat(self.count, 0, _NOWHERE)
         signal.signal(signal.SIGALRM, self.tick)
         signal.setitimer(signal.ITIMER_REAL, LIMIT / TICKS, LIMIT / TICKS)
 
     def begin_in_fork(self) -> None:
-        """The same in a process that this one has forked; one that a user's code forks ends at once."""
+        """Start ticking in a process forked by this one; one forked by user code exits at once."""
         if goes_on():
             os._exit(0)
         self.begin()
@@ -279,7 +282,7 @@ _guest: _Guest | None = None
 
 
 def serve(beats: Heartbeats) -> None:
-    """From now on this process, which was forked for it, runs a user's code, and says that it goes on."""
+    """Make this process, forked for the purpose, run user code and publish ticks."""
     global _guest
     _guest = _Guest(beats)
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
@@ -290,19 +293,22 @@ def serve(beats: Heartbeats) -> None:
 
 
 def is_served() -> bool:
-    """True in a process that was forked to run a user's code."""
+    """True in a process forked to run user code."""
     return _guest is not None
 
 
 def check_process() -> None:
-    """:raises PolicyError: a user's code has taken from this process, which runs it, what it needs"""
+    """Check that user code has left this process intact.
+
+    :raises PolicyError: user code has changed or closed a resource that the process needs
+    """
     mistake = _of_process(None)
     if mistake is not None:
         raise mistake
 
 
 def _of_process(trouble: BaseException | None) -> PolicyError | None:
-    """The damage that a user's code has done to this process; None for none."""
+    """The damage that user code has done to this process; None if there is none."""
     files = _guest.beats.files if _guest is not None else ""
     if _guest is None or not files:
         return None
@@ -316,7 +322,7 @@ def _of_process(trouble: BaseException | None) -> PolicyError | None:
 
 
 def is_open(descriptor: int) -> bool:
-    """True of the number of an open file of this process."""
+    """True if the number is an open file descriptor of this process."""
     try:
         os.fstat(descriptor)
     except OSError:
@@ -325,23 +331,23 @@ def is_open(descriptor: int) -> bool:
 
 
 def mistake_ended(code: int | None, files: str | None = None) -> PolicyError | None:
-    """The mistake of a user's code that has ended its process; None where something else may have.
+    """The mistake of user code that ended its process; None if something else may have ended it.
 
-    :param code: the exit code, negative for the signal
-    :param files: that may have done it; None for those of the process that runs here for another one
+    :param code: the exit code, negative for a signal
+    :param files: files that may be at fault; None for those run by this process for another one
     """
     if files is None:
         files = _guest.beats.files if _guest is not None else ""
     if not files or (code is not None and -code in _FROM_OUTSIDE):
         return None
     if code is None or code >= 0:
-        return PolicyError(files, None, f"it ended the process it is called in (exit {code})")
+        return PolicyError(files, None, f"it ended the process it runs in (exit {code})")
     hint = ": does it recurse without end?" if -code == signal.SIGSEGV else ""
     return PolicyError(files, None, f"it was killed by {signal_name(-code)}{hint}")
 
 
 def _is_there(process: int) -> bool:
-    """True for a process that is there, and is no zombie, which has no memory."""
+    """True for a process that exists and is not a zombie, which has no memory."""
     with suppress(OSError):
         return not Path(f"/proc/{process}/statm").read_text(encoding="ascii").startswith("0 ")
     return False

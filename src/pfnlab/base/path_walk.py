@@ -1,8 +1,8 @@
-"""The places that paths name, for files that are written: a folder that is held open, and a name in it.
+"""Resolving paths of files to write: an open folder, and a name in it.
 
-Whoever may change a folder of a path can put a link there at any time. So a path is walked once, folder by
-folder, and what is done is done in the folder that was reached, whatever the path leads to by then. A link is
-followed where it belongs to this user, to root, or to who called sudo.
+Anyone who may change a folder of a path can put a link there at any time. So a path is walked once, folder by
+folder, and all work is done in the folder reached, wherever the path leads by then. A link is followed if it
+belongs to this user, to root, or to the user who called sudo.
 """
 
 import errno
@@ -18,18 +18,19 @@ from typing import NamedTuple
 from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible_name
 
-#: The most links of one path, as in the kernel.
+#: Most links in one path, as in the kernel.
 _MOST_LINKS = 40
 
 _LOOKED_AT = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class PathEnd(NamedTuple):
-    """A place for a file.
+    """Destination of a file.
 
-    :param folder: the folder, open for nothing but calls relative to it
-    :param name: the name in it, which is no link; ``.`` for the folder itself
-    :param descriptor: of the name of an open file of this process, as ``/dev/stdout``, its number; else None
+    :param folder: the folder, open only for calls relative to it
+    :param name: the name in it, which is not a link; ``.`` for the folder itself
+    :param descriptor: the number if the path names an open file of this process, e.g. ``/dev/stdout``; else
+        None
     """
 
     folder: int
@@ -37,7 +38,7 @@ class PathEnd(NamedTuple):
     descriptor: int | None = None
 
     def status(self) -> os.stat_result | None:
-        """The status of what is there; None where nothing is."""
+        """Status of the existing file; None if there is none."""
         if self.descriptor is not None:
             return os.fstat(self.descriptor)
         try:
@@ -47,33 +48,33 @@ class PathEnd(NamedTuple):
 
 
 def is_root() -> bool:
-    """True where this process may write everywhere."""
+    """True if this process may write everywhere."""
     return os.geteuid() == 0
 
 
 def sudo_caller() -> tuple[int, int] | None:
-    """User and group of who called sudo; None where nobody did, or this process is not root."""
+    """User and group of the user who called sudo; None without sudo or if not root."""
     numbers = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
     if not is_root() or not all(re.fullmatch("[0-9]{1,10}", number, re.ASCII) for number in numbers):
         return None
     user, group = map(int, numbers)
-    # The last number stands for none.
+    # The largest number means unset.
     return (user, group) if max(user, group) < (1 << 32) - 1 else None
 
 
 def is_trusted(owner: int) -> bool:
-    """True of root, this user, and who called sudo: what they put into a folder is no trap."""
+    """True for root, this user, and the caller of sudo: links they create are not traps."""
     caller = sudo_caller()
     return owner in (0, os.geteuid()) or (caller is not None and owner == caller[0])
 
 
 @contextmanager
 def path_end(path: Path, *, make: int | None = None) -> Iterator[PathEnd]:
-    """The place that *path* names, whose folder is held open meanwhile.
+    """Resolve *path*, holding its folder open in this context.
 
-    :param make: the rights, before the umask, with which to make folders that are not there; None makes none
-    :raises Misuse: a link of another user is on the way; or for root, the last name is a link
-    :raises OSError: a folder on the way is not there, or may not be looked into
+    :param make: mode, before the umask, of missing folders to create; None creates none
+    :raises Misuse: a link of another user is in the path; or, for root, the last name is a link
+    :raises OSError: a folder in the path is missing or not accessible
     """
     walk = _Walk(path, make)
     try:
@@ -83,17 +84,17 @@ def path_end(path: Path, *, make: int | None = None) -> Iterator[PathEnd]:
 
 
 def make_folder(path: Path, mode: int = 0o777) -> None:
-    """Make the folder *path*, and those above it, with rights *mode* before the umask.
+    """Create the folder *path* and its parents with *mode* before the umask.
 
-    Misuse if a link of another user is on the way, OSError if it cannot be made.
+    Misuse if a link of another user is in the path, OSError if it cannot be created.
     """
-    # Only what is above a name is a folder.
+    # Only the parents of a name are folders.
     with path_end(path / "_", make=mode):
         pass
 
 
 class _Walk:
-    """The walk along a path; *folder* is where it is, open."""
+    """A walk along a path; *folder* is its current folder, open."""
 
     def __init__(self, path: Path, make: int | None) -> None:
         text = os.fspath(path)
@@ -102,12 +103,12 @@ class _Walk:
         self._path, self._make = path, make
         self._rest: deque[str] = deque(text.split("/"))
         self._links = 0
-        # The link that the last name of the path is.
+        # The link and its target, if the last name of the path is a link.
         self._last: tuple[str, str] | None = None
         self.folder = os.open("/" if text.startswith("/") else ".", _LOOKED_AT | os.O_DIRECTORY)
 
     def end(self) -> PathEnd:
-        """The place it ends at."""
+        """The destination of the path."""
         name = "."
         while self._rest:
             part = self._rest.popleft()
@@ -151,7 +152,7 @@ class _Walk:
         self.folder = below
 
     def _link(self, part: str) -> str | None:
-        """Where *part* leads; None where it is no link. Misuse if it belongs to another user."""
+        """Target of the link *part*; None if it is not a link. Misuse if it belongs to another user."""
         try:
             found = os.open(part, _LOOKED_AT, dir_fd=self.folder)
         except FileNotFoundError:
@@ -165,7 +166,7 @@ class _Walk:
             os.close(found)
         if not is_trusted(status.st_uid):
             raise Misuse(
-                f"{visible_name(self._path)}: {visible_name(part)} is a link of another user, to "
+                f"{visible_name(self._path)}: {visible_name(part)} is a link owned by another user, to "
                 f"{visible_name(target)}: name the place itself"
             )
         return target
@@ -182,9 +183,9 @@ class _Walk:
             self.folder = os.open("/", _LOOKED_AT | os.O_DIRECTORY)
 
     def _own_descriptor(self, part: str) -> int | None:
-        """The number of the open file of this process that *part* names; None where it names none.
+        """Number of the open file of this process that *part* names; None if it names none.
 
-        What such a name stands for is no path: a pipe has none, and a file may have another by now.
+        Such a name does not stand for a path: a pipe has none, and a file may have been renamed.
         """
         if not re.fullmatch("[0-9]{1,9}", part, re.ASCII):
             return None

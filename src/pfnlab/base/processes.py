@@ -1,8 +1,9 @@
-"""Independent pieces of work in several processes, and their results in the order of the pieces.
+"""Independent pieces of work in several processes, with results in the order of the pieces.
 
-The caller cannot see how many processes there are: results, errors and lines of progress come
-at the place of their piece, as one process would give them. A process does many pieces, so that it keeps what
-it has computed for earlier ones.
+The caller cannot tell how many processes there are: results, errors and progress lines come in the order of
+their
+pieces, as from one process. A process does many pieces, so that it can reuse what it computed for earlier
+ones.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pfnlab.base.worker import Ended, Worker, end_all, forked, hear
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
-#: Processes at a time for each processor: more only wait for each other, and take memory.
+#: Most processes per processor: more would only wait for each other and use memory.
 _MOST_JOBS = 8
 
 
@@ -30,7 +31,10 @@ def processors() -> int:
 
 
 def check_jobs(jobs: int) -> None:
-    """:raises Misuse: so many processes at a time are of no use on this machine"""
+    """Check the number of processes.
+
+    :raises Misuse: more processes than are useful on this machine
+    """
     most = _MOST_JOBS * processors()
     if jobs > most:
         raise Misuse(
@@ -39,14 +43,15 @@ def check_jobs(jobs: int) -> None:
 
 
 class Processes(Generic[Piece, Result]):
-    """Forked processes that do pieces of one kind of work; a context manager, at whose end they end.
+    """Forked processes that do pieces of one kind of work; a context manager that ends them on exit.
 
-    They know what this process knew when they began: at the first :meth:`begin` or :meth:`each`. Pieces,
-    results and errors go through pipes that nobody else has.
+    They inherit the state of this process at the first :meth:`begin` or :meth:`each`. Pieces, results and
+    errors go
+    through private pipes.
 
     :param work: does one piece
-    :param jobs: how many there are; with one there is none, and the work is done here
-    :param named: a piece in words, for messages
+    :param jobs: number of processes; with one, the work is done in this process
+    :param named: describes a piece, for messages
     """
 
     def __init__(
@@ -62,24 +67,24 @@ class Processes(Generic[Piece, Result]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        # A thread may still wait for an answer, and begins no process any more.
+        # A thread may still wait for an answer; it must not start another process.
         self._over = True
         end_all(self._workers)
         self._workers = []
 
     def begin(self) -> None:
-        """Begin the processes now, before this one has threads, guests, or more in its memory."""
+        """Start the processes now, before this one has threads, guests, or more in its memory."""
         while 1 < self.jobs > len(self._workers):
             self._workers.append(forked(lambda: self._work))
 
     def each(self, pieces: Sequence[Piece], done: Callable[[], None] = lambda: None) -> Iterator[Result]:
-        """The result of every one of *pieces*, in their order.
+        """The result of each of *pieces*, in their order.
 
         :param done: called when a piece is done, in any order
-        :raises PfnlabError: at the place of the piece whose work raised it; the pieces before it have given
-            their results
-        :raises Undecided: at the place of a piece whose process was killed
-        :raises Defect: at the place of a piece whose work raised any other exception
+        :raises PfnlabError: an error of the work, raised at the position of its piece, after all earlier
+            results
+        :raises Undecided: the process of a piece was killed; raised at its position
+        :raises Defect: the work raised any other exception; raised at the position of its piece
         """
         if self.jobs <= 1:
             for piece in pieces:
@@ -108,7 +113,7 @@ class Processes(Generic[Piece, Result]):
             yield result
 
     def _idle(self, most: int) -> list[Worker]:
-        """Processes that have answered everything: nobody waits in a full pipe for one that does not read."""
+        """Processes with no pending requests: a busy one might not read, and its pipe would fill up."""
         if self._over:
             raise Undecided("the processes have ended")
         for worker in [one for one in self._workers if not one.owed and one.process.poll() is not None]:
@@ -127,15 +132,15 @@ def in_order(
     named: Callable[[Piece], str] = str,
     done: Callable[[], None] = lambda: None,
 ) -> Iterator[Result]:
-    """The result of every one of *pieces*, in their order, from at most *jobs* processes.
+    """The result of each of *pieces*, in their order, from at most *jobs* processes.
 
-    :param work: does one piece; what it knows beside the piece is as it was when the first result is taken
-    :param jobs: None for as many as there are processors; with one, the work is done in this process
-    :param named: a piece in words, for messages
+    :param work: does one piece; all other state is as of the time the first result is taken
+    :param jobs: None for one per processor; with one, the work is done in this process
+    :param named: describes a piece, for messages
     :raises PfnlabError: as :meth:`Processes.each` does
     """
     places = range(len(pieces))
-    # The processes know the pieces, which need not fit through a pipe.
+    # The processes inherit the pieces, which need not fit through a pipe.
     with Processes[int, Result](
         lambda place: work(pieces[place]),
         min(processors() if jobs is None else jobs, len(pieces)),

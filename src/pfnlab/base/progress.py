@@ -1,7 +1,8 @@
-"""Progress: what a verb does while one waits, on standard error and never on standard output.
+"""Progress of a verb, always on standard error.
 
-On a terminal a line that changes comes after two seconds and goes when the work is done. Elsewhere there are
-plain lines: what is said, and after a while now and then how far the work is.
+On a terminal, a status line appears after two seconds and disappears when the work is done. Elsewhere plain
+lines
+are printed: messages, and the progress every few seconds.
 """
 
 from __future__ import annotations
@@ -20,39 +21,39 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-#: Seconds until the changing line appears, and seconds between plain lines.
+#: Seconds until the status line appears, and seconds between plain lines.
 APPEARS, EVERY = 2.0, 10.0
 
 _lock = threading.RLock()
 _shown: list[Work] = []
 _silent = 0
 
-#: Takes every line where this process has no terminal of its own (:func:`heard_by`).
+#: Receives every line if this process has no terminal (:func:`heard_by`).
 _hearer: Callable[[str], None] | None = None
 
 
 class PartCount:
-    """Something that counts the parts of a piece of work; this one shows nothing."""
+    """Counter of the parts of a piece of work; this one shows nothing."""
 
     def expect(self, total: int) -> None:
-        """It has so many parts."""
+        """Set the number of parts."""
 
     def advance(self, parts: int = 1) -> None:
-        """So many more parts are done."""
+        """Count this many more parts as done."""
 
 
-#: For callers who show nothing.
+#: For callers that show nothing.
 UNCOUNTED = PartCount()
 
 
 class Work(PartCount):
-    """One piece of work that may take long.
+    """A piece of work that may take long.
 
-    :param what: what is done, in a few words
-    :param total: how many parts it has, where that is known
+    :param what: its description, a few words
+    :param total: number of parts, if known
     :param every: seconds between plain lines, None for :data:`EVERY`
-    :param vague: it is shown only while no other work goes on, which says more
-    :ivar words: what is done now
+    :param vague: shown only while no other, more specific work is in progress
+    :ivar words: description of the current activity
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Work(PartCount):
         self._timer: threading.Timer | None = None
 
     def begin(self) -> None:
-        """Nothing is shown yet."""
+        """Start the clock; nothing is shown yet."""
         if self._terminal and not _silent:
             self._ended = False
             self._timer = threading.Timer(APPEARS, self._appear)
@@ -76,7 +77,7 @@ class Work(PartCount):
             self._timer.start()
 
     def end(self) -> None:
-        """Remove what is shown; vague work may begin again."""
+        """Remove the display; vague work may begin again."""
         if self._timer is not None:
             self._timer.cancel()
         with _lock:
@@ -85,33 +86,33 @@ class Work(PartCount):
             display.stop()
 
     def show(self, words: str) -> None:
-        """Replace the words: what is done now."""
+        """Replace the description of the current activity."""
         self.words = words
         self._changed()
 
     def expect(self, total: int) -> None:
-        """It has so many parts, which is known only now."""
+        """Set the number of parts once it is known."""
         self.total = total
         self._changed()
 
     def advance(self, parts: int = 1) -> None:
-        """So many more parts are done."""
+        """Count this many more parts as done."""
         self.reach(self.done + parts)
 
     def reach(self, done: int) -> None:
-        """So many parts are done in all."""
+        """Set the number of parts done."""
         self.done = done
         self._changed()
 
     @property
     def far(self) -> str:
-        """How far it is: ``12 of 300, 4 %``; empty where nobody knows how many parts there are."""
+        """The progress, e.g. ``12 of 300, 4 %``; empty if the number of parts is unknown."""
         if not self.total:
             return ""
         return f"{self.done:,} of {self.total:,}, {min(100 * self.done // self.total, 100)} %"
 
     def say(self, line: str) -> None:
-        """A line that stays, above the one that changes."""
+        """Print a permanent line above the status line."""
         with _lock:
             if self._display is None:
                 _plain(line)
@@ -120,21 +121,21 @@ class Work(PartCount):
 
     @property
     def is_shown(self) -> bool:
-        """True where there is a line that changes now."""
+        """True while its status line is shown."""
         return self._display is not None
 
     def _changed(self) -> None:
         with _lock:
             if self._display is not None:
                 self._display.update(self._task, description=one_line(self.words), far=self.far)
-        # What goes on in another process is shown by the one that waits for it.
+        # Work in another process is shown by the process that waits for it.
         every = EVERY if self._every is None else self._every
         if not self._terminal and _hearer is None and time.monotonic() - self._said_at >= every:
             self._said_at = time.monotonic()
             say(": ".join(filter(None, (self.words, self.far))))
 
     def _appear(self) -> None:
-        # Only now: rich takes longer to import than most work.
+        # Imported here: rich takes longer to import than most work.
         from rich.console import Console
         from rich.progress import Progress, SpinnerColumn, TextColumn
         from rich.progress import TimeElapsedColumn as Elapsed
@@ -149,12 +150,12 @@ class Work(PartCount):
             redirect_stderr=False,
         )
         with _lock:
-            # The work may have ended, and another may be on the screen, or say more soon.
+            # The work may have ended, or other work may be shown or will soon be more specific.
             others = [work for work in _shown if work is not self]
             if self._ended or any(work.is_shown or (self.vague and not work.vague) for work in others):
                 return
             self._task = display.add_task(one_line(self.words), total=None, far=self.far)
-            # The work has lasted longer than the line.
+            # Count the time since the work began.
             display.tasks[0].start_time = self._began
             display.start()
             self._display = display
@@ -162,15 +163,15 @@ class Work(PartCount):
 
 @contextmanager
 def working(what: str, total: int | None = None, every: float | None = None) -> Iterator[Work]:
-    """Show *what*, of *total* parts if known, once it has lasted two seconds; every so many a plain line."""
+    """Show *what*, of *total* parts if known, once it has lasted two seconds; plain lines *every* seconds."""
     with _begun(Work(what, total, every)) as work:
         yield work
 
 
 def waited(what: str, results: Iterator[Result]) -> Iterator[Result]:
-    """The *results*; while one waits for the next, *what* is shown wherever no work of its own says more.
+    """The *results*; while waiting for the next, *what* is shown unless more specific work is.
 
-    Nothing is shown while a result is taken, which may be to print it.
+    Nothing is shown while the caller handles a result, e.g. prints it.
     """
     while True:
         with _begun(Work(what, vague=True)):
@@ -183,7 +184,7 @@ def waited(what: str, results: Iterator[Result]) -> Iterator[Result]:
 
 @contextmanager
 def _begun(work: Work) -> Iterator[Work]:
-    """A work that goes on, and in place of it again the vague one within which it was."""
+    """Show *work* in this context, in place of the vague work around it."""
     with ExitStack() as stack:
         outer = _shown[-1] if _shown and _shown[-1].vague else None
         if outer is not None:
@@ -198,7 +199,7 @@ def _begun(work: Work) -> Iterator[Work]:
 
 @contextmanager
 def beating(work: Work, seconds: float) -> Iterator[None]:
-    """Show *work* again every so often, also where nothing of it is done for long."""
+    """Refresh *work* every few seconds, also while it makes no progress."""
     over = threading.Event()
 
     def beat() -> None:
@@ -216,7 +217,7 @@ def beating(work: Work, seconds: float) -> Iterator[None]:
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """Nothing is said and shown meanwhile."""
+    """Suppress all progress within this context."""
     global _silent
     _silent += 1
     try:
@@ -226,15 +227,15 @@ def silent() -> Iterator[None]:
 
 
 def heard_by(hearer: Callable[[str], None]) -> None:
-    """From now on this process, which was forked, shows nothing and hands what it says to *hearer*."""
+    """Send all progress lines of this forked process to *hearer*, and show nothing."""
     global _hearer, _lock
-    # A thread that is not in this process may have held it.
+    # Another thread may have held the lock at the fork.
     _lock, _hearer = threading.RLock(), hearer
     _shown.clear()
 
 
 def say(line: str) -> None:
-    """One line of progress, kept apart from the output."""
+    """Print one line of progress on standard error."""
     if _silent:
         return
     line = message(line)

@@ -1,7 +1,8 @@
-"""The base of every result that ``--json`` prints: its form, the version that made it, and its outcome.
+"""Base of every result that ``--json`` prints: its format, the version that made it, and its outcome.
 
-A result is one structure. Its fields in order are the keys of the JSON, its docstring is the text of the
-schema (``tools/write_schemas.py``), and reports read the same structure back.
+A result is one structure. Its fields, in order, are the keys of the JSON; its docstring is the text of the
+schema
+(``tools/write_schemas.py``); reports read the same structure back.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ from pfnlab.base.inert import json_line
 from pfnlab.base.made import command
 from pfnlab.base.version import VERSION
 
-#: A number of things.
+#: A number of items.
 Count = Annotated[int, Meta(ge=0)]
 
-#: A text that is never empty where pfnlab prints it; reports take an empty one.
+#: Text that pfnlab never prints empty; reports accept an empty one.
 Text = Annotated[str, Meta(extra_json_schema={"minLength": 1})]
 
-#: A byte of physical memory, in hexadecimal.
+#: A physical byte address, in hexadecimal.
 Address = Annotated[str, Meta(pattern="^0x[0-9a-f]{1,32}$")]
 
-#: Of a key with a default: it is always printed, and results of early versions have none.
+#: Marks a key with a default that is always printed but missing in results of early versions.
 ALWAYS = Meta(extra_json_schema={"always": True})
 
 
@@ -36,18 +37,18 @@ class Outcome(Enum):
 
     AS_EXPECTED = 0
     DISCOVERY = 1
-    #: What was to be checked is wrong by itself: the result says where.
+    #: The input itself is wrong; the result says where.
     MISUSE = 2
     UNDECIDED = 3
 
     @property
     def weight(self) -> int:
-        """The order of reports: misuse, a discovery, then what is undecided, then what is as expected."""
+        """Order in reports: misuse, discoveries, undecided, as expected."""
         return (Outcome.MISUSE, Outcome.DISCOVERY, Outcome.UNDECIDED, Outcome.AS_EXPECTED).index(self)
 
     @classmethod
     def of_all(cls, outcomes: Iterable[Outcome]) -> Outcome:
-        """The outcome of several results together: the one of most weight."""
+        """The outcome of several results together: the most severe one."""
         return min(outcomes, key=lambda outcome: outcome.weight, default=cls.AS_EXPECTED)
 
 
@@ -55,7 +56,7 @@ class Made(msgspec.Struct, frozen=True):
     """Version and command line that made a result.
 
     :param pfnlab: the version
-    :param command: the command line; null where pfnlab was called as a library
+    :param command: the command line; null if pfnlab was called as a library
     """
 
     pfnlab: str
@@ -63,24 +64,24 @@ class Made(msgspec.Struct, frozen=True):
 
     @classmethod
     def now(cls) -> Made:
-        """Of a result that is made now."""
+        """The version and command line of this process."""
         return cls(VERSION, command())
 
 
 class PlainText(NamedTuple):
-    """A result that is only read, or written to a file, exactly so."""
+    """A result that is plain text, printed or written unchanged."""
 
     text: str
     outcome: Outcome = Outcome.AS_EXPECTED
 
     @classmethod
     def line(cls, text: str) -> PlainText:
-        """*text* as a line."""
+        """*text* and a newline."""
         return cls(f"{text}\n")
 
 
 class Printed(msgspec.Struct, frozen=True, kw_only=True, tag_field="format"):
-    """A structure that ``--json`` prints: its ``tag`` is its ``format``, and keys are only ever added."""
+    """A structure printed by ``--json``: its ``tag`` is its ``format``, and keys are only ever added."""
 
     @classmethod
     def form(cls) -> str:
@@ -89,31 +90,31 @@ class Printed(msgspec.Struct, frozen=True, kw_only=True, tag_field="format"):
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome, whose value is the exit code of the verb."""
+        """The outcome; its value is the exit code of the verb."""
         return Outcome.AS_EXPECTED
 
     def as_json(self, indent: int | None = None) -> str:
-        """The result as ``--json`` prints it: on one line, or in ASCII with *indent* spaces a level."""
+        """The result as printed by ``--json``: on one line, or in ASCII with *indent* spaces a level."""
         content = msgspec.to_builtins(self)
         return json_line(content) if indent is None else json.dumps(content, indent=indent)
 
 
 class Result(Printed, frozen=True, kw_only=True):
-    """A result of work, with what made it.
+    """A result of work, with the version and command line that made it.
 
-    :param made: version and command line; a result of an early version has none
+    :param made: version and command line; missing in results of early versions
     """
 
     made: Annotated[Made, ALWAYS] = Made("", None)
 
 
 def beside(result: msgspec.Struct, said: Collection[str]) -> dict[str, Any]:
-    """The fields of *result* that are not among *said*, by name: so a field that is new shows everywhere."""
+    """Fields of *result* other than *said*, by name, so that new fields show up everywhere."""
     return {name: getattr(result, name) for name in result.__struct_fields__ if name not in said}
 
 
 def in_columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a list, with the cells of *rows* below each other."""
+    """Lines of a table, with the cells of *rows* aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows

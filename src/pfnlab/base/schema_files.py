@@ -1,6 +1,6 @@
-"""The forms of what ``--json`` prints, as JSON Schema (2020-12): a file for each, for tools that read it.
+"""JSON Schemas (2020-12) of the output of ``--json``, one file per format.
 
-Keys are never renamed; one that goes or changes its meaning makes a new number after the form's name.
+Keys are never renamed; removing a key or changing its meaning changes the number in the format's name.
 """
 
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 from pfnlab.base.errors import Misuse
 
-#: The file of each verb's form.
+#: Schema file of each verb.
 FORMS = {
     "run": "run",
     "fmt": "fmt",
@@ -43,12 +43,12 @@ FORMS = {
     "campaign status": "campaign-status",
 }
 
-#: Those of verbs by their earlier names, which are read for one release more.
+#: Earlier names of verbs, accepted for one more release.
 _EARLIER = {"claims list": "claims-list", "claims by": "claims-list", "claims show": "claims-show"}
 
 
 def schema_text(verb: str) -> str:
-    """The schema of what a verb, as typed, prints with ``--json``; Misuse if it prints no JSON."""
+    """Schema of the output of a verb (as typed) with ``--json``; Misuse if it prints no JSON."""
     form = FORMS.get(verb) or _EARLIER.get(verb)
     if form is None:
         raise Misuse(f"{verb} prints no JSON: there are schemas for {', '.join(FORMS)}")
@@ -56,11 +56,11 @@ def schema_text(verb: str) -> str:
 
 
 def campaign_file_text() -> str:
-    """The schema of the file of a campaign, for editors that know TOML."""
+    """Schema of a campaign file, for editors that support TOML."""
     return files("pfnlab.base").joinpath("schemas", "campaign-file.schema.json").read_text(encoding="utf-8")
 
 
 def schema(verb: str) -> dict[str, Any]:
-    """The same as an object."""
+    """The schema as an object."""
     read: dict[str, Any] = json.loads(schema_text(verb))
     return read

@@ -1,8 +1,10 @@
-"""Work that runs a user's code, done in a child process that this one watches.
+"""Work that runs user code, done in a child process that this one watches.
 
-Code may loop where no signal reaches it, end its process, or take all memory. The child has a limit of memory
-and a heartbeat (:class:`~pfnlab.base.own_code.Heartbeats`); this process waits for its answer, writes its
-output, and ends it where the heart stands still or sees one call of a user's code for too long.
+User code may loop where no signal reaches it, exit the process, or use all memory. The child has a memory
+limit
+and a heartbeat (:class:`~pfnlab.base.own_code.Heartbeats`). This process waits for its answer, writes its
+output,
+and kills it if the heartbeat stops or one call of user code takes too long.
 """
 
 import io
@@ -22,26 +24,26 @@ from pfnlab.base.worker import End, Ended, fork, hear, tell
 
 Result = TypeVar("Result")
 
-#: Ticks beyond the limit that the child has to end a call by itself.
+#: Ticks beyond the limit in which the child may end a call itself.
 _GRACE = 3
 
-#: Seconds within which Ctrl-C reaches the child, where it was sent to all, and within which it leaves a call.
+#: Seconds for Ctrl-C to reach the child if sent to the whole group, and for the child to leave a call.
 _HEARS, _DEAF = 0.5, 2.0
 
 _READ = 1 << 10
 
-#: The exit code of a child that cannot send any more.
+#: Exit code of a child that can no longer send.
 _MUTE = 113
 
 
 def supervised(work: Callable[[], Result]) -> Result:
-    """The result of *work*, which is done in a child process; what it prints is printed here.
+    """Return the result of *work*, done in a child process; its output is printed here.
 
-    What it changes in memory stays there. Where this process is such a child, the work is done here.
+    Changes it makes in memory stay in the child. In such a child, the work is done in place.
 
-    :raises PolicyError: a user's code does not return, takes all memory, or has ended or damaged the process
-    :raises PfnlabError: that of the work
-    :raises Killed: something else has ended the process
+    :raises PolicyError: user code does not return, uses all memory, or has ended or damaged the process
+    :raises PfnlabError: an error of the work
+    :raises Killed: the process was killed from outside
     """
     if own_code.is_served():
         return work()
@@ -52,7 +54,7 @@ def supervised(work: Callable[[], Result]) -> Result:
 
 @contextmanager
 def _interrupts_held() -> Iterator[set[signal.Signals] | None]:
-    """Ctrl-C waits within this context, where it would reach this thread; the signals held before, if any."""
+    """Block Ctrl-C in this context if this is the main thread; yields the signals blocked before."""
     if threading.current_thread() is not threading.main_thread():
         yield None
         return
@@ -64,26 +66,26 @@ def _interrupts_held() -> Iterator[set[signal.Signals] | None]:
 
 
 class _Watch:
-    """The process that waits; *mask* are the signals that the child holds, None for those of this thread."""
+    """The waiting process; *mask* is the signal mask of the child, None outside the main thread."""
 
     def __init__(self, work: Callable[[], Any], mask: set[signal.Signals] | None) -> None:
         self._mask, self._beats = mask, own_code.Heartbeats()
-        # The numbers of the signals that have reached the child, however it handles them.
+        # Numbers of the signals that have reached the child, however it handles them.
         self._signals, self._signalling = os.pipe()
         for descriptor in (self._signals, self._signalling):
             os.set_blocking(descriptor, False)
         self._mistake: PolicyError | None = None
-        # When Ctrl-C came, and how often the child had ticked by then; whether it has heard, or was told.
+        # Time of Ctrl-C and the child's tick count then; whether the child received it, or was sent it.
         self._interrupted: tuple[float, int] | None = None
         self._heard = self._told = False
-        # By process, the last beat and the looks that saw no other.
+        # By process: the last beat, and the number of checks since it changed.
         self._seen: dict[int, tuple[int, int]] = {}
         self._looked = time.monotonic()
         maker = os.getpid()
         self._child = fork(lambda end: self._do(work, end, maker))
 
     def result(self) -> Any:
-        """Wait for the end, and give the answer."""
+        """Wait for the child to end and return its result."""
         look = min(own_code.LIMIT / own_code.TICKS, 0.5)
         answer = self._child.post(hearer=sys.stdout.write)
         try:
@@ -104,7 +106,7 @@ class _Watch:
             raise self._lost(lost.code) from None
 
     def _look_for_interrupts(self) -> None:
-        """Pass Ctrl-C on to the child, where it does not hear of it: a terminal sends it to both."""
+        """Forward Ctrl-C to the child unless it received it: a terminal sends it to both."""
         now, beat = time.monotonic(), self._beats.of(self._child.process.pid)
         with suppress(BlockingIOError):
             self._heard = self._heard or signal.SIGINT in os.read(self._signals, _READ)
@@ -120,13 +122,13 @@ class _Watch:
             tell(self._child.process, signal.SIGKILL)
 
     def _look_at_beats(self) -> None:
-        """End the child where a process of it stands still, or is in one call for too long."""
+        """Kill the child if one of its processes hangs or stays in one call too long."""
         seen, self._seen = self._seen, {}
         for beat in self._beats.all():
             count, looks = seen.get(beat.process, (beat.number, 0))
             looks = looks + 1 if count == beat.number else 0
             self._seen[beat.process] = beat.number, looks
-            # Of looks and ticks alike, so that a command that was stopped for a while goes on.
+            # Counts both checks and ticks, so that a command that was stopped for a while continues.
             if max(looks, beat.ticks) > own_code.TICKS + _GRACE and self._mistake is None:
                 path, method = beat.place if beat.place[0] else (self._beats.files, None)
                 if path:
@@ -134,14 +136,14 @@ class _Watch:
                     tell(self._child.process, signal.SIGKILL)
 
     def _do(self, work: Callable[[], Any], end: End, maker: int) -> NoReturn:
-        """Do the work in this process, the child, and send what comes of it."""
+        """Do the work in this process, the child, and send its result."""
         code = _MUTE
         try:
             end_with(maker, signal.SIGKILL)
             if self._mask is not None:
                 signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
             signal.set_wakeup_fd(self._signalling, warn_on_full_buffer=False)
-            # All but pfnlab's own output, which is sent, goes to standard error.
+            # All output except pfnlab's own, which is sent, goes to standard error.
             os.dup2(2 if own_code.is_open(2) else os.open(os.devnull, os.O_WRONLY), 1)
             sys.stdout = _Diverted(sys.stdout, end.say)
             own_code.serve(self._beats)
@@ -151,7 +153,7 @@ class _Watch:
             os._exit(code)
 
     def _lost(self, code: int | None) -> BaseException:
-        """The error where the child has ended without an answer."""
+        """The error if the child ended without an answer."""
         if self._mistake is not None:
             return self._mistake
         if self._interrupted is not None:
@@ -167,7 +169,7 @@ def _checked(work: Callable[[], Any]) -> Any:
     try:
         result = work()
     except Undecided:
-        # What is missing may have been taken.
+        # User code may have taken what is missing.
         own_code.check_process()
         raise
     own_code.check_process()
@@ -175,7 +177,7 @@ def _checked(work: Callable[[], Any]) -> Any:
 
 
 class _Diverted(io.TextIOBase):
-    """Standard output, like *like*, for pfnlab; what a user's code prints goes to standard error."""
+    """Standard output of pfnlab, with the properties of *like*; user output goes to standard error."""
 
     def __init__(self, like: Any, write: Callable[[str], None]) -> None:
         self._like, self._write, self._owner = like, write, threading.get_ident()
@@ -198,6 +200,6 @@ class _Diverted(io.TextIOBase):
         return len(text)
 
     def close(self) -> None:
-        """Close the descriptor where a user's code does, which is then told so."""
+        """Close the descriptor if user code asks for it, which is then reported."""
         if own_code.goes_on():
             os.close(1)

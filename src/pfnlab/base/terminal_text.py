@@ -1,4 +1,4 @@
-"""Text in a terminal: its width, and lines broken at it."""
+"""Text in a terminal: its width, and wrapping."""
 
 import re
 import shutil
@@ -9,7 +9,7 @@ from pfnlab.base.inert import one_line
 
 
 def terminal_width() -> int:
-    """The columns of the terminal that standard output is, at least 40; 80 if it is none."""
+    """Columns of the terminal on standard output, at least 40; 80 if it is not a terminal."""
     if sys.stdout is None or not sys.stdout.isatty():
         return 80
     return max(40, shutil.get_terminal_size((80, 24)).columns)
@@ -19,15 +19,15 @@ _LINK = re.compile(r"\[([^]]+)\]\([^)]*\)")
 
 
 def linkless(text: str) -> str:
-    """*text* with the words alone of each link that Markdown has in it."""
+    """*text* with each Markdown link replaced by its link text."""
     return _LINK.sub(r"\1", text)
 
 
 def wrapped(text: str, indent: int = 0, first: str = "") -> list[str]:
-    """The lines of *text* within the width of the terminal.
+    """*text* wrapped to the width of the terminal.
 
-    :param indent: the columns before each line
-    :param first: stands in them before the first
+    :param indent: columns of indentation
+    :param first: text placed in the indentation of the first line
     """
     return textwrap.wrap(
         one_line(text),

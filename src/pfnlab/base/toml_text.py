@@ -1,4 +1,4 @@
-"""TOML: scopes and campaigns that users write, with one line where a text is none; tables of the package."""
+"""TOML: scopes and campaigns written by users, with one-line errors; tables of the package."""
 
 import re
 import tomllib
@@ -11,38 +11,38 @@ from pfnlab.base.errors import Misuse
 
 Form = TypeVar("Form")
 
-#: The largest size of such a file, in bytes.
+#: Largest size of a TOML file, in bytes.
 MOST_TOML = 256 << 10
 
-#: Keys within keys, which take the reader a time that grows with their cube; nobody writes a tenth of them.
+#: Deeply dotted keys, on which the parser takes cubic time; ten times deeper than anyone writes.
 _DOTTED = re.compile(r"""(?<![\w."'-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){32}""")
 
 _DEEP = "this is nested too deeply: write tables of values"
 
 
 def package_toml(package: str, name: str) -> dict[str, Any]:
-    """The tables in a data file of a package of ours."""
+    """The tables in a data file of one of our packages."""
     return toml_content(files(package).joinpath(name).read_text(encoding="utf-8"), name)
 
 
 def package_tables(package: str, name: str, form: type[Form]) -> Form:
-    """The same as a structure, whose fields are the tables.
+    """A data file of one of our packages as a structure, whose fields are the tables.
 
-    :raises msgspec.ValidationError: they have another form
+    :raises msgspec.ValidationError: the tables have another form
     """
     return msgspec.convert(package_toml(package, name), type=form)
 
 
 def toml_content(text: str, source: str) -> dict[str, Any]:
-    """The tables and values in *text*, *source* in errors, without byte order mark; Misuse if no TOML."""
+    """The tables and values in *text*, without byte order mark; Misuse if not TOML, naming *source*."""
     if _DOTTED.search(text):
         raise Misuse(f"{source}: {_DEEP}")
     try:
         return tomllib.loads(text.removeprefix("\ufeff"))
     except tomllib.TOMLDecodeError as wrong:
-        raise Misuse(f"{source}: this is no TOML: {wrong}") from None
+        raise Misuse(f"{source}: this is not TOML: {wrong}") from None
     except RecursionError:
         raise Misuse(f"{source}: {_DEEP}") from None
     except ValueError:
-        # Python itself refuses to read so many.
+        # Python itself refuses to parse this many digits.
         raise Misuse(f"{source}: a number has thousands of digits: write one of at most 18") from None

@@ -1,4 +1,4 @@
-"""The events inside one operation, in order and without a form of their own, and the kernel log."""
+"""The events inside one operation, in order, and the kernel log."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class LogLine(str):
 class Trace:
     """Events and kernel log lines since the last :meth:`take`.
 
-    :ivar needless: how many flushes were forced that nothing needed, since the boot; for readers, no state
-    :ivar misuses: what was done that no kernel may do, and that none logs, since it was last emptied
+    :ivar needless: unnecessary forced flushes since boot; informational, not part of the state
+    :ivar misuses: operations no kernel may do and none logs, since the set was last emptied
     """
 
     events: list[Event] = field(default_factory=list)
@@ -60,13 +60,13 @@ class Trace:
 
     @contextmanager
     def unseen(self) -> Iterator[None]:
-        """Leave out the events within this context: they belong to an actor that is not observed."""
+        """Discard the events within this context: they belong to an actor that is not observed."""
         count = len(self.events)
         yield
         del self.events[count:]
 
     def printk(self, line: str, level: str = "warning") -> None:
-        """Append one kernel log line, without time stamp; its level is one of :data:`LOG_LEVELS`."""
+        """Append one kernel log line, without timestamp, with a level from :data:`LOG_LEVELS`."""
         self.log.append(LogLine(line, level))
 
     def take(self) -> tuple[list[Event], list[LogLine]]:

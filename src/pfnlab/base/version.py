@@ -1,4 +1,4 @@
-"""The version of pfnlab, in the one place that says it: packages, pages and results take it from here."""
+"""Single definition of the version of pfnlab: packages, pages and results take it from here."""
 
-#: The last release, or the one that is being made.
+#: The last release, or the one in preparation.
 VERSION = "0.2.0"

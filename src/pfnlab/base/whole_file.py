@@ -1,4 +1,4 @@
-"""Files as they are written: whole or not at all, in the place that was reached, with rights of their own."""
+"""Atomic writes of files, safe against links of other users, with explicit permissions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pfnlab.base.path_walk import PathEnd, is_root, is_trusted, path_end, sudo_c
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-#: Seconds until a pipe without a reader is given up, and a pipe whose reader takes nothing.
+#: Seconds to wait for a pipe without a reader, and for a pipe whose reader takes nothing.
 NO_READER, UNREAD = 5.0, 120.0
 
 _POLL = 0.05
@@ -31,16 +31,17 @@ _NO_LINK = os.O_NOFOLLOW | os.O_CLOEXEC
 def whole_file(
     path: Path, *, private: bool = False, new: bool = False, lasting: bool = False, mode: int = 0o666
 ) -> Iterator[BinaryIO]:
-    """A file to write, which takes the place of *path* at the end; after an error *path* stays as it was.
+    """A file to write that replaces *path* at the end; after an error *path* is unchanged.
 
-    A link of this user stays one. A pipe, a device or an open file is written to as it is.
+    A link of this user remains a link. A pipe, a device or an open file is written in place.
 
-    :param private: for this user alone, and for root of who called sudo, whatever was there before
-    :param new: never in place of a file that is there
-    :param lasting: it is on the disk before it takes the place
-    :param mode: the rights of a new file, before the umask
-    :raises Misuse: there is a link in the path that is not followed (:mod:`pfnlab.base.path_walk`)
-    :raises OSError: it cannot be written; what was there is there still
+    :param private: readable by this user alone (for root, by the caller of sudo), whatever the old
+        permissions
+    :param new: never replace an existing file
+    :param lasting: sync it to disk before it replaces the old file
+    :param mode: permissions of a new file, before the umask
+    :raises Misuse: the path has a link that is not followed (:mod:`pfnlab.base.path_walk`)
+    :raises OSError: it cannot be written; the old file remains
     """
     with path_end(path) as place:
         status = place.status()
@@ -53,7 +54,7 @@ def whole_file(
             return
         kept = None if private or status is None or not _is_kept(place, status) else status
         mode = 0o600 if private else mode if kept is None else stat.S_IMODE(kept.st_mode) & 0o777
-        # Nobody can have put a link or a pipe there.
+        # An unpredictable name: no other user can have put a link or a pipe there.
         part = f".{os.urandom(12).hex()}.part"
         opened = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK, mode, dir_fd=place.folder)
         try:
@@ -76,7 +77,7 @@ def whole_file(
 
 
 def append_text(path: Path, text: str) -> None:
-    """Write *text* behind what is in the file *path*, or a new one; errors as :func:`whole_file`."""
+    """Append *text* to the file *path*, or create it; errors as for :func:`whole_file`."""
     with path_end(path) as place:
         if _stays(place, place.status()):
             _pour(place, text.encode())
@@ -85,18 +86,18 @@ def append_text(path: Path, text: str) -> None:
         with open(os.open(place.name, flags, 0o666, dir_fd=place.folder), "ab") as out:
             status = os.fstat(out.fileno())
             if is_root() and (not _is_kept(place, status) or status.st_nlink > 1):
-                raise Misuse(f"{visible_name(path)} is a file of another user, or has other names")
+                raise Misuse(f"{visible_name(path)} belongs to another user, or has other hard links")
             out.write(text.encode())
 
 
 def try_writing(path: Path) -> None:
-    """Try whether a file can be written there; nothing is. Errors are those of :func:`whole_file`."""
+    """Check whether a file can be written there, without writing; errors as for :func:`whole_file`."""
     with path_end(path) as place:
         status, wrong = place.status(), 0
         if status is not None and stat.S_ISDIR(status.st_mode):
             wrong = errno.EISDIR
         elif place.descriptor is None:
-            # A new file takes the place of an old one; a pipe or a device is written to as it is.
+            # A new file replaces an old one; a pipe or a device is written in place.
             name = place.name if _stays(place, status) else "."
             wrong = 0 if os.access(name, os.W_OK, dir_fd=place.folder) else errno.EACCES
         if wrong:
@@ -104,20 +105,20 @@ def try_writing(path: Path) -> None:
 
 
 def _stays(place: PathEnd, status: os.stat_result | None) -> bool:
-    """True where no other file takes the place of what is there."""
+    """True if the existing file is written in place, not replaced."""
     return place.descriptor is not None or (status is not None and not stat.S_ISREG(status.st_mode))
 
 
 def _is_kept(place: PathEnd, status: os.stat_result) -> bool:
-    """True where mode and owner of a file go over to the new one: nobody could set a trap with them."""
+    """True if the new file takes the mode and owner of the old one, which cannot be a trap."""
     if not is_root() or is_trusted(status.st_uid):
         return True
-    # Whose the folder is may replace the file in any case.
+    # The owner of the folder may replace the file in any case.
     return status.st_uid == os.stat(".", dir_fd=place.folder).st_uid
 
 
 def _place(part: str, place: PathEnd, *, new: bool) -> None:
-    """Give the file *part* its name."""
+    """Rename the file *part* to its final name."""
     folder = place.folder
     if new:
         try:
@@ -127,14 +128,14 @@ def _place(part: str, place: PathEnd, *, new: bool) -> None:
         except FileExistsError:
             raise
         except OSError:
-            # A file system without links.
+            # A file system without hard links.
             if place.status() is not None:
                 raise
     os.replace(part, place.name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def _pour(place: PathEnd, data: ReadableBuffer) -> None:
-    """Write *data* into what is there; OSError if nobody reads it, or it is something else by now."""
+    """Write *data* into the existing file; OSError if nothing reads it or it was replaced."""
     opened = _opened_to_pour(place)
     try:
         poll = select.poll()
@@ -145,7 +146,7 @@ def _pour(place: PathEnd, data: ReadableBuffer) -> None:
                 left = left[os.write(opened, left) :]
             except BlockingIOError:
                 if not poll.poll(UNREAD * 1000):
-                    raise OSError(errno.EAGAIN, "nobody reads this pipe any more") from None
+                    raise OSError(errno.EAGAIN, "nothing reads from this pipe any longer") from None
     finally:
         os.close(opened)
 
@@ -156,7 +157,7 @@ def _opened_to_pour(place: PathEnd) -> int:
     deadline = time.monotonic() + NO_READER
     while True:
         try:
-            # Without waiting: a pipe may never get a reader.
+            # Non-blocking: a pipe may never get a reader.
             opened = os.open(
                 place.name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | _NO_LINK, dir_fd=place.folder
             )
@@ -166,13 +167,13 @@ def _opened_to_pour(place: PathEnd) -> int:
             if trouble.errno != errno.ENXIO or status is None or not stat.S_ISFIFO(status.st_mode):
                 raise
         if time.monotonic() >= deadline:
-            raise OSError(errno.ENXIO, "nobody reads this pipe")
+            raise OSError(errno.ENXIO, "nothing reads from this pipe")
         time.sleep(_POLL)
     status = os.fstat(opened)
     if stat.S_ISREG(status.st_mode):
         os.close(opened)
-        raise OSError(errno.ESTALE, "it was a pipe or a device, and is another file now")
+        raise OSError(errno.ESTALE, "it was a pipe or a device and was replaced by a file")
     if stat.S_ISFIFO(status.st_mode) and is_root() and not is_trusted(status.st_uid):
         os.close(opened)
-        raise OSError(errno.EPERM, "this is a pipe of another user")
+        raise OSError(errno.EPERM, "this pipe belongs to another user")
     return opened

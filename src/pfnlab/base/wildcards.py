@@ -1,7 +1,8 @@
-"""Patterns and folders that users name: what is in them, up to a bound.
+"""Bounded searches for patterns and folders that users name.
 
-A pattern may mean a whole disk, and a link may lead back to where it lies. Links to folders are not followed
-where a pattern or a folder means all that is below, and there is an end of what is looked at.
+A pattern may cover a whole disk, and a link may lead back to its own parent. Recursive searches do not follow
+links
+to folders, and the number of names examined is limited.
 """
 
 import os
@@ -16,15 +17,15 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.inert import visible_name
 from pfnlab.base.progress import APPEARS, Work, working
 
-#: The most names that are looked at for one word, and the most seconds.
+#: Limits of one search: names examined, and seconds.
 MOST_NAMES, MOST_SECONDS = 100_000, 30.0
 
-#: What means all folders below.
+#: Matches all folders below.
 _ALL = "**"
 
 
 class FolderSearch:
-    """One search of folders for the *word* of a user; Misuse if too much was looked at, or for too long."""
+    """One search of folders for a user's *word*; Misuse if it examines too much or takes too long."""
 
     def __init__(self, word: str, work: Work) -> None:
         self._word, self._work = visible_name(word), work
@@ -32,7 +33,7 @@ class FolderSearch:
         self._walked: set[str] = set()
 
     def entries(self, folder: str) -> list[os.DirEntry[str]]:
-        """The entries of *folder*, by name; none where it cannot be read."""
+        """The entries of *folder*, sorted by name; empty if it cannot be read."""
         found = []
         try:
             with os.scandir(folder or ".") as opened:
@@ -44,7 +45,7 @@ class FolderSearch:
         return sorted(found, key=lambda entry: entry.name)
 
     def below(self, folder: Path, suffix: str) -> list[Path]:
-        """The files with *suffix* in *folder* and the folders in it, without what was asked for before."""
+        """Files with *suffix* in *folder* and its subfolders, without those of earlier calls."""
         found = []
         for place in self._folders([str(folder)], self._walked):
             for entry in self.entries(place):
@@ -53,7 +54,7 @@ class FolderSearch:
         return sorted(found)
 
     def matching(self, pattern: str, folder: Path) -> list[Path]:
-        """The paths that *pattern* matches in *folder*, as the shell has it; hidden ones where it says so."""
+        """Paths that *pattern* matches in *folder*, as in the shell; hidden files only on request."""
         places = [os.path.join(folder, "/" if pattern.startswith("/") else "")]
         parts = [part for part in pattern.split("/") if part]
         parts = [part for at, part in enumerate(parts) if part != _ALL or parts[at - 1 : at] != [_ALL]]
@@ -86,7 +87,7 @@ class FolderSearch:
                 )
 
     def _folders(self, places: Iterable[str], known: set[str], *, hidden: bool = True) -> Iterator[str]:
-        """Folders and all below them, without those that are *known*; links are not followed."""
+        """Folders and all their subfolders, except those in *known*; links are not followed."""
         waiting = list(places)[::-1]
         while waiting:
             place = waiting.pop()
@@ -104,20 +105,19 @@ class FolderSearch:
         self._seen += 1
         if self._seen > MOST_NAMES:
             raise Misuse(
-                f"{self._word}: more than {MOST_NAMES:,} files and folders would be looked at: "
-                "name a smaller folder"
+                f"{self._word}: more than {MOST_NAMES:,} files and folders to search: name a smaller folder"
             )
         if self._seen % 100 == 0:
             if time.monotonic() - self._began > MOST_SECONDS:
                 raise Misuse(
-                    f"{self._word}: looked for {MOST_SECONDS:g} s, at {self._seen:,} files and folders: "
+                    f"{self._word}: gave up after {MOST_SECONDS:g} s and {self._seen:,} files and folders: "
                     "name a smaller folder"
                 )
-            self._work.show(f"looking for {self._word}, at {self._seen:,} files and folders until now")
+            self._work.show(f"looking for {self._word}, {self._seen:,} files and folders so far")
 
 
 @contextmanager
 def searching(word: str) -> Iterator[FolderSearch]:
-    """A search for what *word* means, which is shown once it has lasted two seconds."""
+    """A search for the matches of *word*, with progress shown after two seconds."""
     with working(f"looking for {visible_name(word)}", every=APPEARS) as work:
         yield FolderSearch(word, work)

@@ -1,11 +1,13 @@
-"""A child process of ours: how it begins, the messages between it and this process, and how it ends.
+"""Child processes: how they start, the messages exchanged with them, and how they end.
 
-A worker is a fork, which knows what this process knows, or an interpreter of its own. It answers one request
-after the other: with lines of progress, and then with a result or the error of the work. It ends with its
-maker, and when nobody asks it any more; one that does not is killed with everything in its session.
+A worker is a fork, which inherits the state of this process, or a separate interpreter. It answers requests
+in
+order, each with progress lines followed by a result or the error of the work. It ends with its parent, and
+when its stream is closed; if it does not end, it is killed with everything in its session.
 
-Messages are pickled, each behind its length: states, programs and errors are of any class, and both sides are
-the same program.
+Messages are pickled and length-prefixed: states, programs and errors are of any class, and both sides run the
+same
+program.
 """
 
 import os
@@ -30,10 +32,10 @@ from pfnlab.base.errors import Defect, PfnlabError, Undecided
 from pfnlab.base.own_code import mistake_ended, mistake_of
 from pfnlab.base.progress import heard_by, say
 
-#: Seconds that a worker has to end once it has closed its end of the stream.
+#: Seconds for a worker to exit after its end of the stream is closed.
 _END_LIMIT = 5.0
 
-#: What a worker sends: a line of progress, a result, an error.
+#: Kinds of messages from a worker: a progress line, a result, an error.
 _LINE, _RESULT, _ERROR = "line", "result", "error"
 
 _LENGTH = struct.Struct("Q")
@@ -42,7 +44,7 @@ _READ = 1 << 18
 
 
 class Ended(Undecided):
-    """A worker ended without an answer, with this exit code, negative for the signal that has ended it."""
+    """A worker ended without an answer, with this exit code, negative for a signal."""
 
     def __init__(self, code: int | None) -> None:
         super().__init__(f"its process {ending(code)}")
@@ -50,14 +52,14 @@ class Ended(Undecided):
 
 
 class _LostMessage(NamedTuple):
-    """A message that came and cannot be read, as who hears it takes it: an error."""
+    """A message that arrived but cannot be read, delivered as an error."""
 
     kind: str
     error: PfnlabError
 
 
 class End:
-    """One end of a stream of messages; EOFError is raised after the last of those that come."""
+    """One end of a stream of messages; raises EOFError after the last message."""
 
     def __init__(self, stream: socket.socket) -> None:
         self.fileno, self.close = stream.fileno, stream.close
@@ -66,7 +68,7 @@ class End:
         self.messages = self._messages()
 
     def send(self, message: Any) -> None:
-        """Send a message; OSError if nobody reads at the other end, or this one was closed."""
+        """Send a message; OSError if either end is closed."""
         self._write(pickle.dumps(message))
 
     def say(self, line: str) -> None:
@@ -74,9 +76,9 @@ class End:
         self.send((_LINE, line))
 
     def answer(self, work: Callable[..., Any], *arguments: Any) -> None:
-        """Send the result of *work*, or its error: a defect where nobody expects it. Errors of `send`."""
+        """Send the result of *work*, or its error: a defect if unexpected. Errors as for `send`."""
         try:
-            # It may be nothing that another process can have.
+            # The result may not be picklable.
             message = pickle.dumps((_RESULT, work(*arguments)))
         except BaseException as error:
             expected = isinstance(error, (PfnlabError, OSError, KeyboardInterrupt))
@@ -90,15 +92,16 @@ class End:
         *arguments: Any,
         meanwhile: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Answer requests until nobody asks any more.
+        """Answer requests until the stream is closed.
 
-        :param make: makes what answers a request
-        :param meanwhile: does a piece of work where nobody asks; False where none is left until a request
+        :param make: makes the function that answers a request
+        :param meanwhile: does a piece of background work while idle; False if none is left until the next
+            request
         """
         heard_by(self.say)
         work = make(*arguments)
         self._meanwhile = meanwhile
-        # A user's code may close what it did not open.
+        # User code may close descriptors it did not open.
         with suppress(EOFError, OSError):
             for request in self.messages:
                 if isinstance(request, _LostMessage):
@@ -115,7 +118,7 @@ class End:
             yield from self.read()
 
     def read(self) -> list[Any]:
-        """The messages that are whole after one look, which waits for a byte; EOFError if it is closed."""
+        """Wait for data and return the complete messages; EOFError if the stream is closed."""
         part = self._stream.recv(_READ)
         if not part:
             raise EOFError
@@ -141,11 +144,11 @@ class End:
 
 
 class _Fork:
-    """A forked process, with what is used here of :class:`subprocess.Popen`."""
+    """A forked process, with the subset of :class:`subprocess.Popen` used here."""
 
     def __init__(self, do: Callable[[], object]) -> None:
         for stream in filter(None, (sys.stdout, sys.stderr)):
-            # Else the child may write it once more; it may be closed.
+            # Otherwise the child may write it again; the stream may be closed.
             with suppress(ValueError):
                 stream.flush()
         self.returncode: int | None = None
@@ -159,7 +162,7 @@ class _Fork:
                 os._exit(code)
 
     def poll(self) -> int | None:
-        """The exit code, None where it goes on; 0 where the system was asked not to remember it."""
+        """The exit code; None while running, 0 if the system does not keep it (SIGCHLD ignored)."""
         if self.returncode is None:
             process, status = self.pid, 0
             with suppress(ChildProcessError):
@@ -175,41 +178,41 @@ Process = subprocess.Popen[bytes] | _Fork
 class Worker:
     """A child process and the stream to it.
 
-    :ivar owed: the requests that are not answered, the oldest first: the result, and what hears the lines
+    :ivar owed: pending requests, oldest first: the future of the result, and the receiver of progress lines
     """
 
     def __init__(self, process: Process, end: End) -> None:
         self.process, self._end = process, end
-        #: The descriptor that can be read from where there is something to hear, -1 once it is closed.
+        #: Descriptor that is readable when there are messages, -1 once it is closed.
         self.fileno = end.fileno
         self.owed: deque[tuple[Future[Any], Callable[[str], object]]] = deque()
         self._lost: PfnlabError | None = None
 
     def post(self, request: Any = None, hearer: Callable[[str], object] = say) -> Future[Any]:
-        """Send a request, which is worked on after those before it.
+        """Send a request, which is handled after those before it.
 
-        :param hearer: takes the lines of progress
-        :return: the result, once :func:`hear` has it, or the error: that of the work, a PolicyError where a
-            user's code has ended the process, else :class:`Ended`
+        :param hearer: receives the progress lines
+        :return: future for the result, set by :func:`hear`, or for the error: that of the work, a PolicyError
+            if user code ended the process, else :class:`Ended`
         """
         result = Future[Any]()
         self.owed.append((result, hearer))
         if self._lost is not None:
             self.lose()
-        # One that has just ended is noticed where it is heard.
+        # A process that has just ended is noticed when its messages are read.
         with suppress(OSError):
             self._end.send(request)
         return result
 
     def ask(self, request: Any, hearer: Callable[[str], object] = say) -> Any:
-        """The result of a request, which is waited for."""
+        """Send a request and wait for its result."""
         result = self.post(request, hearer)
         while not result.done():
             hear([self])
         return result.result()
 
     def hear(self) -> None:
-        """Take what has come; it waits where nothing has."""
+        """Receive messages; waits if there are none."""
         try:
             messages = self._end.read()
         except (EOFError, OSError):
@@ -224,7 +227,7 @@ class Worker:
                 self.owed.popleft()[0].set_result(value)
 
     def lose(self) -> None:
-        """It has ended: nothing that it owes has a result."""
+        """Fail all pending requests, because the process has ended."""
         if self._lost is None:
             self.end(_END_LIMIT)
             code = self.process.returncode
@@ -233,13 +236,13 @@ class Worker:
             self.owed.popleft()[0].set_exception(self._lost)
 
     def end(self, seconds: float = 0.0) -> None:
-        """Close the stream, so that it ends by itself; it is killed where it does not in so many seconds."""
+        """Close the stream and give the process *seconds* to exit, then kill it."""
         self._end.close()
         end(self.process, seconds)
 
 
 def fork(do: Callable[[End], object]) -> Worker:
-    """A fork that does *do* with its end of the stream; it ends with the thread that calls this."""
+    """A fork that runs *do* with its end of the stream; it ends with the calling thread."""
     here, there = map(End, socket.socketpair())
     maker = os.getpid()
 
@@ -254,7 +257,7 @@ def fork(do: Callable[[End], object]) -> Worker:
 
 
 def forked(make: Callable[[], Callable[[Any], Any]], meanwhile: Callable[[], bool] = lambda: False) -> Worker:
-    """A fork that answers requests, as :meth:`End.serve`; Ctrl-C, which reaches all, does not end it."""
+    """A fork that answers requests, as :meth:`End.serve`; it ignores Ctrl-C, which the whole group gets."""
 
     def do(end: End) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -266,11 +269,11 @@ def forked(make: Callable[[], Callable[[Any], Any]], meanwhile: Callable[[], boo
 def executed(
     make: str, *arguments: Any, dies: bool = True, environment: Mapping[str, str] | None = None
 ) -> Worker:
-    """An interpreter in a session of its own that answers requests. What it prints goes to standard error.
+    """A Python interpreter in its own session that answers requests; its output goes to standard error.
 
-    :param make: ``package.module:function``, which makes there what answers a request, of its end of the
-        stream and *arguments*
-    :param dies: it ends with the thread that calls this; else only where the stream is closed
+    :param make: ``package.module:function``, called there with its end of the stream and *arguments* to make
+        the function that answers requests
+    :param dies: end it with the calling thread; else only when the stream is closed
     :param environment: variables set in addition to those of this process
     """
     here, there = socket.socketpair()
@@ -286,10 +289,10 @@ def executed(
 def python(
     words: Iterable[str], environment: Mapping[str, str] | None = None, **streams: Any
 ) -> subprocess.Popen[bytes]:
-    """Start Python with these words, the modules of this process and a session of its own.
+    """Start Python with these arguments in its own session, with the module path of this process.
 
     :param environment: variables set in addition to those of this process
-    :param streams: as those of :class:`subprocess.Popen`
+    :param streams: as for :class:`subprocess.Popen`
     """
     return subprocess.Popen(
         [sys.executable, "-P", *words],
@@ -301,7 +304,7 @@ def python(
 
 
 def tell(process: Process, sign: signal.Signals) -> None:
-    """Send a signal to a fork that goes on, or to everything in the session of an interpreter."""
+    """Send a signal to a running fork, or to the whole session of an interpreter."""
     with suppress(ProcessLookupError):
         if isinstance(process, subprocess.Popen):
             os.killpg(process.pid, sign)
@@ -310,7 +313,7 @@ def tell(process: Process, sign: signal.Signals) -> None:
 
 
 def end(process: Process, seconds: float = 0.0) -> None:
-    """Wait *seconds* for the end of a process, and kill what is left then of it and its session."""
+    """Wait *seconds* for a process to exit, then kill what is left of it and its session."""
     until = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < until:
         time.sleep(0.002)
@@ -320,7 +323,7 @@ def end(process: Process, seconds: float = 0.0) -> None:
 
 
 def end_all(workers: Sequence[Worker]) -> None:
-    """End workers, all at the same time."""
+    """End workers in parallel."""
     for worker in workers:
         tell(worker.process, signal.SIGTERM)
     for worker in workers:
@@ -328,13 +331,13 @@ def end_all(workers: Sequence[Worker]) -> None:
 
 
 def hear(workers: Iterable[Worker], seconds: float = 1.0) -> None:
-    """Take what has come from workers that owe answers; it waits so many seconds at most."""
+    """Receive messages from workers that owe answers, waiting at most *seconds*."""
     owing = {worker.fileno(): worker for worker in workers if worker.owed}
-    # One whose process is gone says no more than what has come, though another one may hold its stream.
+    # Nothing more comes from an exited process, even if another process holds its stream open.
     gone = {descriptor for descriptor, worker in owing.items() if worker.process.poll() is not None}
     poll = select.poll()
     for descriptor in owing:
-        # Another thread may end it meanwhile.
+        # Another thread may end it in the meantime.
         if descriptor >= 0:
             poll.register(descriptor, select.POLLIN)
     ready = {descriptor for descriptor, _ in poll.poll(0 if gone else 1000 * seconds)}
@@ -346,18 +349,18 @@ def hear(workers: Iterable[Worker], seconds: float = 1.0) -> None:
 
 
 def main(make: str, descriptor: str, maker: str) -> None:
-    """Be the worker of :func:`executed`."""
+    """Run as the worker of :func:`executed`."""
     if int(maker):
         end_with(int(maker))
     stream = End(socket.socket(fileno=int(descriptor)))
     with suppress(EOFError, ConnectionError):
-        # What it starts may be another Python.
+        # It may start another Python.
         os.environ["PYTHONPATH"], arguments = next(stream.messages)
         stream.serve(pkgutil.resolve_name(make), stream, *arguments)
 
 
 if __name__ == "__main__":
-    # What is sent has classes of this module, none of ``__main__``.
+    # Messages use the classes of this module, not of ``__main__``.
     from pfnlab.base.worker import main as begin
 
     begin(*sys.argv[1:])

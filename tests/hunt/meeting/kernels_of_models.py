@@ -16,7 +16,7 @@ from pfnlab.programs.runs.observation import Reason, Run
 HEAD = "pfnlab program 1\ndevice bar: pci, 16 pages\n\n"
 
 #: What an archive that has no headers any more says.
-NO_HEADERS = "no headers for 6.12.90: the archive holds no linux-headers-6.12.90"
+NO_HEADERS = "no headers for 6.12.90: the archive has no linux-headers-6.12.90"
 
 
 def program(lines: str) -> Program:

@@ -163,7 +163,7 @@ def test_a_file_that_is_none(tmp_path: Path, content: bytes, reason: str) -> Non
     [
         ("config=", "write config=FILE, a kernel's .config"),
         ("config", "write config=FILE, a kernel's .config"),
-        ("config=/nowhere/.config", "^/nowhere/.config: there is no such file: check the path"),
+        ("config=/nowhere/.config", "^/nowhere/.config: no such file: check the path"),
     ],
 )
 def test_a_name_that_is_wrong(change: str, reason: str) -> None:

@@ -412,7 +412,7 @@ def test_a_file_for_another_seam(write: Write) -> None:
 
 def test_a_file_that_is_not_there() -> None:
     """It says so."""
-    with pytest.raises(Misuse, match=r"^nowhere\.py: there is no such file"):
+    with pytest.raises(Misuse, match=r"^nowhere\.py: no such file"):
         ModelMachine("7.2,tracker=nowhere.py")
 
 

@@ -119,7 +119,7 @@ def test_a_patch_in_reverse_is_another_kernel(lab: Lab, revert: Path) -> None:
 
 def test_a_commit_without_a_patch_ends_before_anything_is_built(lab: Lab, revert: Path) -> None:
     """One line, and nothing was said."""
-    with pytest.raises(Misuse, match=r"takes 1234567 out of 7\.2: of 7\.2 there are 04c35ab3bdae; "):
+    with pytest.raises(Misuse, match=r"removes 1234567 from 7\.2: for 7\.2 there are 04c35ab3bdae; "):
         lab.build(reverts=("1234567",))
     assert lab.said == []
 
@@ -210,7 +210,7 @@ def test_a_tree_without_modules_is_built_without_a_driver(lab: Lab) -> None:
 
 def test_a_patch_that_is_not_there_is_named(lab: Lab) -> None:
     """A missing file is misuse, with its name."""
-    with pytest.raises(Misuse, match=r"no\.patch: there is no such file: check the path"):
+    with pytest.raises(Misuse, match=r"no\.patch: no such file: check the path"):
         lab.build(lab.folder / "no.patch")
 
 

@@ -111,7 +111,7 @@ def test_a_folder_with_another_note_is_no_kernel(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["7.2", "6.12.107", "", "a b", "../x", "-x", "7"])
 def test_no_name(name: str) -> None:
     """A name cannot be a version, a path, an option or empty."""
-    with pytest.raises(Misuse, match="is no name for a kernel"):
+    with pytest.raises(Misuse, match="is not a valid kernel name"):
         check_name(name)
 
 

@@ -1,4 +1,4 @@
-"""Patches are read: their heads, the files they change, and what is no patch."""
+"""Patches are read: their heads, the files they change, and what is not a patch."""
 
 from __future__ import annotations
 
@@ -130,22 +130,22 @@ def test_files(tmp_path: Path, text: str, files: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        pytest.param("", "is no patch", id="empty"),
-        pytest.param("int main(void)\n{\n}\n", "is no patch", id="no diff"),
+        pytest.param("", "is not a patch", id="empty"),
+        pytest.param("int main(void)\n{\n}\n", "is not a patch", id="no diff"),
         pytest.param(
-            _DIFF.replace("-1,3", "-1,4"), ":3: the hunk says 4 lines before and 4 behind", id="fewer"
+            _DIFF.replace("-1,3", "-1,4"), ":3: the hunk says 4 lines before and 4 after", id="fewer"
         ),
-        pytest.param(_DIFF.replace("+1,4", "+1,3"), "and has others", id="others"),
-        pytest.param(_DIFF.replace("-1,3 +1,4", "-1,2 +1,3"), "and has more", id="more"),
-        pytest.param(_DIFF[: _DIFF.index("@@")], "belongs here", id="no hunk"),
-        pytest.param(_DIFF.replace("/mm/", "/../"), "no file of a tree", id="outside"),
-        pytest.param(_DIFF.replace("a/mm/memory.c", "memory.c"), "no file of a tree", id="no folder"),
+        pytest.param(_DIFF.replace("+1,4", "+1,3"), "but has others", id="others"),
+        pytest.param(_DIFF.replace("-1,3 +1,4", "-1,2 +1,3"), "but has more", id="more"),
+        pytest.param(_DIFF[: _DIFF.index("@@")], "expected a hunk", id="no hunk"),
+        pytest.param(_DIFF.replace("/mm/", "/../"), "not a path in a tree", id="outside"),
+        pytest.param(_DIFF.replace("a/mm/memory.c", "memory.c"), "not a path in a tree", id="no folder"),
         pytest.param("--- /dev/null\n+++ /dev/null\n@@ -0,0 +1 @@\n+one\n", "name the file", id="nothing"),
         pytest.param("diff --git a/x b/x\nGIT binary patch\nliteral 1\n", "binary patch", id="binary"),
     ],
 )
 def test_refused(tmp_path: Path, text: str, words: str) -> None:
-    """What is no patch is refused in one line with the place and what is wrong."""
+    """What is not a patch is refused in one line with the place and what is wrong."""
     with pytest.raises(Misuse) as caught:
         _read(tmp_path, text)
 
@@ -155,7 +155,7 @@ def test_refused(tmp_path: Path, text: str, words: str) -> None:
 
 def test_no_file(tmp_path: Path) -> None:
     """A file that is not there is the caller's mistake."""
-    with pytest.raises(Misuse, match=r"none\.patch: there is no such file: check the path"):
+    with pytest.raises(Misuse, match=r"none\.patch: no such file: check the path"):
         read_patch(tmp_path / "none.patch")
 
 

@@ -65,12 +65,12 @@ def test_a_file_is_put_on_in_reverse(tmp_path: Path) -> None:
 @for_each(
     ("word", "series", "says"),
     [
-        (ONE, "6.12", "takes 04c35ab3bdae out of 6.12: there is one for 6.1, 7.2;"),
-        ("1234567", "7.2", "takes 1234567 out of 7.2: of 7.2 there are 04c35ab3bdae;"),
-        ("1234567", "6.16", "takes 1234567 out of 6.16: of 6.16 there is none, but of 6.1, 6.12, 7.2;"),
-        ("04c35ab", "6.1", "begins several commits: write 04c35ab3bdae or 04c35ab3bdff"),
+        (ONE, "6.12", "removes 04c35ab3bdae from 6.12: there is one for 6.1, 7.2;"),
+        ("1234567", "7.2", "removes 1234567 from 7.2: for 7.2 there are 04c35ab3bdae;"),
+        ("1234567", "6.16", "removes 1234567 from 6.16: there is none for 6.16, but for 6.1, 6.12, 7.2;"),
+        ("04c35ab", "6.1", "matches several commits: write 04c35ab3bdae or 04c35ab3bdff"),
         ("A01", "6.1", "neither a commit nor a patch: write 7 to 40 digits of the commit"),
-        ("no/such.patch", "6.1", "no/such.patch: there is no such file"),
+        ("no/such.patch", "6.1", "no/such.patch: no such file"),
     ],
 )
 def test_what_cannot_be_taken_out_is_one_line(word: str, series: str, says: str) -> None:
@@ -85,7 +85,7 @@ def test_without_patches_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where they are not installed."""
     monkeypatch.setattr(patch_file, "reverts_folder", lambda: None)
 
-    assert "nothing: they are not installed" in refusal(ONE, "6.1")
+    assert "none: they are not installed" in refusal(ONE, "6.1")
 
 
 @for_each(

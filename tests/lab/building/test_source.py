@@ -51,13 +51,13 @@ def test_its_series_is_that_of_the_version(tree: Path) -> None:
 
 def test_a_folder_without_a_makefile_is_no_tree(tmp_path: Path) -> None:
     """The message names the files of a tree."""
-    with pytest.raises(Misuse, match=r"is no kernel tree: its Makefile and mm/memory\.c"):
+    with pytest.raises(Misuse, match=r"is not a kernel tree: it has no kernel Makefile or no mm/memory\.c"):
         source_for(str(tmp_path), say=print)
 
 
 def test_a_word_is_no_source(tmp_path: Path) -> None:
     """A name that is neither folder nor series is misuse."""
-    with pytest.raises(Misuse, match=r"there is no source 'linux': write the folder"):
+    with pytest.raises(Misuse, match=r"no source 'linux': write the folder"):
         source_for("linux", say=print)
 
 
@@ -135,7 +135,7 @@ def test_a_pipe_in_a_tree_is_no_part_of_it(tree: Path, name: str) -> None:
     os.mkfifo(tree / name)
 
     if name == "Makefile":
-        with pytest.raises(Misuse, match="is no kernel tree"):
+        with pytest.raises(Misuse, match="is not a kernel tree"):
             content(tree)
     else:
         assert before == content(tree)
@@ -188,6 +188,6 @@ def test_a_pipe_in_the_source_of_a_package_is_refused(
     pipe = member("linux/pipe", tarfile.FIFOTYPE)
 
     with pytest.raises(
-        Undecided, match=r"^linux-source-7\.2 is not unpacked: pipe is no file, folder or link$"
+        Undecided, match=r"^linux-source-7\.2 is not unpacked: pipe is not a file, folder or link$"
     ):
         unpacked(tmp_path, monkeypatch, member("linux/", tarfile.DIRTYPE), pipe)

@@ -43,5 +43,5 @@ def test_a_name_that_is_no_commit(tree: Path) -> None:
 
 def test_a_folder_without_commits(tmp_path: Path) -> None:
     """It is no git tree."""
-    with pytest.raises(Misuse, match="is no git tree: give one with commits"):
+    with pytest.raises(Misuse, match="is not a git tree: give one with commits"):
         TreeCommits(tmp_path)

@@ -127,13 +127,13 @@ def test_a_patch_that_does_not_apply_says_where(tree: Path, tmp_path: Path) -> N
     [
         (
             "linux-source-6.12 6.12.117-1~deb12u1",
-            "; it is made for linux-source-6.12 6.12.117-1~deb12u1: write pfnlab kernels build 6.12 --patch ",
+            "; it was made for linux-source-6.12 6.12.117-1~deb12u1: run pfnlab kernels build 6.12 --patch ",
         ),
         (
             "linux-source-7.2 7.2.1-1",
-            "; it is made for linux-source-7.2 7.2.1-1: make it anew for this source",
+            "; it was made for linux-source-7.2 7.2.1-1: redo it for this source",
         ),
-        ("mine", "; it is made for mine: make it anew for this source"),
+        ("mine", "; it was made for mine: redo it for this source"),
         ("linux-source-7.2 7.2.13-1", None),
         ("", None),
     ],
@@ -151,7 +151,7 @@ def test_a_patch_that_does_not_apply_says_what_it_is_made_for(
     with worktree(source, say=print) as work, pytest.raises(Misuse) as refused:
         work.apply([file])
 
-    _, made_for, rest = str(refused.value).partition("; it is made for ")
+    _, made_for, rest = str(refused.value).partition("; it was made for ")
     expected = says and says + str(file.path) * says.endswith("--patch ")
     assert expected == (f"{made_for}{rest}" if made_for else None)
     assert "\n" not in str(refused.value)

@@ -39,7 +39,7 @@ def test_a_release_that_is_none(tmp_path: Path, release: str) -> None:
     path = tmp_path / "bzImage"
     path.write_bytes(bzimage(release))
 
-    with pytest.raises(Misuse, match=r"bzImage says it is '.*', which is no kernel's release$"):
+    with pytest.raises(Misuse, match=r"bzImage has the invalid release '.*'$"):
         release_of(path)
 
 

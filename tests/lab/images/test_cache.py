@@ -118,7 +118,7 @@ def test_damage_is_said(cache: Path) -> None:
 
     kept(path, writing(b"content"), say=said.append)
 
-    assert [f"{path} is damaged and is made anew"] == said
+    assert [f"{path} is damaged and is made again"] == said
 
 
 def test_a_full_disk_is_said_in_one_line(cache: Path) -> None:

@@ -147,7 +147,7 @@ def test_no_headers():
     """
     kernel = replace(bootable(OLD), release="6.1.0-1-none", version="6.1.1-1")
 
-    with pytest.raises(Undecided, match=r"^no headers for 6.1.0-1-none: the archive holds no linux-headers"):
+    with pytest.raises(Undecided, match=r"^no headers for 6.1.0-1-none: the archive has no linux-headers"):
         driver_for(kernel)
 
 

@@ -41,7 +41,9 @@ def test_unknown_series_suggests_a_known_one() -> None:
     """
     A misspelt series is answered with the nearest known one.
     """
-    with pytest.raises(Misuse, match=r"no kernel series '6.13': did you mean 6\.1.* known are 6\.1, 6\.12"):
+    with pytest.raises(
+        Misuse, match=r"no kernel series '6.13': did you mean 6\.1.* known series are 6\.1, 6\.12"
+    ):
         kernels.fetch("6.13")
 
 
@@ -224,7 +226,7 @@ def test_missing_file_is_misuse(tmp_path: Path) -> None:
     """
     A file that is not there is the caller's mistake.
     """
-    with pytest.raises(Misuse, match="there is no such file"):
+    with pytest.raises(Misuse, match="no such file"):
         kernels.from_file(tmp_path / "none")
 
 

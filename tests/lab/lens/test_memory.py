@@ -124,7 +124,7 @@ def test_memory_without_a_kernel(tmp_path: Path) -> None:
     There is no VMCOREINFO in it.
     """
     (tmp_path / "empty").write_bytes(bytes(PAGE))
-    with GuestRam(tmp_path / "empty") as empty, pytest.raises(LensError, match="holds no VMCOREINFO"):
+    with GuestRam(tmp_path / "empty") as empty, pytest.raises(LensError, match="has no VMCOREINFO"):
         _ = empty.info
 
 

@@ -42,7 +42,7 @@ def test_a_kernel_without_types_is_named(kernel: ToyKernel, tmp_path: Path) -> N
 
     with (
         GuestRam(kernel.save(tmp_path / "ram")) as ram,
-        pytest.raises(LensError, match="kernel toy has no types in it"),
+        pytest.raises(LensError, match="kernel toy contains no types"),
     ):
         open_kernel(ram)
 
@@ -89,7 +89,7 @@ def test_a_list_with_a_loop_is_given_up(kernel: ToyKernel, tmp_path: Path) -> No
     """
     So is one that is longer than it can be.
     """
-    with pytest.raises(LensError, match="the list of things does not come back to its head after 2"):
+    with pytest.raises(LensError, match="the list of things does not return to its head after 2"):
         _listed(kernel, tmp_path / "loop", 0x31000, 0x32000, 0x31000)
-    with pytest.raises(LensError, match="does not come back to its head after 1"):
+    with pytest.raises(LensError, match="does not return to its head after 1"):
         _listed(kernel, tmp_path / "long", 0x31000, 0x32000, 0x30000, limit=1)

@@ -165,7 +165,7 @@ def test_a_stack_ends_where_its_task_says(tmp_path: Path) -> None:
         lens = Lens(open_program(ram, TYPES, SYMBOLS), ram, SYMBOLS)
 
         assert toy.STACK_POINTER == lens.stack_pointer(7)
-        with pytest.raises(LensError, match="there is no process 8"):
+        with pytest.raises(LensError, match="no process 8"):
             lens.stack_pointer(8)
 
 
@@ -356,11 +356,11 @@ def unknown_mode(kernel: ToyKernel) -> None:
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (loop_in_tasks, "task list does not come back"),
+        (loop_in_tasks, "task list does not return"),
         (loop_in_book, "memtype tree has a loop"),
         (loop_in_vmas, "VMA tree has a loop"),
         (wild_context, "track context at"),
-        (wild_pointer, "is no kernel address"),
+        (wild_pointer, "is not a kernel address"),
         (backward_vma, "reaches from"),
         (unknown_mode, "mode 77"),
     ],
@@ -408,7 +408,7 @@ def test_a_damaged_vmcoreinfo_is_a_lens_error(tmp_path: Path) -> None:
     at = kernel.memory.find(b"SYMBOL(swapper_pg_dir)=") + len("SYMBOL(swapper_pg_dir)=")
     kernel.memory[at : at + 1] = b"x"
 
-    with pytest.raises(LensError, match="drgn does not take its VMCOREINFO"):
+    with pytest.raises(LensError, match="drgn does not accept its VMCOREINFO"):
         look(kernel, tmp_path)
 
 

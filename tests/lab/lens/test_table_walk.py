@@ -86,7 +86,7 @@ def test_an_entry_that_reaches_too_far_is_a_fault() -> None:
     """It gives 508 pages of others another mode as well."""
     seen, faults = direct_map(wide=True, modes={}).look(LOW)
 
-    says = "low[0:4] is WC in the direct map by an entry that has 512 pages, not only these"
+    says = "low[0:4] is WC in the direct map by an entry for 512 pages, not only these"
     assert seen == {"low": ["wc"] * 4}
     assert faults == [Fault("direct_map_level", says)]
 

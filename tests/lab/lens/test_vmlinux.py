@@ -96,7 +96,7 @@ def test_images_without_types(tmp_path: Path) -> None:
     with pytest.raises(LensError, match="cannot be read"):
         btf_of(path)
     path.write_bytes(image(b""))
-    with pytest.raises(LensError, match="holds no kernel"):
+    with pytest.raises(LensError, match="contains no kernel"):
         btf_of(path)
     path.write_bytes(image(gzip.compress(elf_sections({".text": b"x"}))))
     with pytest.raises(LensError, match=r"no section \.BTF"):

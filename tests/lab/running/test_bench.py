@@ -110,7 +110,7 @@ def test_a_guest_that_is_disturbed_before_it_is_steered_is_nobodys_fault(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whoever notices: its monitor, or what waits for a function."""
-    troubles: list[Exception] = [LostGuest("QEMU's monitor did not take `gdbserver`")]
+    troubles: list[Exception] = [LostGuest("QEMU's monitor did not accept `gdbserver`")]
 
     def placed(bench: Bench, program: Program, image: Path | None) -> object:
         found = place(bench, program, image)
@@ -304,7 +304,7 @@ def test_a_schedule_that_met_noise_is_repeated(
         (held,) = machine.run([HELD])
 
     assert (3, 3, [4, 4, 4]) == (len(lab.guests), len(met), lab.cpus)
-    assert given_up == (str(held.undecided) == "a scheduler's lock; so it was 3 times")
+    assert given_up == (str(held.undecided) == "a scheduler's lock; 3 tries failed like this")
 
 
 def test_nothing_is_held_without_a_lens() -> None:
@@ -358,7 +358,7 @@ def test_nobody_is_held_while_vfio_is_closed() -> None:
         (run,) = machine.run([held])
 
     assert run.undecided is not None
-    assert "it cannot be held" in run.undecided.says
+    assert "no task can be held" in run.undecided.says
 
 
 def test_no_device_of_vfio_goes() -> None:

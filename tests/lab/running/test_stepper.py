@@ -92,7 +92,10 @@ def test_a_task_that_is_not_there_unplugs_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("error", "why"),
-    [(errno.ETIMEDOUT, "did not notice in time"), (errno.EADDRNOTAVAIL, "another address")],
+    [
+        (errno.ETIMEDOUT, "did not notice the hotplug event in time"),
+        (errno.EADDRNOTAVAIL, "a different address"),
+    ],
 )
 def test_what_no_program_means(error: int, why: str) -> None:
     """A kernel that does otherwise than the language says leaves the program undecided."""

@@ -392,7 +392,7 @@ class TestSteered:
         with cast_of_three(bench) as cast:
             at = HoldPoint(Place("move_page_tables"), cast.pids[0])
 
-            with pytest.raises(NotReached, match=r"nobody came by `move_page_tables` within 0\.2 s"):
+            with pytest.raises(NotReached, match=r"no task reached `move_page_tables` within 0\.2 s"):
                 hold(bench.steering, at, lambda: cast.begin(0, "munmap", A, SIZE), limit=0.2)
 
             assert Answer(0) == cast.collect(0, 4.0)

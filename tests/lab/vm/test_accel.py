@@ -85,7 +85,7 @@ def test_without_a_device_auto_is_tcg(device: Path) -> None:
     (said,) = asked(lab, Accel.AUTO, *[PROGRAM] * 3)
 
     assert [Accel.TCG] == lab.accels
-    assert said.startswith(f"guests run without KVM: there is no {device}: load the module kvm_intel or")
+    assert said.startswith(f"guests run without KVM: no {device}: load the module kvm_intel or")
 
 
 @pytest.mark.parametrize(

@@ -42,4 +42,4 @@ def test_without_a_panic_the_last_line_is_the_reason() -> None:
     """That of QEMU before that of the console."""
     assert last_words(["hello"], ["no KVM"], 1) == "QEMU ended with status 1 (no KVM)"
     assert last_words(["hello"], [], 1) == "QEMU ended with status 1 (hello)"
-    assert last_words([], [], -9) == "QEMU ended with status -9 (it said nothing)"
+    assert last_words([], [], -9) == "QEMU ended with status -9 (no output)"

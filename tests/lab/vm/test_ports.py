@@ -153,7 +153,7 @@ def test_a_guest_that_stood_for_too_long_is_disturbed(monkeypatch: pytest.Monkey
     """Its kernel may have noticed, which is not the program's doing."""
     monkeypatch.setattr(qemu, "_STAND_LIMIT", -1.0)
 
-    with Guest(bootable(OLD).vmlinuz) as guest, pytest.raises(LostGuest, match="stood still for too long"):
+    with Guest(bootable(OLD).vmlinuz) as guest, pytest.raises(LostGuest, match="was stopped for too long"):
         guest.request_standing(PROGRAM, [1], lambda answered: None)
 
     assert guest.is_disturbed

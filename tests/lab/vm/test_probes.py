@@ -146,7 +146,7 @@ class TestRecorded:
 
         reply = parse_reply(broken, program, placement, Observed(order=True))
 
-        assert (len(reply.steps), reply.lost) == (1, "step 2 has an order that makes no sense: 'tlb_gather'")
+        assert (len(reply.steps), reply.lost) == (1, "step 2 has an invalid order: 'tlb_gather'")
 
 
 class TestReading:
@@ -304,7 +304,7 @@ class TestSymbols:
         """
         A kernel must say which it is.
         """
-        with pytest.raises(Defect, match="no kernel release"):
+        with pytest.raises(Defect, match="not a kernel release"):
             trace_request("linux")
 
 

@@ -187,7 +187,7 @@ def test_a_kernel_that_always_finds_one_is_lost(vmlinuz: Path, monkeypatch: pyte
     """
     FalseRoms(99).patch(monkeypatch)
 
-    with pytest.raises(LostGuest, match="took memory of the firmware for an adapter ROM in 4 boots"):
+    with pytest.raises(LostGuest, match="mistook firmware memory for an adapter ROM in 4 boots"):
         Guest(vmlinuz, fresh=True)
 
 

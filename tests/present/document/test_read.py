@@ -79,20 +79,20 @@ def test_a_folder_without_findings(tmp_path: Path) -> None:
     ("text", "begin"),
     [
         ("", "result.json: the file is empty: a report takes what pfnlab run --json, pfnlab check"),
-        ("{", "result.json:1:2: this is no JSON: "),
-        ('{"a": 1,\n "b" 2}', "result.json:2:6: this is no JSON: Expecting ':' delimiter; print it again"),
-        ("[1, NaN]", "result.json:1: this is no JSON: NaN is no number of JSON"),
+        ("{", "result.json:1:2: this is not JSON: "),
+        ('{"a": 1,\n "b" 2}', "result.json:2:6: this is not JSON: Expecting ':' delimiter; print it again"),
+        ("[1, NaN]", "result.json:1: this is not JSON: NaN is not a JSON number"),
         ("[]", "result.json: no result of pfnlab (the key `format` is missing): a report takes"),
         ('{"format": 3}', "result.json: no result of pfnlab (the key `format` is missing): a report takes"),
         ('{"format": "pfnlab-known/1"}', "result.json: no report is made of the format pfnlab-known/1: "),
         ('{"format": "\\u001b[2J"}', "result.json: no report is made of the format \\x1b[2J: "),
-        ("[" * 100_000, "result.json:1: values within values, deeper than the 100 that a result may have"),
-        ("[" * 300 + "]" * 300, "result.json:1: values within values, deeper than the 100 that a result"),
+        ("[" * 100_000, "result.json:1: values nested deeper than the 100 levels that a result may have"),
+        ("[" * 300 + "]" * 300, "result.json:1: values nested deeper than the 100 levels that a result"),
         ("{}\n" * 3 + "[" * 300 + "]" * 300, "result.json:1: no result of pfnlab"),
         ('{"format": "pfnlab-check/1"}', "result.json: no pfnlab-check/1: "),
-        (f'{{"format": {"1" * 5000}}}', "result.json:1: a number of 5000 digits is in no result: they have"),
-        (f"[1, {1 << 64}]", "result.json:1: a number of 20 digits is in no result: they have 64 bits; print"),
-        ("[1, -1e999]", "result.json:1: a number without end is in no result; print it again with --json"),
+        (f'{{"format": {"1" * 5000}}}', "result.json:1: no result has a number of 5000 digits: they have"),
+        (f"[1, {1 << 64}]", "result.json:1: no result has a number of 20 digits: they have 64 bits; print"),
+        ("[1, -1e999]", "result.json:1: no result has an infinite number; print it again with --json"),
     ],
 )
 def test_what_is_no_result_is_refused(tmp_path: Path, text: str, begin: str) -> None:
@@ -172,7 +172,7 @@ def test_a_hostile_value_is_shown(tmp_path: Path, name: str, place: Place, value
             "no list",
             "columns - at `$.cells.tables[0]`, which is {",
         ),
-        ("campaign", ("coverage", "pairs", 0), "a number of 401 digits", "a number of 401 digits is in no"),
+        ("campaign", ("coverage", "pairs", 0), "a number of 401 digits", "no result has a number of 401"),
     ],
 )
 def test_a_hostile_value_is_refused(tmp_path: Path, name: str, place: Place, value: str, says: str) -> None:

@@ -27,20 +27,20 @@ from pfnlab.lab.images.kernels import KernelImage, sha256_of
 from pfnlab.lab.images.modules import modules_in_tree
 from pfnlab.lab.vm.probes import probed
 
-#: Room a first build takes beside the source, in bytes; one more of the same tree takes next to none.
+#: Disk space of a first build besides the source, in bytes; further builds of the tree need almost none.
 _ROOM = 3 << 30
 
 _IMAGE = Path("arch/x86/boot/bzImage")
 
 
 def boots_in_lab(kernel: KernelImage) -> None:
-    """Boot *kernel* once, with the agent; Undecided, with what it said last, if it does not come up."""
+    """Boot *kernel* once, with the agent; Undecided, with its last output, if it does not come up."""
     from pfnlab.lab.vm.qemu import Guest
 
     try:
         Guest(kernel.vmlinuz, fresh=True).close()
     except LostGuest as reason:
-        raise Undecided(f"the kernel was built and does not come up in the lab: {reason}") from None
+        raise Undecided(f"the kernel was built but does not come up in the lab: {reason}") from None
 
 
 def build(
@@ -55,20 +55,20 @@ def build(
     say: Callable[[str], None],
     boot: Callable[[KernelImage], None] = boots_in_lab,
 ) -> BuiltKernel:
-    """The kernel that is asked for, booted once in the lab; from the cache where exactly it was built before.
+    """Build a kernel and boot it once in the lab; reuse the cached build if the inputs are identical.
 
-    The driver of the guest and the modules of vfio-pci come from the same tree.
+    The guest driver and the vfio-pci modules are built from the same tree.
 
     :param source: the folder of a tree, or a series of the archive
-    :param patches: files, in the order they are applied in
+    :param patches: files, in order of application
     :param configuration: packaged configurations or files (:mod:`pfnlab.lab.building.fragments`)
-    :param reverts: commits to take out, or patches to put on in reverse; after the patches
-    :param name: what it is called afterwards; made of the others when None
-    :param jobs: commands at once; one for each core when None
-    :param series: whose model stands for it; by its Makefile when None
-    :param boot: boots it once, and raises Undecided where it does not come up; for tests
+    :param reverts: commits to remove, or patches to apply in reverse; after the patches
+    :param name: name of the result; derived from the other arguments if None
+    :param jobs: parallel commands; one per core if None
+    :param series: series whose model applies; taken from the Makefile if None
+    :param boot: boots it once, and raises Undecided if it does not come up; for tests
     :raises Misuse: no such tree, patch or configuration, or a patch that does not apply
-    :raises MissingTool: a program the build needs is not here, or the tree lacks what the lab needs
+    :raises MissingTool: a program the build needs is not installed, or the tree lacks a feature the lab needs
     :raises TimedOut: the build did not end
     :raises Undecided: the tree does not build, or its kernel does not come up in the lab
     """
@@ -159,7 +159,7 @@ def _configure(make: Make, fragment: str, asked: set[str]) -> list[str]:
     if not merged_fragment.exists() or merged_fragment.read_text() != fragment:
         make.configure("tinyconfig")
         write_cached(config, fragments.merged(config.read_text(), fragment))
-    # A patch may bring options of its own.
+    # A patch may add options.
     make.configure("olddefconfig")
     write_cached(merged_fragment, fragment)
     return fragments.lacking(config.read_text(), fragment, asked)
@@ -175,7 +175,7 @@ def _content(source: KernelSource, patches: Sequence[PatchFile], fragment: str) 
 
 
 def _name(source: str, patches: Sequence[Path], reverts: Sequence[str], configuration: Sequence[str]) -> str:
-    # Of the tree, the patches and the configuration, in characters that a name may have.
+    # Made of the tree, the patches and the configuration, in characters allowed in a name.
     words = [Path(source).absolute().name if Path(source).is_dir() else source]
     words += [path.stem for path in patches]
     words += [word_of_revert(word) for word in reverts]

@@ -1,7 +1,8 @@
-"""Kernels that were built here, by name: ``<cache>/built/NAME``.
+"""Kernels built here, by name: ``<cache>/built/NAME``.
 
-Each is a folder with ``vmlinuz``, ``config`` and ``kernel.json``, which appears by one rename. Its modules
-and its driver are where those of the archive's kernels are.
+Each is a folder with ``vmlinuz``, ``config`` and ``kernel.json``, created by one rename. Its modules and its
+driver
+are stored where those of the archive's kernels are.
 """
 
 import difflib
@@ -19,23 +20,23 @@ from pfnlab.lab.images.kernels import KernelImage, sha256_of
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._+-]*|\d[A-Za-z0-9._+-]*[A-Za-z_+-][A-Za-z0-9._+-]*")
 _NOTE = "kernel.json"
 
-#: A function whose place shows in the log: put into its callers, it warns once in each (S3.4.4).
+#: A function whose inlining shows in the log: it warns once per caller it is inlined into (S3.4.4).
 PAT_INFO = "get_pat_info"
 
 
 class BuiltKernel(msgspec.Struct, frozen=True, kw_only=True):
-    """A kernel that was built here.
+    """A kernel built here.
 
-    :param version: of its source, ``7.2.13``
-    :param series: whose model stands for it, ``7.2``
+    :param version: version of its source, ``7.2.13``
+    :param series: series whose model applies, ``7.2``
     :param source: its source in words, ``linux-source-7.2 7.2.13-1``
-    :param patches: the names of its patches, with ``in reverse`` where they were put on so
-    :param policy: what the patches mean, ``flush=end_vma``; empty where they do not say
+    :param patches: the names of its patches, with ``in reverse`` if applied in reverse
+    :param policy: policy the patches implement, ``flush=end_vma``; empty if they do not say
     :param configuration: its configuration in words, ``lab``
-    :param lacks: options of the configuration which its source does not have
-    :param content: a checksum of all it is made from, in hex
-    :param sha256: of its vmlinuz, in hex
-    :param uncalled: functions that orders are observed by, and :data:`PAT_INFO`, that nothing in it calls
+    :param lacks: configuration options that its source does not have
+    :param content: checksum of all its inputs, in hex
+    :param sha256: checksum of its vmlinuz, in hex
+    :param uncalled: functions used to observe orders, and :data:`PAT_INFO`, that nothing in it calls
     """
 
     name: str
@@ -64,13 +65,13 @@ class BuiltKernel(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def origin(self) -> str:
-        """The source, the configuration and the patches that it was built of, in words."""
+        """The source, configuration and patches it was built from, in words."""
         source = f"{self.source} ({self.configuration})"
         return f"{source} with {', '.join(self.patches)}" if self.patches else source
 
     @property
     def image(self) -> KernelImage:
-        """It as something to boot; the version is that of its content, so nothing is taken for another's."""
+        """The bootable image; a checksum of the inputs in its version keeps images apart."""
         return KernelImage(
             *(self.series, "", f"{self.version}+{self.content[:12]}", self.release),
             *(self.home / "vmlinuz", self.sha256),
@@ -78,17 +79,17 @@ class BuiltKernel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_name(name: str) -> str:
-    """*name*, if a kernel may have it, else Misuse."""
+    """Return *name* if it is a valid kernel name, else raise Misuse."""
     if not _NAME.fullmatch(name):
         raise Misuse(
-            f"{name!r} is no name for a kernel: letters, digits and ._+- with a letter among them (7.2 and "
-            "6.12.107 are kernels of the archive)"
+            f"{name!r} is not a valid kernel name: use letters, digits and ._+-, with at least one letter "
+            "(7.2 and 6.12.107 are kernels of the archive)"
         )
     return name
 
 
 def built_kernels() -> list[BuiltKernel]:
-    """All kernels that were built here and are whole, by name."""
+    """All complete kernels built here, by name."""
     found = []
     for note in sorted(trusted(cache_root() / "built").glob(f"[!.]*/{_NOTE}")):
         try:
@@ -106,7 +107,7 @@ def find(name: str) -> BuiltKernel | None:
 
 
 def built(name: str) -> BuiltKernel:
-    """The kernel of that name, whole to the byte; Misuse if there is none, Undecided if it is damaged."""
+    """The kernel of that name, with its checksum verified; Misuse if there is none, Undecided if damaged."""
     kernel = _existing(name)
     if sha256_of(kernel.image.vmlinuz) != kernel.sha256:
         raise Undecided(f"{kernel.image.vmlinuz} is damaged: build {name} again")
@@ -115,12 +116,12 @@ def built(name: str) -> BuiltKernel:
 
 @functools.cache
 def uncalled_in(sha256: str) -> tuple[str, ...]:
-    """The functions that nothing calls in the kernel of that checksum; none where it was not built here."""
+    """The functions that nothing calls in the kernel with that checksum; empty if it was not built here."""
     return next((kernel.uncalled for kernel in built_kernels() if kernel.sha256 == sha256), ())
 
 
 def keep_built(kernel: BuiltKernel, vmlinuz: Path, config: Path) -> BuiltKernel:
-    """Put *kernel* into the cache, in place of another of its name; Undecided if it cannot be written."""
+    """Store *kernel* in the cache, replacing any of its name; Undecided if it cannot be written."""
     home = _home(kernel.name)
     with usable(), new_folder(home) as part:
         shutil.copyfile(vmlinuz, part / "vmlinuz")
@@ -130,12 +131,12 @@ def keep_built(kernel: BuiltKernel, vmlinuz: Path, config: Path) -> BuiltKernel:
 
 
 def remove_built(name: str) -> None:
-    """Take the kernel of that name out of the cache; its modules go later. Misuse if there is none."""
+    """Remove the kernel of that name from the cache; its modules go later. Misuse if there is none."""
     shutil.rmtree(_existing(name).home)
 
 
 def with_content(content: str) -> BuiltKernel | None:
-    """A kernel that was made from exactly that, whatever it is called; None where there is none."""
+    """A kernel built from exactly these inputs, whatever its name, or None."""
     return next((kernel for kernel in built_kernels() if kernel.content == content), None)
 
 

@@ -1,7 +1,8 @@
-"""Configurations: fragments on top of the kernel's own ``tinyconfig``, and what a tree lacks of them.
+"""Kernel configurations: fragments on top of ``tinyconfig``, and options that a tree lacks.
 
-``lab`` has all that programs and the lab use, ``minimal`` as little as the lab can live with, ``debug`` is
-``lab`` with the checks of the kernel itself. A fragment of the user's own comes on top of ``lab``.
+``lab`` has all that programs and the lab use, ``minimal`` as little as the lab works with, ``debug`` is
+``lab`` plus
+the kernel's own checks. A user's fragment is applied on top of ``lab``.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from pfnlab.kernel.policies.kconfig import OPTIONS
 #: The packaged configurations, each by its fragments.
 PACKAGED = {"lab": ("lab",), "minimal": ("minimal",), "debug": ("lab", "debug")}
 
-#: Without one of these no guest of the lab starts, or nothing can be read of it.
+#: Without any one of these, no guest starts, or its state cannot be read.
 REQUIRED = (
     *("64BIT", "PCI", "ACPI", "X86_PAT", "DEVMEM", "MODULES", "PRINTK", "TTY", "SERIAL_8250_CONSOLE"),
     *("BLK_DEV_INITRD", "BINFMT_ELF", "PROC_FS", "SYSFS", "DEBUG_FS", "DEVTMPFS", "NET", "UNIX"),
@@ -28,7 +29,7 @@ _LINE = re.compile(r"CONFIG_(\w+)=(.+)|# CONFIG_(\w+) is not set")
 
 
 def fragment_text(words: Sequence[str]) -> str:
-    """The lines of packaged configurations or files, ``lab`` first before a file; Misuse if there is none."""
+    """The lines of packaged configurations or files, with ``lab`` before a file; Misuse if not found."""
     texts = []
     for word in words if words and words[0] in PACKAGED else ("lab", *words):
         if word in PACKAGED:
@@ -38,25 +39,27 @@ def fragment_text(words: Sequence[str]) -> str:
         texts.append(_own_text(word))
         for number, line in enumerate(texts[-1].splitlines(), 1):
             if line.strip() and not line.startswith("#") and not _LINE.fullmatch(line.strip()):
-                raise Misuse(f"{word}:{number}: {line.strip()!r} is no option: write CONFIG_NAME=y, =m or =n")
+                raise Misuse(
+                    f"{word}:{number}: {line.strip()!r} is not an option: write CONFIG_NAME=y, =m or =n"
+                )
     return "\n".join(texts)
 
 
 def _own_text(word: str) -> str:
-    """The text of a user's own fragment, which is read several times; Misuse if it is none."""
+    """The text of a user's fragment, which must allow reading several times; Misuse if unreadable."""
     path = Path(word)
     try:
         check_regular(path, "configuration", MOST_WRITTEN)
         return read_text(path, "configuration")
     except Missing:
         raise Misuse(
-            f"there is no configuration {word!r}: write {', '.join(PACKAGED)}, or a file with lines "
+            f"no configuration {word!r}: write {', '.join(PACKAGED)}, or a file with lines "
             "such as CONFIG_KASAN=y"
         ) from None
 
 
 def configuration_name(words: Sequence[str]) -> str:
-    """The name of the configuration of these *words*; a file's has a checksum of its place."""
+    """The name of the configuration of these *words*; that of a file includes a checksum of its path."""
     names = []
     for word in words or ("lab",):
         if word not in PACKAGED:
@@ -67,7 +70,7 @@ def configuration_name(words: Sequence[str]) -> str:
 
 
 def options_of(text: str) -> dict[str, str]:
-    """The options of a configuration by name without ``CONFIG_``; the last line counts, ``n`` if not set."""
+    """Options of a configuration, without ``CONFIG_``; the last line wins, ``n`` if not set."""
     found = {}
     for line in text.splitlines():
         match = _LINE.fullmatch(line.strip())
@@ -77,7 +80,7 @@ def options_of(text: str) -> dict[str, str]:
 
 
 def merged(base: str, fragment: str) -> str:
-    """The configuration *base* with every option of *fragment* in place of its own."""
+    """The configuration *base* with the options of *fragment* replacing its own."""
     wanted = options_of(fragment)
     lines = [
         line
@@ -88,9 +91,9 @@ def merged(base: str, fragment: str) -> str:
 
 
 def lacking(config: str, fragment: str, asked: Container[str]) -> list[str]:
-    """The options *fragment* turns on and the tree's final *config* has off, or does not know.
+    """Options that *fragment* turns on but that are off in the tree's final *config*, or unknown to it.
 
-    :param asked: those somebody asks for by name; the others were renamed, or are always on, in some series
+    :param asked: options requested by name; others were renamed, or are always on, in some series
     """
     has = options_of(config)
     return [
@@ -101,7 +104,7 @@ def lacking(config: str, fragment: str, asked: Container[str]) -> list[str]:
 
 
 def asked_for(words: Sequence[str]) -> set[str]:
-    """The options that the lab, the rules or programs ask, and those of the user's own files in *words*."""
+    """Options required by the lab, the rules or programs, and those of the user's files in *words*."""
     of_rules = {name for rows in OPTIONS.values() for row in rows for name in row}
     own = [_own_text(word) for word in words if word not in PACKAGED]
     return {*REQUIRED, *of_rules, *(name for text in own for name in options_of(text))}

@@ -1,9 +1,11 @@
-"""The functions of a built kernel whose calls no tracer sees, or not all: put into callers by the compiler.
+"""Functions of a built kernel that the compiler inlined, so that a tracer misses some or all calls.
 
-A small configuration leaves some functions with one caller, in the same file. A probe on what is left of such
-a function never hits, so the events it stands for are not observed on that kernel (S13.9.1). Of a function
-that only begins with a question, the beginning may be put into its callers, and the rest is a function
-``NAME.part.0``, which they call past a probe on the whole.
+A small configuration leaves some functions with one caller, in the same file. A probe on the remaining copy
+of such
+a function never hits, so its events are not observed on that kernel (S13.9.1). If a function begins with a
+test,
+the compiler may inline the test into the callers and move the rest to a function ``NAME.part.0``, which
+they call without hitting a probe on the original.
 """
 
 import mmap
@@ -18,14 +20,14 @@ _SYMBOL = struct.Struct("<IBBHQQ")
 _FUNCTION = 2
 _ADDRESS_MASK = (1 << 64) - 1
 
-#: The instructions that go to a function: ``call``, ``jmp`` and ``jcc``, with a distance of 32 bits, or of 8.
+#: Instructions that jump to a function: ``call``, ``jmp`` and ``jcc``, with a 32-bit or 8-bit displacement.
 _FAR, _NEAR = re.compile(rb"[\xe8\xe9]|\x0f[\x80-\x8f]"), re.compile(rb"[\xeb\x70-\x7f]")
 
 
 def uncalled(vmlinux: Path, functions: Collection[str]) -> tuple[str, ...]:
-    """Those of *functions* in the kernel's source that some of their callers do not call; or LensError.
+    """Those of *functions* that at least one of their callers in the source does not call; or LensError.
 
-    :param vmlinux: the kernel as it is linked, with its symbols and debugging information
+    :param vmlinux: the linked kernel, with its symbols and debugging information
     """
     with vmlinux.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as data:
         sections = named_sections(data, str(vmlinux))
@@ -36,7 +38,7 @@ def uncalled(vmlinux: Path, functions: Collection[str]) -> tuple[str, ...]:
         for section in sections.values():
             if section.executable:
                 _note_calls(section.of(data), section.address, wanted, sites)
-        # A function that was put into its caller whole has no symbol, and a name among those of debugging.
+        # A function that is always inlined has no symbol, but its name is in the debugging information.
         names = sections[".debug_str"].of(data) if ".debug_str" in sections else b""
         return tuple(
             sorted(
@@ -54,7 +56,7 @@ def uncalled(vmlinux: Path, functions: Collection[str]) -> tuple[str, ...]:
 def _places(
     symbols: bytes, strings: bytes, functions: Collection[str]
 ) -> tuple[dict[str, list[range]], dict[str, list[range]]]:
-    """Where *functions* are, and where the parts of them are; one that is static may be in several places."""
+    """Addresses of *functions* and of their parts; a static function may have several."""
     names = {function.encode(): function for function in functions}
     wholes: dict[str, list[range]] = {}
     parts: dict[str, list[range]] = {}
@@ -67,7 +69,7 @@ def _places(
 
 
 def _passed_by(wholes: Collection[range], parts: Collection[range], sites: Mapping[int, list[int]]) -> bool:
-    """True where nothing calls a function, or something else calls a part of it."""
+    """True if nothing calls the function, or other code calls one of its parts."""
     if not any(place.start in sites for place in wholes):
         return True
     own = (*wholes, *parts)
@@ -76,7 +78,7 @@ def _passed_by(wholes: Collection[range], parts: Collection[range], sites: Mappi
 
 
 def _note_calls(text: bytes, base: int, wanted: Collection[int], sites: dict[int, list[int]]) -> None:
-    """Note from where an instruction in *text* may go to the addresses *wanted*, by address."""
+    """Record, by target, the locations of instructions in *text* that may jump to the addresses *wanted*."""
     for instruction, size in ((_FAR, 4), (_NEAR, 1)):
         for match in instruction.finditer(text, 0, max(len(text) - size, 0)):
             after = match.end() + size

@@ -1,4 +1,4 @@
-"""The kernel's own build: its tools, ``make`` with progress, and the first error of one that failed."""
+"""The kernel's own build: its tools, ``make`` with progress, and the first error of a failed build."""
 
 import os
 import re
@@ -13,11 +13,12 @@ from pfnlab.base.units import number_of
 from pfnlab.lab.images.cache import make_cache_folder
 from pfnlab.lab.images.tools import run
 
-#: Steps of a whole build of the lab's configuration, measured on 6.12.117, and the seconds of processor time
-#: of one where two cores build it in eight minutes. Both are for the forecast alone.
+#: Steps of a full build of the lab's configuration, measured on 6.12.117, and processor seconds per step,
+#: from a
+#: build of eight minutes on two cores. Used only for the forecast.
 STEPS, SECONDS_PER_STEP = 2131, 0.45
 
-#: Programs a build calls, and the package of each.
+#: Programs that a build calls, and the package of each.
 _PROGRAMS = {
     **{"make": "make", "gcc": "gcc", "ld": "binutils", "flex": "flex", "bison": "bison", "bc": "bc"},
     **{"pahole": "dwarves", "patch": "patch", "tar": "tar", "xz": "xz-utils", "perl": "perl"},
@@ -36,14 +37,14 @@ _NOISE = re.compile(r"^make(?:\[\d+\])?: \*\*\* ")
 
 @dataclass(frozen=True)
 class Make:
-    """The kernel's build of one source, only read, in the folder *out*, with *jobs* commands at once."""
+    """The kernel's build of one source, only read, in the folder *out*, with *jobs* parallel commands."""
 
     source: Path
     out: Path
     jobs: int
 
     def configure(self, *targets: str) -> None:
-        """Make targets of the configuration (``tinyconfig``); Undecided if it cannot be made."""
+        """Run make targets of the configuration, e.g. ``tinyconfig``; Undecided if one fails."""
         make_cache_folder(self.out)
         command = [*self._command(), "-s", *targets]
         answer = run(command, limit=_CONFIGURE_LIMIT, remedy=_REMEDY, env=_environment())
@@ -51,12 +52,12 @@ class Make:
             raise Undecided(f"the tree cannot be configured: {first_error(answer.stdout + answer.stderr)}")
 
     def build(self, *targets: str, steps: int, say: Callable[[str], None]) -> int:
-        """Make *targets*, and say how far it is after each tenth.
+        """Make *targets*, reporting progress after each tenth.
 
-        A build that is interrupted or fails keeps its objects: the next one goes on there.
+        An interrupted or failed build keeps its objects: the next one resumes there.
 
-        :param steps: how many steps are expected
-        :return: how many there were
+        :param steps: number of steps expected
+        :return: number of steps done
         :raises Undecided: it does not build
         :raises TimedOut: it did not end within four hours
         """
@@ -72,7 +73,7 @@ class Make:
                 left = (time.monotonic() - begin) * (steps - done) / max(done, 1)
                 say(f"{now * 10} % built, about {_minutes(max(left, 0))} left")
 
-        # The output goes to a file: make's own children may outlive a pipe's reader.
+        # The output goes to a file: make's children may outlive the reader of a pipe.
         command = ["sh", "-c", 'exec "$@" >"$0" 2>&1', str(log), *self._command(), *targets]
         try:
             answer = run(command, limit=_LIMIT, remedy=_REMEDY, env=_environment(), meanwhile=progress)
@@ -89,7 +90,7 @@ class Make:
 
 
 def check_tools() -> None:
-    """Check that all is here that a build needs; else MissingTool, which names all packages to install."""
+    """Check that all tools of a build are installed; else MissingTool with all packages to install."""
     missing = [package for program, package in _PROGRAMS.items() if shutil.which(program) is None]
     missing += [package for header, package in _HEADERS.items() if not (_INCLUDE / header).exists()]
     if missing:
@@ -101,7 +102,7 @@ def check_tools() -> None:
 
 
 def compiler() -> str:
-    """The first lines of the compiler's and of pahole's versions, which are part of what is built."""
+    """First lines of the compiler's and of pahole's versions, which identify a build."""
     lines = []
     for command in (["gcc", "--version"], ["pahole", "--version"]):
         answer = run(command, limit=10.0, remedy=_REMEDY)
@@ -110,7 +111,7 @@ def compiler() -> str:
 
 
 def first_error(text: str) -> str:
-    """The first line of a build's output that says what is wrong; its last line where none does."""
+    """First line of a build's output that names an error; its last line if there is none."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if _ERROR.search(line)]
     best = [line for line in telling if not _NOISE.match(line)] or telling or lines[-1:] or ["no message"]
@@ -118,7 +119,7 @@ def first_error(text: str) -> str:
 
 
 def forecast(steps: int, jobs: int) -> str:
-    """In words how long a build of so many steps may take."""
+    """Estimate in words how long a build of *steps* steps takes."""
     cores = min(jobs, os.cpu_count() or 1)
     return f"about {_minutes(steps * SECONDS_PER_STEP / cores)} on {number_of(cores, 'core')}"
 
@@ -134,8 +135,9 @@ def _steps_in(log: Path) -> int:
         return 0
 
 
-# The caller may itself run under make, whose flags are not for this one; and nothing of the caller's
-# environment configures the kernel. Names and dates that would differ from build to build are fixed.
+# The caller may itself run under make, whose flags do not apply here, and the caller's environment must not
+# configure
+# the kernel. Names and dates that would differ between builds are fixed.
 def _environment() -> dict[str, str]:
     return {
         **{"MAKEFLAGS": "", "MAKELEVEL": "", "KCONFIG_CONFIG": ".config", "CROSS_COMPILE": ""},

@@ -1,8 +1,10 @@
-"""A patch for a kernel's source: what its head says, and which files its diff changes.
+"""A patch for a kernel's source: its header, and the files its diff changes.
 
 Patches of this project (``evidence/patches/``) have a title, a few sentences and trailers above the diff: the
-policy that the patch makes of a kernel, and the source package it stands on. Any other patch is read as well,
-a mail of git for instance; what it does not say is empty.
+policy
+that the patch implements, and the source package it applies to. Any other patch can be read too, e.g. a git
+mail;
+missing fields are empty.
 """
 
 import re
@@ -17,23 +19,24 @@ from pfnlab.base.inert import visible_name
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _TRAILER = re.compile(r"(Policy|Base|SPDX-License-Identifier): *(.*\S) *")
 _SUBJECT = re.compile(r"Subject: *(?:\[[^]]*\] *)?(.*)")
-# What a mail begins with besides its subject.
+# Mail headers other than the subject.
 _MAIL = re.compile(r"From |(?:From|Date|To|Cc|Message-ID|MIME-Version|Content-[A-Za-z-]+): ", re.IGNORECASE)
 _NOTHING = "/dev/null"
 
 
 @dataclass(frozen=True)
 class PatchFile:
-    """One patch; what it does not say is "".
+    """One patch; missing fields are "".
 
     :ivar title: its first line, or the subject of a mail
-    :ivar policy: what it makes of a kernel, as in a machine's name (``flush=end_vma``)
-    :ivar base_package: the source package it stands on (``linux-source-7.2``)
-    :ivar base_version: the version of that package (``7.2.13-1``)
+    :ivar policy: policy it implements, as in a machine's name (``flush=end_vma``)
+    :ivar base_package: source package it applies to (``linux-source-7.2``)
+    :ivar base_version: version of that package (``7.2.13-1``)
     :ivar license: its SPDX identifier
-    :ivar files: what it changes, makes or removes, below the top of the tree, each once, in its order
+    :ivar files: files it changes, creates or removes, relative to the top of the tree, each once, in its
+        order
     :ivar added: lines it adds; *removed*: lines it removes
-    :ivar reverse: true where it is put on in reverse
+    :ivar reverse: true if it is applied in reverse
     """
 
     path: Path
@@ -49,7 +52,7 @@ class PatchFile:
 
     @property
     def base_series(self) -> str:
-        """The series whose source it stands on, or ""."""
+        """The series of its base package, or ""."""
         name, _, series = self.base_package.partition("linux-source-")
         return "" if name else series
 
@@ -57,17 +60,17 @@ class PatchFile:
 def read_patch(path: Path) -> PatchFile:
     """The patch in *path*.
 
-    :raises Misuse: the file cannot be read, holds no unified diff, its hunks are not as long as they say, or
-        it would change a file outside the tree
+    :raises Misuse: the file cannot be read, has no unified diff, has a hunk of the wrong length, or would
+        change a file outside the tree
     """
-    # It is read several times, by patch(1) as well.
+    # It is read several times, also by patch(1).
     check_regular(path, "patch", MOST_RECORDED)
     text = read_bytes(path, "patch", MOST_RECORDED).decode(errors="replace")
     lines = text.split("\n")
     start = next((at for at in range(len(lines)) if _begins_diff(lines, at)), None)
     if start is None:
         raise Misuse(
-            f"{path} is no patch: no line '--- a/FILE' with '+++ b/FILE' below; write one of diff -up"
+            f"{path} is not a patch: no line '--- a/FILE' with '+++ b/FILE' below; write one of diff -up"
         )
     trailers = {found[1]: found[2] for line in lines[:start] if (found := _TRAILER.fullmatch(line))}
     package, _, version = trailers.get("Base", "").partition(" ")
@@ -95,7 +98,7 @@ def _begins_diff(lines: list[str], at: int) -> bool:
 def _title(head: list[str]) -> str:
     for at, line in enumerate(head):
         if found := _SUBJECT.fullmatch(line):
-            # A long subject goes on in lines that begin with a space.
+            # A long subject continues on lines that begin with a space.
             behind = head[at + 1 :]
             more = next((n for n, text in enumerate(behind) if not text.startswith(" ")), len(behind))
             return " ".join([found[1], *(text.strip() for text in behind[:more])])
@@ -103,14 +106,14 @@ def _title(head: list[str]) -> str:
 
 
 class _Diff:
-    """The part of a patch below its head, read once."""
+    """The diff of a patch, read once."""
 
     def __init__(self, path: Path, lines: list[str], start: int) -> None:
         self._path, self._lines, self._at = path, lines, start
         self.added = self.removed = 0
 
     def files(self) -> Iterator[str]:
-        """Each file, more than once where both sides name it; reads all hunks on the way."""
+        """Each file, more than once if both sides name it; reads all hunks on the way."""
         while self._at < len(self._lines):
             line = self._lines[self._at]
             if line.startswith("GIT binary patch"):
@@ -124,34 +127,34 @@ class _Diff:
                 yield from filter(None, sides)
                 self._at += 2
                 if not _HUNK.match(self._line()):
-                    raise self._wrong("a hunk's '@@ -LINE,COUNT +LINE,COUNT @@' belongs here")
+                    raise self._wrong("expected a hunk's '@@ -LINE,COUNT +LINE,COUNT @@' here")
                 while found := _HUNK.match(self._line()):
                     self._hunk(int(found[1] or 1), int(found[2] or 1))
             else:
                 self._at += 1
 
     def _hunk(self, old: int, new: int) -> None:
-        """The lines of one hunk: *old* of them are in the file before, *new* after."""
+        """Read one hunk, with *old* lines before the change and *new* after."""
         head = self._at
-        said = f"the hunk says {old} lines before and {new} behind"
+        said = f"the hunk says {old} lines before and {new} after"
         self._at += 1
         while old or new:
             mark = self._line()[:1]
             if self._at >= len(self._lines) or mark not in (" ", "", "+", "-", "\\"):
-                raise self._wrong(f"{said}, and has fewer", head)
+                raise self._wrong(f"{said}, but has fewer", head)
             old -= mark in (" ", "", "-")
             new -= mark in (" ", "", "+")
             if old < 0 or new < 0:
-                raise self._wrong(f"{said}, and has others", head)
+                raise self._wrong(f"{said}, but has others", head)
             self.added += mark == "+"
             self.removed += mark == "-"
             self._at += 1
         if self._line().startswith("\\"):
             self._at += 1
         line = self._line()
-        # After a patch of git: its version, under "-- ".
+        # After a git patch: the git version, under "-- ".
         if line.startswith(("+", " ")) or (line.startswith("-") and not line.startswith(("-- ", "--- "))):
-            raise self._wrong(f"{said}, and has more", head)
+            raise self._wrong(f"{said}, but has more", head)
 
     def _line(self) -> str:
         return self._lines[self._at] if self._at < len(self._lines) else ""
@@ -163,16 +166,17 @@ class _Diff:
 
     def _inside(self, name: str, written: str | None = None) -> str:
         if not name or name.startswith("/") or ".." in name.split("/"):
-            raise self._wrong(f"{written or name} is no file of a tree; write a/FILE and b/FILE")
+            raise self._wrong(f"{written or name} is not a path in a tree; write a/FILE and b/FILE")
         return name
 
     def _wrong(self, what: str, at: int | None = None) -> Misuse:
         return Misuse(f"{self._path}:{(self._at if at is None else at) + 1}: {what}")
 
 
-#: Where the patches lie that take out a commit: in a checkout beside ``src``, in a wheel in the package. Each
-#: restores what a kernel of its series did before. It is smaller than the commit put on in reverse, which
-#: seldom fits a source that has moved on.
+#: Folder of the patches that remove a commit: next to ``src`` in a checkout, in the package in a wheel. Each
+#: restores
+#: the earlier behavior of its series. It is smaller than the commit in reverse, which seldom applies to a
+#: newer source.
 FOLDER = "evidence/patches/reverts"
 
 _PACKAGE = Path(__file__).parents[2]
@@ -183,7 +187,7 @@ _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 
 @dataclass(frozen=True)
 class Revert:
-    """One patch that takes out a commit of twelve digits, or a switch's name, of the source of *series*."""
+    """A patch that removes a commit (12 digits, or a switch's name) from the source of *series*."""
 
     commit: str
     series: str
@@ -191,13 +195,13 @@ class Revert:
 
 
 def reverts_folder() -> Path | None:
-    """The folder of the patches that come with pfnlab; None where they are not installed."""
+    """Folder of the patches that come with pfnlab; None if they are not installed."""
     folders = (_PACKAGE / FOLDER, _PACKAGE.parents[1] / FOLDER)
     return next((folder for folder in folders if folder.is_dir()), None)
 
 
 def known_reverts() -> list[Revert]:
-    """All patches that take a commit out, by commit and series."""
+    """All patches that remove a commit, by commit and series."""
     folder = reverts_folder()
     paths = sorted(folder.glob("*.patch")) if folder else []
     names = [(path, _NAME.fullmatch(path.stem)) for path in paths]
@@ -205,9 +209,9 @@ def known_reverts() -> list[Revert]:
 
 
 def read_revert(word: str, series: str) -> PatchFile:
-    """The patch that *word* stands for, in the direction in which it is put on a source of *series*.
+    """The patch that *word* names, in the direction in which it applies to a source of *series*.
 
-    :param word: a commit, with 7 to 40 digits, or the path of a patch, which is put on in reverse
+    :param word: a commit, with 7 to 40 digits, or the path of a patch, which is applied in reverse
     :raises Misuse: there is no patch for that commit and series, or no such file
     """
     path = Path(word)
@@ -216,15 +220,15 @@ def read_revert(word: str, series: str) -> PatchFile:
         if not path.exists() and "/" not in word and not path.suffix:
             raise Misuse(
                 f"--revert {visible_name(word)}: neither a commit nor a patch: write 7 to 40 digits of "
-                "the commit, as 04c35ab3bdae, or the path of a patch"
+                "the commit, e.g. 04c35ab3bdae, or the path of a patch"
             )
-        # What it makes of a kernel is not what its absence makes.
+        # Its policy does not describe its reverse.
         return replace(read_patch(path), reverse=True, policy="")
     return read_patch(_revert_of(word, series).path)
 
 
 def word_of_revert(word: str) -> str:
-    """The name of a kernel without it: ``without-04c35ab3bdae``, or of a patch's name."""
+    """Name for a kernel without it: ``without-04c35ab3bdae``, or from the patch's name."""
     commits = {one.commit for one in known_reverts() if _same(one.commit, word)}
     return f"without-{commits.pop() if len(commits) == 1 else Path(word).stem}"
 
@@ -234,22 +238,22 @@ def _revert_of(commit: str, series: str) -> Revert:
     found = [one for one in known if _same(one.commit, commit)]
     several = sorted({one.commit for one in found})
     if len(several) > 1:
-        raise Misuse(f"--revert {commit} begins several commits: write {' or '.join(several)}")
+        raise Misuse(f"--revert {commit} matches several commits: write {' or '.join(several)}")
     fitting = next((one for one in found if one.series == series), None)
     if fitting is not None:
         return fitting
-    head = f"no patch of pfnlab takes {commit} out of {series}"
+    head = f"pfnlab has no patch that removes {commit} from {series}"
     if found:
         offer = f"there is one for {_listed([one.series for one in found])}"
     elif of_series := [one.commit for one in known if one.series == series]:
-        offer = f"of {series} there are {_listed(of_series)}"
+        offer = f"for {series} there are {_listed(of_series)}"
     else:
-        offer = f"of {series} there is none, but of {_listed(sorted({one.series for one in known}))}"
-    raise Misuse(f"{head}: {offer}; a patch of your own goes in as --patch FILE, or as --revert FILE")
+        offer = f"there is none for {series}, but for {_listed(sorted({one.series for one in known}))}"
+    raise Misuse(f"{head}: {offer}; use your own patch with --patch FILE or --revert FILE")
 
 
 def _listed(words: list[str]) -> str:
-    return ", ".join(words) or "nothing: they are not installed"
+    return ", ".join(words) or "none: they are not installed"
 
 
 def _same(commit: str, word: str) -> bool:

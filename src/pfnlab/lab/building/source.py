@@ -1,8 +1,10 @@
-"""The sources that a kernel is built from: a user's source tree, or the source package of the archive.
+"""Sources to build a kernel from: a user's source tree, or the archive's source package.
 
-A user's tree is only read. Of a git worktree the files are those git knows and those it would not ignore; of
-any other folder all but what a build in it left. A package of the archive (``linux-source-7.2``) is fetched
-as kernels are, with its signature, and unpacked once under ``<cache>/trees``.
+A user's tree is only read. In a git worktree the files are those tracked or not ignored by git; in any other
+folder,
+all files except build products. A package of the archive (``linux-source-7.2``) is fetched like kernels are,
+with
+signature checks, and unpacked once under ``<cache>/trees``.
 """
 
 import hashlib
@@ -31,14 +33,14 @@ _UNPACK_LIMIT = 600.0
 _GIT_LIMIT = 120.0
 _GIT = "it lists the files of a worktree: install git"
 
-#: What builds leave in a source tree; a tree without git is copied without it.
+#: Build products in a source tree, skipped when a tree without git is copied.
 _PRODUCT = re.compile(
     r".*\.(?:o|a|ko|cmd|d|mod|order|symvers|dtb|lex\.c|tab\.[ch]|s|su|tmp)|vmlinux(?:\.map)?"
     r"|modules\.builtin.*|\..*"
 )
 _PRODUCT_FOLDERS = ("include/config", "include/generated", "arch/x86/include/generated")
 
-#: The kinds of files that are a part of a tree, and of links.
+#: File types that belong to a tree: regular files and links.
 _KEPT = (stat.S_IFREG, stat.S_IFLNK)
 
 _SERIES = re.compile(r"\d+\.\d+")
@@ -49,11 +51,11 @@ _MAKEFILE = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL) *= *(\d+)", re.MULTILINE
 class KernelSource:
     """A kernel's source.
 
-    :param folder: where it is; only read
+    :param folder: its folder; only read
     :param label: ``linux-source-7.2 7.2.13-1``, or the folder's name
-    :param version: by its Makefile, ``7.2.13``
-    :param own: whether it is the user's
-    :param content: a checksum of all its files, in hex
+    :param version: version in its Makefile, ``7.2.13``
+    :param own: true if it is the user's
+    :param content: checksum of all its files, in hex
     """
 
     folder: Path
@@ -64,39 +66,39 @@ class KernelSource:
 
     @property
     def series(self) -> str:
-        """``7.2``."""
+        """Its series, e.g. ``7.2``."""
         return series_of(self.version)
 
 
 def check_source(what: str) -> None:
-    """Refuse what is neither the folder of a tree nor a series, before anything is asked or fetched.
+    """Check that *what* is the folder of a tree or a series, before anything is fetched.
 
-    :raises Misuse: with what to write instead
+    :raises Misuse: it is neither; the message says what to write instead
     """
     folder = Path(what)
     if folder.is_dir():
         _version(folder.absolute())
     elif not _SERIES.fullmatch(what):
         raise Misuse(
-            f"there is no source {what!r}: write the folder of a kernel tree, or a series the archive has "
+            f"no source {what!r}: write the folder of a kernel tree, or a series the archive has "
             "the source of, such as 7.2"
         )
 
 
 def series_in(what: str) -> str:
-    """The series of the source under that name, before anything is fetched; Misuse if there is none."""
+    """The series of that source, before anything is fetched; Misuse if there is none."""
     check_source(what)
     folder = Path(what)
     return series_of(_version(folder.absolute())) if folder.is_dir() else what
 
 
 def source_for(what: str, *, say: Callable[[str], None]) -> KernelSource:
-    """The source under that name.
+    """The source of that name.
 
     :param what: the folder of a tree, or a series whose source the archive has
     :raises Misuse: it is neither
     :raises MissingTool: the archive has no source of that series
-    :raises Unverified: a signature or checksum of the archive does not hold
+    :raises Unverified: a signature or checksum of the archive is wrong
     :raises Undecided: the archive cannot be reached
     """
     check_source(what)
@@ -110,7 +112,7 @@ def source_for(what: str, *, say: Callable[[str], None]) -> KernelSource:
 
 
 def files_of(source: KernelSource) -> list[str]:
-    """The paths of the source's files and links, relative to its folder, sorted."""
+    """Paths of the source's files and links, relative to its folder, sorted."""
     return _files_by_git(source.folder) or _files_by_walk(source.folder)
 
 
@@ -121,12 +123,12 @@ def _version(folder: Path) -> str:
         text = ""
     numbers = dict(_MAKEFILE.findall(text))
     if "VERSION" not in numbers or "PATCHLEVEL" not in numbers or not (folder / "mm" / "memory.c").exists():
-        raise Misuse(f"{folder} is no kernel tree: its Makefile and mm/memory.c say what it is")
+        raise Misuse(f"{folder} is not a kernel tree: it has no kernel Makefile or no mm/memory.c")
     return ".".join(filter(None, (numbers["VERSION"], numbers["PATCHLEVEL"], numbers.get("SUBLEVEL"))))
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    # None where the folder is no worktree of git. Nothing of the tree is written, not even git's index.
+    # None outside a git worktree. Nothing in the tree is written, not even git's index.
     if shutil.which("git") is None:
         return None
     answer = run(
@@ -144,7 +146,7 @@ def _files_by_git(folder: Path) -> list[str]:
         return []
     listing = _git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard") or ""
     paths = dict.fromkeys(path for path in listing.split("\0") if path)
-    # Neither what was removed nor the folder of a submodule, but links to folders.
+    # Skip removed files and folders of submodules; keep links to folders.
     return sorted(path for path in paths if (folder / path).is_symlink() or (folder / path).is_file())
 
 
@@ -164,7 +166,7 @@ def _files_by_walk(folder: Path) -> list[str]:
             name for name in folders if name != ".git" and str(below / name) not in _PRODUCT_FOLDERS
         ]
         links = [name for name in folders if (Path(place) / name).is_symlink()]
-        # A pipe that somebody left there is no part of a kernel.
+        # A stray pipe is not part of a kernel.
         names = [name for name in names if stat.S_IFMT((Path(place) / name).lstat().st_mode) in _KEPT]
         paths += [str(below / name) for name in [*names, *links] if not _PRODUCT.fullmatch(name)]
     return sorted(paths)
@@ -203,7 +205,7 @@ def _of_archive(series: str, say: Callable[[str], None]) -> KernelSource:
 
 
 def _package(archive: Archive, series: str, name: str, say: Callable[[str], None]) -> Package:
-    # The source of the kernel of this series that is here, else the newest.
+    # The source version of the cached kernel of this series, else the newest.
     here = cached(series) if series in CONFIRMED else None
     suites = [suite for suite in suites_for(series) if archive.has(suite)]
     versions = dict.fromkeys([here.version if here else "", ""])
@@ -211,7 +213,8 @@ def _package(archive: Archive, series: str, name: str, say: Callable[[str], None
     found = [offer.package for offer in offers if offer]
     if not found:
         raise MissingTool(
-            f"the archive holds no {name} (asked: {', '.join(suites)}): give the folder of a kernel tree"
+            f"the archive has no {name} (suites searched: {', '.join(suites)}): "
+            "give the folder of a kernel tree"
         )
     for package in found:
         if here and package.version == here.version:
@@ -224,7 +227,7 @@ def _unpack(archive: Archive, package: Package, folder: Path) -> None:
         ball = part / "source.tar.xz"
         take_out(archive.download(package, part), part, _name_of)
         if not ball.exists():
-            raise Undecided(f"{package.name} holds no source: its layout changed")
+            raise Undecided(f"{package.name} has no source: its layout changed")
         answer = run(
             ["tar", "-C", str(part), "--no-same-owner", "--no-same-permissions", "-xf", str(ball)],
             limit=_UNPACK_LIMIT,
@@ -236,7 +239,7 @@ def _unpack(archive: Archive, package: Package, folder: Path) -> None:
         for place, below, names in os.walk(folders[0]):
             for name in (*below, *names):
                 if stat.S_IFMT((Path(place) / name).lstat().st_mode) not in (stat.S_IFDIR, *_KEPT):
-                    reason = f"{visible_name(name)} is no file, folder or link"
+                    reason = f"{visible_name(name)} is not a file, folder or link"
                     raise Undecided(f"{package.name} is not unpacked: {reason}")
         folders[0].rename(folder)
 

@@ -1,4 +1,4 @@
-"""The commits of a git tree between two, each built from a clone: the tree itself is only read."""
+"""Commits of a git tree, each built from a clone; the tree itself is only read."""
 
 import hashlib
 import re
@@ -17,29 +17,29 @@ _SHA = re.compile(r"[0-9a-f]{40}")
 
 
 class TreeCommits:
-    """A clone of the git tree *tree*, which shares its objects, at one commit after the other; or Misuse."""
+    """A clone of the git tree *tree*, sharing its objects, checked out at one commit at a time; or Misuse."""
 
     def __init__(self, tree: Path) -> None:
         self._tree = tree.absolute()
-        trouble = f"{tree} is no git tree: give one with commits"
+        trouble = f"{tree} is not a git tree: give one with commits"
         self._git(self._tree, "rev-parse", "--git-dir", trouble=trouble)
         name = hashlib.sha256(str(self._tree).encode()).hexdigest()[:16]
         self.folder = cache_root() / "bisect" / f"{name}.tree" / (self._tree.name or "tree")
 
     def named(self, text: str) -> str:
-        """The full name of a commit; Misuse if the tree has none of that name."""
+        """The full name of a commit; Misuse if the tree has no such commit."""
         trouble = f"the tree has no commit {text!r}: write a tag, a branch or the digits of a commit"
         return self._git(self._tree, "rev-parse", "--verify", f"{text}^{{commit}}", trouble=trouble).strip()
 
     def comes_before(self, first: str, second: str) -> bool:
-        """True where *first* is an ancestor of *second*."""
+        """True if *first* is an ancestor of *second*."""
         command = ["git", "-C", str(self._tree), "merge-base", "--is-ancestor", first, second]
         return run(command, limit=_GIT_LIMIT, remedy=_GIT).returncode == 0
 
     def by_halves(self, newest: str, without: Sequence[str]) -> list[str]:
-        """The commits of *newest* that none of *without* has, the best half first, and *newest* last."""
+        """Commits of *newest* not reachable from *without*, best bisection point first, and *newest* last."""
         excluded = [f"^{commit}" for commit in without]
-        trouble = f"git does not list the commits between {', '.join(without)} and {newest}"
+        trouble = f"git cannot list the commits between {', '.join(without)} and {newest}"
         found = self._git(self._tree, "rev-list", "--bisect-all", newest, *excluded, trouble=trouble)
         commits = [line.split()[0] for line in found.splitlines() if _SHA.match(line)]
         return [*(commit for commit in commits if commit != newest), newest]
@@ -57,14 +57,14 @@ class TreeCommits:
         series: str | None,
         say: Callable[[str], None],
     ) -> BuiltKernel:
-        """The kernel of a commit; Undecided if it does not build or come up."""
+        """Build the kernel of a commit; Undecided if it does not build or come up."""
         self._check_out(commit, say)
         name = f"bisect-{commit[:12]}"
         return build(str(self.folder), (), configuration, name=name, jobs=jobs, series=series, say=say)
 
     def _check_out(self, commit: str, say: Callable[[str], None]) -> None:
         if not (trusted(self.folder) / ".git").exists():
-            say(f"cloning {self._tree.name}, which shares its objects")
+            say(f"cloning {self._tree.name}, sharing its objects")
             make_cache_folder(self.folder.parent)
             ends = str(self._tree), str(self.folder)
             trouble = "the tree cannot be cloned"
@@ -76,6 +76,6 @@ class TreeCommits:
     def _git(self, folder: Path, *arguments: str, trouble: str) -> str:
         answer = run(["git", "-C", str(folder), *arguments], limit=_GIT_LIMIT, remedy=_GIT)
         if answer.returncode:
-            last = (answer.stderr.strip().splitlines() or ["git says nothing"])[-1]
+            last = (answer.stderr.strip().splitlines() or ["no message from git"])[-1]
             raise Misuse(f"{trouble} ({last})")
         return answer.stdout

@@ -1,15 +1,16 @@
-"""The copy of a source a build works in: the user's tree is never written to.
+"""The copy of a source that a build works in: the user's tree is never written to.
 
 ::
 
     <cache>/trees/NAME/
       source/       the files, with the patches of the last build
-      originals/    those of them that patches changed, as they were
-      copied.json   of a user's tree: size and time of each file when it was copied
+      originals/    unpatched versions of the files that patches changed
+      copied.json   for a user's tree: size and time of each file when it was copied
       out-NAME/     the objects of one configuration
 
-A build folder is used again for other patches of the same source: only what a patch touches is compiled
-anew. So files keep their times, and one that is put back gets a new one, as its objects are of the patch.
+A build folder is reused for other patches of the same source: only the files that a patch touches are
+recompiled.
+So files keep their times, and a restored file gets a new one, since its objects were built with the patch.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ from pfnlab.lab.images.cache import cache_root, locked, make_cache_folder, trust
 from pfnlab.lab.images.tools import run
 from pfnlab.lab.images.trust import tighten
 
-#: Another build of the same tree may take as long, in seconds.
+#: Seconds to wait for another build of the same tree.
 _LOCK_LIMIT = 4 * 3600.0
 _PATCH_LIMIT = 60.0
 
@@ -41,28 +42,28 @@ _REFUSAL = re.compile(r"FAILED|can't find|malformed|garbage|ignored", re.IGNOREC
 
 @dataclass(frozen=True)
 class WorkTree:
-    """The copy of *source* in *home*, its folder in the cache; use it in `worktree`."""
+    """The copy of *source* in *home*, its folder in the cache; obtained from `worktree`."""
 
     source: KernelSource
     home: Path
 
     @property
     def folder(self) -> Path:
-        """The files."""
+        """The folder of the files."""
         return self.home / "source"
 
     def out(self, configuration: str) -> Path:
-        """The folder of the objects of the configuration of that name."""
+        """The folder of the objects of the named configuration."""
         return self.home / f"out-{configuration}"
 
     def refresh(self, *, say: Callable[[str], None]) -> None:
-        """Make it equal to the source: without patches, and with what the user changed since."""
+        """Make it equal to the source: without patches, and with the user's latest changes."""
         self._put_back()
         if self.source.own:
             self._copy(say)
 
     def apply(self, patches: Sequence[PatchFile]) -> None:
-        """Apply *patches* in order; Misuse if one does not, or leaves the tree; nothing of it stays."""
+        """Apply *patches* in order; Misuse, with all of them undone, if one fails or leaves the tree."""
         for patch in patches:
             for name in patch.files:
                 self._keep_aside(patch.path, name)
@@ -82,7 +83,7 @@ class WorkTree:
     def _originals(self) -> Path:
         return self.home / _ORIGINALS
 
-    # A file that is not there yet is marked by an empty folder of its name.
+    # A file that does not exist yet is marked by an empty folder of its name.
     def _keep_aside(self, patch: Path, name: str) -> None:
         file, kept = self.folder / name, self._originals() / name
         leaves = self.folder.resolve() not in file.resolve().parents
@@ -106,7 +107,7 @@ class WorkTree:
             for name in names:
                 if name.endswith(".part"):
                     continue
-                # A copy, for its time says that its objects are old.
+                # A copy gets a new time, so that its objects are rebuilt.
                 shutil.copyfile(Path(place) / name, self.folder / below / name)
                 shutil.copymode(Path(place) / name, self.folder / below / name)
             if not folders and not names and place != str(self._originals()):
@@ -120,7 +121,7 @@ class WorkTree:
         except (OSError, ValueError):
             old = {}
             shutil.rmtree(self.folder, ignore_errors=True)
-            say(f"copying {self.source.folder}, which stays as it is")
+            say(f"copying {self.source.folder}; the original is not changed")
         new = {}
         for path in files_of(self.source):
             status = (self.source.folder / path).lstat()
@@ -134,7 +135,7 @@ class WorkTree:
 
 @contextmanager
 def worktree(source: KernelSource, *, say: Callable[[str], None]) -> Iterator[WorkTree]:
-    """The copy of *source*, refreshed, and for this process alone; TimedOut if another build does not end."""
+    """The copy of *source*, refreshed and locked; TimedOut if another build does not end."""
     if source.own:
         place = hashlib.sha256(os.fsencode(source.folder)).hexdigest()[:12]
         home = cache_root() / "trees" / f"{re.sub('[^A-Za-z0-9._-]', '_', source.folder.name)}_{place}"
@@ -148,15 +149,15 @@ def worktree(source: KernelSource, *, say: Callable[[str], None]) -> Iterator[Wo
 
 
 def original(source: KernelSource, name: str) -> Path:
-    """A file of *source* without patches, *name* below the top of the tree.
+    """The unpatched file *name* of *source*, relative to the top of the tree.
 
-    A package of the archive is built where it was unpacked, and has those of its last build.
+    A package of the archive is built where it was unpacked, and still has the patches of its last build.
     """
     kept = source.folder.parent / _ORIGINALS / name
     return kept if not source.own and kept.is_file() else source.folder / name
 
 
-# Which file and hunk: of what patch(1) printed, the file it was at and the first complaint.
+# The file and hunk that failed: from the output of patch(1), the current file and the first complaint.
 def _refusal(output: str) -> str:
     file = ""
     for line in output.splitlines():
@@ -172,12 +173,12 @@ def _other_base(patch: PatchFile, source: KernelSource) -> str:
     if base in ("", source.label):
         return ""
     if patch.base_series in ("", source.series):
-        return f"; it is made for {base}: make it anew for this source"
+        return f"; it was made for {base}: redo it for this source"
     build = f"pfnlab kernels build {shell_word(patch.base_series)} --patch {shell_path(patch.path)}"
-    return f"; it is made for {base}: write {build}"
+    return f"; it was made for {base}: run {build}"
 
 
-# Its time changes only where its content does.
+# Changes the time of a copy only if its content changes.
 def _copy_file(original: Path, copy: Path) -> None:
     if not copy.parent.is_dir():
         make_cache_folder(copy.parent)

@@ -1,8 +1,9 @@
-"""apt as pfnlab calls it: with a configuration of its own, and for downloads as the user apt has for them.
+"""apt with pfnlab's own configuration, downloading as apt's sandbox user.
 
-As root, apt lets that user (``_apt``) speak to a mirror and read what it sends. The user needs a folder it
-can enter, which the cache is not: it is in ``$TMPDIR``, ``/var/tmp`` or ``/tmp``, and what is good in it goes
-into the cache.
+As root, apt lets that user (``_apt``) contact the mirror and parse its data. The user needs a folder it can
+enter,
+which the cache is not: so it works in ``$TMPDIR``, ``/var/tmp`` or ``/tmp``, and verified files move to the
+cache.
 """
 
 import os
@@ -29,8 +30,9 @@ NO_APT = "kernels come from a Debian archive through apt; give one of your own w
 QUERY_LIMIT = 60.0
 _PROBE_LIMIT = 10.0
 
-# How the machine reaches its archive is its own business: proxies, certificates, and whether an old
-# Release file is accepted (frozen mirrors). Nothing that weakens signatures is taken over.
+# Settings of how this machine reaches its archive: proxies, certificates, and whether an old Release file is
+# accepted
+# (frozen mirrors). Settings that weaken signatures are never copied.
 _CARRIED = re.compile(
     r"Acquire::(?:https?::(?:Proxy(?:-?Auto-?Detect)?(?:::[^ :]+)?|CaInfo|CaPath)"
     r'|Check-Valid-Until|Check-Date|ForceIPv[46]) "[^"]+";'
@@ -73,15 +75,15 @@ Acquire::https::Timeout "30";
 {carried}
 """
 
-# The lines that were said in this process: what holds for a machine is said once, not for each list.
+# Lines already printed in this process: facts about the machine are printed once, not for each list.
 _said: set[str] = set()
 
 
 class AptSettings(NamedTuple):
-    """The settings of the machine's apt that hold for pfnlab too.
+    """Settings of the machine's apt that apply to pfnlab too.
 
-    :param carried: lines for apt.conf that say how the machine reaches its mirrors
-    :param user: who downloads where root calls apt; root or nobody for no other than root
+    :param carried: lines for apt.conf on how the machine reaches its mirrors
+    :param user: the user that downloads if apt runs as root; empty or root for root itself
     """
 
     carried: str = ""
@@ -89,7 +91,7 @@ class AptSettings(NamedTuple):
 
     @property
     def undated(self) -> str:
-        """The settings by which no date of a list is checked, empty if dates are."""
+        """Settings that turn off date checks of lists, empty if dates are checked."""
         return ", ".join(found[0] for found in _UNDATED.finditer(self.carried))
 
 
@@ -97,14 +99,14 @@ DEFAULTS = AptSettings()
 
 
 class AptFolder(NamedTuple):
-    """A folder with ``apt.conf`` for one command; who downloads, and why root does, where it may not."""
+    """A folder with ``apt.conf`` for one command; the downloading user, and why it is root, if so."""
 
     path: Path
     user: str
     reason: str
 
     def prepare(self, settings: AptSettings, entry: str, lists: Path | None = None) -> Path:
-        """Write what apt needs, as :func:`configure` does; the folder of the lists."""
+        """Write the files apt needs, as :func:`configure` does; return the folder of the lists."""
         configure(self.path, settings._replace(user=self.user), entry, lists)
         if self.user != "root":
             for part in filter(Path.is_dir, self.path.rglob("*")):
@@ -112,7 +114,7 @@ class AptFolder(NamedTuple):
         return lists or self.path / "lists"
 
     def give(self, name: str) -> Path:
-        """A new folder in it, which belongs to the user that downloads."""
+        """Create a folder in it that belongs to the downloading user."""
         folder = self.path / name
         folder.mkdir(0o700)
         if self.user != "root":
@@ -121,7 +123,7 @@ class AptFolder(NamedTuple):
 
 
 def machine_settings() -> AptSettings:
-    """The settings of the machine's apt; MissingTool if there is none."""
+    """Settings of the machine's apt; MissingTool if it has none."""
     dump = run(["apt-config", "dump"], limit=QUERY_LIMIT, remedy=NO_APT).stdout
     carried = "\n".join(line for line in dump.splitlines() if _CARRIED.fullmatch(line))
     found = _USER.search(dump)
@@ -129,7 +131,7 @@ def machine_settings() -> AptSettings:
 
 
 def entry_of(mirror: Mirror, suite: str) -> str:
-    """The entry of a ``*.sources`` file for *suite*."""
+    """Entry of a ``*.sources`` file for *suite*."""
     key = "\n ".join(line or "." for line in mirror.signed_by.split("\n"))
     return (
         f"Types: deb\nURIs: {mirror.uri}\nSuites: {suite}\nComponents: main\nArchitectures: amd64\n"
@@ -138,10 +140,10 @@ def entry_of(mirror: Mirror, suite: str) -> str:
 
 
 def configure(folder: Path, settings: AptSettings, entry: str, lists: Path | None = None) -> bool:
-    """Write what apt needs into *folder*; whether *entry* is another one than that which was there.
+    """Write the files apt needs into *folder*; return True if *entry* differs from the old one.
 
     :param entry: as :func:`entry_of` returns it
-    :param lists: where the lists are; in *folder* by default
+    :param lists: the folder of the lists; in *folder* by default
     """
     for part in (folder / "cache" / "archives", folder / "state", folder / "lists"):
         make_cache_folder(part)
@@ -156,7 +158,7 @@ def configure(folder: Path, settings: AptSettings, entry: str, lists: Path | Non
 
 @contextmanager
 def apt_folder(user: str, beside: Path, mirror: Mirror) -> Iterator[AptFolder]:
-    """A temporary folder of apt, where *user* can enter it if root runs, else in *beside*; or Undecided."""
+    """A temporary folder for apt that *user* can enter if running as root, else in *beside*; or Undecided."""
     reason = _reason_against(user, mirror)
     places = [] if reason or os.geteuid() else [os.environ.get("TMPDIR", ""), "/var/tmp", "/tmp"]
     for place in places:
@@ -187,20 +189,20 @@ def call_apt(
     cwd: Path | None = None,
     meanwhile: Callable[[], None] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command of apt with the configuration in *folder*; the caller judges the exit status."""
+    """Run an apt command with the configuration in *folder*; the caller checks the exit status."""
     env = {"APT_CONFIG": str(folder / "apt.conf")}
     return run(command, limit=limit, remedy=NO_APT, env=env, cwd=cwd, meanwhile=meanwhile)
 
 
 def say_once(line: str, say: Callable[[str], None]) -> None:
-    """Say what was not said in this process."""
+    """Print *line* once per process."""
     if line not in _said:
         _said.add(line)
         say(line)
 
 
 def _reason_against(user: str, mirror: Mirror) -> str:
-    """Why downloads cannot be of *user*; empty where they can."""
+    """The reason why *user* cannot download; empty if it can."""
     if user in ("", "root"):
         return f'the machine\'s apt says APT::Sandbox::User "{user}"'
     try:
@@ -214,7 +216,7 @@ def _reason_against(user: str, mirror: Mirror) -> str:
 
 
 def _may(user: str, right: str, path: Path) -> bool:
-    """True where the program ``test`` says so as *user*; false too where nobody can become that user."""
+    """True if the program ``test`` says so as *user*; False also if we cannot switch to that user."""
     number = pwd.getpwnam(user)
     try:
         answer = subprocess.run(
@@ -235,22 +237,22 @@ _DATE = re.compile(r"^Date:(.*)$", re.MULTILINE)
 
 
 def check_newest(memory: Path, suite: str, lists: Path) -> None:
-    """Refuse lists that are older than those seen before, and remember the date of others.
+    """Reject lists that are older than those seen before, and remember the date of accepted ones.
 
-    A signature says who made a list, and not that it is today's. Whoever answers for a mirror can send an old
-    one, and keep a machine on kernels and tools whose faults are known.
+    A signature shows who made a list, not that it is current. A mirror could replay an old list, to keep a
+    machine on
+    kernels and tools with known bugs.
 
     :param memory: the file with the newest date of *suite*
     :param lists: the folder with its Release file, whose signature was verified
-    :raises Undecided: they are older, or say no date
-
+    :raises Undecided: they are older, or have no date
     """
     newest, date = _remembered(memory), _date_of(lists)
     if newest is not None and (date is None or date < newest):
         said = f"is of {_shown(date)}" if date else "has no date"
         seen = f"one of {_shown(newest)} was here before"
         raise Undecided(
-            f"the package list of {suite} is refused: it {said}, and {seen}; try "
+            f"the package list of {suite} is rejected: it {said}, and {seen}; try "
             f"another mirror, or to accept it `rm {shell_path(memory)}`"
         )
     if date is not None and date != newest:

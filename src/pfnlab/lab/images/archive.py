@@ -1,9 +1,11 @@
-"""The Debian archive through an apt of our own: own lists, own cache, the machine's mirror and keyring.
+"""The Debian archive, read with a private apt: own lists and cache, the machine's mirror and keyring.
 
-Each suite has a directory of its own under ``<cache>/apt``, so that refreshing one touches no other:
-``apt.conf``, ``suite.sources``, ``lists/`` and ``listing.json``, which holds the kernel packages the
-signed lists name. Signatures are always checked; nothing here can turn that off. Lists come into the cache
-when they are verified and not older than those before (`pfnlab.lab.images.apt`).
+Each suite has its own directory under ``<cache>/apt``, so that refreshing one leaves the others alone:
+``apt.conf``,
+``suite.sources``, ``lists/`` and ``listing.json``, the kernel packages in the signed lists. Signatures are
+always checked; nothing here can turn that off. Lists enter the cache only after they are verified and not
+older than
+the previous ones (`pfnlab.lab.images.apt`).
 """
 
 from __future__ import annotations
@@ -29,17 +31,17 @@ from pfnlab.lab.images.cache import cache_root, locked, new_folder, quiet, trust
 from pfnlab.lab.images.sources import Mirror
 from pfnlab.lab.images.tools import complaint
 
-#: Seconds after which lists are fetched again.
+#: Maximum age of lists, in seconds.
 LISTS_LAST = 24 * 3600
 
 _UPDATE_LIMIT = 300.0
 _DOWNLOAD_LIMIT = 600.0
 _LOCK_LIMIT = 900.0
 
-#: Every package that may hold a kernel of the cloud flavour (metapackages differ by version).
+#: Every package that may have a kernel of the cloud flavour (metapackages differ by version).
 _KERNEL_NAME = re.compile(r"linux-(?:image|binary)-(?:unsigned-)?\d.*-cloud-amd64(?:-unsigned)?")
 
-# As Debian has them. A version is also the name of a folder in the cache.
+# As Debian defines them. A version is also the name of a folder in the cache.
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]*")
 _VERSION = re.compile(r"[0-9][A-Za-z0-9.+~:-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -51,7 +53,7 @@ _UNSIGNED = re.compile(
     re.IGNORECASE,
 )
 
-# apt's messages for a server that does not answer, as opposed to one that lacks the file.
+# apt's messages for a server that does not answer, unlike one that lacks the file.
 _UNREACHABLE = re.compile(
     r"(?:Could not|Unable to) (?:resolve|connect|wait for)|Temporary failure resolving|Something wicked"
     r"|Cannot initiate the connection|Connection (?:timed out|refused|failed)|Network is unreachable"
@@ -60,16 +62,16 @@ _UNREACHABLE = re.compile(
 
 
 class Unreachable(Undecided):
-    """The archive did not answer at all; asking it for another suite is of no use."""
+    """The archive did not answer at all; other suites would fail too."""
 
 
 class Unverified(Undecided):
-    """A suite's signature or checksum does not fit the configured keyring; nothing of it is used."""
+    """The signature or checksum of a suite does not match the configured keyring; nothing of it is used."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """One kernel package a suite holds; *size* is the package's, in bytes."""
+    """A kernel package of a suite; *size* in bytes."""
 
     name: str
     version: str
@@ -79,14 +81,14 @@ class Package:
 
 @dataclass(frozen=True)
 class Listing:
-    """The kernel packages of one suite as its signed lists had them at *taken* (seconds since 1970)."""
+    """The kernel packages of one suite in its signed lists at *taken* (seconds since 1970)."""
 
     taken: float
     packages: tuple[Package, ...]
 
 
 class Offered(NamedTuple):
-    """A package of the archive, the room its files take, in KiB, and the packages it depends on."""
+    """A package of the archive, its installed size in KiB, and its dependencies."""
 
     package: Package
     unpacked: int = 0
@@ -94,7 +96,7 @@ class Offered(NamedTuple):
 
 
 def read_listing(root: Path, suite: str) -> Listing | None:
-    """The listing of *suite* fetched last, without asking the archive; ``None`` where there is none."""
+    """Last fetched listing of *suite*, without network access; ``None`` if there is none."""
     try:
         return msgspec.json.decode(trusted(root / suite / "listing.json").read_bytes(), type=Listing)
     except (OSError, msgspec.MsgspecError):
@@ -103,25 +105,25 @@ def read_listing(root: Path, suite: str) -> Listing | None:
 
 @dataclass(eq=False)
 class Archive:
-    """The Debian archive: which kernel packages a suite holds, and the packages themselves.
+    """The Debian archive: the kernel packages of each suite, and the packages themselves.
 
-    :param root: the directory the suites' apt states live in
+    :param root: the directory of the suites' apt states
     """
 
     root: Path
     main: Mirror
     security: Mirror | None = None
     settings: apt.AptSettings = apt.DEFAULTS
-    # What the machine does not check is said to whoever asked last.
+    # Warnings about unchecked settings go to the latest caller.
     _say: Callable[[str], None] = field(default=quiet, init=False)
     _failures: dict[str, str] = field(default_factory=dict, init=False)
 
     @classmethod
     def of_this_machine(cls, root: Path) -> Archive:
-        """The archive ``PFNLAB_MIRROR`` names, else that of the machine's own apt sources.
+        """The archive named by ``PFNLAB_MIRROR``, else that of the machine's apt sources.
 
         :raises MissingTool: there is no apt, or no Debian archive among its sources
-        :raises Misuse: ``PFNLAB_MIRROR`` names no mirror
+        :raises Misuse: ``PFNLAB_MIRROR`` is not a mirror
         """
         settings = apt.machine_settings()
         mirrors = sources.named_mirrors(os.environ)
@@ -131,16 +133,16 @@ class Archive:
         return cls(root, main, security, settings)
 
     def has(self, suite: str) -> bool:
-        """True where the machine is configured for an archive that could hold *suite*."""
+        """True if the machine is configured for an archive that could have *suite*."""
         return self.security is not None or not suite.endswith("-security")
 
     def listing(self, suite: str, *, refresh: bool = False, say: Callable[[str], None]) -> Listing:
-        """The kernel packages of *suite*, its lists fetched when they are older than a day, or to *refresh*.
+        """The kernel packages of *suite*; fetches its lists if older than a day, or if *refresh* is true.
 
-        When the archive cannot be reached, older lists are used and *say* reports it.
+        If the archive cannot be reached, older lists are used and *say* reports it.
 
         :raises Unverified: the keyring does not verify the suite
-        :raises Undecided: the lists cannot be had and there are no older ones
+        :raises Undecided: the lists cannot be fetched and there are no older ones
         """
         self._say = say
         mirror = self._mirror(suite)
@@ -152,7 +154,7 @@ class Archive:
         if old_listing and not refresh and 0 <= time.time() - old_listing.taken < LISTS_LAST:
             return old_listing
         if mirror.uri in self._failures:
-            # A mirror that did not answer for one suite is not asked again: that would take as long.
+            # A mirror that did not answer for one suite is not tried again: that would take as long.
             if old_listing is None:
                 raise Unreachable(self._failures[mirror.uri])
             return old_listing
@@ -167,14 +169,14 @@ class Archive:
             if old_listing is None:
                 raise
             day = time.strftime("%Y-%m-%d", time.localtime(old_listing.taken))
-            say(f"{trouble}; going on with the lists of {day}")
+            say(f"{trouble}; using the lists of {day}")
             return old_listing
         return self._extract(suite)
 
     def find(
         self, suites: Iterable[str], name: str, version: str = "", *, say: Callable[[str], None]
     ) -> Offered | None:
-        """The package *name*, of that version or the newest, in the first suite with it; as `listing`."""
+        """Package *name*, of *version* or the newest, in the first suite that has it; errors as `listing`."""
         query = [f"{name}={version}"] if version else ["--no-all-versions", name]
         for suite in suites:
             self.listing(suite, say=say)
@@ -185,10 +187,10 @@ class Archive:
         return None
 
     def download(self, package: Package, into: Path, progress: Callable[[int], None] | None = None) -> Path:
-        """Fetch *package* into the directory *into*; apt checks it against the signed lists, and so do we.
+        """Fetch *package* into the directory *into*; both apt and pfnlab check it against the signed lists.
 
-        :param progress: gets the number of bytes so far, now and then
-        :raises Unverified: the package is not what the signed lists say, or they do not say it
+        :param progress: called with the number of bytes so far
+        :raises Unverified: the package does not match the signed lists, or they have no checksum for it
         :raises Undecided: it cannot be fetched
         """
         request = f"{package.name}={package.version}"
@@ -210,20 +212,22 @@ class Archive:
             files = sorted(place.glob("*.deb"))
             if answer.returncode or len(files) != 1:
                 raise _not_fetched(answer.stderr, request, package.suite)
-            # Read and written once, then compared: what lies there is not root's.
+            # Copied once, then compared: the source does not belong to root.
             deb = into / files[0].name
             shutil.copyfile(files[0], deb)
         with deb.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest not in digests:
             deb.unlink()
-            raise Unverified(f"{deb.name} is not the file that the list of {package.suite} says; try again")
+            raise Unverified(
+                f"{deb.name} does not match its checksum in the list of {package.suite}; try again"
+            )
         if folder.reason:
             apt.say_once(f"downloads run as root: {folder.reason}", self._say)
         return deb
 
     def _digests(self, package: Package, request: str) -> set[str]:
-        """The checksums that the signed list has for *package*."""
+        """Checksums of *package* in the signed list."""
         digests = set()
         for fields in self._stanzas(package.suite, [request]):
             if _package(fields, package.suite) is None or fields["version"] != package.version:
@@ -250,7 +254,7 @@ class Archive:
     def _update(self, suite: str, mirror: Mirror) -> None:
         home = self._home(suite)
         with apt.apt_folder(self.settings.user, self.root, mirror) as folder:
-            # The user that downloads may not be able to read the machine's own.
+            # The downloading user may not be able to read the machine's keyring.
             keyring = Path(mirror.signed_by)
             if mirror.signed_by.startswith("/") and keyring.is_file():
                 keyring = folder.path / f"keyring{keyring.suffix}"
@@ -260,15 +264,16 @@ class Archive:
             else:
                 entry = apt.entry_of(mirror, suite)
             lists = folder.prepare(self.settings, entry)
-            # With the old Release file apt leaves an older one unused, and says nothing of it. Lists of
-            # packages are not fetched again if they are the same.
+            # Given the old Release file, apt silently ignores an older one. Package lists that did not change
+            # are not fetched
+            # again.
             old = [path for path in (home / "lists").glob("*_Packages*") if path.is_file()]
             for path in old:
                 shutil.copy2(path, lists)
             command = ["apt-get", "-q", "update"]
             answer = apt.call_apt(folder.path, command, _UPDATE_LIMIT)
             if answer.returncode and old and "Hash Sum" in answer.stderr:
-                # A server may say of an older list that the one here is not older.
+                # A server may report an older list as unchanged.
                 for path in old:
                     (lists / path.name).unlink(missing_ok=True)
                 answer = apt.call_apt(folder.path, command, _UPDATE_LIMIT)
@@ -285,7 +290,7 @@ class Archive:
             apt.say_once(line, self._say)
 
     def _check_update(self, suite: str, mirror: Mirror, answer: subprocess.CompletedProcess[str]) -> None:
-        # A signature that fails while older lists exist can be a mere warning to apt; to us it is an error.
+        # With older lists present, apt may only warn about a bad signature; for us it is an error.
         if not answer.returncode and "previous index files will be used" not in answer.stderr:
             return
         reason = complaint(answer.stderr)
@@ -313,7 +318,7 @@ class Archive:
         )
 
     def _extract(self, suite: str) -> Listing:
-        # The kernel packages out of the lists just fetched; written last, so its presence means success.
+        # Select the kernel packages of the lists just fetched; written last, so its presence means success.
         names = self._query(suite, ["apt-cache", "pkgnames", "linux-"]).split()
         kernel_names = sorted(name for name in names if _KERNEL_NAME.fullmatch(name))
         text = self._query(suite, ["apt-cache", "show", *kernel_names]) if kernel_names else ""
@@ -334,13 +339,13 @@ class Archive:
         return answer.stdout
 
     def _stanzas(self, suite: str, query: list[str]) -> Iterator[dict[str, str]]:
-        # Nothing where the list has no such package.
+        # Empty if the list has no such package.
         answer = apt.call_apt(self._home(suite), ["apt-cache", "show", *query], apt.QUERY_LIMIT)
         return sources.stanzas(answer.stdout)
 
 
 def _package(fields: dict[str, str], suite: str) -> Package | None:
-    """The package of a stanza; None where its name or version is none of Debian's."""
+    """The package of a stanza; None if its name or version is not valid in Debian."""
     name, version = fields.get("package", ""), fields.get("version", "")
     if not _NAME.fullmatch(name) or not _VERSION.fullmatch(version):
         return None
@@ -358,14 +363,14 @@ def _not_fetched(stderr: str, request: str, suite: str) -> Undecided:
         return Unreachable(f"the archive cannot be reached (no network?): {complaint(stderr)}")
     if re.search(r"hash|authenticat|unexpected size", stderr, re.IGNORECASE):
         return Unverified(f"{trouble}; nothing was kept: try again, or ask those who run the mirror")
-    return Undecided(f"{trouble}; fetch with --refresh to read what {suite} holds now")
+    return Undecided(f"{trouble}; fetch with --refresh to read the current list of {suite}")
 
 
 @contextmanager
 def opened_archive(say: Callable[[str], None]) -> Iterator[Archive]:
-    """The archive of this machine, for this process alone; errors of :meth:`Archive.of_this_machine`.
+    """The archive of this machine, locked for this process; errors of :meth:`Archive.of_this_machine`.
 
-    :raises TimedOut: another process did not let go of it in time
+    :raises TimedOut: another process did not release it in time
     """
     root = cache_root()
     with locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):

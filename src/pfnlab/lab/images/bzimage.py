@@ -1,4 +1,4 @@
-"""The setup header of an x86 kernel image (boot protocol 2.00 and later): is it one, and which release?"""
+"""The setup header of an x86 kernel image (boot protocol 2.00 and later): validity and release."""
 
 import re
 import struct
@@ -13,15 +13,15 @@ _MAGIC_AT = 0x202
 _VERSION_AT = 0x20E
 _VERSION_BASE = 0x200
 
-#: The longest version string looked for, in bytes.
+#: Longest version string, in bytes.
 _VERSION_MAX = 512
 
-# It is also the beginning of the names of files in the cache.
+# It is also used in names of files in the cache.
 _RELEASE = re.compile(r"[0-9A-Za-z][!-.0-~]*")
 
 
 def release_of(path: Path) -> str:
-    """The release (``uname -r``) an x86 bzImage says it is; Misuse if it cannot be read or is none."""
+    """The release (``uname -r``) in the header of an x86 bzImage; Misuse if unreadable or not a bzImage."""
     check_regular(path, "kernel", MOST_RECORDED)
     try:
         with path.open("rb") as file:
@@ -29,12 +29,11 @@ def release_of(path: Path) -> str:
     except OSError as trouble:
         raise Misuse(f"{path} cannot be read as a kernel: {trouble.strerror}") from trouble
     if head[_BOOT_FLAG_AT : _BOOT_FLAG_AT + 2] != b"\x55\xaa" or head[_MAGIC_AT : _MAGIC_AT + 4] != b"HdrS":
-        # The three files people give instead, by their first bytes.
+        # Files often given by mistake, by their first bytes.
         formats = {b"\x7fELF": "an ELF file (vmlinux?)", b"\x1f\x8b": "gzip", b"!<arch>": "a .deb"}
         other = next((f" but {name}" for magic, name in formats.items() if head.startswith(magic)), "")
         raise Misuse(
-            f"{path} is not an x86 bzImage{other}: give the file that arch/x86/boot/bzImage or "
-            "/boot/vmlinuz-* is"
+            f"{path} is not an x86 bzImage{other}: give a file like arch/x86/boot/bzImage or /boot/vmlinuz-*"
         )
     (pointer,) = struct.unpack_from("<H", head, _VERSION_AT)
     start = _VERSION_BASE + pointer
@@ -43,5 +42,5 @@ def release_of(path: Path) -> str:
         raise Misuse(f"{path} has a bzImage header without a version string: give an unmodified bzImage")
     release = text.split()[0]
     if not _RELEASE.fullmatch(release):
-        raise Misuse(f"{path} says it is {visible_name(release)!r}, which is no kernel's release")
+        raise Misuse(f"{path} has the invalid release {visible_name(release)!r}")
     return release

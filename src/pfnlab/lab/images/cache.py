@@ -1,8 +1,9 @@
-"""The cache directory: its place, its locks, and checksums of the files and folders it stores.
+"""The cache directory: its location, its locks, and checksums of its files and folders.
 
-Files and folders that take long to make or fetch go through `kept`: beside each lies ``NAME.sha256`` with a
-checksum of every file, compared at every use; a process reads a file again only where it was written
-since. One whose checksums do not hold is made anew, so no guest ever boots half an image.
+Files and folders that take long to make or fetch are stored by `kept`: next to each is ``NAME.sha256`` with a
+checksum of every file, compared at every use; a process rereads a file only if it was written since. If a
+checksum
+does not match, the file is made again, so no guest ever boots half an image.
 """
 
 import errno
@@ -28,18 +29,18 @@ from pfnlab.lab.images.trust import check_cache, check_part, tighten
 #: Error numbers of a write that finds no room.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
-#: Seconds between two tries to get a lock.
+#: Seconds between two attempts to get a lock.
 _POLL = 0.2
 
-#: Seconds another process may take to make the file that is waited for.
+#: Seconds to wait for another process to make a file.
 _KEEP_LIMIT = 900.0
 
-# A lock file is for other processes; threads of this process wait for each other without a message.
+# Lock files are for other processes; threads of this process wait for each other without a message.
 _threads: dict[Path, threading.Lock] = {}
 
 
 def quiet(line: str) -> None:
-    """Drop a line of progress."""
+    """Discard a line of progress."""
     del line
 
 
@@ -47,7 +48,7 @@ def cache_root() -> Path:
     """``$PFNLAB_CACHE``, or ``pfnlab`` in ``$XDG_CACHE_HOME`` or ``~/.cache``; it need not exist yet.
 
     :raises Misuse: its name has a quote or newline in it
-    :raises Untrusted: somebody else may write to it
+    :raises Untrusted: another user may write to it
     """
     folder = os.environ.get("PFNLAB_CACHE")
     if folder:
@@ -64,7 +65,7 @@ def cache_root() -> Path:
 
 
 def trusted(path: Path) -> Path:
-    """*path* in the cache, before it is used; Untrusted if others may write to it or anything below."""
+    """Check *path* in the cache before use; Untrusted if others may write to it or anything below."""
     root = cache_root()
     if path.is_relative_to(root):
         with usable(root):
@@ -73,11 +74,11 @@ def trusted(path: Path) -> Path:
 
 
 def make_cache_folder(path: Path) -> None:
-    """Make *path* and the folders above it, for their owner alone; those that are there stay as they are.
+    """Create *path* and its parents for their owner alone; existing folders are unchanged.
 
-    :raises OSError: it cannot be made, or is no folder
-    :raises Misuse: a link of another user is on the way
-    :raises Untrusted: somebody else may write to the cache
+    :raises OSError: it cannot be created, or is not a folder
+    :raises Misuse: a link of another user is in the path
+    :raises Untrusted: another user may write to the cache
     """
     make_folder(path, 0o700)
     cache_root()
@@ -85,10 +86,10 @@ def make_cache_folder(path: Path) -> None:
 
 @contextmanager
 def locked(path: Path, *, limit: float, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold the lock file *path*; the kernel drops it with the process, so a dead holder blocks nobody.
+    """Hold the lock file *path*; the kernel releases it when the process ends, however it ends.
 
     :param limit: seconds to wait for another holder
-    :param say: called once, with a message, when another process holds the lock
+    :param say: called once, with a message, if another process holds the lock
     :raises TimedOut: the limit passed
     """
     make_cache_folder(path.parent)
@@ -111,14 +112,14 @@ def locked(path: Path, *, limit: float, say: Callable[[str], None]) -> Iterator[
 
 
 def write_cached(path: Path, content: str | bytes) -> None:
-    """Write *content* to *path*, whole or not at all, in a folder that is made where there is none."""
+    """Write *content* to *path* atomically, creating its folder if needed."""
     make_cache_folder(path.parent)
     write_whole(path, content, mode=0o644)
 
 
 @contextmanager
 def usable(root: Path | None = None) -> Iterator[None]:
-    """Turn an OSError of the cache, *root* if not known to be sound, into one line, Undecided."""
+    """Turn an OSError of the cache (*root*, if not yet checked) into a one-line Undecided."""
     try:
         yield
     except OSError as trouble:
@@ -130,12 +131,13 @@ def usable(root: Path | None = None) -> Iterator[None]:
 
 
 def kept(path: Path, make: Callable[[Path], None], *, say: Callable[[str], None] = quiet) -> Path:
-    """The file or folder *path* of the cache, whole; made when it is not there, and anew when it is damaged.
+    """The complete file or folder *path* of the cache; made if missing, and made again if damaged.
 
-    One process makes it while others wait; the lock is that of the folder *path* is in. It appears by one
-    rename, and nothing is left of an unfinished one.
+    One process makes it while others wait; the lock is that of the parent folder. It appears by one rename,
+    and nothing
+    remains of an unfinished one.
 
-    :param make: makes it at the path it is given, in a temporary folder
+    :param make: makes it at the given path, in a temporary folder
     :raises TimedOut: another process did not finish it in time
     :raises Undecided: the cache cannot be written to, or is full
     """
@@ -147,7 +149,7 @@ def kept(path: Path, make: Callable[[Path], None], *, say: Callable[[str], None]
         if is_whole(path):
             return path
         if _voucher(path).exists():
-            say(f"{path} is damaged and is made anew")
+            say(f"{path} is damaged and is made again")
         with workplace(folder) as place:
             make(place / path.name)
             keep(place / path.name, path)
@@ -156,7 +158,7 @@ def kept(path: Path, make: Callable[[Path], None], *, say: Callable[[str], None]
 
 @contextmanager
 def workplace(folder: Path) -> Iterator[Path]:
-    """A temporary folder in *folder*, for what appears there by one rename when it is whole."""
+    """A temporary folder in *folder*, for files to move there by one rename once complete."""
     make_cache_folder(folder)
     sweep(folder)
     with tempfile.TemporaryDirectory(prefix=".part-", dir=folder, ignore_cleanup_errors=True) as name:
@@ -164,14 +166,14 @@ def workplace(folder: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a process that was killed left in *folder*; a lock says that no other works there."""
+    """Remove leftovers of killed processes in *folder*; the caller holds the lock."""
     for leftover in folder.glob(".part-*"):
         shutil.rmtree(leftover, ignore_errors=True)
 
 
 @contextmanager
 def new_folder(home: Path) -> Iterator[Path]:
-    """A folder that is filled, and then takes the place of *home*."""
+    """A folder to fill, which then replaces *home*."""
     with workplace(home.parent) as place:
         part = place / home.name
         part.mkdir()
@@ -183,10 +185,11 @@ def new_folder(home: Path) -> Iterator[Path]:
 
 
 def keep(part: Path, path: Path) -> None:
-    """Move the finished *part*, a file or folder beside *path*, to *path*, and vouch for it.
+    """Move the finished *part*, a file or folder next to *path*, to *path*, and record its checksums.
 
-    Of several processes that store the same path at the same time the last one wins; where their writes mix,
-    the checksums do not hold, and the next call of `kept` makes it anew.
+    If several processes store the same path at the same time, the last one wins; if their writes mix, the
+    checksums do
+    not match, and the next call of `kept` makes it again.
     """
     tighten(part)
     voucher = _checksums(part, path.name)
@@ -198,7 +201,7 @@ def keep(part: Path, path: Path) -> None:
 
 
 def is_whole(path: Path) -> bool:
-    """True where the file or folder *path* is, to the byte, what was stored there; else as `trusted`."""
+    """True if the file or folder *path* matches its recorded checksums; errors as for `trusted`."""
     for file in (path, _voucher(path)):
         trusted(file)
     try:
@@ -215,19 +218,19 @@ def is_whole(path: Path) -> bool:
 
 
 def forget(path: Path) -> None:
-    """Remove the file *path* of the cache and its checksums, as far as they are there."""
+    """Remove the file *path* of the cache and its checksums, if they exist."""
     _voucher(path).unlink(missing_ok=True)
     path.unlink(missing_ok=True)
 
 
 class AskedBefore:
-    """Answers that a long search about *parts* keeps in ``<cache>/bisect/KEY.json``, unless *afresh*."""
+    """Cached answers of a long search about *parts*, in ``<cache>/bisect/KEY.json``; ignored if *afresh*."""
 
     def __init__(self, *parts: str, afresh: bool = False) -> None:
         key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
         self._path = cache_root() / "bisect" / f"{key}.json"
         self._answers: dict[str, str] = {}
-        # None yet, or one that was cut off: it is asked again.
+        # Missing or truncated: ask again.
         with suppress(OSError, msgspec.MsgspecError):
             if not afresh:
                 self._answers = msgspec.json.decode(trusted(self._path).read_bytes(), type=dict[str, str])
@@ -236,7 +239,7 @@ class AskedBefore:
         return self._answers.get(question)
 
     def keep(self, question: str, answer: str) -> None:
-        """Remember an answer; Undecided if the cache cannot be written."""
+        """Store an answer; Undecided if the cache cannot be written."""
         self._answers[question] = answer
         with usable():
             write_cached(self._path, msgspec.json.encode(self._answers))
@@ -246,7 +249,7 @@ def _voucher(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
 
 
-# Lines as sha256sum prints them, below a first line that is their own checksum.
+# Lines in the format of sha256sum, after a first line that is their own checksum.
 def _checksums(part: Path, name: str) -> str:
     files = [part]
     if part.is_dir():
@@ -266,7 +269,7 @@ def _digest(path: Path) -> str:
     return _read_digest(path, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-# A state of a guest is 80 MB, and a process may start hundreds of guests from it.
+# A guest state is 80 MB, and a process may start hundreds of guests from it.
 @lru_cache(maxsize=4096)
 def _read_digest(path: Path, inode: int, size: int, written: int) -> str:
     del inode, size, written

@@ -1,7 +1,8 @@
-"""The changelog of a kernel's package: which stable release took which commit over, by title.
+"""The changelog of a kernel's package: the commits each stable release backported, by title.
 
-Up to 6.18 it is in the kernel's own package, and stored beside it. Later kernels have it in a package beside,
-``linux-base-RELEASE``, which the archive may no longer hold.
+Up to 6.18 it is in the kernel's own package, and stored next to the kernel. Later kernels have it in a
+separate
+package, ``linux-base-RELEASE``, which the archive may no longer have.
 """
 
 import gzip
@@ -18,20 +19,20 @@ from pfnlab.lab.images.cache import workplace
 from pfnlab.lab.images.deb import take_out
 from pfnlab.lab.images.kernels import KernelImage, suites_of
 
-#: The file beside a cached vmlinuz.
+#: The file next to a cached vmlinuz.
 NAME = "changelog.gz"
 
-#: The longest changelog, in bytes.
+#: Largest changelog, in bytes.
 _MOST = 256 << 20
 
-# A package of Debian's own version, as linux-base-RELEASE, calls it changelog.Debian.gz.
+# Native Debian packages such as linux-base-RELEASE name it changelog.Debian.gz.
 _MEMBER = re.compile(r"(?:\./)?usr/share/doc/linux-(?:base|image)-[^/]+/changelog(?:\.Debian)?\.gz")
 
 
 def changelog_of(kernel: KernelImage, *, say: Callable[[str], None] = lambda line: None) -> str | None:
-    """The changelog of the kernel's package, fetched where it is not here; None if the archive has none.
+    """The changelog of the kernel's package, fetched if not cached; None if the archive has none.
 
-    :raises Unverified: a signature or checksum of the archive does not hold
+    :raises Unverified: a signature or checksum of the archive is wrong
     """
     path = kernel.vmlinuz.parent / NAME
     if not path.exists() and kernel.package:
@@ -47,7 +48,7 @@ def changelog_of(kernel: KernelImage, *, say: Callable[[str], None] = lambda lin
     except (OSError, EOFError, zlib.error) as error:
         raise Undecided(f"{path} cannot be read: {error}; remove it and try again") from error
     if len(text) > _MOST:
-        raise Undecided(f"{path} has over {size_text(_MOST)} in it, which no changelog has")
+        raise Undecided(f"{path} unpacks to over {size_text(_MOST)}, too much for a changelog")
     return text.decode(errors="replace")
 
 

@@ -1,4 +1,4 @@
-"""The configuration of a kernel that is booted: beside its image, or inside it (CONFIG_IKCONFIG)."""
+"""Configuration of a kernel to boot: from a file next to its image, or inside it (CONFIG_IKCONFIG)."""
 
 import functools
 import zlib
@@ -10,27 +10,28 @@ from pfnlab.kernel.policies.kconfig import configuration_of, read_configuration
 from pfnlab.lab.images.kernels import KernelImage
 from pfnlab.lab.lens.vmlinux import vmlinux_of
 
-#: RAM of a guest in which programs run, in MiB; it begins at 0. Below that some kernels fail to boot.
+#: RAM of a guest in which programs run, in MiB; it begins at 0. Some kernels fail to boot with less.
 RAM_MIB = 256
 
-# CONFIG_KASAN keeps a shadow of an eighth of what the kernel maps, BARs too: with less memory, an ioremap()
-# of some hundred MiB ends in the OOM killer.
+# CONFIG_KASAN shadows an eighth of all memory the kernel maps, including BARs: with less RAM, an ioremap() of
+# a few
+# hundred MiB triggers the OOM killer.
 _SHADOWED_RAM_MIB = 1024
 
 
 def ram_mib(configuration: Configuration) -> int:
-    """The RAM of a guest whose kernel has this configuration, in MiB."""
+    """RAM of a guest whose kernel has this configuration, in MiB."""
     return _SHADOWED_RAM_MIB if configuration.kasan else RAM_MIB
 
 
 def configuration_of_kernel(kernel: KernelImage) -> Configuration:
-    """How *kernel* was configured; that of the distribution's kernels where it does not say."""
+    """The configuration of *kernel*; that of the distribution's kernels if unknown."""
     return DISTRIBUTION if kernel.package else _of_file(kernel.vmlinuz, kernel.sha256)
 
 
 @functools.cache
 def _of_file(vmlinuz: Path, checksum: str) -> Configuration:
-    # As `kernels build` keeps it, as `make install` does, as the build leaves it, and inside.
+    # As stored by `kernels build`, by `make install`, by the kernel's build, and inside the image.
     beside = [vmlinuz.with_name("config"), vmlinuz.with_name(vmlinuz.name.replace("vmlinuz", "config"))]
     if vmlinuz.parts[-4:-1] == ("arch", "x86", "boot"):
         beside.append(vmlinuz.parents[3] / ".config")
@@ -47,13 +48,13 @@ def _of_file(vmlinuz: Path, checksum: str) -> Configuration:
         return DISTRIBUTION
 
 
-#: The words around it, and of what stands between them the longest that is unpacked, in bytes.
+#: Markers around it, and the most bytes to unpack between them.
 _START, _END = b"IKCFG_ST", b"IKCFG_ED"
 _MOST = 1 << 20
 
 
 def embedded_configuration(vmlinuz: Path) -> str | None:
-    """The ``.config`` inside a kernel image, if any; LensError, MissingTool, OSError if unreadable."""
+    """The ``.config`` inside a kernel image, if any; LensError, MissingTool or OSError if unreadable."""
     content = vmlinux_of(vmlinuz.read_bytes(), str(vmlinuz))
     start = content.find(_START)
     end = content.find(_END, start)

@@ -1,4 +1,4 @@
-"""Taking files out of a Debian package; names and links in it decide nothing."""
+"""Extraction of files from a Debian package, safe against malicious names and links."""
 
 import lzma
 import os
@@ -18,14 +18,14 @@ from pfnlab.lab.images.tools import complaint, started
 
 _UNPACK_LIMIT = 120.0
 
-#: The most that is written of one package, and of one packed module, in bytes.
+#: Limits in bytes of one package, and of one compressed module, unpacked.
 MOST_UNPACKED, MOST_MODULE = 4 << 30, 64 << 20
 
 
 def take_out(deb: Path, into: Path, name_of: Callable[[tarfile.TarInfo], str | None]) -> None:
     """Write files of *deb* into the folder *into*.
 
-    :param name_of: the name there of a file of the package; None where it is not wanted
+    :param name_of: maps a file of the package to its name there; None to skip it
     :raises Undecided: the package cannot be read, or is too large
     :raises MissingTool: there is no dpkg
     """
@@ -37,11 +37,11 @@ def take_out(deb: Path, into: Path, name_of: Callable[[tarfile.TarInfo], str | N
 
 
 def unpack(deb: Path, into: Path) -> None:
-    """Write all files of *deb* into the folder *into*, links that stay in it among them.
+    """Write all files of *deb* into the folder *into*, including links that stay inside it.
 
-    A link that leads out of it is left out: packages have some to where they are installed.
+    Links that lead out of it are skipped: packages have some to their installed location.
 
-    :raises Undecided: the package cannot be read, is too large, or has a device or an outside name
+    :raises Undecided: the package cannot be read, is too large, or has a device or a name outside of it
     :raises MissingTool: there is no dpkg
     """
     top = into.resolve()
@@ -50,19 +50,19 @@ def unpack(deb: Path, into: Path) -> None:
             path = PurePosixPath(member.name)
             if not path.parts:
                 continue
-            # Links that the package had before lead on.
+            # Earlier links of the package may lead outside.
             if path.is_absolute() or ".." in path.parts or not _is_inside((top / path).parent, top):
                 raise _refusal(deb, member, "is outside of its folder")
             try:
                 _unpack(archive, member, top / path, top)
             except (FileExistsError, IsADirectoryError, NotADirectoryError):
-                raise _refusal(deb, member, "is there as something else") from None
+                raise _refusal(deb, member, "already exists as another type") from None
             except ValueError as error:
                 raise _refusal(deb, member, str(error)) from None
 
 
 def _unpack(archive: tarfile.TarFile, member: tarfile.TarInfo, place: Path, top: Path) -> None:
-    """Write one member to *place*, which is inside of *top*; a ValueError says what it is instead."""
+    """Write one member to *place*, which is inside *top*; a ValueError says what is wrong with it."""
     place.parent.mkdir(0o755, parents=True, exist_ok=True)
     if member.isdir():
         if not _is_inside(place, top):
@@ -78,13 +78,13 @@ def _unpack(archive: tarfile.TarFile, member: tarfile.TarInfo, place: Path, top:
     elif member.islnk():
         original = Path(os.path.realpath(top / member.linkname))
         if not original.is_relative_to(top) or not original.is_file():
-            raise ValueError("is a link to nothing in its folder")
+            raise ValueError("is a link to a file that is not in its folder")
         shutil.copy2(original, place)
     elif member.isreg() and not member.issparse():
         _write(archive, member, place, member.mode & 0o755 | 0o600)
         os.utime(place, (member.mtime, member.mtime))
     else:
-        raise ValueError("is no file, folder or link")
+        raise ValueError("is not a file, folder or link")
 
 
 def _is_inside(place: Path, top: Path) -> bool:
@@ -92,7 +92,7 @@ def _is_inside(place: Path, top: Path) -> bool:
 
 
 def unpack_modules(folder: Path) -> None:
-    """Unpack each ``*.xz`` of a folder, in place; Undecided if one cannot be read, or is too large."""
+    """Unpack each ``*.xz`` in a folder in place; Undecided if one cannot be read, or is too large."""
     for packed in folder.glob("*.xz"):
         try:
             unpacker = lzma.LZMADecompressor()
@@ -100,7 +100,9 @@ def unpack_modules(folder: Path) -> None:
         except lzma.LZMAError as error:
             raise Undecided(f"{packed.name} cannot be read: {error}") from None
         if not unpacker.eof:
-            raise Undecided(f"{packed.name} cannot be read: it is torn, or over {size_text(MOST_MODULE)}")
+            raise Undecided(
+                f"{packed.name} cannot be read: it is truncated, or over {size_text(MOST_MODULE)}"
+            )
         packed.with_suffix("").write_bytes(content)
         packed.unlink()
 
@@ -133,7 +135,7 @@ def _opened(deb: Path) -> Iterator[tarfile.TarFile]:
 def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, place: Path, mode: int) -> None:
     if member.offset_data + member.size > MOST_UNPACKED:
         name = visible_name(member.name)
-        raise Undecided(f"{name} is not unpacked: its package has over {size_text(MOST_UNPACKED)} in it")
+        raise Undecided(f"{name} is not unpacked: its package is over {size_text(MOST_UNPACKED)}")
     content = archive.extractfile(member)
     assert content is not None
     with open(place, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:

@@ -1,10 +1,13 @@
 """The test driver for one kernel: ``guest/driver`` built against the headers of exactly that kernel.
 
-Headers come from the suite the kernel came from and are unpacked, never installed, under
-``<cache>/headers/<package version>``; modules are ``<cache>/drivers/<release>-<key>.ko``. Both are stored as
-`pfnlab.lab.images.cache.kept` says. Packages of newer Debian releases expect a newer compiler and C
-library than the machine may have: the compiler is called through a script that translates options older
-compilers do not know, and tools that do not start are run with libraries unpacked beside them.
+Headers come from the suite of the kernel and are unpacked, never installed, under ``<cache>/headers/<package
+version>``; modules are ``<cache>/drivers/<release>-<key>.ko``. Both are stored by
+`pfnlab.lab.images.cache.kept`.
+Packages of newer Debian releases may expect a newer compiler and C library than this machine has: so the
+compiler is
+called through a script that translates options unknown to older compilers, and tools that do not start are
+run with
+libraries unpacked next to them.
 """
 
 import hashlib
@@ -32,7 +35,7 @@ _REMEDY = "apt-get install --no-install-recommends make gcc libc6-dev binutils"
 _START_LIMIT = 10.0
 _BUILD_LIMIT = 180.0
 
-# Of the options kernels up to 7.3 are compiled with, those gcc 12 does not know; newer compilers know all.
+# Compiler options of kernels up to 7.3 that gcc 12 does not know; newer compilers know all.
 _COMPILER = """\
 #!/bin/sh
 for option do
@@ -48,7 +51,7 @@ done
 exec gcc "$@"
 """
 
-#: Programs of the kernel's build that run on the building machine, below ``usr/lib/linux-kbuild-*``.
+#: Programs of the kernel's build that run on the build machine, below ``usr/lib/linux-kbuild-*``.
 _TOOLS = (
     "scripts/basic/fixdep",
     "scripts/genksyms/genksyms",
@@ -58,7 +61,7 @@ _TOOLS = (
     "tools/objtool/objtool.real-x86",
 )
 
-# The newest suite's libraries run the tools of every suite.
+# Libraries of the newest suite run the tools of every suite.
 _LIBRARY_SUITE = "sid"
 _LIBRARIES = ("libc6", "libelf1t64", "libzstd1", "zlib1g")
 _LIBRARY_FOLDER = Path("libraries/usr/lib/x86_64-linux-gnu")
@@ -68,7 +71,7 @@ _WITH_LIBRARIES = """\
 exec "$PFNLAB_LIBRARIES/ld-linux-x86-64.so.2" --library-path "$PFNLAB_LIBRARIES" "$0.unwrapped" "$@"
 """
 
-# Debug information would be most of the module, and folder names of this machine do not belong in it.
+# Debug information would be most of the module, and it must not contain folder names of this machine.
 _FLAGS = "-g0 -Wno-attributes -fmacro-prefix-map={kit}= -fmacro-prefix-map={work}/="
 
 _DOES_NOT_START = re.compile(r"GLIBC_|shared librar|no version information")
@@ -76,28 +79,29 @@ _TROUBLE = re.compile(r"\berror\b|undefined|not found|\*\*\*", re.IGNORECASE)
 
 
 def driver_for(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> Path:
-    """The test driver's module for *kernel*; built on the first call, from the cache afterwards.
+    """The test driver's module for *kernel*; built on the first call, cached afterwards.
 
     :raises MissingTool: there are no headers of exactly this kernel, or no compiler
-    :raises Unverified: a signature or checksum of the archive does not hold
+    :raises Unverified: a signature or checksum of the archive is wrong
     :raises Undecided: the archive cannot be reached, or the driver does not build
     """
     return _kept(kernel, lambda: _kit_of_archive(kernel, say), say)
 
 
 def driver_in_tree(kernel: KernelImage, out: Path, *, say: Callable[[str], None] = quiet) -> Path:
-    """The same, built in the folder of objects *out* in which *kernel* was built; errors as `driver_for`."""
+    """The test driver's module, built in *out*, the object folder of *kernel*; errors as `driver_for`."""
     return _kept(kernel, lambda: _Kit(out, out, None), say)
 
 
 def has_driver(kernel: KernelImage) -> bool:
-    """True where the test driver for *kernel* is in the cache, built from the sources of today."""
+    """True if the test driver for *kernel* is in the cache, built from the current sources."""
     return is_whole(_module(kernel))
 
 
 class _Kit(NamedTuple):
-    # What a module is built with: the folder make is called in, the folder whose name stays out of messages
-    # and of the module, and the libraries its tools need.
+    # Environment of a module's build: the folder make is called in, the folder whose name is kept out of
+    # messages and of
+    # the module, and the libraries its tools need.
     headers: Path
     folder: Path
     libraries: Path | None
@@ -134,7 +138,7 @@ def _check_tools(root: Path) -> None:
 
 
 def image_with_driver(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> Path:
-    """The initramfs for guests of *kernel* with its driver; errors as of `driver_for` and `guest_image`."""
+    """The initramfs for guests of *kernel* with its driver; errors as `driver_for` and `guest_image`."""
     return guest_image({MODULE: driver_for(kernel, say=say)}, say=say)
 
 
@@ -152,14 +156,14 @@ def modules_for(
     limit: float = _BUILD_LIMIT,
     say: Callable[[str], None] = quiet,
 ) -> dict[str, bytes]:
-    """Other modules for *kernel*, built with the test driver's headers and without a warning.
+    """Build other modules for *kernel* with the test driver's headers, without warnings.
 
-    :param files: the texts of their sources and of a ``Kbuild`` or ``Makefile``, by file name
+    :param files: texts of their sources and of a ``Kbuild`` or ``Makefile``, by file name
     :param folder: an empty folder to build in
-    :param limit: seconds they may take
-    :return: each module by its name, without an ending
+    :param limit: time limit in seconds
+    :return: each module by its name, without suffix
     :raises MissingTool: there are no headers of exactly this kernel, or no compiler
-    :raises Undecided: the archive cannot be reached, or a module does not build, or with a warning
+    :raises Undecided: the archive cannot be reached, or a module does not build without warnings
     """
     _check_tools(folder)
     for name, text in files.items():
@@ -167,7 +171,7 @@ def modules_for(
     said = _make(kernel, folder, _kit_of_archive(kernel, say), "a module", f"{_FLAGS} -Werror", limit)
     warning = next((line for line in said if line.startswith("WARNING")), None)
     if warning is not None:
-        raise Undecided(f"a module for {kernel.release} is built with a warning: {warning}")
+        raise Undecided(f"a module for {kernel.release} builds with a warning: {warning}")
     return {module.stem: module.read_bytes() for module in folder.glob("*.ko")}
 
 
@@ -182,15 +186,16 @@ def _build(kernel: KernelImage, sources: list[Traversable], kit: _Kit, module: P
 
 
 def _make(kernel: KernelImage, work: Path, kit: _Kit, what: str, flags: str, limit: float) -> list[str]:
-    """Build the modules of a folder; the lines that make and the compiler said."""
+    """Build the modules of a folder; return the output lines of make and the compiler."""
     _write_script(work / "compiler", _COMPILER)
     flags = flags.format(kit=kit.folder, work=work)
     command = [
         *("make", "-s", "-j2", "-C", str(kit.headers), f"M={work}", f"CC={work / 'compiler'}"),
         *("CONFIG_DEBUG_INFO_BTF_MODULES=", f"KCFLAGS={flags}", "modules"),
     ]
-    # The caller may itself run under make, whose flags are not for this one. All its files are in the cache,
-    # so that a full disk is reported as that of the cache.
+    # The caller may itself run under make, whose flags do not apply here. All files are in the cache, so that
+    # a full disk
+    # is reported as that of the cache.
     env = {
         **{"MAKEFLAGS": "", "MAKELEVEL": "", "TMPDIR": str(work)},
         **({"PFNLAB_LIBRARIES": str(kit.libraries)} if kit.libraries else {}),
@@ -219,7 +224,7 @@ def _kit_of_archive(kernel: KernelImage, say: Callable[[str], None]) -> _Kit:
         suites = suites_of(kernel)
         if not suites:
             reason = f"no headers for {kernel.release}: it is not a kernel of the archive"
-            again = "; one that was built here gets its driver then: `pfnlab kernels build` once more"
+            again = "; kernels built here get their driver when built: run `pfnlab kernels build` again"
             raise MissingTool(reason + again * bool(kernel.series))
         part.mkdir()
         with opened_archive(say) as archive:
@@ -249,15 +254,15 @@ def _header_packages(
     header = archive.find(suites, name, kernel.version, say=say)
     if header is None:
         raise MissingTool(
-            f"no headers for {kernel.release}: the archive holds no {name} {kernel.version} "
-            f"(asked: {', '.join(suites)}); programs without the driver still run"
+            f"no headers for {kernel.release}: the archive has no {name} {kernel.version} "
+            f"(suites searched: {', '.join(suites)}); programs without the driver still run"
         )
     entries = [header]
     for package in re.findall(r"linux-headers-\S+-common|linux-kbuild-[^\s,]+", header.depends):
         entry = archive.find([header.package.suite], package, kernel.version, say=say)
         # A suite may keep the headers of a kernel longer than the packages they depend on.
         if entry is None:
-            reason = f"the archive holds no {package} {kernel.version} any more"
+            reason = f"the archive no longer has {package} {kernel.version}"
             raise MissingTool(f"no headers for {kernel.release}: {reason}")
         entries.append(entry)
     return entries
@@ -269,7 +274,7 @@ def _unpack(archive: Archive, package: Package, into: Path) -> None:
 
 
 def _relocate(makefile: Path) -> None:
-    # Packages expect their files under /usr/src; beside this file is where they are.
+    # Packages expect their files under /usr/src; here they are next to this file.
     folder = "$(dir $(realpath $(lastword $(MAKEFILE_LIST))))../"
     makefile.write_text(makefile.read_text().replace("/usr/src/", folder))
 
@@ -282,7 +287,7 @@ def _make_tools_run(archive: Archive, kit: Path, say: Callable[[str], None]) -> 
     for name in _LIBRARIES:
         entry = archive.find([_LIBRARY_SUITE], name, say=say)
         if entry is None:
-            raise MissingTool(f"the tools of this kernel need {name}, which {_LIBRARY_SUITE} does not hold")
+            raise MissingTool(f"the tools of this kernel need {name}, which {_LIBRARY_SUITE} does not have")
         entries.append(entry)
     say(f"fetching libraries the tools of this kernel need ({cost(entries)})")
     (kit / "libraries").mkdir(exist_ok=True)
@@ -299,6 +304,6 @@ def _tools(kit: Path) -> Iterator[Path]:
 
 
 def _starts(tool: Path) -> bool:
-    # Without arguments the tools only print their usage; only an error of the loader counts.
+    # Without arguments the tools only print their usage; only loader errors count.
     answer = run([str(tool)], limit=_START_LIMIT, remedy="it belongs to the kernel's build", cwd=tool.parent)
     return not _DOES_NOT_START.search(answer.stderr)

@@ -15,14 +15,14 @@ from pfnlab.base.errors import Defect, MissingTool, Undecided
 from pfnlab.lab.images.cache import cache_root, kept, quiet
 from pfnlab.lab.images.tools import run
 
-#: How the agent is compiled; part of the image's key.
+#: Compiler flags of the agent; part of the image's key.
 FLAGS = (
     "-std=gnu11", "-O2", "-Wall", "-Wextra", "-s",
-    # A verb of the protocol that no task executes would answer as if it had been.
+    # A verb of the protocol that no task executes would otherwise be answered as if it had been.
     "-Werror=switch",
-    # Position-independent, so that it lies above the areas of programs: smaps is read up to those only.
+    # Position-independent, to load above the areas of programs: smaps is only read up to those.
     "-static-pie", "-fpie",
-    # Fewer segments are fewer VMAs in every task, for fork to copy.
+    # Fewer segments mean fewer VMAs in every task for fork to copy.
     "-Wl,-z,noseparate-code,-z,norelro",
 )  # fmt: skip
 
@@ -31,17 +31,17 @@ _REMEDY = "apt-get install --no-install-recommends gcc libc6-dev"
 
 
 def guest_image(extra: Mapping[str, Path] | None = None, *, say: Callable[[str], None] = quiet) -> Path:
-    """The initramfs to boot guests with; compiled on the first call, from the cache afterwards.
+    """The initramfs to boot guests with; compiled on the first call, cached afterwards.
 
-    :param extra: more files for the guest, by their names in its top folder
+    :param extra: additional files for the guest, by name in its top folder
     :raises MissingTool: there is no C compiler, or it lacks a static C library
-    :raises Defect: the compiler works, and does not take the agent
+    :raises Defect: the compiler works, but the agent does not compile
     :raises Undecided: the cache cannot be written to, or is full
     """
     image = _agent_image(say)
     if not extra:
         return image
-    # Read once: what is kept is what its name says.
+    # Read once, so that the stored content matches its name.
     archive = _archive(extra)
     combined = image.with_name(f"{image.stem}-{hashlib.sha256(archive).hexdigest()[:16]}.cpio")
 
@@ -67,9 +67,9 @@ def _agent_image(say: Callable[[str], None]) -> Path:
 
 
 def extended(image: Path, extra: Mapping[str, Path], into: Path) -> None:
-    """Write an image with more files, by their names in the guest's top folder, to *into*; it is not kept.
+    """Write *image* plus *extra* files (by name in the guest's top folder) to *into*, outside the cache.
 
-    The kernel unpacks archives that follow each other one over the other.
+    The kernel unpacks concatenated archives on top of each other.
     """
     into.write_bytes(image.read_bytes() + _archive(extra))
 
@@ -77,23 +77,23 @@ def extended(image: Path, extra: Mapping[str, Path], into: Path) -> None:
 def _archive(extra: Mapping[str, Path]) -> bytes:
     members = []
     for name, path in sorted(extra.items()):
-        # What can be executed here can be executed there.
+        # Keeps executable files executable.
         mode = stat.S_IFREG | (0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644)
         members.append(_member(name, mode, path.read_bytes()))
     return b"".join([*members, _member("TRAILER!!!", 0)])
 
 
 def holds(image: Path, name: str) -> bool:
-    """True where *name* is a file of the image."""
+    """True if *name* is a file of the image."""
     return name.encode() + b"\0" in image.read_bytes()
 
 
 def initramfs(init: bytes, extra: Mapping[str, bytes] | None = None) -> bytes:
-    """An initramfs (cpio, newc form) with *init* as ``/init``, a console, and empty directories to mount on.
+    """An initramfs (cpio, newc format) with *init* as ``/init``, a console, and empty mount points.
 
-    Not compressed: inflating would cost the emulated guest more than reading.
+    Uncompressed: the emulated guest reads faster than it inflates.
 
-    :param extra: more files, by their names in its top folder
+    :param extra: additional files, by name in its top folder
     """
     members = [_member(name, stat.S_IFDIR | 0o755) for name in ("dev", "proc", "sys")]
     members.append(_member("dev/console", stat.S_IFCHR | 0o600, device=(5, 1)))
@@ -103,8 +103,9 @@ def initramfs(init: bytes, extra: Mapping[str, bytes] | None = None) -> bytes:
 
 
 def _member(name: str, mode: int, content: bytes = b"", device: tuple[int, int] = (0, 0)) -> bytes:
-    # Inode, mode, uid, gid, links, mtime, size, device of the file, device it is, name size, checksum.
-    # The inode may be 0: hard links are recognised only where links exceed 1.
+    # Inode, mode, uid, gid, links, mtime, size, device of the file, its device number, name size, checksum.
+    # The inode may
+    # be 0: hard links are only recognised if the link count exceeds 1.
     path = name.encode() + b"\0"
     fields = (0, mode, 0, 0, 1, 0, len(content), 0, 0, *device, len(path), 0)
     header = b"070701" + b"".join(b"%08X" % field for field in fields)
@@ -119,12 +120,12 @@ def _sources() -> dict[str, Traversable]:
     folder = resources.files("pfnlab.lab") / "guest"
     names = sorted(file.name for file in folder.iterdir() if file.name.endswith((".c", ".h")))
     if not names:
-        raise Defect(f"the agent's sources are missing from {folder}: this installation is not whole")
+        raise Defect(f"the agent's sources are missing from {folder}: this installation is incomplete")
     calls = sorted(f"calls/{file.name}" for file in (folder / "calls").iterdir())
     return {name: folder / name for name in [*names, *calls, "driver/pfnlab.h"]}
 
 
-# The command that compiles C: $CC, which may hold options, else gcc, else cc.
+# The C compiler command: $CC, which may include options, else gcc, else cc.
 def _compiler() -> list[str]:
     cc_words = shlex.split(os.environ.get("CC", ""))
     for command in [cc_words] if cc_words else [["gcc"], ["cc"]]:
@@ -148,7 +149,7 @@ def _compile(compiler: Sequence[str], sources: Mapping[str, Traversable], into: 
         (into / name).write_bytes(source.read_bytes())
     units = [name for name in sources if name.endswith(".c") and "/" not in name]
     command = [*compiler, *FLAGS, "-o", "init", *units]
-    # All its files are in the cache, so that a full disk is reported as that of the cache.
+    # All files are in the cache, so that a full disk is reported as that of the cache.
     env = {"TMPDIR": str(into)}
     result = run(command, limit=_COMPILE_LIMIT, remedy=_REMEDY, env=env, cwd=into)
     if result.returncode:
@@ -163,7 +164,7 @@ def _compile(compiler: Sequence[str], sources: Mapping[str, Traversable], into: 
 
 
 class DriverImage:
-    """An image of one kernel with a driver in it, which *build* makes when the first program needs it."""
+    """An image for one kernel with its driver, built by *build* when the first program needs it."""
 
     def __init__(self, build: Callable[[], Path]) -> None:
         self._build = build
@@ -172,7 +173,7 @@ class DriverImage:
         self._refusal: Undecided | None = None
 
     def path(self) -> Path:
-        """The image, or the same refusal at every call, Undecided, which says why it cannot be had."""
+        """The image; if it cannot be built, every call raises the same Undecided with the reason."""
         with self._lock:
             if self._image is None and self._refusal is None:
                 try:

@@ -1,4 +1,4 @@
-"""The contents of the cache with their sizes, and removal of things that were not used for a while."""
+"""Contents of the cache with their sizes, and removal of unused entries."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from pathlib import Path
 from pfnlab.base.errors import TimedOut
 from pfnlab.lab.images.cache import cache_root, locked, quiet
 
-#: The folders of the cache: the kind of thing in each, in words, and how deep below the folder a thing lies.
+#: Folders of the cache: the kind of entry in words, and how deep below the folder entries are.
 _KINDS = {
     "kernels": ("kernels", 2),
     **{"apt": ("package lists", 1), "guest": ("guest images", 1), "states": ("booted guests", 1)},
@@ -24,11 +24,11 @@ _KINDS = {
     },
     **{"symbols": ("kernel symbols", 1), "lens": ("kernel types", 1), "debug": ("debug kernels", 1)},
     "bisect": ("answers and clones of bisections", 1),
-    # Earlier versions made them.
+    # Made by earlier versions.
     **{"compiled": ("compiled searches", 1), "lost": ("consoles of lost guests", 1)},
 }
 
-#: Folders that are written while fetching, under the lock of the kernels.
+#: Folders written while fetching, under the lock of the kernels.
 _FETCHED = ("kernels", "apt", "debug")
 
 _LOCK_LIMIT = 60.0
@@ -39,11 +39,11 @@ _BESIDE = (".sha256",)
 
 @dataclass(frozen=True)
 class Stored:
-    """One thing in the cache, with its companion files.
+    """An entry of the cache, with its companion files.
 
     :param kind: in words
     :param size: bytes on disk
-    :param used: when any of it was last read or written, seconds since 1970
+    :param used: time of the last read or write of any of its files, seconds since 1970
     """
 
     kind: str
@@ -53,7 +53,7 @@ class Stored:
 
 
 def stored() -> list[Stored]:
-    """Everything in the cache; folders and files pfnlab does not know are left out."""
+    """All entries of the cache; folders and files unknown to pfnlab are skipped."""
     root = cache_root()
     things = []
     for name, (kind, depth) in _KINDS.items():
@@ -70,11 +70,11 @@ def stored() -> list[Stored]:
 
 
 def clean(days: float) -> list[Stored]:
-    """Remove things that were not used for so many days, and return them; each kind under its lock.
+    """Remove entries unused for *days* days, and return them; each kind under its lock.
 
-    What a process works in stays: the tree of a build that goes on.
+    Entries in use by a process stay, e.g. the tree of a running build.
 
-    :raises TimedOut: another process is making a thing of a kind
+    :raises TimedOut: another process is making an entry of the same kind
     """
     cutoff = time.time() - days * _DAY
     removed = []
@@ -91,11 +91,11 @@ def clean(days: float) -> list[Stored]:
 
 
 def _take_away(thing: Stored) -> bool:
-    """Remove *thing*, unless a process holds the lock of its own that it may have."""
+    """Remove an entry, unless a process holds the entry's own lock; return True if removed."""
     lock = thing.paths[0].with_name(f".{thing.paths[0].name}.lock")
     try:
         with locked(lock, limit=0.0, say=quiet) if lock.exists() else nullcontext():
-            # The checksums go first: half a thing is then no longer taken for whole.
+            # Checksums first, so that half an entry is not taken for a complete one.
             for path in reversed(thing.paths):
                 _remove(path)
     except TimedOut:
@@ -112,7 +112,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _last_use(status: os.stat_result) -> float:
-    # Reading the target of a link changes its access time and is no use of it.
+    # Reading a link's target updates its access time but does not count as use.
     return status.st_mtime if stat.S_ISLNK(status.st_mode) else max(status.st_atime, status.st_mtime)
 
 

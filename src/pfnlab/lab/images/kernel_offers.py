@@ -1,4 +1,4 @@
-"""The kernels of the cloud flavour on offer, by exact version, and the one that a name stands for."""
+"""Cloud-flavour kernels on offer, by exact version, and the choice for a given name."""
 
 import difflib
 import functools
@@ -21,19 +21,19 @@ from pfnlab.lab.images.archive import Archive, Package, Unreachable, Unverified,
 from pfnlab.lab.images.cache import cache_root
 from pfnlab.lab.images.tools import complaint, run
 
-#: The suites of the rolling distribution, in which new series appear and old ones vanish.
+#: Suites of the rolling distribution, in which new series appear and old ones vanish.
 ROLLING = ("experimental", "sid", "trixie-backports")
 
-#: The series of stable suites, oldest first, and those suites.
+#: Suites of each stable series, oldest first.
 STABLE: dict[str, tuple[str, ...]] = {
     "6.1": ("bookworm", "bookworm-updates", "bookworm-security"),
     "6.12": ("trixie", "trixie-updates", "trixie-security"),
 }
 
-#: Every suite that may hold a kernel.
+#: All suites that may have a kernel.
 SUITES = (*(suite for suites in STABLE.values() for suite in suites), *ROLLING)
 
-# From this series on the kernel is in linux-binary-*, and linux-image-* only brings it into /boot.
+# From this series on the kernel is in linux-binary-*; linux-image-* only installs it into /boot.
 _BINARY_SINCE = (6, 19)
 
 _NAME = re.compile(
@@ -46,33 +46,35 @@ _COMPARE_LIMIT = 10.0
 
 @dataclass(frozen=True)
 class Offer:
-    """One kernel the archive holds; the version is the upstream one, ``6.12.107``."""
+    """A kernel in the archive; the version is the upstream one, ``6.12.107``."""
 
     version: str
     package: Package
 
     @property
     def series(self) -> str:
-        """``6.12`` of ``6.12.107``."""
+        """Its series, e.g. ``6.12`` of ``6.12.107``."""
         return series_of(self.version)
 
     @property
     def known(self) -> bool:
-        """True where exactly this package is a known one."""
+        """True if exactly this package is a known one."""
         return self.package.version in known_packages()
 
 
 def suites_for(series: str) -> tuple[str, ...]:
-    """The suites that may hold a kernel of *series*."""
+    """Suites that may have a kernel of *series*."""
     return STABLE.get(series, ROLLING)
 
 
 def offers_in(packages: Iterable[Package]) -> list[Offer]:
     """The kernels among *packages*, oldest first, each package version once.
 
-    Of signed and unsigned images of one version the signed one is taken, which users boot. A name such as
-    linux-image-6.12-cloud-amd64 is a metapackage: it has no point release. The name of a release candidate
-    has none either, but no metapackage is a linux-binary.
+    If a version has signed and unsigned images, the signed one is chosen, which users boot. A name without
+    point
+    release, e.g. linux-image-6.12-cloud-amd64, is a metapackage. Release candidates have none either, but no
+    metapackage
+    is named linux-binary.
     """
     choices: dict[str, Package] = {}
     for package in packages:
@@ -90,12 +92,12 @@ def offers_in(packages: Iterable[Package]) -> list[Offer]:
 
 
 def matching(name: str, offers: Sequence[Offer]) -> list[Offer]:
-    """The offers of that *name*: a series, an exact version or a package version; oldest first."""
+    """Offers matching *name*: a series, an exact version or a package version; oldest first."""
     return [offer for offer in offers if name in (offer.series, offer.version, offer.package.version)]
 
 
 def chosen(name: str, offers: Sequence[Offer]) -> Offer | None:
-    """The newest known offer of that *name*; where none is known, the newest."""
+    """The newest known offer matching *name*; if none is known, the newest."""
     return best_known(matching(name, offers))
 
 
@@ -108,17 +110,17 @@ _K = TypeVar("_K", bound=_Known)
 
 
 def best_known(kernels: Sequence[_K]) -> _K | None:
-    """The last of *kernels* that is known; where none is, the last."""
+    """The last known one of *kernels*; if none is known, the last."""
     return next((kernel for kernel in reversed(kernels) if kernel.known), kernels[-1] if kernels else None)
 
 
 @dataclass(frozen=True)
 class Role:
-    """The kernel that plays a role in the demo and the tests.
+    """The kernel used for a role in the demo and the tests.
 
-    :param name: the exact version; the role's series where nothing could be had
+    :param name: the exact version; the role's series if none is available
     :param standing: ``known`` and offered, ``new`` (offered, not known yet), ``cached`` (no longer offered),
-        or ``gone``: not to be had at all
+        or ``gone`` (not available)
     """
 
     name: str
@@ -126,10 +128,11 @@ class Role:
 
 
 def roles_for(offers: Sequence[Offer], cached: Sequence[str]) -> list[Role]:
-    """The kernels the demo and the tests run: one of each stable series, and the newest known on offer.
+    """Kernels used by the demo and the tests: one of each stable series, and the newest known one on offer.
 
-    Where no kernel of a series is offered any more the last cached one is taken. A new kernel is taken only
-    where no known one is offered: where it behaves otherwise, that is news and no failure.
+    If no kernel of a series is offered any longer, the last cached one is used. A new kernel is used only if
+    no known
+    one is offered: a difference in it is news, not a failure.
 
     :param cached: the package versions in the cache
     """
@@ -144,7 +147,7 @@ def roles_for(offers: Sequence[Offer], cached: Sequence[str]) -> list[Role]:
 def _role(
     offers: Sequence[Offer], cached: Sequence[str], is_of: Callable[[str], bool], otherwise: str
 ) -> Role:
-    """The kernel of one role, which *is_of* the series that play it; *otherwise* if nothing can be had."""
+    """The kernel of one role; *is_of* selects the series, *otherwise* is the name if none is available."""
     offer = best_known(offers)
     if offer is not None:
         return Role(offer.version, "known" if offer.known else "new")
@@ -157,7 +160,7 @@ def _role(
 
 @functools.cache
 def compare_versions(left: str, right: str) -> int:
-    """Debian's order of two package versions: negative, zero or positive, as ``dpkg`` sees it."""
+    """Debian's order of two package versions, by ``dpkg``: negative, zero or positive."""
     if left == right:
         return 0
     command = ["dpkg", "--compare-versions", left, "lt", right]
@@ -173,7 +176,7 @@ def by_version(versions: Iterable[str]) -> list[str]:
 
 
 def _compare(left: str, right: str) -> int:
-    # The upstream version decides nearly always, and costs no process.
+    # The upstream version nearly always decides, without starting a process.
     left_upstream, right_upstream = upstream(left), upstream(right)
     if left_upstream and right_upstream and version_key(left_upstream) != version_key(right_upstream):
         return -1 if version_key(left_upstream) < version_key(right_upstream) else 1
@@ -181,13 +184,13 @@ def _compare(left: str, right: str) -> int:
 
 
 def offered() -> list[Offer]:
-    """Every kernel in the lists fetched so far, oldest first; no network."""
+    """All kernels in the lists fetched so far, oldest first; no network access."""
     listings = [read_listing(cache_root() / "apt", suite) for suite in SUITES]
     return offers_in(package for listing in listings if listing is not None for package in listing.packages)
 
 
 def known_series(name: str) -> str:
-    """The series of *name*, which may be a package version; Misuse if it is no kernel's, or there is none."""
+    """The series of *name*, which may be a package version; Misuse if there is no such kernel."""
     version = name if is_version(name) else upstream(name)
     series = series_of(version) if version else name
     if series in CONFIRMED or (version and any(offer.series == series for offer in offered())):
@@ -195,13 +198,13 @@ def known_series(name: str) -> str:
     near_names = difflib.get_close_matches(series, CONFIRMED, n=1)
     hint = f"did you mean {near_names[0]}? " if near_names else ""
     raise Misuse(
-        f"there is no kernel series {series!r}: {hint}known are {', '.join(CONFIRMED)}, "
-        "and exact versions of them such as 6.12.107"
+        f"no kernel series {series!r}: {hint}known series are {', '.join(CONFIRMED)}, "
+        "or give an exact version such as 6.12.107"
     )
 
 
 class Search:
-    """One search through the archive: each suite is read once, however many kernels may be in it."""
+    """A search through the archive that reads each suite once, however many kernels are searched for."""
 
     def __init__(self, archive: Archive, refresh: bool, say: Callable[[str], None]) -> None:
         self.archive = archive
@@ -211,13 +214,14 @@ class Search:
         self._errors_by_suite: dict[str, Undecided] = {}
 
     def offer(self, name: str) -> Offer:
-        """The offer of that *name*, over every suite that may hold it.
+        """The offer for *name*, from all suites that may have it.
 
-        A stable suite may offer a kernel of the next one as well: where the suites of the series have none,
-        the others are asked.
+        A stable suite may also offer a kernel of the next series: if the suites of the series have none, the
+        others are
+        searched.
 
-        :raises Unreachable: no mirror answered, and no list is here
-        :raises MissingTool: no suite holds it
+        :raises Unreachable: no mirror answered, and there are no cached lists
+        :raises MissingTool: no suite has it
         """
         series = known_series(name)
         series_suites = suites_for(series)
@@ -231,21 +235,21 @@ class Search:
             raise troubles[0]
         versions = [offer.version for offer in matching(series, offers)]
         raise MissingTool(
-            f"the archive holds no kernel {name} (asked: {', '.join(suites)})"
+            f"the archive has no kernel {name} (suites searched: {', '.join(suites)})"
             + (f"; of {series} it offers {', '.join(versions)}" if versions else "")
             + (f"; {troubles[0]}" if troubles else "")
-            + "; it may have been removed: give one of your own with qemu:FILE"
+            + "; it may have been removed: use your own with qemu:FILE"
         )
 
     def all(self) -> list[Offer]:
-        """Every kernel of every suite that can be read."""
+        """All kernels of all readable suites."""
         offers = offers_in(package for suite in SUITES for package in self._packages(suite))
         if len(self._errors_by_suite) == len(SUITES):
             raise self._errors_by_suite[SUITES[0]]
         return offers
 
     def _packages(self, suite: str) -> tuple[Package, ...]:
-        # An unreadable suite is reported, and the others still count; a bad signature ends the search.
+        # An unreadable suite is reported and the search continues; a bad signature ends it.
         if suite not in self._packages_by_suite:
             self._packages_by_suite[suite] = ()
             try:
@@ -256,7 +260,7 @@ class Search:
                 raise
             except Undecided as trouble:
                 unreachable = isinstance(trouble, Unreachable)
-                # Reported once, and not for each suite.
+                # Reported once, not for each suite.
                 if not unreachable or not any(
                     isinstance(error, Unreachable) for error in self._errors_by_suite.values()
                 ):

@@ -1,10 +1,9 @@
-"""Real kernels to boot: from a name such as ``6.12`` or ``6.12.107`` to a checked vmlinuz in the cache.
+"""Real kernels to boot: from a name such as ``6.12`` or ``6.12.107`` to a verified vmlinuz in the cache.
 
-The packages are Debian's cloud flavour for amd64 (:mod:`pfnlab.lab.images.kernel_offers`). A series stands
-for its newest kernel that is known and on offer; where none is known, for the newest. A cached kernel is a
-directory ``<cache>/kernels/<series>/<package version>`` with ``vmlinuz``, ``kernel.json`` and, where the
-package has them, ``config``, ``System.map`` and ``changelog.gz``; it appears by one rename, so it is whole or
-not there.
+The packages are Debian's cloud flavour for amd64 (:mod:`pfnlab.lab.images.kernel_offers`). A series means its
+newest kernel that is both known and on offer; if none is known, the newest. A cached kernel is a directory
+``<cache>/kernels/<series>/<package version>`` with ``vmlinuz``, ``kernel.json`` and, if the package has them,
+``config``, ``System.map`` and ``changelog.gz``; it appears by one rename, so it is either complete or absent.
 """
 
 import hashlib
@@ -29,10 +28,10 @@ from pfnlab.lab.images.deb import take_out
 
 _LOCK_LIMIT = 900.0
 
-#: A System.map or config larger than this is left in its package, in bytes.
+#: Largest System.map or config to extract, in bytes.
 _EXTRAS_MAX = 16 << 20
 
-# /boot up to the packages of 7.2.12~bpo13, beside the modules from Debian 14 on.
+# In /boot up to the packages of 7.2.12~bpo13, next to the modules from Debian 14 on.
 _MEMBER = re.compile(
     r"(?:\./)?(?:boot/(?P<boot>vmlinuz|config|System\.map)-[^/]+"
     r"|(?:usr/)?lib/modules/[^/]+/(?P<modules>vmlinuz|config|System\.map)(?:\.unsigned)?"
@@ -40,18 +39,18 @@ _MEMBER = re.compile(
 )
 
 
-#: What ``kernel.json`` says of a kernel itself.
+#: Fields of ``kernel.json`` about the kernel itself.
 _NOTED = ("series", "package", "version", "release", "sha256")
 
 
 @dataclass(frozen=True)
 class KernelImage:
-    """One bootable kernel.
+    """A bootable kernel.
 
-    :param series: ``6.12``, and *package* the one it came from; empty for a file of the user's own
-    :param version: the package's version; for a file of the user's own, its release
-    :param release: as ``uname -r`` prints it
-    :param vmlinuz: the bzImage, whose checksum is *sha256*, in hex
+    :param series: ``6.12``, with *package* the package it came from; both empty for a user's file
+    :param version: the package's version; for a user's file, its release
+    :param release: as printed by ``uname -r``
+    :param vmlinuz: the bzImage, with checksum *sha256* in hex
     """
 
     series: str
@@ -63,25 +62,26 @@ class KernelImage:
 
     @property
     def label(self) -> str:
-        """Package and version, or the release of a file of the user's own."""
+        """Package and version, or the release of a user's file."""
         return f"{self.package} {self.version}".strip()
 
     @property
     def upstream(self) -> str:
-        """The exact version, ``6.12.107``; empty for a file of the user's own."""
+        """The exact version, ``6.12.107``; empty for a user's file."""
         return upstream(self.version) if self.package else ""
 
     @property
     def known(self) -> bool:
-        """True where exactly this kernel is a known one."""
+        """True if exactly this kernel is a known one."""
         return self.version in known_packages()
 
 
 def cached(name: str) -> KernelImage | None:
-    """The kernel in the cache that *name* stands for, its checksum verified; no network.
+    """The cached kernel for *name*, its checksum verified; no network access.
 
-    Of several kernels the newest known one, else the newest. A damaged file counts as absent (`inventory`
-    names it, `fetch` replaces it).
+    Among several, the newest known one, else the newest. A damaged file counts as absent (`inventory` reports
+    it,
+    `fetch` replaces it).
 
     :param name: a series, an exact version or a package version; Misuse if there is no such series
     """
@@ -98,13 +98,13 @@ def fetch(
     say: Callable[[str], None] = cache.quiet,
     counted: PartCount = UNCOUNTED,
 ) -> list[KernelImage]:
-    """The kernel the archive offers under each name, downloaded unless the cache has it.
+    """The kernel the archive offers for each name, downloaded if not cached.
 
     :param names: series, exact versions or package versions
-    :param refresh: read the package lists again even when they are younger than a day
+    :param refresh: read the package lists again even if they are less than a day old
     :raises Misuse: there is no such series
-    :raises Unverified: a signature or checksum does not hold
-    :raises Undecided: the archive cannot be reached, or holds no such kernel
+    :raises Unverified: a signature or checksum is wrong
+    :raises Undecided: the archive cannot be reached, or has no such kernel
     """
     for name in names:
         kernel_offers.known_series(name)
@@ -127,13 +127,13 @@ def fetch(
 def read_lists(
     *, refresh: bool = False, say: Callable[[str], None] = cache.quiet
 ) -> list[kernel_offers.Offer]:
-    """Every kernel on offer, by lists of today; Unverified if unsigned, Undecided if none can be read."""
+    """All kernels on offer, from current lists; Unverified if unsigned, Undecided if unreadable."""
     with cache.usable(), opened_archive(say) as archive:
         return kernel_offers.Search(archive, refresh, say).all()
 
 
 def kernel_for(name: str) -> KernelImage:
-    """The kernel that the lists fetched so far offer under *name*, cached or fetched; else a cached one."""
+    """The kernel offered for *name* by the lists fetched so far, from cache or archive; else a cached one."""
     kernel = cached(name)
     offer = kernel_offers.chosen(name, kernel_offers.offered())
     if kernel is not None and (offer is None or kernel.version == offer.package.version or not offer.known):
@@ -142,13 +142,13 @@ def kernel_for(name: str) -> KernelImage:
 
 
 def cached_versions() -> list[str]:
-    """The package versions of all whole kernels in the cache, in no order."""
+    """Package versions of all complete kernels in the cache, in no particular order."""
     folders = (folder.name for folder in (cache.cache_root() / "kernels").glob("[!.]*") if folder.is_dir())
     return [kernel.version for series in folders for kernel in whole(series)[0]]
 
 
 def remove(name: str, *, say: Callable[[str], None] = cache.quiet) -> list[str]:
-    """Take the kernels under *name* out of the cache; their package versions. Misuse if there is none."""
+    """Remove the kernels for *name* from the cache; return their package versions. Misuse if none."""
     root = cache.cache_root()
     series = kernel_offers.known_series(name)
     with cache.locked(root / "kernels.lock", limit=_LOCK_LIMIT, say=say):
@@ -165,17 +165,17 @@ def remove(name: str, *, say: Callable[[str], None] = cache.quiet) -> list[str]:
 
 
 def from_file(path: Path) -> KernelImage:
-    """A bzImage of the user's own, its release read from its header; Misuse if it is none."""
+    """A user's bzImage, with the release in its header; Misuse if it is not one."""
     release = release_of(path)
     return KernelImage("", "", release, release, path.absolute(), sha256_of(path))
 
 
 def suites_of(kernel: KernelImage) -> list[str]:
-    """The suites that may hold packages that belong to *kernel*; none when it is not of the archive.
+    """Suites that may have packages belonging to *kernel*; empty if it is not from the archive.
 
-    That is the suite it came from; a security update moves on with the next point release.
+    That is the suite it came from; a security update moves to the main suite with the next point release.
     """
-    # What lies beside a file of the user's own says nothing.
+    # Files next to a user's kernel do not count.
     if not kernel.package:
         return []
     try:
@@ -186,7 +186,7 @@ def suites_of(kernel: KernelImage) -> list[str]:
 
 
 def whole(series: str) -> tuple[list[KernelImage], list[Path]]:
-    """The cached kernels of *series* whose checksum holds, and the vmlinuz files of the others."""
+    """Cached kernels of *series* with correct checksums, and the vmlinuz files of the damaged ones."""
     sound_kernels, damaged_files = [], []
     for note in sorted(cache.trusted(cache.cache_root() / "kernels" / series).glob("[!.]*/kernel.json")):
         vmlinuz = note.parent / "vmlinuz"
@@ -217,16 +217,16 @@ def _write_note(kernel: KernelImage, suite: str) -> None:
 
 
 def _check_room(root: Path, offers: Sequence[kernel_offers.Offer]) -> None:
-    """Check that there is room for the kernels that are still to be fetched; else Undecided."""
+    """Check that there is disk space for the kernels still to be fetched; else Undecided."""
     if not (missing := [offer for offer in offers if not _home(offer).exists()]):
         return
-    # A package lies beside the files taken out of it until all are out.
+    # A package is kept until all its files are extracted.
     needed = sum(offer.package.size for offer in missing) + max(offer.package.size for offer in missing)
     free = shutil.disk_usage(root).free
     if free < needed:
         raise Undecided(
             f"{number_of(len(missing), 'kernel')}: {in_mib(needed)} are needed in {root}, which has "
-            f"{in_mib(free)} left: free room (`pfnlab cache` says what is there), or set PFNLAB_CACHE"
+            f"{in_mib(free)} left: free space (`pfnlab cache` lists the contents), or set PFNLAB_CACHE"
         )
 
 
@@ -262,7 +262,7 @@ def _obtain(archive: Archive, offer: kernel_offers.Offer, say: Callable[[str], N
 def _unpack(deb: Path, into: Path) -> None:
     take_out(deb, into, _name_of)
     if not (into / "vmlinuz").exists():
-        raise Undecided(f"{deb.name} holds no vmlinuz: its layout changed, use qemu:FILE meanwhile")
+        raise Undecided(f"{deb.name} has no vmlinuz: its layout changed, use qemu:FILE instead")
 
 
 def _name_of(member: tarfile.TarInfo) -> str | None:
@@ -272,19 +272,19 @@ def _name_of(member: tarfile.TarInfo) -> str | None:
 
 
 def sha256_of(path: Path) -> str:
-    """The checksum of a file, in hex."""
+    """Checksum of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
 class Availability:
-    """One kernel, as far as the cache and the lists fetched so far show it.
+    """Availability of one kernel in the cache and in the lists fetched so far.
 
-    :param cached: the kernel in the cache, where its checksum holds
-    :param damaged: its cached vmlinuz, where the checksum does not hold
-    :param known: whether the kernel was compared with the model
-    :param confirmed: whether the lists of every suite that may hold it are here
+    :param cached: the kernel in the cache, if its checksum is correct
+    :param damaged: its cached vmlinuz, if the checksum is wrong
+    :param known: true if the kernel was compared with the model
+    :param confirmed: true if the lists of all suites that may have it are here
     """
 
     version: str
@@ -304,7 +304,7 @@ class Availability:
 
 
 def inventory() -> list[Availability]:
-    """Every kernel that is known, cached or in the lists fetched so far, oldest first; no network."""
+    """All kernels that are known, cached or in the lists fetched so far, oldest first; no network access."""
     root = cache.cache_root()
     read_suites = {suite for suite in kernel_offers.SUITES if read_listing(root / "apt", suite) is not None}
     offers = {offer.package.version: offer for offer in kernel_offers.offered()}

@@ -1,7 +1,8 @@
-"""The modules of vfio-pci for one kernel, out of the kernel's own packages.
+"""The vfio-pci modules for one kernel, from the kernel's own packages.
 
-Up to 6.18 modules are in the package of the kernel, later in one beside it, which the archive may no longer
-have. They are stored in ``<cache>/modules/<package version>/``, uncompressed.
+Up to 6.18 modules are in the kernel's package, later in a separate one, which the archive may no longer have.
+They
+are stored in ``<cache>/modules/<package version>/``, uncompressed.
 """
 
 import functools
@@ -17,15 +18,15 @@ from pfnlab.lab.images.cache import cache_root, kept, quiet
 from pfnlab.lab.images.deb import take_out, unpack_modules
 from pfnlab.lab.images.kernels import KernelImage, suites_of
 
-#: The modules that opening a device takes; their dependencies are loaded before them.
+#: Modules needed to open a device; their dependencies are loaded before them.
 _WANTED = ("vfio_iommu_type1", "vfio-pci")
 
-#: The guest loads modules of this stem in the order of their names.
+#: The guest loads files matching this pattern in the order of their names.
 MODULE = "vfio-{:02}.ko"
 
 _MODULE_MAX = 16 << 20
 
-# The folders of these modules and of all their dependencies in any kernel.
+# Folders of these modules and of all their dependencies in any kernel.
 _MEMBER = re.compile(
     r"(?:\./)?(?:usr/)?lib/modules/[^/]+/kernel/(?:drivers/vfio|drivers/iommu|virt/lib)/(?:[^/]+/)*"
     r"(?P<name>[^/]+\.ko(?:\.xz)?)"
@@ -34,11 +35,11 @@ _DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
 
 
 def vfio_modules(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> dict[str, Path]:
-    """The modules of vfio-pci by the names they have in a guest, in the order they are loaded in.
+    """The vfio-pci modules by their names in a guest, in load order.
 
-    :raises MissingTool: the archive does not hold the modules of exactly this kernel
-    :raises Unverified: a signature or checksum of the archive does not hold
-    :raises Undecided: the archive cannot be reached, or its packages are laid out in another way
+    :raises MissingTool: the archive does not have the modules of exactly this kernel
+    :raises Unverified: a signature or checksum of the archive is wrong
+    :raises Undecided: the archive cannot be reached, or its packages have an unknown layout
     """
     home = cache_root() / "modules" / (kernel.version or "none")
     kept(home, functools.partial(_obtain, kernel, say), say=say)
@@ -48,7 +49,7 @@ def vfio_modules(kernel: KernelImage, *, say: Callable[[str], None] = quiet) -> 
 
 
 def modules_in_tree(kernel: KernelImage, out: Path, *, say: Callable[[str], None] = quiet) -> None:
-    """Store the modules of vfio-pci that *kernel* was built with in the folder *out*; MissingTool if none."""
+    """Store the vfio-pci modules that *kernel* was built with in the folder *out*; MissingTool if none."""
 
     def take(into: Path) -> None:
         into.mkdir()
@@ -62,12 +63,12 @@ def modules_in_tree(kernel: KernelImage, out: Path, *, say: Callable[[str], None
 
 
 def load_order(modules: dict[str, bytes]) -> list[str]:
-    """The modules that vfio-pci takes, by name, each after its dependencies; MissingTool if one lacks."""
+    """Modules that vfio-pci needs, by name, each after its dependencies; MissingTool if one is missing."""
     order: list[str] = []
 
     def add(name: str) -> None:
         if name not in modules:
-            raise MissingTool(f"no vfio-pci: the kernel's packages hold no module {name}")
+            raise MissingTool(f"no vfio-pci: the kernel's packages have no module {name}")
         depends = _DEPENDS.search(modules[name])
         for dependency in depends[1].decode().split(",") if depends and depends[1] else ():
             add(_module_name(dependency))
@@ -90,7 +91,7 @@ def _obtain(kernel: KernelImage, say: Callable[[str], None], into: Path) -> None
         suites = suites_of(kernel)
         found = archive.find(suites, name, kernel.version, say=say)
         if found is None:
-            lack = f"the archive holds no {name} {kernel.version} (asked: {', '.join(suites)})"
+            lack = f"the archive has no {name} {kernel.version} (suites searched: {', '.join(suites)})"
             reason = lack if suites else "it is not a kernel of the archive"
             raise MissingTool(f"no vfio-pci for {kernel.release}: {reason}")
         into.mkdir()

@@ -1,9 +1,10 @@
-"""The Debian archive kernels come from: the mirror a variable names, else that of the machine's apt sources.
+"""The Debian archive to fetch kernels from: the mirror named by a variable, else the machine's apt sources.
 
-``PFNLAB_MIRROR`` names a mirror for pfnlab alone, on Ubuntu for instance: the machine's own sources stay as
-they are. Both forms of apt sources are read: deb822 stanzas (``*.sources``) and one-line entries
-(``*.list``). Their options of trust beyond the keyring (``trusted=yes``, ``allow-insecure=yes``) are not
-taken over.
+``PFNLAB_MIRROR`` names a mirror for pfnlab alone, e.g. on Ubuntu: the machine's own sources stay unchanged.
+Both
+formats of apt sources are read: deb822 stanzas (``*.sources``) and one-line entries (``*.list``). Their trust
+options
+beyond the keyring (``trusted=yes``, ``allow-insecure=yes``) are ignored.
 """
 
 import re
@@ -13,17 +14,18 @@ from pathlib import Path
 
 from pfnlab.base.errors import MissingTool, Misuse
 
-#: Where the machine keeps its apt configuration.
+#: The machine's apt configuration.
 APT_ETC = Path("/etc/apt")
 
-#: The keyring of Debian's archive, for entries that name none; the newer suffix first.
+#: Keyrings of Debian's archive, for entries that name none; the newer suffix first.
 DEBIAN_KEYRINGS = (
     Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
     Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
 )
 
-#: Variables that name a mirror of Debian's archive (and after it a mirror of the security archive, where that
-#: does not lie beside it), and the keyring both are checked with.
+#: Variables: a mirror of Debian's archive (optionally followed by a mirror of the security archive, if it is
+#: not next
+#: to it), and the keyring for both.
 MIRROR, KEYRING = "PFNLAB_MIRROR", "PFNLAB_KEYRING"
 
 _RELEASE = (
@@ -35,9 +37,9 @@ _SECURITY_SUITE = re.compile(rf"{_RELEASE}(?:-security|/updates)")
 
 @dataclass(frozen=True)
 class Source:
-    """One enabled entry for binary packages.
+    """An enabled entry for binary packages.
 
-    :param signed_by: keyring paths or a whole key as the entry has them; empty when it has none
+    :param signed_by: keyring paths or a whole key, as in the entry; empty if it has none
     """
 
     uris: tuple[str, ...]
@@ -48,14 +50,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Mirror:
-    """A place Debian packages come from, and the keyring its signatures are checked with."""
+    """A source of Debian packages, and the keyring to verify its signatures."""
 
     uri: str
     signed_by: str
 
 
 def stanzas(text: str) -> Iterator[dict[str, str]]:
-    """The stanzas of a deb822 file, field names in lower case; comments vanish wherever they stand."""
+    """The stanzas of a deb822 file, with field names in lower case and without comments."""
     fields: dict[str, str] = {}
     field = ""
     for line in [*text.splitlines(), ""]:
@@ -94,7 +96,7 @@ def parse_deb822(text: str) -> list[Source]:
 
 
 def parse_one_line(text: str) -> list[Source]:
-    """The binary entries of a ``*.list`` file; ``#`` starts a comment, options stand in brackets."""
+    """The binary entries of a ``*.list`` file; ``#`` starts a comment, options are in brackets."""
     sources = []
     for line in text.splitlines():
         entry = re.fullmatch(
@@ -119,7 +121,7 @@ def parse_one_line(text: str) -> list[Source]:
 
 
 def read_sources(etc: Path) -> list[Source]:
-    """Every enabled binary entry under *etc* (``/etc/apt``), in apt's own order of files."""
+    """All enabled binary entries under *etc* (``/etc/apt``), in apt's order of files."""
     parts = etc / "sources.list.d"
     files = [etc / "sources.list"]
     if parts.is_dir():
@@ -135,24 +137,26 @@ def read_sources(etc: Path) -> list[Source]:
 
 
 def named_mirrors(environment: Mapping[str, str]) -> tuple[Mirror, Mirror | None] | None:
-    """The mirrors ``PFNLAB_MIRROR`` names; None when it names none.
+    """The mirrors named by ``PFNLAB_MIRROR``; None if unset.
 
-    A mirror whose URI ends in ``/debian`` has the security archive beside it, in ``debian-security``.
+    A mirror whose URI ends in ``/debian`` has the security archive next to it, in ``debian-security``.
 
-    :raises Misuse: it is no URI, or there is no such keyring
-    :raises MissingTool: no keyring is named, and Debian's is not on this machine
+    :raises Misuse: it is not a URI, or there is no such keyring
+    :raises MissingTool: no keyring is named, and Debian's is not installed
     """
     uris = environment.get(MIRROR, "").split()
     if not uris:
         return None
     for uri in uris:
         if not re.match(r"[a-z+]+:/", uri):
-            raise Misuse(f"{MIRROR}: {uri} is no mirror: write a URI, as http://HOST/debian or file:/DIR")
+            raise Misuse(
+                f"{MIRROR}: {uri} is not a mirror: write a URI, e.g. http://HOST/debian or file:/DIR"
+            )
     if len(uris) > 2:
-        raise Misuse(f"{MIRROR}: write one URI, or that of the security archive behind it")
+        raise Misuse(f"{MIRROR}: write one URI, optionally followed by that of the security archive")
     keyring = environment.get(KEYRING, "")
     if keyring and not Path(keyring).is_file():
-        raise Misuse(f"{KEYRING}: there is no file {keyring}")
+        raise Misuse(f"{KEYRING}: no such file: {keyring}")
     signed_by = str(Path(keyring).absolute()) if keyring else _debian_keyring()
     main = uris[0].rstrip("/")
     sibling = f"{main}-security" if main.endswith("/debian") else None
@@ -169,15 +173,16 @@ def debian_mirrors(sources: list[Source], etc: Path = APT_ETC) -> tuple[Mirror, 
     if main is None:
         raise MissingTool(
             f"no apt source under {etc} is a Debian archive: name a mirror of it with {MIRROR}=URI or "
-            "--mirror URI, for pfnlab alone (leave the machine's own sources as they are), or give a kernel "
+            "--mirror URI, for pfnlab alone (do not change the machine's own sources), or give a kernel "
             "of your own with qemu:FILE"
         )
     return main, _best_mirror(sources, _SECURITY_SUITE)
 
 
 def _best_mirror(sources: list[Source], suite: re.Pattern[str]) -> Mirror | None:
-    # Third parties name their suites after Debian's releases too: Debian's keyring, then a path like
-    # Debian's, mark the archive itself; among equals the first entry wins.
+    # Third parties also name their suites after Debian's releases: Debian's keyring, then a path like
+    # Debian's, identify
+    # the archive itself; among equals the first entry wins.
     candidates: list[tuple[int, str, Source]] = []
     for source in sources:
         if "main" not in source.components or not any(suite.fullmatch(name) for name in source.suites):
@@ -190,7 +195,7 @@ def _best_mirror(sources: list[Source], suite: re.Pattern[str]) -> Mirror | None
     if not candidates:
         return None
     _, uri, source = min(candidates, key=lambda candidate: candidate[0])
-    # A path or a whole key is used as it stands; a fingerprint points into keyrings we do not read.
+    # A path or a whole key is used unchanged; a fingerprint refers to keyrings we do not read.
     if source.signed_by.startswith("/") or "-----BEGIN" in source.signed_by:
         return Mirror(uri, source.signed_by)
     return Mirror(uri, _debian_keyring())
@@ -200,6 +205,6 @@ def _debian_keyring() -> str:
     if here := next((path for path in DEBIAN_KEYRINGS if path.exists()), None):
         return str(here)
     raise MissingTool(
-        "no keyring of the Debian archive is on this machine: apt-get install debian-archive-keyring, which "
-        f"Ubuntu has as well, or name a file with {KEYRING}"
+        "the keyring of the Debian archive is not installed: apt-get install debian-archive-keyring, which "
+        f"Ubuntu has too, or name a file with {KEYRING}"
     )

@@ -1,4 +1,4 @@
-"""Running another program: always with a time limit, always captured, failures in one line."""
+"""Running other programs: always with a time limit and captured output, failures as one line."""
 
 import os
 import re
@@ -13,11 +13,10 @@ from pfnlab.base.errors import MissingTool, TimedOut
 from pfnlab.base.worker import tell
 from pfnlab.lab.images.cache import NO_ROOM
 
-#: For `when_gone`: ends the command ``$1``, which has a session of its own, and everything it started. Not
-#: `kill -9 --`, which dash does not understand.
+#: For `when_gone`: kills the session of command ``$1``. Not `kill -9 --`, which dash does not understand.
 END_ALL = 'kill -s KILL -- "-$1"'
 
-#: Seconds between two calls of *meanwhile* while a command runs.
+#: Seconds between calls of *meanwhile* while a command runs.
 _MEANWHILE = 5.0
 
 
@@ -25,11 +24,11 @@ _MEANWHILE = 5.0
 def started(
     command: Sequence[str], *, remedy: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start *command* in a session of its own, so that it and its children can be ended together.
+    """Start *command* in its own session, so that it and its children can be ended together.
 
-    They also end with this process, however that ends.
+    They also end with this process, however it ends.
 
-    :param remedy: what to do when the program is not on this machine
+    :param remedy: what to do if the program is not installed
     :param env: variables set in addition to the caller's own
     :raises MissingTool: the program does not exist
     """
@@ -56,26 +55,26 @@ def started(
 
 
 def _umask() -> int:
-    """That of this process, with which nobody but the owner may write to what a command makes."""
-    # Asking the system for it would change it for other threads.
+    """The umask of this process, without write permission for group and others."""
+    # Querying it by system call would change it for other threads.
     found = re.search(r"^Umask:\s*([0-7]+)$", Path("/proc/self/status").read_text(), re.MULTILINE)
     return (int(found[1], 8) if found else 0) | 0o022
 
 
 @contextmanager
 def when_gone(script: str, *arguments: str) -> Iterator[None]:
-    """Let the shell run *script*, with *arguments*, where this process ends inside the context."""
+    """Let the shell run *script* with *arguments* if this process ends inside the context."""
     guard = start_guard(script, *arguments)
     try:
         yield
     finally:
-        # Before its pipe closes: the script is for an owner that is gone.
+        # Before its pipe closes: the script runs only if its owner is gone.
         guard.kill()
         guard.communicate()
 
 
 def start_guard(script: str, *arguments: str) -> subprocess.Popen[bytes]:
-    """A process that runs *script*, as `when_gone`, once this process is gone or closes its pipe."""
+    """A process that runs *script*, as `when_gone`, once this process ends or closes its pipe."""
     return subprocess.Popen(
         ["/bin/sh", "-c", f"read -r _; {script}", "sh", *arguments],
         stdin=subprocess.PIPE,
@@ -94,13 +93,13 @@ def run(
     cwd: Path | None = None,
     meanwhile: Callable[[], None] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run *command* to its end and return its output; the caller judges the exit status.
+    """Run *command* to its end and return its output; the caller checks the exit status.
 
-    :param limit: seconds after which it is ended
-    :param meanwhile: called every few seconds for as long as it runs
+    :param limit: seconds until it is killed
+    :param meanwhile: called every few seconds while it runs
     :raises MissingTool: the program does not exist
     :raises TimedOut: the limit passed
-    :raises OSError: it failed because the disk is full, as a write of our own would
+    :raises OSError: it failed because the disk is full
     """
     with started(command, remedy=remedy, env=env, cwd=cwd) as process:
         deadline = time.monotonic() + limit
@@ -128,7 +127,7 @@ def run(
 
 
 def shown(command: Sequence[str]) -> str:
-    """The first words of *command*, enough to know it by."""
+    """The first words of *command*, enough to recognize it."""
     return " ".join(command[:3]) + (" ..." if len(command) > 3 else "")
 
 

@@ -1,12 +1,13 @@
-"""Trust in the cache: what guests and this machine run comes from it, so nobody else may write there.
+"""Trust in the cache: guests and this machine run code from it, so no other user may write there.
 
-Root and the user that runs are trusted. Folders are looked at from ``/`` downwards and links are followed, so
-that nobody else can change a name that was looked at. What was found sound is not looked at again by this
-process.
+Root and the current user are trusted. Folders are checked from ``/`` downwards and links are followed, so
+that no one
+else can change a name after its check. A path found sound is not checked again by this process.
 
-A group that has one member is that member: distributions give each user a group of the same name and number,
-and a umask that lets it write. In a user namespace an owner without a number there counts as root for folders
-above the cache, for the real root is one of those.
+A group with one member counts as that member: distributions give each user a group of the same name and
+number, and
+a umask that lets it write. In a user namespace, an unmapped owner counts as root for folders above the cache,
+because the real root is unmapped there.
 """
 
 import errno
@@ -23,21 +24,21 @@ from pfnlab.base.inert import shell_path
 _GROUP, _OTHERS = stat.S_IWGRP, stat.S_IWOTH
 _MOST_LINKS = 40
 
-#: The owner of files whose real one has no number in this user namespace.
+#: The uid shown for owners that are not mapped in this user namespace.
 _OVERFLOW = Path("/proc/sys/kernel/overflowuid")
 
-# Paths that were found sound, by this process.
+# Paths this process found sound.
 _sound: set[Path] = set()
 
 
 class Untrusted(Misuse):
-    """Somebody else owns, or may write to, a file or folder that the cache consists of or lies in."""
+    """Another user owns, or may write to, a file or folder of the cache or above it."""
 
 
 def check_cache(root: Path) -> None:
-    """Refuse the folder of the cache, which need not exist, if others may write to it, or on the way to it.
+    """Check that no other user may write to the cache folder, which need not exist, or to a folder above it.
 
-    :raises Untrusted: it names the folder, its owner and mode, and what to do
+    :raises Untrusted: with the folder, its owner and mode, and the remedy
     """
     if root in _sound:
         return
@@ -48,7 +49,7 @@ def check_cache(root: Path) -> None:
 
 
 def is_sound(folder: Path) -> bool:
-    """True where nobody else may write to *folder*, or to a folder on the way to it."""
+    """True if no other user may write to *folder*, or to a folder above it."""
     try:
         check_cache(folder)
     except Untrusted:
@@ -57,7 +58,7 @@ def is_sound(folder: Path) -> bool:
 
 
 def check_part(path: Path, root: Path) -> None:
-    """Refuse a part of the cache *root*, and all below it, as :func:`check_cache`; it need not exist yet."""
+    """Check a part of the cache *root* and all below it, as :func:`check_cache`; it need not exist yet."""
     if path in _sound:
         return
     place = _walk(path, root)
@@ -71,7 +72,7 @@ def check_part(path: Path, root: Path) -> None:
 
 
 def tighten(path: Path) -> None:
-    """Take the right to write from everybody but the owner: of a file or folder, and of all below it."""
+    """Remove write permission of group and others from a file or folder and all below it."""
     for place in (path, *(path.rglob("*") if path.is_dir() else ())):
         mode = place.lstat().st_mode
         if mode & (_GROUP | _OTHERS) and not stat.S_ISLNK(mode):
@@ -79,7 +80,7 @@ def tighten(path: Path) -> None:
 
 
 def _walk(path: Path, root: Path) -> Path | None:
-    """The place that *path* leads to, all folders on the way checked; None where there is nothing yet."""
+    """The place that *path* leads to, with all folders on the way checked; None if it does not exist."""
     names = list(reversed(path.parts[1:]))
     here, links = Path("/"), 0
     while True:
@@ -111,7 +112,7 @@ def _check_below(folder: Path, root: Path) -> None:
         for name in (*folders, *names):
             entry = Path(place, name)
             status = entry.lstat()
-            # Nearly all of them: a tree has a hundred thousand.
+            # The common case: a tree has a hundred thousand entries.
             if status.st_uid in trusted and not status.st_mode & (_GROUP | _OTHERS):
                 continue
             if status.st_uid not in trusted or not stat.S_ISLNK(status.st_mode):
@@ -119,7 +120,7 @@ def _check_below(folder: Path, root: Path) -> None:
 
 
 def _check(place: Path, status: os.stat_result, root: Path, *, last: bool) -> None:
-    """Check one file or folder; *last* is the one asked for, not one on the way to it."""
+    """Check one file or folder; *last* is true for the target, not for folders on the way."""
     above = not last and not place.is_relative_to(root)
     if status.st_uid not in _trusted(above=above):
         raise _refusal(place, status, root, "the folder" if stat.S_ISDIR(status.st_mode) else "the file")
@@ -161,7 +162,7 @@ def _user(number: int) -> str:
 
 
 def _trusted(*, above: bool) -> frozenset[int]:
-    """The owners who are trusted; *above* the cache also one without a number in this user namespace."""
+    """Trusted owners; *above* the cache also those not mapped in this user namespace."""
     return frozenset((0, os.geteuid())) | (_without_number() if above else frozenset())
 
 
@@ -177,10 +178,10 @@ def _without_number() -> frozenset[int]:
 
 
 def _is_alone(group: int, place: Path) -> bool:
-    """True where nobody but root or the user that runs writes by the group's right."""
+    """True if the group permission lets only root or the current user write."""
     try:
         if os.getxattr(place, "system.posix_acl_access", follow_symlinks=False):
-            # The group's right is then a bound on those of others.
+            # With an ACL, the group permission is a mask for other entries.
             return False
     except OSError:
         pass

@@ -1,9 +1,10 @@
-"""BTF, the type information a kernel carries about itself: an index, and types decoded when asked for.
+"""BTF, the kernel's own type information: an index, and types decoded on demand.
 
-The format is fixed in the kernel's Documentation/bpf/btf.rst.
+The format is defined in the kernel's Documentation/bpf/btf.rst.
 
-Nothing in the data is trusted: sizes and counts are checked against the data's end, and names and chains of
-references have a longest length.
+The data is not trusted: sizes and counts are checked against the end of the data, and names and chains of
+references
+have a maximum length.
 """
 
 import hashlib
@@ -34,11 +35,11 @@ from pfnlab.lab.lens.kept import read_kept, write_kept
 
 MAGIC = 0xEB9F
 
-#: The most bytes of a BTF that is read, of a name (KSYM_NAME_LEN is 512), and of all names.
+#: Most bytes of a BTF, of a name (KSYM_NAME_LEN is 512), and of all names.
 MAX_SIZE, MAX_NAME, MAX_TEXT = 64 << 20, 1024, 128 << 20
 
-#: The longest chain of typedefs, qualifiers and arrays, and the deepest nesting of structures; and the most
-#: bytes of an object.
+#: Longest chain of typedefs, qualifiers and arrays, which is also the deepest nesting; and most bytes of an
+#: object.
 MAX_DEPTH, MAX_OBJECT = 64, 1 << 47
 
 _HEADER = struct.Struct("<HBBIIIII")
@@ -63,7 +64,7 @@ class Btf:
     """The types of one kernel.
 
     :param data: a ``.BTF`` section, or /sys/kernel/btf/vmlinux
-    :param index: a file that stores the index for the next time; read only if it fits *data*
+    :param index: a file to store the index in for the next time; read only if it matches *data*
     :raises LensError: it is not BTF, or damaged
     """
 
@@ -87,15 +88,15 @@ class Btf:
                 write_kept(index, stamp, packed)
 
     def __len__(self) -> int:
-        """The number of type ids, ``void`` included."""
+        """The number of type ids, including ``void``."""
         return 1 + len(self._offsets)
 
     def ids(self, name: str) -> tuple[int, ...]:
-        """The ids of every record with this name, whatever its kind, in ascending order."""
+        """Ids of all records with this name, of any kind, in ascending order."""
         return tuple(self._names.get(name.encode(), ()))
 
     def find(self, name: str, *kinds: Kind) -> int | None:
-        """The id of the first type of one of *kinds* with this name."""
+        """Id of the first type of one of *kinds* with this name."""
         return next((type_id for type_id in self.ids(name) if self.kind(type_id) in kinds), None)
 
     def kind(self, type_id: int) -> Kind:
@@ -118,7 +119,7 @@ class Btf:
         return record
 
     def resolve(self, type_id: int) -> int:
-        """The id behind typedefs, qualifiers and tags; LensError if they go round in a circle."""
+        """The id after stripping typedefs, qualifiers and tags; LensError if they form a cycle."""
         for _ in range(MAX_DEPTH):
             record = self[type_id]
             if record.kind not in TRANSPARENT or not isinstance(record, Reference | Declaration):
@@ -127,10 +128,10 @@ class Btf:
         raise self._error(f"type {type_id}: more than {MAX_DEPTH} typedefs and qualifiers on one another")
 
     def constants(self) -> dict[str, int]:
-        """Every enumerator of every enumeration; where two share a name, the first."""
+        """All enumerators of all enumerations; of two with the same name, the first."""
         if self._constants is None:
             values: dict[str, int] = {}
-            # A kernel has more than a hundred thousand records, of which one in fifty is an enumeration.
+            # A kernel has over a hundred thousand records, one in fifty an enumeration.
             types = self._types
             for type_id, at in enumerate(self._offsets, 1):
                 if types[at + _KIND_AT] & 0x1F in _ENUMERATIONS:
@@ -142,9 +143,9 @@ class Btf:
         return self._constants
 
     def size_of(self, type_id: int, depth: int = 0) -> int:
-        """The size of an object of this type in bytes; 0 for void, functions and incomplete types.
+        """Size of an object of this type in bytes; 0 for void, functions and incomplete types.
 
-        LensError if it is too large, or contains itself. *depth* is the recursion's own.
+        LensError if it is too large, or contains itself. *depth* is used by the recursion.
         """
         if type_id in self._sizes:
             return self._sizes[type_id]
@@ -186,14 +187,14 @@ class Btf:
             parts.append(bytes(data[header + at : header + at + size]))
         types, strings = parts
         if strings and strings[-1] != 0:
-            raise self._error("the last string has no end")
+            raise self._error("the last string is not terminated")
         return types, strings
 
     def _scan(self) -> None:
-        # One pass over all records: where each begins, and which have which name.
+        # One pass over all records: the offset of each, and those of each name.
         types, strings = self._types, self._strings
         unpack = struct.Struct("<II").unpack_from
-        # Kind 0 is never written down.
+        # Kind 0 is never stored.
         kinds = [Kind(number) if 0 < number < len(Kind) else None for number in range(32)]
         fixed_sizes = [0 if kind is None else 12 + _FIXED.get(kind, 0) for kind in kinds]
         element_sizes = [0 if kind is None else _EACH.get(kind, 0) for kind in kinds]
@@ -239,7 +240,7 @@ class Btf:
     def _string(self, offset: int) -> bytes:
         if offset >= len(self._strings) and offset:
             raise self._error(
-                f"a name at byte {offset:,} is behind the strings ({len(self._strings):,} bytes)"
+                f"a name at byte {offset:,} is past the end of the strings ({len(self._strings):,} bytes)"
             )
         stop = self._strings.find(b"\0", offset, offset + MAX_NAME)
         if stop < 0 and offset:
@@ -254,7 +255,7 @@ class Btf:
 
     def _record_offset(self, type_id: int) -> int:
         if not 0 < type_id < len(self):
-            raise self._error(f"there is no type {type_id}, only {len(self):,}")
+            raise self._error(f"no type {type_id}: there are {len(self):,}")
         return self._offsets[type_id - 1]
 
     def _decode(self, type_id: int) -> BtfType:
@@ -290,7 +291,7 @@ class Btf:
             return Prototype(kind, name, word, parameters, variadic)
         if kind in _DECLARATIONS:
             return Declaration(kind, name, word)
-        raise self._error(f"type {type_id} has kind {kind.name}, which no record may have")
+        raise self._error(f"type {type_id} has kind {kind.name}, which is not valid for a record")
 
     def _members(
         self, type_id: int, name: str, size: int, body: int, count: int, flag: bool
@@ -299,7 +300,7 @@ class Btf:
         for offset, target, place in struct.iter_unpack("<III", self._types[body : body + 12 * count]):
             bit_size, bit_offset = (place >> 24, place & 0xFFFFFF) if flag else (0, place)
             if not flag:
-                # Without the flag a bit-field is an integer that says how many of its bits count.
+                # Without the flag a bit-field's type is an integer with its number of bits.
                 bit_field = self._bit_field(target)
                 if bit_field is not None:
                     bit_size, bit_offset = bit_field.bits, bit_offset + bit_field.bit_offset

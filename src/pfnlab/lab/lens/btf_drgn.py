@@ -1,4 +1,4 @@
-"""BTF as drgn's source of types: a type drgn asks for by name is made from the type graph."""
+"""BTF as a drgn type finder: types that drgn looks up by name are made from the type graph."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.btf import MAX_DEPTH, Btf
 from pfnlab.lab.lens.btf_types import Array, Composite, Enum, Float, Forward, Int, Kind, Prototype, Reference
 
-#: How many members a structure may have with those of its anonymous members; drgn flattens them.
+#: Most members of a structure, including those of its anonymous members, which drgn flattens.
 MAX_MEMBERS = 100_000
 
 _KINDS = {
@@ -28,7 +28,7 @@ _QUALIFIERS = {
     Kind.RESTRICT: Qualifiers.RESTRICT,
 }
 
-#: The integer an enumeration is stored in, by size, without and with a sign.
+#: Integer type of an enumeration by size, unsigned and signed.
 _ENUM_INTEGERS = {
     1: ("unsigned char", "signed char"),
     2: ("unsigned short", "short"),
@@ -48,13 +48,14 @@ class BtfTypes:
         self._depth = 0
 
     def register(self, name: str = "btf") -> None:
-        """Answer the program's questions for types, before any other finder."""
+        """Register as the first type finder of the program."""
         self._program.register_type_finder(name, self.find, enable_index=0)
 
     def find(self, program: Program, kinds: TypeKindSet, name: str, filename: str | None) -> Type | None:
-        """drgn's question: the first type of one of *kinds* with this name.
+        """Type finder for drgn: the first type of one of *kinds* with this name.
 
-        Complete types come before declarations. BTF knows no files: asking for one finds nothing.
+        Complete types take precedence over declarations. BTF has no file names: a lookup in a file finds
+        nothing.
         """
         del program
         if filename:
@@ -73,17 +74,17 @@ class BtfTypes:
         return declaration
 
     def type(self, type_id: int) -> Type:
-        """The drgn type of one type id; LensError if it is damaged, or refers to itself as no type can."""
+        """The drgn type of a type id; LensError if it is damaged, or refers to itself in an invalid way."""
         drgn_type = self._types.get(type_id)
         if drgn_type is None:
-            # A chain of pointers has the same limit as one of typedefs: no real chain is near this long.
+            # Chains of pointers have the same limit as typedefs: no real chain is nearly this long.
             if self._depth > MAX_DEPTH:
                 raise LensError(f"{self._btf.name}: type {type_id} is behind {MAX_DEPTH} references")
             self._depth += 1
             try:
                 drgn_type = self._types[type_id] = self._make(type_id)
             except (ValueError, TypeError, OverflowError) as error:
-                # drgn itself refuses, for example, an integer of three bytes.
+                # drgn itself rejects, e.g., an integer of three bytes.
                 raise LensError(f"{self._btf.name}: type {type_id} cannot be: {error}") from error
             finally:
                 self._depth -= 1
@@ -141,7 +142,7 @@ class BtfTypes:
         return make_type(record.name or None, record.size, members)
 
     def _members(self, type_id: int) -> int:
-        # How many members drgn finds here; a type that contains itself was refused before (size_of).
+        # Number of members drgn finds here; a type that contains itself was rejected before (size_of).
         if type_id not in self._member_counts:
             count = 1
             record = self._btf[self._btf.resolve(type_id)]
@@ -163,7 +164,7 @@ class BtfTypes:
         return self._program.enum_type(record.name or None, compatible, values)
 
     def _forward(self, record: Forward) -> Type:
-        # A single complete type of that name is the one declared; several or none leave it open.
+        # A single complete type of that name is the declared one; with several or none it stays incomplete.
         kind = Kind.UNION if record.is_union else Kind.STRUCT
         complete_ids = [type_id for type_id in self._btf.ids(record.name) if self._btf.kind(type_id) is kind]
         if len(complete_ids) == 1:
@@ -172,7 +173,7 @@ class BtfTypes:
         return make_type(record.name or None)
 
     def _lazy_type(self, target: int, bit_size: int = 0) -> Callable[[], Type | drgn.Object]:
-        # Structures refer to each other in circles, so a member's type is made when drgn asks for it.
+        # Structures refer to each other in cycles, so the type of a member is made on demand.
         if not bit_size:
             return lambda: self.type(target)
 

@@ -1,4 +1,4 @@
-"""The type graph BTF describes: one small value per type, references by type id (0 is ``void``)."""
+"""The BTF type graph: one small value per type, references by type id (0 is ``void``)."""
 
 from enum import IntEnum
 from typing import NamedTuple
@@ -15,18 +15,18 @@ Kind = IntEnum(
 
 
 class BtfType(msgspec.Struct, frozen=True):
-    """A type: its kind, and its name or nothing."""
+    """A type: its kind, and its name or ""."""
 
     kind: Kind
     name: str
 
 
-#: No type, id 0.
+#: The void type, id 0.
 VOID = BtfType(Kind.VOID, "")
 
 
 class Int(BtfType, frozen=True):
-    """An integer or boolean of *size* bytes, of which *bits* count from *bit_offset* on (old bit-fields)."""
+    """An integer or boolean of *size* bytes; *bits* from *bit_offset* are used (old bit-fields)."""
 
     size: int
     bits: int
@@ -55,7 +55,7 @@ class Array(BtfType, frozen=True):
 
 
 class Member(NamedTuple):
-    """One member of a structure or union; of an anonymous one the name is empty.
+    """A member of a structure or union; the name of an anonymous one is empty.
 
     :param bit_offset: from the start of the structure
     :param bit_size: of a bit-field; 0 for ordinary members
@@ -83,7 +83,7 @@ class Enum(BtfType, frozen=True):
 
 
 class Forward(BtfType, frozen=True):
-    """A structure or union that is declared only."""
+    """A structure or union that is only declared."""
 
     is_union: bool
 

@@ -1,4 +1,4 @@
-"""The little of ELF the lens needs: sections of a kernel image, memory segments of a core file."""
+"""The subset of ELF the lens needs: sections of a kernel image, memory segments of a core file."""
 
 import struct
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pfnlab.lab.lens import LensError
 
-#: More program headers than this no core file has; /proc/kcore and dumps have tens.
+#: Most program headers of a core file; /proc/kcore and dumps have tens.
 MAX_HEADERS = 65_535
 
 _HEAD = struct.Struct("<16sHHIQQQIHHHHHH")
@@ -26,7 +26,7 @@ ReadAt = Callable[[int, int], bytes]
 class Segment(NamedTuple):
     """Memory in a core file: *size* bytes at *offset* of the file.
 
-    :param physical: the address it has; all ones where the file does not say
+    :param physical: its physical address; all ones if the file has none
     """
 
     physical: int
@@ -58,7 +58,7 @@ class Section(NamedTuple):
 
 
 def named_sections(data: bytes | mmap, name: str) -> dict[str, Section]:
-    """The sections with content of an ELF file, *name* in messages, the first of a name; or LensError."""
+    """Sections with content of an ELF file, the first of each name; LensError, with *name*, if damaged."""
 
     def read(offset: int, count: int) -> bytes:
         return data[offset : offset + count]
@@ -76,13 +76,13 @@ def named_sections(data: bytes | mmap, name: str) -> dict[str, Section]:
         if row[1] != _NO_CONTENT and label not in found:
             if one.offset + one.size > len(data):
                 size = one.offset + one.size
-                raise LensError(f"{name}: section {label} ends behind the file, at byte {size:,}")
+                raise LensError(f"{name}: section {label} ends past the file, at byte {size:,}")
             found[label] = one
     return found
 
 
 def section(data: bytes, wanted: str, name: str) -> bytes:
-    """The content of the section *wanted* of an ELF file, *name* in messages; LensError if it has none."""
+    """Content of the section *wanted* of an ELF file; LensError, with *name*, if it has none."""
     sections = named_sections(data, name)
     if wanted not in sections:
         raise LensError(f"{name} has no section {wanted}")
@@ -90,7 +90,7 @@ def section(data: bytes, wanted: str, name: str) -> bytes:
 
 
 def segments(read: ReadAt, name: str) -> list[Segment]:
-    """The memory a core file holds, in file order; LensError if its headers are damaged."""
+    """Memory segments of a core file, in file order; LensError if its headers are damaged."""
     fields = _header(read, name)
     at, section_at, entry_size, count = fields[4], fields[5], fields[8], fields[9]
     if count == _MANY_SEGMENTS and section_at:
@@ -98,7 +98,9 @@ def segments(read: ReadAt, name: str) -> list[Segment]:
         if len(first_section) == _SECTION.size:
             count = _SECTION.unpack(first_section)[7]
     if entry_size != _SEGMENT.size or count > MAX_HEADERS:
-        raise LensError(f"{name}: {count} program headers of {entry_size} bytes are not what a core file has")
+        raise LensError(
+            f"{name}: {count} program headers of {entry_size} bytes are not valid for a core file"
+        )
     table = read(at, count * _SEGMENT.size)
     if len(table) != count * _SEGMENT.size:
         raise LensError(f"{name}: its program headers are cut off")

@@ -1,11 +1,11 @@
-"""The paths of open files, as /proc/PID/maps writes them, from dentries and mounts."""
+"""Paths of open files, as in /proc/PID/maps, from dentries and mounts."""
 
 from typing import NamedTuple
 
 from pfnlab.lab.lens.own_types import text_at
 from pfnlab.lab.lens.view import KernelView
 
-#: The most folders of a path, mounts among them; the longest name of one, in bytes.
+#: Most folders of a path, including mounts; longest name of one, in bytes.
 MAX_PARTS = 4096
 MAX_NAME = 255
 
@@ -16,8 +16,8 @@ _TYPE_MASK = 0o170000
 class OpenFile(NamedTuple):
     """An open file.
 
-    :param path: from the root of its mounts; as ``anon_inode:[vfio-device]`` where it is in no folder
-    :param kind: the type bits of its inode's mode, as ``stat.S_IFCHR``
+    :param path: from the root of its mounts; e.g. ``anon_inode:[vfio-device]`` if it is in no folder
+    :param kind: the type bits of its inode's mode, e.g. ``stat.S_IFCHR``
     """
 
     path: str
@@ -25,7 +25,7 @@ class OpenFile(NamedTuple):
 
 
 class FilePaths:
-    """Names files of one kernel; LensError if a structure lacks a member, or memory is damaged."""
+    """Resolves files of one kernel; LensError if a structure lacks a member, or memory is damaged."""
 
     def __init__(self, view: KernelView) -> None:
         self._view = view
@@ -47,13 +47,13 @@ class FilePaths:
         self._known: dict[tuple[int, int], str] = {}
 
     def kind(self, file: int) -> int:
-        """The type bits of the mode of the inode of the ``struct file`` at this address."""
+        """Type bits of the inode mode of the ``struct file`` at this address."""
         _, _, inode = self._view.members(file, self._file)
         (mode,) = self._view.members(inode, self._inode)
         return mode & _TYPE_MASK
 
     def of(self, file: int) -> OpenFile:
-        """The file behind the ``struct file`` at this address."""
+        """The open file of the ``struct file`` at this address."""
         dentry, mnt, _ = self._view.members(file, self._file)
         path = self._known.get((dentry, mnt))
         if path is None:

@@ -1,7 +1,8 @@
-"""The things in use in a kernel: counts and lists which a program has to leave as they were.
+"""Kernel resources in use: counts and lists that a program has to leave unchanged.
 
-What is counted for processes that live, the guest's agent among them, is taken off: its own memory may grow.
-A structure that a kernel does not have is not looked at, so two looks at one kernel have the same parts.
+Resources of live processes, including the guest's agent, are subtracted, because their own memory may grow.
+Structures
+that a kernel does not have are skipped, so two snapshots of one kernel have the same parts.
 """
 
 import struct
@@ -17,16 +18,16 @@ from pfnlab.kernel.mm.flags import VM_ACCOUNT
 from pfnlab.lab.lens.plain import Fault
 from pfnlab.lab.lens.view import ENTRIES, MAX_DEPTH, USER_ENTRIES, KernelView
 
-#: A function of kernels that keep freed objects for a while (KASAN): no count tells them from used ones.
+#: Present in kernels that keep freed objects for a while (KASAN): no count tells them from used ones.
 _QUARANTINE = "kasan_quarantine_put"
 
-#: The symbols that are looked for, as far as a kernel has them.
+#: Symbols to look up, if the kernel has them.
 SYMBOLS = (
     *("vm_committed_as", "nr_files", "node_data", "__per_cpu_offset", "nr_cpu_ids", "vm_area_cachep"),
     *("vmap_nodes", "nr_vmap_nodes", "vmap_area_root", "iomem_resource", _QUARANTINE),
 )
 
-#: What is counted, by the property that says it is left as it was, in the words of a message.
+#: Counted resources, by the property that says they are unchanged, in the words of a message.
 COUNTED = {
     "committed_left": "committed pages",
     "tables_left": "page tables",
@@ -34,7 +35,7 @@ COUNTED = {
     "vmas_left": "VMAs",
 }
 
-#: What is listed, likewise.
+#: Listed resources, by property, in the words of a message.
 LISTED = {"book_left": "the book has", "areas_left": "vmalloc has", "resources_left": "the resources have"}
 
 _ULONG_MAX = (1 << 64) - 1
@@ -44,22 +45,22 @@ _MAX_LISTED = 100_000
 
 
 def counts_vmas(has_symbol: Callable[[str], bool]) -> bool:
-    """True where a kernel with such symbols tells how many VMAs are in use."""
+    """True if a kernel with these symbols allows counting VMAs in use."""
     needed = ("vm_area_cachep", "__per_cpu_offset", "nr_cpu_ids")
     return all(map(has_symbol, needed)) and not has_symbol(_QUARANTINE)
 
 
 class Thing(NamedTuple):
-    """A thing in a list: what it is, and the page frames of a reservation, with the one behind the last."""
+    """An entry of a list: its description, and the page frames of a reservation, end exclusive."""
 
     says: str
     pfns: tuple[int, int] = (0, 0)
 
 
 class InUse(msgspec.Struct, frozen=True):
-    """The counts of one look, by the names of :data:`COUNTED`, and its lists, by those of :data:`LISTED`.
+    """Counts of one snapshot, by the names of :data:`COUNTED`, and its lists, by those of :data:`LISTED`.
 
-    :param spaces: how many address spaces there are: each has tables that its process does not count
+    :param spaces: number of address spaces: each has page tables that its process does not count
     """
 
     counts: dict[str, int] = {}
@@ -70,17 +71,16 @@ class InUse(msgspec.Struct, frozen=True):
 def left_behind(
     before: InUse, after: InUse, is_ours: Callable[[int, int], bool] = lambda first, behind: False
 ) -> Iterator[Fault]:
-    """The things in use after a program that were not before it.
+    """Resources in use after a program that were not in use before it.
 
-    :param is_ours: tells of page frames whether they are of the program's devices: other properties are about
-        reservations of those
+    :param is_ours: true for page frames of the program's devices, whose reservations other properties check
     """
     for name, words in COUNTED.items():
         if name == "tables_left" and before.spaces != after.spaces:
             continue
         if name in before.counts and name in after.counts:
             more = after.counts[name] - before.counts[name]
-            # Of what somebody else has left, something may go meanwhile; what is committed is never more.
+            # Others' leftovers may go in the meantime; committed pages may never decrease.
             if more > 0 or (more and name == "committed_left"):
                 yield Fault(name, f"{abs(more):,} {words} {'more' if more > 0 else 'less'} than before")
     for name, words in LISTED.items():
@@ -93,7 +93,7 @@ def left_behind(
 
 
 class _Living(NamedTuple):
-    # The address spaces of processes that live: pages committed, page tables and VMAs of all of them.
+    # Address spaces of live processes: their total of committed pages, page tables and VMAs.
     spaces: int
     committed: int
     tables: int
@@ -101,20 +101,20 @@ class _Living(NamedTuple):
 
 
 class Counts:
-    """Counts what is in use in one kernel, with so many levels of page tables; LensError if it cannot."""
+    """Counts the resources in use in one kernel, given its levels of page tables; LensError on failure."""
 
     def __init__(self, view: KernelView, levels: int) -> None:
         self._view, self._levels = view, levels
         layouts = view.layouts
         self._mm = layouts.record("struct mm_struct", "mm_mt.ma_root", "map_count", "pgtables_bytes.counter")
         self._vma = layouts.record("struct vm_area_struct", "vm_start", "vm_end", "vm_flags")
-        #: By the number of address spaces: tables that no process counts, and the kernel's own among them.
+        #: By number of address spaces: the tables that no process counts, and the kernel's own among them.
         self._kernel: dict[int, tuple[int, int]] = {}
-        #: That number, and those tables, at the look before.
+        #: Number of address spaces and those tables at the previous snapshot.
         self._last: tuple[int, int] | None = None
 
     def look(self) -> InUse:
-        """The things in use now; LensError if memory is damaged, or in the middle of a change."""
+        """The resources in use now; LensError if memory is damaged, or in the middle of a change."""
         living = self._living()
         counts = {}
         for name, number, own in (
@@ -156,7 +156,7 @@ class Counts:
         return all(self._view.has_symbol(name) for name in symbols)
 
     def _counter(self, symbol: str) -> int | None:
-        # A percpu_counter, its processors' parts added.
+        # A percpu_counter, with the per-CPU parts added.
         if not self._has(symbol, "__per_cpu_offset", "nr_cpu_ids"):
             return None
         view, at = self._view, self._view.symbol(symbol)
@@ -166,8 +166,9 @@ class Counts:
         return count + sum(view.word(parts + offset & _ULONG_MAX, 4, signed=True) for offset in self._cpus)
 
     def _tables(self, living: _Living) -> int | None:
-        # Those of processes that are gone: the kernel's, and those of the living, are taken off. A processor
-        # that idles may keep the table of a process that is gone.
+        # Page tables of exited processes: those of the kernel and of live processes are subtracted. An idle
+        # processor may keep
+        # the table of an exited process.
         if not self._has("node_data", "__per_cpu_offset", "nr_cpu_ids") or len(self._cpus) > 1:
             return None
         view, layouts = self._view, self._view.layouts
@@ -183,8 +184,9 @@ class Counts:
             parts = view.word(node + parts_at) + diff
             number += sum(view.word(parts + offset & _ULONG_MAX, 1, signed=True) for offset in self._cpus)
         number -= living.tables
-        # A walk of the kernel's tables takes long. It finds what it found while the sum is equal,
-        # and where there are more for one look, a process is about to give them back.
+        # A walk of the kernel's tables is slow. Its result is reused while the sum is unchanged; if the sum
+        # is higher for one
+        # snapshot only, a process is about to free them.
         known, last = self._kernel.get(living.spaces), self._last
         self._last = living.spaces, number
         if known is None or number < known[0] or (number > known[0] and self._last == last):
@@ -206,7 +208,7 @@ class Counts:
         return len(visited)
 
     def _vmas(self) -> int | None:
-        # The objects of the cache of VMAs that are in use: kernels whose free objects are in sheaves.
+        # Used objects of the VMA cache, in kernels that keep free objects in sheaves.
         view, layouts = self._view, self._view.layouts
         if not counts_vmas(view.has_symbol):
             return None
@@ -222,7 +224,7 @@ class Counts:
         node, barn = view.word(cache + pair + node_at), view.word(cache + pair + barn_at)
         number = view.word(node + layouts.offset("struct kmem_cache_node", "total_objects.counter"))
         number -= sum(self._free_in(node))
-        # The sheaves of processors, and the full ones.
+        # Sheaves of each processor, and full ones.
         size = layouts.offset("struct slab_sheaf", "size")
         sheaves = view.word(cache + layouts.offset(kind, "cpu_sheaves"))
         for offset in self._cpus:
@@ -237,7 +239,7 @@ class Counts:
         return number
 
     def _free_in(self, node: int) -> Iterator[int]:
-        # The free objects of each slab that has some.
+        # Free objects of each partial slab.
         layouts = self._view.layouts
         linked = layouts.offset("struct slab", "slab_list")
         counters = layouts.offset("struct slab", "counters")
@@ -252,7 +254,7 @@ class Counts:
                 return
             yield link
             link = self._view.word(link)
-        raise self._view.error(f"the list at {head:#x} has no end")
+        raise self._view.error(f"the list at {head:#x} does not end")
 
     def _book(self) -> Iterator[Thing]:
         for start, end, mode in self._view.memtypes():
@@ -260,7 +262,7 @@ class Counts:
             yield Thing(says, (phys_to_pfn(start), pages_of(end)))
 
     def _areas(self) -> list[str] | None:
-        # The areas of ioremap; stacks of processes are kept for later.
+        # ioremap areas only; stacks of processes are cached.
         view, layouts = self._view, self._view.layouts
         roots = []
         if self._has("vmap_nodes", "nr_vmap_nodes"):
@@ -297,7 +299,7 @@ class Counts:
             start, end, child, sibling = view.members(at, record)
             found.append(f"{start:#x}-{end:#x} at depth {depth}")
             if depth > MAX_DEPTH or len(found) > _MAX_LISTED:
-                raise view.error("the tree of resources has no end")
+                raise view.error("the tree of resources does not end")
             following = ((sibling, depth), (child, depth + 1))
             stack += [(one, deep) for one, deep in following if one]
         return found

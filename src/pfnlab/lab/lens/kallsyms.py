@@ -1,7 +1,8 @@
-"""Addresses of a kernel's symbols, from the compressed table it carries for its own messages.
+"""Addresses of a kernel's symbols, from the compressed table it uses for its own messages.
 
-The table is found by the addresses VMCOREINFO gives (Linux commit f09bddbd86619 "vmcoreinfo: add
-kallsyms_num_syms symbol" (in v6.0)). A name is a length and that many bytes, each standing for a token.
+The table is located by the addresses in VMCOREINFO (Linux commit f09bddbd86619 "vmcoreinfo: add
+kallsyms_num_syms
+symbol" (in v6.0)). A name is a length and that many bytes, each an index into a token table.
 """
 
 import struct
@@ -11,10 +12,10 @@ from collections.abc import Callable, Collection, Iterator
 from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.memory import VmCoreInfo
 
-#: No kernel has more symbols than this, or a longer one, in bytes (KSYM_NAME_LEN).
+#: Most symbols of a kernel, and longest one in bytes (KSYM_NAME_LEN).
 MAX_SYMBOLS, MAX_SYMBOL = 2_000_000, 1024
 
-#: Symbols VMCOREINFO also names: the layout of the table is the one that gives them the same addresses.
+#: Symbols also in VMCOREINFO: the right layout of the table gives them the same addresses.
 _PROOFS = ("_stext", "swapper_pg_dir", "init_uts_ns")
 
 _TOKENS = 256
@@ -25,10 +26,9 @@ ReadVirtual = Callable[[int, int], bytes]
 
 
 def read_kallsyms(read: ReadVirtual, info: VmCoreInfo, wanted: Collection[str]) -> dict[str, int]:
-    """Run-time addresses of the kernel's symbols *wanted*, as far as it has them; of several with one name,
-    the first.
+    """Run-time addresses of the symbols *wanted* that the kernel has; of several with one name, the first.
 
-    :raises LensError: the table is not there or damaged
+    :raises LensError: the table is missing or damaged
     """
     names_at, count_at, tokens_at, token_index_at, offsets_at = (
         _address(info, f"kallsyms_{name}")
@@ -54,7 +54,7 @@ def read_kallsyms(read: ReadVirtual, info: VmCoreInfo, wanted: Collection[str]) 
 def _address(info: VmCoreInfo, symbol: str) -> int:
     address = info.symbol(symbol)
     if address is None:
-        raise LensError(f"VMCOREINFO of kernel {info.release} does not say where {symbol} is")
+        raise LensError(f"VMCOREINFO of kernel {info.release} has no address of {symbol}")
     return address
 
 
@@ -65,7 +65,7 @@ def _tokens(read: ReadVirtual, table: int, index: int, release: str) -> list[byt
     for start in starts:
         stop = text.find(b"\0", start, start + MAX_SYMBOL)
         if stop < 0:
-            raise LensError(f"kernel {release}: a token of its symbol table has no end")
+            raise LensError(f"kernel {release}: a token of its symbol table is not terminated")
         tokens.append(text[start:stop])
     return tokens
 
@@ -73,8 +73,9 @@ def _tokens(read: ReadVirtual, table: int, index: int, release: str) -> list[byt
 def _addresses(
     read: ReadVirtual, table: int, count: int, info: VmCoreInfo, places: dict[bytes, int]
 ) -> Callable[[int], int]:
-    # How place n of the table becomes an address. There have been three layouts; the kernel's layout is not
-    # taken from its version but tried on symbols whose addresses are known.
+    # Maps place n of the table to an address. There have been three layouts; the kernel's layout is not
+    # derived from its
+    # version but verified on symbols with known addresses.
     values = array("i")
     values.frombytes(read(table, 4 * count))
     layouts: list[Callable[[int], int]] = [lambda place: table + 4 * place + values[place]]
@@ -82,7 +83,7 @@ def _addresses(
     if base_at is not None:
         (base,) = struct.unpack("<Q", read(base_at, 8))
         layouts = [
-            # KALLSYMS_ABSOLUTE_PERCPU: per-CPU offsets are positive, all else counts on from the base.
+            # KALLSYMS_ABSOLUTE_PERCPU: per-CPU offsets are positive, all others are relative to the base.
             lambda place: values[place] if values[place] >= 0 else base - 1 - values[place],
             lambda place: base + (values[place] & 0xFFFFFFFF),
         ]
@@ -96,7 +97,7 @@ def _addresses(
 
 
 def _packed_names(read: ReadVirtual, start: int, count: int, release: str) -> Iterator[bytes]:
-    # The names one after the other; their total length is not recorded, so they are read in pieces.
+    # The names in sequence; their total length is not recorded, so they are read in pieces.
     data, place, next_address = read(start, _PIECE), 0, start + _PIECE
     for number in range(count):
         if place + 2 + MAX_SYMBOL > len(data):

@@ -1,7 +1,8 @@
-"""vmcores as kdump compresses them: ``KDUMP`` files, also flattened, of makedumpfile and QEMU.
+"""Compressed kdump vmcores: ``KDUMP`` files by makedumpfile and QEMU, also flattened.
 
-The file is blocks: a header, a sub header, two bitmaps of page frames (all frames, dumped frames), then a
-descriptor for each dumped frame, with the place of its compressed page.
+The file consists of blocks: a header, a sub header, two bitmaps of page frames (all frames, dumped frames),
+then a
+descriptor for each dumped frame, with the location of its compressed page.
 """
 
 import re
@@ -18,10 +19,10 @@ from pfnlab.lab.lens.memory import CoreFile, VmCoreInfo
 
 _FLAT = b"makedumpfile"
 _DUMP = b"KDUMP   "
-#: The first eight bytes of such files.
+#: First eight bytes of such files.
 SIGNATURES = (_DUMP, _FLAT[:8])
 
-#: Dumps of more page frames (16 TiB), of more runs of them, or flattened in more pieces are refused.
+#: Limits: page frames (16 TiB), runs of them, pieces of a flattened dump.
 MAX_FRAMES, MAX_RUNS, MAX_PIECES = 1 << 32, 1_000_000, 4_000_000
 
 _FLAT_HEADER = 4096
@@ -34,7 +35,7 @@ _DESCRIPTOR = struct.Struct("<QIIQ")
 _MAX_VMCOREINFO = 1 << 16
 _ZLIB, _LZO, _SNAPPY, _ZSTD = 1, 2, 4, 0x20
 _PAGES_KEPT = 4096
-# Bitmap bytes: a run of bytes with all bits set, a run with none set, or one mixed byte.
+# Bitmap bytes: a run with all bits set, a run with none set, or one mixed byte.
 _SAME = re.compile(rb"\xff+|\x00+|[^\x00\xff]", re.DOTALL)
 _COUNT_BYTES = 4096
 
@@ -43,13 +44,13 @@ class KdumpCore(CoreFile):
     """A compressed vmcore."""
 
     def ranges(self) -> list[tuple[int, int]]:
-        """The runs of dumped page frames, ascending."""
+        """Runs of dumped page frames, ascending."""
         return self._runs
 
     def read(self, address: int, size: int) -> bytes:
-        """Bytes of the pages they lie in."""
+        """Read bytes, which may span pages."""
         if size < 0 or address < 0:
-            raise LensError(f"{self.name}: there is no memory at {address:#x}, {size:,} bytes")
+            raise LensError(f"{self.name}: no memory at {address:#x}, {size:,} bytes")
         first, offset = divmod(address, PAGE_SIZE)
         count = (offset + size + PAGE_SIZE - 1) // PAGE_SIZE
         if count == 1:
@@ -69,10 +70,10 @@ class KdumpCore(CoreFile):
             self._read_file = self._read_flattened
         head = self._read_exactly(0, _STATUS_AT + 4 + _HEADER.size)
         if head[:8] != _DUMP:
-            raise self._error("it is no kdump file")
+            raise self._error("it is not a kdump file")
         block, sub_blocks, bitmap_blocks, frames = _HEADER.unpack_from(head, _STATUS_AT)[1:]
         if block != PAGE_SIZE or not 0 < sub_blocks < 1 << 16:
-            raise self._error(f"blocks of {block} bytes and {sub_blocks} of them as sub header cannot be")
+            raise self._error(f"invalid header: blocks of {block} bytes, {sub_blocks} of them as sub header")
         sub = self._read_exactly(block, _MAX_FRAMES_AT + 8)
         info_at, info_size = _SUB.unpack_from(sub)[5:]
         frames = max(frames, *struct.unpack_from("<Q", sub, _MAX_FRAMES_AT))
@@ -94,7 +95,7 @@ class KdumpCore(CoreFile):
     def _read_page(self, pfn: int) -> bytes:
         byte, bit = divmod(pfn, 8)
         if not 0 <= byte < len(self._bitmap) or not self._bitmap[byte] >> bit & 1:
-            raise LensError(f"{self.name}: there is no memory at {pfn * PAGE_SIZE:#x}")
+            raise LensError(f"{self.name}: no memory at {pfn * PAGE_SIZE:#x}")
         piece = byte // _COUNT_BYTES
         rest = int.from_bytes(self._bitmap[piece * _COUNT_BYTES : byte + 1], "little")
         rest &= (1 << 8 * (byte - piece * _COUNT_BYTES) + bit) - 1
@@ -140,7 +141,7 @@ class KdumpCore(CoreFile):
         self._piece_starts = [piece[0] for piece in pieces]
 
     def _read_flattened(self, offset: int, count: int) -> bytes:
-        # Bytes of the file before it was flattened; bytes that no piece covers read as zeros.
+        # Bytes of the file before it was flattened; bytes not covered by a piece read as zeros.
         parts = []
         while count > 0:
             place = bisect_right(self._piece_starts, offset) - 1

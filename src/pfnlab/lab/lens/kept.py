@@ -1,4 +1,4 @@
-"""Files that store results that took long to find; each knows its origin, and is whole or ignored."""
+"""Files that cache slow results; each records its origin, and is either complete or ignored."""
 
 import hashlib
 from contextlib import suppress
@@ -12,7 +12,7 @@ _DIGEST = 32
 
 
 def read_kept(path: Path, origin: bytes) -> bytes | None:
-    """The content stored at *path* for *origin* (a SHA-256 digest); None without one, or when damaged."""
+    """Content stored at *path* for *origin* (a SHA-256 digest); None if missing or damaged."""
     try:
         content = path.read_bytes()
     except OSError:
@@ -22,7 +22,7 @@ def read_kept(path: Path, origin: bytes) -> bytes | None:
 
 
 def write_kept(path: Path, origin: bytes, content: bytes) -> None:
-    """Store *content*; it appears whole or not at all. Where nothing can be written, nothing is stored."""
+    """Store *content* atomically; does nothing if it cannot be written."""
     with suppress(OSError, Misuse):
         make_folder(path.parent)
         write_whole(path, origin + hashlib.sha256(content).digest() + content, mode=0o644)

@@ -1,6 +1,6 @@
-"""The offsets of members of kernel structures, and readers of several members with one unpacking.
+"""Offsets of members of kernel structures, and readers that unpack several members at once.
 
-Members are found by name, through anonymous structures and unions, never by the kernel's version.
+Members are found by name, also in anonymous structures and unions, never by the kernel's version.
 """
 
 import struct
@@ -17,7 +17,7 @@ _LETTERS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
 class Record(NamedTuple):
-    """A reader of some members: it unpacks *size* bytes of a structure, in the order they were asked for."""
+    """A reader that unpacks members from *size* bytes of a structure, in the requested order."""
 
     size: int
     unpack: Callable[[bytes], tuple[int, ...]]
@@ -31,7 +31,7 @@ class Layouts:
         self.release = release
 
     def has(self, name: str, path: str = "") -> bool:
-        """True where there is a type *name*, and a member *path* in it where one is given."""
+        """True if there is a type *name*, with a member *path* if given."""
         try:
             kind = self._program.type(name)
             return not path or offsetof(kind, path) >= 0
@@ -53,22 +53,22 @@ class Layouts:
         return {one.name: one.value for one in self.type(name).enumerators or ()}
 
     def offset(self, name: str, *paths: str) -> int:
-        """Byte offset of a member, by its names, the newest first."""
+        """Byte offset of a member, given its names, the newest first."""
         return self._member(name, *paths)[0]
 
     def length(self, name: str, path: str) -> int:
         """The number of elements of an array member."""
         _, kind = self._member(name, path)
         if kind.kind is not TypeKind.ARRAY or not kind.length:
-            raise LensError(f"kernel {self.release}: {name} has a {path} that is no array")
+            raise LensError(f"kernel {self.release}: {name} has a {path} that is not an array")
         return int(kind.length)
 
     def size(self, name: str) -> int:
-        """Bytes of one object."""
+        """Size of an object in bytes."""
         return int(sizeof(self.type(name)))
 
     def record(self, name: str, *members: str | tuple[str, ...]) -> Record:
-        """A reader of some members, each by its name, or its names, the newest first."""
+        """A reader of some members, each given by its name, or its names, the newest first."""
         fields = []
         for place, paths in enumerate(members):
             offset, kind = self._member(name, *((paths,) if isinstance(paths, str) else paths))
@@ -86,11 +86,11 @@ class Layouts:
         order = [place for _, _, place in sorted(fields)]
         if order == list(range(len(order))):
             return Record(end, unpack)
-        # The place of each member among the members sorted by offset.
+        # Position of each member among the members sorted by offset.
         pick = itemgetter(*(order.index(place) for place in range(len(order))))
         return Record(end, lambda data: pick(unpack(data)))
 
-    # A member's offset and type, the latter without typedefs.
+    # Offset and type of a member, the latter without typedefs.
     def _member(self, name: str, *paths: str) -> tuple[int, Type]:
         kind = self.type(name)
         for path in paths:

@@ -1,7 +1,6 @@
-"""Sources of a kernel's memory, with its bytes, the ranges of physical memory, and VMCOREINFO.
+"""Sources of a kernel's memory: its bytes, the ranges of physical memory, and VMCOREINFO.
 
 They are a guest's RAM, a core file of a dead kernel, and the running kernel.
-
 """
 
 import mmap
@@ -17,16 +16,17 @@ from typing import Self
 from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.elf import Segment, segments
 
-#: Guest RAM from here on lies elsewhere in physical memory (q35's hole below 4 GiB). VMCOREINFO is a
-#: page or two; a text that does not end within so many bytes is something else.
+#: Guest RAM above this size is moved in physical memory (q35's hole below 4 GiB). VMCOREINFO is a page or
+#: two; a text
+#: longer than this limit is something else.
 MAX_RAM, MAX_VMCOREINFO = 2 << 30, 16 << 10
 
 _OSRELEASE = b"OSRELEASE="
 _PROOF = b"\nSYMBOL(swapper_pg_dir)="
-#: Every line of VMCOREINFO gives a name its value. The programs that read it have its words in memory too.
+#: Each line of VMCOREINFO assigns a value to a name. Programs that read it also have its words in memory.
 _LINES = re.compile(rb"(?:[A-Za-z][\w-]*(?:\([!-~]+\))?=[ -~]*\n)+")
 _SEARCH_CHUNK = 4 << 20
-#: Notes are within the first bytes of a core: those of 150 processors, and VMCOREINFO behind them.
+#: Notes are within the first bytes of a core: those of 150 processors, followed by VMCOREINFO.
 _NOTES = 1 << 16
 _NO_PHYSICAL = (1 << 64) - 1
 
@@ -38,15 +38,15 @@ class VmCoreInfo:
         self.text = text
         lines = (line.partition("=") for line in text.decode("ascii", "replace").splitlines())
         self._values = {name: value for name, equals, value in lines if equals}
-        #: The release, as ``uname -r`` prints it.
+        #: The release, as printed by ``uname -r``.
         self.release = self._values.get("OSRELEASE", "unknown")
 
     def number(self, name: str, default: int | None = None) -> int:
-        """``NUMBER(name)``, decimal, or hexadecimal with ``0x``; LensError if none and no *default*."""
+        """``NUMBER(name)``, decimal, or hexadecimal with ``0x``; LensError if missing and no *default*."""
         return self._value(f"NUMBER({name})", 0, default)
 
     def symbol(self, name: str) -> int | None:
-        """``SYMBOL(name)``, an address at run time; None when it is not listed."""
+        """``SYMBOL(name)``, a run-time address; None if it is not listed."""
         return self._value(f"SYMBOL({name})", 16, 0) or None
 
     def _value(self, name: str, base: int, default: int | None) -> int:
@@ -62,7 +62,7 @@ class VmCoreInfo:
 
 
 class MemorySource(ABC):
-    """Physical memory of one kernel, which runs on if it is *live*; a context that closes it."""
+    """Physical memory of one kernel, which is running if *live*; a context manager that closes it."""
 
     name: str
     live = False
@@ -73,11 +73,11 @@ class MemorySource(ABC):
 
     @abstractmethod
     def read(self, address: int, size: int) -> bytes:
-        """*size* bytes of physical memory; LensError if they are not (all) there."""
+        """*size* bytes of physical memory; LensError if any is missing."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the memory; does nothing the second time."""
+        """Release the memory; does nothing the second time."""
 
     @cached_property
     def info(self) -> VmCoreInfo:
@@ -86,7 +86,9 @@ class MemorySource(ABC):
             content, end, _ = text.partition(b"\0")
             if end and _PROOF in content and _LINES.fullmatch(content):
                 return VmCoreInfo(content)
-        raise LensError(f"{self.name} holds no VMCOREINFO: no Linux kernel is up in it, or it has none")
+        raise LensError(
+            f"{self.name} has no VMCOREINFO: no Linux kernel is running in it, or the kernel has none"
+        )
 
     def _candidates(self) -> Iterator[bytes]:
         for start, size in self.ranges():
@@ -101,7 +103,7 @@ class MemorySource(ABC):
 
 
 def _occurrences(source: MemorySource, start: int, size: int, text: bytes) -> Iterator[int]:
-    # The addresses at which a text begins; pieces overlap by its length, so none is missed.
+    # Addresses at which a text begins; chunks overlap by its length, so none is missed.
     for at in range(start, start + size, _SEARCH_CHUNK):
         piece = source.read(at, min(_SEARCH_CHUNK + len(text) - 1, start + size - at))
         index = piece.find(text)
@@ -111,7 +113,7 @@ def _occurrences(source: MemorySource, start: int, size: int, text: bytes) -> It
 
 
 class GuestRam(MemorySource):
-    """A guest's RAM as the file QEMU shares it in: ``memory-backend-file,share=on``, below 2 GiB."""
+    """A guest's RAM in the file QEMU shares: ``memory-backend-file,share=on``, at most 2 GiB."""
 
     live = True
 
@@ -136,12 +138,12 @@ class GuestRam(MemorySource):
         end = address + size
         if address >= 0 and end <= self._size and size >= 0:
             return self._memory[address:end]
-        raise LensError(f"{self.name}: there is no memory at {address:#x}, {size:,} bytes")
+        raise LensError(f"{self.name}: no memory at {address:#x}, {size:,} bytes")
 
     def write(self, address: int, data: bytes) -> None:
-        """Change bytes of the guest's memory, at this offset of the file; LensError if it cannot be."""
+        """Write bytes to the guest's memory, at this offset of the file; LensError on failure."""
         if not 0 <= address <= self._size - len(data):
-            raise LensError(f"{self.name}: there is no memory at {address:#x}, {len(data):,} bytes")
+            raise LensError(f"{self.name}: no memory at {address:#x}, {len(data):,} bytes")
         try:
             with open(self.name, "r+b") as file:
                 file.seek(address)
@@ -150,7 +152,7 @@ class GuestRam(MemorySource):
             raise LensError(f"{self.name} cannot be written: {trouble}") from trouble
 
     def _candidates(self) -> Iterator[bytes]:
-        # Searching the mapping itself, which copies nothing, takes 13 ms for 256 MiB.
+        # Searching the mapping itself, without a copy, takes 13 ms for 256 MiB.
         at = self._memory.find(_OSRELEASE)
         while at >= 0:
             yield self._memory[at : at + MAX_VMCOREINFO]
@@ -162,7 +164,7 @@ class GuestRam(MemorySource):
 
 
 class CoreFile(MemorySource):
-    """A file with the memory of a kernel, which runs if *live*; LensError if it is none, or damaged."""
+    """A file with the memory of a kernel, running if *live*; LensError if it is not one, or damaged."""
 
     def __init__(self, path: Path, *, live: bool = False) -> None:
         self.name, self.live = str(path), live
@@ -178,7 +180,7 @@ class CoreFile(MemorySource):
 
     @abstractmethod
     def _open(self) -> None:
-        """Read what says where the memory is."""
+        """Read the headers that locate the memory."""
 
     def close(self) -> None:
         """Close the file."""
@@ -207,18 +209,18 @@ class ElfCore(CoreFile):
         self._starts = [segment.physical for segment in self._segments]
 
     def ranges(self) -> list[tuple[int, int]]:
-        """The pieces the file has, ascending."""
+        """Pieces in the file, ascending."""
         return [(segment.physical, segment.size) for segment in self._segments]
 
     def read(self, address: int, size: int) -> bytes:
-        """Bytes of one piece, or of pieces that follow each other."""
+        """Read bytes, which may span adjacent pieces."""
         parts = []
         while size > 0:
             place = bisect_right(self._starts, address) - 1
             segment = self._segments[place] if place >= 0 else None
             offset = address - segment.physical if segment else 0
             if segment is None or offset >= segment.size:
-                raise LensError(f"{self.name}: there is no memory at {address:#x}")
+                raise LensError(f"{self.name}: no memory at {address:#x}")
             count = min(size, segment.size - offset)
             part = self._pread(segment.offset + offset, count)
             if len(part) != count:
@@ -228,7 +230,7 @@ class ElfCore(CoreFile):
         return b"".join(parts)
 
     def _candidates(self) -> Iterator[bytes]:
-        # The running kernel's is in a note, and so is that of a kernel that kdump took; QEMU knows none.
+        # It is in a note for the running kernel and for kdump; QEMU writes none.
         match = re.search(rb"OSRELEASE=[^\0]*SYMBOL\(swapper_pg_dir\)[^\0]*", self._pread(0, _NOTES))
         if match:
             yield match[0] + b"\0"
@@ -236,14 +238,15 @@ class ElfCore(CoreFile):
 
 
 def _physical(file_segments: list[Segment], file_size: int, name: str) -> list[Segment]:
-    # The segments with a physical address, ascending; one that overlaps an earlier one (kcore's text) is left
-    # out.
+    # Segments with a physical address, ascending; one that overlaps an earlier one (kcore's text) is dropped.
     usable: list[Segment] = []
     for segment in sorted(file_segments, key=lambda segment: (segment.physical, -segment.size)):
         if segment.physical == _NO_PHYSICAL or not segment.size:
             continue
         if segment.physical + segment.size > _NO_PHYSICAL or segment.offset > 1 << 62:
-            raise LensError(f"{name}: a segment of {segment.size:,} bytes at {segment.physical:#x} cannot be")
+            raise LensError(
+                f"{name}: a segment of {segment.size:,} bytes at {segment.physical:#x} is invalid"
+            )
         if file_size and segment.offset + segment.size > file_size:
             raise LensError(f"{name} is cut off: {file_size:,} bytes, and a segment at {segment.offset:,}")
         if usable and segment.physical < usable[-1].physical + usable[-1].size:
@@ -255,15 +258,15 @@ def _physical(file_segments: list[Segment], file_size: int, name: str) -> list[S
 
 
 def running_kernel(path: Path = Path("/proc/kcore")) -> ElfCore:
-    """The memory of the kernel this runs on.
+    """The memory of the running kernel.
 
-    :raises LensError: it cannot be read: that takes root, and a kernel that is not locked down
+    :raises LensError: it cannot be read: that needs root, and a kernel that is not locked down
     """
     return ElfCore(path, live=True)
 
 
 def open_core(path: Path) -> MemorySource:
-    """A vmcore of either form, ELF or as kdump compresses it; LensError if it is neither, or damaged."""
+    """A vmcore in either format, ELF or compressed by kdump; LensError if it is neither, or damaged."""
     from pfnlab.lab.lens.kdump import SIGNATURES, KdumpCore
 
     try:

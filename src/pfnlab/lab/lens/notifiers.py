@@ -1,7 +1,8 @@
-"""The notifier that the guest driver has for an address space, and the ranges it was told of.
+"""The guest driver's notifier of an address space, and the ranges it was notified of.
 
-The driver keeps them right behind its ``struct mmu_notifier`` (``guest/driver/notify.c``): a word that says
-so, their number, and a ring of the last ones, first and behind the last byte.
+The driver stores them directly after its ``struct mmu_notifier`` (``guest/driver/notify.c``): a magic word,
+their
+number, and a ring of the latest ones, first byte and end.
 """
 
 import struct
@@ -15,7 +16,7 @@ _RANGES = 256
 _HEAD = struct.Struct("<QQ")
 _RING = struct.Struct(f"<{2 * _RANGES}Q")
 
-#: The notifiers of one address space that are looked at: beside the driver's there is seldom one.
+#: Most notifiers of one address space to examine: there is seldom one besides the driver's.
 _MOST = 16
 
 
@@ -31,14 +32,14 @@ class Notifiers:
 
     @staticmethod
     def has(view: KernelView) -> bool:
-        """True where the kernel has notifiers."""
+        """True if the kernel has notifiers."""
         layouts = view.layouts
         return layouts.has("struct mm_struct", "notifier_subscriptions") and layouts.has(
             "struct mmu_notifier"
         )
 
     def of(self, mm: int) -> Told | None:
-        """The ranges that the driver's notifier of an address space was told of; None where there is none."""
+        """Ranges that the driver's notifier of an address space was notified of; None without a notifier."""
         view = self._view
         subscriptions = view.word(mm + self._of_space)
         node = view.word(subscriptions + self._first) if subscriptions else 0
@@ -57,7 +58,7 @@ class Notifiers:
         kept = [
             (start >> PAGE_SHIFT, pages_of(end)) for start, end in zip(words[::2], words[1::2], strict=True)
         ]
-        # In the order of telling: the newest have overwritten the oldest.
+        # In chronological order: the newest have overwritten the oldest.
         first = told % _RANGES if told > _RANGES else 0
         ranges = [*kept[first:], *kept[:first]][: min(told, _RANGES)]
         return Told(told, tuple(ranges))

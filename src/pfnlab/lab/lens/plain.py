@@ -1,4 +1,4 @@
-"""Values of the lens, in the kernel's own numbers; :mod:`pfnlab.lab.running.inside_state` has the words."""
+"""Values of the lens, in the kernel's own numbers; :mod:`pfnlab.lab.running.inside_state` translates them."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
@@ -7,10 +7,10 @@ from pfnlab.base.units import PfnRange
 
 
 class NamedPlaces(Protocol):
-    """Where to look: page numbers and frames by the names that the asker has for them.
+    """Places to read: page numbers and frames by the names that the caller uses.
 
-    :ivar areas: for every area its first virtual page and how many pages it has
-    :ivar memory: the page frames whose direct map is looked at
+    :ivar areas: for every area its first virtual page and number of pages
+    :ivar memory: page frames whose direct map is read
     """
 
     @property
@@ -30,26 +30,26 @@ class Extent(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """Something in a kernel's own structures that cannot be right: the property broken, and how."""
+    """An inconsistency in a kernel's own structures: the violated property, and a description."""
 
     name: str
     says: str
 
 
 class Told(NamedTuple):
-    """The ranges that a notifier was told of: how many, and the last, with the page behind each."""
+    """Ranges that a notifier was notified of: their number, and the latest ones, end exclusive."""
 
     told: int
     ranges: tuple[tuple[int, int], ...] = ()
 
 
 class RawEntries(NamedTuple):
-    """Page-table entries that follow each other and map consecutive frames, or nothing, in one way.
+    """Consecutive page-table entries that map consecutive frames, or nothing, in the same way.
 
-    :ivar word: the first entry as it stands in its table; 0 is none
+    :ivar word: the raw first entry; 0 is none
     :ivar level: of the table
     :ivar pfn: the frame of the first page
-    :ivar ram: that frame is RAM
+    :ivar ram: true if that frame is RAM
     """
 
     pages: Extent
@@ -60,15 +60,15 @@ class RawEntries(NamedTuple):
 
 
 class RawVma(NamedTuple):
-    """One VMA.
+    """A VMA.
 
-    :ivar bits: ``vm_flags`` as it stands in this kernel
-    :ivar flags: the same with VM_SEALED where it is one bit for all kernels
+    :ivar bits: raw ``vm_flags`` of this kernel
+    :ivar flags: the flags with VM_SEALED moved to the same bit for all kernels
     :ivar file: the interface by its file's name, ``wc``, ``uc``, ``mem``, ``proc`` ..., ``vvar`` or ``anon``
-    :ivar mapcounts: of its pages that are ordinary memory, how many entries map each
-    :ivar anonymous: how many of these are anonymous
-    :ivar pat: VM_PAT is set: this VMA stands for a reservation (kernels without track contexts)
-    :ivar base: with VM_PAT, its first frame, in a kernel whose VMAs keep it
+    :ivar mapcounts: for each of its pages of ordinary memory, the number of entries that map it
+    :ivar anonymous: number of anonymous pages among these
+    :ivar pat: VM_PAT is set: this VMA owns a reservation (kernels without track contexts)
+    :ivar base: with VM_PAT, its first frame, in a kernel whose VMAs store it
     """
 
     pages: Extent
@@ -84,10 +84,10 @@ class RawVma(NamedTuple):
 
 
 class RawContext(NamedTuple):
-    """One reservation several VMAs may share: a ``pfnmap_track_ctx``, or what is left of one.
+    """A reservation that several VMAs may share: a ``pfnmap_track_ctx``, or the rest of one.
 
-    :ivar pfns: the frames it keeps reserved, the first and the one behind the last
-    :ivar references: its reference count, None where frames are counted and not VMAs
+    :ivar pfns: the frames it keeps reserved, end exclusive
+    :ivar references: its reference count, None if the kernel counts frames and not VMAs
     :ivar users: the task and the pages of every VMA seen to use it
     """
 
@@ -97,11 +97,11 @@ class RawContext(NamedTuple):
 
 
 class RawSpace(NamedTuple):
-    """One task's address space, as far as it lies in the areas.
+    """The address space of one task, as far as it lies in the areas.
 
-    :ivar entries: by area, missing tables included; the same tuple while the tables hold what they held
-    :ivar tlb_gen: ``mm->context.tlb_gen``: grows by one with every flush
-    :ivar notifier: what the guest driver's notifier was told; None where there is none
+    :ivar entries: by area, including missing tables; the same tuple while the tables are unchanged
+    :ivar tlb_gen: ``mm->context.tlb_gen``, which increases by one with every flush
+    :ivar notifier: ranges the guest driver's notifier was notified of; None without a notifier
     :ivar mm: the address of its mm_struct
     """
 
@@ -114,7 +114,7 @@ class RawSpace(NamedTuple):
 
 
 class RawBook(NamedTuple):
-    """An entry of the memtype tree: the first frame, the one behind the last, and the mode, as ``wc``."""
+    """An entry of the memtype tree: the first frame, the end, and the mode, e.g. ``wc``."""
 
     first: int
     behind: int
@@ -122,11 +122,11 @@ class RawBook(NamedTuple):
 
 
 class RawPage(NamedTuple):
-    """The contents of a page of ordinary memory that is mapped somewhere.
+    """The contents of a mapped page of ordinary memory.
 
-    :ivar page: the first page of an area is 0
+    :ivar page: relative to the first page of the area
     :ivar word: its first 32 bits
-    :ivar rest: a checksum of the others, 0 where they are all 0
+    :ivar rest: a checksum of the rest, 0 if all zero
     """
 
     task: str
@@ -140,12 +140,12 @@ class RawPage(NamedTuple):
 class RawState(NamedTuple):
     """The whole state.
 
-    :ivar spaces: in the order tasks were asked for; those that are gone are left out
+    :ivar spaces: in the order of the requested tasks, without those that have exited
     :ivar contexts: in order of first use
-    :ivar book: the memtype tree, entries that overlap a device, by address
-    :ivar direct_map: by name the modes of RAM in the direct map, page by page
-    :ivar faults: what is wrong with lists, trees, counts and page tables
-    :ivar pages: what pages of ordinary memory hold; None for too many
+    :ivar book: entries of the memtype tree that overlap a device, by address
+    :ivar direct_map: by name, the modes of RAM in the direct map, page by page
+    :ivar faults: inconsistencies in lists, trees, counts and page tables
+    :ivar pages: contents of pages of ordinary memory; None if there are too many
     """
 
     spaces: tuple[RawSpace, ...]

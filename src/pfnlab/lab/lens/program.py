@@ -10,7 +10,7 @@ from pfnlab.lab.lens.btf_drgn import BtfTypes
 from pfnlab.lab.lens.kallsyms import read_kallsyms
 from pfnlab.lab.lens.memory import MemorySource
 
-#: The objects that can be asked for by name, and their types; BTF has none for them.
+#: Objects available by name, and their types, which BTF lacks.
 OBJECTS = {
     "init_task": "struct task_struct",
     "init_pid_ns": "struct pid_namespace",
@@ -20,12 +20,12 @@ OBJECTS = {
     "special_mapping_vmops": "struct vm_operations_struct",
 }
 
-#: Where the kernel's image is mapped (``__START_KERNEL_map``).
+#: Address at which the kernel's image is mapped (``__START_KERNEL_map``).
 KERNEL_MAP = 0xFFFFFFFF80000000
 
 
 def find_symbols(source: MemorySource, names: Collection[str] = tuple(OBJECTS)) -> dict[str, int]:
-    """Run-time addresses of symbols, as far as the kernel's table has them; LensError if it is damaged."""
+    """Run-time addresses of the symbols that the kernel's table has; LensError if it is damaged."""
     image = KERNEL_MAP - source.info.number("phys_base")
     return read_kallsyms(lambda address, size: source.read(address - image, size), source.info, names)
 
@@ -33,15 +33,15 @@ def find_symbols(source: MemorySource, names: Collection[str] = tuple(OBJECTS)) 
 def open_program(source: MemorySource, btf: Btf, symbols: Mapping[str, int]) -> Program:
     """A drgn program over *source*.
 
-    :param btf: the types of the kernel that is in it
-    :param symbols: run-time addresses; those of :data:`OBJECTS` can be asked for as objects
-    :raises LensError: *source* holds no kernel
+    :param btf: the types of its kernel
+    :param symbols: run-time addresses; those of :data:`OBJECTS` are available as objects
+    :raises LensError: *source* contains no kernel
     """
     program = Program(Platform(Architecture.X86_64))
     try:
         program.set_linux_kernel_custom(source.info.text, source.live)
     except (BadDataError, ValueError) as trouble:
-        raise LensError(f"{source.name}: drgn does not take its VMCOREINFO: {trouble}") from trouble
+        raise LensError(f"{source.name}: drgn does not accept its VMCOREINFO: {trouble}") from trouble
 
     def read(address: int, count: int, offset: int, physical: bool) -> bytes:
         del offset, physical

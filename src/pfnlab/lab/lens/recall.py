@@ -1,4 +1,4 @@
-"""Values made of a kernel's memory, kept for as long as that memory holds what it held."""
+"""Values computed from a kernel's memory, cached while that memory is unchanged."""
 
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple, TypeVar
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 T = TypeVar("T")
 W = TypeVar("W")
 
-#: One piece of memory as it was read: the reader, the address, how much or what of it, what was there.
+#: A memory read: the reader, the address, the size or kind, and the data.
 Reading = tuple[Callable[[int, Any], Any], int, Any, Any]
 
 
@@ -17,10 +17,10 @@ class _Recalled(NamedTuple):
 
 
 class Recall:
-    """Remembers values, each with every piece of memory that was read for it.
+    """A cache of values that records every memory read of each computation.
 
-    A value is given again where each of these pieces holds the same bytes: who would read them again would
-    make the same of them.
+    A value is reused if all these reads still return the same bytes, so computing it again would give the
+    same result.
     """
 
     def __init__(self) -> None:
@@ -28,10 +28,10 @@ class Recall:
         self._notes: list[Reading] | None = None
 
     def value(self, name: Hashable, make: Callable[[], T], *given: object) -> T:
-        """The value that *make* returns, or returned before.
+        """The value returned by *make*, now or earlier.
 
-        :param make: reads memory through readers that :meth:`note` it; whatever else it depends on does not
-            change before :meth:`forget`, or is among *given*, which is compared by identity
+        :param make: reads memory through readers that call :meth:`note`; its other inputs do not change
+            before :meth:`forget`, or are among *given*, compared by identity
         """
         kept = self._kept.get(name)
         if kept is not None and self._holds(kept, given):
@@ -50,7 +50,7 @@ class Recall:
         return value
 
     def note(self, reader: Callable[[int, W], T], address: int, what: W, data: T) -> T:
-        """Take down that *reader* read *data* at *address*; returns *data*."""
+        """Record that *reader* read *data* at *address*; returns *data*."""
         if self._notes is not None:
             self._notes.append((reader, address, what, data))
         return data

@@ -1,4 +1,4 @@
-"""Slab caches, read in a kernel's memory: how large an object becomes that a structure is put in."""
+"""Slab caches, read from a kernel's memory: the allocated size of a structure's objects."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,7 +9,7 @@ from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.btf import Btf
 from pfnlab.lab.lens.structure_sizes import SlabCache
 
-#: The variables that point to caches, by the name of the structure in them.
+#: Variables that point to caches, by the name of the structure in them.
 CACHES = {
     "vm_area_struct": "vm_area_cachep",
     "vma_lock": "vma_lock_cachep",
@@ -20,10 +20,10 @@ CACHES = {
 
 SYMBOLS = (*CACHES.values(), "slab_caches")
 
-#: No kernel has more caches.
+#: Most caches of a kernel.
 MAX_CACHES = 10_000
 
-#: Flags that matter to sizes, and their values where the kernel's types do not say them.
+#: Flags that affect sizes, and their values for kernels whose types lack them.
 FLAGS = {
     "SLAB_HWCACHE_ALIGN": 0x2000,
     "SLAB_TYPESAFE_BY_RCU": 0x80000,
@@ -36,7 +36,7 @@ _KMALLOC = "kmalloc-"
 
 
 def read_slabs(program: Program, btf: Btf, symbols: Mapping[str, int]) -> dict[str, SlabCache]:
-    """The caches of :data:`CACHES` and of kmalloc, by name, with the *symbols* there are; or LensError."""
+    """The caches of :data:`CACHES` and of kmalloc, by name, using the available *symbols*; or LensError."""
     try:
         found = {}
         for name, symbol in CACHES.items():
@@ -52,7 +52,7 @@ def read_slabs(program: Program, btf: Btf, symbols: Mapping[str, int]) -> dict[s
     return found
 
 
-# The ordinary caches of kmalloc: kmalloc-64, not kmalloc-cg-64 or kmalloc-rnd-01-64.
+# The ordinary kmalloc caches: kmalloc-64, not kmalloc-cg-64 or kmalloc-rnd-01-64.
 def _kmalloc(program: Program, head: int) -> Iterator[Object]:
     caches = Object(program, "struct list_head", address=head)
     for number, pointer in enumerate(list_for_each_entry("struct kmem_cache", caches.address_of_(), "list")):

@@ -1,4 +1,4 @@
-"""From kernel structures to a :class:`RawState`, for every kernel from 6.1 on, by probing its types."""
+"""From kernel structures to a :class:`RawState`, for all kernels from 6.1 on, by probing their types."""
 
 import functools
 from bisect import bisect_left, bisect_right
@@ -28,12 +28,13 @@ _VMA, _PART = "struct vm_area_struct", "struct pfnmap_part"
 class ContextParts:
     """The parts of contexts that the VMAs of *view* cover.
 
-    There a VMA has no pointer to one context but a tree of parts, ``pfnmap_parts``: of which context
-    (``ctx``), from which frame (``first``) to which (``last``). A context is the frames of all its parts;
-    every run of them without a gap is one reservation.
+    In such kernels a VMA has no pointer to one context but a tree of parts, ``pfnmap_parts``, each with its
+    context
+    (``ctx``) and its frames (``first`` to ``last``). A context is the set of frames of all its parts; each
+    contiguous run of them is one reservation.
     """
 
-    #: The member of ``struct vm_area_struct`` that holds the root of its tree.
+    #: Member of ``struct vm_area_struct`` with the root of its tree.
     MEMBER = "pfnmap_parts.rb_node"
 
     def __init__(self, view: KernelView) -> None:
@@ -45,35 +46,35 @@ class ContextParts:
 
     @staticmethod
     def has(view: KernelView) -> bool:
-        """True where this kernel's VMAs have parts."""
+        """True if this kernel's VMAs have parts."""
         return view.layouts.has(_VMA, "pfnmap_parts")
 
     def of(self, root: int) -> Iterator[tuple[int, int, int]]:
-        """The parts below the ``rb_node`` *root* of one VMA: context, first frame, one behind the last."""
+        """Parts below the ``rb_node`` *root* of one VMA: context, first frame, end."""
         for ctx, first, last in self._view.rb_tree(root, self._record, self._at, "part"):
             if first > last:
                 raise self._view.error(f"a part of context {ctx:#x} reaches from pfn {first:#x} to {last:#x}")
             yield ctx, first, last + 1
 
 
-#: The names of the kernel's enumerators in observations.
+#: Names of the kernel's enumerators in observations.
 _MODES = {f"_PAGE_CACHE_MODE_{mode.name}": mode.short for mode in CacheMode}
 
-#: The bit of a folio's mapping that says anonymous memory (FOLIO_MAPPING_ANON).
+#: The bit of a folio's mapping for anonymous memory (FOLIO_MAPPING_ANON).
 _MAPPING_ANON = 1
 
-#: So many pages are read after a step, or none.
+#: Most pages to read after a step; if there are more, none is read.
 _PAGES_READ = 128
 
-#: The checksum of the bytes behind the first four of a page that is zero.
+#: Checksum of a zero page without its first four bytes.
 _OF_ZEROS = crc32(bytes(PAGE_SIZE - 4))
 _MAX_NAME = 64
 _PROC_PARENTS = ("pci", "bus")
 
-#: The interface of the pages of the clock, which have no file.
+#: The interface of the clock pages, which have no file.
 _VVAR = "vvar"
 
-#: The interfaces by the name of their file; those of /proc/bus/pci are named after devices.
+#: Interfaces by the name of their file; those of /proc/bus/pci are named after devices.
 _FILES = {
     **{"resource2_wc": "wc", "resource2": "uc", "mem": "mem", "pfnlab": "driver"},
     "pfnlab_export": "export",
@@ -82,7 +83,7 @@ _FILES = {
 
 
 class Lens:
-    """Looks at one kernel, again and again; LensError if its memory is damaged, or in the middle of a change.
+    """Reads the state of one kernel repeatedly; LensError if its memory is damaged, or changing.
 
     :param program: from :func:`pfnlab.lab.lens.program.open_program`
     :param symbols: run-time addresses, as for the program
@@ -98,7 +99,7 @@ class Lens:
         self._notifiers = Notifiers(view) if Notifiers.has(view) else None
         vma = ["vm_start", "vm_end", "vm_page_prot.pgprot", "vm_flags", "vm_pgoff", "vm_file", "vm_ops"]
         self._tracks = layouts.has("struct vm_area_struct", "pfnmap_track_ctx")
-        # A word that no released kernel has (tracker=base_pfn).
+        # A member of no released kernel (tracker=base_pfn).
         self._keeps_pfn = layouts.has("struct vm_area_struct", "vm_base_pfn")
         if self._keeps_pfn:
             vma.append("vm_base_pfn")
@@ -110,7 +111,7 @@ class Lens:
         self._parts = ContextParts(view) if ContextParts.has(view) else None
         if self._parts is not None:
             vma.append(ContextParts.MEMBER)
-        # Likewise (tracker=per_vma).
+        # The same (tracker=per_vma).
         self._keeps_end = layouts.has("struct vm_area_struct", "pfnmap_end")
         if self._keeps_end:
             vma.append("pfnmap_end")
@@ -124,22 +125,22 @@ class Lens:
         self._sealed, self._page_size = view.sealed_bits(), layouts.size("struct page")
         self._structures = Structures(view, self._levels)
         self._direct_map = DirectMap(view, self._levels)
-        #: The things in use now.
+        #: Returns the resources in use now.
         self.in_use = Counts(view, self._levels).look
-        #: Where the kernel stack of a process ends that does not run.
+        #: Returns the kernel stack pointer of a process that is not running.
         self.stack_pointer = view.stack_pointer
         self._without_space: set[int] = set()
         self._areas: tuple[plain.NamedPlaces, list[tuple[int, int, str]]] | None = None
 
     def snapshot(self, pids: Mapping[str, int], places: plain.NamedPlaces) -> plain.RawState:
-        """The state now; the kernel must stand still meanwhile, or at least not touch these tasks.
+        """The current state; the kernel must be stopped, or at least not run these tasks.
 
-        :param pids: the tasks to look at; those that are gone are left out
-        :param places: where the program's devices and areas lie; what the lens remembers is for this object
+        :param pids: the tasks to read; those that have exited are left out
+        :param places: locations of the program's devices and areas; cached data is valid for this object
         """
         areas = self._sorted_areas(places)
-        # A process that has no address space any more gets none, and a thread is in no list: both are looked
-        # for once.
+        # A process that lost its address space gets no other, and a thread is in no list: both are looked up
+        # once.
         wanted = [pid for pid in pids.values() if pid not in self._without_space]
         spaces = self._view.spaces(wanted)
         self._without_space.update(pid for pid in wanted if pid not in spaces)
@@ -158,20 +159,22 @@ class Lens:
         )
 
     def other_pages(self, pfns: PfnRange) -> list[tuple[int, int]]:
-        """The direct map's entries for single pages among these frames that are not write-back.
+        """Direct-map entries for single pages among these frames that are not write-back.
 
-        Of each the physical address, and its value were it write-back. LensError if memory changes meanwhile.
+        Yields for each its physical address, and its value if it were write-back. LensError if memory changes
+        during the
+        walk.
         """
         return list(self._direct_map.other_pages(pfns))
 
     @cached_property
     def special_ops(self) -> int:
-        """The operations of special mappings, of which no area can have others than vvar."""
+        """The vm_operations of special mappings; the only such mapping in an area is vvar."""
         return self._view.symbol("special_mapping_vmops")
 
     @cached_property
     def _vmemmap(self) -> int:
-        """Where the kernel has the ``struct page`` of frame 0."""
+        """Address of the ``struct page`` of frame 0."""
         return self._view.word(self._view.symbol("vmemmap_base"))
 
     @cached_property
@@ -179,7 +182,7 @@ class Lens:
         return self._view.layouts.record("struct folio", "mapping", "_mapcount.counter")
 
     def folio(self, pfn: int) -> tuple[int, int]:
-        """The mapping of a page of ordinary memory, and how many entries map it."""
+        """The mapping of a page of ordinary memory, and the number of entries that map it."""
         address = self._vmemmap + pfn * self._page_size
         mapping, mapcount = self._view.members(address, self._folio)
         return mapping, mapcount + 1 & 0xFFFF_FFFF
@@ -211,7 +214,7 @@ def _extent(areas: Sequence[tuple[int, int, str]]) -> tuple[int, int]:
 
 
 class _Look:
-    # One snapshot being made: contexts by address, in order of first use.
+    # One snapshot in progress: contexts by address, in order of first use.
 
     def __init__(self, lens: Lens, areas: list[tuple[int, int, str]]) -> None:
         self._lens, self._view = lens, lens._view
@@ -236,7 +239,7 @@ class _Look:
         entries, pages = self._entries(name, pgd, self._areas)
         self._page_users.update(pfn for _, pfn in pages)
         self._shown += [(name, page, pfn) for page, pfn in pages[:_PAGES_READ]]
-        # In the middle of a split the tree of 6.1 leads to one VMA twice.
+        # During a split the tree of 6.1 leads to one VMA twice.
         addresses = dict.fromkeys(self._view.vma_addresses(root, low, high))
         vmas = [self._vma(name, pgd, at, pages) for at in addresses]
         return plain.RawSpace(name, tuple(vma for vma in vmas if vma), entries, tlb_gen, notifier, mm)
@@ -244,7 +247,7 @@ class _Look:
     def _entries(
         self, task: str, pgd: int, areas: list[tuple[int, int, str]]
     ) -> tuple[tuple[plain.RawEntries, ...], Pages]:
-        # The page-table entries of a task, and the pages of ordinary memory among them.
+        # Page-table entries of a task, and the pages of ordinary memory among them.
         def walked() -> tuple[tuple[plain.RawEntries, ...], Pages]:
             walk = TableWalk(self._view, task)
             table = self._view.physical(pgd)
@@ -256,7 +259,7 @@ class _Look:
         return self._view.recall.value(("entries", task, pgd, *areas), walked)
 
     def _grown(self, first: int, last: int) -> list[tuple[int, int, str]]:
-        # The parts of a VMA that lie in no area: it has grown past the end of its own.
+        # Parts of a VMA outside all areas: it has grown past the end of its own.
         parts = []
         for start, end, _ in (*self._areas, (last, last, "")):
             if first < min(start, last):
@@ -279,14 +282,14 @@ class _Look:
             for ctx, first_pfn, behind in lens._parts.of(tracked[-1]):
                 self._covered.setdefault(ctx, []).append((first_pfn, behind, (task, span)))
         if lens._keeps_end and tracked[-1]:
-            # It is nobody else's, so the VMA stands for the context.
+            # No other VMA has it, so the VMA stands for the context.
             behind = tracked[-1]
             self._covered[address] = [(behind - (last - first), behind, (task, span))]
         kind = self._file_kind(file) if file else _VVAR if ops == lens.special_ops else "anon"
         pat = not lens._tracks and lens._parts is None and not lens._keeps_end and bool(bits & VM_PAT)
         base = tracked[0] if pat and lens._keeps_pfn else None
         if kind == _VVAR:
-            # Processes have them outside of areas too.
+            # Processes also have these pages outside of areas.
             self._everybodys.update(pfn for page, pfn in pages if first <= page < last)
         inside = pages[bisect_left(pages, (first, 0)) : bisect_left(pages, (last, 0))]
         if grown := self._grown(first, last):
@@ -305,7 +308,7 @@ class _Look:
         lens, contexts = self._lens, []
         for address, users in self._users.items():
             pfn, size, count = self._view.members(address, lens._context)
-            # A driver may name frames past the end of physical addresses, and they are tracked as it says.
+            # A driver may name frames past the end of physical addresses, which are tracked as given.
             if not size or size % PAGE_SIZE or pfn + (size >> PAGE_SHIFT) > 1 << 64 - PAGE_SHIFT:
                 raise self._view.error(f"the track context at {address:#x} has pfn {pfn:#x}, size {size:#x}")
             contexts.append(plain.RawContext((pfn, pfn + (size >> PAGE_SHIFT)), count, tuple(users)))
@@ -321,7 +324,7 @@ class _Look:
         return tuple(contexts)
 
     def contents(self) -> tuple[plain.RawPage, ...] | None:
-        """The contents of pages of ordinary memory; None for too many."""
+        """Contents of pages of ordinary memory; None if there are too many."""
         if len(self._shown) >= _PAGES_READ:
             return None
         held = {}
@@ -336,12 +339,12 @@ class _Look:
         return tuple(pages)
 
     def miscounted(self) -> Iterator[plain.Fault]:
-        """Pages of ordinary memory whose count is not the number of entries that map them."""
+        """Pages of ordinary memory whose count differs from the number of entries that map them."""
         for pfn, users in self._page_users.items():
             _, mapcount = self._lens.folio(pfn)
             if mapcount != users and pfn not in self._everybodys:
                 name = "counters" if mapcount < users else "counts_left"
-                yield plain.Fault(name, f"a page counts {mapcount:,} mappings and has {users:,}")
+                yield plain.Fault(name, f"a page counts {mapcount:,} mappings but has {users:,}")
 
     def _area_span(self, first: int, last: int) -> plain.Extent | None:
         place = bisect_right(self._starts, first) - 1
@@ -358,7 +361,7 @@ class _Look:
         return kind
 
     def _dentry_kind(self, dentry: int) -> str:
-        # The interface a file belongs to: by its name, for /proc/bus/pci/BUS/DEVICE by its parents' names.
+        # The interface a file belongs to: by its name, or for /proc/bus/pci/BUS/DEVICE by its parents' names.
         names = []
         for _ in range(4):
             parent, name, length = self._view.members(dentry, self._lens._dentry)

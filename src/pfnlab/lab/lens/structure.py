@@ -1,4 +1,4 @@
-"""The kernel's own structures of an address space, compared with each other: what cannot be right in any."""
+"""Consistency checks between the kernel's own structures of an address space."""
 
 import struct
 from bisect import bisect_right
@@ -12,10 +12,10 @@ from pfnlab.kernel.mm.flags import VM_LOCKED
 from pfnlab.lab.lens.plain import Fault
 from pfnlab.lab.lens.view import ENTRIES, LEVEL_BITS, MAX_DEPTH, MAX_VMAS, USER_ENTRIES, KernelView
 
-#: How many tables are remembered; a program's processes have some dozens.
+#: Most cached tables; a program's processes have a few dozen.
 _TABLES_KEPT = 1000
 
-#: Entries of a table are unpacked in groups of so many.
+#: Entries of a table are unpacked in groups of this size.
 _GROUP = 32
 _GROUP_WORDS = struct.Struct(f"<{_GROUP}Q")
 _EMPTY = bytes(_GROUP_WORDS.size)
@@ -38,14 +38,14 @@ class _AddressSpace(NamedTuple):
 
 
 class _Table(NamedTuple):
-    # What one page table held: index and address of each table below it, and the indices of its leaves.
+    # Contents of one page table: index and address of each table below it, and the indices of its leaves.
     data: bytes
     below: list[tuple[int, int]]
     leaves: list[int]
 
 
 class Structures:
-    """Checks address spaces of one kernel, with so many levels of page tables; or LensError."""
+    """Checks address spaces of one kernel with *levels* levels of page tables; or LensError."""
 
     def __init__(self, view: KernelView, levels: int) -> None:
         self._view, self._levels = view, levels
@@ -64,11 +64,11 @@ class Structures:
         self._read: dict[int, _Table] = {}
 
     def faults(self, mms: Mapping[str, int], low: int, high: int) -> Iterator[Fault]:
-        """The faults in the address spaces of tasks; LensError if memory is damaged.
+        """Inconsistencies in the address spaces of tasks; LensError if memory is damaged.
 
         :param mms: the ``mm_struct`` of each task
-        :param low: address at which the program's areas begin
-        :param high: address behind them; only there files are asked for those that map them
+        :param low: start address of the program's areas
+        :param high: their end address; only files mapped in this range are checked
         """
         recall = self._view.recall.value
         spaces = []
@@ -102,7 +102,7 @@ class Structures:
             ("locked_vm", space.locked_vm, locked),
         ):
             if counted != there:
-                yield Fault("mm_counts", f"{name} of {space.task} is {counted:,}, and there are {there:,}")
+                yield Fault("mm_counts", f"{name} of {space.task} is {counted:,}, but there are {there:,}")
         ends = [0]
         for _, start, end, _, _ in space.vmas:
             if start < ends[-1] or start >= end:
@@ -110,25 +110,25 @@ class Structures:
             ends.append(end)
 
     def _tables(self, space: _AddressSpace) -> Iterator[Fault]:
-        # Page tables below the highest: each maps a range in which there is a VMA, and each is counted.
+        # Page tables below the top level: each maps a range that contains a VMA, and each is counted.
         starts = [vma[1] for vma in space.vmas]
         found: list[tuple[int, int]] = []
         leaves: list[int] = []
         self._descend(self._view.physical(space.pgd), self._levels, 0, found, leaves, set())
         for level, at in found:
             size = PAGE_SIZE << LEVEL_BITS * level
-            # The last VMA that begins before the range ends has to reach into it.
+            # The last VMA that begins before the end of the range must reach into it.
             place = bisect_right(starts, at + size - 1) - 1
             if place < 0 or space.vmas[place][2] <= at:
                 yield Fault("tables_owned", f"a page table of {space.task} maps no VMA (level {level})")
         counted = space.pgtables_bytes // PAGE_SIZE
-        # The kernel does not count those of level 4 (mm_inc_nr_puds is the highest of its kind).
+        # The kernel does not count tables of level 4 (mm_inc_nr_puds is the highest of its kind).
         there = sum(level < _UNCOUNTED_LEVEL for level, _ in found)
-        # A huge page of anonymous memory keeps a table in reserve for when it is split.
+        # A huge page of anonymous memory has a table in reserve for a later split.
         anonymous = (space.vmas[bisect_right(starts, at) - 1] for at in leaves)
         there += sum(not file for *_, file in anonymous)
         if counted != there:
-            yield Fault("tables_counted", f"{space.task} counts {counted:,} page tables, and has {there:,}")
+            yield Fault("tables_counted", f"{space.task} counts {counted:,} page tables, but has {there:,}")
 
     def _descend(
         self,
@@ -139,8 +139,9 @@ class Structures:
         leaves: list[int],
         visited: set[int],
     ) -> None:
-        # Levels and first addresses of the tables below one, and the addresses of leaves of 2 MiB; tables of
-        # the lowest level have neither.
+        # Collects levels and first addresses of the tables below one, and the addresses of leaves of 2 MiB;
+        # tables of the
+        # lowest level have neither.
         size = PAGE_SIZE << LEVEL_BITS * (level - 1)
         here = self._table(table, USER_ENTRIES if level == self._levels else ENTRIES)
         if level == 2:
@@ -148,7 +149,7 @@ class Structures:
         for number, frame in here.below:
             at = base + number * size
             found.append((level - 1, at))
-            # One that is found again is a loop, and counts once more than the kernel counts it.
+            # A table reached twice is a loop, and makes the count exceed the kernel's.
             if level > 2 and frame not in visited:
                 visited.add(frame)
                 self._descend(frame, level - 1, at, found, leaves, visited)
@@ -176,7 +177,7 @@ class Structures:
         return kept
 
     def _mapped_files(self, spaces: Sequence[_AddressSpace], low: int, high: int) -> Iterator[Fault]:
-        # A file knows every VMA that maps it, and none that is gone.
+        # A file lists every VMA that maps it, and none that is gone.
         users: dict[int, set[int]] = {}
         known = {vma[0] for space in spaces for vma in space.vmas}
         for space in spaces:
@@ -187,10 +188,10 @@ class Structures:
                 if mapping not in users:
                     users[mapping] = self._members(mapping)
                 if at not in users[mapping]:
-                    yield Fault("file_maps", f"a file that {space.task} maps does not know of its VMA")
+                    yield Fault("file_maps", f"a file that {space.task} maps does not list its VMA")
         for at in {at for members in users.values() for at in members} - known:
             if not self._view.lives(self._view.word(at + self._vma_mm)):
-                yield Fault("file_maps", "a file knows a VMA of an address space that is gone")
+                yield Fault("file_maps", "a file lists a VMA of an address space that is gone")
 
     def _members(self, mapping: int) -> set[int]:
         members: set[int] = set()

@@ -1,9 +1,12 @@
-"""The layout of a structure, from BTF: its size, its members, and the bits that none of them uses.
+"""The layout of a structure, from BTF: its size, its members, and its unused bits.
 
-Two kinds of unused bits are distinguished: a **hole** lies between members (also in the rest of a bit-field's
-word), and the **padding** lies behind the last. Holes inside a named member are listed too, with that
-member's name, for nothing can be put there but by who defines the member's type; anonymous structures belong
-to the structure around them. In a union only what no variant uses is a hole.
+There are two kinds of unused bits: a **hole** is between members (also in the rest of a bit-field's word),
+and the
+**padding** is after the last one. Holes inside a named member are listed too, with that member's name, since
+only
+the definition of the member's type can use them; anonymous structures belong to the structure around them. In
+a
+union, bits unused by all variants are a hole.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +18,7 @@ from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.btf import MAX_DEPTH, Btf
 from pfnlab.lab.lens.btf_types import Array, Composite, Kind, Member
 
-#: The most holes a structure may have, those of each element of an array counted.
+#: Most holes of a structure, counted for each element of an array.
 MAX_HOLES = 4096
 
 _BYTE = 8
@@ -25,12 +28,12 @@ _POINTER = 8
 class SizedMember(msgspec.Struct, frozen=True, array_like=True):
     """One member.
 
-    :param name: of an anonymous structure or union the names in it, up to three
-    :param offset: the byte it begins in
-    :param size: bytes; of a bit-field those of the integer it is a part of
-    :param alignment: bytes, as the types ask for; an attribute in the source may ask for more
-    :param first_bit: of a bit-field: its first bit, counted from *offset*
-    :param bits: how many bits a bit-field has; 0 for other members
+    :param name: for an anonymous structure or union, up to three names in it
+    :param offset: its first byte
+    :param size: bytes; for a bit-field, those of its integer type
+    :param alignment: bytes, required by the types; an attribute in the source may require more
+    :param first_bit: for a bit-field, its first bit relative to *offset*
+    :param bits: width of a bit-field; 0 for other members
     """
 
     name: str
@@ -42,11 +45,11 @@ class SizedMember(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Hole(msgspec.Struct, frozen=True, array_like=True):
-    """Bits no member uses.
+    """Bits that no member uses.
 
     :param bit: the first of them, from the start of the structure
-    :param bits: how many
-    :param inside: the named member in which it lies (``a.b``); empty for the structure's own
+    :param bits: their number
+    :param inside: the named member that contains it (``a.b``); empty for the structure itself
     """
 
     bit: int
@@ -60,15 +63,15 @@ class Hole(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def size(self) -> int:
-        """Whole bytes; 0 for a rest of a byte."""
+        """Number of whole bytes; 0 for part of a byte."""
         return max(0, (self.bit + self.bits) // _BYTE - self.offset)
 
 
 class StructureSize(msgspec.Struct, frozen=True):
-    """One structure of one kernel; sizes are in bytes, members without those of anonymous structures.
+    """The layout of one structure in one kernel; sizes are in bytes, anonymous structures are one member.
 
-    :param alignment: the largest of its members; an attribute in the source may ask for more
-    :param padding: unused bytes behind the last member
+    :param alignment: the largest of its members; an attribute in the source may require more
+    :param padding: unused bytes after the last member
     """
 
     size: int
@@ -79,18 +82,18 @@ class StructureSize(msgspec.Struct, frozen=True):
 
     @property
     def own_holes(self) -> tuple[Hole, ...]:
-        """The holes in which a new member could be."""
+        """Holes with room for a new member."""
         return tuple(hole for hole in self.holes if not hole.inside)
 
 
 class SlabCache(msgspec.Struct, frozen=True):
     """One cache.
 
-    :param name: its own; a cache that was merged into another has the other's
-    :param object_size: bytes asked for
+    :param name: its name; a merged cache has the name of the cache it was merged into
+    :param object_size: requested bytes
     :param size: bytes from one object to the next, aligned to *align*
-    :param flags: those of :data:`pfnlab.lab.lens.slabs.FLAGS` it has
-    :param order: of the pages of a slab, which has so many *objects*
+    :param flags: its flags among :data:`pfnlab.lab.lens.slabs.FLAGS`
+    :param order: page order of a slab, which has *objects* objects
     """
 
     name: str
@@ -122,7 +125,7 @@ def size_of_structure(btf: Btf, name: str) -> StructureSize | None:
 
 
 class _Gap(NamedTuple):
-    # Bits of a type that are not used, and the named member they are in.
+    # Unused bits of a type, and the named member they are in.
     start: int
     end: int
     inside: str = ""
@@ -177,7 +180,7 @@ def _shifted(gap: _Gap, by: int, name: str) -> _Gap:
     return _Gap(gap.start + by, gap.end + by, ".".join(filter(None, (name, gap.inside))))
 
 
-# What is left of so many bits between some of them.
+# The gaps between used ranges within *bits* bits.
 def _between(bits: int, used: Iterable[tuple[int, int]]) -> list[_Gap]:
     gaps, at = [], 0
     for start, end in sorted(used):
@@ -187,7 +190,7 @@ def _between(bits: int, used: Iterable[tuple[int, int]]) -> list[_Gap]:
     return [*gaps, _Gap(at, bits)] if at < bits else gaps
 
 
-# The bits of a union that each variant leaves unused; they are the union's, whatever each has there.
+# The bits of a union that no variant uses.
 def _unused_by_all(bits: int, variants: Sequence[tuple[_Extent, list[_Gap]]]) -> list[_Gap]:
     used: list[tuple[int, int]] = []
     for span, inner in variants:
@@ -201,7 +204,7 @@ def _unused_by_all(bits: int, variants: Sequence[tuple[_Extent, list[_Gap]]]) ->
     return _between(bits, used)
 
 
-# The alignment a type asks for by what it is made of, in bytes.
+# The alignment required by the parts of a type, in bytes.
 def _alignment(btf: Btf, type_id: int, depth: int) -> int:
     if depth > MAX_DEPTH:
         raise LensError(f"{btf.name}: type {type_id} is nested deeper than {MAX_DEPTH}")
@@ -220,12 +223,12 @@ def _member(btf: Btf, record: Composite, place: int) -> SizedMember:
     name = member.name or " | ".join(_names(btf, member.target)[:3])
     if not member.bit_size:
         return SizedMember(name, member.bit_offset // _BYTE, size, alignment)
-    # A bit-field lies in an integer of its type that is aligned.
+    # A bit-field is in an aligned integer of its type.
     word = member.bit_offset // (_BYTE * alignment) * alignment
     return SizedMember(name, word, size, alignment, member.bit_offset - _BYTE * word, member.bit_size)
 
 
-# The names in an anonymous structure or union, those of anonymous ones in it too.
+# The names in an anonymous structure or union, also those of anonymous ones in it.
 def _names(btf: Btf, type_id: int, depth: int = 0) -> list[str]:
     record = btf[btf.resolve(type_id)]
     if not isinstance(record, Composite) or depth > MAX_DEPTH:

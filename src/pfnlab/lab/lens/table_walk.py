@@ -1,4 +1,4 @@
-"""Walks over page tables: of a task, as runs of entries, and of the kernel's direct map of RAM."""
+"""Page-table walks: of a task, as runs of entries, and of the kernel's direct map of RAM."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
@@ -10,10 +10,10 @@ from pfnlab.kernel.hw.pat import FULL_PAT
 from pfnlab.lab.lens.plain import Extent, Fault, RawEntries
 from pfnlab.lab.lens.view import ENTRIES, LEVEL_BITS, KernelView
 
-#: The most page tables that are read in one task's areas (they map 200 GiB).
+#: Most page tables to read in one task's areas (they map 200 GiB).
 MAX_TABLES = 100_000
 
-#: Places and frames of pages.
+#: Virtual pages and frames.
 Pages = list[tuple[int, int]]
 
 _SHARED_LEVEL = 3
@@ -23,27 +23,27 @@ _WORD = 8
 
 
 class TableWalk:
-    """Reads page-table *entries* of one area of *task* after the other, as runs."""
+    """Reads page-table *entries* of *task*, area by area, as runs."""
 
     def __init__(self, view: KernelView, task: str) -> None:
         self._view, self._task = view, task
         self.entries: list[RawEntries] = []
         self._upper_tables: dict[tuple[int, int, int], tuple[int, ...]] = {}
-        #: The area that is walked, and its first page.
+        #: The current area, and its first page.
         self.area, self.base = "", 0
-        #: The pages of ordinary memory found, in ascending order where areas are walked so.
+        #: Pages of ordinary memory found, in ascending order if areas are walked in that order.
         self.pages: Pages = []
         self._tables = 0
 
     def table(self, entry: int, level: int, start: int, end: int) -> None:
-        """The entries of one table that map pages *start* up to *end*; LensError if the tables never end."""
+        """Read the entries of one table for pages *start* up to *end*; LensError if there are too many."""
         self._tables += 1
         if self._tables > MAX_TABLES:
             raise self._view.error(f"task {self._task} has more than {MAX_TABLES:,} page tables in its areas")
         shift = LEVEL_BITS * (level - 1)
         first, last = start >> shift & ENTRIES - 1, (end - 1 >> shift & ENTRIES - 1) + 1
         if level > _SHARED_LEVEL:
-            # Areas share the upper tables: each part of these is read once.
+            # Areas share upper tables: each part of these is read once.
             words = self._upper_tables.get((entry, first, last), ())
             if not words:
                 words = self._upper_tables[entry, first, last] = self._view.table(entry, first, last - first)
@@ -57,8 +57,8 @@ class TableWalk:
                 self.table(word, level - 1, page, stop)
                 place += 1
             else:
-                # A run: empty entries, or entries with consecutive frames; frames of entries that are not
-                # present are stored inverted.
+                # A run: empty entries, or entries with consecutive frames; non-present entries store frames
+                # inverted.
                 step = 0 if not word else PAGE_SIZE << shift if word & PAGE_PRESENT else -(PAGE_SIZE << shift)
                 following = word + step
                 place += 1
@@ -70,7 +70,7 @@ class TableWalk:
             page = stop
 
     def _add(self, word: int, level: int, start: int, end: int, skipped: int) -> None:
-        # skipped: how many pages of a large leaf lie before the area.
+        # skipped: pages of a large leaf before the area.
         pfn = entry_pfn(word, level) + skipped
         ram = bool(word & (PAGE_PRESENT | PAGE_PROTNONE)) and self._view.holds(pfn)
         if ram and not pte_special(word):
@@ -81,25 +81,25 @@ class TableWalk:
 
 _ABSENT, _USUAL = "absent", "wb"
 
-# The bits that tell how a single page is mapped.
+# Bits that define the mapping of a single page.
 _OF_A_PAGE = PAGE_PRESENT | PAGE_CACHE_MASK
 
 
 class DirectMap:
-    """Reads the direct map's own page tables, of so many levels; LensError if nobody knows where they are."""
+    """Reads the direct map's own page tables; LensError if their address is unknown."""
 
     def __init__(self, view: KernelView, levels: int) -> None:
         self._view, self._levels = view, levels
         root = view.info.symbol("swapper_pg_dir")
         if root is None:
-            raise view.error("VMCOREINFO does not say where swapper_pg_dir is")
+            raise view.error("VMCOREINFO has no address of swapper_pg_dir")
         self._root = view.physical(root)
         self._base = view.word(view.symbol("page_offset_base")) >> PAGE_SHIFT
 
     def look(self, memory: Mapping[str, PfnRange]) -> tuple[dict[str, list[str]], list[Fault]]:
-        """How the direct map has some RAM, page frames by name; a device's memory in a dump is left out.
+        """Mapping of RAM in the direct map, for named ranges of frames; skips device memory in a dump.
 
-        :return: by name the modes page by page, as ``wb`` or ``absent``, and what cannot be right
+        :return: by name the mode of each page, e.g. ``wb`` or ``absent``, and the inconsistencies
         """
         modes: dict[str, list[str]] = {}
         faults: list[Fault] = []
@@ -113,7 +113,7 @@ class DirectMap:
         return modes, faults
 
     def other_pages(self, pfns: PfnRange) -> Iterator[tuple[int, int]]:
-        """Physical addresses of single pages' entries that are no write-back, and the values to be so."""
+        """Physical addresses of single-page entries that are not write-back, and their write-back values."""
         for leaf, mode in self._leaves(pfns):
             if mode in (_ABSENT, _USUAL):
                 continue
@@ -124,7 +124,7 @@ class DirectMap:
                     yield (table & PHYSICAL_MASK & -PAGE_SIZE) + _WORD * index, entry & ~PAGE_CACHE_MASK
 
     def _place(self, pfn: int) -> tuple[int, int, int]:
-        # Where the entry that has a page frame is: its level, its table, its number there.
+        # Location of the entry that maps a page frame: its level, its table, its index.
         level, table = self._levels, self._root
         while True:
             index = self._base + pfn >> LEVEL_BITS * (level - 1) & ENTRIES - 1
@@ -136,7 +136,7 @@ class DirectMap:
             level, table = level - 1, entry
 
     def _leaves(self, pfns: PfnRange) -> Iterator[tuple[PfnRange, str]]:
-        # The entries that have these page frames, with their frames and their cache mode, as ``wb``.
+        # The entries that map these page frames, with their frames and their cache mode, e.g. ``wb``.
         pfn = pfns.start
         while pfn < pfns.end:
             level, table, index = self._place(pfn)
@@ -146,7 +146,7 @@ class DirectMap:
             )
             pages = 1 << LEVEL_BITS * (level - 1)
             start = pfn - pfn % pages
-            # A larger entry is alone; single pages that are alike are reported together.
+            # A larger entry is reported alone; equal single pages are reported together.
             seen = [value & _OF_A_PAGE for value in (entry, *others)] if last else [entry]
             for value, alike in groupby(seen):
                 pfn = start + pages * len(list(alike))
@@ -156,15 +156,15 @@ class DirectMap:
 
 
 def _mode(word: int, level: int) -> str:
-    # The cache mode that an entry selects where a processor has all of PAT.
+    # The cache mode that an entry selects on a processor with full PAT.
     return FULL_PAT.pgprot2cachemode(word if level == 1 else pgprot_large_2_4k(word)).short
 
 
 def _too_wide(name: str, pfns: PfnRange, leaves: Iterable[tuple[PfnRange, str]]) -> Iterator[Fault]:
-    # Entries that give pages of others another mode together with the program's.
+    # Entries that also give pages outside the program's another mode.
     for leaf, mode in leaves:
         shared = leaf.meet(pfns)
         if mode not in (_ABSENT, _USUAL) and shared != leaf:
             pages = f"{name}[{shared.start - pfns.start}:{shared.end - pfns.start}]"
-            says = f"{pages} is {mode.upper()} in the direct map by an entry that has {leaf.nr} pages"
+            says = f"{pages} is {mode.upper()} in the direct map by an entry for {leaf.nr} pages"
             yield Fault("direct_map_level", f"{says}, not only these")

@@ -1,7 +1,8 @@
 """Kernel memory by virtual address, and walks over the kernel's own structures in it.
 
-Every walk ends: it counts its steps, and a structure found twice is a loop. Memory may change while it is
-read, or have been made to mislead; the worst it can cause is a `LensError`.
+Every walk terminates: it counts its steps, and a structure visited twice is a loop. Memory may change while
+it is
+read, or be crafted to mislead; the worst result is a `LensError`.
 """
 
 import struct
@@ -20,29 +21,30 @@ from pfnlab.lab.lens.memory import MemorySource
 from pfnlab.lab.lens.program import KERNEL_MAP, OBJECTS
 from pfnlab.lab.lens.recall import Recall
 
-#: Walks are given up after this many steps.
+#: Step limits of walks.
 MAX_TASKS, MAX_VMAS, MAX_MEMTYPES = 100_000, 300_000, 2_000_000
 
-#: Address bits that one level of page tables resolves, the entries of a table, and how many of the highest
-#: table are a process's.
+#: Address bits resolved by one level of page tables, entries of a table, and those of the top table that
+#: belong to
+#: user space.
 LEVEL_BITS, ENTRIES, USER_ENTRIES = 9, 512, 256
 
-#: No tree of the kernel is deeper.
+#: Deepest tree of the kernel.
 MAX_DEPTH = 128
 
-#: The size of the image's mapping in kernels without KASLR, in bytes.
+#: Size of the image's mapping in kernels without KASLR, in bytes.
 _IMAGE_SIZE = 512 << 20
 _KERNEL_HALF = 1 << 63
 _NODE_MASK = 0xFF
 _NODE_WORDS = struct.Struct("<32Q")
 _ULONG_MAX = (1 << 64) - 1
 
-#: Where VM_SEALED is on 6.17 and later, which say so from 6.19 on.
+#: VM_SEALED in 6.17 and later; named in the types from 6.19 on.
 _SEALED_LATER = 1 << 42
 
 
 class _Cut(NamedTuple):
-    # The part of a VMA tree that is wanted, the addresses found in it, and the nodes visited.
+    # The wanted part of a VMA tree, the addresses found in it, and the nodes visited.
     low: int
     high: int
     addresses: list[int]
@@ -50,7 +52,7 @@ class _Cut(NamedTuple):
 
 
 class _Maple(NamedTuple):
-    # The nodes of maple trees: offsets of pivots and slots, in words, their numbers, and the nodes' types.
+    # Nodes of maple trees: offsets of pivots and slots, in words, their numbers, and the nodes' types.
     range: tuple[int, int, int, int]
     arange: tuple[int, int, int, int]
     leaf: int
@@ -59,25 +61,25 @@ class _Maple(NamedTuple):
 
 
 class KernelView:
-    """Memory of one kernel as the kernel sees it; LensError if it is damaged, or not in the source.
+    """Memory of one kernel by its virtual addresses; LensError if damaged, or not in the source.
 
-    :param program: knows its types, and translates addresses that lie in no linear mapping
+    :param program: knows its types, and translates addresses that are in no linear mapping
     :param symbols: run-time addresses, at least of :data:`pfnlab.lab.lens.program.OBJECTS`
     """
 
     def __init__(self, program: Program, source: MemorySource, symbols: Mapping[str, int]) -> None:
         self.program, self.source, self.info = program, source, source.info
         self.layouts = Layouts(program, self.info.release)
-        #: What was made of its memory; every read below is noted there.
+        #: Values derived from its memory; every read below is noted there.
         self.recall = Recall()
         self._symbols = symbols
         pieces = source.ranges()
         self._starts = [start for start, _ in pieces]
         self._ends = [start + size for start, size in pieces]
         self._image = KERNEL_MAP - self.info.number("phys_base")
-        # Behind the image come modules, which are mapped page by page.
+        # After the image come modules, which are mapped page by page.
         self._image_end = KERNEL_MAP + self.info.number("KERNEL_IMAGE_SIZE", _IMAGE_SIZE)
-        # The direct map reaches to the end of memory.
+        # The direct map extends to the end of memory.
         self._direct, self._direct_size = 0, 0
         self._direct = self.word(self.symbol("page_offset_base"))
         if not self._direct & _KERNEL_HALF or self._direct % PAGE_SIZE:
@@ -90,7 +92,7 @@ class KernelView:
 
     @cached_property
     def _memtype(self) -> tuple[int, Record, int]:
-        # Where the book's root is, a reservation, and where it has its node.
+        # Address of the book's root, the reader of a reservation, and the offset of its node.
         layouts = self.layouts
         record = layouts.record("struct memtype", "start", "end", "type", "rb.rb_left", "rb.rb_right")
         root = layouts.offset("struct rb_root_cached", "rb_root.rb_node")
@@ -106,23 +108,23 @@ class KernelView:
         )
 
     def check(self) -> None:
-        """Find out now whether the book and trees of VMAs can be read: LensError if something is missing."""
+        """Check that the book and the VMA trees can be read: LensError if a type or symbol is missing."""
         assert self._memtype and self._maple
 
     def error(self, message: str) -> LensError:
-        """An error that names the kernel and where it was seen."""
+        """An error that names the kernel and the source of its memory."""
         return LensError(f"kernel {self.info.release} in {self.source.name}: {message}")
 
     def symbol(self, name: str) -> int:
-        """The address of a symbol; LensError if it is not known."""
+        """Address of a symbol; LensError if it is not known."""
         address = self._symbols.get(name)
         if address is None:
-            hint = "" if name in OBJECTS else " and it is not one the lens looks for"
+            hint = "" if name in OBJECTS else " and the lens does not look it up"
             raise self.error(f"the address of {name} is not known{hint}")
         return address
 
     def has_symbol(self, name: str) -> bool:
-        """True where the address of a symbol is known."""
+        """True if the address of a symbol is known."""
         return name in self._symbols
 
     def read(self, address: int, size: int) -> bytes:
@@ -130,7 +132,7 @@ class KernelView:
         return self.recall.note(self._read, address, size, self._read(address, size))
 
     def members(self, address: int, record: Record) -> tuple[int, ...]:
-        """Some members of the structure at a virtual address; what is between them may change."""
+        """Some members of the structure at a virtual address; the bytes between them do not matter."""
         return self.recall.note(self._members, address, record, self._members(address, record))
 
     def read_physical(self, address: int, size: int) -> bytes:
@@ -148,26 +150,27 @@ class KernelView:
         if KERNEL_MAP <= address < self._image_end:
             return self.source.read(address - self._image, size)
         if not address & _KERNEL_HALF:
-            raise self.error(f"{address:#x} is no kernel address")
+            raise self.error(f"{address:#x} is not a kernel address")
         try:
             return bytes(self.program.read(address, size))
         except (FaultError, OverflowError, ValueError) as trouble:
             raise self.error(f"{address:#x} cannot be read: {trouble}") from trouble
 
     def word(self, address: int, size: int = 8, *, signed: bool = False) -> int:
-        """So many bytes as a number."""
+        """*size* bytes as a number."""
         return int.from_bytes(self.read(address, size), "little", signed=signed)
 
     def holds(self, pfn: int) -> bool:
-        """True where a page frame is memory of the source: RAM."""
+        """True if a page frame is memory of the source: RAM."""
         place = bisect_right(self._starts, pfn << PAGE_SHIFT) - 1
         return place >= 0 and pfn + 1 << PAGE_SHIFT <= self._ends[place]
 
     def spaces(self, pids: Iterable[int]) -> dict[int, int]:
         """The ``mm_struct`` of each process of *pids* that has one, by its pid.
 
-        The list is followed from its end, where the newest processes are, as far as one of them is missing;
-        where a process was found is remembered, and asked there from then on.
+        The list is walked from its end, where the newest processes are, until all are found; the address of a
+        process is
+        remembered and used from then on.
         """
         spaces, missing = {}, set()
         for pid in pids:
@@ -187,16 +190,16 @@ class KernelView:
         return spaces
 
     def stack_pointer(self, pid: int) -> int:
-        """Where the kernel stack of a process ends that does not run; LensError if there is none."""
+        """Kernel stack pointer of a process that is not running; LensError if there is no such process."""
         self.spaces([pid])
         if pid not in self._places_of_tasks:
-            raise self.error(f"there is no process {pid}")
+            raise self.error(f"no process {pid}")
         return self.word(self._places_of_tasks[pid] + self.layouts.offset("struct task_struct", "thread.sp"))
 
     def lives(self, mm: int) -> bool:
-        """True where an ``mm_struct`` is that of a process.
+        """True if an ``mm_struct`` belongs to a process.
 
-        Others than the program's are few and stay: where one was found is remembered too.
+        Processes other than the program's are few and stay: their addresses are remembered too.
         """
         if self._remembered_owner(mm):
             return True
@@ -204,7 +207,7 @@ class KernelView:
         return mm in self._owners
 
     def tasks(self) -> Iterator[tuple[int, int, int]]:
-        """Every process from the end of the list on: its ``task_struct``, pid and ``mm_struct``."""
+        """All processes from the end of the list: ``task_struct``, pid and ``mm_struct``."""
         first = task = self.symbol("init_task")
         visited = set[int]()
         while True:
@@ -215,14 +218,14 @@ class KernelView:
             if task == first:
                 return
             if task in visited or len(visited) >= MAX_TASKS:
-                raise self.error(
-                    f"the task list does not come back to init_task after {len(visited):,} tasks"
-                )
+                raise self.error(f"the task list does not return to init_task after {len(visited):,} tasks")
 
     def _remembered_space(self, pid: int) -> int | None:
-        # The mm_struct of a process where it was found before: 0 where it has none any more, None where only
-        # the list can tell. A process that ends has lost its mm_struct before its task_struct is freed, and
-        # what comes there then has another number.
+        # The mm_struct of a process at its remembered address: 0 if it no longer has one, None if only the
+        # list can tell. A
+        # process that exits loses its mm_struct before its task_struct is freed, and whatever is there later
+        # has
+        # another pid.
         task = self._places_of_tasks.get(pid)
         if task is None:
             return None
@@ -238,7 +241,7 @@ class KernelView:
         return None
 
     def _remembered_owner(self, mm: int) -> bool:
-        # Whether the process that was seen with an mm_struct is in the list, and has it still.
+        # True if the process last seen with an mm_struct is in the list and still has it.
         task = self._owners.get(mm)
         if task is None:
             return False
@@ -253,17 +256,17 @@ class KernelView:
         return self.word(members[0] + 8) == link == self.word(members[1])
 
     def memtypes(self) -> Iterator[tuple[int, ...]]:
-        """The book of reservations, in order: physical start and end, and the mode's number."""
+        """The reservations in the book, in order: physical start and end, and the mode's number."""
         root, record, at = self._memtype
         return self.rb_tree(self.word(root), record, at, "memtype")
 
     def rb_tree(self, node: int, record: Record, at: int, name: str) -> Iterator[tuple[int, ...]]:
-        """The members of every structure in a red-black tree, in order; LensError if it has a loop.
+        """Members of every structure in a red-black tree, in order; LensError if it has a loop.
 
         :param node: the ``rb_node`` at the root, 0 for an empty tree
         :param record: the structure; its last members are those for rb_left and rb_right
-        :param at: where the structure has its ``rb_node``, in bytes
-        :param name: what a tree with a loop is called
+        :param at: offset of ``rb_node`` in the structure, in bytes
+        :param name: name of the tree in messages
         """
         stack: list[tuple[tuple[int, ...], int]] = []
         visited: set[int] = set()
@@ -279,16 +282,16 @@ class KernelView:
             yield found
 
     def vma_addresses(self, root: int, low: int, high: int) -> list[int]:
-        """The ``vm_area_struct`` behind each entry of maple tree *root* that overlaps *low* up to *high*."""
+        """``vm_area_struct`` addresses in maple tree *root* that overlap *low* up to *high*."""
         addresses: list[int] = []
         if root & 3 == 2 and root > PAGE_SIZE:
             self._descend(_Cut(low, high, addresses, set()), root, 0, _ULONG_MAX, 0)
         elif root:
-            raise self.error(f"a VMA tree has the root {root:#x}, which is no node")
+            raise self.error(f"a VMA tree has the root {root:#x}, which is not a node")
         return addresses
 
     def _descend(self, cut: _Cut, entry: int, first: int, last: int, depth: int) -> None:
-        # Reads the entries of one node, which maps *first* to *last*, the latter included.
+        # Reads the entries of one node, which covers *first* to *last* inclusive.
         node, kind = entry & ~_NODE_MASK, entry >> 3 & 0xF
         if node in cut.nodes or len(cut.nodes) >= MAX_VMAS or depth > MAX_DEPTH:
             raise self.error(f"a VMA tree has a loop at node {node:#x}")
@@ -301,7 +304,7 @@ class KernelView:
         leaf = kind == maple.leaf
         for number in range(slots):
             pivot = words[pivot_at + number] if number < pivots else last
-            # A pivot of 0 behind the first slot marks the end: the slot reaches to the node's last.
+            # A pivot of 0 after the first slot marks the end: the slot extends to the node's last.
             if (pivot == 0 and number) or pivot > last:
                 pivot = last
             child = words[slot_at + number]
@@ -315,7 +318,7 @@ class KernelView:
                 return
 
     def _node(self, name: str) -> tuple[int, int, int, int]:
-        # Of a kind of maple node: the offsets of pivots and slots, in words, and their numbers.
+        # For a kind of maple node: the offsets of pivots and slots, in words, and their numbers.
         layouts, node = self.layouts, "struct maple_node"
         pivot, slot = layouts.offset(node, f"{name}.pivot"), layouts.offset(node, f"{name}.slot")
         pivots, slots = layouts.length(node, f"{name}.pivot"), layouts.length(node, f"{name}.slot")
@@ -324,10 +327,10 @@ class KernelView:
         return pivot // 8, pivots, slot // 8, slots
 
     def sealed_bits(self) -> int:
-        """The bits of ``vm_flags`` that may be VM_SEALED in this kernel.
+        """Bits of ``vm_flags`` that may be VM_SEALED in this kernel.
 
-        Kernels that name their VMA bits say where it is; in the others it is one of two bits, and the other
-        bit is unused.
+        Kernels that name their VMA bits define it; in the others it is one of two bits, and the other bit is
+        unused.
         """
         try:
             return 1 << int(self.program.constant("VMA_SEALED_BIT").value_())
@@ -335,15 +338,15 @@ class KernelView:
             return VM_SEALED | _SEALED_LATER
 
     def table(self, entry: int, first: int, count: int) -> tuple[int, ...]:
-        """*count* entries from index *first* on of the page table *entry* points to, or is the address of."""
+        """*count* entries from index *first* of a page table; *entry* points to it, or is its address."""
         physical = (entry & PHYSICAL_MASK & -PAGE_SIZE) + 8 * first
         return struct.unpack(f"<{count}Q", self.read_physical(physical, 8 * count))
 
     def physical(self, address: int) -> int:
-        """The physical address of something in the direct map or the kernel's image."""
+        """Physical address of data in the direct map or the kernel's image."""
         return address - (self._image if address >= KERNEL_MAP else self._direct)
 
 
 def smaps_bits(bits: int, sealed: int) -> int:
-    """*bits* of ``vm_flags`` with VM_SEALED where the model has it; *sealed* are those that may be it."""
+    """*bits* of ``vm_flags`` with VM_SEALED at the model's position; *sealed* are its candidates."""
     return bits & ~sealed | (VM_SEALED if bits & sealed else 0)

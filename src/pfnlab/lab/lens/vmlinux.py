@@ -16,10 +16,10 @@ from pfnlab.lab.lens import LensError
 from pfnlab.lab.lens.elf import section
 from pfnlab.lab.lens.kept import read_kept, write_kept
 
-#: The largest kernel an image may unpack to, and the largest image read, in bytes.
+#: Largest kernel after unpacking, and largest image, in bytes.
 MAX_VMLINUX, MAX_IMAGE = 512 << 20, 256 << 20
 
-#: The most places tried that look like the start of compressed data, over all formats.
+#: Most candidate starts of compressed data to try, over all formats.
 MAX_TRIES = 64
 
 _ELF = b"\x7fELF"
@@ -28,13 +28,13 @@ _CHUNK = 1 << 20
 
 
 class _WrongFormat(Exception):
-    """The data at this place is not in the format that its first bytes announce."""
+    """The data is not in the format that its first bytes announce."""
 
 
 def vmlinux_of(image: bytes, name: str = "the kernel") -> bytes:
-    """The ELF file inside a bzImage, or an ELF file itself; LensError, *name* in it, if there is none.
+    """The ELF file inside a bzImage, or an ELF file itself; LensError, with *name*, if there is none.
 
-    :raises MissingTool: the package that unpacks the format is not here
+    :raises MissingTool: the package that unpacks the format is not installed
     """
     if image[:4] == _ELF:
         return image
@@ -49,20 +49,20 @@ def vmlinux_of(image: bytes, name: str = "the kernel") -> bytes:
         except MissingTool as error:
             missing_tool = error
             continue
-        # What a reader of any format says of bytes that are no kernel of it.
+        # Errors of decoders for data that is not a kernel in their format.
         except (_WrongFormat, lzma.LZMAError, zlib.error, OSError, EOFError, ValueError):
             continue
         if content[:4] == _ELF:
             return content
     if missing_tool:
         raise missing_tool
-    raise LensError(f"{name} holds no kernel that is packed with any of: {', '.join(_FORMATS)}")
+    raise LensError(f"{name} contains no kernel compressed with any of: {', '.join(_FORMATS)}")
 
 
 def btf_of(vmlinuz: Path, cache: Path | None = None) -> bytes:
-    """The ``.BTF`` section of a kernel image; LensError if it cannot be read, or has no types in it.
+    """The ``.BTF`` section of a kernel image; LensError if it cannot be read, or has no types.
 
-    :param cache: a file that stores the section for the next time; it knows which image it is of
+    :param cache: a file to store the section in for the next time, valid for this image only
     """
     try:
         image = vmlinuz.read_bytes()
@@ -80,7 +80,7 @@ def btf_of(vmlinuz: Path, cache: Path | None = None) -> bytes:
 
 
 def _places(image: bytes) -> list[tuple[int, Callable[[bytes], Iterator[bytes]]]]:
-    # Every place that may be the start of compressed data, in file order: the payload comes early.
+    # Every possible start of compressed data, in file order: the payload comes early.
     places = []
     for magic, unpack in _FORMATS.values():
         at = image.find(magic)
@@ -93,7 +93,7 @@ def _places(image: bytes) -> list[tuple[int, Callable[[bytes], Iterator[bytes]]]
 
 
 def _join_limited(chunks: Iterator[bytes]) -> bytes:
-    # Joins the chunks; given up as soon as they are not the start of an ELF file, or are too large.
+    # Joins the chunks; stops if they do not start an ELF file, or are too large.
     parts: list[bytes] = []
     size = 0
     for chunk in chunks:
@@ -135,13 +135,14 @@ def _zstd(data: bytes) -> Iterator[bytes]:
 
     unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 28).stream_reader(data)
     with contextlib.suppress(zstandard.ZstdError, MemoryError):
-        # Bytes after the payload in the image end in an error; a kernel that breaks off is no ELF file.
+        # Bytes after the payload in the image cause an error at the end; a truncated kernel is not an ELF
+        # file.
         while chunk := unpacker.read(_CHUNK):
             yield chunk
 
 
 def _lz4(data: bytes) -> Iterator[bytes]:
-    # The legacy frame: blocks of 8 MiB, each with its packed size in front.
+    # The legacy frame: blocks of 8 MiB, each preceded by its compressed size.
     with imported_from("lens", "a kernel that is packed with lz4"):
         import lz4.block  # type: ignore[import-untyped]
 
@@ -149,7 +150,7 @@ def _lz4(data: bytes) -> Iterator[bytes]:
     while at + 4 <= len(data):
         (size,) = struct.unpack_from("<I", data, at)
         at += 4
-        # The bytes after the last block (the unpacked size, then code) are no block.
+        # The bytes after the last block (the unpacked size, then code) are not a block.
         if not 0 < size <= _LZ4_BLOCK + _LZ4_BLOCK // 255 + 16 or at + size > len(data):
             return
         try:
@@ -162,7 +163,7 @@ def _lz4(data: bytes) -> Iterator[bytes]:
             return
 
 
-#: Name, first bytes and unpacker of the formats of ``CONFIG_KERNEL_*``; lzo is the one Python cannot unpack.
+#: Name, first bytes and decoder of the formats of ``CONFIG_KERNEL_*``; Python cannot unpack lzo.
 _FORMATS: dict[str, tuple[bytes, Callable[[bytes], Iterator[bytes]]]] = {
     "zstd": (b"\x28\xb5\x2f\xfd", _zstd),
     "xz": (b"\xfd7zXZ\x00", partial(_lzma, lzma.FORMAT_XZ)),

@@ -1,4 +1,4 @@
-"""Programs in one guest after the other: the room a program gets, what is seen of it, and what it leaves."""
+"""Programs in guests, one at a time: the space a program gets, its observations, and its leftovers."""
 
 from __future__ import annotations
 
@@ -41,33 +41,33 @@ if TYPE_CHECKING:
     from pfnlab.lab.lens.in_use import InUse
     from pfnlab.lab.vm.qemu import Guest
 
-#: A guest in which more book entries than this have leaked is replaced: reading the list takes time that
-#: grows with their number, and about here a boot becomes cheaper.
+#: Most leaked book entries of a guest before it is replaced: reading the list takes time proportional to
+#: their number,
+#: and at about this many a boot is cheaper.
 MAX_LEAKED = 256
 
 #: A BAR has room for at least so many programs that leave their bytes in it; else they are cleared.
 _PROGRAMS_OF_A_BAR = 64
 
-#: How long one program may take: so many seconds, and so many more for each operation.
+#: Time limit of a program: seconds, plus seconds per operation.
 PROGRAM_LIMIT = 30.0
 OP_LIMIT = 0.5
 
-#: Where the driver's own pages are: the request, and the address in the reply to it.
+#: Address of the driver's own pages: the request, and the pattern of the reply.
 _DRIVER_RAM_REQUEST = "program ram\nop 0 driver ram\nend\n"
 _DRIVER_RAM_ANSWER = re.compile(r"^r 0 0 (\d+)$", re.MULTILINE)
 
-#: How often a program is tried while it meets nothing but noise, in which a processor that it holds was
-#: stopped, or its guests are disturbed.
+#: Tries of a program whose runs fail only by noise (a held processor was stopped) or disturbed guests.
 TRIES = 3
 
 
 @dataclass(frozen=True)
 class Sight:
-    """The way a run is observed.
+    """How a run is observed.
 
     :param lens: the guest's memory can be read
-    :param demanded: a kernel that cannot be looked into is an error
-    :param blocks: the blocks of the kernel that each program reaches are named
+    :param demanded: a kernel that the lens cannot read is an error
+    :param blocks: the kernel blocks that each program reaches are named
     """
 
     look: LookLevel
@@ -88,16 +88,16 @@ class BootedGuest:
     fresh: bool = True
     leaked_entries: int = 0
     once_messages: dict[str, None] = field(default_factory=dict)
-    #: What was in use when the last program had ended.
+    #: Resources in use after the last program.
     in_use: InUse | None = None
 
 
 class Bench:
-    """Runs one program after the other, in the same guest for as long as it is fit for it.
+    """Runs programs one after another, in the same guest while it is usable.
 
-    :param shared: where guests come from
-    :param sight: what is seen of a run; it may be set anew between two
-    :param hardware: what its guests have, beyond what a program needs
+    :param shared: source of guests
+    :param sight: how runs are observed; may be changed between runs
+    :param hardware: hardware of its guests, beyond the needs of a program
     """
 
     def __init__(
@@ -117,12 +117,11 @@ class Bench:
         self.late_alarm: Alarm | None = None
 
     def run(self, program: Program) -> Run:
-        """The run of one program: a lost one where the guest is at fault, an undecided one where something
-        for it is missing.
+        """Run one program: the run is lost if the guest is at fault, undecided if a requirement is missing.
 
-        A program whose guest somebody else has killed or stopped is run again in another one.
+        A program whose guest was killed or stopped from outside is run again in another one.
 
-        :raises MissingTool: something guests need is not here
+        :raises MissingTool: a tool that guests need is not installed
         """
         if program.needs.held and not self.sight.lens:
             return self._undecided(Reason(NO_LENS, Why.MISSING))
@@ -150,34 +149,34 @@ class Bench:
                 if alarm is not None or not (disturbed or isinstance(error, Noise)):
                     return self._ended_by(error, str(error), alarm)
                 last = error
-        return self._ended_by(last, f"{last}; so it was {TRIES} times")
+        return self._ended_by(last, f"{last}; {TRIES} tries failed like this")
 
     def _alarm_of_guest(self, program: Program) -> Alarm | None:
         return None if self.booted is None else self.booted.stepper.alarm(program)
 
     def _image(self, program: Program) -> Path | None:
         if program.needs.vfio and program.needs.driver:
-            raise Undecided("a guest has the test driver or vfio-pci, not both: write two programs")
+            raise Undecided("a guest has either the test driver or vfio-pci: write two programs")
         if any(op.hold is not None and isinstance(op.call, VfioClose) for op in program.ops):
             raise Undecided(
-                "the agent closes the descriptor of vfio-pci, not a task: it cannot be held in that"
+                "the agent, not a task, closes the descriptor of vfio-pci: no task can be held there"
             )
         if program.needs.vfio and program.needs.slot:
-            raise Undecided("a device that comes or goes is not one of vfio-pci here: write two programs")
+            raise Undecided("a hotplugged device cannot use vfio-pci here: write two programs")
         if program.needs.vfio:
             return self.shared.vfio.path()
         return self.shared.driver.path() if program.needs.driver else None
 
     @property
     def is_up(self) -> bool:
-        """True where it has a guest."""
+        """True if it has a guest."""
         return self.booted is not None
 
     def kill(self) -> None:
-        """Nothing: its guests are ended where they come from."""
+        """Do nothing: its guests are ended by their source."""
 
     def drop(self) -> None:
-        """Give the guest up."""
+        """End the guest."""
         if self.booted is not None:
             self.booted.stepper.close()
             self.shared.end(self.booted.guest)
@@ -186,8 +185,9 @@ class Bench:
     close = drop
 
     def _attempt(self, program: Program, image: Path | None, again: bool = False) -> Run | None:
-        # One try; None when the guest was not clean before the program. Where somebody disturbed the guest it
-        # raises LostGuest, where the guest is lost by itself the run is lost.
+        # One try; None if the guest was not clean before the program. Raises LostGuest if the guest was
+        # disturbed from outside;
+        # if the guest is lost by itself, the run is lost.
         if again:
             self.drop()
         booted, placement = self._place(program, image)
@@ -225,7 +225,7 @@ class Bench:
                 self.late_alarm = self.late_alarm or first_alarm(reply.late_alarms)
             return None
         messages = tuple(booted.once_messages)
-        # A WARN is none by itself.
+        # A WARN alone is not an alarm.
         alarm = first_alarm(alarm for alarm in reply.alarms if not is_stall_of_hold(alarm, program))
         lost = reply.lost
         noted = with_notes(reply.steps, stepped.states, stepped.notes)
@@ -243,16 +243,16 @@ class Bench:
             self.drop()
         else:
             left: Sequence[MemoryFault] = ()
-            # Behind an alarm there is no end of what is left, and the driver may not answer.
+            # After an alarm leftovers are unbounded, and the driver may not answer.
             if in_use is not None and alarm is None and not program.needs.slot:
                 if program.needs.driver:
-                    # What a program does not give back is the driver's.
+                    # Resources that a program does not release are the driver's.
                     booted.guest.request("reset\n", PROGRAM_LIMIT)
                 booted.in_use, left = left_behind(booted.stepper.in_use, in_use, placement)
                 stepped.blame(-1, left)
             self._account(booted, placement, reply, program, steps, stepped.states)
             if alarm is not None or left:
-                # What comes next in this guest may come of it.
+                # Later results in this guest may be consequences.
                 self.drop()
         if lost is not None:
             run = self._lost(lost, steps, messages, alarm)
@@ -292,7 +292,7 @@ class Bench:
         bar = PfnRange(first_pfn, first_pfn + guest.hello.bar_pages)
         ram = driver_pages(guest) if program.needs.driver else None
         stepper = Stepper(guest, self._kernel.vmlinuz)
-        # Where KVM did not work, the shape has another accelerator by now.
+        # If KVM did not work, the shape has another accelerator by now.
         self.booted = BootedGuest(
             guest,
             Windows(bar, driver_ram=ram, phys_bits=guest.hello.phys_bits),
@@ -310,7 +310,7 @@ class Bench:
 
     def _shape(self, program: Program, image: Path | None) -> GuestShape:
         needs = program.needs
-        # A host's processor seldom has addresses of 52 bits.
+        # A host's processor seldom has 52-bit addresses.
         accel = self.shared.acceleration.of(steered=needs.held or needs.forced or needs.wide)
         return GuestShape(
             bar_mib_given(program),
@@ -337,7 +337,7 @@ class Bench:
         )
         booted.fresh = False
         booted.leaked_entries += len(reply.left)
-        # Low memory stays as the direct map has it (S2.8.2): the next program would find it so.
+        # Low memory keeps its mode in the direct map (S2.8.2), which would affect the next program.
         direct_map = states[-1].direct_map if states else ()
         changed = {span.name for span, _ in direct_map_spans(direct_map)}
         if not reply.left:
@@ -352,11 +352,11 @@ class Bench:
             window.nr * _PROGRAMS_OF_A_BAR > placement.bar.nr for window in placement.windows.values()
         )
         if written and not reply.left:
-            # First page, low memory, a filled BAR: without them the next program needs another guest.
+            # First page, low memory, a filled BAR: unless cleared, the next program needs another guest.
             scarce = written if program.needs.first_page or large else written & low_devices(placement)
             written -= cleared(booted.guest, placement, scarce, stored_pages(program, steps))
         booted.windows.release(placement, reply.left, written | changed)
-        # vfio-pci books the whole BAR, and so meets every entry that stayed.
+        # vfio-pci reserves the whole BAR, and so conflicts with every leaked entry.
         if booted.leaked_entries > (0 if program.needs.vfio else MAX_LEAKED) or program.needs.slot:
             self.drop()
 
@@ -367,7 +367,7 @@ class Bench:
         return self._undecided(Reason(reason, error.kind))
 
     def _undecided(self, reason: Reason) -> Run:
-        # A run that cannot be had here; its guest, if there was one, reported nothing.
+        # A run that is not possible here; its guest, if any, reported nothing.
         return msgspec.structs.replace(self._lost(reason.says), lost=None, undecided=reason)
 
     def _lost(
@@ -377,7 +377,7 @@ class Bench:
         once: tuple[str, ...] = (),
         alarm: Alarm | None = None,
     ) -> Run:
-        # A run that was lost; *alarm* is the one the guest ended of.
+        # A lost run; *alarm* is the one that ended the guest.
         if alarm is not None and alarm.title not in reason:
             reason = f"the guest was lost: {alarm.title}; {reason}"
         alarm = alarm or self._take_late_alarm()
@@ -385,7 +385,7 @@ class Bench:
 
 
 def driver_pages(guest: GuestLike) -> PfnRange | None:
-    """The driver's own pages; it is loaded for that. None where it cannot be, which a program will say."""
+    """The driver's own pages, loading it first; None if it cannot be loaded, which a program will report."""
     try:
         reply = guest.request(_DRIVER_RAM_REQUEST, PROGRAM_LIMIT)
     except LostGuest:

@@ -1,7 +1,6 @@
-"""A bench in a process of its own: looking, and reading replies, then cost no other bench time.
+"""A bench in its own process, so that observing and parsing cost other benches no time.
 
-It is a worker with one guest, and ends both when the stream to it is closed.
-
+The process is a worker with one guest, and ends both when its stream is closed.
 """
 
 import atexit
@@ -18,39 +17,40 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run
 
-#: What the process runs.
+#: Entry point of the process.
 _MACHINE = "pfnlab.lab.running.bench_process:machine"
 
-#: Seconds an idle process may take to end its guest.
+#: Seconds for an idle process to end its guest.
 _END_LIMIT = 10.0
 
 
 class BenchProcess:
-    """A process with a bench in it, started when a program comes with these settings; used as a bench is."""
+    """A process with a bench, started on demand with these settings; has the interface of a bench."""
 
     def __init__(self, settings: dict[str, Any], say: Callable[[str], None] = quiet) -> None:
         self._settings, self._say = settings, say
         self._worker: Worker | None = None
         self._killed = False
-        #: Whether it has a guest.
+        #: True if it has a guest.
         self.is_up = False
 
     def run(self, program: Program) -> Run:
-        """The run of one program, or the error of the machine there.
+        """Run one program, or raise the error of the machine there.
 
-        :raises Stopped: the process was killed meanwhile; Defect: it ended by itself
+        :raises Stopped: the process was killed in the meantime
+        :raises Defect: the process ended by itself
         """
         if self._worker is None:
-            # It stays when the thread that runs this program ends.
+            # It outlives the thread that runs this program.
             self._worker = executed(_MACHINE, self._settings, dies=False)
         self.is_up = True
         run: Run = self._ask(self._worker, program)
         return run
 
     def look(self, look: LookLevel) -> None:
-        """Look so at later programs, in the guest that is there.
+        """Set the observation level of later programs, in the current guest if possible.
 
-        A guest that is looked at in the end alone has no probes, which another way of looking wants.
+        A guest observed only at the end has no probes, so another level needs another guest.
         """
         before, self._settings["look"] = self._settings["look"], look
         if self._worker is None or before is look:
@@ -61,19 +61,19 @@ class BenchProcess:
             self._ask(self._worker, look)
 
     def drop(self) -> None:
-        """Give the guest up; the process stays."""
+        """End the guest; the process stays."""
         if self._worker is not None and self.is_up:
             self.is_up = False
             self._ask(self._worker, None)
 
     def close(self) -> None:
-        """End the process; one that runs a program is killed."""
+        """End the process; it is killed if it is running a program."""
         worker, self._worker, self.is_up = self._worker, None, False
         if worker is not None:
             worker.end(_END_LIMIT)
 
     def kill(self) -> None:
-        """End the process at once, from any thread; its guest ends by itself."""
+        """Kill the process immediately, from any thread; its guest ends by itself."""
         self._killed = True
         if self._worker is not None:
             tell(self._worker.process, signal.SIGKILL)
@@ -89,7 +89,7 @@ class BenchProcess:
 
 
 def machine(end: End, settings: dict[str, Any]) -> Callable[[Program | LookLevel | None], Run | None]:
-    """The runs of a machine with one guest; None is for giving the guest up, a level for looking so."""
+    """Request handler of a machine with one guest; None ends the guest, a level sets how it is observed."""
     from pfnlab.lab.running.qemu_machine import QemuMachine
 
     one = QemuMachine(**settings, guests=1, say=say)

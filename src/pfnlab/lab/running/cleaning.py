@@ -1,4 +1,4 @@
-"""The rest of a program in its guest: found, and cleared for the next program instead of a boot."""
+"""Leftovers of a program in its guest: found, and cleared for the next program to avoid a boot."""
 
 from __future__ import annotations
 
@@ -20,22 +20,21 @@ from pfnlab.programs.runs.pte_text import RAM
 if TYPE_CHECKING:
     from pfnlab.lab.lens.in_use import InUse
 
-#: The most pages of a device that are cleared for the next program.
+#: Most pages of a device to clear for the next program.
 MAX_CLEARED_PAGES = 2048
 
-#: Seconds that a request may take.
+#: Time limit of a request in seconds.
 _REQUEST_LIMIT = 30.0
 
-#: How long things that a program has left behind are waited for, and the time between two looks, in seconds.
+#: Seconds to wait for leftovers to go, and between two checks.
 _LIMIT, _PAUSE = 1.0, 0.002
 
-#: What is in use does not change where so many looks, with so many seconds between them, see the same.
+#: Resources in use are stable after this many equal checks, with this many seconds between them.
 _SETTLED, _SETTLING = 2, 0.02
 
 _AT = FIRST_AREA_PAGE * PAGE_SIZE
 
-#: Map a part of the BAR, or of low memory (shared, at a fixed address, for reading and writing), clear it,
-#: unmap it.
+#: Map a part of the BAR or of low memory (shared, fixed address, read-write), clear it, unmap it.
 _CLEAR_PART = (
     "op 0 mmap {via} {at:x} {size:x} 3 100001 {offset:x}\n"
     "op 0 clear {at:x} {size:x}\nop 0 munmap {at:x} {size:x}\n"
@@ -43,7 +42,7 @@ _CLEAR_PART = (
 
 
 def low_devices(placement: Placement) -> set[str]:
-    """The devices in low memory, of which a guest has little."""
+    """Devices in low memory, of which a guest has little."""
     return {name for name, window in placement.windows.items() if window.start < placement.bar.start}
 
 
@@ -53,10 +52,10 @@ def cleared(
     written: Collection[str],
     pages: Mapping[str, Collection[int]] | None = None,
 ) -> set[str]:
-    """The devices whose bytes are zero again; not one that is too large, or cannot be mapped.
+    """Clear devices and return the ones cleared; skips those too large, or that cannot be mapped.
 
-    :param pages: of each device those that may have other bytes (:func:`stored_pages`), which count where all
-        of them are too many; None where any page may have
+    :param pages: by device, the pages that may be nonzero (:func:`stored_pages`), used if the device is too
+        large to clear whole; None if any page may be
     """
     names = set()
     for name in placement.windows.keys() & written:
@@ -79,7 +78,7 @@ def cleared(
 def _cleared(guest: GuestLike, placement: Placement, parts: Sequence[PfnRange]) -> bool | None:
     lines = []
     for part in parts:
-        # Files of the device count from the BAR's start, /dev/mem from that of physical memory.
+        # Device files count offsets from the BAR's start, /dev/mem from that of physical memory.
         via, first = ("uc", placement.bar.start) if part.start >= placement.bar.start else ("devmem", 0)
         size, offset = part.nr * PAGE_SIZE, (part.start - first) * PAGE_SIZE
         lines.append(_CLEAR_PART.format(via=via, at=_AT, size=size, offset=offset))
@@ -92,11 +91,11 @@ def turned_back(
     turn_back: Callable[[Sequence[PfnRange]], None],
     now: Callable[[], Sequence[str]],
 ) -> set[str]:
-    """The devices in low memory that the direct map did not have as write-back, and has so again.
+    """Make devices in low memory write-back in the direct map; return those that changed back.
 
-    Freeing a reservation leaves it as it is (S2.8.2).
+    Freeing a reservation leaves their mode unchanged (S2.8.2).
 
-    :param lines: about the direct map at the end of the program; *now* gives those of a look from outside
+    :param lines: about the direct map at the end of the program; *now* returns those of a new snapshot
     :param turn_back: makes page frames write-back there
     """
     asked = {span.name for span, _ in direct_map_spans(lines)} & low_devices(placement)
@@ -104,19 +103,19 @@ def turned_back(
         return asked
     try:
         turn_back([_reached(placement.windows[name]) for name in sorted(asked)])
-        # What could not be turned back is seen in the end.
+        # The new snapshot shows the failures.
         return asked - {span.name for span, _ in direct_map_spans(now())}
     except Undecided:
         return set()
 
 
 def _reached(window: PfnRange) -> PfnRange:
-    # An access over the end of a page has the page behind it mapped too (generic_access_phys).
+    # An access across the end of a page also maps the next page (generic_access_phys).
     return PfnRange(window.start, window.end + 1)
 
 
 def _done(guest: GuestLike, request: str, *, operations: int) -> bool | None:
-    # Whether all operations, and the end after them, went well; None where the guest was lost.
+    # True if all operations and the end after them succeeded; None if the guest was lost.
     try:
         reply = guest.request(request, _REQUEST_LIMIT)
     except LostGuest:
@@ -125,7 +124,7 @@ def _done(guest: GuestLike, request: str, *, operations: int) -> bool | None:
 
 
 def settled(in_use: Callable[[], InUse | None]) -> InUse | None:
-    """The answer of *in_use*, once it does not change: after a boot the kernel still frees."""
+    """The result of *in_use*, once stable: after a boot the kernel still frees memory."""
     last, same = in_use(), 0
     end = time.monotonic() + _LIMIT
     while last is not None and same < _SETTLED and time.monotonic() < end:
@@ -139,11 +138,11 @@ def settled(in_use: Callable[[], InUse | None]) -> InUse | None:
 def left_behind(
     in_use: Callable[[], InUse | None], before: InUse, placement: Placement
 ) -> tuple[InUse, list[MemoryFault]]:
-    """The things in use when a program has ended, and those that it has left behind.
+    """The resources in use after a program, and those that it has left behind.
 
-    The kernel frees some things later, and so they are waited for.
+    The kernel frees some of them later, so this waits.
 
-    :param in_use: looks at the guest; None where it cannot
+    :param in_use: reads the guest; returns None if it cannot
     """
     from pfnlab.lab.lens.in_use import left_behind
 
@@ -152,19 +151,20 @@ def left_behind(
         after = in_use() or before
         left = left_behind(before, after, placement.places.overlaps_device)
         faults = [MemoryFault(*fault) for fault in left]
-        # Page tables are compared where there are as many address spaces as before.
+        # Page tables are compared only if the number of address spaces is unchanged.
         if (not faults and after.spaces == before.spaces) or time.monotonic() >= end:
             return after, faults
         time.sleep(_PAUSE)
 
 
 def stored_pages(program: Program, steps: Sequence[Step]) -> dict[str, set[int]] | None:
-    """The pages of each device that may hold other bytes after a run; None where the run does not tell.
+    """Pages of each device that may be nonzero after a run; None if the run does not tell.
 
-    A store reaches the frame that an entry of its page shows, or one that the processor still remembers.
-    So it is any frame that the page has shown in the run until then, in any task.
+    A store reaches the frame in the page's entry, or one still in the TLB. So it is any frame that the page
+    has mapped in
+    the run so far, in any task.
 
-    :param steps: of a run to its end
+    :param steps: of a complete run
     """
     # While a processor is held, entries come and go within a step; a thread has no entries of its own.
     if program.needs.held or program.needs.slot or program.needs.moved is not None:
@@ -194,7 +194,7 @@ def stored_pages(program: Program, steps: Sequence[Step]) -> dict[str, set[int]]
 
 
 def _places(call: Call) -> tuple[str, range]:
-    """The area and the pages of it that *call* stores to; no page where it does not store."""
+    """Area and pages that *call* stores to; no pages if it does not store."""
     if isinstance(call, Write):
         return call.span.name, range(call.span.start, call.span.start + 1)
     if isinstance(call, Walk) and call.walker in STORING_WALKERS:
@@ -205,7 +205,7 @@ def _places(call: Call) -> tuple[str, range]:
 
 
 def _shown(ptes: Sequence[PteSeen], area: str, page: int, task: str | None = None) -> Iterator[Span | None]:
-    """The targets of the entries for a page of an area, of one task or of all; a device's as one page."""
+    """Targets of the entries for a page of an area, of one task or of all; a device's as one page."""
     for pte in ptes:
         span = pte.span
         if span.name == area and span.start <= page < span.end and task in (None, pte.task):

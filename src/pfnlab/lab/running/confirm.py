@@ -1,4 +1,4 @@
-"""Confirming: what a real machine shows of a program that a model gave."""
+"""Confirmation of a model's counterexamples on real machines."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,14 +15,14 @@ from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.named_machines import name_machine, name_machines, open_machine, side_by_side
 from pfnlab.programs.runs.observation import Run
 
-#: The statements of a real machine about a counterexample.
+#: Statements about a counterexample on a real machine.
 SAME, DIFFERENT = "shows the same", "DIFFERS from the model"
 
 
 def confirm(checked: CheckResult, specs: Sequence[str], accel: Accel = Accel.TCG) -> CheckResult:
-    """Run every counterexample on real machines; the result with whether each shows the same as the model.
+    """Run every counterexample on real machines, and record for each if it shows the same as the model.
 
-    A race for a frame is run as it is, and once more with the kernel's flush left out by force.
+    A race for a frame is run twice: unchanged, and with the kernel's flush skipped by force.
     """
     if not specs:
         return checked
@@ -43,7 +43,7 @@ def confirm(checked: CheckResult, specs: Sequence[str], accel: Accel = Accel.TCG
             if _of_frame(answer):
                 read = still_read(program, next(forced))
                 word = _READS[read]
-                statements[answer.name][f"{spec}, its flush left out by force"] = word
+                statements[answer.name][f"{spec}, its flush skipped by force"] = word
     return msgspec.structs.replace(
         checked,
         answers=tuple(
@@ -57,18 +57,18 @@ def confirm(checked: CheckResult, specs: Sequence[str], accel: Accel = Accel.TCG
 
 _READS = {
     True: "STILL READS the device",
-    False: "does not read the device any more",
+    False: "no longer reads the device",
     None: "has no read that a rule covers: the order of calls shows it",
 }
 
 
 def _of_frame(answer: PropertyResult) -> bool:
-    """True where its counterexample is a race for a frame that somebody may still read."""
+    """True if its counterexample is a race for a frame that may still be read."""
     return answer.name == "told_free"
 
 
 class Compared(NamedTuple):
-    """The outcome of a comparison of a machine with a finding on another, also in words."""
+    """Result of comparing a machine with a finding on another, also in words."""
 
     outcome: Outcome
     says: str

@@ -1,4 +1,4 @@
-"""The lens on a guest: what only its memory shows of a step, and a check that lens and agent agree else."""
+"""The lens on a guest: state that only its memory shows, and a check that lens and agent agree."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: How often a walk is tried that found a list of the kernel in the middle of a change.
+#: Tries of a walk that finds a kernel list in the middle of a change.
 TRIES = 5
 
 _PACKAGES = ("drgn", "lz4", "zstandard")
 
 
 def can_look_inside() -> bool:
-    """True where all packages of the lens are here."""
+    """True if all packages of the lens are installed."""
     return are_installed(*_PACKAGES)
 
 
 def need_lens() -> None:
-    """Ask before anything boots whose memory is looked into; MissingTool if a package is not here."""
+    """Check before booting a guest to be observed by the lens; MissingTool if a package is not installed."""
     need_packages("lens", THE_LENS, *_PACKAGES)
 
 
 def has_types(vmlinuz: Path) -> bool:
-    """True where a kernel can be looked into: every package is here, and it has types in it."""
+    """True if a kernel can be read by the lens: all packages are installed, and it has types."""
     if not can_look_inside():
         return False
     from pfnlab.lab.lens.vmlinux import btf_of
@@ -58,13 +58,13 @@ def has_types(vmlinuz: Path) -> bool:
 
 
 class Inside:
-    """A lens over a guest's RAM, opened once for each guest; files that only depend on the kernel are cached.
+    """A lens on a guest's RAM, opened once for each guest; files that only depend on the kernel are cached.
 
     No task of a program may be running while it is used.
 
-    :param vmlinuz: the kernel it runs
-    :param ram: the file its RAM is
-    :raises MissingTool: a package of the lens is not here
+    :param vmlinuz: the kernel of the guest
+    :param ram: the file of its RAM
+    :raises MissingTool: a package of the lens is not installed
     :raises LensError: the kernel has no types, or is not in that RAM; later, it cannot be read
     """
 
@@ -86,34 +86,35 @@ class Inside:
             raise
 
     def look(self, pids: Mapping[str, int], places: Places) -> LensState:
-        """The state now."""
+        """The current state."""
         return look(self._lens, self._words, pids, places)
 
     def stack_pointer(self, pid: int) -> int:
-        """Where the kernel stack of a process ends that does not run; everything stands."""
+        """Kernel stack pointer of a process that is not running, in a stopped guest."""
         return self._lens.stack_pointer(pid)
 
     def in_use(self) -> InUse:
-        """The things in use now."""
+        """The resources in use now."""
         return _steady(self._lens.in_use)
 
     def turn_back(self, frames: Iterable[PfnRange]) -> None:
-        """Make RAM write-back in the direct map, by its entries, as a debugger would.
+        """Make RAM write-back in the direct map by changing its entries, as a debugger would.
 
-        What the kernel itself does cannot be had for all of it: asking for the hole of ISA as write-back
-        leaves the direct map as it is, for there is no RAM at its begin (``memtype_kernel_map_sync()``).
+        The kernel's own way does not work for all of it: requesting the ISA hole as write-back leaves the
+        direct map
+        unchanged, since there is no RAM at its start (``memtype_kernel_map_sync()``).
         """
         for pfns in frames:
             for address, entry in _steady(functools.partial(self._lens.other_pages, pfns)):
                 self._ram.write(address, entry.to_bytes(8, "little"))
 
     def close(self) -> None:
-        """Let go of the memory."""
+        """Release the memory."""
         self._ram.close()
 
 
 def look(lens: Lens, words: Words, pids: Mapping[str, int], places: Places) -> LensState:
-    """A snapshot; the kernel runs on meanwhile, so a walk is tried again: LensError if all have failed."""
+    """A snapshot, retried because the kernel keeps running; LensError if all tries fail."""
     return words.state(_steady(lambda: lens.snapshot(pids, places)), places)
 
 
@@ -127,10 +128,10 @@ def _steady(read: Callable[[], T]) -> T:
 
 
 def disagreements(steps: Sequence[Step], states: Sequence[LensState]) -> Iterator[tuple[int, MemoryFault]]:
-    """The parts that agent and lens both looked at and saw differently: the kernel is wrong, or one of them.
+    """Parts that agent and lens both observed but saw differently: one of them or the kernel is wrong.
 
-    :param states: what the lens saw after each step
-    :return: the number of the step, and what is wrong
+    :param states: the state seen by the lens after each step
+    :return: the number of the step, and a description
     """
     for number, (step, state) in enumerate(zip(steps, states, strict=False)):
         for part, outside, inside in (
@@ -138,11 +139,11 @@ def disagreements(steps: Sequence[Step], states: Sequence[LensState]) -> Iterato
             ("VMAs", step.vmas, vma_counted(state, step.vmas or ())),
             ("page-table entries", step.ptes, state.ptes),
         ):
-            # As far as the agent looked.
+            # As far as the agent observed.
             if outside is not None and outside != inside:
                 says = (
-                    f"two ways to look at one kernel disagree about the {part} after {step.op}: it shows "
-                    f"{_only_in(outside, inside)}, and its memory holds {_only_in(inside, outside)}"
+                    f"two ways to observe one kernel disagree about the {part} after {step.op}: it shows "
+                    f"{_only_in(outside, inside)}, but its memory has {_only_in(inside, outside)}"
                 )
                 yield number, MemoryFault(LOOKS_AGREE, says)
 
@@ -150,10 +151,10 @@ def disagreements(steps: Sequence[Step], states: Sequence[LensState]) -> Iterato
 def with_inside(
     steps: Sequence[Step], states: Sequence[LensState], *, alone: Sequence[bool] = (), fill: bool = False
 ) -> tuple[Step, ...]:
-    """The steps as the agent saw them, with the state the lens saw after each.
+    """The steps as seen by the agent, with the state seen by the lens after each.
 
-    :param alone: of each step, whether a processor was held, so that VMAs may be in the middle of a change
-    :param fill: VMAs and page-table entries, which the agent did not look at, are the lens's too
+    :param alone: for each step, true if a processor was held, so that VMAs may be in the middle of a change
+    :param fill: also take VMAs and page-table entries, which the agent did not read, from the lens
     """
     merged = []
     for number, (step, state) in enumerate(zip(steps, states, strict=False)):
@@ -168,7 +169,7 @@ def with_inside(
     return (*merged, *steps[len(merged) :])
 
 
-# The file in the cache for the types of a kernel; a kernel that was made anew has another.
+# The cache file for the types of a kernel; a rebuilt kernel has another.
 def _types_path(vmlinuz: Path) -> Path:
     stat = vmlinuz.stat()
     folder = trusted(cache_root() / "lens")
@@ -182,7 +183,7 @@ def _only_in(items: tuple[Any, ...], others: tuple[Any, ...]) -> str:
     return "; ".join(map(str, differing)) or "nothing"
 
 
-# A kernel's types; the same for all its guests. Found out about them later is stored too.
+# A kernel's types, shared by all its guests. The index of the types is stored too.
 @functools.lru_cache(maxsize=2)
 def _types(vmlinuz: Path, kept: Path) -> Btf:
     from pfnlab.lab.lens.btf import Btf
@@ -191,7 +192,7 @@ def _types(vmlinuz: Path, kept: Path) -> Btf:
     return Btf(btf_of(vmlinuz, kept), name=str(vmlinuz), index=kept.with_suffix(".index"))
 
 
-# Addresses of the kernel's objects: read out of its symbol table once for each VMCOREINFO.
+# Addresses of the kernel's objects, read from its symbol table once for each VMCOREINFO.
 def _symbols(ram: GuestRam, path: Path) -> dict[str, int]:
     from pfnlab.lab.lens.in_use import SYMBOLS
     from pfnlab.lab.lens.program import OBJECTS, find_symbols

@@ -1,4 +1,4 @@
-"""The state the lens sees, as a value: in the words in which a kernel's state and a model's are compared."""
+"""State seen by the lens, in the terms used to compare kernels and models."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -29,13 +29,13 @@ from pfnlab.programs.runs.texts import VM_PAT, TrackedRange, vma_name
 
 
 class LensState(msgspec.Struct, frozen=True):
-    """The whole state, in the words of the outside channel: what it has, too, is called as in a `Step`.
+    """The whole state, in the terms of the outside channel; common fields are named as in a `Step`.
 
-    :param book: the memtype tree, entries that overlap a device of the program, in list order
-    :param vmas: of each task in the order they were asked for; tasks that are gone are left out
-    :param ptes: page-table entries as runs, missing tables included
-    :param tracked: reservations that VMAs share in order of first use, then the VMAs that stand for one
-    :param prots: the cache mode that each ``vm_page_prot`` asks for
+    :param book: entries of the memtype tree that overlap a device of the program, in list order
+    :param vmas: of each requested task, in order; tasks that have exited are left out
+    :param ptes: page-table entries as runs, including missing tables
+    :param tracked: reservations shared by VMAs in order of first use, then VMAs that stand for one
+    :param prots: the cache mode that each ``vm_page_prot`` requests
     """
 
     book: tuple[BookEntry, ...] = ()
@@ -51,10 +51,11 @@ _PASSED_BY = frozenset({"pf", "io"})
 
 
 def vma_counted(state: LensState, outside: Sequence[VmaSeen]) -> tuple[VmaSeen, ...]:
-    """The VMAs in the words of the outside channel, to be compared with *outside*.
+    """The VMAs in the terms of the outside channel, for comparison with *outside*.
 
-    Kernels up to 6.1 pass PFN mappings by in smaps (S7.5.1), and the walker early_refusal those with VM_IO as
-    well: where smaps counted nothing at all of one, its copied pages are not counted here either.
+    In kernels up to 6.1 smaps skips PFN mappings (S7.5.1), and the walker early_refusal also those with
+    VM_IO: if smaps
+    counted nothing of a VMA, its copied pages are not counted here either.
     """
     passed_by = {
         (vma.task, vma.span)
@@ -69,17 +70,18 @@ def vma_counted(state: LensState, outside: Sequence[VmaSeen]) -> tuple[VmaSeen, 
     )
 
 
-#: Some processors have one level more above these. Whatever a program has mapped is below its first entry, so
-#: only of a program that an exec has not loaded yet that one is empty too.
+#: Some processors have one more level. All mappings of a program are below its first entry, so that level is
+#: empty only
+#: for a program that exec has not loaded yet.
 _USUAL_LEVELS = 4
 
 _SPANS_KEPT = 100_000
 
 
 class Words:
-    """Puts the states of one kernel into words.
+    """Converts the states of one kernel.
 
-    The same frames and the same entries come up in every snapshot, and are put into words once.
+    Conversions are cached, since the same frames and entries appear in every snapshot.
     """
 
     def __init__(self) -> None:
@@ -88,7 +90,7 @@ class Words:
         self._ptes: dict[str, tuple[tuple[RawEntries, ...], tuple[PteSeen, ...]]] = {}
 
     def state(self, raw: RawState, places: Places) -> LensState:
-        """*raw* in words; *places* is where the program's devices and areas lie."""
+        """Convert *raw*; *places* locates the program's devices and areas."""
         if self._places is not places:
             self._places = places
             self._ptes.clear()
@@ -136,7 +138,7 @@ class Words:
         return PteSeen(task, area, start, end, target, text)
 
     def _target(self, entry: RawEntries, pages: int, places: Places) -> DeviceSpan:
-        # The zero page is special too, and RAM; RAM that a program has as a device counts as one where it is
+        # The zero page is special too, and RAM; RAM declared as a device counts as the device if it is
         # special.
         span = self._span(places, entry.pfn, entry.pfn + pages)
         if span.name == PHYSICAL or not pte_special(entry.word):
@@ -156,7 +158,7 @@ class Words:
         )
 
     def _flagged(self, vmas: list[tuple[VmaSeen, RawVma]], places: Places) -> Iterator[TrackedRange]:
-        # The VMAs that stand for a reservation themselves, with their frames where they keep the first.
+        # VMAs that stand for a reservation themselves, with their frames if they store the first.
         for seen, vma in vmas:
             if vma.pat:
                 frames = (
@@ -173,7 +175,7 @@ def _contexts(raw: RawState, places: Places) -> Iterator[TrackedRange]:
 
 
 def _place(span: Span) -> Span | str:
-    # RAM that a driver maps lies elsewhere on every machine.
+    # RAM mapped by a driver has another address on every machine.
     return PHYSICAL if span.name == PHYSICAL else span
 
 

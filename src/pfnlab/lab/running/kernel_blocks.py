@@ -1,12 +1,13 @@
-"""The blocks of the kernel that each program reached, by name: ``do_wp_page+1a4``.
+"""Kernel blocks reached by each program, by name: ``do_wp_page+1a4``.
 
-Only functions of the files that :func:`kernel_files` names count: what else a kernel does meanwhile, as ticks
-of the clock, says nothing of a program. Counts are cleared before each program: the boot is no part of it.
+Only functions of the files in :func:`kernel_files` count: other kernel activity, e.g. timer ticks, does not
+depend on
+the program. Counts are cleared before each program to exclude the boot.
 
-A stock kernel does not say which file a function is from, so ``kernel_files.toml`` does:
-``python evidence/tools/read_functions.py`` makes it of a kernel's source and symbols. A function that the
-compiler put into its callers is no symbol and has no row; nor has one of the boot alone, or one whose name
-the kernel has twice.
+A stock kernel does not record the file of a function, so ``kernel_files.toml`` does: ``python
+evidence/tools/read_functions.py`` makes it from a kernel's source and symbols. A function inlined into its
+callers
+has no symbol and no row; boot-only functions and names that occur twice in the kernel have no row either.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ from pfnlab.lab.steering.symbols import Symbols, kernel_symbols, module_symbols
 if TYPE_CHECKING:
     from pfnlab.lab.vm.qemu import Guest
 
-#: The name of the data file, beside this one.
+#: Name of the data file, next to this one.
 DATA = "kernel_files.toml"
 
-#: Where modules are loaded (``MODULES_VADDR``).
+#: Start of the module area (``MODULES_VADDR``).
 _MODULES = 0xFFFFFFFFA0000000
 
 #: The module among the files; all others are in the kernel's image.
 MODULE, MODULE_FILE = "vfio_pci_core", "drivers/vfio/pci/vfio_pci_core.c"
 
-#: The files: what maps physical pages, and what remembers it. x86 kernels do not have ``mm/ioremap.c``.
+#: Files that map physical pages, or record such mappings. x86 kernels do not have ``mm/ioremap.c``.
 FILES = (
     *("mm/memory.c", "mm/vma.c", "mm/mremap.c", "mm/mmu_gather.c", "mm/huge_memory.c"),
     *("arch/x86/mm/pat/memtype.c", "arch/x86/mm/pat/set_memory.c", "arch/x86/mm/ioremap.c"),
@@ -64,16 +65,16 @@ def files_by_function() -> MappingProxyType[str, str]:
 
 
 def function_of(block: str) -> str:
-    """The function of a block, ``do_wp_page+1a4``."""
+    """The function of a block, e.g. ``do_wp_page`` of ``do_wp_page+1a4``."""
     return block.partition("+")[0]
 
 
 class NamedBlocks:
-    """Addresses of one guest as names of blocks.
+    """Addresses in one guest as names of blocks.
 
-    :param symbols: those of the kernel's image
-    :param module: asks for the symbols of the module; None until it is loaded
-    :param functions: those that count
+    :param symbols: symbols of the kernel's image
+    :param module: returns the symbols of the module; None until it is loaded
+    :param functions: functions to count
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class NamedBlocks:
         self._known: dict[int, str | None] = {}
 
     def names(self, addresses: Iterable[int]) -> tuple[str, ...]:
-        """The names of the blocks at *addresses* that count, sorted."""
+        """Names of the blocks at *addresses* that count, sorted."""
         reached = list(addresses)
         new = [address for address in reached if address not in self._known]
         if self._module is None and any(address >= _MODULES for address in new):
@@ -105,12 +106,12 @@ class NamedBlocks:
         if place is None or place[0].partition(".")[0] not in self._functions:
             return None
         function, _, part = place[0].partition(".")
-        # What the compiler put aside has offsets of its own.
+        # Cold parts split off by the compiler have their own offsets.
         return f"{function}+{'cold+' * ('cold' in part)}{place[1]:x}"
 
 
 class ReachedBlocks:
-    """The blocks that programs reach in *guest*, which counts them in a kernel, or in its module too."""
+    """Blocks that programs reach in *guest*, in the kernel and optionally in its module."""
 
     def __init__(self, guest: Guest, vmlinuz: Path, *, has_module: bool) -> None:
         self._guest = guest
@@ -129,12 +130,12 @@ class ReachedBlocks:
         self._named = NamedBlocks(symbols, module) if has_module else NamedBlocks(symbols)
 
     def begin(self) -> None:
-        """Count from now on."""
+        """Start counting."""
         if self._guest.blocks is not None:
             self._guest.blocks.clear()
 
     def end(self) -> tuple[str, ...]:
-        """The blocks that were reached since; none where the guest was lost meanwhile."""
+        """Blocks reached since; empty if the guest was lost in the meantime."""
         if self._guest.blocks is None:
             return ()
         return self._named.names(self._guest.blocks.reached())

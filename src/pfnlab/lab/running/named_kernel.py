@@ -1,4 +1,4 @@
-"""Kernels by name: ``qemu:6.1``, ``qemu:arch/x86/boot/bzImage``, and what was built here by its own."""
+"""Kernels by name: ``qemu:6.1``, ``qemu:arch/x86/boot/bzImage``, and those built here."""
 
 import difflib
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def _read(spec: str, profile: str | None) -> Named:
     own_kernel = None if is_version(name) or is_file(name) else find(name)
     if own_kernel is not None:
         return Named(spec, profile or own_kernel.series, stock=False, built=True)
-    # The name of a package says more behind its version, and a line no more.
+    # A package name has more text after its version, but is one line.
     version = name if is_version(name) else upstream(name) if name.isprintable() else None
     if version and series_of(version) in CONFIRMED and not is_file(name):
         return Named(spec, version, stock=True)
@@ -37,14 +37,14 @@ def _read(spec: str, profile: str | None) -> Named:
     close = difflib.get_close_matches(name, [*CONFIRMED, *names], n=1)
     guess = f"did you mean qemu:{close[0]}? " if close else ""
     raise Misuse(
-        f"there is no kernel {name!r}, not a series, a file or one that was built here: "
+        f"no kernel {name!r}: not a series, a file or a kernel built here: "
         f"{guess}known series are {', '.join(CONFIRMED)}"
-        + (f"; built are {', '.join(names)}" if names else "")
+        + (f"; built here are {', '.join(names)}" if names else "")
     )
 
 
 def _modelled(name: str) -> str | None:
-    """A kernel that was built here stands for its version with its configuration."""
+    """The model of a kernel built here: that of its version, with its configuration."""
     kernel = find(name)
     if kernel is None:
         return None
@@ -71,7 +71,7 @@ def _open(named: Named, accel: Accel, look: LookLevel, guests: int | None, block
 
 
 def _fetch(machines: Sequence[Named]) -> None:
-    """Fetch the stock kernels that are not in the cache."""
+    """Fetch the stock kernels that are not cached."""
     from pfnlab.lab.images.kernels import cached, fetch, kernel_for
 
     names = list(dict.fromkeys(named.kernel for named in machines if named.stock))
@@ -84,7 +84,7 @@ def _fetch(machines: Sequence[Named]) -> None:
         kernel = kernel_for(name)
         if not kernel.known:
             say(
-                f"qemu:{name} is {kernel.version}, which was not compared: "
+                f"qemu:{name} is {kernel.version}, which was not compared with the model: "
                 f"`pfnlab kernels meet {shell_word(kernel.upstream)}`"
             )
 

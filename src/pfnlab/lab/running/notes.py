@@ -1,4 +1,4 @@
-"""Notes: the additions of a schedule to the observations of its steps."""
+"""Notes: observations that a schedule adds to its steps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from pfnlab.programs.runs.observation import NOT_HELD, Step
 
 
 class Noise(Undecided):
-    """A task waited for something else that the stopped machine held: the program should be repeated.
+    """A task waited for another resource held by the stopped machine: the program should be repeated.
 
-    A processor may be stopped with a lock of the scheduler, or be needed by the kernel's own work.
+    A processor may be stopped while holding a scheduler lock, or be needed by the kernel's own work.
     """
 
     kind = Why.GUEST
@@ -22,14 +22,14 @@ class Noise(Undecided):
 
 @dataclass(frozen=True)
 class Note:
-    """A schedule's addition to the observations of one step.
+    """Observations that a schedule adds to one step.
 
-    :param alone: only memory was looked at, because a processor is held
+    :param alone: only memory was observed, because a processor is held
     :param result: replaces the result of the answer, and *value* its value
-    :param not_held: a processor was to be held, and no task came to the place
-    :param flushes: TLB flushes of the program's address spaces; None for a fork that is done, whose task
-        copied pages of its own, and where a process was reaped with memory of its own
-    :param ended: the operations that a release ended; None in other steps
+    :param not_held: a processor was to be held, but no task reached the place
+    :param flushes: TLB flushes of the program's address spaces; None for a completed fork, whose task copied
+        its own pages, and if a process with its own memory was reaped
+    :param ended: the operations completed by a release; None in other steps
     """
 
     alone: bool = False
@@ -41,7 +41,7 @@ class Note:
 
 
 def with_notes(steps: Sequence[Step], states: Sequence[LensState], notes: Sequence[Note]) -> list[Step]:
-    """The *steps* of a schedule with its *notes*, and with the *states* of steps only memory shows."""
+    """The *steps* of a schedule with its *notes*, and with the *states* of steps observed only in memory."""
     noted_steps = list(steps)
     for number, (step, state, note) in enumerate(zip(steps, states, notes, strict=False)):
         if note.result is not None:
@@ -59,7 +59,7 @@ def with_notes(steps: Sequence[Step], states: Sequence[LensState], notes: Sequen
 
 
 def flushes_between(before: LensState, after: LensState) -> int:
-    """How often address spaces were flushed between two looks; a new address space counts 0."""
+    """Number of flushes of address spaces between two snapshots; a new address space counts 0."""
     had = before.memory.tlb_gens
     return sum(
         max(0, generation - had[task][1])
@@ -69,5 +69,5 @@ def flushes_between(before: LensState, after: LensState) -> int:
 
 
 def ending(op: Op, result: str, value: int | str | None) -> str:
-    """The outcome of one operation, as part of the value of ``release``."""
+    """Outcome of one operation, as part of the value of ``release``."""
     return " ".join([op.task, result, *([] if value is None else [str(value)])])

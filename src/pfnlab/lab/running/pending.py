@@ -1,4 +1,4 @@
-"""The programs that no guest runs yet, handed out so that few guests are booted for them."""
+"""Queue of programs that no guest runs yet, ordered so that few guests are booted."""
 
 import threading
 from collections import deque
@@ -8,15 +8,16 @@ from pfnlab.lab.running.placement import bar_mib_given
 from pfnlab.lab.running.preparations import steered_cpus
 from pfnlab.programs.lang.ops import Program
 
-#: What tells one kind of guest from another, as what sorts programs.
+#: Distinguishes kinds of guests; also the sort key of programs.
 Need = tuple[bool, bool, bool, bool, bool, bool, bool, int, int]
 
 
 class Pending:
-    """The programs of a run, by the guest they need.
+    """The pending programs of a run, by the guest they need.
 
-    A bench stays with one kind of guest until there is no program for it, goes on to one that no other bench
-    has, and helps another only when there is none. So a guest that few programs need is booted once.
+    A bench keeps one kind of guest until no program needs it, then takes a kind that no other bench has, and
+    helps
+    another bench only if there is none. So a kind of guest that few programs need is booted once.
     """
 
     def __init__(self, programs: Iterable[Program]) -> None:
@@ -27,7 +28,7 @@ class Pending:
             self._kinds.setdefault(guest_needed(program), deque()).append((index, program))
 
     def take(self, bench: object) -> tuple[int, Program] | None:
-        """The next program for *bench*, with its index; None where there is none any more."""
+        """The next program for *bench*, with its index; None if there are none left."""
         with self._lock:
             if not self._kinds:
                 return None
@@ -43,13 +44,13 @@ class Pending:
             return taken
 
     def clear(self) -> None:
-        """Hand out none any more."""
+        """Drop all pending programs."""
         with self._lock:
             self._kinds.clear()
 
 
 def guest_needed(program: Program) -> Need:
-    """The guest that *program* needs; those of programs without special needs sort first."""
+    """The kind of guest that *program* needs; programs without special needs sort first."""
     needs = program.needs
     return (
         *(needs.held, needs.wide, needs.driver, needs.vfio, needs.reset, needs.slot, bool(needs.past_end)),

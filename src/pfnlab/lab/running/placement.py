@@ -1,7 +1,8 @@
-"""Places of programs inside a guest: disjoint windows of one BAR, and a window of low memory.
+"""Placement of programs in a guest: disjoint windows of one BAR, and a window of low memory.
 
-Programs of one boot must not see each other. Each gets windows of its own, rounded up to 64 pages; a
-window is handed out again only when nothing stayed behind in it: no book entry, no written memory.
+Programs of one boot must not see each other. Each gets its own windows, rounded up to 64 pages; a window is
+reused
+only if no book entry and no written memory remained in it.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -27,30 +28,31 @@ from pfnlab.programs.runs.places import (
     window_pages,
 )
 
-#: The largest BAR a guest is given.
+#: Largest BAR of a guest.
 MAX_BAR_MIB = 16 << 10
 
-#: Up to this size the BAR lies behind the channel's (16 MiB), and nothing lies behind it; larger ones
-#: come first, and a program that maps past their end would reach the channel.
+#: BARs up to this size are after the channel's (16 MiB), with nothing after them; larger ones come first, and
+#: a program
+#: that maps past their end would reach the channel.
 TAIL_BAR_MIB = 8
 
-#: The BAR that guests get for most programs; its memory costs nothing until it is touched.
+#: Default BAR size; its memory costs nothing until it is touched.
 BAR_MIB = 256
 
-#: What needs more than the largest BAR below 4 GiB gets one of a few sizes, so that fewer guests are booted.
+#: BARs that do not fit below 4 GiB have one of a few sizes, so that fewer guests are booted.
 _HIGH_BARS_MIB = (4 << 10, MAX_BAR_MIB)
 
-#: How many pages one mincore, move_pages or pagemap is answered for (``guest/PROTOCOL.md``).
+#: Most pages of one mincore, move_pages or pagemap answer (``guest/PROTOCOL.md``).
 MINCORE_PAGES = 1024
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where one program's devices lie in one guest.
+    """Location of a program's devices in one guest.
 
-    :param bar: the whole BAR of the device under test, which resource file offsets count from
-    :param windows: the page frames each device has to itself, at least its own
-    :param behind: how many pages behind the BAR's end the program may map as well
+    :param bar: the whole BAR of the device under test, origin of resource file offsets
+    :param windows: the page frames reserved for each device, at least its own
+    :param behind: number of pages after the BAR's end that the program may also map
     """
 
     places: Places
@@ -60,11 +62,11 @@ class Placement:
 
     @property
     def watched(self) -> tuple[PfnRange, ...]:
-        """The page frames, for each window, in which every book entry comes from this program."""
+        """Page frames, for each window, in which every book entry comes from this program."""
         return tuple(self.reach(window) for window in self.windows.values())
 
     def reach(self, window: PfnRange) -> PfnRange:
-        """A window, and the pages behind it that the program may map, where it ends with the BAR."""
+        """A window, extended by the pages the program may map after it if it ends with the BAR."""
         return PfnRange(window.start, window.end + self.behind * (window.end == self.bar.end))
 
 
@@ -72,7 +74,7 @@ class Windows:
     """The windows of one guest.
 
     :param bar: page frames of the BAR
-    :param driver_ram: the driver's own pages, where there is one
+    :param driver_ram: the driver's own pages, if any
     :param phys_bits: the width of a physical address
     """
 
@@ -89,18 +91,19 @@ class Windows:
         self._taken_windows: list[PfnRange] = []
 
     def place(self, program: Program) -> Placement | None:
-        """Windows for *program*, or None if this guest has no room left; Misuse if no guest could hold it."""
+        """Windows for *program*, or None if this guest has no room left; Misuse if no guest can hold it."""
         check_placeable(program)
         tail, head = program.needs.past_end, program.needs.first_page
         ranges: dict[str, PfnRange] = {}
         windows: dict[str, PfnRange] = {}
-        # The device that must lie at an end of the BAR comes first, the others go wherever there is room.
+        # The device that must be at an end of the BAR is placed first, the others wherever there is room.
         for device in sorted(
             program.devices, key=lambda device: (device.name not in tail | head, -alignment(program, device))
         ):
             at_end = device.name in tail
             room = self._rooms[device.kind]
-            # What a guest has once is one program's at a time, whatever part of it is declared.
+            # Resources that exist once per guest go to one program at a time, whatever part of them is
+            # declared.
             pages = room.nr if device.kind in ONLY_KINDS else window_pages(program, device)
             taken = [*self._taken_windows, *windows.values()]
             window = _free_window(room, taken, pages, alignment(program, device), at_end=at_end)
@@ -112,7 +115,7 @@ class Windows:
         ordered_ranges = {device.name: ranges[device.name] for device in program.devices}
         moved = program.needs.moved
         if moved is not None:
-            # The kernel gives the device what is free behind the first place of its BAR.
+            # The kernel moves the device to the free space after its BAR's first location.
             windows[MOVED_BAR] = PfnRange(*(pfn + self.bar.nr for pfn in windows[moved.name]))
             ordered_ranges[MOVED_BAR] = PfnRange(*(pfn + self.bar.nr for pfn in ranges[moved.name]))
         self._taken_windows += windows.values()
@@ -124,10 +127,10 @@ class Windows:
     def release(
         self, placement: Placement, left: Iterable[PfnRange] = (), written: Collection[str] = ()
     ) -> None:
-        """Take a program's windows back; a window in which something stayed is never handed out again.
+        """Release a program's windows; a window with leftovers is never reused.
 
-        :param left: page frames of the book entries the program left
-        :param written: devices that may hold bytes the program stored, or that the direct map has otherwise
+        :param left: page frames of the book entries that the program leaked
+        :param written: devices with bytes the program may have stored, or a changed direct map
         """
         left = list(left)
         for name, window in placement.windows.items():
@@ -139,7 +142,7 @@ class Windows:
 def _free_window(
     room: PfnRange, taken: Iterable[PfnRange], pages: int, multiple: int, *, at_end: bool
 ) -> PfnRange | None:
-    # The lowest free window of that many pages in room that is aligned, or the one at its end.
+    # The lowest free aligned window of that many pages in the room, or the one at its end.
     if at_end:
         end_window = PfnRange(room.end - pages, room.end)
         is_free = end_window.start >= room.start and not any(end_window.overlaps(window) for window in taken)
@@ -153,7 +156,7 @@ def _free_window(
 
 
 def bar_mib_given(program: Program) -> int:
-    """The BAR of the guest that *program* gets, in MiB."""
+    """BAR size of the guest for *program*, in MiB."""
     if program.needs.past_end:
         return TAIL_BAR_MIB
     need = max(BAR_MIB, bar_mib_for(program))
@@ -184,8 +187,8 @@ def check_placeable(program: Program) -> None:
         )
     if tail and program.needs.slot:
         raise Misuse(
-            f"behind the slot of {min(tail)} lies what is not the program's: map nothing past its end, or "
-            "let the device stay"
+            f"memory after the slot of {min(tail)} does not belong to the program: map nothing past "
+            "its end, or do not unplug the device"
         )
     low_pages = sum(window_pages(program, device) for device in program.devices if device.kind == "lowmem")
     if low_pages > LOWMEM.nr:
@@ -203,7 +206,7 @@ def check_placeable(program: Program) -> None:
 
 
 def check_any_placeable(programs: Sequence[Program]) -> None:
-    """Check that some guest can hold one of *programs*; Misuse, as of the first, if none can be placed."""
+    """Check that some guest can hold one of *programs*; if not, raise the Misuse of the first."""
     first: Misuse | None = None
     for program in programs:
         try:

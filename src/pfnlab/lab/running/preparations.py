@@ -1,9 +1,12 @@
-"""Requests around an operation of a program, which are no steps of the program.
+"""Requests around an operation of a program that are not steps of the program.
 
-The driver learns how to map before an mmap of its file, and gives the address space a notifier, by which is
-judged what others would be told. A task learns before a fork that the fork shall fail. Where a program stops
-processors, each of its tasks gets its own processor, and the driver is loaded before any is held. The guest
-stands, so that the lens can look at it, where an operation is done with all that belongs to it.
+Before an mmap of its file, the driver is told how to map, and registers a notifier on the address space,
+which shows
+what others would be notified of. A task is told before a fork if the fork shall fail. If a program stops
+processors,
+each of its tasks gets its own processor, and the driver is loaded before any is held. The guest stops for the
+lens
+after an operation and all requests that belong to it.
 """
 
 from dataclasses import dataclass, field
@@ -26,13 +29,13 @@ from pfnlab.programs.lang.ops import (
 )
 from pfnlab.programs.lang.words import MAX_TASKS
 
-#: The mode `fault_prot` inserts with.
+#: The mode that `fault_prot` inserts with.
 INSERTED: DriverMode = "wc"
 
-#: The least number of CPUs of a guest that stops them, so that few programs need a guest of another shape.
+#: Least CPUs of a guest that stops them, so that few programs need another kind of guest.
 _LEAST_CPUS = 4
 
-#: The numbers of ``enum pfnlab_kind``.
+#: Values of ``enum pfnlab_kind``.
 _KINDS: dict[DriverHow, int] = {
     **{"remap": 0, "fault": 1, "part": 2, "fault_prot": 3, "mixed": 4, "halves": 5, "ram": 6, "refuse": 8},
     **{"fault_pmd": 9, "fault_pud": 0xA, "apply": 0xB, "narrowed": 0xC, "fault_remap": 0xD, "bare": 0xE},
@@ -41,20 +44,20 @@ _KINDS: dict[DriverHow, int] = {
     **{"buffer": 0x17, "fault_moved": 0x18, "export": 0x19, "stack": 0x1A, "stack_prepare": 0x1B},
 }
 
-#: The numbers of ``enum refusal``.
+#: Values of ``enum refusal``.
 _REFUSALS: dict[ForkRefusal, int] = {"set_tid": 1, "overcommit_memory": 2, "pids_max": 3}
 
 
 @dataclass
 class Around:
-    """The lines of a request before and after the line of one operation."""
+    """Lines of a request before and after the line of one operation."""
 
     before: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
 
 
 def steered_cpus(program: Program) -> int:
-    """The number of CPUs of a guest that stops them: one for each living task, and the last for the agent."""
+    """Number of CPUs of a guest that stops them: one per living task, and the last for the agent."""
     processors = _Processors(program, {}, MAX_TASKS)
     for op in program.ops:
         processors.around(op)
@@ -71,7 +74,7 @@ def preparations(program: Program) -> list[Around]:
         slot = slots.get(op.task, 0)
         if isinstance(op.call, Mmap) and op.call.driver is not None:
             if processors is None:
-                # To get a notifier takes every lock of the address space, which a held task may have.
+                # Registering a notifier takes every lock of the address space, which a held task may have.
                 around.before.append(f"op {slot} driver watch")
             around.before.append(f"op {slot} {_map_request(op.call.driver)}")
         if isinstance(op.call, Fork) and op.call.refused is not None:
@@ -89,18 +92,18 @@ def _map_request(mapping: DriverMap) -> str:
 
 
 class _Processors:
-    # The processor of each task: the first that no living task has, in order of creation.
+    # Assigns each task the first processor without a living task, in order of creation.
 
     def __init__(self, program: Program, slots: dict[str, int], agent_cpu: int) -> None:
         self._slots, self._agent_cpu = slots, agent_cpu
-        #: The number of processors that tasks have had, counted from the first.
+        #: Number of processors used by tasks so far, counted from the first.
         self.used = 0
         self._process_of: dict[str, str] = {}
         self._cpus: dict[str, int] = {}
         self._unpinned_tasks: list[str] = []
-        #: The tasks that are held, as far as the text tells.
+        #: Tasks that are held according to the text.
         self._held: set[str] = set()
-        # Loading the driver waits for every processor, so it comes before anything else.
+        # Loading the driver waits for every processor, so it comes first.
         self._first_lines = ["op 0 driver faults"] * program.needs.driver
 
     def around(self, op: Op) -> Around:
@@ -113,7 +116,7 @@ class _Processors:
         if isinstance(op.call, Release):
             self._held = set() if op.call.held is None else self._held - {op.call.held}
         if isinstance(op.call, Release) and not self._held:
-            # These tasks were made while a processor was held, when no task can be pinned.
+            # These tasks were created while a processor was held, when tasks cannot be pinned.
             for child in self._unpinned_tasks:
                 around.after += self._pin(child)
             self._unpinned_tasks = []
@@ -125,8 +128,9 @@ class _Processors:
             if self._held:
                 self._unpinned_tasks.append(child)
             else:
-                # A processor that ever ran an address space stays in its mask of these (6.14 and later), and
-                # a new task begins where its creator is.
+                # A processor that ever ran an address space stays in its mask (6.14 and later), and a new
+                # task starts on its creator's
+                # processor.
                 around.before.append(self._line(op.task, self._agent_cpu))
                 back = self._cpus.get(op.task, self._agent_cpu)
                 around.after += [self._line(op.task, back), *self._pin(child)]
@@ -138,7 +142,7 @@ class _Processors:
                 self._cpus.pop(task, None)
         return around
 
-    # Gives the task a processor of its own; where none is free it stays on that of the agent.
+    # Gives the task its own processor; if none is free, it stays on the agent's.
     def _pin(self, task: str) -> list[str]:
         free_cpus = [cpu for cpu in range(self._agent_cpu) if cpu not in self._cpus.values()]
         if not free_cpus:
@@ -147,8 +151,9 @@ class _Processors:
         self.used = max(self.used, free_cpus[0] + 1)
         return [self._line(task, free_cpus[0])]
 
-    # What fork shares is copied at the next store, with a flush, and flushes are counted: so threads of the
-    # parent store to their stacks before anybody is held. To be pinned once more is enough.
+    # Pages shared by fork are copied at the next store, with a flush, and flushes are counted: so threads of
+    # the parent
+    # store to their stacks before any task is held. Pinning them again is enough.
     def _copy_stacks(self, parent: str) -> list[str]:
         process = self._process_of.get(parent)
         threads = [task for task, owner in self._process_of.items() if owner == process and task != parent]
@@ -163,11 +168,11 @@ def _is_forced(op: Op) -> bool:
 
 
 class StandingPoint(NamedTuple):
-    """A point of a request at which the guest stands.
+    """A point of a request at which the guest stops.
 
-    :param operations: so many of it are done, preparations counted
-    :param looked_at: an operation of the program is done there, with all that belongs to it
-    :param forced: the operation of the program that leads there, where a call is to be forced in it
+    :param operations: number of operations completed, including preparations
+    :param looked_at: an operation of the program is complete there, with all requests that belong to it
+    :param forced: the operation of the program that leads there, if a call is to be forced in it
     """
 
     operations: int
@@ -176,7 +181,7 @@ class StandingPoint(NamedTuple):
 
 
 def stops_of(program: Program) -> list[StandingPoint]:
-    """One after each operation; around one in which a call is forced its preparations are apart."""
+    """A stop after each operation; if a call is forced in it, its preparations have separate stops."""
     stops, operations = [], 0
     for op, around in zip(program.ops, preparations(program), strict=True):
         if _is_forced(op):
@@ -194,11 +199,12 @@ def stops_of(program: Program) -> list[StandingPoint]:
 
 
 def can_stand(program: Program) -> bool:
-    """True where *program* can be one request in which the guest stands after each operation."""
+    """True if *program* can be one request in which the guest stops after each operation."""
     if program.needs.held or program.needs.slot:
         return False
-    # The process id is not known before the first operation, so no call can be forced in that; and the
-    # functions of the driver are asked for in requests of their own.
+    # The process id is not known before the first operation, so no call can be forced in it; and the
+    # functions of the
+    # driver are looked up by separate requests.
     if program.ops and _is_forced(program.ops[0]):
         return False
     return not (program.needs.driver and any(op.skip is not None for op in program.ops))

@@ -1,8 +1,9 @@
-"""``qemu:6.1``: programs on a real kernel, in as many guests as the host has cores.
+"""``qemu:6.1``: programs on a real kernel, in up to one guest per core of the host.
 
-One boot serves many programs. A guest is replaced when it is lost, when it is out of windows, when
-an earlier program left something behind, or when too much has leaked in it; no program runs where another one
-left something, and a program that loses its guest harms no other program.
+One boot serves many programs. A guest is replaced when it is lost, out of windows, dirty from an earlier
+program, or
+has leaked too much; no program runs where another one left state behind, and a program that loses its guest
+does not affect other programs.
 """
 
 from __future__ import annotations
@@ -38,31 +39,30 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.observation import Run
 
-#: A second guest is booted only for this many programs more, a third for twice as many, and so on.
+#: Programs per additional guest: a second guest is booted for this many more, a third for twice as many.
 PROGRAMS_PER_GUEST = 32
 
-#: How long the threads of an interrupted run are waited for, in seconds.
+#: Seconds to wait for the threads of an interrupted run.
 _STOP_LIMIT = 5.0
 
 
 class QemuMachine:
-    """A kernel in QEMU as a machine programs run on; use it in a ``with`` statement.
+    """A kernel in QEMU as a machine to run programs on; a context manager.
 
-    :param kernel: a series (``6.1``), an exact version (``6.12.107``), a bzImage of the user's own, or a
-        kernel already looked up
-    :param guests: how many guests at most; one per core when None
-    :param look: how the state is looked at: in the guest's memory, which needs drgn and a kernel with types
-        in it; through /proc; or at the end only, where nothing of the following is observed. It may be set
-        anew between two runs
-    :param lens: observe the state of the tracker and the mode of protections, in the guest's own memory;
-        when None, where drgn is installed and the kernel has types in it; in any case where *look* needs it
-    :param name: the machine's name in its runs, ``qemu:6.1`` when None
-    :param accel: KVM, TCG, or KVM where it works; TCG for programs that hold a processor in any case
-    :param blocks: name the blocks of the kernel that each program reaches; then processors are emulated
-    :param say: called with a line for each thing that takes time or room, from any thread
-    :param hardware: what all its guests have, beyond what a program needs
+    :param kernel: a series (``6.1``), an exact version (``6.12.107``), a user's bzImage, or a kernel already
+        looked up
+    :param guests: most guests; one per core if None
+    :param look: how state is observed: in the guest's memory, which needs drgn and a kernel with types;
+        through /proc; or only at the end, without the fields below. May be changed between runs
+    :param lens: observe the tracker's state and the mode of protections in the guest's memory; None does so
+        if drgn is installed and the kernel has types; always if *look* needs it
+    :param name: the machine's name in its runs, ``qemu:6.1`` if None
+    :param accel: KVM, TCG, or KVM if it works; always TCG for programs that hold a processor
+    :param blocks: name the kernel blocks that each program reaches; processors are then emulated
+    :param say: called with a line for each step that takes time or disk space, from any thread
+    :param hardware: hardware of all its guests, beyond the needs of a program
     :param factory: boots a guest; for tests
-    :raises MissingTool: *look* needs the lens, which is not here
+    :raises MissingTool: *look* needs the lens, which is not installed
     """
 
     def __init__(
@@ -101,13 +101,13 @@ class QemuMachine:
             Acceleration(accel, say),
         )
         self._say = say
-        # A guest that a test made up is in this process, and so is a single one.
+        # A guest made by a test is in this process, and so is a single one.
         self._apart = factory is None and self._max_guests > 1
         self._finalizer = weakref.finalize(self, self._shared.end_all)
 
     @property
     def look(self) -> LookLevel:
-        """How later programs are looked at; to set it to memory without the lens is a MissingTool."""
+        """How later programs are observed; setting it to memory without the lens raises MissingTool."""
         return self._sight.look
 
     @look.setter
@@ -128,12 +128,12 @@ class QemuMachine:
 
     @property
     def sees_memory(self) -> bool:
-        """True where its memory can be looked at: the lens is installed and the kernel has types in it."""
+        """True if its memory can be read: the lens is installed and the kernel has types."""
         return self._lens and has_types(self.kernel.vmlinuz)
 
     @functools.cached_property
     def kernel(self) -> KernelImage:
-        """The kernel that is booted; looked up when it is first needed, and fetched when it is not here."""
+        """The kernel to boot; looked up when first needed, and fetched if not cached."""
         kernel = self._requested_kernel
         if isinstance(kernel, KernelImage):
             return kernel
@@ -142,16 +142,17 @@ class QemuMachine:
         return kernel_for(kernel)
 
     def run(self, programs: Sequence[Program]) -> list[Run]:
-        """Every program's run, in the order of *programs*, with the errors of :meth:`run_telling`."""
+        """Run every program; the runs in the order of *programs*, with the errors of :meth:`run_telling`."""
         return self.run_telling(programs, lambda index, run: None)
 
     def run_telling(self, programs: Sequence[Program], on_done: Callable[[int, Run], None]) -> list[Run]:
-        """As :meth:`run`, telling of every run that is there.
+        """As :meth:`run`, reporting every run as it completes.
 
-        :param on_done: called with index and run as soon as a program is done, in any order, always from
-            the calling thread
-        :raises Misuse: there is no such kernel, or no guest could hold any of them; nothing has been run then
-        :raises MissingTool: QEMU, the kernel or KVM that was asked for is not here
+        :param on_done: called with index and run as soon as a program is done, in any order, always from the
+            calling thread
+        :raises Misuse: there is no such kernel, or no guest can hold any of the programs; nothing has been
+            run
+        :raises MissingTool: QEMU, the kernel or the requested KVM is not available
         """
         check_any_placeable(programs)
         assert self.kernel  # looked up here, before threads ask for it
@@ -164,7 +165,7 @@ class QemuMachine:
             for thread in threads:
                 thread.start()
             while len(runs) < len(programs):
-                # A wait without end could not be interrupted.
+                # An unbounded wait could not be interrupted.
                 try:
                     answer = results.get(timeout=1.0)
                 except queue.Empty:
@@ -181,7 +182,7 @@ class QemuMachine:
         return [runs[index] for index in range(len(programs))]
 
     def reboot(self) -> None:
-        """Later programs run in guests in which no program has run."""
+        """Run later programs in guests in which no program has run."""
         for bench in self._benches:
             bench.drop()
 
@@ -218,7 +219,7 @@ class QemuMachine:
         ]
 
     def _give_up(self, pending: Pending, threads: list[threading.Thread]) -> None:
-        # No thread starts a program any more, and a thread that waits for a guest loses it.
+        # No thread starts another program, and a thread that waits for a guest loses it.
         pending.clear()
         self._shared.stop.set()
         self._shared.end_all()
@@ -237,7 +238,7 @@ def _work(
     pending: Pending,
     results: queue.SimpleQueue[tuple[int, Run] | BaseException],
 ) -> None:
-    # A thread: runs programs until none is pending. Any other exception is handed to the caller.
+    # A thread: runs programs until none is pending. Any other exception is passed to the caller.
     while not stop.is_set():
         taken = pending.take(bench)
         if taken is None:

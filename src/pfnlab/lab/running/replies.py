@@ -29,16 +29,16 @@ from pfnlab.programs.runs.kmsg import in_known_order, is_anybody, normalise
 from pfnlab.programs.runs.places import READING, without_contents
 from pfnlab.programs.runs.pte_text import RAM, entry_text, merge_ptes
 
-#: The modes in observations, by their names in the list of debugfs.
+#: Modes in observations, by their names in the debugfs list.
 _MODES = {mode.cattr: mode.short for mode in CacheMode}
 
-#: The step after which everything is gone.
+#: The step after which the program is gone.
 END = "end"
 
-#: The word of the line that ends the reply of a lost guest; what stands before it is whole.
+#: First word of the line that ends the reply of a lost guest; everything before it is complete.
 LOST = "lost"
 
-# The name of sections for requests around a step, which are no steps of the program.
+# Section name of requests around a step, which are not steps of the program.
 _PREPARATION = "preparation"
 
 _FILES = (
@@ -57,12 +57,12 @@ class ParsedReply:
     """The observations of one reply.
 
     :param before: book entries in the program's windows before its first operation
-    :param before_log: log lines printed before it and not read yet, noise left out
-    :param steps: the steps seen completely
+    :param before_log: unread log lines printed before it, without noise
+    :param steps: the complete steps
     :param left: page frames of the book entries after the last of them
-    :param lost: why there are fewer steps than there should be, or None
-    :param alarms: the kernel's alarms in the log, WARNs among them, each with its operation
-    :param late_alarms: those in the log before the first operation, which are of an earlier program
+    :param lost: the reason why steps are missing, or None
+    :param alarms: the kernel's alarms in the log, including WARNs, each with its operation
+    :param late_alarms: alarms in the log before the first operation, caused by an earlier program
     """
 
     before: tuple[observation.BookEntry, ...] = ()
@@ -75,14 +75,14 @@ class ParsedReply:
 
 
 def with_operation(alarm: Alarm, program: Program, step: int | None) -> Alarm:
-    """*alarm* with the operation of *program* it came during, which is None before the first."""
+    """*alarm* with the operation of *program* during which it came; None before the first."""
     line = "" if step is None else [*op_lines(program), END][step]
     return msgspec.structs.replace(alarm, step=step, op=line)
 
 
 @dataclass
 class _Section:
-    # The lines between two ``step`` lines, as numbers.
+    # Lines between two ``step`` lines, as numbers.
     result: list[str] | None = None
     book: list[tuple[PfnRange, str]] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
@@ -93,7 +93,7 @@ class _Section:
 
 
 def reply_until(lost: LostGuest) -> str:
-    """The reply of a lost guest: the sections it answered whole, then the reason why there are no more."""
+    """The reply of a lost guest: its complete sections, then the reason why there are no more."""
     return f"{lost.answered}{LOST} {' '.join(str(lost).split())}\n"
 
 
@@ -108,11 +108,11 @@ def parse_reply(
 ) -> ParsedReply:
     """The observations in *text*, the reply to *program* placed by *placement*.
 
-    A reply that breaks off or makes no sense gives the steps that were complete by then.
+    A truncated or invalid reply yields the steps that were complete by then.
 
-    :param observed: what was asked for: no VMAs then mean that there are none
-    :param ram_mib: so much of the guest is RAM, from address 0 on, in MiB
-    :param ended: the operations that ended in a step, by its index, where it is not its own
+    :param observed: what was requested; if VMAs were, having none means there are none
+    :param ram_mib: RAM of the guest, from address 0, in MiB
+    :param ended: the operations that ended in a step, by its index, if other than its own
     """
     ram = PfnRange(0, ram_mib << 20 >> PAGE_SHIFT)
     return _Reader(program, placement, ram, observed, ended).read(text)
@@ -170,7 +170,7 @@ class _Reader:
                 label = "before" if word == "before" else rest
                 if word == "done" or at == len(section_names) or label != section_names[at]:
                     expected = section_names[at] if at < len(section_names) else "done"
-                    raise _Unreadable(f"reply line {number}: {line!r} came where {expected} was due")
+                    raise _Unreadable(f"reply line {number}: {line!r} came where {expected} was expected")
                 continue
             if word == "error":
                 raise _Unreadable(f"the guest could not read the request: {rest}")
@@ -197,7 +197,7 @@ class _Reader:
             else:
                 readers[word](section, rest)
         except (KeyError, ValueError, IndexError):
-            raise _Unreadable(f"reply line {number} makes no sense: {line[:120]!r}") from None
+            raise _Unreadable(f"reply line {number} is invalid: {line[:120]!r}") from None
 
     def _book(self, section: _Section, rest: str) -> None:
         start, end, kind = rest.split()
@@ -249,9 +249,11 @@ class _Reader:
             section.ptes.append(observation.PteSeen(name, *span.parts, target, text))
 
     def _target(self, raw: int, level: int, pages: int) -> observation.DeviceSpan | None:
-        # The pages a run of entries maps. The zero page is special too and RAM all the same, and a page the
-        # kernel took from the window of low memory is the device only where it is mapped as special. Not all
-        # below the BAR is RAM: frames past the end of physical addresses may come out there.
+        # The pages mapped by a run of entries. The zero page is special but still RAM, and a page the kernel
+        # took from the
+        # low-memory window is the device only if it is mapped as special. Not all memory below the BAR is
+        # RAM: frames past the
+        # end of physical addresses may appear there.
         if "@" in entry_text(raw, level):
             return None
         pfn = entry_pfn(raw, level)
@@ -313,9 +315,7 @@ class _Reader:
         try:
             events = read_order(calls, self.places)
         except (KeyError, ValueError) as error:
-            raise _Unreadable(
-                f"step {len(self.seen.steps) + 1} has an order that makes no sense: {error}"
-            ) from None
+            raise _Unreadable(f"step {len(self.seen.steps) + 1} has an invalid order: {error}") from None
         return (None, None) if events is None else (sum(map(is_flush, events)), events)
 
     def _result(self, op: Op | None, words: list[str] | None) -> tuple[str, int | str | None]:
@@ -328,7 +328,7 @@ class _Reader:
 def read_result(op: Op | None, words: Sequence[str], placement: Placement) -> tuple[str, int | str | None]:
     """Result and value of *op*, or of a request around one, from the *words* after the ``r`` of a reply.
 
-    :raises ValueError: it has none; the message goes on after "the step"
+    :raises ValueError: it has none; the message continues "the step"
     """
     if len(words) < 2:
         raise ValueError("has no result")

@@ -1,9 +1,12 @@
 """Programs that hold processors: each operation is begun, waited for and reported as one step.
 
 Up to the operation that is held, and after the last ``release``, steps are like those of any program. In
-between the held processor stands still; an operation of another task is begun and returns, waits for a lock
-or an answer of the held processor, or is held too. After each step the whole machine stands, and only its
-memory is looked at: the agent could wait for the same locks.
+between, the
+held processor is stopped; an operation of another task is begun and either returns, waits for a lock or a
+reply of
+the held processor, or is held too. After each step the whole machine is stopped and only its memory is read:
+the
+agent could wait for the same locks.
 """
 
 import time
@@ -32,7 +35,7 @@ from pfnlab.programs.lang.printer import op_text
 from pfnlab.programs.lang.process_ops import ProcessMrelease
 from pfnlab.programs.runs.observation import BUSY, HELD, KILLED, WAITS
 
-#: Names of obstacles in observations; a wait for any other obstacle says nothing about the program.
+#: Names of obstacles in observations; waiting for any other obstacle says nothing about the program.
 NEED_NAMES = {
     Obstacle.CPU: "IPI",
     Obstacle.MMAP_LOCK: "mmap_lock",
@@ -46,13 +49,13 @@ NEED_NAMES = {
     Obstacle.EXEC_UPDATE: "exec_update_lock",
 }
 
-# Seconds until an operation has come by its place or is done, and until all are done after a release.
+# Seconds for an operation to reach its place or complete, and for all to complete after a release.
 _LIMIT = 10.0
-# How long an operation that was released may take, and one that waits, before it is asked what it waits for.
+# Seconds for a released operation, and for a waiting one, before its wait is examined.
 _GOES_ON, _MAY_WAIT = 0.4, 0.1
-# How long the agent waits at a time for an operation that may stop the machine.
+# Seconds per wait of the agent for an operation that may stop the machine.
 _SLICE = 0.05
-# Seconds until memory is read again that was in the middle of a change when the machine was stopped.
+# Seconds before rereading memory that was in the middle of a change when the machine stopped.
 _MOMENT = 0.01
 _LOOKS = 5
 _ESRCH = Answer(3)
@@ -60,10 +63,10 @@ _OK = Answer(0)
 
 
 class Schedule:
-    """One program that holds processors, on its way through :func:`pfnlab.lab.running.stepwise.ask_stepwise`.
+    """One program that holds processors, run by :func:`pfnlab.lab.running.stepwise.ask_stepwise`.
 
-    :param look: returns the state of memory now
-    :param ask_agent: asks for an operation while no processor is held
+    :param look: returns the current state of memory
+    :param ask_agent: requests an operation while no processor is held
     """
 
     def __init__(
@@ -83,16 +86,16 @@ class Schedule:
         self._placement = placement
         self._look = look
         self._ask_agent = ask_agent
-        #: The held CPUs by the tasks that stand there.
+        #: Held CPUs by the tasks stopped there.
         self._held: dict[str, HeldCpu[Any]] = {}
-        #: The task that waits before it comes to the place where it is to be held.
+        #: The task that waits on its way to the place where it is to be held.
         self._coming: tuple[str, Coming] | None = None
         #: The kernel's names of the functions that the program names in holds.
         self._names: dict[str, str | None] = {}
         self._cast = Cast(guest)
-        #: The unfinished operations, each with its task's slot, in the order they began.
+        #: Unfinished operations, each with its task's slot, in the order they began.
         self._open_ops: list[tuple[Op, int]] = []
-        #: The tasks that were killed and not waited for.
+        #: Tasks that were killed and not waited for.
         self._killed: set[str] = set()
         self._state_before = LensState()
         self._note = Note()
@@ -100,7 +103,7 @@ class Schedule:
         self.notes: list[Note] = []
 
     def ask(self, text: str, stage: Stage) -> str:
-        """The reply to one small request, as the agent gives it."""
+        """The reply to one small request, in the agent's format."""
         if stage.preparing and self._held:
             return self._prepare(text, stage)
         if stage.preparing or not stage.begun:
@@ -121,7 +124,7 @@ class Schedule:
             raise Noise(f"`{op_text(op)}`: {error}") from error
 
     def look(self, stage: Stage) -> LensState:
-        """The state of memory after a step; while a processor is held, the whole machine stands."""
+        """The state of memory after a step; while a processor is held, the whole machine is stopped."""
         state = self._consistent_state(stage)
         if self._note.alone:
             call = self._ops[stage.done - 1].call
@@ -133,7 +136,7 @@ class Schedule:
         return state
 
     def close(self) -> None:
-        """Let the processors that are still held go on."""
+        """Resume the processors that are still held."""
         came = self._coming[1].held if self._coming is not None else None
         for held_cpu in (*self._held.values(), *([came] if came is not None else [])):
             held_cpu.release()
@@ -144,7 +147,7 @@ class Schedule:
         assert op.hold is not None
         slot, words = _operations(text)[0]
         pid = stage.pids.get(slot)
-        # Of all holds: while one stands the guest cannot be asked what its driver has.
+        # Of all holds: during one, the guest cannot be asked for its driver's symbols.
         held_in = (one.hold.function for one in self._ops if one.hold is not None)
         self._names = {name: self._functions.kernel_name(name) for name in held_in}
         function = self._names[op.hold.function]
@@ -171,7 +174,7 @@ class Schedule:
             start.stop_waiting = True
             if start.answer is None:
                 raise LostGuest(
-                    f"`{op_text(op)}` neither came by `{place}` nor ended within {_LIMIT:g} s"
+                    f"`{op_text(op)}` neither reached `{place}` nor ended within {_LIMIT:g} s"
                 ) from None
             self._note = Note(not_held=True)
             return self._agent_reply(text, stage, start.answer)
@@ -185,8 +188,8 @@ class Schedule:
         self._open_ops = [(op, slot)]
         return self._memory_reply(stage, Note(alone=True, result=HELD))
 
-    # A call that works on one VMA counts where that VMA is in an area of the program: a fork copies VMAs
-    # outside of the areas too.
+    # A call that works on one VMA counts only if that VMA is in an area of the program: a fork copies other
+    # VMAs too.
     def _in_program_area(self, function: str, registers: dict[str, int]) -> bool:
         address = self._functions.work_address(function, registers)
         if address is None:
@@ -212,7 +215,7 @@ class Schedule:
         result, value = self._standing(op, outcome)
         return self._memory_reply(stage, Note(alone=True, result=result, value=value))
 
-    # The way of an operation to the place where it is to be held; None where this kernel has none.
+    # The way of an operation to the place where it is to be held; None if this kernel has none.
     def _way(self, op: Op, pid: int) -> Coming | None:
         function = self._names[op.hold.function] if op.hold is not None else None
         if op.hold is None or function is None:
@@ -220,7 +223,7 @@ class Schedule:
         counts = partial(self._in_program_area, function)
         return Coming(self._steering.way_to(_place(op.hold, function), counts), pid)
 
-    # Result and value of an operation that is under way, with its CPU kept where it is held.
+    # Result and value of an operation in progress; keeps its CPU if it is held.
     def _standing(self, op: Op, outcome: HoldOutcome) -> tuple[str, str | None]:
         if outcome.held is not None:
             self._held[op.task] = outcome.held
@@ -231,11 +234,11 @@ class Schedule:
         need = NEED_NAMES.get(wait.need) if wait is not None else None
         if wait is None or need is None:
             names = ", ".join(wait.functions[:6]) if wait is not None and wait.functions else "no function"
-            raise Noise(f"`{op_text(op)}` does not end and waits for nothing that is known: it is in {names}")
+            raise Noise(f"`{op_text(op)}` does not end and waits for nothing known: it is in {names}")
         return WAITS, need
 
     def _release(self, text: str, stage: Stage, task: str | None) -> str:
-        # Let one processor go on, or forget the place where it was to stop.
+        # Resume one processor, or forget the place where it was to stop.
         if self._coming is not None and self._coming[0] == task:
             self._coming = self._free_cpus.coming = None
         task = next(iter(self._held)) if task is None else task
@@ -249,7 +252,7 @@ class Schedule:
         return self._release_all(text, stage)
 
     def _release_one(self, text: str, stage: Stage, task: str) -> str:
-        # Say how all open operations stand, once nobody gets further while another processor is held.
+        # Report all open operations, once none makes progress while another processor is held.
         results: dict[str, str] = {}
         ended: list[Op] = []
         while len(ended) != len(self._open_ops):
@@ -261,7 +264,7 @@ class Schedule:
                     self._coming[1].held if self._coming is not None and self._coming[0] == op.task else None
                 )
                 known = came is not None or op.task in self._held
-                # Those that have waited are asked again whenever somebody has got further.
+                # Waiting operations are checked again whenever another one made progress.
                 limit = _GOES_ON if op.task == task else _MAY_WAIT
                 settled = partial(self._free_cpus.settled, self._cast, slot, limit=limit)
                 outcome = HoldOutcome(held=came) if known else settled()
@@ -279,7 +282,7 @@ class Schedule:
         if self._held:
             return self._memory_reply(stage, Note(alone=True, result="ok", value=value, ended=tuple(ended)))
         if self._open_ops:
-            raise Noise(f"{value}, and nobody is held")
+            raise Noise(f"{value}, but no processor is held")
         self._steering.go()
         self._note = Note(result="ok", value=value, ended=(*ended, *self._ends()))
         return self._agent_reply(text, stage, _OK)
@@ -329,7 +332,7 @@ class Schedule:
         return "\n".join(lines)
 
     def _agent_reply(self, text: str, stage: Stage, answer: Answer) -> str:
-        # The reply to a step that has been answered, with the agent's observations now.
+        # The reply to a step that has been answered, with the agent's current observations.
         lines = [
             f"op {line.split()[1]} nop" if line.startswith("op ") else line for line in text.splitlines()
         ]
@@ -340,14 +343,14 @@ class Schedule:
         return "\n".join(reply)
 
     def _answer_lines(self, stage: Stage, answer: Answer) -> list[str]:
-        # The lines of the answer, of the kernel's log meanwhile, and of new tasks.
+        # The lines of the answer, of the kernel's log since, and of new tasks.
         log = [f"k {line}" for line in self._cast.heard]
         self._cast.heard.clear()
         pids = self._cast.pids.items() - stage.pids.items()
         return [f"r {' '.join(answer.reply)}", *log, *(f"pid {slot} {pid}" for slot, pid in sorted(pids))]
 
     def _consistent_state(self, stage: Stage) -> LensState:
-        # Memory that stands in the middle of a change stays so while the machine stands: let it run a moment.
+        # Memory in the middle of a change stays so while the machine is stopped: let it run for a moment.
         for _ in range(_LOOKS - 1):
             try:
                 return self._look(stage)
@@ -362,7 +365,7 @@ class Schedule:
 
 
 class OperationStart:
-    """An operation that is begun and waited for in small portions until its *answer*, or *stop_waiting*."""
+    """An operation that is begun and polled until it has an *answer*, or *stop_waiting* is set."""
 
     def __init__(self, cast: Cast, slot: int, words: Sequence[str]) -> None:
         self.cast, self._slot, self._words = cast, slot, words
@@ -375,7 +378,7 @@ class OperationStart:
         while self.answer is None and not self.stop_waiting and time.monotonic() < deadline:
             self.answer = self.cast.collect(self._slot, _SLICE)
         if self.stop_waiting:
-            # What the operation has logged since the last portion is of this step too.
+            # Log lines since the last poll also belong to this step.
             self.cast.collect(self._slot, 0.0)
 
 

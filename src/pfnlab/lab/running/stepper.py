@@ -1,4 +1,4 @@
-"""Programs run operation by operation: the lens looks after each, and steering acts inside operations."""
+"""Programs run operation by operation: the lens reads state after each, steering acts inside operations."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 NO_LENS = (
-    "a held processor is seen in the guest's memory only, and the lens is not installed: "
+    "a held processor can only be observed in the guest's memory, and the lens is not installed: "
     f"{installation('lens')}"
 )
 
 _OP_LIMIT = 30.0
 
-#: The lines of a reply with the process id of a task.
+#: Lines of a reply with the process id of a task.
 _PIDS = re.compile(r"^pid (\d+) (\d+)$", re.MULTILINE)
 
-#: Errors of a slot that come from the machine, not from the program.
+#: Errors of a slot caused by the machine, not by the program.
 _SLOT_TROUBLES = {
-    errno.ETIMEDOUT: "the kernel did not notice in time that the device came or went",
-    errno.EADDRNOTAVAIL: "the kernel gave the device another address than the last one had",
+    errno.ETIMEDOUT: "the kernel did not notice the hotplug event in time",
+    errno.EADDRNOTAVAIL: "the kernel gave the device a different address than the last one",
 }
 
 
@@ -62,9 +62,9 @@ _SLOT_TROUBLES = {
 class Stepped:
     """A program that was run.
 
-    :param reply: as the agent would have answered the whole request, up to where the guest was lost
+    :param reply: the reply of the agent to the whole request, up to the point where the guest was lost
     :param states: the lens's state after every step
-    :param notes: a schedule's notes on every step; none where no processor was to be held
+    :param notes: a schedule's notes on every step; empty if no processor was to be held
     """
 
     reply: str
@@ -73,11 +73,11 @@ class Stepped:
 
     @property
     def ended(self) -> dict[int, tuple[Op, ...]]:
-        """The operations that each release ended, by the index of its step."""
+        """The operations that each release completed, by the index of its step."""
         return {at: note.ended for at, note in enumerate(self.notes) if note.ended is not None}
 
     def blame(self, step: int, faults: Sequence[MemoryFault]) -> None:
-        """Add faults to what was seen after a step; -1 is the end, where a program has left something."""
+        """Add faults to the observations of a step; -1 is the end, for leftovers of the program."""
         if faults and self.states:
             state = self.states[step]
             memory = msgspec.structs.replace(state.memory, faults=(*state.memory.faults, *faults))
@@ -85,12 +85,12 @@ class Stepped:
 
 
 class Stepper:
-    """One guest's lens and gdbstub, opened when a program first needs them.
+    """The lens and gdbstub of one guest, opened when a program first needs them.
 
-    :param guest: as booted; without a ``ram`` file nothing is looked into
-    :param vmlinuz: the kernel it runs
-    :ivar between: look between two operations; else only where a schedule needs it
-    :ivar demanded: a kernel that cannot be looked into, because it has no types for instance, is an error
+    :param guest: a booted guest; without a ``ram`` file its memory is not read
+    :param vmlinuz: its kernel
+    :ivar between: read state between operations; else only if a schedule needs it
+    :ivar demanded: a kernel that cannot be read, e.g. for lack of types, is an error
     """
 
     def __init__(self, guest: GuestLike, vmlinuz: Path) -> None:
@@ -103,22 +103,22 @@ class Stepper:
         self._stub: GdbStub | None = None
         self._steering: Steering | None = None
         self._functions: Functions | None = None
-        #: The operation asked for last; None before the first, and where a program was one request.
+        #: Latest requested operation; None before the first, and if a program was one request.
         self.at: int | None = None
 
     def wanted(self, program: Program) -> bool:
-        """True where *program* has to be run operation by operation.
+        """True if *program* has to be run operation by operation.
 
-        Undecided if an earlier program showed that the kernel cannot be looked into, and it has to be.
+        Undecided if it has to be, but an earlier program showed that the kernel cannot be read.
         """
         if self._blind is not None and self.demanded and self.between:
             raise self._blind
         return self._looks or program.needs.forced or program.needs.held or program.needs.slot
 
     def stands(self, program: Program) -> bool:
-        """True where *program* is one request all the same, in which the guest stands after each operation.
+        """True if *program* can still be one request, in which the guest stops after each operation.
 
-        Its request then says so: nothing is asked between two operations, but a call may be forced in one.
+        The request says so: there are no other requests between operations, but a call may be forced in one.
         """
         if not (can_stand(program) and self._looks and hasattr(self._guest, "request_standing")):
             return False
@@ -132,11 +132,11 @@ class Stepper:
     def run(self, request: str, program: Program, placement: Placement) -> Stepped:
         """Run *program*, whose request is *request*.
 
-        A guest that is lost on the way gives the steps before, and the reason (:func:`reply_until`).
+        If the guest is lost, the result has the steps before, and the reason (:func:`reply_until`).
 
         :raises Noise: a schedule has to be repeated, in another guest
-        :raises Undecided: the kernel cannot be looked into, or has no such function; the guest may be in
-            the middle of the program then
+        :raises Undecided: the kernel cannot be read, or lacks a function; the guest may then be in the middle
+            of the program
         """
         self.at = None
         steered = program.needs.forced or program.needs.held
@@ -269,21 +269,21 @@ class Stepper:
         return with_operation(alarm, program, step)
 
     def now(self, placement: Placement) -> LensState:
-        """The state of a guest in which no program runs, but whose memory was looked at before."""
+        """The state of a guest in which no program runs, but whose memory was read before."""
         assert self._inside is not None
         return self._inside.look({}, placement.places)
 
     def turn_back(self, frames: Sequence[PfnRange]) -> None:
-        """Make these page frames write-back in the direct map of such a guest; LensError if it cannot be."""
+        """Make these page frames write-back in the direct map of such a guest; LensError on failure."""
         assert self._inside is not None
         self._inside.turn_back(frames)
 
     def in_use(self) -> InUse | None:
-        """The things in use in a guest in which no program runs; None where its memory is not looked at."""
+        """Resources in use in a guest in which no program runs; None if its memory is not read."""
         if self._inside is None:
             return None
         if hasattr(self._guest, "rest"):
-            # Half a task is not what a program has left.
+            # Half a task is not a leftover of a program.
             cast("Guest", self._guest).rest()
         try:
             return self._inside.in_use()
@@ -291,7 +291,7 @@ class Stepper:
             return None
 
     def close(self) -> None:
-        """Let go of the guest, which may be gone already."""
+        """Release the guest, which may be gone already."""
         if self._inside is not None:
             self._inside.close()
             self._inside = None
@@ -300,7 +300,7 @@ class Stepper:
             self._stub = self._steering = self._functions = None
 
     def _reply_until(self, lost: LostGuest) -> str:
-        # Where steering met the loss first, the guest itself knows more about it.
+        # If steering noticed the loss first, the guest itself knows more about it.
         if lost.console is None and hasattr(self._guest, "lose"):
             known = cast("Guest", self._guest).lose(str(lost))
             known.answered = lost.answered
@@ -322,16 +322,16 @@ class Stepper:
         if self._steering is not None:
             return
         if not hasattr(self._guest, "listen_for_gdb"):
-            raise Undecided("nothing can be steered in this guest: it has no gdbstub")
+            raise Undecided("this guest cannot be steered: it has no gdbstub")
         guest = cast("Guest", self._guest)
-        # Asked for while the machine runs: connecting stops it.
+        # Read while the machine runs: connecting stops it.
         symbols = kernel_symbols(guest, self._vmlinuz)
         self._stub = GdbStub(guest.listen_for_gdb())
         self._steering = Steering(self._stub, symbols, guest.hello.offsets)
         self._functions = Functions(guest, self._steering)
 
     def _force(self, injection: Injection, call: Callable[[], T]) -> T:
-        """The result of *call*, an operation in which a call of the kernel is forced."""
+        """The result of *call*, an operation in which a kernel function is forced to return."""
         assert self._steering is not None
         try:
             outcome = self._steering.inject(injection, call, _OP_LIMIT)
@@ -343,7 +343,7 @@ class Stepper:
 
 
 def operation_begun(program: Program, begun: int) -> int | None:
-    """The operation of *program* the guest was at, when it had begun so many operations of the request.
+    """The operation of *program* in progress, given the number of request operations begun.
 
     :return: None before the first; the number of operations for the end of the program
     """
@@ -356,7 +356,7 @@ def operation_begun(program: Program, begun: int) -> int | None:
 
 
 def is_stall_of_hold(alarm: Alarm, program: Program) -> bool:
-    """True where others were made to wait by *program*, which holds a processor."""
+    """True if *program*, which holds a processor, made others wait."""
     return alarm.kind in STALLS and program.needs.held
 
 

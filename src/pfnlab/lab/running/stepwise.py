@@ -1,7 +1,8 @@
-"""A request taken apart: one operation at a time, so that the host can look and act in between.
+"""A request split into operations, so that the host can observe and act in between.
 
-The agent keeps the tasks of a request that ends with ``more`` (``guest/PROTOCOL.md``). The replies are
-put together again as if the whole request had been answered at once.
+The agent keeps the tasks of a request that ends with ``more`` (``guest/PROTOCOL.md``). The replies are joined
+as if
+the whole request had been answered at once.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from pfnlab.lab.running.preparations import Around
 
 @dataclass
 class Stage:
-    """Where a request stands between two of its operations.
+    """Progress of a request between two of its operations.
 
     :param done: operations of the program done so far
-    :param begun: the first task is there
-    :param preparing: the request is no operation of the program, but one before or after an operation
+    :param begun: true if the first task exists
+    :param preparing: true if the request is not an operation of the program, but one before or after it
     :param pids: process ids of the tasks known so far, by slot
     """
 
@@ -29,23 +30,22 @@ class Stage:
     pids: dict[int, int] = field(default_factory=dict)
 
 
-#: Hands one small request to the guest and returns the reply.
+#: Sends one small request to the guest and returns the reply.
 Ask = Callable[[str, Stage], str]
 
-#: Called when the guest stands after an operation, and after the end.
+#: Called while the guest is stopped after an operation, and after the end.
 Look = Callable[[Stage], None]
 
 
 def ask_stepwise(
     request: str, ask: Ask, look: Look, preparations: Sequence[Around] = (), *, nop_first: bool = False
 ) -> str:
-    """The reply to *request*, a whole program, whose operations are handed over one by one.
+    """The reply to *request*, a whole program, whose operations are sent one by one.
 
-    :param ask: `Stage.done` is the number of the operation asked for, and the number of operations for the
-        end
-    :param preparations: the lines of the request that are no operations of the program; none when empty
+    :param ask: `Stage.done` is the number of the requested operation, or the number of operations for the end
+    :param preparations: the lines of the request that are not operations of the program, if any
     :param nop_first: begin the first task before the first operation, so that its pid is known
-    :return: as the agent would have answered; it breaks off where a part was not answered whole
+    :return: a reply in the agent's format; truncated if a part was not answered completely
     :raises LostGuest: as *ask* and *look* do, with the reply to the operations before
     """
     joined = _JoinedReply()

@@ -1,4 +1,4 @@
-"""The guest agent's answers to walkers, in the words of observations (``guest/PROTOCOL.md``)."""
+"""Walker results in the guest agent's replies, converted to observations (``guest/PROTOCOL.md``)."""
 
 from collections.abc import Sequence
 
@@ -9,15 +9,15 @@ from pfnlab.programs.model import walking
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.texts import ascending, moved_text
 
-#: The letters of move_pages that are no node.
+#: Letters of move_pages that are not a node.
 _STATUSES = {"e": "EFAULT", "n": "ENOENT"}
 
-#: The bits of PAGEMAP_WORDS in a pagemap entry, counted from 55, where the agent's digits begin.
+#: Bits of PAGEMAP_WORDS in a pagemap entry, relative to bit 55, where the agent's digits begin.
 _PAGEMAP_BITS = (8, 7, 6, 3, 2, 1, 0)
 
 
 def read_walk(call: Walk | Status | ProcessVmReadv, words: Sequence[str], places: Places) -> int | str | None:
-    """The value of *call*, by the *words* a reply has after its result; ValueError if they make no sense."""
+    """The value of *call*, from the *words* of a reply after its result; ValueError if they are invalid."""
     if isinstance(call, Status):
         locked, pinned = words
         return f"VmLck={locked} VmPin={int(pinned)}"
@@ -46,7 +46,7 @@ def read_walk(call: Walk | Status | ProcessVmReadv, words: Sequence[str], places
 
 
 def _run(word: str) -> bytes:
-    """Bytes as the agent tells them: equal ones as ``0*10``, those that ascend as ``7+8``."""
+    """Bytes as encoded by the agent: repeated ones as ``0*10``, ascending ones as ``7+8``."""
     sign = "*" if "*" in word else "+"
     first, count = (int(number, 16) for number in word.split(sign))
     return bytes([first] * count) if sign == "*" else ascending(first, count)
@@ -58,7 +58,7 @@ def _page(bits: int) -> str:
 
 
 def _regions(words: Sequence[str], span: Span) -> list[str]:
-    """First page, page behind the last, and categories in turn; the pages count from the first of *span*."""
+    """Triples of first page, end page and categories; pages are relative to the start of *span*."""
     numbers = list(map(int, words))
     regions: list[str] = []
     for start, end, bits in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True):
@@ -85,7 +85,7 @@ def _numa_lines(words: Sequence[str], places: Places) -> list[str]:
 
 
 def _smaps_lines(words: Sequence[str], places: Places) -> list[str]:
-    """Addresses of a VMA and its Rss in turn; the addresses become pages of an area."""
+    """Pairs of a VMA's addresses and its Rss; the addresses become pages of an area."""
     lines: list[str] = []
     for addresses, rss in zip(words[::2], words[1::2], strict=True):
         start, end = (int(address, 16) >> PAGE_SHIFT for address in addresses.split("-"))

@@ -16,7 +16,7 @@ from pfnlab.programs.lang.walk_ops import RANGE_WALKERS, ByteRange, ProcessVmRea
 from pfnlab.programs.lang.words import ROWS, is_by_hand
 from pfnlab.programs.runs.places import shows_unknown
 
-#: How many tasks the agent can hold, and how long a comm the kernel keeps.
+#: Most tasks of the agent, and longest comm the kernel keeps.
 MAX_TASKS = 16
 COMM_LENGTH = 15
 
@@ -27,23 +27,23 @@ _MAP_LOCKED, _MAP_POPULATE, _MAP_FIXED_NOREPLACE = 0x2000, 0x8000, 0x100000
 
 _MREMAP_MAYMOVE, _MREMAP_FIXED, _MREMAP_DONTUNMAP = 1, 2, 4
 
-#: The interfaces whose file offsets count from the start of the BAR (of its region); those of the others are
-#: physical addresses.
+#: Interfaces whose file offsets are relative to the start of the BAR (of its region); those of the others are
+#: physical
+#: addresses.
 _FROM_BAR = frozenset({"wc", "uc", "vfio"})
 
-#: The room that a limit leaves where there is none.
+#: The value for no limit.
 _UNLIMITED = (1 << 64) - 1
 
-#: The bit that is set in an address that counts from the beginning of the driver's own pages, and that of one
-#: that counts from where the task has the pages of its clock.
+#: The bit set in an address relative to the driver's own pages, or to the task's clock pages.
 _OF_RAM = _OF_VVAR = 1 << 63
 
 
 class Observed(NamedTuple):
-    """The parts of a run that the agent is asked for, in the words of a request; VMAs, PTEs after each step.
+    """Observations requested from the agent, by the words of a request; VMAs and PTEs after each step.
 
     :param order: the order of kernel calls, in a guest with probes
-    :param last: the memtype list before the first operation and at the end only
+    :param last: the memtype list only before the first operation and at the end
     :param stand: no operation begins before the host allows it
     """
 
@@ -59,10 +59,10 @@ USUAL = Observed()
 
 
 def compile_program(program: ops.Program, placement: Placement, observed: Observed) -> str:
-    """The request that runs *program* where *placement* puts it; Misuse if a guest cannot hold its tasks."""
+    """The request that runs *program* as placed by *placement*; Misuse if it has too many tasks."""
     tasks = ops.tasks_of(program)
     if len(tasks) > MAX_TASKS:
-        raise Misuse(f"{len(tasks)} tasks are more than the guest holds: use at most {MAX_TASKS}")
+        raise Misuse(f"{len(tasks)} tasks are too many for the guest: use at most {MAX_TASKS}")
     slots = {name: slot for slot, name in enumerate(tasks)}
     observe_words = ["observe", *(word for word, wanted in observed._asdict().items() if wanted)]
     lines = ["program 1", " ".join(observe_words)]
@@ -84,7 +84,7 @@ def address_of(placement: Placement, span: Span) -> int:
     try:
         start, _ = placement.places.areas[span.name]
     except KeyError:
-        raise Misuse(f"there is no area {span.name}: map something as {span.name} or declare it") from None
+        raise Misuse(f"no area {span.name}: map something as {span.name} or declare it") from None
     return (start + span.start) * PAGE_SIZE
 
 
@@ -92,7 +92,7 @@ def _slot(slots: dict[str, int], task: str) -> int:
     try:
         return slots[task]
     except KeyError:
-        raise Misuse(f"there is no task {task}: write `{task} = fork` before it") from None
+        raise Misuse(f"no task {task}: write `{task} = fork` before it") from None
 
 
 def _request(call: ops.Call, placement: Placement, slots: dict[str, int]) -> str:
@@ -158,7 +158,7 @@ def _field(field: Field, value: Any, placement: Placement, slots: dict[str, int]
 
 def _bytes(call: Walk | ProcessVmReadv, placement: Placement) -> str:
     assert call.bytes is not None
-    # A read that shall not tell what it read says so in the place of the first byte to write.
+    # A read that must not report its content says so in place of the first byte to write.
     silent = int(shows_unknown(call, placement.places))
     walker = call.walker if isinstance(call, Walk) else "process_vm_readv"
     first = silent if isinstance(call, ProcessVmReadv) or call.value is None else call.value
@@ -193,7 +193,7 @@ def _physical(placement: Placement, span: Span) -> int:
     try:
         device = placement.places.devices[span.name]
     except KeyError:
-        raise Misuse(f"there is no device {span.name}: declare it above") from None
+        raise Misuse(f"no device {span.name}: declare it above") from None
     return pfn_to_phys(device.start + span.start)
 
 

@@ -1,1 +1,1 @@
-"""The sizes of a kernel's structures, as its types say them, and a VMA's members in every configuration."""
+"""Sizes of a kernel's structures, from its types, and a VMA's members in every configuration."""

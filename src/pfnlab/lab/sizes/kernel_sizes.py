@@ -1,8 +1,8 @@
-"""Sizes of kernel structures and slab caches: read from images and guests, kept in a file for each series.
+"""Sizes of kernel structures and slab caches: read from images and guests, stored in a file per series.
 
-``pfnlab kernels sizes --write`` writes these files, so that the page of sizes needs no kernel. From them
-follow the members that a VMA has in other configurations.
-
+``pfnlab kernels sizes --write`` writes these files, so that the page of sizes needs no kernel. The members of
+a VMA
+in other configurations are derived from them.
 """
 
 import json
@@ -28,7 +28,7 @@ from pfnlab.lab.running.inside import need_lens
 
 FORMAT = "pfnlab-sizes/1"
 
-#: The structures that are read, why, and where an object of each lives.
+#: The structures to read, their purpose, and where their objects live.
 STRUCTURES: Mapping[str, tuple[str, str]] = {
     "vm_area_struct": ("a VMA; where a tracker keeps what it knows of it", "slab `vm_area_struct`"),
     "vma_lock": ("the lock of a VMA while it was an object of its own", "slab `vma_lock`"),
@@ -54,10 +54,10 @@ class SeriesSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     :param package_version: the kernel that was read, the distribution's version
     :param sha256: of its vmlinuz
     :param made_by: the command that wrote the file
-    :param structures: by name; what this kernel lacks is left out
-    :param slabs: the slab caches of a booted guest by name; empty where none was booted
-    :param alike: the other packages of the series that were read and have the same structures
-    :param unlike: the others, and the structures in which each differs
+    :param structures: by name; without those this kernel lacks
+    :param slabs: the slab caches of a booted guest by name; empty if none was booted
+    :param alike: other packages of the series with the same structures
+    :param unlike: other packages, and the structures in which each differs
     """
 
     series: str
@@ -74,22 +74,22 @@ class SeriesSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 @cache
 def known_sizes() -> tuple[SeriesSizes, ...]:
-    """The sizes that are kept of every series, oldest first; Misuse if a file is missing or damaged."""
+    """The stored sizes of every series, oldest first; Misuse if a file is missing or damaged."""
     return tuple(
         read_sizes(files("pfnlab.lab.sizes").joinpath("data", f"{series}.json")) for series in CONFIRMED
     )
 
 
 def read_sizes(path: Any) -> SeriesSizes:
-    """One file; Misuse if it is missing or damaged."""
+    """Read one file; Misuse if it is missing or damaged."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=SeriesSizes)
     except (OSError, msgspec.DecodeError) as trouble:
-        raise Misuse(f"{path}: {trouble}; `pfnlab kernels sizes --write DIR` writes it anew") from trouble
+        raise Misuse(f"{path}: {trouble}; `pfnlab kernels sizes --write DIR` rewrites it") from trouble
 
 
 def write_sizes(folder: Path, sizes: SeriesSizes) -> Path:
-    """Write the file of one series into *folder*; its path."""
+    """Write the file of one series into *folder*; return its path."""
     path = folder / f"{sizes.series}.json"
     write_whole(path, _lines(msgspec.to_builtins(sizes)) + "\n")
     known_sizes.cache_clear()
@@ -108,7 +108,7 @@ def structures_of(types: Btf) -> dict[str, StructureSize]:
 
 
 def slabs_of(kernel: KernelImage, types: Btf) -> dict[str, SlabCache]:
-    """The slab caches of a booted guest that has done nothing; LostGuest or MissingTool if it cannot be."""
+    """The slab caches of a freshly booted guest; LostGuest or MissingTool if it cannot be booted."""
     need_lens()
     from pfnlab.lab.lens.memory import GuestRam
     from pfnlab.lab.lens.program import find_symbols, open_program
@@ -122,7 +122,7 @@ def slabs_of(kernel: KernelImage, types: Btf) -> dict[str, SlabCache]:
 
 
 def series_sizes(kernel: KernelImage, others: Iterable[KernelImage], made_by: str) -> SeriesSizes:
-    """The sizes of a series, as they are kept: of *kernel*, which is booted, compared with the *others*."""
+    """The sizes of a series for storing: of *kernel*, which is booted, compared with the *others*."""
     types = types_of(kernel)
     structures = structures_of(types)
     alike, unlike = [], {}
@@ -147,7 +147,7 @@ def series_sizes(kernel: KernelImage, others: Iterable[KernelImage], made_by: st
 
 
 def holes_in_words(structure: StructureSize) -> str:
-    """The holes of a structure: those between its own members, then how much is lost inside of members."""
+    """The holes of a structure: those between its own members, then the bytes lost inside members."""
     own = [_hole(hole) for hole in structure.own_holes]
     inside = Counter[str]()
     for hole in structure.holes:
@@ -157,7 +157,7 @@ def holes_in_words(structure: StructureSize) -> str:
     return ", ".join(own + within) or "none"
 
 
-# JSON in which a list of plain values is one line, so that a member or hole that changed is a changed line.
+# JSON with lists of plain values on one line, so that a changed member or hole is one changed line.
 def _lines(value: Any, depth: int = 0) -> str:
     inner = " " * (depth + 1)
     if isinstance(value, dict) and value:
@@ -186,7 +186,7 @@ class ListedSizes(NamedTuple):
     outcome: Outcome = Outcome.AS_EXPECTED
 
     def as_json(self) -> str:
-        """With every hole and member."""
+        """The structures as JSON, with every hole and member."""
         return msgspec.json.format(msgspec.json.encode(dict(self.kernels)), indent=1).decode()
 
     def __str__(self) -> str:
@@ -201,19 +201,19 @@ def _listed(label: str, structures: dict[str, StructureSize]) -> Iterator[str]:
     yield from (f"  {line}" for line in in_columns(rows))
 
 
-#: A tracker's field is made of these: a pointer, a frame, a size.
+#: Size of each word of a tracker's field: a pointer, a frame, a size.
 WORD = 8
 
-#: The field of the kernel's own tracker, which another tracker takes the place of.
+#: The field of the kernel's own tracker, which another tracker replaces.
 OWN_FIELD = "pfnmap_track_ctx"
 
 
 class KernelOption(NamedTuple):
     """A configuration option that decides about members of a VMA.
 
-    :param members: what is left out where it is off
-    :param added: what there is where it is on, if the kernels read have it off
-    :param needs: the option it depends on, where the kernel has that
+    :param members: members removed if it is off
+    :param added: member present if it is on, if the kernels read have it off
+    :param needs: the option it depends on, if the kernel has that
     """
 
     name: str
@@ -222,8 +222,8 @@ class KernelOption(NamedTuple):
     needs: str = ""
 
 
-#: As include/linux/mm_types.h has them, in the order of the page. On x86-64 PER_VMA_LOCK is on where SMP is,
-#: and NUMA needs SMP.
+#: As in include/linux/mm_types.h, in the order of the page. On x86-64 PER_VMA_LOCK is on if SMP is, and NUMA
+#: needs SMP.
 OPTIONS = (
     KernelOption("PER_VMA_LOCK", ("detached", "vm_lock_seq", "vm_lock", "vm_refcnt")),
     KernelOption("NUMA", ("vm_policy",), needs="PER_VMA_LOCK"),
@@ -233,13 +233,14 @@ OPTIONS = (
     KernelOption("ANON_VMA_NAME", added=SizedMember("anon_name", 0, WORD, WORD)),
 )
 
-#: Kernels where a VMA has a name whatever is configured, beside the links of a file mapping.
+#: Present in kernels where a VMA has a name in any configuration, next to the links of a file mapping.
 _NAMED_ANYWAY = "shared | anon_name"
 
 VMA = "vm_area_struct"
 
-#: Members of a VMA that a PFN mapping has no use for, so that a word could share their place: automatic NUMA
-#: balancing leaves VM_PFNMAP out (vma_migratable), and userfaultfd takes none (vma_can_userfault).
+#: Members of a VMA that a PFN mapping does not use, so that a word could share their place: automatic NUMA
+#: balancing
+#: skips VM_PFNMAP (vma_migratable), and userfaultfd accepts none (vma_can_userfault).
 UNUSED_IN_PFN_VMAS = ("numab_state", "vm_userfaultfd_ctx")
 
 #: The options that are on.
@@ -247,10 +248,10 @@ Configuration = frozenset[str]
 
 
 def configured(members: Sequence[SizedMember], configuration: Configuration) -> tuple[SizedMember, ...]:
-    """The members a VMA has in a configuration, without the field of the kernel's own tracker."""
+    """The members of a VMA in a configuration, without the field of the kernel's own tracker."""
     absent = {name for option in OPTIONS if option.name not in configuration for name in option.members}
     kept = [member for member in members if member.name not in absent | {OWN_FIELD}]
-    # Without the option the type of this member is empty, and what is added comes before it or before a word.
+    # Without the option the type of this member is empty, and an added one comes before it or before a word.
     names = {member.name for member in members}
     for option in OPTIONS:
         if option.added and option.name in configuration and not {_NAMED_ANYWAY, option.added.name} & names:
@@ -259,7 +260,7 @@ def configured(members: Sequence[SizedMember], configuration: Configuration) -> 
 
 
 def options_of(members: Sequence[SizedMember]) -> tuple[KernelOption, ...]:
-    """The options that decide about anything in these members."""
+    """The options that affect any of these members."""
     names = {member.name for member in members}
     return tuple(
         option
@@ -269,7 +270,7 @@ def options_of(members: Sequence[SizedMember]) -> tuple[KernelOption, ...]:
 
 
 def configurations(members: Sequence[SizedMember]) -> Iterator[Configuration]:
-    """Every way to have options on and off, those that depend on another with that one only."""
+    """All valid combinations of options, respecting their dependencies."""
     options = options_of(members)
     for states in product((False, True), repeat=len(options)):
         on = frozenset(option.name for option, state in zip(options, states, strict=True) if state)
@@ -278,7 +279,7 @@ def configurations(members: Sequence[SizedMember]) -> Iterator[Configuration]:
 
 
 def possible(on: Configuration, options: Sequence[KernelOption]) -> Configuration:
-    """Of the options that are on those that can be: what they depend on is on, or unknown to the kernel."""
+    """The subset of *on* whose dependencies are on, or unknown to the kernel."""
     names = {option.name for option in options}
     # An option comes after the one it depends on.
     kept: set[str] = set()
@@ -294,7 +295,7 @@ def members_of(series: SeriesSizes) -> tuple[SizedMember, ...]:
 
 
 def sharing(series: SeriesSizes) -> tuple[int, int]:
-    """In how many configurations a word could share a member PFN VMAs do not use, and in how many not."""
+    """Number of configurations in which a word can share a member unused by PFN VMAs, and in which not."""
     members = members_of(series)
     able = [
         any(member.name in UNUSED_IN_PFN_VMAS for member in configured(members, on))

@@ -1,4 +1,4 @@
-"""The tasks of a program that stays open, in the words of ``guest/PROTOCOL.md``; integers are hexadecimal."""
+"""The tasks of an open program, in the terms of ``guest/PROTOCOL.md``; integers are hexadecimal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ _STILL_RUNNING = "r -1 11 running"
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to one operation: 0, or the error's number.
+    """The answer to one operation: 0, or an errno.
 
-    :param words: the words after it: the value loaded, the address mremap returned, or ``sig SIGNO CODE``
+    :param words: the following words: the value loaded, the address mremap returned, or ``sig SIGNO CODE``
     """
 
     errno: int
@@ -33,8 +33,8 @@ class Whereabouts:
     """The state of a task.
 
     :param state: the letter of ``/proc/PID/stat``
-    :param functions: the kernel functions it sleeps in, innermost first; none while it runs
-    :param offset: in the innermost, where it returns to; 0 while it runs
+    :param functions: the kernel functions it sleeps in, innermost first; empty while it runs
+    :param offset: return offset in the innermost one; 0 while it runs
     """
 
     state: str
@@ -43,30 +43,30 @@ class Whereabouts:
 
 
 class Cast:
-    """The tasks of a program that is open on *guest*, whose opener ends them; *head* begins every request."""
+    """Tasks of a program open on *guest*, ended by its opener; *head* begins every request."""
 
     def __init__(self, guest: GuestLike, head: Sequence[str] = ()) -> None:
         self._guest, self._head = guest, head
         #: Process or thread ids by task.
         self.pids: dict[int, int] = {}
-        #: The verb that each task has begun last.
+        #: The latest verb begun by each task.
         self.verbs: dict[int, str] = {}
-        #: All lines of the kernel's log since this list was last cleared.
+        #: Kernel log lines since this list was last cleared.
         self.heard: list[str] = []
 
     def do(self, task: int, verb: str, *arguments: int | str) -> Answer:
-        """Let *task* do one operation and wait for it; longer than 10 s, and the guest kills the task."""
+        """Let *task* do one operation and wait for it; after 10 s the guest kills the task."""
         return _answer(self._request([_line("op", task, verb, *arguments)])[0])
 
     def begin(self, task: int, verb: str, *arguments: int | str) -> None:
-        """Let *task* begin an operation, and do not wait."""
+        """Let *task* begin an operation, without waiting."""
         self.verbs[task] = verb
         answer = self._request([_line("begin", task, verb, *arguments)])[0]
         if answer != _BEGUN:
             raise LostGuest(f"task {task} did not begin {verb}: {answer}")
 
     def collect(self, task: int, limit: float) -> Answer | None:
-        """The answer to the operation *task* has begun; None when it still runs after *limit* seconds."""
+        """The answer to the operation *task* has begun; None if it still runs after *limit* seconds."""
         answer = self._request([f"collect {task} {int(limit * 1000):x}"], limit)[0]
         return None if answer == _STILL_RUNNING else _answer(answer)
 

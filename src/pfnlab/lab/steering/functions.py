@@ -1,4 +1,4 @@
-"""The kernel functions that programs name, in one guest: functions to hold at, functions to force."""
+"""Kernel functions named by programs, in one guest: functions to hold at, functions to force."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from pfnlab.programs.lang.words import HOLD_FUNCTIONS
 if TYPE_CHECKING:
     from pfnlab.lab.vm.qemu import Guest
 
-#: The values kernel functions return when they fail; all others return -ENOMEM.
+#: Values kernel functions return on failure; all others return -ENOMEM.
 FAILURES = {"__get_free_page": 0, "__pte_alloc": 1, "kmalloc": 0, "vm_area_alloc": 0, "vm_area_dup": 0}
 
-#: Places whose functions have other names than the place: of the first group of which the kernel has any, all
-#: functions it has count.
+#: Places that differ from the names of their functions: the first group with a function in the kernel is
+#: used, and all
+#: its functions present count.
 _NAMES = {
     "__get_free_page": (("get_free_pages_noprof",), ("__get_free_pages",)),
-    # Of a size that the compiler knows.
+    # For sizes known to the compiler.
     "kmalloc": (("__kmalloc_cache_noprof",), ("kmalloc_trace",)),
     "unlink": (("unlink_file_vma_batch_final",), ("unlink_file_vma",)),
     "rmap_add": (
@@ -39,7 +40,7 @@ _VFIO = "vfio_pci_core"
 
 
 class Functions:
-    """The functions of one guest's kernel by programs' names; those of the driver once one is asked for."""
+    """Functions of one guest's kernel by programs' names; the driver's once one of them is requested."""
 
     def __init__(self, guest: Guest, steering: Steering) -> None:
         self._guest = guest
@@ -47,19 +48,19 @@ class Functions:
         self._driver = self._vfio = False
 
     def check(self, program: Program) -> None:
-        """Check that the kernel has the functions *program* names, as far as is known; Undecided if not."""
+        """Check that the kernel has the functions *program* names, as far as known; Undecided if not."""
         for op in program.ops:
             if op.fail is not None:
                 if op.fail.inside is not None:
                     self._steering.symbols.address(op.fail.inside)
                 self.kernel_name(op.fail.function)
             for target in (op.skip, op.hold):
-                # The driver's functions are known when it is loaded.
+                # The driver's functions are known once it is loaded.
                 if target is not None and not program.needs.driver:
                     self.kernel_name(target.function)
 
     def know_vfio(self) -> None:
-        """Know the functions of vfio-pci; the machine must run. Undecided if it is not loaded."""
+        """Load the functions of vfio-pci; the machine must be running. Undecided if it is not loaded."""
         if not self._vfio:
             self._steering.symbols = self._steering.symbols.including(module_symbols(self._guest, _VFIO))
             self._vfio = True
@@ -67,7 +68,7 @@ class Functions:
     def kernel_name(self, function: str) -> str | None:
         """The kernel's function or functions (`Place.function`) that programs call *function*.
 
-        None if it lacks one that programs for all kernels name. The machine must run.
+        None if it lacks one that programs for all kernels name. The machine must be running.
 
         :raises Undecided: it has no such function
         """
@@ -80,7 +81,7 @@ class Functions:
         return None
 
     def injection(self, op: Op, pid: int) -> Injection | None:
-        """The call to force in *op* of the task *pid*; None without one, or where the kernel lacks it."""
+        """The call to force in *op* of the task *pid*; None without one, or if the kernel lacks it."""
         if op.fail is not None:
             returns = FAILURES.get(op.fail.function, -errno.ENOMEM)
             function = self.kernel_name(op.fail.function) or op.fail.function
@@ -91,7 +92,7 @@ class Functions:
         return Injection(name, 0, pid, op.skip.nth)
 
     def work_address(self, function: str, registers: dict[str, int]) -> int | None:
-        """The virtual address that a call of *function* with *registers* works at; None where it has none."""
+        """The virtual address that a call of *function* with *registers* works on; None if it has none."""
         expression = address_of(function.partition("|")[0], self._guest.hello.release)
         match = None if expression is None else re.fullmatch(r"((?:\+\d+\()*)%(\w+)\)*", expression)
         if match is None:

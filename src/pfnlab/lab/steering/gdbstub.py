@@ -1,6 +1,7 @@
-"""A client of the GDB remote serial protocol, as QEMU's gdbstub speaks it for x86-64.
+"""A client of the GDB remote serial protocol, as implemented by QEMU's gdbstub for x86-64.
 
-`Guest.listen_for_gdb` names the path to connect `GdbStub` to. Thread 1 is CPU 0. While the stub is connected
+`Guest.listen_for_gdb` returns the path for `GdbStub` to connect to. Thread 1 is CPU 0. While the stub is
+connected
 the machine runs only on command.
 """
 
@@ -28,7 +29,7 @@ def framed(payload: bytes) -> bytes:
 
 
 def unescaped(body: bytes) -> bytes:
-    """The payload of a packet, its escapes (``}``) and run lengths (``*``) taken out."""
+    """The payload of a packet, with escapes (``}``) and run lengths (``*``) decoded."""
     out = bytearray()
     rest = iter(body)
     for byte in rest:
@@ -42,18 +43,18 @@ def unescaped(body: bytes) -> bytes:
 
 
 class Wire:
-    """One connection to a gdbstub at the unix socket *path*; TimedOut if none listens in *limit* seconds."""
+    """A connection to the gdbstub at the unix socket *path*; TimedOut if none listens in *limit* seconds."""
 
     def __init__(self, path: Path, limit: float) -> None:
         self._socket = _connect(path, limit)
         self._received = b""
         self._acks: deque[bool] = deque()
         self._packets: deque[str] = deque()
-        #: Whether packets are acknowledged, both ways.
+        #: True if packets are acknowledged, in both directions.
         self.acknowledge = True
 
     def send(self, payload: str, limit: float) -> None:
-        """Send one packet, again when it arrives damaged; Undecided, TimedOut or LostGuest if not taken."""
+        """Send one packet, resending it if damaged; Undecided, TimedOut or LostGuest if not accepted."""
         frame = framed(payload.encode("latin-1"))
         for _ in range(_RESENDS):
             self.send_raw(frame)
@@ -64,10 +65,10 @@ class Wire:
                 self._fill(deadline, limit, f"acknowledge `{payload[:_SHOWN]}`")
             if self._acks.popleft():
                 return
-        raise Undecided(f"the gdbstub did not take `{payload[:_SHOWN]}`, sent {_RESENDS} times")
+        raise Undecided(f"the gdbstub did not accept `{payload[:_SHOWN]}`, sent {_RESENDS} times")
 
     def send_raw(self, data: bytes) -> None:
-        """Send *data* as it is, such as the byte 3 that interrupts."""
+        """Send *data* unchanged, e.g. the byte 3 that interrupts."""
         try:
             self._socket.sendall(data)
         except OSError as error:
@@ -86,7 +87,7 @@ class Wire:
         return self._packets.popleft()
 
     def forget(self) -> None:
-        """Drop the packets that have arrived and were not received."""
+        """Discard the packets that have arrived but were not received."""
         self._packets.clear()
 
     def close(self) -> None:
@@ -106,7 +107,7 @@ class Wire:
         self._received += data
         self._digest()
 
-    # Sort the bytes that have arrived into acknowledgements and packets; other bytes are noise on the line.
+    # Sorts the bytes that have arrived into acknowledgements and packets; other bytes are noise.
     def _digest(self) -> None:
         while self._received:
             first = self._received[:1]
@@ -143,7 +144,7 @@ def _connect(path: Path, limit: float) -> socket.socket:
             time.sleep(_NAP)
 
 
-#: The registers at the start of a ``g`` packet in their order, with their sizes in bytes.
+#: Registers at the start of a ``g`` packet in order, with their sizes in bytes.
 REGISTERS: Mapping[str, int] = {
     **dict.fromkeys(("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp"), 8),
     **dict.fromkeys((*(f"r{number}" for number in range(8, 16)), "rip"), 8),
@@ -151,25 +152,25 @@ REGISTERS: Mapping[str, int] = {
     **dict.fromkeys(("fs_base", "gs_base", "k_gs_base", "cr0", "cr2", "cr3", "cr4", "cr8", "efer"), 8),
 }
 
-# Bytes of memory a packet: QEMU's buffer holds 4096 characters.
+# Bytes of memory per packet: QEMU's buffer holds 4096 characters.
 _CHUNK = 1024
-# How often a CPU is asked to leave an instruction.
+# Tries to step a CPU past an instruction.
 _STEPS = 8
 _STOP = re.compile(r"[TS]([0-9a-f]{2})(?:.*thread:(?:p[0-9a-f]+\.)?([0-9a-f]+))?")
 
 
 class GdbError(Undecided):
-    """The gdbstub answered a request with an error, such as memory that is not mapped."""
+    """The gdbstub answered a request with an error, e.g. for memory that is not mapped."""
 
     kind = Why.GUEST
 
 
 @dataclass(frozen=True)
 class Stop:
-    """Why all CPUs stand still.
+    """The reason why all CPUs are stopped.
 
     :param signal: 5 at a breakpoint or after a step, 2 after an interrupt
-    :param thread: the CPU it happened on, counted from 1; 0 where the stub did not say
+    :param thread: the CPU it happened on, counted from 1; 0 if unknown
     """
 
     signal: int
@@ -179,8 +180,8 @@ class Stop:
 class GdbStub:
     """A connection to the gdbstub at the unix socket *path*; connecting stops the machine.
 
-    :param limit: seconds any single answer may take
-    :raises TimedOut: nothing listens there, or it says nothing
+    :param limit: time limit for each answer in seconds
+    :raises TimedOut: nothing listens there, or it does not answer
     """
 
     def __init__(self, path: Path, *, limit: float = 10.0) -> None:
@@ -200,7 +201,7 @@ class GdbStub:
             raise
 
     def threads(self) -> tuple[int, ...]:
-        """The threads, one for each CPU."""
+        """The threads, one per CPU."""
         numbers: list[int] = []
         reply = self._ask("qfThreadInfo")
         while reply.startswith("m"):
@@ -209,7 +210,7 @@ class GdbStub:
         return tuple(numbers)
 
     def select(self, thread: int) -> None:
-        """Read registers and memory as *thread* sees them from now on."""
+        """Use *thread* for later reads of registers and memory."""
         if self._selected != thread:
             self._expect_ok(f"Hg{thread:x}")
             self._selected = thread
@@ -234,7 +235,7 @@ class GdbStub:
         self._expect_ok(f"G{(data + rest).hex()}")
 
     def read(self, address: int, size: int) -> bytes:
-        """*size* bytes at the virtual *address*; GdbError if a part of it is not mapped."""
+        """*size* bytes at the virtual *address*; GdbError if part of it is not mapped."""
         data = b""
         while len(data) < size:
             count = min(size - len(data), _CHUNK)
@@ -258,17 +259,17 @@ class GdbStub:
             self._breakpoints.add(address)
 
     def remove_breakpoint(self, address: int) -> None:
-        """Take the breakpoint at *address* away, if there is one."""
+        """Remove the breakpoint at *address*, if there is one."""
         if address in self._breakpoints:
             self._expect_ok(f"z1,{address:x},1")
             self._breakpoints.remove(address)
 
     def cont(self) -> None:
-        """Let all CPUs run."""
+        """Resume all CPUs."""
         self._resume("vCont;c")
 
     def cont_only(self, *threads: int) -> None:
-        """Let *threads* run; the others stay where they are."""
+        """Resume *threads*; the others stay stopped."""
         self._resume("vCont" + "".join(f";c:{thread:x}" for thread in threads))
 
     def step(self, thread: int) -> Stop:
@@ -277,13 +278,13 @@ class GdbStub:
         return self.wait(self._limit, f"one step of CPU {thread - 1}")
 
     def step_over(self, thread: int, address: int) -> None:
-        """Let *thread* leave the breakpoint at *address*, where it stands, as :meth:`step_off`."""
+        """Step *thread* past the breakpoint at *address*, where it is stopped, as :meth:`step_off`."""
         self.remove_breakpoint(address)
         self.step_off(thread, address)
         self.insert_breakpoint(address)
 
     def step_off(self, thread: int, address: int) -> None:
-        """Let *thread* execute the instruction at *address*, where it stands; Undecided if it stays there."""
+        """Let *thread* execute the instruction at *address*, where it is stopped; Undecided if it stays."""
         for _ in range(_STEPS):
             self.step(thread)
             # After a step that executes nothing, the same call would be counted twice.
@@ -292,7 +293,7 @@ class GdbStub:
         raise Undecided(f"CPU {thread - 1} stays at {address:#x} for {_STEPS} single steps")
 
     def poll(self, limit: float) -> Stop | None:
-        """The next stop, None when there is none within *limit* seconds."""
+        """The next stop, or None within *limit* seconds."""
         try:
             reply = self._wire.receive(limit, "stop")
         except TimedOut:
@@ -302,14 +303,14 @@ class GdbStub:
         return self.reason
 
     def wait(self, limit: float, event: str) -> Stop:
-        """The next stop, which *event* is in messages; TimedOut if it does not come in *limit* seconds."""
+        """The next stop; TimedOut, with *event* in the message, if it does not come in *limit* seconds."""
         stop = self.poll(limit)
         if stop is None:
             raise TimedOut(f"{event} did not happen within {limit:g} s")
         return stop
 
     def interrupt(self) -> Stop:
-        """Stop all CPUs; the stop they are in, if they stand already."""
+        """Stop all CPUs; return the current stop if they are stopped already."""
         if self.running:
             self._wire.send_raw(b"\x03")
             stop = self.wait(self._limit, "the stop after an interrupt")
@@ -319,7 +320,7 @@ class GdbStub:
         return self.reason
 
     def close(self) -> None:
-        """Close the connection to a machine that is about to end: its breakpoints stay."""
+        """Close the connection to a machine that is about to end: its breakpoints remain."""
         self._wire.close()
 
     def _resume(self, packet: str) -> None:
@@ -348,7 +349,7 @@ class GdbStub:
     def _answer(self, packet: str) -> str:
         reply = self._ask(packet)
         if re.fullmatch(r"E[0-9a-fA-F]{2}", reply) or not reply:
-            raise GdbError(f"the gdbstub refused `{packet[:40]}`: {reply or 'it does not know it'}")
+            raise GdbError(f"the gdbstub refused `{packet[:40]}`: {reply or 'unknown request'}")
         return reply
 
     def _expect_ok(self, packet: str) -> None:
@@ -356,10 +357,10 @@ class GdbStub:
         if reply != "OK":
             raise Undecided(f"the gdbstub answered `{packet[:40]}` with {reply[:40]!r} instead of OK")
 
-    # Send a request and return its answer; stops reported in between are late ones.
+    # Sends a request and returns its answer; stops reported in between are late ones.
     def _ask(self, packet: str, stops: bool = False) -> str:
         if self.running:
-            raise Defect(f"`{packet[:40]}` was asked of a running machine")
+            raise Defect(f"`{packet[:40]}` was sent to a running machine")
         self._wire.send(packet, self._limit)
         while True:
             reply = self._wire.receive(self._limit, f"answer `{packet[:40]}`")
@@ -372,15 +373,17 @@ def _stop(reply: str) -> Stop:
     if match:
         return Stop(signal=int(match[1], 16), thread=int(match[2] or "0", 16))
     if reply[:1] in ("W", "X"):
-        raise LostGuest(f"QEMU ended while a stop was waited for ({reply[:40]})")
-    raise Undecided(f"the gdbstub sent {reply[:40]!r} where a stop was waited for")
+        raise LostGuest(f"QEMU exited while waiting for a stop ({reply[:40]})")
+    raise Undecided(f"the gdbstub sent {reply[:40]!r} where a stop was expected")
 
 
 def _unhex(text: str, size: int) -> bytes:
     try:
         data = bytes.fromhex(text)
     except ValueError:
-        raise Undecided(f"the gdbstub answered {text[:40]!r} where hexadecimal digits were due") from None
+        raise Undecided(
+            f"the gdbstub answered {text[:40]!r} where hexadecimal digits were expected"
+        ) from None
     if len(data) != size:
         raise Undecided(f"the gdbstub answered {len(data)} bytes instead of {size}")
     return data

@@ -1,4 +1,4 @@
-"""Holding CPUs at kernel functions while the others run: which tasks go on, and which wait."""
+"""Holding CPUs at kernel functions while the others run, to see which tasks continue and which wait."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 _SCANNED = 0x800
-# Looks at a task until it has waited for the same thing twice in a row: few on an idle host.
+# Checks of a task until it has waited for the same obstacle twice in a row; few on an idle host.
 _PATIENCE = 8
 _OTHERS = 5.0
 
-#: The caller of a semaphore's function is among so many functions behind it.
+#: Functions to search for the caller of a semaphore's function.
 _CALLERS = 8
 
 
 class NotReached(Undecided):
-    """The place was not passed: the function is inlined, or this kernel does not call it here."""
+    """The place was not reached: the function is inlined, or this kernel does not call it here."""
 
 
 @dataclass(frozen=True)
 class HoldPoint:
     """A place to hold a CPU at, and the task *pid* to hold there.
 
-    :param forced: calls on the way that are made to return at once
-    :param counts: whether a call that begins with these registers counts
+    :param forced: calls on the way that are made to return immediately
+    :param counts: true if a call that begins with these registers counts
     """
 
     place: Place
@@ -49,11 +49,11 @@ class HoldPoint:
 
 @dataclass(frozen=True)
 class HoldOutcome:
-    """How far an operation got while a CPU was held; one of the three is not None.
+    """Progress of an operation while a CPU was held; one of the three is not None.
 
-    :param answer: it returned alone
+    :param answer: it returned by itself
     :param wait: it waits; with `Obstacle.NOTHING` the schedule should be repeated
-    :param held: it came to a place of its own, and stands there
+    :param held: it reached its own place, and is stopped there
     """
 
     answer: Answer | None = None
@@ -63,7 +63,7 @@ class HoldOutcome:
 
 @dataclass
 class Coming:
-    """A task that is to be held too: the way to its place, and its CPU, once it stands there."""
+    """Another task to hold: the way to its place, and its CPU, once stopped there."""
 
     way: Way
     pid: int
@@ -71,14 +71,14 @@ class Coming:
 
 
 class FreeCpus:
-    """The CPUs that are not held, beside those that are.
+    """The CPUs that are not held, while others are.
 
-    Everything stands, except while `others`, `attempt`, `settled` or `wait_of` lets them run.
+    The machine is stopped, except while `others`, `attempt`, `settled` or `wait_of` lets them run.
 
-    :param stack_pointer: where the kernel stack of a process ends that does not run, by its pid; None where
-        nobody can say, so that nothing is known of an exec that waits
+    :param stack_pointer: kernel stack pointer of a process that is not running, by its pid; None if
+        unavailable, so that a waiting exec cannot be examined
     :ivar steering: the machine
-    :ivar coming: who is to be held too; looked for whenever they run
+    :ivar coming: another task to be held, watched for whenever they run
     """
 
     def __init__(self, steering: Steering, stack_pointer: Callable[[int], int] | None = None) -> None:
@@ -86,16 +86,17 @@ class FreeCpus:
         self.coming: Coming | None = None
 
     def others(self, call: Callable[[], U]) -> U:
-        """Let all CPUs but held ones run until *call* has returned, and stop them again.
+        """Let all CPUs except held ones run until *call* has returned, and stop them again.
 
-        *call* makes the guest do something and must return by itself, as `Cast.attempt` does, because the
-        operation it asks for may wait for a held CPU.
+        *call* makes the guest act and must return by itself, as `Cast.attempt` does, because its operation
+        may wait for a
+        held CPU.
 
         :raises TimedOut: it did not return within :data:`_OTHERS` seconds
         """
         operation = self._come(call)
         if self.coming is not None and operation is not None and operation.done:
-            # Everything stands since then: who is to come must not run past the place unseen.
+            # The machine has been stopped since: the coming task must not pass its place unseen.
             return operation.result(_OTHERS)
         self.steering.go()
         try:
@@ -107,14 +108,14 @@ class FreeCpus:
             functions = ", ".join(name for names in stacks for name in names)
             raise TimedOut(f"{error} while a CPU was held; the CPUs were in {functions}") from error
         except BaseException:
-            # The first error is the one that matters; a dead machine stands anyway.
+            # The first error is the one that matters; a dead machine is stopped anyway.
             with contextlib.suppress(Undecided):
                 self.steering.stub.interrupt()
             raise
         self.steering.stub.interrupt()
         return result
 
-    # With somebody who is to come to a place, begins *call*, and returns when they are there or it is done.
+    # If a task is coming to a place, begins *call*, and returns when it is there or the call is done.
     def _come(self, call: Callable[[], U]) -> BackgroundCall[U] | None:
         coming = self.coming
         if coming is None:
@@ -136,19 +137,19 @@ class FreeCpus:
         limit: float = 0.4,
         coming: Coming | None = None,
     ) -> HoldOutcome:
-        """Let *task*, on another CPU, begin an operation, and say how far it gets while held CPUs stand.
+        """Let *task*, on another CPU, begin an operation, and report its progress while CPUs are held.
 
-        An operation that waits is collected after a release, with `settled` or `Cast.collect`.
+        A waiting operation is collected after a release, with `settled` or `Cast.collect`.
 
-        :param limit: seconds after which it counts as waiting; an operation that can finish takes about 0.05
-        :param coming: the place it is to be held at; one that waits before may come there later
+        :param limit: seconds until it counts as waiting; an operation that can finish takes about 0.05
+        :param coming: the place it is to be held at; if it waits before, it may arrive there later
         """
         self.coming = coming or self.coming
         answer = self.others(lambda: cast.attempt(task, verb, *arguments, limit=limit))
         return self._outcome(cast, task, answer, limit, coming)
 
     def settled(self, cast: Cast, task: int, *, limit: float = 0.4) -> HoldOutcome:
-        """How far *task* gets, which has waited for a CPU that was released, as `attempt` says it."""
+        """Progress of *task*, which waited for a CPU that has been released, as `attempt` reports it."""
         coming = self.coming
         return self._outcome(cast, task, self.others(partial(cast.collect, task, limit)), limit, coming)
 
@@ -161,7 +162,7 @@ class FreeCpus:
                 break
             if coming is not None and coming.held is not None and coming.pid == cast.pids[task]:
                 return HoldOutcome(held=coming.held)
-            # The task may have been stopped in an interrupt: a true wait shows twice in a row.
+            # The task may have been stopped in an interrupt: a true wait is seen twice in a row.
             wait = self.wait_of(cast, task)
             came = coming is not None and coming.held is not None
             if wait.need is previous_need and previous_need is not Obstacle.NOTHING and not came:
@@ -177,7 +178,7 @@ class FreeCpus:
     def wait_of(self, cast: Cast, task: int) -> Wait:
         """The wait of *task*, whose operation is not finished."""
         pid, execs = cast.pids[task], cast.verbs.get(task) == "exec"
-        # The guest reads where a task is under a lock that the exec of the task may have.
+        # The guest reads the location of a task under a lock that the task's exec may have.
         if not execs:
             whereabouts = self.others(lambda: cast.where(task))
             if whereabouts.state == "D":
@@ -189,7 +190,7 @@ class FreeCpus:
             frames = list(frames_behind(self.steering, {"rip": 0, "rsp": self._stack_pointer(pid)}))
         return judge(with_jumps(self.steering, frames or []))
 
-    # The functions of a task that is in the kernel on a CPU, as `frames_of` gives them; None where it is not.
+    # Functions of a task that is in the kernel on a CPU, in the format of `frames_of`; None if it is not.
     def _frames_while_running(self, pid: int) -> list[tuple[str, int]] | None:
         for thread in self.steering.threads:
             registers = self.steering.stub.registers(thread)
@@ -197,7 +198,7 @@ class FreeCpus:
                 return list(frames_behind(self.steering, registers))
         return None
 
-    # What the innermost function of a sleeping task called, a function of the lock, and what it calls next.
+    # The lock function called by a sleeping task's innermost function, and the function called next.
     def _calls_around(self, whereabouts: Whereabouts) -> tuple[str | None, str | None]:
         innermost = next(iter(whereabouts.functions), None)
         if innermost is None or innermost not in self.steering.symbols:
@@ -207,7 +208,7 @@ class FreeCpus:
 
 
 class HeldCpu(FreeCpus, Generic[T]):
-    """One CPU that stands at its place, until `release`, and those beside it."""
+    """A CPU stopped at its place until `release`, and the others."""
 
     def __init__(self, steering: Steering, thread: int, operation: BackgroundCall[T]) -> None:
         super().__init__(steering)
@@ -222,7 +223,7 @@ class HeldCpu(FreeCpus, Generic[T]):
             self.steering.free(self._thread)
 
     def release(self) -> None:
-        """Let the CPU run again, with the others."""
+        """Resume the CPU, and the others."""
         if not self._released:
             self.free()
             self.steering.go()
@@ -235,14 +236,14 @@ class HeldCpu(FreeCpus, Generic[T]):
 def hold(
     steering: Steering, at: HoldPoint, call: Callable[[], T], limit: float = 2.0, grace: float = 0.0
 ) -> HeldCpu[T]:
-    """Run *call* and hold the CPU that comes to the place of *at*.
+    """Run *call* and hold the CPU that reaches the place of *at*.
 
-    *call* must return while that CPU stands: begin the operation, do not wait for it (`Cast.begin`).
+    *call* must return while that CPU is stopped: begin the operation, do not wait for it (`Cast.begin`).
 
-    :param limit: seconds until a CPU must have come there
-    :param grace: seconds to wait for it after *call* has returned; none are needed by a *call* that returns
-        only when the operation is done
-    :raises NotReached: none did; the machine runs on
+    :param limit: seconds for a CPU to get there
+    :param grace: seconds to wait for it after *call* has returned; 0 if *call* returns only when the
+        operation is done
+    :raises NotReached: no CPU got there; the machine is running
     :raises Undecided: the kernel has no such function
     """
     hold_way = steering.way_to(at.place, at.counts)
@@ -257,26 +258,26 @@ def hold(
             return HeldCpu(steering, hit.thread, operation)
         steering.force(hit, injections.pop(way).returns)
     steering.go()
-    raise NotReached(f"nobody came by `{at.place}` within {limit:g} s")
+    raise NotReached(f"no task reached `{at.place}` within {limit:g} s")
 
 
 def stack_of(steering: Steering, cpu: int) -> tuple[str, ...]:
-    """The kernel functions *cpu*, which stands, is in, with some it has left; none in user mode."""
+    """Kernel functions that the stopped *cpu* is in, possibly with some it has left; empty in user mode."""
     return tuple(name for name, _ in frames_of(steering, cpu))
 
 
 def frames_of(steering: Steering, cpu: int) -> Iterator[tuple[str, int]]:
-    """Those functions, each with the address that it goes on at."""
+    """The functions of :func:`stack_of`, each with its return address."""
     registers = steering.stub.registers(cpu + 1)
     if registers["rip"] >= USER_END:
         yield from frames_behind(steering, registers)
 
 
 def frames_behind(steering: Steering, registers: dict[str, int]) -> Iterator[tuple[str, int]]:
-    """The same of a task in the kernel with these *registers*; of ``rip`` 0 where it does not run."""
+    """The same for a task in the kernel with these *registers*; ``rip`` is 0 if it is not running."""
     stack_pointer = registers["rsp"]
     data = b""
-    # Page by page: memory behind a stack need not be mapped, and an interrupt stack is only page-aligned.
+    # Page by page: memory after a stack may be unmapped, and an interrupt stack is only page-aligned.
     while len(data) < _SCANNED:
         at = stack_pointer + len(data)
         try:
@@ -288,10 +289,10 @@ def frames_behind(steering: Steering, registers: dict[str, int]) -> Iterator[tup
 
 
 def with_jumps(steering: Steering, frames: Sequence[tuple[str, int]]) -> tuple[str, ...]:
-    """The functions of *frames*, with one of a semaphore that has jumped on to its slow path.
+    """The functions of *frames*, adding a semaphore function that has jumped to its slow path.
 
-    It is no frame any more, but its caller's call says which it was. Functions between the two have been
-    left long ago.
+    It no longer has a frame, but the call in its caller identifies it. Functions between the two were left
+    long ago.
     """
     names = [name for name, _ in frames]
     slow = next((at for at, name in enumerate(names) if name.startswith(SEMAPHORE)), len(names))

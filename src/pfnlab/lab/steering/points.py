@@ -1,4 +1,4 @@
-"""Points of a kernel's code, and forced calls: input and output of steering."""
+"""Points in a kernel's code, and forced calls: input and output of steering."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Place:
-    """A point of the kernel's code, written ``f``, ``f#2`` (the second call) or ``f#2:ret`` (its return).
+    """A point in the kernel's code, written ``f``, ``f#2`` (the second call) or ``f#2:ret`` (its return).
 
-    :param function: the function, or several as ``f|g``, of which each counts
+    :param function: the function, or several as ``f|g``, any of which counts
     :param nth: which call by the task counts, from 1
-    :param at_return: where the call has returned to, instead of its entry
+    :param at_return: the point after the call returns, instead of its entry
     """
 
     function: str
@@ -26,12 +26,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Injection:
-    """A call that is made to return a value at once.
+    """A call that is made to return a value immediately.
 
-    :param returns: the value, such as ``-errno.ENOMEM``, or 1 for ``__pte_alloc``
+    :param returns: the value, e.g. ``-errno.ENOMEM``, or 1 for ``__pte_alloc``
     :param pid: the process or thread id of the task whose calls count
     :param nth: which call counts, from 1
-    :param inside: count only within one call of this function, the first
+    :param inside: count only within the first call of this function
     """
 
     function: str
@@ -45,9 +45,9 @@ class Injection:
 class Injected(Generic[T]):
     """The outcome of an injection.
 
-    :param result: that of the operation
-    :param forced: whether the call was reached and forced
-    :param calls: number of calls that counted, the forced one included
+    :param result: result of the operation
+    :param forced: true if the call was reached and forced
+    :param calls: number of calls that counted, including the forced one
     """
 
     result: T
@@ -57,7 +57,7 @@ class Injected(Generic[T]):
 
 @dataclass(frozen=True)
 class Hit:
-    """The place was reached, and all CPUs stand; so many calls counted, this one included."""
+    """The place was reached, and all CPUs are stopped; *calls* includes this call."""
 
     thread: int
     registers: dict[str, int]
@@ -66,12 +66,12 @@ class Hit:
 
 @dataclass(eq=False)
 class Way:
-    """The way of a task to a place, and how far it has come.
+    """A task's way to a place, and its progress.
 
-    :param points: the addresses at which the task is waited for now
-    :param counts: whether a call that begins with these registers counts
+    :param points: addresses at which to stop the task now
+    :param counts: true if a call that begins with these registers counts
     :param calls: number of calls of the function so far
-    :param stack: the stack pointer there when the call has returned; 0 while the call has not begun
+    :param stack: the stack pointer after the call has returned; 0 before the call
     """
 
     place: Place

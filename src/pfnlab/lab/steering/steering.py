@@ -1,7 +1,8 @@
-"""Steering a real kernel: wait for a task at a kernel function, and force the value a function returns.
+"""Steering a real kernel: stop a task at a kernel function, and force a function's return value.
 
-An operation is any function that makes the guest do something, `Guest.request` or `Cast.do` for instance. It
-runs in a thread of its own, because the whole machine may stop before it is answered.
+An operation is any function that makes the guest act, e.g. `Guest.request` or `Cast.do`. It runs in its own
+thread,
+because the whole machine may stop before it is answered.
 """
 
 import threading
@@ -18,21 +19,21 @@ from pfnlab.lab.steering.traps import TRAP, Breakpoints, Loops
 
 T = TypeVar("T")
 
-# The index of the offset of a task's process id among the guest's offsets.
+# Index of the offset of a task's process id among the guest's offsets.
 _PID = 3
-#: Where user addresses end.
+#: End of user addresses.
 USER_END = 1 << 47
 _MASK = (1 << 64) - 1
 #: The bytes of a direct call.
 _CALL = 5
-#: The bytes behind a call in which the next one is looked for.
+#: Bytes after a call in which to look for the next one.
 _NEAR = 64
-#: The longest chain of calls that is followed from one function to another.
+#: Longest chain of calls to follow between two functions.
 _CALLS_DEEP = 4
 
 
 class BackgroundCall(Generic[T]):
-    """A function that runs in a thread of its own; the machine need not be running when it starts."""
+    """A function that runs in its own thread; the machine need not be running when it starts."""
 
     def __init__(self, call: Callable[[], T]) -> None:
         self._future = Future[T]()
@@ -46,7 +47,7 @@ class BackgroundCall(Generic[T]):
 
     @property
     def done(self) -> bool:
-        """True where it has returned or failed."""
+        """True if it has returned or failed."""
         return self._future.done()
 
     def result(self, limit: float) -> T:
@@ -59,25 +60,25 @@ class BackgroundCall(Generic[T]):
 class Steering:
     """A guest whose CPUs are stopped and started by the host.
 
-    :param stub: connected to the guest, which runs from now on
-    :param offsets: ``hello.offsets`` of the guest, to know the current task of a CPU
+    :param stub: connected to the guest, which is resumed
+    :param offsets: ``hello.offsets`` of the guest, to identify the current task of a CPU
     """
 
     def __init__(self, stub: GdbStub, symbols: Symbols, offsets: str) -> None:
         self.stub = stub
         self.symbols = symbols
         self._offsets = offsets.split(",")
-        #: One thread for each CPU, CPU 0 first.
+        #: One thread per CPU, CPU 0 first.
         self.threads = stub.threads()
         self._held_threads: list[int] = []
-        # A held CPU stands while others run, so it cannot be in a loop.
+        # A held CPU is stopped while others run, so it cannot be in a loop.
         self._traps = Loops(stub) if len(self.threads) == 1 else Breakpoints(stub)
-        #: Whether one function leads to another, as far as that was found out.
+        #: Cached results: whether one function leads to another.
         self._call_paths: dict[tuple[str, str], bool] = {}
         self.go()
 
     def go(self) -> None:
-        """Let all CPUs run except held ones."""
+        """Resume all CPUs except held ones."""
         if self.stub.running:
             return
         if self._held_threads:
@@ -86,19 +87,19 @@ class Steering:
             self.stub.cont()
 
     def keep(self, thread: int) -> None:
-        """From now on *thread* stays where it is, until `free`."""
+        """Keep *thread* stopped until `free`."""
         self._held_threads.append(thread)
 
     def free(self, thread: int) -> None:
-        """Let *thread* run with the others from now on; everything stands until they `go`."""
+        """Let *thread* run with the others again; the machine stays stopped until `go`."""
         self.stub.interrupt()
         self._held_threads.remove(thread)
 
     def current_pid(self, registers: dict[str, int]) -> int:
-        """The process or thread id of the current task on the selected CPU, which has *registers*."""
+        """Process or thread id of the current task on the selected CPU, which has *registers*."""
         if len(self._offsets) < _PID + 1:
-            raise Undecided("the guest does not know where its kernel keeps process ids")
-        # The first member of `pcpu_hot` on kernels that have one, a variable of its own before and after.
+            raise Undecided("the guest does not know the offset of process ids in its kernel")
+        # The first member of `pcpu_hot` on kernels that have it, a separate variable before and after.
         symbol = "pcpu_hot" if "pcpu_hot" in self.symbols else "current_task"
         base = registers["gs_base"] if registers["gs_base"] >= USER_END else registers["k_gs_base"]
         task = self.stub.word(base + self.symbols.address(symbol) & _MASK)
@@ -107,10 +108,11 @@ class Steering:
     def inject(self, injection: Injection, call: Callable[[], T], limit: float = 20.0) -> Injected[T]:
         """Run the operation *call* with one call of a kernel function forced to return a value.
 
-        The operation goes on to its end whether or not the call was reached.
+        The operation runs to its end whether or not the call was reached.
 
-        :param limit: seconds the operation may take
-        :raises Undecided: the kernel has no such function, or not in the enclosing one, where it is inlined
+        :param limit: time limit of the operation in seconds
+        :raises Undecided: the kernel has no such function, or none in the enclosing one, because it is
+            inlined
         :raises TimedOut: the operation took longer
         """
         self.stub.interrupt()
@@ -131,7 +133,7 @@ class Steering:
         return Injected(result, forced, hit.calls if hit else 0)
 
     def _leads_to(self, name: str, wanted: str) -> bool:
-        """True where *name* calls *wanted*, itself or through other functions; pointers are not followed."""
+        """True if *name* calls *wanted*, directly or through other functions; pointers are not followed."""
         leads = self._call_paths.get((name, wanted))
         if leads is None:
             level, visited = {name}, {name}
@@ -148,18 +150,18 @@ class Steering:
         return self.symbols.called(self.stub.read(start, size), start)
 
     def called_before(self, address: int) -> str | None:
-        """The function whose direct call returns to *address*; None where none does."""
+        """The function whose direct call returns to *address*, or None."""
         start = address - _CALL
         return next(iter(self.symbols.called(self.stub.read(start, _CALL), start)), None)
 
     def called_after(self, address: int) -> str | None:
-        """The first function of a direct call that is near behind *address*; None where there is none."""
+        """The first function called directly soon after *address*, or None."""
         return next(iter(self.symbols.called(self.stub.read(address, _NEAR), address)), None)
 
     def meet(self, injection: Injection, operation: BackgroundCall[T], limit: float) -> Hit | None:
         """Let the machine run until the call of *injection* is about to begin, as `reach` does.
 
-        The hit has fewer calls than wanted when the enclosing function of *injection* returned before.
+        The hit has fewer calls than requested if the enclosing function of *injection* returned before.
         """
         within = None
         if injection.inside:
@@ -171,7 +173,7 @@ class Steering:
         return self.reach(place, injection.pid, operation, limit, within=within)
 
     def force(self, hit: Hit, value: int) -> None:
-        """Let the function that is about to begin return *value*."""
+        """Make the function that is about to begin return *value*."""
         return_address, stack_pointer = self._return_of(hit.registers)
         self.stub.write_registers(hit.thread, rax=value, rsp=stack_pointer, rip=return_address)
 
@@ -184,18 +186,18 @@ class Steering:
         *,
         within: tuple[int, int] | None = None,
     ) -> Hit | None:
-        """Let the machine run until the task *pid* is at *place*; it then stands, and no trap is left.
+        """Let the machine run until the task *pid* is at *place*; it is then stopped, with no trap set.
 
         :param operation: makes the task come there
-        :param within: an address and a stack pointer: stop counting when the task is back there; the hit
-            then has fewer calls than *place* wants
-        :return: None when the task did not come there
+        :param within: an address and a stack pointer: stop counting when the task returns there; the hit then
+            has fewer calls than *place* requires
+        :return: None if the task did not come there
         """
         arrival = self.reach_first([self.way_to(place)], pid, operation, limit, within=within)
         return arrival and arrival[1]
 
     def way_to(self, place: Place, counts: Callable[[dict[str, int]], bool] = lambda registers: True) -> Way:
-        """A way to *place*, where *counts* tells calls that count; Undecided if there is no such function."""
+        """A way to *place*, counting only calls for which *counts* is true; Undecided if no such function."""
         return Way(place, frozenset(map(self.symbols.address, place.function.split("|"))), counts)
 
     def reach_first(
@@ -208,13 +210,12 @@ class Steering:
         grace: float = 0.0,
         within: tuple[int, int] | None = None,
     ) -> tuple[Way, Hit] | None:
-        """As `reach`, for the place among several that the task comes to first; the ways can be continued
-        later.
+        """As `reach`, for the first of several places that the task reaches; the ways can be continued later.
 
         A call that is the end of one way does not count for the ways after it in *ways*.
 
         :param grace: seconds to wait after the operation is done
-        :return: the way that led there; where *within* ended the counting, the first, before its end
+        :return: the way that led there; if *within* ended the counting, the first way, unfinished
         """
         self.stub.interrupt()
         deadline = time.monotonic() + limit
@@ -235,9 +236,9 @@ class Steering:
                 registers = self.stub.registers(stop.thread)
                 at, stack_pointer = registers["rip"], registers["rsp"]
                 if at not in points:
-                    # The stop of the interrupt that ended the waiting, or a late stop.
+                    # The stop of the interrupt that ended the wait, or a late stop.
                     continue
-                # Calls of all other tasks are let through.
+                # Calls of all other tasks pass.
                 if self.current_pid(registers) == pid:
                     if within and (at, stack_pointer) == within:
                         return ways[0], Hit(stop.thread, registers, ways[0].calls)
@@ -246,12 +247,12 @@ class Steering:
                         return arrived_way, Hit(stop.thread, registers, arrived_way.calls)
                 self._traps.leave(stop, registers)
         finally:
-            # A machine that ended was running, and a dead one has no traps; the first error matters.
+            # A machine that exited was running, and a dead one has no traps; the first error matters.
             if not self.stub.running:
                 for address in armed_points:
                     self._traps.clear(address)
 
-    # Whether the task, stopped at *at*, has come to the end of the way; a call that counts is counted.
+    # True if the task, stopped at *at*, has reached the end of the way; counts the call if it counts.
     def _arrives(self, way: Way, at: int, registers: dict[str, int]) -> bool:
         if at not in way.points:
             return False
@@ -267,7 +268,7 @@ class Steering:
             way.points = frozenset({return_address})
         return not way.place.at_return
 
-    # The next stop at a trap; None, and all CPUs stand, when the operation is done without one.
+    # The next stop at a trap; None, with all CPUs stopped, if the operation ends without one.
     def _next_stop(self, operation: BackgroundCall[T], deadline: float, grace: float) -> Stop | None:
         done_at: float | None = None
         while True:
@@ -286,7 +287,7 @@ class Steering:
         return self.stub.word(registers["rsp"]), registers["rsp"] + 8
 
     def frames(self, registers: dict[str, int], words: Sequence[int]) -> Iterator[tuple[str, int]]:
-        """The functions *words* of a stack may return to, and where, after the CPU's; each once in a row."""
+        """Functions that *words* of a stack may return to, with addresses, after the CPU's; no repeats."""
         last = None
         for word in (registers["rip"], *words):
             name = self.symbols.function(word)

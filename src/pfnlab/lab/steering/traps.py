@@ -1,4 +1,4 @@
-"""How a machine is made to stand when a CPU comes to an address: by breakpoints, or in loops."""
+"""Stopping a machine when a CPU reaches an address: by breakpoints, or by loops."""
 
 import time
 from collections.abc import Mapping
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 from pfnlab.lab.steering.gdbstub import GdbStub, Stop
 
-#: The signal of a stop at a breakpoint.
+#: Signal of a stop at a breakpoint.
 TRAP = 5
 
-#: Seconds that a stop is waited for, and that a machine runs between two looks at where it is.
+#: Seconds to wait for a stop, and seconds that a machine runs between two checks of its address.
 _WAIT, _RUNS = 0.01, 0.001
 
 #: A jump to itself.
 _LOOP = b"\xeb\xfe"
 
-#: How functions begin, with the bytes of what does nothing: landing here by a jump, the same where no
-#: pointer leads here, or room for a tracer.
+#: First bytes of functions that have no effect: endbr, its variant without pointers to it, or room for a
+#: tracer.
 _NOTHING = (b"\xf3\x0f\x1e\xfa", b"\x0f\x1f\x40\xd6", b"\x0f\x1f\x44\x00\x00")
 
-#: How they begin where a tracer is called, with the bytes of the whole instruction.
+#: A function that begins with a call of a tracer, and the size of that instruction.
 _CALL, _CALL_SIZE = b"\xe8", 5
 
 _LONGEST = 5
@@ -29,9 +29,9 @@ _THREAD = 1
 
 
 class Breakpoints:
-    """Breakpoints of the gdbstub. After each stop QEMU translates the guest's code anew, for 0.1 s.
+    """Breakpoints of the gdbstub. After each stop QEMU retranslates the guest's code, which takes 0.1 s.
 
-    Machines stop at them from `set` to `clear`, and must stand while they change.
+    Machines stop at them from `set` to `clear`, and must be stopped while they change.
     """
 
     def __init__(self, stub: GdbStub) -> None:
@@ -39,29 +39,28 @@ class Breakpoints:
         self.set, self.clear = stub.insert_breakpoint, stub.remove_breakpoint
 
     def poll(self) -> Stop | None:
-        """The next stop of a machine that runs; None, and it runs on, where none comes soon."""
+        """The next stop of a running machine; None, and it keeps running, if none comes soon."""
         return self._stub.poll(_WAIT)
 
     def leave(self, stop: Stop, registers: Mapping[str, int]) -> None:
-        """Let the CPU of *stop*, which stands at one, be behind it; the machine stands."""
+        """Move the CPU of *stop*, which is at a breakpoint, past it; the machine stays stopped."""
         self._stub.step_over(stop.thread, registers["rip"])
 
 
 @dataclass(frozen=True)
 class _Replaced:
-    # The first bytes of an instruction that a loop is in the place of, and what it is.
+    # The original first bytes of an instruction replaced by a loop, and its kind.
     code: bytes
-    #: Its size where it does nothing.
+    #: Its size if it has no effect.
     skipped: int = 0
-    #: Where it calls.
+    #: Its target if it is a call.
     calls: int = 0
 
 
 class Loops:
-    """Jumps to themselves, in a machine with one CPU: it is interrupted now and then, to see where it is.
+    """Jumps to themselves, in a machine with one CPU that is interrupted regularly to check its address.
 
-    Otherwise as `Breakpoints`. After an interrupt QEMU keeps its translated code, but for the pages that
-    were written.
+    Otherwise as `Breakpoints`. After an interrupt QEMU keeps its translated code, except for written pages.
     """
 
     def __init__(self, stub: GdbStub) -> None:
@@ -75,13 +74,13 @@ class Loops:
             self._stub.write(address, _LOOP)
 
     def clear(self, address: int) -> None:
-        """Write what was there."""
+        """Restore the original bytes."""
         replaced = self._replaced.pop(address, None)
         if replaced is not None:
             self._stub.write(address, replaced.code)
 
     def poll(self) -> Stop | None:
-        """Interrupt it, and let it go on where it is in no loop."""
+        """Interrupt the machine, and resume it if it is not in a loop."""
         time.sleep(_RUNS)
         self._stub.interrupt()
         if self._stub.registers(_THREAD)["rip"] in self._replaced:
@@ -90,7 +89,7 @@ class Loops:
         return None
 
     def leave(self, stop: Stop, registers: Mapping[str, int]) -> None:
-        """Do what the instruction would have done."""
+        """Emulate the replaced instruction."""
         at = registers["rip"]
         replaced = self._replaced[at]
         if replaced.skipped:
@@ -106,7 +105,7 @@ class Loops:
 
 
 def _at(address: int, code: bytes) -> _Replaced:
-    # What instruction the bytes at *address* begin with.
+    # Identifies the instruction that the bytes at *address* begin with.
     nothing = next((len(start) for start in _NOTHING if code.startswith(start)), 0)
     calls = 0
     if code.startswith(_CALL):

@@ -1,4 +1,4 @@
-"""The obstacle a task waits for, judged by the kernel functions it is in."""
+"""The obstacle a task waits for, inferred from the kernel functions it is in."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ class Obstacle(Enum):
     DEVICE = "the lock of a device that a driver is bound to"
     EXEC_UPDATE = "the lock under which an exec replaces an address space"
     OTHER_LOCK = "another lock"
-    #: It runs, or waits for something that has nothing to do with memory management: repeat the schedule.
+    #: It runs, or waits for something unrelated to memory management: repeat the schedule.
     NOTHING = "nothing that is known"
 
 
 @dataclass(frozen=True)
 class Wait:
-    """A task's wait in these kernel functions, innermost first, with some that it may have left."""
+    """A task's wait in these kernel functions, innermost first, possibly with some that it has left."""
 
     need: Obstacle
     functions: tuple[str, ...]
@@ -38,7 +38,7 @@ _SPINLOCK = ("native_queued_spin_lock_slowpath", "_raw_spin_lock", "queued_spin_
 
 _MUTEX = ("mutex_", "__mutex_lock")
 
-# A lock is named by the innermost of these that called it; these are beginnings of names.
+# A lock is identified by the innermost of these callers; these are prefixes of names.
 _MUTEXES: dict[Obstacle, tuple[str, ...]] = {
     Obstacle.VFIO_VMAS: ("vfio_pci_mmap_fault", "vfio_pci_mmap_close", "vfio_pci_zap_and_vma"),
     Obstacle.DEVICE: ("__device_driver_lock", "device_driver_", "device_release_driver"),
@@ -52,29 +52,29 @@ _SEMAPHORES: dict[Obstacle, tuple[str, ...]] = {
         *("__vm_munmap", "vm_munmap", "dup_mm", "copy_process", "do_user_addr_fault", "lock_mm_and_find_vma"),
         *("vm_mmap_pgoff", "do_mprotect", "do_madvise", "madvise_", "vector_madvise", "__do_sys_"),
         *("__se_sys_", "do_mlock", "do_mbind"),
-        # System calls that take the lock themselves, where the compiler has put all of one into its entry.
+        # System calls that take the lock themselves, if the compiler has inlined all of one into its entry.
         *("__x64_sys_munlock", "__x64_sys_mlockall", "__x64_sys_msync", "__x64_sys_mincore"),
         *("__x64_sys_remap_file_pages", "__x64_sys_process_mrelease", "__x64_sys_process_madvise"),
         *("do_mremap", "mmap_write_lock", "mmap_read_lock", "__mm_populate", "m_start", "lock_next_vma"),
         *("show_smaps_rollup", "do_pagemap_scan", "clear_refs_write", "exit_mm", "do_mseal", "mseal_range"),
-        # Those who look at or copy the memory of another address space, or take its pages.
+        # Functions that read or copy the memory of another address space, or take its pages.
         *("process_vm_rw", "__access_remote_vm", "access_remote_vm", "mem_rw", "do_pages_stat"),
         *("get_user_pages", "__get_user_pages", "gup_", "__gup_", "internal_get_user_pages"),
         *("pagemap_", "userfaultfd_"),
-        # The guest driver's two requests that take the lock themselves.
+        # The two requests of the guest driver that take the lock themselves.
         *("pfnlab_zap", "pfnlab_remap_live"),
-        # Up to 6.9 vfio-pci takes it for each address space that it removes entries of.
+        # Up to 6.9 vfio-pci takes it for each address space from which it removes entries.
         "vfio_pci_zap_and_vma",
     ),
     Obstacle.EXEC_UPDATE: ("mm_access",),
-    # A fault waits for it under mmap_lock; what takes mmap_lock in vfio-pci is named above.
+    # A fault waits for it under mmap_lock; functions of vfio-pci that take mmap_lock are listed above.
     Obstacle.MEMORY: ("vfio_pci_", "vfio_basic_config_"),
 }
-#: Functions that take a lock of vfio-pci's own.
+#: Functions that take a lock of vfio-pci.
 _VFIO = {Obstacle.MEMORY: _SEMAPHORES[Obstacle.MEMORY]}
-#: A writer of a VMA's own lock, which counts its readers from 6.15 on.
+#: Writers of a VMA's own lock, which counts its readers from 6.15 on.
 _VMA_LOCK = ("__vma_start_write", "__vma_start_exclude_readers", "__vma_enter_locked")
-#: What takes mmap_lock so that a signal ends the wait, and that of a file by plain down_write.
+#: These take mmap_lock killably, and that of a file by plain down_write.
 _FILES: dict[Obstacle, tuple[str, ...]] = {Obstacle.I_MMAP: ("dup_mm", "copy_process")}
 _SPINLOCKS = {
     Obstacle.BOOK: (
@@ -89,14 +89,14 @@ _SPINLOCKS = {
     ),
 }
 
-# Between a spin lock's slow path and the function that takes the lock.
+# Most functions between a spin lock's slow path and the function that takes the lock.
 _SPINLOCK_DEPTH = 4
 
 
 def judge(functions: Sequence[str]) -> Wait:
     """The wait of a task that is in *functions*, innermost first.
 
-    Functions of an interrupt on top, which a held CPU can stop as well, are passed over.
+    Functions of an interrupt on top, which a held CPU can also stop, are skipped.
     """
     names = tuple(functions)
     for at, name in enumerate(names):
@@ -121,15 +121,16 @@ def judge_sleeping(
 ) -> Wait:
     """The wait of a task that sleeps uninterruptibly in *functions*, innermost first.
 
-    They are as ``/proc/PID/stack`` has them, which leaves out the functions of the lock itself.
+    They are in the format of ``/proc/PID/stack``, which omits the functions of the lock itself.
 
-    :param called: the function of the lock that the innermost called; None where that is not known. One that
-        takes several locks, as a fault of vfio-pci up to 6.9, waits for the one of this kind
-    :param calls_next: the function that the innermost would call next
+    :param called: the lock function called by the innermost one; None if unknown. If the caller takes several
+        locks, e.g. a fault of vfio-pci up to 6.9, it waits for the one of this kind
+    :param calls_next: the function that the innermost one calls next
     """
     names = tuple(functions)
-    # Up to 6.14 a VMA's own lock is a semaphore, and its writer gives it back at once (vma_start_write).
-    # vfio-pci does so with a lock of its own.
+    # Up to 6.14 a VMA's own lock is a semaphore, released by its writer at once (vma_start_write). vfio-pci
+    # does the same
+    # with its own lock.
     at_once = called is not None and called.endswith("down_write") and calls_next == "up_write"
     if (at_once and _lock_named(names[:1], _VFIO) is None) or (names and names[0].startswith(_VMA_LOCK)):
         return Wait(Obstacle.VMA_LOCK, names)
@@ -137,7 +138,7 @@ def judge_sleeping(
         # It waits for a grace period, and then for work on every processor.
         return Wait(Obstacle.CPU, names)
     if any(name.startswith("synchronize_rcu") for name in names):
-        # A processor that is held keeps everybody from the end of a grace period.
+        # A held processor prevents the end of a grace period.
         return Wait(Obstacle.NOTHING, names)
     if called is not None and called.startswith(SEMAPHORE + _MUTEX):
         need = judge((called, *names)).need
@@ -146,7 +147,7 @@ def judge_sleeping(
 
 
 def _semaphore_named(names: Sequence[str], taken: str) -> Obstacle | None:
-    """The semaphore for which *names* wait in the function *taken* of semaphores."""
+    """The semaphore that *names* wait for in the semaphore function *taken*."""
     innermost = next((name for name in names if not name.startswith(SEMAPHORE)), "")
     of_file = _lock_named([innermost], _FILES) if taken == "down_write" else None
     return of_file or _lock_named(names, _SEMAPHORES)

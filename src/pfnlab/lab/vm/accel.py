@@ -1,4 +1,4 @@
-"""Finding out which accelerator guests have: the emulator's own (TCG) or the host's processor (KVM)."""
+"""Accelerator of guests: the emulator's own (TCG) or the host's processor (KVM)."""
 
 import os
 import threading
@@ -12,15 +12,15 @@ from pfnlab.programs.runs.machine import Accel
 #: The device QEMU opens for KVM.
 DEVICE = Path("/dev/kvm")
 
-#: Seconds until a guest with KVM must have said hello; it takes about one.
+#: Seconds for a guest with KVM to say hello; it takes about one.
 HELLO_LIMIT = 20.0
 
 
 class Acceleration:
-    """The accelerator of one machine's guests, and whether KVM was seen to work there.
+    """The accelerator of one machine's guests, and whether KVM has worked there.
 
-    :param asked: the accelerator the user asked for
-    :param say: called once with the reason where it is another
+    :param asked: the accelerator the user requested
+    :param say: called once with the reason if another is used
     :param device: for tests
     """
 
@@ -36,7 +36,7 @@ class Acceleration:
         self._current = Accel.TCG if self._requested is Accel.TCG else Accel.AUTO
 
     def settle(self) -> None:
-        """Find out once whether KVM can be used; MissingTool if it was asked for and cannot."""
+        """Find out once whether KVM can be used; MissingTool if it was requested but cannot be."""
         with self._lock:
             if self._current is not Accel.AUTO:
                 return
@@ -50,8 +50,8 @@ class Acceleration:
     def of(self, *, steered: bool) -> Accel:
         """The accelerator of the next guest, KVM or TCG.
 
-        :param steered: for programs that hold a processor or force a function; these were only ever measured
-            with TCG
+        :param steered: for programs that hold a processor or force a function; these were only measured with
+            TCG
         """
         self.settle()
         with self._lock:
@@ -62,15 +62,15 @@ class Acceleration:
             return self._current
 
     def still(self, accel: Accel) -> Accel:
-        """The accelerator of a guest that was to have *accel*: TCG, where KVM failed for another guest."""
+        """The accelerator for a guest planned with *accel*: TCG if KVM has failed for another guest."""
         return self._current if accel is Accel.KVM else accel
 
     def works(self) -> None:
-        """A guest with KVM said hello."""
+        """Record that a guest with KVM said hello."""
         self._kvm_works = True
 
     def falls_back(self, reason: str) -> bool:
-        """Give up KVM, for *reason*; True if the guest that did not boot is to be tried without."""
+        """Give up KVM, for *reason*; True if the guest that did not boot should be retried without it."""
         with self._lock:
             if self._kvm_works:
                 return False
@@ -79,19 +79,19 @@ class Acceleration:
             return True
 
     def _tell(self, line: str) -> None:
-        # Each kind of message is printed once: the reason of one guest is enough.
+        # Each kind of message is printed once: the reason for one guest is enough.
         if (kind := line.partition(":")[0]) not in self._told_kinds:
             self._told_kinds.add(kind)
             self._say(line)
 
 
 def _kvm_trouble(device: Path) -> str:
-    # The reason why KVM cannot be used, with a remedy; empty where it can.
+    # The reason why KVM cannot be used, with a remedy; empty if it can.
     try:
         os.close(os.open(device, os.O_RDWR | os.O_CLOEXEC))
     except FileNotFoundError:
         return (
-            f"there is no {device}: load the module kvm_intel or kvm_amd, and allow virtualization in the "
+            f"no {device}: load the module kvm_intel or kvm_amd, and allow virtualization in the "
             "firmware, or nested in the host of a virtual machine"
         )
     except PermissionError:

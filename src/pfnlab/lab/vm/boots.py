@@ -1,4 +1,4 @@
-"""The guests of one machine: booted when needed, ended together; a kernel that never boots is given up."""
+"""The guests of one machine: booted on demand, ended together; gives up on a kernel that never boots."""
 
 import threading
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from pfnlab.lab.vm.channel import Hello
 from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.machine import Accel
 
-#: After so many boots in a row that failed, the kernel is taken not to boot at all.
+#: Consecutive failed boots after which the kernel is considered unbootable.
 MAX_FAILED_BOOTS = 4
 
 
@@ -25,38 +25,39 @@ class GuestLike(Protocol):
     hello: Hello
 
     def request(self, text: str, limit: float) -> str:
-        """The reply to *text*; LostGuest if none within *limit* seconds, or none at all any more."""
+        """The reply to *text*; LostGuest if none within *limit* seconds, or if none can come."""
 
     def last_alarm(self) -> Alarm | None:
-        """The alarm it ended of, or is about to end of, without its operation."""
+        """The alarm that ended it, or is about to, without its operation."""
 
     @property
     def begun(self) -> int:
-        """How many operations of the last request were begun, its end counted."""
+        """Number of operations begun of the last request, including its end."""
 
     @property
     def is_disturbed(self) -> bool:
-        """True where somebody else has killed it or keeps it from running, or had when it was lost."""
+        """True if it is killed or stopped from outside, or was when it was lost."""
 
     def close(self) -> None:
-        """End it; harmless when it has ended, and callable while another thread waits for a reply."""
+        """End it; harmless if it has ended, and callable while another thread waits for a reply."""
 
 
 @dataclass(frozen=True)
 class GuestShape:
-    """The properties of a guest that is to be booted.
+    """Properties of a guest to boot.
 
-    :param bar_mib: the size of the device under test in MiB, a power of two; committed only where written
-    :param image: its initramfs; the agent's when None
-    :param cpus: how many CPUs
+    :param bar_mib: the size of the device under test in MiB, a power of two; only written pages use memory
+    :param image: its initramfs; the agent's if None
+    :param cpus: number of CPUs
     :param slot: the device under test is in a slot, and can be unplugged
     :param resets: the device under test can be reset and put to sleep; such machines are always booted
     :param accel: KVM or TCG; with KVM the processor is the host's (:class:`pfnlab.lab.vm.accel.Accel`), and
-        no state is saved, for it would fit no other host
-    :param devices: more devices, each as QEMU's ``-device`` takes it; such machines are always booted
-    :param parameters: more words of the kernel's command line; such machines are always booted
-    :param phys_bits: the width of a physical address on an emulated processor; the emulator's own where None
-    :param ram_mib: its RAM in MiB; as its kernel's configuration needs where None
+        no state is saved, since it would fit no other host
+    :param devices: additional devices, each an argument of QEMU's ``-device``; such machines are always
+        booted
+    :param parameters: additional words of the kernel's command line; such machines are always booted
+    :param phys_bits: the width of a physical address on an emulated processor; the emulator's default if None
+    :param ram_mib: its RAM in MiB; by its kernel's configuration if None
     """
 
     bar_mib: int = 64
@@ -74,17 +75,17 @@ class GuestShape:
 #: A small guest with the agent alone.
 SMALL = GuestShape()
 
-#: Boots a kernel as a guest of that shape; the offsets are those of an earlier boot of the kernel.
+#: Boots a kernel as a guest of that shape; the offsets come from an earlier boot of the kernel.
 GuestFactory = Callable[[KernelImage, GuestShape, str | None], GuestLike]
 
 
 class Stopped(Exception):
-    """The run was given up while this guest booted."""
+    """The run was abandoned while this guest booted."""
 
 
 @dataclass
 class Boots:
-    """The state the guests of one machine share, with the image of the driver and that of vfio-pci."""
+    """State shared by the guests of one machine, with the images of the driver and of vfio-pci."""
 
     boot: Callable[[GuestShape, str | None], GuestLike]
     driver: DriverImage
@@ -98,7 +99,7 @@ class Boots:
     failure: str = ""
 
     def start(self, shape: GuestShape) -> GuestLike:
-        """A new guest; a failed boot is tried once more, unless the last boots all failed."""
+        """A new guest; a failed boot is retried once, unless all recent boots failed."""
         for last_try in (False, True):
             with self.lock:
                 if self.failed_boots >= MAX_FAILED_BOOTS:

@@ -12,23 +12,24 @@ from pathlib import Path
 
 from pfnlab.base.errors import Defect
 
-#: Ways to wait, for the word of the channel that says so.
+#: Ways to wait, flags in a word of the channel.
 RING, STAND, NAP = 1, 2, 4
 
 _IO_PORTS = {"bell": 0xE9, "gate": 0xEA}
 
-# As many rings as nobody has listened to, at most; there is one for each operation that is done.
+# Most unread rings; there is one per completed operation.
 _MOST = 4096
 
 
 class Ports:
     """Two ports by which host and guest take turns: neither polls while the other one works.
 
-    The agent rings the *bell* when it has something to say; the host sleeps until then. It stands at the
-    *gate* until the host lets it through. Both are debug consoles of QEMU, on sockets, of which these are the
-    host's ends. A write to a socket without room is what makes a processor stand, so QEMU itself stands, too:
-    nobody may ask it anything while the guest is at the gate.
-
+    The agent rings the *bell* when it has a message; the host sleeps until then. The agent stops at the
+    *gate* until the
+    host lets it through. Both are debug consoles of QEMU on sockets, and these are the host's ends. The
+    processor
+    blocks on writing to a full socket, so QEMU itself blocks, too: no one may query it while the guest is at
+    the gate.
     """
 
     def __init__(self) -> None:
@@ -37,7 +38,7 @@ class Ports:
         for name in _IO_PORTS:
             self._mine[name], self._of_guest[name] = socket.socketpair()
             self._mine[name].setblocking(False)
-        # The least room there is: each byte that finds room is a poll.
+        # The smallest buffer possible: each byte with room is a poll.
         self._of_guest["gate"].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 0)
 
     @property
@@ -57,13 +58,13 @@ class Ports:
         ]
 
     def started(self) -> None:
-        """QEMU has its ends; these here are closed, so that it notices when the host is gone."""
+        """Close our copies of QEMU's ends after it started, so that it notices when the host is gone."""
         for end in self._of_guest.values():
             end.close()
 
     def listen(self, seconds: float) -> None:
-        """Sleep until the bell rings, or is broken, so many *seconds* at most."""
-        # Two threads may listen: one whose answer came too late may still do.
+        """Sleep until the bell rings, or is broken, at most *seconds*."""
+        # Two threads may listen: one whose answer came too late may not have stopped yet.
         bell = select.poll()
         bell.register(self._mine["bell"], select.POLLIN)
         if bell.poll(1000 * seconds):
@@ -71,7 +72,7 @@ class Ports:
                 self._mine["bell"].recv(_MOST)
 
     def let_through(self) -> None:
-        """Let the guest through the gate, once; without effect while it is elsewhere."""
+        """Let the guest through the gate once; without effect while it is elsewhere."""
         with contextlib.suppress(OSError):
             self._mine["gate"].recv(1)
 
@@ -92,7 +93,7 @@ _HEARTBEAT, _BEGUN, _ALLOWED, _DONE, _TURNS, _PORTS, _AWAITED = range(4, 11)
 # The first byte of the firmware's own code, up to 1 MiB.
 _FIRMWARE_CODE = 0xF0000
 
-# Waiting: look without pause at first, then sleep longer and longer, in seconds.
+# Waiting: spin at first, then sleep for increasing times, in seconds.
 _SPIN = 0.00002
 _SHORTEST_NAP = 0.0003
 _LONGEST_NAP = 0.001
@@ -103,13 +104,14 @@ _CHECK_EVERY = 0.02
 class Hello:
     """The guest's description of itself once it is up.
 
-    :param release: as ``uname -r`` prints it
+    :param release: as printed by ``uname -r``
     :param bar_start: first physical byte of the device under test, which has *bar_pages*
-    :param ptes: ``ok``, or why page tables cannot be read
-    :param offsets: those the page-table reader found; a later guest of the same kernel boots faster with them
-    :param order: ``ok`` when the order of kernel calls can be observed
+    :param ptes: ``ok``, or the reason why page tables cannot be read
+    :param offsets: offsets found by the page-table reader; a later guest of the same kernel boots faster with
+        them
+    :param order: ``ok`` if the order of kernel calls can be observed
     :param phys_bits: the width of a physical address on its processor
-    :param rom_end: the byte behind the last adapter ROM that the kernel found; 0 where it found none
+    :param rom_end: end of the last adapter ROM that the kernel found; 0 if it found none
     """
 
     release: str
@@ -123,16 +125,17 @@ class Hello:
 
     @property
     def has_false_rom(self) -> bool:
-        """True where the kernel took memory of the firmware for an adapter ROM.
+        """True if the kernel took memory of the firmware for an adapter ROM.
 
-        SeaBIOS heads the memory that it keeps below its own code with the signature of such a ROM.
-        The checksum over it, which a ROM has to have (probe_roms), is right in one boot of 256.
+        SeaBIOS marks the memory below its own code with the signature of such a ROM. The checksum that a ROM
+        must have
+        (probe_roms) is right by chance in one boot of 256.
         """
         return self.rom_end == _FIRMWARE_CODE
 
 
 def read_hello(text: str) -> Hello:
-    """Read the agent's first reply; Defect if it is no hello: agent and host disagree."""
+    """Parse the agent's first reply; Defect if it is not a hello: agent and host disagree."""
     lines = dict(line.partition(" ")[::2] for line in text.splitlines())
     try:
         start, pages = lines["bar"].split()
@@ -162,9 +165,9 @@ class Channel:
         self._sequence = 1
 
     def send(self, text: str, allowed: int = 0, turns: int = RING) -> None:
-        """Hand *text* to the agent; its reply is the next one waited for.
+        """Send *text* to the agent; its reply is the next one waited for.
 
-        :param allowed: how many operations may begin at once, where the request says that they wait
+        :param allowed: number of operations that may begin at once, if the request makes them wait
         :param turns: how both sides wait, as in :mod:`~pfnlab.lab.vm.channel`
         """
         data = text.encode("ascii")
@@ -180,14 +183,14 @@ class Channel:
         self._words[_REQUEST_SEQUENCE] = self._sequence
 
     def reply(self, limit: float, lives: Callable[[], bool]) -> str | None:
-        """The reply that is due; None if *limit* seconds pass, or *lives* says that no reply can come."""
+        """The pending reply; None if *limit* seconds pass, or *lives* returns False."""
         words, sequence = self._words, self._sequence
         if not self._wait(lambda: words[_REPLY_SEQUENCE] == sequence, limit, lives):
             return None
         return self.answered()
 
     def answered(self) -> str:
-        """The reply as far as it is there: whole sections, for a guest from which no more comes."""
+        """The reply so far: complete sections, for a guest that sends no more."""
         length = self._words[_REPLY_LENGTH]
         return self._memory[_REPLY : _REPLY + length].decode("ascii", "replace")
 
@@ -196,12 +199,12 @@ class Channel:
         return self._wait(lambda: self._words[_AWAITED] == self._sequence + 1, limit, lives)
 
     def allow(self, operations: int) -> None:
-        """Let so many operations of the request begin, its end counted."""
+        """Let operations of the request begin, up to *operations* in total, including its end."""
         self._words[_ALLOWED] = operations
         self._ports.let_through()
 
     def done(self, operations: int, limit: float, lives: Callable[[], bool]) -> bool | None:
-        """Wait, as `reply`, until so many operations are done; False for the reply, None for neither."""
+        """Wait, as `reply`, until this many *operations* are done; False for the reply, None for neither."""
         words, sequence = self._words, self._sequence
 
         def is_done() -> bool:
@@ -212,35 +215,35 @@ class Channel:
         return words[_REPLY_SEQUENCE] != sequence
 
     def resume(self, requests: int) -> None:
-        """Go on with a guest that has answered so many *requests*; the last reply is due again."""
+        """Continue with a guest that has answered *requests* requests; the last reply is pending again."""
         self._sequence = 1 + requests
 
     def stop_heart(self) -> None:
-        """Forget the heartbeat; for a stopped machine, before its state is saved."""
+        """Reset the heartbeat; for a stopped machine, before its state is saved."""
         self._words[_HEARTBEAT] = 0
 
     def heart_beats(self, limit: float, lives: Callable[[], bool]) -> bool:
-        """Wait until the agent looks for requests; *limit* and *lives* as in `reply`."""
+        """Wait until the agent polls for requests; *limit* and *lives* as in `reply`."""
         return _wait(lambda: self._words[_HEARTBEAT] != 0, limit, lives)
 
-    # Whether *done* came true before *limit* passed and while *lives*; an agent without ports is polled.
+    # True if *done* came true before *limit* passed and while *lives*; an agent without ports is polled.
     def _wait(self, done: Callable[[], bool], limit: float, lives: Callable[[], bool]) -> bool:
         rings = self._words[_PORTS] and self._words[_TURNS] & RING
         return _wait(done, limit, lives, partial(self._ports.listen, _CHECK_EVERY) if rings else None)
 
     @property
     def begun(self) -> int:
-        """How many operations of the last request the agent has begun, the end of the program counted."""
+        """Number of operations of the last request the agent has begun, including the end of the program."""
         return self._words[_BEGUN]
 
     def close(self) -> None:
-        """Let go of the memory; the file is the owner's to remove."""
+        """Release the memory; the owner removes the file."""
         self._words.release()
         self._memory.close()
         self._ports.close()
 
 
-# Whether *done* came true before *limit* passed and while *lives*; *listen* sleeps until it may have.
+# True if *done* came true before *limit* passed and while *lives*; *listen* sleeps until it may have.
 def _wait(
     done: Callable[[], bool],
     limit: float,

@@ -1,4 +1,4 @@
-"""The console of a guest: its lines, and the file in the cache that keeps those of a lost guest."""
+"""The console of a guest: its lines, and a cache file that keeps those of a lost guest."""
 
 import contextlib
 import itertools
@@ -10,10 +10,10 @@ from pathlib import Path
 from pfnlab.lab.images.cache import cache_root, write_cached
 from pfnlab.programs.runs.alarm import Alarm, alarms_in, first_alarm
 
-# QEMU's message after which it lives on, with a guest that stands still.
+# QEMU's message after which it keeps running with a stopped guest.
 _KVM_GAVE_UP = "KVM internal error"
 
-# What the agent's last line begins with.
+# Prefix of the agent's last line.
 _AGENT = "pfnlab agent:"
 
 _CONSOLES_KEPT = 50
@@ -21,7 +21,7 @@ _serial = itertools.count()
 
 
 def lines_of(path: Path) -> list[str]:
-    """The lines of a log that are not empty; none where there is no log."""
+    """The nonempty lines of a log; empty if there is no log."""
     try:
         text = path.read_text(errors="replace")
     except OSError:
@@ -30,7 +30,7 @@ def lines_of(path: Path) -> list[str]:
 
 
 def keep_console(lines: Sequence[str]) -> Path | None:
-    """Keep what a lost guest said, in the cache; None when there is no room for it."""
+    """Store a lost guest's output in the cache; None if it cannot be stored."""
     folder = cache_root() / "lost"
     path = folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{next(_serial)}.console"
     try:
@@ -45,14 +45,14 @@ def keep_console(lines: Sequence[str]) -> Path | None:
 
 
 def alarm_of(console: Sequence[str]) -> Alarm | None:
-    """The first alarm of a kernel; none where the agent gave up, for that panic is not the kernel's own."""
+    """The first alarm of a kernel; None if the agent gave up, since that panic is not the kernel's own."""
     if any(_AGENT in line for line in console):
         return None
     return first_alarm(alarms_in(console))
 
 
 def gave_up(stderr: Sequence[str]) -> bool:
-    """True where KVM gave up: QEMU lives on, and its guest stands still."""
+    """True if KVM gave up: QEMU keeps running, but its guest is stopped."""
     return any(_KVM_GAVE_UP in line for line in stderr)
 
 
@@ -63,5 +63,5 @@ def last_words(console: Sequence[str], stderr: Sequence[str], status: int | None
         return "; ".join(dict.fromkeys(line.partition("] ")[2] or line for line in panics))
     if status is None:
         return next((line for line in stderr if _KVM_GAVE_UP in line), "QEMU stopped it")
-    said = [*stderr[-1:], *console[-1:], "it said nothing"]
+    said = [*stderr[-1:], *console[-1:], "no output"]
     return f"QEMU ended with status {status} ({said[0]})"

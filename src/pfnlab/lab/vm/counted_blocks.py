@@ -1,7 +1,7 @@
-"""The blocks of a guest's kernel that ran, which a plugin of QEMU's emulator counts.
+"""Executed blocks of a guest's kernel, counted by a plugin of QEMU's emulator.
 
-A block is a piece of code that the emulator translates at once; it is known by the address it begins at.
-The plugin (``blocks.c``) counts in a file that is mapped here too: counts are read and cleared from outside.
+A block is a piece of code that the emulator translates as a unit, identified by its start address. The plugin
+(``blocks.c``) counts in a file that is also mapped here, to read and clear counts from outside.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from pfnlab.base.errors import Defect
 from pfnlab.lab.images.cache import cache_root, kept, quiet
 from pfnlab.lab.images.tools import run
 
-#: How many blocks the file has room for, as in ``blocks.c``.
+#: Capacity of the file in blocks, as in ``blocks.c``.
 MOST_BLOCKS = 1 << 17
 
 _WORD = 8
@@ -24,7 +24,7 @@ _REMEDY = "apt-get install --no-install-recommends gcc libc6-dev"
 
 
 def plugin(*, say: Callable[[str], None] = quiet) -> Path:
-    """The plugin, compiled once; MissingTool if there is no C compiler, Defect if it does not take it."""
+    """The plugin, compiled once; MissingTool without a C compiler, Defect if it does not compile."""
     source = (resources.files("pfnlab.lab.vm") / "blocks.c").read_text(encoding="utf-8")
     key = hashlib.sha256(repr((source, _FLAGS)).encode()).hexdigest()
 
@@ -40,7 +40,7 @@ def plugin(*, say: Callable[[str], None] = quiet) -> Path:
 
 
 class Blocks:
-    """The counts of one guest, in a file that the plugin has made."""
+    """The counts of one guest, in a file created by the plugin."""
 
     def __init__(self, file: Path) -> None:
         with file.open("r+b") as opened:
@@ -48,25 +48,25 @@ class Blocks:
         self._words = memoryview(self._memory).cast("Q")
 
     def clear(self) -> None:
-        """Count from now on."""
+        """Reset all counts."""
         used = self._used
         self._counts(used)[:] = memoryview(bytes(used * _WORD)).cast("Q")
 
     def reached(self) -> list[int]:
-        """The addresses of blocks that ran since, in the order of their first translation."""
-        # The guest may go on, and translate more blocks meanwhile.
+        """Addresses of blocks that ran since, in the order of their first translation."""
+        # The guest may keep running, and translate more blocks.
         used = self._used
         addresses = self._words[1 : 1 + used]
         return [address for address, count in zip(addresses, self._counts(used), strict=True) if count]
 
     def close(self) -> None:
-        """Let go of the file; does nothing the second time."""
+        """Release the file; does nothing the second time."""
         self._words.release()
         self._memory.close()
 
     @property
     def is_full(self) -> bool:
-        """True where there may be blocks that found no room."""
+        """True if the file is full, so that blocks may be missing."""
         return self._used >= MOST_BLOCKS
 
     @property

@@ -1,4 +1,4 @@
-"""The hardware of guests, as a machine's name says it: ``qemu:7.3,cpus=4,memory=768,phys_bits=52``."""
+"""Hardware of guests, from a machine's name: ``qemu:7.3,cpus=4,memory=768,phys_bits=52``."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 FORMS = ("cpus=4", "memory=768 (MiB)", "phys_bits=52", "parameter=WORD")
 
-#: The least and the most of each number.
+#: Minimum and maximum of each number.
 _BOUNDS = {"cpus": (1, 16), "memory": (128, 65_536), "phys_bits": (39, 52)}
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """Properties of all guests of one machine, beyond what a program needs; None as usual.
+    """Properties of all guests of one machine, beyond the needs of a program; None for the default.
 
-    :param cpus: how many processors
+    :param cpus: number of processors
     :param memory: RAM in MiB
     :param phys_bits: the width of a physical address, in bits
-    :param parameters: more words of the kernel's command line; such guests are always booted
+    :param parameters: additional words of the kernel's command line; such guests are always booted
     """
 
     cpus: int | None = None
@@ -36,7 +36,7 @@ class Hardware:
     parameters: tuple[str, ...] = ()
 
     def applied(self, shape: GuestShape) -> GuestShape:
-        """*shape* with this hardware; a program that needs more processors or wider addresses has them."""
+        """*shape* with this hardware; a program that needs more processors or wider addresses gets them."""
         return replace(
             shape,
             cpus=max(shape.cpus, self.cpus or 1),
@@ -46,22 +46,22 @@ class Hardware:
         )
 
     def lacking(self, program: Program) -> str | None:
-        """Why *program* has another meaning on this hardware; None where it has its own."""
+        """Why *program* means something else on this hardware; None if it does not."""
         tops = [device.name for device in program.devices if device.kind == "top"]
         if self.phys_bits != PHYSICAL_BITS or not tops:
             return None
         return (
-            f"with all {PHYSICAL_BITS} bits of a physical address the last pages are a device of kind "
-            f"`limit`, where nothing that ends at the end is freed: write `limit` for `{tops[0]}`"
+            f"with {PHYSICAL_BITS}-bit physical addresses the last pages are a device of kind "
+            f"`limit`, where a range up to the last page is never freed: write `limit` for `{tops[0]}`"
         )
 
 
-#: Guests as usual: one processor, the RAM that the kernel's configuration needs.
+#: Default guests: one processor, the RAM that the kernel's configuration needs.
 USUAL = Hardware()
 
 
 def read_hardware(machine: str, words: Sequence[str]) -> Hardware:
-    """The hardware that the *words* of a machine's name say; Misuse if one is none, or out of bounds."""
+    """The hardware given by the *words* of a machine's name; Misuse if one is invalid or out of bounds."""
     numbers = dict[str, int]()
     parameters = list[str]()
     for word in words:
@@ -70,13 +70,13 @@ def read_hardware(machine: str, words: Sequence[str]) -> Hardware:
             parameters.append(value)
         elif key in _BOUNDS and equals:
             if key in numbers:
-                raise Misuse(f"machine {machine!r}: {key} is said twice: leave one out")
+                raise Misuse(f"machine {machine!r}: {key} is given twice: remove one")
             numbers[key] = _number(machine, key, value)
         else:
             known = [*_BOUNDS, "parameter"]
             close = difflib.get_close_matches(key, known, n=1)
             guess = f"did you mean {close[0]}=? " if close else ""
-            raise Misuse(f"machine {machine!r}: there is no {word!r}: {guess}write {', '.join(FORMS)}")
+            raise Misuse(f"machine {machine!r}: unknown word {word!r}: {guess}write {', '.join(FORMS)}")
     return Hardware(**numbers, parameters=tuple(parameters))
 
 
@@ -84,5 +84,5 @@ def _number(machine: str, key: str, value: str) -> int:
     least, most = _BOUNDS[key]
     number = int(value) if value.isascii() and value.isdecimal() else -1
     if not least <= number <= most:
-        raise Misuse(f"machine {machine!r}: {key} is a number from {least} to {most:,}, not {value!r}")
+        raise Misuse(f"machine {machine!r}: {key} must be a number from {least} to {most:,}, not {value!r}")
     return number

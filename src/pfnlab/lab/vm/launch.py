@@ -1,4 +1,4 @@
-"""QEMU's command line: processor, devices, parameters of the kernel; and the start of its process."""
+"""QEMU's command line: processor, devices, kernel parameters; and the start of its process."""
 
 import os
 import subprocess
@@ -12,40 +12,44 @@ from pfnlab.lab.vm.qmp import Slot
 from pfnlab.lab.vm.saved_state import SAVABLE
 from pfnlab.programs.runs.machine import Accel
 
-#: The model of each of several CPUs. With cx16, QEMU 7.2 was seen to kill a 6.12 guest in the instruction
-#: that uses it.
+#: CPU model with several CPUs. With cx16, QEMU 7.2 killed a 6.12 guest in the instruction that uses it.
 CPU_OF_SEVERAL = "max,-cx16"
 
-#: The model of a single CPU that is emulated. Without erms the kernel clears and copies memory by words, not
-#: by single bytes, each of which takes the emulation as long as a word.
+#: Model of a single emulated CPU. Without erms the kernel clears and copies memory by words, not by single
+#: bytes, each
+#: of which takes the emulator as long as a word.
 CPU_OF_ONE = "max,-erms,-fsrm"
 
-#: Kernel parameters for a single CPU that is emulated: ticks of a fixed period, for to set the timer at every
-#: change of tasks is dear, and nothing cleared that is written anyway.
+#: Kernel parameters for a single emulated CPU: periodic ticks, since setting the timer at every task switch
+#: is
+#: expensive, and no clearing of memory that is written anyway.
 PARAMETERS_OF_ONE = "highres=off nohz=off init_on_alloc=0"
 
-#: The CPU model with KVM: it hides from the kernel that it is a guest, since that changes its behaviour, and
-#: lacks a register that not every host gives its guests.
+#: CPU model with KVM: it hides from the kernel that it is a guest, since that changes its behavior, and lacks
+#: a register
+#: that not every host provides to its guests.
 CPU_OF_HOST = "host,kvm=off,-arch-capabilities"
 
-#: The kernel parameter by which kernels that have a driver for the device of `controller_arguments` built in,
-#: as those from 7.2 on, leave it alone.
+#: Kernel parameter that disables a built-in driver for the device of `controller_arguments`, e.g. in kernels
+#: from 7.2
+#: on.
 NO_DRIVER_OF_CONTROLLER = "initcall_blacklist=nvme_init"
 
 _ROOM = 16 * CHANNEL_SIZE
 
-#: Kernel parameters of every guest: an oops ends it at once; the same addresses in every boot, less to wait
-#: for, and no DAMON statistics (on by default in Debian's kernels from 6.17 on), which clear accessed bits of
-#: page-table entries to sample them.
+#: Kernel parameters of every guest: end at once on an oops, the same addresses in every boot, shorter waits,
+#: and no
+#: DAMON statistics (on by default in Debian's kernels from 6.17 on), which clear accessed bits of page-table
+#: entries.
 PARAMETERS = (
     "console=ttyS0 quiet oops=panic panic=-1 damon_stat.enabled=0 "
     "nokaslr norandmaps mitigations=off no_timer_check tsc=reliable cryptomgr.notests random.trust_cpu=on"
 )
 
-#: The bus addresses of the device under test, or of its slot, and of the channel's device.
+#: Bus addresses of the device under test, or of its slot, and of the channel's device.
 UNDER_TEST, CHANNEL = 0x10, 0x11
 
-# Saving reads every page of the BAR, 0.1 s a GiB; a boot takes some seconds.
+# Saving reads every page of the BAR, 0.1 s per GiB; a boot takes a few seconds.
 _SAVABLE_BAR_MIB = 8192
 
 # Ends a QEMU whose owner is gone.
@@ -53,7 +57,7 @@ _GUARD = 'case $(readlink "/proc/$1/exe") in */qemu-system-*) kill -9 "$1";; esa
 
 
 def cpu_arguments(accel: Accel, cpus: int, phys_bits: int | None = None) -> list[str]:
-    """The arguments for so many CPUs; emulated ones have physical addresses of so many bits."""
+    """Arguments for *cpus* CPUs; emulated ones have *phys_bits*-bit physical addresses."""
     if accel is Accel.KVM:
         return ["-cpu", CPU_OF_HOST, "-smp", str(cpus), "-accel", "kvm"]
     several = cpus > 1
@@ -64,14 +68,14 @@ def cpu_arguments(accel: Accel, cpus: int, phys_bits: int | None = None) -> list
 
 
 def parameters_for(accel: Accel, cpus: int) -> list[str]:
-    """The kernel parameters that make so many CPUs faster."""
+    """Kernel parameters that speed up this number of CPUs."""
     return [PARAMETERS_OF_ONE] * (accel is Accel.TCG and cpus == 1)
 
 
 def device_arguments(name: str, backend: str, slot: int) -> list[str]:
-    """The arguments for a device at *slot* that shows memory as its BAR2.
+    """Arguments for a device at *slot* with memory as its BAR2.
 
-    Memory that is not shared costs nothing until written, also where a state is saved or read.
+    Memory that is not shared costs nothing until written, even if a state is saved or read.
     """
     kind, _, rest = backend.partition(",")
     front = f"ivshmem-plain,memdev={name},addr={slot:#x},master=on"
@@ -79,24 +83,24 @@ def device_arguments(name: str, backend: str, slot: int) -> list[str]:
 
 
 def controller_arguments(bar_mib: int, slot: int) -> list[str]:
-    """The arguments for a device at *slot* that can be reset and put to sleep, with memory as its BAR2.
+    """Arguments for a device at *slot* that can be reset and put to sleep, with memory as its BAR2.
 
-    It is an NVMe controller without a disk, and its memory is what the controller lends to its host. Its
-    state cannot be saved.
+    It is an NVMe controller without a disk, and its memory is the controller memory buffer. Its state cannot
+    be saved.
     """
     return ["-device", f"nvme,serial=pfnlab,max_ioqpairs=1,msix_qsize=1,cmb_size_mb={bar_mib},addr={slot:#x}"]
 
 
 def ram_arguments(path: Path, size: int) -> tuple[str, ...]:
-    """The arguments for RAM of *size* bytes that is the file *path*."""
+    """Arguments for RAM of *size* bytes in the file *path*."""
     backend = f"memory-backend-file,id=ram,mem-path={path},size={size},share=on"
     return ("-object", backend, "-M", "q35,memory-backend=ram")
 
 
 def memory_folder(room: int) -> str | None:
-    """Shared memory where there is enough for *room* bytes beside the channel.
+    """The shared-memory folder if it has space for *room* bytes plus the channel, else None.
 
-    Containers often have little, and running out ends processes.
+    Containers often have little, and running out kills processes.
     """
     try:
         shared = os.statvfs("/dev/shm")
@@ -107,7 +111,7 @@ def memory_folder(room: int) -> str | None:
 
 
 def is_stopped(process: int) -> bool:
-    """True where a process is stopped, as by SIGSTOP."""
+    """True if a process is stopped, e.g. by SIGSTOP."""
     try:
         words = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
@@ -118,8 +122,8 @@ def is_stopped(process: int) -> bool:
 def start_qemu(
     command: Sequence[str], folder: Path, files: Sequence[int] = ()
 ) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
-    """QEMU, which *command* gives *files*, and what ends it with its owner; what it says is in *folder*."""
-    # Sessions of their own: a terminal's interrupt is for the owner, who then closes.
+    """Start QEMU with *files*, and a guard that ends it with its owner; its output goes to *folder*."""
+    # Separate sessions: a terminal's interrupt is for the owner, who then closes.
     with (folder / "stderr").open("wb") as stderr:
         qemu = subprocess.Popen(
             command,
@@ -139,7 +143,7 @@ def start_qemu(
 
 
 def machine_arguments(shape: GuestShape, ram_mib: int, *, iommu: bool) -> list[str]:
-    """The arguments for a machine without its kernel and channel; with an IOMMU, which vfio-pci wants."""
+    """Arguments for a machine without its kernel and channel; with an IOMMU for vfio-pci if requested."""
     return [
         *("-M", "q35"),
         *cpu_arguments(shape.accel, shape.cpus, shape.phys_bits),
@@ -165,7 +169,7 @@ def common_parameters(shape: GuestShape) -> str:
 
 
 def kernel_parameters(shape: GuestShape, offsets: str | None, *, iommu: bool) -> str:
-    """All parameters of the kernel of a guest, with the offsets of an earlier one of the same kernel."""
+    """All kernel parameters of a guest, with the offsets of an earlier guest of the same kernel."""
     words = (
         common_parameters(shape),
         *["intel_iommu=on"] * iommu,
@@ -177,7 +181,7 @@ def kernel_parameters(shape: GuestShape, offsets: str | None, *, iommu: bool) ->
 
 
 def can_be_saved(shape: GuestShape) -> bool:
-    """True where the state of such a machine can be saved after its boot, and fits another time."""
-    # A state of the controller that stands for a device with resets cannot be saved.
+    """True if the state of such a machine can be saved after its boot, and reused."""
+    # The state of the controller used for a device with resets cannot be saved.
     special = shape.resets or bool(shape.devices or shape.parameters)
     return not special and shape.bar_mib <= _SAVABLE_BAR_MIB and shape.accel is not Accel.KVM

@@ -1,9 +1,12 @@
-"""The order of kernel calls inside an operation: functions to probe in each kernel, and reading the trace.
+"""The order of kernel calls inside an operation: functions to probe in each kernel, and parsing of traces.
 
-``order_symbols.json`` has, for every event of the recorded orders, the functions that stand for it in each
-series and the places of their arguments: ``address`` a virtual byte, ``start`` and ``end`` a range of virtual
-bytes, ``byte`` a physical byte, ``pfn`` a page frame, ``mm`` the address space. In ``struct vm_area_struct``
-of every series vm_start comes first and vm_mm at 16, in ``struct mmu_gather`` mm comes first.
+``order_symbols.json`` has, for every event of the recorded orders, its functions in each series and the
+location of
+their arguments: ``address`` a virtual byte, ``start`` and ``end`` a range of virtual bytes, ``byte`` a
+physical byte,
+``pfn`` a page frame, ``mm`` the address space. In ``struct vm_area_struct`` of every series vm_start is first
+and
+vm_mm at 16; in ``struct mmu_gather`` mm is first.
 """
 
 import functools
@@ -20,24 +23,23 @@ from pfnlab.base.units import PAGE_SHIFT, pages_of, phys_to_pfn
 from pfnlab.programs.runs.events import EVENTS, core_order, event_text, without_own_tables
 from pfnlab.programs.runs.places import Places
 
-#: The guest's line where its buffer overflowed and events were lost.
+#: The guest's line if its buffer overflowed and events were lost.
 LOST = "lost"
 
-#: The end of a range that is the whole address space.
+#: End of a range that is the whole address space.
 _TLB_FLUSH_ALL = (1 << 64) - 1
 
-#: The event of the model for a word and the kind of its argument.
+#: The model's event for a word and the kind of its argument.
 _EVENT_NAMES = {wording: name for name, wording in EVENTS.items()}
 
-#: Functions without a place of their own that work for one address space.
+#: Functions without an address argument that work on one address space.
 _OF_A_SPACE = frozenset({"gather", "gather_full", "free_pgtables", "finish"})
 
 
 class EventSymbol(msgspec.Struct, frozen=True, rename={"first": "from", "last": "to"}):
-    """A kernel function that stands for an event, from the series *first*, if any, up to *last*, if any.
+    """A kernel function that implements an event, from series *first* to *last*, if given.
 
-    :param arguments: for each kind of argument the place where the function has it, in the words of kprobe
-        events
+    :param arguments: for each kind of argument its location in the function, in the syntax of kprobe events
     """
 
     symbol: str
@@ -46,7 +48,7 @@ class EventSymbol(msgspec.Struct, frozen=True, rename={"first": "from", "last": 
     arguments: dict[str, str] = {}
 
     def stands_in(self, release: str) -> bool:
-        """True where it stands for the event in the kernel *release*."""
+        """True if it implements the event in the kernel *release*."""
         at = _version(release)
         return (not self.first or _version(self.first) <= at) and (not self.last or at <= _version(self.last))
 
@@ -59,19 +61,19 @@ def symbols() -> dict[str, list[EventSymbol]]:
 
 
 def _standing(release: str) -> Iterator[EventSymbol]:
-    """The functions that stand for an event in the kernel *release*."""
+    """The functions that implement events in the kernel *release*."""
     for functions in symbols().values():
         yield from (function for function in functions if function.stands_in(release))
 
 
 def address_of(symbol: str, release: str) -> str | None:
-    """The place of the virtual address a kernel's function works at, in the words of probes, if any."""
+    """The location of the virtual address a kernel function works on, in kprobe syntax, if any."""
     candidates = (function for function in _standing(release) if function.symbol == symbol)
     return next((function.arguments.get("address") for function in candidates), None)
 
 
 def trace_request(release: str) -> str:
-    """The request that makes a guest of kernel *release* ready to observe orders (``guest/PROTOCOL.md``)."""
+    """The request that prepares a guest of kernel *release* to observe orders (``guest/PROTOCOL.md``)."""
     probes = (
         " ".join(["probe", function.symbol, *function.arguments.values()]) for function in _standing(release)
     )
@@ -84,7 +86,7 @@ def probed(release: str) -> frozenset[str]:
 
 
 def unobserved(release: str, uncalled: Collection[str]) -> frozenset[str]:
-    """The words of events that are not seen in a kernel *release* which calls none of *uncalled*."""
+    """Words of events that cannot be observed in a kernel *release* that calls none of *uncalled*."""
     return frozenset(
         word
         for word, functions in symbols().items()
@@ -94,13 +96,14 @@ def unobserved(release: str, uncalled: Collection[str]) -> frozenset[str]:
 
 
 def read_order(lines: Iterable[str], places: Places) -> tuple[str, ...] | None:
-    """The core order in *lines*, the ``e`` lines of one step, in the words of observations.
+    """The core order in *lines*, the ``e`` lines of one step, in the terms of observations.
 
-    Left out are calls for the acting task's own memory, outside of the program's areas, and calls for another
-    address space of it: the one that exec builds, a copy that fork throws away.
+    Calls for the acting task's own memory outside the program's areas are skipped, and so are calls for
+    another of its
+    address spaces: the one that exec builds, or a copy discarded by fork.
 
-    :return: None when the guest lost events
-    :raises ValueError: a line makes no sense
+    :return: None if the guest lost events
+    :raises ValueError: a line is invalid
     :raises KeyError: a line names a function that was not probed
     """
     lines = list(lines)
@@ -182,5 +185,5 @@ def _version(text: str) -> tuple[int, int]:
     # Of a series or a release: 6.12, 6.12.107+deb13-cloud-amd64.
     match = re.match(r"(\d+)\.(\d+)", text)
     if match is None:
-        raise Defect(f"{text!r} is no kernel release")
+        raise Defect(f"{text!r} is not a kernel release")
     return int(match[1]), int(match[2])

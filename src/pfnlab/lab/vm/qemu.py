@@ -1,4 +1,4 @@
-"""One running virtual machine: its boot, its life, and requests to the agent inside."""
+"""A running virtual machine: its boot, its lifetime, and requests to the agent inside."""
 
 from __future__ import annotations
 
@@ -31,44 +31,44 @@ from pfnlab.programs.runs.machine import Accel
 
 QEMU = "qemu-system-x86_64"
 
-#: Seconds until the agent must have said hello.
+#: Seconds for the agent to say hello.
 BOOT_LIMIT = 60.0
 
 _REMEDY = "apt-get install --no-install-recommends qemu-system-x86"
 _END_LIMIT = 10.0
 _RESTORE_LIMIT = 20.0
-# A kernel that panics prints some hundred lines, and waits a second for a processor that is held.
+# A panicking kernel prints some hundred lines, and waits a second for a held processor.
 _PANIC_LIMIT = 8.0
 _REST_LIMIT = 1.0
-# A kernel whose processor stood for 20 s complains of that. A host that takes as long was suspended.
+# A kernel complains if its processor was stopped for 20 s. A host that takes as long was suspended.
 _STAND_LIMIT = 10.0
-# One boot of 256 has a false adapter ROM (`Hello.has_false_rom`).
+# One boot in 256 has a false adapter ROM (`Hello.has_false_rom`).
 _BOOTS = 4
 # More operations than any request has.
 _ALL = (1 << 32) - 1
 
 
 class Guest:
-    """One running virtual machine; a context manager.
+    """A running virtual machine; a context manager.
 
     :param vmlinuz: the kernel to boot, a bzImage
     :param offsets: ``hello.offsets`` of an earlier guest with the same kernel, to boot faster
-    :param boot_limit: seconds until the agent must have said hello
-    :param fresh: boot, even where the state of an equal machine was saved after its boot
-    :param probes: a ``trace`` request (:func:`pfnlab.lab.vm.probes.trace_request`), to observe orders with
+    :param boot_limit: seconds for the agent to say hello
+    :param fresh: boot, even if the state of an equal machine was saved after its boot
+    :param probes: a ``trace`` request (:func:`pfnlab.lab.vm.probes.trace_request`), to observe orders
     :param shared_ram: keep its RAM in a file that others can read, `ram`
-    :param counted: count the blocks of its kernel that run, `blocks`; on an emulated processor alone
-    :raises MissingTool: QEMU or a C compiler is not on this machine
+    :param counted: count the executed blocks of its kernel, `blocks`; only on an emulated processor
+    :raises MissingTool: QEMU or a C compiler is not installed
     :raises LostGuest: the kernel panicked, QEMU ended, or *boot_limit* passed
     """
 
     hello: Hello
-    #: The console's log; moved to ``<cache>/lost`` when the guest is lost (and there is room), deleted on a
+    #: The console's log; moved to ``<cache>/lost`` if the guest is lost (and there is room), deleted on a
     #: clean close.
     console: Path
-    #: The file that is its RAM, None where that is QEMU's alone.
+    #: The file of its RAM, None if the RAM is private to QEMU.
     ram: Path | None = None
-    #: The counts of its kernel's blocks, None where they are not counted.
+    #: The counts of its kernel's blocks, None if they are not counted.
     blocks: Blocks | None = None
 
     def __init__(
@@ -118,8 +118,7 @@ class Guest:
             self.close()
             raise
 
-    # Start from a saved state; a state that is damaged or does not come to life is thrown away. It is checked
-    # while QEMU reads it.
+    # Starts from a saved state; a damaged or unusable state is deleted. It is checked while QEMU reads it.
     def _restore(self, command: Sequence[str], state: Path, requests: int) -> bool:
         self._launch([*command, "-incoming", f"exec:cat {shell_path(state)}"])
         self._channel.resume(requests)
@@ -197,14 +196,15 @@ class Guest:
         limit: float = 30,
         through: Callable[[int, Callable[[], bool]], bool] | None = None,
     ) -> str:
-        """The reply to *text*, a program under ``observe stand``: the guest stands while *look* is called.
+        """Run *text*, a program under ``observe stand``: the guest is stopped while *look* is called.
 
-        :param stops: after how many of its operations it stands, ascending; not at its end
+        :param stops: numbers of operations after which it stops, ascending; not at its end
         :param look: gets the reply so far
         :param limit: seconds to wait at most, from one stop to the next
-        :param through: lets the guest run to the stop with this index, by the function it gets, whose result
-            is its own: whether the guest stands there. Without it the processor stands, too, and *look* may
-            ask QEMU nothing.
+        :param through: runs the guest to the stop with this index by calling its argument, and returns that
+            call's result: True if the guest is stopped there. Without it the processor is stopped, too, and
+            *look* must not query QEMU
+        :return: the reply
         :raises LostGuest: as `request` does; or *look* took so long that the kernel may have noticed
         """
         self._send(text, 0 if stops else _ALL, RING | NAP | (0 if through else STAND))
@@ -222,33 +222,33 @@ class Guest:
             began = time.monotonic()
             look(self._channel.answered())
             if not through and time.monotonic() - began > _STAND_LIMIT:
-                raise self.lose("the host was busy, and it stood still for too long", disturbed=True)
+                raise self.lose("the host was busy, and the guest was stopped for too long", disturbed=True)
         self._channel.allow(_ALL)
         return self._wait("answer", limit)
 
     def rest(self) -> None:
-        """Wait until the agent waits for the next request, a second at most.
+        """Wait until the agent waits for the next request, at most a second.
 
-        The tasks of the last program are gone then, and the first task of the next one is made.
+        By then the tasks of the last program are gone, and the first task of the next one exists.
         """
         if self._open:
             self._channel.awaited(_REST_LIMIT, self._lives)
 
     def last_alarm(self) -> Alarm | None:
-        """The alarm this guest ended of, or is about to end of, without its operation; None where none came.
+        """The alarm that ended this guest, or is about to, without its operation; None if there is none.
 
-        A kernel that panics is given the time to say all of it.
+        Waits for a panicking kernel to finish its message.
         """
         if self._open and self._alarm_of_console() is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_PANIC_LIMIT)
-            # Meanwhile a request in another thread may have found it, and put the console away.
+            # A request in another thread may have found it in the meantime, and moved the console.
             self._alarm = self._alarm_of_console() or self._alarm
         return self._alarm
 
     @property
     def is_disturbed(self) -> bool:
-        """True where somebody else has killed its QEMU or keeps it stopped, or had when it was lost."""
+        """True if its QEMU is killed or stopped from outside, or was when it was lost."""
         if self._lost or not self._open:
             return self._disturbed
         status = self._process.poll()
@@ -256,32 +256,32 @@ class Guest:
 
     @property
     def begun(self) -> int:
-        """How many operations of the last request were begun, its end counted; of a lost guest too."""
+        """Number of operations begun of the last request, including its end; also for a lost guest."""
         return self._begun if self._lost else self._channel.begun if self._open else 0
 
     def listen_for_gdb(self) -> Path:
-        """Let a :class:`~pfnlab.lab.steering.gdbstub.GdbStub` connect from now on, to the socket returned."""
+        """Let a :class:`~pfnlab.lab.steering.gdbstub.GdbStub` connect to the socket returned."""
         socket = self._folder / "gdb"
         if not socket.exists():
             tell_monitor(self._folder / "qmp", f"gdbserver unix:{socket},server=on,wait=off")
         return socket
 
     def unplug(self) -> None:
-        """Unplug the device under test, which is in its slot; LostGuest if the guest keeps it."""
+        """Unplug the device under test from its slot; LostGuest if the guest keeps it."""
         self._its_slot.unplug(self._folder / "qmp")
 
     def plug(self) -> None:
-        """Plug a new device, whose memory is zero, into the empty slot; LostGuest if QEMU refuses it."""
+        """Plug a new device with zeroed memory into the empty slot; LostGuest if QEMU rejects it."""
         self._its_slot.plug(self._folder / "qmp")
 
     @property
     def _its_slot(self) -> Slot:
         if self._slot is None:
-            raise Defect("the device of this guest is in no slot")
+            raise Defect("the device of this guest is not in a slot")
         return self._slot
 
     def dump(self, core: Path, form: CoreForm = "kdump-zlib") -> None:
-        """Write a core of the kernel, which stands meanwhile, to the new file *core*; LostGuest if not."""
+        """Write a core of the kernel, stopped meanwhile, to the new file *core*; LostGuest on failure."""
         dump_memory(self._folder / "qmp", core, form)
 
     @property
@@ -312,17 +312,17 @@ class Guest:
         self.close()
 
     def _boot_without_false_rom(self, command: Sequence[str], limit: float) -> Hello:
-        """The hello of a boot without a false adapter ROM; some boots are tried."""
+        """The hello of a boot without a false adapter ROM; retries a few boots."""
         for _ in range(_BOOTS):
             hello = read_hello(self._boot(limit))
             if not hello.has_false_rom:
                 return hello
             self.close()
             self._launch(command)
-        raise self.lose(f"its kernel took memory of the firmware for an adapter ROM in {_BOOTS} boots")
+        raise self.lose(f"its kernel mistook firmware memory for an adapter ROM in {_BOOTS} boots")
 
     def _boot(self, limit: float) -> str:
-        """The agent's first reply; a kernel that hangs does not take the whole *limit*."""
+        """The agent's first reply; a kernel that hangs is noticed before *limit*."""
         standstill = Standstill(
             partial(tell_monitor, self._folder / "qmp", "info registers -a"),
             partial(processor_time, self._process.pid),
@@ -345,9 +345,9 @@ class Guest:
     def lose(self, reason: str, *, disturbed: bool = False) -> LostGuest:
         """Close the guest as lost, and store its console.
 
-        :param reason: why, unless it has ended by itself
-        :param disturbed: it is the host's fault
-        :return: the error, which later requests raise too; the first one where it was lost before
+        :param reason: the reason, unless it has ended by itself
+        :param disturbed: true if it is the host's fault
+        :return: the error, which later requests raise too; the first one if it was lost before
         """
         if self._lost:
             return self._lost

@@ -1,4 +1,4 @@
-"""QEMU's monitor protocol: commands, waiting for an event, and a device that is unplugged and plugged in."""
+"""QEMU's monitor protocol: commands, waiting for an event, and hotplug of a device."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from pfnlab.base.errors import LostGuest
 
-#: How long one answer may take, and writing a core, in seconds.
+#: Time limits of one answer, and of writing a core, in seconds.
 ANSWER_LIMIT, DUMP_LIMIT = 20.0, 300.0
 
-#: The forms of a core: ELF, of the size of all memory, or packed as kdump does.
+#: Formats of a core: ELF, of the size of all memory, or compressed by kdump.
 CoreForm = Literal["elf", "kdump-zlib"]
 
 
@@ -22,7 +22,7 @@ class QmpError(Exception):
 
 
 class Qmp:
-    """A connection, in a ``with`` statement, to the monitor that listens on the socket *path*.
+    """A connection to the monitor on the socket *path*; a context manager.
 
     :raises OSError: QEMU does not listen, or an answer takes longer than *limit* seconds
     """
@@ -45,7 +45,7 @@ class Qmp:
         self._socket.close()
 
     def __call__(self, execute: str, **arguments: object) -> Any:
-        """The value QEMU returns for a command; QmpError if it answers with an error, or hangs up."""
+        """The value QEMU returns for a command; QmpError if it answers with an error, or disconnects."""
         self._lines.write(json.dumps({"execute": execute, "arguments": arguments}) + "\n")
         self._lines.flush()
         while answer := self._next():
@@ -54,10 +54,10 @@ class Qmp:
             if "return" in answer:
                 return answer["return"]
             self._events.append(answer)
-        raise QmpError(f"{execute}: QEMU hung up")
+        raise QmpError(f"{execute}: QEMU disconnected")
 
     def wait_for(self, event: str, device: str, limit: float) -> None:
-        """Wait for *event* of the device; TimeoutError after *limit* seconds, QmpError if QEMU hangs up."""
+        """Wait for *event* of the device; TimeoutError after *limit* seconds, QmpError if QEMU goes away."""
         deadline = time.monotonic() + limit
         while True:
             messages, self._events = self._events, []
@@ -73,7 +73,7 @@ class Qmp:
             finally:
                 self._socket.settimeout(self._limit)
             if message is None:
-                raise QmpError(f"{event}: QEMU hung up")
+                raise QmpError(f"{event}: QEMU disconnected")
             self._events.append(message)
 
     def _next(self) -> dict[str, Any] | None:
@@ -82,27 +82,29 @@ class Qmp:
 
 
 def tell_monitor(qmp: Path, command: str) -> str:
-    """The answer of QEMU's human monitor, behind the socket *qmp*, to a command; LostGuest if none."""
+    """Answer of QEMU's human monitor, on the socket *qmp*, to a command; LostGuest if none."""
     try:
         with Qmp(qmp) as ask:
             return str(ask("human-monitor-command", **{"command-line": command}))
     except (OSError, ValueError, QmpError) as trouble:
-        raise LostGuest(f"QEMU's monitor did not take `{command.partition(' ')[0]}`: {trouble}") from trouble
+        raise LostGuest(
+            f"QEMU's monitor did not accept `{command.partition(' ')[0]}`: {trouble}"
+        ) from trouble
 
 
 def dump_memory(qmp: Path, core: Path, form: CoreForm) -> None:
-    """Let QEMU, behind the socket *qmp*, write all memory to the file *core*; LostGuest if it does not."""
+    """Let QEMU, on the socket *qmp*, write all memory to the file *core*; LostGuest on failure."""
     try:
         with Qmp(qmp, DUMP_LIMIT) as ask:
             ask("dump-guest-memory", paging=False, protocol=f"file:{core.absolute()}", format=form)
     except (OSError, ValueError, QmpError) as trouble:
-        raise LostGuest(f"QEMU wrote no core {core}: {trouble}") from trouble
+        raise LostGuest(f"QEMU did not write the core {core}: {trouble}") from trouble
 
 
-#: How long a guest may take to let go of a device, in seconds.
+#: Time limit for a guest to release a device, in seconds.
 UNPLUG_LIMIT = 30.0
 
-#: The largest BAR, in MiB, that has a second place in the slot's window of addresses.
+#: The largest BAR, in MiB, with a second location in the slot's address window.
 MOVABLE_BAR_MIB = 256
 
 #: The id of the port; no property of the port itself has this name.
@@ -110,7 +112,7 @@ _BUS = "behind"
 
 
 class Slot:
-    """A PCI Express root port and its device, whose BAR, and that of every later device, has so many MiB."""
+    """A PCI Express root port and its device; the BAR of each device plugged in has *bar_mib* MiB."""
 
     def __init__(self, bar_mib: int) -> None:
         self._bar_mib = bar_mib
@@ -120,7 +122,7 @@ class Slot:
     def arguments(cls, bar_mib: int, address: int) -> list[str]:
         """QEMU's arguments for the slot at *address* of the bus, and for the first device."""
         name = cls(bar_mib)._name()
-        # Room for two BARs, so that the kernel can move the device's; larger ones stay where they are.
+        # Space for two BARs, so that the kernel can move the device's; larger ones stay in place.
         room = f",pref64-reserve={2 * bar_mib}M" if bar_mib <= MOVABLE_BAR_MIB else ""
         return [
             *("-object", f"memory-backend-ram,id=bar-{name},size={bar_mib}M"),
@@ -129,7 +131,7 @@ class Slot:
         ]
 
     def unplug(self, qmp: Path) -> None:
-        """Take the device out; LostGuest if the guest does not let go of it within :data:`UNPLUG_LIMIT`."""
+        """Remove the device; LostGuest if the guest does not release it within :data:`UNPLUG_LIMIT`."""
         try:
             with Qmp(qmp) as ask:
                 ask("device_del", id=self._name())
@@ -138,7 +140,7 @@ class Slot:
             raise LostGuest(f"the device could not be unplugged: {trouble}") from trouble
 
     def plug(self, qmp: Path) -> None:
-        """Put a new device in, with memory of its own; LostGuest if QEMU refuses."""
+        """Add a new device with its own memory; LostGuest if QEMU rejects it."""
         self._device += 1
         name = self._name()
         memory = {"qom-type": "memory-backend-ram", "id": f"bar-{name}"}
@@ -146,7 +148,7 @@ class Slot:
             with Qmp(qmp) as ask:
                 ask("object-add", **memory, size=self._bar_mib << 20)
                 device = {"driver": "ivshmem-plain", "memdev": memory["id"], "bus": _BUS}
-                # QEMU 10 takes no truth value here, of three: on, off, auto.
+                # QEMU 10 takes no boolean here, but one of on, off, auto.
                 ask("device_add", id=name, master="on", **device)
         except (OSError, ValueError, QmpError) as trouble:
             raise LostGuest(f"no device could be plugged in: {trouble}") from trouble

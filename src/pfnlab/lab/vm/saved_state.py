@@ -1,6 +1,6 @@
-"""Saved machines: a guest is booted once, later guests go on from its state in a tenth of the time.
+"""Saved machines: a guest is booted once, and later guests resume from its state in a tenth of the time.
 
-A state fits one kernel file, one image, one QEMU and one command line; its name is a hash over them.
+A state fits one kernel file, one image, one QEMU and one command line; its name is a hash of them.
 """
 
 import contextlib
@@ -15,28 +15,29 @@ from pfnlab.base.inert import shell_path
 from pfnlab.lab.images.cache import cache_root, forget, keep, make_cache_folder
 from pfnlab.lab.vm.qmp import Qmp, QmpError
 
-#: QEMU's arguments for a machine that may be saved: the state does not say that the machine stood still.
+#: QEMU's arguments for a machine that may be saved: the state does not record that the machine was stopped.
 SAVABLE = ("-global", "migration.store-global-state=off")
 
 _SAVE_LIMIT = 20.0
 
-#: How many states are stored, at some 85 MiB each. One run of all tests uses about forty; with fewer, each
-#: state would be gone when the next run comes to it.
+#: Most states to keep, at about 85 MiB each. One run of all tests uses about forty; with fewer, each state
+#: would be
+#: evicted before the next run needs it.
 _KEPT = 48
 
 
 def state_file(files: Sequence[Path], arguments: Sequence[str]) -> Path:
-    """The file for the state of a machine made from *files* (QEMU, kernel, image) and *arguments*."""
+    """File for the state of a machine made from *files* (QEMU, kernel, image) and *arguments*."""
     stamps = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     key = hashlib.sha256(repr((stamps, list(arguments))).encode()).hexdigest()
     return cache_root() / "states" / f"{key[:16]}.state"
 
 
 def save_state(qmp: Path, state: Path, while_stopped: Callable[[], None]) -> bool:
-    """Save the machine that listens on the socket *qmp* to *state* and let it go on.
+    """Save the machine that listens on the socket *qmp* to *state* and resume it.
 
-    :param while_stopped: called when the machine stands still, before its memory is read
-    :return: whether there is a state now; a machine that cannot be saved is only slower next time
+    :param while_stopped: called while the machine is stopped, before its memory is read
+    :return: true if there is a state now; a machine that cannot be saved is only slower next time
     """
     part = state.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
     try:
@@ -50,7 +51,7 @@ def save_state(qmp: Path, state: Path, while_stopped: Callable[[], None]) -> boo
                 ask("cont")
         if done:
             keep(part, state)
-            # States are large (a third of the guest's RAM): the least recently used go.
+            # States are large (a third of the guest's RAM): the least recently used are removed.
             states = sorted(state.parent.glob("*.state"), key=lambda file: file.stat().st_atime)
             for old in states[:-_KEPT]:
                 forget(old)
@@ -75,9 +76,9 @@ def _migrate(ask: Qmp, path: Path) -> bool:
 
 
 def mark_used(state: Path) -> None:
-    """Note that a machine started from *state*, so it is not among those that go first.
+    """Record that a machine started from *state*, so that it is not evicted first.
 
-    The time of its last write stays, which says that it need not be read once more.
+    Its modification time, which shows that it need not be checksummed again, is kept.
     """
     with contextlib.suppress(FileNotFoundError):
         os.utime(state, ns=(time.time_ns(), state.stat().st_mtime_ns))

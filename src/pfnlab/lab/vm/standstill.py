@@ -1,7 +1,8 @@
-"""A guest that hangs while it boots, seen from outside: its processors run, and stay where they are.
+"""Detects a guest that hangs during boot: its processors run, but stay in one place.
 
-A kernel that hangs before its first line says nothing at all. To wait for the whole limit of a boot costs a
-minute for each guest.
+A kernel that hangs before its first line prints nothing. Waiting for the whole boot limit costs a minute for
+each
+guest.
 """
 
 import os
@@ -12,15 +13,16 @@ from pathlib import Path
 
 from pfnlab.base.errors import LostGuest
 
-#: Seconds between two looks at the processors.
+#: Seconds between two checks of the processors.
 _EVERY = 1.0
 
-#: After so many looks at one place in a row, the guest hangs. No part of a boot takes as long in one page of
+#: Consecutive checks in one place after which the guest hangs. No part of a boot takes as long in one page of
 #: code.
 _LOOKS = 7
 
-#: Seconds of processor time that QEMU has to use between two looks for the second one to count: on a loaded
-#: machine a guest stays where it is because it does not run.
+#: Processor seconds that QEMU must use between two checks for the second one to count: on a loaded machine a
+#: guest may
+#: stay in place because it does not run.
 _RAN = 0.2
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -30,11 +32,11 @@ _PROCESSOR = re.compile(r"\b[ER]IP=([0-9a-f]+) [ER]FL=([0-9a-f]+)\b.*\bHLT=([01]
 
 
 class Standstill:
-    """Looks at the processors of a guest that boots, once a second.
+    """Checks the processors of a booting guest once a second.
 
-    :param registers: the answer of QEMU's monitor to ``info registers -a``
-    :param processor_time: seconds of processor time that QEMU has used
-    :param clock: seconds, as ``time.monotonic`` gives them
+    :param registers: returns the answer of QEMU's monitor to ``info registers -a``
+    :param processor_time: returns seconds of processor time that QEMU has used
+    :param clock: returns seconds, like ``time.monotonic``
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class Standstill:
         self._looks = 0
 
     def place(self) -> str | None:
-        """Where the first processor hangs, in hexadecimal; None while it boots or awaits an interrupt."""
+        """Hexadecimal address where the first processor hangs; None while it boots or awaits an interrupt."""
         if self._clock() >= self._next:
             self._look()
             self._next = self._clock() + _EVERY
@@ -63,7 +65,7 @@ class Standstill:
                 for place, flags, halted in _PROCESSOR.findall(self._registers())
             ]
         except LostGuest:
-            # QEMU has ended or is busy, which others notice.
+            # QEMU has exited or is busy, which is noticed elsewhere.
             return
         used = self._processor_time()
         ran, self._used = used - self._used >= _RAN, used
@@ -78,7 +80,7 @@ class Standstill:
 
 
 def processor_time(process: int) -> float:
-    """Seconds of processor time that a process has used; 0 where it is gone."""
+    """Seconds of processor time that a process has used; 0 if it is gone."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:

@@ -61,6 +61,6 @@ def test_a_kernel_without_types_is_a_source_with_the_reason(tmp_path: Path) -> N
 
     (source,) = snapshot.sources
     assert ("kernel types", Access.ABSENT) == (source.name, source.access)
-    assert "has no types in it" in source.why
+    assert "contains no types" in source.why
     assert "toy" == snapshot.kernel
     assert (None, None, None) == (snapshot.book, snapshot.mappings, snapshot.log)

@@ -123,7 +123,7 @@ def test_one_file_of_a_machine_is_enough(tmp_path: Path) -> None:
 
 def test_a_path_to_nothing_is_refused(tmp_path: Path) -> None:
     """With the path."""
-    with pytest.raises(Misuse, match="there is no such file"):
+    with pytest.raises(Misuse, match="no such file"):
         open_origin(tmp_path / "none")
 
 
