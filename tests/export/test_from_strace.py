@@ -315,7 +315,7 @@ def test_an_operation_has_its_line_and_error() -> None:
         (
             'openat(AT_FDCWD, "/dev/dri/card0", O_RDWR) = 4\n'
             "mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, 4, 0) = 0x7c0000000000",
-            "# not said, 1: mmap of /dev/dri/card0: its driver maps in a way of its own",
+            "# not said, 1: mmap of /dev/dri/card0: its driver has a special way to map",
         ),
         (
             "[pid 7] getpid() = 7\n[pid 99] getpid() = 99",

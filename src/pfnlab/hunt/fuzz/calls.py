@@ -185,7 +185,7 @@ class CallGenerator(MappingGenerator):
         return values
 
     def _value(self, field: Field, name: str) -> object:
-        """A value for *field*, None if there is none."""
+        """A value for *field*, or None."""
         draw, places = self._random, self._places
         match field:
             case Shape.RANGE:

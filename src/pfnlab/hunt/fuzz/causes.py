@@ -5,18 +5,18 @@ shows in several fields, at several operations, and in later effects. Findings a
 smallest first. Each starts a new cause unless it belongs to an existing one. The *effect* of a difference is
 its field and its shape, regardless of the operation. A finding belongs to a cause
 
-1. if it **follows** from it: with the cause masked, nothing of the finding remains. Masking removes every program
-   in which an effect of the cause occurred before the finding or in the same step. If this removes every program
-   that showed the finding, including the smallest, the finding was never seen without the cause. Fields that are
-   not state (``log``, ``value``, ``flushes``, ``events``) cannot change later state, so they mask no difference
-   in state;
-2. or if it **has the same effect under the same conditions**: its effect is one of the cause's effects, or of
-   those that followed from it, and both appear and disappear together when the mappings of the two smallest
-   programs are varied in the same way (:mod:`pfnlab.hunt.fuzz.variations`): twice the pages, another cache mode,
-   private instead of shared, populated or not. A variation in which the operation has another result on the first
-   machine is ignored. For example, a reference that only a VMA of one page fails to take is missing after fork
-   and after mremap, and present in both with two pages: one cause. If one is missing with two pages too, there
-   are two causes.
+1. if it **follows** from it: with the cause masked, nothing of the finding remains. Masking removes every
+   program in which an effect of the cause occurred before the finding or in the same step. If this removes
+   every program that showed the finding, including the smallest, the finding was never seen without the
+   cause. Fields that are not state (``log``, ``value``, ``flushes``, ``events``) cannot change later state,
+   so they mask no difference in state;
+2. or if it **has the same effect under the same conditions**: its effect is one of the cause's effects, or
+   of those that followed from it, and both appear and disappear together when the mappings of the two
+   smallest programs are varied in the same way (:mod:`pfnlab.hunt.fuzz.variations`): twice the pages,
+   another cache mode, private instead of shared, populated or not. A variation in which the operation has
+   another result on the first machine is ignored. For example, a reference that only a VMA of one page
+   fails to take is missing after fork and after mremap, and present in both with two pages: one cause. If
+   one is missing with two pages too, there are two causes.
 
 No program distinguishes two causes that have the same effect under the same conditions; the second one
 appears when the first is fixed. A cause is named by its smallest program, and causes are listed in order of

@@ -108,8 +108,7 @@ class _Schedule:
         drawing.add(Op(Release(), MAIN_TASK))
 
     def _thread(self, task: str) -> None:
-        """Draw another thread in the process of *task*; limits on its memory, which no rule covers, are lifted first.
-        """
+        """Draw a thread in the process of *task*; limits on its memory, which no rule covers, go first."""
         drawing = self._drawing
         for resource in sorted(drawing.limits[drawing.process_of[task]] & OF_OWN_MEMORY):
             drawing.add(Op(Setrlimit(resource, None), task))
