@@ -53,7 +53,7 @@ def test_output_of_any_bytes_may_be_in_a_log(tmp_path: Path) -> None:
 
     text = imported(ImportRequest(source=str(path)))
 
-    assert "# not said, 1: lines that are no system call" in text
+    assert "# not said, 1: lines that are not a system call" in text
     assert "\x1b" not in text
 
 

@@ -1,4 +1,4 @@
-"""One claim re-evaluated: the answers of models today, those of kernels, and the commands that repeat each."""
+"""One claim re-evaluated: the answers of models and kernels, and the commands that repeat each."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby

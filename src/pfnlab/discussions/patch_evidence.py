@@ -183,7 +183,7 @@ def counterexample(asked: Finds) -> Program:
 
 
 def lacking(golden: PatchGolden, asks: Iterable[ClaimQuestion]) -> list[str]:
-    """The reasons why *golden* does not answer questions to its model, each with the command that records it."""
+    """The reasons why *golden* does not answer questions to its model, with the commands that record them."""
     found = []
     for asked in asks:
         try:
@@ -202,7 +202,7 @@ def _shown(golden: PatchGolden, asked: Shows) -> PatchedAnswer:
 
 
 def _violated(golden: PatchGolden, asked: Finds) -> PatchedAnswer:
-    """The kernel's run of the shortest program, which violates the property by itself if a run can show that."""
+    """The kernel's run of the shortest program, which itself violates the property if a run can show that."""
     recorded = golden.violation(_violates(asked))
     program, run = recorded.program, golden.run_of(recorded)
     read = still_read(program, run) if asked.name == _TOLD_FREE else None

@@ -1,7 +1,7 @@
 """The loop: draw or list programs, run and compare them on all machines; reproduce, minimize, file
 differences.
 
-A message that prints once per boot is compared only if no machine has printed it already. Which guest runs a
+A message that prints once per boot is compared only if no machine has printed it already. The guest of a
 program is random, and so are the messages that this guest has already printed; a difference must not depend
 on it. So a repetition that does not show the difference is repeated in a fresh boot, which decides.
 """

@@ -122,8 +122,7 @@ class HuntState(msgspec.Struct):
     def __post_init__(self) -> None:
         """Refuse an inconsistent hunt (ValueError: not every finished cell has a letter)."""
         if self.cells is not None and not len(self.cells.letters) == self.next <= self.cells.count:
-            finished = f"{self.next} of {number_of(self.cells.count, 'cell')}"
-            raise ValueError(f"{finished} are finished, and each needs a letter")
+            raise ValueError(f"{self.next} of {number_of(self.cells.count, 'cell')} need a letter each")
 
     @property
     def verb(self) -> str:

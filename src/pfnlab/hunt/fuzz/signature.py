@@ -190,7 +190,7 @@ def judged_signatures(
 
     :param broken: the result of :func:`kernel_violations`; None to compute it
 
-    A log line is a finding by decision of a property. A lost guest is not a finding: an operation that no rule
+    A log line is a finding if a property decides so. A lost guest is not a finding: an operation that no rule
     decides may wait for ever.
     """
     found: dict[Signature, None] = {}
