@@ -70,7 +70,7 @@ def test_output_of_any_bytes_may_be_in_a_log(tmp_path: Path) -> None:
             ImportRequest(source=str(RECORDED / "resource"), form="strace"),
             "resource: no line is a system",
         ),
-        (ImportRequest(source=str(RECORDED / "resource"), form="syz"), "resource:1: this is no call"),
+        (ImportRequest(source=str(RECORDED / "resource"), form="syz"), "resource:1: this is not a call"),
         (
             ImportRequest(source="a", resource=(str(RECORDED / "bar_user.py"),)),
             "bar_user.py:1: this is not a line of a sysfs resource file",
