@@ -52,7 +52,7 @@ Other words: [glossary](glossary.md).
 | `--findings`, `--known`, `--stop-after`, `--jobs`, `--accel`, `--profile` | as for [all hunts](fuzz.md) |
 
 Exit codes: 0 nothing differs, 1 a finding, known or new, 2 misuse, 3 undecided.
-Undecided are a difference that did not show again, and a cell that a machine cannot run.
+Undecided are a difference that could not be reproduced, and a cell that a machine cannot run.
 [Campaigns](campaigns.md) run sweeps as `[[sweep]]`.
 
 """

@@ -97,7 +97,7 @@ def test_a_file_is_no_other_program_of_the_same_name(beside: Path) -> None:
     (beside / "unmapping").mkdir()
     (beside / "unmapping" / "munmap-whole").write_text(MINE, encoding="utf-8")
 
-    with pytest.raises(Misuse, match="is a program of pfnlab and a file: rename the file"):
+    with pytest.raises(Misuse, match="is both a program of pfnlab and a file: rename the file"):
         Beside(beside).programs(("unmapping/munmap-whole", str(find_program("munmap-whole"))))
 
 
@@ -106,7 +106,7 @@ def test_a_file_is_no_other_program_of_the_same_name(beside: Path) -> None:
     [
         ("none.pfn", "no such file"),
         ("bad.pfn", "bad.pfn:1:1"),
-        ("-", "a campaign reads no standard input"),
+        ("-", "a campaign does not read standard input"),
     ],
 )
 def test_a_program_that_is_none_is_one_line(beside: Path, word: str, says: str) -> None:

@@ -82,7 +82,7 @@ def test_the_example_of_the_repository_is_a_plan() -> None:
         ("form = 1\n" + FUZZ, 'c.toml: name: it is missing: write name = "nightly"'),
         ('form = 1\nname = "A b"\n' + FUZZ, "c.toml:2: name: a name is at most 64 small letters"),
         ("form = 1\nname = 3\n" + FUZZ, 'c.toml:2: name: this is text: write name = "nightly"'),
-        (HEAD, "c.toml: nothing is to be run: add [[fuzz]]"),
+        (HEAD, "c.toml: it has no work: add [[fuzz]]"),
         (HEAD + "[fuz]\n" + FUZZ, "c.toml: fuz: there is no such key: did you mean `fuzz`?"),
         (HEAD + "[fuzz]\nseed = 1\n", "c.toml: fuzz: these are tables: begin each with [[fuzz]]"),
         (HEAD + "limits = 3\n" + FUZZ, "c.toml:3: limits: this is a table: begin it with [limits]"),
@@ -108,7 +108,7 @@ def test_the_example_of_the_repository_is_a_plan() -> None:
         (HEAD + FUZZ + "programs = 0\n", "c.toml:5: [[fuzz]] 1, programs: this is more than 0, not 0"),
         (HEAD + FUZZ + "leaves = true\n", "c.toml:5: [[fuzz]] 1, leaves: only mappings of the driver"),
         (HEAD + FUZZ + 'look = "far"\n', "c.toml:5: [[fuzz]] 1, look: there is no way to look 'far'"),
-        (HEAD + '[[fuzz]]\nmachines = [["model:6.1"]]\n', "c.toml:4: [[fuzz]] 1, machines: one machine has"),
+        (HEAD + '[[fuzz]]\nmachines = [["model:6.1"]]\n', "c.toml:4: [[fuzz]] 1, machines: a single machine"),
         (
             HEAD + '[[fuzz]]\nmachines = [["model:6.1", "moddel:7"]]\n',
             "c.toml:4: [[fuzz]] 1, machines: there is",
@@ -164,12 +164,12 @@ def test_the_example_of_the_repository_is_a_plan() -> None:
         ),
         (
             HEAD + "[[sweep]]\nmachines = [['model:7.2']]\n",
-            "c.toml:4: [[sweep]] 1, machines: one machine has nothing to differ from",
+            "c.toml:4: [[sweep]] 1, machines: a single machine cannot be compared",
         ),
         (HEAD + SWEEP + "look = 'nose'\n", "c.toml:5: [[sweep]] 1, look: "),
         (HEAD + SWEEP + "cells_per_shard = 0\n", "c.toml:5: [[sweep]] 1, cells_per_shard: "),
         (HEAD + "[[meet]]\nkernels = ['6.12']\nprofile = 'x'\n", "c.toml:5: [[meet]] 1, profile: 'x' is no"),
-        (HEAD + CATALOGUE + "programs = ['-']\n", "c.toml:5: [[catalogue]] 1, programs: a campaign reads no"),
+        (HEAD + CATALOGUE + "programs = ['-']\n", "c.toml:5: [[catalogue]] 1, programs: a campaign does not"),
         (
             HEAD + CATALOGUE + "programs = ['']\n",
             "c.toml:5: [[catalogue]] 1, programs: there is no program ''",

@@ -123,14 +123,14 @@ def test_questions_of_another_version_are_refused() -> None:
     """A shard from an older campaign means other pieces."""
     work = ReviewWork(machines=("model:7.3", "model:7.3"), plan="0", first=0, end=1)
 
-    with pytest.raises(Misuse, match="begin another campaign"):
+    with pytest.raises(Misuse, match="start a new campaign"):
         review_shard(work)
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('designs = ["mine.py"]\nbases = ["model:7.3"]\n', "designs: mine.py is for a seam that only"),
+        ('designs = ["mine.py"]\nbases = ["model:7.3"]\n', "designs: only running mine.py tells its seam"),
         ('designs = ["flush=non"]\nbases = ["model:7.3"]\n', "designs: "),
         ('designs = ["flush"]\nbases = ["model:7.3"]\n', "designs: 'flush' is not a design"),
         ('designs = ["flush=none"]\nbases = ["qemu:7.3"]\n', "bases: qemu:7.3 cannot be reviewed against"),

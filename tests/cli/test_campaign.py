@@ -251,7 +251,7 @@ def test_a_campaign_is_stopped_and_goes_on(folder: Path, ask: Ask) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         _wait_for_some(process)
         assert "quick: running" in ask("campaign", "status").out
-        assert "runs already" in ask("campaign", "run", "quick.toml").err
+        assert "is already running" in ask("campaign", "run", "quick.toml").err
         assert 0 == ask("campaign", "stop").code
         out, err = process.communicate(timeout=60)
 

@@ -21,7 +21,7 @@ def test_machines_that_agree(ask: Ask, tmp_path: Path) -> None:
     assert 0 == answer.code
     assert [
         "40 cells, 0 differences",
-        "40 cells of 220:260, by letter: 40 . (all machines agree, and nothing is broken)",
+        "40 cells of 220:260, by letter: 40 . (all machines agree, and no property is violated)",
         "agreement alone: pci, UC-",
     ] == answer.out.splitlines()
     assert not (tmp_path / "found").exists()
@@ -111,7 +111,7 @@ def test_a_file_that_is_none(ask: Ask, tmp_path: Path) -> None:
     answer = ask("fuzz", "--enumerate", "pci", *SAME, "--cells", "0:20", "--resume", kept)
 
     assert 2 == answer.code
-    assert answer.err.startswith(f"pfnlab: {kept} is no state of a hunt: ")
+    assert answer.err.startswith(f"pfnlab: {kept} is not the state of a hunt: ")
 
 
 def test_a_full_disk_is_no_misuse(ask: Ask) -> None:
@@ -127,8 +127,8 @@ def test_a_full_disk_is_no_misuse(ask: Ask) -> None:
     [
         (("pcie",), "there is no scope `pcie`: did you mean `pci`?"),
         (("pci", "--cells", "9:2"), "write --cells 0:1156"),
-        (("pci", "--on", "model:7.3"), "one machine has nothing to differ from"),
-        (("pci", "--on", "model:7.3", "--on", "model:7.3"), "one machine has nothing to differ from"),
+        (("pci", "--on", "model:7.3"), "a single machine cannot be compared"),
+        (("pci", "--on", "model:7.3", "--on", "model:7.3"), "a single machine cannot be compared"),
         (("pci", *SAME, "--look", "nose"), "nose"),
     ],
 )

@@ -90,7 +90,7 @@ def test_one_machine_is_not_enough(ask: Ask) -> None:
     answer = ask("fuzz", "--on", "model:7.2")
 
     assert 2 == answer.code
-    assert "one machine has nothing to differ from" in answer.err
+    assert "a single machine cannot be compared" in answer.err
 
 
 def test_leaves_need_somebody_who_makes_them(ask: Ask) -> None:

@@ -190,7 +190,7 @@ def test_an_empty_file_is_no_store_of_any_verb(folder: Path, ask: Ask, verb: tup
 
     answer = ask(*verb)
 
-    assert (2, "pfnlab: s.db: this file is empty, and no store of pfnlab: name another file\n") == (
+    assert (2, "pfnlab: s.db: this file is empty, not a pfnlab store: name another file\n") == (
         answer.code,
         answer.err,
     )

@@ -180,7 +180,7 @@ def test_a_finding_is_replayed(ask: Ask, tmp_path: Path) -> None:
     assert 0 == ask("replay", folder / "program.pfn").code
     other = ask("replay", folder, "--on", "model:7.2", "--on", "model:7.3")
     assert 1 == other.code
-    assert "the machines do the same" in other.out
+    assert "the machines behave the same" in other.out
 
 
 POLICY = Path(__file__).parent.parent.parent / "docs" / "own-policy" / "per_vma.py"

@@ -186,7 +186,10 @@ def test_a_malformed_file_is_one_line(was: str, is_: str, said: str) -> None:
     [
         (SEARCH.replace("no_leak", "no_leek"), "no_leek"),
         (SEARCH.replace("standard", "standart"), "there is no scope `standart`"),
-        (SEARCH.replace("holds", "hold"), "no_leak = 'hold' is no verdict: write holds, always or violated"),
+        (
+            SEARCH.replace("holds", "hold"),
+            "no_leak = 'hold' is not a verdict: write holds, always or violated",
+        ),
         (RUN.replace('["munmap a"]', "[]"), "`run`: expected `array` of length >= 1"),
         (COSTS.replace("exact", "exect"), "there is no tracker 'exect': did you mean `exact`?"),
         (COSTS.replace("per_vma", "vma"), "`expected`: object contains unknown field `vma`"),

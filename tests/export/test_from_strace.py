@@ -293,7 +293,7 @@ def test_an_operation_has_its_line_and_error() -> None:
             'write(4</proc/77/clear_refs>, "4", 1) = 1',
             '# not said, 1: write of "4" to /proc/77/clear_refs',
         ),
-        ("hello\nthere", "# not said, 2: lines that are no system call"),
+        ("hello\nthere", "# not said, 2: lines that are not a system call"),
         (
             "pkey_mprotect(0x7f0000000000, 4096, PROT_READ, 0) = 0",
             "# not said, 1: pkey_mprotect with key 0",
@@ -315,7 +315,7 @@ def test_an_operation_has_its_line_and_error() -> None:
         (
             'openat(AT_FDCWD, "/dev/dri/card0", O_RDWR) = 4\n'
             "mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, 4, 0) = 0x7c0000000000",
-            "# not said, 1: mmap of /dev/dri/card0: its driver maps in a way of its own",
+            "# not said, 1: mmap of /dev/dri/card0: its driver has a special way to map",
         ),
         (
             "[pid 7] getpid() = 7\n[pid 99] getpid() = 99",

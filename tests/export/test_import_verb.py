@@ -53,7 +53,7 @@ def test_output_of_any_bytes_may_be_in_a_log(tmp_path: Path) -> None:
 
     text = imported(ImportRequest(source=str(path)))
 
-    assert "# not said, 1: lines that are no system call" in text
+    assert "# not said, 1: lines that are not a system call" in text
     assert "\x1b" not in text
 
 
@@ -70,10 +70,10 @@ def test_output_of_any_bytes_may_be_in_a_log(tmp_path: Path) -> None:
             ImportRequest(source=str(RECORDED / "resource"), form="strace"),
             "resource: no line is a system",
         ),
-        (ImportRequest(source=str(RECORDED / "resource"), form="syz"), "resource:1: this is no call"),
+        (ImportRequest(source=str(RECORDED / "resource"), form="syz"), "resource:1: this is not a call"),
         (
             ImportRequest(source="a", resource=(str(RECORDED / "bar_user.py"),)),
-            "bar_user.py:1: this is no line of a sysfs resource file",
+            "bar_user.py:1: this is not a line of a sysfs resource file",
         ),
         (
             ImportRequest(source="a", resource=(str(RECORDED / "resource"), str(RECORDED / "resource"))),

@@ -97,7 +97,7 @@ def test_other_memory_is_left_out(
 
     assert "memtype tree:\nVMAs:\n" == shown(core, capsys, monkeypatch, "0-fff")
     assert 3 < len(shown(core, capsys, monkeypatch).splitlines())
-    with pytest.raises(SystemExit, match="this: this is no range of physical memory"):
+    with pytest.raises(SystemExit, match="this: this is not a range of physical memory"):
         shown(core, capsys, monkeypatch, "this")
 
 

@@ -222,7 +222,7 @@ def test_what_is_not_said_is_counted(calls: str, says: str) -> None:
     ("text", "problem"),
     [
         ("# nothing\n", "one.syz: it has no call"),
-        (f"{WC}what is this\n", "one.syz:2: this is no call of a syzkaller program: what is this"),
+        (f"{WC}what is this\n", "one.syz:2: this is not a call of a syzkaller program: what is this"),
         ("r0 = socket(0x1)\n", "one.syz: no call maps device memory"),
     ],
 )

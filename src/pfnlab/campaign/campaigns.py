@@ -1,4 +1,4 @@
-"""Results of campaigns, and how far campaigns are, as ``--json`` prints them."""
+"""Results and progress of campaigns, for ``--json``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from pfnlab.campaign.store.rows import (
 if TYPE_CHECKING:
     from pfnlab.campaign.store.store import Store
 
-#: How many results have a verdict.
+#: The number of results with a verdict.
 _Verdicts = Annotated[
     dict[str, Annotated[int, Meta(ge=1)]], Meta(extra_json_schema={"propertyNames": {"enum": list(VERDICTS)}})
 ]
@@ -39,8 +39,8 @@ class IsolatedShard(msgspec.Struct, frozen=True):
     """A shard that was given up.
 
     :param number: its place in the campaign
-    :param task: what it is of
-    :param what: what it does, in words
+    :param task: its task
+    :param what: its work, in words
     :param tries: attempts that failed
     :param lost: attempts that were lost
     :param reason: of the last attempt
@@ -55,23 +55,23 @@ class IsolatedShard(msgspec.Struct, frozen=True):
 
 
 class CampaignStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a campaign is.
+    """The progress of a campaign.
 
     :param name: its name
-    :param says: what it is for; may be empty
+    :param says: its purpose; may be empty
     :param running: whether a process runs it now
-    :param shards: how many there are
-    :param done: shards that are done
-    :param waiting: shards that are to be done
+    :param shards: number of shards
+    :param done: finished shards
+    :param waiting: shards not yet finished
     :param isolated: shards that were given up
-    :param programs: how many programs were run
-    :param results: how many different results there are
-    :param verdicts: how many results of each verdict, without the runs themselves
+    :param programs: number of programs run
+    :param results: number of different results
+    :param verdicts: number of results of each verdict, without the runs themselves
     :param counts: the verdicts that are a discovery
-    :param discoveries: how many results have one of these verdicts
+    :param discoveries: number of results with one of these verdicts
     :param versions: the versions of pfnlab that ran shards
     :param hosts: the classes of hosts that ran shards
-    :param known: programs in which kernels broke a property for a known reason, by property and reason
+    :param known: programs in which kernels violated a property for a known reason, by property and reason
     """
 
     name: str
@@ -92,7 +92,7 @@ class CampaignStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def outcome(self) -> Outcome:
-        """A discovery is one also where something is missing or undecided."""
+        """A discovery counts even if something is missing or undecided."""
         if self.discoveries:
             return Outcome.DISCOVERY
         undecided = self.waiting or self.isolated or self.verdicts.get("undecided")
@@ -100,10 +100,10 @@ class CampaignStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatusResult(Result, frozen=True, kw_only=True, tag="pfnlab-campaign/1"):
-    """How far campaigns are.
+    """The progress of campaigns.
 
     :param store: the address of the store
-    :param campaigns: the campaigns that were asked for
+    :param campaigns: the requested campaigns
     """
 
     store: str
@@ -111,18 +111,18 @@ class StatusResult(Result, frozen=True, kw_only=True, tag="pfnlab-campaign/1"):
 
 
 class ListedResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One result, and who saw it.
+    """One result, and the shards that saw it.
 
-    :param digest: the same for the same content, wherever and whenever it was seen
-    :param kind: what one shard did, a verdict on a property or program, or a difference of machines
-    :param task: what found it
+    :param digest: the same for the same content, regardless of time and place
+    :param kind: the run of one shard, a verdict on a property or program, or a difference of machines
+    :param task: the task that found it
     :param machines: the machines it is about
     :param verdict: holds, violated, differs ...
     :param scope: of a search its scope, else empty
     :param subject: of a verdict the property or program, of a difference the key of its signature
-    :param program: the smallest program that shows it; empty where there is none
-    :param says: what it is, in words
-    :param detail: more of it; what is in it depends on the task
+    :param program: the smallest program that shows it; may be empty
+    :param says: the result, in words
+    :param detail: details, in a form that depends on the task
     :param sightings: the shards that saw it
     """
 
@@ -143,8 +143,8 @@ class ListedResults(Result, frozen=True, kw_only=True, tag="pfnlab-results/1"):
     """Results of a store.
 
     :param store: the address of the store
-    :param campaigns: the campaigns that the results are of
-    :param results: the results; each once
+    :param campaigns: the campaigns of the results
+    :param results: the results, each once
     """
 
     store: str
@@ -155,7 +155,7 @@ class ListedResults(Result, frozen=True, kw_only=True, tag="pfnlab-results/1"):
     def of(
         cls, results: Sequence[SeenResult], address: str, statuses: Sequence[CampaignStatus] = ()
     ) -> ListedResults:
-        """The printed form of *results*, which are of the campaigns of *statuses*."""
+        """The printed form of *results*, from the campaigns in *statuses*."""
         listed = (
             ListedResult(digest=one.digest, **beside(one.result, ()), sightings=one.sightings)
             for one in results
@@ -164,11 +164,11 @@ class ListedResults(Result, frozen=True, kw_only=True, tag="pfnlab-results/1"):
 
 
 def status_of(store: Store, name: str) -> CampaignStatus:
-    """How far the campaign *name* is.
+    """The progress of campaign *name*.
 
     :raises Misuse: the store has no such campaign
     """
-    # Readers of the forms above need neither.
+    # Readers of the structures above need neither import.
     from pfnlab.campaign.running import stored_plan, stored_shards
 
     plan = stored_plan(store, name)

@@ -1,12 +1,11 @@
-"""Where shards run: the protocol between a campaign and those who work for it, and processes of this host.
+"""Executors of shards: the protocol between a campaign and its workers, and local processes.
 
-An executor gives out attempts, nothing more. The campaign keeps count of tries, gives a failed shard out
-again, and is the only one that writes to the store; so an executor may forget everything at any time, and may
-hand over the same attempt twice.
+An executor only runs attempts. The campaign counts tries, reissues a failed shard, and alone writes to the
+store; so an executor may forget everything at any time, and may deliver the same attempt twice.
 
-A :class:`~pfnlab.campaign.nursery.Nursery` runs a shard in a process of its own, ends it at its limit and
-makes a crash an :class:`~pfnlab.campaign.shard.Attempt`; a worker on another host does the same. Shards and
-attempts are sent as JSON (:func:`~pfnlab.campaign.shard.encode`).
+A :class:`~pfnlab.campaign.nursery.Nursery` runs a shard in a separate process, kills it at its limit and
+turns a crash into an :class:`~pfnlab.campaign.shard.Attempt`; a worker on another host does the same. Shards
+and attempts are sent as JSON (:func:`~pfnlab.campaign.shard.encode`).
 """
 
 from __future__ import annotations
@@ -23,44 +22,44 @@ from pfnlab.campaign.shard import Attempt, Shard
 
 
 class Executor(Protocol):
-    """Runs shards somewhere. Used by one thread, as a context; leaving it ends everything that still runs."""
+    """Runs shards. Use it from one thread, as a context; leaving it ends everything that still runs."""
 
     def room(self, *, needs_qemu: bool) -> int:
-        """How many more shards it wants now, so that no worker waits for the next one.
+        """The number of further shards it accepts now, so that no worker is idle.
 
-        :param needs_qemu: of those that need QEMU; 0 as long as no worker has it
+        :param needs_qemu: count shards that need QEMU; 0 while no worker has it
         """
 
     def submit(self, shard: Shard) -> None:
-        """Begin an attempt at *shard*, at once or when a worker is free. Returns at once.
+        """Start an attempt at *shard*, at once or when a worker is free. Returns at once.
 
-        A shard with the same key is not submitted again before its attempt was completed.
+        A shard with the same key is not submitted again before its attempt has completed.
         """
 
     def completed(self, seconds: float) -> Sequence[Attempt]:
-        """The attempts that ended since the last call, in any order; waits for the first of them.
+        """The attempts that ended since the last call, in any order; waits for the first one.
 
-        An attempt that the executor lost (a worker that went away, a scheduler that was started again) is
-        completed too, as :attr:`~pfnlab.campaign.shard.AttemptEnd.LOST`.
+        A lost attempt (its worker went away, or the scheduler restarted) completes too, as
+        :attr:`~pfnlab.campaign.shard.AttemptEnd.LOST`.
 
-        :param seconds: the most to wait; with 0 it does not wait
-        :raises Undecided: no worker can ever answer: the whole executor is gone
+        :param seconds: the maximum wait; 0 does not wait
+        :raises Undecided: the whole executor is gone, so no worker can answer
         """
 
     def __enter__(self) -> Executor: ...
 
     def __exit__(self, *_: object) -> None:
-        """End every attempt that still runs, and all processes of it."""
+        """End every running attempt and all its processes."""
 
 
-#: The program without which no kernel is booted.
+#: The program that is required to boot kernels.
 _QEMU = "qemu-system-x86_64"
 
 
 class LocalExecutor:
-    """An :class:`~pfnlab.campaign.executor.Executor` with processes of this host.
+    """An :class:`~pfnlab.campaign.executor.Executor` with processes on this host.
 
-    :param jobs: shards that run at a time; None for as many as there are processors
+    :param jobs: number of concurrent shards; None for the number of processors
     """
 
     def __init__(self, jobs: int | None = None) -> None:
@@ -69,18 +68,18 @@ class LocalExecutor:
         self._has_qemu = shutil.which(_QEMU) is not None
 
     def room(self, *, needs_qemu: bool) -> int:
-        """The processes that have nothing to do."""
+        """The number of idle processes."""
         if needs_qemu and not self._has_qemu:
             return 0
         return max(sum(not nursery.busy for nursery in self._nurseries) - len(self._waiting), 0)
 
     def submit(self, shard: Shard) -> None:
-        """Begin at once where a process is free, else later."""
+        """Start at once if a process is free, otherwise later."""
         self._waiting.append(shard)
         self._begin()
 
     def completed(self, seconds: float) -> Sequence[Attempt]:
-        """The attempts that have ended, or passed their limit."""
+        """The attempts that have ended, or exceeded their limit."""
         busy = [nursery for nursery in self._nurseries if nursery.busy]
         if busy:
             select.select(busy, [], [], min(seconds, *(nursery.left for nursery in busy)))

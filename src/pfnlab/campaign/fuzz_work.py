@@ -1,4 +1,4 @@
-"""Hunts as shards, of random programs and of cells: what :mod:`pfnlab.hunt.fuzz` finds becomes results."""
+"""Hunts as shards, with random programs or cells: findings of :mod:`pfnlab.hunt.fuzz` become results."""
 
 import msgspec
 
@@ -17,7 +17,7 @@ from pfnlab.programs.runs.named_machines import name_machines
 #: The verdict of a run by its outcome.
 _VERDICTS = {Outcome.AS_EXPECTED: "agrees", Outcome.DISCOVERY: "differs", Outcome.UNDECIDED: "undecided"}
 
-#: The verdict of a finding by the kind of its signature; every other is ``differs``.
+#: The verdict of a finding by the kind of its signature; all others are ``differs``.
 _KINDS = {"alarm": "alarm", "lost": "lost", VIOLATION: "violated"}
 
 
@@ -25,7 +25,7 @@ class FuzzWork(msgspec.Struct, frozen=True, kw_only=True):
     """The work of a shard with random programs.
 
     :param look: as for ``pfnlab fuzz``; empty for the usual one
-    :param coverage: whether the branches of the model lead the drawing
+    :param coverage: whether the branches of the model guide the drawing
     """
 
     machines: tuple[str, ...]
@@ -36,7 +36,7 @@ class FuzzWork(msgspec.Struct, frozen=True, kw_only=True):
     coverage: bool = False
 
     def state(self, looking: Looks) -> HuntState:
-        """The state in which its hunt begins."""
+        """The initial state of its hunt."""
         return HuntState(list(self.machines), self.seed, self.vocabulary, looking=looking)
 
 
@@ -44,7 +44,7 @@ class SweepWork(msgspec.Struct, frozen=True, kw_only=True):
     """The work of a shard with cells of a scope.
 
     :param cells: the digest of the programs of all cells of the scope
-    :param first: the first cell; *end*: that behind the last
+    :param first: the first cell; *end*: the number after the last
     :param look: as for ``pfnlab fuzz --enumerate``; empty for the usual one
     """
 
@@ -56,13 +56,13 @@ class SweepWork(msgspec.Struct, frozen=True, kw_only=True):
     look: str = ""
 
     def state(self, looking: Looks) -> HuntState:
-        """The state in which its hunt begins."""
+        """The initial state of its hunt."""
         cells = Cells(self.scope, self.cells, self.first, self.end)
         return HuntState(list(self.machines), 0, Vocabulary(), looking=looking, cells=cells)
 
 
 def fuzz_shard(work: FuzzWork | SweepWork) -> ShardResults:
-    """Run the programs on all machines, and make what they differ in smaller."""
+    """Run the programs on all machines, and minimize those that differ."""
     drawn = work if isinstance(work, FuzzWork) else None
     usual = IN_MEMORY if drawn is None else MIXED
     looking = looking_named(work.look) if work.look else None
@@ -73,7 +73,7 @@ def fuzz_shard(work: FuzzWork | SweepWork) -> ShardResults:
             state,
             watched=drawn is not None and drawn.coverage,
             predicting=lab.predicting,
-            # The shards of a campaign do not know each other, so causes are weighed where all are together.
+            # Shards do not know each other's findings, so causes are grouped when all results are together.
             grouped=False,
         )
         hunt.run(None if drawn is None else drawn.programs)
@@ -120,7 +120,7 @@ def _run_result(task: str, work: FuzzWork | SweepWork, state: HuntState) -> Stor
 
 
 def unstable_of(task: str, machines: tuple[str, ...], state: HuntState) -> list[StoredResult]:
-    """The differences that did not show again, as results of *task*."""
+    """The differences that could not be reproduced, as results of *task*."""
     return [
         StoredResult(
             kind="difference",
@@ -146,6 +146,7 @@ def difference_of(task: str, machines: tuple[str, ...], found: FoundDifference) 
         subject=signature.key,
         program=program_text(found),
         says=str(signature),
-        # Nothing of the program that showed it first: another shard, which met another, has the same result.
+        # Omit the program that first showed it: another shard that started from another program has the same
+        # result.
         detail={"signature": msgspec.to_builtins(signature)},
     )

@@ -1,7 +1,7 @@
-"""A process that runs shards, each in a fork of its own.
+"""A process that runs shards, each in a fork.
 
-The process is a worker. It imports once what shards need; a fork of it begins at once, and nothing that a
-shard does reaches the next one.
+The process is a worker. It imports once what shards need; a fork of it starts at once, and no shard affects
+the next one.
 """
 
 import os
@@ -21,24 +21,24 @@ from pfnlab.base.worker import End, Ended, Worker, executed, forked, hear
 from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, encode
 from pfnlab.campaign.store.rows import this_host
 
-#: Seconds that a nursery has to begin, on a host that is busy.
+#: Seconds for a nursery to start, on a busy host.
 BEGINS = 120.0
 
-#: Signals that somebody else sends, the kernel where memory is short among them.
+#: Signals that others send, e.g. the kernel when memory is short.
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM)
 
 
 class Nursery:
-    """The process, seen from the one that started it. One shard at a time.
+    """The worker process, seen from its parent. It runs one shard at a time.
 
-    It is started with the first shard, and anew after it was ended. Use it in one thread only, which lives as
+    It starts with the first shard, and restarts after it was ended. Use it only from one thread that lives as
     long: the process ends with that thread.
     """
 
     def __init__(self) -> None:
         self._worker: Worker | None = None
         self._shard: Shard | None = None
-        # That the process is ready, and the attempt that it makes.
+        # The messages that the process is ready, and of its attempt.
         self._hello, self._answer = Future[None](), Future[bytes]()
         self._ready = False
         self._began = self._until = 0.0
@@ -50,19 +50,19 @@ class Nursery:
 
     @property
     def left(self) -> float:
-        """Seconds until the attempt that runs is ended."""
+        """Seconds until the running attempt is ended."""
         return max(self._until - time.monotonic(), 0.0)
 
     def fileno(self) -> int:
-        """The descriptor that can be read from when :meth:`poll` has something to look at."""
+        """The descriptor that becomes readable when :meth:`poll` has something to read."""
         assert self._worker is not None
         return self._worker.fileno()
 
     def begin(self, shard: Shard) -> None:
-        """Begin an attempt at *shard*; returns at once."""
+        """Start an attempt at *shard*; returns at once."""
         if self._worker is None or self._worker.process.poll() is not None:
             self.end()
-            # What a shard finds may not depend on the process.
+            # Results of a shard must not depend on the process.
             self._worker = executed(_SHARDS, environment={"PYTHONHASHSEED": "0"})
             self._hello = self._worker.post()
         self._shard, self._answer = shard, self._worker.post(shard)
@@ -70,7 +70,7 @@ class Nursery:
         self._until = self._began + (shard.seconds if self._ready else BEGINS)
 
     def poll(self) -> Attempt | None:
-        """The attempt, where it has ended or its limit has passed; None where it goes on."""
+        """The attempt if it has ended or exceeded its limit; None while it runs."""
         shard, worker = self._shard, self._worker
         assert shard is not None and worker is not None
         hear([worker], 0.0)
@@ -84,7 +84,7 @@ class Nursery:
         except Ended:
             return self._over(AttemptEnd.LOST, "the process that runs shards was ended")
         except PfnlabError as trouble:
-            return self._over(AttemptEnd.FAILED, f"it has no answer: {trouble}")
+            return self._over(AttemptEnd.FAILED, f"it did not answer: {trouble}")
         self._shard = None
         return attempt
 
@@ -95,7 +95,7 @@ class Nursery:
         return attempt
 
     def end(self) -> None:
-        """End the process and everything that runs in its session."""
+        """End the process and everything in its session."""
         worker, self._worker, self._shard = self._worker, None, None
         if worker is not None:
             worker.end()
@@ -106,12 +106,14 @@ def _attempt(shard: Shard, end: AttemptEnd, reason: str, began: float) -> Attemp
     return Attempt(key=shard.key, end=end, reason=reason, seconds=seconds, host=this_host(), version=VERSION)
 
 
-#: What the process runs.
+#: The code of the process.
 _SHARDS = "pfnlab.campaign.nursery:shards"
 
 
 def shards(end: End) -> Callable[[Shard | None], bytes]:
-    """Attempts at shards, each in a fork, as JSON: they are what a cluster gives. None is no shard."""
+    """Run attempts at shards, each in a fork, and exchange them as JSON, as on a cluster. None is not a
+    shard.
+    """
     from pfnlab.campaign import work  # noqa: F401  (imported once, for all forks)
 
     return lambda shard: encode(_in_a_fork(shard)) if shard is not None else b""
@@ -137,11 +139,11 @@ def _attempted(asked: tuple[Shard, float]) -> Attempt:
     from pfnlab.campaign.work import perform
 
     shard, began = asked
-    # That it may be changed is a mistake of a policy, which is looked for.
+    # A policy that changes this handler is at fault, and the search checks for it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with silent():
-            # One that may run a user's policy is ended long before its limit.
+            # A search that may run a user's policy is ended long before its limit.
             content = supervised(lambda: perform(shard)) if b".py" in encode(shard) else perform(shard)
     except PfnlabError as error:
         end = AttemptEnd.LOST if isinstance(error, Killed) else AttemptEnd.FAILED

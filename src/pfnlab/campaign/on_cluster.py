@@ -27,25 +27,25 @@ from pfnlab.campaign.shard import Attempt, AttemptEnd, Shard, encode
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-#: Seconds until a scheduler that went away, or a first worker, has to be there again.
+#: Seconds until a scheduler that went away, or a first worker, must be available.
 COMES_BACK = 25.0
 
-#: Seconds between two looks at whether an attempt is still wanted.
+#: Seconds between two checks that an attempt is still wanted.
 _LOOKS = 1.0
 
-#: Shards for each thread of a worker: one that runs, and one that is there when it ends.
+#: Shards per thread of a worker: one running and one queued.
 _AHEAD = 2
 
-#: The process that runs the shards of a thread of this worker. It ends with the thread.
+#: The process that runs the shards of this worker thread. It ends with the thread.
 _THREAD = threading.local()
 
 
 def run_shard(line: bytes, client: Mapping[str, str]) -> bytes:
-    """Run a shard in a process of its own: what a worker does.
+    """Run a shard in a separate process; called on a worker.
 
-    :param client: what the client has, see :func:`.connection.versions`
+    :param client: the client's versions, see :func:`.connection.versions`
     :return: the attempt
-    :raises Misuse: this worker has something else
+    :raises Misuse: this worker has other versions
     """
     worker = dask_distributed().get_worker()
     check_same(f"worker {worker.address}", client, versions())
@@ -62,14 +62,14 @@ def run_shard(line: bytes, client: Mapping[str, str]) -> bytes:
         task = worker.state.tasks.get(key)
         if task is None or task.state in ("cancelled", "resumed"):
             nursery.end()
-            return encode(_lost(shard.key, "nobody waits for it any more"))
+            return encode(_lost(shard.key, "the campaign no longer waits for it"))
 
 
 class ClusterExecutor:
     """An :class:`~pfnlab.campaign.executor.Executor` with the workers of a dask scheduler.
 
     A shard that needs QEMU goes to workers that have it as a resource, ``--resources "qemu=1"``; others go to
-    any worker. Where a worker goes away, dask gives its shards to another.
+    any worker. If a worker goes away, dask moves its shards to another.
     """
 
     def __init__(self, address: str) -> None:
@@ -78,15 +78,15 @@ class ClusterExecutor:
         self._client: Client | None = None
         self._running: dict[str, tuple[Shard, Future]] = {}
         self._ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
-        #: Attempts that were lost before they began.
+        #: Attempts that were lost before they started.
         self._refused: list[Attempt] = []
-        #: Since when nobody can answer.
+        #: The time since which no worker can answer.
         self._alone_since: float | None = None
         self._looked = float("-inf")
         self._threads = self._with_qemu = 0
 
     def room(self, *, needs_qemu: bool) -> int:
-        """For two shards a thread; of those that need QEMU, two for each time a worker has it."""
+        """Two shards per thread; for shards that need QEMU, two per QEMU resource."""
         self._look()
         if needs_qemu:
             running = sum(shard.needs_qemu for shard, _ in self._running.values())
@@ -94,7 +94,7 @@ class ClusterExecutor:
         return max(_AHEAD * self._threads - len(self._running), 0)
 
     def submit(self, shard: Shard) -> None:
-        """Hand it to the scheduler. Where it is gone, the attempt is lost."""
+        """Submit it to the scheduler. If the scheduler is gone, the attempt is lost."""
         assert self._client is not None
         resources = {QEMU: 1} if shard.needs_qemu else None
         try:
@@ -113,12 +113,12 @@ class ClusterExecutor:
         """The attempts that ended.
 
         :raises Misuse: a worker has another version of pfnlab
-        :raises Undecided: the scheduler, or the last worker, has been gone for a while
+        :raises Undecided: the scheduler, or the last worker, has been gone too long
         """
         self._look()
         attempts, self._refused = self._refused, []
         with suppress(queue.Empty):
-            # Only for the first one does it wait.
+            # Wait only for the first one.
             wait = seconds > 0 and not attempts
             while True:
                 future = self._ended.get(timeout=seconds) if wait else self._ended.get_nowait()
@@ -141,9 +141,9 @@ class ClusterExecutor:
         self._client = self._stack.enter_context(connected(self._address))
 
     def _look(self) -> None:
-        """Look at which workers are there, now and then.
+        """Check periodically which workers are available.
 
-        :raises Undecided: for too long there is none, or no scheduler
+        :raises Undecided: no workers or no scheduler for too long
         """
         now = time.monotonic()
         if now - self._looked < _LOOKS:
@@ -163,19 +163,19 @@ class ClusterExecutor:
         if self._alone_since is None:
             self._alone_since = now
         if self._client is None or self._client.status == "closed":
-            # Its futures are lost, and have said so.
+            # Its futures are lost and already reported as such.
             self._client = None
             self._stack.close()
             with suppress(Undecided):
                 self._connect()
         if time.monotonic() - self._alone_since > COMES_BACK:
             raise Undecided(
-                f"nobody works at {self._address} any more: start the scheduler and workers again, "
+                f"no scheduler or worker is left at {self._address}: start the scheduler and workers again, "
                 "then pfnlab campaign resume"
             )
 
     def _attempts(self, future: Future) -> Sequence[Attempt]:
-        """The attempt that a task was, if the campaign still waits for it."""
+        """The attempt of a task, if the campaign still waits for it."""
         shard = next((shard for shard, other in self._running.values() if other is future), None)
         if shard is None:
             return []
@@ -184,7 +184,7 @@ class ClusterExecutor:
             try:
                 return [msgspec.json.decode(future.result(timeout=COMES_BACK), type=Attempt)]
             except Exception as trouble:
-                # Its answer went with its worker.
+                # Its answer was lost with its worker.
                 return [_lost(shard.key, f"its answer is lost: {type(trouble).__name__}")]
         if future.status == "error":
             error = future.exception()
@@ -198,7 +198,7 @@ class ClusterExecutor:
 
 
 def _key(shard: Shard) -> str:
-    """A name for a task: an attempt is never one that was before."""
+    """A unique key for the task of an attempt."""
     return f"pfnlab-{shard.task}-{shard.key}-{time.monotonic_ns()}"
 
 

@@ -1,7 +1,7 @@
-"""A plan: what a campaign runs, and its bounds. It is cut into shards.
+"""A plan: the work of a campaign and its bounds. It is cut into shards.
 
-The content of programs and scopes beside its file becomes part of the work: a worker elsewhere needs no
-file, and a file that was changed is other work.
+The content of programs and scopes next to the plan's file becomes part of the work: workers elsewhere need no
+file, and a changed file is different work.
 """
 
 from collections.abc import Iterator
@@ -38,9 +38,9 @@ from pfnlab.programs.lang.printer import format_program
 
 
 class Beside:
-    """The files, each read once.
+    """The files next to the plan, each read once.
 
-    :param folder: that of the campaign's file
+    :param folder: the folder of the campaign's file
     """
 
     def __init__(self, folder: Path) -> None:
@@ -49,12 +49,12 @@ class Beside:
         self._scopes: dict[str, str] = {}
 
     def programs(self, words: tuple[str, ...]) -> dict[str, str]:
-        """The programs that *words* name, as text, by names that no two have.
+        """The programs that *words* name, as text, by unique names.
 
-        A program of pfnlab has its name in the library, one of the user's own the path of its file with its
-        ending. The folder in which a command is given changes nothing.
+        A program of pfnlab has its name in the library, a user's program the path of its file with its
+        suffix. The working directory makes no difference.
 
-        :param words: as for ``pfnlab run``; none for all programs that come with pfnlab
+        :param words: as for ``pfnlab run``; empty for all programs that come with pfnlab
         :raises Misuse: there is no such program, or it is malformed
         """
         if words not in self._programs:
@@ -64,12 +64,12 @@ class Beside:
     def scope(self, name: str) -> Scope | RaceScope:
         """The scope of that name, or in the file of that name.
 
-        :raises Misuse: there is none, or it is malformed
+        :raises Misuse: it does not exist, or it is malformed
         """
         return load_scope(name, self._folder)
 
     def scope_text(self, name: str) -> str:
-        """The content of the file of a scope; empty for one that pfnlab knows.
+        """The content of a scope's file; empty for a built-in scope.
 
         :raises Misuse: there is no such scope, or it is malformed
         """
@@ -82,43 +82,43 @@ class Beside:
     def _read_programs(self, words: tuple[str, ...]) -> dict[str, str]:
         paths = program_paths(words, folder=self._folder) if words else library_paths()
         if STDIN in paths:
-            raise Misuse("a campaign reads no standard input: name a file")
+            raise Misuse("a campaign does not read standard input: name a file")
         texts: dict[str, str] = {}
         for path in paths:
             name = long_name(path) if in_library(path) else self._name_of(path)
             text = format_program(load_program(path))
             if texts.setdefault(name, text) != text:
-                raise Misuse(f"{name} is a program of pfnlab and a file: rename the file")
+                raise Misuse(f"{name} is both a program of pfnlab and a file: rename the file")
         return texts
 
     def _name_of(self, path: Path) -> str:
         relative = path.relative_to(self._folder) if path.is_relative_to(self._folder) else path
-        # Names of files may hold bytes that are no text, which no result can keep.
+        # File names may contain bytes that are not text, which no result can store.
         return visible(str(relative))
 
 
-#: The most shards of a campaign: each is a row of its store, and a line of its status.
+#: The maximum number of shards of a campaign: each is a row of its store, and a line of its status.
 MOST_SHARDS = 100_000
 
-#: How many attempts, programs or states there may be.
+#: A number of attempts, programs or states.
 Tries = Annotated[int, Meta(ge=1, le=1_000_000)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000_000_000)]
 
-#: A seed, which other tools read as a number of JSON; each shard has the next.
+#: A seed, as other tools read it from a JSON number; each shard has the next one.
 Seed = Annotated[int, Meta(ge=-(1 << 53), le=1 << 53)]
 
-#: Operations in a row; 0 for any number.
+#: Number of operations in a row; 0 for any number.
 Depth = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 _HERE = Path()
 
 
 class LimitsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[limits]``: of one shard.
+    """``[limits]`` of one shard.
 
     :param seconds: of one attempt
-    :param tries: attempts that may fail before the shard is isolated
-    :param lost: attempts that may be lost before it is
+    :param tries: failed attempts before the shard is isolated
+    :param lost: lost attempts before the shard is isolated
     """
 
     seconds: Seconds = 3600.0
@@ -127,10 +127,10 @@ class LimitsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BudgetTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[budget]``: of the whole campaign; None for no bound.
+    """``[budget]`` of the whole campaign; None for no bound.
 
-    :param seconds: begin no shard after so many seconds of one ``run`` or ``resume``
-    :param programs: leave out the shards behind the one that reaches so many programs
+    :param seconds: start no shard after this time in one ``run`` or ``resume``
+    :param programs: leave out the shards after the one that reaches this number of programs
     """
 
     seconds: Seconds | None = None
@@ -138,9 +138,9 @@ class BudgetTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CountTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``[count]``: what counts as a discovery.
+    """``[count]``: the verdicts that count as a discovery.
 
-    :param verdicts: the verdicts that do
+    :param verdicts: these verdicts
     """
 
     verdicts: tuple[str, ...] = DISCOVERIES
@@ -149,9 +149,9 @@ class CountTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class FuzzTable(Vocabulary, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``[[fuzz]]``: random programs on machines, with the keys of a vocabulary.
 
-    :param machines: lists of machines that are compared
-    :param seed: of the first shard; each other one has the next
-    :param look: as for ``pfnlab fuzz``; empty for the usual one
+    :param machines: lists of machines to compare
+    :param seed: of the first shard; each later one has the next
+    :param look: as for ``pfnlab fuzz``; empty for the default
     """
 
     machines: tuple[tuple[str, ...], ...]
@@ -163,11 +163,11 @@ class FuzzTable(Vocabulary, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The operations that programs may have."""
+        """The operations that programs may contain."""
         return Vocabulary(*(getattr(self, field) for field in Vocabulary.__struct_fields__))
 
     def works(self, beside: Beside) -> Iterator[tuple[int, FuzzWork]]:
-        """The work of each shard, and how many programs it is."""
+        """The work of each shard, and its number of programs."""
         how: dict[str, Any] = {"vocabulary": self.vocabulary, "look": self.look, "coverage": self.coverage}
         for machines in self.machines:
             for number, first in enumerate(range(0, self.programs, self.programs_per_shard)):
@@ -178,7 +178,7 @@ class FuzzTable(Vocabulary, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 class CheckTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``[[check]]``: scopes on models, each with each policy.
 
-    :param policies: ``trackers``, ``flushes/tlb_end_vma`` ...; the models as they are where there is none
+    :param policies: e.g. ``trackers`` or ``flushes/tlb_end_vma``; empty for the unchanged models
     """
 
     machines: tuple[str, ...]
@@ -189,7 +189,7 @@ class CheckTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     states: Count | None = None
 
     def works(self, beside: Beside) -> Iterator[tuple[int, CheckWork]]:
-        """The work of each shard; it is no program."""
+        """The work of each shard, without programs."""
         changes = [change for policy in self.policies for change in changes_of(policy)] or [""]
         texts = {scope: beside.scope_text(scope) for scope in self.scopes}
         how: dict[str, Any] = {"properties": self.properties, "depth": self.depth, "states": self.states}
@@ -202,8 +202,8 @@ class CatalogueTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """``[[catalogue]]``: programs on machines, side by side.
 
     :param machines: lists of machines that run side by side
-    :param programs: names, folders, patterns and files, as for ``pfnlab run``; all programs that come with
-        pfnlab where there is none
+    :param programs: names, folders, patterns and files, as for ``pfnlab run``; empty for all programs that
+        come with pfnlab
     """
 
     machines: tuple[tuple[str, ...], ...]
@@ -212,7 +212,7 @@ class CatalogueTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     look: str = ""
 
     def works(self, beside: Beside) -> Iterator[tuple[int, CatalogueWork]]:
-        """The work of each shard, and how many programs it is."""
+        """The work of each shard, and its number of programs."""
         texts = beside.programs(self.programs)
         names = list(texts)
         for machines in self.machines:
@@ -226,8 +226,8 @@ class CatalogueTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 class MeetTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``[[meet]]``: kernels, each compared with the model of its version.
 
-    :param kernels: versions, bzImage files, or names of kernels that were built here
-    :param programs: how many random programs for each
+    :param kernels: versions, bzImage files, or names of locally built kernels
+    :param programs: number of random programs for each
     """
 
     kernels: tuple[str, ...]
@@ -236,7 +236,7 @@ class MeetTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     seed: Seed = SEED
 
     def works(self, beside: Beside) -> Iterator[tuple[int, MeetWork]]:
-        """The work of each shard, and how many random programs it is."""
+        """The work of each shard, and its number of random programs."""
         for kernel in self.kernels:
             work = MeetWork(kernel=kernel, profile=self.profile, programs=self.programs, seed=self.seed)
             yield self.programs, work
@@ -245,9 +245,8 @@ class MeetTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 class SweepTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``[[sweep]]``: cells of scopes on machines.
 
-    :param machines: lists of machines that are compared; a kernel alone is compared with the model of its
-        series
-    :param look: as for ``pfnlab fuzz --enumerate``; empty for the usual one
+    :param machines: lists of machines to compare; a single kernel is compared with the model of its series
+    :param look: as for ``pfnlab fuzz --enumerate``; empty for the default
     """
 
     machines: tuple[tuple[str, ...], ...]
@@ -256,7 +255,7 @@ class SweepTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     look: str = ""
 
     def works(self, beside: Beside) -> Iterator[tuple[int, SweepWork]]:
-        """The work of each shard, and how many programs it is."""
+        """The work of each shard, and its number of programs."""
         for machines in (group for named in self.machines for group in compared_together(named)):
             for scope in self.scopes:
                 count = len(cells_of(scope))
@@ -272,7 +271,7 @@ class ReviewTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     :param designs: as for ``pfnlab review``
     :param bases: models
-    :param core: whether the core questions alone are asked
+    :param core: whether only the core questions are asked
     """
 
     designs: tuple[str, ...]
@@ -281,7 +280,7 @@ class ReviewTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     pieces_per_shard: Count = 100
 
     def works(self, beside: Beside) -> Iterator[tuple[int, ReviewWork]]:
-        """The work of each shard; it is no program."""
+        """The work of each shard, without programs."""
         pieces = review_plan()
         digest = plan_digest(pieces)
         count = sum(piece.core for piece in pieces) if self.core else len(pieces)
@@ -295,9 +294,9 @@ class ReviewTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The content of a campaign's file: the work of a campaign, and its bounds.
 
-    :param form: the version of the form of the file
-    :param name: the campaign's, by which a store knows it
-    :param says: what it is for, a sentence
+    :param form: the format version of the file
+    :param name: the name of the campaign in a store
+    :param says: its purpose, one sentence
     """
 
     form: int
@@ -314,12 +313,12 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     review: tuple[ReviewTable, ...] = ()
 
     def shards(self, folder: Path = _HERE) -> list[Shard]:
-        """The shards, in the order in which they begin; each once, and none behind the budget of programs.
+        """The shards in the order in which they start, each once, up to the budget of programs.
 
         :raises Misuse: there is no such scope or program, or there are more than :data:`MOST_SHARDS`
         """
         beside = Beside(folder)
-        # Before they are made, which takes longer than to count them.
+        # Before they are created, which takes longer than counting them.
         self.check_number(beside)
         found: dict[str, Shard] = {}
         of_machines = cache(_of_machines)
@@ -338,13 +337,13 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             raise Misuse(f"these are more than {MOST_SHARDS:,} shards: raise programs_per_shard")
 
     def _works(self, beside: Beside) -> Iterator[tuple[str, Any]]:
-        """The work of every shard that the budget of programs leaves, with its task."""
+        """The work of each shard within the budget of programs, with its task."""
         programs = 0
         for task in ("check", "fuzz", "catalogue", "meet", "sweep", "review"):
             for table in getattr(self, task):
                 for count, work in table.works(beside):
                     if count and self.budget.programs is not None and programs >= self.budget.programs:
-                        # All that follows in this table is programs too.
+                        # All later work in this table consists of programs too.
                         break
                     programs += count
                     yield task, work
@@ -354,7 +353,7 @@ def changes_of(policy: str) -> list[str]:
     """The changes in a model's name for the policies that *policy* names: ``,tracker=exact``.
 
     :param policy: ``all``, a folder (``trackers``), or a policy of it (``trackers/exact``)
-    :raises KeyError: there is none
+    :raises KeyError: there is no such policy
     """
     folder, slash, name = policy.partition("/")
     if policy == "all":
@@ -375,5 +374,5 @@ def _machines(
 
 
 def _of_machines(machines: tuple[str, ...]) -> tuple[bool, dict[str, str]]:
-    """True where one of *machines* is booted, and the digests of the files that they are made of."""
+    """True if one of *machines* is booted, and the digests of the files of all machines."""
     return any(spec.startswith("qemu:") for spec in machines), files_of(machines)

@@ -1,4 +1,4 @@
-"""The file of a campaign: read, with a line for every mistake."""
+"""The file of a campaign, read with one line for every mistake."""
 
 import re
 from collections.abc import Callable, Hashable, Iterator
@@ -27,7 +27,7 @@ from pfnlab.programs.lang.words import did_you_mean
 from pfnlab.programs.runs.look import look_named
 from pfnlab.programs.runs.named_machines import name_machine, open_machine
 
-#: The most mistakes that are said at once.
+#: The maximum number of mistakes reported at once.
 _SAID = 20
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -44,10 +44,10 @@ class PlanMistakes(Misuse):
 
 
 def read_plan(path: Path, *, trust: bool = False) -> Plan:
-    """The plan in the file at *path*; what it names by relative paths is beside it.
+    """The plan in the file at *path*; relative paths in it are relative to its folder.
 
-    :param trust: run the policies that its machines name; else they only have to be there
-    :raises PlanMistakes: it is none
+    :param trust: run the policies that its machines name; otherwise they only have to exist
+    :raises PlanMistakes: it is not a plan
     :raises Unreadable: it cannot be read
     """
     return plan_of(read_text(path, "campaign", MOST_TOML), str(path), path.parent, trust=trust)
@@ -57,7 +57,7 @@ def plan_of(text: str, source: str, folder: Path = _HERE, *, trust: bool = False
     """The plan that *text* describes.
 
     :param trust: as for :func:`read_plan`
-    :raises PlanMistakes: it describes none
+    :raises PlanMistakes: it is not a plan
     """
     try:
         content = toml_content(text, source)
@@ -80,15 +80,15 @@ def plan_of(text: str, source: str, folder: Path = _HERE, *, trust: bool = False
 
 
 class _Meaning:
-    """Names of what is not there, and what does not go together."""
+    """Names that do not exist, and values that do not go together."""
 
     def __init__(self, plan: Plan, places: KeyPlaces, beside: Beside, trust: bool) -> None:
         self._plan, self._places, self._beside, self._trust = plan, places, beside, trust
-        # A machine or a scope stands in many tables.
+        # A machine or a scope may occur in many tables.
         self._known: dict[Hashable, str] = {}
 
     def mistakes(self) -> Iterator[str]:
-        """A line for each."""
+        """One line per mistake."""
         plan, places = self._plan, self._places
         if not NAME.fullmatch(plan.name):
             at = places.at(key="name")
@@ -104,7 +104,7 @@ class _Meaning:
                         yield f"{places.at(name, place, key)}: {what}"
 
     def _tried(self, name: str, table: Any) -> Iterator[tuple[str, str]]:
-        """Everything that is refused by what it is for: keys of one table, with what is wrong."""
+        """Keys of one table whose values are refused by the code that uses them, with the reason."""
         for machine in _machines(table):
             yield "machines", self._refusal(_check_machine, machine, self._trust)
         if name == "check":
@@ -119,7 +119,7 @@ class _Meaning:
             yield "leaves", self._refusal(check_vocabulary, table.vocabulary)
             for machines in table.machines:
                 if len(machines) == 1:
-                    what = "one machine has nothing to differ from"
+                    what = "a single machine cannot be compared"
                     yield "machines", f"{what}: write {sample('fuzz', 'machines')}"
             if table.look:
                 yield "look", self._refusal(looking_named, table.look)
@@ -144,7 +144,7 @@ class _Meaning:
                 yield "profile", self._refusal(model_version, table.profile)
 
     def _reviewed(self, base: str, design: str) -> Iterator[tuple[str, str]]:
-        """The base and the design of one review, with what is wrong."""
+        """The mistakes in the base and the design of one review."""
         yield "bases", self._refusal(_check_base, base, self._trust)
         yield "designs", self._refusal(_check_design, base, design, self._trust)
 
@@ -152,7 +152,7 @@ class _Meaning:
         questions(list(properties), self._beside.scope(scope))
 
     def _refusal(self, what: Callable[..., Any], *arguments: Hashable) -> str:
-        """The objection of *what* to its arguments; empty for none."""
+        """The objection of *what* to its arguments; may be empty."""
         asked = (what, arguments)
         if asked not in self._known:
             self._known[asked] = _refused(partial(what, *arguments))
@@ -164,13 +164,13 @@ def _refused(what: Callable[[], Any]) -> str:
         what()
     except (Misuse, KeyError) as wrong:
         words = str(wrong) if isinstance(wrong, Misuse) else f"there is no policy {wrong}: {_POLICIES}"
-        # A program shows its line below, with a caret that has no place on one line.
+        # The program and caret below the message do not fit on one line.
         return one_line(words.partition("\n")[0] if isinstance(wrong, ProgramError) else words)
     return ""
 
 
 def _check_machine(spec: str, trust: bool) -> None:
-    """:param trust: run the files of policies that it names
+    """:param trust: run the policy files that it names
     :raises Misuse: there is no such machine
     """
     if (files := files_in(spec)) and trust:
@@ -184,7 +184,7 @@ def _check_machine(spec: str, trust: bool) -> None:
     if named.kind == "model":
         open_machine(named)
     elif not (named.stock or named.built):
-        # Its name is that of a file, and it would be booted.
+        # Its name is that of a file, which would be booted.
         release_of(Path(named.kernel))
 
 
@@ -195,8 +195,8 @@ def _check_base(base: str, trust: bool) -> None:
 
 def _check_design(base: str, design: str, trust: bool) -> None:
     if is_file(design):
-        # Which seam it is for is known once it was run.
-        raise Misuse(f"{design} is for a seam that only running it tells: write tracker={design}, or flush=")
+        # The seam of a policy file is known only after running it.
+        raise Misuse(f"only running {design} tells its seam: write tracker={design}, or flush=")
     if base.startswith("model:"):
         machine = models_reviewed(design, base)[1]
         if not machine.startswith("model:"):
@@ -205,7 +205,7 @@ def _check_design(base: str, design: str, trust: bool) -> None:
 
 
 def _packaged(change: str) -> str:
-    """A change in the name of a machine, with a policy of this package in the place of a file."""
+    """A change in a machine's name, with a built-in policy in place of a file."""
     name, _, value = change.partition("=")
     known = POLICIES.get(name.partition(".")[0])
     return f"{name}={next(iter(known))}" if known and is_path(value) else change

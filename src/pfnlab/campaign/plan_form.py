@@ -1,4 +1,4 @@
-"""The form of a campaign's file: its keys, where they stand, and the types and bounds of their values."""
+"""The form of a campaign's file: its keys and tables, and the types and bounds of their values."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from pfnlab.campaign.plan import Plan
 from pfnlab.campaign.store.rows import TASK_NAMES
 from pfnlab.programs.lang.words import did_you_mean
 
-#: What may hold the sign of a statement without being one, the signs themselves, and ends of lines.
+#: Tokens that may contain the sign of a statement, the signs themselves, and ends of lines.
 _PIECE = re.compile(
     r'"""(?:[^\\]|\\.)*?"""|' r"'''.*?'''|" r'"(?:[^"\\\n]|\\.)*"|' r"'[^'\n]*'|#[^\n]*|[\[\]{}\n]", re.DOTALL
 )
@@ -24,7 +24,7 @@ _HEAD = re.compile(rf"[ \t]*(\[\[?)[ \t]*({_NAME})[ \t]*([].])")
 _KEY = re.compile(rf"[ \t]*({_NAME})[ \t]*[.=]")
 _BARE = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
-#: The most letters of a key that a message repeats.
+#: The maximum number of characters of a key in a message.
 _SHOWN_OF_KEY = 40
 
 
@@ -45,9 +45,9 @@ class KeyPlaces:
                 self._rows.setdefault((table, seen.get(table, 0), _plain(match[1])), row)
 
     def at(self, table: str = "", number: int = 0, key: str = "") -> str:
-        """``FILE:LINE: [[fuzz]] 2, programs`` of a key, or of the head of its table."""
+        """``FILE:LINE: [[fuzz]] 2, programs`` for a key, or for the head of its table."""
         rows = self._rows
-        # A table may be written as a value too: name = {key = 1}.
+        # A table may also be written as a value: name = {key = 1}.
         row = rows.get((table, number, key)) or rows.get((table, number, "")) or rows.get(("", 0, table))
         head = f"[[{table}]] {number + 1}" if table in TASK_NAMES else f"[{table}]" * bool(table)
         words = ", ".join(filter(None, (head, shown_key(key) if key else "")))
@@ -56,7 +56,7 @@ class KeyPlaces:
 
 
 def shown_key(key: str) -> str:
-    """A key as a message shows it: as it is written, on one line, and shortened."""
+    """A key in a message: as written, on one line, and shortened."""
     if _BARE.fullmatch(key):
         return key
     quoted = json.dumps(one_line(key), ensure_ascii=False)
@@ -64,7 +64,7 @@ def shown_key(key: str) -> str:
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """The lines of *text* that begin a statement, with their numbers."""
+    """The lines of *text* that start a statement, with their numbers."""
     row = first = 1
     depth, begin = 0, 0
     for piece in _PIECE.finditer(f"{text}\n"):
@@ -90,15 +90,15 @@ def _plain(name: str) -> str:
     return name.strip("'")
 
 
-#: The version of the form that this pfnlab reads.
+#: The format version that this pfnlab reads.
 FORM = 1
 
-#: The most letters of a value that a message repeats, and the most bits of a number.
+#: The maximum number of characters of a value in a message, and of bits of a number.
 _SHOWN, _BITS = 60, 64
 
 
 class _Samples(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``samples.toml``: what messages say of keys."""
+    """``samples.toml``: the samples and nouns of keys in messages."""
 
     of_key: dict[str, str]
     of_table: dict[str, dict[str, str]]
@@ -110,17 +110,17 @@ def _samples() -> _Samples:
     return package_tables(__package__, "samples.toml", _Samples)
 
 
-#: A line, and the table, its number and the key whose value is left out where the rest is looked at.
+#: A line, and the table, its number and the key whose value is left out of further checks.
 Mistake = tuple[str, tuple[str, int, str]]
 
 
 def form_mistakes(content: dict[str, Any], places: KeyPlaces) -> Iterator[Mistake]:
-    """A line for each key that is unknown or missing, and each value that is none of its key."""
+    """A line for each unknown or missing key, and for each value that does not suit its key."""
     if "form" not in content:
         yield f"{places.at(key='form')}: it is missing: write form = {FORM}", ("", 0, "form")
     elif type(form := content["form"]) is not int or form != FORM:
         newer = type(form) is int and form > FORM
-        remedy = "use the newer pfnlab that it is for" if newer else f"write form = {FORM}"
+        remedy = "use the newer pfnlab that wrote it" if newer else f"write form = {FORM}"
         said = f"{places.at(key='form')}: the form of the file is {FORM}, not {shown(form)}: {remedy}"
         yield said, ("", 0, "form")
     fields = {field.name: field for field in msgspec.structs.fields(Plan)}
@@ -146,13 +146,13 @@ def form_mistakes(content: dict[str, Any], places: KeyPlaces) -> Iterator[Mistak
         for number, table in enumerate(tables):
             yield from _table_mistakes(table, fields[name].type.__args__[0], places, name, number)
     if all(content.get(name, []) == [] for name in TASK_NAMES):
-        said = f"{places.at()}: nothing is to be run: add [[fuzz]], [[check]], [[catalogue]], [[meet]], "
+        said = f"{places.at()}: it has no work: add [[fuzz]], [[check]], [[catalogue]], [[meet]], "
         said += "[[sweep]] or [[review]]"
         yield said, ("", 0, "")
 
 
 def plan_without(content: dict[str, Any], left_out: Iterable[tuple[str, int, str]]) -> Plan | None:
-    """The plan without some values; None where it is none then."""
+    """The plan without some values; None if the rest is not a plan."""
     kept = {name: _copied(value) for name, value in content.items()}
     for name, number, key in left_out:
         table = kept if not name else kept[name][number] if name in TASK_NAMES else kept[name]
@@ -164,20 +164,20 @@ def plan_without(content: dict[str, Any], left_out: Iterable[tuple[str, int, str
 
 
 def _copied(value: Any) -> Any:
-    """A table, or some, which may lose keys; deeper ones stay."""
+    """A copy of one table, or of several, from which keys can be removed; nested ones are shared."""
     if isinstance(value, list):
         return [dict(item) if isinstance(item, dict) else item for item in value]
     return dict(value) if isinstance(value, dict) else value
 
 
 def sample(table: str, key: str) -> str:
-    """``key = value``, as one may write it."""
+    """A sample ``key = value``."""
     samples = _samples()
     return f"{key} = {samples.of_table.get(table, {}).get(key) or samples.of_key[key]}"
 
 
 def shown(value: Any) -> str:
-    """A value as a message repeats it: as TOML has it, on one line, and shortened."""
+    """A value in a message: in TOML, on one line, and shortened."""
     text = one_line(_toml(value))
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
@@ -188,7 +188,7 @@ def _toml(value: Any) -> str:
     if isinstance(value, int) and value.bit_length() > _BITS:
         return f"a number of {value.bit_length()} bits"
     if isinstance(value, list):
-        # No more than is shown; what is nested deeply has its brackets alone.
+        # Convert only the part to be shown; deep nesting shows only its brackets.
         return f"[{', '.join(_inside(item) for item in value[:_SHOWN])}]"
     return "a table" if isinstance(value, dict) else str(value)
 
@@ -226,7 +226,7 @@ def _table_mistakes(
 
 
 def _bound(value: Any, form: Any) -> str:
-    """The bound that a number passes; empty for what is no number, or of a key that takes none."""
+    """The bound that a number exceeds; empty if it is not a number, or its key has no bounds."""
     bounded = next((get_args(one) for one in (form, *get_args(form)) if hasattr(one, "__metadata__")), None)
     numbers = (int, float) if bounded and bounded[0] is float else int
     if bounded is None or isinstance(value, bool) or not isinstance(value, numbers):
@@ -238,10 +238,10 @@ def _bound(value: Any, form: Any) -> str:
 
 
 def _list_mistakes(value: Any, table: str, key: str, *, required: bool) -> Iterator[str]:
-    """Lists without anything, and what is in one twice."""
+    """Empty lists, and duplicates in lists."""
     if not isinstance(value, list):
         return
-    # A campaign for which nothing is a discovery makes sense.
+    # A campaign in which nothing counts as a discovery makes sense.
     if key != "verdicts" and (not value or [] in value):
         leave = "" if required else f", or leave {key} out"
         yield f"name at least one {_samples().nouns[key]}: write {sample(table, key)}{leave}"

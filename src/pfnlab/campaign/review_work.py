@@ -1,4 +1,4 @@
-"""Reviews as shards: pieces of one plan, whose answers are put together wherever all are there."""
+"""Reviews as shards: pieces of one plan, whose answers are combined once all exist."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pfnlab.checker.review.review import plan, review
 from pfnlab.programs.model.model_machine import model_of
 from pfnlab.programs.runs.named_machines import name_machine
 
-#: In seconds: the limit of a shard is that of its campaign.
+#: In seconds: the campaign sets the limit of a shard.
 _LONG = 1e9
 
 
@@ -25,7 +25,7 @@ class ReviewWork(msgspec.Struct, frozen=True, kw_only=True):
 
     :param machines: the base, and the model with the design
     :param plan: the digest of all pieces
-    :param first: the first piece; *end*: that behind the last
+    :param first: the first piece; *end*: the number after the last
     """
 
     machines: tuple[str, str]
@@ -35,13 +35,13 @@ class ReviewWork(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def review_shard(work: ReviewWork) -> ShardResults:
-    """Ask the pieces; the results are their answers, and a verdict for each property that is newly broken.
+    """Ask the pieces; the results are their answers, and a verdict for each newly violated property.
 
-    :raises Misuse: the pieces are those of another version of pfnlab
+    :raises Misuse: the pieces are from another version of pfnlab
     """
     pieces = plan()
     if plan_digest(pieces) != work.plan:
-        raise Misuse("the questions of reviews are others in this version of pfnlab: begin another campaign")
+        raise Misuse("this version of pfnlab asks other questions in a review: start a new campaign")
     base, design = (model_of(name_machine(spec)) for spec in work.machines)
     answers: list[PieceAnswer] = []
     found = review(base, design, seconds=_LONG, pieces=pieces[work.first : work.end], keep=answers.append)
@@ -77,9 +77,9 @@ def review_shard(work: ReviewWork) -> ShardResults:
 
 
 def answers_in(store: Store, head: ReviewHead) -> dict[int, PieceAnswer]:
-    """The answers to the pieces of a review that campaigns have in *store*, by their places.
+    """The answers of campaigns in *store* to the pieces of a review, by place.
 
-    :raises Misuse: there are none
+    :raises Misuse: it does not exist
     """
     known: dict[int, PieceAnswer] = {}
     for seen in store.results(ResultFilter(task="review", kind="run")):

@@ -1,8 +1,8 @@
-"""Running a campaign: shards go out to an executor, and what comes back goes into the store.
+"""Running a campaign: an executor runs its shards, and their results go into the store.
 
-Everything that matters is in the store after each shard, so the process that runs a campaign may be killed at
-any time; a resumed one runs the shards that are not done. Waiting is by a clock that does not jump, and
-the numbers of shards decide what comes first.
+All progress is in the store after each shard, so the process that runs a campaign may be killed at any time;
+a resumed one runs the unfinished shards. Timeouts use a monotonic clock, and shards start in the order of
+their numbers.
 """
 
 import time
@@ -24,29 +24,29 @@ from pfnlab.campaign.work import TASKS, work_of
 
 _HERE = Path()
 
-#: Seconds between two looks at whether somebody asked to stop.
+#: Seconds between two checks for a request to stop.
 _LOOKS = 1.0
 
-#: Seconds after which shards that no worker wants are left for another time.
+#: Seconds after which shards that no worker accepts are left for a later run.
 IDLE = 30.0
 
 
 class CampaignEnd(StrEnum):
-    """Why a run of a campaign ended."""
+    """The reason why a run of a campaign ended."""
 
     #: Every shard is done or isolated.
     OVER = "over"
     STOPPED = "stopped"
     #: The budget of seconds is used up.
     OUT_OF_TIME = "out of time"
-    #: Shards wait for a worker that can run them, which there is not.
+    #: Shards wait for a worker that can run them, and there is none.
     NO_WORKER = "no worker"
 
 
 class CampaignProgress(msgspec.Struct, frozen=True):
-    """How far a campaign is, for those who wait.
+    """The progress of a campaign.
 
-    :param isolated: the shard that was just given up, with its reason; None where none was
+    :param isolated: the shard that was just given up, with its reason; None if none was
     """
 
     done: int
@@ -56,7 +56,7 @@ class CampaignProgress(msgspec.Struct, frozen=True):
 
 
 def begin_campaign(store: Store, plan: Plan, folder: Path = _HERE) -> None:
-    """Keep *plan* with its shards in *store*; where it is there already, nothing that is done is done again.
+    """Store *plan* with its shards in *store*; if it is already there, finished shards stay finished.
 
     :raises Misuse: the store has other work under that name
     """
@@ -86,10 +86,10 @@ def stored_plan(store: Store, name: str) -> Plan:
 
 
 def campaign_named(store: Store, name: str | None) -> str:
-    """The name of the campaign that a command is about.
+    """The name of the campaign for a command.
 
     :param name: None for the only one
-    :raises Misuse: there is none of that name; or none is named, and there are several or none
+    :raises Misuse: there is no such campaign; or no name is given, and there is not exactly one campaign
     """
     if name is not None:
         return stored_plan(store, name).name
@@ -97,12 +97,12 @@ def campaign_named(store: Store, name: str | None) -> str:
     if len(names) == 1:
         return names[0]
     if not names:
-        raise Misuse(f"{store.address} has no campaign: pfnlab campaign run FILE begins one")
+        raise Misuse(f"{store.address} has no campaign: pfnlab campaign run FILE starts one")
     raise Misuse(f"{store.address} has several campaigns, name one: {', '.join(names)}")
 
 
 def stored_shards(store: Store, name: str) -> list[StoredShard]:
-    """The shards of the campaign *name*, in order, each with work of its task.
+    """The shards of campaign *name*, in order, each with valid work for its task.
 
     :raises Misuse: the store is damaged
     """
@@ -126,21 +126,21 @@ def run_campaign(
     on_progress: Callable[[CampaignProgress], None] = lambda progress: None,
     idle: float = IDLE,
 ) -> CampaignEnd:
-    """Run the shards of a campaign that are not done.
+    """Run the unfinished shards of a campaign.
 
-    :param executor: opened
-    :param idle: seconds after which shards that no worker wants are left
+    :param executor: an open executor
+    :param idle: seconds after which shards that no worker accepts are left
     :raises Misuse: the store has no such campaign, or another process runs it
-    :raises Undecided: the store or the executor failed; what was kept is kept
+    :raises Undecided: the store or the executor failed; stored results are kept
     """
     with store.running(name):
-        # Who asked to stop meant an earlier run.
+        # An earlier request to stop was for an earlier run.
         store.go_on(name)
         return _Running(store, name, executor, on_progress, idle).run()
 
 
 class _Running:
-    """One run: the shards that wait and those that run."""
+    """One run: the waiting and the running shards."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ class _Running:
         self._total = len(shards)
         self._done = sum(shard.state == DONE for shard in shards)
         self._isolated = sum(shard.state not in (DONE, WAITING) for shard in shards)
-        # Those that need QEMU apart, so that they do not keep the others waiting.
+        # Shards that need QEMU are queued separately, so that they do not block the others.
         self._waiting = {
             needs_qemu: deque(
                 shard for shard in shards if shard.state == WAITING and shard.needs_qemu is needs_qemu
@@ -202,7 +202,7 @@ class _Running:
     def _record(self, attempt: Attempt) -> None:
         stored = self._running.pop(attempt.key, None)
         if stored is None:
-            # Handed over twice.
+            # Delivered twice.
             return
         isolated = None
         if attempt.end is AttemptEnd.DONE and attempt.content is not None:

@@ -1,4 +1,4 @@
-"""A shard: a piece of a campaign that runs by itself, and what an attempt at it gives."""
+"""A shard: an independent piece of a campaign, and the outcome of an attempt at it."""
 
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
@@ -13,11 +13,11 @@ from pfnlab.kernel.policies.own import files_in
 
 
 class Shard(msgspec.Struct, frozen=True, kw_only=True):
-    """A piece of work that can be done anywhere, any number of times, with the same results.
+    """A piece of work that can run anywhere, any number of times, with the same results.
 
     :param task: ``fuzz``, ``check``, ``catalogue``, ``meet``, ``sweep`` or ``review``
-    :param work: what to do, JSON; it says all that the results depend on
-    :param needs_qemu: whether a kernel is booted, so that the worker must have QEMU
+    :param work: the work as JSON, with everything that affects the results
+    :param needs_qemu: whether it boots a kernel, so that the worker needs QEMU
     """
 
     task: str
@@ -27,25 +27,25 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> str:
-        """The digest of what it does; its limit is no part of that."""
+        """The digest of the work, without the limit."""
         return digest_of([self.task, self.work])
 
 
 class _Worked(Protocol):
-    """A shard as it is cut or as it is stored, with its work."""
+    """A new or a stored shard, with its work."""
 
     @property
     def work(self) -> dict[str, Any]: ...
 
 
 def policies_of(shards: Iterable[_Worked]) -> list[str]:
-    """The files of policies that *shards* name, each once: to run the shards is to run them."""
+    """The policy files that *shards* name, each once: running the shards runs them."""
     texts = (text for shard in shards for text in _texts(shard.work))
     return list(dict.fromkeys(file for text in texts for file in files_in(text)))
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """All text in *value*, wherever a machine may be named: a store is anybody's."""
+    """All text in *value* that may name a machine: the store may come from anyone."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -55,7 +55,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def check_trust(shards: Iterable[_Worked], source: str) -> None:
-    """:raises Misuse: a machine that *source* names has a policy file, which would be run"""
+    """:raises Misuse: a machine named in *source* has a policy file, which would be run"""
     for file in policies_of(shards):
         names = f"{visible_name(source)} names {visible_name(file)}"
         raise Misuse(f"{names}, which would be run: read that policy, then say --trust")
@@ -64,10 +64,10 @@ def check_trust(shards: Iterable[_Worked], source: str) -> None:
 class ShardResults(msgspec.Struct, frozen=True, kw_only=True):
     """The findings of a shard.
 
-    :param results: in the order in which they were found
-    :param kernels: the exact kernel or profile behind each machine, by name
-    :param seed: the seed of random programs, where there is one
-    :param programs: how many programs were run, for the budget
+    :param results: in the order of discovery
+    :param kernels: the exact kernel or profile of each machine, by name
+    :param seed: the seed of random programs, if there is one
+    :param programs: number of programs run, for the budget
     """
 
     results: tuple[StoredResult, ...]
@@ -77,23 +77,23 @@ class ShardResults(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AttemptEnd(StrEnum):
-    """How an attempt ended."""
+    """The way an attempt ended."""
 
     DONE = "done"
     #: It raised an error, or its process crashed: it counts as a try.
     FAILED = "failed"
     #: It was ended at its limit: it counts as a try.
     HUNG = "hung"
-    #: The worker went away, or somebody ended the process: it is given out again, and is no try.
+    #: The worker went away, or its process was killed: the shard is reissued, and this is not a try.
     LOST = "lost"
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt at a shard.
 
-    :param content: what it found, where it is done
+    :param content: its findings, if it is done
     :param reason: why it is not done, one line
-    :param seconds: how long it took, of a clock that does not jump
+    :param seconds: its duration, on a monotonic clock
     """
 
     key: str
@@ -106,5 +106,5 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encode(value: Shard | Attempt) -> bytes:
-    """One line of JSON, without its end, to be sent to another process."""
+    """One line of JSON, without a newline, to be sent to another process."""
     return msgspec.json.encode(value)

@@ -1,4 +1,4 @@
-"""The work of shards, by their tasks. Nothing here writes to the store."""
+"""The work of shards, by task. This module does not write to the store."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
@@ -35,7 +35,7 @@ from pfnlab.programs.runs.named_machines import files_named, name_machine, name_
 class CatalogueWork(msgspec.Struct, frozen=True, kw_only=True):
     """The work of a shard with programs of the catalogue.
 
-    :param look: as for ``pfnlab run``; empty for the usual one
+    :param look: as for ``pfnlab run``; empty for the default
     """
 
     machines: tuple[str, ...]
@@ -44,7 +44,7 @@ class CatalogueWork(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def catalogue_shard(work: CatalogueWork) -> ShardResults:
-    """Run every program on every machine, and judge."""
+    """Run every program on every machine, and judge the runs."""
     programs = {name: load_text(text, name) for name, text in work.programs.items()}
     look = look_named(work.look) if work.look else None
     found = judged_runs(name_machines(work.machines), list(programs.values()), look)
@@ -85,7 +85,7 @@ def _judged(work: CatalogueWork, name: str, verdict: Verdict) -> StoredResult:
     )
 
 
-#: The fields of a check and of an answer that are columns of the store, rows of their own, or not kept.
+#: The fields of a check and of an answer that are columns of the store, separate rows, or not stored.
 _OF_RUN = ("made", "machine", "scope", "answers", "untaken", "growth", "swarm", "seconds")
 _OF_VERDICT = ("name", "asks", "verdict", "text", "confirmed")
 
@@ -94,10 +94,10 @@ class CheckWork(msgspec.Struct, frozen=True, kw_only=True):
     """The work of a shard with a search.
 
     :param scope: its name, or the name of its file
-    :param text: the content of that file; empty for a scope that pfnlab knows
-    :param properties: those to judge; all that the scope can answer where there is none
+    :param text: the content of that file; empty for a built-in scope
+    :param properties: those to check; empty for all that the scope supports
     :param depth: instead of the scope's, as for ``pfnlab check``
-    :param states: the search is cut behind so many
+    :param states: the maximum number of states
     """
 
     machine: str
@@ -109,7 +109,7 @@ class CheckWork(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_shard(work: CheckWork) -> ShardResults:
-    """Search, and give the verdicts."""
+    """Search, and return the verdicts."""
     scope = read_scope(work.text, work.scope) if work.text else load_scope(work.scope)
     asked = questions(list(work.properties), scope)
     limits = Exhaustive(depth=work.depth, states=work.states)
@@ -119,7 +119,7 @@ def check_shard(work: CheckWork) -> ShardResults:
 
 
 def check_results(work: CheckWork, checked: CheckResult) -> tuple[StoredResult, ...]:
-    """The results of a search for the store: the run, and a verdict a property."""
+    """The results of a search for the store: the run, and one verdict per property."""
     search = StoredResult(
         kind="run",
         task="check",
@@ -150,10 +150,10 @@ def _answered(work: CheckWork, checked: CheckResult, answer: PropertyResult) -> 
 
 
 class MeetWork(msgspec.Struct, frozen=True, kw_only=True):
-    """The work of a shard that meets a kernel.
+    """The work of a shard that compares a kernel with its model.
 
-    :param kernel: a version, a bzImage, or the name of a kernel that was built here
-    :param profile: the version of the model, where it is another; empty for the kernel's own
+    :param kernel: a version, a bzImage, or the name of a locally built kernel
+    :param profile: the version of the model, if it differs; empty for the kernel's
     """
 
     kernel: str
@@ -163,7 +163,7 @@ class MeetWork(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def meet_shard(work: MeetWork) -> ShardResults:
-    """Meet the kernel; what did not show again decides nothing."""
+    """Compare the kernel; a difference that cannot be reproduced decides nothing."""
     named = named_kernel(work.kernel)
     meeting = meet_named(named, Programs.of(None, work.programs, work.seed), profile=work.profile or None)
     run = StoredResult(
@@ -199,7 +199,7 @@ def _differing(meeting: Meeting, explained: Explained) -> StoredResult:
     )
 
 
-#: For each task the form of its work, and what does it.
+#: For each task the structure of its work, and its function.
 TASKS: dict[str, tuple[type[Any], Callable[[Any], ShardResults]]] = {
     "fuzz": (FuzzWork, fuzz_shard),
     "check": (CheckWork, check_shard),
@@ -209,29 +209,29 @@ TASKS: dict[str, tuple[type[Any], Callable[[Any], ShardResults]]] = {
     "review": (ReviewWork, review_shard),
 }
 
-#: The key under which the work of a shard has the digests of the files that its machines are made of.
+#: The key in the work of a shard for the digests of the files that its machines are made of.
 FILES = "files"
 
 
 def perform(shard: Shard) -> ShardResults:
-    """Do what *shard* says, in this process.
+    """Execute *shard* in this process.
 
-    :raises Defect: nothing does such a task
-    :raises Misuse: a file that it names is another one now
+    :raises Defect: no function exists for its task
+    :raises Misuse: a file that it names has changed
     """
     if shard.task not in TASKS:
         raise Defect(f"there is no task {shard.task!r}")
     files, work = work_of(shard.task, shard.work)
     for name, digest in files.items():
         if file_digest(Path(name)) != digest:
-            raise Misuse(f"{name} is not as it was when the campaign began: begin another campaign")
+            raise Misuse(f"{name} has changed since the campaign started: start a new campaign")
     return TASKS[shard.task][1](work)
 
 
 def work_of(task: str, content: Mapping[str, Any]) -> tuple[dict[str, str], Any]:
-    """The work of a shard that has a task of :data:`TASKS`, and the digests of the files it is made of.
+    """The work of a shard with a task of :data:`TASKS`, and the digests of the files it is made of.
 
-    :raises msgspec.ValidationError: *content* is no work of that task
+    :raises msgspec.ValidationError: *content* is not work of that task
     """
     work = dict(content)
     files = msgspec.convert(work.pop(FILES, {}), dict[str, str])
@@ -239,13 +239,13 @@ def work_of(task: str, content: Mapping[str, Any]) -> tuple[dict[str, str], Any]
 
 
 def files_of(machines: Iterable[str]) -> dict[str, str]:
-    """The digest of every file that the names of *machines* name: policies, configurations, kernels."""
+    """The digest of every file in the names of *machines*: policies, configurations, kernels."""
     return {name: file_digest(Path(name)) for name in sorted(files_named(machines))}
 
 
 def file_digest(path: Path) -> str:
     """The SHA-256 of the file at *path*.
 
-    :raises Unreadable: there is none
+    :raises Unreadable: it cannot be read
     """
     return hashlib.sha256(read_bytes(path, "file", MOST_RECORDED)).hexdigest()

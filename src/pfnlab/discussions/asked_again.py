@@ -1,4 +1,4 @@
-"""One claim asked again: what models answer today, beside what kernels showed, and how to repeat each."""
+"""One claim re-evaluated: the answers of models and kernels, and the commands that repeat each."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -23,16 +23,16 @@ from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.runs.golden import NO_GOLDENS, has_goldens
 
 AnswerWord = Literal["as expected", "otherwise", "not asked"]
-#: The parts of a step that ``pfnlab run`` prints unasked.
+#: The parts of a step that ``pfnlab run`` prints by default.
 _PRINTED: tuple[Observed, ...] = (result, book, left, log)
 
 
 class ClaimProgram(msgspec.Struct, frozen=True):
-    """A program that a claim asks.
+    """A program of a claim.
 
     :param file: the file in which it can be saved; the name of a program that comes with pfnlab
     :param text: the whole program
-    :param command: the command that runs it where the claim was asked
+    :param command: the command that runs it on the machines of the claim
     """
 
     file: str
@@ -44,16 +44,16 @@ class ClaimAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The answers to one question of a claim.
 
     :param asked: an operation, or a property and its scope, or a structure
-    :param file: the program that has the operation, or that violates the property; empty where there is none
-    :param on: the model, ``model:7.2,flush=gather_v4``; or the series of the kernels, each beside its model
+    :param file: the program that has the operation, or that violates the property; may be empty
+    :param on: the model, ``model:7.2,flush=gather_v4``; or the series of the kernels, each next to its model
     :param expected: the answer on which the claim rests
-    :param model: the model's answer; null where none was asked
-    :param kernel: what stock kernels showed; null where none was looked at, and outside a clone
-    :param patched: what a kernel showed to which a patch gave the policy, with the name of the patch, its
-        programs and how many of them differ from the model; null where no patch has it
-    :param against: whether the expected answer speaks against the claim
-    :param word: ``not asked``: it needs a search, which nobody wanted
-    :param command: the command that asks this alone; empty where that of its program does
+    :param model: the model's answer; null if none was requested
+    :param kernel: the results of stock kernels; null if there are none, and outside a clone
+    :param patched: the result of a kernel whose patch implements the policy, with the name of the patch, its
+        programs and how many of them differ from the model; null if no patch implements it
+    :param against: whether the expected answer contradicts the claim
+    :param word: ``not asked``: it needs a search, which was not requested
+    :param command: the command that asks this alone; empty if that of its program does
     """
 
     asked: str
@@ -69,15 +69,15 @@ class ClaimAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClaimResult(Result, frozen=True, kw_only=True, tag="pfnlab-claim/1"):
-    """A claim and its answers, asked again.
+    """A claim with its answers, re-evaluated.
 
-    :param claim: the words, who said them, and what became of them
+    :param claim: the quotation, its author, and its status
     :param discussion: the subject of the discussion
     :param role: the author's part in the discussion
-    :param model_only: why no stock kernel shows it; empty where one does
-    :param sources: what the source of releases says that the archive has no kernel of
+    :param model_only: the reason why no stock kernel shows it; empty if one does
+    :param sources: statements of the source of releases without a kernel in the archive
     :param builds: the commands that build the patched kernels
-    :param programs: the programs that were asked
+    :param programs: the programs of the questions
     :param answers: the answers to each question
     :param says: the result in one sentence
     """
@@ -94,13 +94,13 @@ class ClaimResult(Result, frozen=True, kw_only=True, tag="pfnlab-claim/1"):
 
     @property
     def outcome(self) -> Outcome:
-        """A discovery where an answer is another one than that on which the claim rests."""
+        """A discovery if an answer differs from the one on which the claim rests."""
         otherwise = any(answer.word == "otherwise" for answer in self.answers)
         return Outcome.DISCOVERY if otherwise else Outcome.AS_EXPECTED
 
 
 def ask_again(found: NumberedClaim, *, search: bool = False) -> ClaimResult:
-    """Ask the models of a claim again, with *search* for minutes, and look the kernels up."""
+    """Ask the models of a claim again, with *search* for minutes, and look up the kernels."""
     number, discussion, message, claim = found
     programs = _Programs(number, claim.reading, claim.asks)
     answers = tuple(
@@ -130,7 +130,7 @@ def ask_again(found: NumberedClaim, *, search: bool = False) -> ClaimResult:
 
 
 class _Programs:
-    """The programs of a claim as files, with the machines that each is to be run on."""
+    """The programs of a claim as files, with the machines on which each runs."""
 
     def __init__(self, number: str, reading: str, asks: Sequence[ClaimQuestion]) -> None:
         self._title, self._number = f"claim {number}: {reading}", number
@@ -141,7 +141,7 @@ class _Programs:
         self._builds: dict[str, None] = {}
 
     def add(self, program: Program, machine: str, observed: Observed | None = None) -> str:
-        """The file of a program of the claim, which *machine* runs."""
+        """The file of a program of the claim, which runs on *machine*."""
         if program not in self._own:
             self._own.append(program)
         place = f"-{self._own.index(program) + 1}" if len(self._own) > 1 else ""
@@ -149,14 +149,14 @@ class _Programs:
         return self._keep(f"claim-{self._number}{place}.pfn", text, (machine,), observed)
 
     def add_litmus(self, seen: Seen) -> str:
-        """The name of a program that comes with pfnlab; kernels of the first and last series run it."""
+        """The name of a program that comes with pfnlab; it runs on kernels of the first and last series."""
         text = read_program_text(library_folder() / f"{seen.program}.pfn")
         ends = dict.fromkeys((seen.series[0], seen.series[-1]))
         machines = [f"{kind}:{series}" for series in ends for kind in ("qemu", "model")]
         return self._keep(seen.program, text, machines, seen.observed)
 
     def add_patch(self, golden: PatchGolden, file: str) -> None:
-        """A patched kernel, which runs *file* too, where that is a program."""
+        """A patched kernel, which runs *file* too, if that is a program."""
         words = ("--patch", f"evidence/patches/{golden.file}", "--name", golden.patch)
         build = f"pfnlab kernels build {shell_word(golden.series)} {shell_line(words)}"
         self._builds[build] = None
@@ -192,7 +192,7 @@ class _Programs:
 
 
 def _asked(asked: ClaimQuestion, programs: _Programs, *, search: bool) -> Iterator[ClaimAnswer]:
-    """The model's answer to a question; none where it needs a search that nobody wanted."""
+    """The model's answer to a question; none if it needs a search that was not requested."""
     answer = None if asked.searches and not search else asked.ask()
     machine, file, model = f"model:{asked.machine}", "", None
     if isinstance(asked, Shows):
@@ -205,7 +205,7 @@ def _asked(asked: ClaimQuestion, programs: _Programs, *, search: bool) -> Iterat
     try:
         on_patch = patched_answer(asked)
     except Misuse as missing:
-        # Nothing was seen that speaks against the claim: what is to be recorded is said.
+        # No result contradicts the claim; a message says what to record.
         on_patch, patched = None, f"not recorded: {missing}"
     if on_patch is not None:
         golden = on_patch.golden
@@ -227,7 +227,7 @@ def _asked(asked: ClaimQuestion, programs: _Programs, *, search: bool) -> Iterat
 
 
 def _shown(shown: Evidence, programs: _Programs) -> Iterator[ClaimAnswer]:
-    """Parts that stock kernels showed, each with its model; series that agree are together."""
+    """Results of stock kernels, each with its model; series that agree are joined."""
     file, command = "", ""
     if isinstance(shown, Sized):
         command = f"pfnlab kernels sizes {shell_word(shown.series[-1])}"
@@ -250,7 +250,7 @@ def _shown(shown: Evidence, programs: _Programs) -> Iterator[ClaimAnswer]:
 
 
 def _on_series(shown: Evidence, series: str) -> tuple[str | None, str | None]:
-    """The kernel of a series, where that is recorded here, and its model; a size is of the kernel alone."""
+    """The kernel of a series, if it is recorded here, and its model; a size is of the kernel alone."""
     if isinstance(shown, Sized):
         return shown.on_kernel(series), None
     kernel = said(shown.observed, shown.on_kernel(series)) if has_goldens() else None

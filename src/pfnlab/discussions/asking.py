@@ -1,7 +1,7 @@
-"""The questions behind a claim: the result of a program, the verdict of a search, the cost of a policy.
+"""The questions of a claim: the result of a program, the verdict of a search, the cost of a policy.
 
-Each is asked with the answer it had. A claim rests on those answers, so a page of claims is wrong as soon as
-one of them comes out otherwise. Several ask about the same machine, so results of searches are kept.
+Each question has an expected answer. A claim rests on those answers, so a page of claims is wrong as soon as
+one of them changes. Several questions use the same machine, so results of searches are cached.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,14 +23,14 @@ from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.observation import Run, Step
 
-#: How many operations in a row a search tries by default.
+#: The default number of operations in a row that a search tries.
 DEPTH = 3
-#: The most states of a scope that is searched to its end: where a tracker leaks, there is none.
+#: The maximum number of states of a scope that is searched to its end: a leaking tracker has no end.
 MOST_STATES = 10_000
 
 
 class AskedSearch(NamedTuple):
-    """A search of *depth* operations in a row; one of races, or without a depth, goes to its end."""
+    """A search of *depth* operations in a row; one of races, or without a depth, is complete."""
 
     machine: str
     scope: str
@@ -58,7 +58,7 @@ _results: dict[AskedSearch, CheckResult] = {}
 
 
 def searched(machine: str, scope: str, depth: int = DEPTH) -> CheckResult:
-    """The result of a search of *machine* in the scope called *scope*, for every property."""
+    """The result of a search of *machine* in the scope *scope*, for every property."""
     asked = AskedSearch(machine, scope, depth)
     if asked not in _results:
         _results[asked] = _search(asked)
@@ -68,7 +68,7 @@ def searched(machine: str, scope: str, depth: int = DEPTH) -> CheckResult:
 def search_ahead(
     searches: Iterable[AskedSearch], jobs: int | None = None, counted: PartCount = UNCOUNTED
 ) -> None:
-    """Make *searches* for :func:`searched`, *jobs* at a time, None for the number of processors."""
+    """Run *searches* for :func:`searched`, *jobs* at a time, None for the number of processors."""
     missing = [asked for asked in dict.fromkeys(searches) if asked not in _results]
     counted.expect(len(missing))
     for asked, found in zip(missing, in_order(_search, missing, jobs, done=counted.advance), strict=True):
@@ -79,9 +79,9 @@ def _search(asked: AskedSearch) -> CheckResult:
     return check(ModelMachine(asked.machine), load_scope(asked.scope), limits=asked.limits)
 
 
-#: The answer of a property that holds after any number of operations: the search came to an end.
+#: The answer of a property that holds after any number of operations: the search was complete.
 ALWAYS = "always"
-#: The device of programs that say no other, a line of the header.
+#: The default device of programs, a line of the header.
 DEVICE = "device bar: pci, 16 pages"
 
 
@@ -89,8 +89,8 @@ class QuestionResult(NamedTuple):
     """The answer to one question.
 
     :param asked: the program, or the property and its scope
-    :param right: whether it is the one that was expected
-    :param by: what shows it: the operations of a counterexample, or how many turns a race takes
+    :param right: whether it is the expected one
+    :param by: the evidence: the operations of a counterexample, or the number of turns of a race
     """
 
     machine: str
@@ -102,12 +102,14 @@ class QuestionResult(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The answer, with what shows it."""
+        """The answer, with its evidence."""
         return f"{self.value} by {self.by}" if self.by else self.value
 
 
 class Shows(NamedTuple):
-    """A program whose last operation shows something, or what is ``left``, on ``6.1,tracker=unmap_only``."""
+    """A program whose last operation shows something, or what is ``left``, e.g. on
+    ``6.1,tracker=unmap_only``.
+    """
 
     machine: str
     lines: Sequence[str]
@@ -135,7 +137,7 @@ class Shows(NamedTuple):
         return load_text("\n".join(("pfnlab program 1", *self.head, "", *self.lines, "")))
 
     def step_of(self, run: Run) -> Step:
-        """The step of a run that is looked at."""
+        """The step of a run that is compared."""
         return run.steps[-1 if self.observed is left else -2]
 
     def ask(self) -> QuestionResult:
@@ -145,7 +147,7 @@ class Shows(NamedTuple):
 
 
 class Finds(NamedTuple):
-    """A search that violates a property, or finds it to hold (``always`` in a scope that ends)."""
+    """A search that violates a property, or finds it to hold (``always`` if it is complete)."""
 
     machine: str
     name: str
@@ -187,7 +189,7 @@ class Finds(NamedTuple):
 
 
 def _program(lines: Iterable[str]) -> str:
-    """The operations of a program, in one line."""
+    """The operations of a program, on one line."""
     return f"`{'; '.join(lines)}`"
 
 
@@ -226,11 +228,11 @@ class Costs(NamedTuple):
 
 
 class HoldsWord(NamedTuple):
-    """The configurations of a kernel in which a word of a PFN mapping costs nothing in its VMA.
+    """The configurations of a kernel in which a word for a PFN mapping costs nothing in its VMA.
 
-    It takes the place of a member that such mappings have no use for.
+    It replaces a member that such mappings do not use.
 
-    :param expected: in how many it does, and in how many it cannot
+    :param expected: the number of configurations in which it does, and in which it cannot
     """
 
     series: str
@@ -264,8 +266,7 @@ class HoldsWord(NamedTuple):
         return f"costs nothing in {found[0]} configurations, cannot in {found[1]}"
 
 
-#: Something to ask a machine. Each has the *machine* that is asked, its *subject* (an operation, a property
-#: with its scope, or what is counted), the *answer* that is expected, and whether it is *against* the claim;
-#: and the *command* that asks it alone, empty where that of its program does. It *searches* where that may
-#: take seconds.
+#: A question to a machine. Each has the *machine*, its *subject* (an operation, a property with its scope, or
+#: a cost), the expected *answer*, and whether it is *against* the claim; and the *command* that asks it
+#: alone, empty if that of its program does. It *searches* if it may take seconds.
 ClaimQuestion = Shows | Finds | Costs | HoldsWord

@@ -1,7 +1,7 @@
-"""Claims of the discussions that change their answer on a kernel.
+"""Claims of the discussions whose answer changes on a kernel.
 
-A claim rests on what a program shows on stock kernels (:mod:`pfnlab.discussions`). The same programs run on
-the kernel that is tried. What only its configuration changes is no change: the model says so as well.
+A claim rests on results of a program on stock kernels (:mod:`pfnlab.discussions`). The same programs run on
+the kernel under trial. Effects of its configuration alone are not changes: the model has them as well.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -27,27 +27,27 @@ from pfnlab.programs.runs.observation import Run, Step, undecided
 
 
 class TwoMachines(Protocol):
-    """Two machines that are asked side by side, as of :mod:`pfnlab.hunt.meeting.holding`."""
+    """Two machines compared side by side, as in :mod:`pfnlab.hunt.meeting.holding`."""
 
     def runs(self, programs: Sequence[Program]) -> list[tuple[Run, ...]]:
         """Both runs of every program."""
         ...
 
     def looking(self, look: LookLevel | None) -> AbstractContextManager[None]:
-        """Within it both machines are looked at so; None is as always."""
+        """A context that observes both machines at this level; None is the default level."""
         ...
 
 
 class ChangedClaim(msgspec.Struct, frozen=True, kw_only=True):
-    """A claim that changes its answer.
+    """A claim whose answer changes.
 
     :param number: its number, ``004.22``
     :param author: the author of the words
     :param quote: the words, verbatim
     :param program: the program that shows it
-    :param op: the operation that is looked at
-    :param expected: what stock kernels show, and the claim rests on
-    :param observed: what this kernel shows
+    :param op: the operation that is compared
+    :param expected: the result of stock kernels, on which the claim rests
+    :param observed: the result of this kernel
     """
 
     number: str
@@ -60,11 +60,11 @@ class ChangedClaim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AskedClaims(msgspec.Struct, frozen=True, kw_only=True):
-    """The claims that a kernel was asked.
+    """The claims compared on a kernel.
 
-    :param asked: how many claims
+    :param asked: number of claims
     :param undecided: programs without an answer: the model has no rule, or the kernel lacks something
-    :param changed: those that change their answer, one for each part of a step
+    :param changed: those whose answer changes, one for each part of a step
     """
 
     asked: Count
@@ -73,7 +73,7 @@ class AskedClaims(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _AskedStep(NamedTuple):
-    """A part of a step that a claim looks at on kernels of a series, looked at as *look*."""
+    """A part of a step that a claim compares on kernels of a series, at observation level *look*."""
 
     claim: NumberedClaim
     program: Program
@@ -85,8 +85,8 @@ class _AskedStep(NamedTuple):
 
 
 def ask_claims(pair: TwoMachines, like: str) -> AskedClaims:
-    """The claims that change their answer on a kernel, each change seen twice: *pair* is the stock
-    model configured as the kernel, and the kernel; *like* is the stock version.
+    """The claims whose answer changes on a kernel, each change reproduced: *pair* is the stock model
+    configured like the kernel, and the kernel; *like* is the stock version.
     """
     questions = list(_questions(series_of(like)))
     found, without = _changed(questions, pair)
@@ -100,7 +100,7 @@ def ask_claims(pair: TwoMachines, like: str) -> AskedClaims:
 
 
 def _questions(series: str) -> Iterator[_AskedStep]:
-    """The programs and litmus steps that claims look at on stock kernels of *series*."""
+    """The programs and litmus steps that claims compare on stock kernels of *series*."""
     for one in claims_of():
         for asked in one.claim.asks:
             if isinstance(asked, Shows) and asked.machine == series:
@@ -114,7 +114,7 @@ def _questions(series: str) -> Iterator[_AskedStep]:
 
 
 def _changed(questions: Sequence[_AskedStep], pair: TwoMachines) -> tuple[dict[int, str], int]:
-    """The other answers by the places of their questions, and how many programs have none."""
+    """The changed answers by the places of their questions, and the number of programs without an answer."""
     runs: dict[tuple[Program, LookLevel | None], tuple[Run, ...]] = {}
     for look in dict.fromkeys(question.look for question in questions):
         programs = list(dict.fromkeys(one.program for one in questions if one.look is look))
@@ -124,7 +124,7 @@ def _changed(questions: Sequence[_AskedStep], pair: TwoMachines) -> tuple[dict[i
     found = {}
     for place, question in enumerate(questions):
         asked = question.program, question.look
-        # What the configuration changes, or a rule that came later, the patch does not.
+        # Differences of the configuration, or of later rules, are not effects of the patch.
         if asked not in without and _answer(question, question.step_of(runs[asked][0])) == question.answer:
             expected, observed = (_answer(question, step) for step in _alike(runs[asked], question.step_of))
             if observed != expected:
@@ -137,7 +137,7 @@ def _answer(question: _AskedStep, step: Step) -> str:
 
 
 def _alike(runs: Sequence[Run], step_of: Callable[[Run], Step]) -> Iterator[Step]:
-    """The step of each run, without what one of the machines cannot see or print any more."""
+    """The step of each run, without parts that one of the machines cannot observe or no longer prints."""
     spent = spent_messages(runs)
     steps = [step_of(run) for run in seen_by_all(runs)]
     unseen = {

@@ -1,4 +1,4 @@
-"""Evidence of kernels: steps of goldens, each repeated by the model of the same kernel, and sizes."""
+"""Evidence from kernels: steps of goldens, each repeated by the model of the same kernel, and sizes."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -27,7 +27,7 @@ from pfnlab.programs.runs.observation import Run, Step
 #: The series with VM_PAT.
 VM_PAT = ("6.1", "6.12")
 
-#: The series that show something together, by the name that claims give them.
+#: Groups of series with the same results, by the names used in claims.
 SERIES: dict[str, tuple[str, ...]] = {
     "all": CONFIRMED,
     "vm_pat": VM_PAT,
@@ -38,20 +38,20 @@ SERIES: dict[str, tuple[str, ...]] = {
     # The driver's programs ran on these; and those of them with contexts.
     "driver": ("6.1", "6.12", "7.2", "7.3"),
     "driver_ctx": ("7.2", "7.3"),
-    # The programs of vfio-pci ran on these; and those of them that book nothing in a fault.
+    # The programs of vfio-pci ran on these; and those of them that reserve nothing in a fault.
     "vfio": ("6.1", "6.12", "6.16", "6.17", "6.18", "7.2", "7.3"),
     "vfio_later": ("6.12", "6.16", "6.17", "6.18", "7.2", "7.3"),
-    # The guest driver makes leaves on these.
+    # The guest driver creates leaves on these.
     "leaves": ("6.12", "7.2", "7.3"),
 }
 
 
 class Seen(NamedTuple):
-    """A step of a golden that shows something on some series.
+    """A step of a golden, as evidence on some series.
 
     :param program: its path without suffix, below the folder of programs
     :param op: the operation, as the program writes it
-    :param expected: what it says
+    :param expected: its expected value
     :param nth: which of several equal operations; the last by default
     """
 
@@ -69,7 +69,7 @@ class Seen(NamedTuple):
         return part_words(self.observed, self.expected)
 
     def unlike(self, litmus: Path | None = None) -> list[str]:
-        """The series on which the kernel or its model shows something else, with what it shows."""
+        """The series on which the kernel or its model differs, with the different value."""
         return [
             f"{series}: {shown}"
             for series in self.series
@@ -78,14 +78,14 @@ class Seen(NamedTuple):
         ]
 
     def step_of(self, run: Run) -> Step:
-        """The step that is meant; raises Misuse where the run has none."""
+        """The step in a run; raises Misuse if the run does not have it."""
         steps = [step for step in run.steps if step.op == self.op]
         if not steps:
             raise Misuse(f"{self.program} has no operation {self.op!r}")
         return steps[self.nth]
 
     def on_kernel(self, series: str, litmus: Path | None = None) -> Step:
-        """The step as a kernel of *series* showed it; raises Misuse where the golden has none."""
+        """The step in the golden of a kernel of *series*; raises Misuse if the golden does not have it."""
         golden = _golden((litmus or library_folder()) / f"{self.program}.pfn")
         run = golden_run(golden, _version(golden, series, self.program))
         assert run is not None
@@ -114,7 +114,7 @@ class Sized(NamedTuple):
         return f"{self.expected} bytes"
 
     def unlike(self, litmus: Path | None = None) -> list[str]:
-        """The series on which it has another size, with that."""
+        """The series on which its size differs, with that size."""
         found = {series: self.on_kernel(series) for series in self.series}
         return [f"{series}: {shown}" for series, shown in found.items() if shown != self.shown]
 
@@ -125,11 +125,11 @@ class Sized(NamedTuple):
 
 
 class SourceSays(NamedTuple):
-    """A statement of the source of old releases, where the archive has no kernel of them.
+    """A statement about the source of old releases, if the archive has no kernel of them.
 
-    :param file: as in the tree, ``mm/memory.c``
-    :param releases: those whose file was read, as its tags name them: ``3.0.27``
-    :param shown: what it does, in a few words of ours
+    :param file: its path in the tree, ``mm/memory.c``
+    :param releases: those whose file was read, by tag name: ``3.0.27``
+    :param shown: its behaviour, in a few words of ours
     """
 
     file: str
@@ -146,18 +146,18 @@ class SourceSays(NamedTuple):
 
 #: The tree of stable releases, file by file.
 _STABLE = "https://git.kernel.org/pub/scm/linux/kernel/git/stable/linux.git/tree"
-#: Something that kernels showed.
+#: Evidence from kernels.
 Evidence = Seen | Sized
 
 
 def series_words(series: Sequence[str]) -> str:
-    """Series in words: ``6.1, 6.12``, and ``6.16 to 7.3`` for three or more that follow each other."""
+    """Series in words: ``6.1, 6.12``, and ``6.16 to 7.3`` for three or more consecutive ones."""
     return range_words({CONFIRMED.index(name): name for name in series})
 
 
 def range_words(names: Mapping[int, str]) -> str:
-    """Names in words, of three or more that follow each other among *names* the first and the last."""
-    # The place grows with the count of those before it while they follow each other.
+    """Names in words; of three or more consecutive *names*, the first and the last."""
+    # Consecutive names have the same difference between index and count.
     grouped = groupby(enumerate(names.items()), lambda counted: counted[1][0] - counted[0])
     runs = [[name for _, (_, name) in run] for _, run in grouped]
     return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs)

@@ -1,4 +1,4 @@
-"""The form of a claim: who said it, in which words, what was asked, what kernels show, and what follows."""
+"""The form of a claim: its author, quotation, questions, kernel evidence, and status."""
 
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
@@ -8,12 +8,12 @@ from pfnlab.discussions.asking import ClaimQuestion
 from pfnlab.discussions.evidence import Evidence, SourceSays
 from pfnlab.discussions.patch_evidence import has_patch
 
-#: The most words of a message that are quoted at a time.
+#: The maximum number of words quoted from a message at a time.
 MOST_WORDS = 15
 
 
 class ClaimStatus(StrEnum):
-    """The outcome of a claim."""
+    """The status of a claim."""
 
     CONFIRMED = "confirmed"
     CONFIRMED_IN_THREAD = "confirmed in the thread"
@@ -23,16 +23,16 @@ class ClaimStatus(StrEnum):
     OPEN = "open"
 
 
-#: The outcomes that need no answer of ours.
+#: The statuses that need no answer of ours.
 _UNASKED = (ClaimStatus.CONFIRMED_IN_THREAD, ClaimStatus.OPEN)
 
 
 class Message(NamedTuple):
     """A message, or a part of one that quotes another author.
 
-    :param date: as far as the archive says it
+    :param date: as far as the archive gives it
     :param role: the author's part in this discussion
-    :param message_id: without angle brackets; empty where nobody noted it
+    :param message_id: without angle brackets; empty if unknown
     """
 
     subject: str
@@ -46,14 +46,15 @@ class Claim(NamedTuple):
     """One claim.
 
     :param quote: the author's words, verbatim; ``[…]`` stands for words of the sentence that are left out
-    :param hedge: those of them that hedge, empty where nothing does
-    :param reading: what we take it to say
-    :param status: what became of it
-    :param because: the condition, the refutation, or why it is open; empty where confirmed says it all
-    :param asks: questions to models; one that speaks against the claim says so
+    :param hedge: those of them that hedge, empty if nothing does
+    :param reading: our interpretation
+    :param status: its status
+    :param because: the condition, the refutation, or why it is open; empty if the status needs no reason
+    :param asks: questions to models; one that contradicts the claim is marked
     :param kernels: steps of goldens, which the models of the same kernels repeat, and sizes of structures
-    :param model_only: why no kernel shows it, where ``kernels`` is empty and no patched kernel answers
-    :param sources: what the source of releases says that no kernel of the archive is of
+    :param model_only: the reason why no kernel shows it, if ``kernels`` is empty and no patched kernel
+        answers
+    :param sources: statements of the source of releases without a kernel in the archive
     """
 
     quote: str
@@ -78,7 +79,7 @@ class Discussion(NamedTuple):
     """The claims of one discussion.
 
     :param number: ``004``
-    :param short: what comes out of it, for readers who read no row
+    :param short: a summary, for readers who read no row
     """
 
     number: str
@@ -87,14 +88,14 @@ class Discussion(NamedTuple):
     said: Sequence[Said]
 
     def numbered(self) -> Iterator[tuple[str, Message, Claim]]:
-        """Every claim with its number, ``002.17``, and the message it stands in."""
+        """Every claim with its number, ``002.17``, and its message."""
         claims = ((part.message, claim) for part in self.said for claim in part.claims)
         for number, (message, claim) in enumerate(claims, start=1):
             yield f"{self.number}.{number}", message, claim
 
 
 def faults(claim: Claim) -> list[str]:
-    """The faults in the form of a claim, whatever its answers are."""
+    """The faults in the form of a claim, regardless of its answers."""
     found = []
     if len(claim.quote.split()) > MOST_WORDS:
         found.append(f"quotes more than {MOST_WORDS} words")

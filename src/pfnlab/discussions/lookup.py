@@ -1,4 +1,4 @@
-"""Claims looked up: those of a discussion, of an author, or the one of a number."""
+"""Lookup of claims: those of a discussion, of an author, or the one with a number."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pfnlab.discussions.form import Claim, ClaimStatus, Discussion, Message
 from pfnlab.discussions.reading import discussions
 from pfnlab.programs.lang.words import did_you_mean, nearest
 
-#: The number of a claim, with or without zeros before it.
+#: The number of a claim, with or without leading zeros.
 _SHORT = re.compile(r"(\d{1,3})\.0*(\d+)")
 
 
 class NumberedClaim(NamedTuple):
-    """A claim with its number and where it was said."""
+    """A claim with its number and its message."""
 
     number: str
     discussion: Discussion
@@ -32,13 +32,13 @@ class ListedClaim(msgspec.Struct, frozen=True, kw_only=True):
 
     :param number: its number, ``004.22``
     :param author: the author of the words
-    :param date: of the message, as far as the archive says it
+    :param date: of the message, as far as the archive gives it
     :param message: the subject of the message
     :param quote: the author's words, verbatim
-    :param hedge: those of them that hedge, empty where nothing does
-    :param reading: what we take them to say
-    :param status: what became of it
-    :param because: the condition, the refutation, or why it is open; empty where the status says it all
+    :param hedge: those of them that hedge, empty if nothing does
+    :param reading: our interpretation
+    :param status: its status
+    :param because: the condition, the refutation, or why it is open; empty if the status needs no reason
     """
 
     number: str
@@ -53,7 +53,7 @@ class ListedClaim(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, found: NumberedClaim) -> ListedClaim:
-        """A claim, as lists have it."""
+        """A claim in a list."""
         number, _, message, claim = found
         return cls(
             number=number,
@@ -65,9 +65,9 @@ class ListedClaim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClaimList(Printed, frozen=True, kw_only=True, tag="pfnlab-claims/1"):
-    """Claims of the discussions behind this project.
+    """Claims of the discussions that pfnlab rests on.
 
-    :param claims: the claims that ``--discussion`` and the author leave
+    :param claims: the claims that match ``--discussion`` and the author
     """
 
     claims: tuple[ListedClaim, ...]
@@ -83,7 +83,9 @@ class ClaimList(Printed, frozen=True, kw_only=True, tag="pfnlab-claims/1"):
 
 
 def claims_of(discussion: str | None = None) -> Iterator[NumberedClaim]:
-    """The claims of a discussion, ``004``, or of all for None; raises Misuse for none such."""
+    """The claims of a discussion, e.g. ``004``, or of all for None; raises Misuse if there is no such
+    discussion.
+    """
     numbers = [one.number for one in discussions()]
     discussion = discussion and discussion.zfill(3)
     if discussion is not None and discussion not in numbers:
@@ -95,7 +97,7 @@ def claims_of(discussion: str | None = None) -> Iterator[NumberedClaim]:
 
 
 def claim_numbered(number: str) -> NumberedClaim:
-    """The claim with this number, ``004.22`` or ``4.22``; raises Misuse where there is none."""
+    """The claim with this number, ``004.22`` or ``4.22``; raises Misuse if there is none."""
     found = {one.number: one for one in claims_of()}
     if short := _SHORT.fullmatch(number):
         number = f"{short[1].zfill(3)}.{short[2]}"
@@ -106,7 +108,7 @@ def claim_numbered(number: str) -> NumberedClaim:
     if there:
         raise Misuse(f"there is no claim {number!r}: discussion {discussion} has {there[0]} to {there[-1]}")
     meant = nearest(number, found)
-    # All of them are too many to name.
+    # There are too many to list.
     instead = (
         f"did you mean `{meant}`?" if meant is not None else "`pfnlab discussions list --claims` has all"
     )
@@ -114,7 +116,7 @@ def claim_numbered(number: str) -> NumberedClaim:
 
 
 def claims_by(author: str, discussion: str | None = None) -> list[NumberedClaim]:
-    """The claims of an author, by a word of the name; raises Misuse for nobody, several, no discussion."""
+    """The claims of an author, by part of the name; raises Misuse unless one author and discussion match."""
     found = list(claims_of(discussion))
     names = list(dict.fromkeys(one.message.author for one in found))
     asked = author.lower()

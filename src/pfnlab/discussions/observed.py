@@ -1,6 +1,6 @@
-"""The parts of a step that claims look at, each in a few words.
+"""The parts of a step that claims compare, each in a few words.
 
-A page prints the name of the function in front of them, so it says what is looked at.
+A page prints the function's name before the words, so the name describes the part.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from pfnlab.programs.runs.observation import Step
 from pfnlab.programs.runs.texts import TableEntry, vma_name
 
 Observed = Callable[[Step], str]
-#: Kernel functions of a munmap whose order tells when it untracks and flushes.
+#: Kernel functions of a munmap whose order shows when it untracks and flushes.
 _ORDER = ("untrack", "clear", "flush", "free_pgtables", "unlink", "finish")
 #: Entries of the upper levels.
 _SIZES = {2: " 2 MiB", 3: " 1 GiB"}
@@ -22,12 +22,12 @@ def said(observed: Observed, step: Step) -> str:
 
 
 def part_words(observed: Observed, value: str) -> str:
-    """A part of a step with a value that it has."""
+    """A part of a step that has a value."""
     return f"{part_name(observed)}: {value}"
 
 
 def part_name(observed: Observed) -> str:
-    """The name of what is looked at."""
+    """The name of the part."""
     return observed.__name__.replace("_", " ")
 
 
@@ -42,7 +42,7 @@ def book(step: Step) -> str:
 
 
 def left(step: Step) -> str:
-    """The book once every task is gone."""
+    """The memtype list (the book) once every task is gone."""
     return ", ".join(map(str, step.book or ())) or "nothing"
 
 
@@ -62,12 +62,12 @@ def tracked(step: Step) -> str:
 
 
 def entries(step: Step) -> str:
-    """The entries there are, equal neighbours together: cache mode, size if large, whether special."""
+    """The present entries, equal neighbours together: cache mode, size if large, whether special."""
     return _together(step, lambda entry: f"{_mode(entry)}{' special' * ('SPECIAL' in entry.flags)}")
 
 
 def modes(step: Step) -> str:
-    """The cache modes of all entries there are, and their size if they are large."""
+    """The cache modes of all present entries, and their size if they are large."""
     return _together(step, _mode)
 
 
@@ -97,12 +97,12 @@ def anonymous(step: Step) -> str:
 
 
 def vmas(step: Step) -> str:
-    """Where the VMAs are."""
+    """The addresses of the VMAs."""
     return ", ".join(str(vma.span) for vma in step.vmas or ()) or "none"
 
 
 def vm_pat(step: Step) -> str:
-    """``set`` where a VMA has the flag of a tracked mapping (``ar``), else ``clear``."""
+    """``set`` if a VMA has the flag of a tracked mapping (``ar``), otherwise ``clear``."""
     return "set" if any("ar" in vma.flags.split() for vma in step.vmas or ()) else "clear"
 
 
@@ -115,23 +115,23 @@ def flags(step: Step) -> str:
 
 
 def flushes(step: Step) -> str:
-    """How often the TLB was flushed."""
+    """The number of TLB flushes."""
     return str(step.flushes)
 
 
 def order(step: Step) -> str:
-    """When it untracked, cleared, flushed and unlinked."""
+    """The order in which it untracked, cleared, flushed and unlinked."""
     found = [event.split()[0] for event in step.events or ()]
     return ", ".join(word for word in found if word in _ORDER) or "nothing of it"
 
 
 def reserves(step: Step) -> str:
-    """How often it asked the book for a reservation."""
+    """The number of reservations requested from the book."""
     return str(sum(event.split()[0] == "reserve" for event in step.events or ()))
 
 
 def map_syncs(step: Step) -> str:
-    """How often it let the direct map follow (memtype_kernel_map_sync), which is told below 1 MiB."""
+    """The number of updates of the direct map (memtype_kernel_map_sync), reported below 1 MiB."""
     return str(sum(event.split()[0] == "map_sync" for event in step.events or ()))
 
 
@@ -140,7 +140,7 @@ def direct_map(step: Step) -> str:
     return "not looked at" if step.direct_map is None else ", ".join(step.direct_map) or "nothing"
 
 
-#: Every part, by the name that claims give it.
+#: Every part, by its name in claims.
 OBSERVED: dict[str, Observed] = {
     part.__name__: part
     for part in (

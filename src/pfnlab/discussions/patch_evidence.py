@@ -1,8 +1,8 @@
-"""Evidence of patched kernels: the answers of a kernel that has the policy a claim asks a model for.
+"""Evidence from patched kernels: the answers of a kernel that implements the policy of a model in a claim.
 
-A program was run on the kernel (:mod:`pfnlab.discussions.patch_goldens`). What a search finds violated has
-its shortest program, which was run too. What a search finds to hold no run can show: it rests on the programs
-that kernel and model ran without a difference (:mod:`pfnlab.kernel.policies.patched`).
+A program was run on the kernel (:mod:`pfnlab.discussions.patch_goldens`). A violation found by a search has a
+shortest program, which was run too. No single run shows that a property holds: such an answer rests on the
+programs that kernel and model ran without a difference (:mod:`pfnlab.kernel.policies.patched`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,9 +29,9 @@ from pfnlab.programs.runs.observation import Run
 
 #: Compares a patched kernel with its model in thousands of programs.
 HOLD = "python evidence/tools/hold_patches.py"
-#: The property of a race, which is decided by a read of a processor that remembers an entry.
+#: The property of a race, which is decided by a read through a stale TLB entry.
 _TOLD_FREE = "told_free"
-#: Properties of a state that a kernel's own run shows, whatever the model says.
+#: Properties of a state that a kernel's own run shows, regardless of the model.
 _JUDGED = frozenset(asked.name for asked in ASKED)
 
 
@@ -39,11 +39,11 @@ class PatchedAnswer(NamedTuple):
     """The answer of a patched kernel to one question of a claim.
 
     :param asked: the program, or the property and its scope
-    :param shown: the answer; where it rests on programs alone, the property
-    :param right: whether it is the one that was expected of the model
-    :param programs: the programs that both ran; 0 where the types of the kernel show it
-    :param differences: how many of them differ
-    :param text: the one program that shows it; empty where it rests on many
+    :param shown: the answer; if it rests on programs alone, the property
+    :param right: whether it is the one expected of the model
+    :param programs: number of programs that both ran; 0 if the types of the kernel show it
+    :param differences: number of them that differ
+    :param text: the one program that shows it; empty if it rests on many
     """
 
     golden: PatchGolden
@@ -57,7 +57,7 @@ class PatchedAnswer(NamedTuple):
 
 
 class PatchedAnswers(NamedTuple):
-    """The answers of one patched kernel to a claim that speak for it, or against it."""
+    """The answers of one patched kernel that support a claim, or contradict it."""
 
     golden: PatchGolden
     against: bool
@@ -82,24 +82,26 @@ def _compared(programs: int, differing: int) -> str:
 
 
 class AskedProgram(NamedTuple):
-    """A program that claims ask a patched kernel; *violates* are ``standard no_leak`` it is shortest for."""
+    """A program of claims for a patched kernel; *violates* lists the ``standard no_leak`` for which it is the
+    shortest.
+    """
 
     program: Program
     violates: tuple[str, ...]
 
     @property
     def text(self) -> str:
-        """The program, as a golden has it."""
+        """The program, as in a golden."""
         return format_program(self.program)
 
 
 def has_patch(asks: Iterable[ClaimQuestion]) -> bool:
-    """True where one of the questions is answered by a patched kernel."""
+    """True if a patched kernel answers one of the questions."""
     return any(golden_of(asked) is not None for asked in asks)
 
 
 def golden_of(asked: ClaimQuestion) -> PatchGolden | None:
-    """The golden that answers; None for no patch, or a search's "holds" without a comparison."""
+    """The golden that answers; None without a patch, or for a search's "holds" without a comparison."""
     for golden in patch_goldens():
         if is_about(asked, golden.series, golden.policy):
             return None if _only_holds(asked) and golden.patch not in patched_kernels() else golden
@@ -107,14 +109,14 @@ def golden_of(asked: ClaimQuestion) -> PatchGolden | None:
 
 
 def is_about(asked: ClaimQuestion, series: str, policy: str) -> bool:
-    """True where a kernel of *series* with *policy* answers; a tracker's cost is that of any series."""
+    """True if a kernel of *series* with *policy* answers; a tracker's cost is the same in any series."""
     if isinstance(asked, Costs):
         return policy == f"tracker={asked.tracker}"
     return isinstance(asked, Shows | Finds) and asked.machine == f"{series},{policy}"
 
 
 def patched_answers(asks: Iterable[ClaimQuestion]) -> Iterator[PatchedAnswer]:
-    """A patched kernel's answers to a claim, none for no patch; raises Misuse where a golden lacks one."""
+    """A patched kernel's answers to a claim, empty without a patch; raises Misuse if a golden lacks one."""
     for asked in asks:
         answer = patched_answer(asked)
         if answer is not None:
@@ -122,13 +124,13 @@ def patched_answers(asks: Iterable[ClaimQuestion]) -> Iterator[PatchedAnswer]:
 
 
 def patched_answer(asked: ClaimQuestion) -> PatchedAnswer | None:
-    """A patched kernel's answer, None for no patch; raises Misuse where a golden lacks a program."""
+    """A patched kernel's answer, None without a patch; raises Misuse if a golden lacks a program."""
     golden = golden_of(asked)
     return None if golden is None else _answer(golden, asked)
 
 
 def by_kernel(asks: Iterable[ClaimQuestion]) -> list[PatchedAnswers]:
-    """The same, those of a kernel together; raises Misuse where a golden lacks a program."""
+    """The same answers, grouped by kernel; raises Misuse if a golden lacks a program."""
     found: dict[tuple[str, bool], PatchedAnswers] = {}
     for answer in patched_answers(asks):
         before = found.setdefault(
@@ -156,7 +158,7 @@ def _answer(golden: PatchGolden, asked: ClaimQuestion) -> PatchedAnswer:
 
 
 def asked_programs(asks: Iterable[ClaimQuestion]) -> list[AskedProgram]:
-    """The programs of questions, those of searches found by searching."""
+    """The programs of questions; those of searches are found by searching."""
     found: dict[str, AskedProgram] = {}
     for asked in asks:
         violates: tuple[str, ...] = ()
@@ -173,7 +175,7 @@ def asked_programs(asks: Iterable[ClaimQuestion]) -> list[AskedProgram]:
 
 
 def counterexample(asked: Finds) -> Program:
-    """The shortest program that violates the property; raises Misuse where the search has none."""
+    """The shortest program that violates the property; raises Misuse if the search has none."""
     (answer,) = (answer for answer in searched(*asked.search).answers if answer.name == asked.name)
     if answer.program is None:
         raise Misuse(f"model:{asked.machine} has no program that violates {_violates(asked)}")
@@ -181,7 +183,7 @@ def counterexample(asked: Finds) -> Program:
 
 
 def lacking(golden: PatchGolden, asks: Iterable[ClaimQuestion]) -> list[str]:
-    """The reasons why *golden* does not answer questions to its model, each with the command that records."""
+    """The reasons why *golden* does not answer questions to its model, with the commands that record them."""
     found = []
     for asked in asks:
         try:
@@ -200,7 +202,7 @@ def _shown(golden: PatchGolden, asked: Shows) -> PatchedAnswer:
 
 
 def _violated(golden: PatchGolden, asked: Finds) -> PatchedAnswer:
-    """The kernel's run of the shortest program: it breaks the property by itself, where a run shows that."""
+    """The kernel's run of the shortest program, which itself violates the property if a run can show that."""
     recorded = golden.violation(_violates(asked))
     program, run = recorded.program, golden.run_of(recorded)
     read = still_read(program, run) if asked.name == _TOLD_FREE else None
@@ -235,7 +237,7 @@ def _rests(golden: PatchGolden, asked: Finds) -> PatchedAnswer:
 
 
 def _costs(golden: PatchGolden, asked: Costs) -> PatchedAnswer:
-    """The sizes of what the patched kernel keeps."""
+    """The sizes of the patched kernel's additions."""
     members = " + ".join(f"`{name}` {size}" for name, size in golden.sizes.members.items())
     context = f"`pfnmap_track_ctx` {golden.sizes.context}" if golden.sizes.context else "no context"
     shown = f"{members or 'nothing'} bytes in every VMA, {context}"
@@ -248,7 +250,7 @@ def _violates(asked: Finds) -> str:
 
 
 def _differences(golden: PatchGolden, recorded: RecordedRun) -> int:
-    """In how many fields the model does otherwise than the kernel."""
+    """The number of fields in which the model differs from the kernel."""
     model = predicted(golden.machine, golden.configured_as, recorded.text)
     return len(differences([golden.run_of(recorded), model]))
 

@@ -1,7 +1,7 @@
-"""Goldens of patched kernels: what the programs of claims did on a kernel that a patch gave a policy.
+"""Goldens of patched kernels: the results of claims' programs on a kernel whose patch implements a policy.
 
-One file for each patch of ``evidence/patches/``, as ``patched/flush-gather_v4.json``, which
-``python evidence/tools/record_claims.py`` writes. It says which bytes of the patch were built, and of what.
+There is one file for each patch of ``evidence/patches/``, e.g. ``patched/flush-gather_v4.json``, written by
+``python evidence/tools/record_claims.py``. It identifies the patch by its digest, and its source package.
 Each step is one line, as in the goldens of ``litmus/``.
 """
 
@@ -24,7 +24,7 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.golden import GOLDEN, observation_text
 from pfnlab.programs.runs.observation import Run, Step
 
-#: Records all goldens, or those of the patches that are named.
+#: Records all goldens, or those of the named patches.
 RECORD = "python evidence/tools/record_claims.py"
 
 
@@ -32,9 +32,10 @@ class RecordedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     """The run of one program.
 
     :param text: the program
-    :param violates: the searches whose shortest violation it is, as ``standard no_leak``: scope and property
-    :param steps: what the kernel did
-    :param once: messages it prints once per boot and had already spent
+    :param violates: the searches whose shortest violation it is, e.g. ``standard no_leak``: scope and
+        property
+    :param steps: the results of the kernel
+    :param once: once-per-boot messages that it had already printed
     """
 
     text: str
@@ -44,7 +45,7 @@ class RecordedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
     @classmethod
     def of(cls, text: str, violates: tuple[str, ...], run: Run) -> RecordedRun:
-        """A run as it is kept."""
+        """A run in its stored form."""
         return cls(text, run.steps, violates, run.once)
 
     @property
@@ -54,10 +55,10 @@ class RecordedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
 
 class TrackerSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The sizes of what a tracker keeps, read from the types of the kernel.
+    """The sizes of a tracker's data, read from the types of the kernel.
 
     :param members: those of a VMA, in bytes by name; the kernel's own, and those that the patch adds
-    :param context: its object for a tracked mapping, in bytes; 0 where it has none
+    :param context: its object for a tracked mapping, in bytes; 0 if it has none
     """
 
     members: dict[str, int]
@@ -75,17 +76,17 @@ class PatchGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     :param patch: its name, ``flush-gather_v4``
     :param file: its file below ``evidence/patches/``
     :param sha256: of that file, in hex
-    :param policy: what it makes of a kernel, ``flush=gather_v4``
+    :param policy: the policy that it implements, ``flush=gather_v4``
     :param series: of the kernel, ``7.2``
-    :param kernel: as it names itself, ``7.2.13+130a665aad5c``
+    :param kernel: the kernel's version string, ``7.2.13+130a665aad5c``
     :param source: the package of its source
-    :param configured: how it is configured, in words, ``lab``
-    :param configuration: what this means for rules, where otherwise than in the distribution's kernels
-    :param unobserved: the calls that nobody sees on this kernel
+    :param configured: its configuration, in words, ``lab``
+    :param configuration: the effect on rules, if it differs from that of the distribution's kernels
+    :param unobserved: the calls that cannot be observed on this kernel
     :param commit: the commit of the tool that recorded
     :param made_by: the command that recorded
-    :param sizes: of what its tracker keeps
-    :param runs: one a program
+    :param sizes: of its tracker's data
+    :param runs: one per program
     """
 
     patch: str
@@ -115,7 +116,7 @@ class PatchGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     @property
     def again(self) -> str:
-        """The command that records it anew."""
+        """The command that records it again."""
         return f"{RECORD} {self.patch}"
 
     @property
@@ -125,7 +126,7 @@ class PatchGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         return replace(DISTRIBUTION, **changes)
 
     def recorded(self, program: Program) -> RecordedRun:
-        """The run of *program*; raises Misuse where it was not recorded."""
+        """The run of *program*; raises Misuse if it was not recorded."""
         asked = program_hash(program)
         for one in self.runs:
             if program_hash(one.program) == asked:
@@ -133,7 +134,7 @@ class PatchGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         raise Misuse(f"the golden of {self.patch} lacks a program that a claim asks: run `{self.again}`")
 
     def violation(self, violates: str) -> RecordedRun:
-        """The run that a search found, of ``standard no_leak``; raises Misuse for none recorded."""
+        """The run that a search found, e.g. for ``standard no_leak``; raises Misuse if none is recorded."""
         for one in self.runs:
             if violates in one.violates:
                 return one
@@ -152,7 +153,7 @@ class PatchGolden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 def configuration_beside(configuration: Configuration) -> dict[str, bool | None]:
-    """The fields in which *configuration* is not that of the distribution's kernels."""
+    """The fields in which *configuration* differs from that of the distribution's kernels."""
     return {
         field.name: value
         for field in fields(Configuration)
@@ -161,26 +162,26 @@ def configuration_beside(configuration: Configuration) -> dict[str, bool | None]
 
 
 def patch_golden_path(patch: str) -> Path:
-    """The file of the golden of a patch, whether it is there or not."""
+    """The file of a patch's golden, which may not exist."""
     return Path(str(files("pfnlab.discussions"))) / "patched" / f"{patch}.json"
 
 
 @cache
 def patch_goldens() -> tuple[PatchGolden, ...]:
-    """All goldens, by name; raises Misuse where a file is none."""
+    """All goldens, by name; raises Misuse if a file is not a golden."""
     return tuple(map(read_patch_golden, sorted(patch_golden_path("").parent.glob("*.json"))))
 
 
 def read_patch_golden(path: Path) -> PatchGolden:
-    """The golden at *path*; raises Misuse where the file cannot be read or is none."""
+    """The golden at *path*; raises Misuse if the file cannot be read or is not a golden."""
     try:
         return msgspec.json.decode(read_bytes(path, "golden", MOST_RECORDED), type=PatchGolden)
     except (msgspec.DecodeError, UnicodeDecodeError) as trouble:
-        raise Misuse(f"{path} is no golden: {trouble}; record it with `{RECORD} {path.stem}`") from trouble
+        raise Misuse(f"{path} is not a golden: {trouble}; record it with `{RECORD} {path.stem}`") from trouble
 
 
 def write_patch_golden(path: Path, golden: PatchGolden) -> None:
-    """Write *golden*, one step a line."""
+    """Write *golden*, one line per step."""
     path.parent.mkdir(exist_ok=True)
     write_whole(path, patch_golden_text(golden))
     patch_goldens.cache_clear()

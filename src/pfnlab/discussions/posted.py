@@ -1,7 +1,7 @@
-"""Threads of mailing lists behind the designs: posted versions, what was wrong with them, what came later.
+"""Mailing-list threads behind the designs: posted versions, their defects, and later remarks.
 
-Each is a file of ``threads/``, ``T02.toml``, whose tables are the structures below: ``[[version]]``,
-``[[defect]]`` and ``[[later]]``. A list of defects is not complete: a version without one may have one.
+Each is a file of ``threads/``, e.g. ``T02.toml``, whose tables are the structures below: ``[[version]]``,
+``[[defect]]`` and ``[[later]]``. A list of defects may be incomplete.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from pfnlab.programs.lang.words import did_you_mean
 
 _HERE = Path(__file__).parent / "threads"
 
-#: A day, a month or a year, as far as it is known.
+#: A day, a month or a year, as far as known.
 IsoDate = Annotated[str, msgspec.Meta(pattern=r"^(\d{4}(-\d\d){0,2})?$")]
 
 _MONTHS = (
@@ -31,21 +31,21 @@ _MONTHS = (
 _ARCHIVE = "https://lore.kernel.org/all"
 
 
-#: What comes out of the review of a row.
+#: The outcomes of the review of a row.
 ReviewOutcome = Literal["broken", "cost", "changed", "same", "holds"]
 
 
 class PostedReview(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A review of a version or a defect: the models, and what comes out.
+    """A review of a version or a defect: the models, and the expected outcome.
 
-    :param base: the model it is compared with, ``7.2``: without the defect
+    :param base: the model without the defect, ``7.2``
     :param design: the model with it, ``7.2,flush=gather_v1``
-    :param expected: ``broken``: the properties are newly broken; ``cost``: the operation takes more
-        flushes, and nothing is newly broken; ``changed``: it answers or prints otherwise; ``same``: nothing
-        differs on mappings of the kind; ``holds``: nothing is newly broken
-    :param properties: those that are newly broken, or hold; empty: those of the defect, or all
+    :param expected: ``broken``: the properties are newly violated; ``cost``: the operation takes more
+        flushes, and nothing is newly violated; ``changed``: it answers or prints something else; ``same``:
+        nothing differs on mappings of the kind; ``holds``: nothing is newly violated
+    :param properties: those that are newly violated, or hold; empty: those of the defect, or all
     :param operation: the word of the operation
-    :param kind: the kind of mappings, of which a review says on how many it differs
+    :param kind: the kind of mapping; a review reports on how many of these it differs
     """
 
     base: str
@@ -57,21 +57,21 @@ class PostedReview(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class PostedVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One version of a patch or series, or what landed of it.
+    """One version of a patch or series, or the part of it that landed.
 
     :param name: unique in its thread, ``v4``
-    :param design: what it does, in our words
-    :param date: of the message; empty where nobody noted it
+    :param design: its design, in our words
+    :param date: of the message; empty if unknown
     :param message_ids: of the message, without angle brackets
-    :param mail: numbers under which a stored public archive has the message
-    :param named_in: the same of other mails that speak of it
+    :param mail: numbers of the message in a stored public archive
+    :param named_in: the same for other mails that mention it
     :param base: the model to compare it with, ``7.2``
-    :param policy: the design as a policy, as ``--on`` takes it behind *base*; empty where none is it
-    :param patch: a file of evidence/patches that gives a kernel this policy; empty where none does
+    :param policy: the design as a policy, as ``--on`` takes it after *base*; may be empty
+    :param patch: a file of evidence/patches that gives a kernel this policy; may be empty
     :param landed: the commits; those of stable series too
     :param release: the first releases with them
-    :param fate: what became of it otherwise
-    :param reviews: of a version with a defect that nobody posted
+    :param fate: its fate otherwise
+    :param reviews: of a version with a defect that was not reported on the list
     """
 
     name: str
@@ -90,30 +90,30 @@ class PostedVersion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     @property
     def machine(self) -> str:
-        """The design as ``--on`` takes it; empty where no policy is it."""
+        """The design as ``--on`` takes it; empty if there is no such policy."""
         return f"model:{self.base},{self.policy}" if self.policy else ""
 
 
 class PostedDefect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A defect of posted versions, or of the kernels they are about.
+    """A defect of posted versions, or of the kernels they concern.
 
     :param number: ``R11``, unique among all threads
     :param versions: the versions of the thread that have it
     :param kernels: releases or commits that have it
-    :param scenario: what happens
-    :param found_by: who found it
-    :param how: reading, a user, fuzzing, a measurement; empty where nobody says it
-    :param when: the day; empty where nobody noted it
-    :param message_ids: of the messages that tell it
+    :param scenario: the sequence of events
+    :param found_by: its finder
+    :param how: reading, a user, fuzzing, a measurement; empty if unknown
+    :param when: the day; empty if unknown
+    :param message_ids: of the messages that report it
     :param mail: the same as numbers of a stored public archive
-    :param fate: what became of it
+    :param fate: its fate
     :param expressible: whether a program or a search of the model can show it, and which, or what is missing
     :param properties: the properties of ``check`` that it violates
-    :param new: the property that would ask it, where there is none
+    :param new: the property that would detect it, if there is none yet
     :param bugs: its rows of docs/bugs.md
-    :param program: a program that comes with pfnlab and is about it
-    :param reviews: what a review says of it
-    :param not_reviewed: why no review says anything of it, where that is so
+    :param program: a program in pfnlab's library that concerns it
+    :param reviews: its reviews
+    :param not_reviewed: the reason why no review covers it, if so
     """
 
     number: Annotated[str, msgspec.Meta(pattern=r"^R\d\d$")]
@@ -136,11 +136,11 @@ class PostedDefect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class LaterWord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A remark that somebody of the thread made after a claim.
+    """A remark in the thread after a claim was made.
 
     :param claim: the number of the claim, ``000.7``
-    :param who: said it
-    :param says: in our words
+    :param who: its author
+    :param says: the remark, in our words
     :param date: of the message
     :param message_ids: of the message
     :param mail: the same as numbers of a stored public archive
@@ -159,13 +159,13 @@ class PostedThread(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     :param number: ``T2``
     :param title: its subject
-    :param years: when it was written
+    :param years: the years of its messages
     :param versions: in the order of their dates
-    :param defects: what was found in them
-    :param later: what was said after claims about it
-    :param claims: the discussions whose claims are about it, ``004``
-    :param stock: what kernels did before it
-    :param remarks: objections that name no defect, and other mails
+    :param defects: their defects
+    :param later: remarks made after claims about it
+    :param claims: the discussions with claims about it, ``004``
+    :param stock: the behaviour of kernels before it
+    :param remarks: objections without a defect, and other mails
     """
 
     number: Annotated[str, msgspec.Meta(pattern=r"^T\d{1,2}$")]
@@ -195,7 +195,7 @@ def read_thread(text: str, stem: str) -> PostedThread:
     """The thread that *text* describes.
 
     :param stem: the name of its file without suffix, ``T02``
-    :raises Misuse: it is malformed; the line says where
+    :raises Misuse: it is malformed; the message has the line
     """
     source = f"discussions/threads/{stem}.toml"
     content = toml_content(text, source)
@@ -215,8 +215,8 @@ def read_thread(text: str, stem: str) -> PostedThread:
 def thread_numbered(number: str) -> PostedThread:
     """The thread with this number.
 
-    :param number: ``T2``, in any case of letters; ``T02`` is the same
-    :raises Misuse: there is none
+    :param number: ``T2``, in upper or lower case; ``T02`` is the same
+    :raises Misuse: it does not exist
     """
     found = {one.number: one for one in posted_threads()}
     meant = f"T{number[1:].lstrip('0')}"
@@ -228,8 +228,8 @@ def thread_numbered(number: str) -> PostedThread:
 def defect_numbered(number: str) -> tuple[PostedThread, PostedDefect]:
     """The defect with this number, and its thread.
 
-    :param number: ``R11``, in any case of letters
-    :raises Misuse: there is none
+    :param number: ``R11``, in upper or lower case
+    :raises Misuse: it does not exist
     """
     found = {defect.number: (one, defect) for one in posted_threads() for defect in one.defects}
     if (meant := number.upper()) not in found:
@@ -238,7 +238,7 @@ def defect_numbered(number: str) -> tuple[PostedThread, PostedDefect]:
 
 
 def later_words(claim: str) -> Iterator[LaterWord]:
-    """The remarks that were made after a claim.
+    """The remarks made after a claim.
 
     :param claim: its number, ``004.21``
     """

@@ -1,4 +1,4 @@
-"""Claims, read from the files of this folder, as ``004.toml``; ``form.txt`` has their form."""
+"""Claims, read from files such as ``004.toml``; ``form.txt`` describes their form."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -24,7 +24,7 @@ from pfnlab.programs.lang.words import did_you_mean
 _HERE = Path(__file__).parent
 T = TypeVar("T", bound=msgspec.Struct)
 A = TypeVar("A")
-#: Lists and tables that have to say something.
+#: Lists and tables that must not be empty.
 _Some = msgspec.Meta(min_length=1)
 _Names = str | Annotated[list[str], _Some]
 _Expected = Annotated[dict[str, str], _Some]
@@ -58,7 +58,7 @@ class _Claim(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Question(msgspec.Struct, Generic[A], forbid_unknown_fields=True, kw_only=True):
-    """A question of any kind; its answer speaks for the claim, or against it."""
+    """A question of any kind; its answer supports or contradicts the claim."""
 
     against: bool = False
 
@@ -91,7 +91,7 @@ class _SearchAsked(_Question[ClaimQuestion], kw_only=True):
                 _check_property(name, self.search)
                 if expected not in (HOLDS, ALWAYS, VIOLATED):
                     verdicts = f"{HOLDS}, {ALWAYS} or {VIOLATED}"
-                    raise Misuse(f"{name} = {expected!r} is no verdict: write {verdicts}")
+                    raise Misuse(f"{name} = {expected!r} is not a verdict: write {verdicts}")
                 yield Finds(machine, name, expected, self.against, self.search)
 
 
@@ -159,7 +159,7 @@ class _Source(_Question[SourceSays], kw_only=True):
         yield SourceSays(self.source, self.function, self.on, self.says, self.against)
 
 
-#: The kinds of questions, by the key that only they have.
+#: The kinds of questions, by the key that identifies them.
 _MODELS: dict[str, type[_Question[ClaimQuestion]]] = {
     "run": _Run,
     "search": _SearchAsked,
@@ -177,7 +177,7 @@ def discussion_numbers() -> list[str]:
 
 @cache
 def discussions() -> tuple[Discussion, ...]:
-    """All discussions, by their numbers; raises Misuse where a file is malformed."""
+    """All discussions, by number; raises Misuse if a file is malformed."""
     return tuple(
         read_discussion(read_text(_HERE / f"{number}.toml", "discussions", MOST_TOML), number)
         for number in discussion_numbers()
@@ -185,7 +185,7 @@ def discussions() -> tuple[Discussion, ...]:
 
 
 def read_discussion(text: str, number: str) -> Discussion:
-    """The discussion that *text* describes; raises Misuse, which says where and what to write."""
+    """The discussion in *text*; raises Misuse, with the place and a correction."""
     source = f"discussions/{number}.toml"
     file = _read(_File, toml_content(text, source), source)
     said, count = [], 0
@@ -235,7 +235,7 @@ def _asked(kinds: Mapping[str, type[_Question[A]]], tables: Sequence[dict[str, A
 
 
 def _read(kind: type[T], table: dict[str, Any], where: str) -> T:
-    """*table* as a structure, with one line for what it has too much, too little or wrongly."""
+    """*table* as a structure; raises one line for unknown, missing or wrong keys."""
     fields = {field.name: field for field in msgspec.structs.fields(kind)}
     for key in table:
         _check_name("key", key, fields, where)

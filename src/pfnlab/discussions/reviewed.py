@@ -1,7 +1,7 @@
-"""Reviews of what was posted: each defect of a thread is asked by a review as any design is, and compared.
+"""Reviews of posted designs: each defect of a thread is reviewed like any design, and the outcome compared.
 
-No review has a set-up of its own. Rows with the same base and design share one. A review ends where its
-answer is known: what is broken stays broken, and that nothing is takes the core.
+These reviews use the general set-up. Rows with the same base and design share one. A review ends once its
+answer is known: a violation is final, and "no violation" needs the core questions.
 """
 
 from __future__ import annotations
@@ -26,18 +26,17 @@ from pfnlab.discussions.posted import (
     thread_numbered,
 )
 
-#: Makes the review of a design against a base, both as models are named, without ``model:``; it may end when
-#: it has found enough.
+#: Creates the review of a design against a base, both named like models without ``model:``; it may end early.
 Reviewer = Callable[[str, str, Callable[[ReviewSoFar], bool]], ReviewResult]
 
 
 class PostedRow(msgspec.Struct, frozen=True):
-    """A defect, or a version with one, that a review can be asked about.
+    """A defect, or a version with one, that can be reviewed.
 
     :param row: ``R11``, or thread and version, ``T3 Pei Li v1``
-    :param properties: those that it breaks
-    :param reviews: what is compared
-    :param not_reviewed: the reason where nothing is
+    :param properties: those that it violates
+    :param reviews: the comparisons
+    :param not_reviewed: the reason if there are none
     """
 
     row: str
@@ -47,12 +46,13 @@ class PostedRow(msgspec.Struct, frozen=True):
 
 
 class ShownProperty(msgspec.Struct, frozen=True):
-    """A property that came out newly broken, as it was expected to.
+    """A property that is newly violated, which was expected.
 
     :param name: its name
-    :param form: what shows it
-    :param length: the operations of its shortest program; the turns of a schedule that is no program
-    :param text: the program; null where a schedule is none
+    :param form: the form of the evidence
+    :param length: the number of operations of its shortest program; the number of turns of a schedule that is
+        not a program
+    :param text: the program; null for a schedule that is not one
     """
 
     name: str
@@ -62,17 +62,18 @@ class ShownProperty(msgspec.Struct, frozen=True):
 
 
 class ReviewedRow(msgspec.Struct, frozen=True):
-    """One row and what its review said.
+    """One row and the outcome of its review.
 
     :param row: ``R11``, or thread and version, ``T3 Pei Li v1``
     :param base: the model it was compared with
     :param design: the model with the design
-    :param expected: what comes out
-    :param of: the properties, the operation or the kind of mappings that this is about
-    :param says: what came out, in words
-    :param as_expected: whether that is what is expected; null where the review was cut and may have missed it
-    :param shown: the expected properties that are newly broken, with what shows each
-    :param seconds: how long the review took until that was known, in seconds
+    :param expected: the expected outcome
+    :param of: the properties, the operation or the kind of mapping concerned
+    :param says: the outcome, in words
+    :param as_expected: whether the outcome is the expected one; null if the review was cut short and may have
+        missed it
+    :param shown: the expected properties that are newly violated, each with its evidence
+    :param seconds: the duration of the review until then, in seconds
     """
 
     row: str
@@ -87,11 +88,11 @@ class ReviewedRow(msgspec.Struct, frozen=True):
 
 
 class PostedReviews(Result, frozen=True, kw_only=True, tag="pfnlab-posted-reviews/1"):
-    """Reviews of the defects of threads, each with what was expected of it.
+    """Reviews of the defects of threads, each with its expected outcome.
 
     :param rows: by their numbers
-    :param not_reviewed: the defects that no review says anything of, with the reasons
-    :param limit: the seconds that each review had
+    :param not_reviewed: the defects without a review, with the reasons
+    :param limit: the time limit of each review, in seconds
     """
 
     rows: tuple[ReviewedRow, ...]
@@ -100,7 +101,7 @@ class PostedReviews(Result, frozen=True, kw_only=True, tag="pfnlab-posted-review
 
     @property
     def outcome(self) -> Outcome:
-        """A row that did not come out is a discovery; one that was cut is undecided."""
+        """A row with another outcome is a discovery; one that was cut short is undecided."""
         came = [row.as_expected for row in self.rows]
         if False in came:
             return Outcome.DISCOVERY
@@ -111,7 +112,7 @@ def posted_rows(number: str | None = None) -> list[PostedRow]:
     """The rows of a thread or of a defect; without *number* all of them.
 
     :param number: ``T2`` or ``R11``
-    :raises Misuse: there is none
+    :raises Misuse: it does not exist
     """
     if number is None:
         return [row for thread in posted_threads() for row in _rows_of(thread)]
@@ -135,7 +136,7 @@ def _rows_of(thread: PostedThread) -> Iterator[PostedRow]:
 def review_rows(rows: Sequence[PostedRow], reviewer: Reviewer, limit: float) -> PostedReviews:
     """Review every one of *rows*.
 
-    :param limit: the seconds that each review has
+    :param limit: the time limit of each review, in seconds
     """
     pairs: dict[tuple[str, str], list[tuple[PostedRow, PostedReview]]] = {}
     for row in rows:
@@ -148,9 +149,9 @@ def review_rows(rows: Sequence[PostedRow], reviewer: Reviewer, limit: float) -> 
 
 
 def _enough(asked_of: Sequence[tuple[PostedRow, PostedReview]], found: ReviewSoFar) -> bool:
-    """True where no further piece can change how these rows come out.
+    """True if no further piece can change the outcome of these rows.
 
-    What is broken or changed stays so. That nothing is takes the core.
+    A violation or a change is final. Their absence needs the core questions.
     """
     return all(_known(row, asked, found) for row, asked in asked_of)
 
@@ -166,21 +167,21 @@ def _known(row: PostedRow, asked: PostedReview, found: ReviewSoFar) -> bool:
     return found.core
 
 
-#: The fields of changes that a user sees.
+#: The fields of changes that are visible to user space.
 _ANSWERS = ("result", "log")
 
 
 def _wanted(row: PostedRow, asked: PostedReview) -> tuple[str, ...]:
-    """The properties that a row breaks."""
+    """The properties that a row violates."""
     return (asked.properties or row.properties) if asked.expected == "broken" else ()
 
 
 def compared(row: PostedRow, asked: PostedReview, came: ReviewResult) -> ReviewedRow:
-    """A row with what its review said."""
+    """A row with the outcome of its review."""
     wanted = _wanted(row, asked)
     said, right = _said(asked, wanted, came)
     if not right and not came.complete:
-        # What was cut may be what is missing.
+        # The missing outcome may be in the part that was cut.
         right = None
     elif right and asked.expected in ("same", "holds") and not came.complete:
         right = None
@@ -195,7 +196,7 @@ def compared(row: PostedRow, asked: PostedReview, came: ReviewResult) -> Reviewe
 
 
 def _said(asked: PostedReview, wanted: Sequence[str], came: ReviewResult) -> tuple[str, bool | None]:
-    """The outcome in words, and whether it is what was expected."""
+    """The outcome in words, and whether it is the expected one."""
     names = [found.name for found in came.broken]
     broken = f"broken: {', '.join(names)}" if names else "nothing newly broken"
     match asked.expected:

@@ -1,4 +1,4 @@
-"""A thread, a defect of one, and the list of threads and discussions, as they are shown."""
+"""A thread, one of its defects, and the list of threads and discussions, for printing."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from pfnlab.discussions.posted import (
 )
 from pfnlab.discussions.reading import discussions
 
-#: The most columns of a line; only an address may be longer.
+#: The maximum columns of a line; only an address may be longer.
 _WIDTH = 100
 
-#: The columns of the name of a row.
+#: The columns for the name of a row.
 _NAME = 13
 
 
 class ThreadResult(Printed, frozen=True, kw_only=True, tag="pfnlab-thread/1"):
     """A thread with its versions, their defects, and the claims about it.
 
-    :param thread: all that is known of it
+    :param thread: its data
     :param claims: the claims of the discussions that are about it
     """
 
@@ -91,7 +91,7 @@ class DefectResult(Printed, frozen=True, kw_only=True, tag="pfnlab-defect/1"):
 
     :param thread: the number of the thread
     :param title: its subject
-    :param defect: all that is known of it
+    :param defect: its data
     :param on: the versions that have it and are a policy, as ``--on`` takes them
     """
 
@@ -123,7 +123,7 @@ class DefectResult(Printed, frozen=True, kw_only=True, tag="pfnlab-defect/1"):
 
 
 def _version_lines(version: PostedVersion) -> Iterator[str]:
-    """A version: the line with its date and policy, then its design and what became of it."""
+    """A version: the line with its date and policy, then its design and fate."""
     head = ", ".join(filter(None, (version.name, date_words(version.date) if version.date else "")))
     yield from _wrapped(f"{head}  --on {shell_word(version.machine)}" if version.machine else head)
     yield from _row("design", version.design)
@@ -136,9 +136,9 @@ def _version_lines(version: PostedVersion) -> Iterator[str]:
 
 
 def _in_version(defect: PostedDefect, version: PostedVersion, shown: dict[str, str]) -> Iterator[str]:
-    """A defect below its first version, and its number below the others.
+    """A defect in full below its first version, and by number below the others.
 
-    :param shown: the version below which each stands whole; this one is added
+    :param shown: the version below which each is printed in full; this one is added
     """
     if defect.number in shown:
         yield from _row(defect.number, f"as in {shown[defect.number]}")
@@ -169,7 +169,7 @@ def _defect_rows(defect: PostedDefect) -> Iterator[str]:
 def _messages(
     name: str, message_ids: Sequence[str], mail: Sequence[str], named_in: Sequence[str] = ()
 ) -> Iterator[str]:
-    """Where messages are: addresses, a line each, and numbers of the stored archive."""
+    """The places of messages: addresses, one per line, and numbers of the stored archive."""
     stored = [
         f"{words} {', '.join(found)}"
         for words, found in (("stored as", mail), ("named in mail", named_in))
@@ -181,7 +181,7 @@ def _messages(
 
 
 def _row(name: str, text: str) -> list[str]:
-    """A name and what belongs to it; nothing where that is empty."""
+    """A name and its text; nothing if the text is empty."""
     return _wrapped(text, f"  {name}".ljust(_NAME) + "  ", " " * (_NAME + 2)) if text else []
 
 
@@ -200,11 +200,11 @@ class ListedThread(msgspec.Struct, frozen=True, kw_only=True):
     """One thread of the list.
 
     :param number: ``T2``
-    :param years: when it was written
+    :param years: the years of its messages
     :param title: its subject
-    :param versions: how many versions were posted or landed
-    :param defects: how many defects were found in them
-    :param claims: the discussions whose claims are about it
+    :param versions: number of versions that were posted or landed
+    :param defects: number of their defects
+    :param claims: the discussions with claims about it
     """
 
     number: str
@@ -216,7 +216,7 @@ class ListedThread(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, one: PostedThread) -> ListedThread:
-        """A thread, as the list has it."""
+        """A thread in the list."""
         return cls(
             number=one.number,
             years=one.years,
@@ -232,9 +232,9 @@ class ListedDiscussion(msgspec.Struct, frozen=True, kw_only=True):
 
     :param number: ``004``
     :param title: its subject
-    :param claims: how many there are
-    :param statuses: how many of them have each status
-    :param threads: the threads that its claims are about
+    :param claims: number of claims
+    :param statuses: number of claims with each status
+    :param threads: the threads that its claims concern
     """
 
     number: str
@@ -245,7 +245,7 @@ class ListedDiscussion(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, one: Discussion) -> ListedDiscussion:
-        """A discussion, as the list has it."""
+        """A discussion in the list."""
         found = Counter(claim.status for _, _, claim in one.numbered())
         return cls(
             number=one.number,
@@ -257,7 +257,7 @@ class ListedDiscussion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DiscussionList(Printed, frozen=True, kw_only=True, tag="pfnlab-discussions/1"):
-    """The threads behind this project, and the discussions whose claims are asked again.
+    """The threads that pfnlab rests on, and the discussions whose claims can be re-evaluated.
 
     :param threads: by their numbers
     :param discussions: by their numbers
@@ -268,7 +268,7 @@ class DiscussionList(Printed, frozen=True, kw_only=True, tag="pfnlab-discussions
 
     @classmethod
     def now(cls) -> DiscussionList:
-        """All there are."""
+        """The present list."""
         return cls(
             threads=tuple(map(ListedThread.of, posted_threads())),
             discussions=tuple(map(ListedDiscussion.of, discussions())),

@@ -1,1 +1,1 @@
-"""Reproducers: programs in the forms other people run, C, kselftest, syzkaller and drgn; and back."""
+"""Reproducers: programs in other forms (C, kselftest, syzkaller and drgn), and the reverse."""

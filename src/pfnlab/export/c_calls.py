@@ -1,4 +1,4 @@
-"""Operations of a program as expressions of C, which have the value of a system call."""
+"""Operations of a program as C expressions, whose value is that of the system call."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from pfnlab.programs.lang.process_ops import LIMITED_USES, Setrlimit
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ROWS, word_of
 
-#: Names of the interfaces as C opens them, with the piece that does.
+#: The interfaces as C opens them, with the piece that defines the function.
 _OPENED: dict[ops.Via, tuple[str, str | None]] = {
     "wc": ('open_bar("_wc")', "open_bar"),
     "uc": ('open_bar("")', "open_bar"),
@@ -36,7 +36,7 @@ _REFUSED = {
 }
 
 
-#: The pieces that move bytes of the task's memory as the kernel does it for others, by walkers.
+#: The pieces that access the task's memory as the kernel does for others, by walker.
 _WAYS = {
     **{"mem_read": "mem_read", "mem_write": "mem_write", "process_vm_readv": "read_through"},
     **{"process_vm_writev": "write_through", "pipe_write": "copied", "vmsplice": "spliced"},
@@ -46,11 +46,11 @@ _WAYS = {
 class CCall(msgspec.Struct, frozen=True):
     """An operation in C.
 
-    :param text: the expression; empty where the first process does it, by ``ends``
+    :param text: the expression; empty if the first process acts, by ``ends``
     :param defines: macros that an old C library may lack, with their values
-    :param ends: ``EXITS``, ``KILLED`` or ``CLOSES`` where the first process has to know of it
-    :param names: the task whose process it is about, which only the first process knows
-    :param reads: whether its value is what the device's memory holds
+    :param ends: ``EXITS``, ``KILLED`` or ``CLOSES`` if the first process must know
+    :param names: the task whose process it is about, known only to the first process
+    :param reads: whether its value is the content of the device's memory
     """
 
     text: str
@@ -63,7 +63,7 @@ class CCall(msgspec.Struct, frozen=True):
 
 
 def why_not(op: ops.Op) -> str | None:
-    """The reason why no program does *op* by itself; None where one can."""
+    """The reason why no program can do *op* alone; None if one can."""
     if op.hold is not None:
         return "a hold point needs a debugger"
     if op.fail is not None or op.skip is not None:
@@ -76,7 +76,7 @@ def why_not(op: ops.Op) -> str | None:
 
 
 def why_not_without_driver(op: ops.Op) -> str | None:
-    """The reason why user space does not do *op*; None where it can."""
+    """The reason why user space cannot do *op*; None if it can."""
     call = op.call
     drives = isinstance(call, device_ops.DriverCall) or (isinstance(call, ops.Mmap) and call.via == "driver")
     return "only a driver does this" if drives else None
@@ -86,18 +86,18 @@ class CProgram:
     """Operations as C, in a program whose tasks have numbers.
 
     :param tasks: the names of all tasks in the order of their numbers
-    :param unknown: the areas whose contents are the machine's own
-    :param work: what is asked of the module beside the program
+    :param unknown: the areas whose contents depend on the machine
+    :param work: the requests to the module next to the program
     """
 
     def __init__(self, tasks: list[str], unknown: frozenset[str], work: DriverWork) -> None:
         self._tasks, self._unknown, self._work = tasks, unknown, work
         self._all_locked: set[str] = set()
-        #: A process may have a key, whose rights are each thread's own and are taken by a signal.
+        #: A process may have a key; its rights belong to each thread and are reset by a signal.
         self._keyed = False
 
     def call(self, op: ops.Op) -> CCall:
-        """*op* as C; operations are asked for in their order."""
+        """*op* as C; call this for the operations in order."""
         assert why_not(op) is None, op
         found = self._call(op)
         if self._keyed and found.text:
@@ -110,7 +110,7 @@ class CProgram:
     def _call(self, op: ops.Op) -> CCall:
         call = op.call
         if isinstance(call, ops.Mlockall | ops.Munlockall):
-            # Of other threads as well, which are asked for so rarely that nobody counts them.
+            # Other threads too: they are so rare that they are not counted.
             (self._all_locked.add if isinstance(call, ops.Mlockall) else self._all_locked.discard)(op.task)
         match call:
             case device_ops.Rescan() if self._work.binds:
@@ -156,7 +156,7 @@ class CProgram:
         return CCall(f"map({opened}, {at}, {how}, {offset})", ("map", *([piece] if piece else [])))
 
     def _opened(self, call: ops.Mmap) -> tuple[str, str | None]:
-        """The file that is mapped as C opens it, and the piece that does."""
+        """The mapped file as C opens it, and the piece that defines the function."""
         if call.driver is None:
             return _OPENED[call.via]
         if self._work.chooses:
@@ -164,7 +164,7 @@ class CProgram:
         return "open(DRIVER_DEVICE, O_RDWR | O_CLOEXEC)", None
 
     def _asked(self, call: ops.Call) -> CCall:
-        """A call that the module beside the program does."""
+        """A call that the module next to the program executes."""
         if isinstance(call, device_ops.Bind | device_ops.Unbind):
             return CCall(
                 f"tell_driver({c_string('bind' if isinstance(call, device_ops.Bind) else 'unbind')})",
@@ -212,7 +212,7 @@ class CProgram:
         return CCall(f"{piece}({at}, {pages})", (piece,))
 
     def _moved(self, call: walk_ops.Walk | walk_ops.ProcessVmReadv, way: str) -> CCall:
-        """Bytes of the task's memory, or one word, that the kernel moves for it."""
+        """Bytes of the task's memory, or one word, that the kernel transfers."""
         at, known = area_at(call.span), call.span.name not in self._unknown
         value = (call.value if isinstance(call, walk_ops.Walk) else None) or 0
         writes = isinstance(call, walk_ops.Walk) and call.walker in walk_ops.STORING_WALKERS
@@ -233,7 +233,7 @@ class CProgram:
 
 
 def _asked_of(call: ops.Call) -> tuple[str, str]:
-    """The bytes that a request is about: where they begin, and how many they are."""
+    """The bytes of a request: their start and their number."""
     span = getattr(call, "span", None)
     if span is None:
         return "0", "0"
@@ -243,13 +243,13 @@ def _asked_of(call: ops.Call) -> tuple[str, str]:
             return f"(uintptr_t)({at})" if span.start else f"(uintptr_t){at}", bytes_of(span.pages)
         case Shape.OWN_PAGES:
             return (bytes_of(span.start) if span.start else "0"), bytes_of(span.pages)
-    # Length 0 is all to the end of the file.
+    # Length 0 means everything up to the end of the file.
     to_end = isinstance(call, device_ops.UnmapMappingRange) and call.to_end
     return device_at(span), "0" if to_end else bytes_of(span.pages)
 
 
 def _declared(call: ops.Call) -> CCall:
-    """An operation of the table: the expression of its row, or a function of its name with its fields."""
+    """An operation of the table: the expression in its row, or a function of its name with its fields."""
     row, words, arguments, defines, names = ROWS[type(call)], dict[str, str](), list[str](), [], None
     for name, field in zip(call.__struct_fields__, row.fields, strict=True):
         value = getattr(call, name)
@@ -267,13 +267,13 @@ def _declared(call: ops.Call) -> CCall:
         if isinstance(field, Word) and field.newer is not None and field.numbers[value] >= field.newer:
             defines.append((words[name], field.numbers[value]))
     text = (row.c or f"{word_of(type(call))}({', '.join(arguments)})").format_map(words)
-    # What names another task hears of it from the first process.
+    # A task that names another task gets its process from the first process.
     served = ("serve",) if names is not None else ()
     return CCall(text, (*served, *pieces_called(text)), tuple(defines), names=names)
 
 
 def _argument(field: Field, value: Any) -> str:
-    """The value of a field as an argument in C."""
+    """The value of a field as a C argument."""
     match field:
         case Shape.PROT:
             return _prot(value)
@@ -302,7 +302,7 @@ def _mremap(call: ops.Mremap) -> CCall:
 
 
 def _offset(via: ops.Via, source: Span) -> str:
-    # In the file: those of resource files count from the begin of the BAR, others are physical.
+    # Offsets in resource files count from the start of the BAR, others are physical addresses.
     if via == "perf":
         return "0"
     at = device_at(source)

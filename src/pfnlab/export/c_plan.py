@@ -1,4 +1,4 @@
-"""A program on its way to C: its operations, what is expected of each, and the data that they need."""
+"""The plan of a C program: its operations, the expected result of each, and the data that they need."""
 
 from collections.abc import Iterator
 
@@ -18,14 +18,14 @@ from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.runs.observation import Run, Step
 from pfnlab.programs.runs.places import ISA_PFN, WINDOW_PAGES, alignment, window_pages
 
-#: Bytes that values of operations take at most: those that tell of pages one by one are long.
+#: The maximum length of values in bytes: page-by-page values are long.
 _VALUE_SIZE, _LONG_VALUE_SIZE = 256, 65536
 _LONG = frozenset({"in_core", "move_pages", "pagemap", "pagemap_scan", "numa_maps", "smaps", "move_bytes"})
 
 #: The pieces that name pages of areas.
 _LISTED = frozenset({"numa_maps", "smaps", "pagemap_scan"})
 
-#: A number that is larger than any version, and the last version of a series.
+#: A number greater than any version, and the last version of a series.
 _NO_LAST = 999999999
 _LAST_POINT = 999
 
@@ -33,7 +33,7 @@ _LAST_POINT = 999
 class PlannedStep(msgspec.Struct, frozen=True):
     """An operation of the program.
 
-    :param expected: result and value that are expected, as C; ``NULL`` for any
+    :param expected: expected result and value, as C; ``NULL`` for any
     """
 
     text: str
@@ -43,21 +43,21 @@ class PlannedStep(msgspec.Struct, frozen=True):
 
 
 class CPlan:
-    """Everything about a program that its C is made of.
+    """All parts of a program from which its C is generated.
 
-    :param subject: the program; what a machine answered is expected
-    :param drives: a module beside it does what a driver does
-    :ivar coordinated: whether the first process tells tasks when it is their turn
+    :param subject: the program; a machine's answers are expected
+    :param drives: a module next to it acts as the driver
+    :ivar coordinated: whether the first process schedules the tasks
     :ivar bars: the devices in a BAR
-    :ivar reads: whether values are expected that are what a device holds
-    :raises Undecided: an operation of it cannot be done so, or the machine gave no answer
+    :ivar reads: whether expected values are contents of a device
+    :raises Undecided: an operation cannot be done this way, or the machine gave no answer
     """
 
     def __init__(self, subject: Subject, *, drives: bool = False) -> None:
         self.subject, self.program, self.run = subject, subject.program, _whole(subject)
         self.tasks = tasks_of(self.program)
         lines = op_lines(self.program)
-        # What no machine can do by itself is said first, for a driver would not help there.
+        # Report first what no machine can do alone, because a driver would not help.
         refusals = {why_not: "use `pfnlab run`"}
         if not drives:
             refusals[why_not_without_driver] = "use `--format c`, which writes a module beside the program"
@@ -66,7 +66,7 @@ class CPlan:
                 why = refusal(op)
                 if why is not None:
                     raise Undecided(f"{subject.name}: `{line}`: {why}: {instead}")
-        #: What a driver does for the program.
+        #: The driver operations of the program.
         self.work = DriverWork.of(self.program)
         maker = CProgram(self.tasks, areas_of_unknown(self.program), self.work)
         self.steps = tuple(
@@ -98,19 +98,19 @@ class CPlan:
 
     @property
     def by_release(self) -> bool:
-        """True where the program itself says what each series leaves reserved."""
+        """True if the program itself lists what each series leaves reserved."""
         return self.run is None and bool(self.program.expects)
 
     @property
     def expected_left(self) -> str:
-        """The entries that are to be left reserved, as C."""
+        """The entries expected to stay reserved, as C."""
         if self.run is not None:
             return c_string(left_text(self.run))
         return "leak_of_release()" if self.by_release else "NULL"
 
     @property
     def faults(self) -> bool:
-        """True where a step may be answered by a signal."""
+        """True if a step may end in a signal."""
         return bool(self.called & {"load", "load_only", "store"})
 
     def constants(self) -> Iterator[str]:
@@ -138,7 +138,7 @@ class CPlan:
                 "/* What stays reserved, by version: 6012023 is 6.12.23; the first row that fits holds. */\n"
             )
             head += "static const struct { long first, last; const char *left; } leaks[] = {"
-            # A line that names versions replaces that of their series.
+            # A line that names versions replaces the line of their series.
             expects = sorted(self.program.expects, key=lambda expect: is_series(expect.first))
             yield "\n".join([head, *map(_leak_row, expects), "};"])
         if self.coordinated:
@@ -164,7 +164,7 @@ class CPlan:
             yield "LOWMEM_PAGES", sum(map(self._room, low))
 
     def _room(self, device: Device) -> int:
-        # One that is mapped past its end lies at the end of the BAR.
+        # A device that is mapped past its end lies at the end of the BAR.
         if device.name in self.program.needs.past_end:
             return device.pages
         return window_pages(self.program, device)
@@ -212,7 +212,7 @@ class CPlan:
         return "\n".join([*lines, "};"])
 
     def setup(self) -> list[str]:
-        """The statements that find and prepare what the program needs."""
+        """The statements that find and prepare the resources of the program."""
         lines = []
         if self.bars:
             lines.append("find_bar(argc > 1 ? argv[1] : NULL, argc > 2 ? strtoul(argv[2], NULL, 0) : 0);")
@@ -235,7 +235,7 @@ class CPlan:
     def _places(self) -> Iterator[str]:
         before = {"pci": 0, "lowmem": 0}
         low = next((device.name for device in self.program.devices if device.kind == "lowmem"), "")
-        # One that is mapped past its end is the last of the BAR, which ends there.
+        # A device that is mapped past its end is the last in the BAR.
         past = self.program.needs.past_end
         for device in sorted(self.program.devices, key=lambda device: device.name in past):
             at = f"at_{device.name}"
@@ -270,7 +270,7 @@ def seen_text(step: Step) -> str:
 
 
 def left_text(run: Run) -> str:
-    """The entries left reserved after the last step, as a reproducer prints it: ``bar[0:8] wc``."""
+    """The entries left reserved after the last step, as a reproducer prints them: ``bar[0:8] wc``."""
     return ", ".join(map(str, run.steps[-1].book or ())) or "nothing"
 
 
@@ -284,7 +284,7 @@ def _whole(subject: Subject) -> Run | None:
 
 
 def _leak_row(expect: Expect) -> str:
-    # Versions without an end are of one series.
+    # Versions without an end belong to one series.
     last = expect.last or (None if is_series(expect.first) else series_of(expect.first))
     end = _NO_LAST if last is None else _number(last, _LAST_POINT)
     left = ", ".join(f"{entry.span} {entry.mode}" for entry in expect.leaked) or "nothing"
@@ -292,7 +292,7 @@ def _leak_row(expect: Expect) -> str:
 
 
 def _number(version: str, point: int) -> int:
-    """A version as one number; of a series, that of its *point*."""
+    """A version as one number; for a series, that of its *point*."""
     if is_series(version):
         major, minor = series_key(version)[:2]
     else:

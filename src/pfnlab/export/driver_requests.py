@@ -1,4 +1,4 @@
-"""The work of a driver for a program: its ways to map, and the requests that the module beside it answers."""
+"""The driver's work for a program: its mapping kinds, and the requests that the module next to it answers."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from pfnlab.programs.lang.fields import Ending, Flag, Row, Shape, Word
 from pfnlab.programs.lang.ops import Call, Mmap, Program
 from pfnlab.programs.lang.words import ROWS, word_of
 
-#: The letter of the requests' numbers, as the kernel's other drivers have one.
+#: The letter of the ioctl numbers, as other kernel drivers have one.
 LETTER = "p"
 
-#: The functions that an ioremap calls by its mode.
+#: The ioremap function for each mode.
 _IOREMAP: dict[device_ops.IoremapMode, str] = {
     **{"uc-": "ioremap", "wc": "ioremap_wc", "wb": "ioremap_cache", "uc": "ioremap_uc"},
     "wt": "ioremap_wt",
 }
 
-#: The modes of ``with_mode()`` in the module, and how a request ends that asks for them.
+#: The modes of ``with_mode()`` in the module, and the ending of requests that use them.
 _MODES = {"asis": ("AS_IS", ""), "wc": ("WC", "_WC"), "uc-": ("UC_MINUS", "_UC_MINUS"), "wt": ("WT", "_WT")}
 
 
 class ModuleRequest(msgspec.Struct, frozen=True):
     """A request to the module.
 
-    :param name: of its ioctl, ``DRIVER_ZAP``
+    :param name: the name of its ioctl, e.g. ``DRIVER_ZAP``
     :param answer: the expression that answers it, or a statement before ``return 0`` where ``plain``
     :param pieces: the pieces of the module that it calls
-    :param plain: the kernel's function returns nothing
+    :param plain: the kernel function returns void
     """
 
     name: str
@@ -38,12 +38,12 @@ class ModuleRequest(msgspec.Struct, frozen=True):
     plain: bool = False
 
 
-#: What a module is asked for, as a row says it.
+#: A request to the module, as a row describes it.
 _RANGE = "ask.start, ask.len"
 
 
 def module_request(call: Call) -> ModuleRequest | None:
-    """The request that does *call*; None where no request does."""
+    """The request for *call*, or None."""
     match call:
         case device_ops.UnmapMappingRange(keep_cows=keeps):
             unmap = f"unmap_mapping_range(file->f_mapping, {_RANGE}, {int(not keeps)})"
@@ -61,7 +61,7 @@ def module_request(call: Call) -> ModuleRequest | None:
 
 
 def _declared(call: Call, row: Row) -> ModuleRequest:
-    """The request of a row: its name is that of the protocol, with the values of other fields."""
+    """The request of a row: its name is that in the protocol, with the values of other fields."""
     words, ends, verb = {"asked": _RANGE}, "", row.wire.split()[1].replace("-", "_")
     for name, field in zip(call.__struct_fields__, row.fields, strict=True):
         value = getattr(call, name)
@@ -82,13 +82,13 @@ def _declared(call: Call, row: Row) -> ModuleRequest:
 
 
 class DriverWork(msgspec.Struct, frozen=True):
-    """All that a program asks of a driver.
+    """All driver work for a program.
 
-    :param ways: how the driver maps, each way once
-    :param requests: what it does on request, each once
-    :param binds: it is bound to a device
+    :param ways: the mapping kinds of the driver, each once
+    :param requests: its requests, each once
+    :param binds: it binds to a device
     :param own_pages: it has pages of ordinary memory
-    :param tells_pages: it says where these are, for requests that name them as any other memory
+    :param tells_pages: it reports their address, for requests that name them like other memory
     """
 
     ways: tuple[device_ops.DriverMap, ...]
@@ -99,7 +99,7 @@ class DriverWork(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, program: Program) -> DriverWork:
-        """The work of a driver for *program*; nothing of it where user space does all by itself."""
+        """The driver's work for *program*; empty if user space can do everything."""
         calls = [op.call for op in program.ops]
         ways = dict.fromkeys(call.driver for call in calls if isinstance(call, Mmap) and call.driver)
         found = {request.name: request for call in calls if (request := module_request(call))}
@@ -121,10 +121,10 @@ class DriverWork(msgspec.Struct, frozen=True):
 
     @property
     def asked(self) -> bool:
-        """True where a request says what it is for: a range of bytes."""
+        """True if a request has an argument: a range of bytes."""
         return bool(self.requests) or self.tells_pages
 
     @property
     def chooses(self) -> bool:
-        """True where a file has to be told how it maps."""
+        """True if a file must be told how to map."""
         return len(self.ways) > 1

@@ -1,6 +1,6 @@
-"""The calls of a log of strace on files: which descriptor of which process is which device memory.
+"""File calls in an strace log: which descriptor of which process is which device memory.
 
-Each process has an address space, descriptors and a working folder.
+Each process has an address space, descriptors and a working directory.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ PIDFD = "anon_inode:[pidfd]"
 class TracedFile:
     """An open file description.
 
-    :param path: its path, as far as it is known
-    :param flags: those of open(2), 0 where it was opened before the log
-    :param file: the device memory behind it, None where it is another file
-    :param combining: whether PCIIOC_WRITE_COMBINE was asked for
+    :param path: its path, if known
+    :param flags: those of open(2), 0 if it was opened before the log
+    :param file: its device memory, None for other files
+    :param combining: whether PCIIOC_WRITE_COMBINE was requested
     :param process: the process of a pidfd, by its number
     """
 
@@ -50,7 +50,7 @@ class Descriptors:
         return Descriptors(dict(self.files), set(self.closed_by_exec))
 
     def set(self, fd: int, file: TracedFile, *, cloexec: bool) -> None:
-        """Descriptor *fd* is *file* from now on."""
+        """Set descriptor *fd* to *file*."""
         self.files[fd] = file
         (self.closed_by_exec.add if cloexec else self.closed_by_exec.discard)(fd)
 
@@ -88,7 +88,7 @@ class TracedTask:
     def path(self, path: str, folder: str | None = None) -> str:
         """An absolute path for *path*, without `.` and `..`.
 
-        :param folder: what it is relative to; None for the working folder
+        :param folder: its base; None for the working directory
         """
         base = self.folder if folder is None else folder
         return os.path.normpath(os.path.join(base, path)) if path else base
@@ -110,9 +110,9 @@ def says(call: LoggedCall, more: str = "") -> str:
 class FileCalls:
     """The calls on files.
 
-    Each gives True where it is about device memory, else it is counted among those left out.
+    Each returns True if it is about device memory; otherwise it is counted as left out.
 
-    :param known: BARs by device, where their sizes are known
+    :param known: BARs by device, if their sizes are known
     """
 
     def __init__(self, known: dict[str, dict[int, KnownBar]]) -> None:
@@ -126,7 +126,7 @@ class FileCalls:
         }
 
     def unsaid(self, kind: str) -> bool:
-        """Count something that a program cannot say."""
+        """Count a call that a program cannot express."""
         self.follower.unsaid[kind] += 1
         return True
 
@@ -135,7 +135,7 @@ class FileCalls:
         if found is None:
             return None
         fd, path = found
-        # The number of the process is printed as long as it lives.
+        # The number of a pidfd's process is printed while it lives.
         path = PIDFD if path.startswith("pid:") else path
         known = task.descriptors.files.get(fd)
         if path and (known is None or (known.path != path and known.file is None)):
@@ -165,7 +165,7 @@ class FileCalls:
                 return False
             return self.unsaid(f"open of {path} failed with {call.errno or 'no result'}")
         if file is None and call.path:
-            # Behind a symbolic link.
+            # The target of a symbolic link.
             file = device_file(call.path)
         words = arguments[1].strip("{}").partition("flags=")[2].partition(",")[0] or arguments[1]
         flags, _ = bits(words, OPEN)

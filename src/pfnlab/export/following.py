@@ -1,7 +1,7 @@
-"""Following address spaces: calls with addresses become operations on named areas.
+"""Tracking of address spaces: calls with addresses become operations on named areas.
 
-Only device memory is followed, and what is put over it. A place in an address space that holds it is an area
-of the program: the same address is the same area, in every process.
+Only device memory, and other mappings over it, are tracked. An address range that holds it is an area of the
+program: the same address is the same area, in every process.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 class FollowedPages(NamedTuple):
-    """Followed pages of an address space, from page *start* up to page *end*.
+    """Tracked pages of an address space, from page *start* up to page *end*.
 
-    :param at: their first page there
+    :param at: their first page in the area
     """
 
     start: int
@@ -41,9 +41,9 @@ class FollowedPages(NamedTuple):
 class FoundOp(NamedTuple):
     """An operation of the program to be.
 
-    :param task: who does it, by a name of the trace
-    :param copied: of a fork, exec, exit or kill: whether it copies or ends anything that is followed
-    :param always: whether an exec belongs to the program wherever its task does
+    :param task: the acting task, as named in the trace
+    :param copied: of a fork, exec, exit or kill: whether it copies or ends any tracked mapping
+    :param always: whether an exec belongs to the program whenever its task does
     """
 
     task: str
@@ -54,7 +54,7 @@ class FoundOp(NamedTuple):
 
 
 class MapSource(NamedTuple):
-    """The memory that an mmap maps: pages of a device through a file, or, with *pages* None, other memory."""
+    """The memory that an mmap maps: pages of a device through a file, or other memory (*pages* None)."""
 
     pages: Span | None = None
     via: Via = "anon"
@@ -62,7 +62,7 @@ class MapSource(NamedTuple):
 
 
 class AddressSpace:
-    """The followed pages of one process."""
+    """The tracked pages of one process."""
 
     def __init__(self, pieces: tuple[FollowedPages, ...] = ()) -> None:
         self.pieces = list(pieces)
@@ -72,14 +72,14 @@ class AddressSpace:
         return [piece.cut(start, end) for piece in self.pieces if piece.start < end and start < piece.end]
 
     def clear(self, start: int, end: int) -> None:
-        """Nothing is there any more."""
+        """Remove everything."""
         kept = []
         for piece in self.pieces:
             kept += [part for part in (piece.cut(0, start), piece.cut(end, 1 << 60)) if part.start < part.end]
         self.pieces = kept
 
     def put(self, piece: FollowedPages) -> None:
-        """*piece* takes the place of whatever is there."""
+        """Replace the range of *piece* with *piece*."""
         self.clear(piece.start, piece.end)
         self.pieces.append(piece)
 
@@ -89,10 +89,10 @@ class Follower:
 
     def __init__(self) -> None:
         self.steps: list[FoundOp] = []
-        #: What cannot be said, by kind, and how often.
+        #: The calls that cannot be expressed, by kind, with their numbers.
         self.unsaid: Counter[str] = Counter()
         self._spaces: list[AddressSpace] = []
-        #: The page at which each area begins, and how many pages may be named there, declared ones apart.
+        #: The page at which each area begins, and its number of pages, except for declared ones.
         self._starts: dict[str, int] = {}
         self._bound: dict[str, int] = {}
         self._declared: dict[str, int] = {}
@@ -110,7 +110,7 @@ class Follower:
         )
 
     def add(self, task: str, call: Call, says: str, *, copied: bool = True, always: bool = False) -> None:
-        """One more operation."""
+        """Add one operation."""
         self.steps.append(FoundOp(task, call, says, copied, always))
 
     # mmap.
@@ -130,7 +130,7 @@ class Follower:
     ) -> None:
         """mmap(2).
 
-        :param at: the page it came to; where it failed, the page that was asked for, 0 for none
+        :param at: the resulting page; if it failed, the requested page, 0 for none
         """
         if source.pages is None:
             if not failed:
@@ -166,7 +166,7 @@ class Follower:
         self._bound[name] = max(self._bound.get(name, 0), pages)
 
     def _over(self, space: AddressSpace, at: int, pages: int) -> Span | None:
-        """The pages of an area that lives in *space* and has page *at*."""
+        """The pages of an area that exists in *space* and contains page *at*."""
         for name in dict.fromkeys(piece.area for piece in space.pieces):
             first = self._starts[name]
             extent = max(self._bound.get(name, 0), self._declared.get(name, 0))
@@ -180,13 +180,13 @@ class Follower:
     def _make_room(
         self, task: str, space: AddressSpace, at: int, pages: int, over: Span | None, says: str
     ) -> None:
-        """Unmap followed pages that the mapping replaces and that are in other areas than its own."""
+        """Unmap tracked pages in other areas that the mapping replaces."""
         for span in spans_of(space.within(at, at + pages)):
             if over is None or span.name != over.name:
                 self.add(task, Munmap(span), f"{says}, which maps over these pages")
 
     def _name_at(self, at: int) -> str | None:
-        """A name for an area that begins at page *at*; None where all are in use."""
+        """A name for an area that begins at page *at*; None if all are in use."""
         return next((name for name, start in self._starts.items() if start == at), None) or self._free_name()
 
     def _free_name(self) -> str | None:
@@ -197,7 +197,7 @@ class Follower:
         return any(piece.area == name for space in self._spaces for piece in space.pieces)
 
     def _cover(self, task: str, space: AddressSpace, pages: int, *, at: int, prot: str, says: str) -> None:
-        """Other memory is mapped over followed pages: it is said as anonymous memory."""
+        """Replace tracked pages with other memory, as anonymous memory."""
         for span in spans_of(space.within(at, at + pages)):
             anonymous = Span(ANON, 0, span.pages)
             self.add(task, Mmap(None, anonymous, "anon", False, prot, over=span), f"{says}, other memory")
@@ -209,7 +209,7 @@ class Follower:
     def ranged(
         self, task: str, space: AddressSpace, start: int, end: int, make: Callable[[Span], Call], says: str
     ) -> bool:
-        """A call on pages from *start* to *end*: an operation for each area that it meets; True for any."""
+        """A call on pages from *start* to *end*: one operation for each area in it; True if there is any."""
         spans = spans_of(space.within(start, end))
         for span in spans:
             more = end - start - sum(each.pages for each in spans)
@@ -220,7 +220,7 @@ class Follower:
     def munmap(
         self, task: str, space: AddressSpace, start: int, end: int, says: str, *, failed: bool
     ) -> bool:
-        """munmap(2); True where it meets anything that is followed."""
+        """munmap(2); True if it affects tracked pages."""
         met = self.ranged(task, space, start, end, Munmap, says)
         if not failed:
             space.clear(start, end)
@@ -237,12 +237,11 @@ class Follower:
         to: int | None,
         says: str,
     ) -> bool:
-        """
-        mremap(2); True where it meets anything that is followed.
+        """mremap(2); True if it affects tracked pages.
 
         :param old: first page, and number of pages
         :param flags: maymove, fixed and dontunmap
-        :param to: the page it came to, None where it failed
+        :param to: the resulting page, None if it failed
         """
         start, count = old
         found = space.within(start, start + max(count, 1))
@@ -254,7 +253,7 @@ class Follower:
             self._declared[first.area] = span.end
         maymove, _, dontunmap = flags
         if to is None or (to == start and not dontunmap):
-            # A destination that was asked for is known only where the call came to it.
+            # A requested destination is known only if the call succeeded there.
             self.add(task, Mremap(span, pages, maymove, False, dontunmap), says)
             if to is not None:
                 self._resized(space, first, start, count, pages)
@@ -298,5 +297,5 @@ def spans_of(pieces: list[FollowedPages]) -> list[Span]:
 
 
 def pages_in(length: int) -> int:
-    """The pages of *length* bytes, as the kernel rounds them."""
+    """The number of pages of *length* bytes, rounded like in the kernel."""
     return -(-length // PAGE_SIZE)

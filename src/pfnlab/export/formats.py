@@ -1,4 +1,4 @@
-"""The forms of a reproducer, by the name that ``pfnlab export --format`` takes; that of drgn is here."""
+"""The forms of a reproducer, by their names in ``pfnlab export --format``, and the form of drgn."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +10,12 @@ from pfnlab.export.subject import Subject
 from pfnlab.export.to_syz import as_syz
 from pfnlab.programs.lang.printer import header_lines, op_lines
 
-#: The script itself, which stands alone.
+#: The script itself, which is self-contained.
 SCRIPT = Path(__file__).with_name("state_script.py")
 
 
 def as_drgn(subject: Subject) -> dict[str, str]:
-    """The script with the program above it, and what a machine had in its book after each operation."""
+    """The script below the program, with the memtype list that a machine had after each operation."""
     program = subject.program
     lines = [*header_lines(program)[1:], ""]
     for number, line in enumerate(op_lines(program)):
@@ -28,7 +28,7 @@ def as_drgn(subject: Subject) -> dict[str, str]:
     return {f"{subject.identifier}.drgn.py": f"{head}#\n{SCRIPT.read_text(encoding='utf-8')}"}
 
 
-#: Each form by its name: it gives the text of every file, by the file's name.
+#: Each form by its name: a function that returns the text of each file, by file name.
 FORMATS: dict[str, Callable[[Subject], dict[str, str]]] = {
     "c": as_c,
     "kselftest": as_kselftest,
@@ -42,23 +42,23 @@ def export(subject: Subject, form: str) -> dict[str, str]:
 
     :return: texts by file name, the reproducer itself first
     :raises Misuse: there is no such form
-    :raises Undecided: the form cannot say what the program does; the message says which operation
+    :raises Undecided: the form cannot express the program; the message names the operation
     """
     check_form(form)
     return FORMATS[form](subject)
 
 
 def check_form(form: str) -> None:
-    """Refuse a form that is none.
+    """Refuse an unknown form.
 
-    :raises Misuse: with the forms there are
+    :raises Misuse: lists the existing forms
     """
     if form not in FORMATS:
         raise Misuse(f"there is no form {form!r}: write {' or '.join(FORMATS)}")
 
 
 def one_text(files: dict[str, str]) -> str:
-    """Files as one text, to be read or copied: several with the name of each before it, as head(1) does."""
+    """Files as one text to read or copy: several are headed by their names, as in head(1)."""
     if len(files) == 1:
         return "".join(files.values())
     return "\n".join(f"==> {visible_name(name)} <==\n{text}" for name, text in files.items())

@@ -1,6 +1,6 @@
-"""A log of strace as a program: what its processes did to device memory, line by line.
+"""An strace log as a program: the operations of its processes on device memory, line by line.
 
-A mapping of a device file is followed with all that touches it. Other calls are counted and left out.
+A mapping of a device file is tracked with all calls that affect it. Other calls are counted and left out.
 """
 
 import re
@@ -18,15 +18,15 @@ from pfnlab.programs.lang.ops import Call, Exec, Exit, Fork, Kill, Thread
 
 _FORKS = ("fork", "vfork", "clone", "clone3")
 
-#: Where a clone says the pidfd of its child: clone has one place for it and for the child's number.
+#: The argument through which clone returns the child's pidfd: clone shares it with the child's number.
 _CHILD_PIDFD = {"clone": re.compile(r"parent_tid=\[(\d+)"), "clone3": re.compile(r"pidfd=\[(\d+)")}
 
 
 def from_strace(text: str, source: str, known: dict[str, dict[int, KnownBar]]) -> Recovered:
-    """The program of a log.
+    """The program from a log.
 
-    :param known: BARs by device, where their sizes are known; the device ``""`` is the only one
-    :raises Misuse: it is no log of strace
+    :param known: BARs by device, if their sizes are known; the device ``""`` is the only one
+    :raises Misuse: it is not an strace log
     """
     lines = text.splitlines()
     events = list(events_of(lines))
@@ -41,8 +41,8 @@ def from_strace(text: str, source: str, known: dict[str, dict[int, KnownBar]]) -
 
 
 def _place(event: LogEvent) -> int:
-    """The line at which a call counts: a child acts before its parent's fork comes to its result, and freed
-    addresses can be taken before munmap does.
+    """The line at which a call takes effect: a child acts before its parent's fork returns, and freed
+    addresses can be reused before munmap returns.
     """
     if isinstance(event, LoggedCall) and event.name in (*_FORKS, "munmap"):
         return event.begun
@@ -50,7 +50,7 @@ def _place(event: LogEvent) -> int:
 
 
 def _root_pid(events: list[LogEvent]) -> int | None:
-    """The process that the log begins with, where its first lines have no number."""
+    """The first process of the log, if its first lines have no number."""
     children = {event.value for event in events if isinstance(event, LoggedCall) and event.name in _FORKS}
     pids = (event.pid for event in events if not isinstance(event, Unread) and event.pid is not None)
     return next((pid for pid in pids if pid not in children), None)
@@ -74,7 +74,7 @@ class _Trace(ProcessCalls):
         self.calls |= dict.fromkeys(_FORKS, self._fork)
 
     def event(self, event: LogEvent) -> None:
-        """One event of the log takes effect."""
+        """Apply one event of the log."""
         if isinstance(event, Unread):
             self._unread += 1
             return
@@ -90,10 +90,10 @@ class _Trace(ProcessCalls):
                 self._dropped[event.name] += 1
 
     def recovered(self, lines: int, source: str) -> Recovered:
-        """All that was found."""
+        """The recovered program."""
         unsaid = Counter(self.follower.unsaid)
         if self._unread:
-            unsaid["lines that are no system call: output of the traced program, or damage"] = self._unread
+            unsaid["lines that are not a system call: output of the traced program, or damage"] = self._unread
         return Recovered(
             source=source,
             form="strace",
@@ -108,13 +108,13 @@ class _Trace(ProcessCalls):
 
     def _task(self, pid: int | None, line: int) -> TracedTask:
         if pid is None:
-            # A prefix is there only while several live.
+            # A prefix is printed only while several processes live.
             alive = [pid for pid, task in self.tasks.items() if not task.ended and not task.process.ended]
             pid = alive[0] if len(alive) == 1 else self._root_pid
         if pid not in self.tasks:
             name = f"pid {pid}"
             if self.tasks:
-                self.unsaid("processes whose beginning is not in the log: each is taken for one of its own")
+                self.unsaid("processes whose beginning is not in the log: each is treated as unrelated")
                 first = next(iter(self.tasks.values()))
                 self.follower.add(first.process.task, Fork(name), f"line {line}: first seen", copied=False)
             self.tasks[pid] = TracedTask(name, self.follower.space(), Descriptors())
@@ -153,7 +153,7 @@ class _Trace(ProcessCalls):
             pid = next(pid for pid, other in self.tasks.items() if other is task)
             self.follower.add(task.task, Fork(f"pid {pid}"), says(call, "vfork before it"), copied=False)
             task.task, task.borrowed = f"pid {pid}", False
-            # The fork of the program copies what vfork does not.
+            # The fork of the program copies mappings that vfork shares.
             always = bool(task.space.pieces)
             self.follower.add(task.task, Exec(), says(call), copied=False, always=always)
         elif self._has_threads(task):

@@ -1,8 +1,8 @@
-"""A syzkaller program as a program: its calls at fixed addresses become operations on named areas.
+"""A syzkaller program as a pfnlab program: calls at fixed addresses become operations on named areas.
 
-One process makes all calls, so nothing has to be followed. Where comments say places, as those of
-``pfnlab export --format syz`` do, names and sizes are those; else areas are the ranges that are mapped.
-A child of fork does nothing of its own: it has a copy of all mappings.
+One process makes all calls, so no tracking is needed. If comments give the addresses, as those of ``pfnlab
+export --format syz`` do, they provide names and sizes; otherwise each mapped range is an area. A child of
+fork makes no calls: it has a copy of all mappings.
 """
 
 from collections import Counter
@@ -40,10 +40,10 @@ _FORKS = ("fork", "vfork", "clone", "clone3", "syz_clone", "syz_clone3")
 
 
 def from_syz(text: str, source: str, known: dict[str, dict[int, KnownBar]]) -> Recovered:
-    """The program of a syzkaller program.
+    """The program from a syzkaller program.
 
-    :param known: BARs by device, where their sizes are known
-    :raises Misuse: a line is no call
+    :param known: BARs by device, if their sizes are known
+    :raises Misuse: a line is not a call
     """
     calls, comments = calls_of(text, source), comments_of(text)
     places = places_in(comments)
@@ -69,7 +69,7 @@ def from_syz(text: str, source: str, known: dict[str, dict[int, KnownBar]]) -> R
 
 
 def _heading(comments: list[str], places: SyzPlaces) -> Heading:
-    """Title, question, devices, areas and expectations, as comments say them."""
+    """Title, question, devices, areas and expectations from comments."""
     said = [line for line in comments if line.partition(" ")[0] in ("title", "asks", "area")]
     expects = [line for line in comments if line.startswith("expect ")]
     devices = [f"device {device.name}: {device.kind}, {device.pages} pages" for device, _ in places.devices]
@@ -77,14 +77,14 @@ def _heading(comments: list[str], places: SyzPlaces) -> Heading:
     try:
         program = parse("\n".join(lines) + "\n")
     except ProgramError:
-        # Comments of somebody else.
+        # Other comments.
         return Heading(devices=tuple(device for device, _ in places.devices))
     named = program.devices if devices else ()
     return Heading(program.title, program.asks, named, program.areas, program.expects)
 
 
 class _SyzReading(SyzProcessCalls):
-    # A syzkaller program that is read, call by call.
+    # A syzkaller program, read call by call.
 
     def __init__(self, places: SyzPlaces, known: dict[str, dict[int, KnownBar]]) -> None:
         super().__init__(places)
@@ -97,7 +97,7 @@ class _SyzReading(SyzProcessCalls):
         self._has_room = False
 
     def find_areas(self, calls: list[SyzCall]) -> None:
-        """Where comments name no areas: those that files are mapped to, and that these are moved to."""
+        """Find areas without comments: ranges to which files are mapped, and to which these are moved."""
         if self.places.areas:
             return
         ranges: list[tuple[int, int]] = []
@@ -132,7 +132,7 @@ class _SyzReading(SyzProcessCalls):
         return tuple(ops.Area(name, pages) for name, pages in rows if pages > self._bound.get(name, 0))
 
     def call(self, call: SyzCall) -> None:
-        """One call."""
+        """Convert one call."""
         for prop in call.props:
             word = prop.partition(":")[0]
             self.unsaid[f"({word}): a program says which function fails, and who runs when"] += 1
@@ -221,9 +221,9 @@ class _SyzReading(SyzProcessCalls):
         if file is not None:
             via, source = self._source(file, sync, words[4], offset // PAGE_SIZE, pages)
         if source is None:
-            self.unsaid[f"mmap of {via} where comments say no device is"] += 1
+            self.unsaid[f"mmap of {via} where comments name no device"] += 1
             return True
-        # An exported program says by its flags which mappings begin an area; others begin one where none is.
+        # An exported program marks by flags which mappings begin an area; others begin one if there is none.
         begins = bool(flags & MAP["MAP_FIXED_NOREPLACE"])
         named = span.start == 0 and (begins or (not self.places.devices and span.name not in self._bound))
         shared = flags & 3 != MAP["MAP_PRIVATE"]
@@ -267,7 +267,7 @@ class _SyzReading(SyzProcessCalls):
         pages = pages_in(new)
         name, over = None, None
         if fixed and not target:
-            self.unsaid["mremap to a place that is no area"] += 1
+            self.unsaid["mremap to a place that is not an area"] += 1
             return True
         if target and target[0].start == 0:
             name = target[0].name
@@ -279,7 +279,7 @@ class _SyzReading(SyzProcessCalls):
         )
 
     def _plain(self, call: SyzCall, kind: type[ops.Call]) -> bool:
-        """A call that has address, length and the fields of an operation, in their order."""
+        """Convert a call with address, length and the fields of an operation, in order."""
         values: list[Any] = []
         for field, argument in zip(ROWS[kind].fields[1:], call.arguments[2:], strict=False):
             value = number(argument) or 0
@@ -300,7 +300,7 @@ class _SyzReading(SyzProcessCalls):
         if start is None or not length:
             return False
         if call.name == "munmap" and not self._bound and not (self.places.devices and self._has_room):
-            # It makes room before anything is mapped; an exported program does so once.
+            # It makes room before the first mapping; an exported program does so once.
             self._has_room = True
             return False
         return self.pages(call, start, length, make, "")

@@ -1,4 +1,4 @@
-"""The calls of a log of strace on memory: mmap and its family, with addresses."""
+"""Memory calls in an strace log: mmap and its family, with addresses."""
 
 import re
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import CLEARED_REFS, ClearRefs
 from pfnlab.programs.lang.words import ROWS, TRACED
 
-#: The fewest arguments of calls, of which damaged lines have fewer.
+#: The minimum number of arguments of calls; damaged lines have fewer.
 LEAST = {
     **{name: 1 + len(ROWS[kind].fields) for name, kind in TRACED.items()},
     **{"mmap": 6, "mmap2": 6, "mremap": 4, "pkey_mprotect": 4, "mbind": 6, "mlockall": 1},
@@ -29,7 +29,7 @@ LEAST = {
 _CLEAR_REFS = re.compile(r"/proc/(self|[0-9]+)/clear_refs")
 _KINDS_OF_REFS = {str(written): kind for kind, written in CLEARED_REFS.items()}
 
-#: Errors of mmap whose reason is in how a file was opened, and by whom: a program has no word for it.
+#: Errors of mmap that depend on how the file was opened, and by whom, which a program cannot express.
 _OF_FILES = frozenset({"EACCES", "EPERM", "EBADF", "ENODEV"})
 
 
@@ -43,7 +43,7 @@ class MemoryCalls(FileCalls):
         self.calls |= {name: self._plain(kind) for name, kind in TRACED.items()}
         self.calls |= {
             "mmap": self._mmap,
-            # The mmap of 32 bits, whose offset strace prints in bytes too.
+            # The 32-bit mmap, whose offset strace prints in bytes too.
             "mmap2": self._mmap,
             "munmap": self._munmap,
             "mremap": self._mremap,
@@ -77,7 +77,7 @@ class MemoryCalls(FileCalls):
             met = bool(task.space.within(at, at + pages)) and not failed
             mapped(MapSource())
             if found is not None and driver_file(found[1].path) and not met:
-                return self.unsaid(f"mmap of {found[1].path}: its driver maps in a way of its own")
+                return self.unsaid(f"mmap of {found[1].path}: its driver has a special way to map")
             return met
         file = found[1]
         if call.errno in _OF_FILES:
@@ -86,7 +86,7 @@ class MemoryCalls(FileCalls):
                 f"mmap of {file.path} failed with {call.errno}, which is the file's: {explains}"
             )
         if offset % PAGE_SIZE:
-            return self.unsaid(f"mmap of {file.path} at an offset that is no multiple of a page")
+            return self.unsaid(f"mmap of {file.path} at an offset that is not a multiple of the page size")
         if any(word.startswith("MAP_") for word in unknown):
             self.unsaid(f"mmap with {'|'.join(unknown)}, said without")
         mapped(self._source(file, offset // PAGE_SIZE, pages, failed=failed))
@@ -118,7 +118,7 @@ class MemoryCalls(FileCalls):
         return self.follower.ranged(task.task, task.space, first, end, make, says(call))
 
     def _plain(self, kind: type[Call]) -> Callable[[TracedTask, LoggedCall], bool]:
-        """The reader of a call that has address, length and the fields of an operation, in their order."""
+        """The reader of a call with address, length and the fields of an operation, in order."""
         fields = ROWS[kind].fields[1:]
         make: Callable[..., Call] = kind
 
@@ -164,7 +164,7 @@ class MemoryCalls(FileCalls):
         )
 
     def _pkey_mprotect(self, task: TracedTask, call: LoggedCall) -> bool:
-        """With -1, or with a key, of which a program has one; key 0 is that of all other memory."""
+        """With -1, or with a key, of which a program has one; key 0 is the default of all other memory."""
         prot = printed.prot_letters(printed.bits(call.arguments[2], printed.PROT)[0])
         if call.arguments[3] == "0":
             return self._unsaid_of(task, call, "pkey_mprotect with key 0")
@@ -180,7 +180,7 @@ class MemoryCalls(FileCalls):
         return self._unsaid_of(task, call, f"mbind with {mode}, {nodes} and {flags}")
 
     def _unsaid_of(self, task: TracedTask, call: LoggedCall, kind: str) -> bool:
-        """Count what a program cannot say, where it is about device memory."""
+        """Count a call that a program cannot express, if it is about device memory."""
         start, length = printed.number(call.arguments[0]), printed.number(call.arguments[1])
         if start is None or not length or not task.space.within(start // PAGE_SIZE, pages_in(start + length)):
             return False
@@ -200,7 +200,7 @@ class MemoryCalls(FileCalls):
         return True
 
     def _write(self, task: TracedTask, call: LoggedCall) -> bool:
-        """A number written to the task's own clear_refs; every other write is of no concern here."""
+        """A number written to the task's own clear_refs; other writes are ignored."""
         found = self.file(task, call.arguments[0]) if len(call.arguments) > 1 else None
         named = _CLEAR_REFS.fullmatch(found[1].path) if found is not None else None
         if named is None or call.errno:
@@ -225,7 +225,7 @@ class MemoryCalls(FileCalls):
 
 
 def named(field: Word, text: str) -> Any:
-    """A word of a field as a program has it; as it is printed where a program has none."""
+    """A word of a field in the program language, or as printed if there is none."""
     word = text.partition(" ")[0]
     numbers = {str(value): name for name, value in field.numbers.items()}
     return numbers.get(word, word.removeprefix(field.c).lower())

@@ -1,7 +1,7 @@
-"""The module beside a program: what only a driver does, as a maintainer reads it in a report.
+"""The module next to a program, which acts as the driver, written for a maintainer who reads a report.
 
-It has the functions that the program needs, and no more: a misc device that maps physical memory, and answers
-requests; where the program binds a driver to its device, a PCI driver too.
+It contains only the functions that the program needs: a misc device that maps physical memory and answers
+requests, and a PCI driver if the program binds a driver to its device.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ _LICENSE = "SPDX-License-Identifier: GPL-2.0-or-later"
 #: How its driver is loaded.
 LOAD = "Load: insmod {module}.ko, and rmmod {module} when it is done"
 
-#: Headers of what is written here, not in pieces.
+#: Headers of the code generated here, not of pieces.
 _HEADERS = ("<linux/fs.h>", "<linux/miscdevice.h>", "<linux/module.h>")
 
 
@@ -46,14 +46,14 @@ def _file(name: str) -> str:
     return files("pfnlab.export").joinpath("module", name).read_text(encoding="utf-8")
 
 
-#: What the driver makes of a mode of vm_page_prot, which is write-back at first.
+#: The driver's change to the mode in vm_page_prot, which starts as write-back.
 _PROT: dict[DriverMode, str] = {
     "wc": "pgprot_writecombine",
     "uc-": "pgprot_noncached",
     "wt": "pgprot_writethrough",
 }
 
-#: Each of the driver's own pages has a count of its own.
+#: Each of the driver's own pages has a separate reference count.
 _FREE_RAM = "free_pages_exact(page_address(ram), RAM_PAGES * PAGE_SIZE);"
 
 
@@ -192,10 +192,11 @@ def _ioctl(work: DriverWork) -> list[str]:
 
 
 def _loading(work: DriverWork, pieces: set[str]) -> Iterator[str]:
-    # What is done at first, each with what undoes it; the device comes last, for then it may be opened.
+    # Initialization in order, each step with its undo; the device comes last, because it may be opened from
+    # then on.
     ends = ["while (!let_go(NULL, 0, 0))", "\t;"] * ("held" in pieces) + ["release();"] * ("claim" in pieces)
     if work.own_pages:
-        # A booking that was freed again has changed the direct map all the same.
+        # A reservation that was freed again has still changed the direct map.
         ends += ["set_memory(set_memory_wb, 0, RAM_PAGES * PAGE_SIZE);"]
         ends += [_FREE_RAM]
     if not ends and not work.binds:
@@ -210,7 +211,7 @@ def _loading(work: DriverWork, pieces: set[str]) -> Iterator[str]:
         lines += ["error = pci_register_driver(&pci_driver);", "if (error)", "\tgoto no_driver;"]
     lines += ["error = misc_register(&driver_device);", "if (error)", "\tgoto no_device;", "return 0;", ""]
     text = function("static int __init load_driver(void)", [*lines, *_undone(work, undo)])
-    # Labels stand at the begin of a line.
+    # Labels begin at the start of a line.
     yield text.replace("\n\tno_", "\nno_")
     first = ["misc_deregister(&driver_device);"]
     first += ["pci_unregister_driver(&pci_driver);"] * work.binds

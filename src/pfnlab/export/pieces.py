@@ -1,8 +1,8 @@
-"""Text of C in the kernel's coding style, and pieces of it: functions that a reproducer may need.
+"""C in the kernel's coding style, and pieces of it: functions that a reproducer may need.
 
-A piece comes with those that it needs itself. It begins with a line ``//: NAME NEEDED...`` in a file of
-``c/``, or of ``module/`` where it is one of a kernel module, and ends where the next begins. Those of the
-guest agent's ``calls/`` are among the first. Its ``#include`` lines go to the head of the file that is made.
+A piece brings the pieces it needs. It begins with a line ``//: NAME NEEDED...`` in a file of ``c/``, or of
+``module/`` for a kernel module, and extends to the next such line. Those of the guest agent's ``calls/`` are
+among the first kind. Its ``#include`` lines move to the head of the generated file.
 """
 
 import re
@@ -16,7 +16,7 @@ import msgspec
 from pfnlab.base.inert import c_comment
 from pfnlab.programs.lang.span import Span
 
-#: The functions that a text defines, and the words that it has.
+#: The functions that a text defines, and the words in it.
 _DEFINED = re.compile(r"^[a-z][^;={}()]*?\b(\w+)\(", re.MULTILINE)
 _NAMED = re.compile(r"[A-Za-z_]\w*")
 
@@ -33,8 +33,8 @@ _INCLUDE = "#include "
 class CPiece(msgspec.Struct, frozen=True):
     """One piece.
 
-    :param needs: names of the pieces that must stand before it
-    :param includes: the headers, as ``<stdio.h>``
+    :param needs: names of the pieces that must come before it
+    :param includes: the headers, e.g. ``<stdio.h>``
     """
 
     name: str
@@ -69,15 +69,15 @@ def _functions(room: str) -> dict[str, str]:
 
 
 def pieces_called(text: str, room: str = "c") -> tuple[str, ...]:
-    """The pieces whose functions an expression names, in the order of their names."""
+    """The pieces whose functions an expression names, sorted by name."""
     functions = _functions(room)
     return tuple(dict.fromkeys(functions[word] for word in _NAMED.findall(text) if word in functions))
 
 
 def with_needs(names: Iterable[str], instead: Mapping[str, str], room: str = "c") -> list[CPiece]:
-    """The pieces of these names and all that they need, each behind what it needs.
+    """The pieces of these names and all that they need, each after its needs.
 
-    :param instead: the names of pieces that take the place of others
+    :param instead: the names of pieces that replace others
     :param room: ``c``, or ``module`` for those of a kernel module
     """
     pieces = all_pieces(room)
@@ -96,7 +96,7 @@ def with_needs(names: Iterable[str], instead: Mapping[str, str], room: str = "c"
     return list(ordered.values())
 
 
-#: Columns of a line of C, as the kernel's coding style has them, a tab being eight.
+#: The maximum columns of a line in the kernel's coding style, with tabs of eight.
 _COLUMNS, _TAB = 100, 8
 
 
@@ -106,7 +106,7 @@ def comment(lines: Iterable[str]) -> str:
 
 
 def bytes_of(pages: int) -> str:
-    """So many pages, in bytes."""
+    """A number of pages as an expression in bytes."""
     return "PAGE" if pages == 1 else f"{pages} * PAGE"
 
 
@@ -127,18 +127,18 @@ def function(head: str, lines: Iterable[str]) -> str:
 
 
 def block(condition: str, statements: list[str]) -> list[str]:
-    """A condition or loop with its statements, in braces where they are several."""
+    """A condition or loop with its statements, in braces if there are several."""
     inner = [f"\t{line}" for line in statements]
     return [condition, *inner] if len(statements) == 1 else [f"{condition} {{", *inner, "}"]
 
 
 def called(before: str, call: str, behind: str, level: int) -> list[str]:
-    """A statement with a call in it, in lines of at most 100 columns where that is possible.
+    """A statement with a call in it, in lines of at most 100 columns if possible.
 
-    It is broken before the call, where other arguments come first, and at commas in it.
+    It is broken before the call if other arguments come first, and at commas in it.
 
-    :param before: what stands before the call
-    :param level: the tabs that will stand before the lines
+    :param before: the text before the call
+    :param level: the number of tabs before the lines
     """
     if level * _TAB + len(before + call + behind) <= _COLUMNS:
         return [f"{before}{call}{behind}"]

@@ -11,7 +11,7 @@ _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "v": "\v", "f": "\f"}
 
-#: Where a path begins that is relative to the working folder.
+#: The start of a path relative to the working directory.
 AT_FDCWD = -100
 
 #: Bits of mmap(2) on x86.
@@ -40,7 +40,7 @@ CLONE = {
 
 
 def number(text: str) -> int | None:
-    """A number or address; ``NULL`` and ``nil`` are 0, None is what is no number."""
+    """A number or address; ``NULL`` and ``nil`` are 0, None if it is not a number."""
     word = _COMMENT.sub("", text).strip()
     if word in ("NULL", "nil"):
         return 0
@@ -49,7 +49,7 @@ def number(text: str) -> int | None:
     try:
         return int(word, 0)
     except ValueError:
-        # A product, as strace prints sizes in pages: 4*4096.
+        # A product, e.g. a size in pages printed by strace: 4*4096.
         factors = [part.strip() for part in word.split("*")]
         is_product = len(factors) > 1 and all(part.isdigit() for part in factors)
         return prod(map(int, factors)) if is_product else None
@@ -71,7 +71,7 @@ def bits(text: str, names: Mapping[str, int]) -> tuple[int, tuple[str, ...]]:
 
 
 def descriptor(text: str) -> tuple[int, str] | None:
-    """A descriptor and its path, ``""`` where none is printed; None for what is none."""
+    """A descriptor and its path, ``""`` if none is printed; None if it is not a descriptor."""
     found = _DESCRIPTOR.match(text.strip())
     if found is None:
         return None
@@ -81,7 +81,7 @@ def descriptor(text: str) -> tuple[int, str] | None:
 
 
 def string(text: str) -> tuple[str, bool] | None:
-    """A string, and True where it is printed whole; None for what is none."""
+    """A string, and whether it is printed completely; None if it is not a string."""
     found = _STRING.match(text.strip())
     return None if found is None else (unescaped(found[1]), found[2] is None)
 
@@ -108,10 +108,10 @@ def prot_letters(value: int) -> str:
 def arguments_in(
     text: str, start: int, behind_text: Callable[[str, int], int]
 ) -> tuple[tuple[str, ...], int] | None:
-    """The arguments from *start* on, and the place of the bracket that ends them; None where none does.
+    """The arguments from *start* on, and the index of the closing bracket, or None.
 
-    :param behind_text: the place behind a string, or what else has brackets that count for nothing, which
-        begins at a place; the place itself where none does
+    :param behind_text: returns the index after a string, or other text whose brackets are ignored, that
+        begins at an index; otherwise the index itself
     """
     found: list[str] = []
     open_: list[str] = []
@@ -136,7 +136,7 @@ def arguments_in(
 
 
 def end_of_string(text: str, at: int) -> int:
-    """The place behind the string that begins at *at*, with the quote that is there."""
+    """The index after the string that begins at *at* with the quote there."""
     quote = text[at]
     at += 1
     while at < len(text) and text[at] != quote:

@@ -1,4 +1,4 @@
-"""The calls of a log of strace on other processes, on what a process may have, and on its page map."""
+"""Calls in an strace log on other processes, on resource limits, and on the page map."""
 
 import re
 
@@ -43,18 +43,18 @@ class ProcessCalls(MemoryCalls):
         }
 
     def pidfd(self, task: TracedTask, fd: int, pid: int) -> None:
-        """Descriptor *fd* of *task* is the process *pid* from now on."""
+        """Set descriptor *fd* of *task* to the process *pid*."""
         task.descriptors.set(fd, TracedFile(PIDFD, process=pid), cloexec=True)
 
     def _pidfd_open(self, task: TracedTask, call: LoggedCall) -> bool:
-        """It is about device memory where what is done with the descriptor is."""
+        """It counts as device memory if a use of the descriptor does."""
         named = descriptor(call.arguments[0]) if call.arguments else None
         if named is not None and call.value is not None and call.value >= 0:
             self.pidfd(task, call.value, named[0])
         return False
 
     def _process(self, task: TracedTask, text: str) -> TracedTask | None:
-        """The process of a pidfd; None where the log has not shown it."""
+        """The process of a pidfd; None if the log has not shown it."""
         found = descriptor(text)
         if found is None:
             return None
@@ -69,7 +69,7 @@ class ProcessCalls(MemoryCalls):
         return None if whose is None else whose.process
 
     def _process_madvise(self, task: TracedTask, call: LoggedCall) -> bool:
-        """A range after the other, up to the one that failed."""
+        """One range after another, up to the one that failed."""
         if len(call.arguments) < 5:
             return False
         whose = self._process(task, call.arguments[0])
@@ -104,7 +104,7 @@ class ProcessCalls(MemoryCalls):
         return True
 
     def _process_mrelease(self, task: TracedTask, call: LoggedCall) -> bool:
-        """Of a process that lives, or has ended; while one dies nobody knows how far it is."""
+        """For a process that lives or has ended; the progress of a dying one is unknown."""
         whose = self._process(task, call.arguments[0]) if call.arguments else None
         if whose is None or not (whose.ended_with_memory if whose.ended else whose.space.pieces):
             return False
@@ -118,7 +118,7 @@ class ProcessCalls(MemoryCalls):
         return len(call.arguments) > 1 and self._limit(task, task, call, *call.arguments[:2])
 
     def _prlimit(self, task: TracedTask, call: LoggedCall) -> bool:
-        """By the process that is limited, whoever limits it."""
+        """Attributed to the limited process, not to the one that sets the limit."""
         named = descriptor(call.arguments[0]) if len(call.arguments) > 2 else None
         if named is None:
             return False
@@ -144,7 +144,7 @@ class ProcessCalls(MemoryCalls):
         return True
 
     def _scan(self, task: TracedTask, call: LoggedCall) -> bool:
-        """PAGEMAP_SCAN, whose range strace does not print; every other ioctl is of files."""
+        """PAGEMAP_SCAN, whose range strace does not print; all other ioctls are on files."""
         found = self.file(task, call.arguments[0]) if len(call.arguments) > 1 else None
         named = _PAGEMAP.fullmatch(found[1].path) if found is not None else None
         if named is None or not call.arguments[1].startswith(_SCAN):
@@ -155,7 +155,7 @@ class ProcessCalls(MemoryCalls):
         return self.unsaid("PAGEMAP_SCAN, of which strace does not print the range")
 
     def _other_memory(self, task: TracedTask, call: LoggedCall) -> bool:
-        """process_vm_readv and process_vm_writev: by the task whose memory it is, if that is followed."""
+        """process_vm_readv and process_vm_writev: attributed to the task whose memory it is, if tracked."""
         whose = self.tasks.get(number(call.arguments[0])) if call.arguments else None
         if whose is None or len(call.arguments) < 4:
             return False
@@ -180,7 +180,9 @@ class ProcessCalls(MemoryCalls):
 
 
 def ranges_of(text: str) -> list[tuple[int, int]]:
-    """The ranges of an array of iovec, each with its first address and its bytes; empty ones are left out."""
+    """The ranges of an iovec array, each with its first address and its length in bytes; empty ones are left
+    out.
+    """
     found = []
     for part in text.strip("[]").split("}"):
         start, length = (
@@ -192,5 +194,5 @@ def ranges_of(text: str) -> list[tuple[int, int]]:
 
 
 def _within(whose: TracedTask, start: int, length: int) -> bool:
-    """True where followed pages of a process are in a range."""
+    """True if tracked pages of a process are in a range."""
     return bool(whose.space.within(start // PAGE_SIZE, pages_in(start + length)))

@@ -1,7 +1,7 @@
 """A trace, or a program of another tool, as the text of a program.
 
-Tasks that touch no device memory are left out with their forks. Each operation has a comment: the lines it
-comes from, and the error that it had there. What the language cannot say is counted at the top.
+Tasks that never touch device memory are left out with their forks. Each operation has a comment: its source
+lines, and its error there. Calls that the language cannot express are counted at the top.
 """
 
 import textwrap
@@ -24,21 +24,21 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON, MAX_OPS, MAX_TASKS, tasks_named
 from pfnlab.programs.runs.places import PAST_END_PAGES
 
-#: What is asked of a trace.
-_QUESTION = "Is anything left reserved when these processes are gone?"
+#: The question of a program from a trace.
+_QUESTION = "Is anything still reserved after these processes exit?"
 
-#: The width of comments that stand alone.
+#: The width of comments on their own lines.
 _WIDTH = 100
 
-# Characters of a title that a trace or its head gives.
+# Characters allowed in a title from a trace or its head.
 _MOST_TITLE = 200
 
-#: Operations that matter only where a task has, or inherits, something that is followed.
+#: Operations that matter only if a task has, or inherits, tracked mappings.
 _WEAK = (ops.Fork, ops.Thread, ops.Exec, ops.Exit, ops.Kill, ops.Mlockall, ops.Munlockall, Setrlimit)
 
 
 class Heading(NamedTuple):
-    """All that a text says of its program beside the operations; the devices are the program's."""
+    """The head of a program: everything except operations; the devices are the program's."""
 
     title: str = ""
     asks: str = ""
@@ -48,11 +48,11 @@ class Heading(NamedTuple):
 
 
 class Recovered(NamedTuple):
-    """All that was found in a text.
+    """The contents recovered from a text.
 
     :param form: ``strace`` or ``syz``
-    :param commands: the program that each task executes, as far as that is known
-    :param unsaid: what cannot be said, by kind, and how often
+    :param commands: the program that each task executes, if known
+    :param unsaid: the calls that cannot be expressed, by kind, with their numbers
     :param dropped: calls that are not about device memory, by name
     """
 
@@ -71,7 +71,7 @@ class Recovered(NamedTuple):
         """The program in canonical layout, with its comments.
 
         :raises Misuse: nothing maps device memory
-        :raises Undecided: the language has no program that does all this
+        :raises Undecided: the language cannot express all of it
         """
         steps, renamed, lost = _named(_kept(self.steps))
         unsaid = self.unsaid + lost
@@ -87,10 +87,10 @@ class Recovered(NamedTuple):
         return _laid_out(program, steps, self._remarks(unsaid), self.source)
 
     def _reached(self, steps: list[FoundOp]) -> tuple[list[FoundOp], Counter[str]]:
-        """The steps as far as a program reaches behind the end of a device.
+        """The steps within the reach of a program past the end of a device.
 
-        A mapping that ends farther behind it becomes as long as one can be, and fails all the same; one that
-        begins there is left out.
+        A mapping that ends farther out is shortened to the maximum, and still fails; one that begins there is
+        left out.
         """
         kept, far = [], Counter[str]()
         if self.heading.devices:
@@ -184,16 +184,16 @@ def _kept(steps: tuple[FoundOp, ...]) -> list[FoundOp]:
                 strong.add(step.call.child)
         if not isinstance(step.call, _WEAK) or step.copied:
             strong |= _tasks_of(step)
-    # The way to a task that matters.
+    # The ancestors of a task that matters.
     for task in tuple(strong):
         above = children.get(task)
-        # The way from there on is known already; in a damaged log it may go in a circle.
+        # The rest of the chain is known already; in a damaged log it may be circular.
         while above is not None and above not in strong:
             strong.add(above)
             above = children.get(above)
     kept = [step for step in steps if _matters(step, strong)]
     while kept and isinstance(kept[0].call, ops.Fork) and not kept[0].copied:
-        # A shell that only began the process.
+        # A shell that only started the process.
         if any(kept[0].task in _tasks_of(step) for step in kept[1:]):
             break
         kept = kept[1:]
@@ -201,7 +201,7 @@ def _kept(steps: tuple[FoundOp, ...]) -> list[FoundOp]:
 
 
 def _tasks_of(step: FoundOp) -> set[str]:
-    """The task that acts, and the one that it names beside itself; no child that it starts."""
+    """The acting task, and the other one that it names, except for a child that it starts."""
     return {step.task, *tasks_named(step.call).values()}
 
 
@@ -216,7 +216,7 @@ def _matters(step: FoundOp, strong: set[str]) -> bool:
 
 
 def _named(steps: list[FoundOp]) -> tuple[list[FoundOp], dict[str, str], Counter[str]]:
-    """The steps that a program has room for, the names of their tasks, and what has none."""
+    """The steps that fit in a program, the names of their tasks, and the kinds left out."""
     renamed: dict[str, str] = {}
     lost: Counter[str] = Counter()
     kept: list[FoundOp] = []

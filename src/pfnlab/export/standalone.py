@@ -1,9 +1,9 @@
-"""A program as one C file that stands alone: libc, the kernel's headers, and nothing else; or as a selftest.
+"""A program as one self-contained C file, which needs only libc and kernel headers; or as a selftest.
 
-Where a driver does something for it, a kernel module is written beside it (`module_files`).
+If it needs a driver, a kernel module is written next to it (`module_files`).
 
-A program with one task is a child process that makes its calls one after the other. Where there are more, or
-one ends before the program does, the first process tells each task when it is its turn.
+A program with one task is a child process that makes its calls in order. With several tasks, or if one ends
+before the program does, the first process schedules each task.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,24 +20,24 @@ from pfnlab.export.pieces import block, called, comment, function, with_needs
 from pfnlab.export.subject import Subject
 from pfnlab.programs.lang.ops import END_KINDS
 
-#: Headers of what is written here, not in pieces.
+#: Headers of the code generated here, not of pieces.
 _HEADERS = (
     *("<errno.h>", "<fcntl.h>", "<signal.h>", "<stdbool.h>", "<stdint.h>", "<stdio.h>"),
     *("<stdlib.h>", "<string.h>", "<sys/mman.h>", "<sys/wait.h>", "<unistd.h>"),
 )
 
-#: The child process has no other way to say how many of its tests failed; the largest exit status.
+#: The exit status of the child is the number of failed tests; this is the maximum.
 _MOST_FAILURES = 255
 
 
 class Dialect(msgspec.Struct, frozen=True):
-    """How a C program says what it found.
+    """The output format of a C program.
 
-    :param build: the command that makes it, with ``{name}`` and ``{source}``, or ``{folder}`` for its folder
+    :param build: the command that builds it, with ``{name}`` and ``{source}``, or ``{folder}`` for its folder
     :param begin: the statements with which it begins
-    :param plan: the statement that says how many tests there are, with ``{count}``
-    :param child: the statements that take over what a child has told, which are ``{count}`` tests
-    :param instead: pieces that take the place of others
+    :param plan: the statement that announces the number of tests, with ``{count}``
+    :param child: the statements that include the results of a child, which are ``{count}`` tests
+    :param instead: pieces that replace others
     """
 
     build: str
@@ -51,7 +51,7 @@ class Dialect(msgspec.Struct, frozen=True):
 
 
 class _Dialects(msgspec.Struct, forbid_unknown_fields=True):
-    """``dialects.toml``: plain TAP and the words of selftests, whose folder has the other files.
+    """``dialects.toml``: plain TAP and kselftest; the folder of the latter has more files.
 
     :param makefile: with ``{program}``
     """
@@ -67,14 +67,14 @@ _SAID = package_tables(__package__, "dialects.toml", _Dialects)
 
 
 def as_c(subject: Subject) -> dict[str, str]:
-    """The program as C, and the module that does for it what only a driver does.
+    """The program as C, and the module that acts as its driver.
 
     :raises Undecided: neither can do an operation of the program, or the machine gave no answer
     """
     plan = CPlan(subject, drives=True)
     if not plan.work:
         return {f"{subject.name}.c": c_text_of(plan, _SAID.tap)}
-    # make has no names with blanks, and a module none with dashes.
+    # make does not support names with blanks, and modules none with dashes.
     return {f"{subject.identifier}.c": c_text_of(plan, _SAID.tap), **module_files(subject, plan.work)}
 
 

@@ -23,29 +23,29 @@ PAGE_SHIFT = 12
 VM_PFNMAP, VM_IO, VM_LOCKED, VM_MIXEDMAP, VM_PAT = 0x400, 0x4000, 0x2000, 0x10000000, 0x1000000
 FLAGS = {"pfnmap": VM_PFNMAP, "io": VM_IO, "locked": VM_LOCKED, "mixedmap": VM_MIXEDMAP}
 MODES = {"WB": "wb", "WC": "wc", "UC_MINUS": "uc-", "UC": "uc", "WT": "wt", "WP": "wp"}
-# The cache bits of a page-table entry, PAT (7), PCD (4) and PWT (3), with the PAT that Linux sets up.
+# The cache bits of a page-table entry, PAT (7), PCD (4) and PWT (3), with the PAT as Linux sets it up.
 ENTRY_MODES = ("wb", "wc", "uc-", "uc", "wb", "wp", "uc-", "wt")
 
 
 def ranges_of(words: list[str]) -> list[tuple[int, int]]:
-    """The ranges of physical memory that were asked for, as half-open addresses."""
+    """The requested ranges of physical memory, as half-open addresses."""
     ranges = []
     for word in words:
         first, _, last = word.partition("-")
         try:
             ranges.append((int(first, 16), int(last or first, 16) + 1))
         except ValueError:
-            sys.exit(f"{word}: this is no range of physical memory: write f8000000-fbffffff")
+            sys.exit(f"{word}: this is not a range of physical memory: write f8000000-fbffffff")
     return ranges
 
 
 def is_asked(start: int, end: int, ranges: list[tuple[int, int]]) -> bool:
-    """True where any byte is in one of *ranges*, or none was given."""
+    """True if any byte is in one of *ranges*, or no range was given."""
     return not ranges or any(start < last and first < end for first, last in ranges)
 
 
 def memtypes(prog: Any) -> Iterator[tuple[int, int, str]]:
-    """The reservations in order: first address, address behind the last, cache mode."""
+    """The reservations in order: first address, end address, cache mode."""
     modes = {value: name for name, value in prog.type("enum page_cache_mode").enumerators}
     root = prog["memtype_rbroot"].rb_root.address_of_()
     for entry in rbtree_inorder_for_each_entry("struct memtype", root, "rb"):
@@ -59,7 +59,7 @@ def entry_mode(protection: int) -> str:
 
 
 def first_pfn(prog: Any, mm: Any, vma: Any) -> int | None:
-    """The page frame that the start of *vma* shows; None where the entry is empty."""
+    """The page frame at the start of *vma*; None if the entry is empty."""
     try:
         return int(follow_pfn(mm, vma.vm_start).value_())
     except (FaultError, NotImplementedError, LookupError, ValueError):
@@ -67,7 +67,7 @@ def first_pfn(prog: Any, mm: Any, vma: Any) -> int | None:
 
 
 def said(prog: Any, vma: Any) -> str:
-    """The kernel's own note of the reservation of *vma*."""
+    """The kernel's record of the reservation of *vma*."""
     try:
         context = vma.pfnmap_track_ctx
     except AttributeError:
@@ -82,12 +82,12 @@ def said(prog: Any, vma: Any) -> str:
 
 
 def span(start: int, end: int) -> str:
-    """Addresses as /proc/iomem has them, and how many pages they are."""
+    """Addresses in the format of /proc/iomem, and the number of pages."""
     return f"{start:08x}-{end - 1:08x} ({(end - start) >> PAGE_SHIFT} pages)"
 
 
 def vmas(prog: Any, ranges: list[tuple[int, int]]) -> Iterator[str]:
-    """A line for each VMA that maps by page frame number."""
+    """One line for each VMA that maps by page frame number."""
     seen = set()
     for task in for_each_task(prog):
         mm = task.mm

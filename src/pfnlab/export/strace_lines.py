@@ -1,9 +1,9 @@
-"""The lines of a log of strace: each system call with its process, arguments and result.
+"""The lines of an strace log: each system call with its process, arguments and result.
 
-Read are the logs of ``strace``, ``strace -f`` and ``strace-log-merge``, with or without paths of descriptors
-(``-y``, ``-yy``), time stamps (``-t``, ``-tt``, ``-ttt``, ``-r``, ``-T``), names of commands (``-Y``),
-instruction pointers (``-i``) and numbers of calls (``-n``). A call that another process interrupted in the
-log (``<unfinished ...>``, ``<... mmap resumed>``) is one call again.
+The logs of ``strace``, ``strace -f`` and ``strace-log-merge`` can be read, with or without paths of
+descriptors (``-y``, ``-yy``), time stamps (``-t``, ``-tt``, ``-ttt``, ``-r``, ``-T``), names of commands
+(``-Y``), instruction pointers (``-i``) and numbers of calls (``-n``). A call that the log splits for another
+process (``<unfinished ...>``, ``<... mmap resumed>``) is joined.
 """
 
 import re
@@ -16,13 +16,13 @@ from pfnlab.export.printed_values import arguments_in, end_of_string
 class LoggedCall(NamedTuple):
     """A system call of a log.
 
-    :param pid: the process or thread; None where the log has one only
+    :param pid: the process or thread; None if the log has only one
     :param line: the line of its result, counted from 1
     :param begun: the line on which it begins
-    :param arguments: as they are printed, without the comma between them
-    :param value: the number that it returned; None where it never returned (``= ?``)
+    :param arguments: as printed, without separating commas
+    :param value: the returned number; None if it never returned (``= ?``)
     :param errno: the name of the error, ``""`` for none
-    :param path: the path of a descriptor that it returned (``-y``), ``""`` where none is printed
+    :param path: the path of a returned descriptor (``-y``), ``""`` if none is printed
     """
 
     pid: int | None
@@ -38,7 +38,7 @@ class LoggedCall(NamedTuple):
 class TracedEnd(NamedTuple):
     """The end of a process or thread.
 
-    :param signal: that killed it, ``""`` where it left by itself
+    :param signal: the signal that killed it, ``""`` for an exit
     """
 
     pid: int | None
@@ -47,7 +47,7 @@ class TracedEnd(NamedTuple):
 
 
 class Unread(NamedTuple):
-    """A line that is no system call: output of the traced program, or damage."""
+    """A line that is not a system call: output of the traced program, or damage."""
 
     line: int
     text: str
@@ -55,7 +55,7 @@ class Unread(NamedTuple):
 
 LogEvent = LoggedCall | TracedEnd | Unread
 
-#: Who acts, before the call: `[pid  123] `, `[pid 123<Xorg>] `, `123  `, `123<Xorg> `.
+#: The acting process, before the call: `[pid  123] `, `[pid 123<Xorg>] `, `123  `, `123<Xorg> `.
 _PID = re.compile(r"\[pid\s+(\d+)(?:<[^>]*>)?\]\s+|(\d+)(?:<[^>]*>)?\s+(?=\S)")
 
 #: Time stamps, in the forms of -t, -tt, -ttt and -r, and those of dates.
@@ -73,23 +73,23 @@ _RESULT = re.compile(
     r"(?:\s+\(.*\))?(?:\s+<\d+\.\d+>)?\Z",
     re.DOTALL,
 )
-#: Lines of strace itself, and of signals: nothing was done to memory there.
+#: Lines of strace itself, and of signals, which do not change memory.
 _NOTHING = re.compile(r"strace: |--- .* ---\Z|\+\+\+ superseded by |<detached \.\.\.>|<\.\.\. resuming ")
 
-#: Errors of calls that the kernel begins again by itself, or that a signal ended: nothing was done yet.
+#: Errors of calls that the kernel restarts, or that a signal ended, without any effect.
 RESTARTED = frozenset({"ERESTARTSYS", "ERESTARTNOINTR", "ERESTARTNOHAND", "ERESTART_RESTARTBLOCK"})
 
 
 def looks_like_strace(text: str) -> bool:
-    """True where one of the first lines with content is a system call of a log, with its result."""
+    """True if one of the first lines with content is a system call of a log, with its result."""
     lines = [line for line in text[: 1 << 16].splitlines() if line.strip()][:50]
     return any(isinstance(event, LoggedCall) for event in events_of(lines))
 
 
 def events_of(lines: Iterable[str]) -> Iterator[LogEvent]:
-    """The calls of a log in the order in which they came to their results.
+    """The calls of a log in the order of their results.
 
-    A call that never came to its end is left out where it stands at the end of the log.
+    A call without a result at the end of the log is left out.
     """
     waiting: dict[int | None, tuple[int, str]] = {}
     for number, raw in enumerate(lines, 1):
@@ -116,7 +116,7 @@ def events_of(lines: Iterable[str]) -> Iterator[LogEvent]:
 
 
 def _without_prefix(text: str) -> tuple[int | None, str]:
-    """The process of a line, and the line without what stands before the call."""
+    """The process of a line, and the line without the prefix before the call."""
     pid: int | None = None
     rest = text.lstrip()
     while rest:
@@ -143,14 +143,14 @@ def _call(text: str, pid: int | None, line: int, begun: int) -> LoggedCall | Non
     if result is None:
         return None
     told = result["value"]
-    # A mask is told in octal digits, as 022.
+    # A mask is printed in octal digits, e.g. 022.
     value = None if told == "?" else int(told, 8 if told[:1] == "0" and told[1:2].isdigit() else 0)
     path = (result["path"] or "")[1:-1]
     return LoggedCall(pid, line, begun, head[1], arguments, value, result["errno"] or "", path)
 
 
 def _behind_text(text: str, at: int) -> int:
-    """The place behind a string, the path of a descriptor, or a comment at *at*; *at* itself without one."""
+    """The index after a string, the path of a descriptor, or a comment at *at*; else *at*."""
     if text[at] == '"':
         return end_of_string(text, at)
     if text[at] == "<" and _is_path(text, at):

@@ -1,4 +1,4 @@
-"""The subject of an export: a program with its name, and what a machine said of it."""
+"""The subject of an export: a program with its name, and a machine's answer."""
 
 import msgspec
 
@@ -8,11 +8,11 @@ from pfnlab.programs.runs.observation import Run
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """A program that is written in another form.
+    """A program to be written in another form.
 
-    :param name: its name, without folder and ending; files and functions are named after it
-    :param run: what a machine answered, which the reproducer then expects; None where no machine was named,
-        and the reproducer only says what it sees
+    :param name: its name, without folder and suffix; files and functions are named after it
+    :param run: the answer of a machine, which the reproducer then expects; None to have the reproducer print
+        what it observes
     """
 
     name: str
@@ -21,5 +21,5 @@ class Subject(msgspec.Struct, frozen=True):
 
     @property
     def identifier(self) -> str:
-        """The name as a word of C and of file names: ``munmap_middle``."""
+        """The name as a C identifier and in file names: ``munmap_middle``."""
         return word(self.name)

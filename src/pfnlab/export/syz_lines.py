@@ -1,8 +1,8 @@
-"""The text of a syzkaller program: its calls, and the places that its comments say.
+"""The text of a syzkaller program: its calls, and the addresses in its comments.
 
-The form is that of ``prog/encoding.go`` of syzkaller: a call a line, ``r0 = openat(...)``, memory as
-``&(0x7f0000000000/0x4000)=nil`` (an address and how much is there), strings in ``'...'``, properties behind
-the call as ``(fail_nth: 5)`` and ``(async)``. It names neither areas nor devices, so they stand in comments::
+The form is that of ``prog/encoding.go`` of syzkaller: one call per line, ``r0 = openat(...)``, memory as
+``&(0x7f0000000000/0x4000)=nil`` (address and size), strings in ``'...'``, properties after the call, e.g.
+``(fail_nth: 5)`` and ``(async)``. It names neither areas nor devices, so comments do::
 
     # bar: pci, 16 pages, from page 0 of BAR 2
     # a[0:16] is at 0x7f0000200000
@@ -21,7 +21,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import KINDS, page_count
 from pfnlab.programs.runs.places import ISA_PFN, LOWMEM, PAST_END_PAGES, WINDOW_PAGES
 
-#: Where the data area of programs begins, as their text has it, and how many pages it has.
+#: The address of the programs' data area, and its number of pages.
 DATA_START = 0x7F0000000000
 DATA_PAGES = 4096
 
@@ -30,9 +30,9 @@ class SyzCall(NamedTuple):
     """A call of a syzkaller program.
 
     :param line: its line, counted from 1
-    :param result: the variable that is its result, ``r0``, or ``""``
-    :param name: of the system call, without the variant behind ``$``
-    :param props: its properties, as ``fail_nth: 5``
+    :param result: the variable of its result, ``r0``, or ``""``
+    :param name: of the system call, without the variant after ``$``
+    :param props: its properties, e.g. ``fail_nth: 5``
     """
 
     line: int
@@ -49,7 +49,7 @@ _TEXT = re.compile(r"'((?:[^'\\]|\\.)*)'")
 
 
 def looks_like_syz(text: str) -> bool:
-    """True where the first line with content is a call of a syzkaller program."""
+    """True if the first line with content is a call of a syzkaller program."""
     first = next((line for line in text.splitlines() if line.strip() and not line.startswith("#")), "")
     head = _HEAD.match(first)
     return head is not None and bool(head[1] or head[3] or re.search(r"0x|\(\)|nil|\br\d", first))
@@ -58,7 +58,7 @@ def looks_like_syz(text: str) -> bool:
 def calls_of(text: str, source: str) -> list[SyzCall]:
     """The calls of a program.
 
-    :raises Misuse: a line is none
+    :raises Misuse: a line is not a call
     """
     calls = []
     for number, raw in enumerate(text.splitlines(), 1):
@@ -74,7 +74,7 @@ def comments_of(text: str) -> list[str]:
 
 
 def address(argument: str) -> int | None:
-    """The address of a pointer, of its number where it is one; None for what has none."""
+    """The address of a pointer, or of a plain number; None for anything else."""
     found = _POINTER.match(argument)
     if found is not None:
         return int(found[1], 16)
@@ -85,20 +85,20 @@ def address(argument: str) -> int | None:
 
 
 def pointed_text(argument: str) -> str | None:
-    """The string that a pointer shows, up to its end; None where it shows none."""
+    """The string behind a pointer, up to its end, or None."""
     found = _POINTER.match(argument)
     text = _TEXT.match(found[3]) if found and found[3] else None
     return None if text is None else unescaped(text[1]).partition("\0")[0]
 
 
 def pointed(argument: str) -> str:
-    """The text behind a pointer, as it is written; empty where it shows nothing."""
+    """The text behind a pointer, as written; may be empty."""
     found = _POINTER.match(argument)
     return (found[3] or "") if found is not None else ""
 
 
 def members(text: str) -> tuple[str, ...]:
-    """The members of a structure or an array; none of what is neither."""
+    """The members of a structure or an array; empty for anything else."""
     if text[:1] + text[-1:] not in ("{}", "[]"):
         return ()
     split = arguments_in(f"{text[1:-1]})", 0, _behind_text)
@@ -110,21 +110,21 @@ def _call(line: str, number: int, source: str) -> SyzCall:
     split = None if head is None else arguments_in(line, head.end(), _behind_text)
     props = None if split is None else _PROPS.match(line, split[1] + 1)
     if head is None or split is None or props is None:
-        raise Misuse(f"{source}:{number}: this is no call of a syzkaller program: {line[:60]}")
+        raise Misuse(f"{source}:{number}: this is not a call of a syzkaller program: {line[:60]}")
     said = tuple(filter(None, (props[1] or "").split(", ")))
     return SyzCall(number, head[1] or "", head[2], split[0], said)
 
 
 def _behind_text(text: str, at: int) -> int:
-    """The place behind a string at *at*; *at* itself without one."""
+    """The index after a string at *at*; else *at*."""
     return end_of_string(text, at) if text[at] in "'\"`" else at
 
 
-#: Areas begin at multiples of this many pages, so that no two share a page table; the first of these in the
-#: data area is that of strings.
+#: Areas begin at multiples of this number of pages, so that no two share a page table; the first such area in
+#: the data area holds strings.
 _ALIGN = 512
 
-#: Where the fixed kinds of devices are in physical memory, in pages: RAM below 1 MiB that every PC has.
+#: The pages of the fixed kinds of devices in physical memory: RAM below 1 MiB that every PC has.
 _FIXED = {"lowmem": LOWMEM.start, "isa": ISA_PFN}
 
 _DEVICE = re.compile(
@@ -134,17 +134,17 @@ _AREA = re.compile(r"([a-z][a-z0-9_]{0,11})\[0:(\d+)\] is at (0x[0-9a-f]+)\Z")
 
 
 class SyzPlaces(NamedTuple):
-    """Where everything is.
+    """The addresses of all devices and areas.
 
     :param devices: each device with its first page, in the BAR or in physical memory
-    :param areas: each area with its first address and the pages that may be named
+    :param areas: each area with its first address and its maximum number of pages
     """
 
     devices: tuple[tuple[Device, int], ...] = ()
     areas: tuple[tuple[str, int, int], ...] = ()
 
     def comments(self, bar: int) -> list[str]:
-        """The comments that say it."""
+        """The comments that describe it."""
         lines = []
         for device, first in self.devices:
             of = f"BAR {bar}" if device.kind == "pci" else "memory"
@@ -157,7 +157,7 @@ class SyzPlaces(NamedTuple):
         return {name: start for name, start, _ in self.areas}[span.name] + span.start * PAGE_SIZE
 
     def span(self, kind: Iterable[DeviceKind], page: int, pages: int) -> Span | None:
-        """The pages of a device of one of these kinds from *page* on; None where none has it."""
+        """The pages from *page* on of a device of one of these kinds; None if none contains it."""
         for device, first in self.devices:
             if device.kind in kind and first <= page < first + device.pages + PAST_END_PAGES:
                 return Span(device.name, page - first, page - first + pages)
@@ -175,9 +175,10 @@ class SyzPlaces(NamedTuple):
 
 
 def places_for(program: Program, name: str) -> SyzPlaces:
-    """Places for all of *program*.
+    """Addresses for everything in *program*.
 
-    :raises Undecided: it needs more address space than a syzkaller program has, or memory that it cannot name
+    :raises Undecided: it needs more address space than a syzkaller program has, or memory without a fixed
+        address
     """
     devices: list[tuple[Device, int]] = []
     page = 0
@@ -204,7 +205,7 @@ def places_for(program: Program, name: str) -> SyzPlaces:
 
 
 def places_in(comments: Iterable[str]) -> SyzPlaces:
-    """The places that comments of a syzkaller program say."""
+    """The addresses in comments of a syzkaller program."""
     devices, areas = [], []
     for comment in comments:
         if (found := _DEVICE.match(comment)) and found[2] in KINDS:

@@ -1,6 +1,6 @@
-"""The calls of a syzkaller program on processes, their limits and their page map.
+"""Syzkaller calls on processes, their limits and their page map.
 
-Processes and descriptors are results of calls there: ``r0 = getpid()``, ``r1 = syz_pidfd_open(r0, 0x0)``.
+Processes and descriptors are results of calls: ``r0 = getpid()``, ``r1 = syz_pidfd_open(r0, 0x0)``.
 """
 
 from collections import Counter
@@ -23,9 +23,9 @@ _RESOURCES = {value: name for name, value in RLIMIT.items()}
 
 
 class SyzProcessCalls:
-    """The operations of a syzkaller program so far, and what its variables are.
+    """The operations of a syzkaller program so far, and the meanings of its variables.
 
-    :ivar unsaid: what cannot be said, by kind, and how often
+    :ivar unsaid: the calls that cannot be expressed, by kind, with their numbers
     """
 
     def __init__(self, places: SyzPlaces) -> None:
@@ -38,17 +38,17 @@ class SyzProcessCalls:
         self._page_maps: set[str] = set()
 
     def add(self, made: Call, call: SyzCall, more: str = "") -> bool:
-        """One more operation; True."""
+        """Add one operation; True."""
         self.steps.append(FoundOp(MAIN_TASK, made, f"line {call.line}{more}"))
         return True
 
     def left_out(self, kind: str) -> bool:
-        """Count something that a program cannot say; True."""
+        """Count a call that a program cannot express; True."""
         self.unsaid[kind] += 1
         return True
 
     def process_call(self, call: SyzCall) -> bool:
-        """A call of this module; False where it is none, or is about no device memory."""
+        """A call of this module; False if it is another call, or does not affect device memory."""
         words = call.arguments
         match call.name:
             case "getpid" if call.result:
@@ -73,7 +73,7 @@ class SyzProcessCalls:
         return False
 
     def pages(self, call: SyzCall, start: int, length: int, make: Callable[[Span], Call], more: str) -> bool:
-        """An operation for each area between two addresses; True for any."""
+        """One operation for each area between two addresses; True if there is any."""
         spans = self.places.pages_of(start, length)
         for span in spans:
             self.add(make(span), call, more)

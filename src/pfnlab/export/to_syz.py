@@ -1,4 +1,4 @@
-"""A program as one of syzkaller: system calls at fixed addresses, in one process."""
+"""A program for syzkaller: system calls at fixed addresses, in one process."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +18,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Mincore, Walk
 from pfnlab.programs.lang.words import ANON, ROWS, tasks_named
 
-#: The device whose BAR is mapped, and the physical address of that: to be replaced by those of the machine.
+#: The device whose BAR is mapped, and the BAR's physical address; to be replaced by those of the machine.
 DEVICE, BAR = "0000:00:04.0", 2
 BAR_ADDRESS = 0xFE000000
 
@@ -37,9 +37,9 @@ _PHYSICAL: tuple[ops.Via, ...] = ("proc-wc", "proc-uc", "devmem", "devmem-sync")
 #: Requests of /proc/bus/pci: to map memory, and write-combining.
 IS_MEM, WRITE_COMBINE = 0x50434902, 0x50434903
 
-#: Where structures lie that calls are given, and those that a scan finds; paths lie before them.
+#: The addresses of structures passed to calls, and of those that a scan fills; paths are before them.
 _ARGUMENTS, _REGIONS = DATA_START + PAGE_SIZE, DATA_START + 2 * PAGE_SIZE
-#: Every category that a scan has on every kernel, and what has no limit.
+#: Every category that a scan has on every kernel, and the value for no limit.
 _CATEGORIES = 0xFE
 NO_LIMIT = (1 << 64) - 1
 _NOWHERE = "0xffffffffffffffff"
@@ -48,9 +48,9 @@ _PROT = {"r": 1, "w": 2, "x": 4}
 
 
 def as_syz(subject: Subject) -> dict[str, str]:
-    """The program as text of syzkaller.
+    """The program as syzkaller text.
 
-    :raises Undecided: an operation has no form there: another task acts, a load or store, a driver
+    :raises Undecided: an operation has no such form: another task acts, a load or store, a driver
     """
     program = subject.program
     if not program.ops or program.thp is not None:
@@ -75,7 +75,7 @@ _ADDRESS = f", and {BAR_ADDRESS:#x} by the address of BAR {BAR}"
 
 
 def _free(places: SyzPlaces) -> str:
-    """Unmap what syzkaller has mapped where the areas are."""
+    """Unmap syzkaller's own mappings at the addresses of the areas."""
     first = places.areas[0][1]
     _, last, pages = places.areas[-1]
     length = last + pages * PAGE_SIZE - first
@@ -87,14 +87,14 @@ def _memory(address: int, length: int) -> str:
 
 
 class _Writing:
-    # A program that is written, operation by operation.
+    # A program as it is written, operation by operation.
 
     def __init__(self, name: str, places: SyzPlaces, named: set[str]) -> None:
         self.places = places
         self.physical = False
         self._name, self._named = name, named
         self._files: dict[ops.Via, str] = {}
-        #: The variables that are pids and pidfds of tasks, and how many there are of all.
+        #: The variables that are pids and pidfds of tasks, and the total number of variables.
         self._pids: dict[str, str] = {}
         self._pidfds: dict[str, str] = {}
         self._page_map = ""
@@ -107,7 +107,7 @@ class _Writing:
         if op.fail or op.skip or op.hold:
             raise self._cannot(op, number, "the kernel is steered")
         for named in {*tasks_named(op.call).values()} - {ops.MAIN_TASK, *self._pids}:
-            raise self._cannot(op, number, f"`{named}` is no process that has started")
+            raise self._cannot(op, number, f"process `{named}` has not started")
         call = op.call
         match call:
             case ops.Mmap():
@@ -164,7 +164,7 @@ class _Writing:
                 raise self._cannot(op, number, "no system call with fixed arguments does it")
 
     def _plain(self, call: ops.Call, row: Row) -> Iterator[str]:
-        """Address and length of a range, and the other fields in their order."""
+        """Address and length of a range, and the other fields in order."""
         for name, field in zip(call.__struct_fields__, row.fields, strict=True):
             value: Any = getattr(call, name)
             match field:
@@ -195,7 +195,7 @@ class _Writing:
         yield f"{self._pidfds[task]} = syz_pidfd_open({self._pids[task]}, 0x0)"
 
     def _scan(self, span: Span) -> Iterator[str]:
-        """PAGEMAP_SCAN of a range, with room for a region a page."""
+        """PAGEMAP_SCAN of a range, with room for one region per page."""
         if not self._page_map:
             self._page_map = self._variable()
             yield f"{self._page_map} = syz_open_procfs$pagemap(0x0, &({DATA_START:#x})='pagemap\\x00')"

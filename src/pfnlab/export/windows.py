@@ -1,6 +1,6 @@
-"""The physical memory that a trace maps, and the files by which it does, as the devices of a program.
+"""The physical memory that a trace maps, and the files used for it, as the devices of a program.
 
-What is mapped is noted in pages of its file; when all is known, each file's pages become those of a device.
+Mapped pages are first noted as pages of their file; at the end each file's pages become those of a device.
 """
 
 import re
@@ -14,10 +14,10 @@ from pfnlab.programs.lang.ops import Device, DeviceKind, Via
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import MAX_ISA_PAGES, MAX_LOWMEM_PAGES
 
-#: Where the devices `isa` begin, and low memory ends, in pages.
+#: The start of `isa` devices, and the end of low memory, in pages.
 _ISA_FIRST = 0x98
 
-#: Ranges of /dev/mem that lie nearer to each other than this many pages are one device.
+#: Ranges of /dev/mem closer to each other than this number of pages are one device.
 _NEAR = 1 << 12
 
 #: The name of all physical memory, whose pages are counted from 0.
@@ -31,7 +31,7 @@ class FilePlace(NamedTuple):
     """A device or a BAR, in which the pages of a file are counted.
 
     :param device: ``0000:00:04.0``; of all physical memory :data:`PHYSICAL`
-    :param bar: the number of the BAR, None where pages are physical addresses
+    :param bar: the number of the BAR, None if pages are physical addresses
     """
 
     device: str
@@ -48,13 +48,13 @@ class KnownBar(NamedTuple):
 def bars_of(text: str, source: str) -> dict[int, KnownBar]:
     """The BARs of a sysfs ``resource`` file, by number.
 
-    :raises Misuse: it is no such file
+    :raises Misuse: it is not such a file
     """
     data = text.encode()
     for number, line in enumerate(data.splitlines(), 1):
         if RESOURCE_LINE.fullmatch(line) is None:
             raise Misuse(
-                f"{source}:{number}: this is no line of a sysfs resource file: give a copy of "
+                f"{source}:{number}: this is not a line of a sysfs resource file: give a copy of "
                 "/sys/bus/pci/devices/DEVICE/resource"
             )
     known = {
@@ -68,7 +68,7 @@ def bars_of(text: str, source: str) -> dict[int, KnownBar]:
 
 
 class _Window:
-    # Pages of a place that are one device.
+    # Pages of a place that belong to one device.
 
     def __init__(self, place: FilePlace, first: int, end: int, kind: DeviceKind, says: str) -> None:
         self.place, self.first, self.end, self.kind, self.says = place, first, end, kind, says
@@ -78,25 +78,25 @@ class _Window:
 class DeviceWindows:
     """The windows of a trace into physical memory.
 
-    :param known: BARs by device, as far as their sizes are known; the device ``""`` is the only one
+    :param known: BARs by device, if their sizes are known; the device ``""`` is the only one
     """
 
     def __init__(self, known: dict[str, dict[int, KnownBar]]) -> None:
         self._known = known
-        #: Pages that were mapped, and sizes that the trace says, by place.
+        #: Mapped pages, and sizes given in the trace, by place.
         self._mapped: dict[FilePlace, list[tuple[int, int]]] = {}
         self._sizes: dict[FilePlace, int] = {}
         self._windows: list[_Window] = []
 
     def size(self, place: FilePlace, size: int) -> None:
-        """The trace says that the file of *place* has *size* bytes."""
+        """Note that the file of *place* has *size* bytes."""
         if size > 0:
             self._sizes[place] = -(-size // PAGE_SIZE)
 
     def mapped(self, place: FilePlace, first: int, end: int, *, failed: bool) -> Span:
-        """Pages that were mapped; the name of the span is not that of a device yet.
+        """Note mapped pages; the name in the returned span is not yet that of a device.
 
-        :param failed: nothing was mapped, so nothing may be there; its address still needs a device
+        :param failed: the call failed, so there may be no memory; its address still needs a device
         """
         ranges = self._mapped.setdefault(place, [])
         if not failed:
@@ -106,11 +106,11 @@ class DeviceWindows:
         return Span(_key(place), first, end)
 
     def noted(self, device: str) -> str | None:
-        """The name in noted spans of pages of a device; None where nothing of it was mapped."""
+        """The name of device pages in noted spans; None if nothing of it was mapped."""
         return next((_key(place) for place in self._mapped if place.device == device), None)
 
     def resolve(self) -> None:
-        """All is known: make devices of it."""
+        """Convert all notes to devices."""
         for place, ranges in self._mapped.items():
             if place.bar is None:
                 self._physical(place, sorted(ranges))
@@ -123,7 +123,7 @@ class DeviceWindows:
         return [Device(window.name, window.kind, window.end - window.first) for window in self._windows]
 
     def comments(self) -> list[str]:
-        """A line for each device that says what it is."""
+        """A comment line for each device that describes it."""
         width = max((len(window.name) for window in self._windows), default=0)
         return [f"{window.name:<{width}}  {window.says}" for window in self._windows]
 
@@ -178,7 +178,7 @@ class DeviceWindows:
             self._windows.append(window)
 
     def _physical_bar(self, place: FilePlace, page: int) -> tuple[FilePlace, KnownBar] | None:
-        """The BAR that has *page* of physical memory."""
+        """The BAR that contains *page* of physical memory."""
         if place.bar is not None:
             return None
         for device, known in self._known.items():
@@ -212,7 +212,7 @@ def _key(place: FilePlace) -> str:
 
 
 def _joined(ranges: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
-    """Ranges of one kind that are near each other as one; there is one ``isa`` device."""
+    """Join ranges of one kind that are near each other; there is only one ``isa`` device."""
     joined: list[tuple[int, int, str]] = []
     for first, end, kind in sorted(ranges, key=lambda item: (item[2], item[0])):
         if joined and joined[-1][2] == kind and (kind == "isa" or first - joined[-1][1] <= _NEAR):
@@ -227,8 +227,8 @@ class DeviceFile(NamedTuple):
     """A file that maps physical memory.
 
     :param via: its word in the program language; it may depend on how the file is opened
-    :param device: the device behind it, ``0000:00:04.0``; ``""`` for all physical memory
-    :param bar: the number of the BAR, where the file is that of one
+    :param device: its device, ``0000:00:04.0``; ``""`` for all physical memory
+    :param bar: the number of the BAR, if the file is for one
     """
 
     via: Via
@@ -244,14 +244,14 @@ _VFIO = re.compile(r"/dev/vfio/devices/(vfio\d+)\Z")
 _FOLDERS = re.compile(r"/(?:\.?/)+")
 _CLASS = re.compile(r"/sys/class/(.+)/device/resource")
 
-#: Files of drivers that map device memory in ways of their own, which no word of the language says.
+#: Files of drivers that map device memory in special ways, which the language cannot express.
 _DRIVERS = re.compile(
     r"/dev/(dri/(card|renderD)\d+|nvidia.*|kfd|infiniband/.*|fb\d+|mei\d+|accel/.*|vfio/\d+)\Z"
 )
 
 
 def device_file(path: str) -> DeviceFile | None:
-    """The device file at *path*; None where a mapping of it is ordinary memory."""
+    """The device file at *path*; None if mappings of it are ordinary memory."""
     path = _FOLDERS.sub("/", path)
     if path == "/dev/mem":
         return DeviceFile("devmem")
@@ -271,7 +271,7 @@ def device_file(path: str) -> DeviceFile | None:
 
 
 def driver_file(path: str) -> bool:
-    """True where a driver maps device memory in a way of its own at *path*."""
+    """True if *path* belongs to a driver that maps device memory in a special way."""
     return _DRIVERS.match(path) is not None
 
 

@@ -1,1 +1,1 @@
-"""The hunt: many programs on several machines, drawn, enumerated, or all that there are."""
+"""Bug hunting: compare many programs on several machines, random, enumerated or from the library."""

@@ -93,7 +93,7 @@ def test_after_a_restart_of_the_scheduler_it_goes_on(
     cluster.worker("one")
 
     with pytest.raises(
-        Undecided, match=r"nobody works at .* any more: start the scheduler and workers again"
+        Undecided, match=r"no scheduler or worker is left at .*: start the scheduler and workers again"
     ):
         run(store, ClusterExecutor(cluster.address), 2, lambda: cluster.end("scheduler"))
 

@@ -34,7 +34,9 @@ def test_addresses_of_schedulers_are_taken(address: str) -> None:
 @pytest.mark.parametrize("address", ["", "host", "tcp://host", "http://host:80", "a b:1", "tcp://host:port"])
 def test_other_addresses_are_refused(address: str) -> None:
     """With an example of one."""
-    with pytest.raises(Misuse, match=r"is no address of a scheduler: write it as tcp://127\.0\.0\.1:8786"):
+    with pytest.raises(
+        Misuse, match=r"is not the address of a scheduler: write it as tcp://127\.0\.0\.1:8786"
+    ):
         check_address(address)
 
 

@@ -65,7 +65,7 @@ def test_another_database_is_no_store(tmp_path: Path) -> None:
     other.close()
     before = path.read_bytes()
 
-    assert "is no store of pfnlab" in refusal(path)
+    assert "not a pfnlab store" in refusal(path)
     assert before == path.read_bytes()
 
 
@@ -75,7 +75,7 @@ def test_an_empty_file_is_no_store(tmp_path: Path, make: bool) -> None:
     path = tmp_path / "empty.db"
     path.touch()
 
-    with pytest.raises(Misuse, match="this file is empty, and no store of pfnlab: name another file"):
+    with pytest.raises(Misuse, match="this file is empty, not a pfnlab store: name another file"):
         Store(str(path), make=make)
 
     assert (b"", [path]) == (path.read_bytes(), [*tmp_path.iterdir()])
@@ -102,7 +102,7 @@ def test_a_foreign_database_does_not_become_a_store(
     other.close()
     before = path.read_bytes()
 
-    with pytest.raises(Misuse, match="this database is no store of pfnlab: name another file"):
+    with pytest.raises(Misuse, match="not a pfnlab store: name another file"):
         Store(str(path), make=make)
 
     assert before == path.read_bytes()
@@ -169,7 +169,7 @@ def test_a_store_with_a_sighting_of_nothing_is_refused(file: Path) -> None:
         store.execute("DELETE FROM results WHERE rowid = (SELECT min(rowid) FROM results)")
     store.close()
 
-    assert "rows refer to others that are not there" in refusal(file)
+    assert "rows refer to missing rows" in refusal(file)
 
 
 #: What somebody may define in a store that they send, by what it is called.
@@ -204,7 +204,7 @@ def test_what_no_pfnlab_makes_is_refused(file: Path, name: str, write: bool) -> 
     assert said.startswith(
         f"{file}: the store is damaged ({name if name != 'the view campaigns' else 'the '}"
     )
-    assert "is none that pfnlab makes" in said and before == file.read_bytes()
+    assert "is not part of a pfnlab store" in said and before == file.read_bytes()
 
 
 def test_statistics_of_tables_are_no_foreign_thing(file: Path) -> None:

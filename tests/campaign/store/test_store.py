@@ -173,7 +173,7 @@ def test_a_campaign_runs_once_at_a_time(store: Store) -> None:
     """The other is told what to do."""
     with Store(store.address) as other, store.running("c"):
         assert other.is_running("c") and not other.is_running("d")
-        with pytest.raises(Misuse, match="runs already"), other.running("c"):
+        with pytest.raises(Misuse, match="is already running"), other.running("c"):
             pass
     with Store(store.address) as other:
         assert not other.is_running("c")

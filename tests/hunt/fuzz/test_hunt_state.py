@@ -20,7 +20,7 @@ def test_a_state_of_something_else(tmp_path: Path) -> None:
 
     assert read_state(path) is None
     path.write_text("{}")
-    with pytest.raises(Misuse, match="is no state of a hunt"):
+    with pytest.raises(Misuse, match="is not the state of a hunt"):
         read_state(path)
     write_state(path, msgspec.structs.replace(HuntState([], 1, Vocabulary()), format="pfnlab-fuzz/0"))
     with pytest.raises(Misuse, match="another version"):
@@ -32,7 +32,7 @@ def test_a_state_that_is_nested_without_end(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     path.write_text(f'{{"machines": [], "seed": 1, "vocabulary": {{}}, "x": {"[" * 100_000}')
 
-    with pytest.raises(Misuse, match="is no state of a hunt"):
+    with pytest.raises(Misuse, match="is not the state of a hunt"):
         read_state(path)
 
 
@@ -64,7 +64,9 @@ def test_a_program_of_a_state_that_breaks_a_rule_is_refused(tmp_path: Path) -> N
     content = state_of(PROGRAM)
     content["prefixes"][0]["devices"][0]["name"] = "other"
 
-    with pytest.raises(Misuse, match=r"x.json is no state of a hunt: a program in it: .*; name another file"):
+    with pytest.raises(
+        Misuse, match=r"x.json is not the state of a hunt: a program in it: .*; name another file"
+    ):
         read_state(kept(tmp_path / "x.json", content))
 
 

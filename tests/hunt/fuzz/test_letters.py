@@ -213,7 +213,7 @@ def test_a_state_with_other_cells_is_refused(tmp_path: Path, changed: dict[str, 
     path = tmp_path / "x.json"
     path.write_bytes(msgspec.json.encode(content))
 
-    with pytest.raises(Misuse, match=r"x.json is no state of a hunt: .*; name another file"):
+    with pytest.raises(Misuse, match=r"x.json is not the state of a hunt: .*; name another file"):
         read_state(path)
 
 

@@ -62,8 +62,8 @@ def test_models_end_at_the_commit(sought: str, good: str, bad: str, rule: tuple[
 @for_each(
     ("sought", "good", "bad", "says"),
     [
-        ("munmap-middle", "7.3", "7.2", "munmap-middle does the same on model:7.3.4 and model:7.2.13"),
-        ("no_leak", "6.1", "7.3", "no_leak is not broken by any program"),
+        ("munmap-middle", "7.3", "7.2", "munmap-middle behaves the same on model:7.3.4 and model:7.2.13"),
+        ("no_leak", "6.1", "7.3", "no program of scope small violates no_leak"),
         ("munmap-middle", "qemu:7.3", "model:6.1", "are a model and a kernel"),
         ("munmap-middle", "7.3,end_match=off", "6.1", "is no version of a kernel"),
         ("Z99", "7.3", "6.1", "there is no bug 'Z99'"),

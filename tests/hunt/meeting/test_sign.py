@@ -79,7 +79,7 @@ def test_a_guest_ends_with_an_alarm() -> None:
 
 def test_the_answers_say_who_ends() -> None:
     """A run that did not come so far has none."""
-    assert (("the kernel ends",), ("the kernel goes on",)) == (
+    assert (("the kernel ends",), ("the kernel continues",)) == (
         answer_in(run_on(ENDS), 3, END),
         answer_in(run_on(GOES_ON), 3, END),
     )

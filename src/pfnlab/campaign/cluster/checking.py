@@ -1,4 +1,4 @@
-"""A check on a cluster: states belong to its workers, and the result is that of one host."""
+"""A check on a cluster: states are partitioned among its workers, and the result is that of a single host."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ class KernelSearch:
 def limits_on_cluster(
     machine: ModelMachine, scope: Scope | RaceScope, limits: CheckLimits, *, watch: bool = False
 ) -> Exhaustive:
-    """The limits of a search that workers can do.
+    """The limits of a search, if workers support them.
 
-    :raises Misuse: they cannot do it; with what to leave out
+    :raises Misuse: they do not; the message names the option to drop
     """
     if isinstance(scope, RaceScope):
         raise Misuse(
             f"--cluster searches sequences of operations, and scope {scope.name} has races: leave it out"
         )
     if own := files_in(f"model:{machine.spec}"):
-        raise Misuse(f"{own[0]} is a policy of this host, which workers do not have: leave --cluster out")
+        raise Misuse(f"{own[0]} is a policy of this host, which workers cannot load: drop --cluster")
     if isinstance(limits, Exhaustive):
         given = {
             "--memory": limits.memory is not None,
@@ -75,7 +75,7 @@ def check_on_cluster(
     """:func:`~pfnlab.checker.check.check` on the workers of *client*, with the same result.
 
     :raises Misuse: workers cannot do it
-    :raises Undecided: the scheduler is gone, or no worker is left
+    :raises Undecided: the scheduler is gone, or no workers remain
     """
     searched = limits_on_cluster(machine, scope, limits)
 
@@ -106,7 +106,7 @@ def check_all_on_cluster(
 ) -> list[CheckResult]:
     """:func:`~pfnlab.checker.check_all.check_all` on the workers of the scheduler at *address*.
 
-    One check a machine, one after the other: each has the whole cluster.
+    One check per machine, in sequence: each uses the whole cluster.
 
     :raises Misuse: workers cannot do it
     """

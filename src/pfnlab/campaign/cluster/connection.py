@@ -1,4 +1,4 @@
-"""A connection to a scheduler of dask, which has the same pfnlab as this process, as its workers have."""
+"""A connection to a dask scheduler; it, its workers and this process have the same pfnlab."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from pfnlab.base.version import VERSION
 if TYPE_CHECKING:
     from distributed import Client
 
-#: Seconds until a scheduler, or its first worker, has to answer.
+#: Seconds until a scheduler, or its first worker, must answer.
 ANSWERS = 5.0
 
-#: Seconds without a word after which a worker counts as gone: it says every few that it is there.
+#: Seconds of silence after which a worker counts as gone: it sends a heartbeat every few seconds.
 SILENT = 30.0
 
-#: The endings of files that may decide on a result.
+#: The suffixes of files that can affect a result.
 _SOURCES = (".py", ".toml", ".json", ".jsonl", ".c", ".h", ".pfn", ".sql")
 
 _ADDRESS = re.compile(r"(?:(?:tcp|tls|ws|wss)://)?(?:[\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}")
 
-#: The resource of workers that can boot kernels, as in ``dask worker ... --resources "qemu=1"``.
+#: The resource of workers that can boot kernels, e.g. ``dask worker ... --resources "qemu=1"``.
 QEMU = "qemu"
 
 
@@ -49,22 +49,22 @@ def dask_distributed() -> Any:
 
 
 def check_address(address: str) -> str:
-    """*address*, if it is one of a scheduler.
+    """Return *address* if it is the address of a scheduler.
 
-    :raises Misuse: it is none
+    :raises Misuse: it is not
     """
     if _ADDRESS.fullmatch(address) is None:
-        raise Misuse(f"{address!r} is no address of a scheduler: write it as tcp://127.0.0.1:8786")
+        raise Misuse(f"{address!r} is not the address of a scheduler: write it as tcp://127.0.0.1:8786")
     return address
 
 
 @contextmanager
 def connected(address: str) -> Iterator[Client]:
-    """A client of the scheduler at *address*, which has workers, all of this version of pfnlab.
+    """A client of the scheduler at *address*, whose workers all have this version of pfnlab.
 
     :raises MissingTool: dask is not installed
-    :raises Misuse: it is no address, or a worker has another version
-    :raises Undecided: no scheduler answers there, or it has no worker
+    :raises Misuse: it is not an address, or a worker has another version
+    :raises Undecided: no scheduler answers, or it has no worker
     """
     distributed = dask_distributed()
     import dask
@@ -72,14 +72,14 @@ def connected(address: str) -> Iterator[Client]:
     check_address(address)
     logger = logging.getLogger("distributed")
     level = logger.level
-    # What goes wrong is reported in one line.
+    # Errors are reported in one line.
     logger.setLevel(logging.CRITICAL + 1)
     try:
         with (
             dask.config.set(
                 {
                     "distributed.comm.timeouts.connect": f"{ANSWERS:g}s",
-                    # A part that is taken over may be large.
+                    # A partition that another worker adopts may be large.
                     "distributed.admin.large-graph-warning-threshold": "1TB",
                 }
             ),
@@ -94,10 +94,10 @@ def connected(address: str) -> Iterator[Client]:
 @contextmanager
 def _client(distributed: Any, address: str) -> Iterator[Client]:
     with warnings.catch_warnings():
-        # Different versions are reported by a line of our own.
+        # Different versions are reported in our own words.
         warnings.simplefilter("ignore")
         try:
-            # The client waits without end for one who takes the connection and says nothing.
+            # The client has no timeout for a server that accepts the connection and stays silent.
             asyncio.run(asyncio.wait_for(_ask(distributed, address), ANSWERS))
             client = distributed.Client(address, timeout=ANSWERS, set_as_default=False, name="pfnlab")
         except (OSError, TimeoutError, ValueError, EOFError):
@@ -113,16 +113,16 @@ def _client(distributed: Any, address: str) -> Iterator[Client]:
 
 
 async def _ask(distributed: Any, address: str) -> None:
-    """Ask the scheduler who it is."""
+    """Ask the scheduler to identify itself."""
     certificates = distributed.Security().get_connection_args("client")
     async with distributed.rpc(address, connection_args=certificates) as scheduler:
         await scheduler.identity()
 
 
 def worker_addresses(client: Client) -> list[str]:
-    """The workers that the scheduler has now, and has heard of lately.
+    """The workers that the scheduler has and heard from recently.
 
-    The scheduler itself waits minutes for a worker whose host went away without a word.
+    The scheduler itself waits minutes for a worker whose host vanished silently.
 
     :raises Undecided: the scheduler is gone
     """
@@ -131,14 +131,15 @@ def worker_addresses(client: Client) -> list[str]:
     try:
         silent = client.sync(client._run_on_scheduler, _seconds_of_silence, callback_timeout=ANSWERS)
     except Exception as trouble:
-        # Whatever the transport makes of a scheduler that is gone.
+        # Different transports report a lost scheduler differently.
         raise _gone(client) from trouble
     return sorted(address for address, seconds in silent.items() if seconds < SILENT)
 
 
 def _seconds_of_silence(dask_scheduler: Any) -> dict[str, float]:
-    """How long ago each worker said that it is there; runs in the scheduler, which names its argument so."""
-    # By the newest word: a scheduler that was stopped, or whose clock was set, has heard of nobody for long.
+    """Seconds since each worker's last heartbeat; runs in the scheduler, which fixes the argument's name."""
+    # Relative to the newest heartbeat: after a stop or a clock change all heartbeats look old to the
+    # scheduler.
     heard = [worker.last_seen for worker in dask_scheduler.workers.values()]
     now = max(heard) if len(heard) > 1 else time.time()
     return {address: now - worker.last_seen for address, worker in dask_scheduler.workers.items()}
@@ -151,12 +152,12 @@ def _gone(client: Client) -> Undecided:
 
 
 def _check_workers(client: Client, address: str) -> None:
-    """:raises Misuse: a worker has not what this process has
+    """:raises Misuse: a worker differs from this process
     :raises Undecided: there is no worker
     """
     here = versions()
     try:
-        # It reads what is sent to workers, and so has to know it.
+        # The scheduler deserializes messages to workers, so it needs the same package.
         told = client.sync(client._run_on_scheduler, _teller(), callback_timeout=2 * ANSWERS)
         check_same(f"the scheduler at {address}", here, told)
         client.wait_for_workers(1, timeout=ANSWERS)
@@ -177,7 +178,7 @@ def _check_workers(client: Client, address: str) -> None:
 
 
 def versions() -> dict[str, str]:
-    """The versions that have to be the same in this process, the scheduler and the workers."""
+    """The versions that must agree in this process, the scheduler and the workers."""
     return {
         "pfnlab": VERSION,
         "distributed": dask_distributed().__version__,
@@ -189,7 +190,7 @@ def versions() -> dict[str, str]:
 def check_same(who: str, here: Mapping[str, str], there: Mapping[str, str]) -> None:
     """Compare the :func:`versions` of a client with those of a worker or the scheduler.
 
-    :param there: those it has; nothing where it has no pfnlab
+    :param there: the remote versions; empty if pfnlab is not installed there
     :raises Misuse: they differ
     """
     for name in ("pfnlab", "distributed", "Python"):
@@ -207,7 +208,7 @@ def check_same(who: str, here: Mapping[str, str], there: Mapping[str, str]) -> N
 
 
 def _teller() -> Callable[[], dict[str, str]]:
-    """A function that tells what a worker has. It is sent by value, for workers without pfnlab."""
+    """A function that reports a worker's versions. It is sent by value, for workers without pfnlab."""
 
     def tell() -> dict[str, str]:
         try:
@@ -217,8 +218,8 @@ def _teller() -> Callable[[], dict[str, str]]:
         try:
             from pfnlab.campaign.cluster.connection import versions
         except ImportError:
-            # It has no cluster yet.
-            return {"pfnlab": VERSION, "distributed": "of another time"}
+            # That version has no cluster support yet.
+            return {"pfnlab": VERSION, "distributed": "of another version"}
         return versions()
 
     return tell
@@ -226,7 +227,7 @@ def _teller() -> Callable[[], dict[str, str]]:
 
 @cache
 def sources_digest() -> str:
-    """A digest of the sources of pfnlab that this process has, as they are when it first asks.
+    """A digest of this process's pfnlab sources, read at the first call.
 
     Rules are in data files too: switches, eras, scopes.
     """

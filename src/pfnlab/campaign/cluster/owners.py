@@ -1,7 +1,7 @@
-"""The owners of a search on workers: what runs there, and how the search asks them.
+"""The owners of a partitioned search on workers, and the way the search calls them.
 
-An owner (:class:`~pfnlab.checker.search.owner.Owner`) lives in an actor of dask, so it ends with the client
-that began the search. What it is asked runs as a task on its worker. Boxes go from worker to worker.
+An owner (:class:`~pfnlab.checker.search.owner.Owner`) lives in a dask actor, so it ends with the client that
+started the search. Its requests run as tasks on its worker. Boxes go from worker to worker.
 """
 
 from __future__ import annotations
@@ -27,37 +27,37 @@ from pfnlab.checker.search.partitioned import PartsLostError
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-#: Makes the model of a search and its properties; it is sent to every worker.
+#: Creates the model of a search and its properties; it is sent to every worker.
 MakeSearch = Callable[[], tuple[Model[Any], Sequence[Property[Any]]]]
 
-#: Seconds until a worker has to be there when one is needed: a new one takes a few to start.
+#: Seconds until a required worker must be available: a new one takes a few to start.
 _APPEARS = 30.0
 
-#: Seconds for one step of a round, which takes two: a worker that takes longer does not answer any more.
+#: Seconds for one step of a round, which has two: a slower worker counts as hung.
 _ANSWERS = 900.0
 
-#: Seconds between two looks at which workers are there.
+#: Seconds between two checks for available workers.
 _LOOKS = 0.5
 
-#: The owners of this process, by search and part. An actor of dask keeps each.
+#: The owners of this process, by search and part. A dask actor keeps each alive.
 _HELD: WeakValueDictionary[tuple[str, int], PartHolder] = WeakValueDictionary()
 
 
 class PartHolder:
     """The owner of one part on a worker.
 
-    :param client: what the client has, see :func:`~pfnlab.campaign.cluster.connection.versions`
-    :raises Misuse: this worker has something else
+    :param client: the client's versions, see :func:`~pfnlab.campaign.cluster.connection.versions`
+    :raises Misuse: this worker has other versions
     """
 
     def __init__(
         self, search: str, part: int, parts: int, make: MakeSearch, client: Mapping[str, str]
     ) -> None:
-        # Of workers that came after the search had begun nobody has asked it.
+        # Workers that joined during the search have not been checked yet.
         check_same(f"worker {dask_distributed().get_worker().address}", client, versions())
         model, properties = make()
         self.owner: Owner[Any] = Owner(model, properties, part, parts)
-        # A task of a round that was given up may still run.
+        # A task of an abandoned round may still run.
         self.lock = threading.Lock()
         self.attempt = -1
         _HELD[search, part] = self
@@ -67,7 +67,7 @@ class PartHolder:
 def _held(search: str, part: int, attempt: int) -> Iterator[Owner[Any]]:
     """The owner, for a task of the latest attempt only.
 
-    :raises LostPartError: it is not here, or the search has begun another attempt
+    :raises LostPartError: it is missing, or the search has started another attempt
     """
     holder = _HELD.get((search, part))
     if holder is None:
@@ -95,11 +95,11 @@ def _settle(search: str, part: int, attempt: int, end: int, *boxes: bytes) -> Se
 
 
 class ClusterOwners:
-    """:class:`~pfnlab.checker.search.partitioned.Owners` on the workers of a cluster, one part a worker.
+    """:class:`~pfnlab.checker.search.partitioned.Owners` on the workers of a cluster, one part per worker.
 
-    Where a worker is lost, another takes over its part beside its own.
+    If a worker is lost, another adopts its part in addition to its own.
 
-    :param make: makes the model and the properties on a worker
+    :param make: creates the model and the properties on a worker
     """
 
     round_seconds = 2.0
@@ -110,7 +110,7 @@ class ClusterOwners:
         self.parts = len(self._workers())
         self._attempt = 0
         self._homes: dict[int, str] = {}
-        #: As long as these are kept, the owners live.
+        #: The owners live as long as these references.
         self._actors: dict[int, Future] = {}
 
     def host(self, round_: int, holdings: Mapping[int, Holding]) -> None:
@@ -145,7 +145,7 @@ class ClusterOwners:
         return [answers[part] for part in parts]
 
     def _workers(self) -> list[str]:
-        """The workers that are there, at least one (Undecided: there is none for a while)."""
+        """The available workers, at least one (Undecided: none is available for a while)."""
         until = time.monotonic() + _APPEARS
         while not (workers := worker_addresses(self._client)):
             if time.monotonic() > until:
@@ -166,10 +166,10 @@ class ClusterOwners:
     def _answers(self, asked: Mapping[int, Future]) -> dict[int, Any]:
         """The answers of tasks, by part.
 
-        :raises PartsLostError: some cannot be done, because workers are gone
+        :raises PartsLostError: some cannot be computed, because workers are gone
         """
         until = time.monotonic() + _ANSWERS
-        # An answer that lies on a worker may go with it, so fetching has no end of its own either.
+        # An answer may be lost with its worker, and fetching it has no timeout either.
         fetching = self._client.gather(list(asked.values()), asynchronous=True)
         got = asyncio.run_coroutine_threadsafe(fetching, self._client.loop.asyncio_loop)
         try:
@@ -188,7 +188,7 @@ class ClusterOwners:
             got.cancel()
 
     def _check_homes(self, asked: Mapping[int, Future], lost: Sequence[int]) -> None:
-        """:param lost: parts of which more is known
+        """:param lost: additional parts known to be lost
         :raises PartsLostError: workers are gone, or *lost* names parts
         """
         here = set(worker_addresses(self._client))
@@ -199,7 +199,7 @@ class ClusterOwners:
 
 
 def _lost(future: Future) -> bool:
-    """True where a task failed because what it needs is not on its worker any more."""
+    """True if a task failed because an object it needs is gone from its worker."""
     if future.status == "finished":
         return False
     if future.status != "error":

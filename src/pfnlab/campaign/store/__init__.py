@@ -1,1 +1,1 @@
-"""The store: results of campaigns with what they came from, in SQLite or PostgreSQL. It knows no kernel."""
+"""The store: results of campaigns with their origins, in SQLite or PostgreSQL, independent of kernels."""

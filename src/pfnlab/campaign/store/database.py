@@ -1,4 +1,4 @@
-"""A database that a store is in: the little that is asked of it, and its rows, read by their form."""
+"""The database of a store: a small interface, with rows read into structures."""
 
 import re
 from abc import ABC, abstractmethod
@@ -11,23 +11,23 @@ import msgspec
 from pfnlab.base.errors import Misuse
 from pfnlab.campaign.store.schema import MIGRATIONS, VERSION, VERSION_TABLE, columns_made
 
-#: How an address of PostgreSQL begins; every other one is a file.
+#: The prefix of a PostgreSQL address; every other address is a file.
 POSTGRES = ("postgresql://", "postgres://")
 
 
 class Database(ABC):
-    """One connection. Statements have ``?`` for their values.
+    """One connection. Statements have ``?`` in place of values.
 
-    Whatever goes wrong outside (a full disk, a server that is gone) is raised as an
-    :class:`~pfnlab.base.errors.Undecided` or :class:`~pfnlab.base.errors.Misuse` of one line.
+    External failures (a full disk, a lost server) are raised as an :class:`~pfnlab.base.errors.Undecided` or
+    :class:`~pfnlab.base.errors.Misuse` of one line.
 
-    :ivar address: as the user gave it
+    :ivar address: as the user wrote it
     """
 
     address: str
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> int:
-        """Run *statement*; how many rows it changed."""
+        """Run *statement*; return the number of changed rows."""
         with self._errors():
             return int(self._run(statement, values).rowcount)
 
@@ -38,11 +38,11 @@ class Database(ABC):
 
     @abstractmethod
     def _run(self, statement: str, values: Sequence[Any]) -> Any:
-        """The cursor of *statement*, which was run."""
+        """Run *statement* and return its cursor."""
 
     @abstractmethod
     def _errors(self) -> AbstractContextManager[None]:
-        """A context that raises what goes wrong as one of ours."""
+        """A context that converts database errors into ours."""
 
     @abstractmethod
     def execute_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
@@ -50,42 +50,42 @@ class Database(ABC):
 
     @abstractmethod
     def columns(self) -> set[tuple[str, str]]:
-        """Each table and column that there is."""
+        """Every table and column."""
 
     @abstractmethod
     def only_read(self) -> None:
-        """Refuse whatever would write from here on."""
+        """Refuse all writes from now on."""
 
     @abstractmethod
     def transaction(self, *, by_one: bool = False) -> AbstractContextManager[None]:
-        """A context whose work is done whole or not at all.
+        """A context that commits its work completely or not at all.
 
-        :param by_one: by one connection at a time; the others wait
+        :param by_one: one connection at a time; the others wait
         """
 
     @abstractmethod
     def alone(self, number: int) -> bool:
-        """Take the lock *number* for as long as this connection is open; False where another has it."""
+        """Take the lock *number* until this connection closes; False if another connection has it."""
 
     @abstractmethod
     def release(self, number: int) -> None:
-        """Give the lock back."""
+        """Release the lock."""
 
     @abstractmethod
     def is_taken(self, number: int) -> bool:
-        """True where another connection has the lock; nothing is written."""
+        """True if another connection has the lock; writes nothing."""
 
     @abstractmethod
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
 
 
 def open_database(address: str, *, make: bool = True) -> Database:
     """The database at *address*, with the tables of this version.
 
-    :raises Misuse: it is no store, or one of a newer pfnlab
+    :raises Misuse: it is not a store, or it is from a newer pfnlab
     :raises Undecided: it cannot be reached, or the disk is full
-    :raises MissingTool: PostgreSQL was asked for, and psycopg is not installed
+    :raises MissingTool: the address is on PostgreSQL, and psycopg is not installed
     """
     database: Database
     if address.startswith(POSTGRES):
@@ -105,7 +105,7 @@ def open_database(address: str, *, make: bool = True) -> Database:
 
 
 def damaged(address: str, what: str) -> Misuse:
-    """The error for a store in which is what no pfnlab wrote."""
+    """The error for a store with content that pfnlab never writes."""
     return Misuse(
         f"{address}: the store is damaged ({' '.join(what.split())}): restore it from a copy that "
         "`pfnlab results --backup` made, or name another file"
@@ -113,14 +113,14 @@ def damaged(address: str, what: str) -> Misuse:
 
 
 def migrate(database: Database) -> None:
-    """Bring the tables to this version; those of this version stay as they are.
+    """Migrate the tables to this version; tables of this version stay unchanged.
 
-    :raises Misuse: they are of a newer one, or of something else
+    :raises Misuse: they are from a newer version, or not pfnlab's
     """
     if _version(database) == VERSION:
         return
     with database.transaction(by_one=True):
-        # Another process may have done it meanwhile.
+        # Another process may have migrated it in the meantime.
         version = _version(database)
         if version is None:
             database.execute(VERSION_TABLE)
@@ -132,7 +132,7 @@ def migrate(database: Database) -> None:
 
 
 def _version(database: Database) -> int | None:
-    """The version of the tables, which are those of that version; None where there is none yet."""
+    """The version of the tables, verified against them; None if there are no tables yet."""
     found = database.columns()
     if "schema_version" not in {table for table, _ in found}:
         return None
@@ -154,7 +154,7 @@ def _version(database: Database) -> int | None:
 
 _Form = TypeVar("_Form", bound=msgspec.Struct)
 
-#: The deepest values within values; those of pfnlab have about ten.
+#: The maximum nesting of values; pfnlab writes about ten levels.
 _DEEPEST = 100
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -169,10 +169,10 @@ def row_of(
     json: Sequence[str] = (),
     flags: Sequence[str] = (),
 ) -> _Form:
-    """One row as a *form*.
+    """Convert one row to a *form*.
 
     :param row: the values, in the order of the fields of *form*
-    :raises Misuse: a value is none of its name
+    :raises Misuse: a value does not fit its field
     """
     name, content = "", dict(zip(form.__struct_fields__, row, strict=True))
     try:
@@ -188,7 +188,7 @@ def row_of(
 
 
 def _json(text: str) -> Any:
-    """:raises ValueError: *text* is no JSON, or nested too deeply"""
+    """:raises ValueError: *text* is not JSON, or nested too deeply"""
     if text.count("[") + text.count("{") > _DEEPEST and _depth(text) > _DEEPEST:
         raise ValueError("nested too deeply")
     return msgspec.json.decode(text)

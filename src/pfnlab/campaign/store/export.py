@@ -1,4 +1,4 @@
-"""Rows of a store as a file for other tools: CSV, or Parquet."""
+"""Rows of a store as a file for other tools: CSV or Parquet."""
 
 import csv
 import io
@@ -12,10 +12,10 @@ from pfnlab.base.files import cannot_write, write_whole
 from pfnlab.base.inert import csv_cell
 from pfnlab.campaign.store.rows import SeenResult, json_text
 
-#: The forms of a file.
+#: The file formats.
 FORMS = ("csv", "parquet")
 
-#: The columns of an export, a row for each sighting.
+#: The columns of an export, which has one row per sighting.
 COLUMNS = (
     *("digest", "kind", "task", "machines", "verdict", "scope", "subject", "program", "says", "detail"),
     *("campaign", "shard", "pfnlab", "kernels", "seed", "cpu", "cores", "memory"),
@@ -36,11 +36,11 @@ def table_rows(results: Sequence[SeenResult]) -> Iterator[tuple[Any, ...]]:
 
 
 def export(path: Path, form: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write *rows* to the file at *path*, whole or not at all.
+    """Write *rows* to the file at *path* atomically.
 
     :param form: one of :data:`FORMS`
     :raises Misuse: there is no such form, or the file cannot be written
-    :raises MissingTool: polars is not installed, which writes Parquet
+    :raises MissingTool: polars, which writes Parquet, is not installed
     :raises Undecided: the disk is full or fails
     """
     if form not in FORMS:

@@ -1,4 +1,4 @@
-"""A store on a PostgreSQL server, for campaigns of several hosts."""
+"""A store on a PostgreSQL server, for campaigns on several hosts."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -8,7 +8,7 @@ from pfnlab.base.errors import Undecided
 from pfnlab.base.extras import imported_from
 from pfnlab.campaign.store.database import Database
 
-#: The lock under which one connection makes or changes the tables.
+#: The lock under which one connection creates or migrates the tables.
 _MAKING = 0x70666E6C
 
 #: Seconds to wait for the server.
@@ -39,7 +39,7 @@ class PostgresDatabase(Database):
             cursor.executemany(_asked(statement), rows)
 
     def columns(self) -> set[tuple[str, str]]:
-        # Asked as rows: what a session knows of names may be older than the lock it has just got.
+        # Query the catalogue: the session's cached names may predate the lock it has just taken.
         found = self.rows(
             "SELECT table_name, column_name FROM information_schema.columns "
             "WHERE table_schema = ANY (current_schemas(false))"
@@ -57,7 +57,7 @@ class PostgresDatabase(Database):
             yield
 
     def alone(self, number: int) -> bool:
-        """An advisory lock, which the server drops when the connection is gone."""
+        """Take an advisory lock, which the server drops when the connection is gone."""
         ((got,),) = self.rows("SELECT pg_try_advisory_lock(?)", (number,))
         return bool(got)
 

@@ -1,7 +1,7 @@
-"""The rows of a store, as data: campaigns, shards, results, the places where they were seen, and hosts.
+"""The rows of a store, as data: campaigns, shards, results, sightings and hosts.
 
-A result is what was found, and nothing of when and where; so the same finding of two shards, two campaigns or
-two machines has one digest, and is stored once. Where and with what it was seen is a sighting.
+A result contains a finding without its time and place, so the same finding of two shards, campaigns or
+machines has one digest, and is stored once. The place and circumstances are a sighting.
 """
 
 import hashlib
@@ -15,10 +15,10 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-#: A run is what one shard did; a verdict is of one property or program; a difference is of machines.
+#: A run summarizes one shard; a verdict is on one property or program; a difference is between machines.
 ResultKindName = Literal["run", "verdict", "difference"]
 
-#: The verdicts that are a discovery, where a campaign does not say.
+#: The verdicts that count as a discovery, unless a campaign names others.
 DISCOVERIES = ("differs", "violated", "alarm", "unexpected", "lost")
 
 #: Every verdict that a result may have.
@@ -30,7 +30,7 @@ TASK_NAMES = ("fuzz", "check", "catalogue", "meet", "sweep", "review")
 #: The task of a shard.
 TaskName = Annotated[str, Meta(extra_json_schema={"enum": list(TASK_NAMES)})]
 
-#: A number of things, as schemas have it.
+#: A count, in schemas.
 Amount = Annotated[int, Meta(extra_json_schema={"minimum": 0})]
 
 #: Hexadecimal digits of a digest.
@@ -38,12 +38,12 @@ _DIGITS = 32
 
 
 def json_text(content: Any) -> str:
-    """Content as JSON, whose keys are in one order."""
+    """Content as JSON with its keys in a fixed order."""
     return msgspec.json.encode(content, order="deterministic").decode()
 
 
 def digest_of(content: Any) -> str:
-    """The digest of JSON content; the order of keys does not matter."""
+    """The digest of JSON content, independent of the order of keys."""
     return hashlib.sha256(json_text(content).encode()).hexdigest()[:_DIGITS]
 
 
@@ -51,15 +51,15 @@ class StoredResult(msgspec.Struct, frozen=True, kw_only=True):
     """One result, without times and places.
 
     :param kind: run, verdict or difference
-    :param task: what found it: ``fuzz``, ``check``, ``catalogue``, ``meet``, ``sweep`` or ``review``
+    :param task: the task that found it: ``fuzz``, ``check``, ``catalogue``, ``meet``, ``sweep`` or ``review``
     :param machines: the machines it is about, in order
     :param verdict: ``differs``, ``violated``, ``alarm``, ``unexpected``, ``lost``, ``agrees``, ``holds``,
         ``undecided``, ``unstable`` or ``complete``
     :param scope: of a verdict of a search, its scope
     :param subject: of a verdict the property or program; of a difference its signature
-    :param program: the smallest program that shows it, as text; empty where there is none
-    :param says: what it is, in words of one line
-    :param detail: more of it, JSON
+    :param program: the smallest program that shows it, as text; may be empty
+    :param says: the result in words, one line
+    :param detail: details as JSON
     """
 
     kind: ResultKindName
@@ -82,7 +82,7 @@ class HostClass(msgspec.Struct, frozen=True):
     """The class of a host: hosts of one class are equally fast.
 
     :param cpu: the model of its processor
-    :param cores: those that pfnlab could use
+    :param cores: processors available to pfnlab
     :param memory: in MiB
     """
 
@@ -115,22 +115,22 @@ def _cpu() -> str:
     return next(names, platform.machine())
 
 
-#: The states of a shard: not done yet, done, and given up after so many tries.
+#: The states of a shard: not done yet, done, and given up after too many tries.
 WAITING: Final = "waiting"
 DONE: Final = "done"
 ISOLATED: Final = "isolated"
 
-#: The limit of an attempt; more than a year is a mistake.
+#: The limit of an attempt; more than a year is refused as a mistake.
 Seconds = Annotated[float, Meta(gt=0, le=365 * 86_400)]
 
 
 class StoredShard(msgspec.Struct, frozen=True, kw_only=True):
-    """A shard of a campaign as the store has it.
+    """A shard of a campaign in the store.
 
     :param seconds: the limit of one attempt
     :param state: :data:`WAITING`, :data:`DONE` or :data:`ISOLATED`
-    :param reason: of the last attempt that was not done
-    :param took: seconds of the attempt that was done
+    :param reason: of the last attempt that failed
+    :param took: seconds of the successful attempt
     """
 
     number: int
@@ -148,10 +148,10 @@ class StoredShard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredCampaign(msgspec.Struct, frozen=True):
-    """A campaign as the store has it.
+    """A campaign in the store.
 
     :param digest: of the keys of its shards: the same for the same work
-    :param stop: whether somebody asked that it stops
+    :param stop: whether a stop was requested
     """
 
     name: str
@@ -164,7 +164,7 @@ class SeenWith(msgspec.Struct, frozen=True, kw_only=True):
     """The circumstances that all results of one shard share.
 
     :param version: of the pfnlab that saw them
-    :param kernels: the exact kernel or profile behind each machine
+    :param kernels: the exact kernel or profile of each machine
     """
 
     version: str
@@ -179,7 +179,7 @@ class Sighting(msgspec.Struct, frozen=True):
     :param campaign: its campaign's name
     :param shard: its place in the campaign
     :param version: of the pfnlab that ran it
-    :param kernels: the exact kernel or profile behind each machine
+    :param kernels: the exact kernel or profile of each machine
     :param seed: of random programs
     :param host: the class of the host: hosts of one class are equally fast
     """
@@ -193,7 +193,7 @@ class Sighting(msgspec.Struct, frozen=True):
 
 
 class SeenResult(msgspec.Struct, frozen=True):
-    """A result, and who saw it."""
+    """A result, and its sightings."""
 
     digest: str
     result: StoredResult
@@ -201,9 +201,9 @@ class SeenResult(msgspec.Struct, frozen=True):
 
 
 class ResultFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which results; None is every one.
+    """A filter for results; None matches all.
 
-    :param machine: one of its machines, or the beginning of its name up to a dot or a comma
+    :param machine: one of its machines, or the start of its name up to a dot or a comma
     """
 
     campaign: str | None = None

@@ -1,8 +1,8 @@
-"""The tables of a store, and how a store of an older version becomes one of this version.
+"""The tables of a store, and the migration of older stores.
 
-The same statements make the tables in SQLite and in PostgreSQL. Version N of the schema is what the first N
-steps make; a step that was released is never changed. There is no wall clock in any table: what came first is
-found by numbers, so a clock that jumps changes nothing.
+The same statements create the tables in SQLite and in PostgreSQL. Version N of the schema is the result of
+the first N steps; a released step is never changed. No table contains a wall-clock time: order is kept by
+numbers, so clock changes have no effect.
 """
 
 import re
@@ -14,18 +14,18 @@ from typing import Any
 
 
 def _statements(version: int) -> tuple[str, ...]:
-    """The statements that make *version* of a store out of the one before: ``version1.sql`` and so on."""
+    """The statements that migrate a store to *version* from the one before: ``version1.sql`` and so on."""
     text = files("pfnlab.campaign.store").joinpath(f"version{version}.sql").read_text(encoding="utf-8")
     return tuple(re.sub(r"^--.*\n", "", text, flags=re.MULTILINE).strip().rstrip(";").split(";\n\n"))
 
 
-#: What makes version N + 1 out of version N.
+#: The statements that turn version N into N + 1.
 MIGRATIONS = (_statements(1), _statements(2))
 
 #: The version that this pfnlab reads and writes.
 VERSION = len(MIGRATIONS)
 
-#: The place of a store's version.
+#: The table with a store's version.
 VERSION_TABLE = "CREATE TABLE schema_version (version BIGINT NOT NULL)"
 
 
@@ -34,24 +34,25 @@ COLUMNS = """SELECT objects.name, columns.name FROM sqlite_master AS objects
     LEFT JOIN pragma_table_info(objects.name) AS columns
     WHERE objects.type = 'table' AND objects.sql LIKE 'CREATE TABLE%'"""
 
-#: The statistics that SQLite keeps of tables where somebody asks for them.
+#: The table statistics that SQLite stores after ANALYZE.
 _OWN = re.compile(r"CREATE TABLE sqlite_stat[134]\((?:\w+,?)+\)")
 
-#: Kind, name and statement of everything that a file of SQLite defines; looking at them runs none of them.
+#: Kind, name and statement of everything that an SQLite file defines; reading these runs none of them.
 OBJECTS = "SELECT type, name, sql FROM sqlite_master"
 
 
 def columns_made(steps: Sequence[Sequence[str]]) -> set[tuple[str, str]]:
-    """Each table and column that the statements of *steps* make."""
+    """Each table and column that the statements of *steps* create."""
     with _made(steps) as database:
         return set(database.execute(COLUMNS))
 
 
 def foreign_object(objects: Iterable[Sequence[Any]]) -> str | None:
-    """The first of the *objects* of a file that no version makes, as ``the trigger x``; None for none.
+    """The first of the *objects* of a file that no version creates, e.g. ``the trigger x``; None if there is
+    none.
 
-    A view, a trigger or a virtual table runs where somebody reads or writes, and a table may have conditions
-    that do; so each has to be exactly one of those that the steps make.
+    A view, a trigger or a virtual table runs code when it is read or written, and so may conditions of a
+    table; each must be exactly one of those that the steps create.
     """
     known = {("table", "schema_version", VERSION_TABLE)}
     for version in range(1, VERSION + 1):

@@ -22,25 +22,25 @@ from pfnlab.campaign.store.schema import COLUMNS, OBJECTS, VERSION, foreign_obje
 #: Seconds to wait for another process that writes.
 BUSY = 60.0
 
-#: "pfnl": in the head of the file, to tell a store from other databases.
+#: "pfnl" in the file header, which distinguishes a store from other databases.
 _APPLICATION = 0x70666E6C
 
-#: Bytes of a copy at a time.
+#: Bytes copied at a time.
 _PIECE = 1 << 20
 
 #: `struct flock`.
 _FLOCK = "hhqqi0q"
 
-#: Errors that tell of the file, not of the disk.
+#: Errors caused by the file, not by the disk.
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH)
 
-#: What SQLite says of tables, and of texts, that no pfnlab wrote.
+#: Messages of SQLite about tables and texts that pfnlab never writes.
 _FOREIGN = (
     *("already exists", "there is already", "duplicate column", "could not decode"),
     *("unsupported file format",),
 )
 
-#: Errors with which a store cannot be opened where nothing can be written.
+#: Errors that prevent opening a store on a read-only medium.
 _UNWRITABLE = (
     *(sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL),
     *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY),
@@ -50,9 +50,9 @@ _UNWRITABLE = (
 class SqliteDatabase(Database):
     """A database in the file *address*.
 
-    :param make: whether to make the file where there is none
-    :raises Missing: there is none
-    :raises Misuse: it is no store, or damaged
+    :param make: whether to create a missing file
+    :raises Missing: there is no such file
+    :raises Misuse: it is not a store, or it is damaged
     :raises Undecided: the disk is full or fails
     """
 
@@ -60,40 +60,42 @@ class SqliteDatabase(Database):
         self.address = address
         self._lock: int | None = None
         self._connection: sqlite3.Connection | None = None
-        # Why nothing can be written, where the store is open for reading alone.
+        # The reason why nothing can be written, if the store is open read-only.
         self._unwritable: PfnlabError | None = None
         path = Path(address)
         if not path.exists():
             if not make:
-                raise Missing(path, "there is no such store: `pfnlab campaign run` makes one; check the path")
+                raise Missing(
+                    path, "there is no such store: check the path, or run `pfnlab campaign run` first"
+                )
             self._make(path)
         if not check_regular(path, "store").st_size:
-            raise Misuse(f"{address}: this file is empty, and no store of pfnlab: name another file")
+            raise Misuse(f"{address}: this file is empty, not a pfnlab store: name another file")
         if make:
             with path_end(path):
-                # Only looked at: the library opens files by their names.
+                # Only checked here: the library opens files by name.
                 pass
         self._open(path.absolute(), make=make)
 
     def _make(self, path: Path) -> None:
-        """A store without tables, whole or not at all: an empty file is none that pfnlab began."""
+        """Create a store without tables atomically: an empty file is not a store."""
         made = sqlite3.connect(":memory:", isolation_level=None)
         try:
             made.execute(f"PRAGMA application_id = {_APPLICATION}")
             content = bytearray(made.serialize())
         finally:
             made.close()
-        # The version of the form, to write and to read: with a write-ahead log.
+        # The file format version, to write and to read: with a write-ahead log.
         content[18:20] = b"\2\2"
         try:
-            # Another process may make it meanwhile.
+            # Another process may create it in the meantime.
             with suppress(FileExistsError):
                 write_whole(path, bytes(content), new=True)
         except OSError as trouble:
             raise cannot_write(Path(self.address), trouble, "name another file") from trouble
 
     def _open(self, path: Path, *, make: bool) -> None:
-        """Open the file, for those who only read also where nothing can be written, as on a full disk."""
+        """Open the file; for readers also if nothing can be written, e.g. on a full disk."""
         uri = f"{path.as_uri()}?mode=rw"
         try:
             self._connect(uri)
@@ -104,12 +106,12 @@ class SqliteDatabase(Database):
             self._unwritable = trouble
         log = Path(f"{path}-wal")
         try:
-            # Alone, a connection needs no file for what several would share.
+            # With exclusive locking a connection needs no shared-memory file.
             self._connect(uri, "PRAGMA locking_mode = EXCLUSIVE")
         except PfnlabError as trouble:
             if _code(trouble.__cause__) not in _UNWRITABLE or (log.exists() and log.stat().st_size):
                 raise self._unwritable from trouble
-            # All there is to read is in the file itself.
+            # All content is in the file itself.
             self._connect(f"{path.as_uri()}?immutable=1")
 
     def _connect(self, uri: str, first: str = "") -> None:
@@ -124,7 +126,7 @@ class SqliteDatabase(Database):
                 raise
 
     def _begin(self) -> None:
-        # A file that somebody sent defines what is run where it is read: none of that is trusted.
+        # A file from someone else defines code that runs when it is read: trust none of it.
         self.execute("PRAGMA trusted_schema = OFF")
         self.execute("PRAGMA cell_size_check = ON")
         if sys.version_info >= (3, 12):
@@ -136,35 +138,35 @@ class SqliteDatabase(Database):
         self.execute("PRAGMA temp_store = MEMORY")
         if self._unwritable:
             self.only_read()
-        # A copy that was made while the store was written to may have pages of several moments.
+        # A copy made during a write may mix pages of different times.
         for (fault,) in self.rows("PRAGMA quick_check(1)"):
             if fault != "ok":
                 raise damaged(self.address, str(fault))
         if self.rows("PRAGMA foreign_key_check"):
-            raise damaged(self.address, "rows refer to others that are not there")
+            raise damaged(self.address, "rows refer to missing rows")
 
     def only_read(self) -> None:
         self.execute("PRAGMA query_only = ON")
 
     def _check_objects(self) -> None:
-        """Refuse what no pfnlab makes, before any of it is read.
+        """Refuse objects that pfnlab does not create, before reading any.
 
-        :raises Misuse: it is no store, or something else is in it
+        :raises Misuse: it is not a store, or it has foreign objects
         """
         objects = self.rows(OBJECTS)
         ((application,),) = self.rows("PRAGMA application_id")
         versions = [found for found in objects if found[1] == "schema_version"]
         if application != _APPLICATION or (objects and not versions):
-            raise Misuse(f"{self.address}: this database is no store of pfnlab: name another file")
+            raise Misuse(f"{self.address}: not a pfnlab store: name another file")
         foreign = foreign_object(objects)
         if foreign is None:
             return
-        # What a newer pfnlab makes is not known here: that it is newer is said where versions are compared.
+        # Objects of a newer pfnlab are unknown here: the version check reports them.
         if foreign_object(versions) is None and self.rows(
             "SELECT version FROM schema_version WHERE version > ?", (VERSION,)
         ):
             return
-        raise damaged(self.address, f"{foreign} in it is none that pfnlab makes")
+        raise damaged(self.address, f"{foreign} is not part of a pfnlab store")
 
     @property
     def _opened(self) -> sqlite3.Connection:
@@ -183,7 +185,7 @@ class SqliteDatabase(Database):
 
     @contextmanager
     def transaction(self, *, by_one: bool = False) -> Iterator[None]:
-        """Whole or not at all; one process writes at a time in any case."""
+        """Commit completely or not at all; only one process can write at a time."""
         self.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -196,7 +198,7 @@ class SqliteDatabase(Database):
             raise
 
     def alone(self, number: int) -> bool:
-        """A lock on one byte of a file beside the store, which the kernel drops when this process is gone."""
+        """Lock one byte of a file next to the store; the kernel drops the lock when this process is gone."""
         if self._lock is None:
             path = Path(f"{self.address}-running")
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -211,11 +213,11 @@ class SqliteDatabase(Database):
         self._set_lock(fcntl.F_UNLCK, number)
 
     def is_taken(self, number: int) -> bool:
-        """True where another connection has the lock; no file is made for that."""
+        """True if another connection has the lock; creates no file."""
         try:
             lock = os.open(f"{self.address}-running", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
-            # Nobody ever had it, or none that could be asked.
+            # The lock file does not exist or cannot be checked.
             return False
         try:
             asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, number, 1, 0)
@@ -226,7 +228,7 @@ class SqliteDatabase(Database):
 
     def _set_lock(self, kind: int, number: int) -> bool:
         assert self._lock is not None
-        # struct flock: a lock of this open file, so that two connections of one process are two as well.
+        # An open-file-description lock, so that two connections of one process conflict too.
         asked = struct.pack(_FLOCK, kind, os.SEEK_SET, number, 1, 0)
         try:
             fcntl.fcntl(self._lock, fcntl.F_OFD_SETLK, asked)
@@ -235,9 +237,9 @@ class SqliteDatabase(Database):
         return True
 
     def backup(self, path: Path) -> None:
-        """A copy of the store at *path*, of one moment, also while others write.
+        """A consistent copy of the store at *path*, even while others write.
 
-        :raises Misuse: it cannot be written, or there is a file
+        :raises Misuse: it cannot be written, or the file exists
         :raises Undecided: the disk is full or fails
         """
         if path.exists():
@@ -258,8 +260,8 @@ class SqliteDatabase(Database):
             raise cannot_write(path, trouble, "name another file with --backup") from trouble
 
     def close(self) -> None:
-        """End the connection; the last one removes the write-ahead log."""
-        # What was committed is there, whatever happens now.
+        """Close the connection; the last one removes the write-ahead log."""
+        # Commits are safe, whatever happens now.
         with suppress(sqlite3.Error):
             self._opened.close()
         if self._lock is not None:
@@ -271,7 +273,7 @@ class SqliteDatabase(Database):
         try:
             yield
         except UnicodeDecodeError as trouble:
-            # SQLite repeats names of the file in its messages.
+            # SQLite repeats names from the file in its messages.
             raise damaged(self.address, "a name in it is no text") from trouble
         except sqlite3.Error as trouble:
             code = _code(trouble)
@@ -280,9 +282,9 @@ class SqliteDatabase(Database):
             if code == sqlite3.SQLITE_READONLY and self._unwritable:
                 raise self._unwritable from trouble
             if code == sqlite3.SQLITE_CANTOPEN:
-                raise Misuse(f"{self.address} cannot be opened: check the path and its rights") from trouble
+                raise Misuse(f"{self.address} cannot be opened: check its path and permissions") from trouble
             if code == sqlite3.SQLITE_READONLY:
-                raise Misuse(f"{self.address} cannot be written: check its rights") from trouble
+                raise Misuse(f"{self.address} cannot be written: check its permissions") from trouble
             if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
                 raise Undecided(
                     f"{self.address} cannot be written: {trouble}; what was kept is kept: make room, then "

@@ -1,4 +1,4 @@
-"""The store: campaigns with their shards, and the results that were seen in them."""
+"""The store: campaigns with their shards, and their results."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from pfnlab.campaign.store.sqlite import SqliteDatabase
 _RESULT = ", ".join(StoredResult.__struct_fields__)
 
 
-#: The store where none is named, and the variable that names one.
+#: The default store, and the environment variable that names another.
 _STORE, _VARIABLE = "pfnlab.db", "PFNLAB_STORE"
 
 
 def store_address(named: str | None) -> str:
-    """The address of the store that a command is about.
+    """The address of the store for a command.
 
-    :param named: None for the usual one
+    :param named: None for the default
     """
     return named or os.environ.get(_VARIABLE) or _STORE
 
 
 def files_of_store(address: str) -> list[Path]:
-    """The files that a store may be in; none of them is one for output."""
+    """The files that a store may consist of; output must not overwrite them."""
     return [Path(f"{address}{ending}") for ending in ("", "-wal", "-shm", "-running")]
 
 
 class Store:
-    """A store of results, opened. Use it as a context.
+    """An open store of results. Use it as a context.
 
     :param address: a file, or ``postgresql://USER@HOST/NAME``
-    :param make: whether to make a file that is not there
-    :param write: whether anything is to be written, but for what brings the tables to this version
-    :raises Misuse: there is none, or it is no store, or one of a newer pfnlab
+    :param make: whether to create a missing file
+    :param write: whether to write; migrations of the tables are written in any case
+    :raises Misuse: it does not exist, it is not a store, or it is from a newer pfnlab
     :raises Undecided: it cannot be reached, or the disk is full
     """
 
@@ -59,7 +59,7 @@ class Store:
             raise
 
     def _check_counts(self) -> None:
-        """Every shard that is done has all its results; a copy of several moments may not."""
+        """Check that every finished shard has all its results; an inconsistent copy may not."""
         wrong = self._database.rows(
             "SELECT shards.campaign, shards.number FROM shards LEFT JOIN sightings "
             "ON sightings.campaign = shards.campaign AND sightings.shard = shards.number "
@@ -76,7 +76,7 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._database.close()
 
     # Campaigns and shards
@@ -92,13 +92,13 @@ class Store:
         ]
 
     def campaign(self, name: str) -> stored.StoredCampaign | None:
-        """The campaign of that name, None where there is none."""
+        """The campaign of that name, or None."""
         return next((campaign for campaign in self.campaigns() if campaign.name == name), None)
 
     def begin(self, name: str, plan: Mapping[str, Any], shards: Sequence[stored.StoredShard]) -> None:
-        """Store a campaign with its shards; one that is here already goes on, with what *plan* says now.
+        """Store a campaign with its shards; an existing one continues, with the present content of *plan*.
 
-        :raises Misuse: there is another one of that name
+        :raises Misuse: there is another campaign of that name
         """
         digest = digest_of([shard.digest for shard in shards])
         text = json_text(plan)
@@ -150,14 +150,14 @@ class Store:
         took: float = 0.0,
         programs: int = 0,
     ) -> bool:
-        """Store what a shard found, whole or not at all; False where it was done already.
+        """Store the results of a shard atomically; False if it was already done.
 
-        :param took: seconds it ran
+        :param took: its duration in seconds
         """
         by_digest = {result.digest: result for result in results}
         places = {digest: place for place, digest in enumerate(by_digest)}
         with self._database.transaction():
-            # First, so that of two that finish the same shard one waits for the other.
+            # First, so that if two processes finish the same shard, one waits for the other.
             changed = self._database.execute(
                 "UPDATE shards SET state = ?, took = ?, programs = ?, results = ?, reason = '' "
                 "WHERE campaign = ? AND number = ? AND state <> ?",
@@ -170,7 +170,7 @@ class Store:
                 "INSERT INTO hosts VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO NOTHING",
                 (host.digest, host.cpu, host.cores, host.memory),
             )
-            # In one order everywhere, so that two writers never wait for each other.
+            # In a fixed order, so that two writers never deadlock.
             ordered = sorted(by_digest)
             self._database.execute_many(
                 f"INSERT INTO results (digest, {_RESULT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
@@ -193,9 +193,9 @@ class Store:
     def failed(
         self, campaign: str, number: int, reason: str, *, lost: bool, most: int, most_lost: int
     ) -> bool:
-        """Count an attempt that was not done; whether the shard is isolated now.
+        """Count a failed attempt; return whether the shard is now isolated.
 
-        :param lost: whether it was lost, and is no try
+        :param lost: whether it was lost, which is not a try
         :param most: tries after which it is isolated
         :param most_lost: lost attempts after which it is isolated
         """
@@ -213,30 +213,30 @@ class Store:
         return rows == [(stored.ISOLATED,)]
 
     def try_again(self, campaign: str) -> int:
-        """Give isolated shards all their tries again; how many there were."""
+        """Reset the tries of isolated shards; return their number."""
         return self._database.execute(
             "UPDATE shards SET state = ?, tries = 0, lost = 0 WHERE campaign = ? AND state = ?",
             (stored.WAITING, campaign, stored.ISOLATED),
         )
 
     def go_on(self, campaign: str) -> None:
-        """Nobody asks any more that *campaign* stops."""
+        """Withdraw the request to stop *campaign*."""
         self._database.execute("UPDATE campaigns SET stop = 0 WHERE name = ?", (campaign,))
 
     def ask_to_stop(self, campaign: str) -> None:
-        """Ask the process that runs *campaign* to stop."""
+        """Request the process that runs *campaign* to stop."""
         self._database.execute("UPDATE campaigns SET stop = 1 WHERE name = ?", (campaign,))
 
     @contextmanager
     def running(self, campaign: str) -> Iterator[None]:
-        """Inside it no other process runs *campaign*; what runs it may be killed at any time.
+        """A context in which no other process runs *campaign*; the process may be killed at any time.
 
-        :raises Misuse: another one does
+        :raises Misuse: another process runs it
         """
         number = _lock_number(campaign)
         if not self._database.alone(number):
             raise Misuse(
-                f"campaign {campaign!r} runs already: `pfnlab campaign status` shows how far, "
+                f"campaign {campaign!r} is already running: `pfnlab campaign status` shows how far, "
                 "`pfnlab campaign stop` ends it"
             )
         try:
@@ -251,8 +251,7 @@ class Store:
     # Results
 
     def results(self, asked: stored.ResultFilter | None = None) -> list[stored.SeenResult]:
-        """The results that *asked* names, with their sightings; by campaign and place, so the order is always
-        the same."""
+        """The results that match *asked*, with their sightings, ordered by campaign and place."""
         asked = asked or stored.ResultFilter()
         conditions, values = [], []
         for name in ("campaign", "kind", "task", "verdict", "scope"):
@@ -290,7 +289,7 @@ class Store:
         return row_of(self.address, f"a sighting of {digest[:8]}", stored.Sighting, values, json=["kernels"])
 
     def backup(self, path: Path) -> None:
-        """A copy of one moment in the file *path*, also while others write.
+        """A consistent copy in the file *path*, even while others write.
 
         :raises Misuse: the store is on a server, or the file cannot be written
         :raises Undecided: the disk is full or fails

@@ -1,1 +1,1 @@
-"""Random programs on several machines at once: differences are repeated, shrunk and filed."""
+"""Random programs on several machines at once. Differences are reproduced, minimized and filed."""

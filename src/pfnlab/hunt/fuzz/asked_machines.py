@@ -1,4 +1,4 @@
-"""The machines of a hunt, asked by name and by level of looking."""
+"""The machines of a hunt, by name and observation level."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,15 +14,15 @@ from pfnlab.programs.runs.observation import Run, undecided
 
 
 class AskedMachines:
-    """Machines by name, for each level of looking.
+    """The machines of a hunt, by name, for each observation level.
 
-    :param machines: by name, and that for each level of looking if there are several
-    :param predicting: the models of kernels, by level and name, that tell what looking changes; where there
-        is none, the first model tells
+    :param machines: machines by name, for each observation level
+    :param predicting: the models of kernels, by level and name, which predict the effect of observing; the
+        first model is used for a kernel that has none
     :ivar at: the machines by level and by name
-    :ivar models: the names of those that are models; of the others all are kernels
-    :ivar model: the name of the first model, which tells whether there is a rule; None without one
-    :ivar timed: by level, the programs that were run on all machines and the seconds this took
+    :ivar models: the names of the models; all other machines are kernels
+    :ivar model: the name of the first model, which decides whether a rule exists; None if there is no model
+    :ivar timed: by level, the number of programs that ran on all machines and the seconds this took
     """
 
     def __init__(
@@ -43,30 +43,30 @@ class AskedMachines:
         self.timed: dict[LookLevel, tuple[int, float]] = {}
 
     def runs_of(self, name: str, programs: Sequence[Program], level: LookLevel) -> list[Run]:
-        """The runs of *programs* on the machine of that name."""
+        """Run *programs* on the machine *name*."""
         runs = self.at[level][name].run(programs) if programs else []
         return [replace(run, machine=name) for run in runs]
 
     def run_of(self, name: str, program: Program, level: LookLevel) -> Run:
-        """The run of one program on one machine."""
+        """Run one program on one machine."""
         (run,) = self.runs_of(name, [program], level)
         return run
 
     def runs(self, program: Program, level: LookLevel, names: Iterable[str] | None = None) -> list[Run]:
-        """The runs of one program, on the machines of those names or on all."""
+        """Run one program on the named machines, or on all."""
         return [self.run_of(name, program, level) for name in (self.names if names is None else names)]
 
     def lacks_rule(self, program: Program, level: LookLevel) -> bool:
-        """True where the first model has no answer to *program*."""
+        """True if the first model has no answer to *program*."""
         return self.model is not None and undecided([self.run_of(self.model, program, level)]) is not None
 
     def predicted(self, name: str, program: Program, level: LookLevel) -> Run | None:
-        """The run that tells what looking at kernel *name* changes; None where no model tells."""
+        """The run that predicts the effect of observing kernel *name*; None if no model predicts it."""
         model = self._predicting.get(level, {}).get(name) or self.at[level].get(self.model or "")
         return None if model is None else model.run([program])[0]
 
     def of_kernels(self, programs: Sequence[Program], level: LookLevel) -> list[list[Run]]:
-        """The runs of each program on all kernels."""
+        """Run each program on all kernels."""
         by_kernel = [self.runs_of(name, programs, level) for name in self.kernels]
         return [[runs[place] for runs in by_kernel] for place in range(len(programs))]
 
@@ -77,11 +77,11 @@ class AskedMachines:
         level: LookLevel,
         weigh: Callable[[Program, Sequence[Run]], Weighed],
     ) -> list[Weighed]:
-        """Evaluate the runs of every program, one a machine, in the order of the machines.
+        """Evaluate the runs of every program, one per machine, in the order of the machines.
 
-        Runs of the last machine are evaluated as they come, while its guests run others.
+        Runs of the last machine are evaluated as they arrive, while its guests run other programs.
 
-        :param known: by machine, runs that were made already
+        :param known: by machine, runs that already exist
         """
         began = time.monotonic()
         *others, last = self.names

@@ -1,4 +1,4 @@
-"""The kinds of operations, their names, and the order in which they often follow each other."""
+"""The kinds of operations, their names, and the sequences in which they often occur."""
 
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple, get_args
@@ -15,9 +15,9 @@ from pfnlab.programs.lang.words import BY_WORD, NO_DEVICE, ROWS, word_of
 
 
 class CallKind(NamedTuple):
-    """A kind of operation, as programs draw it.
+    """A kind of operation that random programs can contain.
 
-    :param seen: it does nothing but what the state shows, and returns
+    :param seen: its effects are all visible in the state and the result
     """
 
     weight: float
@@ -25,7 +25,7 @@ class CallKind(NamedTuple):
 
 
 class _KindTables(msgspec.Struct, forbid_unknown_fields=True):
-    """``call_kinds.toml``, which says what each table means."""
+    """The tables of ``call_kinds.toml``; each is described there."""
 
     order: tuple[str, ...]
     by_hand: dict[str, CallKind]
@@ -39,10 +39,10 @@ class _KindTables(msgspec.Struct, forbid_unknown_fields=True):
     vfio_locked: tuple[str, ...]
 
 
-#: The tables of all that is drawn.
+#: The tables of all kinds that can be drawn.
 TABLES = package_tables(__package__, "call_kinds.toml", _KindTables)
 
-#: All kinds that are drawn.
+#: All kinds that can be drawn.
 _KNOWN = {
     **TABLES.by_hand,
     **{word_of(kind): CallKind(row.weight, row.seen) for kind, row in ROWS.items() if row.weight},
@@ -50,36 +50,36 @@ _KNOWN = {
 
 
 def _in_order(names: Iterable[str], without: Collection[str] = ()) -> dict[str, CallKind]:
-    """The kinds of these names that are drawn, but those of *without*."""
+    """The drawable kinds among *names*, except those in *without*."""
     places = {name: place for place, name in enumerate(TABLES.order)}
     drawn = [name for name in names if name in _KNOWN and name not in without]
     return {name: _KNOWN[name] for name in sorted(drawn, key=lambda name: places.get(name, len(places)))}
 
 
-#: Kinds that need the guest driver, where a program may have them.
+#: Kinds that need the guest driver, if a program may use it.
 DRIVER_KINDS = _in_order(("mmap driver", *map(word_of, get_args(DriverCall))))
 
-#: Those that need a device which can be reset and put to sleep: its guest is one of its own, which is booted
-#: anew and slower.
+#: Kinds that need a device which can be reset and put to sleep: this takes a separate guest, which is booted
+#: for it and is slower.
 RESET_KINDS = _in_order(("vfio_reset", "d3", "d0"))
 
-#: Kinds that need a device opened through vfio-pci; a program has these or those of the driver.
+#: Kinds that need a device opened through vfio-pci; a program uses these or those of the driver.
 VFIO_KINDS = _in_order(("mmap vfio", *map(word_of, get_args(VfioCall))), RESET_KINDS)
 
-#: Kinds that remove or add a device; they need a guest of their own and a program with one device.
+#: Kinds that remove or add a device; they need a separate guest and a program with one device.
 _SLOT_KINDS = _in_order(map(word_of, get_args(SlotCall)))
 
-#: Driver kinds that such a program leaves out: a claim of a device that comes or goes has no rule.
+#: Driver kinds that such a program leaves out: there is no rule for claiming a device that comes and goes.
 _NO_SLOT = frozenset({"request_mem_region", "release_mem_region"})
 
-#: The kinds of every process.
+#: The kinds available to every process.
 _USER_KINDS = _in_order(_KNOWN, {*DRIVER_KINDS, *VFIO_KINDS, *RESET_KINDS, *_SLOT_KINDS})
 
 #: All kinds by name.
 KINDS = _USER_KINDS | DRIVER_KINDS | VFIO_KINDS | RESET_KINDS | _SLOT_KINDS
 
-#: Kinds that concern no single area: in pairs they follow and precede the kinds of every area. A release goes
-#: on with an earlier operation.
+#: Kinds that concern no particular area: in pairs they follow and precede the kinds of every area. A release
+#: resumes an earlier operation.
 EVERYWHERE = frozenset(
     word
     for word, kind in BY_WORD.items()
@@ -88,41 +88,42 @@ EVERYWHERE = frozenset(
 
 EVERYWHERE |= {"fork", "fork refused", "unmap_mapping_range"}
 
-#: The suffix of a kind in :data:`PLANS`: on all pages ever mapped in the area, holes included.
+#: The suffix of a kind in :data:`PLANS`: on all pages ever mapped in the area, including holes.
 ALL = " all"
 
-#: Kinds that often follow in realistic programs, and what follows when a leaf was made, with weights.
+#: Kinds that often follow each other in realistic programs, and kinds that follow the creation of a leaf,
+#: with weights.
 PLANS, AFTER_LEAF = TABLES.plans, TABLES.after_leaf
 
 #: By function that can be made to fail, the kinds that may call it.
 ALLOCATING = TABLES.allocating
 
-#: Simpler words of fields that declare none, and the simpler value of each flag.
+#: Simpler words for fields that declare none, and the simpler value of each flag.
 PLAINER, FLAGS = TABLES.plainer, TABLES.flags
 
-#: Kinds that are not drawn in the middle of a schedule, such as those that end or make tasks.
+#: Kinds that are not drawn in the middle of a schedule, e.g. those that end or create tasks.
 NEVER_HELD = frozenset({"exit", "kill", "exec", "fork", "fork refused", "look"})
 
-#: Kinds that are not repeated: a task ends once and has a name of its own, a release needs its hold, and a
-#: slot is full or empty.
+#: Kinds that are not repeated: a task ends once and has a unique name, a release needs its hold, and a slot
+#: is full or empty.
 ONCE = frozenset(
     {"exit", "kill", "process_madvise", "fork", "fork refused", "thread", "release", *_SLOT_KINDS}
 )
 
-#: Kinds that end a task or its mappings.
+#: Kinds that end a task or remove its mappings.
 ENDS = frozenset({"exit", "kill", "exec"})
 
 
 class Vocabulary(msgspec.Struct, frozen=True):
-    """The operations that programs may have in addition to those of every process.
+    """The operations that programs may contain in addition to those of every process.
 
     :param driver: operations of the guest driver
-    :param schedules: threads, and processors that are held
+    :param schedules: threads, and operations that are held
     :param vfio: devices opened through vfio-pci
-    :param slots: devices that come and go
-    :param leaves: every program has a device that leaves fit into, and a mapping that has some
-    :param fixed: every program has a device at a fixed place, ``isa`` or ``top``
-    :param failures: a quarter of the operations that may allocate is made to fail
+    :param slots: devices that are removed and added
+    :param leaves: every program has a device large enough for leaves, and a mapping that has some
+    :param fixed: every program has a device at a fixed address, ``isa`` or ``top``
+    :param failures: a quarter of the operations that may allocate are made to fail
     """
 
     driver: bool = False
@@ -135,7 +136,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
 
     @property
     def has_leaves(self) -> bool:
-        """True where any program may have leaves: mappings of the driver and of vfio-pci have."""
+        """True if any program may have leaves, which only mappings of the driver and of vfio-pci have."""
         return self.driver or self.vfio
 
     @property
@@ -143,7 +144,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
         """The kinds of operations and their weights."""
         driver = DRIVER_KINDS if self.driver else {}
         vfio = VFIO_KINDS | RESET_KINDS if self.vfio else {}
-        # To move the device, the guest driver keeps its first place for nobody.
+        # When the device moves, the guest driver keeps its first address reserved and unused.
         slot = {
             name: kind
             for name, kind in _SLOT_KINDS.items()
@@ -152,10 +153,10 @@ class Vocabulary(msgspec.Struct, frozen=True):
         return {name: kind.weight for name, kind in (_USER_KINDS | driver | vfio | slot).items()}
 
     def kinds_of(self, *, vfio: bool, slot: bool, resets: bool) -> dict[str, float]:
-        """The kinds of one program: a guest has the driver or vfio-pci, and perhaps a slot.
+        """The kinds of one program: its guest has the driver or vfio-pci, and may have a slot.
 
-        :param vfio: whether it has a device opened through vfio-pci
-        :param slot: whether its device comes and goes
+        :param vfio: whether the program has a device opened through vfio-pci
+        :param slot: whether its device is removed and added
         :param resets: whether its device can be reset and put to sleep
         """
         excluded = set(DRIVER_KINDS if vfio else VFIO_KINDS) | (_NO_SLOT if slot else set(_SLOT_KINDS))
@@ -165,7 +166,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
 
 
 def kind_of(call: Call) -> str:
-    """The kind of an operation, as pairs and weights name it."""
+    """The kind of an operation, as it is named in pairs and weights."""
     if isinstance(call, Mmap):
         if call.over is not None:
             return "mmap over"
@@ -184,7 +185,7 @@ def kind_of(call: Call) -> str:
 
 
 def areas_of(call: Call) -> tuple[str, ...]:
-    """The areas an operation names."""
+    """The areas that an operation names."""
     names = [getattr(call, "name", None) if isinstance(call, (Mmap, Mremap)) else None]
     for field in ("span", "over"):
         span = getattr(call, field, None)
@@ -194,7 +195,7 @@ def areas_of(call: Call) -> tuple[str, ...]:
 
 
 def pairs_of(program: Program) -> set[str]:
-    """Every pair of kinds that follow each other in one area, as ``munmap > mremap``."""
+    """Every pair of kinds that follow each other in one area, e.g. ``munmap > mremap``."""
     last: dict[str, str] = {}
     pairs = set()
     for op in program.ops:
@@ -206,9 +207,9 @@ def pairs_of(program: Program) -> set[str]:
 
 
 def rows_of(before: str, kind: str) -> Iterator[str]:
-    """The pair and the triple that *kind* makes with the kinds before it.
+    """The pair and the triple that *kind* forms with the kinds before it.
 
-    :param before: one or two kinds, ``mmap > fork``
+    :param before: one or two kinds, e.g. ``mmap > fork``
     """
     yield f"{before.rpartition(' > ')[2]} > {kind}"
     if " > " in before:

@@ -1,4 +1,4 @@
-"""One operation of a kind: its arguments, drawn with pages that are mapped and pages that are not."""
+"""One random operation of a given kind, with arguments on mapped and unmapped pages."""
 
 from collections.abc import Callable, Sequence
 from random import Random
@@ -20,7 +20,7 @@ _COMMON_ADVICE = (
     *("populate_read", "populate_write"),
 )
 
-#: Advice that ordinary memory takes and the model has a rule for.
+#: Advice for ordinary memory for which the model has a rule.
 _ANON_ADVICE = (
     *("wipeonfork", "dontfork", "populate_read", "populate_read", "populate_write", "populate_write"),
     *("dontneed", "dontneed_locked"),
@@ -29,13 +29,13 @@ _ANON_ADVICE = (
 _WALKERS: tuple[walk_ops.Walker, ...] = get_args(walk_ops.Walker)
 _REFUSALS: tuple[ops.ForkRefusal, ...] = get_args(ops.ForkRefusal)
 
-#: The pages that a limit leaves.
+#: The number of pages that a limit permits.
 _ROOMS = (0, 0, 1, 2, 4, 8, 20)
 
-#: The most pages for mincore.
+#: The maximum number of pages for mincore.
 _MINCORE_PAGES = 1024
 
-#: The files of which remap_file_pages gets an offset.
+#: The files for which remap_file_pages gets an offset.
 _REMAP_VIAS: tuple[ops.Via, ...] = ("wc", "uc", "devmem", "proc-wc")
 
 #: The operations of a driver on its own mappings.
@@ -48,25 +48,25 @@ _ON_ORDINARY = frozenset({"walk", "process_madvise", "mincore", "process_vm_read
 class CallGenerator(MappingGenerator):
     """Draws the operations of one program.
 
-    :param rare: whether it may need a guest of its own
-    :param leaves: whether most mappings of the driver and of vfio-pci are such that leaves fit
+    :param rare: whether the program may need a separate guest
+    :param leaves: whether most mappings of the driver and of vfio-pci are large enough for leaves
     """
 
     def __init__(self, random: Random, places: DrawnPlaces, *, rare: bool, leaves: bool = False) -> None:
         super().__init__(random, places)
         self._rare, self._leaves = rare, leaves
-        #: The tasks that live here.
+        #: The living tasks.
         self.tasks: Sequence[str] = (ops.MAIN_TASK,)
-        #: The number of forks that were refused, each with a name of its own.
+        #: The number of refused forks; each used a name.
         self.refused = 0
-        #: The areas the driver was to fill.
+        #: The areas that the driver was asked to fill.
         self.filled: set[str] = set()
         self._within_page = any(device.kind == "top" for device in places.devices.values())
 
     def call(self, kind: str, child: str | None) -> ops.Call:
-        """An operation of *kind*, or munmap where *kind* is not possible.
+        """Draw an operation of *kind*, or munmap if *kind* is not possible.
 
-        :param child: the name for a forked task, None where there are enough tasks
+        :param child: the name for a forked task, None if there are enough tasks
         """
         draw, places = self._random, self._places
         match kind:
@@ -111,7 +111,7 @@ class CallGenerator(MappingGenerator):
         return make() if make is not None and fields == () else self.ranged(kind)
 
     def ranged(self, kind: str) -> ops.Call:
-        """An operation on one range; munmap where *kind* is not possible."""
+        """Draw an operation on one range; munmap if *kind* is not possible."""
         draw, places = self._random, self._places
         preferred = self.filled if kind in _ON_FILLED else set()
         if kind in _ON_ORDINARY and draw.random() < 0.3:
@@ -137,7 +137,7 @@ class CallGenerator(MappingGenerator):
                 advice = draw.choice(REMOTE_ADVICE if likely else list(ADVICE))
                 return ProcessMadvise(places.span(name), advice, draw.choice(self.tasks))
             case "mbind":
-                # Ordinary pages that would go to the node they are on have no rule.
+                # There is no rule for ordinary pages migrated to the node they are already on.
                 policy = draw.choice(("bind", "bind", *POLICIES))
                 stays = policy == "default" and name in self.ordinary
                 return ops.Mbind(places.span(name), policy, not stays and draw.random() < 0.25)
@@ -175,7 +175,7 @@ class CallGenerator(MappingGenerator):
         return make(*values)
 
     def _values(self, fields: Sequence[Field], name: str) -> list[object] | None:
-        """Values for *fields*, drawn one after the other; None where one has no value here."""
+        """Values for *fields*, drawn in order; None if one of them has no possible value here."""
         values: list[object] = []
         for field in fields:
             value = self._value(field, name)
@@ -185,7 +185,7 @@ class CallGenerator(MappingGenerator):
         return values
 
     def _value(self, field: Field, name: str) -> object:
-        """A value for *field*, None where there is none."""
+        """A value for *field*, or None."""
         draw, places = self._random, self._places
         match field:
             case Shape.RANGE:
@@ -219,7 +219,7 @@ class CallGenerator(MappingGenerator):
         assert_never(field)
 
     def walk(self, name: str, kind: str = "walk") -> walk_ops.Walk:
-        """A walk to pages of area *name*; a userfaultfd on ordinary memory has no rule.
+        """Draw a walk to pages of area *name*. There is no rule for a userfaultfd on ordinary memory.
 
         :param kind: the name of the walker, or ``walk`` for a random one
         """
@@ -243,9 +243,9 @@ class CallGenerator(MappingGenerator):
         return walker == "userfaultfd" and (name in self.ordinary or self._random.random() < 0.5)
 
     def bytes(self) -> walk_ops.ByteRange | None:
-        """Any bytes, often over the end of a page; or the first of the page.
+        """Draw a range of bytes, often across the end of a page, or the first byte of the page.
 
-        Beside the end of physical address space only bytes of one page.
+        Next to the end of the physical address space it stays within one page.
         """
         draw = self._random
         if draw.random() < 0.4:
@@ -257,11 +257,11 @@ class CallGenerator(MappingGenerator):
         return walk_ops.ByteRange(offset, min(length, PAGE_SIZE - offset) if self._within_page else length)
 
     def memory(self) -> Span:
-        """Pages of the device, or now and then the driver's own."""
+        """Draw pages of the device, or occasionally of the driver's own memory."""
         return self._places.driven_span() if self._random.random() < 0.8 else self.own_pages()
 
     def sections(self) -> Span | None:
-        """Whole sections of a pci device, None where no device has one."""
+        """Draw whole sections of a pci device, None if no device has one."""
         large_devices = [
             device
             for device in self._places.devices.values()

@@ -1,23 +1,26 @@
-"""Findings of one cause: a cause is what is left when the causes of smaller programs are masked.
+"""Grouping of findings by cause: the causes of smaller programs are masked, and what remains is a new cause.
 
-A finding is a signature with the smallest program that shows it. One mistake in a kernel makes many of them:
-it shows in several fields, at several operations, and in what follows from it. Findings are taken by the size
-of their programs, the smallest first; each begins a cause of its own, unless it belongs to one that is there.
-The *effect* of a difference is its field and its shape, whatever the operation. A finding belongs to a cause
+A finding is a signature with the smallest program that shows it. One kernel bug produces many findings: it
+shows in several fields, at several operations, and in later effects. Findings are processed by program size,
+smallest first. Each starts a new cause unless it belongs to an existing one. The *effect* of a difference is
+its field and its shape, regardless of the operation. A finding belongs to a cause
 
-1. if it **follows** from it: with the cause masked, nothing of the finding is left. Masked are all programs
-   in which an effect of the cause came before the finding or in the same step. If every program that showed
-   the finding, the smallest one too, is masked, then nobody has seen it without the cause. What is no state
-   (``log``, ``value``, ``flushes``, ``events``) leads to no other state, so it masks no difference of one;
-2. or if it **does the same under the same conditions**: its effect is one of the cause's, or of those that
-   came behind it, and both stay and go together when the mappings of the two smallest programs are changed
-   in the same way (:mod:`pfnlab.hunt.fuzz.variations`): twice the pages, another cache mode, private for
-   shared, filled or not. A variation with which the operation goes another way on the first machine too tells
-   nothing. A reference that only a VMA of one page does not take is missing after fork and after mremap, and
-   neither is with two pages: one cause. Where one is missing at two pages too, they are two.
+1. if it **follows** from it: with the cause masked, nothing of the finding remains. Masking removes every
+   program in which an effect of the cause occurred before the finding or in the same step. If this removes
+   every program that showed the finding, including the smallest, the finding was never seen without the
+   cause. Fields that are not state (``log``, ``value``, ``flushes``, ``events``) cannot change later state,
+   so they mask no difference in state;
+2. or if it **has the same effect under the same conditions**: its effect is one of the cause's effects, or
+   of those that followed from it, and both appear and disappear together when the mappings of the two
+   smallest programs are varied in the same way (:mod:`pfnlab.hunt.fuzz.variations`): twice the pages,
+   another cache mode, private instead of shared, populated or not. A variation in which the operation has
+   another result on the first machine is ignored. For example, a reference that only a VMA of one page
+   fails to take is missing after fork and after mremap, and present in both with two pages: one cause. If
+   one is missing with two pages too, there are two causes.
 
-No program distinguishes two causes that have the same effect under the same conditions; when one is mended,
-the other is left. A cause is named by its smallest program, and causes are listed in that order.
+No program distinguishes two causes that have the same effect under the same conditions; the second one
+appears when the first is fixed. A cause is named by its smallest program, and causes are listed in order of
+program size.
 """
 
 from __future__ import annotations
@@ -44,28 +47,29 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Reason, Run, undecided
 from pfnlab.programs.runs.violation import Violation
 
-#: Levels of looking, the one that shows most first: a cause is seen where it strikes and nowhere else.
+#: Observation levels, the most detailed first: it shows a cause at the step where it occurs.
 MOST_TELLING = (LookLevel.MEMORY, LookLevel.PROC, LookLevel.END)
 
-#: Fields that tell what state a kernel is in; other fields lead to no difference in them.
+#: Fields that describe the kernel's state; other fields cannot change them.
 _STATE = frozenset({*STATE_FIELDS, "direct_map", "result"})
 
-#: Cache modes as the book and as entries name them.
+#: Cache modes as named by the memtype list (the `book`) and by page-table entries.
 _MODE = re.compile(r"(?<![\w-])(?:wc|uc-|uc|wb|wt|wp)(?![\w-])", re.IGNORECASE)
 
-#: The most sets of effects that are kept of one finding, and the most effects behind it.
+#: The maximum number of effect sets kept per finding, and of effects that follow it.
 _MOST = 64
 
-#: Whether each of :data:`.variations.VARIATIONS` shows a finding still; None where it is no
-#: program, or its operation goes another way on the first machine too.
+#: Whether each of :data:`.variations.VARIATIONS` still shows a finding; None if it is not a program, or its
+#: operation has another result on the first machine.
 Conditions = tuple[bool | None, ...]
 
 
 class Effect(msgspec.Struct, frozen=True, order=True):
     """A difference without its operation.
 
-    :param kind: as of a signature, but for what is left at the end
-    :param shape: as of a signature, with one word for all cache modes; of a result what the last machine says
+    :param kind: as in a signature, except for leftovers at the end
+    :param shape: as in a signature, with one word for all cache modes; for a result, the answer of the last
+        machine
     """
 
     kind: str
@@ -75,18 +79,18 @@ class Effect(msgspec.Struct, frozen=True, order=True):
 
 
 class Evidence(msgspec.Struct):
-    """The knowledge of a finding from the programs that showed it.
+    """The evidence on a finding from the programs that showed it.
 
-    :ivar before: the effects that came before it or in its step; each set once, of all programs
-    :ivar behind: the effects that followed from it in programs in which it came first; those in its step
-        where they are in that of its smallest program
+    :ivar before: the sets of effects that occurred before it or in its step, over all programs, each set once
+    :ivar behind: the effects that followed in programs in which it came first, including those in its step if
+        the step of its smallest program has them too
     """
 
     before: list[list[Effect]] = msgspec.field(default_factory=list)
     behind: list[Effect] = msgspec.field(default_factory=list)
 
     def add(self, other: Evidence) -> None:
-        """Take over what another program showed."""
+        """Add the evidence of another program."""
         for effects in other.before:
             if effects not in self.before and len(self.before) < _MOST:
                 self.before.append(effects)
@@ -95,9 +99,9 @@ class Evidence(msgspec.Struct):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A finding as far as its cause depends on it.
+    """The parts of a finding that determine its cause.
 
-    :param program: the smallest program that shows it; None where it is not here
+    :param program: the smallest program that shows it; None if it is not available
     """
 
     key: str
@@ -107,21 +111,21 @@ class Found(msgspec.Struct, frozen=True):
 
     @property
     def size(self) -> tuple[int, int, int, str]:
-        """By which findings are put in order: operations, the length of the text; of one program, what comes
-        behind the least in it; for a tie the key.
+        """The sort key of findings: number of operations, length of the text, within one program the number
+        of effects that follow, then the signature's key.
         """
         if self.program is None:
             return (1 << 30, 0, 0, self.key)
         behind = min((len(effects) for effects in self.evidence.before), default=0)
-        # Its title says where it came from.
+        # The title is left out: it names the origin.
         text = format_program(msgspec.structs.replace(self.program, title="", asks=""))
         return (len(self.program.ops), len(text), behind, self.key)
 
 
 class Cause(msgspec.Struct, frozen=True):
-    """Findings of one cause.
+    """Findings with one cause.
 
-    :param keys: those of their signatures, that of the smallest program first
+    :param keys: the keys of their signatures, that of the smallest program first
     """
 
     keys: tuple[str, ...]
@@ -137,7 +141,7 @@ def effect_of(signature: Signature) -> Effect:
     kind = "difference" if signature.kind == "leftover" else signature.kind
     shape = _MODE.sub("MODE", signature.shape)
     if signature.field in ("result", "value"):
-        # What the first machine answers depends on the arguments.
+        # The first machine's answer depends on the arguments.
         shape = shape.rpartition(" / ")[2]
     return Effect(kind, signature.field, signature.sides, shape)
 
@@ -145,9 +149,10 @@ def effect_of(signature: Signature) -> Effect:
 def sightings(
     program: Program, runs: Sequence[Run], *, agreed: bool = True, smallest: bool = False
 ) -> dict[Signature, Evidence]:
-    """The evidence of each finding in *runs* of *program*; none where only the end was looked at.
+    """The evidence on each finding in *runs* of *program*; empty if only the end was observed.
 
-    :param smallest: it is the smallest program of a finding, so that what is in its step belongs to it
+    :param smallest: the program is the smallest of a finding, so the effects in its step belong to the
+        finding
     """
     return evidence_of(program, runs, placed_signatures(program, runs, agreed=agreed), smallest=smallest)
 
@@ -159,7 +164,7 @@ def evidence_of(
     *,
     smallest: bool = False,
 ) -> dict[Signature, Evidence]:
-    """:func:`sightings`, where the findings are known."""
+    """:func:`sightings` for known findings."""
     if not placed or any(run.look is LookLevel.END for run in runs):
         return {}
     effects = _effects(program, runs, placed)
@@ -179,10 +184,10 @@ def evidence_of(
 
 
 def causes_of(found: Iterable[Found], conditions: Callable[[Found], Conditions]) -> list[Cause]:
-    """The causes of findings, that with the smallest program first.
+    """The causes of findings, sorted by program size, smallest first.
 
-    :param conditions: under which variations of its program a finding still shows; asked of each finding once
-        at most, and only where effects are the same
+    :param conditions: the variations of a finding's program that still show it; called at most once per
+        finding, and only if effects are the same
     """
     asked: dict[str, Conditions] = {}
 
@@ -209,7 +214,7 @@ def causes_of(found: Iterable[Found], conditions: Callable[[Found], Conditions])
 
 
 class _Group:
-    """Findings that have one cause so far, the first one's."""
+    """Findings with one cause so far, the first with the smallest program."""
 
     def __init__(self, members: list[Found]) -> None:
         self.members = members
@@ -221,12 +226,12 @@ class _Group:
 
     @property
     def effects(self) -> set[Effect]:
-        """Those, and what came behind them."""
+        """The effects of the findings, and those that followed."""
         return self.own | {effect for finding in self.members for effect in finding.evidence.behind}
 
 
 def _is_one(first: _Group, second: _Group, conditions: Callable[[Found], Conditions]) -> bool:
-    """True where two groups have one cause; the first has the smaller program."""
+    """True if two groups have one cause; the first has the smaller program."""
     if LOOKING in (first.members[0].signature.kind, second.members[0].signature.kind):
         return False
     if _follows(second.members[0], first.own) or _follows(first.members[0], second.own):
@@ -237,16 +242,16 @@ def _is_one(first: _Group, second: _Group, conditions: Callable[[Found], Conditi
 
 
 def _follows(finding: Found, own: set[Effect]) -> bool:
-    """True where nothing is left of *finding* when the effects *own* are masked."""
+    """True if nothing of *finding* remains when the effects *own* are masked."""
     state = finding.signature.field in _STATE
-    # To a difference of the state no other field leads.
+    # Only a field of the state can lead to a difference in state.
     masks = {effect for effect in own if not (state and effect.field) or effect.field in _STATE}
     before = finding.evidence.before
     return bool(before) and all(masks & set(effects) for effects in before)
 
 
 def _agree(first: Conditions, second: Conditions) -> bool:
-    """True where two findings show under the same variations, as far as both can be told; one at least."""
+    """True if two findings show under the same variations, among those decided for both; at least one."""
     pairs = [(left, right) for left, right in zip(first, second, strict=True) if None not in (left, right)]
     return bool(pairs) and all(left == right for left, right in pairs)
 
@@ -254,7 +259,7 @@ def _agree(first: Conditions, second: Conditions) -> bool:
 def _effects(
     program: Program, runs: Sequence[Run], placed: Sequence[tuple[int | None, Signature]]
 ) -> list[tuple[int, Effect]]:
-    """Every effect with its step, that of an alarm before the first step with -1."""
+    """Every effect with its step; an alarm before the first step has step -1."""
     all_of = [(one.step, signature_between(program, runs, one)) for one in differences(runs)]
     all_of += [(_number(step), signature) for step, signature in placed]
     return [(step, effect_of(signature)) for step, signature in all_of]
@@ -267,8 +272,7 @@ def _number(step: int | None) -> int:
 class Grouping:
     """The causes of findings on one set of machines.
 
-    :param ask: the runs of a program on all of them, in new guests where it is asked so; None where they have
-        no answer
+    :param ask: runs a program on all machines, in new guests on request; None if they have no answer
     """
 
     def __init__(self, ask: Callable[[Program, bool], Sequence[Run] | None], *, agreed: bool = True) -> None:
@@ -276,9 +280,9 @@ class Grouping:
         self._agreed = agreed
 
     def evidence(self, program: Program, signature: Signature) -> Evidence:
-        """The evidence of the smallest program of a finding, looked at as closely as possible.
+        """The evidence of a finding's smallest program, observed as closely as possible.
 
-        Where it does not show so, all that differs came before it.
+        If the finding does not show at this level, every difference counts as an earlier one.
         """
         runs = self._ask(program, _needs_boot(signature))
         if runs is None:
@@ -290,13 +294,13 @@ class Grouping:
         return Evidence([sorted({effect for _, effect in _effects(program, runs, placed)})])
 
     def causes(self, found: Iterable[Found]) -> list[Cause]:
-        """The causes of *found*, that with the smallest program first."""
+        """The causes of *found*, sorted by program size, smallest first."""
         return causes_of(found, self._conditions)
 
     def _conditions(self, finding: Found) -> Conditions:
-        """The variations of its program under which a difference in the finding's field shows.
+        """The variations of its program that show a difference in the finding's field.
 
-        Where it has no field, one of its kind.
+        A finding without a field is compared by its kind.
         """
         program, signature = finding.program, finding.signature
         fresh = _needs_boot(signature)
@@ -309,7 +313,8 @@ class Grouping:
 
         def shows(varied: Program | None) -> bool | None:
             runs = self._ask(varied, fresh) if varied is not None else None
-            # An operation that goes another way on the first machine says nothing of the other.
+            # If the operation has another result on the first machine, the variation says nothing about the
+            # other.
             if varied is None or runs is None or _calls_in(runs[0], step) != usual:
                 return None
             return any(
@@ -321,7 +326,7 @@ class Grouping:
 
 
 def _calls_in(run: Run, step: int | None) -> tuple[str, frozenset[str]] | None:
-    """The result of a step and the kinds of kernel calls in it; None where there is no such step."""
+    """The result of a step and the kinds of kernel calls in it; None if the step is missing."""
     if step is None or not 0 <= step < len(run.steps):
         return None
     seen = run.steps[step]
@@ -329,17 +334,17 @@ def _calls_in(run: Run, step: int | None) -> tuple[str, frozenset[str]] | None:
 
 
 def _needs_boot(signature: Signature) -> bool:
-    """True where a guest in which something else has run may not show it any more."""
+    """True if a guest that has run other programs may no longer show it."""
     return signature.kind == "alarm"
 
 
 @dataclass(frozen=True)
 class Weighed:
-    """The runs of a program, one a machine, and what they tell.
+    """The runs of a program, one per machine, and their evaluation.
 
-    :param reason: why they tell nothing, or not what to expect; None where they do
-    :param judged: they are of kernels alone, each judged by itself
-    :param broken: the properties that kernels break in them, known or not
+    :param reason: why they are undecided, or why nothing is predicted; None if they are decided
+    :param judged: the runs are of kernels only, each judged by itself
+    :param broken: the properties that kernels violate in them, known or not
     """
 
     runs: Sequence[Run]

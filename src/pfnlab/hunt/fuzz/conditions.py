@@ -1,6 +1,7 @@
-"""Conditions under which operations are seldom tried, and the bias to what earlier programs have not reached.
+"""Conditions under which operations are rarely tried, and the bias towards uncovered combinations.
 
-Pairs and triples of operations count under each: on leaves, removed devices, claimed ranges, under holds.
+Pairs and triples of operations are counted under each: on leaves, removed devices, claimed ranges, during
+holds.
 """
 
 from collections.abc import Iterable
@@ -13,14 +14,14 @@ from pfnlab.programs.lang.ops import Call, Mmap, Op, Program, Release, uses_vfio
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import Run, Step
 
-#: The conditions, as the summary names them.
+#: The conditions, as named in the summary.
 LEAVES, REMOVED, CLAIMED, HELD = "on leaves", "on removed devices", "on claimed ranges", "under holds"
 
 CONDITIONS = (LEAVES, REMOVED, CLAIMED, HELD)
 
 
 class Conditions:
-    """The conditions that hold at a point of a program, as far as its text tells."""
+    """The conditions that hold at a point of a program, derived from its text."""
 
     def __init__(self) -> None:
         self._mapped: list[Span] = []
@@ -30,18 +31,18 @@ class Conditions:
         self._held: set[str] = set()
 
     def of(self, call: Call) -> set[str]:
-        """The conditions under which *call* is done if it comes next; a leaf is in an area it names."""
+        """The conditions of *call* if it comes next; a leaf counts if it is in an area that *call* names."""
         everywhere = kind_of(call) in EVERYWHERE
         on_leaves = bool(self._leaves if everywhere else self._leaves.intersection(areas_of(call)))
         return self.anywhere() - (set() if on_leaves else {LEAVES})
 
     def anywhere(self) -> set[str]:
-        """The conditions that hold for some area."""
+        """The conditions that hold in at least one area."""
         holding = (bool(self._leaves), self._removed, self._claimed, bool(self._held))
         return {name for name, holds in zip(CONDITIONS, holding, strict=True) if holds}
 
     def add(self, op: Op) -> None:
-        """Note that *op* was done."""
+        """Record that *op* was executed."""
         call, kind = op.call, kind_of(op.call)
         if isinstance(call, Mmap) and leaf_level(call) > 1:
             self._mapped.append(path_end(call))
@@ -61,9 +62,9 @@ class Conditions:
 
 
 def reached_under(program: Program, run: Run | None = None) -> set[tuple[str, str]]:
-    """Every kind, pair and triple of kinds in one area whose last operation is done under a condition.
+    """Every kind, pair and triple of kinds in one area whose last operation runs under a condition.
 
-    :param run: of a model; then a leaf is one that it has, and a hold one that it reached
+    :param run: of a model; its actual leaves and holds are then used
     """
     conditions = Conditions()
     last: dict[str, str] = {}
@@ -100,19 +101,19 @@ def _has_leaf(step: Step, task: str, areas: tuple[str, ...]) -> bool:
     )
 
 
-#: The factor for the weight of a kind that never followed the last one in its area.
+#: The weight factor of a kind that never followed the last one in its area.
 _UNREACHED = 5.0
 
-#: The same under one of the :data:`.call_kinds.CONDITIONS`; and where only the triple is new.
+#: The same under one of the :data:`.call_kinds.CONDITIONS`; and if only the triple is new.
 _UNREACHED_UNDER, _UNREACHED_TRIPLE = 3.0, 1.5
 
 
 class Bias(msgspec.Struct, frozen=True):
-    """The coverage of earlier programs, as a bias for the next.
+    """The coverage of earlier programs, as a bias for the next ones.
 
-    :param pairs: pairs of kinds in one area that were reached, ``munmap > mremap``
+    :param pairs: pairs of kinds in one area that were reached, e.g. ``munmap > mremap``
     :param under: by condition, kinds, pairs and triples of kinds that were reached under it
-    :param prefixes: programs with new coverage; some of the next programs begin with one of them
+    :param prefixes: programs with new coverage; some of the next programs start with one of them
     """
 
     pairs: frozenset[str] = frozenset()
@@ -120,7 +121,7 @@ class Bias(msgspec.Struct, frozen=True):
     under: dict[str, frozenset[str]] = {}
 
     def factor(self, before: Iterable[str], kind: str, conditions: Iterable[str]) -> float:
-        """The factor for the weight of *kind* where it may follow one of *before* under *conditions*."""
+        """The weight factor of *kind* if it may follow one of *before* under *conditions*."""
         if not self.pairs:
             return 1.0
         rows = [tuple(rows_of(last, kind)) for last in before]
@@ -138,5 +139,5 @@ class Bias(msgspec.Struct, frozen=True):
         return [program for program in self.prefixes if (touched_level(program) > 1) is leaves]
 
 
-#: Nothing was tried yet.
+#: The coverage before the first program.
 NO_BIAS = Bias()

@@ -1,9 +1,9 @@
-"""The coverage of a hunt: pairs of operations, branches of the model's rules, kinds of kernel calls, blocks.
+"""The coverage of a hunt: pairs of operations, branches of the model's rules, kernel calls, basic blocks.
 
-Branches are those of functions of ``mm/`` and ``policies/`` (:mod:`pfnlab.base.branches`), without the
-model's checks of itself. Models run random programs in several processes, of which each watches the branches
-of the first model by itself. A process is given programs in their order, so what it has seen before was
-reached by earlier programs, and is known where answers are put together.
+Branches are counted in functions of ``mm/`` and ``policies/`` (:mod:`pfnlab.base.branches`), without the
+model's checks of itself. Models run random programs in several processes, and each process records the
+branches of the first model separately. A process gets programs in order, so branches it has already reported
+belong to earlier programs; they are known by the time answers are merged.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from pfnlab.programs.runs.events import EVENTS
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run, undecided
 
-#: The folder of the package, which the names of branches leave out.
+#: The package's folder, which is omitted from the names of branches.
 KERNEL = Path(__file__).parents[2] / "kernel"
 
-#: The packages whose branches count: what runs while a program does.
+#: The packages whose branches count: those executed during a program.
 WATCHED = ("mm", "policies/trackers", "policies/flushes")
 
-#: Every word an event of a step can begin with.
+#: Every word with which an event of a step can begin.
 WORDS = frozenset(word for word, _ in EVENTS.values())
 
 
 class Measure(StrEnum):
-    """The coverage for which a program is kept as the beginning of later ones, where it is new.
+    """The coverage that makes a program a prefix of later ones if it is new.
 
-    Pairs of operations are counted in any case.
+    Pairs of operations always count.
     """
 
     MODEL = "model"
@@ -48,9 +48,9 @@ class Measure(StrEnum):
 
 
 def measure_named(name: str) -> Measure:
-    """The measure a user named.
+    """The measure with this name.
 
-    :raises Misuse: there is none of that name
+    :raises Misuse: there is no such measure
     """
     try:
         return Measure(name)
@@ -59,13 +59,13 @@ def measure_named(name: str) -> Measure:
 
 
 class Coverage(msgspec.Struct):
-    """Everything reached so far.
+    """The coverage of all programs so far.
 
-    :ivar pairs: pairs of kinds and how many programs had each
-    :ivar branches: as ``mm/unmap.py:31 in``, ``past`` for the other way
-    :ivar words: the first words of events and how often
-    :ivar under: by condition, the kinds, pairs and triples of kinds that programs had under it, and how many
-    :ivar blocks: blocks of kernels, as ``do_wp_page+1a4``, where these are counted
+    :ivar pairs: pairs of kinds, and the number of programs with each
+    :ivar branches: e.g. ``mm/unmap.py:31 in``, or ``past`` for the branch not taken
+    :ivar words: the first words of events, with their counts
+    :ivar under: by condition, the kinds, pairs and triples of kinds, and the number of programs with each
+    :ivar blocks: basic blocks of kernels, e.g. ``do_wp_page+1a4``, if they are counted
     """
 
     pairs: dict[str, int] = msgspec.field(default_factory=dict)
@@ -75,7 +75,7 @@ class Coverage(msgspec.Struct):
     blocks: set[str] = msgspec.field(default_factory=set)
 
     def add(self, program: Program, runs: Sequence[Run], branches: Iterable[str] = ()) -> bool:
-        """Add what one program reached; whether anything of it is new."""
+        """Add the coverage of one program; return whether any of it is new."""
         before = self._size()
         for pair in pairs_of(program):
             self.pairs[pair] = self.pairs.get(pair, 0) + 1
@@ -89,7 +89,7 @@ class Coverage(msgspec.Struct):
         return before != self._size()
 
     def add_blocks(self, runs: Iterable[Run]) -> bool:
-        """Add the blocks that kernels reached in one program; whether any is new."""
+        """Add the blocks that kernels reached in one program; return whether any is new."""
         before = len(self.blocks)
         for run in runs:
             self.blocks.update(run.blocks)
@@ -102,13 +102,13 @@ class Coverage(msgspec.Struct):
         return by_length[0], by_length[1], by_length[2]
 
     def _size(self) -> tuple[int, ...]:
-        """The numbers that grow with what is new; a triple alone is not."""
+        """The counts that grow with new coverage; a triple alone does not count."""
         pairs = sum(row.count(" > ") < 2 for rows in self.under.values() for row in rows)
         return len(self.pairs), len(self.branches), len(self.words), pairs
 
 
 def _words(run: Run) -> Iterator[str]:
-    """The first words of every event of *run*, the longest that is one."""
+    """The event word of each event of *run*, the longest that matches."""
     for step in run.steps:
         for event in step.events or ():
             parts = event.split()
@@ -117,12 +117,12 @@ def _words(run: Run) -> Iterator[str]:
 
 
 def watch_rules(reached: Iterable[str] = ()) -> BranchWatch:
-    """A watch of the branches of the model's rules."""
+    """A recorder of the branches of the model's rules."""
     return BranchWatch(_rules, reached)
 
 
 def all_branches() -> set[str]:
-    """Every branch of the rules there is."""
+    """Every branch of the rules."""
     return {
         BranchWatch.name(path.relative_to(KERNEL).as_posix(), branch, way)
         for part in WATCHED
@@ -134,7 +134,7 @@ def all_branches() -> set[str]:
 
 @cache
 def _rules(name: str) -> str | None:
-    """The path of a source of rules below the package, None for all others."""
+    """The path of a rule's source file below the package, None for all other files."""
     path = Path(name)
     if not path.is_relative_to(KERNEL):
         return None
@@ -142,15 +142,15 @@ def _rules(name: str) -> str | None:
     return below.as_posix() if any(below.is_relative_to(part) for part in WATCHED) else None
 
 
-#: Programs that a process is given at a time.
+#: The number of programs that a process is given at a time.
 _TOGETHER = 5
 
 
 class ModelAnswer(NamedTuple):
-    """The answer of models to a program.
+    """The answer of the models to a program.
 
-    :param runs: by the name of the model; of a program that the first has no answer for, only its run
-    :param branches: what the first reached, without what the same process has told before
+    :param runs: by model name; only the first model's run if that has no answer
+    :param branches: the branches that the first model reached and this process has not reported before
     """
 
     runs: Mapping[str, Run]
@@ -158,11 +158,11 @@ class ModelAnswer(NamedTuple):
 
 
 class ModelProcesses:
-    """Models that answer programs, in processes of their own; a context manager.
+    """Models that answer programs in separate processes; a context manager.
 
-    :param models: their names, that of the first one first
-    :param watched: whether to watch the branches of the first
-    :param jobs: processes; with one there is none, and only the first model is asked
+    :param models: their names, the first model first
+    :param watched: whether to record the branches of the first model
+    :param jobs: number of processes; with 1 no process is started, and only the first model is run
     """
 
     def __init__(
@@ -178,23 +178,23 @@ class ModelProcesses:
         self._run = run
         self._watch = watch_rules(reached) if watched and models else None
         self._processes = Processes[tuple[tuple[Program, LookLevel], ...], list[tuple[Any, list[str]]]](
-            self._answers, jobs, lambda programs: f"programs {programs[0][0].title} and behind"
+            self._answers, jobs, lambda programs: f"{programs[0][0].title} and the programs after it"
         )
 
     @property
     def watched(self) -> bool:
-        """True where branches are watched: of the first model, if there is one."""
+        """True if branches of the first model are recorded."""
         return self._watch is not None
 
     @property
     def jobs(self) -> int:
-        """How many processes there are; one is this one."""
+        """The number of processes; 1 means the current one."""
         return self._processes.jobs
 
     def __enter__(self) -> ModelProcesses:
         self._processes.__enter__()
         if self.models:
-            # Before there are guests, which would not end before these processes.
+            # Start these before any guests, which would not end before these processes.
             self._processes.begin()
         return self
 
@@ -202,7 +202,7 @@ class ModelProcesses:
         self._processes.__exit__(*errors)
 
     def ask(self, asked: Sequence[tuple[Program, LookLevel]]) -> Iterator[ModelAnswer]:
-        """The answers to programs, each looked at so, in their order."""
+        """The answers to programs in order, each at its observation level."""
         if not self.models:
             yield from (ModelAnswer({}, ()) for _ in asked)
             return
@@ -219,7 +219,7 @@ class ModelProcesses:
             runs, branches = self._first(program, level)
             if undecided(list(runs.values())) is None:
                 runs |= {name: self._run(name, program, level) for name in self.models[1:]}
-            # Packed it takes half the time that pickling takes.
+            # Packed, this takes half the time of pickling.
             answers.append((msgspec.msgpack.encode(runs) if self.jobs > 1 else runs, branches))
         if self._watch is not None:
             self._watch.settle()

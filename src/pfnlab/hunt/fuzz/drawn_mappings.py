@@ -1,4 +1,4 @@
-"""Mappings of a random program: what is mapped, how, and where it moves."""
+"""Mappings of a random program: source, kind, and moves."""
 
 from random import Random
 from typing import get_args
@@ -15,22 +15,22 @@ from pfnlab.programs.lang.words import ANON, PERF, VVAR_PAGES
 
 DRAWN_PROTS = ("none", "r", "r", *["rw"] * 7, "w", "rx", "rwx", "rwx", "wx", "x", "x")
 
-#: Protections of ordinary memory, which can have any.
+#: Protections of ordinary memory, where all are allowed.
 ANON_PROTS = ("none", "r", "r", "rw", "rw", "rw", "rw", "w", "rx", "rwx", "x")
 
 _MODES: tuple[device_ops.DriverMode, ...] = get_args(device_ops.DriverMode)
 _HOWS: tuple[device_ops.DriverHow, ...] = get_args(device_ops.DriverHow)
 
-#: Ways to map that allow nothing executable.
+#: Mapping kinds that cannot be executable.
 _NOEXEC = ("wc", "uc", "proc-wc", "proc-uc")
 
-#: Ways to map whose fault handler fills entries; the kernel stops when such a mapping is private.
+#: Mapping kinds whose fault handler fills entries; a private mapping of these makes the kernel stop.
 _SHARED_ONLY = (*device_ops.SHARED_ONLY, "mixed", "mixed_mkwrite", "mixed_pages")
 
-#: The most pages of memory that is filled page by page.
+#: The maximum number of pages of memory that is filled page by page.
 ANON_PAGES, _RAM_PAGES = 24, 16
 
-#: How often ordinary memory is shared; all operations on it except read and write have no rule.
+#: How often ordinary memory is shared: only read and write have a rule there.
 _SHARED_RATE = 0.06
 
 #: The files whose offsets are addresses.
@@ -38,20 +38,20 @@ _BY_ADDRESS: tuple[Via, ...] = ("devmem", "devmem-sync", "proc-wc", "proc-uc")
 
 
 class MappingGenerator:
-    """Draws what maps, and what moves mappings, for one program."""
+    """Draws operations that create and move mappings, for one program."""
 
     def __init__(self, random: Random, places: DrawnPlaces) -> None:
         self._random, self._places = random, places
         #: The areas with ordinary memory.
         self.ordinary: set[str] = set()
-        #: The device has been at its second place.
+        #: The device has been at its second address.
         self.moved = False
         kinds = {device.kind for device in places.devices.values()}
-        #: Whether it may store. Where it does, pages of an ``isa`` device are mapped private only.
+        #: Whether the program may store. If it does, pages of an ``isa`` device are mapped private only.
         self.stores = "isa" not in kinds or random.random() < 0.5
 
     def moved_source(self, source: Span, via: Via) -> tuple[Span, Via]:
-        """Pages of a device, or sometimes those of its second place, where a file counts by address."""
+        """Draw pages of a device, or sometimes of its second address if the file's offsets are addresses."""
         if not self.moved or via not in _BY_ADDRESS or self._random.random() < 0.5:
             return source, via
         device = self._places.devices[source.name]
@@ -60,26 +60,26 @@ class MappingGenerator:
         return Span(device_ops.MOVED_BAR, source.start, source.end), via
 
     def _keeps_private(self, source: Span) -> bool:
-        """True where a mapping of *source* must be private, because the program stores."""
+        """True if a mapping of *source* must be private, because the program stores."""
         device = self._places.devices.get(source.name)
         return self.stores and device is not None and device.kind == "isa"
 
     def anon(self, source: Span, over: Span | None) -> Mmap:
-        """Ordinary memory; shared memory is neither populated nor locked, because that has no rule."""
+        """Draw ordinary memory. Shared memory is neither populated nor locked, because no rule covers it."""
         mmap = self.mmap(source, "anon", over)
         if self._random.random() < _SHARED_RATE:
             return replace(mmap, shared=True, populate=False, locked=False)
         return mmap
 
     def perf(self) -> Mmap:
-        """A buffer of perf, mostly of as many pages as there can be, and shared as it must be."""
+        """Draw a buffer of perf, usually of the maximum size; it must be shared."""
         draw = self._random
         pages = draw.choice((1, 2, 3, 5, 5, 9, 17, 4)) if draw.random() < 0.9 else draw.randrange(1, 24)
         mmap = self.mmap(Span(PERF, 0, pages), PERF, None)
         return replace(mmap, shared=draw.random() < 0.95)
 
     def own_pages(self) -> Span:
-        """Some of the driver's own pages."""
+        """Draw some of the driver's own pages."""
         start = self._random.randrange(device_ops.DRIVER_RAM_PAGES)
         return Span(
             device_ops.DRIVER_RAM, start, self._random.randrange(start + 1, device_ops.DRIVER_RAM_PAGES + 1)
@@ -104,7 +104,7 @@ class MappingGenerator:
         )
 
     def over(self) -> Mmap:
-        """A mapping over another mapping, or over a part of it."""
+        """Draw a mapping over another mapping, or over a part of it."""
         if self._random.random() < 0.35:
             over = self._places.anon_over(ANON_PAGES)
             return self.anon(Span(ANON, 0, over.pages), over)
@@ -133,7 +133,7 @@ class MappingGenerator:
         )
 
     def leaf_mmap(self, kind: str) -> Mmap:
-        """A mapping of the driver or of vfio-pci that leaves fit into, and that can mostly be touched.
+        """Draw a mapping of the driver or of vfio-pci that is large enough for leaves and usually accessible.
 
         :param kind: ``mmap driver`` or ``mmap vfio``
         """
@@ -147,16 +147,16 @@ class MappingGenerator:
         return Mmap(name, source, "driver", True, prot, driver=driver)
 
     def movable(self) -> str:
-        """An area to move or resize, preferably one with ordinary memory, which allows more."""
+        """Draw an area to move or resize, preferably one with ordinary memory, which allows more."""
         ordinary = self._random.random() < 0.3
         return self._places.area(self.ordinary if ordinary and not self._places.stays else ())
 
     def dontunmap(self, name: str) -> bool:
-        """True where a move from area *name* leaves the old place mapped, which devices refuse."""
+        """True if a move from area *name* keeps the old mapping (MREMAP_DONTUNMAP), which devices refuse."""
         return self._random.random() < (0.3 if name in self.ordinary else 0.07)
 
     def mremap_vvar(self) -> Mremap:
-        """Move the pages of the clock to an area, mostly all of them as they are."""
+        """Move the clock's pages (vvar) to an area, usually all of them with the same size."""
         draw, places = self._random, self._places
         span, pages = Span(VVAR, 0, VVAR_PAGES), VVAR_PAGES
         if draw.random() < 0.15:
@@ -170,7 +170,7 @@ class MappingGenerator:
         return Mremap(span, over.pages, maymove=True, fixed=True, dontunmap=dontunmap, over=over)
 
     def mremap(self, span: Span) -> Mremap:
-        """Shrink, grow or stay; move only if there is no room."""
+        """Shrink, grow or keep the size; move only if there is no room."""
         draw = self._random
         pages = max(1, draw.choice((span.pages, span.pages // 2, span.pages - 1, 1, span.pages + 2)))
         dontunmap = self.dontunmap(span.name)

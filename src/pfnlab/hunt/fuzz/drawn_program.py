@@ -1,4 +1,4 @@
-"""One random program while it is drawn: its operations so far decide which may come next."""
+"""A random program under construction: its operations so far decide which may come next."""
 
 from random import Random
 
@@ -16,29 +16,30 @@ from pfnlab.programs.lang.process_ops import ProcessMrelease, Setrlimit
 from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.words import ANON
 
-#: The calls that fail, as often as they are listed. A fork makes page tables for the process's own memory
-#: too, last of all: the model knows the first one of those only.
+#: The calls that fail, weighted by how often they are listed. A fork also allocates page tables for the
+#: process's own memory, at the end: the model knows only the first of those.
 _FAILING_CALLS = (1, 1, 1, 2, 2, 3)
 
-#: How often such an operation is made to fail, and a fork; the program then takes five times as long.
+#: How often an operation that may allocate, and a fork, is made to fail; the program then takes five times as
+#: long.
 _FAIL_RATE, _FORK_FAIL_RATE = 0.012, 0.03
 
-#: The same where programs are about failures.
+#: The same for programs about failures.
 _FAIL_OFTEN = 0.25
 
-#: How often a program with fixed places may map past the end of the BAR.
+#: How often a program with devices at fixed addresses may map past the end of the BAR.
 _PASSES_END = 0.2
 
 _MOST_TASKS = 4
 _LENGTHS = range(4, 21)
 
-#: How many operations follow on a leaf that was made, and how often an access follows each.
+#: How many operations follow the creation of a leaf, and how often an access follows each.
 _AFTER_LEAF, _ACCESS_AFTER = (1, 2, 2, 3, 4), 0.5
 
-#: The settings of transparent_hugepage, with weights; most programs say none.
+#: The settings of transparent_hugepage, with weights; most programs have none.
 _THP: dict[ops.Thp | None, int] = {None: 80, "always": 12, "madvise": 6, "never": 2}
 
-#: How often one of the :data:`.call_kinds.PLANS` is begun where it can be, and how often after some kinds.
+#: How often one of the :data:`.call_kinds.PLANS` is started if it can be, and how often after some kinds.
 _PLANNED, _PLANNED_RATHER = 0.3, {"mmap anon": 0.8, "munmap": 0.45}
 
 #: How often the next operation repeats an earlier one.
@@ -46,18 +47,18 @@ _AGAIN = 0.1
 
 
 def may_store(program: ops.Program) -> bool:
-    """True where what follows *program* may store: not where an ``isa`` device may be mapped shared."""
+    """True if operations after *program* may store: not if an ``isa`` device may be mapped shared."""
     isa = {device.name for device in program.devices if device.kind == "isa"}
     return not areas_showing((op.call for op in program.ops), isa, shared=True)
 
 
 class DrawnProgram:
-    """One program while it is drawn: its operations so far decide which may come next.
+    """A program under construction: its operations so far decide which may come next.
 
     :param weights: the kinds of operations that it may have, with their weights
-    :param prefix: an earlier program, with a part of which it begins
-    :param rare: it may need a guest of its own
-    :param leaves: it has a device that leaves fit into
+    :param prefix: an earlier program, part of which it starts with
+    :param rare: it may need a separate guest
+    :param leaves: it has a device large enough for leaves
     :param failures: whether its operations are often made to fail
     """
 
@@ -78,7 +79,7 @@ class DrawnProgram:
         self.random, self.bias, self.vfio, self.leaves = random, bias, vfio, leaves
         self.failures = failures
         self.weights = weights
-        #: Its device is out of its slot.
+        #: The device is out of its slot.
         self.empty = False
         on = (
             prefix.devices
@@ -86,7 +87,7 @@ class DrawnProgram:
             else devices(random, rare=rare, alone=vfio or slot, leaves=leaves, fixed=fixed)
         )
         self.areas = prefix.areas if prefix else areas(on)
-        # The end of the BAR is a fixed place too.
+        # The end of the BAR is a fixed address too.
         chance = 0.5 if rare else _PASSES_END if fixed else 0.0
         passes_end = bool(chance) and not (prefix or vfio or slot) and random.random() < chance
         self.places = DrawnPlaces(random, on, self.areas, passes_end=passes_end, leaves=leaves)
@@ -96,15 +97,15 @@ class DrawnProgram:
         self.tasks = [ops.MAIN_TASK]
         self.calls.tasks = self.tasks
         self.process_of = {ops.MAIN_TASK: ops.MAIN_TASK}
-        #: By process, the resources that are limited.
+        #: By process, the limited resources.
         self.limits: dict[str, set[str]] = {ops.MAIN_TASK: set()}
-        #: Every task so far, ended ones too.
+        #: Every task so far, including ended ones.
         self.born_tasks = [ops.MAIN_TASK]
         self.born = 0
         #: By area, the last two kinds.
         self.last: dict[str, str] = {}
         self.conditions = Conditions()
-        #: Kinds that come next whatever else might.
+        #: Kinds that come next, before any others.
         self.planned: list[str] = []
         self.ops: list[ops.Op] = []
         if prefix is not None and not prefix.needs.held:
@@ -112,7 +113,7 @@ class DrawnProgram:
                 self.add(op)
 
     def draw_operations(self) -> None:
-        """As many operations as a program has, which go on where its prefix ends."""
+        """Draw the operations of a program, continuing after its prefix."""
         draw = self.random
         length = draw.choice(_LENGTHS)
         if not self.ops and self.leaves:
@@ -131,7 +132,7 @@ class DrawnProgram:
                 self.add(self.op(self.kind()))
 
     def program(self, title: str) -> ops.Program:
-        """The program as far as it is drawn."""
+        """The program so far."""
         devices = tuple(self.places.devices.values())
         thp = self.random.choices(list(_THP), list(_THP.values()))[0]
         return ops.Program(title, "", devices, tuple(self.ops), self.areas, thp=thp)
@@ -176,7 +177,7 @@ class DrawnProgram:
                 self.places.mapped(call.over or Span(call.name or "", 0, pages))
 
     def speaks_of(self, call: ops.Call) -> None:
-        """Record the pages of *call*, or those to which it moves them, for the operations that follow."""
+        """Record the pages of *call*, or their new place after a move, for later operations."""
         if isinstance(call, (ops.Mmap, ops.Mremap)) and call.name is not None:
             pages = call.source.pages if isinstance(call, ops.Mmap) else call.pages
             self.places.used(Span(call.name, 0, pages))
@@ -198,7 +199,7 @@ class DrawnProgram:
             self.planned = list(self.random.choice(plans))
 
     def after_leaf(self) -> list[str]:
-        """An access that makes a leaf, and kinds that split it, move it, drop it or look at it."""
+        """Draw an access that creates a leaf, and kinds that split, move, drop or inspect it."""
         draw = self.random
         missing = {
             *call_kinds.DRIVER_KINDS,
@@ -212,7 +213,7 @@ class DrawnProgram:
         return plan
 
     def kind(self) -> str:
-        """The next kind, preferably one that never followed the last one."""
+        """Draw the next kind, preferably one that never followed the last one."""
         planned = self.planned.pop(0) if self.planned else ""
         self.places.stays, self.places.all = bool(planned), planned.endswith(call_kinds.ALL)
         if planned:
@@ -220,7 +221,7 @@ class DrawnProgram:
         return self.weighted(self.weights, self.conditions.anywhere())
 
     def weighted(self, weights: dict[str, float], conditions: set[str]) -> str:
-        """A kind by its weight, more often one that was never reached here under *conditions*."""
+        """Draw a kind by weight, preferring those not yet reached under *conditions*."""
         before, holding = sorted(set(self.last.values())), sorted(conditions)
         factors = [self.bias.factor(before, kind, holding) for kind in weights]
         chances = [weight * factor for weight, factor in zip(weights.values(), factors, strict=True)]
@@ -232,12 +233,12 @@ class DrawnProgram:
             # A slot is full or empty.
             kind = "plug" if self.empty else "unplug"
         if kind in call_kinds.ENDS:
-            # The first task seldom ends: those that are left have less to do.
+            # The first task seldom ends, because the remaining tasks can do less.
             early = len(self.tasks) == 1 or draw.random() < 0.05
             kind = "fork" if early and draw.random() < 0.9 else kind
             task = self.tasks[0] if early else draw.choice(self.tasks[1:])
         else:
-            # Children have the mappings of the parent; within a plan, the youngest task may well act.
+            # Children have the mappings of the parent; within a plan, the youngest task often acts.
             born = self.places.stays and isinstance(self.ops[-1].call, ops.Fork) and draw.random() < 0.5
             first = draw.random() < 0.4
             task = self.tasks[-1] if born else self.tasks[0] if first else draw.choice(self.tasks)
@@ -257,5 +258,5 @@ class DrawnProgram:
         return Fail(function, 1 if first_only else self.random.choice(_FAILING_CALLS), inside or None)
 
     def call(self, kind: str) -> ops.Call:
-        """An operation of *kind*."""
+        """Draw an operation of *kind*."""
         return self.calls.call(kind, f"t{self.born + 1}" if len(self.tasks) < _MOST_TASKS else None)

@@ -1,8 +1,8 @@
-"""Findings as folders: the smallest program, a report for people, and the same as data.
+"""Findings as folders: the smallest program, a readable report, and the same as data.
 
-A folder holds ``program.pfn``, ``report.md`` and ``finding.json``. The report's second line is the state: it
-is ``private`` until a person has reported it. By the signatures in ``finding.json`` the same difference is
-recognised later.
+A folder contains ``program.pfn``, ``report.md`` and ``finding.json``. The report's second line is its state:
+``private`` until a person has reported the finding. The signatures in ``finding.json`` identify the same
+difference in later hunts.
 """
 
 from __future__ import annotations
@@ -38,27 +38,27 @@ PROGRAM, REPORT, DATA = "program.pfn", "report.md", "finding.json"
 #: The value of ``format`` in ``finding.json``.
 FORMAT: Final = "pfnlab-filed-finding/1"
 
-#: How a report names its signature.
+#: The line of a report that names its signature.
 _SIGNATURE = "\nSignature: "
 
-#: What a report says of a program that may not be the smallest.
+#: The words of a report for a program that may not be the smallest.
 _CUT_SHORT = "the search for smaller ones was cut short"
 
-#: The most differences of one program that a report lists.
+#: The maximum number of differences of one program that a report lists.
 _LISTED = 12
 
 
 class FoundDifference(msgspec.Struct, frozen=True):
-    """A difference, ready to be filed.
+    """A difference ready to be filed.
 
     :param program: the smallest program that shows it
-    :param runs: the runs of that program, one a machine
-    :param origin: seed and index of the program that showed it first
+    :param runs: the runs of that program, one per machine
+    :param origin: seed and index of the program that first showed it
     :param operations: the number of operations of that first program
     :param repeated: the number of runs that showed it, and the number of runs
-    :param looks: how the kernels were looked at; two levels where looking changed something
+    :param looks: the observation levels of the kernels; two if observing changed something
     :param with_it: the other signatures of its step in the smallest program
-    :param verb: the command whose program showed it first
+    :param verb: the command whose program first showed it
     """
 
     signature: Signature
@@ -74,11 +74,11 @@ class FoundDifference(msgspec.Struct, frozen=True):
 
 
 class FiledData(msgspec.Struct, frozen=True, kw_only=True):
-    """``finding.json``: what is read of a finding again.
+    """``finding.json``: the data of a finding that is read back.
 
-    :param signatures: its own; more where a person found that several are one finding
-    :param machines: by name, those that its program is run on
-    :param looks: how they are looked at; two levels where looking changed something
+    :param signatures: the finding's signatures; more than one if a person merged several findings
+    :param machines: by name, the machines on which its program runs
+    :param looks: their observation levels; two if observing changed something
     :param with_it: the other signatures of its step in its program
     """
 
@@ -93,21 +93,21 @@ class FiledData(msgspec.Struct, frozen=True, kw_only=True):
 def read_data(folder: Path) -> FiledData:
     """The data of the finding in *folder*.
 
-    :raises Misuse: there is none, or it is something else
+    :raises Misuse: it does not exist, or it is not the data of a finding
     """
     file = folder / DATA
     try:
         return msgspec.json.decode(read_text(file, "finding"), type=FiledData)
     except Missing:
-        raise Misuse(f"there is no {DATA} in {folder}: it holds no finding") from None
+        raise Misuse(f"there is no {DATA} in {folder}: it does not contain a finding") from None
     except (ValueError, RecursionError) as trouble:
-        raise Misuse(f"{file} is no data of a finding: {inert.one_line(str(trouble))}") from None
+        raise Misuse(f"{file} is not the data of a finding: {inert.one_line(str(trouble))}") from None
 
 
 class FindingFolder(Printed, frozen=True, kw_only=True, tag="pfnlab-finding/1"):
-    """The folder of a finding, as reports read it.
+    """The folder of a finding, as reports show it.
 
-    :param name: the folder's
+    :param name: the folder's name
     :param program: the text of its program
     :param report: the text of its report
     """
@@ -131,8 +131,8 @@ class FindingFolder(Printed, frozen=True, kw_only=True, tag="pfnlab-finding/1"):
 class Folder:
     """The findings in one directory.
 
-    :param path: the directory; made when the first finding is filed
-    :param known: directories with findings that are known, and not filed here
+    :param path: the directory; created when the first finding is filed
+    :param known: directories with known findings, which are not filed here
     """
 
     def __init__(self, path: Path, known: Sequence[Path] = ()) -> None:
@@ -140,13 +140,13 @@ class Folder:
         self._known = known
 
     def known(self) -> dict[str, str]:
-        """The name of every finding by the key of its signature."""
+        """The name of each finding by the key of its signature."""
         return {key: folder.name for key, folder in self._folders().items()}
 
     def _folders(self) -> dict[str, Path]:
-        """The folder of every finding by the keys of its signatures.
+        """The folder of each finding by the keys of its signatures.
 
-        :raises Misuse: one has no data, though its report names a signature
+        :raises Misuse: a folder has no data, though its report names a signature
         """
         return {
             signature.key: report.parent
@@ -157,7 +157,7 @@ class Folder:
         }
 
     def filed(self, key: str) -> tuple[str, FiledData, Program | None] | None:
-        """The name of the folder of that signature, with its data, and its program where it has one.
+        """The name of the folder with this signature, its data, and its program if it has one.
 
         :raises ProgramError: the program cannot be read
         """
@@ -168,7 +168,7 @@ class Folder:
         return folder.name, read_data(folder), load_program(file) if file.is_file() else None
 
     def file(self, finding: FoundDifference) -> str:
-        """File *finding*, unless its signature is here already; the name of its folder.
+        """File *finding*, unless its signature is already filed; return the name of its folder.
 
         :raises Misuse: the directory cannot be written
         :raises Undecided: the disk is full or fails
@@ -181,7 +181,7 @@ class Folder:
         try:
             make_folder(folder)
             write_whole(folder / PROGRAM, program_text(finding))
-            # The report last: what has one is a finding.
+            # Write the report last: a folder with a report is a complete finding.
             write_whole(folder / DATA, data_text(finding))
             write_whole(folder / REPORT, report_text(finding, folder))
         except OSError as trouble:
@@ -190,9 +190,9 @@ class Folder:
 
 
 def _has_data(report: Path) -> bool:
-    """True where a folder has data; a report of a person's own needs none.
+    """True if a folder has data; a report written by a person needs none.
 
-    :raises Misuse: the report is of an earlier version, which wrote no data
+    :raises Misuse: the report is from an earlier version, which wrote no data
     """
     if (report.parent / DATA).is_file():
         return True
@@ -205,7 +205,7 @@ def _has_data(report: Path) -> bool:
 
 
 def slug(signature: Signature) -> str:
-    """The name of a finding's folder: the operation, the field or kind, and the beginning of its key."""
+    """The name of a finding's folder: the operation, the field or kind, and the start of its key."""
     words = f"{signature.op} {signature.field or signature.kind}"
     return f"{re.sub('[^a-z0-9]+', '-', words.lower()).strip('-')}-{signature.key[:6]}"
 
@@ -225,7 +225,7 @@ def program_text(finding: FoundDifference) -> str:
 
 
 def report_text(finding: FoundDifference, folder: Path) -> str:
-    """The report: the differences, the command to see them, the origin."""
+    """The report: the differences, the command that reproduces them, and the origin."""
     signature = finding.signature
     shown, runs = finding.repeated
     machines = "\n".join(inert.markdown(f"- {run.machine}: {run.kernel}") for run in finding.runs)
@@ -252,7 +252,7 @@ def report_text(finding: FoundDifference, folder: Path) -> str:
 
 
 def data_text(finding: FoundDifference) -> bytes:
-    """The data, one value a line."""
+    """The data, one value per line."""
     data = FiledData(
         signatures=(finding.signature,),
         machines=_machines(finding),
@@ -264,14 +264,14 @@ def data_text(finding: FoundDifference) -> bytes:
 
 
 def _machines(finding: FoundDifference) -> tuple[str, ...]:
-    """The machines by name; of what looking changed the one."""
+    """The machines by name; only one for a change by observing."""
     if finding.signature.kind == LOOKING:
         return tuple(dict.fromkeys(seen.machine.rpartition(" ")[0] for seen in finding.runs))
     return tuple(seen.machine for seen in finding.runs)
 
 
 def _commands(finding: FoundDifference, folder: Path) -> list[str]:
-    """The command that shows it; of what looking changed the two."""
+    """The command that reproduces it; two commands for a change by observing."""
     machines = inert.shell_line(word for machine in _machines(finding) for word in ("--on", machine))
     return [
         f"pfnlab run {inert.shell_path(folder / PROGRAM)} {machines} --look {look}" for look in finding.looks
@@ -294,7 +294,7 @@ def _title(signature: Signature) -> str:
 
 
 def _log_heading(signature: Signature) -> str:
-    """The lines that the logs of later machines have and the first one's lacks, or the other way round."""
+    """The title for log lines that later machines have and the first one lacks, or the reverse."""
     noun = "A warning" if signature.kind == "alarm" else "A line"
     less, slash, more = signature.shape.partition(" / ")
     if not slash:
@@ -349,7 +349,7 @@ def _difference(difference: Difference) -> list[str]:
 
 
 def _value(value: Any, difference: Difference) -> str:
-    """A value in words; of a list only the elements that others do not have."""
+    """A value in words; of a list, only the elements that the others lack."""
     if not isinstance(value, tuple):
         return inert.markdown_code(value)
     others = [

@@ -1,8 +1,8 @@
-"""The programs of a fuzzer: all that the language can express, drawn from a seed and an index.
+"""The programs of a fuzzer: anything the language can express, drawn from a seed and an index.
 
 The next operation depends on the last one in the same area and, through a :class:`Bias`, on the pairs and
-triples that earlier programs have not reached yet, also under each condition. Seed, index, vocabulary and
-bias decide the whole program.
+triples that earlier programs have not yet reached, also under each condition. Seed, index, vocabulary and
+bias determine the whole program.
 """
 
 from random import Random
@@ -13,30 +13,30 @@ from pfnlab.hunt.fuzz.drawn_program import DrawnProgram
 from pfnlab.hunt.fuzz.drawn_schedule import add_schedule
 from pfnlab.programs.lang.ops import Program
 
-#: In each period of so many programs, the first few may need a guest of their own: a device at the end of the
+#: In each period of this many programs, the first few may need a separate guest: a device at the end of the
 #: BAR, or a large BAR.
 _RARE_PERIOD, _RARE = 500, 4
 
-#: In each period of so many programs, the first few may reset devices opened through vfio-pci and put them to
-#: sleep, which takes other guests.
+#: In each period of this many programs, the first few may reset devices opened through vfio-pci and put them
+#: to sleep, which needs other guests.
 _RESET_PERIOD, _RESETS = 1000, 125
 
-#: How often a program opens a device through vfio-pci, where it may.
+#: How often a program opens a device through vfio-pci, if it may.
 _VFIO_RATE = 0.3
 
-#: How often a program has a device that leaves fit into, where it may; and how often it then is one of
-#: vfio-pci, where the other would be the driver's.
+#: How often a program has a device large enough for leaves, if it may; and how often this is then one of
+#: vfio-pci, if it could also be the driver's.
 _LEAF_RATE, _LEAF_VFIO_RATE = 0.16, 0.4
 
-#: How often a program has a device that comes and goes, where it may.
+#: How often a program has a device that is removed and added, if it may.
 _SLOT_RATE = 0.1
 
-#: How often a program with schedules has a processor that is held.
+#: How often a program with schedules has a held processor.
 _HELD_RATE = 0.8
 
 
 def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias = NO_BIAS) -> Program:
-    """The program number *index* of *seed*."""
+    """Draw program number *index* of *seed*."""
     random = Random(f"{seed}:{index}")
     vocabulary = vocabulary or Vocabulary()
     leaves = vocabulary.leaves or (vocabulary.has_leaves and random.random() < _LEAF_RATE)
@@ -56,15 +56,15 @@ def draw(seed: int, index: int, vocabulary: Vocabulary | None = None, bias: Bias
         fixed=vocabulary.fixed,
         failures=vocabulary.failures,
     )
-    # A held processor with a device that goes has no rule.
+    # There is no rule for a held processor together with a device that is removed.
     held = vocabulary.schedules and not slot and random.random() < _HELD_RATE
     drawing.draw_operations()
-    # The language takes a task whose fork was refused for a living one.
+    # The language treats a task whose fork was refused as a living one.
     if held and drawing.tasks and not drawing.calls.refused:
         add_schedule(drawing)
     return drawing.program(f"random {seed}:{index}")
 
 
 def is_rare(index: int) -> bool:
-    """True where the program of this index may need a guest of its own."""
+    """True if the program of this index may need a separate guest."""
     return index % _RARE_PERIOD < _RARE

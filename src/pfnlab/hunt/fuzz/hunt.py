@@ -1,8 +1,9 @@
-"""The loop: draw or list programs, run them on all machines, compare; repeat, shrink and file differences.
+"""The loop: draw or list programs, run and compare them on all machines; reproduce, minimize, file
+differences.
 
-A message that prints once per boot is compared only where no machine has spent it. Which guest runs a program
-is chance, and so is what that guest has spent; a difference does not depend on it. So a repetition that does
-not show the difference is made once more in a fresh boot, and that one decides.
+A message that prints once per boot is compared only if no machine has printed it already. The guest of a
+program is random, and so are the messages that this guest has already printed; a difference must not depend
+on it. So a repetition that does not show the difference is repeated in a fresh boot, which decides.
 """
 
 import time
@@ -34,29 +35,30 @@ from pfnlab.programs.runs.observation import Reason, Run, undecided
 #: How often a program that shows a difference is run again.
 REPEATS = 3
 
-#: The programs of a round that kernels run before what they showed is handled: so many at first; then twice
-#: as many where they took fewer seconds than that, else half as many.
+#: The number of programs that kernels run before their differences are handled: FIRST_PART initially; then
+#: doubled after a batch that took fewer than QUICK seconds, otherwise halved.
 FIRST_PART, QUICK = 32, 10.0
 
 
 class Hunt:
-    """Programs on machines, one round after the other.
+    """A hunt that runs programs on machines, round after round.
 
-    What the first model has no rule for is not compared: kernels run it all the same, each judged alone.
+    Programs without a rule in the first model are not compared: kernels still run them, and each is judged
+    alone.
 
-    :param state: the state to begin with; it changes during the hunt
+    :param state: the initial state; it changes during the hunt
     :param folder: the folder for findings, None to file none
-    :param watched: whether to watch the branches of the first model, where they are the measure
+    :param watched: whether to record the branches of the first model, if they are the measure
     :param repeats: how often a difference must show again
     :param on_progress: called after every round and finding
     :param on_compared: called with the runs of every program that all machines answered
-    :param predicting: the models of kernels, by level and name, that tell what looking changes; where there
-        is none, the first model tells
-    :param agreed: whether what machines agree in is a finding too, as for
+    :param predicting: the models of kernels, by level and name, which predict the effect of observing; the
+        first model is used for a kernel that has none
+    :param agreed: whether a fault on which all machines agree is a finding too, as for
         :func:`~pfnlab.hunt.fuzz.signature.signature_of`
-    :param jobs: processes that run programs on models; programs, findings and their order are those of one
-    :param grouped: whether findings are grouped by cause when a run ends
-    :param smaller: makes a program that shows a difference smaller; None to do it by runs on all machines
+    :param jobs: processes that run programs on models; programs, findings and their order do not depend on it
+    :param grouped: whether findings are grouped by cause at the end of a run
+    :param smaller: minimizes a program that shows a difference; None to do it by runs on all machines
     """
 
     def __init__(
@@ -93,22 +95,23 @@ class Hunt:
         self._compared = on_compared
         self._shrinker = smaller
         self._agreed = agreed
-        # A cell is its own place: nobody asks which findings of cells have one cause.
+        # Findings of cells are not grouped by cause: the cell itself says where they occur.
         self._grouped = grouped and state.cells is None
         self._telling = next(level for level in MOST_TELLING if level in self.machines.at)
         self._grouping = Grouping(self._ask_closely, agreed=agreed)
 
     @property
     def watched(self) -> bool:
-        """True where branches are watched: of the first model, if there is one."""
+        """True if branches of the first model are recorded."""
         return self._models.watched
 
     def run(self, programs: int | None = None, seconds: float | None = None, most: int | None = None) -> None:
-        """Run to *programs* programs in all, *seconds* seconds or *most* new findings, whichever comes first.
+        """Run up to *programs* programs in all, *seconds* seconds or *most* new findings, whichever comes
+        first.
 
-        Where cells are enumerated, they are the programs, all of them.
+        A hunt that enumerates cells runs all of them.
 
-        :param seconds: checked between parts of a round, which are small where programs take long
+        :param seconds: checked between parts of a round, which are small if programs take long
         """
         self._most = most
         self._until = None if seconds is None else time.monotonic() + seconds
@@ -133,12 +136,12 @@ class Hunt:
 
     @property
     def _is_late(self) -> bool:
-        """True where nothing new is begun any more."""
+        """True if nothing new is started any longer."""
         return self._until is not None and time.monotonic() >= self._until
 
     @property
     def _enough(self) -> bool:
-        """True where there are as many new findings as were asked for."""
+        """True if the requested number of new findings is reached."""
         return self._most is not None and self.state.new >= self._most
 
     def _round(self, end: int, programs_in_all: int | None) -> None:
@@ -148,7 +151,7 @@ class Hunt:
         if programs_in_all is not None:
             next_end = min(next_end, programs_in_all)
         ahead = self._drawing.ahead(end, next_end)
-        # This process has nothing to wait for where it asks models itself and there is nobody else.
+        # Without other processes and kernels there is nothing to wait for, so drawing ahead gains nothing.
         apart, has_kernel = self._models.jobs > 1, bool(self.machines.kernels)
         with ahead if apart else nullcontext():
             done, count = 0, len(drawn.programs)
@@ -166,14 +169,14 @@ class Hunt:
                     shown = self._settle(program, weighed)
                     if state.cells is not None:
                         state.cells.note(state, weighed)
-                    # What is stored has the program counted and done, or neither.
+                    # The stored state has the program both counted and done, or neither.
                     state.next += 1
                     if shown:
                         self._progress(state)
                 done = places.stop
 
     def _note_runs(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> None:
-        """Count the blocks that kernels reached; where they are the measure, new ones keep a program."""
+        """Count the blocks that kernels reached; if they are the measure, keep programs with new ones."""
         state, runs = self.state, [run for told in weighed.values() for run in told.runs]
         state.kernels |= {run.machine: run.kernel for run in runs}
         is_new = state.coverage.add_blocks(runs)
@@ -181,8 +184,10 @@ class Hunt:
             state.prefixes = rounds.with_prefix(state.prefixes, state.next, program)
 
     def _runs_of(self, drawn: rounds.DrawnRound, part: range) -> list[dict[LookLevel, Weighed]]:
-        """For each program of a part of a round, its runs on all machines by level; of what the first model
-        has no answer for only that. They are weighed as they come, while guests run others."""
+        """Run a part of a round on all machines; for each program, its runs by level. A program without an
+        answer from the first model has only that model's run. Runs are evaluated as they arrive, while
+        guests run other programs.
+        """
         drawn_programs = drawn.programs[part.start : part.stop]
         drawn_runs = drawn.runs[part.start : part.stop]
         levels = [self.state.looking.of(drawn.extent[0] + place) for place in part]
@@ -198,7 +203,7 @@ class Hunt:
             answers = self.machines.weighed(programs, known, level, self._weigh)
             for place, answer in zip(places, answers, strict=True):
                 runs[place][level] = answer
-        # Where only differences are findings, kernels alone tell nothing.
+        # If only differences are findings, runs of kernels alone decide nothing.
         goes_on = [self._agreed and reason is not None and reason.kind in KERNELS_GO_ON for reason in reasons]
         for level in self.machines.at:
             places = [place for place, goes in enumerate(goes_on) if goes and level is levels[place][0]]
@@ -211,7 +216,7 @@ class Hunt:
         ]
 
     def _judge(self, program: Program, runs: Sequence[Run], reason: Reason | None) -> Weighed:
-        """Evaluate the runs of kernels for which no model tells what to expect."""
+        """Judge the runs of kernels for which no model predicts anything."""
         answered = [run for run in runs if run.undecided is None]
         broken = kernel_violations(program, answered)
         signatures = tuple(judged_signatures(program, answered, broken))
@@ -221,7 +226,7 @@ class Hunt:
         return weigh(program, runs, agreed=self._agreed)
 
     def _settle(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> bool:
-        """Count one program, and handle the differences that its runs show; True where there are some."""
+        """Count one program, and handle the differences in its runs; True if there are any."""
         state = self.state
         note_known(state.known, program, (one for told in weighed.values() for one in told.broken))
         reasons = [told.reason for told in weighed.values()]
@@ -255,7 +260,7 @@ class Hunt:
         return bool(shown)
 
     def _settle_judged(self, program: Program, weighed: Mapping[LookLevel, Weighed]) -> bool:
-        """Count a program without a rule that kernels ran, and handle what each showed by itself."""
+        """Count a program without a rule that kernels ran, and handle the findings of each kernel."""
         ran = {level: told for level, told in weighed.items() if told.judged and told.runs}
         self.state.judged += bool(ran)
         shown = {signature: (level,) for level, told in ran.items() for signature in told.signatures}
@@ -267,7 +272,7 @@ class Hunt:
     def _looking(
         self, program: Program, runs: Mapping[LookLevel, Sequence[Run]]
     ) -> list[tuple[tuple[LookLevel, ...], Signature]]:
-        """The changes that looking made of the kernels; of models they are known."""
+        """The changes that observing caused on kernels; those on models are known."""
         found: list[tuple[tuple[LookLevel, ...], Signature]] = []
         for name in self.machines.kernels:
             own = {level: run for level in runs for run in runs[level] if run.machine == name}
@@ -279,9 +284,9 @@ class Hunt:
     def _note_differences(
         self, program: Program, signatures: Mapping[Signature, tuple[LookLevel, ...]]
     ) -> None:
-        """Count the known differences of *program*; repeat, shrink and file those that follow from none."""
+        """Count the known differences of *program*; reproduce, minimize and file independent new ones."""
         findings = self.state.findings
-        # The kernels of a program may show one finding each for itself.
+        # Several kernels of a program may each show the same finding.
         by_key: dict[str, Signature] = {}
         for signature in signatures:
             by_key.setdefault(signature.key, signature)
@@ -291,7 +296,7 @@ class Hunt:
                 self._note_filed(signature)
             if signature.key in findings:
                 findings[signature.key].met += 1
-        # An alarm is dear to repeat, and often follows from something else.
+        # An alarm is expensive to reproduce, and often follows from another difference.
         for signature in sorted(signatures, key=lambda signature: signature.raises_alarm):
             known = {other.key: findings[other.key].with_it for other in signatures if other.key in findings}
             if signature.key in known or any(signature.key in with_it for with_it in known.values()):
@@ -299,11 +304,11 @@ class Hunt:
             if self._enough:
                 return
             if not self._note_new(program, signature, signatures[signature]):
-                # What else there is can only be told of a program that does the same every time.
+                # Further differences can only be judged in a program that behaves the same every time.
                 return
 
     def _note_filed(self, signature: Signature) -> None:
-        """Take a difference that an earlier hunt has filed for known."""
+        """Mark a difference that an earlier hunt filed as known."""
         filed = self.folder.filed(signature.key) if self.folder is not None else None
         if filed is None:
             return
@@ -317,7 +322,7 @@ class Hunt:
             self.state.findings[signature.key].evidence = self._grouping.evidence(program, signature)
 
     def _note_new(self, program: Program, signature: Signature, levels: tuple[LookLevel, ...]) -> bool:
-        """Repeat, shrink and file a new difference; False if it is unstable."""
+        """Reproduce, minimize and file a new difference; False if it is unstable."""
         state = self.state
         repeats = [self._shows(program, signature, levels, repeated=True) for _ in range(self.repeats)]
         shown = 1 + sum(repeats)
@@ -339,7 +344,7 @@ class Hunt:
             named = (rounds.looked_at(run, level) for level, answers in asked for run in answers)
             runs = tuple(run for run in named if run.machine in machines_of(signature))
         else:
-            # The model may have no answer where a kernel shows it by itself.
+            # The model may have no answer to a program in which a kernel shows it by itself.
             answers = self.machines.runs(shrunk.program, levels[0])
             runs = tuple(run for run in answers if run.undecided is None)
         with_it = in_same_step(shrunk.program, runs, signature)
@@ -358,7 +363,7 @@ class Hunt:
         return True
 
     def _ask_closely(self, program: Program, fresh: bool) -> Sequence[Run] | None:
-        """The runs of *program*, looked at as closely as possible; None where the machines have no answer."""
+        """The runs of *program*, observed as closely as possible; None if the machines have no answer."""
         level = self._telling
         if self.machines.lacks_rule(program, level):
             return None
@@ -380,9 +385,9 @@ class Hunt:
         repeated: bool = False,
         quick: bool = False,
     ) -> bool:
-        """True where *program* shows the same difference; False at once where the model has no rule.
+        """True if *program* shows the same difference; False at once if the model has no rule.
 
-        What a kernel shows by itself needs no rule.
+        A finding that a kernel shows by itself needs no rule.
         """
         own = signature.by_itself
         if not own and self.machines.lacks_rule(program, levels[0]):

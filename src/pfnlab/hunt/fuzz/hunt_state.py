@@ -1,4 +1,4 @@
-"""The state of a hunt and its file, and its result."""
+"""The state of a hunt, its file, and its result."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class ShownFinding(msgspec.Struct):
 
     :ivar folder: the folder in which it is filed
     :ivar met: the number of programs that showed it
-    :ivar first: the number of programs compared up to the first that showed it, that one included
+    :ivar first: the number of programs compared up to and including the first that showed it
     :ivar operations: the number of operations in the smallest program that shows it
     :ivar says: the signature in words
     :ivar minimal: whether every smaller program was tried
-    :ivar with_it: keys of the other signatures in the same step of its smallest program: they follow from it
+    :ivar with_it: keys of the other signatures in the same step of its smallest program, which follow from it
     """
 
     folder: str
@@ -52,8 +52,8 @@ class ShownFinding(msgspec.Struct):
 class KnownSignature(ShownFinding):
     """A signature that a program showed.
 
-    :ivar program: its smallest program; None where a folder is known and has none
-    :ivar evidence: what programs that showed it tell of its cause
+    :ivar program: its smallest program; None if only a folder is known, which has none
+    :ivar evidence: the evidence of its cause from programs that showed it
     """
 
     signature: Signature | None = None
@@ -82,16 +82,16 @@ class HuntState(msgspec.Struct):
     :ivar next: the index of the next program
     :ivar compared: programs that ran on all machines
     :ivar undecided: programs not compared, because the model has no rule or a machine lacks something
-    :ivar judged: of these, programs that kernels ran all the same and that were judged
-    :ivar alarming: of these, programs in which a judge found something
-    :ivar causes: the findings by their causes, as far as the hunt has come to its end
-    :ivar reasons: in words, why programs were not compared, and how many each
-    :ivar kinds: of these reasons; one that an earlier version counted has none
-    :ivar known: violations that are explained, by their rows
-    :ivar measure: the coverage that programs are kept for; without branches it is the model's too
+    :ivar judged: of these, programs that kernels still ran and that were judged
+    :ivar alarming: of these, programs with a finding of a judge
+    :ivar causes: the findings by cause, once the hunt has ended
+    :ivar reasons: the reasons for which programs were not compared, with their counts
+    :ivar kinds: the kinds of these reasons; a reason counted by an earlier version has none
+    :ivar known: explained violations, by row
+    :ivar measure: the coverage for which programs are kept; the model's also if no branches are recorded
     :ivar known_keys: keys of the signatures that were filed when the hunt began
-    :ivar kernels: the exact kernel or profile behind each machine, by name
-    :ivar cells: the cells that it enumerates; None where it draws programs
+    :ivar kernels: the exact kernel or profile of each machine, by name
+    :ivar cells: the cells that it enumerates; None if it draws programs
     """
 
     machines: list[str]
@@ -120,13 +120,13 @@ class HuntState(msgspec.Struct):
     format: str = FORMAT
 
     def __post_init__(self) -> None:
-        """Refuse a hunt that does not add up (ValueError: not every cell that is done has a letter)."""
+        """Refuse an inconsistent hunt (ValueError: not every finished cell has a letter)."""
         if self.cells is not None and not len(self.cells.letters) == self.next <= self.cells.count:
-            raise ValueError(f"{self.next} of {number_of(self.cells.count, 'cell')} have not a letter each")
+            raise ValueError(f"{self.next} of {number_of(self.cells.count, 'cell')} need a letter each")
 
     @property
     def verb(self) -> str:
-        """The command that shows what it found."""
+        """The command that reproduces its findings."""
         return "pfnlab fuzz" if self.cells is None else f"pfnlab fuzz --enumerate {self.cells.scope}"
 
     @property
@@ -135,7 +135,7 @@ class HuntState(msgspec.Struct):
         return len(self.findings.keys() - set(self.known_keys))
 
     def printed(self) -> dict[str, PrintedFinding]:
-        """The findings as they are printed, by key."""
+        """The findings in printed form, by key."""
         known = self.known_keys
         return {key: PrintedFinding.of(one, known=key in known) for key, one in self.findings.items()}
 
@@ -143,7 +143,7 @@ class HuntState(msgspec.Struct):
 def read_state(path: Path) -> HuntState | None:
     """The state of a hunt in the file *path*, None when there is no file yet.
 
-    :raises Misuse: the file is something else
+    :raises Misuse: the file is not the state of a hunt
     """
     try:
         stored = msgspec.json.decode(read_bytes(path, "hunt", MOST_RECORDED), type=HuntState)
@@ -153,17 +153,19 @@ def read_state(path: Path) -> HuntState | None:
         return None
     except ProgramError as trouble:
         said = one_line(trouble.message)
-        raise Misuse(f"{path} is no state of a hunt: a program in it: {said}; name another file") from None
+        raise Misuse(
+            f"{path} is not the state of a hunt: a program in it: {said}; name another file"
+        ) from None
     except (ValueError, RecursionError) as trouble:
         said = one_line(str(trouble))
-        raise Misuse(f"{path} is no state of a hunt: {said}; name another file") from trouble
+        raise Misuse(f"{path} is not the state of a hunt: {said}; name another file") from trouble
     if stored.format != FORMAT:
-        raise Misuse(f"{path} is of another version of pfnlab: name another file")
+        raise Misuse(f"{path} was written by another version of pfnlab: name another file")
     return stored
 
 
 def _programs_in(value: Any) -> Iterator[Program]:
-    """Every program in a state; they are run, and nobody checked them as those of files are checked."""
+    """Every program in a state; they will be run, and are not yet checked as those of files are."""
     match value:
         case Program():
             yield value
@@ -179,7 +181,7 @@ def _programs_in(value: Any) -> Iterator[Program]:
 
 
 def write_stored(path: Path, content: Any) -> None:
-    """Write *content* to the file *path*, whole or not at all.
+    """Write *content* to the file *path* atomically.
 
     :raises Misuse: the file cannot be written
     :raises Undecided: the disk is full or fails
@@ -191,13 +193,13 @@ def write_stored(path: Path, content: Any) -> None:
 
 
 def write_state(path: Path, state: HuntState) -> None:
-    """Write *state* to the file *path*, whole or not at all.
+    """Write *state* to the file *path* atomically.
 
     :raises Misuse: the file cannot be written
     :raises Undecided: the disk is full or fails
     """
     content = msgspec.to_builtins(state)
-    # A set has no order of its own; equal states are to be equal files.
+    # Sets are unordered; equal states must give equal files.
     content["coverage"]["branches"] = sorted(state.coverage.branches)
     content["coverage"]["blocks"] = sorted(state.coverage.blocks)
     write_stored(path, content)
@@ -206,7 +208,8 @@ def write_state(path: Path, state: HuntState) -> None:
 class PrintedFinding(ShownFinding):
     """A finding of a hunt.
 
-    :param program: the smallest program that shows it, as text; null where a folder is known and has none
+    :param program: the smallest program that shows it, as text; null if only a folder is known, which has
+        none
     :param known: whether it was filed when the hunt began
     """
 
@@ -215,7 +218,7 @@ class PrintedFinding(ShownFinding):
 
     @classmethod
     def of(cls, finding: KnownSignature, *, known: bool) -> PrintedFinding:
-        """The printed part of a finding: nothing that its cause was weighed by."""
+        """The printed part of a finding, without the evidence of its cause."""
         program = format_program(finding.program) if finding.program is not None else None
         shown = {name: getattr(finding, name) for name in ShownFinding.__struct_fields__}
         return cls(**shown, program=program, known=known)
@@ -224,7 +227,7 @@ class PrintedFinding(ShownFinding):
 class FindingCause(msgspec.Struct, frozen=True):
     """Findings of one cause.
 
-    :param finding: the signature that stands for the cause
+    :param finding: the signature that represents the cause
     :param findings: the signatures of all its findings
     """
 
@@ -233,27 +236,27 @@ class FindingCause(msgspec.Struct, frozen=True):
 
 
 class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
-    """The result of a hunt, of random programs or of those of cells.
+    """The result of a hunt, with random programs or with cells.
 
     :param machines: the machines that were compared
-    :param seed: the seed of random numbers; the same seed makes the same programs; 0 for cells
-    :param programs: the number of programs that were made
+    :param seed: the random seed; the same seed gives the same programs; 0 for cells
+    :param programs: the number of programs
     :param compared: programs that ran on every machine
-    :param undecided: programs that some machine could not run to the end
+    :param undecided: programs that some machine could not finish
     :param differences: programs in which machines differed
     :param findings: the findings by signature
-    :param causes: the causes of the findings, the shortest program first; none for cells
-    :param unstable: differences that did not show again
-    :param reasons: why programs were not compared, and how many
-    :param coverage: what the programs reached; null for cells
-    :param models_own: those of the reasons that are the model's own: it has no rule, or no answer exists
-    :param judged: of the undecided programs, those that kernels ran all the same, each judged alone
-    :param alarming: of these, those in which a kernel raised an alarm or broke a property
-    :param known: properties that kernels broke for a known reason, by property and reason
-    :param kernels: the exact kernel or profile behind each machine, by name
+    :param causes: the causes of the findings, the shortest program first; empty for cells
+    :param unstable: differences that could not be reproduced
+    :param reasons: the reasons for which programs were not compared, with their counts
+    :param coverage: the coverage of the programs; null for cells
+    :param models_own: those of the reasons that come from the model: it has no rule, or no answer exists
+    :param judged: undecided programs that kernels still ran, each judged alone
+    :param alarming: of these, those in which a kernel raised an alarm or violated a property
+    :param known: properties that kernels violated for a known reason, by property and reason
+    :param kernels: the exact kernel or profile of each machine, by name
     :param vocabulary: the operations that random programs may have in addition to those of every process
-    :param looking: how kernels were looked at
-    :param cells: the cells that were enumerated, and what each showed; null where programs are random
+    :param looking: the observation levels of kernels
+    :param cells: the enumerated cells and their results; null if programs are random
     """
 
     machines: tuple[str, ...]
@@ -298,7 +301,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
         )
 
     def as_json(self, indent: int | None = None) -> str:
-        """The result as ``--json`` prints it, without a space."""
+        """The result as ``--json`` prints it, without spaces."""
         return msgspec.json.encode(self).decode()
 
     @property
@@ -312,7 +315,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
 
     @property
     def headline(self) -> str:
-        """Programs and differences."""
+        """The numbers of programs and of differences."""
         return _headline(self.noun, self.programs, self.differences)
 
     @property
@@ -322,7 +325,7 @@ class FuzzResult(Result, frozen=True, kw_only=True, tag=FORMAT):
 
 
 def noun_of(cells: Cells | PrintedCells | None) -> str:
-    """The noun of the programs of a hunt: ``cell`` where it enumerates them."""
+    """The noun for the programs of a hunt: ``cell`` if it enumerates them."""
     return "program" if cells is None else "cell"
 
 
@@ -332,15 +335,15 @@ def _headline(noun: str, programs: int, different: int) -> str:
 
 
 def progress(state: HuntState, rate: float) -> str:
-    """The line of progress of a hunt."""
+    """The progress line of a hunt."""
     findings = f" ({number_of(len(state.findings), 'finding')})" if state.findings else ""
     return f"{_headline(noun_of(state.cells), state.next, state.different)}{findings}, {rate:.0f}/s"
 
 
 def _all_causes(state: HuntState) -> list[Cause]:
-    """The causes of all findings; one that was not weighed with the others is a cause of its own.
+    """The causes of all findings; a finding that was not grouped is its own cause.
 
-    Nobody weighs those of cells.
+    Findings of cells are not grouped.
     """
     if state.cells is not None:
         return []

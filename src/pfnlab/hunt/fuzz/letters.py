@@ -1,4 +1,4 @@
-"""The cells of a hunt that enumerates its programs: a letter for each that is done, and what it showed."""
+"""The cells of a hunt that enumerates programs: one letter per finished cell, and its finding."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     from pfnlab.hunt.fuzz.causes import Weighed
     from pfnlab.hunt.fuzz.hunt_state import HuntState
 
-#: The letters of a cell with their meanings, the one that is written where several hold first.
+#: The letters of a cell with their meanings; if several apply, the first one is written.
 LETTERS: dict[str, str] = {
     "A": "an alarm of a kernel, new",
-    "V": "a property that a kernel breaks, new",
+    "V": "a property that a kernel violates, new",
     "L": "a machine that was lost, new",
     "D": "a difference, new",
-    "~": "a difference that did not show again",
+    "~": "a difference that could not be reproduced",
     "a": "an alarm of a kernel that is a known finding",
-    "v": "a broken property that is a known finding",
+    "v": "a violated property that is a known finding",
     "l": "a lost machine that is a known finding",
     "d": "a difference that is a known finding",
-    "k": "a property broken for a known reason",
+    "k": "a property violated for a known reason",
     "-": "not runnable on a machine",
     "?": "no rule of the model: not compared, kernels judged",
-    ".": "all machines agree, and nothing is broken",
+    ".": "all machines agree, and no property is violated",
 }
 
 AGREES, UNDECIDED, NOT_RUNNABLE, KNOWN_ROW, UNSTABLE = ".", "?", "-", "k", "~"
@@ -44,19 +44,19 @@ AGREES, UNDECIDED, NOT_RUNNABLE, KNOWN_ROW, UNSTABLE = ".", "?", "-", "k", "~"
 #: The letter of a cell that was not run.
 NOT_RUN = " "
 
-#: The letters of findings, new and known, and those in which there is nothing to be looked at.
+#: The letters of new and known findings, and the letters that need no review.
 NEW, KNOWN, QUIET = frozenset("AVLD~"), frozenset("avld"), frozenset(AGREES + NOT_RUN)
 
 _RANGE = re.compile(r"(\d*):(\d*)", re.ASCII)
 
 
 class ShownCell(msgspec.Struct, frozen=True):
-    """A cell in which something was found.
+    """A cell with a finding.
 
     :param cell: its number in the scope
-    :param letter: what happened
-    :param says: what was found, in words: signatures, and why properties are broken
-    :param title: what it does
+    :param letter: its result
+    :param says: the finding in words: signatures, and why properties are violated
+    :param title: the operations of the cell
     """
 
     cell: Count
@@ -66,13 +66,13 @@ class ShownCell(msgspec.Struct, frozen=True):
 
 
 class Cells(msgspec.Struct):
-    """The cells of a scope that a hunt runs, as its state has them.
+    """The cells of a scope that a hunt runs, as kept in its state.
 
     :ivar scope: the name of the scope
     :ivar digest: of the programs of its cells
-    :ivar first: the number of the first cell; *end*: of that behind the last
-    :ivar letters: one for each cell that is done
-    :ivar shown: the cells in which something was found
+    :ivar first: the number of the first cell; *end*: the number after the last
+    :ivar letters: one for each finished cell
+    :ivar shown: the cells with findings
     """
 
     scope: str
@@ -83,16 +83,16 @@ class Cells(msgspec.Struct):
     shown: list[ShownCell] = msgspec.field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Refuse cells of another hunt (ValueError: one that is shown is not among them)."""
+        """Refuse the cells of another hunt (ValueError: a cell with a finding is out of range)."""
         for one in self.shown:
             if not self.first <= one.cell < self.end:
-                raise ValueError(f"cell {str(one.cell)[:20]} is none of {self.first}:{self.end}")
+                raise ValueError(f"cell {str(one.cell)[:20]} is not in {self.first}:{self.end}")
 
     @classmethod
     def named(cls, scope: str, text: str = ":") -> Cells:
-        """The cells ``A:B`` of a scope, half-open; without a number from the first one or to the last.
+        """The cells ``A:B`` of a scope, half-open; the numbers default to the first and the last cell.
 
-        :raises Misuse: it is no such range, or there is no such scope
+        :raises Misuse: it is not such a range, or there is no such scope
         """
         count = len(cells_of(scope))
         found = _RANGE.fullmatch(text)
@@ -100,19 +100,19 @@ class Cells(msgspec.Struct):
         if not 0 <= first < end <= count:
             all_cells = f"0:{count}"
             raise Misuse(
-                f"scope {scope} has the cells {all_cells}, and {text} is no range of them: "
+                f"scope {scope} has the cells {all_cells}, and {text} is not a range of them: "
                 f"write --cells {all_cells}"
             )
         return cls(scope, cells_digest(scope), first, end)
 
     @property
     def count(self) -> int:
-        """How many cells it is."""
+        """The number of cells."""
         return self.end - self.first
 
     @property
     def options(self) -> str:
-        """The options that name them."""
+        """The options that select them."""
         return shell_line(("--enumerate", self.scope, "--cells", f"{self.first}:{self.end}"))
 
     def program(self, index: int) -> Program:
@@ -120,7 +120,7 @@ class Cells(msgspec.Struct):
         return cells_of(self.scope)[self.first + index].program
 
     def note(self, state: HuntState, weighed: Mapping[LookLevel, Weighed]) -> None:
-        """Give the next cell its letter, behind what a hunt has done for it."""
+        """Append the letter of the next cell, after the hunt has handled it."""
         signatures = dict.fromkeys(found for told in weighed.values() for found in told.signatures)
         broken = (violation for told in weighed.values() for violation in told.broken)
         known = dict.fromkeys(violation.known for violation in broken if violation.known)
@@ -140,7 +140,7 @@ def _letter_of_reason(weighed: Mapping[LookLevel, Weighed]) -> str:
 
 
 def _letter_of(signature: Signature, state: HuntState) -> str:
-    """The letter of what a cell showed."""
+    """The letter for the result of a cell."""
     letter = {VIOLATION: "v", LOST: "l", "alarm": "a"}.get(signature.kind, "d")
     findings, known = state.findings, set(state.known_keys)
     if signature.key in known.union(*(findings[one].with_it for one in known & findings.keys())):
@@ -152,11 +152,11 @@ def _letter_of(signature: Signature, state: HuntState) -> str:
 class CellTable(msgspec.Struct, frozen=True):
     """The cells of one kind of mapping.
 
-    :param scope: the scope that has it
+    :param scope: the scope that contains it
     :param mapping: the kind of mapping
     :param columns: the last operation of each cell
-    :param rows: by the operations before it, for each column two letters: at aligned and at odd places; one
-        where an allocation fails
+    :param rows: by the operations before it, two letters for each column: at aligned and at odd places; one
+        letter for scopes of failures
     """
 
     scope: str
@@ -165,10 +165,10 @@ class CellTable(msgspec.Struct, frozen=True):
     rows: dict[str, tuple[str, ...]]
 
     def __post_init__(self) -> None:
-        """Refuse rows of another width (ValueError: one has not two letters for each column)."""
+        """Refuse rows of another width (ValueError: a row lacks two letters for each column)."""
         for name, row in self.rows.items():
             if len(row) != len(self.columns):
-                raise ValueError(f"row {name!r} has letters for {len(row)} of {len(self.columns)} columns")
+                raise ValueError(f"row {name!r} has {len(row)} columns, not {len(self.columns)}")
 
     @property
     def name(self) -> str:
@@ -177,12 +177,12 @@ class CellTable(msgspec.Struct, frozen=True):
 
     @property
     def letters(self) -> frozenset[str]:
-        """The letters that are in it."""
+        """The letters that occur in it."""
         return frozenset(letter for row in self.rows.values() for pair in row for letter in pair)
 
     @property
     def loud(self) -> tuple[list[int], dict[str, tuple[str, ...]]]:
-        """The numbers of the columns with more than agreement, and the rows with it."""
+        """The columns with something other than agreement, by number, and the rows that have it."""
         rows = {name: row for name, row in self.rows.items() if any(not QUIET.issuperset(of) for of in row)}
         places = range(len(self.columns))
         return [at for at in places if any(not QUIET.issuperset(row[at]) for row in rows.values())], rows
@@ -193,11 +193,11 @@ class PrintedCells(msgspec.Struct, frozen=True, kw_only=True):
 
     :param scope: the name of the scope
     :param first: the number of the first cell
-    :param end: that of the cell behind the last one that was to be run
-    :param letters: how many cells have each letter
-    :param meanings: of the letters
-    :param found: the cells in which something was found
-    :param tables: for each kind of mapping what its cells showed
+    :param end: the number after the last cell to run
+    :param letters: the number of cells with each letter
+    :param meanings: the meaning of each letter
+    :param found: the cells with findings
+    :param tables: for each kind of mapping the results of its cells
     """
 
     scope: str
@@ -224,7 +224,7 @@ class PrintedCells(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _tables(cells: Cells) -> Iterator[CellTable]:
-    """The tables of all kinds of mapping of which a cell was run."""
+    """The tables of all kinds of mapping with at least one finished cell."""
     every = cells_of(cells.scope)
     letters = (NOT_RUN * cells.first + cells.letters).ljust(len(every), NOT_RUN)
     rows: dict[tuple[str, str], dict[str, dict[str, str]]] = {}

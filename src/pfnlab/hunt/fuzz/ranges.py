@@ -1,4 +1,4 @@
-"""The places of a random program: devices, areas, leaves, and ranges that meet at every kind of border."""
+"""The addresses of a random program: devices, areas, leaves, and ranges that meet at every kind of border."""
 
 from collections.abc import Collection
 from random import Random
@@ -10,10 +10,10 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import Walk
 from pfnlab.programs.lang.words import MAX_ISA_PAGES
 
-#: Pages of a leaf of 2 MiB, and of one of 1 GiB.
+#: The pages of a leaf of 2 MiB, and of one of 1 GiB.
 TABLE, GIGABYTE = LEAF_PAGES[2], LEAF_PAGES[3]
 
-#: The highest level of a leaf by the way the guest driver fills its mapping.
+#: The highest leaf level by the way the guest driver fills its mapping.
 DRIVER_LEAVES: dict[DriverHow, int] = {"fault_pmd": 2, "fault_pud": 3}
 
 
@@ -23,9 +23,9 @@ def path_end(call: ops.Mmap) -> Span:
 
 
 def leaf_level(call: ops.Mmap) -> int:
-    """The level of the largest leaf that fits into the mapping of *call*: 1 where no leaf does (S6.3.1).
+    """The level of the largest leaf that fits into the mapping of *call*; 1 if no leaf fits (S6.3.1).
 
-    Areas begin at a multiple of 1 GiB, as devices do that may have leaves.
+    Areas begin at a multiple of 1 GiB, as do devices that may have leaves.
     """
     most = (
         DRIVER_LEAVES.get(call.driver.how, 1) if call.driver is not None else 3 if call.via == "vfio" else 1
@@ -40,9 +40,10 @@ def leaf_level(call: ops.Mmap) -> int:
 
 
 def touched_level(program: ops.Program) -> int:
-    """The level of the largest leaf that a mapping of *program* has room for and that a later access makes.
+    """The level of the largest leaf for which a mapping of *program* has room and that a later access
+    creates.
 
-    It is 1 where there is none. Permissions, tasks and what happens in between are not looked at.
+    It is 1 if there is none. Permissions, tasks and operations in between are ignored.
     """
     mapped: list[tuple[Span, int]] = []
     found = 1
@@ -57,37 +58,37 @@ def touched_level(program: ops.Program) -> int:
 
 
 def touches(call: ops.Call, place: Span) -> bool:
-    """True where *call* is an access that begins within *place*."""
+    """True if *call* is an access that begins within *place*."""
     if not isinstance(call, ops.Read | ops.Write | Walk):
         return False
     return call.span.name == place.name and place.start <= call.span.start < place.end
 
 
-#: Names of areas; each is larger than the largest mapping that may be made there.
+#: Names of areas; each area is larger than the largest mapping made there.
 AREAS = ("a", "b", "c", "d")
 
-#: Sizes of a pci device, with weights: one page, pages that meet, several page tables.
+#: Sizes of a pci device, with weights: one page, adjacent pages, several page tables.
 _SIZES = {1: 4, 2: 4, 3: 4, 4: 6, 8: 10, 16: 50, 24: 6, 64: 6, 513: 6, 2 * TABLE: 6}
 
-#: A BAR of 1 GiB, for which a guest is booted.
+#: A BAR of 1 GiB, for which a separate guest is booted.
 _LARGE = GIGABYTE
 
-#: Sizes of a device at the beginning of a guest's BAR, as for vfio-pci: leaves of 2 MiB fit.
+#: Sizes of a device at the start of a guest's BAR, e.g. for vfio-pci: leaves of 2 MiB fit.
 _ALONE_SIZES = {1: 2, 4: 4, 16: 14, TABLE: 4, 513: 4, 2 * TABLE: 6, 3 * TABLE: 2}
 
-#: Sizes of the device of a program with leaves: of 2 MiB, of 1 GiB, and of both.
+#: Sizes of the device of a program with leaves: for 2 MiB, for 1 GiB, and for both.
 _LEAF_SIZES = {
     **{TABLE: 2, TABLE + 1: 1, 2 * TABLE: 3, 3 * TABLE + 1: 2, 8 * TABLE: 2},
     **{GIGABYTE: 8, GIGABYTE + TABLE: 3, 2 * GIGABYTE: 5, 2 * GIGABYTE + TABLE + 1: 1, 4 * GIGABYTE: 2},
 }
 
-#: The most pages that a program with leaves mostly maps without one: each is an entry of its own.
+#: The usual maximum of pages that a program with leaves maps without one: each is a separate entry.
 _SINGLE_PAGES = 3 * TABLE
 
-#: Sizes of a lowmem device: the guest's memory in multiples of 8 pages must be enough for all of them.
+#: Sizes of a lowmem device: the guest's memory, in multiples of 8 pages, must suffice for all of them.
 _LOW_SIZES = (1, 2, 7, 8, 16)
 
-#: Sizes of the ``isa`` device: up to the ISA hole, into it, and to the end; and of the ``top`` device.
+#: Sizes of the ``isa`` device: up to the ISA hole, into it, and to its end; and of the ``top`` device.
 _ISA_SIZES = (8, 12, 16, 16, 0x30, 0x68, MAX_ISA_PAGES, MAX_ISA_PAGES)
 
 _TOP_SIZES = (1, 4, 16, 16, 64, 513, 2 * TABLE)
@@ -97,20 +98,19 @@ _ISA_RATE, _TOP_RATE = 0.06, 0.05
 
 _USER_VIAS: tuple[ops.Via, ...] = tuple(via for via in ops.PCI_VIAS if via not in ("driver", "vfio"))
 
-#: The most pages of all pci devices together with which a program may map past the end of one
-#: (``placement.py``).
+#: The maximum total pages of pci devices with which a program may map past the end of one (``placement.py``).
 _TAIL_PAGES = 1024
 
 
 def devices(
     random: Random, *, rare: bool, alone: bool = False, leaves: bool = False, fixed: bool = False
 ) -> tuple[ops.Device, ...]:
-    """One to five devices, neighbours in the order they are named.
+    """Draw one to five devices, adjacent in the order of their names.
 
     :param rare: whether the first may be large
-    :param alone: whether the first is the only pci device: for vfio-pci, or because it comes and goes
-    :param leaves: whether leaves fit into it; it is then the only pci device as well
-    :param fixed: whether there must be one that lies at a fixed place
+    :param alone: whether the first is the only pci device: for vfio-pci, or because it is removed and added
+    :param leaves: whether it must be large enough for leaves; it is then the only pci device as well
+    :param fixed: whether at least one device must be at a fixed address
     """
     choices = _LEAF_SIZES if leaves else _ALONE_SIZES if alone else _SIZES
     alone = alone or leaves
@@ -136,16 +136,16 @@ def devices(
 
 
 def areas(on: tuple[ops.Device, ...]) -> tuple[ops.Area, ...]:
-    """Areas with room for the largest of the devices, and half as much behind it."""
+    """Draw areas with room for the largest of the devices, and half as much after it."""
     pages = max(24, *(device.pages + device.pages // 2 for device in on))
     return tuple(ops.Area(name, pages) for name in AREAS)
 
 
 class DrawnPlaces:
-    """The mappings of a program so far, as far as its text tells, and ranges near them.
+    """The mappings of a program so far, derived from its text, and ranges near them.
 
     :param passes_end: whether it may map past the end of its first device
-    :param leaves: whether its devices may be of any size: few mappings without leaves are then large
+    :param leaves: whether its devices may have any size: then few mappings without leaves are large
     """
 
     def __init__(
@@ -177,7 +177,7 @@ class DrawnPlaces:
         self.touched: list[Span] = []
 
     def used(self, span: Span) -> None:
-        """Record *span* as the last one used; the next operation may use it too."""
+        """Record *span* as the last one used; the next operation may use it again."""
         self._last = span if span.pages and span.end <= self.areas[span.name] else None
 
     def mapped(self, span: Span) -> None:
@@ -188,14 +188,14 @@ class DrawnPlaces:
             self._whole[span.name] = (min(start, span.start), max(end, span.end))
 
     def unmapped(self, span: Span) -> None:
-        """Record that there is no mapping at *span* any more."""
+        """Record that *span* is no longer mapped."""
         pieces = []
         for start, end in self._pieces[span.name]:
             pieces += [(start, min(end, span.start)), (max(start, span.end), end)]
         self._pieces[span.name] = [(start, end) for start, end in pieces if start < end]
 
     def area(self, preferred: Collection[str] = ()) -> str:
-        """An area, preferably one with mappings, and one of *preferred* if there is any."""
+        """Draw an area, preferably one with mappings, and one of *preferred* if there is any."""
         stays = self._last is not None and (not preferred or self._last.name in preferred) and self.stays
         if preferred and not stays and self._random.random() < 0.7:
             return self._random.choice(sorted(preferred))
@@ -207,14 +207,14 @@ class DrawnPlaces:
         return self._random.choice(list(self.areas))
 
     def free_area(self) -> str:
-        """An area to map at, preferably one without mappings."""
+        """Draw an area to map at, preferably one without mappings."""
         free = [name for name, pieces in self._pieces.items() if not pieces]
         if free and self._random.random() < 0.8:
             return self._random.choice(free)
         return self._random.choice(list(self.areas))
 
     def span(self, name: str, most: int | None = None) -> Span:
-        """Pages of area *name*: a mapping, a part of it, or pages across one of its borders."""
+        """Draw pages of area *name*: a mapping, a part of it, or pages across one of its borders."""
         draw, extent = self._random, self.areas[name]
         if self.all and name in self._whole:
             start, end = self._whole[name]
@@ -247,7 +247,7 @@ class DrawnPlaces:
         return Span(name, first, max(last, first + 1))
 
     def inside(self, name: str) -> Span:
-        """Pages of one mapping of area *name*, as far as it is known: all of it, one end, or the middle."""
+        """Draw pages of one known mapping of area *name*: all of it, one end, or the middle."""
         draw = self._random
         if self.all or not self._pieces[name] or draw.random() < 0.25:
             return self.span(name)
@@ -258,7 +258,7 @@ class DrawnPlaces:
         return Span(name, first, last) if last <= self.areas[name] else self.span(name)
 
     def page(self, name: str, *, again: bool = False) -> Span:
-        """One page of area *name*: the first, the last, or another page of a mapping.
+        """Draw one page of area *name*: the first, the last, or another page of a mapping.
 
         :param again: whether it may also be a page of any area that was written to before
         """
@@ -273,9 +273,9 @@ class DrawnPlaces:
         return Span(name, page, page + 1)
 
     def destination(self, name: str, pages: int, like: int = 0) -> Span:
-        """*pages* pages of area *name* where they fit; fewer pages where they do not.
+        """Draw *pages* pages of area *name*, or fewer if they do not fit.
 
-        :param like: often begin at this page: page tables and holes then lie as elsewhere
+        :param like: often begin at this page, so that page tables and holes lie as in the source
         """
         extent = self.areas[name]
         pages = min(pages, extent)
@@ -286,9 +286,9 @@ class DrawnPlaces:
         return Span(name, start, start + pages)
 
     def source(self, pages: int | None = None) -> tuple[Span, ops.Via]:
-        """Pages of a device and a way to map them.
+        """Draw pages of a device and a way to map them.
 
-        :param pages: the number of pages, as far as the device has them
+        :param pages: the number of pages, if the device has that many
         """
         draw = self._random
         device = draw.choice(list(self.devices.values()))
@@ -297,7 +297,7 @@ class DrawnPlaces:
             pages = min(self._cut(device.pages) if pages is None else pages, most)
         span = self.device_span(device, pages)
         if pages is None and self._sources and draw.random() < 0.25:
-            # The same pages again, perhaps in another way.
+            # The same pages again, perhaps mapped in another way.
             span = draw.choice(self._sources)
             device = self.devices[span.name]
         self._sources.append(span)
@@ -311,7 +311,7 @@ class DrawnPlaces:
         return span, draw.choice(("wc", "uc")) if draw.random() < 0.6 else draw.choice(_USER_VIAS)
 
     def anon_over(self, most: int) -> Span:
-        """Up to *most* pages for ordinary memory over a mapping, preferably at its end."""
+        """Draw up to *most* pages for ordinary memory over a mapping, preferably at its end."""
         over = self.span(self.area())
         if self._pieces[over.name] and self._random.random() < 0.5:
             _, end = self._random.choice(self._pieces[over.name])
@@ -320,7 +320,7 @@ class DrawnPlaces:
         return Span(over.name, over.start, min(over.end, over.start + most))
 
     def leaf_source(self) -> Span:
-        """Pages of a pci device that leaves fit into: of 1 GiB or 2 MiB, several, or one and a part."""
+        """Draw pages of a pci device that hold leaves: of 1 GiB or 2 MiB, several, or one and a part."""
         draw = self._random
         device = max(self._pci, key=lambda device: device.pages)
         units = [unit for unit in (GIGABYTE, GIGABYTE, TABLE) if unit <= device.pages] or [1]
@@ -333,7 +333,7 @@ class DrawnPlaces:
         return span
 
     def bar_span(self, most: int | None = None) -> Span:
-        """Pages of a pci device, often ones that the program has used before."""
+        """Draw pages of a pci device, often ones that the program has used before."""
         span = self.device_span(self._random.choice(self._pci))
         mapped = [source for source in self._sources if self.devices[source.name].kind == "pci"]
         if mapped and self._random.random() < 0.4:
@@ -344,11 +344,11 @@ class DrawnPlaces:
 
     @property
     def alone(self) -> bool:
-        """True where the program has one pci device and stays within it: a driver can have all of it."""
+        """True if the program has one pci device and stays within it: a driver can have all of it."""
         return len(self._pci) == 1 and not self._passes_end
 
     def driven_span(self, most: int | None = None) -> Span:
-        """Pages of a device that the driver works on, mostly of a pci device."""
+        """Draw pages of a device for the driver, usually of a pci device."""
         device = self._random.choice(self._driven)
         if device.kind == "pci":
             return self.bar_span(most)
@@ -357,7 +357,8 @@ class DrawnPlaces:
         return span
 
     def claimed(self, first: bool) -> Span | None:
-        """Pages that a driver may claim: not the first of a pci device, as a guest's BAR has one first page.
+        """Draw pages that a driver may claim: not the first of a pci device, because a guest's BAR has only
+        one.
 
         :param first: whether the first page is allowed if the program has one pci device and stays within it
         """
@@ -368,7 +369,7 @@ class DrawnPlaces:
         return Span(span.name, start, span.end) if start < span.end else None
 
     def device_span(self, device: ops.Device, pages: int | None = None) -> Span:
-        """Pages of *device*: all, those at an end, or a few in the middle."""
+        """Draw pages of *device*: all, those at an end, or a few in the middle."""
         draw = self._random
         if pages is None:
             pages = device.pages if draw.random() < 0.3 else self._cut(device.pages)
@@ -384,7 +385,8 @@ class DrawnPlaces:
         if pages > TABLE:
             choices += [TABLE, TABLE + 1, TABLE - 1]
         if self._leaves and pages >= TABLE:
-            # Borders of leaves: inside one of 1 GiB only those at multiples of 2 MiB leave it as it is.
+            # Borders of leaves: inside one of 1 GiB, only those at multiples of 2 MiB leave smaller leaves
+            # whole.
             choices += [TABLE * (draw.randrange(pages // TABLE) + 1) for _ in range(3)]
         if self._leaves and pages >= GIGABYTE:
             choices += [GIGABYTE, GIGABYTE, GIGABYTE + TABLE, GIGABYTE - TABLE]

@@ -1,7 +1,7 @@
-"""The reach of the programs of a hunt: what they covered, what is possible, and known violations on the way.
+"""The coverage of a hunt: the parts reached, the parts possible, and known violations on the way.
 
-These are counted by the row that explains them and the operation. Where a row explains a new kind of
-operation, the first program that showed it is kept: a reader decides whether the reason is right there too.
+Violations are counted by operation and by the row that explains them. If a row explains a new kind of
+operation, the first such program is kept, so that a reader can decide whether the reason is right there too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pfnlab.programs.runs.violation import Violation
 if TYPE_CHECKING:
     from pfnlab.hunt.fuzz.hunt_state import HuntState
 
-#: What was reached, and what is possible.
+#: The number reached, and the number possible.
 Reached = tuple[Count, Count]
 
 
@@ -34,7 +34,7 @@ class ReachedKernel(msgspec.Struct, frozen=True, kw_only=True):
 
     :param blocks: the number of blocks
     :param functions: the number of functions with such a block
-    :param files: by source file, its functions and blocks that were reached
+    :param files: by source file, its reached functions and blocks
     """
 
     blocks: Count
@@ -55,15 +55,16 @@ class ReachedKernel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReachedCoverage(msgspec.Struct, frozen=True, kw_only=True):
-    """The coverage of the programs: of each pair of numbers the first is reached, the second possible.
+    """The coverage of the programs; in each pair of numbers the first is reached, the second possible.
 
-    :param pairs: pairs of operations in a row
+    :param pairs: pairs of operations in sequence
     :param under: by condition, kinds reached and possible, pairs, triples, kinds that are missing
-    :param branches: branches of the model; null where they were not watched
-    :param files: by file of the model, its branches, the lowest first; empty where they were not watched
+    :param branches: branches of the model; null if they were not recorded
+    :param files: by file of the model, its branches, the lowest coverage first; empty if they were not
+        recorded
     :param words: kinds of kernel calls
     :param never: kinds of kernel calls that no program made
-    :param kernel: what was reached of kernels; null where their blocks were not counted
+    :param kernel: the coverage of kernels; null if their blocks were not counted
     """
 
     pairs: Reached
@@ -113,7 +114,7 @@ class KnownShape(msgspec.Struct):
 
     :param programs: the number of programs with it
     :param step: of the first program, from 0
-    :param says: what was seen there
+    :param says: the observation there
     :param program: the first program, as text
     """
 
@@ -127,7 +128,7 @@ class KnownRow(msgspec.Struct):
     """A known violation.
 
     :param programs: the number of programs with it
-    :param shapes: by the kind of operation that broke the property
+    :param shapes: by the kind of operation that violated the property
     """
 
     programs: Count = 0
@@ -135,7 +136,7 @@ class KnownRow(msgspec.Struct):
 
 
 def note_known(rows: dict[str, KnownRow], program: Program, broken: Iterable[Violation]) -> None:
-    """Count the known violations of one program in *rows*, which have property and reason as their names.
+    """Count the known violations of one program in *rows*, whose names are property and reason.
 
     :param broken: known or not, on any machine
     """

@@ -1,4 +1,4 @@
-"""Replaying: a counterexample or a finding once more, and whether it still shows the same."""
+"""Replay of a counterexample or a finding, to see whether it still shows the same."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,15 +28,15 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel
 from pfnlab.programs.runs.observation import Run
 
-#: The beginning of a path of any version.
+#: The start of a path of any version.
 _PATH = "pfnlab path "
 
 
 class Case(NamedTuple):
     """A counterexample to replay.
 
-    :param schedule: its turns, where they were recorded
-    :param source: the file it comes from; empty for the command line
+    :param schedule: its turns, if they were recorded
+    :param source: the file that contains it; empty for the command line
     """
 
     recorded: replay.Replay | replay.ProgramReplay
@@ -48,9 +48,9 @@ class Case(NamedTuple):
 class Replaying(NamedTuple):
     """The machines of a replay.
 
-    :param on: machines instead of those that were recorded; none for these
+    :param on: machines instead of the recorded ones; empty for these
     :param trust: run policies that only a file names
-    :param profile: the series that kernels of the user's own should behave like
+    :param profile: the series whose behaviour is expected of the user's own kernels
     """
 
     on: Sequence[str] = ()
@@ -59,17 +59,17 @@ class Replaying(NamedTuple):
     profile: str | None = None
 
     def results(self, what: Sequence[str]) -> Iterator[replay.ReplayResult]:
-        """The replays of what was recorded, each on every machine.
+        """Replay all recorded cases, each on every machine.
 
         :param what: a file, the folder of a finding, or the words of a path
-        :raises Misuse: there is no such file, or it records nothing that could be replayed
+        :raises Misuse: there is no such file, or it contains nothing to replay
         :raises Undecided: a machine of a finding gave no answer
         """
         text = " ".join(what)
         file = Path(text)
-        # What is too long for the name of a file is none.
+        # A text that is too long for a file name is not a file.
         if text.startswith(_PATH):
-            # A shell has taken the quotes of its words.
+            # The shell has removed the quotes around its words.
             path = replay.read_path(text if len(what) == 1 else shell_line(what))
             yield from self._replays(Case(replay.Replay(path), path.machine))
         elif os.path.isdir(file):
@@ -83,7 +83,7 @@ class Replaying(NamedTuple):
             raise Misuse(f"there is no file {text!r}; a path begins with `{replay.TAG}`")
 
     def _check_asked(self, machine: str, source: str) -> None:
-        """Refuse a policy file that the user has not asked for (Misuse: it would run such a policy)."""
+        """Refuse a policy file that the user has not named (Misuse: the replay would run it)."""
         asked_files = {file for spec in self.on for file in files_in(spec)}
         for file in files_in(machine):
             if not self.trust and file not in asked_files:
@@ -116,13 +116,13 @@ class Replaying(NamedTuple):
         with _said_of(source):
             paths = [(replay.read_path(path), schedule) for path, schedule in recordings]
         for path, _ in paths:
-            # Its steps are found again on the machine it was found on, even to replay it on another.
+            # Its steps are first found on the original machine, even to replay it on another.
             self._check_asked(path.machine, source)
         with _said_of(source):
             return [Case(replay.Replay(path), path.machine, schedule, source) for path, schedule in paths]
 
     def _replays(self, case: Case) -> Iterator[replay.ReplayResult]:
-        """The replay of a case on every machine."""
+        """Replay a case on every machine."""
         with _said_of("" if self.on else case.source):
             machines = named_machines.name_machines(self.on or [case.machine], self.profile)
         for named in machines:
@@ -130,7 +130,7 @@ class Replaying(NamedTuple):
             steps: list[replay.JudgedStep] = []
             verdict = AS_FOUND
             model = named.kind == "model"
-            # A kernel is compared with the machine it was found on.
+            # A kernel is compared with the machine on which the case was found.
             if case.source and not (model and self.on):
                 self._check_asked(case.machine, case.source)
             try:
@@ -146,9 +146,9 @@ class Replaying(NamedTuple):
             yield _result(case.recorded.title, spec, steps, verdict)
 
     def _on_kernel(self, program: Program | None, machine: str, spec: str) -> Compared:
-        """Compare a kernel with the model that the program was found on."""
+        """Compare a kernel with the model on which the program was found."""
         if program is None:
-            raise Misuse(f"{spec} goes through no schedule: replay the program that `check --save` keeps")
+            raise Misuse(f"{spec} cannot follow a schedule: replay the program that `check --save` keeps")
         ((model, kernel),) = named_machines.side_by_side(
             named_machines.name_machines([machine, spec]), [program], LookLevel.PROC, self.accel
         )
@@ -175,7 +175,7 @@ class Replaying(NamedTuple):
             signatures = signatures_of(program, runs)
         verdict = AS_FOUND
         if not signatures:
-            verdict = _otherwise("the machines do the same")
+            verdict = _otherwise("the machines behave the same")
         elif not {one.key for one in signatures} & {one.key for one in data.signatures}:
             verdict = _otherwise(str(signatures[0]))
         steps = [replay.JudgedStep(line, "") for line in op_lines(program)]
@@ -185,7 +185,7 @@ class Replaying(NamedTuple):
 
 @contextmanager
 def _said_of(source: str) -> Iterator[None]:
-    """A context whose refusals name the file *source*, in which it stands; empty for the command line."""
+    """A context that names *source* in its refusals; empty for the command line."""
     try:
         yield
     except Misuse as refused:
@@ -209,7 +209,7 @@ def _otherwise(says: str) -> Compared:
 def _by_looking(
     program: Program, machines: Sequence[named_machines.Named], runs: Mapping[LookLevel, Sequence[Run]]
 ) -> list[Signature]:
-    """The changes by looking that the models of *machines* do not explain."""
+    """The changes by observing that the models of *machines* do not explain."""
     found = []
     for number, machine in enumerate(machines):
         own = {look: level_runs[number] for look, level_runs in runs.items()}

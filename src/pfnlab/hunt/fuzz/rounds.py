@@ -1,11 +1,12 @@
-"""Rounds of programs: drawn or listed, looked at on several levels, run on models; the next one meanwhile.
+"""Rounds of programs: drawn or listed, with observation levels, run on models; the next is drawn ahead.
 
-The coverage of the rounds before biases each round, so a resumed hunt draws the same programs as one
-without an interruption.
+The coverage of earlier rounds biases each round, so a resumed hunt draws the same programs as an
+uninterrupted one.
 
-A level by number keeps a program a function of its seed and index. Where a program runs under several levels,
-each machine must show the same under all of them, in the fields that both show. Looking may change something
-where the model of the machine, under the same two levels, differs in the same field of the same step.
+The level depends on the program's number, so seed and index determine the program. If a program runs under
+several levels, each machine must show the same under all of them, in the fields that both levels show. A
+difference is permitted if the machine's model, under the same two levels, differs in the same field of the
+same step.
 """
 
 from __future__ import annotations
@@ -42,27 +43,27 @@ _M, _P, _E = LookLevel.MEMORY, LookLevel.PROC, LookLevel.END
 
 
 class Looks(msgspec.Struct, frozen=True):
-    """The levels of looking of a hunt.
+    """The observation levels of a hunt.
 
-    :param levels: program number N is looked at by the level at place N, counted round and round
-    :param each: every program is run under each of the levels instead
+    :param levels: program number N is observed at the level at index N, cyclically
+    :param each: run every program under each of the levels instead
     """
 
     levels: tuple[LookLevel, ...] = (_P,)
     each: bool = False
 
     def of(self, index: int) -> tuple[LookLevel, ...]:
-        """The levels at which program *index* is run."""
+        """The levels at which program *index* runs."""
         return self.levels if self.each else (self.levels[index % len(self.levels)],)
 
     def __str__(self) -> str:
         return ",".join(self.levels) if self.each or len(set(self.levels)) == 1 else "mixed"
 
 
-#: In memory, which changes nothing: how cells are looked at.
+#: In memory, which has no effect on the guest: the level of cells.
 IN_MEMORY = Looks((_M,))
 
-#: Mostly memory, which changes nothing; two programs of ten through /proc, one at its end only.
+#: Usually memory, which has no effect; two programs in ten through /proc, one of them only at its end.
 MIXED = Looks((_M, _P, _M, _M, _E, _M, _P, _M, _M, _M))
 
 
@@ -87,7 +88,7 @@ def looked_at(run: Run, level: LookLevel) -> Run:
 def changed_by_looking(
     program: Program, runs: Mapping[LookLevel, Run], predicted: Mapping[LookLevel, Run]
 ) -> list[tuple[tuple[LookLevel, LookLevel], Signature]]:
-    """Changes that looking made of one machine and its model does not explain: the first for two levels.
+    """Changes caused by observing a machine that its model does not explain; the first for two levels.
 
     :param runs: the machine's, by level
     :param predicted: its model's, by level; levels at which it has no rule explain nothing and are left out
@@ -107,10 +108,10 @@ def changed_by_looking(
 
 
 class Opened(NamedTuple):
-    """The machines of a hunt.
+    """The machines of a hunt, opened.
 
-    :ivar machines: by level of looking and by name
-    :ivar predicting: by level and kernel the model that tells what looking changes on it; empty where each
+    :ivar machines: by observation level and by name
+    :ivar predicting: by level and kernel, the model that predicts the effect of observing it; empty if each
         program has one level
     """
 
@@ -129,13 +130,13 @@ def opened(
     *,
     blocks: bool = False,
 ) -> Iterator[Opened]:
-    """The machines *named*, one for each level of looking; kernels that are missing are fetched.
+    """Open the machines *named*, one for each observation level; missing kernels are fetched.
 
     Their guests end with the block.
 
-    :param looking: None for the *usual*, where the memory of all can be looked at, else for /proc
-    :param guests: of each kernel; None for as many as there are processors
-    :param blocks: whether kernels name the blocks that programs reach
+    :param looking: None for *usual* if the memory of all can be observed, otherwise for /proc
+    :param guests: number for each kernel; None for the number of processors
+    :param blocks: whether kernels report the blocks that programs reach
     """
 
     def at(level: LookLevel) -> dict[str, Machine]:
@@ -165,29 +166,29 @@ def opened(
 def compared_together(
     specs: Sequence[str], profile: str | None = None, *, apart: bool = True
 ) -> list[list[str]]:
-    """The machines of each hunt: all of *specs* where there are models among them, else each kernel with
-    the model of its series.
+    """The machines of each hunt: all of *specs* if models are among them, otherwise each kernel with the
+    model of its series.
 
-    :param profile: the series that a kernel of the user's own should behave like
-    :param apart: whether several kernels are hunts of their own; else only one alone has its model
-    :raises Misuse: there is no such machine, or one has nothing to be compared with
+    :param profile: the series whose behaviour is expected of a user's kernel
+    :param apart: whether several kernels form separate hunts; otherwise only a single kernel gets its model
+    :raises Misuse: there is no such machine, or nothing to compare it with
     """
     named = [name_machine(spec, profile) for spec in specs]
     if any(machine.kind == "model" for machine in named) or (not apart and len(specs) > 1):
         if len(set(specs)) != len(specs) or len(specs) < 2:
             both = shell_line(("--on", specs[0], "--on", "qemu:7.2"))
-            raise Misuse(f"one machine has nothing to differ from: write {both}")
+            raise Misuse(f"a single machine cannot be compared: write {both}")
         return [list(specs)]
     groups = []
     for machine in dict.fromkeys(named):
         if machine.model is None:
-            raise Misuse(f"no model stands for {machine.spec}: say --profile SERIES, or name a model too")
+            raise Misuse(f"there is no model for {machine.spec}: say --profile SERIES, or name a model too")
         groups.append([machine.model, machine.spec])
     return groups
 
 
 def check_vocabulary(vocabulary: Vocabulary) -> None:
-    """:raises Misuse: there would be leaves alone, and nobody who makes them"""
+    """:raises Misuse: leaves are required, but no operation creates them"""
     if vocabulary.leaves and not vocabulary.has_leaves:
         raise Misuse("only mappings of the driver and of vfio-pci have leaves: add --driver, --vfio or both")
 
@@ -195,27 +196,27 @@ def check_vocabulary(vocabulary: Vocabulary) -> None:
 #: The number of programs that are drawn with one bias, and run together by the machines.
 ROUND = 250
 
-#: The number of cells that are run together: few, so that one sees how far a hunt is.
+#: The number of cells that run together: few, so that progress is visible.
 CELLS = 40
 
 #: The number of programs with new coverage that are kept as prefixes of later programs.
 PREFIXES = 64
 
-#: After how many seconds a thread lets another go on, while a round is drawn ahead.
+#: The thread switch interval in seconds while a round is drawn ahead.
 _SWITCH = 0.0005
 
 
 def end_of_round(index: int, together: int) -> int:
-    """The index behind the last program of the round of program *index*."""
+    """The index after the last program of the round of program *index*."""
     return (index // together + 1) * together
 
 
 @dataclass
 class DrawnRound:
-    """Programs of a round with their runs on models, and what is known when these have run them.
+    """Programs of a round with their runs on models, and the coverage after them.
 
-    :param extent: the index of the first program, and that behind the last
-    :ivar runs: of each program by the name of the model; empty where there is none
+    :param extent: the index of the first program, and that after the last
+    :ivar runs: of each program by the name of the model; empty if there is no model
     """
 
     extent: tuple[int, int]
@@ -229,8 +230,8 @@ class DrawnRound:
 class Drawing:
     """The rounds of one hunt.
 
-    :param state: the hunt's; :meth:`round` takes over what it covered
-    :param models: run each program first
+    :param state: the state of the hunt; :meth:`round` adds the coverage
+    :param models: these run each program first
     """
 
     def __init__(self, state: HuntState, models: ModelProcesses) -> None:
@@ -249,9 +250,9 @@ class Drawing:
 
     @contextmanager
     def ahead(self, start: int, end: int) -> Iterator[None]:
-        """While others work on a round, draw the next one and run it on models: it needs nothing of them.
+        """Draw the next round and run it on models while others work on this one.
 
-        It does where blocks of kernels are the measure; then nothing is drawn ahead.
+        If blocks of kernels are the measure, it depends on this round, and is not drawn ahead.
         """
         by_kernel = self._state.measure is Measure.KERNEL
         if not self._models.models or start % self.together or end <= start or by_kernel:
@@ -260,12 +261,12 @@ class Drawing:
         state, drawn = self._state, list[DrawnRound]()
 
         def draw_ahead() -> None:
-            # Trouble comes again when it is the round's turn.
+            # An error is raised again when the round is due.
             with suppress(Exception):
                 drawn.append(self._draw(start, end, state.coverage, state.bias, state.prefixes))
 
         thread = threading.Thread(target=draw_ahead, name="ahead", daemon=True)
-        # A wait for a guest's answer is no wait for the model, which never pauses.
+        # Waiting for a guest's answer must not wait for the model, which never pauses.
         interval = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH)
         try:
@@ -279,9 +280,9 @@ class Drawing:
     def _draw(
         self, start: int, end: int, coverage: Coverage, bias: Bias, prefixes: Sequence[Program]
     ) -> DrawnRound:
-        """Draw programs and run them on models; nothing that is handed over is changed."""
+        """Draw programs and run them on models, without changing shared state."""
         if (cells := self._state.cells) is not None:
-            # They are what they are, so nobody asks what they cover.
+            # Cells are fixed, so their coverage is not needed.
             drawn = DrawnRound((start, end), coverage, bias, list(prefixes))
             drawn.programs = [cells.program(index) for index in range(start, end)]
             drawn.runs = [answer.runs for answer in self._answers(start, drawn)]
@@ -301,7 +302,7 @@ class Drawing:
         return drawn
 
     def _ask_models(self, start: int, drawn: DrawnRound) -> None:
-        """Run what was *drawn* on models and note the coverage."""
+        """Run *drawn* programs on models and record the coverage."""
         answers = self._answers(start, drawn)
         for index, (program, answer) in enumerate(zip(drawn.programs, answers, strict=True), start):
             first = [answer.runs[name] for name in self._models.models[:1]]
@@ -316,8 +317,8 @@ class Drawing:
 
 
 def with_prefix(prefixes: Sequence[Program], index: int, program: Program) -> list[Program]:
-    """The programs that later ones may begin like, program number *index* with new coverage among them."""
-    # No prefix gives others a guest of their own.
+    """The prefixes for later programs, including program *index* with new coverage."""
+    # A prefix must not require a separate guest of other programs.
     needs = program.needs
     if is_rare(index) or needs.slot or needs.reset or needs.past_end:
         return list(prefixes)

@@ -1,7 +1,7 @@
-"""A finding shown again, and a smaller program that shows it: fewer operations, then simpler arguments.
+"""Reproduction of a finding, and minimization of its program: fewer operations, then simpler arguments.
 
 Operations are removed until none can be left out (:mod:`pfnlab.programs.lang.shorter`). Then simpler values
-of every argument are tried, along orders that have an end (:mod:`pfnlab.hunt.fuzz.simplifications`).
+of every argument are tried, along orders that end (:mod:`pfnlab.hunt.fuzz.simplifications`).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,14 +38,14 @@ def is_shown(
     repeated: bool = False,
     quick: bool = False,
 ) -> bool:
-    """True where *program* shows *signature*; if its guests have spent a message of it, in new guests.
+    """True if *program* shows *signature*; if its guests have already printed a message of it, in new guests.
 
     :param ask: runs the program on all *machines*
     :param agreed: as for :func:`~pfnlab.hunt.fuzz.signature.signatures_of`
-    :param repeated: the program has shown it: new guests decide, and a message that was spent then may come
+    :param repeated: the program has shown it: new guests decide, and a message already printed then may come
         before it now
-    :param quick: in guests that have run programs, too, where an alarm is looked for: what shows in them is
-        to be confirmed in new ones
+    :param quick: also look for an alarm in guests that have run programs; a result is then to be confirmed in
+        new ones
     """
     rebooting = [machine for machine in machines if isinstance(machine, Rebooting)]
 
@@ -62,7 +62,7 @@ def is_shown(
         for machine in rebooting:
             machine.reboot()
 
-    # A guest that lived on after an alarm answers for nothing.
+    # A guest that survived an alarm is not reliable.
     fresh = signature.raises_alarm and not quick
     try:
         if fresh:
@@ -72,19 +72,19 @@ def is_shown(
             reboot()
             runs = ask()
     except Misuse:
-        # No guest could hold it.
+        # No guest is large enough.
         return False
     return shows(runs) or (repeated and shows([without_once(run) for run in runs]))
 
 
-#: The most programs that are run to make one smaller.
+#: The maximum number of programs run to minimize one.
 MOST_RUNS = 600
 
 
 class Shrunk(msgspec.Struct, frozen=True):
     """A smaller program, and the cost to find it.
 
-    :param minimal: whether every smaller program was tried; False when the limit came first
+    :param minimal: whether every smaller program was tried; False if the limit was reached first
     """
 
     program: Program
@@ -97,14 +97,14 @@ class _Enough(Exception):
 
 
 def shrink(program: Program, shows: Callable[[Program], bool], most: int = MOST_RUNS) -> Shrunk:
-    """The smallest program found, from *program* on, for which *shows* holds.
+    """The smallest program found, starting from *program*, for which *shows* returns True.
 
     :param shows: whether a program shows the same difference as *program* does
     """
     answers: dict[bytes, bool] = {}
 
     def tried(candidate: Program) -> bool:
-        # Each is run once.
+        # Run each program only once.
         key = msgspec.json.encode(candidate)
         if key not in answers:
             if len(answers) >= most:
@@ -127,7 +127,7 @@ def shrink_quickly(
     """The smallest program that shows *signature*.
 
     A new guest for each try takes long, so an alarm is first looked for in guests that have run other
-    programs. If a new guest does not confirm what is found so, each try has a new one.
+    programs. If a new guest does not confirm the result, each try gets a new guest.
 
     :param shows: whether a program shows it, quickly or not (:func:`is_shown`)
     """
@@ -139,7 +139,7 @@ def shrink_quickly(
 
 
 def _steps(program: Program, trial: Callable[[Program], bool]) -> Iterator[Program]:
-    """Ever smaller programs that show the difference, until no smaller one does."""
+    """Yield ever smaller programs that show the difference, until there is none."""
     before = None
     while before != program:
         before = program

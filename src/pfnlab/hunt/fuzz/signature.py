@@ -1,23 +1,23 @@
-"""The signature of a difference: it stays the same when the program around the difference becomes smaller.
+"""The signature of a difference, which is independent of the program around it.
 
-A signature is made of one difference of a program's runs: of the first, or of a later one that follows from
-no earlier one. It has five parts: the kind of finding, the field in which machines differ, the kind of
-operation, the groups of machines with equal values, and the shape of these values. A shape is the values
-without numbers and names: ``a[4:8]`` and ``b[0:1]`` have one shape, a missing flag and a missing VMA have
-two. Two differences with equal signatures are the same difference; of alarms and violations, which kernels
-show by themselves, the machines do not count.
+A signature describes one difference between a program's runs: the first, or a later one that follows from no
+earlier one. It has five parts: the kind of finding, the field that differs, the kind of operation, the groups
+of machines with equal values, and the shape of these values. A shape is the values without numbers and names:
+``a[4:8]`` and ``b[0:1]`` have one shape, a missing flag and a missing VMA have two. Two differences with
+equal signatures are the same difference; for alarms and violations, which kernels show by themselves, the
+machines are ignored.
 
-A difference may follow from an earlier one: two machines that once differed may go on differently for that
+A difference may follow from an earlier one: two machines that once differed may diverge further for that
 reason alone. So after a difference a step counts only if the machines were in the same state before it:
 
-1. ``log``, ``value``, ``flushes`` and ``events`` are no state: all later steps count.
-2. After a difference of the state no step counts, until a step in which all machines were seen, in the same
-   state: those behind it count.
-3. After a difference of the result the state tells whether the operation did the same, if all that it does is
-   in the state. What a store, a claim or a task that is not there leads to cannot be seen: no later step
-   counts. Nor does one in a schedule whose operations had other results or values: it is another schedule.
+1. ``log``, ``value``, ``flushes`` and ``events`` are not state: all later steps count.
+2. After a difference in state no step counts, until a step in which all machines were observed in the same
+   state: later steps count.
+3. After a difference in the result, the state shows whether the operation did the same, if all its effects
+   are in the state. Effects of a store, a claim or a missing task are invisible: no later step counts. Nor
+   does a step in a schedule whose operations had other results or values: it is another schedule.
 
-Fields of one step all count: what follows from what within a step, a smaller program tells.
+Fields of one step all count: only a smaller program can order differences within a step.
 """
 
 import hashlib
@@ -41,39 +41,39 @@ from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.violation import Violation
 
-#: Log lines no rule of a program explains, unless the model predicts them.
+#: Log lines that no rule of a program explains, unless the model predicts them.
 ALARMS = ("WARNING", "BUG", "Oops", "kernel BUG", "general protection")
 
-#: The kind of a difference between runs of one machine that was looked at in two ways.
+#: The kind of a difference between runs of one machine at two observation levels.
 LOOKING = "looking"
 
-#: The kind of a property that a kernel breaks for no known reason.
+#: The kind of a property that a kernel violates for no known reason.
 VIOLATION = "violation"
 
-#: The kind of a machine whose guest did not answer to the end.
+#: The kind of a machine whose guest did not run to the end.
 LOST = "lost"
 
 #: Before the first operation.
 START = "start"
 
-#: The reasons for which no kernel can be compared: none goes on, or each has another answer.
+#: The reasons that make kernels incomparable: none continues, or each has another answer.
 UNCOMPARABLE = frozenset({Why.NO_END, Why.MACHINE_DECIDES})
 
-#: The reasons that are the model's own: it has no rule, or no answer exists.
+#: The reasons that come from the model: it has no rule, or no answer exists.
 MODELS_OWN = UNCOMPARABLE | {Why.NO_RULE}
 
-#: The reasons for which a model has no answer and kernels go on all the same.
+#: The reasons for which a model has no answer although kernels continue.
 KERNELS_GO_ON = MODELS_OWN - {Why.NO_END}
 
 
 class Signature(msgspec.Struct, frozen=True):
     """A difference without the program that shows it.
 
-    :param kind: ``difference``; ``violation`` for a property that kernels break for no known reason;
+    :param kind: ``difference``; ``violation`` for a property that kernels violate for no known reason;
         ``alarm`` for an alarm of a kernel and for log lines of :data:`ALARMS` that no model predicts;
-        ``looking`` for what looking changed; ``leftover`` for the book when every task is gone; ``lost`` for
-        a machine whose guest did not answer to the end
-    :param field: the field of a step, empty where a kernel raised an alarm or a machine was lost
+        ``looking`` for a change caused by observing; ``leftover`` for the memtype list (the book) when every
+        task is gone; ``lost`` for a machine whose guest did not run to the end
+    :param field: the field of a step, empty if a kernel raised an alarm or a machine was lost
     :param op: the kind of operation; ``end`` is the end of all tasks, ``start`` is before the first
     :param sides: the groups of machines with equal values; of an alarm, those that raised it
     :param shape: these values, without numbers and names; kind and title of an alarm; a property's name
@@ -87,18 +87,18 @@ class Signature(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """A short name for it; what a kernel shows by itself has one name for all kernels."""
+        """A short name; a finding that a kernel shows by itself has one name for all kernels."""
         named = replace(self, sides=()) if self.by_itself else self
         return hashlib.sha256(msgspec.json.encode(named)).hexdigest()[:12]
 
     @property
     def by_itself(self) -> bool:
-        """True where a kernel shows it by itself, so that it is the same finding on each."""
+        """True if a kernel shows it by itself, so that it is the same finding on each."""
         return self.kind == VIOLATION or self.raises_alarm
 
     @property
     def raises_alarm(self) -> bool:
-        """True where it is an alarm of a kernel, behind which its guest answers for nothing."""
+        """True if it is an alarm of a kernel, after which its guest is not reliable."""
         return self.kind == "alarm" and not self.field
 
     def __str__(self) -> str:
@@ -109,14 +109,14 @@ class Signature(msgspec.Struct, frozen=True):
 #: The fields of a step that are the state after it.
 STATE_FIELDS = ("book", "vmas", "tracked", "prots", "ptes")
 
-#: The fields without which nobody has seen the state.
+#: The fields without which the state is unknown.
 _SEEN = ("book", "vmas", "ptes")
 
 
 class Followed(list[Difference]):
     """The differences that follow from no earlier one, in step order.
 
-    :ivar equal: whether what comes behind the last step counts too
+    :ivar equal: whether differences after the last step count too
     """
 
     equal: bool = True
@@ -144,7 +144,7 @@ def own_differences(program: Program, runs: Sequence[Run]) -> Followed:
 
 
 def _hides(program: Program, step: int, fields: set[str]) -> bool:
-    """True where machines may go on differently although they will be seen in the same state."""
+    """True if machines may diverge although they will be observed in the same state."""
     if program.needs.held:
         return bool(fields & {"result", "value"})
     return "result" in fields and not (step < len(program.ops) and _all_seen(program.ops[step]))
@@ -164,18 +164,19 @@ def _is_seen(runs: Sequence[Run], step: int) -> bool:
 
 
 def signature_of(program: Program, runs: Sequence[Run], *, agreed: bool = True) -> Signature | None:
-    """The signature of the first finding in the runs of *program*, None where there is none.
+    """The signature of the first finding in the runs of *program*, or None.
 
-    :param agreed: whether what machines agree in is a finding too: a warning that all of them print, unless a
-        model was asked, and a property that kernels break for no known reason
+    :param agreed: whether faults on which machines agree are findings too: a warning that all of them print,
+        unless a model was asked, and a property that kernels violate for no known reason
     """
     return next(iter(signatures_of(program, runs, agreed=agreed)), None)
 
 
 def signatures_of(program: Program, runs: Sequence[Run], *, agreed: bool = True) -> list[Signature]:
-    """The signatures of all findings in the runs of *program*, each once, but none that follows from another.
+    """The signatures of all findings in the runs of *program*, each once, without those that follow from
+    others.
 
-    An alarm comes first. Behind it only what differed before it counts; for other findings see
+    An alarm comes first. After it, only differences before it count; for other findings see
     :func:`own_differences`.
     """
     placed = placed_signatures(program, runs, agreed=agreed)
@@ -185,11 +186,11 @@ def signatures_of(program: Program, runs: Sequence[Run], *, agreed: bool = True)
 def judged_signatures(
     program: Program, runs: Sequence[Run], broken: Sequence[Violation] | None = None
 ) -> list[Signature]:
-    """The signatures of what each kernel shows by itself: nothing is compared.
+    """The signatures of findings that each kernel shows by itself, without a comparison.
 
-    :param broken: as :func:`kernel_violations` told; None to ask
+    :param broken: the result of :func:`kernel_violations`; None to compute it
 
-    A line of the log is a finding where a property says so. A guest that was lost is none: what no rule
+    A log line is a finding if a property decides so. A lost guest is not a finding: an operation that no rule
     decides may wait for ever.
     """
     found: dict[Signature, None] = {}
@@ -203,7 +204,7 @@ def judged_signatures(
 def in_same_step(program: Program, runs: Sequence[Run], signature: Signature) -> tuple[Signature, ...]:
     """The other signatures of the steps in which *runs* show *signature*.
 
-    Where no smaller program shows *signature*, they follow from it, or it from them.
+    If no smaller program shows *signature*, they follow from it, or it from them.
     """
     placed = _placed(program, runs, alarms=False, judged=True)
     steps = {step for step, other in placed if other == signature}
@@ -213,7 +214,7 @@ def in_same_step(program: Program, runs: Sequence[Run], signature: Signature) ->
 def placed_signatures(
     program: Program, runs: Sequence[Run], *, agreed: bool = True, broken: Sequence[Violation] | None = None
 ) -> list[tuple[int | None, Signature]]:
-    """The signatures of :func:`signatures_of`, each with the step that shows it; None before the first."""
+    """The signatures of :func:`signatures_of`, each with its step; None before the first."""
     return _placed(program, runs, alarms=agreed, judged=agreed, broken=broken)
 
 
@@ -244,7 +245,7 @@ def _placed(
 
 
 def _violated(program: Program, violated: Sequence[Violation]) -> list[tuple[int | None, Signature]]:
-    """The properties that kernels break for no known reason, whether machines differ or not."""
+    """The properties that kernels violate for no known reason, whether machines differ or not."""
     broken: dict[tuple[int, str], list[str]] = {}
     for violation in violated:
         if violation.unknown:
@@ -256,7 +257,7 @@ def _violated(program: Program, violated: Sequence[Violation]) -> list[tuple[int
 
 
 def kernel_violations(program: Program, runs: Sequence[Run]) -> list[Violation]:
-    """The properties that the kernels among *runs* break, known or not."""
+    """The properties that the kernels among *runs* violate, known or not."""
     kernels = (run for run in runs if not run.machine.startswith("model:"))
     return [violation for run in kernels for violation in violations(program, run)]
 
@@ -277,12 +278,12 @@ def without_once(run: Run) -> Run:
 
 
 def rests_on_spent(signature: Signature, runs: Sequence[Run]) -> bool:
-    """True where *runs* could not show *signature*: it has a line that prints once per boot and was spent."""
+    """True if *runs* could not show *signature*, because its once-per-boot line was already printed."""
     return any(plain(message) in signature.shape for message in spent_messages(runs))
 
 
 def _raised(program: Program, runs: Sequence[Run]) -> tuple[int | None, Signature] | None:
-    """The first alarm that is one by itself, with the machines whose kernels raised it, and its step."""
+    """The first alarm that counts by itself, with the machines whose kernels raised it, and its step."""
     for run in runs:
         alarm = run.alarm
         if alarm is not None:
@@ -312,7 +313,7 @@ def signature_between(program: Program, runs: Sequence[Run], difference: Differe
 
 
 def _alarms_more(first: tuple[str, ...], second: tuple[str, ...], *, modelled: bool) -> bool:
-    """True where one of two logs has an alarm more than the other; one that only a model predicts is none."""
+    """True if one of two logs has more alarms, except those that only a model predicts."""
     more = Counter(second) - Counter(first)
     if not modelled:
         more += Counter(first) - Counter(second)
@@ -320,7 +321,7 @@ def _alarms_more(first: tuple[str, ...], second: tuple[str, ...], *, modelled: b
 
 
 def _alarms(program: Program, runs: Sequence[Run]) -> list[tuple[int | None, Signature]]:
-    """Log lines that need an explanation, where no model was asked that could give one."""
+    """Log lines that need an explanation, unless a model was asked, which could give one."""
     if any(run.machine.startswith("model:") for run in runs):
         return []
     sides = (tuple(run.machine for run in runs),)
@@ -334,7 +335,7 @@ def _alarms(program: Program, runs: Sequence[Run]) -> list[tuple[int | None, Sig
 
 
 def _sides(runs: Sequence[Run], at: int, field: str, spent: frozenset[str]) -> tuple[tuple[str, ...], ...]:
-    """The machines in groups with equal values of one field, without those that have no value."""
+    """The machines in groups with equal values of one field, without those that lack a value."""
     groups: list[tuple[Any, list[str]]] = []
     for run in runs:
         value = comparable(run.steps[at], field, spent)

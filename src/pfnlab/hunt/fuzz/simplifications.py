@@ -1,7 +1,7 @@
-"""The programs that are simpler than a program in one respect, and not more complicated in any other.
+"""The programs that are simpler than a program in one respect, and not more complicated in others.
 
-These have fewer or smaller devices and areas, lower page numbers, shorter ranges, the main task, plainer
-words. So simplifying again and again has an end.
+They have fewer or smaller devices and areas, lower page numbers, shorter ranges, the main task, or plainer
+words. So repeated simplification ends.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,10 +21,10 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.walk_ops import ByteRange, ProcessVmReadv, Walk
 from pfnlab.programs.lang.words import NO_DEVICE, ROWS
 
-#: The pages that a limit leaves, the plainest first.
+#: The number of pages that a limit permits, the plainest first.
 _ROOMS = (None, 0, 1, 4)
 
-#: The fields of each operation of the table by their names.
+#: The fields of each operation of the table by name.
 _DECLARED: dict[type, dict[str, Field]] = {
     kind: dict(zip(kind.__struct_fields__, row.fields, strict=True)) for kind, row in ROWS.items()
 }
@@ -51,7 +51,7 @@ def _with_op(program: Program, place: int, op: Op) -> Program:
 
 
 def spans_of(call: Any) -> dict[str, Span]:
-    """The ranges of an operation by the field they are in."""
+    """The ranges of an operation, by field."""
     fields = ((name, getattr(call, name)) for name in call.__struct_fields__)
     return {name: value for name, value in fields if isinstance(value, Span)}
 
@@ -142,7 +142,7 @@ def _renamed(program: Program, old: str, new: str) -> Program:
 
 
 def _ops(op: Op) -> Iterator[Op]:
-    """*op* with one part simpler."""
+    """*op* with one part simplified."""
     if op.fail is not None and op.fail.nth > 1:
         yield replace(op, fail=Fail(op.fail.function, 1, op.fail.inside))
     for prefix in ("fail", "skip"):
@@ -153,7 +153,7 @@ def _ops(op: Op) -> Iterator[Op]:
 
 
 def _calls(call: Any) -> Iterator[Any]:
-    """*call* with one argument simpler."""
+    """*call* with one argument simplified."""
     if isinstance(call, Mmap) and call.driver is not None:
         yield replace(call, via="wc", driver=None)
         for driver in _words(call.driver):
@@ -179,14 +179,14 @@ def _calls(call: Any) -> Iterator[Any]:
 
 
 def _bytes(part: ByteRange) -> Iterator[ByteRange | None]:
-    """No bytes in particular, fewer, or from the page's start; plain numbers before odd ones."""
+    """Unspecified bytes, fewer bytes, or bytes from the start of the page; plain numbers before odd ones."""
     yield None
     yield from (ByteRange(part.offset, length) for length in (1, 8, PAGE_SIZE) if length < part.length)
     yield from (ByteRange(offset, part.length) for offset in (0, PAGE_SIZE - 4) if offset < part.offset)
 
 
 def _words(value: Any) -> Iterator[Any]:
-    """*value* with one word plainer."""
+    """*value* with one word simplified."""
     for field in value.__struct_fields__:
         current = getattr(value, field)
         anonymous = isinstance(value, Mmap) and value.source.name in NO_DEVICE
@@ -200,7 +200,7 @@ def _words(value: Any) -> Iterator[Any]:
 
 
 def plainest(kind: type, field: str) -> tuple[str, ...]:
-    """Words of the field *field* of an operation or of a way to map, the plainest first."""
+    """Words of the field *field* of an operation or of a mapping kind, the plainest first."""
     declared = _DECLARED.get(kind, {}).get(field)
     if isinstance(declared, Word | Ending):
         return declared.plainer or tuple(declared.numbers)
@@ -208,13 +208,13 @@ def plainest(kind: type, field: str) -> tuple[str, ...]:
 
 
 def plain_flag(kind: type, field: str) -> bool | None:
-    """The plainer value of the flag *field* of an operation; None where there is none."""
+    """The plainer value of the flag *field* of an operation, or None."""
     declared = _DECLARED.get(kind, {}).get(field)
     return declared.plainer if isinstance(declared, Flag) else FLAGS.get(field)
 
 
 def _shorter(call: Any) -> Iterator[Any]:
-    """*call* on fewer pages: the first of them, the last of them, half; sources and targets together."""
+    """*call* on fewer pages: the first, the last, or half of them; sources and targets together."""
     if isinstance(call, Mmap):
         for pages in _page_counts(call.source.pages, 1):
             source = Span(call.source.name, call.source.start, call.source.start + pages)
@@ -253,13 +253,13 @@ def _page_counts(pages: int, least: int) -> Iterator[int]:
 
 
 def _below(pages: int) -> int:
-    """The next lower number; of large ones the next that is a multiple of one or many page tables'."""
+    """The next lower number; for large ones, the next multiple of one or many page tables' pages."""
     unit = next((unit for unit in (64 * TABLE, TABLE) if pages > 4 * unit), 1)
     return (pages - 1) // unit * unit
 
 
 def _lower(program: Program) -> Iterator[Program]:
-    """*program* with the range of one operation further to the front."""
+    """*program* with the range of one operation moved to lower pages."""
     for place, op in enumerate(program.ops):
         for field, span in spans_of(op.call).items():
             for start in dict.fromkeys(
@@ -273,7 +273,7 @@ def _lower(program: Program) -> Iterator[Program]:
 
 
 def _moved(program: Program) -> Iterator[Program]:
-    """*program* with all page numbers halved, or with all of one name further to the front."""
+    """*program* with all page numbers halved, or with all pages of one name moved lower."""
     yield from _each_span(program, None, lambda page: page // 2)
     names = {span.name for op in program.ops for span in spans_of(op.call).values()}
     for name in sorted(names):

@@ -9,7 +9,7 @@ from typing import Any
 
 from pfnlab.programs.runs.observation import BookEntry, PteSeen, VmaSeen
 
-#: The part of a shape where a machine has nothing that the other has.
+#: The part of a shape for a machine without a value that the other has.
 NOTHING = "-"
 
 _RANGE = re.compile(r"\b\w+\[\d+(?::\d+)?\]|\b\w+:(?=\w+\[)")
@@ -18,12 +18,12 @@ _DECIMAL = re.compile(r"N\.N\b")
 _CONSOLE = re.compile(r" \(console kept in .*\)$")
 _TASK = re.compile(r"(x86/PAT: )\S+ ")
 
-#: How many VMAs share a reservation, and which, behind its range: numbers and names.
+#: The number of VMAs that share a reservation, and their names, after its range.
 _SHARERS = re.compile(r" x\d+( .*)?$")
 
 
 def shape(field: str, first: Any, second: Any) -> str:
-    """How two values of *field* differ, in words without numbers and names."""
+    """The difference of two values of *field*, in words without numbers and names."""
     if field == "flushes":
         return "fewer" if first < second else "more"
     if field == "events":
@@ -43,7 +43,7 @@ def shape(field: str, first: Any, second: Any) -> str:
 
 
 def _order(first: tuple[str, ...], second: tuple[str, ...]) -> str:
-    """The first pair of events that are not the same."""
+    """The first pair of events that differ."""
     for left, right in zip((*first, "end"), (*second, "end"), strict=False):
         if left != right:
             words = plain(left), plain(right)
@@ -52,7 +52,9 @@ def _order(first: tuple[str, ...], second: tuple[str, ...]) -> str:
 
 
 def _by_place(first: tuple[Any, ...], second: tuple[Any, ...]) -> str:
-    """The differences between VMAs or entries at the same places; without any, those of the places."""
+    """The differences between VMAs or entries at the same addresses; if there are none, between the
+    addresses.
+    """
     left = {(element.task, element.span): element for element in first}
     right = {(element.task, element.span): element for element in second}
     words: set[str] = set()
@@ -88,7 +90,7 @@ def _attributes(left: Any, right: Any) -> set[str]:
 
 
 def _element(value: Any) -> str:
-    """One element of a field without place and numbers."""
+    """One element of a field without address and numbers."""
     if isinstance(value, BookEntry):
         return value.mode
     if isinstance(value, VmaSeen):
@@ -109,5 +111,7 @@ def plain(value: Any) -> str:
 
 
 def lost_shape(reason: str) -> str:
-    """Why a machine was lost, without the place of its console: the title of the crash, and its end."""
+    """The reason why a machine was lost, without the path of its console: the title of the crash, and its
+    end.
+    """
     return _DECIMAL.sub("N", plain(_CONSOLE.sub("", reason)))

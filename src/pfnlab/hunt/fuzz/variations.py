@@ -1,4 +1,4 @@
-"""Variations of a program: all its mappings are changed in the same way, to see whether a finding stays."""
+"""Variations of a program: all its mappings change in the same way, to see whether a finding stays."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ _OTHER_MODE = {
 
 
 def doubled(program: Program) -> Program | None:
-    """Everything on twice as many pages; an access stays one of a single page."""
+    """Everything on twice as many pages; an access stays on a single page."""
     ops = []
     for op in program.ops:
         call: Any = op.call
@@ -57,13 +57,13 @@ def _valid(program: Program) -> Program | None:
     return program
 
 
-#: The variations, each with its program; None where that would be no program or the same.
+#: The variations, each with its program; None if that is not a program or is unchanged.
 VARIATIONS: tuple[Callable[[Program], Program | None], ...] = (
     doubled,
     # Mappings of devices through the interface with the other cache mode.
     lambda program: _mapped(program, lambda call: {"via": _OTHER_MODE.get(call.via, call.via)}),
-    # Shared mappings of devices private, and private ones shared.
+    # Shared mappings of devices become private, and private ones shared.
     lambda program: _mapped(program, lambda call: {"shared": not call.shared}),
-    # Mappings of devices filled at once where they were not, and not where they were.
+    # Mappings of devices populated at once if they were not, and the reverse.
     lambda program: _mapped(program, lambda call: {"populate": not call.populate}),
 )

@@ -1,1 +1,1 @@
-"""Meeting a kernel, or trying a tree: all programs, run on it and on its model or another kernel."""
+"""Comparison of a kernel, or of a tree, with its model or another kernel, on all programs."""

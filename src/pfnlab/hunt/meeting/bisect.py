@@ -1,4 +1,4 @@
-"""Bisection: the rules, the versions on offer, or the commits of a tree between a good end and a bad one."""
+"""Bisection of rules, of available versions, or of the commits of a tree, between a good and a bad end."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Literal, NamedTuple, TypeVar
@@ -16,11 +16,11 @@ Candidate = TypeVar("Candidate")
 
 
 class Boundary(NamedTuple):
-    """Two places of a line with nothing decided between them.
+    """Two candidates of a line with nothing decided between them.
 
-    :ivar good: the place that is good and next to it
-    :ivar bad: the place that is bad
-    :ivar left: places between them of which nobody knows
+    :ivar good: the good candidate next to it
+    :ivar bad: the bad candidate
+    :ivar left: undecided candidates between them
     """
 
     good: int
@@ -29,11 +29,11 @@ class Boundary(NamedTuple):
 
 
 def boundary(line: Sequence[Candidate], ask: Callable[[Candidate], BisectWord]) -> Boundary:
-    """Halve a line whose first candidate is good and whose last is bad.
+    """Bisect a line whose first candidate is good and whose last is bad.
 
-    A candidate that is like none of both ends is passed over, and the nearest one asked instead.
+    A candidate that behaves like neither end is skipped, and the nearest one is tried instead.
 
-    :param ask: of one candidate; never of the first and the last
+    :param ask: tests one candidate; never called for the first and the last
     """
     good, bad, passed = 0, len(line) - 1, set[int]()
     while True:
@@ -52,9 +52,9 @@ def boundary(line: Sequence[Candidate], ask: Callable[[Candidate], BisectWord]) 
 
 
 def least(parts: Sequence[Candidate], suffice: Callable[[Sequence[Candidate]], bool]) -> Sequence[Candidate]:
-    """Of *parts*, which suffice together, as few as do; each that is left is needed.
+    """A minimal subset of *parts*, which suffice together; each remaining part is needed.
 
-    Halves are tried first; where neither suffices, one part after the other is left out.
+    Halves are tried first; if neither suffices, parts are left out one by one.
     """
     while len(parts) > 1:
         middle = len(parts) // 2
@@ -72,17 +72,17 @@ def least(parts: Sequence[Candidate], suffice: Callable[[Sequence[Candidate]], b
 #: The candidates of a bisection.
 BisectOver = Literal["rules", "versions", "commits"]
 
-#: Runs the program of a search on one candidate, so many times; it says nothing of a candidate with no run.
+#: Runs the program of a search on one candidate this many times; a candidate without runs decides nothing.
 RunOn = Callable[[str, int], Sequence[Run]]
 
 
 class Tried(msgspec.Struct, frozen=True, kw_only=True):
-    """One candidate that was asked.
+    """One candidate that was tested.
 
     :param candidate: a machine's name, or a commit
-    :param word: like the good end, like the bad one, like none of them, or undecided
-    :param runs: how often it was run now; 0 where an earlier bisection asked it
-    :param says: why it is undecided; empty where it is not
+    :param word: like the good end, like the bad end, like neither, or undecided
+    :param runs: number of runs now; 0 if an earlier bisection tested it
+    :param says: the reason if it is undecided; empty otherwise
     """
 
     candidate: Text
@@ -92,13 +92,13 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BisectedRule(msgspec.Struct, frozen=True):
-    """A rule between the last good and the first bad that makes the difference.
+    """A rule that changed between the last good and the first bad candidate and causes the difference.
 
     :param change: as in a machine's name, from the older to the newer
-    :param mends: the newer is the good one
-    :param source: the release or the backport that brought it
-    :param commit: of 12 digits; null where nobody named it
-    :param bug: its identifier in the catalogue; null where it has none
+    :param mends: true if the newer is the good one
+    :param source: the release or the backport that introduced it
+    :param commit: of 12 digits; null if unknown
+    :param bug: its identifier in the catalogue; null if it has none
     """
 
     change: Text
@@ -109,20 +109,20 @@ class BisectedRule(msgspec.Struct, frozen=True):
 
 
 class BisectResult(Result, frozen=True, kw_only=True, tag="pfnlab-bisect/1"):
-    """The end of a bisection.
+    """The result of a bisection.
 
-    :param sought: what was asked for: a program, a property or a bug
+    :param sought: the target: a program, a property or a bug
     :param program: the text of the program that was run
     :param says: the difference between good and bad, in words
     :param over: the candidates
-    :param good: the good end that was named
-    :param bad: the bad end that was named
-    :param tried: each candidate that was asked, in this order
-    :param last_good: the good candidate beside the first bad one; of rules the good end
-    :param first_bad: the bad candidate beside it; of rules the bad end
-    :param left: candidates between the two of which nobody knows
-    :param rules: the rules of the models that make the difference; none where no model knows it
-    :param unasked: candidates that lay between the ends
+    :param good: the good end as named
+    :param bad: the bad end as named
+    :param tried: each candidate that was tested, in order
+    :param last_good: the good candidate next to the first bad one; of rules the good end
+    :param first_bad: the bad candidate next to it; of rules the bad end
+    :param left: undecided candidates between the two
+    :param rules: the rules of the models that cause the difference; empty if no model has it
+    :param unasked: number of candidates between the ends
     """
 
     sought: Text
@@ -140,20 +140,20 @@ class BisectResult(Result, frozen=True, kw_only=True, tag="pfnlab-bisect/1"):
 
     @property
     def outcome(self) -> Outcome:
-        """Undecided where a candidate between the two is left, or rules are sought and none is found."""
+        """Undecided if a candidate between the two is undecided, or the target is rules and none is found."""
         nothing = self.over == "rules" and not self.rules
         return Outcome.UNDECIDED if self.left or nothing else Outcome.AS_EXPECTED
 
 
-#: The words that are kept for a later search, which asks what is undecided again.
+#: The words kept for a later search, which repeats undecided ones.
 _KEPT: dict[str, BisectWord] = {"good": "good", "bad": "bad", "neither": "neither"}
 
 
 class Asking:
-    """Candidates asked for a word, and each answer kept.
+    """Tests of candidates, with each answer kept.
 
-    :param repeat: how often each is run: bad once is bad
-    :param before: an answer of an earlier search, if there is one
+    :param repeat: the number of runs of each: bad once is bad
+    :param before: the answers of an earlier search
     """
 
     def __init__(
@@ -171,7 +171,7 @@ class Asking:
         self.tried: list[Tried] = []
 
     def __call__(self, candidate: str) -> BisectWord:
-        """The word of a candidate; what is undecided is asked again by a later search."""
+        """The word of a candidate; a later search repeats undecided ones."""
         earlier = _KEPT.get(self._before(candidate) or "")
         if earlier is not None:
             self._note(Tried(candidate=candidate, word=earlier, runs=0))
@@ -193,7 +193,7 @@ class Asking:
 
 
 def versions_between(good: str, bad: str, offered: Iterable[str]) -> list[str]:
-    """The versions on offer from *good* to *bad*, each once and in their order; both ends among them."""
+    """The available versions from *good* to *bad*, each once and in order, including both ends."""
     ends = sorted((exact(good), exact(bad)), key=version_key)
     between = {
         version for version in offered if version_key(ends[0]) < version_key(version) < version_key(ends[1])
@@ -203,7 +203,7 @@ def versions_between(good: str, bad: str, offered: Iterable[str]) -> list[str]:
 
 
 def bisect_rules(ends: tuple[str, str], asking: Asking) -> tuple[BisectedRule, ...]:
-    """The fewest rules that make the good model bad; none where the models do not show the difference."""
+    """A minimal set of rules that make the good model bad; empty if the models do not show the difference."""
     good, bad = map(exact, ends)
     changes = changes_between(good, bad)
 
@@ -216,7 +216,7 @@ def bisect_rules(ends: tuple[str, str], asking: Asking) -> tuple[BisectedRule, .
 
 
 def _rules(changes: Sequence[str], good: str, bad: str) -> tuple[BisectedRule, ...]:
-    """The changes from a good version to a bad one, each as the newer of the two brought it."""
+    """The changes from a good version to a bad one, each as introduced by the newer of the two."""
     mends = version_key(good) > version_key(bad)
     newer = good if mends else bad
     brought = {

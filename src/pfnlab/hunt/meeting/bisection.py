@@ -1,4 +1,4 @@
-"""A bisection from its words: what is sought, the two ends, and the candidates between them."""
+"""A bisection as requested: the target, the two ends, and the candidates between them."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,22 +31,22 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.named_machines import Named, fetch_missing, name_machine, side_by_side
 from pfnlab.programs.runs.observation import Run
 
-#: How often a candidate is run where the program holds processors, and where it does not.
+#: The number of runs of a candidate for programs that hold processors, and for others.
 _REPEAT_HELD, _REPEAT = 3, 1
 
-#: The scope in which a program is looked for that breaks a property.
+#: The scope that is searched for a program that violates a property.
 _SCOPE = "small"
 
 
 class BisectOptions(NamedTuple):
     """The options of a bisection.
 
-    :ivar tree: a git tree; the ends are commits of it then
-    :ivar repeat: how often a candidate is run; None for three times where processors are held, else once
-    :ivar afresh: ask again what an earlier search asked
-    :ivar configuration: of kernels that are built
-    :ivar jobs: commands at once of a build
-    :ivar series: whose model stands for a tree
+    :ivar tree: a git tree; the ends are then commits of it
+    :ivar repeat: the number of runs of a candidate; None for three if processors are held, otherwise one
+    :ivar afresh: ignore cached answers
+    :ivar configuration: of kernels to build
+    :ivar jobs: concurrent commands of a build
+    :ivar series: use the model of this series for a tree
     """
 
     tree: Path | None = None
@@ -58,10 +58,10 @@ class BisectOptions(NamedTuple):
 
 
 class _Aim(NamedTuple):
-    """A thing that is sought.
+    """The target of a bisection.
 
     :ivar label: as it was named
-    :ivar prop: the property that a bad machine breaks; empty where the sign of the program counts
+    :ivar prop: the property that a bad machine violates; empty if the program's sign counts
     """
 
     label: str
@@ -70,9 +70,9 @@ class _Aim(NamedTuple):
     prop: str = ""
 
     def test(self, good: Run, bad: Run) -> Sought:
-        """The test that tells both ends apart.
+        """The test that distinguishes the two ends.
 
-        :raises Misuse: they are alike
+        :raises Misuse: they behave the same
         """
         if self.prop:
             return PropertySought(self.prop, self.program, good, bad)
@@ -82,12 +82,12 @@ class _Aim(NamedTuple):
 def bisected(
     sought: str, good: str, bad: str, options: BisectOptions, say: Callable[[str], None]
 ) -> bisect.BisectResult:
-    """Find what lies between a good end and a bad one.
+    """Find the boundary between a good end and a bad one.
 
     :param sought: a program, a property, or a bug by its number
-    :param good: a version or ``model:VERSION`` for the model, ``qemu:VERSION`` for kernels on offer, or a
-        commit of the tree; *bad* likewise
-    :raises Misuse: one of them is nothing, or the ends are alike
+    :param good: a version or ``model:VERSION`` for the model, ``qemu:VERSION`` for available kernels, or a
+        commit of the tree; *bad* has the same forms
+    :raises Misuse: an end or the target does not exist, or the ends behave the same
     :raises Undecided: an end cannot be run
     """
     if options.tree is not None:
@@ -175,7 +175,9 @@ def _in_tree(
 def _halve_commits(
     tree: TreeCommits, ends: tuple[str, str], asking: bisect.Asking, like_new: str
 ) -> tuple[str, str, tuple[str, ...]]:
-    """The last commit that is like the older end, the first that is like the newer, and what is left."""
+    """The last commit that behaves like the older end, the first that behaves like the newer, and the
+    undecided ones.
+    """
     target, without, passed = ends[1], [ends[0]], list[str]()
     while candidates := [one for one in tree.by_halves(target, without)[:-1] if one not in passed]:
         word = asking(candidates[0])
@@ -198,7 +200,7 @@ def _result(
     left: tuple[str, ...] = (),
     **more: Any,
 ) -> bisect.BisectResult:
-    """The end of a search over candidates: its ends, and the two beside each other that it came to."""
+    """The result of a search over candidates: its ends, and the two adjacent ones at the boundary."""
     return bisect.BisectResult(
         made=Made.now(),
         sought=aim.label,
@@ -223,7 +225,7 @@ def _asking(
     options: BisectOptions,
     say: Callable[[str], None],
 ) -> bisect.Asking:
-    """Candidates that take long: each answer is said, and kept for a later search of the same ends."""
+    """Slow candidates: each answer is reported, and kept for a later search of the same ends."""
     repeat = options.repeat or (_REPEAT_HELD if aim.program.needs.held else _REPEAT)
     kept = AskedBefore(program_hash(aim.program), test.says(), *ends, str(repeat), afresh=options.afresh)
     return bisect.Asking(test, run_on, repeat, before=kept.__getitem__, keep=kept.keep, say=say)
@@ -243,19 +245,19 @@ def _on_models(aim: _Aim) -> bisect.RunOn:
 
 
 def _end(text: str) -> Named:
-    """An end: a machine's name, or a version, which stands for its model (Misuse: it is neither)."""
+    """An end: a machine's name, or a version, which means its model (Misuse: it is neither)."""
     return name_machine(text if ":" in text else f"model:{version_named(text)}")
 
 
 def _version(end: Named) -> str:
-    """The version of an end (Misuse: it is a kernel of the user's own, or a model with changes)."""
+    """The version of an end (Misuse: it is the user's own kernel, or a model with changes)."""
     if end.series is None or end.built or "," in end.spec or (end.kind == "qemu" and not end.stock):
-        raise Misuse(f"{end.spec} is no version on offer: bisect a tree of yours with --tree")
+        raise Misuse(f"{end.spec} is not an available version: bisect your own tree with --tree")
     return end.series
 
 
 def _aim(sought: str, bad: str | None) -> _Aim:
-    """The program of a name, of a bug, or one that breaks a property on the model of *bad*.
+    """The program of a name or of a bug, or one that violates a property on the model of *bad*.
 
     :raises Misuse: it is none of them, or the property holds there
     """
@@ -273,11 +275,11 @@ def _aim(sought: str, bad: str | None) -> _Aim:
 
 
 def _breaking(prop: str, version: str) -> Program:
-    """The shortest program that breaks a property on the model of a version."""
+    """The shortest program that violates a property on the model of a version."""
     scope = load_scope(_SCOPE)
     (answer,) = check(ModelMachine(version), scope, questions([prop], scope)).answers
     if answer.program is None:
         raise Misuse(
-            f"{prop} is not broken by any program of scope {_SCOPE} on model:{exact(version)}: name a program"
+            f"no program of scope {_SCOPE} violates {prop} on model:{exact(version)}: name a program"
         )
     return answer.program

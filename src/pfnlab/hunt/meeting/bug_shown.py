@@ -1,7 +1,7 @@
-"""A bug shown: its programs on a machine that has it, on one that does not, and on others beside them.
+"""A bug shown by its programs on a machine that has it, on one that does not, and on other machines.
 
-The sign of a bug in a program is the first step in which the two machines part, in what a user sees if they
-part there at all. A machine has the bug where it answers that step as the first does.
+The sign of a bug in a program is the first step in which the two machines diverge, preferably in a field
+visible to user space. A machine has the bug if it answers that step like the first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,14 +35,14 @@ from pfnlab.programs.runs.observation import Run
 
 
 class HeldMachine(msgspec.Struct, frozen=True):
-    """One machine's answer in a step that a rule is about.
+    """One machine's answer in the step of a rule.
 
     :param program: its name
     :param machine: its name
     :param op: the step
-    :param field: the field of it
-    :param says: what the rule says of it
-    :param answer: what the machine answers
+    :param field: its field
+    :param says: the rule
+    :param answer: the machine's answer
     """
 
     program: str
@@ -54,7 +54,7 @@ class HeldMachine(msgspec.Struct, frozen=True):
 
 
 def held_answer(row: HeldBy, run: Run) -> str:
-    """The answer of a run in the step that *row* names: ``EINVAL``; ``-`` where it has no line.
+    """The answer of a run in the step that *row* names: ``EINVAL``; ``-`` if it has no line.
 
     :raises Misuse: the run has no such step
     """
@@ -64,25 +64,25 @@ def held_answer(row: HeldBy, run: Run) -> str:
     return ", ".join(cell(step, row.field)) or "-"
 
 
-#: The word for a machine: ``before`` and ``after`` stand for them at what is no fault, but a change.
+#: The word for a machine; ``before`` and ``after`` are used if it is not a bug but a change.
 ShownWord = Literal["broken", "mended", "before", "after", "neither", "undecided"]
 
-#: Where a program lies that is none of the library.
+#: The folder of programs outside the library.
 _HISTORY = "history/"
 
 
 def is_as_expected(word: str, expected: str) -> bool:
-    """True where an expected word does not contradict the word for a machine.
+    """True if the expected word does not contradict the word for a machine.
 
-    Where another change hides the bug it does not.
+    Another change that hides the bug does not contradict it.
 
-    :param expected: by the dates of the bug; empty where they say nothing of the machine
+    :param expected: by the dates of the bug; empty if they do not cover the machine
     """
     return expected in ("", word) or word in ("neither", "undecided")
 
 
 class SignField(msgspec.Struct, frozen=True):
-    """A field of the step in which the two machines part, and both answers.
+    """A field of the step in which the two machines diverge, and both answers.
 
     :param field: of the step
     :param before: the lines of the machine that has the bug
@@ -95,13 +95,13 @@ class SignField(msgspec.Struct, frozen=True):
 
 
 class ShownMachine(msgspec.Struct, frozen=True, kw_only=True):
-    """One machine and what it shows of a bug.
+    """One machine, and its answers to a program of a bug.
 
     :param machine: its name
     :param kernel: its package and version; the profile of a model
-    :param word: broken or mended, as before or after a change, neither, or undecided
-    :param expected: the same as the bug's dates have it; empty where they say nothing of the machine
-    :param answers: its answer in each field of the sign; none where it did not come to the step
+    :param word: broken or mended, before or after a change, neither, or undecided
+    :param expected: the same by the dates of the bug; empty if they do not cover the machine
+    :param answers: its answer in each field of the sign; empty if it did not reach the step
     :param violated: the properties that it violates
     """
 
@@ -114,7 +114,7 @@ class ShownMachine(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def as_expected(self) -> bool:
-        """True where the dates do not contradict it."""
+        """True if the dates do not contradict it."""
         return is_as_expected(self.word, self.expected)
 
 
@@ -124,12 +124,12 @@ class ShownProgram(msgspec.Struct, frozen=True, kw_only=True):
     :param program: its name
     :param text: the program in its canonical form
     :param before: the machine that has the bug
-    :param after: the one that does not
-    :param step: the index of the step in which they part, counted from 0; null where they do not
+    :param after: the one that does not have it
+    :param step: the index of the step in which they diverge, from 0; null if they do not
     :param op: that step
-    :param sign: the fields in which they part there
+    :param sign: the fields in which they diverge there
     :param violated: the properties that the first violates and the second does not
-    :param machines: the two, then those that were asked for
+    :param machines: the two, then the requested ones
     """
 
     program: str
@@ -148,11 +148,11 @@ class BugRunResult(Result, frozen=True, kw_only=True, tag="pfnlab-bug-run/1"):
 
     :param id: the bug's number
     :param title: its short name
-    :param kind: of the bug
-    :param cve: its number; empty where it has none
-    :param what: what happens, in Markdown
+    :param kind: the kind of the bug
+    :param cve: its CVE number; empty if it has none
+    :param what: the description, in Markdown
     :param breaks: the properties that it violates
-    :param programs: what each program shows
+    :param programs: the results of each program
     :param held: of a rule, the answers of machines that keep it
     """
 
@@ -167,7 +167,7 @@ class BugRunResult(Result, frozen=True, kw_only=True, tag="pfnlab-bug-run/1"):
 
     @property
     def outcome(self) -> Outcome:
-        """A machine that is not as the dates have it is a discovery; one that is neither decides nothing."""
+        """A machine that contradicts the dates is a discovery; one that is neither decides nothing."""
         machines = [machine for program in self.programs for machine in program.machines]
         decided = [machine for machine in machines if machine.word not in ("neither", "undecided")]
         if not all(machine.as_expected for machine in decided) or any(not one.sign for one in self.programs):
@@ -182,9 +182,9 @@ def show_bug(
 ) -> BugRunResult:
     """Run the programs of *bug* on the machines before and after it, and on others.
 
-    :param look: how machines are looked at; None for the way in which a program's golden was made
-    :raises Misuse: no program shows it yet, or a machine's name is none
-    :raises MissingTool: a tool or a kernel is not here
+    :param look: the observation level; None for that of a program's golden
+    :raises Misuse: no program shows it yet, or a machine does not exist
+    :raises MissingTool: a tool or a kernel is missing
     """
     if not (bug.shown or bug.holds):
         raise Misuse(
@@ -234,7 +234,7 @@ def _runs(
     look: LookLevel | None,
     accel: Accel,
 ) -> dict[tuple[str, str], Run]:
-    """The run of each program on each machine that is asked of it."""
+    """Run each program on the machines requested for it."""
     looks = {name: look or golden_look(program_file(name)) or LookLevel.PROC for name in programs}
     if on:
         found = side_by_side(named, list(programs.values()), list(looks.values()), accel)
@@ -255,7 +255,7 @@ def program_file(name: str) -> Path:
     """The file of a program that shows a bug.
 
     :param name: of the library, or ``history/NAME``
-    :raises Misuse: there is none
+    :raises Misuse: there is no such program
     """
     if not name.startswith(_HISTORY):
         return find_program(name)
@@ -266,7 +266,7 @@ def program_file(name: str) -> Path:
 
 
 def shown_program(bug: Bug, row: ShownBy, program: Program, runs: Sequence[Run]) -> ShownProgram:
-    """The sign between the first two of *runs*, of the machines of *row*, and the word for each run."""
+    """The sign between the first two of *runs*, those of the machines of *row*, and the word for each run."""
     before, after, *_ = runs
     sign = sign_of(before, after, row.field)
     fields = tuple(one.field for one in sign)
@@ -299,7 +299,7 @@ def shown_program(bug: Bug, row: ShownBy, program: Program, runs: Sequence[Run])
 
 
 def _answers(run: Run, step: int, fields: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """Those of a run in the fields of a sign; none where it did not come so far."""
+    """The answers of a run in the fields of a sign; empty if it did not reach the step."""
     found = [answer_in(run, step, field) for field in fields]
     return tuple(one for one in found if one is not None) if None not in found else ()
 
@@ -311,14 +311,14 @@ def _worded(bug: Bug, word: Literal["before", "after", "neither", "undecided"]) 
 
 
 def _expected(bug: Bug, row: ShownBy, run: Run) -> str:
-    """The word that a machine should have: by its place in the row, else by the bug's dates."""
+    """The word that a machine should have: by its place in the row, otherwise by the bug's dates."""
     if run.machine in (row.before, row.after):
         return _worded(bug, "before" if run.machine == row.before else "after")
     lacked = _lacked(bug, run.machine)
     if lacked is not None:
         return _worded(bug, lacked)
     version = _version(run)
-    # No kernel has a proposal, so it has no dates.
+    # No kernel contains a proposal, so it has no dates.
     if version is None or bug.kind is BugKind.PROPOSAL:
         return ""
     if row.needs and called(row.needs).standing(version).word is not StandingWord.HAS:
@@ -327,15 +327,16 @@ def _expected(bug: Bug, row: ShownBy, run: Run) -> str:
         case StandingWord.NOT_KNOWN:
             return ""
         case StandingWord.HAS:
-            # A change is what the machine behind it has.
+            # The machine after a change has it.
             return _worded(bug, "after" if bug.kind is BugKind.CHANGE else "before")
     return _worded(bug, "before" if bug.kind is BugKind.CHANGE else "after")
 
 
 def _lacked(bug: Bug, machine: str) -> Literal["before", "after"] | None:
-    """The side of a kernel without the commit that mends or brings *bug*, as the machine's name says it.
+    """The word for a kernel without the commit that fixes or introduces *bug*, according to the machine's
+    name.
 
-    None where it says nothing of either.
+    None if the name contains neither commit.
     """
     kind, _, name = machine.partition(":")
     changes = name.split(",")[1:]
@@ -344,13 +345,13 @@ def _lacked(bug: Bug, machine: str) -> Literal["before", "after"] | None:
     if bug.commit and f"without={bug.commit}" in changes:
         return "before"
     if bug.introduced and f"without={bug.introduced}" in changes:
-        # A kernel without the cause of a bug is as one that is mended.
+        # A kernel without the cause of a bug behaves like a fixed one.
         return "before" if bug.kind is BugKind.CHANGE else "after"
     return None
 
 
 def _version(run: Run) -> str | None:
-    """The exact version of a machine; None for one that was built or changed, of which dates say nothing."""
+    """The exact version of a machine; None if it was built or changed, because dates do not cover it."""
     kind, _, name = run.machine.partition(":")
     if kind == "model":
         return (newest_known(name) or name) if is_version(name) else None

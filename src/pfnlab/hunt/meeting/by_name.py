@@ -1,4 +1,4 @@
-"""Meeting a kernel by the name that a user gives it."""
+"""Comparison of a kernel that the user names with its model."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from pfnlab.lab.running.qemu_machine import QemuMachine
 
 
 class NamedKernel(msgspec.Struct, frozen=True):
-    """A kernel that the user named: a version, a bzImage, or one that was built here.
+    """A kernel that the user named: a version, a bzImage, or a locally built one.
 
     :param name: in results, without ``qemu:``
     :param version: of its rules
@@ -32,9 +32,9 @@ class NamedKernel(msgspec.Struct, frozen=True):
 
 
 def named_kernel(name: str) -> NamedKernel:
-    """The kernel of that name, fetched where it is not in the cache.
+    """The kernel of that name, fetched if it is not in the cache.
 
-    :raises Misuse: there is none
+    :raises Misuse: there is no such kernel
     """
     if Path(name).is_file():
         image = from_file(Path(name))
@@ -49,9 +49,9 @@ def named_kernel(name: str) -> NamedKernel:
 def meet_named(
     named: NamedKernel, programs: Programs, *, guests: int = 1, profile: str | None = None
 ) -> Meeting:
-    """Compare a kernel with the model of its exact version, in guests of its own.
+    """Compare a kernel with the model of its exact version, in separate guests.
 
-    :param profile: the version of the model, where it is another
+    :param profile: the version of the model, if it differs
     """
     kernel, version = named.image, named.version
     if profile and not is_version(version):

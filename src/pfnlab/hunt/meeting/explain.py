@@ -1,6 +1,6 @@
-"""The switch that explains a difference: the model is run with each switch turned, until it agrees.
+"""The switch that explains a difference: each switch of the model is flipped until the model agrees.
 
-The difference is shown as results have it: its program, and what each machine saw of it.
+The difference is shown as in results: its program, and the observations of each machine.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pfnlab.programs.runs.observation import Run
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """Changes of a model with which it gives the run that was seen.
+    """Changes of a model that make it give the observed run.
 
     :param changes: as in a machine's name, ``fork_opens_first=off``
     :param sources: the source of each, in the same order
@@ -39,7 +39,7 @@ class Explanation(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if len(self.changes) != len(self.sources):
-            raise ValueError("sources has not one for each of the changes")
+            raise ValueError("sources does not have one entry for each change")
 
     def __str__(self) -> str:
         return "; ".join(
@@ -48,10 +48,10 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 def explanations(version: str, program: Program, target: Run) -> list[Explanation]:
-    """Every single change of the model of *version* with which its run equals *target*; where there is none,
-    every pair of changes that have an effect. None at all where the unchanged model's run equals it already.
+    """Every single change of the model of *version* that makes its run equal to *target*; if there is none,
+    every pair of changes with an effect. Empty if the unchanged model already agrees.
 
-    Changes that a point release of the same series is known to have made come first.
+    Changes that a point release of the same series is known to contain come first.
     """
     before = _run(version, (), program, target)
     if _equal_runs(before, target):
@@ -71,7 +71,7 @@ def explanations_between(
     version: str, other_version: str, program: Program, target: Run
 ) -> list[Explanation]:
     """The changes between the models of two versions with which the first gives *target*, a run of the
-    second: every single change that suffices, else a minimal set of them that does; else any change at all.
+    second: every single change that suffices, otherwise a minimal set of them; otherwise any other change.
     """
     changes = changes_between(version, other_version)
     change_sets: list[tuple[str, ...]] = [
@@ -101,13 +101,15 @@ def _as_explanations(version: str, change_sets: Sequence[tuple[str, ...]]) -> li
 
 
 def _identity(change: str) -> str:
-    """The key that differs within a pair of changes: name of a seam or switch, or a commit's whole change."""
+    """The key that a pair of changes must not share: the name of a seam or switch, or the whole change for a
+    commit.
+    """
     name = change.partition("=")[0]
     return change if name in ("with", "without") else name
 
 
 def _run(version: str, changes: Sequence[str], program: Program, target: Run) -> Run | None:
-    """The run of *program* on the changed model, looked at and configured as *target*; None where that has no
+    """The run of *program* on the changed model, observed and configured like *target*; None if it has no
     rule for it.
     """
     model = ModelMachine(",".join((version, *changes)), target.look, target.configuration)
@@ -121,19 +123,19 @@ def _equal_runs(left: Run | None, right: Run) -> bool:
     return left is not None and len(left.steps) == len(right.steps) and not differences([left, right])
 
 
-#: The most fields of one program that are shown.
+#: The maximum number of fields of one program that are shown.
 _FIELDS = 6
 
 
 class ShownDifference(msgspec.Struct, frozen=True):
-    """A difference, without the runs that show it.
+    """A difference, without its runs.
 
     :param says: the difference, a sentence
     :param shown_by: the programs that show it
     :param program: the shortest of them, as text
     :param explanations: changes of the model that explain it
-    :param seen: the first fields that differ, and what machines ended with; after each field its values, a
-        line for each machine
+    :param seen: the first fields that differ, and the ends of machines; after each field its values, one line
+        per machine
     """
 
     says: str
@@ -158,7 +160,7 @@ def _seen(difference: KernelDifference) -> Iterator[tuple[str, ...]]:
     for item in alarms(runs):
         yield (f"{item.machine} raised an alarm {when(item.alarm)}: {item.alarm.kind}, {item.alarm.title}",)
     if not fields and difference.signature.field:
-        # A message that is printed once a boot is compared by itself.
+        # A once-per-boot message is compared separately.
         yield (str(difference.signature),)
     if len(fields) > _FIELDS:
         yield (f"and {number_of(len(fields) - _FIELDS, 'field')} more",)
@@ -168,7 +170,7 @@ def _seen(difference: KernelDifference) -> Iterator[tuple[str, ...]]:
 
 
 def _field(field: Difference, difference: KernelDifference) -> tuple[str, ...]:
-    """The lines of each machine in a field; except for events, without lines that the other has too."""
+    """The lines of each machine in a field, without lines that the other has too, except for events."""
     seen = {
         run.machine: cell(run.steps[field.step], field.field)
         for run in difference.runs

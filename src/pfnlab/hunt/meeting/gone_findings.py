@@ -1,9 +1,10 @@
-"""The filed findings that a kernel does not show any more.
+"""The filed findings that a kernel no longer shows.
 
-The program a finding is filed with is run, and the kernel judged by itself: no model is asked. What kernels
-of the same series showed when it was filed lies beside it: their golden, or what ``pfnlab run`` printed.
+The program of a finding is run, and the kernel is judged by itself, without a model. The results of kernels
+of the same series at filing time are stored with it: their golden, or the output of ``pfnlab run``.
 
-Findings may be private, so of each only its identifier is told, the name of its folder. Only a clone has any.
+Findings may be private, so only the identifier of each is reported, the name of its folder. Only a clone has
+any.
 """
 
 import re
@@ -24,19 +25,19 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Machine, looking_at
 from pfnlab.programs.runs.observation import Run
 
-#: Stands among the names of properties for any alarm.
+#: Represents any alarm among the names of properties.
 _ALARM = "alarm"
 
-#: A line that ``pfnlab run`` prints of a kernel that breaks a property.
+#: A line that ``pfnlab run`` prints for a kernel that violates a property.
 _VIOLATED = re.compile(r"^violates (\w+) in ", re.MULTILINE)
 
 
 class FiledFinding(NamedTuple):
-    """The program of a finding, with what it showed on kernels of one series.
+    """The program of a finding, with its results on kernels of one series.
 
     :ivar name: its identifier
-    :ivar look: how those kernels were looked at
-    :ivar broken: the properties that were broken there, or the word for an alarm
+    :ivar look: the observation level of those kernels
+    :ivar broken: the properties that were violated there, or the word for an alarm
     """
 
     name: str
@@ -46,7 +47,7 @@ class FiledFinding(NamedTuple):
 
 
 def findings_folder() -> Path:
-    """The folder of findings in a clone, which need not be there."""
+    """The folder of findings in a clone, which may not exist."""
     return library_folder().parent / "evidence" / "findings"
 
 
@@ -73,7 +74,7 @@ def gone_findings(
 ) -> tuple[str, ...]:
     """The findings in *folder* that kernels of its series showed and the kernel *version* does not, by name.
 
-    One that it has no answer for is not among them.
+    A finding whose program the kernel cannot answer is not included.
     """
     findings = filed_findings(folder, series_of(version))
     if findings:
@@ -98,7 +99,7 @@ def _broken(program: Program, run: Run) -> set[str]:
 
 
 def _printed(folder: Path, series: str) -> set[str]:
-    """The properties that kernels of *series* broke by what is kept of ``pfnlab run``."""
+    """The properties that kernels of *series* violated according to stored output of ``pfnlab run``."""
     broken: set[str] = set()
     for name in (f"alarm-{series}.txt", f"observed-{series}.txt"):
         try:

@@ -1,4 +1,4 @@
-"""Two machines compared: the same programs on both, and the differences.
+"""Comparison of two machines: the same programs on both, and their differences.
 
 One of the two is a kernel, the other its model or another kernel.
 """
@@ -33,25 +33,25 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Looking, Machine, Rebooting, looking_at, run_telling
 from pfnlab.programs.runs.observation import Run, undecided
 
-#: The number of random programs, and their seed, unless the user names others.
+#: The number of random programs, and their seed, unless the user gives others.
 PROGRAMS, SEED = 300, 7
 
-#: The most random programs that hold processors: each takes several seconds.
+#: The maximum number of random programs that hold processors: each takes several seconds.
 SCHEDULES = 10
 
-#: The most programs that are run on kernels to make one smaller.
+#: The maximum number of programs run on kernels to minimize one.
 _MOST_RUNS = 120
 
-#: A hunt ends after so many new differences.
+#: A hunt ends after this many new differences.
 _MOST_FOUND = 12
 
 
 class KernelDifference(msgspec.Struct, frozen=True):
-    """One way in which two machines differ, however many programs show it.
+    """One difference between two machines, with all programs that show it.
 
     :param shown_by: the programs that show it, by name
     :param program: the smallest program that shows it
-    :param runs: the runs of that program, one for each machine
+    :param runs: the runs of that program, one per machine
     """
 
     signature: Signature
@@ -61,12 +61,12 @@ class KernelDifference(msgspec.Struct, frozen=True):
 
 
 class Programs(NamedTuple):
-    """The programs in which two machines are compared.
+    """The programs with which two machines are compared.
 
-    :param litmus: those of a folder, by name
-    :param random: how many random programs without a driver; a tenth as many use the test driver, as many
-        vfio-pci, and a seventh hold processors, though not more than :data:`SCHEDULES`
-    :param looks: how kernels were looked at for the goldens of programs, by name
+    :param litmus: the programs of a folder, by name
+    :param random: number of random programs without a driver; a tenth as many use the test driver, as many
+        vfio-pci, and a seventh hold processors, but at most :data:`SCHEDULES`
+    :param looks: the observation levels of the goldens of programs, by name
     """
 
     litmus: Mapping[str, Program]
@@ -76,26 +76,26 @@ class Programs(NamedTuple):
 
     @classmethod
     def of(cls, folder: Path | None = None, random: int = PROGRAMS, seed: int = SEED) -> Programs:
-        """Those of *folder* and the folders in it, and random ones.
+        """The programs of *folder* and its subfolders, and random ones.
 
-        :raises Misuse: there are none
+        :raises Misuse: it does not exist
         """
         return cls(litmus_programs(folder), random, seed, litmus_looks(folder))
 
 
-#: Two models whose runs of a program differ as the runs given do, where there are such.
+#: Two models whose runs of a program differ as the given runs do, if there are any.
 Doubles = Callable[[Program, Sequence[Run]], tuple[Machine, Machine] | None]
 
 
 class Pair:
-    """Two machines, by name; the first is asked first and may be a model.
+    """Two machines, by name; the first runs first and may be a model.
 
-    A warning that both print is no difference between them.
+    A warning that both print is not a difference.
 
-    :param doubles: models that replace the two while a program is made smaller, for models answer at once
+    :param doubles: models that replace the two while a program is minimized, because they are fast
     :param counted: counts the programs that :meth:`hold` and :meth:`random` run
-    :ivar unstable: differences that did not show again, in words
-    :ivar ordered: how many steps have an order of calls on both machines
+    :ivar unstable: differences that could not be reproduced, in words
+    :ivar ordered: number of steps with an order of calls on both machines
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Pair:
         self._grouping = Grouping(self._ask_closely, agreed=False)
 
     def runs(self, programs: Sequence[Program]) -> list[tuple[Run, ...]]:
-        """Both runs of every program; a program whose run was lost without an alarm is run once more."""
+        """Run every program on both; a program whose run was lost without an alarm is run a second time."""
         return self._runs(programs, tuple(self.machines.values()))
 
     def hold(
@@ -126,7 +126,7 @@ class Pair:
     ) -> HeldCount:
         """Run *programs*, by name, on both machines and keep the differences.
 
-        :param looks: how the machines are looked at for a program, by name; as always for the others
+        :param looks: the observation level for a program, by name; the default for the others
         """
         undecided_count = difference_count = steps = 0
         looks = looks or {}
@@ -150,9 +150,9 @@ class Pair:
         )
 
     def random(self, programs: int, seed: int, vocabulary: Vocabulary) -> HeldCount:
-        """A hunt of random programs on both, without a folder: its findings are kept here.
+        """A hunt with random programs on both, without a folder: its findings are kept here.
 
-        A known difference is counted, and not made smaller once more.
+        A known difference is counted, and not minimized again.
         """
         state = HuntState(list(self.machines), seed, vocabulary)
         for difference in self.differences:
@@ -188,7 +188,7 @@ class Pair:
             grouped=False,
         )
         hunt.run(programs=programs, most=len(self.differences) + _MOST_FOUND)
-        # It may have found enough before.
+        # Earlier programs may have found enough.
         self.counted.advance(programs - shown)
         for index, difference in enumerate(self.differences):
             count = state.findings[difference.signature.key].met
@@ -206,7 +206,9 @@ class Pair:
         )
 
     def smaller(self, program: Program, signature: Signature) -> Shrunk:
-        """The smallest program that shows *signature*: on its doubles if it has any, else on the machines."""
+        """The smallest program that shows *signature*, found on its doubles if it has any, otherwise on the
+        machines.
+        """
         doubles = self._doubles(program, self.runs([program])[0])
         if doubles is not None and self._shows(program, signature, doubles):
             small = shrink(program, lambda candidate: self._shows(candidate, signature, doubles))
@@ -232,14 +234,14 @@ class Pair:
         return [tuple(by_key[key] for key in cause.keys) for cause in self._grouping.causes(found)]
 
     def _note(self, program: Program, runs: Sequence[Run]) -> None:
-        """Keep what *runs* tell of the causes of known differences."""
+        """Record the evidence in *runs* on the causes of known differences."""
         known = {difference.signature for difference in self.differences}
         for signature, evidence in sightings(program, runs, agreed=False).items():
             if signature in known:
                 self._evidence.setdefault(signature.key, Evidence()).add(evidence)
 
     def _ask_closely(self, program: Program, fresh: bool) -> Sequence[Run] | None:
-        """Both runs of *program*, looked at as closely as possible; None where one has no answer."""
+        """Both runs of *program*, observed as closely as possible; None if one machine has no answer."""
         looking = [machine for machine in self.machines.values() if isinstance(machine, Looking)]
         closest = LookLevel.MEMORY if all(machine.sees_memory for machine in looking) else LookLevel.PROC
         with self.looking(closest):
@@ -253,7 +255,7 @@ class Pair:
         return None if undecided(runs) else runs
 
     def looking(self, look: LookLevel | None) -> AbstractContextManager[None]:
-        """Within it both machines are looked at so; None is as always."""
+        """A context that observes both machines at this level; None is the default level."""
         return looking_at(self.machines.values(), look)
 
     def _keep(self, signature: Signature, name: str, program: Program) -> None:
@@ -262,7 +264,7 @@ class Pair:
                 self.differences[index] = _with_program(difference, name)
                 return
         if not self._shows(program, signature, repeated=True):
-            self._add_unstable(f"{name}: {signature}; it did not show again")
+            self._add_unstable(f"{name}: {signature}; it could not be reproduced")
             return
         small = self.smaller(program, signature).program
         runs = self.runs([small])[0]
@@ -303,7 +305,7 @@ class Pair:
     ) -> list[tuple[Run, ...]]:
         runs_by_machine = []
         for name, machine in zip(self.machines, machines, strict=True):
-            # The second one is a kernel, which takes nearly all of the time.
+            # The second machine is a kernel, which takes nearly all of the time.
             counting = counted if machine is machines[-1] else UNCOUNTED
             runs = run_telling(machine, programs, _advancing(counting))
             lost = [index for index, run in enumerate(runs) if run.lost is not None and run.alarm is None]
@@ -314,27 +316,27 @@ class Pair:
 
 
 def litmus_programs(folder: Path | None = None) -> dict[str, Program]:
-    """The programs of a folder and the folders in it, by name.
+    """The programs of a folder and its subfolders, by name.
 
     :param folder: None for the programs that come with pfnlab
-    :raises Misuse: there are none
+    :raises Misuse: it does not exist
     """
     programs = {path.stem: load_program(path) for path in litmus_files(folder)}
     if not programs:
-        raise Misuse(f"{folder} holds no program: name the folder of litmus programs with --litmus")
+        raise Misuse(f"{folder} contains no program: name the folder of litmus programs with --litmus")
     return programs
 
 
 def litmus_files(folder: Path | None = None) -> list[Path]:
-    """The files of the programs of a folder and the folders in it.
+    """The program files of a folder and its subfolders.
 
-    :raises Misuse: two have one name
+    :raises Misuse: two have the same name
     """
     return list(program_files(folder or library_folder()).values())
 
 
 def litmus_looks(folder: Path | None = None) -> dict[str, LookLevel]:
-    """How kernels were looked at for the goldens of the programs of a folder, by name."""
+    """The observation levels of the goldens of the programs of a folder, by name."""
     looks = {path.stem: golden_look(path) for path in litmus_files(folder)}
     return {name: look for name, look in looks.items() if look is not None}
 
@@ -345,13 +347,13 @@ def walker_programs() -> dict[str, Program]:
 
 
 def hold_all(pair: Pair, compared: Programs) -> dict[str, HeldCount]:
-    """All programs: litmus, walkers, orders, schedules, random programs."""
+    """Run all programs: litmus, walkers, orders, schedules, random programs."""
     litmus, programs, seed, looks = compared
     plain = {name: program for name, program in litmus.items() if not program.needs.held}
     holding = {name: program for name, program in litmus.items() if program.needs.held}
     walkers = walker_programs()
     tenth = max(1, programs // 10)
-    # An eighth more, because the model has no rule for some of the programs.
+    # One eighth more, because the model has no rule for some of the programs.
     drawn = {
         "random": (programs + programs // 8, Vocabulary()),
         "random driver": (tenth, Vocabulary(driver=True)),
@@ -383,7 +385,7 @@ def _with_program(difference: KernelDifference, name: str) -> KernelDifference:
 
 
 def _ordered_steps(runs: Iterable[Run]) -> int:
-    """How many steps have an order of calls on both machines."""
+    """The number of steps with an order of calls on both machines."""
     return sum(
         all(step.events is not None for step in steps)
         for steps in zip(*(run.steps for run in runs), strict=False)

@@ -1,4 +1,4 @@
-"""One meeting: a kernel against its model, or two kernels against each other, and the explanations."""
+"""A kernel compared with its model, or two kernels with each other, and explanations of the differences."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ Explain = Callable[[Program, Sequence[Run]], list[Explanation]]
 
 
 class Explained(msgspec.Struct, frozen=True):
-    """A difference, and every explanation that was found; there may be none."""
+    """A difference with all explanations found; there may be none."""
 
     difference: KernelDifference
     explanations: tuple[Explanation, ...]
 
 
 class Meeting(msgspec.Struct, frozen=True):
-    """The result of a meeting.
+    """The result of a comparison.
 
     :param against: the version of the first machine: of the model, or of the other kernel
-    :param held: the counts of each kind of programs that were compared
-    :param causes: the differences by cause, by their place in ``found``; the shortest program first
+    :param held: the number of programs compared, by kind
+    :param causes: the differences by cause, as indices into ``found``; the shortest program first
     :param titles: commits of stable releases between the two that touch the area
-    :param verdicts: properties of ``check`` whose verdict changes with the explanations, each in words
-    :param unstable: differences that did not show again, each in words
-    :param since: the version the titles begin behind; None where there is none
+    :param verdicts: properties of ``check`` whose verdict the explanations change, each in words
+    :param unstable: differences that could not be reproduced, each in words
+    :param since: the version after which the titles begin, or None
     :param gone: filed findings that kernels of the series showed, and this one does not, by identifier
     """
 
@@ -70,22 +70,22 @@ class Meeting(msgspec.Struct, frozen=True):
 
     @property
     def differs(self) -> bool:
-        """True where there was any difference, even once."""
+        """True if there was any difference, even once."""
         return bool(self.found or self.unstable)
 
     @property
     def unexplained(self) -> int:
-        """How many differences have no explanation; those that did not show again are counted apart."""
+        """The number of differences without an explanation, except those that could not be reproduced."""
         return sum(not explained.explanations for explained in self.found)
 
     @property
     def programs(self) -> int:
-        """How many programs both machines ran."""
+        """The number of programs that both machines ran."""
         return programs_in(self.held)
 
     @property
     def steps(self) -> int:
-        """How many of their steps were compared; steps with an order are counted among the others."""
+        """The number of steps compared; steps with an order are included."""
         return steps_in(self.held)
 
 
@@ -94,18 +94,18 @@ class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
 
     :param machines: the two that were compared
     :param kernels: package and version of each machine that is a kernel
-    :param held: what was compared, by kind of program
+    :param held: the programs compared, by kind
     :param differences: every difference between them
-    :param causes: the differences of each cause, as places in differences
-    :param commits: of each cause, the titles that touch the functions it is about, the best match first
+    :param causes: the differences of each cause, as indices into differences
+    :param commits: for each cause, the titles that concern its functions, the best match first
     :param unexplained: the number of differences that no change of the model explains
-    :param unstable: differences that did not show again
-    :param since: the version behind which titles begin; null where there is none
+    :param unstable: differences that could not be reproduced
+    :param since: the version after which titles begin; null if there is none
     :param titles: commits of stable releases between the two that touch the area
     :param verdicts: properties whose verdict changes between the two
     :param gone: filed findings that kernels of its series showed, and this one does not, by identifier
-    :param models: the changes between the models of two kernels, with their sources; null where one of the
-        two is a model
+    :param models: the changes between the models of two kernels, with their sources; null if one of the two
+        is a model
     """
 
     machines: tuple[str, str]
@@ -124,7 +124,7 @@ class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
 
     @classmethod
     def of(cls, meeting: Meeting, kernels: Sequence[str]) -> MeetingResult:
-        """The result of a meeting.
+        """The result of a comparison.
 
         :param kernels: package and version of each kernel, in the order of the machines that are kernels
         """
@@ -144,19 +144,19 @@ class MeetingResult(Result, frozen=True, kw_only=True, tag="pfnlab-meeting/1"):
 
     @property
     def outcome(self) -> Outcome:
-        """A difference is a discovery; one that did not show again decides nothing."""
+        """A difference is a discovery; one that could not be reproduced decides nothing."""
         if self.differences:
             return Outcome.DISCOVERY
         return Outcome.UNDECIDED if self.unstable else Outcome.AS_EXPECTED
 
 
 def model_version(version: str) -> str:
-    """The version whose model a kernel is compared with: its own, where its series has a profile.
+    """The version whose model a kernel is compared with: its own, if its series has a profile.
 
-    :raises Misuse: no known kernel is like it
+    :raises Misuse: no known kernel is similar
     """
     if not is_version(version):
-        raise Misuse(f"{version!r} is no kernel version: say which model with --profile VERSION")
+        raise Misuse(f"{version!r} is not a kernel version: say which model with --profile VERSION")
     if series_of(version) in RELEASES:
         return version
     neighbour = nearest(version)
@@ -180,9 +180,9 @@ def meet(
 ) -> Meeting:
     """Compare a kernel with the model of its exact version.
 
-    :param profile: the version of the model, where it is another
-    :param since: the kernel before it in its series, behind which titles begin
-    :param findings: the folder of filed findings whose programs it runs too; None for none
+    :param profile: the version of the model, if it differs
+    :param since: the kernel before it in its series, after which titles begin
+    :param findings: the folder of filed findings whose programs also run; None for none
     """
     model = profile or model_version(version)
 
@@ -232,7 +232,7 @@ def diff(
 
 
 def _meeting(pair: Pair, versions: tuple[str, str], programs: Programs, explain: Explain) -> Meeting:
-    """The meeting of a pair, with what explains each difference."""
+    """The comparison of a pair, with the explanations of each difference."""
     counts = hold_all(pair, programs)
     explained = tuple(
         Explained(difference, tuple(explain(difference.program, difference.runs)))
@@ -247,7 +247,7 @@ def _meeting(pair: Pair, versions: tuple[str, str], programs: Programs, explain:
 
 
 def _causes(pair: Pair, found: Sequence[Explained]) -> tuple[tuple[int, ...], ...]:
-    """The differences of *pair* by cause; what one change of the model explains has one cause too."""
+    """The differences of *pair* by cause; differences that one change of the model explains share a cause."""
     places = {explained.difference.signature: place for place, explained in enumerate(found)}
     causes: list[list[int]] = []
     for members in pair.causes():
@@ -262,7 +262,7 @@ def _causes(pair: Pair, found: Sequence[Explained]) -> tuple[tuple[int, ...], ..
 
 
 def _commits(meeting: Meeting, cause: Sequence[int]) -> tuple[str, ...]:
-    """The titles of *meeting* that touch what explains the shortest program of a cause."""
+    """The titles of *meeting* that concern what explains the shortest program of a cause."""
     explained = meeting.found[cause[0]].explanations
     changes = dict.fromkeys(change for explanation in explained for change in explanation.changes)
     return concerning(meeting.titles, "; ".join(map(said_of, changes)))
@@ -286,11 +286,11 @@ def _doubles(version: str, explain: Explain) -> Doubles:
 
 
 class Comparable:
-    """A kernel that is not given programs whose outcome only a machine decides, or that no kernel survives.
+    """A kernel that does not get programs whose outcome only a machine decides, or that no kernel survives.
 
-    Where a model is one of the two it refuses such programs itself.
+    If one of the two is a model, it refuses such programs itself.
 
-    :param model: tells which programs are such
+    :param model: identifies such programs
     """
 
     def __init__(self, machine: Machine, model: Machine) -> None:
@@ -298,7 +298,7 @@ class Comparable:
 
     @property
     def look(self) -> LookLevel:
-        """How the kernel is looked at."""
+        """The observation level of the kernel."""
         return self._machine.look if isinstance(self._machine, Looking) else LookLevel.PROC
 
     @look.setter
@@ -309,15 +309,15 @@ class Comparable:
 
     @property
     def sees_memory(self) -> bool:
-        """True where the kernel can be looked at in its memory."""
+        """True if the kernel's memory can be observed."""
         return isinstance(self._machine, Looking) and self._machine.sees_memory
 
     def run(self, programs: Sequence[Program]) -> list[Run]:
-        """One run for each program; for a program the kernel was not given, the model's refusal."""
+        """One run for each program; for a program withheld from the kernel, the model's refusal."""
         return self.run_telling(programs, lambda index, run: None)
 
     def run_telling(self, programs: Sequence[Program], on_done: Callable[[int, Run], None]) -> list[Run]:
-        """As :meth:`run`, telling of every run that is there.
+        """Like :meth:`run`, with a callback for every run.
 
         :param on_done: called with index and run as soon as a program is done, in any order
         """
@@ -335,13 +335,13 @@ class Comparable:
         return [runs[at] for at in range(len(programs))]
 
     def reboot(self) -> None:
-        """Later programs run in guests in which no program has run."""
+        """Run later programs in fresh guests."""
         if isinstance(self._machine, Rebooting):
             self._machine.reboot()
 
 
 def kernel_before(version: str, others: Iterable[str]) -> str | None:
-    """The newest of *others* that is of the same series as *version*, and older; None where none is."""
+    """The newest of *others* that is of the same series as *version*, and older, or None."""
     at = version_key(version)
     older_versions = [
         other for other in others if series_of(other) == series_of(version) and version_key(other) < at
@@ -350,14 +350,14 @@ def kernel_before(version: str, others: Iterable[str]) -> str | None:
 
 
 def known_of(meeting: Meeting, kernel: KernelImage, suite: str) -> KnownKernel:
-    """The file of a kernel that was compared.
+    """The record of a kernel that was compared.
 
-    :raises Discovery: it differs from its model, so that it is not known yet
+    :raises Discovery: it differs from its model, so it does not become known
     """
     if meeting.found:
         raise Discovery(
-            f"{meeting.version} differs from its model and does not become known: give a switch the point "
-            "release that took the change over, until they are equal"
+            f"{meeting.version} differs from its model and does not become known: add to a switch the point "
+            "release that backported the change, until they agree"
         )
     if meeting.unstable:
         raise Discovery(
@@ -378,7 +378,7 @@ def known_of(meeting: Meeting, kernel: KernelImage, suite: str) -> KnownKernel:
 
 
 def verdicts(version: str, changes: Sequence[str]) -> list[str]:
-    """The properties of scope ``small`` whose verdict changes with *changes* of a model, in words."""
+    """The properties of scope ``small`` whose verdict *changes* of a model alter, in words."""
     if not changes:
         return []
     scope = load_scope("small")

@@ -1,4 +1,4 @@
-"""The rules of two kernels compared by their models: what a user sees of each change, without any kernel."""
+"""The rules of two kernels compared by their models: the visible effects of each change."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from pfnlab.programs.runs.observation import Run
 
 
 class AskedProfile(Profile):
-    """A profile that notes its fields as they are read; what nobody reads cannot change a run.
+    """A profile that records which fields are read; an unread field cannot affect a run.
 
-    :ivar asked: the names since it was emptied
+    :ivar asked: the fields read since it was cleared
     """
 
     asked: set[str]
@@ -36,7 +36,7 @@ class AskedProfile(Profile):
     def of(cls, profile: Profile) -> AskedProfile:
         """The same rules as *profile*."""
         noting = object.__new__(cls)
-        # Frozen as it is, nothing but this gives it its fields.
+        # The profile is frozen, so this is the only way to set its fields.
         vars(noting).update(vars(profile), asked=set())
         return noting
 
@@ -48,9 +48,9 @@ class AskedProfile(Profile):
 
 
 def run_with_rules(machine: ModelMachine, program: Program) -> tuple[Run, frozenset[str]]:
-    """The run of *program*, and the fields of the profile that it asked.
+    """The run of *program*, and the fields of the profile that it read.
 
-    A run that asks none of the changed fields is the same with the changes.
+    A run that reads none of the changed fields is the same with the changes.
     """
     noting = copy.copy(machine)
     profile = noting.profile = AskedProfile.of(machine.profile)
@@ -58,22 +58,22 @@ def run_with_rules(machine: ModelMachine, program: Program) -> tuple[Run, frozen
     return run, frozenset(profile.asked)
 
 
-#: So many programs are tried for a change of which a user sees nothing, the shortest first.
+#: The number of programs tried for a change without a visible effect, the shortest first.
 _MOST_TRIED = 20
 
-#: Of the programs of which a change is a reason, so many are tried: it may show with others only.
+#: The number of programs tried for a change that is one of several reasons: it may show only with the others.
 _FIRST = 3
 
-#: So many programs are one piece of work.
+#: The number of programs in one piece of work.
 _PIECE = 32
 
 
 class SeenChange(msgspec.Struct, frozen=True):
-    """The first step in which a program shows a difference.
+    """The first step of a program that differs.
 
     :param step: its number, from 1
     :param op: the operation
-    :param field: result, value, log, book, or one that is inside the kernel
+    :param field: result, value, log, book, or an internal field of the kernel
     :param first: the lines of the first kernel, or without the rule
     :param second: those of the other, or with it
     """
@@ -86,7 +86,7 @@ class SeenChange(msgspec.Struct, frozen=True):
 
     @property
     def by_user(self) -> bool:
-        """True where a user sees it."""
+        """True if it is visible to user space."""
         return self.field in USER_FIELDS
 
 
@@ -94,13 +94,13 @@ class RuleChange(msgspec.Struct, frozen=True, kw_only=True):
     """One rule that differs.
 
     :param change: as in a machine's name, ``cow_knows_its_pfn=on``
-    :param source: the release or the backport that brought it, and its title
-    :param commit: the commit, of 12 digits; null where nobody named it
-    :param bug: its identifier in the catalogue; null where it has none
-    :param by_user: whether a user sees it in a program
-    :param program: the shortest program that shows it; null where none does
-    :param seen: what that program shows; null where none does
-    :param others: further programs in which a user sees a difference that needs this rule
+    :param source: the release or the backport that introduced it, and its title
+    :param commit: the commit, of 12 digits; null if unknown
+    :param bug: its identifier in the catalogue; null if it has none
+    :param by_user: whether its effect in a program is visible to user space
+    :param program: the shortest program that shows it; null if none does
+    :param seen: the difference in that program; null if none shows it
+    :param others: further programs with a visible difference that needs this rule
     """
 
     change: Text
@@ -114,11 +114,11 @@ class RuleChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProgramChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A program in which a user sees a difference.
+    """A program with a difference visible to user space.
 
     :param program: its name
     :param asks: its question
-    :param seen: the first difference that a user sees
+    :param seen: the first visible difference
     :param rules: the change that suffices for it, or all that it needs
     """
 
@@ -133,13 +133,13 @@ class RulesBetween(Result, frozen=True, kw_only=True, tag="pfnlab-rules/1"):
 
     :param versions: the two versions
     :param profiles: each in words, and how far it is known
-    :param changes: the rules that differ: first those of which a user sees something
-    :param programs: the programs in which a user sees a difference, the shortest first
-    :param asked: how many programs ran on both models
+    :param changes: the rules that differ, those with visible effects first
+    :param programs: the programs with a visible difference, the shortest first
+    :param asked: number of programs that ran on both models
     :param inside: the programs that differ only in counters, entries, flushes and the order of calls
     :param undecided: the programs for which one of the models has no rule
-    :param titles: commits of the stable series between the two that touch the area, as far as kernels of it
-        are known
+    :param titles: commits of the stable series between the two that touch the area, as far as its kernels are
+        known
     """
 
     versions: tuple[Text, Text]
@@ -160,10 +160,10 @@ class RulesBetween(Result, frozen=True, kw_only=True, tag="pfnlab-rules/1"):
 class _Asked(msgspec.Struct, frozen=True):
     """A program on both models.
 
-    :param by_user: the first difference that a user sees
+    :param by_user: the first difference visible to user space
     :param differs: whether anything differs
-    :param reasons: the change that suffices for what a user sees, or all that it needs
-    :param rules: the changed rules that its runs asked
+    :param reasons: the change that suffices for the visible difference, or all that it needs
+    :param rules: the changed rules that its runs read
     """
 
     program: str
@@ -177,9 +177,9 @@ class _Asked(msgspec.Struct, frozen=True):
 def rules_between(versions: tuple[str, str], programs: Programs, *, jobs: int | None = None) -> RulesBetween:
     """Compare the rules of two versions, and the runs of programs on their models.
 
-    :param versions: as a machine's name has them: series, or exact versions
-    :param programs: those of a folder, each looked at as kernels were for its golden; none is random
-    :param jobs: processes at a time; None for as many as processors
+    :param versions: series or exact versions, as in a machine's name
+    :param programs: those of a folder, each at the observation level of its golden; none is random
+    :param jobs: number of concurrent processes; None for the number of processors
     :raises Misuse: a version has no profile
     """
     pair = _Pair(versions, programs)
@@ -213,14 +213,14 @@ class _Pair:
 
     def __init__(self, versions: tuple[str, str], programs: Programs) -> None:
         for version in versions:
-            # It refuses what has no profile.
+            # It refuses a version without a profile.
             ModelMachine(version)
         self.versions = versions
         self.programs = programs
         self.changes = changes_between(*versions)
 
     def asked(self, names: Sequence[str]) -> list[_Asked]:
-        """Each of some programs on both models, and the reasons of what differs."""
+        """Run each program on both models, and find the reasons of the differences."""
         return [self._compared(name) for name in names]
 
     def _compared(self, name: str) -> _Asked:
@@ -239,7 +239,7 @@ class _Pair:
         return _Asked(name, decided=True, by_user=seen, differs=True, reasons=reasons, rules=frozenset(rules))
 
     def _reasons(self, name: str, runs: tuple[Run, Run], changes: Sequence[str]) -> Sequence[str]:
-        """Of *changes* the one that suffices for what a user sees, else as few as do."""
+        """The one of *changes* that suffices for the visible difference, otherwise a minimal set."""
 
         def suffice(some: Sequence[str]) -> bool:
             return not differences((self.changed(name, some), runs[1]), USER_FIELDS)
@@ -256,7 +256,7 @@ class _Pair:
 
 
 def first_seen(runs: tuple[Run, Run]) -> SeenChange | None:
-    """The sign of two runs, in its first field; None where they do not differ."""
+    """The sign of two runs, in its first field; None if they do not differ."""
     sign = sign_of(*runs)
     if not sign:
         return None
@@ -285,8 +285,9 @@ def _change(pair: _Pair, asked: Sequence[_Asked], change: str) -> RuleChange:
 
 
 def _shown(pair: _Pair, change: str, names: Sequence[str]) -> tuple[str, SeenChange] | tuple[None, None]:
-    """The first of some programs in which a change shows, and what it shows, a user's fields first: on the
-    first model, else on the second."""
+    """The first of some programs in which a change shows, and its effect, visible fields first: on the first
+    model, otherwise on the second.
+    """
     others = [other for other in pair.changes if other != change]
     for name in names:
         for rest in ((), others):

@@ -1,6 +1,6 @@
-"""The sign that tells two runs of a program apart: the first step in which they part, as a user sees it.
+"""The sign that distinguishes two runs of a program: the first step in which they visibly diverge.
 
-A kernel that ends in a step, where another goes on, is a sign as well.
+A kernel that ends in a step, while another continues, is a sign as well.
 """
 
 from collections.abc import Sequence
@@ -11,28 +11,28 @@ from pfnlab.programs.runs.cells import cell
 from pfnlab.programs.runs.compare import Difference, SeenValue, differences
 from pfnlab.programs.runs.observation import Run
 
-#: The fields of a step that a user sees: what a call returns, what memory gives, the log, the list.
+#: The fields of a step that are visible to user space: results, values, the log, the memtype list.
 USER_FIELDS = ("result", "value", "log", "book")
 
-#: Those of /proc and of memory: counters, entries, flushes. Last comes the order of calls.
+#: Those read from /proc and memory: counters, entries, flushes. The order of calls comes last.
 _INSIDE = ("vmas", "ptes", "prots", "direct_map", "tracked", "flushes", "levels")
 _CALLS = ("events",)
 
-#: The field that stands for the end of a kernel, and the words for it.
+#: The field that represents the end of a kernel, and its words.
 END = "end"
-_ENDS, _GOES_ON = "the kernel ends", "the kernel goes on"
+_ENDS, _GOES_ON = "the kernel ends", "the kernel continues"
 
-#: The word for a third run: like the first of the two, like the other, like none, or nobody knows.
+#: The word for a third run: like the first of the two, like the other, like neither, or undecided.
 SignWord = Literal["before", "after", "neither", "undecided"]
 
 
 def sign_of(before: Run, after: Run, field: str = "") -> tuple[Difference, ...]:
-    """The fields of the first step in which two runs part; none where they are the same.
+    """The fields of the first step in which two runs diverge; empty if they are the same.
 
-    What a user sees is looked at first, in all steps; then entries, flushes and what the kernel has inside.
-    Last comes the step in which one of the two kernels ends.
+    Visible fields are compared first, in all steps; then entries, flushes and other internal state. Last
+    comes the step in which one of the two kernels ends.
 
-    :param field: the only one that is looked at; empty for all
+    :param field: compare only this one; empty for all
     """
     for fields in ((field,),) if field else (USER_FIELDS, _INSIDE, _CALLS):
         found = differences([before, after], fields)
@@ -42,16 +42,16 @@ def sign_of(before: Run, after: Run, field: str = "") -> tuple[Difference, ...]:
 
 
 def ended_at(run: Run) -> int | None:
-    """The index of the step in which the kernel ended, counted from 0; None where nobody saw it end."""
+    """The index of the step in which the kernel ended, from 0; None if no end was observed."""
     by_model = run.undecided is not None and run.undecided.kind is Why.NO_END
     by_kernel = run.lost is not None and run.alarm is not None
     return len(run.steps) if by_model or by_kernel else None
 
 
 def answer_in(run: Run, step: int, field: str) -> tuple[str, ...] | None:
-    """The lines of a run in a field of a sign; None where it did not come so far.
+    """The lines of a run in a field of a sign; None if it did not reach the step.
 
-    :param step: its index, counted from 0
+    :param step: its index, from 0
     """
     if field == END and (ended_at(run) == step or step < len(run.steps)):
         return (_ENDS if ended_at(run) == step else _GOES_ON,)
@@ -59,9 +59,9 @@ def answer_in(run: Run, step: int, field: str) -> tuple[str, ...] | None:
 
 
 def sign_word(sign: Sequence[Difference], before: Run, after: Run, run: Run) -> SignWord:
-    """Which of two runs *run* answers like in the step of their sign.
+    """The word for *run*: which of two runs it answers like in the step of their sign.
 
-    A field that cannot be seen on the machine tells nothing.
+    A field that cannot be observed on the machine decides nothing.
     """
     step = sign[0].step if sign else None
     if step is not None and sign[0].field == END:
@@ -81,7 +81,7 @@ def sign_word(sign: Sequence[Difference], before: Run, after: Run, run: Run) -> 
 
 
 def _sign_of_end(before: Run, after: Run) -> tuple[Difference, ...]:
-    """The step in which one of two kernels ends; none where both do, or the other did not come so far."""
+    """The step in which one of two kernels ends; empty if both do, or the other did not reach it."""
     ended = [step for step in map(ended_at, (before, after)) if step is not None]
     if len(ended) != 1:
         return ()

@@ -1,4 +1,4 @@
-"""The thing a bisection looks for: a program's sign between two machines, or a property that one breaks."""
+"""The target of a bisection: a program's sign between two machines, or a property that one violates."""
 
 from collections.abc import Sequence
 from typing import Literal, Protocol
@@ -12,12 +12,12 @@ from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.compare import Difference
 from pfnlab.programs.runs.observation import Run
 
-#: The word for a candidate: like the good end, like the bad one, like none of them, or nobody knows.
+#: The word for a candidate: like the good end, like the bad one, like neither, or undecided.
 BisectWord = Literal["good", "bad", "neither", "undecided"]
 
 
 class Sought(Protocol):
-    """A test of runs of one program."""
+    """A test for runs of one program."""
 
     program: Program
 
@@ -29,10 +29,10 @@ class Sought(Protocol):
 
 
 class SignSought:
-    """The first step in which the runs of both ends part.
+    """The first step in which the runs of both ends diverge.
 
     :param good: the run of the good end; *bad* that of the other
-    :raises Misuse: they do not part, or one of them did not end
+    :raises Misuse: they do not diverge, or one of them did not end
     """
 
     def __init__(self, name: str, program: Program, good: Run, bad: Run) -> None:
@@ -43,12 +43,12 @@ class SignSought:
         self.sign: tuple[Difference, ...] = sign_of(bad, good)
         if not self.sign:
             raise Misuse(
-                f"{name} does the same on {good.machine} and {bad.machine}: name a good and a bad machine "
+                f"{name} behaves the same on {good.machine} and {bad.machine}: name a good and a bad machine "
                 "that differ"
             )
 
     def word(self, run: Run) -> BisectWord:
-        """The end that *run* answers like in that step."""
+        """The end that *run* behaves like in that step."""
         found = sign_word(self.sign, self._bad, self._good, run)
         return "bad" if found == "before" else "good" if found == "after" else found
 
@@ -59,9 +59,9 @@ class SignSought:
 
 
 class PropertySought:
-    """A property that the bad end breaks and the good one does not.
+    """A property that the bad end violates and the good one does not.
 
-    :raises Misuse: the bad end keeps it in the program, or the good one breaks it
+    :raises Misuse: the bad end keeps it in the program, or the good one violates it
     """
 
     def __init__(self, prop: str, program: Program, good: Run, bad: Run) -> None:
@@ -72,7 +72,7 @@ class PropertySought:
                 raise Misuse(f"{run.machine} {does} {prop} in this program: it is not the {wanted} end")
 
     def word(self, run: Run) -> BisectWord:
-        """Bad where *run* breaks the property."""
+        """Bad if *run* violates the property."""
         if run.unfinished is not None:
             return "undecided"
         broken = {violation.name for violation in violations(self.program, run)}
@@ -86,7 +86,7 @@ class PropertySought:
 def program_of_bug(bug: Bug) -> str:
     """The name of the program that shows a bug.
 
-    :raises Misuse: none does
+    :raises Misuse: there is no such program
     """
     if not bug.shown:
         raise Misuse(
@@ -97,7 +97,7 @@ def program_of_bug(bug: Bug) -> str:
 
 
 def of_all(words: Sequence[BisectWord]) -> BisectWord:
-    """The word of a candidate that was asked several times: bad once is bad."""
+    """The word of a candidate that was run several times: bad once is bad."""
     for word in ("bad", "neither", "undecided"):
         if word in words:
             return word

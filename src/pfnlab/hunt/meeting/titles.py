@@ -1,12 +1,12 @@
-"""The commits of stable releases that touch pfnlab's area, by their titles in a package's changelog."""
+"""Commits of stable releases that touch pfnlab's area, by their titles in a package's changelog."""
 
 import re
 from collections.abc import Iterable, Iterator
 
 from pfnlab.kernel.policies.releases import series_of, upstream, version_key
 
-# A section for each package version. In it a list for each stable release, which begins with the address of
-# its ChangeLog and has a line for each commit; Debian's own changes are beside it.
+# A section for each package version. It has a list for each stable release, which begins with the address of
+# its ChangeLog and has one line per commit; Debian's own changes are separate.
 _SECTION = re.compile(r"linux\S* \((?P<version>[^)]+)\) ")
 _RELEASE = re.compile(r"ChangeLog-(\d+\.\d+\.\d+)\s*$")
 _COMMIT = re.compile(r"    - (?P<title>.*)")
@@ -15,7 +15,7 @@ _MORE = re.compile(r"    (?:  )?(?!- )(?P<title>\S.*)")
 _STABLE = re.compile(r"New upstream stable update")
 _CLOSES = re.compile(r" \((?:CVE-|Closes: )[^)]*\)")
 
-# Debian names the architectures a commit is for, and shortens "x86/mm" to "[x86] mm".
+# Debian names the architectures of a commit, and shortens "x86/mm" to "[x86] mm".
 _ARCHITECTURES = re.compile(r"\[(?P<names>[a-z0-9_,/* ]+)\] ")
 _OURS = {"amd64", "x86", "x86_64"}
 _OURS_ALONE = re.compile(r"mm\b|(?i:pat|mtrr|tlb|ioremap|fault)\b")
@@ -49,7 +49,7 @@ _REVERT = re.compile('Revert "')
 
 
 def touches(title: str) -> bool:
-    """True where a commit of this title may change observations of pfnlab's programs on x86-64."""
+    """True if a commit with this title may change observations of pfnlab's programs on x86-64."""
     architectures = _ARCHITECTURES.match(title)
     if architectures is not None:
         if not _OURS & set(re.split(r"[, /]+", architectures["names"])):
@@ -64,10 +64,10 @@ def touches(title: str) -> bool:
 
 
 def titles_between(changelog: str, after: str, upto: str) -> tuple[str, ...]:
-    """The commits of the area in stable releases behind *after*, up to *upto*, each ``6.12.107: title``.
+    """The commits of the area in stable releases after *after*, up to *upto*, e.g. ``6.12.107: title``.
 
-    Both are versions of one series; a changelog says nothing of how two series differ. Debian's own changes
-    are among them, under the version Debian changed.
+    Both versions are of one series; a changelog does not cover differences between series. Debian's own
+    changes are included, under the version Debian changed.
     """
     if series_of(after) != series_of(upto):
         return ()
@@ -81,7 +81,7 @@ def titles_between(changelog: str, after: str, upto: str) -> tuple[str, ...]:
     )
 
 
-#: The most commits that are named for one cause.
+#: The maximum number of commits named for one cause.
 MOST_CONCERNING = 3
 
 _FUNCTION = re.compile(r"\b([a-z_][a-z0-9_]+)\(\)")
@@ -89,20 +89,19 @@ _SUBSYSTEM = re.compile(r"(?:[\w/.-]+: )+")
 _LETTERS = re.compile(r"[a-z]+")
 _ENDING = re.compile(r"(?<=[a-z]{3})(?:ing|ed|es|s|e)$")
 
-#: So many letters has a word, outside of names of functions, that tells one text from another.
+#: The minimum length of a significant word, outside function names.
 _TELLING = 3
 
 
 def concerning(titles: Iterable[str], said: str) -> tuple[str, ...]:
-    """Of *titles* those that touch the functions which *said* names, at most three, the best match first.
+    """The *titles* that concern the functions named in *said*, at most three, the best match first.
 
-    A title touches a function that it names, and one of whose name it has more than half of the words: that
-    "split huge PUDs when adjusting VMA boundaries" is about vma_adjust_trans_huge() is in its words alone.
-    One that *said* quotes comes first. Among those that match alike, the one comes first that has more words
-    of *said* besides.
+    A title concerns a function if it names it, or has more than half of the words of its name: "split huge
+    PUDs when adjusting VMA boundaries" concerns vma_adjust_trans_huge() by its words alone. A title quoted in
+    *said* comes first. Equal matches are ordered by the number of further words of *said*.
 
-    :param titles: as of :func:`titles_between`
-    :param said: what is known of a change, with functions as ``generic_access_phys()``
+    :param titles: as returned by :func:`titles_between`
+    :param said: the description of a change, with functions written like ``generic_access_phys()``
     """
     functions = set(_FUNCTION.findall(said))
     besides = _words(_FUNCTION.sub(" ", said))

@@ -1,6 +1,6 @@
-"""One trial: a kernel compared with the model that should describe it, and the model's answer to the idea.
+"""A trial: a kernel compared with the model that should describe it, and the effects of its policies.
 
-The kernel is that of a tree: built now, or before.
+The kernel is that of a tree, built now or earlier.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.machine import Machine
 from pfnlab.programs.runs.observation import Run
 
-#: Random programs on two models, to say what a policy changes.
+#: Number of random programs on two models, to find the effects of a policy.
 _OF_MODELS = 60
 
 _CHANGE = re.compile(r"[\w.]+=[^\s,=]+")
 
-#: The program that a kernel has to survive before anything is compared with it.
+#: A kernel has to survive this program before it is compared.
 _ALIVE = "pfnlab program 1\ndevice bar: pci, 1 page\n\na = mmap anon[0:1] private rw\n"
 
 
@@ -65,7 +65,7 @@ class ShownCause(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, differences: Iterable[KernelDifference], explained: Sequence[Explanation] = ()) -> ShownCause:
-        """The cause of *differences*, with the change of the model that does the same, if there is one."""
+        """The cause of *differences*, with the change of the model that has the same effect, if any."""
         return cls(tuple(ShownDifference.of(each, explained) for each in differences))
 
 
@@ -73,21 +73,21 @@ class TrialResult(Result, frozen=True, kw_only=True, tag="pfnlab-trial/1"):
     """The comparison of the kernel of a tree with a model.
 
     :param tree: the tree as the user named it
-    :param built: what the kernel was built of, in a line
-    :param kernel: the kernel as it names itself
+    :param built: the sources of the kernel, one line
+    :param kernel: the kernel's own version string
     :param model: the model that should describe it
-    :param policies: changes of the model that the patches are said to make
+    :param policies: the changes of the model that the patches are to implement
     :param patches: the titles of the patches
-    :param seed: the seed of random programs
-    :param word: ``differs``: something differs that is not meant
+    :param seed: the random seed
+    :param word: ``differs``: there is an unintended difference
     :param says: the result in one sentence
-    :param claims: the claims of the discussions that were asked; null where nobody wanted it
+    :param claims: the claims of the discussions on this kernel; null if not requested
     :param review: the review of the policies against the model without them; null without policies
-    :param held: what was compared, by kind of program
-    :param causes: what the kernel does otherwise than the model
-    :param meant: what the policies change of the model
+    :param held: the programs compared, by kind
+    :param causes: the differences of the kernel from the model
+    :param meant: the effects of the policies on the model
     :param verdicts: properties whose verdict the policies change
-    :param unstable: differences that did not show again
+    :param unstable: differences that could not be reproduced
     """
 
     tree: str
@@ -122,15 +122,15 @@ def _headline(held: Mapping[str, HeldCount], causes: Sequence[ShownCause], unsta
     if not programs_in(held):
         return "Nothing was compared."
     if unstable:
-        return f"Undecided: {number_of(unstable, 'difference')} in {amount} did not show again."
+        return f"Undecided: {number_of(unstable, 'difference')} in {amount} could not be reproduced."
     return f"No difference in {amount}."
 
 
 def policies_of(patches: Sequence[PatchFile], said: Sequence[str]) -> tuple[str, ...]:
     """The changes of the model, as in a machine's name (``flush=end_vma``).
 
-    :param said: those that the user has said, which count more than those of the patches
-    :raises Misuse: one is no change, or two are about one seam
+    :param said: those given by the user, which override those of the patches
+    :raises Misuse: a text is not a change, or two concern one seam
     """
     sources = [(f"--policy {change}", change) for change in said]
     if not said:
@@ -141,7 +141,7 @@ def policies_of(patches: Sequence[PatchFile], said: Sequence[str]) -> tuple[str,
     for source, text in sources:
         for change in text.split(","):
             if _CHANGE.fullmatch(change) is None:
-                raise Misuse(f"{source}: write SEAM=POLICY, as flush=end_vma")
+                raise Misuse(f"{source}: write SEAM=POLICY, e.g. flush=end_vma")
             if is_path(change) and not said:
                 raise Misuse(f"{source}: it would be run: read that policy, then say --policy {text}")
             seam = change.partition("=")[0]
@@ -165,13 +165,13 @@ def try_kernel(
     say: Callable[[str], None] = lambda line: None,
     counted: PartCount = UNCOUNTED,
 ) -> TrialResult:
-    """Compare a kernel with the model of *like* with *policies*, which gets the kernel's configuration.
+    """Compare a kernel with the model of *like* with *policies*, configured like the kernel.
 
-    A difference that did not show again decides nothing, and neither does nothing compared.
+    A difference that could not be reproduced decides nothing, and neither does an empty comparison.
 
-    :param built: what the kernel was built of, in a line
-    :param claims: ask the claims of the discussions too: which of them change their answer
-    :param review: that of *policies*
+    :param built: the sources of the kernel, one line
+    :param claims: also find the claims of the discussions whose answer changes
+    :param review: the review of *policies*
     :raises Misuse: there is no such model
     :raises LostGuest: the kernel does not boot, or does not survive a program that maps a page
     """
@@ -217,10 +217,10 @@ def try_kernel(
 
 
 def alive(machine: Machine) -> Run:
-    """A run of a program that every kernel survives: it says what the kernel is and how it is configured.
+    """The run of a program that every kernel survives: it reports the kernel and its configuration.
 
-    :raises LostGuest: it does not come so far
-    :raises Undecided: something is missing here to see how far it comes
+    :raises LostGuest: the kernel does not finish it
+    :raises Undecided: this machine lacks something to run it
     """
     (run,) = machine.run([load_text(_ALIVE)])
     if run.lost is not None:
@@ -246,8 +246,8 @@ def _meant(
 class TriedKernel(msgspec.Struct, frozen=True):
     """A kernel that can be booted.
 
-    :param kernel: what :class:`~pfnlab.lab.running.machine.QemuMachine` takes: an image or a file
-    :param says: what it was built of, in a line
+    :param kernel: an argument of :class:`~pfnlab.lab.running.machine.QemuMachine`: an image or a file
+    :param says: its sources
     """
 
     kernel: KernelImage | Path
@@ -259,11 +259,11 @@ def kernel_of_tree(
 ) -> TriedKernel:
     """The kernel of *tree* with *patches* on top, built as ``pfnlab kernels build`` does.
 
-    The tree is not written to. A file is a kernel that was built already.
+    The tree is not written to. A file is a kernel that is already built.
 
-    :param configuration: packaged ones or files
+    :param configuration: packaged names or files
     :param like: the version whose model describes the kernel
-    :raises Misuse: *tree* is neither, a patch is no patch, or patches are to be put on top of a file
+    :raises Misuse: *tree* is neither, a patch is not one, or patches are given for a file
     :raises Undecided: it cannot be built: a patch does not apply, the compiler fails, an option is missing
     """
     if tree.is_file():

@@ -1,12 +1,12 @@
-"""Programs of walkers: every other way to a page than the processor's own, at each kind of entry.
+"""Programs of walkers: every access to a page other than the processor's own, at each kind of entry.
 
-``docs/walkers.md`` is the table of their results on the models.
+``docs/walkers.md`` tabulates their results on the models.
 """
 
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 
-#: The kinds of entries, each with the lines that make one at ``a[0]``.
+#: The kinds of entries, each with the lines that create one at ``a[0]``.
 KINDS: dict[str, tuple[str, ...]] = {
     "special": ("a = mmap bar[0:1] wc shared rw", "write a[0] 7"),
     "copied": ("a = mmap bar[0:1] wc private rw", "write a[0] 7"),

@@ -1,1 +1,1 @@
-"""Sweeps: the cells that a hunt enumerates, every pair of operations on every kind of mapping."""
+"""Sweeps: enumerated programs, with every pair of operations on every kind of mapping."""

@@ -1,7 +1,7 @@
-"""The cells of a sweep of failures: an operation that may allocate, and the allocation that fails in it.
+"""The cells of a sweep of failures: an operation that may allocate, and the allocation in it that fails.
 
-A row is an operation behind the lines that lead to it, and a column a function that is made to fail on one of
-its calls. Where there is no such call, the operation runs as if nothing was asked for.
+A row is an operation after the lines that lead to it, and a column a function of which one call is made to
+fail. If that call does not occur, the operation runs normally.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,19 +18,19 @@ from pfnlab.programs.lang.ops import Program
 #: The scope of failures.
 FAILURES = "failures"
 
-#: Texts by a name that stands for them.
+#: Texts by name.
 _Named: TypeAlias = dict[str, tuple[str, ...]]
 
 
 class FailingRows(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Rows of one set-up or of several: each operation behind each of the lines that may lead to it.
+    """Rows of one or several set-ups: each operation after each of its preludes.
 
     :param op: the operations, or names of them
-    :param before: lines that lead to an operation, one behind the other with ``;``, or names of them
-    :param after: lines that show what is left
-    :param page: what ``{page}`` stands for in an operation; *pages* and *span* likewise
+    :param before: lines that lead to an operation, separated by ``;``, or names of them
+    :param after: lines that inspect the remaining state
+    :param page: the text for ``{page}`` in an operation; *pages* and *span* are used in the same way
     :param area: an area that it needs
-    :param device: the device, as a program declares it
+    :param device: the device, as declared in a program
     """
 
     op: tuple[str, ...]
@@ -54,7 +54,7 @@ class FailingGroup(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Failures(msgspec.Struct, forbid_unknown_fields=True):
-    """``failures.toml``, which says what each table means."""
+    """The tables of ``failures.toml``; each is described there."""
 
     calls: _Named
     lines: dict[str, str]
@@ -64,7 +64,7 @@ class _Failures(msgspec.Struct, forbid_unknown_fields=True):
 
 @cache
 def _failures() -> _Failures:
-    # Only who asks for the scope reads it.
+    # Read only if the scope is requested.
     return package_tables(__package__, "failures.toml", _Failures)
 
 
@@ -72,10 +72,10 @@ class FailingCell(NamedTuple):
     """A cell: an operation in which one call of a function fails.
 
     :param table: the name of its group
-    :param rows: the rows it is of
+    :param rows: the rows that it belongs to
     :param op: the operation
-    :param before: what leads to it, as its row has it
-    :param fails: the call that fails, as a line has it
+    :param before: the lines that lead to it, as in its row
+    :param fails: the call that fails, as in a program line
     """
 
     table: str
@@ -118,7 +118,7 @@ class FailingCell(NamedTuple):
 
 
 def _called(names: Sequence[str], of: _Named) -> Iterator[str]:
-    """The texts that *names* stand for, each itself where it is no name."""
+    """The texts of *names*; a name without a text is its own text."""
     for name in names:
         yield from of.get(name, (name,))
 

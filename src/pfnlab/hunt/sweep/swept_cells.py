@@ -1,10 +1,10 @@
-"""The cells of a sweep: each is a program, enumerated and never drawn.
+"""The cells of a sweep: enumerated programs.
 
-A pair of kinds of operation has two cells on a kind of mapping: one at aligned places and one at odd ones. In
-one of the two a fork lies between the operations, in turn from pair to pair and from one kind of mapping to
-the next. Behind the last operation the task reads a page of its place, and so does the child.
+A pair of kinds of operation has two cells on a kind of mapping: one at aligned places and one at odd ones.
+One of the two has a fork between the operations, alternating from pair to pair and between kinds of mapping.
+After the last operation the task reads a page of its place, and so does the child.
 
-A cell of a hold has its first operation held at a function of the kernel, while a thread or a child does the
+In a cell of a hold the first operation is held at a kernel function, while a thread or a child executes the
 second one; then the first one is released.
 
 The cells of failures are :mod:`.failing_cells`.
@@ -32,16 +32,16 @@ from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.words import did_you_mean
 
-#: The scope of all others but those of marks, of failures, and of holds, whose cells take far longer.
+#: The scope of all cells except those of marks, of failures, and of holds, which take far longer.
 ALL = "all"
 
-#: The areas, and tasks, that the operations of a cell make.
+#: The areas and tasks that the operations of a cell create.
 _NAMES = ("b", "d", "e")
 
-#: The value that is written to the first page that is reached; the next page has the next one.
+#: The value written to the first reached page; each later page has the next one.
 _FIRST_VALUE = 1
 
-#: That which leads the pages to another area, which the next operation follows at aligned places.
+#: The operation that moves the pages to another area; at aligned places the next operation follows them.
 _FOLLOWED = "move"
 
 
@@ -50,7 +50,7 @@ class SweptCell(NamedTuple):
 
     :param kinds: the kinds of operation, two or three
     :param odd: whether they are at odd places
-    :param fork: whether a fork lies behind the first one
+    :param fork: whether a fork follows the first one
     """
 
     scope: str
@@ -66,7 +66,7 @@ class SweptCell(NamedTuple):
 
     @property
     def table(self) -> str:
-        """The table that it is in."""
+        """The table that contains it."""
         return self.mapping.name
 
     @property
@@ -96,7 +96,7 @@ class SweptCell(NamedTuple):
         for number, kind in enumerate(self.kinds):
             start, end = others if number else first
             if area != "a":
-                # All that was led there.
+                # Everything that was moved there.
                 start, end = 0, first[1] - first[0]
             yield Spot(mapping, area, start, end, number > 0, _NAMES[number])
             if kind == _FOLLOWED and not self.odd and area == "a" and number == 0:
@@ -104,11 +104,11 @@ class SweptCell(NamedTuple):
 
 
 class HeldCell(NamedTuple):
-    """A cell of a hold: two operations on a kind of mapping, the second one while the first is held.
+    """A cell of a hold: two operations on a kind of mapping, the second executed while the first is held.
 
     :param point: the function it is held at
-    :param beside: the kind of operation beside it
-    :param odd: whether a child does that, with an address space of its own, and not a thread
+    :param beside: the kind of the concurrent operation
+    :param odd: whether a child with its own address space executes that, and not a thread
     """
 
     scope: str
@@ -129,7 +129,7 @@ class HeldCell(NamedTuple):
 
     @property
     def table(self) -> str:
-        """The table that it is in."""
+        """The table that contains it."""
         return self.mapping.name
 
     @property
@@ -141,7 +141,7 @@ class HeldCell(NamedTuple):
         lines = [
             *_beginning(self),
             f"t = {'fork' if self.odd else 'thread'}",
-            # Its processor has the translations.
+            # Its processor has cached the translations.
             *(f"t: read a[{page}]" for page in mapping.reached),
             f"hold {self.point}: {spots[0].lines(self.held)[0]}",
             f"t: {spots[1].lines(self.beside)[0]}",
@@ -160,7 +160,7 @@ Cell: TypeAlias = SweptCell | HeldCell | FailingCell
 
 
 def _beginning(cell: SweptCell | HeldCell) -> list[str]:
-    """The lines of a cell's program up to where its mapping is there, with the pages that are reached."""
+    """The lines of a cell's program that create its mapping and reach its pages."""
     mapping = cell.mapping
     return [
         *("pfnlab program 1", f"title   {cell}"),
@@ -176,7 +176,7 @@ def scopes() -> tuple[str, ...]:
 
 
 def mappings_of(scope: str) -> dict[str, tuple[SweptMapping, ...]]:
-    """The kinds of mapping of a scope, by the scope that has them; failures have none.
+    """The kinds of mapping of a scope, by the scope that contains them; failures have none.
 
     :raises Misuse: there is no such scope
     """
@@ -224,6 +224,6 @@ def _held_cells(scope: str, mapping: SweptMapping) -> Iterator[HeldCell]:
 
 @cache
 def cells_digest(scope: str) -> str:
-    """A name for the programs of all cells of a scope, in their order."""
+    """A digest of the programs of all cells of a scope, in order."""
     texts = "\n".join(cell.text for cell in cells_of(scope))
     return hashlib.sha256(texts.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The mappings of a sweep, by kind: how pages are mapped and reached, and the lines that then do it."""
+"""The mappings of a sweep, by kind: how pages are mapped and reached, and the program lines for it."""
 
 from typing import NamedTuple, TypeAlias
 
@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from pfnlab.base.toml_text import package_tables
 
-#: Rows of words by a name: of kinds of operation, or of functions.
+#: Rows of words by name: of kinds of operation, or of functions.
 _Rows: TypeAlias = dict[str, tuple[str, ...]]
 
 #: Pages for the first operation and for the others.
@@ -16,16 +16,16 @@ _Places: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
 #: Pages of a leaf of the middle level.
 _PAGES_2M = 1 << 9
 
-#: The most pages of ordinary memory that a guest has room for.
+#: The maximum number of pages of ordinary memory that fit into a guest.
 _MOST_ANON = 1024
 
 
 class SweptMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A kind of mapping.
 
-    :param via: the way to map it, as a line of a program has it
-    :param kinds: the kinds of operation that are done to it, rows and columns of its table
-    :param leaf: the pages of one of its leaves, where it has large ones
+    :param via: the way to map it, as in a program line
+    :param kinds: the kinds of operation on it, rows and columns of its table
+    :param leaf: the pages of one of its leaves, if it has large ones
     :param sharing: ``shared`` or ``private``
     :param reached: pages that are written before the first operation
     """
@@ -40,7 +40,7 @@ class SweptMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def pages(self) -> int:
-        """How many pages area ``a`` shows; the device has twice as many."""
+        """The number of pages of area ``a``; the device has twice as many."""
         return 2 * self.leaf or 16
 
     @property
@@ -52,7 +52,7 @@ class SweptMapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def odd(self) -> _Places:
-        """Places somewhere inside, so that the second range leaves the first one."""
+        """Places inside, chosen so that the second range extends past the first one."""
         return (3, 7), (self.leaf - 12, self.leaf + 20) if self.leaf else (5, 11)
 
 
@@ -60,7 +60,7 @@ _Mappings: TypeAlias = dict[str, tuple[SweptMapping, ...]]
 
 
 class _Sweep(msgspec.Struct, forbid_unknown_fields=True):
-    """``sweep.toml``, which says what each table means."""
+    """The tables of ``sweep.toml``; each is described there."""
 
     calls: _Rows
     rows: _Rows
@@ -72,7 +72,7 @@ class _Sweep(msgspec.Struct, forbid_unknown_fields=True):
     holds: _Mappings
 
     def row(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """The words that *names* stand for."""
+        """The words of *names*."""
         return tuple(word for name in names for word in self.rows.get(name, (name,)))
 
     def whole(self, scopes: _Mappings) -> _Mappings:
@@ -85,28 +85,28 @@ class _Sweep(msgspec.Struct, forbid_unknown_fields=True):
 
 _SWEEP = package_tables(__package__, "sweep.toml", _Sweep)
 
-#: The lines of each kind of operation: of the first one, and of a later one where that has others.
+#: The lines of each kind of operation: of the first one, and of a later one if that differs.
 CALLS = _SWEEP.calls
 
-#: The functions to which an operation gets, of those where it can be held.
+#: The functions that an operation reaches, among those at which it can be held.
 POINTS = {kind: _SWEEP.row(names) for kind, names in _SWEEP.points.items()}
 
-#: The kinds of mapping that alone get to a function.
+#: The kinds of mapping that alone reach a function.
 ONLY = _SWEEP.only
 
 #: The scopes, each with its kinds of mapping: of two operations in a row, and of three.
 MAPPINGS, TRIPLES = _SWEEP.whole(_SWEEP.mappings), _SWEEP.whole(_SWEEP.triples)
 
-#: The scopes of marks, and those of an operation that is held and another one beside it.
+#: The scopes of marks, and those with one operation held and another one concurrent.
 MARKS, HOLDS = _SWEEP.whole(_SWEEP.marks), _SWEEP.whole(_SWEEP.holds)
 
 
 class Spot(NamedTuple):
-    """Pages to which an operation is applied.
+    """Pages to which an operation applies.
 
-    :param start: the first page; *end*: that behind the last
-    :param second: whether it is the second operation of the cell, or the third; some then have other words
-    :param name: the area that an operation makes, the task that it makes
+    :param start: the first page; *end*: the page after the last
+    :param second: whether it is the second operation of the cell, or the third; some have other words then
+    :param name: the area or the task that an operation creates
     """
 
     mapping: SweptMapping
@@ -117,10 +117,10 @@ class Spot(NamedTuple):
     name: str
 
     def lines(self, kind: str) -> list[str]:
-        """The lines of a program that do an operation of this kind here."""
+        """The program lines of an operation of this kind here."""
         mapping, pages = self.mapping, self.end - self.start
         way = mapping.via.rpartition(" ")[0]
-        # As many pages of the device that area `a` does not show, at the same place of a leaf.
+        # The same number of device pages outside area `a`, at the same offset in a leaf.
         other = f"bar[{mapping.pages + self.start}:{mapping.pages + self.end}]"
         device = f"{other} {mapping.via} {mapping.sharing}"
         text = CALLS[kind][-1 if self.second else 0].format(
@@ -138,17 +138,17 @@ class Spot(NamedTuple):
             later=f"anon[0:{pages}] private"
             if pages <= _MOST_ANON
             else f"{other} {mapping.via} {mapping.sharing}",
-            # Another cache mode than write-combining.
+            # A cache mode other than write-combining.
             uncached=f"{way} uc-" if way else "uc",
         )
         return text.split("\n")
 
     @property
     def span(self) -> str:
-        """The range, as a line has it."""
+        """The range, as in a program line."""
         return f"{self.area}[{self.start}:{self.end}]"
 
     @property
     def page(self) -> str:
-        """The middle page of it."""
+        """Its middle page."""
         return f"{self.area}[{(self.start + self.end) // 2}]"
