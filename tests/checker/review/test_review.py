@@ -14,9 +14,10 @@ from pfnlab.checker.review import review as reviewing
 from pfnlab.checker.review.grounds import GROUNDS, KINDS, NEIGHBOURS, OPERATIONS, ground, setup
 from pfnlab.checker.review.judged import ASKED, breaks_at, judged
 from pfnlab.checker.review.pairs import ASKED as ASKED_OF_SCHEDULES
-from pfnlab.checker.review.review import MEANINGS, ReviewPiece, plan, review
+from pfnlab.checker.review.review import ReviewPiece, plan, review
 from pfnlab.checker.review.review_result import ReviewResult
 from pfnlab.checker.review.sequences import SideBySideModels
+from pfnlab.checker.scopes.meanings import MEANINGS
 from pfnlab.kernel.policies.own import load_policy
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine

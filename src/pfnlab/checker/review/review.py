@@ -9,12 +9,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, get_args
 
-import msgspec
-
 from pfnlab.base.errors import Undecided
 from pfnlab.base.processes import in_order
 from pfnlab.base.result import Made
-from pfnlab.base.toml_text import package_tables
 from pfnlab.checker.races.race import RaceState
 from pfnlab.checker.review.grounds import GROUNDS, NEIGHBOURS, Neighbour, ground
 from pfnlab.checker.review.judged import newly_broken, other_walkers
@@ -40,6 +37,7 @@ from pfnlab.checker.review.review_result import (
     ReviewStage,
 )
 from pfnlab.checker.review.sequences import Parted, Sequel, SideBySideModels
+from pfnlab.checker.scopes.meanings import MEANINGS
 from pfnlab.checker.search.path import Path
 from pfnlab.kernel.hw.platform import qemu_q35
 from pfnlab.programs.lang.ops import Op, Program
@@ -113,20 +111,6 @@ class ReviewSoFar(NamedTuple):
     parted: Parted
     core: bool
 
-
-class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A violated property in words.
-
-    :param happens: what is there that should not be, or the other way round
-    :param noticed: who sees it, and how
-    """
-
-    happens: str
-    noticed: str
-
-
-#: By property; tests hold that every property that can be violated is here.
-MEANINGS = package_tables(__package__, "meanings.toml", dict[str, Meaning])
 
 #: The stages by name, in their order.
 _STAGES = (

@@ -28,6 +28,7 @@ from pfnlab.programs.runs.cells import (
     cell,
 )
 from pfnlab.programs.runs.compare import Verdict, comparable, spent_messages
+from pfnlab.programs.runs.modes import mode_lines, without_pages
 from pfnlab.programs.runs.observation import Run, Step
 
 #: Characters that a terminal acts on instead of showing: bell, backspace, vertical tab, form feed, return.
@@ -161,40 +162,70 @@ def step_rows(
     program: Program, runs: Sequence[Run], verdict: Verdict, fields: Iterable[str]
 ) -> list[TableRow]:
     """The rows of all steps: operation and result, then the consequences worth showing."""
-    # vfio-pci maps its device for itself as long as it is open, which the program does not say.
-    driver_keeps = program.needs.vfio
-    kept = [list(kept_after(program, run)) for run in runs]
     differing = {(difference.step, difference.field) for difference in verdict.differences}
     spent = spent_messages(runs)
+    cells = [_MachineCells(program, run) for run in runs]
     rows: list[TableRow] = []
     for index in range(max((len(run.steps) for run in runs), default=0)):
         steps = [run.steps[index] if index < len(run.steps) else None for run in runs]
-        before = [run.steps[index - 1] if 0 < index <= len(run.steps) else None for run in runs]
         results = tuple(_result(step, run, index) for step, run in zip(steps, runs, strict=True))
         op = next(step.op for step in steps if step is not None)
-        consequences = [
-            TableRow(
-                f"  {field}",
-                tuple(
-                    ()
-                    if step is None
-                    else cell(step, field, driver_keeps=driver_keeps, kept=kept[column][index])
-                    for column, step in enumerate(steps)
-                ),
-                lit,
-            )
-            for field in fields
-            for lit in [_lit(steps, field, spent) if (index, field) in differing else frozenset[int]()]
-            if (index, field) in differing
+        consequences = []
+        for field in fields:
+            seen = tuple(machine.at(index, field) for machine in cells)
+            differ = (index, field) in differing
+            lit = _lit(steps, field, spent) if differ else frozenset[int]()
+            if field == "mode":
+                lit = _unlike_first(steps, seen)
+                differ = bool(lit)
             # Reservations are repeated at every step: that one stays is as much an answer as that it goes.
-            or (op != "end" and field == "book" and any(step is not None and step.book for step in steps))
-            or _changed(steps, before, field)
-        ]
+            stays = field == "book" and op != "end" and any(step is not None and step.book for step in steps)
+            if differ or stays or any(machine.news(index, field) for machine in cells):
+                consequences.append(TableRow(f"  {field}", seen, lit))
         differs = (index, "result") in differing
         if op != "end" or consequences or differs or None in steps:
             rows.append(TableRow(op, results, _lit(steps, "result", spent) if differs else frozenset()))
             rows += consequences
     return rows
+
+
+class _MachineCells:
+    """The cells of one machine."""
+
+    def __init__(self, program: Program, run: Run) -> None:
+        self._steps = run.steps
+        self._kept = list(kept_after(program, run))
+        self._modes = mode_lines(program.ops, run.steps)
+        # vfio-pci maps its device for itself as long as it is open, which the program does not say.
+        self._driver_keeps = program.needs.vfio
+
+    def at(self, index: int, field: str) -> tuple[str, ...]:
+        """The lines of a field of a step; empty for a step that was not reached."""
+        if index >= len(self._steps):
+            return ()
+        if field == "mode":
+            return self._modes[index]
+        step = self._steps[index]
+        return cell(step, field, driver_keeps=self._driver_keeps, kept=self._kept[index])
+
+    def news(self, index: int, field: str) -> bool:
+        """True where the field is worth a row: an event always, a state that is not as it was."""
+        # The level of a message is shown where machines differ in it.
+        if index >= len(self._steps) or field == "levels":
+            return False
+        if field == "mode":
+            before = self._modes[index - 1] if index else ()
+            return not without_pages(self._modes[index]) <= without_pages(before)
+        lines = cell(self._steps[index], field)
+        if field in HAPPENED:
+            return lines not in QUIET
+        return lines not in (((NOTHING,), (NOT_SEEN,)) if not index else (cell(self._steps[index - 1], field),))
+
+
+def _unlike_first(steps: Sequence[Step | None], seen: Sequence[tuple[str, ...]]) -> frozenset[int]:
+    """The machines whose lines are not those of the first that could look."""
+    looked = [at for at, step in enumerate(steps) if step is not None and step.prots is not None]
+    return frozenset(at for at in looked if seen[at] != seen[looked[0]])
 
 
 # A machine that was lost or cannot decide is shown as such once, at the first step it did not reach.
@@ -211,21 +242,6 @@ def _lit(steps: Sequence[Step | None], field: str, spent: frozenset[str]) -> fro
     values = {index: comparable(step, field, spent) for index, step in enumerate(steps) if step is not None}
     first = next((value for value in values.values() if value is not None), None)
     return frozenset(index for index, value in values.items() if value != first)
-
-
-# An event is always news, a state is news when it differs from that of the step before.
-def _changed(steps: Sequence[Step | None], steps_before: Sequence[Step | None], field: str) -> bool:
-    for step, earlier in zip(steps, steps_before, strict=True):
-        if step is None:
-            continue
-        lines = cell(step, field)
-        if field in HAPPENED:
-            quiet = QUIET
-        else:
-            quiet = ((NOTHING,), (NOT_SEEN,)) if earlier is None else (cell(earlier, field),)
-        if lines not in quiet:
-            return True
-    return False
 
 
 def blocks(label: int, natural: Sequence[int], width: int) -> list[range]:
