@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, get_args
 
+import msgspec
+
 from pfnlab.base.errors import Undecided
 from pfnlab.base.processes import in_order
 from pfnlab.base.result import Made
@@ -73,7 +75,7 @@ class ReviewPiece(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The kinds of mappings that show the device: its subject's, and its neighbour's if that is another."""
+        """The kinds of mappings that show the device: its subject's, and that of its neighbour."""
         kind = self.pair.kind if self.pair is not None else GROUNDS[self.ground][0]
         return " and ".join(dict.fromkeys(filter(None, (kind.name, self.neighbour.kind))))
 

@@ -3,7 +3,7 @@
 Plain aligned columns: the operation on the left, then one column a machine. Consequences are shown
 when they changed since the step before or differ between machines, and the book while anything is
 reserved. Where machines differ, a cell that
-is not as the first machine's is highlighted, and without colours the row ends in ``<``. Where the terminal
+is not as the first machine's is highlighted, and the row ends in ``<``. Where the terminal
 is too narrow for all machines they stand in blocks below each other, each with all rows.
 """
 
@@ -92,7 +92,7 @@ NARROWEST = 12
 READABLE = 16
 #: The end of rows that differ, and the explanation of the marks where they were used.
 MARK = "<"
-LEGEND = {LEAKED: "reserved, and nobody maps it any more", MARK: "not as on the first machine"}
+LEGEND = {LEAKED: "still reserved, but no longer mapped", MARK: "differs from the first machine"}
 
 
 class TableRow(NamedTuple):
@@ -113,13 +113,11 @@ def render(
     width: int = 100,
     steps: bool = False,
     trace: bool = False,
-    marks: bool = True,
     options: tuple[str, str] = ("--steps", "--trace"),
 ) -> StyledText:
     """The whole report on one program.
 
     :param width: columns of the terminal; long cells are wrapped to stay within it
-    :param marks: end rows that differ in ``<``, for output without colours
     :param options: what the reader writes to be shown *steps* and *trace*
     """
     rows = [TableRow("", tuple((run.machine,) for run in runs), style=HEAD)]
@@ -127,34 +125,35 @@ def render(
     rows += step_rows(program, runs, verdict, fields)
     text = StyledText()
     for line, style in ((": ".join(filter(None, (name, program.title))), HEAD), (program.asks, OP)):
-        _paragraph(text, line, width, style)
+        paragraph(text, line, width, style)
     text.append("\n")
     label = max(len(row.label) for row in rows)
-    inner = width - (len(MARK) + 1 if marks else 0)
+    inner = width - len(MARK) - 1
     for block in blocks(label, _natural(rows), inner):
         own = [_of_block(row, block) for row in rows]
         label_width, columns = fit(max(len(row.label) for row in own), _natural(own), inner)
         for row in own:
-            _lay_out_row(text, row, label_width, columns, marks)
+            _lay_out_row(text, row, label_width, columns)
         text.append("\n")
-    _paragraph(text, "; ".join(_legend(rows, marks)), width, OP)
-    for statement in verdict_lines(runs, verdict, width):
+    paragraph(text, "; ".join(_legend(rows)), width, OP)
+    for statement in verdict_lines(runs, verdict, width, ("result", *fields)):
         text.append(statement.text + "\n", {"bad": FAILED, "lit": LIT}.get(statement.tone, OP))
     hidden = {difference.field for difference in verdict.differences} - {"result", *fields}
     if hidden:
         option = options["events" in hidden]
-        _paragraph(text, f"{option} shows {', '.join(sorted(hidden))}", width, OP)
+        paragraph(text, f"{option} shows where they differ inside", width, OP)
     return text
 
 
-def _paragraph(text: StyledText, line: str, width: int, style: str) -> None:
-    for piece in textwrap.wrap(line, max(width, 20), subsequent_indent="  ", break_on_hyphens=False):
+def paragraph(text: StyledText, line: str, width: int, style: str = OP, indent: int = 2) -> None:
+    """Append *line* wrapped to *width* columns, all but its first row indented."""
+    for piece in textwrap.wrap(line, max(width, 20), subsequent_indent=" " * indent, break_on_hyphens=False):
         text.append(piece + "\n", style)
 
 
-def _legend(rows: Sequence[TableRow], marks: bool) -> Iterator[str]:
+def _legend(rows: Sequence[TableRow]) -> Iterator[str]:
     used = {LEAKED: any(line.endswith(LEAKED) for row in rows for cell in row.cells for line in cell)}
-    used[MARK] = marks and any(row.lit for row in rows)
+    used[MARK] = any(row.lit for row in rows)
     return (f"{mark}: {says}" for mark, says in LEGEND.items() if used[mark])
 
 
@@ -219,7 +218,9 @@ class _MachineCells:
         lines = cell(self._steps[index], field)
         if field in HAPPENED:
             return lines not in QUIET
-        return lines not in (((NOTHING,), (NOT_SEEN,)) if not index else (cell(self._steps[index - 1], field),))
+        return lines not in (
+            ((NOTHING,), (NOT_SEEN,)) if not index else (cell(self._steps[index - 1], field),)
+        )
 
 
 def _unlike_first(steps: Sequence[Step | None], seen: Sequence[tuple[str, ...]]) -> frozenset[int]:
@@ -286,7 +287,7 @@ def fit(label: int, natural: Sequence[int], width: int) -> tuple[int, list[int]]
     return label, columns
 
 
-def _lay_out_row(text: StyledText, row: TableRow, label: int, columns: Sequence[int], marks: bool) -> None:
+def _lay_out_row(text: StyledText, row: TableRow, label: int, columns: Sequence[int]) -> None:
     indent = " " * (len(row.label) - len(row.label.lstrip()))
     labels = _wrapped([row.label.strip()], label, indent, indent + "  ")
     cells = [_wrapped(lines, columns[index]) for index, lines in enumerate(row.cells)]
@@ -295,9 +296,10 @@ def _lay_out_row(text: StyledText, row: TableRow, label: int, columns: Sequence[
         for index, lines in enumerate(cells):
             piece = _at(lines, height)
             line.append(" " * GAP)
-            line.append(piece, LIT if index in row.lit else row.style)
+            leaked = piece.endswith(LEAKED)
+            line.append(piece, FAILED if leaked else LIT if index in row.lit else row.style)
             line.append(" " * (columns[index] - len(piece)))
-        if marks and row.lit and height == 0:
+        if row.lit and height == 0:
             line.append(f" {MARK}")
         line.rstrip()
         text.add(line)
