@@ -98,9 +98,10 @@ def reviewed(without: str, machine: str) -> tuple[tuple[str, ...], str] | None:
         seconds=_LONG,
         pieces=[piece._replace(doubles=False) for piece in plan() if piece.stage in (0, 1)],
     )
-    ways: list[tuple[tuple[str, ...], str]] = [(change.example, change.field) for change in found.changes]
-    ways += [(cost.example, cost.kind) for cost in found.costs if cost.example]
-    return min(ways, key=lambda way: len(way[0]), default=None)
+    ways: list[tuple[str, str]] = [(change.program, change.field) for change in found.changes]
+    ways += [(cost.program, cost.kind) for cost in found.costs if cost.program]
+    programs = [(tuple(program.splitlines()), field) for program, field in ways]
+    return min(programs, key=lambda way: len(way[0]), default=None)
 
 
 def _verdicts(machine: str, scope: str, depth: int) -> list[PropertyCount]:

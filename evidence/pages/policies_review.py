@@ -143,7 +143,7 @@ def page_of(found: Iterable[tuple[ReviewedDesign, ReviewResult]]) -> str:
 
 def row(result: ReviewResult) -> tuple[str, str, str]:
     """The cells of a design: newly broken, repaired, costs and changes in a few words."""
-    if result.same:
+    if result.is_unchanged:
         return "does the same", "-", "-"
     broken = "<br>".join(map(_shown, result.broken)) or "nothing"
     repaired = ", ".join(f"`{one.name}`" for one in result.repaired) or "-"

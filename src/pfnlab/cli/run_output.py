@@ -59,11 +59,11 @@ def document(results: Sequence[RunResult], request: RunRequest, form: str) -> st
     """The results as plain text in the format asked for."""
 
     def table(result: RunResult) -> str:
-        return _table(result, request, _PIPED_WIDTH, marks=True).plain
+        return _table(result, request, _PIPED_WIDTH).plain
 
     match form:
         case "text":
-            return _text(results, request, _PIPED_WIDTH, marks=True).plain
+            return _text(results, request, _PIPED_WIDTH).plain
         case "json":
             from pfnlab.present.report.run_json import PrintedRun
 
@@ -105,7 +105,7 @@ def _print(results: Sequence[RunResult], request: RunRequest, form: str) -> None
     if not sys.stdout.isatty() and not any(name in os.environ for name in _AS_TERMINAL):
         columns = os.environ.get("COLUMNS", "")
         width = (columns.isdigit() and int(columns)) or _PIPED_WIDTH
-        text = _asked(results, request, width, marks=True)
+        text = _asked(results, request, width)
         print(text.plain.expandtabs(), end="")
         return
     # Only a terminal needs rich, which takes longer to import than a small program runs.
@@ -114,34 +114,39 @@ def _print(results: Sequence[RunResult], request: RunRequest, form: str) -> None
 
     console = Console(highlight=False, markup=False, emoji=False)
     width = console.width if console.is_terminal else _PIPED_WIDTH
-    text = _asked(results, request, width, marks=console.color_system is None)
+    text = _asked(results, request, width)
     console.print(Text.assemble(*text.pieces), end="", soft_wrap=True)
 
 
-def _asked(results: Sequence[RunResult], request: RunRequest, width: int, *, marks: bool) -> StyledText:
+def _asked(results: Sequence[RunResult], request: RunRequest, width: int) -> StyledText:
     """The text that is printed: with ``--quiet`` only what is wrong."""
     if not request.quiet:
-        return _text(results, request, width, marks=marks)
+        return _text(results, request, width)
     from pfnlab.present.report.run_formats import summary_text
 
     return summary_text(results, wrong_only=True)
 
 
-def _text(results: Sequence[RunResult], request: RunRequest, width: int, *, marks: bool) -> StyledText:
+def _text(results: Sequence[RunResult], request: RunRequest, width: int) -> StyledText:
     from pfnlab.present.report.run_formats import summary_text
     from pfnlab.present.report.table import lines_of
 
     if len(results) == 1:
-        return _table(results[0], request, width, marks=marks)
+        return _table(results[0], request, width)
     if not _has_tables(request):
         return summary_text(results)
-    tables = (_table(result, request, width, marks=marks, name=result.name) for result in results)
+    tables = (_table(result, request, width, name=result.name) for result in results)
     return lines_of([*tables, summary_text(results)])
 
 
-def _table(result: RunResult, request: RunRequest, width: int, *, marks: bool, name: str = "") -> StyledText:
+def _table(result: RunResult, request: RunRequest, width: int, *, name: str = "") -> StyledText:
     from pfnlab.present.report.table import render
+    from pfnlab.programs.runs.named_machines import is_spread
 
+    if any(map(is_spread, request.on)) and not _has_tables(request):
+        from pfnlab.present.report.kernel_rows import kernel_rows
+
+        return kernel_rows(result, width, name=name)
     return render(
         result.program,
         result.runs,
@@ -150,5 +155,4 @@ def _table(result: RunResult, request: RunRequest, width: int, *, marks: bool, n
         width=width,
         steps=request.steps,
         trace=request.trace,
-        marks=marks,
     )

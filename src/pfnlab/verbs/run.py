@@ -37,7 +37,8 @@ class RunRequest(Request, frozen=True, kw_only=True):
     on: Annotated[
         tuple[str, ...],
         Option(
-            "model:SERIES[,SEAM=POLICY...], qemu:SERIES or qemu:BZIMAGE; may be given several times. "
+            "model:SERIES[,SEAM=POLICY...], qemu:SERIES or qemu:BZIMAGE (repeatable). "
+            "6.1..7.3 and all are the models of these series, one row each; qemu:6.1..6.12 the kernels. "
             "Default: the model of the newest kernel.",
             "MACHINE",
         ),
@@ -150,9 +151,9 @@ def _fields(request: RunRequest) -> tuple[str, ...]:
 
 
 def _named(request: RunRequest) -> list[Named]:
-    from pfnlab.programs.runs.named_machines import name_machines, newest_series, with_policies
+    from pfnlab.programs.runs.named_machines import name_machines, newest_series, spread, with_policies
 
-    specs = with_policies(request.on or [f"model:{newest_series()}"], request.policy)
+    specs = with_policies(spread(request.on) or [f"model:{newest_series()}"], request.policy)
     return name_machines(specs, request.profile)
 
 

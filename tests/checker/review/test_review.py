@@ -14,9 +14,10 @@ from pfnlab.checker.review import review as reviewing
 from pfnlab.checker.review.grounds import GROUNDS, KINDS, NEIGHBOURS, OPERATIONS, ground, setup
 from pfnlab.checker.review.judged import ASKED, breaks_at, judged
 from pfnlab.checker.review.pairs import ASKED as ASKED_OF_SCHEDULES
-from pfnlab.checker.review.review import MEANINGS, ReviewPiece, plan, review
+from pfnlab.checker.review.review import ReviewPiece, plan, review
 from pfnlab.checker.review.review_result import ReviewResult
 from pfnlab.checker.review.sequences import SideBySideModels
+from pfnlab.checker.scopes.meanings import MEANINGS
 from pfnlab.kernel.policies.own import load_policy
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -47,7 +48,7 @@ def test_a_design_that_changes_nothing_is_said_to_change_nothing() -> None:
     """The base against itself."""
     found = reviewed("7.3", "7.3", *PLAIN)
 
-    assert (True, Outcome.AS_EXPECTED) == (found.same, found.outcome)
+    assert (True, Outcome.AS_EXPECTED) == (found.is_unchanged, found.outcome)
     assert found.states > 1000
 
 
@@ -253,7 +254,7 @@ def test_another_book_is_a_change_and_no_violation() -> None:
     found = reviewed("7.3", "7.3,tracker=per_vma", ReviewPiece(0, 0))
 
     book = [change for change in found.changes if change.field == "book"]
-    assert ((), False) == (found.broken, found.same)
+    assert ((), False) == (found.broken, found.is_unchanged)
     assert ("munmap", "4 wc", "3 wc") in [(one.operation, one.base, one.design) for one in book]
 
 
@@ -437,7 +438,7 @@ def test_a_walker_that_the_design_leaves_alone_is_not_its_fault() -> None:
     found = reviewed("7.3", "7.3,walker.folio_walk_start=early_refusal", *pieces)
 
     assert ["walks_all"] == [broken.name for broken in found.broken]
-    assert "walks_all" in reviewed("7.3", "7.3", *pieces).both
+    assert "walks_all" in [one.name for one in reviewed("7.3", "7.3", *pieces).same]
 
 
 def test_the_kinds_that_differ_are_named() -> None:

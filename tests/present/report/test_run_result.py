@@ -82,6 +82,17 @@ def test_the_reason_is_one_line() -> None:
     assert "" == agreeing().why
 
 
+def test_what_differs_inside_alone_is_another_word() -> None:
+    """A user of the kernel sees no difference; the exit code counts it."""
+    one = differing()
+    inside = tuple(msgspec.structs.replace(each, field="flushes") for each in one.verdict.differences)
+    shown = msgspec.structs.replace(one, verdict=msgspec.structs.replace(one.verdict, differences=inside))
+
+    assert (RunStatus.INSIDE, Outcome.DISCOVERY) == (shown.status, shown.verdict.outcome)
+    assert shown.why.startswith("model:6.1 | model:7.2: ")
+    assert "2 programs: 1 differs, 1 differs inside" == counts([shown, one])
+
+
 def test_an_alarm_comes_before_what_differs() -> None:
     """In the list and in the reason."""
     assert ["alarm", "differs"] == [one.status.value for one in by_weight([differing(), alarming()])]
@@ -146,7 +157,7 @@ def test_a_summary_writes_control_characters_out() -> None:
 @pytest.mark.parametrize(
     ("result", "about"),
     [
-        (agreeing(), [About.AGREE, About.KERNEL, About.KERNEL]),
+        (agreeing(), [About.AGREE, About.CLEAN, About.KERNEL, About.KERNEL]),
         (lost(), [About.LOST, About.KERNEL]),
         (undecided(), [About.UNDECIDED, About.KERNEL]),
     ],

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from middle_runs import PROGRAM, book, careful, cut, forgetful, vmas
 
 from pfnlab.base.errors import Why
-from pfnlab.present.report.table import LIT, blocks, fit, render
+from pfnlab.present.report.table import FAILED, LIT, blocks, fit, render
 from pfnlab.programs.lang.load import load_text
 from pfnlab.programs.lang.ops import Device, Program
 from pfnlab.programs.model.model_machine import ModelMachine
@@ -61,7 +61,7 @@ def test_a_narrow_terminal_stacks_machines() -> None:
 
     text = table(runs, width=80)
 
-    assert expected("stacked") == text
+    assert text == expected("stacked")
     assert 80 >= max(map(len, text.splitlines()))
 
 
@@ -97,15 +97,12 @@ def test_as_few_blocks_as_are_readable(natural: list[int], width: int, stood: li
 
 
 def test_marks_are_explained_where_they_are_used() -> None:
-    """A table without any has no legend, one in colours none for the mark they replace."""
-    leaks = "LEAKED: reserved, and nobody maps it any more"
-    differs = "<: not as on the first machine"
-    runs = [forgetful(), careful()]
-    coloured = render(PROGRAM, runs, judge(PROGRAM, runs, SERIES), width=120, marks=False).plain
+    """A table without any has no legend."""
+    leaks = "LEAKED: still reserved, but no longer mapped"
+    differs = "<: differs from the first machine"
 
-    assert f"\n{leaks}; {differs}\n" in table(runs, width=120)
+    assert f"\n{leaks}; {differs}\n" in table([forgetful(), careful()], width=120)
     assert f"\n{leaks}\n" in table([forgetful()], width=120)
-    assert f"\n{leaks}\n" in coloured
     assert not any(mark in table([careful()], width=120) for mark in (leaks, differs))
 
 
@@ -166,17 +163,47 @@ def violation(machine: str, known: str) -> Violation:
 
 
 def test_machines_that_break_a_property_alike_share_a_line() -> None:
-    """With the reason that is known, and all the steps."""
+    """By what happened, with the reason that is known, and all the steps."""
     broken = tuple(violation(name, "A06: pieces") for name in ("m", "k"))
     later = tuple(msgspec.structs.replace(item, step=2) for item in broken)
-    text = table([forgetful()], violations=broken + later)
-    assert "violates no_leak in steps 2, 3: m, k: known, A06: pieces" in text
+
+    text = table([careful()], violations=broken + later, width=200)
+
+    assert (
+        "VIOLATION: a reservation stays although nothing maps its range any more (no_leak), in steps 2, 3: "
+        "m, k; known bug A06, fixed in 6.16: pieces\n"
+    ) in text
 
 
-def test_what_nobody_knows_is_said_in_full() -> None:
-    """The sentence of the property, or what was seen."""
-    text = table([forgetful()], violations=(violation("k", ""),))
-    assert "violates no_leak in step 2, munmap a[2:4]: k: A reservation ends; nobody knows why" in text
+def test_a_rule_is_not_called_a_bug() -> None:
+    """What kernels do by design has a number of the rules."""
+    text = table([careful()], violations=(violation("m", "S8.2.6: freed before the flush"),), width=200)
+
+    assert "in step 2: m; rule S8.2.6: freed before the flush\n" in text
+
+
+def test_an_unknown_reason_is_said_in_full() -> None:
+    """What happened, where, and what was seen."""
+    text = table([careful()], violations=(violation("k", ""),), width=200)
+
+    assert "(no_leak), in step 2, munmap a[2:4]: k: A reservation ends; reason unknown\n" in text
+
+
+def test_a_leak_is_said_with_what_is_left() -> None:
+    """And with the bug that is the reason; it is not said twice."""
+    text = table([forgetful()], violations=(violation("model:6.1", "A06: pieces"),), width=200)
+
+    left = "LEAK: bar[0:8] wc still reserved, but no longer mapped: model:6.1"
+    assert f"{left}; known bug A06, fixed in 6.16: pieces\n" in text
+    assert "VIOLATION" not in text
+
+
+def test_a_run_without_a_fault_is_said_to_have_none() -> None:
+    """The answer where nothing goes wrong; not of a run that was cut."""
+    nothing = "nothing is wrong: model:7.2 leaked nothing and violated no property\n"
+
+    assert nothing in table([careful()])
+    assert nothing not in table([cut(careful(), 1)])
 
 
 def test_a_schedule_says_who_waits_for_what() -> None:
@@ -225,13 +252,14 @@ def test_steps_show_vmas_and_entries() -> None:
 
 
 def test_differences_that_are_not_shown_are_pointed_to() -> None:
-    """Machines that differ in their VMAs alone say how to see it."""
+    """Machines that differ in their VMAs alone are counted, and say how to see it."""
     step = Step("look", "main", "ok", None, (), (), vmas((0, 1)), flushes=1)
     other = msgspec.structs.replace(step, vmas=(), flushes=2)
 
     text = table([Run("a", "A", (step,)), Run("b", "B", (other,))])
 
-    assert text.endswith("--steps shows flushes, vmas\n")
+    assert "differ inside: a | b: 2 differences in 1 step (flushes, vmas)\n" in text
+    assert text.endswith("--steps shows where they differ inside\n")
 
 
 def test_what_happened_is_shown_with_steps() -> None:
@@ -248,16 +276,31 @@ def test_what_happened_is_shown_with_steps() -> None:
     ]
 
 
-def test_colours_light_what_is_not_as_on_the_first_machine() -> None:
-    """With colours the differing cells are lit and no row carries a mark."""
+def test_colours_light_what_differs_and_what_leaks() -> None:
+    """The marks are there all the same, also in a row whose differing cell is empty."""
     runs = [forgetful(), careful()]
 
-    text = render(PROGRAM, runs, judge(PROGRAM, runs, SERIES), width=120, marks=False)
+    text = render(PROGRAM, runs, judge(PROGRAM, runs, SERIES), width=120)
 
-    lit = {piece.text for piece in text.pieces if piece.style == LIT}
-    assert "-" in lit
-    assert "bar[0:8] wc  LEAKED" not in lit
-    assert not any(line.endswith("<") for line in text.plain.splitlines())
+    styles = {piece.text: piece.style for piece in text.pieces}
+    assert (LIT, FAILED) == (styles["-"], styles["bar[0:8] wc  LEAKED"])
+    assert [line for line in text.plain.splitlines() if line.startswith("  log") and line.endswith("<")]
+
+
+def test_the_mode_that_was_asked_for_is_shown_beside_another() -> None:
+    """A second mapping of reserved pages gets the mode of the first."""
+    program = load_text(
+        "pfnlab program 1\ndevice bar: pci, 4 pages\narea a: 4 pages\narea b: 4 pages\n\n"
+        "a = mmap bar[0:4] wc shared rw\nb = mmap bar[0:4] driver remap uc- shared rw\n"
+    )
+    (run,) = ModelMachine("7.3").run([program])
+
+    text = table([run], program, width=120)
+
+    assert ["  mode                                         a[0:4] wc"] * 2 == [
+        line for line in text.splitlines() if line.startswith("  mode")
+    ]
+    assert "b[0:4] wc (asked uc-)" in text
 
 
 def test_an_entry_somebody_maps_is_not_leaked() -> None:

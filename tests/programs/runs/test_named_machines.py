@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,10 +21,12 @@ from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.named_machines import (
     KINDS,
     MachineKind,
+    all_series,
     kind_of,
     name_machine,
     name_machines,
     side_by_side,
+    spread,
 )
 from pfnlab.programs.runs.observation import Run
 
@@ -132,3 +135,37 @@ def test_a_model_needs_no_lab() -> None:
     ended = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, timeout=60)
 
     assert ("[]\n", 0) == (ended.stdout, ended.returncode)
+
+
+@for_each(
+    ("spec", "names"),
+    [
+        ("6.1..6.3", ["model:6.1", "model:6.2", "model:6.3"]),
+        ("qemu:7.2..7.3", ["qemu:7.2", "qemu:7.3"]),
+        ("6.12", ["model:6.12"]),
+        ("6.12.94", ["model:6.12.94"]),
+        ("model:7.2,flush=none", ["model:7.2,flush=none"]),
+        ("kernels/6.1..7.3/bzImage", ["kernels/6.1..7.3/bzImage"]),
+    ],
+)
+def test_a_range_stands_for_every_series_in_it(spec: str, names: list[str]) -> None:
+    """Other names stay what they are."""
+    assert names == spread([spec])
+
+
+def test_all_is_every_profile() -> None:
+    """The oldest first."""
+    assert [f"model:{series}" for series in all_series()] == spread(["all"])
+
+
+@for_each(
+    ("spec", "says"),
+    [
+        ("6.1..9.9", "there is no profile '9.9'"),
+        ("7.3..6.1", "ends before it begins: write 6.1..7.3"),
+    ],
+)
+def test_a_range_that_is_none_is_refused(spec: str, says: str) -> None:
+    """With what to write instead."""
+    with pytest.raises(Misuse, match=re.escape(says)):
+        spread([spec])

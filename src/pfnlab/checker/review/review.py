@@ -14,7 +14,6 @@ import msgspec
 from pfnlab.base.errors import Undecided
 from pfnlab.base.processes import in_order
 from pfnlab.base.result import Made
-from pfnlab.base.toml_text import package_tables
 from pfnlab.checker.races.race import RaceState
 from pfnlab.checker.review.grounds import GROUNDS, NEIGHBOURS, Neighbour, ground
 from pfnlab.checker.review.judged import newly_broken, other_walkers
@@ -38,8 +37,10 @@ from pfnlab.checker.review.review_result import (
     OperationCost,
     ReviewResult,
     ReviewStage,
+    SameViolation,
 )
 from pfnlab.checker.review.sequences import Parted, Sequel, SideBySideModels
+from pfnlab.checker.scopes.meanings import MEANINGS
 from pfnlab.checker.search.path import Path
 from pfnlab.kernel.hw.platform import qemu_q35
 from pfnlab.programs.lang.ops import Op, Program
@@ -75,7 +76,7 @@ class ReviewPiece(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The kinds of mappings that show the device: its subject's, and its neighbour's if that is another."""
+        """The kinds of mappings that show the device: its subject's, and that of its neighbour."""
         kind = self.pair.kind if self.pair is not None else GROUNDS[self.ground][0]
         return " and ".join(dict.fromkeys(filter(None, (kind.name, self.neighbour.kind))))
 
@@ -113,20 +114,6 @@ class ReviewSoFar(NamedTuple):
     parted: Parted
     core: bool
 
-
-class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A violated property in words.
-
-    :param happens: what is there that should not be, or the other way round
-    :param noticed: who sees it, and how
-    """
-
-    happens: str
-    noticed: str
-
-
-#: By property; tests hold that every property that can be violated is here.
-MEANINGS = package_tables(__package__, "meanings.toml", dict[str, Meaning])
 
 #: The stages by name, in their order.
 _STAGES = (
@@ -197,6 +184,7 @@ def review(
     broken: dict[str, FoundPair] = {}
     repaired: dict[str, FoundPair] = {}
     schedules, differs = 0, dict[str, int]()
+    found_after: dict[str, float] = {}
     for at, piece in enumerate(chosen):
         if at in known:
             kept = known[at]
@@ -210,17 +198,21 @@ def review(
             differs[piece.shown] = differs.get(piece.shown, 0) + differing
         _shorter(broken, answer.broken, piece)
         _shorter(repaired, answer.repaired, piece)
+        for name in (*total.broken, *total.repaired, *broken, *repaired):
+            found_after.setdefault(name, round(time.monotonic() - begin, 3))
         core = at + 1 == len(chosen) or not chosen[at + 1].core
         if enough(ReviewSoFar(frozenset(total.broken) | frozenset(broken), total, core)):
             break
-    told = _Teller(base, design)
+    told = _Teller(base, design, found_after)
     return ReviewResult(
         made=Made.now(),
         design=f"model:{design.spec}",
         base=f"model:{base.spec}",
         broken=told.all(total.broken, broken, design, base),
         repaired=told.all(total.repaired, repaired, base, design),
-        both=dict(sorted(total.both.items())),
+        same=tuple(
+            SameViolation(name, MEANINGS[name].happens, states) for name, states in sorted(total.both.items())
+        ),
         costs=tuple(told.costs(total)),
         bytes_per_vma=(_bytes(base), _bytes(design)),
         changes=tuple(told.changes(total)),
@@ -284,8 +276,8 @@ def _alone(violated: dict[str, int], others: dict[str, int]) -> dict[str, int]:
 class _Teller:
     """Tells what was found: the shortest programs and schedules."""
 
-    def __init__(self, base: ModelMachine, design: ModelMachine) -> None:
-        self._base, self._design = base, design
+    def __init__(self, base: ModelMachine, design: ModelMachine, seconds: Mapping[str, float]) -> None:
+        self._base, self._design, self._seconds = base, design, seconds
 
     def all(
         self, ways: dict[str, Sequel], shown: dict[str, FoundPair], machine: ModelMachine, other: ModelMachine
@@ -304,7 +296,7 @@ class _Teller:
                 text, schedule = self._schedule(name, pair, machine)
             else:
                 continue
-            words = name, form, meaning.happens, meaning.noticed, where
+            words = name, form, meaning.happens, meaning.noticed, where, self._seconds[name]
             found.append(Broken(*words, text=text, schedule=schedule))
         return tuple(found)
 
@@ -353,6 +345,6 @@ class _Teller:
         for (word, field, base, design), (times, way) in ordered:
             yield Change(word, field, base, design, times, self._lines(way))
 
-    def _lines(self, way: Sequel) -> tuple[str, ...]:
+    def _lines(self, way: Sequel) -> str:
         ops: tuple[Op, ...] = (*ground(way.ground).program.ops, *way.ops)
-        return tuple(op_text(op) if op.task == "main" else f"{op.task}: {op_text(op)}" for op in ops)
+        return "\n".join(op_text(op) if op.task == "main" else f"{op.task}: {op_text(op)}" for op in ops)

@@ -16,26 +16,49 @@ ChangedField = Literal["result", "log", "book", "entries", "walks"]
 CostKind = Literal["flushes", "needless", "reservations", "allocations"]
 COST_KINDS: tuple[CostKind, ...] = get_args(CostKind)
 
+#: A review in one word, and its outcome.
+ReviewVerdict = Literal["clean", "broken", "undecided"]
+_OUTCOMES: dict[ReviewVerdict, Outcome] = {
+    "clean": Outcome.AS_EXPECTED,
+    "broken": Outcome.DISCOVERY,
+    "undecided": Outcome.UNDECIDED,
+}
+
 
 class Broken(msgspec.Struct, frozen=True):
     """A property that one of the two violates and the other keeps.
 
     :param name: its name
-    :param form: what shows it: operations one after the other, or beside each other
-    :param happens: what is wrong
+    :param form: what shows it: operations one after the other, or side by side
+    :param happens: what goes wrong
     :param noticed: who would notice
     :param where: what is mapped
-    :param text: the shortest program; null where a schedule is no program
+    :param seconds: how long the review had run when it found it, in seconds
+    :param text: the shortest program; null if no program makes the schedule
     :param schedule: of a schedule: the turns
     """
 
-    name: str
+    name: str = msgspec.field(name="property")
     form: Form
-    happens: str
+    happens: str = msgspec.field(name="says")
     noticed: str
     where: str
+    seconds: float
     text: str | None = msgspec.field(name="program")
     schedule: tuple[str, ...] = ()
+
+
+class SameViolation(msgspec.Struct, frozen=True):
+    """A property that both violate.
+
+    :param name: its name
+    :param happens: what goes wrong
+    :param states: in how many states
+    """
+
+    name: str = msgspec.field(name="property")
+    happens: str = msgspec.field(name="says")
+    states: Count
 
 
 class OperationCost(msgspec.Struct, frozen=True):
@@ -47,16 +70,16 @@ class OperationCost(msgspec.Struct, frozen=True):
     :param design: how many the design took
     :param more: how many operations took more in the design
     :param fewer: how many took fewer
-    :param example: operations of which the last took more; or fewer, where none took more
+    :param program: operations, one a line, of which the last took more; or fewer, where none took more
     """
 
-    kind: CostKind
+    kind: CostKind = msgspec.field(name="what")
     operation: str
     base: Count
     design: Count
     more: Count
     fewer: Count
-    example: tuple[str, ...] = ()
+    program: str = ""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -68,7 +91,7 @@ class Change(msgspec.Struct, frozen=True):
     :param base: what the base answers or prints, or its pages by cache mode
     :param design: the same of the design
     :param times: in how many sequences
-    :param example: the first operations of which the last differs
+    :param program: the first operations, one a line, of which the last differs
     """
 
     operation: str
@@ -76,7 +99,7 @@ class Change(msgspec.Struct, frozen=True):
     base: str
     design: str
     times: Count
-    example: tuple[str, ...]
+    program: str
 
 
 class ReviewStage(msgspec.Struct, frozen=True):
@@ -99,13 +122,15 @@ class ReviewResult(Result, frozen=True, kw_only=True, tag="pfnlab-review/1"):
 
     :param design: the model with the design
     :param base: the model it is compared with
+    :param verdict: ``broken`` if the design newly breaks something, ``undecided`` if the core was cut
     :param broken: what the design newly breaks
     :param repaired: what the base breaks and the design does not
-    :param both: how many states violate a property in both, by property
+    :param same: what both break
     :param costs: the operations whose costs differ
     :param bytes_per_vma: of base and design: what a tracker costs in every VMA, in bytes
     :param changes: what is answered, printed or seen otherwise
     :param differs: by kind of mapping: in how many states and pairs the two differ
+    :param cut: the stages that were not asked to their end
     :param stages: what was asked
     :param states: how many states of sequences were compared
     :param schedules: how many pairs of operations beside each other were searched on both
@@ -117,10 +142,12 @@ class ReviewResult(Result, frozen=True, kw_only=True, tag="pfnlab-review/1"):
     base: str
     broken: tuple[Broken, ...]
     repaired: tuple[Broken, ...]
-    both: dict[str, Count]
-    costs: tuple[OperationCost, ...]
+    same: tuple[SameViolation, ...]
+    costs: tuple[OperationCost, ...] = msgspec.field(name="cost")
     bytes_per_vma: tuple[int, int]
-    changes: tuple[Change, ...]
+    changes: tuple[Change, ...] = msgspec.field(name="changed")
+    verdict: Annotated[ReviewVerdict, ALWAYS] = "clean"
+    cut: Annotated[tuple[str, ...], ALWAYS] = ()
     differs: Annotated[dict[str, Count], ALWAYS] = msgspec.field(default_factory=dict)
     stages: tuple[ReviewStage, ...]
     states: Count
@@ -128,13 +155,19 @@ class ReviewResult(Result, frozen=True, kw_only=True, tag="pfnlab-review/1"):
     left_out: dict[str, Count]
     seconds: float
 
+    def __post_init__(self) -> None:
+        cut = tuple(stage.name for stage in self.stages if stage.asked < stage.planned)
+        verdict: ReviewVerdict = "broken" if self.broken else "clean" if self.complete else "undecided"
+        msgspec.structs.force_setattr(self, "cut", cut)
+        msgspec.structs.force_setattr(self, "verdict", verdict)
+
     @property
     def complete(self) -> bool:
         """True where the core stages were asked to their end."""
         return all(stage.asked == stage.planned for stage in self.stages if stage.core)
 
     @property
-    def same(self) -> bool:
+    def is_unchanged(self) -> bool:
         """True where the two did the same in all that was asked, at the same cost."""
         base, design = self.bytes_per_vma
         return base == design and not (self.broken or self.repaired or self.costs or self.changes)
@@ -142,6 +175,4 @@ class ReviewResult(Result, frozen=True, kw_only=True, tag="pfnlab-review/1"):
     @property
     def outcome(self) -> Outcome:
         """A property that is newly broken is a fact, also where the core was cut."""
-        if self.broken:
-            return Outcome.DISCOVERY
-        return Outcome.AS_EXPECTED if self.complete else Outcome.UNDECIDED
+        return _OUTCOMES[self.verdict]

@@ -50,7 +50,7 @@ def verdict(content: ReviewResult) -> str:
     if content.broken:
         names = ", ".join(found.name for found in content.broken)
         return f"{who}: newly broken: {names}{cut}."
-    if content.same:
+    if content.is_unchanged:
         return f"{who}: does the same in all that was asked{cut}."
     extra = [
         f"{number_of(len(content.repaired), 'property', 'properties')} repaired" if content.repaired else "",
@@ -89,8 +89,8 @@ def _blocks(content: ReviewResult) -> Iterator[Block]:
         yield Chapter(f"{one.name} is repaired", _shown(one, content.base).blocks, folded=True)
     yield from _costs(content)
     yield from _changes(content)
-    if content.both:
-        names = ", ".join(f"{name} ({count:,})" for name, count in content.both.items())
+    if content.same:
+        names = ", ".join(f"{one.name} ({one.states:,})" for one in content.same)
         yield Paragraph(f"also in the base, in so many states: {names}")
     if content.differs:
         kinds = ", ".join(f"{kind} ({count:,})" for kind, count in content.differs.items())
@@ -116,7 +116,7 @@ def _costs(content: ReviewResult) -> Iterator[Block]:
         cells(
             *(cost.operation, cost.kind),
             *(f"{number:,}" for number in (cost.base, cost.design, cost.more, cost.fewer)),
-            cell("; ".join(cost.example), code=True),
+            cell("; ".join(cost.program.splitlines()), code=True),
         )
         for cost in content.costs
     )
@@ -131,7 +131,7 @@ def _changes(content: ReviewResult) -> Iterator[Block]:
     rows = (
         cells(
             *(change.operation, change.field, change.base or "-", change.design or "-"),
-            *(f"{change.times:,}", cell("; ".join(change.example), code=True)),
+            *(f"{change.times:,}", cell("; ".join(change.program.splitlines()), code=True)),
         )
         for change in content.changes[:_SHOWN]
     )

@@ -4,7 +4,7 @@ Every format prints these results and the statements on them; none decides anew 
 """
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from itertools import groupby
 from typing import Literal, NamedTuple
@@ -12,6 +12,10 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from pfnlab.base.result import Outcome
+from pfnlab.base.units import number_of
+from pfnlab.checker.judging.judge import sentence_of
+from pfnlab.checker.scopes.meanings import MEANINGS
+from pfnlab.kernel.bugs.known_bugs import bug
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.runs.alarm import first_alarm, when
 from pfnlab.programs.runs.cells import ROWS
@@ -21,6 +25,10 @@ from pfnlab.programs.runs.violation import Violation
 
 #: Of a line: ``bad`` for a failed expectation, an alarm or no end, ``lit`` for a difference.
 Tone = Literal["", "lit", "bad"]
+#: The fields that a user of the kernel can see: their differences are listed, those of others counted.
+SHOWN = ("result", *ROWS)
+#: The property of reservations that stay.
+_LEAK = "no_leak"
 #: As wide as a statement may be that is not to be wrapped.
 _UNWRAPPED = 1 << 20
 
@@ -30,10 +38,13 @@ class About(Enum):
 
     COMPARED = "compared: "
     DIFFER = "differ: "
+    INSIDE = "differ inside: "
     AGREE = "agree: "
+    LEAK = "LEAK: "
+    VIOLATES = "VIOLATION: "
+    CLEAN = "nothing is wrong: "
     EXPECTED = "as expected, "
     UNEXPECTED = "not as expected, "
-    VIOLATES = "violates "
     ALARM = "alarm: "
     LOST = "lost: "
     UNDECIDED = "undecided: "
@@ -69,10 +80,12 @@ class VerdictLine(NamedTuple):
     tone: Tone = ""
 
 
-def verdict_lines(runs: Sequence[Run], verdict: Verdict, width: int = 100) -> list[VerdictLine]:
-    """The verdict, one statement a paragraph wrapped to *width*."""
+def verdict_lines(
+    runs: Sequence[Run], verdict: Verdict, width: int = 100, fields: Sequence[str] = SHOWN
+) -> list[VerdictLine]:
+    """The verdict, one statement a paragraph wrapped to *width*; *fields* as for :func:`statements`."""
     lines: list[VerdictLine] = []
-    for statement in statements(runs, verdict):
+    for statement in statements(runs, verdict, fields):
         text = f"{statement.about.value}{statement.says}"
         wrapped = [text] if statement.about is About.LOG else _wrapped(text, max(width, 20))
         lines += [VerdictLine(line, statement.tone) for line in wrapped]
@@ -90,19 +103,21 @@ def expect_text(expect: Expectation) -> str:
     return f"{series} {'leaked ' + leaked if leaked else 'nothing left'}"
 
 
-def statements(runs: Sequence[Run], verdict: Verdict) -> Iterator[Statement]:
-    """The statements on *runs*, in the order of a report."""
+def statements(runs: Sequence[Run], verdict: Verdict, fields: Sequence[str] = SHOWN) -> Iterator[Statement]:
+    """The statements on *runs*, in the order of a report.
+
+    :param fields: those whose differences are listed step by step; others are counted
+    """
     if verdict.narrowed:
         yield Statement(About.COMPARED, verdict.narrowed)
-    if verdict.differences:
-        yield Statement(About.DIFFER, " | ".join(", ".join(group) for group in verdict.groups), "lit")
-        for step, members in groupby(verdict.differences, key=lambda one: (one.step, one.op)):
-            fields = ", ".join(difference.field for difference in members)
-            yield Statement(About.STEP, f"step {step[0] + 1} {step[1]}: {fields}", "lit")
-    elif len(runs) > 1 and verdict.agree:
+    yield from _differences(verdict, fields)
+    if len(runs) > 1 and verdict.agree:
         yield Statement(About.AGREE, ", ".join(run.machine for run in runs))
-    yield from _expected(verdict.expectations)
-    yield from _violations(verdict.violations)
+    leaked = {run.machine: left for run in runs if (left := _leaked(run, verdict))}
+    yield from _leaks(leaked, verdict.violations)
+    yield from _violations(
+        [one for one in verdict.violations if one.name != _LEAK or one.machine not in leaked]
+    )
     for item in verdict.alarms:
         yield from _alarm(item)
     for run in runs:
@@ -111,33 +126,87 @@ def statements(runs: Sequence[Run], verdict: Verdict) -> Iterator[Statement]:
             yield Statement(About.LOST, f"{run.machine} {reached}: {run.lost}", "bad")
         elif run.undecided is not None:
             yield Statement(About.UNDECIDED, f"{run.machine} {reached}: {run.undecided}", "bad")
+    if clean := [run.machine for run in runs if _is_clean(run, verdict)]:
+        yield Statement(About.CLEAN, f"{', '.join(clean)} leaked nothing and violated no property")
+    yield from _expected(verdict.expectations)
     for run in runs:
         yield Statement(About.KERNEL, f"{run.machine} is {run.kernel}")
 
 
+def _differences(verdict: Verdict, fields: Sequence[str]) -> Iterator[Statement]:
+    groups = " | ".join(", ".join(group) for group in verdict.groups)
+    shown = [difference for difference in verdict.differences if difference.field in fields]
+    inside = [difference for difference in verdict.differences if difference.field not in fields]
+    if shown:
+        yield Statement(About.DIFFER, groups, "lit")
+        for step, members in groupby(shown, key=lambda one: (one.step, one.op)):
+            names = ", ".join(difference.field for difference in members)
+            yield Statement(About.STEP, f"step {step[0] + 1} {step[1]}: {names}", "lit")
+    if inside:
+        names = ", ".join(sorted({difference.field for difference in inside}))
+        steps = number_of(len({difference.step for difference in inside}), "step")
+        says = f"{number_of(len(inside), 'difference')} in {steps} ({names})"
+        yield Statement(About.INSIDE, says if shown else f"{groups}: {says}")
+
+
+def _leaked(run: Run, verdict: Verdict) -> tuple[str, ...]:
+    """The reservations that are left when all tasks are gone, and should not be."""
+    if not run.steps or run.steps[-1].op != "end":
+        return ()
+    leaks = any((one.machine, one.name) == (run.machine, _LEAK) for one in verdict.violations)
+    left = any(one.machine == run.machine and one.left for one in verdict.expectations)
+    return tuple(map(str, run.steps[-1].book or ())) if leaks or left else ()
+
+
+def _leaks(leaked: Mapping[str, tuple[str, ...]], violations: Sequence[Violation]) -> Iterator[Statement]:
+    # Machines that leak the same for the same reason share a line.
+    machines: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    for machine, left in leaked.items():
+        reasons = (one.known for one in violations if (one.machine, one.name) == (machine, _LEAK))
+        machines.setdefault((left, next(filter(None, reasons), "")), []).append(machine)
+    for (left, why), names in machines.items():
+        says = f"{', '.join(left)} still reserved, but no longer mapped: {', '.join(names)}"
+        yield Statement(About.LEAK, f"{says}{_reason(why)}", "bad")
+
+
 def _violations(violations: Sequence[Violation]) -> Iterator[Statement]:
-    # Machines that break the same properties for the same reason share a line; what nobody knows has its own.
-    machines: dict[tuple[tuple[str, int], str, str, str], list[str]] = {}
-    for violation in violations:
-        broken = (violation.place, violation.op, violation.says, violation.known)
-        machines.setdefault(broken, []).append(violation.machine)
-    known: dict[tuple[str, tuple[str, ...]], dict[str, list[str]]] = {}
-    for ((name, step), op, says, why), members in sorted(machines.items(), key=lambda item: item[0][0][1]):
+    # Machines that violate the same for the same reason share a line; an unknown reason has its own.
+    machines: dict[tuple[str, int, str, str, str], list[str]] = {}
+    for one in violations:
+        key = (one.name, one.step, one.op, one.says, one.known)
+        machines.setdefault(key, []).append(one.machine)
+    known: dict[tuple[str, str, tuple[str, ...]], list[int]] = {}
+    for (name, step, op, says, why), members in sorted(machines.items(), key=lambda item: item[0][1]):
+        happens = MEANINGS[name].happens if name in MEANINGS else says
         if why:
-            known.setdefault((why, tuple(members)), {}).setdefault(name, []).append(str(step + 1))
+            known.setdefault((f"{happens} ({name})", why, tuple(members)), []).append(step + 1)
             continue
         judged = all(member.startswith("model:") for member in members)
-        yield Statement(
-            About.VIOLATES,
-            f"{name} in step {step + 1}, {op}: {', '.join(members)}: {says}; nobody knows why",
-            "" if judged else "bad",
-        )
-    for (why, names), broken_in in known.items():
-        places = ", ".join(
-            f"{name} in step{'s' if len(steps) > 1 else ''} {', '.join(steps)}"
-            for name, steps in broken_in.items()
-        )
-        yield Statement(About.VIOLATES, f"{places}: {', '.join(names)}: known, {why}")
+        seen = "" if says in (happens, sentence_of(name)) else f": {says}"
+        text = f"{happens} ({name}), in step {step + 1}, {op}: {', '.join(members)}{seen}; reason unknown"
+        yield Statement(About.VIOLATES, text, "" if judged else "bad")
+    for (happens, why, names), steps in known.items():
+        places = f"step{'s' if len(steps) > 1 else ''} {', '.join(map(str, steps))}"
+        yield Statement(About.VIOLATES, f"{happens}, in {places}: {', '.join(names)}{_reason(why)}")
+
+
+def _reason(why: str) -> str:
+    """``; known bug A06, fixed in 6.16``, or the rule; empty for none."""
+    number, _, text = why.partition(": ")
+    if not number:
+        return ""
+    if number.startswith("S"):
+        return f"; rule {number}: {text}"
+    entry = bug(number)
+    return f"; known bug {number}{f', fixed in {entry.mended}' if entry.mended else ''}: {text}"
+
+
+def _is_clean(run: Run, verdict: Verdict) -> bool:
+    """True where a run came to its end, and nothing is wrong with what it did."""
+    if run.unfinished is not None or _leaked(run, verdict):
+        return False
+    wrong = {one.machine for one in verdict.violations} | {one.machine for one in verdict.alarms}
+    return run.machine not in wrong
 
 
 def _alarm(item: MachineAlarm) -> Iterator[Statement]:
@@ -170,6 +239,7 @@ class RunStatus(Enum):
     VIOLATES = "violates"
     LOST = "lost"
     UNDECIDED = "undecided"
+    INSIDE = "differs inside"
     AGREES = "agrees"
     EXPECTED = "as expected"
     RAN = "ran"
@@ -200,16 +270,18 @@ class RunResult(msgspec.Struct, frozen=True):
         # What a machine showed before its alarm is the smaller matter.
         if first_alarm(item.alarm for item in verdict.alarms) is not None:
             return RunStatus.ALARM
-        if verdict.differences:
+        if any(one.field in SHOWN for one in verdict.differences):
             return RunStatus.DIFFERS
         if verdict.alarms:
             return RunStatus.ALARM
         if any(expectation.holds is False for expectation in verdict.expectations):
             return RunStatus.UNEXPECTED
-        if verdict.outcome is Outcome.DISCOVERY:
+        if any(violation.unknown for violation in verdict.violations):
             return RunStatus.VIOLATES
         if verdict.unfinished:
             return RunStatus.LOST if verdict.lost else RunStatus.UNDECIDED
+        if verdict.differences:
+            return RunStatus.INSIDE
         if len(self.runs) > 1:
             return RunStatus.AGREES
         return RunStatus.EXPECTED if verdict.expectations else RunStatus.RAN
@@ -227,10 +299,10 @@ class RunResult(msgspec.Struct, frozen=True):
 
     @property
     def _first_difference(self) -> str:
-        """The first step in which machines differ in what every table shows, else in anything."""
+        """The first step in which machines differ in what a user can see."""
         found = self.verdict.differences
-        first = next((one for one in found if one.field in ("result", *ROWS)), found[0])
-        fields = [one.field for one in found if one.step == first.step]
+        first = next(one for one in found if one.field in SHOWN)
+        fields = [one.field for one in found if one.step == first.step and one.field in SHOWN]
         return f"step {first.step + 1} {first.op}: {', '.join(fields)}"
 
 
@@ -243,6 +315,29 @@ class RunResults(msgspec.Struct, frozen=True):
     def outcome(self) -> Outcome:
         """A discovery before what is undecided."""
         return Outcome.of_all(result.verdict.outcome for result in self.of_programs)
+
+
+def conclusions(result: RunResult) -> Iterator[tuple[Run, str]]:
+    """Each run with its conclusion in a line; empty where nothing is wrong."""
+    verdict = result.verdict
+    for run in result.runs:
+        own = [one for one in verdict.violations if one.machine == run.machine]
+        left = _leaked(run, verdict)
+        said = [f"LEAK {', '.join(left)}{_short_reason(own, _LEAK)}"] if left else []
+        names = dict.fromkeys(one.name for one in own if not (left and one.name == _LEAK))
+        said += [f"{name}{_short_reason(own, name)}" for name in names]
+        said += [f"alarm: {one.alarm.title}" for one in verdict.alarms if one.machine == run.machine]
+        said += [run.unfinished] if run.unfinished is not None else []
+        yield run, "; ".join(said)
+
+
+def _short_reason(violations: Sequence[Violation], name: str) -> str:
+    numbers = dict.fromkeys(
+        one.known.partition(":")[0] for one in violations if one.name == name and one.known
+    )
+    mended = {number: "" if number.startswith("S") else bug(number).mended for number in numbers}
+    words = [f"{number}, fixed in {fix}" if fix else number for number, fix in mended.items()]
+    return f" ({'; '.join(words)})" if words else ""
 
 
 def by_weight(results: Sequence[RunResult]) -> list[RunResult]:
@@ -261,7 +356,12 @@ def asked(results: Sequence[RunResult]) -> str:
 def counts(results: Sequence[RunResult]) -> str:
     """How many came to what: ``3 programs: 1 differs, 2 agree``."""
     found = [result.status for result in results]
-    plural = {RunStatus.DIFFERS: "differ", RunStatus.VIOLATES: "violate", RunStatus.AGREES: "agree"}
+    plural = {
+        RunStatus.DIFFERS: "differ",
+        RunStatus.INSIDE: "differ inside",
+        RunStatus.VIOLATES: "violate",
+        RunStatus.AGREES: "agree",
+    }
     said = []
     for status in RunStatus:
         if number := found.count(status):

@@ -3,7 +3,7 @@
 Plain aligned columns: the operation on the left, then one column a machine. Consequences are shown
 when they changed since the step before or differ between machines, and the book while anything is
 reserved. Where machines differ, a cell that
-is not as the first machine's is highlighted, and without colours the row ends in ``<``. Where the terminal
+is not as the first machine's is highlighted, and the row ends in ``<``. Where the terminal
 is too narrow for all machines they stand in blocks below each other, each with all rows.
 """
 
@@ -28,6 +28,7 @@ from pfnlab.programs.runs.cells import (
     cell,
 )
 from pfnlab.programs.runs.compare import Verdict, comparable, spent_messages
+from pfnlab.programs.runs.modes import mode_lines, without_pages
 from pfnlab.programs.runs.observation import Run, Step
 
 #: Characters that a terminal acts on instead of showing: bell, backspace, vertical tab, form feed, return.
@@ -91,7 +92,7 @@ NARROWEST = 12
 READABLE = 16
 #: The end of rows that differ, and the explanation of the marks where they were used.
 MARK = "<"
-LEGEND = {LEAKED: "reserved, and nobody maps it any more", MARK: "not as on the first machine"}
+LEGEND = {LEAKED: "still reserved, but no longer mapped", MARK: "differs from the first machine"}
 
 
 class TableRow(NamedTuple):
@@ -112,13 +113,11 @@ def render(
     width: int = 100,
     steps: bool = False,
     trace: bool = False,
-    marks: bool = True,
     options: tuple[str, str] = ("--steps", "--trace"),
 ) -> StyledText:
     """The whole report on one program.
 
     :param width: columns of the terminal; long cells are wrapped to stay within it
-    :param marks: end rows that differ in ``<``, for output without colours
     :param options: what the reader writes to be shown *steps* and *trace*
     """
     rows = [TableRow("", tuple((run.machine,) for run in runs), style=HEAD)]
@@ -126,34 +125,35 @@ def render(
     rows += step_rows(program, runs, verdict, fields)
     text = StyledText()
     for line, style in ((": ".join(filter(None, (name, program.title))), HEAD), (program.asks, OP)):
-        _paragraph(text, line, width, style)
+        paragraph(text, line, width, style)
     text.append("\n")
     label = max(len(row.label) for row in rows)
-    inner = width - (len(MARK) + 1 if marks else 0)
+    inner = width - len(MARK) - 1
     for block in blocks(label, _natural(rows), inner):
         own = [_of_block(row, block) for row in rows]
         label_width, columns = fit(max(len(row.label) for row in own), _natural(own), inner)
         for row in own:
-            _lay_out_row(text, row, label_width, columns, marks)
+            _lay_out_row(text, row, label_width, columns)
         text.append("\n")
-    _paragraph(text, "; ".join(_legend(rows, marks)), width, OP)
-    for statement in verdict_lines(runs, verdict, width):
+    paragraph(text, "; ".join(_legend(rows)), width, OP)
+    for statement in verdict_lines(runs, verdict, width, ("result", *fields)):
         text.append(statement.text + "\n", {"bad": FAILED, "lit": LIT}.get(statement.tone, OP))
     hidden = {difference.field for difference in verdict.differences} - {"result", *fields}
     if hidden:
         option = options["events" in hidden]
-        _paragraph(text, f"{option} shows {', '.join(sorted(hidden))}", width, OP)
+        paragraph(text, f"{option} shows where they differ inside", width, OP)
     return text
 
 
-def _paragraph(text: StyledText, line: str, width: int, style: str) -> None:
-    for piece in textwrap.wrap(line, max(width, 20), subsequent_indent="  ", break_on_hyphens=False):
+def paragraph(text: StyledText, line: str, width: int, style: str = OP, indent: int = 2) -> None:
+    """Append *line* wrapped to *width* columns, all but its first row indented."""
+    for piece in textwrap.wrap(line, max(width, 20), subsequent_indent=" " * indent, break_on_hyphens=False):
         text.append(piece + "\n", style)
 
 
-def _legend(rows: Sequence[TableRow], marks: bool) -> Iterator[str]:
+def _legend(rows: Sequence[TableRow]) -> Iterator[str]:
     used = {LEAKED: any(line.endswith(LEAKED) for row in rows for cell in row.cells for line in cell)}
-    used[MARK] = marks and any(row.lit for row in rows)
+    used[MARK] = any(row.lit for row in rows)
     return (f"{mark}: {says}" for mark, says in LEGEND.items() if used[mark])
 
 
@@ -161,40 +161,72 @@ def step_rows(
     program: Program, runs: Sequence[Run], verdict: Verdict, fields: Iterable[str]
 ) -> list[TableRow]:
     """The rows of all steps: operation and result, then the consequences worth showing."""
-    # vfio-pci maps its device for itself as long as it is open, which the program does not say.
-    driver_keeps = program.needs.vfio
-    kept = [list(kept_after(program, run)) for run in runs]
     differing = {(difference.step, difference.field) for difference in verdict.differences}
     spent = spent_messages(runs)
+    cells = [_MachineCells(program, run) for run in runs]
     rows: list[TableRow] = []
     for index in range(max((len(run.steps) for run in runs), default=0)):
         steps = [run.steps[index] if index < len(run.steps) else None for run in runs]
-        before = [run.steps[index - 1] if 0 < index <= len(run.steps) else None for run in runs]
         results = tuple(_result(step, run, index) for step, run in zip(steps, runs, strict=True))
         op = next(step.op for step in steps if step is not None)
-        consequences = [
-            TableRow(
-                f"  {field}",
-                tuple(
-                    ()
-                    if step is None
-                    else cell(step, field, driver_keeps=driver_keeps, kept=kept[column][index])
-                    for column, step in enumerate(steps)
-                ),
-                lit,
-            )
-            for field in fields
-            for lit in [_lit(steps, field, spent) if (index, field) in differing else frozenset[int]()]
-            if (index, field) in differing
+        consequences = []
+        for field in fields:
+            seen = tuple(machine.at(index, field) for machine in cells)
+            differ = (index, field) in differing
+            lit = _lit(steps, field, spent) if differ else frozenset[int]()
+            if field == "mode":
+                lit = _unlike_first(steps, seen)
+                differ = bool(lit)
             # Reservations are repeated at every step: that one stays is as much an answer as that it goes.
-            or (op != "end" and field == "book" and any(step is not None and step.book for step in steps))
-            or _changed(steps, before, field)
-        ]
+            stays = field == "book" and op != "end" and any(step is not None and step.book for step in steps)
+            if differ or stays or any(machine.news(index, field) for machine in cells):
+                consequences.append(TableRow(f"  {field}", seen, lit))
         differs = (index, "result") in differing
         if op != "end" or consequences or differs or None in steps:
             rows.append(TableRow(op, results, _lit(steps, "result", spent) if differs else frozenset()))
             rows += consequences
     return rows
+
+
+class _MachineCells:
+    """The cells of one machine."""
+
+    def __init__(self, program: Program, run: Run) -> None:
+        self._steps = run.steps
+        self._kept = list(kept_after(program, run))
+        self._modes = mode_lines(program.ops, run.steps)
+        # vfio-pci maps its device for itself as long as it is open, which the program does not say.
+        self._driver_keeps = program.needs.vfio
+
+    def at(self, index: int, field: str) -> tuple[str, ...]:
+        """The lines of a field of a step; empty for a step that was not reached."""
+        if index >= len(self._steps):
+            return ()
+        if field == "mode":
+            return self._modes[index]
+        step = self._steps[index]
+        return cell(step, field, driver_keeps=self._driver_keeps, kept=self._kept[index])
+
+    def news(self, index: int, field: str) -> bool:
+        """True where the field is worth a row: an event always, a state that is not as it was."""
+        # The level of a message is shown where machines differ in it.
+        if index >= len(self._steps) or field == "levels":
+            return False
+        if field == "mode":
+            before = self._modes[index - 1] if index else ()
+            return not without_pages(self._modes[index]) <= without_pages(before)
+        lines = cell(self._steps[index], field)
+        if field in HAPPENED:
+            return lines not in QUIET
+        return lines not in (
+            ((NOTHING,), (NOT_SEEN,)) if not index else (cell(self._steps[index - 1], field),)
+        )
+
+
+def _unlike_first(steps: Sequence[Step | None], seen: Sequence[tuple[str, ...]]) -> frozenset[int]:
+    """The machines whose lines are not those of the first that could look."""
+    looked = [at for at, step in enumerate(steps) if step is not None and step.prots is not None]
+    return frozenset(at for at in looked if seen[at] != seen[looked[0]])
 
 
 # A machine that was lost or cannot decide is shown as such once, at the first step it did not reach.
@@ -211,21 +243,6 @@ def _lit(steps: Sequence[Step | None], field: str, spent: frozenset[str]) -> fro
     values = {index: comparable(step, field, spent) for index, step in enumerate(steps) if step is not None}
     first = next((value for value in values.values() if value is not None), None)
     return frozenset(index for index, value in values.items() if value != first)
-
-
-# An event is always news, a state is news when it differs from that of the step before.
-def _changed(steps: Sequence[Step | None], steps_before: Sequence[Step | None], field: str) -> bool:
-    for step, earlier in zip(steps, steps_before, strict=True):
-        if step is None:
-            continue
-        lines = cell(step, field)
-        if field in HAPPENED:
-            quiet = QUIET
-        else:
-            quiet = ((NOTHING,), (NOT_SEEN,)) if earlier is None else (cell(earlier, field),)
-        if lines not in quiet:
-            return True
-    return False
 
 
 def blocks(label: int, natural: Sequence[int], width: int) -> list[range]:
@@ -270,7 +287,7 @@ def fit(label: int, natural: Sequence[int], width: int) -> tuple[int, list[int]]
     return label, columns
 
 
-def _lay_out_row(text: StyledText, row: TableRow, label: int, columns: Sequence[int], marks: bool) -> None:
+def _lay_out_row(text: StyledText, row: TableRow, label: int, columns: Sequence[int]) -> None:
     indent = " " * (len(row.label) - len(row.label.lstrip()))
     labels = _wrapped([row.label.strip()], label, indent, indent + "  ")
     cells = [_wrapped(lines, columns[index]) for index, lines in enumerate(row.cells)]
@@ -279,9 +296,10 @@ def _lay_out_row(text: StyledText, row: TableRow, label: int, columns: Sequence[
         for index, lines in enumerate(cells):
             piece = _at(lines, height)
             line.append(" " * GAP)
-            line.append(piece, LIT if index in row.lit else row.style)
+            leaked = piece.endswith(LEAKED)
+            line.append(piece, FAILED if leaked else LIT if index in row.lit else row.style)
             line.append(" " * (columns[index] - len(piece)))
-        if marks and row.lit and height == 0:
+        if row.lit and height == 0:
             line.append(f" {MARK}")
         line.rstrip()
         text.add(line)

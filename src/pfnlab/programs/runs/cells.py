@@ -10,8 +10,9 @@ from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
 
 #: The rows under an operation: always, with ``--steps`` (states) and with ``--trace`` (the events inside).
-ROWS = ("value", "log", "book")
-STEP_ROWS = ("value", "log", "book", "vmas", "tracked", "prots", "direct_map", "ptes", "flushes")
+#: ``mode`` is no field of a step: :mod:`.modes` has its lines.
+ROWS = ("value", "log", "levels", "book", "mode")
+STEP_ROWS = (*ROWS, "vmas", "tracked", "prots", "direct_map", "ptes", "flushes")
 TRACE_ROWS = (*STEP_ROWS, "events")
 
 #: Rows about events in a step; the other rows are about the state after it.

@@ -173,6 +173,36 @@ def all_series() -> list[str]:
     return sorted(PROFILES, key=series_key)
 
 
+def spread(specs: Iterable[str]) -> list[str]:
+    """The machines *specs*, one name a kernel: ``all`` is the model of every series, ``6.1..7.3`` those from
+    6.1 to 7.3, ``qemu:6.1..6.12`` the real kernels of these series, ``6.12`` the model of one.
+
+    :raises Misuse: a range begins or ends with a series that no profile describes, or ends before it begins
+    """
+    return [name for spec in specs for name in _spread(spec)]
+
+
+def is_spread(spec: str) -> bool:
+    """True for a name that stands for several kernels."""
+    return bool(re.fullmatch(rf"(?:(?:{'|'.join(KINDS)}):)?(?:all|[0-9.]+\.\.[0-9.]*[0-9])", spec))
+
+
+def _spread(spec: str) -> list[str]:
+    kind, colon, rest = spec.rpartition(":")
+    if not colon and is_version(rest):
+        return [f"model:{rest}"]
+    if not is_spread(spec):
+        return [spec]
+    known = all_series()
+    first, _, last = rest.partition("..") if rest != "all" else (known[0], "", known[-1])
+    for series in (first, last):
+        check_series(series)
+    chosen = known[known.index(first) : known.index(last) + 1]
+    if not chosen:
+        raise Misuse(f"{rest} ends before it begins: write {last}..{first}")
+    return [f"{kind or 'model'}:{series}" for series in chosen]
+
+
 def newest_series() -> str:
     """The series of the newest profile."""
     return all_series()[-1]

@@ -1,0 +1,20 @@
+"""Violated properties in words: what happens, and who would notice."""
+
+import msgspec
+
+from pfnlab.base.toml_text import package_tables
+
+
+class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A violated property in words.
+
+    :param happens: what goes wrong
+    :param noticed: who sees it, and how
+    """
+
+    happens: str
+    noticed: str
+
+
+#: By property, in the order of a report; tests hold that every property that can be violated is here.
+MEANINGS = package_tables(__package__, "meanings.toml", dict[str, Meaning])

@@ -1,0 +1,80 @@
+"""The cache mode that each mapping asked for and got, step by step."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from pfnlab.programs.lang.ops import Mmap, Mremap, Op
+from pfnlab.programs.lang.span import Span
+from pfnlab.programs.lang.words import NO_DEVICE
+from pfnlab.programs.runs.observation import PteSeen, Step
+from pfnlab.programs.runs.pte_text import RAM
+from pfnlab.programs.runs.texts import named_span, vma_name
+
+#: The mode that a file asks for; what is not here takes the mode that it finds.
+_FILES = {"wc": "wc", "proc-wc": "wc", "uc": "uc-", "proc-uc": "uc-", "devmem-sync": "uc-", "vfio": "uc-"}
+
+
+def mode_lines(ops: Sequence[Op], steps: Sequence[Step]) -> list[tuple[str, ...]]:
+    """After each step, a line for each mapping of a device: ``b uc- (asked wc)``.
+
+    Entries decide where there are some, vm_page_prot elsewhere. A step that has neither, has no lines.
+
+    :param ops: the program; *steps*: what a machine did, one step an operation and perhaps one more
+    """
+    asked = _Asked()
+    lines = []
+    for number, step in enumerate(steps):
+        if number < len(ops):
+            asked.note(ops[number])
+        lines.append(tuple(_lines(step, asked)))
+    return lines
+
+
+class _Asked:
+    """The modes with which areas have been mapped, the last on top."""
+
+    def __init__(self) -> None:
+        self._of_areas: dict[str, list[tuple[Span, str | None]]] = {}
+
+    def note(self, op: Op) -> None:
+        """Note the mode that *op* asks for."""
+        call = op.call
+        if isinstance(call, Mmap):
+            mode = call.driver.mode if call.driver is not None else _FILES.get(call.via, "")
+            span = call.over or Span(call.name or "", 0, call.source.pages)
+            self._note(span, None if call.via in NO_DEVICE else mode)
+        elif isinstance(call, Mremap) and call.name is not None:
+            self._note(Span(call.name, 0, call.pages), self.at(call.span))
+
+    def _note(self, span: Span, mode: str | None) -> None:
+        self._of_areas.setdefault(span.name, []).append((span, mode))
+
+    def at(self, span: Span) -> str | None:
+        """The mode that was asked for at the first page of *span*; None where no device was mapped."""
+        noted = reversed(self._of_areas.get(span.name, ()))
+        return next((mode for pages, mode in noted if pages.start <= span.start < pages.end), None)
+
+
+def _lines(step: Step, asked: _Asked) -> Iterator[str]:
+    for line in step.prots or ():
+        place, _, prot = line.rpartition(" ")
+        named = named_span(place)
+        wish = None if named is None else asked.at(named[1])
+        if named is None or wish is None:
+            continue
+        got = list(dict.fromkeys(_modes(step.ptes or (), *named))) or [prot.lower()]
+        odd = wish not in ("", "asis") and got != [wish]
+        yield f"{vma_name(*named)} {', '.join(got)}{f' (asked {wish})' if odd else ''}"
+
+
+def _modes(ptes: Sequence[PteSeen], task: str, span: Span) -> Iterator[str]:
+    for seen in ptes:
+        if seen.task != task or not seen.span.meets(span) or seen.target in (None, RAM):
+            continue
+        if (entry := seen.table_entry).is_present:
+            yield entry.mode.lower()
+
+
+def without_pages(lines: Iterable[str]) -> set[str]:
+    """*lines* by areas: whether a split made two of one, does not matter."""
+    return {re.sub(r"\[\d+:\d+\]", "", line) for line in lines}

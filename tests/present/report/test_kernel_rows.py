@@ -1,0 +1,19 @@
+"""One row a kernel."""
+
+from middle_runs import PROGRAM, careful, forgetful
+
+from pfnlab.checker.judging.judge import judged
+from pfnlab.present.report.kernel_rows import kernel_rows
+from pfnlab.present.report.run_result import RunResult
+
+
+def test_each_kernel_has_a_row_with_its_faults() -> None:
+    """And the number of those that misbehave is below."""
+    runs = forgetful(), careful()
+    verdict = judged(PROGRAM, runs, {"model:6.1": "6.1", "model:7.2": "7.2"})
+
+    lines = kernel_rows(RunResult("middle", PROGRAM, runs, verdict), 100).plain.splitlines()
+
+    assert "model:6.1   LEAK bar[0:8] wc; freed_once (A06, fixed in 6.16)" == lines[3]
+    assert "model:7.2   nothing is wrong" == lines[4]
+    assert "1 of 2 kernels misbehave; --full shows the steps" == lines[-1]
