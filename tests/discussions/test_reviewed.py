@@ -13,8 +13,8 @@ from pfnlab.base.processes import processors
 from pfnlab.base.result import Outcome
 from pfnlab.checker.review.grounds import KINDS, OPERATIONS
 from pfnlab.checker.review.review import ReviewPiece, ReviewSoFar, plan, review
-from pfnlab.checker.scopes.meanings import MEANINGS
 from pfnlab.checker.review.review_result import ReviewResult
+from pfnlab.checker.scopes.meanings import MEANINGS
 from pfnlab.discussions.posted import PostedReview, posted_threads
 from pfnlab.discussions.reviewed import (
     PostedReviews,
