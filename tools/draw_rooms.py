@@ -69,7 +69,7 @@ WINGS: dict[str, tuple[tuple[str, ...], ...]] = {
     "discussions": (("discussions",),),
     "hunt": (("hunt.sweep",), ("hunt.fuzz",), ("hunt.meeting",)),
     "export": (("export",),),
-    "diagnosis": (("diagnosis.messages",), ("diagnosis.inspector",)),
+    "diagnosis": (("diagnosis.messages",), ("diagnosis.inspector",), ("diagnosis",)),
     "campaign": (("campaign.store",), ("campaign.cluster",), ("campaign",)),
     "present": (("present.report",), ("present.picture",), ("present.document",)),
     "faces": (

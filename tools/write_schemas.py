@@ -22,7 +22,7 @@ from pfnlab.checker.check import CheckResult
 from pfnlab.checker.replay import ReplayResult
 from pfnlab.checker.review.review_result import ReviewResult
 from pfnlab.diagnosis.inspector.inspection import InspectionResult
-from pfnlab.diagnosis.messages.explanation import ExplainResult
+from pfnlab.diagnosis.joined_explanation import JoinedExplanation
 from pfnlab.discussions.asked_again import ClaimResult
 from pfnlab.discussions.lookup import ClaimList
 from pfnlab.discussions.reviewed import PostedReviews
@@ -69,7 +69,7 @@ RESULTS: dict[str, type[Printed]] = {
     "try": TrialResult,
     "fuzz": FuzzResult,
     "inspect": InspectionResult,
-    "explain": ExplainResult,
+    "explain": JoinedExplanation,
     "fmt": FmtResult,
 }
 

@@ -93,7 +93,7 @@ def test_an_errno_has_causes(ask: Ask) -> None:
             "nowhere.txt: no such file: check the path; a line is given in quotes",
         ),
         (("/dev/zero",), "/dev/zero: this is a device: name a log file"),
-        (("/tmp",), "/tmp: this is a directory: name a log file in it"),
+        (("/proc/self/task",), "/proc/self/task: no files in this directory: name the files"),
         (("--errno", "EXDEV", "mmap", "resource0"), "no causes of 'EXDEV' are known"),
         (("--errno", "EINVAL", "mmap", "nothing"), "is no way to map"),
         (("--kernel", "new", LINE), "new"),
@@ -106,3 +106,79 @@ def test_misuse_is_one_line(words: tuple[str, ...], message: str, ask: Ask) -> N
     assert (2, "") == (answer.code, answer.out)
     assert message in answer.err
     assert 1 == len(answer.err.splitlines())
+
+
+_LIST = "PAT memtype list:\nPAT: [mem 0x0000000090000000-0x0000000091000000] write-combining\n"
+_IOMEM = "00000000-00000fff : Reserved\n90000000-9fffffff : 0000:03:00.0\n  90000000-905fffff : efifb\n"
+_LSPCI = (
+    "00:00.0 Host bridge [0600]: A [8086:1237]\n"
+    "03:00.0 VGA compatible controller [0300]: B [1002:73bf]\n"
+    "\tRegion 0: Memory at 90000000 (64-bit, prefetchable) [size=256M]\n\tKernel driver in use: vfio-pci\n"
+)
+_CLAIMED = "1 thing: efifb, the boot framebuffer, claims"
+
+
+def _written(folder: Path) -> list[str]:
+    """Three files of a machine in a folder."""
+    names = []
+    for name, text in (("a-list", _LIST), ("b-iomem", _IOMEM), ("c-lspci", _LSPCI)):
+        (folder / name).write_text(text, encoding="utf-8")
+        names.append(str(folder / name))
+    return names
+
+
+def test_several_files_are_joined(tmp_path: Path, ask: Ask) -> None:
+    """As arguments in any order, as a folder and as one text: the same answer, and it is a discovery."""
+    names = _written(tmp_path)
+
+    answers = [
+        ask("explain", *names),
+        ask("explain", *reversed(names)),
+        ask("explain", str(tmp_path)),
+        ask("explain", _LSPCI + _LIST + _IOMEM),
+    ]
+
+    assert [1] * 4 == [answer.code for answer in answers]
+    assert all(answer.out.startswith(_CLAIMED) for answer in answers)
+    assert all("cannot be told\n  without /proc/PID/maps" in answer.out for answer in answers)
+
+
+def test_inspect_finds_the_same_in_a_text(tmp_path: Path, ask: Ask) -> None:
+    """One code path: the findings of both are equal."""
+    text = tmp_path / "text"
+    text.write_text(f"$ lspci -vvnn\n{_LSPCI}> quoted\n{_IOMEM}{_LIST}", encoding="utf-8")
+
+    explained, inspected = (json.loads(ask(verb, str(text), "--json").out) for verb in ("explain", "inspect"))
+
+    assert inspected["findings"] == explained["findings"]
+    assert ["claimed_by_another"] == [one["finding"]["kind"] for one in explained["findings"]]
+    assert 1 == explained["to_review"]
+
+
+def test_a_reservation_that_may_be_leaked_is_undecided(ask: Ask) -> None:
+    """Nothing in three files says whether a process maps it."""
+    unbound = _LSPCI.partition("\tKernel driver")[0]
+
+    answer = ask("explain", _LIST + _IOMEM.replace("  90000000-905fffff : efifb\n", "") + unbound)
+
+    assert 3 == answer.code
+    assert answer.out.startswith("Not decided: 16 MiB of BAR 0 of 0000:03:00.0 stay reserved")
+
+
+def test_files_of_a_healthy_machine_need_nothing(ask: Ask) -> None:
+    """The driver holds what is reserved, and has claimed it."""
+    healthy = (_LIST + _IOMEM + _LSPCI).replace("vfio-pci", "amdgpu").replace("efifb", "amdgpu")
+
+    answer = ask("explain", healthy)
+
+    assert (0, "Nothing to do.") == (answer.code, answer.out.partition("\n")[0])
+
+
+def test_a_file_that_is_not_there_is_named_beside_others(tmp_path: Path, ask: Ask) -> None:
+    """It is no line."""
+    names = _written(tmp_path)
+
+    answer = ask("explain", *names, "nowhere.txt")
+
+    assert 2 == answer.code
+    assert "nowhere.txt: no such file" in answer.err

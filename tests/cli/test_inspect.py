@@ -124,7 +124,7 @@ def test_a_collected_bundle_is_the_same_machine(ask: Ask, tmp_path: Path) -> Non
         (("--collect", "f", "--watch", "1"), "--collect looks at nothing: leave --watch out"),
         (("--collect", "f", "--json", "--deep"), "--collect looks at nothing: leave --deep and --json out"),
         (("--script", "--device", "00:01.0"), "--script prints a script: leave --device out"),
-        (("f.bundle", "--script"), "--script prints a script: leave BUNDLE|VMCORE|SOSREPORT out"),
+        (("f.bundle", "--script"), "--script prints a script: leave BUNDLE|VMCORE|SOSREPORT|TEXT out"),
         (("--watch", "1", "-o", "f"), "--watch prints lines on and on: leave --output out"),
         (("--json", "--format", "text"), "--json and --format are two forms of the same"),
         *(

@@ -103,7 +103,7 @@ def slow_step(monkeypatch: pytest.MonkeyPatch, step: str, verb: str, **fields: A
     def slow(*arguments: Any, **options: Any) -> Any:
         nonlocal seen
         for piece in arguments[0] if step.endswith("explain") else ():
-            assert piece
+            assert piece is not None
         clock.pass_by(2.0)
         seen = screen.seen
         raise Slow("over")

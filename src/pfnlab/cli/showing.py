@@ -38,6 +38,17 @@ def show(verb: str, request: Any, results: Iterator[Any]) -> None:
                 write_output(getattr(request, "output", None), text)
 
 
+def _explanation(request: Any, result: Any) -> str:
+    # A line has no files: what joins those is not imported for it.
+    if hasattr(result, "findings"):
+        from pfnlab.present.document.joined_part import screen as joined_screen
+
+        return joined_screen(result, full=request.full)
+    from pfnlab.present.document.explanation_part import screen
+
+    return screen(result, full=request.full)
+
+
 def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
     """A result as JSON, or as its verb prints it, with the end of its last line.
 
@@ -64,9 +75,7 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
 
             return f"{chr(10) * apart}{claim_mail(result)}"
         case "explain":
-            from pfnlab.present.document.explanation_part import screen
-
-            text = screen(result, full=request.full)
+            text = _explanation(request, result)
         case "results" | "campaign results":
             from pfnlab.present.document.part import terminal
             from pfnlab.present.document.results_part import listing_part

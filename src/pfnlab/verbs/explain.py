@@ -1,14 +1,16 @@
 """Explain kernel log lines about cache modes, reservations and device memory.
 
 A file, standard input (-), or a line in quotes: a whole dmesg, a mail, or anything that was pasted. The first
-line says whether something is to do. With --errno, explain a failed call: `--errno EINVAL mmap resource0`.
-Exit code 3: no line was understood.
+line says whether something is to do. Lists of a machine (pat_memtype_list, /proc/iomem, lspci -vv, maps) are
+joined, from one text, several files or a folder. With --errno, explain a failed call: `--errno EINVAL mmap
+resource0`. Exit code 1: the lists show something wrong. Exit code 3: no line was understood, or the lists do
+not decide it.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +18,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.verbs.option import AsJson, Option, Request, Say
 
 if TYPE_CHECKING:
+    from pfnlab.diagnosis.inspector.parsing.text_files import TextFiles
     from pfnlab.diagnosis.messages.explanation import ExplainResult
 
 
@@ -26,7 +29,7 @@ _EVERY = 10.0
 class ExplainRequest(Request, frozen=True, kw_only=True):
     words: Annotated[
         tuple[str, ...],
-        Option("A file, - for standard input, or a line in quotes.", "FILE|-|LINE", positional=True),
+        Option("Files, a folder, - for standard input, or a line in quotes.", "FILE|-|LINE", positional=True),
     ] = ()
     errno: Annotated[
         str | None,
@@ -53,17 +56,79 @@ def perform(request: ExplainRequest, say: Say) -> Iterator[ExplainResult]:
     if request.errno is not None:
         yield explained_errno(request.errno, request.words, request.kernel or "")
         return
-    yield explained(explain(_stream(request.words), kernel=request.kernel))
+    paths = _paths(request.words)
+    if paths is None:
+        text = "\n".join(request.words)
+        if "\n" not in text:
+            yield explained(explain([text.encode("utf-8", "replace")], kernel=request.kernel))
+            return
+    yield _joined(paths, request)
 
 
-def _stream(words: tuple[str, ...]) -> Iterable[bytes]:
+def _joined(paths: list[Path] | None, request: ExplainRequest) -> ExplainResult:
+    """The explanation of files, standard input (no *paths*) or of a text of several lines."""
+    from pfnlab.diagnosis.inspector.sources.origins import collected_files
+    from pfnlab.diagnosis.inspector.sources.pasted import OF_LOGS, LineSorter, PastedFiles, loose_files
+    from pfnlab.diagnosis.messages.explaining import explain, plain
+    from pfnlab.diagnosis.messages.explanation import explained
+
+    if paths is not None and len(paths) == 1 and (paths[0].is_dir() or paths[0].is_file()):
+        collected = collected_files(paths[0])
+        if collected is not None:
+            return _of_machine(collected, None, request.kernel)
+    sorter = LineSorter(OF_LOGS)
+
+    def pieces() -> Iterator[bytes | str]:
+        if paths is None:
+            yield from sorter.passing(["\n".join(request.words)])
+            return
+        named: list[Path | None] = []
+        for path in paths:
+            named += loose_files(path) if path.is_dir() else [path]
+        for one in named or [None]:
+            sorter.begin("" if one is None else one.name)
+            yield from sorter.passing(plain(_log(one)))
+            if len(named) > 1:
+                yield b"\n"
+
+    lines = explained(explain(pieces(), kernel=request.kernel))
+    name = "standard input" if not paths else ", ".join(map(str, paths))
+    pasted = PastedFiles(sorter, name)
+    return _of_machine(pasted, lines, request.kernel) if pasted.parts else lines
+
+
+def _of_machine(files: TextFiles, lines: ExplainResult | None, kernel: str | None) -> ExplainResult:
+    """The findings of files with the explanation of *lines*, or of the log that is one of the files."""
+    import msgspec
+
+    from pfnlab.diagnosis.inspector.joined_host import JoinedHost
+    from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
+    from pfnlab.diagnosis.inspector.sources.origins import of_a_machine
+    from pfnlab.diagnosis.joined_explanation import joined_explanation
+    from pfnlab.diagnosis.messages.explaining import explain
+    from pfnlab.diagnosis.messages.explanation import explained
+
+    snapshot = of_a_machine(snapshot_of(files))
+    if kernel is not None:
+        snapshot = msgspec.structs.replace(snapshot, kernel=kernel)
+    if lines is None:
+        log = (f"{line}\n" for line in snapshot.log or ())
+        lines = explained(explain(log, kernel=snapshot.kernel or None))
+    return joined_explanation(lines, JoinedHost(snapshot))
+
+
+def _paths(words: tuple[str, ...]) -> list[Path] | None:
+    """The files that words name, none for standard input; None where the words are a text."""
     if not words and (sys.stdin is None or sys.stdin.isatty()):
         raise Misuse("there is nothing to explain: give a file, a line in quotes, or - for standard input")
     if words in ((), ("-",)):
-        return _log(None)
-    if len(words) == 1 and not any(letter.isspace() for letter in words[0]):
-        return _log(Path(words[0]))
-    return ["\n".join(words).encode("utf-8", "replace")]
+        return []
+    if any(letter.isspace() for word in words for letter in word):
+        return None
+    # The words of a line may come without quotes.
+    first = Path(words[0])
+    is_named = len(words) == 1 or first.is_file() or first.is_dir()
+    return [Path(word) for word in words] if is_named else None
 
 
 def _log(path: Path | None) -> Iterator[bytes]:

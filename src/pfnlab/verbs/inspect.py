@@ -1,8 +1,8 @@
 """Reservations and mappings of device memory on a machine, joined with their owners, and what is wrong.
 
 Without a name this machine is looked at; nothing on it is changed. A bundle is what `--collect` wrote here or
-the script of `--script` elsewhere. Exit code 1: something was found, or with --device: it is not
-write-combining.
+the script of `--script` elsewhere; a text or folder with lists as people paste them will do. Exit code 1:
+something was found, or with --device: it is not write-combining.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class InspectRequest(Request, frozen=True, kw_only=True):
     origin: Annotated[
         str | None,
         Option(
-            "A bundle, a vmcore, or a sosreport, as folder or archive. Default: this machine.",
-            "BUNDLE|VMCORE|SOSREPORT",
+            "A bundle, vmcore, sosreport, or a text of pasted lists. Default: this machine.",
+            "BUNDLE|VMCORE|SOSREPORT|TEXT",
             positional=True,
         ),
     ] = None

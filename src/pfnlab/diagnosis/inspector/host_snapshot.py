@@ -14,6 +14,9 @@ from pfnlab.kernel.hw.mtrr import MtrrType
 from pfnlab.kernel.hw.pat import PatConfig
 from pfnlab.kernel.hw.pci_regions import Bar
 
+#: Numbers of processes from here on stand for those whose number is not known: no kernel has such a one.
+UNNUMBERED = 1 << 22
+
 
 class Access(Enum):
     """The fate of a source that was to be read."""
@@ -68,7 +71,7 @@ class PciFunction(msgspec.Struct, frozen=True):
     :param address: as ``0000:01:00.0``
     :param ids: vendor and device, as ``10de:1db6``
     :param kind: the class, as ``030000``
-    :param driver: None where none is bound
+    :param driver: None where none is bound, empty where that is not known
     :param enabled: memory accesses are on; None where that is not known
     """
 

@@ -3,7 +3,7 @@
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -102,8 +102,8 @@ def of_stand_in(line: host_snapshot.IomemLine) -> bool:
 
 def driver_words(device: host_snapshot.PciFunction) -> str:
     """The driver that holds a device, with the modules it is made of."""
-    if device.driver is None:
-        return "no driver"
+    if not device.driver:
+        return "no driver" if device.driver is None else "a driver that is not known"
     names = ", ".join(device.modules)
     word = "module" if len(device.modules) == 1 else "modules"
     return f"driver {device.driver}" + (f" ({word} {names})" if names else "")
@@ -331,13 +331,21 @@ class JoinedHost:
         return possible.pop() if len(possible) == 1 else None
 
     def who(self, pid: int) -> str:
-        """A process by name and number."""
+        """A process by name and number, as far as they are known."""
         process = self.processes.get(pid)
-        return f"{process.comm}:{pid}" if process else f"process {pid}"
+        if process is not None and process.comm:
+            return f"{process.comm}:{pid}"
+        return f"process {pid}" if pid < host_snapshot.UNNUMBERED else "a process"
+
+
+@cache
+def failed_frees() -> Matcher:
+    """The messages that say of a range that it was freed and was not reserved."""
+    return Matcher(family for family in families() if family.group == "free")
 
 
 def _failed_frees(log: tuple[str, ...]) -> Iterator[tuple[int, int, str]]:
-    known = Matcher(family for family in families() if family.group == "free")
+    known = failed_frees()
     for line in log:
         # Most lines have none of the words: that is seen without the templates.
         if not any(seed in line for seed in known.seeds):

@@ -91,7 +91,7 @@ def explain(
     :param kernel: the version where the user says it, as ``6.1.85``
     """
     known = known or matcher()
-    scan = LogScan(_plain(stream), (*known.seeds, *_WORDS))
+    scan = LogScan(plain(stream), (*known.seeds, *_WORDS))
     joiner = Joiner(known, "|".join(map(re.escape, _WORDS)))
     paste = _Paste(kernel)
     for block in scan.blocks():
@@ -105,7 +105,7 @@ def explain_line(text: str, *, kernel: str | None = None) -> PasteExplanation:
     return explain([text.encode("utf-8", "replace")], kernel=kernel)
 
 
-def _plain(stream: Iterable[bytes | str]) -> Iterator[bytes | str]:
+def plain(stream: Iterable[bytes | str]) -> Iterator[bytes | str]:
     """The stream without UTF-16, which consoles of other systems write."""
     pieces = iter(stream)
     first = next(pieces, b"")

@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pfnlab.base.inert import shell_path
 from pfnlab.base.units import number_of, size_text
@@ -44,12 +44,16 @@ _INDENT = "  "
 
 def part(content: ExplainResult) -> Part:
     """The boots with all of their events."""
-    return told(content, "Explanation", content.answer or content.says, _blocks(content))
+    return told(content, "Explanation", content.answer or content.says, everything(content))
 
 
 def screen(content: ExplainResult, *, full: bool) -> str:
     """The lines of a terminal: the answer, and what is to review; everything with *full*."""
-    blocks = _blocks(content) if full or content.causes else _brief(content)
+    return rows_of(content, everything(content) if full or content.causes else brief(content))
+
+
+def rows_of(content: ExplainResult, blocks: Iterable[Block]) -> str:
+    """The rows of a screen: the answer, then *blocks*."""
     shown = told(content, "Explanation", content.answer, blocks, first=content.answer)
     lines = terminal(shown).splitlines()
     return "\n".join(row for line in lines for row in _rows(line))
@@ -67,14 +71,15 @@ def _wrapped(text: str, indent: str) -> list[str]:
     )
 
 
-def _brief(content: ExplainResult) -> Iterator[Block]:
-    """The events to review, the gravest first; the rest as counts."""
+def brief(content: ExplainResult, before: int = 0) -> Iterator[Block]:
+    """The events to review, the gravest first; the rest as counts. *before* of them: things told above."""
     things = things_of(content.boots)
     events = [(boot, event) for boot in content.boots for event in boot.events]
     others = [one for one in events if one[1].verdict is FamilyVerdict.OTHER]
-    shown = things or [(boot, [event]) for boot, event in (others or events[: len(events) == 1])]
-    for number, (boot, group) in enumerate(shown[:_MOST_THINGS], 1):
-        lead = f"{number}. " if len(shown) > 1 else ""
+    instead = [] if before else others or events[: len(events) == 1]
+    shown = things or [(boot, [event]) for boot, event in instead]
+    for number, (boot, group) in enumerate(shown[:_MOST_THINGS], before + 1):
+        lead = f"{number}. " if before + len(shown) > 1 else ""
         yield Paragraph("")
         if len(content.boots) > 1:
             yield Paragraph(f"{boot.host or 'a machine without a name'}: {_kernel(boot)}")
@@ -112,7 +117,7 @@ def _summary(lead: str, group: Sequence[ExplainedEvent], boot: ExplainedBoot) ->
     of = f", {len(group)} processes" if len(group) > 1 else ""
     tail = f"  ({number_of(count, 'time')}{of})" if count > 1 else ""
     # A single thing is the answer, which stands above.
-    rows = _few(f"{lead}{event.thing[:1].upper()}{event.thing[1:]}.") if lead else []
+    rows = few(f"{lead}{event.thing[:1].upper()}{event.thing[1:]}.") if lead else []
     rows.append(_cut(f"{_INDENT if lead else ''}{' '.join(event.text.split())}", _COLUMNS - len(tail)) + tail)
     asked = event.send[:1].lower() + event.send[1:]
     parts = {
@@ -120,7 +125,7 @@ def _summary(lead: str, group: Sequence[ExplainedEvent], boot: ExplainedBoot) ->
         "do": _advice(event) or _first_check(event) or (f"send {asked}" if asked else ""),
         "bug": _bug(event),
     }
-    below = [line for name, text in parts.items() if text for line in _few(f"{_INDENT}{name}: {text}")]
+    below = [line for name, text in parts.items() if text for line in few(f"{_INDENT}{name}: {text}")]
     yield from rows
     yield from _meaning(event, _MOST_LINES - len(rows) - len(below))
     yield from below
@@ -131,7 +136,7 @@ def _first_check(event: ExplainedEvent) -> str:
     return f"{event.causes[0].what} Check: {event.causes[0].check}" if event.causes else ""
 
 
-def _few(text: str, most: int = _MOST_PART) -> list[str]:
+def few(text: str, most: int = _MOST_PART) -> list[str]:
     """The first rows of a text."""
     rows = _wrapped(text, _INDENT * 2)
     if len(rows) <= most:
@@ -182,7 +187,8 @@ def _objects(event: ExplainedEvent) -> Iterator[str]:
     yield from _outcome(event)
 
 
-def _blocks(content: ExplainResult) -> Iterator[Block]:
+def everything(content: ExplainResult) -> Iterator[Block]:
+    """All events of all boots."""
     for boot in content.boots:
         if len(content.boots) > 1 or boot.host:
             yield Paragraph(f"{boot.host or 'a machine without a name'}: {_kernel(boot)}")

@@ -22,7 +22,8 @@ from pfnlab.present.document.blocks import (
 )
 from pfnlab.present.document.part import Part, drawn, told
 
-_TONES: dict[Severity, Tone] = {Severity.WRONG: "bad", Severity.LOOK: "lit", Severity.NOTE: "pale"}
+#: How findings are shown.
+TONES: dict[Severity, Tone] = {Severity.WRONG: "bad", Severity.LOOK: "lit", Severity.NOTE: "pale"}
 
 
 def part(content: InspectionResult) -> Part:
@@ -40,17 +41,18 @@ def _blocks(content: InspectionResult) -> Iterator[Block]:
     about = None if content.device is None else content.device.address
     for shown in content.findings:
         if about in (None, shown.finding.device):
-            yield from _finding(shown)
+            yield from finding_blocks(shown)
     yield Paragraph(content.device.says if content.device else content.says)
     yield Bullets(tuple(_looked_at(content)))
 
 
-def _finding(shown: PlacedFinding) -> Iterator[Block]:
+def finding_blocks(shown: PlacedFinding) -> Iterator[Block]:
+    """A finding, the memory around it, its bugs and evidence."""
     found = shown.finding
     kind = finding_kinds().get(found.kind)
     # A newer pfnlab knows more kinds.
     title = found.kind if kind is None else kind.title
-    yield Paragraph(f"{found.severity.upper()}  {title}: {found.says}", _TONES[found.severity])
+    yield Paragraph(f"{found.severity.upper()}  {title}: {found.says}", TONES[found.severity])
     yield Bullets((f"  {found.means}",))
     if shown.around:
         yield Code("The physical memory there", picture(shown.around))

@@ -54,11 +54,15 @@ class _SourcedPart(msgspec.Struct, frozen=True):
     :param seen: the field that is None where it was not read, or a function that is false there
     :param sources: the names it has as a source: files, and parts of a kernel's memory
     :param command: what gives it, where its source does not say
+    :param tells: what nobody can tell without it; empty where a text of files is not asked for it
+    :param asked: the file that is asked for, and how all of it is
     """
 
     seen: str | Callable[[Snapshot], bool]
     sources: tuple[str, ...]
     command: str = ""
+    tells: str = ""
+    asked: tuple[str, str] = ("", "")
 
     def has(self, snapshot: Snapshot) -> bool:
         """True where it was read."""
@@ -78,18 +82,50 @@ def _mtrrs_seen(snapshot: Snapshot) -> bool:
 
 #: The parts by the names that ``kinds.toml`` has for them. The types of a kernel give all parts of a core.
 _PARTS = {
-    "reservations": _SourcedPart("book", (memory_lists.MEMTYPES, "memtype tree")),
-    "resources": _SourcedPart(
-        "resources", (memory_lists.IOMEM, "resource tree"), f"sudo cat {memory_lists.IOMEM}"
+    "reservations": _SourcedPart(
+        "book",
+        (memory_lists.MEMTYPES, "memtype tree"),
+        tells="which mode is reserved",
+        asked=(memory_lists.MEMTYPES, f"all of {memory_lists.MEMTYPES}"),
     ),
-    "devices": _SourcedPart("devices", (pci_files.DEVICES, LSPCI, "PCI devices")),
-    "mappings": _SourcedPart("mappings", (MAPS, "tasks", "mappings"), "sudo pfnlab inspect"),
-    "processes": _SourcedPart("processes", (DESCRIPTORS, "tasks", "processes"), "sudo pfnlab inspect"),
+    "resources": _SourcedPart(
+        "resources",
+        (memory_lists.IOMEM, "resource tree"),
+        f"sudo cat {memory_lists.IOMEM}",
+        tells="who claimed it",
+        asked=("/proc/iomem as root", "all of /proc/iomem"),
+    ),
+    "devices": _SourcedPart(
+        "devices",
+        (pci_files.DEVICES, LSPCI, "PCI devices"),
+        tells="whose memory it is",
+        asked=("`lspci -vv`", "`lspci -vv` of all devices"),
+    ),
+    "mappings": _SourcedPart(
+        "mappings",
+        (MAPS, "tasks", "mappings"),
+        "sudo pfnlab inspect",
+        tells="who maps it",
+        asked=("/proc/PID/maps", "/proc/PID/maps of every process"),
+    ),
+    "processes": _SourcedPart(
+        "processes",
+        (DESCRIPTORS, "tasks", "processes"),
+        "sudo pfnlab inspect",
+        tells="who has it open",
+        asked=("`ls -l /proc/PID/fd`", "`ls -l /proc/PID/fd` of every process"),
+    ),
     "page tables": _SourcedPart(_tables_seen, ("page tables",), _DEEP),
     "kernel mappings": _SourcedPart(
         lambda seen: not seen.mappings or seen.aliases is not None, ("kernel mappings",), _DEEP
     ),
-    "MTRRs": _SourcedPart(_mtrrs_seen, (memory_lists.MTRRS, "MTRRs"), f"cat {memory_lists.MTRRS}"),
+    "MTRRs": _SourcedPart(
+        _mtrrs_seen,
+        (memory_lists.MTRRS, "MTRRs"),
+        f"cat {memory_lists.MTRRS}",
+        tells="in which mode it is accessed",
+        asked=(memory_lists.MTRRS, memory_lists.MTRRS),
+    ),
     "PAT": _SourcedPart(
         lambda seen: seen.pat is not None or bool(pat_off(seen)),
         ("PAT", machine_facts.KMSG, DMESG, JOURNAL),
@@ -112,6 +148,23 @@ def not_looked_for(snapshot: Snapshot) -> tuple[NotLookedFor, ...]:
             commands = tuple(dict.fromkeys(one.command for one in lacks if one.command))
             found.append(NotLookedFor(name, kind.title, not stops, why, commands))
     return tuple(found)
+
+
+def untold(snapshot: Snapshot) -> str:
+    """The sentence that says what cannot be told of a machine, and without what; empty if all can."""
+    tells, asked = list[str](), list[str]()
+    for name, part in _PARTS.items():
+        if part.tells and _lack(snapshot, name, cut=True) is not None:
+            tells.append(part.tells)
+            asked.append(part.asked[part.has(snapshot)])
+    if not tells:
+        return ""
+    what = _listed(tells)
+    return f"{what[:1].upper()}{what[1:]} cannot be told without {_listed(asked)}."
+
+
+def _listed(words: list[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
 
 
 def _lack(snapshot: Snapshot, name: str, *, cut: bool) -> SnapshotSource | None:
@@ -215,7 +268,9 @@ def findings(machine: JoinedHost) -> tuple[Finding, ...]:
     kinds = finding_kinds()
     order = list(kinds)
     with uncollected():
-        raw = gathered(one for look in _LOOKS for one in look(machine) if one.kind not in lacking)
+        looked = (one for look in _LOOKS for one in look(machine))
+        decided = (one.otherwise if one.kind in lacking else one for one in looked)
+        raw = gathered(one for one in decided if one is not None and one.kind not in lacking)
     bugs = {
         name: tuple(bugs_here(machine.snapshot.kernel, kinds[name].bugs))
         for name in {one.kind for one in raw}

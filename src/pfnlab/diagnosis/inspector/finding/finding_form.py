@@ -177,6 +177,7 @@ class RawFinding(msgspec.Struct, frozen=True):
     :param device: the device, where no BAR is in question
     :param size: bytes of all places, where *places* are the first of them
     :param count: how many places there are; 0 where *places* are all
+    :param otherwise: the finding that it is where a source that it needs is lacking
     """
 
     kind: str
@@ -188,6 +189,7 @@ class RawFinding(msgspec.Struct, frozen=True):
     evidence: Callable[[], Iterable[EvidenceLine]] = tuple
     size: int = 0
     count: int = 0
+    otherwise: RawFinding | None = None
 
     @classmethod
     def ready(

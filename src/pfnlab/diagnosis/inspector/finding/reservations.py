@@ -86,10 +86,9 @@ def _leak(machine: JoinedHost, place: BarOf, entries: list[Reservation]) -> RawF
     bound = f"only {driver}, which reserves nothing for itself, is bound" if driver else "no driver is bound"
     places = [(entry.start, entry.end, entry.mode) for entry in entries]
 
-    def says() -> str:
+    def stay() -> str:
         size = size_text(sum(end - start for start, end, _ in places))
-        stay = f"{size} of {place} stay reserved in {number_of(len(places), 'entry', 'entries')}"
-        return f"{stay}: {bound}, and no process maps it."
+        return f"{size} of {place} stay reserved in {number_of(len(places), 'entry', 'entries')}: {bound}"
 
     def lines() -> Iterator[EvidenceLine]:
         yield from evidence_of_book(places)
@@ -99,7 +98,21 @@ def _leak(machine: JoinedHost, place: BarOf, entries: list[Reservation]) -> RawF
         for ranged in islice(machine.failed_frees.over(low, high), MOST_LINES):
             yield EvidenceLine("kernel log", ranged.owner)
 
-    return RawFinding("leaked_reservation", says, places, place, evidence=lines)
+    perhaps = RawFinding(
+        "perhaps_leaked",
+        lambda: f"{stay()}. Leaked, unless a process maps it.",
+        places,
+        place,
+        evidence=lines,
+    )
+    return RawFinding(
+        "leaked_reservation",
+        lambda: f"{stay()}, and no process maps it.",
+        places,
+        place,
+        evidence=lines,
+        otherwise=perhaps,
+    )
 
 
 def _may_hold(machine: JoinedHost, one: LooseEntry) -> bool:

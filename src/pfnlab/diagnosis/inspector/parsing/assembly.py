@@ -140,9 +140,17 @@ class _Assembly:
 
     def _devices(self) -> tuple[PciFunction, ...] | None:
         found, source = pci_files.devices(self._files)
-        if found is None and (text := self._long.read(text_files.LSPCI)).there:
+        # Some devices are not all: what lspci printed has the others, and the drivers.
+        is_part = found is not None and any(one.driver == "" for one in found)
+        if (found is None or is_part) and (text := self._long.read(text_files.LSPCI)).there:
             self._note(text_files.LSPCI, text)
-            return listed_devices(text.data)
+            listed = listed_devices(text.data)
+            names = {device.address for device in listed if device.bars}
+            own = [device for device in found or () if device.address not in names]
+            return (
+                *(device for device in listed if device.address not in {one.address for one in own}),
+                *own,
+            )
         self._sources.append(source)
         return found
 

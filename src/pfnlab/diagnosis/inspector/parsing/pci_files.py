@@ -9,14 +9,15 @@ from pfnlab.kernel.hw.pci_regions import Bar, bars
 DEVICES, DRIVERS = "/sys/bus/pci/devices", "/sys/bus/pci/drivers"
 #: The head of the configuration space that is kept: nothing of it is an address.
 CONFIG_BYTES = 16
-_ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
+#: ``0000:01:00.0``
+ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 # include/uapi/linux/pci_regs.h.
 _COMMAND, _COMMAND_MEMORY = 4, 2
 
 
 def is_address(name: str) -> bool:
     """True for ``0000:01:00.0``."""
-    return _ADDRESS.fullmatch(name) is not None
+    return ADDRESS.fullmatch(name) is not None
 
 
 def devices(files: TextFiles) -> tuple[tuple[PciFunction, ...] | None, SnapshotSource]:
@@ -34,6 +35,9 @@ def devices(files: TextFiles) -> tuple[tuple[PciFunction, ...] | None, SnapshotS
         refused += ranges.access is Access.REFUSED
         kind = first_line(files, f"{folder}/class").removeprefix("0x")
         driver = _last(files.link(f"{folder}/driver"))
+        if driver is None and listing.access is Access.CUT:
+            # Of a device that somebody named the links may be missing too.
+            driver = ""
         if driver and driver not in made_of:
             module = _last(files.link(f"{DRIVERS}/{driver}/module"))
             made_of[driver] = (module,) if module else ()

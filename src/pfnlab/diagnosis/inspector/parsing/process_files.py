@@ -163,7 +163,7 @@ class _Tally:
         self.name = name
         self.read = self.refused = self.cut = 0
         self.others_hidden = False
-        self.why = self.why_cut = ""
+        self.why = self.why_cut = self.part = ""
         self.seconds: float | None = None
 
     def count(self, text: text_files.FileText) -> None:
@@ -191,6 +191,8 @@ class _Tally:
         if self.others_hidden:
             why = "processes of other users are not shown (hidepid)"
             return SnapshotSource(self.name, Access.CUT, why, self.seconds, _COMMAND)
+        if self.part and self.read:
+            return SnapshotSource(self.name, Access.CUT, self.part, self.seconds)
         return SnapshotSource(self.name, Access.READ if self.read else Access.ABSENT, "", self.seconds)
 
 
@@ -219,6 +221,8 @@ class ProcessFiles:
             why = listing.why or "no processes"
             access = Access.ABSENT if listing.there else listing.access
             return ProcessesSeen(None, None, (SnapshotSource(MAPS, access, why, listing.seconds),))
+        if listing.access is Access.CUT:
+            self._maps.part = self._links.part = listing.why
         # Where it is not hidden, every user sees the first one.
         self._maps.others_hidden = self._links.others_hidden = not self._files.root and _FIRST not in pids
         work.expect(len(pids))

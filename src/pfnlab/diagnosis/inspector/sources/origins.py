@@ -10,8 +10,9 @@ from pfnlab.diagnosis.inspector.host_snapshot import Access, Snapshot
 from pfnlab.diagnosis.inspector.parsing.assembly import snapshot_of
 from pfnlab.diagnosis.inspector.parsing.text_files import ORDINARY, SnapshotBounds, TextFiles
 from pfnlab.diagnosis.inspector.sources.bundle import GZIP, Bundle, is_bundle, unpacked
+from pfnlab.diagnosis.inspector.sources.pasted import PastedFiles, loose_files
 from pfnlab.diagnosis.inspector.sources.root_folder import RootFolder
-from pfnlab.diagnosis.inspector.sources.sosreport import SosArchive, SosFolder, is_archive
+from pfnlab.diagnosis.inspector.sources.sosreport import SosArchive, SosFolder, is_archive, is_report
 
 #: The name of the machine that pfnlab runs on.
 HERE = "this machine"
@@ -31,18 +32,27 @@ def live_snapshot(bounds: SnapshotBounds = ORDINARY) -> Snapshot:
 
 
 def files_at(path: Path, bounds: SnapshotBounds = ORDINARY) -> TextFiles:
-    """The text files that a bundle or a report has; raises Misuse where it is neither."""
+    """The text files that a bundle, a report or a paste has; raises Misuse where it is none of them."""
+    collected = collected_files(path, bounds)
+    if collected is not None:
+        return collected
+    pasted = PastedFiles.at(loose_files(path) if path.is_dir() else [path], str(path), bounds)
+    if not pasted.parts:
+        raise Misuse(
+            f"{visible_name(path)}: this is no bundle, no report of sos and no core, and has no lines of "
+            "/proc/iomem, lspci or the like: make a bundle with pfnlab-collect.sh"
+        )
+    return pasted
+
+
+def collected_files(path: Path, bounds: SnapshotBounds = ORDINARY) -> TextFiles | None:
+    """The text files of a bundle or a report; None for what is neither, as a paste or a log."""
     if path.is_dir():
-        return SosFolder(path, bounds)
+        return SosFolder(path, bounds) if is_report(path) else None
     head = read_head(path, "bundle", _HEAD)
     if is_bundle(head):
         return Bundle.at(path, bounds)
-    if is_archive(head):
-        return SosArchive(path, bounds)
-    raise Misuse(
-        f"{visible_name(path)}: this is no bundle, no report of sos and no core: "
-        "make a bundle with pfnlab-collect.sh"
-    )
+    return SosArchive(path, bounds) if is_archive(head) else None
 
 
 def received_bundle(data: bytes, origin: str) -> Bundle:

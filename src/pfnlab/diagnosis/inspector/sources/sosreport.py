@@ -198,10 +198,20 @@ class _Limited:
         return part
 
 
+def is_report(folder: Path) -> bool:
+    """True for the folder of a report, or of one alone; raises Misuse where it cannot be read."""
+    return _root_in(folder) is not None
+
+
+def _root_in(folder: Path) -> Path | None:
+    places = (folder, *_folders_in(folder))
+    return next((one for one in places if any((one / sign).is_dir() for sign in SIGNS)), None)
+
+
 def _report_in(folder: Path) -> Path:
-    for place in (folder, *_folders_in(folder)):
-        if any((place / sign).is_dir() for sign in SIGNS):
-            return place
+    found = _root_in(folder)
+    if found is not None:
+        return found
     raise Misuse(
         f"{visible_name(folder)}: no report: name the folder that has sos_commands, proc or sys in it"
     )

@@ -1,0 +1,95 @@
+"""The explanation of a paste that has files of a machine: its lines explained, and its files joined."""
+
+import msgspec
+
+from pfnlab.base.result import Outcome
+from pfnlab.base.units import number_of
+from pfnlab.diagnosis.inspector.finding.every import untold
+from pfnlab.diagnosis.inspector.finding.finding_form import Severity
+from pfnlab.diagnosis.inspector.inspection import PlacedFinding, inspected
+from pfnlab.diagnosis.inspector.joined_host import JoinedHost
+from pfnlab.diagnosis.messages.answer import answer_of
+from pfnlab.diagnosis.messages.explanation import ExplainedBoot, ExplainResult, things_of
+from pfnlab.diagnosis.messages.family_files import FamilyVerdict
+
+#: The source of lines that the events of a log explain.
+_LOG = "kernel log"
+
+
+class JoinedExplanation(ExplainResult, frozen=True, kw_only=True, tag="pfnlab-explanation/1"):
+    """The meaning of a paste that may have files of a machine.
+
+    :param findings: what the files say together, as ``pfnlab inspect`` finds it, what is wrong first
+    :param untold: what cannot be told, and without which file; empty where no files are joined
+    """
+
+    findings: tuple[PlacedFinding, ...] = ()
+    untold: str = ""
+
+    @property
+    def wrong(self) -> tuple[PlacedFinding, ...]:
+        """The findings that are no mere note."""
+        return tuple(one for one in self.findings if one.finding.severity is not Severity.NOTE)
+
+    @property
+    def undecided(self) -> tuple[PlacedFinding, ...]:
+        """Reservations that may be leaked, for all that the files say."""
+        return tuple(one for one in self.findings if one.finding.kind == "perhaps_leaked")
+
+    @property
+    def outcome(self) -> Outcome:
+        """A discovery where the files show one; undecided where they may, and nothing else is to review."""
+        if self.wrong:
+            return Outcome.DISCOVERY
+        if self.undecided and not self.to_review:
+            return Outcome.UNDECIDED
+        return super().outcome
+
+
+def joined_explanation(lines: ExplainResult, machine: JoinedHost) -> JoinedExplanation:
+    """The explanation of *lines* with the findings of the files that are among them."""
+    inspection = inspected(machine)
+    # What the log alone says is an event of it.
+    found = tuple(
+        one for one in inspection.findings if {line.source for line in one.finding.evidence} != {_LOG}
+    )
+    wrong = [one.finding for one in found if one.finding.severity is not Severity.NOTE]
+    claimed = {one.device for one in wrong if one.kind == "claimed_by_another"}
+    boots = tuple(_without_claims(boot, claimed) for boot in lines.boots)
+    things = [_sentence(one.says) for one in wrong]
+    things += [group[0].thing for _, group in things_of(boots)]
+    perhaps = [_sentence(one.finding.says) for one in found if one.finding.kind == "perhaps_leaked"]
+    snapshot = machine.snapshot
+    # Beside one file alone its event says what else to send.
+    parts = (snapshot.book, snapshot.resources, snapshot.devices, snapshot.mappings, snapshot.mtrrs)
+    nothing = "Nothing to do."
+    if perhaps:
+        more = f", and {len(perhaps) - 1} more" if len(perhaps) > 1 else ""
+        nothing = f"Not decided: {perhaps[0]}{more}."
+    others = [event.title for boot in boots for event in boot.events if event.verdict is FamilyVerdict.OTHER]
+    same = {name: getattr(lines, name) for name in ("made", "lines", "not_understood", "strange", "dropped")}
+    return JoinedExplanation(
+        **same,
+        boots=boots,
+        says=f"{lines.says.rstrip('.')}; {number_of(len(found), 'finding')} in files that were joined.",
+        answer=answer_of(things, others, lines.not_understood, nothing),
+        to_review=len(things),
+        findings=found,
+        untold=untold(snapshot) if sum(part is not None for part in parts) > 1 else "",
+    )
+
+
+def _without_claims(boot: ExplainedBoot, claimed: set[str | None]) -> ExplainedBoot:
+    """A boot whose rows of resources are not reviewed once more where a finding has them."""
+    events = tuple(
+        msgspec.structs.replace(event, review=False)
+        if event.family == "file_iomem" and event.device in claimed
+        else event
+        for event in boot.events
+    )
+    return msgspec.structs.replace(boot, events=events)
+
+
+def _sentence(says: str) -> str:
+    """The first sentence, without its full stop; addresses of PCI have dots too."""
+    return says.partition(". ")[0].rstrip(".")

@@ -1,0 +1,65 @@
+"""``explain`` of a paste with files of a machine: what they say together, then the events of its lines."""
+
+from collections.abc import Iterator
+
+from pfnlab.diagnosis.inspector.inspection import PlacedFinding
+from pfnlab.diagnosis.joined_explanation import JoinedExplanation
+from pfnlab.present.document.blocks import Block, Paragraph
+from pfnlab.present.document.explanation_part import brief, everything, few, rows_of
+from pfnlab.present.document.inspection_part import TONES, finding_blocks
+from pfnlab.present.document.part import Part, told
+
+#: The most findings on a screen.
+_MOST = 10
+
+
+def part(content: JoinedExplanation) -> Part:
+    """The findings, then the boots with all of their events."""
+    return told(content, "Explanation", content.answer or content.says, _everything(content))
+
+
+def screen(content: JoinedExplanation, *, full: bool) -> str:
+    """The lines of a terminal: the answer, and what is to review; everything with *full*."""
+    return rows_of(content, _everything(content) if full else _brief(content))
+
+
+def _everything(content: JoinedExplanation) -> Iterator[Block]:
+    for shown in content.findings:
+        yield from finding_blocks(shown)
+    if content.untold:
+        yield Paragraph(content.untold)
+    yield from everything(content)
+
+
+def _brief(content: JoinedExplanation) -> Iterator[Block]:
+    wrong = content.wrong
+    for number, shown in enumerate(wrong[:_MOST], 1):
+        yield Paragraph("")
+        for line in _summary(f"{number}. " if content.to_review > 1 else "", shown):
+            yield Paragraph(line, TONES[shown.finding.severity])
+    if len(wrong) > _MOST:
+        yield Paragraph(f"{len(wrong) - _MOST:,} more findings: --long has them all")
+    # A single one that is not decided is the answer.
+    if wrong or content.to_review or len(content.undecided) > 1:
+        for shown in content.undecided[:_MOST]:
+            yield Paragraph(f"not decided: {shown.finding.says}")
+    if content.untold and content.untold not in content.answer:
+        yield Paragraph(content.untold)
+    yield from brief(content, len(wrong))
+
+
+def _summary(lead: str, shown: PlacedFinding) -> Iterator[str]:
+    """A finding in a few lines: its line, what that means, what to do, the bug."""
+    found = shown.finding
+    if lead:
+        yield from few(f"{lead}{found.says}")
+    for line in found.evidence[:2]:
+        yield from few(f"  {line.source}: {line.line}", 1)
+    yield from few(f"  {found.means}")
+    parts = {
+        "do": found.advice[0].partition(" It costs")[0] if found.advice else "",
+        "bug": f"{found.bugs[0].says}" if found.bugs else "",
+    }
+    for name, text in parts.items():
+        if text:
+            yield from few(f"  {name}: {text}")
