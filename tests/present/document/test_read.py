@@ -170,7 +170,7 @@ def test_a_hostile_value_is_shown(tmp_path: Path, name: str, place: Place, value
             "cells",
             ("cells", "tables", 0, "columns"),
             "no list",
-            "columns - at `$.cells.tables[0]`, which is {",
+            "row 'munmap' has 17 columns, not 0 - at `$.cells.tables[0]`",
         ),
         ("campaign", ("coverage", "pairs", 0), "a number of 401 digits", "no result has a number of 401"),
     ],
