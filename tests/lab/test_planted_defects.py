@@ -451,10 +451,29 @@ skip flush_tlb_mm_range: munmap a[0:2]
 """
 
 
-def test_a_flush_that_is_left_out_is_called(machine: QemuMachine) -> None:
-    """The kernel is made to leave a flush out: an entry went, and nothing was flushed."""
-    run = run_with(machine, FORCED, None, 0)
-    assert [violation.name for violation in violations(load_text(FORCED), run, None)] == ["flushed"]
+#: A write that takes the place of the zero page, and one of a page that a child shares.
+FORCED_COPY = """pfnlab program 1
+title t
+device bar: pci, 8 pages
+a = mmap anon[0:8] private rw
+BEFORE
+skip flush_tlb_mm_range: write a[0] 1
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        FORCED,
+        FORCED_COPY.replace("BEFORE", "read a[0]"),
+        FORCED_COPY.replace("BEFORE", "write a[0] 1\nc = fork\nread a[0]"),
+    ],
+    ids=["munmap", "the zero page", "a page of a fork"],
+)
+def test_a_flush_that_is_left_out_is_called(machine: QemuMachine, text: str) -> None:
+    """The kernel is made to leave a flush out: an entry went, or shows another page of RAM."""
+    run = run_with(machine, text, None, 0)
+    assert [violation.name for violation in violations(load_text(text), run, None)] == ["flushed"]
 
 
 UNTOLD = """pfnlab program 1

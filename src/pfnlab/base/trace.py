@@ -74,3 +74,8 @@ class Trace:
         result = self.events, self.log
         self.events, self.log = [], []
         return result
+
+    def take_misuses(self) -> list[str]:
+        """The misuses since the last call, sorted."""
+        misuses, self.misuses = self.misuses, set()
+        return sorted(misuses)

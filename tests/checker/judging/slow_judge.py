@@ -9,7 +9,14 @@ import msgspec
 
 from pfnlab.base.units import pfn_to_phys
 from pfnlab.checker.judging.device_mappings import SeenMapping
-from pfnlab.checker.judging.entries import _as_offset, _target_at, fork_whole, looks_only, mode_asked
+from pfnlab.checker.judging.entries import (
+    RamFrames,
+    _as_offset,
+    _shows_other,
+    fork_whole,
+    looks_only,
+    mode_asked,
+)
 from pfnlab.checker.judging.history import History, has_moved
 from pfnlab.checker.judging.seen import Layout, SeenEntry
 from pfnlab.checker.judging.seen_moment import ASKED, SeenMoment
@@ -190,6 +197,7 @@ def _of_operation(run: Run, step: Step, op: Op, history: History) -> Iterator[tu
 def _flushed(run: Run, before: int, number: int) -> Iterator[tuple[str, str]]:
     """Page by page; what it says names the pages of a run of entries, or those that no run has."""
     gens = [run.memory[at].tlb_gens for at in (before, number)]
+    frames = RamFrames((run.memory[before], run.memory[number]))
     for old in run.steps[before].ptes or ():
         was = old.table_entry
         same = old.task in gens[0] and gens[0].get(old.task) == gens[1].get(old.task)
@@ -200,7 +208,7 @@ def _flushed(run: Run, before: int, number: int) -> Iterator[tuple[str, str]]:
             lost = (
                 not entry.is_present or was.mode != entry.mode or ("RW" in was.flags and "RO" in entry.flags)
             )
-            if lost or now is None or _target_at(old, span.start) != _target_at(now, span.start):
+            if lost or now is None or _shows_other(old, span, now, frames):
                 change = now.entry if now is not None else "nothing"
                 name = vma_name(old.task, span)
                 yield "flushed", f"{name} was {old.entry}, is {change}, and nothing was flushed"

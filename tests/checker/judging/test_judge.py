@@ -26,6 +26,7 @@ from pfnlab.programs.runs.observation import (
     MemoryFault,
     MemorySeen,
     NotifierSeen,
+    PageHeld,
     PteSeen,
     Run,
     Step,
@@ -148,6 +149,40 @@ def test_an_entry_that_goes_without_a_flush_is_noticed(call: str) -> None:
     assert ("flushed", 2) not in broken(program, found)
     still = msgspec.structs.replace(found, memory=(MemorySeen({"main": (1, 5)}),) * len(found.steps))
     assert ("flushed", 2) in broken(program, still)
+
+
+COPY = "mmap bar[0:4] wc private rw over a[0:4]\nwrite a[2] 1\nread a[2]\n"
+
+
+@for_each(("pfn", "noticed"), [(7, False), (8, True)])
+def test_another_page_of_ram_without_a_flush_is_noticed(pfn: int, noticed: bool) -> None:
+    """In entries both are RAM; the frames of the pages tell them apart."""
+    program, found = run(COPY)
+    pages = [(PageHeld("main", "a", 2, number, 1),) for number in (7, 7, pfn, pfn)]
+    memory = tuple(MemorySeen({"main": (1, 5)}, pages=page) for page in pages)
+
+    places = broken(program, msgspec.structs.replace(found, memory=memory))
+
+    assert (("flushed", 2) in places) == noticed
+
+
+def test_a_copy_of_the_zero_page_without_a_flush_is_noticed() -> None:
+    """Its entry is special, and that of a page is not; nobody read what the pages hold."""
+    program, found = run("mmap anon[0:4] private rw over a[0:4]\nread a[2]\nwrite a[2] 1\n")
+    assert ("flushed", 2) not in broken(program, found)
+    still = msgspec.structs.replace(found, memory=(MemorySeen({"main": (1, 5)}),) * len(found.steps))
+
+    assert ("flushed", 2) in broken(program, still)
+
+
+def test_pages_in_place_of_others_without_a_notifier_are_noticed() -> None:
+    """As of flushes: another page of RAM is another frame."""
+    program, found = run(COPY)
+    pages = [(PageHeld("main", "a", 2, number, 1),) for number in (7, 7, 8, 8)]
+    told = {"main": NotifierSeen(0, ())}
+    memory = tuple(MemorySeen({"main": (1, n)}, pages=page, notifiers=told) for n, page in enumerate(pages))
+
+    assert ("notified", 2) in broken(program, msgspec.structs.replace(found, memory=memory))
 
 
 def notified(ranges: list[list[tuple[int, int]]], spaces: list[int] | None = None) -> tuple[MemorySeen, ...]:

@@ -110,6 +110,16 @@ def test_a_new_property_finds_its_defect(design: str, name: str) -> None:
     assert len(load_text(one.text or "", "found").ops) <= 3
 
 
+def test_a_copy_without_a_flush_is_found() -> None:
+    """A read leaves a translation of the device's page behind, and a write puts another in its place."""
+    number = [kind.name for kind in KINDS].index("a private mapping")
+
+    found = reviewed("7.3", "7.3,copy_flushes_first=off", ReviewPiece(0, number, doubles=True))
+
+    (one,) = (broken for broken in found.broken if broken.name == "copied_flushed")
+    assert ["read a[510]", "write a[510] 1"] == (one.text or "").splitlines()[-2:]
+
+
 def test_what_is_broken_one_way_is_repaired_the_other() -> None:
     """Base and design exchanged."""
     there, back = reviewed("7.3", "7.3,tracker=vm_pat", *PLAIN), reviewed("7.3,tracker=vm_pat", "7.3", *PLAIN)

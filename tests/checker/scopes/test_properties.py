@@ -378,6 +378,30 @@ def test_a_forgotten_flush_is_found() -> None:
     assert ["a = mmap bar[0:3] driver remap wc shared rw", "write a[0] 1", "zap_vma_ptes a"] == lines(found)
 
 
+PRIVATE = "new = mmap bar[0:3] devmem private rw"
+
+
+def test_a_copy_that_is_not_flushed_is_found() -> None:
+    """The processor remembers the device's page, and then goes to the copy."""
+    found = answer(
+        Broken(spec="7.2,copy_flushes_first=off"),
+        "copied_flushed",
+        PRIVATE,
+        "read <whole>",
+        "write <whole> 1",
+    )
+
+    assert ["a = mmap bar[0:3] devmem private rw", "read a[0]", "write a[0] 1"] == lines(found)
+
+
+@for_each("spec", ["6.1", "6.12", "7.3"])
+def test_a_copy_is_flushed(spec: str) -> None:
+    """Also of pages that a child shares."""
+    ops = (PRIVATE, "read <whole>", "write <whole> 1", "child = fork")
+
+    assert "holds" == answer(Broken(spec=spec), "copied_flushed", *ops, depth=4).verdict
+
+
 def test_a_mapping_revocations_miss_is_found() -> None:
     """A page that is mapped while the device's memory is off is found."""
     found = answer(
@@ -535,6 +559,7 @@ def test_every_property_is_seen_to_fail() -> None:
         "direct_map",
         "direct_map_back",
         "no_stale",
+        "copied_flushed",
         "memory_off",
         "claimed_unmapped",
         "right_frames",

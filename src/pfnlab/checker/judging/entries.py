@@ -110,27 +110,47 @@ def leaves_fit(spaces: SeenSpaces, ptes: Iterable[PteSeen]) -> Iterator[str]:
                     yield f"a leaf of {pages:,} pages in {vma_name(run.task, run.span)} reaches over {border}"
 
 
-#: Of every task its address space, as a number, and that one's ``tlb_gen``.
-TlbGens = Mapping[str, tuple[int, int]]
+class RamFrames:
+    """The frames of ordinary memory before and after a step: in entries all of it is ``ram``.
+
+    :param memory: what was seen of memory at both looks
+    """
+
+    def __init__(self, memory: tuple[MemorySeen, MemorySeen]) -> None:
+        self._looks = [
+            {(page.task, page.area, page.page): page.pfn for page in seen.pages or ()} for seen in memory
+        ]
+
+    def differ(self, old: PteSeen, span: Span, now: PteSeen) -> bool:
+        """True where entries *old* and *now* of pages *span*, both of ordinary memory, show others."""
+        # A special entry shows the zero page, or frames that a driver gave; no other page is one of them.
+        if ("SPECIAL" in old.table_entry.flags) != ("SPECIAL" in now.table_entry.flags):
+            return True
+        before, after = self._looks
+        places = ((old.task, span.name, page) for page in range(span.start, span.end))
+        return bool(before and after) and any(
+            before[place] != after[place] for place in places if place in before and place in after
+        )
 
 
-def flushed(before: Step, ptes: ByPlace[PteSeen], gens: tuple[TlbGens, TlbGens]) -> Iterator[str]:
+def flushed(before: Step, ptes: ByPlace[PteSeen], memory: tuple[MemorySeen, MemorySeen]) -> Iterator[str]:
     """No entry that a processor may remember is removed, or loses a right, without a flush.
 
     An entry that was never used to reach memory (no A) is in no TLB. ``pte_flags_need_flush`` decides so too.
 
-    :param gens: ``tlb_gen`` of every address space, before and after, by task
+    :param memory: what was seen of memory before and after
     """
+    frames = RamFrames(memory)
     for old in before.ptes or ():
         was = old.table_entry
         if not was.is_present or "A" not in was.flags:
             continue
-        generations = [of.get(old.task) for of in gens]
+        generations = [seen.tlb_gens.get(old.task) for seen in memory]
         if None in generations or generations[0] != generations[1]:
             # It is gone, has another address space now, or was flushed.
             continue
         for span, now in _now(old, ptes):
-            if _lost(old, span, now):
+            if _lost(old, span, now, frames):
                 change = now.entry if now is not None else "nothing"
                 yield f"{vma_name(old.task, span)} was {old.entry}, is {change}, and nothing was flushed"
                 break
@@ -143,14 +163,14 @@ def notified(
 
     :param starts: the page numbers at which the areas begin
     """
-    told_of = _told_of(*memory)
+    told_of, frames = _told_of(*memory), RamFrames(memory)
     for old in (before.ptes or ()) if told_of else ():
         if old.task not in told_of or not old.table_entry.is_present:
             continue
         at = starts.get(old.span.name, 0)
         for span, entry in _now(old, ptes):
             stays = entry is not None and entry.table_entry.is_present
-            if stays and entry is not None and _target_at(old, span.start) == _target_at(entry, span.start):
+            if stays and entry is not None and not _shows_other(old, span, entry, frames):
                 continue
             if not told_of[old.task].covers(at + span.start, at + span.end):
                 change = "nothing" if entry is None else entry.entry
@@ -181,13 +201,20 @@ def _now(old: PteSeen, ptes: ByPlace[PteSeen]) -> Iterator[tuple[Span, PteSeen |
         yield Span(old.span.name, at, old.span.end), None
 
 
-def _lost(old: PteSeen, span: Span, now: PteSeen | None) -> bool:
+def _lost(old: PteSeen, span: Span, now: PteSeen | None, frames: RamFrames | None = None) -> bool:
     """True where a processor that remembers *old* for the pages *span* knows more than the tables do."""
     if now is None:
         return True
     was, entry = old.table_entry, now.table_entry
     if not entry.is_present or was.mode != entry.mode or ("RW" in was.flags and "RO" in entry.flags):
         return True
+    return _shows_other(old, span, now, frames)
+
+
+def _shows_other(old: PteSeen, span: Span, now: PteSeen, frames: RamFrames | None) -> bool:
+    """True where the pages *span* of a run of entries show other frames now."""
+    if old.target == RAM == now.target and frames is not None:
+        return frames.differ(old, span, now)
     return _target_at(old, span.start) != _target_at(now, span.start)
 
 

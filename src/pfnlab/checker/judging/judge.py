@@ -227,9 +227,8 @@ class _Judging:
         if self._before is not None:
             before, memory_before = self._run.steps[self._before], _memory(self._run, self._before)
             if memory is not None and memory_before is not None:
-                gens = memory_before.tlb_gens, memory.tlb_gens
-                found.append(("flushed", entries.flushed(before, spaces.ptes, gens)))
                 seen = memory_before, memory
+                found.append(("flushed", entries.flushed(before, spaces.ptes, seen)))
                 found.append(("notified", entries.notified(before, spaces.ptes, seen, self._starts)))
             if op is not None and op.hold is None:
                 found.append(("looks_only", entries.looks_only(before, step, op)))

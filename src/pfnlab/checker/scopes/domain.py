@@ -331,7 +331,7 @@ def performed(kernel: Kernel, running: OneByOne, op: Op) -> OperationEffect:
     flushed_before = kernel.trace.needless
     result = running.step(op).result
     events, log = kernel.trace.take()
-    facts = facts_of(log)
+    facts = [*facts_of(log), *kernel.trace.take_misuses()]
     if before is not None:
         facts += before.facts(kernel, result)
     return OperationEffect(result, tuple(facts), list(log), events, kernel.trace.needless - flushed_before)

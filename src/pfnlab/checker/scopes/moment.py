@@ -49,8 +49,7 @@ def facts_of(log: Sequence[str]) -> list[str]:
 def facts_since(trace: Trace) -> tuple[str, ...]:
     """The facts of all that was done since the last call: what was logged, and the misuses."""
     _, log = trace.take()
-    misuses, trace.misuses = trace.misuses, set()
-    return (*facts_of(log), *sorted(misuses))
+    return (*facts_of(log), *trace.take_misuses())
 
 
 def warn_again(kernel: Kernel) -> None:

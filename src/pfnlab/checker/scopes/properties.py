@@ -15,6 +15,7 @@ from pfnlab.checker.scopes.state_judges import (
     claimed_free,
     claimed_unmapped,
     copied,
+    copied_flushed,
     counters,
     direct_map,
     direct_map_back,
@@ -113,6 +114,7 @@ QUESTIONS: tuple[Question, ...] = (
     _always("tracker", direct_map, "low memory"),
     _always("tracker", direct_map_back, "low memory"),
     _always("flush", no_stale, "write or read"),
+    _always(None, copied_flushed, "write", "private"),
     _always(None, memory_off, "memory_disable or d3"),
     _always(None, removed_unmapped, "remove"),
     _always(None, claimed_unmapped, "request_mem_region or bind or vfio"),
@@ -140,7 +142,7 @@ def _race(
 
 #: The judges of facts, which are of a step and not of the state after it.
 _OF_FORKS = (fork_whole, fork_works, fork_keeps_parent)
-_OF_STEPS = (freed_once, no_warning, freed_unmapped, right_file, *_OF_FORKS)
+_OF_STEPS = (freed_once, no_warning, freed_unmapped, right_file, copied_flushed, *_OF_FORKS)
 
 #: The properties of races that are facts of their turns.
 _OF_MEETINGS = (

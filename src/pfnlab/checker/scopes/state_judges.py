@@ -23,6 +23,7 @@ from pfnlab.checker.scopes.moment import (
 )
 from pfnlab.kernel.hw.pgtable import TABLE_PAGES
 from pfnlab.kernel.hw.spans import SpanSet
+from pfnlab.kernel.mm.copy_on_write import COPIED_UNFLUSHED
 from pfnlab.kernel.mm.gather import FREED_TABLE
 from pfnlab.kernel.mm.more.readers import WALKED_LEAF
 
@@ -158,6 +159,11 @@ def freed_unmapped(moment: Moment) -> bool | None:
 def right_file(moment: Moment) -> bool | None:
     """A stacked mmap that fails gives up the file that it has by then, not the one that was opened."""
     return HOLDS_FILE not in moment.facts
+
+
+def copied_flushed(moment: Moment) -> bool | None:
+    """No processor remembers a page when its copy is put in."""
+    return COPIED_UNFLUSHED not in moment.facts
 
 
 def counters(moment: Moment) -> bool | None:

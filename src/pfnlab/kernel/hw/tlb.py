@@ -28,6 +28,10 @@ class Tlb:
             return None
         return entry
 
+    def remembers(self, vpn: int) -> bool:
+        """True where page *vpn* has a translation, for whatever access."""
+        return vpn in self._entries
+
     def fill(self, entry: EntryRun) -> None:
         """Remember *entry*, of one page, as it was walked."""
         self._entries[entry.start] = entry

@@ -12,6 +12,9 @@ from pfnlab.kernel.mm.vma import AnonVma, Vma
 #: The frame of the zero page here; no device holds it, and its content is 0.
 ZERO_PFN = 0
 
+#: A processor remembers the page that a copy takes the place of.
+COPIED_UNFLUSHED = "copied a page that a processor remembers"
+
 
 def do_wp_page(vma: Vma, entry: EntryRun) -> None:
     """Write to a read-only entry (S6.4).
@@ -74,7 +77,10 @@ def _copy(vma: Vma, entry: EntryRun, *, write: bool = True) -> None:
         mm.tables.clear(entry.start, entry.end)
         # ptep_clear_flush: before the new entry is set, so that no two are cached (S8.1.10).
         mm.kernel.trace.event("pte_clear_flush", entry.start)
-        mm.flush_tlb(entry.start, entry.end)
+        if mm.kernel.profile.copy_flushes_first:
+            mm.flush_tlb(entry.start, entry.end)
+        if any(task.mm is mm and task.tlb.remembers(entry.start) for task in mm.kernel.tasks.values()):
+            mm.kernel.trace.misuses.add(COPIED_UNFLUSHED)
         install_page(vma, entry.start, value, write=write, dirty=write)
         # Until now others who map the page are not its only users.
         unmap_pages(vma, [entry])

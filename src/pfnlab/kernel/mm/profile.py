@@ -94,6 +94,7 @@ class Profile:
     dummy_vm_ops: bool
     dirty_file_pages_stay_so: bool
     copied_keeps_mode: bool
+    copy_flushes_first: bool
     faults_drop_the_vma_lock: bool
     huge_pfnmap: bool
     huge_faults_ignore_thp: bool
