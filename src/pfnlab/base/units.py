@@ -72,3 +72,8 @@ def size_text(size: int) -> str:
         if size and size % (1 << shift) == 0:
             return f"{size >> shift:,} {unit}"
     return f"{size:,} bytes"
+
+
+def than_before(more: int, things: str) -> str:
+    """The words for so many *things* more than before, or less where *more* is below zero."""
+    return f"{abs(more):,} {things} {'more' if more > 0 else 'less'} than before"

@@ -21,7 +21,7 @@ PROPERTIES = (
     *("memory_off", "removed_unmapped", "claimed_unmapped", "claimed_free", "fork_whole", "walks_pages"),
     *("walks_all", "no_warning", "counters", "split", "shared", "copied"),
     *("booked_mode", "right_frames", "fork_works", "fork_keeps_parent", "freed_unmapped", "right_file"),
-    "copied_flushed",
+    *("copied_flushed", "committed_left"),
     *("told_free", "told_beside", "no_deadlock", "revoked_whole", "walks_tables", "vmas_alive"),
     "tables_alive",
 )

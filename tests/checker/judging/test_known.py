@@ -456,7 +456,7 @@ def test_what_is_left_mapped_stays_committed_on_6_16(series: str, explained: str
     ("over", "series", "explained"),
     [
         ("mmap bar[14:18] uc private rw over a", "6.8", ""),
-        ("mmap bar[14:18] uc private rw over a", "6.12", "S4.7.5"),
+        ("mmap bar[14:18] uc private rw over a", "6.12.117", "S4.7.5"),
         ("mmap bar[14:18] uc private rw over a", "7.2", "S4.7.5"),
         ("mmap bar[14:18] uc private rw over a", "7.3", ""),
         ("mmap bar[14:18] uc shared rw over a", "7.2", ""),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from broken import Broken, answer, checked, lines
 from for_each import for_each
+from litmus_files import LITMUS
 
 from pfnlab.base.errors import Misuse, ModelledErrno
 from pfnlab.base.units import PAGE_SIZE, PfnRange, pfn_to_phys
@@ -32,7 +33,7 @@ from pfnlab.kernel.policies.trackers.exact import Exact
 from pfnlab.kernel.policies.trackers.no_partial import NoPartial
 from pfnlab.kernel.policies.trackers.track_ctx import TrackCtx
 from pfnlab.kernel.policies.walkers.early_refusal import EarlyRefusal
-from pfnlab.programs.lang.load import load_text
+from pfnlab.programs.lang.load import load_program, load_text
 from pfnlab.programs.model.model_machine import ModelMachine
 
 MAPPED = "new = mmap bar[0:3] wc shared rw"
@@ -378,6 +379,69 @@ def test_a_forgotten_flush_is_found() -> None:
     assert ["a = mmap bar[0:3] driver remap wc shared rw", "write a[0] 1", "zap_vma_ptes a"] == lines(found)
 
 
+_OVER = "fail __pte_alloc 1 in remap_pfn_range: mmap bar[0:4] wc private rw over a[0:4]"
+_UNCUT = "fail vm_area_dup 2: b = mremap a[2:4] 2 pages maymove fixed"
+_ANON, _SHARED = "a = mmap anon[0:8] private rw", "a = mmap bar[0:8] wc shared rw"
+
+
+def uncommitted(spec: str, *operations: str) -> bool:
+    """True where other pages are committed than VMAs account for, after some step of a program."""
+    text = "\n".join(("pfnlab program 1", "title t", "device bar: pci, 8 pages", *operations, ""))
+    return breaks_at(judged(ModelMachine(spec), load_text(text)), "committed_left") is not None
+
+
+@for_each(
+    ("switch", "kept", "operations"),
+    [
+        ("replaced_stays_committed=on", "", (_ANON, _OVER)),
+        ("shrunk_committed_again=on", "", (_ANON, "b = mremap a 3 pages maymove fixed")),
+        (
+            "vain_growth_stays_committed=on",
+            "",
+            (_ANON, "write a[0] 1", "fail __pte_alloc 1: b = mremap a 9 pages maymove fixed"),
+        ),
+        (
+            "vain_growth_uncommits=on",
+            "",
+            ("a = mmap bar[0:4] driver insert_page shared rw", "mremap a 6 pages maymove"),
+        ),
+        ("uncut_commits_any=on", ",uncut_commits_any=off", (_SHARED, _UNCUT)),
+        ("dontunmap_drops_account=on", "", (_ANON, "b = mremap a 8 pages maymove fixed dontunmap")),
+    ],
+)
+def test_memory_that_stays_committed_is_found(switch: str, kept: str, operations: tuple[str, ...]) -> None:
+    """By each rule of a kernel that gets the count wrong, and not without it."""
+    assert uncommitted(f"7.3,{switch}", *operations)
+    assert not uncommitted(f"7.3{kept}", *operations)
+
+
+def test_a_mapping_that_the_first_phase_refuses_stays_committed() -> None:
+    """As from 6.19 to 7.1; those without private memory that may be written commit nothing."""
+    program = load_program(LITMUS / "physical" / "refused-committed.pfn")
+
+    found = [judged(ModelMachine(spec), program) for spec in ("6.19", "7.2", "7.3")]
+
+    assert [False, True, True] == [breaks_at(steps, "committed_left") is None for steps in found]
+
+
+@for_each("spec", ["6.1", "6.12", "7.3"])
+@for_each(
+    "operations",
+    [
+        (_ANON, "munmap a[2:4]", "mremap a[4:8] 6 pages maymove", "c = fork", "c: exit"),
+        (_ANON, "fail vm_area_dup 1: c = fork", "fail vm_area_dup 1: munmap a[2:4]"),
+        ("a = mmap anon[0:8] private r", "mprotect a[2:4] rw", "mprotect a[2:4] r", "write a[0] 1"),
+        ("a = mmap anon[0:8] private r", "fail vm_area_dup 1: mprotect a[2:4] rw"),
+        (_ANON, "mmap bar[0:4] wc private rw over a[2:6]", "b = mremap a[2:4] 2 pages maymove fixed"),
+        (_ANON, "fail vm_area_dup 1: b = mremap a 8 pages maymove fixed"),
+        (_ANON, "b = mremap a 12 pages maymove fixed", "mmap anon[0:4] shared rw over b[0:4]"),
+    ],
+)
+def test_as_many_pages_are_committed_as_vmas_account_for(spec: str, operations: tuple[str, ...]) -> None:
+    """Also after errors, and after the end."""
+    assert not uncommitted(spec, *operations)
+
+
 PRIVATE = "new = mmap bar[0:3] devmem private rw"
 
 
@@ -560,6 +624,7 @@ def test_every_property_is_seen_to_fail() -> None:
         "direct_map_back",
         "no_stale",
         "copied_flushed",
+        "committed_left",
         "memory_off",
         "claimed_unmapped",
         "right_frames",

@@ -191,13 +191,13 @@ KNOWN: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
         (_LOCKED_TWICE, lambda c: c.left_mapped and c.within("6.16", "7.2")),
     ),
     "committed_left": (
-        (_UNCOUNTED, lambda c: c.own_pages and c.done("mremap") and c.within("6.1", "6.12")),
-        (_REFUSED, lambda c: c.refused_devmem and c.within("6.19", "7.2")),
-        (_REPLACED, lambda c: c.failed_over and c.within("6.12", "7.3")),
+        (_UNCOUNTED, lambda c: c.has("vain_growth_uncommits") and c.own_pages and c.done("mremap")),
+        (_REFUSED, lambda c: c.has("refused_stays_committed") and c.refused_devmem),
+        (_REPLACED, lambda c: c.has("replaced_stays_committed") and c.failed_over),
         (_UNACCOUNTED, lambda c: c.has("dontunmap_drops_account") and c.left_mapped),
         (_UNCUT, lambda c: c.left_uncut),
-        (_GREW, lambda c: c.grew_in_vain and c.within("6.1", "7.3")),
-        (_SHRUNK, lambda c: c.shrank_elsewhere and c.within("6.16", "7.3")),
+        (_GREW, lambda c: c.has("vain_growth_stays_committed") and c.grew_in_vain),
+        (_SHRUNK, lambda c: c.has("shrunk_committed_again") and c.shrank_elsewhere),
     ),
     "direct_map_back": (("S2.8: freeing a reservation does not turn the direct map back", lambda c: c.ram),),
     "claimed_free": (

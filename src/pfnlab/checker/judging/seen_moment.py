@@ -181,7 +181,7 @@ ASKED: tuple[Question, ...] = tuple(
     if question.kind == "always"
     and question.name
     not in (
-        *("exact", "no_stale", "copied_flushed", "walks_pages", "walks_all"),
+        *("exact", "no_stale", "copied_flushed", "walks_pages", "walks_all", "committed_left"),
         *("right_frames", "fork_whole", "fork_works", "fork_keeps_parent"),
     )
 )

@@ -29,6 +29,8 @@ QUIET: dict[type, tuple[str, ...]] = {
     Kernel: (
         *("profile", "trace", "processors", "book", "i_mmap_rwsems", "device_lock"),
         *("current", "warned", "next_pid", "additional_pages"),
+        # No race is asked about it.
+        "committed",
         # Only for a turn of a task that is out of `tasks`.
         "exiting",
         # Whether a page is in it is noted with the page.

@@ -12,7 +12,7 @@ from pfnlab.base.units import PAGE_SHIFT, number_of
 from pfnlab.checker.scopes.domain import OperationEffect, performed
 from pfnlab.checker.scopes.frozen import freeze
 from pfnlab.checker.scopes.mark import Mark
-from pfnlab.checker.scopes.moment import StateView, facts_of, warn_again
+from pfnlab.checker.scopes.moment import StateView, accounting_fact, facts_of, warn_again
 from pfnlab.checker.scopes.properties import QUESTIONS, Question
 from pfnlab.kernel.hw.cachemode import CacheMode
 from pfnlab.kernel.mm.kernel import Kernel
@@ -151,7 +151,8 @@ class JudgedKernel:
         exit_all(self.kernel)
         events, log = self.kernel.trace.take()
         needless = self.kernel.trace.needless - flushed_before
-        return OperationEffect(END, tuple(facts_of(log)), list(log), events, needless)
+        facts = (*facts_of(log), *accounting_fact(self.kernel))
+        return OperationEffect(END, facts, list(log), events, needless)
 
 
 def seen(kernel: Kernel) -> SeenState:

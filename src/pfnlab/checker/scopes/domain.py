@@ -17,6 +17,7 @@ from pfnlab.checker.scopes.moment import (
     FORK_LEFT,
     Judge,
     StateView,
+    accounting_fact,
     facts_of,
     warn_again,
 )
@@ -331,7 +332,7 @@ def performed(kernel: Kernel, running: OneByOne, op: Op) -> OperationEffect:
     flushed_before = kernel.trace.needless
     result = running.step(op).result
     events, log = kernel.trace.take()
-    facts = [*facts_of(log), *kernel.trace.take_misuses()]
+    facts = [*facts_of(log), *kernel.trace.take_misuses(), *accounting_fact(kernel)]
     if before is not None:
         facts += before.facts(kernel, result)
     return OperationEffect(result, tuple(facts), list(log), events, kernel.trace.needless - flushed_before)

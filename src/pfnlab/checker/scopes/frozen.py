@@ -215,6 +215,8 @@ def thaw(value: tuple[bytes, ...], blank: Callable[[], Kernel]) -> Kernel:
         kernel.memory = dict(exact[2])
         kernel.next_pid = exact[3][0]
         kernel.warned, book.warned = set(exact[3][1]), frozenset(exact[3][2])
+    # What a state has committed is what its VMAs account for: more is a fact of the step that did it.
+    kernel.take_uncovered()
     return kernel
 
 

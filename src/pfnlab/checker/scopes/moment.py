@@ -25,6 +25,7 @@ from pfnlab.programs.lang.device_ops import DRIVER_FILES, REMAPPED_WHOLE
 FREED_WRONGLY, WARNED, FREED_MAPPED = "freed wrongly", "warned", "freed while mapped"
 HOLDS_FILE = "holds a file that is not mapped"
 FORK_LEFT, FORK_FAILED, FORK_CHANGED = "fork left something", "fork failed", "fork changed its parent"
+COMMITTED = "left memory committed, or uncommitted too much"
 USED_VMA = "used a VMA that was freed"
 LOOKED_BEHIND, LEFT_BEHIND = "looked behind a revocation", "left an entry behind a revocation"
 _MESSAGES = (
@@ -50,6 +51,11 @@ def facts_since(trace: Trace) -> tuple[str, ...]:
     """The facts of all that was done since the last call: what was logged, and the misuses."""
     _, log = trace.take()
     return (*facts_of(log), *trace.take_misuses())
+
+
+def accounting_fact(kernel: Kernel) -> list[str]:
+    """The fact that other pages are committed than VMAs account for; they are forgotten then."""
+    return [COMMITTED] if kernel.take_uncovered() else []
 
 
 def warn_again(kernel: Kernel) -> None:

@@ -14,6 +14,7 @@ from pfnlab.checker.scopes.moment import (
 from pfnlab.checker.scopes.state_judges import (
     claimed_free,
     claimed_unmapped,
+    committed_left,
     copied,
     copied_flushed,
     counters,
@@ -124,6 +125,7 @@ QUESTIONS: tuple[Question, ...] = (
     _always(None, fork_keeps_parent, "fork"),
     _always(None, freed_unmapped, "buffer"),
     _always(None, right_file, "stack"),
+    _always(None, committed_left, "private"),
     _always("walker", walks_pages),
     _always("walker", walks_all, "write", "private"),
     _always("tracker", no_warning),
@@ -142,7 +144,10 @@ def _race(
 
 #: The judges of facts, which are of a step and not of the state after it.
 _OF_FORKS = (fork_whole, fork_works, fork_keeps_parent)
-_OF_STEPS = (freed_once, no_warning, freed_unmapped, right_file, copied_flushed, *_OF_FORKS)
+_OF_STEPS = (freed_once, no_warning, freed_unmapped, right_file, copied_flushed, committed_left, *_OF_FORKS)
+
+#: Those of one operation: in the middle of another, memory is committed that no VMA has yet.
+_OF_OPERATIONS = (*_OF_FORKS, committed_left)
 
 #: The properties of races that are facts of their turns.
 _OF_MEETINGS = (
@@ -154,7 +159,11 @@ _OF_MEETINGS = (
 
 #: The properties of a state that are asked at the end of a race: those of no single operation.
 STATE_QUESTIONS: tuple[Question, ...] = (
-    *(question for question in QUESTIONS if question.kind == "always" and question.judge not in _OF_FORKS),
+    *(
+        question
+        for question in QUESTIONS
+        if question.kind == "always" and question.judge not in _OF_OPERATIONS
+    ),
     *_OF_MEETINGS,
 )
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pfnlab.base.units import PfnRange
 from pfnlab.checker.scopes.modes import agree
 from pfnlab.checker.scopes.moment import (
+    COMMITTED,
     FORK_CHANGED,
     FORK_FAILED,
     FORK_LEFT,
@@ -164,6 +165,11 @@ def right_file(moment: Moment) -> bool | None:
 def copied_flushed(moment: Moment) -> bool | None:
     """No processor remembers a page when its copy is put in."""
     return COPIED_UNFLUSHED not in moment.facts
+
+
+def committed_left(moment: Moment) -> bool | None:
+    """As many pages are committed as VMAs account for."""
+    return COMMITTED not in moment.facts
 
 
 def counters(moment: Moment) -> bool | None:

@@ -7,7 +7,6 @@ from pfnlab.base.errors import ModelledErrno, Undecided, Why
 from pfnlab.kernel.hw.entry import pte_mkclean, pte_mkold, pte_wrprotect
 from pfnlab.kernel.mm.failures import check_chosen, vm_area_dup
 from pfnlab.kernel.mm.flags import (
-    VM_ACCOUNT,
     VM_DONTCOPY,
     VM_LOCKED,
     VM_LOCKONFAULT,
@@ -20,7 +19,7 @@ from pfnlab.kernel.mm.flags import (
 from pfnlab.kernel.mm.gather import MmuGather
 from pfnlab.kernel.mm.space import OWN_PAGE, MmStruct
 from pfnlab.kernel.mm.unmap import clear_vmas, detach, exit_mmap, free_own_tables, free_vmas
-from pfnlab.kernel.mm.vma import AnonVma, Vma
+from pfnlab.kernel.mm.vma import AnonVma, Vma, accounted
 
 #: The functions that a copy of the program's own memory calls, in their order, with what they make.
 _OWN_NEEDS = {"vm_area_dup": "mappings", "__pte_alloc": "page tables"}
@@ -110,20 +109,16 @@ def _refuse_commit(parent: MmStruct) -> NoReturn:
 def _copy_vma(src: Vma, child: MmStruct, commits: bool) -> None:
     """One VMA of the parent: copied, linked, then its entries."""
     kernel = src.mm.kernel
-    if src.flags & VM_ACCOUNT and not commits:
+    committed = accounted([src])
+    if committed and not commits:
         _refuse_commit(src.mm)
-    dst = vm_area_dup(src, child)
-    if src.anon_vma is not None:
-        dst.anon_vma = AnonVma(inherited=True)
-    dst.flags &= ~(VM_LOCKED | VM_LOCKONFAULT)
-    dst.tracked_like(src)
-    opens_first = kernel.profile.fork_opens_first
-    if opens_first:
-        _open(dst, src)
-    child.link(dst)
-    if dst.i_mapping is not None:
-        kernel.link_file(dst, src)
-        kernel.trace.event("link", dst.start)
+    # The parent was granted as much.
+    kernel.committed += committed
+    try:
+        dst = _linked_copy(src, child)
+    except ModelledErrno:
+        kernel.uncommit(committed)
+        raise
     if src.flags & VM_WIPEONFORK:
         dst.anon_vma = None
     else:
@@ -131,8 +126,25 @@ def _copy_vma(src: Vma, child: MmStruct, commits: bool) -> None:
             kernel.trace.event("copy_range", src.start)
             if _vma_needs_copy(src):
                 _copy_page_range(dst, src)
-    if not opens_first:
+    if not kernel.profile.fork_opens_first:
         _open(dst, src)
+
+
+def _linked_copy(src: Vma, child: MmStruct) -> Vma:
+    """A VMA of the parent's copied and linked, still without its entries."""
+    kernel = src.mm.kernel
+    dst = vm_area_dup(src, child)
+    if src.anon_vma is not None:
+        dst.anon_vma = AnonVma(inherited=True)
+    dst.flags &= ~(VM_LOCKED | VM_LOCKONFAULT)
+    dst.tracked_like(src)
+    if kernel.profile.fork_opens_first:
+        _open(dst, src)
+    child.link(dst)
+    if dst.i_mapping is not None:
+        kernel.link_file(dst, src)
+        kernel.trace.event("link", dst.start)
+    return dst
 
 
 def _open(dst: Vma, src: Vma) -> None:

@@ -25,7 +25,7 @@ from pfnlab.kernel.mm.processors import Need, Processors
 from pfnlab.kernel.mm.profile import Profile
 from pfnlab.kernel.mm.space import MmStruct
 from pfnlab.kernel.mm.tracker import Tracker
-from pfnlab.kernel.mm.vma import AddressSpace, Vma
+from pfnlab.kernel.mm.vma import AddressSpace, Vma, accounted
 from pfnlab.kernel.mm.walk_policy import SpecialBits, WalkerPolicy, Walkers
 
 #: Where mmap looks for free space first: the top of user space, below the stack.
@@ -113,6 +113,8 @@ class Kernel:
         #: Maps what every new program has of the kernel's, where that is modelled (S9.11).
         self.additional_pages: Callable[[MmStruct], None] | None = None
         self.mlock_batch = MlockBatch(drained_by_unmap=profile.unmap_drains_lru)
+        #: Pages promised to the VMAs of tasks (vm_committed_as), without those of their own memory.
+        self.committed = 0
         self._later: list[Callable[[], None]] = []
         #: Every VMA of a file in the order a reverse-map walk meets them: by offset, equals as linked.
         self.i_mmap: list[Vma] = []
@@ -213,8 +215,7 @@ class Kernel:
         self.processors.wait(Need.IPI, lambda: not self.processors.held)
         self.mlock_batch.drain()
 
-    @staticmethod
-    def commit(nr: int) -> None:
+    def commit(self, nr: int) -> None:
         """Promise *nr* pages to private memory that may be written (security_vm_enough_memory_mm).
 
         :raises Undecided: there may not be as much
@@ -223,6 +224,17 @@ class Kernel:
             raise Undecided(
                 f"the model does not know whether a machine has {nr} pages for private memory", Why.NO_RULE
             )
+        self.committed += nr
+
+    def uncommit(self, nr: int) -> None:
+        """Take a promise back (vm_unacct_memory)."""
+        self.committed -= nr
+
+    def take_uncovered(self) -> int:
+        """The pages committed that no VMA accounts for, which are forgotten; below zero for too few."""
+        uncovered = self.committed - sum(accounted(task.mm.vmas) for task in self.processes())
+        self.committed -= uncovered
+        return uncovered
 
     def link_file(self, vma: Vma, parent: Vma | None = None) -> None:
         """The VMA enters its file's reverse map."""

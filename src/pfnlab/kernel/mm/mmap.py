@@ -21,7 +21,7 @@ from pfnlab.kernel.mm.populate import mm_populate
 from pfnlab.kernel.mm.rlimit import may_expand_vm
 from pfnlab.kernel.mm.space import MAX_MAP_COUNT, TASK_PAGES, MmStruct
 from pfnlab.kernel.mm.unmap import clear_vmas, detach, free_vmas, gather_munmap, zap_vma
-from pfnlab.kernel.mm.vma import MappedFile, Vma
+from pfnlab.kernel.mm.vma import MappedFile, Vma, accounted
 
 
 def do_mmap(
@@ -83,8 +83,6 @@ def map_locked(
     if not fixed and mm.vmas_in(start, end):
         raise ModelledErrno(errno.EEXIST)
     flags = _vm_flags(mm, access, file, shared) | (VM_LOCKED if locked else 0)
-    if flags & VM_ACCOUNT:
-        mm.kernel.commit(nr)
     vma = Vma(
         mm,
         start,
@@ -115,20 +113,22 @@ def _vm_flags(mm: MmStruct, access: int, file: MappedFile | None, shared: bool) 
 
 def _mmap_region(vma: Vma) -> None:
     """Clear the way, let the file fill the new VMA, link it."""
-    mm, file = vma.mm, vma.file
+    mm, file, profile = vma.mm, vma.file, vma.mm.kernel.profile
     two_phases = file is not None and file.mmap_prepare
-    if mm.kernel.profile.fixed_frees_before_mmap:
+    if profile.fixed_frees_before_mmap:
         _check_limits(vma)
     replaced = _cut_out(vma)
-    if not mm.kernel.profile.fixed_frees_before_mmap:
+    if not profile.fixed_frees_before_mmap:
         _check_limits(vma, replaced)
+    mm.kernel.commit(accounted([vma]))
+    taken_over = accounted(replaced) if vma.flags & VM_ACCOUNT else 0
     # Replaced VMAs stay in the tree until the new VMA takes their place, except in the oldest kernels.
     in_tree = replaced
-    if mm.kernel.profile.fixed_frees_before_mmap:
+    if profile.fixed_frees_before_mmap:
         detach(mm, replaced)
         in_tree = []
     clear_vmas(mm, replaced)
-    if mm.kernel.profile.fixed_frees_before_mmap:
+    if profile.fixed_frees_before_mmap:
         free_vmas(mm, replaced)
         replaced = []
     try:
@@ -137,6 +137,8 @@ def _mmap_region(vma: Vma) -> None:
     except ModelledErrno:
         detach(mm, in_tree)
         free_vmas(mm, replaced)
+        if not profile.refused_stays_committed:
+            mm.kernel.uncommit(accounted([vma]))
         raise
     if two_phases:
         # The new VMA is linked and the old ones are gone before it is filled (S4.7).
@@ -153,6 +155,9 @@ def _mmap_region(vma: Vma) -> None:
         _teardown(vma, linked=two_phases)
         detach(mm, in_tree)
         free_vmas(mm, replaced)
+        if profile.replaced_stays_committed and not two_phases:
+            # The new mapping gives back only what it wanted beyond the share of those that it replaced.
+            mm.kernel.commit(taken_over)
         raise
     if not two_phases:
         # The file may have filled it, and a revocation does not find it yet (S8.3.10).

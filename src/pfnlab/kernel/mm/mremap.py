@@ -33,7 +33,10 @@ _PTE_TABLE = TABLE_PAGES[1]
 
 @dataclass(frozen=True)
 class Remap:
-    """One call: pages ``old`` at ``start`` become ``new`` pages, perhaps at ``to``."""
+    """One call: pages ``old`` at ``start`` become ``new`` pages, perhaps at ``to``.
+
+    :ivar shrunk: the pages behind them that it has unmapped already
+    """
 
     start: int
     old: int
@@ -42,6 +45,7 @@ class Remap:
     fixed: bool = False
     dontunmap: bool = False
     to: int = 0
+    shrunk: int = 0
 
     @property
     def elsewhere(self) -> bool:
@@ -152,7 +156,7 @@ def _clear_the_way(mm: MmStruct, call: Remap) -> Remap:
         unmap_range(mm, call.to, call.to + call.new)
     if call.old > call.new:
         unmap_range(mm, call.start + call.new, call.start + call.old)
-        return replace(call, old=call.new)
+        return replace(call, old=call.new, shrunk=call.old - call.new)
     return call
 
 
@@ -209,7 +213,11 @@ def _resize(mm: MmStruct, vma: Vma, call: Remap, lock: Locked) -> int:
     if call.start + call.old == vma.end and call.start + call.new <= ceiling:
         if vma.special:
             # The kernel grows a VMA by merging the pages behind it into it, and no such VMA merges.
+            if mm.kernel.profile.vain_growth_uncommits and not vma.flags & VM_ACCOUNT:
+                mm.kernel.uncommit(call.new - call.old)
             raise ModelledErrno(errno.ENOMEM)
+        if vma.flags & VM_ACCOUNT:
+            mm.kernel.commit(call.new - call.old)
         with mm.relinked(vma):
             vma.end = call.start + call.new
         mm.merge_around(vma, "grown")
@@ -234,6 +242,10 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
     locked = mm.locked if leaks else 0
     mm.start_write(vma)
     trace.event("copy_vma", to)
+    # The source is uncommitted when it is unmapped.
+    is_account = bool(vma.flags & VM_ACCOUNT)
+    committed = (call.new + call.shrunk * mm.kernel.profile.shrunk_committed_again) * is_account
+    mm.kernel.commit(committed)
     new = vma.dup(mm)
     new.start, new.end = to, to + call.new
     new.pgoff = vma.pgoff + call.start - vma.start
@@ -241,10 +253,14 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
         new.pgoff = to
     excluded = vma if call.dontunmap and not mm.kernel.profile.dontunmap_joins_source else None
     merges = mm.would_merge(new, "copied", excluded)
-    if not merges:
-        # The copy that is looked at here is the new VMA by now.
-        vm_area_dup(vma, mm)
-    new.tracked_like(vma)
+    try:
+        if not merges:
+            # The copy that is looked at here is the new VMA by now.
+            vm_area_dup(vma, mm)
+        new.tracked_like(vma)
+    except ModelledErrno:
+        mm.kernel.uncommit(committed)
+        raise
     if new.file is not None and new.file.opened is not None:
         new.file.opened(new, vma)
     with nullcontext() if merges else mm.entering(new):
@@ -262,6 +278,8 @@ def _move_vma(vma: Vma, call: Remap, to: int) -> int:
         _move_entries(new, vma, replace(call, start=to, old=moved), call.start)
         tracker.move_vma(new, vma)
         unmap_range(mm, to, to + call.new)
+        if is_account and not call.dontunmap and mm.kernel.profile.vain_growth_stays_committed:
+            mm.kernel.commit(call.new - call.old)
         raise ModelledErrno(errno.ENOMEM)
     tracker.move_vma(vma, new)
     if call.dontunmap:
@@ -295,6 +313,8 @@ def _unmap_source(vma: Vma, call: Remap) -> None:
     try:
         unmap_range(mm, call.start, call.start + call.old)
     except ModelledErrno:
+        if mm.kernel.profile.uncut_commits_any and not vma.flags & VM_ACCOUNT:
+            mm.kernel.commit(call.old)
         for part in mm.vmas_in(start, end):
             part.flags &= ~VM_ACCOUNT
 

@@ -53,6 +53,14 @@ class Profile:
     anon_inodes_noexec: bool
     error_puts_vm_file: bool
 
+    # Committed memory that is not given back, or that was never taken.
+    replaced_stays_committed: bool
+    refused_stays_committed: bool
+    shrunk_committed_again: bool
+    vain_growth_stays_committed: bool
+    vain_growth_uncommits: bool
+    uncut_commits_any: bool
+
     # Fork.
     fork_opens_first: bool
     failed_fork_unmaps: bool

@@ -11,7 +11,7 @@ from pfnlab.kernel.mm.locks import Locked
 from pfnlab.kernel.mm.shmem import dirtied, is_dirty_file_page
 from pfnlab.kernel.mm.space import TASK_PAGES, MmStruct
 from pfnlab.kernel.mm.table_locks import PageTable
-from pfnlab.kernel.mm.vma import Vma
+from pfnlab.kernel.mm.vma import Vma, accounted
 
 #: How many VMAs of a file leave its reverse map at once (struct unlink_vma_file_batch).
 _BATCH = 8
@@ -247,7 +247,8 @@ def _leave_files(vmas: list[Vma]) -> None:
 
 
 def free_vmas(mm: MmStruct, vmas: list[Vma], function: str = "vm_area_free") -> None:
-    """remove_vma for each: the tracker frees what it remembered of it (S4.5.4)."""
+    """remove_vma for each: its memory is uncommitted, and the tracker frees what it remembered (S4.5.4)."""
+    mm.kernel.uncommit(accounted(vmas))
     for vma in vmas:
         with mm.kernel.processors.inside(function):
             if vma.file is not None and vma.file.closed is not None:

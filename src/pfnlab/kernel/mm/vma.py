@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pfnlab.base.errors import ModelledErrno
 from pfnlab.kernel.hw.entry import pgprot_modify
 from pfnlab.kernel.mm.flags import (
+    VM_ACCOUNT,
     VM_SHARED,
     VM_SOFTDIRTY,
     VM_SPECIAL,
@@ -197,6 +198,11 @@ class AnonVma:
 
     def __init__(self, *, inherited: bool = False) -> None:
         self.inherited = inherited
+
+
+def accounted(vmas: Iterable[Vma]) -> int:
+    """The pages of *vmas* that are promised to them (VM_ACCOUNT)."""
+    return sum(vma.nr for vma in vmas if vma.flags & VM_ACCOUNT)
 
 
 #: The memory policy of a VMA that nobody gave another one.

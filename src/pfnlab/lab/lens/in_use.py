@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, pages_of, phys_to_pfn
+from pfnlab.base.units import PAGE_SHIFT, PAGE_SIZE, PHYSICAL_MASK, pages_of, phys_to_pfn, than_before
 from pfnlab.kernel.hw.bits import PAGE_PRESENT, PAGE_PSE
 from pfnlab.kernel.mm.flags import VM_ACCOUNT
 from pfnlab.lab.lens.plain import Fault
@@ -82,7 +82,7 @@ def left_behind(
             more = after.counts[name] - before.counts[name]
             # Others' leftovers may go in the meantime; committed pages may never decrease.
             if more > 0 or (more and name == "committed_left"):
-                yield Fault(name, f"{abs(more):,} {words} {'more' if more > 0 else 'less'} than before")
+                yield Fault(name, than_before(more, words))
     for name, words in LISTED.items():
         had, has = before.lists.get(name), after.lists.get(name)
         if had is None or has is None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from pfnlab.base.errors import Undecided, Why
-from pfnlab.base.units import PAGE_SIZE, PHYSICAL_BITS, PfnRange, phys_to_pfn
+from pfnlab.base.units import PAGE_SIZE, PHYSICAL_BITS, PfnRange, phys_to_pfn, than_before
 from pfnlab.kernel.hw.physmap import Resource
 from pfnlab.kernel.hw.platform import Platform, qemu_q35
 from pfnlab.kernel.mm.configuration import DISTRIBUTION, Configuration
@@ -33,7 +33,14 @@ from pfnlab.programs.runs import places
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.machine import Accel, Machine
 from pfnlab.programs.runs.named_machines import MachineKind, Named, model_text
-from pfnlab.programs.runs.observation import Reason, Run, Step, TlbSeen
+from pfnlab.programs.runs.observation import (
+    MemoryFault,
+    MemorySeen,
+    Reason,
+    Run,
+    Step,
+    TlbSeen,
+)
 
 #: The place of BARs: below 4 GiB while they fit, as firmware places them, else above.
 _LOW_BAR_PFN = phys_to_pfn(0xC000_0000)
@@ -204,6 +211,7 @@ class ModelMachine:
             look=self.look,
             configuration=self.profile.configuration,
             tlbs=tuple(opened.tlbs),
+            memory=opened.left_behind,
         )
         return run, opened.guards, processors
 
@@ -270,6 +278,15 @@ class OpenRun:
         """All tasks are killed."""
         exit_all(self.kernel)
         self._done(self._observer.step(END, MAIN_TASK, "ok", None, None), settled=True)
+
+    @property
+    def left_behind(self) -> tuple[MemorySeen, ...]:
+        """Of each step what only memory shows, where the run leaves memory committed; else empty."""
+        left = self.kernel.committed
+        if not left:
+            return ()
+        fault = MemoryFault("committed_left", than_before(left, "committed pages"))
+        return (*[MemorySeen()] * (len(self.steps) - 1), MemorySeen(faults=(fault,)))
 
     def _done(self, step: Step, *, settled: bool) -> None:
         self.steps.append(self._running.comparable(step))

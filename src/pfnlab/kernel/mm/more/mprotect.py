@@ -83,6 +83,7 @@ def _mprotect(tlb: MmuGather, start: int, end: int, access: int, keyed: bool) ->
 def _mprotect_fixup(tlb: MmuGather, vma: Vma, start: int, end: int, flags: int) -> None:
     """Split, change the VMA, change its entries."""
     mm = vma.mm
+    committed = 0
     if flags & VM_WRITE:
         # Where neither the old nor the new kind may grow, it is not the kind that is refused.
         nr = end - start
@@ -91,10 +92,17 @@ def _mprotect_fixup(tlb: MmuGather, vma: Vma, start: int, end: int, flags: int) 
         if not vma.flags & (VM_ACCOUNT | VM_WRITE | VM_SHARED):
             flags |= VM_ACCOUNT
             mm.kernel.commit(nr)
+            committed = nr
     elif mm.kernel.profile.unfaulted_unaccounted and vma.is_anonymous and vma.anon_vma is None:
         flags &= ~VM_ACCOUNT
+    given_back = end - start if vma.flags & VM_ACCOUNT & ~flags else 0
     to_be_copied = vma.flags & (VM_LOCKED | VM_WRITE | VM_SHARED) == VM_LOCKED
-    vma = mm.modify(vma, start, end, flags)
+    try:
+        vma = mm.modify(vma, start, end, flags)
+    except ModelledErrno:
+        mm.kernel.uncommit(committed)
+        raise
+    mm.kernel.uncommit(given_back)
     vma.set_page_prot()
     _change_protection(tlb, vma, start, end)
     if to_be_copied and vma.flags & VM_WRITE:
