@@ -309,7 +309,7 @@ def test_only_real_kernels_are_promoted(ask: Ask, program: Path, flags: tuple[st
     answer = ask("run", program, *flags, "--promote")
 
     assert (answer.code, golden_path(program).exists()) == (2, False)
-    assert "goldens come from qemu:VERSION alone" in answer.err
+    assert "goldens come only from qemu:VERSION" in answer.err
 
 
 @pytest.mark.usefixtures("fakes")

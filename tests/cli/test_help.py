@@ -35,7 +35,7 @@ def test_on_a_narrow_terminal_an_option_stands_above_its_meaning(
 
     answer = ask("fuzz", "--help")
 
-    assert "\n  --findings DIR\n      Where findings are filed.\n      [default: findings]\n" in answer.out
+    assert "\n  --findings DIR\n      Folder for findings.\n      [default: findings]\n" in answer.out
 
 
 @for_each("columns", [40, 80, 200])
