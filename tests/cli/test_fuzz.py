@@ -125,7 +125,7 @@ def test_coverage_is_one(ask: Ask) -> None:
     unknown = ask("fuzz", *SAME, "--coverage", "branches")
 
     assert (2, 2) == (both.code, unknown.code)
-    assert "write one of them" in both.err
+    assert "drop one" in both.err
     assert "write model, kernel or none" in unknown.err
 
 

@@ -118,7 +118,7 @@ def test_a_collected_bundle_is_the_same_machine(ask: Ask, tmp_path: Path) -> Non
         (("--redact",), "add --collect FILE"),
         ((LEAK, "--deep"), "is not this machine"),
         ((LEAK, "--format", "xml"), "unknown format 'xml'"),
-        ((LEAK, "--format", "prometheus", "--json"), "two forms of the same"),
+        ((LEAK, "--format", "prometheus", "--json"), "two formats"),
         ((LEAK, "--device", "00:99.0"), "there is no PCI device"),
         (("nowhere.bundle",), "nowhere.bundle"),
         (("--collect", "f", "--watch", "1"), "--collect looks at nothing: leave --watch out"),
@@ -182,4 +182,4 @@ def test_watching_prints_what_changes(ask: Ask, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr("time.sleep", stop)
 
-    assert "looked at:" in ask("inspect", "--watch", "5").out
+    assert "inspected:" in ask("inspect", "--watch", "5").out

@@ -18,7 +18,7 @@ from for_each import for_each
         ),
         (
             ("check", "--swarm", "2", "--every-order"),
-            "--swarm goes without --memory, --checkpoint, --random and --every-order: "
+            "--swarm excludes --memory, --checkpoint, --random and --every-order: "
             "--states limits each search",
         ),
         (

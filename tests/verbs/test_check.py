@@ -34,8 +34,8 @@ def test_options_say_the_kind_of_limits(options: dict[str, Any], limits: CheckLi
 _SWARM = "--swarm excludes --memory, --checkpoint, --random and --every-order: --states limits each search"
 
 _RANDOM = (
-    "--random goes without --memory, --checkpoint, --states and --every-order: its walks, "
-    "--depth and --seconds limit it"
+    "--random excludes --memory, --checkpoint, --states and --every-order: its walks are limited by "
+    "N, --depth and --seconds"
 )
 
 

@@ -75,7 +75,7 @@ def read(words: Sequence[str]) -> CommandLine:
         name, *rest = rest
         name, rest = (name, rest) if verb else renamed(name, rest)
         if name not in names:
-            raise Misuse(f"no verb{f'{verb} {name}'.strip()!r}{_instead(name, names, verb)}")
+            raise Misuse(f"no verb {f'{verb} {name}'.strip()!r}{_instead(name, names, verb)}")
         verb = f"{verb} {name}".strip()
     values = _values(verb, rest)
     if values is None:
@@ -171,7 +171,7 @@ def _arguments(verb: str, fields: Iterable[OptionField], words: list[str]) -> di
             taken, words = (words, []) if field.is_several else (words[:1], words[1:])
             given[field.name] = [[word] for word in taken]
     if words:
-        raise Misuse(f"{words[0]!r}  is one word too many; usage:{_usage(verb)}")
+        raise Misuse(f"{words[0]!r} is one word too many; usage: {_usage(verb)}")
     return given
 
 

@@ -110,7 +110,7 @@ def perform_check(request: CampaignCheckRequest, say: Say) -> Iterator[PlainText
     if not request.trust and (files := policies_of(shards)):
         names = one_line(", ".join(files))
         yield PlainText.line(
-            f"    not checked, because this would run code: {names}; review it, then add --trust"
+            f"  not checked, because this would run code: {names}; review it, then add --trust"
         )
 
 

@@ -62,7 +62,7 @@ def perform(request: DrawRequest, say: Say) -> Iterator[PlainText]:
         raise Misuse("--all draws all steps, --step one: drop one of them")
     accel, look = accel_named(request.accel), None if request.look is None else look_named(request.look)
     if request.theme not in themes:
-        raise Misuse(f"unknown theme{request.theme!r}: write --theme {'|'.join(themes)}")
+        raise Misuse(f"unknown theme {request.theme!r}: write --theme {'|'.join(themes)}")
     if request.race and step is not None:
         raise Misuse("--race draws all steps, --step one: drop one of them")
     paths = program_paths([request.program])

@@ -255,7 +255,7 @@ def _kept(
         names = vocabulary.__struct_fields__
         words = [f"--{name}" for name in names if getattr(state.vocabulary, name)]
         none = "none of " + ", ".join(f"--{name}" for name in names)
-        raise Misuse(f"{request.resume} holds a hunt with{' '.join(words) or none}")
+        raise Misuse(f"{request.resume} holds a hunt with {' '.join(words) or none}")
     return state
 
 

@@ -113,7 +113,7 @@ def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unm
         if len(names) == 1:
             yield met(names[0])
             return
-        with working(f"comparing{number_of(len(names), 'kernel')}", len(names)) as work:
+        with working(f"comparing {number_of(len(names), 'kernel')}", len(names)) as work:
             yield from in_order(met, names, jobs, done=work.advance)
 
     for answer in answers():

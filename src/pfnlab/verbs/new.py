@@ -41,4 +41,4 @@ def check_free(targets: Iterable[Path], instead: str, *, force: bool) -> None:
     there = [str(path) for path in targets if path.exists() or path.is_symlink()]
     if there and not force:
         exist = "exists" if len(there) == 1 else "exist"
-        raise Misuse(f"{', '.join(there)}  already {exist}: {instead}, or add --force")
+        raise Misuse(f"{', '.join(there)} already {exist}: {instead}, or add --force")

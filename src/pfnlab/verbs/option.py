@@ -86,7 +86,7 @@ SECONDS = Option("", min=0, check=_check_seconds)
 AS_JSON = Option("Print JSON.", names=("--json",))
 
 ACCEL = Option(
-    "How guests run: KVM, QEMU's emulation (tcg, slower), or KVM if it works (auto).",
+    "Guest CPU: KVM, QEMU's emulation (tcg, slower), or KVM if it works (auto).",
     "auto|kvm|tcg",
     ("--accel",),
 )
@@ -114,7 +114,7 @@ ProfileOf = Annotated[str | None, PROFILE]
 LookOf = Annotated[
     str | None,
     Option(
-        "How kernel state is observed: from guest memory (runs nothing in the guest, so 1 GiB "
+        "Where kernel state is read: from guest memory (runs nothing in the guest, so 1 GiB "
         "mappings survive), through /proc after each operation, or only at the end. Default: "
         "memory, or proc if the lens is not installed or the kernel has no type information.",
         "memory|proc|end",

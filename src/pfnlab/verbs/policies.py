@@ -64,7 +64,7 @@ def _places(folder: str) -> Iterator[str]:
 
     for seam, places in PLACES.items():
         if FOLDERS[seam] == folder:
-            yield f"    for one place:{', '.join(f'{seam}.{place}=' for place in places)}"
+            yield f"  for one place: {', '.join(f'{seam}.{place}=' for place in places)}"
 
 
 def all_policies() -> Iterator[Policy]:
@@ -136,5 +136,5 @@ def _version(name: str) -> str:
 
     version = version_named(name)
     if series_of(version) not in all_series():
-        raise Misuse(f"no profile of{series_of(version)}: known are {', '.join(all_series())}")
+        raise Misuse(f"no profile of {series_of(version)}: known are {', '.join(all_series())}")
     return version

@@ -27,7 +27,7 @@ class ReviewRequest(Request, frozen=True, kw_only=True):
     ]
     base: Annotated[str | None, Option("The model to compare it with. Default: the newest.", "MODEL")] = None
     seconds: Annotated[
-        float, SECONDS._replace(help="Start no more questions after this many seconds.", metavar="S")
+        float, SECONDS._replace(help="Start no new question after this many seconds.", metavar="S")
     ] = 60
     resume: Annotated[Path | None, Option("Save the answers in FILE, and resume from them.", "FILE")] = None
     store: Annotated[str | None, Option("Use the answers of campaigns in this store first.", "STORE")] = None

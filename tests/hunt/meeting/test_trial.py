@@ -184,7 +184,7 @@ def test_a_patch_that_is_not_what_it_says() -> None:
     trial = tried(Kernel("7.2"), "flush=none")
 
     assert Outcome.DISCOVERY is trial.outcome
-    assert "## What it does otherwise than model:7.2,flush=none" in page(trial)
+    assert "## Differences from model:7.2,flush=none" in page(trial)
 
 
 def test_claims_that_change_are_named_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +237,7 @@ def test_what_did_not_show_again_decides_nothing() -> None:
     trial = tried(Moody("7.2"))
 
     assert Outcome.UNDECIDED is trial.outcome
-    assert "Undecided: 1 difference in " in page(trial) and "## What did not show again" in page(trial)
+    assert "Undecided: 1 difference in " in page(trial) and "## Differences that did not recur" in page(trial)
 
 
 def test_an_unknown_policy() -> None:

@@ -71,7 +71,7 @@ def test_a_folder_of_findings(tmp_path: Path) -> None:
 
 def test_a_folder_without_findings(tmp_path: Path) -> None:
     """It says what a finding is."""
-    with pytest.raises(Misuse, match=r"no finding is in this folder \(program.pfn and report.md\)"):
+    with pytest.raises(Misuse, match=r"no finding in this folder \(program.pfn and report.md\)"):
         read_results([tmp_path])
 
 
@@ -289,5 +289,5 @@ def test_a_link_in_a_finding_is_no_file_of_it(tmp_path: Path) -> None:
     (finding / "program.pfn").symlink_to(tmp_path / "secret")
     (finding / "report.md").write_text(FINDING["report"])
 
-    with pytest.raises(Misuse, match="no finding is in this folder"):
+    with pytest.raises(Misuse, match="no finding in this folder"):
         read_results([finding])

@@ -46,7 +46,7 @@ def test_what_it_costs_and_changes_is_shown() -> None:
     said = terminal(part(sample()))
 
     assert "Costs in all sequences\n" in said
-    assert "What else differs\n" in said
+    assert "Other differences\n" in said
     assert "each VMA of the system: 0 bytes, was 8 bytes" in said
 
 
