@@ -1,6 +1,6 @@
 """Questions of the page, with bounds, and the replies to them.
 
-Data that fits no question is refused before anything reads it. A reply is an answer, or one line that gives the
+Data that fits no question is refused before anything reads it. A reply is an answer, or one line with the
 reason for its absence.
 """
 

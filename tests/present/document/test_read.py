@@ -107,7 +107,7 @@ def test_a_wrong_value_is_named(tmp_path: Path) -> None:
 
     said = refusal(tmp_path, json.dumps(content))
 
-    assert "no pfnlab-run/1: " in said and "`$.machines[0].steps[1].flushes`" in said
+    assert "not a pfnlab-run/1: " in said and "`$.machines[0].steps[1].flushes`" in said
     assert said.endswith("print it again with pfnlab run --json")
 
 

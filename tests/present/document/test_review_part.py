@@ -57,4 +57,4 @@ def test_a_design_that_changes_nothing() -> None:
     )
 
     assert Outcome.AS_EXPECTED is same.outcome
-    assert "does the same in all that was asked." in terminal(part(same)).splitlines()[0]
+    assert "no difference in any question." in terminal(part(same)).splitlines()[0]

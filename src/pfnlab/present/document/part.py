@@ -27,7 +27,7 @@ from pfnlab.present.document.blocks import (
 )
 
 #: The word for each outcome in an overview.
-WORDS = {Outcome.DISCOVERY: "findings", Outcome.UNDECIDED: "undecided", Outcome.AS_EXPECTED: "as expected"}
+WORDS = {Outcome.DISCOVERY: "to review", Outcome.UNDECIDED: "undecided", Outcome.AS_EXPECTED: "as expected"}
 #: The word for a result that is undecided because a guest was lost.
 LOST = "lost"
 
