@@ -126,7 +126,7 @@ def test_what_a_policy_describes() -> None:
 
     assert Outcome.AS_EXPECTED is trial.outcome
     assert "# linux against model:7.2,tracker=vm_pat" in said
-    assert "## What tracker=vm_pat changes" in said
+    assert "## Changes by tracker=vm_pat" in said
     assert "## Properties that change their verdict\n\n- " in said
     assert trial.meant and trial.verdicts
 
@@ -148,7 +148,7 @@ def test_the_review_of_a_policy_comes_first() -> None:
         "The review of flush=end_vma",
         "nothing is newly broken; other flushes, other needless",
     )
-    assert 0 < again.index(title) < again.index(verdict) < again.index("What flush=end_vma changes")
+    assert 0 < again.index(title) < again.index(verdict) < again.index("Changes by flush=end_vma")
     assert title not in page(trial)
     assert Outcome.AS_EXPECTED is told.outcome
 
