@@ -46,7 +46,7 @@ def test_a_new_file_can_be_checked(folder: Path, ask: Ask) -> None:
     assert 0 == ask("campaign", "new", "My night.toml").code
     answer = ask("campaign", "check", "My night.toml")
 
-    assert (0, "my-night: 27 shards, 0 with a kernel") == (answer.code, answer.out.splitlines()[0])
+    assert (0, "my-night: 27 shards, 0 on real kernels") == (answer.code, answer.out.splitlines()[0])
 
 
 def test_a_new_file_takes_none_that_is_there(folder: Path, ask: Ask) -> None:
@@ -146,7 +146,7 @@ def test_results_are_filtered(folder: Path, ask: Ask) -> None:
         (("--campaign", "quik"), "has no campaign 'quik': did you mean `quick`?"),
         (("--format", "csv"), "add -o FILE"),
         (("--json", "-o", "x.csv"), "drop one of them"),
-        (("-o", "x.xlsx"), "unknown format 'xlsx'"),
+        (("-o", "x.xlsx"), "there is no format 'xlsx'"),
     ],
 )
 def test_a_wrong_filter_is_misuse(folder: Path, ask: Ask, words: tuple[str, ...], says: str) -> None:

@@ -181,7 +181,7 @@ def test_the_help_explains_the_table(ask: Ask) -> None:
     """The word and the mark that a table has are in the help of run."""
     said = " ".join(ask("run", "-h").out.split())
 
-    assert "A row that ends in < " in said
+    assert "marks rows that differ from the first machine" in said
     assert "is LEAKED when it is reserved and nobody maps it any more" in said
 
 

@@ -79,5 +79,5 @@ def writer_of(form: str | None, output: Path | None) -> Callable[[Document], str
     by_name = "md" if output is not None and output.suffix.lower() in (".md", ".txt") else "html"
     chosen = form or by_name
     if chosen not in WRITERS:
-        raise Misuse(f"there is no format {chosen!r}: write --format {'|'.join(WRITERS)}")
+        raise Misuse(f"unknown format {chosen!r}: write --format {'|'.join(WRITERS)}")
     return WRITERS[chosen]
