@@ -182,7 +182,7 @@ def test_the_help_explains_the_table(ask: Ask) -> None:
     said = " ".join(ask("run", "-h").out.split())
 
     assert "marks rows that differ from the first machine" in said
-    assert "is LEAKED when it is reserved and nobody maps it any more" in said
+    assert "is LEAKED if it is still reserved but no longer mapped" in said
 
 
 @pytest.mark.usefixtures("fakes")
