@@ -121,12 +121,12 @@ def test_a_collected_bundle_is_the_same_machine(ask: Ask, tmp_path: Path) -> Non
         ((LEAK, "--format", "prometheus", "--json"), "two formats"),
         ((LEAK, "--device", "00:99.0"), "there is no PCI device"),
         (("nowhere.bundle",), "nowhere.bundle"),
-        (("--collect", "f", "--watch", "1"), "--collect looks at nothing: leave --watch out"),
-        (("--collect", "f", "--json", "--deep"), "--collect looks at nothing: leave --deep and --json out"),
-        (("--script", "--device", "00:01.0"), "--script prints a script: leave --device out"),
-        (("f.bundle", "--script"), "--script prints a script: leave BUNDLE|VMCORE|SOSREPORT|TEXT out"),
-        (("--watch", "1", "-o", "f"), "--watch prints lines on and on: leave --output out"),
-        (("--json", "--format", "text"), "--json and --format are two forms of the same"),
+        (("--collect", "f", "--watch", "1"), "--collect inspects nothing: drop --watch"),
+        (("--collect", "f", "--json", "--deep"), "--collect inspects nothing: drop --deep and --json"),
+        (("--script", "--device", "00:01.0"), "--script prints a script: drop --device"),
+        (("f.bundle", "--script"), "--script prints a script: drop BUNDLE|VMCORE|SOSREPORT|TEXT"),
+        (("--watch", "1", "-o", "f"), "--watch prints continuously: drop --output"),
+        (("--json", "--format", "text"), "--json and --format are two formats"),
         *(
             (("--watch", number), f"{number} is not a number of seconds: write one up to 31,622,400 (a year)")
             for number in ("inf", "1e+300")

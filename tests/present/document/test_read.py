@@ -83,7 +83,7 @@ def test_a_folder_without_findings(tmp_path: Path) -> None:
         ('{"a": 1,\n "b" 2}', "result.json:2:6: this is not JSON: Expecting ':' delimiter; print it again"),
         ("[1, NaN]", "result.json:1: this is not JSON: NaN is not a JSON number"),
         ("[]", "result.json: not a result of pfnlab (the key `format` is missing): a report takes"),
-        ('{"format": 3}', "result.json: not a result of pfnlab (the key `format` is missing): a report takes"),
+        ('{"format": 3}', "result.json: not a result of pfnlab (the key `format` is missing): a report"),
         ('{"format": "pfnlab-known/1"}', "result.json: unknown format pfnlab-known/1: "),
         ('{"format": "\\u001b[2J"}', "result.json: unknown format \\x1b[2J: "),
         ("[" * 100_000, "result.json:1: values nested deeper than the 100 levels that a result may have"),
