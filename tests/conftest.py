@@ -129,7 +129,7 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
             terminalreporter.write_line(line)
     for role in ROLES:
         if role.standing == "gone":
-            terminalreporter.write_line(f"{role.name} is not to be had: recorded runs stand in for it")
+            terminalreporter.write_line(f"{role.name} is unavailable: recorded runs replace it")
     news = sorted(set(said(terminalreporter, NEWS)))
     if news:
         terminalreporter.section(

@@ -50,7 +50,7 @@ def roles() -> tuple[Role, ...]:
         except Unverified:
             raise
         except Undecided as nobody:
-            print(f"{nobody}; going on with what is here", file=sys.stderr)
+            print(f"{nobody}; continuing with the lists fetched before", file=sys.stderr)
     found = roles_for(offered(), cached_versions())
     if REQUIRED or lists_were_read():
         return tuple(found)

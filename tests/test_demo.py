@@ -111,7 +111,8 @@ def test_without_an_archive_it_goes_on(archive: SimpleNamespace, capsys: pytest.
 
     assert 0 == demo.main()
     assert (
-        "the archive cannot be reached (no network?); going on with what is here" in capsys.readouterr().err
+        "the archive cannot be reached (no network?); continuing with the lists fetched before"
+        in capsys.readouterr().err
     )
 
 

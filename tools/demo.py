@@ -72,7 +72,7 @@ def main() -> int:
     except Unverified:
         raise
     except Undecided as trouble:
-        print(f"{trouble}; going on with what is here", file=sys.stderr)
+        print(f"{trouble}; continuing with the lists fetched before", file=sys.stderr)
     roles = roles_for(offered(), cached_versions())
     asked = machines(roles)
     command = [str(Path(sys.executable).parent / "pfnlab"), "run", STORY.stem]

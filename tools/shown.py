@@ -287,7 +287,7 @@ def _unknown(form: str) -> str | None:
             break
         missing = [verb for verb in verbs if verb not in page.verbs]
         if missing:
-            return f"there is no verb {missing[0]}"
+            return f"no verb {missing[0]}"
         page = _pages()[f"{page.name} {verbs[-1]}".strip()]
         known |= _options(page)
     named = [word for word in words if re.match(r"(litmus|docs|patches|tests|tools)/", word)]

@@ -29,7 +29,7 @@ class RecordedHunt(msgspec.Struct, frozen=True, kw_only=True, order=True):
     :param alarming: of these, those in which the judges found something
     :param differences: compared programs in which model and kernel differ, or the judges found something
     :param findings: signatures of those, *known* ones among them
-    :param unstable: differences that did not show again
+    :param unstable: differences that did not recur
     """
 
     name: str

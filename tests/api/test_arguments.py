@@ -79,7 +79,7 @@ def test_an_operation_of_a_program_is_looked_into() -> None:
     """As deep as it goes."""
     program = msgspec.structs.replace(STORY, ops=(Op(Munmap("a[0:4]")),))  # type: ignore[arg-type]
 
-    with pytest.raises(pl.Misuse, match=r"this is no program: .*\$\.ops\[0\]"):
+    with pytest.raises(pl.Misuse, match=r"not a program: .*\$\.ops\[0\]"):
         pl.run(program, "model:7.2")
 
 

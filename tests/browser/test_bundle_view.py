@@ -60,7 +60,7 @@ def test_a_picked_bundle_shows_its_findings(page: Any) -> None:
     assert "Leaked reservation: 32 KiB of BAR 2 of 0000:00:10.0" in said
     assert "has A06; mended in 6.16" in said
     assert "x86/PAT: main:78 freeing invalid memtype" in said
-    assert "not looked at:" in said
+    assert "not inspected:" in said
     assert page.all("#findings .drawing svg rect.ring")
     assert page.text("#bundle-said").endswith("1 kind of findings not looked for.")
     assert [] == page.violations()

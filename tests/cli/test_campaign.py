@@ -46,7 +46,7 @@ def test_a_new_file_can_be_checked(folder: Path, ask: Ask) -> None:
     assert 0 == ask("campaign", "new", "My night.toml").code
     answer = ask("campaign", "check", "My night.toml")
 
-    assert (0, "my-night: 27 shards, 0 with a kernel") == (answer.code, answer.out.splitlines()[0])
+    assert (0, "my-night: 27 shards, 0 on real kernels") == (answer.code, answer.out.splitlines()[0])
 
 
 def test_a_new_file_takes_none_that_is_there(folder: Path, ask: Ask) -> None:
@@ -145,7 +145,7 @@ def test_results_are_filtered(folder: Path, ask: Ask) -> None:
         (("--kind", "runs"), "--kind runs: write one of run, verdict, difference"),
         (("--campaign", "quik"), "has no campaign 'quik': did you mean `quick`?"),
         (("--format", "csv"), "add -o FILE"),
-        (("--json", "-o", "x.csv"), "leave one of them out"),
+        (("--json", "-o", "x.csv"), "drop one of them"),
         (("-o", "x.xlsx"), "there is no format 'xlsx'"),
     ],
 )

@@ -55,7 +55,7 @@ def test_a_check_runs_no_policy(ask: Ask, table: str) -> None:
 
     answer = ask("campaign", "check", "c.toml")
 
-    says = "  not run, and so not checked: evil.py; read that policy, then say --trust"
+    says = "  not checked, because this would run code: evil.py; review it, then add --trust"
     assert (0, says) == (answer.code, answer.out.splitlines()[-1])
     assert not Path("ran").exists()
 

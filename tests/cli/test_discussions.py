@@ -106,11 +106,11 @@ def test_what_is_shown_for_a_mail_runs_as_it_is_pasted(ask: Ask, tmp_path: Path)
         (("show", "004-22"), "there is no claim '004-22': did you mean `004.22`?"),
         (("show", "T21"), "there is no thread 'T21': there are T1 to T20"),
         (("show", "R02"), "there is no defect 'R02': did you mean `R"),
-        (("show", "004.22", "T2", "--mail"), "--mail is of claims, as 004.22: leave it or T2 out"),
-        (("show", "R11", "--search"), "--search is of claims, as 004.22: leave it or R11 out"),
+        (("show", "004.22", "T2", "--mail"), "--mail is for claims, e.g. 004.22: drop it or T2"),
+        (("show", "R11", "--search"), "--search is for claims, e.g. 004.22: drop it or R11"),
         (("by", "Zijlstar"), "there is no author 'Zijlstar': did you mean `Peter Zijlstra`?"),
         (("list", "--discussion", "0044"), "there is no discussion '0044': did you mean `004`?"),
-        (("show", "004.22", "--mail", "--json"), "write one of them"),
+        (("show", "004.22", "--mail", "--json"), "drop one"),
     ],
 )
 def test_what_there_is_not_is_one_line(ask: Ask, words: tuple[str, ...], said: str) -> None:

@@ -64,7 +64,7 @@ def test_it_goes_on(ask: Ask, tmp_path: Path) -> None:
         (("pci", *OTHER, "--cells", "0:20"), "other machines: write --on model:7.3 --on model:7.3,mseal=on"),
         (
             ("pci", *SAME, "--cells", "0:20", "--look", "proc"),
-            "with --look memory: leave --look out",
+            "with --look memory: drop --look",
         ),
     ],
     ids=["scope", "cells", "machines", "look"],
@@ -196,12 +196,12 @@ def test_without_machines_it_is_the_newest_kernel(ask: Ask, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("--enumerate", "pci", "--seed", 1), "--enumerate draws nothing: leave --seed out"),
-        (("--enumerate", "pci", "--programs", 5), "leave --programs out"),
-        (("--enumerate", "pci", "--driver", "--leaves"), "leave --driver and --leaves out"),
-        (("--enumerate", "pci", "--no-coverage"), "leave --no-coverage out"),
-        (("--enumerate", "pci", "--coverage", "none"), "leave --coverage out"),
-        (("--cells", "0:4"), "--cells are those of a scope: add --enumerate pci"),
+        (("--enumerate", "pci", "--seed", 1), "--enumerate draws nothing: drop --seed"),
+        (("--enumerate", "pci", "--programs", 5), "drop --programs"),
+        (("--enumerate", "pci", "--driver", "--leaves"), "drop --driver and --leaves"),
+        (("--enumerate", "pci", "--no-coverage"), "drop --no-coverage"),
+        (("--enumerate", "pci", "--coverage", "none"), "drop --coverage"),
+        (("--cells", "0:4"), "--cells needs a scope: add --enumerate pci"),
     ],
     ids=["seed", "programs", "vocabulary", "no coverage", "coverage", "cells alone"],
 )
@@ -230,7 +230,7 @@ def test_cells_do_not_go_on_as_programs(ask: Ask, tmp_path: Path, cells: bool) -
 
     answer = ask("fuzz", *SAME, *second, *kept)
 
-    instead = "write --enumerate pci --cells 0:3" if cells else "leave --enumerate out"
+    instead = "write --enumerate pci --cells 0:3" if cells else "drop --enumerate"
     assert (2, True) == (answer.code, f"of other programs: {instead}" in answer.err)
 
 
@@ -240,11 +240,11 @@ def test_a_file_keeps_one_hunt(ask: Ask, tmp_path: Path) -> None:
 
     answer = ask("fuzz", "--enumerate", "pci", *kernels, "--resume", tmp_path / "kept")
 
-    assert (2, True) == (answer.code, "keeps one hunt, and these are 2: name one kernel" in answer.err)
+    assert (2, True) == (answer.code, "holds one hunt, not 2: name one kernel" in answer.err)
 
 
 def test_the_verb_that_it_was_is_gone(ask: Ask) -> None:
     """In one line, as for every word that is no verb."""
     answer = ask("sweep", "pci")
 
-    assert (2, "pfnlab: there is no verb 'sweep': `pfnlab --help` has all\n") == (answer.code, answer.err)
+    assert (2, "pfnlab: no verb 'sweep': `pfnlab --help` lists them\n") == (answer.code, answer.err)

@@ -90,7 +90,7 @@ def test_an_errno_has_causes(ask: Ask) -> None:
     [
         (
             ("nowhere.txt",),
-            "nowhere.txt: no such file: check the path; a line is given in quotes",
+            "nowhere.txt: no such file: check the path; put a log line in quotes",
         ),
         (("/dev/zero",), "/dev/zero: this is a device: name a log file"),
         (("/proc/self/task",), "/proc/self/task: no files in this directory: name the files"),

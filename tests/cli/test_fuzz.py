@@ -68,7 +68,7 @@ def test_a_hunt_goes_on(ask: Ask, tmp_path: Path) -> None:
     assert json.loads(kept.read_text())["seed"] == 3
     for wrong, said in (
         ((*OTHER, "--resume", kept), "of a hunt on other machines: write --on model:7.2 --on"),
-        ((*options, "--seed", 4), "is of seed 3"),
+        ((*options, "--seed", 4), "has seed 3"),
         ((*options, "--driver"), "none of --driver, --schedules, --vfio, --slots, --leaves"),
     ):
         answer = ask("fuzz", *wrong, "--programs", 13)
@@ -106,7 +106,7 @@ def test_leaves_alone(ask: Ask, tmp_path: Path) -> None:
 
     assert "20 programs, 0 differences" in ask("fuzz", *options, "--leaves", "--programs", 20).out
     answer = ask("fuzz", *options, "--programs", 21)
-    assert (2, True) == (answer.code, "is of a hunt with --driver --leaves" in answer.err)
+    assert (2, True) == (answer.code, "holds a hunt with --driver --leaves" in answer.err)
 
 
 def test_blocks_of_kernels_need_a_kernel(ask: Ask) -> None:
@@ -115,7 +115,7 @@ def test_blocks_of_kernels_need_a_kernel(ask: Ask) -> None:
     of_host = ask("fuzz", "--coverage", "kernel", "--accel", "kvm")
 
     assert (2, 2) == (answer.code, of_host.code)
-    assert "--coverage kernel is for kernels: add --on qemu:7.3" in answer.err
+    assert "--coverage kernel needs a kernel: add --on qemu:7.3" in answer.err
     assert "write --accel tcg" in of_host.err
 
 
@@ -125,7 +125,7 @@ def test_coverage_is_one(ask: Ask) -> None:
     unknown = ask("fuzz", *SAME, "--coverage", "branches")
 
     assert (2, 2) == (both.code, unknown.code)
-    assert "write one of them" in both.err
+    assert "drop one" in both.err
     assert "write model, kernel or none" in unknown.err
 
 
@@ -139,4 +139,4 @@ def test_a_hunt_goes_on_with_its_coverage(ask: Ask, tmp_path: Path) -> None:
 
     assert (0, 2) == (on.code, other.code)
     assert "branches" not in on.out
-    assert "is of a hunt with --coverage none" in other.err
+    assert "holds a hunt with --coverage none" in other.err

@@ -35,7 +35,7 @@ def test_on_a_narrow_terminal_an_option_stands_above_its_meaning(
 
     answer = ask("fuzz", "--help")
 
-    assert "\n  --findings DIR\n      Where findings are filed.\n      [default: findings]\n" in answer.out
+    assert "\n  --findings DIR\n      Folder for findings.  [default:\n      findings]\n" in answer.out
 
 
 @for_each("columns", [40, 80, 200])
@@ -47,5 +47,5 @@ def test_no_verb_of_the_list_is_cut(ask: Ask, columns: int, monkeypatch: pytest.
 
     assert "..." not in words.partition("Commands:")[2]
     assert (
-        "try Build a tree, compare its kernel with a model, and print the report for a cover letter." in words
+        "try Build a tree, compare its kernel with a model, and print a report for a cover letter." in words
     )

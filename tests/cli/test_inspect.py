@@ -117,18 +117,18 @@ def test_a_collected_bundle_is_the_same_machine(ask: Ask, tmp_path: Path) -> Non
         (("--bar", "2"), "add --device BDF"),
         (("--redact",), "add --collect FILE"),
         ((LEAK, "--deep"), "is not this machine"),
-        ((LEAK, "--format", "xml"), "there is no form 'xml'"),
-        ((LEAK, "--format", "prometheus", "--json"), "two forms of the same"),
+        ((LEAK, "--format", "xml"), "unknown format 'xml'"),
+        ((LEAK, "--format", "prometheus", "--json"), "two formats"),
         ((LEAK, "--device", "00:99.0"), "there is no PCI device"),
         (("nowhere.bundle",), "nowhere.bundle"),
-        (("--collect", "f", "--watch", "1"), "--collect looks at nothing: leave --watch out"),
-        (("--collect", "f", "--json", "--deep"), "--collect looks at nothing: leave --deep and --json out"),
-        (("--script", "--device", "00:01.0"), "--script prints a script: leave --device out"),
-        (("f.bundle", "--script"), "--script prints a script: leave BUNDLE|VMCORE|SOSREPORT|TEXT out"),
-        (("--watch", "1", "-o", "f"), "--watch prints lines on and on: leave --output out"),
-        (("--json", "--format", "text"), "--json and --format are two forms of the same"),
+        (("--collect", "f", "--watch", "1"), "--collect inspects nothing: drop --watch"),
+        (("--collect", "f", "--json", "--deep"), "--collect inspects nothing: drop --deep and --json"),
+        (("--script", "--device", "00:01.0"), "--script prints a script: drop --device"),
+        (("f.bundle", "--script"), "--script prints a script: drop BUNDLE|VMCORE|SOSREPORT|TEXT"),
+        (("--watch", "1", "-o", "f"), "--watch prints continuously: drop --output"),
+        (("--json", "--format", "text"), "--json and --format are two formats"),
         *(
-            (("--watch", number), f"{number} is no number of seconds: write one up to 31,622,400 (a year)")
+            (("--watch", number), f"{number} is not a number of seconds: write one up to 31,622,400 (a year)")
             for number in ("inf", "1e+300")
         ),
         *((("--watch", number), "--watch") for number in ("0", "-1")),
@@ -171,7 +171,7 @@ def test_the_advised_command_can_be_run(ask: Ask, tmp_path: Path, monkeypatch: p
 
     answer = ask("inspect", "--collect=-a b")
 
-    assert "-a b: look at it with `pfnlab inspect './-a b'`" in answer.err
+    assert "-a b: inspect it with `pfnlab inspect './-a b'`" in answer.err
 
 
 def test_watching_prints_what_changes(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,4 +182,4 @@ def test_watching_prints_what_changes(ask: Ask, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr("time.sleep", stop)
 
-    assert "looked at:" in ask("inspect", "--watch", "5").out
+    assert "inspected:" in ask("inspect", "--watch", "5").out

@@ -125,7 +125,7 @@ def test_a_golden_of_the_end_holds_nothing(ask: Ask, program: Path, opened: list
     answer = ask("run", program, "--on", KERNEL, "--promote", "--look", "end")
 
     assert 2 == answer.code
-    assert "leave --look end out" in answer.err
+    assert "drop --look end" in answer.err
 
 
 def test_a_model_alone_is_looked_at_in_memory() -> None:
@@ -188,7 +188,7 @@ def test_a_hunt_cannot_go_on_in_another_way(ask: Ask, tmp_path: Path, opened: li
     answer = ask("fuzz", *options, "--programs", 2, "--look", "proc")
 
     assert 2 == answer.code
-    assert "of a hunt with --look mixed: leave --look out" in answer.err
+    assert "of a hunt with --look mixed: drop --look" in answer.err
 
 
 @pytest.mark.parametrize("look", [LookLevel.MEMORY, LookLevel.PROC])

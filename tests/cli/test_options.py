@@ -14,32 +14,35 @@ from for_each import for_each
     [
         (
             ("check", "--seed", "4"),
-            "a search without --random and --swarm has no random numbers: leave --seed out",
+            "a search without --random and --swarm has no random numbers: drop --seed",
         ),
         (
             ("check", "--swarm", "2", "--every-order"),
-            "--swarm goes without --memory, --checkpoint, --random and --every-order: "
+            "--swarm excludes --memory, --checkpoint, --random and --every-order: "
             "--states limits each search",
         ),
-        (("check", "--seconds", "inf"), "inf is no number of seconds: write one up to 31,622,400 (a year)"),
+        (
+            ("check", "--seconds", "inf"),
+            "inf is not a number of seconds: write one up to 31,622,400 (a year)",
+        ),
         (
             ("results", "x.db", "--backup", "y", "--kind", "run"),
-            "--backup copies the whole store: leave --kind out",
+            "--backup copies the whole store: drop --kind",
         ),
-        (("results", "x.db", "-o", "y.csv", "--full"), "-o writes all columns: leave --full out"),
+        (("results", "x.db", "-o", "y.csv", "--full"), "-o writes all columns: drop --full"),
         (
             ("kernels", "diff", "--model", "6.1", "7.2", "--programs", "5"),
-            "--model has no random programs: leave --programs out",
+            "--model has no random programs: drop --programs",
         ),
-        (("kernels", "meet", "7.2", "--known", "x"), "--known says where --promote writes: add --promote"),
-        (("kernels", "sizes", "--write", "x", "--json"), "--write prints no sizes: leave --json out"),
+        (("kernels", "meet", "7.2", "--known", "x"), "--known names the file for --promote: add --promote"),
+        (("kernels", "sizes", "--write", "x", "--json"), "--write prints no sizes: drop --json"),
         (
             ("bisect", "munmap-middle", "--good", "7.3", "--bad", "6.1", "--jobs", "1"),
-            "without --tree nothing is built: leave --jobs out",
+            "without --tree nothing is built: drop --jobs",
         ),
         (
             ("campaign", "new", "x.toml", "--schema"),
-            "--schema prints the schema of all such files: leave the file's name out",
+            "--schema prints the schema of all such files: drop the file name",
         ),
     ],
 )

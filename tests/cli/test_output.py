@@ -52,7 +52,7 @@ def test_a_closed_output_is_one_line() -> None:
         ["sh", "-c", '"$@" >&-', "sh", *COMMAND, "--version"], capture_output=True, text=True, timeout=60
     )
 
-    said = "pfnlab: standard output is closed: write > /dev/null to see nothing\n"
+    said = "pfnlab: standard output is closed: to discard it, write > /dev/null\n"
     assert (3, said) == (ended.returncode, ended.stderr)
 
 

@@ -161,7 +161,7 @@ def test_a_shell_without_a_script_is_misuse(ask: Ask) -> None:
     assert ask("completion", "tcsh") == (
         2,
         "",
-        "pfnlab: there is no completion for 'tcsh': write bash, zsh or fish\n",
+        "pfnlab: no completion for 'tcsh': write bash, zsh or fish\n",
     )
 
 

@@ -131,7 +131,12 @@ def slow_step(monkeypatch: pytest.MonkeyPatch, step: str, verb: str, **fields: A
             {"programs": ("munmap-middle",), "check": True},
             "checking programs",
         ),
-        ("inspect", "pfnlab.diagnosis.inspector.inspection.inspected", {}, "looking at what this machine"),
+        (
+            "inspect",
+            "pfnlab.diagnosis.inspector.inspection.inspected",
+            {},
+            "reading the reservations and mappings of this machine",
+        ),
         ("inspect", "pfnlab.diagnosis.inspector.parsing.memory_lists.IomemTable", {}, "reading this machine"),
         ("report", "pfnlab.present.document.read.read_results", {"results": ()}, "pfnlab report"),
         (

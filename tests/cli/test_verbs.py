@@ -42,7 +42,7 @@ def test_fmt_refuses_the_json_form(ask: Ask, tmp_path: Path) -> None:
     answer = ask("fmt", path)
 
     assert (answer.code, answer.out) == (2, "")
-    assert "is a program in JSON: fmt lays out the text form" in answer.err
+    assert "is a program in JSON: fmt formats programs in text form" in answer.err
 
 
 def test_fmt_reads_standard_input(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,8 +97,8 @@ def test_places_are_listed_with_their_seam(ask: Ask) -> None:
     """As a machine's name has them."""
     listed = ask("policies", "list").out
 
-    assert "  at one place: walker.folio_walk_start=, walker.walk_page_vma=, " in listed
-    assert "  at one place: flush.munmap=, flush.exit=, flush.zap=, " in listed
+    assert "  for one place: walker.folio_walk_start=, walker.walk_page_vma=, " in listed
+    assert "  for one place: flush.munmap=, flush.exit=, flush.zap=, " in listed
 
 
 def test_a_policy_and_a_profile_can_be_shown(ask: Ask) -> None:

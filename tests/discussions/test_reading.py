@@ -166,7 +166,7 @@ def test_what_speaks_against_a_claim_says_so() -> None:
         ("hedge", "hegde", f"{_AT}: there is no key 'hegde': did you mean `hedge`?"),
         ('"confirmed"', '"confirmd"', f"{_AT}: there is no status 'confirmd': did you mean `confirmed`?"),
         ('"might"', '"could"', f"{_AT} its hedge is not in the quotation"),
-        ('"vm_pat"', '"vmpat"', f"{_FIRST}: there is no series 'vmpat': did you mean `vm_pat`?"),
+        ('"vm_pat"', '"vmpat"', f"{_FIRST}: no series 'vmpat': did you mean `vm_pat`?"),
         ("book =", "bok =", f"{_FIRST}: there is no part of a step 'bok': did you mean `book`?"),
         ("litmus =", "golden =", f"{_FIRST} asks nothing: write one of litmus, structure"),
         ('op = "munmap a", ', "", f"{_FIRST}: `op` is missing: write op = ..."),
@@ -193,7 +193,7 @@ def test_a_malformed_file_is_one_line(was: str, is_: str, said: str) -> None:
         (RUN.replace('["munmap a"]', "[]"), "`run`: expected `array` of length >= 1"),
         (COSTS.replace("exact", "exect"), "there is no tracker 'exect': did you mean `exact`?"),
         (COSTS.replace("per_vma", "vma"), "`expected`: object contains unknown field `vma`"),
-        ('{ shared_word = "7.9", expected = { able = 1, unable = 2 } }', "there is no series '7.9'"),
+        ('{ shared_word = "7.9", expected = { able = 1, unable = 2 } }', "no series '7.9'"),
     ],
 )
 def test_a_malformed_question_to_models_is_one_line(line: str, said: str) -> None:

@@ -1,4 +1,4 @@
-"""Reviews of what was posted: each row has what a review of it needs, and how it came out is said."""
+"""Reviews of posted patches: each row has what a review of it needs, and how it came out is said."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def test_a_way_that_is_no_program_is_walked_all_the_same() -> None:
 
     here = some.graph(questions.GraphQuestion("model:7.3", "standard", path))
 
-    assert "the way is no program: a program has at most 16 tasks" == here["lacking"]
+    assert "the path is not a program: a program has at most 16 tasks" == here["lacking"]
     assert ("", 32) == (here["svg"], len(here["ops"]))
     assert here["next"]
 

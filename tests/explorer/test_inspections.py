@@ -60,9 +60,9 @@ def parsed(html: str) -> ElementTree.Element:
         "pfnlab run munmap-middle",
         "Boot the machine again",
         "kernel log: [ 3.426463] x86/PAT: main:78 freeing invalid memtype",
-        "looked at: 7 reservations",
-        "not looked at:/boot/config-6.1.0-56-cloud-amd64: absent",
-        "not looked for:Conflicting aliases",
+        "inspected: 7 reservations",
+        "not inspected:/boot/config-6.1.0-56-cloud-amd64: absent",
+        "checks skipped:Conflicting aliases",
     ],
 )
 def test_a_bundle_says_what_inspect_says(said: str) -> None:

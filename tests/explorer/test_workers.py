@@ -188,7 +188,7 @@ def test_a_process_that_a_policy_ends_is_told(tmp_path: Path) -> None:
 
     ended, answer = on_workers(work, given)
 
-    assert "the process that worked this out ended (exit 7): change what is asked" == ended["refused"]
+    assert "the process that computed this ended (exit 7): change the question" == ended["refused"]
     assert 4 == len(answer["steps"])
 
 

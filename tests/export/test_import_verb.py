@@ -60,7 +60,7 @@ def test_output_of_any_bytes_may_be_in_a_log(tmp_path: Path) -> None:
 @for_each(
     ("request_", "problem"),
     [
-        (ImportRequest(source="a", form="perf"), "there is no format 'perf': write --format strace|syz"),
+        (ImportRequest(source="a", form="perf"), "unknown format 'perf': write --format strace|syz"),
         (ImportRequest(source="/nonexistent"), "/nonexistent"),
         (
             ImportRequest(source=str(RECORDED / "bar_user.py")),
@@ -77,7 +77,7 @@ def test_output_of_any_bytes_may_be_in_a_log(tmp_path: Path) -> None:
         ),
         (
             ImportRequest(source="a", resource=(str(RECORDED / "resource"), str(RECORDED / "resource"))),
-            "there is one already: write DEVICE=FILE for each device",
+            "already given: write DEVICE=FILE for each device",
         ),
         (
             ImportRequest(source=str(RECORDED / "devmem.strace"), output=RECORDED / "devmem.strace"),

@@ -31,21 +31,19 @@ def test_options_say_the_kind_of_limits(options: dict[str, Any], limits: CheckLi
     assert limits == limits_of(CheckRequest(**options))
 
 
-_SWARM = (
-    "--swarm goes without --memory, --checkpoint, --random and --every-order: --states limits each search"
-)
+_SWARM = "--swarm excludes --memory, --checkpoint, --random and --every-order: --states limits each search"
 
 _RANDOM = (
-    "--random goes without --memory, --checkpoint, --states and --every-order: its walks, "
-    "--depth and --seconds limit it"
+    "--random excludes --memory, --checkpoint, --states and --every-order: its walks are limited by "
+    "N, --depth and --seconds"
 )
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"guided": True}, "--guided is for walks: say how many with --random N"),
-        ({"guided": True, "swarm": 2}, "--guided is for walks: say how many with --random N"),
+        ({"guided": True}, "--guided is for random walks: add --random N"),
+        ({"guided": True, "swarm": 2}, "--guided is for random walks: add --random N"),
         ({"swarm": 2, "memory": 1}, _SWARM),
         ({"swarm": 2, "checkpoint": Path("cut")}, _SWARM),
         ({"swarm": 2, "random": 3}, _SWARM),

@@ -28,5 +28,5 @@ def test_nothing_is_a_list_for_programs_and_misuse_for_people() -> None:
     (empty,) = perform_list(LitmusRequest(grep="no such word", as_json=True), print)
 
     assert () == empty.programs
-    with pytest.raises(Misuse, match="no program has 'no such word' in it"):
+    with pytest.raises(Misuse, match="no program contains 'no such word'"):
         list(perform_list(LitmusRequest(grep="no such word"), print))

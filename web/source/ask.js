@@ -13,12 +13,12 @@ export function takeToken() {
 }
 
 /** The answer to one question; what is refused has `refused`, a mistake in a program `mistake`, and what `signal` has
- * stopped `stopped`. The server ends the work on a question that nobody waits for. */
+ * stopped `stopped`. The server stops work on an abandoned question. */
 export function ask(kind, question = {}, signal = undefined) {
   return post(kind, "application/json", JSON.stringify({ ask: kind, ...question }), signal);
 }
 
-/** The same about a bundle, which is sent as it is; its name is for messages. */
+/** The same about a bundle, sent unchanged; its name is for messages. */
 export function askOf(name, bytes, signal) {
   return post(`bundle?${new URLSearchParams({ name })}`, "application/octet-stream", bytes, signal);
 }

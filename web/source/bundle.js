@@ -23,7 +23,7 @@ export function makeBundle(start, shown) {
       event.preventDefault();
       explain();
     });
-    // A file that is dropped beside the field would take the place of the page.
+    // A file dropped outside the field would replace the page.
     addEventListener("dragover", (event) => {
       if (!holdsFile(event)) return;
       event.preventDefault();
@@ -78,7 +78,7 @@ export function makeBundle(start, shown) {
     byId("lines-kernel").value = answer.kernel;
   });
 
-  /** The answer, which a button may stop meanwhile. */
+  /** The answer; a button may stop the work. */
   async function stoppable(kind, send) {
     giveUp(kind);
     const mine = new AbortController();

@@ -192,7 +192,7 @@ export function makeEditor(parent, start, changed) {
   view.scrollDOM.setAttribute("role", "group");
   view.scrollDOM.setAttribute("aria-label", "Editor");
   return {
-    /** Show another text; nobody is told. */
+    /** Show another text, without notifying listeners. */
     show(text) {
       if (text === view.state.doc.toString()) return;
       telling = false;
@@ -223,7 +223,7 @@ export function makeEditor(parent, start, changed) {
       const found = lines.flatMap((line, at) => (names.has(GIVEN.exec(line)?.[1]) ? [at + 1] : []));
       view.dispatch({ effects: markMade.of(found) });
     },
-    /** Hide the lines that say what is expected, or show them again. */
+    /** Hide or show the `expect` lines. */
     cover(on) {
       const lines = view.state.doc.toString().split("\n");
       const expects = lines.flatMap((line, at) => (/^\s*expect\b/.test(line) ? [at + 1] : []));

@@ -17,10 +17,10 @@ export function makeGraph(go, most) {
     const already = here.properties.filter((property) => property.holds === false).map((property) => property.name);
     byId("next").replaceChildren(
       ...here.next.map((next, at) => {
-        const anew = next.violates.filter((name) => !already.includes(name));
-        const broken = anew.length ? ` breaks ${anew.join(", ")}` : "";
+        const newly = next.violates.filter((name) => !already.includes(name));
+        const broken = newly.length ? ` breaks ${newly.join(", ")}` : "";
         const made = button(`${next.op}${next.back ? " (back)" : ""}${broken}`, () => go([...path, at]));
-        if (anew.length) made.classList.add("violates");
+        if (newly.length) made.classList.add("violates");
         if (next.back) made.classList.add("back");
         made.disabled = path.length >= most;
         return item(made);

@@ -1,4 +1,4 @@
-// The fields that choose a machine: what it is, and for a model the policies in place of its own.
+// The fields that choose a machine: its name, and for a model the policies that replace the default ones.
 
 import { shownMachines } from "./place.js";
 

@@ -1,4 +1,4 @@
-// The page: what is chosen, what the server answers, and what is shown of it.
+// The page: its selection, the replies of the server, and their display.
 
 import { ask, latest, takeToken } from "./ask.js";
 import { makeBundle } from "./bundle.js";
@@ -114,7 +114,7 @@ function listen() {
   hearStop(
     (seconds) => {
       byId("picture").classList.add("old");
-      say(`Stopped after ${Math.round(seconds)} s: nothing is worked out any more.`, true);
+      say(`Stopped after ${Math.round(seconds)} s.`, true);
     },
     () => again(false),
   );
@@ -206,7 +206,7 @@ function typed(text) {
   waiting = setTimeout(() => again(false), TYPING);
 }
 
-/** Ask anew for all that is shown; what was asked before is given up. */
+/** Request everything shown again; earlier requests are cancelled. */
 const again = latest(async (current, push) => {
   giveUpAll();
   kept.clear();
@@ -232,17 +232,17 @@ const again = latest(async (current, push) => {
   await show(push, current);
 });
 
-/** Ask anew if a file that a machine is made of was written since: somebody comes back from an editor. */
+/** Request again if a policy file of a machine was changed, e.g. in an editor. */
 async function renew() {
   const inFiles = place.view !== "bundle" && shownMachines().some((name) => start.given.includes(name));
   if (!inFiles || !byId("stopped").hidden) return;
   const shown = story;
   const answer = await work(place.view === "graph" ? "graph" : "story", asked()).answer;
-  // A file that is no policy any more has no state: what it was is not shown either.
+  // A file that is no longer a policy has no state: the former state is not shown either.
   if (!answer.stopped && story === shown && answer.files !== story?.files) again(false);
 }
 
-/** The question of what is shown. */
+/** The request for the current view. */
 function asked() {
   if (place.view !== "graph") return { program: place.text, machines: shownMachines() };
   return { machine: place.machines[0], scope: place.scope, path: place.path, width: room() };
@@ -296,7 +296,7 @@ async function show(push, current = () => true) {
   if (answer.files !== undefined && answer.files !== story.files) return again(false);
   draw(answer, machines.map((machine) => machine.name));
   if (quizzing) await askQuiz();
-  // Who goes on by a step finds it there.
+  // Ready for the next step.
   for (const near of [at + 1, at - 1]) if (story.steps[near]) later(() => place.step === at && pictureOf(near, true));
   if (story.race) {
     const lanes = await work("race", { ...story.question, width: room() }).answer;
@@ -324,7 +324,7 @@ function pictureOf(step, ahead = false) {
   kept.set(key, one);
   for (const [other, { step: its, giveUp }] of kept) {
     if (kept.size <= MOST_KEPT && Math.abs(its - place.step) <= MOST_KEPT / 2) continue;
-    // Who goes on quickly does not want what lies behind.
+    // If the user steps quickly, the steps passed are not needed.
     giveUp();
     kept.delete(other);
   }

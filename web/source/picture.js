@@ -31,7 +31,7 @@ export function putIn(figure, svg) {
 }
 
 /** The markup `text` without its style sheets, which become those of the page: inline ones are not allowed.
- * Taken out before it is parsed: a document that is parsed obeys the policy too, and says what it refused. */
+ * Taken out before it is parsed: a document that is parsed obeys the policy too, and logs refusals. */
 export function adoptStyles(text) {
   return text.replace(/<style[^>]*>([^<]*)<\/style>/g, (_, css) => {
     adopt(css);
@@ -110,7 +110,7 @@ export function reach(figure, selected, chosen, named) {
 export function move(figure, by) {
   const all = parts(figure);
   if (!all.length) return;
-  // The same part may stand there twice, once for each machine.
+  // The same part may occur twice, once for each machine.
   const focused = all.indexOf(document.activeElement.closest("[data-part]"));
   const at = focused < 0 ? all.findIndex((part) => part.dataset.part === place.part) : focused + by;
   const next = Math.min(Math.max(at, 0), all.length - 1);

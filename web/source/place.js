@@ -1,4 +1,4 @@
-// Where one is: all of it stands in the address, so that it can be sent on, and "back" undoes.
+// The current place: kept in the address, so that it can be shared, and "back" undoes.
 
 export const place = {
   view: "program",
@@ -17,7 +17,7 @@ let packedText = "";
 
 const MOST_IN_ADDRESS = 16000;
 
-/** Write the place into the address; as a new entry of the history where `push` says so. */
+/** Write the place into the address; as a new history entry if `push`. */
 export async function keep(push) {
   const words = new URLSearchParams();
   words.set("view", place.view);

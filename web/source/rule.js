@@ -12,7 +12,7 @@ export async function showRule(section, part) {
   const heading = text("h2", part.getAttribute("aria-label"));
   section.hidden = false;
   if (!numbers.length) {
-    section.replaceChildren(heading, text("p", "No single rule stands behind this part."));
+    section.replaceChildren(heading, text("p", "This part follows from no single rule."));
     return;
   }
   const rules = await Promise.all(numbers.map((rule) => ask("rule", { rule })));

@@ -1,4 +1,4 @@
-// The row of steps, and what is said of one.
+// The row of steps, and the description of one.
 
 import { place } from "./place.js";
 
@@ -68,7 +68,7 @@ function violated(step, machines) {
   return found;
 }
 
-/** Scroll `list` alone. `scrollIntoView` moves the page too, and in some browsers the place from which Tab goes on. */
+/** Scroll `list` alone. `scrollIntoView` moves the page too, and in some browsers the starting point of Tab. */
 function bringInSight(list, line) {
   const top = line.offsetTop - list.offsetTop;
   if (top < list.scrollTop) list.scrollTop = top;

@@ -1,4 +1,4 @@
-// The state as a table, in the order of the picture: what is said to who does not see it.
+// The state as a table, in the order of the picture, for screen readers.
 
 /** Fill the table with rows of the server; `machines` are the names above its columns. */
 export function fillTable(table, rows, machines) {

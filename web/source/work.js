@@ -8,7 +8,7 @@ const EVERY = 250; // ms
 const underWay = new Set();
 let said = 0;
 
-/** Ask. The answer, what gives the question up, and what says whether somebody waits for it. */
+/** Ask. Return the answer, a function that cancels the question, and one that tells if it is awaited. */
 export function work(kind, question) {
   const control = new AbortController();
   const one = { control, quiet: false, began: performance.now() };
@@ -25,13 +25,13 @@ export function work(kind, question) {
   return { answer, giveUp: () => control.abort(), waitFor };
 }
 
-/** Give up all that is under way: it is about what was shown before. */
+/** Cancel all running work: it belongs to the former view. */
 export function giveUpAll() {
   byId("stopped").hidden = true;
   for (const one of underWay) one.control.abort();
 }
 
-/** Hear the buttons: `stopped` hears the seconds after which somebody stopped the work, `again` that it is to begin anew. */
+/** Handle the buttons: `stopped` gets the seconds until the user stopped the work, `again` restarts it. */
 export function hearStop(stopped, again) {
   byId("stop").addEventListener("click", () => {
     const seconds = waited();

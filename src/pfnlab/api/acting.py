@@ -88,7 +88,7 @@ class Acting(Operations, ABC):
         name: str | None = None,
         over: Where | None = None,
     ) -> MappedPages:
-        """mremap(2): *span* becomes *pages* long; the flags are passed as they are.
+        """mremap(2): *span* becomes *pages* long; the flags are passed unchanged.
 
         :param name: the area it moves to; with *fixed* and neither *name* nor *over*, the next free letter
         :param over: exact destination instead of the start of an area
@@ -103,7 +103,7 @@ class Acting(Operations, ABC):
         return _mapped(moved or Span(old.name, old.start, old.start + pages), seen)
 
     def fork(self, name: str | None = None, *, refused: ForkRefusal | None = None) -> LiveTask:
-        """fork(2); the child does operations of its own: ``c = m.fork(); c.munmap(a)``.
+        """fork(2); the child then has its own operations: ``c = m.fork(); c.munmap(a)``.
 
         :param name: the child's name in the program
         :param refused: make it fail, from outside memory management
@@ -138,7 +138,7 @@ class Acting(Operations, ABC):
     def hold(self, function: str, nth: int = 1, *, at_return: bool = False) -> Forced:
         """The task's next operation, its processor stopped inside: ``m.hold("unmap_vmas").munmap(a)``.
 
-        Other tasks go on until ``m.release()``; one of them may be held too, and each then goes on
+        Other tasks continue until ``m.release()``; one of them may be held too, and each then continues
         by its name, ``m.release("main")``.
         """
         return Forced(self, {"hold": Hold(function, nth, at_return)})
@@ -148,7 +148,7 @@ class LiveTask(Acting):
     """A task of a machine: ``c = m.fork()``.
 
     :ivar name: in the program
-    :ivar seen: what was seen when it was made; None for the task that every program starts with
+    :ivar seen: the observation after its creation; None for the task that every program starts with
     """
 
     def __init__(self, actor: Acting, name: str) -> None:

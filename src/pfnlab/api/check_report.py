@@ -118,8 +118,8 @@ def check(
     :param depth: the most operations in a row; by default the scope's own
     :param properties: names of properties or seams; by default all that the scope can answer
     :param policies: in place of those of the models
-    :param states: search no more than so many states; *seconds*: for no longer
-    :param walks: make so many random walks, chosen by *seed*, instead of a full search
+    :param states: limit of states; *seconds*: time limit
+    :param walks: number of random walks, chosen by *seed*, instead of a full search
     :raises Misuse: there is no such model, scope or property
     """
     for number, noun in ((depth, "depth"), (states, "states"), (walks, "walks")):

@@ -45,7 +45,7 @@ class LiveMachine(Acting):
     Its methods are the operations of the program language; ``m.fork()`` and ``m.thread()`` give further tasks
     with the same methods. All that was done is a program (:attr:`program`).
 
-    :ivar name: as it was asked for, ``model:7.2``
+    :ivar name: the name given, e.g. ``model:7.2``
     :ivar kernel: the kernel that the model describes
     """
 
@@ -127,21 +127,21 @@ class LiveMachine(Acting):
     # What is done.
 
     def do(self, line: str) -> StepSeen:
-        """Do one line of program text, as ``munmap a[4:8]`` or ``c: write b[0] 7``.
+        """Run one line of program text, e.g. ``munmap a[4:8]`` or ``c: write b[0] 7``.
 
-        :raises ProgramError: it is no operation, or cannot come here; nothing was done
+        :raises ProgramError: it is not an operation, or not valid here; nothing was done
         """
         return self._next(read_op(line, self._program, self._source))
 
     def undo(self, operations: int = 1) -> None:
-        """Take the last operations back: the rest is done anew."""
+        """Undo the last operations: the others are run again."""
         if not 1 <= operations <= len(self._program.ops):
             raise Misuse(f"{operations} operations cannot be undone: {len(self._program.ops)} were done")
         self._run = None
         self._program = msgspec.structs.replace(self._program, ops=self._program.ops[:-operations])
 
     def copy(self) -> LiveMachine:
-        """Another machine on which the same was done, to go on in two ways."""
+        """A copy: another machine after the same operations."""
         return LiveMachine(self.name, self._model, self._program)
 
     def _next(self, op: Op) -> StepSeen:
@@ -231,7 +231,7 @@ class LiveMachine(Acting):
             blocks += (
                 Figure("The state", checked(draw_state(self.program, self.story.runs[0], -1))),
                 Table("What was done", ("", "operation", "result"), tuple(done)),
-                Table("What is there now", ("", self.name), now),
+                Table("Current state", ("", self.name), now),
             )
         return fragment(blocks)
 
@@ -279,13 +279,13 @@ def machine(
 
 
 def with_own(name: str, policies: Policies) -> str:
-    """The model *name* with *policies* in place of its own.
+    """The model *name* with *policies* instead of its default ones.
 
-    :raises Misuse: a file is no policy, or it is no model
+    :raises Misuse: a file is not a policy, or *name* is not a model
     """
     if isinstance(policies, Mapping):
         if policies and not name.startswith("model:"):
-            raise Misuse(f"policies are for models, {name} is none: write model:SERIES")
+            raise Misuse(f"policies are for models, and {name} is not one: write model:SERIES")
         return name + "".join(f",{seam}={policy}" for seam, policy in policies.items())
     paths = [policies] if isinstance(policies, str | Path) else policies
     return with_policies([name], [str(path) for path in paths])[0]

@@ -1,6 +1,6 @@
 """The operations of the program language as methods: the list of their arguments.
 
-The structures of ``programs/lang`` say what each does and what its arguments are; their docstrings are those
+The structures of ``programs/lang`` describe each operation and its arguments; their docstrings are those
 of the methods. ``docs/programs.md`` has the whole language.
 """
 
@@ -74,7 +74,7 @@ class Operations:
 
     A class that has them has ``_do``, which does an operation, and ``_span``, which reads pages.
 
-    :raises Misuse: it is no correct operation here; nothing was done
+    :raises Misuse: it is not a valid operation here; nothing was done
     :raises Undecided: the model has no rule for it; nothing was done
     """
 

@@ -105,7 +105,7 @@ def _shown(span: Span | None) -> Record:
 
 
 def field_text(step: Step, field: str) -> str | None:
-    """A field of a step as one text: None where it was not seen, empty where there is nothing."""
+    """A field of a step as one text: not seen gives None, nothing gives an empty text."""
     # What is leaked depends on more than the step, so the entries stand alone here.
     lines = cell(step, field, driver_keeps=True, kept=[entry.span for entry in step.book or ()])
     if lines == (NOT_SEEN,):

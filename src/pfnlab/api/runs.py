@@ -40,8 +40,8 @@ def load(program: str | Path) -> Program:
     More than one line is text. A word is a path where there is such a file, or where it looks like one; else
     the name of a program that comes with pfnlab (``pfnlab litmus list``).
 
-    :raises ProgramError: it cannot be read, or is no correct program
-    :raises Misuse: it is none of these, or several programs
+    :raises ProgramError: it cannot be read, or is not a valid program
+    :raises Misuse: it is of another type, or several programs
     """
     if isinstance(program, Path):
         return load_program(program)
@@ -56,7 +56,7 @@ def load(program: str | Path) -> Program:
 def program_of(given: AnyProgram) -> Program:
     """The program meant by *given*, judged as a whole.
 
-    :raises Misuse: it is none, or not complete
+    :raises Misuse: it is not one, or not complete
     """
     if isinstance(given, LiveMachine):
         given = given.program
@@ -67,20 +67,20 @@ def program_of(given: AnyProgram) -> Program:
 
 
 def _of_its_types(program: Program) -> Program:
-    """*program*, whose fields were never looked at where somebody has put it together.
+    """*program*, whose fields were never looked at if it was built by hand.
 
     :raises Misuse: one of them is not of its type
     """
     try:
         return msgspec.convert(msgspec.to_builtins(program), Program)
     except (msgspec.ValidationError, TypeError, ValueError) as wrong:
-        raise Misuse(f"this is no program: {wrong}: write its text, or do it on a machine") from None
+        raise Misuse(f"not a program: {wrong}: write its text, or do it on a machine") from None
 
 
 def save(program: AnyProgram, path: str | Path) -> None:
     """Write *program* to the file *path*, in canonical form.
 
-    :raises Misuse: it is none, or the file cannot be written
+    :raises Misuse: it is not one, or the file cannot be written
     """
     text = str(program_of(program))
     try:
@@ -88,7 +88,7 @@ def save(program: AnyProgram, path: str | Path) -> None:
     except OSError as trouble:
         raise cannot_write(Path(path), trouble) from trouble
     except ValueError as trouble:
-        raise Misuse(f"{str(path)!r} is no name of a file: {trouble}") from trouble
+        raise Misuse(f"{str(path)!r} is not a file name: {trouble}") from trouble
 
 
 #: Machines by name, one or several: ``"model:7.2"``, ``["model:6.1", "qemu:6.1"]``.
@@ -118,7 +118,7 @@ class RunReport(Recorded):
 
     @property
     def machines(self) -> tuple[str, ...]:
-        """The machines, as they were named."""
+        """The machines, by the names given."""
         return tuple(run.machine for run in self.runs)
 
     @property
@@ -307,9 +307,9 @@ def diff(
 
 
 def machine_names(on: On | None, policies: Policies = ()) -> list[str]:
-    """The machines *on*, the newest model where none is named, models with *policies*.
+    """The machines *on*, by default the newest model, models with *policies*.
 
-    :raises Misuse: there is none, or *policies* are for none of them
+    :raises Misuse: no such machine, or *policies* fit no machine
     """
     specs = [f"model:{newest_series()}"] if on is None else [on] if isinstance(on, str) else list(on)
     if not specs:

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Listed(tuple[T, ...]):
-    """A tuple of what was seen, which prints as the terminal shows it: a line each, ``-`` for nothing."""
+    """A tuple of observations, which prints as the terminal shows it: a line each, ``-`` for nothing."""
 
     _texts: tuple[str, ...] = ()
 
@@ -140,7 +140,7 @@ class StepSeen:
     def rows(self, fields: Sequence[str] = STEP_ROWS) -> list[tuple[str, tuple[str, ...]]]:
         """Operation and result, then each of *fields* that has something to say, with its lines.
 
-        :raises Misuse: one is no field
+        :raises Misuse: one is not a field
         """
         if fields:
             fields_named(list(fields))
@@ -154,7 +154,7 @@ class StepSeen:
     def lines(self, fields: Sequence[str] = STEP_ROWS) -> list[str]:
         """The same as lines of text.
 
-        :raises Misuse: one is no field
+        :raises Misuse: one is not a field
         """
         rows = self.rows(fields)
         width = max(len(label) for label, _ in rows)
@@ -178,7 +178,7 @@ class Pages:
     """Pages ``start`` up to ``end`` (not included) of the area or device called ``name``.
 
     ``a[4:8]`` and ``a[3]`` are pages of it, counted from its own first page; as in a list, ``a[4:8][0]`` is
-    ``a[4]``. A range may reach behind the last page where the language allows it.
+    ``a[4]``. A range may reach past the last page if the language allows it.
 
     >>> Pages("a", 0, 16)[4:8]
     a[4:8]
@@ -213,7 +213,7 @@ class Pages:
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class MappedPages(Pages):
-    """The pages of a new mapping, and what was seen after the operation that made it.
+    """The pages of a new mapping, and the observation after the operation that made it.
 
     An operation that failed gives its pages a name too, with nothing mapped there: ``seen.result`` says.
     """

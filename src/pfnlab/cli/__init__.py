@@ -1,4 +1,4 @@
-"""The command line: what it prints, and what its exit codes mean.
+"""The command line: its output and exit codes.
 
 ==== =====================================================================
 0    as expected
@@ -7,7 +7,7 @@
 3    undecided: a missing tool, a lost guest, a search cut off
 4    a defect of pfnlab itself
 130  interrupted
-141  nobody reads the output any more
+141  the reader of the output closed it
 ==== =====================================================================
 
 ``pfnlab try`` is for ``git bisect run``, which takes 125 for a commit to be skipped, every other code up to
@@ -38,21 +38,21 @@ __all__ = ["main"]
 
 _INTERRUPTED, _UNREAD = 130, 141
 
-#: The codes of ``pfnlab try`` that are not those of other verbs.
+#: The exit codes of ``pfnlab try`` that differ from those of other verbs.
 _FOR_BISECT = {Misuse.exit_code: 130, Undecided.exit_code: 125, Defect.exit_code: 132}
 
-#: The word by which completion scripts ask.
+#: Completion scripts call pfnlab with this word.
 _COMPLETE = "__complete"
 
-#: The number of standard error.
+#: The file descriptor of standard error.
 _STDERR = 2
 
-#: The name of the output, in the place of a file's name.
+#: Stands for the output where a file name is expected.
 _OUTPUT = "standard output"
 
 
 class _Output(io.FileIO):
-    """Standard output, whose failures carry its name, as those of other files do."""
+    """Standard output; its errors carry its name, as errors of files do."""
 
     def write(self, data: ReadableBuffer, /) -> int:
         try:
@@ -63,37 +63,37 @@ class _Output(io.FileIO):
 
 
 class _Messages(io.FileIO):
-    """Standard error: what cannot be said there is dropped, and changes neither work nor exit code."""
+    """Standard error. Text that cannot be written is dropped; work and exit code do not change."""
 
     def write(self, data: ReadableBuffer, /) -> int:
-        # Left in the buffer it would fail again when the process ends, whose code would then be Python's 120.
+        # If left in the buffer, it fails again at process exit, and Python exits with 120.
         with suppress(OSError):
             return super().write(data)
         return memoryview(data).nbytes
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """Run the command *argv* (the process's own without it) and exit with its code."""
+    """Run the command *argv* (default: the arguments of the process) and exit with its code."""
     if sys.stderr is None:
         # Messages would go to standard output, and a file that is opened later would be taken for this one.
         os.dup2(os.open(os.devnull, os.O_WRONLY), _STDERR)
         sys.stderr = io.TextIOWrapper(_Messages(_STDERR, "wb", closefd=False), write_through=True)
     if sys.stdout is None:
-        _say(f"pfnlab: {_OUTPUT} is closed: write > /dev/null to see nothing")
+        _say(f"pfnlab: {_OUTPUT} is closed: to discard it, write > /dev/null")
         sys.exit(Undecided.exit_code)
     if sys.stdout is sys.__stdout__ and isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout = _through(_Output, sys.stdout)
     if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr = _through(_Messages, sys.stderr)
     for stream in (sys.stdout, sys.stderr):
-        # File names may hold bytes that are no text; saying them must not fail.
+        # File names may hold bytes that are not text; printing them must not fail.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     words = sys.argv[1:] if argv is None else list(argv)
     set_command(words)
     try:
         if words[:1] == [_COMPLETE]:
-            # What is printed is shown to somebody who types.
+            # Any message would appear in the line being typed.
             with suppress(Exception):
                 from pfnlab.cli.completing import answer
 
@@ -107,13 +107,13 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         except OSError as trouble:
             code = _failed(trouble)
     except KeyboardInterrupt:
-        # A second one may come while the first is answered, or the output is written.
+        # A second one may arrive while the first is handled, or while output is written.
         code = _INTERRUPTED
     sys.exit(code)
 
 
 def _through(kind: type[io.FileIO], stream: io.TextIOWrapper) -> io.TextIOWrapper:
-    """The same stream through a file of another kind; buffered as before."""
+    """Return the stream wrapped in a file of another class, with the same buffering."""
     raw = kind(stream.fileno(), "wb", closefd=False)
     buffered = isinstance(stream.buffer, io.BufferedWriter)
     return io.TextIOWrapper(
@@ -139,7 +139,7 @@ def _answer(argv: list[str]) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except MemoryError:
-        _say("pfnlab: this takes more memory than there is: ask for less, or where there is more")
+        _say("pfnlab: out of memory: reduce the request, or use a machine with more")
         return Undecided.exit_code
     except OSError as trouble:
         return _failed(trouble)
@@ -148,24 +148,24 @@ def _answer(argv: list[str]) -> int:
 
 
 def _runs_own_code(argv: list[str]) -> bool:
-    """True for a command that may run a file of the user's: it names one, or trusts one that a file names."""
+    """Return True if a command may run a file of the user: one it names, or one that a trusted file names."""
     if argv[:1] == ["campaign"]:
-        # Each shard has such a process, and so has each machine that is checked.
+        # Each shard runs in such a process, and so does each machine that is checked.
         return False
     names = (name for word in argv for name in word.replace(",", " ").split())
     return "--trust" in argv or any(name.endswith(".py") for name in names)
 
 
 def _failed(trouble: OSError) -> int:
-    """The exit code when a file or the output failed; a defect where the cause is not outside."""
+    """Return the exit code for a failed file or output; a defect unless the cause is outside pfnlab."""
     name = "a file" if trouble.filename is None else os.fsdecode(trouble.filename)
     if name == _OUTPUT:
-        # Buffered output is discarded instead of failing again at the end of the process.
+        # Discard buffered output, so that it does not fail again at process exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if trouble.errno == errno.EPIPE:
             return _UNREAD
     elif isinstance(trouble, FileNotFoundError) and _is_lost():
-        _say("pfnlab: the folder it was started in is gone: change to another")
+        _say("pfnlab: the working directory was removed: change to another")
         return Misuse.exit_code
     elif not is_full(trouble):
         return _defect()
@@ -175,7 +175,7 @@ def _failed(trouble: OSError) -> int:
 
 
 def _is_lost() -> bool:
-    """True where the working directory was removed."""
+    """Return True if the working directory was removed."""
     try:
         os.getcwd()
     except FileNotFoundError:

@@ -1,7 +1,7 @@
 """Possible values: machines, versions, scopes, properties, policies, programs, files.
 
-A value ends in one of :data:`OPEN` where more belongs to it. Everything here is quick, since it runs while
-somebody types: what is imported is imported for the one list that needs it.
+A value ends in one of :data:`OPEN` if more can follow. Every function here is quick because it runs on each
+press of Tab, so each list imports only what it needs.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from pfnlab.kernel.policies import FOLDERS
 
-#: The last letter of a candidate that is not a whole word yet.
+#: Last letters of a candidate that is not yet a whole word.
 OPEN = (":", ",", "=", "/")
 
-#: The names of properties; their module takes longer to import than a completion may take.
+#: Names of properties; importing their module takes too long for a completion.
 PROPERTIES = (
     *("no_leak", "no_loss", "freed_once", "exact", "one_mode", "direct_map", "direct_map_back", "no_stale"),
     *("memory_off", "removed_unmapped", "claimed_unmapped", "claimed_free", "fork_whole", "walks_pages"),
@@ -26,33 +26,33 @@ PROPERTIES = (
     "tables_alive",
 )
 
-#: The most entries of a folder that are looked at.
+#: The most directory entries that are read.
 _MOST_ENTRIES = 2000
 
 
 class Candidate(NamedTuple):
-    """Something that may stand there: the whole word, and what it is, in a few words, or nothing."""
+    """A candidate: the whole word, and a short description (may be empty)."""
 
     value: str
     says: str = ""
 
 
-#: Something that lists what begins with the word typed so far; it may list other words too.
+#: Lists the candidates for the word typed so far; it may list others too.
 Values = Callable[[str], Iterable[Candidate]]
 
 
 def words(*choices: str) -> Values:
-    """These words."""
+    """List these words."""
     return lambda typed: map(Candidate, choices)
 
 
 def either(*kinds: Values) -> Values:
-    """The values that any of *kinds* lists."""
+    """List the values of all *kinds*."""
     return lambda typed: (candidate for kind in kinds for candidate in kind(typed))
 
 
 def nothing(typed: str) -> Iterator[Candidate]:
-    """A value that nobody can guess: a number, a name of the user's own."""
+    """List nothing: for numbers and names chosen by the user."""
     yield from ()
 
 
@@ -60,28 +60,28 @@ def nothing(typed: str) -> Iterator[Candidate]:
 
 
 def series(typed: str) -> Iterator[Candidate]:
-    """Every series that a profile describes."""
+    """List every series that has a profile."""
     from pfnlab.kernel.policies.releases import RELEASES, version_key
 
     yield from (Candidate(name, "series") for name in sorted(RELEASES, key=version_key, reverse=True))
 
 
 def versions(typed: str) -> Iterator[Candidate]:
-    """Every exact version that is known."""
+    """List every known exact version."""
     from pfnlab.kernel.policies.known_kernels import known_versions
 
     yield from (Candidate(version, "known version") for version in known_versions())
 
 
 def offered_series(typed: str) -> Iterator[Candidate]:
-    """Every series of the distribution's kernels."""
+    """List every series of the distribution's kernels."""
     from pfnlab.kernel.policies.releases import CONFIRMED
 
     yield from (Candidate(name, "series") for name in reversed(CONFIRMED))
 
 
 def built(typed: str) -> Iterator[Candidate]:
-    """Every kernel that was built here."""
+    """List every kernel built on this host."""
     from pfnlab.lab.images.cache import cache_root
 
     if not (cache_root() / "built").is_dir():
@@ -92,22 +92,22 @@ def built(typed: str) -> Iterator[Candidate]:
 
 
 def _point(typed: str) -> Values:
-    """Exact versions once a series was typed: before that there are too many."""
+    """List exact versions, but only after a series is typed: there are too many otherwise."""
     return versions if typed.count(".") >= 1 else nothing
 
 
 def kernels(typed: str) -> Iterator[Candidate]:
-    """Stock kernels by series or version."""
+    """List stock kernels by series or version."""
     yield from either(offered_series, _point(typed))(typed)
 
 
 def own_kernels(typed: str) -> Iterator[Candidate]:
-    """Stock kernels, those built here, and files."""
+    """List stock kernels, kernels built on this host, and files."""
     yield from either(kernels, built, paths())(typed)
 
 
 def models(typed: str) -> Iterator[Candidate]:
-    """``model:7.2``, and after a comma what may be changed in it."""
+    """List models such as ``model:7.2``; after a comma, changes to the model."""
     kind, colon, rest = typed.partition(":")
     if not colon or kind != "model":
         yield Candidate("model:", "the rules of a kernel")
@@ -123,7 +123,7 @@ def models(typed: str) -> Iterator[Candidate]:
 
 
 def machines(typed: str) -> Iterator[Candidate]:
-    """Models and real kernels."""
+    """List models and real kernels."""
     yield from models(typed)
     kind, colon, rest = typed.partition(":")
     if not colon:
@@ -134,7 +134,7 @@ def machines(typed: str) -> Iterator[Candidate]:
 
 
 def _changes(typed: str) -> Iterator[Candidate]:
-    """The candidates after the comma of a model."""
+    """List the candidates after the comma of a model."""
     name, equals, value = typed.partition("=")
     seam, dot, _ = name.partition(".")
     if not equals:
@@ -143,13 +143,13 @@ def _changes(typed: str) -> Iterator[Candidate]:
         from pfnlab.kernel.mm.profile import Profile
         from pfnlab.kernel.policies.seams import PLACES
 
-        yield from (Candidate(f"{seam}=", f"a {seam} of your choice") for seam in FOLDERS)
-        # The places of the seam that is typed, once a dot follows it.
+        yield from (Candidate(f"{seam}=", f"a {seam} of your own") for seam in FOLDERS)
+        # The places of the seam, after its dot.
         for place in PLACES.get(seam, ()) if dot else ():
-            yield Candidate(f"{seam}.{place}=", f"a {seam} at this place alone")
+            yield Candidate(f"{seam}.{place}=", f"a {seam} at this place only")
         yield Candidate("config=", "a kernel's .config")
-        yield Candidate("without=", "a commit left out")
-        yield Candidate("with=", "a commit more")
+        yield Candidate("without=", "a commit reverted")
+        yield Candidate("with=", "a commit added")
         switches = sorted(field.name for field in dataclasses.fields(Profile) if field.type == "bool")
         yield from (Candidate(f"{switch}=", "on or off") for switch in switches)
         return
@@ -181,26 +181,26 @@ def _of_seam(seam: str) -> Iterator[Candidate]:
 
 
 def policies(typed: str) -> Iterator[Candidate]:
-    """Policies of all seams by name, and the profiles."""
+    """List the policies of all seams by name, and the profiles."""
     for seam in FOLDERS:
         yield from _of_seam(seam)
     yield from series(typed)
 
 
 def changes(typed: str) -> Iterator[Candidate]:
-    """``flush=end_vma``: a seam and a policy of it."""
+    """List changes such as ``flush=end_vma``: a seam and one of its policies."""
     seam, equals, _ = typed.partition("=")
     if seam in FOLDERS and equals:
         yield from (Candidate(f"{seam}={name}", says) for name, says in _of_seam(seam))
     elif not equals:
-        yield from (Candidate(f"{name}=", f"a {name} of your choice") for name in FOLDERS)
+        yield from (Candidate(f"{name}=", f"a {name} of your own") for name in FOLDERS)
 
 
-# Claims. Reading them whole takes longer than a completion may take.
+# Claims. Reading their files whole takes too long for a completion.
 
 
 def _claim_tables() -> Iterator[tuple[str, dict[str, Any]]]:
-    """The number of each discussion, and its file."""
+    """Yield the number and the file of each discussion."""
     import tomllib
 
     folder = files("pfnlab.discussions")
@@ -209,12 +209,12 @@ def _claim_tables() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def discussions(typed: str) -> Iterator[Candidate]:
-    """Discussions by number."""
+    """List discussions by number."""
     yield from (Candidate(number, table["title"]) for number, table in _claim_tables())
 
 
 def claim_numbers(typed: str) -> Iterator[Candidate]:
-    """The numbers of claims, with their words."""
+    """List the numbers of claims with their texts."""
     for discussion, table in _claim_tables():
         claims = (claim for message in table["message"] for claim in message["claim"])
         yield from (
@@ -223,7 +223,7 @@ def claim_numbers(typed: str) -> Iterator[Candidate]:
 
 
 def thread_numbers(typed: str) -> Iterator[Candidate]:
-    """The numbers of threads with their titles, and of defects with what happens."""
+    """List the numbers of threads with their titles, and of defects with their effects."""
     from pfnlab.discussions.posted import posted_threads
 
     for one in posted_threads():
@@ -232,7 +232,7 @@ def thread_numbers(typed: str) -> Iterator[Candidate]:
 
 
 def claim_authors(typed: str) -> Iterator[Candidate]:
-    """The authors of claims."""
+    """List the authors of claims."""
     names = {message["who"] for _, table in _claim_tables() for message in table["message"]}
     yield from map(Candidate, sorted(names))
 
@@ -241,7 +241,7 @@ def claim_authors(typed: str) -> Iterator[Candidate]:
 
 
 def bug_names(typed: str) -> Iterator[Candidate]:
-    """The numbers of bugs with their titles, and their CVEs."""
+    """List the numbers of bugs with their titles, and their CVEs."""
     from pfnlab.kernel.bugs.known_bugs import all_bugs
 
     for one in all_bugs():
@@ -250,31 +250,31 @@ def bug_names(typed: str) -> Iterator[Candidate]:
             yield Candidate(one.cve, one.title)
 
 
-# What is checked and run.
+# Checks and runs.
 
 
 def scopes(typed: str) -> Iterator[Candidate]:
-    """Scopes by name."""
+    """List scopes by name."""
     from pfnlab.checker.scopes.scope import scope_names
 
     yield from (Candidate(name, "scope") for name in scope_names())
 
 
 def swept_scopes(typed: str) -> Iterator[Candidate]:
-    """Scopes of sweeps by name."""
+    """List scopes of sweeps by name."""
     from pfnlab.hunt.sweep.swept_cells import scopes as names
 
     yield from (Candidate(name, "scope of a sweep") for name in names())
 
 
 def properties(typed: str) -> Iterator[Candidate]:
-    """Properties, and the seams that stand for several."""
+    """List properties, and the seams that stand for several."""
     yield from (Candidate(seam, f"the properties of the {seam}") for seam in FOLDERS)
     yield from (Candidate(name, "property") for name in PROPERTIES)
 
 
 def fields(typed: str) -> Iterator[Candidate]:
-    """Fields of observations, with commas between them, each once."""
+    """List fields of observations, separated by commas, each at most once."""
     from pfnlab.programs.runs.compare import FIELDS
 
     done = typed[: typed.rfind(",") + 1]
@@ -282,10 +282,10 @@ def fields(typed: str) -> Iterator[Candidate]:
 
 
 def program_names(typed: str) -> Iterator[Candidate]:
-    """The programs that come with pfnlab, by name; after a folder of them and a slash those in it."""
+    """List the programs of the library by name; after a folder and a slash, those in the folder."""
     from pfnlab.programs.lang.library import ALL, library_paths, long_name
 
-    yield Candidate(ALL, "all programs that come with pfnlab")
+    yield Candidate(ALL, "all programs of the library")
 
     for path in library_paths():
         name = long_name(path) if "/" in typed else path.stem
@@ -293,7 +293,7 @@ def program_names(typed: str) -> Iterator[Candidate]:
 
 
 def paths(*endings: str) -> Values:
-    """Files whose names end so, all without an ending; and folders. A hidden one once its dot is typed."""
+    """List folders, and files with one of these endings (all if there are none); hidden ones after a dot."""
 
     def listed(typed: str) -> Iterator[Candidate]:
         head, _, start = typed.rpartition("/")
@@ -301,7 +301,7 @@ def paths(*endings: str) -> Values:
         prefix = typed[: len(typed) - len(start)]
         entries = islice(folder.iterdir(), _MOST_ENTRIES) if folder.is_dir() else ()
         for entry in sorted(entries):
-            # A name that holds a control character would not stay on its line.
+            # A name with a control character would break its line.
             shown = entry.name.isprintable() and (start or not entry.name.startswith("."))
             if not shown or not entry.name.startswith(start):
                 continue
@@ -314,5 +314,5 @@ def paths(*endings: str) -> Values:
 
 
 def folders(typed: str) -> Iterator[Candidate]:
-    """Folders alone."""
+    """List folders only."""
     return (candidate for candidate in paths()(typed) if candidate.value.endswith("/"))

@@ -1,4 +1,4 @@
-"""Shell completion: what may stand at a place of a command line, and the answer to the script of a shell."""
+"""Shell completion: possible words at the cursor, and the reply to a shell's script."""
 
 import re
 import shlex
@@ -15,7 +15,7 @@ from pfnlab.verbs.completion import SHELLS
 _FILES = values.paths()
 _PROGRAMS = values.either(values.program_names, values.paths(".pfn", ".json"))
 
-#: What a value may be, by the word that help has for it.
+#: Possible values, by the word that stands for the value in help.
 BY_METAVAR: dict[str, Values] = {
     "MACHINE": values.machines,
     "MODEL": values.models,
@@ -61,7 +61,7 @@ BY_METAVAR: dict[str, Values] = {
     **dict.fromkeys(("NAME", "WORD", "PORT", "TEXT", "ADDRESS", "CAMPAIGN"), values.nothing),
 }
 
-#: The same for a word that means something else at one verb.
+#: The same for words with another meaning in one verb.
 BY_PLACE: dict[tuple[str, str], Values] = {
     ("check", "--property"): values.properties,
     ("fuzz", "SCOPE"): values.swept_scopes,
@@ -80,13 +80,13 @@ _CHOICES = re.compile(r"[a-z-]+(?:\|[a-z-]+)+")
 
 
 def candidates(before: Sequence[str], typed: str) -> list[Candidate]:
-    """The candidates for the word *typed*, which follows the words *before*, sorted as they are shown."""
+    """Return the candidates for the word *typed* after the words *before*, in the order shown."""
     found = dict.fromkeys(one for one in _at(before, typed) if one.value.startswith(typed))
     return list({one.value: one for one in reversed(found)}.values())[::-1]
 
 
 def values_of(verb: str, row: VerbOption) -> Values | None:
-    """The possible values of an option or argument; None where nobody said."""
+    """Return the possible values of an option or argument; None if they are not known."""
     for place in (*row.names, row.metavar):
         if (verb, place) in BY_PLACE:
             return BY_PLACE[verb, place]
@@ -143,23 +143,23 @@ def _values(verb: str, row: VerbOption, typed: str) -> Iterable[Candidate]:
 
 
 def _sentence(text: str) -> str:
-    """The first sentence."""
+    """Return the first sentence."""
     return re.split(r"(?<=[.;:]) ", text, maxsplit=1)[0].rstrip(".;:")
 
 
-# What shells ask, and how they are answered.
+# Requests of shells, and the replies.
 
-#: Letters that bash would take for something else, in a word that it inserts as it is.
+#: Characters special to bash, in a word that it inserts verbatim.
 _SPECIAL = re.compile(r"([^A-Za-z0-9_@%+=:,./~-])")
 
 
 def answer(words: Sequence[str]) -> str:
-    """The reply to a completion script: a line each candidate.
+    """Return the reply to a completion script: one candidate a line.
 
-    bash gives its word breaks and the line up to the cursor, and gets what is to be put in place of the last
-    word as bash cuts it. Others give the words, the one at the cursor last; they get descriptions too.
+    bash sends its word breaks and the line up to the cursor, and gets the replacement for the last word as
+    bash splits it. Other shells send the words, the one at the cursor last, and get descriptions too.
 
-    Whatever goes wrong is no candidate: nothing is printed into the line that somebody types.
+    After an error there are no candidates, because a message would end up in the line being typed.
     """
     with suppress(Exception):
         shell, *rest = words
@@ -173,7 +173,8 @@ def answer(words: Sequence[str]) -> str:
 
 
 def _cut(line: str) -> tuple[list[str], str]:
-    """The words of a line before its last one, and that one: without quotes, and without pfnlab itself."""
+    """Split a line into the words before the last one, and the last one, without quotes and without pfnlab
+    itself."""
     reader = shlex.shlex(line, posix=True, punctuation_chars=False)
     reader.whitespace_split, reader.commenters = True, ""
     words: list[str] = []
@@ -181,7 +182,7 @@ def _cut(line: str) -> tuple[list[str], str]:
         words += reader
         open_quote = False
     except ValueError:
-        # The quote of the last word is not closed yet.
+        # The quote of the last word is still open.
         words.append(reader.token or "")
         open_quote = True
     if not open_quote and line[-1:].isspace() and not line.endswith("\\ "):
@@ -190,7 +191,7 @@ def _cut(line: str) -> tuple[list[str], str]:
 
 
 def _for_bash(candidate: Candidate, typed: str, breaks: str) -> str:
-    """The text that bash puts in place of the last part of *typed*, with a space where the word is whole."""
+    """Return the replacement for the last part of *typed* in bash; a space follows a complete word."""
     kept = max((typed.rfind(letter) for letter in ":=" if letter in breaks), default=-1) + 1
     value = _SPECIAL.sub(r"\\\1", candidate.value[kept:])
     return value if candidate.value.endswith(values.OPEN) else f"{value} "

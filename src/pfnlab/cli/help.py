@@ -1,4 +1,4 @@
-"""The help of a verb: it fits the terminal, cuts no sentence, and ends with examples."""
+"""The help of a verb: fits the terminal, keeps sentences whole, and ends with examples."""
 
 import re
 import shutil
@@ -7,18 +7,18 @@ from collections.abc import Iterator, Sequence
 
 from pfnlab.cli.verbs import HELP, VerbOption, VerbPage, paragraphs_of
 
-#: Below so many columns an option stands above its meaning, not beside it.
+#: Below this many columns an option stands above its description, not to its left.
 _NARROW = 60
 
-#: The fewest columns that help is written for, and the most.
+#: The fewest and the most columns of help.
 _LEAST, _MOST = 20, 78
 
-#: The most columns of an option that has its meaning beside it.
+#: The most columns of an option with its description to its right.
 _BESIDE = 30
 
 
 def help_text(page: VerbPage) -> str:
-    """The help, for the terminal that is there."""
+    """Return the help for the present terminal."""
     columns = shutil.get_terminal_size().columns
     return "".join(
         f"{line}\n" for line in _lines(page, min(max(columns - 2, _LEAST), _MOST), columns < _NARROW)
@@ -39,13 +39,13 @@ def _lines(page: VerbPage, width: int, narrow: bool) -> Iterator[str]:
             yield from _rows(rows, width, narrow)
     yield from ("", "Examples:")
     for line, says in page.examples:
-        # A command stays on one line, to be copied.
+        # A command stays on one line, so that it can be copied.
         yield f"  {line}"
         yield from _wrapped(f"{says}.", width, 6, 6)
 
 
 def first_sentence(group: VerbPage, name: str) -> str:
-    """The first sentence of the help of the verb *name* of a group, which is never cut."""
+    """Return the first sentence of the help of verb *name* of a group, never cut."""
     return re.split(r"(?<=\.) ", paragraphs_of(f"{group.name} {name}".strip())[0], maxsplit=1)[0]
 
 
@@ -58,7 +58,7 @@ def _meaning(row: VerbOption) -> str:
 
 
 def _rows(rows: Sequence[tuple[str, str]], width: int, narrow: bool) -> Iterator[str]:
-    """The rows of a list, each meaning beside what it is of, or below it."""
+    """Lay out the rows of a list: each description to the right of its term, or below it."""
     fitting = [len(first) for first, _ in rows if len(first) + 4 <= _BESIDE]
     begin = 4 + max(fitting if len(fitting) == len(rows) else [_BESIDE - 2])
     for first, second in rows:
@@ -73,7 +73,7 @@ def _rows(rows: Sequence[tuple[str, str]], width: int, narrow: bool) -> Iterator
 
 
 def _wrapped(text: str, width: int, first: int, other: int) -> list[str]:
-    """Text in lines of *width* columns, indented; a word that is longer stays whole."""
+    """Wrap text in indented lines of *width* columns; a longer word stays whole."""
     return textwrap.wrap(
         text,
         width,

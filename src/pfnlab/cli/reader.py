@@ -1,7 +1,7 @@
-"""The command line as a request: an argparse parser made of the fields of the request of a verb.
+"""Parse the command line into a request, with an argparse parser made from the fields of the request.
 
-argparse tells options and their values apart. What is left are arguments, which are placed here, and words
-become values here too, so that every mistake is one line that says what to write instead.
+argparse separates options and their values. The remaining words are arguments, which are placed here. Words
+become values here too, so that every mistake gives one line that says what to write instead.
 """
 
 import os
@@ -25,11 +25,11 @@ from pfnlab.cli.verb_modules import (
 
 
 class CommandLine(NamedTuple):
-    """The content of a command line.
+    """A command line, parsed.
 
     :param verb: its whole name; empty for pfnlab itself
-    :param request: None where the help of the verb is asked for, or nothing is
-    :param of_group: the request of the group of the verb, where its options are used
+    :param request: None if help is wanted, or no verb is given
+    :param of_group: the request of the verb's group, if its options are used
     """
 
     verb: str
@@ -39,7 +39,7 @@ class CommandLine(NamedTuple):
 
 
 def perform_words(words: Sequence[str]) -> int:
-    """Do what the words after ``pfnlab`` say; the exit code. Misuse if nothing can be done."""
+    """Do what the words after ``pfnlab`` say; return the exit code. Misuse if they cannot be understood."""
     if words[:1] == ["--version"]:
         from pfnlab.base.version import VERSION
 
@@ -58,7 +58,7 @@ def perform_words(words: Sequence[str]) -> int:
 
 
 def read(words: Sequence[str]) -> CommandLine:
-    """The content of a command line; Misuse if a word fits nothing, or something is missing."""
+    """Parse the command line; Misuse if a word fits nowhere, or one is missing."""
     verb, rest, of_group = "", list(words), None
     while names := verbs_of(verb):
         own, rest = _before_verb(verb, rest)
@@ -66,7 +66,7 @@ def read(words: Sequence[str]) -> CommandLine:
             values = _values(verb, own)
             if values is None:
                 return CommandLine(verb, is_help=True)
-            # Two dashes alone are no option, and most groups have none.
+            # Two dashes alone are not an option, and most groups have none.
             of_group = request_of(verb)(**values) if values else None
         if not rest:
             default = default_of(verb)
@@ -75,7 +75,7 @@ def read(words: Sequence[str]) -> CommandLine:
         name, *rest = rest
         name, rest = (name, rest) if verb else renamed(name, rest)
         if name not in names:
-            raise Misuse(f"there is no verb {f'{verb} {name}'.strip()!r}{_instead(name, names, verb)}")
+            raise Misuse(f"no verb {f'{verb} {name}'.strip()!r}{_instead(name, names, verb)}")
         verb = f"{verb} {name}".strip()
     values = _values(verb, rest)
     if values is None:
@@ -84,7 +84,7 @@ def read(words: Sequence[str]) -> CommandLine:
 
 
 def _before_verb(group: str, words: list[str]) -> tuple[list[str], list[str]]:
-    """The options of a group itself, and what follows them."""
+    """Return the options of the group itself, and the words after them."""
     at = 0
     while at < len(words) and words[at].startswith("-"):
         takes = next((len(field.forms) for field in option_fields(group) if words[at] in field.names), 0)
@@ -93,9 +93,9 @@ def _before_verb(group: str, words: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _values(verb: str, words: Sequence[str]) -> dict[str, Any] | None:
-    """The values that are given, by field; None where help is asked for. Misuse if a word fits nothing."""
+    """Return the given values by field; None if help is wanted. Misuse if a word fits nowhere."""
     fields = option_fields(verb)
-    # What follows two dashes are arguments, whatever they look like.
+    # After two dashes there are only arguments.
     ends = words.index("--") if "--" in words else len(words)
     given, others = _options(verb, fields, words[:ends])
     if given.pop("help", False):
@@ -118,7 +118,7 @@ def _values(verb: str, words: Sequence[str]) -> dict[str, Any] | None:
 def _options(
     verb: str, fields: Sequence[OptionField], words: Sequence[str]
 ) -> tuple[dict[str, Any], list[str]]:
-    """The words of each option given, a list a use, and those of none; Misuse if a value is not there."""
+    """Return the words of each option, one list a use, and the other words; Misuse if a value is missing."""
     from argparse import SUPPRESS, ArgumentError, ArgumentParser
 
     parser = ArgumentParser(
@@ -140,7 +140,7 @@ def _options(
         names = (trouble.argument_name or "").split("/")
         valued = [field for field in fields if {*names} & {*field.names} and field.forms]
         if not valued:
-            raise Misuse(f"{' or '.join(names)} takes no value: leave it out") from None
+            raise Misuse(f"{' or '.join(names)} takes no value: drop it") from None
         raise _lacking(valued[0], words) from None
     uses = vars(given)
     options = {name for field in fields for name in (*field.names, *field.against)}
@@ -155,30 +155,30 @@ def _options(
 
 
 def _lacking(field: OptionField, words: Sequence[str]) -> Misuse:
-    """An option with fewer values than it takes, as a mistake."""
+    """Return the Misuse for an option with too few values."""
     number, name = len(field.forms), field.names[-1]
     needs = "a value" if number == 1 else f"{number} values"
     dashed = [after for word, after in pairwise(words) if word in field.names and after.startswith("-")]
-    meant = f", or {name}={dashed[0]} where that is meant" if dashed and number == 1 else ""
+    meant = f", or {name}={dashed[0]} if that is the value" if dashed and number == 1 else ""
     return Misuse(f"{name} needs {needs}: write {name} {_shown(field)}{meant}")
 
 
 def _arguments(verb: str, fields: Iterable[OptionField], words: list[str]) -> dict[str, Any]:
-    """The words of each argument by its place, the last may take all; Misuse if there are more words."""
+    """Return the words of each argument by position; the last may take several. Misuse if too many."""
     given: dict[str, Any] = {}
     for field in fields:
         if field.option.positional and words:
             taken, words = (words, []) if field.is_several else (words[:1], words[1:])
             given[field.name] = [[word] for word in taken]
     if words:
-        raise Misuse(f"{words[0]!r} is one word too many: write {_usage(verb)}")
+        raise Misuse(f"{words[0]!r} is one word too many; usage: {_usage(verb)}")
     return given
 
 
 def _value(field: OptionField, uses: Any) -> Any:
-    """The value of a field; Misuse if a word stands for none.
+    """Return the value of a field; Misuse if a word is not valid.
 
-    :param uses: of a flag its value, else a list of words for each use; the last counts
+    :param uses: the value of a flag, else a list of words for each use; the last one counts
     """
     if field.form is bool:
         return uses
@@ -192,11 +192,11 @@ def _value(field: OptionField, uses: Any) -> Any:
 
 
 def _value_of_word(field: OptionField, form: Any, word: str) -> Any:
-    """The value of the type *form* that *word* stands for; Misuse if it stands for none."""
+    """Return the value of type *form* for *word*; Misuse if it is not valid."""
     name, option = _name(field), field.option
     if word == "":
         wanted = "one" if option.positional else f"{name} {_shown(field)}"
-        raise Misuse(f"{name} is empty: write {wanted}{', or leave it out' * (not field.required)}")
+        raise Misuse(f"{name} is empty: write {wanted}{', or drop it' * (not field.required)}")
     if form is str:
         return word
     if form is Path:
@@ -205,7 +205,7 @@ def _value_of_word(field: OptionField, form: Any, word: str) -> Any:
         return Path(word)
     kind = "a whole number" if form is int else "a number"
     try:
-        # 7.0 is whole too.
+        # 7.0 is an integer too.
         number = form(word.removesuffix(".0") if form is int else word)
     except ValueError:
         raise Misuse(f"{name} {word} is not {kind}: write {name} {_shown(field)}") from None
@@ -217,12 +217,12 @@ def _value_of_word(field: OptionField, form: Any, word: str) -> Any:
 
 
 def _shown(field: OptionField) -> str:
-    """The word that stands for the value of a field in help."""
+    """Return the word for the value of a field in help."""
     return field.option.metavar or field.name.upper()
 
 
 def _name(field: OptionField) -> str:
-    """The name of an option or argument in a message."""
+    """Return the name of an option or argument for messages."""
     return (field.names or (_shown(field),))[-1]
 
 
@@ -237,9 +237,9 @@ def _usage(verb: str) -> str:
 
 
 def _instead(name: str, known: Sequence[str], verb: str) -> str:
-    """The end of a message: the nearest of *known*, or where all are."""
+    """Return the end of a message: the nearest of *known*, or the command that lists them."""
     from difflib import get_close_matches
 
     by_word = {one.lstrip("-"): one for one in known}
     close = get_close_matches(name.lstrip("-"), by_word, n=1)
-    return f": did you mean {by_word[close[0]]}?" if close else f": `{_command(verb)} --help` has all"
+    return f": did you mean {by_word[close[0]]}?" if close else f": `{_command(verb)} --help` lists them"

@@ -1,4 +1,4 @@
-"""The output of ``pfnlab run``: its content, its format, and its place."""
+"""The output of ``pfnlab run``: content, format and destination."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from pfnlab.present.document.blocks import Document
     from pfnlab.present.report.table import StyledText
 
-#: The width of a table that goes to a file or a pipe.
+#: The width of a table in a file or a pipe.
 _PIPED_WIDTH = 120
 
-#: Variables by which what is no terminal is written to as one, in colours.
+#: Environment variables that force colours where there is no terminal.
 _AS_TERMINAL = ("FORCE_COLOR", "TTY_COMPATIBLE")
 
 #: The formats of results.
@@ -27,7 +27,7 @@ FORMATS = ("text", "json", "junit", "tap", "md", "html")
 
 
 def show_runs(request: RunRequest, results: Iterable[RunResults]) -> None:
-    """Print the results, or write them to a file; Misuse if options contradict, or it cannot be written."""
+    """Print the results, or write them to a file; Misuse if options conflict or writing fails."""
     form = _format(request)
     for found in results:
         if request.output is not None:
@@ -37,26 +37,26 @@ def show_runs(request: RunRequest, results: Iterable[RunResults]) -> None:
 
 
 def _format(request: RunRequest) -> str:
-    """The format that the request asks for; Misuse if there is none, or two options contradict each other."""
+    """Return the requested format; Misuse if it does not exist, or two options conflict."""
     if request.as_json and request.form not in (None, "json"):
-        raise Misuse(f"--json is --format json: leave it or --format {request.form} out")
+        raise Misuse(f"--json is --format json: drop it or --format {request.form}")
     form = "json" if request.as_json else request.form or "text"
     if form not in FORMATS:
-        raise Misuse(f"there is no format {form!r}: write --format {'|'.join(FORMATS)}")
+        raise Misuse(f"unknown format {form!r}: write --format {'|'.join(FORMATS)}")
     if request.quiet and request.output is None and form != "text":
-        raise Misuse(f"--quiet prints no {form}: add -o FILE for it, or leave --quiet out")
+        raise Misuse(f"--quiet prints no {form}: add -o FILE, or drop --quiet")
     if request.quiet and request.output is None and _has_tables(request):
-        raise Misuse("--quiet prints no tables: leave --full, --steps and --trace out, or add -o FILE")
+        raise Misuse("--quiet prints no tables: drop --full, --steps and --trace, or add -o FILE")
     return form
 
 
 def _has_tables(request: RunRequest) -> bool:
-    """True where the tables of several programs are asked for."""
+    """Return True if the tables of several programs are wanted."""
     return request.full or request.steps or request.trace
 
 
 def document(results: Sequence[RunResult], request: RunRequest, form: str) -> str:
-    """The results as plain text in the format asked for."""
+    """Return the results as plain text in the given format."""
 
     def table(result: RunResult) -> str:
         return _table(result, request, _PIPED_WIDTH).plain
@@ -87,7 +87,7 @@ def document(results: Sequence[RunResult], request: RunRequest, form: str) -> st
 
 
 def _document(results: Sequence[RunResult], request: RunRequest) -> Document:
-    """The results as ``pfnlab report`` shows them."""
+    """Return the document of the results, as ``pfnlab report`` shows it."""
     from pfnlab.base.result import Made
     from pfnlab.present.document.compose import document_of
     from pfnlab.present.document.run_part import result_part
@@ -108,7 +108,7 @@ def _print(results: Sequence[RunResult], request: RunRequest, form: str) -> None
         text = _asked(results, request, width)
         print(text.plain.expandtabs(), end="")
         return
-    # Only a terminal needs rich, which takes longer to import than a small program runs.
+    # rich is for terminals only, and takes longer to import than a small program runs.
     from rich.console import Console
     from rich.text import Text
 
@@ -119,7 +119,7 @@ def _print(results: Sequence[RunResult], request: RunRequest, form: str) -> None
 
 
 def _asked(results: Sequence[RunResult], request: RunRequest, width: int) -> StyledText:
-    """The text that is printed: with ``--quiet`` only what is wrong."""
+    """Return the text to print: with ``--quiet`` only problems."""
     if not request.quiet:
         return _text(results, request, width)
     from pfnlab.present.report.run_formats import summary_text

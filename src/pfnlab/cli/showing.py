@@ -1,7 +1,7 @@
-"""The output of verbs.
+"""Print the results of verbs, or write them to a file.
 
-Results are printed as JSON where the request says so, else as a terminal shows their parts, as ``str`` has
-them, or in a form that the verb has here; or they are written to the file that the request names.
+A result is printed as JSON if the request asks for it, otherwise as the parts of its document, as its
+``str``, or in a form defined here for its verb.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pfnlab.base.result import PlainText, Printed
 
 
 def show(verb: str, request: Any, results: Iterator[Any]) -> None:
-    """Print *results* as they come, or write them to a file."""
+    """Print *results* as they arrive, or write them to a file."""
     what = f"pfnlab {verb}"
     match verb:
         case "run":
@@ -32,7 +32,7 @@ def show(verb: str, request: Any, results: Iterator[Any]) -> None:
             from pfnlab.base.files import write_output
 
             texts = (_text(verb, request, result, apart=at > 0) for at, result in enumerate(results))
-            # Nobody waits for a page that is served, or for what changes on a machine.
+            # A served page and a watched machine have no end to wait for.
             is_endless = verb == "explore" or getattr(request, "watch", None) is not None
             for text in texts if is_endless else waited(what, texts):
                 write_output(getattr(request, "output", None), text)
@@ -50,9 +50,9 @@ def _explanation(request: Any, result: Any) -> str:
 
 
 def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
-    """A result as JSON, or as its verb prints it, with the end of its last line.
+    """Return a result as JSON, or as its verb prints it, with a final newline.
 
-    :param apart: an empty line stands before a part, which follows another
+    :param apart: put an empty line before a part that follows another
     """
     if getattr(request, "as_json", False):
         return f"{result.as_json()}\n"
@@ -92,7 +92,7 @@ def _text(verb: str, request: Any, result: Any, *, apart: bool = False) -> str:
 
 
 def _lines(result: Printed, apart: bool) -> str:
-    """The lines of a result."""
+    """Return the lines of a result."""
     from pfnlab.present.document.part import KINDS, part_of, terminal
 
     if result.form() not in KINDS:
@@ -101,7 +101,7 @@ def _lines(result: Printed, apart: bool) -> str:
 
 
 def _page(result: Any) -> str:
-    """A result as ``pfnlab report`` shows it in a mail."""
+    """Return a result as ``pfnlab report`` shows it in a mail."""
     from pfnlab.present.document.compose import document_of
     from pfnlab.present.document.mail import mail
     from pfnlab.present.document.part import part_of

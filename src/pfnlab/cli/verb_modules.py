@@ -1,4 +1,4 @@
-"""The verbs of :mod:`pfnlab.verbs` by name: their modules, help, examples and requests, and doing them."""
+"""The verbs of :mod:`pfnlab.verbs` by name: modules, help, examples, requests, and how to run them."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from pfnlab import verbs
 if TYPE_CHECKING:
     from pfnlab.verbs.option import Option
 
-#: Earlier names of verbs, which are read for one release more and stand in no help.
+#: Former names of verbs: accepted for one more release, not listed in help.
 ALIASES = {"claims": "discussions"}
 
 
 def renamed(name: str, rest: list[str]) -> tuple[str, list[str]]:
-    """A verb as it is called now, and the words behind it: those of an earlier name do what they did."""
+    """Replace the former name of a verb by the present one, with the words that have the old effect."""
     if name == "claims" and rest[:1] in ([], ["list"]):
         rest = ["list", "--claims", *rest[1:]]
     return ALIASES.get(name, name), rest
 
 
 def module_of(verb: str) -> str:
-    """The name of the module of *verb*: ``kernels`` for ``kernels fetch``, ``try_`` for ``try``.
+    """Return the name of the module of *verb*: ``kernels`` for ``kernels fetch``, ``try_`` for ``try``.
 
-    That of pfnlab itself, whose verb is empty, is ``pfnlab``.
+    The empty verb is pfnlab itself, in the module ``pfnlab``.
     """
     word = verb.partition(" ")[0]
     return f"{word}_" if iskeyword(word) else word.replace("-", "_") or "pfnlab"
 
 
 def loaded(verb: str) -> Any:
-    """The module of *verb*."""
+    """Import and return the module of *verb*."""
     return import_module(f"{verbs.__name__}.{module_of(verb)}")
 
 
 def help_of(verb: str) -> str:
-    """The docstring of *verb*; that of a module without an import: the list of all verbs has it quickly."""
+    """Return the docstring of *verb*; of a module without importing it, to keep the list of verbs quick."""
     if " " in verb:
         return str(request_of(verb).__doc__)
     (folder,) = verbs.__path__
@@ -48,19 +48,19 @@ def help_of(verb: str) -> str:
 
 
 def verbs_of(verb: str) -> tuple[str, ...]:
-    """The verbs of a group in the order of help; of a verb that is no group none."""
+    """Return the verbs of a group in the order of help; none if *verb* is not a group."""
     return () if " " in verb else tuple(getattr(loaded(verb), "VERBS", ()))
 
 
 def default_of(group: str) -> str | None:
-    """The verb that is done where none of *group* is named; None where its help is shown instead."""
+    """Return the verb to run if *group* is given alone; None if its help is shown instead."""
     if hasattr(loaded(group), "perform"):
         return group
     return f"{group} list" if "list" in verbs_of(group) else None
 
 
 def function_of(verb: str) -> Any:
-    """The function that takes the requests of *verb*; None of a group that has none."""
+    """Return the function that takes the requests of *verb*; None for a group without one."""
     module, (_, _, name) = loaded(verb), verb.partition(" ")
     if name:
         return getattr(module, f"perform_{name}")
@@ -68,13 +68,13 @@ def function_of(verb: str) -> Any:
 
 
 def request_of(verb: str) -> Any:
-    """The class of the requests of *verb*; None of a group that has none."""
+    """Return the request class of *verb*; None for a group without one."""
     taken_by = function_of(verb)
     return taken_by and taken_by.__globals__[taken_by.__annotations__["request"]]
 
 
 def examples_of(verb: str) -> tuple[tuple[str, str], ...]:
-    """Command lines of *verb*, and what each shows."""
+    """Return example command lines of *verb* and their descriptions."""
     (folder,) = verbs.__path__
     with open(f"{folder}/examples.txt", encoding="utf-8") as file:
         _, _, behind = file.read().partition(f"\n[{verb or 'pfnlab'}]\n")
@@ -83,7 +83,7 @@ def examples_of(verb: str) -> tuple[tuple[str, str], ...]:
 
 
 class OptionField(NamedTuple):
-    """A field of a request that is given from outside: its type without notes, its option, its default."""
+    """A field of a request that is an option: its type without annotations, its option, its default."""
 
     name: str
     form: Any
@@ -93,12 +93,12 @@ class OptionField(NamedTuple):
 
     @property
     def is_several(self) -> bool:
-        """True where it may be given several times, and is a tuple."""
+        """True if it may be repeated: its value is a tuple."""
         return get_origin(self.form) is tuple and get_args(self.form)[1:] == (...,)
 
     @property
     def forms(self) -> tuple[Any, ...]:
-        """The types of the words that one use of it takes: of a pair two, of a flag none."""
+        """The types of the words of one use: two for a pair, none for a flag."""
         if self.form is bool:
             return ()
         (form,) = (
@@ -112,23 +112,23 @@ class OptionField(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of an option; of an argument none."""
+        """The names of an option; none for an argument."""
         if self.option.positional:
             return ()
         return self.option.names or (f"--{self.name.replace('_', '-')}",)
 
     @property
     def against(self) -> tuple[str, ...]:
-        """The names by which a flag that is set is taken back."""
+        """The names that unset a flag."""
         is_set = self.form is bool and self.default is True
         return tuple(f"--no-{name.removeprefix('--')}" for name in self.names if is_set)
 
 
 def option_fields(verb: str) -> list[OptionField]:
-    """The fields of the requests of *verb* that have an option, in their order."""
+    """Return the option fields of *verb*'s request, in order."""
     if (request := request_of(verb)) is None:
         return []
-    # Help of all verbs does without it.
+    # Help of all verbs does without this import.
     from msgspec.structs import fields
 
     from pfnlab.verbs.option import Option
@@ -145,7 +145,7 @@ def option_fields(verb: str) -> list[OptionField]:
 
 
 def performed(verb: str, request: Any) -> int:
-    """Do what *request* asks of *verb*, and show the results; the exit code."""
+    """Run *verb* with *request* and show the results; return the exit code."""
     from pfnlab.base.progress import say
     from pfnlab.base.result import Outcome
     from pfnlab.cli.showing import show

@@ -1,4 +1,4 @@
-"""Every verb as data: what help says of it, for help, man pages, the reference and completion."""
+"""Every verb as data for help, man pages, the reference and completion."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from pfnlab.cli.verb_modules import OptionField, examples_of, help_of, option_fi
 
 
 class Example(NamedTuple):
-    """One example of a verb: a whole command, and what it does, a sentence without its full stop."""
+    """An example of a verb: a whole command and its effect, as a sentence without full stop."""
 
     line: str
     says: str
@@ -16,13 +16,13 @@ class Example(NamedTuple):
 class VerbOption(NamedTuple):
     """One option or argument of a verb.
 
-    :param names: ``("-o", "--output")``; of an argument none
-    :param metavar: what stands for its value, ``FILE``; empty where it takes none
+    :param names: ``("-o", "--output")``; empty for an argument
+    :param metavar: stands for the value in help, e.g. ``FILE``; empty if it takes none
     :param says: its help
-    :param values: how many values one use of it takes
-    :param many: whether it may be given several times
-    :param required: whether it must be given
-    :param limits: its default and its bounds, ``default: 30; x>=0``; empty where it has none
+    :param values: the number of values in one use
+    :param many: whether it may be repeated
+    :param required: whether it is required
+    :param limits: default and bounds, e.g. ``default: 30; x>=0``; empty if there are none
     """
 
     names: tuple[str, ...]
@@ -35,7 +35,7 @@ class VerbOption(NamedTuple):
 
     @property
     def word(self) -> str:
-        """An argument as it stands in a command: ``PROGRAM...``, and ``[OTHER]`` where it may be left out."""
+        """An argument as a command shows it: ``PROGRAM...``, or ``[OTHER]`` if it is optional."""
         word = self.metavar + ("..." if self.many and not self.metavar.endswith("...") else "")
         return word if self.required or word.startswith("[") else f"[{word}]"
 
@@ -46,7 +46,7 @@ VERSION = VerbOption(("--version",), "", "Print the version.")
 
 
 class VerbPage(NamedTuple):
-    """One verb, with the paragraphs of its help, or a group with the names of its verbs."""
+    """A verb with the paragraphs of its help, or a group with the names of its verbs."""
 
     words: tuple[str, ...]
     says: tuple[str, ...]
@@ -57,33 +57,33 @@ class VerbPage(NamedTuple):
 
     @property
     def name(self) -> str:
-        """``kernels build``; of pfnlab itself ``""``."""
+        """The whole name, e.g. ``kernels build``; ``""`` for pfnlab itself."""
         return " ".join(self.words)
 
     @property
     def summary(self) -> str:
-        """The first paragraph of its help."""
+        """The first paragraph of the help."""
         return self.says[0]
 
     @property
     def paragraphs(self) -> tuple[str, ...]:
-        """The others, without that about exit codes."""
+        """The other paragraphs, except the one about exit codes."""
         return tuple(text for text in self.says[1:] if not text.startswith("Exit codes"))
 
     @property
     def exit_codes(self) -> str:
-        """The paragraph about exit codes, empty where those of every verb hold."""
+        """The paragraph about exit codes; empty if the verb has the usual ones."""
         return next((text for text in self.says if text.startswith("Exit codes")), "")
 
     @property
     def usage(self) -> str:
-        """Its form, ``pfnlab kernels rm [OPTIONS] K...``."""
+        """The usage line, e.g. ``pfnlab kernels rm [OPTIONS] K...``."""
         words = [row.word for row in self.arguments] or (["COMMAND [ARGS]..."] if self.verbs else [])
         return " ".join(["pfnlab", *self.words, "[OPTIONS]", *words])
 
 
 def verb_pages() -> list[VerbPage]:
-    """Every verb in the order of help, pfnlab itself first."""
+    """Return every verb in the order of help, pfnlab itself first."""
     return list(_walk(""))
 
 
@@ -94,7 +94,7 @@ def _walk(verb: str) -> Iterator[VerbPage]:
 
 
 def page_of(verb: str) -> VerbPage:
-    """The page of one verb, by its whole name."""
+    """Return the page of a verb by its whole name."""
     rows = [(field.option.positional, option_of(field)) for field in option_fields(verb)]
     return VerbPage(
         tuple(verb.split()),
@@ -107,12 +107,12 @@ def page_of(verb: str) -> VerbPage:
 
 
 def paragraphs_of(verb: str) -> tuple[str, ...]:
-    """The paragraphs of the help of *verb*, each on one line."""
+    """Return the paragraphs of the help of *verb*, each on one line."""
     return tuple(" ".join(part.split()) for part in help_of(verb).strip().split("\n\n"))
 
 
 def option_of(field: OptionField) -> VerbOption:
-    """A field of a request as help has it."""
+    """Return a field of a request as help describes it."""
     option = field.option
     return VerbOption(
         (*field.names, *field.against),

@@ -157,7 +157,7 @@ class Answers:
         }
 
     def _way(self, question: questions.GraphQuestion, place: GraphPlace) -> dict[str, Any]:
-        """The way as a program and the picture of its end, or why there is none."""
+        """The path as a program and the picture of its end, or the reason for its absence."""
         if place.program is None:
             return {"program": "", "lacking": place.lacking, "svg": "", "rows": []}
         # The last operation, not the end, after which all tasks are gone.
@@ -171,7 +171,7 @@ class Answers:
         return {"svg": draw_race(story.program, story.runs, width=question.width)}
 
     def as_c(self, question: questions.CQuestion) -> Any:
-        """The program as C, with the module that it needs beside it."""
+        """The program as C, with the module that it needs."""
         story = self._teller.story(question.program, question.machines)
         return {"text": one_text(export(Subject("program", story.program, story.runs[0]), "c"))}
 
@@ -208,7 +208,7 @@ def _step(story: Story, at: int) -> dict[str, Any]:
 
 
 def _broken(broken: Violation) -> dict[str, str]:
-    """A violation: the property and its sentence, what was seen, and why it is known to be so."""
+    """A violation: the property and its sentence, the observation, and the reason if known."""
     return {
         "machine": broken.machine,
         "property": broken.name,

@@ -43,7 +43,7 @@ _MOST = 2
 
 
 class JobProgress(msgspec.Struct, frozen=True):
-    """How far a command is.
+    """The progress of a command.
 
     :param said: the last line it said
     :param seconds: since it began
@@ -123,7 +123,7 @@ class _Job:
 
 
 class Jobs:
-    """The commands that go on. Its methods may be called from any thread."""
+    """The running commands. Its methods may be called from any thread."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, _Job] = {}
@@ -138,7 +138,7 @@ class Jobs:
     ) -> JobProgress:
         """Begin a command of *words*, where :data:`PROGRAM` is the program; raises Misuse for too many.
 
-        :param read: what reads its output; it raises ValueError for one that is no answer
+        :param read: what reads its output; it raises ValueError if it is not an answer
         :param memory: the most bytes of memory of each of its processes, None for any number
         """
         with self._lock:
@@ -151,14 +151,14 @@ class Jobs:
         return self.progress(name)
 
     def progress(self, name: str) -> JobProgress:
-        """How far a command is; raises Misuse where there is none of that name."""
+        """Return the progress of a command; raises Misuse if there is no such command."""
         with self._lock:
             if name not in self._jobs:
                 raise Misuse("nothing of that name is running")
             return self._jobs[name].progress(name)
 
     def stop(self, name: str) -> None:
-        """End a command, if it goes on."""
+        """End a command, if it is running."""
         with self._lock:
             job = self._jobs.pop(name, None)
         # Others are heard of while it ends.
@@ -180,13 +180,13 @@ _SECONDS, _STATES = 60, 200_000
 
 
 class Commands:
-    """Answers about what goes on in the background; *keep* hears of a run of a real kernel."""
+    """Answers about background work; *keep* receives each run of a real kernel."""
 
     def __init__(self, keep: Callable[[KeptRun], None], given: Sequence[str] = ()) -> None:
         self._keep, self._given, self._jobs = keep, tuple(given), Jobs()
 
     def end(self) -> None:
-        """End everything that goes on."""
+        """End all running commands."""
         self._jobs.end()
 
     def search(self, question: questions.SearchQuestion) -> Any:
@@ -216,7 +216,7 @@ class Commands:
         return self._jobs.begin(words, read, question.program)
 
     def job(self, question: questions.JobQuestion) -> Any:
-        """How far a command is."""
+        """The progress of a command."""
         if question.stop:
             self._jobs.stop(question.job)
             return {"stopped": True}

@@ -78,13 +78,13 @@ class Inspections:
     def device(self, question: questions.DeviceQuestion) -> Any:
         """All of a device; raises NotOpen where another bundle is, Misuse for no such device."""
         if self._machine is None or question.bundle != self._bundle:
-            raise NotOpen("this bundle is not open any more: open it again")
+            raise NotOpen("this bundle is no longer open: open it again")
         answer = device_answer(self._machine, question.device)
         blocks = (Paragraph(answer.says), *device_blocks(answer))
         return _bounded({"says": visible_name(answer.says), "html": unstyled(blocks)})
 
     def explain(self, question: questions.ExplainQuestion) -> Any:
-        """The meaning of lines; raises Misuse where there is no line, or the kernel's version is none."""
+        """The meaning of lines; raises Misuse without a line, or for a wrong kernel version."""
         if not question.lines.strip():
             raise Misuse("there is nothing to explain: paste a line of a log, or a whole log")
         kernel = question.kernel.strip() or None

@@ -43,7 +43,7 @@ class RulePlace(msgspec.Struct, frozen=True):
 class Rule(msgspec.Struct, frozen=True):
     """A step or a section of docs/semantics, or a bug (:mod:`pfnlab.kernel.bugs.known_bugs`).
 
-    :param title: of its section; of a bug the heading it stands under, as ``tracking by VMA (VM_PAT)``
+    :param title: of its section; for a bug its heading, e.g. ``tracking by VMA (VM_PAT)``
     :param text: in Markdown
     :param kernel: the functions of the kernel it stands for, as the section names them; of a bug the
         releases that have it
@@ -114,7 +114,7 @@ def _of_file(lines: list[str]) -> dict[str, tuple[Rule, str]]:
 
 
 def _said(head: str, word: str) -> str:
-    """The text after *word*, until a line that begins anew."""
+    """The text after *word*, until the next unindented line."""
     _, found, after = head.partition(word)
     return " ".join(re.split(r"\n(?=[A-Z][a-z ]+:|\n|- )", after)[0].split()) if found else ""
 
@@ -151,7 +151,7 @@ def _line_of(file: str, name: str) -> int | None:
 
 
 class Offers:
-    """Answers that need no run; the page begins with *opened* where it is no program of the library."""
+    """Answers that need no run; the page begins with *opened* if that is not a program of the library."""
 
     def __init__(
         self, given: Sequence[str] = (), opened: str | None = None, bundle: str | None = None

@@ -1,7 +1,7 @@
 """Questions of the page, with bounds, and the replies to them.
 
-What fits no question is refused before anything reads it. A reply is an answer, or the one line that says why
-there is none.
+Data that fits no question is refused before anything reads it. A reply is an answer, or one line with the
+reason for its absence.
 """
 
 import resource
@@ -92,7 +92,7 @@ class RaceQuestion(OfProgram, frozen=True, tag="race"):
 
 
 class BundleQuestion(PageQuestion, frozen=True, tag="bundle"):
-    """A bundle whose bytes came as they are, not as JSON, by its number."""
+    """A bundle by its number; its bytes were sent raw, not as JSON."""
 
     bundle: Word
     name: Word
@@ -133,18 +133,18 @@ Inspected = BundleQuestion | DeviceQuestion | ExplainQuestion
 
 
 class SearchQuestion(OfScope, frozen=True, tag="search"):
-    """A search for what breaks a property, which goes on in the background."""
+    """A search for violations of a property, in the background."""
 
 
 class KernelRunQuestion(PageQuestion, frozen=True, tag="kernel"):
-    """A program on a real kernel, which goes on in the background."""
+    """A program on a real kernel, in the background."""
 
     program: Text
     machine: Word
 
 
 class JobQuestion(PageQuestion, frozen=True, tag="job"):
-    """How far what goes on in the background is."""
+    """The progress of background work."""
 
     job: Word
     stop: bool = False
@@ -154,7 +154,7 @@ _Question = TypeVar("_Question")
 
 
 class NotOpen(Misuse):
-    """A question is about a bundle that its process does not have any more."""
+    """The bundle of a question is no longer in its process."""
 
 
 def begin_answering(memory: int) -> None:
@@ -173,7 +173,7 @@ def by_question(answers: object) -> dict[type[Any], Callable[[Any], Any]]:
 
 
 def _is_question(kind: object) -> bool:
-    """True for a structure that says what is asked, whatever the argument is called."""
+    """True for the structure of a question, whatever the name of the argument."""
     config = getattr(kind, "__struct_config__", None)
     return config is not None and config.tag_field == "ask"
 
@@ -194,7 +194,7 @@ def is_refused(reply: bytes) -> bool:
 
 
 def answered(answer: Callable[[_Question], Any], question: _Question) -> Any:
-    """The answer, or what is wrong with the program or with what was asked."""
+    """The answer, or the error in the program or question."""
     try:
         return answer(question)
     except ProgramError as wrong:

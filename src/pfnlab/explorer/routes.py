@@ -99,7 +99,7 @@ def _route(kind: type[Any], begin: Callable[[Any], Awaitable[bytes]]) -> Route:
         try:
             question = decoder.decode(await request.body())
         except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
-            return _json(refused(f"this is no such question: {wrong}"), 400)
+            return _json(refused(f"not a valid question: {wrong}"), 400)
         return _json(await _while_wanted(request, asyncio.ensure_future(begin(question))))
 
     return Route(f"/api/{kind.__struct_config__.tag}", answer, methods=["POST"])
@@ -131,7 +131,7 @@ def received(name: str, data: bytes) -> BundleQuestion:
 
 
 async def _while_wanted(request: Request, answer: asyncio.Future[bytes]) -> bytes:
-    """The answer, which is not worked out any more once who asked is gone."""
+    """The answer; work on it stops once the client is gone."""
     gone = asyncio.ensure_future(_gone(request))
     try:
         either: set[asyncio.Future[Any]] = {answer, gone}

@@ -8,7 +8,7 @@ A browser lets any site send requests to this machine, and a name server can giv
 2. an ``Origin`` or ``Sec-Fetch-Site`` of another page, a file or another port of this machine;
 3. a question without the token, which only the address in the terminal holds; it stands behind ``#``, which
    browsers do not send, and there is no cookie that a foreign page could make them send;
-4. a question that is no POST of JSON, or of bytes where a bundle is sent (a foreign page can send neither
+4. a question that is not a POST of JSON, or of bytes where a bundle is sent (a foreign page can send neither
    unasked), or too large.
 
 What is answered may run nothing but the page's own files: no inline script, no foreign address.
@@ -132,7 +132,7 @@ class Gate:
 
 
 def _single(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """The headers by name. One that decides and stands twice could be read in two ways, so it is refused."""
+    """The headers by name. A security header that occurs twice is ambiguous, so it is refused."""
     headers: dict[str, str] = {}
     for name, value in pairs:
         key = name.decode("latin-1").lower()
@@ -156,7 +156,7 @@ def _headers(nonce: str) -> list[tuple[bytes, bytes]]:
 
 
 async def _bounded(headers: dict[str, str], receive: Receive, form: _Form) -> bytes:
-    """The whole body, of which no more is stored than its form may have, whatever its length says."""
+    """The whole body, stored only up to the limit of its form, whatever its stated length."""
     too_large = _Refused(413, f"{form.noun} has at most {form.most} bytes")
     length = headers.get("content-length", "0")
     if not length.isascii() or not length.isdigit() or int(length) > form.most:
@@ -206,7 +206,7 @@ def serve(
     """Serve the page until Ctrl-C.
 
     :param given: machines that the command line named, which may use files
-    :param opened: the text the page begins with, where it is no program of the library
+    :param opened: the text the page begins with, if it is not a program of the library
     :param bundle: name and bytes of the bundle it begins with
     :param fragment: what the page opens with, as it stands behind ``#``
     :param port: 0 for any that is free

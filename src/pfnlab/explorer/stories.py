@@ -3,7 +3,7 @@
 Recorded runs of real kernels are found by the program and not by its name.
 So a program stays recorded when its comments change, and an edited one is not taken for it.
 
-The page may name fewer machines than the command line knows. What it asks must never reach a file, so a name
+The page may name fewer machines than the command line knows. Its questions must never reach a file, so a name
 is put together from known words alone: ``model:7.2`` with policies, switches and commits (no ``config=FILE``,
 no policy out of a file), ``recorded:6.1.192`` for what a real kernel did and a golden kept, and ``qemu:7.2``
 for a kernel that is run on request. Other names hold only where the command line gave them, as
@@ -57,7 +57,7 @@ class MachineName(msgspec.Struct, frozen=True):
 
 
 def machine_name(text: str, given: Sequence[str] = ()) -> MachineName:
-    """The name of a machine that the page sent, or *given*; raises Misuse, which says what to write."""
+    """The name of a machine that the page sent, or *given*; raises Misuse with a correction."""
     kind, _, rest = text.partition(":")
     if text in given:
         return MachineName(kind, rest)
@@ -114,14 +114,14 @@ V = TypeVar("V")
 
 
 class Recent(OrderedDict[K, V]):
-    """The values that were asked for last, by key, and no more than *most*."""
+    """The most recently used values by key, at most *most*."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
         self._most = most
 
     def kept(self, key: K, make: Callable[[], V]) -> V:
-        """The value of *key*, which *make* gives where there is none."""
+        """The value of *key*, made with *make* if missing."""
         if key not in self:
             self[key] = make()
         self.move_to_end(key)
@@ -216,7 +216,7 @@ class Storyteller:
         return list(golden.kernels) if golden is not None else []
 
     def _look(self, program: Program, name: MachineName) -> LookLevel | None:
-        """How a real kernel was looked at, for models beside it are looked at likewise; None for a model."""
+        """How a real kernel was observed; models next to it are observed the same way. None for a model."""
         if name.kind == "recorded":
             golden = _golden_of(program)
             return golden.look if golden is not None else None
@@ -244,10 +244,10 @@ class Storyteller:
         return run
 
     def model(self, name: str, look: LookLevel = LookLevel.MEMORY) -> ModelMachine:
-        """The model that the page calls *name*; raises Misuse where there is none."""
+        """The model that the page calls *name*; raises Misuse if there is none."""
         read = machine_name(name, self._given)
         if read.kind != "model":
-            raise Misuse(f"{name} is no model: write model:7.2")
+            raise Misuse(f"{name} is not a model: write model:7.2")
         return ModelMachine(self._text(read.rest) if name in self._given else read.rest, look)
 
     def _files(self, name: str) -> str:
@@ -263,5 +263,5 @@ def op_lines_of(text: str) -> tuple[int, ...]:
 
 
 def mistake(wrong: ProgramError) -> dict[str, Any]:
-    """A mistake in a program, for the line it stands in."""
+    """A mistake in a program, for its line."""
     return {"line": max(wrong.line, 1), "column": max(wrong.column, 1), "message": wrong.message}

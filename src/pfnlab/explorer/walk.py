@@ -1,4 +1,4 @@
-"""Walking the checker's graph: only the states one stands in, and those one operation away, are worked out.
+"""Walking the checker's graph: only the current state and those one operation away are computed.
 
 A place in the graph is the way to it, one number for each operation among those that were possible. So it
 fits into the address of the page, and a graph of any size takes no more memory than the way.
@@ -43,8 +43,8 @@ class NextOp(msgspec.Struct, frozen=True):
 class PropertySeen(msgspec.Struct, frozen=True):
     """A property in a state.
 
-    :param holds: None where its question does not arise
-    :param known: why kernels of this version break it; empty where it holds, or nobody knows
+    :param holds: None if the property does not apply
+    :param known: why kernels of this version break it; empty if it holds, or the reason is unknown
     """
 
     name: str
@@ -111,7 +111,7 @@ class Walker:
     def _program(
         model: KernelModel, scope: str, path: tuple[int, ...], here: _Expanded
     ) -> tuple[Program | None, str, str]:
-        """The way as a program and its text, or the reason why it is none."""
+        """The path as a program and its text, or the reason if it cannot be one."""
         title = " then ".join(str(action) for action in here.actions[-2:]) or "before the first operation"
         asks = f"What can follow in scope {scope}?"
         try:
@@ -119,7 +119,7 @@ class Walker:
             program = model.scope.program(title[:120], asks, ops)
             return program, program_text(program), ""
         except ProgramError as wrong:
-            return None, "", f"the way is no program: {wrong.message}"
+            return None, "", f"the path is not a program: {wrong.message}"
         except Undecided as lacking:
             return None, "", str(lacking)
 
@@ -155,7 +155,7 @@ class Walker:
 
 
 def _identity(machine: ModelMachine) -> tuple[str, str]:
-    """A machine, made of its files as they are now."""
+    """A machine, made of its present files."""
     return machine.spec, files_of(machine.spec)
 
 

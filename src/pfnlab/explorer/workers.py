@@ -1,6 +1,6 @@
 """Questions that take work are worked out in processes, which can be ended.
 
-So the server answers others meanwhile, a question has a limit, and one that nobody waits for any more costs
+So the server answers others meanwhile, a question has a limit, and an abandoned one costs
 nothing: its process is ended, and another one takes its place.
 """
 
@@ -70,7 +70,7 @@ class Workers:
             worker.untold.append(kept)
 
     def end(self) -> None:
-        """End all processes; what is asked is refused from now on."""
+        """End all processes; later questions are refused."""
         for worker in (*self._workers, self._inspector):
             worker.end_for_good()
 
@@ -126,7 +126,7 @@ class _Answerer:
         return self._worker is not None
 
     def begin(self) -> Worker | None:
-        """The process, started if there is none; None where the server ends."""
+        """The process, started if there is none; None if the server is ending."""
         if self._worker is None and not self._over:
             self.recent.clear()
             self.untold = list(self._kept)
@@ -174,7 +174,7 @@ class _Answerer:
                 return refused(str(error).splitlines()[-1])
             code = error.code or 0
             how = f"killed by {signal_name(-code)}" if code < 0 else f"exit {code}"
-            return refused(f"the process that worked this out ended ({how}): change what is asked")
+            return refused(f"the process that computed this ended ({how}): change the question")
 
     async def _give_up(self, working: asyncio.Future[bytes]) -> None:
         """End the process, and start another one for the next question."""
@@ -197,7 +197,7 @@ class _Answerer:
         return reply
 
     def end_for_good(self) -> None:
-        """End the process, and start none any more."""
+        """End the process, and start no other."""
         self._over = True
         if self.waiting and self._worker is not None:
             # Who waits for it notices.
@@ -212,7 +212,7 @@ class _Answerer:
 
 
 async def _reply_of(worker: Worker, request: object) -> bytes:
-    """The reply of a worker; others go on meanwhile. Raises Ended where it ended before it replied."""
+    """The reply of a worker; others continue. Raises Ended if it ended before it replied."""
     # A large one is taken when the worker has begun.
     result = await asyncio.to_thread(worker.post, request)
     loop, descriptor = asyncio.get_running_loop(), worker.fileno()

@@ -1,11 +1,11 @@
-"""Find the rule, the version or the commit between a good kernel and a bad one.
+"""Find the rule, version or commit that separates a good kernel from a bad one.
 
-Sought is a program whose answer differs, a property that is broken, or a bug. Between models the fewest rules
-are found that make the difference; between kernels the versions on offer are halved; with --tree the commits
-of a git tree, each of which is built. The good one may be the newer: then the repair is found. A search that
-was interrupted goes on where it was.
+The target is a program whose result differs, a violated property, or a bug. Between two models, the result is
+the smallest set of rules that makes the difference; between two kernels, the versions on offer are bisected;
+with --tree, the commits of a git tree, each of which is built. If the good end is the newer one, the fix is
+found. An interrupted search resumes.
 
-Exit codes: 0 found, 2 the ends are alike or nothing, 3 candidates are left of which nobody knows.
+Exit codes: 0 found, 2 both ends behave the same, 3 some candidates could not be tested.
 """
 
 from __future__ import annotations
@@ -22,30 +22,36 @@ if TYPE_CHECKING:
 
 class BisectRequest(Request, frozen=True, kw_only=True):
     sought: Annotated[
-        str, Option("A program, a property, or a bug as A06.", "PROGRAM|PROPERTY|BUG", positional=True)
+        str, Option("A program, a property, or a bug, e.g. A06.", "PROGRAM|PROPERTY|BUG", positional=True)
     ]
     good: Annotated[str, Option("The good end: 7.3, qemu:7.3, or a commit of the tree.", "VERSION")]
     bad: Annotated[str, Option("The bad end.", "VERSION")]
-    tree: Annotated[Path | None, Option("Build commits of this git tree, which is only read.", "TREE")] = None
+    tree: Annotated[
+        Path | None, Option("Build the commits of this git tree, which is not changed.", "TREE")
+    ] = None
     repeat: Annotated[
         int | None,
         Option(
-            "Runs of each candidate: bad once is bad. Default: 3 with held processors, else 1.", "N", min=1
+            "Runs of each candidate; one bad run makes it bad. Default: 3 for programs that hold "
+            "processors, else 1.",
+            "N",
+            min=1,
         ),
     ] = None
-    afresh: Annotated[bool, Option("Ask again what an earlier search asked.")] = False
-    config: Annotated[tuple[str, ...], Option("As for `pfnlab kernels build`.", "FRAGMENT")] = ()
+    afresh: Annotated[bool, Option("Ignore cached answers.")] = False
+    config: Annotated[tuple[str, ...], Option("Same as for `pfnlab kernels build`.", "FRAGMENT")] = ()
     jobs: Annotated[
-        int | None, JOBS._replace(names=("-j", "--jobs"), help="Commands at once of a build; one a core.")
+        int | None,
+        JOBS._replace(names=("-j", "--jobs"), help="Parallel jobs of a build. Default: one a core."),
     ] = None
     series: Annotated[
-        str | None, Option("Whose model stands for the tree, not its own.", "SERIES", ("--like",))
+        str | None, Option("Use the model of this series, not that of the tree's own.", "SERIES", ("--like",))
     ] = None
     as_json: AsJson = False
 
 
 def perform(request: BisectRequest, say: Say) -> Iterator[BisectResult]:
-    """Bisect, and say each answer; Misuse if the ends are alike or none, Undecided if one cannot be run."""
+    """Bisect and report each answer; Misuse if the ends behave the same, Undecided if one cannot be run."""
     from pfnlab.hunt.meeting.bisection import BisectOptions, bisected
 
     if request.tree is None:

@@ -1,4 +1,4 @@
-"""The known bugs, which kernels have them, and programs that show them."""
+"""The known bugs, the kernels that have them, and the programs that trigger them."""
 
 from __future__ import annotations
 
@@ -22,29 +22,31 @@ VERBS = ("list", "find", "show", "affects", "run")
 
 
 class BugsRequest(Request, frozen=True, kw_only=True):
-    """The bugs, regressions, changes and rules of PFN mappings that are known (docs/bugs.md).
+    """The known bugs, regressions, changes and rules of PFN mappings (docs/bugs.md).
 
-    Several options leave what all of them fit.
+    Options combine: an entry must match all of them.
     """
 
-    kind: Annotated[str | None, Option("Of this kind.", "bug|regression|change|rule|proposal")] = None
+    kind: Annotated[str | None, Option("Entries of this kind.", "bug|regression|change|rule|proposal")] = None
     breaks: Annotated[
-        str | None, Option("Those that violate this property, as check and run name it.", "PROPERTY")
+        str | None, Option("Bugs that violate this property, named as by check and run.", "PROPERTY")
     ] = None
-    discussion: Annotated[str | None, Option("Those of this discussion, 002, or thread.", "DISCUSSION")] = (
-        None
-    )
-    series: Annotated[str | None, Option("Those that its newest point has: 6.1.", "SERIES")] = None
+    discussion: Annotated[
+        str | None, Option("Entries of this discussion, e.g. 002, or thread.", "DISCUSSION")
+    ] = None
+    series: Annotated[
+        str | None, Option("Entries that apply to the newest release of this series, e.g. 6.1.", "SERIES")
+    ] = None
     reach: Annotated[
-        str | None, Option("Those that can be reached so.", "user|privileged|fault|driver|hardware")
+        str | None, Option("Entries that need this access.", "user|privileged|fault|driver|hardware")
     ] = None
-    cve: Annotated[bool, Option("Those that have a CVE.")] = False
-    log: Annotated[str | None, Option("Those that print this line, or a part of it.", "TEXT")] = None
+    cve: Annotated[bool, Option("Entries with a CVE.")] = False
+    log: Annotated[str | None, Option("Entries with this log line, or a part of it.", "TEXT")] = None
     as_json: AsJson = False
 
 
 def perform_list(request: BugsRequest, say: Say) -> Iterator[BugList]:
-    """The bugs that the options leave; Misuse if there is no such kind, property or series."""
+    """List the matching bugs; Misuse if the kind, property or series does not exist."""
     from pfnlab.present.report.bug_list import BugWish, listed
 
     wishes = msgspec.structs.asdict(request)
@@ -55,36 +57,36 @@ def perform_list(request: BugsRequest, say: Say) -> Iterator[BugList]:
 class FindRequest(Request, frozen=True, kw_only=True):
     """Search bugs, messages, programs and claims by a commit, a CVE, a log line, or words.
 
-    Exit code 0, also if nothing is found.
+    Exit code 0, even without a match.
     """
 
     words: Annotated[
         tuple[str, ...],
         Option("7 to 40 digits of a commit, a CVE, a log line, or words.", "WORD", positional=True),
     ]
-    every: Annotated[bool, Option("All matches, not the best of each kind.", names=("--all",))] = False
+    every: Annotated[bool, Option("All matches, not only the best of each kind.", names=("--all",))] = False
     as_json: AsJson = False
 
 
 def perform_find(request: FindRequest, say: Say) -> Iterator[BugFindings]:
-    """The entries that fit; Misuse if there is nothing to search for."""
+    """List the matches; Misuse if there is nothing to search for."""
     from pfnlab.present.report.bug_search import bug_findings
 
     yield bug_findings(" ".join(request.words), every=request.every)
 
 
 class BugRequest(Request, frozen=True, kw_only=True):
-    """One bug: what happens, since when and until when, how to trigger it, and what shows it.
+    """Show one bug: its effect, the versions it affects, how to trigger it, and what proves it.
 
-    For a commit, all bugs that it fixes or brings.
+    For a commit, show all bugs that it fixes or introduces.
     """
 
-    bug: Annotated[str, BUG._replace(help="Its number, A06, its CVE or title, or a commit.")]
+    bug: Annotated[str, BUG._replace(help="Bug number (A06), CVE, title, or a commit.")]
     as_json: AsJson = False
 
 
 def perform_show(request: BugRequest, say: Say) -> Iterator[BugEntry]:
-    """The bug, or those that a commit fixes or brings; Misuse if there is none of that name."""
+    """Show the bug, or the bugs that a commit fixes or introduces; Misuse if the name is not known."""
     from pfnlab.kernel.bugs.repairs import bugs_called
     from pfnlab.present.report.bug_entry import BugEntry
 
@@ -92,17 +94,22 @@ def perform_show(request: BugRequest, say: Say) -> Iterator[BugEntry]:
 
 
 class AffectsRequest(Request, frozen=True, kw_only=True):
-    """Bugs that a kernel has, by its version, gravest first, and where each is fixed.
+    """List the bugs of a kernel by its version, most severe first, and the release that fixes each.
 
-    Backports of distributions are not known from the version; --changelog reads what a package names.
-    Exit code 0, whatever is found.
+    Backports of distributions do not show in the version; --changelog reads them from a changelog. Exit code
+    0, whatever is found.
     """
 
-    version: Annotated[str, Option("6.1.85, 6.1.176-1, or what uname -r says.", "VERSION", positional=True)]
+    version: Annotated[
+        str, Option("6.1.85, 6.1.176-1, or the output of uname -r.", "VERSION", positional=True)
+    ]
     config: Annotated[Path | None, Option("Kernel .config; bugs it rules out are marked.", "FILE")] = None
     changelog: Annotated[
         Path | None,
-        Option("Changelog of its package (Debian, RPM) or git log of its tree: fixes it names.", "FILE"),
+        Option(
+            "Changelog of its package (Debian, RPM) or git log of its tree, to see which fixes it has.",
+            "FILE",
+        ),
     ] = None
     arch: Annotated[
         str | None, Option("Architecture, e.g. arm64. Default: that of VERSION, if it names one.", "ARCH")
@@ -112,9 +119,9 @@ class AffectsRequest(Request, frozen=True, kw_only=True):
 
 
 def perform_affects(request: AffectsRequest, say: Say) -> Iterator[AffectsResult]:
-    """Where the kernel stands with each bug.
+    """Report the state of each bug in the kernel.
 
-    :raises Misuse: it is no version, no kernel has it, or a file cannot be read
+    :raises Misuse: not a version, no such kernel, or a file cannot be read
     """
     from pfnlab.kernel.policies.kconfig import options_of
     from pfnlab.present.report.affected import affecting
@@ -131,22 +138,21 @@ def perform_affects(request: AffectsRequest, say: Say) -> Iterator[AffectsResult
 
 
 class BugRunRequest(Request, frozen=True, kw_only=True):
-    """A bug shown by its programs: on a machine that has it, on one that does not, and on those you name.
+    """Run the programs of a bug on a model that has it, on one that does not, and on other machines.
 
-    The first step in which the two part is its sign; a machine is broken where it answers that as the first
-    does.
-    Exit codes: 0 all is as the bug's dates have it, 1 something is not, 3 a machine could not tell.
+    The first step where the two diverge identifies the bug; a machine that agrees with the first one there
+    has it. Exit codes: 0 all machines match the bug's dates, 1 one does not, 3 one gave no answer.
     """
 
     bug: Annotated[str, BUG]
-    on: Annotated[tuple[str, ...], Option("A machine more, as for run; several times.", "MACHINE")] = ()
+    on: Annotated[tuple[str, ...], Option("Additional machine, as for run (repeatable).", "MACHINE")] = ()
     accel: AccelOf = "tcg"
     look: LookOf = None
     as_json: AsJson = False
 
 
 def perform_run(request: BugRunRequest, say: Say) -> Iterator[BugRunResult]:
-    """Run the programs that show the bug; Misuse if there is no such bug or machine, or no program."""
+    """Run the programs of the bug; Misuse if the bug, a machine or a program does not exist."""
     from pfnlab.hunt.meeting.bug_shown import show_bug
     from pfnlab.kernel.bugs.here import bug_called
     from pfnlab.programs.runs.look import look_named

@@ -1,4 +1,4 @@
-"""The cache: what pfnlab keeps on disk, and how large it is."""
+"""The cache: the files that pfnlab keeps on disk, and their sizes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ VERBS = ("clean",)
 
 
 class CacheRequest(Request, frozen=True, kw_only=True):
-    """The request of what the cache holds."""
+    """Request to list the cache."""
 
 
 def perform(request: CacheRequest, say: Say) -> Iterator[PlainText]:
-    """The content of the cache: kernels, lists of packages, and what pfnlab made of them."""
+    """List the cache: kernels, package lists, and files made by pfnlab."""
     import shutil
 
     from pfnlab.base.units import in_mib
@@ -43,7 +43,8 @@ def perform(request: CacheRequest, say: Say) -> Iterator[PlainText]:
     yield PlainText.line(f"{root}{'' if things else ' is empty'}; {free} free")
     if things:
         yield PlainText.line(
-            "`pfnlab cache clean --older DAYS` removes what was not used for so long: it can be had again"
+            "`pfnlab cache clean --older DAYS` removes entries unused for DAYS days; they can be "
+            "fetched or made again"
         )
 
 
@@ -57,13 +58,13 @@ def _row(kind: str, things: list[Stored]) -> tuple[str, str, str, str]:
 
 
 class CleanRequest(Request, frozen=True, kw_only=True):
-    """Remove what was not used for a while; it is made or fetched anew when it is needed."""
+    """Remove entries that were not used for a while; they are fetched or made again when needed."""
 
-    older: Annotated[float, Option("What was not used for so many days.", "DAYS", min=0)] = 30
+    older: Annotated[float, Option("Remove entries unused for this many days.", "DAYS", min=0)] = 30
 
 
 def perform_clean(request: CleanRequest, say: Say) -> Iterator[PlainText]:
-    """A line for each thing that was removed, and how many they were."""
+    """Yield a line for each removed entry, then their number."""
     from pfnlab.base.units import in_mib, number_of
     from pfnlab.lab.images.cache import cache_root
     from pfnlab.lab.images.inside_cache import clean
@@ -72,4 +73,4 @@ def perform_clean(request: CleanRequest, say: Say) -> Iterator[PlainText]:
     for thing in removed:
         yield PlainText.line(f"removed {thing.paths[0].relative_to(cache_root())}, {in_mib(thing.size)}")
     total = in_mib(sum(thing.size for thing in removed))
-    yield PlainText.line(f"{number_of(len(removed), 'thing')} removed, {total}")
+    yield PlainText.line(f"{number_of(len(removed), 'entry', 'entries')} removed, {total}")

@@ -1,4 +1,4 @@
-"""Long work from a file, in shards: it may be killed at any time, and goes on where it was."""
+"""Run long jobs described in a file, in shards; safe to kill and resume."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ VERBS = ("new", "check", "run", "resume", "status", "stop", "results", "report")
 
 
 class NewCampaignRequest(Request, frozen=True, kw_only=True):
-    """Write a file of a campaign to begin with."""
+    """Write a campaign file to start from."""
 
     file: Annotated[
         Path | None, Option("The new file; it must not exist.", "CAMPAIGN.toml", positional=True)
@@ -49,7 +49,7 @@ class NewCampaignRequest(Request, frozen=True, kw_only=True):
 
 
 def perform_new(request: NewCampaignRequest, say: Say) -> Iterator[PlainText]:
-    """Write the file, or give the schema; Misuse if no file is named, or it is there already."""
+    """Write the file, or print the schema; Misuse if no file is named, or it exists."""
     from os.path import lexists
 
     from pfnlab.base.files import write_whole, writing
@@ -58,12 +58,12 @@ def perform_new(request: NewCampaignRequest, say: Say) -> Iterator[PlainText]:
 
     file = request.file
     if request.schema and file is not None:
-        raise Misuse("--schema prints the schema of all such files: leave the file's name out")
+        raise Misuse("--schema prints the schema of all such files: drop the file name")
     if request.schema:
         yield PlainText(campaign_file_text())
         return
     if file is None:
-        raise Misuse("say which file: pfnlab campaign new nightly.toml")
+        raise Misuse("name a file: pfnlab campaign new nightly.toml")
     if lexists(file):
         raise Misuse(f"{file} exists: name a new file")
     with writing(file, "name another file"):
@@ -72,21 +72,21 @@ def perform_new(request: NewCampaignRequest, say: Say) -> Iterator[PlainText]:
 
 
 def new_text(file: Path) -> str:
-    """The content of a new file, whose campaign is called as the file is, in letters that a name may have."""
+    """Return the content of a new file; the campaign is named after the file, in permitted letters."""
     name = re.sub(r"[^a-z0-9._-]+", "-", file.stem.lower()).strip("._-")[:64].rstrip("._-")
     text = files("pfnlab.campaign").joinpath("new.toml").read_text(encoding="utf-8")
     return text.format(name=name or "campaign")
 
 
 class CampaignCheckRequest(Request, frozen=True, kw_only=True):
-    """Check the file of a campaign, and print what it would do."""
+    """Check a campaign file and print its plan."""
 
     file: Annotated[Path, CAMPAIGN_FILE]
     trust: TrustOf = False
 
 
 def perform_check(request: CampaignCheckRequest, say: Say) -> Iterator[PlainText]:
-    """The campaign's shards by task, its limits, and policies that were not run; Misuse if it is none."""
+    """Return the shards by task, the limits, and the policies not run; Misuse if it is not a campaign."""
     from collections import Counter
 
     from pfnlab.base.inert import one_line
@@ -98,7 +98,7 @@ def perform_check(request: CampaignCheckRequest, say: Say) -> Iterator[PlainText
     plan = read_plan(request.file, trust=request.trust)
     shards = plan.shards(request.file.parent)
     with_qemu = sum(shard.needs_qemu for shard in shards)
-    yield PlainText.line(f"{plan.name}: {number_of(len(shards), 'shard')}, {with_qemu} with a kernel")
+    yield PlainText.line(f"{plan.name}: {number_of(len(shards), 'shard')}, {with_qemu} on real kernels")
     for task, count in Counter(shard.task for shard in shards).items():
         first = next(shard for shard in shards if shard.task == task)
         what = one_line(what_it_does(task, first.work))
@@ -109,16 +109,19 @@ def perform_check(request: CampaignCheckRequest, say: Say) -> Iterator[PlainText
     )
     if not request.trust and (files := policies_of(shards)):
         names = one_line(", ".join(files))
-        yield PlainText.line(f"  not run, and so not checked: {names}; read that policy, then say --trust")
+        yield PlainText.line(
+            f"  not checked, because this would run code: {names}; review it, then add --trust"
+        )
 
 
 class ShardsRequest(Request, frozen=True, kw_only=True):
-    """Run a campaign; what its store has of it already is not run again.
+    """Run a campaign, skipping shards whose results are already in the store.
 
-    Each shard runs in a process of its own. One that crashes or passes its limit is tried again, and after so
-    many tries isolated; the others go on. Results are in the store after each shard.
+    Each shard runs in its own process. A shard that crashes or exceeds its limits is retried, then isolated;
+    the others continue. Results are stored after each shard.
 
-    Exit codes: 0 as expected, 1 a discovery, 3 shards are left or isolated, or something is undecided.
+    Exit codes: 0 as expected, 1 a discovery, 3 some shards were not run or are isolated, or a result is
+    undecided.
     """
 
     file: Annotated[Path, CAMPAIGN_FILE]
@@ -129,7 +132,7 @@ class ShardsRequest(Request, frozen=True, kw_only=True):
 
 
 def perform_run(request: ShardsRequest, say: Say) -> Iterator[CampaignStatus]:
-    """Run the campaign of a file; Misuse if it is none, or no trust, Undecided if no worker can."""
+    """Run the campaign of a file; Misuse if it is none or not trusted, Undecided without a worker for it."""
     from pfnlab.campaign.plan_file import read_plan
     from pfnlab.campaign.running import begin_campaign
     from pfnlab.campaign.shard import check_trust
@@ -144,7 +147,7 @@ def perform_run(request: ShardsRequest, say: Say) -> Iterator[CampaignStatus]:
 
 
 def shards_run(store: Store, name: str, jobs: int | None, cluster: str | None, say: Say) -> CampaignStatus:
-    """How far the campaign *name* is, once shards were run, *jobs* at a time here or on a *cluster*."""
+    """Return the progress of campaign *name* after running shards, *jobs* at a time or on a *cluster*."""
     from pfnlab.base.errors import Undecided
     from pfnlab.base.progress import working
     from pfnlab.campaign.campaigns import status_of
@@ -155,7 +158,7 @@ def shards_run(store: Store, name: str, jobs: int | None, cluster: str | None, s
         end = run_campaign(store, name, executor, on_progress=_Shown(work, say).show)
     if end is CampaignEnd.NO_WORKER:
         raise Undecided(
-            f"campaign {name}: the shards that are left need QEMU, which no worker has: "
+            f"campaign {name}: the remaining shards need QEMU, which no worker has: "
             f"{_HOW_QEMU[cluster is not None]}, then pfnlab campaign resume"
         )
     if end is not CampaignEnd.OVER:
@@ -164,7 +167,7 @@ def shards_run(store: Store, name: str, jobs: int | None, cluster: str | None, s
 
 
 def executor_of(jobs: int | None, cluster: str | None) -> Executor:
-    """Where shards run; Misuse if it says both of this host and of a cluster."""
+    """Return where shards run; Misuse if both this host and a cluster are given."""
     from pfnlab.campaign.cluster.connection import check_address
     from pfnlab.campaign.executor import LocalExecutor
     from pfnlab.campaign.on_cluster import ClusterExecutor
@@ -172,22 +175,22 @@ def executor_of(jobs: int | None, cluster: str | None) -> Executor:
     if cluster is None:
         return LocalExecutor(jobs)
     if jobs is not None:
-        raise Misuse("--cluster does not go with --jobs: leave one out")
+        raise Misuse("--cluster and --jobs exclude each other: drop one")
     return ClusterExecutor(check_address(cluster))
 
 
-#: How a worker has QEMU: one of this host, one of a cluster.
-_HOW_QEMU = ("install qemu-system-x86", 'start one that has it with --resources "qemu=1"')
+#: How to give a worker QEMU: on this host, on a cluster.
+_HOW_QEMU = ("install qemu-system-x86", 'start a worker that has it with --resources "qemu=1"')
 
 
 class _Shown:
-    """Shows how far a campaign is."""
+    """Shows the progress of a campaign."""
 
     def __init__(self, work: Work, say: Say) -> None:
         self._work, self._say, self._done = work, say, 0
 
     def show(self, progress: CampaignProgress) -> None:
-        """Show it, and say what was given up."""
+        """Show it, and report isolated shards."""
         if progress.isolated is not None:
             from pfnlab.campaign.campaigns import what_it_does
 
@@ -199,9 +202,10 @@ class _Shown:
 
 
 class ResumeRequest(Request, frozen=True, kw_only=True):
-    """Go on with a campaign that was stopped or killed; its file is not needed.
+    """Resume a campaign that was stopped or killed; its file is not needed.
 
-    Exit codes: 0 as expected, 1 a discovery, 3 shards are left or isolated, or something is undecided.
+    Exit codes: 0 as expected, 1 a discovery, 3 some shards were not run or are isolated, or a result is
+    undecided.
     """
 
     name: CampaignName = None
@@ -209,11 +213,11 @@ class ResumeRequest(Request, frozen=True, kw_only=True):
     jobs: ShardsOf = None
     cluster: ShardClusterOf = None
     trust: TrustOf = False
-    isolated: Annotated[bool, Option("Try shards that were isolated once more too.")] = False
+    isolated: Annotated[bool, Option("Retry isolated shards too.")] = False
 
 
 def perform_resume(request: ResumeRequest, say: Say) -> Iterator[CampaignStatus]:
-    """Run what is left; Misuse if there is no such campaign, or no trust, Undecided if no worker can."""
+    """Run the remaining shards; Misuse if no such campaign or not trusted, Undecided without a worker."""
     from pfnlab.campaign.running import campaign_named
     from pfnlab.campaign.shard import check_trust
     from pfnlab.campaign.store.store import Store, store_address
@@ -228,7 +232,7 @@ def perform_resume(request: ResumeRequest, say: Say) -> Iterator[CampaignStatus]
 
 
 class StatusRequest(Request, frozen=True, kw_only=True):
-    """Print how far campaigns are; of all of a store where none is named."""
+    """Show the progress of one campaign, or of all campaigns of a store."""
 
     name: CampaignName = None
     store: StoreOf = None
@@ -236,7 +240,7 @@ class StatusRequest(Request, frozen=True, kw_only=True):
 
 
 def perform_status(request: StatusRequest, say: Say) -> Iterator[StatusResult]:
-    """How far they are; Misuse if there is no such campaign."""
+    """Return the progress; Misuse if there is no such campaign."""
     from pfnlab.base.result import Made
     from pfnlab.campaign.campaigns import StatusResult, status_of
     from pfnlab.campaign.store.store import Store, store_address
@@ -248,14 +252,14 @@ def perform_status(request: StatusRequest, say: Say) -> Iterator[StatusResult]:
 
 
 class StopRequest(Request, frozen=True, kw_only=True):
-    """Ask the process that runs a campaign to stop, from anywhere that reaches the store."""
+    """Stop a running campaign, from any host that can reach the store."""
 
     name: CampaignName = None
     store: StoreOf = None
 
 
 def perform_stop(request: StopRequest, say: Say) -> Iterator[PlainText]:
-    """Ask it; nothing is printed. Misuse if there is no such campaign, or it is not running."""
+    """Ask it to stop, and print nothing. Misuse if there is no such campaign, or it is not running."""
     from pfnlab.base.inert import shell_word
     from pfnlab.campaign.running import campaign_named
     from pfnlab.campaign.store.store import Store, store_address
@@ -265,7 +269,7 @@ def perform_stop(request: StopRequest, say: Say) -> Iterator[PlainText]:
         if not store.is_running(name):
             raise Misuse(f"campaign {name!r} is not running: there is nothing to stop")
         store.ask_to_stop(name)
-        say(f"campaign {name} stops; pfnlab campaign resume {shell_word(name)} goes on")
+        say(f"campaign {name} is stopping; to continue: pfnlab campaign resume {shell_word(name)}")
     yield from ()
 
 
@@ -280,7 +284,7 @@ class CampaignResultsRequest(Request, frozen=True, kw_only=True):
 
 
 def perform_results(request: CampaignResultsRequest, say: Say) -> Iterator[ListedResults]:
-    """Its results; Misuse if there is no such campaign or verdict."""
+    """Return its results; Misuse if there is no such campaign or verdict."""
     from pfnlab.campaign.running import campaign_named
     from pfnlab.campaign.store.store import Store, store_address
     from pfnlab.verbs import results
@@ -296,7 +300,7 @@ def perform_results(request: CampaignResultsRequest, say: Say) -> Iterator[Liste
 
 
 class CampaignReportRequest(Request, frozen=True, kw_only=True):
-    """Make a report of a campaign: a file that needs nothing else, what was found first."""
+    """Report the results of a campaign in one self-contained file, findings first."""
 
     name: CampaignName = None
     store: StoreOf = None
@@ -306,7 +310,7 @@ class CampaignReportRequest(Request, frozen=True, kw_only=True):
 
 
 def perform_report(request: CampaignReportRequest, say: Say) -> Iterator[PlainText]:
-    """Write the document of its results; Misuse for no such campaign or form, or the store as output."""
+    """Write the document; Misuse if there is no such campaign or format, or the output is the store."""
     from pfnlab.base.files import check_output
     from pfnlab.campaign.campaigns import ListedResults, status_of
     from pfnlab.campaign.running import campaign_named

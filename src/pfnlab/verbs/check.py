@@ -1,6 +1,6 @@
-"""Try every sequence of a scope's operations on models and check properties of what they reach.
+"""Try every sequence of a scope's operations on models, and check properties of the states reached.
 
-Exit codes: 0 all hold, 1 one is violated, 2 misuse, 3 the search was cut off.
+Exit codes: 0 all properties hold, 1 one is violated, 2 misuse, 3 the search was cut off.
 """
 
 from __future__ import annotations
@@ -19,70 +19,66 @@ if TYPE_CHECKING:
 
 
 class CheckRequest(Request, frozen=True, kw_only=True):
-    on: Annotated[
-        tuple[str, ...], Option("model:SERIES[,SEAM=POLICY...]; may be given several times.", "MODEL")
-    ] = ()
-    scope: Annotated[str, Option("What is tried: small, standard, race, wide, or a file.", "NAME|FILE")] = (
-        "standard"
-    )
+    on: Annotated[tuple[str, ...], Option("model:SERIES[,SEAM=POLICY...] (repeatable).", "MODEL")] = ()
+    scope: Annotated[
+        str, Option("Operations to try: small, standard, race, wide, or a file.", "NAME|FILE")
+    ] = "standard"
     properties: Annotated[
         tuple[str, ...],
         Option(
-            "This property, or those of a seam (tracker, flush, walker); may be given several times.",
+            "Check only this property, or those of a seam: tracker, flush, walker (repeatable).",
             "NAME",
             ("--property",),
         ),
     ] = ()
-    depth: Annotated[int | None, Option("Operations in a row; 0: of any number.", "N", min=0)] = None
-    states: Annotated[int | None, Option("Stop after so many states.", "N", min=1)] = None
-    seconds: Annotated[float | None, SECONDS._replace(help="Stop after so many seconds.", metavar="S")] = None
-    memory: Annotated[
-        int | None, Option("Memory for visited states; what is more goes to disk.", "MIB", min=1)
-    ] = None
-    random: Annotated[
-        int | None, Option("Walk at random N times instead of trying everything.", "N", min=1)
-    ] = None
-    guided: Annotated[bool, Option("Walks prefer new states and new pairs of operations.")] = False
+    depth: Annotated[int | None, Option("Longest sequence of operations; 0: no limit.", "N", min=0)] = None
+    states: Annotated[int | None, Option("Stop after N states.", "N", min=1)] = None
+    seconds: Annotated[float | None, SECONDS._replace(help="Stop after this many seconds.", metavar="S")] = (
+        None
+    )
+    memory: Annotated[int | None, Option("Memory for visited states; more go to disk.", "MIB", min=1)] = None
+    random: Annotated[int | None, Option("Run N random walks instead of trying everything.", "N", min=1)] = (
+        None
+    )
+    guided: Annotated[bool, Option("Let walks prefer new states and new pairs of operations.")] = False
     swarm: Annotated[
         int | None,
         Option(
-            "For scopes that do not end: N searches into the depth, each in an order of its own and "
-            "without some operations, of at most --states states (default: 10,000).",
+            "For unbounded scopes: N randomized depth-first searches, each with a random subset of "
+            "operations and at most --states states (default: 10,000).",
             "N",
             min=1,
         ),
     ] = None
     seed: Annotated[
         int,
-        Option(
-            "What random numbers begin with: another N, other walks of --random and another --swarm.", "N"
-        ),
+        Option("Random seed of --random and --swarm.", "N"),
     ] = 0
     checkpoint: Annotated[
-        Path | None, Option("Save a search that is cut there, and resume from it.", "FILE")
+        Path | None, Option("Save an interrupted search in FILE, and resume it from there.", "FILE")
     ] = None
-    every_order: Annotated[bool, Option("Races: look also at orders of turns that cannot matter.")] = False
-    untaken: Annotated[bool, Option("List branches of the policies that were never taken.")] = False
+    every_order: Annotated[bool, Option("Disable partial-order reduction (races).")] = False
+    untaken: Annotated[bool, Option("List the branches of the policies that were never taken.")] = False
     confirm: Annotated[
-        tuple[str, ...], Option("Run every counterexample there too, as qemu:6.1.", "MACHINE")
+        tuple[str, ...], Option("Run every counterexample on this machine too, e.g. qemu:6.1.", "MACHINE")
     ] = ()
     save: Annotated[Path | None, Option("Save every counterexample as a program.", "FOLDER")] = None
     policy: Annotated[
-        tuple[str, ...], Option("A policy of your own, in place of that of every model.", "FILE.py")
+        tuple[str, ...], Option("Policy file to use instead of the policy of each model.", "FILE.py")
     ] = ()
     jobs: JobsOf = None
     cluster: Annotated[
-        str | None, Option("Search on the workers of a dask scheduler, as tcp://HOST:8786.", "ADDRESS")
+        str | None, Option("Search on the workers of a dask scheduler, e.g. tcp://HOST:8786.", "ADDRESS")
     ] = None
-    as_json: Annotated[bool, Option("Print one JSON object a model.", names=("--json",))] = False
+    as_json: Annotated[bool, Option("Print one JSON object for each model.", names=("--json",))] = False
     accel: AccelOf = "tcg"
     profile: ProfileOf = None
 
 
 def perform(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
-    """Check every model; a counterexample is saved once taken.
+    """Check every model; save each counterexample once its result was taken.
 
-    :raises Misuse: an option is wrong, or does not go with another
+    :raises Misuse: an option is wrong or conflicts with another
     """
     if request.random is None and request.swarm is None:
         refuse_beside(request, "a search without --random and --swarm", "has no random numbers", but="seed")
@@ -90,7 +86,7 @@ def perform(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
 
 
 def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
-    """The check of every model, with what real machines show; Misuse if options do not go together."""
+    """Check every model, with the results of real machines; Misuse if options conflict."""
     from pfnlab.checker.scopes.properties import questions
     from pfnlab.checker.scopes.scope import load_scope
     from pfnlab.lab.running.confirm import confirm
@@ -107,7 +103,7 @@ def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
         from pfnlab.campaign.cluster.checking import check_all_on_cluster
 
         if request.jobs is not None:
-            raise Misuse("--cluster does not go with --jobs: leave one out")
+            raise Misuse("--cluster and --jobs exclude each other: drop one")
         found = check_all_on_cluster(
             *(request.cluster, machines, scope, asked, limits), watch=request.untaken
         )
@@ -125,16 +121,16 @@ def checks(request: CheckRequest, say: Say) -> Iterator[CheckResult]:
 
 
 def limits_of(request: CheckRequest) -> CheckLimits:
-    """The limits that the options of *request* mean; Misuse if they do not go together."""
+    """Return the limits that the options of *request* set; Misuse if they conflict."""
     from pfnlab.checker.limits import Exhaustive, Swarm, Walks
 
     depth, seconds = request.depth, request.seconds
     if request.guided and request.random is None:
-        raise Misuse("--guided is for walks: say how many with --random N")
+        raise Misuse("--guided is for random walks: add --random N")
     if request.swarm is not None:
         if (request.memory, request.checkpoint, request.random) != (None, None, None) or request.every_order:
             raise Misuse(
-                "--swarm goes without --memory, --checkpoint, --random and --every-order: --states limits "
+                "--swarm excludes --memory, --checkpoint, --random and --every-order: --states limits "
                 "each search"
             )
         return Swarm(
@@ -143,8 +139,8 @@ def limits_of(request: CheckRequest) -> CheckLimits:
     if request.random is not None:
         if (request.memory, request.checkpoint, request.states) != (None, None, None) or request.every_order:
             raise Misuse(
-                "--random goes without --memory, --checkpoint, --states and --every-order: its walks, "
-                "--depth and --seconds limit it"
+                "--random excludes --memory, --checkpoint, --states and --every-order: its walks are "
+                "limited by N, --depth and --seconds"
             )
         return Walks(
             count=request.random, seed=request.seed, guided=request.guided, depth=depth, seconds=seconds
@@ -171,12 +167,15 @@ def _model(spec: str) -> ModelMachine:
 
     named = name_machine(spec)
     if named.kind != "model":
-        raise Misuse(f"{spec} cannot be searched: check takes models, and --confirm {spec} asks a kernel")
+        raise Misuse(
+            f"{spec} cannot be searched: check takes models; to run counterexamples there, add "
+            f"--confirm {spec}"
+        )
     return model_of(named)
 
 
 def _save(request: CheckRequest, texts: dict[str, str], say: Say) -> None:
-    """Write each counterexample as a program of its own, where the request says so."""
+    """Write each counterexample as a program, if the request asks for it."""
     if request.save is None:
         return
     from pfnlab.base.files import write_whole, writing

@@ -1,4 +1,4 @@
-"""Print what makes a shell complete machines, versions, scopes, properties, policies and programs."""
+"""Print the shell script that completes machines, versions, scopes, properties, policies and programs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pfnlab.base.errors import Misuse
 from pfnlab.base.result import PlainText
 from pfnlab.verbs.option import Option, Request, Say
 
-#: The shells that have a script.
+#: The shells with a completion script.
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -18,11 +18,11 @@ class CompletionRequest(Request, frozen=True, kw_only=True):
 
 
 def perform(request: CompletionRequest, say: Say) -> Iterator[PlainText]:
-    """The script; Misuse if there is none for the shell."""
+    """Return the script; Misuse if the shell has none."""
     from importlib.resources import files
 
     shell = request.shell
     if shell not in SHELLS:
-        raise Misuse(f"there is no completion for {shell!r}: write {', '.join(SHELLS[:-1])} or {SHELLS[-1]}")
+        raise Misuse(f"no completion for {shell!r}: write {', '.join(SHELLS[:-1])} or {SHELLS[-1]}")
     script = files("pfnlab.verbs").joinpath("shells", f"pfnlab.{shell}")
     yield PlainText(script.read_text(encoding="utf-8"))

@@ -1,4 +1,5 @@
-"""The discussions behind this project: threads with their posted versions, and claims, asked again."""
+"""The discussions on kernel lists behind this project: threads with posted versions, and claims, checked
+again."""
 
 from __future__ import annotations
 
@@ -19,15 +20,15 @@ VERBS = ("list", "show", "by", "review")
 
 
 class DiscussionsRequest(Request, frozen=True, kw_only=True):
-    """The threads behind this project, a line each, and the five discussions with claims (docs/claims.md)."""
+    """List the threads behind this project, and the five discussions with claims (docs/claims.md)."""
 
-    claims: Annotated[bool, Option("The claims of all five, in their words.")] = False
+    claims: Annotated[bool, Option("List the claims of all five, in their own words.")] = False
     discussion: DiscussionOf = None
     as_json: AsJson = False
 
 
 def perform_list(request: DiscussionsRequest, say: Say) -> Iterator[DiscussionList | ClaimList]:
-    """The threads and discussions; or claims, of all discussions or of one.
+    """List the threads and discussions, or the claims of one discussion or of all.
 
     :raises Misuse: there is no such discussion
     """
@@ -41,47 +42,47 @@ def perform_list(request: DiscussionsRequest, say: Say) -> Iterator[DiscussionLi
 
 
 class ShowRequest(Request, frozen=True, kw_only=True):
-    """A thread with its versions, a defect of one, or a claim with the answers of models and kernels.
+    """Show a thread with its versions, a defect of one, or a claim with the results of models and kernels.
 
-    Models are asked again. Exit code 1: an answer is no longer the one on which the claim rests.
-    What kernels showed is read from what is kept of them; the commands below ask them again.
+    Models are run again. Exit code 1: a result no longer matches the one the claim rests on. Results of
+    kernels come from records; the commands printed below run them again.
     """
 
     number: Annotated[
         tuple[str, ...],
         Option(
-            "The number of a thread, T2, of a defect, R11, or of a claim, 004.22.", "NUMBER", positional=True
+            "Number of a thread (T2), of a defect (R11), or of a claim (004.22).", "NUMBER", positional=True
         ),
     ]
-    search: Annotated[bool, Option("Ask searches of claims too, which may take minutes.")] = False
-    mail: Annotated[bool, Option("A claim as plain text of 72 columns, for a reply to a list.")] = False
+    search: Annotated[bool, Option("Repeat the searches of claims too, which may take minutes.")] = False
+    mail: Annotated[bool, Option("Print a claim as plain text, 72 columns wide, for a mail reply.")] = False
     as_json: AsJson = False
 
 
 def perform_show(request: ShowRequest, say: Say) -> Iterator[ThreadResult | DefectResult | ClaimResult]:
-    """Each thread, defect or claim.
+    """Yield each thread, defect or claim.
 
-    :raises Misuse: nothing has this number, two forms are asked for, or an option is of claims alone
+    :raises Misuse: the number is not known, two formats are given, or an option is for claims only
     """
     from pfnlab.discussions.asked_again import ask_again
     from pfnlab.discussions.lookup import NumberedClaim
 
     if request.mail and request.as_json:
-        raise Misuse("--mail and --json are two forms of the same: write one of them")
-    # All are looked up before the first claim is asked.
+        raise Misuse("--mail and --json are two formats: drop one")
+    # All are looked up before the first claim is run.
     found = [_numbered(number) for number in request.number]
     for number, one in zip(request.number, found, strict=True):
         option = "--mail" if request.mail else "--search" if request.search else ""
         if option and not isinstance(one, NumberedClaim):
-            raise Misuse(f"{option} is of claims, as 004.22: leave it or {number} out")
+            raise Misuse(f"{option} is for claims, e.g. 004.22: drop it or {number}")
     for one in found:
         yield ask_again(one, search=request.search) if isinstance(one, NumberedClaim) else one
 
 
 def _numbered(number: str) -> ThreadResult | DefectResult | NumberedClaim:
-    """The thread, the defect or the claim of a number.
+    """Return the thread, defect or claim with a number.
 
-    :raises Misuse: there is none
+    :raises Misuse: the number is not known
     """
     from pfnlab.discussions.lookup import claim_numbered
     from pfnlab.discussions.posted import defect_numbered, thread_numbered
@@ -96,29 +97,29 @@ def _numbered(number: str) -> ThreadResult | DefectResult | NumberedClaim:
 
 
 class AuthorRequest(Request, frozen=True, kw_only=True):
-    """The claims of one author, with what became of each."""
+    """List the claims of one author, with the outcome of each."""
 
-    author: Annotated[str, Option("The name, or a word of it.", "AUTHOR", positional=True)]
+    author: Annotated[str, Option("The name, or one word of it.", "AUTHOR", positional=True)]
     discussion: DiscussionOf = None
     as_json: AsJson = False
 
 
 def perform_by(request: AuthorRequest, say: Say) -> Iterator[ClaimList]:
-    """The claims of the author; Misuse if nobody has this name, or several have, or no such discussion."""
+    """List the claims of the author; Misuse if the name fits no author or several, or no such discussion."""
     from pfnlab.discussions.lookup import ClaimList, claims_by
 
     yield ClaimList.of(claims_by(request.author, request.discussion))
 
 
 class PostedReviewRequest(Request, frozen=True, kw_only=True):
-    """Review the posted versions and defects of threads, each against its base, like `pfnlab review`.
+    """Review the posted versions and defects of threads against their bases, like `pfnlab review`.
 
-    Exit code 0: all come out as the threads say; 1: one does not; 3: one was cut.
+    Exit code 0: all results agree with the threads; 1: one does not; 3: a review was cut.
     """
 
     number: Annotated[
         str | None,
-        Option("The number of a thread, T2, or of a defect, R11. Default: all.", "ROW", positional=True),
+        Option("Number of a thread (T2) or of a defect (R11). Default: all.", "ROW", positional=True),
     ] = None
     seconds: Annotated[
         float, SECONDS._replace(help="Time limit of each review, in seconds.", metavar="S")
@@ -128,7 +129,7 @@ class PostedReviewRequest(Request, frozen=True, kw_only=True):
 
 
 def perform_review(request: PostedReviewRequest, say: Say) -> Iterator[PostedReviews]:
-    """The reviews; Misuse if nothing has this number."""
+    """Yield the reviews; Misuse if the number is not known."""
     from pfnlab.base.processes import processors
     from pfnlab.checker.review.review import ReviewSoFar, review
     from pfnlab.checker.review.review_result import ReviewResult

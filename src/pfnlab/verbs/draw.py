@@ -1,8 +1,8 @@
-"""Draw a program and what machines did with it, as SVG.
+"""Draw a program and its effect on machines, as SVG.
 
-From top to bottom: the VMAs of each task, its page tables, physical memory, the book with owners and
-references, what processors remember, and the log. What changed in a step has a mark; of several machines,
-what differs is highlighted.
+From top to bottom: the VMAs of each task, its page tables, physical memory, the book (the memtype list) with
+owners and references, cached translations of processors, and the log. Changes of a step are marked;
+differences between machines are highlighted.
 """
 
 from __future__ import annotations
@@ -23,15 +23,21 @@ class DrawRequest(Request, frozen=True, kw_only=True):
     ]
     on: Annotated[
         tuple[str, ...],
-        Option("As for run; several machines are drawn side by side. Default: the newest model.", "MACHINE"),
+        Option(
+            "As for run; several machines are drawn next to each other. Default: the newest model.", "MACHINE"
+        ),
     ] = ()
-    step: Annotated[int | None, Option("The state after step N alone, counted from 1.", "N")] = None
-    all_steps: Annotated[bool, Option("All steps, which is so without --step too.", names=("--all",))] = False
-    race: Annotated[bool, Option("Lanes of processors: who is held, who waits, what each remembers.")] = False
-    narrow: Annotated[bool, Option("For a narrow screen: 400 pixels wide.")] = False
-    theme: Annotated[str, Option("Its colours; auto follows the reader's system.", "auto|light|dark")] = (
-        "auto"
+    step: Annotated[int | None, Option("Draw only the state after step N, counted from 1.", "N")] = None
+    all_steps: Annotated[bool, Option("Draw all steps (the default without --step).", names=("--all",))] = (
+        False
     )
+    race: Annotated[
+        bool, Option("Draw lanes of processors: which is held, which waits, what each has cached.")
+    ] = False
+    narrow: Annotated[bool, Option("For narrow screens: 400 pixels wide.")] = False
+    theme: Annotated[
+        str, Option("Colours; auto follows the setting of the viewer's system.", "auto|light|dark")
+    ] = "auto"
     output: Annotated[Path | None, Option("Write the picture there.", "FILE", ("-o", "--output"))] = None
     profile: ProfileOf = None
     accel: AccelOf = "tcg"
@@ -39,7 +45,7 @@ class DrawRequest(Request, frozen=True, kw_only=True):
 
 
 def perform(request: DrawRequest, say: Say) -> Iterator[PlainText]:
-    """Run the program, and draw it; Misuse if it is not one, or there is no such step, theme or output."""
+    """Run the program and draw it; Misuse if it, the step, the theme or the output is wrong."""
     from pfnlab.base.files import check_output
     from pfnlab.base.inert import shell_path
     from pfnlab.present.picture import draw_compare, draw_race, draw_state, draw_story
@@ -53,12 +59,12 @@ def perform(request: DrawRequest, say: Say) -> Iterator[PlainText]:
     themes: dict[str, Theme] = {"auto": "auto", "light": "light", "dark": "dark"}
     step = request.step
     if request.all_steps and step is not None:
-        raise Misuse("--all draws all steps, and --step one: give one of them")
+        raise Misuse("--all draws all steps, --step one: drop one of them")
     accel, look = accel_named(request.accel), None if request.look is None else look_named(request.look)
     if request.theme not in themes:
-        raise Misuse(f"there is no theme {request.theme!r}: write --theme {'|'.join(themes)}")
+        raise Misuse(f"unknown theme {request.theme!r}: write --theme {'|'.join(themes)}")
     if request.race and step is not None:
-        raise Misuse("--race draws all steps, and --step one: give one of them")
+        raise Misuse("--race draws all steps, --step one: drop one of them")
     paths = program_paths([request.program])
     if len(paths) != 1:
         raise Misuse(f"{request.program} is {len(paths)} programs: name one")
@@ -66,11 +72,11 @@ def perform(request: DrawRequest, say: Say) -> Iterator[PlainText]:
     check_output(request.output, [*paths, *map(Path, files_named(specs))])
     if request.output is not None and request.output.suffix not in ("", ".svg"):
         drawn = shell_path(request.output.with_suffix(".svg"))
-        raise Misuse(f"{request.output}: a picture is SVG: write -o {drawn}")
+        raise Misuse(f"{request.output}: pictures are SVG: write -o {drawn}")
     program = load_found(paths[0])
     steps = len(program.ops) + 1
     if step is not None and not 1 <= step <= steps:
-        raise Misuse(f"--step {step}: the program has the steps 1 to {steps}, the last is its end")
+        raise Misuse(f"--step {step}: the program has steps 1 to {steps}; the last is its end")
     (runs,) = side_by_side(name_machines(specs, request.profile), [program], look, accel)
     width, theme = (NARROW if request.narrow else None), themes[request.theme]
     if request.race:

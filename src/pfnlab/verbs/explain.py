@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pfnlab.diagnosis.messages.explanation import ExplainResult
 
 
-#: Seconds between lines that say how much of a log is read.
+#: Seconds between progress lines while a log is read.
 _EVERY = 10.0
 
 
@@ -33,20 +33,20 @@ class ExplainRequest(Request, frozen=True, kw_only=True):
     ] = ()
     errno: Annotated[
         str | None,
-        Option("A failed call: its errno, with the call and its file as words: mmap resource0.", "ERRNO"),
+        Option("Errno of a failed call; name the call and its file: mmap resource0.", "ERRNO"),
     ] = None
     kernel: Annotated[
-        str | None, Option("Kernel version, if the lines do not say it: 6.1.85.", "VERSION")
+        str | None, Option("Kernel version, if the lines do not have it, e.g. 6.1.85.", "VERSION")
     ] = None
     full: Annotated[
-        bool, Option("Print everything: harmless events, rules, reproducers, remedies.", names=("--long",))
+        bool, Option("Print all details: harmless events, rules, reproducers, remedies.", names=("--long",))
     ] = False
     as_json: AsJson = False
-    output: Annotated[Path | None, Option("Write it there.", "FILE", ("-o", "--output"))] = None
+    output: Annotated[Path | None, Option("Write the explanation there.", "FILE", ("-o", "--output"))] = None
 
 
 def perform(request: ExplainRequest, say: Say) -> Iterator[ExplainResult]:
-    """The explanation; Misuse if there is nothing to explain, or the kernel's version is none."""
+    """Return the explanation; Misuse if there is no input, or the version is not a kernel's."""
     from pfnlab.diagnosis.messages.explaining import explain
     from pfnlab.diagnosis.messages.explanation import explained, explained_errno
     from pfnlab.kernel.bugs.kernel_name import kernel_name
@@ -120,7 +120,7 @@ def _of_machine(files: TextFiles, lines: ExplainResult | None, kernel: str | Non
 def _paths(words: tuple[str, ...]) -> list[Path] | None:
     """The files that words name, none for standard input; None where the words are a text."""
     if not words and (sys.stdin is None or sys.stdin.isatty()):
-        raise Misuse("there is nothing to explain: give a file, a line in quotes, or - for standard input")
+        raise Misuse("nothing to explain: give a file, a line in quotes, or - for standard input")
     if words in ((), ("-",)):
         return []
     if any(letter.isspace() for word in words for letter in word):
@@ -132,7 +132,7 @@ def _paths(words: tuple[str, ...]) -> list[Path] | None:
 
 
 def _log(path: Path | None) -> Iterator[bytes]:
-    """The pieces of a log, and how far it is read; None for standard input."""
+    """Yield the pieces of a log, and report progress; None reads standard input."""
     from pfnlab.base.files import Missing, log_pieces
     from pfnlab.base.inert import visible_name
     from pfnlab.base.progress import beating, working
@@ -142,7 +142,7 @@ def _log(path: Path | None) -> Iterator[bytes]:
         try:
             for piece in log_pieces(path, "log"):
                 size += len(piece)
-                work.show(f"reading {name}, {size >> 20:,} MiB until now")
+                work.show(f"reading {name}, {size >> 20:,} MiB so far")
                 yield piece
         except Missing as trouble:
-            raise Misuse(f"{trouble}; a line is given in quotes") from trouble
+            raise Misuse(f"{trouble}; put a log line in quotes") from trouble

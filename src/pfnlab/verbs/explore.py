@@ -1,6 +1,6 @@
 """Write, run and walk through programs in the browser, with a picture of every step.
 
-The page is served to this machine alone, to who has its address. It ends with Ctrl-C.
+Served on localhost only; anyone with the URL has access. Stop it with Ctrl-C.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from pfnlab.verbs.option import Option, Request, Say
 
 class ExploreRequest(Request, frozen=True, kw_only=True):
     program: Annotated[
-        str | None, Option("A program of the library by its name, or a file.", "PROGRAM", positional=True)
+        str | None, Option("A program of the library by name, or a file.", "PROGRAM", positional=True)
     ] = None
-    on: Annotated[tuple[str, ...], Option("What the page begins with; two are compared.", "MACHINE")] = ()
+    on: Annotated[tuple[str, ...], Option("Machine to show first; two are compared.", "MACHINE")] = ()
     bundle: Annotated[
-        Path | None, Option("What `pfnlab inspect --collect` wrote: begin with what it shows.", "FILE")
+        Path | None, Option("A bundle from `pfnlab inspect --collect`: show its findings first.", "FILE")
     ] = None
-    browser: Annotated[bool, Option("Open the page in the browser; else only print its address.")] = True
-    port: Annotated[int, Option("The port. Default: one that is free.", "N", min=0, max=65535)] = 0
+    browser: Annotated[bool, Option("Open the page in the browser; otherwise only print its URL.")] = True
+    port: Annotated[int, Option("The port. Default: any free port.", "N", min=0, max=65535)] = 0
 
 
 def perform(request: ExploreRequest, say: Say) -> Iterator[PlainText]:
-    """Serve the page until Ctrl-C; it has no results. Misuse if there is not one program, or no bundle."""
+    """Serve the page until Ctrl-C, without results. Misuse if it is not one program, or not a bundle."""
     from pfnlab.base.inert import shell_word
     from pfnlab.explorer.serving import serve
     from pfnlab.explorer.stories import MOST_MACHINES
@@ -38,9 +38,7 @@ def perform(request: ExploreRequest, say: Say) -> Iterator[PlainText]:
 
     on, program = request.on, request.program
     if len(on) > MOST_MACHINES:
-        raise Misuse(
-            f"the page shows {MOST_MACHINES} machines: leave --on {shell_word(on[MOST_MACHINES])} out"
-        )
+        raise Misuse(f"the page shows {MOST_MACHINES} machines: drop --on {shell_word(on[MOST_MACHINES])}")
     for spec in on:
         name_machine(spec)
     words, opened, bundle = [("on", spec) for spec in on], None, None

@@ -1,13 +1,13 @@
-"""Write a program in a form that other people run: a reproducer.
+"""Export a program as a reproducer that runs without pfnlab.
 
-c is one file that needs a C compiler and no pfnlab: it finds its device, does the operations, and prints TAP.
-For operations of a driver it is a folder: the file, a kernel module that drives, and a Makefile for both.
-kselftest is a folder for tools/testing/selftests, with the kernel's own kselftest.h.
-syz is a program of syzkaller, where all is system calls of one process. drgn is a script that shows the state
-on a live kernel or in a vmcore.
-With --on, the reproducer expects what that machine answers; without, what its `expect` lines say is left.
+c is one C file that needs only a compiler: it finds its device, runs the operations, and prints TAP. For
+operations of a driver it is a folder: the file, a kernel module with the driver, and a Makefile for both.
+kselftest is a folder for tools/testing/selftests, with the kernel's own kselftest.h. syz is a program of
+syzkaller, for programs that are system calls of one process. drgn is a script that shows the state of a live
+kernel or a vmcore. With --on, the reproducer expects the results of that machine; without it, those of the
+program's `expect` lines.
 
-Exit codes: 0 written, 2 misuse, 3 the form cannot say what the program does.
+Exit codes: 0 written, 2 misuse, 3 the program cannot be written in this format.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ class ExportRequest(Request, frozen=True, kw_only=True):
     ]
     form: Annotated[str, Option("The form.", "c|kselftest|syz|drgn", ("--format",))] = "c"
     on: Annotated[
-        str | None, Option("As for run: the reproducer expects what this machine answers.", "MACHINE")
+        str | None, Option("As for run: the reproducer expects the results of this machine.", "MACHINE")
     ] = None
     to: Annotated[
         Path | None,
-        Option("Write it there: a file, or a folder of its files.", "FILE|FOLDER", ("-o", "--output")),
+        Option("Write it there: a file, or the folder for several files.", "FILE|FOLDER", ("-o", "--output")),
     ] = None
     profile: ProfileOf = None
     accel: AccelOf = "tcg"
 
 
 def perform(request: ExportRequest, say: Say) -> Iterator[PlainText]:
-    """Write the program in another form.
+    """Write the program in another format.
 
-    :raises Misuse: there is not one program, or no such form, or the output cannot be written
-    :raises Undecided: the form cannot say an operation of the program, or the machine cannot answer
+    :raises Misuse: it is not one program, the format does not exist, or the output cannot be written
+    :raises Undecided: the format lacks an operation of the program, or the machine gave no answer
     """
     from pfnlab.base.files import check_output, write_whole, writing
     from pfnlab.base.path_walk import make_folder
@@ -65,7 +65,7 @@ def perform(request: ExportRequest, say: Say) -> Iterator[PlainText]:
     machines = name_machines(specs, request.profile)
     program = load_found(path)
     subject = Subject("program" if path == STDIN else path.stem, program)
-    # Before anything runs: the form may not be able to say it, or a file may not be written.
+    # Checked before anything runs: the format may not fit, or a file may not be writable.
     names = list(export(subject, request.form))
     if request.to is None and len(names) > 1:
         raise Misuse(
@@ -73,7 +73,7 @@ def perform(request: ExportRequest, say: Say) -> Iterator[PlainText]:
         )
     targets = _targets(names, request.to)
     for target in targets.values():
-        # A folder that is not there yet is made; of a file it has to be there.
+        # A missing folder is created; the folder of a file must exist.
         if target == request.to or target.parent.is_dir():
             check_output(target, [path, *map(Path, files_named(specs))])
     if machines:
@@ -91,7 +91,7 @@ def perform(request: ExportRequest, say: Say) -> Iterator[PlainText]:
 
 
 def _targets(names: list[str], to: Path | None) -> dict[str, Path]:
-    """The place of each file: one alone is the file that is named, unless that is a folder."""
+    """Return the place of each file: a single file takes the given name, unless that is a folder."""
     if to is None:
         return {}
     alone = len(names) == 1 and not to.is_dir()

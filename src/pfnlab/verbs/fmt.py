@@ -1,6 +1,6 @@
 """Rewrite program files in their canonical form.
 
-Exit codes: 0 written, or nothing to check; 1 a file would be rewritten, 2 a file is no program.
+Exit codes: 0 written, or nothing to change; 1 a file would be rewritten, 2 a file is not a program.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pfnlab.verbs.option import Option, Request, Say
 if TYPE_CHECKING:
     from pfnlab.programs.lang.problems import FmtResult
 
-#: The forms in which problems are printed.
+#: The formats of problems.
 FORMATS = ("text", "json", "github")
 
 
@@ -25,20 +25,21 @@ class FmtRequest(Request, frozen=True, kw_only=True):
         tuple[str, ...], Option("Files, folders, patterns; - is standard input.", "PROGRAM", positional=True)
     ]
     check: Annotated[
-        bool, Option("Change nothing; print what is wrong as FILE:LINE:COLUMN: MESSAGE.", names=("--check",))
+        bool, Option("Change nothing; print problems as FILE:LINE:COLUMN: MESSAGE.", names=("--check",))
     ] = False
     form: Annotated[
-        str | None, Option("How --check prints it. Default: text.", "text|json|github", ("--format",))
+        str | None,
+        Option("Format of the output of --check. Default: text.", "text|json|github", ("--format",)),
     ] = None
 
 
 def perform(request: FmtRequest, say: Say) -> Iterator[FmtResult | PlainText]:
-    """Rewrite files in place, and give back standard input; or check, and write nothing.
+    """Rewrite files in place, standard input to the output; or check, and write nothing.
 
-    Names of the library are programs too where nothing is written.
+    Names of the library are accepted too if nothing is written.
 
-    :raises Misuse: there is no such form, or a file cannot be written
-    :raises ProgramError: what is to be rewritten is no program
+    :raises Misuse: the format does not exist, or a file cannot be written
+    :raises ProgramError: a file to rewrite is not a program
     """
     from pfnlab.base.files import check_regular, write_whole, writing
     from pfnlab.base.progress import working
@@ -46,7 +47,7 @@ def perform(request: FmtRequest, say: Say) -> Iterator[FmtResult | PlainText]:
     from pfnlab.programs.lang.problems import FmtResult, format_text, problems_of
 
     if request.form is not None and request.form not in FORMATS:
-        raise Misuse(f"there is no format {request.form!r}: write {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+        raise Misuse(f"unknown format {request.form!r}: write {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
     paths = program_paths(request.programs, names=request.check)
     if request.check:
         problems = []
@@ -57,14 +58,14 @@ def perform(request: FmtRequest, say: Say) -> Iterator[FmtResult | PlainText]:
         yield FmtResult(problems=tuple(problems))
         return
     if request.form is not None:
-        raise Misuse("--format says how --check answers: add --check")
+        raise Misuse("--format is for --check: add --check")
     for path in paths:
         text = _text(path)
         formatted = format_text(text, str(path))
         if path == STDIN:
             yield PlainText(formatted)
         elif formatted != text:
-            # A pipe could be read, and writing into one may wait for ever.
+            # A pipe could be read, but writing to one may block for ever.
             check_regular(path, "program")
             with writing(path):
                 write_whole(path, formatted)
@@ -76,5 +77,5 @@ def _text(path: Path) -> str:
 
     text = read_stdin() if path == STDIN else read_program_text(path).replace("\r\n", "\n")
     if text.lstrip().startswith("{"):
-        raise Misuse(f"{path} is a program in JSON: fmt lays out the text form")
+        raise Misuse(f"{path} is a program in JSON: fmt formats programs in text form")
     return text

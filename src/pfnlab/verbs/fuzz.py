@@ -1,4 +1,4 @@
-"""Run random programs on several machines, or enumerated ones; shrink and file what they differ in."""
+"""Run random or enumerated programs on several machines; shrink and file their differences."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from pfnlab.hunt.fuzz.letters import Cells
     from pfnlab.hunt.fuzz.rounds import Looks
 
-#: How many programs are run where neither a number nor a time is given.
+#: The number of programs without --programs and --seconds.
 PROGRAMS = 500
 
-#: Seconds after which one who waits sees again how far a hunt is.
+#: Seconds between progress lines of a hunt.
 _BEAT = 4.0
 
-#: The options that say what is drawn.
+#: The options that choose the programs.
 _DRAWN = "seed programs driver schedules vfio slots fixed leaves failures coverage no_coverage"
 
 
@@ -47,47 +47,49 @@ class FuzzRequest(Request, frozen=True, kw_only=True):
     on: Annotated[
         tuple[str, ...],
         Option(
-            "As for run. A kernel alone is compared with the model of its series; with --enumerate each of "
-            "several kernels is, one after the other. Default: the kernel of the newest series.",
+            "As for run. A kernel alone is compared with the model of its series; with --enumerate, "
+            "several kernels are compared one after the other. Default: the kernel of the newest "
+            "series.",
             "MACHINE",
         ),
     ] = ()
     enumerate: Annotated[
         str | None,
         Option(
-            "Draw nothing: run every pair of operations on every kind of mapping of a scope, each in two "
-            "cells: pci, mem, private, driver, vfio, leaves, triples, marks, holds or all. In failures "
-            "every operation that may allocate has an allocation that fails.",
+            "Draw nothing at random: run every pair of operations on every kind of mapping of a "
+            "scope, each in two cells: pci, mem, private, driver, vfio, leaves, triples, marks, "
+            "holds or all. In failures, every operation that may allocate has a failing allocation.",
             "SCOPE",
         ),
     ] = None
-    cells: Annotated[str | None, Option("Of --enumerate the cells A to B, without B itself.", "A:B")] = None
-    seed: Annotated[
-        int | None, Option("What random numbers begin with: another N, other programs. Default: 0.", "N")
+    cells: Annotated[str | None, Option("With --enumerate: cells A up to but not including B.", "A:B")] = None
+    seed: Annotated[int | None, Option("Random seed. Default: 0.", "N")] = None
+    programs: Annotated[
+        int | None, Option("Number of programs in all; 500 without --seconds.", "N", min=1)
     ] = None
-    programs: Annotated[int | None, Option("How many in all; 500 without --seconds.", "N", min=1)] = None
     seconds: Annotated[
-        float | None, SECONDS._replace(help="Begin nothing new after so many seconds.", metavar="S")
+        float | None, SECONDS._replace(help="Start no new programs after this many seconds.", metavar="S")
     ] = None
     resume: ResumeOf = None
     findings: FindingsOf = Path("findings")
     known: KnownOf = ()
-    driver: Annotated[bool, Option("With operations of the guest driver.")] = False
-    schedules: Annotated[bool, Option("With threads, and processors that are held.")] = False
-    vfio: Annotated[bool, Option("With devices opened through vfio-pci.")] = False
-    slots: Annotated[bool, Option("With devices that come and go.")] = False
-    fixed: Annotated[bool, Option("Only programs with an isa or a top device.")] = False
+    driver: Annotated[bool, Option("Include operations of the guest driver.")] = False
+    schedules: Annotated[bool, Option("Include threads and held processors.")] = False
+    vfio: Annotated[bool, Option("Include devices opened through vfio-pci.")] = False
+    slots: Annotated[bool, Option("Include devices that come and go.")] = False
+    fixed: Annotated[bool, Option("Only programs with an ISA or a top device.")] = False
     leaves: Annotated[bool, Option("Only programs with leaves of 2 MiB and 1 GiB.")] = False
-    failures: Annotated[bool, Option("A quarter of the operations that may allocate fails.")] = False
+    failures: Annotated[bool, Option("A quarter of the operations that may allocate fail.")] = False
     coverage: Annotated[
         str | None,
         Option(
-            "Keep programs as beginnings of later ones for new branches of the model, or new blocks of the "
-            "kernels; none for new pairs of operations alone. Default: model, or that of the hunt.",
+            "Keep programs as seeds for later ones if they reach new branches of the model or new "
+            "blocks of the kernels; with none, only if they have new pairs of operations. Default: "
+            "model, or that of the resumed hunt.",
             "model|kernel|none",
         ),
     ] = None
-    no_coverage: Annotated[bool, Option("The same as --coverage none.")] = False
+    no_coverage: Annotated[bool, Option("Same as --coverage none.")] = False
     stop_after: StopAfterOf = None
     jobs: JobsOf = None
     as_json: AsJson = False
@@ -95,8 +97,9 @@ class FuzzRequest(Request, frozen=True, kw_only=True):
     look: Annotated[
         str | None,
         Option(
-            "memory, proc or end for all programs; memory,proc for each program under both, which must "
-            "agree. Default: each program has one of the three, mostly memory; of --enumerate memory.",
+            "memory, proc or end for all programs; memory,proc runs each program under both, which "
+            "must agree. Default: one of the three for each program, mostly memory; with --enumerate "
+            "memory.",
             "LEVEL",
         ),
     ] = None
@@ -104,9 +107,9 @@ class FuzzRequest(Request, frozen=True, kw_only=True):
 
 
 def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
-    """Run a hunt, and say how fast it was; of enumerated programs one on each kernel that is named alone.
+    """Run a hunt and report its speed; for enumerated programs, one hunt for each kernel named alone.
 
-    :raises Misuse: an option is wrong, or does not go with another
+    :raises Misuse: an option is wrong or conflicts with another
     """
     from pfnlab.hunt.fuzz.filing import Folder
     from pfnlab.hunt.fuzz.rounds import compared_together
@@ -115,11 +118,11 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
     if request.enumerate is not None:
         refuse_beside(request, "--enumerate", "draws nothing", but=_DRAWN)
     elif request.cells is not None:
-        raise Misuse("--cells are those of a scope: add --enumerate pci")
+        raise Misuse("--cells needs a scope: add --enumerate pci")
     specs = request.on or (f"qemu:{newest_series()}",)
     groups = compared_together(specs, request.profile, apart=request.enumerate is not None)
     if len(groups) > 1 and request.resume is not None:
-        raise Misuse(f"{request.resume} keeps one hunt, and these are {len(groups)}: name one kernel")
+        raise Misuse(f"{request.resume} holds one hunt, not {len(groups)}: name one kernel")
     folder = Folder(request.findings, request.known)
     known = list(folder.known())
     for group in groups:
@@ -127,7 +130,7 @@ def perform(request: FuzzRequest, say: Say) -> Iterator[FuzzResult]:
 
 
 def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[str], say: Say) -> FuzzResult:
-    """The result of a hunt on machines that are compared; *known* are keys of signatures."""
+    """Return the result of a hunt on machines that are compared; *known* are keys of known signatures."""
     from pfnlab.base.processes import processors
     from pfnlab.base.progress import beating, working
     from pfnlab.base.units import number_of
@@ -192,22 +195,22 @@ def _hunted(request: FuzzRequest, specs: list[str], folder: Folder, known: list[
     say(f"{number_of(count, result.noun)} in {seconds:.0f} s, {count / seconds:.1f} a second")
     for level, (asked, took) in hunt.machines.timed.items():
         rate = asked / max(took, 0.001)
-        say(f"  {level}: {number_of(asked, result.noun)}, {rate:.1f} a second on all machines together")
+        say(f"  {level}: {number_of(asked, result.noun)}, {rate:.1f} a second on all machines")
     return result
 
 
 def _measure(request: FuzzRequest) -> Measure | None:
-    """The coverage that was asked for, None for that of the hunt; Misuse if it cannot be."""
+    """Return the requested coverage, None for that of the resumed hunt; Misuse if it is impossible."""
     from pfnlab.hunt.fuzz.coverage import Measure, measure_named
 
     measure = measure_named(request.coverage) if request.coverage is not None else None
     if request.no_coverage:
         if measure not in (None, Measure.NONE):
-            raise Misuse(f"--no-coverage and --coverage {measure} contradict each other: write one of them")
+            raise Misuse(f"--no-coverage and --coverage {measure} contradict each other: drop one")
         return Measure.NONE
     if measure is Measure.KERNEL:
         if request.on and not any(spec.startswith("qemu:") for spec in request.on):
-            raise Misuse("--coverage kernel is for kernels: add --on qemu:7.3")
+            raise Misuse("--coverage kernel needs a kernel: add --on qemu:7.3")
         if request.accel == "kvm":
             raise Misuse("--coverage kernel needs an emulated processor: write --accel tcg")
     return measure
@@ -221,9 +224,9 @@ def _kept(
     measure: Measure | None,
     cells: Cells | None,
 ) -> HuntState | None:
-    """The state from which the hunt goes on, None where one begins; Misuse if the file is of another hunt.
+    """Return the state to resume, None for a new hunt; Misuse if the file belongs to another hunt.
 
-    Of *chosen*, *measure* and *cells* None stands for those of the hunt.
+    *chosen*, *measure* and *cells* are None to take those of the hunt.
     """
     from pfnlab.base.inert import shell_line
     from pfnlab.hunt.fuzz.hunt_state import read_state
@@ -233,36 +236,38 @@ def _kept(
         return None
     if state.machines != specs:
         options = shell_line(word for spec in state.machines for word in ("--on", spec))
-        raise Misuse(f"{request.resume} is of a hunt on other machines: write {options}")
+        raise Misuse(f"{request.resume} holds a hunt on other machines: write {options}")
     was, now = ("" if one is None else one.options for one in (state.cells, cells))
     if was != now:
-        instead = f"write {was}" if was else "leave --enumerate out"
-        raise Misuse(f"{request.resume} is of a hunt of other programs: {instead}")
+        instead = f"write {was}" if was else "drop --enumerate"
+        raise Misuse(f"{request.resume} holds a hunt of other programs: {instead}")
     if state.cells is not None and cells is not None and state.cells.digest != cells.digest:
-        raise Misuse(f"{request.resume} is of another version of pfnlab, with other cells: name another file")
+        raise Misuse(
+            f"{request.resume} is from another version of pfnlab, with other cells: name another file"
+        )
     if request.seed not in (None, state.seed):
-        raise Misuse(f"{request.resume} is of seed {state.seed}: leave --seed out, or name another file")
+        raise Misuse(f"{request.resume} has seed {state.seed}: drop --seed, or name another file")
     if chosen not in (None, state.looking):
-        raise Misuse(f"{request.resume} is of a hunt with --look {state.looking}: leave --look out")
+        raise Misuse(f"{request.resume} holds a hunt with --look {state.looking}: drop --look")
     if measure not in (None, state.measure):
-        raise Misuse(f"{request.resume} is of a hunt with --coverage {state.measure}: leave --coverage out")
+        raise Misuse(f"{request.resume} holds a hunt with --coverage {state.measure}: drop --coverage")
     if state.vocabulary != vocabulary:
         names = vocabulary.__struct_fields__
         words = [f"--{name}" for name in names if getattr(state.vocabulary, name)]
         none = "none of " + ", ".join(f"--{name}" for name in names)
-        raise Misuse(f"{request.resume} is of a hunt with {' '.join(words) or none}")
+        raise Misuse(f"{request.resume} holds a hunt with {' '.join(words) or none}")
     return state
 
 
 class _Kept:
-    """Shows how far a hunt is, which ends after *limit* seconds, and keeps its state in a file."""
+    """Shows the progress of a hunt that ends after *limit* seconds, and keeps its state in a file."""
 
     def __init__(self, work: Work, state: HuntState, state_file: Path | None, limit: float | None) -> None:
         self._work, self._state_file, self._limit = work, state_file, limit
         self._first_program, self._started_at = state.next, time.monotonic()
 
     def show(self, state: HuntState) -> None:
-        """Show and keep the state of the hunt."""
+        """Show and save the state of the hunt."""
         from pfnlab.hunt.fuzz.hunt_state import progress, write_state
 
         if self._state_file is not None:

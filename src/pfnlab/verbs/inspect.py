@@ -1,4 +1,4 @@
-"""Reservations and mappings of device memory on a machine, joined with their owners, and what is wrong.
+"""List device-memory reservations and mappings with their owners, and report problems.
 
 Without a name this machine is looked at; nothing on it is changed. A bundle is what `--collect` wrote here or
 the script of `--script` elsewhere; a text or folder with lists as people paste them will do. Exit code 1:
@@ -32,21 +32,22 @@ class InspectRequest(Request, frozen=True, kw_only=True):
             positional=True,
         ),
     ] = None
-    deep: Annotated[bool, Option("Read the kernel's memory too (/proc/kcore; extra lens).")] = False
+    deep: Annotated[bool, Option("Read kernel memory too (/proc/kcore; extra lens).")] = False
     device: Annotated[
-        str | None, Option("Is this PCI device's memory write-combining? As 0000:01:00.0.", "BDF")
+        str | None, Option("Is the memory of this PCI device write-combining? E.g. 0000:01:00.0.", "BDF")
     ] = None
-    bar: Annotated[int | None, Option("With --device: this BAR alone.", "N", min=0, max=5)] = None
+    bar: Annotated[int | None, Option("With --device: only this BAR.", "N", min=0, max=5)] = None
     pid: Annotated[int | None, Option("With --device: for this process.", "PID", min=1)] = None
-    collect: Annotated[Path | None, Option("Write a bundle there, and look at nothing.", "FILE")] = None
-    redact: Annotated[bool, Option("With --collect: without names and real addresses.")] = False
-    script: Annotated[bool, Option("Print the script that makes a bundle where nothing is installed.")] = (
-        False
-    )
+    collect: Annotated[Path | None, Option("Write a bundle there, and inspect nothing.", "FILE")] = None
+    redact: Annotated[bool, Option("With --collect: omit names and real addresses.")] = False
+    script: Annotated[
+        bool, Option("Print a script that collects a bundle where pfnlab is not installed.")
+    ] = False
     most: Annotated[
         int | None,
         Option(
-            "Read so much of each file, with 31,250 lines a MiB, and four times as much of all. Default: 64.",
+            "Read at most this much of each file (31,250 lines a MiB), and four times that in all. "
+            "Default: 64.",
             "MIB",
             min=1,
             max=1 << 14,
@@ -54,19 +55,18 @@ class InspectRequest(Request, frozen=True, kw_only=True):
     ] = None
     watch: Annotated[
         float | None,
-        SECONDS._replace(
-            help="Look again every so many seconds, and print what changed.", metavar="SECONDS", min=0.1
-        ),
+        SECONDS._replace(help="Re-inspect every SECONDS, and print changes.", metavar="SECONDS", min=0.1),
     ] = None
     form: Annotated[
-        str | None, Option("For the textfile collector of node_exporter.", "text|prometheus", ("--format",))
+        str | None,
+        Option("prometheus: for the textfile collector of node_exporter.", "text|prometheus", ("--format",)),
     ] = None
     as_json: AsJson = False
-    output: Annotated[Path | None, Option("Write it there.", "FILE", ("-o", "--output"))] = None
+    output: Annotated[Path | None, Option("Write the output there.", "FILE", ("-o", "--output"))] = None
 
 
 def perform(request: InspectRequest, say: Say) -> Iterator[InspectionResult | PlainText]:
-    """The inspection, once or again and again, or a script; Misuse if options or the file do not fit."""
+    """Yield inspections, once or repeatedly, or a script; Misuse if the options or the file do not fit."""
     _check(request)
     if request.script:
         from pfnlab.diagnosis.inspector.sources.collecting import script_text
@@ -80,7 +80,7 @@ def perform(request: InspectRequest, say: Say) -> Iterator[InspectionResult | Pl
 
         collect(request.collect, live_files(_bounds(request)), redact=request.redact)
         command = f"pfnlab inspect {shell_path(request.collect)}"
-        say(f"{visible_name(request.collect)}: look at it with `{command}`")
+        say(f"{visible_name(request.collect)}: inspect it with `{command}`")
         return
     if request.watch is None:
         yield _result(request, _snapshot(request))
@@ -100,21 +100,21 @@ def perform(request: InspectRequest, say: Say) -> Iterator[InspectionResult | Pl
 
 def _check(request: InspectRequest) -> None:
     if request.device is None and (request.bar is not None or request.pid is not None):
-        raise Misuse("--bar and --pid ask about one device: add --device BDF")
+        raise Misuse("--bar and --pid are for one device: add --device BDF")
     if request.redact and request.collect is None:
-        raise Misuse("--redact leaves names out of a bundle: add --collect FILE")
+        raise Misuse("--redact omits names from a bundle: add --collect FILE")
     if request.origin is not None and (request.deep or request.collect or request.watch is not None):
-        raise Misuse(f"{request.origin} is not this machine: leave --deep, --collect and --watch out")
+        raise Misuse(f"{request.origin} is not this machine: drop --deep, --collect and --watch")
     if request.form not in (None, "text", "prometheus"):
-        raise Misuse(f"there is no form {request.form!r}: text or prometheus")
+        raise Misuse(f"unknown format {request.form!r}: write text or prometheus")
     if request.form is not None and request.as_json:
-        raise Misuse("--json and --format are two forms of the same: write one of them")
+        raise Misuse("--json and --format are two formats: drop one")
     if request.script:
         refuse_beside(request, "--script", "prints a script", takes=("script", "output"))
     if request.collect is not None:
-        refuse_beside(request, "--collect", "looks at nothing", takes=("collect", "redact"))
+        refuse_beside(request, "--collect", "inspects nothing", takes=("collect", "redact"))
     if request.watch is not None:
-        refuse_beside(request, "--watch", "prints lines on and on", but="as_json form output")
+        refuse_beside(request, "--watch", "prints continuously", but="as_json form output")
 
 
 def _snapshot(request: InspectRequest) -> Snapshot:
@@ -143,6 +143,6 @@ def _result(request: InspectRequest, snapshot: Snapshot) -> InspectionResult:
 
     machine = JoinedHost(snapshot)
     asked = request.device
-    with working(f"looking at what {snapshot.origin} has reserved and mapped"):
+    with working(f"reading the reservations and mappings of {snapshot.origin}"):
         answer = None if asked is None else device_answer(machine, asked, bar=request.bar, pid=request.pid)
         return inspected(machine, answer)

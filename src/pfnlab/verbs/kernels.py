@@ -23,18 +23,20 @@ VERBS = ("list", "fetch", "tested", "rm", "build", "sizes", "meet", "diff")
 
 
 class MirrorRequest(Request, frozen=True, kw_only=True):
-    """The request of every verb about kernels: the mirror that they are fetched from."""
+    """Base of every request about kernels: the mirror to fetch from."""
 
     mirror: Annotated[
         str | None,
         Option(
-            "A mirror of Debian's archive for pfnlab alone, not that of PFNLAB_MIRROR or the machine.", "URI"
+            "Mirror of Debian's archive for this command, instead of that of PFNLAB_MIRROR or of the "
+            "machine.",
+            "URI",
         ),
     ] = None
 
 
 def prepare(request: MirrorRequest) -> None:
-    """Have the mirror in the environment: every helper that is begun from here has it too."""
+    """Set the mirror in the environment, for every helper process started from here."""
     if request.mirror is not None:
         from pfnlab.lab.images.sources import MIRROR
 
@@ -42,16 +44,16 @@ def prepare(request: MirrorRequest) -> None:
 
 
 class KernelsRequest(Request, frozen=True, kw_only=True):
-    """Every kernel that is known, cached or on offer.
+    """List every kernel that is known, cached or on offer.
 
-    A kernel is known (it was compared with the model), new (it was not) or gone (no longer offered).
+    A kernel is known (compared with the model), new (not yet compared) or gone (no longer offered).
     """
 
     refresh: RefreshOf = False
 
 
 def perform_list(request: KernelsRequest, say: Say) -> Iterator[PlainText]:
-    """One line a kernel: what it is, cached or not, and the offer of the archive; then those built here."""
+    """Yield a line for each kernel of the archive, with its state in the cache; then those built here."""
     from pfnlab.lab.building.built import built_kernels
     from pfnlab.lab.images.kernels import inventory, read_lists
 
@@ -63,7 +65,7 @@ def perform_list(request: KernelsRequest, say: Say) -> Iterator[PlainText]:
         package = kernel.offer.package if kernel.offer else None
         origin = f"{package.name} from {package.suite}" if package else "not offered"
         if package is None and not kernel.confirmed:
-            origin = "lists not all read: --refresh"
+            origin = "lists incomplete: --refresh"
         rows.append((kernel.version, kernel.standing, in_cache, f"{kernel.package_version} {origin}"))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
@@ -74,32 +76,34 @@ def perform_list(request: KernelsRequest, say: Say) -> Iterator[PlainText]:
         yield from (PlainText.line(f"  qemu:{kernel.name}   {kernel.origin}") for kernel in own_kernels)
 
 
-#: The fallback of each role of the tests, in words.
+#: The fallback of each role of the tests.
 _STANDINGS = {
-    "new": "which is new: where it differs from the model, that is news",
-    "cached": "from the cache, for it is no longer offered",
-    "gone": "not to be had: recorded runs stand in for it",
+    "new": "which is new: differences from the model there are news",
+    "cached": "from the cache, because it is no longer offered",
+    "gone": "unavailable: recorded runs replace it",
 }
 
 
 class FetchRequest(Request, frozen=True, kw_only=True):
-    """Fetch kernels from the distribution's archive, 13 to 50 MiB each; at first its lists, 40 MiB."""
+    """Fetch kernels from the distribution's archive, 13 to 50 MiB each, plus 40 MiB of package lists the
+    first time."""
 
     names: Annotated[
         tuple[str, ...],
         Option(
-            "6.12 (its newest known version on offer), 6.12.107, all (each series), every (each version "
-            "on offer), or tested (what the demo and the tests run).",
+            "6.12 (its newest known version on offer), 6.12.107, all (one of each series), every "
+            "(each version on offer), or tested (the kernels of the demo and the tests).",
             "K",
             positional=True,
         ),
     ]
     refresh: RefreshOf = False
-    missing: Annotated[bool, Option("Only those not in the cache.")] = False
+    missing: Annotated[bool, Option("Only kernels not in the cache.")] = False
 
 
 def perform_fetch(request: FetchRequest, say: Say) -> Iterator[PlainText]:
-    """Fetch every named kernel, and say where it lies; Misuse if there is none, or a word for many beside."""
+    """Fetch the named kernels, and print their paths; Misuse if one does not exist, or `all` and the like are
+    not alone."""
     from pfnlab.base.progress import working
     from pfnlab.base.units import number_of
     from pfnlab.kernel.policies.releases import CONFIRMED
@@ -109,7 +113,7 @@ def perform_fetch(request: FetchRequest, say: Say) -> Iterator[PlainText]:
     for word in ("tested", "every", "all"):
         if word in names and len(names) > 1:
             raise Misuse(
-                f"`{word}` stands for many kernels: give it alone, or the others in a call of their own"
+                f"`{word}` stands for several kernels: write it alone, and the others in another command"
             )
     if "tested" in names:
         yield from _fetch_tested(request, say)
@@ -139,7 +143,7 @@ def _fetch_tested(request: FetchRequest, say: Say) -> Iterator[PlainText]:
     except Unverified:
         raise
     except Undecided as trouble:
-        say(f"{trouble}; going on with what is here")
+        say(f"{trouble}; continuing with the lists fetched before")
     roles = roles_for(offered(), cached_versions())
     with working("fetching the kernels of demo and tests", len(roles)) as work:
         for role in roles:
@@ -151,13 +155,13 @@ def _fetch_tested(request: FetchRequest, say: Say) -> Iterator[PlainText]:
 
 
 class TestedRequest(Request, frozen=True, kw_only=True):
-    """The kernels that the demo and the tests run, by the lists fetched so far."""
+    """List the kernels that the demo and the tests run, by the lists fetched so far."""
 
-    newest: Annotated[bool, Option("Only the newest that can be had.")] = False
+    newest: Annotated[bool, Option("Only the newest one available.")] = False
 
 
 def perform_tested(request: TestedRequest, say: Say) -> Iterator[PlainText]:
-    """A version and its standing a line; nothing where the newest is wanted and none can be had."""
+    """Yield each version and its state; nothing if the newest is wanted and none is available."""
     from pfnlab.lab.images.kernel_offers import offered, roles_for
     from pfnlab.lab.images.kernels import cached_versions
 
@@ -174,7 +178,7 @@ class RemoveRequest(Request, frozen=True, kw_only=True):
 
 
 def perform_rm(request: RemoveRequest, say: Say) -> Iterator[PlainText]:
-    """Remove them, with a line for each."""
+    """Remove them, and print a line for each."""
     from pfnlab.lab.building.built import find, remove_built
     from pfnlab.lab.images.kernels import remove
 
@@ -189,44 +193,47 @@ def perform_rm(request: RemoveRequest, say: Say) -> Iterator[PlainText]:
 class BuildRequest(Request, frozen=True, kw_only=True):
     """Build a kernel from source, boot it once, and keep it under a name.
 
-    The first build of a tree takes some ten minutes and 5 GiB; one more patch about a minute. What was built
-    before is not built again, and a build that was interrupted goes on.
+    The first build of a tree takes about ten minutes and 5 GiB, a further patch about a minute. A tree built
+    before is not built again, and an interrupted build resumes.
 
-    Exit codes: 0 built, 2 no such tree or the patch does not apply, 3 it does not build or come up.
+    Exit codes: 0 built, 2 no such tree or the patch does not apply, 3 it fails to build or boot.
     """
 
     source: Annotated[
         str,
         Option(
-            "A kernel tree, which is only read, or 7.2: its source package.", "TREE|SERIES", positional=True
+            "A kernel tree, which is not changed, or a version such as 7.2: its source package.",
+            "TREE|SERIES",
+            positional=True,
         ),
     ]
     patches: Annotated[
-        tuple[Path, ...], Option("A patch; several are applied in their order.", "FILE", ("--patch",))
+        tuple[Path, ...], Option("A patch to apply (repeatable, in order).", "FILE", ("--patch",))
     ] = ()
     reverts: Annotated[
         tuple[str, ...],
         Option(
-            "A repair to take out: a commit that pfnlab has a patch for, or a patch, put on in reverse.",
+            "A fix to revert: a commit that pfnlab has a patch for, or a patch file.",
             "COMMIT|FILE",
             ("--revert",),
         ),
     ] = ()
     configuration: Annotated[
         tuple[str, ...],
-        Option("lab, minimal, debug, or a file of options on top of lab.", "FRAGMENT", ("--config",)),
+        Option("lab, minimal, debug, or a file of options added to lab.", "FRAGMENT", ("--config",)),
     ] = ()
-    name: Annotated[str | None, Option("What it is called: qemu:NAME.", "NAME")] = None
+    name: Annotated[str | None, Option("Name of the kernel: qemu:NAME.", "NAME")] = None
     jobs: Annotated[
-        int | None, JOBS._replace(names=("-j", "--jobs"), help="Commands at once; one a core.")
+        int | None, JOBS._replace(names=("-j", "--jobs"), help="Parallel jobs. Default: one a core.")
     ] = None
     series: Annotated[
-        str | None, Option("Whose model stands for it, not its own.", "SERIES", ("--like",))
+        str | None,
+        Option("Use the model of this series, not that of the kernel's own.", "SERIES", ("--like",)),
     ] = None
 
 
 def perform_build(request: BuildRequest, say: Say) -> Iterator[PlainText]:
-    """Build the kernel, and say its name and how to run it; Misuse if an input is wrong, else Undecided."""
+    """Build the kernel, and print its name and how to run it; Misuse if an input is wrong, else Undecided."""
     from pfnlab.base.inert import shell_line
     from pfnlab.base.progress import working
     from pfnlab.lab.building.build import build
@@ -244,22 +251,22 @@ def perform_build(request: BuildRequest, say: Say) -> Iterator[PlainText]:
 
 
 class SizesRequest(Request, frozen=True, kw_only=True):
-    """The sizes of structures in kernels, with holes and padding, read from their images.
+    """Print the sizes of structures in kernels, with holes and padding, read from their images.
 
-    Nothing is booted, but to write what is kept of a series: that needs its slab caches.
+    Boots no kernel unless --write is given, which needs slab caches.
     """
 
     names: Annotated[
-        tuple[str, ...], Option("6.12, or 6.12.107; what is kept when none.", "K", positional=True)
+        tuple[str, ...], Option("6.12, or 6.12.107. Default: the recorded sizes.", "K", positional=True)
     ] = ()
     as_json: AsJson = False
     write: Annotated[
-        Path | None, Option("Boot them too, and write what docs/sizes.md is made of there.", "DIR")
+        Path | None, Option("Boot the kernels too, and write the data of docs/sizes.md there.", "DIR")
     ] = None
 
 
 def perform_sizes(request: SizesRequest, say: Say) -> Iterator[ListedSizes]:
-    """The structures of the kernels; or what is kept of each series, written. Misuse if no such kernel."""
+    """Yield the structures of the kernels, or the recorded ones; or write them. Misuse if no such kernel."""
     from pfnlab.base.inert import shell_word
     from pfnlab.base.progress import working
     from pfnlab.kernel.policies.releases import CONFIRMED

@@ -1,4 +1,4 @@
-"""The verbs that compare a kernel: with the model of its version, or with another kernel."""
+"""The verbs that compare a kernel with the model of its version, or with another kernel."""
 
 from __future__ import annotations
 
@@ -30,22 +30,27 @@ if TYPE_CHECKING:
 class MeetRequest(Request, frozen=True, kw_only=True):
     """Run every comparison of a kernel with the model of its version.
 
-    That is litmus programs, walkers, orders of calls, schedules and random programs.
-    The page says what differs from the model of its version, each difference shrunk and with the switch that
-    explains it, and which commits of stable releases touch the area. Two to three minutes a kernel.
+    These are litmus programs, walkers, orders of calls, schedules and random programs. The page lists the
+    differences from the model, each shrunk and with the switch that explains it, and the commits of stable
+    releases that touch the area. Takes two to three minutes a kernel.
 
-    Exit codes: 0 nothing differs, 1 something does, 3 it could not be compared, or did not differ again.
+    Exit codes: 0 no difference, 1 differences, 3 the kernel could not be compared, or a difference did not
+    recur.
     """
 
     names: Annotated[
         tuple[str, ...], Option("6.12.107, 6.12, a bzImage, or one built here.", "K", positional=True)
     ] = ()
-    new: Annotated[bool, Option("Every new kernel on offer.")] = False
-    profile: Annotated[str | None, Option("The model to compare it with, instead of its own.", "VERSION")] = (
-        None
+    new: Annotated[bool, Option("Compare every new kernel on offer.")] = False
+    profile: Annotated[
+        str | None, Option("The model to compare with, instead of that of its version.", "VERSION")
+    ] = None
+    promote: Annotated[bool, Option("Add kernels without differences to the known ones, a line each.")] = (
+        False
     )
-    promote: Annotated[bool, Option("What does not differ becomes known: a line each.")] = False
-    known: Annotated[Path | None, Option("The file of those lines, if not the package's.", "FILE")] = None
+    known: Annotated[
+        Path | None, Option("The file of these lines. Default: that of the package.", "FILE")
+    ] = None
     litmus: LitmusOf = None
     programs: RandomPrograms = 300
     seed: SeedOf = 7
@@ -55,19 +60,19 @@ class MeetRequest(Request, frozen=True, kw_only=True):
 
 
 class Unmet(NamedTuple):
-    """One of several kernels, which could not be compared; why was said."""
+    """One of several kernels that could not be compared; the reason was reported."""
 
     name: str
     outcome: Outcome = Outcome.UNDECIDED
 
 
 def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unmet]:
-    """Meet every kernel; one becomes known once its result was taken.
+    """Compare every kernel; add it to the known ones once its result was taken.
 
-    Of several, one that cannot be compared is reported, and the others are compared all the same.
+    If one of several cannot be compared, that is reported, and the others are compared.
 
     :raises Undecided: the only one could not be compared
-    :raises Misuse: an option is wrong, or does not go with another
+    :raises Misuse: an option is wrong or conflicts with another
     """
     from pfnlab.base.files import check_output
     from pfnlab.base.processes import in_order, processors
@@ -84,11 +89,11 @@ def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unm
         say("every kernel on offer is known")
         return
     if not names:
-        raise Misuse("no kernel was named: write 6.12.107, --new, or a bzImage")
+        raise Misuse("no kernel named: write 6.12.107, --new, or a bzImage")
     if request.known is not None and not request.promote:
-        raise Misuse("--known says where --promote writes: add --promote")
+        raise Misuse("--known names the file for --promote: add --promote")
     if request.promote and request.profile:
-        raise Misuse("a kernel becomes known by the model of its own version: leave --profile out")
+        raise Misuse("only comparison with its own model makes a kernel known: drop --profile")
     check_output(request.output, [*map(Path, names), *litmus_files(request.litmus)])
     programs = Programs.of(request.litmus, request.programs, request.seed)
     jobs = request.jobs or processors()
@@ -108,7 +113,7 @@ def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unm
         if len(names) == 1:
             yield met(names[0])
             return
-        with working(f"meeting {number_of(len(names), 'kernel')}", len(names)) as work:
+        with working(f"comparing {number_of(len(names), 'kernel')}", len(names)) as work:
             yield from in_order(met, names, jobs, done=work.advance)
 
     for answer in answers():
@@ -122,21 +127,21 @@ def perform_meet(request: MeetRequest, say: Say) -> Iterator[MeetingResult | Unm
 
 
 def _promote(path: Path | None, meeting: Meeting, kernel: KernelImage, say: Say) -> None:
-    """Write the line of a kernel that is known now, or say why it is not.
+    """Write the line of a kernel that is now known, or report why it is not.
 
-    :param path: of the file of known kernels; None for that of the package
+    :param path: the file of known kernels; None for that of the package
     """
     from pfnlab.hunt.meeting.meet import known_of
     from pfnlab.kernel.policies.known_kernels import KNOWN, write_known
     from pfnlab.lab.images.kernels import suites_of
 
     if not kernel.package:
-        raise Misuse("a kernel of one's own does not become known: only packages of the archive do")
+        raise Misuse("your own kernels do not become known: only packages of the archive do")
     path = path or KNOWN
     try:
         known = known_of(meeting, kernel, next(iter(suites_of(kernel)), ""))
         write_known(path, known)
-        say(f"{known.package_version} written into {path}")
+        say(f"{known.package_version} added to {path}")
     except Discovery as discovery:
         say(str(discovery))
     except OSError as trouble:
@@ -144,12 +149,12 @@ def _promote(path: Path | None, meeting: Meeting, kernel: KernelImage, say: Say)
 
 
 class DiffRequest(Request, frozen=True, kw_only=True):
-    """The changes between two kernels: the same programs on both, and what explains each difference.
+    """Compare two kernels: run the same programs on both, and explain each difference.
 
-    With --model the models of the two are compared, in seconds and without a kernel: each rule that differs,
-    with the shortest program and what a user sees in it.
+    With --model, compare the models of the two, in seconds and without a kernel: each rule that differs, with
+    the shortest program that shows it and its effect on a user.
 
-    Exit codes: 0 no difference, 1 they differ, 3 one could not be run, or they did not differ again.
+    Exit codes: 0 no difference, 1 differences, 3 a kernel could not be run, or a difference did not recur.
     """
 
     first: Annotated[str, Option("6.12.94, a series, a bzImage, or one built here.", "A", positional=True)]
@@ -157,18 +162,16 @@ class DiffRequest(Request, frozen=True, kw_only=True):
     litmus: LitmusOf = None
     programs: RandomPrograms = 300
     seed: SeedOf = 7
-    model: Annotated[bool, Option("Compare their rules alone: no kernel is booted.", names=("--model",))] = (
-        False
-    )
+    model: Annotated[bool, Option("Compare only their rules: boots no kernel.", names=("--model",))] = False
     jobs: JobsOf = None
     output: PageFile = None
     as_json: AsJson = False
 
 
 def perform_diff(request: DiffRequest, say: Say) -> Iterator[MeetingResult | RulesBetween]:
-    """Run everything on both kernels, or their models; Misuse if they are one, Undecided if not run."""
+    """Compare the kernels, or their models; Misuse if they are the same, Undecided if one did not run."""
     if request.jobs is not None and not request.model:
-        raise Misuse("--jobs is for --model: each kernel has one guest")
+        raise Misuse("--jobs is for --model: each kernel has only one guest")
     if request.model:
         refuse_beside(request, "--model", "has no random programs", but="programs seed")
     yield from _models(request) if request.model else _kernels(request, say)

@@ -1,4 +1,4 @@
-"""The small programs that come with pfnlab, by name."""
+"""The library of small programs, by name."""
 
 from __future__ import annotations
 
@@ -18,21 +18,26 @@ VERBS = ("list", "show", "copy")
 
 
 class LitmusRequest(Request, frozen=True, kw_only=True):
-    """Every program: its name and its question, by section."""
+    """List the programs of the library: name and question, by section."""
 
-    grep: Annotated[str | None, Option("Only those with this word in name, question or text.", "WORD")] = None
-    section: Annotated[str | None, Option("Only those of one section, as Unmapping or vfio.", "S")] = None
+    grep: Annotated[str | None, Option("Only programs with this word in name, question or text.", "WORD")] = (
+        None
+    )
+    section: Annotated[str | None, Option("Only programs of one section, e.g. Unmapping or vfio.", "S")] = (
+        None
+    )
     as_json: AsJson = False
 
 
 def perform_list(request: LitmusRequest, say: Say) -> Iterator[LibraryList]:
-    """The programs that were asked for; Misuse if there is no such section, or none (JSON may say none)."""
+    """List the matching programs; Misuse if the section does not exist, or nothing matches (with JSON: an
+    empty list)."""
     from pfnlab.base.units import number_of
     from pfnlab.programs.lang.library_list import LibraryList, chosen_entries
 
     entries = chosen_entries(request.grep, request.section)
     if not entries and not request.as_json:
-        raise Misuse(f"no program has {request.grep!r} in it: `pfnlab litmus list` has all")
+        raise Misuse(f"no program contains {request.grep!r}: `pfnlab litmus list` lists all")
     yield LibraryList(programs=tuple(entries))
     if not request.as_json:
         say(f"{number_of(len(entries), 'program')}; pfnlab run NAME, pfnlab litmus show NAME")
@@ -44,12 +49,12 @@ class LitmusShowRequest(Request, frozen=True, kw_only=True):
     names: LibraryNames
     form: Annotated[
         str | None,
-        Option("In a form of `pfnlab export`, as c. Default: its text.", "c|kselftest|syz|drgn", ("--as",)),
+        Option("A format of `pfnlab export`, e.g. c. Default: the text.", "c|kselftest|syz|drgn", ("--as",)),
     ] = None
 
 
 def perform_show(request: LitmusShowRequest, say: Say) -> Iterator[PlainText]:
-    """Each text, with an empty line between two; Misuse if there is no such program or form."""
+    """Yield the texts, separated by an empty line; Misuse if there is no such program or format."""
     from pfnlab.programs.lang.library import library_programs
     from pfnlab.programs.lang.load import load_program, read_program_text
 
@@ -65,15 +70,15 @@ def perform_show(request: LitmusShowRequest, say: Say) -> Iterator[PlainText]:
 
 
 class CopyRequest(Request, frozen=True, kw_only=True):
-    """Copy programs to files of your own, to change them."""
+    """Copy programs to your own files, to change them."""
 
     names: LibraryNames
-    to: Annotated[Path, Option("Where to; made where it is missing.", "FOLDER")] = Path()
+    to: Annotated[Path, Option("The folder to copy to; created if missing.", "FOLDER")] = Path()
     force: ForceOf = False
 
 
 def perform_copy(request: CopyRequest, say: Say) -> Iterator[PlainText]:
-    """The files that were written, each once it is; Misuse if there is no such program, or one is there."""
+    """Yield each file once it is written; Misuse if a program does not exist, or a file does."""
     from pfnlab.base.files import write_whole, writing
     from pfnlab.base.path_walk import make_folder
     from pfnlab.programs.lang.library import library_programs

@@ -1,4 +1,4 @@
-"""Write a program to begin with: it has comments, and runs as it is."""
+"""Write a commented program to start from, ready to run."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from pfnlab.verbs.option import ForceOf, Option, Request, Say
 
 
 class NewRequest(Request, frozen=True, kw_only=True):
-    file: Annotated[Path | None, Option("Write it there. Default: print it.", "FILE", positional=True)] = None
+    file: Annotated[
+        Path | None, Option("Write the program there. Default: print it.", "FILE", positional=True)
+    ] = None
     force: ForceOf = False
 
 
 def perform(request: NewRequest, say: Say) -> Iterator[PlainText]:
-    """Its text, or where it was written; Misuse if the file is there already, or cannot be written."""
+    """Return its text, or its path; Misuse if the file exists, or cannot be written."""
     from importlib.resources import files
 
     from pfnlab.base.files import write_whole, writing
@@ -35,8 +37,8 @@ def perform(request: NewRequest, say: Say) -> Iterator[PlainText]:
 
 
 def check_free(targets: Iterable[Path], instead: str, *, force: bool) -> None:
-    """Nothing is written where one of *targets* is and may not be: Misuse, which says what to do instead."""
+    """Refuse to overwrite any of *targets*: Misuse, which names an alternative."""
     there = [str(path) for path in targets if path.exists() or path.is_symlink()]
     if there and not force:
-        are = "is" if len(there) == 1 else "are"
-        raise Misuse(f"{', '.join(there)} {are} there already: {instead}, or add --force")
+        exist = "exists" if len(there) == 1 else "exist"
+        raise Misuse(f"{', '.join(there)} already {exist}: {instead}, or add --force")

@@ -1,6 +1,6 @@
-"""Options: how a field of a request is given from outside, and those with the same meaning at every verb."""
+"""Options: how a request field is given on the command line, and the options that several verbs share."""
 
-# Imported before every command, so nothing here may be slow to import.
+# Imported before every command: keep the import fast.
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,11 +19,11 @@ class Request(msgspec.Struct, frozen=True):
 class Option(NamedTuple):
     """An option or argument of a verb, as an annotation of a field of its request.
 
-    :param metavar: stands for its value
-    :param names: how it is written; by default as its field, ``--every-order`` for ``every_order``
-    :param min: the least number; *max*: the largest
-    :param check: called with a value that was given; it raises Misuse for one that cannot be
-    :param positional: whether it is an argument, which is given by its place
+    :param metavar: stands for its value in help
+    :param names: its spellings; by default from the field, ``--every-order`` for ``every_order``
+    :param min: the least number; *max*: the greatest
+    :param check: called with the given value; it raises Misuse if the value is invalid
+    :param positional: whether it is a positional argument
     """
 
     help: str
@@ -35,7 +35,7 @@ class Option(NamedTuple):
     positional: bool = False
 
     def written(self, field: str) -> str:
-        """The words by which the option of *field* is given, for messages."""
+        """Return the option of *field* as the user wrote it, for messages."""
         if self.positional:
             return self.metavar or field
         return self.names[-1] if self.names else f"--{field.replace('_', '-')}"
@@ -44,12 +44,12 @@ class Option(NamedTuple):
 def refuse_beside(
     request: Any, option: str, reason: str, *, takes: Iterable[str] = (), but: str = ""
 ) -> None:
-    """Refuse the options of *request* that *option* would leave without effect.
+    """Refuse the options of *request* that have no effect with *option*.
 
     :param reason: what *option* does, for the message
-    :param takes: the fields that go with it, its own too; all others are refused
-    :param but: or the fields that are refused, with blanks between; all others go with it
-    :raises Misuse: one of them was given, as far as its value says so
+    :param takes: the fields that may go with it, including its own; all others are refused
+    :param but: or the fields that are refused, separated by blanks; all others may go with it
+    :raises Misuse: one of them was given, as far as its value shows
     """
     from pfnlab.base.errors import Misuse
 
@@ -61,14 +61,14 @@ def refuse_beside(
         if known is not None and ignored and getattr(request, field.name) != field.default:
             refused.append(known.written(field.name))
     if refused:
-        raise Misuse(f"{option} {reason}: leave {' and '.join(refused)} out")
+        raise Misuse(f"{option} {reason}: drop {' and '.join(refused)}")
 
 
 def _check_seconds(seconds: float) -> None:
     if not 0 <= seconds <= _MOST_SECONDS:
         from pfnlab.base.errors import Misuse
 
-        raise Misuse(f"{seconds:g} is no number of seconds: write one up to {_MOST_SECONDS:,} (a year)")
+        raise Misuse(f"{seconds:g} is not a number of seconds: write one up to {_MOST_SECONDS:,} (a year)")
 
 
 _MOST_SECONDS = 366 * 24 * 60 * 60
@@ -80,101 +80,98 @@ def _check_jobs(jobs: int) -> None:
     check_jobs(jobs)
 
 
-#: Of an option that is a number of seconds: no wait without an end.
+#: An option in seconds: every wait has a limit.
 SECONDS = Option("", min=0, check=_check_seconds)
 
 AS_JSON = Option("Print JSON.", names=("--json",))
 
 ACCEL = Option(
-    "What guests run with: KVM, QEMU's emulation (tcg, slower), or KVM where it works (auto).",
+    "Guest CPU: KVM, QEMU's emulation (tcg, slower), or KVM if it works (auto).",
     "auto|kvm|tcg",
     ("--accel",),
 )
 
 JOBS = Option(
-    "Processes at a time, at most eight a processor. Default: as many as processors.",
+    "Parallel processes, at most eight a processor. Default: one a processor.",
     "N",
     ("--jobs",),
     min=1,
     check=_check_jobs,
 )
 
-PROFILE = Option("What a qemu:BZIMAGE should behave like.", "SERIES", ("--profile",))
+PROFILE = Option("Model of a qemu:BZIMAGE.", "SERIES", ("--profile",))
 
-BUG = Option("Its number, A06, its CVE or its title.", "BUG", positional=True)
+BUG = Option("Bug number (A06), CVE or title.", "BUG", positional=True)
 
 AsJson = Annotated[bool, AS_JSON]
-ResumeOf = Annotated[Path | None, Option("Save the state in FILE, and resume from what is there.", "FILE")]
-FindingsOf = Annotated[Path, Option("Where findings are filed.", "DIR")]
-KnownOf = Annotated[
-    tuple[Path, ...], Option("Findings that are known: counted only; may be given several times.", "DIR")
-]
-StopAfterOf = Annotated[int | None, Option("End after so many new findings.", "N", min=1)]
+ResumeOf = Annotated[Path | None, Option("Save the state in FILE, and resume from it.", "FILE")]
+FindingsOf = Annotated[Path, Option("Folder for findings.", "DIR")]
+KnownOf = Annotated[tuple[Path, ...], Option("Known findings, which are only counted (repeatable).", "DIR")]
+StopAfterOf = Annotated[int | None, Option("Stop after N new findings.", "N", min=1)]
 AccelOf = Annotated[str, ACCEL]
 JobsOf = Annotated[int | None, JOBS]
 ProfileOf = Annotated[str | None, PROFILE]
 LookOf = Annotated[
     str | None,
     Option(
-        "How kernels are looked at: in the guest's memory (nothing runs in the guest for it, so leaves "
-        "of 1 GiB live), through /proc after each operation, or at the end only. Default: memory, or proc "
-        "where the lens is not installed or a kernel has no types in it.",
+        "Where kernel state is read: from guest memory (runs nothing in the guest, so 1 GiB "
+        "mappings survive), through /proc after each operation, or only at the end. Default: "
+        "memory, or proc if the lens is not installed or the kernel has no type information.",
         "memory|proc|end",
         ("--look",),
     ),
 ]
-RandomPrograms = Annotated[int, Option("How many random programs.", "N", ("--programs",), min=1)]
-SeedOf = Annotated[
-    int, Option("What random numbers begin with: another N, other programs.", "N", ("--seed",))
-]
-DiscussionOf = Annotated[str | None, Option("Of this discussion alone: 004.", "DISCUSSION")]
-RefreshOf = Annotated[bool, Option("Read the package lists again.")]
-PageFile = Annotated[Path | None, Option("Append the page there.", "FILE", ("-o", "--output"))]
-LitmusOf = Annotated[
-    Path | None, Option("The programs of this folder, not those that come with pfnlab.", "DIR")
-]
+RandomPrograms = Annotated[int, Option("Number of random programs.", "N", ("--programs",), min=1)]
+SeedOf = Annotated[int, Option("Random seed.", "N", ("--seed",))]
+DiscussionOf = Annotated[str | None, Option("Only this discussion, e.g. 004.", "DISCUSSION")]
+RefreshOf = Annotated[bool, Option("Fetch the package lists again.")]
+PageFile = Annotated[Path | None, Option("Append the page to this file.", "FILE", ("-o", "--output"))]
+LitmusOf = Annotated[Path | None, Option("Use the programs of this folder instead of the library.", "DIR")]
 ReportFile = Annotated[Path | None, Option("Write the report there.", "FILE", ("-o", "--output"))]
 ReportForm = Annotated[
     str | None,
     Option(
-        "A file for a browser, or Markdown for a mail. Default: what the name of FILE ends in.",
+        "A file for a browser, or Markdown for a mail. Default: by the ending of FILE.",
         "html|md",
         ("--format",),
     ),
 ]
-ReportTitle = Annotated[str | None, Option("The title of the report.", "TEXT", ("--title",))]
+ReportTitle = Annotated[str | None, Option("Title of the report.", "TEXT", ("--title",))]
 VerdictOf = Annotated[
-    str | None, Option("Only these: differs, violated, holds ...", "VERDICT", ("--verdict",))
+    str | None,
+    Option("Only results with this verdict: differs, violated, holds ...", "VERDICT", ("--verdict",)),
 ]
-WithPrograms = Annotated[bool, Option("With their programs.", names=("--full",))]
+WithPrograms = Annotated[bool, Option("Include their programs.", names=("--full",))]
 
-# Of programs that come with pfnlab, and of new ones.
+# Programs of the library, and new ones.
 LibraryNames = Annotated[
-    tuple[str, ...], Option("A name, a folder of them, or a pattern as 'munmap-*'.", "NAME", positional=True)
+    tuple[str, ...],
+    Option("A name, a folder of the library, or a pattern, e.g. 'munmap-*'.", "NAME", positional=True),
 ]
-ForceOf = Annotated[bool, Option("Write over files that are there.")]
+ForceOf = Annotated[bool, Option("Overwrite existing files.")]
 
 # Of campaigns.
-TrustOf = Annotated[bool, Option("Run policies (FILE.py) that only the file names: read them first.")]
-CAMPAIGN_FILE = Option("What to run.", "CAMPAIGN.toml", positional=True)
+TrustOf = Annotated[
+    bool, Option("Run policy files (FILE.py) named in the file. Review them first: this executes code.")
+]
+CAMPAIGN_FILE = Option("The file of the campaign.", "CAMPAIGN.toml", positional=True)
 StoreOf = Annotated[
     str | None,
     Option(
-        "Where results are kept: a file, or postgresql://USER@HOST/NAME. "
-        "Default: $PFNLAB_STORE, else pfnlab.db.",
+        "The store of results: a file, or postgresql://USER@HOST/NAME. Default: $PFNLAB_STORE, "
+        "else pfnlab.db.",
         "STORE",
         ("--store",),
     ),
 ]
 CampaignName = Annotated[
-    str | None, Option("Its name; may be left out where the store has one only.", "CAMPAIGN", positional=True)
+    str | None,
+    Option("Name of the campaign; optional if the store has only one.", "CAMPAIGN", positional=True),
 ]
 ShardsOf = Annotated[
     int | None,
-    JOBS._replace(
-        help="Shards that run at a time, at most eight a processor. Default: as many as processors."
-    ),
+    JOBS._replace(help="Parallel shards, at most eight a processor. Default: one a processor."),
 ]
 ShardClusterOf = Annotated[
-    str | None, Option("Run shards on the workers of a dask scheduler there.", "ADDRESS", ("--cluster",))
+    str | None, Option("Run shards on the workers of this dask scheduler.", "ADDRESS", ("--cluster",))
 ]

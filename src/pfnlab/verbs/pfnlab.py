@@ -3,7 +3,7 @@
 Exit codes: 0 as expected, 1 a discovery (machines differ, an expectation fails, a kernel crashes),
 2 misuse, 3 undecided (no rule, a missing tool, a lost guest), 4 a defect of pfnlab.
 
-LEAKED: still reserved although no process and no driver has it. Other words are in docs/glossary.md.
+LEAKED: still reserved, but no longer mapped by any process or driver. Other terms: docs/glossary.md.
 """
 
 VERBS = (

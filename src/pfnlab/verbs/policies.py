@@ -1,4 +1,4 @@
-"""The competing ideas the model can run."""
+"""The competing designs that the model can run."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ VERBS = ("list", "show")
 
 
 class PolicyListRequest(Request, frozen=True, kw_only=True):
-    """Every policy by seam, and the kernel profiles."""
+    """List every policy by seam, and the kernel profiles."""
 
 
 class Policy(NamedTuple):
-    """One policy: a module in a folder named after its seam, ``trackers``; its docstring describes it."""
+    """A policy: a module in a folder named after its seam, e.g. ``trackers``; its docstring describes it."""
 
     seam: str
     name: str
@@ -30,7 +30,7 @@ class Policy(NamedTuple):
 
 
 def perform_list(request: PolicyListRequest, say: Say) -> Iterator[PlainText]:
-    """Every policy with its first sentence, then the profiles."""
+    """List every policy with its first sentence, then the profiles."""
     yield PlainText("".join(f"{line}\n" for line in _lines()))
 
 
@@ -48,7 +48,7 @@ def _lines() -> Iterator[str]:
         if seam == "trackers":
             from pfnlab.kernel.policies.seams import VM_PAT_ERAS
 
-            # One tracker with the repairs of its time.
+            # One tracker with the fixes of its time.
             yield from (f"  {name:<{width}}   {says}" for name, says in VM_PAT_ERAS.items())
         yield from _places(seam)
     series = all_series()
@@ -58,17 +58,17 @@ def _lines() -> Iterator[str]:
 
 
 def _places(folder: str) -> Iterator[str]:
-    """The places of a seam that may have a policy of their own."""
+    """Return the places of a seam that may have their own policy."""
     from pfnlab.kernel.policies import FOLDERS
     from pfnlab.kernel.policies.seams import PLACES
 
     for seam, places in PLACES.items():
         if FOLDERS[seam] == folder:
-            yield f"  at one place: {', '.join(f'{seam}.{place}=' for place in places)}"
+            yield f"  for one place: {', '.join(f'{seam}.{place}=' for place in places)}"
 
 
 def all_policies() -> Iterator[Policy]:
-    """Every policy, by seam and name."""
+    """Return every policy, by seam and name."""
     for seam in sorted(files("pfnlab.kernel.policies").iterdir(), key=_name):
         if seam.is_dir() and seam.joinpath("__init__.py").is_file():
             for module in sorted(seam.iterdir(), key=_name):
@@ -83,19 +83,19 @@ def _name(entry: Traversable) -> str:
 
 
 class PolicyRequest(Request, frozen=True, kw_only=True):
-    """The source of one policy, the switches of a kernel, or those in which two kernels differ.
+    """Print the source of a policy, the switches of a kernel, or the differences between two kernels.
 
-    A kernel is a series, an exact version, or what a distribution calls it: 6.1.176-1.
+    A kernel is a series, an exact version, or a distribution's version, e.g. 6.1.176-1.
     """
 
-    name: Annotated[str, Option("A policy, or a kernel: 7.2, 6.12.94.", "NAME", positional=True)]
+    name: Annotated[str, Option("A policy, or a kernel, e.g. 7.2 or 6.12.94.", "NAME", positional=True)]
     other: Annotated[
-        str | None, Option("Another kernel: what differs, side by side.", "OTHER", positional=True)
+        str | None, Option("Another kernel: print the differences side by side.", "OTHER", positional=True)
     ] = None
 
 
 def perform_show(request: PolicyRequest, say: Say) -> Iterator[PlainText]:
-    """The source, or the switches; Misuse if there is no such policy or profile."""
+    """Return the source, or the switches; Misuse if there is no such policy or profile."""
     from pfnlab.present.report.profile_lines import profile_lines, two_profiles
 
     if request.other is not None:
@@ -109,32 +109,32 @@ def perform_show(request: PolicyRequest, say: Say) -> Iterator[PlainText]:
 
 
 def _one(name: str) -> str:
-    """The source of a policy, or the switches of an era of one; Misuse if there is none of this name."""
+    """Return the source of a policy, or the switches of one of its eras; Misuse if the name is unknown."""
     from pfnlab.kernel.policies.seams import VM_PAT_ERAS, era_switches
     from pfnlab.programs.runs.named_machines import all_series
 
     if name in VM_PAT_ERAS:
         switches = (f"{switch:<26} {'on' if on else 'off'}\n" for switch, on in era_switches(name).items())
-        return f"{name}: {VM_PAT_ERAS[name]}; known by commit message\n\n{''.join(switches)}"
+        return f"{name}: {VM_PAT_ERAS[name]}; from commit messages\n\n{''.join(switches)}"
     sources = {policy.name: policy.source for policy in all_policies()}
     if name not in sources:
         choices = [*sources, *VM_PAT_ERAS, *all_series()]
         close = difflib.get_close_matches(name, choices, n=1)
         guess = f"did you mean {close[0]}? " if close else ""
         raise Misuse(
-            f"there is no policy or profile {name!r}: {guess}known are {', '.join(choices)}, "
+            f"no policy or profile {name!r}: {guess}known are {', '.join(choices)}, "
             "and exact versions such as 6.12.94"
         )
     return sources[name]
 
 
 def _version(name: str) -> str:
-    """The version of a kernel as somebody calls it; Misuse if it is none, or its series has no profile."""
+    """Return the kernel version in *name*; Misuse if there is none, or its series has no profile."""
     from pfnlab.kernel.bugs.kernel_name import version_named
     from pfnlab.kernel.policies.releases import series_of
     from pfnlab.programs.runs.named_machines import all_series
 
     version = version_named(name)
     if series_of(version) not in all_series():
-        raise Misuse(f"there is no profile of {series_of(version)}: known are {', '.join(all_series())}")
+        raise Misuse(f"no profile of {series_of(version)}: known are {', '.join(all_series())}")
     return version

@@ -1,6 +1,6 @@
-"""Go through a counterexample or a finding again, step by step.
+"""Replay a counterexample or a finding, step by step.
 
-Exit codes: 0 it shows the same as recorded, 1 something else, 2 misuse, 3 a guest was lost.
+Exit codes: 0 same result as recorded, 1 another result, 2 misuse, 3 a guest was lost.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ class ReplayRequest(Request, frozen=True, kw_only=True):
     what: Annotated[
         tuple[str, ...],
         Option(
-            "What check --save or check --json wrote, the folder of a finding, "
-            "or the words of a path as check prints it.",
+            "Output of check --save or check --json, the folder of a finding, or the words of a path "
+            "that check printed.",
             "FILE|PATH",
             positional=True,
         ),
     ]
     on: Annotated[
-        tuple[str, ...], Option("Instead of the machine it was found on; several are possible.", "MACHINE")
+        tuple[str, ...], Option("Replay on this machine instead of the recorded one (repeatable).", "MACHINE")
     ] = ()
     as_json: AsJson = False
     accel: AccelOf = "tcg"
@@ -34,7 +34,7 @@ class ReplayRequest(Request, frozen=True, kw_only=True):
 
 
 def perform(request: ReplayRequest, say: Say) -> Iterator[ReplayResult]:
-    """Replay what was recorded on every machine; Misuse if nothing that could be replayed was."""
+    """Replay the recorded steps on every machine; Misuse if there is nothing to replay."""
     from pfnlab.hunt.fuzz.replaying import Replaying
     from pfnlab.programs.runs.machine import accel_named
 

@@ -1,7 +1,7 @@
-"""Make one report of results: a file that needs nothing else, what was found first.
+"""Combine results into one self-contained report, findings first.
 
-Results are what run, check, matrix, review, kernels meet, kernels diff, fuzz, try and replay
-print with --json, and folders of findings. What was found comes first.
+Results are the --json output of run, check, matrix, review, kernels meet, kernels diff, fuzz, try and replay,
+and folders of findings.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pfnlab.verbs.option import Option, ReportFile, ReportForm, ReportTitle, Req
 class ReportRequest(Request, frozen=True, kw_only=True):
     results: Annotated[
         tuple[Path, ...],
-        Option("What a verb printed with --json; the folder of a finding.", "RESULT", positional=True),
+        Option("JSON output of a verb, or the folder of a finding.", "RESULT", positional=True),
     ]
     output: ReportFile = None
     form: ReportForm = None
@@ -25,7 +25,7 @@ class ReportRequest(Request, frozen=True, kw_only=True):
 
 
 def perform(request: ReportRequest, say: Say) -> Iterator[PlainText]:
-    """Read the results, and write their document; Misuse if one is no result, or is the output too."""
+    """Read the results, and write the document; Misuse if one is not a result, or is also the output."""
     from pfnlab.base.files import check_output
     from pfnlab.present.document.compose import document_of, writer_of
     from pfnlab.present.document.part import part_of

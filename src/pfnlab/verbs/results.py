@@ -1,6 +1,6 @@
-"""Print what campaigns found and a store keeps: a line each, or JSON, or a table in a file.
+"""Print the results of campaigns from a store: a line each, JSON, or a table in a file.
 
-A result is recorded once, however many shards and campaigns see it.
+A result is recorded once, even if several shards and campaigns have it.
 """
 
 from __future__ import annotations
@@ -21,29 +21,30 @@ class ResultsRequest(Request, frozen=True, kw_only=True):
         str | None,
         Option("A file, or postgresql://... Default: $PFNLAB_STORE or pfnlab.db.", "STORE", positional=True),
     ] = None
-    campaign: Annotated[str | None, Option("Only of this campaign.", "CAMPAIGN")] = None
+    campaign: Annotated[str | None, Option("Only results of this campaign.", "CAMPAIGN")] = None
     kind: Annotated[str | None, Option("Only results of this kind.", "run|verdict|difference")] = None
     task: Annotated[
-        str | None, Option("Only those that this found.", "fuzz|check|catalogue|meet|sweep|review")
+        str | None, Option("Only results with this verdict.", "fuzz|check|catalogue|meet|sweep|review")
     ] = None
     machine: Annotated[
-        str | None, Option("Only of this machine; model:7.2 stands for its versions too.", "MACHINE")
+        str | None, Option("Only results of this machine; model:7.2 includes its versions.", "MACHINE")
     ] = None
     verdict: VerdictOf = None
-    scope: Annotated[str | None, Option("Only of this scope.", "NAME|FILE")] = None
+    scope: Annotated[str | None, Option("Only results of this scope.", "NAME|FILE")] = None
     full: WithPrograms = False
     as_json: AsJson = False
     form: Annotated[
-        str | None, Option("Write a table to the file of -o instead.", "csv|parquet", ("--format",))
+        str | None, Option("Format of the table written with -o.", "csv|parquet", ("--format",))
     ] = None
-    output: Annotated[Path | None, Option("The file of that table.", "FILE", ("-o", "--output"))] = None
-    backup: Annotated[Path | None, Option("Copy the whole store there, also while it is in use.", "FILE")] = (
-        None
-    )
+    output: Annotated[Path | None, Option("Write the table to this file.", "FILE", ("-o", "--output"))] = None
+    backup: Annotated[
+        Path | None, Option("Copy the whole store there; works while it is in use.", "FILE")
+    ] = None
 
 
 def perform(request: ResultsRequest, say: Say) -> Iterator[ListedResults]:
-    """The results; none for a file or a copy. Misuse for a wrong filter or store, or options at odds."""
+    """Yield the results, or write a file or a copy. Misuse if a filter or store is wrong, or options
+    conflict."""
     from pfnlab.base.files import check_output
     from pfnlab.campaign.campaigns import ListedResults, status_of
     from pfnlab.campaign.store.export import COLUMNS, export, table_rows
@@ -67,12 +68,12 @@ def perform(request: ResultsRequest, say: Say) -> Iterator[ListedResults]:
             form = request.form or request.output.suffix.removeprefix(".") or "csv"
             export(request.output, form, COLUMNS, table_rows(seen))
             return
-        # Text says nothing of how far campaigns are.
+        # Text output does not include the progress of campaigns.
         shown = (names if wanted is None else [wanted]) if request.as_json else []
         yield ListedResults.of(seen, store.address, [status_of(store, name) for name in shown])
 
 
-#: The options that say which results.
+#: The options that select results.
 _FILTERS = ("campaign", "kind", "task", "machine", "verdict", "scope")
 
 
@@ -91,6 +92,6 @@ def _check(request: ResultsRequest) -> None:
     if request.output is not None:
         refuse_beside(request, "-o", "writes all columns", but="full")
     if request.form is not None and request.output is None:
-        raise Misuse(f"--format {request.form} is of a file: add -o FILE")
+        raise Misuse(f"--format {request.form} is for a file: add -o FILE")
     if request.output is not None and request.as_json:
-        raise Misuse("--json prints, and -o writes a table: leave one of them out")
+        raise Misuse("--json prints, and -o writes a table: drop one of them")

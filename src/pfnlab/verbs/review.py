@@ -1,7 +1,7 @@
-"""Review a design: what it newly breaks, repairs, costs and changes, against a base.
+"""Review a design: what it newly breaks, fixes, costs and changes, compared with a base.
 
-Exit codes: 0 the core questions were asked and nothing is newly broken, 1 something is, 2 misuse, 3 the core
-questions were cut.
+Exit codes: 0 the core questions were answered and nothing is newly broken, 1 something is, 2 misuse, 3 the
+core questions were cut off.
 """
 
 from __future__ import annotations
@@ -25,24 +25,20 @@ class ReviewRequest(Request, frozen=True, kw_only=True):
             positional=True,
         ),
     ]
-    base: Annotated[str | None, Option("The model it is compared with. Default: the newest.", "MODEL")] = None
+    base: Annotated[str | None, Option("The model to compare it with. Default: the newest.", "MODEL")] = None
     seconds: Annotated[
-        float, SECONDS._replace(help="Ask no more questions after so many seconds.", metavar="S")
+        float, SECONDS._replace(help="Start no new question after this many seconds.", metavar="S")
     ] = 60
-    resume: Annotated[
-        Path | None, Option("Keep the answers in FILE, and continue from those it has.", "FILE")
-    ] = None
-    store: Annotated[
-        str | None, Option("Take the answers that campaigns have in this store first.", "STORE")
-    ] = None
+    resume: Annotated[Path | None, Option("Save the answers in FILE, and resume from them.", "FILE")] = None
+    store: Annotated[str | None, Option("Use the answers of campaigns in this store first.", "STORE")] = None
     jobs: JobsOf = None
     as_json: AsJson = False
 
 
 def perform(request: ReviewRequest, say: Say) -> Iterator[ReviewResult]:
-    """The review of a design.
+    """Review a design.
 
-    :raises Misuse: there is no such design or base, or the kept answers are of another review
+    :raises Misuse: the design or base does not exist, or the saved answers belong to another review
     """
     from contextlib import ExitStack
 
@@ -83,4 +79,4 @@ def perform(request: ReviewRequest, say: Say) -> Iterator[ReviewResult]:
 
 
 def _forget(answer: object) -> None:
-    """Does nothing: the answers are needed for this review alone."""
+    """Do nothing: the answers are needed for this review only."""

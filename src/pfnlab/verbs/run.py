@@ -1,9 +1,9 @@
-"""Run programs on machines and print the machines side by side, differences marked.
+"""Run programs on machines, and print the results side by side with differences marked.
 
-Of several programs, a line each: what differs first.
+Several programs print one line each, differences first.
 
-A row that ends in < (a highlighted cell, where there are colours) is not as on the first machine. An entry of
-the book is LEAKED when it is reserved and nobody maps it any more.
+`<` marks rows that differ from the first machine (with colours, the cell is highlighted). An entry of the
+book (the memtype list) is LEAKED if it is still reserved but no longer mapped.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class RunRequest(Request, frozen=True, kw_only=True):
     programs: Annotated[
         tuple[str, ...],
         Option(
-            "A name (`pfnlab litmus list`), @all for all that come with pfnlab, a file, a folder, a "
-            "pattern, or - for standard input.",
+            "A name (`pfnlab litmus list`), @all for the whole library, a file, a folder, a pattern, "
+            "or - for standard input.",
             "PROGRAM",
             positional=True,
         ),
@@ -44,28 +44,27 @@ class RunRequest(Request, frozen=True, kw_only=True):
         ),
     ] = ()
     as_json: Annotated[
-        bool, Option("Print one JSON object; with several programs, one a line.", names=("--json",))
+        bool, Option("Print one JSON object; for several programs, one a line.", names=("--json",))
     ] = False
-    form: Annotated[
-        str | None, Option("The form of the output.", "text|json|junit|tap|md|html", ("--format",))
-    ] = None
+    form: Annotated[str | None, Option("Output format.", "text|json|junit|tap|md|html", ("--format",))] = None
     output: Annotated[
-        Path | None, Option("Write it there, completely or not at all.", "FILE", ("-o", "--output"))
+        Path | None,
+        Option("Write the output to this file, completely or not at all.", "FILE", ("-o", "--output")),
     ] = None
-    full: Annotated[bool, Option("The tables of several programs, not one line each.")] = False
-    quiet: Annotated[bool, Option("Print only what is wrong.", names=("-q", "--quiet"))] = False
-    steps: Annotated[bool, Option("Show VMAs, what is tracked, page-table entries and flushes too.")] = False
-    trace: Annotated[bool, Option("Show the order of kernel calls as well.")] = False
+    full: Annotated[bool, Option("Print tables, not one line each, for several programs.")] = False
+    quiet: Annotated[bool, Option("Print only problems.", names=("-q", "--quiet"))] = False
+    steps: Annotated[bool, Option("Show VMAs, tracked ranges, page-table entries and flushes too.")] = False
+    trace: Annotated[bool, Option("Show the order of kernel calls too.")] = False
     profile: ProfileOf = None
-    promote: Annotated[bool, Option("Record what real kernels did as NAME.expected.json.")] = False
+    promote: Annotated[bool, Option("Record the results of real kernels as NAME.expected.json.")] = False
     policy: Annotated[
-        tuple[str, ...], Option("A policy of your own, in place of that of every model.", "FILE.py")
+        tuple[str, ...], Option("Policy file to use instead of the policy of each model.", "FILE.py")
     ] = ()
     compare: Annotated[
         str | None,
         Option(
-            "Compare only these fields of observations, as result,book,log,ptes, which a user can tell; "
-            "an alarm, an expectation and a broken property count as ever. Default: all fields.",
+            "Compare only these fields, e.g. result,book,log,ptes (what userspace can observe); "
+            "alarms, expectations and violated properties always count. Default: all fields.",
             "FIELD,...",
         ),
     ] = None
@@ -74,9 +73,9 @@ class RunRequest(Request, frozen=True, kw_only=True):
 
 
 def perform(request: RunRequest, say: Say) -> Iterator[RunResults]:
-    """Run every program on every machine; goldens are made once the results were taken.
+    """Run every program on every machine; write goldens once the results were taken.
 
-    :raises Misuse: an option is wrong, or does not go with another
+    :raises Misuse: an option is wrong or conflicts with another
     """
     from pfnlab.base.progress import silent
 
@@ -92,19 +91,19 @@ def _results(request: RunRequest, say: Say) -> Iterator[RunResults]:
     from pfnlab.programs.runs.machine import accel_named
     from pfnlab.programs.runs.named_machines import files_named
 
-    # Wrong options are refused before any program is read.
+    # Refuse wrong options before any program is read.
     accel_named(request.accel)
     look = None if request.look is None else look_named(request.look)
     compared = _fields(request)
     paths = program_paths(request.programs)
     if request.promote and STDIN in paths:
-        raise Misuse("a golden lies beside its program, and standard input is no file: name one")
+        raise Misuse("a golden is stored next to its program, and standard input is not a file: name one")
     machines = _machines(request, look, compared)
-    # Goldens that are made anew are read too.
+    # Goldens that will be recorded again are read too.
     goldens = map(golden_path, paths) if request.promote else ()
     check_output(request.output, [*paths, *map(Path, files_named(one.spec for one in machines)), *goldens])
     programs = dict(zip(shown_names(paths), map(load_found, paths), strict=True))
-    # A golden that is made anew is looked at as it was made before.
+    # A golden that is recorded again keeps its way of observation.
     looks = [look or (golden_look(path) if request.promote else None) for path in paths]
     results = programs_run(request, programs, machines, looks)
     yield results
@@ -119,11 +118,11 @@ def programs_run(
     machines: Sequence[Named] | None = None,
     looks: Sequence[LookLevel | None] | None = None,
 ) -> RunResults:
-    """The results of programs that are read already.
+    """Run programs that were already read, and return the results.
 
     :param programs: by their names in the output
     :param machines: None for those of *request*
-    :param looks: how each program is looked at; None for the way of *request*
+    :param looks: how each program is observed; None for the way of *request*
     :raises Misuse: an option of *request* is wrong
     """
     from pfnlab.checker.judging.judge import judged_runs
@@ -163,19 +162,19 @@ def _machines(request: RunRequest, look: LookLevel | None, fields: tuple[str, ..
 
     machines = _named(request)
     if request.promote and look is LookLevel.END:
-        raise Misuse("a golden holds what is seen after every operation: leave --look end out")
+        raise Misuse("a golden holds the state after every operation: drop --look end")
     if request.promote:
         for named in machines:
             if not named.is_usual:
-                raise Misuse(f"{named.spec} cannot be promoted: goldens come from qemu:VERSION alone")
+                raise Misuse(f"{named.spec} cannot be promoted: goldens come only from qemu:VERSION")
     if fields != FIELDS and len(machines) < 2:
-        raise Misuse("--compare says what is compared of several machines: add --on MACHINE")
+        raise Misuse("--compare is for several machines: add --on MACHINE")
     return machines
 
 
 def shown_names(paths: Sequence[Path]) -> list[str]:
-    """A name for each program that no other has: its file's, with the path where two files are called the
-    same, and a number where one file is given several times."""
+    """Return a unique name for each program: that of its file, with the path if two files share a name, and a
+    number if a file is given several times."""
     names = []
     for at, path in enumerate(paths):
         unique = {path} == {other for other in paths if other.stem == path.stem}
@@ -202,7 +201,7 @@ def _promote(
     if request.look is not None:
         flags += f" --look {request.look}"
     made_by = f"pfnlab run {shell_path(path)} {flags} --promote"
-    # The version that a series stands for changes; a golden names the version that ran.
+    # A series stands for changing versions; a golden names the version that ran.
     by_version = {upstream(run.kernel.rpartition(" ")[2]): run for run in runs}
     golden = golden_path(path)
     with writing(golden):

@@ -1,4 +1,4 @@
-"""Print the JSON Schema of what a verb prints with --json."""
+"""Print the JSON Schema of a verb's --json output."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pfnlab.verbs.option import Option, Request, Say
 
 
 class SchemaRequest(Request, frozen=True, kw_only=True):
-    verb: Annotated[tuple[str, ...], Option("For instance run, or kernels meet.", "VERB...", positional=True)]
+    verb: Annotated[tuple[str, ...], Option("A verb, e.g. run, or kernels meet.", "VERB...", positional=True)]
 
 
 def perform(request: SchemaRequest, say: Say) -> Iterator[PlainText]:
-    """The schema as its file has it; Misuse if the verb prints no JSON."""
+    """Return the schema file; Misuse if the verb prints no JSON."""
     from pfnlab.base.schema_files import schema_text
 
     yield PlainText(schema_text(" ".join(request.verb)))

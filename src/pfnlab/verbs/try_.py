@@ -1,7 +1,7 @@
-"""Build a tree, compare its kernel with a model, and print the report for a cover letter.
+"""Build a tree, compare its kernel with a model, and print a report for a cover letter.
 
-Exit codes fit `git bisect run` (docs/try.md): 0 equal, 1 differs, 125 it cannot be built, booted or
-decided; 130 misuse and 132 a defect of pfnlab, which end a bisection.
+Exit codes suit `git bisect run` (docs/try.md): 0 equal, 1 differs, 125 it cannot be built, booted or decided;
+130 misuse and 132 a defect of pfnlab, which end a bisection.
 """
 
 from __future__ import annotations
@@ -16,21 +16,24 @@ if TYPE_CHECKING:
     from pfnlab.hunt.meeting.trial import TrialResult
 
 
-#: The time for the review of a patch that names its policy, in seconds.
+#: Time limit in seconds of the review of a patch that names its policy.
 _REVIEWED = 60.0
 
 
 class TryRequest(Request, frozen=True, kw_only=True):
-    tree: Annotated[Path, Option("A tree, 7.2 for its package, or a bzImage.", "TREE", positional=True)]
-    like: Annotated[str, Option("The kernel it should behave like: 7.2, 7.2.13.", "VERSION")]
-    patch: Annotated[tuple[Path, ...], Option("A patch on top; may be given several times.", "FILE")] = ()
+    tree: Annotated[
+        Path, Option("A kernel tree, 7.2 for its source package, or a bzImage.", "TREE", positional=True)
+    ]
+    like: Annotated[str, Option("The version whose model it is compared with: 7.2, 7.2.13.", "VERSION")]
+    patch: Annotated[tuple[Path, ...], Option("A patch to apply (repeatable).", "FILE")] = ()
     policy: Annotated[
         tuple[str, ...],
         Option(
-            "What the patch means, as flush=end_vma. Default: what its `Policy:` lines say.", "SEAM=POLICY"
+            "Policy the patch implements, e.g. flush=end_vma. Default: from its `Policy:` lines.",
+            "SEAM=POLICY",
         ),
     ] = ()
-    config: Annotated[tuple[str, ...], Option("As for `pfnlab kernels build`.", "FRAGMENT")] = ()
+    config: Annotated[tuple[str, ...], Option("Same as for `pfnlab kernels build`.", "FRAGMENT")] = ()
     programs: Annotated[int, Option("Random programs.", "N", min=1)] = 200
     seed: SeedOf = 7
     litmus: LitmusOf = None
@@ -66,7 +69,7 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
         from pfnlab.checker.review.review import review
         from pfnlab.programs.model.model_machine import ModelMachine
 
-        # Before the kernel is built: it takes less time, and may say all.
+        # Before the build: it takes less time, and may be conclusive.
         with working(f"reviewing {', '.join(policies)}"):
             reviewed = review(
                 ModelMachine(request.like),
@@ -92,7 +95,7 @@ def perform(request: TryRequest, say: Say) -> Iterator[TrialResult]:
             patches=patches,
             policies=policies,
             name=name,
-            # Programs that somebody has chosen are to be all that is run.
+            # If the user chose programs, run only those.
             claims=request.litmus is None,
             review=reviewed,
             say=say,

@@ -218,4 +218,4 @@ def test_many_things_are_cut() -> None:
     shown = screen(found, full=False)
 
     assert 30 == found.to_review
-    assert "20 more to review: --long has them all" in shown
+    assert "20 more to review: --long lists them" in shown

@@ -1,4 +1,4 @@
-"""Filed findings on a kernel: what kernels of its series showed, and it does not show any more, is named."""
+"""Filed findings on a kernel: what kernels of its series showed, and it no longer shows, is named."""
 
 from __future__ import annotations
 

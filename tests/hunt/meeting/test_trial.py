@@ -126,7 +126,7 @@ def test_what_a_policy_describes() -> None:
 
     assert Outcome.AS_EXPECTED is trial.outcome
     assert "# linux against model:7.2,tracker=vm_pat" in said
-    assert "## What tracker=vm_pat changes" in said
+    assert "## Changes by tracker=vm_pat" in said
     assert "## Properties that change their verdict\n\n- " in said
     assert trial.meant and trial.verdicts
 
@@ -148,7 +148,7 @@ def test_the_review_of_a_policy_comes_first() -> None:
         "The review of flush=end_vma",
         "nothing is newly broken; other flushes, other needless",
     )
-    assert 0 < again.index(title) < again.index(verdict) < again.index("What flush=end_vma changes")
+    assert 0 < again.index(title) < again.index(verdict) < again.index("Changes by flush=end_vma")
     assert title not in page(trial)
     assert Outcome.AS_EXPECTED is told.outcome
 
@@ -184,7 +184,7 @@ def test_a_patch_that_is_not_what_it_says() -> None:
     trial = tried(Kernel("7.2"), "flush=none")
 
     assert Outcome.DISCOVERY is trial.outcome
-    assert "## What it does otherwise than model:7.2,flush=none" in page(trial)
+    assert "## Differences from model:7.2,flush=none" in page(trial)
 
 
 def test_claims_that_change_are_named_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +237,7 @@ def test_what_did_not_show_again_decides_nothing() -> None:
     trial = tried(Moody("7.2"))
 
     assert Outcome.UNDECIDED is trial.outcome
-    assert "Undecided: 1 difference in " in page(trial) and "## What did not show again" in page(trial)
+    assert "Undecided: 1 difference in " in page(trial) and "## Differences that did not recur" in page(trial)
 
 
 def test_an_unknown_policy() -> None:

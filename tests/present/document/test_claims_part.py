@@ -60,7 +60,7 @@ claim-009.1.pfn:
 
     munmap a
 
-What each shows:
+Results:
 
   on                 models
   -----------------  ----------
@@ -132,7 +132,7 @@ def test_what_speaks_against_the_claim_says_so() -> None:
         msgspec.structs.replace(ANSWER, model=None, word="not asked"),
     )
 
-    assert "    ^ this speaks against the claim\n" in text
+    assert "    ^ this contradicts the claim\n" in text
     assert "    ^ not asked, expected flushes: 2\n" in text
 
 

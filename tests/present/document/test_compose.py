@@ -41,7 +41,7 @@ def test_what_was_found_comes_first() -> None:
     assert ["1. middle", "2. cut", "3. same"] == [
         chapter.title for chapter in chapters if isinstance(chapter, Chapter)
     ]
-    assert "3 results: 1 to look at, 1 lost, 1 as expected." == document.says
+    assert "3 results: 1 to review, 1 lost, 1 as expected." == document.says
 
 
 def test_what_is_lost_and_what_is_undecided_are_counted_apart() -> None:

@@ -1,4 +1,4 @@
-"""Reviews of what was posted, in a terminal and in a report: how many came out, then a row each."""
+"""Reviews of posted patches, in a terminal and in a report: how many came out, then a row each."""
 
 from __future__ import annotations
 

@@ -71,25 +71,25 @@ def test_a_folder_of_findings(tmp_path: Path) -> None:
 
 def test_a_folder_without_findings(tmp_path: Path) -> None:
     """It says what a finding is."""
-    with pytest.raises(Misuse, match=r"no finding is in this folder \(program.pfn and report.md\)"):
+    with pytest.raises(Misuse, match=r"no finding in this folder \(program.pfn and report.md\)"):
         read_results([tmp_path])
 
 
 @pytest.mark.parametrize(
     ("text", "begin"),
     [
-        ("", "result.json: the file is empty: a report takes what pfnlab run --json, pfnlab check"),
+        ("", "result.json: the file is empty: a report takes the output of pfnlab run --json, pfnlab check"),
         ("{", "result.json:1:2: this is not JSON: "),
         ('{"a": 1,\n "b" 2}', "result.json:2:6: this is not JSON: Expecting ':' delimiter; print it again"),
         ("[1, NaN]", "result.json:1: this is not JSON: NaN is not a JSON number"),
-        ("[]", "result.json: no result of pfnlab (the key `format` is missing): a report takes"),
-        ('{"format": 3}', "result.json: no result of pfnlab (the key `format` is missing): a report takes"),
-        ('{"format": "pfnlab-known/1"}', "result.json: no report is made of the format pfnlab-known/1: "),
-        ('{"format": "\\u001b[2J"}', "result.json: no report is made of the format \\x1b[2J: "),
+        ("[]", "result.json: not a result of pfnlab (the key `format` is missing): a report takes"),
+        ('{"format": 3}', "result.json: not a result of pfnlab (the key `format` is missing): a report"),
+        ('{"format": "pfnlab-known/1"}', "result.json: unknown format pfnlab-known/1: "),
+        ('{"format": "\\u001b[2J"}', "result.json: unknown format \\x1b[2J: "),
         ("[" * 100_000, "result.json:1: values nested deeper than the 100 levels that a result may have"),
         ("[" * 300 + "]" * 300, "result.json:1: values nested deeper than the 100 levels that a result"),
-        ("{}\n" * 3 + "[" * 300 + "]" * 300, "result.json:1: no result of pfnlab"),
-        ('{"format": "pfnlab-check/1"}', "result.json: no pfnlab-check/1: "),
+        ("{}\n" * 3 + "[" * 300 + "]" * 300, "result.json:1: not a result of pfnlab"),
+        ('{"format": "pfnlab-check/1"}', "result.json: not a pfnlab-check/1: "),
         (f'{{"format": {"1" * 5000}}}', "result.json:1: no result has a number of 5000 digits: they have"),
         (f"[1, {1 << 64}]", "result.json:1: no result has a number of 20 digits: they have 64 bits; print"),
         ("[1, -1e999]", "result.json:1: no result has an infinite number; print it again with --json"),
@@ -107,7 +107,7 @@ def test_a_wrong_value_is_named(tmp_path: Path) -> None:
 
     said = refusal(tmp_path, json.dumps(content))
 
-    assert "no pfnlab-run/1: " in said and "`$.machines[0].steps[1].flushes`" in said
+    assert "not a pfnlab-run/1: " in said and "`$.machines[0].steps[1].flushes`" in said
     assert said.endswith("print it again with pfnlab run --json")
 
 
@@ -289,5 +289,5 @@ def test_a_link_in_a_finding_is_no_file_of_it(tmp_path: Path) -> None:
     (finding / "program.pfn").symlink_to(tmp_path / "secret")
     (finding / "report.md").write_text(FINDING["report"])
 
-    with pytest.raises(Misuse, match="no finding is in this folder"):
+    with pytest.raises(Misuse, match="no finding in this folder"):
         read_results([finding])

@@ -39,7 +39,7 @@ def test_what_is_open_may_count() -> None:
     told = part(msgspec.convert(content, ListedResults))
 
     assert Outcome.DISCOVERY == told.outcome
-    assert "1 result, 1 to look at" in told.says
+    assert "1 result, 1 to review" in told.says
 
 
 def test_a_report_says_how_far_a_campaign_is_as_the_status_does() -> None:

@@ -46,7 +46,7 @@ def test_what_it_costs_and_changes_is_shown() -> None:
     said = terminal(part(sample()))
 
     assert "Costs in all sequences\n" in said
-    assert "What else differs\n" in said
+    assert "Other differences\n" in said
     assert "each VMA of the system: 0 bytes, was 8 bytes" in said
 
 
@@ -57,4 +57,4 @@ def test_a_design_that_changes_nothing() -> None:
     )
 
     assert Outcome.AS_EXPECTED is same.outcome
-    assert "does the same in all that was asked." in terminal(part(same)).splitlines()[0]
+    assert "no difference in any question." in terminal(part(same)).splitlines()[0]

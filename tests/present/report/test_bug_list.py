@@ -58,7 +58,7 @@ def test_several_wishes_hold_together() -> None:
 
 def test_an_empty_list_says_so() -> None:
     """Not an empty line."""
-    assert "No bug of the catalogue is like that." == str(listed(BugWish(log="nothing prints this")))
+    assert "No bug in the catalogue matches." == str(listed(BugWish(log="nothing prints this")))
 
 
 @for_each(

@@ -1,4 +1,4 @@
-"""``bisect``: the boundary that was found, and each candidate that was asked."""
+"""``bisect``: the boundary that was found, and every candidate that was tested."""
 
 from collections.abc import Iterator
 
@@ -7,12 +7,12 @@ from pfnlab.hunt.meeting.bisect import BisectedRule, BisectResult
 from pfnlab.present.document.blocks import Block, Bullets, Paragraph, cell, cells, headed
 from pfnlab.present.document.part import Part, program_code, told
 
-#: So many changes of a model are named.
+#: The most changes of a model that are named.
 _CHANGES = 2
 
 
 def part(content: BisectResult) -> Part:
-    """The rules, versions or commits at the boundary, and the way there."""
+    """The rules, versions or commits at the boundary, and the steps to it."""
     says = f"{content.sought}: {_found(content)}"
     title = f"{content.sought} from {content.good} to {content.bad}"
     ends = ("good", content.good), ("bad", content.bad)
@@ -21,16 +21,16 @@ def part(content: BisectResult) -> Part:
 
 def _found(content: BisectResult) -> str:
     if content.over == "rules":
-        return "; ".join(map(_rule, content.rules)) or "no rule makes the difference alone or with others."
+        return "; ".join(map(_rule, content.rules)) or "no rule makes the difference, alone or with others."
     what = "version" if content.over == "versions" else "commit"
     said = f"the last good {what} is {content.last_good}, the first bad one {content.first_bad}"
-    left = f", {number_of(len(content.left), what)} between them could not be asked" if content.left else ""
+    left = f", {number_of(len(content.left), what)} between them could not be tested" if content.left else ""
     rules = f": {'; '.join(map(_rule, content.rules))}" if content.rules else "."
     return f"{said}{left}{rules}"
 
 
 def _short(candidate: str) -> str:
-    """A candidate's name; a model with many changes is named by its first and their number."""
+    """Return a candidate's name; a model with many changes is named by its first change and their number."""
     machine, *changes = candidate.split(",")
     if len(changes) <= _CHANGES:
         return candidate
@@ -53,7 +53,7 @@ def _blocks(content: BisectResult) -> Iterator[Block]:
         )
         for tried in content.tried
     )
-    caption = f"Candidates that were asked, of {content.unasked} between the ends"
+    caption = f"Candidates that were tested, of {content.unasked} between the ends"
     yield from headed(caption, ("candidate", "word", "runs", "why"), rows, 3)
     if content.left:
         yield Paragraph("Not known:")

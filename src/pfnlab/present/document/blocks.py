@@ -1,7 +1,7 @@
-"""The pieces a document is made of, before they are written as HTML, Markdown or lines of a terminal.
+"""The blocks of a document, before they are written as HTML, Markdown or terminal lines.
 
-Texts are plain: they may hold anything, and the writers make it inert. Only :class:`Figure` carries
-markup, which ``picture/`` drew and :mod:`pfnlab.present.document.drawings` has checked.
+Texts are plain: they may hold anything, and the writers escape them. Only :class:`Figure` carries markup,
+drawn by ``picture/`` and checked by :mod:`pfnlab.present.document.drawings`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-#: The meaning of a cell or a sentence beside its words: as expected, differing from the first, a violation,
-#: or nothing to be looked at. Never shown by colour alone: :data:`SIGNS` are printed too.
+#: The tone of a cell or a sentence: as expected, differing from the first, a violation,
+#: or of little interest. Never shown by colour alone: :data:`SIGNS` are printed too.
 Tone = Literal["", "good", "lit", "bad", "pale"]
-#: The sign printed behind what has a tone.
+#: The sign printed after a text with a tone.
 SIGNS: dict[str, str] = {"lit": " <"}
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """One cell of a table, in typewriter face where it is *code*."""
+    """A table cell, in monospace if it is *code*."""
 
     lines: tuple[str, ...] = ()
     tone: Tone = ""
@@ -27,24 +27,24 @@ class Cell(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """The lines as one."""
+        """The lines joined into one."""
         return "; ".join(self.lines)
 
 
 def cell(text: str, tone: Tone = "", *, code: bool = False) -> Cell:
-    """A cell of one line."""
+    """Return a cell of one line."""
     return Cell((text,) if text else (), tone, code)
 
 
 def cells(*texts: str | Cell, code: bool = True) -> tuple[Cell, ...]:
-    """A row of cells, each of one line; the first has its name, in typewriter face if it is *code*."""
+    """Return a row of one-line cells; the first is named, and in monospace if it is *code*."""
     first, *rest = texts
     named = cell(first, code=code) if isinstance(first, str) else first
     return (named, *(cell(one) if isinstance(one, str) else one for one in rest))
 
 
 class Paragraph(msgspec.Struct, frozen=True):
-    """One sentence or some.
+    """One or more sentences.
 
     :param wrapped: a terminal breaks it at its width
     """
@@ -56,7 +56,7 @@ class Paragraph(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """Names and all they stand for: ``kernel``, ``command``; *code* names those that are commands."""
+    """Names and their values, e.g. ``kernel``, ``command``; *code* names the values that are commands."""
 
     kind: ClassVar[str] = "facts"
     rows: tuple[tuple[str, tuple[str, ...]], ...]
@@ -78,7 +78,7 @@ class Bullets(msgspec.Struct, frozen=True):
 
 
 def listed(lead: str, lines: Iterable[str]) -> Iterator[tuple[str, ...]]:
-    """An item of bullets with its lines below it, each two columns further in; none without lines."""
+    """Return a bullet item with its lines below it, each indented by two columns; None without lines."""
     if below := tuple(f"  {line}" for line in lines):
         yield (lead, *below)
 
@@ -87,10 +87,9 @@ class Table(msgspec.Struct, frozen=True):
     """A table whose first column names its rows.
 
     :param glance: the columns that a terminal shows, in their order there; without any it shows no table
-    :param below: a chapter for each row that has one: a terminal shows it below the row, a document before
-        the table
+    :param below: a chapter for some rows: a terminal shows it below the row, a document before the table
     :param under: the columns by which a terminal indents what is below a row; its first column is as wide
-    :param headed: a terminal shows the caption and the names of the columns too
+    :param headed: a terminal shows the caption and the column names too
     :param wrapped: a terminal shows the caption, and breaks the lines of the last column at its width
     """
 
@@ -112,13 +111,13 @@ def headed(
     shown: int,
     below: Iterable[Chapter] = (),
 ) -> Iterator[Table]:
-    """A table with its head, of which a terminal shows the first columns; none without rows."""
+    """Return a table with its head, of which a terminal shows the first columns; None without rows."""
     if found := tuple(rows):
         yield Table(caption, head, found, tuple(range(shown)), tuple(below), headed=True)
 
 
 class Code(msgspec.Struct, frozen=True):
-    """Text whose lines and spaces count; a terminal shows *glance* of it, all for None."""
+    """Preformatted text; a terminal shows *glance* lines of it, or all for None."""
 
     kind: ClassVar[str] = "code"
     caption: str
@@ -127,7 +126,7 @@ class Code(msgspec.Struct, frozen=True):
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """A drawing: an SVG element that was checked, whose title and description say what it shows."""
+    """A drawing: a checked SVG element with a title and a description."""
 
     kind: ClassVar[str] = "figure"
     caption: str
@@ -135,14 +134,14 @@ class Figure(msgspec.Struct, frozen=True):
 
 
 class Drawn(msgspec.Struct, frozen=True):
-    """Figures that are drawn once a document needs them: drawing takes time, and a terminal shows none."""
+    """Figures drawn on demand: drawing takes time, and a terminal shows none."""
 
     kind: ClassVar[str] = "drawn"
     figures: Callable[[], Iterable[Figure]]
 
 
 class Chapter(msgspec.Struct, frozen=True):
-    """Blocks under a heading: *folded* until the reader opens it; contents point to *anchor*."""
+    """Blocks under a heading, *folded* until the reader opens it; the contents link to *anchor*."""
 
     kind: ClassVar[str] = "chapter"
     title: str
@@ -162,7 +161,7 @@ class ContentsEntry(msgspec.Struct, frozen=True):
 
 
 class Contents(msgspec.Struct, frozen=True):
-    """The list of all results, each of which leads to its chapter."""
+    """The list of all results, each linked to its chapter."""
 
     kind: ClassVar[str] = "contents"
     entries: tuple[ContentsEntry, ...]

@@ -12,7 +12,7 @@ from pfnlab.present.report.affected import AffectedBy, AffectsResult
 
 
 def affects_part(content: AffectsResult) -> Part:
-    """The rows, gravest first; repeated notes and what was left out below."""
+    """The rows, most severe first; then repeated notes and the number of rows left out."""
     facts = (
         ("upstream", content.upstream if content.upstream != content.version else ""),
         ("architecture", content.arch),
@@ -32,11 +32,11 @@ def _affected(content: AffectsResult) -> str:
     return f"{content.version}: {', '.join(words)}."
 
 
-#: In place of the word for a bug whose fix a changelog names.
+#: Replaces the word of a bug whose fix a changelog names.
 _FIXED = "fixed by its changelog"
-#: The words of rows that something other than a date decides.
+#: The words of rows decided by something other than a date.
 _RULED_OUT = ("not with this configuration", "not on this architecture")
-#: The groups of rows: a caption, and whether a row belongs there.
+#: The groups of rows: a caption, and a test for membership.
 _GROUPS: tuple[tuple[str, Callable[[AffectedBy], bool]], ...] = (
     ("It has", lambda row: row.kind.is_fault and row.word == "has"),
     ("Not known", lambda row: row.kind.is_fault and row.word == "not known"),
@@ -113,8 +113,8 @@ def _shown(content: BugRunResult) -> str:
     same = sum(not program.sign for program in content.programs)
     words = [f"{programs}, {number_of(len(machines) + len(content.held), 'answer')}"]
     broken = sum(one.answer != one.says for one in content.held)
-    words += [f"{broken} not as the rule says"] if broken else []
-    words += [f"{wrong} not as its dates have it"] if wrong else []
+    words += [f"{broken} against the rule"] if broken else []
+    words += [f"{wrong} against its dates"] if wrong else []
     words += [f"{number_of(same, 'program')} without a difference"] if same else []
     return f"{', '.join(words)}."
 
@@ -143,7 +143,7 @@ def _run_blocks(content: BugRunResult) -> Iterator[Block]:
 
 def _sign(program: ShownProgram) -> str:
     if not program.sign or program.step is None:
-        return f"{program.program}: {program.before} and {program.after} do not part."
+        return f"{program.program}: {program.before} and {program.after} do not differ."
     broken = ""
     if program.violated:
         broken = f"; {', '.join(program.violated)} violated on {program.before} alone"

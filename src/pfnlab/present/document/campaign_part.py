@@ -1,4 +1,4 @@
-"""``fuzz --json``: programs or cells on several machines; and the folders in which findings are filed."""
+"""``fuzz --json``: programs or cells on several machines; and the folders of filed findings."""
 
 from collections.abc import Iterator, Mapping
 
@@ -21,14 +21,14 @@ from pfnlab.present.document.blocks import (
 )
 from pfnlab.present.document.part import Part, drawn, operations_of, program_code, short, told
 
-#: The most reasons, files and kinds that are named in a line.
+#: The most reasons, files and kinds named in a line.
 _NAMED = 6
 #: The most files that are drawn.
 _DRAWN = 20
 
 
 def part(content: FuzzResult) -> Part:
-    """The findings of a hunt by their causes, and what its programs reached, or each of its cells showed."""
+    """The findings of a hunt by cause, and the coverage of its programs or the results of its cells."""
     amount = f"{number_of(content.compared, content.noun)} compared on {', '.join(content.machines)}"
     title = f"Random programs, seed {content.seed}"
     if content.cells is not None:
@@ -39,7 +39,7 @@ def part(content: FuzzResult) -> Part:
             more = f", {sum(not finding.known for finding in content.findings.values())} of them new,"
         says = f"{number_of(len(content.findings), 'finding')}{more} in {amount}."
     elif content.unstable:
-        says = f"{number_of(len(content.unstable), 'difference')} did not show again in {amount}."
+        says = f"{number_of(len(content.unstable), 'difference')} did not recur in {amount}."
     else:
         says = f"No difference in {amount}."
     return told(content, title, says, _blocks(content), first=content.headline)
@@ -102,7 +102,7 @@ def _blocks(content: FuzzResult) -> Iterator[Block]:
 
 
 def known_violations(rows: Mapping[str, KnownRow]) -> Iterator[Block]:
-    """The known violations of a hunt, as a table by operation; none where there are none."""
+    """Return the known violations of a hunt as a table by operation; None if there are none."""
     shapes = ((name, kind, shape) for name, row in rows.items() for kind, shape in row.shapes.items())
     known = sorted(shapes, key=lambda item: (item[2].programs, item[:2]))
     lines = (
@@ -123,7 +123,7 @@ def _row(content: FuzzResult, key: str) -> tuple[Cell, ...]:
 
 
 def _chapter(number: int, content: FuzzResult, cause: FindingCause) -> Chapter:
-    """The program of a cause, and what else follows from it."""
+    """The program of a cause, and its other effects."""
     shown = content.findings[cause.finding]
     others = (key for key in cause.findings if key in content.findings and key != cause.finding)
     named = ((key, content.findings[key]) for key in others)
@@ -139,7 +139,7 @@ def _chapter(number: int, content: FuzzResult, cause: FindingCause) -> Chapter:
 
 
 def _unstable(content: FuzzResult) -> Iterator[str]:
-    """The differences that did not show again."""
+    """The differences that did not recur."""
     for each in content.unstable:
         says = short(each.says, content.machines)
         yield f"unstable, {each.shown} of {number_of(each.runs, 'run')} of {each.program}: {says}"

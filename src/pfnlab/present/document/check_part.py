@@ -36,7 +36,7 @@ def part(content: CheckResult) -> Part:
     others = ((name, str(value)) for name, value in beside(content, SHOWN_APART).items() if value)
     bound = f"at most {number_of(content.depth, 'operation')}"
     if content.ended:
-        bound = f"every sequence of operations, for no state is farther than {content.depth}"
+        bound = f"every sequence of operations: no state is farther than {content.depth}"
     blocks = (Paragraph(f"{title}: {bound}"), *_blocks(content))
     return told(content, title, f"{says} in {amount}{cut}.", blocks, ("cut", content.cut), *others)
 
@@ -45,7 +45,7 @@ def _blocks(content: CheckResult) -> Iterator[Block]:
     amount = f"{number_of(content.states, 'state')}, {number_of(content.transitions, 'step')}"
     yield Paragraph(f"{amount}, {content.seconds:.1f} s ({content.rate:,.0f} states/s)")
     yield Table(
-        "Every property that was asked",
+        "Every property that was checked",
         ("property", "verdict", "asked in", "question"),
         tuple(_row(content, answer) for answer in content.answers),
         glance=(1, 0, 3),
@@ -61,12 +61,12 @@ def _blocks(content: CheckResult) -> Iterator[Block]:
         for name, results in sorted(content.fired.items())
     ]
     if fired:
-        table = Table("How often each operation ended how", ("operation", "results"), tuple(fired))
+        table = Table("Outcomes of each operation", ("operation", "results"), tuple(fired))
         yield from section("Operations that were tried", table, folded=True)
 
 
 def _gaps(content: CheckResult) -> Iterator[str]:
-    """Operations that never succeeded, branches not taken, how often what was tried; searches of a swarm."""
+    """Operations that never succeeded, branches not taken, attempts by operation; searches of a swarm."""
     for kind, results in content.fired.items():
         if "ok" not in results:
             failed = ", ".join(f"{result} {count:,}" for result, count in results.items())
@@ -81,7 +81,7 @@ def _gaps(content: CheckResult) -> Iterator[str]:
 
 
 def _counterexample(content: CheckResult, answer: PropertyResult) -> Chapter | None:
-    """The shortest way to a state that violates a property."""
+    """The shortest path to a state that violates a property."""
     if answer.verdict != VIOLATED:
         return None
     blocks: list[Block] = [Code("The schedule", "\n".join(answer.schedule))] if answer.schedule else []
@@ -102,7 +102,8 @@ def _counterexample(content: CheckResult, answer: PropertyResult) -> Chapter | N
 
 
 def _read_program(answer: PropertyResult) -> Program | None:
-    """The counterexample; None where this version does not read it, and only its text is shown."""
+    """Return the counterexample as a program; None if this version cannot read it, and only its text is
+    shown."""
     try:
         return answer.program
     except ProgramError:

@@ -1,8 +1,7 @@
 """``discussions show``: a claim, its programs, and the answers of models and kernels side by side.
 
-As plain text for a reply to a mailing list it has no markup: lists read mail as it is. Lines are short enough
-that no client breaks them; only a line of a program or of a command may be longer, for it has to be copied
-whole.
+As plain text for a mailing list it has no markup. Lines are short enough that no mail client breaks them;
+only a line of a program or a command may be longer, because it is copied whole.
 """
 
 import textwrap
@@ -18,7 +17,7 @@ from pfnlab.present.document.part import Part, told
 
 
 def part(content: ClaimResult) -> Part:
-    """The words, what became of them, and the answers."""
+    """The words of the claim, its outcome, and the answers."""
     claim = content.claim
     first = f"{claim.number}  {claim.author}, {content.role}, {claim.date}: {claim.message}"
     says = f"{claim.number}, {claim.author}: {content.says}"
@@ -27,7 +26,7 @@ def part(content: ClaimResult) -> Part:
 
 
 def commands_of(content: ClaimResult) -> tuple[str, ...]:
-    """The commands that ask everything again."""
+    """Return the commands that repeat everything."""
     of_programs = (program.command for program in content.programs)
     of_answers = (answer.command for answer in content.answers if answer.command)
     return tuple(dict.fromkeys(map(recorded_line, (*content.builds, *of_programs, *of_answers))))
@@ -48,7 +47,7 @@ def _blocks(content: ClaimResult) -> Iterator[blocks.Block]:
     for program in content.programs:
         yield blocks.Code(program.file, program.text, f"{program.file}\n{indent(program.text, '  ')}")
     head = ("asked", "program", "on", "models", "stock kernels", "patched kernels", "")
-    yield from blocks.headed("What each shows", head, map(_row, content.answers), 7)
+    yield from blocks.headed("Results", head, map(_row, content.answers), 7)
     commands = commands_of(content)
     if commands:
         yield blocks.Facts((("again", commands),))
@@ -68,14 +67,14 @@ def _row(answer: ClaimAnswer) -> tuple[blocks.Cell, ...]:
 
 
 def remarks(answer: ClaimAnswer) -> Iterator[str]:
-    """The remarks on an answer: where it speaks against the claim, or is not what was expected."""
+    """Return the remarks on an answer: it contradicts the claim, or is unexpected."""
     if answer.against:
         yield "but"
     if answer.word != "as expected":
         yield f"{answer.word}, expected {answer.expected}"
 
 
-#: The columns of a table, and how many may stand before each of its rows.
+#: The columns of a table, and the most that precede each of its rows.
 _INDENT, _GAP = "  ", "  "
 #: The narrowest column of a table.
 _NARROWEST = 9
@@ -99,7 +98,7 @@ def claim_mail(content: ClaimResult) -> str:
         text = (f"    {line}".rstrip() for line in visible(program.text).splitlines())
         lines += ["", f"{one_line(program.file)}:", "", *text]
     if content.answers:
-        lines += ["", "What each shows:", "", *_mail_answers(content.answers)]
+        lines += ["", "Results:", "", *_mail_answers(content.answers)]
     if content.model_only:
         lines += ["", *_wrapped(f"No stock kernel shows it: {content.model_only}.")]
     for source in content.sources:
@@ -124,7 +123,7 @@ def _wrapped(text: str, margin: str = "") -> list[str]:
 
 
 def _command(command: str) -> Iterator[str]:
-    """A command in lines that a shell reads as one: it is broken before its options."""
+    """Return a command as lines that a shell reads as one, broken before options."""
     words = visible_name(command).split(" --")
     line = f"    {words[0]}"
     for option in (f"--{word}" for word in words[1:]):
@@ -142,7 +141,7 @@ def _mail_answers(answers: Sequence[ClaimAnswer]) -> Iterator[str]:
     shown = [name for at, name in enumerate(columns) if not at or any(_cells(one)[at] for one in answers)]
     keep = [columns.index(name) for name in shown]
     rows = [[_cells(one)[place] or "-" for place in keep] for one in answers]
-    # The widest columns give way until all fit.
+    # The widest columns shrink until all fit.
     widths = [max(map(len, column)) for column in zip(shown, *rows, strict=True)]
     room = WIDTH - len(_INDENT) - len(_GAP) * (len(widths) - 1)
     while sum(widths) > room and max(widths) > _NARROWEST:
@@ -158,8 +157,8 @@ def _mail_answers(answers: Sequence[ClaimAnswer]) -> Iterator[str]:
                 yield from _wrapped(f"^ {_REMARKS.get(remark, remark)}", _INDENT * 2)
 
 
-#: Remarks in more words than a column has room for.
-_REMARKS = {"but": "this speaks against the claim"}
+#: Remarks in more words than fit into a column.
+_REMARKS = {"but": "this contradicts the claim"}
 
 
 def _cells(answer: ClaimAnswer) -> list[str]:

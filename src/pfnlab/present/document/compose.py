@@ -1,4 +1,4 @@
-"""Parts as one document: what was found first, every result with what was done; and its writers."""
+"""Combine parts into one document: findings first, each result with its command; and the writers."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ from pfnlab.present.document.html import html
 from pfnlab.present.document.mail import mail
 from pfnlab.present.document.part import Part
 
-#: Results that are as expected are folded where there are more than so many results.
+#: Results that are as expected are folded if there are more than this many.
 _OPEN = 3
 
 _TONES: dict[Outcome, Tone] = {
@@ -37,8 +37,8 @@ _TONES: dict[Outcome, Tone] = {
 def document_of(parts: Sequence[Part], title: str | None = None, *, unfolded: bool = False) -> Document:
     """The document of *parts*.
 
-    :param title: its title; without it, that of the only part, or how many there are
-    :param unfolded: show also what is as expected at once
+    :param title: its title; by default that of the only part, or the number of parts
+    :param unfolded: show results that are as expected too
     """
     ordered = sorted(parts, key=lambda part: part.outcome.weight)
     if len(ordered) == 1:
@@ -79,5 +79,5 @@ def writer_of(form: str | None, output: Path | None) -> Callable[[Document], str
     by_name = "md" if output is not None and output.suffix.lower() in (".md", ".txt") else "html"
     chosen = form or by_name
     if chosen not in WRITERS:
-        raise Misuse(f"there is no format {chosen!r}: write --format {'|'.join(WRITERS)}")
+        raise Misuse(f"unknown format {chosen!r}: write --format {'|'.join(WRITERS)}")
     return WRITERS[chosen]

@@ -18,8 +18,8 @@ from pfnlab.programs.runs.observation import Run
 #: The longest program whose story is drawn, in operations.
 MOST_STEPS = 40
 _MODEL = "model:"
-#: What an attribute may refer to: nothing but a place in the same drawing. A text that is read out or found
-#: by a name refers to nothing, whatever it says.
+#: An attribute may refer only to a place in the same drawing. Texts for screen readers
+#: and names are no references, whatever they contain.
 _REFERENCE = re.compile(r"url\(\s*['\"]?(?!#)|@import|javascript:", re.IGNORECASE)
 _TEXTS = ("aria-label", "data-")
 _REFERRING = ("href", "{http://www.w3.org/1999/xlink}href", "src")
@@ -27,14 +27,14 @@ _REFUSED = frozenset({"script", "foreignObject", "iframe", "image", "audio", "vi
 
 
 def checked(svg: str) -> str:
-    """*svg* without a declaration before it; raises Defect for no SVG, or one that could run or load."""
+    """Return *svg* without a declaration; raises Defect if it is not SVG, or could run or load anything."""
     text = svg[svg.find("<svg") :].strip()
     if "<!" in text:
-        raise Defect("a drawing declares something: only elements belong in it")
+        raise Defect("a drawing has a declaration: only elements are allowed")
     try:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as trouble:
-        raise Defect(f"a drawing is no XML: {trouble}") from trouble
+        raise Defect(f"a drawing is not XML: {trouble}") from trouble
     for element in root.iter():
         name = element.tag.rpartition("}")[2] if isinstance(element.tag, str) else "?"
         foreign = [word for word in _REFERRING if not element.get(word, "#").startswith("#")]
@@ -47,7 +47,7 @@ def checked(svg: str) -> str:
 
 
 def story(program: Program, runs: Sequence[Run], name: str) -> Iterator[Figure]:
-    """The steps of a program as a drawing, on one machine or several; nothing for what is too long."""
+    """Draw the steps of a program on one machine or several; nothing if it is too long."""
     if not runs or len(program.ops) > MOST_STEPS or not any(run.steps for run in runs):
         return
     machines = ", ".join(run.machine for run in runs)
@@ -55,7 +55,7 @@ def story(program: Program, runs: Sequence[Run], name: str) -> Iterator[Figure]:
 
 
 def story_of_text(text: str | None, machines: Sequence[str]) -> Iterator[Figure]:
-    """The steps of *text* on those *machines* that are models; a file's policy is never run."""
+    """Draw the steps of *text* on the *machines* that are models; the policy of a file is never run."""
     specs = dict.fromkeys(name for name in machines if name.startswith(_MODEL) and not files_in(name))
     if not text or not specs:
         return
@@ -65,19 +65,19 @@ def story_of_text(text: str | None, machines: Sequence[str]) -> Iterator[Figure]
             return
         runs = [ModelMachine(spec.removeprefix(_MODEL)).run_one(program) for spec in specs]
     except PfnlabError:
-        # Of another version, or with what this model has no rule for: the text is shown all the same.
+        # From another version, or without a rule in this model: the text is shown anyway.
         return
     yield from story(program, runs, program.title or "The program")
 
 
 def bars(title: str, counts: Sequence[tuple[str, int]], unit: str) -> Iterator[Figure]:
-    """Counts as bars, where there is more than nothing to compare."""
+    """Draw counts as bars, if there are at least two to compare."""
     if any(count for _, count in counts):
         yield Figure(title, checked(plots.bars(title, counts, unit)))
 
 
 def physical_memory(title: str, rows: Sequence[MemoryRow]) -> Iterator[Figure]:
-    """The physical memory around a finding, a bar for each thing in it."""
+    """Draw the physical memory around a finding, a bar for each thing in it."""
     if rows:
         yield Figure(title, checked(memory_strip(title, rows)))
 

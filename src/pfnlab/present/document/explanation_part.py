@@ -1,4 +1,4 @@
-"""``explain``: the answer first, then the events of a paste: what happened, to whom, and what to do."""
+"""``explain``: the answer first, then the events of a paste: what happened, to which process, what to do."""
 
 import re
 import textwrap
@@ -26,9 +26,9 @@ _TONES: dict[FamilyVerdict, Tone] = {
     FamilyVerdict.OTHER: "pale",
 }
 
-#: Of the ranges of an event so many are named, and of further lines; and of the causes of an error.
+#: The most ranges, further lines and causes of an error that are named for an event.
 _MOST, _MOST_CAUSES = 6, 4
-#: In a boot with more events than these, the harmless ones are named in one line.
+#: In a boot with more events than this, the harmless ones share one line.
 _MOST_TOLD = 2
 
 
@@ -60,7 +60,7 @@ def rows_of(content: ExplainResult, blocks: Iterable[Block]) -> str:
 
 
 def _rows(line: str) -> list[str]:
-    """A line in rows of a screen; what has no blank stays whole."""
+    """Return a line in rows of a screen; text without a blank stays whole."""
     indent = line[: len(line) - len(line.lstrip())]
     return _wrapped(line, indent + _INDENT) if len(line) > _COLUMNS else [line]
 
@@ -86,7 +86,7 @@ def brief(content: ExplainResult, before: int = 0) -> Iterator[Block]:
         for line in _summary(lead, group, boot):
             yield Paragraph(line, _TONES[group[0].verdict])
     if len(shown) > _MOST_THINGS:
-        yield Paragraph(f"{len(shown) - _MOST_THINGS:,} more to review: --long has them all")
+        yield Paragraph(f"{len(shown) - _MOST_THINGS:,} more to review: --long lists them")
     for _, event in events:
         if not event.review:
             yield Bullets(tuple(f"note: {note}" for note in event.notes[:_MOST_NOTES]))
@@ -132,7 +132,7 @@ def _summary(lead: str, group: Sequence[ExplainedEvent], boot: ExplainedBoot) ->
 
 
 def _first_check(event: ExplainedEvent) -> str:
-    """The most special cause of the errno, and the check that shows it; empty without one."""
+    """Return the most specific cause of the errno, and the check that shows it; empty without one."""
     return f"{event.causes[0].what} Check: {event.causes[0].check}" if event.causes else ""
 
 
@@ -145,7 +145,7 @@ def few(text: str, most: int = _MOST_PART) -> list[str]:
 
 
 def _meaning(event: ExplainedEvent, most: int) -> list[str]:
-    """As many sentences of the meaning as fit, and at least the first."""
+    """Return as many sentences of the meaning as fit, at least the first."""
     rows: list[str] = []
     text = "" if event.review else f"{event.title}."
     for sentence in _SENTENCE.split(event.meaning):
@@ -158,12 +158,12 @@ def _meaning(event: ExplainedEvent, most: int) -> list[str]:
 
 
 def _advice(event: ExplainedEvent) -> str:
-    """The first thing to do; its cost only where it is short."""
+    """Return the first action to take; its cost only if that is short."""
     return event.advice[0].partition(" Costs: ")[0] if event.advice else ""
 
 
 def _bug(event: ExplainedEvent) -> str:
-    """The bug that fits best, or the ones that fit alike."""
+    """Return the bug that fits best, or the bugs that fit equally."""
     if not event.likely:
         return ""
     if len(event.likely) > 1:
@@ -204,7 +204,7 @@ def everything(content: ExplainResult) -> Iterator[Block]:
         yield Bullets(tuple(_of_cause(cause)))
     if content.strange:
         number = number_of(content.not_understood, "line")
-        yield Bullets(((f"{number} of this subject that no table has:", *content.strange[:_MOST]),))
+        yield Bullets(((f"{number} of this subject not understood:", *content.strange[:_MOST]),))
     if content.says != content.answer:
         yield Paragraph(content.says)
 
@@ -260,8 +260,8 @@ def _below(event: ExplainedEvent, boot: ExplainedBoot) -> Iterator[str | tuple[s
     causes = [f"{cause.what} Check: {cause.check}" for cause in event.causes]
     if len(causes) > _MOST_CAUSES:
         rest = number_of(len(causes) - _MOST_CAUSES, "more cause")
-        causes[_MOST_CAUSES:] = [f"{rest}: `pfnlab explain --errno` has them all."]
-    yield from listed(f"  what {event.errno} means here, the most special first:", causes)
+        causes[_MOST_CAUSES:] = [f"{rest}: `pfnlab explain --errno` lists them."]
+    yield from listed(f"  what {event.errno} means here, most specific first:", causes)
     yield from listed("  to do:", event.advice)
     yield from listed("  seen elsewhere:", event.remedies)
     if event.send:

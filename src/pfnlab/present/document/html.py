@@ -1,6 +1,6 @@
-"""A document as one file of HTML: no script, nothing loaded from anywhere, readable as text.
+"""A document as one HTML file: no script, nothing loaded, readable as text.
 
-A text in an element can only be a text, for it is escaped when the element is made.
+Text in an element stays text, because it is escaped when the element is made.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,40 +31,41 @@ from pfnlab.present.document.blocks import (
 
 
 class Markup(str):
-    """HTML that was made here, or was checked; any other text is escaped where it becomes a part of it."""
+    """HTML made or checked here; any other text is escaped when it becomes part of it."""
 
     __slots__ = ()
 
 
 def element(name: str, *content: str, **attributes: str) -> Markup:
-    """An element; ``class_`` is ``class``, ``aria_label`` is ``aria-label``, an empty one is left out."""
+    """Return an element; ``class_`` is ``class``, ``aria_label`` is ``aria-label``, empty attributes are left
+    out."""
     given = ((key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items() if value)
     begin = "".join(f" {key}={xml_attribute(value)}" for key, value in given)
     return Markup(f"<{name}{begin}>{together(content)}</{name}>")
 
 
 def lines(*content: str) -> Markup:
-    """Elements and texts, each on lines of its own."""
+    """Return elements and texts, each on its own line."""
     return together(content, "\n")
 
 
 def together(content: Iterable[str], between: str = "") -> Markup:
-    """Elements and texts, with markup between two of them."""
+    """Return elements and texts, with markup between each two."""
     return Markup(between.join(map(markup_of, content)))
 
 
 def markup_of(text: str) -> Markup:
-    """A text as markup, without control characters; markup as it is."""
+    """Return a text as markup, without control characters; markup unchanged."""
     return text if isinstance(text, Markup) else Markup(xml_text(text))
 
 
 #: The most bytes of all drawings of a document together, so that it can be mailed.
 MOST_DRAWN = 700_000
-_LEFT_OUT = "The picture is left out, so that the file stays small: pfnlab draw makes it."
+_LEFT_OUT = "The picture is left out, to keep the file small: pfnlab draw makes it."
 
 
 def html(document: Document) -> str:
-    """The file. Texts of *document* are escaped; only its drawings are markup."""
+    """Return the file. Texts of *document* are escaped; only its drawings are markup."""
     css = files("pfnlab.present.document").joinpath("document.css").read_text(encoding="utf-8")
     head = (
         Markup('<meta charset="utf-8">'),
@@ -86,12 +87,10 @@ def html(document: Document) -> str:
     return f"<!DOCTYPE html>\n{whole}\n"
 
 
-#: What the page may load: nothing but its own style.
+#: The page may load nothing but its own style.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
-_SIGNS_MEAN = (
-    " marks what is not as on the first machine; LEAKED is what is still reserved although nobody maps it."
-)
+_SIGNS_MEAN = " marks differences from the first machine; LEAKED means still reserved, but no longer mapped."
 
 _BREAK = Markup("<br>")
 
@@ -113,7 +112,7 @@ def unstyled(blocks: Sequence[Block]) -> str:
 
 
 def drawn(blocks: Sequence[Block]) -> Iterator[Block]:
-    """The same, drawn, without the drawings behind the first :data:`MOST_DRAWN` bytes of them."""
+    """Return the same with drawings, without those after the first :data:`MOST_DRAWN` bytes."""
     left = MOST_DRAWN
 
     def kept(block: Block) -> Iterator[Block]:
@@ -160,16 +159,16 @@ def _block(block: Block, level: int) -> Markup:
             heading = element(f"h{level}", block.title, id=block.anchor)
             heading = element("summary", heading) if block.folded else heading
             return _below("details" if block.folded else "section", heading, _blocks(block.blocks, level + 1))
-    raise Defect(f"a document has no {type(block).__name__}")
+    raise Defect(f"not a block of a document: {type(block).__name__}")
 
 
 def _below(name: str, *content: str, **attributes: str) -> Markup:
-    """An element whose parts stand on lines of their own."""
+    """Return an element whose parts are on their own lines."""
     return element(name, Markup("\n"), lines(*content), Markup("\n"), **attributes)
 
 
 def _scroller(name: str, label: str, *content: str, **attributes: str) -> Markup:
-    """An element that may be wider than the page, and is reached by the keyboard to be moved."""
+    """Return an element that may be wider than the page, and can be scrolled with the keyboard."""
     return element(name, *content, **attributes, tabindex="0", role="group", aria_label=label)
 
 

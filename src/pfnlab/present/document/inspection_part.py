@@ -27,7 +27,7 @@ TONES: dict[Severity, Tone] = {Severity.WRONG: "bad", Severity.LOOK: "lit", Seve
 
 
 def part(content: InspectionResult) -> Part:
-    """The answer about a device or the findings, then what was looked at."""
+    """The answer about a device or the findings, then the sources that were inspected."""
     name = f"{content.host}, " if content.host else ""
     first = f"{content.origin}: {name}{content.kernel or 'kernel not known'}"
     says = content.device.says if content.device else content.says
@@ -50,7 +50,7 @@ def finding_blocks(shown: PlacedFinding) -> Iterator[Block]:
     """A finding, the memory around it, its bugs and evidence."""
     found = shown.finding
     kind = finding_kinds().get(found.kind)
-    # A newer pfnlab knows more kinds.
+    # A newer pfnlab may know more kinds.
     title = found.kind if kind is None else kind.title
     yield Paragraph(f"{found.severity.upper()}  {title}: {found.says}", TONES[found.severity])
     yield Bullets((f"  {found.means}",))
@@ -62,9 +62,9 @@ def finding_blocks(shown: PlacedFinding) -> Iterator[Block]:
 
 def _below(shown: PlacedFinding) -> Iterator[tuple[str, ...]]:
     found = shown.finding
-    yield from listed("  bugs that do it:", (bug.says for bug in found.bugs))
+    yield from listed("  known bugs with this effect:", (bug.says for bug in found.bugs))
     commands = (f"pfnlab run {shell_path(name)}" for name in found.programs)
-    yield from listed("  programs that make the same:", commands)
+    yield from listed("  reproducers:", commands)
     yield from listed("  to do:", found.advice)
     yield from listed("  evidence:", (f"{line.source}: {line.line}" for line in found.evidence))
 
@@ -92,7 +92,7 @@ def device_blocks(device: DeviceAnswer) -> Iterator[Block]:
         yield Table(caption, heads, tuple(_cover(bar)), glance=(0, 1, 2, 3), headed=True)
         lines = [
             f"{'' if bar.prefetchable else 'not '}prefetchable",
-            f"held by: {', '.join(bar.holders) or 'nobody who is known'}",
+            f"held by: {', '.join(bar.holders) or 'no known holder'}",
             *(
                 f"{user.comm}:{user.pid} {user.path}: {user.effective or 'mode not known'} "
                 f"by {'its entries' if user.known == 'entries' else 'the list'}, "
@@ -127,7 +127,7 @@ def _looked_at(content: InspectionResult) -> Iterator[str | tuple[str, ...]]:
         )
         if value is not None
     ]
-    yield f"looked at: {', '.join(numbers) or 'nothing'}"
+    yield f"inspected: {', '.join(numbers) or 'nothing'}"
     if content.left_out:
         lines = number_of(sum(one.lines for one in content.left_out), "line")
         files = ", ".join(f"{one.lines} of {one.name}" for one in content.left_out)
@@ -135,14 +135,14 @@ def _looked_at(content: InspectionResult) -> Iterator[str | tuple[str, ...]]:
     missing = [source for source in content.sources if source.access is not Access.READ]
     if missing:
         yield (
-            "not looked at:",
+            "not inspected:",
             *(
                 f"{source.name}: {source.access.value}{f' ({source.why})' if source.why else ''}"
                 f"{f'; {recorded_line(source.command)}' if source.command else ''}"
                 for source in missing
             ),
         )
-    for lead, in_part in (("not looked for:", False), ("looked for in part of what is there:", True)):
+    for lead, in_part in (("checks skipped:", False), ("checks of incomplete data:", True)):
         kinds = dict[tuple[str, tuple[str, ...]], list[str]]()
         for one in content.not_looked_for:
             if one.in_part is in_part:
@@ -156,4 +156,4 @@ def _looked_at(content: InspectionResult) -> Iterator[str | tuple[str, ...]]:
                 ),
             )
     if content.apart > APART:
-        yield f"its parts are {content.apart:.1f} seconds apart: what changed meanwhile may look wrong"
+        yield f"its parts are {content.apart:.1f} seconds apart: changes between them may look wrong"

@@ -1,4 +1,4 @@
-"""A document as Markdown for a mail: no HTML, and lines that mail clients leave as they are."""
+"""A document as Markdown for a mail: no HTML, and lines that mail clients do not break."""
 
 import re
 import textwrap
@@ -12,7 +12,7 @@ WIDTH = 72
 
 
 def mail(document: blocks.Document) -> str:
-    """The text: without drawings, whose tables have the numbers, and without what a browser shows folded."""
+    """Return the text: without drawings, whose tables have the numbers, and without folded parts."""
     lines = [f"# {markdown(document.title)}", "", *_wrapped(document.says), ""]
     for block in document.blocks:
         lines += _block(block, 2)
@@ -20,7 +20,7 @@ def mail(document: blocks.Document) -> str:
 
 
 def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
-    """*text* in inert lines of whole words, behind *first*, and *rest* in those that follow."""
+    """Wrap *text* in escaped lines of whole words, prefixed with *first*, then with *rest*."""
     width = WIDTH - len(rest)
     pieces = textwrap.wrap(markdown(text), width, break_long_words=False, break_on_hyphens=False)
     return [f"{rest if number else first}{markdown_begun(piece)}" for number, piece in enumerate(pieces)]
@@ -49,7 +49,7 @@ def _block(block: blocks.Block, level: int) -> Iterator[str]:
             for entry in block.entries:
                 yield from _wrapped(entry.says, "- ", "  ")
         case blocks.Chapter():
-            # What a browser shows folded is not for a mail; what is as expected stands in the list.
+            # Folded parts are left out of a mail; results that are as expected are in the list.
             if block.folded:
                 return
             yield from ("", f"{'#' * min(level, 6)} {markdown(block.title)}", "")
@@ -61,7 +61,7 @@ def _block(block: blocks.Block, level: int) -> Iterator[str]:
 def _facts(block: blocks.Facts) -> Iterator[str]:
     for name, values in block.rows:
         if name in block.code:
-            # In a line of its own, as it is: who copies it has the command.
+            # On its own line, unchanged, so that the command can be copied.
             yield from (f"- {name}:", "")
             yield from (f"      {visible_name(value)}" for value in values)
             yield ""
@@ -71,7 +71,7 @@ def _facts(block: blocks.Facts) -> Iterator[str]:
 
 
 def _table(table: blocks.Table) -> Iterator[str]:
-    """The table drawn with spaces, as text whose columns stand; a list where it is too wide."""
+    """Draw the table with spaces, as preformatted text; as a list if it is too wide."""
     yield from (*_wrapped(f"{table.caption}:"), "")
     rows = [[_lines(cell) for cell in row] for row in table.rows]
     columns = [[[one_line(name)] for name in table.head], *rows]
@@ -97,7 +97,7 @@ def _drawn(rows: Sequence[Sequence[Sequence[str]]], widths: Sequence[int]) -> It
 
 
 def _listed(head: Sequence[str], row: Sequence[Sequence[str]]) -> Iterator[str]:
-    """A row as lines: its first cells named in one, every other cell in one of its own."""
+    """Return a row as lines: its first cells joined in one, every other cell on its own."""
     if not row:
         return
     if row[0]:
@@ -112,5 +112,5 @@ def _lines(cell: blocks.Cell) -> list[str]:
     lines = [visible(line).replace("\n", " ").replace("\t", " ").rstrip() for line in cell.lines]
     if lines and cell.tone in blocks.SIGNS:
         lines[-1] += blocks.SIGNS[cell.tone]
-    # What is pale belongs to the row above.
+    # A pale row belongs to the row above.
     return [f"  {line}" for line in lines] if cell.tone == "pale" else lines

@@ -18,17 +18,17 @@ from pfnlab.present.document.review_part import chapters
 
 #: The most programs that show a difference, other differences of its cause, and commits that are named.
 _SHOWN, _OTHERS, _TITLES = 4, 8, 40
-_UNEXPLAINED = "UNEXPLAINED: no switch, and no two of them, make the model do this"
+_UNEXPLAINED = "UNEXPLAINED: no switch or pair of switches makes the model do this"
 
 
 def part(content: MeetingResult) -> Part:
-    """The differences of a meeting by their causes, and what was compared."""
+    """The differences of a meeting by cause, and the amount compared."""
     names = " against ".join(reversed(content.machines))
     found, amount = content.differences, amount_of(content.held)
     says = f"No difference in {amount}"
     if found or content.unstable:
         causes = f" of {number_of(len(content.causes), 'cause')}" if content.causes else ""
-        unstable = f", and {len(content.unstable)} that did not show again" if content.unstable else ""
+        unstable = f", and {len(content.unstable)} that did not recur" if content.unstable else ""
         count = number_of(len(found), "difference")
         says = f"{count}{causes} in {amount}, {content.unexplained} unexplained{unstable}"
     facts = ("kernel", content.kernels), ("seed", seeds(content.held))
@@ -36,7 +36,7 @@ def part(content: MeetingResult) -> Part:
 
 
 def amount_of(held: dict[str, HeldCount]) -> str:
-    """How much was compared: ``512 programs, 4,211 steps``."""
+    """Return the amount compared, e.g. ``512 programs, 4,211 steps``."""
     return f"{number_of(programs_in(held), 'program')}, {number_of(steps_in(held), 'step')}"
 
 
@@ -48,7 +48,7 @@ def seeds(held: dict[str, HeldCount]) -> tuple[str, ...]:
 def held_table(held: dict[str, HeldCount]) -> Table:
     """The counts of each kind of programs that were compared."""
     return Table(
-        "What was compared: whole state, order of kernel calls and flushes, after every step",
+        "Compared after every step: whole state, order of kernel calls, flushes",
         ("held", "programs", "steps", "undecided", "differ"),
         tuple(
             cells(
@@ -107,14 +107,14 @@ def _blocks(content: MeetingResult) -> Iterator[Block]:
         counts = [(short(shown.says, content.machines), len(shown.shown_by)) for shown in found]
         yield drawn(lambda draw: draw.bars("Programs that show each difference", counts, "program"))
     if content.models is not None:
-        models = content.models or ("nothing: both have the same rules",)
-        yield from section("What distinguishes their models", Bullets(models))
+        models = content.models or ("none: both have the same rules",)
+        yield from section("Differences between their models", Bullets(models))
     if content.unstable:
-        yield from section("What did not show again", Bullets(content.unstable))
+        yield from section("Differences that did not recur", Bullets(content.unstable))
     if content.verdicts:
         yield from section("Properties that change their verdict", Bullets(content.verdicts))
     if content.gone:
-        title = f"Findings that {content.machines[1]} does not show any more"
+        title = f"Findings that {content.machines[1]} no longer shows"
         yield from section(title, Bullets(content.gone))
     yield held_table(content.held)
     if content.titles:
@@ -124,12 +124,12 @@ def _blocks(content: MeetingResult) -> Iterator[Block]:
         yield from section(title, Bullets(titles))
 
 
-#: The most causes that are shown at once, so that the report fits under a cover letter.
+#: The most causes that are shown, so that the report fits below a cover letter.
 _CAUSES = 8
 
 
 def trial_part(content: TrialResult) -> Part:
-    """The differences of a trial by their causes, and what a policy changes."""
+    """The differences of a trial by cause, and the effects of a policy."""
     title = f"{content.tree} against {content.model}"
     kernel = "kernel", (content.kernel, content.built)
     policies = "said to be", ", ".join(content.policies)
@@ -143,7 +143,7 @@ def replay_part(content: ReplayResult) -> Part:
         (cell(str(number)), cell(step.step, code=True), cell(step.word))
         for number, step in enumerate(content.steps, 1)
     )
-    steps = Table("Step by step", ("", "step", "what it does"), rows, glance=(0, 1, 2), under=5)
+    steps = Table("Step by step", ("", "step", "operation and result"), rows, glance=(0, 1, 2), under=5)
     blocks = (*((steps,) if rows else ()), Paragraph(one_line(content.verdict)))
     name = f"{content.machine}, {content.title}"
     says = f"{name}: {content.verdict}."
@@ -154,24 +154,24 @@ def _trial_blocks(content: TrialResult) -> Iterator[Block]:
     if content.review is not None:
         yield from section(f"The review of {', '.join(content.policies)}", *chapters(content.review))
     yield from _claims(content)
-    yield from _causes(f"What it does otherwise than {content.model}", content.causes, content)
-    yield from _causes(f"What {', '.join(content.policies)} changes", content.meant, content)
+    yield from _causes(f"Differences from {content.model}", content.causes, content)
+    yield from _causes(f"Changes by {', '.join(content.policies)}", content.meant, content)
     if content.policies:
         yield from section("Properties that change their verdict", Bullets(content.verdicts or ("none",)))
     if content.unstable:
-        yield from section("What did not show again", Bullets(content.unstable))
+        yield from section("Differences that did not recur", Bullets(content.unstable))
     yield held_table(content.held)
     yield from _undecided(sum(count.undecided for count in content.held.values()))
 
 
 def _undecided(programs: int) -> Iterator[Paragraph]:
     if programs:
-        why = "the model has no rule, or the kernel lacks something"
+        why = "no rule in the model, or a feature missing in the kernel"
         yield Paragraph(f"{number_of(programs, 'program')} undecided: {why}.")
 
 
 def _claims(content: TrialResult) -> Iterator[Chapter]:
-    """The claims of the discussions that change their answer, first those that come first there."""
+    """The claims of the discussions whose answers change, in the order of the discussions."""
     if content.claims is None:
         return
     changed = tuple(

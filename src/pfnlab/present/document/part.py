@@ -1,7 +1,6 @@
-"""The part of a document that every kind of result gives, and the same as lines of a terminal.
+"""The part of a document that each kind of result provides, and its form as terminal lines.
 
-A report shows all of a part; a terminal shows neither drawings nor what is folded, nor what made it, for
-the command was typed there.
+A report shows the whole part. A terminal omits drawings, folded parts and the command, which was typed there.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,8 +27,8 @@ from pfnlab.present.document.blocks import (
 )
 
 #: The word for each outcome in an overview.
-WORDS = {Outcome.DISCOVERY: "to look at", Outcome.UNDECIDED: "undecided", Outcome.AS_EXPECTED: "as expected"}
-#: The word for what is undecided because a guest was lost.
+WORDS = {Outcome.DISCOVERY: "to review", Outcome.UNDECIDED: "undecided", Outcome.AS_EXPECTED: "as expected"}
+#: The word for a result that is undecided because a guest was lost.
 LOST = "lost"
 
 
@@ -37,9 +36,9 @@ class Part(msgspec.Struct, frozen=True):
     """One result, as a document shows it.
 
     :param blocks: what is below: differences, tables, program, picture
-    :param facts: what was done: names and values, the command first
+    :param facts: names and values of how it was made, the command first
     :param lost: it is undecided because a guest was lost
-    :param first: the line with which a terminal begins; a document has title and sentence instead
+    :param first: the first line on a terminal; a document has title and sentence instead
     """
 
     title: str
@@ -56,12 +55,13 @@ class Part(msgspec.Struct, frozen=True):
         return LOST if self.lost and self.outcome is Outcome.UNDECIDED else WORDS[self.outcome]
 
 
-#: The facts that :func:`done` adds, which the reader of a terminal knows.
+#: The facts that :func:`done` adds, which a terminal omits.
 MADE = ("pfnlab", "again")
 
 
 def done(made: Made, *more: tuple[str, str | Sequence[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """The rows of what was done: *more*, then what made it; a row without a value is left out."""
+    """Return the rows of how it was made: *more*, then the command and others; rows without a value are left
+    out."""
     rows = [(name, (value,) if isinstance(value, str) else tuple(value)) for name, value in more]
     rows += zip(MADE, ((made.pfnlab,), (recorded_line(made.command or ""),)), strict=True)
     return tuple((name, values) for name, values in rows if any(values))
@@ -75,18 +75,18 @@ def told(
     *facts: tuple[str, str | Sequence[str]],
     first: str = "",
 ) -> Part:
-    """The part of a result, with its outcome and what made it; the other arguments are those of a part."""
+    """Return the part of a result, with outcome and command; other arguments are those of a part."""
     return Part(title, says, content.outcome, tuple(blocks), done(content.made, *facts), first=first)
 
 
 def program_code(text: str, caption: str = "The program", *, glance: str | None = None) -> Iterator[Code]:
-    """The text of a program, where there is one; a terminal shows *glance* of it, all for None."""
+    """Return the text of a program, if any; a terminal shows *glance* lines of it, or all for None."""
     if text.strip():
         yield Code(caption, text.strip("\n"), glance)
 
 
 def operations_of(text: str) -> str | None:
-    """The lines of a program without its head; None where this version does not read it."""
+    """Return the lines of a program without its head; None if this version cannot read it."""
     from pfnlab.base.errors import ProgramError
     from pfnlab.programs.lang.load import load_text
     from pfnlab.programs.lang.printer import op_lines
@@ -98,7 +98,8 @@ def operations_of(text: str) -> str | None:
 
 
 def drawn(draw: Callable[[ModuleType], Iterable[Figure]]) -> Drawn:
-    """The figures that *draw* makes of :mod:`pfnlab.present.document.drawings`; no terminal imports it."""
+    """Return figures made on demand by *draw* of :mod:`pfnlab.present.document.drawings`; terminals do not
+    import it."""
 
     def figures() -> Iterable[Figure]:
         from pfnlab.present.document import drawings
@@ -109,13 +110,13 @@ def drawn(draw: Callable[[ModuleType], Iterable[Figure]]) -> Drawn:
 
 
 def section(title: str, *blocks: Block, folded: bool = False) -> Iterator[Chapter]:
-    """A section of *blocks*, where there are any."""
+    """Return a section of *blocks*, if there are any."""
     if blocks:
         yield Chapter(title, blocks, folded)
 
 
 def short(says: str, machines: Sequence[str]) -> str:
-    """A signature in words, without its machines and that they differ, which the document said already."""
+    """Return a signature in words, without its machines, which the document names already."""
     return says.replace(f" ({' | '.join(machines)})", "").removeprefix("difference ")
 
 
@@ -138,12 +139,12 @@ class ResultKind(msgspec.Struct, frozen=True):
 
     @property
     def content(self) -> type[Printed]:
-        """The structure of its results, of which the part is made."""
+        """The structure of its results."""
         content: type[Printed] = get_type_hints(self.part)["content"]
         return content
 
 
-#: The form of the folders in which findings are filed.
+#: The format of the folders of findings.
 FINDING = "pfnlab-finding/1"
 
 KINDS = {
@@ -173,9 +174,9 @@ def part_of(result: Printed) -> Part:
 
 
 def takes() -> str:
-    """The results a report is made of, for messages."""
+    """Return the results that a report accepts, for messages."""
     verbs = ", ".join(kind.verb for form, kind in KINDS.items() if form != FINDING)
-    return f"a report takes what {verbs} print, and folders of findings"
+    return f"a report takes the output of {verbs}, and folders of findings"
 
 
 _GAP = "  "
@@ -189,7 +190,7 @@ def terminal(part: Part) -> str:
 
 
 def _lines(blocks: Iterable[Block]) -> Iterator[str]:
-    """The lines of *blocks*; a table stands apart, unless it is a list with which everything begins."""
+    """Return the lines of *blocks*, with space around a table unless it is a list at the start."""
     written = [(block, lines) for block in blocks if (lines := list(_block_lines(block)))]
     apart = written and not isinstance(written[0][0], Table)
     for place, (block, lines) in enumerate(written):
@@ -209,7 +210,7 @@ def _block_lines(block: Block) -> Iterator[str]:
             yield from visible(block.text if block.glance is None else block.glance).splitlines()
         case Facts():
             for name, values in block.rows:
-                # A line of its own from its first column on: who selects that line has the command.
+                # On a line of its own from the first column, so that it can be copied.
                 yield from (f"  {name}:", *values)
         case Table() if block.glance:
             yield from _wrapped_lines(block) if block.wrapped else _table_lines(block)
@@ -243,7 +244,7 @@ def _table_lines(table: Table) -> Iterator[str]:
 
 
 def _row_line(texts: Sequence[str], widths: Sequence[int]) -> str:
-    """The cells of a row in columns; a number stands at the right of its column."""
+    """Return the cells of a row in columns; numbers are aligned right."""
     cells = (
         text.rjust(width) if text.replace(",", "").isdigit() else text.ljust(width)
         for text, width in zip(texts, widths, strict=True)

@@ -1,4 +1,4 @@
-"""``discussions review``: the defects of threads, and what a review says of each."""
+"""``discussions review``: the defects of threads, and the review of each."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from pfnlab.discussions.reviewed import PostedReviews, ReviewedRow
 from pfnlab.present.document.blocks import Block, Bullets, Cell, Chapter, Table, cell, cells
 from pfnlab.present.document.part import Part, program_code, told
 
-#: How a row came out.
+#: The outcome of a row.
 _CAME = {
     True: cell("as expected", "good"),
     False: cell("NOT as expected", "bad"),
@@ -16,9 +16,9 @@ _CAME = {
 
 
 def part(content: PostedReviews) -> Part:
-    """A table of the rows, the programs that show them, and the rows that cannot be asked."""
+    """A table of the rows, the programs that show them, and the rows that cannot be reviewed."""
     says = verdict(content)
-    return told(content, "Reviews of what was posted", says, _blocks(content), first=says)
+    return told(content, "Reviews of posted patches", says, _blocks(content), first=says)
 
 
 def verdict(content: PostedReviews) -> str:
@@ -30,7 +30,8 @@ def verdict(content: PostedReviews) -> str:
 
 
 def length_of(row: ReviewedRow) -> str:
-    """The lengths of the shortest programs, ``told_free 8``, or of the schedule where there is no program."""
+    """Return the lengths of the shortest programs, e.g. ``told_free 8``, or of the schedule without a
+    program."""
     return ", ".join(
         f"{one.name} {one.length}" + (" (schedule)" if one.text is None else "") for one in row.shown
     )

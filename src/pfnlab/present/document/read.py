@@ -1,4 +1,4 @@
-"""Results that verbs printed with ``--json``, read from files and recognised by their ``format``."""
+"""Read the ``--json`` output of verbs from files, recognised by ``format``."""
 
 import os
 import re
@@ -21,7 +21,7 @@ from pfnlab.present.document.part import KINDS, takes
 #: A place as messages of msgspec name it, and the steps to it.
 _PLACE = re.compile(r" - at `\$([^`]*)`$")
 _STEP = re.compile(r"\.(\w+)|\[(\d+|\.\.\.)\]")
-#: The most characters of a foreign ``format`` or value that a message repeats.
+#: The most characters of an unknown ``format`` or value that a message repeats.
 _REPEATED = 40
 
 
@@ -31,22 +31,22 @@ def read_results(paths: Sequence[Path]) -> list[Printed]:
 
 
 def result_of(content: Any, source: str = "<result>") -> Printed:
-    """The result that a JSON object is; raises Misuse for none, naming the formats that are read."""
+    """Return the result in a JSON object; raises Misuse if it is not one, naming the accepted formats."""
     name = content.get("format") if isinstance(content, dict) else None
     if not isinstance(name, str):
-        raise Misuse(f"{source}: no result of pfnlab (the key `format` is missing): {takes()}")
+        raise Misuse(f"{source}: not a result of pfnlab (the key `format` is missing): {takes()}")
     if name not in KINDS:
-        raise Misuse(f"{source}: no report is made of the format {one_line(name)[:_REPEATED]}: {takes()}")
+        raise Misuse(f"{source}: unknown format {one_line(name)[:_REPEATED]}: {takes()}")
     kind = KINDS[name]
     try:
         return msgspec.convert(content, kind.content)
     except msgspec.ValidationError as trouble:
         said = f"{one_line(str(trouble))}{_found(content, str(trouble))}"
-        raise Misuse(f"{source}: no {name}: {said}; print it again with {kind.verb}") from None
+        raise Misuse(f"{source}: not a {name}: {said}; print it again with {kind.verb}") from None
 
 
 def _found(content: Any, said: str) -> str:
-    """The value at the place that a message names, as ``, which is "x"``; empty where it names none."""
+    """Return the value at the place in a message, as ``, which is "x"``; empty if it names none."""
     place = _PLACE.search(said)
     if place is None:
         return ""
@@ -54,7 +54,7 @@ def _found(content: Any, said: str) -> str:
         try:
             content = content[int(number)] if number else content[name]
         except (KeyError, IndexError, TypeError, ValueError):
-            # A key of any name is named by dots.
+            # A key with any name is shown as dots.
             return ""
     shown = one_line(json_line(content))
     return f", which is {shown if len(shown) <= _REPEATED else f'{shown[:_REPEATED]}…'}"
@@ -89,10 +89,10 @@ def _places(folder: Path) -> list[Path]:
             folders = [folder / entry.name for entry in search.entries(str(folder))]
     found = [place for place in folders if _is_own(place / PROGRAM) and _is_own(place / REPORT)]
     if not found:
-        raise Misuse(f"{folder}: no finding is in this folder ({PROGRAM} and {REPORT}): {takes()}")
+        raise Misuse(f"{folder}: no finding in this folder ({PROGRAM} and {REPORT}): {takes()}")
     return found
 
 
 def _is_own(path: Path) -> bool:
-    """True for a file of the finding itself: what a link leads to is none, and has no place in a report."""
+    """True if a file is part of the finding itself; link targets are not, and reports leave them out."""
     return path.is_file() and not path.is_symlink()

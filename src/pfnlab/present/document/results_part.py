@@ -1,4 +1,4 @@
-"""``results`` and ``campaign status``: what campaigns found, discoveries first, and how far they are."""
+"""``results`` and ``campaign status``: the results of campaigns, discoveries first, and their progress."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from pfnlab.campaign.store.rows import DISCOVERIES
 from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, Tone, cell, cells
 from pfnlab.present.document.part import Part, done, program_code, section
 
-#: The tone of a verdict; every other is as expected.
+#: The tone of a verdict; all others are as expected.
 _TONES: dict[str, Tone] = {
     **dict.fromkeys(("differs", "unexpected"), "lit"),
     **dict.fromkeys(("violated", "alarm", "lost"), "bad"),
@@ -25,7 +25,7 @@ _SHOWN = 60
 
 
 def part(content: ListedResults) -> Part:
-    """The results of campaigns: discoveries first, then what is open."""
+    """The results of campaigns: discoveries first, then undecided ones."""
     told = [item for item in content.results if item.kind != "run"]
     counts = {verdict for campaign in content.campaigns for verdict in campaign.counts} or {*DISCOVERIES}
     found = sorted((item for item in told if item.verdict in counts), key=lambda item: len(item.program))
@@ -36,7 +36,7 @@ def part(content: ListedResults) -> Part:
     blocks += section("Found", *map(_chapter, found[:_SHOWN]), *_more(found))
     blocks += section("Open", *map(_chapter, open_[:_SHOWN]), *_more(open_), folded=True)
     if content.campaigns:
-        blocks += section("How far they are", *status_part(content.campaigns).blocks)
+        blocks += section("Progress of campaigns", *status_part(content.campaigns).blocks)
     outcome = Outcome.AS_EXPECTED
     if found:
         outcome = Outcome.DISCOVERY
@@ -46,7 +46,8 @@ def part(content: ListedResults) -> Part:
     shards = sum(campaign.shards for campaign in content.campaigns)
     ready = sum(campaign.done for campaign in content.campaigns)
     says = (
-        f"{number_of(len(told), 'result')}, {len(found)} to look at; {ready} of {number_of(shards, 'shard')} "
+        f"{number_of(len(told), 'result')}, {len(found)} to review; {ready} of "
+        f"{number_of(shards, 'shard')} "
         "done."
     )
     facts = done(
@@ -59,7 +60,7 @@ def part(content: ListedResults) -> Part:
 
 
 def listing_part(content: ListedResults, *, full: bool = False) -> Part:
-    """Every result in a line, as the store has them."""
+    """Every result in a line, in the order of the store."""
     rows = Table(
         "Results of the store",
         ("digest", "verdict", "result"),
@@ -86,7 +87,7 @@ def status_part(campaigns: Sequence[CampaignStatus]) -> Part:
     """The state of each campaign."""
     shown = Bullets(tuple(tuple(_status(campaign)) for campaign in campaigns))
     says = number_of(len(campaigns), "campaign")
-    return Part("How far they are", says, Outcome.AS_EXPECTED, (shown,))
+    return Part("Progress of campaigns", says, Outcome.AS_EXPECTED, (shown,))
 
 
 def _status(campaign: CampaignStatus) -> Iterator[str]:
@@ -105,18 +106,18 @@ def _status(campaign: CampaignStatus) -> Iterator[str]:
         shards = number_of(campaign.waiting, "shard")
         yield f"{shards} to be done: pfnlab campaign resume {shell_word(campaign.name)}"
     if campaign.isolated:
-        yield f"once more: pfnlab campaign resume {shell_word(campaign.name)} --isolated"
+        yield f"retry: pfnlab campaign resume {shell_word(campaign.name)} --isolated"
 
 
 def _counts(told: Sequence[ListedResult]) -> Sequence[Block]:
-    """How many of each verdict each task gave."""
+    """The number of results by task and verdict."""
     tasks = sorted({item.task for item in told})
     counts = Counter((item.verdict, item.task) for item in told)
     rows = tuple(
         cells(cell(word, _TONES.get(word, "good")), *(str(counts[word, task] or "-") for task in tasks))
         for word in sorted({item.verdict for item in told})
     )
-    return [Table("Results by verdict and by what found them", ("verdict", *tasks), rows)]
+    return [Table("Results by verdict and task", ("verdict", *tasks), rows)]
 
 
 def _more(items: Sequence[ListedResult]) -> Sequence[Block]:

@@ -1,4 +1,4 @@
-"""``review``: what a design newly breaks, repairs, costs and changes."""
+"""``review``: what a design newly breaks, fixes, costs and changes."""
 
 from collections.abc import Iterator
 
@@ -33,12 +33,12 @@ _COSTS: dict[CostKind, str] = {
     "allocations": "other allocations",
 }
 
-#: So many changes are shown; the rest are in the JSON.
+#: The most changes that are shown; the rest are in the JSON.
 _SHOWN = 8
 
 
 def part(content: ReviewResult) -> Part:
-    """The verdict, then what is newly broken, repaired, what it costs, changes, and what was not asked."""
+    """The verdict, then violations, fixes, costs, changes, and questions not asked."""
     says = verdict(content)
     return told(content, f"{content.design} against {content.base}", says, _blocks(content), first=says)
 
@@ -51,7 +51,7 @@ def verdict(content: ReviewResult) -> str:
         names = ", ".join(found.name for found in content.broken)
         return f"{who}: newly broken: {names}{cut}."
     if content.is_unchanged:
-        return f"{who}: does the same in all that was asked{cut}."
+        return f"{who}: no difference in any question{cut}."
     extra = [
         f"{number_of(len(content.repaired), 'property', 'properties')} repaired" if content.repaired else "",
         *(words for kind, words in _COSTS.items() if any(cost.kind == kind for cost in content.costs)),
@@ -71,7 +71,7 @@ def _blocks(content: ReviewResult) -> Iterator[Block]:
     found = (*content.broken, *content.repaired)
     if found:
         yield Table(
-            "What is newly broken, and what is repaired",
+            "Newly broken, and fixed",
             ("property", "verdict", "what happens", "noticed by", "where"),
             tuple(
                 cells(
@@ -86,15 +86,15 @@ def _blocks(content: ReviewResult) -> Iterator[Block]:
             under=14,
         )
     for one in content.repaired:
-        yield Chapter(f"{one.name} is repaired", _shown(one, content.base).blocks, folded=True)
+        yield Chapter(f"{one.name} is fixed", _shown(one, content.base).blocks, folded=True)
     yield from _costs(content)
     yield from _changes(content)
     if content.same:
         names = ", ".join(f"{one.name} ({one.states:,})" for one in content.same)
-        yield Paragraph(f"also in the base, in so many states: {names}")
+        yield Paragraph(f"also in the base, by number of states: {names}")
     if content.differs:
         kinds = ", ".join(f"{kind} ({count:,})" for kind, count in content.differs.items())
-        yield Paragraph(f"differs on, in so many states and pairs: {kinds}")
+        yield Paragraph(f"differences, by number of states and pairs: {kinds}")
     yield Bullets(tuple(_asked(content)))
 
 
@@ -136,14 +136,14 @@ def _changes(content: ReviewResult) -> Iterator[Block]:
         for change in content.changes[:_SHOWN]
     )
     heads = ("operation", "field", "base", "design", "in", "first")
-    yield from headed("What else differs", heads, rows, 5)
+    yield from headed("Other differences", heads, rows, 5)
     if more := content.changes[_SHOWN:]:
-        yield Paragraph(f"{number_of(len(more), 'more change')} (--json has all)")
+        yield Paragraph(f"{number_of(len(more), 'more change')} (--json lists all)")
 
 
 def _asked(content: ReviewResult) -> Iterator[str]:
     pairs = number_of(content.schedules, "pair")
-    yield f"asked: {content.states:,} states of sequences, {pairs} beside each other"
+    yield f"asked: {content.states:,} states of sequences, {pairs} concurrently"
     for stage in content.stages:
         if stage.asked < stage.planned:
             core = "core, " if stage.core else ""

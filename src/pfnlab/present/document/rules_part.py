@@ -1,4 +1,4 @@
-"""``kernels diff --model``: the rules of two kernels, and what a user sees of each."""
+"""``kernels diff --model``: the rules of two kernels, and the effect of each on a user."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,14 +7,14 @@ from pfnlab.hunt.meeting.rules_between import RuleChange, RulesBetween, SeenChan
 from pfnlab.present.document.blocks import Block, Bullets, Chapter, Paragraph, Table, cell, cells, headed
 from pfnlab.present.document.part import Part, told
 
-#: The most programs that are named for one rule.
+#: The most programs named for one rule.
 _NAMED = 6
 #: The most lines of a field that are shown.
 _LINES = 4
 
 
 def part(content: RulesBetween) -> Part:
-    """The rules that differ with what shows them, then the programs in which a user sees a difference."""
+    """The rules that differ with their effects, then the programs in which a user sees a difference."""
     names = " and ".join(content.versions)
     seen = sum(change.by_user for change in content.changes)
     says = (
@@ -33,11 +33,11 @@ def _blocks(content: RulesBetween) -> Iterator[Block]:
     shown = [change for change in others if change.seen is not None]
     moot = [change for change in shown if change.seen is not None and change.seen.by_user]
     by_user = [change for change in content.changes if change.by_user]
-    yield from _rules("Rules of which a user sees something", by_user)
-    yield from _rules("Rules that another one hides", moot)
+    yield from _rules("Rules with an effect on a user", by_user)
+    yield from _rules("Rules hidden by another rule", moot)
     inside = [change for change in shown if change not in moot]
     yield from _rules("Rules inside the kernel: counters, entries, flushes, the order of calls", inside)
-    yield from _rules("Rules that show in no program", [one for one in others if one.seen is None])
+    yield from _rules("Rules without effect in any program", [one for one in others if one.seen is None])
     rows = (
         cells(one.program, str(one.seen.step), one.seen.field, ", ".join(one.rules), one.asks)
         for one in content.programs
@@ -52,7 +52,7 @@ def _blocks(content: RulesBetween) -> Iterator[Block]:
 
 
 def _rules(caption: str, changes: Sequence[RuleChange]) -> Iterator[Table]:
-    """A table of changes, and below each what shows it."""
+    """A table of changes, with the evidence below each."""
     rows = (
         cells(change.change, change.bug or "-", cell(change.program or "-", code=True), change.source)
         for change in changes

@@ -1,4 +1,4 @@
-"""``run``: one program on machines, from its result or from what ``--json`` printed of it."""
+"""``run``: one program on machines, from its result or its ``--json`` output."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -17,9 +17,9 @@ from pfnlab.programs.lang.printer import format_program
 from pfnlab.programs.runs.cells import LEAKED, NOTHING, ROWS, TRACE_ROWS
 from pfnlab.programs.runs.cells import cell as field_lines
 
-#: The statements that a document makes in a table, or below a heading of their own.
+#: The statements that a document shows in a table, or below their own heading.
 _ELSEWHERE = (About.DIFFER, About.STEP, About.LOG)
-#: The fields whose values a difference shows at once; those of others are in the table of all that was seen.
+#: The fields whose values a difference shows; others are in the table of all observations.
 _FIRST = ("result", *ROWS)
 
 
@@ -77,8 +77,8 @@ def _blocks(result: RunResult, text: str, fields: Sequence[str], *, drawn: bool)
     if tuple(fields) != TRACE_ROWS:
         whole = step_rows(program, runs, verdict, TRACE_ROWS)
         if len(whole) > len(step_rows(program, runs, verdict, fields)):
-            table = _steps("All that was seen", whole, result.machines)
-            yield from section("All that was seen, with entries and kernel calls", table, folded=True)
+            table = _steps("All observations", whole, result.machines)
+            yield from section("All observations, with entries and kernel calls", table, folded=True)
 
 
 def _flushes(result: RunResult) -> Iterator[Block]:
@@ -111,7 +111,7 @@ def _difference_rows(result: RunResult) -> Iterator[tuple[Cell, ...]]:
             yield name, cell(field), *(_seen(lines, lines != values[0]) for lines in values)
         if others:
             name = cell("" if shown else f"{step + 1}. {op}", code=True)
-            below = cell("in the table of all that was seen", "pale")
+            below = cell("in the table of all observations", "pale")
             yield name, cell(", ".join(others)), below, *(Cell() for _ in result.runs[1:])
 
 
@@ -134,7 +134,7 @@ def _steps(caption: str, rows: Sequence[TableRow], machines: Sequence[str]) -> T
 
 
 def _seen(lines: tuple[str, ...], lit: bool) -> Cell:
-    """The observation of a machine, highlighted where it differs from that of the first."""
+    """The observation of a machine, highlighted where it differs from the first."""
     if lit:
         return Cell(lines or (NOTHING,), "lit", True)
     return Cell(lines, "bad" if any(line.endswith(LEAKED) for line in lines) else "", True)

@@ -293,7 +293,7 @@ def _book_part(
     owner = ", ".join(names)
     says = f"{said}, of {owner}" if owner else said
     if leaked:
-        says = f"{said}, LEAKED: nobody maps it any more"
+        says = f"{said}, LEAKED: no longer mapped"
     context = reserved_part("ctx", entry.span, nth) if refs is not None else ""
     there = {pages_part("vma", vma.task, vma.span) for vma in step.vmas or ()}
     owning = [part for part in (pages_part("vma", task, span) for task, span in vmas) if part in there]

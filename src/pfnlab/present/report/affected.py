@@ -30,9 +30,9 @@ AffectedWord = Literal[
     "mended",
     "never",
 ]
-#: The words of rows that are printed unasked.
+#: The words of rows that are printed by default.
 OPEN: tuple[AffectedWord, ...] = ("has", "not known", "not with this configuration")
-#: What is wrong stands before what only differs, and that before rules.
+#: Faults first, then differences, then rules.
 _ORDER = (BugKind.BUG, BugKind.REGRESSION, BugKind.CHANGE, BugKind.RULE, BugKind.PROPOSAL)
 _SEES = (StandingWord.HAS, StandingWord.NOT_KNOWN)
 
@@ -56,12 +56,12 @@ class NamedFix(msgspec.Struct, frozen=True):
 
 
 class AffectedBy(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the kernel stands with one bug.
+    """The state of one bug in the kernel.
 
     :param id: the bug's number
     :param title: its short name
     :param what: what happens, in Markdown
-    :param word: whether the kernel has it
+    :param word: the state in a word
     :param sentence: the same with dates and commits
     :param fixed: where it is fixed, a sentence; empty where no fix is known
     :param note: what that means for the kernel's series, a sentence; often empty
@@ -90,14 +90,14 @@ class AffectedBy(msgspec.Struct, frozen=True, kw_only=True):
 class AffectsResult(Result, frozen=True, kw_only=True, tag="pfnlab-bugs-affects/1"):
     """The bugs of one kernel.
 
-    :param version: as it was written
+    :param version: as the user wrote it
     :param upstream: the release and point it comes from; null where the text does not say the point
     :param about: what kind of kernel it is and what its version does not say, a sentence each
     :param config: the file of its configuration; empty where none was given
     :param arch: its architecture; empty where it is not known
     :param changelog: the file of its changelog; empty where none was given
-    :param bugs: the rows, gravest first; bugs and regressions before changes and rules
-    :param left_out: how many rows are over, or rules, and were not asked for
+    :param bugs: the rows, most severe first; bugs and regressions before changes and rules
+    :param left_out: the number of rows that are fixed or rules, if they were not requested
     """
 
     version: str
@@ -111,7 +111,7 @@ class AffectsResult(Result, frozen=True, kw_only=True, tag="pfnlab-bugs-affects/
 
     @property
     def rows(self) -> list[AffectedBy]:
-        """The rows, without measurements of a bug that has a row of its own."""
+        """The rows, without measurements of a bug that has its own row."""
         measured = {number for row in self.bugs for number in row.also}
         return [row for row in self.bugs if row.id not in measured]
 
@@ -126,7 +126,7 @@ class AffectsResult(Result, frozen=True, kw_only=True, tag="pfnlab-bugs-affects/
 
 
 class _Kernel(msgspec.Struct, frozen=True):
-    """The kernel that is asked about."""
+    """The kernel of the question."""
 
     name: KernelName
     options: Mapping[str, str] | None
@@ -143,14 +143,14 @@ def affecting(
     arch: str | None = None,
     changelog: Path | None = None,
 ) -> AffectsResult:
-    """Where the kernel *version* stands with each bug.
+    """Return the state of each bug in the kernel *version*.
 
     :param version: upstream's, a distribution's package version, or what ``uname -r`` says
     :param options: those of its configuration; None where it is not known
-    :param every: also rows that are over, rules, and proposals
+    :param every: include fixed bugs, rules and proposals
     :param arch: its architecture; by default that of the version, if it says one
     :param changelog: of its package, or the log of its tree
-    :raises Misuse: it begins like no version, no kernel has it, or the changelog cannot be read
+    :raises Misuse: not a version, no such kernel, or the changelog cannot be read
     """
     name = kernel_name(version)
     if why := never_released(name):
@@ -188,7 +188,7 @@ def _about(kernel: _Kernel) -> Iterator[str]:
     name = kernel.name
     base = f"{name.release}.{name.point}" if name.point else name.release
     if name.distribution is not None:
-        # A frozen number says less than the family does.
+        # A frozen number says less than the family.
         frozen = name.distribution.backports is Backports.ANY
         yield name.distribution.about(name.release if frozen else base)
     elif name.packaged and name.point is None:
@@ -229,7 +229,7 @@ def _standing(one: Bug, kernel: _Kernel) -> tuple[AffectedWord, str, tuple[Namin
     sentence = standing.sentence
     named: tuple[NamingLine, ...] = ()
     if standing.word is StandingWord.HAS and is_future(kernel.name) and not one.dated.dates.change:
-        word, sentence = "not known", f"Whether {kernel.name.text} has {one.number} is not known."
+        word, sentence = "not known", f"It is not known if {kernel.name.text} has {one.number}."
     if kernel.repairs is not None:
         word, sentence, named = _by_changelog(one, kernel.repairs, word, sentence)
     lacking = options_lacking(one, kernel.options) if kernel.options is not None else ()
@@ -246,19 +246,19 @@ def _standing(one: Bug, kernel: _Kernel) -> tuple[AffectedWord, str, tuple[Namin
 def _by_changelog(
     one: Bug, repairs: NamedRepairs, word: AffectedWord, sentence: str
 ) -> tuple[AffectedWord, str, tuple[NamingLine, ...]]:
-    """The same with what a changelog says: a fix that it names, takes back, or a cause that it brings."""
+    """Return it with the evidence of a changelog: a fix it names or reverts, or a cause it introduces."""
     if word in ("mended", "never") or one.dated.dates.change:
         return word, sentence, ()
     fix, cause = repairs.of_fix(one), repairs.of_cause(one)
     if fix and fix[0].reverted:
         back: AffectedWord = "has" if word == "has" else "not known"
-        return back, f"The changelog takes the fix of {one.number} back.", fix
+        return back, f"The changelog reverts the fix of {one.number}.", fix
     if fix:
         return "mended", f"The changelog names the fix of {one.number}.", fix
     if cause and not cause[0].reverted and word in ("not yet", "not known"):
-        return "has", f"The changelog names what brought {one.number}, and not its fix.", cause
+        return "has", f"The changelog names the cause of {one.number}, but not its fix.", cause
     if cause and cause[0].reverted and word == "has":
-        return "not known", f"The changelog takes back what brought {one.number}.", cause
+        return "not known", f"The changelog reverts the cause of {one.number}.", cause
     return word, sentence, ()
 
 

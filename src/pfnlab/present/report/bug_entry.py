@@ -1,4 +1,4 @@
-"""One bug with all that is known of it."""
+"""One bug with all known facts."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ class BugEntry(Printed, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
     :param title: its short name
     :param what: what happens, in Markdown
     :param group: the heading it stands under
-    :param since: the first mainline release with it; ``all`` for every one, empty where nobody knows
-    :param introduced: the commit that brought it
+    :param since: the first mainline release with it; ``all`` for every release, empty if unknown
+    :param introduced: the commit that introduced it
     :param mended: the first mainline release without it
-    :param commit: the commit that mends it
-    :param remark: what has to be said of its end
-    :param stable: every stable release that is known to have taken the repair over
-    :param came: the same of what brought it
-    :param partial: other stable series may have taken the repair over too
-    :param no_stable: no stable series took the repair over
+    :param commit: the commit that fixes it
+    :param remark: a note on its end
+    :param stable: every stable release known to have backported the fix
+    :param came: the same for the cause
+    :param partial: other stable series may have backported the fix too
+    :param no_stable: no stable series backported the fix
     :param stable_only: no mainline release had it
     :param cve: its number; empty where it has none
     :param same_as: the bug whose dates it has, of which it is a measurement
@@ -63,7 +63,7 @@ class BugEntry(Printed, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
     :param log: families of messages it prints, or wordings
     :param breaks: the properties that it violates
     :param programs: programs that are about it
-    :param shown: programs with a machine that has it, and one that does not
+    :param programs: programs about it
     :param holds: of a rule, what a step of a program answers on machines that keep it
     :param seen: exact versions of kernels that ran one of these programs and have it; empty outside a clone
     :param settled: what became of the entry when somebody looked
@@ -147,7 +147,7 @@ class BugEntry(Printed, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
         came = ", ".join(map(str, self.came))
         yield "stable came", f"{came}{', and no mainline release' if self.stable_only else ''}"
         more = ", and perhaps others" if self.partial else ""
-        none = "no series took the repair over" if self.no_stable else ""
+        none = "no series backported the fix" if self.no_stable else ""
         yield "stable", f"{', '.join(map(str, self.stable))}{more}" if self.stable else none
         yield "configuration", ", ".join(f"{name}={value}" for name, value in self.config.items())
         yield "trigger", self.trigger
@@ -170,7 +170,7 @@ class BugEntry(Printed, frozen=True, kw_only=True, tag="pfnlab-bug/1"):
 
 
 def sources_of(one: Bug) -> tuple[str, ...]:
-    """The sources of a bug and of its dates; of one that has none of its own, where it was measured."""
+    """Return the sources of a bug and of its dates, or, without sources, where it was measured."""
     found = dict.fromkeys((*one.sources, *one.dated.sources))
     return tuple(found) or ((f"measured on {one.on}",) if one.on else ())
 

@@ -1,4 +1,4 @@
-"""The bugs of a list: those that a kind, a property, a series or a line of a log leaves."""
+"""The bugs that match a kind, a property, a series or a line of a log."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pfnlab.programs.lang.words import did_you_mean
 
 
 class BugWish(msgspec.Struct, frozen=True, kw_only=True):
-    """The things that the bugs of a list have in common.
+    """The criteria of a list of bugs.
 
     :param discussion: the number of a discussion of docs/claims.md, or a part of a thread's address
     :param series: a release whose newest known point has them
@@ -66,7 +66,7 @@ class ListedBug(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, one: Bug) -> ListedBug:
-        """A bug, as lists have it."""
+        """Return a bug in the form of lists."""
         same = ("title", "kind", "what", "stable_only", "cve", "reach", "breaks")
         return cls(
             id=one.number,
@@ -94,12 +94,12 @@ class BugList(Printed, frozen=True, kw_only=True, tag="pfnlab-bugs/1"):
             for one in self.bugs
         ]
         if not rows:
-            return "No bug of the catalogue is like that."
+            return "No bug in the catalogue matches."
         return "\n".join(in_columns(rows))
 
 
 def listed(wish: BugWish) -> BugList:
-    """The bugs that *wish* leaves, by number; raises Misuse for a kind or so that is unknown."""
+    """Return the bugs that match *wish*, by number; raises Misuse if a kind or other name is unknown."""
     return BugList(bugs=tuple(map(ListedBug.of, _left(wish))))
 
 
@@ -125,26 +125,26 @@ def _left(wish: BugWish) -> Iterator[Bug]:
 
 
 def property_names() -> list[str]:
-    """Every property that is asked of kernels or models, by its name."""
+    """Return every property that is checked on kernels or models, by name."""
     return list(dict.fromkeys([*(one.name for one in (*QUESTIONS, *RACE_QUESTIONS)), *SEEN]))
 
 
 def _of(word: str | None, words: list[str], noun: str) -> str | None:
-    """*word*, where it is one of *words*; raises Misuse where it is none."""
+    """Return *word* if it is one of *words*; raises Misuse if it is not."""
     if word is not None and word not in words:
         raise Misuse(f"there is no {noun} {word!r}{did_you_mean(word, words)}")
     return word
 
 
 def _newest(series: str) -> str:
-    """The newest known point of *series*, or the release; raises Misuse for a series without model."""
+    """Return the newest known release of *series*; raises Misuse for a series without model."""
     if series not in RELEASES:
-        raise Misuse(f"there is no series {series!r}{did_you_mean(series, RELEASES)}")
+        raise Misuse(f"no series {series!r}{did_you_mean(series, RELEASES)}")
     return newest_known(series) or series
 
 
 def _families(log: str) -> tuple[Family, ...]:
-    """The families of messages that *log* is a line of; of a part of a wording, those that have it."""
+    """Return the message families that match the line *log*, or contain this part of a wording."""
     found = tuple(event.family for event in explain_line(log).events)
     words = log.casefold()
     return found or tuple(

@@ -1,6 +1,6 @@
 """The result of one program: its runs, the verdict, and both in one word and one line.
 
-Every format prints these results and the statements on them; none decides anew what they mean.
+Every format prints these results and statements; none decides again.
 """
 
 import textwrap
@@ -29,7 +29,7 @@ Tone = Literal["", "lit", "bad"]
 SHOWN = ("result", *ROWS)
 #: The property of reservations that stay.
 _LEAK = "no_leak"
-#: As wide as a statement may be that is not to be wrapped.
+#: The width up to which a statement is not wrapped.
 _UNWRAPPED = 1 << 20
 
 
@@ -50,7 +50,7 @@ class About(Enum):
     UNDECIDED = "undecided: "
     #: More of the statement before it: a step that differs.
     STEP = "  "
-    #: Likewise: a line of a kernel's log, which is not wrapped.
+    #: Also more of the statement before: a line of a kernel's log, which is not wrapped.
     LOG = "    "
     KERNEL = ""
 
@@ -69,7 +69,7 @@ class Statement(NamedTuple):
 
     @property
     def rest(self) -> str:
-        """As :attr:`line`, without the words that it begins with."""
+        """Like :attr:`line`, without its first words."""
         return next(iter(_wrapped(self.says, _UNWRAPPED)), "")
 
 
@@ -231,7 +231,7 @@ def _expected(expectations: Sequence[Expectation]) -> Iterator[Statement]:
 
 
 class RunStatus(Enum):
-    """The result of a program in one word, by weight: where several are true, the first is said."""
+    """The result of a program in one word; if several apply, the most severe."""
 
     ALARM = "alarm"
     DIFFERS = "differs"
@@ -246,7 +246,7 @@ class RunStatus(Enum):
 
     @property
     def is_good(self) -> bool:
-        """True where there is nothing to look at."""
+        """True if there is nothing to review."""
         return self in (RunStatus.AGREES, RunStatus.EXPECTED, RunStatus.RAN)
 
 
@@ -288,11 +288,11 @@ class RunResult(msgspec.Struct, frozen=True):
 
     @property
     def why(self) -> str:
-        """The reason to look at it, in one line; empty where there is none."""
+        """The reason to review it, in one line; empty without one."""
         if self.status is RunStatus.DIFFERS:
             groups = " | ".join(", ".join(group) for group in self.verdict.groups)
             return f"{groups}; {self._first_difference}"
-        # The subject of the statement that says why.
+        # The subject of the statement with the reason.
         about = None if self.status.is_good else About[self.status.name]
         said = statements(self.runs, self.verdict)
         return next((statement.rest for statement in said if statement.about is about), "")
@@ -313,7 +313,7 @@ class RunResults(msgspec.Struct, frozen=True):
 
     @property
     def outcome(self) -> Outcome:
-        """A discovery before what is undecided."""
+        """A discovery takes precedence over an undecided result."""
         return Outcome.of_all(result.verdict.outcome for result in self.of_programs)
 
 
@@ -341,7 +341,7 @@ def _short_reason(violations: Sequence[Violation], name: str) -> str:
 
 
 def by_weight(results: Sequence[RunResult]) -> list[RunResult]:
-    """Results by weight: alarms first, then those that differ, then others; alike in the order given."""
+    """Results by severity: alarms first, then differences, then others; ties in the given order."""
     order = list(RunStatus)
     return sorted(results, key=lambda result: order.index(result.status))
 
@@ -354,7 +354,7 @@ def asked(results: Sequence[RunResult]) -> str:
 
 
 def counts(results: Sequence[RunResult]) -> str:
-    """How many came to what: ``3 programs: 1 differs, 2 agree``."""
+    """The number of programs by status: ``3 programs: 1 differs, 2 agree``."""
     found = [result.status for result in results]
     plural = {
         RunStatus.DIFFERS: "differ",

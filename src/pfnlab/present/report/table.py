@@ -31,7 +31,7 @@ from pfnlab.programs.runs.compare import Verdict, comparable, spent_messages
 from pfnlab.programs.runs.modes import mode_lines, without_pages
 from pfnlab.programs.runs.observation import Run, Step
 
-#: Characters that a terminal acts on instead of showing: bell, backspace, vertical tab, form feed, return.
+#: Characters that a terminal acts on: bell, backspace, vertical tab, form feed, return.
 _ACTING = dict.fromkeys((7, 8, 11, 12, 13))
 
 
@@ -43,7 +43,7 @@ class StyledPiece(NamedTuple):
 
 
 class StyledText:
-    """A text that grows piece by piece; rich, slow to import, is for a terminal alone."""
+    """A text built piece by piece; rich is slow to import, and only for a terminal."""
 
     def __init__(self, text: str = "", style: str = "") -> None:
         self.pieces: list[StyledPiece] = []
@@ -74,7 +74,7 @@ class StyledText:
 
 
 def lines_of(texts: Iterable[StyledText]) -> StyledText:
-    """Texts with the end of a line between them."""
+    """Return texts joined by line ends."""
     whole = StyledText()
     for at, text in enumerate(texts):
         if at:
@@ -90,13 +90,13 @@ HEAD, OP, LIT, FAILED = "bold", "", "bold yellow", "bold red"
 GAP = 3
 NARROWEST = 12
 READABLE = 16
-#: The end of rows that differ, and the explanation of the marks where they were used.
+#: The end of rows that differ, and the explanation of the marks that were used.
 MARK = "<"
 LEGEND = {LEAKED: "still reserved, but no longer mapped", MARK: "differs from the first machine"}
 
 
 class TableRow(NamedTuple):
-    """A label and the lines of every machine's cell; *lit* cells are not as the first machine's."""
+    """A label and the lines of every machine's cell; *lit* cells differ from the first machine."""
 
     label: str
     cells: tuple[tuple[str, ...], ...]
@@ -246,7 +246,7 @@ def _lit(steps: Sequence[Step | None], field: str, spent: frozenset[str]) -> fro
 
 
 def blocks(label: int, natural: Sequence[int], width: int) -> list[range]:
-    """Which columns stand side by side: all, or as few blocks below each other as are readable."""
+    """Return the columns to show side by side: all, or as few blocks as are readable."""
     label = min(label, max(width // 3, NARROWEST))
     per_block = len(natural)
     for count in range(1, len(natural) + 1):
@@ -271,8 +271,8 @@ def _of_block(row: TableRow, block: range) -> TableRow:
 
 
 def fit(label: int, natural: Sequence[int], width: int) -> tuple[int, list[int]]:
-    """Widths of the label, a third of *width* at most, and of every column, so that the line fits if it
-    can: wide columns share what narrow ones do not need.
+    """Return the widths of the label (at most a third of *width*) and of every column, so that the line fits
+    if possible: wide columns share the space that narrow ones do not need.
     """
     if label + sum(natural) + GAP * len(natural) <= width:
         return label, list(natural)
