@@ -100,5 +100,5 @@ def test_its_model_follows_its_configuration(kernel: BuiltKernel) -> None:
 
 def test_a_name_that_is_none_is_guessed_at(kernel: BuiltKernel) -> None:
     """A misspelt name is misuse, with the nearest one and those there are."""
-    with pytest.raises(Misuse, match=r"did you mean qemu:mine\?.*built are mine"):
+    with pytest.raises(Misuse, match=r"did you mean qemu:mine\?.*built here are mine"):
         name_machine("qemu:mime")

@@ -208,13 +208,13 @@ def test_without_on_the_newest_model_runs(ask: Ask, program: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("7.2", "there is no machine '7.2': did you mean model:7.2? write model:VERSION"),
+        ("7.22x", "there is no machine '7.22x': write model:VERSION"),
         ("quemu:7.2", "there is no machine 'quemu:7.2': did you mean qemu:7.2? write model:VERSION"),
         ("kvm", "there is no machine 'kvm': write model:VERSION"),
         ("qemu:", "machine 'qemu:' does not say which: write model:VERSION"),
         (
             "qemu:7.22",
-            "not a series, a file or one that was built here: did you mean qemu:7.2? known series are 6.1, ",
+            "not a series, a file or a kernel built here: did you mean qemu:7.2? known series are 6.1, ",
         ),
         ("qemu:/no/such/file", "no kernel '/no/such/file': not a series, a file or a kernel"),
         ("model:9.9", "9.9"),

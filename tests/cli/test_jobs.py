@@ -143,7 +143,7 @@ def test_a_killed_process_ends_a_hunt_with_one_line(
     assert 3 == answer.code
     (line,) = [line for line in answer.err.splitlines() if line.startswith("pfnlab: ")]
     assert re.fullmatch(
-        r"pfnlab: programs random 0:\d+ and behind: its process was killed by SIGKILL; "
+        r"pfnlab: random 0:\d+ and the programs after it: its process was killed by SIGKILL; "
         "where memory is short, --jobs 1 takes less",
         line,
     )

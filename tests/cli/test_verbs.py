@@ -82,7 +82,7 @@ def test_an_unknown_kernel_is_not_fetched(ask: Ask) -> None:
     answer = ask("kernels", "fetch", "6.99")
 
     assert answer.code == 2
-    assert "known are 6.1, " in answer.err
+    assert "known series are 6.1, " in answer.err
 
 
 def test_policies_are_listed(ask: Ask) -> None:

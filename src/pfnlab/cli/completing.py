@@ -33,7 +33,7 @@ BY_METAVAR: dict[str, Values] = {
     "FILE.py": values.paths(".py"),
     "FILE.jsonl": values.paths(".jsonl"),
     **dict.fromkeys(("FILE|PATH", "FILE|FOLDER", "COMMIT|FILE", "[DEVICE=]FILE", "FILE|-|LINE"), _FILES),
-    **dict.fromkeys(("BUNDLE|VMCORE|SOSREPORT", "FILE"), _FILES),
+    **dict.fromkeys(("BUNDLE|VMCORE|SOSREPORT|TEXT", "FILE"), _FILES),
     "FIELD,...": values.fields,
     "VERB...": values.words(*FORMS),
     "RESULT": values.paths(".json"),

@@ -36,7 +36,7 @@ def test_a_core_without_a_kernel_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "core"
     path.write_bytes(elf_core({0: bytes(1 << 20)}))
 
-    with pytest.raises(LensError, match="no Linux kernel is up in it"):
+    with pytest.raises(LensError, match="no Linux kernel is running in it"):
         core_snapshot(path)
 
 
