@@ -60,7 +60,7 @@ def test_words_for_many_kernels_stand_alone(ask: Ask, word: str) -> None:
     answer = ask("kernels", "fetch", word, "6.1")
 
     assert (2, "") == (answer.code, answer.out)
-    assert f"`{word}` stands for many kernels" in answer.err
+    assert f"`{word}` stands for several kernels" in answer.err
 
 
 def test_kernels_are_listed(ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
