@@ -175,6 +175,18 @@ def test_machines_that_break_a_property_alike_share_a_line() -> None:
     ) in text
 
 
+def test_a_reason_is_explained_once() -> None:
+    """Then its number is enough."""
+    broken = (
+        violation("m", "A06: pieces"),
+        msgspec.structs.replace(violation("m", "A06: pieces"), name="exact"),
+    )
+
+    text = table([careful()], violations=broken, width=200)
+
+    assert (1, 2) == (text.count("fixed in 6.16: pieces\n"), text.count("; known bug A06"))
+
+
 def test_a_rule_is_not_called_a_bug() -> None:
     """What kernels do by design has a number of the rules."""
     text = table([careful()], violations=(violation("m", "S8.2.6: freed before the flush"),), width=200)

@@ -114,9 +114,10 @@ def statements(runs: Sequence[Run], verdict: Verdict, fields: Sequence[str] = SH
     if len(runs) > 1 and verdict.agree:
         yield Statement(About.AGREE, ", ".join(run.machine for run in runs))
     leaked = {run.machine: left for run in runs if (left := _leaked(run, verdict))}
-    yield from _leaks(leaked, verdict.violations)
+    reasons = _Reasons()
+    yield from _leaks(leaked, verdict.violations, reasons)
     yield from _violations(
-        [one for one in verdict.violations if one.name != _LEAK or one.machine not in leaked]
+        [one for one in verdict.violations if one.name != _LEAK or one.machine not in leaked], reasons
     )
     for item in verdict.alarms:
         yield from _alarm(item)
@@ -149,6 +150,26 @@ def _differences(verdict: Verdict, fields: Sequence[str]) -> Iterator[Statement]
         yield Statement(About.INSIDE, says if shown else f"{groups}: {says}")
 
 
+class _Reasons:
+    """The reasons of a report, each explained once."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def words(self, why: str) -> str:
+        """``; known bug A06, fixed in 6.16: ...``, or the rule; later only its number; empty for none."""
+        number, _, text = why.partition(": ")
+        if not number:
+            return ""
+        is_rule = number.startswith("S")
+        named = f"; rule {number}" if is_rule else f"; known bug {number}"
+        if why in self._told:
+            return named
+        self._told.add(why)
+        mended = "" if is_rule else bug(number).mended
+        return f"{named}{f', fixed in {mended}' if mended else ''}: {text}"
+
+
 def _leaked(run: Run, verdict: Verdict) -> tuple[str, ...]:
     """The reservations that are left when all tasks are gone, and should not be."""
     if not run.steps or run.steps[-1].op != "end":
@@ -158,18 +179,20 @@ def _leaked(run: Run, verdict: Verdict) -> tuple[str, ...]:
     return tuple(map(str, run.steps[-1].book or ())) if leaks or left else ()
 
 
-def _leaks(leaked: Mapping[str, tuple[str, ...]], violations: Sequence[Violation]) -> Iterator[Statement]:
+def _leaks(
+    leaked: Mapping[str, tuple[str, ...]], violations: Sequence[Violation], reasons: _Reasons
+) -> Iterator[Statement]:
     # Machines that leak the same for the same reason share a line.
     machines: dict[tuple[tuple[str, ...], str], list[str]] = {}
     for machine, left in leaked.items():
-        reasons = (one.known for one in violations if (one.machine, one.name) == (machine, _LEAK))
-        machines.setdefault((left, next(filter(None, reasons), "")), []).append(machine)
+        known = (one.known for one in violations if (one.machine, one.name) == (machine, _LEAK))
+        machines.setdefault((left, next(filter(None, known), "")), []).append(machine)
     for (left, why), names in machines.items():
         says = f"{', '.join(left)} still reserved, but no longer mapped: {', '.join(names)}"
-        yield Statement(About.LEAK, f"{says}{_reason(why)}", "bad")
+        yield Statement(About.LEAK, f"{says}{reasons.words(why)}", "bad")
 
 
-def _violations(violations: Sequence[Violation]) -> Iterator[Statement]:
+def _violations(violations: Sequence[Violation], reasons: _Reasons) -> Iterator[Statement]:
     # Machines that violate the same for the same reason share a line; an unknown reason has its own.
     machines: dict[tuple[str, int, str, str, str], list[str]] = {}
     for one in violations:
@@ -187,18 +210,7 @@ def _violations(violations: Sequence[Violation]) -> Iterator[Statement]:
         yield Statement(About.VIOLATES, text, "" if judged else "bad")
     for (happens, why, names), steps in known.items():
         places = f"step{'s' if len(steps) > 1 else ''} {', '.join(map(str, steps))}"
-        yield Statement(About.VIOLATES, f"{happens}, in {places}: {', '.join(names)}{_reason(why)}")
-
-
-def _reason(why: str) -> str:
-    """``; known bug A06, fixed in 6.16``, or the rule; empty for none."""
-    number, _, text = why.partition(": ")
-    if not number:
-        return ""
-    if number.startswith("S"):
-        return f"; rule {number}: {text}"
-    entry = bug(number)
-    return f"; known bug {number}{f', fixed in {entry.mended}' if entry.mended else ''}: {text}"
+        yield Statement(About.VIOLATES, f"{happens}, in {places}: {', '.join(names)}{reasons.words(why)}")
 
 
 def _is_clean(run: Run, verdict: Verdict) -> bool:
