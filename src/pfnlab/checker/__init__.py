@@ -1,1 +1,1 @@
-"""The checker: every state or schedule of a scope, checked for properties."""
+"""The checker: searches every state or schedule of a scope, and judges it by properties."""

@@ -1,4 +1,4 @@
-"""One check: a model, a scope, properties, and the verdict of the search on each."""
+"""One check: a model, a scope and properties, and the verdict of the search on each property."""
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -30,13 +30,13 @@ from pfnlab.programs.lang.problems import program_text
 from pfnlab.programs.lang.shorter import shrunk
 from pfnlab.programs.model.model_machine import ModelMachine
 
-#: Steps of a random walk through schedules.
+#: Steps of one random walk through schedules.
 _WALK = 60
 
-#: How many states each search of a swarm finds, and how deep it goes where the scope has no depth.
+#: States found by each search of a swarm, and its depth if the scope has none.
 _SWARM_STATES, _SWARM_DEPTH = 10_000, 20
 
-#: The verdict on a property: undecided where the search was cut off before it knew.
+#: The verdict on a property that the search could not decide before it was cut off.
 PropertyVerdict = Literal["holds", "violated", "undecided"]
 
 HOLDS: PropertyVerdict = "holds"
@@ -47,17 +47,18 @@ UNDECIDED: PropertyVerdict = "undecided"
 class PropertyResult(msgspec.Struct, frozen=True, kw_only=True):
     """The result for one property.
 
-    :param name: its name, as ``--property`` takes it
+    :param name: its name, as passed to ``--property``
     :param kind: ``always``: it has to hold; ``sometimes``: it has to be reached
-    :param asks: the property, a sentence
+    :param asks: the property as a sentence
     :param verdict: a ``sometimes`` property holds if it was reached, and is violated if it never was; it is
-        undecided where the search was cut off before it knew
-    :param arose: the number of states in which its question arose; with 0, the verdict is worth nothing
-    :param path: the way to the state that decided, as ``0/3/1``
+        undecided if the search was cut off before that was known
+    :param arose: the number of states to which it applies; with 0, the verdict means nothing
+    :param path: the path to the deciding state, e.g. ``0/3/1``
     :param schedule: of a race: the turns, each with its task and function
-    :param replay: the way, as ``pfnlab replay`` takes it
-    :param text: the same as a program's text; of a race one with a held task, where one held task suffices
-    :param confirmed: the statement of each machine of ``--confirm`` about the program
+    :param replay: the path in the form that ``pfnlab replay`` accepts
+    :param text: the same as the text of a program; for a race, one with a held task, if one held task
+        suffices
+    :param confirmed: the result of the program on each machine of ``--confirm``
     """
 
     name: str
@@ -78,12 +79,12 @@ class PropertyResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def vacuous(self) -> bool:
-        """True where it holds only because its question never arose."""
+        """True if it holds only because it never applied."""
         return self.verdict == HOLDS and self.kind == "always" and not self.arose
 
     @property
     def word(self) -> str:
-        """The verdict in a word."""
+        """The verdict in one word."""
         if self.kind == "sometimes":
             return {HOLDS: "reached", VIOLATED: "NEVER"}.get(self.verdict, self.verdict)
         if self.vacuous:
@@ -92,7 +93,7 @@ class PropertyResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def length(self) -> int | None:
-        """The length of its counterexample in turns or operations; None where it has none."""
+        """The length of its counterexample in turns or operations; None if it has none."""
         if self.verdict != VIOLATED:
             return None
         return len(self.schedule) or (len(self.program.ops) if self.program is not None else 0)
@@ -104,7 +105,7 @@ class SwarmMember(msgspec.Struct, frozen=True):
     :param states: the number of distinct states it found
     :param transitions: the number of steps it took
     :param without: the kinds of operations that it left out
-    :param violated: the properties that it found violated
+    :param violated: the properties that it found to be violated
     """
 
     states: Annotated[int, Meta(ge=1)]
@@ -114,22 +115,23 @@ class SwarmMember(msgspec.Struct, frozen=True):
 
 
 class CheckResult(Result, frozen=True, kw_only=True, tag="pfnlab-check/1"):
-    """The result of the check of one model.
+    """The result of checking one model.
 
-    :param machine: the model that was searched, as the user named it
-    :param scope: the scope: its name or its file
+    :param machine: the model that was searched, as named by the user
+    :param scope: the name or file of the scope
     :param states: distinct states
     :param transitions: steps taken between states
-    :param depth: the bound on operations in a row; for races, turns
-    :param complete: whether every state within the bound was seen
-    :param cut: what was left out, one reason each
-    :param answers: every property that was asked, and its verdict
-    :param fired: how often each kind of operation had each result, as ``{"munmap": {"ok": 12, "EPERM": 1}}``
-    :param untaken: branches of policies that were never taken; null where they were not watched
-    :param growth: the number of new states after each number of operations; empty where it was not counted
-    :param ended: whether there are no other states: what holds, holds after any number of operations
+    :param depth: the bound on the number of consecutive operations; for races, of turns
+    :param complete: whether every state within the bound was visited
+    :param cut: the parts left out, with one reason each
+    :param answers: every property that was checked, with its verdict
+    :param fired: how often each kind of operation had each result, e.g.
+        ``{"munmap": {"ok": 12, "EPERM": 1}}``
+    :param untaken: branches of policies that were never taken; null if they were not watched
+    :param growth: the number of new states after each number of operations; empty if not counted
+    :param ended: whether there are no other states: if so, verdicts hold after any number of operations
     :param swarm: the searches of a swarm, in order; empty for any other search
-    :param seconds: what the search took, in seconds
+    :param seconds: the duration of the search in seconds
     """
 
     machine: str
@@ -149,12 +151,12 @@ class CheckResult(Result, frozen=True, kw_only=True, tag="pfnlab-check/1"):
 
     @property
     def rate(self) -> float:
-        """Distinct states a second."""
+        """Distinct states per second."""
         return self.states / self.seconds if self.seconds else 0.0
 
     @property
     def outcome(self) -> Outcome:
-        """A violation is a fact, also where the search was cut."""
+        """A violation counts even if the search was cut off."""
         if self.answered(VIOLATED):
             return Outcome.DISCOVERY
         undecided = self.answered(UNDECIDED) or not self.complete
@@ -165,7 +167,7 @@ class CheckResult(Result, frozen=True, kw_only=True, tag="pfnlab-check/1"):
         return [answer for answer in self.answers if answer.verdict == verdict]
 
 
-#: The fields that text, reports and rows show in ways of their own; any other they show by its name.
+#: The fields that text, reports and rows show in a special form; other fields are shown by name.
 SHOWN_APART = (
     *("made", "machine", "scope", "states", "transitions", "depth", "complete", "cut", "answers", "fired"),
     *("untaken", "growth", "ended", "swarm", "seconds"),
@@ -173,7 +175,7 @@ SHOWN_APART = (
 
 
 class Elsewhere(Protocol):
-    """Searches a model as :func:`pfnlab.checker.search.explore.explore` does, with the same result."""
+    """Searches a model in another place, with the result of :func:`pfnlab.checker.search.explore.explore`."""
 
     def __call__(
         self,
@@ -185,7 +187,7 @@ class Elsewhere(Protocol):
 
 
 def depth_of(scope: Scope | RaceScope, limits: CheckLimits) -> int | None:
-    """The most operations in a row; None for sequences of any length."""
+    """The maximum number of consecutive operations; None for sequences of any length."""
     if limits.depth is None:
         return scope.depth if isinstance(scope, Scope) else None
     return limits.depth or None
@@ -207,10 +209,10 @@ def check(
 
     In a scope of races, try every schedule of its operations.
 
-    :param asked: the questions; None for all that the scope can answer
-    :param watch: also find the branches of the policies that were never taken; takes about twice as long
-    :param jobs: processes that try operations, or of races each another one; one where branches are watched
-    :param elsewhere: searches a model of sequences in place of this process
+    :param asked: the properties; None for all that apply to the scope
+    :param watch: also find branches of the policies that were never taken; takes about twice as long
+    :param jobs: processes that try operations, or races side by side; one if branches are watched
+    :param elsewhere: searches a model of sequences instead of this process
     :param counted: counts walks, and the searches of a swarm
     """
     asked = questions(scope=scope) if asked is None else asked
@@ -244,7 +246,7 @@ def check(
         else:
             found = _explored(model, predicates, depth, limits, progress, 1 if watch else jobs)
     cut = (*found.passed, *without_rule(model.unmodelled))
-    # Before counterexamples are run once more.
+    # Before counterexamples are rerun.
     fired = _fired(model)
     answers = tuple(_answer(model, found, question, complete=not cut) for question in asked)
     return CheckResult(
@@ -275,7 +277,7 @@ def _swarmed(
     jobs: int,
     counted: PartCount,
 ) -> Exploration[Any]:
-    """:raises Misuse: the scope is one of races"""
+    """:raises Misuse: the scope is a scope of races"""
     if isinstance(model, RaceModel):
         raise Misuse(f"a swarm searches operations one after the other: scope {model.scope.name} has races")
 
@@ -367,7 +369,7 @@ def _answer(
 
 
 def counterexample(model: KernelModel | RaceModel, path: Path[Any], question: Question) -> Program | None:
-    """The program that breaks a property, shrunk unless it is of a race; None where a race has none."""
+    """The program that violates a property, shrunk unless it is of a race; None if a race has none."""
     title = f"{question.name} on model:{model.machine.spec}"
     asks = f"What breaks this: {question.asks}?"
     if isinstance(model, RaceModel):

@@ -1,4 +1,4 @@
-"""The limits of a check: a search of every sequence, random walks, or a swarm of small searches."""
+"""The limits of a check: an exhaustive search, random walks, or a swarm of small searches."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ import msgspec
 
 
 class Exhaustive(msgspec.Struct, frozen=True, kw_only=True, tag="exhaustive"):
-    """A search of every sequence, and the limits that end it before every state was seen.
+    """A search of every sequence, and the limits that end it early.
 
-    :param depth: the most operations in a row, instead of the scope's depth; 0 for sequences of any length
+    :param depth: the maximum number of consecutive operations, overriding the scope; 0 for no limit
     :param memory: bytes for visited states; further states go to disk
     :param checkpoint: the file to which a cut search is written; if it exists, the search resumes from it
-    :param every_order: of races, search also the orders that cannot matter
+    :param every_order: for races, disable partial-order reduction
     """
 
     depth: int | None = None
@@ -23,7 +23,7 @@ class Exhaustive(msgspec.Struct, frozen=True, kw_only=True, tag="exhaustive"):
 
     @property
     def whole_ways(self) -> bool:
-        """True where the search has to see every way to a state, which partial-order reduction leaves out."""
+        """True if the search has to follow every path to a state, which partial-order reduction omits."""
         return self.every_order or (self.depth, self.memory, self.checkpoint) != (None, None, None)
 
 
@@ -41,9 +41,9 @@ class Walks(msgspec.Struct, frozen=True, kw_only=True, tag="walks"):
 
 
 class Swarm(msgspec.Struct, frozen=True, kw_only=True, tag="swarm"):
-    """Searches into the depth, each in an order of its own and without some operations.
+    """Depth-first searches, each in its own order and without some operations.
 
-    :param states: the most states of each search; None for the usual number
+    :param states: the maximum number of states of each search; None for the default
     """
 
     searches: int
@@ -53,8 +53,8 @@ class Swarm(msgspec.Struct, frozen=True, kw_only=True, tag="swarm"):
     seconds: float | None = None
 
 
-#: What a check does, and what ends it.
+#: The kind of a check and its limits.
 CheckLimits = Exhaustive | Walks | Swarm
 
-#: To the depth of the scope, and to the end.
+#: Up to the depth of the scope, without other limits.
 UNLIMITED = Exhaustive()

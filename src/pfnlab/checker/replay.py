@@ -1,7 +1,7 @@
 """The replay of a counterexample: step by step, with the answer of its property for every state.
 
 A path is short text: machine, scope, property, and for each step its number among the possible steps, with
-three letters that follow from all steps so far. The letters show when a step is another one now::
+three letters that depend on all steps so far. The letters reveal a step that has changed since::
 
     pfnlab path 1: model:6.1 small no_leak 0/0tpr/2kfa/3bxd
 """
@@ -30,7 +30,7 @@ from pfnlab.programs.lang.printer import op_lines
 from pfnlab.programs.model.model_machine import ModelMachine
 from pfnlab.programs.runs.places import Places
 
-#: The beginning of a path. The version is that of the form of paths.
+#: The beginning of a path, with the version of the format of paths.
 TAG = "pfnlab path 1:"
 
 _TAGGED = re.compile(r"pfnlab path (\S+):\s*(.*)", re.DOTALL)
@@ -39,12 +39,12 @@ _STEP = re.compile(r"([0-9]{1,9})([a-z]{3})")
 _TITLE = re.compile(r"(\w+) on model:(\S+)")
 _FORM = f"write it as check printed it: `{TAG} MODEL SCOPE PROPERTY 0/1abc/2def`"
 
-#: The words for a state: the question does not arise, the property is kept, broken, not yet reached, reached.
+#: The words for a state: the property does not apply, holds, is violated, is not yet reached, is reached.
 SILENT, KEPT, BROKEN, AHEAD, REACHED = "-", "holds", "VIOLATED", "not reached", "reached"
 
 
 class Differs(Discovery):
-    """A replay does not show what was recorded.
+    """A replay differs from the recording.
 
     :param step: the number of the step that differs, counted from 1
     """
@@ -55,10 +55,10 @@ class Differs(Discovery):
 
 
 class RecordedPath(NamedTuple):
-    """A path as it was recorded.
+    """A recorded path.
 
     :param scope: a name or a file
-    :param steps: for each step its number, and the letters that follow from all steps so far
+    :param steps: for each step its number, and the letters that depend on all steps so far
     """
 
     machine: str
@@ -82,12 +82,12 @@ class JudgedStep(msgspec.Struct, frozen=True):
 class ReplayResult(Result, frozen=True, kw_only=True, tag="pfnlab-replay/1"):
     """The replay of one counterexample or finding on one machine.
 
-    :param title: what is replayed
-    :param machine: the machine that went through it
-    :param steps: each step, and what was seen after it
-    :param same: whether it shows what was recorded
-    :param verdict: whether it shows the same, a sentence
-    :param decided: false where a machine was lost or cannot answer, so that nothing is known
+    :param title: the title of the replayed item
+    :param machine: the machine that ran it
+    :param steps: each step, and the observation after it
+    :param same: whether it agrees with the recording
+    :param verdict: the same as a sentence
+    :param decided: false if a machine was lost or cannot answer, so that nothing is known
     """
 
     title: str
@@ -99,7 +99,7 @@ class ReplayResult(Result, frozen=True, kw_only=True, tag="pfnlab-replay/1"):
 
     @property
     def outcome(self) -> Outcome:
-        """Another behaviour than the recorded one is a discovery."""
+        """A behaviour other than the recorded one is a discovery."""
         if not self.decided:
             return Outcome.UNDECIDED
         return Outcome.AS_EXPECTED if self.same else Outcome.DISCOVERY
@@ -115,7 +115,7 @@ def path_text(machine: str, scope: str, name: str, path: Path[Any]) -> str:
 def read_path(text: str) -> RecordedPath:
     """The path that :func:`path_text` wrote.
 
-    :raises Misuse: it is no such text, or of another version
+    :raises Misuse: it is not such a text, or of another version
     """
     form = _TAGGED.fullmatch(text.strip())
     if form is None:
@@ -136,12 +136,12 @@ def read_path(text: str) -> RecordedPath:
 
 
 class Replay:
-    """A recorded path, found again on the machine it was recorded on.
+    """A recorded path, followed again on the machine it was recorded on.
 
-    :ivar title: a line that tells what is replayed
+    :ivar title: a line that describes the replay
     :ivar program: its steps, in the names of one program; None for a race
-    :raises Misuse: it names no model, scope or property
-    :raises Differs: a step is another one now
+    :raises Misuse: it names an unknown model, scope or property
+    :raises Differs: a step has changed
     """
 
     def __init__(self, recorded: RecordedPath) -> None:
@@ -206,7 +206,7 @@ class ProgramReplay:
 
 
 def _until_broken(steps: Sequence[str], kept: Sequence[bool | None]) -> list[JudgedStep]:
-    """The steps up to the one that does not keep the property; the others only show its result."""
+    """The steps up to the one that violates the property; later ones only show its result."""
     judged = [JudgedStep(step, _word("always", answer)) for step, answer in zip(steps, kept, strict=True)]
     return judged[: kept.index(False) + 1] if False in kept else judged
 
@@ -238,7 +238,7 @@ def _model_machine(machine: str) -> ModelMachine:
 
 
 def _letters(steps: Iterable[str]) -> Iterator[str]:
-    """Three letters for each step, which follow from it and from all steps before it."""
+    """Three letters for each step, which depend on it and on all steps before it."""
     digest = blake2b(digest_size=4)
     for step in steps:
         digest.update(step.encode() + b"\n")
@@ -290,7 +290,7 @@ def _sequence(model: KernelModel, program: Program, question: Question) -> Seque
 
 
 def _word(kind: str, answer: bool | None) -> str:
-    """The word for a state: *answer* is None where the question does not arise."""
+    """The word for a state: *answer* is None if the property does not apply."""
     if kind == "sometimes":
         return REACHED if answer else AHEAD
     return SILENT if answer is None else KEPT if answer else BROKEN

@@ -1,6 +1,6 @@
 """Branches of policies that a search never took; its result says nothing about them.
 
-A user's own policy is watched like those of the package (:mod:`pfnlab.base.branches`), without its own
+A user-defined policy is watched like those of the package (:mod:`pfnlab.base.branches`), except for its own
 checks. Watching makes a search slower.
 """
 
@@ -24,7 +24,7 @@ class UntakenBranch(NamedTuple):
     """A branch of a policy that was never taken.
 
     :param source: the policy's file, without folders
-    :param way: ``never`` for a branch that was not entered, ``always`` for one that was not passed by
+    :param way: ``never`` for a branch that was not entered, ``always`` for one that was never skipped
     """
 
     source: str
@@ -37,7 +37,7 @@ class UntakenBranch(NamedTuple):
 
 
 class PolicyWatch:
-    """Sees which branches of a kernel's policies are taken, within a ``with`` statement."""
+    """Records which branches of a kernel's policies are taken within a ``with`` statement."""
 
     def __init__(self, kernel: Kernel) -> None:
         policies = (kernel.tracker, *kernel.flushes, *kernel.walkers)
@@ -84,7 +84,7 @@ class PolicyWatch:
 
 
 def _file(policy: object) -> str | None:
-    """The file of a policy; that of its methods where its module is registered nowhere."""
+    """The file of a policy; that of its methods if its module is not registered."""
     for kind in type(policy).__mro__:
         file = getattr(sys.modules.get(kind.__module__), "__file__", None)
         if file is not None:
@@ -96,7 +96,7 @@ def _file(policy: object) -> str | None:
 
 
 def _statements(body: Sequence[ast.stmt]) -> list[ast.stmt]:
-    """The statements of a function without its docstring: a function that has none does nothing."""
+    """The statements of a function without its docstring: a function without any does nothing."""
     first = body[0] if body else None
     documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
     return list(body[1:] if documented else body)

@@ -1,1 +1,1 @@
-"""Judging: a run checked for properties, step by step, whatever another machine did."""
+"""Judging: checks each step of a run for properties, regardless of other machines."""

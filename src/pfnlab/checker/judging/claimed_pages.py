@@ -1,4 +1,4 @@
-"""The pages that drivers have claimed, as far as others still have them reserved, and why."""
+"""Pages that drivers have claimed but others still have reserved, and the reasons."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -19,11 +19,11 @@ _PCI_FILES = ("wc", "uc", "proc-wc", "proc-uc")
 
 
 class ClaimedPages:
-    """The claimed pages that are reserved, but for what drivers have mapped.
+    """Claimed pages that are still reserved, other than those that drivers have mapped.
 
-    :param ops: of a program, up to the last of *steps*
-    :param steps: of a run, up to the one that is asked
-    :ivar maps_behind: the last step has mapped what a claim elsewhere in the BAR did not stop (S9.2.6)
+    :param ops: the operations of a program, up to the last of *steps*
+    :param steps: the steps of a run, up to the one in question
+    :ivar maps_behind: the last step has mapped pages despite a claim elsewhere in the BAR (S9.2.6)
     """
 
     def __init__(self, ops: Sequence[Op], steps: Sequence[Step]) -> None:
@@ -37,7 +37,7 @@ class ClaimedPages:
             self._history.follow(op, step, steps[number - 1 : number + 1] if number else ())
 
     def _not_stopped(self, op: Op, step: Step) -> list[Span]:
-        # The pages that a PCI file maps although others of the BAR are claimed.
+        # The pages that a PCI file maps although other pages of the BAR are claimed.
         history, call = self._history, op.call
         stops = history.bound or not history.claims or any(claim.start == 0 for claim in history.claims)
         if stops or step.result != "ok" or not isinstance(call, Mmap | RemapFilePages):
@@ -49,12 +49,12 @@ class ClaimedPages:
 
     @property
     def mapped_behind(self) -> bool:
-        """True where mappings that a claim elsewhere did not stop have reserved all of them."""
+        """True if all of them are reserved by mappings that were allowed despite a claim elsewhere."""
         return self._all(lambda span: any(mapped.contains(span) for mapped in self._mapped_behind))
 
     @property
     def kept(self) -> bool:
-        """True where VMAs that show none of these pages keep all of them reserved, as far as was observed."""
+        """True if VMAs that show none of these pages keep all of them reserved, as far as was observed."""
         tracked = self._step.tracked_ranges
         kept = [one.place for one in tracked if isinstance(one.place, Span) and one.users]
         shown = [

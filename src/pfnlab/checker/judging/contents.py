@@ -1,7 +1,7 @@
-"""The contents of pages: each changes by stores alone, begins as zeros or a copy, and is what a load gives.
+"""The contents of pages: changed only by stores, zero or a copy at first, and returned by loads.
 
-Of ordinary memory a look sees what each page holds. Of a device it sees nothing, so there what was stored
-last counts, as long as nothing else may have changed it.
+Of ordinary memory a look reads what each page holds. Of a device it reads nothing, so the last store there
+counts, as long as nothing else may have changed it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,17 +14,17 @@ from pfnlab.programs.lang.walk_ops import STORING_WALKERS, Walk
 from pfnlab.programs.runs.observation import MemorySeen, PageHeld, PteSeen, Step
 from pfnlab.programs.runs.pte_text import RAM
 
-#: A place: task, area and page of it.
+#: A place: task, area and page of the area.
 _Place = tuple[str, str, int]
 
-#: What a page holds: its first 32 bits, and a checksum of the others; None where nobody knows that.
+#: The content of a page: its first 32 bits, and a checksum of the others; None if it is unknown.
 _Held = tuple[int, int | None]
 
 _ZEROS: _Held = (0, 0)
 
 
 class _Store:
-    # A store of an operation: where, and the 32 bits that are stored; None for some bytes at some place.
+    # A store of an operation: its place and the 32 bits stored; None for some bytes at an unspecified place.
 
     def __init__(self, place: _Place, value: int | None) -> None:
         self.place, self.value = place, value
@@ -36,7 +36,7 @@ class PageContents:
     def __init__(self, program: Program) -> None:
         needs = program.needs
         kinds = {device.name: device.kind for device in program.devices}
-        #: Devices whose memory holds what was stored there; none where they may be reset, or go.
+        #: Devices whose memory keeps what was stored there; empty if they may be reset or removed.
         self._holding = (
             set()
             if needs.vfio or needs.slot or needs.reset or needs.moved or needs.bound
@@ -54,15 +54,15 @@ class PageContents:
     def look(
         self, step: Step, op: Op | None, process: str, memory: MemorySeen | None, spaces: SeenSpaces
     ) -> Iterator[tuple[str, str]]:
-        """Name and sentence of what contents show to be wrong, after a step.
+        """Name and sentence of each property that the contents show to be violated after a step.
 
-        :param process: the task that stands for the address space of the acting one
-        :param memory: what the look saw; nothing is asked where it saw no contents
+        :param process: the task that represents the address space of the acting one
+        :param memory: the memory seen by the look; without contents nothing is judged
         """
         if memory is None or memory.pages is None:
             self.forget()
             return
-        # The time changes by itself.
+        # A clock changes by itself.
         pages = {
             place: page
             for page in memory.pages
@@ -80,7 +80,7 @@ class PageContents:
         self._pages, self._ptes = pages, step.ptes or ()
 
     def _drop_replaced(self, step: Step, op: Op | None, process: str) -> None:
-        # What a mapping replaced is gone, though the frame that it got may be that of the page before.
+        # The replaced page is gone, even if the new mapping got the same frame.
         assert self._pages is not None
         call = None if op is None else op.call
         if isinstance(call, Mmap) and call.over is not None and step.result == "ok":
@@ -92,7 +92,7 @@ class PageContents:
             }
 
     def _changed(self, pages: Mapping[_Place, PageHeld], store: _Store | None) -> Iterator[tuple[str, str]]:
-        # A page that was mapped at a place and is mapped there still.
+        # A page that was mapped at a place and still is.
         assert self._pages is not None
         if store is not None and store.value is None:
             return
@@ -117,7 +117,7 @@ class PageContents:
     def _begun(
         self, pages: Mapping[_Place, PageHeld], op: Op, process: str, store: _Store | None, spaces: SeenSpaces
     ) -> Iterator[tuple[str, str]]:
-        # A page that was not mapped at a place, and of which nobody knows what it held.
+        # A page newly mapped at a place, whose earlier content is unknown.
         assert self._pages is not None
         known = {page.pfn: page.held for page in self._pages.values()}
         for place, page in pages.items():
@@ -133,7 +133,7 @@ class PageContents:
                 yield name, f"{_named(place)} begins with {_says(page.held)}, not {_says(expected[0])}"
 
     def _expected(self, place: _Place, op: Op, process: str, spaces: SeenSpaces) -> tuple[str, list[_Held]]:
-        # The property of a new page at a place, and what it may hold; nothing where that is not known.
+        # The property of a new page at a place, and what it may hold; nothing if that is unknown.
         assert self._pages is not None
         task, area, number = place
         span = Span(area, number, number + 1)
@@ -143,7 +143,7 @@ class PageContents:
         if isinstance(op.call, Fork) and op.call.child == task:
             parents = self._pages.get((process, area, number))
             return "copied_whole", [] if parents is None else [parents.held]
-        # What a call maps there itself, and fills at once, copies nothing of what was there.
+        # A page that the call itself maps there and fills at once is not a copy of anything.
         anew = isinstance(op.call, Mmap | Mremap)
         copied = self._pages.get(place)
         if copied is not None:
@@ -160,7 +160,7 @@ class PageContents:
     def _given(
         self, pages: Mapping[_Place, PageHeld], step: Step, op: Op | None, process: str, spaces: SeenSpaces
     ) -> Iterator[tuple[str, str]]:
-        # What a load gives.
+        # The result of a load.
         if op is None or step.result != "ok" or not isinstance(step.value, int):
             return
         call = op.call
@@ -183,7 +183,7 @@ class PageContents:
             )
 
     def _note(self, step: Step, op: Op | None, store: _Store | None, spaces: SeenSpaces) -> None:
-        # What a device holds by now.
+        # The present content of a device.
         if store is None:
             return
         if store.value is None or step.result != "ok":
@@ -209,7 +209,7 @@ def _store(op: Op | None, process: str) -> _Store | None:
 def _shared(
     pages: Mapping[_Place, PageHeld], op: Op, process: str, step: Step, memory: MemorySeen, spaces: SeenSpaces
 ) -> Iterator[tuple[str, str]]:
-    # A page that took a store through a private mapping is nobody else's.
+    # A page that took a store through a private mapping belongs to that mapping alone.
     call = op.call
     if not isinstance(call, Write) or step.result != "ok":
         return
@@ -235,7 +235,7 @@ def _is_clock(place: _Place, spaces: SeenSpaces) -> bool:
 
 
 def _frame(place: _Place, ptes: ByPlace[PteSeen]) -> tuple[str, int] | None:
-    # The device page that is mapped at a place.
+    # The device page mapped at a place.
     task, area, number = place
     run = next(iter(ptes.overlapping(task, Span(area, number, number + 1))), None)
     if run is None or run.target is None or run.target == RAM or not run.table_entry.maps:

@@ -1,4 +1,4 @@
-"""The VMAs that map a device, as properties ask them: worked out anew only where something changed."""
+"""The VMAs that map a device, as properties need them, recomputed only where something changed."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -15,15 +15,15 @@ from pfnlab.programs.runs.changed_part import changed_part
 from pfnlab.programs.runs.observation import Step, VmaSeen
 from pfnlab.programs.runs.texts import tracked_range
 
-#: The files of which one remap_pfn_range makes the whole mapping.
+#: The files whose whole mapping is made by one remap_pfn_range.
 _REMAPPED = ("wc", "uc", "proc", "mem")
 
-#: The cache modes by the words of page-table entries.
+#: Cache modes by their words in page-table entries.
 MODES = {mode.short.upper(): mode for mode in CacheMode}
 
 
 class SeenMapping(NamedTuple):
-    """One VMA that maps a device, as it was observed."""
+    """One observed VMA that maps a device."""
 
     kind: str
     frames: PfnRange
@@ -34,9 +34,9 @@ class SeenMapping(NamedTuple):
 class DeviceMappings:
     """The VMAs of the step looked at last that map a device of the program by page frames.
 
-    :ivar modes: how many ranges of frames are shown with each cache mode
-    :ivar new: those that are not as they were after the step looked at before
-    :ivar gone: as they were, those that are not so any more
+    :ivar modes: the number of ranges of frames shown with each cache mode
+    :ivar new: those that changed since the step looked at before
+    :ivar gone: the earlier values of those that changed
     """
 
     def __init__(self, layout: Layout, history: History) -> None:
@@ -51,14 +51,14 @@ class DeviceMappings:
 
     @property
     def all(self) -> list[SeenMapping]:
-        """All of them."""
+        """All of these VMAs."""
         return list(filter(None, self._of_vmas))
 
     def look(self, step: Step, spaces: SeenSpaces, changes: SeenChanges) -> None:
-        """Look at *step*, at whose VMAs and entries *spaces* has looked."""
+        """Look at *step*, whose VMAs and entries *spaces* already has."""
         part, touched = changes.vmas, set(changes.touched_vmas)
         if self._history_changes != self._history.changes:
-            # How a driver filled its pages decides what is booked.
+            # The way in which a driver filled its pages decides what is reserved.
             self._history_changes = self._history.changes
             touched = set(range(len(spaces.vmas.things)))
         for task, span in self._changed_users(step.tracked or ()):
@@ -81,7 +81,7 @@ class DeviceMappings:
         self.modes -= Counter(_modes(self.gone))
 
     def _changed_users(self, tracked: tuple[str, ...]) -> Iterable[tuple[str, Span]]:
-        """The users of tracked ranges that are not as they were; where vfio-pci maps nothing, nobody asks."""
+        """The changed users of tracked ranges; empty while vfio-pci maps nothing, as only it needs them."""
         before, self._tracked = self._tracked, tracked
         if not self._kinds["vfio"]:
             return ()
@@ -111,7 +111,7 @@ class DeviceMappings:
     ) -> bool:
         device = self._layout.devices.get(offset.name)
         if device is not None and offset.start >= device.nr:
-            # Behind the device: the book of a run has what meets a device of the program.
+            # Outside the device: the book of a run has only entries that overlap a device of the program.
             return False
         phys = self._layout.platform.phys
         start, end = pfn_to_phys(frames.start), pfn_to_phys(frames.end)
@@ -122,7 +122,7 @@ class DeviceMappings:
         if vma.file in DRIVER_FILES:
             hows = self._history.hows_of(offset)
             return bool(hows) and hows <= REMAPPED_WHOLE
-        # vfio-pci remaps a whole VMA in some kernels; where it did, the VMA is tracked.
+        # vfio-pci remaps a whole VMA in some kernels; if it did, the VMA is tracked.
         return (vma.task, vma.span) in users
 
 

@@ -1,4 +1,4 @@
-"""Properties of page-table entries: each entry against its VMA, and against what was there before."""
+"""Properties of page-table entries: each entry compared with its VMA, and with the entry before."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,19 +22,19 @@ from pfnlab.programs.runs.texts import TableEntry, vma_name
 #: Interfaces that ask for UC-.
 _UNCACHED = ("uc", "devmem-sync", "proc-uc", "vfio")
 
-#: What a fork that the kernel refuses for its mappings answers.
+#: The errors of a fork that the kernel refuses because of its mappings.
 _FORK_ERRORS = ("ENOMEM", "EINVAL")
 
-#: The entry of a page that no table has.
+#: The entry of a page that is in no table.
 _NO_ENTRY = TableEntry(1, "", absent="none")
 
 
 def entries_inside(
     spaces: SeenSpaces, ptes: Iterable[PteSeen], vmas: Iterable[VmaSeen], layout: Layout, history: History
 ) -> Iterator[str]:
-    """Every entry lies in a VMA, and maps the frames that the VMA's offset names.
+    """Every entry lies in a VMA, and maps the frames named by the VMA's offset.
 
-    An entry of ordinary memory is a copy, or the driver's own page: which one, an observation does not say.
+    An entry of ordinary memory is a copy or the driver's own page: an observation does not tell which.
     """
     for run in ptes:
         if not run.table_entry.maps:
@@ -65,12 +65,12 @@ def _outside(run: PteSeen, vmas: ByPlace[VmaSeen]) -> Span | None:
 
 
 def _as_offset(entry: SeenEntry, vma: VmaSeen, layout: Layout, history: History) -> bool:
-    """True where an entry maps what the offset of its VMA names."""
+    """True if an entry maps what the offset of its VMA names."""
     target, offset = entry.target, vma.offset
     if target is None:
         return True
     if target == RAM:
-        # A private page, one that a driver has instead of a device's, or what lies outside of the devices.
+        # A private page, a driver's page in place of a device's, or memory outside the devices.
         return (
             vma.perms.endswith("p")
             or offset in (None, RAM)
@@ -92,7 +92,7 @@ def _as_offset(entry: SeenEntry, vma: VmaSeen, layout: Layout, history: History)
 
 
 def _is_behind(offset: Span, entry: SeenEntry, layout: Layout) -> bool:
-    """True where the offset of an entry lies behind the end of its device: in what comes there here."""
+    """True if the offset of an entry lies past the end of its device, in what follows it on this machine."""
     device = layout.devices.get(offset.name)
     return device is not None and offset.start + entry.first >= device.nr
 
@@ -111,9 +111,9 @@ def leaves_fit(spaces: SeenSpaces, ptes: Iterable[PteSeen]) -> Iterator[str]:
 
 
 class RamFrames:
-    """The frames of ordinary memory before and after a step: in entries all of it is ``ram``.
+    """The frames of ordinary memory before and after a step; entries name all of it ``ram``.
 
-    :param memory: what was seen of memory at both looks
+    :param memory: the observations of memory at both looks
     """
 
     def __init__(self, memory: tuple[MemorySeen, MemorySeen]) -> None:
@@ -122,8 +122,8 @@ class RamFrames:
         ]
 
     def differ(self, old: PteSeen, span: Span, now: PteSeen) -> bool:
-        """True where entries *old* and *now* of pages *span*, both of ordinary memory, show others."""
-        # A special entry shows the zero page, or frames that a driver gave; no other page is one of them.
+        """True if entries *old* and *now* of pages *span*, both of ordinary memory, show different frames."""
+        # A special entry shows the zero page, or frames inserted by a driver; no other page has these frames.
         if ("SPECIAL" in old.table_entry.flags) != ("SPECIAL" in now.table_entry.flags):
             return True
         before, after = self._looks
@@ -134,11 +134,12 @@ class RamFrames:
 
 
 def flushed(before: Step, ptes: ByPlace[PteSeen], memory: tuple[MemorySeen, MemorySeen]) -> Iterator[str]:
-    """No entry that a processor may remember is removed, or loses a right, without a flush.
+    """No entry that a processor may have cached is removed, or loses a right, without a flush.
 
-    An entry that was never used to reach memory (no A) is in no TLB. ``pte_flags_need_flush`` decides so too.
+    An entry that was never used to reach memory (no A) is in no TLB. ``pte_flags_need_flush`` assumes this
+    too.
 
-    :param memory: what was seen of memory before and after
+    :param memory: the observations of memory before and after
     """
     frames = RamFrames(memory)
     for old in before.ptes or ():
@@ -159,7 +160,7 @@ def flushed(before: Step, ptes: ByPlace[PteSeen], memory: tuple[MemorySeen, Memo
 def notified(
     before: Step, ptes: ByPlace[PteSeen], memory: tuple[MemorySeen, MemorySeen], starts: Mapping[str, int]
 ) -> Iterator[str]:
-    """No entry is removed, or maps another frame, of which the address space's notifier was not told.
+    """No entry is removed, or maps another frame, without the address space's notifier being told.
 
     :param starts: the page numbers at which the areas begin
     """
@@ -179,8 +180,9 @@ def notified(
 
 
 def _told_of(before: MemorySeen, after: MemorySeen) -> dict[str, SpanSet]:
-    """The ranges told of between two looks, by task: of those that had a notifier and the same address space
-    in both. Where more was told than is kept, nobody knows."""
+    """The ranges notified between two looks, by task, for tasks that had a notifier and the same address
+    space in both. Tasks with more ranges than are kept are left out, because those ranges are unknown.
+    """
     told = {}
     for task, now in after.notifiers.items():
         was = before.notifiers.get(task)
@@ -191,7 +193,7 @@ def _told_of(before: MemorySeen, after: MemorySeen) -> dict[str, SpanSet]:
 
 
 def _now(old: PteSeen, ptes: ByPlace[PteSeen]) -> Iterator[tuple[Span, PteSeen | None]]:
-    """The pieces of a run of entries, each with the run it is part of now."""
+    """The pieces of a run of entries, each with the run it now belongs to."""
     at = old.span.start
     for run in ptes.overlapping(old.task, old.span):
         start, end = max(run.span.start, old.span.start), min(run.span.end, old.span.end)
@@ -202,7 +204,7 @@ def _now(old: PteSeen, ptes: ByPlace[PteSeen]) -> Iterator[tuple[Span, PteSeen |
 
 
 def _lost(old: PteSeen, span: Span, now: PteSeen | None, frames: RamFrames | None = None) -> bool:
-    """True where a processor that remembers *old* for the pages *span* knows more than the tables do."""
+    """True if a processor that has cached *old* for the pages *span* could do more than the tables allow."""
     if now is None:
         return True
     was, entry = old.table_entry, now.table_entry
@@ -212,7 +214,7 @@ def _lost(old: PteSeen, span: Span, now: PteSeen | None, frames: RamFrames | Non
 
 
 def _shows_other(old: PteSeen, span: Span, now: PteSeen, frames: RamFrames | None) -> bool:
-    """True where the pages *span* of a run of entries show other frames now."""
+    """True if the pages *span* of a run of entries now show different frames."""
     if old.target == RAM == now.target and frames is not None:
         return frames.differ(old, span, now)
     return _target_at(old, span.start) != _target_at(now, span.start)
@@ -225,9 +227,9 @@ def _target_at(run: PteSeen, page: int) -> tuple[str, int] | None:
 
 
 def fork_whole(before: Step, step: Step, op: Op) -> Iterator[str]:
-    """A fork that fails leaves mappings and reservations as they were.
+    """A fork that fails leaves mappings and reservations unchanged.
 
-    Reservations that begin alike are in the book in the order in which they came, which the copy changes.
+    Reservations with the same start are in the book in order of arrival, which the copy changes.
     """
     for field in ("vmas", "book", "tracked"):
         was, now = (Counter(getattr(seen, field) or ()) for seen in (before, step))
@@ -236,7 +238,7 @@ def fork_whole(before: Step, step: Step, op: Op) -> Iterator[str]:
 
 
 def fork_failed(step: Step, op: Op) -> Iterator[str]:
-    """A fork that the program does not make fail works; a kill is a reason of its own."""
+    """A fork that the program does not make fail succeeds; a kill is a separate cause."""
     if op.fail is None and op.skip is None and step.result in _FORK_ERRORS:
         yield f"fork of {op.task} failed ({step.result}), and nothing made it fail"
 
@@ -244,7 +246,7 @@ def fork_failed(step: Step, op: Op) -> Iterator[str]:
 def fork_changed(before: Step, ptes: ByPlace[PteSeen], process: str) -> Iterator[str]:
     """A fork changes no entry of a shared mapping of the parent.
 
-    Processors may mark entries as accessed or dirty meanwhile.
+    During the fork, processors may mark entries as accessed or dirty.
     """
     shared = ByPlace(vma for vma in before.vmas or () if vma.perms.endswith("s"))
     for old in before.ptes or ():
@@ -258,13 +260,13 @@ def fork_changed(before: Step, ptes: ByPlace[PteSeen], process: str) -> Iterator
 
 
 def _by_kernel(run: PteSeen) -> tuple[int, str, str, frozenset[str]]:
-    """The parts of an entry that the kernel alone writes."""
+    """The parts of an entry that only the kernel writes."""
     entry = run.table_entry
     return entry.level, entry.mode, entry.absent, frozenset(entry.flags) - {"A", "D"}
 
 
 def told(spaces: SeenSpaces, span: Span) -> Iterator[str]:
-    """Nothing maps what unmap_mapping_range took out of every mapping of the file."""
+    """Pages that unmap_mapping_range removed from every mapping of the file are no longer mapped."""
     for vma in spaces.vmas.things:
         if vma.file != "driver":
             continue
@@ -275,9 +277,9 @@ def told(spaces: SeenSpaces, span: Span) -> Iterator[str]:
 
 
 def reached(step: Step, ptes: ByPlace[PteSeen], op: Op, process: str, look: LookLevel) -> Iterator[str]:
-    """Memory is reached through an entry that is there, and that allows it.
+    """Memory is reached through an entry that exists and permits the access.
 
-    :param process: the task that stands for the address space of the acting one
+    :param process: the task that represents the address space of the acting one
     """
     call = op.call
     if step.result != "ok" or not isinstance(call, Read | Write):
@@ -294,7 +296,7 @@ def reached(step: Step, ptes: ByPlace[PteSeen], op: Op, process: str, look: Look
 
 
 def mode_asked(before: Step, step: Step, op: Op, kinds: Mapping[str, str]) -> Iterator[str]:
-    """No pages that were asked for as uncached are write-combining, unless somebody has reserved them so."""
+    """Pages requested as uncached are not write-combining, unless they were already reserved so."""
     call = op.call
     if step.result != "ok" or None in (before.book, step.book):
         return
@@ -316,10 +318,10 @@ def _is_wc(entry: BookEntry, span: Span) -> bool:
 
 
 def looks_only(before: Step, step: Step, op: Op) -> Iterator[str]:
-    """A look changes nothing: neither VMAs nor entries, nor what is reserved.
+    """A look changes nothing: neither VMAs nor entries, nor reservations.
 
-    Walkers that reach a page of the task as the task itself does (get_user_pages) may fault it in, so they
-    are none of these.
+    Walkers that reach a page the way the task itself does (get_user_pages) may fault it in, so they do not
+    count as looks.
     """
     if not isinstance(op.call, Status | Mincore | ReadMemtypeList | Look) and not (
         isinstance(op.call, Walk) and op.call.walker in LOOKING_WALKERS

@@ -1,4 +1,4 @@
-"""The first steps of a run in which something happened that known defects follow from."""
+"""The first steps of a run with the events that known defects follow from."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -13,7 +13,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.runs.observation import HELD, WAITS, PteSeen, Step, VmaSeen, is_under_way, standings
 from pfnlab.programs.runs.pte_text import RAM
 
-#: Calls that take entries away and leave the VMA.
+#: Calls that remove entries and leave the VMA.
 ZAPS = (
     device_ops.ZapVmaPtes
     | device_ops.UnmapMappingRange
@@ -45,9 +45,9 @@ _RESERVING = ("remap", "bare", "fault_remap")
 
 
 class FirstSteps:
-    """Of each event the index of the first step with it, in a whole run; None where there is none.
+    """The index of the first step with each event in a whole run; None if it does not happen.
 
-    Each is looked for once, however many steps are explained by it.
+    Each is searched for once, however many steps it explains.
     """
 
     def __init__(self, program: ops.Program, steps: Sequence[Step]) -> None:
@@ -57,12 +57,12 @@ class FirstSteps:
 
     @cached_property
     def left_out(self) -> int | None:
-        """The program makes the kernel leave a call out."""
+        """The program makes the kernel omit a call."""
         return _first(at for at, op in enumerate(self._ops) if op.skip is not None)
 
     @cached_property
     def driver(self) -> int | None:
-        """The guest driver is asked for something."""
+        """The guest driver is asked to do something."""
         return _first(
             at
             for at, op in enumerate(self._ops)
@@ -72,7 +72,7 @@ class FirstSteps:
 
     @cached_property
     def unreserved(self) -> int | None:
-        """The guest driver fills a mapping, or a part of one, and reserves nothing for it."""
+        """The guest driver fills all or part of a mapping, and reserves nothing for it."""
         return _first(
             at
             for at, call in self._made()
@@ -82,7 +82,7 @@ class FirstSteps:
 
     @cached_property
     def named(self) -> dict[str, int]:
-        """By kind of device, ordinary memory (``ram``) among them, the first operation that names one."""
+        """By kind of device, including ordinary memory (``ram``), the first operation that names one."""
         found: dict[str, int] = {}
         for at, op in enumerate(self._ops):
             for name in names_in(op.call):
@@ -115,13 +115,13 @@ class FirstSteps:
 
     @cached_property
     def cut(self) -> int | None:
-        """A VMA that maps a device is cut, in pieces or shorter, as far as somebody looked."""
+        """A VMA that maps a device is split or shortened, as far as was observed."""
         seen = ((at, step.vmas) for at, step in enumerate(self._steps) if step.vmas is not None)
         places = (at for (_, before), (at, after) in pairwise(seen) if _was_cut(before, after))
         return min(chain(places, self._shrunk_elsewhere()), default=None)
 
     def _shrunk_elsewhere(self) -> Iterator[int]:
-        # Nothing is left at the place where it lost its end.
+        # The pages at the end that it lost are no longer mapped.
         for at, call in self._made():
             if isinstance(call, ops.Mremap) and call.pages < call.span.pages:
                 before = (self._steps[at - 1].vmas if at else None) or ()
@@ -130,7 +130,7 @@ class FirstSteps:
 
     @cached_property
     def zapped(self) -> int | None:
-        """Entries are taken out of a VMA that stays."""
+        """Entries are removed from a VMA that stays."""
         return _first(
             at
             for at, call in self._made()
@@ -139,12 +139,12 @@ class FirstSteps:
 
     @cached_property
     def zapped_beside_change(self) -> int | None:
-        """Entries may be taken out of a VMA while another call has copied it, or read its flags."""
+        """Entries may be removed from a VMA while another call has copied it, or has read its flags."""
         return self._side_by_side(ZAPS, _COPIES)
 
     @cached_property
     def zapped_beside_zap(self) -> int | None:
-        """Two calls may take entries out of one VMA at once."""
+        """Two calls may remove entries from one VMA at once."""
         return self._side_by_side(ZAPS, ZAPS)
 
     def _side_by_side(self, one: UnionType, other: UnionType) -> int | None:
@@ -171,11 +171,11 @@ class FirstSteps:
 
     @cached_property
     def copied_first(self) -> int | None:
-        """The first page of a private mapping of a device is seen to be a copy."""
+        """The first page of a private mapping of a device is observed to be a copy."""
         return _first(at for at, step in enumerate(self._steps) if _copied_first(step))
 
     def leaf(self, level: int) -> int | None:
-        """A leaf of *level* (3: 1 GiB) is seen."""
+        """A leaf of *level* (3: 1 GiB) is observed."""
         if level not in self._leaves:
             self._leaves[level] = _first(
                 at
@@ -187,17 +187,17 @@ class FirstSteps:
 
     @cached_property
     def freed_part(self) -> int | None:
-        """A driver gives a part back of what it has booked for itself."""
+        """A driver frees part of a range that it reserved for itself."""
         return _first(at for at, mine in self._frees if mine)
 
     @cached_property
     def freed_foreign(self) -> int | None:
-        """A driver frees what it has not booked."""
+        """A driver frees a range that it did not reserve."""
         return _first(at for at, mine in self._frees if not mine)
 
     @cached_property
     def took_foreign(self) -> int | None:
-        """A driver frees what it has not booked, and the book loses it, or nobody looked."""
+        """A driver frees a range that it did not reserve, and the book lost an entry, or was not observed."""
         return _first(
             at
             for at, mine in self._frees
@@ -205,7 +205,7 @@ class FirstSteps:
         )
 
     def _ended(self, at: int) -> int:
-        # The step in which an operation ends: the release, where it was held or has waited.
+        # The step in which an operation ends: the release, if it was held or has waited.
         if self._steps[at].result not in (HELD, WAITS):
             return at
         task = self._ops[at].task
@@ -217,7 +217,7 @@ class FirstSteps:
 
     @cached_property
     def _frees(self) -> list[tuple[int, bool]]:
-        """Every free of a range that the driver had not booked as such: whether it had booked more."""
+        """Every free of a range that the driver had not reserved; True if it had reserved a larger one."""
         history = History()
         frees = []
         for at, (op, step) in enumerate(self._done()):
@@ -249,12 +249,12 @@ def names_in(call: ops.Call) -> set[str]:
 
 
 def _lost_entry(before: Step, after: Step) -> bool:
-    """True where the book has lost something, or where nobody looked."""
+    """True if the book has lost an entry, or was not observed."""
     return before.book is None or after.book is None or before.book != after.book
 
 
 def lost_entries(before: Step, after: Step) -> bool:
-    """True where a VMA is as long as before and has fewer entries, or where nobody looked."""
+    """True if a VMA is as long as before and has fewer entries, or if it was not observed."""
     if None in (before.vmas, before.ptes, after.vmas, after.ptes):
         return True
     stayed = {(vma.task, vma.span) for vma in after.vmas or ()}

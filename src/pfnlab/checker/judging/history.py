@@ -1,4 +1,4 @@
-"""Requests of a program so far, as far as the state after a step does not show them."""
+"""The requests of a program so far that the state after a step does not show."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from pfnlab.programs.runs.observation import HELD, MOVED, WAITS, Run, Step, is_u
 #: Calls with which a driver maps pages for itself.
 _Mapping = device_ops.Ioremap | device_ops.Memremap | device_ops.IoMappingCreateWc | device_ops.MemremapPages
 
-#: The same calls, and those that undo the newest of a kind.
+#: These calls, and those that undo the newest of a kind.
 _KEEP: dict[type, type] = {
     device_ops.Ioremap: device_ops.Iounmap,
     device_ops.Memremap: device_ops.Memunmap,
@@ -21,15 +21,15 @@ _KEEP: dict[type, type] = {
 
 
 class History:
-    """The claims, mappings of drivers and devices of one program.
+    """The claims, driver mappings and devices of one program.
 
     :ivar claims: device pages that a driver has claimed
     :ivar bound: devices to which the guest driver is bound
-    :ivar removed: devices that the kernel does not have any more
+    :ivar removed: devices that the kernel no longer has
     :ivar moved: whether the device's BAR is at its second place
-    :ivar moved_away: whether mremap has moved something to a place of the kernel's choice
+    :ivar moved_away: whether mremap has moved something to a place chosen by the kernel
     :ivar opened: devices of which vfio-pci has mapped something
-    :ivar changes: how often anything of it has changed
+    :ivar changes: how many times any of these have changed
     """
 
     def __init__(self) -> None:
@@ -45,12 +45,12 @@ class History:
         self._processes: dict[str, str] = {}
         self._kept: dict[type, list[Span]] = {undo: [] for undo in _KEEP.values()}
         self._booked: list[Span] = []
-        #: The operations that are held or wait, by task.
+        #: Operations that are held or waiting, by task.
         self._pending: dict[str, Call] = {}
 
     @property
     def kept(self) -> list[Span]:
-        """The device pages that a driver has mapped or booked for itself, one for each time."""
+        """The device pages that a driver has mapped or reserved for itself, once for each time."""
         return [span for spans in self._kept.values() for span in spans] + self._booked
 
     @property
@@ -63,17 +63,17 @@ class History:
         return {how for filled, how in self._hows if filled.meets(span)}
 
     def process(self, task: str) -> str:
-        """The task that stands for the address space of *task*: a thread has that of its process."""
+        """The task that represents the address space of *task*: for a thread, its process."""
         return self._processes.get(task, task)
 
     @property
     def booked(self) -> list[Span]:
-        """The device pages that a driver has booked for itself and not freed."""
+        """The device pages that a driver has reserved for itself and not freed."""
         return list(self._booked)
 
     @property
     def asked(self) -> list[Span]:
-        """The device pages that a driver has asked to map or book, in operations that are held or wait."""
+        """The device pages that a driver has asked to map or reserve, in operations that are held or wait."""
         return [
             call.span
             for call in self._pending.values()
@@ -81,9 +81,9 @@ class History:
         ]
 
     def follow(self, op: Op, step: Step, steps: Sequence[Step] = ()) -> None:
-        """*op* came to *step*: it is done where it returns, which may be in the step of a release.
+        """Record *op*, which led to *step*: it is done when it returns, possibly in the step of a release.
 
-        :param steps: the steps before and after it, as far as they were observed
+        :param steps: the steps before and after it, if observed
         """
         if step.result in (HELD, WAITS):
             self._pending[op.task] = op.call
@@ -146,7 +146,7 @@ class History:
         self.changes += 1
 
     def _free(self, span: Span, steps: Sequence[Step]) -> None:
-        """A driver has freed *span*: a range that it has booked, or a part of one."""
+        """A driver has freed *span*: a range that it reserved, or part of one."""
         if span in self._booked:
             self._booked.remove(span)
             return
@@ -155,22 +155,22 @@ class History:
             return
         before, after = (_count(step, whole) for step in steps) if len(steps) == 2 else (None, None)
         if before is not None and before == after:
-            # The book does not free a part: all is there still.
+            # The book does not free a part: the whole range is still there.
             return
         if after is not None:
             self._booked.remove(whole)
-        # Where nobody looked, it may be either.
+        # Without an observation, it may be either.
         rests = (Span(span.name, whole.start, span.start), Span(span.name, span.end, whole.end))
         self._booked += [rest for rest in rests if rest.start < rest.end]
 
 
 def _count(step: Step, span: Span) -> int | None:
-    """How many entries of the book are *span*; None where nobody looked."""
+    """The number of book entries equal to *span*; None if the book was not observed."""
     return None if step.book is None else sum(entry.span == span for entry in step.book)
 
 
 def kept_after(program: Program, run: Run) -> Iterator[list[Span]]:
-    """:attr:`History.kept` after each step of *run*; one that is held keeps what it asks for."""
+    """:attr:`History.kept` after each step of *run*; a held operation already keeps the pages it requests."""
     history = History()
     for number, step in enumerate(run.steps):
         if number < len(program.ops):
@@ -179,7 +179,7 @@ def kept_after(program: Program, run: Run) -> Iterator[list[Span]]:
 
 
 def has_moved(op: Op, step: Step) -> bool:
-    """True where *op* has moved something to a place of the kernel's choice, or one has that it let go on."""
+    """True if *op*, or an operation that it released, has moved something to a place chosen by the kernel."""
     words = re.split(r"[ ,;]+", step.value) if isinstance(step.value, str) else []
     unplaced = isinstance(op.call, Mremap) and op.call.name is None and op.call.over is None
     return MOVED in words and (isinstance(op.call, Release) or unplaced)

@@ -1,4 +1,4 @@
-"""Every step of a run, checked for the properties."""
+"""Check every step of a run for the properties."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -33,7 +33,7 @@ from pfnlab.programs.runs.named_machines import Named, side_by_side
 from pfnlab.programs.runs.observation import HELD, LOOKS_AGREE, MemorySeen, Run, Step, standings
 from pfnlab.programs.runs.violation import Violation
 
-#: Those of an operation, and of page-table entries, with the sentence for each.
+#: Properties of an operation and of page-table entries, with the sentence for each.
 SEEN: dict[str, str] = {
     "entries_inside": "Every entry lies in a VMA and maps the frames that its offset names",
     "leaves_fit": "A leaf of 2 MiB or 1 GiB lies in one VMA",
@@ -55,11 +55,11 @@ SEEN: dict[str, str] = {
 
 
 def sentence_of(name: str) -> str:
-    """The sentence of the property *name*; empty for one that only a kernel's memory shows."""
+    """The sentence of the property *name*; empty for a property that only a kernel's memory shows."""
     return SEEN.get(name) or next((asked.asks for asked in ASKED if asked.name == name), "")
 
 
-#: Properties of an operation, not of a state: each time counts.
+#: Properties of an operation, not of a state: each occurrence counts.
 _EVENTS = {
     *(*ASKED_OF_EVENTS, "told_free", "reached", "flushed", "notified", "fork_whole"),
     *("fork_works", "fork_keeps_parent", "looks_only", "mode_asked"),
@@ -68,12 +68,13 @@ _EVENTS = {
 
 
 def violations(program: Program, run: Run, series: str | None = None) -> list[Violation]:
-    """The properties that *run* breaks; those of a state where they begin to be broken.
+    """The properties that *run* violates; those of a state are listed where the violation begins.
 
-    A step is judged where somebody looked at VMAs and entries, and no processor was held in it. What only
-    memory shows is judged where the run has it.
+    A step is judged if VMAs and entries were observed and no processor was held in it. Properties that only
+    memory shows are judged if the run has it.
 
-    :param series: of the kernel, by which known violations are explained; when None, as the run says
+    :param series: of the kernel, by which known violations are explained; when None, the series named in the
+        run
     """
     broken = list(_judged(program, run))
     profile = _profile(run, series) if broken else None
@@ -90,10 +91,10 @@ def violations(program: Program, run: Run, series: str | None = None) -> list[Vi
 def judged(
     program: Program, runs: Sequence[Run], series: Mapping[str, str | None], fields: tuple[str, ...] = FIELDS
 ) -> Verdict:
-    """The verdict on one program's runs, with the properties that each of them breaks.
+    """The verdict on one program's runs, with the properties that each of them violates.
 
-    :param series: the kernel series of every machine by name, None where it is unknown
-    :param fields: of observations, those that are compared
+    :param series: the kernel series of every machine by name, None if it is unknown
+    :param fields: the fields of observations to compare
     """
     broken = (violation for run in runs for violation in violations(program, run, series[run.machine]))
     return msgspec.structs.replace(judge(program, runs, series, fields), violations=tuple(broken))
@@ -109,8 +110,8 @@ def judged_runs(
     """Run every program on every machine: for each program its runs, and the verdict on them.
 
     :param looks: with *accel*, as for :func:`~pfnlab.programs.runs.named_machines.side_by_side`
-    :raises Misuse: there is no such model or kernel, or a program that no guest could hold
-    :raises MissingTool: a tool or kernel is not here
+    :raises Misuse: there is no such model or kernel, or no guest can hold a program
+    :raises MissingTool: a tool or kernel is not installed
     """
     series = {named.spec: named.series for named in machines}
     all_runs = side_by_side(machines, programs, looks, accel)
@@ -121,7 +122,7 @@ def judged_runs(
 
 
 def _profile(run: Run, series: str | None) -> Profile | None:
-    """The rules that the machine of *run* is said to have, policies among them; None where nobody knows."""
+    """The rules of the machine named in *run*, including policies; None if they are unknown."""
     kind, _, spec = run.machine.partition(":")
     try:
         if kind == "model":
@@ -133,12 +134,12 @@ def _profile(run: Run, series: str | None) -> Profile | None:
         profile = profile_of(version)
         return with_policy(profile, *patched.policy.split("=")) if patched is not None else profile
     except Misuse:
-        # It was recorded under a name that is none here.
+        # It was recorded under a name that is unknown here.
         return None
 
 
 def _version(run: Run) -> str | None:
-    """The version that a run says: in the name of its machine, or its kernel's release; None for neither."""
+    """The version given by a run, in its machine's name or as its kernel's release; None without one."""
     name = run.machine.partition(":")[2].partition(",")[0]
     for version in (name, upstream(name), version_of_release(run.kernel.rpartition(" ")[2])):
         if is_version(version):
@@ -158,7 +159,7 @@ def _judged(program: Program, run: Run) -> Iterator[tuple[str, int, str]]:
 
 
 class _Judging:
-    """A run that is judged step by step, with what is known of the steps before."""
+    """A run judged step by step, with the findings from earlier steps."""
 
     def __init__(self, program: Program, run: Run) -> None:
         self._program, self._run = program, run
@@ -173,11 +174,12 @@ class _Judging:
         #: The tasks whose processors are held.
         self._held: set[str] = set()
         self._before: int | None = None
-        #: The properties of entries that held in the step looked at last, and the changes of history by then.
+        #: The properties of entries that held in the step looked at last, and the history's change count
+        #: then.
         self._entries_held: set[tuple[str, int]] = set()
 
     def broken(self, number: int) -> dict[str, str]:
-        """The properties that a step breaks, with what was seen; all steps before it were asked."""
+        """The properties that a step violates, with the evidence; all earlier steps must have been judged."""
         run, history = self._run, self._history
         step = run.steps[number]
         op = self._program.ops[number] if number < len(self._program.ops) else None
@@ -195,7 +197,7 @@ class _Judging:
                 broken.setdefault(question.name, question.asks)
             if self._held and self._modes.agree() is False:
                 broken.setdefault(one_mode.__name__, sentence_of(one_mode.__name__))
-            # Structures may be in the middle of a change, and are so for everybody who looks.
+            # Structures may be in the middle of a change, and look so to every observer.
             memory = _memory(run, number)
             for fault in memory.faults if memory is not None else ():
                 if fault.name == LOOKS_AGREE:
@@ -216,7 +218,7 @@ class _Judging:
     def _structure(
         self, number: int, step: Step, op: Op | None, changes: SeenChanges
     ) -> Iterator[tuple[str, str]]:
-        """Name and sentence of what page-table entries, and structures in memory, show to be wrong."""
+        """Name and sentence of each property that page-table entries and structures in memory violate."""
         history, spaces, memory = self._history, self._spaces, _memory(self._run, number)
         found = list(self._of_entries(changes))
         if op is not None:
@@ -249,16 +251,16 @@ class _Judging:
                 yield fault.name, fault.says
 
     def _is_excused(self, name: str) -> bool:
-        """True where the program has a reason for a fault of that name."""
+        """True if the program has a reason for a fault of that name."""
         history = self._history
         if name == "counts_left":
-            # Entries that the kernel placed outside of the program's areas are not seen.
+            # Entries that the kernel placed outside the program's areas are not observed.
             return history.moved_away
         # The kernel does not count its tables for pages that come and go.
         return name == "tables_left" and any(isinstance(op.call, MemremapPages) for op in self._program.ops)
 
     def _of_entries(self, changes: SeenChanges) -> Iterator[tuple[str, Iterable[str]]]:
-        """Name and sentences of what entries show to be wrong; what has not changed is kept."""
+        """Name and sentences of the properties that entries violate; unchanged parts are kept from before."""
         spaces, now = self._spaces, self._history.changes
         vmas, ptes = spaces.vmas.things, spaces.ptes.things
         new_vmas = [vmas[index] for index in changes.touched_vmas]
@@ -276,5 +278,5 @@ class _Judging:
 
 
 def _memory(run: Run, number: int) -> MemorySeen | None:
-    # Of a run that was lost the last step may have none.
+    # If the run was lost, its last step may have none.
     return run.memory[number] if number < len(run.memory) else None

@@ -1,4 +1,4 @@
-"""The violations that are known: what a kernel or a design does there, by the cause in the run."""
+"""Known violations: what a kernel or a design does, matched by the cause in the run."""
 
 from collections.abc import Callable
 
@@ -57,13 +57,13 @@ _FIRST_FRAME = "C11: a leaf has the mode of its first frame"
 _LEAF_MODE = "C12: a leaf of 1 GiB ignores the mode that was looked up for it"
 _TWICE = "A17: a remap that fails halfway untracks twice"
 
-#: Trackers that have one entry in the book for all pieces of a mapping, and know only whole VMAs.
+#: Trackers that have one book entry for all pieces of a mapping, and know only whole VMAs.
 _WHOLE_VMAS = ("vm_pat", "unmap_only", "base_pfn", "driver_hook", "vm_pgoff")
 
-#: Trackers that ask the page tables for the first frame, and keep the reservation over a zap.
+#: Trackers that look up the first frame in the page tables, and keep the reservation over a zap.
 _LOOK_UP = ("unmap_only", "driver_hook")
 
-#: Trackers that keep the reservation over a zap, and know nothing of the next remap.
+#: Trackers that keep the reservation over a zap, and do not see the next remap.
 _OVER_ZAPS = (*_LOOK_UP, "base_pfn", "vm_pgoff")
 
 
@@ -106,8 +106,8 @@ def _by_offset(causes: Causes) -> bool:
     return causes.tracker(*_WHOLE_VMAS) and causes.lacks("vm_pat_flag")
 
 
-#: By property, the violations that are known: the explanation, with an id of docs/bugs.md or a step of
-#: docs/semantics, and what happened in the run where that explains it; the first that fits does.
+#: Known violations by property: the explanation, with an id of docs/bugs.md or a step of docs/semantics, and
+#: the event in the run to which it applies; the first that fits is used.
 KNOWN: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
     "looks_only": ((_LEAVES, lambda c: c.now in ("smaps", "smaps_rollup", "numa_maps") and c.had_leaf(3)),),
     "entries_inside": (
@@ -187,7 +187,7 @@ KNOWN: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
         (_FILLED, lambda c: c.has("vfio_remaps") and c.vfio and (c.forked or c.cut or c.moved)),
     ),
     "mm_counts": (
-        # What is counted twice once stays so: where more is locked later the numbers are others.
+        # A double count stays: if more is locked later, the numbers differ.
         (_LOCKED_TWICE, lambda c: c.left_mapped and c.within("6.16", "7.2")),
     ),
     "committed_left": (
@@ -239,12 +239,12 @@ KNOWN: dict[str, tuple[tuple[str, Callable[[Causes], bool]], ...]] = {
     ),
 }
 
-#: Why a program that makes the kernel leave a call out breaks properties.
+#: The reason why a program that makes the kernel omit a call violates properties.
 LEFT_OUT = "the program left a call out"
 
 
 def known(causes: Causes, name: str) -> str:
-    """Why the property *name* is broken; empty where nobody knows."""
+    """The reason why the property *name* is violated; empty if unknown."""
     if causes.left_out:
         return LEFT_OUT
     return next((why for why, cause in KNOWN.get(name, ()) if cause(causes)), "")

@@ -1,7 +1,7 @@
-"""The cache modes in which a run reaches frames: by entries, and by translations that processors remember.
+"""The cache modes in which a run reaches frames: by entries, and by translations that processors cache.
 
-A model says what its processors remember. Of a kernel it is known where a task reaches a page that has no
-entry any more, while a processor is held.
+A model lists what its processors cache. For a kernel it is known only if a task reaches a page that no longer
+has an entry while a processor is held.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,21 +18,22 @@ from pfnlab.programs.runs.pte_text import RAM
 
 
 class ReachedModes:
-    """The frames that the steps of a run reach, asked step by step.
+    """The frames that the steps of a run reach, collected step by step.
 
-    :ivar remembered: of the step looked at last, what processors reach by translations that no entry has so
+    :ivar remembered: of the step looked at last, what processors reach by translations that differ from all
+        entries
     """
 
     def __init__(self, run: Run, layout: Layout, history: History) -> None:
         self._run, self._layout, self._history = run, layout, history
-        #: The entries of the steps from the last on in which no processor was held.
+        #: The entries of the steps since the last one in which no processor was held.
         self._had: list[Sequence[PteSeen]] = []
         self.remembered: list[Shown] = []
 
     def look(self, number: int, op: Op | None, *, held: bool) -> None:
-        """Look at a step; those before it were looked at.
+        """Look at a step; earlier steps must have been looked at.
 
-        :param held: a processor is held after it; where none is, only what is stale can be told from entries
+        :param held: a processor is held after it; otherwise only stale translations can be told from entries
         """
         step = self._run.steps[number]
         tlbs = self._run.tlbs[number] if number < len(self._run.tlbs) else ()
@@ -45,14 +46,14 @@ class ReachedModes:
         self.remembered = [Shown(one.frames, one.mode) for one in differ]
 
     def agree(self) -> bool | None:
-        """True where each frame that is reached in two ways has one mode; None where none is."""
+        """True if each frame that is reached in two ways has one mode; None if no frame is."""
         return agree([*((one.frames, one.mode) for one in self._entries()), *self.remembered])
 
     def _entries(self) -> list[ReachedAt]:
         return [one for run in self._had[-1] for one in self._reaches(run, run.task)]
 
     def _answered(self, process: str, span: Span) -> Iterator[ReachedAt]:
-        """The entry by which a task reached a page, where that is gone by now."""
+        """The entry by which a task reached a page, if that entry is now gone."""
         first = Span(span.name, span.start, span.start + 1)
         for ptes in reversed(self._had):
             for run in ptes:

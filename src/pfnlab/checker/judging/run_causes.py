@@ -1,4 +1,4 @@
-"""Causes: what happened in a run until one of its steps, as far as known defects follow from it."""
+"""Causes: the events of a run up to one of its steps, as far as known defects follow from them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pfnlab.programs.model.model_machine import END
 from pfnlab.programs.runs.observation import HELD, WAITS, Step, VmaSeen, is_under_way, standings
 from pfnlab.programs.runs.pte_text import RAM
 
-#: Calls that may cut a VMA, where nobody looked at VMAs.
+#: Calls that may split a VMA, for runs in which VMAs were not observed.
 _CUTS = (
     ops.Munmap
     | ops.Mprotect
@@ -34,12 +34,12 @@ _CUTS = (
     | ops.RemapFilePages
 )
 
-#: Calls that may unmap whole VMAs, besides an mmap over others.
+#: Calls that may unmap whole VMAs, in addition to an mmap over others.
 _UNMAPS = ops.Munmap | ops.Mremap | ops.RemapFilePages | ops.Exit | ops.Kill | ops.Exec
 
 
 class _Since:
-    """True where the event of that name among the :class:`FirstSteps` is not behind the step."""
+    """True if the event of that name among the :class:`FirstSteps` is not after the step."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -49,12 +49,12 @@ class _Since:
 
 
 class Causes:
-    """The events until a step, that step among them.
+    """The events up to and including a step.
 
-    :param steps: of the run, from the first; later ones decide nothing
-    :param step: index; after the last operation stands the end
-    :param profile: the rules of the machine; None where they are unknown
-    :param first: when what happens in the run happened first, for the causes of several steps
+    :param steps: of the run, from the first; later ones have no effect
+    :param step: index; the end is counted after the last operation
+    :param profile: the rules of the machine; None if unknown
+    :param first: the first occurrence of each event of the run, for the causes of several steps
     """
 
     left_out = _Since()
@@ -89,7 +89,7 @@ class Causes:
 
     @property
     def unflushed(self) -> bool:
-        """True where an operation that takes mappings away stands in the middle of it."""
+        """True if an operation that removes mappings is under way."""
         calls: dict[str, ops.Call] = {}
         for op, step in zip(self._ops, self._steps, strict=False):
             if step.result in (HELD, WAITS):
@@ -104,7 +104,7 @@ class Causes:
 
     @property
     def now(self) -> str:
-        """The word of the operation in a program; of a walk its walker."""
+        """The word of the operation in a program; for a walk, its walker."""
         return word_of(self._program.ops[self._at].call) if self._at < len(self._program.ops) else END
 
     @property
@@ -113,47 +113,47 @@ class Causes:
         return self._program.ops[self._at] if self._at < len(self._program.ops) else None
 
     def has(self, switch: str) -> bool:
-        """True where the machine is known to have *switch* on."""
+        """True if the machine is known to have *switch* on."""
         return self._profile is not None and bool(getattr(self._profile, switch))
 
     def lacks(self, switch: str) -> bool:
-        """True where the machine is known to have *switch* off."""
+        """True if the machine is known to have *switch* off."""
         return self._profile is not None and not getattr(self._profile, switch)
 
     def tracker(self, *names: str) -> bool:
-        """True where the machine is known to have one of these trackers."""
+        """True if the machine is known to have one of these trackers."""
         return self._profile is not None and self._profile.tracker in names
 
     @property
     def counts(self) -> bool:
-        """True where the machine is known to count the users of a range, as contexts do."""
+        """True if the machine is known to count the users of a range, as contexts do."""
         tracker = TRACKERS.get(self._profile.tracker) if self._profile is not None else None
         return isinstance(tracker, type) and issubclass(tracker, TrackCtx)
 
     def within(self, since: str, until: str) -> bool:
-        """True where the machine is known to be of series *since* or a later one, and before *until*."""
+        """True if the machine is known to be of series *since* or a later one, and before *until*."""
         if self._profile is None:
             return False
         return series_key(since) <= series_key(self._profile.series) < series_key(until)
 
     def device(self, kind: ops.DeviceKind) -> bool:
-        """True where an operation has named a device of this kind."""
+        """True if an operation has named a device of this kind."""
         return self._since(self._first.named.get(kind))
 
     @property
     def ram(self) -> bool:
-        """True where an operation has named memory that is RAM, or may be."""
+        """True if an operation has named memory that is RAM, or may be."""
         return any(self._since(self._first.named.get(kind)) for kind in ("lowmem", "isa", "ram"))
 
     @property
     def on_ram(self) -> bool:
-        """True where this step's operation names memory that is RAM, or may be."""
+        """True if this step's operation names memory that is RAM, or may be."""
         kinds = {device.name: str(device.kind) for device in self._program.devices}
         named = names_in(self.op.call) if self.op is not None else set()
         return any(kinds.get(name, name) in ("lowmem", "isa", "ram") for name in named)
 
     def shown_by(self, *files: str) -> bool:
-        """True where a VMA of one of these files, as observations name them, shows pages of a device."""
+        """True if a VMA of one of these files, as observations name them, shows pages of a device."""
         step = self._steps[-1]
         ptes = ByPlace(step.ptes or ())
         return any(
@@ -165,16 +165,16 @@ class Causes:
 
     @cached_property
     def claimed(self) -> ClaimedPages:
-        """The pages that a driver has claimed, and others still have reserved."""
+        """The pages that a driver has claimed and others still have reserved."""
         return ClaimedPages(self._ops, self._steps)
 
     def done(self, *words: str) -> bool:
-        """True where one of these operations is under way or was done."""
+        """True if one of these operations is under way or has finished."""
         return any(word_of(op.call) in words for op in self._ops)
 
     @property
     def remaps_at_fault(self) -> bool:
-        """True where a fault handler calls remap_pfn_range: the driver's, or vfio-pci's until 6.9."""
+        """True if a fault handler calls remap_pfn_range: the driver's, or vfio-pci's before 6.9."""
         made = any(
             isinstance(op.call, ops.Mmap)
             and op.call.driver is not None
@@ -185,7 +185,7 @@ class Causes:
 
     @property
     def own_pages(self) -> bool:
-        """True where the guest driver was to map its own pages as pages."""
+        """True if the guest driver was to map its own pages as pages."""
         return any(
             isinstance(op.call, ops.Mmap) and op.call.driver is not None and op.call.driver.how in OWN_PAGES
             for op in self._ops
@@ -193,17 +193,17 @@ class Causes:
 
     @cached_property
     def cut(self) -> bool:
-        """True where a VMA that maps a device was cut: in pieces, or shorter."""
+        """True if a VMA that maps a device was split or shortened."""
         return self._since(self._first.cut) or self._cut_unseen()
 
     @property
     def left_mapped(self) -> bool:
-        """True where an mremap has left the old place mapped."""
+        """True if an mremap has left the old place mapped."""
         return any(isinstance(call, ops.Mremap) and call.dontunmap for _, call in self._made())
 
     @property
     def shrank_elsewhere(self) -> bool:
-        """True where an mremap to a place that it names made a mapping smaller."""
+        """True if an mremap to a given place made a mapping smaller."""
         return any(
             isinstance(op.call, ops.Mremap) and op.call.fixed and op.call.span.pages > op.call.pages
             for op in self._ops
@@ -211,7 +211,9 @@ class Causes:
 
     @property
     def left_uncut(self) -> bool:
-        """True where an mremap has moved what it could not cut and unmap: it is there still (S5.8.15)."""
+        """True if an mremap has moved a mapping that it could not split and unmap, so the old one is left
+        (S5.8.15).
+        """
         return any(
             isinstance(op.call, ops.Mremap)
             and not op.call.dontunmap
@@ -224,7 +226,7 @@ class Causes:
 
     @property
     def grew_in_vain(self) -> bool:
-        """True where an mremap was to make a mapping larger, and a page table to fail in it."""
+        """True if an mremap was to enlarge a mapping, and a page-table allocation was to fail in it."""
         return any(
             isinstance(op.call, ops.Mremap)
             and op.call.pages > op.call.span.pages
@@ -235,16 +237,16 @@ class Causes:
 
     @property
     def failed_over(self) -> bool:
-        """True where a private writable mapping failed that was to replace another."""
+        """True if a private writable mapping failed that was to replace another."""
         return any(call.over is not None for call in self._refused_memory())
 
     @property
     def refused_devmem(self) -> bool:
-        """True where a private writable mapping of /dev/mem failed."""
+        """True if a private writable mapping of /dev/mem failed."""
         return any(call.via in ("devmem", "devmem-sync") for call in self._refused_memory())
 
     def _refused_memory(self) -> Iterator[ops.Mmap]:
-        """The private writable mappings that failed; they would have been committed to."""
+        """The private writable mappings that failed; memory would have been committed for them."""
         for op, step in zip(self._ops, self._steps, strict=False):
             call, failed = op.call, step.result not in ("ok", HELD, WAITS)
             if failed and isinstance(call, ops.Mmap) and not call.shared and "w" in call.prot:
@@ -252,32 +254,33 @@ class Causes:
 
     @property
     def zaps(self) -> bool:
-        """True where this step may have taken entries out of a VMA that stayed: it asks for that, or lets
-        operations go on, or nobody looked before it."""
+        """True if this step may have removed entries from a VMA that stayed: it does so itself, or releases
+        operations, or the state before it was not observed.
+        """
         looked = self._at > 0 and self._steps[self._at - 1].vmas is not None
         asks = self.op is not None and isinstance(self.op.call, ZAPS | ops.Release)
         return self.zapped and (asks or not looked)
 
     @property
     def unmaps_behind_zap(self) -> bool:
-        """True where this step unmaps after a zap, and may free the last reservation of those pages."""
+        """True if this step unmaps after a zap, and may free the last reservation of those pages."""
         call = self.op.call if self.op is not None else None
         over = isinstance(call, ops.Mmap) and call.over is not None
         return self.zapped and (over or isinstance(call, _UNMAPS))
 
     @property
     def refills(self) -> bool:
-        """True where this step reaches memory behind a zap, and may bring its entries back."""
+        """True if this step reaches memory after a zap, and may restore its entries."""
         return self.zapped and self.op is not None and isinstance(self.op.call, ops.Read | ops.Write | Walk)
 
     @property
     def remap_failed(self) -> bool:
-        """True where a mapping failed in this step that was to be made to fail."""
+        """True if a mapping that was to be made to fail failed in this step."""
         op = self.op
         return op is not None and op.fail is not None and self._steps[-1].result != "ok"
 
     def had_leaf(self, level: int) -> bool:
-        """True where a leaf of *level* (3: 1 GiB) was seen before this step."""
+        """True if a leaf of *level* (3: 1 GiB) was observed before this step."""
         first = self._first.leaf(level)
         return first is not None and first < self._at
 
@@ -291,13 +294,13 @@ class Causes:
                 yield at, op.call
 
     def _cut_unseen(self) -> bool:
-        """True where a call may have cut a VMA, and nobody looked at VMAs after every step."""
+        """True if a call may have split a VMA, and VMAs were not observed after every step."""
         if all(step.vmas is not None for step in self._steps):
             return False
         sizes: dict[str, int] = {}
         for op in self._ops:
             call = op.call
-            # One that fails may have cut by then: to clear the way, or in front of a hole.
+            # A call that fails may have split a VMA before: to clear the way, or in front of a hole.
             if any(pages < sizes.get(area, 0) for area, pages in _parts_changed(call)):
                 return True
             if isinstance(call, ops.Mmap | ops.Mremap) and call.name is not None:
@@ -307,7 +310,7 @@ class Causes:
 
 
 def _overlap(vma: VmaSeen, op: ops.Op) -> bool:
-    """True where *vma*, of the task of *op*, has pages that *op* was to move away."""
+    """True if *vma*, of the task of *op*, has pages that *op* was to move away."""
     assert isinstance(op.call, ops.Mremap)
     moved, seen = op.call.span, vma.span
     alike = (vma.task, seen.name) == (op.task, moved.name)
@@ -315,13 +318,13 @@ def _overlap(vma: VmaSeen, op: ops.Op) -> bool:
 
 
 def _parts_changed(call: ops.Call) -> Iterator[tuple[str, int]]:
-    """The areas of which a call changes VMAs, each with how many pages: also those that it maps over."""
+    """The areas in which a call changes VMAs, each with a number of pages; includes those it maps over."""
     if isinstance(call, _CUTS):
         yield call.span.name, call.span.pages
     if isinstance(call, ops.Mmap) and call.over is not None:
         yield call.over.name, call.over.pages
     if isinstance(call, ops.Mremap):
-        # What it shrinks loses its end first.
+        # A VMA that it shrinks loses its end first.
         yield call.span.name, min(call.span.pages, call.pages)
         target = call.over.name if call.over is not None else call.name
         if target is not None:
@@ -329,5 +332,5 @@ def _parts_changed(call: ops.Call) -> Iterator[tuple[str, int]]:
 
 
 def word_of(call: ops.Call) -> str:
-    """The word of an operation in a program; of a walk its walker."""
+    """The word of an operation in a program; for a walk, its walker."""
     return call.walker if isinstance(call, Walk) else str(type(call).__struct_config__.tag)

@@ -1,4 +1,4 @@
-"""A step as it was observed: where its devices lie, and its VMAs and entries by their places."""
+"""An observed step: where its devices lie, and its VMAs and entries by their places."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ from pfnlab.programs.runs.texts import TableEntry
 
 
 class Placed(Protocol):
-    """A thing in the address space of a task: a VMA, or a run of page-table entries."""
+    """An object in the address space of a task: a VMA, or a run of page-table entries."""
 
     @property
     def task(self) -> str:
@@ -33,17 +33,17 @@ class Placed(Protocol):
 
 T = TypeVar("T", bound=Placed)
 
-#: The number of an area of a task, and the pages of something there.
+#: The number of an area of a task, and the pages of an object in it.
 _Place = tuple[int, int, int]
 
 
 class _Area(NamedTuple):
-    """The things in one area of a task, by their first pages.
+    """The objects in one area of a task, by their first pages.
 
-    :param indices: of each among all things
+    :param indices: the index of each among all objects
     :param starts: the first page of each
-    :param ends: the page behind the last of each
-    :param furthest: the furthest end of all until each
+    :param ends: the page after the last page of each
+    :param furthest: for each, the furthest end up to and including it
     """
 
     indices: list[int]
@@ -52,17 +52,17 @@ class _Area(NamedTuple):
     furthest: list[int]
 
     def indices_of(self, span: Span) -> list[int]:
-        """The indices, ascending, of those that have a page of *span*."""
+        """The indices, ascending, of objects that have a page of *span*."""
         first = bisect_right(self.furthest, span.start)
         behind = bisect_left(self.starts, span.end)
         return sorted(self.indices[at] for at in range(first, behind) if self.ends[at] > span.start)
 
 
 class ByPlace(Generic[T]):
-    """Things that lie in address spaces, found by their pages; they may overlap.
+    """Objects that lie in address spaces, found by their pages; they may overlap.
 
-    Those of one task and area mostly stand together, in ascending order and apart from each other. So their
-    places are one ascending list, in which little changes from one step to the next.
+    Those of one task and area are mostly listed together, in ascending order and without overlap. So their
+    places form one ascending list, of which little changes from one step to the next.
     """
 
     def __init__(self, things: Iterable[T] = ()) -> None:
@@ -71,7 +71,7 @@ class ByPlace(Generic[T]):
 
     def _set(self, things: Sequence[T]) -> None:
         self.things = things
-        #: The areas by task and name, numbered as they come.
+        #: Areas by task and name, numbered in order of appearance.
         self._numbers: dict[tuple[str, str], int] = {}
         self._places = [self._place(thing) for thing in things]
         self._areas = None if _ascending(self._places) else _areas(self._places)
@@ -82,7 +82,7 @@ class ByPlace(Generic[T]):
         return number, span.start, span.end
 
     def replace(self, things: Sequence[T]) -> ChangedPart:
-        """Have *things* instead; the part in which they are not those it had."""
+        """Replace the objects by *things*; return the part in which they differ."""
         part = changed_part(self.things, things)
         if self._areas is not None:
             self._set(things)
@@ -95,7 +95,7 @@ class ByPlace(Generic[T]):
         return part
 
     def indices(self, task: str, span: Span) -> Sequence[int]:
-        """The indices, ascending, of those that have a page of *span* in the address space of *task*."""
+        """The indices, ascending, of objects that have a page of *span* in the address space of *task*."""
         number = self._numbers.get((task, span.name))
         if number is None:
             return ()
@@ -107,12 +107,12 @@ class ByPlace(Generic[T]):
         return range(first, bisect_left(self._places, (number, span.end)))
 
     def overlapping(self, task: str, span: Span) -> Sequence[T]:
-        """Those that have a page of *span* in the address space of *task*, in the order they were given."""
+        """The objects that have a page of *span* in the address space of *task*, in the given order."""
         return [self.things[index] for index in self.indices(task, span)]
 
 
 def _ascending(places: Sequence[_Place]) -> bool:
-    """True where each lies behind the one before it: in the same area, or in one with a later number."""
+    """True if each lies after the one before it: in the same area, or in one with a higher number."""
     return all(start < end for _, start, end in places) and all(
         end <= start if number == next_number else number < next_number
         for (number, _, end), (next_number, start, _) in pairwise(places)
@@ -120,7 +120,7 @@ def _ascending(places: Sequence[_Place]) -> bool:
 
 
 def _areas(places: Sequence[_Place]) -> dict[int, _Area]:
-    """The things in each area, by its number, where they do not stand in ascending order."""
+    """The objects in each area, by its number, if they are not in ascending order."""
     found: dict[int, list[tuple[int, int, int]]] = {}
     for index, (number, start, end) in enumerate(places):
         found.setdefault(number, []).append((start, end, index))
@@ -133,7 +133,7 @@ def _areas(places: Sequence[_Place]) -> dict[int, _Area]:
 
 
 class Layout:
-    """Where the devices of a program lie, as numbers that stand for frames.
+    """The location of each device of a program, as numbers that represent frames.
 
     They are those of the modelled machine: a run names device pages, and so is the same on all machines.
     """
@@ -143,11 +143,11 @@ class Layout:
         self.platform = configured_platform(platform, configuration)
         uses = program.needs.vfio
         names = [device.name for device in program.devices if device.kind == "pci"]
-        #: The device that vfio-pci has, if the program uses it.
+        #: The device assigned to vfio-pci, if the program uses it.
         self.vfio = names[0] if uses else None
 
     def frames(self, span: Span) -> PfnRange | None:
-        """The frames of device pages; None for pages that are no device's."""
+        """The frames of device pages; None for pages outside devices."""
         name = self.vfio if span.name == REGION else span.name
         base = self.devices.get(name or "")
         return PfnRange(base.start + span.start, base.start + span.end) if base is not None else None
@@ -156,7 +156,7 @@ class Layout:
 class SeenEntry(NamedTuple):
     """The part of a run of page-table entries that lies in one VMA.
 
-    :param first: how far it begins behind the begin of the VMA, in pages
+    :param first: its distance from the start of the VMA, in pages
     :param target: the device pages it maps, or None
     """
 
@@ -180,11 +180,11 @@ def entries_in(vma: VmaSeen, ptes: ByPlace[PteSeen]) -> list[SeenEntry]:
 
 
 class SeenChanges(NamedTuple):
-    """The VMAs and entries that are not as they were after the step looked at before.
+    """The VMAs and entries that changed since the step looked at before.
 
     :param vmas: the part of the VMAs that differs
-    :param touched_vmas: the indices, ascending, of those that differ, and of those with entries that do
-    :param touched_ptes: the same of the entries: with those in VMAs that differ
+    :param touched_vmas: the indices, ascending, of those that differ, or have entries that differ
+    :param touched_ptes: the same for entries, including those in VMAs that differ
     """
 
     vmas: ChangedPart
@@ -200,7 +200,7 @@ class SeenSpaces:
         self.ptes: ByPlace[PteSeen] = ByPlace()
 
     def look(self, step: Step) -> SeenChanges:
-        """Look at *step*, which has both."""
+        """Look at *step*, which has VMAs and entries."""
         had_vmas, had_ptes = self.vmas.things, self.ptes.things
         vmas, ptes = self.vmas.replace(step.vmas or ()), self.ptes.replace(step.ptes or ())
         changed_vmas = [*had_vmas[vmas.start : vmas.end_before], *self.vmas.things[vmas.start : vmas.end]]
@@ -211,7 +211,7 @@ class SeenSpaces:
 
 
 def _touched(by_place: ByPlace[T], part: ChangedPart, others: Iterable[VmaSeen | PteSeen]) -> list[int]:
-    """The indices of what lies in a part, or where one of *others* does."""
+    """The indices of objects that are in a part, or that overlap one of *others*."""
     found = set(range(part.start, part.end))
     for other in others:
         found.update(by_place.indices(other.task, other.span))

@@ -1,4 +1,4 @@
-"""An observed step as a moment, and each property asked of it where its answer can have changed."""
+"""An observed step as a moment, judged by each property whose answer can have changed."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from pfnlab.programs.runs.observation import Step, direct_map_spans
 
 
 class SeenMoment:
-    """A step and what came before it.
+    """A step and its history.
 
     :param step: with VMAs and page-table entries
-    :param mappings: its VMAs that map a device; None where nobody looks at them
-    :param remembered: the frames that processors reach by translations which no entry has so any more
+    :param mappings: its VMAs that map a device; None if they are not followed
+    :param remembered: the frames that processors reach by translations that differ from all entries
     """
 
     def __init__(
@@ -44,21 +44,21 @@ class SeenMoment:
         self.facts = facts_of(step.log)
 
     def of_mappings(self, mappings: list[SeenMapping]) -> SeenMoment:
-        """The same moment with these of its mappings alone."""
-        # Who has claimed what, and what is reserved for whom, depends on all mappings.
+        """The same moment with only these of its mappings."""
+        # Claims and reservations depend on all mappings.
         _ = self.claims, self.reserved
         part = copy(self)
         part.mappings = mappings
         return part
 
     def of_reservations(self, reservations: list[PfnRange]) -> SeenMoment:
-        """The same moment with these of its reservations alone."""
+        """The same moment with only these of its reservations."""
         part = copy(self)
         part.reservations = reservations
         return part
 
     def of_tracked(self, tracked: tuple[str, ...]) -> SeenMoment:
-        """The same moment with these of its tracked ranges alone."""
+        """The same moment with only these of its tracked ranges."""
         part = copy(self)
         part.step = msgspec.structs.replace(self.step, tracked=tracked)
         return part
@@ -75,8 +75,8 @@ class SeenMoment:
             if span in spans:
                 spans.remove(span)
         if layout.vfio is not None:
-            # The driver's own mapping of the whole device, as long as the device is open: unless a mapping
-            # of another file has reserved just this range.
+            # The driver's own mapping of the whole device, as long as the device is open, unless a mapping of
+            # another file has reserved exactly this range.
             whole = self._whole(layout.vfio)
             others = any(
                 seen.kind != "vfio" and seen.frames == layout.devices[layout.vfio] for seen in self.mappings
@@ -104,20 +104,20 @@ class SeenMoment:
 
     @cached_property
     def _direct_map(self) -> list[Shown] | None:
-        """The frames of the program's devices that are not write-back in the direct map; None: not seen."""
+        """The frames of the program's devices that are not write-back in the direct map; None: unobserved."""
         if self.step.direct_map is None:
             return None
         return [
             Shown(frames, CacheMode.from_short(mode))
             for span, mode in direct_map_spans(self.step.direct_map)
-            # A page that the direct map lacks is compared, and has no mode.
+            # A page that is missing from the direct map is compared, but has no mode.
             if mode != "absent"
             for frames in [self._layout.frames(span)]
             if frames is not None
         ]
 
     def is_ram(self, pfn: int) -> bool:
-        """True where a frame is RAM that somebody has looked at in the direct map."""
+        """True if a frame is RAM whose direct map was observed."""
         return self._direct_map is not None and self._layout.platform.phys.page_is_ram(pfn)
 
     def direct_map(self, pfn: int) -> CacheMode:
@@ -138,7 +138,7 @@ class SeenMoment:
     def claims(self) -> list[PfnRange]:
         if not self._layout.platform.io_strict_devmem:
             return []
-        # vfio-pci claims when the device is opened or mapped first, and frees with the last user.
+        # vfio-pci claims when the device is first opened or mapped, and releases with the last user.
         opened = [self._whole(name) for name in sorted(self._history.opened) if self._vfio_mapped(name)]
         bound = [self._bar(name) for name in sorted(self._history.bound)]
         return [*self._frames([*self._history.claims, *opened]), *bound]
@@ -152,7 +152,7 @@ class SeenMoment:
         return [self._bar(name) for name in sorted(self._history.removed)]
 
     def _bar(self, device: str) -> PfnRange:
-        """The frames of a device, where its BAR is now."""
+        """The frames of a device, at the present place of its BAR."""
         return self._layout.devices[MOVED_BAR if self._history.moved else device]
 
     @property
@@ -162,7 +162,7 @@ class SeenMoment:
 
     @cached_property
     def counted(self) -> list[CountedUsers]:
-        """The counts of tracked ranges."""
+        """The user counts of tracked ranges."""
         return [
             CountedUsers(tracked.refs, len(tracked.users))
             for tracked in self.step.tracked_ranges
@@ -173,8 +173,9 @@ class SeenMoment:
         return [frames for span in spans for frames in [self._layout.frames(span)] if frames is not None]
 
 
-#: The properties that `check` asks of modelled kernels too: all but those that only a model can answer, and
-#: those that a step is asked in a form of its own, with what was seen: `entries_inside` has the frames.
+#: The properties that `check` also applies to modelled kernels: all except those that only a model can
+#: decide, and those judged here in a special form with the evidence, e.g. `entries_inside`, which has the
+#: frames.
 ASKED: tuple[Question, ...] = tuple(
     question
     for question in QUESTIONS
@@ -186,10 +187,10 @@ ASKED: tuple[Question, ...] = tuple(
     )
 )
 
-#: Those of what the last operation did, which are asked also where nobody has looked at the state.
+#: Those about the effects of the last operation, which are judged even if the state was not observed.
 ASKED_OF_EVENTS = ("freed_once", "no_warning", "freed_unmapped", "right_file")
 
-#: Properties that hold where they hold of each mapping, with what else they depend on.
+#: Properties that hold if they hold for each mapping, with their other dependencies.
 _OF_MAPPINGS: dict[str, Callable[[SeenMoment], object]] = {
     "no_loss": lambda moment: moment.reservations,
     "booked_mode": lambda moment: moment.booked,
@@ -199,7 +200,7 @@ _OF_MAPPINGS: dict[str, Callable[[SeenMoment], object]] = {
     "claimed_unmapped": lambda moment: moment.claims,
 }
 
-#: Properties that hold where they hold of each of something else, with these.
+#: Properties that hold if they hold for each item of another kind, with these dependencies.
 _OF_OTHERS: dict[str, Callable[[SeenMoment], object]] = {
     "no_leak": lambda moment: moment.reservations,
     "counters": lambda moment: moment.step.tracked or (),
@@ -209,20 +210,20 @@ _DEPENDS = {**_OF_MAPPINGS, **_OF_OTHERS}
 
 
 def events_broken(moment: SeenMoment) -> list[Question]:
-    """The properties of what the last operation did that do not hold."""
+    """The violated properties about effects of the last operation."""
     asked = (question for question in ASKED if question.name in ASKED_OF_EVENTS)
     return [question for question in asked if _breaks(question, moment)]
 
 
 def _breaks(question: Question, moment: Moment) -> bool:
-    # The judges of these ask any moment, not that of a model alone.
+    # These judges accept any moment, not only one of a model.
     return question.judge(cast(StateView, moment)) is False
 
 
 class AskedOnce:
-    """The properties that held when they were asked last, with what they depended on.
+    """The properties that held when they were last judged, with their dependencies.
 
-    :param mappings: the mappings of the step looked at last; it looks at every step that is asked about
+    :param mappings: the mappings of the step looked at last; it looks at every step to be judged
     """
 
     def __init__(self, mappings: DeviceMappings) -> None:
@@ -241,7 +242,7 @@ class AskedOnce:
                 self._held[name] = _DEPENDS[name](moment)
 
     def _part(self, name: str, moment: SeenMoment) -> SeenMoment | None:
-        """The part of *moment* that may break a property; None where nothing can."""
+        """The part of *moment* that may violate a property; None if nothing can."""
         if name == "one_mode":
             return moment if len(self._mappings.modes) > 1 or moment.remembered else None
         if name == "direct_map_back":

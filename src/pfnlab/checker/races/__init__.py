@@ -1,1 +1,1 @@
-"""Races: operations side by side, in every order of their kernel functions. A memoised search."""
+"""Races: operations that run side by side, in every order of their kernel functions. A memoised search."""

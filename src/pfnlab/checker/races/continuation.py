@@ -1,7 +1,7 @@
 """The continuation of a stopped operation: its frames and their variables, as plain values.
 
-Two operations with equal continuations do the same from there on, whatever happened to each before.
-What a loop has still to go through must therefore be in a variable: Python shows no other values of a frame.
+Two operations with equal continuations behave the same from there on, whatever happened to each before. The
+rest of a loop must therefore be in a variable: Python shows no other values of a frame.
 """
 
 import dis
@@ -42,11 +42,11 @@ _DRIVING = (execution.__name__, processors.__name__)
 
 
 class UnsayableError(Exception):
-    """A continuation has no value that could be compared."""
+    """A continuation has a value that cannot be compared."""
 
 
 def in_policy(run: greenlet) -> bool:
-    """True where *run* is stopped in the code of a policy, or in code that a policy called."""
+    """True if *run* is stopped in the code of a policy, or in code that a policy called."""
     return any(not _is_ours(module) or module.startswith(_POLICIES) for _, module in _frames(run))
 
 
@@ -67,9 +67,9 @@ def variables(run: greenlet, name: Callable[[Any], Any]) -> Any:
 
     The progress of a loop is the value of its variable. Code outside this package may keep it elsewhere.
 
-    :param name: gives the name of an object with an identity, and None where the object has no name
-    :raises UnsayableError: a variable has no value that could be compared, a loop goes through something that
-        no variable has, or the code is not of this package
+    :param name: returns the name of an object with an identity, or None if the object has no name
+    :raises UnsayableError: a variable has a value that cannot be compared, a loop iterates over something
+        that is in no variable, or the code is not of this package
     """
     frames = []
     for frame, module in _frames(run):
@@ -84,7 +84,7 @@ def variables(run: greenlet, name: Callable[[Any], Any]) -> Any:
 
 
 def _check_loops(frame: FrameType) -> None:
-    """:raises UnsayableError: a loop of *frame* that is under way goes through what no variable has"""
+    """:raises UnsayableError: a running loop of *frame* iterates over something that is in no variable"""
     at = frame.f_lasti
     for first, after, source in _loops(frame.f_code):
         if first <= at < after and not isinstance(frame.f_locals.get(source), list | tuple | dict):
@@ -93,7 +93,7 @@ def _check_loops(frame: FrameType) -> None:
 
 @cache
 def _loops(code: CodeType) -> tuple[tuple[int, int, str], ...]:
-    """The loops of *code*, but through constants: first instruction, the one behind it, and the variable."""
+    """The loops of *code* except those over constants: first instruction, the one after it, the variable."""
     loops, sources, before = [], [], ""
     for instruction in dis.get_instructions(code):
         if instruction.opname == "GET_ITER":
@@ -108,7 +108,7 @@ _CONSTANT = "a constant"
 
 
 def _source(instruction: dis.Instruction) -> str:
-    """The thing that *instruction* gives to a loop: the name of a variable, or that it is a constant."""
+    """The object that *instruction* supplies to a loop: the name of a variable, or a mark for a constant."""
     if instruction.opname in ("LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_DEREF"):
         return str(instruction.argval)
     return _CONSTANT if instruction.opname == "LOAD_CONST" else ""
@@ -180,7 +180,7 @@ def _conversion_of(kind: type, value: Any) -> _Conversion:
         return _items
     if isinstance(value, Enum):
         return lambda value, name: (kind.__name__, value.name)
-    # The objects of the operation do not change; the memory of a policy is a part of the kernel.
+    # The objects of the operation do not change; the memory of a policy is part of the kernel.
     if isinstance(value, msgspec.Struct | type) or kind.__module__.startswith(_ELSEWHERE):
         return _type_only
     if getattr(getattr(kind, "__dataclass_params__", None), "frozen", False):

@@ -1,12 +1,12 @@
-"""A kernel cut into parts, and the footprint of a turn: the parts that it touches.
+"""A kernel split into parts, and the footprint of a turn: the parts that it touches.
 
 The parts are as small as the order of operations can matter: the tree of an address space, its VMAs, its page
-tables, its locks, the translations of each processor, the reverse map, the book. Footprints are not declared,
-not even for a user's own policy. While a turn runs, every access to an attribute of these objects is noted. A
-part has changed when its value has changed.
+tables, its locks, the translations of each processor, the reverse map, the book (memtype list). Footprints
+are not declared, not even for user-defined policies. While a turn runs, every access to an attribute of these
+objects is recorded. A part has changed if its value has changed.
 
-The value of a part must follow only from objects whose attributes are noted for that part. Otherwise it could
-change without being touched.
+The value of a part must depend only on objects whose attributes are recorded for that part. Otherwise it
+could change without being touched.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -41,7 +41,7 @@ _OF_KERNEL = {
     **dict.fromkeys(("memory", "undecoded"), "memory"),
 }
 _GATHERING = frozenset(("gathers", "tlb_flush_pending"))
-#: The place of a VMA; the reverse map and the locks of VMAs name a VMA by it.
+#: The place of a VMA, by which the reverse map and the locks of VMAs name it.
 _PLACE = frozenset(("start", "end", "pgoff"))
 
 #: The name of an object that a task has made, and the object itself, so that it stays alive.
@@ -49,11 +49,12 @@ _NamedObject = tuple[tuple[str, int], Any]
 
 
 class Parts:
-    """The parts of one kernel. Address spaces that a fork adds later are one part with the list of tasks.
+    """The parts of one kernel. Address spaces that a fork adds later form one part with the list of tasks.
 
     Such an address space is reached through its task, or through the reverse map while fork fills it.
 
-    :ivar stale_before: gives the tasks whose revocation began after a translation was made; set by the driver
+    :ivar stale_before: returns the tasks whose revocation began after a translation was made; set by the
+        driver
     """
 
     def __init__(self, kernel: Kernel) -> None:
@@ -64,10 +65,10 @@ class Parts:
         self.names: list[str] = []
         self._values: list[Callable[[], Any]] = []
         self._locks: list[RwLock | TableLocks | VmaLocks] = []
-        #: The number of the part that an object is, by the identity of the object.
+        #: The part number of each object, by the identity of the object.
         self._object_parts: dict[int, int] = {}
         self._space_parts: dict[int, int] = {}
-        #: Of the parts by which frames are reached: where, by entries and by translations.
+        #: For the parts by which frames are reached: the places, by entries and by translations.
         self._reaching: dict[int, Callable[[], tuple[list[ReachedAt], list[ReachedAt]]]] = {}
         self._vma_parts: dict[int, int] = {}
         self._gather_parts: dict[int, int] = {}
@@ -78,7 +79,7 @@ class Parts:
         self._pages: dict[int, _NamedObject] = {}
         self._anons: dict[int, _NamedObject] = {}
         self._new_spaces: dict[int, _NamedObject] = {}
-        #: Every VMA that a task other than its maker could reach, removed VMAs too.
+        #: Every VMA that a task other than its maker could reach, including removed VMAs.
         self._vmas: dict[int, _NamedObject] = {}
         for number, mm in enumerate(self._mms):
             self._add_space(number, mm)
@@ -139,7 +140,7 @@ class Parts:
 
     @property
     def taken(self) -> bool:
-        """True where somebody has a lock, of a VMA left aside: they go with mmap_lock."""
+        """True if a lock is taken; locks of VMAs are left out, because they are released with mmap_lock."""
         return any(lock.taken for lock in self._locks if not isinstance(lock, VmaLocks))
 
     def value(self, number: int) -> Any:
@@ -182,7 +183,9 @@ class Parts:
         return next((table[id(instance)][0] for table in tables if id(instance) in table), None)
 
     def notice(self, maker: str) -> set[int]:
-        """Name what *maker* has made and others can reach now, after each turn; the parts that have grown."""
+        """Name objects that *maker* has made and others can now reach, after each turn; return the grown
+        parts.
+        """
         grown_parts: set[int] = set()
         for mm in self._all_spaces():
             if id(mm) not in self._space_parts and _name_object(self._new_spaces, mm, maker):
@@ -207,7 +210,7 @@ class Parts:
 
     @contextmanager
     def watched(self, policy: bool = False) -> Iterator[set[int]]:
-        """The footprint of the code that runs within this context: a set of numbers of parts, which grows.
+        """The footprint of the code that runs within this context: a growing set of part numbers.
 
         :param policy: that code continues in a policy, which may touch everything it refers to
         """
@@ -266,7 +269,7 @@ class Parts:
     # The values of parts.
 
     def _all_spaces(self) -> Iterable[MmStruct]:
-        """Every address space that tasks can reach, or could when it was named."""
+        """Every address space that tasks can reach, or could reach when it was named."""
         spaces = {id(task.mm): task.mm for task in self._kernel.tasks.values()}
         spaces |= {id(vma.mm): vma.mm for vma in self._kernel.i_mmap}
         return (spaces | {id(mm): mm for _, mm in self._new_spaces.values()}).values()
@@ -363,7 +366,7 @@ class Parts:
 
 
 def _name_object(table: dict[int, _NamedObject], instance: object, maker: str) -> bool:
-    """Name *instance*; whether it had no name before."""
+    """Name *instance*; return whether it had no name before."""
     if id(instance) in table:
         return False
     table[id(instance)] = (maker, sum(name[0] == maker for name, _ in table.values())), instance

@@ -1,4 +1,4 @@
-"""The memo of one race: each turn runs once, and its effect serves all schedules in which it is the same.
+"""The memo of one race: each turn runs once, and its effect is reused in all schedules where it is the same.
 
 A turn is a function of its operation's continuation (:mod:`pfnlab.checker.races.continuation`) and of the
 parts of the kernel in its footprint (:mod:`pfnlab.checker.races.footprint`). It runs on a kernel after one
@@ -21,7 +21,7 @@ from pfnlab.checker.scopes.modes import ReachedAt, agree, differing
 from pfnlab.checker.scopes.scope import Race
 from pfnlab.programs.model.model_machine import ModelMachine
 
-#: The number of kernels kept, so that a turn in the same joint state need not repeat the schedule.
+#: The number of kernels kept, so that a turn from the same joint state need not repeat the schedule.
 _MOST_KERNELS = 64
 
 
@@ -45,7 +45,7 @@ class Footprint:
     writes: int = 0
 
     def meets(self, other: Footprint) -> bool:
-        """True where the order of the two can matter: one writes what the other reads or writes."""
+        """True if their order can matter: one writes what the other reads or writes."""
         return bool(self.writes & (other.reads | other.writes) | self.reads & other.writes)
 
     def __or__(self, other: Footprint) -> Footprint:
@@ -57,8 +57,8 @@ class TurnEffect(NamedTuple):
     """The effect of a turn.
 
     :param changed: the parts it changes, each with the digest of the new value
-    :param footprint: the parts it reads and writes, and after these a bit for each task: whether that task is
-        in the middle of an operation
+    :param footprint: the parts it reads and writes, followed by a bit for each task: whether that task is in
+        the middle of an operation
     """
 
     result: TurnResult
@@ -71,7 +71,7 @@ _Item = TypeVar("_Item")
 
 
 class _Memo(Generic[_Item]):
-    """Items that follow from the position of a task and from the values of the parts touched."""
+    """Items determined by the position of a task and by the values of the parts touched."""
 
     def __init__(self) -> None:
         self._items: dict[tuple[int, Position], dict[tuple[int, ...], tuple[_Pick, dict[Any, _Item]]]] = {}
@@ -98,7 +98,7 @@ class Turns:
     """All turns of one race. A turn runs when its effect is first needed.
 
     :ivar begin: the joint state before the first turn
-    :ivar run: the number of turns that were run
+    :ivar run: the number of turns that have been run
     """
 
     def __init__(self, machine: ModelMachine, race: Race) -> None:
@@ -111,14 +111,14 @@ class Turns:
         self.begin = JointState((), tuple(live.position(task) for task in self.tasks), parts)
         #: The places where a part reaches frames, by its number and the digest of its value.
         self._reached: dict[tuple[int, int], tuple[list[ReachedAt], list[ReachedAt]]] = {}
-        #: The answers that follow from those of all parts.
+        #: The answers that depend on all parts.
         self._modes: dict[tuple[int, ...], bool | None] = {}
         self._reaching = live.parts.reaching
         self._note_reached(live, enumerate(parts))
         self.run = 0
         self._effects: _Memo[TurnEffect] = _Memo()
         self._ready: _Memo[tuple[bool]] = _Memo()
-        #: Kernels by their joint state without its schedule, which does not matter here.
+        #: Kernels by their joint state without its schedule, which is irrelevant here.
         self._lives = {self.begin[1:]: live}
 
     def able(self, joint: JointState) -> tuple[int, ...]:
@@ -126,12 +126,12 @@ class Turns:
         return tuple(task for task in range(len(self.tasks)) if self._able(joint, task))
 
     def modes_agree(self, joint: JointState) -> bool | None:
-        """True where each frame that can be reached in two ways has one cache mode; None where none can."""
+        """True if each frame that can be reached in two ways has one cache mode; None if none can."""
         digests = tuple(joint.parts[number] for number in self._reaching)
         if digests not in self._modes:
             keys = list(zip(self._reaching, digests, strict=True))
             if any(key not in self._reached for key in keys):
-                # Of a search that is resumed, whose turns another process ran.
+                # For a resumed search whose turns were run by another process.
                 self._note_reached(self.take_kernel(joint), keys)
             found = [self._reached[key] for key in keys]
             entries = [one for part, _ in found for one in part]
@@ -145,7 +145,7 @@ class Turns:
                 self._reached[number, value] = live.parts.reached(number)
 
     def finished(self, joint: JointState, task: int) -> bool:
-        """True where *task* has done all of its operations."""
+        """True if *task* has completed all of its operations."""
         return joint.positions[task].done == self._operations[task]
 
     def go(self, joint: JointState, task: int) -> TurnEffect:
@@ -186,7 +186,7 @@ class Turns:
             try:
                 value = live.variables(name)
             except UnsayableError:
-                # Then the position before and all values touched stand for the continuation.
+                # Then the position before and all values touched determine the continuation.
                 value = before.value, [(number, joint.parts[number]) for number in numbers]
             position = position._replace(value=digest((position.done, position.waits, value)))
         footprint = Footprint(_bits(numbers), _bits(number for number, _ in changed))

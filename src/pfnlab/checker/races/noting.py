@@ -1,4 +1,4 @@
-"""Notes of accesses to attributes: a watched class has methods of its own to read and to set them."""
+"""Recording of attribute accesses: a watched class gets its own methods to read and set attributes."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,13 +14,13 @@ from pfnlab.kernel.mm.table_locks import TableLocks
 from pfnlab.kernel.mm.vma import Vma
 from pfnlab.kernel.mm.vma_locks import VmaLocks
 
-#: Attributes that are no state: constants, references to objects noted themselves, counters for readers.
+#: Attributes that are not state: constants, references to recorded objects, counters for readers.
 QUIET: dict[type, tuple[str, ...]] = {
     MmStruct: ("kernel", "tables", "mmap_lock", "vma_locks", "table_locks", "tlb_gen"),
-    # Who frees a VMA has looked at it.
+    # The task that frees a VMA has looked at it.
     Vma: ("mm", "freed"),
     Task: ("comm", "pid", "tlb", "exec_update_lock"),
-    # That an entry seems unused since is no part of a state, as the accessed bit is none.
+    # That an entry seems unused since then is not part of a state, nor is the accessed bit.
     Tlb: ("flushed", "_aged", "_spared"),
     RwLock: ("_processors", "need", "_unlocked"),
     TableLocks: ("_processors", "_tables"),
@@ -29,11 +29,11 @@ QUIET: dict[type, tuple[str, ...]] = {
     Kernel: (
         *("profile", "trace", "processors", "book", "i_mmap_rwsems", "device_lock"),
         *("current", "warned", "next_pid", "additional_pages"),
-        # No race is asked about it.
+        # It does not matter for races.
         "committed",
-        # Only for a turn of a task that is out of `tasks`.
+        # Only for a turn of a task that has left `tasks`.
         "exiting",
-        # Whether a page is in it is noted with the page.
+        # Membership of a page is recorded with the page.
         "mlock_batch",
     ),
 }
@@ -45,7 +45,7 @@ _METHODS: dict[type, tuple[Any, Any]] = {}
 
 
 def notable(kinds: Iterable[type]) -> list[type]:
-    """The classes whose attributes can be noted: of Python code, without own methods to read and set them."""
+    """Python classes whose attributes can be recorded, as they have no own methods to read and set them."""
     methods = ("__getattribute__", "__setattr__")
     return [
         kind
@@ -61,7 +61,7 @@ _HEAP_TYPE = 1 << 9
 
 @contextmanager
 def noting(notes: Mapping[type, Note]) -> Iterator[None]:
-    """Each access to an attribute of an object of these classes is noted within this context."""
+    """Record each access to an attribute of an object of these classes within this context."""
     _NOTES.append(notes)
     for kind in notes:
         _watch(kind)
@@ -84,7 +84,7 @@ def _unwatch(kind: type) -> None:
 
 
 def _noting_methods(kind: type) -> tuple[Any, Any]:
-    """The methods to read and to set an attribute of *kind*; they note it unless it is no state."""
+    """The methods to read and set an attribute of *kind*; they record it unless it is not state."""
     methods = (name for name in dir(kind) if isinstance(getattr(kind, name), FunctionType | property))
     quiet = frozenset((*dir(object), *QUIET.get(kind, ()), *methods))
     read, write = object.__getattribute__, object.__setattr__

@@ -7,8 +7,8 @@ is the list of tasks in the order of their turns, and leads to a state. The effe
 
 A translation is stale when the page tables no longer have it. It does no harm while the owner of the frame
 still waits. It does harm once :class:`~pfnlab.programs.lang.ops.UnmapMappingRange` has returned: the owner
-takes the frame for free and may give it to another. An entry that a fault handler inserted meanwhile does not
-count: the driver has to prevent it.
+then considers the frame free and may give it to another. An entry inserted by a fault handler in between does
+not count: preventing it is up to the driver.
 """
 
 import itertools
@@ -51,7 +51,7 @@ from pfnlab.programs.model.model_machine import ModelMachine, place
 from pfnlab.programs.runs.observation import Run
 from pfnlab.programs.runs.places import Places
 
-#: The question that is asked in the middle of operations too.
+#: The property that is also judged in the middle of operations.
 ONE_MODE = one_mode.__name__
 
 #: The search for a place to hold an operation tries fewer entries into one function than this.
@@ -67,10 +67,10 @@ class RaceState(NamedTuple):
     :param stuck: whether no task can run although not all are done
     :param beside: whether an owner was told while another operation was under way
     :param free: whether an owner was told at all
-    :param facts: what turns so far did, as far as the kernel does not show it
+    :param facts: effects of the turns so far that the kernel does not show
     :param answers: when all operations are done, the answer of each of :data:`STATE_QUESTIONS`
-    :param exited: whether every task has exited since
-    :param modes: whether each frame that can be reached in two ways has one cache mode; None where none can
+    :param exited: whether every task has since exited
+    :param modes: whether each frame that can be reached in two ways has one cache mode; None if none can
     """
 
     race: int
@@ -90,8 +90,8 @@ class _Ending(NamedTuple):
     """The end of a schedule.
 
     :param answers: those of :data:`STATE_QUESTIONS` when all operations are done
-    :param facts: what the exit of every task did, as far as the kernel does not show it
-    :param exited: the answers after it; none where the exit cannot come to an end, or a lock is left taken
+    :param facts: effects of the exit of every task that the kernel does not show
+    :param exited: the answers after it; none if the exit cannot finish, or a lock is still taken
     """
 
     answers: tuple[bool | None, ...]
@@ -103,7 +103,7 @@ class RaceModel:
     """All schedules of the races of a scope, on one modelled kernel.
 
     :ivar outcomes: how often each kind of operation ended with each result
-    :ivar unmodelled: how many turns the model has no rule for, by its message; they are left out
+    :ivar unmodelled: the number of turns that the model has no rule for, by its message; they are left out
     """
 
     def __init__(self, machine: ModelMachine, scope: RaceScope) -> None:
@@ -127,7 +127,7 @@ class RaceModel:
         yield from self.exits(state)
 
     def exits(self, state: RaceState) -> Iterator[tuple[Turn, RaceState]]:
-        """The exit of every task and the state after it, where all operations are done."""
+        """The exit of every task and the state after it, if all operations are done."""
         if not state.answers or state.exited:
             return
         ending = self._ending(state.race, state.joint, state.facts)
@@ -151,7 +151,7 @@ class RaceModel:
             live = self.turns[race].take_kernel(joint)
             answers = self._answers(live, facts)
             try:
-                # What returns with a lock is waited for by whoever needs it next.
+                # If an operation returns with a lock taken, the next task to need it waits.
                 exit_facts = None if live.parts.taken else live.exit()
             except WaitsForeverError:
                 exit_facts = None
@@ -167,7 +167,7 @@ class RaceModel:
         return tuple(question.judge(moment) for question in STATE_QUESTIONS)
 
     def go(self, state: RaceState, task: int) -> TurnEffect | None:
-        """The effect of a turn of task number *task*, which can run; None where the model has no rule."""
+        """The effect of a turn of task number *task*, which can run; None if the model has no rule."""
         try:
             return self.turns[state.race].go(state.joint, task)
         except Undecided as unknown:
@@ -228,9 +228,9 @@ class RaceModel:
         recall(counts, self.outcomes, self.unmodelled)
 
     def program(self, path: Path[RaceState], question: Question, title: str, asks: str) -> Program | None:
-        """A program that breaks the same rule, with one held task or with none; None where there is none.
+        """A program that violates the same property, with at most one held task; None without one.
 
-        There is no program for a deadlock: no operation could release the held one.
+        A deadlock has no program: no operation could release the held one.
         """
         state, race = path.states(self)[-1], self.scope.races[path.start]
         if state.told_free and question not in STATE_QUESTIONS:
@@ -250,7 +250,7 @@ class RaceModel:
             except Undecided:
                 continue
             if _readable(program) and False in answers:
-                # What comes after the operation that breaks it shows nothing more.
+                # Steps after the violating operation show nothing more.
                 ops = program.ops[: answers.index(False) + 1]
                 if program.needs.held and not any(isinstance(op.call, Release) for op in ops):
                     ops += (Op(Release()),)
@@ -259,7 +259,7 @@ class RaceModel:
 
 
 def _cut(program: Program, length: int) -> Program:
-    """A program with a held task, as far as there are rules: what is held goes on after it."""
+    """A program with a held task, as far as the model has rules; the held operation resumes after it."""
     if length == len(program.ops):
         return program
     return msgspec.structs.replace(program, ops=(*program.ops[:length], Op(Release())))
@@ -272,8 +272,8 @@ def _together(facts: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
 def told_free_by_op(machine: ModelMachine, program: Program) -> list[bool | None]:
     """For each operation of a program with a held task: whether it told an owner too early.
 
-    None where it told no owner while the task was held. An operation without a rule ends the list, such as a
-    read by a processor that may have been idle at a flush of other pages (S8.5.3).
+    None if it told no owner while the task was held. An operation without a rule ends the list, e.g. a read
+    by a processor that may have been idle at a flush of other pages (S8.5.3).
     """
     platform, devices, _ = place(program)
     kernel = machine.boot(platform, devices)
@@ -297,7 +297,7 @@ def told_free_by_op(machine: ModelMachine, program: Program) -> list[bool | None
 def answers_by_op(machine: ModelMachine, program: Program, question: Question) -> list[bool | None]:
     """The answers to a question about a state after each operation of *program*.
 
-    None while a task is held, but for the cache modes, and where the question does not arise.
+    None while a task is held, except for the cache modes, and if the question does not apply.
     """
     platform, devices, whole = place(program)
     kernel = machine.boot(platform, devices)
@@ -318,7 +318,7 @@ def answers_by_op(machine: ModelMachine, program: Program, question: Question) -
 
 
 def control(program: Program) -> Program:
-    """*program* with its flush left out by force, for a kernel that would flush in time."""
+    """*program* with its flush omitted by force, for a kernel that would flush in time."""
     ops = [
         op
         if op.hold is None
@@ -329,9 +329,9 @@ def control(program: Program) -> Program:
 
 
 def still_read(program: Program, run: Run) -> bool | None:
-    """True where a task read the device in *run* after its owner had learnt that no processor reaches it.
+    """True if a task read the device in *run* after its owner was told that no processor reaches it.
 
-    None where no task reads then: a program that was cut before a read without a rule.
+    None if no task reads then: the program was cut before a read without a rule.
     """
     told_free = False
     for op, step in zip(program.ops, run.steps, strict=False):
@@ -345,7 +345,7 @@ def still_read(program: Program, run: Run) -> bool | None:
 
 
 def _with_holds(race: Race, title: str, asks: str) -> Iterator[Program]:
-    """The operations of *race*, one of them held at one of its functions while the others run."""
+    """The operations of *race*, with one of them held at one of its functions while the others run."""
     for op in race.beside:
         for function in HOLD_FUNCTIONS:
             for nth in range(1, _MOST_CALLS):
@@ -353,7 +353,7 @@ def _with_holds(race: Race, title: str, asks: str) -> Iterator[Program]:
 
 
 def _in_a_row(race: Race, path: Path[RaceState], title: str, asks: str) -> Iterator[Program]:
-    """The operations of *race* one after the other, in the order in which they began, or ended, on *path*."""
+    """The operations of *race* in sequence, in the order in which they began, or ended, on *path*."""
     turns = [turn for turn in path.actions if isinstance(turn, Turn) and turn is not EXIT]
     begun = tuple(turn.op for turn in turns if not turn.where)
     ended = tuple(reversed(dict.fromkeys(turn.op for turn in reversed(turns))))
@@ -369,7 +369,7 @@ def _with_exits(program: Program) -> Program:
 
 
 def _readable(program: Program) -> bool:
-    """True where a reader of programs takes it."""
+    """True if the program can be read back."""
     try:
         check_program(program)
     except ProgramError:
@@ -404,7 +404,7 @@ def race_properties(asked: Sequence[Question]) -> list[Property[RaceState]]:
 
 
 def _at_the_end(question: Question) -> Property[RaceState]:
-    """A question that is asked at the end, and when every task has exited; cache modes after every turn."""
+    """A question that is judged at the end, and after every task has exited; cache modes after every turn."""
     number = STATE_QUESTIONS.index(question)
 
     def answer(state: RaceState) -> bool | None:

@@ -1,8 +1,8 @@
 """Partial-order search over the schedules of races: sleep sets.
 
-Two turns are independent when neither touches a part that the other changes. Both orders then lead to the
-same state, and one order is enough: the task whose turn was expanded first sleeps after the other turn. It
-wakes up when a turn comes that is not independent of its own. Schedules are left out, states are not: every
+Two turns are independent if neither touches a part that the other changes. Both orders then lead to the same
+state, and one order is enough: the task whose turn was expanded first sleeps after the other turn. It wakes
+up at the first turn that is not independent of its own. Schedules are left out, but states are not: every
 state is found, by a schedule as short as without reduction. (Godefroid, Holzmann and Pirottin, "State-space
 caching revisited", 1992.)
 """
@@ -37,11 +37,11 @@ def search(
 ) -> Exploration[RaceState]:
     """Every state that a schedule of *model* reaches, breadth first.
 
-    An interrupt (SIGINT) ends the search as a limit does.
+    An interrupt (SIGINT) ends the search like a limit.
 
     :param states: with *seconds* and *progress* as for :func:`~pfnlab.checker.search.explore.explore`
-    :param look: gives the footprint of a turn's effect; others than the default are for tests
-    :param jobs: races that are searched at a time where there is no limit; what is found is the same
+    :param look: returns the footprint of a turn's effect; only tests replace the default
+    :param jobs: races that are searched at a time if there is no limit; the result is the same
     """
     races = len(list(model.initial()))
     if jobs > 1 and races > 1 and states is None and seconds is None:
@@ -68,10 +68,10 @@ def search(
 def _race_by_race(
     model: RaceModel, properties: Sequence[Property[RaceState]], look: Look, races: int, jobs: int
 ) -> Exploration[RaceState]:
-    """The same, every race in a process: no state of one is a state of another."""
+    """The same with a process for each race: no state of one race is a state of another."""
 
     def searched(race: int) -> tuple[Exploration[RaceState], tuple[object, ...]]:
-        # The process may have searched another race.
+        # The process may have searched another race before.
         model.outcomes.clear()
         model.unmodelled.clear()
         search = Schedules(model, properties, look, (race,))
@@ -91,7 +91,7 @@ def _race_by_race(
             add(counts, model.outcomes, model.unmodelled)
     except KeyboardInterrupt:
         cut.append(f"interrupted: {len(parts)} of {races} races searched")
-    # Of two schedules of one length, that of the first race is the one that is found first.
+    # Of two schedules of equal length, the one of the earlier race counts as found first.
     total = merged(properties, parts)
     total.passed += cut
     total.seconds = time.monotonic() - begin
@@ -100,13 +100,13 @@ def _race_by_race(
 
 
 def _put_in_order(model: RaceModel) -> None:
-    """Missing rules are named, whichever was found first."""
+    """Report missing rules in order of name, regardless of which was found first."""
     known = sorted(model.unmodelled.items())
     model.unmodelled.clear()
     model.unmodelled.update(dict(known))
 
 
-#: Tasks that sleep, each with the footprint of its next turn, which stays the same while the task sleeps.
+#: Sleeping tasks, each with the footprint of its next turn, which stays the same while the task sleeps.
 _Sleepers = dict[int, Footprint]
 
 
@@ -128,7 +128,7 @@ class Schedules:
         self._model, self._look = model, look
         self.found = Exploration(properties)
         self.waiting: deque[tuple[RaceState, Sequence[int], _Sleepers]] = deque()
-        #: By the key of a state, the tasks that slept on every way to it so far.
+        #: By the key of a state, the tasks that slept on every path to it so far.
         self._always_asleep: dict[bytes, Set[int]] = {}
         for state in model.initial():
             if races is None or state.race in races:
@@ -167,7 +167,7 @@ class Schedules:
             self.found.reached(len(state.joint.schedule), judged, lambda: way_to(self._model, state))
             self.waiting.append((state, [task for task in state.able if task not in sleepers], sleepers))
         elif awake := always_asleep - sleepers.keys():
-            # These tasks slept on every way so far and are awake on this one.
+            # These tasks slept on every path so far and are awake on this one.
             self._always_asleep[key] = always_asleep & sleepers.keys()
             sleepers_here = {
                 sleeper: footprint for sleeper, footprint in sleepers.items() if sleeper in always_asleep

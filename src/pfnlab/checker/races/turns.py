@@ -39,7 +39,7 @@ class Turn(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The operation's word."""
+        """The word of the operation."""
         return str(type(self.op.call).__struct_config__.tag)
 
     def __str__(self) -> str:
@@ -69,7 +69,7 @@ class TurnResult(NamedTuple):
 class Position(NamedTuple):
     """The position of a task between two turns.
 
-    :param done: how many of its operations are done
+    :param done: the number of its operations that are done
     :param value: a digest of these and of its continuation
     """
 
@@ -80,7 +80,7 @@ class Position(NamedTuple):
 
 
 class Ground:
-    """The common part of all kernels of one race: the platform, the devices, the places."""
+    """The common part of all kernels of one race: the platform, the devices and the places."""
 
     def __init__(self, race: Race) -> None:
         self.platform, self.devices, _ = place(race.program)
@@ -90,10 +90,10 @@ class Ground:
 
 
 class Live:
-    """One race on a kernel of its own."""
+    """One race on its own kernel."""
 
     def __init__(self, machine: ModelMachine, race: Race, ground: Ground) -> None:
-        #: Whether a fault may put an entry back that the guest driver has revoked, which no kernel prevents.
+        #: True if a fault may restore an entry that the guest driver has revoked, which no kernel prevents.
         self._faults = any(isinstance(op.call, FAULTING) for op in race.beside)
         self._devices, self._driven, self._vfio = ground.devices, ground.driven, ground.vfio
         self.kernel = machine.boot(ground.platform, self._devices)
@@ -118,7 +118,7 @@ class Live:
         return len(self._ops[task])
 
     def ready(self, task: str) -> bool:
-        """True where the operation of *task*, which waits, can continue now."""
+        """True if *task*, whose operation waits, can continue now."""
         return self._under_way[task].ready()
 
     def go(self, task: str) -> TurnResult:
@@ -128,7 +128,7 @@ class Live:
         return result
 
     def watch(self, task: str) -> tuple[TurnResult, set[int]]:
-        """Run one turn of *task*; the result and the numbers of the parts that the turn touched."""
+        """Run one turn of *task*; return the result and the numbers of the parts that the turn touched."""
         operation = self._under_way.get(task)
         with self.parts.watched(operation is not None and in_policy(operation.run)) as touched:
             result = self._go(task)
@@ -163,15 +163,15 @@ class Live:
                             else (LOOKED_BEHIND,)
                         )
                         self.kernel.trace.misuses.update(found)
-                # Read the translations once more, so that they count as touched: their ages end here.
+                # Read the translations again, so that they count as touched: their ages end here.
                 translations(self.kernel)
                 del self._before_revocation[task]
         return TurnResult(turn, operation.result, told_free, facts_since(self.kernel.trace))
 
     def exit(self) -> tuple[str, ...]:
-        """Every task exits, the last created first; what that did, as far as the kernel does not show it.
+        """Let every task exit, the last created first; return effects that the kernel does not show.
 
-        :raises WaitsForeverError: a task waits for what another one has left taken
+        :raises WaitsForeverError: a task waits for a lock that another one never releases
         """
         warn_again(self.kernel)
         with own_mistakes():
@@ -179,9 +179,9 @@ class Live:
         return facts_since(self.kernel.trace)
 
     def variables(self, task: str) -> Any:
-        """The function that the operation of *task* has come to, and its continuation. It must be under way.
+        """The function that the operation of *task* has reached, and its continuation. It must be under way.
 
-        :raises UnsayableError: a variable has no value that could be compared
+        :raises UnsayableError: a variable has a value that cannot be compared
         """
         operation = self._under_way[task]
         return operation.at, variables(operation.run, self.parts.name)
@@ -203,7 +203,7 @@ def _among(run: Entry, entries: Sequence[Entry]) -> bool:
 
 
 def translations(kernel: Kernel) -> list[Entry]:
-    """The translations of all processors, and those that the kernel has looked up to use."""
+    """The translations of all processors, and those that the kernel has looked up for use."""
     remembered = [entry for task in kernel.tasks.values() for entry in task.tlb.state()]
     return [*remembered, *(entry for mm in _spaces(kernel) for entry in mm.lookups)]
 
@@ -213,9 +213,9 @@ def _spaces(kernel: Kernel) -> list[MmStruct]:
 
 
 def driven_pages(program: Program, *, vfio: bool = False) -> SpanSet:
-    """The virtual pages at which *program* has mappings of the guest driver, which its revocations are about.
+    """The virtual pages where *program* has mappings of the guest driver, which its revocations cover.
 
-    What is mapped through another file of the device is left to that file's owner.
+    Mappings of other files of the device are left to the owners of those files.
 
     :param vfio: mappings of vfio-pci
     """
@@ -225,7 +225,7 @@ def driven_pages(program: Program, *, vfio: bool = False) -> SpanSet:
 
 
 def reached(kernel: Kernel, pfns: PfnRange, before: Sequence[Entry], driven: SpanSet) -> bool:
-    """True where a processor, or the kernel, has a translation to one of these frames that no page table has.
+    """True if a processor, or the kernel, has a translation to one of these frames that no page table has.
 
     :param before: the translations of all processors when the revocation began
     """
@@ -239,7 +239,7 @@ def reached(kernel: Kernel, pfns: PfnRange, before: Sequence[Entry], driven: Spa
 
 
 def _stale(kernel: Kernel) -> Iterator[Entry]:
-    """The translations that no page table has any more."""
+    """The translations that no page table has any longer."""
     for task in kernel.tasks.values():
         yield from task.tlb.stale(task.mm.tables)
     for mm in _spaces(kernel):
@@ -247,7 +247,7 @@ def _stale(kernel: Kernel) -> Iterator[Entry]:
 
 
 def _left_behind(kernel: Kernel, pfns: PfnRange, driven: SpanSet) -> bool:
-    """True where an entry of these pages still shows one of these frames, which were revoked."""
+    """True if an entry of these pages still shows one of these revoked frames."""
     return any(
         run.page is None and run.pfn < pfns.end and pfns.start < run.pfn + run.end - run.start
         for mm in _spaces(kernel)

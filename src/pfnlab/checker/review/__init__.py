@@ -1,1 +1,1 @@
-"""A review: sequences and schedules that are made, tried on a design and on its base, and compared."""
+"""A review: generated sequences and schedules, tried on a design and on its base, and compared."""

@@ -1,4 +1,4 @@
-"""Designs by their names: a policy file, changes of the base, or a model."""
+"""Designs by name: a policy file, changes of the base, or a model."""
 
 import re
 
@@ -10,7 +10,7 @@ _CHANGE = re.compile(r"[\w.]+=")
 
 
 def is_file(design: str) -> bool:
-    """True for the file of a policy, whose seam only running it tells: not for ``tracker=mine.py``."""
+    """True for a policy file, whose seam is known only by running it: not for ``tracker=mine.py``."""
     return design.endswith(".py") and _CHANGE.match(design) is None
 
 
@@ -18,7 +18,7 @@ def models_reviewed(design: str, base: str | None = None) -> tuple[str, str]:
     """The names of the base and of the model with the design.
 
     :param base: None for the newest model
-    :raises Misuse: one of them is none
+    :raises Misuse: the name of either is not a model
     """
     base = base or f"model:{newest_series()}"
     if not base.startswith("model:"):

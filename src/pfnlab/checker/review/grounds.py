@@ -1,4 +1,4 @@
-"""The grounds of a review: what is mapped before an operation is tried, and the operations that can follow.
+"""The grounds of a review: the mappings present before an operation is tried, and the operations to try.
 
 A ground is a kind of mapping with its neighbours, in the area and on the device. Its subject is
 ``a[510:514]``, across two page tables; its neighbours are in ``a[506:522]``, or more than a page table away.
@@ -28,10 +28,10 @@ class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :param line: maps ``{device}`` over ``{area}``
     :param device: the pages of the device that the subject shows
     :param area: its pages; those of a leaf end in the subject's
-    :param touched: operations behind it, for what has no entries before, or copies
+    :param touched: operations after the mapping, if it has no entries before them, or to make copies
     :param thp: the header line that it needs
-    :param frames: whether it shows frames in a cache mode, and not counted pages alone
-    :param alone: whether the guest driver's own operations cannot be in its programs
+    :param frames: whether it shows frames in a cache mode, not only counted pages
+    :param alone: whether its programs cannot use the guest driver's own operations
     :param pages: of the device
     """
 
@@ -47,16 +47,16 @@ class MappingKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def revoked(self) -> bool:
-        """True where it is of the guest driver's first file, whose mappings the driver revokes."""
+        """True if it belongs to the guest driver's first file, whose mappings the driver revokes."""
         return " driver " in self.line and " driver export " not in self.line
 
 
 class Neighbour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A mapping that stands beside the subject.
+    """A mapping next to the subject.
 
-    :param area: its pages; *device*: its pages on the device, where it is of the subject's kind
-    :param line: maps it, where it is of another kind
-    :param kind: the name of that kind, where it shows the device
+    :param area: its pages; *device*: its pages on the device, if it is of the subject's kind
+    :param line: maps it, if it is of another kind
+    :param kind: the name of that kind, if it shows the device
     :param before: whether it is mapped before the subject
     """
 
@@ -69,7 +69,7 @@ class Neighbour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GivingUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An operation that gives frames up.
+    """An operation that releases frames.
 
     :param device: the frames
     :param reader: a page of ``a`` that showed one of them
@@ -81,10 +81,10 @@ class GivingUp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MeetingOperations(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Operations that meet on some kinds of mappings: each of *first* beside each of *beside*.
+    """Operations to run side by side on some kinds of mappings: each of *first* with each of *beside*.
 
     :param kinds: the names of the kinds
-    :param thirds: what a third task does beside both; none for a pair
+    :param thirds: the operation of a third task in addition to both; empty for a pair
     """
 
     kinds: tuple[str, ...]
@@ -97,12 +97,12 @@ class GroundTables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of ``grounds.toml``.
 
     :param operations: of sequences, each a list of lines
-    :param allocations: the calls that fail in each of *allocating*, in the words behind ``fail``
+    :param allocations: the calls that fail in each of *allocating*, in the words after ``fail``
     :param first: the operations of the first task of a schedule
-    :param frees: those of them that give frames up, each in a way of its own
+    :param frees: those that release frames, each in a different way
     :param beside_each_other: the neighbours that an order of functions may depend on
-    :param leaves: kinds of schedules alone
-    :param meetings: of who looks at entries, or puts them in, beside what takes them away
+    :param leaves: kinds used only in schedules
+    :param meetings: operations that read or insert entries, with those that remove them
     :param triples: the same with a third task
     """
 
@@ -148,7 +148,7 @@ class MadeSetup(NamedTuple):
     seconds: tuple[tuple[Op, ...], ...]
 
     def program_of(self, ops: Sequence[Op], title: str, asks: str) -> Program:
-        """The setup and *ops* behind it."""
+        """The setup followed by *ops*."""
         ops = (*self.program.ops, *ops)
         return msgspec.structs.replace(self.program, title=title, asks=asks, ops=ops)
 
@@ -169,7 +169,7 @@ def header(kind: MappingKind) -> str:
 
 
 def setup(kind: MappingKind, neighbour: Neighbour) -> list[str]:
-    """The lines that make a kind of mapping and its neighbours."""
+    """The lines that make a mapping of a kind and its neighbours."""
     own = kind.line.format(device=kind.device, area=kind.area)
     lines = [own]
     if neighbour.area:
@@ -180,7 +180,7 @@ def setup(kind: MappingKind, neighbour: Neighbour) -> list[str]:
 
 @cache
 def ground(number: int) -> MadeSetup:
-    """The ground of that number in :data:`GROUNDS`, made when it is first asked for: it takes some 10 ms."""
+    """The ground of that number in :data:`GROUNDS`, built at first use: it takes some 10 ms."""
     kind, neighbour = GROUNDS[number]
     lines = setup(kind, neighbour)
     program = _parsed(kind, lines)
@@ -198,7 +198,7 @@ def can_follow(kind: MappingKind, operation: str) -> bool:
 
 
 def pages_of(area: str) -> tuple[int, int]:
-    """The first page of ``a[510:514]``, and the one behind the last."""
+    """The first page of ``a[510:514]``, and the page after the last."""
     first, last = area.removesuffix("]").partition("[")[2].split(":")
     return int(first), int(last)
 
@@ -206,7 +206,7 @@ def pages_of(area: str) -> tuple[int, int]:
 def _ops(
     kind: MappingKind, lines: list[str], operation: tuple[str, ...], b: str, c: str
 ) -> tuple[Op, ...] | None:
-    """An operation of a ground; None where it cannot be in one program with its kind."""
+    """An operation of a ground; None if it cannot be in one program with its kind."""
     if not can_follow(kind, operation[0]):
         return None
     written = [line.format(b=b, c=c) for line in operation]

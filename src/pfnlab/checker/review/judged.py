@@ -1,4 +1,4 @@
-"""A program on one model, judged after every operation by all that a state can be asked."""
+"""A program on one model, judged after every operation by all properties of a state."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -28,11 +28,11 @@ from pfnlab.programs.runs.places import Places
 #: The properties of a state that have to hold.
 ASKED: tuple[Question, ...] = tuple(question for question in QUESTIONS if question.kind == "always")
 
-#: The step at the end, when every task exits.
+#: The last step, in which every task exits.
 END = "end"
 
 
-#: The result of an operation that waits for a lock of its own.
+#: The result of an operation that waits for its own lock.
 STUCK = "never returns"
 
 
@@ -40,9 +40,9 @@ class StepCosts(NamedTuple):
     """The costs of one operation.
 
     :param flushes: of translations
-    :param needless: of those, how many nothing needed: no frame had gone that an owner may be told of, so the
+    :param needless: the flushes that were unnecessary: no frame had gone that an owner may be told of, so the
         flush at the end was enough
-    :param reservations: how often it asked the book for one
+    :param reservations: the number of its requests for a reservation
     :param allocations: of memory, each of which may fail
     """
 
@@ -78,7 +78,7 @@ class SeenState(NamedTuple):
         return ", ".join(f"{count} {mode}" for mode, count in sorted(pages.items())) or "-"
 
 
-#: Nobody looks at the state within an operation.
+#: The state is not observed within an operation.
 NOTHING_SEEN = SeenState((), (), ())
 
 
@@ -100,7 +100,7 @@ class JudgedKernel:
     """A kernel of one model, on which the operations of programs are tried.
 
     :param program: has the devices and the areas; its operations are not run
-    :param walkers: the places whose walkers are asked, where not all are
+    :param walkers: the places whose walkers are run, if not all are
     """
 
     def __init__(self, machine: ModelMachine, program: Program, walkers: Sequence[str] = ()) -> None:
@@ -112,18 +112,18 @@ class JudgedKernel:
         self._one_by_one = OneByOne(self.kernel, Places(**{**vars(places), "whole": whole}))
 
     def mark(self) -> Mark:
-        """The present state, to come back to."""
+        """The present state, to return to later."""
         return Mark(self.kernel, constant=(self.kernel.profile, self.kernel.platform))
 
     def state(self) -> tuple[bytes, ...] | None:
-        """The present state as a value, as far as what follows depends on it; None where it is none."""
+        """The present state as a value, as far as later steps depend on it; None if it cannot be a value."""
         try:
             return freeze(self.kernel, counts=False)
         except Undecided:
             return None
 
     def step(self, op: Op | None) -> StepVerdict:
-        """Do *op*; without one every task exits.
+        """Perform *op*; without one, let every task exit.
 
         :raises Undecided: the model has no rule for it
         """
@@ -172,9 +172,9 @@ def seen(kernel: Kernel) -> SeenState:
 
 
 def other_walkers(base: ModelMachine, design: ModelMachine) -> tuple[str, ...]:
-    """The places at which the walkers of the two differ: what the others do is not the design's.
+    """The places at which the walkers of the two differ: effects of the others are not due to the design.
 
-    None where all are the same; then all are asked.
+    None if all are the same; then all are run.
     """
     return tuple(
         place
@@ -186,7 +186,7 @@ def other_walkers(base: ModelMachine, design: ModelMachine) -> tuple[str, ...]:
 def judged(machine: ModelMachine, program: Program, walkers: Sequence[str] = ()) -> list[StepVerdict]:
     """Every step of *program* and its end, or up to the one that never returns.
 
-    :param walkers: the places whose walkers are asked, where not all are
+    :param walkers: the places whose walkers are run, if not all are
     :raises Undecided: the model has no rule for one of them
     """
     kernel = JudgedKernel(machine, program, walkers)
@@ -201,9 +201,9 @@ def judged(machine: ModelMachine, program: Program, walkers: Sequence[str] = ())
 def newly_broken(
     name: str, machine: ModelMachine, other: ModelMachine, program: Program, walkers: Sequence[str] = ()
 ) -> bool:
-    """True where *machine* violates the property *name* in a step of *program*, and *other* keeps it so far.
+    """True if *machine* violates the property *name* in a step of *program*, and *other* satisfies it so far.
 
-    Operations that *machine* refuses and *other* does are left out for *other* too: a refused fork leaves
+    Operations that *machine* refuses and *other* performs are left out for *other* too: a refused fork leaves
     other mappings, and with the same ones *other* may violate it as well.
 
     :raises Undecided: a model has no rule for a step
@@ -220,11 +220,11 @@ def newly_broken(
     if len(done) == min(at + 1, len(program.ops)):
         return True
     without = judged(other, msgspec.structs.replace(program, ops=tuple(done)), walkers)
-    # The end counts where it is the end that shows it.
+    # The end counts only if it is the end that shows the violation.
     shown = without if at == len(program.ops) else without[: len(done)]
     return breaks_at(shown, name) is None
 
 
 def breaks_at(steps: Sequence[StepVerdict], name: str) -> int | None:
-    """The first step whose state violates the property *name*; None where none does."""
+    """The first step whose state violates the property *name*; None if there is no such step."""
     return next((at for at, step in enumerate(steps) if name in step.broken), None)

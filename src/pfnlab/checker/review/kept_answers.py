@@ -1,4 +1,4 @@
-"""The answers of the pieces of a review: kept in a file to go on from, or sent by shards and put together."""
+"""The answers to the pieces of a review: kept in a file for resuming, or sent by shards and combined."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pfnlab.programs.model.model_machine import ModelMachine
 
 
 class CostRow(msgspec.Struct, frozen=True, array_like=True):
-    """The costs of an operation, as :class:`~pfnlab.checker.review.sequences.Parted` has them."""
+    """The costs of an operation, as in :class:`~pfnlab.checker.review.sequences.Parted`."""
 
     kind: CostKind
     operation: str
@@ -31,7 +31,7 @@ class CostRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ChangeRow(msgspec.Struct, frozen=True, array_like=True):
-    """A difference that is no violation."""
+    """A difference without a violation."""
 
     operation: str
     field: ChangedField
@@ -42,13 +42,13 @@ class ChangeRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class PieceAnswer(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
-    """The answer of one piece, whole.
+    """The complete answer to one piece.
 
     :param piece: its place in the plan
-    :param states: how many states were compared; *differing*: in how many of them the two differ
-    :param costs: of sequences; *changed*: what else differs
-    :param broken_pairs: what the design alone violates beside each other: the length of its shortest schedule
-    :param repaired_pairs: the same of the base
+    :param states: the number of states compared; *differing*: the number in which the two differ
+    :param costs: of sequences; *changed*: other differences
+    :param broken_pairs: violations by the design alone in pairs: the length of the shortest schedule
+    :param repaired_pairs: the same for the base
     """
 
     piece: int
@@ -67,7 +67,7 @@ class PieceAnswer(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     def of(
         cls, piece: int, parted: Parted, broken_pairs: Mapping[str, int], repaired_pairs: Mapping[str, int]
     ) -> PieceAnswer:
-        """The answer of what a piece found."""
+        """The answer from the findings of a piece."""
         return cls(
             piece=piece,
             states=parted.asked,
@@ -106,10 +106,10 @@ class PieceAnswer(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
 
 
 class ReviewHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The review that answers are of.
+    """The review to which answers belong.
 
-    :param plan: the digest of its pieces, and of the version of pfnlab that asks them
-    :param files: the digest of each file of a policy
+    :param plan: the digest of its pieces, and of the version of pfnlab that runs them
+    :param files: the digest of each policy file
     """
 
     format: Literal["pfnlab-answers/1"]
@@ -122,7 +122,7 @@ class ReviewHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def of(cls, base: ModelMachine, design: ModelMachine, pieces: Iterable[object]) -> ReviewHead:
         """The head of the answers to *pieces*.
 
-        :raises Unreadable: a file of a policy is gone
+        :raises Unreadable: a policy file is gone
         """
         files = sorted({*files_in(base.spec), *files_in(design.spec)})
         digests = {name: _digest(read_bytes(Path(name), "policy", MOST_RECORDED)) for name in files}
@@ -139,11 +139,11 @@ def _digest(content: bytes) -> str:
 
 
 class AnswerFile:
-    """A file of answers, a line each, which are written as they come.
+    """A file of answers, one per line, written as they arrive.
 
     :param path: a new file, or one of the same review
-    :raises Misuse: it is of another one
-    :raises Unreadable: it is none
+    :raises Misuse: it belongs to another review
+    :raises Unreadable: it is not a file of answers
     """
 
     def __init__(self, path: Path, head: ReviewHead) -> None:
@@ -153,7 +153,7 @@ class AnswerFile:
             content = read_bytes(path, "review", MOST_RECORDED)
         except Missing:
             content = b""
-        # What is behind the last end of a line was not written whole.
+        # Text after the last newline was not completely written.
         whole = content[: content.rfind(b"\n") + 1]
         if whole:
             self._read(whole, head)
@@ -173,7 +173,7 @@ class AnswerFile:
         self._file.close()
 
     def keep(self, answer: PieceAnswer) -> None:
-        """Write an answer at the end.
+        """Append an answer.
 
         :raises Misuse: it cannot be written
         """
@@ -199,7 +199,7 @@ class AnswerFile:
 
 
 def other_review(kept: ReviewHead, head: ReviewHead) -> str | None:
-    """In which words *kept* is another review than *head*; None where it is the same."""
+    """The difference between the reviews *kept* and *head* in words; None if they are the same."""
     if kept.design != head.design:
         return f"the design model:{visible_name(kept.design)}"
     if kept.base != head.base:

@@ -1,7 +1,7 @@
-"""Schedules of a review: two operations beside each other, and a reader that remembers, in every order.
+"""Schedules of a review: concurrent operations, and a reader with cached translations, in every order.
 
-What an owner is told while another operation is under way comes first, then another process that asks for the
-same frames in another mode; then every pair of operations that change mappings.
+First come operations during which an owner is told that frames are free, then another process that requests
+the same frames in another mode, then every pair of operations that change mappings.
 """
 
 import itertools
@@ -30,17 +30,17 @@ from pfnlab.checker.search.exploration import Exploration
 from pfnlab.programs.lang.text import parse
 from pfnlab.programs.model.model_machine import ModelMachine
 
-#: All that has to hold of a schedule.
+#: All properties that have to hold for a schedule.
 ASKED: tuple[Question, ...] = tuple(question for question in ALL_OF_RACES if question.kind == "always")
 
-#: A schedule is searched for so many states at most.
+#: The maximum number of states searched for one schedule.
 MOST_STATES = 20_000
 
-#: The owner's operation, by which it learns that frames are free.
+#: The owner's operation, which tells it that frames are free.
 _OWNER = "t: unmap_mapping_range bar[0:32]"
 
 
-#: Operations on a range that do to it what they do to each part of it that is mapped.
+#: Operations on a range with the same effect as on each mapped part of it.
 _BY_RANGE = frozenset({"munmap", "madvise"})
 
 _NEIGHBOURS = tuple(
@@ -49,11 +49,11 @@ _NEIGHBOURS = tuple(
 
 
 class OperationPair(NamedTuple):
-    """Two operations beside each other on a ground.
+    """Two concurrent operations on a ground.
 
     :param second: with its task, thread ``t`` or process ``p``
-    :param reader: a page that a third task read before and reads beside them; None without one
-    :param third: an operation of a third task, beside both; empty without one
+    :param reader: a page that a third task read before and reads concurrently; None without one
+    :param third: a concurrent operation of a third task; empty without one
     """
 
     kind: MappingKind
@@ -70,9 +70,9 @@ class OperationPair(NamedTuple):
         return f"{self.first} beside {others}; {self.kind.name}, {self.neighbour.name}"
 
     def race(self) -> Race | None:
-        """The pair to be searched; None where it is no program."""
+        """The pair to be searched; None if it cannot be a program."""
         mapped = setup(self.kind, self.neighbour)
-        # A child that is forked before has none of it.
+        # A child forked earlier has no part of it.
         before = ["p = fork", *mapped] if self.second.startswith("p: ") else [*mapped, "t = thread"]
         beside = [self.first, self.second]
         if self.reader is not None:
@@ -89,8 +89,8 @@ class OperationPair(NamedTuple):
 
 
 def owners() -> Iterator[OperationPair]:
-    """An owner's revocation beside every operation, with a reader that remembers."""
-    # The plainest kind with every neighbour first: those are less like each other than the kinds are.
+    """An owner's revocation concurrent with every operation, and a reader with cached translations."""
+    # The plainest kind with every neighbour first: neighbours differ more than kinds do.
     for kind in KINDS:
         if kind.revoked:
             for neighbour in _NEIGHBOURS:
@@ -100,9 +100,9 @@ def owners() -> Iterator[OperationPair]:
 
 
 def claims() -> Iterator[OperationPair]:
-    """The same frames in another mode beside what gives them up, with a reader that remembers the old one.
+    """A request for frames in another mode while they are released, and a reader with the old mode cached.
 
-    A process without the mapping asks for them: it shares no lock.
+    The request is from a process without the mapping: it shares no lock.
     """
     for kind in KINDS:
         if kind.frames and kind.area == SUBJECT:
@@ -112,7 +112,7 @@ def claims() -> Iterator[OperationPair]:
 
 
 def meetings(tables: tuple[MeetingOperations, ...] = TABLES.meetings) -> Iterator[OperationPair]:
-    """Pairs of who looks at entries, or puts them in, and what takes them away; triples with a third task."""
+    """Pairs of operations that read or insert entries and operations that remove them; triples of tasks."""
     kinds = {kind.name: kind for kind in (*KINDS, *TABLES.leaves)}
     for found in tables:
         for name in found.kinds:
@@ -121,7 +121,7 @@ def meetings(tables: tuple[MeetingOperations, ...] = TABLES.meetings) -> Iterato
 
 
 def triples() -> Iterator[OperationPair]:
-    """Two operations and a page walker, or a writer of mmap_lock that waits, beside each other."""
+    """Two operations with a page walker, or with a writer that waits for mmap_lock."""
     return meetings(TABLES.triples)
 
 
@@ -135,7 +135,7 @@ def pairs() -> Iterator[OperationPair]:
 
 
 def _firsts(kind: MappingKind, neighbour: Neighbour) -> Iterator[str]:
-    """The first operations, without those that do the same to all that is mapped as one before."""
+    """The first operations, without those that affect all mapped pages in the same way as an earlier one."""
     done = set[tuple[object, ...]]()
     mapped = [pages_of(area) for area in (kind.area, neighbour.area) if area]
     for first in TABLES.first:
@@ -151,7 +151,7 @@ def _firsts(kind: MappingKind, neighbour: Neighbour) -> Iterator[str]:
 
 
 def _readers(kind: MappingKind, neighbour: Neighbour) -> tuple[int, ...]:
-    """The pages that a reader remembers: the subject's first and last there, and its neighbour's."""
+    """The pages that a reader has cached: the subject's first and last there, and its neighbour's."""
     subject, mapped = range(*pages_of(SUBJECT)), range(*pages_of(kind.area))
     own = [page for page in subject if page in mapped]
     if neighbour.area and not neighbour.line:

@@ -1,7 +1,7 @@
-"""A review of a design: what it newly breaks, repairs, costs and changes, against a base.
+"""A review of a design: its new violations, repairs, costs and changes, compared with a base.
 
-Stages of questions follow each other. Those of the core are asked of every design; what comes behind is cut
-without harm where time runs out.
+Stages of questions follow each other. The core stages are run for every design; later stages can be cut
+without harm if time runs out.
 """
 
 import re
@@ -51,7 +51,7 @@ from pfnlab.programs.model.model_machine import ModelMachine
 
 
 class FoundPair(NamedTuple):
-    """A pair of operations whose schedules violate a property on one of the two alone."""
+    """A pair of operations whose schedules violate a property on only one of the two models."""
 
     pair: OperationPair
     length: int
@@ -76,13 +76,13 @@ class ReviewPiece(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The kinds of mappings that show the device: its subject's, and that of its neighbour."""
+        """The kinds of mappings that show the device: the subject's, and that of its neighbour."""
         kind = self.pair.kind if self.pair is not None else GROUNDS[self.ground][0]
         return " and ".join(dict.fromkeys(filter(None, (kind.name, self.neighbour.kind))))
 
     @property
     def core(self) -> bool:
-        """True where the review is not complete without it."""
+        """True if the review is incomplete without it."""
         return self.stage < _CORE
 
     def __str__(self) -> str:
@@ -90,10 +90,10 @@ class ReviewPiece(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """The answer of a piece; one that time did not reach is not *done*.
+    """The answer to a piece; if time ran out before it, *done* is false.
 
-    :param broken: of schedules: what the design alone violates, with the length of the shortest
-    :param repaired: the same of the base
+    :param broken: of schedules: violations by the design alone, with the length of the shortest
+    :param repaired: the same for the base
     """
 
     done: bool
@@ -105,9 +105,9 @@ class Answered(NamedTuple):
 class ReviewSoFar(NamedTuple):
     """The findings of a review so far, when a piece is done.
 
-    :param broken: the properties that are newly broken
-    :param parted: what the sequences did otherwise
-    :param core: whether the core is over
+    :param broken: newly violated properties
+    :param parted: differences in the sequences
+    :param core: whether the core is complete
     """
 
     broken: frozenset[str]
@@ -128,7 +128,7 @@ _STAGES = (
     "pairs of other operations beside each other",
 )
 
-#: So many of them, the first, are the core.
+#: This many of the first stages are the core.
 _CORE = 5
 
 
@@ -163,14 +163,14 @@ def review(
     done: Callable[[], None] = lambda: None,
     enough: Callable[[ReviewSoFar], bool] = lambda found: False,
 ) -> ReviewResult:
-    """Ask all questions of *base* and *design*, and compare their answers.
+    """Run all pieces on *base* and *design*, and compare their answers.
 
     :param seconds: the time after which no piece begins
     :param pieces: those of :func:`plan`, or some of them
-    :param known: answers that are there already, by the place of their piece among *pieces*
-    :param keep: called with each new answer of a piece that was asked to its end
+    :param known: existing answers, by the place of their piece among *pieces*
+    :param keep: called with each new answer of a piece that was completed
     :param done: called when a piece is done
-    :param enough: asked when a piece is done whether the rest may be left out
+    :param enough: asked after each piece whether the rest may be left out
     """
     begin = time.monotonic()
     chosen = plan() if pieces is None else list(pieces)
@@ -240,7 +240,7 @@ def _shorter(shown: dict[str, FoundPair], more: Mapping[str, int], piece: Review
 
 
 def _answered(base: ModelMachine, design: ModelMachine, piece: ReviewPiece, deadline: float) -> Answered:
-    """The answer of one piece; none where time is over."""
+    """The answer to one piece; empty if time is over."""
     if time.monotonic() > deadline:
         return Answered(False, Parted())
     if piece.pair is None:
@@ -253,14 +253,14 @@ def _answered(base: ModelMachine, design: ModelMachine, piece: ReviewPiece, dead
     parted, found = Parted(), dict[ModelMachine, dict[str, int]]()
     for machine in (design, base):
         if found == {design: {}} and piece.stage >= _CORE:
-            # What the base alone violates is told of the core.
+            # Violations by the base alone are reported for the core.
             return Answered(True, parted)
         try:
             model, exploration = searched(machine, race, max(0.0, deadline - time.monotonic()))
         except Undecided as unknown:
             return Answered(True, Parted(unmodelled={str(unknown): 1}))
         if exploration.passed:
-            # Whether this one keeps what the other violates is not known.
+            # It is unknown whether this model satisfies the properties that the other violates.
             return Answered(False, parted)
         parted.unmodelled.update(model.unmodelled)
         found[machine] = {name: len(path.actions) for name, path in exploration.discoveries.items()}
@@ -269,12 +269,12 @@ def _answered(base: ModelMachine, design: ModelMachine, piece: ReviewPiece, dead
 
 
 def _alone(violated: dict[str, int], others: dict[str, int]) -> dict[str, int]:
-    """The properties that one model violates and the other keeps."""
+    """The properties that one model violates and the other satisfies."""
     return {name: length for name, length in violated.items() if name not in others}
 
 
 class _Teller:
-    """Tells what was found: the shortest programs and schedules."""
+    """Reports the findings as the shortest programs and schedules."""
 
     def __init__(self, base: ModelMachine, design: ModelMachine, seconds: Mapping[str, float]) -> None:
         self._base, self._design, self._seconds = base, design, seconds
@@ -282,7 +282,7 @@ class _Teller:
     def all(
         self, ways: dict[str, Sequel], shown: dict[str, FoundPair], machine: ModelMachine, other: ModelMachine
     ) -> tuple[Broken, ...]:
-        """All that *machine* violates and *other* keeps, in the order in which properties are listed."""
+        """All properties that *machine* violates and *other* satisfies, in their listed order."""
         found = []
         for name, meaning in MEANINGS.items():
             form: Form = "schedule"
@@ -339,7 +339,7 @@ class _Teller:
                 yield OperationCost(*cost, base, design, more, fewer, self._lines(first))
 
     def changes(self, total: Parted) -> Iterator[Change]:
-        """Differences that are no violation: results first, of each kind the most frequent first."""
+        """Differences without a violation: results first, the most frequent of each kind first."""
         fields = get_args(ChangedField)
         ordered = sorted(total.changed.items(), key=lambda row: (fields.index(row[0][1]), -row[1][0], row[0]))
         for (word, field, base, design), (times, way) in ordered:

@@ -1,4 +1,4 @@
-"""The result of a review: what is newly broken, repaired, costs and changes, and what was asked."""
+"""The result of a review: new violations, repairs, costs and changes, and the pieces that were run."""
 
 from typing import Annotated, Literal, get_args
 
@@ -9,10 +9,10 @@ from pfnlab.base.result import ALWAYS, Count, Outcome, Result
 #: The kinds of questions.
 Form = Literal["sequence", "schedule"]
 
-#: The parts of an answer, and of the state after it, in which two models may differ without a violation.
+#: The parts of a result, and of the state after it, in which two models may differ without a violation.
 ChangedField = Literal["result", "log", "book", "entries", "walks"]
 
-#: What an operation costs: flushes, those that nothing needs, calls that reserve, allocations that may fail.
+#: The costs of an operation: flushes, unnecessary flushes, reserving calls, allocations that may fail.
 CostKind = Literal["flushes", "needless", "reservations", "allocations"]
 COST_KINDS: tuple[CostKind, ...] = get_args(CostKind)
 
@@ -26,14 +26,14 @@ _OUTCOMES: dict[ReviewVerdict, Outcome] = {
 
 
 class Broken(msgspec.Struct, frozen=True):
-    """A property that one of the two violates and the other keeps.
+    """A property that one of the two violates and the other satisfies.
 
     :param name: its name
-    :param form: what shows it: operations one after the other, or side by side
-    :param happens: what goes wrong
+    :param form: the evidence: operations one after the other, or side by side
+    :param happens: the failure
     :param noticed: who would notice
-    :param where: what is mapped
-    :param seconds: how long the review had run when it found it, in seconds
+    :param where: the mappings
+    :param seconds: the running time of the review when it was found, in seconds
     :param text: the shortest program; null if no program makes the schedule
     :param schedule: of a schedule: the turns
     """
@@ -52,8 +52,8 @@ class SameViolation(msgspec.Struct, frozen=True):
     """A property that both violate.
 
     :param name: its name
-    :param happens: what goes wrong
-    :param states: in how many states
+    :param happens: the failure
+    :param states: the number of states
     """
 
     name: str = msgspec.field(name="property")
@@ -64,13 +64,13 @@ class SameViolation(msgspec.Struct, frozen=True):
 class OperationCost(msgspec.Struct, frozen=True):
     """The costs of one kind of operation in all sequences.
 
-    :param kind: what is counted
+    :param kind: the unit of cost
     :param operation: its word
-    :param base: how many the base took
-    :param design: how many the design took
-    :param more: how many operations took more in the design
-    :param fewer: how many took fewer
-    :param program: operations, one a line, of which the last took more; or fewer, where none took more
+    :param base: the number for the base
+    :param design: the number for the design
+    :param more: the number of operations that cost more in the design
+    :param fewer: the number of operations that cost less
+    :param program: operations, one a line, of which the last cost more; or less, if no operation cost more
     """
 
     kind: CostKind = msgspec.field(name="what")
@@ -83,14 +83,14 @@ class OperationCost(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """An operation that answers or prints otherwise, or leaves another state, without a violation.
+    """An operation that returns or prints something else, or leaves another state, without a violation.
 
     :param operation: its word
-    :param field: ``result`` or ``log``; of the state: the ``book``, the ``entries`` of tasks, or what
-        ``walks`` take for ordinary pages
-    :param base: what the base answers or prints, or its pages by cache mode
-    :param design: the same of the design
-    :param times: in how many sequences
+    :param field: ``result`` or ``log``; of the state: the ``book``, the ``entries`` of tasks, or the pages
+        that ``walks`` take for ordinary ones
+    :param base: the result or output of the base, or its pages by cache mode
+    :param design: the same for the design
+    :param times: the number of sequences
     :param program: the first operations, one a line, of which the last differs
     """
 
@@ -105,10 +105,10 @@ class Change(msgspec.Struct, frozen=True):
 class ReviewStage(msgspec.Struct, frozen=True):
     """A stage of questions.
 
-    :param name: what is asked
-    :param core: whether the review is complete without it
-    :param asked: how many pieces were asked
-    :param planned: how many pieces there are
+    :param name: its subject
+    :param core: whether the review is incomplete without it
+    :param asked: the number of pieces that were run
+    :param planned: the number of pieces in total
     """
 
     name: str
@@ -122,20 +122,20 @@ class ReviewResult(Result, frozen=True, kw_only=True, tag="pfnlab-review/1"):
 
     :param design: the model with the design
     :param base: the model it is compared with
-    :param verdict: ``broken`` if the design newly breaks something, ``undecided`` if the core was cut
-    :param broken: what the design newly breaks
-    :param repaired: what the base breaks and the design does not
-    :param same: what both break
+    :param verdict: ``broken`` if the design newly violates a property, ``undecided`` if the core was cut
+    :param broken: properties newly violated by the design
+    :param repaired: properties that the base violates and the design does not
+    :param same: properties that both violate
     :param costs: the operations whose costs differ
-    :param bytes_per_vma: of base and design: what a tracker costs in every VMA, in bytes
-    :param changes: what is answered, printed or seen otherwise
-    :param differs: by kind of mapping: in how many states and pairs the two differ
-    :param cut: the stages that were not asked to their end
-    :param stages: what was asked
-    :param states: how many states of sequences were compared
-    :param schedules: how many pairs of operations beside each other were searched on both
-    :param left_out: what the model has no rule for, and how many operations that left out
-    :param seconds: what it took, in seconds
+    :param bytes_per_vma: of base and design: the size of a tracker's data in every VMA, in bytes
+    :param changes: differences in results, output or observed state
+    :param differs: by kind of mapping: the number of states and pairs in which the two differ
+    :param cut: the stages that were not completed
+    :param stages: the stages of the review
+    :param states: the number of states of sequences that were compared
+    :param schedules: the number of pairs of concurrent operations that were searched on both
+    :param left_out: operations that the model has no rule for, with the number that was left out
+    :param seconds: the duration in seconds
     """
 
     design: str
@@ -163,16 +163,16 @@ class ReviewResult(Result, frozen=True, kw_only=True, tag="pfnlab-review/1"):
 
     @property
     def complete(self) -> bool:
-        """True where the core stages were asked to their end."""
+        """True if the core stages were completed."""
         return all(stage.asked == stage.planned for stage in self.stages if stage.core)
 
     @property
     def is_unchanged(self) -> bool:
-        """True where the two did the same in all that was asked, at the same cost."""
+        """True if the two behaved the same in everything tried, at the same cost."""
         base, design = self.bytes_per_vma
         return base == design and not (self.broken or self.repaired or self.costs or self.changes)
 
     @property
     def outcome(self) -> Outcome:
-        """A property that is newly broken is a fact, also where the core was cut."""
+        """A newly violated property counts even if the core was cut."""
         return _OUTCOMES[self.verdict]

@@ -1,6 +1,6 @@
-"""Sequences of a review: a ground, one operation or two behind it, and the end, on design and base.
+"""Sequences of a review: a ground, one or two operations after it, and the end, on design and base.
 
-Both do the same operations. What one violates and the other keeps at the same step is what a review tells.
+Both perform the same operations. A review reports what one violates and the other satisfies at the same step.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _RANGE = re.compile(r"\[mem [^]]*\]")
 
 
 class Sequel(msgspec.Struct, frozen=True):
-    """Operations behind the setup of a ground."""
+    """Operations after the setup of a ground."""
 
     ground: int
     ops: tuple[Op, ...]
 
 
-#: By operation, what differs, and the words for it in base and design: how often, and the first way to it.
+#: By operation, the differing part and its words in base and design: the count, and the first path to it.
 Differing = dict[tuple[str, ChangedField, str, str], tuple[int, Sequel]]
 
 #: The parts of a state that are compared, each until they differ.
@@ -39,18 +39,18 @@ _SEEN: tuple[ChangedField, ...] = ("book", "entries", "walks")
 
 
 class Parted(msgspec.Struct):
-    """All that design and base did otherwise, each with the first and shortest way to it.
+    """All differences between design and base, each with the first and shortest path to it.
 
-    :param broken: by property: what the design violates first
-    :param repaired: by property: what the base violates first
-    :param both: how many states violate a property in both, by property
+    :param broken: by property: the first violation by the design
+    :param repaired: by property: the first violation by the base
+    :param both: the number of states that violate a property in both, by property
     :param costs: by kind and operation: of the base, of the design, and how many had more, and fewer
     :param costly: by kind and operation: the first that cost more in the design; *spared*: the first that
         cost less
-    :param changed: what differs without being wrong
-    :param asked: how many states were compared
-    :param differing: in how many of them the two differ
-    :param unmodelled: how many operations the model has no rule for, by its message
+    :param changed: differences that are not wrong
+    :param asked: the number of states compared
+    :param differing: the number of states in which the two differ
+    :param unmodelled: the number of operations that the model has no rule for, by its message
     """
 
     broken: dict[str, Sequel] = {}
@@ -65,7 +65,7 @@ class Parted(msgspec.Struct):
     unmodelled: dict[str, int] = {}
 
     def add(self, other: Parted) -> None:
-        """Take the findings of other grounds too; of two ways the shorter stays, of equal ones the own."""
+        """Add the findings of other grounds; keep the shorter of two paths, and this one's on a tie."""
         for own, others in ((self.broken, other.broken), (self.repaired, other.repaired)):
             for name, way in others.items():
                 _keep(own, name, way)
@@ -97,13 +97,13 @@ class SideBySideModels:
         self.parted = Parted()
         self._violated: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
         self._apart: frozenset[str] = frozenset()
-        #: Whether one of the two has refused what the other has done, on the way here.
+        #: True if on the path to this state one of the two has refused an operation that the other performed.
         self._refused = False
-        #: The states, with what was violated on the way, behind which every operation was tried.
+        #: The states from which every operation was tried, with the violations on the path to them.
         self._tried: set[object] = set()
 
     def try_all(self, pairs: bool, deadline: float) -> bool:
-        """Try every operation, and with *pairs* every second one behind it; False where time ran out."""
+        """Try every operation, and with *pairs* every second one after it; False if time ran out."""
         try:
             for op in self._ground.program.ops:
                 if not self._both(op, ()):
@@ -149,7 +149,7 @@ class SideBySideModels:
         return True
 
     def _is_new(self) -> bool:
-        """True where nothing was yet tried behind this state of both; from now on it counts as tried."""
+        """True if nothing was tried from this state of both before; from now on it counts as tried."""
         states = [kernel.state() for kernel in self._kernels]
         key = (*states, self._violated, self._apart, self._refused)
         if None not in states and key in self._tried:
@@ -158,7 +158,7 @@ class SideBySideModels:
         return True
 
     def _both(self, op: Op | None, ops: tuple[Op, ...]) -> bool:
-        """Do *op* on both, and compare; False where one of them never returns."""
+        """Perform *op* on both, and compare; False if one of them never returns."""
         base, design = (kernel.step(op) for kernel in self._kernels)
         found, way = self.parted, Sequel(self._number, ops)
         found.asked += 1
@@ -192,7 +192,7 @@ class SideBySideModels:
     def _broken(
         self, ways: dict[str, Sequel], name: str, way: Sequel, machine: ModelMachine, other: ModelMachine
     ) -> None:
-        """Keep a way on which *machine* violates a property that *other* keeps, if it is a shorter one."""
+        """Keep a path on which *machine* violates a property that *other* satisfies, if it is shorter."""
         if name in ways and len(ways[name].ops) <= len(way.ops):
             return
         program = self._ground.program_of(way.ops, "", "")
@@ -200,7 +200,7 @@ class SideBySideModels:
             ways[name] = way
 
     def _seen(self, base: StepVerdict, design: StepVerdict, word: str, way: Sequel) -> None:
-        """Count the parts of the state that differ now and did not before."""
+        """Count the parts of the state that differ now and did not differ before."""
         for part in _SEEN:
             if part not in self._apart and getattr(base.seen, part) != getattr(design.seen, part):
                 self._apart |= {part}

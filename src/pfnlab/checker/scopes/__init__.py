@@ -1,1 +1,1 @@
-"""The modelled kernel as something to search: its states, its operations in a scope, and its properties."""
+"""The modelled kernel as a search model: its states, its operations in a scope, and its properties."""

@@ -1,4 +1,4 @@
-"""The modelled kernel as a model to search: states are kernels between operations, steps are operations."""
+"""The modelled kernel as a search model: states are kernels between operations, steps are operations."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -46,8 +46,8 @@ class KernelState(NamedTuple):
     """A kernel after a sequence of operations.
 
     :param value: the parts of the kernel, under canonical names (:func:`pfnlab.checker.scopes.frozen.freeze`)
-    :param facts: what the last operation did, as far as the kernel does not show it any more. They are
-        judged, and nothing that follows depends on them: states that differ in them alone are one
+    :param facts: effects of the last operation that the kernel no longer shows. They are judged, and no later
+        step depends on them: states that differ only in them are one
     """
 
     value: tuple[bytes, ...]
@@ -58,7 +58,7 @@ class OperationEffect(NamedTuple):
     """The effect of one operation.
 
     :param facts: as in :class:`KernelState`
-    :param needless: how many of its flushes were forced, and nothing needed them
+    :param needless: the number of its forced flushes that were unnecessary
     """
 
     result: str
@@ -77,10 +77,10 @@ class KernelModel:
     """One modelled kernel and a scope.
 
     :param symmetry: whether states that differ only in the names of tasks and areas count as one
-    :param merging: whether states that differ only in what decides nothing count as one, too: orders, and the
+    :param merging: whether states that differ only in irrelevant details count as one, too: orders, and the
         place of an area (docs/states.md)
     :ivar outcomes: how often each kind of operation had each result, by its word and ``ok`` or an errno
-    :ivar unmodelled: how many steps the model has no rule for, by its message; they are left out
+    :ivar unmodelled: the number of steps that the model has no rule for, by its message; they are left out
     """
 
     def __init__(
@@ -93,14 +93,14 @@ class KernelModel:
         self.places = Places(devices, areas, whole)
         self.outcomes: Counter[tuple[str, str]] = Counter()
         self.unmodelled: Counter[str] = Counter()
-        #: Numbers of the classes and values that the saved search had registered, where one is resumed.
+        #: Numbers of the classes and values registered by the saved search, if one is resumed.
         self._saved_numbers: Set[int] = frozenset()
         #: The last state made, with its kernel, until the next step from the same state.
         self._live: tuple[KernelState, Kernel] | None = None
         self._moment: tuple[KernelState, StateView] | None = None
         self._own = has_own(machine.profile)
-        #: Operations and their results at which a user's own policy was watched. Not those of ``outcomes``,
-        #: which are taken away while a search on several processors goes on.
+        #: Operations and results at which a user-defined policy was watched. Kept apart from ``outcomes``,
+        #: which is emptied while a search on several processors continues.
         self._watched_kinds: set[tuple[str, str]] = set()
         self._register_files()
         tracker = type(self.booted().tracker)
@@ -130,11 +130,11 @@ class KernelModel:
                     yield ScopeStep(op), after
                     self._live = self._moment = None
             finally:
-                # Also where nobody asks for the next step: other kernels may have a file of this one.
+                # Even if no next step is requested: other kernels may have a file of this one.
                 mark.restore()
 
     def _perform_checked(self, kernel: Kernel, op: Op, state: KernelState) -> OperationEffect:
-        """Do *op* with a policy of the user's own, watched at the first of its kind with its result."""
+        """Perform *op* with a user-defined policy, watched at the first of its kind with its result."""
         kind = ScopeStep(op).kind
         try:
             with own_mistakes():
@@ -157,7 +157,7 @@ class KernelModel:
         return guards
 
     def key(self, state: KernelState) -> tuple[bytes, ...]:
-        """The value of a state: names are canonical in it, and its facts are of the step that led to it."""
+        """The value of a state: its names are canonical, and its facts belong to the step that led to it."""
         return state.value
 
     def parts(self, state: KernelState) -> tuple[bytes, ...]:
@@ -217,21 +217,21 @@ class KernelModel:
         return ops
 
     def _naming_of(self, kernel: Kernel, state: KernelState) -> Naming:
-        """The names under which *kernel* is *state*: of tasks and areas of equal shape each may be either."""
+        """The names under which *kernel* is *state*; tasks and areas of equal shape are interchangeable."""
         for naming in self._naming(kernel).others():
             if freeze(kernel, naming) == state.value:
                 return naming
         raise Defect("the operations of a path lead to another state in a kernel of their own")
 
     def program(self, path: Path[KernelState], title: str, asks: str) -> Program:
-        """*path* as a program any machine can run.
+        """*path* as a program that any machine can run.
 
         :raises Undecided: a program has too few names for it
         """
         return self.scope.program(title, asks, self.ops(path))
 
     def breaks(self, ops: Sequence[Op], judge: Judge) -> bool:
-        """True where *judge* answers False for the kernel after *ops*, which have the names of a program."""
+        """True if *judge* answers False for the kernel after *ops*, which have the names of a program."""
         program = self.scope.program("", "", ops)
         kernel, places = self.booted(), Places.of(program, self.places.devices)
         facts: tuple[str, ...] = ()
@@ -245,7 +245,7 @@ class KernelModel:
         return judge(StateView(kernel, facts)) is False
 
     def perform(self, kernel: Kernel, op: Op, places: Places | None = None) -> OperationEffect:
-        """Do *op* in *kernel*.
+        """Perform *op* in *kernel*.
 
         :param places: the places of its names; None for an operation of a state: the places of the model
         :raises Undecided: the model has no rule for it
@@ -284,7 +284,7 @@ class KernelModel:
 
 
 def _all_left_out(scope: Scope, tracker: type) -> LeftOut:
-    """All that a state of *scope* can leave out, on kernels with *tracker*."""
+    """Everything that a state of *scope* can leave out, on kernels with *tracker*."""
     ops = [template.op for template in scope.templates]
     leafless = scope.pages < LEAF_PAGES[2] and scope.thp is None
     return LeftOut(
@@ -301,7 +301,7 @@ def _fails_midway(op: Op) -> bool:
 
 
 def _counts_tables(op: Op) -> bool:
-    """True for an operation that fails at the page table of a number, of those that it makes."""
+    """True for an operation that fails at the n-th page table that it makes."""
     return op.fail is not None and op.fail.function == "__pte_alloc"
 
 
@@ -339,7 +339,7 @@ def performed(kernel: Kernel, running: OneByOne, op: Op) -> OperationEffect:
 
 
 class _BeforeFork:
-    """A kernel before a fork, and what the fork must leave as it is."""
+    """A kernel before a fork, and the parts that the fork must leave unchanged."""
 
     def __init__(self, kernel: Kernel, op: Op) -> None:
         self._state, self._parent = _fork_state(kernel), kernel.tasks[op.task].mm

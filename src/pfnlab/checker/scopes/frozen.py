@@ -1,8 +1,8 @@
-"""A kernel as a value: its state between two operations, as a few strings of bytes (S1 to S9).
+"""A kernel as a value: its state between two operations, as a few byte strings (S1 to S9).
 
-Page tables, VMAs, book and tasks have forms of their own here. The memory of a tracker, a flush placement or
-a driver is packed attribute by attribute, so a user's own policy needs no code for this. No operation is
-under way in a kernel that is frozen.
+Page tables, VMAs, book and tasks have special forms here. The memory of a tracker, a flush placement or a
+driver is packed attribute by attribute, so a user-defined policy needs no code for this. No operation is
+under way in a frozen kernel.
 """
 
 import marshal
@@ -34,17 +34,17 @@ _UNMOVED: dict[int, int] = {}
 
 
 def freeze(kernel: Kernel, naming: Naming | None = None, *, counts: bool = True) -> tuple[bytes, ...]:
-    """The state of *kernel* that outlives an operation, in parts; kernel log and events do not.
+    """The state of *kernel* that outlives an operation, in parts, without kernel log and events.
 
-    The parts are such that many kernels have some of them in common: the book, what policies and drivers
-    hold, each address space, and the rest.
+    The parts are chosen so that many kernels share some of them: the book, the data of policies and drivers,
+    each address space, and the rest.
 
     :param naming: other names for its tasks and areas. Then values that only name or count are left out:
         process numbers, contents of pages, accessed and soft-dirty bits, counters that only grow, warnings
         given once
     :param counts: without *naming*: whether process numbers, contents, counters that only grow and warnings
         given once belong to the state
-    :raises Undecided: a policy holds an object that is no value
+    :raises Undecided: a policy holds an object that cannot be a value
     """
     tasks = list(kernel.tasks.values()) if naming is None else naming.tasks
     mms = list({id(task.mm): task.mm for task in tasks}.values())
@@ -99,9 +99,9 @@ def _vmas(mm: MmStruct, names: AreaNames | None) -> Sequence[Vma]:
 
 
 def _empty_tables_show(mm: MmStruct, naming: Naming) -> bool:
-    """True where something that follows can show which page tables of *mm* are empty.
+    """True if a later step can show which page tables of *mm* are empty.
 
-    A table that goes may take a translation along that was left by mistake.
+    A table that is removed may take with it a translation left by mistake.
     """
     return not naming.left_out.empty_tables or any(
         task.mm is mm and task.tlb.stale(mm.tables) for task in naming.tasks
@@ -111,14 +111,14 @@ def _empty_tables_show(mm: MmStruct, naming: Naming) -> bool:
 def _translations(
     task: Task, packing: Packing, names: AreaNames | None, *, sort: bool
 ) -> tuple[tuple[int, ...], ...]:
-    """The translations of *task*'s processor; with *sort* in an order of their own, which decides nothing."""
+    """The translations of *task*'s processor; with *sort*, in a fixed order, which has no effect."""
     moved = names.moved if names is not None else _UNMOVED
     runs = [packing.run(run, moved) for run in task.tlb.state()]
     return tuple(sorted(runs) if sort else runs)
 
 
 def _reverse_map(kernel: Kernel, packing: Packing, naming: Naming | None) -> tuple[int, ...]:
-    """The VMAs of files by offset, equals as they were linked where that can show.
+    """The VMAs of files by offset, with equal ones in the order in which they were linked if that can show.
 
     Zaps of different VMAs do not depend on each other, unless a tracker may refuse one (S6.7.2).
     """
@@ -130,7 +130,7 @@ def _reverse_map(kernel: Kernel, packing: Packing, naming: Naming | None) -> tup
 
 
 def _claimed(kernel: Kernel) -> list[Resource]:
-    """The resources that drivers have claimed; all others are there from the boot on."""
+    """The resources that drivers have claimed; all others exist from boot on."""
     busy = [resource for resource in kernel.platform.phys.resources if resource.busy]
     return [resource for resource in busy if not resource.system_ram and resource.name not in FIRMWARE]
 
@@ -138,8 +138,8 @@ def _claimed(kernel: Kernel) -> list[Resource]:
 def _book_value(book: MemtypeBook, naming: Naming | None) -> tuple[tuple[BookRow, ...], ...]:
     """The content of the book: reservations, types of RAM, modes of the direct map.
 
-    Nothing shows the order of reservations that begin at the same address: those that overlap agree in the
-    mode, and what is freed is found by its bounds (S2.3, S2.4).
+    The order of reservations that begin at the same address is never visible: those that overlap agree in the
+    mode, and a free finds its reservation by the bounds (S2.3, S2.4).
     """
     entries, ram_types, direct_map = book.rows()
     if naming is not None and naming.left_out.orders:
@@ -163,14 +163,14 @@ def _policies_and_drivers(kernel: Kernel, vmas: list[Vma], packing: Packing) -> 
     )
 
 
-#: A part as a value again. Values of parts do not change, and neighbours in a search have most in common.
+#: A part as a value again. Values of parts do not change, and neighbours in a search share most of them.
 _part_value = lru_cache(maxsize=256)(marshal.loads)
 
 
 def thaw(value: tuple[bytes, ...], blank: Callable[[], Kernel]) -> Kernel:
-    """A kernel in the state of the frozen one.
+    """A kernel in the frozen state.
 
-    :param blank: gives a kernel just booted, with the same profile, platform and policies
+    :param blank: returns a kernel just booted, with the same profile, platform and policies
     """
     (tasks, i_mmap, pages, exact), book_parts, (machine, memories), *spaces = map(_part_value, value)
     kernel = blank()
@@ -202,7 +202,7 @@ def thaw(value: tuple[bytes, ...], blank: Callable[[], Kernel]) -> Kernel:
     unpacking.attributes(kernel.tracker, tracker)
     for flushes, attributes in zip(kernel.flushes.each(), placements, strict=True):
         unpacking.attributes(flushes, attributes)
-    # In the order in which they were packed: a number stands for an object unpacked before.
+    # In the order in which they were packed: a number refers to an object unpacked before.
     for vma, pfnmap in zip(vmas, pfnmaps, strict=True):
         if pfnmap is not None:
             vma.pfnmap = unpacking.unpack(pfnmap)
@@ -215,17 +215,18 @@ def thaw(value: tuple[bytes, ...], blank: Callable[[], Kernel]) -> Kernel:
         kernel.memory = dict(exact[2])
         kernel.next_pid = exact[3][0]
         kernel.warned, book.warned = set(exact[3][1]), frozenset(exact[3][2])
-    # What a state has committed is what its VMAs account for: more is a fact of the step that did it.
+    # A state's committed memory is what its VMAs account for: an excess is a fact of the step that caused it.
     kernel.take_uncovered()
     return kernel
 
 
 def check_frozen(part: Any, missing_numbers: Set[int]) -> bytes:
-    """*part*, after a check that it can be one of those that :func:`freeze` makes.
+    """*part*, checked to be of a form that :func:`freeze` makes.
 
-    :param missing_numbers: numbers of classes and values registered where *part* was made, and not here
-    :raises ValueError: it is no part of a kernel
-    :raises UnmetError: it holds such a number
+    :param missing_numbers: numbers of classes and values that were registered where *part* was made, but not
+        here
+    :raises ValueError: it is not part of a kernel
+    :raises UnmetError: it contains such a number
     """
     if not isinstance(part, bytes):
         raise ValueError("no part of a kernel")
@@ -263,7 +264,7 @@ def _space(
         # All areas lie in one PUD table, so its span has no name to change.
         spans[:2] = [_moved_spans(level, names.tables_moved) for level in spans[:2]]
     if moved:
-        # In the order of their new pages before any of them gets a number.
+        # In the order of their new pages, before any of them gets a number.
         runs.sort(key=lambda entries: at_page(entries.start, moved))
     rows = [run(entries, moved) for entries in runs]
     if join:

@@ -1,8 +1,8 @@
-"""A mark of a kernel's present state, so that the kernel can be put back into it after an operation.
+"""A mark of a kernel's present state, so that the kernel can be restored after an operation.
 
-All objects that can change are found once, by following attributes, and copied one level deep. To restore the
-mark gives each object its old content. The objects stay the same, so references to them remain valid. A state
-has some twenty-five steps and needs one mark; to make a kernel anew for each step took as long as the step.
+All mutable objects are found once, by following attributes, and copied one level deep. Restoring the mark
+gives each object its old content. The objects stay the same, so references to them remain valid. A state has
+some twenty-five steps and needs one mark; building a kernel for each step took as long as the step.
 """
 
 from collections.abc import Iterable
@@ -14,10 +14,10 @@ from typing import Any
 from pfnlab.checker.scopes.packing import slots_of
 from pfnlab.kernel.mm.locks import RwLock
 
-#: Classes that are never followed: values, and locks, which no task has between two operations.
+#: Classes that are never followed: values, and locks, which no task holds between two operations.
 _VALUES = (int, str, bool, type(None), float, bytes, Enum, type, FunctionType, BuiltinFunctionType, RwLock)
 
-#: For each class so far: whether it is one of these.
+#: For each class so far, whether it is one of these.
 _IS_VALUE: dict[type, bool] = {}
 
 
@@ -25,7 +25,7 @@ class Mark:
     """The present content of objects and of all objects they refer to.
 
     Values, functions and the attributes of frozen dataclasses never change and are left out. So the state of
-    a policy in globals or in a function is not put back; :mod:`.packing` allows neither.
+    a policy in globals or in a function is not restored; :mod:`.packing` allows neither.
 
     :param constant: objects that need not be followed, because nothing in them changes
     """
@@ -82,7 +82,7 @@ class Mark:
                 self._slots.append((value, name, content))
 
     def _copy_items(self, value: Any) -> None:
-        # Half of all are empty, and mostly they stay so.
+        # Half of them are empty, and mostly stay so.
         if not value:
             self._blank.append(value)
         elif isinstance(value, dict):

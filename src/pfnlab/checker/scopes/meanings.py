@@ -1,4 +1,4 @@
-"""Violated properties in words: what happens, and who would notice."""
+"""Violated properties in words: the failure, and who would notice it."""
 
 import msgspec
 
@@ -8,7 +8,7 @@ from pfnlab.base.toml_text import package_tables
 class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A violated property in words.
 
-    :param happens: what goes wrong
+    :param happens: the failure
     :param noticed: who sees it, and how
     """
 
@@ -16,5 +16,5 @@ class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     noticed: str
 
 
-#: By property, in the order of a report; tests hold that every property that can be violated is here.
+#: By property, in the order of a report; tests check that every property that can be violated is here.
 MEANINGS = package_tables(__package__, "meanings.toml", dict[str, Meaning])

@@ -1,7 +1,7 @@
-"""The cache modes in which frames can be reached at one moment: by entries, and by what processors remember.
+"""The cache modes in which frames can be reached at one moment: by entries, and by cached translations.
 
-In the middle of an operation page tables have entries of VMAs that have left the tree, and a translation
-answers until it is flushed, whatever the tables say by then.
+In the middle of an operation page tables have entries of VMAs that have left the tree, and a translation is
+used until it is flushed, whatever the tables then contain.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pfnlab.kernel.mm.space import MmStruct
 
 
 class ReachedAt(NamedTuple):
-    """Virtual pages at which frames of no page are reached, one after the other.
+    """Consecutive virtual pages at which frames that are not ordinary pages are reached.
 
-    :param space: the address space, by whatever tells it from others
+    :param space: the identity of the address space
     :param start: the first virtual page
     """
 
@@ -31,7 +31,7 @@ class ReachedAt(NamedTuple):
     mode: CacheMode
 
     def shows(self, other: ReachedAt) -> bool:
-        """True where *other*, of one page, is a part of this."""
+        """True if *other*, of one page, is part of this."""
         at = other.start - self.start
         return (
             (self.space, self.mode) == (other.space, other.mode)
@@ -41,7 +41,7 @@ class ReachedAt(NamedTuple):
 
 
 def reaches(mm: MmStruct, runs: Iterable[EntryRun], space: int) -> Iterator[ReachedAt]:
-    """The places where *runs* of entries, or of translations, reach frames that are no ordinary pages."""
+    """The places where *runs* of entries, or of translations, reach frames that are not ordinary pages."""
     mode_of = mm.kernel.platform.pat.pgprot2cachemode
     for run in runs:
         if run.page is None and run.pfn != ZERO_PFN and pte_present(run.bits):
@@ -50,14 +50,14 @@ def reaches(mm: MmStruct, runs: Iterable[EntryRun], space: int) -> Iterator[Reac
 
 
 def differing(entries: Iterable[ReachedAt], remembered: Iterable[ReachedAt]) -> list[ReachedAt]:
-    """The translations that processors remember and entries do not have so, each once."""
+    """The translations cached by processors that differ from the entries, each once."""
     shown = list(entries)
     return [one for one in dict.fromkeys(remembered) if not any(entry.shows(one) for entry in shown)]
 
 
 def agree(pieces: Iterable[tuple[PfnRange, CacheMode]]) -> bool | None:
-    """True where each frame has one mode in all *pieces* that have it; None where each is in one piece."""
-    # Of the pieces so far, the one that reaches farthest speaks for all: where others overlap it they agree.
+    """True if each frame has one mode in all *pieces* that have it; None if each is in only one piece."""
+    # Of the pieces so far, the one that reaches farthest represents all: where others overlap it, they agree.
     shared, last = False, None
     for frames, mode in sorted(pieces):
         if last is not None and frames.start < last[0].end:
@@ -70,7 +70,7 @@ def agree(pieces: Iterable[tuple[PfnRange, CacheMode]]) -> bool | None:
 
 
 def modes_agree(kernel: Kernel) -> bool | None:
-    """:func:`agree` of all that page tables have and processors remember, in the middle of operations too."""
+    """:func:`agree` for all page-table entries and cached translations, in the middle of operations too."""
     mms = {id(task.mm): task.mm for task in kernel.tasks.values()}
     mms |= {id(vma.mm): vma.mm for vma in kernel.i_mmap}
     entries = [one for key, mm in mms.items() for one in reaches(mm, mm.tables.entries, key)]
@@ -78,6 +78,6 @@ def modes_agree(kernel: Kernel) -> bool | None:
 
 
 def remembered_in(kernel: Kernel) -> Iterator[ReachedAt]:
-    """The translations that the processors of all tasks remember."""
+    """The translations cached by the processors of all tasks."""
     for task in kernel.tasks.values():
         yield from reaches(task.mm, task.tlb.state(), id(task.mm))

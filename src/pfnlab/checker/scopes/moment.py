@@ -35,31 +35,31 @@ _MESSAGES = (
     ("pfnlab: a mapping that failed holds its file", HOLDS_FILE),
 )
 
-#: The files a PCI device has, by :attr:`~pfnlab.kernel.mm.vma.MappedFile.kind`.
+#: The files of a PCI device, by :attr:`~pfnlab.kernel.mm.vma.MappedFile.kind`.
 PCI_FILES = ("wc", "uc", "proc")
 
-#: The files of which the offset of a mapping names frames, in pages of physical memory or of a BAR.
+#: The files whose mappings have an offset that names frames, in pages of physical memory or of a BAR.
 _BY_FRAME = (*PCI_FILES, "mem", "vfio", *DRIVER_FILES)
 
 
 def facts_of(log: Sequence[str]) -> list[str]:
-    """The facts that the messages *log* tell."""
+    """The facts reported by the messages *log*."""
     return [fact for text, fact in _MESSAGES if any(text in line for line in log)] if log else []
 
 
 def facts_since(trace: Trace) -> tuple[str, ...]:
-    """The facts of all that was done since the last call: what was logged, and the misuses."""
+    """The facts of everything done since the last call: log messages, and misuses."""
     _, log = trace.take()
     return (*facts_of(log), *trace.take_misuses())
 
 
 def accounting_fact(kernel: Kernel) -> list[str]:
-    """The fact that other pages are committed than VMAs account for; they are forgotten then."""
+    """The fact that committed pages differ from what VMAs account for; clears the difference."""
     return [COMMITTED] if kernel.take_uncovered() else []
 
 
 def warn_again(kernel: Kernel) -> None:
-    """Let *kernel* give messages again that it gives only once, so that every step shows its own."""
+    """Let *kernel* repeat messages that it prints only once, so that every step shows its own."""
     kernel.warned.clear()
     kernel.book.warned = frozenset()
 
@@ -75,14 +75,14 @@ class Shown(NamedTuple):
 
 
 class CountedUsers(NamedTuple):
-    """A count that the kernel keeps of something, and the number of its users."""
+    """A count that the kernel keeps of something, and the actual number of its users."""
 
     counted: int
     users: int
 
 
 class MappedDevice(Protocol):
-    """One VMA that maps a device, in a modelled kernel or in one that was looked at."""
+    """One VMA that maps a device, in a modelled kernel or in an observed one."""
 
     @property
     def frames(self) -> PfnRange:
@@ -94,7 +94,7 @@ class MappedDevice(Protocol):
 
     @property
     def booked_whole(self) -> bool:
-        """True where one remap_pfn_range made the whole mapping, of frames the book takes (S3.1, S4.6)."""
+        """True if one remap_pfn_range made the whole mapping, of frames that the book takes (S3.1, S4.6)."""
 
     @property
     def kind(self) -> str:
@@ -102,11 +102,11 @@ class MappedDevice(Protocol):
 
 
 class Moment(Protocol):
-    """A kernel between two operations, as far as a property of kernels asks: modelled, or looked at."""
+    """A kernel between two operations, as far as properties need it: modelled or observed."""
 
     @property
     def facts(self) -> Collection[str]:
-        """The effects of the last operation that the kernel does not show any more."""
+        """The effects of the last operation that the kernel no longer shows."""
 
     @property
     def mappings(self) -> Sequence[MappedDevice]:
@@ -114,11 +114,11 @@ class Moment(Protocol):
 
     @property
     def remembered(self) -> Sequence[Shown]:
-        """The frames that processors reach by translations which no entry has so any more."""
+        """The frames that processors reach by translations that differ from all entries."""
 
     @property
     def reservations(self) -> Sequence[PfnRange]:
-        """The ranges that the book has for mappings into processes, without those for drivers."""
+        """The ranges reserved in the book for mappings into processes, without those for drivers."""
 
     @property
     def reserved(self) -> SpanSet:
@@ -126,10 +126,10 @@ class Moment(Protocol):
 
     @property
     def booked(self) -> Sequence[Shown]:
-        """All that the book has, for whomever: the frames, and the cache mode in which they are reserved."""
+        """Everything reserved in the book, for any user: frames, with the cache mode of the reservation."""
 
     def is_ram(self, pfn: int) -> bool:
-        """True where a frame is RAM, which the kernel's direct map has."""
+        """True if a frame is RAM in the kernel's direct map."""
 
     def direct_map(self, pfn: int) -> CacheMode:
         """The cache mode of a frame of RAM in the direct map."""
@@ -144,11 +144,11 @@ class Moment(Protocol):
 
     @property
     def claims(self) -> Sequence[PfnRange]:
-        """The ranges that drivers have claimed, where a claim revokes what others map."""
+        """The ranges that drivers have claimed, if a claim revokes the mappings of others."""
 
     @property
     def removed(self) -> Sequence[PfnRange]:
-        """The BARs of devices that the kernel does not have any more."""
+        """The BARs of devices that the kernel no longer has."""
 
     @property
     def switched_off(self) -> Sequence[PfnRange]:
@@ -166,7 +166,7 @@ class Mapping(NamedTuple):
     :param copies: its entries that map a page that was copied on write
     :param frames: the frames of the device for this mapping, whatever its entries map
     :param shown: the frames its entries map, with the cache mode
-    :param booked_whole: whether one remap_pfn_range made the whole mapping, and the book takes such frames
+    :param booked_whole: whether one remap_pfn_range made the whole mapping, and the book accepts such frames
         (S3.1, S4.6)
     """
 
@@ -180,7 +180,7 @@ class Mapping(NamedTuple):
 
     @property
     def covered(self) -> list[PfnRange]:
-        """The frames whose page has an entry, be it of a copy, or may get one again by a fault."""
+        """The frames whose page has an entry, even of a copy, or may get one again by a fault."""
         vma, pages = self.vma, self.frames
         if vma.refills:
             return [pages]
@@ -193,12 +193,12 @@ class Mapping(NamedTuple):
 
     @property
     def names_frames(self) -> bool:
-        """True where its offset names the frames that its entries should show."""
+        """True if its offset names the frames that its entries should show."""
         file = self.vma.file
         return self.kind in _BY_FRAME and not (isinstance(file, DriverFile) and file.how in OTHER_FRAMES)
 
 
-# Judges ask a mapping again and again, so all that is asked is worked out once.
+# Judges query a mapping repeatedly, so every answer is computed once.
 def _mapping(vma: Vma) -> Mapping:
     entries, frames = vma.mm.tables.runs(vma.start, vma.end), _frames(vma)
     runs, copies, shown = [], [], []
@@ -300,9 +300,9 @@ class StateView:
 
     @property
     def claims(self) -> list[PfnRange]:
-        """The ranges that drivers have claimed: with request_mem_region, bound, or as vfio-pci, device open.
+        """The ranges that drivers have claimed: by request_mem_region, by binding, or by opening vfio-pci.
 
-        Empty where a claim does not revoke what others map.
+        Empty if a claim does not revoke the mappings of others.
         """
         kernel = self.kernel
         if not kernel.platform.io_strict_devmem:

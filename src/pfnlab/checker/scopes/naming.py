@@ -15,7 +15,7 @@ from pfnlab.kernel.mm.space import MmStruct
 from pfnlab.programs.lang.areas import AREA_ALIGN_PAGES, FIRST_AREA_PAGE
 from pfnlab.programs.lang.ops import MAIN_TASK
 
-#: The distance of the beginnings of two areas: a small area is followed by as many free pages.
+#: The distance between the starts of two areas: a small area is followed by as many free pages.
 AREA_STRIDE = 2 * AREA_ALIGN_PAGES
 
 #: The place of an area's first page in its stride.
@@ -25,16 +25,16 @@ _FIRST_OFFSET = FIRST_AREA_PAGE % AREA_STRIDE
 KEPT_BITS = ~(PAGE_ACCESSED | PAGE_SOFT_DIRTY)
 
 
-#: Equal entries as numbers: first page, page behind the last, frame, bits, number of the page or -1, level.
+#: Equal entries as numbers: first page, page after the last, frame, bits, number of the page or -1, level.
 EntryRow = tuple[int, int, int, int, int, int]
 
 
-#: VMAs, entries and translations of an area, with pages counted from its beginning: a key to sort by.
+#: VMAs, entries and translations of an area, with pages counted from its start: a sort key.
 AreaShape = tuple[tuple[tuple[int, ...], ...], tuple[EntryRow, ...], tuple[EntryRow, ...]]
 
 
 class LeftOut(NamedTuple):
-    """The parts that a state leaves out, for nothing that follows can show them (docs/states.md).
+    """The parts that a state leaves out, because no later step can show them (docs/states.md).
 
     :param orders: the order of reservations at one address, and where a run of equal entries is cut
     :param zaps: the order of the reverse map, in which VMAs are zapped
@@ -51,24 +51,24 @@ class LeftOut(NamedTuple):
     empty_tables: bool = False
 
 
-#: What every canonical state leaves out.
+#: The parts that every canonical state leaves out.
 _NAMES = LeftOut()
 
 
 class AreaNames:
     """The names of the areas of one address space: its areas without gaps.
 
-    Area 0 has the lowest addresses where fork and exit, which go through an address space by addresses, may
-    show the order; else areas are sorted by what is in them. Nothing compares the addresses of two address
-    spaces.
+    Area 0 has the lowest addresses if fork and exit, which go through an address space by address, may show
+    the order; otherwise areas are sorted by their content. Addresses of two address spaces are never
+    compared.
 
-    :param tlbs: the translations that processors remember of it
+    :param tlbs: the translations that processors have cached of it
     :param left_out: ``starts``, ``addresses`` and ``orders`` are those of areas
     :ivar areas: the number of each area that is in use, by its new number
-    :ivar unused: by the new number of an area, its pages before the first one in use; 0 where nothing slides
+    :ivar unused: by the new number of an area, its pages before the first one in use; 0 if nothing slides
     :ivar moved: by the number of an area, how many pages the area moves down
     :ivar tables_moved: the same for its page tables, which do not slide
-    :ivar shapes: the shapes of the areas, by their new numbers, where they are asked for
+    :ivar shapes: the shapes of the areas, by their new numbers, if requested
     """
 
     __slots__ = ("_sorted", "areas", "moved", "shapes", "tables_moved", "unused")
@@ -118,7 +118,7 @@ class AreaNames:
 
 
 def _unused(first_pages: dict[int, int], tlbs: Sequence[Tlb]) -> dict[int, int]:
-    """By the number of an area, its pages before the first that is mapped, or that a processor remembers."""
+    """By the number of an area, its pages before the first that is mapped or cached by a processor."""
     for tlb in tlbs:
         for run in tlb.state():
             area = area_number(run.start)
@@ -163,7 +163,7 @@ def _unnamed(run: EntryRun, begin: int) -> EntryRow:
 
 
 class Naming:
-    """The names of tasks and areas in a canonical state: tasks sorted, areas as :class:`AreaNames` has them.
+    """The names of tasks and areas in a canonical state: sorted tasks, and areas as in :class:`AreaNames`.
 
     :ivar tasks: the tasks in the order of their new names
     """
@@ -182,7 +182,7 @@ class Naming:
             self.tasks.sort(key=lambda task: self._names[id(task.mm)].shapes)
 
     def of(self, mm: MmStruct) -> AreaNames | None:
-        """The names of the areas of *mm*; None where they keep theirs."""
+        """The names of the areas of *mm*; None if they are kept."""
         return self._names.get(id(mm))
 
     def others(self) -> Iterator[Naming]:
@@ -198,13 +198,13 @@ class Naming:
                     yield naming
 
     def _shapes_of(self, task: Task) -> list[AreaShape] | int:
-        """The shapes that tasks are sorted by; without new names the number of the task."""
+        """The shapes by which tasks are sorted; without new names, the number of the task."""
         names = self.of(task.mm)
         return id(task) if names is None else names.shapes
 
 
 def joined(runs: list[EntryRow]) -> list[EntryRow]:
-    """Runs of entries as few as there can be: an accessed bit had cut some that are equal without it."""
+    """Entries in as few runs as possible: an accessed bit had separated some that are equal without it."""
     long_runs: list[EntryRow] = []
     for run in runs:
         if long_runs:

@@ -63,7 +63,7 @@ def operations(kernel: Kernel, scope: Scope) -> Iterator[Op]:
 
 
 def _free_area(vmas: list[Vma], scope: Scope) -> str | None:
-    """The lowest area in which the task has no mapping, or None when it may not use one more area."""
+    """The lowest area in which the task has no mapping, or None if it may not use another area."""
     used = {area_number(vma.start) for vma in vmas}
     if len(used) >= scope.areas:
         return None
@@ -78,7 +78,7 @@ def _instances(
         if free is not None:
             yield _op_of(op, task, msgspec.structs.replace(call, name=free))
     elif isinstance(call, Fork):
-        # A refused fork makes no task, but is tried only where one more task would be allowed.
+        # A refused fork makes no task, but is tried only if one more task would be allowed.
         if processes < scope.tasks:
             yield _op_of(op, task, msgspec.structs.replace(call, child=f"p{len(task.mm.kernel.tasks)}"))
     elif isinstance(call, Exit | Kill | Exec):
@@ -103,7 +103,7 @@ def _instances(
 
 
 def _pages(vma: Vma, part: Part, halves: int) -> tuple[int, int] | None:
-    """The pages of that part of a mapping; None where the part would be the whole mapping."""
+    """The pages of that part of a mapping; None if the part would be the whole mapping."""
     start, end = vma.start, vma.end
     match part:
         case "whole":
@@ -141,7 +141,7 @@ def _with_span(call: Call, start: int, end: int) -> Call:
 
 
 def _takes_a_page(call: Call) -> bool:
-    """True where it takes one page, of whatever part of a mapping."""
+    """True if it takes one page from any part of a mapping."""
     if isinstance(call, Walk):
         return call.walker not in RANGE_WALKERS
     return isinstance(call, Read | Write | ProcessVmReadv)
@@ -164,7 +164,7 @@ class Renaming:
         """*op* in the program's names.
 
         :param kernel: the kernel before the operation, in the program's names
-        :raises Undecided: no area is left that a program could name
+        :raises Undecided: a program has no unused name for another area
         """
         task = naming.tasks[0 if op.task == MAIN_TASK else int(op.task[1:])]
         names = naming.of(task.mm)
@@ -195,7 +195,7 @@ class Renaming:
             return area_name(names.areas[number])
         new = self._areas
         if new == MAX_AREAS:
-            # A name is used again. Areas keep their order, so it is one above all that are in use.
+            # A name is reused. Areas keep their order, so it is one above all that are in use.
             new = max(in_use, default=-1) + 1
         if new == MAX_AREAS:
             raise Undecided(

@@ -1,4 +1,4 @@
-"""Objects as plain values and back: all that policies, drivers and VMAs hold, also in a user's own policy."""
+"""Objects as plain values and back: all data of policies, drivers and VMAs, also in user-defined policies."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
@@ -25,21 +25,21 @@ _PARTS = ("book", "trace", "processors", "tracker", "flushes", "profile")
 
 
 class _Registered(dict[int, Any]):
-    """The values that numbers stand for in this process; a number of another process is refused."""
+    """The values that numbers refer to in this process; a number of another process is refused."""
 
     def __missing__(self, number: int) -> Any:
         raise UnmetError
 
 
-#: The registered classes, and the registered values that never change, each once. A short number stands for
-#: each. The first process of a search has registered all of them before any other begins.
+#: The registered classes, and the registered values that never change, each once, with a short number. The
+#: first process of a search has registered all of them before any other begins.
 _CLASSES = _Registered()
 _CLASS_NAMES: dict[type, int] = {}
 _CONSTANTS = _Registered()
 _BY_VALUE: dict[Any, tuple[str, int]] = {}
 _BY_IDENTITY: dict[int, tuple[str, int]] = {}
 
-#: The names of attributes, by the number that stands for them, and those numbers.
+#: The names of attributes by number, and the reverse.
 _LAYOUTS = _Registered()
 _LAYOUT_NUMBERS: dict[tuple[str, ...], int] = {}
 
@@ -47,21 +47,21 @@ _LAYOUT_NUMBERS: dict[tuple[str, ...], int] = {}
 #: a letter, mostly the one that begins the packed value.
 _FORMS: dict[type, tuple[str, int]] = {}
 
-#: The forms of objects that can change.
+#: The forms of mutable objects.
 _MUTABLE_FORMS = "Olds"
 
 #: The slots of classes.
 _SLOTS: dict[type, tuple[str, ...]] = {}
 
-#: By class, what gives the values of all of its slots.
+#: By class, a function that returns the values of all of its slots.
 _SLOT_VALUES: dict[type, Callable[[Any], tuple[Any, ...]]] = {}
 
 
 class Packing:
-    """Turns objects into plain values, with a number for each object that occurs again.
+    """Converts objects into plain values, with a number for each object that occurs again.
 
-    :param vmas: VMAs for which a number stands
-    :param mms: address spaces for which a number stands
+    :param vmas: VMAs that are replaced by a number
+    :param mms: address spaces that are replaced by a number
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Packing:
         return -1 if anon is None else self._anons.setdefault(id(anon), len(self._anons)) * 2 + anon.inherited
 
     def file(self, file: Any) -> Any:
-        """A file as a plain value: its number if it never changes, and nothing it refers to does."""
+        """A file as a plain value: its number if it, and everything it refers to, never changes."""
         if file is None:
             return None
         label = _BY_IDENTITY.get(id(file))
@@ -113,7 +113,7 @@ class Packing:
         if _varies(type(file)) is None:
             if _is_constant(file):
                 return _constant(file)
-            # Which of several equal files it is, nothing shows.
+            # Equal files cannot be told apart later.
             return ("F", _class_name(type(file)), *self.attributes(file))
         return self.pack(file)
 
@@ -147,7 +147,7 @@ class Packing:
         raise Undecided(f"a policy or driver remembers {value!r}, which is no value the checker can keep")
 
     def _object(self, value: Any, form: str, name: int) -> Any:
-        """An object that can change: it has an identity, and a number stands for it from then on."""
+        """A mutable object: it has an identity, and is referred to by a number from then on."""
         self._packed_objects.append(value)
         self._labels[id(value)] = ("o", len(self._packed_objects))
         if form == "O":
@@ -240,7 +240,7 @@ class Unpacking:
             case "e":
                 return _CLASSES[value[1]](value[2])
             case "k":
-                # No task has a lock between two operations.
+                # No task holds a lock between two operations.
                 return RwLock(self.kernel.processors, Need(value[1]))
             case "t":
                 cls = _CLASSES[value[1]]
@@ -293,7 +293,7 @@ def _form(cls: type) -> tuple[str, int]:
         getattr(cls, name) is getattr(object, name) for name in ("__reduce__", "__reduce_ex__")
     )
     if (form == "O" and not default_reduce) or (form in "lds" and cls not in (list, dict, set, frozenset)):
-        # Some of its content is no attribute, as in a deque, a Counter or an iterator.
+        # Part of its content is not in attributes, e.g. in a deque, a Counter or an iterator.
         form = "f"
     _FORMS[cls] = form, _class_name(cls)
     return _FORMS[cls]
@@ -344,12 +344,12 @@ def _layout(names: tuple[str, ...]) -> int:
     return number
 
 
-#: By class, True where its instances vary; None where that is a matter of what they hold.
+#: By class, True if its instances are mutable; None if that depends on their content.
 _VARYING: dict[type, bool | None] = {}
 
 
 def _varies(cls: type) -> bool | None:
-    """True where instances of *cls* vary; None for a tuple or a frozen dataclass, which may hold some."""
+    """True if instances of *cls* are mutable; None for a tuple or a frozen dataclass, which may hold some."""
     if cls not in _VARYING:
         frozen = is_dataclass(cls) and cls.__dataclass_params__.frozen  # type: ignore[attr-defined]
         plain = cls in _PLAIN or issubclass(cls, Enum)
@@ -358,7 +358,7 @@ def _varies(cls: type) -> bool | None:
 
 
 def _is_constant(value: Any) -> bool:
-    """True where *value* never changes, nor anything it refers to."""
+    """True if neither *value* nor anything it refers to ever changes."""
     varies = _varies(type(value))
     if varies is not None:
         return not varies

@@ -1,4 +1,4 @@
-"""The properties of a kernel by name, and which of them a scope can ask."""
+"""The properties of a kernel by name, and those that apply to a scope."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ from pfnlab.programs.lang.ops import Fork, Mmap, uses_vfio
 from pfnlab.programs.lang.words import did_you_mean, quoted
 
 if TYPE_CHECKING:
-    # Who judges a run needs no search.
+    # Judging a run needs no search.
     from pfnlab.checker.scopes.domain import KernelModel, KernelState
     from pfnlab.checker.scopes.scope import RaceScope, Scope
 
-#: The seams a question may belong to, as a machine's name has them.
+#: The seams a question may belong to, as in a machine's name.
 Seam = Literal["tracker", "flush", "walker"]
 SEAMS: tuple[Seam, ...] = get_args(Seam)
 
@@ -62,12 +62,12 @@ class Question(NamedTuple):
     """A property by name.
 
     :param asks: the property in one sentence
-    :param needs: words of operations; a scope that lacks one of them can say nothing of the property.
-        Words with ``or`` between them are alternatives
-    :param occasion: of the results of all operations of a search, whether its question arose at all; None
-        where the states themselves say so
+    :param needs: words of operations; the property does not apply to a scope that lacks one of them. Words
+        with ``or`` between them are alternatives
+    :param occasion: takes the results of all operations of a search, and returns whether the property applied
+        at all; None if the states themselves show it
     :param seam: the seam whose policy is responsible: ``tracker``, ``flush`` or ``walker``; None for a
-        property that tells what a search has reached, or that no policy can keep or break
+        property that describes what a search has reached, or that does not depend on a policy
     """
 
     name: str
@@ -79,14 +79,14 @@ class Question(NamedTuple):
     occasion: Callable[[Outcomes], bool] | None = None
 
     def arises(self, words: Set[str]) -> bool:
-        """True where a scope with these *words* can say something of the property."""
+        """True if the property applies to a scope with these *words*."""
         return all(any(word in words for word in need.split(" or ")) for need in self.needs)
 
 
 def fork_refused(outcomes: Outcomes) -> bool:
-    """True where a fork failed.
+    """True if a fork failed.
 
-    One that leaves all as it was leaves no state that differs from the others.
+    A fork that leaves everything unchanged leaves no state that differs from the others.
     """
     return any(kind.startswith("fork") and result != "ok" for kind, result in outcomes)
 
@@ -142,11 +142,11 @@ def _race(
     return Question(name, kind, asks, lambda moment: None, needs, seam)
 
 
-#: The judges of facts, which are of a step and not of the state after it.
+#: The judges of facts, which belong to a step and not to the state after it.
 _OF_FORKS = (fork_whole, fork_works, fork_keeps_parent)
 _OF_STEPS = (freed_once, no_warning, freed_unmapped, right_file, copied_flushed, committed_left, *_OF_FORKS)
 
-#: Those of one operation: in the middle of another, memory is committed that no VMA has yet.
+#: Those of one operation: in the middle of another, memory may be committed before it has a VMA.
 _OF_OPERATIONS = (*_OF_FORKS, committed_left)
 
 #: The properties of races that are facts of their turns.
@@ -157,7 +157,7 @@ _OF_MEETINGS = (
     _always("flush", tables_alive),
 )
 
-#: The properties of a state that are asked at the end of a race: those of no single operation.
+#: The properties of a state that are judged at the end of a race: those that belong to no single operation.
 STATE_QUESTIONS: tuple[Question, ...] = (
     *(
         question
@@ -167,7 +167,7 @@ STATE_QUESTIONS: tuple[Question, ...] = (
     *_OF_MEETINGS,
 )
 
-#: The properties of races alone; a race is judged while it runs (:mod:`pfnlab.checker.races`).
+#: The properties that apply only to races; a race is judged while it runs (:mod:`pfnlab.checker.races`).
 RACE_QUESTIONS: tuple[Question, ...] = (
     _race(
         *("told_free", "always", "No processor reaches a frame whose owner was told that it is free"),
@@ -182,16 +182,16 @@ RACE_QUESTIONS: tuple[Question, ...] = (
     *_OF_MEETINGS,
 )
 
-#: Every property that is asked of races.
+#: Every property that applies to races.
 ALL_OF_RACES: tuple[Question, ...] = tuple(dict.fromkeys((*RACE_QUESTIONS, *STATE_QUESTIONS)))
 
 
 def questions(names: Sequence[str] = (), scope: Scope | RaceScope | None = None) -> list[Question]:
-    """The questions named *names*, or all that *scope* can answer.
+    """The questions named *names*, or all that apply to *scope*.
 
-    :param names: names of questions or seams. A seam stands for all of its questions that the scope can
-        answer, and for those that tell whether the search has looked at anything
-    :raises Misuse: there is no such property, or the scope does not ask it, or asks none of that seam
+    :param names: names of questions or seams. A seam includes all of its questions that apply to the scope,
+        and those that show whether the search has looked at anything
+    :raises Misuse: there is no such property, it does not apply to the scope, or none of that seam does
     """
     possible = {question.name: question for question in _possible(scope)}
     for name in names:
@@ -209,7 +209,7 @@ def questions(names: Sequence[str] = (), scope: Scope | RaceScope | None = None)
 
 
 def _possible(scope: Scope | RaceScope | None) -> tuple[Question, ...]:
-    """The questions of a scope of this kind; without a scope, those of operations in a row."""
+    """The questions for a scope of this kind; without a scope, those for sequences of operations."""
     if scope is None:
         return QUESTIONS
     from pfnlab.checker.scopes.scope import RaceScope
@@ -218,7 +218,7 @@ def _possible(scope: Scope | RaceScope | None) -> tuple[Question, ...]:
 
 
 def _not_asked(name: str, scope: Scope | RaceScope | None) -> str:
-    """Why *name* cannot be asked in *scope*, and what to write instead."""
+    """The reason why *name* does not apply to *scope*, and a suggestion."""
     from pfnlab.checker.scopes.scope import load_scope, scope_names
 
     names = [question.name for question in (*QUESTIONS, *RACE_QUESTIONS)]

@@ -1,6 +1,6 @@
-"""A scope: the operations to try, the devices to try them on, and how many operations in a row.
+"""A scope: the operations to try, the devices to try them on, and the number of consecutive operations.
 
-A scope is a file of its own (``scopes/NAME.toml``, or a user's)::
+A scope is a separate file (``scopes/NAME.toml``, or a user's)::
 
     says = "one sentence"
     devices = ["bar: pci, 4 pages"]
@@ -15,9 +15,9 @@ A scope is a file of its own (``scopes/NAME.toml``, or a user's)::
       "child = fork",
     ]
 
-Operations are lines of programs. ``new`` is an area without mappings, ``child`` a task not yet born,
+Operations are lines of programs. ``new`` is an area without mappings, ``child`` a task not yet created,
 ``<whole>``, ``<first>``, ``<middle>``, ``<last>`` and ``<half>`` pages of any mapping of the acting task, and
-``<all>`` an area cut into several mappings. Any task does any of them.
+``<all>`` an area split into several mappings. Every operation is tried by any task.
 
 A scope of races has operations that run first, and operations that then run side by side in every order::
 
@@ -79,12 +79,12 @@ class Template(msgspec.Struct, frozen=True):
 class Scope(msgspec.Struct, frozen=True):
     """The operations to try, and their bounds.
 
-    :param tasks: the most processes that live at the same time
-    :param areas: the most areas with mappings in one process
-    :param depth: the most operations in a row; None for sequences of any length
+    :param tasks: the maximum number of processes that live at the same time
+    :param areas: the maximum number of areas with mappings in one process
+    :param depth: the maximum number of consecutive operations; None for sequences of any length
     :param source: the name or the file by which it is loaded
-    :param thp: the setting of transparent_hugepage, as a program has it
-    :param halves: the fewest pages of a ``<half>``
+    :param thp: the setting of transparent_hugepage, as in a program
+    :param halves: the minimum number of pages of a ``<half>``
     """
 
     name: str
@@ -100,7 +100,7 @@ class Scope(msgspec.Struct, frozen=True):
 
     @property
     def pages(self) -> int:
-        """The pages of the largest mapping there can be."""
+        """The pages of the largest possible mapping."""
         sizes = [
             template.op.call.source.pages for template in self.templates if isinstance(template.op.call, Mmap)
         ]
@@ -124,7 +124,7 @@ class Race(msgspec.Struct, frozen=True):
 
 
 class RaceScope(msgspec.Struct, frozen=True):
-    """Races, each with every schedule."""
+    """A scope of races, each with every schedule."""
 
     name: str
     says: str
@@ -133,7 +133,7 @@ class RaceScope(msgspec.Struct, frozen=True):
 
 
 def scope_names() -> list[str]:
-    """The scopes that are known by name."""
+    """The scopes that have a name."""
     return sorted(
         file.name.removesuffix(".toml") for file in _FOLDER.iterdir() if file.name.endswith(".toml")
     )
@@ -142,8 +142,8 @@ def scope_names() -> list[str]:
 def load_scope(name: str, folder: Path = _HERE) -> Scope | RaceScope:
     """The scope called *name*, or in the file *name*.
 
-    :param folder: where the file is, if its name is relative
-    :raises Misuse: there is none, or it is malformed; the message says what to write
+    :param folder: the folder of the file, if its name is relative
+    :raises Misuse: there is no such scope, or it is malformed; the message tells what to write
     """
     if name in scope_names():
         return _from(read_scope(_FOLDER.joinpath(f"{name}.toml").read_text(encoding="utf-8"), name), name)
@@ -187,7 +187,7 @@ def read_scope(text: str, name: str, source: str = "") -> Scope | RaceScope:
 
 
 def _check_texts(content: dict[str, Any], field: str, source: str, *, least: int = 1) -> None:
-    """:raises Misuse: *field* is no list of at least so many lines of text"""
+    """:raises Misuse: *field* is not a list of at least that many lines of text"""
     _check_present(content, field, source)
     lines = content[field]
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
@@ -201,7 +201,7 @@ def _check_texts(content: dict[str, Any], field: str, source: str, *, least: int
 
 
 def _check_number(content: dict[str, Any], field: str, source: str) -> None:
-    """:raises Misuse: *field* is no number that makes sense"""
+    """:raises Misuse: *field* is not a valid number"""
     _check_present(content, field, source)
     number = content[field]
     if not isinstance(number, int) or isinstance(number, bool):
@@ -270,18 +270,18 @@ def _part(word: str, line: str, source: str) -> Part:
 
 
 def _parsed(header: list[str], declaration: str, line: str, source: str, written: str = "") -> Program:
-    # *written* is what the file has in the place of *line*.
+    # *written* is the text in the file at *line*.
     try:
         program = parse("\n".join([*header, *filter(None, [declaration]), line]) + "\n", source)
     except ProgramError as wrong:
-        # Its place is one in a program, which the file is not.
+        # Its place refers to a program, but the file is not a program.
         shown = written if written and wrong.text == line else wrong.text.strip() or line
         raise Misuse(f"{source}: `{shown}`: {wrong.message}") from None
     if any(isinstance(op.call, ClearRefs) and op.call.kind == "soft_dirty" for op in program.ops):
-        # Else two states that differ in that would be one (docs/states.md).
+        # Otherwise two states that differ in it would be one (docs/states.md).
         raise Misuse(f"{source}: `{line}`: a state has no soft-dirty bits: run that as a program instead")
     if any(isinstance(op.call, ProcessMadvise) for op in program.ops):
-        # Tasks are named anew where that makes two states equal.
+        # Tasks are renamed if that makes two states equal.
         raise Misuse(
             f"{source}: `{line}`: an operation of a scope names no task: run that as a program instead"
         )

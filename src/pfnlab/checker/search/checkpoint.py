@@ -1,6 +1,6 @@
-"""A saved search: all that is needed to resume it later, in one file of plain data.
+"""A saved search: all the data needed to resume it later, in one file of plain data.
 
-To read the file runs nothing in it, so an untrusted file can at most be wrong.
+Reading the file runs no code from it, so an untrusted file can at most be wrong.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ _TOGETHER = 1 << 12
 
 _STATES = list[tuple[int, int, bytes]]
 
-#: Options that must not change when a search is resumed.
+#: Options that must stay the same when a search is resumed.
 Settings = dict[str, bool | int | str | None]
 
 
 class Progress(Generic[State]):
-    """The progress of a search, as far as a resumed search needs it.
+    """The progress of a search, as needed to resume it.
 
     :ivar trail: the origin of each state
     :ivar depths: the depth of each state, in searches in which it can change
@@ -101,8 +101,8 @@ class _Header(_Maker):
 class Checkpoint(Generic[State]):
     """Writes a search to a file, and reads it.
 
-    :param settings: options that must not change when a search is resumed
-    :raises Misuse: the states of the model are no plain values, and it does not pack them
+    :param settings: options that must stay the same when a search is resumed
+    :raises Misuse: the states of the model are not plain values, and it does not pack them
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Checkpoint(Generic[State]):
         self._storable: Storable[State] = model if isinstance(model, Storable) else _AsItIs()
         tallies = self._storable.tallies()
         self._likeness = likeness(model)
-        # The steps of :func:`likeness` do not count.
+        # Steps of :func:`likeness` are not counted.
         self._storable.recall(tallies)
         for state in model.initial():
             packed = self._storable.packed(state)
@@ -134,9 +134,9 @@ class Checkpoint(Generic[State]):
             try_writing(file)
 
     def write(self, file: File, search: Progress[State], waiting: Iterable[Waiting[State]]) -> None:
-        """Replace *file*, or leave it as it was.
+        """Replace *file*, or leave it unchanged.
 
-        :raises Misuse: it cannot be written, or a state is no plain value
+        :raises Misuse: it cannot be written, or a state is not a plain value
         :raises Undecided: there is no room for it
         """
         found, trail = search.found, search.trail
@@ -173,7 +173,7 @@ class Checkpoint(Generic[State]):
         """Load into *search* the search that is saved in *file*.
 
         :param add: takes each waiting state: its number, its depth, and the state
-        :raises Misuse: *file* is not there, is damaged, or holds no search or another one
+        :raises Misuse: *file* does not exist, is damaged, or holds no search or a different one
         """
         with _saved_records(file) as contents:
             _, data = next(contents)
@@ -199,7 +199,7 @@ class Checkpoint(Generic[State]):
                 elif letter == _CLOSED:
                     search.closed = bytearray(b"".join(parts))
             _check_whole(search)
-            # The steps that were replayed meanwhile do not count.
+            # Steps that were replayed in between are not counted.
             self._storable.recall(plain_values.loads(header.tallies))
 
     def _header(self, data: bytes) -> _Header:
@@ -238,7 +238,7 @@ class Checkpoint(Generic[State]):
 
 
 def _check_whole(search: Progress[Any]) -> None:
-    """:raises ValueError: a state has no way, or its depth is not known where the others' are"""
+    """:raises ValueError: a state has no path, or lacks the depth that the others have"""
     count = len(search.trail)
     parts = (len(search.depths), len(search.closed))
     if parts not in ((0, 0), (count, count)) or not search.trail.is_sound():
@@ -246,7 +246,7 @@ def _check_whole(search: Progress[Any]) -> None:
 
 
 class _AsItIs:
-    """Leaves states as they are, for a model that is not :class:`.model.Storable`."""
+    """Leaves states unchanged, for a model that is not :class:`.model.Storable`."""
 
     def packed(self, state: Any) -> Any:
         return state
@@ -289,7 +289,7 @@ def _maker() -> str:
 
 
 def likeness(model: Model[Any]) -> str:
-    """A digest of the model's first two levels: enough to tell one scope from another."""
+    """A digest of the model's first two levels: enough to distinguish scopes."""
     lines = []
     for state in model.initial():
         lines.append(repr(model.key(state)))
@@ -301,7 +301,7 @@ _SEAL_BYTES = 16
 _HEAD = struct.Struct("<cQ")
 _CHUNK = 1 << 20
 
-#: A letter that tells its kind, and its bytes.
+#: A letter for its kind, and its bytes.
 Record = tuple[bytes, bytes]
 
 
@@ -309,7 +309,7 @@ Record = tuple[bytes, bytes]
 def writing(file: File, magic: bytes) -> Iterator[Callable[[bytes, bytes], None]]:
     """A function that adds a record to the new content of *file*.
 
-    The new content replaces *file* at the end, or after an error *file* stays as it was.
+    The new content replaces *file* at the end; after an error *file* stays unchanged.
 
     :raises OSError: it cannot be written
     """
@@ -342,7 +342,7 @@ def records(source: BinaryIO, magic: bytes) -> Iterator[Record]:
             letter, length = _HEAD.unpack(source.read(_HEAD.size))
         except struct.error:
             raise ValueError("a record without a head") from None
-        # The seal is no secret, and a length of somebody else is any number.
+        # The seal is not secret, and a length written by someone else may be any number.
         if length > size - source.tell():
             raise ValueError("a record longer than the file")
         yield letter, source.read(length)

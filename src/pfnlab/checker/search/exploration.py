@@ -1,4 +1,4 @@
-"""The questions of a search, and its result: what it found, how much it saw, and what it left out."""
+"""The properties of a search and its result: findings, size, and parts left out."""
 
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
@@ -14,12 +14,12 @@ from pfnlab.checker.search.path import Path
 class Property(Generic[State]):
     """A question about the reachable states.
 
-    :param kind: ``always``: no reachable state breaks it. ``sometimes``: some reachable state satisfies it,
+    :param kind: ``always``: no reachable state violates it. ``sometimes``: some reachable state satisfies it,
         which guards against a search that looked at nothing
-    :param premise: whether the question arises in a state; a property whose premise was never true holds
-        vacuously, and the verdict says so
-    :param of_step: whether it asks of the step to a state something that the state's key does not have: it is
-        judged where the state is known, too
+    :param premise: whether the property applies to a state; a property whose premise was never true gets the
+        verdict that it holds vacuously
+    :param of_step: whether it is about something in the step to a state that the state's key does not have:
+        it is then judged even if the state is already known
     """
 
     name: str
@@ -32,7 +32,7 @@ class Property(Generic[State]):
 def always(
     name: str, holds: Callable[[State], bool], premise: Callable[[State], bool] | None = None
 ) -> Property[State]:
-    """A property that every reachable state has where *premise* is true."""
+    """A property that every reachable state has if *premise* is true."""
     return Property(name, "always", holds, premise)
 
 
@@ -49,9 +49,9 @@ Verdict = Literal["holds", "violated", "reached", "never", "vacuous", "undecided
 def judgement(
     properties: Sequence[Property[State]], state: State, decided: Container[str]
 ) -> Iterator[tuple[str, bool]]:
-    """The properties whose question arises in *state*, each with whether *state* decides it.
+    """The properties that apply to *state*, each with whether *state* decides it.
 
-    :param decided: the properties decided before; they are not asked again
+    :param decided: the properties decided before; they are not judged again
     """
     for question in properties:
         if question.premise is None or question.premise(state):
@@ -64,7 +64,7 @@ def judgement(
 def broken_by_step(
     properties: Sequence[Property[State]], state: State, decided: Container[str]
 ) -> Iterator[str]:
-    """The properties of steps that a step to a known *state* breaks."""
+    """The properties of steps that a step to a known *state* violates."""
     for question in properties:
         if question.of_step and question.name not in decided and not question.holds(state):
             yield question.name
@@ -74,17 +74,17 @@ def broken_by_step(
 class Exploration(Generic[State]):
     """The result of a search; while the search runs, the result so far.
 
-    :param states: distinct states found, the initial ones included
-    :param transitions: steps looked at, those to known states included
-    :param depth: the most steps from an initial state to any state found, on the way it was found
+    :param states: distinct states found, including the initial ones
+    :param transitions: steps looked at, including those to known states
+    :param depth: the maximum number of steps from an initial state to any state, on the path it was found by
     :param growth: the number of states found at each depth
     :param passed: the limits that ended the search, one reason each
-    :param beyond: the states that were too deep for the search, in words; empty where there was none
-    :param discoveries: by property name: for ``always`` a way to a state that breaks it, for ``sometimes``
+    :param beyond: the states that were too deep for the search, in words; empty if there were none
+    :param discoveries: by property name: for ``always`` a path to a state that violates it, for ``sometimes``
         one to a state that satisfies it. Shortest in breadth-first order
-    :param premises: by property name, in how many states the question arose
+    :param premises: by property name, the number of states to which the property applies
     :param fired: how often each kind of action was a step
-    :param seconds: the time the search took
+    :param seconds: the duration of the search
     :param frontier: the number of states that wait to be expanded
     :param expanded: the number of states that were expanded
     """
@@ -106,7 +106,7 @@ class Exploration(Generic[State]):
     def reached(self, depth: int, judged: Iterable[tuple[str, bool]], way: Callable[[], Path[State]]) -> None:
         """Count a new state.
 
-        :param way: gives the way to it; called only if the state decides a property
+        :param way: returns the path to it; called only if the state decides a property
         """
         if depth == len(self.growth):
             self.growth.append(0)
@@ -119,31 +119,31 @@ class Exploration(Generic[State]):
 
     @property
     def rate(self) -> float:
-        """States a second."""
+        """States per second."""
         return self.states / self.seconds if self.seconds else 0.0
 
     @property
     def violated(self) -> bool:
-        """True where an ``always`` property is broken."""
+        """True if an ``always`` property is violated."""
         return any(
             question.kind == "always" and question.name in self.discoveries for question in self.properties
         )
 
     @property
     def cut(self) -> list[str]:
-        """The reasons why a part was left out, one each; empty when every reachable state was seen."""
+        """The reasons why parts were left out; empty if every reachable state was visited."""
         return [*self.passed, *([self.beyond] if self.beyond else [])]
 
     @property
     def complete(self) -> bool:
-        """True where every reachable state was seen."""
+        """True if every reachable state was visited."""
         return not self.cut
 
     def verdict(self, name: str) -> Verdict:
         """The verdict of the search on property *name*.
 
-        ``holds`` and ``never`` are possible only when nothing was cut. ``vacuous`` means that the premise of
-        an ``always`` property was true nowhere.
+        ``holds`` and ``never`` are possible only if nothing was cut. ``vacuous`` means that the premise of an
+        ``always`` property was never true.
         """
         question = next(question for question in self.properties if question.name == name)
         if name in self.discoveries:
@@ -156,9 +156,9 @@ class Exploration(Generic[State]):
 
 
 def merged(properties: Sequence[Property[State]], parts: Iterable[Exploration[State]]) -> Exploration[State]:
-    """One result of searches that judged *properties* on parts of one model that share no state.
+    """The combined result of searches that judged *properties* on parts of one model that share no state.
 
-    :param parts: their results; of two ways of one length the first is kept
+    :param parts: their results; of two paths of equal length the first is kept
     """
     total = Exploration(properties)
     for part in parts:

@@ -23,20 +23,20 @@ from pfnlab.checker.search.scratch import scratch
 from pfnlab.checker.search.trail import Trail
 from pfnlab.checker.search.visited import Fingerprints, Numbered, Visited
 
-#: How the names of the folders begin in which searches store states that do not fit into memory.
+#: The prefix of the folders in which searches store states that do not fit into memory.
 FOLDERS = "pfnlab-spilled-"
 
-#: The seconds between two reports of a search, and between two times that it is saved.
+#: The seconds between two progress reports of a search, and between two saves.
 TELL_SECONDS, SAVE_SECONDS = 1.0, 60.0
 
 
 class SearchOptions(TypedDict, total=False):
-    """The options of every search; any may be left out.
+    """The options of every search; any may be omitted.
 
-    :ivar depth: steps from an initial state at most
-    :ivar states: about how many distinct states; none is expanded once there are that many
-    :ivar seconds: time at most
-    :ivar stop_at_first: end when an ``always`` property is broken
+    :ivar depth: maximum number of steps from an initial state
+    :ivar states: approximate maximum of distinct states; no state is expanded once it is reached
+    :ivar seconds: maximum time
+    :ivar stop_at_first: end when an ``always`` property is violated
     :ivar progress: called about once a second with the result so far
     :ivar save: the file to which the search is written every minute, and when it is cut
     :ivar resume: the file with a saved search to resume; limits may differ
@@ -61,12 +61,12 @@ def explore(
 ) -> Exploration[State]:
     """Search *model* and judge every state found by *properties*.
 
-    Of each key a fingerprint is stored (:func:`.visited.fingerprint`).
-    An interrupt (SIGINT) ends the search as a limit does; a second one raises.
+    For each key, a fingerprint is stored (:func:`.visited.fingerprint`). An interrupt (SIGINT) ends the
+    search like a limit; a second one raises.
 
-    :param order: ``breadth`` finds shortest ways; ``depth`` holds fewer states at a time
-    :param memory: about how many bytes fingerprints and waiting states may take; the rest goes to disk.
-        The ways take six bytes a state in addition
+    :param order: ``breadth`` finds shortest paths; ``depth`` keeps fewer states at a time
+    :param memory: about how many bytes fingerprints and waiting states may take; the rest goes to disk. The
+        paths take six bytes per state in addition
     :raises Misuse: options that exclude each other, a saved search of something else, or states that cannot
         be saved (:class:`.model.Storable`)
     :raises Undecided: there is no room on disk
@@ -122,7 +122,7 @@ class RunningSearch(Progress[State], ABC):
     checkpoint: Checkpoint[State] | None = None
 
     def searched(self, settings: Settings, options: SearchOptions) -> Exploration[State]:
-        """The result of the search, which ends when no state waits or a limit passes."""
+        """The result of the search, which ends when no state waits or a limit is exceeded."""
         if unknown := options.keys() - SearchOptions.__annotations__.keys():
             raise TypeError(f"a search has no option {min(unknown)}")
         save, resume = options.get("save"), options.get("resume")
@@ -172,22 +172,22 @@ class RunningSearch(Progress[State], ABC):
 
     @abstractmethod
     def _waiting(self) -> Iterator[Waiting[State]]:
-        """The states that wait, in the order of their numbers."""
+        """The waiting states, in the order of their numbers."""
 
     @abstractmethod
     def _goes_on(self) -> bool:
-        """True where a state waits that is to be expanded; notes why not."""
+        """True if a waiting state is to be expanded; otherwise the reason is recorded."""
 
     @abstractmethod
     def _go_on(self) -> None:
-        """Expand what comes next."""
+        """Expand the next state."""
 
 
 class _Search(RunningSearch[State]):
     """A search by this process."""
 
-    #: Breadth first, the first way to a state is a shortest one. Depth first, a later way may be shorter, and
-    #: states behind it may then be within the depth after all: states have numbers, and are opened again.
+    #: Breadth first, the first path to a state is a shortest one. Depth first, a later path may be shorter,
+    #: and states after it may then be within the depth after all: states have numbers, and are reopened.
     numbers: Numbered | None = None
 
     def __init__(
@@ -246,7 +246,7 @@ class _Search(RunningSearch[State]):
                 self.beyond[number] = at, state
                 return
         reopened = self._close(number)
-        # One by one, so that a state is judged while the model still has it at hand.
+        # One by one, so that a state is judged while the model still has it.
         for choice, (action, after) in enumerate(self.model.successors(state)):
             if not reopened:
                 self.found.transitions += 1
@@ -267,7 +267,7 @@ class _Search(RunningSearch[State]):
                     self.frontier.add(earlier, at + 1, after)
 
     def _close(self, number: int) -> bool:
-        """Mark a state as expanded; whether it was expanded before."""
+        """Mark a state as expanded; return whether it was expanded before."""
         reopened = False
         if self.numbers is not None:
             reopened = bool(self.closed[number])
@@ -290,7 +290,7 @@ class _Search(RunningSearch[State]):
 
 @contextmanager
 def interrupts() -> Iterator[threading.Event]:
-    """An event that the first SIGINT sets; the second has the effect it had before."""
+    """An event that is set by the first SIGINT; the second has its usual effect."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event

@@ -1,4 +1,4 @@
-"""The states found and not yet expanded: a queue or a stack, whose middle may lie on disk."""
+"""The states found and not yet expanded: a queue or a stack, whose middle may be on disk."""
 
 import pickle
 import struct
@@ -13,21 +13,21 @@ from pfnlab.checker.search.visited import Fingerprints, PartTable, Spilling, Vis
 
 Order = Literal["breadth", "depth"]
 
-#: A state's number, how many steps it is from an initial state, and the state.
+#: A state's number, its distance from an initial state in steps, and the state.
 Waiting = tuple[int, int, State]
 
-#: A state as words, and the state again.
+#: Encodes a state as words and decodes it.
 StateCodec = tuple[Callable[[State], bytes], Callable[[bytes], State]]
 
 _HEAD = struct.Struct("<QI")
 
 
 class Frontier(Generic[State]):
-    """States that wait to be expanded: first in first out for breadth, last in first out for depth.
+    """Waiting states to be expanded: first in first out for breadth, last in first out for depth.
 
-    :param folder: the folder for the states beyond two parts; None stores all states in memory
+    :param folder: the folder for the states beyond two parts; None keeps all states in memory
     :param part: the number of states written to one file, and read back together
-    :param codec: stores a state as words; None stores it as it is
+    :param codec: stores a state as words; None stores it unchanged
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Frontier(Generic[State]):
         return self._waiting(self._out.popleft() if self._order == "breadth" else self._out.pop())
 
     def put_back(self, waiting: Waiting[State]) -> None:
-        """Let a state that was taken from a queue wait again, in front of all others."""
+        """Return a state that was taken from a queue to the front."""
         self._count += 1
         self._out.appendleft(self._kept(waiting))
 
@@ -128,7 +128,8 @@ class Frontier(Generic[State]):
         file = folder / f"frontier-{self._files_made}"
         self._files_made += 1
         with written(folder, ROOM):
-            # No other user can write in the folder (:mod:`.scratch`), and the file goes with the search.
+            # No other user can write in the folder (:mod:`.scratch`), and the file is removed with the
+            # search.
             file.write_bytes(pickle.dumps(waiting, pickle.HIGHEST_PROTOCOL))
         self._files.append((file, len(waiting)))
 
@@ -149,7 +150,7 @@ def _read(file: File) -> list[Any]:
 def storage(
     model: Model[State], order: Order, memory: int | None = None, folder: File | None = None
 ) -> tuple[Visited, Frontier[State]]:
-    """Empty storage for fingerprints, and for the states that wait.
+    """Empty storage for fingerprints, and for waiting states.
 
     :param memory: about how many bytes both may take; the rest goes to files in *folder*
     :raises Undecided: from its methods, there is no room on disk
@@ -169,5 +170,5 @@ def _codec(model: Composed[State]) -> StateCodec[State]:
 def _part(model: Model[State], limit: int) -> int:
     """The number of states in one part of a frontier, so that four parts take about *limit* bytes."""
     size = max((len(pickle.dumps(state)) for state in model.initial()), default=64)
-    # In memory a state takes a few times what it takes pickled.
+    # In memory a state takes a few times its pickled size.
     return max(64, limit // (4 * 4 * size))

@@ -1,11 +1,11 @@
-"""One search on several processors of this host: each process owns a part of the states.
+"""One search on several processors of this host: each process owns part of the states.
 
-States go from process to process in bytes that this one passes on unread. It has the numbers of the states,
-and what their steps have counted (:mod:`.partitioned`). Between two rounds, while this one works or waits for
-a slower process, a process expands more states of the same depth.
+States pass between processes as bytes that this process forwards unread. It has the numbers of the states,
+and the counts of their steps (:mod:`.partitioned`). Between two rounds, while this process works or waits for
+a slower one, the others expand more states of the same depth.
 
-A search begins in this process, with all parts, for most searches end before others have begun. The others
-are forked after a moment, each with its part as it is then.
+A search begins in this process, with all parts, because most searches end before others have started. The
+others are forked after a moment, each with its part in its state at the time.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from pfnlab.checker.search.partitioned import explore_partitioned
 from pfnlab.checker.search.scratch import ROOM, scratch, written
 from pfnlab.checker.search.steps_met import StepsMet
 
-#: The seconds that a search is in this process alone.
+#: The seconds that a search runs in this process alone.
 _ALONE_SECONDS = 0.1
 
-#: A search with more states, one that is resumed, has other processes from the begin.
+#: A resumed search with more states has other processes from the start.
 _MOST_ALONE = 1 << 12
 
-#: States that a process hands over at a time, where they are saved.
+#: States that a process hands over at a time when they are saved.
 _TOGETHER = 1 << 12
 
 
@@ -49,11 +49,11 @@ def explore_side_by_side(
     memory: int | None = None,
     **options: Unpack[SearchOptions],
 ) -> Exploration[State]:
-    """:func:`.explore.explore`, breadth first, in so many processes, with the same result.
+    """:func:`.explore.explore`, breadth first, in *jobs* processes, with the same result.
 
-    In addition to *memory* and the ways, eight bytes a state are needed.
+    In addition to *memory* and the paths, eight bytes per state are needed.
 
-    :param jobs: processes that expand states; with one it is this process
+    :param jobs: processes that expand states; if 1, this process
     :raises Misuse: as :func:`.explore.explore`
     :raises Undecided: there is no room on disk, or a process ended without an answer
     :raises PolicyError: a user's code ended a process
@@ -70,8 +70,8 @@ def explore_side_by_side(
 class LocalOwners(Generic[State]):
     """:class:`.partitioned.Owners` in forks of this process, one part each; a context manager.
 
-    Its methods raise Undecided where a process ended without an answer, and PolicyError where a user's code
-    ended it.
+    Its methods raise Undecided if a process ended without an answer, and PolicyError if a user's code ended
+    it.
 
     :param memory: about how many bytes the states may take; the rest goes to files in *folder*
     """
@@ -114,7 +114,7 @@ class LocalOwners(Generic[State]):
         self._answers({part: (_Hosted.take_over, round_) for part in holdings})
 
     def _fork(self) -> None:
-        """Let each part have its process, which has from this one what it knows."""
+        """Give each part its own process, which inherits its data from this one."""
         self._workers = [forked(hosted.begin, hosted.go_ahead) for hosted in self._hosted]
         self._hosted = []
 
@@ -171,7 +171,7 @@ class LocalOwners(Generic[State]):
 
 @contextmanager
 def _own_counts(model: Model[Any]) -> Iterator[None]:
-    """Let *model* count from zero, and have the counts from before again afterwards."""
+    """Let *model* count from zero, and restore the earlier counts afterwards."""
     if not isinstance(model, Counting):
         yield
         return
@@ -184,7 +184,7 @@ def _own_counts(model: Model[Any]) -> Iterator[None]:
 
 
 class _Hosted(Generic[State]):
-    """An owner in its process. Its methods but the first two answer a request each."""
+    """An owner in its process. Each of its methods except the first two answers a request."""
 
     _owner: Owner[State]
     _to_save: Iterator[Waiting[State]]
@@ -193,18 +193,18 @@ class _Hosted(Generic[State]):
         self, model: Model[State], make: Callable[[int], Owner[State]], part: int, holding: Holding
     ) -> None:
         self._model, self._make, self._part, self._holding = model, make, part, holding
-        #: Whether there is something to do while nobody asks.
+        #: Whether there is work to do between requests.
         self._ahead = False
 
     def begin(self) -> Callable[[tuple[Any, ...]], Any]:
-        """Begin in a process of its own; what answers requests there."""
+        """Start in a separate process; return the handler of requests there."""
         if isinstance(self._model, Counting):
-            # What was counted before the fork is known.
+            # Counts from before the fork are already known.
             self._model.take_counts()
         return lambda request: request[0](self, *request[1:])
 
     def go_ahead(self) -> bool:
-        """Expand a state while nobody asks; False where none is left."""
+        """Expand a state between requests; False if none is left."""
         self._ahead = self._ahead and self._owner.run_ahead()
         return self._ahead
 
@@ -214,7 +214,7 @@ class _Hosted(Generic[State]):
         del self._holding
 
     def expand(self, asked: Round, numbers: Sequence[int]) -> tuple[Reached, dict[int, bytes]]:
-        """How far the owner is, and its boxes for all others."""
+        """The progress of the owner, and its boxes for all others."""
         return self._reached(self._owner.expand(asked, numbers))
 
     def go_on(self, way: ChoiceWay) -> tuple[Reached, dict[int, bytes]]:
@@ -235,5 +235,5 @@ class _Hosted(Generic[State]):
         self._to_save = self._owner.waiting(numbers, next_)
 
     def save(self) -> list[Waiting[State]]:
-        """The next of the states that wait; none after the last."""
+        """The next of the waiting states; none after the last."""
         return list(islice(self._to_save, _TOGETHER))

@@ -1,4 +1,4 @@
-"""The models that are searched: a model is three methods, which must be deterministic."""
+"""The models that are searched: a model has three methods, which must be deterministic."""
 
 from collections import Counter
 from collections.abc import Hashable, Iterable
@@ -11,9 +11,9 @@ State = TypeVar("State")
 
 
 class Model(Protocol[State]):
-    """A transition system. Equal calls must give equal answers in the same order, in any process.
+    """A transition system. Equal calls must return equal answers in the same order, in any process.
 
-    States are never changed once handed out: ``successors`` makes new ones.
+    States are never changed once returned: ``successors`` makes new ones.
     """
 
     def initial(self) -> Iterable[State]:
@@ -38,7 +38,7 @@ class UnmetError(Exception):
 
 @runtime_checkable
 class Storable(Protocol[State]):
-    """Methods of a model whose states are no plain values, or which counts: they turn both into plain values.
+    """Methods of a model with states that are not plain values, or with counts: they convert to plain values.
 
     Plain values are those of :mod:`.plain_values`. A value read from a file may be any plain value.
     """
@@ -48,10 +48,10 @@ class Storable(Protocol[State]):
         ...
 
     def unpacked(self, packed: Any) -> State:
-        """The state for which :meth:`packed` gave *packed*.
+        """The state for which :meth:`packed` returned *packed*.
 
-        :raises ValueError: it gave no such value
-        :raises UnmetError: replay the way to the state once, and try again
+        :raises ValueError: it never returned such a value
+        :raises UnmetError: replay the path to the state once, and try again
         """
         ...
 
@@ -60,16 +60,16 @@ class Storable(Protocol[State]):
         ...
 
     def recall(self, tallies: Any) -> None:
-        """Continue to count from *tallies*, which :meth:`tallies` gave; other counts are dropped.
+        """Continue to count from *tallies*, which :meth:`tallies` returned; other counts are dropped.
 
-        :raises ValueError: it gave no such value
+        :raises ValueError: it never returned such a value
         """
         ...
 
 
 @runtime_checkable
 class Composed(Protocol[State]):
-    """Methods of a model whose states are made of parts, where many states have the same parts.
+    """Methods of a model whose states consist of parts that many states share.
 
     A search stores each part once (:class:`.visited.PartTable`).
     """
@@ -85,14 +85,14 @@ class Composed(Protocol[State]):
 
 @runtime_checkable
 class Counting(Protocol):
-    """Methods of a model that counts while it gives successors, for counts of several processes."""
+    """Methods of a model that counts while it makes successors, to combine the counts of processes."""
 
     def take_counts(self) -> tuple[Any, ...]:
-        """The counts since they were last taken; they begin at zero again."""
+        """The counts since they were last taken; counting restarts at zero."""
         ...
 
     def add_counts(self, counts: tuple[Any, ...]) -> None:
-        """Add *counts*, which :meth:`take_counts` gave in another process."""
+        """Add *counts*, which :meth:`take_counts` returned in another process."""
         ...
 
 
@@ -112,15 +112,15 @@ def tallies(*counters: Counter[Any]) -> tuple[Any, ...]:
 
 
 def add(tallies: Iterable[Any], *counters: Counter[Any]) -> None:
-    """Add *tallies*, which :func:`tallies` gave for as many counters in another process."""
+    """Add *tallies*, which :func:`tallies` returned for as many counters in another process."""
     for counter, counts in zip(counters, tallies, strict=True):
         counter.update(dict(counts))
 
 
 def recall(tallies: Iterable[Any], *counters: Counter[Any]) -> None:
-    """Let *counters* continue from *tallies*, which :func:`tallies` gave for as many counters.
+    """Let *counters* continue from *tallies*, which :func:`tallies` returned for as many counters.
 
-    :raises ValueError: it gave no such value
+    :raises ValueError: it never returned such a value
     """
     try:
         tables = [dict(counts) for counts in tallies]

@@ -1,11 +1,11 @@
-"""One owner of a part of the states of a search: it stores the keys of its part and expands their states.
+"""One owner of part of the states of a search: it stores the keys of its part and expands their states.
 
-A state belongs to the part that its fingerprint says. A search with owners goes in rounds
+A state belongs to the part given by its fingerprint. A search with owners proceeds in rounds
 (:mod:`.partitioned`). In a round every owner expands some of its states in the order of their numbers, and
-sorts the steps by the owners of the states they lead to. Then every owner takes what is meant for it, and
-decides which states are new, as far as all owners have come. A state that several steps lead to belongs to
-the first of them, as in a search by one process: the first by its tag, which is the number of the state
-before and the number of the choice.
+sorts the steps by the owners of the states they lead to. Then every owner takes the states sent to it, and
+decides which are new, up to the progress of the slowest owner. A state that several steps lead to belongs to
+the first of them, as in a search by one process: the first by its tag, which is the number of the preceding
+state and the number of the choice.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ ChoiceWay = tuple[int, Sequence[int]]
 #: The judgement of a state, see :func:`.exploration.judgement`.
 Judged = tuple[tuple[str, bool], ...]
 
-#: The steps out of one state: how many there are of each kind, what the model has counted meanwhile, and for
-#: each property that one of them breaks the first choice that does.
+#: The steps out of one state: how many there are of each kind, the model's counts for them, and for each
+#: property that one of them violates the first choice that does.
 StepCounts = tuple[tuple[tuple[str, int], ...], tuple[Any, ...] | None, tuple[tuple[str, int], ...]]
 
-#: A state on its way to its owner: the tag of the step that leads to it, the fingerprint of its key, the
+#: A state on the way to its owner: the tag of the step that leads to it, the fingerprint of its key, the
 #: state or its parts (:class:`.model.Composed`), and its judgement.
 SentState = tuple[int, int, Any, Judged]
 
 Value = TypeVar("Value", bound=Hashable)
 
-#: Bits of a tag that are the choice.
+#: The bits of a tag that hold the choice.
 _CHOICE_BITS = 32
 
 
@@ -71,9 +71,9 @@ class Round(NamedTuple):
     :param number: of the round, counted from 0
     :param next: the number of the first state whose steps the search has not taken
     :param end: the states from this number on are not expanded yet
-    :param decided: the properties decided before this round; they are not asked again
-    :param seconds: after which an owner ends with the state that it is at
-    :param states: that an owner expands at most; None for any number
+    :param decided: the properties decided before this round; they are not judged again
+    :param seconds: after this time an owner stops at its current state
+    :param states: the maximum number that an owner expands; None for any number
     """
 
     number: int
@@ -85,10 +85,10 @@ class Round(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """How far an owner is.
+    """The progress of an owner.
 
     :param end: it has expanded all its states before this number, in this round or earlier
-    :param unmet: None; or the number of a state that refers to what this process does not know: call
+    :param unmet: None; or the number of a state that refers to something unknown to this process: call
         :meth:`Owner.go_on`
     """
 
@@ -103,7 +103,7 @@ class Settled(NamedTuple):
     :param marks: the fingerprint of each
     :param judged: the judgement of each
     :param numbers: of the states whose steps belong to the round, in order
-    :param counts: what the steps of each counted
+    :param counts: the counts from the steps of each
     :param error: the number of the state whose steps could not be made, and why; it expanded none after it
     """
 
@@ -116,11 +116,11 @@ class Settled(NamedTuple):
 
 
 class Holding(NamedTuple):
-    """All that an owner needs to have its part.
+    """All the data that an owner needs to have its part.
 
     :param marks: the fingerprints of its states
-    :param ways: for the number of each state that waits, the way to it
-    :param states: the states that wait, where they are at hand; there are no ways then
+    :param ways: for the number of each waiting state, the path to it
+    :param states: the waiting states if available; there are no paths then
     """
 
     marks: array[int]
@@ -129,7 +129,7 @@ class Holding(NamedTuple):
 
 
 class LostPartError(Exception):
-    """An owner is asked for a round, and its part is not that of the round before."""
+    """An owner is asked for a round, but its part is not that of the round before."""
 
 
 class Owner(Generic[State]):
@@ -160,7 +160,7 @@ class Owner(Generic[State]):
         self._take_nothing_over(-1)
 
     def take_over(self, round_: int, holding: Holding) -> None:
-        """Have the part as it is at the beginning of a round, whatever was here before.
+        """Adopt the part in its state at the beginning of a round, replacing any earlier one.
 
         :raises Undecided: there is no room on disk
         """
@@ -176,29 +176,29 @@ class Owner(Generic[State]):
         self._round = round_
         self._asked: Round | None = None
         self._visited, self._waiting = storage(self._model, "breadth", self._memory, self._folder)
-        #: Those whose steps the search has not taken.
+        #: States whose steps the search has not taken.
         self._expanded_states = deque[Waiting[State]]()
         self._settled: list[SentState] = []
         self._begin_again()
 
     def _begin_again(self) -> None:
-        """Let all states whose steps the search has not taken be expanded once more."""
+        """Let all states whose steps the search has not taken be expanded again."""
         for waiting in reversed(self._expanded_states):
             self._waiting.put_back(waiting)
         self._expanded_states.clear()
         self._unmet: int | None = None
         self._error: tuple[int, Exception] | None = None
         self._counts = deque[tuple[int, StepCounts]]()
-        # What is found from now on; what the last round has found; what came for this part and is too early.
+        # The findings from now on; those of the last round; those for this part that came too early.
         self._found, self._boxes = self._no_boxes(), self._no_boxes()
         self._early: list[SentState] = []
 
     def expand(self, asked: Round, numbers: Sequence[int]) -> Reached:
-        """Begin a round, or begin it once more: expand states that wait.
+        """Begin a round, or restart it: expand waiting states.
 
-        :param numbers: of the states that were new in the round before, the numbers that they have got; fewer
-            where the search left the last ones out
-        :raises LostPartError: this owner does not have the part as it is in that round
+        :param numbers: the numbers assigned to the states that were new in the round before; fewer if the
+            search left the last ones out
+        :raises LostPartError: this owner does not have the part in its state of that round
         :raises Undecided: there is no room on disk
         """
         if self._round == asked.number - 1:
@@ -211,19 +211,19 @@ class Owner(Generic[State]):
         return self._expand_round(asked)
 
     def go_on(self, way: ChoiceWay) -> Reached:
-        """Continue to expand, after a walk along the way to the state that :meth:`expand` has named."""
+        """Continue to expand, after walking the path to the state that :meth:`expand` has named."""
         path_along(self._model, *way)
         self._drop_counts()
         assert self._asked is not None
         return self._expand_round(self._asked, just_walked=True)
 
     def run_ahead(self) -> bool:
-        """Expand one more of the states of the last round, for the next one; False where none is left."""
+        """Expand one more of the states of the last round, for the next one; False if none is left."""
         return self._unmet is None and self._expand_next()
 
     def box(self, part: int) -> bytes:
-        """The states that this round has found and that belong to *part*, in the order of their tags."""
-        # Marshal is faster, and has what parts are made of.
+        """The states of *part* found in this round, in the order of their tags."""
+        # Marshal is faster, and supports the types of parts.
         dumps = pickle.dumps if self._composed is None else marshal.dumps
         return dumps(self._boxes[part])
 
@@ -265,7 +265,7 @@ class Owner(Generic[State]):
         )
 
     def waiting(self, numbers: Sequence[int], next_: int) -> Iterator[Waiting[State]]:
-        """All states that wait, in order, for a search between two rounds; none is expanded until the next.
+        """All waiting states, in order, for a search between two rounds; no state is expanded until the next.
 
         :param numbers: as in :meth:`expand`
         :param next_: as :attr:`Round.next`
@@ -276,10 +276,10 @@ class Owner(Generic[State]):
         yield from self._waiting.everything()
 
     def _close(self, numbers: Sequence[int], next_: int) -> None:
-        """Take over what the round before has found."""
+        """Adopt the findings of the round before."""
         while self._expanded_states and self._expanded_states[0][0] < next_:
             self._expanded_states.popleft()
-        # Where the search left some out, it has ended.
+        # If the search left some out, it has ended.
         for number, (_, mark, content, _) in zip(numbers, self._settled, strict=False):
             self._visited.add(mark, number)
             state = content if self._composed is None else self._composed.composed(content)
@@ -290,7 +290,7 @@ class Owner(Generic[State]):
         return [[] for _ in range(self._parts)]
 
     def _end(self) -> int:
-        """All states before this number are expanded, of those that were asked for."""
+        """All requested states before this number are expanded."""
         assert self._asked is not None
         if self._error is not None:
             return self._error[0] + 1
@@ -299,7 +299,7 @@ class Owner(Generic[State]):
 
     def _expand_round(self, asked: Round, *, just_walked: bool = False) -> Reached:
         until, count = time.monotonic() + asked.seconds, 0
-        # Where states were expanded ahead, one may be met that is not known here.
+        # If states were expanded ahead, one may be met that is unknown here.
         if just_walked or self._unmet is None:
             while self._expand_next(just_walked=just_walked and not count):
                 count += 1
@@ -324,7 +324,7 @@ class Owner(Generic[State]):
             self._counts.append((number, self._expanded(number, waiting[2])))
         except UnmetError:
             if not just_walked:
-                # What was found from this state on is found again.
+                # The findings from this state on will be found again.
                 for box, length in zip(self._found, found, strict=True):
                     del box[length:]
                 self._waiting.put_back(waiting)
@@ -350,7 +350,7 @@ class Owner(Generic[State]):
             part = part_of(mark, self._parts)
             if self._met.known(mark, tag) or (part == self._part and self._visited.holds(mark)):
                 continue
-            # Here, where the model has the state still at hand.
+            # Here, where the model still has the state.
             judged = tuple(judgement(self._properties, after, decided))
             content = after if self._composed is None else self._composed.parts(after)
             self._found[part].append((tag, mark, content, self._one(judged)))
@@ -362,19 +362,18 @@ class Owner(Generic[State]):
         return frozenset() if self._asked is None else self._asked.decided
 
     def _one(self, value: Value) -> Value:
-        """The same object for equal values: it is sent once then, however often it occurs."""
+        """The same object for equal values, so that it is sent only once, however often it occurs."""
         same: Value = self._same.setdefault(value, value)
         return same
 
     def _drop_counts(self) -> None:
-        """Steps walked to make something known do not count."""
+        """Steps walked to register something are not counted."""
         if isinstance(self._model, Counting):
             self._model.take_counts()
 
 
 def states_along(model: Model[State], ways: Mapping[int, ChoiceWay]) -> Iterator[tuple[int, State]]:
-    """The states to which *ways* lead, with the numbers of the ways. What several have in common is walked
-    once.
+    """The states to which *ways* lead, with the numbers of the ways. Common beginnings are walked once.
 
     :raises Defect: the model has no such step
     """
@@ -382,7 +381,7 @@ def states_along(model: Model[State], ways: Mapping[int, ChoiceWay]) -> Iterator
     numbers = {(start, *choices): number for number, (start, choices) in ways.items()}
     before: tuple[int, ...] = ()
     states: list[State] = []
-    # The steps out of the initial state's place, and out of each state of the word: those not yet looked at.
+    # Not yet examined: the initial states, and the steps out of each state of the word.
     steps: list[Iterator[tuple[int, State]]] = [enumerate(model.initial())]
     for word in words:
         common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(word, before, strict=False)))

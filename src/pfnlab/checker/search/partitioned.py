@@ -1,12 +1,11 @@
 """One search whose states belong to several owners, with the result of a search by one process.
 
-The search itself knows of every state its number, the fingerprint of its key, and the step that led to it:
-14 bytes. Everything else is with the owners (:mod:`.owner`). It hands out rounds, and numbers the new states
-of each round in the order in which one process would have found them. So states, verdicts, ways and counts
-are those of :func:`.explore.explore`, breadth first.
+For every state, the search itself has its number, the fingerprint of its key, and the step that led to it: 14
+bytes. Everything else is with the owners (:mod:`.owner`). It hands out rounds, and numbers the new states of
+each round in the order in which one process would have found them. So states, verdicts, paths and counts are
+those of :func:`.explore.explore`, breadth first.
 
-An owner that is lost is replaced: what it had is made again from what the search knows, and the round is
-begun once more.
+A lost owner is replaced: its data is rebuilt from the data of the search, and the round is restarted.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ from pfnlab.checker.search.path import Path, path_along
 from pfnlab.checker.search.trail import Trail
 from pfnlab.checker.search.visited import fingerprint
 
-#: Nobody expands states whose numbers are so much higher than that of the next state: owners keep what they
-#: have found there until all others are as far.
+#: States this far ahead of the next state are not expanded: owners keep their findings there until all others
+#: have caught up.
 _MOST_AHEAD = 1 << 15
 
-#: A round that was lost so often is given up.
+#: After this many attempts, a round is given up.
 _ATTEMPTS = 5
 
 #: Fingerprints saved at a time.
@@ -40,7 +39,7 @@ _TOGETHER = 1 << 16
 
 
 class PartsLostError(Exception):
-    """The owners of some parts are gone, or have no more what they had."""
+    """The owners of some parts are gone, or have lost their data."""
 
     def __init__(self, parts: Sequence[int]) -> None:
         self.parts = tuple(parts)
@@ -48,7 +47,7 @@ class PartsLostError(Exception):
 
 
 class Owners(Protocol):
-    """The owners of all parts, wherever they are. Each method asks all of them side by side.
+    """The owners of all parts, wherever they are. Each method asks all of them in parallel.
 
     The methods raise :class:`PartsLostError`.
     """
@@ -57,13 +56,13 @@ class Owners(Protocol):
 
     @property
     def round_seconds(self) -> float:
-        """How long a round lasts: long beside its messages, short for one who waits."""
+        """The duration of a round: long compared with its messages, short for a waiting user."""
         ...
 
     def host(self, round_: int, holdings: Mapping[int, Holding]) -> None:
-        """Give each part of *holdings* to an owner that takes it over (:meth:`.Owner.take_over`).
+        """Give each part of *holdings* to an owner, which adopts it (:meth:`.Owner.take_over`).
 
-        :raises Undecided: there is nobody to take them
+        :raises Undecided: there is no owner for them
         """
         ...
 
@@ -76,7 +75,7 @@ class Owners(Protocol):
         ...
 
     def settle(self, end: int) -> list[Settled]:
-        """Every part gets the boxes that are for it; :meth:`.Owner.settle` of all parts, in order."""
+        """Send every part the boxes for it; :meth:`.Owner.settle` of all parts, in order."""
         ...
 
 
@@ -99,14 +98,14 @@ def explore_partitioned(
 ) -> Exploration[State]:
     """Search *model* breadth first with *owners*; the result is that of :func:`.explore.explore`.
 
-    An interrupt (SIGINT) ends the search after the round. To be saved, the owners are :class:`SavableOwners`;
-    what is resumed :func:`.explore.explore` may have saved.
+    An interrupt (SIGINT) ends the search after the round. Saving needs :class:`SavableOwners`; a resumed
+    search may have been saved by :func:`.explore.explore`.
 
-    :param model: the model, with which ways are replayed; the owners have their own
-    :param round_states: states that each owner expands in one round; None for as many as there is
-        time for. It does not change the result
+    :param model: the model for replaying paths; the owners have their own
+    :param round_states: states that each owner expands in one round; None for as many as time allows. It does
+        not change the result
     :raises Misuse: a saved search of something else, or states that cannot be saved
-    :raises Undecided: nobody can take over a part whose owner is lost, or there is no room on disk
+    :raises Undecided: no owner can adopt the part of a lost one, or there is no room on disk
     """
     depth, seconds = options.get("depth"), options.get("seconds")
     search = _Partitioned(model, properties, owners, depth, seconds, round_states)
@@ -123,11 +122,11 @@ class _Marks:
         return (self.all[at : at + _TOGETHER].tobytes() for at in range(0, len(self.all), _TOGETHER))
 
     def load(self, dumped: Iterable[bytes]) -> None:
-        """Those of a search by one process are in another order."""
+        """The fingerprints saved by a search in one process are in a different order."""
         self.all = array("Q", b"".join(dumped))
 
     def put_last(self, marks: array[int]) -> None:
-        """Let *marks*, some of these, be those of the last states."""
+        """Move *marks*, some of these, to the last states."""
         last = set(marks)
         self.all = array("Q", [mark for mark in self.all if mark not in last])
         self.all.extend(marks)
@@ -151,13 +150,13 @@ class _Partitioned(RunningSearch[State]):
         self.trail = Trail()
         self.depths, self.closed = array("I"), bytearray()
         self.visited: _Marks = _Marks()
-        #: The number of the next state to expand, the depth of the states that wait, and where these end.
+        #: The number of the next state to expand, the depth of the waiting states, and where these end.
         self._next = self._at = self._level_end = 0
-        #: The states that waited in a saved search, until owners have them.
+        #: The waiting states of a saved search, until owners have them.
         self._saved: Frontier[State] | None = None
         self._round = 0
         self._lost = set(range(owners.parts))
-        #: For each part the numbers of the states that were new in the round before.
+        #: For each part, the numbers of the states that were new in the round before.
         self._numbers = [array("I") for _ in range(owners.parts)]
 
     def _begin(self) -> None:
@@ -183,7 +182,7 @@ class _Partitioned(RunningSearch[State]):
         assert self.checkpoint is not None
         self.checkpoint.read(file, self, add)
         self.visited.put_last(marks)
-        # Breadth first all states wait from some number on, and of two depths at most.
+        # Breadth first, all states from some number on are waiting, and have at most two depths.
         self._next = self._level_end = len(self.trail) - len(depths)
         if depths:
             self._at = depths[0]
@@ -205,10 +204,10 @@ class _Partitioned(RunningSearch[State]):
         self._take(*self._settled())
 
     def _goes_on(self) -> bool:
-        """True where the next state is to be expanded: one waits, not too deep, and no limit has passed.
+        """True if the next state is to be expanded: one waits, not too deep, and no limit is exceeded.
 
-        As a search by one process asks before every state. Time passes between two rounds only: what is
-        found is taken.
+        A search by one process checks this before every state. Here time is checked only between two rounds:
+        all findings are taken.
         """
         found = self.found
         if found.cut:
@@ -318,7 +317,7 @@ class _Partitioned(RunningSearch[State]):
                 return
 
     def _admit(self, number: int, mark: int, depth: int, judged: Iterable[tuple[str, bool]]) -> int:
-        """Count a new state; its number."""
+        """Count a new state; return its number."""
         self.visited.all.append(mark)
         self.found.reached(depth, judged, partial(self._path, number))
         return number

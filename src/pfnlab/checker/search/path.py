@@ -1,4 +1,4 @@
-"""The way to a state: the steps from an initial state, as a value that can be printed and replayed."""
+"""The path to a state: the steps from an initial state, as a value that can be printed and replayed."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,11 +24,11 @@ class Path(Generic[State]):
         return len(self.choices)
 
     def __str__(self) -> str:
-        """One action a line."""
+        """One action per line."""
         return "\n".join(str(action) for action in self.actions)
 
     def encode(self) -> str:
-        """The path as short text, ``0/3/1``: the initial state and a choice a step. See :func:`path_of`."""
+        """The path as short text, ``0/3/1``: the initial state and a choice per step. See :func:`path_of`."""
         return "/".join(str(number) for number in (self.start, *self.choices))
 
     def states(self, model: Model[State]) -> list[State]:
@@ -56,7 +56,7 @@ _WHY = (
 def _pick(items: Iterable[_Item], number: int, label: str, at: int) -> _Item:
     count = 0
     for item in items:
-        # No more items than needed: each of them costs a step of the model.
+        # No more items than needed: each costs a step of the model.
         if count == number:
             return item
         count += 1
@@ -64,9 +64,9 @@ def _pick(items: Iterable[_Item], number: int, label: str, at: int) -> _Item:
 
 
 def path_of(model: Model[State], text: str) -> Path[State]:
-    """The path *text* names, as :meth:`Path.encode` wrote it.
+    """The path in *text*, as written by :meth:`Path.encode`.
 
-    :raises Misuse: it is no such text
+    :raises Misuse: it is not such a text
     :raises Defect: the model has no such steps
     """
     try:
@@ -90,7 +90,7 @@ def path_along(model: Model[State], start: int, choices: Sequence[int]) -> Path[
 
 
 def path_by_actions(model: Model[State], start: int, actions: Sequence[Action]) -> Path[State]:
-    """The path that takes *actions* from initial state *start*; of steps with one name, the first.
+    """The path that takes *actions* from initial state *start*; of several steps with one name, the first.
 
     :raises Defect: the model has no such step
     """

@@ -1,7 +1,7 @@
-"""Plain values as bytes: all that is read is data, even from an untrusted file.
+"""Plain values as bytes: everything read is data, even from an untrusted file.
 
 The bytes are those of marshal, version 2, which writes equal values as equal bytes. Marshal's own reader
-trusts what it reads, and makes code objects too; this one makes nothing but values.
+trusts its input, and makes code objects too; this one makes only values.
 """
 
 import marshal
@@ -20,7 +20,7 @@ _LONG_DIGIT_BITS = 15
 def dumps(value: Plain) -> bytes:
     """*value* as bytes. The bytes of a value with other parts may not be readable again.
 
-    :raises ValueError: it is no plain value
+    :raises ValueError: it is not a plain value
     """
     return marshal.dumps(value, _VERSION)
 
@@ -28,7 +28,7 @@ def dumps(value: Plain) -> bytes:
 def loads(data: bytes) -> Plain:
     """The value that :func:`dumps` wrote.
 
-    :raises ValueError: these are no bytes of one plain value
+    :raises ValueError: the bytes are not those of one plain value
     """
     try:
         value, end = _read(data, 0)

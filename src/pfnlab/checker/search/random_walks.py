@@ -1,7 +1,7 @@
 """For scopes too large to search: random walks, and many small searches, each of a different part.
 
-Nothing here is complete, and every result says so. All choices follow from a seed: the same seed, model and
-limits find the same, and a walk can be repeated alone from its seed and number.
+No such search is complete, and every result states that. All choices follow from a seed: the same seed, model
+and limits find the same, and a walk can be repeated alone from its seed and number.
 """
 
 import time
@@ -18,11 +18,11 @@ from pfnlab.checker.search.model import Action, Counting, Model, State, kind
 from pfnlab.checker.search.path import Path, path_by_actions
 from pfnlab.checker.search.visited import fingerprint
 
-# With even chances no thread would run far ahead, and no kind of action would be frequent. So the weights of
-# kinds differ by up to this many powers of ten. They are drawn anew with this chance at each step.
+# With equal chances no thread would run far ahead, and no kind of action would be frequent. So the weights of
+# kinds differ by up to this many powers of ten. They are redrawn with this chance at each step.
 _APART, _TURN = 3.0, 0.1
 
-# Guided walks look back at so many steps, and prefer a new state to a known one by so much.
+# Guided walks look back at this many steps, and prefer a new state to a known one by this factor.
 _MEMORY, _NEW = 1, 10.0
 
 # The chance that a member of a swarm leaves out a kind of action.
@@ -48,7 +48,7 @@ def simulate(
 
     :param first: the number of the first walk; ``first=n, walks=1`` makes walk *n* alone
     :param guided: prefer steps to states that no walk has reached, and pairs of kinds of step that were rare.
-        Then a walk depends on those before it, and cannot be made alone
+        Then a walk depends on those before it, and cannot be repeated alone
     """
     found = Exploration(properties)
     begin = time.monotonic()
@@ -70,7 +70,7 @@ def simulate(
 
 
 class Novelty:
-    """The fingerprints of the states that walks have reached, and how much a step leads away from them."""
+    """The fingerprints of the states that walks have reached, and how new the state after a step is."""
 
     def __init__(self, states: set[int]) -> None:
         self._states = states
@@ -82,7 +82,7 @@ class Novelty:
         return rare if after in self._states else rare * _NEW
 
     def met(self, before: Sequence[str], step: str) -> None:
-        """A walk has made that step."""
+        """Record that a walk has made this step."""
         self._followed[*before, step] += 1
 
 
@@ -178,14 +178,14 @@ def swarm(
     jobs: int = 1,
     done: Callable[[], None] = lambda: None,
 ) -> Exploration[State]:
-    """Many depth-first searches, each without a random part of *kinds* and in an order of its own.
+    """Many depth-first searches, each without a random part of *kinds* and in its own order.
 
-    Together they reach states that one search of the same size never comes to. The discoveries are ways
+    Together they reach states that one search of the same size never reaches. The discoveries are paths
     through *model* itself. Without *seconds* the result follows from the seed, whatever *jobs* is.
 
     :param kinds: kinds of action that may be left out
-    :param states: the most distinct states that each member may find
-    :param seconds: the time for all members, of which each has an equal part
+    :param states: the maximum number of distinct states for each member
+    :param seconds: the time for all members, in equal shares
     :param member: called with the result of each member and the kinds that it left out, in order
     :return: states count once for each member that found them
     """
@@ -222,7 +222,7 @@ def swarm(
         count += 1
         member(found, without)
     if isinstance(model, Counting) and kept is not None:
-        # What was counted while ways were followed once more is left.
+        # Counts from replaying paths are dropped.
         model.take_counts()
         model.add_counts(kept)
     total.seconds = time.monotonic() - begin
@@ -234,7 +234,7 @@ def swarm(
 
 
 def _with_counts(model: Counting, kept: tuple[Any, ...] | None, counts: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Both counts together."""
+    """The sum of both counts."""
     model.take_counts()
     for some in (kept, counts):
         if some is not None:

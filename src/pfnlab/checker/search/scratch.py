@@ -1,7 +1,7 @@
-"""Folders for files that are needed only while a process lives: they go with it, however it ends.
+"""Folders for files that are needed only while a process lives: removed with it, however it ends.
 
-A folder is locked as long as its maker lives. The next call for a folder removes those beside it that no
-process holds any more.
+A folder is locked as long as its maker lives. The next call for a folder also removes those that no process
+has locked any longer.
 """
 
 import contextlib
@@ -30,9 +30,9 @@ _ENDS = (signal.SIGTERM, signal.SIGHUP)
 def scratch(prefix: str) -> Iterator[File]:
     """A new temporary folder that only this user can read.
 
-    It is removed at the end, or when SIGTERM or SIGHUP ends this process, or else by the next call.
+    It is removed at the end, or when SIGTERM or SIGHUP ends this process, or otherwise by the next call.
 
-    :param prefix: the beginning of its name, and of no other name
+    :param prefix: the beginning of its name, not shared by other names
     :raises Undecided: there is no room for it
     :raises Misuse: it cannot be made
     """
@@ -49,7 +49,7 @@ def scratch(prefix: str) -> Iterator[File]:
 
 @contextmanager
 def _signals_wait() -> Iterator[None]:
-    """Let signals that end this process wait: before they are handled, a folder would stay behind."""
+    """Block signals that end this process: before they are handled, a folder would be left over."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
     try:
         yield
@@ -59,7 +59,7 @@ def _signals_wait() -> Iterator[None]:
 
 @contextmanager
 def written(file: File, remedy: str) -> Iterator[None]:
-    """Turns an error of writing into a message of one line.
+    """Turn a write error into a one-line message.
 
     :raises Undecided: there is no room
     :raises Misuse: it cannot be written there
@@ -85,7 +85,7 @@ def _make_locked(parent: File, prefix: str) -> tuple[File, int]:
 
 
 def _remove_orphans(parent: File, prefix: str) -> None:
-    """Remove the folders of this user that no process holds."""
+    """Remove the folders of this user that no process has locked."""
     for folder in parent.glob(f"{prefix}*"):
         try:
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -96,7 +96,7 @@ def _remove_orphans(parent: File, prefix: str) -> None:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)
         except OSError:
-            # Its maker lives, or that cannot be found out.
+            # Its maker lives, or it is unknown whether it does.
             continue
         finally:
             os.close(lock)
@@ -111,13 +111,13 @@ def _removed_at_signals(folder: File) -> Iterator[None]:
     maker = os.getpid()
 
     def end(number: int, frame: FrameType | None) -> None:
-        # A child that was forked meanwhile inherits the handler, but does not own the folder.
+        # A child forked since then inherits the handler, but does not own the folder.
         if os.getpid() == maker:
             shutil.rmtree(folder, ignore_errors=True)
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
-    # A signal that the caller handles or ignores stays as it is.
+    # A signal that the caller handles or ignores is left alone.
     signals = [number for number in _ENDS if signal.getsignal(number) is signal.SIG_DFL]
     for number in signals:
         signal.signal(number, end)

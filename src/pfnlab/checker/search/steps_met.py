@@ -1,25 +1,24 @@
-"""The steps that owners have met lately, in memory that forked processes share."""
+"""The steps that owners have recently met, in memory that forked processes share."""
 
 import mmap
 
-#: Places, of 16 bytes each; the system gives memory for those that are used.
+#: Places, of 16 bytes each; the system allocates memory only for used ones.
 _PLACES = 1 << 20
 
-# Fibonacci hashing: small ints, which are their own fingerprints, are spread too.
+# Fibonacci hashing: this also spreads small ints, which are their own fingerprints.
 _SPREAD, _WORD = 0x9E37_79B9_7F4A_7C15, (1 << 64) - 1
 
 
 def spread(mark: int) -> int:
-    """32 bits that depend on the lower half of *mark*, and with it on small ints."""
+    """32 bits that depend on the lower half of *mark*, and so on small ints."""
     return (mark * _SPREAD & _WORD) >> 32
 
 
 class StepsMet:
-    """For fingerprints of states, a step that leads there; what was met long ago is forgotten.
+    """For fingerprints of states, a step that leads there; old entries are forgotten.
 
-    Processes that are forked from its maker have it in common, and take no locks. A place has the tag of a
-    step, and the fingerprint mixed with that tag: what two processes write into one place at one time fits no
-    fingerprint.
+    Processes forked from its maker share it, and take no locks. A place has the tag of a step, and the
+    fingerprint mixed with that tag: concurrent writes of two processes into one place match no fingerprint.
     """
 
     def __init__(self) -> None:
@@ -28,9 +27,9 @@ class StepsMet:
         self._words = memoryview(mmap.mmap(-1, 16 * self._places)).cast("B").cast("Q")
 
     def known(self, mark: int, tag: int) -> bool:
-        """True where a step before *tag* is known to lead to the state with fingerprint *mark*.
+        """True if a step before *tag* is known to lead to the state with fingerprint *mark*.
 
-        Else *tag* is remembered, and what was at its place before is forgotten.
+        Otherwise *tag* is stored, replacing the entry at its place.
         """
         words, stored = self._words, tag + 1
         at = spread(mark) % self._places * 2

@@ -1,10 +1,10 @@
-"""The origin of each state: its parent and a choice, in six bytes a state."""
+"""The origin of each state: its parent and a choice, in six bytes per state."""
 
 from array import array
 
 _NONE = 0xFFFF_FFFF
 
-#: Marks of states whose way is checked.
+#: Marks of states whose path is checked.
 _ON_THE_WAY, _SOUND = 1, 2
 
 
@@ -19,18 +19,18 @@ class Trail:
         return len(self.parents)
 
     def start(self, number: int) -> int:
-        """Add initial state *number* (counted from 0); returns the new state's number."""
+        """Add initial state *number* (counted from 0); return the new state's number."""
         return self.step(_NONE, number)
 
     def step(self, parent: int, choice: int) -> int:
-        """Add successor *choice* of state *parent*; returns the new state's number."""
+        """Add successor *choice* of state *parent*; return the new state's number."""
         self.parents.append(parent)
         self._widen(choice)
         self.choices.append(choice)
         return len(self.parents) - 1
 
     def move(self, state: int, parent: int, choice: int) -> None:
-        """Give state number *state* a better way."""
+        """Give state number *state* a better path."""
         self.parents[state] = parent
         self._widen(choice)
         self.choices[state] = choice
@@ -44,12 +44,12 @@ class Trail:
         return self.choices[state], choices[::-1]
 
     def way_by(self, state: int, choice: int) -> tuple[int, list[int]]:
-        """The way by *state* and its successor *choice*, which may be a known state."""
+        """The path through *state* to its successor *choice*, which may be a known state."""
         start, choices = self.way_to(state)
         return start, [*choices, choice]
 
     def is_sound(self) -> bool:
-        """True where every state has a way to an initial state, which one that a file says may lack."""
+        """True if every state has a path to an initial state, which one read from a file may lack."""
         count, checked = len(self.parents), bytearray(len(self.parents))
         if count != len(self.choices):
             return False

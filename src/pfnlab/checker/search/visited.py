@@ -27,7 +27,7 @@ class PartTable:
         self._parts: list[bytes] = []
 
     def words(self, parts: tuple[bytes, ...]) -> bytes:
-        """The numbers of *parts*, four bytes each: equal for equal parts, in this table."""
+        """The numbers of *parts*, four bytes each: equal for equal parts in this table."""
         numbers = self._numbers
         try:
             return array("I", [numbers[part] for part in parts]).tobytes()
@@ -41,7 +41,7 @@ class PartTable:
         return number
 
     def parts(self, words: bytes) -> tuple[bytes, ...]:
-        """The parts for which :meth:`words` gave *words*."""
+        """The parts for which :meth:`words` returned *words*."""
         kept: Any = self._parts
         return tuple([kept[number] for number in array("I", words)])
 
@@ -54,12 +54,12 @@ _WORD = 1 << 64
 #: Keys written at a time.
 _TOGETHER = 1 << 16
 
-# The bytes of one int of 64 bits, beside its place in the set.
+# The bytes of one 64-bit int, in addition to its place in the set.
 _INT_BYTES = 32
 
 
 def fingerprint(key: Hashable) -> int:
-    """64 bits that stand for *key*, the same in every process.
+    """64 bits that represent *key*, the same in every process.
 
     An int that fits is its own fingerprint, so no two ints share one. Two other keys may share one: among n
     states that happens with probability n²/2⁶⁵ at most, 3 in a million for ten million states.
@@ -70,8 +70,8 @@ def fingerprint(key: Hashable) -> int:
     if isinstance(key, int) and 0 <= key < _WORD:
         return int(key)
     try:
-        # Version 2 writes equal values as equal bytes; later ones also write which objects are shared.
-        # Keys made of parts need not be looked through: they are what marshal writes.
+        # Version 2 writes equal values as equal bytes; later ones also record which objects are shared. Keys
+        # made of parts need no conversion: they are types that marshal writes.
         made_of_parts = type(key) is tuple and {*map(type, key)} == {bytes}
         data = (
             key
@@ -87,7 +87,7 @@ _KEYS = "fingerprints need keys made of ints, strings, bytes, enumerations, None
 
 
 def _plain(key: object) -> Any:
-    """*key* in types that marshal writes, and in an order of its own."""
+    """*key* in types that marshal writes, and in a fixed order."""
     kind = type(key)
     if kind is int or kind is str:
         return key
@@ -110,9 +110,9 @@ class Marks(Protocol):
         ...
 
     def load(self, dumped: Iterable[bytes]) -> None:
-        """Replace all fingerprints by those that :meth:`dump` gave.
+        """Replace all fingerprints by those that :meth:`dump` returned.
 
-        :raises ValueError: it gave no such bytes
+        :raises ValueError: it never returned such bytes
         """
         ...
 
@@ -121,11 +121,11 @@ class Visited(Marks, Protocol):
     """The fingerprints of the keys seen so far."""
 
     def add(self, key: Hashable, number: int) -> bool:
-        """Add *key*, that of state *number*; True where it is new."""
+        """Add *key*, that of state *number*; return True if it is new."""
         ...
 
     def holds(self, mark: int) -> bool:
-        """True where a key with this fingerprint was added."""
+        """True if a key with this fingerprint was added."""
         ...
 
     def __len__(self) -> int: ...
@@ -165,7 +165,7 @@ class Numbered:
         return number == self._numbers.setdefault(fingerprint(key), number)
 
     def peek(self, key: Hashable) -> int | None:
-        """The number of *key*, None when it was never seen."""
+        """The number of *key*; None if it was never added."""
         return self._numbers.get(fingerprint(key))
 
     def holds(self, mark: int) -> bool:
@@ -228,7 +228,7 @@ class Spilling:
 
     def load(self, dumped: Iterable[bytes]) -> None:
         self._recent, self._runs, self._count = set(), [], 0
-        # Those of a search in memory are in no order.
+        # Those of a search in memory are unordered.
         for part in dumped:
             self._recent.update(array("Q", part))
             self._count += len(part) // 8
@@ -247,7 +247,7 @@ class Spilling:
             self._runs[-2:] = [self._write(merged)]
 
     def _write(self, marks: Iterable[int]) -> memoryview:
-        """*marks*, which are sorted, in a file without a name that lives as long as the view."""
+        """Sorted *marks* in an unnamed file that lives as long as the view."""
         file = self._folder / f"seen-{self._files_made}"
         self._files_made += 1
         with written(self._folder, ROOM), file.open("wb+") as out:

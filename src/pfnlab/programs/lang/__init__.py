@@ -1,1 +1,1 @@
-"""The program language: what an operation is, and programs read, checked, printed and shortened."""
+"""The program language: operations, and the reading, checking, printing and shortening of programs."""

@@ -1,4 +1,4 @@
-"""The areas of a program: their places, alike on every machine, and those that may show pages of a device."""
+"""The areas of a program: their places, the same on every machine, and those that may show device pages."""
 
 from collections.abc import Collection, Iterable
 
@@ -18,7 +18,7 @@ AREA_ALIGN_PAGES = 1 << 18
 def area_extents(program: Program) -> dict[str, int]:
     """Every area of the program with the pages that may be named in it, in order of first use.
 
-    Declared areas keep their declared size when it is larger than the mapping there.
+    A declared area keeps its declared size if it is larger than the mapping there.
     """
     extents = {area.name: area.pages for area in program.areas}
     for op in program.ops:
@@ -40,16 +40,16 @@ def area_starts(program: Program) -> dict[str, int]:
     return starts
 
 
-#: The operations that bring pages of a device into an area.
+#: The operations that map pages of a device into an area.
 SHOWING = (Mmap, Mremap, RemapFilePages)
 
 
 def areas_showing(calls: Iterable[Call], devices: Collection[str], *, shared: bool = False) -> frozenset[str]:
     """The areas in which pages of *devices* are mapped, or into which such a mapping may be moved.
 
-    Whether an operation succeeds, and in which order they are done, does not matter.
+    The success and the order of the operations do not matter.
 
-    :param shared: mappings only through which a store reaches the device
+    :param shared: only mappings through which a store reaches the device
     """
     showing = [call for call in calls if isinstance(call, SHOWING)]
     areas = {target_of(call) for call in showing if _is_seed(call, devices, shared)}
@@ -59,9 +59,9 @@ def areas_showing(calls: Iterable[Call], devices: Collection[str], *, shared: bo
 def areas_of_driver(calls: Iterable[Call], *, vfio: bool = False) -> frozenset[str]:
     """The areas in which the guest driver maps something by its first file, or into which that may be moved.
 
-    What its second file shows no revocation of the first is about (S9.12.1).
+    Revocations of the first file do not cover mappings of the second (S9.12.1).
 
-    :param vfio: what vfio-pci maps, not the guest driver
+    :param vfio: mappings of vfio-pci, not of the guest driver
     """
     showing = [call for call in calls if isinstance(call, SHOWING)]
     maps = [call for call in showing if isinstance(call, Mmap)]
@@ -76,7 +76,7 @@ def _by_first_file(call: Mmap) -> bool:
 
 
 def _moved_to(showing: Iterable[Call], areas: set[str]) -> frozenset[str]:
-    """These areas, and those into which what is mapped there may be moved."""
+    """These areas, and those into which their mappings may be moved."""
     moves = [(call.span.name, target_of(call)) for call in showing if isinstance(call, Mremap)]
     while found := {to for start, to in moves if start in areas} - areas:
         areas |= found
@@ -93,15 +93,15 @@ def target_of(call: Mmap | Mremap | RemapFilePages) -> str:
 
 
 def areas_of_unknown(program: Program) -> frozenset[str]:
-    """The areas whose contents are the machine's own: pages of an ``isa`` device hold what the kernel and the
-    firmware put there, those of perf what the kernel says of the event, and those of vvar the time.
+    """The areas whose contents depend on the machine: pages of an ``isa`` device hold data of the kernel and
+    the firmware, those of perf hold the kernel's data about the event, and those of vvar the time.
     """
     own = {device.name for device in program.devices if device.kind == "isa"} | {"perf", VVAR}
     return areas_showing((op.call for op in program.ops), own) - {VVAR}
 
 
 def moves_vvar(program: Program) -> bool:
-    """True where *program* moves the pages of the clock to an area."""
+    """True if *program* moves the pages of the clock to an area."""
     return any(isinstance(op.call, Mremap) and op.call.span.name == VVAR for op in program.ops)
 
 

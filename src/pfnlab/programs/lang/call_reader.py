@@ -16,7 +16,7 @@ from pfnlab.programs.lang.walk_ops import BYTE_WALKERS, STORING_WALKERS, ByteRan
 
 
 class CallReader:
-    """Reads calls, with the names of the lines above in mind.
+    """Reads calls, given the names of the lines above.
 
     :ivar at: the columns of the fields of the current line, for the checks to point at
     """
@@ -81,7 +81,7 @@ class CallReader:
 
     def _field(self, line: Line, verb: str, name: str, field: Field, first: Any) -> object:
         """Read a field."""
-        # What a line may leave out has no place of its own.
+        # An optional field has no place of its own if it is omitted.
         if not isinstance(field, Ending | Word) or (isinstance(field, Word) and field.default is None):
             self.at[name] = line.column
         match field:
@@ -143,7 +143,7 @@ class CallReader:
         return Mmap(name, source, via, shared, prot, "populate" in given, "locked" in given, over, driver)
 
     def _driver(self, line: Line) -> DriverMap:
-        """Read the way the guest driver maps."""
+        """Read the way in which the guest driver maps."""
         self.at["driver"] = line.column
         how = words.DRIVER_HOW[
             line.choice("way to map", words.DRIVER_HOW, "`mmap bar[0:8] driver remap wc shared rw`")
@@ -169,7 +169,7 @@ class CallReader:
         return Mremap(span, pages, "maymove" in given, "fixed" in given, "dontunmap" in given, name, over)
 
     def _words(self, line: Line, choices: tuple[str, ...]) -> tuple[set[str], Span | None]:
-        """Read the words that may follow, in any order, each once."""
+        """Read the optional words that follow, in any order, each at most once."""
         given: set[str] = set()
         over = None
         while line.next:
@@ -188,7 +188,7 @@ class CallReader:
         return line.word("protection", "`none` or letters of `rwx`")
 
     def _bytes(self, line: Line, verb: str, span: Span, value: int | None) -> ByteRange | None:
-        """Read ``at 4092 8 bytes``, either part of which may be left out, or both."""
+        """Read ``at 4092 8 bytes``, of which either part or both may be omitted."""
         stored = "" if value is None else f" {value}"
         example = f"`{verb} {span.name}[{span.start}]{stored} at 4092 8 bytes`"
         if line.next != "at" and not (line.kind == "number" and line.after()):
@@ -241,7 +241,7 @@ class CallReader:
     def bracket(self, line: Line, name: str, last: int | None = None) -> Span | None:
         """Read ``[4:8]`` or ``[3]`` of *name*, if it is there.
 
-        :param last: where ``[4:]`` ends, if it may be written
+        :param last: the end of ``[4:]``, if that form is allowed
         """
         if not line.accept("["):
             return None
@@ -265,7 +265,7 @@ class CallReader:
 
 
 def _unknown(verb: str) -> str:
-    """The message for a line that starts with a word that is no operation."""
+    """The message for a line that starts with a word that is not an operation."""
     if verb == "program":
         return f"the line `{words.FIRST_LINE}` stands once, at the top: delete this one"
     if verb in words.PREFIXES:

@@ -17,12 +17,12 @@ class CallValidity(DeviceValidity):
     def __init__(self) -> None:
         super().__init__()
         self._showing: list[ops.Call] = []
-        #: Areas with stores, and those in which bytes of more than one page are moved.
+        #: Areas with stores, and areas in which bytes of more than one page are moved.
         self._stored: set[str] = set()
         self._crossed: set[str] = set()
 
     def call(self, call: ops.Call) -> None:
-        """Refuse an operation that breaks a rule; let it take effect on areas."""
+        """Refuse an operation that breaks a rule; otherwise apply its effect on areas."""
         if words.is_by_hand(call):
             self._by_hand(call)
         else:
@@ -31,7 +31,7 @@ class CallValidity(DeviceValidity):
         self._harmless(call)
 
     def _by_hand(self, call: words.ByHand) -> None:
-        """Judge an operation that is none of the table."""
+        """Judge an operation that is not in the table."""
         match call:
             case ops.Mmap():
                 self._mmap(call)
@@ -89,7 +89,7 @@ class CallValidity(DeviceValidity):
                 assert_never(field)
 
     def _harmless(self, call: ops.Call) -> None:
-        """No store reaches the kernel's own pages, and no access leaves the physical address space."""
+        """Check that no store reaches the kernel's own pages, and no access leaves physical address space."""
         if isinstance(call, SHOWING):
             self._showing.append(call)
         elif isinstance(call, ops.Write | walk_ops.Walk | walk_ops.ProcessVmReadv):
@@ -152,7 +152,7 @@ class CallValidity(DeviceValidity):
             self.bind(call.name, source.pages)
 
     def _driver(self, call: ops.Mmap) -> None:
-        """How the driver maps belongs to its own via, and a part lies inside the mapping."""
+        """Check that the driver's way of mapping fits its via, and that a part lies inside the mapping."""
         if (call.driver is None) == (call.via == "driver"):
             raise Wrong("`driver` says how it maps, others do not: write `driver remap wc`", "via")
         if call.driver is None:
@@ -202,7 +202,7 @@ class CallValidity(DeviceValidity):
             self.bind(call.name, call.pages)
 
     def _vvar(self, call: ops.Mremap) -> None:
-        """The pages of the clock can be moved to an area; where they lie is the kernel's own affair."""
+        """Check that the pages of the clock are only moved to an area; their place is up to the kernel."""
         forwards(call.span, "span", empty=True)
         if call.span.end > words.VVAR_PAGES:
             raise Wrong(
@@ -218,7 +218,7 @@ class CallValidity(DeviceValidity):
             raise Wrong(f"{verb} takes one page: write {span.name}[{span.start}]", "span")
 
     def _bytes(self, verb: str, part: walk_ops.ByteRange | None, first: int | None) -> None:
-        """Bytes begin in the page that is named, and a guest can tell them."""
+        """Check that bytes begin in the named page, and that a guest can report them."""
         if part is None:
             return
         if not 0 <= part.offset < PAGE_SIZE:
@@ -273,7 +273,7 @@ class CallValidity(DeviceValidity):
 
 
 def moves_inside(device: ops.Device, span: Span) -> bool:
-    """True where `fault_moved` inserts frames of *device* for *span*: of the other half of eight pages."""
+    """True if `fault_moved` inserts frames of *device* for *span*: those of the other half of eight pages."""
     return device.kind == "pci" and span.end <= device.pages // 8 * 8
 
 

@@ -9,15 +9,15 @@ import msgspec
 from pfnlab.programs.lang.fields import Ending, Flag, Row, Shape, Word
 from pfnlab.programs.lang.span import OnPages
 
-#: How the driver maps: all at once (also without operations, or by vm_iomap_memory), a part or two halves,
-#: ordinary RAM instead of the device (at once, or page by page with the VMA narrowed to each, as hfi1 and
-#: comedi do; or a buffer that is given back where mmap fails), as i915 does (apply_to_page_range, where
-#: nobody is asked for a cache mode), page by page on fault (with a mode of its own; by leaves of 2 MiB, or of
-#: 1 GiB too; by remap_pfn_range of all; other frames than at mmap; where first writes ask the driver; in a
-#: VM_MIXEDMAP, where they may do so too), its own pages as pages (one by one, several at once, by
-#: vm_map_pages, or on fault, where first writes ask the driver; by turns with frames of the device), all at
-#: once by a second file of the device, or by a mmap that hands the VMA to the first (which may have
-#: mmap_prepare), or not at all.
+#: The ways in which the driver maps: all at once (also without operations, or by vm_iomap_memory); a part or
+#: two halves; ordinary RAM instead of the device (at once; page by page with the VMA narrowed to each, like
+#: hfi1 and comedi; or a buffer that is freed if mmap fails); like i915 (apply_to_page_range, which requests
+#: no cache mode); page by page on fault (with its own mode; by leaves of 2 MiB, or of 1 GiB too; by
+#: remap_pfn_range of everything; other frames than at mmap; with first writes reported to the driver; in a
+#: VM_MIXEDMAP, also with first writes reported); its own pages as pages (one by one, several at once, by
+#: vm_map_pages, or on fault with first writes reported; alternating with frames of the device); all at once
+#: by a second file of the device, or by an mmap that hands the VMA to the first (which may have
+#: mmap_prepare); or not at all.
 DriverHow = Literal[
     "remap",
     "bare",
@@ -48,7 +48,7 @@ DriverHow = Literal[
     "refuse",
 ]
 
-#: Of these the ways that insert the driver's own pages as pages, which are counted, at once.
+#: Ways that insert the driver's own pages as pages, which are counted, at once.
 INSERTED: tuple[DriverHow, ...] = ("insert_page", "insert_pages", "map_pages")
 
 #: The ways that map the driver's own pages as pages.
@@ -66,20 +66,20 @@ REMAPPED_WHOLE: frozenset[DriverHow] = frozenset(("remap", "export", *STACKED))
 #: The files of the guest driver, as observations name them.
 DRIVER_FILES = ("driver", "export")
 
-#: Ways to fill entries on fault for which the kernel stops when the mapping is private.
+#: Ways to fill entries on fault that make the kernel stop if the mapping is private.
 SHARED_ONLY: tuple[DriverHow, ...] = ("fault", "fault_prot", "fault_pmd", "fault_pud", "fault_mkwrite")
 
-#: The cache mode the driver puts into vm_page_prot, with the number of ``enum pfnlab_mode``.
+#: The cache mode that the driver puts into vm_page_prot, with the number of ``enum pfnlab_mode``.
 DriverMode = Literal["asis", "wc", "uc-", "wt"]
 DRIVER_MODE_NUMBERS: dict[str, int] = {"asis": 0, "wc": 1, "uc-": 2, "wt": 3}
 _PROT_MODE = Word(DRIVER_MODE_NUMBERS, "cache mode", "wc", "asis", plainer=("asis", "wc", "uc-", "wt"))
 
-#: The cache mode a driver asks ioremap for, with the number of ``enum pfnlab_ioremap``.
+#: The cache mode that a driver requests from ioremap, with the number of ``enum pfnlab_ioremap``.
 IoremapMode = Literal["uc-", "wc", "wb", "uc", "wt"]
 IOREMAP_NUMBERS: dict[str, int] = {"uc-": 0, "wc": 1, "wb": 2, "uc": 3, "wt": 4}
 _IOREMAP_MODE = Word(IOREMAP_NUMBERS, "cache mode", "wc", plainer=("wc", "uc-", "uc", "wb", "wt"))
 
-#: The cache mode a driver asks memremap for, with the kernel's flag.
+#: The cache mode that a driver requests from memremap, with the kernel's flag.
 MemremapMode = Literal["wb", "wt", "wc"]
 MEMREMAP_NUMBERS: dict[str, int] = {"wb": 1, "wt": 2, "wc": 4}
 _MEMREMAP_MODE = Word(MEMREMAP_NUMBERS, "cache mode", "wc", plainer=("wc", "wt", "wb"), c="MEMREMAP_")
@@ -90,22 +90,22 @@ SetMemoryMode = Literal["wb", "wc", "uc"]
 SET_MEMORY_NUMBERS: dict[str, int] = {"wb": 0, "wc": 1, "uc": 2}
 _SET_MODE = Ending(SET_MEMORY_NUMBERS, plainer=("wc", "uc", "wb"))
 
-#: The name of the driver's own pages of ordinary memory, in the place of a device, and their number.
+#: The name of the driver's own pages of ordinary memory, in place of a device, and their number.
 DRIVER_RAM = "ram"
 DRIVER_RAM_PAGES = 16
 
-#: The name of the second place of a BAR, where others name a device, and the most pages of one that has it.
+#: The name of the second place of a BAR, in place of a device, and the maximum number of pages of such a BAR.
 MOVED_BAR = "moved"
 MOVED_PAGES = 8192
 
-#: Struct pages are made for whole sections of so many pages.
+#: Struct pages are made for whole sections of this many pages.
 SECTION_PAGES = 512
 
 
 class DriverMap(msgspec.Struct, frozen=True):
-    """How the guest driver answers an mmap.
+    """The way in which the guest driver answers an mmap.
 
-    :param part: for ``part``: first page and page behind the last, in pages of the mapping
+    :param part: for ``part``: the first page and the page after the last, in pages of the mapping
     """
 
     how: DriverHow
@@ -120,11 +120,12 @@ class ZapVmaPtes(OnPages, frozen=True, tag="zap_vma_ptes"):
 
 
 class UnmapMappingRange(OnPages, frozen=True, tag="unmap_mapping_range"):
-    """The driver takes device pages out of every mapping of its file.
+    """The driver removes device pages from every mapping of its file.
 
     :param span: device pages
     :param keep_cows: leave pages copied on write alone (even_cows = 0)
-    :param to_end: not only these, which are the device's last, but all to the end of the file: truncation
+    :param to_end: not only these, which are the device's last, but everything to the end of the file:
+        truncation
     """
 
     keep_cows: bool = False
@@ -146,7 +147,7 @@ class RequestMemRegion(OnPages, frozen=True, tag="request_mem_region"):
 
 
 class ReleaseMemRegion(msgspec.Struct, frozen=True, tag="release_mem_region"):
-    """The driver gives its claim back."""
+    """The driver releases its claim."""
 
     row: ClassVar = Row((), "driver release", "S9.9", weight=3, asks="release();")
 
@@ -203,25 +204,25 @@ class IoMappingFree(msgspec.Struct, frozen=True, tag="io_mapping_free"):
 
 
 class ArchIoReserveMemtypeWc(OnPages, frozen=True, tag="arch_io_reserve_memtype_wc"):
-    """The driver books pages as write-combining, so that later inserts find them so."""
+    """The driver reserves pages as write-combining, so that later inserts use that mode."""
 
     row: ClassVar = Row((Shape.MEMORY,), "driver reserve-wc", "S9.8", weight=2, asks="reserve_wc({asked})")
 
 
 class ArchIoFreeMemtypeWc(OnPages, frozen=True, tag="arch_io_free_memtype_wc"):
-    """The driver frees a booking of exactly these pages, its own or another's."""
+    """The driver frees a reservation of exactly these pages, its own or another's."""
 
     row: ClassVar = Row((Shape.MEMORY,), "driver free-wc", "S9.8", weight=2, asks="free_wc({asked});")
 
 
 class ArchPhysWcAdd(OnPages, frozen=True, tag="arch_phys_wc_add"):
-    """The driver asks for a write-combining MTRR, for kernels that have nothing better."""
+    """The driver asks for a write-combining MTRR, for kernels without PAT."""
 
     row: ClassVar = Row((Shape.MEMORY,), "driver phys-wc-add", "S9.8", weight=0.5)
 
 
 class SetMemory(OnPages, frozen=True, tag="set_memory"):
-    """The driver changes the cache mode of its own pages: ``set_memory_wc`` and the like.
+    """The driver changes the cache mode of its own pages: ``set_memory_wc`` etc.
 
     :param span: pages of :data:`DRIVER_RAM`
     """
@@ -238,7 +239,7 @@ class SetMemory(OnPages, frozen=True, tag="set_memory"):
 
 
 class SetPagesArray(OnPages, frozen=True, tag="set_pages_array"):
-    """The driver does so with an array of its pages, as graphics drivers do: ``set_pages_array_wc``, ...
+    """The driver does the same with an array of its pages, like graphics drivers: ``set_pages_array_wc``, ...
 
     :param span: pages of :data:`DRIVER_RAM`
     """
@@ -290,7 +291,7 @@ class Bind(OnDevice, frozen=True, tag="bind"):
 
 
 class Unbind(OnDevice, frozen=True, tag="unbind"):
-    """The task unbinds it again (the driver's ``unbind`` file): the claim is given back."""
+    """The task unbinds it again (the driver's ``unbind`` file): the claim is released."""
 
     row: ClassVar = Row((Shape.DEVICE,), "unbind", "S9.9", weight=3)
 
@@ -351,7 +352,7 @@ class D0(OnDevice, frozen=True, tag="d0"):
 
 
 class VfioClose(OnDevice, frozen=True, tag="vfio_close"):
-    """Close the descriptor of the device that vfio-pci gave; mappings keep it open."""
+    """Close the descriptor of the device obtained from vfio-pci; mappings keep it open."""
 
     row: ClassVar = Row((Shape.DEVICE,), "vfio-close", "S9.4", weight=2)
 
@@ -377,7 +378,7 @@ class Rescan(OnDevice, frozen=True, tag="rescan"):
 
 
 class RescanMoved(OnDevice, frozen=True, tag="rescan_moved"):
-    """The same while something else has the addresses of the BAR: it comes to those of :data:`MOVED_BAR`."""
+    """The same while the addresses of the BAR are taken: it moves to those of :data:`MOVED_BAR`."""
 
     row: ClassVar = Row((Shape.DEVICE,), "rescan-moved", "S9.9", weight=5)
 

@@ -1,7 +1,7 @@
 """The types of an operation's fields, and the row in which its class declares the rest.
 
-Parser, printer, checks, requests to the guest agent, methods, fuzzer, shrinker, grammars and reproducers take
-an operation from its row. Its effect in the model is in ``programs/model/dispatch.py``.
+Parser, printer, checks, requests to the guest agent, methods, fuzzer, shrinker, grammars and reproducers read
+an operation's row. Its effect in the model is in ``programs/model/dispatch.py``.
 """
 
 from enum import Enum, auto
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Shape(Enum):
-    """A field that is written alike in every operation that has one."""
+    """A field with the same form in every operation that has one."""
 
     #: Pages of an area, which may be named as a whole: ``munmap a``.
     RANGE = auto()
@@ -29,13 +29,13 @@ class Shape(Enum):
     PROT = auto()
     #: 32 bits that are stored.
     VALUE = auto()
-    #: Pages that a process may have more than it has: ``+16 pages``, or ``unlimited``.
+    #: The pages that a process may have in addition to its present ones: ``+16 pages``, or ``unlimited``.
     ROOM = auto()
-    #: A task that lives here.
+    #: A task that is alive at this point.
     TASK = auto()
     #: A task of the program, which may have ended.
     ANY_TASK = auto()
-    #: A task whose processor is held, which is left out where it is the only one.
+    #: A task whose processor is held; omitted if it is the only one.
     HELD = auto()
 
 
@@ -44,9 +44,9 @@ class Word(NamedTuple):
 
     :param numbers: each word with its number for the guest agent, in the order in which messages list them
     :param says: its name in messages
-    :param default: the word that is meant where none is written; None where one must be
-    :param plainer: the words that the shrinker tries, the plainest first; all of them where none is said
-    :param c: the beginning of its names in C; without one it is its number there
+    :param default: the word that is implied if omitted; None if it is required
+    :param plainer: the words that the shrinker tries, the plainest first; all of them if not given
+    :param c: the beginning of its names in C; without one, it is its number there
     :param newer: the number from which on old C libraries lack the names
     """
 
@@ -60,16 +60,16 @@ class Word(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """A field that is the end of the verb: ``set_memory_wc``; its words are as those of :class:`Word`."""
+    """A field that is the end of the verb: ``set_memory_wc``; its words are like those of :class:`Word`."""
 
     numbers: dict[str, int]
     plainer: tuple[str, ...] = ()
 
 
 class Flag(NamedTuple):
-    """A field that is true where its word is written.
+    """A field that is true if its word is present.
 
-    :param plainer: the value that the shrinker tries; None where neither is plainer
+    :param plainer: the value that the shrinker tries; None if neither is plainer
     :param c: the words for false and true in C
     """
 
@@ -86,15 +86,15 @@ class Row(NamedTuple):
 
     :param fields: the types of its fields, in their order
     :param wire: its verb in the protocol of the guest agent (``lab/guest/PROTOCOL.md``)
-    :param rules: the steps of ``docs/semantics`` that say what it does; empty where none stands for it alone
-    :param weight: how often the fuzzer draws it; 0 where only a schedule has it
-    :param seen: it does nothing but what the state shows, and returns
-    :param c: the expression of C that does it, with ``{at}``, ``{bytes}``, ``{pages}`` and the names of
-        fields; empty for a function of its own name with its fields in order, or a request to the driver
+    :param rules: the steps of ``docs/semantics`` that describe its effect; empty if no step is specific to it
+    :param weight: how often the fuzzer draws it; 0 if only a schedule has it
+    :param seen: its only effects are those the state shows, and it returns
+    :param c: the C expression for it, with ``{at}``, ``{bytes}``, ``{pages}`` and the names of fields; empty
+        for a function of the same name with its fields in order, or a request to the driver
     :param asks: the expression by which a module answers that request, with ``{asked}`` for the range; empty
-        for a function of its own name. It ends in ``;`` where it has no value
+        for a function of the same name. It ends in ``;`` if it has no value
     :param traced: the system calls with address, length and the other fields in order, as strace names them
-    :param option: the field of the kernel's configuration without which there is no such operation
+    :param option: the kernel configuration option that the operation requires
     """
 
     fields: tuple[Field, ...]

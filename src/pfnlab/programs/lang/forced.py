@@ -1,4 +1,4 @@
-"""The prefixes of an operation: the kernel is made to fail, to leave a call out, or to stand still."""
+"""The prefixes of an operation: the kernel is forced to fail, to omit a call, or to pause."""
 
 import msgspec
 
@@ -16,11 +16,11 @@ class Fail(msgspec.Struct, frozen=True):
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """The call at which the acting task's processor stands still until the next ``release``.
+    """The call at which the acting task's processor pauses until the next ``release``.
 
     :param function: the kernel function, or ``unlink``, whose name differs between series
     :param nth: which call of it within the operation, counted from 1
-    :param at_return: where the call has returned, instead of its beginning
+    :param at_return: pause after the call has returned, instead of at its beginning
     """
 
     function: str

@@ -1,7 +1,7 @@
-"""Programs by name: those of ``litmus/``, which come with pfnlab, beside a user's own files.
+"""Programs by name: those of ``litmus/``, which come with pfnlab, in addition to a user's own files.
 
-In a wheel they are package data (``pfnlab/litmus``), in a checkout the folder ``litmus`` beside ``src``: see
-:mod:`pfnlab.programs.lang.library_list`. All who need them ask here.
+In a wheel they are package data (``pfnlab/litmus``), in a checkout the folder ``litmus`` next to ``src``: see
+:mod:`pfnlab.programs.lang.library_list`. All users of programs look them up here.
 """
 
 import difflib
@@ -20,18 +20,18 @@ from pfnlab.programs.lang.load import load_bytes, load_program
 from pfnlab.programs.lang.ops import Program
 from pfnlab.programs.lang.words import MAX_BYTES
 
-#: What stands for standard input among files.
+#: The word for standard input among files.
 STDIN = Path("-")
 
-#: What stands for all programs that come with pfnlab.
+#: The word for all programs that come with pfnlab.
 ALL = "@all"
 
-#: How a file of a program ends.
+#: The suffix of program files.
 SUFFIX = ".pfn"
 
 _HERE = Path()
 
-#: Words that are a path, whether there is such a file or not.
+#: Words that are a path, whether or not there is such a file.
 _PATH = re.compile(r"^(/|\.\.?/|~)|\.(pfn|json)$")
 
 
@@ -41,9 +41,9 @@ def library_paths() -> tuple[Path, ...]:
 
 
 def find_program(name: str) -> Path:
-    """The file of the program called *name*: the stem of its file, with the folder where two have that stem.
+    """The file of the program called *name*: the stem of its file, with the folder if two have that stem.
 
-    :raises Misuse: there is none, or there are several
+    :raises Misuse: there is no such program, or there are several
     """
     found = _named(name, library_paths())
     if len(found) == 1:
@@ -54,19 +54,19 @@ def find_program(name: str) -> Path:
 
 
 def long_name(path: Path) -> str:
-    """The name of the program in a file of the library that no other has: ``unmapping/munmap-middle``."""
+    """The unique name of a program of the library: ``unmapping/munmap-middle``."""
     return path.relative_to(library_folder()).with_suffix("").as_posix()
 
 
 def in_library(path: Path) -> bool:
-    """True where the file is one of those that come with pfnlab."""
+    """True if the file is one of those that come with pfnlab."""
     return path.is_relative_to(library_folder())
 
 
 def library_programs(words: Iterable[str]) -> list[Path]:
     """The files of the programs of the library that *words* name: names, folders of the library, patterns.
 
-    :raises Misuse: a word names none
+    :raises Misuse: a word matches nothing
     """
     return list(dict.fromkeys(path for word in words for path in _of_name(word)))
 
@@ -75,11 +75,11 @@ def program_paths(words: Iterable[str], *, names: bool = True, folder: Path = _H
     """The files of programs that *words* name, in their order.
 
     A word is a file, a folder (all programs in it and below), a pattern of files or names (``fork/*.pfn``,
-    ``munmap-*``), a name, a folder of the library, :data:`ALL`, or ``-`` for standard input. What exists wins
-    over a name. A pattern of files means programs, unless it says how the files end.
+    ``munmap-*``), a name, a folder of the library, :data:`ALL`, or ``-`` for standard input. An existing file
+    takes precedence over a name. A pattern of files means programs, unless it gives a suffix.
 
-    :param names: whether a word may be a name, as it may not where files are written
-    :param folder: where files with relative names are
+    :param names: whether a word may be a name; not where files are written
+    :param folder: the folder for files with relative names
     :raises Misuse: a word names nothing, or standard input is named twice
     """
     found = [path for word in words for path in _of_word(word, names, folder)]
@@ -89,9 +89,9 @@ def program_paths(words: Iterable[str], *, names: bool = True, folder: Path = _H
 
 
 def load_found(path: Path) -> Program:
-    """The program in a file, or in standard input where *path* is :data:`STDIN`.
+    """The program in a file, or in standard input if *path* is :data:`STDIN`.
 
-    :raises ProgramError: it cannot be read, or is no correct program
+    :raises ProgramError: it cannot be read, or is not a correct program
     """
     if path != STDIN:
         return load_program(path)
@@ -99,9 +99,9 @@ def load_found(path: Path) -> Program:
 
 
 def read_stdin() -> str:
-    """The text in standard input; one character more than a program may have where it is longer.
+    """The text in standard input; one character more than a program may have if it is longer.
 
-    :raises Misuse: it cannot be read, or is no text
+    :raises Misuse: it cannot be read, or is not text
     """
     if sys.stdin is None:
         raise Misuse("standard input is closed: name a file instead of -")
@@ -131,7 +131,7 @@ def _of_name(word: str) -> Sequence[Path]:
     """The programs of the library that a word means."""
     if word == ALL:
         return library_paths()
-    # The path that pages show is a name also where there is no checkout.
+    # The path shown on pages is a name even without a checkout.
     is_path = word.startswith(f"{FOLDER}/")
     name = word.removeprefix(f"{FOLDER}/").removesuffix(SUFFIX) if is_path else word
     if glob.has_magic(name):
@@ -151,7 +151,7 @@ def _is_there(path: Path) -> bool:
     except FileNotFoundError:
         return False
     except (OSError, ValueError):
-        # What cannot be looked at is reported when it is read.
+        # A file that cannot be examined is reported when it is read.
         return True
     return True
 
@@ -193,5 +193,5 @@ def _close_names(name: str) -> str:
 
 @cache
 def _paths(folder: Path) -> tuple[Path, ...]:
-    # Our own folder, which has no links and is no larger than it is.
+    # pfnlab's own folder, which has no links and a fixed size.
     return tuple(sorted(path for path in folder.rglob(f"*{SUFFIX}") if path.is_file()))

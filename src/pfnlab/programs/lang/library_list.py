@@ -1,6 +1,6 @@
-"""The list of the programs that come with pfnlab: names and questions, as the README of ``litmus/`` has them.
+"""The list of the programs that come with pfnlab: names and questions, from the README of ``litmus/``.
 
-In a wheel they are package data (``pfnlab/litmus``), in a checkout the folder ``litmus`` beside ``src``. No
+In a wheel they are package data (``pfnlab/litmus``), in a checkout the folder ``litmus`` next to ``src``. No
 program is read here, so nothing of the language is imported.
 """
 
@@ -18,18 +18,18 @@ FOLDER = "litmus"
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 
-#: A row of the folder's README: name, file, question and what else is said of the program.
+#: A row of the folder's README: name, file, question and remarks about the program.
 _ROW = re.compile(r"^\| \[(?P<name>[^]]+)\]\((?P<file>[^)]+\.pfn)\) \| (?P<question>.*?) \| (?P<rest>.*) \|$")
 
 
 class LibraryEntry(msgspec.Struct, frozen=True):
-    """One program of the library as its README lists it.
+    """One program of the library as listed in its README.
 
-    :param name: its name, as run takes it
+    :param name: its name, as passed to run
     :param folder: its folder, below that of the library
-    :param section: the heading it stands under in the list
-    :param question: what it asks, a sentence
-    :param says: what kernels do with it, and where it is from
+    :param section: its heading in the list
+    :param question: its question, a sentence
+    :param says: the behaviour of kernels, and the origin of the program
     """
 
     name: str
@@ -47,7 +47,7 @@ class LibraryEntry(msgspec.Struct, frozen=True):
 class LibraryList(Printed, frozen=True, kw_only=True, tag="pfnlab-litmus/1"):
     """Programs of the library.
 
-    :param programs: the programs that ``--grep`` and ``--section`` leave
+    :param programs: the programs selected by ``--grep`` and ``--section``
     """
 
     programs: tuple[LibraryEntry, ...]
@@ -64,7 +64,7 @@ class LibraryList(Printed, frozen=True, kw_only=True, tag="pfnlab-litmus/1"):
 def library_folder() -> Path:
     """The folder of the programs that come with pfnlab.
 
-    :raises Misuse: they are not here
+    :raises Misuse: they are not installed
     """
     for folder in (_PACKAGE / FOLDER, _PACKAGE.parents[1] / FOLDER):
         if (folder / "README.md").is_file():
@@ -88,7 +88,7 @@ def library_entries() -> list[LibraryEntry]:
 def chosen_entries(grep: str | None = None, section: str | None = None) -> list[LibraryEntry]:
     """The programs with *grep* in name, question, text or row of the README, of one section or folder.
 
-    Upper and lower case are the same in both.
+    Both ignore case.
 
     :raises Misuse: there is no such section
     """

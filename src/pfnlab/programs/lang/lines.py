@@ -20,7 +20,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
-#: A line whose rest is free text: title and question.
+#: A line whose rest is free text: title or question.
 _FREE = re.compile(r"[ \t]*(title|asks)(?![A-Za-z0-9_-])(.*)", re.DOTALL)
 
 
@@ -33,7 +33,7 @@ class Token(NamedTuple):
 
 
 class Line:
-    """One line of a program, cut into tokens, and the reading position in it.
+    """One line of a program, split into tokens, and the reading position in it.
 
     :param number: counted from 1
     :ivar comment: the comment with its ``#``, or ""
@@ -74,7 +74,8 @@ class Line:
     def fail(self, message: str, column: int | None = None) -> NoReturn:
         """Refuse the line at *column*, by default at the next token."""
         at = self.column if column is None else column
-        # Tabs and control characters become one visible column each, so that the caret stands right.
+        # Tabs and control characters become one visible column each, so that the caret is in the right
+        # column.
         start = self.raw[: at + 200]
         shown = "".join(
             letter if letter.isprintable() else " " if letter in "\t\r" else "�" for letter in start
@@ -119,7 +120,7 @@ class Line:
         return True
 
     def was(self, *texts: str) -> bool:
-        """True where the last tokens that were read are *texts*."""
+        """True if the last tokens read are *texts*."""
         read = self.tokens[: self.position][-len(texts) :]
         return tuple(token.text for token in read) == texts
 
@@ -130,7 +131,7 @@ class Line:
             self.fail(f"`{text}` is missing{before}: write {example}")
 
     def word(self, noun: str, example: str) -> str:
-        """Read a word, or refuse; *noun* names what belongs there."""
+        """Read a word, or refuse; *noun* names what is expected."""
         if self.kind != "word":
             problem = f"{words.quoted(self.next)} is no {noun}" if self.next else f"the {noun} is missing"
             self.fail(f"{problem}: write {example}")
@@ -180,9 +181,9 @@ class Line:
 
 
 def lines_of(text: str, source: str) -> Iterator[Line]:
-    """Cut *text* into lines, one at a time; ``\\n`` and ``\\r\\n`` end one.
+    """Split *text* into lines, one at a time; ``\\n`` and ``\\r\\n`` end one.
 
-    :raises ProgramError: the text is no program at all: too large, or binary
+    :raises ProgramError: the text cannot be a program: too large, or binary
     """
     if len(text) > words.MAX_BYTES:
         raise ProgramError(words.TOO_LARGE, source=source)

@@ -1,4 +1,4 @@
-"""Programs from files, in any form; their JSON form, with exactly the content of the text; its hash."""
+"""Programs from files, in any form; their JSON form, with exactly the content of the text; their hash."""
 
 import hashlib
 import re
@@ -19,15 +19,15 @@ from pfnlab.programs.lang.words import FIRST_LINE, MAX_BYTES, TOO_LARGE, VERSION
 def load_program(path: str | Path) -> Program:
     """Read the program in the file at *path*, text or JSON by its content.
 
-    :raises ProgramError: the file cannot be read, or is no correct program
+    :raises ProgramError: the file cannot be read, or is not a correct program
     """
     return load_bytes(_read(Path(path)), str(path))
 
 
 def program_files(folder: Path) -> dict[str, Path]:
-    """The files of programs in *folder* and the folders in it, by name and sorted by it.
+    """The program files in *folder* and its subfolders, sorted by name.
 
-    :raises ProgramError: two have one name
+    :raises ProgramError: two have the same name
     """
     from pfnlab.base.wildcards import searching
 
@@ -43,9 +43,9 @@ def program_files(folder: Path) -> dict[str, Path]:
 
 
 def read_program_text(path: Path) -> str:
-    """The text of the file at *path*, a correct program or not.
+    """The text of the file at *path*, whether or not it is a correct program.
 
-    :raises ProgramError: the file cannot be read, or is no text
+    :raises ProgramError: the file cannot be read, or is not text
     """
     return _decode(_read(path), str(path))
 
@@ -62,7 +62,7 @@ def load_bytes(content: bytes, source: str = "<program>") -> Program:
 def load_text(text: str, source: str = "<program>") -> Program:
     """Read a program from its text form.
 
-    :raises ProgramError: at the first place that is wrong
+    :raises ProgramError: at the first error
     """
     return parse(text, source)
 

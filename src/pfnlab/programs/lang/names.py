@@ -9,8 +9,8 @@ from pfnlab.programs.lang.span import Span
 class Wrong(Exception):
     """A header, operation or expectation that breaks a rule.
 
-    :param message: what is wrong and what to write instead
-    :param part: the field that is wrong, by which the caller finds its place in the text
+    :param message: the error and a correction
+    :param part: the wrong field, by which the caller finds its place in the text
     """
 
     def __init__(self, message: str, part: str) -> None:
@@ -24,13 +24,13 @@ class Names:
 
     def __init__(self) -> None:
         self.devices: dict[str, Device] = {}
-        #: Pages that may be named in each area: the most mapped so far, or declared.
+        #: The pages that may be named in each area: the most mapped so far, or declared.
         self.extents: dict[str, int] = {}
-        #: Pages of the latest binding of each area: the meaning of the bare name.
+        #: The pages of the latest binding of each area: the meaning of the bare name.
         self.mapped: dict[str, int] = {}
         #: Devices that are out of their slots.
         self.unplugged: set[str] = set()
-        #: The driver that is bound to the device in this program, ``""`` while none is.
+        #: The driver that is bound to the device in this program, ``""`` if there is none.
         self.driver = ""
         #: Every task so far; the value is the word that ended it, or "".
         self.tasks: dict[str, str] = {MAIN_TASK: ""}
@@ -38,7 +38,7 @@ class Names:
         self.processes: dict[str, str] = {MAIN_TASK: MAIN_TASK}
 
     def whole(self, name: str) -> int:
-        """How many pages the bare name of an area stands for here."""
+        """The number of pages that the bare name of an area means here."""
         if name not in self.mapped:
             self.extent(name, "span")
             raise Wrong(f"nothing is mapped as {name} yet: write {name}[0:{self.extents[name]}]", "span")
@@ -70,7 +70,7 @@ class Names:
         self.mapped[name] = pages
 
     def extent(self, name: str, part: str) -> int:
-        """How many pages may be named in area *name*."""
+        """The number of pages that may be named in area *name*."""
         if name in self.extents:
             return self.extents[name]
         if name in self.devices:
@@ -87,33 +87,33 @@ class Names:
         raise Wrong(f"nothing is mapped as {words.quoted(name)} yet{hint}", part)
 
     def check_known(self, task: str, part: str) -> None:
-        """Refuse a task that never was."""
+        """Refuse a task that never existed."""
         if task not in self.tasks:
             near = words.did_you_mean(task, self.tasks)
             hint = near if "did you mean" in near else ": fork it above, as `c = fork`"
             raise Wrong(f"there is no task {words.quoted(task)} yet{hint}", part)
 
     def check_alive(self, task: str, part: str = "task") -> None:
-        """Refuse a task that does not live here."""
+        """Refuse a task that is not alive here."""
         self.check_known(task, part)
         if ended := self.tasks[task]:
             raise Wrong(f"task `{task}` is gone since its {ended}: let another task act", part)
 
     def alive(self) -> list[str]:
-        """The tasks that live here, in order of creation."""
+        """The tasks that are alive here, in order of creation."""
         return [task for task, ended in self.tasks.items() if not ended]
 
     def threads(self, task: str) -> list[str]:
-        """The tasks of the process of *task*, itself among them."""
+        """The tasks of the process of *task*, including itself."""
         return [thread for thread in self.alive() if self.processes[thread] == self.processes[task]]
 
     def add_task(self, task: str, process: str) -> None:
-        """*task* lives from now on, in the process of task *process*."""
+        """Record that *task* lives from now on, in the process of task *process*."""
         self.tasks[task] = ""
         self.processes[task] = self.processes.get(process, process)
 
     def end_process(self, task: str, ended: str) -> None:
-        """The process of *task* is gone from now on, with all its threads."""
+        """Record that the process of *task* is gone from now on, with all its threads."""
         for thread in self.threads(task):
             self.tasks[thread] = ended
 
@@ -140,7 +140,7 @@ class Names:
 
 
 def forwards(span: Span, part: str, *, empty: bool = False) -> None:
-    """Refuse pages that are negative, too many, in the wrong order or none."""
+    """Refuse pages that are negative, too many, in the wrong order or empty."""
     name, start, end = span.name, span.start, span.end
     if start < 0 or end < 0:
         raise Wrong(f"pages count from 0: write {name}[0:{max(end, 1)}]", part)
@@ -158,7 +158,7 @@ def article(noun: str) -> str:
 
 
 class DeviceValidity(Names):
-    """Judges what operations say of devices; records which driver has one, and whether its slot is full."""
+    """Judges the use of devices by operations; records which driver has one, and whether its slot is full."""
 
     def _pci(self, name: str) -> Device:
         device = self.devices.get(name)
@@ -172,7 +172,7 @@ class DeviceValidity(Names):
         return device
 
     def _device(self, call: Call, name: str) -> None:
-        """A device as a whole is the one BAR of a guest; its slot is full or empty."""
+        """Check a device as a whole, which is the one BAR of a guest; its slot is full or empty."""
         device = self._pci(name).name
         if device == device_ops.MOVED_BAR:
             raise Wrong(
@@ -200,14 +200,14 @@ class DeviceValidity(Names):
             self._moved(self.devices[device])
 
     def _moved(self, device: Device) -> None:
-        """The device has a second place from now on."""
+        """Record that the device has a second place from now on."""
         if device.pages > device_ops.MOVED_PAGES:
             problem = f"a device that comes to another address has at most {device_ops.MOVED_PAGES} pages"
             raise Wrong(f"{problem}: declare {device.name} smaller", "source")
         self.devices[device_ops.MOVED_BAR] = Device(device_ops.MOVED_BAR, "pci", device.pages)
 
     def _taken_by(self, driver: str) -> None:
-        """A device has one driver; vfio-pci has it for the whole program."""
+        """Check that a device has one driver; vfio-pci has it for the whole program."""
         if self.driver not in ("", driver):
             raise Wrong(
                 f"{self.driver} has the device in this program, which {driver} cannot have too: "
@@ -253,7 +253,7 @@ class DeviceValidity(Names):
             raise Wrong(f"{problem}: write {name}[0:{whole}]", "source")
 
     def _on_device(self, span: Span, *, only_pci: bool = False) -> Device:
-        """Refuse pages that are none of a device; the device."""
+        """Refuse pages that do not belong to a device; return the device."""
         device = self.devices.get(span.name)
         if device is None or device.kind not in ONLY_KINDS or only_pci:
             device = self._pci(span.name)

@@ -1,4 +1,4 @@
-"""Needs of a program: of its guest, and of its kernel's configuration, without which it is undecided."""
+"""The needs of a program in its guest and in its kernel's configuration; it is undecided without them."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ VFIO_REGION_PAGES = 1 << 28
 
 
 class GuestNeeds(msgspec.Struct, frozen=True):
-    """All that a guest must have for a program; `Program.needs` has them.
+    """Everything a guest must have for a program; `Program.needs` has them.
 
-    :param held: a processor is stopped, so that tasks run on processors of their own
-    :param forced: the kernel is made to fail, or to leave something out, in some operation
+    :param held: a processor is stopped, so that tasks run on separate processors
+    :param forced: the kernel is forced to fail, or to omit a call, in some operation
     :param reset: a device that can be reset and put to sleep
     :param bound: the guest driver is bound to a device, so that all of its BAR is claimed
     :param wide: a processor with all 52 bits of a physical address
-    :param moved: the device that comes to a second place
+    :param moved: the device that moves to a second place
     :param past_end: the pci devices that are mapped past their last page
-    :param first_page: the pci devices whose first page is claimed. For a resource file, the kernel asks
+    :param first_page: the pci devices whose first page is claimed. For a resource file, the kernel checks
         whether the BAR's first page is claimed (S1.13.5). A driver that is bound claims all of it, and so
         does vfio-pci
-    :param stored_to: the devices that may hold other bytes afterwards: they are mapped shared, and the
-        program stores. No store reaches an ``isa`` device, and a ``top`` or ``limit`` device holds
-        nothing
+    :param stored_to: the devices whose bytes may differ afterwards: they are mapped shared, and the program
+        stores. No store reaches an ``isa`` device, and a ``top`` or ``limit`` device holds nothing
     """
 
     held: bool
@@ -65,7 +64,7 @@ class GuestNeeds(msgspec.Struct, frozen=True):
             if isinstance(call, device_ops.RequestMemRegion) and call.span.start == 0
         }
         ends = pages if moved is None else {**pages, device_ops.MOVED_BAR: max(pages.values(), default=0)}
-        # To vfio-pci pages far behind the BAR are another region of the device, not what lies behind it.
+        # For vfio-pci, pages far past the BAR are another region of the device, not the memory after the BAR.
         sources = [
             call.source
             for call in calls
@@ -93,7 +92,7 @@ class GuestNeeds(msgspec.Struct, frozen=True):
         )
 
 
-#: What each field of a configuration without a rule is called, and the programs that need it.
+#: The name of each configuration field without a rule, and the programs that need it.
 _NEEDS: tuple[tuple[str, str, Callable[[ops.Program], bool]], ...] = (
     ("pat", "PAT", lambda program: True),
     ("memtype_list", "list of memtypes", lambda program: True),
@@ -131,7 +130,7 @@ _NEEDS: tuple[tuple[str, str, Callable[[ops.Program], bool]], ...] = (
 
 
 def lacking(program: ops.Program, configuration: Configuration) -> str | None:
-    """A sentence about the first thing that *program* needs and the kernel was configured without."""
+    """A sentence about the first need of *program* that the kernel's configuration lacks."""
     for field, thing, needs in _NEEDS:
         if not getattr(configuration, field) and needs(program):
             return f"this kernel has no {thing}: {option_names(field)} is off"
@@ -151,7 +150,7 @@ def _any(program: ops.Program, test: Callable[[ops.Call], bool]) -> bool:
 
 
 def _declares(program: ops.Program, option: str) -> bool:
-    """True where an operation says in its row that it needs *option*."""
+    """True if the row of an operation declares that it needs *option*."""
     return _any(program, lambda call: not is_by_hand(call) and ROWS[type(call)].option == option)
 
 

@@ -1,11 +1,11 @@
 """A parsed program: devices, areas and operations, as plain values.
 
-Every form of a program (text, JSON) becomes these structures, and every machine runs
-them. Page ranges are half-open and in pages, as everywhere.
+Every form of a program (text, JSON) becomes these structures, and every machine runs them. Page ranges are
+half-open and in pages.
 
-An **area** is a stretch of address space with a name. ``a = mmap bar[0:16] wc shared rw`` maps at the
-start of area ``a``; ``a[4:8]`` then means the addresses of its pages 4..7, in whichever task uses the
-name. A fork copies the address space, so names mean the same addresses in every task.
+An **area** is a named range of address space. ``a = mmap bar[0:16] wc shared rw`` maps at the start of area
+``a``; ``a[4:8]`` then means the addresses of its pages 4..7, in whichever task uses the name. A fork copies
+the address space, so names mean the same addresses in every task.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from pfnlab.programs.lang.walk_ops import ClearRefs, Mincore, ProcessVmReadv, St
 if TYPE_CHECKING:
     from pfnlab.programs.lang.needs import GuestNeeds
 
-#: The task every program starts with.
+#: The task that every program starts with.
 MAIN_TASK = "main"
 
-#: The interface a mapping is made through.
+#: The interface by which a mapping is made.
 Via = Literal["wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver", "vfio", "anon", "perf"]
 
-#: Interfaces that map a PCI BAR, those that map low memory, and those that map physical memory without a
-#: device of its own; anonymous memory and perf's buffers have just their own.
+#: Interfaces that map a PCI BAR, those that map low memory, and those that map physical memory outside
+#: devices; anonymous memory and perf's buffers have only their own.
 PCI_VIAS: tuple[Via, ...] = ("wc", "uc", "devmem", "devmem-sync", "proc-wc", "proc-uc", "driver", "vfio")
 LOWMEM_VIAS: tuple[Via, ...] = ("devmem", "devmem-sync")
 PHYSICAL_VIAS: tuple[Via, ...] = ("devmem", "devmem-sync", "driver")
 
-#: Reasons for which a fork is made to fail, from outside memory management.
+#: Ways to make a fork fail, from outside memory management.
 ForkRefusal = Literal["set_tid", "overcommit_memory", "pids_max"]
 
 DeviceKind = Literal["pci", "lowmem", "isa", "top", "limit"]
@@ -54,7 +54,7 @@ DEVICE_VIAS: dict[DeviceKind, tuple[Via, ...]] = {
 #: The kinds of which a machine has one device, always at the same place.
 ONLY_KINDS: tuple[DeviceKind, ...] = ("isa", "top", "limit")
 
-#: The kinds that end with physical address space, where nothing answers.
+#: The kinds that end at the end of physical address space, where nothing answers.
 END_KINDS: tuple[DeviceKind, ...] = ("top", "limit")
 
 #: The settings of transparent_hugepage.
@@ -62,10 +62,10 @@ Thp = Literal["always", "madvise", "never"]
 
 
 class Device(msgspec.Struct, frozen=True):
-    """A stretch of physical memory the program maps.
+    """A range of physical memory that the program maps.
 
     :param kind: ``pci`` a prefetchable memory BAR; ``lowmem`` RAM below 1 MiB, reached by /dev/mem; ``isa``
-        what lies from 0x98000 on: RAM, the ISA hole, and RAM above 1 MiB; ``top`` the last pages of the
+        the memory from 0x98000 on: RAM, the ISA hole, and RAM above 1 MiB; ``top`` the last pages of the
         machine's physical address space, where nothing answers; ``limit`` the same on a processor that has
         all 52 bits of a physical address
     :param pages: its size
@@ -77,7 +77,7 @@ class Device(msgspec.Struct, frozen=True):
 
 
 class Area(msgspec.Struct, frozen=True):
-    """A declared area: ``area a: 64 pages`` gives a[0:64] a name, with or without a mapping there."""
+    """A declared area: ``area a: 64 pages`` names a[0:64], with or without a mapping there."""
 
     name: str
     pages: int
@@ -86,11 +86,11 @@ class Area(msgspec.Struct, frozen=True):
 class Mmap(msgspec.Struct, frozen=True, tag="mmap"):
     """mmap(2) of device pages, anonymous memory or a buffer of perf.
 
-    :param name: the area it is called from now on, or None (then ``over`` is given)
+    :param name: the name of the area from now on, or None (then ``over`` is given)
     :param source: device pages; for other memory ``Span("anon", 0, pages)``, ``Span("perf", 0, pages)``
     :param prot: ``none`` or letters of ``rwx`` in that order
-    :param over: MAP_FIXED at these addresses, as many pages as ``source``; else the start of area
-        ``name``, which must be free (MAP_FIXED_NOREPLACE)
+    :param over: MAP_FIXED at these addresses, as many pages as ``source``; else the start of area ``name``,
+        which must be free (MAP_FIXED_NOREPLACE)
     """
 
     name: str | None
@@ -113,7 +113,7 @@ class Munmap(OnPages, frozen=True, tag="munmap"):
 class Mremap(OnPages, frozen=True, tag="mremap"):
     """mremap(2): old pages are ``span`` (empty means old length 0), new length ``pages``.
 
-    The flags are passed as they are: the kernel refuses ``fixed`` or ``dontunmap`` without ``maymove``.
+    The flags are passed unchanged: the kernel refuses ``fixed`` or ``dontunmap`` without ``maymove``.
 
     :param name: area to move to (``b = mremap a[0:8] 8 pages maymove fixed``), or None
     :param over: exact destination instead of the start of an area; its ``end`` is ``start + pages``
@@ -140,7 +140,7 @@ class Mprotect(OnPages, frozen=True, tag="mprotect"):
 class PkeyMprotect(OnPages, frozen=True, tag="pkey_mprotect"):
     """pkey_mprotect(2); ``prot`` as in :class:`Mmap`.
 
-    :param keyed: with the process' own protection key, which lets all of its tasks through; else with -1
+    :param keyed: with the process's own protection key, which permits all of its tasks; else with -1
     """
 
     row: ClassVar = Row(
@@ -247,7 +247,7 @@ class Write(OnPages, frozen=True, tag="write"):
 class Fork(msgspec.Struct, frozen=True, tag="fork"):
     """fork(2): the child is task ``child`` from now on (``child = fork``).
 
-    :param refused: make it fail: ``set_tid`` asks for a pid that is taken, ``overcommit_memory`` leaves no
+    :param refused: make it fail: ``set_tid`` requests a pid that is taken, ``overcommit_memory`` leaves no
         memory to commit, ``pids_max`` no process to the task's control group
     """
 
@@ -265,7 +265,7 @@ class Thread(msgspec.Struct, frozen=True, tag="thread"):
 
 
 class Exec(msgspec.Struct, frozen=True, tag="exec"):
-    """execve(2) of a small program: the old address space goes, the task stays."""
+    """execve(2) of a small program: the old address space is removed, the task stays."""
 
     row: ClassVar = Row((), "exec", "S8.2.9")
 
@@ -285,7 +285,7 @@ class Kill(msgspec.Struct, frozen=True, tag="kill"):
 class RemapFilePages(OnPages, frozen=True, tag="remap_file_pages"):
     """remap_file_pages(2): pages ``span`` of a shared mapping show other pages of its file.
 
-    :param source: device pages that begin where the new file offset is, as ``via`` counts offsets
+    :param source: device pages that begin at the new file offset, as ``via`` counts offsets
     """
 
     source: Span
@@ -293,15 +293,15 @@ class RemapFilePages(OnPages, frozen=True, tag="remap_file_pages"):
 
 
 class ReadMemtypeList(msgspec.Struct, frozen=True, tag="memtype_list"):
-    """The task reads debugfs' pat_memtype_list to its end, and keeps nothing of it."""
+    """The task reads debugfs' pat_memtype_list to its end, and discards it."""
 
     row: ClassVar = Row((), "memtypes", "", weight=0.5, seen=True, c="read_memtypes()")
 
 
 class Release(msgspec.Struct, frozen=True, tag="release"):
-    """A processor that is held goes on; its operation and those that waited for it alone finish.
+    """A held processor resumes; its operation and those that waited only for it finish.
 
-    :param held: the task that goes on; None for the only one that is held
+    :param held: the task that resumes; None for the only one that is held
     """
 
     row: ClassVar = Row((Shape.HELD,), "nop", "S8.5", weight=0)
@@ -315,10 +315,10 @@ class Look(msgspec.Struct, frozen=True, tag="look"):
     row: ClassVar = Row((), "nop", "", weight=0.5, seen=True, c="0")
 
 
-#: What a task does by itself, and what is done with tasks.
+#: Operations of a task by itself, and operations on tasks.
 TaskCall = Read | Write | Fork | Thread | Exec | Exit | Kill | Release | Look
 
-#: The system calls on a process' own memory.
+#: The system calls on a process's own memory.
 MemoryCall = (
     Mmap
     | Munmap
@@ -337,7 +337,7 @@ MemoryCall = (
     | RemapFilePages
 )
 
-#: The system calls, which a kernel does for a task; but mincore, which may have an error and a value.
+#: The system calls that a kernel performs for a task, except mincore, which may have an error and a value.
 SystemCall = (
     MemoryCall
     | VfioCall
@@ -355,16 +355,16 @@ SystemCall = (
 #: All operations, in the order in which messages list those of one kind.
 Call = MemoryCall | TaskCall | Mincore | SystemCall
 
-#: Those that access memory, and so may call the fault handler of a driver.
+#: Operations that access memory, and so may call the fault handler of a driver.
 FAULTING = (Read, Write, Walk, ProcessVmReadv)
 
 
 class Op(msgspec.Struct, frozen=True):
     """One line of a program: *task* does *call*.
 
-    :param fail: the kernel is made to fail in it
-    :param skip: the kernel is made to leave a call out of it
-    :param hold: its processor is stopped in it; a call that `skip` leaves out lies on the way there
+    :param fail: the kernel is forced to fail in it
+    :param skip: the kernel is forced to omit a call of it
+    :param hold: its processor is stopped in it; a call omitted by `skip` comes before that
     """
 
     call: Call
@@ -377,9 +377,9 @@ class Op(msgspec.Struct, frozen=True):
 class Expect(msgspec.Struct, frozen=True):
     """The entries that must be left in the book after the last step, on kernels ``first`` to ``last``.
 
-    :param first: a series as ``6.1``, or a version as ``6.12.23``; the range is inclusive at both ends
+    :param first: a series, e.g. ``6.1``, or a version, e.g. ``6.12.23``; the range is inclusive at both ends
     :param last: the same, or None for "and every later one"; versions are of one series, where they also end
-    :param leaked: the entries left, in the book's order; empty means nothing left
+    :param leaked: the entries left, in the book's order; empty means that nothing is left
     """
 
     first: str
@@ -400,7 +400,7 @@ class Program(msgspec.Struct, frozen=True, dict=True):
     :param title: one line
     :param asks: the question it answers, ends in a question mark; may be empty
     :param areas: only those declared by hand; the others follow from the operations
-    :param thp: the machine's setting of transparent_hugepage; where nothing is said, it is so small that the
+    :param thp: the machine's setting of transparent_hugepage; if not given, the machine is so small that the
         kernel has chosen ``never``
     """
 
@@ -414,7 +414,7 @@ class Program(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def needs(self) -> GuestNeeds:
-        """The needs of the program, for a guest; everybody asks here, so they are computed once."""
+        """The needs of the program from its guest; computed once and shared by all callers."""
         from pfnlab.programs.lang.needs import GuestNeeds  # which needs these structures
 
         return GuestNeeds.of(self)
@@ -436,5 +436,5 @@ def tasks_of(program: Program) -> list[str]:
 
 
 def uses_vfio(call: Call) -> bool:
-    """True where *call* needs a device that is opened through vfio-pci."""
+    """True if *call* needs a device that is opened through vfio-pci."""
     return isinstance(call, VfioCall) or (isinstance(call, Mmap) and call.via == "vfio")

@@ -1,7 +1,7 @@
 """Programs as text again: one operation or a whole program, in canonical form.
 
-Canonical pages: the bare name where a range is the whole mapping under it, ``a[3]`` for one page,
-``a[4:8]`` otherwise.
+Canonical pages: the bare name if a range is the whole mapping under it, ``a[3]`` for one page, ``a[4:8]``
+otherwise.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,12 +19,12 @@ Mapped = Mapping[str, int]
 
 
 def op_text(op: ops.Op) -> str:
-    """The line of *op* alone: every range is written out, and its task unless that is the main one."""
+    """The line of *op* alone: with every range written out, and its task unless that is the main one."""
     return _op(op, {})
 
 
 def call_text(call: ops.Call, mapped: Mapped) -> str:
-    """The canonical text of *call* where *mapped* is mapped, without task and prefixes."""
+    """The canonical text of *call* while *mapped* is mapped, without task and prefixes."""
     return _by_hand(call, mapped) if words.is_by_hand(call) else _BY_FIELDS[type(call)](call, mapped)
 
 
@@ -70,7 +70,7 @@ def header_lines(program: ops.Program) -> list[str]:
 
 
 def expect_lines(program: ops.Program) -> list[str]:
-    """The canonical lines of all expectations of *program*, results aligned."""
+    """The canonical lines of all expectations of *program*, with results aligned."""
     series = [_series(expect) for expect in program.expects]
     width = max(map(len, series), default=0) + 3
     # In the form of the book's lines, so that the output of a run can be pasted here.
@@ -169,7 +169,7 @@ def _bytes(part: ByteRange | None) -> str:
 
 
 def _by_hand(call: words.ByHand, mapped: Mapped) -> str:
-    """The line of an operation that has a form of its own."""
+    """The line of an operation with a special form."""
     match call:
         case ops.Mmap():
             return _mmap(call, mapped)
@@ -208,7 +208,7 @@ def _by_fields(kind: type[ops.Call], row: Row) -> Callable[[Any, Mapped], str]:
 
 
 def _field(field: Field) -> Callable[[Any, Mapped], str] | None:
-    """The printer of a field, with the space before it; None for what is part of the verb."""
+    """The printer of a field, with the space before it; None for a field that is part of the verb."""
     match field:
         case Shape.RANGE:
             return lambda span, mapped: f" {_span(span, mapped)}"

@@ -1,4 +1,4 @@
-"""The canonical layout of a program text, and its problems as places: for editors and ``pfnlab fmt``."""
+"""The canonical layout of a program text, and its problems with places: for editors and ``pfnlab fmt``."""
 
 import re
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ class _LayoutRow(NamedTuple):
 def format_text(text: str, source: str = "<program>") -> str:
     """*text* in canonical layout: every comment and single blank lines kept, columns aligned.
 
-    :raises ProgramError: *text* is no correct program
+    :raises ProgramError: *text* is not a correct program
     """
     lines = list(lines_of(text, source))
     program = parse_lines(lines, source)
@@ -44,13 +44,13 @@ def format_text(text: str, source: str = "<program>") -> str:
 
 
 def program_text(program: Program) -> str:
-    """A program as a file of its own."""
+    """A program as a separate file."""
     return format_text(format_program(program), "counterexample")
 
 
 def _rows(lines: list[Line], program: Program) -> list[_LayoutRow]:
     """Canonical content for every line, in the order of the text."""
-    # The text may order its header otherwise than the canonical program does.
+    # The text may have its header in an order other than the canonical one.
     headers: dict[str, list[str]] = {keyword: [] for keyword in ("pfnlab", *HEADERS)}
     for content in header_lines(program):
         headers[content.partition(" ")[0]].append(content)
@@ -110,7 +110,7 @@ def _aligned(rows: list[_LayoutRow]) -> list[str]:
     return lines
 
 
-#: The extent of an error that begins at a word: that word; else one character.
+#: The extent of an error that begins at a word: that word; otherwise one character.
 _WORD = re.compile(r"[A-Za-z0-9_]+(?:-[A-Za-z0-9_]+)*-?|.")
 
 
@@ -130,15 +130,15 @@ class TextPlace(msgspec.Struct, frozen=True):
 
 
 class TextProblem(msgspec.Struct, frozen=True):
-    """Something wrong with a program text.
+    """An error or layout problem of a program text.
 
-    :param file: the text as it was named; ``-`` is standard input
+    :param file: the text's name; ``-`` is standard input
     :param line: the line it begins in, counted from 1
     :param column: the column it begins in, counted from 1, in characters
-    :param end: where it ends; the place itself belongs to it no more
-    :param severity: ``error`` where the text is no program, ``layout`` where it is not in canonical form
-    :param message: what is wrong and what to write instead, one line
-    :param fix: the text to put between both places; null where nobody knows one
+    :param end: its end, exclusive
+    :param severity: ``error`` if the text is not a program, ``layout`` if it is not in canonical form
+    :param message: the problem and a correction, one line
+    :param fix: the text to put between both places; null if there is no automatic fix
     """
 
     file: str
@@ -151,7 +151,7 @@ class TextProblem(msgspec.Struct, frozen=True):
 
 
 class FmtResult(Printed, frozen=True, kw_only=True, tag="pfnlab-fmt/1"):
-    """The check of the form of programs.
+    """The result of checking the layout of programs.
 
     :param problems: places that are not in canonical form, in the order of files and lines
     """
@@ -160,16 +160,16 @@ class FmtResult(Printed, frozen=True, kw_only=True, tag="pfnlab-fmt/1"):
 
     @property
     def outcome(self) -> Outcome:
-        """A problem is a discovery, and what is no program misuse."""
+        """A problem is a discovery, and a text that is not a program is misuse."""
         if any(problem.severity == "error" for problem in self.problems):
             return Outcome.MISUSE
         return Outcome.DISCOVERY if self.problems else Outcome.AS_EXPECTED
 
     def as_lines(self, form: str) -> str:
-        """A line each problem.
+        """One line per problem.
 
-        :param form: ``text`` as compilers have it and editors read it, ``github`` as GitHub shows it beside
-            the changed line
+        :param form: ``text`` in the form of compilers, which editors read; ``github`` in the form that GitHub
+            shows next to the changed line
         """
         if form == "github":
             return "".join(f"{_command(problem)}\n" for problem in self.problems)
@@ -190,7 +190,7 @@ def problems_of(text: str, source: str = "<program>") -> list[TextProblem]:
 
     All fixes together, applied from the last to the first, make the canonical form of the text.
 
-    :raises ProgramError: *text* is no text of a program at all: too large, or binary
+    :raises ProgramError: *text* cannot be the text of a program: too large, or binary
     """
     try:
         formatted = format_text(text, source)
@@ -210,9 +210,9 @@ def _error(text: str, source: str, error: ProgramError) -> TextProblem:
 
 
 def _layout(text: str, source: str, formatted: str) -> Iterator[TextProblem]:
-    """Each line that is otherwise in canonical form, and each run of lines that are missing or too much."""
+    """Each line that differs in canonical form, and each run of lines that are missing or superfluous."""
     before, after = text.splitlines(keepends=True), formatted.splitlines(keepends=True)
-    # By their letters alone: what canonical form changes in a line is its spaces, mostly.
+    # Compared by their letters: canonical form mostly changes only the spaces of a line.
     keys, new_keys = (["".join(line.split()) for line in lines] for lines in (before, after))
     matcher = SequenceMatcher(a=keys, b=new_keys, autojunk=False)
     for _, first, last, new_first, new_last in matcher.get_opcodes():
@@ -240,7 +240,7 @@ def _run(source: str, first: int, before: list[str], after: list[str]) -> TextPr
 
 
 def _line(source: str, number: int, before: str, after: str) -> TextProblem:
-    """The part of a line that is otherwise in its canonical form."""
+    """The part of a line that differs in its canonical form."""
     start = next((at for at, pair in enumerate(zip(before, after, strict=False)) if len(set(pair)) > 1), None)
     start = min(len(before), len(after)) if start is None else start
     most = min(len(before), len(after)) - start

@@ -1,4 +1,4 @@
-"""Operations on a process as a whole, and the words for what the kernel has numbers for."""
+"""Operations on a process as a whole, and the words for numbers of the kernel."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import msgspec
 from pfnlab.programs.lang.fields import Flag, Row, Shape, Word
 from pfnlab.programs.lang.span import OnPages
 
-#: The memory policies a program may name, of node 0, with the kernel's numbers.
+#: The memory policies that a program may name, for node 0, with the kernel's numbers.
 POLICIES: dict[str, int] = {"default": 0, "preferred": 1, "bind": 2}
 
-#: The limits of a process that a program may set, with the kernel's numbers (RLIMIT_*).
+#: The process limits that a program may set, with the kernel's numbers (RLIMIT_*).
 LIMITS: dict[str, int] = {"memlock": 8, "data": 2, "as": 9}
 
-#: The line of /proc/PID/status that says how much a process has of what a limit is on.
+#: The line of /proc/PID/status with the present amount of the resource that a limit is on.
 LIMITED_USES: dict[str, str] = {"memlock": "VmLck", "data": "VmData", "as": "VmSize"}
 
-#: Every madvise advice a program may name, with the kernel's number.
+#: Every madvise advice that a program may name, with the kernel's number.
 ADVICE: dict[str, int] = {
     **{"normal": 0, "random": 1, "sequential": 2, "willneed": 3, "dontneed": 4, "free": 8},
     **{"remove": 9, "dontfork": 10, "dofork": 11, "mergeable": 12, "unmergeable": 13, "hugepage": 14},
@@ -42,7 +42,7 @@ ADVICE_WORD = Word(
 class ProcessMadvise(OnPages, frozen=True, tag="process_madvise"):
     """process_madvise(2) of one range; ``advice`` is a key of :data:`ADVICE`.
 
-    :param target: the task whose memory is meant
+    :param target: the task whose memory is affected
     """
 
     row: ClassVar = Row(
@@ -60,7 +60,7 @@ class ProcessMadvise(OnPages, frozen=True, tag="process_madvise"):
 class Setrlimit(msgspec.Struct, frozen=True, tag="setrlimit"):
     """setrlimit(2) of the soft limit on ``resource``, a key of :data:`LIMITS`, for the process of the task.
 
-    :param room: the pages that the process may have more than it has now; None for any number
+    :param room: the pages that the process may have in addition to its present ones; None for any number
     """
 
     row: ClassVar = Row(
@@ -75,9 +75,9 @@ class Setrlimit(msgspec.Struct, frozen=True, tag="setrlimit"):
 
 
 class ProcessMrelease(msgspec.Struct, frozen=True, tag="process_mrelease"):
-    """process_mrelease(2) of the process of task ``victim``: memory of a process that was killed is taken.
+    """process_mrelease(2) of the process of task ``victim``: memory of a killed process is reaped.
 
-    :param killed: it is killed first, and not waited for; a processor is held, which keeps it from its end
+    :param killed: it is killed first, and not waited for; a held processor keeps it from exiting
     """
 
     row: ClassVar = Row((Shape.ANY_TASK, Flag("killed")), "process-mrelease", "S8.4", c="reap(turn.named)")

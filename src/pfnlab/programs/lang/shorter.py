@@ -1,7 +1,8 @@
 """A program with fewer operations that still shows the same (delta debugging).
 
-Operations are left out in ever smaller groups, then one by one until none can go: the result is 1-minimal. An
-operation goes together with those that need it, as a fork with all operations of its child.
+Operations are removed in smaller and smaller groups, then one by one until none can be removed: the result is
+1-minimal. An operation is removed together with those that need it, e.g. a fork with all operations of its
+child.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,12 +16,12 @@ from pfnlab.programs.lang.words import tasks_named
 
 
 def shrunk(program: Program, shows: Callable[[Program], bool]) -> Program:
-    """The last of :func:`shrink_steps`, or *program* where nothing can go."""
+    """The last of :func:`shrink_steps`, or *program* if nothing can be removed."""
     return [program, *shrink_steps(program, shows)][-1]
 
 
 def shrink_steps(program: Program, shows: Callable[[Program], bool]) -> Iterator[Program]:
-    """Ever shorter programs for which *shows* holds, each of them out of the one before."""
+    """Shorter and shorter programs for which *shows* holds, each derived from the one before."""
     size = max(1, len(program.ops) // 2)
     while True:
         smaller = first_that_shows(_without_groups(program, size), shows)
@@ -71,7 +72,7 @@ def _held_at(program: Program) -> dict[int, int]:
 
 
 def _concerned(op: Op) -> set[str]:
-    """The task that calls, and the one that its call names."""
+    """The calling task, and the task named by its call."""
     return {op.task, *tasks_named(op.call).values()}
 
 

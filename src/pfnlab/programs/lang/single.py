@@ -1,7 +1,7 @@
-"""One line by itself: an operation or a range that goes on from a program, or a device.
+"""A single line: an operation or a range that continues a program, or a device.
 
 For machines that are given their operations one at a time. The reader of whole programs reads the line, with
-the names of the program in mind, so the same words are understood and the same mistakes refused.
+the names of the program, so the same words are accepted and the same mistakes refused.
 """
 
 from pfnlab.base.errors import ProgramError
@@ -12,7 +12,7 @@ from pfnlab.programs.lang.span import Span
 from pfnlab.programs.lang.text import Reading, parse
 from pfnlab.programs.lang.words import FIRST_LINE, HEADERS, NO_DEVICE
 
-#: The first words of lines that are no operation.
+#: The first words of lines that are not operations.
 _OTHER_LINES = (*HEADERS, "pfnlab", "expect")
 
 
@@ -20,7 +20,7 @@ def read_op(text: str, program: Program, source: str = "<operation>") -> Op:
     """The operation *text*, the next one of *program*.
 
     :param program: it may still have no operation, and a processor may be held at its end
-    :raises ProgramError: it is no operation, or not one that can come here
+    :raises ProgramError: it is not an operation, or not one that is allowed here
     """
     reading = _reading(program, source)
     line = _line(text, program, source, "an operation, as `munmap a[4:8]`")
@@ -31,9 +31,9 @@ def read_op(text: str, program: Program, source: str = "<operation>") -> Op:
 
 
 def read_span(text: str, program: Program, source: str = "<range>") -> Span:
-    """The range *text* where *program* ends: ``a[4:8]``, ``a[3]`` or ``a`` of an area, or of a device.
+    """The range *text* at the end of *program*: ``a[4:8]``, ``a[3]`` or ``a`` of an area, or of a device.
 
-    :raises ProgramError: it is none, or nothing has that name
+    :raises ProgramError: it is not a range, or nothing has that name
     """
     reading = _reading(program, source)
     line = _line(text, program, source, "a range, as `a[4:8]`")
@@ -41,9 +41,9 @@ def read_span(text: str, program: Program, source: str = "<range>") -> Span:
 
 
 def read_device(text: str) -> Device:
-    """The device *text*, as ``bar: pci, 16 pages``.
+    """The device *text*, e.g. ``bar: pci, 16 pages``.
 
-    :raises ProgramError: it is none
+    :raises ProgramError: it is not a device
     """
     if "\n" in text:
         raise ProgramError("a device is one line: write `bar: pci, 16 pages`", source="<device>")

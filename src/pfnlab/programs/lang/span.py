@@ -1,4 +1,4 @@
-"""Pages of something that has a name, and the form of operations on them."""
+"""Pages of a named object, and the form of operations on them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ class Span(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def parts(self) -> tuple[str, int, int]:
-        """Its name and its bounds, for structures that have them as fields of their own."""
+        """Its name and its bounds, for structures with separate fields for them."""
         return self.name, self.start, self.end
 
     @property
     def pages(self) -> int:
-        """How many pages the span holds."""
+        """The number of pages of the span."""
         return self.end - self.start
 
     def meets(self, other: Span) -> bool:
-        """True where any page lies in both."""
+        """True if the two have a page in common."""
         return self.name == other.name and self.start < other.end and other.start < self.end
 
     def contains(self, other: Span) -> bool:
-        """True where every page of *other* lies in this span."""
+        """True if every page of *other* lies in this span."""
         return self.name == other.name and self.start <= other.start and other.end <= self.end
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The text form of a program: one header, operation or expectation a line.
+"""The text form of a program: one header, operation or expectation per line.
 
 The grammar, with ``SPAN`` one of ``a[4:8]``, ``a[3]`` and ``a`` (the whole mapping of a)::
 
@@ -10,8 +10,8 @@ The grammar, with ``SPAN`` one of ``a[4:8]``, ``a[3]`` and ``a`` (the whole mapp
     [fail FUNCTION N [in FUNCTION]:] [skip FUNCTION [N]:] [hold FUNCTION [N] [return]:] [TASK:] OPERATION
     expect KERNEL[..[KERNEL]] nothing left | leaked SPAN MODE, ...
 
-Written by hand rather than with a grammar tool: every refusal says what to write instead, which needs
-to know where in which operation reading stopped.
+Written by hand rather than with a grammar tool: every refusal includes a correction, which depends on the
+place in the operation where reading stopped.
 """
 
 from collections.abc import Collection, Iterable
@@ -41,9 +41,9 @@ class Reading(CallReader):
         self._started = False
 
     def go_on(self, program: Program) -> None:
-        """Go on after the operations of *program*, which was judged before; it may be unfinished.
+        """Continue after the operations of *program*, which was judged before; it may be unfinished.
 
-        What is read from here on is in :attr:`ops`.
+        The operations read from here on are in :attr:`ops`.
         """
         self._started = True
         for device in program.devices:
@@ -54,9 +54,9 @@ class Reading(CallReader):
             self.scope.op(op)
 
     def lone_span(self, line: Line, devices: Collection[str]) -> Span:
-        """Read a line that is nothing but a range.
+        """Read a line that is only a range.
 
-        :param devices: names of which there are pages without a mapping
+        :param devices: names that have pages without a mapping
         """
         try:
             is_device = line.next in devices
@@ -224,7 +224,7 @@ class Reading(CallReader):
             line.need(",", example)
 
     def finish(self, last: int) -> Program:
-        """The program, now that its *last* line was read."""
+        """The program, after its *last* line was read."""
         if not self._started:
             message = f"this is empty: a program starts with the line `{FIRST_LINE}`"
             raise ProgramError(message, source=self.source, line=1, column=1)
@@ -246,7 +246,7 @@ class Reading(CallReader):
 def parse(text: str, source: str = "<program>") -> Program:
     """Read the text form.
 
-    :raises ProgramError: at the first place that is wrong
+    :raises ProgramError: at the first error
     """
     return parse_lines(lines_of(text, source), source)
 
@@ -278,7 +278,7 @@ def read_prefixes(line: Line, at: dict[str, int]) -> tuple[Fail | None, Skip | N
         at[f"{prefix} function"] = line.column
         function = line.word("kernel function", PREFIXES[prefix])
         at[f"{prefix} nth"] = line.column
-        # Only of a refusal the number must be given.
+        # The number is required only for a refusal.
         needed = prefix == "fail" or line.kind == "number"
         nth = line.number_of("number of the call", PREFIXES[prefix]) if needed else 1
         if prefix == "fail":
@@ -296,7 +296,7 @@ def read_prefixes(line: Line, at: dict[str, int]) -> tuple[Fail | None, Skip | N
 
 
 def _in_order(line: Line, prefix: str, before: list[str]) -> None:
-    """Refuse a prefix that is there already, or one that comes too late."""
+    """Refuse a prefix that is repeated or out of order."""
     if prefix in before:
         line.fail(f"`{prefix}` stands there already: leave out one")
     order = list(PREFIXES)

@@ -1,9 +1,9 @@
 """The colours of a program text: the words of the language and their places on a line, as a neutral table.
 
 The grammars of editors are made from it (``tools/make_editors.py``), and ``tokens.json``, which other
-highlighters read. A line begins in the context ``line``. At every place that is no space, the first rule of
-the context that matches there gives the token, and names the context of what follows on the line. Each
-context ends with rules that match anything, so that no letter is without a token.
+highlighters read. A line begins in the context ``line``. At every character except a space, the first rule of
+the context that matches there determines the token, and the context for the rest of the line. Each context
+ends with rules that match anything, so that every character has a token.
 """
 
 import re
@@ -18,8 +18,8 @@ from pfnlab.programs.lang.ops import MAIN_TASK
 from pfnlab.programs.lang.process_ops import ADVICE, LIMITS, POLICIES
 from pfnlab.programs.lang.walk_ops import CLEARED_REFS
 
-#: What a token can be. ``text`` is a title or question, ``mark`` a bracket or other sign, ``builtin`` memory
-#: that is there without a declaration, ``error`` what cannot stand where it stands.
+#: The kinds of tokens. ``text`` is a title or question, ``mark`` a bracket or other sign, ``builtin`` memory
+#: that needs no declaration, ``error`` a token that is not allowed in its place.
 TokenKind = Literal[
     "keyword",
     "operation",
@@ -46,11 +46,11 @@ _NUMBER = r"-?(?:0[xX][0-9a-fA-F]+|[0-9]+)" + _END
 class TokenRule(NamedTuple):
     """One rule of a context: words, or a pattern.
 
-    Patterns keep to what regular expressions of Python, JavaScript and Oniguruma have in common, and look
+    Patterns use only the common subset of regular expressions of Python, JavaScript and Oniguruma, and look
     ahead only.
 
-    :param words: these words, each as a whole; empty where there is a pattern
-    :param context: the context of what follows; empty for the same
+    :param words: these words, each as a whole; empty if there is a pattern
+    :param context: the context for what follows; empty for the same
     """
 
     token: TokenKind
@@ -65,7 +65,7 @@ class TokenRule(NamedTuple):
 
 
 def contexts() -> dict[str, tuple[TokenRule, ...]]:
-    """All contexts by name, the one of a line's beginning first."""
+    """All contexts by name, starting with that of the beginning of a line."""
     name, number = TokenRule("name", pattern=_NAME), TokenRule("number", pattern=_NUMBER)
     brackets = TokenRule("mark", pattern=r"[:\[\]]")
     modes = TokenRule("mode", _once((*words.MODES, *IOREMAP_NUMBERS, *MEMREMAP_NUMBERS, *words.DRIVER_MODES)))
@@ -100,7 +100,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
     return {
         "line": _closed(
             TokenRule("keyword", ("title", "asks"), context="text"),
-            # A word before `=` or `:` is a name, or wants to be one.
+            # A word before `=` or `:` is a name, or intended as one.
             TokenRule("name", pattern=r"[a-z][a-z0-9_]{0,11}(?=[ \t]*=)"),
             TokenRule("task", (MAIN_TASK,)),
             TokenRule("task", pattern=r"[a-z][a-z0-9_]{0,11}(?=[ \t]*:)"),
@@ -115,7 +115,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
                 "operation", tuple(verb for verb in words.VERBS if verb not in special), context="operand"
             ),
             TokenRule("comment", pattern="#.*"),
-            # No operation, or not yet: what follows is coloured as if it were one.
+            # Not an operation, or not yet: the rest is coloured as if it were one.
             TokenRule("error", pattern=_WORD, context="operand"),
         ),
         "text": (TokenRule("text", pattern=r"[^ \t].*"),),
@@ -136,14 +136,14 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
             name,
             number,
         ),
-        # The call of a kernel function that a prefix is about, up to its colon.
+        # The call of a kernel function in a prefix, up to its colon.
         "call": _closed(
             TokenRule("keyword", ("in", "return")),
             TokenRule("mark", pattern=":", context="line"),
             TokenRule("function", pattern=r"[A-Za-z_][A-Za-z0-9_]{0,63}" + _END),
             number,
         ),
-        # An area or a device, which may be called as a word that is none of the language.
+        # An area or a device, whose name may be any word outside the language.
         "operand": _closed(builtin, TokenRule("name", pattern=_NAME, context="arguments")),
         "mapped": _closed(brackets, number, TokenRule("name", pattern=_NAME, context="source")),
         # Of remap_file_pages: the rest of the area's pages, then the device.
@@ -187,7 +187,7 @@ def contexts() -> dict[str, tuple[TokenRule, ...]]:
 
 
 def _closed(*rules: TokenRule) -> tuple[TokenRule, ...]:
-    """*rules*, a comment, and what matches anything else."""
+    """*rules*, a comment, and a rule for anything else."""
     return (
         *rules,
         TokenRule("comment", pattern="#.*"),
@@ -201,7 +201,7 @@ def _once(words: Iterable[str]) -> tuple[str, ...]:
 
 
 def token_table() -> dict[str, Any]:
-    """The table as ``tokens.json`` has it: every context's rules, ``[token, pattern, context]`` each."""
+    """The table in the form of ``tokens.json``: every context's rules, ``[token, pattern, context]`` each."""
     return {
         "format": "pfnlab-tokens/1",
         "start": "line",

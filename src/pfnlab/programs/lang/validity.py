@@ -1,4 +1,4 @@
-"""The static rules of a program and its schedules: devices, areas, tasks, ranges, processors that are held.
+"""The static rules of a program and its schedules: devices, areas, tasks, ranges and held processors.
 
 A :class:`ProgramValidity` is given every header, operation and expectation in order and knows the meaning of
 names at that point. It judges values, not text, so the text and the JSON form obey the same rules.
@@ -16,29 +16,29 @@ from pfnlab.programs.lang.process_ops import ProcessMrelease
 #: Operations that cannot be held: they end a task or its program, start a thread, or do nothing.
 _NEVER_HELD = ops.Exit | ops.Kill | ops.Exec | ops.Thread | ops.Look | ops.Release
 
-#: Operations that start a thread, or change which devices are there: not while one is held.
+#: Operations that start a thread, or add or remove devices: not allowed while a processor is held.
 _NOT_WHILE_HELD = ops.Thread | SlotCall
 
 
-#: How many processors are held at a time.
+#: The maximum number of processors held at a time.
 MAX_HELD = 2
 
 
 class ScheduleValidity:
-    """The processors that are held, while the operations of a program are judged in order.
+    """The held processors, while the operations of a program are judged in order.
 
     :param names: the meaning of the names at the operation
     """
 
     def __init__(self, names: Names) -> None:
         self._names = names
-        #: The tasks whose processors are held, in the order in which they were, each with its operation.
+        #: The tasks whose processors are held, in the order of their holds, each with its operation.
         self._held: dict[str, str] = {}
-        #: Tasks that were forked since one is held.
+        #: Tasks that were forked while a processor was held.
         self._newborn: set[str] = set()
 
     def op(self, op: ops.Op) -> None:
-        """Judge *op* and let it take effect on the held processors."""
+        """Judge *op* and apply its effect on the held processors."""
         if isinstance(op.call, ProcessMrelease) and op.call.killed:
             self._killed(op)
         if isinstance(op.call, ops.Release):
@@ -62,7 +62,7 @@ class ScheduleValidity:
         if not self._held:
             raise Wrong("nothing is held here: write `hold unmap_vmas: munmap a` above", "verb")
         names = " or ".join(f"`release {held}`" for held in self._held)
-        # Who goes on first is what such a program asks, so its text says it.
+        # The order of resumption is the question of such a program, so its text must state it.
         if task is None and len(self._held) > 1:
             raise Wrong(f"{len(self._held)} processors are held: write {names}", "verb")
         if task is not None and task not in self._held:
@@ -72,7 +72,7 @@ class ScheduleValidity:
             self._newborn.clear()
 
     def _killed(self, op: ops.Op) -> None:
-        """A process is killed and not waited for, so something has to keep it from its end."""
+        """Check that something keeps a process that is killed, but not waited for, from exiting."""
         assert isinstance(op.call, ProcessMrelease)
         victim = op.call.victim
         if not self._held:
@@ -109,7 +109,7 @@ class ScheduleValidity:
 
 
 def check_prefixes(op: ops.Op) -> None:
-    """Refuse prefixes that name no function or no call, or do not go with each other or the operation."""
+    """Refuse prefixes without a function or a call, or that do not fit each other or the operation."""
     for prefix, forced in (("fail", op.fail), ("skip", op.skip), ("hold", op.hold)):
         if forced is None:
             continue
@@ -130,7 +130,7 @@ def check_prefixes(op: ops.Op) -> None:
 
 
 def _function(name: str, prefix: str, field: str) -> None:
-    # `return` would be a name by its letters; in C and in a hold it is none.
+    # `return` would be a name by its letters; in C and in a hold it is not.
     if name == "return" or not words.FUNCTION.fullmatch(name):
         example = "__pte_alloc" if prefix == "fail" else "unmap_vmas"
         raise Wrong(
@@ -148,7 +148,7 @@ class ProgramValidity(CallValidity):
         self._expects = 0
 
     def text(self, keyword: str, text: str) -> None:
-        """A title or question: one line of printable text."""
+        """Check a title or question: one line of printable text."""
         if len(text) > words.MAX_TITLE:
             raise Wrong(f"`{keyword}` takes at most {words.MAX_TITLE} characters: shorten it", keyword)
         if text != " ".join(text.split()) or not text.isprintable():
@@ -198,21 +198,21 @@ class ProgramValidity(CallValidity):
         self.grow(area.name, area.pages)
 
     def op(self, op: ops.Op) -> None:
-        """Judge *op* and let it take effect on names."""
+        """Judge *op* and apply its effect on names."""
         if not self.devices:
             raise Wrong("no device yet: write `device  bar: pci, 16 pages` above the first operation", "verb")
         self._ops += 1
         if self._ops > words.MAX_OPS:
             raise Wrong(f"a program has at most {words.MAX_OPS} operations: split it", "verb")
         check_prefixes(op)
-        if not isinstance(op.call, ops.Release):  # which is no task's: the task may be held or ended
+        if not isinstance(op.call, ops.Release):  # which belongs to no task: the task may be held or ended
             self.check_alive(op.task)
         self._schedule.op(op)
         self.call(op.call)
         self._update_tasks(op)
 
     def _update_tasks(self, op: ops.Op) -> None:
-        """Let *op* take effect on tasks."""
+        """Apply the effect of *op* on tasks."""
         if isinstance(op.call, ops.Fork):
             self.add_task(op.call.child, op.call.child)
         elif isinstance(op.call, ops.Thread):

@@ -1,4 +1,4 @@
-"""Operations that look at a mapping in another way than the task's own loads and stores (S7)."""
+"""Operations that access a mapping in another way than the task's own loads and stores (S7)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 from pfnlab.programs.lang.fields import Row, Shape, Word
 from pfnlab.programs.lang.span import OnPages, Span
 
-#: Other ways to a page than the processor's own (S7), by which the kernel reads or writes it for the task.
+#: Ways to a page other than the processor's own (S7), by which the kernel reads or writes it for the task.
 Walker = Literal[
     "mem_read",
     "mem_write",
@@ -26,7 +26,7 @@ Walker = Literal[
     "userfaultfd",
 ]
 
-#: Walkers that tell of entries, and reach no page.
+#: Walkers that report entries, and reach no page.
 LOOKING_WALKERS: tuple[Walker, ...] = ("pagemap", "pagemap_scan", "numa_maps", "smaps", "smaps_rollup")
 
 #: Walkers that store a value, and those that take a range; the others take one page.
@@ -39,18 +39,18 @@ BYTE_WALKERS: tuple[Walker, ...] = ("mem_read", "mem_write", "process_vm_writev"
 #: The nodes that move_pages can move pages to; guests have one.
 Node = Literal["node0"]
 
-#: What clear_refs clears, with the number that is written for it.
+#: The bits that clear_refs clears, with the number that is written for them.
 CLEARED_REFS: dict[str, int] = {"all": 1, "anon": 2, "mapped": 3, "soft_dirty": 4, "peak": 5}
 _REFS = Word(
     CLEARED_REFS, "kind of references", "soft_dirty", plainer=("peak", "mapped", "anon", "all", "soft_dirty")
 )
 
-#: Bytes that one operation moves, at most.
+#: The maximum number of bytes that one operation moves.
 MAX_BYTES_MOVED = 16384
 
 
 class ByteRange(msgspec.Struct, frozen=True):
-    """Bytes from a place in the first page on; they may end in another page, which nobody names.
+    """Bytes from a place in the first page on; they may end in another page, which is not named.
 
     :param offset: from the start of the page
     """
@@ -60,11 +60,11 @@ class ByteRange(msgspec.Struct, frozen=True):
 
 
 class Walk(msgspec.Struct, frozen=True, tag="walk"):
-    """The kernel looks at pages ``span`` of the task in another way than the task itself.
+    """The kernel accesses pages ``span`` of the task in another way than the task itself.
 
     :param value: 32 bits to store, for :data:`STORING_WALKERS`; of bytes the first one, the others ascend
     :param bytes: for :data:`BYTE_WALKERS`; None for the page's first 32 bits
-    :param node: for ``move_pages``, the node to move to; None to ask where the pages are
+    :param node: for ``move_pages``, the node to move to; None to query where the pages are
     """
 
     walker: Walker
@@ -89,7 +89,7 @@ class ClearRefs(msgspec.Struct, frozen=True, tag="clear_refs"):
 
 
 class Mincore(OnPages, frozen=True, tag="mincore"):
-    """mincore(2): the value is a digit a page."""
+    """mincore(2): the value is a digit per page."""
 
     row: ClassVar = Row(
         (Shape.RANGE,), "mincore", "S7.5", weight=2, seen=True, traced="mincore", c="in_core({at}, {pages})"
@@ -99,7 +99,7 @@ class Mincore(OnPages, frozen=True, tag="mincore"):
 class ProcessVmReadv(OnPages, frozen=True, tag="process_vm_readv"):
     """The task reads page ``span.start`` of itself with process_vm_readv(2).
 
-    :param bytes: those that are read and reported; None for some from the page's start, which are not
+    :param bytes: the bytes to read and report; None for some from the page's start, which are not reported
     """
 
     bytes: ByteRange | None = None

@@ -1,6 +1,6 @@
 """The words and limits of the language, the table of operations, and the nearest word to a misspelt one.
 
-The operations with a form of their own are :data:`ByHand`; the others have a row, by word and verb.
+Operations with a special form are :data:`ByHand`; the others have a row, by word and verb.
 """
 
 import re
@@ -16,8 +16,7 @@ from pfnlab.programs.lang.walk_ops import Node, ProcessVmReadv, Walk, Walker
 #: The operations that declare a row, in the order of the union.
 ROWS: dict[type[ops.Call], Row] = {kind: kind.row for kind in get_args(ops.Call) if hasattr(kind, "row")}
 
-#: The operations whose lines have a form of their own: they name something new, or one field depends on
-#: another.
+#: The operations whose lines have a special form: they name something new, or one field depends on another.
 ByHand = (
     ops.Mmap
     | ops.Mremap
@@ -31,7 +30,7 @@ ByHand = (
 
 
 def is_by_hand(call: ops.Call) -> TypeGuard[ByHand]:
-    """True where *call* is none of the table."""
+    """True if *call* is not in the table."""
     return type(call) not in ROWS
 
 
@@ -57,7 +56,7 @@ BY_VERB: dict[str, type[ops.Call]] = {verb: kind for kind in ROWS for verb in ve
 def verbs_on(*shapes: Shape, more: bool | None = None) -> tuple[str, ...]:
     """The verbs of the operations whose first field is one of *shapes*, in the table's order.
 
-    :param more: only those that have other fields too, or only those that have none
+    :param more: only those with other fields too, or only those without
     """
     return tuple(
         verb
@@ -72,7 +71,7 @@ TRACED: dict[str, type[ops.Call]] = {name: kind for kind, row in ROWS.items() fo
 
 
 def tasks_named(call: ops.Call) -> dict[str, str]:
-    """The tasks that an operation of the table names, by the fields they are in; none that is held."""
+    """The tasks that an operation of the table names, by their fields, except held ones."""
     if is_by_hand(call):
         return {}
     fields = zip(call.__struct_fields__, ROWS[type(call)].fields, strict=True)
@@ -83,24 +82,24 @@ def tasks_named(call: ops.Call) -> dict[str, str]:
 VERSION = 1
 FIRST_LINE = f"pfnlab program {VERSION}"
 
-#: The source of an anonymous mapping, where others name a device.
+#: The source of an anonymous mapping, in place of a device.
 ANON: ops.Via = "anon"
 
 #: The source of a mapping of perf_event_open(2): a page of the event and the pages of its ring buffer.
 PERF: ops.Via = "perf"
 
-#: The sources that are no device: each is its own interface, and its pages are counted from 0.
+#: The sources that are not devices: each is its own interface, and its pages are counted from 0.
 NO_DEVICE: tuple[ops.Via, ...] = (ANON, PERF)
 
-#: What they are called.
+#: Their names in messages.
 KIND_OF_MEMORY = {ANON: "anonymous memory", PERF: "a buffer of perf"}
 
-#: The pages of the clock, which every process has somewhere of its own, until mremap moves them to an area:
-#: how many they are, and a line that moves them.
+#: The pages of the clock, which every process has somewhere, until mremap moves them to an area: their
+#: number, and a line that moves them.
 VVAR_PAGES = 4
 VVAR_MOVED = f"`v = mremap {VVAR} {VVAR_PAGES} pages maymove fixed`"
 
-#: The pages of a buffer of perf at most: fewer than every user may lock.
+#: The maximum number of pages of a perf buffer: fewer than every user may lock.
 MAX_PERF_PAGES = 65
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,11}")
@@ -138,7 +137,7 @@ UNITS: dict[str, int] = {
 }
 
 KINDS: dict[str, ops.DeviceKind] = {kind: kind for kind in get_args(ops.DeviceKind)}
-#: The most pages of a device of a kind; others are limited by :data:`MAX_PAGES` alone.
+#: The maximum number of pages of a device by kind; other kinds are limited only by :data:`MAX_PAGES`.
 MOST_PAGES: dict[ops.DeviceKind, int] = {
     "lowmem": MAX_LOWMEM_PAGES,
     "isa": MAX_ISA_PAGES,
@@ -151,17 +150,17 @@ VIAS: dict[str, ops.Via] = {via: via for via in ops.PCI_VIAS}
 SHARING: dict[str, bool] = {"shared": True, "private": False}
 PROTS = frozenset({"none", "r", "w", "x", "rw", "rx", "wx", "rwx"})
 MODES = ("wb", "wc", "uc-", "uc", "wt", "wp")
-#: The ways the guest driver maps, and the modes it can be given.
+#: The ways in which the guest driver maps, and the modes it can be given.
 DRIVER_HOW: dict[str, DriverHow] = {how: how for how in get_args(DriverHow)}
 DRIVER_MODES: dict[str, DriverMode] = {mode: mode for mode in get_args(DriverMode)}
-#: Other ways to a page, and reasons why a fork is refused.
+#: Other ways to a page, and reasons for refusing a fork.
 WALKERS: dict[str, Walker] = {walker: walker for walker in get_args(Walker)}
 NODES: dict[str, Node] = {word: word for word in get_args(Node)}
 FORK_WORDS: dict[str, ops.ForkRefusal] = {word: word for word in get_args(ops.ForkRefusal)}
 UNMAP_WORDS = ("keep_cows",)
-#: A limit that leaves any number of pages.
+#: A limit that allows any number of pages.
 UNLIMITED = "unlimited"
-#: The words of fields that are one word, there or not.
+#: Fields that are one word, present or not.
 FLAGS = tuple(field.word for row in ROWS.values() for field in row.fields if isinstance(field, Flag))
 MMAP_WORDS = ("populate", "locked", "over")
 MREMAP_WORDS = ("maymove", "fixed", "dontunmap", "over")
@@ -184,7 +183,7 @@ TASK_VERBS = verbs_on(Shape.ANY_TASK)
 #: Operations on a task that is held.
 HELD_VERBS = verbs_on(Shape.HELD)
 
-#: Operations that make a task, with the line that does it.
+#: Operations that make a task, each with an example line.
 BIRTHS: dict[str, str] = {"fork": "c = fork", "thread": "t = thread"}
 
 #: All operations, in the order in which messages list them.
@@ -198,15 +197,15 @@ VERBS = (
     *(*WORD_VERBS, *TASK_VERBS, *PLAIN_VERBS, *HELD_VERBS),
 )
 
-#: The prefixes of a task, in this order, each at most once, with an example line.
+#: The prefixes of an operation, in this order, each at most once, with an example line.
 PREFIXES: dict[str, str] = {
     "fail": "`fail __pte_alloc 1: c = fork`",
     "skip": "`skip flush_tlb_mm_range: munmap a`",
     "hold": "`hold unmap_vmas: munmap a`",
 }
 
-#: Functions the model can be stopped at; a kernel can be stopped anywhere, so `hold` takes others too.
-#: ``unlink`` is unlink_file_vma up to 6.1 and unlink_file_vma_batch_final from 6.12 on.
+#: Functions at which the model can be stopped; a kernel can be stopped anywhere, so `hold` accepts others
+#: too. ``unlink`` is unlink_file_vma up to 6.1 and unlink_file_vma_batch_final from 6.12 on.
 HOLD_FUNCTIONS = (
     *("unmap_vmas", "untrack_pfn", "pfnmap_untrack", "memtype_erase", "memtype_reserve", "tlb_gather_mmu"),
     *("flush_tlb_mm_range", "free_pgtables", "unlink", "tlb_finish_mmu", "vm_area_free", "move_page_tables"),
@@ -214,8 +213,8 @@ HOLD_FUNCTIONS = (
     *("vmf_insert_pfn_prot", "pfnlab_mmap", "pfnlab_fault"),
 )
 
-#: Words that cannot be names. ``moved`` is the second place of a BAR; ``phys``, ``ram`` and ``region`` stand
-#: for pages of no device in observations.
+#: Words that cannot be names. ``moved`` is the second place of a BAR; ``phys``, ``ram`` and ``region`` are
+#: pages outside devices in observations.
 KEYWORDS = frozenset(
     {
         *("pfnlab", "program", "expect", "in", "return", "nothing", "left", "leaked", "page", "pages", "end"),
@@ -228,7 +227,7 @@ KEYWORDS = frozenset(
 
 
 def did_you_mean(word: str, choices: Iterable[str], unlisted: Iterable[str] = ()) -> str:
-    """``: did you mean `munmap`?`` or, when nothing is near, the list of choices to write instead.
+    """``: did you mean `munmap`?`` or, if nothing is near, the list of choices to write instead.
 
     :param unlisted: words that may be meant, but are not listed
     """
@@ -242,8 +241,8 @@ def did_you_mean(word: str, choices: Iterable[str], unlisted: Iterable[str] = ()
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """The choice that *word* is probably a misspelling of; None when none is near."""
-    import difflib  # only needed once something is wrong
+    """The choice that *word* is probably a misspelling of; None if none is near."""
+    import difflib  # only needed after an error
 
     lowered = {choice.lower(): choice for choice in choices}
     matches = difflib.get_close_matches(word[:40].lower(), list(lowered), n=1)

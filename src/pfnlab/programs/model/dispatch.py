@@ -44,19 +44,19 @@ from pfnlab.programs.model.walking import process_vm_readv, status_text, walked
 from pfnlab.programs.runs.observation import MOVED, SAME
 from pfnlab.programs.runs.places import Places, without_contents
 
-#: So many frames an entry can name.
+#: The number of frames that an entry can name.
 _FRAMES = PHYSICAL_MASK + 1 >> PAGE_SHIFT
 
 
 class CallResult(NamedTuple):
-    """The result of a call: errno, 0 for success, and a value where there is one."""
+    """The result of a call: errno, 0 for success, and a value if there is one."""
 
     errno: int
     value: int | str | None = None
 
 
 def perform(kernel: Kernel, task: Task, call: ops.Call, places: Places) -> CallResult:
-    """Run *call* as *task*; contents that are the machine's own are not reported."""
+    """Run *call* as *task*; contents that depend on the machine are not reported."""
     error, value = _perform(kernel, task, call, places)
     return CallResult(error, without_contents(call, value, places))
 
@@ -89,9 +89,9 @@ def _perform(kernel: Kernel, task: Task, call: ops.Call, places: Places) -> Call
 
 
 def _system_call(kernel: Kernel, task: Task, call: ops.SystemCall, places: Places) -> int | str | None:
-    """Make the system call behind *call*.
+    """Make the system call for *call*.
 
-    :return: its value, where it has one
+    :return: its value, if it has one
     :raises ModelledErrno: its error
     """
     mm = task.mm
@@ -135,7 +135,7 @@ def _system_call(kernel: Kernel, task: Task, call: ops.SystemCall, places: Place
         case device_ops.VfioReset(device=device):
             _vfio(kernel, places, device).reset()
         case device_ops.VfioClose(device=device):
-            # The agent has the descriptor, and its calls are no part of an order.
+            # The agent has the descriptor, and its calls are not part of an order.
             with kernel.trace.unseen(), kernel.as_init():
                 _vfio(kernel, places, device).close()
         case (
@@ -189,7 +189,7 @@ def _check_offset(task: Task, call: ops.RemapFilePages, places: Places) -> None:
 
 
 def _ask_driver(kernel: Kernel, task: Task, call: device_ops.DriverRequest, places: Places) -> None:
-    """Make a call of *task* that only the driver can do."""
+    """Make a call of *task* that only the driver can make."""
     if kernel.driver is None:
         kernel.driver = DriverState()
     driver: DriverState = kernel.driver
@@ -236,7 +236,7 @@ def _ask_driver(kernel: Kernel, task: Task, call: device_ops.DriverRequest, plac
 
 
 def _vfio(kernel: Kernel, places: Places, device: str) -> VfioDevice:
-    """The device, which the agent opens for the first operation on it, whatever that is."""
+    """The device, which the agent opens for the first operation on it, whichever that is."""
     if device not in kernel.vfio:
         pfns = places.devices[device]
         with kernel.as_init():
@@ -246,7 +246,7 @@ def _vfio(kernel: Kernel, places: Places, device: str) -> VfioDevice:
 
 
 def _pci(kernel: Kernel, places: Places, device: str) -> PciDevice:
-    """The device as the bus was scanned last; a kernel that was not booted with it scans now."""
+    """The device in the state of the last bus scan; a kernel that was not booted with it scans now."""
     if device == device_ops.MOVED_BAR:
         device = next(iter(kernel.pci))
     pci: PciDevice = kernel.pci.setdefault(device, PciDevice(places.devices[device]))
@@ -254,7 +254,7 @@ def _pci(kernel: Kernel, places: Places, device: str) -> PciDevice:
 
 
 def _slot(kernel: Kernel, places: Places, name: str, call: device_ops.SlotCall) -> None:
-    """A device comes or goes."""
+    """Plug or unplug a device."""
     device = _pci(kernel, places, name)
     match call:
         case device_ops.Remove():
@@ -298,7 +298,7 @@ def _mmap(kernel: Kernel, task: Task, call: ops.Mmap, places: Places) -> None:
 
 
 def _pgoff(via: ops.Via, source: Span, places: Places) -> int:
-    """The offset in pages at which *source* is in a file, as that interface counts."""
+    """The offset in pages of *source* in a file, as that interface counts."""
     if via in NO_DEVICE:
         return 0
     if via == "vfio":
@@ -333,7 +333,7 @@ def _file(kernel: Kernel, task: Task, call: ops.Mmap, places: Places) -> MappedF
     proc = via.startswith("proc-")
     pci = _pci(kernel, places, call.source.name)
     pci.open()
-    # /proc/bus/pci has no fallocate wrapper that changed; sysfs files learned to say so first in 6.19.
+    # /proc/bus/pci has no fallocate wrapper that changed; sysfs files check the operation first from 6.19 on.
     says_first = kernel.profile.fallocate_checks_op_first and not proc
     fallocate = errno.EOPNOTSUPP if says_first else errno.EFBIG
     revoked = kernel.profile.pci_files_revoked

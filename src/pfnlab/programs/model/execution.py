@@ -1,7 +1,7 @@
 """A program's operations on the modelled kernel: one by one, or side by side with some that are held.
 
-Programs for which it has no rule are refused. Of kernels before 6.1 only the tracking and its flushes are
-known, from the list of bugs (``docs/bugs.md``).
+Programs without a rule are refused. For kernels before 6.1 only the tracking and its flushes are known, from
+the list of bugs (``docs/bugs.md``).
 """
 
 from functools import partial
@@ -26,13 +26,13 @@ from pfnlab.programs.runs.places import Places
 #: The function that flushes pages of an address space.
 FLUSH = "flush_tlb_mm_range"
 
-#: Functions the model can leave out.
+#: Functions whose calls the model can omit.
 _SKIPPED = (FLUSH,)
 
 _OWN_MEMORY = "the model does not know how often mlockall flushes: it fills the program's own memory too"
 
 
-#: Advice newer than the oldest profile; no older kernel was asked about it.
+#: Advice newer than the oldest profile; no older kernel was tested with it.
 _NEW_ADVICE = ("populate_read", "populate_write", "dontneed_locked", "collapse")
 
 
@@ -84,7 +84,7 @@ class OneByOne:
 
     @property
     def settled(self) -> bool:
-        """True where nothing is under way."""
+        """True if nothing is under way."""
         return True
 
     def step(self, op: Op) -> Returned:
@@ -118,10 +118,10 @@ class OneByOne:
 
 
 class SideBySide(OneByOne):
-    """Every task has a processor of its own, and some of them may stand still in the middle.
+    """Every task has its own processor, and some of them may be paused in the middle of an operation.
 
-    In such a program a kernel's order of calls is not observed, and its flushes only while a processor is
-    held, by the counters of the address spaces.
+    In such a program a kernel's order of calls is not observed, and its flushes are observed only while a
+    processor is held, by the counters of the address spaces.
     """
 
     def __init__(self, kernel: Kernel, places: Places) -> None:
@@ -130,16 +130,16 @@ class SideBySide(OneByOne):
         self._generations = self._tlb_generations()
         #: The operations under way, by their tasks.
         self._open: dict[str, Op] = {}
-        #: The flushes of the last step count: it reaped no memory of a program's own, and released nobody.
+        #: The flushes of the last step count: it reaped no memory of a program's own, and released no task.
         self._counts = True
 
     @property
     def settled(self) -> bool:
-        """True where nothing is under way."""
+        """True if nothing is under way."""
         return not self._processors.held
 
     def step(self, op: Op) -> Returned:
-        """Begin *op* and see how far it gets."""
+        """Begin *op* and run it as far as it gets."""
         self.ended = (op,)
         self._counts = not isinstance(op.call, ProcessMrelease | Release)
         if isinstance(op.call, Release):
@@ -161,7 +161,7 @@ class SideBySide(OneByOne):
         return returned
 
     def _release(self, release: Release) -> Returned:
-        """Let a task go on, and say how everybody who was under way stands."""
+        """Let a task resume, and report the state of every task that was under way."""
         processors = self._processors
         operations = processors.release(release.held)
         buried = bury(self._kernel, [one.task for one in processors.under_way]) if operations else set()
@@ -176,13 +176,13 @@ class SideBySide(OneByOne):
         return Returned("ok", "; ".join(endings) or None)
 
     def _standing(self, operation: Operation) -> str:
-        """A task, and the result of its operation, or so far."""
+        """A task, and the result of its operation, final or so far."""
         returned: Returned = operation.result
         if not operation.done:
             returned = _so_far(operation, False, operation in self._processors.held)
         return " ".join(str(word) for word in (operation.task, *returned) if word is not None)
 
-    # A task writes to its stack before it does anything.
+    # A task writes to its stack before it does anything else.
     def _on_its_stack(self, op: Op) -> Returned:
         mm = self._kernel.tasks[op.task].mm
         if mm.stacks_shared:
@@ -200,13 +200,13 @@ class SideBySide(OneByOne):
         )
         return replace(step, vmas=None, flushes=flushes if self._counts else None, events=None)
 
-    # How often every address space was flushed.
+    # The number of flushes of every address space.
     def _tlb_generations(self) -> dict[MmStruct, int]:
         return {task.mm: task.mm.tlb_gen for task in self._kernel.processes()}
 
 
 def _check_flushes(op: Op) -> None:
-    """Check that the model knows every flush of *op*, where it is to be held or left out at one.
+    """Check that the model knows every flush of *op*, if it is to be held or omitted at one.
 
     :raises Undecided: it fills the program's own memory too, and each page copied there is flushed (S5.10.1)
     """
@@ -238,7 +238,7 @@ def _hold(hold: Hold | None) -> Call | None:
 
 
 def _skip(skip: Skip | None) -> Call | None:
-    """The call to leave out (Undecided: the model does not know its consequences)."""
+    """The call to omit (Undecided: the model does not know its consequences)."""
     if skip is None:
         return None
     if skip.function not in _SKIPPED:

@@ -1,4 +1,4 @@
-"""``model:7.2``, ``model:6.1,tracker=exact``: the machine that knows the rules and runs programs on them."""
+"""``model:7.2``, ``model:6.1,tracker=exact``: the machine that runs programs on the modelled rules."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _LOW_BAR_PFN = phys_to_pfn(0xC000_0000)
 _HIGH_BAR_PFN = phys_to_pfn(0x80_0000_0000)
 _HIGH_PHYS_BITS = 46
 
-#: The least size of the BAR of a vfio-pci device.
+#: The minimum size of the BAR of a vfio-pci device.
 _VFIO_BAR_PAGES = 65536
 
 #: The first page of low memory given to a program.
@@ -61,35 +61,35 @@ _LOW_END = 1 << 20
 
 
 class _Order(NamedTuple):
-    """The order in which those that wait go on, as in `Processors`."""
+    """The order in which waiting tasks resume, as in `Processors`."""
 
     waiters_first: bool = False
     last_first: bool = False
 
 
-#: Who had a lock before those that wait for it, and these in turn.
+#: The task that had a lock before those that wait for it, followed by these in turn.
 _IN_TURN = _Order()
 
-#: The other orders, each with what the machine decides where it changes a run.
+#: The other orders, each with the choice left to the machine, which is reported if it changes a run.
 _ORDERS = {
     _Order(waiters_first=True): "whether who waited for a lock goes on before who had it",
     _Order(last_first=True): "which of two that waited for the same goes on first",
     _Order(True, True): "which of two that waited for the same goes on first",
 }
 
-#: The pseudo operation at the end, when every task is killed.
+#: The pseudo-operation at the end, when every task is killed.
 END = "end"
 
 
 class ModelMachine:
-    """The model with one kernel profile, policies and commits perhaps replaced.
+    """The model with one kernel profile, in which policies and commits may be replaced.
 
-    :param spec: a version (``6.1.176``) or a series, which stands for its newest known version, and
-        changes, as ``7.2,tracker=vm_pat,mseal=off`` or ``6.1,without=04c35ab3bdae``
-    :param look: how the kernel is looked at that is predicted; it may be set anew between two runs
-    :param configuration: of the kernel, where *spec* names none
-    :raises Misuse: unknown version, seam, policy, switch or commit, or a file that is no configuration; the
-        message says what to write
+    :param spec: a version (``6.1.176``) or a series, which means its newest known version, and changes, e.g.
+        ``7.2,tracker=vm_pat,mseal=off`` or ``6.1,without=04c35ab3bdae``
+    :param look: how the predicted kernel is observed; it may be changed between two runs
+    :param configuration: of the kernel, if *spec* names none
+    :raises Misuse: unknown version, seam, policy, switch or commit, or a file that is not a configuration;
+        the message tells what to write
     """
 
     def __init__(
@@ -102,14 +102,14 @@ class ModelMachine:
 
     @property
     def sees_memory(self) -> bool:
-        """True where its memory can be looked at: always, for a prediction needs no lens."""
+        """True if its memory can be observed: always, because a prediction needs no lens."""
         return True
 
     def run(self, programs: Sequence[Program]) -> list[Run]:
-        """One run a program, each on a kernel that has just booted.
+        """One run per program, each on a kernel that has just booted.
 
-        A program the model has no rule for gives a run that says so (``undecided``). Where the kernel ends in
-        an operation, the run has the steps before it.
+        A program without a rule in the model results in an ``undecided`` run. If the kernel ends in an
+        operation, the run has the steps before it.
         """
         return [self._run_or_refuse(program) for program in programs]
 
@@ -140,7 +140,7 @@ class ModelMachine:
 
         :param devices: the pages of the program's devices; those that are neither RAM nor beyond all memory
             are on the PCI bus
-        :raises PolicyError: an own policy cannot be loaded
+        :raises PolicyError: a user-defined policy cannot be loaded
         """
         kernel = boot(self.profile, platform)
         kernel.pci = {
@@ -148,12 +148,12 @@ class ModelMachine:
             for name, pfns in devices.items()
             if not (name == MOVED_BAR or platform.is_top(pfns.start) or platform.phys.page_is_ram(pfns.start))
         }
-        # Nothing answers where a device may come to later.
+        # Nothing answers at the place to which a device may move later.
         kernel.undecoded = tuple(pfns for name, pfns in devices.items() if name == MOVED_BAR)
         return kernel
 
     def refuse(self, program: Program) -> None:
-        """Refuse what this kernel has no rule for, or what its configuration lacks.
+        """Refuse a program for which this kernel has no rule, or whose needs its configuration lacks.
 
         :raises Undecided: with the reason
         """
@@ -168,7 +168,7 @@ class ModelMachine:
         :param check: assert every internal invariant after every step
         :param memory: the first words of pages of its first device; updated by the run
         :raises Undecided: the model has no rule for something in it
-        :raises PolicyError: a user's own policy breaks its protocol, or does not do the same twice
+        :raises PolicyError: a user-defined policy breaks its protocol, or is not deterministic
         """
         before = dict(memory or {})
         run, guards, processors = self._run(program, check, memory)
@@ -181,7 +181,7 @@ class ModelMachine:
         return run
 
     def _check_decided(self, program: Program, run: Run, memory: dict[int, int], *, crowded: bool) -> None:
-        """Check that *run* is the same in every order of those who wait (S8.2.10, S8.5.5).
+        """Check that *run* is the same in every order of the waiting tasks (S8.2.10, S8.5.5).
 
         :raises Undecided: it is not
         """
@@ -196,7 +196,7 @@ class ModelMachine:
     def _run(
         self, program: Program, check: bool, memory: dict[int, int] | None, *, order: _Order = _IN_TURN
     ) -> tuple[Run, list[Guard], Processors]:
-        """The run, the guards around own policies, and the processors, which say what order matters."""
+        """The run, the guards around user-defined policies, and the processors with orders that matter."""
         opened = OpenRun(self, program, check=check, memory=memory)
         processors = opened.kernel.processors
         processors.waiters_first, processors.last_first = order
@@ -219,10 +219,10 @@ class ModelMachine:
 class OpenRun:
     """A run whose program may get longer: the booted machine, and its steps so far.
 
-    :param program: what decides where devices and areas lie; none of its operations is done yet
+    :param program: determines the places of devices and areas; none of its operations is done yet
     :param check: assert every internal invariant after every step
     :param memory: the first words of pages of its first device
-    :ivar guards: around the user's own policies of its kernel
+    :ivar guards: around the user-defined policies of its kernel
     :raises Undecided: the model has no rule for something in it
     """
 
@@ -255,10 +255,12 @@ class OpenRun:
         return {pfn - self._first: value for pfn, value in self.kernel.memory.items()}
 
     def extended(self, program: Program) -> OpenRun:
-        """The run of *program*, the same with more operations: this one, which goes on, or one from boot on
-        where a new operation moves devices or areas, or has every task on a processor of its own.
+        """The run of *program*, which extends this one.
 
-        :raises Undecided: the model has no rule for something in it; this run can go on no more
+        It is this run continued, or a new one from boot on if a new operation moves devices or areas, or puts
+        every task on its own processor.
+
+        :raises Undecided: the model has no rule for something in it; this run can no longer continue
         """
         self._machine.refuse(program)
         same = self._setting == _Setting.of(program)
@@ -275,13 +277,13 @@ class OpenRun:
             self._done(step, settled=self._running.settled)
 
     def end(self) -> None:
-        """All tasks are killed."""
+        """Kill all tasks."""
         exit_all(self.kernel)
         self._done(self._observer.step(END, MAIN_TASK, "ok", None, None), settled=True)
 
     @property
     def left_behind(self) -> tuple[MemorySeen, ...]:
-        """Of each step what only memory shows, where the run leaves memory committed; else empty."""
+        """For each step the part that only memory shows, if the run leaves memory committed; else empty."""
         left = self.kernel.committed
         if not left:
             return ()
@@ -313,7 +315,7 @@ class _Setting(NamedTuple):
 
 
 def exit_all(kernel: Kernel) -> None:
-    """Every task is killed, the last created first, with a thread its process; files are closed (S12.3.1)."""
+    """Kill every task, the last created first, a thread with its process, and close files (S12.3.1)."""
     while kernel.tasks:
         exit_group(kernel, max(kernel.tasks.values(), key=lambda task: task.pid))
     # The agent held devices open for them.
@@ -324,7 +326,7 @@ def exit_all(kernel: Kernel) -> None:
 
 
 def place(program: Program) -> tuple[Platform, dict[str, PfnRange], PfnRange | None]:
-    """A machine with the program's devices, where they lie on it, and the BAR a driver takes as a whole."""
+    """A machine with the program's devices, their places on it, and the BAR that a driver claims whole."""
     platform = replace(qemu_q35(), transparent_hugepage=program.thp or "never")
     bar = _LOW_BAR_PFN
     if places.bar_mib_for(program) > places.LOW_BAR_MIB:

@@ -1,4 +1,4 @@
-"""The profile that the name of a model says: a version, and what is changed of it."""
+"""The profile for the name of a model: a version and changes."""
 
 import difflib
 import re
@@ -18,24 +18,24 @@ from pfnlab.kernel.policies.releases import is_version, series_of
 from pfnlab.kernel.policies.reports import REPORTS
 from pfnlab.kernel.policies.seams import seam_and_place, with_policy
 
-#: The beginning of a version; a distribution's name goes on in its own way.
+#: The beginning of a version; a distribution's name continues in its own form.
 _VERSION = re.compile(r"\d+\.\d+")
 
 
 def version_in(spec: str) -> str:
     """The version that a model's name begins with: that of a distribution's name, ``6.12.117+deb13-amd64``.
 
-    :raises Misuse: it hides its point release, as ``5.15.0-91-generic``
+    :raises Misuse: it hides its point release, e.g. ``5.15.0-91-generic``
     """
     name = spec.partition(",")[0]
     return version_named(name) if _VERSION.match(name) and name.isprintable() else name
 
 
 def profile_named(spec: str, configuration: Configuration) -> Profile:
-    """The profile that a model's name says: ``7.2,tracker=none,config=FILE``.
+    """The profile for a model's name: ``7.2,tracker=none,config=FILE``.
 
-    :param configuration: of the kernel, where the name has none
-    :raises Misuse: there is no such version or change, or one is said twice
+    :param configuration: of the kernel, if the name has none
+    :raises Misuse: there is no such version or change, or one is given twice
     """
     version, changes = version_in(spec), spec.split(",")[1:]
     if series_of(version) not in PROFILES or not is_version(version):
@@ -46,7 +46,7 @@ def profile_named(spec: str, configuration: Configuration) -> Profile:
             "and exact versions of them such as 6.1.176 or 7.3-rc7"
         )
     profile = configured(profile_of(version), configuration)
-    # The configuration first, and last the places of a seam, so that what is named for less is heard.
+    # The configuration first, and last the places of a seam, so that narrower changes override.
     changes.sort(key=_how_narrow)
     for at, change in enumerate(changes):
         _check_once(change, changes[:at])
@@ -63,7 +63,7 @@ def _how_narrow(change: str) -> int:
 
 
 def _check_once(change: str, before: Sequence[str]) -> None:
-    """Refuse a second change of the same seam, switch or commit: only one of the two could hold."""
+    """Refuse a second change of the same seam, switch or commit: only one of the two could apply."""
     name, _, value = change.partition("=")
     for earlier in before:
         earlier_name, _, earlier_value = earlier.partition("=")

@@ -1,4 +1,4 @@
-"""The model's state as an observer outside would report it (S10)."""
+"""The model's state as an outside observer would report it (S10)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -23,7 +23,7 @@ from pfnlab.programs.runs.texts import VM_PAT, tracked_text
 class Observer:
     """Reports the state of *kernel* in pages of the program's devices and areas.
 
-    :param look: how the kernel is looked at that is predicted
+    :param look: how the predicted kernel is observed
     """
 
     def __init__(self, kernel: Kernel, places: Places, look: LookLevel = LookLevel.PROC) -> None:
@@ -37,7 +37,7 @@ class Observer:
     ) -> Step:
         """The observation after one operation; it takes the log lines so far.
 
-        :param ended: the operations that ended; None where all tasks do
+        :param ended: the operations that ended; None if all tasks end
         """
         trace_events, log = self.kernel.trace.take()
         events = without_own_tables(event_text(event, self.places) for event in trace_events)
@@ -70,7 +70,7 @@ class Observer:
         )
 
     def tlbs(self) -> tuple[TlbSeen, ...]:
-        """The translations of the program's areas that each processor remembers (S8.3.8)."""
+        """The translations of the program's areas that each processor has cached (S8.3.8)."""
         return tuple(seen for task in self.kernel.tasks.values() for seen in self._remembered(task))
 
     def _remembered(self, task: Task) -> Iterator[TlbSeen]:
@@ -83,7 +83,7 @@ class Observer:
                 yield TlbSeen(task.comm, space, pte.span, pte.target, pte.entry, is_stale)
 
     def _read_smaps(self, tasks: list[Task]) -> None:
-        """Read smaps before the entries, as an observer does, but not of a kernel that stands still."""
+        """Read smaps before the entries, as an observer does, except while a processor is held."""
         if self.look.reads_smaps and not self.kernel.processors.held:
             with self.kernel.trace.unseen():
                 for process in tasks:
@@ -107,11 +107,11 @@ class Observer:
 
     @property
     def _walker_is_own(self) -> bool:
-        """True where the walker of smaps is the user's own: it may remember how often it was asked."""
+        """True if the walker of smaps is user-defined: it may count how often it was run."""
         return isinstance(self.kernel.walkers.walk_page_vma, Guard)
 
     def _space(self, process: Task) -> WatchedSpace:
-        """The address space of a process, as it is now."""
+        """The present address space of a process."""
         space = self._spaces.get(process.comm)
         if space is None or self._walker_is_own or not space.is_of(self.kernel, process):
             counts = smap_counts if self.look.reads_smaps else memory_counts
@@ -132,7 +132,7 @@ class Observer:
                 yield tracked_text(place, refs, map(names.__getitem__, vmas))
 
 
-# These are as many as VMAs, after every step: each line is made once.
+# There are as many as VMAs, after every step: each line is made once.
 @lru_cache(maxsize=1 << 14)
 def _vm_pat_text(name: str) -> str:
     return tracked_text(VM_PAT, None, (name,))

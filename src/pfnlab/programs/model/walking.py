@@ -9,13 +9,13 @@ from pfnlab.programs.lang.walk_ops import ByteRange, ProcessVmReadv, Walk
 from pfnlab.programs.runs.places import Places
 from pfnlab.programs.runs.texts import ascending, moved_text
 
-#: Bytes of a word, which is moved where an operation names no bytes.
+#: Bytes of a word, which is moved if an operation names no bytes.
 WORD = 4
 
 #: The words for a page of /proc/PID/pagemap, in the order of its bits from the highest.
 PAGEMAP_WORDS = ("present", "swapped", "file", "guard", "uffd-wp", "exclusive", "soft-dirty")
 
-#: The words for what a page is to PAGEMAP_SCAN, with the kernel's bits (PAGE_IS_*).
+#: The words for the kind of a page in PAGEMAP_SCAN, with the kernel's bits (PAGE_IS_*).
 CATEGORIES = {
     "present": 1 << 3,
     "swapped": 1 << 4,
@@ -65,7 +65,7 @@ def walked(task: Task, call: Walk, places: Places) -> int | str | None:
 
 
 def _moved(task: Task, call: Walk, page: int) -> int | str | None:
-    """The answer of a walker that takes bytes: the first word, where it reads no bytes in particular.
+    """The answer of a walker that takes bytes: the first word, if it reads no specific bytes.
 
     :raises ModelledErrno: as the system call
     """
@@ -83,7 +83,7 @@ def _moved(task: Task, call: Walk, page: int) -> int | str | None:
 
 
 def process_vm_readv(task: Task, call: ProcessVmReadv, places: Places) -> str | None:
-    """The answer of process_vm_readv to *task*: None where no bytes in particular are asked for.
+    """The answer of process_vm_readv to *task*; no value if no specific bytes are requested.
 
     :raises ModelledErrno: EFAULT
     """
@@ -104,7 +104,7 @@ def _pagemap_text(page: pagemap.Pagemap) -> str:
 
 
 def region_text(span: Span, words: list[str]) -> str:
-    """Pages that a scan found, all alike: ``a[0:4] present+written``."""
+    """Pages that a scan found, all of one kind: ``a[0:4] present+written``."""
     return f"{span} {'+'.join(word for word in CATEGORIES if word in words)}"
 
 
@@ -141,5 +141,5 @@ def rollup_text(rss: int, anonymous: int) -> str:
 
 
 def status_text(status: readers.LockedMemory) -> str:
-    """``VmLck=16 VmPin=0``, in kB; N where the number is the machine's own."""
+    """``VmLck=16 VmPin=0``, in kB; N if the number depends on the machine."""
     return f"VmLck={'N' if status.locked is None else status.locked} VmPin={status.pinned}"

@@ -1,7 +1,7 @@
-"""An address space in the words of an observation, which are made anew only where it has changed.
+"""An address space in the words of an observation, which are rebuilt only where it has changed.
 
-What was seen of it last is remembered by value: VMAs by their fields, page tables by their runs of entries.
-So whatever changed them is noticed, and a step of a long run costs what it changes.
+Its last observation is stored by value: VMAs by their fields, page tables by their runs of entries. So every
+change is noticed, whatever its cause, and a step of a long run costs only as much as it changes.
 """
 
 from bisect import bisect_left, bisect_right
@@ -30,7 +30,7 @@ from pfnlab.programs.runs.texts import vma_name
 #: The fields of a VMA that its words are made of: its pages first.
 _FIELDS = tuple(map(attrgetter, ("start", "end", "pgoff", "flags", "page_prot", "file")))
 
-#: The first page of a run of entries or of tables, and the page behind its last.
+#: The first page of a run of entries or of tables, and the page after its last.
 _START, _END = itemgetter(0), itemgetter(1)
 
 #: The place of the ordinary page in a run of entries.
@@ -38,11 +38,11 @@ _PAGE = itemgetter(EntryRun._fields.index("page"))
 
 
 class WatchedSpace:
-    """The address space of a process, as it was seen last.
+    """The address space of a process at its last observation.
 
     :param counts: the counters of a VMA, as the observer learns them
-    :ivar vmas: for each VMA what is seen of it; None for one outside of the program's areas
-    :ivar prots: their names with the cache mode of vm_page_prot, likewise
+    :ivar vmas: for each VMA its observation; None for a VMA outside the program's areas
+    :ivar prots: their names with the cache mode of vm_page_prot, in the same way
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class WatchedSpace:
         self._ptes: dict[str, list[PteSeen]] = {name: [] for name in places.areas}
 
     def is_of(self, kernel: Kernel, task: Task) -> bool:
-        """True where *task* is the same process, on a machine whose memory map is the same."""
+        """True if *task* is the same process, on a machine whose memory map is the same."""
         return task is self._task and task.mm is self._mm and kernel.platform is self._platform
 
     @property
@@ -73,8 +73,8 @@ class WatchedSpace:
         return zip(compress(self._mm.vmas, self.names), filter(None, self.names), strict=True)
 
     def look(self) -> None:
-        """See it as it is now."""
-        # Lists of fields, for a tuple for each VMA would keep the collector of garbage busy.
+        """Observe its present state."""
+        # Lists of fields, because a tuple for each VMA would keep the garbage collector busy.
         fields = [list(map(field, self._mm.vmas)) for field in _FIELDS]
         runs, tables = self._mm.tables.state()
         part = changed_rows(self._fields, fields)
@@ -87,7 +87,7 @@ class WatchedSpace:
         self.vmas[before] = map(self._vma, vmas)
         self.names[before] = map(self._name, vmas)
         self.prots[before] = map(self._prot, vmas)
-        # What an ordinary page counts for depends on who else maps it.
+        # The count of an ordinary page depends on its other mappings.
         paged = compress(runs, map(_PAGE, runs))
         for at in {at for run in paged for at in range(*_meeting(fields, run.start, run.end))}:
             self.vmas[at] = self._vma(self._mm.vmas[at])
@@ -96,7 +96,7 @@ class WatchedSpace:
     def _changed_pages(
         self, runs: list[EntryRun], tables: list[tuple[tuple[int, int], ...]]
     ) -> tuple[int, int] | None:
-        """The pages between whose ends entries or tables are not as they were; None where all are."""
+        """The pages between whose ends entries or tables have changed; None if nothing has."""
         if not self._tables:
             return 0, TASK_PAGES
         changed: list[Any] = []
@@ -106,7 +106,7 @@ class WatchedSpace:
         if not changed:
             return None
         start, end = min(map(_START, changed)), max(map(_END, changed))
-        # A run names its pages by its first frame, so none is cut.
+        # A run names its pages by its first frame, so runs are not split.
         first, last = bisect_right(runs, start, key=_START) - 1, bisect_left(runs, end, key=_START) - 1
         if first >= 0 and runs[first].end > start:
             start = runs[first].start
@@ -156,7 +156,7 @@ class WatchedSpace:
         )
 
     def _offset(self, vma: Vma) -> DeviceSpan | None:
-        """The pages that the file offset stands for; a private mapping of a driver's RAM has that RAM's."""
+        """The pages that the file offset refers to; a private mapping of a driver's RAM has that RAM's."""
         if vma.file is None:
             return None
         span = self._places.offset_span(vma.file.kind, vma.pgoff, vma.pgoff + vma.nr)
@@ -175,7 +175,7 @@ class WatchedSpace:
 
 
 def _meeting(fields: Sequence[list[Any]], start: int, end: int) -> tuple[int, int]:
-    """The indices, from the first to behind the last, of the VMAs that have pages of ``[start, end)``."""
+    """The range of indices, end exclusive, of the VMAs that have pages of ``[start, end)``."""
     starts, ends = fields[:2]
     return bisect_right(ends, start), bisect_left(starts, end)
 
@@ -190,7 +190,7 @@ def _cut(pte: PteSeen, start: int, end: int) -> PteSeen:
 
 
 def entry_seen(kernel: Kernel, places: Places, task: Task, run: EntryRun) -> PteSeen:
-    """A run of entries of a task's tables, or of translations its processor remembers, in words."""
+    """A run of entries of a task's tables, or of translations cached by its processor, in words."""
     raw = run.bits if run.level == 1 else pgprot_4k_2_large(run.bits) | PAGE_PSE
     target = _target(kernel, places, run)
     return pte_seen(places, task, run.start, run.end, target, entry_text(raw, run.level))

@@ -1,1 +1,1 @@
-"""One run of a program on any machine: what is observed after every step, and comparing two runs."""
+"""One run of a program on any machine: the observations after every step, and the comparison of runs."""

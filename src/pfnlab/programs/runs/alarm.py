@@ -1,7 +1,7 @@
-"""Alarms: what a kernel prints when it has found that something is wrong with itself.
+"""Alarms: reports in which a kernel complains about itself.
 
-The text is that of a console or of the kernel log. An alarm is one report in it: the line that begins it,
-what belongs to it, and its call trace. Reports of one event are one alarm: an oops and the panic it ends in.
+The text is that of a console or of the kernel log. An alarm is one report in it: the line that begins it, its
+other lines, and its call trace. Reports of one event are one alarm: an oops and the panic it ends in.
 """
 
 import re
@@ -9,17 +9,17 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-#: The kind of a plain WARN; rules explain some of them, so it is none by itself.
+#: The kind of a plain WARN; rules explain some of them, so it is not an alarm by itself.
 WARN = "WARN"
 
-#: Kinds that say that something took too long. A processor that is held makes others wait, so they say
-#: nothing about a program that holds one.
+#: Kinds that report that something took too long. A held processor makes others wait, so they mean nothing
+#: for a program that holds one.
 STALLS = frozenset({"RCU stall", "hung task", "lockup"})
 
-#: The most lines of an alarm's log that are stored.
+#: The maximum number of lines of an alarm's log that are stored.
 MOST_LINES = 160
 
-# How far a report's lines may lie from its head: those of a report before its call trace.
+# The maximum distance of a report's lines from its head: the lines of a report before its call trace.
 _PREAMBLE = 40
 _BEFORE = 8
 _STAMP = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?")
@@ -77,8 +77,8 @@ class Alarm(msgspec.Struct, frozen=True, omit_defaults=True):
         one of :data:`STALLS`
     :param title: the report in one line, with the function it came from, without addresses and numbers
     :param log: its lines, with the call trace, as the kernel printed them, without time
-    :param op: the operation during which it came, as a program line; empty where that is not known, or it
-        came before the first
+    :param op: the operation during which it was printed, as a program line; empty if that is unknown, or if
+        it was printed before the first
     :param step: the index of that operation's step, from 0
     """
 
@@ -90,17 +90,17 @@ class Alarm(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def when(alarm: Alarm) -> str:
-    """When an alarm came: ``in step 2, munmap a``."""
+    """The time of an alarm: ``in step 2, munmap a``."""
     return f"in step {alarm.step + 1}, {alarm.op}" if alarm.step is not None else "before the first step"
 
 
 def warning_line(alarm: Alarm) -> str | None:
-    """The line of observations that stands for *alarm*, a WARN."""
+    """The line of observations for *alarm*, a WARN."""
     return next((line for line in map(warning, alarm.log) if line is not None), None)
 
 
 class _Report(msgspec.Struct):
-    # A report that has begun: where its lines begin, and where its head is.
+    # A report that has begun: the positions of its first line and of its head.
     kind: str
     title: str
     start: int
@@ -110,7 +110,7 @@ class _Report(msgspec.Struct):
 def alarms_in(lines: Iterable[str]) -> tuple[Alarm, ...]:
     """The alarms in *lines* of a console or kernel log, with or without time, in their order.
 
-    Nothing is known of the operation then.
+    Their operations are unknown.
     """
     texts = [_STAMP.sub("", line.rstrip()) for line in lines]
     found: list[_Report] = []
@@ -125,8 +125,8 @@ def alarms_in(lines: Iterable[str]) -> tuple[Alarm, ...]:
 def first_alarm(alarms: Iterable[Alarm]) -> Alarm | None:
     """The first of *alarms* that is one by itself, which a WARN is not.
 
-    Something that took too long is it only where nothing else is: others wait for what an oops has left
-    locked, and a panic may be the answer to a stall.
+    A stall is chosen only if there is no other alarm: tasks wait for locks left taken by an oops, and a panic
+    may be the response to a stall.
     """
     found = [alarm for alarm in alarms if alarm.kind != WARN]
     causes = (alarm for alarm in found if alarm.kind not in STALLS and alarm.kind != "panic")
@@ -150,7 +150,7 @@ def _head(text: str) -> tuple[str, str] | None:
 
 
 def _goes_on(last: _Report, between: Sequence[str], kind: str, title: str) -> bool:
-    # Whether a head is one more line of the report before it: the oops of a BUG, the panic of an oops.
+    # True if a head continues the report before it: the oops of a BUG, the panic of an oops.
     if kind == "panic":
         return _SECOND.search(title) is not None or last.kind == "panic"
     ended = any(line.startswith(_END_TRACE) for line in between)
@@ -158,7 +158,7 @@ def _goes_on(last: _Report, between: Sequence[str], kind: str, title: str) -> bo
 
 
 def _start(texts: Sequence[str], head: int, previous: int) -> int:
-    # Where a report begins: messages may come before its head.
+    # The beginning of a report: messages may come before its head.
     for at in range(head - 1, max(previous, head - _BEFORE - 1), -1):
         if _CUT in texts[at]:
             return at
@@ -190,7 +190,7 @@ def _extent(kind: str, lines: Sequence[str]) -> Iterator[str]:
     yield lines[0]
     for line in lines[1:]:
         if _head(line) is not None:
-            # A line of the same event: what follows the end of the trace repeats it.
+            # A line of the same event: text after the end of the trace repeats it.
             yield line
             phase = phase if phase != "over" else "after"
         elif phase == "over":
@@ -201,14 +201,14 @@ def _extent(kind: str, lines: Sequence[str]) -> Iterator[str]:
         elif kind in _SANITIZERS or phase == "preamble" or is_dump(line):
             yield line
         else:
-            # Something else; the panic of this report may still come.
+            # Another message; the panic of this report may still follow.
             phase = "over"
         if line.startswith("Call Trace"):
             phase = "dump"
 
 
 def _function(lines: Sequence[str]) -> str | None:
-    # The function a report came from: where the processor stood, else the innermost that called.
+    # The function of a report: the one that the processor executed, else the innermost caller.
     for line in lines:
         rip = _RIP.match(line)
         if rip:
@@ -220,7 +220,7 @@ def _function(lines: Sequence[str]) -> str | None:
 
 
 def _plain(text: str) -> str:
-    # A title without addresses, numbers, source lines and tasks' numbers.
+    # A title without addresses, numbers, source lines and task numbers.
     text = _PLACE.sub(r"\1", text)
     text = _TAINT.sub("", _OFFSET.sub("", text))
     text = _TASK.sub("TASK", text)
@@ -246,5 +246,5 @@ def warning(line: str) -> str | None:
 
 
 def is_dump(line: str) -> bool:
-    """True where *line* is a part of a register dump or a call trace."""
+    """True if *line* is part of a register dump or a call trace."""
     return _DUMP.search(line) is not None

@@ -10,7 +10,7 @@ from pfnlab.programs.runs.observation import BookEntry, PteSeen, Step, VmaSeen
 from pfnlab.programs.runs.pte_text import RAM
 
 #: The rows under an operation: always, with ``--steps`` (states) and with ``--trace`` (the events inside).
-#: ``mode`` is no field of a step: :mod:`.modes` has its lines.
+#: ``mode`` is not a field of a step: :mod:`.modes` has its lines.
 ROWS = ("value", "log", "levels", "book", "mode")
 STEP_ROWS = (*ROWS, "vmas", "tracked", "prots", "direct_map", "ptes", "flushes")
 TRACE_ROWS = (*STEP_ROWS, "events")
@@ -21,23 +21,23 @@ HAPPENED = frozenset({"value", "log", "flushes", "events"})
 #: The cells of those rows when nothing happened.
 QUIET: tuple[tuple[str, ...], ...] = ((), ("?",), ("0",))
 
-#: The mark behind a book entry that nobody has any more.
+#: The mark after a book entry that is no longer mapped.
 LEAKED = "LEAKED"
 
-#: Of fewer entries of the book than these each is sought among all VMAs.
+#: With fewer book entries than this, each is looked up among all VMAs.
 _FEW = 4
 
-#: The cell for nothing, and for a field that the machine's channel cannot see.
+#: The cell for nothing, and for a field that the machine's channel cannot observe.
 NOTHING = "-"
 NOT_SEEN = "?"
 
 
 def cell(step: Step, field: str, *, driver_keeps: bool = False, kept: Sequence[Span] = ()) -> tuple[str, ...]:
-    """The lines of one field of one step; empty for a value or a log that is not there.
+    """The lines of one field of one step; empty for a missing value or log.
 
-    :param driver_keeps: a driver may keep entries of its own, so none is called leaked before the end
-    :param kept: the ranges that a driver has reserved for itself, one for each time: so many entries of a
-        range are not leaked, also at the end
+    :param driver_keeps: a driver may keep its own entries, so nothing is reported as leaked before the end
+    :param kept: the ranges that a driver has reserved for itself, one for each time: this many entries of a
+        range are not leaked, even at the end
     """
     seen: Any = getattr(step, field)
     if seen is None:
@@ -51,10 +51,10 @@ def cell(step: Step, field: str, *, driver_keeps: bool = False, kept: Sequence[S
 
 
 def is_leaked(entry: BookEntry, step: Step) -> bool:
-    """True where no process maps any page of *entry* any more.
+    """True if no process maps any page of *entry* any longer.
 
-    After the last step no task is left, so no entry has any; before it, only the VMAs of the
-    step, if it has them, can show it.
+    After the last step no task is left, so every entry is unmapped; before it, only the VMAs of the step, if
+    it has them, can show it.
     """
     if step.op == "end":
         return True

@@ -1,4 +1,4 @@
-"""The part in which two sequences differ: what is before it and behind it need not be looked at again."""
+"""The part in which two sequences differ: the parts before and after it need not be examined again."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 
 class ChangedPart(NamedTuple):
-    """The part of a sequence that is not as it was; nothing, where `start` is both ends.
+    """The part of a sequence that has changed; empty if `start` equals both ends.
 
     :param start: the index of its first element, in both sequences
-    :param end_before: the index behind its last one, in the earlier sequence
+    :param end_before: the index after its last one, in the earlier sequence
     :param end: the same in the later one
     """
 
@@ -19,26 +19,26 @@ class ChangedPart(NamedTuple):
     end: int
 
     def around(self, start: int, end: int) -> ChangedPart:
-        """The part with the elements *start* up to *end* of the later sequence in it."""
+        """The part extended to include the elements *start* up to *end* of the later sequence."""
         if start >= end:
             return self
         if self.start == self.end == self.end_before:
-            # Where nothing differs, both sequences have the same indices.
+            # Outside the part, indices correspond in both sequences.
             return ChangedPart(start, end, end)
         first, last = min(self.start, start), max(self.end, end)
         return ChangedPart(first, self.end_before + last - self.end, last)
 
 
 def changed_part(before: Sequence[Any], after: Sequence[Any]) -> ChangedPart:
-    """The part that differs, behind the longest common beginning and before the longest common end.
+    """The part that differs, between the longest common beginning and the longest common end.
 
-    Elements are compared by value; where both have the same objects, comparing them costs next to nothing.
+    Elements are compared by value; comparing identical objects costs next to nothing.
     """
     return changed_rows((before,), (after,))
 
 
 def changed_rows(before: Sequence[Sequence[Any]], after: Sequence[Sequence[Any]]) -> ChangedPart:
-    """The same of the rows of two tables, which are given by their columns."""
+    """The same for the rows of two tables, which are given by their columns."""
     columns = list(zip(before, after, strict=True))
     counts = len(before[0]), len(after[0])
     most = min(counts)
@@ -50,9 +50,9 @@ def changed_rows(before: Sequence[Sequence[Any]], after: Sequence[Sequence[Any]]
 
 
 def _alike(before: Sequence[Any], after: Sequence[Any], most: int) -> int:
-    """With how many equal elements both begin, of *most* at most."""
+    """The number of equal elements at the beginning of both, limited to *most*."""
     low, high = 0, most
-    # Slices are compared by the interpreter itself, which takes a fraction of a loop over their elements.
+    # The interpreter itself compares slices, in a fraction of the time of a loop over their elements.
     while low < high:
         middle = (low + high + 1) // 2
         if before[low:middle] == after[low:middle]:

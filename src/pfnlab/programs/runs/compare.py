@@ -1,15 +1,14 @@
 """Compare the observations of machines, and check the expectations of a program.
 
-Runs are equal exactly when every comparable field of every step is equal. Three things are not
-comparable, and only these:
+Runs are equal exactly if every comparable field of every step is equal. Only three things are not comparable:
 
-1. a field the machine's channel cannot see (None in ``vmas``, ``ptes``, ``flushes``, ``events``), and events
-   that one of the machines has no function for (``unobserved``);
-2. a kernel message that prints once per boot, when one of the machines had already spent it;
+1. a field that the machine's channel cannot observe (None in ``vmas``, ``ptes``, ``flushes``, ``events``),
+   and events that one of the machines has no function for (``unobserved``);
+2. a kernel message that prints once per boot, if one of the machines had already printed it;
 3. the steps after a machine was lost, or could not decide. The verdict then stays undecided, unless earlier
-   steps differ, or the kernel itself said what it was lost by: an alarm is a fact.
+   steps differ, or the kernel itself reported the cause of the loss: an alarm is a fact.
 
-A WARN is an alarm where another machine did not log it: then no rule explains it.
+A WARN is an alarm if another machine did not log it: then no rule explains it.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from pfnlab.programs.runs.kmsg import once_message
 from pfnlab.programs.runs.observation import BookEntry, Run, Step
 from pfnlab.programs.runs.violation import Violation
 
-#: The fields of a step that are compared, in the order they are reported.
+#: The fields of a step that are compared, in the order in which they are reported.
 FIELDS = (
     *("result", "value", "log", "levels", "book", "vmas"),
     *("tracked", "prots", "direct_map", "ptes", "flushes", "events"),
@@ -41,14 +40,14 @@ FIELDS = (
 
 _ARE = f"fields of observations are {', '.join(FIELDS)}"
 
-#: The fields that are None when the machine cannot see them; None anywhere else is a value.
+#: The fields that are None if the machine cannot observe them; None anywhere else is a value.
 CHANNEL_FIELDS = frozenset(FIELDS) - {"result", "value", "log"}
 
 
 def fields_named(names: Sequence[str]) -> tuple[str, ...]:
-    """The fields called *names*, in the order they are reported.
+    """The fields called *names*, in the order in which they are reported.
 
-    :raises Misuse: one is none, or there are none
+    :raises Misuse: a name is not a field, or there are no names
     """
     wrong = [name for name in names if name not in FIELDS]
     if wrong or not names:
@@ -57,18 +56,18 @@ def fields_named(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def fields_listed(text: str) -> tuple[str, ...]:
-    """The fields of a list with commas, as ``result,book``.
+    """The fields in a comma-separated list, e.g. ``result,book``.
 
-    :raises Misuse: one is none, or there are none
+    :raises Misuse: a name is not a field, or there are no names
     """
     return fields_named([name.strip() for name in text.split(",") if name.strip()])
 
 
 class SeenValue(msgspec.Struct, frozen=True):
-    """The value one machine saw in one field.
+    """The value that one machine observed in one field.
 
     :param machine: the machine
-    :param value: the field as the machine's step has it; None too where the machine could not look
+    :param value: the field in the machine's step; None too if the machine could not observe it
     """
 
     machine: Text
@@ -94,15 +93,15 @@ _Series = Annotated[str, Meta(extra_json_schema={"pattern": r"^\d+\.\d+"})]
 
 
 class Expectation(msgspec.Struct, frozen=True):
-    """One expect line compared with one machine; ``left`` and ``holds`` are null when the end was not seen.
+    """One expect line compared with one machine; ``left`` and ``holds`` are null if the end was not observed.
 
     :param machine: the machine it was compared with
     :param series: the series of that machine's kernel
-    :param first: the first series or version the line is for
-    :param last: the last one it is for; null where it has no end but that of the version's series
-    :param leaked: what has to be left in the book; empty for ``nothing left``
-    :param left: what was left; null when the end was not seen
-    :param holds: whether both are equal; null when the end was not seen
+    :param first: the first series or version to which the line applies
+    :param last: the last one to which it applies; null if only the end of the version's series limits it
+    :param leaked: the entries that must be left in the book; empty for ``nothing left``
+    :param left: the entries that were left; null if the end was not observed
+    :param holds: whether both are equal; null if the end was not observed
     """
 
     machine: Text
@@ -130,14 +129,14 @@ class MachineAlarm(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """The result of one program's runs together.
+    """The combined result of one program's runs.
 
-    :param groups: machines that saw the same, in the order they were given
+    :param groups: machines with equal observations, in the order they were given
     :param lost: the machines whose guest or process was lost
     :param undecided: the machines that cannot answer: a rule or a tool is missing
     :param compared: the fields of observations that were compared
     :param alarms: the first alarm of each machine that has one
-    :param violations: the properties that machines break
+    :param violations: the properties that machines violate
     """
 
     differences: tuple[Difference, ...]
@@ -151,23 +150,23 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def narrowed(self) -> str:
-        """The fields that were compared, where they are not all; else empty."""
+        """The fields that were compared, if not all were; else empty."""
         return "" if self.compared == FIELDS else ", ".join(self.compared)
 
     @property
     def unfinished(self) -> tuple[str, ...]:
-        """The machines that did not come to the end."""
+        """The machines that did not reach the end."""
         return (*self.lost, *self.undecided)
 
     @property
     def agree(self) -> bool:
-        """True where all machines finished and saw the same, and no kernel raised an alarm."""
+        """True if all machines finished with equal observations, and no kernel raised an alarm."""
         return not (self.differences or self.unfinished or self.alarms)
 
     @property
     def outcome(self) -> Outcome:
-        """A difference, an alarm, a failed expectation, and what a real kernel breaks for no known reason, is
-        a fact, even where another machine did not finish.
+        """A difference, an alarm, a failed expectation, or an unexplained violation by a real kernel counts,
+        even if another machine did not finish.
         """
         failed = any(expectation.holds is False for expectation in self.expectations)
         unknown = any(violation.unknown for violation in self.violations)
@@ -214,7 +213,7 @@ def seen_by_all(runs: Sequence[Run]) -> Sequence[Run]:
 def comparable(step: Step, field: str, spent: frozenset[str] = frozenset()) -> Any:
     """The part of a field that can be compared on every machine.
 
-    :param spent: once-per-boot messages that some machine could not print any more
+    :param spent: once-per-boot messages that some machine could no longer print
     """
     value = getattr(step, field)
     if field not in ("log", "levels") or value is None or not spent:
@@ -226,12 +225,12 @@ def comparable(step: Step, field: str, spent: frozenset[str] = frozenset()) -> A
 
 
 def spent_messages(runs: Sequence[Run]) -> frozenset[str]:
-    """The once-per-boot messages that at least one of the machines could not print any more."""
+    """The once-per-boot messages that at least one of the machines could no longer print."""
     return frozenset(once_message(line) or line for run in runs for line in run.once)
 
 
 def agreeing(runs: Sequence[Run], fields: Sequence[str] = FIELDS) -> tuple[tuple[int, ...], ...]:
-    """Indices of *runs* in groups that saw the same in *fields*, each group in the order given."""
+    """Indices of *runs* in groups with equal observations in *fields*, each group in the order given."""
     groups: list[list[int]] = []
     for index in range(len(runs)):
         for group in groups:
@@ -244,9 +243,9 @@ def agreeing(runs: Sequence[Run], fields: Sequence[str] = FIELDS) -> tuple[tuple
 
 
 def expectations(program: Program, run: Run, series: str | None) -> list[Expectation]:
-    """The program's ``expect`` lines that speak about kernel *series*, compared with *run*.
+    """The program's ``expect`` lines that apply to kernel *series*, compared with *run*.
 
-    :param series: the series the machine is or models; None when it is unknown, then none applies
+    :param series: the series that the machine is or models; if None, it is unknown and no line applies
     """
     if series is None:
         return []
@@ -254,21 +253,21 @@ def expectations(program: Program, run: Run, series: str | None) -> list[Expecta
 
 
 def expectation_failures(program: Program, run: Run, series: str | None) -> list[Expectation]:
-    """Those of :func:`expectations` that do not hold; a run without an end fails none."""
+    """The results of :func:`expectations` that do not hold; a run without an end fails none."""
     return [expectation for expectation in expectations(program, run, series) if expectation.holds is False]
 
 
 def speaking_of(program: Program, version: str) -> list[Expect]:
     """The ``expect`` lines of *program* for a kernel: those that name its version, else those of its series.
 
-    :param version: a series stands for the version its machine has
+    :param version: a series means the version that its machine has
     """
     covering = [expect for expect in program.expects if covers(expect, version)]
     return [expect for expect in covering if not is_series(expect.first)] or covering
 
 
 def covers(expect: Expect, version: str) -> bool:
-    """True where *version*, or its series, lies in the range of an ``expect`` line."""
+    """True if *version*, or its series, lies in the range of an ``expect`` line."""
     series = series_of(version)
     if is_series(expect.first):
         last = expect.last or series
@@ -284,8 +283,8 @@ def judge(
 ) -> Verdict:
     """The verdict on one program's runs.
 
-    :param series: the kernel series of every machine by name, where known
-    :param fields: of observations, those that are compared. Expectations and alarms are what they are
+    :param series: the kernel series of every machine by name, if known
+    :param fields: the fields of observations to compare; expectations and alarms are not affected
     """
     return Verdict(
         differences=tuple(differences(runs, fields)),
@@ -306,7 +305,7 @@ def alarms(runs: Sequence[Run]) -> tuple[MachineAlarm, ...]:
     return tuple(MachineAlarm(machine, alarm) for machine, alarm in found if alarm is not None)
 
 
-# The first WARN that stands more often in the log of its step than in that of another machine.
+# The first WARN that occurs more often in the log of its step than in that of another machine.
 def _unexplained_warning(run: Run, runs: Sequence[Run]) -> Alarm | None:
     spent = spent_messages(runs)
     for alarm in run.warnings:
@@ -321,10 +320,10 @@ def _unexplained_warning(run: Run, runs: Sequence[Run]) -> Alarm | None:
     return None
 
 
-# Whether the machines that can see a field disagree about it.
+# True if the machines that can observe a field disagree about it.
 def _differ(steps: Sequence[Step], field: str, spent: frozenset[str]) -> bool:
     if field == "levels" and _differ(steps, "log", spent):
-        # They say nothing where the lines are others.
+        # Levels mean nothing if the lines differ.
         return False
     values = [comparable(step, field, spent) for step in steps]
     if field in CHANNEL_FIELDS:
@@ -333,7 +332,7 @@ def _differ(steps: Sequence[Step], field: str, spent: frozenset[str]) -> bool:
 
 
 class Ran(msgspec.Struct, frozen=True):
-    """How far a machine came with a program.
+    """The progress of a machine with a program.
 
     :param finished: nothing was lost, and the machine decided every step
     """
@@ -344,7 +343,7 @@ class Ran(msgspec.Struct, frozen=True):
 
 
 def mismatch(runs: Sequence[Ran]) -> str | None:
-    """Why *runs* are not of one program; None where they are, or may be as far as they came."""
+    """The reason why *runs* are not of one program; None if they are, or may be as far as they got."""
     whole = {len(run.ops) for run in runs if run.finished}
     if len(whole) > 1:
         counts = ", ".join(f"{run.machine} {len(run.ops)}" for run in runs)

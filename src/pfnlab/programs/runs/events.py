@@ -1,12 +1,12 @@
 """The steps inside one operation, in one form for models and kernels: ``clear a[3]``, ``flush a[3:5]``.
 
-The words are those of the measured orders: each stands for one kernel function, or for several that replaced
-each other (the table of symbols lives with the lab). Events without an argument, like ``gather``,
-cannot be given to a VMA by a tracer either.
+The words are those of the measured orders: each denotes one kernel function, or several that replaced each
+other (the table of symbols is part of the lab). Events without an argument, like ``gather``, cannot be
+assigned to a VMA by a tracer either.
 
-The core order is the events of a tracer, reduced to these words. Kept are splits, clearing, tracking,
-flushes, entering and leaving the file's reverse map, freeing. The rest (locks, inlined wrappers, re-linking
-inside a split) differs between builds without saying anything about the order.
+The core order is the events of a tracer, reduced to these words. It keeps splits, clearing, tracking,
+flushes, entering and leaving the file's reverse map, and freeing. The rest (locks, inlined wrappers,
+re-linking inside a split) differs between builds without any meaning for the order.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -57,7 +57,7 @@ EVENTS: dict[str, tuple[str, Argument]] = {
 }
 
 
-#: The page frame behind the last below 1 MiB. Above it no memory that the book reserves is RAM of the direct
+#: The page frame after the last below 1 MiB. Above it no memory that the book reserves is RAM of the direct
 #: map, and a `map_sync` of it returns at once: it is not reported.
 _LOW_END = 0x100
 
@@ -74,15 +74,15 @@ def without_own_tables(texts: Iterable[str | None]) -> tuple[str, ...]:
 
 
 def event_text(event: Event, places: Places) -> str | None:
-    """One event in words, its argument in pages of the program's areas and devices.
+    """One event in words, with its argument in pages of the program's areas and devices.
 
-    None for an event at an address outside the areas, and for a flush that meets none: a tracer cannot tell
-    it from those of the process' own memory. None for a call that lets the direct map follow and finds
-    nothing there (S2.8.1).
+    The result is None for an event at an address outside the areas, and for a flush that overlaps no area: a
+    tracer cannot distinguish it from flushes of the process's own memory. It is also None for a call to
+    update the direct map that finds nothing there (S2.8.1).
     """
     word, argument = EVENTS[event.name]
     if argument == "none":
-        # Some have an address to a tracer, which stands in no word.
+        # For a tracer, some have an address, which is not part of any word.
         own = event.start and places.area_span(event.start, event.start + 1) is None
         return None if own else word
     if event.name == "memtype_kernel_map_sync" and event.start >= _LOW_END:
@@ -101,16 +101,16 @@ def event_text(event: Event, places: Places) -> str | None:
 
 
 def is_flush(text: str) -> bool:
-    """True where an event's text is one TLB flush."""
+    """True if an event's text is one TLB flush."""
     return text.startswith("flush ")
 
 
 T = TypeVar("T")
 
-#: The tracer's names that are not our words.
+#: The tracer's names that differ from the words used here.
 _OTHER_WORDS = {"free_now": "free", "rmap_add": "link", "rmap_del": "unlink"}
 
-#: Our words without a name of the tracer: that of `clear` depends, a whole flush is a flush everywhere.
+#: Words without a name of the tracer: that of `clear` depends, a whole flush is a flush everywhere.
 _OWN_WORDS = {"link", "unlink", "clear", "flush all"}
 
 _WORDS = _OTHER_WORDS | {word: word for word, _ in EVENTS.values() if word not in _OWN_WORDS}
@@ -126,18 +126,18 @@ _NOT_IN_SPLIT = ("rmap_add", "rmap_del", "free_pgtables", "change_prot")
 
 
 def _zaps(events: Sequence[tuple[str, T]]) -> bool:
-    """True where the gather that *events* begin with is over before anything else happens."""
+    """True if the gather at the beginning of *events* is finished before anything else happens."""
     names = [name for name, _ in events]
     inside = names[: names.index("finish")] if "finish" in names else names
     return not any(name in _NOT_IN_SPLIT for name in inside)
 
 
 def core_order(events: Sequence[tuple[str, T]]) -> Iterator[tuple[str, T]]:
-    """The core order of *events*, each the tracer's name with its detail, in our words."""
+    """The core order of *events*, each the tracer's name with its detail, in the words used here."""
     # From 7.1 on the two functions that clear a VMA are one, under the outer one's name.
     clear = "zap_range" if any(name == "zap_range" for name, _ in events) else "zap_vma"
     splitting = zapping = False
-    # Asked once for each run of changes of reverse maps, where the first VMA leaves one.
+    # Checked once for each run of changes of reverse maps, when the first VMA leaves one.
     relinking: bool | None = None
     for at, (name, rest) in enumerate(events):
         zapping = (zapping and name != "finish") or (splitting and name == "gather" and _zaps(events[at:]))

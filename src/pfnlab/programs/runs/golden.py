@@ -1,8 +1,8 @@
-"""Goldens: the runs of a program on real kernels, kept beside it as ``NAME.expected.json``.
+"""Goldens: the runs of a program on real kernels, kept next to it as ``NAME.expected.json``.
 
-One file holds every version it was promoted on; versions that saw exactly the same share an observation.
-A run is compared with it by looking the way the golden was made (S10.3.7).
-Each step is one line, so a changed kernel reads as a diff of lines.
+One file holds every version it was promoted on; versions with identical observations share one. A run is
+compared with it by observing in the same way as for the golden (S10.3.7). Each step is one line, so a changed
+kernel appears as a diff of lines.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,13 +22,13 @@ from pfnlab.programs.runs.compare import Difference, differences
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.observation import Run, Step
 
-#: The name the golden's side has in a difference.
+#: The name of the golden's side in a difference.
 GOLDEN = "golden"
 
-#: Said where goldens are asked for and none is there.
+#: The message if goldens are requested but missing.
 NO_GOLDENS = "What kernels showed is recorded in pfnlab's repository: ask this in a clone."
 
-#: The parts of a step that came later: a golden made before does not have them.
+#: Parts of a step added later: older goldens do not have them.
 _LATER = ("tracked", "prots", "direct_map", "levels")
 
 
@@ -52,7 +52,7 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :param program: the program's hash
     :param made_by: the command that promoted last
     :param kernels: package and its version by exact version
-    :param look: how all of these kernels were looked at; a file that does not say it is of /proc
+    :param look: how all of these kernels were observed; a file without it used /proc
     """
 
     program: str
@@ -62,21 +62,21 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     look: LookLevel = LookLevel.PROC
 
     def __post_init__(self) -> None:
-        """Refuse an observation of nobody, and a kernel that saw nothing (ValueError: there is one)."""
+        """Refuse an observation without kernels, and a kernel without an observation (ValueError)."""
         seen = {version for one in self.observations for version in one.versions}
         if other := sorted(seen ^ self.kernels.keys()):
             raise ValueError(f"{other[0]} is not both among the kernels and in an observation")
 
 
 def golden_path(program: Path) -> Path:
-    """The path of the golden of a program file: ``NAME.expected.json`` beside ``NAME.pfn``."""
+    """The path of the golden of a program file: ``NAME.expected.json`` next to ``NAME.pfn``."""
     return program.with_name(f"{program.stem}.expected.json")
 
 
 def read_golden(path: Path) -> Golden | None:
-    """The golden at *path*, or None when there is none.
+    """The golden at *path*, or None if there is none.
 
-    :raises Misuse: the file cannot be read or is no golden
+    :raises Misuse: the file cannot be read or is not a golden
     """
     try:
         return msgspec.json.decode(read_bytes(path, "golden", MOST_RECORDED), type=Golden)
@@ -88,7 +88,7 @@ def read_golden(path: Path) -> Golden | None:
 
 
 def golden_look(program: Path) -> LookLevel | None:
-    """How kernels were looked at for the golden beside *program*; None when there is none.
+    """The way in which kernels were observed for the golden next to *program*; None if there is no golden.
 
     :raises Misuse: the golden cannot be read
     """
@@ -97,12 +97,12 @@ def golden_look(program: Path) -> LookLevel | None:
 
 
 def has_goldens() -> bool:
-    """False where pfnlab is installed from its wheel, which has the programs without their goldens."""
+    """False if pfnlab is installed from its wheel, which has the programs without their goldens."""
     return any(golden_path(path).is_file() for path in library_paths())
 
 
 def write_golden(path: Path, golden: Golden) -> None:
-    """Write *golden*, one step a line."""
+    """Write *golden*, one step per line."""
     write_whole(path, golden_text(golden))
 
 
@@ -120,17 +120,17 @@ def golden_text(golden: Golden) -> str:
 
 
 def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str, Run]) -> Golden:
-    """*old* with the runs of some versions put in their place.
+    """*old* with the runs of some versions replaced.
 
-    Versions that did not run keep their entries while the program and the way of looking are the same;
-    entries of another program (the hash changed), or looked at in another way, are dropped.
-    A version takes the place of an older one of its series that says the same, as far as that one looked.
+    Versions that did not run keep their entries while the program and the way of observing are the same;
+    entries of another program (the hash changed), or observed in another way, are dropped. A version replaces
+    an older one of its series with the same observations, as far as that one has them.
 
-    :param hash_now: of the program as it is
-    :param runs: by exact version, each on a real kernel, all looked at in the same way
+    :param hash_now: of the program in its present form
+    :param runs: by exact version, each on a real kernel, all observed in the same way
     :raises LostGuest: a guest was lost
     :raises Undecided: a machine could not answer
-    :raises Discovery: a kernel raised an alarm, which no golden is made of
+    :raises Discovery: a kernel raised an alarm, which must not become a golden
     """
     for version, run in runs.items():
         check_whole(run, f"{version} is not promoted")
@@ -169,7 +169,7 @@ def promoted(old: Golden | None, hash_now: str, made_by: str, runs: Mapping[str,
 
 
 def _as_looked(steps: tuple[Step, ...], before: tuple[Step, ...]) -> tuple[Step, ...]:
-    """*steps* without what nobody looked at in the steps *before*: earlier programs of ours saw less."""
+    """*steps* without the parts missing in the steps *before*: earlier versions of pfnlab observed less."""
     if len(steps) != len(before):
         return steps
     return tuple(
@@ -179,9 +179,9 @@ def _as_looked(steps: tuple[Step, ...], before: tuple[Step, ...]) -> tuple[Step,
 
 
 def check_whole(run: Run, therefore: str) -> None:
-    """Refuse *run* for a golden where it raised an alarm or did not come to its end.
+    """Refuse *run* for a golden if it raised an alarm or did not reach its end.
 
-    :param therefore: what is not done, as ``7.2.13 is not promoted``
+    :param therefore: the consequence, e.g. ``7.2.13 is not promoted``
     :raises LostGuest: a guest was lost
     :raises Undecided: the machine could not answer
     :raises Discovery: the kernel raised an alarm
@@ -195,13 +195,13 @@ def check_whole(run: Run, therefore: str) -> None:
 
 
 def newest_version(golden: Golden, series: str) -> str | None:
-    """The newest kernel of a series in the golden; None when it has none."""
+    """The newest kernel of a series in the golden; None if it has none."""
     versions = [version for version in golden.kernels if series_of(version) == series]
     return max(versions, key=version_key, default=None)
 
 
 def golden_run(golden: Golden, version: str) -> Run | None:
-    """The run of a version in the golden; None when it has none."""
+    """The run of a version in the golden; None if it has none."""
     for observation in golden.observations:
         if version in observation.versions:
             kernel = golden.kernels.get(version, "")
@@ -210,10 +210,10 @@ def golden_run(golden: Golden, version: str) -> Run | None:
 
 
 def golden_differences(program: Path, run: Run, version: str) -> list[Difference]:
-    """The differences of *run* from the golden beside *program*.
+    """The differences of *run* from the golden next to *program*.
 
-    :param run: looked at as the golden was (:func:`golden_look`)
-    :raises Misuse: there is no golden, it is of another program or way of looking, or it lacks the version
+    :param run: observed in the way of the golden (:func:`golden_look`)
+    :raises Misuse: there is no golden, it is of another program or way of observing, or it lacks the version
     """
     path = golden_path(program)
     golden = read_golden(path)
@@ -231,10 +231,10 @@ def golden_differences(program: Path, run: Run, version: str) -> list[Difference
 
 
 def observation_text(head: Mapping[str, Any], once: Sequence[str], steps: Sequence[Step]) -> str:
-    """An observation in a file of goldens, one step a line.
+    """An observation in a golden file, one step per line.
 
-    :param head: the keys in front, as the versions that share it
-    :param once: messages that print once per boot and had been spent
+    :param head: the keys at its start, e.g. the versions that share it
+    :param once: messages that print once per boot and had been printed
     """
     keys = [f"   {json_line(key)}: {json_line(value)},\n" for key, value in head.items()]
     if once:
@@ -244,6 +244,6 @@ def observation_text(head: Mapping[str, Any], once: Sequence[str], steps: Sequen
 
 
 def _written(step: Step) -> dict[str, Any]:
-    """*step* without what nobody looked at, where a file need not say so."""
+    """*step* without unobserved parts that a file may omit."""
     fields: dict[str, Any] = msgspec.to_builtins(step)
     return {name: value for name, value in fields.items() if value is not None or name not in _LATER}

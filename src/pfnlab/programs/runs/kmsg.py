@@ -1,8 +1,8 @@
 """Kernel log lines without the parts that differ from run to run, in one form for models and kernels.
 
 ``x86/PAT: main:123 freeing invalid memtype [mem 0xf8004000-0xf8007fff]`` becomes
-``x86/PAT: main freeing invalid memtype bar[4:8]``: tasks and devices by name, pages half-open, no pids,
-no addresses, no source lines. Register dumps, traces and the noise of timers are dropped.
+``x86/PAT: main freeing invalid memtype bar[4:8]``: tasks and devices by name, pages half-open, no pids, no
+addresses, no source lines. Register dumps, traces and the noise of timers are dropped.
 """
 
 import re
@@ -13,7 +13,7 @@ from pfnlab.programs.lang.ops import Exec, Exit, Kill, Op
 from pfnlab.programs.runs.alarm import is_dump, warning
 from pfnlab.programs.runs.places import Places
 
-#: The word for a physical range in no device of the program.
+#: The word for a physical range outside all devices of the program.
 OUTSIDE = "RANGE"
 
 #: The task of a line at a step where it is not determined (:func:`is_anybody`), and at the end.
@@ -22,17 +22,18 @@ ANYBODY = "*"
 _NOISE = re.compile(
     r"^\s*$|\bcallbacks suppressed$"
     r"|^(tsc|clocksource|random|input|clk|hrtimer|perf|sched_clock|workqueue): |^(pci|ata|Freeing)"
-    # What the PCI bus says of a reset in the name of the driver, and ACPI of the first interrupt of a device.
+    # Messages of the PCI bus about a reset in the driver's name, and of ACPI about a device's first
+    # interrupt.
     r"|^vfio-pci \S+: (resetting|reset done)$|^ACPI: \S+: Enabled at IRQ \d+$"
-    # A probe of the guest driver that failed, in words of the series; its errno is the result.
+    # A failed probe of the guest driver, in the words of the series; its errno is the result.
     r"|^pfnlab [0-9a-f:.]+: |^pfnlab: probe of "
 )
 
 _MEM = re.compile(r"\[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\]")
 _TYPES = re.compile(r"\btypes ([0-9a-f]+)-([0-9a-f]+)")
-#: A duration in the kernel's words.
+#: A duration as the kernel prints it.
 _TOOK = re.compile(r" in \d+ms$")
-#: The resource that a range leaves, and who asked for the range.
+#: The resource that a range exceeds, and the requester of the range.
 _LEFT = re.compile(r"(?<=which spans more than ).*")
 _CALLER = re.compile(r"^caller .* mapping (?=multiple BARs)")
 _FROM_TO = re.compile(r"\b0x[0-9a-f]{5,16} - 0x[0-9a-f]{5,16}")
@@ -43,11 +44,11 @@ _BYTES = re.compile(r"\bbytes: \d+ (?=not enough memory)")
 _DATA_LIMIT = re.compile(r"(?<=VmData )\d+ exceed data ulimit \d+")
 _PID = re.compile(r"\b(pid|PID)([:= ]+)\d+")
 _CODE_OFFSET = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+")
-#: The place in the kernel's sources that prints of a broken page table.
+#: The place in the kernel's sources that reports a broken page table.
 _BAD_TABLE = re.compile(r"^\S+:\d+: (?=bad (?:pgd|p4d|pud|pmd) )")
 _ADDRESS = re.compile(r"\b(?:0x)?[0-9a-f]{8,16}\b")
 
-#: Lines the kernel prints once per boot, in normalised form: only the first program that triggers one
+#: Lines that the kernel prints once per boot, in normalised form: only the first program that triggers one
 #: gets it. The first group is the message itself.
 ONCE: tuple[re.Pattern[str], ...] = (
     re.compile(r"(attempted to duplicate a private mapping with mremap)"),
@@ -57,16 +58,17 @@ ONCE: tuple[re.Pattern[str], ...] = (
     re.compile(r"^(ioremap on RAM at )"),
     re.compile(r"^(memremap attempted on \w+)"),
     re.compile(r"^(cgroup: fork rejected)"),
-    # Not once, but only so often in a few seconds.
+    # Not once per boot, but rate-limited to a number in a few seconds.
     re.compile(r"^(__vm_enough_memory): "),
 )
 
 
 def is_anybody(ended: Sequence[Op]) -> bool:
-    """True where the task of a log line is not determined in a step in which the operations *ended* end.
+    """True if the task of a log line is not determined in a step in which the operations *ended* end.
 
     The task that drops the last reference of an address space tears it down: that may be a reader of /proc.
-    Of several operations that go on together, timing decides which does first what the others find done.
+    Of several operations that resume together, timing decides which is first to do work that the others then
+    skip.
     """
     return len(ended) > 1 or any(isinstance(op.call, Exec | Exit | Kill) for op in ended)
 
@@ -74,7 +76,7 @@ def is_anybody(ended: Sequence[Op]) -> bool:
 def in_known_order(
     lines: Sequence[tuple[str, str]], ended: Sequence[Op]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The lines of a step with their levels, apart: as they came; where several operations *ended*, sorted.
+    """The lines of a step and their levels, separated; sorted if several operations *ended*.
 
     :param lines: each line with its level
     """
@@ -86,8 +88,8 @@ def normalise(line: str, places: Places, task_names: Mapping[str, str], anonymou
     """One kernel log line in the form of observations.
 
     :param line: the line without level and time
-    :param task_names: task by the comm or the pid the kernel prints for it
-    :param anonymous: the lines of the step do not name reliably the task that logged them
+    :param task_names: task by the comm or the pid that the kernel prints for it
+    :param anonymous: the lines of the step do not reliably name the task that logged them
     :return: the line, or None for noise and for parts of register dumps and traces
     """
     if _NOISE.search(line) or is_dump(line):
@@ -116,13 +118,13 @@ def once_message(line: str) -> str | None:
 
 
 def _pages(places: Places, start: int, end: int) -> str:
-    # Physical bytes start up to end (not included) as device pages.
+    # Physical bytes from start up to end (exclusive) as device pages.
     first, last = phys_to_pfn(start), pages_of(end)
     return str(places.device_span(first, last)) if places.device_at(first) else OUTSIDE
 
 
 def _name_tasks(line: str, task_names: Mapping[str, str], anonymous: bool) -> str:
-    # Tasks of the program by name, others by their comm, and none by a pid.
+    # Tasks of the program by name, others by their comm, none by a pid.
     def name(comm: str, pid: str) -> str:
         return ANYBODY if anonymous else task_names.get(pid) or task_names.get(comm) or f"{comm}:PID"
 

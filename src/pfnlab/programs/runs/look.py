@@ -1,4 +1,4 @@
-"""How a kernel is looked at while a program runs: looking can change what is seen."""
+"""The ways to observe a kernel while a program runs: observing can change the result."""
 
 from enum import StrEnum
 
@@ -6,30 +6,30 @@ from pfnlab.base.errors import Misuse
 
 
 class LookLevel(StrEnum):
-    """A level of looking.
+    """A level of observation.
 
     Reading /proc/PID/smaps walks the page tables, and drops every leaf of 1 GiB there (S7.5). So a program
-    that is looked at through /proc never has such a leaf at the beginning of its next operation.
+    observed through /proc never has such a leaf at the beginning of its next operation.
     """
 
-    #: The state is read out of the guest's memory; in the guest only the kernel log is read between two
-    #: operations; a program that is steered has its memtype list read too.
+    #: The state is read from the guest's memory; in the guest only the kernel log is read between two
+    #: operations, and the memtype list too for a program that is steered.
     MEMORY = "memory"
     #: The guest reads /proc/PID/smaps and the page tables of every task after each operation.
     PROC = "proc"
-    #: Results and log only, until the program is over: then the book.
+    #: Only results and log until the program is over, and then the book.
     END = "end"
 
     @property
     def reads_smaps(self) -> bool:
-        """True where smaps of every task is read after each operation."""
+        """True if smaps of every task is read after each operation."""
         return self is LookLevel.PROC
 
 
 def look_named(name: str) -> LookLevel:
-    """The level of looking a user named.
+    """The level of observation that a user named.
 
-    :raises Misuse: there is none of that name
+    :raises Misuse: there is no level of that name
     """
     try:
         return LookLevel(name)

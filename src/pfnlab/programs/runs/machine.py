@@ -1,4 +1,4 @@
-"""The interface of every machine, the model and real kernels alike, and the accelerators of a kernel's."""
+"""The interface of every machine, both the model and real kernels, and the accelerators of the latter."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,11 +12,11 @@ from pfnlab.programs.runs.observation import Run
 
 
 class Accel(StrEnum):
-    """An accelerator, or that the machine chooses.
+    """An accelerator, or the machine's choice.
 
     With KVM a guest's processor is the host's: its features, its width of physical addresses, its levels of
-    page tables. PAT and MTRRs are registers as ever, so the book and the cache bits of page-table entries are
-    the kernel's own work in both; but which translations are stale, and for how long, is the host's.
+    page tables. PAT and MTRRs are registers as usual, so the book and the cache bits of page-table entries
+    are the kernel's own work in both; but the presence and lifetime of stale translations are up to the host.
     """
 
     AUTO = "auto"
@@ -25,9 +25,9 @@ class Accel(StrEnum):
 
 
 def accel_named(name: str) -> Accel:
-    """The accelerator a user named.
+    """The accelerator that a user named.
 
-    :raises Misuse: there is none of that name
+    :raises Misuse: there is no accelerator of that name
     """
     try:
         return Accel(name)
@@ -39,19 +39,19 @@ class Machine(Protocol):
     """A machine that runs programs."""
 
     def run(self, programs: Sequence[Program]) -> list[Run]:
-        """One run a program, in order."""
+        """One run per program, in order."""
         ...
 
 
 @runtime_checkable
 class Telling(Protocol):
-    """A machine that runs several programs at a time, and hands each run over as soon as it is there."""
+    """A machine that runs several programs at a time, and hands over each run as soon as it is complete."""
 
     def run_telling(self, programs: Sequence[Program], on_done: Callable[[int, Run], None]) -> list[Run]:
-        """One run a program, in order.
+        """One run per program, in order.
 
-        :param on_done: called with index and run as soon as a program is done, in any order, always from
-            the calling thread
+        :param on_done: called with index and run as soon as a program is done, in any order, always from the
+            calling thread
         """
         ...
 
@@ -59,7 +59,7 @@ class Telling(Protocol):
 def run_telling(
     machine: Machine, programs: Sequence[Program], on_done: Callable[[int, Run], None]
 ) -> list[Run]:
-    """One run a program; of a machine that is silent meanwhile, *on_done* is called when all are there."""
+    """One run per program; for a machine without progress reports, *on_done* is called at the end."""
     if isinstance(machine, Telling):
         return machine.run_telling(programs, on_done)
     runs = machine.run(programs)
@@ -70,22 +70,22 @@ def run_telling(
 
 @runtime_checkable
 class Looking(Protocol):
-    """A machine that can be looked at in several ways.
+    """A machine that can be observed in several ways.
 
-    :ivar look: how later programs are looked at, or are predicted to be looked at
+    :ivar look: how later programs are observed, or are predicted to be observed
     """
 
     look: LookLevel
 
     @property
     def sees_memory(self) -> bool:
-        """True where its memory can be looked at."""
+        """True if its memory can be observed."""
         ...
 
 
 @contextmanager
 def looking_at(machines: Iterable[Machine], look: LookLevel | None) -> Iterator[None]:
-    """Within it *machines* are looked at so; None is as always."""
+    """A context in which *machines* are observed at this level; None leaves them unchanged."""
     looked = [machine for machine in machines if isinstance(machine, Looking)]
     before = [machine.look for machine in looked]
     try:
@@ -102,5 +102,5 @@ class Rebooting(Protocol):
     """A machine whose programs may run one after the other in one boot."""
 
     def reboot(self) -> None:
-        """Later programs run in guests in which no program has run."""
+        """Run later programs in guests in which no program has run."""
         ...

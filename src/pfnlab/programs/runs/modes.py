@@ -1,4 +1,4 @@
-"""The cache mode that each mapping asked for and got, step by step."""
+"""The cache mode that each mapping requested and got, step by step."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,16 +10,16 @@ from pfnlab.programs.runs.observation import PteSeen, Step
 from pfnlab.programs.runs.pte_text import RAM
 from pfnlab.programs.runs.texts import named_span, vma_name
 
-#: The mode that a file asks for; what is not here takes the mode that it finds.
+#: The mode that a file requests; files that are not listed use the existing mode.
 _FILES = {"wc": "wc", "proc-wc": "wc", "uc": "uc-", "proc-uc": "uc-", "devmem-sync": "uc-", "vfio": "uc-"}
 
 
 def mode_lines(ops: Sequence[Op], steps: Sequence[Step]) -> list[tuple[str, ...]]:
     """After each step, a line for each mapping of a device: ``b uc- (asked wc)``.
 
-    Entries decide where there are some, vm_page_prot elsewhere. A step that has neither, has no lines.
+    Entries decide if there are some, otherwise vm_page_prot. A step that has neither has no lines.
 
-    :param ops: the program; *steps*: what a machine did, one step an operation and perhaps one more
+    :param ops: the program; *steps*: those of a machine, one per operation and perhaps one more
     """
     asked = _Asked()
     lines = []
@@ -31,13 +31,13 @@ def mode_lines(ops: Sequence[Op], steps: Sequence[Step]) -> list[tuple[str, ...]
 
 
 class _Asked:
-    """The modes with which areas have been mapped, the last on top."""
+    """The modes requested by the mappings of areas, the last on top."""
 
     def __init__(self) -> None:
         self._of_areas: dict[str, list[tuple[Span, str | None]]] = {}
 
     def note(self, op: Op) -> None:
-        """Note the mode that *op* asks for."""
+        """Record the mode that *op* requests."""
         call = op.call
         if isinstance(call, Mmap):
             mode = call.driver.mode if call.driver is not None else _FILES.get(call.via, "")
@@ -50,7 +50,7 @@ class _Asked:
         self._of_areas.setdefault(span.name, []).append((span, mode))
 
     def at(self, span: Span) -> str | None:
-        """The mode that was asked for at the first page of *span*; None where no device was mapped."""
+        """The mode requested at the first page of *span*; None if no device was mapped."""
         noted = reversed(self._of_areas.get(span.name, ()))
         return next((mode for pages, mode in noted if pages.start <= span.start < pages.end), None)
 
@@ -76,5 +76,5 @@ def _modes(ptes: Sequence[PteSeen], task: str, span: Span) -> Iterator[str]:
 
 
 def without_pages(lines: Iterable[str]) -> set[str]:
-    """*lines* by areas: whether a split made two of one, does not matter."""
+    """*lines* by areas, so that splits do not matter."""
     return {re.sub(r"\[\d+:\d+\]", "", line) for line in lines}

@@ -27,8 +27,8 @@ FORMS = (
     "behind a kernel its guests' hardware: qemu:7.2,cpus=4"
 )
 
-#: The kinds of machines by the beginning of their names, each where its :class:`MachineKind` is.
-#: It is imported when a machine of that kind is named: models need no lab, and the lab may import this.
+#: The kinds of machines by the prefix of their names, each with the module of its :class:`MachineKind`. It is
+#: imported when a machine of that kind is named: models need no lab, and the lab may import this module.
 KINDS = {"model": "pfnlab.programs.model.model_machine:KIND", "qemu": "pfnlab.lab.running.named_kernel:KIND"}
 
 
@@ -52,7 +52,7 @@ class Named(msgspec.Struct, frozen=True):
 
     @property
     def model(self) -> str | None:
-        """The model that stands for it: of a kernel that was built here that with its configuration."""
+        """The model of the machine; for a kernel that was built here, the model with its configuration."""
         if self.series is None:
             return None
         return f"model:{self.kernel if self.built else self.series}"
@@ -69,12 +69,12 @@ class Named(msgspec.Struct, frozen=True):
 
     @property
     def words(self) -> list[str]:
-        """The words behind the kernel's name: the hardware of its guests."""
+        """The words after the kernel's name: the hardware of its guests."""
         return kernel_and_words(self.rest)[1]
 
     @property
     def is_usual(self) -> bool:
-        """True where it is a stock kernel in guests as usual, from which goldens may be made."""
+        """True if it is a stock kernel in default guests, from which goldens may be made."""
         return self.stock and not self.words
 
 
@@ -83,9 +83,9 @@ class MachineKind(NamedTuple):
 
     :ivar read: reads a whole name, given the series that a kernel file should behave like
     :ivar open: opens a machine; its arguments are those of :func:`open_machine`
-    :ivar fetch: fetches what machines of these names lack, and reports each new one
-    :ivar modelled: the model, in words that it knows itself, of a machine that has a name of its own, by that
-        name; None where this kind has none of that name
+    :ivar fetch: fetches missing parts of machines with these names, and reports each new one
+    :ivar modelled: the model, in words that models accept, of a machine with its own name, by that name; None
+        if this kind has no machine of that name
     """
 
     read: Callable[[str, str | None], Named]
@@ -97,7 +97,7 @@ class MachineKind(NamedTuple):
 def kind_of(prefix: str) -> MachineKind:
     """The kind of machines whose names begin with *prefix*.
 
-    :raises KeyError: there is none
+    :raises KeyError: there is no such kind
     """
     module, _, name = KINDS[prefix].partition(":")
     kind: MachineKind = getattr(import_module(module), name)
@@ -107,8 +107,8 @@ def kind_of(prefix: str) -> MachineKind:
 def name_machine(spec: str, profile: str | None = None) -> Named:
     """Read a machine's name without starting anything.
 
-    :param profile: the series a kernel file should behave like
-    :raises Misuse: the name is none; the message says what to write
+    :param profile: the series that a kernel file should behave like
+    :raises Misuse: it is not a machine's name; the message tells what to write
     """
     kind, colon, rest = spec.partition(":")
     if not colon or kind not in KINDS:
@@ -121,7 +121,7 @@ def name_machine(spec: str, profile: str | None = None) -> Named:
 def files_named(specs: Iterable[str]) -> list[str]:
     """The files in the names of machines: policies, configurations, kernels.
 
-    What is no file is left out, as a profile or the name of a policy.
+    Other parts are left out, e.g. a profile or the name of a policy.
     """
     parts = (part for spec in specs for part in spec.split(","))
     values = (part.partition("=" if "=" in part else ":")[2] for part in parts)
@@ -129,8 +129,10 @@ def files_named(specs: Iterable[str]) -> list[str]:
 
 
 def model_text(rest: str) -> str:
-    """The model *rest* in words that `ModelMachine` knows: a kernel that was built here stands for its
-    version with its configuration; what follows the name stays.
+    """The model *rest* in words that `ModelMachine` accepts.
+
+    A kernel that was built here is replaced by its version with its configuration; the words after the name
+    stay.
 
     :param rest: a model's name after ``model:``
     """
@@ -145,7 +147,7 @@ def model_text(rest: str) -> str:
 
 
 def kernel_and_words(rest: str) -> tuple[str, list[str]]:
-    """The kernel of a name after its kind, and the words behind it; a file's name may have commas."""
+    """The kernel of a name after its kind, and the words after the kernel; a file's name may have commas."""
     if is_file(rest):
         return rest, []
     kernel, *words = rest.split(",")
@@ -155,8 +157,9 @@ def kernel_and_words(rest: str) -> tuple[str, list[str]]:
 def name_machines(specs: Iterable[str], profile: str | None = None) -> list[Named]:
     """Read the names of machines that belong together, without starting anything.
 
-    :param profile: the series a kernel of the user's own among them should behave like
-    :raises Misuse: a name is none, no profile describes that series, or no machine is such a kernel
+    :param profile: the series that a user's own kernel among them should behave like
+    :raises Misuse: a name is not a machine's, no profile describes that series, or no machine is such a
+        kernel
     """
     machines = [name_machine(spec, profile) for spec in specs]
     if profile is not None:
@@ -174,8 +177,10 @@ def all_series() -> list[str]:
 
 
 def spread(specs: Iterable[str]) -> list[str]:
-    """The machines *specs*, one name a kernel: ``all`` is the model of every series, ``6.1..7.3`` those from
-    6.1 to 7.3, ``qemu:6.1..6.12`` the real kernels of these series, ``6.12`` the model of one.
+    """The machines *specs*, one name per kernel.
+
+    ``all`` is the model of every series, ``6.1..7.3`` those from 6.1 to 7.3, ``qemu:6.1..6.12`` the real
+    kernels of these series, ``6.12`` the model of one.
 
     :raises Misuse: a range begins or ends with a series that no profile describes, or ends before it begins
     """
@@ -183,7 +188,7 @@ def spread(specs: Iterable[str]) -> list[str]:
 
 
 def is_spread(spec: str) -> bool:
-    """True for a name that stands for several kernels."""
+    """True for a name that means several kernels."""
     return bool(re.fullmatch(rf"(?:(?:{'|'.join(KINDS)}):)?(?:all|[0-9.]+\.\.[0-9.]*[0-9])", spec))
 
 
@@ -209,7 +214,7 @@ def newest_series() -> str:
 
 
 def check_series(series: str) -> None:
-    """Refuse a series no profile describes.
+    """Refuse a series that no profile describes.
 
     :raises Misuse: with the known ones
     """
@@ -220,7 +225,7 @@ def check_series(series: str) -> None:
 def with_policies(specs: Sequence[str], paths: Sequence[str]) -> list[str]:
     """The machines *specs*, every model with the policies of the files *paths* in place of its own.
 
-    :raises Misuse: a file is no policy, or there is no model to give it to
+    :raises Misuse: a file is not a policy, or there is no model to apply it to
     """
     if not paths:
         return list(specs)
@@ -240,30 +245,30 @@ def open_machine(
     *,
     blocks: bool = False,
 ) -> Machine:
-    """The machine of a name; a kernel that is not here yet is fetched when it runs.
+    """The machine of a name; a missing kernel is fetched when it runs.
 
-    :param look: how the kernel is looked at, or is to be predicted to be looked at
-    :param guests: how many guests a kernel has at most; None for one a processor
+    :param look: how the kernel is observed, or is predicted to be observed
+    :param guests: the maximum number of guests of a kernel; None for one per processor
     :param blocks: whether the blocks of a kernel that programs reach are named
     :raises Misuse: there is no such model
-    :raises MissingTool: *look* needs the lens, which is not here
+    :raises MissingTool: *look* needs the lens, which is not installed
     """
     return kind_of(named.kind).open(named, accel, look, guests, blocks)
 
 
 def see_memory(machines: Sequence[Machine]) -> bool:
-    """True where the memory of all *machines* can be looked at.
+    """True if the memory of all *machines* can be observed.
 
-    A machine that is looked at in one way only is not asked.
+    Machines that can be observed in only one way do not count.
     """
     return all(machine.sees_memory for machine in machines if isinstance(machine, Looking))
 
 
 def settle_look(machines: Sequence[Machine], asked: LookLevel | None) -> LookLevel:
-    """How all of *machines* are looked at from now on: as the user asked, else in memory.
+    """Set how all of *machines* are observed from now on: as the user requested, else in memory.
 
-    Where one of them cannot be looked at in its memory it is through /proc, for all of them, since what is
-    seen depends on how one looks.
+    If the memory of one of them cannot be observed, all are observed through /proc, because the result
+    depends on the way of observing.
     """
     look = asked
     if look is None:
@@ -286,14 +291,14 @@ def side_by_side(
     look: LookLevel | Sequence[LookLevel | None] | None = None,
     accel: Accel = Accel.TCG,
 ) -> list[tuple[Run, ...]]:
-    """Open machines, fetch the kernels that are missing, and run every program on every machine.
+    """Open machines, fetch missing kernels, and run every program on every machine.
 
     No guest is left afterwards.
 
-    :param look: how all programs are looked at, or each of them; None is as `settle_look` says
-    :return: for each program one run a machine, in the order of *machines* and under their names
-    :raises Misuse: there is no such model or kernel, or a program that no guest could hold
-    :raises MissingTool: a tool or kernel is not here
+    :param look: how all programs are observed, or each of them; None means the choice of `settle_look`
+    :return: for each program one run per machine, in the order of *machines* and under their names
+    :raises Misuse: there is no such model or kernel, or no guest can hold a program
+    :raises MissingTool: a tool or kernel is not installed
     """
     looks = [look] * len(programs) if look is None or isinstance(look, LookLevel) else list(look)
     at_first = next(filter(None, looks), LookLevel.PROC)
@@ -310,7 +315,7 @@ def side_by_side(
 def _run_all(
     named: Named, machine: Machine, programs: Sequence[Program], looks: Sequence[LookLevel]
 ) -> list[Run]:
-    """One run a program, those that are looked at alike one after the other."""
+    """One run per program, with programs that are observed in the same way run together."""
     runs: dict[int, Run] = {}
     for look in dict.fromkeys(looks):
         settle_look([machine], look)
@@ -320,7 +325,7 @@ def _run_all(
 
 
 def _run_alike(named: Named, machine: Machine, programs: Sequence[Program]) -> list[Run]:
-    """One run a program, under the name the user gave the machine; its guests are gone afterwards."""
+    """One run per program, under the machine's name given by the user; its guests are gone afterwards."""
     of = f"{number_of(len(programs), 'program')} on {named.spec}"
     with (
         machine if isinstance(machine, AbstractContextManager) else nullcontext(),
@@ -333,9 +338,9 @@ def _run_alike(named: Named, machine: Machine, programs: Sequence[Program]) -> l
 
 
 def _run_telling(named: Named, machine: Machine, programs: Sequence[Program], work: Work) -> list[Run]:
-    """The runs, each reported as soon as it is there."""
+    """The runs, each reported as soon as it is complete."""
     if named.kind == "model":
-        # A model answers one program after the other in any case.
+        # A model runs its programs one after the other in any case.
         runs = []
         for program in programs:
             runs += machine.run([program])
@@ -344,7 +349,7 @@ def _run_telling(named: Named, machine: Machine, programs: Sequence[Program], wo
     return run_telling(machine, programs, lambda index, run: work.advance())
 
 
-# The most likely name meant by "7.2" or "quemu:7.2".
+# The most likely meaning of "7.2" or "quemu:7.2".
 def _guess(spec: str) -> str:
     kind, colon, rest = spec.partition(":")
     if not colon and re.fullmatch(r"\d+\.\d+(,.*)?", spec):
@@ -354,7 +359,7 @@ def _guess(spec: str) -> str:
 
 
 def is_file(name: str) -> bool:
-    """True where *name*, which may be anything, is that of a file that is here."""
+    """True if *name*, which may be anything, is the name of an existing file."""
     try:
         return Path(name).is_file()
     except (OSError, ValueError):

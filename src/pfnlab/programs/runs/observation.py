@@ -1,9 +1,8 @@
 """The report of a machine after every step of a program, in one form for models and kernels.
 
-The structure of a step is its JSON, key by key, in ``run --json`` and in goldens.
-Reading refuses undeclared keys.
-Physical pages are pages of the program's devices, virtual pages are pages of its areas, tasks have
-names: two runs are equal exactly when their steps are equal as values.
+The structure of a step is its JSON, key by key, in ``run --json`` and in goldens. Reading refuses undeclared
+keys. Physical pages are pages of the program's devices, virtual pages are pages of its areas, tasks have
+names: two runs are equal exactly if their steps are equal as values.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from pfnlab.programs.runs.alarm import Alarm
 from pfnlab.programs.runs.look import LookLevel
 from pfnlab.programs.runs.texts import TableEntry, TrackedRange, named_span, table_entry, tracked_range
 
-#: The number of a page, or of pages.
+#: The number of a page, or a count of pages.
 Page = Annotated[int, Meta(extra_json_schema={"minimum": 0})]
 
 _Lines = tuple[Text, ...] | None
@@ -32,21 +31,21 @@ _Lines = tuple[Text, ...] | None
 #: Pages that are not write-back in the direct map: ``low[0:4] UC-``.
 _OTHERWISE = re.compile(r"(.+)\[(\d+):(\d+)\] (\S+)")
 
-#: Results of operations that are not finished.
+#: Results of unfinished operations.
 HELD, WAITS, BUSY = "held", "waits", "busy"
 
-#: The outcome, at a release, of an operation whose process was killed meanwhile.
+#: The result, at a release, of an operation whose process was killed while it was held.
 KILLED = "killed"
 
-#: Values of mremap: the mapping is where it was, or elsewhere.
+#: Values of mremap: the mapping is in the same place, or elsewhere.
 SAME, MOVED = "same", "moved"
 
-#: The value of an operation that was to be held and was not.
+#: The value of an operation that was to be held but was not.
 NOT_HELD = "not held"
 
 
 def standings(step: Step) -> dict[str, str]:
-    """The result of every operation that was under way at a release, as far as it came, by its task."""
+    """The result, final or so far, of every operation that was under way at a release, by its task."""
     if not isinstance(step.value, str):
         return {}
     return {task: result for task, _, result in (word.partition(" ") for word in step.value.split("; "))}
@@ -57,21 +56,21 @@ def is_under_way(result: str) -> bool:
     return result.partition(" ")[0] in (HELD, WAITS)
 
 
-#: The pseudo device of pages that belong to no device of the program (numbered absolutely).
+#: The pseudo-device of pages that belong to no device of the program (numbered absolutely).
 PHYSICAL = "phys"
 
-#: The pseudo device of file offsets that count from the start of a vfio region, not physically.
+#: The pseudo-device of file offsets that count from the start of a vfio region, not physically.
 REGION = "region"
 
 
 class DeviceSpan(Span, frozen=True, gc=False, forbid_unknown_fields=True):
-    """Pages ``start`` up to ``end`` (not included) of a device.
+    """Pages ``start`` up to ``end`` (exclusive) of a device.
 
     It is equal to the span of a program with the same pages.
 
     :param name: the device of the program; ``ram`` for ordinary memory
     :param start: the first page
-    :param end: the page behind the last
+    :param end: the page after the last
     """
 
     name: Text = field(name="device")
@@ -90,7 +89,7 @@ class BookEntry(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=Tru
 
     :param device: the device of the program it lies in
     :param start: its first page of the device
-    :param end: the page behind its last
+    :param end: the page after its last
     :param mode: the reserved cache mode
     """
 
@@ -126,10 +125,10 @@ class VmaSeen(_OfArea, frozen=True, gc=False, forbid_unknown_fields=True):
     :param task: the task it belongs to
     :param area: the area of the program it lies in
     :param start: its first page of the area
-    :param end: the page behind its last
-    :param perms: as /proc/PID/smaps prints it, ``rw-s``
+    :param end: the page after its last
+    :param perms: in the form of /proc/PID/smaps, ``rw-s``
     :param file: the interface it is mapped through: wc, uc, mem, proc, driver, vfio; anon for none
-    :param offset: the device pages its file offset stands for; null for anonymous memory
+    :param offset: the device pages that its file offset refers to; null for anonymous memory
     :param flags: the codes of VmFlags, in the kernel's order
     :param rss: its resident pages, in kB
     :param anonymous: those of them that are anonymous, in kB
@@ -138,8 +137,8 @@ class VmaSeen(_OfArea, frozen=True, gc=False, forbid_unknown_fields=True):
 
     perms: Annotated[str, Meta(extra_json_schema={"pattern": "^[-r][-w][-x][-sp]$"})]
     file: str
-    #: Physical for most interfaces of S9, so relative to the device it lies in; ``Span("ram", 0, 0)`` where a
-    #: driver's RAM is mapped private, ``region[0:8]`` where it counts from a vfio region.
+    #: Physical for most interfaces of S9, so relative to the device it lies in; ``Span("ram", 0, 0)`` if a
+    #: driver's RAM is mapped private, ``region[0:8]`` if it counts from a vfio region.
     offset: DeviceSpan | None
     flags: str
     rss: Annotated[Page, ALWAYS] = 0
@@ -153,14 +152,14 @@ class PteSeen(_OfArea, frozen=True, gc=False, forbid_unknown_fields=True):
     :param task: the task whose table it is in
     :param area: the area of the program it is for
     :param start: the first page of the area with such an entry
-    :param end: the page behind the last
-    :param target: what the pages lead to; null where no entry is present
+    :param end: the page after the last
+    :param target: the pages mapped by the entries; null if no entry is present
     :param entry: level, cache mode and bits, ``L1 WC P RW US SPECIAL A``; ``none@L3`` where tables end
     """
 
     #: As many pages as the run has, :data:`~pfnlab.programs.runs.pte_text.RAM` for ordinary memory.
     target: DeviceSpan | None
-    #: ``none@L<n>`` where no entry is at level n (1 is the 4K level), or
+    #: ``none@L<n>`` if there is no entry at level n (1 is the 4K level), or
     #: ``L<level> <mode> P|!P RW|RO [US] [SPECIAL] [A] [D]``.
     entry: Text
 
@@ -171,33 +170,33 @@ class PteSeen(_OfArea, frozen=True, gc=False, forbid_unknown_fields=True):
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One step, every key always there; null where the machine cannot see.
+    """One step with all keys; null for fields that the machine cannot observe.
 
     :param op: the operation as a program line; ``end`` for the last, when all tasks are gone
-    :param task: the task that did it
+    :param task: the task that performed it
     :param result: ``ok``, an errno name, or held, waits, busy in a race
-    :param value: what it returned beside the result: a number read, ``SIGBUS code=2`` of a fault; null
-        for most
+    :param value: its return value in addition to the result: a number read, ``SIGBUS code=2`` of a fault;
+        null for most
     :param book: entries of the memtype list that overlap a device of the program, in list order
     :param log: the lines of the kernel log since the last step, without numbers that differ from boot to boot
     :param vmas: the VMAs of the program's areas
-    :param ptes: the page-table entries of the program's areas, equal neighbours as one
+    :param ptes: the page-table entries of the program's areas, with equal neighbours merged
     :param flushes: TLB flushes of the operation
     :param events: the order of kernel calls during the operation
-    :param tracked: what the tracker has reserved, and for which VMAs
+    :param tracked: the reservations of the tracker, and their VMAs
     :param prots: the cache mode of every VMA's vm_page_prot
     :param direct_map: the RAM that is not write-back in the direct map
-    :param levels: the level of each line of ``log``, as ``info``
+    :param levels: the level of each line of ``log``, e.g. ``info``
     """
 
     op: Text
     task: Text
-    #: ``ESRCH`` where the task does not exist; ``held`` where its processor stands in the operation now,
-    #: ``waits`` where it cannot finish it before another goes on, ``busy`` where it waits already.
+    #: ``ESRCH`` if the task does not exist; ``held`` if its processor is now held in the operation, ``waits``
+    #: if it cannot finish it before another resumes, ``busy`` if it already waits.
     result: Annotated[str, Meta(extra_json_schema={"pattern": "^(ok|held|waits|busy|[A-Z0-9]+)$"})]
     #: ``same`` or ``moved`` of mremap; of an operation that waits, the reason
     #: (:class:`~pfnlab.kernel.mm.processors.Need`): a lock, or a flush that another processor has to take;
-    #: ``not held`` where a hold was not reached; of ``release`` the result of each operation,
+    #: ``not held`` if a hold was not reached; of ``release`` the result of each operation,
     #: ``main ok; t EFAULT SIGSEGV code=1``.
     value: int | str | None
     book: tuple[BookEntry, ...] | None
@@ -207,7 +206,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     flushes: Annotated[Page | None, ALWAYS] = None
     events: Annotated[_Lines, ALWAYS] = None
     #: ``bar[0:16] x2 a[0:4] a[8:16]`` for a reserved range that two VMAs share, ``VM_PAT a[0:4]`` for a VMA
-    #: that stands for a reservation.
+    #: that represents a reservation.
     tracked: Annotated[_Lines, ALWAYS] = None
     #: ``a[0:4] WC``
     prots: Annotated[_Lines, ALWAYS] = None
@@ -217,12 +216,12 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def tracked_ranges(self) -> tuple[TrackedRange, ...]:
-        """The reservations of the tracker as values; empty where the machine cannot see them."""
+        """The reservations of the tracker as values; empty if the machine cannot observe them."""
         return tuple(map(tracked_range, self.tracked or ()))
 
     @property
     def direct_map_ranges(self) -> tuple[tuple[Span, str], ...]:
-        """The ranges of ``direct_map`` with their modes, as ``WC``; without lines that name none."""
+        """The ranges of ``direct_map`` with their modes, e.g. ``WC``; without lines that name none."""
         lines = (line.rpartition(" ") for line in self.direct_map or ())
         named = ((named_span(place), mode) for place, _, mode in lines)
         return tuple((place[1], mode) for place, mode in named if place is not None)
@@ -231,7 +230,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def direct_map_lines(device: str, modes: Sequence[str]) -> Iterator[str]:
     """The pages of a device that are not write-back in the direct map, in the form of ``Step.direct_map``.
 
-    :param modes: of every page, as ``wb``
+    :param modes: of every page, e.g. ``wb``
     """
     start = 0
     for mode, run in groupby(modes):
@@ -242,9 +241,9 @@ def direct_map_lines(device: str, modes: Sequence[str]) -> Iterator[str]:
 
 
 def direct_map_spans(lines: Sequence[str]) -> Iterator[tuple[Span, str]]:
-    """The pages in *lines*, which :func:`direct_map_lines` made, each range with its mode, as ``wc``.
+    """The pages in *lines*, which :func:`direct_map_lines` made, each range with its mode, e.g. ``wc``.
 
-    :raises Defect: a line is none of them
+    :raises Defect: a line is not of that form
     """
     for line in lines:
         match = _OTHERWISE.fullmatch(line)
@@ -253,15 +252,15 @@ def direct_map_spans(lines: Sequence[str]) -> Iterator[tuple[Span, str]]:
         yield Span(match[1], int(match[2]), int(match[3])), match[4].lower()
 
 
-#: The property that a fault breaks where two ways to look at one kernel disagree.
+#: The property that is violated if two ways to observe one kernel disagree.
 LOOKS_AGREE = "looks_agree"
 
 
 class MemoryFault(msgspec.Struct, frozen=True):
-    """Something in a kernel's own structures that cannot be right.
+    """A fault in a kernel's own structures.
 
-    :param name: of the property it breaks
-    :param says: what was seen, in the names of the program
+    :param name: of the violated property
+    :param says: the evidence, in the names of the program
     """
 
     name: str
@@ -275,7 +274,7 @@ class PageHeld(msgspec.Struct, frozen=True, gc=False):
     :param area: the area, and ``page`` the page of it
     :param pfn: its frame, as this machine numbers it
     :param word: its first 32 bits
-    :param rest: a checksum of the others, 0 where they are all 0
+    :param rest: a checksum of the others, 0 if they are all 0
     """
 
     task: str
@@ -294,8 +293,8 @@ class PageHeld(msgspec.Struct, frozen=True, gc=False):
 class NotifierSeen(msgspec.Struct, frozen=True):
     """The ranges that the notifier of an address space was told of: their entries are about to change.
 
-    :param told: how many ranges so far
-    :param ranges: the last of them, as the first page number and the one behind the last
+    :param told: the number of ranges so far
+    :param ranges: the last of them, as the first page number and the one after the last
     """
 
     told: int
@@ -305,10 +304,10 @@ class NotifierSeen(msgspec.Struct, frozen=True):
 class MemorySeen(msgspec.Struct, frozen=True):
     """The part of a step that only a kernel's memory shows; it is judged, not compared.
 
-    :param tlb_gens: of every task its address space, as a number, and the flushes of that one so far
-    :param faults: what is wrong with lists, trees, counts and page tables
-    :param pages: what pages of ordinary memory hold, every place in which they are mapped; None where nobody
-        looked, or there are too many
+    :param tlb_gens: for every task its address space, as a number, and the number of its flushes so far
+    :param faults: faults in lists, trees, counts and page tables
+    :param pages: the contents of pages of ordinary memory, for every place where they are mapped; None if
+        they were not read, or there are too many
     :param notifiers: of every task whose address space has one
     """
 
@@ -319,14 +318,14 @@ class MemorySeen(msgspec.Struct, frozen=True):
 
 
 class TlbSeen(msgspec.Struct, frozen=True):
-    """Translations that one processor remembers, of pages that follow on: they answer until they are flushed.
+    """Translations cached by one processor, of consecutive pages: they are used until they are flushed.
 
     :param task: the task whose processor it is; each has its own
-    :param space: the task whose name its address space has: of a thread that of its process
+    :param space: the task that names its address space: for a thread, that of its process
     :param span: pages of the area
     :param target: as in :class:`PteSeen`
-    :param entry: the words of the entry as it was walked
-    :param stale: the page tables say otherwise by now, or nothing
+    :param entry: the words of the entry when it was walked
+    :param stale: the page tables now have a different entry, or none
     """
 
     task: str
@@ -345,8 +344,8 @@ class TlbSeen(msgspec.Struct, frozen=True):
 class Reason(msgspec.Struct, frozen=True):
     """The reason why a run has no end.
 
-    :param says: the reason in words, for people: nothing decides by them
-    :param kind: of the reason; None where it was read from a file that has only the words
+    :param says: the reason in words, for people only: no decision depends on it
+    :param kind: of the reason; None if it was read from a file that has only the words
     """
 
     says: str
@@ -354,12 +353,12 @@ class Reason(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, error: Undecided) -> Reason:
-        """The reason that an error gives."""
+        """The reason for an error."""
         return cls(str(error), error.kind)
 
     @classmethod
     def read(cls, says: str | None, kind: Why | None = None) -> Reason | None:
-        """The reason in a file, which has only the words; None where it has none."""
+        """The reason in a file, which has only the words; None if it has no reason."""
         return None if says is None else cls(says, kind)
 
     def __str__(self) -> str:
@@ -371,20 +370,21 @@ class Run(msgspec.Struct, frozen=True):
 
     :param machine: as the user named it, ``qemu:6.1``
     :param kernel: package and version of a real kernel, the profile of a model
-    :param steps: what was seen after each operation
+    :param steps: the observation after each operation
     :param lost: how the guest or its process was lost, or None; ``steps`` holds the steps until then
     :param undecided: why the machine cannot answer, or None: a model has no rule, a tool or a driver is
         missing; nothing was lost then
-    :param once: kernel messages that print once per boot and were already spent before this program
-    :param alarm: the first alarm of the kernel, which may have ended the guest; a WARN is none by itself
-    :param warnings: the WARNs, where the machine knows them with their call traces
-    :param memory: for each step what only memory shows; empty where nobody looked
-    :param look: how the machine was looked at, or was predicted to be looked at
-    :param configuration: how the kernel was configured, which the properties asked of it depend on
-    :param unobserved: words of events that the machine has no function for that a tracer could see called
-    :param tlbs: for each step what the processors remember, which only a model can tell; empty elsewhere. It
-        is drawn and explained, not compared
-    :param blocks: the blocks of the kernel that the program reached, where they are counted
+    :param once: kernel messages that print once per boot and were already printed before this program
+    :param alarm: the first alarm of the kernel, which may have ended the guest; a WARN is not an alarm by
+        itself
+    :param warnings: the WARNs, if the machine knows them with their call traces
+    :param memory: for each step the part that only memory shows; empty if it was not read
+    :param look: how the machine was observed, or was predicted to be observed
+    :param configuration: the kernel's configuration, on which the applicable properties depend
+    :param unobserved: words of events for which the machine has no function that a tracer could observe
+    :param tlbs: for each step the translations cached by the processors, which only a model knows; empty
+        elsewhere. They are drawn and explained, not compared
+    :param blocks: the blocks of the kernel that the program reached, if they are counted
         (:mod:`pfnlab.lab.running.kernel_blocks`); not compared
     """
 
@@ -405,12 +405,12 @@ class Run(msgspec.Struct, frozen=True):
 
     @property
     def unfinished(self) -> str | None:
-        """Why the run has no end, after ``lost:`` or ``undecided:``; None where it has one."""
+        """The reason why the run has no end, after ``lost:`` or ``undecided:``; None if it has an end."""
         if self.lost is not None:
             return f"lost: {self.lost}"
         return None if self.undecided is None else f"undecided: {self.undecided}"
 
 
 def undecided(runs: Sequence[Run]) -> Reason | None:
-    """The reason why runs tell nothing: a machine lacks something, or a rule. None where all answered."""
+    """The reason why runs are undecided: a machine lacks something, or a rule. None if all gave answers."""
     return next((run.undecided for run in runs if run.undecided is not None), None)

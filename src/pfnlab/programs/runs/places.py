@@ -1,7 +1,7 @@
 """The places of a program's devices and areas on one machine.
 
-A machine works with absolute page numbers, an observation never contains one: both directions go through
-:class:`Places`, for models and kernels alike.
+A machine works with absolute page numbers, but an observation never contains one: both directions go through
+:class:`Places`, for both models and kernels.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from pfnlab.programs.lang.walk_ops import ProcessVmReadv, Walk
 from pfnlab.programs.lang.words import ANON, MAX_ISA_PAGES, PERF
 from pfnlab.programs.runs.observation import PHYSICAL, REGION, DeviceSpan
 
-#: How far past its last page a device still lends its name to the pages there: a program may map past
-#: a device's end, and must see the same names on every machine. Devices lie at least that far apart
-#: when a program does so.
+#: The distance past the end of a device up to which pages are named after it: a program may map past a
+#: device's end, and must see the same names on every machine. Devices are at least that far apart if a
+#: program does so.
 PAST_END_PAGES = 64
 
-#: Devices in a BAR, and those in low memory, have multiples of so many pages to themselves.
+#: Devices in a BAR, and those in low memory, have multiples of this many pages to themselves.
 WINDOW_PAGES, LOWMEM_WINDOW_PAGES = 64, 8
 
-#: The largest BAR that firmware places below 4 GiB, where other MTRRs hold than above, in MiB.
+#: The largest BAR that firmware places below 4 GiB, where the MTRRs differ from those above, in MiB.
 LOW_BAR_MIB = 512
 
 _PAGES_PER_MIB = 256
 
-#: The page frames devices of kind ``lowmem`` are placed in: RAM that a kernel uses for nothing else, and that
-#: the guest clears when it is up (``guest/agent.h``).
+#: The page frames in which devices of kind ``lowmem`` are placed: RAM that a kernel uses for nothing else,
+#: and that the guest clears when it is up (``guest/agent.h``).
 LOWMEM = PfnRange(0x10, 0x80)
 
-#: The first page frame of the ``isa`` device, and the frame behind the last it may have: 0x98000 to 0x107fff.
+#: The first page frame of the ``isa`` device, and the end of its possible frames: 0x98000 to 0x107fff.
 ISA_PFN = 0x98
 ISA_END_PFN = ISA_PFN + MAX_ISA_PAGES
 
-#: The kinds of memory that are no file's, as observations name them.
+#: The kinds of memory that belong to no file, as observations name them.
 _NO_FILE = frozenset({ANON, VVAR})
 
 #: Kinds of devices in the order of their places in physical memory.
@@ -50,13 +50,13 @@ _KIND_ORDER: tuple[DeviceKind, ...] = ("lowmem", "isa", "pci", "top", "limit")
 
 
 def reach_behind(program: Program) -> int:
-    """How many pages behind a device the kernel may read or write for *program*, mapped or not (S7.6.5)."""
+    """The pages after a device that the kernel may read or write for *program*, mapped or not (S7.6.5)."""
     parts = (getattr(op.call, "bytes", None) for op in program.ops)
     return int(any(part is not None and part.offset + part.length > PAGE_SIZE for part in parts))
 
 
 def passes_end(program: Program, device: Device) -> bool:
-    """True where *program* maps past the last page of *device*."""
+    """True if *program* maps past the last page of *device*."""
     calls = (op.call for op in program.ops)
     return any(
         isinstance(call, Mmap | RemapFilePages)
@@ -81,7 +81,7 @@ def alignment(program: Program, device: Device) -> int:
 def window_pages(program: Program, device: Device) -> int:
     """The pages that *device* has to itself, in a BAR or in low memory.
 
-    Pages mapped behind one in low memory count: they would be its neighbour's otherwise.
+    Pages mapped after the end of one in low memory count: otherwise they would belong to its neighbour.
     """
     if device.kind == "pci":
         unit = max(WINDOW_PAGES, alignment(program, device))
@@ -99,15 +99,15 @@ def bar_mib_for(program: Program) -> int:
 
 
 def top_of(phys_bits: int, pages: int) -> PfnRange:
-    """The last page frames that addresses of so many bits reach: the ``top`` or ``limit`` device."""
+    """The last page frames that addresses of *phys_bits* bits reach: the ``top`` or ``limit`` device."""
     end = 1 << phys_bits - PAGE_SHIFT
     return PfnRange(end - pages, end)
 
 
 def ranks_of(program: Program) -> dict[str, int]:
-    """The devices in the order of the book: by kind, then as the program names them.
+    """The devices in the order of the book: by kind, then in the order of the program.
 
-    Which of two BAR windows comes first, or which of two in low memory, is the placement's whim.
+    The order of two BAR windows, or of two devices in low memory, is arbitrary.
     """
     devices = sorted(program.devices, key=lambda device: _KIND_ORDER.index(device.kind))
     names = [device.name for device in devices if device.kind not in END_KINDS]
@@ -120,12 +120,12 @@ class Places:
     """The page numbers of a program's devices and areas on one machine.
 
     :param devices: the page frames of every device
-    :param areas: for every area its first virtual page and how many pages may be named in it
-    :param whole: a BAR that is larger than the one device in it, where a driver takes it as a whole
-    :param reach: for a device without others beside it, how many pages behind its end the program names
-    :param driver_ram: the driver's own pages of ordinary memory, where there is a driver
+    :param areas: for every area its first virtual page and the number of pages that may be named in it
+    :param whole: a BAR that is larger than the one device in it, if a driver claims it as a whole
+    :param reach: for a device without neighbours, the number of pages after its end that the program names
+    :param driver_ram: the driver's own pages of ordinary memory, if there is a driver
     :param ranks: the devices in the order of the book
-    :param unknown: the areas that may show pages whose contents are the machine's own
+    :param unknown: the areas that may show pages whose contents depend on the machine
     """
 
     devices: Mapping[str, PfnRange] = field(default_factory=dict)
@@ -138,7 +138,7 @@ class Places:
 
     @property
     def memory(self) -> dict[str, PfnRange]:
-        """The devices and the driver's own pages: whatever of it is RAM, the direct map has."""
+        """The devices and the driver's own pages: any RAM among them is in the direct map."""
         own = {} if self.driver_ram is None else {DRIVER_RAM: self.driver_ram}
         return {**self.devices, **own}
 
@@ -156,17 +156,17 @@ class Places:
         )
 
     def pages(self, span: Span) -> tuple[int, int]:
-        """The virtual pages of an area's span: the first, and the one behind the last."""
+        """The virtual pages of an area's span: the first, and the one after the last."""
         base = OWN_PAGE if span.name == VVAR else self.areas[span.name][0]
         return base + span.start, base + span.end
 
     def device_span(self, start_pfn: int, end_pfn: int) -> DeviceSpan:
         """Page frames *start_pfn* up to *end_pfn* in pages of the device that holds the first one.
 
-        A range that starts in one device and ends past it keeps counting pages of that device. One
-        that starts up to :data:`PAST_END_PAGES` behind a device, or as far behind the only one as the program
-        names, counts from it too, unless it starts in another one. Everything else is ``phys``, numbered
-        absolutely.
+        A range that starts in one device and ends past it keeps counting pages of that device. A range that
+        starts up to :data:`PAST_END_PAGES` after the end of a device, or within the pages that the program
+        names after the only device, counts from it too, unless it starts in another one. Everything else is
+        ``phys``, numbered absolutely.
         """
         if (start_pfn, end_pfn) == self.whole:
             start_pfn, end_pfn = next(pfns for pfns in self.devices.values() if pfns.start == start_pfn)
@@ -177,9 +177,9 @@ class Places:
         return DeviceSpan(name, start_pfn - base, end_pfn - base)
 
     def offset_span(self, file: str, first: int, end: int) -> DeviceSpan | None:
-        """The pages that offsets *first* up to *end* in a file stand for: most files count physical pages.
+        """The pages that offsets *first* up to *end* in a file refer to: most files count physical pages.
 
-        None for memory that is no file's.
+        None for memory without a file.
         """
         if file in _NO_FILE:
             return None
@@ -194,13 +194,13 @@ class Places:
         return next((name for name, pfns in self.devices.items() if pfns.start <= pfn < pfns.end), None)
 
     def overlaps_device(self, start_pfn: int, end_pfn: int) -> bool:
-        """True where any of these page frames lies in a device of the program."""
+        """True if any of these page frames lies in a device of the program."""
         return any(pfns.overlaps(PfnRange(start_pfn, end_pfn)) for pfns in self.devices.values())
 
     def area_span(self, start_page: int, end_page: int) -> Span | None:
         """Virtual pages *start_page* up to *end_page* in pages of the area that holds the first one.
 
-        None when no area does; a range that ends past its area keeps counting.
+        None if no area does; a range that ends past its area keeps counting.
         """
         for name, (at, pages) in self.areas.items():
             if at <= start_page < at + pages:
@@ -208,11 +208,11 @@ class Places:
         return None
 
     def flushed_span(self, start_page: int, end_page: int) -> Span | None:
-        """A flush of virtual pages *start_page* up to *end_page*, in pages of the first area it meets.
+        """A flush of virtual pages *start_page* up to *end_page*, in pages of the first area it overlaps.
 
-        A flush of page tables begins at the first address they stand for, which may lie before every area,
-        and may go on to the process' own memory. None when it meets no area; a range that goes on to other
-        areas keeps counting.
+        A flush of page tables begins at the first address they cover, which may lie before every area, and
+        may extend to the process's own memory. The result is None if it overlaps no area; a range that
+        extends to other areas keeps counting.
         """
         met = [
             (at, pages, name)
@@ -235,7 +235,7 @@ class Places:
 
 
 def _reach(program: Program) -> dict[str, int]:
-    """How far behind the end of its only device a program maps, in pages."""
+    """The number of pages that a program maps after the end of its only device."""
     if len(program.devices) != 1:
         return {}
     (device,) = program.devices
@@ -244,23 +244,23 @@ def _reach(program: Program) -> dict[str, int]:
     return {device.name: max(0, max(ends, default=0) - device.pages)}
 
 
-#: Walkers whose number is no content of the page.
+#: Walkers whose number is not content of the page.
 _COUNTING = ("futex_wake",)
 
 
-#: The operations that tell what is in a page.
+#: The operations that reveal the content of a page.
 READING = (Read, ProcessVmReadv, Walk)
 
 
 def shows_unknown(call: Call, places: Places) -> bool:
-    """True where *call* reads from an area whose contents are the machine's own."""
+    """True if *call* reads from an area whose contents depend on the machine."""
     if not isinstance(call, READING) or call.span.name not in places.unknown:
         return False
     return not isinstance(call, Walk) or (call.walker not in _COUNTING and call.value is None)
 
 
 def without_contents(call: Call, value: int | str | None, places: Places) -> int | str | None:
-    """The value of *call* without what the machine has in its pages: no word, and of bytes their number."""
+    """The value of *call* without page contents that depend on the machine: of bytes only their number."""
     if value is None or not shows_unknown(call, places):
         return value
     if isinstance(value, int):

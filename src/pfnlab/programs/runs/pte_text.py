@@ -31,7 +31,7 @@ _BITS = (
 def entry_text(raw: int, level: int) -> str:
     """The words of a raw entry, in the order of :class:`PteSeen`.
 
-    :param raw: the entry as it stands in the table; 0 is no entry
+    :param raw: the entry as stored in the table; 0 is an absent entry
     :param level: 1 is the 4K level, 2 and 3 are 2M and 1G leaves
     :return: ``L1 WC P RW US SPECIAL A D``, ``none@L1``, or ``swap@L1`` for an entry that is neither present
         nor PROT_NONE (swap entries, guard markers)
@@ -41,7 +41,7 @@ def entry_text(raw: int, level: int) -> str:
 
 @lru_cache(maxsize=4096)
 def _text(raw: int | None, level: int) -> str:
-    # The frame is not among these bits, so there are few of them.
+    # The frame is not among these bits, so there are few combinations.
     if raw is None:
         return str(TableEntry(level, "", absent="none"))
     if not raw & (bits.PAGE_PRESENT | bits.PAGE_PROTNONE):
@@ -57,10 +57,10 @@ def cache_mode(raw: int, level: int) -> str:
 
 
 def merge_ptes(ptes: Iterable[PteSeen]) -> tuple[PteSeen, ...]:
-    """The same entries as maximal runs, the one form two machines are compared in.
+    """The same entries as maximal runs, the form in which two machines are compared.
 
-    Pages of one task and area are put in ascending order; tasks and areas keep the order in which
-    they first appear.
+    Pages of one task and area are put in ascending order; tasks and areas keep the order in which they first
+    appear.
     """
     order: dict[tuple[str, str], int] = {}
     entries = list(ptes)
@@ -79,7 +79,7 @@ def merge_ptes(ptes: Iterable[PteSeen]) -> tuple[PteSeen, ...]:
 
 
 def _continues(run: PteSeen, entry: PteSeen) -> bool:
-    # Whether entry is the next page(s) of the run: adjacent, same words, target following on.
+    # True if entry continues the run: adjacent pages, same words, consecutive target.
     if run.entry != entry.entry or run.end != entry.start:
         return False
     if run.target is None or entry.target is None or run.target == RAM or entry.target == RAM:

@@ -1,6 +1,6 @@
-"""Fields of a step that are texts, as values: page-table entries, tracked ranges, bytes that were moved.
+"""Fields of a step that are texts, as values: page-table entries, tracked ranges, moved bytes.
 
-Reading never fails, because texts come from files too: any other text reads as a value that says nothing.
+Reading never fails, because texts come from files too: any other text reads as an empty value.
 """
 
 import re
@@ -12,7 +12,7 @@ import msgspec
 from pfnlab.programs.lang.ops import MAIN_TASK
 from pfnlab.programs.lang.span import Span
 
-#: The place of a VMA that stands for its reservation itself.
+#: The place of a VMA that itself represents its reservation.
 VM_PAT = "VM_PAT"
 
 #: A number of pages; Python refuses to read very long ones.
@@ -26,10 +26,11 @@ _REFS = re.compile(rf"x{_NUMBER}")
 class TableEntry(msgspec.Struct, frozen=True):
     """A page-table entry.
 
-    :param level: 1 is the 4K level, 2 and 3 are leaves of 2M and 1G; of what is absent, how far the tables go
-    :param mode: the cache mode, as ``WC``; empty where the entry is absent
+    :param level: 1 is the 4K level, 2 and 3 are leaves of 2M and 1G; for an absent entry, where the tables
+        end
+    :param mode: the cache mode, e.g. ``WC``; empty if the entry is absent
     :param flags: ``P`` or ``!P``, ``RW`` or ``RO``, then ``US``, ``SPECIAL``, ``A`` and ``D``
-    :param absent: ``none`` or ``swap`` where nothing is mapped; else empty
+    :param absent: ``none`` or ``swap`` if nothing is mapped; else empty
     """
 
     level: int
@@ -39,12 +40,12 @@ class TableEntry(msgspec.Struct, frozen=True):
 
     @property
     def maps(self) -> bool:
-        """True where it maps something."""
+        """True if it maps something."""
         return not self.absent
 
     @property
     def is_present(self) -> bool:
-        """True where the processor takes it: a PROT_NONE entry maps, and is not present."""
+        """True if the processor uses it: a PROT_NONE entry maps, but is not present."""
         return "P" in self.flags
 
     def __str__(self) -> str:
@@ -68,11 +69,11 @@ def _level(text: str) -> int:
 
 
 class TrackedRange(msgspec.Struct, frozen=True):
-    """An item that a tracker remembers: a reserved range, or a VMA that stands for one.
+    """An item of a tracker: a reserved range, or a VMA that represents one.
 
-    :param place: device pages; :data:`VM_PAT`; or a word for pages that lie elsewhere on every machine
-    :param refs: how many share it; None where the tracker does not count
-    :param users: task and area of those that share it
+    :param place: device pages; :data:`VM_PAT`; or a word for pages whose place differs between machines
+    :param refs: the number of its users; None if the tracker does not count
+    :param users: task and area of its users
     """
 
     place: Span | str
@@ -114,21 +115,21 @@ def vma_name(task: str, span: Span) -> str:
 
 
 def ascending(first: int, length: int) -> bytes:
-    """The bytes that a write stores: *first*, and every next byte one more, after 255 again 0."""
+    """The bytes that a write stores: *first*, and every next byte one more, with 0 after 255."""
     return bytes((first + place) % 256 for place in range(length))
 
 
 def moved_text(count: int, content: bytes | None = None) -> str:
     """``12 bytes: 00*4 07+8``, four zeros and then eight bytes that ascend from 7.
 
-    :param content: what was read; None where bytes were written
+    :param content: the bytes that were read; None if bytes were written
     """
     text = f"{count} {'byte' if count == 1 else 'bytes'}"
     return text if content is None else f"{text}: {' '.join(_runs(content))}"
 
 
 def _runs(content: bytes) -> Iterator[str]:
-    """Equal bytes as ``00*4``, those that ascend as ``07+8``, others alone; the longer run at each place."""
+    """Equal bytes as ``00*4``, ascending ones as ``07+8``, others alone; the longer run at each place."""
     place = 0
     while place < len(content):
         length, sign = max((_length(content, place, step), sign) for step, sign in ((0, "*"), (1, "+")))
@@ -137,7 +138,7 @@ def _runs(content: bytes) -> Iterator[str]:
 
 
 def _length(content: bytes, place: int, step: int) -> int:
-    """How many bytes from *place* on are each *step* more than the one before."""
+    """The number of bytes from *place* on that are each *step* more than the one before."""
     end = place + 1
     while end < len(content) and content[end] == (content[end - 1] + step) % 256:
         end += 1
