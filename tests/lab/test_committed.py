@@ -1,4 +1,4 @@
-"""What a program leaves committed, on kernels and their models."""
+"""Committed memory that programs leave behind, on kernels and their models."""
 
 import pytest
 from having import ASKED, bootable
